@@ -1,0 +1,169 @@
+//! The environment that specs may refer to: the process's variables, then those of `.env`.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// Variables by name. Remembers which were read, so that a spec's hash covers them.
+#[derive(Debug, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    used: RefCell<BTreeMap<String, String>>,
+}
+
+impl Environment {
+    /// The variables of this process; those in `.env` at `root` fill the gaps.
+    pub fn of_process(root: &Path) -> Result<Environment> {
+        let mut variables = BTreeMap::new();
+        let file = root.join(".env");
+        match std::fs::read_to_string(&file) {
+            Ok(text) => read_dotenv(&text, &file, &mut variables)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::io("read", &file, &error)),
+        }
+        variables.extend(std::env::vars());
+        Ok(Environment::new(variables))
+    }
+
+    pub fn new(variables: BTreeMap<String, String>) -> Environment {
+        Environment { variables, used: RefCell::default() }
+    }
+
+    /// The variable's value, if set and not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Replaces `${NAME}` and `${NAME:-default}`; `$${` stands for a literal `${`.
+    pub fn expand(&self, text: &str) -> Result<String, String> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find("${") {
+            if rest[..at].ends_with('$') {
+                out.push_str(&rest[..at - 1]);
+                out.push_str("${");
+                rest = &rest[at + 2..];
+                continue;
+            }
+            out.push_str(&rest[..at]);
+            let body = &rest[at + 2..];
+            let end = body.find('}').ok_or_else(|| format!("'{text}': '${{' without '}}'"))?;
+            let (name, default) = match body[..end].split_once(":-") {
+                Some((name, default)) => (name, Some(default)),
+                None => (&body[..end], None),
+            };
+            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+                return Err(format!("'{name}' is not the name of a variable; write ${{NAME}} or ${{NAME:-default}}"));
+            }
+            let value = self.get(name).or(default).ok_or_else(|| {
+                format!(
+                    "the environment variable {name} is not set; set it, put it in .env, or write ${{{name}:-default}}"
+                )
+            })?;
+            self.used.borrow_mut().insert(name.to_owned(), value.to_owned());
+            out.push_str(value);
+            rest = &body[end + 1..];
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    /// What was read so far, secrets by name only: part of a spec's hash.
+    pub(crate) fn used(&self) -> Vec<(String, Option<String>)> {
+        let used = self.used.borrow();
+        used.iter().map(|(name, value)| (name.clone(), (!is_secret(name, value)).then(|| value.clone()))).collect()
+    }
+
+    /// Blots out the secrets among all variables.
+    pub fn redactor(&self) -> Redactor {
+        let secrets = self.variables.iter().filter(|(name, value)| value.len() >= 4 && is_secret(name, value));
+        let mut values: Vec<String> = secrets.map(|(_, value)| value.clone()).collect();
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values.dedup();
+        Redactor { values }
+    }
+}
+
+/// Blots out secret values in text that people or machines will read.
+#[derive(Clone, Debug, Default)]
+pub struct Redactor {
+    values: Vec<String>,
+}
+
+impl Redactor {
+    pub fn redact(&self, text: &str) -> String {
+        self.values.iter().fold(text.to_owned(), |text, value| text.replace(value, "***"))
+    }
+}
+
+/// A variable is secret by its name, or because its value is an address with a password in it.
+fn is_secret(name: &str, value: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let by_name = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "WEBHOOK"];
+    let has_login = value.split_once("://").is_some_and(|(_, rest)| {
+        rest.split('/').next().and_then(|host| host.rsplit_once('@')).is_some_and(|(login, _)| login.contains(':'))
+    });
+    by_name.iter().any(|word| name.contains(word)) || has_login
+}
+
+fn read_dotenv(text: &str, file: &Path, into: &mut BTreeMap<String, String>) -> Result<()> {
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        // The line itself may hold a secret, so the error must not repeat it.
+        let (name, value) = line
+            .split_once('=')
+            .ok_or_else(|| Error::cannot_run(format!("{}:{}: not a line of NAME=value", file.display(), number + 1)))?;
+        let value = value.trim();
+        let quoted = ['"', '\''].iter().find_map(|q| value.strip_prefix(*q)?.strip_suffix(*q));
+        into.insert(name.trim().to_owned(), quoted.unwrap_or(value).to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment() -> Environment {
+        let pairs = [("SHOP", "acme"), ("API_KEY", "s3cr3t"), ("DB", "postgres://u:pw12@h/db"), ("EMPTY", "")];
+        Environment::new(pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).into())
+    }
+
+    #[test]
+    fn expands_names_and_defaults() {
+        let env = environment();
+        assert_eq!(env.expand("a/${SHOP}/${NONE:-x}/$${SHOP}").unwrap(), "a/acme/x/${SHOP}");
+        assert_eq!(env.expand("${EMPTY:-y}").unwrap(), "y");
+        assert_eq!(env.expand(r"^\d{3}$").unwrap(), r"^\d{3}$");
+    }
+
+    #[test]
+    fn a_missing_variable_names_the_way_out() {
+        assert_eq!(
+            environment().expand("${NONE}").unwrap_err(),
+            "the environment variable NONE is not set; set it, put it in .env, or write ${NONE:-default}"
+        );
+    }
+
+    #[test]
+    fn secrets_are_blotted_out_and_not_hashed() {
+        let env = environment();
+        let redactor = env.redactor();
+        assert_eq!(redactor.redact("key s3cr3t at postgres://u:pw12@h/db for acme"), "key *** at *** for acme");
+        env.expand("${API_KEY} ${SHOP}").unwrap();
+        assert_eq!(env.used(), [("API_KEY".to_owned(), None), ("SHOP".to_owned(), Some("acme".to_owned()))]);
+    }
+
+    #[test]
+    fn a_bad_dotenv_line_is_named_by_number_only() {
+        let mut into = BTreeMap::new();
+        let error = read_dotenv("A=1\nhunter2\n", Path::new(".env"), &mut into).unwrap_err();
+        assert_eq!(error.to_string(), ".env:2: not a line of NAME=value");
+    }
+}

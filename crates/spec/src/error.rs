@@ -1,0 +1,154 @@
+//! One error type for all libraries: a class (which exit code), a message, a cause and the way out.
+//!
+//! Text is written as a lower-case fragment, then the cause, then the way out:
+//! `resources/churn/clean.yaml:12:7: unknown step 'dedup'; did you mean 'dedupe'?`
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// The kinds of failure that callers must tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The data says no (exit 1).
+    Refused,
+    /// Usage, spec, input or output (exit 2).
+    CannotRun,
+    /// Worth another try later (exit 75).
+    TryAgain,
+}
+
+/// An error with its class. Built by [`Error::refused`], [`Error::cannot_run`], [`Error::try_again`] or
+/// [`Error::io`]; [`Error::hint`] adds the way out, [`ResultExt::context`] says what was being done.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    class: Class,
+    message: String,
+    hint: Option<String>,
+    closed_pipe: bool,
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    fn new(class: Class, message: impl Into<String>) -> Error {
+        Error(Box::new(Inner { class, message: message.into(), hint: None, closed_pipe: false }))
+    }
+
+    /// The data says no: a gate refused, or there is nothing to work on.
+    pub fn refused(message: impl Into<String>) -> Error {
+        Error::new(Class::Refused, message)
+    }
+
+    /// Usage, spec, input or output is at fault.
+    pub fn cannot_run(message: impl Into<String>) -> Error {
+        Error::new(Class::CannotRun, message)
+    }
+
+    /// Something passing is at fault: another run of the tool may succeed.
+    pub fn try_again(message: impl Into<String>) -> Error {
+        Error::new(Class::TryAgain, message)
+    }
+
+    /// An operation on `path` failed; adds the way out where the kind of failure has one.
+    pub fn io(doing: &str, path: &Path, cause: &io::Error) -> Error {
+        let error = Error::cannot_run(format!("{}: cannot {doing}: {}", path.display(), plain(cause)));
+        match cause.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                error.hint("free some space and run again; nothing was published")
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                error.hint("check the owner and the rights of the folder")
+            }
+            io::ErrorKind::BrokenPipe => error.closed_pipe(),
+            _ => error,
+        }
+    }
+
+    /// The reader of our output went away, which is no failure of ours.
+    pub fn closed_pipe(mut self) -> Error {
+        self.0.closed_pipe = true;
+        self
+    }
+
+    /// Adds the way out, printed after the cause.
+    pub fn hint(mut self, hint: impl Into<String>) -> Error {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Puts `what` (a place, or what was being done) in front of the message.
+    pub fn context(mut self, what: impl fmt::Display) -> Error {
+        self.0.message = format!("{what}: {}", self.0.message);
+        self
+    }
+
+    /// The message without the way out.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    pub fn class(&self) -> Class {
+        self.0.class
+    }
+
+    pub fn is_closed_pipe(&self) -> bool {
+        self.0.closed_pipe
+    }
+}
+
+/// An I/O error without the number that only a C programmer wants to see.
+fn plain(cause: &io::Error) -> String {
+    let text = cause.to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_lowercase(),
+        None => text,
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        match &self.0.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Adds what was being done to a result's error.
+pub trait ResultExt<T> {
+    fn context(self, what: impl fmt::Display) -> Result<T>;
+}
+
+impl<T> ResultExt<T> for Result<T> {
+    fn context(self, what: impl fmt::Display) -> Result<T> {
+        self.map_err(|error| error.context(what))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_place_cause_way_out() {
+        let error = Error::cannot_run("no column 'amout'").hint("did you mean 'amount'?").context("clean.yaml:3:5");
+        assert_eq!(error.to_string(), "clean.yaml:3:5: no column 'amout'; did you mean 'amount'?");
+    }
+
+    #[test]
+    fn a_full_disk_says_what_to_do() {
+        let error = Error::io("write", Path::new("data/x"), &io::Error::from_raw_os_error(28));
+        assert_eq!(
+            error.to_string(),
+            "data/x: cannot write: no space left on device; free some space and run again; nothing was published"
+        );
+        assert_eq!(error.class(), Class::CannotRun);
+    }
+}

@@ -1,0 +1,49 @@
+//! The exit codes: a public contract, see `docs/exit-codes.md`.
+
+use crate::Class;
+
+/// What a tool answers to its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or already up to date.
+    Done = 0,
+    /// The data says no: a gate refused. The previous snapshot stands.
+    Refused = 1,
+    /// Could not run: usage, spec, input or output.
+    CannotRun = 2,
+    /// Try again later: network, rate limit, budget, lock, interruption. What was done is kept.
+    TryAgain = 75,
+}
+
+impl Exit {
+    /// Every exit code, for docs and tests.
+    pub const ALL: [Exit; 4] = [Exit::Done, Exit::Refused, Exit::CannotRun, Exit::TryAgain];
+
+    /// The number that the shell sees.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// One line that says what the code means.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Exit::Done => "done, or already up to date",
+            Exit::Refused => "the data says no: a gate refused; the previous snapshot stands",
+            Exit::CannotRun => "could not run: usage, spec, input or output",
+            Exit::TryAgain => {
+                "try again later: network, rate limit, budget, lock or interruption; what was done is kept"
+            }
+        }
+    }
+}
+
+impl From<Class> for Exit {
+    fn from(class: Class) -> Exit {
+        match class {
+            Class::Refused => Exit::Refused,
+            Class::CannotRun => Exit::CannotRun,
+            Class::TryAgain => Exit::TryAgain,
+        }
+    }
+}

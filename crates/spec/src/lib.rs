@@ -1,0 +1,39 @@
+//! The words that every other crate speaks: YAML specs as written and as checked, names, paths, spans of
+//! time, column types, exit codes and the one error type with its classes.
+//!
+//! This crate must not know about tables (no polars), terminals (no clap) or networks (no tokio).
+
+mod column_type;
+mod env;
+mod error;
+mod exit;
+mod expand;
+mod load;
+mod map;
+mod name;
+mod paths;
+mod span;
+mod suggest;
+
+pub use column_type::ColumnType;
+pub use env::{Environment, Redactor};
+pub use error::{Class, Error, Result, ResultExt};
+pub use exit::Exit;
+pub use expand::Keys;
+pub use load::{Loaded, load, parse};
+pub use map::Map;
+pub use name::Name;
+pub use paths::{Root, Tool};
+pub use span::{Span, Unit};
+pub use suggest::{did_you_mean, nearest};
+
+/// Severity of a check: what happens when it fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The run is refused: exit 1, the previous snapshot stands.
+    #[default]
+    Hard,
+    /// The run goes on with a warning.
+    Soft,
+}

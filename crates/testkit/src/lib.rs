@@ -1,0 +1,41 @@
+//! Runs the real tools in a temporary project: for tests only.
+//!
+//! ```no_run
+//! use testkit::{Project, pinned};
+//!
+//! let project = Project::new();
+//! project.write("resources/shop/ingest.yaml", "tables: {}\n");
+//! pinned!(
+//!     project.run("ingest", ["shop"]),
+//!     "
+//!     exit 2
+//!     stderr
+//!       error: ingest shop: pipeline 'shop': ingest.yaml names no table
+//!     "
+//! );
+//! ```
+//!
+//! This crate must not know about tables: it reads what tools wrote through footers and through `export`.
+
+mod mask;
+mod outcome;
+mod parquet_file;
+mod project;
+mod random;
+mod table;
+
+pub use mask::mask;
+pub use outcome::{Outcome, check_pinned};
+pub use parquet_file::{evidence, whole_parquet};
+pub use project::{Project, binary};
+pub use random::Random;
+pub use table::Table;
+
+/// Pins exit code, stdout and stderr of an [`Outcome`] at once. Times, hashes, ids and the project's folder are
+/// masked; the indentation of the expected text does not count. A failure prints what to paste.
+#[macro_export]
+macro_rules! pinned {
+    ($outcome:expr, $expected:expr $(,)?) => {
+        $crate::check_pinned(&$outcome, $expected)
+    };
+}

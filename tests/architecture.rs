@@ -1,0 +1,155 @@
+//! Cargo.toml is the architecture: the allowed edges between crates, held by machine.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+const TOOLS: [&str; 6] = ["ingest", "clean", "features", "train", "predict", "export"];
+const DOMAIN: [&str; 5] = ["sources", "transform", "checks", "learn", "sinks"];
+
+/// A file longer than this hardly has one responsibility.
+const MOST_LINES: usize = 600;
+
+/// What each crate may import of ours. A tool may import all but another tool.
+fn allowed(package: &str) -> Vec<&'static str> {
+    match package {
+        "spec" | "testkit" => vec![],
+        "artifact" => vec!["spec"],
+        "checks" => vec!["spec", "artifact", "transform"],
+        domain if DOMAIN.contains(&domain) => vec!["spec", "artifact"],
+        "stage" => [&["spec", "artifact"], &DOMAIN[..]].concat(),
+        tool if TOOLS.contains(&tool) => [&["spec", "artifact", "stage"], &DOMAIN[..]].concat(),
+        "tests" => vec!["testkit"],
+        other => panic!("crate '{other}' has no place in the architecture yet: give it one in this table"),
+    }
+}
+
+/// Crates of others that a crate of ours must not know, and why.
+fn forbidden(package: &str) -> (&'static [&'static str], &'static str) {
+    const TABLES: &[&str] = &["polars", "polars-arrow", "arrow", "parquet", "tokio", "clap", "indicatif", "anyhow"];
+    const TERMINAL: &[&str] = &["clap", "indicatif", "anyhow", "tracing-subscriber", "parquet"];
+    match package {
+        "spec" => (TABLES, "words know no tables, terminals or networks"),
+        "artifact" => (&["clap", "indicatif", "anyhow", "tokio"], "the base knows no terminal and no network"),
+        "testkit" => (&["polars", "arrow", "clap"], "tests of tools must build in seconds"),
+        domain if DOMAIN.contains(&domain) => {
+            (TERMINAL, "domain crates print nothing, and only artifact opens or writes Parquet")
+        }
+        _ => (&["parquet"], "only artifact opens or writes Parquet"),
+    }
+}
+
+#[test]
+fn crates_import_only_what_the_architecture_allows() {
+    let packages = packages();
+    let names: Vec<&str> = packages.iter().map(|package| text(&package["name"])).collect();
+    let mut wrong = Vec::new();
+    for package in &packages {
+        let name = text(&package["name"]);
+        for (dependency, kind) in dependencies(package) {
+            let ours = names.contains(&dependency);
+            if ours && dependency == "testkit" && kind == "dev" {
+                continue;
+            }
+            if ours && !allowed(name).contains(&dependency) {
+                wrong.push(format!("{name} imports {dependency} ({kind})"));
+            }
+            let (never, reason) = forbidden(name);
+            if kind == "normal" && never.contains(&dependency) {
+                wrong.push(format!("{name} imports {dependency}: {reason}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "edges that ARCHITECTURE does not allow:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_crate_of_the_architecture_is_there() {
+    let packages = packages();
+    for name in TOOLS.iter().chain(&DOMAIN).chain(&["stage", "artifact", "spec", "testkit"]) {
+        assert!(packages.iter().any(|package| package["name"] == **name), "no crate '{name}'");
+    }
+}
+
+#[test]
+fn tools_are_wiring_only() {
+    for tool in TOOLS {
+        let main = root().join("crates").join(tool).join("src/main.rs");
+        let lines = lines_of(&main);
+        assert!(lines <= 30, "{}: a main is a doorbell, not {lines} lines", main.display());
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_one_responsibility() {
+    let long: BTreeMap<PathBuf, usize> = rust_files(&root())
+        .into_iter()
+        .map(|file| (lines_of(&file), file))
+        .filter(|(lines, _)| *lines > MOST_LINES)
+        .map(|(lines, file)| (file, lines))
+        .collect();
+    assert!(long.is_empty(), "files of more than {MOST_LINES} lines: {long:#?}");
+}
+
+#[test]
+fn libraries_do_not_print() {
+    let mut wrong = Vec::new();
+    for domain in DOMAIN.iter().chain(&["spec", "artifact"]) {
+        for file in rust_files(&root().join("crates").join(domain)) {
+            let source = std::fs::read_to_string(&file).expect("sources can be read");
+            let printing = ["println!(", "print!(", "eprintln!(", "eprint!("];
+            if printing.iter().any(|word| source.contains(word)) {
+                wrong.push(file);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "libraries that print: {wrong:#?}");
+}
+
+fn root() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().expect("the package lies in the workspace").to_owned()
+}
+
+fn packages() -> Vec<Value> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .expect("cargo can be called");
+    assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
+    metadata["packages"].as_array().expect("there are packages").clone()
+}
+
+/// Names and kinds (`normal`, `dev`, `build`) of a package's direct dependencies.
+fn dependencies(package: &Value) -> Vec<(&str, &str)> {
+    let dependencies = package["dependencies"].as_array().expect("there is a list of dependencies");
+    dependencies.iter().map(|entry| (text(&entry["name"]), entry["kind"].as_str().unwrap_or("normal"))).collect()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a text")
+}
+
+fn lines_of(file: &Path) -> usize {
+    std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())).lines().count()
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut open = vec![folder.join("crates"), folder.join("tests"), folder.join("src")];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files
+}

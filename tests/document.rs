@@ -1,0 +1,180 @@
+//! Writes `docs/tools/<tool>.md` and `docs/schemas/<tool>.json` from what the built tools say of themselves.
+//! Called by `make docs` as `document BIN_FOLDER DOCS_FOLDER`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use serde_json::{Map, Value};
+use tests::TOOLS;
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [tools, docs] = arguments.as_slice() else {
+        eprintln!("usage: document BIN_FOLDER DOCS_FOLDER");
+        return ExitCode::from(2);
+    };
+    match TOOLS.iter().try_for_each(|tool| document(Path::new(tools), Path::new(docs), tool)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("document: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn document(tools: &Path, docs: &Path, tool: &str) -> Result<(), Failure> {
+    let schema = said(&tools.join(tool), "--schema")?;
+    let help = said(&tools.join(tool), "--help")?;
+    let parsed: Value = serde_json::from_str(&schema).map_err(|error| format!("{tool} --schema: {error}"))?;
+    for folder in ["schemas", "tools"] {
+        std::fs::create_dir_all(docs.join(folder))?;
+    }
+    std::fs::write(docs.join(format!("schemas/{tool}.json")), &schema)?;
+    std::fs::write(docs.join(format!("tools/{tool}.md")), page(tool, help.trim_end(), &parsed))?;
+    Ok(())
+}
+
+fn said(tool: &Path, flag: &str) -> Result<String, Failure> {
+    let output = Command::new(tool).arg(flag).env("COLUMNS", "100").env_remove("MILLRACE_ROOT").output()?;
+    if !output.status.success() {
+        return Err(format!("{} {flag}: {}", tool.display(), String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn page(tool: &str, help: &str, schema: &Value) -> String {
+    let mut page = format!(
+        "# {tool}\n\n<!-- Written by `make docs` from the tool itself: change the text there. -->\n\n```text\n{help}\n```\n\n\
+         ## resources/PIPELINE/{tool}.yaml\n\n"
+    );
+    section(&mut page, schema);
+    let definitions: Map<String, Value> = schema["$defs"].as_object().cloned().unwrap_or_default();
+    for (name, definition) in &definitions {
+        let _ = write!(page, "\n### {name}\n\n");
+        section(&mut page, definition);
+    }
+    let _ = write!(
+        page,
+        "\n---\n\nFor editors the same as a JSON Schema: [{tool}.json](../schemas/{tool}.json). With the YAML language server, \
+         begin the file with\n`# yaml-language-server: $schema=../../docs/schemas/{tool}.json`.\n"
+    );
+    page
+}
+
+/// What a schema says: its description, then its keys or its choices.
+fn section(page: &mut String, schema: &Value) {
+    if let Some(text) = schema["description"].as_str() {
+        let _ = writeln!(page, "{text}\n");
+    }
+    let choices = schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array());
+    let keys = schema["properties"].as_object();
+    match (keys, choices) {
+        (Some(keys), _) => keys.iter().for_each(|(key, value)| item(page, &code(key), value, required(schema, key))),
+        (None, Some(choices)) => choices.iter().for_each(|choice| choice_item(page, choice)),
+        (None, None) => {
+            let _ = writeln!(page, "{}.", kind(schema));
+        }
+    }
+}
+
+/// One choice of several: a word, a step with its own keys, or a type.
+fn choice_item(page: &mut String, choice: &Value) {
+    let single = choice["properties"].as_object().filter(|keys| keys.len() == 1);
+    if let Some((name, body)) = single.and_then(|keys| keys.iter().next()) {
+        let text = choice["description"].as_str().or_else(|| body["description"].as_str());
+        entry(page, &code(name), &kind(body), text);
+        if let Some(keys) = body["properties"].as_object() {
+            let mut inner = String::new();
+            keys.iter().for_each(|(key, value)| item(&mut inner, &code(key), value, required(body, key)));
+            page.push_str(&indented(&inner));
+        }
+    } else if let Some(word) = choice["const"].as_str() {
+        entry(page, &code(word), "", choice["description"].as_str());
+    } else {
+        entry(page, &kind(choice), "", choice["description"].as_str());
+    }
+}
+
+fn item(page: &mut String, name: &str, schema: &Value, required: bool) {
+    let mut about = kind(schema);
+    match schema.get("default").filter(|default| !default.is_null()) {
+        Some(default) => {
+            let _ = write!(about, "; default `{default}`");
+        }
+        None if required => about.push_str("; required"),
+        None => {}
+    }
+    entry(page, name, &about, schema["description"].as_str());
+}
+
+fn entry(page: &mut String, name: &str, about: &str, text: Option<&str>) {
+    let about = if about.is_empty() { String::new() } else { format!(" ({about})") };
+    let text = text.map(|text| format!(": {text}")).unwrap_or_default();
+    let block = format!("**{name}**{about}{text}");
+    let mut lines = block.lines();
+    let _ = writeln!(page, "- {}", lines.next().unwrap_or_default());
+    let rest: String = lines.map(|line| format!("{line}\n")).collect();
+    page.push_str(&indented(&rest));
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}").trim_end().to_owned() + "\n").collect()
+}
+
+fn required(schema: &Value, key: &str) -> bool {
+    schema["required"].as_array().is_some_and(|keys| keys.iter().any(|known| known == key))
+}
+
+/// The type in words: `string`, `list of Step`, `one of first, last`.
+fn kind(schema: &Value) -> String {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let name = reference.rsplit('/').next().unwrap_or(reference);
+        return format!("[{name}](#{})", name.to_lowercase());
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        let words: Vec<String> = words.iter().filter(|word| !word.is_null()).map(plain).collect();
+        return format!("one of {}", words.join(", "));
+    }
+    if let Some(word) = schema.get("const") {
+        return plain(word);
+    }
+    for key in ["anyOf", "oneOf"] {
+        if let Some(choices) = schema[key].as_array() {
+            let kinds: Vec<String> = choices.iter().filter(|choice| choice["type"] != "null").map(kind).collect();
+            return kinds.join(" or ");
+        }
+    }
+    match &schema["type"] {
+        Value::String(name) => named(name, schema),
+        Value::Array(names) => {
+            let names = names.iter().filter_map(Value::as_str).filter(|name| *name != "null");
+            names.map(|name| named(name, schema)).collect::<Vec<_>>().join(" or ")
+        }
+        _ => "anything".to_owned(),
+    }
+}
+
+fn named(name: &str, schema: &Value) -> String {
+    match name {
+        "array" if schema["items"].is_object() => format!("list of {}", kind(&schema["items"])),
+        "array" => "list".to_owned(),
+        "object" if schema["additionalProperties"].is_object() => {
+            format!("map of names to {}", kind(&schema["additionalProperties"]))
+        }
+        "object" => "map".to_owned(),
+        "boolean" => "true or false".to_owned(),
+        "integer" => "whole number".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn plain(word: &Value) -> String {
+    code(word.as_str().unwrap_or(&word.to_string()))
+}
+
+fn code(text: &str) -> String {
+    format!("`{text}`")
+}

@@ -1,0 +1,70 @@
+//! What the project says of itself must be there: pages, links and schemas.
+
+use std::path::{Path, PathBuf};
+
+use testkit::Project;
+use tests::{TOOLS, repository};
+
+#[test]
+fn every_tool_has_a_page_and_a_schema() {
+    for tool in TOOLS {
+        for file in [format!("docs/tools/{tool}.md"), format!("docs/schemas/{tool}.json")] {
+            assert!(repository().join(&file).is_file(), "no {file}; run `make docs`");
+        }
+    }
+}
+
+#[test]
+fn the_page_of_exit_codes_says_what_the_tools_say() {
+    let page = std::fs::read_to_string(repository().join("docs/exit-codes.md")).expect("the page can be read");
+    let help = Project::new().run("ingest", ["--help"]).stdout();
+    let codes = help.iter().skip_while(|line| *line != "Exit codes:").skip(1);
+    let mut seen = 0;
+    for (code, meaning) in codes.filter_map(|line| line.trim().split_once(' ')) {
+        let meaning = meaning.trim();
+        let row = page.lines().find(|line| line.starts_with(&format!("| **{code}** |")));
+        let row = row.unwrap_or_else(|| panic!("docs/exit-codes.md has no row for {code}"));
+        assert!(row.contains(meaning), "docs/exit-codes.md says of {code}:\n{row}\nbut --help says: {meaning}");
+        seen += 1;
+    }
+    assert_eq!(seen, 4);
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut pages = vec![repository().join("README.md")];
+    collect(&repository().join("docs"), &mut pages);
+    let mut broken = Vec::new();
+    for page in &pages {
+        let text = std::fs::read_to_string(page).expect("a page can be read");
+        for target in links(&text) {
+            let file = target.split('#').next().unwrap_or_default();
+            let outside = target.contains("://") || target.starts_with("mailto:") || file.is_empty();
+            if !outside && !page.with_file_name("").join(file).exists() {
+                broken.push(format!("{}: {target}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
+}
+
+fn collect(folder: &Path, pages: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, pages);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            pages.push(path);
+        }
+    }
+}
+
+/// Targets of `[text](target)`, outside of code blocks.
+fn links(text: &str) -> Vec<&str> {
+    let mut in_code = false;
+    let prose = text.lines().filter(|line| {
+        in_code ^= line.trim_start().starts_with("```");
+        !in_code
+    });
+    prose.flat_map(|line| line.split("](").skip(1).filter_map(|rest| rest.split(')').next())).collect()
+}

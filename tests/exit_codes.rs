@@ -1,0 +1,123 @@
+//! The exit codes are a public contract (docs/exit-codes.md): each is asserted by name, by every way to it.
+
+use testkit::pinned;
+use tests::{ORDERS, SHOP_INGEST, TOOLS, shop};
+
+const DONE: i32 = 0;
+const REFUSED: i32 = 1;
+const CANNOT_RUN: i32 = 2;
+const TRY_AGAIN: i32 = 75;
+
+#[test]
+fn done_is_0_and_so_is_up_to_date() {
+    let project = shop();
+    let first = project.run("ingest", ["shop"]);
+    let second = project.run("ingest", ["shop"]);
+    first.exits(DONE);
+    second.exits(DONE).says("ingest shop: up to date");
+    assert_eq!(first.stdout(), second.stdout());
+    assert_eq!(first.stdout(), project.latest("data/raw/shop"));
+}
+
+#[test]
+fn refused_is_1_and_the_snapshot_stands() {
+    let project = shop();
+    project.run("ingest", ["shop"]).exits(DONE);
+    let before = project.latest("data/raw/shop");
+    project
+        .write("resources/shop/ingest.yaml", format!("{SHOP_INGEST}checks:\n  orders:\n    - row_count: {{min: 5}}\n"));
+    let outcome = project.run("ingest", ["shop"]);
+    outcome.exits(REFUSED).says("row_count");
+    assert!(outcome.stdout().is_empty());
+    assert_eq!(project.latest("data/raw/shop"), before);
+}
+
+#[test]
+fn cannot_run_is_2_for_wrong_usage() {
+    let project = shop();
+    for tool in TOOLS {
+        project.run::<&str>(tool, []).exits(CANNOT_RUN);
+        project.run(tool, ["shop", "--no-such-flag"]).exits(CANNOT_RUN);
+        project.run(tool, ["no/name"]).exits(CANNOT_RUN);
+    }
+}
+
+#[test]
+fn cannot_run_is_2_for_an_unknown_pipeline() {
+    let project = shop();
+    pinned!(
+        project.run("ingest", ["shopp"]),
+        "
+        exit 2
+        stderr
+          error: ingest shopp: no pipeline 'shopp' (no folder resources/shopp); did you mean 'shop'?
+        "
+    );
+}
+
+#[test]
+fn try_again_is_75_while_another_run_is_at_work() {
+    let project = shop();
+    project.write("data/raw/shop/.lock", "");
+    let lock = std::fs::File::options().write(true).open(project.at("data/raw/shop/.lock")).expect("the lock opens");
+    lock.lock().expect("nobody else holds it");
+    project.run("ingest", ["shop", "--no-wait"]).exits(TRY_AGAIN).says("another run is at work in data/raw/shop");
+    drop(lock);
+    project.run("ingest", ["shop", "--no-wait"]).exits(DONE);
+}
+
+#[test]
+fn help_version_and_schema_are_0_and_go_to_stdout() {
+    let project = shop();
+    for tool in TOOLS {
+        for flag in ["--help", "--version", "--schema"] {
+            let outcome = project.run(tool, [flag]);
+            outcome.exits(DONE);
+            assert!(outcome.stderr.is_empty(), "{outcome}");
+            assert!(!outcome.bytes.is_empty(), "{outcome}");
+        }
+    }
+}
+
+#[test]
+fn every_help_names_every_exit_code() {
+    let project = shop();
+    for tool in TOOLS {
+        let help = project.run(tool, ["--help"]).stdout().join("\n");
+        for code in [DONE, REFUSED, CANNOT_RUN, TRY_AGAIN] {
+            assert!(help.contains(&format!("\n  {code:<4}")), "{tool} --help does not name exit code {code}");
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_says_why_and_writes_nothing() {
+    let project = shop();
+    project.run("ingest", ["shop", "--dry-run"]).exits(DONE).says("would run because it has not run yet");
+    assert!(!project.exists("data"));
+    project.run("ingest", ["shop"]).exits(DONE);
+    project.run("ingest", ["shop", "--dry-run"]).exits(DONE).says("would not run: up to date");
+    project.write("orders.csv", format!("{ORDERS}5,dee,2026-01-05,3\n"));
+    project.run("ingest", ["shop", "--dry-run"]).exits(DONE).says("would run because orders.csv changed");
+}
+
+#[test]
+fn force_runs_again_beside_what_is_there() {
+    let project = shop();
+    let first = project.run("ingest", ["shop"]).path();
+    let second = project.run("ingest", ["shop", "--force"]).path();
+    assert_ne!(first, second);
+    assert!(project.exists(first));
+}
+
+#[test]
+fn json_logs_are_one_object_per_line() {
+    let project = shop();
+    let outcome = project.run("ingest", ["shop", "--log-format", "json"]);
+    outcome.exits(DONE);
+    assert!(outcome.stderr.lines().count() >= 2, "{outcome}");
+    for line in outcome.stderr.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert!(event["message"].is_string() && event["level"].is_string(), "{line}");
+    }
+}

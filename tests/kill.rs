@@ -1,0 +1,78 @@
+//! `kill -9` at random moments, in every stage: nothing lost, nothing half-published, and the next run succeeds.
+//!
+//! The moments are drawn from a constant seed within the time that the stage takes; so most kills hit it at work,
+//! some while it publishes. The whole loop is bounded in time.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use testkit::{Project, Random, whole_parquet};
+use tests::{TOOLS, folder, small_churn};
+
+const SEED: u64 = 20_261_121;
+const PER_STAGE: Duration = Duration::from_secs(8);
+const MOST_KILLS: u32 = 25;
+
+#[test]
+fn killed_at_any_moment_every_stage_leaves_only_whole_artifacts() {
+    let project = small_churn();
+    let mut random = Random::seeded(SEED);
+    for tool in TOOLS {
+        let began = Instant::now();
+        project.run(tool, ["churn"]).exits(0);
+        let takes = began.elapsed();
+        let before = project.latest(&folder(tool, "churn"));
+        let mut kills = 0;
+        let deadline = Instant::now() + PER_STAGE;
+        while kills < MOST_KILLS && Instant::now() < deadline {
+            kill_during(&project, tool, Duration::from_micros(random.below(takes.as_micros() as u64)));
+            kills += 1;
+            is_sound(&project, tool);
+        }
+        assert!(kills >= 3, "{tool}: only {kills} kills in {PER_STAGE:?}: make the test's data smaller");
+        let after = project.run(tool, ["churn", "--force"]);
+        after.exits(0);
+        is_sound(&project, tool);
+        has_no_temporaries(&project, tool);
+        assert_ne!(before, after.stdout(), "{tool}: the forced run published anew");
+    }
+}
+
+/// Starts a forced run and kills it after `delay`, unless it was quicker.
+fn kill_during(project: &Project, tool: &str, delay: Duration) {
+    let mut child = project.command(tool, ["churn", "--force", "--quiet"]).spawn().expect("the tool starts");
+    drop(child.stdin.take());
+    std::thread::sleep(delay);
+    child.kill().expect("a child can be killed");
+    child.wait().expect("a child ends");
+}
+
+/// The snapshot lists only whole artifacts, with their evidence.
+fn is_sound(project: &Project, tool: &str) {
+    for path in project.latest(&folder(tool, "churn")) {
+        let file = project.at(&path);
+        assert!(!path.contains(".tmp-"), "{tool}: a temporary in the snapshot: {path}");
+        assert!(file.exists(), "{tool}: the snapshot lists {path}, which is not there");
+        if is_parquet(&file) {
+            whole_parquet(&file).unwrap_or_else(|error| panic!("{tool}: {error}"));
+        }
+        project.evidence(&path);
+    }
+    // Published but not yet in the snapshot, when the kill came between the two, is sound as well.
+    for name in project.list(&folder(tool, "churn")).iter().filter(|name| !name.starts_with('.')) {
+        let file = project.at(folder(tool, "churn")).join(name);
+        if is_parquet(&file) {
+            whole_parquet(&file).unwrap_or_else(|error| panic!("{tool}: {error}"));
+        }
+    }
+}
+
+fn has_no_temporaries(project: &Project, tool: &str) {
+    let left: Vec<String> =
+        project.list(&folder(tool, "churn")).into_iter().filter(|name| name.starts_with(".tmp-")).collect();
+    assert!(left.is_empty(), "{tool}: the run after a kill sweeps up: {left:?}");
+}
+
+fn is_parquet(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "parquet")
+}
