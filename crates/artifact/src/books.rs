@@ -1,0 +1,102 @@
+//! The books of a run: rows in must equal rows out plus all that was refused or removed, rule by rule.
+
+use serde::{Deserialize, Serialize};
+use spec::{Error, Result};
+
+/// What became of rows that did not go on as they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Kept aside in the refused artifact, with the reason.
+    Refused,
+    /// Removed as a duplicate of a row that stays.
+    Duplicate,
+    /// Dropped by a named rule of the pipeline.
+    Dropped,
+    /// Went into aggregates, a model or another table of the same run.
+    Used,
+}
+
+impl Fate {
+    pub fn word(self) -> &'static str {
+        match self {
+            Fate::Refused => "refused",
+            Fate::Duplicate => "duplicate",
+            Fate::Dropped => "dropped",
+            Fate::Used => "used",
+        }
+    }
+}
+
+/// One line of the books.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub rule: String,
+    pub fate: Fate,
+    pub rows: u64,
+}
+
+/// Rows in, rows out, and every row between.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Books {
+    pub rows_in: u64,
+    pub rows_out: u64,
+    pub entries: Vec<Entry>,
+}
+
+impl Books {
+    /// Adds `rows` to the entry of `rule`, which is made on first use.
+    pub fn add(&mut self, rule: &str, fate: Fate, rows: u64) {
+        if rows == 0 {
+            return;
+        }
+        match self.entries.iter_mut().find(|entry| entry.rule == rule && entry.fate == fate) {
+            Some(entry) => entry.rows += rows,
+            None => self.entries.push(Entry { rule: rule.to_owned(), fate, rows }),
+        }
+    }
+
+    /// All rows of one fate.
+    pub fn total(&self, fate: Fate) -> u64 {
+        self.entries.iter().filter(|entry| entry.fate == fate).map(|entry| entry.rows).sum()
+    }
+
+    /// The conservation law.
+    pub fn balance(&self, table: &str) -> Result<()> {
+        let accounted = self.rows_out + self.entries.iter().map(|entry| entry.rows).sum::<u64>();
+        if accounted == self.rows_in {
+            return Ok(());
+        }
+        let entries: Vec<String> =
+            self.entries.iter().map(|e| format!("{} {} by {}", e.rows, e.fate.word(), e.rule)).collect();
+        Err(Error::refused(format!(
+            "table '{table}': the books do not balance: {} rows in, but {} out and {}, which makes {accounted}",
+            self.rows_in,
+            self.rows_out,
+            if entries.is_empty() { "none removed".to_owned() } else { entries.join(", ") },
+        ))
+        .hint("nothing was published; this is a defect of the tool or of a file that changed while it was read"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn books_balance_or_say_why_not() {
+        let mut books = Books { rows_in: 10, rows_out: 6, entries: vec![] };
+        books.add("step 1 'dedupe'", Fate::Duplicate, 2);
+        books.add("step 1 'dedupe'", Fate::Duplicate, 1);
+        books.add("check 'not_null'", Fate::Refused, 1);
+        books.balance("orders").unwrap();
+        assert_eq!((books.total(Fate::Duplicate), books.total(Fate::Refused)), (3, 1));
+        books.rows_out = 5;
+        assert_eq!(
+            books.balance("orders").unwrap_err().to_string(),
+            "table 'orders': the books do not balance: 10 rows in, but 5 out and 3 duplicate by step 1 'dedupe', \
+             1 refused by check 'not_null', which makes 9; nothing was published; this is a defect of the tool or of \
+             a file that changed while it was read"
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! Footers: read the evidence, and seal a file whose rows are already on disk.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use parquet::file::FOOTER_SIZE;
+use parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter};
+use spec::{Error, Result};
+
+use crate::{Evidence, Temporary};
+
+/// The footer key of the evidence.
+const KEY: &str = "millrace";
+const MAGIC: &[u8; 4] = b"PAR1";
+
+/// The evidence of an artifact: from its Parquet footer, or from the sidecar of a file that has none
+/// (`.<name>.evidence.json`; `evidence.json` in a model's folder). `None` if the file is not ours.
+pub fn evidence_of(path: &Path) -> Result<Option<Evidence>> {
+    let json = match path.extension().is_some_and(|extension| extension == "parquet") {
+        true => in_footer(path)?,
+        false => None,
+    };
+    let json = match json {
+        Some(text) => Some(text),
+        None => beside(path)?,
+    };
+    json.map(|text| {
+        serde_json::from_str(&text).map_err(|error| {
+            Error::cannot_run(format!("{}: its evidence cannot be read: {error}", path.display()))
+                .hint("it was written by another version; run its stage again with --force")
+        })
+    })
+    .transpose()
+}
+
+fn in_footer(path: &Path) -> Result<Option<String>> {
+    let metadata = metadata(path)?;
+    let pairs = metadata.file_metadata().key_value_metadata();
+    Ok(pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == KEY)?.value.clone()))
+}
+
+fn beside(path: &Path) -> Result<Option<String>> {
+    let file = sidecar(path);
+    match std::fs::read_to_string(&file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", &file, &error)),
+    }
+}
+
+/// Rows in a Parquet file, from its footer.
+pub fn rows_of(path: &Path) -> Result<u64> {
+    Ok(metadata(path)?.file_metadata().num_rows() as u64)
+}
+
+/// Where the evidence of a file without a footer is kept.
+fn sidecar(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        return path.join("evidence.json");
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.evidence.json"))
+}
+
+/// Writes the evidence of a file or folder that has no footer.
+pub fn write_sidecar(path: &Path, evidence: &Evidence) -> Result<()> {
+    let target = sidecar(path);
+    let text = serde_json::to_string_pretty(evidence).map_err(|e| Error::cannot_run(e.to_string()))?;
+    let mut temporary = Temporary::beside(&target)?;
+    temporary.file().write_all(text.as_bytes()).map_err(|error| Error::io("write", &target, &error))?;
+    temporary.replace(&target)
+}
+
+/// Rewrites the footer of the Parquet file at `path` so that it carries `evidence`.
+pub(crate) fn seal(path: &Path, evidence: &Evidence) -> Result<()> {
+    let text = serde_json::to_string(evidence).map_err(|e| Error::cannot_run(e.to_string()))?;
+    rewrite(path, Some(text))
+}
+
+/// Takes the evidence out of the footer of the Parquet file at `path`: for files that leave the house.
+pub fn strip(path: &Path) -> Result<()> {
+    rewrite(path, None)
+}
+
+fn rewrite(path: &Path, evidence: Option<String>) -> Result<()> {
+    let old = metadata(path)?;
+    let file_metadata = old.file_metadata();
+    let mut pairs: Vec<KeyValue> =
+        file_metadata.key_value_metadata().into_iter().flatten().filter(|pair| pair.key != KEY).cloned().collect();
+    pairs.extend(evidence.map(|text| KeyValue::new(KEY.to_owned(), text)));
+    let new = ParquetMetaData::new(
+        FileMetaData::new(
+            file_metadata.version(),
+            file_metadata.num_rows(),
+            file_metadata.created_by().map(str::to_owned),
+            Some(pairs),
+            file_metadata.schema_descr_ptr(),
+            file_metadata.column_orders().cloned(),
+        ),
+        old.row_groups().to_vec(),
+    );
+    let failed = |error: std::io::Error| Error::io("write the footer of", path, &error);
+    let mut footer = Vec::new();
+    ParquetMetaDataWriter::new(&mut footer, &new)
+        .finish()
+        .map_err(|error| Error::cannot_run(format!("{}: cannot write its footer: {error}", path.display())))?;
+    let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
+    let start = footer_start(&mut file).map_err(failed)?;
+    file.set_len(start).map_err(failed)?;
+    file.seek(SeekFrom::Start(start)).map_err(failed)?;
+    file.write_all(&footer).map_err(failed)
+}
+
+/// Where the footer begins: its length stands before the closing magic.
+pub(crate) fn footer_start(file: &mut File) -> std::io::Result<u64> {
+    let mut tail = [0u8; FOOTER_SIZE];
+    let end = file.seek(SeekFrom::End(-(FOOTER_SIZE as i64)))?;
+    file.read_exact(&mut tail)?;
+    let length = u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]);
+    Ok(end - u64::from(length))
+}
+
+/// The footer of a Parquet file, or an error that says what the file is instead.
+pub(crate) fn metadata(path: &Path) -> Result<ParquetMetaData> {
+    let mut file = File::open(path).map_err(|error| Error::io("read", path, &error))?;
+    let not_parquet = |what: &str| {
+        Error::cannot_run(format!("{}: not a whole Parquet file: {what}", path.display()))
+            .hint("it is truncated or of another kind; run the stage that wrote it again")
+    };
+    let length = file.metadata().map_err(|error| Error::io("read", path, &error))?.len();
+    if length == 0 {
+        return Err(not_parquet("it is empty"));
+    }
+    if length < 12 {
+        return Err(not_parquet("it is too short"));
+    }
+    let (mut head, mut tail) = ([0u8; 4], [0u8; 4]);
+    let ends = (|| {
+        file.read_exact(&mut head)?;
+        file.seek(SeekFrom::End(-4))?;
+        file.read_exact(&mut tail)
+    })();
+    ends.map_err(|error: std::io::Error| Error::io("read", path, &error))?;
+    if &head != MAGIC {
+        return Err(not_parquet("it does not begin with PAR1"));
+    }
+    if &tail != MAGIC {
+        return Err(not_parquet("it does not end with PAR1"));
+    }
+    ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|error| not_parquet(&error.to_string()))
+}

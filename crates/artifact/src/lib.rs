@@ -1,0 +1,39 @@
+//! The only code that opens or writes Parquet: scans, batches, footers with their evidence, temporary
+//! names, atomic publishing and snapshots.
+//!
+//! An *artifact* is an immutable file. It is written under a temporary name in its own folder, synced,
+//! sealed with its [`Evidence`] and then renamed. A [`Snapshot`] is the file `latest` beside the artifacts,
+//! which lists those that make up the stage's current output.
+
+mod batch;
+mod books;
+mod clock;
+mod dtype;
+mod errors;
+mod evidence;
+mod fingerprint;
+mod footer;
+mod scan;
+mod snapshot;
+mod summary;
+mod temporary;
+mod writer;
+
+pub use batch::{Batch, Batches, REASON, Removed, stream};
+pub use books::{Books, Entry, Fate};
+pub use clock::{Stamp, now};
+pub use dtype::{column_type, dtype, type_name};
+pub use errors::PolarsResultExt;
+pub use evidence::{CheckResult, Evidence, Input, Kind, Verdict};
+pub use fingerprint::{Fingerprint, fingerprint};
+pub use footer::{evidence_of, rows_of, strip, write_sidecar};
+pub use scan::{Artifact, open, scan, scan_files};
+pub use snapshot::{LATEST, Snapshot};
+pub use summary::{ColumnSummary, Summary};
+pub use temporary::{Temporary, discard_all, publishing, sweep};
+pub use writer::{TableWriter, Written};
+
+/// The column that names the source file of a row.
+pub const FILE: &str = "_file";
+/// The column that holds the line (text formats) or row (others) within [`FILE`], counted from 1.
+pub const ROW: &str = "_row";

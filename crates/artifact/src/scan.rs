@@ -1,0 +1,91 @@
+//! Opens artifacts for reading.
+
+use std::path::{Path, PathBuf};
+
+use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, Schema};
+use spec::{Error, Result, Root, did_you_mean};
+
+use crate::{Evidence, Input, Kind, PolarsResultExt, evidence_of, fingerprint, rows_of};
+
+/// An input of a stage, known by its footer alone.
+#[derive(Clone, Debug)]
+pub struct Artifact {
+    /// As printed and recorded: relative to the root where it lies below it.
+    pub path: PathBuf,
+    /// As opened.
+    pub file: PathBuf,
+    /// The table it is part of: from its evidence, else from its file name.
+    pub table: String,
+    pub evidence: Option<Evidence>,
+}
+
+impl Artifact {
+    pub fn is_table(&self) -> bool {
+        self.file.extension().is_some_and(|extension| extension == "parquet")
+            && self.evidence.as_ref().is_none_or(|evidence| evidence.kind != Kind::File)
+    }
+
+    /// Rows, from the footer.
+    pub fn rows(&self) -> Result<u64> {
+        rows_of(&self.file)
+    }
+
+    /// How evidence records this artifact as an input.
+    pub fn as_input(&self) -> Result<Input> {
+        let rows = if self.is_table() { Some(self.rows()?) } else { None };
+        Ok(Input { path: self.path.display().to_string(), fingerprint: fingerprint(&self.file)?, rows })
+    }
+}
+
+/// Reads the footer of the artifact at `path`, which is relative to `root` or absolute.
+pub fn open(root: &Root, path: &Path) -> Result<Artifact> {
+    let file = root.join(path);
+    if !file.exists() {
+        return Err(Error::cannot_run(format!("{}: no such file", path.display()))
+            .hint("run the stage that writes it, or name another input"));
+    }
+    let evidence = evidence_of(&file)?;
+    let table = match &evidence {
+        Some(evidence) => evidence.table.clone(),
+        None => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+    };
+    Ok(Artifact { path: root.relative(&file).to_owned(), file, table, evidence })
+}
+
+/// A lazy scan of all artifacts of `table`. An unknown table is an error that names the nearest one.
+pub fn scan(artifacts: &[Artifact], table: &str) -> Result<LazyFrame> {
+    let files: Vec<&Artifact> = artifacts.iter().filter(|a| a.is_table() && a.table == table).collect();
+    if files.is_empty() {
+        let mut known: Vec<&str> = artifacts.iter().filter(|a| a.is_table()).map(|a| a.table.as_str()).collect();
+        known.sort_unstable();
+        known.dedup();
+        return Err(Error::cannot_run(format!("no table '{table}' among the inputs")).hint(did_you_mean(table, known)));
+    }
+    let paths: Vec<&Path> = files.iter().map(|artifact| artifact.file.as_path()).collect();
+    scan_files(&paths)
+}
+
+/// A lazy scan of Parquet files of one schema.
+pub fn scan_files(files: &[&Path]) -> Result<LazyFrame> {
+    let shown = files.first().map(|file| file.display().to_string()).unwrap_or_default();
+    let paths = files.iter().map(|file| PlRefPath::try_from_path(file).during(file.display()));
+    let paths: Vec<PlRefPath> = paths.collect::<Result<_>>()?;
+    let args = ScanArgsParquet { glob: false, cache: false, ..ScanArgsParquet::default() };
+    LazyFrame::scan_parquet_files(paths.into_iter().collect(), args).during(shown)
+}
+
+/// The columns of a Parquet file, from its footer.
+pub(crate) fn schema_of(file: &Path) -> Result<Schema> {
+    let schema = scan_files(&[file])?.collect_schema().during(file.display())?;
+    Ok(schema.as_ref().clone())
+}
+
+impl Artifact {
+    /// Reads the whole file and compares it with the hash in its evidence; a foreign file has none.
+    pub fn verify(&self) -> Result<()> {
+        match &self.evidence {
+            Some(evidence) if self.is_table() => crate::writer::verify(&self.file, &evidence.content),
+            _ => Ok(()),
+        }
+    }
+}

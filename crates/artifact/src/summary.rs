@@ -1,0 +1,428 @@
+//! Per-column summaries, gathered batch by batch while a table is written.
+//!
+//! Counts, nulls, minimum, maximum, mean and standard deviation are exact. Distinct values are exact up to
+//! 1,024 and estimated by HyperLogLog beyond (Flajolet et al. 2007, 4,096 registers, standard error 1.6 %).
+//! Quantiles come from a systematic sample of at most 4,096 values (every k-th row, k doubling as the table
+//! grows), which is deterministic.
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use polars::prelude::*;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::type_name;
+
+const EXACT_DISTINCT: usize = 1024;
+const REGISTER_BITS: u32 = 12;
+const SAMPLE: usize = 4096;
+/// Text longer than this is cut in summaries.
+const TEXT: usize = 64;
+/// The probabilities at which quantiles are kept.
+pub(crate) const QUANTILES: [f64; 21] =
+    [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0];
+
+/// What is known of a column.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ColumnSummary {
+    pub name: String,
+    /// As YAML names it.
+    #[serde(rename = "type")]
+    pub column_type: String,
+    /// Rows, nulls included.
+    pub count: u64,
+    pub nulls: u64,
+    /// Distinct values, nulls not counted.
+    pub distinct: u64,
+    /// Whether `distinct` is an estimate.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub distinct_is_estimate: bool,
+    /// Smallest value: a number; text for strings; days or microseconds since 1970 for dates and moments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
+    /// Standard deviation of the population.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub std: Option<f64>,
+    /// Values at the probabilities 0, 0.05, …, 1 of the sample; numeric and time columns only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quantiles: Vec<f64>,
+    /// The most frequent values of the sample with their shares; columns with at most 50 distinct values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub top: Vec<(String, f64)>,
+}
+
+/// Summaries in the making.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    columns: Vec<Column>,
+}
+
+impl Summary {
+    pub fn new(schema: &Schema) -> Summary {
+        Summary { columns: schema.iter().map(|(name, dtype)| Column::new(name, dtype)).collect() }
+    }
+
+    /// Takes in a batch, whose columns are those of the schema.
+    pub fn observe(&mut self, batch: &DataFrame) {
+        self.columns.par_iter_mut().zip(batch.columns()).for_each(|(column, values)| {
+            column.observe(values.as_materialized_series());
+        });
+    }
+
+    pub fn finish(&self) -> Vec<ColumnSummary> {
+        self.columns.iter().map(Column::finish).collect()
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Column {
+    name: String,
+    dtype: DataType,
+    count: u64,
+    nulls: u64,
+    distinct: Distinct,
+    numbers: Option<Numbers>,
+    text: Option<(String, String)>,
+    sample: Sample,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Numbers {
+    min: f64,
+    max: f64,
+    count: u64,
+    mean: f64,
+    /// Sum of squared deviations from the mean (Chan et al. 1983 for the merge of batches).
+    squares: f64,
+}
+
+#[derive(Clone, Debug)]
+enum Distinct {
+    Exact(HashSet<u64, FixedState>),
+    Estimate(Vec<u8>),
+}
+
+#[derive(Clone, Debug)]
+struct Sample {
+    stride: u64,
+    seen: u64,
+    numbers: Vec<f64>,
+    texts: Vec<Option<String>>,
+}
+
+impl Column {
+    fn new(name: &str, dtype: &DataType) -> Column {
+        Column {
+            name: name.to_owned(),
+            dtype: dtype.clone(),
+            count: 0,
+            nulls: 0,
+            distinct: Distinct::Exact(HashSet::with_hasher(FixedState::with_seed(0))),
+            numbers: None,
+            text: None,
+            sample: Sample { stride: 1, seen: 0, numbers: Vec::new(), texts: Vec::new() },
+        }
+    }
+
+    fn observe(&mut self, values: &Series) {
+        self.count += values.len() as u64;
+        self.nulls += values.null_count() as u64;
+        match values.dtype() {
+            DataType::String | DataType::Categorical(..) | DataType::Enum(..) => {
+                if let Ok(text) = values.cast(&DataType::String) {
+                    self.observe_text(text.str().expect("cast to text"));
+                }
+            }
+            dtype if dtype.is_float() => {
+                if let Ok(numbers) = values.cast(&DataType::Float64) {
+                    let numbers = numbers.f64().expect("cast to f64");
+                    self.sum_up(numbers, |v: f64| v, |v| v.is_finite());
+                    // Adding zero makes -0.0 and 0.0 one value.
+                    each(numbers, |v: f64| self.distinct.add(mix((v + 0.0).to_bits())));
+                    self.sample.take_numbers(numbers.len(), |row| numbers.get(row));
+                }
+            }
+            dtype if dtype.is_integer() || dtype.is_temporal() || dtype.is_bool() => {
+                if let Ok(numbers) = values.to_physical_repr().cast(&DataType::Int64) {
+                    let numbers = numbers.i64().expect("cast to i64");
+                    self.sum_up(numbers, |v: i64| v as f64, |_| true);
+                    each(numbers, |v: i64| self.distinct.add(mix(v as u64)));
+                    self.sample.take_numbers(numbers.len(), |row| numbers.get(row).map(|v| v as f64));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn observe_text(&mut self, text: &StringChunked) {
+        let state = FixedState::with_seed(0);
+        for value in text.iter().flatten() {
+            self.distinct.add(state.hash_one(value));
+            match &mut self.text {
+                None => self.text = Some((value.to_owned(), value.to_owned())),
+                Some((min, max)) => {
+                    if value < min.as_str() {
+                        *min = value.to_owned();
+                    }
+                    if value > max.as_str() {
+                        *max = value.to_owned();
+                    }
+                }
+            }
+        }
+        self.sample.take_texts(text);
+    }
+
+    /// Two passes over the batch, which is in the cache: the second needs the mean of the first.
+    fn sum_up<T: PolarsNumericType>(
+        &mut self,
+        values: &ChunkedArray<T>,
+        number: impl Fn(T::Native) -> f64,
+        counts: impl Fn(f64) -> bool,
+    ) {
+        let mut batch = Numbers { min: f64::INFINITY, max: f64::NEG_INFINITY, ..Numbers::default() };
+        let mut sum = 0.0;
+        each(values, |value| {
+            let value = number(value);
+            if counts(value) {
+                batch.count += 1;
+                sum += value;
+                batch.min = batch.min.min(value);
+                batch.max = batch.max.max(value);
+            }
+        });
+        if batch.count == 0 {
+            return;
+        }
+        batch.mean = sum / batch.count as f64;
+        each(values, |value| {
+            let value = number(value);
+            if counts(value) {
+                batch.squares += (value - batch.mean).powi(2);
+            }
+        });
+        self.numbers = Some(match self.numbers.take() {
+            None => batch,
+            Some(before) => before.merge(&batch),
+        });
+    }
+
+    fn finish(&self) -> ColumnSummary {
+        let (distinct, distinct_is_estimate) = self.distinct.finish(self.count - self.nulls);
+        let whole = self.dtype.is_integer() || self.dtype.is_temporal();
+        let number = |value: f64| match whole {
+            true => serde_json::Value::from(value as i64),
+            false => serde_json::Number::from_f64(value).map_or(serde_json::Value::Null, serde_json::Value::Number),
+        };
+        let (mut min, mut max) = (None, None);
+        match (&self.numbers, &self.text, self.dtype.is_bool()) {
+            (Some(n), _, true) => {
+                min = Some((n.min > 0.0).into());
+                max = Some((n.max > 0.0).into());
+            }
+            (Some(n), _, false) => {
+                min = Some(number(n.min));
+                max = Some(number(n.max));
+            }
+            (None, Some((low, high)), _) => {
+                min = Some(cut(low).into());
+                max = Some(cut(high).into());
+            }
+            (None, None, _) => {}
+        }
+        ColumnSummary {
+            name: self.name.clone(),
+            column_type: type_name(&self.dtype),
+            count: self.count,
+            nulls: self.nulls,
+            distinct,
+            distinct_is_estimate,
+            min,
+            max,
+            mean: self.numbers.as_ref().map(|n| n.mean),
+            std: self.numbers.as_ref().map(|n| (n.squares / n.count as f64).sqrt()),
+            quantiles: self.sample.quantiles(),
+            top: if distinct <= 50 { self.sample.top() } else { Vec::new() },
+        }
+    }
+}
+
+impl Numbers {
+    fn merge(self, other: &Numbers) -> Numbers {
+        let count = self.count + other.count;
+        let delta = other.mean - self.mean;
+        let share = other.count as f64 / count as f64;
+        Numbers {
+            min: self.min.min(other.min),
+            max: self.max.max(other.max),
+            count,
+            mean: self.mean + delta * share,
+            squares: self.squares + other.squares + delta * delta * self.count as f64 * share,
+        }
+    }
+}
+
+/// Visits every value that is not null; a chunk without nulls as a plain slice.
+fn each<T: PolarsNumericType>(values: &ChunkedArray<T>, mut visit: impl FnMut(T::Native)) {
+    for chunk in values.downcast_iter() {
+        match chunk.validity() {
+            None => chunk.values().iter().for_each(|value| visit(*value)),
+            Some(_) => chunk.non_null_values_iter().for_each(&mut visit),
+        }
+    }
+}
+
+/// Spreads the bits of a value (the finalizer of SplitMix64, Steele et al. 2014).
+fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+impl Distinct {
+    fn add(&mut self, hash: u64) {
+        match self {
+            Distinct::Estimate(registers) => count_zeros(registers, hash),
+            Distinct::Exact(known) => {
+                known.insert(hash);
+                if known.len() > EXACT_DISTINCT {
+                    let mut registers = vec![0u8; 1 << REGISTER_BITS];
+                    known.iter().for_each(|hash| count_zeros(&mut registers, *hash));
+                    *self = Distinct::Estimate(registers);
+                }
+            }
+        }
+    }
+
+    /// At most `values`, and whether it is an estimate.
+    fn finish(&self, values: u64) -> (u64, bool) {
+        match self {
+            Distinct::Exact(known) => (known.len() as u64, false),
+            Distinct::Estimate(registers) => {
+                let m = registers.len() as f64;
+                let harmonic: f64 = registers.iter().map(|r| 2f64.powi(-i32::from(*r))).sum();
+                let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / harmonic;
+                let empty = registers.iter().filter(|r| **r == 0).count();
+                let estimate = if raw <= 2.5 * m && empty > 0 { m * (m / empty as f64).ln() } else { raw };
+                ((estimate.round() as u64).min(values), true)
+            }
+        }
+    }
+}
+
+fn count_zeros(registers: &mut [u8], hash: u64) {
+    let register = (hash >> (64 - REGISTER_BITS)) as usize;
+    let rank = ((hash << REGISTER_BITS) | (1 << (REGISTER_BITS - 1))).leading_zeros() as u8 + 1;
+    if rank > registers[register] {
+        registers[register] = rank;
+    }
+}
+
+impl Sample {
+    /// The rows of a batch whose number in the table is a multiple of the stride.
+    fn picks(&self, rows: usize) -> impl Iterator<Item = usize> + use<> {
+        let first = self.seen.div_ceil(self.stride) * self.stride - self.seen;
+        (first as usize..rows).step_by(self.stride as usize)
+    }
+
+    fn take_numbers(&mut self, rows: usize, value: impl Fn(usize) -> Option<f64>) {
+        let picks = self.picks(rows);
+        self.numbers.extend(picks.map(|row| value(row).unwrap_or(f64::NAN)));
+        self.seen += rows as u64;
+        while self.numbers.len() > SAMPLE {
+            self.numbers = self.numbers.iter().copied().step_by(2).collect();
+            self.stride *= 2;
+        }
+    }
+
+    fn take_texts(&mut self, values: &StringChunked) {
+        let picks = self.picks(values.len());
+        self.texts.extend(picks.map(|row| values.get(row).map(cut)));
+        self.seen += values.len() as u64;
+        while self.texts.len() > SAMPLE {
+            self.texts = self.texts.iter().step_by(2).cloned().collect();
+            self.stride *= 2;
+        }
+    }
+
+    fn quantiles(&self) -> Vec<f64> {
+        let mut values: Vec<f64> = self.numbers.iter().copied().filter(|v| v.is_finite()).collect();
+        if values.is_empty() {
+            return Vec::new();
+        }
+        values.sort_unstable_by(f64::total_cmp);
+        QUANTILES.iter().map(|p| values[(p * (values.len() - 1) as f64).round() as usize]).collect()
+    }
+
+    fn top(&self) -> Vec<(String, f64)> {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for text in self.texts.iter().flatten() {
+            *counts.entry(text).or_default() += 1;
+        }
+        let mut counts: Vec<(&str, u64)> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        counts
+            .iter()
+            .take(10)
+            .map(|(text, count)| ((*text).to_owned(), *count as f64 / self.texts.len() as f64))
+            .collect()
+    }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(TEXT) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}…", &text[..at]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary_of(batches: &[DataFrame]) -> Vec<ColumnSummary> {
+        let mut summary = Summary::new(batches[0].schema());
+        batches.iter().for_each(|batch| summary.observe(batch));
+        summary.finish()
+    }
+
+    #[test]
+    fn numbers_are_exact_across_batches() {
+        let batches = [df!("a" => [1i64, 2, 3]).unwrap(), df!("a" => [Some(4i64), None]).unwrap()];
+        let a = &summary_of(&batches)[0];
+        assert_eq!((a.count, a.nulls, a.distinct, a.distinct_is_estimate), (5, 1, 4, false));
+        assert_eq!((a.min.clone(), a.max.clone()), (Some(1.into()), Some(4.into())));
+        // numpy: np.mean([1,2,3,4]), np.std([1,2,3,4])
+        assert_eq!(a.mean, Some(2.5));
+        assert!((a.std.unwrap() - 1.118_033_988_749_895).abs() < 1e-12);
+    }
+
+    #[test]
+    fn texts_have_a_range_and_shares() {
+        let s = &summary_of(&[df!("s" => ["b", "a", "b", "c"]).unwrap()])[0];
+        assert_eq!((s.min.clone(), s.max.clone(), s.distinct), (Some("a".into()), Some("c".into()), 3));
+        assert_eq!(s.top[0], ("b".to_owned(), 0.5));
+    }
+
+    #[test]
+    fn many_distinct_values_are_estimated_within_five_percent() {
+        let values: Vec<i64> = (0..200_000).collect();
+        let a = &summary_of(&[df!("a" => values).unwrap()])[0];
+        assert!(a.distinct_is_estimate);
+        assert!((a.distinct as f64 / 200_000.0 - 1.0).abs() < 0.05, "{}", a.distinct);
+        assert!((a.quantiles[10] - 100_000.0).abs() < 1_000.0, "{:?}", a.quantiles);
+    }
+
+    #[test]
+    fn an_all_null_column_has_no_range() {
+        let a = &summary_of(&[df!("a" => [None::<f64>, None]).unwrap()])[0];
+        assert_eq!((a.count, a.nulls, a.distinct, a.min.clone(), a.mean), (2, 2, 0, None, None));
+        assert!(a.quantiles.is_empty());
+    }
+}

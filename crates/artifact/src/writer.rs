@@ -1,0 +1,196 @@
+//! Writes a table to a temporary Parquet file, summing it up on the way.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+use polars::io::parquet::write::BatchedWriter;
+use polars::prelude::{DataFrame, ParquetCompression, ParquetWriter, Schema};
+use spec::{Error, Result};
+
+use crate::footer::{footer_start, seal};
+use crate::{Evidence, PolarsResultExt, Summary, Temporary};
+
+/// Rows per row group: small batches are gathered up to this.
+const ROW_GROUP: usize = 1 << 18;
+
+/// Writes batches of one schema. Nothing is visible under the target's name until
+/// [`Written::publish`].
+pub struct TableWriter {
+    temporary: Temporary,
+    target: String,
+    writer: BatchedWriter<Hashing>,
+    hasher: std::sync::Arc<std::sync::Mutex<blake3::Hasher>>,
+    schema: Schema,
+    pending: Option<DataFrame>,
+    rows: u64,
+    summary: Option<Summary>,
+}
+
+/// A table on disk that still has its temporary name.
+#[derive(Debug)]
+pub struct Written {
+    temporary: Temporary,
+    pub rows: u64,
+    pub bytes: u64,
+    /// BLAKE3 of schema and data pages, as hex.
+    pub content: String,
+    pub summary: Option<Summary>,
+}
+
+impl TableWriter {
+    /// Begins a file beside `target`. The summary of every column costs about 2 ns per value.
+    pub fn create(target: &Path, schema: &Schema) -> Result<TableWriter> {
+        let temporary = Temporary::beside(target)?;
+        let file =
+            File::options().write(true).open(temporary.path()).map_err(|error| Error::io("write", target, &error))?;
+        let hasher = std::sync::Arc::new(std::sync::Mutex::new(blake3::Hasher::new()));
+        let writer =
+            ParquetWriter::new(Hashing { file: io::BufWriter::with_capacity(1 << 20, file), hasher: hasher.clone() })
+                .with_compression(ParquetCompression::Snappy)
+                .batched(schema)
+                .during(target.display())?;
+        Ok(TableWriter {
+            temporary,
+            target: target.display().to_string(),
+            writer,
+            hasher,
+            schema: schema.clone(),
+            pending: None,
+            rows: 0,
+            summary: Some(Summary::new(schema)),
+        })
+    }
+
+    /// Leaves out the column summaries: for rows that are kept only to be replayed.
+    pub fn without_summary(mut self) -> TableWriter {
+        self.summary = None;
+        self
+    }
+
+    /// Appends rows. Their columns must be those of the schema, in its order.
+    pub fn write(&mut self, rows: DataFrame) -> Result<()> {
+        if rows.height() == 0 {
+            return Ok(());
+        }
+        if rows.schema().as_ref() != &self.schema {
+            return Err(Error::cannot_run(format!(
+                "{}: a batch has other columns than the first: {} instead of {}",
+                self.target,
+                describe(rows.schema()),
+                describe(&self.schema)
+            )));
+        }
+        self.rows += rows.height() as u64;
+        if let Some(summary) = &mut self.summary {
+            summary.observe(&rows);
+        }
+        let gathered = match self.pending.take() {
+            None => rows,
+            Some(mut pending) => {
+                pending.vstack_mut_owned(rows).during(&self.target)?;
+                pending
+            }
+        };
+        if gathered.height() < ROW_GROUP {
+            self.pending = Some(gathered);
+            return Ok(());
+        }
+        self.flush(gathered)
+    }
+
+    fn flush(&mut self, mut rows: DataFrame) -> Result<()> {
+        let mut start = 0;
+        rows.rechunk_mut_par();
+        while start < rows.height() {
+            // A rest of less than half a row group joins the last one.
+            let left = rows.height() - start;
+            let take = if left < ROW_GROUP * 3 / 2 { left } else { ROW_GROUP };
+            self.writer.write_batch(&rows.slice(start as i64, take)).during(&self.target)?;
+            start += take;
+        }
+        Ok(())
+    }
+
+    /// Rows written so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Writes the footer, still without evidence.
+    pub fn finish(mut self) -> Result<Written> {
+        if let Some(rest) = self.pending.take() {
+            self.flush(rest)?;
+        }
+        // The footer is rewritten when the file is sealed, so it is no part of the content.
+        let mut hasher = self.hasher.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        hasher.update(describe(&self.schema).as_bytes());
+        let bytes = self.writer.finish().during(&self.target)?;
+        Ok(Written {
+            temporary: self.temporary,
+            rows: self.rows,
+            bytes,
+            content: hasher.finalize().to_hex().to_string(),
+            summary: self.summary,
+        })
+    }
+}
+
+impl Written {
+    /// Where the rows are until they are published: for checks that read them back.
+    pub fn path(&self) -> &Path {
+        self.temporary.path()
+    }
+
+    /// Seals the evidence into the footer, then gives the file its name, which must be free.
+    pub fn publish(self, target: &Path, evidence: &Evidence) -> Result<()> {
+        seal(self.temporary.path(), evidence)?;
+        self.temporary.publish(target)
+    }
+}
+
+fn describe(schema: &Schema) -> String {
+    let columns: Vec<String> = schema.iter().map(|(name, dtype)| format!("{name} {dtype}")).collect();
+    columns.join(", ")
+}
+
+/// Hashes what it writes.
+struct Hashing {
+    file: io::BufWriter<File>,
+    hasher: std::sync::Arc<std::sync::Mutex<blake3::Hasher>>,
+}
+
+impl Write for Hashing {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.file.write_all(buffer)?;
+        self.hasher.lock().unwrap_or_else(std::sync::PoisonError::into_inner).update(buffer);
+        Ok(buffer.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Reads the data pages of the artifact at `path` and compares them with the `content` hash of its evidence.
+pub(crate) fn verify(path: &Path, content: &str) -> Result<()> {
+    let failed = |error: io::Error| Error::io("read", path, &error);
+    let mut file = File::open(path).map_err(failed)?;
+    let end = footer_start(&mut file).map_err(failed)?;
+    file.seek(io::SeekFrom::Start(0)).map_err(failed)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut pages = file.take(end);
+    let mut buffer = vec![0u8; 1 << 20];
+    loop {
+        match pages.read(&mut buffer).map_err(failed)? {
+            0 => break,
+            read => hasher.update(&buffer[..read]),
+        };
+    }
+    let schema = crate::scan::schema_of(path)?;
+    hasher.update(describe(&schema).as_bytes());
+    match hasher.finalize().to_hex().as_str() == content {
+        true => Ok(()),
+        false => Err(Error::cannot_run(format!("{}: its content does not match its hash", path.display()))
+            .hint("it was damaged or changed after it was written; run the stage that wrote it with --force")),
+    }
+}
