@@ -1,0 +1,154 @@
+//! Columns as `columns:` declares them: `name: type`, or `name: {type, format, from}`.
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use spec::{ColumnType, did_you_mean};
+
+use crate::moments::MomentFormat;
+
+/// The type of a column, how its dates or times are written, and what the source calls it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColumnSpec {
+    pub column_type: ColumnType,
+    /// How a date, datetime or time is written; ISO 8601 by default.
+    pub format: Option<MomentFormat>,
+    /// The column's name in the source; by default its name in the table.
+    pub from: Option<String>,
+}
+
+impl From<ColumnType> for ColumnSpec {
+    fn from(column_type: ColumnType) -> ColumnSpec {
+        ColumnSpec { column_type, format: None, from: None }
+    }
+}
+
+const KEYS: [&str; 3] = ["type", "format", "from"];
+
+/// A key of the long form; an unknown one is refused where the parser still stands on it.
+struct Key(&'static str);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
+        struct Known;
+        impl Visitor<'_> for Known {
+            type Value = Key;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_str<E: de::Error>(self, key: &str) -> Result<Key, E> {
+                let unknown = || E::custom(format!("unknown key '{key}'; {}", did_you_mean(key, KEYS)));
+                KEYS.iter().find(|known| **known == key).map(|known| Key(known)).ok_or_else(unknown)
+            }
+        }
+        deserializer.deserialize_str(Known)
+    }
+}
+
+/// `int64`, with the nearest type in the error.
+struct TypeWord(ColumnType);
+
+const TYPES: [ColumnType; 16] = [
+    ColumnType::String,
+    ColumnType::Category,
+    ColumnType::Bool,
+    ColumnType::Int8,
+    ColumnType::Int16,
+    ColumnType::Int32,
+    ColumnType::Int64,
+    ColumnType::Uint8,
+    ColumnType::Uint16,
+    ColumnType::Uint32,
+    ColumnType::Uint64,
+    ColumnType::Float32,
+    ColumnType::Float64,
+    ColumnType::Date,
+    ColumnType::Datetime,
+    ColumnType::Time,
+];
+
+fn type_word<E: de::Error>(word: &str) -> Result<ColumnType, E> {
+    TYPES.into_iter().find(|known| known.name() == word).ok_or_else(|| {
+        E::custom(format!("unknown type '{word}'; {}", did_you_mean(word, TYPES.iter().map(|known| known.name()))))
+    })
+}
+
+impl<'de> Deserialize<'de> for TypeWord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TypeWord, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        type_word(&word).map(TypeWord)
+    }
+}
+
+impl<'de> Deserialize<'de> for ColumnSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ColumnSpec, D::Error> {
+        struct ShortOrLong;
+        impl<'de> Visitor<'de> for ShortOrLong {
+            type Value = ColumnSpec;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a type such as int64, or {type: date, format: \"%Y%m%d\"}")
+            }
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<ColumnSpec, E> {
+                type_word(word).map(ColumnSpec::from)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ColumnSpec, A::Error> {
+                let (mut column_type, mut format, mut from) = (None, None, None);
+                while let Some(Key(key)) = map.next_key()? {
+                    match key {
+                        "type" => column_type = Some(map.next_value::<TypeWord>()?.0),
+                        "format" => format = Some(map.next_value::<MomentFormat>()?),
+                        _ => from = Some(map.next_value::<String>()?),
+                    }
+                }
+                let column_type = column_type.ok_or_else(|| de::Error::missing_field("type"))?;
+                if let (Some(format), false) = (&format, is_moment(column_type)) {
+                    return Err(de::Error::custom(format!(
+                        "format \"{}\" is for the types date, datetime and time, not for {}",
+                        format.text(),
+                        column_type.name()
+                    )));
+                }
+                Ok(ColumnSpec { column_type, format, from })
+            }
+        }
+        deserializer.deserialize_any(ShortOrLong)
+    }
+}
+
+fn is_moment(column_type: ColumnType) -> bool {
+    matches!(column_type, ColumnType::Date | ColumnType::Datetime | ColumnType::Time)
+}
+
+impl JsonSchema for ColumnSpec {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Column".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let types = generator.subschema_for::<ColumnType>();
+        json_schema!({
+            "description": "A type, or {type, format, from}.",
+            "anyOf": [
+                types,
+                {
+                    "type": "object",
+                    "properties": {
+                        "type": types,
+                        "format": {
+                            "type": "string",
+                            "description": "How a date, datetime or time is written, in strftime's letters such as \
+                                            \"%d.%m.%Y\"; ISO 8601 by default."
+                        },
+                        "from": {
+                            "type": "string",
+                            "description": "The column's name in the source; by default its name in the table."
+                        }
+                    },
+                    "required": ["type"],
+                    "additionalProperties": false
+                }
+            ]
+        })
+    }
+}

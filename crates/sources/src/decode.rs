@@ -1,0 +1,142 @@
+//! Turns bytes of any encoding into UTF-8 while they are read.
+//!
+//! Bytes that are no text in their encoding come out as [`MARK`] and `xNN` each, which no UTF-8 contains, so that
+//! the record they stand in can be found and refused with its original bytes legible.
+
+use std::io::{self, Cursor, Read};
+
+use encoding_rs::{DecoderResult, Encoding, UTF_8};
+
+/// Stands before the two hexadecimal digits (after an `x`) of a byte that could not be decoded.
+pub(crate) const MARK: u8 = 0xFF;
+
+const CHUNK: usize = 1 << 16;
+/// Bytes kept from the last chunk: a malformed sequence may have begun in it.
+const KEEP: usize = 16;
+
+/// UTF-8 from `inner`, which is in `encoding` unless a byte order mark says otherwise; and the encoding found.
+pub(crate) fn decoded(
+    mut inner: Box<dyn Read + Send>,
+    encoding: &'static Encoding,
+) -> io::Result<(Box<dyn Read + Send>, &'static Encoding)> {
+    let mut head = Vec::with_capacity(3);
+    inner.by_ref().take(3).read_to_end(&mut head)?;
+    let (encoding, mark) = Encoding::for_bom(&head).unwrap_or((encoding, 0));
+    let rest = Cursor::new(head.split_off(mark)).chain(inner);
+    if encoding == UTF_8 {
+        return Ok((Box::new(rest), encoding));
+    }
+    let decoder = encoding.new_decoder_without_bom_handling();
+    let decoding = Decoding {
+        inner: rest,
+        decoder,
+        input: Vec::new(),
+        at: 0,
+        ended: false,
+        done: false,
+        output: Vec::new(),
+        taken: 0,
+    };
+    Ok((Box::new(decoding), encoding))
+}
+
+struct Decoding<R> {
+    inner: R,
+    decoder: encoding_rs::Decoder,
+    input: Vec<u8>,
+    /// Consumed bytes of `input`.
+    at: usize,
+    ended: bool,
+    done: bool,
+    output: Vec<u8>,
+    /// Bytes of `output` handed out.
+    taken: usize,
+}
+
+impl<R: Read> Decoding<R> {
+    /// Fills `output`, or sets `done`.
+    fn decode(&mut self) -> io::Result<()> {
+        self.output.resize(CHUNK * 3, 0);
+        self.taken = 0;
+        let mut written = 0;
+        while written == 0 && !self.done {
+            if self.at == self.input.len() && !self.ended {
+                self.input.drain(..self.input.len().saturating_sub(KEEP));
+                self.at = self.input.len();
+                let read = self.inner.by_ref().take(CHUNK as u64).read_to_end(&mut self.input)?;
+                self.ended = read == 0;
+            }
+            // Room is left for the marks of a malformed sequence.
+            let room = self.output.len() - 64;
+            let (result, read, wrote) = self.decoder.decode_to_utf8_without_replacement(
+                &self.input[self.at..],
+                &mut self.output[written..room],
+                self.ended,
+            );
+            self.at += read;
+            written += wrote;
+            match result {
+                DecoderResult::InputEmpty => self.done = self.ended,
+                DecoderResult::OutputFull => {}
+                DecoderResult::Malformed(length, after) => {
+                    let end = self.at.saturating_sub(usize::from(after));
+                    let start = end.saturating_sub(usize::from(length));
+                    for byte in &self.input[start..end] {
+                        let digits = format!("x{byte:02X}");
+                        self.output[written] = MARK;
+                        self.output[written + 1..written + 4].copy_from_slice(digits.as_bytes());
+                        written += 4;
+                    }
+                }
+            }
+        }
+        self.output.truncate(written);
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Decoding<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.taken == self.output.len() && !self.done {
+            self.decode()?;
+        }
+        let count = buffer.len().min(self.output.len() - self.taken);
+        buffer[..count].copy_from_slice(&self.output[self.taken..self.taken + count]);
+        self.taken += count;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8], label: &str) -> Vec<u8> {
+        let encoding = Encoding::for_label(label.as_bytes()).unwrap();
+        let mut text = Vec::new();
+        decoded(Box::new(Cursor::new(bytes.to_vec())), encoding).unwrap().0.read_to_end(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn decodes_by_name_and_by_mark() {
+        assert_eq!(read(b"\xB0\xA1,\xB3\xAA", "euc-kr"), "가,나".as_bytes());
+        assert_eq!(read(b"caf\xE9", "latin1"), "café".as_bytes());
+        assert_eq!(read(b"\xEF\xBB\xBFa", "utf-8"), b"a");
+        assert_eq!(read(b"\xFF\xFEa\0\xAC\x20", "euc-kr"), "a€".as_bytes());
+        assert_eq!(read(b"", "euc-kr"), b"");
+    }
+
+    #[test]
+    fn marks_what_is_no_text() {
+        assert_eq!(read(b"a\xB0,b", "euc-kr"), b"a\xFFxB0,b");
+        assert_eq!(read(b"a\xB0", "euc-kr"), b"a\xFFxB0");
+    }
+
+    #[test]
+    fn long_text_comes_out_whole_whatever_the_chunks() {
+        let text = "가나다 abc ".repeat(40_000);
+        let (bytes, _, _) = encoding_rs::EUC_KR.encode(&text);
+        assert_eq!(read(&bytes, "euc-kr"), text.as_bytes());
+    }
+}

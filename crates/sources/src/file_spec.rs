@@ -1,0 +1,331 @@
+//! The `file` source as YAML writes it, and as it is checked.
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use spec::did_you_mean;
+
+/// A file, several files, or standard input.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "Written")]
+#[schemars(with = "Written")]
+pub struct FileSpec {
+    pub(crate) path: Paths,
+    pub(crate) format: Option<Format>,
+    pub(crate) separator: Option<Character>,
+    pub(crate) quote: Quote,
+    pub(crate) header: Option<bool>,
+    pub(crate) encoding: Option<Encoding>,
+    pub(crate) compression: Option<Compression>,
+    pub(crate) widths: Vec<u32>,
+    pub(crate) skip_lines: u64,
+    pub(crate) null_values: Vec<String>,
+}
+
+/// A file, several files, or standard input.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "File")]
+struct Written {
+    /// One path or a list, relative to the project root. `*`, `?`, `[…]` and `**` match files; `-` is
+    /// standard input.
+    path: Paths,
+    /// How the file is laid out. By default its extension says (after `.gz` or `.zst`): `.csv`, `.tsv`,
+    /// `.json`, `.jsonl`, `.ndjson`, `.parquet`; standard input is `csv`.
+    #[serde(default)]
+    format: Option<Format>,
+    /// The character between the fields of a `csv`. Default `,`.
+    #[serde(default)]
+    separator: Option<Character>,
+    /// The character around fields of a `csv` or `tsv` that hold separators, line ends or, doubled, itself;
+    /// `null` if there is none. Default `"`.
+    #[serde(default)]
+    quote: Quote,
+    /// Whether the first line names the columns. Default `true` for `csv` and `tsv`, `false` for `whitespace`
+    /// and `fixed_width`.
+    #[serde(default)]
+    header: Option<bool>,
+    /// The encoding by name: `utf-8`, `cp949`, `euc-kr`, `latin-1`, `shift_jis`, `utf-16le` and so on. A byte
+    /// order mark in the file wins. Default `utf-8`.
+    #[serde(default)]
+    encoding: Option<Encoding>,
+    /// How the file is compressed. By default its extension says: `.gz` or `.zst`.
+    #[serde(default)]
+    compression: Option<Compression>,
+    /// The widths of the fields of a `fixed_width` file, in characters.
+    #[serde(default)]
+    widths: Vec<u32>,
+    /// Lines to skip before the header or the first row. Default 0.
+    #[serde(default)]
+    skip_lines: u64,
+    /// Texts that stand for a missing value, in every column. Default `[""]`.
+    #[serde(default = "empty_text")]
+    null_values: Vec<String>,
+}
+
+fn empty_text() -> Vec<String> {
+    vec![String::new()]
+}
+
+impl TryFrom<Written> for FileSpec {
+    type Error = String;
+    fn try_from(written: Written) -> Result<FileSpec, String> {
+        let Written { path, format, separator, quote, header, encoding, compression, widths, skip_lines, null_values } =
+            written;
+        if let (Some(_), Some(format)) = (separator, format.filter(|format| *format != Format::Csv)) {
+            return Err(format!("'separator' is for the format csv, not for {}", format.name()));
+        }
+        match (format, widths.as_slice()) {
+            (Some(Format::FixedWidth), []) => {
+                return Err("the format fixed_width needs 'widths', such as [6, 9, 3]".to_owned());
+            }
+            (Some(Format::FixedWidth), widths) if widths.contains(&0) => {
+                return Err("a width of 0 holds no field; widths count characters from 1".to_owned());
+            }
+            (Some(Format::FixedWidth), _) | (_, []) => {}
+            _ => return Err("'widths' is for the format fixed_width; add 'format: fixed_width'".to_owned()),
+        }
+        let separating = separator.map_or(b',', |separator| separator.0);
+        if quote.0 == Some(separating) {
+            return Err("'separator' and 'quote' are the same character".to_owned());
+        }
+        if let (Some(_), Some(format)) = (header, format.filter(|format| !format.has_lines())) {
+            return Err(format!("'header' is for text in lines, not for {}", format.name()));
+        }
+        Ok(FileSpec { path, format, separator, quote, header, encoding, compression, widths, skip_lines, null_values })
+    }
+}
+
+/// How a file is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Fields between separators, quoted where needed (RFC 4180).
+    Csv,
+    /// Fields between tabs.
+    Tsv,
+    /// Fields between runs of blanks and tabs; those at the start of a line do not count.
+    Whitespace,
+    /// Fields of fixed widths, trimmed. A line that ends early lacks the fields that it does not reach.
+    FixedWidth,
+    /// One array of objects.
+    Json,
+    /// One object per line.
+    JsonLines,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl Format {
+    const ALL: [Format; 7] = [
+        Format::Csv,
+        Format::Tsv,
+        Format::Whitespace,
+        Format::FixedWidth,
+        Format::Json,
+        Format::JsonLines,
+        Format::Parquet,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Tsv => "tsv",
+            Format::Whitespace => "whitespace",
+            Format::FixedWidth => "fixed_width",
+            Format::Json => "json",
+            Format::JsonLines => "json_lines",
+            Format::Parquet => "parquet",
+        }
+    }
+
+    /// What the extension says, if it says anything.
+    pub(crate) fn of_extension(extension: &str) -> Option<Format> {
+        Some(match extension {
+            "csv" => Format::Csv,
+            "tsv" | "tab" => Format::Tsv,
+            "json" => Format::Json,
+            "jsonl" | "ndjson" | "json_lines" => Format::JsonLines,
+            "parquet" => Format::Parquet,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn names() -> String {
+        Format::ALL.map(Format::name).join(", ")
+    }
+
+    fn has_lines(self) -> bool {
+        matches!(self, Format::Csv | Format::Tsv | Format::Whitespace | Format::FixedWidth)
+    }
+}
+
+/// How a file is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// One path or a list of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Paths(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Paths {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Paths, D::Error> {
+        struct OneOrMany;
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = Paths;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path or a list of paths")
+            }
+            fn visit_str<E: de::Error>(self, path: &str) -> Result<Paths, E> {
+                checked(vec![path.to_owned()])
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Paths, A::Error> {
+                checked(Vec::deserialize(SeqAccessDeserializer::new(seq))?)
+            }
+        }
+        fn checked<E: de::Error>(paths: Vec<String>) -> Result<Paths, E> {
+            match paths.is_empty() || paths.iter().any(String::is_empty) {
+                true => Err(E::custom("a path is empty")),
+                false => Ok(Paths(paths)),
+            }
+        }
+        deserializer.deserialize_any(OneOrMany)
+    }
+}
+
+impl JsonSchema for Paths {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Paths".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }]
+        })
+    }
+}
+
+/// One ASCII character that can separate or quote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Character(pub u8);
+
+fn character<E: de::Error>(text: &str) -> Result<Character, E> {
+    match text.as_bytes() {
+        [one] if one.is_ascii() && !matches!(one, b'\n' | b'\r' | 0) => Ok(Character(*one)),
+        _ => Err(E::custom(format!("'{text}' is not one ASCII character"))),
+    }
+}
+
+impl<'de> Deserialize<'de> for Character {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Character, D::Error> {
+        character(&String::deserialize(deserializer)?)
+    }
+}
+
+impl JsonSchema for Character {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Character".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1, "maxLength": 1 })
+    }
+}
+
+/// The quoting character, if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Quote(pub Option<u8>);
+
+impl Default for Quote {
+    fn default() -> Quote {
+        Quote(Some(b'"'))
+    }
+}
+
+impl<'de> Deserialize<'de> for Quote {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Quote, D::Error> {
+        Ok(Quote(Option::<Character>::deserialize(deserializer)?.map(|quote| quote.0)))
+    }
+}
+
+impl JsonSchema for Quote {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Quote".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "null"], "minLength": 1, "maxLength": 1 })
+    }
+}
+
+/// An encoding by a WHATWG label or one of its common other names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Encoding(pub &'static encoding_rs::Encoding);
+
+const SUGGESTED: [&str; 12] = [
+    "utf-8",
+    "utf-16le",
+    "utf-16be",
+    "cp949",
+    "euc-kr",
+    "latin-1",
+    "windows-1252",
+    "shift_jis",
+    "euc-jp",
+    "gbk",
+    "big5",
+    "koi8-r",
+];
+
+impl Encoding {
+    pub(crate) fn named(name: &str) -> Option<Encoding> {
+        let name = name.trim().to_ascii_lowercase();
+        let other = match name.as_str() {
+            "cp949" | "ms949" | "uhc" | "euckr" => Some("euc-kr".to_owned()),
+            "cp932" | "ms932" | "shiftjis" => Some("shift_jis".to_owned()),
+            "cp936" | "ms936" => Some("gbk".to_owned()),
+            "cp950" | "ms950" => Some("big5".to_owned()),
+            "eucjp" => Some("euc-jp".to_owned()),
+            "utf16" | "utf_16" => Some("utf-16".to_owned()),
+            "utf8-sig" | "utf-8-sig" | "utf_8" => Some("utf-8".to_owned()),
+            _ => match name.strip_prefix("latin-").or(name.strip_prefix("latin_")) {
+                Some(number) => Some(format!("latin{number}")),
+                None => name.strip_prefix("cp125").map(|last| format!("windows-125{last}")),
+            },
+        };
+        encoding_rs::Encoding::for_label(other.unwrap_or(name).as_bytes()).map(Encoding)
+    }
+}
+
+impl<'de> Deserialize<'de> for Encoding {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Encoding, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Encoding::named(&name)
+            .ok_or_else(|| de::Error::custom(format!("unknown encoding '{name}'; {}", did_you_mean(&name, SUGGESTED))))
+    }
+}
+
+impl JsonSchema for Encoding {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Encoding".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "examples": SUGGESTED })
+    }
+}

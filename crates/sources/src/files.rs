@@ -1,0 +1,266 @@
+//! The `file` source for text formats: one file after the other, as one stream of records.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use spec::{Error, Result, did_you_mean};
+
+use crate::csv::Csv;
+use crate::cut::Cutter;
+use crate::file_spec::{FileSpec, Format};
+use crate::json::Json;
+use crate::lines::{FixedWidth, Whitespace};
+use crate::places::Place;
+use crate::reader::{TextReader, Wanted};
+use crate::table_spec::RESERVED;
+use crate::text::{Cell, TextBatch, TextSource};
+
+/// Which columns to read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Columns {
+    /// By `columns:`, as the source calls them; a `true` says that this name was given by `from`.
+    Declared(Vec<(String, bool)>),
+    /// As the first file has them.
+    Found(Vec<String>),
+    Unknown,
+}
+
+pub(crate) struct Files {
+    spec: FileSpec,
+    format: Format,
+    places: std::vec::IntoIter<Place>,
+    columns: Columns,
+    current: Option<Current>,
+    rows_in: Arc<AtomicU64>,
+}
+
+struct Current {
+    reader: TextReader,
+    wanted: Wanted,
+    counted: u64,
+}
+
+impl Files {
+    /// `places` must not be empty.
+    pub(crate) fn new(spec: FileSpec, places: Vec<Place>, columns: Columns, rows_in: Arc<AtomicU64>) -> Result<Files> {
+        let format = same_format(&spec, &places)?;
+        if let (Some(_), true) = (spec.separator, format != Format::Csv) {
+            return Err(Error::cannot_run(format!(
+                "{}: 'separator' is for csv, not for {}",
+                places[0].shown(),
+                format.name()
+            ))
+            .hint("add 'format: csv'"));
+        }
+        Ok(Files { spec, format, places: places.into_iter(), columns, current: None, rows_in })
+    }
+
+    /// The columns' names and first records. For formats that name them in each record, whether each is text.
+    pub(crate) fn first(&mut self) -> Result<(Vec<(String, bool)>, TextBatch)> {
+        let mut batch = self.next_batch()?.ok_or_else(|| Error::cannot_run("there is nothing to read"))?;
+        if let (true, Some(broken)) = (batch.lines.is_empty(), batch.broken.first()) {
+            let which = match batch.broken.len() {
+                1 => "its only record cannot be read".to_owned(),
+                count => format!("none of its first {count} records can be read"),
+            };
+            let error = Error::cannot_run(format!("{}: {which}: {}", batch.file, broken.why));
+            return Err(error.hint(match broken.why.contains("is not UTF-8") {
+                true => "name the file's encoding, such as 'encoding: cp949' or 'encoding: latin-1'",
+                false => "check 'format', 'header', 'separator' and the number of 'columns'",
+            }));
+        }
+        let keyed = self.current.as_mut().map(|current| {
+            let cutter = current.reader.cutter();
+            cutter.settle();
+            let keys = cutter.keys().unwrap_or_default();
+            if !keys.is_empty() {
+                // A key may have been met only in a record that could not be read.
+                let height = batch.lines.len();
+                batch.columns.resize_with(keys.len(), || vec![Cell::NULL; height]);
+            }
+            keys.iter().enumerate().map(|(i, key)| (key.clone(), cutter.is_text(i))).collect::<Vec<_>>()
+        });
+        if let (Columns::Unknown, Some(keyed)) = (&self.columns, &keyed) {
+            self.columns = Columns::Found(keyed.iter().map(|(key, _)| key.clone()).collect());
+        }
+        let names = match &self.columns {
+            Columns::Found(names) if keyed.as_ref().is_none_or(Vec::is_empty) => {
+                names.iter().map(|name| (name.clone(), false)).collect()
+            }
+            _ => keyed.unwrap_or_default(),
+        };
+        Ok((names, batch))
+    }
+
+    fn cutter(&self) -> Box<dyn Cutter> {
+        let quote = self.spec.quote.0;
+        match self.format {
+            Format::Tsv => Box::new(Csv::new(b'\t', quote)),
+            Format::Whitespace => Box::new(Whitespace),
+            Format::FixedWidth => Box::new(FixedWidth::new(&self.spec.widths)),
+            Format::Json | Format::JsonLines => {
+                let (declared, settled) = match &self.columns {
+                    Columns::Declared(names) => (Some(names.iter().map(|(name, _)| name.clone()).collect()), false),
+                    Columns::Found(names) => (Some(names.clone()), true),
+                    Columns::Unknown => (None, false),
+                };
+                let json = Json::new(self.format == Format::Json, declared);
+                Box::new(if settled { json.refusing_unknown() } else { json })
+            }
+            Format::Csv | Format::Parquet => Box::new(Csv::new(self.spec.separator.map_or(b',', |s| s.0), quote)),
+        }
+    }
+
+    fn begin(&mut self, place: &Place) -> Result<Current> {
+        let feed = place.open(&self.spec)?;
+        let encoding = self.spec.encoding.map(|encoding| encoding.0);
+        let mut reader = TextReader::new(feed, encoding, self.cutter(), place.shown())?;
+        reader.skip_lines(self.spec.skip_lines)?;
+        let wanted = match self.format {
+            Format::Json | Format::JsonLines => Wanted::Keyed,
+            _ if self.spec.header.unwrap_or(matches!(self.format, Format::Csv | Format::Tsv)) => {
+                self.by_name(&mut reader)?
+            }
+            _ => self.by_place(&mut reader)?,
+        };
+        Ok(Current { reader, wanted, counted: 0 })
+    }
+
+    fn by_name(&mut self, reader: &mut TextReader) -> Result<Wanted> {
+        let at = format!("{}:{}", reader.shown(), reader.line());
+        let header = reader.first_record(true)?.ok_or_else(|| no_rows(reader.shown(), "there is no header"))?;
+        let header = named(header, &at)?;
+        let find = |name: &str| header.iter().position(|column| column == name);
+        let of_columns = match &self.columns {
+            Columns::Declared(names) => names
+                .iter()
+                .map(|(name, _)| {
+                    find(name).ok_or_else(|| {
+                        Error::cannot_run(format!("{at}: no column '{name}' in the header"))
+                            .hint(did_you_mean(name, header.iter().map(String::as_str)))
+                    })
+                })
+                .collect::<Result<Vec<usize>>>()?,
+            Columns::Found(names) => {
+                if let Some(new) = header.iter().find(|c| !names.contains(c) && !RESERVED.contains(&c.as_str())) {
+                    return Err(Error::cannot_run(format!("{at}: the first file has no column '{new}'"))
+                        .hint("name the columns to read under 'columns'"));
+                }
+                names
+                    .iter()
+                    .map(|name| {
+                        find(name).ok_or_else(|| {
+                            Error::cannot_run(format!("{at}: no column '{name}', which the first file has"))
+                                .hint("name the columns that all files have under 'columns'")
+                        })
+                    })
+                    .collect::<Result<Vec<usize>>>()?
+            }
+            Columns::Unknown => {
+                let kept = header.iter().enumerate().filter(|(_, name)| !RESERVED.contains(&name.as_str()));
+                let (of_columns, names) = kept.map(|(i, name)| (i, name.clone())).unzip();
+                self.columns = Columns::Found(names);
+                of_columns
+            }
+        };
+        Ok(Wanted::Fields { width: header.len(), of_columns })
+    }
+
+    fn by_place(&mut self, reader: &mut TextReader) -> Result<Wanted> {
+        let width = match &self.columns {
+            Columns::Declared(names) => {
+                if let Some((name, _)) = names.iter().find(|(_, from)| *from) {
+                    return Err(Error::cannot_run(format!(
+                        "{}: 'from: {name}', but there is no header",
+                        reader.shown()
+                    ))
+                    .hint("without a header the columns stand for the fields from left to right"));
+                }
+                names.len()
+            }
+            Columns::Found(names) => names.len(),
+            Columns::Unknown => {
+                let first = reader.first_record(false)?.ok_or_else(|| no_rows(reader.shown(), "there are no rows"))?;
+                self.columns = Columns::Found((1..=first.len()).map(|i| format!("column_{i}")).collect());
+                first.len()
+            }
+        };
+        let widths = self.spec.widths.len();
+        if widths > 0 && widths != width {
+            return Err(Error::cannot_run(format!("{}: {widths} 'widths' for {width} columns", reader.shown()))
+                .hint("give each column its width"));
+        }
+        Ok(Wanted::Fields { width, of_columns: (0..width).collect() })
+    }
+}
+
+impl TextSource for Files {
+    fn next_batch(&mut self) -> Result<Option<TextBatch>> {
+        loop {
+            if self.current.is_none() {
+                let Some(place) = self.places.next() else { return Ok(None) };
+                self.current = Some(self.begin(&place)?);
+            }
+            let Some(current) = &mut self.current else { continue };
+            let batch = current.reader.next_batch(&current.wanted)?;
+            let records = current.reader.records();
+            self.rows_in.fetch_add(records - current.counted, Ordering::Relaxed);
+            current.counted = records;
+            match batch {
+                Some(batch) => return Ok(Some(batch)),
+                None if records == 0 => {
+                    let header = matches!(current.wanted, Wanted::Fields { .. }) && current.reader.line() > 1;
+                    return Err(no_rows(
+                        current.reader.shown(),
+                        if header { "there is a header, but no rows" } else { "there are no rows" },
+                    ));
+                }
+                None => self.current = None,
+            }
+        }
+    }
+}
+
+/// A file without rows: `what` there is instead.
+fn no_rows(shown: &str, what: &str) -> Error {
+    Error::cannot_run(format!("{shown}: {what}")).hint("fetch the file again, or take it out of 'path'")
+}
+
+/// The names of a header: trimmed, an empty one after its place, no two alike.
+fn named(header: Vec<String>, at: &str) -> Result<Vec<String>> {
+    let names = header.iter().enumerate().map(|(i, name)| match name.trim() {
+        "" => format!("column_{}", i + 1),
+        name => name.to_owned(),
+    });
+    let names: Vec<String> = names.collect();
+    for (i, name) in names.iter().enumerate() {
+        if let Some(earlier) = names[..i].iter().position(|other| other == name) {
+            return Err(Error::cannot_run(format!(
+                "{at}: columns {} and {} are both named '{name}'",
+                earlier + 1,
+                i + 1
+            ))
+            .hint("write 'header: false', 'skip_lines: 1' and give all columns names under 'columns'"));
+        }
+    }
+    Ok(names)
+}
+
+/// The format of all places.
+pub(crate) fn same_format(spec: &FileSpec, places: &[Place]) -> Result<Format> {
+    let first = places[0].format(spec)?;
+    for place in places {
+        let format = place.format(spec)?;
+        if format != first {
+            return Err(Error::cannot_run(format!(
+                "{} is {}, but {} is {}",
+                places[0].shown(),
+                first.name(),
+                place.shown(),
+                format.name()
+            ))
+            .hint("make a table of each, or name one 'format' for all"));
+        }
+    }
+    Ok(first)
+}

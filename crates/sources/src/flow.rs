@@ -1,0 +1,65 @@
+//! One thread reads records, another makes them typed columns: batches in order, a few at a time.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+
+use artifact::{Batch, Batches};
+use spec::{Error, Result};
+
+use crate::text::{TextBatch, TextSource};
+use crate::typed::Typing;
+
+/// Batches that may wait between the two threads.
+const WAITING: usize = 2;
+
+/// Types `first`, if any, and all that `source` hands out after it.
+pub(crate) fn flow(first: Option<TextBatch>, mut source: Box<dyn TextSource>, typing: Typing) -> Result<Batches> {
+    let (sender, receiver) = sync_channel::<Result<TextBatch>>(WAITING);
+    let reader = std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
+        loop {
+            let (read, last) = match source.next_batch() {
+                Ok(Some(batch)) => (Ok(batch), false),
+                Ok(None) => return,
+                Err(error) => (Err(error), true),
+            };
+            if sender.send(read).is_err() || last {
+                return;
+            }
+        }
+    });
+    let reader = reader.map_err(|error| Error::cannot_run(format!("cannot start the reading thread: {error}")))?;
+    Ok(Box::new(Flow { first, receiver: Some(receiver), reader: Some(reader), typing }))
+}
+
+struct Flow {
+    first: Option<TextBatch>,
+    receiver: Option<Receiver<Result<TextBatch>>>,
+    reader: Option<JoinHandle<()>>,
+    typing: Typing,
+}
+
+impl Iterator for Flow {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Result<Batch>> {
+        let text = match self.first.take() {
+            Some(first) => Ok(first),
+            None => match self.receiver.as_ref()?.recv() {
+                Ok(read) => read,
+                Err(_) => {
+                    self.receiver = None;
+                    return match self.reader.take()?.join() {
+                        Ok(()) => None,
+                        Err(_) => Some(Err(Error::cannot_run("the reading thread panicked")
+                            .hint("this is a defect of the tool; please report it with the input"))),
+                    };
+                }
+            },
+        };
+        let batch = text.and_then(|text| self.typing.batch(&text));
+        if batch.is_err() {
+            self.receiver = None;
+        }
+        Some(batch)
+    }
+}

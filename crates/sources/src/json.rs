@@ -1,0 +1,301 @@
+//! Cuts JSON objects into cells: one object per line, or the elements of one array.
+//!
+//! Every record is checked by serde_json; then its members are taken as they stand in the file, so that a number
+//! or a nested value keeps every digit. Strings are unescaped, `null` and missing keys are null, nested values
+//! become their JSON text.
+
+use std::collections::HashMap;
+
+use serde::de::IgnoredAny;
+use spec::{Error, Result};
+
+use crate::cut::{Cut, Cutter, Fields, line_end};
+use crate::text::{Cell, readable};
+
+/// How the objects follow one another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Shape {
+    Lines,
+    /// Before `[`.
+    Outside,
+    /// Within the array.
+    Inside,
+    /// After `]`.
+    Closed,
+}
+
+/// What becomes of a key that has no column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Unknown {
+    /// It gets one: the columns are being found out.
+    Add,
+    /// It is passed over: the columns were declared.
+    Ignore,
+    /// It refuses the record: the columns have been found out.
+    Refuse,
+}
+
+pub(crate) struct Json {
+    shape: Shape,
+    unknown: Unknown,
+    keys: Vec<String>,
+    index: HashMap<String, usize>,
+    /// By column: a string has been seen in it.
+    text: Vec<bool>,
+}
+
+impl Json {
+    /// `array`: one array of objects instead of an object per line. `declared`: the keys of the columns, others
+    /// being ignored.
+    pub(crate) fn new(array: bool, declared: Option<Vec<String>>) -> Json {
+        let unknown = if declared.is_some() { Unknown::Ignore } else { Unknown::Add };
+        let keys = declared.unwrap_or_default();
+        Json {
+            shape: if array { Shape::Outside } else { Shape::Lines },
+            unknown,
+            index: keys.iter().enumerate().map(|(i, key)| (key.clone(), i)).collect(),
+            text: vec![false; keys.len()],
+            keys,
+        }
+    }
+
+    /// Refuses records with keys that have no column.
+    pub(crate) fn refusing_unknown(mut self) -> Json {
+        self.unknown = Unknown::Refuse;
+        self
+    }
+
+    /// Cells of the object that is `record`, at `start` of the buffer; or why it has none.
+    fn cells(&mut self, record: &[u8], start: usize, fields: &mut Fields) -> Result<(), String> {
+        if record.first() != Some(&b'{') {
+            return Err(format!("{} instead of an object", kind(record)));
+        }
+        fields.cells.clear();
+        fields.cells.resize(self.keys.len(), Cell::NULL);
+        let mut at = blanks(record, 1);
+        while record.get(at) == Some(&b'"') {
+            let key_end = after_string(record, at).ok_or(BROKEN)?;
+            let key = string(&record[at..key_end])?;
+            let value_start = blanks(record, blanks(record, key_end) + 1);
+            let value_end = after_value(record, value_start).ok_or(BROKEN)?;
+            if let Some(column) = self.column(&key)? {
+                let value = &record[value_start..value_end];
+                fields.cells.resize(self.keys.len(), Cell::NULL);
+                fields.cells[column] = match value {
+                    b"null" => Cell::NULL,
+                    [b'"', inner @ .., b'"'] => {
+                        self.text[column] = true;
+                        match inner.contains(&b'\\') {
+                            false => Cell::new(start + value_start + 1, start + value_end - 1),
+                            true => {
+                                let begin = fields.side.len();
+                                fields.side.extend_from_slice(string(value)?.as_bytes());
+                                Cell::aside(begin, fields.side.len())
+                            }
+                        }
+                    }
+                    _ => Cell::new(start + value_start, start + value_end),
+                };
+            }
+            at = blanks(record, value_end);
+            if record.get(at) == Some(&b',') {
+                at = blanks(record, at + 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn column(&mut self, key: &str) -> Result<Option<usize>, String> {
+        if let Some(column) = self.index.get(key) {
+            return Ok(Some(*column));
+        }
+        match self.unknown {
+            Unknown::Ignore => Ok(None),
+            _ if crate::table_spec::RESERVED.contains(&key) => Ok(None),
+            Unknown::Refuse => Err(format!("the key '{key}' is new; name it under 'columns' to read it")),
+            Unknown::Add => {
+                self.index.insert(key.to_owned(), self.keys.len());
+                self.keys.push(key.to_owned());
+                self.text.push(false);
+                Ok(Some(self.keys.len() - 1))
+            }
+        }
+    }
+
+    fn line(&mut self, bytes: &[u8], at: usize, end: bool, fields: &mut Fields) -> Result<Cut> {
+        let Some((stop, next)) = line_end(bytes, at, end) else { return Ok(Cut::More) };
+        let start = blanks(&bytes[..stop], at);
+        let record = bytes[start..stop].trim_ascii_end();
+        if record.is_empty() {
+            return Ok(Cut::Blank { end: next });
+        }
+        if let Err(error) = serde_json::from_slice::<IgnoredAny>(record) {
+            if error.is_eof() && stop == bytes.len() {
+                return Err(breaks_off());
+            }
+            return Ok(Cut::Broken { end: next, why: not_json(&error) });
+        }
+        Ok(match self.cells(record, start, fields) {
+            Ok(()) => Cut::Record { end: next },
+            Err(why) => Cut::Broken { end: next, why },
+        })
+    }
+
+    fn element(&mut self, bytes: &[u8], at: usize, end: bool, fields: &mut Fields) -> Result<Cut> {
+        fields.multiline = true;
+        let more = || if end { Err(breaks_off()) } else { Ok(Cut::More) };
+        let start = blanks(bytes, at);
+        if start > at {
+            return Ok(Cut::Blank { end: start });
+        }
+        if bytes[at] == b']' {
+            self.shape = Shape::Closed;
+            return Ok(Cut::Blank { end: at + 1 });
+        }
+        let Some(stop) = after_value(bytes, at) else { return more() };
+        let after = blanks(bytes, stop);
+        let Some(follows) = bytes.get(after) else { return more() };
+        let record = &bytes[at..stop];
+        if let Err(error) = serde_json::from_slice::<IgnoredAny>(record) {
+            return Err(Error::cannot_run(not_json(&error)).hint("mend the file, or fetch it again"));
+        }
+        let next = match follows {
+            b',' => after + 1,
+            b']' => after,
+            other => {
+                let found = readable(&[*other]);
+                let error = Error::cannot_run(format!("not JSON: '{found}' follows a record instead of ',' or ']'"));
+                return Err(error.hint("mend the file, or fetch it again"));
+            }
+        };
+        Ok(match self.cells(record, at, fields) {
+            Ok(()) => Cut::Record { end: next },
+            Err(why) => Cut::Broken { end: next, why },
+        })
+    }
+}
+
+impl Cutter for Json {
+    fn cut(&mut self, bytes: &[u8], at: usize, end: bool, fields: &mut Fields) -> Result<Cut> {
+        match self.shape {
+            Shape::Lines => self.line(bytes, at, end, fields),
+            Shape::Inside => self.element(bytes, at, end, fields),
+            Shape::Outside | Shape::Closed => {
+                fields.multiline = true;
+                let start = blanks(bytes, at);
+                match (bytes.get(start), self.shape) {
+                    (None, _) => Ok(Cut::Blank { end: start }),
+                    (Some(b'['), Shape::Outside) => {
+                        self.shape = Shape::Inside;
+                        Ok(Cut::Blank { end: start + 1 })
+                    }
+                    (Some(_), Shape::Outside) => {
+                        let found = kind(&bytes[start..]);
+                        Err(Error::cannot_run(format!("{found} instead of an array of objects"))
+                            .hint("for one object per line write 'format: json_lines'"))
+                    }
+                    (Some(_), _) => Err(Error::cannot_run("text follows the end of the array")
+                        .hint("for one object per line write 'format: json_lines'")),
+                }
+            }
+        }
+    }
+
+    fn keys(&self) -> Option<&[String]> {
+        Some(&self.keys)
+    }
+
+    fn settle(&mut self) {
+        if self.unknown == Unknown::Add {
+            self.unknown = Unknown::Refuse;
+        }
+    }
+
+    fn is_text(&self, column: usize) -> bool {
+        self.text[column]
+    }
+
+    fn finish(&self) -> Result<()> {
+        match self.shape {
+            Shape::Lines | Shape::Closed => Ok(()),
+            Shape::Inside | Shape::Outside => Err(breaks_off()),
+        }
+    }
+}
+
+const BROKEN: &str = "not JSON";
+
+fn breaks_off() -> Error {
+    Error::cannot_run("the JSON breaks off").hint("the file was cut short, or is still being written; fetch it again")
+}
+
+fn not_json(error: &serde_json::Error) -> String {
+    // serde_json counts lines from the start of the record, which says nothing to the reader of the file.
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or_default();
+    format!("not JSON: {what} at column {}", error.column())
+}
+
+fn kind(value: &[u8]) -> &'static str {
+    match value.first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a bool",
+        Some(b'n') => "null",
+        Some(b'0'..=b'9' | b'-') => "a number",
+        _ => "text that is no JSON",
+    }
+}
+
+fn string(quoted: &[u8]) -> Result<String, String> {
+    serde_json::from_slice(quoted).map_err(|error| not_json(&error))
+}
+
+/// The first place from `at` on that is no blank.
+fn blanks(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()
+}
+
+/// The place after the string whose quote opens at `at`.
+fn after_string(bytes: &[u8], at: usize) -> Option<usize> {
+    let mut i = at + 1;
+    loop {
+        match bytes.get(i)? {
+            b'"' => return Some(i + 1),
+            b'\\' => i += 2,
+            _ => i += 1,
+        }
+    }
+}
+
+/// The place after the value that begins at `at`; only quotes and brackets are looked at.
+fn after_value(bytes: &[u8], at: usize) -> Option<usize> {
+    match bytes.get(at)? {
+        b'"' => after_string(bytes, at),
+        b'{' | b'[' => {
+            let mut depth = 0;
+            let mut i = at;
+            loop {
+                match bytes.get(i)? {
+                    b'"' => {
+                        i = after_string(bytes, i)?;
+                        continue;
+                    }
+                    b'{' | b'[' => depth += 1,
+                    b'}' | b']' => depth -= 1,
+                    _ => {}
+                }
+                i += 1;
+                if depth == 0 {
+                    return Some(i);
+                }
+            }
+        }
+        _ => {
+            let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+            bytes[at..].iter().position(ends).map(|length| at + length)
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Where tables come from: files of many formats, and an invented shop.
+//!
+//! A [`TableSpec`] is opened into [`Opened`]: typed batches in the order of the source, with the rows that could
+//! not be read beside them, each with its original text and the reason. Memory stays flat whatever the size.
+//! Text takes one way, whatever its format: a cutter finds records in a buffer, a thread gathers them as text,
+//! column by column, and the consumer makes them typed columns.
+//!
+//! This crate must not know about pipelines, terminals or where its tables are written.
+
+mod column_spec;
+mod csv;
+mod cut;
+mod decode;
+mod file_spec;
+mod files;
+mod flow;
+mod infer;
+mod json;
+mod lines;
+mod moments;
+mod numbers;
+mod parquet;
+mod places;
+mod reader;
+mod shop;
+mod table_spec;
+mod text;
+mod typed;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use artifact::{Batches, Fingerprint, Input};
+use polars::prelude::Schema;
+use spec::{Error, Map, Result, ResultExt, Root, did_you_mean};
+
+pub use column_spec::ColumnSpec;
+pub use file_spec::{Compression, FileSpec, Format};
+pub use moments::MomentFormat;
+pub use shop::Shop;
+pub use table_spec::{Generate, RAW, Source, TableSpec};
+
+use files::{Columns, Files, same_format};
+use parquet::Parquet;
+use places::places;
+use shop::ShopLog;
+use text::{TextBatch, TextSource};
+use typed::{Missing, Typing};
+
+/// A source that is being read.
+pub struct Opened {
+    /// What is read, for the evidence.
+    pub inputs: Vec<Input>,
+    /// Columns of the rows that go on: those of the table, then `_file` and `_row`.
+    pub schema: Schema,
+    /// Columns of refused rows: those of the table as text, then `_file`, `_row`, `_raw` (the whole record, where
+    /// it could not be cut into columns) and `_reason`.
+    pub refused_schema: Schema,
+    pub batches: Batches,
+    /// Records that the reader came upon so far, counted apart from the batches; complete at their end.
+    pub rows_in: Arc<AtomicU64>,
+}
+
+impl TableSpec {
+    /// What would be read, without reading it: for the question whether it is up to date. Standard input never is.
+    ///
+    /// Fails if a path names no file or a folder.
+    pub fn inputs(&self, root: &Root) -> Result<Vec<Input>> {
+        match &self.source {
+            Source::File(file) => places(root, &file.path.0)?.iter().map(places::Place::input).collect(),
+            Source::Generate(Generate::Shop(shop)) => Ok(vec![Input {
+                path: SHOP.to_owned(),
+                fingerprint: Fingerprint::Given(shop.identity()),
+                rows: Some(shop.rows),
+            }]),
+        }
+    }
+
+    /// Begins to read table `name`: finds out columns and types from the first rows, and checks what `columns:`
+    /// declares against them. Errors later on come out of the batches.
+    pub fn open(&self, name: &str, root: &Root) -> Result<Opened> {
+        self.begin(root).context(format_args!("table '{name}'"))
+    }
+
+    fn begin(&self, root: &Root) -> Result<Opened> {
+        let inputs = self.inputs(root)?;
+        let rows_in = Arc::new(AtomicU64::new(0));
+        match &self.source {
+            Source::Generate(Generate::Shop(shop)) => {
+                let typing = Typing { columns: shop_columns(self.columns.as_ref())?, missing: missing(&[""]) };
+                let log = ShopLog::new(shop, SHOP, rows_in.clone());
+                let source = Box::new(shop_source(log, &typing));
+                let (schema, refused_schema) = (typing.schema(), typing.refused_schema());
+                let batches = flow::flow(None, source, typing)?;
+                Ok(Opened { inputs, schema, refused_schema, batches, rows_in })
+            }
+            Source::File(file) => {
+                let places = places(root, &file.path.0)?;
+                let missing = Missing::new(&file.null_values);
+                if same_format(file, &places)? == Format::Parquet {
+                    let files = parquet::artifacts(root, &places)?;
+                    let inputs = files.iter().map(artifact::Artifact::as_input).collect::<Result<_>>()?;
+                    let parquet = Parquet::new(files, self.columns.as_ref(), missing, rows_in.clone())?;
+                    let (schema, refused_schema) = (parquet.schema(), parquet.refused_schema());
+                    return Ok(Opened { inputs, schema, refused_schema, batches: Box::new(parquet), rows_in });
+                }
+                let mut files = Files::new(file.clone(), places, wanted(self.columns.as_ref()), rows_in.clone())?;
+                let (names, first) = files.first()?;
+                let columns = match &self.columns {
+                    Some(declared) => declared.iter().map(|(name, spec)| (name.to_owned(), spec.clone())).collect(),
+                    None => inferred(names, &first, &missing),
+                };
+                let typing = Typing { columns, missing };
+                let (schema, refused_schema) = (typing.schema(), typing.refused_schema());
+                let batches = flow::flow(Some(first), Box::new(files), typing)?;
+                Ok(Opened { inputs, schema, refused_schema, batches, rows_in })
+            }
+        }
+    }
+}
+
+/// The file that generated rows are said to come from.
+const SHOP: &str = "generate:shop";
+
+fn missing(values: &[&str]) -> Missing {
+    Missing::new(&values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>())
+}
+
+fn wanted(columns: Option<&Map<ColumnSpec>>) -> Columns {
+    match columns {
+        None => Columns::Unknown,
+        Some(columns) => {
+            let of = |(name, spec): (&str, &ColumnSpec)| match &spec.from {
+                Some(from) => (from.clone(), true),
+                None => (name.to_owned(), false),
+            };
+            Columns::Declared(columns.iter().map(of).collect())
+        }
+    }
+}
+
+fn inferred(names: Vec<(String, bool)>, first: &TextBatch, missing: &Missing) -> Vec<(String, ColumnSpec)> {
+    let column = |(i, (name, is_text))| (name, ColumnSpec::from(infer::infer(first, i, missing, is_text)));
+    names.into_iter().enumerate().map(column).collect()
+}
+
+fn shop_columns(declared: Option<&Map<ColumnSpec>>) -> Result<Vec<(String, ColumnSpec)>> {
+    let Some(declared) = declared else {
+        return Ok(shop::COLUMNS.iter().map(|(name, of)| ((*name).to_owned(), ColumnSpec::from(*of))).collect());
+    };
+    let known = |name: &str| shop::COLUMNS.iter().any(|(column, _)| *column == name);
+    for (name, spec) in declared.iter() {
+        let from = spec.from.as_deref().unwrap_or(name);
+        if !known(from) {
+            return Err(Error::cannot_run(format!("the shop's log has no column '{from}'"))
+                .hint(did_you_mean(from, shop::COLUMNS.iter().map(|(name, _)| *name))));
+        }
+    }
+    Ok(declared.iter().map(|(name, spec)| (name.to_owned(), spec.clone())).collect())
+}
+
+/// The log with its columns as `typing` names and orders them.
+fn shop_source(log: ShopLog, typing: &Typing) -> Pruned {
+    let place = |(name, spec): &(String, ColumnSpec)| {
+        let from = spec.from.as_deref().unwrap_or(name);
+        shop::COLUMNS.iter().position(|(column, _)| *column == from).unwrap_or_default()
+    };
+    Pruned { log, places: typing.columns.iter().map(place).collect() }
+}
+
+struct Pruned {
+    log: ShopLog,
+    places: Vec<usize>,
+}
+
+impl TextSource for Pruned {
+    fn next_batch(&mut self) -> Result<Option<TextBatch>> {
+        let batch = self.log.next_batch()?;
+        Ok(batch.map(|mut batch| {
+            batch.columns = self.places.iter().map(|place| batch.columns[*place].clone()).collect();
+            batch
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! The `file` source for Parquet: columns by name, cast where `columns:` asks for another type.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use artifact::{Artifact, Batch, PolarsResultExt, dtype, stream};
+use polars::chunked_array::cast::CastOptions;
+use polars::prelude::*;
+use spec::{ColumnType, Error, Map, Result, Root, did_you_mean};
+
+use crate::column_spec::ColumnSpec;
+use crate::places::Place;
+use crate::table_spec::RESERVED;
+use crate::typed::{Converted, Missing, assemble, convert, misfits, reason, refused_schema, with_origin};
+
+/// A column to read.
+#[derive(Clone, Debug)]
+struct Wanted {
+    name: String,
+    from: String,
+    dtype: DataType,
+    /// As declared; `None` leaves the column as it is.
+    spec: Option<ColumnSpec>,
+}
+
+pub(crate) struct Parquet {
+    files: std::vec::IntoIter<Artifact>,
+    wanted: Vec<Wanted>,
+    missing: Missing,
+    current: Option<Current>,
+    rows_in: Arc<AtomicU64>,
+}
+
+struct Current {
+    file: String,
+    batches: Box<dyn Iterator<Item = Result<DataFrame>> + Send>,
+    /// Rows handed out.
+    rows: u64,
+}
+
+/// The files at `places`, in order; there must be one.
+pub(crate) fn artifacts(root: &Root, places: &[Place]) -> Result<Vec<Artifact>> {
+    let open = |place: &Place| match place {
+        Place::Stdin => Err(Error::cannot_run("-: Parquet cannot be read from standard input").hint("name a file")),
+        Place::File { path, shown } if path.extension().is_none_or(|extension| extension != "parquet") => {
+            Err(Error::cannot_run(format!("{shown}: the name of a Parquet file must end with .parquet"))
+                .hint("rename it, or correct 'format'"))
+        }
+        Place::File { path, .. } => artifact::open(root, path),
+    };
+    places.iter().map(open).collect()
+}
+
+fn scan(file: &Artifact) -> Result<LazyFrame> {
+    artifact::scan(std::slice::from_ref(file), &file.table)
+}
+
+impl Parquet {
+    pub(crate) fn new(
+        files: Vec<Artifact>,
+        columns: Option<&Map<ColumnSpec>>,
+        missing: Missing,
+        rows_in: Arc<AtomicU64>,
+    ) -> Result<Parquet> {
+        let shown = files[0].path.display().to_string();
+        let schema = scan(&files[0])?.collect_schema().during(&shown)?;
+        let wanted = match columns {
+            Some(columns) => columns
+                .iter()
+                .map(|(name, spec)| {
+                    let from = spec.from.as_deref().unwrap_or(name);
+                    if schema.get(from).is_none() {
+                        return Err(Error::cannot_run(format!("{shown}: no column '{from}'"))
+                            .hint(did_you_mean(from, schema.iter_names().map(PlSmallStr::as_str))));
+                    }
+                    Ok(Wanted {
+                        name: name.to_owned(),
+                        from: from.to_owned(),
+                        dtype: dtype(spec.column_type),
+                        spec: Some(spec.clone()),
+                    })
+                })
+                .collect::<Result<Vec<Wanted>>>()?,
+            None => schema
+                .iter()
+                .filter(|(name, _)| !RESERVED.contains(&name.as_str()))
+                .map(|(name, dtype)| Wanted {
+                    name: name.to_string(),
+                    from: name.to_string(),
+                    dtype: dtype.clone(),
+                    spec: None,
+                })
+                .collect(),
+        };
+        Ok(Parquet { files: files.into_iter(), wanted, missing, current: None, rows_in })
+    }
+
+    pub(crate) fn schema(&self) -> Schema {
+        with_origin(self.wanted.iter().map(|column| (column.name.as_str(), column.dtype.clone())))
+    }
+
+    pub(crate) fn refused_schema(&self) -> Schema {
+        refused_schema(self.wanted.iter().map(|column| column.name.as_str()))
+    }
+
+    fn begin(&self, file: &Artifact) -> Result<Current> {
+        let shown = file.path.display().to_string();
+        let rows = file.rows()?;
+        if rows == 0 {
+            return Err(Error::cannot_run(format!("{shown}: there are no rows"))
+                .hint("fetch the file again, or take it out of 'path'"));
+        }
+        // The footer's count stands apart from the rows that are read.
+        self.rows_in.fetch_add(rows, Ordering::Relaxed);
+        let mut plan = scan(file)?;
+        let schema = plan.collect_schema().during(&shown)?;
+        if let Some(lost) = self.wanted.iter().find(|column| schema.get(&column.from).is_none()) {
+            return Err(Error::cannot_run(format!("{shown}: no column '{}', which the first file has", lost.from))
+                .hint("name the columns that all files have under 'columns'"));
+        }
+        let columns: Vec<Expr> = self.wanted.iter().map(|c| col(c.from.as_str()).alias(c.name.as_str())).collect();
+        let batches = Box::new(stream(plan.select(columns), shown.clone())?);
+        Ok(Current { file: shown, batches, rows: 0 })
+    }
+
+    fn batch(&self, table: &DataFrame, file: &str, first: u64) -> Result<Batch> {
+        let numbers: Vec<u32> = (first..first + table.height() as u64)
+            .map(|row| u32::try_from(row + 1))
+            .collect::<Result<_, _>>()
+            .map_err(|_| Error::cannot_run(format!("{file}: more than {} rows", u32::MAX)).hint("split the file"))?;
+        let sources: Vec<&Series> = table.columns().iter().map(Column::as_materialized_series).collect();
+        let converted: Vec<Converted> = self
+            .wanted
+            .iter()
+            .zip(&sources)
+            .map(|(wanted, source)| wanted.convert(source, &self.missing))
+            .collect::<PolarsResult<_>>()
+            .during(file)?;
+        let texts: Vec<Option<Series>> = sources
+            .iter()
+            .map(|source| source.cast_with_options(&DataType::String, CastOptions::NonStrict).ok())
+            .collect();
+        let text = |column: usize, row: usize| -> Option<String> {
+            let value = texts[column].as_ref()?.str().ok()?.get(row)?;
+            Some(value.to_owned())
+        };
+        let misfits = misfits(&converted, |column, row| {
+            let wanted = &self.wanted[column];
+            let spec = wanted.spec.clone().unwrap_or(ColumnSpec::from(ColumnType::String));
+            reason(&wanted.name, &text(column, row).unwrap_or_default(), &spec)
+        });
+        let originals =
+            self.wanted.iter().enumerate().map(|(i, wanted)| {
+                (wanted.name.as_str(), misfits.iter().map(|(row, _)| text(i, *row as usize)).collect())
+            });
+        let originals = originals.collect();
+        assemble(converted, &numbers, file, &misfits, originals, &[])
+    }
+}
+
+impl Wanted {
+    fn convert(&self, source: &Series, missing: &Missing) -> PolarsResult<Converted> {
+        let same = source.dtype() == &self.dtype;
+        match &self.spec {
+            Some(spec) if source.dtype() == &DataType::String => {
+                let text = source.rechunk();
+                let cells: Vec<Option<&[u8]>> = text.str()?.iter().map(|cell| cell.map(str::as_bytes)).collect();
+                convert(cells.into_iter(), &self.name, spec, missing)
+            }
+            _ if same => Ok(Converted { series: source.clone(), bad: Vec::new() }),
+            _ => {
+                let series = source.cast_with_options(&self.dtype, CastOptions::NonStrict)?;
+                let mut bad = series.is_null() & source.is_not_null();
+                if source.dtype().is_float() && self.dtype.is_integer() {
+                    // A cast cuts fractions off without a word.
+                    let back = series.cast_with_options(source.dtype(), CastOptions::NonStrict)?;
+                    bad = bad | back.not_equal(source)?;
+                }
+                let rows = bad.iter().enumerate().filter(|(_, bad)| *bad == Some(true)).map(|(row, _)| row as u32);
+                Ok(Converted { series, bad: rows.collect() })
+            }
+        }
+    }
+}
+
+impl Iterator for Parquet {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Result<Batch>> {
+        loop {
+            if self.current.is_none() {
+                let file = self.files.next()?;
+                match self.begin(&file) {
+                    Ok(current) => self.current = Some(current),
+                    Err(error) => {
+                        self.files = Vec::new().into_iter();
+                        return Some(Err(error));
+                    }
+                }
+            }
+            let current = self.current.as_mut()?;
+            let read = current.batches.next();
+            let (file, first) = (current.file.clone(), current.rows);
+            match read {
+                None => self.current = None,
+                Some(Err(error)) => {
+                    self.current = None;
+                    self.files = Vec::new().into_iter();
+                    return Some(Err(error));
+                }
+                Some(Ok(table)) => {
+                    current.rows += table.height() as u64;
+                    return Some(self.batch(&table, &file, first));
+                }
+            }
+        }
+    }
+}

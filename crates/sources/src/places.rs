@@ -1,0 +1,179 @@
+//! From the paths of a spec to files: globs, standard input, compression, and what a file is that cannot be read.
+
+use std::fs::File;
+use std::io::{self, BufRead, Read};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use artifact::{Fingerprint, Input, fingerprint};
+use flate2::bufread::MultiGzDecoder;
+use spec::{Error, Result, Root};
+
+use crate::file_spec::{Compression, FileSpec, Format};
+
+/// Something to read from.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Place {
+    Stdin,
+    File {
+        path: PathBuf,
+        /// Relative to the project root where it lies below it.
+        shown: String,
+    },
+}
+
+impl Place {
+    pub(crate) fn shown(&self) -> &str {
+        match self {
+            Place::Stdin => "-",
+            Place::File { shown, .. } => shown,
+        }
+    }
+
+    fn file(root: &Root, path: PathBuf) -> Place {
+        let shown = root.relative(&path).display().to_string();
+        Place::File { path, shown }
+    }
+
+    /// How the evidence records this place. A stream cannot be read twice, so it never equals an earlier one.
+    pub(crate) fn input(&self) -> Result<Input> {
+        let given = match self {
+            Place::Stdin => Fingerprint::Given(once("standard input")),
+            Place::File { path, .. } if !is_regular(path) => Fingerprint::Given(once("stream")),
+            Place::File { path, shown } => {
+                fingerprint(path).map_err(|error| error.hint(format!("check the rights of '{shown}'")))?
+            }
+        };
+        Ok(Input { path: self.shown().to_owned(), fingerprint: given, rows: None })
+    }
+
+    /// The lower-case extensions of the name: the last but one is the format's if the last is a compression's.
+    fn extensions(&self) -> (Option<Compression>, String) {
+        let name = self.shown().rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        let (stem, compression) = match name.rsplit_once('.') {
+            Some((stem, "gz" | "gzip")) => (stem, Some(Compression::Gzip)),
+            Some((stem, "zst" | "zstd")) => (stem, Some(Compression::Zstd)),
+            _ => (name.as_str(), None),
+        };
+        let extension = stem.rsplit_once('.').map_or("", |(_, extension)| extension).to_owned();
+        (compression, extension)
+    }
+
+    pub(crate) fn format(&self, spec: &FileSpec) -> Result<Format> {
+        if let Some(format) = spec.format {
+            return Ok(format);
+        }
+        let (_, extension) = self.extensions();
+        match self {
+            Place::Stdin => Ok(Format::Csv),
+            Place::File { shown, .. } => Format::of_extension(&extension).ok_or_else(|| {
+                Error::cannot_run(format!("{shown}: the name does not tell the format"))
+                    .hint(format!("add 'format:' to the source: {}", Format::names()))
+            }),
+        }
+    }
+
+    /// The bytes, decompressed.
+    pub(crate) fn open(&self, spec: &FileSpec) -> Result<Box<dyn Read + Send>> {
+        let raw: Box<dyn Read + Send> = match self {
+            Place::Stdin => Box::new(io::stdin()),
+            Place::File { path, shown } => {
+                Box::new(File::open(path).map_err(|error| Error::io("read", Path::new(shown), &error))?)
+            }
+        };
+        let compression = spec.compression.or(self.extensions().0).unwrap_or(Compression::None);
+        let (magic, word): (&[u8], &str) = match compression {
+            Compression::None => return Ok(raw),
+            Compression::Gzip => (&[0x1F, 0x8B], "gzip"),
+            Compression::Zstd => (&[0x28, 0xB5, 0x2F, 0xFD], "zstd"),
+        };
+        let failed = |error: &io::Error| Error::io("read", Path::new(self.shown()), error);
+        let mut raw = io::BufReader::with_capacity(1 << 17, raw);
+        let head = raw.fill_buf().map_err(|error| failed(&error))?;
+        if !head.is_empty() && !head.starts_with(magic) {
+            return Err(Error::cannot_run(format!("{}: not compressed by {word}", self.shown()))
+                .hint("add 'compression: none', or the right one"));
+        }
+        Ok(match compression {
+            Compression::Zstd => Box::new(zstd::Decoder::with_buffer(raw).map_err(|error| failed(&error))?),
+            _ => Box::new(MultiGzDecoder::new(raw)),
+        })
+    }
+}
+
+fn is_regular(path: &Path) -> bool {
+    path.metadata().is_ok_and(|meta| meta.is_file())
+}
+
+fn once(what: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{what}, read by process {} at {}", std::process::id(), now.as_nanos())
+}
+
+/// The places that `paths` name, in the order of the list; matches of a glob in the order of their names.
+pub(crate) fn places(root: &Root, paths: &[String]) -> Result<Vec<Place>> {
+    let mut places = Vec::new();
+    for path in paths {
+        if path == "-" {
+            places.push(Place::Stdin);
+            continue;
+        }
+        let file = root.join(path);
+        if path.contains(['*', '?', '[']) && !file.exists() {
+            places.extend(matches(root, path)?);
+            continue;
+        }
+        match file.metadata() {
+            Ok(meta) if meta.is_dir() => {
+                let folder = path.trim_end_matches('/');
+                return Err(Error::cannot_run(format!("{folder}: is a folder"))
+                    .hint(format!("name the files in it, such as '{folder}/*.csv'")));
+            }
+            Ok(_) => places.push(Place::file(root, file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::cannot_run(format!("{path}: no such file"))
+                    .hint("check 'path'; relative paths count from the project root"));
+            }
+            Err(error) => return Err(Error::io("read", Path::new(path), &error)),
+        }
+    }
+    if places.iter().filter(|place| **place == Place::Stdin).count() > 1 {
+        return Err(Error::cannot_run("'-' is named twice").hint("standard input can be read only once"));
+    }
+    Ok(places)
+}
+
+fn matches(root: &Root, pattern: &str) -> Result<Vec<Place>> {
+    let full = match Path::new(pattern).is_absolute() {
+        true => pattern.to_owned(),
+        false => format!("{}/{pattern}", glob::Pattern::escape(&root.path().display().to_string())),
+    };
+    let found =
+        glob::glob(&full).map_err(|error| Error::cannot_run(format!("{pattern}: not a pattern: {}", error.msg)))?;
+    let mut places = Vec::new();
+    for entry in found {
+        let path = entry.map_err(|error| Error::io("read", error.path(), error.error()))?;
+        if !path.is_dir() {
+            places.push(Place::file(root, path));
+        }
+    }
+    match places.is_empty() {
+        true => Err(Error::cannot_run(format!("{pattern}: no file matches"))
+            .hint("check 'path'; relative paths count from the project root")),
+        false => Ok(places),
+    }
+}
+
+/// What a file is whose first bytes are no text, and the way out.
+pub(crate) fn not_text(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    Some(match head {
+        [0x1F, 0x8B, ..] => ("compressed by gzip", "add 'compression: gzip'"),
+        [0x28, 0xB5, 0x2F, 0xFD, ..] => ("compressed by zstd", "add 'compression: zstd'"),
+        [b'P', b'K', 3, 4, ..] => ("a zip archive or an Excel file", "unpack it, or save the sheet as CSV"),
+        [b'P', b'A', b'R', b'1', ..] => ("a Parquet file", "add 'format: parquet'"),
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => return None,
+        [_, 0, _, 0, ..] => ("UTF-16 without a byte order mark", "add 'encoding: utf-16le'"),
+        [0, _, 0, _, ..] => ("UTF-16 without a byte order mark", "add 'encoding: utf-16be'"),
+        _ => return None,
+    })
+}

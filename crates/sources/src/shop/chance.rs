@@ -1,0 +1,55 @@
+//! Chance by counting: every number follows from a key, none from what was drawn before for something else.
+
+/// Stafford's mix 13, as in SplitMix64 (Steele, Lea and Flood 2014).
+#[inline]
+fn mix(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
+const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// A stream of chance for one thing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chance(u64);
+
+impl Chance {
+    /// `kind` keeps streams of different things apart.
+    #[inline]
+    pub(super) fn of(seed: u64, kind: u64, key: u64) -> Chance {
+        Chance(mix(mix(seed.wrapping_add(STEP.wrapping_mul(kind + 1))) ^ key.wrapping_mul(STEP)))
+    }
+
+    #[inline]
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(STEP);
+        mix(self.0)
+    }
+
+    /// Uniform in [0, 1).
+    #[inline]
+    pub(super) fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    }
+
+    /// Uniform in 0..n.
+    #[inline]
+    pub(super) fn below(&mut self, n: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
+    }
+
+    #[inline]
+    pub(super) fn happens(&mut self, probability: f64) -> bool {
+        self.unit() < probability
+    }
+
+    /// Roughly normal with mean 0 and deviation 1, within ±2.45: the sum of four uniform numbers, cut.
+    #[inline]
+    pub(super) fn normal(&mut self) -> f64 {
+        let bits = self.next();
+        let sum: u64 = (0..4).map(|i| (bits >> (16 * i)) & 0xFFFF).sum();
+        // Four uniforms on [0, 65535] have the mean 131070 and the deviation 65536/√3.
+        ((sum as f64 - 131_070.0) / 37_837.2).clamp(-2.45, 2.45)
+    }
+}

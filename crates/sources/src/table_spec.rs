@@ -1,0 +1,92 @@
+//! A table of `ingest.yaml`: its source and its columns.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use spec::Map;
+
+use crate::column_spec::ColumnSpec;
+use crate::file_spec::{FileSpec, Paths};
+use crate::shop::Shop;
+
+/// A table: where its rows come from, and what its columns are.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "Written")]
+#[schemars(with = "Written")]
+pub struct TableSpec {
+    pub source: Source,
+    pub columns: Option<Map<ColumnSpec>>,
+}
+
+impl TableSpec {
+    /// Whether its rows come from files.
+    pub fn reads_files(&self) -> bool {
+        matches!(self.source, Source::File(_))
+    }
+
+    /// The same table read from other files; a generated one stays as it is.
+    pub fn with_paths(&self, paths: Vec<String>) -> TableSpec {
+        let mut table = self.clone();
+        if let Source::File(file) = &mut table.source {
+            file.path = Paths(paths);
+        }
+        table
+    }
+}
+
+/// A table: where its rows come from, and what its columns are.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "Table")]
+struct Written {
+    /// Where the rows come from.
+    source: Source,
+    /// The columns to read, in this order, each with its type; others in the source are left out. With a
+    /// header (and in JSON and Parquet) they are found by name, without one they stand for the fields from left
+    /// to right. By default all columns are read, and their types (int64, float64, bool, date, datetime, string)
+    /// are told from the first 10,000 rows.
+    ///
+    /// A cell that cannot be read as its type refuses its row, which is kept aside with its original text. Numbers
+    /// may have blanks around them; `nan` and `inf` are no numbers. Text keeps its blanks.
+    #[serde(default)]
+    columns: Option<Map<ColumnSpec>>,
+}
+
+impl TryFrom<Written> for TableSpec {
+    type Error = String;
+    fn try_from(Written { source, columns }: Written) -> Result<TableSpec, String> {
+        if let Some(columns) = &columns {
+            if columns.is_empty() {
+                return Err("'columns' names no column; leave the key out to read all".to_owned());
+            }
+            if let Some(taken) = columns.names().find(|name| RESERVED.contains(name)) {
+                return Err(format!(
+                    "the column name '{taken}' is taken by the row's origin; write 'other_name: {{from: {taken}}}'"
+                ));
+            }
+        }
+        Ok(TableSpec { source, columns })
+    }
+}
+
+/// The original text of a row that could not be cut into columns.
+pub const RAW: &str = "_raw";
+
+/// Columns that say where a row comes from: our own, so a source's columns of that name are passed over.
+pub(crate) const RESERVED: [&str; 4] = [artifact::FILE, artifact::ROW, artifact::REASON, RAW];
+
+/// Where the rows of a table come from.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A file, several files, or standard input.
+    File(FileSpec),
+    /// Invented data: the same for the same seed, on every machine.
+    Generate(Generate),
+}
+
+/// What to invent.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Generate {
+    /// An online shop's log of purchases and returns, in the order of time, with the dirt of real logs.
+    Shop(Shop),
+}

@@ -1,0 +1,152 @@
+use super::*;
+
+fn csv(content: &[u8]) -> String {
+    Project::with("a.csv", content).failure("source: {file: {path: a.csv}}")
+}
+
+#[test]
+fn files_that_are_not_there() {
+    let project = Project::with("a.csv", "a\n1\n");
+    std::fs::create_dir(project.0.path().join("in")).unwrap();
+    let failure = |path: &str| project.failure(&format!("source: {{file: {{path: '{path}'}}}}"));
+    assert_eq!(
+        failure("b.csv"),
+        "table 't': b.csv: no such file; check 'path'; relative paths count from the project root"
+    );
+    assert_eq!(
+        failure("in/*.csv"),
+        "table 't': in/*.csv: no file matches; check 'path'; relative paths count from the project root"
+    );
+    assert_eq!(failure("in"), "table 't': in: is a folder; name the files in it, such as 'in/*.csv'");
+}
+
+#[test]
+fn files_without_rows() {
+    let way_out = "fetch the file again, or take it out of 'path'";
+    assert_eq!(csv(b""), "table 't': a.csv: the file is empty; fetch it again, or take it out of 'path'");
+    assert_eq!(csv(b"a,b\n"), format!("table 't': a.csv: there is a header, but no rows; {way_out}"));
+    assert_eq!(csv(b"\n\n"), format!("table 't': a.csv: there is no header; {way_out}"));
+    let project = Project::with("a.txt", "\n").and("a.json", "[]").and("b.jsonl", "\n");
+    let failure = |file: &str| project.failure(&format!("source: {{file: {file}}}"));
+    assert_eq!(failure("{path: a.txt, format: whitespace}"), format!("table 't': a.txt: there are no rows; {way_out}"));
+    assert_eq!(failure("{path: a.json}"), format!("table 't': a.json: there are no rows; {way_out}"));
+    assert_eq!(failure("{path: b.jsonl}"), format!("table 't': b.jsonl: there are no rows; {way_out}"));
+}
+
+#[test]
+fn headers_that_do_not_fit() {
+    assert_eq!(
+        csv(b"a,b,a\n1,2,3\n"),
+        "table 't': a.csv:1: columns 1 and 3 are both named 'a'; write 'header: false', 'skip_lines: 1' and give all \
+         columns names under 'columns'"
+    );
+    let project = Project::with("a.csv", "amount,b\n1,2\n");
+    assert_eq!(
+        project.failure("source: {file: {path: a.csv}}\ncolumns: {amout: int64}"),
+        "table 't': a.csv:1: no column 'amout' in the header; did you mean 'amount'?"
+    );
+    assert_eq!(
+        project.failure("source: {file: {path: a.csv, header: false}}\ncolumns: {a: string}"),
+        "table 't': a.csv: none of its first 2 records can be read: line 1: 2 fields instead of 1; check 'format', \
+         'header', 'separator' and the number of 'columns'"
+    );
+    assert_eq!(
+        csv(b"\xB0\xA1,b\n1,2\n"),
+        "table 't': a.csv:1: the header cannot be read: character 1 is not UTF-8; name the file's encoding, such as \
+         'encoding: cp949' or 'encoding: latin-1'"
+    );
+    let project = project.and("b.csv", "amount,c\n1,2\n");
+    assert_eq!(
+        project.failure("source: {file: {path: '*.csv'}}"),
+        "b.csv:1: the first file has no column 'c'; name the columns to read under 'columns'"
+    );
+}
+
+#[test]
+fn files_that_break_off() {
+    let mut cut = gz("a,b\n1,2\n".repeat(1000).as_bytes());
+    cut.truncate(cut.len() - 9);
+    let project = Project::with("a.csv.gz", cut).and("b.csv.gz", "a,b\n1,2\n");
+    let failure = project.failure("source: {file: {path: a.csv.gz}}");
+    assert!(
+        failure.ends_with(
+            ": the compressed data breaks off; the file was cut short, or is still being written; fetch it again"
+        ),
+        "{failure}"
+    );
+    assert_eq!(
+        project.failure("source: {file: {path: b.csv.gz}}"),
+        "table 't': b.csv.gz: not compressed by gzip; add 'compression: none', or the right one"
+    );
+
+    let project = Project::with("a.jsonl", "{\"a\": 1}\n{\"a\":").and("a.json", "[{\"a\": 1},\n{\"a\": 2");
+    let project = project.and("b.json", "[{\"a\": 1}\n").and("c.json", "{\"a\": 1}").and("d.json", "[{\"a\": 1} 2]");
+    let failure = |path: &str| project.failure(&format!("source: {{file: {{path: {path}}}}}"));
+    let breaks_off = "the JSON breaks off; the file was cut short, or is still being written; fetch it again";
+    assert_eq!(failure("a.jsonl"), format!("table 't': a.jsonl:2: {breaks_off}"));
+    assert_eq!(failure("a.json"), format!("table 't': a.json:2: {breaks_off}"));
+    assert_eq!(failure("b.json"), format!("table 't': b.json:1: {breaks_off}"));
+    assert_eq!(
+        failure("c.json"),
+        "table 't': c.json:1: an object instead of an array of objects; for one object per line write \
+         'format: json_lines'"
+    );
+    assert_eq!(
+        failure("d.json"),
+        "table 't': d.json:1: not JSON: '2' follows a record instead of ',' or ']'; mend the file, or fetch it again"
+    );
+}
+
+#[test]
+fn files_of_another_kind() {
+    assert_eq!(csv(&gz(b"a\n1\n")), "table 't': a.csv: not text, but compressed by gzip; add 'compression: gzip'");
+    assert_eq!(
+        csv(b"PK\x03\x04rest"),
+        "table 't': a.csv: not text, but a zip archive or an Excel file; unpack it, or save the sheet as CSV"
+    );
+    let project = Project::with("a.txt", "a").and("a.csv", "a\n1\n").and("b.json", "[]");
+    assert_eq!(
+        project.failure("source: {file: {path: a.txt}}"),
+        "table 't': a.txt: the name does not tell the format; add 'format:' to the source: csv, tsv, whitespace, \
+         fixed_width, json, json_lines, parquet"
+    );
+    assert_eq!(
+        project.failure("source: {file: {path: [a.csv, b.json]}}"),
+        "table 't': a.csv is csv, but b.json is json; make a table of each, or name one 'format' for all"
+    );
+    assert_eq!(
+        project.failure("source: {file: {path: a.txt, format: parquet}}"),
+        "table 't': a.txt: the name of a Parquet file must end with .parquet; rename it, or correct 'format'"
+    );
+    let project = project.and("c.parquet", "a,b\n1,2\n");
+    let failure = project.failure("source: {file: {path: c.parquet}}");
+    assert!(failure.starts_with("table 't': ") && failure.contains("c.parquet"), "{failure}");
+}
+
+#[test]
+fn specs_that_contradict_themselves() {
+    let failure = |yaml: &str| table(yaml).unwrap_err().to_string();
+    for (file, error) in [
+        ("{path: a, widths: [1]}", "'widths' is for the format fixed_width; add 'format: fixed_width'"),
+        ("{path: a, format: fixed_width}", "the format fixed_width needs 'widths', such as [6, 9, 3]"),
+        ("{path: a, format: tsv, separator: ';'}", "'separator' is for the format csv, not for tsv"),
+        ("{path: a, separator: ';;'}", "';;' is not one ASCII character"),
+        ("{path: a, encoding: cp94}", "unknown encoding 'cp94'; did you mean 'cp949'?"),
+        ("{path: a, formt: csv}", "unknown key 'formt'; did you mean 'format'?"),
+        ("{path: []}", "a path is empty"),
+    ] {
+        let text = failure(&format!("source: {{file: {file}}}"));
+        assert!(text.starts_with("ingest.yaml:1:") && text.ends_with(error), "{text}");
+    }
+    for (columns, error) in [
+        ("{a: int46}", "unknown type 'int46'; did you mean 'int64'?"),
+        ("{a: {typ: int64}}", "unknown key 'typ'; did you mean 'type'?"),
+        ("{a: {from: b}}", "missing key 'type'"),
+        ("{a: {type: int64, format: '%Y'}}", "format \"%Y\" is for the types date, datetime and time, not for int64"),
+        ("{_row: int64}", "the column name '_row' is taken by the row's origin; write 'other_name: {from: _row}'"),
+        ("{}", "'columns' names no column; leave the key out to read all"),
+    ] {
+        let text = failure(&format!("source: {{file: {{path: a}}}}\ncolumns: {columns}"));
+        assert!(text.starts_with("ingest.yaml:") && text.ends_with(error), "{text}");
+    }
+}

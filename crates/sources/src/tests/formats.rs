@@ -1,0 +1,196 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn csv_with_header_infers_types() {
+    let text = "id,zip,price,ok,day,at,note\n1,01234,1.5,true,2024-01-31,2024-01-31 10:00:00,a b\n2,99999,,FALSE,,,\n";
+    let read = Project::with("a.csv", text).read("source: {file: {path: a.csv}}").unwrap();
+    assert_eq!(
+        read.types(),
+        [
+            "id int64",
+            "zip string",
+            "price float64",
+            "ok bool",
+            "day date",
+            "at datetime",
+            "note string",
+            "_file string",
+            "_row uint32"
+        ]
+    );
+    assert_eq!(read.table(), ["1|01234|1.5|true|2024-01-31|2024-01-31 10:00:00|a b|2", "2|99999|-|false|-|-|-|3"]);
+    assert_eq!(read.rows.column("_file").unwrap().str().unwrap().get(0), Some("a.csv"));
+    assert_eq!(read.rows_in, 2);
+}
+
+#[test]
+fn bom_crlf_and_newlines_in_quotes_keep_line_numbers() {
+    let text = "\u{feff}id,note\r\n1,\"two\r\nlines, \"\"quoted\"\"\"\r\n\r\n2,b\r\n";
+    let read = Project::with("a.csv", text).read("source: {file: {path: a.csv}}").unwrap();
+    assert_eq!(read.table(), ["1|two\r\nlines, \"quoted\"|2", "2|b|5"]);
+}
+
+#[test]
+fn declared_columns_are_found_by_name_and_others_left_out() {
+    let project = Project::with("a.csv", "Kunde;Betrag;x\n7; 1.5 ;q\n");
+    let yaml = "source: {file: {path: a.csv, separator: ';'}}\ncolumns:\n  amount: {type: float64, from: Betrag}\n  customer: {type: int8, from: Kunde}\n";
+    let read = project.read(yaml).unwrap();
+    assert_eq!(read.types(), ["amount float64", "customer int8", "_file string", "_row uint32"]);
+    assert_eq!(read.table(), ["1.5|7|2"]);
+}
+
+#[test]
+fn without_header_columns_stand_for_places() {
+    let project = Project::with("a.csv", "1,x\n2,y\n");
+    let read =
+        project.read("source: {file: {path: a.csv, header: false}}\ncolumns: {id: int64, name: category}").unwrap();
+    assert_eq!(read.table(), ["1|x|1", "2|y|2"]);
+    let read = project.read("source: {file: {path: a.csv, header: false}}").unwrap();
+    assert_eq!(read.types()[..2], ["column_1 int64", "column_2 string"]);
+}
+
+#[test]
+fn whitespace_reads_the_cdnow_layout() {
+    let project = Project::with("log.txt", " 00001 19970101  1   11.77\r\n 00002 19970112\t12   77.00\r\n");
+    let read = project
+        .read(
+            "source: {file: {path: log.txt, format: whitespace}}\ncolumns:\n  customer: int64\n  day: {type: date, format: '%Y%m%d'}\n  units: int32\n  amount: float64\n",
+        )
+        .unwrap();
+    assert_eq!(read.table(), ["1|1997-01-01|1|11.77|1", "2|1997-01-12|12|77.0|2"]);
+}
+
+#[test]
+fn fixed_width_counts_characters() {
+    let project = Project::with("a.txt", "skip me\nidname  n\n1 가나다   5\n2 b    12\n");
+    let read = project
+        .read("source: {file: {path: a.txt, format: fixed_width, widths: [2, 4, 3], skip_lines: 1, header: true}}")
+        .unwrap();
+    assert_eq!(read.types()[..3], ["id int64", "name string", "n int64"]);
+    assert_eq!(read.table(), ["1|가나다|5|3", "2|b|12|4"]);
+}
+
+#[test]
+fn tsv_null_values_and_no_quotes() {
+    let project = Project::with("a.tsv", "a\tb\n\"1\tNA\n2\t3\n");
+    let read = project.read("source: {file: {path: a.tsv, quote: null, null_values: [NA]}}").unwrap();
+    assert_eq!(read.types()[..2], ["a string", "b int64"]);
+    assert_eq!(read.table(), ["\"1|-|2", "2|3|3"]);
+}
+
+#[test]
+fn encodings_by_name() {
+    let text = "이름,값\n가나다,1\n";
+    let (cp949, _, _) = encoding_rs::EUC_KR.encode(text);
+    let utf16: Vec<u8> = [0xFEFF].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let project = Project::with("k.csv", &cp949).and("l.csv", b"name,n\ncaf\xE9,1\n").and("u.csv", utf16);
+    let read = |path: &str, encoding: &str| {
+        let yaml = format!("source: {{file: {{path: {path}, encoding: {encoding}}}}}");
+        project.read(&yaml).unwrap().table()
+    };
+    assert_eq!(read("k.csv", "cp949"), ["가나다|1|2"]);
+    assert_eq!(read("k.csv", "EUC-KR"), ["가나다|1|2"]);
+    assert_eq!(read("l.csv", "latin-1"), ["café|1|2"]);
+    assert_eq!(read("u.csv", "utf-16"), ["가나다|1|2"]);
+    // The byte order mark wins over the name.
+    assert_eq!(read("u.csv", "cp949"), ["가나다|1|2"]);
+}
+
+#[test]
+fn compressed_files_by_extension() {
+    let text = b"a\n1\n2\n";
+    let two_members = [gz(b"a\n1\n"), gz(b"2\n")].concat();
+    let project = Project::with("a.csv.gz", two_members).and("b.csv.zst", zstd::encode_all(&text[..], 1).unwrap());
+    let project = project.and("c.bin", gz(text));
+    for file in ["{path: a.csv.gz}", "{path: b.csv.zst}", "{path: c.bin, format: csv, compression: gzip}"] {
+        assert_eq!(project.read(&format!("source: {{file: {file}}}")).unwrap().table(), ["1|2", "2|3"], "{file}");
+    }
+}
+
+#[test]
+fn globs_and_lists_are_read_in_order() {
+    let project = Project::with("b.csv", "x,y\n3,4\n").and("a.csv", "y,x\n2,1\n").and("c.csv", "x,y\n5,6\n");
+    let read = project.read("source: {file: {path: [c.csv, '[ab].csv']}}").unwrap();
+    assert_eq!(lines(&read.rows), ["5|6|c.csv|2", "1|2|a.csv|2", "3|4|b.csv|2"]);
+}
+
+#[test]
+fn json_lines_and_arrays() {
+    let lines = "{\"a\": 1, \"s\": \"07\"}\n\n{\"a\": null, \"b\": {\"x\": [1.50, \"}\"]}, \"s\": \"q\\\"\\u00e9\"}\n";
+    let array =
+        "[ {\"a\": 1, \"s\": \"07\"},\n\n{\"a\": null, \"b\": {\"x\": [1.50, \"}\"]}, \"s\": \"q\\\"\\u00e9\"} ]\n";
+    let project = Project::with("a.jsonl", lines).and("a.json", array);
+    for path in ["a.jsonl", "a.json"] {
+        let read = project.read(&format!("source: {{file: {{path: {path}}}}}")).unwrap();
+        assert_eq!(read.types()[..3], ["a int64", "s string", "b string"], "{path}");
+        assert_eq!(read.table(), ["1|07|-|1", "-|q\"é|{\"x\": [1.50, \"}\"]}|3"], "{path}");
+    }
+    let read = project.read("source: {file: {path: a.json}}\ncolumns: {s: string, c: int64}").unwrap();
+    assert_eq!(read.table(), ["07|-|1", "q\"é|-|3"]);
+}
+
+#[test]
+fn parquet_keeps_types_or_casts() {
+    let project = Project::new();
+    let mut table = df!("id" => [1i64, 2, 3], "x" => ["1.5", "oops", " 2"], "_row" => [7u32, 8, 9]).unwrap();
+    let file = std::fs::File::create(project.0.path().join("a.parquet")).unwrap();
+    ParquetWriter::new(file).finish(&mut table).unwrap();
+    let read = project.read("source: {file: {path: a.parquet}}").unwrap();
+    assert_eq!(read.types(), ["id int64", "x string", "_file string", "_row uint32"]);
+    assert_eq!(read.table(), ["1|1.5|1", "2|oops|2", "3| 2|3"]);
+    let yaml = "source: {file: {path: a.parquet}}\ncolumns: {x: float64, id: int8, old: {type: int64, from: _row}}";
+    let read = project.read(yaml).unwrap();
+    assert_eq!(read.table(), ["1.5|1|7|1", "2.0|3|9|3"]);
+    assert_eq!(read.refusals(), ["oops|2|8|2|-|x: 'oops' is not a float64"]);
+}
+
+#[test]
+fn files_larger_than_a_batch_are_whole() {
+    let mut text = "n,s\n".to_owned();
+    for i in 0..300_000 {
+        text.push_str(&format!("{i},\"text, {i}\"\n"));
+    }
+    let read = Project::with("a.csv", &text).read("source: {file: {path: a.csv}}").unwrap();
+    assert_eq!(read.rows.height(), 300_000);
+    let sum: i64 = read.rows.column("n").unwrap().i64().unwrap().sum().unwrap();
+    assert_eq!(sum, 299_999 * 300_000 / 2);
+    let last = lines(&read.rows.tail(Some(1)));
+    assert_eq!(last, ["299999|text, 299999|a.csv|300001"]);
+}
+
+#[test]
+fn a_stream_is_never_up_to_date_and_a_file_is() {
+    let project = Project::with("a.csv", "a\n1\n");
+    let inputs = |yaml: &str| table(yaml).unwrap().inputs(&project.root()).unwrap();
+    assert_eq!(inputs("source: {file: {path: a.csv}}"), inputs("source: {file: {path: a.csv}}"));
+    let stdin = "source: {file: {path: '-'}}";
+    assert_ne!(inputs(stdin), inputs(stdin));
+    assert_eq!(inputs(stdin)[0].path, "-");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn what_the_csv_crate_writes_is_read_back(
+        records in prop::collection::vec(prop::array::uniform3("[a,\"\n\r é ;]{0,6}"), 1..20),
+        crlf: bool,
+    ) {
+        let mut writer = csv::WriterBuilder::new()
+            .terminator(if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') })
+            .from_writer(Vec::new());
+        writer.write_record(["x", "y", "z"]).unwrap();
+        for record in &records {
+            writer.write_record(record).unwrap();
+        }
+        let project = Project::with("a.csv", writer.into_inner().unwrap());
+        let yaml = "source: {file: {path: a.csv, null_values: []}}\ncolumns: {x: string, y: string, z: string}";
+        let read = project.read(yaml).unwrap();
+        let back: Vec<Vec<String>> = (0..read.rows.height()).map(|row| {
+            ["x", "y", "z"].map(|c| read.rows.column(c).unwrap().str().unwrap().get(row).unwrap().to_owned()).to_vec()
+        }).collect();
+        let records: Vec<Vec<String>> = records.iter().map(|record| record.to_vec()).collect();
+        prop_assert_eq!(back, records);
+    }
+}

@@ -1,0 +1,105 @@
+//! A batch of records as text: one buffer, and for each cell where in the buffer it lies.
+
+use std::sync::Arc;
+
+/// Where a cell's text lies; [`Cell::NULL`] for a value that the record does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cell {
+    start: u32,
+    len: u32,
+}
+
+/// Marks the start of a cell whose text had to be rewritten: it lies in the side buffer.
+const ASIDE: u32 = 1 << 31;
+
+impl Cell {
+    pub(crate) const NULL: Cell = Cell { start: 0, len: u32::MAX };
+
+    #[inline]
+    pub(crate) fn new(start: usize, end: usize) -> Cell {
+        Cell { start: start as u32, len: (end - start) as u32 }
+    }
+
+    /// The cell, `by` bytes further on.
+    #[inline]
+    pub(crate) fn moved(self, by: usize) -> Cell {
+        Cell { start: self.start + by as u32, len: self.len }
+    }
+
+    pub(crate) fn aside(start: usize, end: usize) -> Cell {
+        Cell { start: start as u32 | ASIDE, len: (end - start) as u32 }
+    }
+}
+
+/// A record that could not be cut into columns.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Broken {
+    pub line: u32,
+    /// The record's text; bytes that are no text are written `\xNN`.
+    pub text: String,
+    pub why: String,
+}
+
+/// Records of one file, column by column.
+#[derive(Clone, Debug)]
+pub(crate) struct TextBatch {
+    pub file: Arc<str>,
+    pub bytes: Vec<u8>,
+    pub side: Vec<u8>,
+    /// One list of cells per column, each as long as `lines`.
+    pub columns: Vec<Vec<Cell>>,
+    /// The line (or row) of each record.
+    pub lines: Vec<u32>,
+    pub broken: Vec<Broken>,
+}
+
+impl TextBatch {
+    pub(crate) fn new(file: Arc<str>, columns: usize) -> TextBatch {
+        TextBatch {
+            file,
+            bytes: Vec::new(),
+            side: Vec::new(),
+            columns: vec![Vec::new(); columns],
+            lines: Vec::new(),
+            broken: Vec::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, cell: Cell) -> Option<&[u8]> {
+        if cell.len == u32::MAX {
+            return None;
+        }
+        let (buffer, start) = match cell.start & ASIDE {
+            0 => (&self.bytes, cell.start as usize),
+            _ => (&self.side, (cell.start & !ASIDE) as usize),
+        };
+        Some(&buffer[start..start + cell.len as usize])
+    }
+
+    /// The cells of a column.
+    pub(crate) fn column(&self, column: usize) -> impl ExactSizeIterator<Item = Option<&[u8]>> {
+        self.columns[column].iter().map(|cell| self.get(*cell))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.broken.is_empty()
+    }
+}
+
+/// Something that hands out batches of records, in order.
+pub(crate) trait TextSource: Send {
+    fn next_batch(&mut self) -> spec::Result<Option<TextBatch>>;
+}
+
+/// `bytes` as text for people; what is no UTF-8 is written `\xNN`.
+pub(crate) fn readable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02X}"));
+        }
+    }
+    text
+}
