@@ -1,0 +1,65 @@
+//! Features of entities as of cutoff dates, with no look into the future.
+//!
+//! [`FeaturesSpec`] is `features.yaml`; [`build`] computes the training and the scoring table; [`prove`]
+//! recomputes a sample of what was published from only the rows before each cutoff.
+//!
+//! | file | responsibility |
+//! |---|---|
+//! | `spec` | the shapes of the YAML; SQL features see only features further up, and only their own row |
+//! | `calendar` | cutoffs, windows and horizons on the calendar |
+//! | `plan` | the spec checked against the table's columns |
+//! | `interner`, `store` | the rows before the newest cutoff, in compact columns sorted by entity and time |
+//! | `kernel` | aggregates over ranges of sorted rows |
+//! | `table` | batches, books, schemas |
+//! | `dictionary` | the data dictionary |
+//! | `reference`, `proof` | the plain definitions of all aggregates, and the proof that uses them |
+//!
+//! # Why a kernel of our own
+//!
+//! A `group_by` per cutoff reads and hashes all rows once per cutoff, and masks them once per feature. The kernel
+//! reads and sorts them once; a cutoff then costs two binary searches per entity and window and one loop per feature
+//! over the rows in the window. 10 million rows of 200,000 entities, 8 training cutoffs and the newest, 25 features and
+//! label, written as Parquet, on 2 cores that were shared with other work (so processor time says more than
+//! wall time; Python with its own allocator):
+//!
+//! | | processor s | wall s | peak MB |
+//! |---|---|---|---|
+//! | Python polars, `group_by` per cutoff, streaming engine | not taken | 199 | 2,205 |
+//! | Python polars, `group_by` per cutoff, columns read once | 92 | 118 to 258 | 1,974 to 1,988 |
+//! | this kernel, with mimalloc | 10 | 15 | 939 |
+//! | this kernel, with glibc, before rows were placed in order | 14 to 16 | 22 to 45 | 1,032 to 1,144 |
+//!
+//! Each is one run, or the range of a few, and load changed between them: measure again on an idle machine. Both
+//! give the same 1,525,282 training rows; floats agree to 4e-13 of their value. Placing each batch in the order of
+//! its places took the kernel from 12 to 10 or 11 processor seconds. The peak comes while the table is read: the
+//! rows kept are about 330 MB, and reading the same columns without keeping any of them peaks at 580 MB with
+//! mimalloc (334 with glibc's allocator).
+//!
+//! # Types
+//!
+//! Counts, distinct counts and whole days are Int64 (so that differences in SQL cannot wrap around), everything else
+//! that is computed is Float64; first, last and most frequent values of texts, dates and truths keep their
+//! type (categories become texts), first and last numbers become Float64. There is no NaN and no infinity: what is
+//! undefined is null. Sums and counts over no rows are 0.
+
+mod calendar;
+mod dictionary;
+mod interner;
+mod kernel;
+mod plan;
+mod proof;
+mod reference;
+mod spec;
+mod store;
+mod table;
+
+pub use calendar::Calendar;
+pub use proof::{Proof, prove};
+pub use spec::{
+    At, CUTOFF, Cutoffs, Entities, Every, FeatureKind, Features, FeaturesSpec, Label, LabelKind, LabelOf, Of, Rows,
+    Share, Sql,
+};
+pub use table::{FeatureSet, build};
+
+#[cfg(test)]
+mod tests;

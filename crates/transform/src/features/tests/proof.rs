@@ -1,0 +1,98 @@
+//! A proof must find what was planted.
+
+use super::*;
+use crate::features::{Proof, prove};
+
+fn table() -> DataFrame {
+    let n = 200i64;
+    let on: Vec<String> = (0..n)
+        .map(|i| {
+            let day = chrono::NaiveDate::from_ymd_opt(2023, 1, 1).unwrap() + chrono::Days::new((i * 37 % 360) as u64);
+            day.to_string()
+        })
+        .collect();
+    let on: Vec<&str> = on.iter().map(String::as_str).collect();
+    log(
+        Series::new("".into(), (0..n).map(|i| i % 9).collect::<Vec<_>>()),
+        &on,
+        vec![
+            Column::new("amount".into(), (0..n).map(|i| (i * 7 % 31) as f64 / 3.0).collect::<Vec<_>>()),
+            Column::new("kind".into(), (0..n).map(|i| format!("k{}", i * i % 7)).collect::<Vec<_>>()),
+        ],
+    )
+}
+
+fn spec() -> FeaturesSpec {
+    spec_of(
+        "{every: 1mo, count: 4}",
+        "{name: later, horizon: 60d, is: {sum: {of: amount}}}",
+        &[
+            "recency: recency",
+            "spend: {sum: {of: amount, window: 3mo}}",
+            "kind: {last: {of: kind, where: amount > 1}}",
+            "spread: {std: {of: amount}}",
+            "ratio: {sql: spend / recency}",
+        ],
+    )
+}
+
+fn proved(training: DataFrame, scoring: DataFrame) -> spec::Result<Proof> {
+    prove(&spec(), table().lazy(), training.lazy(), scoring.lazy(), 1_000, 7)
+}
+
+#[test]
+fn honest_tables_are_proved() {
+    let Drawn { training, scoring } = built(&spec(), &table());
+    let (t, s) = (training.height(), scoring.height());
+    let proof = proved(training, scoring).unwrap();
+    assert_eq!(proof, Proof { pairs: t + s, values: t * 6 + s * 5, perturbed: (t + s) * 5 });
+    assert_eq!((t, s), (36, 9));
+}
+
+#[test]
+fn a_value_that_knows_the_future_is_found_in_every_column() {
+    let Drawn { training, scoring } = built(&spec(), &table());
+    for column in ["recency", "spend", "kind", "spread", "ratio", "later"] {
+        let value = if column == "kind" { lit("k-later") } else { col(column) + lit(1) };
+        let planted = when(col("who").eq(lit(4)).and(col("cutoff").eq(col("cutoff").max()))).then(value);
+        let leaky = training.clone().lazy().with_columns([planted.otherwise(col(column)).alias(column)]);
+        let error = proved(leaky.collect().unwrap(), scoring.clone()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("who 4, cutoff 2023-10-"), "{text}");
+        assert!(
+            text.contains(&format!("'{column}': published is ")) && text.contains("but the rows before it give"),
+            "{text}"
+        );
+        assert_eq!(error.class(), spec::Class::Refused);
+    }
+}
+
+#[test]
+fn a_label_or_feature_computed_from_all_rows_is_found() {
+    let Drawn { training, scoring } = built(&spec(), &table());
+    // The whole log's spend of each entity, as a group_by without a cutoff would give it.
+    let all = table().lazy().group_by([col("who")]).agg([col("amount").sum().alias("spend")]);
+    let on = [col("who")];
+    let leaky = training.lazy().drop(cols(["spend"])).join(all, on.clone(), on, JoinArgs::new(JoinType::Left));
+    let error = proved(leaky.collect().unwrap(), scoring).unwrap_err().to_string();
+    assert!(error.contains("'spend': published is "), "{error}");
+}
+
+#[test]
+fn equal_seeds_choose_equal_rows_and_others_others() {
+    let Drawn { training, scoring } = built(&spec(), &table());
+    let leaky = training.clone().lazy().with_columns([col("spend") + lit(1)]).collect().unwrap();
+    let first = |seed| {
+        let (training, scoring) = (leaky.clone().lazy(), scoring.clone().lazy());
+        prove(&spec(), table().lazy(), training, scoring, 2, seed).unwrap_err().to_string()
+    };
+    assert_eq!(first(1), first(1));
+    assert!((2..12).any(|seed| first(seed) != first(1)));
+}
+
+#[test]
+fn tables_of_another_spec_cannot_be_proved() {
+    let Drawn { training, scoring } = built(&spec(), &table());
+    let error = proved(training.drop("spread").unwrap(), scoring).unwrap_err().to_string();
+    assert!(error.contains("does not have the columns of the spec"), "{error}");
+}

@@ -1,0 +1,107 @@
+//! The end of the pass: batches of the plan, split into rows that go on, rows refused and rows removed.
+
+use artifact::{Batch, Batches, Fate, PolarsResultExt, REASON, Removed};
+use polars::prelude::*;
+use spec::Result;
+
+use crate::plan::{Parts, Plan, RULE, Reason, Rule};
+use crate::seen::FirstSeen;
+use crate::steps::Step;
+
+/// A cleaned table: runs while its batches are taken.
+pub struct Cleaned {
+    /// The columns of the rows that go on. Refused rows have these and [`REASON`].
+    pub schema: Schema,
+    /// In the order of the input.
+    pub batches: Batches,
+}
+
+/// Runs `steps` over `input` in one streaming pass.
+///
+/// Refused rows leave with the output's columns and the reason; the value that a step could not read is told in
+/// the reason. Every row of the input is in exactly one of: rows, refused, counted in `removed` under the name
+/// of its rule. Steps that look at the whole table read it beforehand, restricted to the columns they need.
+pub fn clean(input: LazyFrame, steps: &[Step]) -> Result<Cleaned> {
+    let last_of_table = steps.iter().rposition(Step::needs_table);
+    // A dedupe that cannot wait for the end of the pass marks rows by their position.
+    let with_position = steps.iter().enumerate().any(|(at, step)| step.needs_position(last_of_table > Some(at)));
+    let mut plan = Plan::new(input, with_position)?;
+    for (at, step) in steps.iter().enumerate() {
+        plan.begin(at + 1, step.name(), last_of_table > Some(at));
+        step.apply(&mut plan)?;
+    }
+    let Parts { frame, schema, rules, late } = plan.finish();
+    let names: Vec<PlSmallStr> = schema.iter_names().cloned().collect();
+    let frames = artifact::stream(frame, "clean")?;
+    let mut split = Split { rules, late, names };
+    let batches = frames.map(move |frame| split.batch(frame?));
+    Ok(Cleaned { schema, batches: Box::new(batches) })
+}
+
+struct Split {
+    rules: Vec<Rule>,
+    late: Vec<FirstSeen>,
+    names: Vec<PlSmallStr>,
+}
+
+impl Split {
+    fn batch(&mut self, frame: DataFrame) -> Result<Batch> {
+        let mut marks: Vec<u16> = frame
+            .column(RULE)
+            .and_then(|rule| Ok(rule.u16()?.iter().map(Option::unwrap_or_default).collect()))
+            .during("clean")?;
+        for late in &mut self.late {
+            late.mark(&frame, &mut marks).during("clean")?;
+        }
+        let rows = frame.select(self.names.iter().cloned()).during("clean")?;
+        if marks.iter().all(|mark| *mark == 0) {
+            return Ok(rows.into());
+        }
+        let alive: BooleanChunked = marks.iter().map(|mark| Some(*mark == 0)).collect();
+        let removed = self.count(&marks);
+        let refused = self.refused(&frame, &rows, &marks)?;
+        Ok(Batch { rows: rows.filter(&alive).during("clean")?, refused, removed })
+    }
+
+    /// How many rows each rule removed. Refused rows are counted by their table.
+    fn count(&self, marks: &[u16]) -> Vec<Removed> {
+        let mut counts = vec![0u64; self.rules.len() + 1];
+        marks.iter().for_each(|mark| counts[usize::from(*mark)] += 1);
+        let rules = self.rules.iter().zip(&counts[1..]);
+        rules
+            .filter(|(rule, rows)| rule.fate != Fate::Refused && **rows > 0)
+            .map(|(rule, rows)| Removed { rule: rule.name.clone(), fate: rule.fate, rows: *rows })
+            .collect()
+    }
+
+    fn refused(&self, frame: &DataFrame, rows: &DataFrame, marks: &[u16]) -> Result<Option<DataFrame>> {
+        let reason_of = |mark: u16| mark.checked_sub(1).and_then(|at| self.rules[usize::from(at)].reason.as_ref());
+        let is_refused: BooleanChunked = marks.iter().map(|mark| Some(reason_of(*mark).is_some())).collect();
+        let mut reasons = Vec::new();
+        for (row, mark) in marks.iter().enumerate() {
+            if let Some(reason) = reason_of(*mark) {
+                reasons.push(self.tell(frame, row, *mark, reason).during("clean")?);
+            }
+        }
+        if reasons.is_empty() {
+            return Ok(None);
+        }
+        let mut refused = rows.filter(&is_refused).during("clean")?;
+        refused.with_column(Column::new(REASON.into(), reasons)).during("clean")?;
+        Ok(Some(refused))
+    }
+
+    /// `step 2 'cast': amount: 'abc' is not a float64`
+    fn tell(&self, frame: &DataFrame, row: usize, mark: u16, reason: &Reason) -> PolarsResult<String> {
+        let rule = &self.rules[usize::from(mark) - 1].name;
+        let place = rule.rsplit_once(" on ").map_or(rule.as_str(), |(place, _)| place);
+        let value = match &reason.original {
+            Some(helper) => match frame.column(helper)?.get(row)? {
+                AnyValue::Null => "an empty cell".to_owned(),
+                value => format!("'{}'", value.str_value()),
+            },
+            None => "a masked value".to_owned(),
+        };
+        Ok(format!("{place}: {}: {value}{}", reason.column, reason.problem))
+    }
+}

@@ -1,0 +1,134 @@
+//! Statistics of one column over the alive rows, computed in the order of the table so that equal inputs give
+//! equal bits.
+
+use artifact::PolarsResultExt;
+use polars::prelude::*;
+use spec::Result;
+
+use crate::plan::Plan;
+
+/// The finite values of `column`, in order: 8 bytes per row.
+pub(crate) fn numbers(plan: &Plan, column: &str) -> Result<Vec<f64>> {
+    let mut all = Vec::new();
+    for batch in plan.alive(vec![col(column).cast(DataType::Float64)])? {
+        finite(batch?.column(column).during(plan.place())?, &mut all).during(plan.place())?;
+    }
+    Ok(all)
+}
+
+/// The finite values of `column` per distinct combination of `groups`: one row of the table and one list each.
+pub(crate) fn numbers_by_group(plan: &Plan, column: &str, groups: &[String]) -> Result<(DataFrame, Vec<Vec<f64>>)> {
+    const VALUE: &str = "_step_value";
+    let mut wanted: Vec<Expr> = groups.iter().map(|name| col(name.as_str())).collect();
+    let keys = wanted.clone();
+    wanted.push(col(column).cast(DataType::Float64).alias(VALUE));
+    let mut gathered: Option<DataFrame> = None;
+    for batch in plan.alive(wanted)? {
+        let batch = batch?;
+        match &mut gathered {
+            None => gathered = Some(batch),
+            Some(all) => {
+                all.vstack_mut(&batch).during(plan.place())?;
+            }
+        }
+    }
+    let Some(gathered) = gathered else { return Ok((DataFrame::empty(), Vec::new())) };
+    let grouped = gathered.lazy().group_by_stable(keys).agg([col(VALUE)]).collect().during(plan.place())?;
+    let column = grouped.column(VALUE).during(plan.place())?;
+    let mut lists = Vec::with_capacity(grouped.height());
+    for row in 0..grouped.height() {
+        let mut values = Vec::new();
+        if let AnyValue::List(list) = column.get(row).during(plan.place())? {
+            finite(&list.into_column(), &mut values).during(plan.place())?;
+        }
+        lists.push(values);
+    }
+    let groups = grouped.drop(VALUE).during(plan.place())?;
+    Ok((groups, lists))
+}
+
+fn finite(column: &Column, into: &mut Vec<f64>) -> PolarsResult<()> {
+    into.extend(column.f64()?.iter().flatten().filter(|value| value.is_finite()));
+    Ok(())
+}
+
+/// The arithmetic mean (Neumaier's compensated sum); none of no values.
+pub(crate) fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| sum(values.iter().copied()) / values.len() as f64)
+}
+
+/// The standard deviation of the population (divisor n), as `scipy.stats.zscore` takes it.
+pub(crate) fn deviation(values: &[f64]) -> Option<f64> {
+    let mean = mean(values)?;
+    Some((sum(values.iter().map(|value| (value - mean).powi(2))) / values.len() as f64).sqrt())
+}
+
+fn sum(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut sum, mut lost) = (0.0f64, 0.0f64);
+    for value in values {
+        let next = sum + value;
+        lost += if sum.abs() >= value.abs() { (sum - next) + value } else { (value - next) + sum };
+        sum = next;
+    }
+    sum + lost
+}
+
+/// The quantile at `p` in [0, 1] by linear interpolation, as `numpy.quantile` takes it. Reorders the values.
+pub(crate) fn quantile(values: &mut [f64], p: f64) -> Option<f64> {
+    let last = values.len().checked_sub(1)?;
+    let place = last as f64 * p;
+    let at = (place.floor() as usize).min(last);
+    let (_, low, above) = values.select_nth_unstable_by(at, f64::total_cmp);
+    let low = *low;
+    let high = above.iter().copied().min_by(f64::total_cmp).unwrap_or(low);
+    Some(low + (high - low) * (place - at as f64))
+}
+
+/// The value that occurs most often; of several the smallest. None of an all-empty column.
+pub(crate) fn mode(plan: &Plan, column: &str) -> Result<Option<AnyValue<'static>>> {
+    const COUNT: &str = "_step_count";
+    let mut counts: Option<DataFrame> = None;
+    for batch in plan.alive(vec![col(column)])? {
+        let of_batch = batch?.lazy().drop_nulls(None).select([col(column), lit(1u64).alias(COUNT)]);
+        let together = match counts {
+            None => of_batch,
+            Some(counts) => concat([counts.lazy(), of_batch], UnionArgs::default()).during(plan.place())?,
+        };
+        let summed = together.group_by([col(column)]).agg([col(COUNT).sum()]).collect();
+        counts = Some(summed.during(plan.place())?);
+    }
+    let Some(counts) = counts else { return Ok(None) };
+    let order = SortMultipleOptions::default().with_order_descending_multi([true, false]);
+    let sorted = counts.lazy().sort([COUNT, column], order).collect().during(plan.place())?;
+    if sorted.height() == 0 {
+        return Ok(None);
+    }
+    Ok(Some(sorted.column(column).and_then(|values| values.get(0).map(AnyValue::into_static)).during(plan.place())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUES: [f64; 8] = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0];
+
+    #[test]
+    fn quantiles_are_numpys() {
+        // numpy.quantile([3,1,4,1,5,9,2,6], [0, .25, .5, .75, .9, 1])
+        for (p, expected) in [(0.0, 1.0), (0.25, 1.75), (0.5, 3.5), (0.75, 5.25), (0.9, 6.9), (1.0, 9.0)] {
+            assert!((quantile(&mut VALUES.to_vec(), p).unwrap() - expected).abs() < 1e-12);
+        }
+        assert_eq!(quantile(&mut [], 0.5), None);
+        assert_eq!(quantile(&mut [7.0], 0.75), Some(7.0));
+    }
+
+    #[test]
+    fn mean_and_deviation_are_numpys() {
+        // numpy.mean, numpy.std of the same values
+        assert_eq!(mean(&VALUES), Some(3.875));
+        assert!((deviation(&VALUES).unwrap() - 2.570_870_475_150_391_7).abs() < 1e-12);
+        assert_eq!((mean(&[]), deviation(&[])), (None, None));
+        // A naive sum gives 0.
+        assert_eq!(mean(&[1.0, 1e100, 1.0, -1e100]), Some(0.5));
+    }
+}

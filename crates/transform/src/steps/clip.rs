@@ -1,0 +1,144 @@
+//! `clip` limits numbers to a range.
+//!
+//! ```yaml
+//! - clip: {columns: [age], min: 0, max: 120}
+//! ```
+//!
+//! Empty cells and NaN stay. In integer columns a limit with a fraction counts as the next integer inside.
+
+use polars::prelude::*;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use spec::{Error, Result};
+
+use super::{Apply, is_number};
+use crate::plan::Plan;
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "Written")]
+pub struct Clip {
+    columns: Vec<String>,
+    min: Option<f64>,
+    max: Option<f64>,
+}
+
+/// The step as written.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    /// The number columns to limit.
+    columns: Vec<String>,
+    /// Smaller numbers become this one. Default: no limit.
+    #[serde(default)]
+    min: Option<f64>,
+    /// Larger numbers become this one. Default: no limit.
+    #[serde(default)]
+    max: Option<f64>,
+}
+
+impl TryFrom<Written> for Clip {
+    type Error = Error;
+    fn try_from(written: Written) -> Result<Clip> {
+        check_range(written.min, written.max)?;
+        Ok(Clip { columns: written.columns, min: written.min, max: written.max })
+    }
+}
+
+/// At least one limit, and none above the other.
+pub(super) fn check_range(min: Option<f64>, max: Option<f64>) -> Result<()> {
+    match (min, max) {
+        (None, None) => Err(Error::cannot_run("give 'min', 'max' or both")),
+        (Some(min), Some(max)) if min > max => Err(Error::cannot_run(format!("min {min} is above max {max}"))),
+        _ => Ok(()),
+    }
+}
+
+impl Apply for Clip {
+    fn apply(&self, plan: &mut Plan) -> Result<()> {
+        if self.columns.is_empty() {
+            return Err(plan.error("no columns given").hint("name the columns to limit"));
+        }
+        for name in plan.pick(&self.columns, "a number", is_number)? {
+            let dtype = plan.dtype(&name)?;
+            check_holds(plan, &name, &dtype, self.min, self.max)?;
+            let clipped = clip(col(name.as_str()), &dtype, bound(self.min), bound(self.max));
+            plan.set(vec![clipped.alias(name.as_str())])?;
+        }
+        Ok(())
+    }
+}
+
+/// A limit as a literal; null for none.
+pub(super) fn bound(limit: Option<f64>) -> Expr {
+    match limit {
+        Some(limit) => lit(limit),
+        None => lit(NULL).cast(DataType::Float64),
+    }
+}
+
+/// Fails if a limit would have to become a value that the column's type cannot hold.
+pub(super) fn check_holds(plan: &Plan, name: &str, dtype: &DataType, min: Option<f64>, max: Option<f64>) -> Result<()> {
+    for limit in [min.map(f64::ceil), max.map(f64::floor)].into_iter().flatten() {
+        let cell = Series::new(PlSmallStr::EMPTY, [limit]).cast(dtype);
+        if dtype.is_integer() && cell.is_ok_and(|cell| cell.null_count() > 0) {
+            let found = artifact::type_name(dtype);
+            return Err(plan
+                .error(format!("column '{name}' is {found}, which cannot hold {limit}"))
+                .hint("choose a limit within the type, or cast the column first"));
+        }
+    }
+    Ok(())
+}
+
+/// `value` within limits, which are Float64 and null where there is none. Values inside stay bit for bit.
+pub(super) fn clip(value: Expr, dtype: &DataType, low: Expr, high: Expr) -> Expr {
+    let number = value.clone().cast(DataType::Float64);
+    let (least, most) = match dtype.is_integer() {
+        true => (low.clone().ceil(), high.clone().floor()),
+        false => (low.clone(), high.clone()),
+    };
+    // NaN is above every number in polars' order, and must not become the limit.
+    let too_high = match dtype.is_float() {
+        true => number.clone().gt(high).and(number.clone().is_not_nan()),
+        false => number.clone().gt(high),
+    };
+    when(number.lt(low)).then(least.cast(dtype.clone())).when(too_high).then(most.cast(dtype.clone())).otherwise(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::tests::{failure, rows};
+    use polars::prelude::df;
+
+    #[test]
+    fn numbers_stay_within_limits() {
+        let table =
+            df!("f" => [Some(-1.0), Some(0.5), Some(200.0), None], "i" => [-5i64, 3, i64::MAX, i64::MAX - 1]).unwrap();
+        let out = rows(&table, "- clip: {columns: [f], min: 0, max: 120}\n- clip: {columns: [i], min: 0.5}");
+        let expected =
+            df!("f" => [Some(0.0), Some(0.5), Some(120.0), None], "i" => [1i64, 3, i64::MAX, i64::MAX - 1]).unwrap();
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn nan_stays() {
+        let out = rows(&df!("f" => [f64::NAN, 7.0]).unwrap(), "- clip: {columns: [f], max: 1}");
+        let values = out.column("f").unwrap().f64().unwrap();
+        assert!(values.get(0).unwrap().is_nan());
+        assert_eq!(values.get(1), Some(1.0));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let table = df!("i" => [1i8]).unwrap();
+        assert_eq!(
+            failure(&table, "- clip: {columns: [i], min: 3, max: 1}"),
+            "clean.yaml:1:3: .[0]: min 3 is above max 1"
+        );
+        assert_eq!(
+            failure(&table, "- clip: {columns: [i], min: 300}"),
+            "step 1 'clip': column 'i' is int8, which cannot hold 300; choose a limit within the type, or cast the \
+             column first"
+        );
+    }
+}

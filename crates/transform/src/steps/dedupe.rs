@@ -1,0 +1,186 @@
+//! `dedupe` drops all rows of a key but one.
+//!
+//! ```yaml
+//! - dedupe: {keys: [order_id], keep: last, by: updated_at}
+//! ```
+//!
+//! Empty cells are equal to each other. Without `by` the order is that of the table; with it rows are ordered by
+//! that column, ties by the table, and a row whose `by` is empty stays only where all are. Keeping the first row
+//! of the table takes no extra reading, unless a later step looks at the whole table.
+
+use artifact::{Fate, PolarsResultExt};
+use polars::prelude::*;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use spec::Result;
+
+use super::{Apply, any};
+use crate::plan::{POSITION, Plan, Rule};
+use crate::seen::{Contest, FirstSeen, Winner, is_loser};
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dedupe {
+    /// The columns whose values together make a row unique. Default: all (without provenance).
+    #[serde(default)]
+    keys: Vec<String>,
+    /// Which row stays. Default: first.
+    #[serde(default)]
+    keep: Keep,
+    /// A number, date or time column that orders the rows of a key, ascending.
+    #[serde(default)]
+    by: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Keep {
+    /// The first, or the one with the smallest `by`.
+    #[default]
+    First,
+    /// The last, or the one with the largest `by`.
+    Last,
+}
+
+impl Apply for Dedupe {
+    fn apply(&self, plan: &mut Plan) -> Result<()> {
+        let keys = plan.pick(&self.keys, "", any)?;
+        let mut name = plan.place().to_owned();
+        if !self.keys.is_empty() {
+            name = format!("{name} on {}", keys.join(", "));
+        }
+        let rule = Rule { name, fate: Fate::Duplicate, reason: None };
+        if self.winner() == Winner::First && !plan.table_follows() {
+            let number = plan.add(rule)?;
+            let mut helpers = Vec::with_capacity(keys.len());
+            for key in &keys {
+                helpers.push(plan.keep("key", col(key.as_str()))?);
+            }
+            plan.dedupe_late(FirstSeen::new(number, helpers));
+            return Ok(());
+        }
+        let losers = self.losers(plan, &keys)?;
+        plan.remove(rule, is_loser(losers, col(POSITION)))
+    }
+
+    fn needs_table(&self) -> bool {
+        self.winner() != Winner::First
+    }
+
+    fn needs_position(&self, table_follows: bool) -> bool {
+        table_follows || self.needs_table()
+    }
+}
+
+impl Dedupe {
+    fn winner(&self) -> Winner {
+        match (self.keep, &self.by) {
+            (Keep::First, None) => Winner::First,
+            (Keep::Last, None) => Winner::Last,
+            (Keep::First, Some(_)) => Winner::Smallest,
+            (Keep::Last, Some(_)) => Winner::Largest,
+        }
+    }
+
+    fn losers(&self, plan: &Plan, keys: &[String]) -> Result<BooleanChunked> {
+        let mut wanted: Vec<Expr> = keys.iter().map(|key| col(key.as_str())).collect();
+        wanted.push(col(POSITION));
+        if let Some(by) = &self.by {
+            let dtype = plan.dtype(by)?;
+            if !(dtype.is_primitive_numeric() || dtype.is_temporal() || dtype.is_bool()) {
+                let found = artifact::type_name(&dtype);
+                return Err(plan
+                    .error(format!("column '{by}' is {found}, which has no order to go by"))
+                    .hint("cast it to a number, or read it with 'parse_dates' first"));
+            }
+            if !keys.contains(by) {
+                wanted.push(col(by.as_str()));
+            }
+        }
+        let mut contest = Contest::new(self.winner());
+        for batch in plan.alive(wanted)? {
+            let batch = batch?;
+            let mut observe = || {
+                let key: Vec<Column> =
+                    keys.iter().map(|key| batch.column(key).cloned()).collect::<PolarsResult<_>>()?;
+                let by = self.by.as_ref().map(|by| batch.column(by)).transpose()?;
+                contest.observe(batch.column(POSITION)?.idx()?, by, &key)
+            };
+            observe().during(plan.place())?;
+        }
+        Ok(contest.losers())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::tests::{failure, run};
+    use polars::prelude::*;
+
+    fn table() -> DataFrame {
+        df!("id" => [Some("a"), Some("b"), Some("a"), None, None, Some("a")], "t" => [2, 1, 3, 1, 1, 1], "n" => [1, 2, 3, 4, 5, 6])
+            .unwrap()
+    }
+
+    fn kept(steps: &str) -> (Vec<i32>, Vec<(String, u64)>) {
+        let done = run(&table(), steps);
+        (done.rows.column("n").unwrap().i32().unwrap().iter().flatten().collect(), done.removed)
+    }
+
+    #[test]
+    fn the_first_row_stays() {
+        let (rows, removed) = kept("- dedupe: {keys: [id]}");
+        assert_eq!(rows, [1, 2, 4]);
+        assert_eq!(removed, [("step 1 'dedupe' on id".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn the_last_row_or_that_of_a_column_stays() {
+        assert_eq!(kept("- dedupe: {keys: [id], keep: last}").0, [2, 5, 6]);
+        assert_eq!(kept("- dedupe: {keys: [id], keep: last, by: t}").0, [2, 3, 5]);
+        assert_eq!(kept("- dedupe: {keys: [id], by: t}").0, [2, 4, 6]);
+        assert_eq!(kept("- dedupe: {keys: [id, t], keep: last}").0, [1, 2, 3, 5, 6]);
+    }
+
+    #[test]
+    fn whole_rows_are_compared_without_provenance() {
+        let table = df!("a" => [1, 1, 2], "b" => ["x", "x", "x"], "_row" => [1u32, 2, 3]).unwrap();
+        let done = run(&table, "- dedupe");
+        assert_eq!(done.rows, df!("a" => [1, 2], "b" => ["x", "x"], "_row" => [1u32, 3]).unwrap());
+    }
+
+    #[test]
+    fn order_of_steps_counts() {
+        // A row that is out cannot push out another; one that goes out later still can.
+        assert_eq!(kept("- filter: n > 1\n- dedupe: {keys: [id]}").0, [2, 3, 4]);
+        assert_eq!(kept("- dedupe: {keys: [id]}\n- filter: n > 1").0, [2, 4]);
+        let (rows, removed) = kept("- dedupe: {keys: [id]}\n- filter: n > 3\n- dedupe: {keys: [t]}");
+        assert_eq!(rows, [4]);
+        assert_eq!(removed, [("step 1 'dedupe' on id".to_owned(), 3), ("step 2 'filter' n > 3".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn keys_are_those_of_the_step_even_if_changed_later() {
+        assert_eq!(kept("- dedupe: {keys: [id]}\n- derive: {id: \"'same'\"}").0, [1, 2, 4]);
+    }
+
+    #[test]
+    fn a_later_look_at_the_table_changes_nothing() {
+        let (rows, removed) = kept("- dedupe: {keys: [id]}\n- fill_null: {columns: [t], with: mean}");
+        assert_eq!(rows, [1, 2, 4]);
+        assert_eq!(removed, [("step 1 'dedupe' on id".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert_eq!(
+            failure(&table(), "- dedupe: {keys: [idd]}"),
+            "step 1 'dedupe': no column 'idd'; did you mean 'id'?"
+        );
+        assert_eq!(
+            failure(&table(), "- dedupe: {keys: [n], by: id}"),
+            "step 1 'dedupe': column 'id' is string, which has no order to go by; cast it to a number, or read it with \
+             'parse_dates' first"
+        );
+    }
+}

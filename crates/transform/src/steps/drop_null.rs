@@ -1,0 +1,67 @@
+//! `drop_null` drops rows with empty cells.
+//!
+//! ```yaml
+//! - drop_null: {columns: [customer_id, date], when: any}
+//! ```
+
+use polars::prelude::{Expr, col, lit};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use spec::Result;
+
+use super::{Apply, any};
+use crate::plan::Plan;
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DropNull {
+    /// The columns to look at. Default: all.
+    #[serde(default)]
+    columns: Vec<String>,
+    /// Whether one empty cell is enough. Default: any.
+    #[serde(default)]
+    when: When,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum When {
+    /// One empty cell is enough.
+    #[default]
+    Any,
+    /// All cells must be empty.
+    All,
+}
+
+impl Apply for DropNull {
+    fn apply(&self, plan: &mut Plan) -> Result<()> {
+        let columns = plan.pick(&self.columns, "", any)?;
+        let empty = columns.iter().map(|name| col(name.as_str()).is_null());
+        let hit = match self.when {
+            When::Any => empty.reduce(Expr::or),
+            When::All => empty.reduce(Expr::and),
+        };
+        let what = if self.columns.is_empty() { String::new() } else { format!("on {}", columns.join(", ")) };
+        plan.drop_rows(&what, hit.unwrap_or_else(|| lit(false)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::tests::run;
+    use polars::prelude::*;
+
+    fn table() -> DataFrame {
+        df!("a" => [Some(1), None, None], "b" => [Some("x"), Some("y"), None], "_row" => [1u32, 2, 3]).unwrap()
+    }
+
+    #[test]
+    fn any_or_all() {
+        let done = run(&table(), "- drop_null: {columns: [a]}");
+        assert_eq!(done.rows, df!("a" => [Some(1)], "b" => ["x"], "_row" => [1u32]).unwrap());
+        assert_eq!(done.removed, [("step 1 'drop_null' on a".to_owned(), 2)]);
+        let done = run(&table(), "- drop_null: {when: all}");
+        assert_eq!(done.rows, table().slice(0, 2));
+        assert_eq!(done.removed, [("step 1 'drop_null'".to_owned(), 1)]);
+    }
+}

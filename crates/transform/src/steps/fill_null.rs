@@ -1,0 +1,131 @@
+//! `fill_null` fills empty cells with a value or with a statistic of the column.
+//!
+//! ```yaml
+//! - fill_null: {columns: [discount], with: {value: 0}}
+//! - fill_null: {columns: [age], with: median}
+//! ```
+//!
+//! Statistics are those of the rows that are alive at this step; in an integer column mean and median are
+//! rounded. There is no "last value before": it would depend on the order of the rows.
+
+use polars::prelude::*;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use spec::Result;
+
+use super::scalar::Scalar;
+use super::{Apply, any, is_number};
+use crate::plan::Plan;
+use crate::statistics::{mean, mode, numbers, quantile};
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FillNull {
+    /// The columns to fill.
+    columns: Vec<String>,
+    /// What to fill them with.
+    with: Filling,
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Filling {
+    /// This value, of the column's type.
+    Value(Scalar),
+    /// The arithmetic mean of a number column.
+    Mean,
+    /// The median of a number column.
+    Median,
+    /// The most frequent value; of several the smallest.
+    Mode,
+}
+
+impl Apply for FillNull {
+    fn apply(&self, plan: &mut Plan) -> Result<()> {
+        if self.columns.is_empty() {
+            return Err(plan.error("no columns given").hint("name the columns to fill"));
+        }
+        let fits = if matches!(self.with, Filling::Mean | Filling::Median) { is_number } else { any };
+        for name in plan.pick(&self.columns, "a number", fits)? {
+            let dtype = plan.dtype(&name)?;
+            let filling = match &self.with {
+                Filling::Value(value) => Some(value.as_cell(&dtype).ok_or_else(|| {
+                    let found = artifact::type_name(&dtype);
+                    plan.error(format!("column '{name}' is {found}, which cannot hold '{value}'"))
+                        .hint("give a value of that type, or cast the column first")
+                })?),
+                Filling::Mean => mean(&numbers(plan, &name)?).map(|value| number(value, &dtype)),
+                Filling::Median => quantile(&mut numbers(plan, &name)?, 0.5).map(|value| number(value, &dtype)),
+                Filling::Mode => mode(plan, &name)?.map(|value| lit(polars::prelude::Scalar::new(dtype, value))),
+            };
+            if let Some(filling) = filling {
+                plan.set(vec![col(name.as_str()).fill_null(filling)])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn needs_table(&self) -> bool {
+        !matches!(self.with, Filling::Value(_))
+    }
+}
+
+fn number(value: f64, dtype: &DataType) -> Expr {
+    let value = if dtype.is_integer() { value.round() } else { value };
+    lit(value).cast(dtype.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::tests::{failure, rows};
+    use polars::prelude::*;
+
+    fn table() -> DataFrame {
+        df!(
+            "f" => [Some(1.0), None, Some(2.0), Some(10.0)],
+            "i" => [Some(1i64), None, Some(2), Some(2)],
+            "s" => [Some("b"), None, Some("a"), None],
+            "n" => [None::<f64>, None, None, None]
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn statistics_and_values() {
+        let steps = "- fill_null: {columns: [f, n], with: mean}\n- fill_null: {columns: [i], with: mean}\n- fill_null: {columns: [s], with: {value: '-'}}";
+        // pandas: pd.Series([1, None, 2, 10]).mean() = 4.333…; [1, None, 2, 2] = 1.667, rounded
+        let expected = df!(
+            "f" => [1.0, 13.0 / 3.0, 2.0, 10.0],
+            "i" => [1i64, 2, 2, 2],
+            "s" => ["b", "-", "a", "-"],
+            "n" => [None::<f64>, None, None, None]
+        )
+        .unwrap();
+        assert_eq!(rows(&table(), steps), expected.clone());
+        let out = rows(&table(), "- fill_null: {columns: [f], with: median}");
+        assert_eq!(out.column("f").unwrap().f64().unwrap().get(1), Some(2.0));
+        let out = rows(&table(), "- fill_null: {columns: [s, i, n], with: mode}");
+        assert_eq!(out.column("s").unwrap().str().unwrap().get(1), Some("a"));
+        assert_eq!(out.column("i").unwrap().i64().unwrap().get(1), Some(2));
+        assert_eq!(out.column("n").unwrap().null_count(), 4);
+    }
+
+    #[test]
+    fn rows_that_are_out_do_not_count() {
+        let steps = "- filter: f IS NULL OR f < 5\n- fill_null: {columns: [f], with: mean}";
+        assert_eq!(rows(&table(), steps).column("f").unwrap(), &Column::new("f".into(), [1.0, 1.5, 2.0]));
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_an_error() {
+        assert_eq!(
+            failure(&table(), "- fill_null: {columns: [i], with: {value: 1.5}}"),
+            "step 1 'fill_null': column 'i' is int64, which cannot hold '1.5'; give a value of that type, or cast the \
+             column first"
+        );
+        assert_eq!(
+            failure(&table(), "- fill_null: {columns: [s], with: mean}"),
+            "step 1 'fill_null': column 's' is string, not a number; cast it first"
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! `filter` keeps the rows for which an SQL expression is true. Rows for which it is false or unknown (an empty
+//! cell in it) are dropped and counted.
+//!
+//! ```yaml
+//! - filter: amount > 0 AND country IN ('DE', 'FR')
+//! ```
+
+use polars::prelude::lit;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use spec::Result;
+
+use super::{Apply, derive};
+use crate::RowExpr;
+use crate::plan::Plan;
+
+/// An SQL expression that is true for the rows to keep.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct Filter(RowExpr);
+
+impl Apply for Filter {
+    fn apply(&self, plan: &mut Plan) -> Result<()> {
+        let keep = derive::checked(plan, self.0.sql())?;
+        if derive::type_of(plan, &keep)? != polars::prelude::DataType::Boolean {
+            return Err(plan.error(format!("'{}' is neither true nor false", self.0)).hint("write a comparison"));
+        }
+        plan.drop_rows(&self.0.to_string(), keep.eq_missing(lit(true)).not())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::tests::{failure, run};
+    use polars::prelude::df;
+
+    #[test]
+    fn false_and_unknown_are_dropped_and_counted() {
+        let table = df!("a" => [Some(1), Some(-1), None, Some(3)]).unwrap();
+        let done = run(&table, "- filter: a > 0");
+        assert_eq!(done.rows, df!("a" => [Some(1), Some(3)]).unwrap());
+        assert_eq!(done.removed, [("step 1 'filter' a > 0".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let table = df!("amount" => [1]).unwrap();
+        assert_eq!(
+            failure(&table, "- filter: amout > 0"),
+            "step 1 'filter': no column 'amout'; did you mean 'amount'?"
+        );
+        assert_eq!(
+            failure(&table, "- filter: amount + 1"),
+            "step 1 'filter': 'amount + 1' is neither true nor false; write a comparison"
+        );
+        assert_eq!(
+            failure(&table, "- filter: amount > AVG(amount)"),
+            "clean.yaml:1:3: .[0]: 'amount > AVG(amount)' holds an aggregate, but here each row stands alone; \
+             compute it in the features stage"
+        );
+    }
+}

@@ -1,0 +1,327 @@
+//! `outliers` deals with numbers far from the others.
+//!
+//! ```yaml
+//! - outliers: {columns: [amount], method: {range: {min: 0, max: 10000}}, action: refuse}
+//! - outliers: {columns: [amount], method: iqr, group_by: [country], action: clip}
+//! - outliers: {columns: [amount], method: {zscore: {factor: 4}}, action: flag}
+//! ```
+//!
+//! `iqr`: outside [Q1 - f·(Q3 - Q1), Q3 + f·(Q3 - Q1)], quartiles by linear interpolation (Tukey 1977; numpy's
+//! default). `zscore`: farther than f standard deviations (of the population) from the mean. Both are taken from
+//! the finite values of the rows that are alive at this step. An empty cell is no outlier; NaN is above every
+//! limit.
+
+use polars::prelude::*;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use spec::{Error, Result};
+
+use super::clip::{bound, check_holds, check_range, clip};
+use super::{Apply, any, is_number};
+use crate::plan::Plan;
+use crate::statistics::{deviation, mean, numbers, numbers_by_group, quantile};
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outliers {
+    /// The number columns to look at.
+    columns: Vec<String>,
+    /// How limits are found: `range`, `iqr` or `zscore`.
+    method: Method,
+    /// Columns whose values make groups, each with limits of its own. Not for `range`.
+    #[serde(default)]
+    group_by: Vec<String>,
+    /// What becomes of outliers. Default: refuse.
+    #[serde(default)]
+    action: Action,
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Method {
+    /// Limits as given: `{range: {min: 0, max: 100}}`.
+    Range(Range),
+    /// By the interquartile range: `iqr`, or `{iqr: {factor: 3}}`.
+    Iqr(Iqr),
+    /// By standard deviations: `zscore`, or `{zscore: {factor: 4}}`.
+    Zscore(Zscore),
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "WrittenRange")]
+struct Range {
+    min: Option<f64>,
+    max: Option<f64>,
+}
+
+/// Limits as written.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct WrittenRange {
+    /// The smallest number that is no outlier. Default: no limit.
+    #[serde(default)]
+    min: Option<f64>,
+    /// The largest number that is no outlier. Default: no limit.
+    #[serde(default)]
+    max: Option<f64>,
+}
+
+impl TryFrom<WrittenRange> for Range {
+    type Error = Error;
+    fn try_from(written: WrittenRange) -> Result<Range> {
+        check_range(written.min, written.max)?;
+        Ok(Range { min: written.min, max: written.max })
+    }
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Iqr {
+    /// Interquartile ranges beyond the quartiles. Default: 1.5.
+    factor: Factor,
+}
+
+impl Default for Iqr {
+    fn default() -> Iqr {
+        Iqr { factor: Factor(1.5) }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Zscore {
+    /// Standard deviations from the mean. Default: 3.
+    factor: Factor,
+}
+
+impl Default for Zscore {
+    fn default() -> Zscore {
+        Zscore { factor: Factor(3.0) }
+    }
+}
+
+/// A number above 0.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "f64")]
+struct Factor(f64);
+
+impl TryFrom<f64> for Factor {
+    type Error = Error;
+    fn try_from(factor: f64) -> Result<Factor> {
+        match factor.is_finite() && factor > 0.0 {
+            true => Ok(Factor(factor)),
+            false => Err(Error::cannot_run(format!("a factor of {factor} has no meaning; give one above 0"))),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Action {
+    /// Their rows are refused.
+    #[default]
+    Refuse,
+    /// Their rows are dropped and counted.
+    Drop,
+    /// They become the limit.
+    Clip,
+    /// They stay; the new column `<column>_outlier` is true for them.
+    Flag,
+}
+
+type Limits = (Option<f64>, Option<f64>);
+
+impl Apply for Outliers {
+    fn apply(&self, plan: &mut Plan) -> Result<()> {
+        if self.columns.is_empty() {
+            return Err(plan.error("no columns given").hint("name the columns to look at"));
+        }
+        if matches!(self.method, Method::Range(_)) && !self.group_by.is_empty() {
+            return Err(plan.error("a range is the same in every group").hint("leave out group_by"));
+        }
+        for name in plan.pick(&self.columns, "a number", is_number)? {
+            let dtype = plan.dtype(&name)?;
+            if let (Method::Range(range), Action::Clip) = (&self.method, self.action) {
+                check_holds(plan, &name, &dtype, range.min, range.max)?;
+            }
+            let (low, high, problem) = if self.group_by.is_empty() {
+                let (low, high) = match &self.method {
+                    Method::Range(range) => (range.min, range.max),
+                    _ => self.limits(numbers(plan, &name)?),
+                };
+                let problem = match (low, high) {
+                    (Some(low), Some(high)) => format!(" is outside [{low}, {high}]"),
+                    (Some(low), None) => format!(" is below {low}"),
+                    (_, high) => format!(" is above {}", high.unwrap_or(f64::INFINITY)),
+                };
+                (bound(low), bound(high), problem)
+            } else {
+                let (low, high) = self.group_limits(plan, &name)?;
+                (low, high, " is outside the limits of its group".to_owned())
+            };
+            self.act(plan, &name, &dtype, low, high, problem)?;
+        }
+        Ok(())
+    }
+
+    fn needs_table(&self) -> bool {
+        !matches!(self.method, Method::Range(_))
+    }
+}
+
+impl Outliers {
+    /// The limits for a set of values; none where values do not vary.
+    fn limits(&self, mut values: Vec<f64>) -> Limits {
+        let (low, high) = match &self.method {
+            Method::Range(range) => return (range.min, range.max),
+            Method::Iqr(Iqr { factor }) => {
+                let (Some(first), Some(third)) = (quantile(&mut values, 0.25), quantile(&mut values, 0.75)) else {
+                    return (None, None);
+                };
+                let margin = factor.0 * (third - first);
+                (first - margin, third + margin)
+            }
+            Method::Zscore(Zscore { factor }) => {
+                let (Some(mean), Some(deviation)) = (mean(&values), deviation(&values)) else { return (None, None) };
+                // Rounding may put the mean of equal values beside them.
+                if values.iter().all(|value| *value == values[0]) {
+                    return (Some(values[0]), Some(values[0]));
+                }
+                (mean - factor.0 * deviation, mean + factor.0 * deviation)
+            }
+        };
+        (Some(low), Some(high))
+    }
+
+    /// Limits of each group, joined as helper columns.
+    fn group_limits(&self, plan: &mut Plan, name: &str) -> Result<(Expr, Expr)> {
+        let groups = plan.pick(&self.group_by, "", any)?;
+        if groups.iter().any(|group| group == name) {
+            return Err(plan.error(format!("column '{name}' cannot be grouped by itself")).hint("name other columns"));
+        }
+        let (mut table, values) = numbers_by_group(plan, name, &groups)?;
+        if table.width() == 0 {
+            return Ok((bound(None), bound(None)));
+        }
+        let (low, high): (Vec<Option<f64>>, Vec<Option<f64>>) =
+            values.into_iter().map(|values| self.limits(values)).unzip();
+        let names = [plan.helper_name("low"), plan.helper_name("high")];
+        for (helper, limits) in names.iter().zip([low, high]) {
+            table.with_column(Column::new(helper.as_str().into(), limits)).map_err(|error| plan.error(error))?;
+        }
+        let exprs = (col(names[0].as_str()), col(names[1].as_str()));
+        plan.join_helpers(table, &groups, names.into())?;
+        Ok(exprs)
+    }
+
+    fn act(&self, plan: &mut Plan, name: &str, dtype: &DataType, low: Expr, high: Expr, problem: String) -> Result<()> {
+        let number = col(name).cast(DataType::Float64);
+        let outside = number.clone().lt(low.clone()).or(number.gt(high.clone()));
+        match self.action {
+            Action::Refuse => {
+                let original = plan.keep("outlier", col(name))?;
+                plan.refuse(name, &original, problem, outside)
+            }
+            Action::Drop => plan.drop_rows(&format!("on {name}"), outside),
+            Action::Clip => plan.set(vec![clip(col(name), dtype, low, high).alias(name)]),
+            Action::Flag => {
+                let flag = format!("{name}_outlier");
+                plan.set(vec![outside.fill_null(lit(false)).alias(flag.as_str())])
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::tests::{failure, reasons, rows, run};
+    use polars::prelude::*;
+
+    /// numpy.quantile(x, [.25, .75]) = [2.25, 4.75], so the limits at factor 1.5 are [-1.5, 8.5];
+    /// numpy.mean(x) = 19.166…, numpy.std(x) = 36.172…
+    fn table() -> DataFrame {
+        df!("x" => [Some(1.0), Some(2.0), Some(3.0), None, Some(4.0), Some(5.0), Some(100.0)], "n" => [1, 2, 3, 4, 5, 6, 7]).unwrap()
+    }
+
+    #[test]
+    fn iqr_by_action() {
+        let dropped = run(&table(), "- outliers: {columns: [x], method: iqr, action: drop}");
+        assert_eq!(dropped.rows, table().slice(0, 6));
+        assert_eq!(dropped.removed, [("step 1 'outliers' on x".to_owned(), 1)]);
+        let refused = run(&table(), "- outliers: {columns: [x], method: iqr}");
+        assert_eq!(refused.rows, table().slice(0, 6));
+        assert_eq!(reasons(&refused), ["step 1 'outliers': x: '100.0' is outside [-1.5, 8.5]"]);
+        let clipped = rows(&table(), "- outliers: {columns: [x], method: iqr, action: clip}");
+        assert_eq!(clipped.column("x").unwrap().f64().unwrap().get(6), Some(8.5));
+        let flagged = rows(&table(), "- outliers: {columns: [x], method: {iqr: {factor: 50}}, action: flag}");
+        assert_eq!(flagged.column("x_outlier").unwrap().bool().unwrap().sum(), Some(0));
+        let flagged = rows(&table(), "- outliers: {columns: [x], method: iqr, action: flag}");
+        let flags: Vec<_> = flagged.column("x_outlier").unwrap().bool().unwrap().iter().flatten().collect();
+        assert_eq!(flags, [false, false, false, false, false, false, true]);
+    }
+
+    #[test]
+    fn zscore_and_range() {
+        // scipy.stats.zscore of x: only 100 is beyond 2 (2.2348…), none beyond 2.3
+        let steps = |factor: &str| {
+            format!("- outliers: {{columns: [x], method: {{zscore: {{factor: {factor}}}}}, action: drop}}")
+        };
+        assert_eq!(rows(&table(), &steps("2")).height(), 6);
+        assert_eq!(rows(&table(), &steps("2.3")).height(), 7);
+        let ranged = run(&table(), "- outliers: {columns: [x], method: {range: {min: 2}}}");
+        assert_eq!(reasons(&ranged), ["step 1 'outliers': x: '1.0' is below 2"]);
+    }
+
+    #[test]
+    fn equal_and_missing_values_have_no_outliers() {
+        let table = df!("x" => [0.1; 10], "e" => [None::<f64>; 10]).unwrap();
+        for method in ["iqr", "zscore"] {
+            assert_eq!(rows(&table, &format!("- outliers: {{columns: [x, e], method: {method}}}")), table);
+        }
+    }
+
+    #[test]
+    fn groups_have_their_own_limits() {
+        let table = df!(
+            "g" => [Some("a"), Some("a"), Some("a"), Some("a"), Some("a"), None, None, None, None, None],
+            "x" => [1i64, 2, 3, 4, 100, 101, 102, 103, 104, 3]
+        )
+        .unwrap();
+        // numpy.quantile([1,2,3,4,100], [.25,.75]) = [2, 4] → [-1, 7]; of [101,102,103,104,3] = [101, 103] → [98, 106]
+        let clipped = rows(&table, "- outliers: {columns: [x], method: iqr, group_by: [g], action: clip}");
+        let expected = Column::new("x".into(), [1i64, 2, 3, 4, 7, 101, 102, 103, 104, 98]);
+        assert_eq!(clipped.column("x").unwrap(), &expected);
+        assert_eq!(clipped.get_column_names(), ["g", "x"]);
+        let refused = run(&table, "- outliers: {columns: [x], method: iqr, group_by: [g]}");
+        assert_eq!(
+            reasons(&refused),
+            [
+                "step 1 'outliers': x: '100' is outside the limits of its group",
+                "step 1 'outliers': x: '3' is outside the limits of its group"
+            ]
+        );
+    }
+
+    #[test]
+    fn duplicates_do_not_weigh_twice() {
+        let table =
+            df!("id" => [1, 1, 1, 1, 2, 3, 4, 5, 6], "x" => [100.0, 100.0, 100.0, 100.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+                .unwrap();
+        let done = run(&table, "- dedupe: {keys: [id]}\n- outliers: {columns: [x], method: iqr, action: drop}");
+        assert_eq!(done.rows.height(), 5);
+        assert_eq!(done.removed, [("step 1 'dedupe' on id".to_owned(), 3), ("step 2 'outliers' on x".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let steps = "- outliers: {columns: [x], method: {iqr: {factor: 0}}}";
+        assert_eq!(
+            failure(&table(), steps),
+            "clean.yaml:1:42: .[0].outliers.method.iqr: a factor of 0 has no meaning; give one above 0"
+        );
+        assert_eq!(
+            failure(&table(), "- outliers: {columns: [x], method: {range: {}}}"),
+            "clean.yaml:1:36: .[0].outliers.method: give 'min', 'max' or both"
+        );
+    }
+}

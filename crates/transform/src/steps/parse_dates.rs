@@ -1,0 +1,126 @@
+//! `parse_dates` reads dates written in one of several formats, tried in order. The whole text must fit.
+//!
+//! ```yaml
+//! - parse_dates:
+//!     columns: [ordered_at]
+//!     formats: ["%Y-%m-%d", "%d.%m.%Y", "%Y%m%d"]
+//!     to: date
+//!     on_failure: refuse
+//! ```
+
+use polars::prelude::*;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use spec::Result;
+
+use super::dates::{Format, parse};
+use super::{Apply, OnFailure, is_text};
+use crate::plan::Plan;
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ParseDates {
+    /// The text columns to read.
+    columns: Vec<String>,
+    /// strptime formats, tried in order, such as `%d.%m.%Y %H:%M`.
+    formats: Vec<Format>,
+    /// What they become. Default: date.
+    #[serde(default)]
+    to: To,
+    /// What becomes of texts that fit no format. Default: refuse the row.
+    #[serde(default)]
+    on_failure: OnFailure,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum To {
+    /// A calendar day; a time of day in the format is dropped.
+    #[default]
+    Date,
+    /// A moment in microseconds, without time zone; midnight where the format has no time.
+    Datetime,
+}
+
+impl Apply for ParseDates {
+    fn apply(&self, plan: &mut Plan) -> Result<()> {
+        if self.formats.is_empty() {
+            return Err(plan.error("no formats given").hint("name at least one, such as %Y-%m-%d"));
+        }
+        if self.columns.is_empty() {
+            return Err(plan.error("no columns given").hint("name the columns to read"));
+        }
+        let to = match self.to {
+            To::Date => DataType::Date,
+            To::Datetime => DataType::Datetime(TimeUnit::Microseconds, None),
+        };
+        for name in plan.pick(&self.columns, "string", is_text)? {
+            let read = parse(&col(name.as_str()), &self.formats, &to).alias(name.as_str());
+            if self.on_failure == OnFailure::Null {
+                plan.set(vec![read])?;
+                continue;
+            }
+            let original = plan.keep("text", col(name.as_str()))?;
+            plan.set(vec![read])?;
+            let failed = col(name.as_str()).is_null().and(col(original.as_str()).is_not_null());
+            plan.refuse(&name, &original, " fits no format".to_owned(), failed)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::tests::{failure, reasons, rows, run};
+    use polars::prelude::*;
+
+    fn table() -> DataFrame {
+        df!("d" => [Some("2024-02-29"), Some("1.3.2024"), Some("2023-02-29"), None, Some("2024-02-29x")], "n" => [1, 2, 3, 4, 5])
+            .unwrap()
+    }
+
+    fn dates(texts: &[Option<&str>]) -> Column {
+        Column::new("d".into(), texts).cast(&DataType::Date).unwrap()
+    }
+
+    #[test]
+    fn the_first_format_that_fits_wins_and_others_are_refused() {
+        let done = run(&table(), "- parse_dates: {columns: [d], formats: ['%Y-%m-%d', '%d.%m.%Y']}");
+        let days = dates(&[Some("2024-02-29"), Some("2024-03-01"), None]);
+        assert_eq!(done.rows.column("d").unwrap(), &days);
+        assert_eq!(
+            reasons(&done),
+            [
+                "step 1 'parse_dates': d: '2023-02-29' fits no format",
+                "step 1 'parse_dates': d: '2024-02-29x' fits no format"
+            ]
+        );
+    }
+
+    #[test]
+    fn failures_may_become_null() {
+        let out = rows(&table(), "- parse_dates: {columns: [d], formats: ['%Y-%m-%d'], on_failure: null}");
+        assert_eq!(out.column("d").unwrap(), &dates(&[Some("2024-02-29"), None, None, None, None]));
+    }
+
+    #[test]
+    fn times_of_day_are_read() {
+        let table = df!("d" => ["2024-01-02 03:04", "02/01/2024"]).unwrap();
+        let formats = "formats: ['%Y-%m-%d %H:%M', '%d/%m/%Y']";
+        let moments = rows(&table, &format!("- parse_dates: {{columns: [d], to: datetime, {formats}}}"));
+        let texts = moments.column("d").unwrap().cast(&DataType::String).unwrap();
+        assert_eq!(texts.str().unwrap().get(0), Some("2024-01-02 03:04:00.000000"));
+        assert_eq!(texts.str().unwrap().get(1), Some("2024-01-02 00:00:00.000000"));
+        let days = rows(&table, &format!("- parse_dates: {{columns: [d], {formats}}}"));
+        assert_eq!(days.column("d").unwrap(), &dates(&[Some("2024-01-02"), Some("2024-01-02")]));
+    }
+
+    #[test]
+    fn a_bad_format_has_its_place() {
+        assert_eq!(
+            failure(&table(), "- parse_dates: {columns: [d], formats: ['%Q']}"),
+            "clean.yaml:1:40: .[0].parse_dates.formats: '%Q' is not a date format; write one such as %Y-%m-%d or \
+             %d/%m/%Y %H:%M"
+        );
+    }
+}

@@ -1,0 +1,114 @@
+//! `replace` replaces every occurrence of a literal text or of a regular expression.
+//!
+//! ```yaml
+//! - replace: {columns: [phone], regex: '[^0-9+]', with: ''}
+//! - replace: {columns: [price], literal: ',', with: '.'}
+//! ```
+//!
+//! In the replacement of a regex, `$1` or `${1}` stands for its first group (in YAML: `$${1}`).
+
+use polars::prelude::{NewChunkedArray, StringChunked, StringNameSpaceImpl, col, lit};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use spec::{Error, Result};
+
+use super::{Apply, is_text};
+use crate::plan::Plan;
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "Written")]
+pub struct Replace {
+    columns: Vec<String>,
+    pattern: String,
+    is_literal: bool,
+    with: String,
+}
+
+/// The step as written: either `literal` or `regex`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    /// The text columns to change.
+    columns: Vec<String>,
+    /// The text to find, as it stands.
+    #[serde(default)]
+    literal: Option<String>,
+    /// The regular expression to find (Rust `regex` syntax).
+    #[serde(default)]
+    regex: Option<String>,
+    /// What to put in its place.
+    with: String,
+}
+
+impl TryFrom<Written> for Replace {
+    type Error = Error;
+    fn try_from(written: Written) -> Result<Replace> {
+        let Written { columns, literal, regex, with } = written;
+        let (pattern, is_literal) = match (literal, regex) {
+            (Some(text), None) => (text, true),
+            (None, Some(pattern)) => (pattern, false),
+            _ => return Err(Error::cannot_run("give either 'literal' or 'regex'")),
+        };
+        if pattern.is_empty() {
+            return Err(Error::cannot_run("the text to find is empty"));
+        }
+        if !is_literal {
+            check_regex(&pattern)?;
+        }
+        Ok(Replace { columns, pattern, is_literal, with })
+    }
+}
+
+/// Compiles the pattern as the engine will.
+fn check_regex(pattern: &str) -> Result<()> {
+    let probe = StringChunked::from_slice("".into(), &[""]);
+    probe.contains(pattern, true).map(drop).map_err(|error| {
+        let text = error.to_string();
+        let cause = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
+        Error::cannot_run(format!("'{pattern}' is not a regular expression: {cause}"))
+    })
+}
+
+impl Apply for Replace {
+    fn apply(&self, plan: &mut Plan) -> Result<()> {
+        if self.columns.is_empty() {
+            return Err(plan.error("no columns given").hint("name the columns to change"));
+        }
+        let columns = plan.pick(&self.columns, "string", is_text)?;
+        let replaced = |name: &String| {
+            col(name.as_str()).str().replace_all(lit(self.pattern.as_str()), lit(self.with.as_str()), self.is_literal)
+        };
+        plan.set(columns.iter().map(replaced).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::tests::{failure, rows};
+    use polars::prelude::df;
+
+    #[test]
+    fn literals_stand_for_themselves() {
+        let table = df!("a" => [Some("1.2.3"), None]).unwrap();
+        let out = rows(&table, "- replace: {columns: [a], literal: '.', with: '$0'}");
+        assert_eq!(out, df!("a" => [Some("1$02$03"), None]).unwrap());
+    }
+
+    #[test]
+    fn regexes_may_use_their_groups() {
+        let table = df!("a" => ["john doe", "x"]).unwrap();
+        let out = rows(&table, r"- replace: {columns: [a], regex: '(\w+) (\w+)', with: '$2, $1'}");
+        assert_eq!(out, df!("a" => ["doe, john", "x"]).unwrap());
+    }
+
+    #[test]
+    fn a_bad_pattern_has_its_place() {
+        let table = df!("a" => ["x"]).unwrap();
+        let error = failure(&table, "- replace: {columns: [a], regex: '(x', with: y}");
+        assert_eq!(error, "clean.yaml:1:3: .[0]: '(x' is not a regular expression: unclosed group");
+        assert_eq!(
+            failure(&table, "- replace: {columns: [a], with: y}"),
+            "clean.yaml:1:3: .[0]: give either 'literal' or 'regex'"
+        );
+    }
+}

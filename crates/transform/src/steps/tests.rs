@@ -1,0 +1,221 @@
+//! What all steps have in common: the list is complete, docs are right, books balance, engines agree.
+
+use std::path::Path;
+
+use artifact::Batch;
+use polars::prelude::*;
+use proptest::prelude::*;
+use spec::{Environment, Result};
+
+use super::Step;
+use crate::clean;
+
+/// A cleaned table as a whole.
+#[derive(Debug)]
+pub struct Done {
+    pub rows: DataFrame,
+    pub refused: Option<DataFrame>,
+    pub removed: Vec<(String, u64)>,
+}
+
+pub fn parse(steps: &str) -> Result<Vec<Step>> {
+    Ok(spec::parse(steps, Path::new("clean.yaml"), &Environment::default())?.spec)
+}
+
+fn try_run(table: &DataFrame, steps: &str) -> Result<Done> {
+    let cleaned = clean(table.clone().lazy(), &parse(steps)?)?;
+    let mut rows = DataFrame::empty_with_schema(&cleaned.schema);
+    let mut done = Done { rows: DataFrame::empty(), refused: None, removed: Vec::new() };
+    for batch in cleaned.batches {
+        let Batch { rows: more, refused, removed } = batch?;
+        assert_eq!(more.schema().as_ref(), &cleaned.schema);
+        rows.vstack_mut(&more).unwrap();
+        if let Some(refused) = refused {
+            assert_eq!(refused.width(), more.width() + 1);
+            match &mut done.refused {
+                Some(all) => drop(all.vstack_mut(&refused).unwrap()),
+                none => *none = Some(refused),
+            }
+        }
+        for removed in removed {
+            match done.removed.iter_mut().find(|(rule, _)| *rule == removed.rule) {
+                Some((_, count)) => *count += removed.rows,
+                None => done.removed.push((removed.rule, removed.rows)),
+            }
+        }
+    }
+    done.rows = rows;
+    Ok(done)
+}
+
+/// Runs steps over a table; panics with the error.
+pub fn run(table: &DataFrame, steps: &str) -> Done {
+    try_run(table, steps).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The rows that go on.
+pub fn rows(table: &DataFrame, steps: &str) -> DataFrame {
+    run(table, steps).rows
+}
+
+/// The text of the error.
+pub fn failure(table: &DataFrame, steps: &str) -> String {
+    try_run(table, steps).expect_err("should fail").to_string()
+}
+
+/// Why rows were refused.
+pub fn reasons(done: &Done) -> Vec<String> {
+    let refused = done.refused.as_ref().expect("rows are refused");
+    refused.column("_reason").unwrap().str().unwrap().iter().flatten().map(str::to_owned).collect()
+}
+
+fn source(name: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/steps").join(format!("{name}.rs"));
+    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// The YAML block of a module's doc.
+fn example(name: &str) -> String {
+    let source = source(name);
+    let lines =
+        source.lines().map_while(|line| line.strip_prefix("//!")).map(|line| line.strip_prefix(' ').unwrap_or(line));
+    let block: Vec<&str> =
+        lines.skip_while(|line| *line != "```yaml").skip(1).take_while(|line| *line != "```").collect();
+    assert!(!block.is_empty(), "{name}: no example");
+    block.join("\n")
+}
+
+#[test]
+fn every_step_has_a_file_with_an_example_of_itself() {
+    for name in Step::NAMES {
+        assert!(source(name).starts_with(&format!("//! `{name}` ")), "{name}: the doc begins with the name");
+        let steps = parse(&example(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(steps.iter().all(|step| step.name() == name), "{name}: an example of another step");
+    }
+}
+
+#[test]
+fn the_list_and_the_schema_agree() {
+    let schema = serde_yaml::to_value(schemars::schema_for!(Step)).unwrap();
+    let of = |step: &serde_yaml::Value| step["required"][0].as_str().unwrap().to_owned();
+    let names: Vec<String> = schema["oneOf"].as_sequence().unwrap().iter().map(of).collect();
+    assert_eq!(names, Step::NAMES);
+    let error = parse("- dedup: {}").unwrap_err().to_string();
+    assert_eq!(error, "clean.yaml:1:3: .[0]: unknown step 'dedup'; did you mean 'dedupe'?");
+}
+
+#[test]
+fn no_steps_change_nothing() {
+    let table = df!("a" => [1, 2], "_file" => ["f", "f"], "_row" => [1u32, 2]).unwrap();
+    assert_eq!(rows(&table, "[]"), table);
+    let done = run(&table, "- rename: {a: b}\n- filter: b > 9");
+    assert_eq!((done.rows.height(), done.removed[0].1), (0, 2));
+}
+
+#[test]
+fn a_replayed_row_loses_its_old_reason_and_helper_names_are_taken() {
+    let table = df!("a" => [1], "_reason" => ["old"]).unwrap();
+    assert_eq!(rows(&table, "[]"), df!("a" => [1]).unwrap());
+    let table = df!("a" => [1], "_rule" => [1]).unwrap();
+    assert_eq!(
+        failure(&table, "[]"),
+        "the table has a column '_rule', a name that clean itself uses; rename it where the table is ingested"
+    );
+}
+
+#[test]
+fn unknown_columns_name_the_step() {
+    let table = df!("amount" => [1]).unwrap();
+    assert_eq!(
+        failure(&table, "- dedupe\n- trim\n- drop_null: {columns: [amuont]}"),
+        "step 3 'drop_null': no column 'amuont'; did you mean 'amount'?"
+    );
+}
+
+/// Small steps over the columns of [`table`], valid in any order and number.
+const STEPS: [&str; 24] = [
+    "- trim: {columns: [s]}",
+    "- trim: {columns: [s], blank: null}",
+    "- normalize_text: {columns: [s], case: upper}",
+    "- replace: {columns: [s], regex: '[0-9]', with: x}",
+    "- map_values: {columns: [s], values: {A: b, a: b}, default: refuse}",
+    "- map_values: {columns: [s], values: {a: null}}",
+    "- fill_null: {columns: [s], with: mode}",
+    "- fill_null: {columns: [n], with: mean}",
+    "- fill_null: {columns: [n, k], with: median}",
+    "- drop_null: {columns: [n]}",
+    "- drop_null: {when: all}",
+    "- dedupe: {keys: [k]}",
+    "- dedupe: {keys: [k, s], keep: last}",
+    "- dedupe: {keys: [s], by: n}",
+    "- dedupe: {keys: [s], keep: last, by: n}",
+    "- dedupe",
+    "- filter: n > 1 OR k = 2",
+    "- derive: {n: n * 2 - k}",
+    "- clip: {columns: [n], min: -1, max: 6}",
+    "- outliers: {columns: [n], method: iqr, action: drop}",
+    "- outliers: {columns: [n], method: {zscore: {factor: 1}}, action: refuse}",
+    "- outliers: {columns: [k], method: iqr, group_by: [s], action: clip}",
+    "- outliers: {columns: [k], method: {range: {max: 4}}, action: flag}",
+    "- mask: {columns: [s], method: {hash: {key: 0123456789abcdef}}}",
+];
+
+fn table() -> impl Strategy<Value = DataFrame> {
+    let cell = (
+        proptest::option::of(proptest::sample::select(vec!["a", " a", "A", "", "b1", "b  2"])),
+        proptest::option::of(-4i64..9),
+        0i64..6,
+    );
+    proptest::collection::vec(cell, 0..40).prop_map(|cells| {
+        let s: Vec<Option<&str>> = cells.iter().map(|(s, _, _)| *s).collect();
+        let n: Vec<Option<f64>> = cells.iter().map(|(_, n, _)| n.map(|n| n as f64)).collect();
+        let k: Vec<i64> = cells.iter().map(|(_, _, k)| *k).collect();
+        let row: Vec<u32> = (1..=cells.len() as u32).collect();
+        df!("s" => s, "n" => n, "k" => k, "_row" => row).unwrap()
+    })
+}
+
+/// Runs steps one by one, each over the rows that the one before left: what a list of steps means.
+fn one_by_one(table: &DataFrame, steps: &[&str]) -> Done {
+    let mut done = Done { rows: table.clone(), refused: None, removed: Vec::new() };
+    for (at, step) in steps.iter().enumerate() {
+        let next = run(&done.rows, step);
+        let renamed = |rule: &str| rule.replacen("step 1 ", &format!("step {} ", at + 1), 1);
+        done.removed.extend(next.removed.iter().map(|(rule, count)| (renamed(rule), *count)));
+        let mut refused: Vec<u32> = done.refused.as_ref().map(row_numbers).unwrap_or_default();
+        refused.extend(next.refused.as_ref().map(row_numbers).unwrap_or_default());
+        refused.sort_unstable();
+        done.refused = Some(df!("_row" => refused).unwrap());
+        done.rows = next.rows;
+    }
+    done
+}
+
+fn row_numbers(table: &DataFrame) -> Vec<u32> {
+    table.column("_row").unwrap().u32().unwrap().iter().flatten().collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn books_balance_and_one_pass_equals_step_by_step(
+        table in table(),
+        steps in proptest::collection::vec(proptest::sample::select(STEPS.to_vec()), 0..7),
+    ) {
+        let text = if steps.is_empty() { "[]".to_owned() } else { steps.join("\n") };
+        let done = run(&table, &text);
+        let refused = done.refused.as_ref().map_or(0, DataFrame::height);
+        let removed: u64 = done.removed.iter().map(|(_, rows)| rows).sum();
+        prop_assert_eq!(done.rows.height() + refused + removed as usize, table.height(), "{}", text);
+
+        let expected = one_by_one(&table, &steps);
+        prop_assert!(done.rows.equals_missing(&expected.rows), "{}\n{}\n{}", text, done.rows, expected.rows);
+        let refused = done.refused.as_ref().map(row_numbers).unwrap_or_default();
+        prop_assert_eq!(refused, expected.refused.as_ref().map(row_numbers).unwrap_or_default(), "{}", text);
+        let (mut found, mut wanted) = (done.removed.clone(), expected.removed);
+        found.sort();
+        wanted.sort();
+        prop_assert_eq!(found, wanted, "{}", text);
+    }
+}
