@@ -1,0 +1,179 @@
+//! `in_range`: numbers, days and moments within bounds.
+
+use polars::prelude::{DataType, col, lit};
+use serde::{Deserialize, Serialize};
+use spec::{Result, Severity};
+
+use super::{described, joined, shown};
+use crate::check::{Columns, Lookup, RowCheck, RowTest};
+use crate::{Scalar, Share};
+
+/// A number, day or moment lies between `min` and `max`, both included. Null passes, NaN fails. Example:
+/// `- in_range: {column: amount, min: 0, max: 10000, max_share: 0.02, severity: soft}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(try_from = "Written", deny_unknown_fields)]
+#[schemars(!try_from)]
+pub struct InRange {
+    /// A column of numbers, days or moments.
+    pub column: String,
+    /// Smallest value allowed; a day stands for its first moment. Without it, anything up to `max`.
+    #[serde(default)]
+    pub min: Option<Scalar>,
+    /// Largest value allowed; a day stands for its first moment. Without it, anything from `min`.
+    #[serde(default)]
+    pub max: Option<Scalar>,
+    /// Share of all rows that may fail, from 0 (default) to 1.
+    #[serde(default)]
+    pub max_share: Share,
+    /// `hard` (default) takes failing rows out, and refuses the run beyond `max_share`; `soft` warns.
+    #[serde(default)]
+    pub severity: Severity,
+}
+
+/// As written: the bounds may still be missing or crossed.
+#[derive(Deserialize)]
+struct Written {
+    column: String,
+    #[serde(default)]
+    min: Option<Scalar>,
+    #[serde(default)]
+    max: Option<Scalar>,
+    #[serde(default)]
+    max_share: Share,
+    #[serde(default)]
+    severity: Severity,
+}
+
+impl TryFrom<Written> for InRange {
+    type Error = String;
+    fn try_from(written: Written) -> Result<InRange, String> {
+        let Written { column, min, max, max_share, severity } = written;
+        let crossed = match (&min, &max) {
+            (None, None) => return Err("neither 'min' nor 'max' is given; give at least one".to_owned()),
+            (Some(Scalar::Text(low)), Some(Scalar::Text(high))) => low > high,
+            (Some(low), Some(high)) => number_of(low).zip(number_of(high)).is_some_and(|(low, high)| low > high),
+            _ => false,
+        };
+        match (crossed, &min, &max) {
+            (true, Some(low), Some(high)) => Err(format!("'min' {low} is above 'max' {high}; swap them")),
+            _ => Ok(InRange { column, min, max, max_share, severity }),
+        }
+    }
+}
+
+fn number_of(scalar: &Scalar) -> Option<f64> {
+    match scalar {
+        Scalar::Int(value) => Some(*value as f64),
+        Scalar::Float(value) => Some(*value),
+        _ => None,
+    }
+}
+
+impl InRange {
+    /// `[0, 10000]`
+    fn range(&self) -> String {
+        let low = self.min.as_ref().map_or("(-∞".to_owned(), |min| format!("[{min}"));
+        let high = self.max.as_ref().map_or("∞)".to_owned(), |max| format!("{max}]"));
+        format!("{low}, {high}")
+    }
+}
+
+described!(InRange, |check| format!("{} {}", check.column, check.range()));
+
+impl RowCheck for InRange {
+    fn max_share(&self) -> Share {
+        self.max_share
+    }
+
+    fn compile(&self, table: &Columns, _: Lookup) -> Result<RowTest> {
+        let of = table.dtype(&self.column)?;
+        if !(of.is_numeric() || matches!(of, DataType::Date | DataType::Datetime(..))) {
+            return Err(table.unsuited(&self.column, "numbers, days or moments").hint("cast it first, or use 'row'"));
+        }
+        let bound = |value: &Scalar| {
+            value.literal(of).map_err(|error| table.error(format!("bound of '{}': {error}", self.column)))
+        };
+        let value = || col(self.column.as_str());
+        let mut tests = Vec::new();
+        if let Some(min) = &self.min {
+            tests.push(value().lt(bound(min)?));
+        }
+        if let Some(max) = &self.max {
+            tests.push(value().gt(bound(max)?));
+        }
+        if of.is_float() {
+            // NaN sorts above every number, so without a maximum no comparison finds it.
+            tests.push(value().is_nan());
+        }
+        let fails = tests.into_iter().reduce(|either, or| either.or(or)).unwrap_or(lit(false));
+        let says = format!(" is not in {}", self.range());
+        Ok(RowTest { fails, reason: joined([lit(format!("{} = ", self.column)), shown(&self.column, of), lit(says)]) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::Verdict;
+    use polars::prelude::*;
+
+    use crate::testing::{Split, failure, load_failure, split};
+
+    #[test]
+    fn the_bounds_are_allowed_and_nulls_pass() {
+        let table = df!("amount" => [Some(0i64), Some(10), None, Some(11), Some(-1)]).unwrap();
+        let Split { rows, reasons, found, verdict } =
+            split("in_range: {column: amount, min: 0, max: 10, max_share: 0.4}", &table);
+        assert_eq!(rows, table.slice(0, 3));
+        assert_eq!(
+            reasons,
+            ["check 'in_range': amount = 11 is not in [0, 10]", "check 'in_range': amount = -1 is not in [0, 10]"]
+        );
+        assert_eq!(found, "2 of 5 rows (40 %) refused, at most 40 % allowed; first: amount = 11 is not in [0, 10]");
+        assert_eq!(verdict, Verdict::Passed);
+    }
+
+    #[test]
+    fn beyond_the_share_a_hard_check_fails_and_a_soft_one_warns() {
+        let table = df!("amount" => [1.5, f64::NAN, -2.0]).unwrap();
+        let hard = split("in_range: {column: amount, min: 0, max_share: 0.5}", &table);
+        assert_eq!((hard.verdict, hard.rows.height()), (Verdict::Failed, 1));
+        assert_eq!(
+            hard.found,
+            "2 of 3 rows (66.67 %) fail, at most 50 % allowed; first: amount = NaN is not in [0, ∞)"
+        );
+        let soft = split("in_range: {column: amount, max: 1, severity: soft}", &table);
+        assert_eq!((soft.verdict, soft.rows.height(), soft.reasons.len()), (Verdict::Warned, 3, 0));
+        assert_eq!(soft.found, "2 of 3 rows (66.67 %) fail, none allowed; first: amount = 1.5 is not in (-∞, 1]");
+    }
+
+    #[test]
+    fn days_and_moments_have_bounds_too() {
+        let days = Series::new("day".into(), [19_722i32, 19_723, 19_724]).cast(&DataType::Date).unwrap();
+        let table = DataFrame::new_infer_height(vec![days.clone().into()]).unwrap();
+        // 19,723 days after 1970-01-01 is 2024-01-01.
+        let found = split("in_range: {column: day, min: 2024-01-01, max_share: 1}", &table);
+        assert_eq!(found.reasons, ["check 'in_range': day = 2023-12-31 is not in [2024-01-01, ∞)"]);
+        for unit in [TimeUnit::Milliseconds, TimeUnit::Microseconds, TimeUnit::Nanoseconds] {
+            let moments = days.cast(&DataType::Datetime(unit, None)).unwrap();
+            let table = DataFrame::new_infer_height(vec![moments.into()]).unwrap();
+            let found = split("in_range: {column: day, max: 2024-01-01 12:00, max_share: 1}", &table);
+            assert_eq!(found.rows.height(), 2, "{unit:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_refused() {
+        let table = df!("channel" => ["web"], "n" => [1]).unwrap();
+        assert_eq!(
+            failure("in_range: {column: channel, min: 0}", &table).to_string(),
+            "table 'orders': check 1 'in_range': column 'channel' holds string, not numbers, days or moments; cast it \
+             first, or use 'row'"
+        );
+        assert_eq!(
+            failure("in_range: {column: n, min: few}", &table).to_string(),
+            "table 'orders': check 1 'in_range': bound of 'n': few is not a number"
+        );
+        assert!(load_failure("in_range: {column: n}").contains("neither 'min' nor 'max' is given"));
+        assert!(load_failure("in_range: {column: n, min: 2, max: 1}").contains("'min' 2 is above 'max' 1; swap them"));
+    }
+}

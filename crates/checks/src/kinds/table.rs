@@ -1,0 +1,141 @@
+//! `table`: any SQL truth about the whole table.
+
+use artifact::{PolarsResultExt, type_name};
+use polars::prelude::{AnyValue, Column, DataFrame, DataType, Expr, IntoLazy, Operator};
+use serde::{Deserialize, Serialize};
+use spec::{Result, Severity};
+
+use super::described;
+use crate::Published;
+use crate::check::{Columns, Finding, TableCheck};
+use crate::share::number;
+use crate::sql::SqlExpr;
+
+/// An SQL expression of aggregates is true. Null fails: it says nothing about the table. Example:
+/// `- table: {sql: 'SUM(amount) > 0 AND COUNT(*) > 100'}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// What must be true: an SQL expression with one value for the whole table.
+    pub sql: SqlExpr,
+    /// A name for reports. Without it, the expression itself.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `hard` (default) refuses the run, `soft` warns.
+    #[serde(default)]
+    pub severity: Severity,
+}
+
+described!(Table, |check| check.name.clone().unwrap_or_else(|| check.sql.to_string()));
+
+impl TableCheck for Table {
+    fn queries(&self, table: &Columns, _: &Published) -> Result<Vec<Expr>> {
+        for name in self.sql.columns() {
+            table.dtype(&name)?;
+        }
+        if self.sql.beyond_its_row().is_none() || truth_of(&self.sql, table)? != 1 {
+            return Err(table
+                .error(format!("'{}' has a value for every row, not one for the table", self.sql))
+                .hint("use an aggregate such as SUM(…), or the check 'row'"));
+        }
+        let mut queries = vec![self.sql.expr()];
+        queries.extend(compared(&self.sql.expr()).map(|(left, _)| left));
+        Ok(queries)
+    }
+
+    fn judge(&self, _: &Columns, _: &Published, values: &[AnyValue<'_>]) -> Result<Finding> {
+        let left = match (values.get(1), compared(&self.sql.expr())) {
+            (Some(left), Some((_, word))) => format!("; left of '{word}' stands {}", shown(left)),
+            _ => String::new(),
+        };
+        Ok(match values.first() {
+            Some(AnyValue::Boolean(true)) => Finding::Passed(format!("true{left}")),
+            Some(AnyValue::Boolean(false)) => Finding::Failed(format!("false{left}")),
+            _ => Finding::Failed(format!("null, neither true nor false{left}")),
+        })
+    }
+}
+
+/// The left side of a comparison and its sign, so that a finding can show what was compared.
+fn compared(expr: &Expr) -> Option<(Expr, &'static str)> {
+    let Expr::BinaryExpr { left, op, .. } = expr else { return None };
+    let word = match op {
+        Operator::Eq => "=",
+        Operator::NotEq => "<>",
+        Operator::Lt => "<",
+        Operator::LtEq => "<=",
+        Operator::Gt => ">",
+        Operator::GtEq => ">=",
+        _ => return None,
+    };
+    Some((left.as_ref().clone(), word))
+}
+
+fn shown(value: &AnyValue<'_>) -> String {
+    match value {
+        AnyValue::Float64(value) => number(*value),
+        AnyValue::Float32(value) => number(f64::from(*value)),
+        other => other.to_string(),
+    }
+}
+
+/// How many values the expression has for a table of two rows, once it is known to be true or false.
+pub(super) fn truth_of(sql: &SqlExpr, table: &Columns) -> Result<usize> {
+    let columns: Vec<Column> = table.schema.iter().map(|(name, of)| Column::full_null(name.clone(), 2, of)).collect();
+    let probe = DataFrame::new(2, columns).during(&table.place)?;
+    let value = probe.lazy().select([sql.expr().alias("value")]).collect().during(&table.place)?;
+    match value.columns()[0].dtype() {
+        DataType::Boolean => Ok(value.height()),
+        DataType::Null => Err(table.error(format!("'{sql}' is always null")).hint("use IS NULL to ask for nulls")),
+        other => Err(table
+            .error(format!("'{sql}' is {}, not true or false", type_name(other)))
+            .hint("compare it with something")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::*;
+
+    use crate::Finding::*;
+    use crate::testing::{failure, judged};
+
+    #[test]
+    fn aggregates_are_judged_and_shown() {
+        let table = df!("amount" => [1.5, -4.0], "n" => [1i64, 2]).unwrap();
+        assert_eq!(judged("table: {sql: SUM(amount) > 0}", &table), Failed("false; left of '>' stands -2.5".into()));
+        assert_eq!(judged("table: {sql: COUNT(*) = 2}", &table), Passed("true; left of '=' stands 2".into()));
+        assert_eq!(judged("table: {sql: SUM(n) > 2 AND MAX(amount) < 2}", &table), Passed("true".into()));
+    }
+
+    #[test]
+    fn null_fails() {
+        let table = df!("amount" => Vec::<f64>::new()).unwrap();
+        assert_eq!(
+            judged("table: {sql: AVG(amount) > 0}", &table),
+            Failed("null, neither true nor false; left of '>' stands null".into())
+        );
+    }
+
+    #[test]
+    fn what_is_no_truth_about_the_table_is_refused() {
+        let table = df!("amount" => [1.5]).unwrap();
+        for (sql, error) in [
+            ("SUM(amout) > 0", "no column 'amout'; did you mean 'amount'?"),
+            (
+                "amount > 0",
+                "'amount > 0' has a value for every row, not one for the table; use an aggregate such as SUM(…), or the \
+                 check 'row'",
+            ),
+            (
+                "amount > AVG(amount)",
+                "'amount > AVG(amount)' has a value for every row, not one for the table; use an aggregate such as \
+                 SUM(…), or the check 'row'",
+            ),
+            ("SUM(amount)", "'SUM(amount)' is float64, not true or false; compare it with something"),
+        ] {
+            let text = failure(&format!("table: {{sql: '{sql}'}}"), &table).to_string();
+            assert_eq!(text, format!("table 'orders': check 1 'table': {error}"));
+        }
+    }
+}
