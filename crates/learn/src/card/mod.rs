@@ -1,0 +1,254 @@
+//! The model card: what was learned on what, how good it is, who decided what and why, and where it ends.
+
+mod page;
+mod tables;
+
+use std::fmt::Write;
+
+use artifact::{Fingerprint, Input};
+
+use crate::experiment::{Trial, Tried};
+use crate::metrics::Metric;
+use crate::plots::Plot;
+use crate::reasons::number_text;
+use crate::{Action, Decision, Manifest, Part, SplitBy, SplitSummary, Task};
+pub use page::page;
+use tables::{Table, code, percent};
+
+/// Rows of the table of features.
+const FEATURES: usize = 20;
+
+/// The card as Markdown; plots are linked as `plots/<name>.svg`.
+pub fn card(manifest: &Manifest, trial: &Trial, decision: &Decision, plots: &[Plot]) -> String {
+    let sections = [
+        head(manifest, decision),
+        learned(manifest, &trial.split),
+        experiments(manifest),
+        judged(manifest, trial, plots),
+        gate(manifest),
+        threshold(manifest),
+        features(trial, plots),
+        again(manifest),
+        limits(manifest, trial),
+    ];
+    sections.concat()
+}
+
+fn head(manifest: &Manifest, decision: &Decision) -> String {
+    let verdict = match decision.action {
+        Action::Promote => "promoted to production",
+        Action::Keep => "not promoted: the champion stays",
+        Action::Refuse => "refused by its gate",
+        Action::Rollback => "rolled back to",
+    };
+    let kind = match manifest.task {
+        Task::Classification => "the probability that",
+        Task::Regression => "the value of",
+    };
+    let ends = match manifest.task {
+        Task::Classification => " is true",
+        Task::Regression => "",
+    };
+    let horizon = manifest.horizon_days.map_or(String::new(), |days| format!(", known {days} days later"));
+    let champion = decision.champion.map_or(String::new(), |champion| format!(" Champion before: {champion}."));
+    format!(
+        "# Model {} {}\n\nPredicts {kind} {}{ends} for each {}{horizon}. Learned by **{}** (experiment '{}') on {}.\n\n\
+         ## Decision\n\n**{}: {verdict}.** {}{champion}\n\n",
+        manifest.origin.pipeline,
+        manifest.origin.version,
+        code(&manifest.label),
+        code(&manifest.entity),
+        manifest.learner,
+        manifest.experiment,
+        manifest.origin.created,
+        manifest.origin.version,
+        sentence(&decision.why),
+    )
+}
+
+/// The text with a capital and a full stop.
+fn sentence(text: &str) -> String {
+    let mut chars = text.trim_end_matches('.').chars();
+    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
+}
+
+fn learned(manifest: &Manifest, split: &SplitSummary) -> String {
+    let how = match split.by {
+        SplitBy::Time => "by time",
+        SplitBy::Group => "by group",
+        SplitBy::Random => "at random",
+    };
+    let column = split.column.as_deref().map_or(String::new(), |column| format!(" ({})", code(column)));
+    let mean = match manifest.task {
+        Task::Classification => "share of class 1",
+        Task::Regression => "mean label",
+    };
+    let mut table = Table::new(&["part", "rows", "share of rows", "from", "to", mean]);
+    for part in &split.parts {
+        let (from, to) = part.times.clone().unwrap_or_default();
+        let label = part.label_mean.map_or(String::new(), |mean| match manifest.task {
+            Task::Classification => percent(mean),
+            Task::Regression => number_text(mean),
+        });
+        let share = percent(part.rows as f64 / manifest.rows.max(1) as f64);
+        table.row([part.part.name().to_owned(), part.rows.to_string(), share, from, to, label]);
+    }
+    let mut text = format!(
+        "## What it learned\n\n{} rows of table {}, {} features. Split {how}{column}:\n\n{table}\n",
+        manifest.rows,
+        code(&manifest.table),
+        manifest.features.len()
+    );
+    for note in &split.notes {
+        let _ = writeln!(text, "{}\n", sentence(note));
+    }
+    text
+}
+
+fn experiments(manifest: &Manifest) -> String {
+    let metrics: Vec<Metric> = Metric::of(manifest.task).collect();
+    let mut columns = vec!["experiment", "learner"];
+    columns.extend(metrics.iter().map(|metric| metric.name()));
+    let mut table = Table::new(&columns);
+    for tried in &manifest.experiments {
+        let name = if tried.name == manifest.experiment { format!("**{}**", tried.name) } else { tried.name.clone() };
+        let values = metrics.iter().map(|metric| {
+            let value = tried.metrics.get(metric).copied().flatten();
+            value.map_or("undefined".to_owned(), number_text)
+        });
+        table.row([name, tried.learner.clone()].into_iter().chain(values));
+    }
+    let notes: Vec<String> = manifest.experiments.iter().filter_map(notes).collect();
+    format!("## Experiments on the validation part\n\nThe chosen one is bold.\n\n{table}\n{}", notes.concat())
+}
+
+/// What fitting had to tell, as one line.
+fn notes(tried: &Tried) -> Option<String> {
+    let notes = tried.notes.as_object().filter(|notes| !notes.is_empty())?;
+    let notes: Vec<String> = notes.iter().map(|(key, value)| format!("{} {value}", key.replace('_', " "))).collect();
+    Some(format!("{}: {}.\n\n", tried.name, notes.join(", ")))
+}
+
+fn judged(manifest: &Manifest, trial: &Trial, plots: &[Plot]) -> String {
+    let mut table = Table::new(&["metric", "value", "95 % interval", "baseline", "better is"]);
+    for (metric, measured) in &trial.test {
+        let value = match (&measured.value, &measured.why) {
+            (Some(value), _) => number_text(*value),
+            (None, why) => why.clone().unwrap_or_default(),
+        };
+        let interval = measured
+            .interval
+            .map_or(String::new(), |found| format!("{} to {}", number_text(found.low), number_text(found.high)));
+        let better = if metric.higher_is_better() { "higher" } else { "lower" };
+        let baseline = measured.baseline.map_or(String::new(), number_text);
+        table.row([metric.name().to_owned(), value, interval, baseline, better.to_owned()]);
+    }
+    let drawn = match trial.resamples.by_entity() {
+        true => format!("{} values of {}", trial.resamples.units(), code(&manifest.entity)),
+        false => format!("{} rows", trial.resamples.units()),
+    };
+    let images = images(plots, &["roc", "precision_recall", "calibration", "predicted_against_actual", "residuals"]);
+    format!(
+        "## The chosen one on the test part\n\nMeasured once, on rows that neither taught nor chose. Intervals from \
+         {} bootstrap resamples of {drawn}.\n\n{table}\n{images}",
+        trial.resamples.times()
+    )
+}
+
+fn images(plots: &[Plot], names: &[&str]) -> String {
+    let shown = names.iter().filter_map(|name| plots.iter().find(|plot| plot.name == *name));
+    shown.map(|plot| format!("![{}](plots/{}.svg)\n\n", plot.title, plot.name)).collect()
+}
+
+fn gate(manifest: &Manifest) -> String {
+    let mut table = Table::new(&["rule", "", "found"]);
+    for result in &manifest.gate {
+        let verdict = if result.passed { "passed" } else { "**refused**" };
+        table.row([result.rule.clone(), verdict.to_owned(), result.found.clone()]);
+    }
+    format!("## Gate\n\n{table}\n")
+}
+
+fn threshold(manifest: &Manifest) -> String {
+    let (Some(threshold), Some(counts)) = (&manifest.threshold, &manifest.confusion) else { return String::new() };
+    let mut table = Table::new(&["", "flagged", "not flagged"]);
+    let row = |name: &str, flagged: u64, not: u64| [name.to_owned(), flagged.to_string(), not.to_string()];
+    table.row(row("class 1", counts.true_positive, counts.false_negative));
+    table.row(row("class 0", counts.false_positive, counts.true_negative));
+    let share = percent(counts.flagged() as f64 / counts.rows().max(1) as f64);
+    let caught =
+        counts.recall().map_or(String::new(), |recall| format!(", and {} of class 1 are caught", percent(recall)));
+    format!(
+        "## Threshold\n\nRows that score at least **{}** are flagged ({}). On the test part this flags {share} of rows; \
+         {} of the flagged are of class 1{caught}.\n\n{table}\n",
+        number_text(threshold.value),
+        threshold.rule,
+        percent(counts.precision()),
+    )
+}
+
+fn features(trial: &Trial, plots: &[Plot]) -> String {
+    if trial.importance.weights.is_empty() {
+        return "## What moves it\n\nThe learner cannot say.\n\n".to_owned();
+    }
+    let sizes = trial.explained.as_ref().map(|explained| {
+        let names = explained.rows.features().iter().map(|feature| feature.name.as_str());
+        names.zip(explained.mean_sizes()).collect::<Vec<(&str, f64)>>()
+    });
+    let all: f64 = trial.importance.weights.iter().map(|(_, weight)| weight).sum();
+    let mut table = Table::new(&["feature", "share of weight", "mean size of SHAP value"]);
+    for (name, weight) in trial.importance.weights.iter().take(FEATURES) {
+        let size = sizes.iter().flatten().find(|(feature, _)| feature == name);
+        let share = if all > 0.0 { percent(weight / all) } else { String::new() };
+        table.row([code(name), share, size.map_or(String::new(), |(_, size)| number_text(*size))]);
+    }
+    let images = images(plots, &["contributions", "importance"]);
+    format!(
+        "## What moves it\n\nWeight: {}. SHAP values say how far a feature moves the raw score (log-odds for \
+         classification) of a row of the test part.\n\n{table}\n{images}",
+        trial.importance.of
+    )
+}
+
+fn again(manifest: &Manifest) -> String {
+    let mut table = Table::new(&["input", "rows", "hash"]);
+    for Input { path, fingerprint, rows } in &manifest.origin.inputs {
+        let hash = match fingerprint {
+            Fingerprint::Content(hash) => hash.clone(),
+            Fingerprint::Stat { size, modified } => format!("{size} bytes, modified {modified}"),
+            Fingerprint::Given(text) => text.clone(),
+        };
+        table.row([code(path), rows.map_or(String::new(), |rows| rows.to_string()), code(&hash)]);
+    }
+    format!(
+        "## How to make it again\n\n    {}\n\nWith the inputs below, spec {} and seed {}, version {} of the tool makes the \
+         same model.\n\n{table}\n",
+        manifest.origin.command,
+        code(&manifest.origin.spec),
+        manifest.seed,
+        manifest.origin.tool_version
+    )
+}
+
+fn limits(manifest: &Manifest, trial: &Trial) -> String {
+    let mut limits = vec![
+        "The metrics hold for rows like those of the test part; where the business, the season or the data changes, they \
+         do not."
+            .to_owned(),
+        "The intervals show the chance in which test rows were drawn, not that of training, nor change over time.".to_owned(),
+        "Weights and SHAP values say what the model uses, not what causes what.".to_owned(),
+    ];
+    if manifest.split.by != SplitBy::Time {
+        limits.push("The split is not by time: how the model ages was not tested.".to_owned());
+    }
+    let test = manifest.split.rows(Part::Test);
+    if test < 1000 {
+        limits.push(format!("The test part has only {test} rows: look at the intervals, not at the values."));
+    }
+    if trial.explained.is_none() {
+        limits.push("The learner gives no contributions: its predictions come without reasons.".to_owned());
+    }
+    let lines: String = limits.into_iter().map(|limit| format!("- {limit}\n")).collect();
+    format!("## Limits\n\n{lines}")
+}

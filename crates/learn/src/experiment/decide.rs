@@ -1,0 +1,140 @@
+//! Promote, keep or refuse: the challenger against its gate, then against the champion on the same rows.
+
+use std::collections::BTreeMap;
+
+use spec::{Result, ResultExt};
+
+use super::{Trial, gain_text};
+use crate::metrics::{Metric, Scored};
+use crate::reasons::number_text;
+use crate::{Action, Decision, Feature, Manifest, Matrix, Model, Version};
+
+/// The version in production, loaded.
+pub struct Champion {
+    pub version: Version,
+    pub manifest: Manifest,
+    pub model: Box<dyn Model>,
+}
+
+impl Trial {
+    /// Decides about this trial's model. A challenger that passed its gate is promoted if there is no
+    /// champion, or if the champion cannot be used on today's table, or if the 95 % interval of the gain over
+    /// the champion, on the challenger's test rows, lies above the margin.
+    pub fn decide(&self, champion: Option<&Champion>) -> Result<Decision> {
+        let decision = |action, why: String, metrics| Decision {
+            action,
+            champion: champion.map(|champion| champion.version),
+            why,
+            metrics,
+        };
+        let mut metrics = BTreeMap::new();
+        for (metric, measured) in &self.test {
+            metrics.extend(measured.value.map(|value| (metric.name().to_owned(), value)));
+        }
+        if !self.passed() {
+            let failed: Vec<String> = self
+                .gate
+                .iter()
+                .filter(|result| !result.passed)
+                .map(|result| format!("{} ({})", result.rule, result.found))
+                .collect();
+            return Ok(decision(Action::Refuse, format!("the gate refused: {}", failed.join("; ")), metrics));
+        }
+        let Some(champion) = champion else {
+            return Ok(decision(Action::Promote, "the first model that passed its gate".to_owned(), metrics));
+        };
+        if let Some(why) = self.other_question(champion) {
+            return Ok(decision(Action::Keep, why, metrics));
+        }
+        if let Err(mismatch) = Feature::check_signature(champion.model.features(), self.test_rows.schema()) {
+            let why = format!(
+                "the champion {} cannot score table '{}' any more ({}); the challenger passed its gate",
+                champion.version,
+                self.spec.table,
+                mismatch.message()
+            );
+            return Ok(decision(Action::Promote, why, metrics));
+        }
+        let (action, why) = self.against(champion, &mut metrics)?;
+        Ok(decision(action, why, metrics))
+    }
+
+    /// Why the champion answers another question, if it does: then no metric can compare the two.
+    fn other_question(&self, champion: &Champion) -> Option<String> {
+        let theirs = &champion.manifest;
+        let kinds = [
+            ("label", theirs.label.clone(), self.spec.label.clone()),
+            ("task", format!("{:?}", theirs.task).to_lowercase(), format!("{:?}", self.spec.task).to_lowercase()),
+            ("horizon", days(theirs.horizon_days), days(self.horizon_days)),
+        ];
+        let (what, theirs, ours) = kinds.into_iter().find(|(_, theirs, ours)| theirs != ours)?;
+        Some(format!(
+            "the champion {} has another {what} ({theirs}) than the challenger ({ours}), so the two cannot be \
+             compared; promote by hand if the challenger is to replace it",
+            champion.version
+        ))
+    }
+
+    fn against(&self, champion: &Champion, metrics: &mut BTreeMap<String, f64>) -> Result<(Action, String)> {
+        let metric = self.spec.promote_by();
+        let margin = self.spec.promote.margin;
+        let place = format!("champion {} on the challenger's test part", champion.version);
+        let rows = Matrix::from_frame(&self.test_rows, champion.model.features()).context(&place)?;
+        let scores = champion.model.predict(&rows).context(&place)?;
+        let ours = self.chosen_scored();
+        let theirs = Scored::new(self.spec.task, ours.label().to_vec(), scores, &place)?;
+        let at = |threshold: &Option<crate::Threshold>| threshold.as_ref().map(|threshold| threshold.value);
+        let (our_cut, their_cut) = (at(&self.threshold), at(&champion.manifest.threshold));
+        let (Some(our_value), Some(their_value)) = (ours.value(metric, our_cut), theirs.value(metric, their_cut))
+        else {
+            let why = format!("{metric} {} on the test part, so the champion stays", ours.why_undefined(metric));
+            return Ok((Action::Keep, why));
+        };
+        metrics.insert(format!("champion_{metric}"), their_value);
+        let Some(gain) = self.resamples.gain(metric, (ours, our_cut), (&theirs, their_cut)) else {
+            let why = format!("{} test rows are too few for an interval, so the champion stays", ours.rows());
+            return Ok((Action::Keep, why));
+        };
+        for (name, value) in [("gain", gain.value), ("gain_low", gain.low), ("gain_high", gain.high)] {
+            metrics.insert(name.to_owned(), value);
+        }
+        let values = format!(
+            "{metric} {} against {} of the champion {} on the same {} test rows: {}",
+            number_text(our_value),
+            number_text(their_value),
+            champion.version,
+            ours.rows(),
+            gain_text(gain)
+        );
+        let margin = number_text(margin);
+        let (action, verdict) = match gain.low > self.spec.promote.margin {
+            true => (Action::Promote, format!("the interval lies above the margin of {margin}")),
+            false => {
+                (Action::Keep, format!("the interval does not lie above the margin of {margin}, so the champion stays"))
+            }
+        };
+        Ok((action, format!("{values}; {verdict}{}", self.seen_before(champion, metric))))
+    }
+
+    /// A remark if the champion may have learned from rows of this test part.
+    fn seen_before(&self, champion: &Champion, metric: Metric) -> String {
+        let newest = |summary: &crate::SplitSummary| {
+            let parts = [crate::Part::Train, crate::Part::Valid];
+            parts.iter().filter_map(|part| Some(summary.of(*part)?.times.clone()?.1)).max()
+        };
+        let oldest = self.split.of(crate::Part::Test).and_then(|part| Some(part.times.clone()?.0));
+        match (newest(&champion.manifest.split), oldest) {
+            (Some(newest), Some(oldest)) if newest >= oldest && champion.manifest.split.by != crate::SplitBy::Group => {
+                format!(
+                    " (note that the champion was fitted on rows up to {newest}, the test part begins {oldest}: its \
+                     {metric} may be flattered)"
+                )
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+fn days(horizon: Option<i64>) -> String {
+    horizon.map_or("none".to_owned(), |days| format!("{days} days"))
+}

@@ -1,0 +1,120 @@
+//! What the chosen model must reach before anyone may use it.
+
+use serde::{Deserialize, Serialize};
+
+use super::Gate;
+use crate::metrics::{Interval, Metric, Scored};
+use crate::reasons::number_text;
+
+/// One rule of the gate and what was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateResult {
+    /// The rule in words, such as `auc at least 0.7`.
+    pub rule: String,
+    pub passed: bool,
+    /// What was found, in words with numbers.
+    pub found: String,
+}
+
+impl Gate {
+    /// Judges the value on the test part; an undefined one does not pass.
+    pub fn judge(&self, found: Option<f64>, test: &Scored) -> GateResult {
+        let limits = [
+            self.at_least.map(|least| format!("at least {least}")),
+            self.at_most.map(|most| format!("at most {most}")),
+        ];
+        let limits: Vec<String> = limits.into_iter().flatten().collect();
+        let rule = format!("{} {}", self.metric, limits.join(" and "));
+        match found {
+            None => {
+                let found = format!("{} {} on the test part", self.metric, test.why_undefined(self.metric));
+                GateResult { rule, passed: false, found }
+            }
+            Some(value) => {
+                let passed =
+                    self.at_least.is_none_or(|least| value >= least) && self.at_most.is_none_or(|most| value <= most);
+                GateResult { rule, passed, found: number_text(value) }
+            }
+        }
+    }
+}
+
+/// The chosen model must surely be better than a constant: the interval of its gain lies above 0.
+pub(super) fn beats_baseline(
+    metric: Metric,
+    gain: Option<Interval>,
+    model: Option<f64>,
+    baseline: Option<f64>,
+    test: &Scored,
+) -> GateResult {
+    let rule = format!("{metric} better than the baseline");
+    match (gain, model, baseline) {
+        (Some(gain), Some(model), Some(baseline)) => GateResult {
+            rule,
+            passed: gain.low > 0.0,
+            found: format!("{} against {}: {}", number_text(model), number_text(baseline), gain_text(gain)),
+        },
+        (None, Some(model), Some(baseline)) => GateResult {
+            rule,
+            passed: false,
+            found: format!(
+                "{} against {}, but the {} test rows are too few for an interval",
+                number_text(model),
+                number_text(baseline),
+                test.rows()
+            ),
+        },
+        _ => GateResult {
+            rule,
+            passed: false,
+            found: format!("{metric} {} on the test part", test.why_undefined(metric)),
+        },
+    }
+}
+
+/// A gain with its interval, such as `better by 0.031 (95 % interval 0.012 to 0.05)`.
+pub(crate) fn gain_text(gain: Interval) -> String {
+    let word = if gain.value < 0.0 { "worse" } else { "better" };
+    format!(
+        "{word} by {} (95 % interval of the gain {} to {})",
+        number_text(gain.value.abs()),
+        number_text(gain.low),
+        number_text(gain.high)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Task;
+
+    fn test_part(label: Vec<f64>) -> Scored {
+        let score = vec![0.5; label.len()];
+        Scored::new(Task::Classification, label, score, "test").unwrap()
+    }
+
+    #[test]
+    fn limits_are_inclusive_and_undefined_does_not_pass() {
+        let gate = Gate { metric: Metric::Auc, at_least: Some(0.7), at_most: Some(0.99) };
+        let test = test_part(vec![1.0, 0.0]);
+        assert!(gate.judge(Some(0.7), &test).passed && gate.judge(Some(0.99), &test).passed);
+        let found = gate.judge(Some(0.694_444), &test);
+        assert_eq!((found.rule.as_str(), found.passed), ("auc at least 0.7 and at most 0.99", false));
+        assert_eq!(found.found, "0.6944");
+        let one = gate.judge(None, &test_part(vec![1.0, 1.0]));
+        assert!(!one.passed);
+        assert_eq!(one.found, "auc is undefined because all of the 2 rows have class 1 on the test part");
+    }
+
+    #[test]
+    fn a_gain_whose_interval_holds_zero_is_none() {
+        let test = test_part(vec![1.0, 0.0]);
+        let judge = |low| {
+            let gain = Interval { value: 0.1, low, high: 0.2 };
+            beats_baseline(Metric::Auc, Some(gain), Some(0.6), Some(0.5), &test)
+        };
+        assert!(judge(0.01).passed && !judge(0.0).passed);
+        assert_eq!(judge(-0.01).found, "0.6 against 0.5: better by 0.1 (95 % interval of the gain -0.01 to 0.2)");
+        assert!(!beats_baseline(Metric::Auc, None, Some(0.6), Some(0.5), &test).passed);
+    }
+}

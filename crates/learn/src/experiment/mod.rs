@@ -1,0 +1,142 @@
+//! From rows to a judged model: experiments side by side on the same split, the best on validation judged
+//! once on test, against the baseline and the gate.
+
+mod decide;
+mod gate;
+mod rows;
+mod run;
+mod train_spec;
+
+use std::collections::BTreeMap;
+
+use polars::prelude::DataFrame;
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::{Confusion, Interval, Metric, Resamples, Scored};
+use crate::{Contributions, Matrix, Model, SplitSummary, Task, Threshold};
+pub use decide::Champion;
+pub use gate::GateResult;
+pub(crate) use gate::gain_text;
+pub use run::run;
+pub use train_spec::{BASELINE, Gate, PromoteRule, TrainSpec};
+
+/// One experiment on the validation part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tried {
+    /// Its name in the spec, or [`BASELINE`].
+    pub name: String,
+    pub learner: String,
+    /// On the validation part; `null` where undefined.
+    pub metrics: BTreeMap<Metric, Option<f64>>,
+    /// The threshold its decisions were judged at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<Threshold>,
+    /// What fitting had to tell.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub notes: serde_json::Value,
+}
+
+/// A metric of the chosen model on the test part, and of the baseline there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// `None` where undefined; `why` says why.
+    pub value: Option<f64>,
+    /// `None` where undefined, or where too few resamples had a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
+    pub baseline: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+impl Measured {
+    /// `0.7812 (95 % interval 0.7701 to 0.7923)`, or why there is no value.
+    pub fn in_words(&self) -> String {
+        match (self.value, &self.interval) {
+            (Some(value), Some(interval)) => {
+                format!("{value:.4} (95 % interval {:.4} to {:.4})", interval.low, interval.high)
+            }
+            (Some(value), None) => format!("{value:.4}"),
+            (None, _) => self.why.clone().unwrap_or_else(|| "undefined".to_owned()),
+        }
+    }
+}
+
+/// Contributions of a sample of test rows, with the rows.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    pub contributions: Contributions,
+    pub rows: Matrix,
+}
+
+/// A finished trial: everything that a version's folder and its decision are made of.
+pub struct Trial {
+    pub spec: TrainSpec,
+    pub horizon_days: Option<i64>,
+    /// Rows of the table, purged ones included.
+    pub rows: u64,
+    pub split: SplitSummary,
+    /// In the order of the spec; the baseline comes last.
+    pub tried: Vec<Tried>,
+    /// Name of the chosen experiment.
+    pub chosen: String,
+    pub model: Box<dyn Model>,
+    /// `None` for regression.
+    pub threshold: Option<Threshold>,
+    /// The chosen model on the test part.
+    pub test: BTreeMap<Metric, Measured>,
+    pub confusion: Option<Confusion>,
+    /// How much better than the baseline on test, by the metric that chooses.
+    pub gain_over_baseline: Option<Interval>,
+    pub gate: Vec<GateResult>,
+    /// Scores of every experiment on the test part, in the order of `tried`: for plots.
+    pub scored: Vec<(String, Scored)>,
+    /// Names and weights of features, heaviest first, and what the weight is.
+    pub importance: Importance,
+    /// `None` if the model cannot say.
+    pub explained: Option<Explained>,
+    /// The test part with all its columns.
+    pub test_rows: DataFrame,
+    /// How the intervals were drawn.
+    pub resamples: Resamples,
+}
+
+/// Features by weight.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Importance {
+    /// What a weight is, such as `total gain`.
+    pub of: String,
+    /// Heaviest first.
+    pub weights: Vec<(String, f64)>,
+}
+
+impl std::fmt::Debug for Trial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trial").field("chosen", &self.chosen).field("test", &self.test).finish_non_exhaustive()
+    }
+}
+
+impl Trial {
+    /// Whether every rule of the gate passed.
+    pub fn passed(&self) -> bool {
+        self.gate.iter().all(|result| result.passed)
+    }
+
+    /// A metric of the chosen model on the test part; `None` where undefined.
+    pub fn metric(&self, metric: Metric) -> Option<f64> {
+        self.test.get(&metric)?.value
+    }
+
+    /// Labels and scores of the chosen model on the test part.
+    pub fn chosen_scored(&self) -> &Scored {
+        let at = self.scored.iter().position(|(name, _)| *name == self.chosen);
+        &self.scored[at.unwrap_or(0)].1
+    }
+
+    pub fn task(&self) -> Task {
+        self.spec.task
+    }
+}
+
+#[cfg(test)]
+mod tests;

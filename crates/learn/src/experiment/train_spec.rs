@@ -1,0 +1,221 @@
+//! What `train.yaml` says.
+
+use schemars::JsonSchema;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use spec::{Map, Name};
+
+use crate::metrics::Metric;
+use crate::{LearnerSpec, SplitBy, SplitSpec, Task, ThresholdRule};
+
+/// The name under which the constant baseline is reported.
+pub const BASELINE: &str = "baseline";
+
+/// How to learn a model from a feature table, and how to judge it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(remote = "Self")]
+pub struct TrainSpec {
+    /// The table of the features stage to learn from.
+    pub table: String,
+    /// The column to predict. Classification: `true`/`false` or 1/0.
+    pub label: String,
+    /// `classification` (two classes) or `regression`.
+    pub task: Task,
+    /// The column that says whom or what a row is about.
+    pub entity: String,
+    /// The column with the moment a row describes, such as the cutoff.
+    #[serde(default)]
+    pub time: Option<String>,
+    /// Columns that are not learned from; default: entity and time. The label and columns whose names begin
+    /// with `_` never are.
+    #[serde(default)]
+    pub exclude: Option<Vec<String>>,
+    /// How rows are divided into train, validation and test.
+    pub split: SplitSpec,
+    /// Learners by a name of your choice. They run side by side on the same rows; a constant baseline
+    /// always runs too.
+    pub experiments: Map<LearnerSpec>,
+    /// The metric that chooses among the experiments on the validation part; default: `auc`, for
+    /// regression `rmse`.
+    #[serde(default)]
+    pub choose_by: Option<Metric>,
+    /// How scores become decisions; default: `fixed: 0.5`. Not for regression.
+    #[serde(default)]
+    pub threshold: Option<ThresholdRule>,
+    /// What the chosen model must reach on the test part, besides being better than the baseline.
+    #[serde(default)]
+    pub gate: Vec<Gate>,
+    /// When a model that passed its gate replaces the one in production.
+    #[serde(default)]
+    pub promote: PromoteRule,
+    /// Seed of all that is random; default 42.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// Bootstrap resamples behind each interval, 100 to 10000; default 500.
+    #[serde(default = "default_resamples")]
+    pub resamples: u32,
+}
+
+/// A limit that a metric must keep on the test part.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+pub struct Gate {
+    pub metric: Metric,
+    /// The least value that passes.
+    #[serde(default)]
+    pub at_least: Option<f64>,
+    /// The greatest value that passes.
+    #[serde(default)]
+    pub at_most: Option<f64>,
+}
+
+/// A challenger is promoted if it is better than the champion on the same test rows: if the 95 % interval
+/// of its gain lies above the margin.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct PromoteRule {
+    /// Default: the metric that chooses.
+    pub metric: Option<Metric>,
+    /// How much better it must surely be, in the metric's unit; default 0. Negative: it may be worse by as
+    /// much, so that a model of equal quality but newer data is promoted.
+    pub margin: f64,
+}
+
+fn default_seed() -> u64 {
+    42
+}
+
+fn default_resamples() -> u32 {
+    500
+}
+
+impl TrainSpec {
+    pub fn choose_by(&self) -> Metric {
+        self.choose_by.unwrap_or(match self.task {
+            Task::Classification => Metric::Auc,
+            Task::Regression => Metric::Rmse,
+        })
+    }
+
+    pub fn promote_by(&self) -> Metric {
+        self.promote.metric.unwrap_or_else(|| self.choose_by())
+    }
+
+    /// Whether a column is learned from.
+    pub fn is_feature(&self, column: &str) -> bool {
+        let excluded = match &self.exclude {
+            Some(columns) => columns.iter().any(|excluded| excluded == column),
+            None => column == self.entity || self.time.as_deref() == Some(column),
+        };
+        !excluded && column != self.label && !column.starts_with('_')
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.experiments.is_empty() {
+            return Err("experiments: none given; write at least one, such as 'lightgbm: lightgbm'".to_owned());
+        }
+        for name in self.experiments.names() {
+            Name::new(name).map_err(|error| format!("experiments: {error}"))?;
+            if name == BASELINE {
+                return Err(format!("experiments: '{BASELINE}' always runs by itself; choose another name"));
+            }
+        }
+        let uses = [("choose_by", self.choose_by), ("promote", self.promote.metric)];
+        let gates = self.gate.iter().map(|gate| ("gate", Some(gate.metric)));
+        for (key, metric) in uses.into_iter().chain(gates) {
+            if let Some(metric) = metric.filter(|metric| metric.task() != self.task) {
+                let known: Vec<&str> = Metric::of(self.task).map(Metric::name).collect();
+                let task = if self.task == Task::Classification { "classification" } else { "regression" };
+                return Err(format!("{key}: '{metric}' is no metric of {task}; choose one of: {}", known.join(", ")));
+            }
+        }
+        if let Some(gate) = self.gate.iter().find(|gate| gate.at_least.is_none() && gate.at_most.is_none()) {
+            return Err(format!("gate: '{}' has no limit; write at_least or at_most", gate.metric));
+        }
+        if self.task == Task::Regression && self.threshold.is_some() {
+            return Err("threshold: only classification has one; remove it".to_owned());
+        }
+        if self.split.by == SplitBy::Time && self.split.column.is_none() && self.time.is_none() {
+            return Err("split by time: no column of times; write 'time: cutoff'".to_owned());
+        }
+        if !self.promote.margin.is_finite() {
+            return Err("promote: margin must be a finite number".to_owned());
+        }
+        if !(100..=10_000).contains(&self.resamples) {
+            return Err(format!("resamples: {} is not between 100 and 10000", self.resamples));
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for TrainSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TrainSpec, D::Error> {
+        let spec = TrainSpec::deserialize(deserializer)?;
+        spec.check().map_err(D::Error::custom)?;
+        Ok(spec)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: &str = "
+table: training
+label: churned
+task: classification
+entity: customer_id
+time: cutoff
+split: {by: time}
+experiments: {plain: logistic}
+";
+
+    fn parse(more: &str) -> spec::Result<TrainSpec> {
+        let text = format!("{BODY}{more}\n");
+        spec::parse(&text, std::path::Path::new("train.yaml"), &Default::default()).map(|loaded| loaded.spec)
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_docs() {
+        let spec = parse("").unwrap();
+        assert_eq!(
+            (spec.choose_by(), spec.promote_by(), spec.seed, spec.resamples),
+            (Metric::Auc, Metric::Auc, 42, 500)
+        );
+        let columns = ["customer_id", "cutoff", "churned", "_file", "recency"];
+        assert_eq!(columns.map(|column| spec.is_feature(column)), [false, false, false, false, true]);
+        let spec = parse("exclude: [recency]").unwrap();
+        assert_eq!(columns.map(|column| spec.is_feature(column)), [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for (more, text) in [
+            (
+                "choose_by: rmse",
+                "choose_by: 'rmse' is no metric of classification; choose one of: auc, average_precision",
+            ),
+            ("gate: [{metric: auc}]", "gate: 'auc' has no limit; write at_least or at_most"),
+            ("gate: [{metric: auc, at_lest: 1}]", "unknown key 'at_lest'; did you mean 'at_least'?"),
+            ("resamples: 5", "resamples: 5 is not between 100 and 10000"),
+            ("choose_by: brierr", "unknown metric 'brierr'; did you mean 'brier'?"),
+        ] {
+            let error = parse(more).unwrap_err().to_string();
+            assert!(error.contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_baseline_needs_no_mention_and_regression_no_threshold() {
+        let failure = |from: &str, to: &str| {
+            let text = BODY.replace(from, to);
+            spec::parse::<TrainSpec>(&text, std::path::Path::new("t.yaml"), &Default::default())
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(failure("{plain: logistic}", "{baseline: logistic}").contains("'baseline' always runs by itself"));
+        assert!(failure("{plain: logistic}", "{}").contains("experiments: none given"));
+        assert!(failure("time: cutoff\n", "").contains("split by time: no column of times; write 'time: cutoff'"));
+        let threshold = failure("classification", "regression\nthreshold: {fixed: 0.5}");
+        assert!(threshold.contains("threshold: only classification has one"), "{threshold}");
+    }
+}

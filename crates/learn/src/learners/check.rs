@@ -1,0 +1,76 @@
+//! What every learner asks of its rows before it learns.
+
+use spec::{Error, Result};
+
+use crate::{Data, Feature, Matrix, Task};
+
+/// Rows and labels that agree, at least one row and feature, finite labels; for classification 0 and 1, both of them.
+pub(super) fn check(task: Task, train: Data<'_>, valid: Data<'_>) -> Result<()> {
+    agree(train, "training")?;
+    agree(valid, "validation")?;
+    if train.label.is_empty() {
+        return Err(Error::refused("no rows to learn from").hint("widen the split, the cutoffs or the filter"));
+    }
+    if train.features.features().is_empty() {
+        return Err(Error::cannot_run("no features to learn from").hint("name at least one"));
+    }
+    if train.features.features() != valid.features.features() {
+        return Err(Error::cannot_run("training and validation rows have different features"));
+    }
+    match task {
+        Task::Classification => classes(train.label),
+        Task::Regression => Ok(()),
+    }
+}
+
+fn agree(data: Data<'_>, which: &str) -> Result<()> {
+    let (rows, labels) = (data.features.rows(), data.label.len());
+    if rows != labels {
+        return Err(Error::cannot_run(format!("{labels} labels for {rows} {which} rows")));
+    }
+    match data.label.iter().position(|label| !label.is_finite()) {
+        None => Ok(()),
+        Some(row) => Err(Error::refused(format!("the label of {which} row {} is {}", row + 1, data.label[row]))
+            .hint("drop the rows without a label")),
+    }
+}
+
+fn classes(label: &[f64]) -> Result<()> {
+    if let Some(other) = label.iter().find(|label| **label != 0.0 && **label != 1.0) {
+        return Err(Error::refused(format!("the label has the value {other}, but classes are 0 and 1"))
+            .hint("derive a label of 0 and 1, or set the task to regression"));
+    }
+    let ones = label.iter().filter(|label| **label == 1.0).count();
+    if ones > 0 && ones < label.len() {
+        return Ok(());
+    }
+    let only = u8::from(ones > 0);
+    Err(Error::refused(format!("the label has one class only ({only} in all {} training rows)", label.len()))
+        .hint("choose another horizon, cutoff or split, or bring rows of both classes"))
+}
+
+/// Refuses regression in the name of a learner that only classifies.
+pub(super) fn classifies_only(task: Task, learner: &str) -> Result<()> {
+    match task {
+        Task::Classification => Ok(()),
+        Task::Regression => Err(Error::cannot_run(format!("{learner}: learns classes, not numbers"))
+            .hint("use lightgbm or baseline for regression")),
+    }
+}
+
+/// Refuses rows that the model was not made for.
+pub(super) fn same_features(model: &[Feature], rows: &Matrix) -> Result<()> {
+    if model == rows.features() {
+        return Ok(());
+    }
+    let names = |features: &[Feature]| features.iter().map(|f| f.name.as_str()).collect::<Vec<_>>().join(", ");
+    if names(model) == names(rows.features()) {
+        return Err(Error::cannot_run("the rows have features of other types or categories than the model"));
+    }
+    Err(Error::cannot_run(format!("the model expects the features {}, not {}", names(model), names(rows.features()))))
+}
+
+/// The mean, which of classes is the share of class 1.
+pub(super) fn mean(label: &[f64]) -> f64 {
+    label.iter().sum::<f64>() / label.len().max(1) as f64
+}

@@ -1,0 +1,143 @@
+use super::*;
+use crate::Feature;
+
+const ROWS: usize = 240;
+
+fn table() -> (Matrix, Vec<f64>) {
+    let x0: Vec<f64> = (0..ROWS).map(|i| ((i * 37) % 101) as f64 / 8.0).collect();
+    let x1: Vec<f64> = (0..ROWS).map(|i| ((i * 53) % 97) as f64).collect();
+    let label = (0..ROWS)
+        .map(|i| {
+            let category = if i % 5 == 1 || i % 5 == 3 { 4.0 } else { 0.0 };
+            let gap = if i % 11 == 0 { 3.0 } else { 0.0 };
+            f64::from(u8::from(x0[i] + category + ((i * 29) % 17) as f64 / 4.0 + gap > 10.0))
+        })
+        .collect();
+    (Matrix::from_columns(["x0", "x1"].map(Feature::numeric).into(), vec![x0, x1]).unwrap(), label)
+}
+
+fn grow(matrix: &Matrix, label: &[f64], depth: usize, min_leaf_rows: usize) -> Grown {
+    let rows: Vec<usize> = (0..label.len()).collect();
+    let features: Vec<usize> = (0..matrix.features().len()).collect();
+    Grown::grow(&Coded::new(matrix, label), label, &rows, &features, Growth { depth, min_leaf_rows }).unwrap()
+}
+
+fn shares(tree: &Grown, matrix: &Matrix) -> Vec<f64> {
+    let columns: Vec<Vec<f64>> = (0..matrix.features().len()).map(|at| matrix.column(at)).collect();
+    let mut shares = vec![0.0; matrix.rows()];
+    tree.add_shares(&columns, &mut shares);
+    shares
+}
+
+#[test]
+fn works_like_sklearn() {
+    let (matrix, label) = table();
+    let tree = grow(&matrix, &label, 3, 10);
+    // scikit-learn: DecisionTreeClassifier(max_depth=3, min_samples_leaf=10).fit(X, y).tree_, in the same order:
+    // n_node_samples, and value (the share of class 1).
+    let rows = [240, 136, 58, 12, 46, 78, 10, 68, 104, 43, 29, 14, 61];
+    let share = [
+        0.51666667, 0.23529412, 0.03448276, 0.16666667, 0.0, 0.38461538, 0.7, 0.33823529, 0.88461538, 0.72093023,
+        0.79310345, 0.57142857, 1.0,
+    ];
+    assert_eq!(tree.nodes.iter().map(|node| node.rows).collect::<Vec<_>>(), rows);
+    for (node, share) in tree.nodes.iter().zip(share) {
+        let leaning = (share * node.rows as f64 + LEAN * share_of(&label)) / (node.rows as f64 + LEAN);
+        assert!((node.share - leaning).abs() < 1e-7, "{} {leaning}", node.share);
+    }
+    let splits: Vec<_> = tree.nodes.iter().filter_map(|node| node.split.as_ref()).collect();
+    let thresholds: Vec<(usize, f64)> = splits.iter().map(|split| (split.feature, split.threshold)).collect();
+    assert_eq!(thresholds, [(0, 7.0625), (0, 2.9375), (1, 6.5), (1, 16.5), (0, 9.3125), (1, 63.5)]);
+    // feature_importances_
+    let mut weights = vec![0.0; 2];
+    tree.add_importance(&mut weights);
+    let sum: f64 = weights.iter().sum();
+    assert!((weights[0] / sum - 0.94293797).abs() < 1e-6, "{weights:?}");
+}
+
+fn share_of(label: &[f64]) -> f64 {
+    label.iter().sum::<f64>() / label.len() as f64
+}
+
+#[test]
+fn the_share_of_a_row_is_that_of_its_training_leaf() {
+    let (matrix, label) = table();
+    let tree = grow(&matrix, &label, 5, 5);
+    let shares = shares(&tree, &matrix);
+    for (node, name) in tree.nodes.iter().filter(|node| node.split.is_none()).zip(0..) {
+        let alike = shares.iter().filter(|share| **share == node.share).count();
+        assert!(alike >= node.rows, "leaf {name}: {alike} rows, learned from {}", node.rows);
+    }
+    let sum: usize = tree.nodes.iter().filter(|node| node.split.is_none()).map(|node| node.rows).sum();
+    assert_eq!(sum, ROWS);
+}
+
+#[test]
+fn a_rare_class_keeps_its_leaves() {
+    // Of 200 rows 1 in 10 is of class 1 where x < 100 and none above: linfa's own pruning leaves a single leaf.
+    let x: Vec<f64> = (0..200).map(f64::from).collect();
+    let label: Vec<f64> = (0..200).map(|i| f64::from(u8::from(i < 100 && i % 10 == 0))).collect();
+    let matrix = Matrix::from_columns(vec![Feature::numeric("x")], vec![x]).unwrap();
+    let tree = grow(&matrix, &label, 1, 20);
+    assert_eq!(tree.leaves(), 2);
+    let shares = shares(&tree, &matrix);
+    assert!(shares[0] > 0.09 && shares[199] < 0.01, "{} {}", shares[0], shares[199]);
+}
+
+#[test]
+fn ties_do_not_make_two_trees() {
+    // Every leaf of two rows has one of each class.
+    let x: Vec<f64> = (0..64).map(|i| f64::from(i / 2)).collect();
+    let y: Vec<f64> = (0..64).map(|i| f64::from(i * 7 % 64)).collect();
+    let label: Vec<f64> = (0..64).map(|i| f64::from(i % 2)).collect();
+    let matrix = Matrix::from_columns(["x", "y"].map(Feature::numeric).into(), vec![x, y]).unwrap();
+    let first = grow(&matrix, &label, 8, 1);
+    for _ in 0..20 {
+        assert_eq!(grow(&matrix, &label, 8, 1), first);
+    }
+}
+
+#[test]
+fn tiny_differences_and_gaps_are_split() {
+    // Differences of 10⁻⁹ are below linfa's 10⁻⁵; the gaps are a class of their own.
+    let x: Vec<f64> = (0..90).map(|i| if i % 3 == 2 { f64::NAN } else { 1.0 + f64::from(i % 3) * 1e-9 }).collect();
+    let label: Vec<f64> = (0..90).map(|i| f64::from(u8::from(i % 3 == 1))).collect();
+    let matrix = Matrix::from_columns(vec![Feature::numeric("x")], vec![x]).unwrap();
+    let shares = shares(&grow(&matrix, &label, 3, 5), &matrix);
+    assert!(shares[0] < 0.1 && shares[1] > 0.9 && shares[2] < 0.1, "{:?}", &shares[..3]);
+}
+
+#[test]
+fn categories_are_split_by_their_share_and_unknown_ones_are_missing() {
+    let codes: Vec<f64> = (0..100).map(|i| f64::from(i % 4)).collect();
+    let label: Vec<f64> = (0..100).map(|i| f64::from(u8::from(i % 4 == 0 || i % 4 == 3))).collect();
+    let feature = Feature::categorical("c", ["a", "b", "c", "d", "e"]);
+    let matrix = Matrix::from_columns(vec![feature.clone()], vec![codes]).unwrap();
+    let tree = grow(&matrix, &label, 1, 5);
+    let asked = Matrix::from_columns(vec![feature], vec![vec![0.0, 1.0, 2.0, 3.0, f64::NAN]]).unwrap();
+    let shares = shares(&tree, &asked);
+    assert!(shares[0] > 0.9 && shares[3] > 0.9 && shares[1] < 0.1 && shares[2] < 0.1, "{shares:?}");
+    assert_eq!(shares[4], shares[1], "missing goes with the lowest");
+}
+
+#[test]
+fn of_many_values_some_are_cuts() {
+    let x: Vec<f64> = (0..10_000).map(f64::from).collect();
+    let cuts = edges(&x);
+    assert!(cuts.len() <= MAX_CUTS && cuts.len() > MAX_CUTS / 2, "{}", cuts.len());
+    assert!(cuts.windows(2).all(|pair| pair[0] < pair[1]));
+    assert_eq!(edges(&[f64::NAN, 3.0, 1.0, 3.0]), [2.0]);
+    assert_eq!(edges(&[1.0, 1.0 + f64::EPSILON]), [1.0]);
+}
+
+#[test]
+fn a_damaged_tree_is_not_walked() {
+    let (matrix, label) = table();
+    let mut tree = grow(&matrix, &label, 3, 10);
+    assert!(tree.is_sound(matrix.features()));
+    assert!(!tree.is_sound(&matrix.features()[..1]));
+    if let Some(split) = &mut tree.nodes[1].split {
+        split.left = 0;
+    }
+    assert!(!tree.is_sound(matrix.features()), "a step back would never end");
+}

@@ -1,0 +1,314 @@
+//! `lightgbm`: gradient boosted trees (Ke et al. 2017).
+//!
+//! ```yaml
+//! - lightgbm: {trees: 500, learning_rate: 0.03, leaves: 63, parameters: {min_gain_to_split: 0.1}}
+//! ```
+
+use std::fmt;
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+use spec::{Error, Map, Result, ResultExt};
+
+use super::check::{check, same_features};
+use super::{range, store};
+use crate::lightgbm::{Booster, Dataset, Importance, Parameters, canonical, take_warnings, train};
+use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task};
+
+pub(super) const NAME: &str = "lightgbm";
+const FILE: &str = "lightgbm.txt";
+
+/// Gradient boosted trees. Categories and missing values are used as they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lightgbm {
+    /// Most trees to grow, 1 to 100,000. Fewer are kept if `early_stopping` finds that they do no better.
+    #[serde(deserialize_with = "range::whole::<1, 100_000, _>")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub trees: u32,
+    /// How much each tree counts, above 0 and at most 1. Less needs more trees.
+    #[serde(deserialize_with = "range::share")]
+    #[schemars(range(min = 0, max = 1))]
+    pub learning_rate: f64,
+    /// Most leaves of a tree, 2 to 131,072. More fit finer patterns, and noise.
+    #[serde(deserialize_with = "range::whole::<2, 131_072, _>")]
+    #[schemars(range(min = 2, max = 131_072))]
+    pub leaves: u32,
+    /// Fewest training rows in a leaf, from 1.
+    #[serde(deserialize_with = "range::whole::<1, 1_000_000_000, _>")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub min_leaf_rows: u32,
+    /// Stop when the validation rows got no better for this many trees, and keep the trees up to the best. 0 grows all
+    /// trees.
+    #[serde(deserialize_with = "range::whole::<0, 100_000, _>")]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub early_stopping: u32,
+    /// The share of rows, drawn anew for each tree, above 0 and at most 1.
+    #[serde(deserialize_with = "range::share")]
+    #[schemars(range(min = 0, max = 1))]
+    pub row_share: f64,
+    /// The share of features, drawn anew for each tree, above 0 and at most 1.
+    #[serde(deserialize_with = "range::share")]
+    #[schemars(range(min = 0, max = 1))]
+    pub feature_share: f64,
+    /// Penalty on large leaf values (L2), from 0.
+    #[serde(deserialize_with = "range::not_negative")]
+    #[schemars(range(min = 0))]
+    pub l2: f64,
+    /// What a regression learns. Leave it out for classification.
+    pub objective: Option<Objective>,
+    /// Any other parameter of LightGBM by its name, such as `max_bin: 63` or `metric: auc`.
+    pub parameters: Map<Value>,
+}
+
+impl Default for Lightgbm {
+    fn default() -> Lightgbm {
+        Lightgbm {
+            trees: 200,
+            learning_rate: 0.05,
+            leaves: 31,
+            min_leaf_rows: 20,
+            early_stopping: 30,
+            row_share: 1.0,
+            feature_share: 1.0,
+            l2: 0.0,
+            objective: None,
+            parameters: Map::default(),
+        }
+    }
+}
+
+/// What a regression learns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Objective {
+    /// The mean: least squares.
+    #[default]
+    Squared,
+    /// The median: least absolute error.
+    Absolute,
+    /// The mean, with outliers counted less.
+    Huber,
+    /// A count.
+    Poisson,
+    /// A positive amount with a long tail.
+    Gamma,
+    /// An amount that is often exactly 0.
+    Tweedie,
+}
+
+impl Objective {
+    fn parameter(self) -> &'static str {
+        match self {
+            Objective::Squared => "regression",
+            Objective::Absolute => "regression_l1",
+            Objective::Huber => "huber",
+            Objective::Poisson => "poisson",
+            Objective::Gamma => "gamma",
+            Objective::Tweedie => "tweedie",
+        }
+    }
+}
+
+/// The value of a LightGBM parameter: a number, a boolean or a text without blanks.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Value(String);
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Value, D::Error> {
+        struct Any;
+        impl Visitor<'_> for Any {
+            type Value = Value;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, true, false or a text")
+            }
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+                Ok(Value(value.to_string()))
+            }
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+                Ok(Value(value.to_string()))
+            }
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+                Ok(Value(value.to_string()))
+            }
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+                Ok(Value(value.to_string()))
+            }
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+                if value.is_empty() || value.contains(|c: char| c.is_whitespace() || c.is_control() || c == '=') {
+                    return Err(E::custom(format!("'{value}' is empty or holds a blank or '='")));
+                }
+                Ok(Value(value.to_owned()))
+            }
+        }
+        from.deserialize_any(Any)
+    }
+}
+
+impl JsonSchema for Value {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "LightgbmValue".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": ["number", "boolean", "string"] })
+    }
+}
+
+/// Parameters that have a key of their own in the spec, or that must stay as they are, and why.
+const OURS: &[(&str, &str)] = &[
+    ("num_iterations", "write 'trees'"),
+    ("learning_rate", "write 'learning_rate'"),
+    ("num_leaves", "write 'leaves'"),
+    ("min_data_in_leaf", "write 'min_leaf_rows'"),
+    ("early_stopping_round", "write 'early_stopping'"),
+    ("bagging_fraction", "write 'row_share'"),
+    ("bagging_freq", "rows are drawn anew for each tree"),
+    ("feature_fraction", "write 'feature_share'"),
+    ("lambda_l2", "write 'l2'"),
+    ("objective", "write 'objective'"),
+    ("categorical_feature", "text columns are categories"),
+    ("seed", "the experiment has the seed"),
+    ("deterministic", "equal inputs must give equal models"),
+    ("force_row_wise", "equal inputs must give equal models"),
+    ("force_col_wise", "equal inputs must give equal models"),
+    ("num_threads", "all cores are used"),
+    ("device_type", "equal inputs must give equal models"),
+    ("verbosity", "warnings are in the model's notes"),
+    ("num_class", "there are two classes or a number"),
+    ("linear_tree", "its contributions would not add up"),
+];
+
+impl Lightgbm {
+    /// The parameters of one fit.
+    fn parameters(&self, task: Task, features: &[Feature], seed: u64) -> Result<Parameters> {
+        let mut parameters = Parameters::default();
+        let objective = match (task, self.objective) {
+            (Task::Classification, None) => "binary",
+            (Task::Classification, Some(_)) => {
+                return Err(Error::cannot_run("lightgbm: 'objective' is for regression").hint("leave it out"));
+            }
+            (Task::Regression, objective) => objective.unwrap_or_default().parameter(),
+        };
+        parameters.set("objective", objective);
+        parameters.set("num_leaves", self.leaves);
+        parameters.set("learning_rate", self.learning_rate);
+        parameters.set("min_data_in_leaf", self.min_leaf_rows);
+        parameters.set("lambda_l2", self.l2);
+        parameters.set("feature_fraction", self.feature_share);
+        if self.row_share < 1.0 {
+            parameters.set("bagging_fraction", self.row_share);
+            parameters.set("bagging_freq", 1);
+        }
+        let categorical: Vec<String> =
+            (0..features.len()).filter(|at| features[*at].categories().is_some()).map(|at| at.to_string()).collect();
+        if !categorical.is_empty() {
+            parameters.set("categorical_feature", categorical.join(","));
+        }
+        // LightGBM's seeds are 32-bit integers.
+        parameters.set("seed", seed % (1 << 31));
+        parameters.set("deterministic", true);
+        parameters.set("force_row_wise", true);
+        parameters.set("verbosity", 0);
+        for (name, value) in self.parameters.iter() {
+            let name = canonical(name).context("lightgbm.parameters")?;
+            if let Some((_, instead)) = OURS.iter().find(|(ours, _)| *ours == name) {
+                return Err(
+                    Error::cannot_run(format!("lightgbm.parameters: '{name}' cannot be set here")).hint(*instead)
+                );
+            }
+            parameters.set(&name, &value.0);
+        }
+        Ok(parameters)
+    }
+}
+
+impl Learner for Lightgbm {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn fit(&self, task: Task, rows: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
+        check(task, rows, valid)?;
+        let features = rows.features.features();
+        let parameters = self.parameters(task, features, seed)?;
+        take_warnings();
+        let data = Dataset::new(rows.features, rows.label, None, &parameters, None)?;
+        let stopper = match valid.label.len() {
+            0 => None,
+            _ => Some(Dataset::new(valid.features, valid.label, None, &parameters, Some(&data))?),
+        };
+        let patience = (self.early_stopping > 0).then_some(self.early_stopping);
+        let trained = train(&data, stopper.as_ref(), &parameters, self.trees, patience)?;
+        let mut notes = json!({ "trees": trained.best, "trees_tried": trained.tried, "trees_allowed": self.trees });
+        if let Some((metric, value)) = trained.metric {
+            notes["stopped_by"] = json!({ "metric": metric, "value": value });
+        }
+        let warnings = take_warnings();
+        if !warnings.is_empty() {
+            notes["warnings"] = json!(warnings);
+        }
+        Ok(Box::new(LightgbmModel { booster: trained.booster, features: features.to_vec(), notes }))
+    }
+}
+
+struct LightgbmModel {
+    booster: Booster,
+    features: Vec<Feature>,
+    notes: serde_json::Value,
+}
+
+pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>> {
+    let booster = Booster::from_text(store::read(path)?).context(path.display())?;
+    if booster.features() != features.len() {
+        return Err(Error::cannot_run(format!(
+            "{}: a model of {} features, but the signature has {}",
+            path.display(),
+            booster.features(),
+            features.len()
+        )));
+    }
+    Ok(Box::new(LightgbmModel { booster, features, notes: serde_json::Value::Null }))
+}
+
+impl Model for LightgbmModel {
+    fn learner(&self) -> &'static str {
+        NAME
+    }
+
+    fn features(&self) -> &[Feature] {
+        &self.features
+    }
+
+    fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
+        same_features(&self.features, rows)?;
+        self.booster.predict(rows)
+    }
+
+    fn save(&self, folder: &Path) -> Result<String> {
+        store::write(folder, FILE, self.booster.text())
+    }
+
+    fn contributions(&self, rows: &Matrix) -> Result<Option<Contributions>> {
+        same_features(&self.features, rows)?;
+        let mut values = self.booster.contributions(rows)?;
+        let (features, width) = (self.features.len(), self.features.len() + 1);
+        let base = values.get(features).copied().unwrap_or(0.0);
+        // The base value closes each row; it is the same in all, so the rows close up over it.
+        for row in 0..rows.rows() {
+            values.copy_within(row * width..row * width + features, row * features);
+        }
+        values.truncate(rows.rows() * features);
+        Ok(Some(Contributions { features, values, base }))
+    }
+
+    fn importance(&self) -> Vec<f64> {
+        self.booster.importance(Importance::Gain).unwrap_or_default()
+    }
+
+    fn notes(&self) -> serde_json::Value {
+        self.notes.clone()
+    }
+}

@@ -1,0 +1,90 @@
+//! The learners: one file each, named after its word in YAML. [`LearnerSpec`] is the visible list of them.
+
+mod baseline;
+mod check;
+mod forest;
+mod grown;
+mod lightgbm;
+mod logistic;
+mod range;
+mod store;
+mod tree;
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use spec::{Error, Result};
+
+pub use baseline::Baseline;
+pub use forest::Forest;
+pub use lightgbm::{Lightgbm, Objective};
+pub use logistic::Logistic;
+pub use tree::Tree;
+
+use crate::{Feature, Learner, Model};
+
+/// What learns, with its settings. Every setting has a default: `- lightgbm` alone is enough.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LearnerSpec {
+    /// Gradient boosted trees (LightGBM). Usually the best; takes categories and missing values as they are; explains each
+    /// prediction exactly.
+    Lightgbm(Lightgbm),
+    /// Logistic regression: one weight per feature. Classification only.
+    Logistic(Logistic),
+    /// One decision tree that a person can read. Classification only.
+    Tree(Tree),
+    /// Many decision trees on random rows and features, averaged. Classification only.
+    Forest(Forest),
+    /// The same prediction for every row: the share of class 1, or the mean. What every other learner must beat.
+    Baseline(Baseline),
+}
+
+impl LearnerSpec {
+    /// The learner's word in YAML, which is also [`Model::learner`] of its models.
+    pub fn name(&self) -> &'static str {
+        self.learner().name()
+    }
+
+    /// The learner itself.
+    pub fn build(&self) -> Box<dyn Learner> {
+        match self.clone() {
+            LearnerSpec::Lightgbm(spec) => Box::new(spec),
+            LearnerSpec::Logistic(spec) => Box::new(spec),
+            LearnerSpec::Tree(spec) => Box::new(spec),
+            LearnerSpec::Forest(spec) => Box::new(spec),
+            LearnerSpec::Baseline(spec) => Box::new(spec),
+        }
+    }
+
+    fn learner(&self) -> &dyn Learner {
+        match self {
+            LearnerSpec::Lightgbm(spec) => spec,
+            LearnerSpec::Logistic(spec) => spec,
+            LearnerSpec::Tree(spec) => spec,
+            LearnerSpec::Forest(spec) => spec,
+            LearnerSpec::Baseline(spec) => spec,
+        }
+    }
+}
+
+/// Reads what [`Model::save`] of a `learner`'s model wrote as `file` into `folder`. `features` are those of the model, in
+/// order.
+pub fn load_model(learner: &str, folder: &Path, file: &str, features: Vec<Feature>) -> Result<Box<dyn Model>> {
+    let path = folder.join(file);
+    match learner {
+        lightgbm::NAME => lightgbm::load(&path, features),
+        logistic::NAME => logistic::load(&path, features),
+        tree::NAME => tree::load(&path, features),
+        forest::NAME => forest::load(&path, features),
+        baseline::NAME => baseline::load(&path, features),
+        other => Err(Error::cannot_run(format!("{}: no learner '{other}' is known", path.display()))
+            .hint("read it with the version of millrace that wrote it")),
+    }
+}
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod spec_tests;

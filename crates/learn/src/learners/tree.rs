@@ -1,0 +1,127 @@
+//! `tree`: one decision tree (linfa-trees, Gini).
+//!
+//! ```yaml
+//! - tree: {depth: 4, min_leaf_rows: 100}
+//! ```
+//!
+//! linfa's trees predict labels; the probability is the share of class 1 among the training rows of the leaf.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use spec::{Error, Result};
+
+use super::check::{check, classifies_only, same_features};
+use super::grown::{Coded, Grown, Growth};
+use super::{range, store};
+use crate::random::sample;
+use crate::{Data, Feature, Learner, Matrix, Model, Task};
+
+pub(super) const NAME: &str = "tree";
+const FILE: &str = "tree.json";
+
+/// One decision tree.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tree {
+    /// Most questions in a row, 1 to 30.
+    #[serde(deserialize_with = "range::whole::<1, 30, _>")]
+    #[schemars(range(min = 1, max = 30))]
+    pub depth: u32,
+    /// Fewest training rows in a leaf, from 1.
+    #[serde(deserialize_with = "range::whole::<1, 1_000_000, _>")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub min_leaf_rows: u32,
+    /// Learns from a random sample of at most this many rows, 10 to 10,000,000: the time grows with rows × features
+    /// × leaves.
+    #[serde(deserialize_with = "range::whole::<10, 10_000_000, _>")]
+    #[schemars(range(min = 10, max = 10_000_000))]
+    pub max_rows: u32,
+}
+
+impl Default for Tree {
+    fn default() -> Tree {
+        Tree { depth: 6, min_leaf_rows: 20, max_rows: 100_000 }
+    }
+}
+
+impl Learner for Tree {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
+        classifies_only(task, NAME)?;
+        check(task, train, valid)?;
+        let rows = sample(train.label.len(), self.max_rows as usize, seed);
+        let used = rows.len();
+        // Only the sample is coded, not the whole matrix.
+        let (matrix, label);
+        let data = if used < train.label.len() {
+            matrix = train.features.take(&rows);
+            label = rows.iter().map(|row| train.label[*row]).collect::<Vec<f64>>();
+            Data { features: &matrix, label: &label }
+        } else {
+            train
+        };
+        let coded = Coded::new(data.features, data.label);
+        let all: Vec<usize> = (0..used).collect();
+        let features: Vec<usize> = (0..train.features.features().len()).collect();
+        let growth = Growth { depth: self.depth as usize, min_leaf_rows: self.min_leaf_rows as usize };
+        let tree = Grown::grow(&coded, data.label, &all, &features, growth)?;
+        Ok(Box::new(TreeModel { tree, features: train.features.features().to_vec() }))
+    }
+}
+
+struct TreeModel {
+    tree: Grown,
+    features: Vec<Feature>,
+}
+
+pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>> {
+    let tree: Grown = store::read_json(path)?;
+    if !tree.is_sound(&features) {
+        return Err(unsound(path));
+    }
+    Ok(Box::new(TreeModel { tree, features }))
+}
+
+pub(super) fn unsound(path: &Path) -> Error {
+    Error::cannot_run(format!("{}: its trees do not fit its features", path.display()))
+        .hint("restore the file or train again")
+}
+
+impl Model for TreeModel {
+    fn learner(&self) -> &'static str {
+        NAME
+    }
+
+    fn features(&self) -> &[Feature] {
+        &self.features
+    }
+
+    fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
+        same_features(&self.features, rows)?;
+        let columns: Vec<Vec<f64>> = (0..self.features.len()).map(|feature| rows.column(feature)).collect();
+        let mut shares = vec![0.0; rows.rows()];
+        self.tree.add_shares(&columns, &mut shares);
+        Ok(shares)
+    }
+
+    fn save(&self, folder: &Path) -> Result<String> {
+        store::write_json(folder, FILE, &self.tree)
+    }
+
+    /// Total decrease of Gini impurity.
+    fn importance(&self) -> Vec<f64> {
+        let mut weights = vec![0.0; self.features.len()];
+        self.tree.add_importance(&mut weights);
+        weights
+    }
+
+    fn notes(&self) -> serde_json::Value {
+        json!({ "leaves": self.tree.leaves() })
+    }
+}

@@ -1,0 +1,34 @@
+//! Learners, each library wrapped once behind two object-safe traits ([`Learner`], [`Model`]), and what
+//! surrounds them: matrices, splits, metrics, plots, model cards and the registry of versions.
+
+mod calendar;
+mod card;
+mod experiment;
+mod feature;
+mod learner;
+mod learners;
+mod lightgbm;
+mod manifest;
+mod matrix;
+pub mod metrics;
+pub mod plots;
+mod random;
+mod reasons;
+mod registry;
+mod split;
+mod threshold;
+mod write;
+
+pub use experiment::{
+    BASELINE, Champion, Explained, Gate, GateResult, Importance, Measured, PromoteRule, TrainSpec, Trial, Tried, run,
+};
+pub use feature::{Feature, FeatureKind, MAX_CATEGORIES};
+pub use learner::{Contributions, Data, Learner, Model, Task};
+pub use learners::{Baseline, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree, load_model};
+pub use manifest::{Manifest, Origin};
+pub use matrix::Matrix;
+pub use reasons::reasons;
+pub use registry::{Action, Decision, Entry, Log, Registry, Signature, Version};
+pub use split::{Part, PartSummary, Purge, Shares, Split, SplitBy, SplitSpec, SplitSummary};
+pub use threshold::{Best, Cost, Share, Threshold, ThresholdRule};
+pub use write::write_version;

@@ -1,0 +1,313 @@
+//! Trained trees: the loop that grows them, and what can be asked of them.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::marker::PhantomData;
+use std::ptr;
+
+use lightgbm3_sys as sys;
+use spec::{Error, Result};
+
+use super::api::{c_count, c_text, call};
+use super::dataset::stream;
+use super::parameters::text;
+use super::{Dataset, Parameters};
+use crate::Matrix;
+
+/// A finished model. Holds no training data.
+pub(crate) struct Booster {
+    handle: *mut c_void,
+    features: usize,
+    text: String,
+}
+
+// SAFETY: the handle is owned by this struct alone, and LightGBM binds nothing of a booster to a thread.
+unsafe impl Send for Booster {}
+// SAFETY: after `from_text` the booster is only read: prediction and importance take LightGBM's shared lock and
+// keep their working memory per call.
+unsafe impl Sync for Booster {}
+
+/// How the weight of a feature is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Importance {
+    /// Total loss that splits on the feature saved.
+    Gain,
+    /// Number of splits on the feature.
+    #[cfg_attr(not(test), allow(dead_code))]
+    Split,
+}
+
+/// What training came to.
+pub(crate) struct Trained {
+    /// The trees up to the best iteration.
+    pub booster: Booster,
+    /// Iterations in `booster`.
+    pub best: u32,
+    /// Iterations that were tried.
+    pub tried: u32,
+    /// The first metric and its value on the validation rows at the best iteration.
+    pub metric: Option<(String, f64)>,
+}
+
+/// Grows at most `rounds` trees. With rows to validate by, the best iteration is the one with the best first metric
+/// there, and training stops once `patience` more did not better it; without, all trees are kept.
+pub(crate) fn train(
+    data: &Dataset,
+    valid: Option<&Dataset>,
+    parameters: &Parameters,
+    rounds: u32,
+    patience: Option<u32>,
+) -> Result<Trained> {
+    let session = Session::new(data, valid, parameters)?;
+    let judge = match (valid, patience) {
+        (Some(_), Some(patience)) => Some((session.metric()?, patience)),
+        _ => None,
+    };
+    let mut best: Option<(u32, f64)> = None;
+    let mut tried = 0;
+    while tried < rounds {
+        let exhausted = session.grow()?;
+        tried += 1;
+        if let Some((metric, patience)) = &judge {
+            let value = session.evaluate(metric.count)?;
+            let better =
+                best.is_none_or(|(_, least)| if metric.higher_is_better { value > least } else { value < least });
+            if better {
+                best = Some((tried, value));
+            }
+            if best.is_some_and(|(at, _)| tried - at >= *patience) {
+                break;
+            }
+        }
+        if exhausted {
+            break;
+        }
+    }
+    let kept = best.map_or(tried, |(at, _)| at);
+    let booster = Booster::from_text(session.text(kept)?)?;
+    let metric = judge.zip(best).map(|((metric, _), (_, value))| (metric.name, value));
+    Ok(Trained { booster, best: kept, tried, metric })
+}
+
+/// A booster in training, which points into its data sets.
+struct Session<'data> {
+    handle: *mut c_void,
+    data: PhantomData<&'data Dataset>,
+}
+
+/// The first of the metrics that LightGBM evaluates.
+struct Metric {
+    name: String,
+    count: usize,
+    higher_is_better: bool,
+}
+
+impl<'data> Session<'data> {
+    fn new(data: &'data Dataset, valid: Option<&'data Dataset>, parameters: &Parameters) -> Result<Session<'data>> {
+        let parameters = c_text(&parameters.to_string())?;
+        let mut handle = ptr::null_mut();
+        call("begin training", || {
+            // SAFETY: the data set is alive and outlives the session, which borrows it; the text lives until the
+            // call returns.
+            unsafe { sys::LGBM_BoosterCreate(data.handle, parameters.as_ptr(), &raw mut handle) }
+        })?;
+        let session = Session { handle, data: PhantomData };
+        if let Some(valid) = valid {
+            call("add the validation rows", || {
+                // SAFETY: both handles are alive, and the session borrows the data set for its whole life.
+                unsafe { sys::LGBM_BoosterAddValidData(session.handle, valid.handle) }
+            })?;
+        }
+        Ok(session)
+    }
+
+    /// Grows one tree; true if no split was left to make.
+    fn grow(&self) -> Result<bool> {
+        let mut exhausted: c_int = 0;
+        // SAFETY: the handle is alive, and its data sets are.
+        call("grow a tree", || unsafe { sys::LGBM_BoosterUpdateOneIter(self.handle, &raw mut exhausted) })?;
+        Ok(exhausted == 1)
+    }
+
+    fn metric(&self) -> Result<Metric> {
+        let mut count: c_int = 0;
+        // SAFETY: the handle is alive.
+        call("count the metrics", || unsafe { sys::LGBM_BoosterGetEvalCounts(self.handle, &raw mut count) })?;
+        let count = usize::try_from(count).unwrap_or(0);
+        if count == 0 {
+            return Err(Error::cannot_run("lightgbm: no metric to stop early by").hint("give parameters a 'metric'"));
+        }
+        const LENGTH: usize = 256;
+        let mut name = [0u8; LENGTH];
+        let mut names = [name.as_mut_ptr().cast::<c_char>()];
+        let (mut known, mut needed) = (0, 0);
+        call("name the metrics", || {
+            // SAFETY: LightGBM writes at most one name (as many as are announced) of at most LENGTH bytes, closed by a
+            // zero byte.
+            unsafe {
+                sys::LGBM_BoosterGetEvalNames(
+                    self.handle,
+                    1,
+                    &raw mut known,
+                    LENGTH,
+                    &raw mut needed,
+                    names.as_mut_ptr(),
+                )
+            }
+        })?;
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+        let name = String::from_utf8_lossy(name).into_owned();
+        // As in Python's `Booster`: all other metrics are losses.
+        let higher_is_better = ["auc", "ndcg", "map", "average_precision"].iter().any(|better| {
+            name.strip_prefix(better)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('@') || rest.starts_with('_'))
+        });
+        Ok(Metric { name, count, higher_is_better })
+    }
+
+    /// The first metric on the validation rows.
+    fn evaluate(&self, count: usize) -> Result<f64> {
+        let mut values = vec![0.0; count];
+        let mut length: c_int = 0;
+        call("evaluate the trees", || {
+            // SAFETY: `values` has room for as many metrics as LightGBM counted; data set 1 is the validation set,
+            // which was added.
+            unsafe { sys::LGBM_BoosterGetEval(self.handle, 1, &raw mut length, values.as_mut_ptr()) }
+        })?;
+        values.first().copied().ok_or_else(|| Error::cannot_run("lightgbm: no metric was evaluated"))
+    }
+
+    /// The model text of the first `iterations`.
+    fn text(&self, iterations: u32) -> Result<String> {
+        let iterations = c_int::try_from(iterations).unwrap_or(c_int::MAX);
+        let importance = sys::C_API_FEATURE_IMPORTANCE_SPLIT as c_int;
+        text("write the model", |capacity, length, buffer| {
+            // SAFETY: `buffer` has `capacity` bytes, more than which LightGBM does not write.
+            unsafe {
+                sys::LGBM_BoosterSaveModelToString(self.handle, 0, iterations, importance, capacity, length, buffer)
+            }
+        })
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from LightGBM and is freed only here.
+        unsafe { sys::LGBM_BoosterFree(self.handle) };
+    }
+}
+
+impl Booster {
+    /// Reads a model text of one number per row, written by this crate, by Python or by LightGBM itself.
+    pub fn from_text(text: String) -> Result<Booster> {
+        let c = c_text(&text)?;
+        let mut handle = ptr::null_mut();
+        let mut iterations: c_int = 0;
+        call("read the model text", || {
+            // SAFETY: the text is NUL-terminated and lives until the call returns.
+            unsafe { sys::LGBM_BoosterLoadModelFromString(c.as_ptr(), &raw mut iterations, &raw mut handle) }
+        })?;
+        let mut booster = Booster { handle, features: 0, text };
+        let (mut features, mut classes): (c_int, c_int) = (0, 0);
+        // SAFETY: the handle is alive.
+        call("count the features", || unsafe { sys::LGBM_BoosterGetNumFeature(handle, &raw mut features) })?;
+        // SAFETY: the handle is alive.
+        call("count the classes", || unsafe { sys::LGBM_BoosterGetNumClasses(handle, &raw mut classes) })?;
+        if classes != 1 {
+            return Err(Error::cannot_run(format!(
+                "lightgbm: a model of {classes} classes, but two or a number are known"
+            )));
+        }
+        booster.features = usize::try_from(features).unwrap_or(0);
+        Ok(booster)
+    }
+
+    /// The model text, the same bytes whenever and wherever it was trained.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The number of features.
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// One prediction per row: a probability, or a value on the label's scale.
+    pub fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
+        self.ask(rows, sys::C_API_PREDICT_NORMAL as c_int, rows.rows())
+    }
+
+    /// One raw score per row: log-odds, or the value before the objective's link function.
+    #[cfg(test)]
+    pub fn raw_scores(&self, rows: &Matrix) -> Result<Vec<f64>> {
+        self.ask(rows, sys::C_API_PREDICT_RAW_SCORE as c_int, rows.rows())
+    }
+
+    /// SHAP values of the raw score: per row one number per feature and then the base value, the same for every row.
+    pub fn contributions(&self, rows: &Matrix) -> Result<Vec<f64>> {
+        self.ask(rows, sys::C_API_PREDICT_CONTRIB as c_int, rows.rows() * (self.features + 1))
+    }
+
+    fn ask(&self, rows: &Matrix, kind: c_int, length: usize) -> Result<Vec<f64>> {
+        if rows.features().len() != self.features {
+            return Err(Error::cannot_run(format!(
+                "lightgbm: rows of {} features for a model of {}",
+                rows.features().len(),
+                self.features
+            )));
+        }
+        if rows.rows() == 0 {
+            return Ok(Vec::new());
+        }
+        let count = c_count(rows.rows(), "rows")?;
+        let mut expected = 0;
+        call("count the predictions", || {
+            // SAFETY: the handle is alive.
+            unsafe { sys::LGBM_BoosterCalcNumPredict(self.handle, count, kind, 0, 0, &raw mut expected) }
+        })?;
+        if usize::try_from(expected) != Ok(length) {
+            return Err(Error::cannot_run(format!("lightgbm: {expected} numbers where {length} were expected")));
+        }
+        let parameters = c_text("verbosity=0")?;
+        let mut stream = stream(rows);
+        let mut values = vec![0.0; length];
+        let mut written = 0;
+        call("predict", || {
+            // SAFETY: `values` has room for all numbers that LightGBM said it would write. The stream has as many columns
+            // as the model has features; it is moved out by LightGBM, so that our drop does nothing more.
+            unsafe {
+                sys::LGBM_BoosterPredictForArrowStream(
+                    self.handle,
+                    (&raw mut stream).cast(),
+                    kind,
+                    0,
+                    0,
+                    parameters.as_ptr(),
+                    &raw mut written,
+                    values.as_mut_ptr(),
+                )
+            }
+        })?;
+        Ok(values)
+    }
+
+    /// One weight per feature.
+    pub fn importance(&self, counted: Importance) -> Result<Vec<f64>> {
+        let kind = match counted {
+            Importance::Gain => sys::C_API_FEATURE_IMPORTANCE_GAIN,
+            Importance::Split => sys::C_API_FEATURE_IMPORTANCE_SPLIT,
+        } as c_int;
+        let mut weights = vec![0.0; self.features];
+        call("weigh the features", || {
+            // SAFETY: LightGBM writes one number per feature, for which there is room.
+            unsafe { sys::LGBM_BoosterFeatureImportance(self.handle, 0, kind, weights.as_mut_ptr()) }
+        })?;
+        Ok(weights)
+    }
+}
+
+impl Drop for Booster {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from LightGBM and is freed only here.
+        unsafe { sys::LGBM_BoosterFree(self.handle) };
+    }
+}

@@ -1,0 +1,175 @@
+//! Rows as LightGBM holds them: binned once, one byte per value.
+
+use std::collections::HashSet;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+
+use arrow::array::RecordBatchIterator;
+use arrow::ffi_stream::FFI_ArrowArrayStream;
+use lightgbm3_sys as sys;
+use spec::{Error, Result};
+
+use super::Parameters;
+use super::api::{c_count, c_text, call};
+use crate::{Feature, Matrix};
+
+/// A binned data set with its label. Owns its memory: the matrix may go once it is made.
+pub(crate) struct Dataset {
+    pub(super) handle: *mut c_void,
+    rows: usize,
+    features: usize,
+}
+
+impl Dataset {
+    /// Bins `matrix`; `label` and `weights` have one number per row. A set to validate with is binned like the
+    /// one that is learned from, its `reference`. `parameters` say how to bin and which features are categories.
+    pub fn new(
+        matrix: &Matrix,
+        label: &[f64],
+        weights: Option<&[f64]>,
+        parameters: &Parameters,
+        reference: Option<&Dataset>,
+    ) -> Result<Dataset> {
+        let (rows, features) = (matrix.rows(), matrix.features().len());
+        if rows == 0 || features == 0 {
+            return Err(Error::refused(format!(
+                "lightgbm: {rows} rows with {features} features are nothing to learn from"
+            )));
+        }
+        c_count(rows, "rows")?;
+        c_count(features, "features")?;
+        if let Some(reference) = reference
+            && reference.features != features
+        {
+            return Err(Error::cannot_run(format!(
+                "lightgbm: {features} features, but {} to learn from",
+                reference.features
+            )));
+        }
+        let parameters = c_text(&parameters.to_string())?;
+        let mut stream = stream(matrix);
+        let mut handle = ptr::null_mut();
+        call("make the data set", || {
+            // SAFETY: arrow and LightGBM declare the same struct after the Arrow C stream interface. LightGBM moves
+            // the stream out, leaving one without a release function, which our drop passes over, and it reads
+            // the arrays by their own schema. The reference, if any, is alive and has as many features (checked
+            // above: LightGBM would write beyond its bins). All pointers live until the call returns.
+            unsafe {
+                sys::LGBM_DatasetCreateFromArrowStream(
+                    (&raw mut stream).cast(),
+                    parameters.as_ptr(),
+                    reference.map_or(ptr::null_mut(), |reference| reference.handle),
+                    &raw mut handle,
+                )
+            }
+        })?;
+        let dataset = Dataset { handle, rows, features };
+        dataset.set("label", label)?;
+        if let Some(weights) = weights {
+            dataset.set("weight", weights)?;
+        }
+        if reference.is_none() {
+            dataset.name(matrix.features())?;
+        }
+        Ok(dataset)
+    }
+
+    /// Sets the label or the weights, which LightGBM holds as `f32`.
+    fn set(&self, field: &str, values: &[f64]) -> Result<()> {
+        if values.len() != self.rows {
+            return Err(Error::cannot_run(format!("lightgbm: {} of {field} for {} rows", values.len(), self.rows)));
+        }
+        let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+        let name = c_text(field)?;
+        let count = c_count(values.len(), "rows")?;
+        call(&format!("set the {field}"), || {
+            // SAFETY: the handle is alive, `values` holds `count` floats of the type that is named, and LightGBM
+            // copies them.
+            unsafe {
+                sys::LGBM_DatasetSetField(
+                    self.handle,
+                    name.as_ptr(),
+                    values.as_ptr().cast(),
+                    count,
+                    sys::C_API_DTYPE_FLOAT32 as c_int,
+                )
+            }
+        })
+    }
+
+    fn name(&self, features: &[Feature]) -> Result<()> {
+        let names = plain_names(features).iter().map(|name| c_text(name)).collect::<Result<Vec<_>>>()?;
+        let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
+        let count = c_count(pointers.len(), "features")?;
+        call("name the features", || {
+            // SAFETY: `pointers` holds `count` NUL-terminated texts, which live until the call returns; LightGBM
+            // copies them and does not write.
+            unsafe { sys::LGBM_DatasetSetFeatureNames(self.handle, pointers.as_mut_ptr(), count) }
+        })
+    }
+}
+
+impl Drop for Dataset {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from LightGBM, is freed only here, and whatever uses it borrows `self`.
+        unsafe { sys::LGBM_DatasetFree(self.handle) };
+    }
+}
+
+/// The matrix as a stream of one batch that points into its memory.
+pub(super) fn stream(matrix: &Matrix) -> FFI_ArrowArrayStream {
+    let batch = matrix.batch().clone();
+    let schema = batch.schema();
+    FFI_ArrowArrayStream::new(Box::new(RecordBatchIterator::new([Ok(batch)], schema)))
+}
+
+/// Names that LightGBM accepts: no JSON characters, no blanks, each once. Only for people who read the model
+/// text; what counts is the order of the features.
+fn plain_names(features: &[Feature]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let mut names = Vec::new();
+    for feature in features {
+        let plain: String = feature
+            .name
+            .chars()
+            .map(|c| if c.is_whitespace() || c.is_control() || "\",:[]{}=".contains(c) { '_' } else { c })
+            .collect();
+        let mut name = plain.clone();
+        let mut count = 1;
+        while !seen.insert(name.clone()) {
+            count += 1;
+            name = format!("{plain}_{count}");
+        }
+        names.push(name);
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_made_plain_and_unique() {
+        let features = ["a b", "a:b", "ä", "a_b_2"].map(Feature::numeric);
+        assert_eq!(plain_names(&features), ["a_b", "a_b_2", "ä", "a_b_2_2"]);
+    }
+
+    #[test]
+    fn lengths_are_checked_before_anything_is_read() {
+        let parameters = Parameters::default();
+        let matrix = Matrix::from_columns(vec![Feature::numeric("x")], vec![vec![1.0, 2.0, 3.0]]).unwrap();
+        let make = |label: &[f64], weights| {
+            Dataset::new(&matrix, label, weights, &parameters, None).err().unwrap().to_string()
+        };
+        assert_eq!(make(&[1.0], None), "lightgbm: 1 of label for 3 rows");
+        assert_eq!(make(&[1.0; 3], Some(&[1.0; 4][..])), "lightgbm: 4 of weight for 3 rows");
+        let empty = Matrix::from_columns(Vec::new(), Vec::new()).unwrap();
+        let error = Dataset::new(&empty, &[], None, &parameters, None).err().unwrap();
+        assert_eq!(error.to_string(), "lightgbm: 0 rows with 0 features are nothing to learn from");
+        let train = Dataset::new(&matrix, &[1.0; 3], None, &parameters, None).unwrap();
+        let two = Matrix::from_columns(["x", "y"].map(Feature::numeric).into(), vec![vec![1.0], vec![2.0]]).unwrap();
+        let error = Dataset::new(&two, &[1.0], None, &parameters, Some(&train)).err().unwrap();
+        assert_eq!(error.to_string(), "lightgbm: 2 features, but 1 to learn from");
+    }
+}

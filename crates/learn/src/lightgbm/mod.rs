@@ -1,0 +1,19 @@
+//! A thin safe wrapper over LightGBM's C interface (`lightgbm3-sys`, LightGBM 4.7): data sets, training with
+//! early stopping, predictions, SHAP contributions, importance and the model text that Python reads too.
+//!
+//! What the wrapper adds: lengths are checked before C++ sees them, handles are freed once and in order,
+//! errors become [`spec::Error`], and LightGBM's messages are kept for the caller instead of going to stdout.
+//! (A fatal message still goes to stderr: LightGBM prints it before it returns.)
+
+mod api;
+mod booster;
+mod dataset;
+mod parameters;
+
+pub(crate) use api::take_warnings;
+pub(crate) use booster::{Booster, Importance, train};
+pub(crate) use dataset::Dataset;
+pub(crate) use parameters::{Parameters, canonical};
+
+#[cfg(test)]
+mod tests;

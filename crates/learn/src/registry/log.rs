@@ -1,0 +1,138 @@
+//! The log of decisions: one JSON line each, append-only, every line carrying the hash of the one before.
+//!
+//! Whoever edits, drops or reorders a line breaks the chain at that place, and every reader says so.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use spec::{Error, Result};
+
+use super::Version;
+
+/// What was decided about a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// The version goes into production.
+    Promote,
+    /// The version passed its gate, but the champion stays.
+    Keep,
+    /// The version did not pass its gate.
+    Refuse,
+    /// Production goes back to `version`; `champion` is the one that left.
+    Rollback,
+}
+
+impl Action {
+    pub fn word(self) -> &'static str {
+        match self {
+            Action::Promote => "promote",
+            Action::Keep => "keep",
+            Action::Refuse => "refuse",
+            Action::Rollback => "rollback",
+        }
+    }
+}
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When, RFC 3339, UTC.
+    pub time: String,
+    /// Who, as `user@host`.
+    pub who: String,
+    pub action: Action,
+    pub version: Version,
+    /// The version in production before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub champion: Option<Version>,
+    /// The reason, in words with numbers.
+    pub why: String,
+    /// The numbers that decided.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, f64>,
+    /// BLAKE3 of the version's `model.json`, as hex.
+    pub evidence: String,
+    /// BLAKE3 of the line before, as hex; empty in the first line.
+    pub previous: String,
+}
+
+/// The file of decisions in a pipeline's model folder.
+#[derive(Clone, Debug)]
+pub struct Log {
+    path: PathBuf,
+}
+
+impl Log {
+    pub const FILE: &'static str = "decisions.jsonl";
+
+    pub fn in_folder(folder: &Path) -> Log {
+        Log { path: folder.join(Log::FILE) }
+    }
+
+    /// All entries, oldest first. A line that is no entry, or does not follow from the one before, is an
+    /// error that names it.
+    pub fn read(&self) -> Result<Vec<Entry>> {
+        Ok(self.read_chain()?.0)
+    }
+
+    /// The entries, and the hash that the next one must carry.
+    fn read_chain(&self) -> Result<(Vec<Entry>, String)> {
+        let text = match std::fs::read_to_string(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), String::new())),
+            Err(error) => return Err(Error::io("read", &self.path, &error)),
+        };
+        let (mut entries, mut previous) = (Vec::new(), String::new());
+        for (number, line) in text.split_inclusive('\n').enumerate() {
+            let broken = |cause: &str| {
+                Error::cannot_run(format!("{}:{}: {cause}", self.path.display(), number + 1))
+                    .hint("restore the file from a backup; it is only ever appended to by 'train'")
+            };
+            let line = line.strip_suffix('\n').ok_or_else(|| broken("the last line is cut off"))?;
+            let entry: Entry =
+                serde_json::from_str(line).map_err(|error| broken(&format!("not a decision: {error}")))?;
+            if entry.previous != previous {
+                return Err(broken("the chain of decisions is broken: this line does not follow from the one before"));
+            }
+            previous = blake3::hash(line.as_bytes()).to_hex().to_string();
+            entries.push(entry);
+        }
+        Ok((entries, previous))
+    }
+
+    /// Appends `entry` with one write, chained to the last line, and syncs. The caller holds the stage's lock.
+    pub fn append(&self, mut entry: Entry) -> Result<Entry> {
+        let failed = |error: std::io::Error| Error::io("append to", &self.path, &error);
+        entry.previous = self.read_chain()?.1;
+        let mut line = serde_json::to_string(&entry)
+            .map_err(|error| Error::cannot_run(format!("{}: {error}", self.path.display())))?;
+        line.push('\n');
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o640).open(&self.path).map_err(failed)?;
+        file.write_all(line.as_bytes()).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        Ok(entry)
+    }
+}
+
+/// The versions that were put into production and not rolled back since, oldest first; the last one is in
+/// production.
+pub(super) fn promoted(entries: &[Entry]) -> Vec<Version> {
+    let mut stack = Vec::new();
+    for entry in entries {
+        match entry.action {
+            Action::Promote => stack.push(entry.version),
+            Action::Rollback => {
+                stack.pop();
+            }
+            Action::Keep | Action::Refuse => {}
+        }
+    }
+    stack
+}

@@ -1,0 +1,103 @@
+use super::*;
+
+fn signature() -> Signature {
+    Signature { time: "2026-01-02T03:04:05Z".to_owned(), who: "ann@desk".to_owned() }
+}
+
+fn registry(versions: u32) -> (tempfile::TempDir, Registry) {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::at(folder.path());
+    (1..=versions).for_each(|number| add(&registry, number));
+    (folder, registry)
+}
+
+fn add(registry: &Registry, number: u32) {
+    let folder = registry.folder(format!("v{number}").parse().unwrap());
+    std::fs::create_dir(&folder).unwrap();
+    crate::manifest::example(&format!("v{number}")).write(&folder).unwrap();
+}
+
+fn v(number: u32) -> Version {
+    format!("v{number}").parse().unwrap()
+}
+
+#[test]
+fn production_follows_from_the_log() {
+    let (_folder, registry) = registry(3);
+    assert_eq!((registry.production().unwrap(), registry.next().unwrap()), (None, v(4)));
+    registry.promote(v(1), "the first", signature()).unwrap();
+    let keep = Decision { action: Action::Keep, champion: Some(v(1)), why: "no better".to_owned(), metrics: [].into() };
+    registry.record(v(2), &keep, signature()).unwrap();
+    assert_eq!(registry.production().unwrap(), Some(v(1)));
+    registry.promote(v(2), "asked for", signature()).unwrap();
+    registry.promote(v(3), "newer", signature()).unwrap();
+    assert_eq!(registry.production().unwrap(), Some(v(3)));
+    let entry = registry.rollback("v3 flags everyone", signature()).unwrap();
+    assert_eq!((entry.version, entry.champion), (v(2), Some(v(3))));
+    registry.rollback("so does v2", signature()).unwrap();
+    assert_eq!(registry.production().unwrap(), Some(v(1)));
+    assert_eq!(registry.decisions().unwrap().len(), 6);
+    assert!(
+        registry.rollback("again", signature()).unwrap_err().to_string().contains(
+            "cannot roll back: 'v1' is the only version that was ever in production; train or promote another"
+        )
+    );
+}
+
+#[test]
+fn numbers_are_never_given_twice() {
+    let (_folder, registry) = registry(2);
+    registry.promote(v(2), "good", signature()).unwrap();
+    std::fs::remove_dir_all(registry.folder(v(2))).unwrap();
+    assert_eq!(registry.next().unwrap(), v(3));
+}
+
+#[test]
+fn a_changed_line_is_named_by_every_reader() {
+    let (folder, registry) = registry(3);
+    (1..=3).for_each(|number| drop(registry.promote(v(number), "good", signature()).unwrap()));
+    let path = folder.path().join(Log::FILE);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let place = |line: usize| format!("{}:{line}: ", path.display());
+    let failure = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        registry.production().unwrap_err().to_string()
+    };
+    let broken = "the chain of decisions is broken: this line does not follow from the one before";
+    assert!(failure(&text.replacen("good", "evil", 1)).starts_with(&(place(2) + broken)));
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(failure(&format!("{}\n{}\n", lines[0], lines[2])).starts_with(&(place(2) + broken)));
+    assert!(failure(&format!("{}\n", lines[1])).starts_with(&(place(1) + broken)));
+    assert!(failure(&text[..text.len() - 9]).starts_with(&(place(3) + "the last line is cut off")));
+    assert!(failure("{}\n").starts_with(&(place(1) + "not a decision: missing field")));
+    assert!(registry.promote(v(1), "x", signature()).is_err());
+}
+
+#[test]
+fn a_changed_model_is_refused() {
+    let (_folder, registry) = registry(1);
+    registry.promote(v(1), "good", signature()).unwrap();
+    registry.manifest(v(1)).unwrap();
+    let path = registry.folder(v(1)).join(Manifest::FILE);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("churned", "chuned")).unwrap();
+    let error = registry.manifest(v(1)).unwrap_err().to_string();
+    assert!(error.contains("v1/model.json: changed since the decision of 2026-01-02T03:04:05Z (promote)"), "{error}");
+}
+
+#[test]
+fn unknown_versions_and_missing_reasons_are_explained() {
+    let (folder, registry) = registry(1);
+    assert_eq!(
+        registry.promote(v(7), "good", signature()).unwrap_err().to_string(),
+        format!("{}: no model version 'v7'; choose one of: v1", folder.path().display())
+            .replace("choose one of: v1", &did_you_mean("v7", ["v1"]))
+    );
+    assert_eq!(
+        registry.promote(v(1), " ", signature()).unwrap_err().to_string(),
+        "promote: no reason given; say why, for those who will read the log"
+    );
+    for text in ["1", "v", "v0", "v01", "vx", "v-1"] {
+        assert!(text.parse::<Version>().is_err(), "{text}");
+    }
+}

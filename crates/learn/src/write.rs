@@ -1,0 +1,111 @@
+//! Writes a trial as a version's folder.
+
+use std::path::Path;
+
+use artifact::PolarsResultExt;
+use polars::prelude::{Column, DataFrame};
+use spec::{Error, Result};
+
+use crate::card::{card, page};
+use crate::experiment::Trial;
+use crate::plots::{self, Plot};
+use crate::{Decision, Manifest, Origin, Part, Task};
+
+/// Writes model file, `model.json`, `card.md`, `card.html` and `plots/*.svg` into `folder`, which exists and
+/// is empty. Equal trials, origins and decisions give equal bytes.
+///
+/// The caller writes [`Trial::predictions`] beside them, gives the folder its name `v<N>` and logs the decision.
+pub fn write_version(folder: &Path, trial: &Trial, origin: &Origin, decision: &Decision) -> Result<Manifest> {
+    let file = trial.model.save(folder)?;
+    let manifest = trial.manifest(origin, file);
+    manifest.write(folder)?;
+    let plots = trial.plots()?;
+    let drawings = folder.join("plots");
+    std::fs::create_dir(&drawings).map_err(|error| Error::io("create", &drawings, &error))?;
+    for plot in &plots {
+        write(&drawings.join(format!("{}.svg", plot.name)), &plot.svg)?;
+    }
+    let markdown = card(&manifest, trial, decision, &plots);
+    write(&folder.join("card.md"), &markdown)?;
+    let title = format!("Model {} {}", origin.pipeline, origin.version);
+    write(&folder.join("card.html"), &page(&title, &markdown, &plots))?;
+    Ok(manifest)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).map_err(|error| Error::io("write", path, &error))
+}
+
+impl Trial {
+    /// The content of `model.json`; `file` is the model's file.
+    fn manifest(&self, origin: &Origin, file: String) -> Manifest {
+        Manifest {
+            format: Manifest::FORMAT,
+            origin: origin.clone(),
+            table: self.spec.table.clone(),
+            task: self.spec.task,
+            label: self.spec.label.clone(),
+            entity: self.spec.entity.clone(),
+            time: self.spec.time.clone(),
+            horizon_days: self.horizon_days,
+            experiment: self.chosen.clone(),
+            learner: self.model.learner().to_owned(),
+            file,
+            features: self.model.features().to_vec(),
+            threshold: self.threshold.clone(),
+            metrics: self.test.clone(),
+            confusion: self.confusion,
+            experiments: self.tried.clone(),
+            gain_over_baseline: self.gain_over_baseline,
+            gate: self.gate.clone(),
+            split: self.split.clone(),
+            rows: self.rows,
+            seed: self.spec.seed,
+        }
+    }
+
+    /// All plots that the task and the model allow, in the order of the card.
+    pub fn plots(&self) -> Result<Vec<Plot>> {
+        let chosen = self.chosen_scored();
+        let all: Vec<(&str, &crate::metrics::Scored)> =
+            self.scored.iter().map(|(name, scored)| (name.as_str(), scored)).collect();
+        let mut drawn = match self.task() {
+            Task::Classification => vec![
+                plots::roc(&all, &self.chosen)?,
+                plots::precision_recall(&all, &self.chosen)?,
+                plots::calibration(chosen)?,
+            ],
+            Task::Regression => vec![
+                plots::predicted_against_actual(chosen, self.spec.seed)?,
+                plots::residuals(chosen, self.spec.seed)?,
+            ],
+        };
+        if let Some(explained) = &self.explained {
+            drawn.push(plots::contributions(&explained.contributions, &explained.rows)?);
+        }
+        if !self.importance.weights.is_empty() {
+            drawn.push(plots::importance(&self.importance.weights, &self.importance.of)?);
+        }
+        Ok(drawn)
+    }
+
+    /// The test part's predictions: entity, time (where there is one), label, `score`, `decision`
+    /// (classification: flagged or not) and `part`.
+    pub fn predictions(&self) -> Result<DataFrame> {
+        let names = [Some(&self.spec.entity), self.spec.time.as_ref(), Some(&self.spec.label)];
+        let mut names: Vec<&str> = names.into_iter().flatten().map(String::as_str).collect();
+        names.dedup();
+        let scored = self.chosen_scored();
+        let mut columns: Vec<Column> = names
+            .into_iter()
+            .map(|name| self.test_rows.column(name).cloned().during("test predictions"))
+            .collect::<Result<_>>()?;
+        columns.push(Column::new("score".into(), scored.score()));
+        if let Some(threshold) = &self.threshold {
+            let flagged: Vec<bool> = scored.score().iter().map(|score| *score >= threshold.value).collect();
+            columns.push(Column::new("decision".into(), flagged));
+        }
+        columns.push(Column::new("part".into(), vec![Part::Test.name(); scored.rows()]));
+        DataFrame::new(scored.rows(), columns).during("test predictions")
+    }
+}
