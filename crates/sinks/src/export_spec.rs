@@ -1,0 +1,234 @@
+//! What `export.yaml` says.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use spec::Name;
+
+use crate::CsvOptions;
+
+/// One table, written as one file. Example:
+///
+/// ```yaml
+/// table: scores
+/// format: csv
+/// columns: [customer_id, {score: churn_score}]
+/// sort: [{score: desc}]
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExportSpec {
+    /// The table to write.
+    pub table: Name,
+    /// `csv`, `json_lines`, `parquet` or `excel`.
+    pub format: Format,
+    /// What the file's name begins with; the table's name by default. The time follows: `scores_20261121_014200.csv`.
+    #[serde(default)]
+    pub name: Option<Name>,
+    /// The columns to write, in their order; all by default, without those whose name begins with `_`. Write
+    /// `{score: churn_score}` to give `score` the name `churn_score`.
+    #[serde(default)]
+    pub columns: Option<Vec<OutColumn>>,
+    /// The order of the rows: `score`, or `{score: desc}` from the largest down; names as before renaming,
+    /// nulls last. The order of the table by default. Sorting holds the whole table in memory.
+    #[serde(default)]
+    pub sort: Vec<SortKey>,
+    /// How CSV is written.
+    #[serde(default)]
+    pub csv: CsvOptions,
+    /// Parquet only: leave out the footer's record of where the table comes from. `false` by default.
+    #[serde(default)]
+    pub strip_evidence: bool,
+}
+
+impl ExportSpec {
+    /// What the file's name begins with.
+    pub fn stem(&self) -> &str {
+        self.name.as_ref().unwrap_or(&self.table).as_str()
+    }
+}
+
+/// The kinds of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Comma-separated values: UTF-8 with byte order mark, one header line, quotes as in RFC 4180.
+    Csv,
+    /// One JSON object per line and row.
+    JsonLines,
+    /// Parquet with Snappy compression.
+    Parquet,
+    /// An Excel workbook with one sheet: bold header that stays in view, real dates. At most 1,048,575 rows.
+    Excel,
+}
+
+impl Format {
+    pub const ALL: [Format; 4] = [Format::Csv, Format::JsonLines, Format::Parquet, Format::Excel];
+
+    /// What the file's name ends in, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::JsonLines => "jsonl",
+            Format::Parquet => "parquet",
+            Format::Excel => "xlsx",
+        }
+    }
+}
+
+/// A column to write, and what to call it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutColumn {
+    pub name: String,
+    /// The name in the file.
+    pub called: String,
+}
+
+/// A column to sort by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SortKey {
+    pub column: String,
+    pub order: Order,
+}
+
+/// Which way rows are sorted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// From the smallest up.
+    #[default]
+    Asc,
+    /// From the largest down.
+    Desc,
+}
+
+/// Reads `name`, or a map with the single key `name`.
+struct NameOr<V>(std::marker::PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> de::Visitor<'de> for NameOr<V> {
+    type Value = (String, Option<V>);
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a column, or a map with one column")
+    }
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok((name.to_owned(), None))
+    }
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let none = || de::Error::custom("the map is empty; name a column");
+        let (name, value) = map.next_entry::<String, V>()?.ok_or_else(none)?;
+        match map.next_key::<String>()? {
+            None => Ok((name, Some(value))),
+            Some(second) => {
+                Err(de::Error::custom(format!("'{second}' follows '{name}' in the same item; begin a new one")))
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OutColumn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<OutColumn, D::Error> {
+        let (name, called) = deserializer.deserialize_any(NameOr::<String>(std::marker::PhantomData))?;
+        let called = called.unwrap_or_else(|| name.clone());
+        Ok(OutColumn { name, called })
+    }
+}
+
+impl<'de> Deserialize<'de> for SortKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SortKey, D::Error> {
+        let (column, order) = deserializer.deserialize_any(NameOr::<Order>(std::marker::PhantomData))?;
+        Ok(SortKey { column, order: order.unwrap_or_default() })
+    }
+}
+
+impl Serialize for OutColumn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.name == self.called {
+            true => serializer.serialize_str(&self.name),
+            false => serializer.collect_map([(&self.name, &self.called)]),
+        }
+    }
+}
+
+impl Serialize for SortKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([(&self.column, &self.order)])
+    }
+}
+
+impl schemars::JsonSchema for OutColumn {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OutColumn".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "anyOf": [
+            { "type": "string" },
+            { "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": { "type": "string" } },
+        ]})
+    }
+}
+
+impl schemars::JsonSchema for SortKey {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SortKey".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "anyOf": [
+            { "type": "string" },
+            { "type": "object", "minProperties": 1, "maxProperties": 1,
+              "additionalProperties": { "enum": ["asc", "desc"] } },
+        ]})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use artifact::Stamp;
+
+    use super::*;
+    use crate::file_name;
+    use crate::testing::{load_failure, spec};
+
+    #[test]
+    fn reads_columns_and_order_in_both_forms() {
+        let spec = spec("table: scores\nformat: csv\ncolumns: [id, {score: churn score}]\nsort: [{score: desc}, id]\n");
+        let column = |name: &str, called: &str| OutColumn { name: name.into(), called: called.into() };
+        assert_eq!(spec.columns, Some(vec![column("id", "id"), column("score", "churn score")]));
+        let key = |column: &str, order| SortKey { column: column.into(), order };
+        assert_eq!(spec.sort, [key("score", Order::Desc), key("id", Order::Asc)]);
+        assert!(spec.csv.bom && !spec.strip_evidence);
+    }
+
+    #[test]
+    fn files_are_named_after_what_they_hold_and_when() {
+        let stamp = Stamp::now();
+        for (format, extension) in [("csv", "csv"), ("json_lines", "jsonl"), ("parquet", "parquet"), ("excel", "xlsx")]
+        {
+            let spec = spec(&format!("table: scores\nformat: {format}\n"));
+            assert_eq!(file_name(&spec, stamp), format!("scores_{stamp}.{extension}"));
+        }
+        let named = spec("table: scores\nformat: csv\nname: churn_scores\n");
+        assert!(file_name(&named, stamp).starts_with("churn_scores_2"));
+    }
+
+    #[test]
+    fn wrong_specs_are_refused_with_place_and_way_out() {
+        for (text, error) in [
+            ("table: t\nformat: exel\n", "export.yaml:2:9: format: unknown format 'exel'; did you mean 'excel'?"),
+            (
+                "table: t\nformat: csv\ncsv: {seperator: ;}\n",
+                "export.yaml:3:7: csv: unknown key 'seperator'; did you mean 'separator'?",
+            ),
+            (
+                "table: t\nformat: csv\ncsv: {separator: '::'}\n",
+                "export.yaml:3:18: csv.separator: '::' is not a separator; write one character that is no letter, digit, \
+                 quote or line break, such as ',', ';', '|' or \"\\t\"",
+            ),
+            (
+                "table: t\nformat: csv\nsort: [{a: down}]\n",
+                "export.yaml:3:12: sort[0].a: unknown order 'down'; choose one of: asc, desc",
+            ),
+        ] {
+            assert_eq!(load_failure(text), error);
+        }
+    }
+}
