@@ -1,0 +1,85 @@
+//! From arguments to input artifacts.
+
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use artifact::{Artifact, LATEST, Snapshot, open};
+use spec::{Error, Name, Result, Root, Tool};
+
+/// The input artifacts of `tool`: the `named` ones; with `-` those that stdin names; with none the upstream
+/// stage's `latest`.
+pub fn upstream(tool: Tool, pipeline: &Name, named: &[String], root: &Root) -> Result<Vec<Artifact>> {
+    let paths = match named {
+        [] => match tool.upstream() {
+            None => Vec::new(),
+            Some(before) => latest(before, pipeline, root)?,
+        },
+        [dash] if dash == "-" => from_stdin(std::io::stdin().lock())?,
+        paths if paths.iter().any(|path| path == "-") => {
+            return Err(Error::cannot_run("'-' cannot be mixed with other inputs")
+                .hint("name the files, or pipe their paths in and give '-' alone"));
+        }
+        // Paths on the command line count from where the user stands.
+        paths => paths.iter().map(|path| from_here(path, root)).collect(),
+    };
+    paths.iter().map(|path| open(root, path)).collect()
+}
+
+/// Data files named on the command line, for `ingest`: as given, counted from where the user stands.
+pub fn data_arguments(named: &[String], root: &Root) -> Vec<String> {
+    named
+        .iter()
+        .map(|path| match path.as_str() {
+            "-" => path.clone(),
+            path => from_here(path, root).display().to_string(),
+        })
+        .collect()
+}
+
+fn from_here(path: &str, root: &Root) -> PathBuf {
+    let as_given = Path::new(path);
+    match std::path::absolute(as_given) {
+        Ok(absolute) if absolute.exists() || !root.join(as_given).exists() => root.relative(&absolute).to_owned(),
+        // Printed paths are relative to the root, so they are understood from anywhere.
+        _ => as_given.to_owned(),
+    }
+}
+
+fn latest(before: Tool, pipeline: &Name, root: &Root) -> Result<Vec<PathBuf>> {
+    let folder = before.folder(pipeline);
+    match Snapshot::read(&root.join(&folder))? {
+        Some(snapshot) if !snapshot.paths.is_empty() => Ok(snapshot.paths),
+        _ => Err(Error::cannot_run(format!("{}: no such file", folder.join(LATEST).display()))
+            .hint(format!("run `bin/{before} {pipeline}` first"))),
+    }
+}
+
+/// Paths from stdin, one per line. None at all means that the tool before us failed.
+fn from_stdin(stdin: impl BufRead) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for line in stdin.lines() {
+        let line = line.map_err(|error| Error::io("read", Path::new("stdin"), &error))?;
+        if !line.trim().is_empty() {
+            paths.push(PathBuf::from(line.trim()));
+        }
+    }
+    match paths.is_empty() {
+        true => Err(Error::cannot_run("stdin names no input")
+            .hint("the tool before this one failed: see its message; old data is not used in its place")),
+        false => Ok(paths),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_stdin_is_an_error_not_old_data() {
+        assert_eq!(
+            from_stdin(&b"\n \n"[..]).unwrap_err().to_string(),
+            "stdin names no input; the tool before this one failed: see its message; old data is not used in its place"
+        );
+        assert_eq!(from_stdin(&b"a.parquet\n\nb.parquet\n"[..]).unwrap().len(), 2);
+    }
+}

@@ -1,0 +1,122 @@
+//! What every tool wears: arguments, inputs, lock, up-to-date check, gates, publishing, run log, exit code.
+//!
+//! A tool implements [`Stage`] and its `main` calls [`main`]. The order of a run is in [`run`]; everything
+//! that ARCHITECTURE sections 2 to 5 promise is kept there once, for all tools.
+
+mod args;
+mod console;
+mod history;
+mod inputs;
+mod lock;
+mod output;
+mod progress;
+mod publish;
+mod run;
+mod runlog;
+mod signals;
+mod up_to_date;
+
+use std::process::ExitCode;
+
+use artifact::{Artifact, Input, Stamp};
+use checks::Checks;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use spec::{Environment, Name, Result, Root, Tool};
+
+pub use args::RunFlags;
+pub use clap;
+pub use inputs::{data_arguments, upstream};
+pub use output::{BooksOf, FileOutput, FolderOutput, Output, Standing, TableOutput, rows_of};
+pub use progress::Progress;
+pub use spec::Exit;
+
+/// A stage of the pipeline. One method is required; the rest have sound defaults.
+pub trait Stage: Sized {
+    /// Which tool it is: decides names, folders and the upstream stage.
+    const TOOL: Tool;
+
+    /// The body of `resources/<pipeline>/<tool>.yaml`, but for `checks`, which the shell reads.
+    type Spec: DeserializeOwned + JsonSchema;
+
+    /// This run's own flags, beyond those that all tools have.
+    type Flags: clap::Args;
+
+    /// Does the work: returns what is to be published, mostly as plans that the shell will run.
+    fn run(job: &Job<Self>) -> Result<Vec<Output>>;
+
+    /// What the run reads, for evidence and for the up-to-date check. Default: the input artifacts.
+    fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
+        job.artifacts.iter().map(Artifact::as_input).collect()
+    }
+
+    /// How the arguments become input artifacts. Default: the named ones, else the upstream's `latest`.
+    fn artifacts(pipeline: &Name, named: &[String], root: &Root) -> Result<Vec<Artifact>> {
+        upstream(Self::TOOL, pipeline, named, root)
+    }
+
+    /// The flags that change the output, as text: part of the up-to-date check.
+    fn variant(_flags: &Self::Flags) -> String {
+        String::new()
+    }
+
+    /// Another command than running the stage, such as `--prove`. `None`: run the stage.
+    fn instead(_job: &Job<Self>) -> Result<Option<Exit>> {
+        Ok(None)
+    }
+}
+
+/// One run of a stage.
+pub struct Job<S: Stage> {
+    pub pipeline: Name,
+    pub root: Root,
+    pub spec: S::Spec,
+    /// Hash of the spec file and of the variables it read.
+    pub spec_hash: String,
+    /// The gates by table: every stage's file may hold them under `checks`.
+    pub checks: Checks,
+    pub flags: S::Flags,
+    pub common: RunFlags,
+    pub env: Environment,
+    /// The arguments after the pipeline, as given.
+    pub named: Vec<String>,
+    /// The inputs, known by their footers.
+    pub artifacts: Vec<Artifact>,
+    /// When the run began; the time in the names of its artifacts.
+    pub stamp: Stamp,
+    /// One id for all that this run writes.
+    pub run: String,
+    pub progress: Progress,
+}
+
+impl<S: Stage> Job<S> {
+    /// The folder that this stage owns, as opened.
+    pub fn folder(&self) -> std::path::PathBuf {
+        self.root.join(S::TOOL.folder(&self.pipeline))
+    }
+
+    /// A lazy scan of an input table.
+    pub fn scan(&self, table: &str) -> Result<polars::prelude::LazyFrame> {
+        artifact::scan(&self.artifacts, table)
+    }
+
+    /// Rows of an input table, from footers.
+    pub fn rows(&self, table: &str) -> Result<u64> {
+        self.artifacts.iter().filter(|a| a.is_table() && a.table == table).map(Artifact::rows).sum()
+    }
+}
+
+/// Tells people something, on stderr.
+pub fn say(text: impl AsRef<str>) {
+    tracing::info!("{}", text.as_ref().trim_end());
+}
+
+/// Prints data to stdout. A reader that went away is an error whose `is_closed_pipe()` is true.
+pub fn print(text: &str) -> Result<()> {
+    run::write_stdout(text)
+}
+
+/// The whole of a tool's `main`.
+pub fn main<S: Stage>() -> ExitCode {
+    ExitCode::from(run::run::<S>().code())
+}

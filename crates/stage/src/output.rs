@@ -1,0 +1,100 @@
+//! What a stage hands to the shell for publishing.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use artifact::{Batches, Books};
+use polars::prelude::{DataFrame, Schema};
+use spec::Result;
+
+/// One thing to publish.
+pub enum Output {
+    Table(TableOutput),
+    File(FileOutput),
+    Folder(FolderOutput),
+}
+
+/// A table, written as `<table>_<time>.parquet`, with its refused rows beside it.
+pub struct TableOutput {
+    pub table: String,
+    pub schema: Schema,
+    /// Columns of the refused rows, if they differ from `schema` plus the reason.
+    pub refused_schema: Option<Schema>,
+    pub batches: Batches,
+    pub books: BooksOf,
+    /// Whether a table without rows may be published.
+    pub allow_empty: bool,
+    /// How far an incremental source has come.
+    pub bookmark: Option<serde_json::Value>,
+    /// What else the evidence should say.
+    pub notes: serde_json::Value,
+}
+
+/// Where the books of a table come from.
+pub enum BooksOf {
+    /// Each row goes on or is removed by a rule; this many went in, counted apart from the batches.
+    Rows(Arc<AtomicU64>),
+    /// The stage aggregates and keeps the books itself.
+    Given(Books),
+}
+
+impl TableOutput {
+    /// A table of which every row comes from one of `rows_in` rows.
+    pub fn new(table: impl Into<String>, schema: Schema, batches: Batches, rows_in: u64) -> TableOutput {
+        TableOutput {
+            table: table.into(),
+            schema,
+            refused_schema: None,
+            batches,
+            books: BooksOf::Rows(rows_of(rows_in)),
+            allow_empty: false,
+            bookmark: None,
+            notes: serde_json::Value::Null,
+        }
+    }
+}
+
+/// A file that is no table, written as `<stem>_<time>.<extension>`.
+pub struct FileOutput {
+    pub stem: String,
+    pub extension: String,
+    pub write: WriteFile,
+    pub books: Books,
+    pub notes: serde_json::Value,
+}
+
+/// Writes a file's content.
+pub type WriteFile = Box<dyn FnOnce(&mut File, &Path) -> Result<()>>;
+
+/// A folder that appears whole, such as a model version.
+pub struct FolderOutput {
+    pub name: String,
+    pub write: Box<dyn FnOnce(&Path) -> Result<()>>,
+    /// Tables to be written into the folder, sealed with the run's evidence, as `<name>.parquet`.
+    pub tables: Vec<(String, DataFrame)>,
+    pub books: Books,
+    pub notes: serde_json::Value,
+    /// What to do once the folder has its name, before the snapshot is replaced.
+    pub then: Box<dyn FnOnce() -> Result<()>>,
+    /// Whether the folder becomes the stage's output.
+    pub standing: Standing,
+}
+
+/// Whether what was written becomes the stage's current output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Current,
+    /// Kept for whoever looks into it, but the previous output stands and the run is refused for this reason.
+    Refused(String),
+}
+
+/// A count of rows that is known already.
+pub fn rows_of(count: u64) -> Arc<AtomicU64> {
+    Arc::new(AtomicU64::new(count))
+}
+
+pub(crate) fn counted(rows: &AtomicU64) -> u64 {
+    rows.load(Ordering::SeqCst)
+}

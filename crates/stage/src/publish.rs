@@ -1,0 +1,457 @@
+//! From what a stage hands over to what the world may see: written, checked, balanced, sealed, named.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use artifact::{
+    Batch, Books, CheckResult, Evidence, Fate, Input, Kind, PolarsResultExt, REASON, Snapshot, TableWriter, Temporary,
+    Verdict, Written, publishing, scan_files, write_sidecar,
+};
+use checks::{Check, Published, RowChecks};
+use polars::prelude::{Column, DataFrame, DataType, LazyFrame, Schema};
+use spec::{Error, Result};
+
+use crate::output::{BooksOf, FileOutput, FolderOutput, Output, Standing, TableOutput, counted};
+use crate::{Job, Stage, history};
+
+/// All that a run made visible.
+pub struct Publication {
+    pub items: Vec<Item>,
+}
+
+/// One published artifact.
+pub struct Item {
+    pub table: String,
+    /// Relative to the root.
+    pub path: PathBuf,
+    pub books: Books,
+    pub bytes: u64,
+    pub refused: Option<PathBuf>,
+}
+
+impl Publication {
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.items.iter().map(|item| item.path.clone()).collect()
+    }
+}
+
+impl Item {
+    /// `purchases: 100 rows in, 97 out; 2 duplicate by step 3 'dedupe'; 1 refused by check 'not_null'`
+    pub fn in_words(&self) -> String {
+        let books = &self.books;
+        if books == &Books::default() {
+            return format!("{} written", self.path.display());
+        }
+        let mut words = format!("{}: {} rows in, {} out", self.table, books.rows_in, books.rows_out);
+        for entry in &books.entries {
+            words += &format!("; {} {} by {}", entry.rows, entry.fate.word(), entry.rule);
+        }
+        words
+    }
+}
+
+/// A written output that still has its temporary name.
+enum Draft {
+    Table { written: Written, refused: Option<Written>, evidence: Evidence },
+    File { temporary: Temporary, target: PathBuf, evidence: Evidence },
+    Folder { temporary: Temporary, target: PathBuf, evidence: Evidence, then: Box<dyn FnOnce() -> Result<()>> },
+}
+
+/// Writes, checks and publishes `outputs`, then replaces the snapshot.
+pub fn publish<S: Stage>(
+    job: &Job<S>,
+    who: &str,
+    outputs: Vec<Output>,
+    inputs: &[Input],
+    spec_hash: &str,
+) -> Result<Publication> {
+    let desk = Desk { job, who, inputs, spec_hash };
+    let mut drafts = Vec::new();
+    let mut failures = Vec::new();
+    let mut standing = Standing::Current;
+    for output in outputs {
+        let draft = match output {
+            Output::Table(table) => desk.table(table, &drafts, &mut failures)?,
+            Output::File(file) => desk.file(file)?,
+            Output::Folder(folder) => {
+                standing = folder.standing.clone();
+                desk.folder(folder)?
+            }
+        };
+        drafts.push(draft);
+    }
+    if !failures.is_empty() {
+        return Err(desk.refuse(drafts, &failures));
+    }
+    // From here to the snapshot an interruption has to wait.
+    let _guard = publishing();
+    let mut items = Vec::new();
+    for draft in drafts {
+        items.push(desk.name(draft)?);
+    }
+    let publication = Publication { items };
+    if let Standing::Refused(why) = standing {
+        let kept: Vec<String> = publication.paths().iter().map(|path| path.display().to_string()).collect();
+        return Err(Error::refused(why).hint(format!("the previous output stands; see {}", kept.join(", "))));
+    }
+    Snapshot { paths: publication.paths() }.write(&job.folder())?;
+    Ok(publication)
+}
+
+struct Desk<'a, S: Stage> {
+    job: &'a Job<S>,
+    who: &'a str,
+    inputs: &'a [Input],
+    spec_hash: &'a str,
+}
+
+impl<S: Stage> Desk<'_, S> {
+    /// Path of a new artifact, as opened.
+    fn target(&self, stem: &str, extension: &str) -> PathBuf {
+        self.job.folder().join(format!("{stem}_{}.{extension}", self.job.stamp))
+    }
+
+    fn evidence(&self, table: &str, kind: Kind, books: Books) -> Evidence {
+        Evidence {
+            format: Evidence::FORMAT,
+            tool: S::TOOL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pipeline: self.job.pipeline.to_string(),
+            table: table.to_owned(),
+            kind,
+            run: self.job.run.clone(),
+            time: self.job.stamp.rfc3339(),
+            spec: self.spec_hash.to_owned(),
+            inputs: self.inputs.to_vec(),
+            books,
+            checks: Vec::new(),
+            columns: Vec::new(),
+            refused: None,
+            bookmark: None,
+            notes: serde_json::Value::Null,
+            content: String::new(),
+        }
+    }
+
+    /// Writes a table, splits off the refused rows, balances the books and judges the checks.
+    fn table(&self, output: TableOutput, before: &[Draft], failures: &mut Vec<String>) -> Result<Draft> {
+        let table = output.table.clone();
+        let checks = self.job.checks.get(&table).map_or(&[][..], Vec::as_slice);
+        let lookup = |name: &str| self.lookup(name, before);
+        let mut row_checks = RowChecks::new(checks, &output.schema, &table, &lookup)?;
+        let target = self.target(&table, "parquet");
+        let mut writer = TableWriter::create(&target, &output.schema)?;
+        let mut refused = RefusedRows { target: self.target(&table, "refused.parquet"), writer: None };
+        refused.declare(output.refused_schema.as_ref())?;
+        self.job.progress.begin(format!("{}: {table}", self.who));
+        let mut books = Books::default();
+        for batch in output.batches {
+            let Batch { rows, refused: stage_refused, removed } = batch?;
+            for taken in removed {
+                books.add(&taken.rule, taken.fate, taken.rows);
+            }
+            if let Some(rows) = stage_refused {
+                books.add(S::TOOL.name(), Fate::Refused, rows.height() as u64);
+                refused.write(rows)?;
+            }
+            let rows = match row_checks.is_empty() {
+                true => rows,
+                false => {
+                    let (good, bad) = row_checks.split(rows)?;
+                    if let Some(bad) = bad {
+                        refused.write(bad)?;
+                    }
+                    good
+                }
+            };
+            self.job.progress.rows(rows.height());
+            writer.write(rows)?;
+        }
+        for (check, rows) in row_checks.refused() {
+            books.add(&format!("check '{check}'"), Fate::Refused, rows);
+        }
+        books.rows_out = writer.rows();
+        let books = match output.books {
+            BooksOf::Rows(rows_in) => Books { rows_in: counted(&rows_in), ..books },
+            BooksOf::Given(given) => Books { rows_out: books.rows_out, ..given },
+        };
+        let written = writer.finish()?;
+        let refused = refused.finish()?;
+        balance(&table, &books)?;
+        let columns = written.summary.as_ref().map(artifact::Summary::finish).unwrap_or_default();
+        let results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
+        failures.extend(failed(&table, &results));
+        if written.rows == 0 && !output.allow_empty {
+            failures.push(empty(&table, &books));
+        }
+        let evidence = Evidence {
+            checks: results,
+            columns,
+            bookmark: output.bookmark,
+            notes: output.notes,
+            content: written.content.clone(),
+            refused: refused.as_ref().map(|_| self.shown(&self.target(&table, "refused.parquet"))),
+            ..self.evidence(&table, Kind::Table, books)
+        };
+        Ok(Draft::Table { written, refused, evidence })
+    }
+
+    fn judge(
+        &self,
+        table: &str,
+        checks: &[Check],
+        row_checks: &RowChecks,
+        written: &Written,
+        schema: &Schema,
+        columns: &[artifact::ColumnSummary],
+    ) -> Result<Vec<CheckResult>> {
+        if checks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let history = history::of_table(&self.job.folder(), table, HISTORY);
+        let frame = scan_files(&[written.path()])?;
+        let published = Published {
+            table,
+            frame,
+            rows: written.rows,
+            schema,
+            columns,
+            history: &history,
+            now: self.job.stamp.time(),
+            row_checks,
+        };
+        let results = checks::judge(checks, &published)?;
+        for result in &results {
+            match result.verdict {
+                Verdict::Warned => tracing::warn!(check = result.check, "{}: {table}: {}", self.who, result.found),
+                Verdict::Skipped => tracing::info!(check = result.check, "{}: {table}: {}", self.who, result.found),
+                Verdict::Passed | Verdict::Failed => {}
+            }
+        }
+        Ok(results)
+    }
+
+    /// A table that a check refers to: written earlier in this run, or an input.
+    fn lookup(&self, name: &str, before: &[Draft]) -> Result<LazyFrame> {
+        let drafted = before.iter().find_map(|draft| match draft {
+            Draft::Table { written, evidence, .. } if evidence.table == name => Some(written.path()),
+            _ => None,
+        });
+        match drafted {
+            Some(path) => scan_files(&[path]),
+            None => self.job.scan(name),
+        }
+    }
+
+    fn file(&self, output: FileOutput) -> Result<Draft> {
+        let FileOutput { stem, extension, write, books, notes } = output;
+        let target = self.target(&stem, &extension);
+        let mut temporary = Temporary::beside(&target)?;
+        let path = temporary.path().to_owned();
+        write(temporary.file(), &path)?;
+        let content = hash_file(&path)?;
+        let evidence = Evidence { content, notes, ..self.evidence(&stem, Kind::File, books) };
+        Ok(Draft::File { temporary, target, evidence })
+    }
+
+    fn folder(&self, output: FolderOutput) -> Result<Draft> {
+        let FolderOutput { name, write, tables, books, notes, then, standing: _ } = output;
+        let target = self.job.folder().join(&name);
+        let temporary = Temporary::folder_beside(&target)?;
+        write(temporary.path())?;
+        for (table, rows) in tables {
+            let path = temporary.path().join(format!("{table}.parquet"));
+            let mut writer = TableWriter::create(&path, rows.schema())?;
+            writer.write(rows)?;
+            let written = writer.finish()?;
+            let columns = written.summary.as_ref().map(artifact::Summary::finish).unwrap_or_default();
+            let content = written.content.clone();
+            let evidence = Evidence { columns, content, ..self.evidence(&table, Kind::Table, books.clone()) };
+            written.publish(&path, &evidence)?;
+        }
+        let content = hash_folder(temporary.path())?;
+        let evidence = Evidence { content, notes, ..self.evidence(&name, Kind::File, books) };
+        write_sidecar(temporary.path(), &evidence)?;
+        Ok(Draft::Folder { temporary, target, evidence, then })
+    }
+
+    /// Gives a draft its real name.
+    fn name(&self, draft: Draft) -> Result<Item> {
+        match draft {
+            Draft::Table { written, refused, evidence } => {
+                let refused = match refused {
+                    Some(rows) => Some(self.name_refused(rows, &evidence)?),
+                    None => None,
+                };
+                let target = self.target(&evidence.table, "parquet");
+                let bytes = written.bytes;
+                written.publish(&target, &evidence)?;
+                Ok(self.item(&target, evidence, bytes, refused))
+            }
+            Draft::File { temporary, target, evidence } => {
+                let bytes = temporary.path().metadata().map(|meta| meta.len()).unwrap_or_default();
+                // The evidence comes first: a file without it would look foreign.
+                write_sidecar(&target, &evidence)?;
+                temporary.publish(&target)?;
+                Ok(self.item(&target, evidence, bytes, None))
+            }
+            Draft::Folder { temporary, target, evidence, then } => {
+                temporary.publish(&target)?;
+                then()?;
+                Ok(self.item(&target, evidence, 0, None))
+            }
+        }
+    }
+
+    fn item(&self, target: &Path, evidence: Evidence, bytes: u64, refused: Option<PathBuf>) -> Item {
+        let path = self.job.root.relative(target).to_owned();
+        Item { table: evidence.table, path, books: evidence.books, bytes, refused }
+    }
+
+    fn name_refused(&self, rows: Written, of: &Evidence) -> Result<PathBuf> {
+        let target = self.target(&of.table, "refused.parquet");
+        let evidence = Evidence {
+            kind: Kind::Refused,
+            content: rows.content.clone(),
+            checks: Vec::new(),
+            columns: Vec::new(),
+            refused: None,
+            bookmark: None,
+            ..of.clone()
+        };
+        rows.publish(&target, &evidence)?;
+        Ok(self.job.root.relative(&target).to_owned())
+    }
+
+    /// A gate said no: the refused rows are kept for whoever looks into it, all else is dropped.
+    fn refuse(&self, drafts: Vec<Draft>, failures: &[String]) -> Error {
+        let mut kept = Vec::new();
+        for draft in drafts {
+            if let Draft::Table { refused: Some(rows), evidence, .. } = draft
+                && let Ok(path) = self.name_refused(rows, &evidence)
+            {
+                kept.push(path.display().to_string());
+            }
+        }
+        let error = Error::refused(failures.join("; "));
+        match kept.is_empty() {
+            true => error.hint("nothing was published; the previous output stands"),
+            false => error
+                .hint(format!("nothing was published; the previous output stands; refused rows: {}", kept.join(", "))),
+        }
+    }
+
+    fn shown(&self, path: &Path) -> String {
+        self.job.root.relative(path).display().to_string()
+    }
+}
+
+/// How many earlier runs a check may look back on.
+const HISTORY: usize = 50;
+
+fn balance(table: &str, books: &Books) -> Result<()> {
+    // The rows that aggregates bring forth are no rows that went in.
+    let aggregated = books.entries.iter().any(|entry| entry.fate == Fate::Used);
+    match aggregated {
+        true => Books { rows_out: 0, ..books.clone() }.balance(table),
+        false => books.balance(table),
+    }
+}
+
+fn failed(table: &str, results: &[CheckResult]) -> Vec<String> {
+    let failed = results.iter().filter(|result| result.verdict == Verdict::Failed);
+    failed.map(|result| format!("table '{table}': check '{}' failed: {}", result.check, result.found)).collect()
+}
+
+fn empty(table: &str, books: &Books) -> String {
+    let mut text = format!("table '{table}' has no rows left: {} rows in", books.rows_in);
+    for entry in &books.entries {
+        text += &format!(", {} {} by {}", entry.rows, entry.fate.word(), entry.rule);
+    }
+    text
+}
+
+fn hash_file(path: &Path) -> Result<String> {
+    let failed = |error: std::io::Error| Error::io("read", path, &error);
+    let mut file = File::open(path).map_err(failed)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0u8; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => return Ok(hasher.finalize().to_hex().to_string()),
+            read => hasher.update(&buffer[..read]),
+        };
+    }
+}
+
+/// The hash of a folder: of its files' names and hashes, in order of their names.
+fn hash_folder(folder: &Path) -> Result<String> {
+    let mut hashes = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(path) = open.pop() {
+        let entries = std::fs::read_dir(&path).map_err(|error| Error::io("read", &path, &error))?;
+        for entry in entries.flatten() {
+            let entry = entry.path();
+            match entry.is_dir() {
+                true => open.push(entry),
+                false => {
+                    let name = entry.strip_prefix(folder).unwrap_or(&entry).display().to_string();
+                    hashes.insert(name, hash_file(&entry)?);
+                }
+            }
+        }
+    }
+    let text: String = hashes.iter().map(|(name, hash)| format!("{name} {hash}\n")).collect();
+    Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
+}
+
+/// The refused rows of a table, in a file that is only begun when there is one.
+struct RefusedRows {
+    target: PathBuf,
+    writer: Option<(TableWriter, Schema)>,
+}
+
+impl RefusedRows {
+    fn declare(&mut self, schema: Option<&Schema>) -> Result<()> {
+        if let Some(schema) = schema {
+            self.writer = Some((TableWriter::create(&self.target, schema)?.without_summary(), schema.clone()));
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, rows: DataFrame) -> Result<()> {
+        if self.writer.is_none() {
+            self.declare(Some(rows.schema().as_ref()))?;
+        }
+        if let Some((writer, schema)) = &mut self.writer {
+            writer.write(fit(&rows, schema)?)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Option<Written>> {
+        match self.writer {
+            Some((writer, _)) if writer.rows() > 0 => writer.finish().map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Rows refused late have other types than those refused early, whose text could not be read: both fit the
+/// schema of the first.
+fn fit(rows: &DataFrame, schema: &Schema) -> Result<DataFrame> {
+    if rows.schema().as_ref() == schema {
+        return Ok(rows.clone());
+    }
+    let columns = schema
+        .iter()
+        .map(|(name, dtype)| match rows.column(name) {
+            Ok(column) => column.cast(dtype).during(format!("refused rows, column '{name}'")),
+            Err(_) => Ok(Column::full_null(name.clone(), rows.height(), dtype)),
+        })
+        .collect::<Result<Vec<Column>>>()?;
+    debug_assert!(schema.get(REASON) == Some(&DataType::String));
+    DataFrame::new(rows.height(), columns).during("refused rows")
+}

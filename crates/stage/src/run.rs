@@ -1,0 +1,220 @@
+//! One run of a stage, from the command line to the exit code. Read [`execute`] as a table of contents.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use artifact::{Artifact, Input, Snapshot, Stamp};
+use checks::Checks;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use spec::{Environment, Error, Exit, Keys, Loaded, Name, Result, Root};
+
+use crate::args::Asked;
+use crate::progress::Progress;
+use crate::publish::{Publication, publish};
+use crate::runlog::RunLog;
+use crate::up_to_date::{Answer, Key, answer};
+use crate::{Job, Stage, args, console, lock, signals};
+
+/// The key that the shell reads of every stage's file.
+const CHECKS: &str = "checks";
+
+#[derive(Deserialize, JsonSchema)]
+struct Gates {
+    /// Gates by table: what must hold before the stage's tables are published. See docs/checks.md.
+    #[serde(default)]
+    checks: Checks,
+}
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Runs the tool and says how it went.
+pub fn run<S: Stage>() -> Exit {
+    let asked = match args::parse::<S>() {
+        Ok(asked) => asked,
+        Err(exit) => return exit,
+    };
+    if asked.common.schema {
+        return finish::<S>("", print_schema::<S>());
+    }
+    console::begin(asked.common.log_format, asked.common.quiet);
+    let who = asked.pipeline.clone();
+    finish::<S>(&who, execute::<S>(asked))
+}
+
+fn finish<S: Stage>(pipeline: &str, result: Result<Exit>) -> Exit {
+    match result {
+        Ok(exit) => exit,
+        Err(error) if error.is_closed_pipe() => Exit::Done,
+        Err(error) => {
+            let exit = Exit::from(error.class());
+            tracing::error!(tool = S::TOOL.name(), pipeline, exit = exit.code(), "{} {pipeline}: {error}", S::TOOL);
+            exit
+        }
+    }
+}
+
+fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
+    let pipeline = Name::new(asked.pipeline).map_err(|error| error.context("PIPELINE"))?;
+    let who = format!("{} {pipeline}", S::TOOL);
+    let root = Root::find()?;
+    let env = Environment::of_process(root.path())?;
+    console::redact_with(env.redactor());
+    let file = root.spec(&pipeline, S::TOOL)?;
+    let gates = spec::load::<Gates>(&root, &file, &env, Keys::Only(CHECKS))?.spec;
+    let Loaded { spec, hash } = spec::load::<S::Spec>(&root, &file, &env, Keys::Without(CHECKS))?;
+    let artifacts = S::artifacts(&pipeline, &asked.artifacts, &root)?;
+    if asked.common.verify {
+        verify(&artifacts)?;
+    }
+    let progress = Progress::new(!asked.common.quiet);
+    let spec_hash = format!("{hash}{}", S::variant(&asked.flags));
+    let mut job = Job::<S> {
+        stamp: Stamp::now(),
+        pipeline,
+        root,
+        spec,
+        spec_hash: hash,
+        checks: gates.checks,
+        flags: asked.flags,
+        common: asked.common,
+        env,
+        named: asked.artifacts,
+        artifacts,
+        run: uuid::Uuid::now_v7().to_string(),
+        progress,
+    };
+    signals::watch()?;
+    if job.common.dry_run {
+        return dry_run(&job, &who, &spec_hash);
+    }
+    let shown = S::TOOL.folder(&job.pipeline);
+    let _lock = lock::lock(&job.folder(), &shown, &who, job.common.no_wait)?;
+    artifact::sweep(&job.folder());
+    job.stamp = free_stamp(&job.folder());
+    if let Some(exit) = S::instead(&job)? {
+        return Ok(exit);
+    }
+    let inputs = S::inputs(&job)?;
+    let snapshot = Snapshot::read(&job.folder())?;
+    match decide(&job, snapshot.as_ref(), &spec_hash, &inputs)? {
+        Answer::UpToDate => {
+            tracing::info!(up_to_date = true, "{who}: up to date");
+            print(&snapshot.unwrap_or_default().paths)?;
+            return Ok(Exit::Done);
+        }
+        Answer::Run(reason) => tracing::info!(reason, "{who}: runs because {reason}"),
+    }
+    work(&job, &who, &spec_hash, &inputs)
+}
+
+/// Runs, publishes and records: the part that takes time.
+fn work<S: Stage>(job: &Job<S>, who: &str, spec_hash: &str, inputs: &[Input]) -> Result<Exit> {
+    let began = Instant::now();
+    let log = RunLog::begin(&job.root, &job.env, &job.run, S::TOOL, &job.pipeline, inputs)?;
+    signals::current(who, &log);
+    let result = S::run(job).and_then(|outputs| publish(job, who, outputs, inputs, spec_hash));
+    job.progress.end();
+    match result {
+        Ok(publication) => {
+            log.complete(&publication);
+            signals::over();
+            summary(who, &publication, began);
+            print(&publication.paths())?;
+            Ok(Exit::Done)
+        }
+        Err(error) => {
+            log.fail(&console::redact(&error.to_string()));
+            signals::over();
+            Err(error)
+        }
+    }
+}
+
+fn summary(who: &str, publication: &Publication, began: Instant) {
+    for item in &publication.items {
+        let seconds = began.elapsed().as_secs_f64();
+        let books = &item.books;
+        tracing::info!(
+            table = item.table,
+            rows_in = books.rows_in,
+            rows_out = books.rows_out,
+            bytes = item.bytes,
+            seconds,
+            path = %item.path.display(),
+            "{who}: {}",
+            item.in_words()
+        );
+        if let Some(refused) = &item.refused {
+            tracing::info!("{who}: refused rows are in {}", refused.display());
+        }
+    }
+}
+
+fn decide<S: Stage>(job: &Job<S>, snapshot: Option<&Snapshot>, spec: &str, inputs: &[Input]) -> Result<Answer> {
+    if job.common.force {
+        return Ok(Answer::Run("of --force".to_owned()));
+    }
+    answer(&job.root, snapshot, &Key { spec, version: VERSION, inputs })
+}
+
+/// Says what a run would do. Takes no lock and writes nothing.
+fn dry_run<S: Stage>(job: &Job<S>, who: &str, spec_hash: &str) -> Result<Exit> {
+    let inputs = S::inputs(job)?;
+    let snapshot = Snapshot::read(&job.folder())?;
+    match decide(job, snapshot.as_ref(), spec_hash, &inputs)? {
+        Answer::UpToDate => tracing::info!("{who}: would not run: up to date"),
+        Answer::Run(reason) => {
+            tracing::info!("{who}: would run because {reason}");
+            for input in &inputs {
+                let rows = input.rows.map(|rows| format!(" ({rows} rows)")).unwrap_or_default();
+                tracing::info!("{who}: would read {}{rows}", input.path);
+            }
+            tracing::info!("{who}: would write to {}", S::TOOL.folder(&job.pipeline).display());
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// A time that no artifact in `folder` bears yet: nothing is ever overwritten.
+fn free_stamp(folder: &Path) -> Stamp {
+    let names: Vec<String> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    let mut stamp = Stamp::now();
+    while names.iter().any(|name| name.contains(&stamp.to_string())) {
+        stamp = stamp.next();
+    }
+    stamp
+}
+
+/// Reads every input of ours whole and compares it with the hash in its evidence.
+fn verify(artifacts: &[Artifact]) -> Result<()> {
+    artifacts.iter().try_for_each(Artifact::verify)
+}
+
+fn print_schema<S: Stage>() -> Result<Exit> {
+    let mut generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
+    let checks = generator.subschema_for::<Checks>();
+    let mut schema = generator.into_root_schema_for::<S::Spec>().to_value();
+    schema["properties"][CHECKS] = checks.to_value();
+    let text = serde_json::to_string_pretty(&schema).map_err(|error| Error::cannot_run(error.to_string()))?;
+    write_stdout(&format!("{text}\n"))?;
+    Ok(Exit::Done)
+}
+
+fn print(paths: &[PathBuf]) -> Result<()> {
+    write_stdout(&paths.iter().map(|path| format!("{}\n", path.display())).collect::<String>())
+}
+
+pub fn write_stdout(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .map_err(|error| Error::io("write", Path::new("stdout"), &error))
+}

@@ -1,0 +1,159 @@
+//! The run log: an OpenLineage event pair per run, as JSON lines under `data/runs/`, and posted to
+//! `OPENLINEAGE_URL` where that is set.
+//!
+//! Events follow <https://openlineage.io/spec/2-0-2/OpenLineage.json>.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use artifact::{Input, Stamp};
+use serde_json::{Value, json};
+use spec::{Environment, Error, Name, Result, Root, Tool};
+
+use crate::publish::Publication;
+
+const SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/definitions/RunEvent";
+const PRODUCER: &str = concat!("https://github.com/millrace/millrace/tree/v", env!("CARGO_PKG_VERSION"));
+
+/// Writes the events of one run.
+#[derive(Clone)]
+pub struct RunLog {
+    file: PathBuf,
+    url: Option<String>,
+    run: String,
+    job: String,
+    inputs: Vec<Value>,
+    began: Instant,
+}
+
+impl RunLog {
+    /// Records the start. A run log that cannot be written stops the run before it costs anything.
+    pub fn begin(
+        root: &Root,
+        env: &Environment,
+        run: &str,
+        tool: Tool,
+        pipeline: &Name,
+        inputs: &[Input],
+    ) -> Result<RunLog> {
+        let folder = root.join("data/runs");
+        std::fs::create_dir_all(&folder).map_err(|error| Error::io("create", &folder, &error))?;
+        let inputs = inputs.iter().map(|input| json!({"namespace": "file", "name": input.path})).collect();
+        let log = RunLog {
+            file: folder.join(format!("{pipeline}.jsonl")),
+            url: env.get("OPENLINEAGE_URL").map(str::to_owned),
+            run: run.to_owned(),
+            job: format!("{pipeline}.{tool}"),
+            inputs,
+            began: Instant::now(),
+        };
+        log.append(&log.event("START", json!({}), Vec::new()))?;
+        Ok(log)
+    }
+
+    /// Records success with what was published.
+    pub fn complete(&self, publication: &Publication) {
+        let outputs = publication.items.iter().map(|item| {
+            json!({
+                "namespace": "file",
+                "name": item.path,
+                "outputFacets": {
+                    "outputStatistics": {
+                        "_producer": PRODUCER,
+                        "_schemaURL": "https://openlineage.io/spec/facets/1-0-2/OutputStatisticsOutputDatasetFacet.json",
+                        "rowCount": item.books.rows_out,
+                        "size": item.bytes,
+                    },
+                    "millrace_books": { "_producer": PRODUCER, "_schemaURL": SCHEMA, "books": item.books },
+                },
+            })
+        });
+        self.record("COMPLETE", json!({}), outputs.collect());
+    }
+
+    /// Records failure with its error.
+    pub fn fail(&self, error: &str) {
+        self.record("FAIL", error_facet(error), Vec::new());
+    }
+
+    /// Records that the run was interrupted.
+    pub fn abort(&self, why: &str) {
+        self.record("ABORT", error_facet(why), Vec::new());
+    }
+
+    /// The run is over whatever happens to its record: a failure here is a warning.
+    fn record(&self, kind: &str, facets: Value, outputs: Vec<Value>) {
+        if let Err(error) = self.append(&self.event(kind, facets, outputs)) {
+            tracing::warn!("run log: {error}");
+        }
+    }
+
+    fn event(&self, kind: &str, mut facets: Value, outputs: Vec<Value>) -> Value {
+        facets["millrace_duration"] =
+            json!({ "_producer": PRODUCER, "_schemaURL": SCHEMA, "seconds": self.began.elapsed().as_secs_f64() });
+        json!({
+            "eventType": kind,
+            "eventTime": Stamp::now().time().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+            "producer": PRODUCER,
+            "schemaURL": SCHEMA,
+            "run": { "runId": self.run, "facets": facets },
+            "job": { "namespace": "millrace", "name": self.job },
+            "inputs": self.inputs,
+            "outputs": outputs,
+        })
+    }
+
+    /// Appends one line with one write, so that lines of parallel runs never mix.
+    fn append(&self, event: &Value) -> Result<()> {
+        let mut line = event.to_string();
+        line.push('\n');
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o640)
+            .open(&self.file)
+            .and_then(|mut file| file.write_all(line.as_bytes()))
+            .map_err(|error| Error::io("append to", &self.file, &error))?;
+        if let Some(url) = &self.url
+            && let Err(error) = post(url, event)
+        {
+            tracing::warn!("run log: OPENLINEAGE_URL: {error}");
+        }
+        Ok(())
+    }
+}
+
+fn error_facet(message: &str) -> Value {
+    json!({
+        "errorMessage": {
+            "_producer": PRODUCER,
+            "_schemaURL": "https://openlineage.io/spec/facets/1-0-1/ErrorMessageRunFacet.json",
+            "message": message,
+            "programmingLanguage": "rust",
+        }
+    })
+}
+
+/// Posts an event. The runtime is only made here, so that runs without a lineage server never pay for it.
+fn post(url: &str, event: &Value) -> Result<(), String> {
+    let url = match url.contains("/api/") {
+        true => url.to_owned(),
+        false => format!("{}/api/v1/lineage", url.trim_end_matches('/')),
+    };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().map_err(|e| e.to_string())?;
+        let began = Instant::now();
+        let response = client.post(&url).json(event).send().await.map_err(|e| e.without_url().to_string())?;
+        let status = response.status();
+        tracing::debug!(status = status.as_u16(), seconds = began.elapsed().as_secs_f64(), "posted a lineage event");
+        match status.is_success() {
+            true => Ok(()),
+            false => Err(format!("the server answered {status}")),
+        }
+    })
+}
