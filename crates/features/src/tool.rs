@@ -1,0 +1,101 @@
+//! Wires the feature plan to the shell.
+
+use std::io::Write;
+use std::path::Path;
+
+use artifact::{Artifact, Books, LATEST, Snapshot};
+use serde_json::json;
+use spec::{Error, Exit, Result, Span, Tool, Unit};
+use stage::clap::Args;
+use stage::{BooksOf, FileOutput, Job, Output, Stage, TableOutput};
+use transform::features::{FeatureSet, FeaturesSpec, build, prove};
+
+/// The table with labels, at past cutoffs.
+const TRAINING: &str = "training";
+/// The table without labels, at the newest cutoff.
+const SCORING: &str = "scoring";
+
+#[derive(Args, Debug)]
+pub struct Flags {
+    /// Recompute a sample of the published rows from only what was known at their cutoffs, and fail on any difference
+    #[arg(long)]
+    prove: bool,
+    /// How many rows of each table to prove
+    #[arg(long, default_value_t = 200, requires = "prove", value_name = "ROWS")]
+    sample: usize,
+    /// Chooses the rows to prove
+    #[arg(long, default_value_t = 42, requires = "prove")]
+    seed: u64,
+}
+
+pub struct Features;
+
+impl Stage for Features {
+    const TOOL: Tool = Tool::Features;
+    type Spec = FeaturesSpec;
+    type Flags = Flags;
+
+    fn run(job: &Job<Self>) -> Result<Vec<Output>> {
+        let spec = &job.spec;
+        let FeatureSet { training, scoring, training_schema, scoring_schema, training_rows, books, dictionary, .. } =
+            build(spec, job.scan(spec.table.as_str())?)?;
+        let notes = json!({ "label": spec.label.name, "horizon_days": days(spec.label.horizon) });
+        let training = TableOutput {
+            notes: notes.clone(),
+            ..TableOutput::new(TRAINING, training_schema.as_ref().clone(), training, training_rows)
+        };
+        let scoring = TableOutput {
+            notes,
+            books: BooksOf::Given(books),
+            ..TableOutput::new(SCORING, scoring_schema.as_ref().clone(), scoring, 0)
+        };
+        let dictionary = FileOutput {
+            stem: "dictionary".to_owned(),
+            extension: "md".to_owned(),
+            write: Box::new(move |file, path| {
+                file.write_all(dictionary.as_bytes()).map_err(|error| Error::io("write", path, &error))
+            }),
+            books: Books::default(),
+            notes: serde_json::Value::Null,
+        };
+        Ok(vec![Output::Table(training), Output::Table(scoring), Output::File(dictionary)])
+    }
+
+    fn instead(job: &Job<Self>) -> Result<Option<Exit>> {
+        if !job.flags.prove {
+            return Ok(None);
+        }
+        let published = published(job)?;
+        let input = job.scan(job.spec.table.as_str())?;
+        let (training, scoring) = (artifact::scan(&published, TRAINING)?, artifact::scan(&published, SCORING)?);
+        let proof = prove(&job.spec, input, training, scoring, job.flags.sample, job.flags.seed)?;
+        stage::say(format!(
+            "features {}: proved: {} rows recomputed from only what was known at their cutoffs, {} values equal; \
+             with a falsified future {} values stayed the same",
+            job.pipeline, proof.pairs, proof.values, proof.perturbed
+        ));
+        Ok(Some(Exit::Done))
+    }
+}
+
+/// What this stage published last.
+fn published(job: &Job<Features>) -> Result<Vec<Artifact>> {
+    let shown = Tool::Features.folder(&job.pipeline).join(LATEST);
+    let snapshot = Snapshot::read(&job.folder())?.ok_or_else(|| {
+        Error::cannot_run(format!("{}: no such file", shown.display()))
+            .hint(format!("there is nothing to prove yet; run `bin/features {}` first", job.pipeline))
+    })?;
+    snapshot.paths.iter().map(|path: &std::path::PathBuf| artifact::open(&job.root, Path::new(path))).collect()
+}
+
+/// The length of a span in days, rounded up: months count 31 and years 366, so that nothing is known too early.
+fn days(span: Span) -> i64 {
+    let count = i64::from(span.count);
+    match span.unit {
+        Unit::Hour => (count + 23) / 24,
+        Unit::Day => count,
+        Unit::Week => count * 7,
+        Unit::Month => count * 31,
+        Unit::Year => count * 366,
+    }
+}

@@ -1,0 +1,172 @@
+//! Wires a registered model to the shell: features in, scores with their reasons out.
+
+use artifact::{Batch, Input, PolarsResultExt, fingerprint, stream};
+use learn::{Champion, Feature, Matrix, Registry, Task, Version, reasons};
+use polars::prelude::{Column, DataFrame, DataType, IntoColumn, NamedFrom, PlSmallStr, Schema, Series, TimeUnit};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use spec::{Error, Result, Tool};
+use stage::clap::Args;
+use stage::{Job, Output, Stage, TableOutput};
+
+/// The table that this stage publishes.
+const SCORES: &str = "scores";
+
+/// `resources/<pipeline>/predict.yaml`: what is scored.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Spec {
+    /// The table of the features stage to score. Default: `scoring`.
+    #[serde(default = "scoring")]
+    table: String,
+    /// How many reasons each score is given: the features that contributed most to it (SHAP values, in log-odds for
+    /// classification). Default: 3. With 0 none are computed, which is faster.
+    #[serde(default = "three")]
+    reasons: usize,
+}
+
+fn scoring() -> String {
+    "scoring".to_owned()
+}
+
+fn three() -> usize {
+    3
+}
+
+#[derive(Args, Debug)]
+pub struct Flags {
+    /// Score with this version instead of the one in production
+    #[arg(long, value_name = "VERSION")]
+    model: Option<String>,
+}
+
+pub struct Predict;
+
+impl Stage for Predict {
+    const TOOL: Tool = Tool::Predict;
+    type Spec = Spec;
+    type Flags = Flags;
+
+    /// The feature tables and the model's folder.
+    fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
+        let (registry, version) = model(job)?;
+        let folder = registry.folder(version);
+        let mut inputs: Vec<Input> = Vec::new();
+        for artifact in job.artifacts.iter().filter(|artifact| artifact.table == job.spec.table) {
+            inputs.push(artifact.as_input()?);
+        }
+        inputs.push(Input {
+            path: job.root.relative(&folder).display().to_string(),
+            fingerprint: fingerprint(&folder)?,
+            rows: None,
+        });
+        Ok(inputs)
+    }
+
+    fn run(job: &Job<Self>) -> Result<Vec<Output>> {
+        let (registry, version) = model(job)?;
+        let champion = registry.load(version)?;
+        let table = &job.spec.table;
+        let mut plan = job.scan(table)?;
+        let schema = plan.collect_schema().during(format!("table '{table}'"))?;
+        Feature::check_signature(&champion.manifest.features, &schema)
+            .map_err(|error| error.context(format!("model {version}, table '{table}'")))?;
+        let scorer = Scorer::new(champion, &schema, job.spec.reasons, job.stamp.time().timestamp_micros())?;
+        let schema = scorer.schema.clone();
+        let rows = stream(plan, format!("table '{table}'"))?;
+        let batches = rows.map(move |rows| scorer.score(&rows?).map(Batch::from));
+        Ok(vec![Output::Table(TableOutput::new(SCORES, schema, Box::new(batches), job.rows(table)?))])
+    }
+}
+
+/// The version to score with: the one asked for, else the one in production.
+fn model(job: &Job<Predict>) -> Result<(Registry, Version)> {
+    let registry = Registry::at(job.root.join(Tool::Train.folder(&job.pipeline)));
+    let version = match &job.flags.model {
+        Some(version) => version.parse()?,
+        None => registry.production()?.ok_or_else(|| {
+            Error::cannot_run(format!("pipeline '{}': no model is in production", job.pipeline)).hint(format!(
+                "run `bin/train {0}`; if it did run, `bin/train {0} --decisions` says why none was promoted",
+                job.pipeline
+            ))
+        })?,
+    };
+    registry.manifest(version)?;
+    Ok((registry, version))
+}
+
+/// Scores batches of feature rows.
+struct Scorer {
+    champion: Champion,
+    /// Columns that say whom a score is about: entity, then time.
+    keys: Vec<String>,
+    schema: Schema,
+    reasons: usize,
+    /// Microseconds since 1970.
+    scored_at: i64,
+}
+
+impl Scorer {
+    fn new(champion: Champion, features: &Schema, reasons: usize, scored_at: i64) -> Result<Scorer> {
+        let manifest = &champion.manifest;
+        let keys: Vec<String> =
+            [Some(&manifest.entity), manifest.time.as_ref()].into_iter().flatten().cloned().collect();
+        let mut schema = Schema::default();
+        for key in &keys {
+            let dtype = features.get(key).ok_or_else(|| Error::cannot_run(format!("no column '{key}' to score by")))?;
+            schema.with_column(key.as_str().into(), dtype.clone());
+        }
+        schema.with_column("score".into(), DataType::Float64);
+        if manifest.task == Task::Classification {
+            schema.with_column("decision".into(), DataType::Boolean);
+        }
+        schema.with_column("model_version".into(), DataType::String);
+        if reasons > 0 {
+            schema.with_column("reasons".into(), DataType::String);
+        }
+        schema.with_column("scored_at".into(), DataType::Datetime(TimeUnit::Microseconds, None));
+        Ok(Scorer { champion, keys, schema, reasons, scored_at })
+    }
+
+    fn score(&self, rows: &DataFrame) -> Result<DataFrame> {
+        let doing = "scores";
+        let manifest = &self.champion.manifest;
+        let matrix = Matrix::from_frame(rows, &manifest.features)?;
+        let scores = self.champion.model.predict(&matrix)?;
+        let mut columns: Vec<Column> = Vec::new();
+        for key in &self.keys {
+            columns.push(rows.column(key).during(doing)?.clone());
+        }
+        let threshold = manifest.threshold.as_ref().map(|threshold| threshold.value);
+        let decisions: Option<Vec<bool>> =
+            threshold.map(|threshold| scores.iter().map(|score| *score >= threshold).collect());
+        columns.push(Series::new("score".into(), scores).into_column());
+        if manifest.task == Task::Classification {
+            columns.push(Series::new("decision".into(), decisions.unwrap_or_default()).into_column());
+        }
+        let version = PlSmallStr::from(self.champion.version.to_string());
+        columns.push(Column::new_scalar("model_version".into(), version.into(), rows.height()));
+        if self.reasons > 0 {
+            columns.push(Series::new("reasons".into(), self.reasons(&matrix)?).into_column());
+        }
+        let scored_at = Series::new("scored_at".into(), vec![self.scored_at; rows.height()]);
+        let moment = DataType::Datetime(TimeUnit::Microseconds, None);
+        columns.push(scored_at.cast(&moment).during(doing)?.into_column());
+        DataFrame::new(rows.height(), columns).during(doing)
+    }
+
+    /// The strongest reasons of every row, one text each; null if the model cannot say.
+    fn reasons(&self, matrix: &Matrix) -> Result<Vec<Option<String>>> {
+        let Some(contributions) = self.champion.model.contributions(matrix)? else {
+            return Ok(vec![None; matrix.rows()]);
+        };
+        let features = &self.champion.manifest.features;
+        let width = features.len();
+        let values = matrix.row_major(0..matrix.rows());
+        Ok((0..matrix.rows())
+            .map(|row| {
+                let values = &values[row * width..(row + 1) * width];
+                Some(reasons(contributions.row(row), features, values, self.reasons).join("; "))
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,160 @@
+//! Wires the experiments of a pipeline to the shell and keeps its registry.
+
+use std::rc::Rc;
+
+use artifact::{Artifact, Books, Fate};
+use learn::{Action, Decision, Entry, Origin, Part, Registry, Signature, TrainSpec, Trial, Version, write_version};
+use polars::prelude::{DataFrame, Engine};
+use serde_json::json;
+use spec::{Error, Exit, Result, Tool};
+use stage::clap::Args;
+use stage::{FolderOutput, Job, Output, Stage, Standing};
+
+#[derive(Args, Debug)]
+pub struct Flags {
+    /// Print every decision on this pipeline's models, oldest first, and exit
+    #[arg(long, help_heading = "Registry", group = "registry")]
+    decisions: bool,
+    /// Print the production model's version, quality and card, and exit
+    #[arg(long, help_heading = "Registry", group = "registry")]
+    production: bool,
+    /// Put this version into production
+    #[arg(long, value_name = "VERSION", help_heading = "Registry", group = "registry", requires = "why")]
+    promote: Option<String>,
+    /// Return to the version that was in production before
+    #[arg(long, help_heading = "Registry", group = "registry", requires = "why")]
+    rollback: bool,
+    /// The reason, for the log of decisions
+    #[arg(long, value_name = "TEXT", help_heading = "Registry")]
+    why: Option<String>,
+}
+
+pub struct Train;
+
+impl Stage for Train {
+    const TOOL: Tool = Tool::Train;
+    type Spec = TrainSpec;
+    type Flags = Flags;
+
+    fn run(job: &Job<Self>) -> Result<Vec<Output>> {
+        let rows = read(job)?;
+        let trial = learn::run(&job.spec, rows, horizon_days(job), &|what| job.progress.begin(what))?;
+        let registry = Registry::at(job.folder());
+        let champion = registry.production()?.map(|version| registry.load(version)).transpose()?;
+        let decision = trial.decide(champion.as_ref())?;
+        Ok(vec![Output::Folder(version(job, registry, trial, decision)?)])
+    }
+
+    fn instead(job: &Job<Self>) -> Result<Option<Exit>> {
+        let registry = Registry::at(job.folder());
+        let flags = &job.flags;
+        let why = flags.why.as_deref().unwrap_or_default();
+        if flags.decisions {
+            let decisions = registry.decisions()?;
+            stage::print(&decisions.iter().map(in_words).collect::<String>())?;
+        } else if flags.production {
+            stage::print(&production(job, &registry)?)?;
+        } else if let Some(version) = &flags.promote {
+            stage::say(in_words(&registry.promote(version.parse()?, why, Signature::now())?));
+        } else if flags.rollback {
+            stage::say(in_words(&registry.rollback(why, Signature::now())?));
+        } else {
+            return Ok(None);
+        }
+        Ok(Some(Exit::Done))
+    }
+}
+
+fn read(job: &Job<Train>) -> Result<DataFrame> {
+    use artifact::PolarsResultExt;
+    let table = &job.spec.table;
+    let rows = job.scan(table)?.collect_with_engine(Engine::Streaming).during(format!("table '{table}'"))?;
+    Ok(rows.unwrap_single())
+}
+
+/// How long after its cutoff a label is known: the features stage says it in its evidence.
+fn horizon_days(job: &Job<Train>) -> Option<i64> {
+    let of_table = |artifact: &&Artifact| artifact.table == job.spec.table;
+    job.artifacts.iter().find(of_table)?.evidence.as_ref()?.notes["horizon_days"].as_i64()
+}
+
+/// The folder of the new version, and what follows once it is in place.
+fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decision) -> Result<FolderOutput> {
+    let version = registry.next()?;
+    let origin = Origin {
+        pipeline: job.pipeline.to_string(),
+        version,
+        created: job.stamp.rfc3339(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        spec: job.spec_hash.clone(),
+        inputs: Train::inputs(job)?,
+        command: format!("bin/train {} --force", job.pipeline),
+    };
+    let standing = match decision.action {
+        Action::Refuse => Standing::Refused(format!("{version}: {}", decision.why)),
+        _ => Standing::Current,
+    };
+    let said = said(job, version, &trial, &decision);
+    let predictions = trial.predictions()?;
+    let books = books(&trial);
+    let decision = Rc::new(decision);
+    let logged = decision.clone();
+    Ok(FolderOutput {
+        name: version.to_string(),
+        write: Box::new(move |folder| write_version(folder, &trial, &origin, &decision).map(|_| ())),
+        tables: vec![("predictions".to_owned(), predictions)],
+        books,
+        notes: json!({ "version": version.to_string() }),
+        then: Box::new(move || {
+            registry.record(version, &logged, Signature::now())?;
+            stage::say(said);
+            Ok(())
+        }),
+        standing,
+    })
+}
+
+fn said(job: &Job<Train>, version: Version, trial: &Trial, decision: &Decision) -> String {
+    let metric = job.spec.choose_by();
+    let value = trial.metric(metric).map(|value| format!("{} {value:.4} on test", metric.name())).unwrap_or_default();
+    format!(
+        "train {}: {version} ({}, {value}): {}: {}",
+        job.pipeline,
+        trial.chosen,
+        decision.action.word(),
+        decision.why
+    )
+}
+
+/// Every row of the table went into a part, or was left out by the split.
+fn books(trial: &Trial) -> Books {
+    let mut books = Books { rows_in: trial.rows, ..Books::default() };
+    for part in &trial.split.parts {
+        let fate = if part.part == Part::Purged { Fate::Dropped } else { Fate::Used };
+        books.add(part.part.name(), fate, part.rows);
+    }
+    books
+}
+
+fn in_words(entry: &Entry) -> String {
+    let champion = entry.champion.map(|version| format!(", champion {version}")).unwrap_or_default();
+    format!("{} {} {}{champion} by {}: {}\n", entry.time, entry.action.word(), entry.version, entry.who, entry.why)
+}
+
+/// Version, quality and card of the production model, a line each.
+fn production(job: &Job<Train>, registry: &Registry) -> Result<String> {
+    let Some(version) = registry.production()? else {
+        return Err(Error::refused(format!("pipeline '{}': no version is in production", job.pipeline))
+            .hint(format!("`bin/train {0} --decisions` says why; `bin/train {0}` trains one", job.pipeline)));
+    };
+    let manifest = registry.manifest(version)?;
+    let mut lines = format!("model      {version} ({})\n", manifest.experiment);
+    for (metric, measured) in &manifest.metrics {
+        if *metric == job.spec.choose_by() {
+            lines += &format!("quality    {metric} {} on rows that no model had seen\n", measured.in_words());
+        }
+    }
+    let folder = Tool::Train.folder(&job.pipeline).join(version.to_string());
+    lines += &format!("read next  {}\n", folder.join("card.html").display());
+    Ok(lines)
+}
