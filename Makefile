@@ -1,0 +1,124 @@
+# Millrace: builds the six tools and runs pipelines with them. `make help` lists what there is.
+#
+# Make knows the order of the stages; each tool knows whether it has cause to run. So every stage is asked
+# every time: one that is up to date answers within milliseconds, leaves its `latest` untouched, and Make goes
+# on. Changes that Make could never see (source files named in YAML, variables, artifacts gone missing) count too.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DEFAULT_GOAL := help
+
+TOOLS := ingest clean features train predict export
+PIPELINES := $(sort $(patsubst resources/%/,%,$(wildcard resources/*/)))
+COMMANDS := help setup build test bench docs lint coverage ci clean-data
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Cargo and the makes that it calls have their own flags.
+CARGO := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cargo
+SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
+
+# Kept even if Make is interrupted: tools replace it whole or not at all.
+.PRECIOUS: data/raw/%/latest data/processed/%/clean/latest data/processed/%/features/latest data/models/%/latest \
+  data/output/%/predict/latest data/output/%/export/latest
+
+.PHONY: FORCE $(COMMANDS) $(PIPELINES)
+
+##@ Run
+
+help: ## list what `make` can do
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-zA-Z_.<>-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 } \
+	  /^#> / { split(substr($$0, 4), part, " -- "); printf "  make %-20s %s\n", part[1], part[2] }' Makefile
+	@printf '\nPipelines here: %s\n' '$(or $(PIPELINES),none)'
+
+#> <pipeline> -- run a whole pipeline: the name of a folder in resources/, such as `make churn`
+#> <pipeline>.<stage> -- run it up to a stage, such as `make churn.train`
+
+clean-data: ## remove what a pipeline has written: make clean-data PIPELINE=churn
+	@test -n "$(PIPELINE)" || { echo "name the pipeline: make clean-data PIPELINE=churn" >&2; exit 2; }
+	@case "$(PIPELINE)" in *[!a-zA-Z0-9_-]*) echo "'$(PIPELINE)' is not the name of a pipeline" >&2; exit 2;; esac
+	rm -rf data/raw/$(PIPELINE) data/processed/$(PIPELINE) data/models/$(PIPELINE) data/output/$(PIPELINE)
+
+##@ Build and check
+
+setup: ## install what the build needs and this machine lacks; does nothing when all is there
+	@scripts/setup
+
+build: bin/.built ## build the tools and put them into bin/
+
+bin/.built: $(SOURCES)
+	@scripts/setup
+	@test -d "$(TARGET)/release/deps" || scripts/lib/announce-cold-build
+	@$(CARGO) build --release --workspace
+	@mkdir -p bin
+	@for tool in $(TOOLS); do scripts/lib/install-tool "$(TARGET)/release/$$tool" "bin/$$tool"; done
+	@touch $@
+
+# Tests run the tools in $(TARGET)/release, so cargo itself says that these are what the sources say.
+test: build ## run all tests (sets up and builds first)
+	@$(CARGO) build --quiet --release --workspace
+	@$(CARGO) test --release --workspace
+
+lint: ## check formatting, lints, scripts and dependencies
+	@scripts/lint
+
+docs: build ## write docs/tools/*.md and docs/schemas/*.json anew from the tools themselves
+	@scripts/docs
+
+coverage: build ## measure line coverage of the library crates
+	@scripts/coverage
+
+bench: build ## measure every stage at 1 M and 10 M purchases against hand-written Python
+	@scripts/bench/run
+
+ci: ## all that CI checks, as CI checks it
+	@.ci/run
+
+# The stages of a pipeline and what each reads: ARCHITECTURE section 2.
+data/raw/%/latest: FORCE | build
+	bin/ingest $*
+
+data/processed/%/clean/latest: data/raw/%/latest FORCE | build
+	bin/clean $*
+
+data/processed/%/features/latest: data/processed/%/clean/latest FORCE | build
+	bin/features $*
+
+data/models/%/latest: data/processed/%/features/latest FORCE | build
+	bin/train $*
+
+data/output/%/predict/latest: data/processed/%/features/latest data/models/%/latest FORCE | build
+	bin/predict $*
+
+data/output/%/export/latest: data/output/%/predict/latest FORCE | build
+	bin/export $*
+
+ingest_latest = data/raw/$(1)/latest
+clean_latest = data/processed/$(1)/clean/latest
+features_latest = data/processed/$(1)/features/latest
+train_latest = data/models/$(1)/latest
+predict_latest = data/output/$(1)/predict/latest
+export_latest = data/output/$(1)/export/latest
+
+# The stages that a pipeline has a YAML file for, in order.
+stages_of = $(foreach tool,$(TOOLS),$(if $(wildcard resources/$(1)/$(tool).yaml),$(tool)))
+
+# $(call stage_rule,PIPELINE,STAGE): `make churn.train`
+define stage_rule
+.PHONY: $(1).$(2)
+$(1).$(2): $(call $(2)_latest,$(1))
+endef
+
+# $(call pipeline_rule,PIPELINE): `make churn`
+define pipeline_rule
+$(1): $(call $(lastword $(call stages_of,$(1)))_latest,$(1))
+	@scripts/lib/report $(1)
+$(foreach stage,$(call stages_of,$(1)),$(eval $(call stage_rule,$(1),$(stage))))
+endef
+
+$(foreach pipeline,$(PIPELINES),$(if $(filter $(pipeline),$(COMMANDS)),\
+  $(error resources/$(pipeline): 'make $(pipeline)' is a command already; give the pipeline another name)))
+$(foreach pipeline,$(PIPELINES),$(if $(call stages_of,$(pipeline)),$(eval $(call pipeline_rule,$(pipeline)))))

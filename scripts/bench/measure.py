@@ -1,0 +1,212 @@
+"""Runs every stage of the `bench` pipeline at several sizes, and the same job by hand; prints Markdown tables.
+
+    python measure.py --work FOLDER ROWS...
+
+Seconds are wall time, memory is the peak resident set, both as the kernel counts them for the process.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TOOLS = ("ingest", "clean", "features", "train", "predict", "export")
+MIB = 1024 * 1024
+
+
+@dataclass
+class Run:
+    """One process that ended well."""
+
+    name: str
+    seconds: float
+    memory: int
+    stdout: str
+    rows_in: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    extra: dict = field(default_factory=dict)
+
+
+def run(name, command, environment, check=True):
+    """Runs a command to its end and measures it."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        stdout, stderr = out.read().decode(), err.read().decode()
+    if check and process.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}: exit {process.returncode}\n{stderr}")
+    result = Run(name, seconds, usage.ru_maxrss * 1024, stdout)
+    for line in stderr.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if "table" in event and "rows_in" in event:
+            result.rows_in = max(result.rows_in, int(event["rows_in"]))
+    return result
+
+
+def size(paths, root):
+    """Bytes of files; of all files of a folder."""
+    total = 0
+    for path in (root / path for path in paths):
+        files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+        total += sum(file.stat().st_size for file in files)
+    return total
+
+
+def latest(root, folder):
+    return (root / folder / "latest").read_text().split()
+
+
+def inputs(tool, root, log):
+    """What a stage reads, as paths below the root."""
+    match tool:
+        case "ingest":
+            return [log]
+        case "clean":
+            return latest(root, "data/raw/bench")
+        case "features":
+            return latest(root, "data/processed/bench/clean")
+        case "train":
+            return [path for path in latest(root, "data/processed/bench/features") if "training" in path]
+        case "predict":
+            return [path for path in latest(root, "data/processed/bench/features") if "scoring" in path]
+        case _:
+            return latest(root, "data/output/bench/predict")
+
+
+def make_log(root, rows):
+    """The CSV that both read, through the tools themselves; made once."""
+    log = root / "purchases.csv"
+    if log.exists():
+        return log
+    environment = os.environ | {"MILLRACE_ROOT": str(root), "BENCH_ROWS": str(rows)}
+    run("generate", [REPOSITORY / "bin/ingest", "log"], environment)
+    part = root / "purchases.csv.part"
+    run("write", [REPOSITORY / "bin/export", "log", *latest(root, "data/raw/log"), "-o", part], environment)
+    part.rename(log)
+    return log
+
+
+def stages(root, rows, log):
+    environment = os.environ | {"MILLRACE_ROOT": str(root), "BENCH_LOG": str(log), "BENCH_ROWS": str(rows)}
+    runs = []
+    for tool in TOOLS:
+        done = run(tool, [REPOSITORY / "bin" / tool, "bench", "--force", "--log-format", "json"], environment)
+        done.bytes_in = size(inputs(tool, root, log), root)
+        done.bytes_out = size(done.stdout.split(), root)
+        done.rows_in = done.rows_in or rows
+        again = run(tool, [REPOSITORY / "bin" / tool, "bench", "--quiet"], environment)
+        done.extra["up_to_date"] = again.seconds
+        runs.append(done)
+    return runs
+
+
+def model_quality(root):
+    """AUC on test of the newest model version."""
+    folder = root / latest(root, "data/models/bench")[0]
+    folder = folder if folder.is_dir() else folder.parent
+    metrics = json.loads((folder / "model.json").read_text())["metrics"]
+    return metrics["auc"]["value"]
+
+
+def by_hand(root, log):
+    script = REPOSITORY / "scripts/bench/baseline.py"
+    done = run("by hand", [sys.executable, script, log, root / "by_hand.csv"], dict(os.environ))
+    done.extra = json.loads(done.stdout)
+    done.bytes_in, done.bytes_out = log.stat().st_size, (root / "by_hand.csv").stat().st_size
+    return done
+
+
+def row(*cells):
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def tables(rows, runs, hand, log, root):
+    lines = [f"### {rows:,} purchases ({log.stat().st_size / MIB:,.0f} MiB as CSV)", ""]
+    lines += [row("stage", "rows in", "seconds", "rows/s", "peak MiB", "MiB in", "MiB out", "up to date, ms")]
+    lines += [row("---", *["---:"] * 7)]
+    for done in runs:
+        lines.append(
+            row(
+                done.name,
+                f"{done.rows_in:,}",
+                f"{done.seconds:.1f}",
+                f"{done.rows_in / done.seconds:,.0f}",
+                f"{done.memory / MIB:,.0f}",
+                f"{done.bytes_in / MIB:,.1f}",
+                f"{done.bytes_out / MIB:,.1f}",
+                f"{done.extra['up_to_date'] * 1000:.0f}",
+            )
+        )
+    seconds, memory = sum(done.seconds for done in runs), max(done.memory for done in runs)
+    lines.append(row("**all six**", f"{rows:,}", f"**{seconds:.1f}**", f"{rows / seconds:,.0f}", f"**{memory / MIB:,.0f}**", "", "", ""))
+    lines.append(
+        row("**Python by hand**", f"{rows:,}", f"**{hand.seconds:.1f}**", f"{rows / hand.seconds:,.0f}", f"**{hand.memory / MIB:,.0f}**", "", "", "")
+    )
+    parquet = size(latest(root, "data/raw/bench"), root)
+    parts = ", ".join(f"{name} {at:.1f} s" for name, at in hand.extra["seconds"].items())
+    lines += [
+        "",
+        f"Time: {seconds / hand.seconds:.2f} of Python's. Memory: {memory / hand.memory:.2f} of Python's. "
+        f"Raw Parquet: {1 - parquet / log.stat().st_size:.0%} smaller than the CSV. "
+        f"AUC on test: {model_quality(root):.4f}, Python {hand.extra['auc']:.4f}. Python's parts: {parts}.",
+        "",
+    ]
+    return lines
+
+
+def startup():
+    """Milliseconds of `--help`, the best of ten."""
+    times = [min(run(tool, [REPOSITORY / "bin" / tool, "--help"], dict(os.environ)).seconds for _ in range(10)) for tool in TOOLS]
+    return "`--help`: " + ", ".join(f"{tool} {at * 1000:.1f} ms" for tool, at in zip(TOOLS, times)) + "."
+
+
+def machine():
+    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024 / MIB
+    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, {platform.system()} {platform.release()}"
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--work", type=Path, required=True)
+    arguments.add_argument("rows", type=int, nargs="+")
+    asked = arguments.parse_args()
+    lines, totals = [f"Measured by `make bench` on {machine()}.", ""], []
+    for rows in asked.rows:
+        root = asked.work.resolve() / str(rows)
+        root.mkdir(parents=True, exist_ok=True)
+        if not (root / "resources").exists():
+            (root / "resources").symlink_to(REPOSITORY / "scripts/bench/resources")
+        print(f"bench: {rows:,} purchases", file=sys.stderr)
+        log = make_log(root, rows)
+        runs, hand = stages(root, rows, log), by_hand(root, log)
+        lines += tables(rows, runs, hand, log, root)
+        totals.append((rows, sum(done.seconds for done in runs)))
+    if len(totals) > 1:
+        (few, fast), (many, slow) = totals[0], totals[-1]
+        lines += [f"Growth: {many / few:.0f} times the rows took {slow / fast:.1f} times as long.", ""]
+    lines.append(startup())
+    report = "\n".join(lines) + "\n"
+    (asked.work / "report.md").write_text(report)
+    print(report)
+    print(f"bench: the same is in {asked.work / 'report.md'}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
