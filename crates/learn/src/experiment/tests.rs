@@ -276,7 +276,11 @@ fn what_cannot_be_learned_from_is_named() {
         change(&mut table);
         trial_with(spec, &[("good", "good")], table).unwrap_err().to_string()
     };
-    let replace = |column: Column| move |table: &mut DataFrame| drop(table.with_column(column.clone()).unwrap());
+    let replace = |column: Column| {
+        move |table: &mut DataFrame| {
+            table.with_column(column.clone()).unwrap();
+        }
+    };
     let rows = 600;
     assert_eq!(
         failure(&by_time, &|table| drop(table.drop_in_place("churned").unwrap())),
