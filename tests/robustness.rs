@@ -55,7 +55,7 @@ mod files {
 
     #[test]
     fn a_header_without_rows_publishes_nothing() {
-        not_ingested("id,customer,day,amount\n", 1, &["orders"]);
+        not_ingested("id,customer,day,amount\n", 2, &["orders.csv: there is a header, but no rows"]);
     }
 
     #[test]
@@ -287,7 +287,7 @@ mod learning {
         assert_ne!(spec, one_class, "the shipped spec has another horizon now: mend this test");
         project.write("resources/churn/features.yaml", one_class);
         project.run("features", ["churn"]).exits(0);
-        project.run("train", ["churn"]).exits(1).says("class");
+        project.run("train", ["churn"]).exits(1).says("label 'churned' is 1 in all");
         assert!(!project.exists("data/models/churn/latest"));
     }
 }

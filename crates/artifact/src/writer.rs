@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use polars::error::PolarsError;
 use polars::io::parquet::write::BatchedWriter;
 use polars::prelude::{DataFrame, ParquetCompression, ParquetWriter, Schema};
 use spec::{Error, Result};
@@ -19,8 +21,10 @@ const ROW_GROUP: usize = 1 << 18;
 pub struct TableWriter {
     temporary: Temporary,
     target: String,
+    folder: PathBuf,
+    failure: Failure,
     writer: BatchedWriter<Hashing>,
-    hasher: std::sync::Arc<std::sync::Mutex<blake3::Hasher>>,
+    hasher: Arc<Mutex<blake3::Hasher>>,
     schema: Schema,
     pending: Option<DataFrame>,
     rows: u64,
@@ -44,15 +48,21 @@ impl TableWriter {
         let temporary = Temporary::beside(target)?;
         let file =
             File::options().write(true).open(temporary.path()).map_err(|error| Error::io("write", target, &error))?;
-        let hasher = std::sync::Arc::new(std::sync::Mutex::new(blake3::Hasher::new()));
-        let writer =
-            ParquetWriter::new(Hashing { file: io::BufWriter::with_capacity(1 << 20, file), hasher: hasher.clone() })
-                .with_compression(ParquetCompression::Snappy)
-                .batched(schema)
-                .during(target.display())?;
+        let failure = Failure::default();
+        let hasher = Arc::new(Mutex::new(blake3::Hasher::new()));
+        let writer = ParquetWriter::new(Hashing {
+            file: io::BufWriter::with_capacity(1 << 20, file),
+            hasher: hasher.clone(),
+            failure: failure.clone(),
+        })
+        .with_compression(ParquetCompression::Snappy)
+        .batched(schema)
+        .during(target.display())?;
         Ok(TableWriter {
             temporary,
             target: target.display().to_string(),
+            folder: target.parent().unwrap_or(Path::new(".")).to_owned(),
+            failure,
             writer,
             hasher,
             schema: schema.clone(),
@@ -106,7 +116,8 @@ impl TableWriter {
             // A rest of less than half a row group joins the last one.
             let left = rows.height() - start;
             let take = if left < ROW_GROUP * 3 / 2 { left } else { ROW_GROUP };
-            self.writer.write_batch(&rows.slice(start as i64, take)).during(&self.target)?;
+            let group = rows.slice(start as i64, take);
+            self.writer.write_batch(&group).map_err(|error| self.failed(error))?;
             start += take;
         }
         Ok(())
@@ -117,15 +128,23 @@ impl TableWriter {
         self.rows
     }
 
+    /// The engine tells a failed write as text only; what the disk said is more help.
+    fn failed(&self, error: PolarsError) -> Error {
+        match self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(cause) => Error::io("write to it", &self.folder, &cause),
+            None => Err::<(), _>(error).during(&self.target).unwrap_err(),
+        }
+    }
+
     /// Writes the footer, still without evidence.
     pub fn finish(mut self) -> Result<Written> {
         if let Some(rest) = self.pending.take() {
             self.flush(rest)?;
         }
         // The footer is rewritten when the file is sealed, so it is no part of the content.
-        let mut hasher = self.hasher.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let mut hasher = self.hasher.lock().unwrap_or_else(PoisonError::into_inner).clone();
         hasher.update(describe(&self.schema).as_bytes());
-        let bytes = self.writer.finish().during(&self.target)?;
+        let bytes = self.writer.finish().map_err(|error| self.failed(error))?;
         Ok(Written {
             temporary: self.temporary,
             rows: self.rows,
@@ -154,20 +173,37 @@ fn describe(schema: &Schema) -> String {
     columns.join(", ")
 }
 
+/// What the disk said when a write failed.
+type Failure = Arc<Mutex<Option<io::Error>>>;
+
 /// Hashes what it writes.
 struct Hashing {
     file: io::BufWriter<File>,
-    hasher: std::sync::Arc<std::sync::Mutex<blake3::Hasher>>,
+    hasher: Arc<Mutex<blake3::Hasher>>,
+    failure: Failure,
+}
+
+impl Hashing {
+    /// Keeps the cause of a failure before it is turned into text.
+    fn keep<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        result.map_err(|error| {
+            let copy = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy);
+            error
+        })
+    }
 }
 
 impl Write for Hashing {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.file.write_all(buffer)?;
-        self.hasher.lock().unwrap_or_else(std::sync::PoisonError::into_inner).update(buffer);
+        let result = self.file.write_all(buffer);
+        self.keep(result)?;
+        self.hasher.lock().unwrap_or_else(PoisonError::into_inner).update(buffer);
         Ok(buffer.len())
     }
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        let result = self.file.flush();
+        self.keep(result)
     }
 }
 

@@ -179,7 +179,7 @@ impl<S: Stage> Desk<'_, S> {
         };
         let written = writer.finish()?;
         let refused = refused.finish()?;
-        balance(&table, &books)?;
+        books.balance(&table)?;
         let columns = written.summary.as_ref().map(artifact::Summary::finish).unwrap_or_default();
         let results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
         failures.extend(failed(&table, &results));
@@ -350,15 +350,6 @@ impl<S: Stage> Desk<'_, S> {
 
 /// How many earlier runs a check may look back on.
 const HISTORY: usize = 50;
-
-fn balance(table: &str, books: &Books) -> Result<()> {
-    // The rows that aggregates bring forth are no rows that went in.
-    let aggregated = books.entries.iter().any(|entry| entry.fate == Fate::Used);
-    match aggregated {
-        true => Books { rows_out: 0, ..books.clone() }.balance(table),
-        false => books.balance(table),
-    }
-}
 
 fn failed(table: &str, results: &[CheckResult]) -> Vec<String> {
     let failed = results.iter().filter(|result| result.verdict == Verdict::Failed);
