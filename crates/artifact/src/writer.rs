@@ -186,10 +186,9 @@ struct Hashing {
 impl Hashing {
     /// Keeps the cause of a failure before it is turned into text.
     fn keep<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        result.map_err(|error| {
+        result.inspect_err(|error| {
             let copy = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
             *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy);
-            error
         })
     }
 }

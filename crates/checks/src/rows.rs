@@ -46,10 +46,10 @@ impl RowChecks {
     ) -> Result<RowChecks> {
         for (index, check) in checks.iter().enumerate() {
             let columns = Columns::new(schema, table, index + 1, check.name());
-            if let (Check::Required(required), Severity::Hard) = (check, check.severity()) {
-                if let Some(missing) = required.missing(&columns) {
-                    return Err(Error::refused(format!("{}: {missing}", columns.place)));
-                }
+            if let (Check::Required(required), Severity::Hard) = (check, check.severity())
+                && let Some(missing) = required.missing(&columns)
+            {
+                return Err(Error::refused(format!("{}: {missing}", columns.place)));
             }
         }
         let mut tests = Vec::new();

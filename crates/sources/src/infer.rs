@@ -10,8 +10,11 @@ use crate::typed::Missing;
 /// Rows that are looked at (fewer where 16 MB of text hold fewer).
 pub(crate) const INFER_ROWS: usize = 10_000;
 
+/// Whether a cell can be read as a type.
+type Fits = fn(&[u8]) -> bool;
+
 /// Types in the order in which they are preferred; text is what remains.
-const CANDIDATES: [(ColumnType, fn(&[u8]) -> bool); 5] = [
+const CANDIDATES: [(ColumnType, Fits); 5] = [
     (ColumnType::Bool, |text| text.eq_ignore_ascii_case(b"true") || text.eq_ignore_ascii_case(b"false")),
     (ColumnType::Int64, |text| !is_code(text) && int(text).is_some()),
     (ColumnType::Float64, |text| !is_code(text) && float(text).is_some()),

@@ -68,10 +68,13 @@ pub struct FileOutput {
 /// Writes a file's content.
 pub type WriteFile = Box<dyn FnOnce(&mut File, &Path) -> Result<()>>;
 
+/// Writes a folder's files.
+pub type WriteFolder = Box<dyn FnOnce(&Path) -> Result<()>>;
+
 /// A folder that appears whole, such as a model version.
 pub struct FolderOutput {
     pub name: String,
-    pub write: Box<dyn FnOnce(&Path) -> Result<()>>,
+    pub write: WriteFolder,
     /// Tables to be written into the folder, sealed with the run's evidence, as `<name>.parquet`.
     pub tables: Vec<(String, DataFrame)>,
     pub books: Books,

@@ -125,7 +125,7 @@ impl People {
 
         let kinds = kinds();
         let mut so_far = [0.0; KINDS];
-        let mut coming = vec![Vec::with_capacity(arrivals.len()); KINDS];
+        let mut coming: Vec<_> = (0..KINDS).map(|_| Vec::with_capacity(arrivals.len())).collect();
         let mut before = vec![0];
         for share in &arrivals {
             let mut today = 0;
