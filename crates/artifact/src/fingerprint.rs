@@ -16,6 +16,8 @@ pub enum Fingerprint {
     Content(String),
     /// A file that is not ours: size in bytes and modification time in nanoseconds since 1970.
     Stat { size: u64, modified: u64 },
+    /// An object in a store: size in bytes, and its entity tag or when it was last modified.
+    Object { size: u64, version: String },
     /// A source that is no file (stdin, a generator): what its spec says is all there is to compare.
     Given(String),
 }

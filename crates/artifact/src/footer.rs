@@ -54,8 +54,8 @@ pub fn rows_of(path: &Path) -> Result<u64> {
     Ok(metadata(path)?.file_metadata().num_rows() as u64)
 }
 
-/// Where the evidence of a file without a footer is kept.
-fn sidecar(path: &Path) -> PathBuf {
+/// Where the evidence of a file or folder without a footer is kept.
+pub fn sidecar(path: &Path) -> PathBuf {
     if path.is_dir() {
         return path.join("evidence.json");
     }

@@ -26,7 +26,7 @@ pub use dtype::{column_type, dtype, type_name};
 pub use errors::PolarsResultExt;
 pub use evidence::{CheckResult, Evidence, Input, Kind, Verdict};
 pub use fingerprint::{Fingerprint, fingerprint};
-pub use footer::{evidence_of, rows_of, strip, write_sidecar};
+pub use footer::{evidence_of, rows_of, sidecar, strip, write_sidecar};
 pub use scan::{Artifact, open, scan, scan_files};
 pub use snapshot::{LATEST, Snapshot};
 pub use summary::{ColumnSummary, Summary};

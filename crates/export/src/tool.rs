@@ -7,7 +7,7 @@ use std::path::Path;
 use artifact::{Batch, Books, PolarsResultExt, Temporary, stream};
 use polars::prelude::{LazyFrame, Schema};
 use sinks::{ExportSpec, Format, plan, write};
-use spec::{Error, Exit, Result, Tool};
+use spec::{Error, Exit, Result, Tool, Url};
 use stage::clap::{Args, ValueEnum};
 use stage::{FileOutput, Job, Output, Stage, TableOutput};
 
@@ -63,8 +63,16 @@ impl Stage for Export {
         })])
     }
 
+    fn delivery(job: &Job<Self>) -> Option<Url> {
+        job.spec.to.clone()
+    }
+
     fn instead(job: &Job<Self>) -> Result<Option<Exit>> {
         let Some(output) = &job.flags.output else { return Ok(None) };
+        if Url::is_meant(output) {
+            return Err(Error::cannot_run(format!("{output}: -o writes to a file or, with '-', to stdout"))
+                .hint("set `to` in export.yaml to copy the file to an object store"));
+        }
         let spec = spec(job);
         let (plan, schema) = table(job, &spec)?;
         if output == "-" {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use artifact::{Artifact, Books, LATEST, Snapshot};
+use artifact::{Artifact, Books, LATEST};
 use serde_json::json;
 use spec::{Error, Exit, Result, Span, Tool, Unit};
 use stage::clap::Args;
@@ -81,7 +81,7 @@ impl Stage for Features {
 /// What this stage published last.
 fn published(job: &Job<Features>) -> Result<Vec<Artifact>> {
     let shown = Tool::Features.folder(&job.pipeline).join(LATEST);
-    let snapshot = Snapshot::read(&job.folder())?.ok_or_else(|| {
+    let snapshot = job.published()?.ok_or_else(|| {
         Error::cannot_run(format!("{}: no such file", shown.display()))
             .hint(format!("there is nothing to prove yet; run `bin/features {}` first", job.pipeline))
     })?;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use sources::TableSpec;
 use spec::{Error, Map, Name, Result, Root, Tool};
 use stage::clap::Args;
-use stage::{BooksOf, Job, Output, Stage, TableOutput, data_arguments};
+use stage::{BooksOf, Job, Mirror, Output, Stage, TableOutput, data_arguments};
 
 /// `resources/<pipeline>/ingest.yaml`: where each raw table comes from.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -26,14 +26,14 @@ impl Stage for Ingest {
     type Flags = Flags;
 
     /// Arguments name data files, not artifacts.
-    fn artifacts(_: &Name, _: &[String], _: &Root) -> Result<Vec<Artifact>> {
+    fn artifacts(_: &Name, _: &[String], _: &Root, _: &Mirror) -> Result<Vec<Artifact>> {
         Ok(Vec::new())
     }
 
     fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
         let mut inputs = Vec::new();
         for (_, table) in tables(job)? {
-            inputs.extend(table.inputs(&job.root)?);
+            inputs.extend(table.inputs(&job.root, job.mirror.cloud())?);
         }
         Ok(inputs)
     }
@@ -42,7 +42,7 @@ impl Stage for Ingest {
         tables(job)?
             .into_iter()
             .map(|(name, table)| {
-                let opened = table.open(&name, &job.root)?;
+                let opened = table.open(&name, &job.root, job.mirror.cloud(), &job.folder())?;
                 Ok(Output::Table(TableOutput {
                     refused_schema: Some(opened.refused_schema),
                     books: BooksOf::Rows(opened.rows_in),

@@ -1,7 +1,7 @@
 //! Wires a registered model to the shell: features in, scores with their reasons out.
 
 use artifact::{Batch, Input, PolarsResultExt, fingerprint, stream};
-use learn::{Champion, Feature, Matrix, Registry, Task, Version, reasons};
+use learn::{Champion, Feature, Log, Matrix, Registry, Task, Version, reasons};
 use polars::prelude::{Column, DataFrame, DataType, IntoColumn, NamedFrom, PlSmallStr, Schema, Series, TimeUnit};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -80,7 +80,9 @@ impl Stage for Predict {
 
 /// The version to score with: the one asked for, else the one in production.
 fn model(job: &Job<Predict>) -> Result<(Registry, Version)> {
-    let registry = Registry::at(job.root.join(Tool::Train.folder(&job.pipeline)));
+    let folder = Tool::Train.folder(&job.pipeline);
+    job.mirror.read_journal(&folder, Log::FILE)?;
+    let registry = Registry::at(job.root.join(&folder));
     let version = match &job.flags.model {
         Some(version) => version.parse()?,
         None => registry.production()?.ok_or_else(|| {
@@ -90,6 +92,7 @@ fn model(job: &Job<Predict>) -> Result<(Registry, Version)> {
             ))
         })?,
     };
+    job.mirror.bring(&folder.join(version.to_string()))?;
     registry.manifest(version)?;
     Ok((registry, version))
 }

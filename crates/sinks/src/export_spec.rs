@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use spec::Name;
+use spec::{Name, Url};
 
 use crate::CsvOptions;
 
@@ -39,6 +39,10 @@ pub struct ExportSpec {
     /// Parquet only: leave out the footer's record of where the table comes from. `false` by default.
     #[serde(default)]
     pub strip_evidence: bool,
+    /// A folder in an object store that the finished file is copied to as well: `s3://bucket/folder/`, `gs://…`, `az://…`
+    /// or `file:///…`. Credentials come from the environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Url>,
 }
 
 impl ExportSpec {
@@ -222,6 +226,10 @@ mod tests {
                 "table: t\nformat: csv\ncsv: {separator: '::'}\n",
                 "export.yaml:3:18: csv.separator: '::' is not a separator; write one character that is no letter, digit, \
                  quote or line break, such as ',', ';', '|' or \"\\t\"",
+            ),
+            (
+                "table: t\nformat: csv\nto: s4://bucket/out/\n",
+                "export.yaml:3:5: to: 's4://bucket/out/': unknown kind of store 's4'; did you mean 's3'?",
             ),
             (
                 "table: t\nformat: csv\nsort: [{a: down}]\n",

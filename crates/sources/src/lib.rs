@@ -1,4 +1,4 @@
-//! Where tables come from: files of many formats, and an invented shop.
+//! Where tables come from: files and objects of many formats, and an invented shop.
 //!
 //! A [`TableSpec`] is opened into [`Opened`]: typed batches in the order of the source, with the rows that could
 //! not be read beside them, each with its original text and the reason. Memory stays flat whatever the size.
@@ -27,6 +27,7 @@ mod table_spec;
 mod text;
 mod typed;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -39,6 +40,8 @@ pub use file_spec::{Compression, FileSpec, Format};
 pub use moments::MomentFormat;
 pub use shop::Shop;
 pub use table_spec::{Generate, RAW, Source, TableSpec};
+
+use store::Cloud;
 
 use files::{Columns, Files, same_format};
 use parquet::Parquet;
@@ -64,10 +67,10 @@ pub struct Opened {
 impl TableSpec {
     /// What would be read, without reading it: for the question whether it is up to date. Standard input never is.
     ///
-    /// Fails if a path names no file or a folder.
-    pub fn inputs(&self, root: &Root) -> Result<Vec<Input>> {
+    /// Fails if a path names no file or a folder. `cloud` is asked only for paths that are addresses.
+    pub fn inputs(&self, root: &Root, cloud: &Cloud) -> Result<Vec<Input>> {
         match &self.source {
-            Source::File(file) => places(root, &file.path.0)?.iter().map(places::Place::input).collect(),
+            Source::File(file) => places(root, &file.path.0, cloud)?.iter().map(places::Place::input).collect(),
             Source::Generate(Generate::Shop(shop)) => Ok(vec![Input {
                 path: SHOP.to_owned(),
                 fingerprint: Fingerprint::Given(shop.identity()),
@@ -78,12 +81,14 @@ impl TableSpec {
 
     /// Begins to read table `name`: finds out columns and types from the first rows, and checks what `columns:`
     /// declares against them. Errors later on come out of the batches.
-    pub fn open(&self, name: &str, root: &Root) -> Result<Opened> {
-        self.begin(root).context(format_args!("table '{name}'"))
+    ///
+    /// Objects of a store are read as they come; Parquet is copied into `copies` while it is read.
+    pub fn open(&self, name: &str, root: &Root, cloud: &Cloud, copies: &Path) -> Result<Opened> {
+        self.begin(root, cloud, copies).context(format_args!("table '{name}'"))
     }
 
-    fn begin(&self, root: &Root) -> Result<Opened> {
-        let inputs = self.inputs(root)?;
+    fn begin(&self, root: &Root, cloud: &Cloud, copies: &Path) -> Result<Opened> {
+        let inputs = self.inputs(root, cloud)?;
         let rows_in = Arc::new(AtomicU64::new(0));
         match &self.source {
             Source::Generate(Generate::Shop(shop)) => {
@@ -95,11 +100,11 @@ impl TableSpec {
                 Ok(Opened { inputs, schema, refused_schema, batches, rows_in })
             }
             Source::File(file) => {
-                let places = places(root, &file.path.0)?;
+                let places = places(root, &file.path.0, cloud)?;
                 let missing = Missing::new(&file.null_values);
                 if same_format(file, &places)? == Format::Parquet {
-                    let files = parquet::artifacts(root, &places)?;
-                    let inputs = files.iter().map(artifact::Artifact::as_input).collect::<Result<_>>()?;
+                    let files = parquet::files(root, &places, copies)?;
+                    let inputs = files.iter().zip(inputs).map(|(file, input)| file.as_input(input)).collect::<Result<_>>()?;
                     let parquet = Parquet::new(files, self.columns.as_ref(), missing, rows_in.clone())?;
                     let (schema, refused_schema) = (parquet.schema(), parquet.refused_schema());
                     return Ok(Opened { inputs, schema, refused_schema, batches: Box::new(parquet), rows_in });

@@ -1,12 +1,15 @@
-//! The `file` source for Parquet: columns by name, cast where `columns:` asks for another type.
+//! The `file` source for Parquet: columns by name, cast where `columns:` asks for another type. A file's footer stands
+//! at its end, so an object is copied to the disk while it is read.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use artifact::{Artifact, Batch, PolarsResultExt, dtype, stream};
+use artifact::{Artifact, Batch, Input, PolarsResultExt, Temporary, dtype, stream};
 use polars::chunked_array::cast::CastOptions;
 use polars::prelude::*;
 use spec::{ColumnType, Error, Map, Result, Root, did_you_mean};
+use store::Object;
 
 use crate::column_spec::ColumnSpec;
 use crate::places::Place;
@@ -24,29 +27,71 @@ struct Wanted {
 }
 
 pub(crate) struct Parquet {
-    files: std::vec::IntoIter<Artifact>,
+    /// The first file, which was opened for its columns.
+    first: Option<Opened>,
+    files: std::vec::IntoIter<ParquetFile>,
     wanted: Vec<Wanted>,
     missing: Missing,
     current: Option<Current>,
     rows_in: Arc<AtomicU64>,
 }
 
+/// A file on disk, or an object.
+pub(crate) enum ParquetFile {
+    Here(Artifact),
+    InStore { object: Object, folder: PathBuf },
+}
+
+/// A file that can be scanned.
+struct Opened {
+    artifact: Artifact,
+    /// Removed when the file has been read.
+    copy: Option<Temporary>,
+}
+
+impl ParquetFile {
+    /// How evidence records it; `looked` is what is known without opening it.
+    pub(crate) fn as_input(&self, looked: Input) -> Result<Input> {
+        match self {
+            ParquetFile::Here(artifact) => artifact.as_input(),
+            ParquetFile::InStore { .. } => Ok(looked),
+        }
+    }
+
+    fn open(self) -> Result<Opened> {
+        let (object, folder) = match self {
+            ParquetFile::Here(artifact) => return Ok(Opened { artifact, copy: None }),
+            ParquetFile::InStore { object, folder } => (object, folder),
+        };
+        let mut copy = Temporary::beside(&folder.join(object.url().name()))?;
+        let path = copy.path().to_owned();
+        object.fetch(copy.file(), &path)?;
+        let shown = object.url().to_string();
+        let artifact = artifact::open(&Root::at(folder), &path).map_err(|error| error.context(&shown))?;
+        Ok(Opened { artifact: Artifact { path: shown.into(), ..artifact }, copy: Some(copy) })
+    }
+}
+
 struct Current {
     file: String,
+    _copy: Option<Temporary>,
     batches: Box<dyn Iterator<Item = Result<DataFrame>> + Send>,
     /// Rows handed out.
     rows: u64,
 }
 
-/// The files at `places`, in order; there must be one.
-pub(crate) fn artifacts(root: &Root, places: &[Place]) -> Result<Vec<Artifact>> {
+/// The files at `places`, in order; objects are copied into `copies` while they are read.
+pub(crate) fn files(root: &Root, places: &[Place], copies: &Path) -> Result<Vec<ParquetFile>> {
     let open = |place: &Place| match place {
         Place::Stdin => Err(Error::cannot_run("-: Parquet cannot be read from standard input").hint("name a file")),
-        Place::File { path, shown } if path.extension().is_none_or(|extension| extension != "parquet") => {
+        Place::File { shown, .. } | Place::Object { shown, .. } if !shown.ends_with(".parquet") => {
             Err(Error::cannot_run(format!("{shown}: the name of a Parquet file must end with .parquet"))
                 .hint("rename it, or correct 'format'"))
         }
-        Place::File { path, .. } => artifact::open(root, path),
+        Place::File { path, .. } => artifact::open(root, path).map(ParquetFile::Here),
+        Place::Object { object, .. } => {
+            Ok(ParquetFile::InStore { object: object.clone(), folder: copies.to_owned() })
+        }
     };
     places.iter().map(open).collect()
 }
@@ -57,13 +102,15 @@ fn scan(file: &Artifact) -> Result<LazyFrame> {
 
 impl Parquet {
     pub(crate) fn new(
-        files: Vec<Artifact>,
+        files: Vec<ParquetFile>,
         columns: Option<&Map<ColumnSpec>>,
         missing: Missing,
         rows_in: Arc<AtomicU64>,
     ) -> Result<Parquet> {
-        let shown = files[0].path.display().to_string();
-        let schema = scan(&files[0])?.collect_schema().during(&shown)?;
+        let mut files = files.into_iter();
+        let first = files.next().ok_or_else(|| Error::cannot_run("there is nothing to read"))?.open()?;
+        let shown = first.artifact.path.display().to_string();
+        let schema = scan(&first.artifact)?.collect_schema().during(&shown)?;
         let wanted = match columns {
             Some(columns) => columns
                 .iter()
@@ -92,7 +139,7 @@ impl Parquet {
                 })
                 .collect(),
         };
-        Ok(Parquet { files: files.into_iter(), wanted, missing, current: None, rows_in })
+        Ok(Parquet { first: Some(first), files, wanted, missing, current: None, rows_in })
     }
 
     pub(crate) fn schema(&self) -> Schema {
@@ -103,7 +150,7 @@ impl Parquet {
         refused_schema(self.wanted.iter().map(|column| column.name.as_str()))
     }
 
-    fn begin(&self, file: &Artifact) -> Result<Current> {
+    fn begin(&self, Opened { artifact: file, copy }: Opened) -> Result<Current> {
         let shown = file.path.display().to_string();
         let rows = file.rows()?;
         if rows == 0 {
@@ -112,7 +159,7 @@ impl Parquet {
         }
         // The footer's count stands apart from the rows that are read.
         self.rows_in.fetch_add(rows, Ordering::Relaxed);
-        let mut plan = scan(file)?;
+        let mut plan = scan(&file)?;
         let schema = plan.collect_schema().during(&shown)?;
         if let Some(lost) = self.wanted.iter().find(|column| schema.get(&column.from).is_none()) {
             return Err(Error::cannot_run(format!("{shown}: no column '{}', which the first file has", lost.from))
@@ -120,7 +167,7 @@ impl Parquet {
         }
         let columns: Vec<Expr> = self.wanted.iter().map(|c| col(c.from.as_str()).alias(c.name.as_str())).collect();
         let batches = Box::new(stream(plan.select(columns), shown.clone())?);
-        Ok(Current { file: shown, batches, rows: 0 })
+        Ok(Current { file: shown, _copy: copy, batches, rows: 0 })
     }
 
     fn batch(&self, table: &DataFrame, file: &str, first: u64) -> Result<Batch> {
@@ -189,8 +236,11 @@ impl Iterator for Parquet {
     fn next(&mut self) -> Option<Result<Batch>> {
         loop {
             if self.current.is_none() {
-                let file = self.files.next()?;
-                match self.begin(&file) {
+                let file = match self.first.take() {
+                    Some(first) => Ok(first),
+                    None => self.files.next()?.open(),
+                };
+                match file.and_then(|file| self.begin(file)) {
                     Ok(current) => self.current = Some(current),
                     Err(error) => {
                         self.files = Vec::new().into_iter();

@@ -1,4 +1,5 @@
-//! From the paths of a spec to files: globs, standard input, compression, and what a file is that cannot be read.
+//! From the paths of a spec to files and objects: globs, standard input, compression, and what a file is that cannot
+//! be read.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read};
@@ -7,17 +8,25 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use artifact::{Fingerprint, Input, fingerprint};
 use flate2::bufread::MultiGzDecoder;
-use spec::{Error, Result, Root};
+use glob::{MatchOptions, Pattern};
+use spec::{Error, Result, Root, Url};
+use store::{Cloud, Depth, Object};
 
 use crate::file_spec::{Compression, FileSpec, Format};
 
 /// Something to read from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Place {
     Stdin,
     File {
         path: PathBuf,
         /// Relative to the project root where it lies below it.
+        shown: String,
+    },
+    /// In a store: read as it comes.
+    Object {
+        object: Object,
+        /// Its address.
         shown: String,
     },
 }
@@ -26,8 +35,12 @@ impl Place {
     pub(crate) fn shown(&self) -> &str {
         match self {
             Place::Stdin => "-",
-            Place::File { shown, .. } => shown,
+            Place::File { shown, .. } | Place::Object { shown, .. } => shown,
         }
+    }
+
+    fn object(object: Object) -> Place {
+        Place::Object { shown: object.url().to_string(), object }
     }
 
     fn file(root: &Root, path: PathBuf) -> Place {
@@ -43,6 +56,7 @@ impl Place {
             Place::File { path, shown } => {
                 fingerprint(path).map_err(|error| error.hint(format!("check the rights of '{shown}'")))?
             }
+            Place::Object { object, .. } => Fingerprint::Object { size: object.size(), version: object.version() },
         };
         Ok(Input { path: self.shown().to_owned(), fingerprint: given, rows: None })
     }
@@ -66,7 +80,7 @@ impl Place {
         let (_, extension) = self.extensions();
         match self {
             Place::Stdin => Ok(Format::Csv),
-            Place::File { shown, .. } => Format::of_extension(&extension).ok_or_else(|| {
+            Place::File { shown, .. } | Place::Object { shown, .. } => Format::of_extension(&extension).ok_or_else(|| {
                 Error::cannot_run(format!("{shown}: the name does not tell the format"))
                     .hint(format!("add 'format:' to the source: {}", Format::names()))
             }),
@@ -80,6 +94,7 @@ impl Place {
             Place::File { path, shown } => {
                 Box::new(File::open(path).map_err(|error| Error::io("read", Path::new(shown), &error))?)
             }
+            Place::Object { object, .. } => Box::new(object.open()),
         };
         let compression = spec.compression.or(self.extensions().0).unwrap_or(Compression::None);
         let (magic, word): (&[u8], &str) = match compression {
@@ -111,11 +126,15 @@ fn once(what: &str) -> String {
 }
 
 /// The places that `paths` name, in the order of the list; matches of a glob in the order of their names.
-pub(crate) fn places(root: &Root, paths: &[String]) -> Result<Vec<Place>> {
+pub(crate) fn places(root: &Root, paths: &[String], cloud: &Cloud) -> Result<Vec<Place>> {
     let mut places = Vec::new();
     for path in paths {
         if path == "-" {
             places.push(Place::Stdin);
+            continue;
+        }
+        if Url::is_meant(path) {
+            places.extend(objects(path, cloud)?.into_iter().map(Place::object));
             continue;
         }
         let file = root.join(path);
@@ -137,16 +156,37 @@ pub(crate) fn places(root: &Root, paths: &[String]) -> Result<Vec<Place>> {
             Err(error) => return Err(Error::io("read", Path::new(path), &error)),
         }
     }
-    if places.iter().filter(|place| **place == Place::Stdin).count() > 1 {
+    if places.iter().filter(|place| matches!(place, Place::Stdin)).count() > 1 {
         return Err(Error::cannot_run("'-' is named twice").hint("standard input can be read only once"));
     }
     Ok(places)
 }
 
+/// The object at an address, or those that match it.
+fn objects(address: &str, cloud: &Cloud) -> Result<Vec<Object>> {
+    let url: Url = address.parse()?;
+    if url.is_folder() {
+        return Err(Error::cannot_run(format!("{url}: is a folder"))
+            .hint(format!("name the objects in it, such as '{}'", url.join("*.csv"))));
+    }
+    let Some(wild) = url.key().find(['*', '?', '[']) else { return Ok(vec![cloud.find(&url)?]) };
+    let pattern = Pattern::new(url.key())
+        .map_err(|error| Error::cannot_run(format!("{address}: not a pattern: {}", error.msg)))?;
+    let folder = url.with_key(url.key()[..wild].rsplit_once('/').map_or("", |(folder, _)| folder));
+    let depth = if url.key()[wild..].contains('/') || url.key().contains("**") { Depth::All } else { Depth::Folder };
+    let alike = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
+    let mut found = cloud.list(&folder, depth)?;
+    found.retain(|object| pattern.matches_with(object.url().key(), alike));
+    match found.is_empty() {
+        true => Err(Error::cannot_run(format!("{url}: no object matches")).hint("check 'path'")),
+        false => Ok(found),
+    }
+}
+
 fn matches(root: &Root, pattern: &str) -> Result<Vec<Place>> {
     let full = match Path::new(pattern).is_absolute() {
         true => pattern.to_owned(),
-        false => format!("{}/{pattern}", glob::Pattern::escape(&root.path().display().to_string())),
+        false => format!("{}/{pattern}", Pattern::escape(&root.path().display().to_string())),
     };
     let found =
         glob::glob(&full).map_err(|error| Error::cannot_run(format!("{pattern}: not a pattern: {}", error.msg)))?;

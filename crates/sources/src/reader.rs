@@ -321,6 +321,9 @@ impl TextReader {
 }
 
 fn feed_error(shown: &str, line: u64, error: &io::Error) -> Error {
+    if let Some(ours) = Error::carried_by(error) {
+        return ours;
+    }
     let text = error.to_string();
     let place = format!("{shown}:{line}");
     match error.kind() {

@@ -3,6 +3,7 @@
 mod errors;
 mod formats;
 mod generate;
+mod objects;
 mod refusals;
 
 use std::io::Write;
@@ -12,6 +13,7 @@ use std::sync::atomic::Ordering;
 use artifact::REASON;
 use polars::prelude::*;
 use spec::{Environment, Root};
+use store::Cloud;
 
 use crate::{RAW, TableSpec};
 
@@ -46,7 +48,7 @@ impl Project {
 
     /// Reads the table that `yaml` describes.
     fn read(&self, yaml: &str) -> spec::Result<Read> {
-        let opened = table(yaml)?.open("t", &self.root())?;
+        let opened = table(yaml)?.open("t", &self.root(), &Cloud::default(), self.0.path())?;
         let mut rows = DataFrame::empty_with_schema(&opened.schema);
         let mut refused = DataFrame::empty_with_schema(&opened.refused_schema);
         for batch in opened.batches {

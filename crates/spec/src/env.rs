@@ -36,6 +36,12 @@ impl Environment {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Names and values of the variables whose name begins with `prefix` and whose value is not empty.
+    pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let variables = self.variables.iter().filter(move |(name, value)| name.starts_with(prefix) && !value.is_empty());
+        variables.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Replaces `${NAME}` and `${NAME:-default}`; `$${` stands for a literal `${`.
     pub fn expand(&self, text: &str) -> Result<String, String> {
         let mut out = String::with_capacity(text.len());

@@ -23,7 +23,7 @@ pub enum Class {
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     class: Class,
     message: String,
@@ -53,8 +53,12 @@ impl Error {
         Error::new(Class::TryAgain, message)
     }
 
-    /// An operation on `path` failed; adds the way out where the kind of failure has one.
+    /// An operation on `path` failed; adds the way out where the kind of failure has one. A cause that carries an
+    /// error of ours is that error.
     pub fn io(doing: &str, path: &Path, cause: &io::Error) -> Error {
+        if let Some(ours) = Error::carried_by(cause) {
+            return ours;
+        }
         let error = Error::cannot_run(format!("{}: cannot {doing}: {}", path.display(), plain(cause)));
         match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -66,6 +70,12 @@ impl Error {
             io::ErrorKind::BrokenPipe => error.closed_pipe(),
             _ => error,
         }
+    }
+
+    /// The error of ours that `cause` carries since [`io::Error::other`] made it of one: the way through a reader.
+    pub fn carried_by(cause: &io::Error) -> Option<Error> {
+        let Error(inner) = cause.get_ref()?.downcast_ref()?;
+        Some(Error(inner.clone()))
     }
 
     /// The reader of our output went away, which is no failure of ours.
@@ -140,6 +150,13 @@ mod tests {
     fn text_is_place_cause_way_out() {
         let error = Error::cannot_run("no column 'amout'").hint("did you mean 'amount'?").context("clean.yaml:3:5");
         assert_eq!(error.to_string(), "clean.yaml:3:5: no column 'amout'; did you mean 'amount'?");
+    }
+
+    #[test]
+    fn an_error_of_ours_survives_the_way_through_a_reader() {
+        let cause = io::Error::other(Error::try_again("s3://b/k: cannot be reached").hint("run again"));
+        let error = Error::io("read", Path::new("s3://b/k"), &cause);
+        assert_eq!((error.class(), error.to_string()), (Class::TryAgain, "s3://b/k: cannot be reached; run again".into()));
     }
 
     #[test]

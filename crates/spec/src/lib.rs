@@ -16,6 +16,7 @@ mod read;
 mod scalar;
 mod span;
 mod suggest;
+mod url;
 
 pub use column_type::ColumnType;
 pub use env::{Environment, Redactor};
@@ -30,6 +31,7 @@ pub use read::read_text;
 pub use scalar::Scalar;
 pub use span::{Span, Unit};
 pub use suggest::{did_you_mean, nearest};
+pub use url::{Scheme, Url};
 
 /// Severity of a check: what happens when it fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]

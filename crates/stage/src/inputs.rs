@@ -3,16 +3,24 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use artifact::{Artifact, LATEST, Snapshot, open};
-use spec::{Error, Name, Result, Root, Tool};
+use artifact::{Artifact, LATEST, open};
+use spec::{Error, Name, Result, Root, Tool, Url};
+
+use crate::Mirror;
 
 /// The input artifacts of `tool`: the `named` ones; with `-` those that stdin names; with none the upstream
-/// stage's `latest`.
-pub fn upstream(tool: Tool, pipeline: &Name, named: &[String], root: &Root) -> Result<Vec<Artifact>> {
+/// stage's `latest`. Addresses are fetched; so are paths that the project's store has and the disk has not.
+pub fn upstream(
+    tool: Tool,
+    pipeline: &Name,
+    named: &[String],
+    root: &Root,
+    mirror: &Mirror,
+) -> Result<Vec<Artifact>> {
     let paths = match named {
         [] => match tool.upstream() {
             None => Vec::new(),
-            Some(before) => latest(before, pipeline, root)?,
+            Some(before) => latest(before, pipeline, mirror)?,
         },
         [dash] if dash == "-" => from_stdin(std::io::stdin().lock())?,
         paths if paths.iter().any(|path| path == "-") => {
@@ -22,7 +30,18 @@ pub fn upstream(tool: Tool, pipeline: &Name, named: &[String], root: &Root) -> R
         // Paths on the command line count from where the user stands.
         paths => paths.iter().map(|path| from_here(path, root)).collect(),
     };
-    paths.iter().map(|path| open(root, path)).collect()
+    paths.iter().map(|path| input(path, root, mirror)).collect()
+}
+
+fn input(path: &Path, root: &Root, mirror: &Mirror) -> Result<Artifact> {
+    let text = path.to_string_lossy();
+    if Url::is_meant(&text) {
+        return mirror.fetch(&text.parse()?);
+    }
+    if mirror.is_on() && path.starts_with("data") {
+        mirror.bring(path)?;
+    }
+    open(root, path)
 }
 
 /// Data files named on the command line, for `ingest`: as given, counted from where the user stands.
@@ -38,6 +57,9 @@ pub fn data_arguments(named: &[String], root: &Root) -> Vec<String> {
 
 fn from_here(path: &str, root: &Root) -> PathBuf {
     let as_given = Path::new(path);
+    if Url::is_meant(path) {
+        return as_given.to_owned();
+    }
     match std::path::absolute(as_given) {
         Ok(absolute) if absolute.exists() || !root.join(as_given).exists() => root.relative(&absolute).to_owned(),
         // Printed paths are relative to the root, so they are understood from anywhere.
@@ -45,9 +67,9 @@ fn from_here(path: &str, root: &Root) -> PathBuf {
     }
 }
 
-fn latest(before: Tool, pipeline: &Name, root: &Root) -> Result<Vec<PathBuf>> {
+fn latest(before: Tool, pipeline: &Name, mirror: &Mirror) -> Result<Vec<PathBuf>> {
     let folder = before.folder(pipeline);
-    match Snapshot::read(&root.join(&folder))? {
+    match mirror.latest(&folder)? {
         Some(snapshot) if !snapshot.paths.is_empty() => Ok(snapshot.paths),
         _ => Err(Error::cannot_run(format!("{}: no such file", folder.join(LATEST).display()))
             .hint(format!("run `bin/{before} {pipeline}` first"))),

@@ -5,9 +5,12 @@
 
 mod args;
 mod console;
+mod content;
 mod history;
+mod incoming;
 mod inputs;
 mod lock;
+mod mirror;
 mod output;
 mod progress;
 mod publish;
@@ -18,15 +21,16 @@ mod up_to_date;
 
 use std::process::ExitCode;
 
-use artifact::{Artifact, Input, Stamp};
+use artifact::{Artifact, Input, Snapshot, Stamp};
 use checks::Checks;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use spec::{Environment, Name, Result, Root, Tool};
+use spec::{Environment, Name, Result, Root, Tool, Url};
 
 pub use args::RunFlags;
 pub use clap;
 pub use inputs::{data_arguments, upstream};
+pub use mirror::Mirror;
 pub use output::{BooksOf, FileOutput, FolderOutput, Output, Standing, TableOutput, rows_of};
 pub use progress::Progress;
 pub use spec::Exit;
@@ -42,6 +46,9 @@ pub trait Stage: Sized {
     /// This run's own flags, beyond those that all tools have.
     type Flags: clap::Args;
 
+    /// Files in the stage's folder to which it only ever appends, and which the project's store keeps too.
+    const JOURNALS: &'static [&'static str] = &[];
+
     /// Does the work: returns what is to be published, mostly as plans that the shell will run.
     fn run(job: &Job<Self>) -> Result<Vec<Output>>;
 
@@ -51,13 +58,18 @@ pub trait Stage: Sized {
     }
 
     /// How the arguments become input artifacts. Default: the named ones, else the upstream's `latest`.
-    fn artifacts(pipeline: &Name, named: &[String], root: &Root) -> Result<Vec<Artifact>> {
-        upstream(Self::TOOL, pipeline, named, root)
+    fn artifacts(pipeline: &Name, named: &[String], root: &Root, mirror: &Mirror) -> Result<Vec<Artifact>> {
+        upstream(Self::TOOL, pipeline, named, root, mirror)
     }
 
     /// The flags that change the output, as text: part of the up-to-date check.
     fn variant(_flags: &Self::Flags) -> String {
         String::new()
+    }
+
+    /// A folder in a store that every published file is copied to before it becomes the stage's output.
+    fn delivery(_job: &Job<Self>) -> Option<Url> {
+        None
     }
 
     /// Another command than running the stage, such as `--prove`. `None`: run the stage.
@@ -78,6 +90,8 @@ pub struct Job<S: Stage> {
     pub flags: S::Flags,
     pub common: RunFlags,
     pub env: Environment,
+    /// The project's object store, if it has one.
+    pub mirror: Mirror,
     /// The arguments after the pipeline, as given.
     pub named: Vec<String>,
     /// The inputs, known by their footers.
@@ -93,6 +107,15 @@ impl<S: Stage> Job<S> {
     /// The folder that this stage owns, as opened.
     pub fn folder(&self) -> std::path::PathBuf {
         self.root.join(S::TOOL.folder(&self.pipeline))
+    }
+
+    /// What this stage published last; its artifacts are on disk.
+    pub fn published(&self) -> Result<Option<Snapshot>> {
+        let snapshot = self.mirror.latest(&S::TOOL.folder(&self.pipeline))?;
+        for path in snapshot.iter().flat_map(|snapshot| &snapshot.paths) {
+            self.mirror.bring(path)?;
+        }
+        Ok(snapshot)
     }
 
     /// A lazy scan of an input table.

@@ -1,9 +1,7 @@
 //! From what a stage hands over to what the world may see: written, checked, balanced, sealed, named.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::MutexGuard;
 
 use artifact::{
     Batch, Books, CheckResult, Evidence, Fate, Input, Kind, PolarsResultExt, REASON, Snapshot, TableWriter, Temporary,
@@ -11,8 +9,9 @@ use artifact::{
 };
 use checks::{Check, Published, RowChecks};
 use polars::prelude::{Column, DataFrame, DataType, LazyFrame, Schema};
-use spec::{Error, Result};
+use spec::{Error, Result, Root, Url};
 
+use crate::content::{hash_file, hash_folder};
 use crate::output::{BooksOf, FileOutput, FolderOutput, Output, Standing, TableOutput, counted};
 use crate::{Job, Stage, history};
 
@@ -32,6 +31,26 @@ pub struct Item {
 }
 
 impl Publication {
+    /// What an earlier run wrote, from its evidence.
+    pub fn of(root: &Root, snapshot: &Snapshot) -> Result<Publication> {
+        let item = |path: &PathBuf| {
+            let file = root.join(path);
+            let evidence = artifact::evidence_of(&file)?;
+            let bytes = file.metadata().map(|meta| meta.len()).unwrap_or_default();
+            Ok(match evidence {
+                Some(evidence) => Item {
+                    table: evidence.table,
+                    path: path.clone(),
+                    books: evidence.books,
+                    bytes,
+                    refused: evidence.refused.map(PathBuf::from),
+                },
+                None => Item { table: String::new(), path: path.clone(), books: Books::default(), bytes, refused: None },
+            })
+        };
+        Ok(Publication { items: snapshot.paths.iter().map(item).collect::<Result<_>>()? })
+    }
+
     pub fn paths(&self) -> Vec<PathBuf> {
         self.items.iter().map(|item| item.path.clone()).collect()
     }
@@ -85,19 +104,62 @@ pub fn publish<S: Stage>(
     if !failures.is_empty() {
         return Err(desk.refuse(drafts, &failures));
     }
-    // From here to the snapshot an interruption has to wait.
-    let _guard = publishing();
+    // From here to the snapshot an interruption has to wait, but for the time of sending.
+    let guard = publishing();
     let mut items = Vec::new();
     for draft in drafts {
         items.push(desk.name(draft)?);
     }
     let publication = Publication { items };
     if let Standing::Refused(why) = standing {
+        drop(guard);
+        job.mirror.send(&publication.paths())?;
+        send_journals(job)?;
         let kept: Vec<String> = publication.paths().iter().map(|path| path.display().to_string()).collect();
         return Err(Error::refused(why).hint(format!("the previous output stands; see {}", kept.join(", "))));
     }
-    Snapshot { paths: publication.paths() }.write(&job.folder())?;
+    release(job, who, &Snapshot { paths: publication.paths() }, guard)?;
     Ok(publication)
+}
+
+/// Makes `snapshot` the stage's output: sends it to where it has to be, then replaces `latest`, in the store first.
+/// `guard` keeps an interruption away while names change.
+///
+/// If sending fails, both `latest` stay as they are, and the next run goes on with what is pending.
+pub fn release<S: Stage>(
+    job: &Job<S>,
+    who: &str,
+    snapshot: &Snapshot,
+    mut guard: MutexGuard<'static, ()>,
+) -> Result<()> {
+    let delivery = S::delivery(job);
+    if job.mirror.is_on() || delivery.is_some() {
+        snapshot.write_pending(&job.folder())?;
+        drop(guard);
+        let sent = send(job, snapshot, delivery);
+        if sent.is_err() {
+            tracing::warn!("{who}: not published: what was written is kept here; the next run sends it");
+        }
+        sent?;
+        guard = publishing();
+        job.mirror.replace_latest(&S::TOOL.folder(&job.pipeline), snapshot)?;
+    }
+    snapshot.write(&job.folder())?;
+    drop(guard);
+    Ok(())
+}
+
+fn send<S: Stage>(job: &Job<S>, snapshot: &Snapshot, delivery: Option<Url>) -> Result<()> {
+    job.mirror.send(&snapshot.paths)?;
+    if let Some(to) = delivery {
+        job.mirror.deliver(&to, &snapshot.paths)?;
+    }
+    send_journals(job)
+}
+
+/// Sends the files to which the stage only ever appends.
+pub fn send_journals<S: Stage>(job: &Job<S>) -> Result<()> {
+    S::JOURNALS.iter().try_for_each(|name| job.mirror.send_journal(&S::TOOL.folder(&job.pipeline), name))
 }
 
 struct Desk<'a, S: Stage> {
@@ -362,40 +424,6 @@ fn empty(table: &str, books: &Books) -> String {
         text += &format!(", {} {} by {}", entry.rows, entry.fate.word(), entry.rule);
     }
     text
-}
-
-fn hash_file(path: &Path) -> Result<String> {
-    let failed = |error: std::io::Error| Error::io("read", path, &error);
-    let mut file = File::open(path).map_err(failed)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0u8; 1 << 20];
-    loop {
-        match file.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(hasher.finalize().to_hex().to_string()),
-            read => hasher.update(&buffer[..read]),
-        };
-    }
-}
-
-/// The hash of a folder: of its files' names and hashes, in order of their names.
-fn hash_folder(folder: &Path) -> Result<String> {
-    let mut hashes = BTreeMap::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(path) = open.pop() {
-        let entries = std::fs::read_dir(&path).map_err(|error| Error::io("read", &path, &error))?;
-        for entry in entries.flatten() {
-            let entry = entry.path();
-            match entry.is_dir() {
-                true => open.push(entry),
-                false => {
-                    let name = entry.strip_prefix(folder).unwrap_or(&entry).display().to_string();
-                    hashes.insert(name, hash_file(&entry)?);
-                }
-            }
-        }
-    }
-    let text: String = hashes.iter().map(|(name, hash)| format!("{name} {hash}\n")).collect();
-    Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
 }
 
 /// The refused rows of a table, in a file that is only begun when there is one.

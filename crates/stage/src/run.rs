@@ -11,8 +11,9 @@ use serde::Deserialize;
 use spec::{Environment, Error, Exit, Keys, Loaded, Name, Result, Root};
 
 use crate::args::Asked;
+use crate::mirror::{Candidate, Mirror};
 use crate::progress::Progress;
-use crate::publish::{Publication, publish};
+use crate::publish::{Publication, publish, release, send_journals};
 use crate::runlog::RunLog;
 use crate::up_to_date::{Answer, Key, answer};
 use crate::{Job, Stage, args, console, lock, signals};
@@ -64,7 +65,8 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
     let file = root.spec(&pipeline, S::TOOL)?;
     let gates = spec::load::<Gates>(&root, &file, &env, Keys::Only(CHECKS))?.spec;
     let Loaded { spec, hash } = spec::load::<S::Spec>(&root, &file, &env, Keys::Without(CHECKS))?;
-    let artifacts = S::artifacts(&pipeline, &asked.artifacts, &root)?;
+    let mirror = Mirror::new(&root, &env)?;
+    let artifacts = S::artifacts(&pipeline, &asked.artifacts, &root, &mirror)?;
     if asked.common.verify {
         verify(&artifacts)?;
     }
@@ -80,6 +82,7 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
         flags: asked.flags,
         common: asked.common,
         env,
+        mirror,
         named: asked.artifacts,
         artifacts,
         run: uuid::Uuid::now_v7().to_string(),
@@ -93,28 +96,48 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
     let _lock = lock::lock(&job.folder(), &shown, &who, job.common.no_wait)?;
     artifact::sweep(&job.folder());
     job.stamp = free_stamp(&job.folder());
+    for journal in S::JOURNALS {
+        job.mirror.take_journal(&shown, journal)?;
+    }
     if let Some(exit) = S::instead(&job)? {
+        send_journals(&job)?;
         return Ok(exit);
     }
     let inputs = S::inputs(&job)?;
-    let snapshot = Snapshot::read(&job.folder())?;
-    match decide(&job, snapshot.as_ref(), &spec_hash, &inputs)? {
-        Answer::UpToDate => {
+    match decide(&job, &spec_hash, &inputs)? {
+        Course::UpToDate(snapshot) => {
+            if Snapshot::read(&job.folder())?.as_ref() != Some(&snapshot) {
+                snapshot.write(&job.folder())?;
+            }
             tracing::info!(up_to_date = true, "{who}: up to date");
-            print(&snapshot.unwrap_or_default().paths)?;
-            return Ok(Exit::Done);
+            print(&snapshot.paths)?;
+            Ok(Exit::Done)
         }
-        Answer::Run(reason) => tracing::info!(reason, "{who}: runs because {reason}"),
+        Course::Release(snapshot) => {
+            tracing::info!("{who}: sends what an earlier run wrote");
+            recorded(&job, &who, &inputs, || {
+                release(&job, &who, &snapshot, artifact::publishing())?;
+                Publication::of(&job.root, &snapshot)
+            })
+        }
+        Course::Run(reason) => {
+            tracing::info!(reason, "{who}: runs because {reason}");
+            recorded(&job, &who, &inputs, || publish(&job, &who, S::run(&job)?, &inputs, &spec_hash))
+        }
     }
-    work(&job, &who, &spec_hash, &inputs)
 }
 
-/// Runs, publishes and records: the part that takes time.
-fn work<S: Stage>(job: &Job<S>, who: &str, spec_hash: &str, inputs: &[Input]) -> Result<Exit> {
+/// Does and records the part that takes time.
+fn recorded<S: Stage>(
+    job: &Job<S>,
+    who: &str,
+    inputs: &[Input],
+    work: impl FnOnce() -> Result<Publication>,
+) -> Result<Exit> {
     let began = Instant::now();
     let log = RunLog::begin(&job.root, &job.env, &job.run, S::TOOL, &job.pipeline, inputs)?;
     signals::current(who, &log);
-    let result = S::run(job).and_then(|outputs| publish(job, who, outputs, inputs, spec_hash));
+    let result = work();
     job.progress.end();
     match result {
         Ok(publication) => {
@@ -152,20 +175,39 @@ fn summary(who: &str, publication: &Publication, began: Instant) {
     }
 }
 
-fn decide<S: Stage>(job: &Job<S>, snapshot: Option<&Snapshot>, spec: &str, inputs: &[Input]) -> Result<Answer> {
-    if job.common.force {
-        return Ok(Answer::Run("of --force".to_owned()));
-    }
-    answer(&job.root, snapshot, &Key { spec, version: VERSION, inputs })
+/// What a run has to do.
+enum Course {
+    /// Nothing: this is the stage's output, and what would come out again.
+    UpToDate(Snapshot),
+    /// This would come out again, but it is not everywhere yet where it has to be.
+    Release(Snapshot),
+    /// All, for this reason.
+    Run(String),
 }
 
-/// Says what a run would do. Takes no lock and writes nothing.
+fn decide<S: Stage>(job: &Job<S>, spec: &str, inputs: &[Input]) -> Result<Course> {
+    if job.common.force {
+        return Ok(Course::Run("of --force".to_owned()));
+    }
+    let key = Key { spec, version: VERSION, inputs };
+    let mut why = None;
+    for Candidate { snapshot, released } in job.mirror.candidates(&S::TOOL.folder(&job.pipeline))? {
+        match answer(&job.root, Some(&snapshot), &key)? {
+            Answer::UpToDate if released => return Ok(Course::UpToDate(snapshot)),
+            Answer::UpToDate => return Ok(Course::Release(snapshot)),
+            Answer::Run(reason) => why = why.or(Some(reason)),
+        }
+    }
+    Ok(Course::Run(why.unwrap_or_else(|| "it has not run yet".to_owned())))
+}
+
+/// Says what a run would do. Takes no lock and publishes nothing.
 fn dry_run<S: Stage>(job: &Job<S>, who: &str, spec_hash: &str) -> Result<Exit> {
     let inputs = S::inputs(job)?;
-    let snapshot = Snapshot::read(&job.folder())?;
-    match decide(job, snapshot.as_ref(), spec_hash, &inputs)? {
-        Answer::UpToDate => tracing::info!("{who}: would not run: up to date"),
-        Answer::Run(reason) => {
+    match decide(job, spec_hash, &inputs)? {
+        Course::UpToDate(_) => tracing::info!("{who}: would not run: up to date"),
+        Course::Release(_) => tracing::info!("{who}: would send what an earlier run wrote"),
+        Course::Run(reason) => {
             tracing::info!("{who}: would run because {reason}");
             for input in &inputs {
                 let rows = input.rows.map(|rows| format!(" ({rows} rows)")).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use artifact::{Artifact, Books, Fate};
-use learn::{Action, Decision, Entry, Origin, Part, Registry, Signature, TrainSpec, Trial, Version, write_version};
+use learn::{Action, Decision, Entry, Log, Origin, Part, Registry, Signature, TrainSpec, Trial, Version, write_version};
 use polars::prelude::{DataFrame, Engine};
 use serde_json::json;
 use spec::{Error, Exit, Result, Tool};
@@ -35,18 +35,19 @@ impl Stage for Train {
     const TOOL: Tool = Tool::Train;
     type Spec = TrainSpec;
     type Flags = Flags;
+    const JOURNALS: &'static [&'static str] = &[Log::FILE];
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let rows = read(job)?;
         let trial = learn::run(&job.spec, rows, horizon_days(job), &|what| job.progress.begin(what))?;
-        let registry = Registry::at(job.folder());
+        let registry = registry(job)?;
         let champion = registry.production()?.map(|version| registry.load(version)).transpose()?;
         let decision = trial.decide(champion.as_ref())?;
         Ok(vec![Output::Folder(version(job, registry, trial, decision)?)])
     }
 
     fn instead(job: &Job<Self>) -> Result<Option<Exit>> {
-        let registry = Registry::at(job.folder());
+        let registry = registry(job)?;
         let flags = &job.flags;
         let why = flags.why.as_deref().unwrap_or_default();
         if flags.decisions {
@@ -63,6 +64,21 @@ impl Stage for Train {
         }
         Ok(Some(Exit::Done))
     }
+}
+
+/// The registry, with those versions on disk that this run may need: the one in production, the one before it, and
+/// the one that is to be promoted.
+fn registry(job: &Job<Train>) -> Result<Registry> {
+    let registry = Registry::at(job.folder());
+    if !job.mirror.is_on() {
+        return Ok(registry);
+    }
+    let asked = job.flags.promote.as_deref().map(str::parse).transpose()?;
+    let standing = registry.standing()?;
+    for version in standing.iter().rev().take(2).copied().chain(asked) {
+        job.mirror.bring(&Tool::Train.folder(&job.pipeline).join(version.to_string()))?;
+    }
+    Ok(registry)
 }
 
 fn read(job: &Job<Train>) -> Result<DataFrame> {

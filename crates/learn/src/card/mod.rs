@@ -217,6 +217,7 @@ fn again(manifest: &Manifest) -> String {
         let hash = match fingerprint {
             Fingerprint::Content(hash) => hash.clone(),
             Fingerprint::Stat { size, modified } => format!("{size} bytes, modified {modified}"),
+            Fingerprint::Object { size, version } => format!("{size} bytes, version {version}"),
             Fingerprint::Given(text) => text.clone(),
         };
         table.row([code(path), rows.map_or(String::new(), |rows| rows.to_string()), code(&hash)]);

@@ -88,9 +88,15 @@ impl Registry {
         self.log.read()
     }
 
+    /// The versions that were put into production and not rolled back since, oldest first; the last one is in
+    /// production.
+    pub fn standing(&self) -> Result<Vec<Version>> {
+        Ok(log::promoted(&self.log.read()?))
+    }
+
     /// The version in production, by the log.
     pub fn production(&self) -> Result<Option<Version>> {
-        Ok(log::promoted(&self.log.read()?).last().copied())
+        Ok(self.standing()?.last().copied())
     }
 
     /// The `model.json` of `version`. Refused if it is not the one that a decision was made on.

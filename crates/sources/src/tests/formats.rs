@@ -163,7 +163,7 @@ fn files_larger_than_a_batch_are_whole() {
 #[test]
 fn a_stream_is_never_up_to_date_and_a_file_is() {
     let project = Project::with("a.csv", "a\n1\n");
-    let inputs = |yaml: &str| table(yaml).unwrap().inputs(&project.root()).unwrap();
+    let inputs = |yaml: &str| table(yaml).unwrap().inputs(&project.root(), &Cloud::default()).unwrap();
     assert_eq!(inputs("source: {file: {path: a.csv}}"), inputs("source: {file: {path: a.csv}}"));
     let stdin = "source: {file: {path: '-'}}";
     assert_ne!(inputs(stdin), inputs(stdin));

@@ -53,7 +53,7 @@ fn a_seed_makes_a_log_and_another_seed_another() {
     let first = project.read(SHOP).unwrap();
     assert!(first.rows.equals_missing(&project.read(SHOP).unwrap().rows));
     assert!(!first.rows.equals_missing(&project.read(&SHOP.replace("seed: 7", "seed: 8")).unwrap().rows));
-    let inputs = |yaml: &str| table(yaml).unwrap().inputs(&project.root()).unwrap();
+    let inputs = |yaml: &str| table(yaml).unwrap().inputs(&project.root(), &Cloud::default()).unwrap();
     assert_eq!(inputs(SHOP), inputs(SHOP));
     assert_ne!(inputs(SHOP), inputs(&SHOP.replace("0.02", "0.03")));
 }

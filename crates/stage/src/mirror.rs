@@ -1,0 +1,285 @@
+//! Keeps the stage folders on disk and the object store that `MILLRACE_STORE` names in step.
+//!
+//! The folders on disk are where work is done; the store is where snapshots live: its `latest` is the truth, artifacts
+//! are sent before it is replaced, and what is not on disk is fetched. Without `MILLRACE_STORE` all is as if this
+//! module were not there. See docs/adr/0006-object-stores.md.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use artifact::{Artifact, LATEST, Snapshot, Temporary, evidence_of, open, sidecar};
+use spec::{Environment, Error, Result, ResultExt, Root, Url};
+use store::{Cloud, Put, Version};
+
+use crate::incoming::Incoming;
+use crate::lock;
+
+/// The variable that names the store.
+const VARIABLE: &str = "MILLRACE_STORE";
+
+/// The store of a project, if it has one, and access to all others.
+pub struct Mirror {
+    root: Root,
+    cloud: Cloud,
+    store: Option<Url>,
+    /// What was last read of the objects that are replaced.
+    seen: RefCell<BTreeMap<Url, Option<Version>>>,
+    incoming: OnceCell<Incoming>,
+}
+
+/// A snapshot that might be what a run would write.
+pub struct Candidate {
+    pub snapshot: Snapshot,
+    /// Whether it is the stage's output already, wherever that has to be.
+    pub released: bool,
+}
+
+impl Mirror {
+    /// Reads the variable. Nothing is sent yet.
+    pub fn new(root: &Root, env: &Environment) -> Result<Mirror> {
+        let store = env.get(VARIABLE).map(str::parse).transpose().context(VARIABLE)?;
+        Ok(Mirror {
+            root: root.clone(),
+            cloud: Cloud::new(env),
+            store,
+            seen: RefCell::default(),
+            incoming: OnceCell::new(),
+        })
+    }
+
+    /// Whether the project has a store.
+    pub fn is_on(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// Access to every store that the environment has credentials for.
+    pub fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
+
+    /// The current output of the stage that owns `folder` (relative to the root): by the store, or without one by the
+    /// disk.
+    pub fn latest(&self, folder: &Path) -> Result<Option<Snapshot>> {
+        let Some(store) = &self.store else { return Snapshot::read(&self.root.join(folder)) };
+        let url = place(store, &folder.join(LATEST))?;
+        let Some(content) = self.read(&url)? else { return Ok(None) };
+        let not_ours = |why: &str| Error::cannot_run(format!("{url}: {why}")).hint("restore it from a backup");
+        let snapshot = Snapshot::parse(&String::from_utf8(content).map_err(|_| not_ours("not a list of paths"))?);
+        for path in &snapshot.paths {
+            place(store, path).map_err(|_| not_ours("it names a path outside of data/"))?;
+        }
+        Ok(Some(snapshot))
+    }
+
+    /// What the stage that owns `folder` has written, in the order in which it counts: its current output (fetched if
+    /// need be), then what was written here and is not released.
+    pub fn candidates(&self, folder: &Path) -> Result<Vec<Candidate>> {
+        let current = self.latest(folder)?;
+        for path in current.iter().flat_map(|snapshot| &snapshot.paths) {
+            // What is gone from the store is a reason to run, not to fail.
+            self.bring(path)?;
+        }
+        let mut candidates: Vec<Candidate> = Vec::new();
+        candidates.extend(current.map(|snapshot| Candidate { snapshot, released: true }));
+        let here = self.root.join(folder);
+        for snapshot in [Snapshot::pending(&here)?, Snapshot::read(&here)?].into_iter().flatten() {
+            if candidates.iter().all(|known| known.snapshot != snapshot) {
+                candidates.push(Candidate { snapshot, released: false });
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// Makes sure that the artifact at `path` (relative to the root) is on disk; false if it is nowhere.
+    pub fn bring(&self, path: &Path) -> Result<bool> {
+        let target = self.root.join(path);
+        let Some(store) = self.store.as_ref().filter(|_| !target.exists()) else { return Ok(target.exists()) };
+        let url = place(store, path)?;
+        let came = self.incoming()?.artifact(&self.cloud, &url, &target)?;
+        if came {
+            tracing::info!(%url, path = %path.display(), "fetched {url}");
+        }
+        Ok(came)
+    }
+
+    /// The object at `url` as an input: fetched unless this state of it is here already.
+    pub fn fetch(&self, url: &Url) -> Result<Artifact> {
+        let object = self.cloud.find(url)?;
+        let (path, came) = self.incoming()?.copy(&object)?;
+        if came {
+            tracing::info!(%url, bytes = object.size(), "fetched {url}");
+        }
+        // Evidence and messages name the object, not the copy.
+        Ok(Artifact { path: PathBuf::from(url.to_string()), ..open(&self.root, &path)? })
+    }
+
+    /// Sends artifacts (relative to the root) with their evidence and their refused rows. Those that are there already
+    /// stay as they are.
+    pub fn send(&self, paths: &[PathBuf]) -> Result<()> {
+        let Some(store) = &self.store else { return Ok(()) };
+        for path in paths {
+            for file in self.files_of(path)? {
+                let url = place(store, self.root.relative(&file))?;
+                self.put(&url, &file)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends copies of files (relative to the root) to the folder `to`.
+    pub fn deliver(&self, to: &Url, paths: &[PathBuf]) -> Result<()> {
+        for path in paths {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            self.put(&to.join(&name), &self.root.join(path))?;
+        }
+        Ok(())
+    }
+
+    fn put(&self, url: &Url, file: &Path) -> Result<()> {
+        if self.cloud.put(url, file)? == Put::Sent {
+            let bytes = file.metadata().map(|meta| meta.len()).unwrap_or_default();
+            tracing::info!(%url, bytes, "sent {url}");
+        }
+        Ok(())
+    }
+
+    /// What makes up an artifact, in an order in which no file is there before its evidence, and no folder's evidence
+    /// before its files.
+    fn files_of(&self, path: &Path) -> Result<Vec<PathBuf>> {
+        let whole = self.root.join(path);
+        let beside = sidecar(&whole);
+        let mut files = Vec::new();
+        if whole.is_dir() {
+            let mut open = vec![whole];
+            while let Some(folder) = open.pop() {
+                for entry in std::fs::read_dir(&folder).map_err(|error| Error::io("read", &folder, &error))? {
+                    let entry = entry.map_err(|error| Error::io("read", &folder, &error))?.path();
+                    if entry.is_dir() { open.push(entry) } else { files.push(entry) }
+                }
+            }
+            files.sort_by_key(|file| (*file == beside, file.clone()));
+            return Ok(files);
+        }
+        let refused = evidence_of(&whole)?.and_then(|evidence| evidence.refused).map(|path| self.root.join(path));
+        files.extend(refused.filter(|path| path.exists()));
+        files.extend(Some(beside).filter(|path| path.exists()));
+        files.push(whole);
+        Ok(files)
+    }
+
+    /// Replaces `latest` of `folder` in the store, unless another machine did since it was read.
+    pub fn replace_latest(&self, folder: &Path, snapshot: &Snapshot) -> Result<()> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let url = place(store, &folder.join(LATEST))?;
+        self.replace(&url, snapshot.text().into_bytes())
+    }
+
+    /// Brings a file that is only ever appended to up to what the store has. What was appended here and is not sent
+    /// yet stays. The caller holds the lock of the stage that owns `folder`.
+    pub fn take_journal(&self, folder: &Path, name: &str) -> Result<()> {
+        let Some((url, here, there)) = self.journal(folder, name)? else { return Ok(()) };
+        if there.len() <= here.len() {
+            return Ok(());
+        }
+        let target = self.root.join(folder).join(name);
+        let mut temporary = Temporary::beside(&target)?;
+        std::io::Write::write_all(temporary.file(), &there).map_err(|error| Error::io("write", &target, &error))?;
+        temporary.replace(&target)?;
+        tracing::info!(%url, "fetched {url}");
+        Ok(())
+    }
+
+    /// As [`Mirror::take_journal`], for another stage than the one that owns `folder`. While that one is at work, the
+    /// journal is left to it: it has brought it up to date itself.
+    pub fn read_journal(&self, folder: &Path, name: &str) -> Result<()> {
+        if !self.is_on() {
+            return Ok(());
+        }
+        match lock::lock(&self.root.join(folder), folder, name, true) {
+            Ok(_lock) => self.take_journal(folder, name),
+            Err(error) if error.class() == spec::Class::TryAgain => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends what was appended to a journal here.
+    pub fn send_journal(&self, folder: &Path, name: &str) -> Result<()> {
+        let Some((url, here, there)) = self.journal(folder, name)? else { return Ok(()) };
+        if here.len() <= there.len() {
+            return Ok(());
+        }
+        self.replace(&url, here)?;
+        tracing::info!(%url, "sent {url}");
+        Ok(())
+    }
+
+    /// A journal's address and its content here and there, of which one is the beginning of the other.
+    fn journal(&self, folder: &Path, name: &str) -> Result<Option<(Url, Vec<u8>, Vec<u8>)>> {
+        let Some(store) = &self.store else { return Ok(None) };
+        let path = folder.join(name);
+        let url = place(store, &path)?;
+        let there = self.read(&url)?.unwrap_or_default();
+        let here = match std::fs::read(self.root.join(&path)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(Error::io("read", &path, &error)),
+        };
+        match here.starts_with(&there) || there.starts_with(&here) {
+            true => Ok(Some((url, here, there))),
+            false => Err(Error::cannot_run(format!("{}: its lines are not those of {url}", path.display())).hint(
+                format!(
+                    "two machines decided at once; the store counts: move {} aside and run again",
+                    folder.display()
+                ),
+            )),
+        }
+    }
+
+    fn read(&self, url: &Url) -> Result<Option<Vec<u8>>> {
+        let (content, version) = self.cloud.read(url)?.unzip();
+        self.seen.borrow_mut().insert(url.clone(), version);
+        Ok(content)
+    }
+
+    fn replace(&self, url: &Url, content: Vec<u8>) -> Result<()> {
+        if !self.seen.borrow().contains_key(url) {
+            self.read(url)?;
+        }
+        let seen = self.seen.borrow().get(url).cloned().flatten();
+        let version = self.cloud.replace(url, content, seen.as_ref())?;
+        self.seen.borrow_mut().insert(url.clone(), Some(version));
+        Ok(())
+    }
+
+    fn incoming(&self) -> Result<&Incoming> {
+        if self.incoming.get().is_none() {
+            let _ = self.incoming.set(Incoming::begin(&self.root)?);
+        }
+        Ok(self.incoming.get().expect("it was set above"))
+    }
+}
+
+/// Where the store keeps the file at `path`, which is relative to the root.
+fn place(store: &Url, path: &Path) -> Result<Url> {
+    let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+    match path.strip_prefix("data") {
+        Ok(below) if plain => Ok(store.join(&below.display().to_string())),
+        _ => Err(Error::cannot_run(format!("{}: the store holds only what lies below data/", path.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_paths_below_data() {
+        let store: Url = "s3://bucket/shop".parse().unwrap();
+        let at = |path: &str| place(&store, Path::new(path)).map(|url| url.to_string());
+        assert_eq!(at("data/raw/shop/latest").unwrap(), "s3://bucket/shop/raw/shop/latest");
+        for path in ["/etc/passwd", "data/../.env", "resources/shop/clean.yaml"] {
+            assert_eq!(at(path).unwrap_err().to_string(), format!("{path}: the store holds only what lies below data/"));
+        }
+    }
+}
