@@ -22,6 +22,7 @@ mod outcome;
 mod parquet_file;
 mod project;
 mod random;
+mod s3;
 mod table;
 
 pub use mask::mask;
@@ -29,6 +30,7 @@ pub use outcome::{Outcome, check_pinned};
 pub use parquet_file::{evidence, whole_parquet};
 pub use project::{Project, binary};
 pub use random::Random;
+pub use s3::S3;
 pub use table::Table;
 
 /// Pins exit code, stdout and stderr of an [`Outcome`] at once. Times, hashes, ids and the project's folder are

@@ -45,6 +45,11 @@ impl Project {
         self
     }
 
+    /// Sets several variables for every run from here on.
+    pub fn with_variables<'a>(self, variables: impl IntoIterator<Item = (&'a str, String)>) -> Project {
+        variables.into_iter().fold(self, |project, (name, value)| project.with_variable(name, value))
+    }
+
     pub fn root(&self) -> &Path {
         self.folder.path()
     }

@@ -1,0 +1,268 @@
+//! The calls against a folder, against a real S3 protocol, and against a server that says no.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use spec::{Class, Environment, Error, Url};
+use tempfile::TempDir;
+use testkit::S3;
+
+use crate::{Cloud, Depth, PART, Put};
+
+fn environment<N: Into<String>>(variables: impl IntoIterator<Item = (N, String)>) -> Environment {
+    Environment::new(variables.into_iter().map(|(name, value)| (name.into(), value)).collect())
+}
+
+/// A store with a local folder for files to put.
+struct Store {
+    folder: TempDir,
+    cloud: Cloud,
+    base: Url,
+    _server: Option<S3>,
+}
+
+impl Store {
+    fn in_folder() -> Store {
+        let folder = tempfile::tempdir().unwrap();
+        let base = format!("file://{}/store", folder.path().display()).parse().unwrap();
+        Store { folder, cloud: Cloud::default(), base, _server: None }
+    }
+
+    fn s3() -> Option<Store> {
+        let server = S3::start("bucket")?;
+        let cloud = Cloud::new(&environment(server.variables()));
+        let base = "s3://bucket/some/prefix".parse().unwrap();
+        Some(Store { folder: tempfile::tempdir().unwrap(), cloud, base, _server: Some(server) })
+    }
+
+    /// A folder always; S3 where its server is installed.
+    fn all() -> Vec<Store> {
+        std::iter::once(Store::in_folder()).chain(Store::s3()).collect()
+    }
+
+    fn file(&self, content: &[u8]) -> PathBuf {
+        let path = self.folder.path().join("file");
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn put(&self, name: &str, content: &[u8]) -> Result<Put, Error> {
+        self.cloud.put(&self.base.join(name), &self.file(content))
+    }
+
+    fn fetched(&self, name: &str) -> Vec<u8> {
+        let path = self.folder.path().join("fetched");
+        let mut file = std::fs::File::create(&path).unwrap();
+        self.cloud.find(&self.base.join(name)).unwrap().fetch(&mut file, &path).unwrap();
+        std::fs::read(path).unwrap()
+    }
+}
+
+/// Bytes that differ from part to part.
+fn long(length: u64) -> Vec<u8> {
+    (0..length).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+}
+
+#[test]
+fn what_was_put_comes_back_whole_or_as_a_stream() {
+    for store in Store::all() {
+        for content in [Vec::new(), b"small".to_vec(), long(PART), long(2 * PART + 12_345)] {
+            let name = format!("a/{}", content.len());
+            assert_eq!(store.put(&name, &content).unwrap(), Put::Sent);
+            assert!(store.fetched(&name) == content, "{}", store.base.join(&name));
+            let mut read = Vec::new();
+            store.cloud.find(&store.base.join(&name)).unwrap().open().read_to_end(&mut read).unwrap();
+            assert!(read == content, "{}", store.base.join(&name));
+        }
+    }
+}
+
+#[test]
+fn an_object_is_never_overwritten() {
+    for store in Store::all() {
+        for size in [1000, PART + 1] {
+            let (content, name) = (long(size), format!("b/{size}"));
+            assert_eq!(store.put(&name, &content).unwrap(), Put::Sent);
+            assert_eq!(store.put(&name, &content).unwrap(), Put::There);
+            let mut other = content.clone();
+            *other.last_mut().unwrap() ^= 1;
+            let error = store.put(&name, &other).unwrap_err();
+            assert_eq!(error.class(), Class::TryAgain);
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "{}: another object of this name is there already; another machine wrote it in the same second, or it \
+                     is not ours; run again with --force for a new name",
+                    store.base.join(&name)
+                )
+            );
+            assert!(store.fetched(&name) == content);
+        }
+    }
+}
+
+#[test]
+fn lists_are_in_order_and_as_deep_as_asked() {
+    for store in Store::all() {
+        for name in ["d/b.csv", "d/a.csv", "d/old/c.csv", "dd/x.csv"] {
+            store.put(name, b"x").unwrap();
+        }
+        let names = |depth| -> Vec<String> {
+            let found = store.cloud.list(&store.base.join("d"), depth).unwrap();
+            found.iter().map(|object| object.url().key().rsplit_once("/d/").unwrap().1.to_owned()).collect()
+        };
+        assert_eq!(names(Depth::Folder), ["a.csv", "b.csv"]);
+        assert_eq!(names(Depth::All), ["a.csv", "b.csv", "old/c.csv"]);
+        assert!(store.cloud.list(&store.base.join("none"), Depth::All).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_pointer_is_replaced_and_read_back() {
+    for store in Store::all() {
+        let url = store.base.join("latest");
+        assert!(store.cloud.read(&url).unwrap().is_none());
+        store.cloud.replace(&url, b"one".to_vec(), None).unwrap();
+        let (content, version) = store.cloud.read(&url).unwrap().unwrap();
+        assert_eq!(content, b"one");
+        let version = store.cloud.replace(&url, b"two".to_vec(), Some(&version)).unwrap();
+        store.cloud.replace(&url, b"three".to_vec(), Some(&version)).unwrap();
+        assert_eq!(store.cloud.read(&url).unwrap().unwrap().0, b"three");
+    }
+}
+
+#[test]
+fn of_two_writers_the_second_is_told() {
+    let Some(store) = Store::s3() else { return };
+    let url = store.base.join("latest");
+    store.cloud.replace(&url, b"one".to_vec(), None).unwrap();
+    let seen = store.cloud.read(&url).unwrap().unwrap().1;
+    store.cloud.replace(&url, b"two".to_vec(), Some(&seen)).unwrap();
+    for late in [Some(&seen), None] {
+        let error = store.cloud.replace(&url, b"three".to_vec(), late).unwrap_err();
+        assert_eq!(error.class(), Class::TryAgain);
+        assert_eq!(
+            error.to_string(),
+            "s3://bucket/some/prefix/latest: another machine replaced it meanwhile; run again: the run will see what is \
+             there now"
+        );
+    }
+    assert_eq!(store.cloud.read(&url).unwrap().unwrap().0, b"two");
+}
+
+#[test]
+fn an_object_that_is_replaced_while_it_is_read_is_an_error() {
+    let Some(store) = Store::s3() else { return };
+    let url = store.base.join("x");
+    let version = store.cloud.replace(&url, b"one".to_vec(), None).unwrap();
+    let object = store.cloud.find(&url).unwrap();
+    store.cloud.replace(&url, b"two".to_vec(), Some(&version)).unwrap();
+    let cause = object.open().read_to_end(&mut Vec::new()).unwrap_err();
+    let error = Error::io("read", std::path::Path::new("x"), &cause);
+    assert_eq!(error.to_string(), "s3://bucket/some/prefix/x: it was replaced meanwhile; run again");
+}
+
+#[test]
+fn a_missing_bucket_is_not_a_missing_object() {
+    let Some(store) = Store::s3() else { return };
+    let failure = |url: &str| store.cloud.find(&url.parse().unwrap()).unwrap_err().to_string();
+    assert_eq!(failure("s3://bucket/none"), "s3://bucket/none: no such object; check the address");
+    let no_bucket = "no such bucket 'nobody'; make it, or check the address and AWS_ENDPOINT_URL";
+    assert_eq!(failure("s3://nobody/k"), format!("s3://nobody/k: {no_bucket}"));
+    let url: Url = "s3://nobody/k".parse().unwrap();
+    assert_eq!(store.cloud.read(&url).unwrap_err().to_string(), format!("s3://nobody/k: {no_bucket}"));
+    let put = store.cloud.put(&url, &store.file(b"x")).unwrap_err();
+    assert_eq!((put.class(), put.to_string()), (Class::CannotRun, format!("s3://nobody/k: {no_bucket}")));
+}
+
+/// What `read` says of a server that answers everything with `answer`; with none, of one that is not there.
+fn failure(answer: Option<&'static str>) -> Error {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    match answer {
+        // The thread ends with the process: it waits for callers until then.
+        Some(answer) => drop(std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = [0u8; 4096];
+                let _ = stream.read(&mut request);
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        })),
+        None => drop(listener),
+    }
+    let cloud = Cloud::new(&environment([
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_ALLOW_HTTP", "true".to_owned()),
+        ("AWS_ACCESS_KEY_ID", "AKIATESTTESTTEST".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2".to_owned()),
+    ]));
+    cloud.read(&"s3://bucket/k".parse().unwrap()).unwrap_err()
+}
+
+#[test]
+fn denied_is_for_people_to_mend() {
+    let error = failure(Some(
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: 50\r\nConnection: close\r\n\r\n\
+         <Error><Code>SignatureDoesNotMatch</Code></Error>\n",
+    ));
+    assert_eq!(error.class(), Class::CannotRun);
+    assert_eq!(
+        error.to_string(),
+        "s3://bucket/k: access denied (SignatureDoesNotMatch); check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and what \
+         they are allowed in this bucket"
+    );
+}
+
+#[test]
+fn overload_and_silence_are_worth_another_try() {
+    let overload = failure(Some(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 37\r\nConnection: close\r\n\r\n\
+         <Error><Code>SlowDown</Code></Error>\n",
+    ));
+    assert_eq!(overload.class(), Class::TryAgain);
+    assert_eq!(
+        overload.to_string(),
+        "s3://bucket/k: the store answers 503 Service Unavailable (SlowDown); run again later"
+    );
+    let silence = failure(None);
+    assert_eq!(silence.class(), Class::TryAgain);
+    assert_eq!(
+        silence.to_string(),
+        "s3://bucket/k: cannot be reached: connection refused; check the network and AWS_ENDPOINT_URL, and run again"
+    );
+}
+
+#[test]
+fn what_would_end_in_a_time_out_is_said_at_once() {
+    let failure = |url: &str, variables: &[(&str, &str)]| {
+        let cloud = Cloud::new(&environment(variables.iter().map(|(name, value)| (*name, (*value).to_owned()))));
+        cloud.read(&url.parse().unwrap()).unwrap_err().to_string()
+    };
+    assert_eq!(
+        failure("gs://b/k", &[]),
+        "gs://b/k: no credentials; set GOOGLE_APPLICATION_CREDENTIALS in the environment or .env; \
+         GOOGLE_SKIP_SIGNATURE=true for what is open to all"
+    );
+    assert_eq!(
+        failure("s3://b/k", &[("AWS_ACCESS_KEY_ID", "AKIA")]),
+        "s3://b/k: AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not; set both in the environment or .env"
+    );
+    let plain = [
+        ("AWS_ACCESS_KEY_ID", "AKIA"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("AWS_ENDPOINT_URL", "http://minio:9000"),
+    ];
+    assert_eq!(
+        failure("s3://b/k", &plain),
+        "s3://b/k: the endpoint http://minio:9000 is not encrypted; use https, or set AWS_ALLOW_HTTP=true for a store on \
+         this machine or a trusted network"
+    );
+}
+
+#[test]
+fn credentials_are_not_shown() {
+    let cloud = Cloud::new(&environment([("AWS_SECRET_ACCESS_KEY", "hunter2".to_owned())]));
+    assert_eq!(format!("{cloud:?}"), "Cloud { .. }");
+}
