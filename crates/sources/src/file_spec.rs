@@ -30,7 +30,8 @@ pub struct FileSpec {
 #[schemars(rename = "File")]
 struct Written {
     /// One path or a list, relative to the project root. `*`, `?`, `[…]` and `**` match files; `-` is
-    /// standard input.
+    /// standard input. Objects in a store are named `s3://bucket/key`, `gs://…`, `az://…` or `file:///…`, and are matched
+    /// alike.
     path: Paths,
     /// How the file is laid out. By default its extension says (after `.gz` or `.zst`): `.csv`, `.tsv`,
     /// `.json`, `.jsonl`, `.ndjson`, `.parquet`; standard input is `csv`.

@@ -46,7 +46,8 @@ struct CommandLine<F: Args> {
     /// The pipeline: the name of a folder in resources/
     #[arg(value_name = "PIPELINE", required_unless_present = "schema")]
     pipeline: Option<String>,
-    /// Input files; `-` reads their paths from stdin, one per line; none means the `latest` of the stage before
+    /// Input files or addresses such as s3://bucket/key; `-` reads them from stdin, one per line; none means the
+    /// `latest` of the stage before
     #[arg(value_name = "ARTIFACT")]
     artifacts: Vec<String>,
     #[command(flatten)]
