@@ -34,11 +34,14 @@ fn forbidden(package: &str) -> (&'static [&'static str], &'static str) {
     match package {
         "spec" => (TABLES, "words know no tables, terminals or networks"),
         "artifact" => (&["clap", "indicatif", "anyhow", "tokio"], "the base knows no terminal and no network"),
-        "store" => (&["polars", "arrow", "parquet", "clap", "indicatif", "anyhow"], "a store knows no tables and no terminal"),
-        "testkit" => (&["polars", "arrow", "clap"], "tests of tools must build in seconds"),
-        domain if DOMAIN.contains(&domain) => {
-            (TERMINAL, "domain crates print nothing; only artifact opens or writes Parquet, only store speaks with stores")
+        "store" => {
+            (&["polars", "arrow", "parquet", "clap", "indicatif", "anyhow"], "a store knows no tables and no terminal")
         }
+        "testkit" => (&["polars", "arrow", "clap"], "tests of tools must build in seconds"),
+        domain if DOMAIN.contains(&domain) => (
+            TERMINAL,
+            "domain crates print nothing; only artifact opens or writes Parquet, only store speaks with stores",
+        ),
         _ => (&["parquet", "object_store"], "only artifact opens or writes Parquet, only store speaks with stores"),
     }
 }

@@ -258,9 +258,9 @@ fn two_logs_of_decisions_that_have_gone_apart_are_an_error() {
         one.run(tool, ["churn"]).exits(0);
     }
     one.write("data/models/churn/decisions.jsonl", "{}\n");
-    one.run("train", ["churn", "--decisions"]).exits(2).says(
-        "two machines decided at once; the store counts: move data/models/churn aside and run again",
-    );
+    one.run("train", ["churn", "--decisions"])
+        .exits(2)
+        .says("two machines decided at once; the store counts: move data/models/churn aside and run again");
 }
 
 #[test]
@@ -285,7 +285,8 @@ fn s3_is_a_store_like_any_other() {
     let Some(s3) = S3::start("bucket") else { return };
     s3.put("/bucket/in/orders.csv", ORDERS.as_bytes());
     let machine = || {
-        let project = shop().with_variables(s3.variables()).with_variable("MILLRACE_STORE", "s3://bucket/projects/shop");
+        let project =
+            shop().with_variables(s3.variables()).with_variable("MILLRACE_STORE", "s3://bucket/projects/shop");
         let spec = tests::SHOP_INGEST.replace("path: orders.csv", "path: 's3://bucket/in/*.csv'");
         project.write("resources/shop/ingest.yaml", spec);
         project

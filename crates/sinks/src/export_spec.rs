@@ -229,7 +229,7 @@ mod tests {
             ),
             (
                 "table: t\nformat: csv\nto: s4://bucket/out/\n",
-                "export.yaml:3:5: to: 's4://bucket/out/': unknown kind of store 's4'; did you mean 's3'?",
+                "export.yaml:3:5: to: 's4://bucket/out/': unknown kind of store 's4'; choose one of: s3, gs, az, file",
             ),
             (
                 "table: t\nformat: csv\nsort: [{a: down}]\n",

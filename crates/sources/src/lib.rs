@@ -104,7 +104,8 @@ impl TableSpec {
                 let missing = Missing::new(&file.null_values);
                 if same_format(file, &places)? == Format::Parquet {
                     let files = parquet::files(root, &places, copies)?;
-                    let inputs = files.iter().zip(inputs).map(|(file, input)| file.as_input(input)).collect::<Result<_>>()?;
+                    let inputs =
+                        files.iter().zip(inputs).map(|(file, input)| file.as_input(input)).collect::<Result<_>>()?;
                     let parquet = Parquet::new(files, self.columns.as_ref(), missing, rows_in.clone())?;
                     let (schema, refused_schema) = (parquet.schema(), parquet.refused_schema());
                     return Ok(Opened { inputs, schema, refused_schema, batches: Box::new(parquet), rows_in });

@@ -89,9 +89,7 @@ pub(crate) fn files(root: &Root, places: &[Place], copies: &Path) -> Result<Vec<
                 .hint("rename it, or correct 'format'"))
         }
         Place::File { path, .. } => artifact::open(root, path).map(ParquetFile::Here),
-        Place::Object { object, .. } => {
-            Ok(ParquetFile::InStore { object: object.clone(), folder: copies.to_owned() })
-        }
+        Place::Object { object, .. } => Ok(ParquetFile::InStore { object: object.clone(), folder: copies.to_owned() }),
     };
     places.iter().map(open).collect()
 }

@@ -80,10 +80,12 @@ impl Place {
         let (_, extension) = self.extensions();
         match self {
             Place::Stdin => Ok(Format::Csv),
-            Place::File { shown, .. } | Place::Object { shown, .. } => Format::of_extension(&extension).ok_or_else(|| {
-                Error::cannot_run(format!("{shown}: the name does not tell the format"))
-                    .hint(format!("add 'format:' to the source: {}", Format::names()))
-            }),
+            Place::File { shown, .. } | Place::Object { shown, .. } => {
+                Format::of_extension(&extension).ok_or_else(|| {
+                    Error::cannot_run(format!("{shown}: the name does not tell the format"))
+                        .hint(format!("add 'format:' to the source: {}", Format::names()))
+                })
+            }
         }
     }
 

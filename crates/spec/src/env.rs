@@ -38,7 +38,8 @@ impl Environment {
 
     /// Names and values of the variables whose name begins with `prefix` and whose value is not empty.
     pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let variables = self.variables.iter().filter(move |(name, value)| name.starts_with(prefix) && !value.is_empty());
+        let variables =
+            self.variables.iter().filter(move |(name, value)| name.starts_with(prefix) && !value.is_empty());
         variables.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 

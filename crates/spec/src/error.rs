@@ -74,7 +74,7 @@ impl Error {
 
     /// The error of ours that `cause` carries since [`io::Error::other`] made it of one: the way through a reader.
     pub fn carried_by(cause: &io::Error) -> Option<Error> {
-        let Error(inner) = cause.get_ref()?.downcast_ref()?;
+        let Error(inner) = cause.get_ref()?.downcast_ref::<Error>()?;
         Some(Error(inner.clone()))
     }
 
@@ -156,7 +156,10 @@ mod tests {
     fn an_error_of_ours_survives_the_way_through_a_reader() {
         let cause = io::Error::other(Error::try_again("s3://b/k: cannot be reached").hint("run again"));
         let error = Error::io("read", Path::new("s3://b/k"), &cause);
-        assert_eq!((error.class(), error.to_string()), (Class::TryAgain, "s3://b/k: cannot be reached; run again".into()));
+        assert_eq!(
+            (error.class(), error.to_string()),
+            (Class::TryAgain, "s3://b/k: cannot be reached; run again".into())
+        );
     }
 
     #[test]

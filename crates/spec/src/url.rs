@@ -101,7 +101,9 @@ impl FromStr for Url {
                 .hint("write it as s3://bucket/key, gs://bucket/key, az://container/key or file:///folder"));
         };
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-        if bucket.contains('@') || key.rsplit_once('?').is_some_and(|(_, query)| query.contains('=')) {
+        if bucket.contains('@')
+            || key.rsplit_once('?').is_some_and(|(_, query)| query.contains('=') && !query.contains('/'))
+        {
             return Err(Error::cannot_run(format!("an address of {scheme}:// holds a login or a query"))
                 .hint("put credentials into the environment or .env; see docs/object-stores.md"));
         }
@@ -185,7 +187,8 @@ mod tests {
 
     #[test]
     fn paths_are_not_meant_as_addresses() {
-        for (text, meant) in [("s3://b/k", true), ("http://h/k", true), ("data/x", false), ("a b://c", false), ("-", false)]
+        for (text, meant) in
+            [("s3://b/k", true), ("http://h/k", true), ("data/x", false), ("a b://c", false), ("-", false)]
         {
             assert_eq!(Url::is_meant(text), meant, "{text}");
         }
@@ -194,7 +197,7 @@ mod tests {
     #[test]
     fn wrong_addresses_are_refused_with_the_way_out() {
         for (text, error) in [
-            ("s4://b/k", "'s4://b/k': unknown kind of store 's4'; did you mean 's3'?"),
+            ("s4://b/k", "'s4://b/k': unknown kind of store 's4'; choose one of: s3, gs, az, file"),
             ("s3:///k", "'s3:///k': names no bucket; write the bucket's name after the two slashes"),
             ("file://srv/x", "'file://srv/x': names a host; a file's address has three slashes: file:///folder"),
             ("s3://b/../x", "'s3://b/../x': has an empty part, '.' or '..'; write the key as the store lists it"),

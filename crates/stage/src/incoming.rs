@@ -5,7 +5,6 @@
 //! whenever no tool is running.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -88,8 +87,7 @@ impl Incoming {
                 let name = beside.file_name().unwrap_or_default().to_string_lossy();
                 let folder = url.key().rsplit_once('/').map_or("", |(folder, _)| folder);
                 let evidence = cloud.find(&url.with_key(folder).join(&name))?;
-                let mut record = self.fetch(&evidence)?;
-                record.file().flush().map_err(|error| Error::io("write", record.path(), &error))?;
+                let record = self.fetch(&evidence)?;
                 if read(record.path(), evidence.url())?.content != hash_file(path)? {
                     return Err(damaged(url));
                 }

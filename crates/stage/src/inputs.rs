@@ -10,13 +10,7 @@ use crate::Mirror;
 
 /// The input artifacts of `tool`: the `named` ones; with `-` those that stdin names; with none the upstream
 /// stage's `latest`. Addresses are fetched; so are paths that the project's store has and the disk has not.
-pub fn upstream(
-    tool: Tool,
-    pipeline: &Name,
-    named: &[String],
-    root: &Root,
-    mirror: &Mirror,
-) -> Result<Vec<Artifact>> {
+pub fn upstream(tool: Tool, pipeline: &Name, named: &[String], root: &Root, mirror: &Mirror) -> Result<Vec<Artifact>> {
     let paths = match named {
         [] => match tool.upstream() {
             None => Vec::new(),

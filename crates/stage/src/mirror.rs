@@ -227,12 +227,12 @@ impl Mirror {
         };
         match here.starts_with(&there) || there.starts_with(&here) {
             true => Ok(Some((url, here, there))),
-            false => Err(Error::cannot_run(format!("{}: its lines are not those of {url}", path.display())).hint(
-                format!(
+            false => {
+                Err(Error::cannot_run(format!("{}: its lines are not those of {url}", path.display())).hint(format!(
                     "two machines decided at once; the store counts: move {} aside and run again",
                     folder.display()
-                ),
-            )),
+                )))
+            }
         }
     }
 
@@ -279,7 +279,10 @@ mod tests {
         let at = |path: &str| place(&store, Path::new(path)).map(|url| url.to_string());
         assert_eq!(at("data/raw/shop/latest").unwrap(), "s3://bucket/shop/raw/shop/latest");
         for path in ["/etc/passwd", "data/../.env", "resources/shop/clean.yaml"] {
-            assert_eq!(at(path).unwrap_err().to_string(), format!("{path}: the store holds only what lies below data/"));
+            assert_eq!(
+                at(path).unwrap_err().to_string(),
+                format!("{path}: the store holds only what lies below data/")
+            );
         }
     }
 }

@@ -45,7 +45,9 @@ impl Publication {
                     bytes,
                     refused: evidence.refused.map(PathBuf::from),
                 },
-                None => Item { table: String::new(), path: path.clone(), books: Books::default(), bytes, refused: None },
+                None => {
+                    Item { table: String::new(), path: path.clone(), books: Books::default(), bytes, refused: None }
+                }
             })
         };
         Ok(Publication { items: snapshot.paths.iter().map(item).collect::<Result<_>>()? })

@@ -74,7 +74,7 @@ fn endpoint(scheme: Scheme) -> &'static str {
 
 /// Why the store could not be spoken to, if that is what failed.
 fn reached(error: &(dyn StdError + 'static)) -> Option<String> {
-    causes(error).find(|cause| cause.is::<HttpError>()).map(|cause| innermost(cause))
+    causes(error).find(|cause| cause.is::<HttpError>()).map(innermost)
 }
 
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {

@@ -84,7 +84,7 @@ impl Object {
         let size = self.meta.size;
         let starts = (0..size.div_ceil(PART)).map(|part| part * PART);
         let ranges = starts.map(move |start| start..size.min(start + PART));
-        stream::iter(ranges).map(|range| self.part(range)).buffered(AT_ONCE)
+        stream::iter(ranges).map(move |range| self.part(range)).buffered(AT_ONCE)
     }
 
     pub(crate) async fn part(&self, range: Range<u64>) -> Result<Vec<u8>> {

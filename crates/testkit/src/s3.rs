@@ -52,7 +52,8 @@ impl S3 {
         let mut stream = TcpStream::connect(&self.address).expect("the server listens");
         let length = content.len();
         let host = &self.address;
-        let head = format!("PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        let head =
+            format!("PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
         stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(content)).expect("the server reads");
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("the server answers");

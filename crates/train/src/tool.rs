@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use artifact::{Artifact, Books, Fate};
-use learn::{Action, Decision, Entry, Log, Origin, Part, Registry, Signature, TrainSpec, Trial, Version, write_version};
+use learn::{
+    Action, Decision, Entry, Log, Origin, Part, Registry, Signature, TrainSpec, Trial, Version, write_version,
+};
 use polars::prelude::{DataFrame, Engine};
 use serde_json::json;
 use spec::{Error, Exit, Result, Tool};
