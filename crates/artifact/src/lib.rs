@@ -9,6 +9,7 @@ mod batch;
 mod books;
 mod clock;
 mod dtype;
+mod encode;
 mod errors;
 mod evidence;
 mod fingerprint;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use polars::error::PolarsError;
-use polars::io::parquet::write::BatchedWriter;
-use polars::prelude::{DataFrame, ParquetCompression, ParquetWriter, Schema};
+use polars::prelude::{DataFrame, Schema};
 use spec::{Error, Result};
 
+use crate::encode::RowGroups;
 use crate::footer::{footer_start, seal};
 use crate::{Evidence, PolarsResultExt, Summary, Temporary};
 
@@ -23,7 +23,7 @@ pub struct TableWriter {
     target: String,
     folder: PathBuf,
     failure: Failure,
-    writer: BatchedWriter<Hashing>,
+    writer: RowGroups<Hashing>,
     hasher: Arc<Mutex<blake3::Hasher>>,
     schema: Schema,
     pending: Option<DataFrame>,
@@ -50,14 +50,12 @@ impl TableWriter {
             File::options().write(true).open(temporary.path()).map_err(|error| Error::io("write", target, &error))?;
         let failure = Failure::default();
         let hasher = Arc::new(Mutex::new(blake3::Hasher::new()));
-        let writer = ParquetWriter::new(Hashing {
+        let hashing = Hashing {
             file: io::BufWriter::with_capacity(1 << 20, file),
             hasher: hasher.clone(),
             failure: failure.clone(),
-        })
-        .with_compression(ParquetCompression::Snappy)
-        .batched(schema)
-        .during(target.display())?;
+        };
+        let writer = RowGroups::new(hashing, schema).during(target.display())?;
         Ok(TableWriter {
             temporary,
             target: target.display().to_string(),
@@ -117,7 +115,8 @@ impl TableWriter {
             let left = rows.height() - start;
             let take = if left < ROW_GROUP * 3 / 2 { left } else { ROW_GROUP };
             let group = rows.slice(start as i64, take);
-            self.writer.write_batch(&group).map_err(|error| self.failed(error))?;
+            let written = self.writer.write(&group);
+            written.map_err(|error| self.failed(error))?;
             start += take;
         }
         Ok(())
