@@ -115,10 +115,10 @@ fn differences_pay(column: &Column) -> bool {
         values += differences.len();
         numbers.sort_unstable();
         numbers.dedup();
-        distinct += numbers.len();
+        distinct = distinct.max(numbers.len());
     }
     // Few distinct values: a dictionary has about as many bits as it takes to number them.
-    let repeats = distinct * 2 < values;
+    let repeats = distinct * 2 < ROWS;
     let otherwise = if repeats { (distinct.max(2).ilog2() + 1) as usize } else { width };
     values > 0 && bits * 10 < values * otherwise * 7
 }
