@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use artifact::{
     Batch, Books, CheckResult, Evidence, Fate, Input, Kind, PolarsResultExt, REASON, Snapshot, TableWriter, Temporary,
@@ -29,6 +30,8 @@ pub struct Item {
     pub books: Books,
     pub bytes: u64,
     pub refused: Option<PathBuf>,
+    /// The time that its summaries, hash and seal took; zero for what is no table.
+    pub evidence: Duration,
 }
 
 impl Publication {
@@ -287,27 +290,28 @@ impl<S: Stage> Desk<'_, S> {
                 };
                 let target = self.target(&evidence.table, "parquet");
                 let bytes = written.bytes;
-                written.publish(&target, &evidence)?;
-                Ok(self.item(&target, evidence, bytes, refused))
+                let spent = written.publish(&target, &evidence)?;
+                Ok(Item { refused, evidence: spent, ..self.item(&target, evidence, bytes) })
             }
             Draft::File { temporary, target, evidence } => {
                 let bytes = temporary.path().metadata().map(|meta| meta.len()).unwrap_or_default();
                 // The evidence comes first: a file without it would look foreign.
                 write_sidecar(&target, &evidence)?;
                 temporary.publish(&target)?;
-                Ok(self.item(&target, evidence, bytes, None))
+                Ok(self.item(&target, evidence, bytes))
             }
             Draft::Folder { temporary, target, evidence, then } => {
                 temporary.publish(&target)?;
                 then()?;
-                Ok(self.item(&target, evidence, 0, None))
+                Ok(self.item(&target, evidence, 0))
             }
         }
     }
 
-    fn item(&self, target: &Path, evidence: Evidence, bytes: u64, refused: Option<PathBuf>) -> Item {
+    fn item(&self, target: &Path, evidence: Evidence, bytes: u64) -> Item {
         let path = self.job.root.relative(target).to_owned();
-        Item { table: evidence.table, path, books: evidence.books, bytes, refused }
+        let (table, books) = (evidence.table, evidence.books);
+        Item { table, path, books, bytes, refused: None, evidence: Duration::ZERO }
     }
 
     fn name_refused(&self, rows: Written, of: &Evidence) -> Result<PathBuf> {
