@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use artifact::{
-    Batch, Books, CheckResult, Evidence, Fate, Input, Kind, PolarsResultExt, REASON, Snapshot, TableWriter, Temporary,
-    Verdict, Written, publishing, scan_files, write_sidecar,
+    Batch, Books, CheckResult, Evidence, Fate, Input, Kind, PolarsResultExt, Quality, REASON, Snapshot, TableWriter,
+    Temporary, Verdict, Written, publishing, scan_files, write_sidecar,
 };
 use checks::{Check, Published, RowChecks};
 use polars::prelude::{Column, DataFrame, DataType, LazyFrame, Schema};
@@ -30,6 +30,7 @@ pub struct Item {
     pub books: Books,
     pub bytes: u64,
     pub refused: Option<PathBuf>,
+    pub quality: Option<Quality>,
     /// The time that its summaries, hash and seal took; zero for what is no table.
     pub evidence: Duration,
 }
@@ -50,6 +51,9 @@ impl Item {
         let mut words = format!("{}: {} rows in, {} out", self.table, books.rows_in, books.rows_out);
         for entry in &books.entries {
             words += &format!("; {} {} by {}", entry.rows, entry.fate.word(), entry.rule);
+        }
+        if let Some(quality) = &self.quality {
+            words += &format!("; quality {:.1}", quality.score);
         }
         words
     }
@@ -131,6 +135,7 @@ impl<S: Stage> Desk<'_, S> {
             books,
             checks: Vec::new(),
             columns: Vec::new(),
+            quality: None,
             refused: None,
             bookmark: None,
             notes: serde_json::Value::Null,
@@ -190,6 +195,7 @@ impl<S: Stage> Desk<'_, S> {
             failures.push(empty(&table, &books));
         }
         let evidence = Evidence {
+            quality: Some(Quality::of(&books, &results, &columns)),
             checks: results,
             columns,
             bookmark: output.bookmark,
@@ -310,8 +316,8 @@ impl<S: Stage> Desk<'_, S> {
 
     fn item(&self, target: &Path, evidence: Evidence, bytes: u64) -> Item {
         let path = self.job.root.relative(target).to_owned();
-        let (table, books) = (evidence.table, evidence.books);
-        Item { table, path, books, bytes, refused: None, evidence: Duration::ZERO }
+        let Evidence { table, books, quality, .. } = evidence;
+        Item { table, path, books, bytes, refused: None, quality, evidence: Duration::ZERO }
     }
 
     fn name_refused(&self, rows: Written, of: &Evidence) -> Result<PathBuf> {
@@ -321,6 +327,7 @@ impl<S: Stage> Desk<'_, S> {
             content: rows.content.clone(),
             checks: Vec::new(),
             columns: Vec::new(),
+            quality: None,
             refused: None,
             bookmark: None,
             ..of.clone()
