@@ -1,0 +1,1 @@
+//! Tells people: Slack, mail, a command
