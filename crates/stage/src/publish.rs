@@ -37,24 +37,16 @@ pub struct Item {
 impl Publication {
     /// What an earlier run wrote, from its evidence.
     pub fn of(root: &Root, snapshot: &Snapshot) -> Result<Publication> {
-        let item = |path: &PathBuf| {
+        let mut items = Vec::new();
+        for path in &snapshot.paths {
             let file = root.join(path);
-            let evidence = artifact::evidence_of(&file)?;
             let bytes = file.metadata().map(|meta| meta.len()).unwrap_or_default();
-            Ok(match evidence {
-                Some(evidence) => Item {
-                    table: evidence.table,
-                    path: path.clone(),
-                    books: evidence.books,
-                    bytes,
-                    refused: evidence.refused.map(PathBuf::from),
-                },
-                None => {
-                    Item { table: String::new(), path: path.clone(), books: Books::default(), bytes, refused: None }
-                }
-            })
-        };
-        Ok(Publication { items: snapshot.paths.iter().map(item).collect::<Result<_>>()? })
+            if let Some(evidence) = artifact::evidence_of(&file)? {
+                let refused = evidence.refused.clone().map(PathBuf::from);
+                items.push(Item { refused, ..Item::new(path.clone(), evidence, bytes) });
+            }
+        }
+        Ok(Publication { items })
     }
 
     pub fn paths(&self) -> Vec<PathBuf> {
@@ -63,6 +55,11 @@ impl Publication {
 }
 
 impl Item {
+    fn new(path: PathBuf, evidence: Evidence, bytes: u64) -> Item {
+        let Evidence { table, books, quality, .. } = evidence;
+        Item { table, path, books, bytes, refused: None, quality, evidence: Duration::ZERO }
+    }
+
     /// `purchases: 100 rows in, 97 out; 2 duplicate by step 3 'dedupe'; 1 refused by check 'not_null'`
     pub fn in_words(&self) -> String {
         let books = &self.books;
@@ -379,9 +376,7 @@ impl<S: Stage> Desk<'_, S> {
     }
 
     fn item(&self, target: &Path, evidence: Evidence, bytes: u64) -> Item {
-        let path = self.job.root.relative(target).to_owned();
-        let Evidence { table, books, quality, .. } = evidence;
-        Item { table, path, books, bytes, refused: None, quality, evidence: Duration::ZERO }
+        Item::new(self.job.root.relative(target).to_owned(), evidence, bytes)
     }
 
     fn name_refused(&self, rows: Written, of: &Evidence) -> Result<PathBuf> {

@@ -78,7 +78,7 @@ fn reached(error: &(dyn StdError + 'static)) -> Option<String> {
 }
 
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
 }
 
 /// The cause of all causes, as one lower-case phrase.
