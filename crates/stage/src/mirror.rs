@@ -38,7 +38,7 @@ pub struct Candidate {
 impl Mirror {
     /// Reads the variable. Nothing is sent yet.
     pub fn new(root: &Root, env: &Environment) -> Result<Mirror> {
-        let store = env.get(VARIABLE).map(str::parse).transpose().context(VARIABLE)?;
+        let store = env.get(VARIABLE).map(str::parse::<Url>).transpose().context(VARIABLE)?;
         Ok(Mirror {
             root: root.clone(),
             cloud: Cloud::new(env),

@@ -75,7 +75,7 @@ fn registry(job: &Job<Train>) -> Result<Registry> {
     if !job.mirror.is_on() {
         return Ok(registry);
     }
-    let asked = job.flags.promote.as_deref().map(str::parse).transpose()?;
+    let asked = job.flags.promote.as_deref().map(str::parse::<Version>).transpose()?;
     let standing = registry.standing()?;
     for version in standing.iter().rev().take(2).copied().chain(asked) {
         job.mirror.bring(&Tool::Train.folder(&job.pipeline).join(version.to_string()))?;
