@@ -11,9 +11,7 @@ impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Address, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map(Address).map_err(|_| {
-            de::Error::custom(format!(
-                "'{text}' is not a mail address; write 'name@host' or 'Some Name <name@host>'"
-            ))
+            de::Error::custom(format!("'{text}' is not a mail address; write 'name@host' or 'Some Name <name@host>'"))
         })
     }
 }

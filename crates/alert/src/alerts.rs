@@ -92,10 +92,7 @@ impl Alerts {
             pipelines: written.pipelines,
             every: written.every,
             every_delta: length(written.every).context("every")?,
-            patience: Patience {
-                timeout: Duration::from_secs(written.timeout_seconds.into()),
-                first_wait: FIRST_WAIT,
-            },
+            patience: Patience { timeout: Duration::from_secs(written.timeout_seconds.into()), first_wait: FIRST_WAIT },
             secrets,
         })
     }
@@ -300,13 +297,15 @@ fn length(span: Span) -> Result<TimeDelta> {
         Unit::Day => 24,
         Unit::Week => 24 * 7,
         Unit::Month | Unit::Year => {
-            return Err(Error::cannot_run(format!("'{span}' is too long")).hint("write hours, days or weeks, such as 1h"));
+            return Err(
+                Error::cannot_run(format!("'{span}' is too long")).hint("write hours, days or weeks, such as 1h")
+            );
         }
     };
     let length = i64::from(span.count).checked_mul(hours).and_then(TimeDelta::try_hours);
-    length.filter(|length| *length <= TimeDelta::days(30)).ok_or_else(|| {
-        Error::cannot_run(format!("'{span}' is too long")).hint("30d is the longest")
-    })
+    length
+        .filter(|length| *length <= TimeDelta::days(30))
+        .ok_or_else(|| Error::cannot_run(format!("'{span}' is too long")).hint("30d is the longest"))
 }
 
 #[cfg(test)]

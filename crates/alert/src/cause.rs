@@ -58,7 +58,10 @@ mod tests {
             ("data/raw/churn/orders_20261121_014200.csv: no such file", "/srv/x/orders.csv: no such file"),
             ("orders_20261121_014200.csv: empty", "orders_20261122_014159.csv: empty"),
             ("cut off at 2026-11-21T01:42:00Z", "cut off at 2026-11-22T13:00:59Z"),
-            ("run 0193a2b4-77e1-7c3d-9f00-1a2b3c4d5e6f is at work", "run 0193a2b4-88aa-7fff-8e11-aaaaaaaaaaaa is at work"),
+            (
+                "run 0193a2b4-77e1-7c3d-9f00-1a2b3c4d5e6f is at work",
+                "run 0193a2b4-88aa-7fff-8e11-aaaaaaaaaaaa is at work",
+            ),
             ("(https://host/v1/chat): answered 503", "(https://other/v1): answered 500"),
         ];
         for (one, other) in pairs {

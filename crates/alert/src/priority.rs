@@ -99,13 +99,14 @@ pub fn priority_of(
     let of_stage = || pipeline?.stages.get(stage.name())?.get(class);
     let of_pipeline = || pipeline?.priorities.get(class);
     let level = of_stage().or_else(of_pipeline).or_else(|| everywhere.get(class));
-    level.unwrap_or(match class {
-        EventClass::CannotRun => Level::P1,
-        EventClass::Refused => Level::P2,
-        EventClass::TryAgain => Level::P3,
-        EventClass::Warning => Level::None,
-    })
-    .priority()
+    level
+        .unwrap_or(match class {
+            EventClass::CannotRun => Level::P1,
+            EventClass::Refused => Level::P2,
+            EventClass::TryAgain => Level::P3,
+            EventClass::Warning => Level::None,
+        })
+        .priority()
 }
 
 #[cfg(test)]

@@ -48,10 +48,7 @@ impl Alert {
             Part { title: "What stands", text: self.what_stands() },
             Part { title: "The way out", text: self.way_out() },
             Part { title: "The run", text: self.run() },
-            Part {
-                title: "To look further",
-                text: format!("grep {} {}", event.run_id, event.log.display()),
-            },
+            Part { title: "To look further", text: format!("grep {} {}", event.run_id, event.log.display()) },
         ];
         if let Some(text) = self.not_told() {
             parts.push(Part { title: "Not told before", text });
@@ -84,7 +81,9 @@ impl Alert {
         let (stage, pipeline) = (self.event.stage, &self.event.pipeline);
         match self.event.class {
             EventClass::CannotRun => {
-                format!("Mend what the message names (the command, the YAML file or the machine), then: bin/{stage} {pipeline}")
+                format!(
+                    "Mend what the message names (the command, the YAML file or the machine), then: bin/{stage} {pipeline}"
+                )
             }
             EventClass::Refused => format!(
                 "Look at the data that the message names. Running again changes nothing until the data or the limit in \
@@ -92,7 +91,9 @@ impl Alert {
             ),
             EventClass::TryAgain => format!("Run the same command again later: bin/{stage} {pipeline}"),
             EventClass::Warning => {
-                format!("Look at the data that the message names, or change the check in resources/{pipeline}/{stage}.yaml.")
+                format!(
+                    "Look at the data that the message names, or change the check in resources/{pipeline}/{stage}.yaml."
+                )
             }
         }
     }

@@ -72,12 +72,8 @@ impl SmtpServer {
     fn listen(auth: bool) -> SmtpServer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let shared = Arc::new(Shared {
-            auth,
-            state: Mutex::default(),
-            stopped: Mutex::new(false),
-            stop: Condvar::new(),
-        });
+        let shared =
+            Arc::new(Shared { auth, state: Mutex::default(), stopped: Mutex::new(false), stop: Condvar::new() });
         let accepting = Arc::clone(&shared);
         let listener = std::thread::spawn(move || accept(&listener, &accepting));
         SmtpServer { address, shared, listener: Some(listener) }

@@ -42,18 +42,12 @@ impl Gate {
         let score = score(columns, rows);
         let reached = format!("task '{task}': accuracy {:.4} on {}", score.accuracy(), golden_rows(score.rows));
         if score.accuracy() >= self.accuracy {
-            return Ok(format!(
-                "{reached} (gate {:.4}), mean edit distance {:.4}",
-                self.accuracy, score.distance
-            ));
+            return Ok(format!("{reached} (gate {:.4}), mean edit distance {:.4}", self.accuracy, score.distance));
         }
         let wrong = score.rows - score.right;
         let worst = worst(columns, rows).join("\n  ");
-        Err(Error::refused(format!(
-            "{reached} is below {:.4} ({wrong} wrong); the worst:\n  {worst}",
-            self.accuracy
-        ))
-        .hint("change the prompt, the examples or the model, or correct the golden file where it is wrong"))
+        Err(Error::refused(format!("{reached} is below {:.4} ({wrong} wrong); the worst:\n  {worst}", self.accuracy))
+            .hint("change the prompt, the examples or the model, or correct the golden file where it is wrong"))
     }
 }
 
@@ -148,6 +142,9 @@ mod tests {
         let cell = Cell { before: None, expected: Some("x".repeat(99)), answered: None };
         let rows = [Row { row: "key".to_owned(), cells: vec![cell] }];
         let text = Gate::default().check("t", &["out".to_owned()], &rows).unwrap_err().message().to_owned();
-        assert!(text.ends_with(&format!("expected '{}...', answered null (edit distance 1.00)", "x".repeat(60))), "{text}");
+        assert!(
+            text.ends_with(&format!("expected '{}...', answered null (edit distance 1.00)", "x".repeat(60))),
+            "{text}"
+        );
     }
 }

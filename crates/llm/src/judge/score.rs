@@ -14,7 +14,11 @@ pub struct Cell {
 impl Cell {
     /// A cell without nulls.
     pub fn text(before: &str, expected: &str, answered: &str) -> Cell {
-        Cell { before: Some(before.to_owned()), expected: Some(expected.to_owned()), answered: Some(answered.to_owned()) }
+        Cell {
+            before: Some(before.to_owned()),
+            expected: Some(expected.to_owned()),
+            answered: Some(answered.to_owned()),
+        }
     }
 
     /// Equal byte for byte: neither trimmed nor normalised, since spaces and forms of Unicode may be what a task corrects.
@@ -175,10 +179,10 @@ mod tests {
             cells: cells.map(|(before, expected, answered)| Cell::text(before, expected, answered)).to_vec(),
         };
         let rows = [
-            row([("a", "a", "a"), ("b", "c", "c")]), // corrected
-            row([("a", "a", "a"), ("b", "b", "x")]), // spoiled
+            row([("a", "a", "a"), ("b", "c", "c")]),  // corrected
+            row([("a", "a", "a"), ("b", "b", "x")]),  // spoiled
             row([("a", "b", "bx"), ("b", "b", "b")]), // wrong before and after
-            row([("a", "a", "a"), ("b", "b", "b")]), // right before and after
+            row([("a", "a", "a"), ("b", "b", "b")]),  // right before and after
         ];
         let score = score(&["one".to_owned(), "two".to_owned()], &rows);
         assert_eq!((score.rows, score.right, score.corrected, score.spoiled), (4, 2, 1, 1));

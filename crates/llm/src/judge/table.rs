@@ -8,11 +8,7 @@ impl Comparison {
     /// Which task is better, in one sentence, with the p-value and the interval; when undecided, what would decide it.
     pub fn sentence(&self) -> String {
         let (first, second) = (&self.first.task, &self.second.task);
-        let evidence = format!(
-            "accuracy {}, McNemar p {}",
-            self.interval(self.accuracy),
-            probability(self.test.p)
-        );
+        let evidence = format!("accuracy {}, McNemar p {}", self.interval(self.accuracy), probability(self.test.p));
         match (self.verdict, self.rows_needed) {
             (Verdict::SecondBetter, _) => format!("'{second}' is better than '{first}': {evidence}."),
             (Verdict::FirstBetter, _) => format!("'{second}' is worse than '{first}': {evidence}."),
@@ -67,7 +63,11 @@ impl Comparison {
             line("corrected rows", &|side| side.score.corrected.to_string(), none()),
             line("spoiled rows", &|side| side.score.spoiled.to_string(), none()),
             line("cost", &|side| money(side.cost), none()),
-            line("cost per corrected row", &|side| side.cost_per_corrected_row().map_or("none".to_owned(), money), none()),
+            line(
+                "cost per corrected row",
+                &|side| side.cost_per_corrected_row().map_or("none".to_owned(), money),
+                none(),
+            ),
         ]);
         lines
     }
@@ -111,10 +111,10 @@ fn percent(share: f64) -> String {
     percent.to_string()
 }
 
-/// Four digits after the point, or more where a single row costs next to nothing.
+/// Four digits after the point, or six where a row costs next to nothing.
 fn money(value: f64) -> String {
-    match value != 0.0 && value.abs() < 0.001 {
-        true => format!("{value:.2e}"),
+    match value != 0.0 && value < 0.01 {
+        true => format!("{value:.6}"),
         false => format!("{value:.4}"),
     }
 }

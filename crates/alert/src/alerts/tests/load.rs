@@ -102,7 +102,10 @@ fn what_is_wrong_is_placed_and_the_way_out_named() {
             "resources/alerts.yaml: channels[0]: mail: tls: 'none' would send the password in the clear; \
              use 'starttls' or 'tls', or leave user and password out",
         ),
-        ("channels: []\nevery: 3mo\n", "resources/alerts.yaml: every: '3mo' is too long; write hours, days or weeks, such as 1h"),
+        (
+            "channels: []\nevery: 3mo\n",
+            "resources/alerts.yaml: every: '3mo' is too long; write hours, days or weeks, such as 1h",
+        ),
         ("channels: []\nevery: 31d\n", "resources/alerts.yaml: every: '31d' is too long; 30d is the longest"),
         ("channels: []\ntimeout_seconds: 0\n", "resources/alerts.yaml: timeout_seconds: 0 is not between 1 and 300"),
     ];

@@ -44,11 +44,7 @@ fn a_passing_fault_is_tried_again() {
 #[test]
 fn a_fault_that_stays_is_given_up_and_named() {
     let cases = [
-        (
-            HttpAnswer::status(503, ""),
-            "not sent after 3 tries: the server answered 503 Service Unavailable",
-            3,
-        ),
+        (HttpAnswer::status(503, ""), "not sent after 3 tries: the server answered 503 Service Unavailable", 3),
         (
             HttpAnswer::status(429, "").with_header("retry-after", "3600"),
             "not sent: the server answered 429 Too Many Requests",
@@ -124,8 +120,20 @@ fn a_login_is_used() {
 fn faults_of_mail_servers_are_told_apart() {
     let cases = [
         ("RCPT", SmtpFault::Reply("450 4.2.1 mailbox busy"), 2, "sent after 3 tries", 1),
-        (".", SmtpFault::Reply("451 4.3.0 later"), 3, "not sent after 3 tries: the server answered 451: 4.3.0 later", 0),
-        ("RCPT", SmtpFault::Reply("550 5.1.1 no such user"), 1, "not sent: the server answered 550: 5.1.1 no such user", 0),
+        (
+            ".",
+            SmtpFault::Reply("451 4.3.0 later"),
+            3,
+            "not sent after 3 tries: the server answered 451: 4.3.0 later",
+            0,
+        ),
+        (
+            "RCPT",
+            SmtpFault::Reply("550 5.1.1 no such user"),
+            1,
+            "not sent: the server answered 550: 5.1.1 no such user",
+            0,
+        ),
         ("CONNECT", SmtpFault::Reply("554 5.7.1 go away"), 1, "not sent: the server answered 554: 5.7.1 go away", 0),
         ("MAIL", SmtpFault::Hang, 1, "not sent: no answer within 0.25 s", 0),
     ];
@@ -179,7 +187,8 @@ fn a_command_answers_by_its_exit_code() {
         ("exec sleep 60", "not sent: no answer within 2 s"),
     ];
     for (script, expected) in cases {
-        let project = project(&format!("timeout_seconds: 2\nchannels:\n  - command: {{run: [sh, -c, \"{script}\"]}}\n"));
+        let project =
+            project(&format!("timeout_seconds: 2\nchannels:\n  - command: {{run: [sh, -c, \"{script}\"]}}\n"));
         assert_eq!(told_once(&project), format!("command sh: {expected}"));
     }
     let project = project("channels:\n  - command: {run: [/no/such/program, secret]}\n");

@@ -117,7 +117,7 @@ fn several_columns_are_shown_one_by_one() {
     let text = found.unwrap().to_string();
     assert!(text.starts_with("|                                  | a\\|b"), "{text}");
     assert!(text.contains("| accuracy, edit distance of 'two' | 0.0000, 0.5000 | 1.0000, 0.0000 |"), "{text}");
-    assert!(text.contains("| 4.00e-4 "), "{text}");
+    assert!(text.contains("| 0.000400 "), "{text}");
 }
 
 #[test]
