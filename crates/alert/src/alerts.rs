@@ -5,20 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use lettre::transport::smtp::authentication::Credentials;
-use reqwest::Url;
-use spec::{Environment, Error, Keys, Map, Result, ResultExt, Root, Span, Tool, Unit, did_you_mean};
+use spec::{Environment, Error, Keys, Map, Result, ResultExt, Root, Span};
 
 use crate::cause::cause;
 use crate::channel::{Channel, Patience, cut, tell};
-use crate::command::Program;
+use crate::check::{check_channel, check_every, check_pipeline, check_stage};
 use crate::flood::{Flood, Verdict, key};
-use crate::mail::Mail;
 use crate::priority::{Levels, PipelineLevels, priority_of};
 use crate::secrets::Secrets;
-use crate::slack::Slack;
 use crate::text::Alert;
-use crate::written::{AlertsSpec, ChannelSpec, CommandSpec, MailSpec, SlackSpec, Tls};
+use crate::written::AlertsSpec;
 use crate::{Delivery, Event, Outcome, Priority};
 
 /// Where the alerts of a project are described, relative to its root.
@@ -42,10 +38,10 @@ pub struct Alerts {
 }
 
 /// A channel, and what it takes.
-struct Subscriber {
-    channel: Arc<dyn Channel>,
-    priorities: Vec<Priority>,
-    pipelines: Option<Vec<String>>,
+pub struct Subscriber {
+    pub channel: Arc<dyn Channel>,
+    pub priorities: Vec<Priority>,
+    pub pipelines: Option<Vec<String>>,
 }
 
 impl Subscriber {
@@ -91,7 +87,7 @@ impl Alerts {
             priorities: written.priorities,
             pipelines: written.pipelines,
             every: written.every,
-            every_delta: length(written.every).context("every")?,
+            every_delta: check_every(written.every).context("every")?,
             patience: Patience { timeout: Duration::from_secs(written.timeout_seconds.into()), first_wait: FIRST_WAIT },
             secrets,
         })
@@ -112,8 +108,7 @@ impl Alerts {
         let Some(priority) = priority_of(event.class, event.stage, &self.priorities, levels) else {
             return Vec::new();
         };
-        let takers: Vec<&Subscriber> =
-            self.subscribers.iter().filter(|subscriber| subscriber.takes(pipeline, priority)).collect();
+        let takers: Vec<&Subscriber> = self.subscribers.iter().filter(|one| one.takes(pipeline, priority)).collect();
         if takers.is_empty() {
             return Vec::new();
         }
@@ -122,49 +117,43 @@ impl Alerts {
         let keys: Vec<String> = takers.iter().map(|taker| key(&taker.channel.identity(), &cause)).collect();
         let claim = TimeDelta::from_std(self.patience.at_most()).unwrap_or(TimeDelta::MAX);
         let flood = Flood { folder: state_dir, every: self.every_delta, claim };
-        let mut deliveries = Vec::new();
-        let verdicts = flood.claim(&keys, now).unwrap_or_else(|error| {
-            // Told once too often is better than not at all, above all when the disk is full.
-            deliveries.push(self.no_state("told without it", &error));
-            vec![Verdict::Tell { held_back: 0 }; keys.len()]
-        });
+
+        let claimed = flood.claim(&keys, now);
+        // Told once too often is better than not at all, above all when the disk is full.
+        let untold = || vec![Verdict::Tell { held_back: 0 }; keys.len()];
+        let verdicts = claimed.as_ref().map_or_else(|_| untold(), Clone::clone);
         let alert = |held_back| Alert { event: event.clone(), priority, now, held_back, every: self.every };
-        let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
-            let started: Vec<_> = std::iter::zip(&takers, &verdicts)
-                .map(|(taker, verdict)| match *verdict {
-                    Verdict::Hold { told } => Err(Outcome::HeldBack { told }),
-                    Verdict::Tell { held_back } => {
-                        let alert = Arc::new(alert(held_back));
-                        Ok(scope.spawn(move || self.tell(taker, &alert)))
-                    }
-                })
-                .collect();
-            let outcome = |started: std::result::Result<std::thread::ScopedJoinHandle<'_, Outcome>, Outcome>| {
-                started.map_or_else(|held| held, |thread| thread.join().unwrap_or_else(|_| panicked()))
-            };
-            started.into_iter().map(outcome).collect()
-        });
-        let results: Vec<(String, u64, bool)> = std::iter::zip(keys, std::iter::zip(&verdicts, &outcomes))
-            .filter_map(|(key, (verdict, outcome))| match verdict {
-                Verdict::Tell { held_back } => Some((key, *held_back, matches!(outcome, Outcome::Sent { .. }))),
-                Verdict::Hold { .. } => None,
-            })
-            .collect();
-        if deliveries.is_empty()
-            && !results.is_empty()
-            && let Err(error) = flood.settle(&results, now)
-        {
-            deliveries.push(self.no_state("what was told is not recorded", &error));
-        }
-        let name = |taker: &Subscriber| self.secrets.redact(&taker.channel.name());
-        deliveries.extend(
-            std::iter::zip(takers, outcomes).map(|(taker, outcome)| Delivery { channel: name(taker), outcome }),
-        );
-        deliveries
+        let outcomes = self.tell_all(&takers, &verdicts, alert);
+        let record = match claimed {
+            Ok(_) => flood.settle(&results(keys, &verdicts, &outcomes), now).map_err(|e| (e, "not recorded as told")),
+            Err(error) => Err((error, "told without it")),
+        };
+
+        let of_channels = std::iter::zip(takers, outcomes)
+            .map(|(taker, outcome)| Delivery { channel: self.secrets.redact(&taker.channel.name()), outcome });
+        record.err().map(|(error, so)| self.no_record(&error, so)).into_iter().chain(of_channels).collect()
     }
 
-    fn tell(&self, taker: &Subscriber, alert: &Arc<Alert>) -> Outcome {
-        match tell(&taker.channel, alert, self.patience) {
+    /// Tells all that are to be told, at once, and waits for them.
+    fn tell_all(&self, takers: &[&Subscriber], verdicts: &[Verdict], alert: impl Fn(u64) -> Alert) -> Vec<Outcome> {
+        std::thread::scope(|scope| {
+            let start = |(taker, verdict): (&&'_ Subscriber, &Verdict)| match *verdict {
+                Verdict::Hold { told } => Err(Outcome::HeldBack { told }),
+                Verdict::Tell { held_back } => {
+                    let (channel, alert) = (Arc::clone(&taker.channel), Arc::new(alert(held_back)));
+                    Ok(scope.spawn(move || self.tell(&channel, &alert)))
+                }
+            };
+            let started: Vec<_> = std::iter::zip(takers, verdicts).map(start).collect();
+            started
+                .into_iter()
+                .map(|one| one.map_or_else(|held| held, |thread| thread.join().unwrap_or_else(|_| panicked())))
+                .collect()
+        })
+    }
+
+    fn tell(&self, channel: &Arc<dyn Channel>, alert: &Arc<Alert>) -> Outcome {
+        match tell(channel, alert, self.patience) {
             (tries, Ok(())) => Outcome::Sent { tries, held_back: alert.held_back },
             (tries, Err(failure)) => Outcome::Failed { reason: self.reason(&failure.reason), tries },
         }
@@ -177,135 +166,24 @@ impl Alerts {
     }
 
     /// The record of what was told is no channel, but its failure is one that people should hear of.
-    fn no_state(&self, what: &str, error: &Error) -> Delivery {
-        let reason = self.reason(&format!("{error}; {what}"));
+    fn no_record(&self, error: &Error, so: &str) -> Delivery {
+        let reason = self.reason(&format!("{error}; {so}"));
         Delivery { channel: "record of alerts".to_owned(), outcome: Outcome::Failed { reason, tries: 0 } }
     }
 }
 
+/// What the record is to say of the claimed keys: the count that each alert spoke of, and whether it was told.
+fn results(keys: Vec<String>, verdicts: &[Verdict], outcomes: &[Outcome]) -> Vec<(String, u64, bool)> {
+    std::iter::zip(keys, std::iter::zip(verdicts, outcomes))
+        .filter_map(|(key, (verdict, outcome))| match verdict {
+            Verdict::Tell { held_back } => Some((key, *held_back, matches!(outcome, Outcome::Sent { .. }))),
+            Verdict::Hold { .. } => None,
+        })
+        .collect()
+}
+
 fn panicked() -> Outcome {
     Outcome::Failed { reason: "the channel panicked".to_owned(), tries: 1 }
-}
-
-/// The channel as it can be used; `None` when it is switched off by an empty address.
-fn check_channel(
-    written: ChannelSpec,
-    root: &Root,
-    known: &[String],
-    secrets: &mut Secrets,
-) -> Result<Option<Subscriber>> {
-    let (kind, channel, priorities, pipelines) = match written {
-        ChannelSpec::Slack(spec) => {
-            let channel = check_slack(&spec, secrets).context("slack.webhook")?;
-            ("slack", channel.map(arc), spec.priorities, spec.pipelines)
-        }
-        ChannelSpec::Mail(mut spec) => {
-            let (priorities, pipelines) = (std::mem::take(&mut spec.priorities), spec.pipelines.take());
-            ("mail", check_mail(spec, secrets).context("mail")?.map(arc), priorities, pipelines)
-        }
-        ChannelSpec::Command(spec) => {
-            let channel = arc(check_command(spec.run.clone(), root).context("command.run")?);
-            let CommandSpec { priorities, pipelines, .. } = spec;
-            ("command", Some(channel), priorities, pipelines)
-        }
-    };
-    for pipeline in pipelines.iter().flatten() {
-        check_pipeline(pipeline, known).context(format!("{kind}.pipelines"))?;
-    }
-    if priorities.is_empty() {
-        return Err(Error::cannot_run(format!("{kind}.priorities: the list is empty"))
-            .hint("leave the key out to take all priorities, or remove the channel"));
-    }
-    Ok(channel.map(|channel| Subscriber { channel, priorities, pipelines }))
-}
-
-fn arc(channel: impl Channel + 'static) -> Arc<dyn Channel> {
-    Arc::new(channel)
-}
-
-/// The error must not repeat the address, which is a secret.
-fn check_slack(spec: &SlackSpec, secrets: &mut Secrets) -> Result<Option<Slack>> {
-    let text = spec.webhook.trim();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let wrong = || Error::cannot_run("not an address that begins with https:// or http://");
-    let url = Url::parse(text).map_err(|_| wrong())?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(wrong());
-    }
-    secrets.add(text);
-    secrets.add(url.as_str());
-    secrets.add(url.path().trim_matches('/'));
-    if let Some(query) = url.query() {
-        secrets.add(query);
-    }
-    Ok(Some(Slack::new(url)))
-}
-
-fn check_mail(spec: MailSpec, secrets: &mut Secrets) -> Result<Option<Mail>> {
-    if let Some(password) = &spec.password {
-        secrets.add(password);
-    }
-    if spec.server.trim().is_empty() {
-        return Ok(None);
-    }
-    if spec.to.is_empty() {
-        return Err(Error::cannot_run("to: the list is empty").hint("name at least one recipient"));
-    }
-    let login = match (spec.user, spec.password) {
-        (None, None) => None,
-        (Some(user), Some(password)) => Some(Credentials::new(user, password)),
-        (Some(_), None) => return Err(Error::cannot_run("user: there is no password").hint("add one by ${VAR}")),
-        (None, Some(_)) => return Err(Error::cannot_run("password: there is no user")),
-    };
-    let here = matches!(spec.server.as_str(), "localhost" | "127.0.0.1" | "::1");
-    if login.is_some() && spec.tls == Tls::None && !here {
-        return Err(Error::cannot_run("tls: 'none' would send the password in the clear")
-            .hint("use 'starttls' or 'tls', or leave user and password out"));
-    }
-    let port = spec.port.unwrap_or(spec.tls.port());
-    Ok(Some(Mail { server: spec.server, port, tls: spec.tls, login, from: spec.from, to: spec.to }))
-}
-
-fn check_command(run: Vec<String>, root: &Root) -> Result<Program> {
-    match run.first().is_some_and(|program| !program.is_empty()) {
-        true => Ok(Program { run, folder: root.path().to_owned() }),
-        false => Err(Error::cannot_run("no program is named").hint("write run: [program, argument, ...]")),
-    }
-}
-
-fn check_pipeline(name: &str, known: &[String]) -> Result<()> {
-    match known.iter().any(|known| known == name) {
-        true => Ok(()),
-        false => Err(Error::cannot_run(format!("no pipeline '{name}'"))
-            .hint(did_you_mean(name, known.iter().map(String::as_str)))),
-    }
-}
-
-fn check_stage(name: &str) -> Result<()> {
-    match Tool::ALL.iter().any(|tool| tool.name() == name) {
-        true => Ok(()),
-        false => Err(Error::cannot_run(format!("no stage '{name}'"))
-            .hint(did_you_mean(name, Tool::ALL.iter().map(|tool| tool.name())))),
-    }
-}
-
-fn length(span: Span) -> Result<TimeDelta> {
-    let hours = match span.unit {
-        Unit::Hour => 1,
-        Unit::Day => 24,
-        Unit::Week => 24 * 7,
-        Unit::Month | Unit::Year => {
-            return Err(
-                Error::cannot_run(format!("'{span}' is too long")).hint("write hours, days or weeks, such as 1h")
-            );
-        }
-    };
-    let length = i64::from(span.count).checked_mul(hours).and_then(TimeDelta::try_hours);
-    length
-        .filter(|length| *length <= TimeDelta::days(30))
-        .ok_or_else(|| Error::cannot_run(format!("'{span}' is too long")).hint("30d is the longest"))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod address;
 mod alerts;
 mod cause;
 mod channel;
+mod check;
 mod command;
 mod delivery;
 mod event;
