@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use spec::{Result, Severity};
 
 use super::{described, is_text, joined, shown};
+use crate::Share;
 use crate::check::{Columns, Lookup, RowCheck, RowTest};
-use crate::{Share, read};
 
 /// A regular expression is found in the text; write `^` and `$` to match all of it. Null passes. Example:
 /// `- matches: {column: email, regex: '^[^@ ]+@[^@ ]+$', max_share: 0.05}`.
@@ -55,7 +55,7 @@ pub struct Pattern(String);
 
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Pattern, D::Error> {
-        read::text(deserializer, "a regular expression", |text| Pattern::try_from(text.to_owned()))
+        spec::read_text(deserializer, "a regular expression", |text| Pattern::try_from(text.to_owned()))
     }
 }
 
