@@ -108,7 +108,7 @@ mod tests {
         let answers = ["right", "right", "right", "right", "right", "right", "right", "right", "right", "write"];
         assert_eq!(
             check(0.9, &answers).unwrap(),
-            "task 't': accuracy 0.9000 on 10 golden rows (gate 0.9000), mean edit distance 0.0600"
+            "task 't': accuracy 0.9000 on 10 golden rows (gate 0.9000), mean edit distance 0.0800"
         );
         assert!(check(0.91, &answers).is_err());
     }

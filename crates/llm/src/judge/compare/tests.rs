@@ -43,10 +43,18 @@ fn a_better_task_is_called_better() {
     assert_eq!(
         found.to_string(),
         "\
-|                                | short     | long     | difference                                 |
-|--------------------------------|-----------|----------|--------------------------------------------|
+|                                | short      | long       | difference                                 |
+|--------------------------------|------------|------------|--------------------------------------------|
 | golden rows right              | 152 of 200 | 168 of 200 |                                            |
-"
+| accuracy                       | 0.7600     | 0.8400     | +0.0800 (95 % interval +0.0200 to +0.1400) |
+| edit distance                  | 0.0800     | 0.0533     | -0.0267 (95 % interval -0.0467 to -0.0067) |
+| right where the other is wrong | 12         | 28         | McNemar (exact) p = 0.0166                 |
+| corrected rows                 | 152        | 168        |                                            |
+| spoiled rows                   | 0          | 0          |                                            |
+| cost                           | 0.0760     | 0.2520     |                                            |
+| cost per corrected row         | 0.000500   | 0.001500   |                                            |
+
+'long' is better than 'short': accuracy +0.0800 (95 % interval +0.0200 to +0.1400), McNemar p = 0.0166."
     );
 }
 
@@ -99,7 +107,7 @@ fn a_large_sample_uses_the_approximation() {
 fn a_task_that_corrects_nothing_has_no_cost_per_row() {
     let found = comparison(&pair(0, 0, 2, 3)).unwrap();
     assert_eq!(found.first.cost_per_corrected_row(), None);
-    assert!(found.to_string().contains("| cost per corrected row         | none      | 0.1260   |"), "{found}");
+    assert!(found.to_string().contains("| cost per corrected row         | none   | 0.1260 |"), "{found}");
 }
 
 #[test]
