@@ -53,6 +53,8 @@ struct Entry {
     claimed: Option<DateTime<Utc>>,
     /// Alerts not told since.
     held_back: u64,
+    /// When the cause last came up.
+    seen: Option<DateTime<Utc>>,
 }
 
 type State = BTreeMap<String, Entry>;
@@ -71,6 +73,7 @@ impl Flood<'_> {
             keys.iter()
                 .map(|key| {
                     let entry = state.entry(key.clone()).or_default();
+                    entry.seen = Some(now);
                     let told = entry.told.filter(|told| near(*told, now, self.every));
                     let claimed = entry.claimed.filter(|claimed| near(*claimed, now, self.claim));
                     match told.or(claimed) {
@@ -93,6 +96,7 @@ impl Flood<'_> {
         self.change(now, |state| {
             for (key, spoken_of, told) in results {
                 let entry = state.entry(key.clone()).or_default();
+                entry.seen = Some(now);
                 entry.claimed = None;
                 match told {
                     true => {
@@ -114,7 +118,7 @@ impl Flood<'_> {
         let mut state: State =
             std::fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         let result = change(&mut state);
-        state.retain(|_, entry| entry.told.max(entry.claimed).is_none_or(|last| near(last, now, REMEMBERED)));
+        state.retain(|_, entry| entry.seen.is_some_and(|seen| near(seen, now, REMEMBERED)));
         replace(&file, &state).map_err(|error| Error::io("write", &file, &error))?;
         Ok(result)
     }
@@ -223,7 +227,7 @@ mod tests {
         let rule = rule(folder.path());
         std::fs::write(folder.path().join(STATE), "{\"k\": tor").unwrap();
         assert_eq!(one(&rule, 0), Verdict::Tell { held_back: 0 });
-        settle(&rule, 0, true, 0);
+        settle(&rule, 0, false, 0);
         rule.claim(&["other".to_owned()], at(31 * 24 * 60)).unwrap();
         let text = std::fs::read_to_string(folder.path().join(STATE)).unwrap();
         let state: State = serde_json::from_str(&text).unwrap();

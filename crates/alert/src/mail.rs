@@ -96,29 +96,31 @@ fn hello_name(host: &str) -> ClientId {
 }
 
 fn failure(error: &lettre::transport::smtp::Error, timeout: Duration) -> Failure {
-    if timed_out(error) {
-        return Failure::too_slow(timeout);
-    }
     let cause = root_cause(error);
-    match error.status() {
-        Some(code) if error.is_transient() => Failure::passing(format!("the server answered {code}: {cause}")),
-        Some(code) => Failure::lasting(format!("the server answered {code}: {cause}")),
-        None if error.is_tls() || error.is_client() => Failure::lasting(cause),
-        None if error.is_response() => Failure::passing(format!("not the answer of a mail server: {cause}")),
-        None => Failure::passing(format!("cannot talk to the server: {cause}")),
+    match (error.status(), io_kind(error)) {
+        (Some(code), _) if error.is_transient() => Failure::passing(format!("the server answered {code}: {cause}")),
+        (Some(code), _) => Failure::lasting(format!("the server answered {code}: {cause}")),
+        // A read that ran out of time says `WouldBlock` on Linux, a connection `TimedOut`.
+        (None, Some(io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)) => Failure::too_slow(timeout),
+        (None, Some(io::ErrorKind::InvalidData)) => Failure::lasting(format!(
+            "no encrypted connection: {cause}; if the server's authority is a private one, name its certificate by SSL_CERT_FILE"
+        )),
+        (None, _) if error.is_tls() || error.is_client() => Failure::lasting(cause),
+        (None, _) if error.is_response() => Failure::passing(format!("not the answer of a mail server: {cause}")),
+        (None, _) => Failure::passing(format!("cannot talk to the server: {cause}")),
     }
 }
 
-/// A read that ran out of time says `WouldBlock` on Linux, a connection `TimedOut`.
-fn timed_out(error: &lettre::transport::smtp::Error) -> bool {
+/// The kind of the I/O error inside, if there is one. What rustls refuses comes as `InvalidData`.
+fn io_kind(error: &lettre::transport::smtp::Error) -> Option<io::ErrorKind> {
     let mut source = error.source();
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
+    while let Some(inner) = source {
+        if let Some(error) = inner.downcast_ref::<io::Error>() {
+            return Some(error.kind());
         }
-        source = error.source();
+        source = inner.source();
     }
-    false
+    None
 }
 
 #[cfg(test)]

@@ -162,6 +162,17 @@ fn a_server_without_starttls_gets_neither_password_nor_mail() {
     assert_eq!(server.commands(), ["EHLO prod-1"]);
 }
 
+/// Whoever answers in the clear where TLS must begin has no certificate that could be trusted.
+#[test]
+fn a_server_without_tls_is_given_up_at_once() {
+    let server = SmtpServer::start();
+    let project = mail_project(&server, "      tls: tls\n");
+    let told = told_once(&project);
+    let expected = "mail to ops@shop.example, chef@shop.example: not sent: no encrypted connection: ";
+    assert!(told.starts_with(expected) && told.ends_with("name its certificate by SSL_CERT_FILE"), "{told}");
+    assert_eq!((server.sessions(), server.received().len()), (1, 0));
+}
+
 #[test]
 fn a_command_gets_json_variables_and_the_project_root() {
     let script = "cat > alert.json; printf '%s' \"$MILLRACE_ALERT_PRIORITY $MILLRACE_ALERT_STAGE $1\" > variables";
