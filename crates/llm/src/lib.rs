@@ -1,1 +1,3 @@
 //! Language models: tasks, ledger, limits, judgement
+
+pub mod judge;

@@ -17,11 +17,13 @@
 //!
 //! This crate must not know about tables: it reads what tools wrote through footers and through `export`.
 
+pub mod http_server;
 mod mask;
 mod outcome;
 mod parquet_file;
 mod project;
 mod random;
+pub mod smtp_server;
 mod table;
 
 pub use mask::mask;
