@@ -3,6 +3,7 @@
 //! A tool implements [`Stage`] and its `main` calls [`main`]. The order of a run is in [`run`]; everything
 //! that ARCHITECTURE sections 2 to 5 promise is kept there once, for all tools.
 
+mod alarm;
 mod args;
 mod console;
 mod history;

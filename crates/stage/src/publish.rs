@@ -31,11 +31,18 @@ pub struct Item {
     pub bytes: u64,
     pub refused: Option<PathBuf>,
     pub quality: Option<Quality>,
+    /// The soft checks that failed, with what was found.
+    pub warnings: Vec<String>,
     /// The time that its summaries, hash and seal took; zero for what is no table.
     pub evidence: Duration,
 }
 
 impl Publication {
+    /// The soft checks that failed.
+    pub fn warnings(&self) -> Vec<String> {
+        self.items.iter().flat_map(|item| item.warnings.iter().cloned()).collect()
+    }
+
     pub fn paths(&self) -> Vec<PathBuf> {
         self.items.iter().map(|item| item.path.clone()).collect()
     }
@@ -316,8 +323,10 @@ impl<S: Stage> Desk<'_, S> {
 
     fn item(&self, target: &Path, evidence: Evidence, bytes: u64) -> Item {
         let path = self.job.root.relative(target).to_owned();
-        let Evidence { table, books, quality, .. } = evidence;
-        Item { table, path, books, bytes, refused: None, quality, evidence: Duration::ZERO }
+        let Evidence { table, books, quality, checks, .. } = evidence;
+        let warned = checks.into_iter().filter(|result| result.verdict == Verdict::Warned);
+        let warnings = warned.map(|result| format!("{table}: {}: {}", result.check, result.found)).collect();
+        Item { table, path, books, bytes, refused: None, quality, warnings, evidence: Duration::ZERO }
     }
 
     fn name_refused(&self, rows: Written, of: &Evidence) -> Result<PathBuf> {

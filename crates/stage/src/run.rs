@@ -15,7 +15,7 @@ use crate::progress::Progress;
 use crate::publish::{Publication, publish};
 use crate::runlog::RunLog;
 use crate::up_to_date::{Answer, Key, answer};
-use crate::{Job, Stage, args, console, lock, signals};
+use crate::{Job, Stage, alarm, args, console, lock, signals};
 
 /// The key that the shell reads of every stage's file.
 const CHECKS: &str = "checks";
@@ -89,16 +89,25 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
     if job.common.dry_run {
         return dry_run(&job, &who, &spec_hash);
     }
+    attempt(&mut job, &who, &spec_hash).inspect_err(|error| {
+        if !error.is_closed_pipe() {
+            alarm::failed(&job, error);
+        }
+    })
+}
+
+/// Waits for its turn, decides whether there is cause to run, and runs.
+fn attempt<S: Stage>(job: &mut Job<S>, who: &str, spec_hash: &str) -> Result<Exit> {
     let shown = S::TOOL.folder(&job.pipeline);
-    let _lock = lock::lock(&job.folder(), &shown, &who, job.common.no_wait)?;
+    let _lock = lock::lock(&job.folder(), &shown, who, job.common.no_wait)?;
     artifact::sweep(&job.folder());
     job.stamp = free_stamp(&job.folder());
-    if let Some(exit) = S::instead(&job)? {
+    if let Some(exit) = S::instead(job)? {
         return Ok(exit);
     }
-    let inputs = S::inputs(&job)?;
+    let inputs = S::inputs(job)?;
     let snapshot = Snapshot::read(&job.folder())?;
-    match decide(&job, snapshot.as_ref(), &spec_hash, &inputs)? {
+    match decide(job, snapshot.as_ref(), spec_hash, &inputs)? {
         Answer::UpToDate => {
             tracing::info!(up_to_date = true, "{who}: up to date");
             print(&snapshot.unwrap_or_default().paths)?;
@@ -106,7 +115,7 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
         }
         Answer::Run(reason) => tracing::info!(reason, "{who}: runs because {reason}"),
     }
-    work(&job, &who, &spec_hash, &inputs)
+    work(job, who, spec_hash, &inputs)
 }
 
 /// Runs, publishes and records: the part that takes time.
@@ -122,6 +131,7 @@ fn work<S: Stage>(job: &Job<S>, who: &str, spec_hash: &str, inputs: &[Input]) ->
             signals::over();
             summary(who, &publication, began);
             print(&publication.paths())?;
+            alarm::warned(job, &publication.warnings());
             Ok(Exit::Done)
         }
         Err(error) => {
