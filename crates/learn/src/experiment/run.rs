@@ -14,7 +14,7 @@ use crate::random::sample;
 use crate::{Data, Learner, LearnerSpec, Model, Part, Task};
 
 /// Rows of the test part that are explained by contributions.
-const EXPLAINED: usize = 2000;
+const EXPLAINED: usize = 1000;
 
 /// A learner with the name of its experiment.
 pub(super) struct Contender {
