@@ -1,9 +1,7 @@
 //! A mail address, checked where it is written.
 
-use std::fmt;
-
 use lettre::message::Mailbox;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// `ops@shop.example` or `Millrace <millrace@shop.example>`.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,20 +9,11 @@ pub struct Address(pub Mailbox);
 
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Address, D::Error> {
-        /// Fails while the parser still stands on the address, so that the error is placed there.
-        struct Parse;
-        impl de::Visitor<'_> for Parse {
-            type Value = Address;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a mail address")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Address, E> {
-                text.parse().map(Address).map_err(|_| {
-                    E::custom(format!("'{text}' is not a mail address; write 'name@host' or 'Some Name <name@host>'"))
-                })
-            }
-        }
-        deserializer.deserialize_str(Parse)
+        spec::read_text(deserializer, "a mail address", |text| {
+            text.parse()
+                .map(Address)
+                .map_err(|_| format!("'{text}' is not a mail address; write 'name@host' or 'Some Name <name@host>'"))
+        })
     }
 }
 
