@@ -70,5 +70,5 @@ fn a_refusal_is_told_once_and_the_secret_address_never() {
 fn channels_that_cannot_be_read_change_no_answer() {
     let project = shop();
     project.write("resources/alerts.yaml", "chanels: []\n").write("orders.csv", "id,customer,day,amount\n");
-    project.run("ingest", ["shop"]).exits(1).says("resources/alerts.yaml:1:1: unknown key 'chanels'");
+    project.run("ingest", ["shop"]).exits(2).says("resources/alerts.yaml:1:1: unknown key 'chanels'");
 }

@@ -163,7 +163,7 @@ mod tests {
         let table = df!("a" => ["x"]).unwrap();
         assert_eq!(
             failure(&table, "- mask: {columns: [a], method: {hash: {key: hunter2}}}"),
-            "clean.yaml:1:39: .[0].mask.method.hash: the key is shorter than 16 characters; take a longer one"
+            "clean.yaml:1:45: .[0].mask.method.hash.key: the key is shorter than 16 characters; take a longer one"
         );
         let step: Vec<crate::Step> =
             spec::parse(HASH, std::path::Path::new("c.yaml"), &spec::Environment::default()).unwrap().spec;
