@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use artifact::{Artifact, Books, Fate};
 use learn::{Action, Decision, Entry, Origin, Part, Registry, Signature, TrainSpec, Trial, Version, write_version};
-use polars::prelude::{DataFrame, Engine};
 use serde_json::json;
 use spec::{Error, Exit, Result, Tool};
 use stage::clap::Args;
@@ -37,8 +36,8 @@ impl Stage for Train {
     type Flags = Flags;
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
-        let rows = read(job)?;
-        let trial = learn::run(&job.spec, rows, horizon_days(job), &|what| job.progress.begin(what))?;
+        let table = job.scan(&job.spec.table)?;
+        let trial = learn::run(&job.spec, table, horizon_days(job), &|what| job.progress.begin(what))?;
         let registry = Registry::at(job.folder());
         let champion = registry.production()?.map(|version| registry.load(version)).transpose()?;
         let decision = trial.decide(champion.as_ref())?;
@@ -63,13 +62,6 @@ impl Stage for Train {
         }
         Ok(Some(Exit::Done))
     }
-}
-
-fn read(job: &Job<Train>) -> Result<DataFrame> {
-    use artifact::PolarsResultExt;
-    let table = &job.spec.table;
-    let rows = job.scan(table)?.collect_with_engine(Engine::Streaming).during(format!("table '{table}'"))?;
-    Ok(rows.unwrap_single())
 }
 
 /// How long after its cutoff a label is known: the features stage says it in its evidence.
