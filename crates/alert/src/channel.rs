@@ -17,7 +17,8 @@ pub trait Channel: Send + Sync {
     fn tell(&self, alert: &Alert, timeout: Duration) -> Result<(), Failure>;
 }
 
-/// Why a try failed, and whether another may succeed. The reason may be long and hold secrets: [`crate::Alerts`] sees to it.
+/// Why a try failed, and whether another may succeed. The reason may be long and hold secrets: [`crate::Alerts`] sees
+/// to that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub reason: String,

@@ -1,9 +1,9 @@
 //! No flood: a cause is told once in a while on each channel, whatever the number of runs and processes.
 //!
-//! What was told when stands in one small JSON file, read and replaced under a lock. The lock is not held while telling:
-//! a process first claims a cause, then tells it, then records what came out. A claim that is never settled (the process
-//! was killed) runs out, so that the cause is not silent for longer than a delivery may take. An alert that could not be
-//! told does not count as told; it counts among those of which the next one speaks.
+//! What was told when stands in one small JSON file, read and replaced under a lock. The lock is not held while
+//! telling: a process first claims a cause, then tells it, then records what came out. A claim that is never settled
+//! (the process was killed) runs out, so that the cause is not silent for longer than a delivery may take. An alert
+//! that could not be told does not count as told; it counts among those of which the next one speaks.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};

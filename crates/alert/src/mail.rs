@@ -103,7 +103,8 @@ fn failure(error: &lettre::transport::smtp::Error, timeout: Duration) -> Failure
         // A read that ran out of time says `WouldBlock` on Linux, a connection `TimedOut`.
         (None, Some(io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)) => Failure::too_slow(timeout),
         (None, Some(io::ErrorKind::InvalidData)) => Failure::lasting(format!(
-            "no encrypted connection: {cause}; if the server's authority is a private one, name its certificate by SSL_CERT_FILE"
+            "no encrypted connection: {cause}; if the server's authority is a private one, name its certificate by \
+             SSL_CERT_FILE"
         )),
         (None, _) if error.is_tls() || error.is_client() => Failure::lasting(cause),
         (None, _) if error.is_response() => Failure::passing(format!("not the answer of a mail server: {cause}")),

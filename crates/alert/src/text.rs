@@ -82,7 +82,8 @@ impl Alert {
         match self.event.class {
             EventClass::CannotRun => {
                 format!(
-                    "Mend what the message names (the command, the YAML file or the machine), then: bin/{stage} {pipeline}"
+                    "Mend what the message names (the command, the YAML file or the machine), then: \
+                     bin/{stage} {pipeline}"
                 )
             }
             EventClass::Refused => format!(
@@ -116,7 +117,8 @@ impl Alert {
             _ => ("alerts", "were"),
         };
         Some(format!(
-            "{} earlier {alerts} of the same cause {were} not sent: a cause is told once in {} (resources/alerts.yaml).",
+            "{} earlier {alerts} of the same cause {were} not sent: a cause is told once in {} \
+             (resources/alerts.yaml).",
             self.held_back, self.every
         ))
     }

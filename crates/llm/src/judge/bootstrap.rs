@@ -30,7 +30,8 @@ pub struct Interval {
 }
 
 impl Resampling {
-    /// The interval of the mean of `differences`, one per row, so that both tasks are drawn together. All 0 without rows.
+    /// The interval of the mean of `differences`, one per row, so that both tasks are drawn together. All 0 without
+    /// rows.
     pub fn interval(&self, differences: &[f64]) -> Interval {
         let count = differences.len();
         if count == 0 {

@@ -13,7 +13,8 @@ pub struct Candidate<'a> {
     pub task: &'a str,
     /// The golden rows, in the same order for all candidates.
     pub rows: &'a [Row],
-    /// What the answers cost, in the currency of the price list. Answers from the ledger count with what they once cost.
+    /// What the answers cost, in the currency of the price list. Answers from the ledger count with what they once
+    /// cost.
     pub cost: f64,
 }
 

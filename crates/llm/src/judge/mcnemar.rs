@@ -87,7 +87,8 @@ fn erfc(x: f64) -> f64 {
 /// samples, at a two-sided level of 5 %. `None` if no difference was seen.
 ///
 /// Connor, R. J. (1987), "Sample size for testing differences in proportions for the paired-sample design", Biometrics
-/// 43, 207-211: n = (z₁√ψ + z₂√(ψ - δ²))² / δ², where ψ is the share of discordant rows and δ the difference in accuracy.
+/// 43, 207-211: n = (z₁√ψ + z₂√(ψ - δ²))² / δ², where ψ is the share of discordant rows and δ the difference in
+/// accuracy.
 pub fn rows_needed(seen: Discordant, rows: usize) -> Option<usize> {
     /// The normal quantiles at 0.975 and 0.8 (scipy.stats.norm.ppf).
     const LEVEL: f64 = 1.959963984540054;

@@ -21,7 +21,8 @@ impl Cell {
         }
     }
 
-    /// Equal byte for byte: neither trimmed nor normalised, since spaces and forms of Unicode may be what a task corrects.
+    /// Equal byte for byte: neither trimmed nor normalised, since spaces and forms of Unicode may be what a task
+    /// corrects.
     pub fn is_right(&self) -> bool {
         self.answered == self.expected
     }

@@ -13,13 +13,13 @@ impl Comparison {
             (Verdict::SecondBetter, _) => format!("'{second}' is better than '{first}': {evidence}."),
             (Verdict::FirstBetter, _) => format!("'{second}' is worse than '{first}': {evidence}."),
             (Verdict::Undecided, Some(rows)) => format!(
-                "No difference shown between '{first}' and '{second}': {evidence}; a difference of that size would need \
-                 about {rows} golden rows in all (there are {}).",
+                "No difference shown between '{first}' and '{second}': {evidence}; a difference of that size would \
+                 need about {rows} golden rows in all (there are {}).",
                 self.first.score.rows
             ),
             (Verdict::Undecided, None) => format!(
-                "No difference shown between '{first}' and '{second}': {evidence}; both are right on equally many of the \
-                 {} golden rows, and more rows of this kind are not likely to change that.",
+                "No difference shown between '{first}' and '{second}': {evidence}; both are right on equally many of \
+                 the {} golden rows, and more rows of this kind are not likely to change that.",
                 self.first.score.rows
             ),
         }

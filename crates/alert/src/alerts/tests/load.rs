@@ -52,15 +52,17 @@ fn what_is_wrong_is_placed_and_the_way_out_named() {
         ),
         (
             "channels:\n  - slack: {webhook: \"${HOOK}\", priorities: [P1, P7]}\n",
-            "resources/alerts.yaml:2:50: channels[0].slack.priorities[1]: unknown priority 'P7'; choose one of: P0, P1, P2, P3",
+            "resources/alerts.yaml:2:50: channels[0].slack.priorities[1]: unknown priority 'P7'; \
+             choose one of: P0, P1, P2, P3",
         ),
         (
             "channels: []\npriorities: {refused: off}\n",
-            "resources/alerts.yaml:2:23: priorities.refused: unknown priority 'off'; choose one of: P0, P1, P2, P3, none",
+            "resources/alerts.yaml:2:23: priorities.refused: unknown priority 'off'; \
+             choose one of: P0, P1, P2, P3, none",
         ),
         (
             "channels:\n  - mail: {server: s, from: nobody, to: [a@b.c]}\n",
-            "resources/alerts.yaml:2:28: channels[0].mail.from: 'nobody' is not a mail address; \
+            "resources/alerts.yaml:2:29: channels[0].mail.from: 'nobody' is not a mail address; \
              write 'name@host' or 'Some Name <name@host>'",
         ),
         (

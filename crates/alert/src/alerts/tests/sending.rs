@@ -7,7 +7,8 @@ fn slack_project(server: &HttpServer) -> Project {
 
 fn mail_project(server: &SmtpServer, more: &str) -> Project {
     project(&format!(
-        "channels:\n  - mail:\n      server: 127.0.0.1\n      port: {}\n      from: Millrace <millrace@shop.example>\n      to: \
+        "channels:\n  - mail:\n      server: 127.0.0.1\n      port: {}\n      from: Millrace \
+         <millrace@shop.example>\n      to: \
          [ops@shop.example, Chef <chef@shop.example>]\n{more}",
         server.port()
     ))
