@@ -212,7 +212,8 @@ pub(super) fn cut(table: &Table<'_>, split: &Split, label: &[f64]) -> Result<Par
     let masks = PARTS.map(|part| BooleanChunked::from_iter_values("".into(), split.parts.iter().map(|of| *of == part)));
     let mut columns: [Vec<Column>; 3] = Default::default();
     for name in &table.names {
-        let column = table.read(std::slice::from_ref(name))?.drop_in_place(name).during(&place)?;
+        // In one piece, which the matrices can share; pieces would have to be copied together.
+        let column = table.read(std::slice::from_ref(name))?.drop_in_place(name).during(&place)?.rechunk();
         for (number, (part, mask)) in columns.iter_mut().zip(&masks).enumerate() {
             // Of the test part everything is kept: a champion may need columns that the challenger does not.
             if PARTS[number] == Part::Test || spec.is_feature(name) {
