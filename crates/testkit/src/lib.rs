@@ -17,6 +17,7 @@
 //!
 //! This crate must not know about tables: it reads what tools wrote through footers and through `export`.
 
+pub mod llm_server;
 mod mask;
 mod outcome;
 mod parquet_file;
