@@ -100,7 +100,17 @@ pub struct Settings {
     pub limits: Limits,
     pub daily: Daily,
     pub log_bodies: bool,
-    redactor: Redactor,
+    redactor: Hidden,
+}
+
+/// Knows all secrets, and so must not show.
+#[derive(Clone)]
+struct Hidden(Redactor);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
 }
 
 impl Settings {
@@ -177,7 +187,7 @@ impl Settings {
             limits: check_limits(&spec.limits)?,
             daily: spec.daily,
             log_bodies: spec.log_bodies,
-            redactor: env.redactor(),
+            redactor: Hidden(env.redactor()),
             providers,
         })
     }
@@ -202,7 +212,7 @@ impl Settings {
 
     /// Blots out every secret of the environment and every key of a provider.
     pub fn redact(&self, text: &str) -> String {
-        let text = self.redactor.redact(text);
+        let text = self.redactor.0.redact(text);
         let keys = self.providers.iter().map(|provider| provider.key.expose()).filter(|key| key.len() >= 4);
         keys.fold(text, |text, key| text.replace(key, "***"))
     }

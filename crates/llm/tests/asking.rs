@@ -171,7 +171,8 @@ fn caps_of_tokens_and_money_hold() {
         assert!(matches!(asked.stopped, Some(Stop::Cap(_))), "{cap}");
         assert!(asked.totals.answered > 5);
         let spent = bench.ledger.spend_today().unwrap();
-        assert!(spent.tokens <= 1100 && spent.money <= 0.0011, "{cap}: {spent:?}");
+        let holds = if cap.starts_with("tokens") { spent.tokens <= 1000 } else { spent.money <= 0.001 };
+        assert!(holds, "{cap}: {spent:?}");
     }
 }
 

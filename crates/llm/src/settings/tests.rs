@@ -52,7 +52,7 @@ fn a_key_in_the_file_is_refused_and_not_repeated() {
 #[test]
 fn keys_do_not_show() {
     let settings = Settings::built_in(&env(&[("OPENAI_API_KEY", CANARY)])).unwrap();
-    assert!(!format!("{settings:?}").contains(&format!("key: {CANARY}")));
+    assert!(!format!("{settings:?}").contains(CANARY));
     assert!(!format!("{:?}", settings.model("m")).contains(CANARY));
     assert_eq!(settings.redact(&format!("Bearer {CANARY}.")), "Bearer ***.");
 }
