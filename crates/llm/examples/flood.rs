@@ -44,6 +44,9 @@ fn main() -> spec::Result<()> {
             100.0 * ideal / took
         );
     }
-    println!("at once at the server: {}", server.stats().at_once);
+    let fault = |error: rusqlite::Error| spec::Error::cannot_run(error.to_string());
+    let connection = rusqlite::Connection::open(ledger.path()).map_err(fault)?;
+    let mean: f64 = connection.query_row("SELECT avg(latency_ms) FROM calls", [], |row| row.get(0)).map_err(fault)?;
+    println!("at once at the server: {}; mean time of a request: {mean:.1} ms", server.stats().at_once);
     Ok(())
 }
