@@ -7,23 +7,21 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use serde_json::Value;
-use spec::{Error, Result};
+use spec::Result;
 
-use crate::breaker::{Breaker, Gate};
-use crate::canonical;
+use crate::breaker::Breaker;
 use crate::engine;
-use crate::ledger::{Claim, Claimed, Done, Entry, Key, Ledger, Record, Writer};
+use crate::job::{Finished, Work, heard};
+use crate::ledger::{Claim, Claimed, Known, Ledger, Writer};
 use crate::limits::{Concurrency, Pace};
-use crate::outcome::{Answer, Failure, FailureKind, Outcome, Progress, Stop, Watch};
-use crate::plan::{Plan, Unit};
+use crate::outcome::{FailureKind, Outcome, Progress, Stop, Watch};
+use crate::plan::Plan;
 use crate::settings::Settings;
-use crate::talk::{Line, Meter, Rows, Shared, Talk, Usage};
+use crate::talk::{Line, Meter, Shared};
 use crate::task::Task;
 
 /// How often the caller is told and asked, at least.
@@ -85,7 +83,7 @@ pub(crate) fn run(
 /// What became of a unit.
 enum Settled {
     /// Somebody else's answer came first: the model's place and its answer.
-    Known(usize, Box<crate::ledger::Known>),
+    Known(usize, Box<Known>),
     Now(Outcome),
 }
 
@@ -95,27 +93,7 @@ enum Event {
     Finished(Finished),
 }
 
-/// What became of one job.
-#[derive(Default)]
-struct Finished {
-    settled: Vec<(usize, Outcome)>,
-    /// Rows of a larger request that are to be asked alone.
-    again: Vec<usize>,
-    /// Rows that could not be asked.
-    unasked: Vec<(usize, String)>,
-    stop: Option<Stop>,
-}
-
 type Pending<'a> = Pin<Box<dyn Future<Output = Result<Event>> + 'a>>;
-
-/// What jobs work on.
-#[derive(Clone, Copy)]
-struct Work<'a> {
-    shared: &'a Shared<'a>,
-    /// Models that can be asked, with their places in the order of preference.
-    lines: &'a [(usize, Line)],
-    units: &'a [Unit],
-}
 
 struct State {
     begun: Instant,
@@ -299,146 +277,4 @@ impl State {
             self.stop(stop);
         }
     }
-}
-
-impl<'a> Work<'a> {
-    /// Asks for `units` in one request: of the first model that can be had.
-    async fn ask(self, units: Vec<usize>) -> Result<Finished> {
-        let rendered: Vec<_> = units.iter().map(|unit| &self.units[*unit].rendered).collect();
-        let messages = match rendered[..] {
-            [one] => self.shared.task.conversation(one),
-            _ => self.shared.task.conversation_of_rows(&rendered),
-        };
-        loop {
-            let mut why = String::new();
-            let mut exhausted = false;
-            for (place, line) in self.lines {
-                let open = line.breaker.borrow().look(Instant::now()) == Gate::Open;
-                if !open {
-                    continue;
-                }
-                match self.shared.converse(line, messages.clone(), units.len()).await? {
-                    Talk::Answered(rows, usage, record) => {
-                        return self.keep(&units, (*place, line), rows, &usage, record).await;
-                    }
-                    Talk::Stopped(stop) => return Ok(Finished { stop: Some(stop), ..Finished::default() }),
-                    Talk::Unavailable(reason) => {
-                        exhausted |= line.breaker.borrow().look(Instant::now()) == Gate::Open;
-                        why = reason;
-                    }
-                }
-            }
-            if exhausted {
-                // The model answers others, but not this one.
-                return Ok(self.give_up(&units, &why));
-            }
-            match self.next_opening() {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return self.down(),
-            }
-        }
-    }
-
-    /// Time until the first breaker lets somebody try; None if all models are given up.
-    fn next_opening(self) -> Option<Duration> {
-        let now = Instant::now();
-        let pauses = self.lines.iter().filter_map(|(_, line)| match line.breaker.borrow().look(now) {
-            Gate::Open => Some(Duration::ZERO),
-            Gate::ShutUntil(until) => Some(until.duration_since(now)),
-            Gate::Trying => Some(Duration::from_millis(20)),
-            Gate::GivenUp => None,
-        });
-        pauses.min()
-    }
-
-    /// No model can be had in this run. A refused key or an unknown model is no matter of waiting.
-    fn down(self) -> Result<Finished> {
-        use crate::client::Fault;
-        let reasons: Vec<String> = self.lines.iter().map(|(_, line)| self.shared.down(line)).collect();
-        let reasons = reasons.join("; ");
-        let is_ours = |line: &Line| matches!(&*line.last_fault.borrow(), Some(Fault::Denied(_) | Fault::NotFound(_)));
-        if self.lines.iter().all(|(_, line)| is_ours(line)) {
-            let task = self.shared.task.name();
-            return Err(Error::cannot_run(format!("task '{task}': {reasons}")));
-        }
-        Ok(Finished { stop: Some(Stop::Down(reasons)), ..Finished::default() })
-    }
-
-    fn give_up(self, units: &[usize], why: &str) -> Finished {
-        self.release(units);
-        Finished { unasked: units.iter().map(|unit| (*unit, why.to_owned())).collect(), ..Finished::default() }
-    }
-
-    fn release(self, units: &[usize]) {
-        let released = units.iter().map(|unit| self.units[*unit].keys[0]).collect();
-        self.shared.writer.keep_soon(Record { released, ..Record::default() });
-    }
-
-    /// Commits the answers of a conversation and says what became of each row.
-    async fn keep(
-        self,
-        units: &[usize],
-        (place, line): (usize, &Line),
-        rows: Rows,
-        usage: &Usage,
-        mut record: Record,
-    ) -> Result<Finished> {
-        let (mut finished, count) = (Finished::default(), units.len() as u64);
-        let task = self.shared.task;
-        for (unit, row) in units.iter().zip(rows) {
-            let key = self.units[*unit].keys[place];
-            match row {
-                Ok(values) => {
-                    record.answers.push(self.entry(*unit, key, line, &values, usage, count));
-                    record.released.push(self.units[*unit].keys[0]);
-                    let answer = Answer {
-                        values,
-                        model: line.model.wire_name.clone(),
-                        prompt_hash: task.prompt_hash().to_owned(),
-                        key,
-                        cached: false,
-                    };
-                    finished.settled.push((*unit, Outcome::Answered(Arc::new(answer))));
-                }
-                Err(_) if count > 1 => finished.again.push(*unit),
-                Err((kind, reason)) => {
-                    record.released.push(self.units[*unit].keys[0]);
-                    let reason = self.shared.settings.redact(&reason);
-                    finished.settled.push((*unit, Outcome::Failed(Arc::new(Failure { kind, reason }))));
-                }
-            }
-        }
-        heard(self.shared.writer.keep(record)).await?;
-        Ok(finished)
-    }
-
-    fn entry(
-        self,
-        unit: usize,
-        key: Key,
-        line: &Line,
-        values: &serde_json::Map<String, Value>,
-        usage: &Usage,
-        count: u64,
-    ) -> Entry {
-        Entry {
-            key,
-            task: self.shared.task.name().to_owned(),
-            model: line.model.wire_name.clone(),
-            provider: line.model.provider.name.clone(),
-            prompt: self.shared.task.prompt_hash().to_owned(),
-            input: self.units[unit].input.clone(),
-            answer: canonical::text(&Value::Object(values.clone())),
-            tokens_in: usage.tokens_in / count,
-            tokens_out: usage.tokens_out / count,
-            cost: usage.cost.map(|cost| cost / count as f64),
-            latency: usage.latency,
-            request_id: usage.request_id.clone(),
-        }
-    }
-}
-
-/// What the ledger's thread says; it says nothing only if it died.
-async fn heard<T>(done: Done<T>) -> Result<T> {
-    done.await.unwrap_or_else(|_| Err(Error::cannot_run("the thread that writes the ledger ended")))
 }

@@ -211,6 +211,7 @@ impl Shared<'_> {
                 }
                 Fault::Denied(_) | Fault::NotFound(_) | Fault::NoQuota => {
                     line.breaker.borrow_mut().give_up();
+                    tracing::warn!(model = %line.model.name, class = fault.class(), "model is not asked again");
                     return Ok(Sent::Unavailable(self.down(line)));
                 }
             };

@@ -26,6 +26,7 @@ use crate::schema::Schema;
 
 /// A task as written. The file has no version: the hash of what it says is its version.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TaskSpec {
     /// Name of the task, as it appears in the ledger, in logs and in the change log.
     pub task_name: String,
@@ -63,6 +64,7 @@ pub struct TaskSpec {
 
 /// A worked example.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Example {
     /// Value of each input column.
     pub input: Map<String, Value>,

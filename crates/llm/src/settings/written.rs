@@ -8,6 +8,7 @@ use spec::Map;
 
 /// The settings as written.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SettingsSpec {
     /// Provider of the models that `models` does not name. Default: the first of `providers`.
     #[serde(default)]
@@ -30,6 +31,7 @@ pub struct SettingsSpec {
 
 /// A server.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ProviderSpec {
     /// Address up to and including the version, such as `https://api.openai.com/v1`.
     pub base_url: String,
@@ -40,6 +42,7 @@ pub struct ProviderSpec {
 
 /// A model.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ModelSpec {
     /// Who serves it. Default: the default provider.
     #[serde(default)]
@@ -60,6 +63,7 @@ pub struct ModelSpec {
 
 /// Price per million tokens, in the money that `daily.money` counts.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Price {
     /// Per million tokens sent.
     pub input: f64,
@@ -96,7 +100,7 @@ pub enum Structured {
 
 /// How fast requests go out, and what happens when they fail. Each process keeps these limits for itself.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct LimitsSpec {
     /// Requests per second, evenly spaced. Default: 10.
     pub requests_per_second: f64,
@@ -136,7 +140,7 @@ impl Default for LimitsSpec {
 
 /// The circuit breaker of each model.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct BreakerSpec {
     /// Failures in a row that open it. Default: 5.
     pub failures: u32,
@@ -155,7 +159,7 @@ impl Default for BreakerSpec {
 /// Caps of one day (UTC), over all runs that share a ledger. Default: none. Other processes may overshoot by what
 /// they have in flight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Daily {
     /// Requests sent.
     pub requests: Option<u64>,

@@ -141,3 +141,19 @@ fn a_key_is_the_hash_of_canonical_json() {
     let expected = blake3::hash(canonical::text(&whole).as_bytes());
     assert_eq!(&task.keys("small", &Map::new()).key(&rendered), expected.as_bytes());
 }
+
+#[test]
+fn the_shape_of_both_files_can_be_printed() {
+    let keys = |schema: schemars::Schema| {
+        let schema = schema.to_value();
+        assert_eq!(schema["additionalProperties"], json!(false));
+        let mut keys: Vec<String> = schema["properties"].as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys.join(" ")
+    };
+    assert_eq!(
+        keys(schemars::schema_for!(TaskSpec)),
+        "batch_rows description examples fallback inputs max_tokens model outputs prompt system_message task_name temperature"
+    );
+    assert_eq!(keys(schemars::schema_for!(crate::SettingsSpec)), "daily limits log_bodies models provider providers");
+}
