@@ -18,6 +18,7 @@
 //! This crate must not know about tables: it reads what tools wrote through footers and through `export`.
 
 pub mod http_server;
+pub mod llm_server;
 mod mask;
 mod outcome;
 mod parquet_file;
