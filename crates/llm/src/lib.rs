@@ -1,8 +1,3 @@
-<<<<<<< HEAD
-//! Language models: tasks, ledger, limits, judgement
-
-pub mod judge;
-=======
 //! Language models: tasks, the ledger of paid answers, limits, and the run that ties them together.
 //!
 //! The flow, from strings to strings (this crate knows nothing of tables):
@@ -29,6 +24,7 @@ mod canonical;
 mod client;
 pub mod engine;
 mod job;
+pub mod judge;
 pub mod ledger;
 mod limits;
 mod outcome;
@@ -51,4 +47,3 @@ pub use task::{Task, TaskSpec};
 
 /// One row's input: the value of each column.
 pub type Input = serde_json::Map<String, serde_json::Value>;
->>>>>>> llm
