@@ -113,6 +113,7 @@ pub struct MailSpec {
 /// authority is made known by the variable `SSL_CERT_FILE`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "the words that mail programs use")]
 pub enum Tls {
     /// Begins in the clear and is encrypted before anything is said; refused if the server cannot.
     #[default]

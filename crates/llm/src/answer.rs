@@ -17,20 +17,19 @@ pub fn of_one(content: &str, schema: &Schema) -> Result<Map<String, Value>, Stri
     }
 }
 
+/// The values of a row, or why there are none that can be used.
+pub type Row = Result<Map<String, Value>, String>;
+
 /// Reads the answers for `count` rows: for each row its answer, or why there is none that can be used.
 ///
 /// # Errors
 /// The whole is not `{"answers": [...]}`.
-pub fn of_rows(
-    content: &str,
-    count: usize,
-    schema: &Schema,
-) -> Result<Vec<Result<Map<String, Value>, String>>, String> {
+pub fn of_rows(content: &str, count: usize, schema: &Schema) -> Result<Vec<Row>, String> {
     let mut whole = json(content)?;
     let Some(Value::Array(answers)) = whole.get_mut("answers").map(Value::take) else {
         return Err("the answer holds no list 'answers'".to_owned());
     };
-    let mut rows: Vec<Result<Map<String, Value>, String>> = vec![Err("no answer for this row".to_owned()); count];
+    let mut rows: Vec<Row> = vec![Err("no answer for this row".to_owned()); count];
     let mut seen = vec![false; count];
     for answer in answers {
         let Value::Object(mut values) = answer else { continue };

@@ -259,12 +259,13 @@ impl Run<'_> {
                 }
             }
         }
-        if answers.is_empty() && failed.is_empty() {
-            if let Some(reason) = &ended.failed {
-                // Nothing was done; the items are free again for when the reason is gone.
-                self.ledger.collect(&batch.token, &ended.status, &[], &[], spend)?;
-                return Err(Error::cannot_run(format!("the provider does not accept the batch: {reason}")));
-            }
+        if answers.is_empty()
+            && failed.is_empty()
+            && let Some(reason) = &ended.failed
+        {
+            // Nothing was done; the items are free again for when the reason is gone.
+            self.ledger.collect(&batch.token, &ended.status, &[], &[], spend)?;
+            return Err(Error::cannot_run(format!("the provider does not accept the batch: {reason}")));
         }
         self.ledger.collect(&batch.token, &ended.status, &answers, &failed, spend)?;
         self.lost.extend(items.into_keys());

@@ -71,6 +71,7 @@ pub(crate) struct Usage {
 pub(crate) type Rows = Vec<Result<Map<String, Value>, (FailureKind, String)>>;
 
 /// How a conversation ended.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and nearly always the large one")]
 pub(crate) enum Talk {
     /// With answers; the record is to be completed with them and kept.
     Answered(Rows, Usage, Record),
@@ -81,6 +82,7 @@ pub(crate) enum Talk {
 }
 
 /// What one request came to.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and nearly always the large one")]
 enum Sent {
     Reply(Reply, Usage, Record),
     Unavailable(String),

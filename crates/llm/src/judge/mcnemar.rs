@@ -103,6 +103,7 @@ pub fn rows_needed(seen: Discordant, rows: usize) -> Option<usize> {
 }
 
 #[cfg(test)]
+#[expect(clippy::excessive_precision, reason = "reference values stand as they were printed")]
 mod tests {
     use super::*;
 
