@@ -119,6 +119,7 @@ fn evidence(table: &DataFrame) -> Evidence {
         checks: Vec::new(),
         columns: summaries(table),
         refused: None,
+        changes: None,
         bookmark: None,
         notes: Default::default(),
         content: String::new(),
