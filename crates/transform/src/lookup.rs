@@ -57,7 +57,7 @@ impl Lookup {
     pub fn answer(mut self, asked: DataFrame, answers: DataFrame) -> Result<Lookup> {
         let task = &self.task;
         let wrong = |what: String| Error::cannot_run(format!("answers of task '{task}': {what}"));
-        let names: Vec<&str> = asked.get_column_names_str();
+        let names: Vec<&str> = asked.get_column_names().into_iter().map(|name| name.as_str()).collect();
         if names != self.inputs {
             return Err(wrong(format!("asked were {}, not {}", names.join(", "), self.inputs.join(", "))));
         }

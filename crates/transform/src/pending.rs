@@ -92,3 +92,63 @@ impl Iterator for Pending {
         Some(self.new_ones(&frame).during(&self.place))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Lookup;
+    use crate::steps::tests::parse;
+
+    fn texts() -> DataFrame {
+        df!(
+            "text" => [Some("a"), Some("b"), Some(" a"), None, Some("a"), Some("c"), Some("b")],
+            "id" => [1, 2, 3, 4, 5, 6, 2]
+        )
+        .unwrap()
+    }
+
+    fn lookup(inputs: &[&str]) -> Lookup {
+        let inputs = inputs.iter().map(|name| (*name).to_owned()).collect();
+        Lookup::new("fix", inputs, vec![("fixed".to_owned(), DataType::String)]).unwrap()
+    }
+
+    fn asks(steps: &str, step: usize, given: &Given) -> Result<(DataFrame, Vec<u64>)> {
+        pending(texts().lazy(), &parse(steps)?, step, given)?.all()
+    }
+
+    #[test]
+    fn each_distinct_input_is_asked_once_and_its_rows_are_counted() {
+        let given = Given { lookups: [(1, lookup(&["text"]))].into(), ..Given::default() };
+        let (inputs, counts) = asks("- trim\n- llm: {task: t.yaml}", 1, &given).unwrap();
+        assert_eq!(inputs, df!("text" => ["a", "b", "c"]).unwrap());
+        assert_eq!(counts, [3, 2, 1]);
+    }
+
+    #[test]
+    fn rows_that_rules_settled_or_removed_are_not_asked() {
+        let steps = "- dedupe: {keys: [id]}\n- filter: id <> 6\n- llm: {task: t.yaml, when: id > 1}";
+        let given = Given { lookups: [(2, lookup(&["text"]))].into(), ..Given::default() };
+        let (inputs, counts) = asks(steps, 2, &given).unwrap();
+        assert_eq!(inputs, df!("text" => ["b", " a", "a"]).unwrap());
+        assert_eq!(counts, [1, 1, 1]);
+    }
+
+    #[test]
+    fn a_later_task_sees_the_answers_before_it() {
+        let origin = df!("fixed" => ["A"], "llm_model" => ["m"], "processed_at" => [0i64], "prompt_hash" => ["p"]);
+        let moment = DataType::Datetime(TimeUnit::Microseconds, None);
+        let origin = origin.unwrap().lazy().with_column(col("processed_at").cast(moment)).collect().unwrap();
+        let first = lookup(&["text"]).answer(df!("text" => ["a"]).unwrap(), origin).unwrap();
+        let given = Given { lookups: [(0, first), (1, lookup(&["fixed", "text"]))].into(), ..Given::default() };
+        let steps = "- llm: {task: a.yaml}\n- llm: {task: b.yaml, when: id < 3}";
+        let (inputs, counts) = asks(steps, 1, &given).unwrap();
+        let expected = df!("fixed" => [Some("A"), None], "text" => ["a", "b"]).unwrap();
+        assert!(inputs.equals_missing(&expected), "{inputs}");
+        assert_eq!(counts, [1, 2]);
+    }
+
+    #[test]
+    fn only_a_step_llm_asks() {
+        assert_eq!(asks("- trim", 0, &Given::default()).unwrap_err().to_string(), "clean: step 1 is no step 'llm'");
+    }
+}

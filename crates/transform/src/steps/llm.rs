@@ -159,3 +159,125 @@ fn answered(plan: &Plan, touched: &Expr, answer: Expr, name: &str, dtype: &DataT
     };
     when(touched.clone()).then(answer).otherwise(otherwise).alias(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::tests::{failure, failure_given, run_given};
+    use crate::{Changes, Given, Lookup};
+    use polars::prelude::*;
+
+    fn texts() -> DataFrame {
+        df!(
+            "text" => [Some("helo"), Some("fine"), Some("helo"), None, Some("wrld")],
+            "todo" => [true, false, false, true, true],
+            "_file" => ["f"; 5],
+            "_row" => [2u32, 3, 4, 5, 6]
+        )
+        .unwrap()
+    }
+
+    /// A task from `text` to `output`, with one answer per pair.
+    fn task(name: &str, output: &str, pairs: &[(&str, Option<&str>)], model: &str) -> Lookup {
+        let (asked, answers): (Vec<&str>, Vec<Option<&str>>) = pairs.iter().copied().unzip();
+        let count = pairs.len();
+        let moments: Vec<i64> = (0..count as i64).map(|at| at * 1_000_000).collect();
+        let moments = Column::new("processed_at".into(), moments);
+        let columns = vec![
+            Column::new(output.into(), answers).cast(&DataType::String).unwrap(),
+            Column::new("llm_model".into(), vec![model; count]),
+            moments.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap(),
+            Column::new("prompt_hash".into(), vec!["0123456789abcdef"; count]),
+        ];
+        let answers = DataFrame::new(count, columns).unwrap();
+        let lookup = Lookup::new(name, vec!["text".to_owned()], vec![(output.to_owned(), DataType::String)]).unwrap();
+        lookup.answer(df!("text" => asked).unwrap(), answers).unwrap()
+    }
+
+    fn given(lookups: Vec<Lookup>) -> Given {
+        Given { lookups: lookups.into_iter().enumerate().collect(), ..Given::default() }
+    }
+
+    fn column(rows: &DataFrame, name: &str) -> Vec<Option<String>> {
+        let texts = rows.column(name).unwrap().cast(&DataType::String).unwrap();
+        texts.str().unwrap().iter().map(|text| text.map(str::to_owned)).collect()
+    }
+
+    fn some(texts: &[Option<&str>]) -> Vec<Option<String>> {
+        texts.iter().map(|text| text.map(str::to_owned)).collect()
+    }
+
+    #[test]
+    fn answers_fill_new_columns_and_say_where_they_come_from() {
+        let given = given(vec![task("fix", "fixed", &[("wrld", Some("world")), ("helo", Some("hello"))], "m1")]);
+        let rows = run_given(&texts(), "- llm: {task: t.yaml, when: todo}", &given).rows;
+        assert_eq!(
+            rows.get_column_names(),
+            ["text", "todo", "_file", "_row", "fixed", "llm_model", "cleaning_task", "processed_at"]
+        );
+        assert_eq!(column(&rows, "fixed"), some(&[Some("hello"), None, None, None, Some("world")]));
+        assert_eq!(column(&rows, "llm_model"), some(&[Some("m1"), None, None, None, Some("m1")]));
+        assert_eq!(column(&rows, "cleaning_task"), some(&[Some("fix"), None, None, None, Some("fix")]));
+        assert_eq!(
+            column(&rows, "processed_at"),
+            some(&[Some("1970-01-01 00:00:01.000000"), None, None, None, Some("1970-01-01 00:00:00.000000")])
+        );
+    }
+
+    #[test]
+    fn without_answers_the_columns_are_there_and_empty() {
+        let rows = run_given(&texts(), "- llm: {task: t.yaml}", &given(vec![task("fix", "text", &[], "")])).rows;
+        assert_eq!(column(&rows, "text"), column(&texts(), "text"));
+        assert_eq!(column(&rows, "llm_model"), some(&[None; 5]));
+        assert_eq!(rows.column("processed_at").unwrap().dtype(), &DataType::Datetime(TimeUnit::Microseconds, None));
+    }
+
+    #[test]
+    fn an_existing_column_is_replaced_only_where_an_answer_is_and_tasks_follow_each_other() {
+        let first = task("fix", "text", &[("helo", Some("hello")), ("wrld", None)], "m1");
+        let second = task("shout", "text", &[("hello", Some("HELLO")), ("fine", Some("fine"))], "m2");
+        let mut given = given(vec![first, second]);
+        given.changes = Some(Changes { table: "t".to_owned(), log: true, ..Changes::default() });
+        let done = run_given(&texts(), "- llm: {task: a.yaml}\n- llm: {task: b.yaml}", &given);
+        assert_eq!(column(&done.rows, "text"), some(&[Some("HELLO"), Some("fine"), Some("HELLO"), None, None]));
+        assert_eq!(
+            column(&done.rows, "cleaning_task"),
+            some(&[Some("shout"), Some("shout"), Some("shout"), None, Some("fix")])
+        );
+        let changes = done.changes.unwrap();
+        assert_eq!(
+            column(&changes, "before"),
+            some(&[Some("helo"), Some("hello"), Some("helo"), Some("hello"), Some("wrld")])
+        );
+        let (one, two) = ("model m1, task fix, prompt 01234567", "model m2, task shout, prompt 01234567");
+        assert_eq!(column(&changes, "by"), some(&[Some(one), Some(two), Some(one), Some(two), Some(one)]));
+        assert_eq!(column(&changes, "column"), some(&[Some("text"); 5]));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let task = || task("fix", "todo", &[], "");
+        assert_eq!(
+            failure(&texts(), "- llm: {task: t.yaml}"),
+            "step 1 'llm': nothing answers the task 't.yaml' here; only the tool 'clean' asks language models"
+        );
+        assert_eq!(
+            failure_given(&texts(), "- llm: {task: t.yaml}", &given(vec![task()])),
+            "step 1 'llm': column 'todo' is bool, but task 'fix' writes string; cast it first, or let the task write \
+             another column"
+        );
+        let table = df!("txt" => ["a"]).unwrap();
+        assert_eq!(
+            failure_given(&table, "- llm: {task: t.yaml}", &given(vec![task()])),
+            "step 1 'llm': no column 'text'; did you mean 'txt'?"
+        );
+        let table = df!("text" => ["a"], "llm_model" => [1i64]).unwrap();
+        assert_eq!(
+            failure_given(&table, "- llm: {task: t.yaml}", &given(vec![task()])),
+            "step 1 'llm': column 'llm_model' is int64, but the step keeps string there; rename it first"
+        );
+        assert_eq!(
+            failure_given(&table, "- llm: {task: t.yaml, when: text}", &given(vec![task()])),
+            "step 1 'llm': 'text' is neither true nor false; write a comparison"
+        );
+    }
+}

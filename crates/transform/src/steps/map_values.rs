@@ -167,7 +167,10 @@ impl Apply for MapValues {
 
 #[cfg(test)]
 mod tests {
-    use crate::steps::tests::{reasons, rows, run};
+    use std::path::Path;
+
+    use crate::steps::tests::{failure, failure_given, reasons, rows, run, run_given};
+    use crate::{Given, Mapping};
     use polars::prelude::*;
 
     fn table() -> DataFrame {
@@ -191,5 +194,68 @@ mod tests {
         let done = run(&table(), "- map_values: {columns: [s], values: {m: f, f: m, '?': null}, default: refuse}");
         assert_eq!(done.rows, df!("s" => [Some("f"), Some("m"), None, None]).unwrap());
         assert_eq!(reasons(&done), ["step 1 'map_values': s: 'd' is none of the 3 known values"]);
+    }
+
+    fn with_file(text: &str) -> Given {
+        let mapping = Mapping::read(text, Path::new("m.csv")).unwrap();
+        Given { mappings: [("m.csv".to_owned(), mapping)].into(), ..Given::default() }
+    }
+
+    #[test]
+    fn a_file_says_the_same_for_each_of_its_columns() {
+        let table = df!("s" => [Some("m"), Some("?"), None], "t" => ["m", "x", "y"]).unwrap();
+        let given = with_file("column,before,after\ns,m,male\ns,?,\nt,x,z\n");
+        let expected = df!("s" => [Some("male"), None, None], "t" => ["m", "z", "y"]).unwrap();
+        assert_eq!(run_given(&table, "- map_values: {file: m.csv}", &given).rows, expected);
+        let done = run_given(&table, "- map_values: {file: m.csv, default: refuse}", &given);
+        assert_eq!(done.rows.height(), 0);
+        assert_eq!(
+            reasons(&done),
+            [
+                "step 1 'map_values': t: 'm' is none of the 1 known values",
+                "step 1 'map_values': t: 'y' is none of the 1 known values"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_without_decisions_changes_nothing() {
+        let given = with_file("column,before,after,accepted_by\n");
+        assert_eq!(run_given(&table(), "- map_values: {file: m.csv}", &given).rows, table());
+        assert_eq!(run_given(&table(), "- map_values: {columns: [s], file: m.csv}", &given).rows, table());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert_eq!(
+            failure(&table(), "- map_values: {columns: [s]}"),
+            "clean.yaml:1:3: .[0]: give either 'values' or 'file'"
+        );
+        assert_eq!(
+            failure(&table(), "- map_values: {columns: [s], values: {a: b}, file: m.csv}"),
+            "clean.yaml:1:3: .[0]: give either 'values' or 'file'"
+        );
+        assert_eq!(
+            failure(&table(), "- map_values: {values: {a: b}}"),
+            "clean.yaml:1:3: .[0]: no columns given; name the columns to change"
+        );
+        assert_eq!(
+            failure(&table(), "- map_values: {columns: [s], values: {}}"),
+            "clean.yaml:1:3: .[0]: the table of values is empty; give at least one value"
+        );
+        let given = with_file("column,before,after\nt,m,male\n");
+        assert_eq!(
+            failure_given(&table(), "- map_values: {columns: [s], file: m.csv}", &given),
+            "step 1 'map_values': m.csv maps values of column 't', which the step does not change; add the column to \
+             'columns', or leave 'columns' out"
+        );
+        assert_eq!(
+            failure_given(&table(), "- map_values: {file: m.csv}", &given),
+            "m.csv: step 1 'map_values': no column 't'; choose one of: s"
+        );
+        assert_eq!(
+            failure(&table(), "- map_values: {file: m.csv}"),
+            "step 1 'map_values': the file 'm.csv' is not at hand here; only the tool 'clean' reads mapping files"
+        );
     }
 }
