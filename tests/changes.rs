@@ -109,7 +109,10 @@ fn a_change_is_taken_back_until_it_may_happen_again() {
     project.run("clean", ["shop", "--force"]).exits(0);
     assert_eq!(customers(&project), ["Ann", "bob", "Cy"]);
     assert_eq!(project.read(UNDONE), list);
-    project.run("clean", ["shop", "--undo", &change]).exits(0).says(&format!("change '{change}' is taken back already"));
+    project
+        .run("clean", ["shop", "--undo", &change])
+        .exits(0)
+        .says(&format!("change '{change}' is taken back already"));
 
     let redo = project.run("clean", ["shop", "--redo", &change]);
     redo.exits(0).says("runs because resources/shop/clean.undone.tsv changed");
@@ -145,13 +148,17 @@ fn wrong_use_of_undo_says_the_way_out() {
          'clean' once without --undo",
     );
     project.run("clean", ["shop", "--undo", "bob"]).exits(2).says("'bob' is not the id of a change; an id is 16");
-    project.run("clean", ["shop", "--redo", any]).exits(2).says("change '00000000000000aa' is not taken back; no change is");
+    project
+        .run("clean", ["shop", "--redo", any])
+        .exits(2)
+        .says("change '00000000000000aa' is not taken back; no change is");
     project.run("clean", ["shop", "--undo", any, "--redo", any]).exits(2).says("of the same change");
     project.run("clean", ["shop", "--undo", any, "--dry-run"]).exits(2).says("cannot be used with");
     project.write(UNDONE, "# comment\nundo bob\n");
-    project.run("clean", ["shop"]).exits(2).says(
-        "resources/shop/clean.undone.tsv:2: not a decision about a change; restore the line, or delete it",
-    );
+    project
+        .run("clean", ["shop"])
+        .exits(2)
+        .says("resources/shop/clean.undone.tsv:2: not a decision about a change; restore the line, or delete it");
 }
 
 #[test]
@@ -200,7 +207,8 @@ tables:
 
 #[test]
 fn a_mapping_file_is_part_of_the_run() {
-    let spec = "tables:\n  orders:\n    changes: true\n    steps:\n      - map_values: {file: resources/shop/names.csv}\n";
+    let spec =
+        "tables:\n  orders:\n    changes: true\n    steps:\n      - map_values: {file: resources/shop/names.csv}\n";
     let project = raw(spec);
     project.run("clean", ["shop"]).exits(2).says("resources/shop/names.csv: cannot read: no such file");
     project.write("resources/shop/names.csv", "column,before,after,accepted_by\ncustomer,ann,Anne,eve\n");

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use artifact::{Artifact, Batches, Fingerprint, Input};
+use polars::prelude::LazyFrame;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::{Error, Exit, Map, Result, ResultExt, Root, Tool};
 use stage::clap::Args;
 use stage::{Job, Output, Stage, TableOutput};
-use transform::{ChangeId, Changes, Given, Mapping, Step, Undone, clean};
+use transform::{ChangeId, Changes, Cleaned, Given, Mapping, Step, Undone, clean};
 
 use crate::undone::Decisions;
 
@@ -82,9 +83,16 @@ impl Stage for Clean {
         tables
             .map(|(name, table)| {
                 check_name(name, table, &job.spec)?;
+                let from = table.from.as_deref().unwrap_or(name);
+                let (raw, rows) = (job.scan(from)?, job.rows(from)?);
                 let undone = decisions.of_table(name);
-                let output = output(job, name, table, undone).context(format!("table '{name}'"))?;
-                Ok(Output::Table(output))
+                let Cleaned { schema, changes, batches } =
+                    cleaned(raw, name, table, undone.clone(), &job.root).context(format!("table '{name}'"))?;
+                Ok(Output::Table(TableOutput {
+                    allow_empty: table.allow_empty,
+                    changes,
+                    ..TableOutput::new(name, schema, with_warning(batches, name, undone), rows)
+                }))
             })
             .collect()
     }
@@ -96,21 +104,14 @@ impl TableSpec {
     }
 }
 
-fn output(job: &Job<Clean>, name: &str, table: &TableSpec, undone: Undone) -> Result<TableOutput> {
-    let from = table.from.as_deref().unwrap_or(name);
-    let changes = Changes { table: name.to_owned(), log: table.logs_changes(), undone: undone.clone() };
+fn cleaned(raw: LazyFrame, name: &str, table: &TableSpec, undone: Undone, root: &Root) -> Result<Cleaned> {
+    let changes = Changes { table: name.to_owned(), log: table.logs_changes(), undone };
     let mut mappings = BTreeMap::new();
     for path in table.steps.iter().filter_map(Step::mapping_file) {
-        mappings.insert(path.to_owned(), Mapping::read(&read(&job.root, path)?, Path::new(path))?);
+        mappings.insert(path.to_owned(), Mapping::read(&read(root, path)?, Path::new(path))?);
     }
     let given = Given { mappings, changes: Some(changes), ..Given::default() };
-    let cleaned = clean(job.scan(from)?, &table.steps, &given)?;
-    let batches = with_warning(cleaned.batches, name, undone);
-    Ok(TableOutput {
-        allow_empty: table.allow_empty,
-        changes: cleaned.changes,
-        ..TableOutput::new(name, cleaned.schema, batches, job.rows(from)?)
-    })
+    clean(raw, &table.steps, &given)
 }
 
 /// After the last batch, names the changes to be taken back that the table does not have any more.

@@ -154,7 +154,8 @@ impl Entry {
         let action = if self.undo { "undo" } else { "redo" };
         let (id, row) = (id.to_string(), row.to_string());
         // File, column and by are for people: the id says it all.
-        let cells = [time, action, &id, table, &row, file, column, by, who].map(|cell| cell.replace(['\t', '\n', '\r'], " "));
+        let cells =
+            [time, action, &id, table, &row, file, column, by, who].map(|cell| cell.replace(['\t', '\n', '\r'], " "));
         format!("{}\n", cells.join("\t"))
     }
 }
@@ -193,7 +194,13 @@ fn find_in(ids: &[ChangeId], table: &str, log: &Path, root: &Root) -> Result<Vec
     let place = || log.display().to_string();
     let hits = scan_files(&[&root.join(log)])?
         .filter(wanted)
-        .select([col("id"), col(FILE).cast(DataType::String), col(ROW).cast(DataType::UInt64), col("column"), col("by")])
+        .select([
+            col("id"),
+            col(FILE).cast(DataType::String),
+            col(ROW).cast(DataType::UInt64),
+            col("column"),
+            col("by"),
+        ])
         .collect_with_engine(Engine::Streaming)
         .during(place())?;
     let text = |name: &str, at: usize| -> PolarsResult<String> {

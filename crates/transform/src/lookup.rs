@@ -40,9 +40,13 @@ impl Lookup {
                 return Err(wrong(format!("column '{}' twice", twice.1)).hint("name it once"));
             }
         }
-        if let Some(own) = written.iter().find(|name| [LLM_MODEL, CLEANING_TASK, PROCESSED_AT, PROMPT_HASH].contains(name)) {
-            return Err(Error::cannot_run(format!("task '{task}' writes column '{own}', which the step 'llm' fills itself"))
-                .hint("choose another name"));
+        if let Some(own) =
+            written.iter().find(|name| [LLM_MODEL, CLEANING_TASK, PROCESSED_AT, PROMPT_HASH].contains(name))
+        {
+            return Err(Error::cannot_run(format!(
+                "task '{task}' writes column '{own}', which the step 'llm' fills itself"
+            ))
+            .hint("choose another name"));
         }
         let asked: Schema = inputs.iter().map(|name| Field::new(name.as_str().into(), DataType::String)).collect();
         let answers = answer_schema(&outputs);

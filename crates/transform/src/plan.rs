@@ -130,7 +130,8 @@ impl Plan {
     /// The mapping file at `path`, as written in the step.
     pub(crate) fn mapping(&self, path: &str) -> Result<&Mapping> {
         self.given.mappings.get(path).ok_or_else(|| {
-            self.error(format!("the file '{path}' is not at hand here")).hint("only the tool 'clean' reads mapping files")
+            self.error(format!("the file '{path}' is not at hand here"))
+                .hint("only the tool 'clean' reads mapping files")
         })
     }
 

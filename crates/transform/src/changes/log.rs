@@ -56,7 +56,8 @@ impl Log {
 
     fn of_column(&self, frame: &DataFrame, told: &Told, changed: &BooleanChunked) -> PolarsResult<DataFrame> {
         let kept = |name: &str| frame.column(name)?.filter(changed);
-        let places: Vec<u32> = (0u32..).zip(changed.iter()).filter(|(_, hit)| *hit == Some(true)).map(|(at, _)| at).collect();
+        let places: Vec<u32> =
+            (0u32..).zip(changed.iter()).filter(|(_, hit)| *hit == Some(true)).map(|(at, _)| at).collect();
         let count = places.len();
         let (before, after) = (kept(&told.replacement.before)?, kept(&told.after)?);
         let (file, row) = (kept(FILE)?, kept(ROW)?);

@@ -83,7 +83,8 @@ impl Undone {
     /// After a pass: the changes that it did not meet, because the row, the value or the step is another one now.
     pub fn without_effect(&self) -> Vec<ChangeId> {
         let met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut missed: Vec<ChangeId> = self.by_row.values().flatten().filter(|id| !met.contains(id)).copied().collect();
+        let mut missed: Vec<ChangeId> =
+            self.by_row.values().flatten().filter(|id| !met.contains(id)).copied().collect();
         missed.sort_unstable();
         missed
     }

@@ -71,13 +71,7 @@ pub(super) struct Told {
 
 impl Tracker {
     pub(crate) fn new(changes: Changes) -> Tracker {
-        Tracker {
-            changes,
-            step: Step::default(),
-            alike: HashMap::new(),
-            columns: Vec::new(),
-            replacements: Vec::new(),
-        }
+        Tracker { changes, step: Step::default(), alike: HashMap::new(), columns: Vec::new(), replacements: Vec::new() }
     }
 
     /// Says which step replaces columns from here on; `settings` is all that tells it from others of its name.

@@ -125,8 +125,9 @@ impl Apply for Llm {
         let touched = col(plan.keep("touched", asked.and(col(by.as_str()).is_not_null()))?);
 
         let outputs = lookup.outputs().iter().enumerate();
-        let outputs: Vec<Expr> =
-            outputs.map(|(at, (name, dtype))| answered(plan, &touched, col(helper("answer", at)), name, dtype)).collect();
+        let outputs: Vec<Expr> = outputs
+            .map(|(at, (name, dtype))| answered(plan, &touched, col(helper("answer", at)), name, dtype))
+            .collect();
         let place_of = |name: &str| lookup.answers().get_column_index(name).unwrap_or_default();
         let moment = DataType::Datetime(TimeUnit::Microseconds, None);
         let marks = [
