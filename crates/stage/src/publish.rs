@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use artifact::{
-    Batch, Books, CheckResult, Evidence, Fate, Input, Kind, PolarsResultExt, REASON, Snapshot, TableWriter, Temporary,
-    Verdict, Written, publishing, scan_files, write_sidecar,
+    Batch, Books, CheckResult, Evidence, Fate, Input, Kind, PolarsResultExt, Quality, REASON, Snapshot, TableWriter,
+    Temporary, Verdict, Written, publishing, scan_files, write_sidecar,
 };
 use checks::{Check, Published, RowChecks};
 use polars::prelude::{Column, DataFrame, DataType, LazyFrame, Schema};
@@ -30,6 +31,9 @@ pub struct Item {
     pub bytes: u64,
     pub refused: Option<PathBuf>,
     pub changes: Option<ChangeLog>,
+    pub quality: Option<Quality>,
+    /// The time that its summaries, hash and seal took; zero for what is no table.
+    pub evidence: Duration,
 }
 
 /// The published change log of a table.
@@ -55,6 +59,9 @@ impl Item {
         let mut words = format!("{}: {} rows in, {} out", self.table, books.rows_in, books.rows_out);
         for entry in &books.entries {
             words += &format!("; {} {} by {}", entry.rows, entry.fate.word(), entry.rule);
+        }
+        if let Some(quality) = &self.quality {
+            words += &format!("; quality {:.1}", quality.score);
         }
         words
     }
@@ -136,6 +143,7 @@ impl<S: Stage> Desk<'_, S> {
             books,
             checks: Vec::new(),
             columns: Vec::new(),
+            quality: None,
             refused: None,
             changes: None,
             bookmark: None,
@@ -203,6 +211,7 @@ impl<S: Stage> Desk<'_, S> {
             failures.push(empty(&table, &books));
         }
         let evidence = Evidence {
+            quality: Some(Quality::of(&books, &results, &columns)),
             checks: results,
             columns,
             bookmark: output.bookmark,
@@ -302,8 +311,8 @@ impl<S: Stage> Desk<'_, S> {
                 let changes = changes.map(|rows| self.name_changes(rows, &evidence)).transpose()?;
                 let target = self.target(&evidence.table, "parquet");
                 let bytes = written.bytes;
-                written.publish(&target, &evidence)?;
-                Ok(Item { refused, changes, ..self.item(&target, evidence, bytes) })
+                let spent = written.publish(&target, &evidence)?;
+                Ok(Item { refused, changes, evidence: spent, ..self.item(&target, evidence, bytes) })
             }
             Draft::File { temporary, target, evidence } => {
                 let bytes = temporary.path().metadata().map(|meta| meta.len()).unwrap_or_default();
@@ -322,7 +331,8 @@ impl<S: Stage> Desk<'_, S> {
 
     fn item(&self, target: &Path, evidence: Evidence, bytes: u64) -> Item {
         let path = self.job.root.relative(target).to_owned();
-        Item { table: evidence.table, path, books: evidence.books, bytes, refused: None, changes: None }
+        let Evidence { table, books, quality, .. } = evidence;
+        Item { table, path, books, bytes, refused: None, changes: None, quality, evidence: Duration::ZERO }
     }
 
     fn name_refused(&self, rows: Written, of: &Evidence) -> Result<PathBuf> {
@@ -332,6 +342,7 @@ impl<S: Stage> Desk<'_, S> {
             content: rows.content.clone(),
             checks: Vec::new(),
             columns: Vec::new(),
+            quality: None,
             refused: None,
             changes: None,
             bookmark: None,
