@@ -163,7 +163,7 @@ impl<S: Stage> Desk<'_, S> {
         let mut refused = RefusedRows { target: self.target(&table, "refused.parquet"), writer: None };
         refused.declare(output.refused_schema.as_ref())?;
         let log = self.target(&changes_of(&table), "parquet");
-        let create = |schema: &Schema| Ok(TableWriter::create(&log, schema)?.without_summary());
+        let create = |schema: &Schema| TableWriter::create(&log, schema).map(TableWriter::without_summary);
         let mut changes = output.changes.as_ref().map(create).transpose()?;
         self.job.progress.begin(format!("{}: {table}", self.who));
         let mut books = Books::default();

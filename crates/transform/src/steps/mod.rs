@@ -22,7 +22,7 @@ mod select;
 mod trim;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use polars::prelude::DataType;
 use serde::Deserialize;
