@@ -80,14 +80,14 @@ impl Log {
             false => texts.with_name(name.into()).into_column(),
         };
         let by = match &told.replacement.by {
-            By::Step(place) => StringChunked::full("by".into(), place, count).into_column(),
+            By::Step(place) => StringChunked::full("by".into(), place.as_str(), count).into_column(),
             By::Column(helper) => kept(helper)?.with_name("by".into()),
         };
         let columns = vec![
             ids.finish().into_column(),
             file,
             row,
-            StringChunked::full("column".into(), &told.column, count).into_column(),
+            StringChunked::full("column".into(), told.column.as_str(), count).into_column(),
             shown("before", before),
             shown("after", after),
             by,

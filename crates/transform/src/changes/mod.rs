@@ -94,13 +94,14 @@ impl Undone {
         let [file, row, before] = columns else { polars_bail!(ComputeError: "three columns were expected") };
         let rows = row.cast(&DataType::UInt64)?;
         let mut covered = vec![false; rows.len()];
-        let mut places = None;
+        let mut texts = None;
         for (at, row) in rows.u64()?.iter().enumerate() {
             let Some(known) = row.and_then(|row| self.by_row.get(&row)) else { continue };
-            let (files, values) = match &places {
-                Some(places) => places,
-                None => places.insert((as_text(file)?, as_text(before)?)),
-            };
+            // Most batches hold no row of that number, and need no text.
+            if texts.is_none() {
+                texts = Some((as_text(file)?, as_text(before)?));
+            }
+            let Some((files, values)) = &texts else { continue };
             let place = Place { file: files.get(at), row: row.unwrap_or_default() };
             // A change of a column that a later step masks has an id that does not know the value.
             let candidates = [ids.of(place, Before::Known(values.get(at))), ids.of(place, Before::Hidden)];
