@@ -6,6 +6,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod tool;
+mod undone;
 
 fn main() -> ExitCode {
     stage::main::<tool::Clean>()

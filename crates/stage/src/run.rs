@@ -160,6 +160,10 @@ fn summary(who: &str, publication: &Publication, began: Instant) {
         if let Some(refused) = &item.refused {
             tracing::info!("{who}: refused rows are in {}", refused.display());
         }
+        if let Some(changes) = &item.changes {
+            let (path, rows) = (changes.path.display(), changes.rows);
+            tracing::info!(rows, "{who}: {rows} changed cells of '{}' are logged in {path}", item.table);
+        }
     }
 }
 

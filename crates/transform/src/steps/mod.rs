@@ -9,6 +9,7 @@ mod drop;
 mod drop_null;
 mod fill_null;
 mod filter;
+mod llm;
 mod map_values;
 mod mask;
 mod normalize_text;
@@ -21,7 +22,7 @@ mod select;
 mod trim;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use polars::prelude::DataType;
 use serde::Deserialize;
@@ -37,6 +38,7 @@ pub use drop::Drop;
 pub use drop_null::DropNull;
 pub use fill_null::FillNull;
 pub use filter::Filter;
+pub use llm::Llm;
 pub use map_values::MapValues;
 pub use mask::Mask;
 pub use normalize_text::NormalizeText;
@@ -85,6 +87,8 @@ pub enum Step {
     Outliers(Outliers),
     /// Makes personal data unreadable.
     Mask(Mask),
+    /// Lets a language model do what rules cannot.
+    Llm(Llm),
 }
 
 /// What a step does.
@@ -106,7 +110,7 @@ pub(crate) trait Apply {
 
 impl Step {
     /// The names of all steps, in the order of the docs.
-    pub const NAMES: [&'static str; 17] = [
+    pub const NAMES: [&'static str; 18] = [
         "rename",
         "select",
         "drop",
@@ -124,6 +128,7 @@ impl Step {
         "clip",
         "outliers",
         "mask",
+        "llm",
     ];
 
     fn entry(&self) -> (&'static str, &dyn Apply) {
@@ -145,12 +150,29 @@ impl Step {
             Step::Clip(step) => ("clip", step),
             Step::Outliers(step) => ("outliers", step),
             Step::Mask(step) => ("mask", step),
+            Step::Llm(step) => ("llm", step),
         }
     }
 
     /// The name as written in YAML.
     pub fn name(&self) -> &'static str {
         self.entry().0
+    }
+
+    /// The step, if it asks a language model.
+    pub fn llm(&self) -> Option<&Llm> {
+        match self {
+            Step::Llm(step) => Some(step),
+            _ => None,
+        }
+    }
+
+    /// The mapping file that it needs, as written.
+    pub fn mapping_file(&self) -> Option<&str> {
+        match self {
+            Step::MapValues(step) => step.file(),
+            _ => None,
+        }
     }
 
     pub(crate) fn apply(&self, plan: &mut Plan) -> Result<()> {
