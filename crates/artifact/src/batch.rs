@@ -13,7 +13,7 @@ use crate::{Fate, PolarsResultExt};
 pub const REASON: &str = "_reason";
 
 /// Rows per batch that the engine hands out: one row group.
-const BATCH_ROWS: usize = 1 << 18;
+const BATCH_ROWS: usize = 1 << 17;
 
 /// A slice of a table.
 #[derive(Debug, Default)]

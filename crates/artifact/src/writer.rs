@@ -14,7 +14,7 @@ use crate::footer::{footer_start, seal};
 use crate::{Evidence, PolarsResultExt, Summary, Temporary};
 
 /// Rows per row group: small batches are gathered up to this.
-const ROW_GROUP: usize = 1 << 18;
+const ROW_GROUP: usize = 1 << 17;
 
 /// Writes batches of one schema. Nothing is visible under the target's name until
 /// [`Written::publish`].

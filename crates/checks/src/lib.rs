@@ -25,11 +25,9 @@ mod judge;
 mod kinds;
 mod list;
 mod names;
-mod read;
 mod rows;
 mod scalar;
 mod share;
-mod sql;
 #[cfg(test)]
 mod testing;
 
@@ -42,7 +40,7 @@ pub use kinds::{
 pub use list::Check;
 pub use names::ColumnNames;
 pub use rows::RowChecks;
-pub use scalar::{Moment, Scalar};
+pub use scalar::Moment;
 pub use share::Share;
 
 /// The checks of a stage by table.

@@ -5,113 +5,40 @@ use std::fmt;
 use artifact::dtype;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use polars::prelude::{DataType, Expr, TimeUnit, lit};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use spec::{ColumnType, Error, Result};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use spec::{ColumnType, Error, Result, Scalar};
 
-/// A single value: a truth, a number or text. Days and moments are text.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Scalar {
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(String),
-}
-
-impl Scalar {
-    /// The value as a literal of a column's type; an error says what it is not.
-    pub(crate) fn literal(&self, of: &DataType) -> Result<Expr> {
-        let not = |what: &str| Error::cannot_run(format!("{self} is not {what}"));
-        match (of, self) {
-            (DataType::String | DataType::Categorical(..) | DataType::Enum(..), Scalar::Text(text)) => {
-                Ok(lit(text.as_str()))
-            }
-            (DataType::String | DataType::Categorical(..) | DataType::Enum(..), _) => {
-                Err(not("text").hint(format!("put it in quotes: \"{self}\"")))
-            }
-            (DataType::Boolean, Scalar::Bool(value)) => Ok(lit(*value)),
-            (DataType::Boolean, _) => Err(not("true or false")),
-            (dtype, Scalar::Int(value)) if dtype.is_numeric() => Ok(lit(*value)),
-            (dtype, Scalar::Float(value)) if dtype.is_numeric() => Ok(lit(*value)),
-            (dtype, _) if dtype.is_numeric() => Err(not("a number")),
-            (DataType::Date, Scalar::Text(text)) => match text.parse::<Moment>() {
-                Ok(Moment { time, whole_day: true }) => Ok(lit(time).cast(DataType::Date)),
-                _ => Err(not("a day").hint("write it as 2024-12-31")),
-            },
-            (DataType::Datetime(unit, _), Scalar::Text(text)) => {
-                let time = text.parse::<Moment>()?.time.and_utc();
-                let ticks = match unit {
-                    TimeUnit::Milliseconds => Some(time.timestamp_millis()),
-                    TimeUnit::Microseconds => Some(time.timestamp_micros()),
-                    TimeUnit::Nanoseconds => time.timestamp_nanos_opt(),
-                };
-                let ticks = ticks.ok_or_else(|| not("a moment between 1677 and 2262"))?;
-                Ok(lit(ticks).cast(of.clone()))
-            }
-            (DataType::Date | DataType::Datetime(..), _) => Err(not("a day or moment").hint("write it as 2024-12-31")),
-            (other, _) => Err(not(&format!("comparable with {other}"))),
+/// A value as a literal of a column's type; an error says what it is not.
+pub(crate) fn literal(value: &Scalar, of: &DataType) -> Result<Expr> {
+    let not = |what: &str| Error::cannot_run(format!("{value} is not {what}"));
+    match (of, value) {
+        (DataType::String | DataType::Categorical(..) | DataType::Enum(..), Scalar::Text(text)) => {
+            Ok(lit(text.as_str()))
         }
-    }
-}
-
-impl fmt::Display for Scalar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Scalar::Bool(value) => write!(f, "{value}"),
-            Scalar::Int(value) => write!(f, "{value}"),
-            Scalar::Float(value) => write!(f, "{value}"),
-            Scalar::Text(text) => f.write_str(text),
+        (DataType::String | DataType::Categorical(..) | DataType::Enum(..), _) => {
+            Err(not("text").hint(format!("put it in quotes: \"{value}\"")))
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Scalar, D::Error> {
-        struct One;
-        impl de::Visitor<'_> for One {
-            type Value = Scalar;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number, text, true or false")
-            }
-            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Scalar, E> {
-                Ok(Scalar::Bool(value))
-            }
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Scalar, E> {
-                Ok(Scalar::Int(value))
-            }
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Scalar, E> {
-                i64::try_from(value).map(Scalar::Int).map_err(|_| E::custom(format!("{value} is too large")))
-            }
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Scalar, E> {
-                match value.is_nan() {
-                    true => Err(E::custom("NaN cannot be compared with")),
-                    false => Ok(Scalar::Float(value)),
-                }
-            }
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Scalar, E> {
-                Ok(Scalar::Text(value.to_owned()))
-            }
+        (DataType::Boolean, Scalar::Bool(truth)) => Ok(lit(*truth)),
+        (DataType::Boolean, _) => Err(not("true or false")),
+        (dtype, Scalar::Int(number)) if dtype.is_numeric() => Ok(lit(*number)),
+        (dtype, Scalar::Float(number)) if dtype.is_numeric() => Ok(lit(*number)),
+        (dtype, _) if dtype.is_numeric() => Err(not("a number")),
+        (DataType::Date, Scalar::Text(text)) => match text.parse::<Moment>() {
+            Ok(Moment { time, whole_day: true }) => Ok(lit(time).cast(DataType::Date)),
+            _ => Err(not("a day").hint("write it as 2024-12-31")),
+        },
+        (DataType::Datetime(unit, _), Scalar::Text(text)) => {
+            let time = text.parse::<Moment>()?.time.and_utc();
+            let ticks = match unit {
+                TimeUnit::Milliseconds => Some(time.timestamp_millis()),
+                TimeUnit::Microseconds => Some(time.timestamp_micros()),
+                TimeUnit::Nanoseconds => time.timestamp_nanos_opt(),
+            };
+            let ticks = ticks.ok_or_else(|| not("a moment between 1677 and 2262"))?;
+            Ok(lit(ticks).cast(of.clone()))
         }
-        deserializer.deserialize_any(One)
-    }
-}
-
-impl Serialize for Scalar {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Scalar::Bool(value) => serializer.serialize_bool(*value),
-            Scalar::Int(value) => serializer.serialize_i64(*value),
-            Scalar::Float(value) => serializer.serialize_f64(*value),
-            Scalar::Text(text) => serializer.serialize_str(text),
-        }
-    }
-}
-
-impl schemars::JsonSchema for Scalar {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Scalar".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": ["boolean", "number", "string"] })
+        (DataType::Date | DataType::Datetime(..), _) => Err(not("a day or moment").hint("write it as 2024-12-31")),
+        (other, _) => Err(not(&format!("comparable with {other}"))),
     }
 }
 
@@ -157,7 +84,7 @@ impl fmt::Display for Moment {
 
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Moment, D::Error> {
-        crate::read::text(deserializer, "a day or moment", str::parse)
+        spec::read_text(deserializer, "a day or moment", str::parse)
     }
 }
 
@@ -220,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_value_of_another_type_says_what_it_is_not() {
-        let failure = |value: Scalar, of: DataType| value.literal(&of).unwrap_err().to_string();
+        let failure = |value: Scalar, of: DataType| literal(&value, &of).unwrap_err().to_string();
         assert_eq!(failure(Scalar::Int(1), DataType::String), "1 is not text; put it in quotes: \"1\"");
         assert_eq!(failure(Scalar::Text("web".into()), DataType::Int64), "web is not a number");
         assert_eq!(failure(Scalar::Int(1), DataType::Boolean), "1 is not true or false");

@@ -218,16 +218,16 @@ impl JsonSchema for Paths {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Character(pub u8);
 
-fn character<E: de::Error>(text: &str) -> Result<Character, E> {
+fn character(text: &str) -> Result<Character, String> {
     match text.as_bytes() {
         [one] if one.is_ascii() && !matches!(one, b'\n' | b'\r' | 0) => Ok(Character(*one)),
-        _ => Err(E::custom(format!("'{text}' is not one ASCII character"))),
+        _ => Err(format!("'{text}' is not one ASCII character")),
     }
 }
 
 impl<'de> Deserialize<'de> for Character {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Character, D::Error> {
-        character(&String::deserialize(deserializer)?)
+        spec::read_text(deserializer, "one ASCII character", character)
     }
 }
 
@@ -312,9 +312,9 @@ impl Encoding {
 
 impl<'de> Deserialize<'de> for Encoding {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Encoding, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        Encoding::named(&name)
-            .ok_or_else(|| de::Error::custom(format!("unknown encoding '{name}'; {}", did_you_mean(&name, SUGGESTED))))
+        spec::read_text(deserializer, "the name of an encoding", |name| {
+            Encoding::named(name).ok_or_else(|| format!("unknown encoding '{name}'; {}", did_you_mean(name, SUGGESTED)))
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::format::{Item, Parsed, StrftimeItems};
 use chrono::{Datelike, NaiveDateTime, NaiveTime, Timelike};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer};
 
 /// A checked strftime format. Formats made of `%Y %m %d %H %M %S` and plain characters take a fast way.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +84,7 @@ impl MomentFormat {
 
 impl<'de> Deserialize<'de> for MomentFormat {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<MomentFormat, D::Error> {
-        MomentFormat::new(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+        spec::read_text(deserializer, "a strptime format such as %d.%m.%Y", MomentFormat::new)
     }
 }
 

@@ -12,6 +12,8 @@ mod load;
 mod map;
 mod name;
 mod paths;
+mod read;
+mod scalar;
 mod span;
 mod suggest;
 
@@ -24,6 +26,8 @@ pub use load::{Loaded, load, parse};
 pub use map::Map;
 pub use name::Name;
 pub use paths::{Root, Tool};
+pub use read::read_text;
+pub use scalar::Scalar;
 pub use span::{Span, Unit};
 pub use suggest::{did_you_mean, nearest};
 

@@ -3,6 +3,7 @@
 //! This crate must not know about files, terminals or networks: what goes in and out are plans and batches.
 
 pub mod features;
+mod keys;
 mod plan;
 mod seen;
 mod split;
@@ -10,6 +11,7 @@ mod sql;
 mod statistics;
 pub mod steps;
 
+pub use keys::{KeySet, is_exact};
 pub use plan::Plan;
 pub use split::{Cleaned, clean};
 pub use sql::{RowExpr, SqlExpr};

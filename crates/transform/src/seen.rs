@@ -1,69 +1,26 @@
-//! Duplicates by key: which rows lose against another row of the same key.
+//! Duplicates by key ([`crate::keys`]): which rows lose against another row of the same key.
 //!
-//! A key is known by 76 bits of hash (12 choose one of 4096 sets, 64 are stored there), or exactly where it
-//! is a single number or date. The chance that any two of 100 million different keys are taken for one is
-//! below 1 in 10 million. Memory: about 9 bytes per distinct key to keep the first row, 25 to choose by
-//! another column.
+//! Memory: about 13 bytes per distinct key to keep the first row, 35 to choose by another column.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::FixedState;
 use polars::prelude::*;
-use std::hash::BuildHasher;
 
-const SHARDS: usize = 1 << 12;
-/// Keys that are empty cells, where the key is exact.
-const EMPTY: Key = Key { shard: SHARDS as u16, tag: 0 };
-
-#[derive(Clone, Copy)]
-struct Key {
-    shard: u16,
-    tag: u64,
-}
-
-/// The keys of all rows. Empty cells are equal to each other.
-fn keys(columns: &[Column]) -> PolarsResult<Vec<Key>> {
-    let tags = FixedState::with_seed(1);
-    let shards = FixedState::with_seed(2);
-    let hashed = |bytes: &[u8]| Key { shard: shard(shards.hash_one(bytes)), tag: tags.hash_one(bytes) };
-    if let [column] = columns {
-        let physical = column.to_physical_repr();
-        if physical.dtype().is_integer() {
-            let exact = |value: u64| Key { shard: shard(shards.hash_one(value)), tag: value };
-            // Wrapping keeps different values of up to 64 bits different.
-            return Ok(match physical.dtype() {
-                DataType::UInt64 => physical.u64()?.iter().map(|v| v.map_or(EMPTY, exact)).collect(),
-                _ => {
-                    let wide = physical.cast(&DataType::Int64)?;
-                    wide.i64()?.iter().map(|v| v.map_or(EMPTY, |v| exact(v as u64))).collect()
-                }
-            });
-        }
-        if physical.dtype() == &DataType::String {
-            return Ok(physical.str()?.iter().map(|v| v.map_or(EMPTY, |v| hashed(v.as_bytes()))).collect());
-        }
-    }
-    let rows = row_encode::encode_rows_unordered(columns)?;
-    Ok(rows.iter().map(|row| hashed(row.unwrap_or_default())).collect())
-}
-
-fn shard(hash: u64) -> u16 {
-    (hash >> 52) as u16
-}
+use crate::keys::{KeySet, SHARDS, keys};
 
 /// Keeps the first alive row of each key while batches go by.
 pub(crate) struct FirstSeen {
     rule: u16,
     columns: Vec<String>,
-    shards: Vec<HashSet<u64, FixedState>>,
+    seen: KeySet,
 }
 
 impl FirstSeen {
     /// `columns` of the batch are the key; `rule` marks the duplicates.
     pub(crate) fn new(rule: u16, columns: Vec<String>) -> FirstSeen {
-        let shards = (0..=SHARDS).map(|_| HashSet::with_hasher(FixedState::with_seed(3))).collect();
-        FirstSeen { rule, columns, shards }
+        FirstSeen { rule, columns, seen: KeySet::default() }
     }
 
     /// Marks the duplicates among the rows that were alive when the step's turn came: those that no earlier
@@ -72,7 +29,7 @@ impl FirstSeen {
         let columns: Vec<Column> =
             self.columns.iter().map(|name| frame.column(name).cloned()).collect::<PolarsResult<_>>()?;
         for (mark, key) in marks.iter_mut().zip(keys(&columns)?) {
-            if (*mark == 0 || *mark > self.rule) && !self.shards[usize::from(key.shard)].insert(key.tag) {
+            if (*mark == 0 || *mark > self.rule) && !self.seen.insert(key) {
                 *mark = self.rule;
             }
         }

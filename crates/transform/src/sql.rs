@@ -6,7 +6,7 @@
 use std::fmt;
 
 use polars::prelude::{AggExpr, Expr};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use spec::{Error, Result};
 
 /// An SQL scalar expression such as `quantity * price` or `CASE WHEN amount < 0 THEN 1 ELSE 0 END`.
@@ -187,7 +187,7 @@ impl std::str::FromStr for SqlExpr {
 
 impl<'de> Deserialize<'de> for SqlExpr {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SqlExpr, D::Error> {
-        SqlExpr::new(String::deserialize(deserializer)?).map_err(de::Error::custom)
+        spec::read_text(deserializer, "an SQL expression", |text| SqlExpr::new(text))
     }
 }
 
@@ -234,7 +234,7 @@ impl fmt::Display for RowExpr {
 
 impl<'de> Deserialize<'de> for RowExpr {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RowExpr, D::Error> {
-        RowExpr::new(String::deserialize(deserializer)?).map_err(de::Error::custom)
+        spec::read_text(deserializer, "an SQL expression", |text| RowExpr::new(text))
     }
 }
 

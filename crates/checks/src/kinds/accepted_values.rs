@@ -3,11 +3,12 @@
 use artifact::PolarsResultExt;
 use polars::prelude::{DataFrame, DataType, Expr, IntoLazy, Series, col, lit};
 use serde::{Deserialize, Serialize};
-use spec::{Result, Severity};
+use spec::{Result, Scalar, Severity};
 
 use super::{described, is_text, joined, shown};
+use crate::Share;
 use crate::check::{Columns, Lookup, RowCheck, RowTest};
-use crate::{Scalar, Share};
+use crate::scalar::literal;
 
 /// Values that reasons list before they only count them.
 const LISTED: usize = 10;
@@ -49,7 +50,7 @@ impl AcceptedValues {
             if fraction && of.is_integer() {
                 return Err(table.error(format!("value for '{}': {value} is not a whole number", self.column)));
             }
-            let literal = value.literal(of).map_err(fits)?.strict_cast(of.clone()).alias("values");
+            let literal = literal(value, of).map_err(fits)?.strict_cast(of.clone()).alias("values");
             let one = DataFrame::empty().lazy().select([literal]).collect().map_err(|_| {
                 table.error(format!("value for '{}': {value} does not fit {}", self.column, artifact::type_name(of)))
             })?;

@@ -2,11 +2,12 @@
 
 use polars::prelude::{DataType, col, lit};
 use serde::{Deserialize, Serialize};
-use spec::{Result, Severity};
+use spec::{Result, Scalar, Severity};
 
 use super::{described, joined, shown};
+use crate::Share;
 use crate::check::{Columns, Lookup, RowCheck, RowTest};
-use crate::{Scalar, Share};
+use crate::scalar::literal;
 
 /// A number, day or moment lies between `min` and `max`, both included. Null passes, NaN fails. Example:
 /// `- in_range: {column: amount, min: 0, max: 10000, max_share: 0.02, severity: soft}`.
@@ -91,7 +92,7 @@ impl RowCheck for InRange {
             return Err(table.unsuited(&self.column, "numbers, days or moments").hint("cast it first, or use 'row'"));
         }
         let bound = |value: &Scalar| {
-            value.literal(of).map_err(|error| table.error(format!("bound of '{}': {error}", self.column)))
+            literal(value, of).map_err(|error| table.error(format!("bound of '{}': {error}", self.column)))
         };
         let value = || col(self.column.as_str());
         let mut tests = Vec::new();

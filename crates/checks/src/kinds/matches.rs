@@ -55,7 +55,7 @@ pub struct Pattern(String);
 
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Pattern, D::Error> {
-        read::text(deserializer, "a regular expression", |text| Pattern::try_from(text.to_owned()))
+        spec::read_text(deserializer, "a regular expression", |text| Pattern::try_from(text.to_owned()))
     }
 }
 

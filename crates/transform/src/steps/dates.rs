@@ -2,7 +2,7 @@
 
 use chrono::format::{Item, StrftimeItems};
 use polars::prelude::*;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer};
 use spec::Error;
 
 /// A strptime format such as `%d.%m.%Y`.
@@ -46,7 +46,7 @@ impl Format {
 
 impl<'de> Deserialize<'de> for Format {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Format, D::Error> {
-        Format::new(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+        spec::read_text(deserializer, "a strptime format such as %d.%m.%Y", Format::new)
     }
 }
 

@@ -11,9 +11,9 @@
 use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use spec::Result;
+use spec::{Result, Scalar};
 
-use super::scalar::Scalar;
+use super::scalar::as_cell;
 use super::{Apply, any, is_number};
 use crate::plan::Plan;
 use crate::statistics::{mean, mode, numbers, quantile};
@@ -49,7 +49,7 @@ impl Apply for FillNull {
         for name in plan.pick(&self.columns, "a number", fits)? {
             let dtype = plan.dtype(&name)?;
             let filling = match &self.with {
-                Filling::Value(value) => Some(value.as_cell(&dtype).ok_or_else(|| {
+                Filling::Value(value) => Some(as_cell(value, &dtype).ok_or_else(|| {
                     let found = artifact::type_name(&dtype);
                     plan.error(format!("column '{name}' is {found}, which cannot hold '{value}'"))
                         .hint("give a value of that type, or cast the column first")

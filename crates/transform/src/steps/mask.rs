@@ -14,7 +14,7 @@ use std::fmt;
 
 use polars::prelude::*;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer};
 use spec::Result;
 
 use super::{Apply, any};
@@ -70,11 +70,10 @@ impl fmt::Debug for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text.chars().count() < 16 {
-            return Err(de::Error::custom("the key is shorter than 16 characters; take a longer one"));
-        }
-        Ok(Secret(blake3::derive_key("millrace 2026 mask hash", text.as_bytes())))
+        spec::read_text(deserializer, "a key", |text| match text.chars().count() {
+            ..16 => Err("the key is shorter than 16 characters; take a longer one"),
+            _ => Ok(Secret(blake3::derive_key("millrace 2026 mask hash", text.as_bytes()))),
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use serde::de::{self, Deserializer, Visitor};
 
 /// Reads a text by `read`, whose error is raised while the parser stands on the text. `what` says what is
 /// expected, such as `a regular expression`.
-pub(crate) fn text<'de, D, T, E>(
+pub fn read_text<'de, D, T, E>(
     deserializer: D,
     what: &'static str,
     read: impl FnOnce(&str) -> Result<T, E>,
