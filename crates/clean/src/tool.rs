@@ -5,7 +5,9 @@ use serde::Deserialize;
 use spec::{Map, Result, Tool};
 use stage::clap::Args;
 use stage::{Job, Output, Stage, TableOutput};
-use transform::{Step, clean};
+use transform::{Step, clean, union};
+
+use crate::from::From;
 
 /// `resources/<pipeline>/clean.yaml`: how raw tables become clean ones.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -17,9 +19,10 @@ pub struct Spec {
 /// One clean table.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct TableSpec {
-    /// The raw table it is made from. Default: the one of the same name.
+    /// The raw table that it is made from, or a list of them: their rows follow each other, their columns meet by
+    /// name. Default: the one of the same name.
     #[serde(default)]
-    from: Option<String>,
+    from: From,
     /// What is done to it, in order.
     #[serde(default)]
     steps: Vec<Step>,
@@ -43,12 +46,15 @@ impl Stage for Clean {
             .tables
             .iter()
             .map(|(name, table)| {
-                let from = table.from.as_deref().unwrap_or(name);
-                let cleaned =
-                    clean(job.scan(from)?, &table.steps).map_err(|error| error.context(format!("table '{name}'")))?;
+                let from = table.from.or(name);
+                let scans = from.iter().map(|raw| Ok((*raw, job.scan(raw)?)));
+                let cleaned = union(scans.collect::<Result<_>>()?)
+                    .and_then(|raw| clean(raw, &table.steps))
+                    .map_err(|error| error.context(format!("table '{name}'")))?;
+                let rows = from.iter().map(|raw| job.rows(raw)).sum::<Result<u64>>()?;
                 Ok(Output::Table(TableOutput {
                     allow_empty: table.allow_empty,
-                    ..TableOutput::new(name, cleaned.schema, cleaned.batches, job.rows(from)?)
+                    ..TableOutput::new(name, cleaned.schema, cleaned.batches, rows)
                 }))
             })
             .collect()

@@ -10,9 +10,11 @@ mod split;
 mod sql;
 mod statistics;
 pub mod steps;
+mod union;
 
 pub use keys::{KeySet, is_exact};
 pub use plan::Plan;
 pub use split::{Cleaned, clean};
 pub use sql::{RowExpr, SqlExpr};
 pub use steps::Step;
+pub use union::union;
