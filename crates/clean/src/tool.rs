@@ -7,7 +7,7 @@ use stage::clap::Args;
 use stage::{Job, Output, Stage, TableOutput};
 use transform::{Step, clean, union};
 
-use crate::from::From;
+use crate::raw_tables::RawTables;
 
 /// `resources/<pipeline>/clean.yaml`: how raw tables become clean ones.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -22,7 +22,7 @@ pub struct TableSpec {
     /// The raw table that it is made from, or a list of them: their rows follow each other, their columns meet by
     /// name. Default: the one of the same name.
     #[serde(default)]
-    from: From,
+    from: RawTables,
     /// What is done to it, in order.
     #[serde(default)]
     steps: Vec<Step>,

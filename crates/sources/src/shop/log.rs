@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use spec::Result;
 
 use super::calendar::second_of_day;
-use super::chance::Chance;
+use crate::chance::Chance;
 use super::people::{Customer, Day, People};
 use super::{COLUMNS, Shop};
 use crate::reader::BATCH_ROWS;
