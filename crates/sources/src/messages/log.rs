@@ -60,7 +60,7 @@ impl MessageLog {
             if !chance.happens(self.messages.repeats) {
                 break;
             }
-            row = (chance.unit().powi(3) * row as f64) as u64;
+            row = (chance.unit().powi(2) * row as f64) as u64;
         }
         row
     }
