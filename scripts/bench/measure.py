@@ -32,6 +32,7 @@ class Run:
     rows_in: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    evidence: float = 0
     extra: dict = field(default_factory=dict)
 
 
@@ -56,6 +57,7 @@ def run(name, command, environment, check=True):
             continue
         if "table" in event and "rows_in" in event:
             result.rows_in = max(result.rows_in, int(event["rows_in"]))
+            result.evidence += float(event["evidence_seconds"])
     return result
 
 
@@ -138,8 +140,8 @@ def row(*cells):
 
 def tables(rows, runs, hand, log, root):
     lines = [f"### {rows:,} purchases ({log.stat().st_size / MIB:,.0f} MiB as CSV)", ""]
-    lines += [row("stage", "rows in", "seconds", "rows/s", "peak MiB", "MiB in", "MiB out", "up to date, ms")]
-    lines += [row("---", *["---:"] * 7)]
+    lines += [row("stage", "rows in", "seconds", "rows/s", "peak MiB", "MiB in", "MiB out", "evidence", "up to date, ms")]
+    lines += [row("---", *["---:"] * 8)]
     for done in runs:
         lines.append(
             row(
@@ -150,13 +152,14 @@ def tables(rows, runs, hand, log, root):
                 f"{done.memory / MIB:,.0f}",
                 f"{done.bytes_in / MIB:,.1f}",
                 f"{done.bytes_out / MIB:,.1f}",
+                f"{done.evidence / done.seconds:.1%}",
                 f"{done.extra['up_to_date'] * 1000:.0f}",
             )
         )
     seconds, memory = sum(done.seconds for done in runs), max(done.memory for done in runs)
-    lines.append(row("**all six**", f"{rows:,}", f"**{seconds:.1f}**", f"{rows / seconds:,.0f}", f"**{memory / MIB:,.0f}**", "", "", ""))
+    lines.append(row("**all six**", f"{rows:,}", f"**{seconds:.1f}**", f"{rows / seconds:,.0f}", f"**{memory / MIB:,.0f}**", "", "", "", ""))
     lines.append(
-        row("**Python by hand**", f"{rows:,}", f"**{hand.seconds:.1f}**", f"{rows / hand.seconds:,.0f}", f"**{hand.memory / MIB:,.0f}**", "", "", "")
+        row("**Python by hand**", f"{rows:,}", f"**{hand.seconds:.1f}**", f"{rows / hand.seconds:,.0f}", f"**{hand.memory / MIB:,.0f}**", "", "", "", "")
     )
     parquet = size(latest(root, "data/raw/bench"), root)
     parts = ", ".join(f"{name} {at:.1f} s" for name, at in hand.extra["seconds"].items())

@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use polars::error::PolarsError;
-use polars::io::parquet::write::BatchedWriter;
-use polars::prelude::{DataFrame, ParquetCompression, ParquetWriter, Schema};
+use polars::prelude::{DataFrame, Schema};
 use spec::{Error, Result};
 
+use crate::encode::RowGroups;
 use crate::footer::{footer_start, seal};
 use crate::{Evidence, PolarsResultExt, Summary, Temporary};
 
@@ -23,12 +24,13 @@ pub struct TableWriter {
     target: String,
     folder: PathBuf,
     failure: Failure,
-    writer: BatchedWriter<Hashing>,
-    hasher: Arc<Mutex<blake3::Hasher>>,
+    writer: RowGroups<Hashing>,
+    content: Arc<Mutex<Content>>,
     schema: Schema,
     pending: Option<DataFrame>,
     rows: u64,
     summary: Option<Summary>,
+    summing: Duration,
 }
 
 /// A table on disk that still has its temporary name.
@@ -40,6 +42,7 @@ pub struct Written {
     /// BLAKE3 of schema and data pages, as hex.
     pub content: String,
     pub summary: Option<Summary>,
+    evidence: Duration,
 }
 
 impl TableWriter {
@@ -49,26 +52,25 @@ impl TableWriter {
         let file =
             File::options().write(true).open(temporary.path()).map_err(|error| Error::io("write", target, &error))?;
         let failure = Failure::default();
-        let hasher = Arc::new(Mutex::new(blake3::Hasher::new()));
-        let writer = ParquetWriter::new(Hashing {
+        let content = Arc::new(Mutex::new(Content::default()));
+        let hashing = Hashing {
             file: io::BufWriter::with_capacity(1 << 20, file),
-            hasher: hasher.clone(),
+            content: content.clone(),
             failure: failure.clone(),
-        })
-        .with_compression(ParquetCompression::Snappy)
-        .batched(schema)
-        .during(target.display())?;
+        };
+        let writer = RowGroups::new(hashing, schema).during(target.display())?;
         Ok(TableWriter {
             temporary,
             target: target.display().to_string(),
             folder: target.parent().unwrap_or(Path::new(".")).to_owned(),
             failure,
             writer,
-            hasher,
+            content,
             schema: schema.clone(),
             pending: None,
             rows: 0,
             summary: Some(Summary::new(schema)),
+            summing: Duration::ZERO,
         })
     }
 
@@ -93,7 +95,9 @@ impl TableWriter {
         }
         self.rows += rows.height() as u64;
         if let Some(summary) = &mut self.summary {
+            let began = Instant::now();
             summary.observe(&rows);
+            self.summing += began.elapsed();
         }
         let gathered = match self.pending.take() {
             None => rows,
@@ -117,7 +121,8 @@ impl TableWriter {
             let left = rows.height() - start;
             let take = if left < ROW_GROUP * 3 / 2 { left } else { ROW_GROUP };
             let group = rows.slice(start as i64, take);
-            self.writer.write_batch(&group).map_err(|error| self.failed(error))?;
+            let written = self.writer.write(&group);
+            written.map_err(|error| self.failed(error))?;
             start += take;
         }
         Ok(())
@@ -142,7 +147,10 @@ impl TableWriter {
             self.flush(rest)?;
         }
         // The footer is rewritten when the file is sealed, so it is no part of the content.
-        let mut hasher = self.hasher.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mut hasher, hashing) = {
+            let content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+            (content.hasher.clone(), content.spent)
+        };
         hasher.update(describe(&self.schema).as_bytes());
         let bytes = self.writer.finish().map_err(|error| self.failed(error))?;
         Ok(Written {
@@ -151,6 +159,7 @@ impl TableWriter {
             bytes,
             content: hasher.finalize().to_hex().to_string(),
             summary: self.summary,
+            evidence: self.summing + hashing,
         })
     }
 }
@@ -161,10 +170,14 @@ impl Written {
         self.temporary.path()
     }
 
-    /// Seals the evidence into the footer, then gives the file its name, which must be free.
-    pub fn publish(self, target: &Path, evidence: &Evidence) -> Result<()> {
+    /// Seals the evidence into the footer, then gives the file its name, which must be free. Returns the time that
+    /// all evidence took: summaries, hash and seal.
+    pub fn publish(self, target: &Path, evidence: &Evidence) -> Result<Duration> {
+        let began = Instant::now();
         seal(self.temporary.path(), evidence)?;
-        self.temporary.publish(target)
+        let spent = self.evidence + began.elapsed();
+        self.temporary.publish(target)?;
+        Ok(spent)
     }
 }
 
@@ -176,10 +189,17 @@ fn describe(schema: &Schema) -> String {
 /// What the disk said when a write failed.
 type Failure = Arc<Mutex<Option<io::Error>>>;
 
+/// The hash of what was written so far, and the time that it took.
+#[derive(Default)]
+struct Content {
+    hasher: blake3::Hasher,
+    spent: Duration,
+}
+
 /// Hashes what it writes.
 struct Hashing {
     file: io::BufWriter<File>,
-    hasher: Arc<Mutex<blake3::Hasher>>,
+    content: Arc<Mutex<Content>>,
     failure: Failure,
 }
 
@@ -197,7 +217,10 @@ impl Write for Hashing {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let result = self.file.write_all(buffer);
         self.keep(result)?;
-        self.hasher.lock().unwrap_or_else(PoisonError::into_inner).update(buffer);
+        let began = Instant::now();
+        let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        content.hasher.update(buffer);
+        content.spent += began.elapsed();
         Ok(buffer.len())
     }
     fn flush(&mut self) -> io::Result<()> {

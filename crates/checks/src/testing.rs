@@ -118,6 +118,7 @@ fn evidence(table: &DataFrame) -> Evidence {
         books: Books::default(),
         checks: Vec::new(),
         columns: summaries(table),
+        quality: None,
         refused: None,
         bookmark: None,
         notes: Default::default(),

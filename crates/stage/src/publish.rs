@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use artifact::{
-    Batch, Books, CheckResult, Evidence, Fate, Input, Kind, PolarsResultExt, REASON, Snapshot, TableWriter, Temporary,
-    Verdict, Written, publishing, scan_files, write_sidecar,
+    Batch, Books, CheckResult, Evidence, Fate, Input, Kind, PolarsResultExt, Quality, REASON, Snapshot, TableWriter,
+    Temporary, Verdict, Written, publishing, scan_files, write_sidecar,
 };
 use checks::{Check, Published, RowChecks};
 use polars::prelude::{Column, DataFrame, DataType, LazyFrame, Schema};
@@ -29,6 +30,9 @@ pub struct Item {
     pub books: Books,
     pub bytes: u64,
     pub refused: Option<PathBuf>,
+    pub quality: Option<Quality>,
+    /// The time that its summaries, hash and seal took; zero for what is no table.
+    pub evidence: Duration,
 }
 
 impl Publication {
@@ -47,6 +51,9 @@ impl Item {
         let mut words = format!("{}: {} rows in, {} out", self.table, books.rows_in, books.rows_out);
         for entry in &books.entries {
             words += &format!("; {} {} by {}", entry.rows, entry.fate.word(), entry.rule);
+        }
+        if let Some(quality) = &self.quality {
+            words += &format!("; quality {:.1}", quality.score);
         }
         words
     }
@@ -128,6 +135,7 @@ impl<S: Stage> Desk<'_, S> {
             books,
             checks: Vec::new(),
             columns: Vec::new(),
+            quality: None,
             refused: None,
             bookmark: None,
             notes: serde_json::Value::Null,
@@ -187,6 +195,7 @@ impl<S: Stage> Desk<'_, S> {
             failures.push(empty(&table, &books));
         }
         let evidence = Evidence {
+            quality: Some(Quality::of(&books, &results, &columns)),
             checks: results,
             columns,
             bookmark: output.bookmark,
@@ -287,27 +296,28 @@ impl<S: Stage> Desk<'_, S> {
                 };
                 let target = self.target(&evidence.table, "parquet");
                 let bytes = written.bytes;
-                written.publish(&target, &evidence)?;
-                Ok(self.item(&target, evidence, bytes, refused))
+                let spent = written.publish(&target, &evidence)?;
+                Ok(Item { refused, evidence: spent, ..self.item(&target, evidence, bytes) })
             }
             Draft::File { temporary, target, evidence } => {
                 let bytes = temporary.path().metadata().map(|meta| meta.len()).unwrap_or_default();
                 // The evidence comes first: a file without it would look foreign.
                 write_sidecar(&target, &evidence)?;
                 temporary.publish(&target)?;
-                Ok(self.item(&target, evidence, bytes, None))
+                Ok(self.item(&target, evidence, bytes))
             }
             Draft::Folder { temporary, target, evidence, then } => {
                 temporary.publish(&target)?;
                 then()?;
-                Ok(self.item(&target, evidence, 0, None))
+                Ok(self.item(&target, evidence, 0))
             }
         }
     }
 
-    fn item(&self, target: &Path, evidence: Evidence, bytes: u64, refused: Option<PathBuf>) -> Item {
+    fn item(&self, target: &Path, evidence: Evidence, bytes: u64) -> Item {
         let path = self.job.root.relative(target).to_owned();
-        Item { table: evidence.table, path, books: evidence.books, bytes, refused }
+        let Evidence { table, books, quality, .. } = evidence;
+        Item { table, path, books, bytes, refused: None, quality, evidence: Duration::ZERO }
     }
 
     fn name_refused(&self, rows: Written, of: &Evidence) -> Result<PathBuf> {
@@ -317,6 +327,7 @@ impl<S: Stage> Desk<'_, S> {
             content: rows.content.clone(),
             checks: Vec::new(),
             columns: Vec::new(),
+            quality: None,
             refused: None,
             bookmark: None,
             ..of.clone()

@@ -142,6 +142,7 @@ fn summary(who: &str, publication: &Publication, began: Instant) {
             rows_out = books.rows_out,
             bytes = item.bytes,
             seconds,
+            evidence_seconds = item.evidence.as_secs_f64(),
             path = %item.path.display(),
             "{who}: {}",
             item.in_words()

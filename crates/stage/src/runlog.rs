@@ -67,6 +67,7 @@ impl RunLog {
                         "rowCount": item.books.rows_out,
                         "size": item.bytes,
                     },
+                    "millrace_quality": { "_producer": PRODUCER, "_schemaURL": SCHEMA, "quality": item.quality },
                     "millrace_books": { "_producer": PRODUCER, "_schemaURL": SCHEMA, "books": item.books },
                 },
             })

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use spec::{Result, Severity};
 
 use super::{described, is_text, joined, shown};
+use crate::Share;
 use crate::check::{Columns, Lookup, RowCheck, RowTest};
-use crate::{Share, read};
 
 /// A regular expression is found in the text; write `^` and `$` to match all of it. Null passes. Example:
 /// `- matches: {column: email, regex: '^[^@ ]+@[^@ ]+$', max_share: 0.05}`.

@@ -173,18 +173,18 @@ fn a_stream_is_never_up_to_date_and_a_file_is() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
-    fn what_the_csv_crate_writes_is_read_back(
+    fn what_is_quoted_as_rfc_4180_says_is_read_back(
         records in prop::collection::vec(prop::array::uniform3("[a,\"\n\r é ;]{0,6}"), 1..20),
         crlf: bool,
     ) {
-        let mut writer = csv::WriterBuilder::new()
-            .terminator(if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') })
-            .from_writer(Vec::new());
-        writer.write_record(["x", "y", "z"]).unwrap();
-        for record in &records {
-            writer.write_record(record).unwrap();
-        }
-        let project = Project::with("a.csv", writer.into_inner().unwrap());
+        let end = if crlf { "\r\n" } else { "\n" };
+        let quoted = |cell: &String| match cell.is_empty() || cell.contains(['"', ',', '\r', '\n']) {
+            true => format!("\"{}\"", cell.replace('"', "\"\"")),
+            false => cell.clone(),
+        };
+        let line = |record: &[String; 3]| record.iter().map(quoted).collect::<Vec<_>>().join(",") + end;
+        let text = format!("x,y,z{end}{}", records.iter().map(line).collect::<String>());
+        let project = Project::with("a.csv", text);
         let yaml = "source: {file: {path: a.csv, null_values: []}}\ncolumns: {x: string, y: string, z: string}";
         let read = project.read(yaml).unwrap();
         let back: Vec<Vec<String>> = (0..read.rows.height()).map(|row| {
