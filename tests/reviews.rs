@@ -30,7 +30,10 @@ fn real_reviews_run_through_the_same_rules() {
     assert!(copies.iter().any(|copies| *copies > 50), "'Muito bom' is written often");
 
     for text in &texts {
-        assert!(!["ㅋㅋㅋ", "ㅠㅠㅠ", "!!!!", "  ", "\n", "\u{3000}", "\u{3164}"].iter().any(|sign| text.contains(sign)), "{text}");
+        assert!(
+            !["ㅋㅋㅋ", "ㅠㅠㅠ", "!!!!", "  ", "\n", "\u{3000}", "\u{3164}"].iter().any(|sign| text.contains(sign)),
+            "{text}"
+        );
     }
     // Titles in angle brackets are no HTML.
     for title in ["<갓질라>", "<고지라 2000>", "<베어>", "<내 아내의 모든 것>"] {

@@ -42,7 +42,22 @@ fn rules_settle_what_rules_can() {
     let holding = |texts: &[&str], sign: &str| texts.iter().filter(|text| text.contains(sign)).count();
     // What is there before and gone after.
     for sign in [
-        "<br>", "</p>", "&amp;", "&#39;", "&nbsp;", "  ", "\u{a0}", "\t", "\u{200b}", "\u{7}", "\u{301}", "Ã©", "!!!!", "ㅋㅋㅋ", "ㅠㅠㅠ", "aaaa",
+        "<br>",
+        "</p>",
+        "&amp;",
+        "&#39;",
+        "&nbsp;",
+        "  ",
+        "\u{a0}",
+        "\t",
+        "\u{200b}",
+        "\u{7}",
+        "\u{301}",
+        "Ã©",
+        "!!!!",
+        "ㅋㅋㅋ",
+        "ㅠㅠㅠ",
+        "aaaa",
     ] {
         assert!(holding(&raw, sign) > 0, "{sign:?} does not come in");
         let left: Vec<&str> = texts.iter().filter(|text| text.contains(sign)).take(3).copied().collect();
@@ -74,7 +89,10 @@ fn a_second_run_does_nothing_and_another_seed_runs() {
 fn tables_of_different_types_are_not_made_one() {
     let project = shop();
     project
-        .write("resources/shop/ingest.yaml", "tables:\n  a:\n    source: {file: {path: a.csv}}\n  b:\n    source: {file: {path: b.csv}}\n")
+        .write(
+            "resources/shop/ingest.yaml",
+            "tables:\n  a:\n    source: {file: {path: a.csv}}\n  b:\n    source: {file: {path: b.csv}}\n",
+        )
         .write("resources/shop/clean.yaml", "tables:\n  all: {from: [a, b]}\n")
         .write("a.csv", "id,name\n1,x\n")
         .write("b.csv", "id,stars\nA,5\n");

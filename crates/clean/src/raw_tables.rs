@@ -38,7 +38,9 @@ impl<'de> Deserialize<'de> for RawTables {
             fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<RawTables, A::Error> {
                 let names = Vec::<String>::deserialize(SeqAccessDeserializer::new(seq))?;
                 if names.is_empty() {
-                    return Err(de::Error::custom("the list of tables is empty; leave the key out for the table of the same name"));
+                    return Err(de::Error::custom(
+                        "the list of tables is empty; leave the key out for the table of the same name",
+                    ));
                 }
                 let is_repeated = |(at, name): (usize, &String)| names[..at].contains(name);
                 if let Some(at) = names.iter().enumerate().position(is_repeated) {

@@ -137,8 +137,7 @@ pub enum Language {
 }
 
 impl Language {
-    const ALL: [Language; 6] =
-        [Language::En, Language::De, Language::Fr, Language::Es, Language::Pt, Language::Ko];
+    const ALL: [Language; 6] = [Language::En, Language::De, Language::Fr, Language::Es, Language::Pt, Language::Ko];
 }
 
 impl TryFrom<Written> for Messages {

@@ -104,7 +104,8 @@ impl MessageLog {
             return Some(text);
         }
         if chance.happens(EMPTY) {
-            return [None, Some("   "), Some("N/A"), Some("-"), Some("\u{200b}")][chance.below(5) as usize].map(str::to_owned);
+            return [None, Some("   "), Some("N/A"), Some("-"), Some("\u{200b}")][chance.below(5) as usize]
+                .map(str::to_owned);
         }
         dirt::spoil(&mut text, language, chance);
         Some(text)

@@ -206,14 +206,16 @@ mod tests {
             "DVD OK",
             "SCHNELL GELIEFERT: 3 STÜCK",
             "재밌다 OK GREAT FILM",
-        ]).unwrap();
+        ])
+        .unwrap();
         let expected = df!("a" => [
             "Muito bom! Chegou antes do prazo",
             "MUITO BOM, DVD ok",
             "DVD OK",
             "Schnell geliefert: 3 stück",
             "재밌다 ok great film",
-        ]).unwrap();
+        ])
+        .unwrap();
         assert_eq!(rows(&table, "- normalize_text: {case: unshout}"), expected);
     }
 }

@@ -120,7 +120,9 @@ fn ends_clause(earlier: char, before: char, marks: &str, after: char) -> bool {
             sentence || is_asian_word(before) && is_asian_word(after)
         }
         "," | ";" => is_of_word(before),
-        _ if marks.bytes().all(|mark| mark == b'.') => is_of_word(before) && (after.is_uppercase() || is_asian_word(after)),
+        _ if marks.bytes().all(|mark| mark == b'.') => {
+            is_of_word(before) && (after.is_uppercase() || is_asian_word(after))
+        }
         _ => true,
     }
 }
@@ -170,8 +172,22 @@ mod tests {
     #[test]
     fn what_only_looks_like_it_stays() {
         for text in [
-            "3.5 of 1,000", "www.shop.com/a,b", "ann@shop.com,bob@shop.com", "http://a.de/?q=x;y", "z.B. e.V. U.S.A.", ".NET rocks", "hm ...well", "ok ;) :-)",
-            "ㅠ.ㅠ ㅇ,ㅇ", "data marcada.gostei", "O.O", "1편은 .....하아", "a\n, b", ", first", "v1.2.Final", "\"Great!\" she said",
+            "3.5 of 1,000",
+            "www.shop.com/a,b",
+            "ann@shop.com,bob@shop.com",
+            "http://a.de/?q=x;y",
+            "z.B. e.V. U.S.A.",
+            ".NET rocks",
+            "hm ...well",
+            "ok ;) :-)",
+            "ㅠ.ㅠ ㅇ,ㅇ",
+            "data marcada.gostei",
+            "O.O",
+            "1편은 .....하아",
+            "a\n, b",
+            ", first",
+            "v1.2.Final",
+            "\"Great!\" she said",
         ] {
             assert_eq!(spaced(text), text);
         }

@@ -117,7 +117,17 @@ mod tests {
     #[test]
     fn what_is_no_html_stays() {
         for text in [
-            "I <3 it", "a<b>c<d", "<갓질라>와 <고지라 2000>", "<Jaws> is great", "보기좋아요><", "R&D & more", "<br", "<b", "&", "x <b y", "<!-- never closed",
+            "I <3 it",
+            "a<b>c<d",
+            "<갓질라>와 <고지라 2000>",
+            "<Jaws> is great",
+            "보기좋아요><",
+            "R&D & more",
+            "<br",
+            "<b",
+            "&",
+            "x <b y",
+            "<!-- never closed",
             "<p class='x",
         ] {
             let expected = if text == "a<b>c<d" { "ac<d" } else { text };

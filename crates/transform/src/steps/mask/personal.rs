@@ -92,7 +92,8 @@ fn numbers(text: &str, parts: &[Part]) -> Vec<Found> {
     let mut at = 0;
     while at < bytes.len() {
         let begins = bytes[at].is_ascii_digit() || matches!(bytes[at], b'+' | b'(');
-        let is_within = at > 0 && (bytes[at - 1].is_ascii_alphanumeric() || matches!(bytes[at - 1], b'_' | b'/' | b'='));
+        let is_within =
+            at > 0 && (bytes[at - 1].is_ascii_alphanumeric() || matches!(bytes[at - 1], b'_' | b'/' | b'='));
         if !begins || is_within {
             at += 1;
             continue;
@@ -125,8 +126,14 @@ struct Number {
 impl Number {
     fn at(bytes: &[u8]) -> Number {
         let has_plus = bytes[0] == b'+';
-        let mut number =
-            Number { len: 0, has_plus, has_area: false, digits: Vec::new(), groups: Vec::new(), separators: Vec::new() };
+        let mut number = Number {
+            len: 0,
+            has_plus,
+            has_area: false,
+            digits: Vec::new(),
+            groups: Vec::new(),
+            separators: Vec::new(),
+        };
         let mut at = usize::from(has_plus);
         loop {
             let is_bracketed = bytes.get(at) == Some(&b'(');
@@ -166,7 +173,8 @@ impl Number {
     }
 
     fn is_card(&self) -> bool {
-        let even_groups = self.groups.len() == 1 || self.groups.iter().rev().skip(1).all(|group| (4..=6).contains(group));
+        let even_groups =
+            self.groups.len() == 1 || self.groups.iter().rev().skip(1).all(|group| (4..=6).contains(group));
         let one_kind = self.separators.iter().all(|separator| b" -".contains(separator));
         (13..=19).contains(&self.digits.len()) && even_groups && one_kind && !self.has_plus && luhn(&self.digits)
     }
@@ -187,7 +195,8 @@ impl Number {
 
     /// A date, or a date and a time: `01.02.2024`, `2024-01-02 10`.
     fn is_moment(&self) -> bool {
-        let same = matches!(self.separators.as_slice(), [first, second, ..] if first == second && b"-./".contains(first));
+        let same =
+            matches!(self.separators.as_slice(), [first, second, ..] if first == second && b"-./".contains(first));
         same && matches!(self.groups.as_slice(), [1..=2, 1..=2, 4, ..] | [4, 1..=2, 1..=2, ..])
     }
 }
