@@ -27,7 +27,9 @@ fn real_reviews_run_through_the_same_rules() {
     // pandas: 8,772 reviews of orders and 1 of films have no text but white space.
     assert!((8_773..8_900).contains(&without_text), "{without_text} rows without a text");
     assert_eq!(copies.iter().sum::<u64>() + without_text, 14_819 + 14_944, "copies count what was removed");
-    assert!(copies.iter().any(|copies| *copies > 50), "'Muito bom' is written often");
+    // 39 reviews of orders say so but for white space (Python's collections.Counter); some shout it.
+    let very_good = texts.iter().zip(&copies).find(|(text, _)| **text == "Muito bom");
+    assert!(very_good.is_some_and(|(_, copies)| *copies >= 39), "{very_good:?}");
 
     for text in &texts {
         assert!(

@@ -53,16 +53,16 @@ fn strip(text: &str, into: &mut String) {
     }
 }
 
-/// Whether a reference was read that may be part of further markup.
+/// Whether a reference was read, which may be part of further markup.
 fn strip_once(text: &str, into: &mut String) -> bool {
-    let mut may_go_on = false;
+    let mut has_read = false;
     let mut rest = text;
     while let Some(at) = rest.find(['<', '&']) {
         into.push_str(&rest[..at]);
         rest = &rest[at..];
         let taken = if rest.starts_with('&') {
             entities::reference(rest).map(|(character, len)| {
-                may_go_on |= matches!(character, '<' | '&');
+                has_read = true;
                 into.push(character);
                 len
             })
@@ -82,7 +82,7 @@ fn strip_once(text: &str, into: &mut String) -> bool {
         rest = &rest[taken..];
     }
     into.push_str(rest);
-    may_go_on
+    has_read
 }
 
 #[cfg(test)]
@@ -138,6 +138,7 @@ mod tests {
     #[test]
     fn what_was_escaped_twice_is_read_twice() {
         assert_eq!(stripped("&lt;b&gt;AT&amp;amp;T&lt;/b&gt;"), "AT&T");
+        assert_eq!(stripped("<div&nbsp;class=&quot;x&quot;>a</div>"), "a ", "half of a tag was escaped");
         assert_eq!(stripped("&amp;amp;amp;amp;"), "&amp;", "but not for ever");
     }
 }
