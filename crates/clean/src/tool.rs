@@ -10,8 +10,9 @@ use serde::Deserialize;
 use spec::{Error, Exit, Map, Result, ResultExt, Root, Tool};
 use stage::clap::Args;
 use stage::{Job, Output, Stage, TableOutput};
-use transform::{ChangeId, Changes, Cleaned, Given, Mapping, Step, Undone, clean};
+use transform::{ChangeId, Changes, Cleaned, Given, Mapping, Step, Undone, clean, union};
 
+use crate::raw_tables::RawTables;
 use crate::undone::Decisions;
 
 /// `resources/<pipeline>/clean.yaml`: how raw tables become clean ones.
@@ -24,9 +25,10 @@ pub struct Spec {
 /// One clean table.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct TableSpec {
-    /// The raw table it is made from. Default: the one of the same name.
+    /// The raw table that it is made from, or a list of them: their rows follow each other, their columns meet by
+    /// name. Default: the one of the same name.
     #[serde(default)]
-    from: Option<String>,
+    from: RawTables,
     /// What is done to it, in order.
     #[serde(default)]
     steps: Vec<Step>,
@@ -83,8 +85,10 @@ impl Stage for Clean {
         tables
             .map(|(name, table)| {
                 check_name(name, table, &job.spec)?;
-                let from = table.from.as_deref().unwrap_or(name);
-                let (raw, rows) = (job.scan(from)?, job.rows(from)?);
+                let from = table.from.or(name);
+                let scans = from.iter().map(|raw| Ok((*raw, job.scan(raw)?)));
+                let raw = union(scans.collect::<Result<_>>()?).context(format!("table '{name}'"))?;
+                let rows = from.iter().map(|raw| job.rows(raw)).sum::<Result<u64>>()?;
                 let undone = decisions.of_table(name);
                 let Cleaned { schema, changes, batches } =
                     cleaned(raw, name, table, undone.clone(), &job.root).context(format!("table '{name}'"))?;

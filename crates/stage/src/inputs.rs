@@ -10,7 +10,7 @@ use spec::{Error, Name, Result, Root, Tool};
 /// stage's `latest`.
 pub fn upstream(tool: Tool, pipeline: &Name, named: &[String], root: &Root) -> Result<Vec<Artifact>> {
     let paths = match named {
-        [] => match tool.upstream() {
+        [] => match root.upstream(pipeline, tool) {
             None => Vec::new(),
             Some(before) => latest(before, pipeline, root)?,
         },

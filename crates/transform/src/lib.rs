@@ -15,6 +15,7 @@ mod split;
 mod sql;
 mod statistics;
 pub mod steps;
+mod union;
 
 pub use changes::{ChangeId, Changes, Undone};
 pub use given::Given;
@@ -26,3 +27,4 @@ pub use plan::Plan;
 pub use split::{Cleaned, clean};
 pub use sql::{RowExpr, SqlExpr};
 pub use steps::Step;
+pub use union::union;

@@ -2,23 +2,29 @@
 
 mod cast;
 mod clip;
+mod collapse_repeats;
 mod dates;
 mod dedupe;
 mod derive;
 mod drop;
 mod drop_null;
+mod each;
 mod fill_null;
 mod filter;
+mod fix_mojibake;
 mod llm;
 mod map_values;
 mod mask;
 mod normalize_text;
 mod outliers;
 mod parse_dates;
+mod remove_invisible;
 mod rename;
 mod replace;
 mod scalar;
 mod select;
+mod space_punctuation;
+mod strip_html;
 mod trim;
 
 #[cfg(test)]
@@ -32,21 +38,26 @@ use crate::plan::Plan;
 
 pub use cast::Cast;
 pub use clip::Clip;
+pub use collapse_repeats::CollapseRepeats;
 pub use dedupe::Dedupe;
 pub use derive::Derive;
 pub use drop::Drop;
 pub use drop_null::DropNull;
 pub use fill_null::FillNull;
 pub use filter::Filter;
+pub use fix_mojibake::FixMojibake;
 pub use llm::Llm;
 pub use map_values::MapValues;
 pub use mask::Mask;
 pub use normalize_text::NormalizeText;
 pub use outliers::Outliers;
 pub use parse_dates::ParseDates;
+pub use remove_invisible::RemoveInvisible;
 pub use rename::Rename;
 pub use replace::Replace;
 pub use select::Select;
+pub use space_punctuation::SpacePunctuation;
+pub use strip_html::StripHtml;
 pub use trim::Trim;
 
 /// One clean step, written `- trim: {columns: [name]}`.
@@ -65,6 +76,16 @@ pub enum Step {
     Trim(Trim),
     /// Makes texts uniform: Unicode form, blanks, case.
     NormalizeText(NormalizeText),
+    /// Repairs UTF-8 that was read as another encoding.
+    FixMojibake(FixMojibake),
+    /// Takes tags and character references of HTML out of texts.
+    StripHtml(StripHtml),
+    /// Removes characters that nobody sees.
+    RemoveInvisible(RemoveInvisible),
+    /// Shortens runs of one character.
+    CollapseRepeats(CollapseRepeats),
+    /// Sets blanks around punctuation.
+    SpacePunctuation(SpacePunctuation),
     /// Replaces parts of texts.
     Replace(Replace),
     /// Replaces whole values by a table.
@@ -110,13 +131,18 @@ pub(crate) trait Apply {
 
 impl Step {
     /// The names of all steps, in the order of the docs.
-    pub const NAMES: [&'static str; 18] = [
+    pub const NAMES: [&'static str; 23] = [
         "rename",
         "select",
         "drop",
         "cast",
         "trim",
         "normalize_text",
+        "fix_mojibake",
+        "strip_html",
+        "remove_invisible",
+        "collapse_repeats",
+        "space_punctuation",
         "replace",
         "map_values",
         "parse_dates",
@@ -139,6 +165,11 @@ impl Step {
             Step::Cast(step) => ("cast", step),
             Step::Trim(step) => ("trim", step),
             Step::NormalizeText(step) => ("normalize_text", step),
+            Step::FixMojibake(step) => ("fix_mojibake", step),
+            Step::StripHtml(step) => ("strip_html", step),
+            Step::RemoveInvisible(step) => ("remove_invisible", step),
+            Step::CollapseRepeats(step) => ("collapse_repeats", step),
+            Step::SpacePunctuation(step) => ("space_punctuation", step),
             Step::Replace(step) => ("replace", step),
             Step::MapValues(step) => ("map_values", step),
             Step::ParseDates(step) => ("parse_dates", step),

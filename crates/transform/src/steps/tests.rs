@@ -151,7 +151,7 @@ fn unknown_columns_name_the_step() {
 }
 
 /// Small steps over the columns of [`table`], valid in any order and number.
-pub const STEPS: [&str; 24] = [
+pub const STEPS: [&str; 27] = [
     "- trim: {columns: [s]}",
     "- trim: {columns: [s], blank: null}",
     "- normalize_text: {columns: [s], case: upper}",
@@ -166,6 +166,9 @@ pub const STEPS: [&str; 24] = [
     "- dedupe: {keys: [k]}",
     "- dedupe: {keys: [k, s], keep: last}",
     "- dedupe: {keys: [s], by: n}",
+    "- dedupe: {keys: [s], count: c}",
+    "- collapse_repeats: {columns: [s], letters: 1}",
+    "- strip_html: {columns: [s]}",
     "- dedupe: {keys: [s], keep: last, by: n}",
     "- dedupe",
     "- filter: n > 1 OR k = 2",
