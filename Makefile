@@ -19,10 +19,6 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 CARGO := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cargo
 SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-# Kept even if Make is interrupted: tools replace it whole or not at all.
-.PRECIOUS: data/raw/%/latest data/processed/%/clean/latest data/processed/%/features/latest data/models/%/latest \
-  data/output/%/predict/latest data/output/%/export/latest
-
 .PHONY: FORCE $(COMMANDS) $(PIPELINES)
 
 ##@ Run
@@ -77,25 +73,7 @@ bench: build ## measure every stage at 1 M and 10 M purchases against hand-writt
 ci: ## all that CI checks, as CI checks it
 	@.ci/run
 
-# The stages of a pipeline and what each reads: ARCHITECTURE section 2.
-data/raw/%/latest: FORCE | build
-	bin/ingest $*
-
-data/processed/%/clean/latest: data/raw/%/latest FORCE | build
-	bin/clean $*
-
-data/processed/%/features/latest: data/processed/%/clean/latest FORCE | build
-	bin/features $*
-
-data/models/%/latest: data/processed/%/features/latest FORCE | build
-	bin/train $*
-
-data/output/%/predict/latest: data/processed/%/features/latest data/models/%/latest FORCE | build
-	bin/predict $*
-
-data/output/%/export/latest: data/output/%/predict/latest FORCE | build
-	bin/export $*
-
+# What each stage writes, and which stage it reads: ARCHITECTURE section 2.
 ingest_latest = data/raw/$(1)/latest
 clean_latest = data/processed/$(1)/clean/latest
 features_latest = data/processed/$(1)/features/latest
@@ -103,13 +81,28 @@ train_latest = data/models/$(1)/latest
 predict_latest = data/output/$(1)/predict/latest
 export_latest = data/output/$(1)/export/latest
 
+upstream_of_clean := ingest
+upstream_of_features := clean
+upstream_of_train := features
+upstream_of_predict := features
+upstream_of_export := predict
+
 # The stages that a pipeline has a YAML file for, in order.
 stages_of = $(foreach tool,$(TOOLS),$(if $(wildcard resources/$(1)/$(tool).yaml),$(tool)))
 
-# $(call stage_rule,PIPELINE,STAGE): `make churn.train`
+# $(call input_of,PIPELINE,STAGE): what that stage wrote, or if the pipeline has no such stage, the one before it.
+input_of = $(if $(2),$(if $(wildcard resources/$(1)/$(2).yaml),$(call $(2)_latest,$(1)),$(call \
+  input_of,$(1),$(upstream_of_$(2)))))
+
+# $(call stage_rule,PIPELINE,STAGE): `make churn.train`. What the stage wrote is kept even if Make is interrupted: tools
+# replace it whole or not at all. A prediction needs the model too.
 define stage_rule
 .PHONY: $(1).$(2)
 $(1).$(2): $(call $(2)_latest,$(1))
+.PRECIOUS: $(call $(2)_latest,$(1))
+$(call $(2)_latest,$(1)): $(call input_of,$(1),$(upstream_of_$(2))) $(if $(filter predict,$(2)),$(call \
+  input_of,$(1),train)) FORCE | build
+	bin/$(2) $(1)
 endef
 
 # $(call pipeline_rule,PIPELINE): `make churn`

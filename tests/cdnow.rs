@@ -1,20 +1,11 @@
 //! The real log: CDNOW's purchases, where the data is at hand (`MILLRACE_SHARED_DATA`, or `../shared/data` beside
 //! the repository). Elsewhere the test passes and says that it did not look.
 
-use std::path::PathBuf;
-
-use tests::{TOOLS, repository, shipped};
-
-fn log() -> Option<PathBuf> {
-    let folder = std::env::var_os("MILLRACE_SHARED_DATA")
-        .map(PathBuf::from)
-        .or_else(|| Some(repository().parent()?.join("shared/data")))?;
-    Some(folder.join("cdnow/CDNOW_master.txt")).filter(|file| file.is_file())
-}
+use tests::{TOOLS, shared_data, shipped};
 
 #[test]
 fn the_real_log_runs_through_the_same_tools() {
-    let Some(log) = log() else {
+    let Some(log) = shared_data("cdnow/CDNOW_master.txt") else {
         eprintln!("skipped: no CDNOW_master.txt; set MILLRACE_SHARED_DATA to the folder that holds cdnow/");
         return;
     };

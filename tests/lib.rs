@@ -72,11 +72,54 @@ pub fn small_churn() -> Project {
     shipped("churn").with_variable("CHURN_PURCHASES", "20000")
 }
 
+/// Runs the tools that the pipeline has a file for, in order; returns what each printed.
+pub fn run_all(project: &Project, name: &str) -> Vec<Vec<String>> {
+    let has_file = |tool: &&&str| project.exists(format!("resources/{name}/{tool}.yaml"));
+    let run = |tool: &&str| {
+        let outcome = project.run(tool, [name]);
+        outcome.exits(0);
+        assert_eq!(outcome.stdout(), project.latest(&folder(tool, name)), "{outcome}");
+        outcome.stdout()
+    };
+    TOOLS.iter().filter(has_file).map(run).collect()
+}
+
+/// Every row that went in must be accounted for.
+pub fn assert_balanced(project: &Project, path: &str) {
+    let books = &project.evidence(path)["books"];
+    // Rows that aggregates bring forth are new ones: they do not count against those that went in.
+    let entries = books["entries"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let used = entries.iter().any(|entry| entry["fate"] == "used");
+    let out = if used { 0 } else { books["rows_out"].as_u64().unwrap_or_default() };
+    let accounted = out + entries.iter().filter_map(|entry| entry["rows"].as_u64()).sum::<u64>();
+    assert_eq!(books["rows_in"].as_u64(), Some(accounted), "{path}: the books do not balance: {books}");
+}
+
+/// Where a file of real data lies, if it is at hand: in the folder `MILLRACE_SHARED_DATA`, or in `../shared/data` beside
+/// the repository. A test that finds none says so and passes.
+pub fn shared_data(file: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("MILLRACE_SHARED_DATA")
+        .map(PathBuf::from)
+        .or_else(|| Some(repository().parent()?.join("shared/data")))?;
+    Some(folder.join(file)).filter(|path| path.is_file())
+}
+
 fn copy_pipeline(project: &Project, name: &str) {
-    let folder = repository().join("resources").join(name);
-    for tool in TOOLS {
-        let file = folder.join(format!("{tool}.yaml"));
+    let mut files = Vec::new();
+    collect(&repository().join("resources").join(name), &mut files);
+    assert!(!files.is_empty(), "no pipeline '{name}'");
+    for file in files {
         let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        project.write(&format!("resources/{name}/{tool}.yaml"), text);
+        let path = file.strip_prefix(repository()).expect("the file lies in the repository");
+        project.write(&path.display().to_string(), text);
+    }
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.path().is_dir() {
+            true => collect(&entry.path(), files),
+            false => files.push(entry.path()),
+        }
     }
 }

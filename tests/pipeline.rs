@@ -2,40 +2,17 @@
 
 use serde_json::Value;
 use testkit::{Project, whole_parquet};
-use tests::{TOOLS, folder, small_churn};
-
-/// Runs the six tools; returns what each printed.
-fn run_all(project: &Project) -> Vec<Vec<String>> {
-    TOOLS
-        .iter()
-        .map(|tool| {
-            let outcome = project.run(tool, ["churn"]);
-            outcome.exits(0);
-            assert_eq!(outcome.stdout(), project.latest(&folder(tool, "churn")), "{outcome}");
-            outcome.stdout()
-        })
-        .collect()
-}
-
-fn sum(entries: &Value) -> u64 {
-    entries.as_array().into_iter().flatten().filter_map(|entry| entry["rows"].as_u64()).sum()
-}
+use tests::{TOOLS, assert_balanced, folder, run_all, small_churn};
 
 #[test]
 fn runs_from_a_log_to_scores_and_is_then_up_to_date() {
     let project = small_churn();
-    let printed = run_all(&project);
+    let printed = run_all(&project, "churn");
 
     for path in printed.iter().flatten().filter(|path| path.ends_with(".parquet")) {
         whole_parquet(&project.at(path)).unwrap_or_else(|error| panic!("{error}"));
-        let evidence = project.evidence(path);
-        assert_eq!(evidence["pipeline"], "churn");
-        let books = &evidence["books"];
-        // Rows that aggregates bring forth are new ones: they do not count against those that went in.
-        let used = books["entries"].as_array().into_iter().flatten().any(|entry| entry["fate"] == "used");
-        let out = if used { 0 } else { books["rows_out"].as_u64().unwrap_or_default() };
-        let accounted = out + sum(&books["entries"]);
-        assert_eq!(books["rows_in"].as_u64(), Some(accounted), "{path}: the books do not balance: {books}");
+        assert_eq!(project.evidence(path)["pipeline"], "churn");
+        assert_balanced(&project, path);
     }
 
     let delivered = printed[5].first().expect("export printed a path");
@@ -88,7 +65,7 @@ fn equal_runs_give_equal_bytes() {
 #[test]
 fn a_forced_equal_model_is_not_promoted_and_the_log_says_why() {
     let project = small_churn();
-    run_all(&project);
+    run_all(&project, "churn");
     let again = project.run("train", ["churn", "--force"]);
     again.exits(0);
     let decisions = project.run("train", ["churn", "--decisions"]);
@@ -105,7 +82,7 @@ fn a_forced_equal_model_is_not_promoted_and_the_log_says_why() {
 #[test]
 fn another_version_can_be_asked_for() {
     let project = small_churn();
-    run_all(&project);
+    run_all(&project, "churn");
     project.run("train", ["churn", "--force"]).exits(0);
     let scores = project.run("predict", ["churn", "--model", "v2"]);
     scores.exits(0);

@@ -96,14 +96,14 @@ def main(source, target):
     names = [name for name in training.columns if name not in ("customer_id", "cutoff", "churned")]
     train, valid, test = features.split(training)
     del training
-    model = learning.fit(train, valid, names, CATEGORIES, threads)
+    model = learning.fit(train, valid, names, CATEGORIES, threads, rounds=200, patience=None)
     quality = learning.auc(test["churned"], model.predict(learning.matrix(test, names), num_threads=threads))
     mark("train")
     score = model.predict(learning.matrix(scoring, names), num_threads=threads)
     scoring.select("customer_id", score=pl.Series(score)).sort("customer_id").write_csv(target, include_bom=True)
     mark("predict and export")
     seconds = {name: at - before for (_, before), (name, at) in zip(marks, marks[1:])}
-    print(json.dumps({"rows": rows, "auc": quality, "rounds": model.best_iteration, "scored": scoring.height, "seconds": seconds}))
+    print(json.dumps({"rows": rows, "auc": quality, "rounds": model.current_iteration(), "scored": scoring.height, "seconds": seconds}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""LightGBM with the parameters of scripts/bench/resources/bench/train.yaml: shared by the hand-written scripts."""
+"""LightGBM with one set of parameters: shared by the hand-written scripts."""
 
 import lightgbm as lgb
 import numpy as np
@@ -24,7 +24,8 @@ def matrix(rows, names):
     return rows.with_columns(present).select(pl.col(names).cast(pl.Float64)).to_numpy()
 
 
-def fit(train, valid, names, categories, threads, rounds=ROUNDS):
+def fit(train, valid, names, categories, threads, rounds=ROUNDS, patience=PATIENCE):
+    """With no `patience` all rounds are grown."""
     data = lgb.Dataset(
         matrix(train, names), train["churned"].to_numpy(), feature_name=names, categorical_feature=categories, free_raw_data=True
     )
@@ -34,7 +35,7 @@ def fit(train, valid, names, categories, threads, rounds=ROUNDS):
         data,
         num_boost_round=rounds,
         valid_sets=[check],
-        callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
+        callbacks=[lgb.early_stopping(patience, verbose=False)] if patience else [],
     )
 
 

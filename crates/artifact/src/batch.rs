@@ -24,6 +24,8 @@ pub struct Batch {
     pub refused: Option<DataFrame>,
     /// Rows that a named rule took out of this batch.
     pub removed: Vec<Removed>,
+    /// Rows of the change log, which tell of cells in `rows` and count nowhere.
+    pub changes: Option<DataFrame>,
 }
 
 /// How many rows a named rule took out.
@@ -37,7 +39,7 @@ pub struct Removed {
 
 impl From<DataFrame> for Batch {
     fn from(rows: DataFrame) -> Batch {
-        Batch { rows, refused: None, removed: Vec::new() }
+        Batch { rows, refused: None, removed: Vec::new(), changes: None }
     }
 }
 

@@ -33,6 +33,9 @@ pub struct Evidence {
     /// Where the refused rows went, relative to the project root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// Where the change log is, relative to the project root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<String>,
     /// How far an incremental source has come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bookmark: Option<serde_json::Value>,
@@ -56,6 +59,8 @@ pub enum Kind {
     Table,
     /// Rows refused, with their reasons.
     Refused,
+    /// The change log of a table: one row per changed cell. Its table is called `<table>_changes`.
+    Changes,
     /// A file that is no table: a page, an export, a model.
     File,
 }

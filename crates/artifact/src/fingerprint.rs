@@ -12,7 +12,7 @@ use crate::footer;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fingerprint {
-    /// One of our artifacts: the content hash from its evidence.
+    /// One of our artifacts: the content hash from its evidence. A small file beside the spec: the hash of its text.
     Content(String),
     /// A file that is not ours: size in bytes and modification time in nanoseconds since 1970.
     Stat { size: u64, modified: u64 },
@@ -20,6 +20,13 @@ pub enum Fingerprint {
     Object { size: u64, version: String },
     /// A source that is no file (stdin, a generator): what its spec says is all there is to compare.
     Given(String),
+}
+
+impl Fingerprint {
+    /// Of a small file that was read anyway: the hash of its text, which a copy or a checkout does not change.
+    pub fn of_text(text: &str) -> Fingerprint {
+        Fingerprint::Content(blake3::hash(text.as_bytes()).to_hex().to_string())
+    }
 }
 
 /// The fingerprint of the file (or model folder) at `path`, without reading its data.

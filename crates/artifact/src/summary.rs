@@ -144,7 +144,7 @@ impl Column {
                     let numbers = numbers.f64().expect("cast to f64");
                     self.sum_up(numbers, |v: f64| v, |v| v.is_finite());
                     // Adding zero makes -0.0 and 0.0 one value.
-                    each(numbers, |v: f64| self.distinct.add(mix((v + 0.0).to_bits())));
+                    each(numbers, |v: f64| _ = self.distinct.add(mix((v + 0.0).to_bits())));
                     self.sample.take_numbers(numbers.len(), |row| numbers.get(row));
                 }
             }
@@ -152,7 +152,7 @@ impl Column {
                 if let Ok(numbers) = values.to_physical_repr().cast(&DataType::Int64) {
                     let numbers = numbers.i64().expect("cast to i64");
                     self.sum_up(numbers, |v: i64| v as f64, |_| true);
-                    each(numbers, |v: i64| self.distinct.add(mix(v as u64)));
+                    each(numbers, |v: i64| _ = self.distinct.add(mix(v as u64)));
                     self.sample.take_numbers(numbers.len(), |row| numbers.get(row).map(|v| v as f64));
                 }
             }
@@ -162,8 +162,16 @@ impl Column {
 
     fn observe_text(&mut self, text: &StringChunked) {
         let state = FixedState::with_seed(0);
+        let mut before = None;
         for value in text.iter().flatten() {
-            self.distinct.add(state.hash_one(value));
+            // Whole runs of one value are common: the name of the source file, days in order.
+            if before == Some(value) {
+                continue;
+            }
+            before = Some(value);
+            if !self.distinct.add(state.hash_one(value)) {
+                continue;
+            }
             match &mut self.text {
                 None => self.text = Some((value.to_owned(), value.to_owned())),
                 Some((min, max)) => {
@@ -286,16 +294,21 @@ fn mix(value: u64) -> u64 {
 }
 
 impl Distinct {
-    fn add(&mut self, hash: u64) {
+    /// Whether the value may be new: false only if it is known to have been there before.
+    fn add(&mut self, hash: u64) -> bool {
         match self {
-            Distinct::Estimate(registers) => count_zeros(registers, hash),
+            Distinct::Estimate(registers) => {
+                count_zeros(registers, hash);
+                true
+            }
             Distinct::Exact(known) => {
-                known.insert(hash);
+                let new = known.insert(hash);
                 if known.len() > EXACT_DISTINCT {
                     let mut registers = vec![0u8; 1 << REGISTER_BITS];
                     known.iter().for_each(|hash| count_zeros(&mut registers, *hash));
                     *self = Distinct::Estimate(registers);
                 }
+                new
             }
         }
     }

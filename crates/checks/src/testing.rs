@@ -120,6 +120,7 @@ fn evidence(table: &DataFrame) -> Evidence {
         columns: summaries(table),
         quality: None,
         refused: None,
+        changes: None,
         bookmark: None,
         notes: Default::default(),
         content: String::new(),

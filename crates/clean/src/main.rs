@@ -5,7 +5,9 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod raw_tables;
 mod tool;
+mod undone;
 
 fn main() -> ExitCode {
     stage::main::<tool::Clean>()

@@ -1,11 +1,19 @@
 //! Wires the steps of a pipeline to the shell.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use artifact::{Artifact, Batches, Fingerprint, Input};
+use polars::prelude::LazyFrame;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use spec::{Map, Result, Tool};
+use spec::{Error, Exit, Map, Result, ResultExt, Root, Tool};
 use stage::clap::Args;
 use stage::{Job, Output, Stage, TableOutput};
-use transform::{Step, clean};
+use transform::{ChangeId, Changes, Cleaned, Given, Mapping, Step, Undone, clean, union};
+
+use crate::raw_tables::RawTables;
+use crate::undone::Decisions;
 
 /// `resources/<pipeline>/clean.yaml`: how raw tables become clean ones.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -17,19 +25,32 @@ pub struct Spec {
 /// One clean table.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct TableSpec {
-    /// The raw table it is made from. Default: the one of the same name.
+    /// The raw table that it is made from, or a list of them: their rows follow each other, their columns meet by
+    /// name. Default: the one of the same name.
     #[serde(default)]
-    from: Option<String>,
+    from: RawTables,
     /// What is done to it, in order.
     #[serde(default)]
     steps: Vec<Step>,
     /// Whether the table may end up without rows. Default: false, which refuses the run.
     #[serde(default)]
     allow_empty: bool,
+    /// Whether every changed cell is logged beside the table, in `<table>_changes_<time>.parquet`: which row and
+    /// column, before, after, and by which step or model. See docs/changes.md. Default: true if a step asks a
+    /// language model, else false.
+    #[serde(default)]
+    changes: Option<bool>,
 }
 
 #[derive(Args, Debug)]
-pub struct Flags {}
+pub struct Flags {
+    /// Take a change back, in this run and every later one; ID is from the change log. May be repeated
+    #[arg(long, value_name = "ID", conflicts_with = "dry_run", help_heading = "Changes")]
+    undo: Vec<ChangeId>,
+    /// Let a change that was taken back happen again. May be repeated
+    #[arg(long, value_name = "ID", conflicts_with = "dry_run", help_heading = "Changes")]
+    redo: Vec<ChangeId>,
+}
 
 pub struct Clean;
 
@@ -38,19 +59,101 @@ impl Stage for Clean {
     type Spec = Spec;
     type Flags = Flags;
 
+    /// Beside the raw tables: the files that steps name, and the list of changes that were taken back.
+    fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
+        let mut inputs: Vec<Input> = job.artifacts.iter().map(Artifact::as_input).collect::<Result<_>>()?;
+        for path in mapping_files(&job.spec) {
+            let fingerprint = Fingerprint::of_text(&read(&job.root, path)?);
+            inputs.push(Input { path: path.to_owned(), fingerprint, rows: None });
+        }
+        inputs.extend(Decisions::read(&job.root, &job.pipeline)?.as_input());
+        Ok(inputs)
+    }
+
+    /// Records what to take back before the run finds out whether it has cause to run.
+    fn instead(job: &Job<Self>) -> Result<Option<Exit>> {
+        let Flags { undo, redo } = &job.flags;
+        if !undo.is_empty() || !redo.is_empty() {
+            Decisions::read(&job.root, &job.pipeline)?.record(undo, redo, &job.root, &job.folder())?;
+        }
+        Ok(None)
+    }
+
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
-        job.spec
-            .tables
-            .iter()
+        let decisions = Decisions::read(&job.root, &job.pipeline)?;
+        let tables = job.spec.tables.iter();
+        tables
             .map(|(name, table)| {
-                let from = table.from.as_deref().unwrap_or(name);
-                let cleaned =
-                    clean(job.scan(from)?, &table.steps).map_err(|error| error.context(format!("table '{name}'")))?;
+                check_name(name, table, &job.spec)?;
+                let from = table.from.or(name);
+                let scans = from.iter().map(|raw| Ok((*raw, job.scan(raw)?)));
+                let raw = union(scans.collect::<Result<_>>()?).context(format!("table '{name}'"))?;
+                let rows = from.iter().map(|raw| job.rows(raw)).sum::<Result<u64>>()?;
+                let undone = decisions.of_table(name);
+                let Cleaned { schema, changes, batches } =
+                    cleaned(raw, name, table, undone.clone(), &job.root).context(format!("table '{name}'"))?;
                 Ok(Output::Table(TableOutput {
                     allow_empty: table.allow_empty,
-                    ..TableOutput::new(name, cleaned.schema, cleaned.batches, job.rows(from)?)
+                    changes,
+                    ..TableOutput::new(name, schema, with_warning(batches, name, undone), rows)
                 }))
             })
             .collect()
     }
+}
+
+impl TableSpec {
+    fn logs_changes(&self) -> bool {
+        self.changes.unwrap_or_else(|| self.steps.iter().any(|step| step.llm().is_some()))
+    }
+}
+
+fn cleaned(raw: LazyFrame, name: &str, table: &TableSpec, undone: Undone, root: &Root) -> Result<Cleaned> {
+    let changes = Changes { table: name.to_owned(), log: table.logs_changes(), undone };
+    let mut mappings = BTreeMap::new();
+    for path in table.steps.iter().filter_map(Step::mapping_file) {
+        mappings.insert(path.to_owned(), Mapping::read(&read(root, path)?, Path::new(path))?);
+    }
+    let given = Given { mappings, changes: Some(changes), ..Given::default() };
+    clean(raw, &table.steps, &given)
+}
+
+/// After the last batch, names the changes to be taken back that the table does not have any more.
+fn with_warning(batches: Batches, table: &str, undone: Undone) -> Batches {
+    let table = table.to_owned();
+    let warning = std::iter::from_fn(move || {
+        let missed: Vec<String> = undone.without_effect().iter().map(ToString::to_string).collect();
+        if !missed.is_empty() {
+            stage::warn(format!(
+                "table '{table}': nothing to take back any more for {}: the cell, its value or the step is another one \
+                 now; --redo takes an id off the list",
+                missed.join(", ")
+            ));
+        }
+        None
+    });
+    Box::new(batches.chain(warning))
+}
+
+/// A change log takes the name of a table.
+fn check_name(name: &str, table: &TableSpec, spec: &Spec) -> Result<()> {
+    let log = format!("{name}_changes");
+    match table.logs_changes() && spec.tables.get(&log).is_some() {
+        true => Err(Error::cannot_run(format!("table '{log}' is called as the change log of table '{name}'"))
+            .hint("give the table another name, or write `changes: false`")),
+        false => Ok(()),
+    }
+}
+
+/// The files that steps name, each once.
+fn mapping_files(spec: &Spec) -> Vec<&str> {
+    let steps = spec.tables.iter().flat_map(|(_, table)| &table.steps);
+    let mut files: Vec<&str> = steps.filter_map(Step::mapping_file).collect();
+    files.sort_unstable();
+    files.dedup();
+    files
+}
+
+fn read(root: &Root, path: &str) -> Result<String> {
+    std::fs::read_to_string(root.join(path)).map_err(|error| Error::io("read", Path::new(path), &error))
 }

@@ -1,4 +1,4 @@
-//! Where tables come from: files and objects of many formats, and an invented shop.
+//! Where tables come from: files and objects of many formats, and an invented shop and its customers' messages.
 //!
 //! A [`TableSpec`] is opened into [`Opened`]: typed batches in the order of the source, with the rows that could
 //! not be read beside them, each with its original text and the reason. Memory stays flat whatever the size.
@@ -7,6 +7,7 @@
 //!
 //! This crate must not know about pipelines, terminals or where its tables are written.
 
+mod chance;
 mod column_spec;
 mod csv;
 mod cut;
@@ -14,9 +15,11 @@ mod decode;
 mod file_spec;
 mod files;
 mod flow;
+mod generate;
 mod infer;
 mod json;
 mod lines;
+mod messages;
 mod moments;
 mod numbers;
 mod parquet;
@@ -31,23 +34,24 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use artifact::{Batches, Fingerprint, Input};
+use artifact::{Batches, Input};
 use polars::prelude::Schema;
-use spec::{Error, Map, Result, ResultExt, Root, did_you_mean};
+use spec::{Map, Result, ResultExt, Root};
 
 pub use column_spec::ColumnSpec;
 pub use file_spec::{Compression, FileSpec, Format};
+pub use generate::Generate;
+pub use messages::{Kind, Language, Messages};
 pub use moments::MomentFormat;
 pub use shop::Shop;
-pub use table_spec::{Generate, RAW, Source, TableSpec};
+pub use table_spec::{RAW, Source, TableSpec};
 
 use store::Cloud;
 
 use files::{Columns, Files, same_format};
 use parquet::Parquet;
 use places::places;
-use shop::ShopLog;
-use text::{TextBatch, TextSource};
+use text::TextBatch;
 use typed::{Missing, Typing};
 
 /// A source that is being read.
@@ -71,11 +75,7 @@ impl TableSpec {
     pub fn inputs(&self, root: &Root, cloud: &Cloud) -> Result<Vec<Input>> {
         match &self.source {
             Source::File(file) => places(root, &file.path.0, cloud)?.iter().map(places::Place::input).collect(),
-            Source::Generate(Generate::Shop(shop)) => Ok(vec![Input {
-                path: SHOP.to_owned(),
-                fingerprint: Fingerprint::Given(shop.identity()),
-                rows: Some(shop.rows),
-            }]),
+            Source::Generate(generate) => Ok(vec![generate.input()]),
         }
     }
 
@@ -91,10 +91,9 @@ impl TableSpec {
         let inputs = self.inputs(root, cloud)?;
         let rows_in = Arc::new(AtomicU64::new(0));
         match &self.source {
-            Source::Generate(Generate::Shop(shop)) => {
-                let typing = Typing { columns: shop_columns(self.columns.as_ref())?, missing: missing(&[""]) };
-                let log = ShopLog::new(shop, SHOP, rows_in.clone());
-                let source = Box::new(shop_source(log, &typing));
+            Source::Generate(generate) => {
+                let typing = Typing { columns: generate.columns(self.columns.as_ref())?, missing: missing(&[""]) };
+                let source = generate.rows(&typing.columns, rows_in.clone());
                 let (schema, refused_schema) = (typing.schema(), typing.refused_schema());
                 let batches = flow::flow(None, source, typing)?;
                 Ok(Opened { inputs, schema, refused_schema, batches, rows_in })
@@ -125,9 +124,6 @@ impl TableSpec {
     }
 }
 
-/// The file that generated rows are said to come from.
-const SHOP: &str = "generate:shop";
-
 fn missing(values: &[&str]) -> Missing {
     Missing::new(&values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>())
 }
@@ -148,45 +144,6 @@ fn wanted(columns: Option<&Map<ColumnSpec>>) -> Columns {
 fn inferred(names: Vec<(String, bool)>, first: &TextBatch, missing: &Missing) -> Vec<(String, ColumnSpec)> {
     let column = |(i, (name, is_text))| (name, ColumnSpec::from(infer::infer(first, i, missing, is_text)));
     names.into_iter().enumerate().map(column).collect()
-}
-
-fn shop_columns(declared: Option<&Map<ColumnSpec>>) -> Result<Vec<(String, ColumnSpec)>> {
-    let Some(declared) = declared else {
-        return Ok(shop::COLUMNS.iter().map(|(name, of)| ((*name).to_owned(), ColumnSpec::from(*of))).collect());
-    };
-    let known = |name: &str| shop::COLUMNS.iter().any(|(column, _)| *column == name);
-    for (name, spec) in declared.iter() {
-        let from = spec.from.as_deref().unwrap_or(name);
-        if !known(from) {
-            return Err(Error::cannot_run(format!("the shop's log has no column '{from}'"))
-                .hint(did_you_mean(from, shop::COLUMNS.iter().map(|(name, _)| *name))));
-        }
-    }
-    Ok(declared.iter().map(|(name, spec)| (name.to_owned(), spec.clone())).collect())
-}
-
-/// The log with its columns as `typing` names and orders them.
-fn shop_source(log: ShopLog, typing: &Typing) -> Pruned {
-    let place = |(name, spec): &(String, ColumnSpec)| {
-        let from = spec.from.as_deref().unwrap_or(name);
-        shop::COLUMNS.iter().position(|(column, _)| *column == from).unwrap_or_default()
-    };
-    Pruned { log, places: typing.columns.iter().map(place).collect() }
-}
-
-struct Pruned {
-    log: ShopLog,
-    places: Vec<usize>,
-}
-
-impl TextSource for Pruned {
-    fn next_batch(&mut self) -> Result<Option<TextBatch>> {
-        let batch = self.log.next_batch()?;
-        Ok(batch.map(|mut batch| {
-            batch.columns = self.places.iter().map(|place| batch.columns[*place].clone()).collect();
-            batch
-        }))
-    }
 }
 
 #[cfg(test)]

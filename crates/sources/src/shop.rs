@@ -28,8 +28,7 @@
 //! weekday and fading. That is a thinned Poisson process for every customer, in the order of time. The number of rows is
 //! exact. The log depends on the spec alone, not on threads or batches.
 
-mod calendar;
-mod chance;
+pub(crate) mod calendar;
 mod log;
 mod people;
 

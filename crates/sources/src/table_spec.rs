@@ -6,7 +6,7 @@ use spec::Map;
 
 use crate::column_spec::ColumnSpec;
 use crate::file_spec::{FileSpec, Paths};
-use crate::shop::Shop;
+use crate::generate::Generate;
 
 /// A table: where its rows come from, and what its columns are.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -81,12 +81,4 @@ pub enum Source {
     File(FileSpec),
     /// Invented data: the same for the same seed, on every machine.
     Generate(Generate),
-}
-
-/// What to invent.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Generate {
-    /// An online shop's log of purchases and returns, in the order of time, with the dirt of real logs.
-    Shop(Shop),
 }

@@ -65,6 +65,18 @@ impl TextBatch {
         }
     }
 
+    /// Adds the records of another batch of the same file and columns. Its side buffer must be empty.
+    pub(crate) fn append(&mut self, other: TextBatch) {
+        debug_assert!(other.side.is_empty());
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        for (column, cells) in self.columns.iter_mut().zip(other.columns) {
+            column.extend(cells.into_iter().map(|cell| if cell == Cell::NULL { cell } else { cell.moved(start) }));
+        }
+        self.lines.extend(other.lines);
+        self.broken.extend(other.broken);
+    }
+
     #[inline]
     pub(crate) fn get(&self, cell: Cell) -> Option<&[u8]> {
         if cell.len == u32::MAX {

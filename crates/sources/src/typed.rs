@@ -188,7 +188,7 @@ pub(crate) fn assemble(
         Refused::Broken(broken) => Some(broken.why.clone()),
     }));
     let refused = DataFrame::new(refused.len(), columns).during(file)?;
-    Ok(Batch { rows, refused: Some(refused), removed: Vec::new() })
+    Ok(Batch { refused: Some(refused), ..Batch::from(rows) })
 }
 
 /// Reads `cells` as the type of `spec`. Numbers and moments may have blanks around them.

@@ -94,9 +94,15 @@ impl Environment {
 }
 
 /// Blots out secret values in text that people or machines will read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Redactor {
     values: Vec<String>,
+}
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Redactor({} secrets)", self.values.len())
+    }
 }
 
 impl Redactor {

@@ -101,6 +101,11 @@ impl Error {
         &self.0.message
     }
 
+    /// The way out, if there is one.
+    pub fn way_out(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
     pub fn class(&self) -> Class {
         self.0.class
     }

@@ -33,7 +33,7 @@ impl Tool {
         }
     }
 
-    /// The tool whose `latest` is read when no input is named.
+    /// The tool that comes before it in a pipeline that has all of them.
     pub fn upstream(self) -> Option<Tool> {
         match self {
             Tool::Ingest => None,
@@ -124,6 +124,15 @@ impl Root {
                 "pipeline '{pipeline}' needs it for '{tool}'; `{tool} --schema` prints what it may hold"
             ))),
         }
+    }
+
+    /// The tool whose `latest` is read when no input is named: the nearest one before `tool` that the pipeline has a
+    /// file for. So `export` delivers the clean tables of a pipeline without a model.
+    pub fn upstream(&self, pipeline: &Name, tool: Tool) -> Option<Tool> {
+        let folder = self.join("resources").join(pipeline.as_str());
+        std::iter::successors(tool.upstream(), |before| before.upstream())
+            .find(|before| folder.join(format!("{before}.yaml")).is_file())
+            .or(tool.upstream())
     }
 
     /// Names of all pipelines: the folders in `resources/`, sorted.

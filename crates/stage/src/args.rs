@@ -126,7 +126,8 @@ impl About {
                        step.",
                 examples: "  clean churn                 clean the latest raw tables\n  \
                            ingest churn | clean churn -  clean what ingest just wrote\n  \
-                           clean churn --dry-run       say whether anything would change",
+                           clean churn --dry-run       say whether anything would change\n  \
+                           clean churn --undo 00a1b2c3d4e5f607  take back one change of its change log",
             },
             Tool::Features => About {
                 short: "Compute features as of cutoff dates, with no look into the future",

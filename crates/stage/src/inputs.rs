@@ -12,7 +12,7 @@ use crate::Mirror;
 /// stage's `latest`. Addresses are fetched; so are paths that the project's store has and the disk has not.
 pub fn upstream(tool: Tool, pipeline: &Name, named: &[String], root: &Root, mirror: &Mirror) -> Result<Vec<Artifact>> {
     let paths = match named {
-        [] => match tool.upstream() {
+        [] => match root.upstream(pipeline, tool) {
             None => Vec::new(),
             Some(before) => latest(before, pipeline, mirror)?,
         },

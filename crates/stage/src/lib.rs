@@ -3,6 +3,7 @@
 //! A tool implements [`Stage`] and its `main` calls [`main`]. The order of a run is in [`run`]; everything
 //! that ARCHITECTURE sections 2 to 5 promise is kept there once, for all tools.
 
+mod alarm;
 mod args;
 mod console;
 mod content;
@@ -132,6 +133,19 @@ impl<S: Stage> Job<S> {
 /// Tells people something, on stderr.
 pub fn say(text: impl AsRef<str>) {
     tracing::info!("{}", text.as_ref().trim_end());
+}
+
+/// Warns people of something that does not stop the run, on stderr.
+pub fn warn(text: impl AsRef<str>) {
+    tracing::warn!("{}", text.as_ref().trim_end());
+}
+
+/// Who runs this process, as `user@host`: for records of decisions.
+pub fn who() -> String {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| variable("HOSTNAME"));
+    format!("{user}@{}", host.as_deref().unwrap_or("unknown").trim())
 }
 
 /// Prints data to stdout. A reader that went away is an error whose `is_closed_pipe()` is true.

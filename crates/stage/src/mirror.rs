@@ -2,7 +2,7 @@
 //!
 //! The folders on disk are where work is done; the store is where snapshots live: its `latest` is the truth, artifacts
 //! are sent before it is replaced, and what is not on disk is fetched. Without `MILLRACE_STORE` all is as if this
-//! module were not there. See docs/adr/0006-object-stores.md.
+//! module were not there. See docs/adr/0007-object-stores.md.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;

@@ -16,12 +16,14 @@ pub enum Output {
     Folder(FolderOutput),
 }
 
-/// A table, written as `<table>_<time>.parquet`, with its refused rows beside it.
+/// A table, written as `<table>_<time>.parquet`, with its refused rows and its change log beside it.
 pub struct TableOutput {
     pub table: String,
     pub schema: Schema,
     /// Columns of the refused rows, if they differ from `schema` plus the reason.
     pub refused_schema: Option<Schema>,
+    /// Columns of the change log that comes with the batches, if there is one.
+    pub changes: Option<Schema>,
     pub batches: Batches,
     pub books: BooksOf,
     /// Whether a table without rows may be published.
@@ -47,6 +49,7 @@ impl TableOutput {
             table: table.into(),
             schema,
             refused_schema: None,
+            changes: None,
             batches,
             books: BooksOf::Rows(rows_of(rows_in)),
             allow_empty: false,

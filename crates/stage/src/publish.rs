@@ -29,12 +29,27 @@ pub struct Item {
     pub books: Books,
     pub bytes: u64,
     pub refused: Option<PathBuf>,
+    pub changes: Option<ChangeLog>,
     pub quality: Option<Quality>,
+    /// The soft checks that failed, with what was found.
+    pub warnings: Vec<String>,
     /// The time that its summaries, hash and seal took; zero for what is no table.
     pub evidence: Duration,
 }
 
+/// The published change log of a table.
+pub struct ChangeLog {
+    /// Relative to the root.
+    pub path: PathBuf,
+    pub rows: u64,
+}
+
 impl Publication {
+    /// The soft checks that failed.
+    pub fn warnings(&self) -> Vec<String> {
+        self.items.iter().flat_map(|item| item.warnings.iter().cloned()).collect()
+    }
+
     /// What an earlier run wrote, from its evidence.
     pub fn of(root: &Root, snapshot: &Snapshot) -> Result<Publication> {
         let mut items = Vec::new();
@@ -56,8 +71,10 @@ impl Publication {
 
 impl Item {
     fn new(path: PathBuf, evidence: Evidence, bytes: u64) -> Item {
-        let Evidence { table, books, quality, .. } = evidence;
-        Item { table, path, books, bytes, refused: None, quality, evidence: Duration::ZERO }
+        let Evidence { table, books, quality, checks, .. } = evidence;
+        let warned = checks.into_iter().filter(|result| result.verdict == Verdict::Warned);
+        let warnings = warned.map(|result| format!("{table}: {}: {}", result.check, result.found)).collect();
+        Item { table, path, books, bytes, refused: None, changes: None, quality, warnings, evidence: Duration::ZERO }
     }
 
     /// `purchases: 100 rows in, 97 out; 2 duplicate by step 3 'dedupe'; 1 refused by check 'not_null'`
@@ -79,7 +96,7 @@ impl Item {
 
 /// A written output that still has its temporary name.
 enum Draft {
-    Table { written: Written, refused: Option<Written>, evidence: Evidence },
+    Table { written: Written, refused: Option<Written>, changes: Option<Written>, evidence: Evidence },
     File { temporary: Temporary, target: PathBuf, evidence: Evidence },
     Folder { temporary: Temporary, target: PathBuf, evidence: Evidence, then: Box<dyn FnOnce() -> Result<()>> },
 }
@@ -198,6 +215,7 @@ impl<S: Stage> Desk<'_, S> {
             columns: Vec::new(),
             quality: None,
             refused: None,
+            changes: None,
             bookmark: None,
             notes: serde_json::Value::Null,
             content: String::new(),
@@ -214,10 +232,16 @@ impl<S: Stage> Desk<'_, S> {
         let mut writer = TableWriter::create(&target, &output.schema)?;
         let mut refused = RefusedRows { target: self.target(&table, "refused.parquet"), writer: None };
         refused.declare(output.refused_schema.as_ref())?;
+        let log = self.target(&changes_of(&table), "parquet");
+        let create = |schema: &Schema| TableWriter::create(&log, schema).map(TableWriter::without_summary);
+        let mut changes = output.changes.as_ref().map(create).transpose()?;
         self.job.progress.begin(format!("{}: {table}", self.who));
         let mut books = Books::default();
         for batch in output.batches {
-            let Batch { rows, refused: stage_refused, removed } = batch?;
+            let Batch { rows, refused: stage_refused, removed, changes: changed } = batch?;
+            if let (Some(writer), Some(rows)) = (&mut changes, changed) {
+                writer.write(rows)?;
+            }
             for taken in removed {
                 books.add(&taken.rule, taken.fate, taken.rows);
             }
@@ -248,6 +272,7 @@ impl<S: Stage> Desk<'_, S> {
         };
         let written = writer.finish()?;
         let refused = refused.finish()?;
+        let changes = changes.map(TableWriter::finish).transpose()?;
         books.balance(&table)?;
         let columns = written.summary.as_ref().map(artifact::Summary::finish).unwrap_or_default();
         let results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
@@ -263,9 +288,10 @@ impl<S: Stage> Desk<'_, S> {
             notes: output.notes,
             content: written.content.clone(),
             refused: refused.as_ref().map(|_| self.shown(&self.target(&table, "refused.parquet"))),
+            changes: changes.as_ref().map(|_| self.shown(&log)),
             ..self.evidence(&table, Kind::Table, books)
         };
-        Ok(Draft::Table { written, refused, evidence })
+        Ok(Draft::Table { written, refused, changes, evidence })
     }
 
     fn judge(
@@ -350,15 +376,13 @@ impl<S: Stage> Desk<'_, S> {
     /// Gives a draft its real name.
     fn name(&self, draft: Draft) -> Result<Item> {
         match draft {
-            Draft::Table { written, refused, evidence } => {
-                let refused = match refused {
-                    Some(rows) => Some(self.name_refused(rows, &evidence)?),
-                    None => None,
-                };
+            Draft::Table { written, refused, changes, evidence } => {
+                let refused = refused.map(|rows| self.name_refused(rows, &evidence)).transpose()?;
+                let changes = changes.map(|rows| self.name_changes(rows, &evidence)).transpose()?;
                 let target = self.target(&evidence.table, "parquet");
                 let bytes = written.bytes;
                 let spent = written.publish(&target, &evidence)?;
-                Ok(Item { refused, evidence: spent, ..self.item(&target, evidence, bytes) })
+                Ok(Item { refused, changes, evidence: spent, ..self.item(&target, evidence, bytes) })
             }
             Draft::File { temporary, target, evidence } => {
                 let bytes = temporary.path().metadata().map(|meta| meta.len()).unwrap_or_default();
@@ -388,11 +412,22 @@ impl<S: Stage> Desk<'_, S> {
             columns: Vec::new(),
             quality: None,
             refused: None,
+            changes: None,
             bookmark: None,
             ..of.clone()
         };
         rows.publish(&target, &evidence)?;
         Ok(self.job.root.relative(&target).to_owned())
+    }
+
+    /// The log is a table of its own, under a name of its own, and has no books: its rows are no rows of the table.
+    fn name_changes(&self, log: Written, of: &Evidence) -> Result<ChangeLog> {
+        let table = changes_of(&of.table);
+        let target = self.target(&table, "parquet");
+        let rows = log.rows;
+        let content = log.content.clone();
+        log.publish(&target, &Evidence { content, ..self.evidence(&table, Kind::Changes, Books::default()) })?;
+        Ok(ChangeLog { path: self.job.root.relative(&target).to_owned(), rows })
     }
 
     /// A gate said no: the refused rows are kept for whoever looks into it, all else is dropped.
@@ -416,6 +451,11 @@ impl<S: Stage> Desk<'_, S> {
     fn shown(&self, path: &Path) -> String {
         self.job.root.relative(path).display().to_string()
     }
+}
+
+/// The name of a table's change log.
+fn changes_of(table: &str) -> String {
+    format!("{table}_changes")
 }
 
 /// How many earlier runs a check may look back on.

@@ -16,7 +16,7 @@ use crate::progress::Progress;
 use crate::publish::{Publication, publish, release, send_journals};
 use crate::runlog::RunLog;
 use crate::up_to_date::{Answer, Key, answer};
-use crate::{Job, Stage, args, console, lock, signals};
+use crate::{Job, Stage, alarm, args, console, lock, signals};
 
 /// The key that the shell reads of every stage's file.
 const CHECKS: &str = "checks";
@@ -92,19 +92,28 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
     if job.common.dry_run {
         return dry_run(&job, &who, &spec_hash);
     }
+    attempt(&mut job, &who, &spec_hash).inspect_err(|error| {
+        if !error.is_closed_pipe() {
+            alarm::failed(&job, error);
+        }
+    })
+}
+
+/// Waits for its turn, decides whether there is cause to run, and runs.
+fn attempt<S: Stage>(job: &mut Job<S>, who: &str, spec_hash: &str) -> Result<Exit> {
     let shown = S::TOOL.folder(&job.pipeline);
-    let _lock = lock::lock(&job.folder(), &shown, &who, job.common.no_wait)?;
+    let _lock = lock::lock(&job.folder(), &shown, who, job.common.no_wait)?;
     artifact::sweep(&job.folder());
     job.stamp = free_stamp(&job.folder());
     for journal in S::JOURNALS {
         job.mirror.take_journal(&shown, journal)?;
     }
-    if let Some(exit) = S::instead(&job)? {
-        send_journals(&job)?;
+    if let Some(exit) = S::instead(job)? {
+        send_journals(job)?;
         return Ok(exit);
     }
-    let inputs = S::inputs(&job)?;
-    match decide(&job, &spec_hash, &inputs)? {
+    let inputs = S::inputs(job)?;
+    match decide(job, spec_hash, &inputs)? {
         Course::UpToDate(snapshot) => {
             if Snapshot::read(&job.folder())?.as_ref() != Some(&snapshot) {
                 snapshot.write(&job.folder())?;
@@ -115,14 +124,14 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
         }
         Course::Release(snapshot) => {
             tracing::info!("{who}: sends what an earlier run wrote");
-            recorded(&job, &who, &inputs, || {
-                release(&job, &who, &snapshot, artifact::publishing())?;
+            recorded(job, who, &inputs, || {
+                release(job, who, &snapshot, artifact::publishing())?;
                 Publication::of(&job.root, &snapshot)
             })
         }
         Course::Run(reason) => {
             tracing::info!(reason, "{who}: runs because {reason}");
-            recorded(&job, &who, &inputs, || publish(&job, &who, S::run(&job)?, &inputs, &spec_hash))
+            recorded(job, who, &inputs, || publish(job, who, S::run(job)?, &inputs, spec_hash))
         }
     }
 }
@@ -145,6 +154,7 @@ fn recorded<S: Stage>(
             signals::over();
             summary(who, &publication, began);
             print(&publication.paths())?;
+            alarm::warned(job, &publication.warnings());
             Ok(Exit::Done)
         }
         Err(error) => {
@@ -172,6 +182,10 @@ fn summary(who: &str, publication: &Publication, began: Instant) {
         );
         if let Some(refused) = &item.refused {
             tracing::info!("{who}: refused rows are in {}", refused.display());
+        }
+        if let Some(changes) = &item.changes {
+            let (path, rows) = (changes.path.display(), changes.rows);
+            tracing::info!(rows, "{who}: {rows} changed cells of '{}' are logged in {path}", item.table);
         }
     }
 }

@@ -17,11 +17,14 @@
 //!
 //! This crate must not know about tables: it reads what tools wrote through footers and through `export`.
 
+pub mod http_server;
+pub mod llm_server;
 mod mask;
 mod outcome;
 mod parquet_file;
 mod project;
 mod random;
+pub mod smtp_server;
 mod s3;
 mod table;
 

@@ -6,7 +6,6 @@ use artifact::{Artifact, Books, Fate};
 use learn::{
     Action, Decision, Entry, Log, Origin, Part, Registry, Signature, TrainSpec, Trial, Version, write_version,
 };
-use polars::prelude::{DataFrame, Engine};
 use serde_json::json;
 use spec::{Error, Exit, Result, Tool};
 use stage::clap::Args;
@@ -40,8 +39,8 @@ impl Stage for Train {
     const JOURNALS: &'static [&'static str] = &[Log::FILE];
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
-        let rows = read(job)?;
-        let trial = learn::run(&job.spec, rows, horizon_days(job), &|what| job.progress.begin(what))?;
+        let table = job.scan(&job.spec.table)?;
+        let trial = learn::run(&job.spec, table, horizon_days(job), &|what| job.progress.begin(what))?;
         let registry = registry(job)?;
         let champion = registry.production()?.map(|version| registry.load(version)).transpose()?;
         let decision = trial.decide(champion.as_ref())?;
@@ -81,13 +80,6 @@ fn registry(job: &Job<Train>) -> Result<Registry> {
         job.mirror.bring(&Tool::Train.folder(&job.pipeline).join(version.to_string()))?;
     }
     Ok(registry)
-}
-
-fn read(job: &Job<Train>) -> Result<DataFrame> {
-    use artifact::PolarsResultExt;
-    let table = &job.spec.table;
-    let rows = job.scan(table)?.collect_with_engine(Engine::Streaming).during(format!("table '{table}'"))?;
-    Ok(rows.unwrap_single())
 }
 
 /// How long after its cutoff a label is known: the features stage says it in its evidence.

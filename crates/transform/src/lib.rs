@@ -2,17 +2,29 @@
 //!
 //! This crate must not know about files, terminals or networks: what goes in and out are plans and batches.
 
+mod changes;
 pub mod features;
+mod given;
 mod keys;
+mod lookup;
+mod mapping;
+mod pending;
 mod plan;
 mod seen;
 mod split;
 mod sql;
 mod statistics;
 pub mod steps;
+mod union;
 
+pub use changes::{ChangeId, Changes, Undone};
+pub use given::Given;
 pub use keys::{KeySet, is_exact};
+pub use lookup::{CLEANING_TASK, LLM_MODEL, Lookup, PROCESSED_AT, PROMPT_HASH};
+pub use mapping::{Mapped, Mapping};
+pub use pending::{Pending, pending};
 pub use plan::Plan;
 pub use split::{Cleaned, clean};
 pub use sql::{RowExpr, SqlExpr};
 pub use steps::Step;
+pub use union::union;

@@ -9,6 +9,10 @@ use artifact::{FILE, Fate, PolarsResultExt, REASON, ROW};
 use polars::prelude::*;
 use spec::{Error, Result, did_you_mean};
 
+use crate::changes::{By, Tracker};
+use crate::given::Given;
+use crate::lookup::Lookup;
+use crate::mapping::Mapping;
 use crate::seen::FirstSeen;
 
 /// Number of the rule that took the row out; 0 for rows that are alive.
@@ -49,6 +53,9 @@ pub struct Plan {
     place: String,
     step: usize,
     table_follows: bool,
+    given: Given,
+    /// Only while changes are logged or taken back.
+    tracker: Option<Tracker>,
 }
 
 /// A finished plan.
@@ -57,11 +64,12 @@ pub(crate) struct Parts {
     pub schema: Schema,
     pub rules: Vec<Rule>,
     pub late: Vec<FirstSeen>,
+    pub tracker: Option<Tracker>,
 }
 
 impl Plan {
     /// Begins with all rows of `input` alive. `with_position` adds the row's position.
-    pub(crate) fn new(mut input: LazyFrame, with_position: bool) -> Result<Plan> {
+    pub(crate) fn new(mut input: LazyFrame, with_position: bool, given: Given) -> Result<Plan> {
         let schema = input.collect_schema().during("clean")?;
         if let Some(taken) = schema.iter_names().find(|name| is_helper(name)) {
             return Err(Error::cannot_run(format!("the table has a column '{taken}', a name that clean itself uses"))
@@ -71,6 +79,16 @@ impl Plan {
         if schema.contains(REASON) {
             input = input.drop(by_name([REASON], true, false));
         }
+        let is_watched = given.changes.as_ref().filter(|changes| changes.log || !changes.undone.is_empty());
+        if is_watched.is_some()
+            && let Some(missing) = [FILE, ROW].into_iter().find(|name| !schema.contains(name))
+        {
+            return Err(Error::cannot_run(format!(
+                "the table has no column '{missing}', so that changes of its cells can be neither logged nor taken back"
+            ))
+            .hint("read it with 'ingest', which adds the column, or write `changes: false`"));
+        }
+        let tracker = is_watched.cloned().map(Tracker::new);
         let mut helpers = vec![RULE.to_owned()];
         if with_position {
             input = input.with_row_index(POSITION, None);
@@ -86,16 +104,35 @@ impl Plan {
             place: "clean".to_owned(),
             step: 0,
             table_follows: false,
+            given,
+            tracker,
         };
         plan.refresh()?;
         Ok(plan)
     }
 
-    /// Says which step adds from here on. `table_follows`: a later step looks at the whole table.
-    pub(crate) fn begin(&mut self, step: usize, name: &str, table_follows: bool) {
+    /// Says which step adds from here on, counted from 1. `settings` is all that tells it from others of its name;
+    /// `table_follows`: a later step looks at the whole table.
+    pub(crate) fn begin(&mut self, step: usize, name: &str, settings: String, table_follows: bool) {
         self.step = step;
         self.place = format!("step {step} '{name}'");
         self.table_follows = table_follows;
+        if let Some(tracker) = &mut self.tracker {
+            tracker.begin(step, &self.place, settings);
+        }
+    }
+
+    /// The answers for the step at work.
+    pub(crate) fn lookup(&self) -> Option<&Lookup> {
+        self.given.lookups.get(&self.step.checked_sub(1)?)
+    }
+
+    /// The mapping file at `path`, as written in the step.
+    pub(crate) fn mapping(&self, path: &str) -> Result<&Mapping> {
+        self.given.mappings.get(path).ok_or_else(|| {
+            self.error(format!("the file '{path}' is not at hand here"))
+                .hint("only the tool 'clean' reads mapping files")
+        })
     }
 
     /// The step at work, such as `step 3 'dedupe'`.
@@ -162,6 +199,18 @@ impl Plan {
 
     /// Adds or replaces columns.
     pub fn set(&mut self, columns: Vec<Expr>) -> Result<()> {
+        let columns = self.watched(columns, None)?;
+        self.put(columns)
+    }
+
+    /// As [`Plan::set`], where the helper column `by` says who changed a row.
+    pub(crate) fn set_by(&mut self, columns: Vec<Expr>, by: &str) -> Result<()> {
+        let columns = self.watched(columns, Some(By::Column(by.to_owned())))?;
+        self.put(columns)
+    }
+
+    /// Adds or replaces columns without a word in the change log: helpers, and what the log itself tells.
+    pub(crate) fn put(&mut self, columns: Vec<Expr>) -> Result<()> {
         if columns.is_empty() {
             return Ok(());
         }
@@ -169,8 +218,33 @@ impl Plan {
         self.refresh()
     }
 
+    /// The new columns, and the old ones that they replace as helpers, if anybody wants to know.
+    fn watched(&mut self, columns: Vec<Expr>, by: Option<By>) -> Result<Vec<Expr>> {
+        if self.tracker.is_none() {
+            return Ok(columns);
+        }
+        let types = self.frame.clone().with_columns(columns.clone()).collect_schema().during(&self.place)?;
+        let mut all = Vec::with_capacity(2 * columns.len());
+        for new in columns {
+            let name = new.clone().meta().output_name().during(&self.place)?;
+            let helper = self.helper_name("before");
+            let (Some(tracker), Some(old)) = (&mut self.tracker, self.schema.get(&name)) else {
+                all.push(new);
+                continue;
+            };
+            let kept = tracker.replaced(&name, old, by.clone(), helper.clone());
+            all.push(tracker.with_undone(&name, new, types.get(&name), kept.is_some()));
+            if let Some(kept) = kept {
+                all.push(kept);
+                self.helpers.push(helper);
+            }
+        }
+        Ok(all)
+    }
+
     /// Keeps `columns` in this order, provenance behind them.
     pub(crate) fn select(&mut self, columns: &[Expr]) -> Result<()> {
+        self.keep_dropped(columns)?;
         let mut all = columns.to_vec();
         all.extend([FILE, ROW].into_iter().filter(|name| self.schema.contains(name)).map(col));
         all.extend(self.helpers.iter().map(|name| col(name.as_str())));
@@ -178,9 +252,28 @@ impl Plan {
         self.refresh()
     }
 
-    /// Renames columns; rules that tell of them follow.
+    /// Keeps for the change log the columns that are not among `columns`.
+    fn keep_dropped(&mut self, columns: &[Expr]) -> Result<()> {
+        let mut left = Vec::with_capacity(columns.len());
+        for column in columns {
+            left.push(column.clone().meta().output_name().during(&self.place)?.to_string());
+        }
+        for name in self.columns().iter().filter(|name| !left.contains(name)) {
+            let helper = self.helper_name("dropped");
+            if self.tracker.as_mut().is_some_and(|tracker| tracker.dropped(name, &helper)) {
+                self.helpers.push(helper.clone());
+                self.put(vec![col(name.as_str()).alias(helper)])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Renames columns; rules and changes that tell of them follow.
     pub(crate) fn rename(&mut self, from: &[String], to: &[String]) -> Result<()> {
         self.frame = self.frame.clone().rename(from, to, true);
+        if let Some(tracker) = &mut self.tracker {
+            tracker.rename(from, to);
+        }
         for reason in self.rules.iter_mut().filter_map(|rule| rule.reason.as_mut()) {
             if let Some(at) = from.iter().position(|name| *name == reason.column) {
                 reason.column.clone_from(&to[at]);
@@ -189,8 +282,11 @@ impl Plan {
         self.refresh()
     }
 
-    /// Reasons must not show the values of `column` any more.
+    /// Reasons and changes must not show the values of `column` any more.
     pub(crate) fn hide(&mut self, column: &str) {
+        if let Some(tracker) = &mut self.tracker {
+            tracker.hide(column);
+        }
         for reason in self.rules.iter_mut().filter_map(|rule| rule.reason.as_mut()) {
             if reason.column == column {
                 reason.original = None;
@@ -200,9 +296,9 @@ impl Plan {
 
     /// A helper column that holds `value` from here to the end of the pass.
     pub(crate) fn keep(&mut self, what: &str, value: Expr) -> Result<String> {
-        let name = format!("{HELPER}{}_{}_{what}", self.step, self.helpers.len());
+        let name = self.helper_name(what);
         self.helpers.push(name.clone());
-        self.set(vec![value.alias(name.as_str())])?;
+        self.put(vec![value.alias(name.as_str())])?;
         Ok(name)
     }
 
@@ -215,7 +311,7 @@ impl Plan {
     pub(crate) fn remove(&mut self, rule: Rule, hit: Expr) -> Result<()> {
         let number = self.add(rule)?;
         let marked = when(Plan::is_alive().and(hit)).then(mark(number)).otherwise(col(RULE));
-        self.set(vec![marked.alias(RULE)])
+        self.put(vec![marked.alias(RULE)])
     }
 
     /// Refuses the rows for which `hit` is true. `original` is the helper with the value in `column`.
@@ -254,17 +350,28 @@ impl Plan {
         artifact::stream(frame, self.place.clone())
     }
 
-    /// Joins small tables of statistics; the rows keep their order.
-    pub(crate) fn join_helpers(&mut self, statistics: DataFrame, on: &[String], helpers: Vec<String>) -> Result<()> {
-        let on: Vec<Expr> = on.iter().map(|name| col(name.as_str())).collect();
+    /// The alive rows for which `hit` is true, as a plan.
+    pub(crate) fn alive_where(&self, hit: Expr, wanted: Vec<Expr>) -> LazyFrame {
+        self.frame.clone().filter(Plan::is_alive().and(hit)).select(wanted)
+    }
+
+    /// Joins a small table, in which each of `keys` stands once, where `on` equals it; empty cells are equal. The
+    /// rows keep their order. `helpers` names the columns that the table brings.
+    pub(crate) fn join_helpers(
+        &mut self,
+        table: DataFrame,
+        on: &[Expr],
+        keys: &[Expr],
+        helpers: Vec<String>,
+    ) -> Result<()> {
         self.frame = self
             .frame
             .clone()
             .join_builder()
-            .with(statistics.lazy())
+            .with(table.lazy())
             .how(JoinType::Left)
-            .left_on(&on)
-            .right_on(&on)
+            .left_on(on)
+            .right_on(keys)
             .join_nulls(true)
             .maintain_order(MaintainOrderJoin::Left)
             .finish();
@@ -285,7 +392,8 @@ impl Plan {
     }
 
     pub(crate) fn finish(self) -> Parts {
-        Parts { frame: self.frame, schema: self.schema, rules: self.rules, late: self.late }
+        let Plan { frame, schema, rules, late, tracker, .. } = self;
+        Parts { frame, schema, rules, late, tracker }
     }
 }
 

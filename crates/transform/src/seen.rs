@@ -54,12 +54,15 @@ pub(crate) struct Contest {
     /// Rank and position of the best row so far.
     best: Vec<HashMap<u64, (u64, IdxSize), FixedState>>,
     losers: Vec<bool>,
+    /// By position: for how many rows the row stands; `None` if nobody wants to know.
+    counts: Option<Vec<u32>>,
 }
 
 impl Contest {
-    pub(crate) fn new(winner: Winner) -> Contest {
+    /// `with_counts`: also counts the rows of each key, 4 bytes per row of the table.
+    pub(crate) fn new(winner: Winner, with_counts: bool) -> Contest {
         let best = (0..=SHARDS).map(|_| HashMap::with_hasher(FixedState::with_seed(3))).collect();
-        Contest { winner, best, losers: Vec::new() }
+        Contest { winner, best, losers: Vec::new(), counts: with_counts.then(Vec::new) }
     }
 
     /// `positions` ascend; `by` is the column of [`Winner::Smallest`] and [`Winner::Largest`], a number or time.
@@ -70,6 +73,10 @@ impl Contest {
         };
         for ((position, rank), key) in positions.iter().zip(ranks).zip(keys(key)?) {
             let position = position.unwrap_or_default();
+            if let Some(counts) = &mut self.counts {
+                counts.resize(position as usize + 1, 0);
+                counts[position as usize] = 1;
+            }
             match self.best[usize::from(key.shard)].entry(key.tag) {
                 Entry::Vacant(free) => {
                     free.insert((rank, position));
@@ -82,7 +89,10 @@ impl Contest {
                         Winner::Smallest => rank < best,
                         Winner::Largest => rank >= best,
                     };
-                    let loser = if wins { holder } else { position };
+                    let (stays, loser) = if wins { (position, holder) } else { (holder, position) };
+                    if let Some(counts) = &mut self.counts {
+                        counts[stays as usize] += counts[loser as usize];
+                    }
                     if wins {
                         held.insert((rank, position));
                     }
@@ -97,9 +107,10 @@ impl Contest {
         Ok(())
     }
 
-    /// True at the position of each row that loses; positions beyond the end do not lose.
-    pub(crate) fn losers(self) -> BooleanChunked {
-        BooleanChunked::from_slice(PlSmallStr::EMPTY, &self.losers)
+    /// True at the position of each row that loses; positions beyond the end do not lose. And the counts, for
+    /// [`count_at`].
+    pub(crate) fn finish(self) -> (BooleanChunked, Vec<u32>) {
+        (BooleanChunked::from_slice(PlSmallStr::EMPTY, &self.losers), self.counts.unwrap_or_default())
     }
 }
 
@@ -123,6 +134,18 @@ fn ranks(by: &Column, winner: Winner) -> PolarsResult<Vec<u64>> {
         }
     };
     Ok(ranks)
+}
+
+/// For how many rows a row stands, by its position; empty for rows that took no part.
+pub(crate) fn count_at(counts: Vec<u32>, position: Expr) -> Expr {
+    position.map(
+        move |positions| {
+            let count = |at: IdxSize| counts.get(at as usize).copied().filter(|count| *count > 0);
+            let counted: UInt32Chunked = positions.idx()?.iter().map(|at| at.and_then(count)).collect();
+            Ok(counted.with_name(positions.name().clone()).into_column())
+        },
+        |_, field| Ok(Field::new(field.name().clone(), DataType::UInt32)),
+    )
 }
 
 /// Whether a row lost, by its position.
@@ -154,7 +177,7 @@ mod tests {
     use super::*;
 
     fn losers(winner: Winner, key: Column, by: Option<Column>) -> Vec<bool> {
-        let mut contest = Contest::new(winner);
+        let mut contest = Contest::new(winner, false);
         let rows = key.len();
         let positions = IdxCa::from_vec("p".into(), (0..rows as IdxSize).collect());
         // In two batches, so that state is carried over.
@@ -164,7 +187,7 @@ mod tests {
             let key = [key.slice(from as i64, count)];
             contest.observe(&positions.slice(from as i64, count), by.as_ref(), &key).unwrap();
         }
-        let losers = contest.losers();
+        let (losers, _) = contest.finish();
         (0..rows).map(|at| at < losers.len() && losers.get(at).unwrap_or(false)).collect()
     }
 

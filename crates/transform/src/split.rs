@@ -4,6 +4,8 @@ use artifact::{Batch, Batches, Fate, PolarsResultExt, REASON, Removed};
 use polars::prelude::*;
 use spec::Result;
 
+use crate::changes::Log;
+use crate::given::Given;
 use crate::plan::{Parts, Plan, RULE, Reason, Rule};
 use crate::seen::FirstSeen;
 use crate::steps::Step;
@@ -12,6 +14,8 @@ use crate::steps::Step;
 pub struct Cleaned {
     /// The columns of the rows that go on. Refused rows have these and [`REASON`].
     pub schema: Schema,
+    /// The columns of the change log, if there is one.
+    pub changes: Option<Schema>,
     /// In the order of the input.
     pub batches: Batches,
 }
@@ -21,27 +25,40 @@ pub struct Cleaned {
 /// Refused rows leave with the output's columns and the reason; the value that a step could not read is told in
 /// the reason. Every row of the input is in exactly one of: rows, refused, counted in `removed` under the name
 /// of its rule. Steps that look at the whole table read it beforehand, restricted to the columns they need.
-pub fn clean(input: LazyFrame, steps: &[Step]) -> Result<Cleaned> {
+///
+/// If `given` asks for a change log, each batch has the changes of the rows that go on: `id` (what takes a change
+/// back; empty where nothing can: masks, changes of type), `_file`, `_row`, `column` (as it is called in the end),
+/// `before` and `after` (text; empty of masked columns), `by` (the step, or the model, task and prompt).
+pub fn clean(input: LazyFrame, steps: &[Step], given: &Given) -> Result<Cleaned> {
+    let Parts { frame, schema, rules, late, tracker } = planned(input, steps, given, false)?.finish();
+    let names: Vec<PlSmallStr> = schema.iter_names().cloned().collect();
+    let log = tracker.and_then(|tracker| Log::new(tracker, &schema));
+    let changes = log.as_ref().map(|log| log.schema().clone());
+    let frames = artifact::stream(frame, "clean")?;
+    let mut split = Split { rules, late, names, log };
+    let batches = frames.map(move |frame| split.batch(frame?));
+    Ok(Cleaned { schema, changes, batches: Box::new(batches) })
+}
+
+/// The plan of all `steps`. `table_follows`: whoever asks looks at the whole table behind the last one.
+pub(crate) fn planned(input: LazyFrame, steps: &[Step], given: &Given, table_follows: bool) -> Result<Plan> {
     let last_of_table = steps.iter().rposition(Step::needs_table);
+    let follows = |at: usize| table_follows || last_of_table > Some(at);
     // A dedupe that cannot wait for the end of the pass marks rows by their position.
-    let with_position = steps.iter().enumerate().any(|(at, step)| step.needs_position(last_of_table > Some(at)));
-    let mut plan = Plan::new(input, with_position)?;
+    let with_position = steps.iter().enumerate().any(|(at, step)| step.needs_position(follows(at)));
+    let mut plan = Plan::new(input, with_position, given.clone())?;
     for (at, step) in steps.iter().enumerate() {
-        plan.begin(at + 1, step.name(), last_of_table > Some(at));
+        plan.begin(at + 1, step.name(), format!("{step:?}"), follows(at));
         step.apply(&mut plan)?;
     }
-    let Parts { frame, schema, rules, late } = plan.finish();
-    let names: Vec<PlSmallStr> = schema.iter_names().cloned().collect();
-    let frames = artifact::stream(frame, "clean")?;
-    let mut split = Split { rules, late, names };
-    let batches = frames.map(move |frame| split.batch(frame?));
-    Ok(Cleaned { schema, batches: Box::new(batches) })
+    Ok(plan)
 }
 
 struct Split {
     rules: Vec<Rule>,
     late: Vec<FirstSeen>,
     names: Vec<PlSmallStr>,
+    log: Option<Log>,
 }
 
 impl Split {
@@ -54,13 +71,18 @@ impl Split {
             late.mark(&frame, &mut marks).during("clean")?;
         }
         let rows = frame.select(self.names.iter().cloned()).during("clean")?;
-        if marks.iter().all(|mark| *mark == 0) {
+        let all_alive = marks.iter().all(|mark| *mark == 0);
+        if all_alive && self.log.is_none() {
             return Ok(rows.into());
         }
         let alive: BooleanChunked = marks.iter().map(|mark| Some(*mark == 0)).collect();
+        let changes = self.log.as_ref().map(|log| log.rows(&frame, &alive)).transpose().during("clean")?;
+        if all_alive {
+            return Ok(Batch { changes, ..Batch::from(rows) });
+        }
         let removed = self.count(&marks);
         let refused = self.refused(&frame, &rows, &marks)?;
-        Ok(Batch { rows: rows.filter(&alive).during("clean")?, refused, removed })
+        Ok(Batch { rows: rows.filter(&alive).during("clean")?, refused, removed, changes })
     }
 
     /// How many rows each rule removed. Refused rows are counted by their table.

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use artifact::{PolarsResultExt, type_name};
-use polars::prelude::{BooleanChunked, Column, DataFrame, DataType, NewChunkedArray, TimeUnit};
+use polars::prelude::{
+    BooleanChunked, Column, DataFrame, DataType, Engine, Expr, LazyFrame, NewChunkedArray, TimeUnit, col,
+};
 use spec::{Error, Result, ResultExt, did_you_mean};
 
 use super::TrainSpec;
@@ -23,11 +25,55 @@ pub(super) struct Parts {
     pub test_rows: DataFrame,
 }
 
+/// The table of features on disk.
+pub(super) struct Table<'a> {
+    frame: LazyFrame,
+    names: Vec<String>,
+    spec: &'a TrainSpec,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(mut frame: LazyFrame, spec: &'a TrainSpec) -> Result<Table<'a>> {
+        let schema = frame.collect_schema().during(format!("table '{}'", spec.table))?;
+        let names = schema.iter_names().map(|name| name.to_string()).collect();
+        Ok(Table { frame, names, spec })
+    }
+
+    /// The columns that say which row is what: label, entity, time and what the split goes by.
+    pub(super) fn keys(&self) -> Result<DataFrame> {
+        let spec = self.spec;
+        let by = spec.split.column.as_ref().filter(|_| spec.split.by != SplitBy::Random);
+        let mut keys: Vec<String> = Vec::new();
+        for name in [Some(&spec.label), Some(&spec.entity), spec.time.as_ref(), by].into_iter().flatten() {
+            self.must_have(name)?;
+            if !keys.contains(name) {
+                keys.push(name.clone());
+            }
+        }
+        self.read(&keys)
+    }
+
+    fn read(&self, names: &[String]) -> Result<DataFrame> {
+        let columns: Vec<Expr> = names.iter().map(|name| col(name.as_str())).collect();
+        let rows = self.frame.clone().select(columns).collect_with_engine(Engine::Streaming);
+        Ok(rows.during(format!("table '{}'", self.spec.table))?.unwrap_single())
+    }
+
+    fn must_have(&self, name: &str) -> Result<()> {
+        match self.names.iter().any(|known| known == name) {
+            true => Ok(()),
+            false => Err(no_column(name, self.names.iter().map(String::as_str), self.spec)),
+        }
+    }
+}
+
+fn no_column<'a>(name: &str, known: impl IntoIterator<Item = &'a str>, spec: &TrainSpec) -> Error {
+    Error::cannot_run(format!("table '{}': no column '{name}'", spec.table)).hint(did_you_mean(name, known))
+}
+
 fn column<'a>(rows: &'a DataFrame, name: &str, spec: &TrainSpec) -> Result<&'a Column> {
-    rows.column(name).map_err(|_| {
-        let known: Vec<&str> = rows.get_column_names().into_iter().map(|name| name.as_str()).collect();
-        Error::cannot_run(format!("table '{}': no column '{name}'", spec.table)).hint(did_you_mean(name, known))
-    })
+    let known = rows.get_column_names();
+    rows.column(name).map_err(|_| no_column(name, known.iter().map(|name| name.as_str()), spec))
 }
 
 fn no_nulls(column: &Column, spec: &TrainSpec, hint: &str) -> Result<()> {
@@ -151,22 +197,23 @@ pub(super) fn entities(rows: &DataFrame, spec: &TrainSpec) -> Result<Vec<u32>> {
 
 /// Cuts the table into its parts. Column by column, each freed as soon as it is cut, so that the table never
 /// stands in memory twice; the matrices share the memory of the parts.
-pub(super) fn cut(mut rows: DataFrame, split: &Split, label: &[f64], spec: &TrainSpec) -> Result<Parts> {
+pub(super) fn cut(table: &Table<'_>, split: &Split, label: &[f64]) -> Result<Parts> {
     const PARTS: [Part; 3] = [Part::Train, Part::Valid, Part::Test];
+    let spec = table.spec;
     let place = format!("table '{}'", spec.table);
     for excluded in spec.exclude.iter().flatten() {
-        column(&rows, excluded, spec)?;
+        table.must_have(excluded)?;
     }
-    let names: Vec<String> = rows.get_column_names().into_iter().map(|name| name.to_string()).collect();
-    let features: Vec<String> = names.iter().filter(|name| spec.is_feature(name)).cloned().collect();
+    let features: Vec<String> = table.names.iter().filter(|name| spec.is_feature(name)).cloned().collect();
     if features.is_empty() {
         return Err(Error::cannot_run(format!("{place}: no column is left to learn from"))
             .hint("shorten 'exclude', or add features in features.yaml"));
     }
     let masks = PARTS.map(|part| BooleanChunked::from_iter_values("".into(), split.parts.iter().map(|of| *of == part)));
     let mut columns: [Vec<Column>; 3] = Default::default();
-    for name in &names {
-        let column = rows.drop_in_place(name).during(&place)?;
+    for name in &table.names {
+        // In one piece, which the matrices can share; pieces would have to be copied together.
+        let column = table.read(std::slice::from_ref(name))?.drop_in_place(name).during(&place)?.rechunk();
         for (number, (part, mask)) in columns.iter_mut().zip(&masks).enumerate() {
             // Of the test part everything is kept: a champion may need columns that the challenger does not.
             if PARTS[number] == Part::Test || spec.is_feature(name) {

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use polars::prelude::DataFrame;
+use polars::prelude::LazyFrame;
 use rayon::prelude::*;
 use spec::{Error, Result, ResultExt};
 
 use super::gate::beats_baseline;
-use super::rows::{self, Parts};
+use super::rows::{self, Parts, Table};
 use super::{BASELINE, Explained, Importance, Measured, TrainSpec, Trial, Tried};
 use crate::metrics::{Interval, Metric, Resamples, Scored};
 use crate::random::sample;
 use crate::{Data, Learner, LearnerSpec, Model, Part, Task};
 
 /// Rows of the test part that are explained by contributions.
-const EXPLAINED: usize = 2000;
+const EXPLAINED: usize = 1000;
 
 /// A learner with the name of its experiment.
 pub(super) struct Contender {
@@ -29,32 +29,36 @@ struct Outcome {
     test: Scored,
 }
 
-/// Learns, chooses and judges: the table of features `rows` (label included) as `spec` says.
+/// Learns, chooses and judges: the table of features `table` (label included) as `spec` says. The table is read column
+/// by column, so that it never stands in memory beside its parts.
 ///
 /// `horizon_days` is how long after its time a row's label is known; with it a split by time purges. Equal
 /// inputs give equal trials. Errors: columns that are not there or of the wrong type, labels that leave
 /// nothing to learn, parts without rows, a validation part on which the choosing metric is undefined,
 /// scores that are no numbers. A gate that does not pass is no error: it is in [`Trial::gate`].
-pub fn run(spec: &TrainSpec, rows: DataFrame, horizon_days: Option<i64>, progress: &dyn Fn(&str)) -> Result<Trial> {
+pub fn run(spec: &TrainSpec, table: LazyFrame, horizon_days: Option<i64>, progress: &dyn Fn(&str)) -> Result<Trial> {
     let contender =
         |(name, learner): (&str, &LearnerSpec)| Contender { name: name.to_owned(), learner: learner.build() };
     let baseline = Contender { name: BASELINE.to_owned(), learner: LearnerSpec::Baseline(Default::default()).build() };
     let contenders: Vec<Contender> = spec.experiments.iter().map(contender).chain([baseline]).collect();
-    run_contenders(spec, &contenders, rows, horizon_days, progress)
+    run_contenders(spec, &contenders, table, horizon_days, progress)
 }
 
 /// The last contender is the baseline.
 pub(super) fn run_contenders(
     spec: &TrainSpec,
     contenders: &[Contender],
-    table: DataFrame,
+    table: LazyFrame,
     horizon_days: Option<i64>,
     progress: &dyn Fn(&str),
 ) -> Result<Trial> {
-    let count = table.height() as u64;
-    let label = rows::label(&table, spec)?;
-    let split = rows::split(&table, &label, horizon_days, spec)?;
-    let parts = rows::cut(table, &split, &label, spec)?;
+    let table = Table::new(table, spec)?;
+    let keys = table.keys()?;
+    let count = keys.height() as u64;
+    let label = rows::label(&keys, spec)?;
+    let split = rows::split(&keys, &label, horizon_days, spec)?;
+    drop(keys);
+    let parts = rows::cut(&table, &split, &label)?;
     drop(label);
     progress(&format!(
         "split: {} train, {} validation, {} test, {} purged rows",

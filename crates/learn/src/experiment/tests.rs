@@ -100,7 +100,7 @@ fn trial_with(spec: &TrainSpec, learners: &[(&str, &'static str)], table: DataFr
         .chain(&[(BASELINE, "")])
         .map(|(name, column)| Contender { name: (*name).to_owned(), learner: Box::new(By(column)) })
         .collect();
-    run_contenders(spec, &contenders, table, Some(90), &|_| {})
+    run_contenders(spec, &contenders, table.lazy(), Some(90), &|_| {})
 }
 
 fn trial(spec: &TrainSpec) -> Trial {
@@ -364,7 +364,7 @@ fn a_real_model_is_registered_loaded_and_challenged() {
                 resamples: 200\npromote: {margin: 0.01}\n";
     let spec: TrainSpec = spec::parse(text, Path::new("train.yaml"), &Default::default()).unwrap().spec;
     let said = std::cell::RefCell::new(Vec::new());
-    let trial = run(&spec, table(400), Some(90), &|line| said.borrow_mut().push(line.to_owned())).unwrap();
+    let trial = run(&spec, table(400).lazy(), Some(90), &|line| said.borrow_mut().push(line.to_owned())).unwrap();
     assert!(trial.passed(), "{:?}", trial.gate);
     assert!(said.borrow().iter().any(|line| line.starts_with("chosen: ")), "{said:?}");
 

@@ -46,7 +46,7 @@ pub(super) fn arrivals(shop: &Shop) -> Vec<f64> {
 }
 
 /// Seconds after midnight by which the share `passed` of a day's orders came in.
-pub(super) fn second_of_day(passed: f64) -> u32 {
+pub(crate) fn second_of_day(passed: f64) -> u32 {
     let total: f64 = HOURS.iter().sum();
     let mut left = passed * total;
     for (hour, weight) in HOURS.iter().enumerate() {

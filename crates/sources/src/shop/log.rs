@@ -8,9 +8,9 @@ use rayon::prelude::*;
 use spec::Result;
 
 use super::calendar::second_of_day;
-use super::chance::Chance;
 use super::people::{Customer, Day, People};
 use super::{COLUMNS, Shop};
+use crate::chance::Chance;
 use crate::reader::BATCH_ROWS;
 use crate::text::{Cell, TextBatch, TextSource};
 

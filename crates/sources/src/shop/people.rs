@@ -4,7 +4,7 @@ use chrono::{Datelike, NaiveDate};
 
 use super::Shop;
 use super::calendar::{BEFORE, arrivals, bustle, is_weekend};
-use super::chance::Chance;
+use crate::chance::Chance;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Habit {

@@ -2,11 +2,13 @@
 //!
 //! ```yaml
 //! - dedupe: {keys: [order_id], keep: last, by: updated_at}
+//! - dedupe: {keys: [review], count: copies}
 //! ```
 //!
 //! Empty cells are equal to each other. Without `by` the order is that of the table; with it rows are ordered by
 //! that column, ties by the table, and a row whose `by` is empty stays only where all are. Keeping the first row
-//! of the table takes no extra reading, unless a later step looks at the whole table.
+//! of the table takes no extra reading, unless a later step looks at the whole table or `count` is given: a column that
+//! says how many rows each one stands for.
 
 use artifact::{Fate, PolarsResultExt};
 use polars::prelude::*;
@@ -16,7 +18,7 @@ use spec::Result;
 
 use super::{Apply, any};
 use crate::plan::{POSITION, Plan, Rule};
-use crate::seen::{Contest, FirstSeen, Winner, is_loser};
+use crate::seen::{Contest, FirstSeen, Winner, count_at, is_loser};
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +32,9 @@ pub struct Dedupe {
     /// A number, date or time column that orders the rows of a key, ascending.
     #[serde(default)]
     by: Option<String>,
+    /// A new column that says how many rows the one that stays stands for, itself included.
+    #[serde(default)]
+    count: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -50,7 +55,10 @@ impl Apply for Dedupe {
             name = format!("{name} on {}", keys.join(", "));
         }
         let rule = Rule { name, fate: Fate::Duplicate, reason: None };
-        if self.winner() == Winner::First && !plan.table_follows() {
+        if let Some(count) = &self.count {
+            plan.check_new(count)?;
+        }
+        if !self.needs_table() && !plan.table_follows() {
             let number = plan.add(rule)?;
             let mut helpers = Vec::with_capacity(keys.len());
             for key in &keys {
@@ -59,12 +67,16 @@ impl Apply for Dedupe {
             plan.dedupe_late(FirstSeen::new(number, helpers));
             return Ok(());
         }
-        let losers = self.losers(plan, &keys)?;
-        plan.remove(rule, is_loser(losers, col(POSITION)))
+        let (losers, counts) = self.contest(plan, &keys)?.finish();
+        plan.remove(rule, is_loser(losers, col(POSITION)))?;
+        match &self.count {
+            Some(count) => plan.set(vec![count_at(counts, col(POSITION)).alias(count.as_str())]),
+            None => Ok(()),
+        }
     }
 
     fn needs_table(&self) -> bool {
-        self.winner() != Winner::First
+        self.winner() != Winner::First || self.count.is_some()
     }
 
     fn needs_position(&self, table_follows: bool) -> bool {
@@ -82,7 +94,7 @@ impl Dedupe {
         }
     }
 
-    fn losers(&self, plan: &Plan, keys: &[String]) -> Result<BooleanChunked> {
+    fn contest(&self, plan: &Plan, keys: &[String]) -> Result<Contest> {
         let mut wanted: Vec<Expr> = keys.iter().map(|key| col(key.as_str())).collect();
         wanted.push(col(POSITION));
         if let Some(by) = &self.by {
@@ -97,7 +109,7 @@ impl Dedupe {
                 wanted.push(col(by.as_str()));
             }
         }
-        let mut contest = Contest::new(self.winner());
+        let mut contest = Contest::new(self.winner(), self.count.is_some());
         for batch in plan.alive(wanted)? {
             let batch = batch?;
             let mut observe = || {
@@ -108,7 +120,7 @@ impl Dedupe {
             };
             observe().during(plan.place())?;
         }
-        Ok(contest.losers())
+        Ok(contest)
     }
 }
 
@@ -140,6 +152,20 @@ mod tests {
         assert_eq!(kept("- dedupe: {keys: [id], keep: last, by: t}").0, [2, 3, 5]);
         assert_eq!(kept("- dedupe: {keys: [id], by: t}").0, [2, 4, 6]);
         assert_eq!(kept("- dedupe: {keys: [id, t], keep: last}").0, [1, 2, 3, 5, 6]);
+    }
+
+    #[test]
+    fn the_row_that_stays_may_count_the_others() {
+        let counts = |steps: &str| {
+            let done = run(&table(), steps);
+            let counts: Vec<u32> = done.rows.column("copies").unwrap().u32().unwrap().iter().flatten().collect();
+            (done.rows.column("n").unwrap().i32().unwrap().iter().flatten().collect::<Vec<_>>(), counts)
+        };
+        assert_eq!(counts("- dedupe: {keys: [id], count: copies}"), (vec![1, 2, 4], vec![3, 1, 2]));
+        assert_eq!(counts("- dedupe: {keys: [id], keep: last, count: copies}"), (vec![2, 5, 6], vec![1, 2, 3]));
+        assert_eq!(counts("- dedupe: {keys: [id], keep: last, by: t, count: copies}"), (vec![2, 3, 5], vec![1, 3, 2]));
+        // A row that is out already is no copy.
+        assert_eq!(counts("- filter: n > 1\n- dedupe: {keys: [id], count: copies}"), (vec![2, 3, 4], vec![1, 2, 2]));
     }
 
     #[test]

@@ -1,30 +1,78 @@
-//! `map_values` replaces whole texts by a table of values.
+//! `map_values` replaces whole texts by a table of values: `values` in the step, or a `file` of its own.
 //!
 //! ```yaml
 //! - map_values:
 //!     columns: [sex]
 //!     values: {m: male, f: female, unknown: null}
 //!     default: refuse
+//! - map_values: {file: resources/shop/cities.csv}
 //! ```
+//!
+//! The file is a CSV with the header `column,before,after,accepted_by`, one decision per line, or YAML:
+//! `city: {NYC: New York}`. An empty `after` makes an empty cell.
+
+use std::collections::HashMap;
 
 use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use spec::{Map, Result};
+use spec::{Error, Map, Result};
 
 use super::{Apply, is_text};
 use crate::plan::Plan;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Written")]
 pub struct MapValues {
-    /// The text columns to change.
+    columns: Vec<String>,
+    table: Table,
+    default: Unlisted,
+}
+
+#[derive(Clone, Debug)]
+enum Table {
+    Values(Map<Option<String>>),
+    File(String),
+}
+
+/// The step as written: either `values` or `file`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    /// The text columns to change. Default, with `file` only: those that the file names.
+    #[serde(default)]
     columns: Vec<String>,
     /// Old value to new one; `null` makes an empty cell.
-    values: Map<Option<String>>,
+    #[serde(default)]
+    values: Option<Map<Option<String>>>,
+    /// A file of old and new values, relative to the project's root: `.csv` with the header
+    /// `column,before,after,accepted_by`, or `.yaml` such as `city: {NYC: New York}`.
+    #[serde(default)]
+    file: Option<String>,
     /// What becomes of values that are not in the table. Empty cells stay. Default: keep.
     #[serde(default)]
     default: Unlisted,
+}
+
+impl TryFrom<Written> for MapValues {
+    type Error = Error;
+    fn try_from(written: Written) -> Result<MapValues> {
+        let Written { columns, values, file, default } = written;
+        let table = match (values, file) {
+            (Some(values), None) => Table::Values(values),
+            (None, Some(file)) => Table::File(file),
+            _ => return Err(Error::cannot_run("give either 'values' or 'file'")),
+        };
+        match &table {
+            Table::Values(_) if columns.is_empty() => {
+                Err(Error::cannot_run("no columns given; name the columns to change"))
+            }
+            Table::Values(values) if values.is_empty() => {
+                Err(Error::cannot_run("the table of values is empty; give at least one value"))
+            }
+            _ => Ok(MapValues { columns, table, default }),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -39,19 +87,60 @@ enum Unlisted {
     Refuse,
 }
 
+/// Old values and new ones.
+type Pairs = (Vec<String>, Vec<Option<String>>);
+
+impl MapValues {
+    /// The mapping file, as written, if there is one.
+    pub fn file(&self) -> Option<&str> {
+        match &self.table {
+            Table::Values(_) => None,
+            Table::File(file) => Some(file),
+        }
+    }
+
+    /// The columns to change, each with its values.
+    fn pairs(&self, plan: &Plan) -> Result<Vec<(String, Pairs)>> {
+        let file = match &self.table {
+            Table::Values(values) => {
+                let pairs: Pairs = values.iter().map(|(old, new)| (old.to_owned(), new.clone())).unzip();
+                let columns = plan.pick(&self.columns, "string", is_text)?;
+                return Ok(columns.into_iter().map(|column| (column, pairs.clone())).collect());
+            }
+            Table::File(file) => file,
+        };
+        let mapping = plan.mapping(file)?;
+        let mut by_column: HashMap<&str, Pairs> = HashMap::new();
+        for entry in &mapping.entries {
+            let (old, new) = by_column.entry(&entry.column).or_default();
+            old.push(entry.before.clone());
+            new.push(entry.after.clone());
+        }
+        let columns = if self.columns.is_empty() { mapping.columns() } else { self.columns.clone() };
+        if let Some(other) = mapping.columns().iter().find(|column| !columns.contains(column)) {
+            return Err(plan
+                .error(format!("{file} maps values of column '{other}', which the step does not change"))
+                .hint("add the column to 'columns', or leave 'columns' out"));
+        }
+        if columns.is_empty() {
+            return Ok(Vec::new());
+        }
+        let columns = plan.pick(&columns, "string", is_text).map_err(|error| error.context(file))?;
+        Ok(columns
+            .into_iter()
+            .map(|column| {
+                let pairs = by_column.remove(column.as_str()).unwrap_or_default();
+                (column, pairs)
+            })
+            .collect())
+    }
+}
+
 impl Apply for MapValues {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
-        if self.columns.is_empty() {
-            return Err(plan.error("no columns given").hint("name the columns to change"));
-        }
-        if self.values.is_empty() {
-            return Err(plan.error("the table of values is empty").hint("give at least one value"));
-        }
-        let old: Vec<&str> = self.values.names().collect();
-        let new: Vec<Option<&str>> = self.values.iter().map(|(_, new)| new.as_deref()).collect();
-        let old = Series::new(PlSmallStr::EMPTY, old);
-        let new = Series::new(PlSmallStr::EMPTY, new).cast(&DataType::String).unwrap_or_default();
-        for name in plan.pick(&self.columns, "string", is_text)? {
+        for (name, (old, new)) in self.pairs(plan)? {
+            let old = Series::new(PlSmallStr::EMPTY, old);
+            let new = Series::new(PlSmallStr::EMPTY, new).cast(&DataType::String).unwrap_or_default();
             let value = col(name.as_str());
             let otherwise = match self.default {
                 Unlisted::Null => lit(NULL).cast(DataType::String),
@@ -65,8 +154,8 @@ impl Apply for MapValues {
                 plan.refuse(&name, &original, problem, unknown)?;
             }
             let mapped = value.replace_strict(
-                lit(old.clone()).implode(true),
-                lit(new.clone()).implode(true),
+                lit(old).implode(true),
+                lit(new).implode(true),
                 Some(otherwise),
                 Some(DataType::String),
             );
@@ -78,7 +167,10 @@ impl Apply for MapValues {
 
 #[cfg(test)]
 mod tests {
-    use crate::steps::tests::{reasons, rows, run};
+    use std::path::Path;
+
+    use crate::steps::tests::{failure, failure_given, reasons, rows, run, run_given};
+    use crate::{Given, Mapping};
     use polars::prelude::*;
 
     fn table() -> DataFrame {
@@ -102,5 +194,68 @@ mod tests {
         let done = run(&table(), "- map_values: {columns: [s], values: {m: f, f: m, '?': null}, default: refuse}");
         assert_eq!(done.rows, df!("s" => [Some("f"), Some("m"), None, None]).unwrap());
         assert_eq!(reasons(&done), ["step 1 'map_values': s: 'd' is none of the 3 known values"]);
+    }
+
+    fn with_file(text: &str) -> Given {
+        let mapping = Mapping::read(text, Path::new("m.csv")).unwrap();
+        Given { mappings: [("m.csv".to_owned(), mapping)].into(), ..Given::default() }
+    }
+
+    #[test]
+    fn a_file_says_the_same_for_each_of_its_columns() {
+        let table = df!("s" => [Some("m"), Some("?"), None], "t" => ["m", "x", "y"]).unwrap();
+        let given = with_file("column,before,after\ns,m,male\ns,?,\nt,x,z\n");
+        let expected = df!("s" => [Some("male"), None, None], "t" => ["m", "z", "y"]).unwrap();
+        assert_eq!(run_given(&table, "- map_values: {file: m.csv}", &given).rows, expected);
+        let done = run_given(&table, "- map_values: {file: m.csv, default: refuse}", &given);
+        assert_eq!(done.rows.height(), 0);
+        assert_eq!(
+            reasons(&done),
+            [
+                "step 1 'map_values': t: 'm' is none of the 1 known values",
+                "step 1 'map_values': t: 'y' is none of the 1 known values"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_without_decisions_changes_nothing() {
+        let given = with_file("column,before,after,accepted_by\n");
+        assert_eq!(run_given(&table(), "- map_values: {file: m.csv}", &given).rows, table());
+        assert_eq!(run_given(&table(), "- map_values: {columns: [s], file: m.csv}", &given).rows, table());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert_eq!(
+            failure(&table(), "- map_values: {columns: [s]}"),
+            "clean.yaml:1:3: .[0]: give either 'values' or 'file'"
+        );
+        assert_eq!(
+            failure(&table(), "- map_values: {columns: [s], values: {a: b}, file: m.csv}"),
+            "clean.yaml:1:3: .[0]: give either 'values' or 'file'"
+        );
+        assert_eq!(
+            failure(&table(), "- map_values: {values: {a: b}}"),
+            "clean.yaml:1:3: .[0]: no columns given; name the columns to change"
+        );
+        assert_eq!(
+            failure(&table(), "- map_values: {columns: [s], values: {}}"),
+            "clean.yaml:1:3: .[0]: the table of values is empty; give at least one value"
+        );
+        let given = with_file("column,before,after\nt,m,male\n");
+        assert_eq!(
+            failure_given(&table(), "- map_values: {columns: [s], file: m.csv}", &given),
+            "step 1 'map_values': m.csv maps values of column 't', which the step does not change; add the column to \
+             'columns', or leave 'columns' out"
+        );
+        assert_eq!(
+            failure_given(&table(), "- map_values: {file: m.csv}", &given),
+            "m.csv: step 1 'map_values': no column 't'; choose one of: s"
+        );
+        assert_eq!(
+            failure(&table(), "- map_values: {file: m.csv}"),
+            "step 1 'map_values': the file 'm.csv' is not at hand here; only the tool 'clean' reads mapping files"
+        );
     }
 }

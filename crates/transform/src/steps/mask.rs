@@ -3,12 +3,18 @@
 //! ```yaml
 //! - mask: {columns: [email], method: {hash: {key: "${MASK_KEY:-a key for examples only}"}}}
 //! - mask: {columns: [phone], method: redact}
+//! - mask: {columns: [message], parts: [email, phone, card], method: redact}
 //! ```
+//!
+//! With `parts` only what is found of them within a text is masked: `call 010-1234-5678` becomes `call [phone]`. It is
+//! found by its form, so a number written in words or spread over columns is not.
 //!
 //! A hash is the keyed BLAKE3 of the text, 32 hexadecimal digits: equal texts stay equal, so that tables can
 //! still be joined, and nobody without the key can test a guess. The key comes from the environment; a
 //! variable whose name holds KEY, SECRET or TOKEN is kept out of logs and evidence. Reasons of rows that earlier
 //! steps refused do not show the column's values.
+
+mod personal;
 
 use std::fmt;
 
@@ -17,14 +23,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use spec::Result;
 
-use super::{Apply, any};
+use super::each::each;
+use super::{Apply, any, is_text};
 use crate::plan::Plan;
+use personal::{Found, Part};
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mask {
     /// The columns to mask. They become text; empty cells stay empty.
     columns: Vec<String>,
+    /// Masks only these, wherever they stand in a text. Default: the whole cell.
+    #[serde(default)]
+    parts: Vec<Part>,
     /// How: `redact`, or `{hash: {key: "${MASK_KEY}"}}`.
     method: Method,
 }
@@ -45,17 +56,11 @@ struct Hash {
     key: Secret,
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Redact {
-    /// What to show instead. Default: `***`.
-    with: String,
-}
-
-impl Default for Redact {
-    fn default() -> Redact {
-        Redact { with: "***".to_owned() }
-    }
+    /// What to show instead. Default: `***`, and of parts their name, such as `[email]`.
+    with: Option<String>,
 }
 
 /// A key that nothing prints.
@@ -91,14 +96,23 @@ impl Apply for Mask {
         if self.columns.is_empty() {
             return Err(plan.error("no columns given").hint("name the columns to mask"));
         }
-        for name in plan.pick(&self.columns, "", any)? {
+        let (wanted, fits): (_, fn(&DataType) -> bool) = match self.parts.is_empty() {
+            true => ("", any),
+            false => ("string", is_text),
+        };
+        for name in plan.pick(&self.columns, wanted, fits)? {
             plan.check_new(&name)?;
             plan.hide(&name);
+            if !self.parts.is_empty() {
+                plan.set(vec![self.mask_parts(col(name.as_str()))])?;
+                continue;
+            }
             let text = col(name.as_str()).cast(DataType::String);
             let masked = match &self.method {
-                Method::Hash(Hash { key }) => hash(text, key.0),
+                Method::Hash(Hash { key }) => hash(text, key.clone()),
                 Method::Redact(Redact { with }) => {
-                    when(text.is_not_null()).then(lit(with.as_str())).otherwise(lit(NULL).cast(DataType::String))
+                    let with = with.as_deref().unwrap_or("***");
+                    when(text.is_not_null()).then(lit(with)).otherwise(lit(NULL).cast(DataType::String))
                 }
             };
             plan.set(vec![masked.alias(name.as_str())])?;
@@ -107,14 +121,42 @@ impl Apply for Mask {
     }
 }
 
-fn hash(text: Expr, key: [u8; 32]) -> Expr {
+impl Mask {
+    fn mask_parts(&self, text: Expr) -> Expr {
+        let (parts, method) = (self.parts.clone(), self.method.clone());
+        let fine_parts = parts.clone();
+        each(
+            text,
+            move |text| !personal::may_hold(text, &fine_parts),
+            move |text, into| {
+                let mut from = 0;
+                for Found { part, start, end } in personal::find(text, &parts) {
+                    into.push_str(&text[from..start]);
+                    match &method {
+                        Method::Hash(Hash { key }) => into.push_str(&digits(key, &text[start..end])),
+                        Method::Redact(Redact { with }) => into.push_str(with.as_deref().unwrap_or(part.shown())),
+                    }
+                    from = end;
+                }
+                into.push_str(&text[from..]);
+            },
+        )
+    }
+}
+
+/// The keyed hash of a text: 32 hexadecimal digits.
+fn digits(key: &Secret, text: &str) -> String {
+    blake3::keyed_hash(&key.0, text.as_bytes()).to_hex()[..32].to_owned()
+}
+
+fn hash(text: Expr, key: Secret) -> Expr {
     text.map(
         move |column| {
             let texts = column.str()?;
             let mut hashes = StringChunkedBuilder::new(texts.name().clone(), texts.len());
             for text in texts.iter() {
                 match text {
-                    Some(text) => hashes.append_value(&blake3::keyed_hash(&key, text.as_bytes()).to_hex()[..32]),
+                    Some(text) => hashes.append_value(digits(&key, text)),
                     None => hashes.append_null(),
                 }
             }
@@ -159,11 +201,34 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_texts_are_masked_where_they_stand() {
+        let table = df!("a" => [Some("call 010-1234-5678, or ann@shop.com!"), Some("nothing"), None]).unwrap();
+        let steps = "- mask: {columns: [a], parts: [email, phone], method: redact}";
+        let expected = df!("a" => [Some("call [phone], or [email]!"), Some("nothing"), None]).unwrap();
+        assert_eq!(rows(&table, steps), expected);
+        let with = steps.replace("method: redact", "method: {redact: {with: '#'}}");
+        assert_eq!(rows(&table, &with).column("a").unwrap().str().unwrap().get(0), Some("call #, or #!"));
+        let hashed = rows(&table, &HASH.replace("[a]", "[a], parts: [email]"));
+        let whole = rows(&df!("a" => ["ann@shop.com"]).unwrap(), HASH);
+        let hash = whole.column("a").unwrap().str().unwrap().get(0).unwrap();
+        let expected = format!("call 010-1234-5678, or {hash}!");
+        assert_eq!(hashed.column("a").unwrap().str().unwrap().get(0), Some(expected.as_str()));
+    }
+
+    #[test]
+    fn parts_need_text() {
+        assert_eq!(
+            failure(&df!("a" => [1i64]).unwrap(), "- mask: {columns: [a], parts: [phone], method: redact}"),
+            "step 1 'mask': column 'a' is int64, not string; cast it first"
+        );
+    }
+
+    #[test]
     fn a_short_key_is_refused_without_being_shown() {
         let table = df!("a" => ["x"]).unwrap();
         assert_eq!(
             failure(&table, "- mask: {columns: [a], method: {hash: {key: hunter2}}}"),
-            "clean.yaml:1:39: .[0].mask.method.hash: the key is shorter than 16 characters; take a longer one"
+            "clean.yaml:1:45: .[0].mask.method.hash.key: the key is shorter than 16 characters; take a longer one"
         );
         let step: Vec<crate::Step> =
             spec::parse(HASH, std::path::Path::new("c.yaml"), &spec::Environment::default()).unwrap().spec;

@@ -2,26 +2,33 @@
 
 mod cast;
 mod clip;
+mod collapse_repeats;
 mod dates;
 mod dedupe;
 mod derive;
 mod drop;
 mod drop_null;
+mod each;
 mod fill_null;
 mod filter;
+mod fix_mojibake;
+mod llm;
 mod map_values;
 mod mask;
 mod normalize_text;
 mod outliers;
 mod parse_dates;
+mod remove_invisible;
 mod rename;
 mod replace;
 mod scalar;
 mod select;
+mod space_punctuation;
+mod strip_html;
 mod trim;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use polars::prelude::DataType;
 use serde::Deserialize;
@@ -31,20 +38,26 @@ use crate::plan::Plan;
 
 pub use cast::Cast;
 pub use clip::Clip;
+pub use collapse_repeats::CollapseRepeats;
 pub use dedupe::Dedupe;
 pub use derive::Derive;
 pub use drop::Drop;
 pub use drop_null::DropNull;
 pub use fill_null::FillNull;
 pub use filter::Filter;
+pub use fix_mojibake::FixMojibake;
+pub use llm::Llm;
 pub use map_values::MapValues;
 pub use mask::Mask;
 pub use normalize_text::NormalizeText;
 pub use outliers::Outliers;
 pub use parse_dates::ParseDates;
+pub use remove_invisible::RemoveInvisible;
 pub use rename::Rename;
 pub use replace::Replace;
 pub use select::Select;
+pub use space_punctuation::SpacePunctuation;
+pub use strip_html::StripHtml;
 pub use trim::Trim;
 
 /// One clean step, written `- trim: {columns: [name]}`.
@@ -63,6 +76,16 @@ pub enum Step {
     Trim(Trim),
     /// Makes texts uniform: Unicode form, blanks, case.
     NormalizeText(NormalizeText),
+    /// Repairs UTF-8 that was read as another encoding.
+    FixMojibake(FixMojibake),
+    /// Takes tags and character references of HTML out of texts.
+    StripHtml(StripHtml),
+    /// Removes characters that nobody sees.
+    RemoveInvisible(RemoveInvisible),
+    /// Shortens runs of one character.
+    CollapseRepeats(CollapseRepeats),
+    /// Sets blanks around punctuation.
+    SpacePunctuation(SpacePunctuation),
     /// Replaces parts of texts.
     Replace(Replace),
     /// Replaces whole values by a table.
@@ -85,6 +108,8 @@ pub enum Step {
     Outliers(Outliers),
     /// Makes personal data unreadable.
     Mask(Mask),
+    /// Lets a language model do what rules cannot.
+    Llm(Llm),
 }
 
 /// What a step does.
@@ -106,13 +131,18 @@ pub(crate) trait Apply {
 
 impl Step {
     /// The names of all steps, in the order of the docs.
-    pub const NAMES: [&'static str; 17] = [
+    pub const NAMES: [&'static str; 23] = [
         "rename",
         "select",
         "drop",
         "cast",
         "trim",
         "normalize_text",
+        "fix_mojibake",
+        "strip_html",
+        "remove_invisible",
+        "collapse_repeats",
+        "space_punctuation",
         "replace",
         "map_values",
         "parse_dates",
@@ -124,6 +154,7 @@ impl Step {
         "clip",
         "outliers",
         "mask",
+        "llm",
     ];
 
     fn entry(&self) -> (&'static str, &dyn Apply) {
@@ -134,6 +165,11 @@ impl Step {
             Step::Cast(step) => ("cast", step),
             Step::Trim(step) => ("trim", step),
             Step::NormalizeText(step) => ("normalize_text", step),
+            Step::FixMojibake(step) => ("fix_mojibake", step),
+            Step::StripHtml(step) => ("strip_html", step),
+            Step::RemoveInvisible(step) => ("remove_invisible", step),
+            Step::CollapseRepeats(step) => ("collapse_repeats", step),
+            Step::SpacePunctuation(step) => ("space_punctuation", step),
             Step::Replace(step) => ("replace", step),
             Step::MapValues(step) => ("map_values", step),
             Step::ParseDates(step) => ("parse_dates", step),
@@ -145,12 +181,29 @@ impl Step {
             Step::Clip(step) => ("clip", step),
             Step::Outliers(step) => ("outliers", step),
             Step::Mask(step) => ("mask", step),
+            Step::Llm(step) => ("llm", step),
         }
     }
 
     /// The name as written in YAML.
     pub fn name(&self) -> &'static str {
         self.entry().0
+    }
+
+    /// The step, if it asks a language model.
+    pub fn llm(&self) -> Option<&Llm> {
+        match self {
+            Step::Llm(step) => Some(step),
+            _ => None,
+        }
+    }
+
+    /// The mapping file that it needs, as written.
+    pub fn mapping_file(&self) -> Option<&str> {
+        match self {
+            Step::MapValues(step) => step.file(),
+            _ => None,
+        }
     }
 
     pub(crate) fn apply(&self, plan: &mut Plan) -> Result<()> {

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::Result;
 
+use super::each::each;
 use super::{Apply, is_text};
 use crate::plan::Plan;
 
@@ -59,6 +60,9 @@ enum Case {
     Upper,
     /// The first letter of each word is upper, the others lower case.
     Title,
+    /// Texts all in capitals, of two words and eight letters at least, become sentences: the first letter of each is
+    /// upper, the others lower case. Texts in mixed case stay, so that `DVD` and `iPhone` do.
+    Unshout,
 }
 
 impl Apply for NormalizeText {
@@ -84,6 +88,7 @@ impl Apply for NormalizeText {
                 Case::Lower => text.str().to_lowercase(),
                 Case::Upper => text.str().to_uppercase(),
                 Case::Title => each(text, |_| false, title),
+                Case::Unshout => each(text, |text| !is_shouted(text), sentences),
             }
         };
         plan.set(columns.iter().map(normal).collect())
@@ -99,32 +104,6 @@ fn unicode(text: Expr, form: UnicodeForm) -> Expr {
                 return Ok(column);
             }
             Ok(texts.str_normalize(form.clone()).into_column())
-        },
-        |_, field| Ok(field.clone()),
-    )
-}
-
-/// Changes each text that is not `fine` already. Batches in which all are fine pass untouched.
-fn each(text: Expr, fine: fn(&str) -> bool, change: fn(&str, &mut String)) -> Expr {
-    text.map(
-        move |column| {
-            let texts = column.str()?;
-            if texts.iter().flatten().all(fine) {
-                return Ok(column);
-            }
-            let mut changed = StringChunkedBuilder::new(texts.name().clone(), texts.len());
-            let mut buffer = String::new();
-            for text in texts.iter() {
-                match text {
-                    Some(text) if !fine(text) => {
-                        buffer.clear();
-                        change(text, &mut buffer);
-                        changed.append_value(&buffer);
-                    }
-                    other => changed.append_option(other),
-                }
-            }
-            Ok(changed.finish().into_column())
         },
         |_, field| Ok(field.clone()),
     )
@@ -163,6 +142,30 @@ fn title(text: &str, into: &mut String) {
     }
 }
 
+fn is_shouted(text: &str) -> bool {
+    let mut capitals = 0;
+    for c in text.chars() {
+        if c.is_lowercase() {
+            return false;
+        }
+        capitals += usize::from(c.is_uppercase());
+    }
+    capitals >= 8 && text.split_whitespace().filter(|word| word.chars().any(char::is_uppercase)).nth(1).is_some()
+}
+
+fn sentences(text: &str, into: &mut String) {
+    let mut begins = true;
+    for c in text.chars() {
+        if begins && c.is_alphabetic() {
+            into.push(c);
+            begins = false;
+        } else {
+            into.extend(c.to_lowercase());
+        }
+        begins |= matches!(c, '.' | '!' | '?' | '\n');
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::steps::tests::rows;
@@ -193,5 +196,26 @@ mod tests {
         let table = df!("a" => ["ﬁn １２"], "b" => ["ﬁn  "]).unwrap();
         let expected = df!("a" => ["fin 12"], "b" => ["ﬁn  "]).unwrap();
         assert_eq!(rows(&table, "- normalize_text: {columns: [a], unicode: nfkc, whitespace: keep}"), expected);
+    }
+
+    #[test]
+    fn only_what_is_all_capitals_is_unshouted() {
+        let table = df!("a" => [
+            "MUITO BOM! CHEGOU ANTES DO PRAZO",
+            "MUITO BOM, DVD ok",
+            "DVD OK",
+            "SCHNELL GELIEFERT: 3 STÜCK",
+            "재밌다 OK GREAT FILM",
+        ])
+        .unwrap();
+        let expected = df!("a" => [
+            "Muito bom! Chegou antes do prazo",
+            "MUITO BOM, DVD ok",
+            "DVD OK",
+            "Schnell geliefert: 3 stück",
+            "재밌다 ok great film",
+        ])
+        .unwrap();
+        assert_eq!(rows(&table, "- normalize_text: {case: unshout}"), expected);
     }
 }

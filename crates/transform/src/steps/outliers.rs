@@ -210,7 +210,8 @@ impl Outliers {
             table.with_column(Column::new(helper.as_str().into(), limits)).map_err(|error| plan.error(error))?;
         }
         let exprs = (col(names[0].as_str()), col(names[1].as_str()));
-        plan.join_helpers(table, &groups, names.into())?;
+        let on: Vec<Expr> = groups.iter().map(|group| col(group.as_str())).collect();
+        plan.join_helpers(table, &on, &on, names.into())?;
         Ok(exprs)
     }
 

@@ -119,7 +119,7 @@ mod tests {
     fn a_bad_format_has_its_place() {
         assert_eq!(
             failure(&table(), "- parse_dates: {columns: [d], formats: ['%Q']}"),
-            "clean.yaml:1:40: .[0].parse_dates.formats: '%Q' is not a date format; write one such as %Y-%m-%d or \
+            "clean.yaml:1:41: .[0].parse_dates.formats[0]: '%Q' is not a date format; write one such as %Y-%m-%d or \
              %d/%m/%Y %H:%M"
         );
     }

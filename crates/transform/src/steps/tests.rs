@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use spec::{Environment, Result};
 
 use super::Step;
-use crate::clean;
+use crate::{Given, clean};
 
 /// A cleaned table as a whole.
 #[derive(Debug)]
@@ -16,20 +16,27 @@ pub struct Done {
     pub rows: DataFrame,
     pub refused: Option<DataFrame>,
     pub removed: Vec<(String, u64)>,
+    pub changes: Option<DataFrame>,
 }
 
 pub fn parse(steps: &str) -> Result<Vec<Step>> {
     Ok(spec::parse(steps, Path::new("clean.yaml"), &Environment::default())?.spec)
 }
 
-fn try_run(table: &DataFrame, steps: &str) -> Result<Done> {
-    let cleaned = clean(table.clone().lazy(), &parse(steps)?)?;
+/// Runs steps over a table with what they need beside it.
+pub fn try_run(table: &DataFrame, steps: &str, given: &Given) -> Result<Done> {
+    let cleaned = clean(table.clone().lazy(), &parse(steps)?, given)?;
     let mut rows = DataFrame::empty_with_schema(&cleaned.schema);
-    let mut done = Done { rows: DataFrame::empty(), refused: None, removed: Vec::new() };
+    let mut all_changes = cleaned.changes.as_ref().map(DataFrame::empty_with_schema);
+    let mut done = Done { rows: DataFrame::empty(), refused: None, removed: Vec::new(), changes: None };
     for batch in cleaned.batches {
-        let Batch { rows: more, refused, removed } = batch?;
+        let Batch { rows: more, refused, removed, changes } = batch?;
         assert_eq!(more.schema().as_ref(), &cleaned.schema);
+        assert_eq!(changes.as_ref().map(|changes| changes.schema().as_ref().clone()), cleaned.changes);
         rows.vstack_mut(&more).unwrap();
+        if let (Some(all), Some(changes)) = (&mut all_changes, &changes) {
+            all.vstack_mut(changes).unwrap();
+        }
         if let Some(refused) = refused {
             assert_eq!(refused.width(), more.width() + 1);
             match &mut done.refused {
@@ -45,12 +52,18 @@ fn try_run(table: &DataFrame, steps: &str) -> Result<Done> {
         }
     }
     done.rows = rows;
+    done.changes = all_changes;
     Ok(done)
 }
 
 /// Runs steps over a table; panics with the error.
 pub fn run(table: &DataFrame, steps: &str) -> Done {
-    try_run(table, steps).unwrap_or_else(|error| panic!("{error}"))
+    run_given(table, steps, &Given::default())
+}
+
+/// Runs steps with what they need beside the table; panics with the error.
+pub fn run_given(table: &DataFrame, steps: &str, given: &Given) -> Done {
+    try_run(table, steps, given).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The rows that go on.
@@ -60,7 +73,12 @@ pub fn rows(table: &DataFrame, steps: &str) -> DataFrame {
 
 /// The text of the error.
 pub fn failure(table: &DataFrame, steps: &str) -> String {
-    try_run(table, steps).expect_err("should fail").to_string()
+    failure_given(table, steps, &Given::default())
+}
+
+/// The text of the error of steps with what they need beside the table.
+pub fn failure_given(table: &DataFrame, steps: &str, given: &Given) -> String {
+    try_run(table, steps, given).expect_err("should fail").to_string()
 }
 
 /// Why rows were refused.
@@ -133,7 +151,7 @@ fn unknown_columns_name_the_step() {
 }
 
 /// Small steps over the columns of [`table`], valid in any order and number.
-const STEPS: [&str; 24] = [
+pub const STEPS: [&str; 27] = [
     "- trim: {columns: [s]}",
     "- trim: {columns: [s], blank: null}",
     "- normalize_text: {columns: [s], case: upper}",
@@ -148,6 +166,9 @@ const STEPS: [&str; 24] = [
     "- dedupe: {keys: [k]}",
     "- dedupe: {keys: [k, s], keep: last}",
     "- dedupe: {keys: [s], by: n}",
+    "- dedupe: {keys: [s], count: c}",
+    "- collapse_repeats: {columns: [s], letters: 1}",
+    "- strip_html: {columns: [s]}",
     "- dedupe: {keys: [s], keep: last, by: n}",
     "- dedupe",
     "- filter: n > 1 OR k = 2",
@@ -160,7 +181,7 @@ const STEPS: [&str; 24] = [
     "- mask: {columns: [s], method: {hash: {key: 0123456789abcdef}}}",
 ];
 
-fn table() -> impl Strategy<Value = DataFrame> {
+pub fn table() -> impl Strategy<Value = DataFrame> {
     let cell = (
         proptest::option::of(proptest::sample::select(vec!["a", " a", "A", "", "b1", "b  2"])),
         proptest::option::of(-4i64..9),
@@ -177,7 +198,7 @@ fn table() -> impl Strategy<Value = DataFrame> {
 
 /// Runs steps one by one, each over the rows that the one before left: what a list of steps means.
 fn one_by_one(table: &DataFrame, steps: &[&str]) -> Done {
-    let mut done = Done { rows: table.clone(), refused: None, removed: Vec::new() };
+    let mut done = Done { rows: table.clone(), refused: None, removed: Vec::new(), changes: None };
     for (at, step) in steps.iter().enumerate() {
         let next = run(&done.rows, step);
         let renamed = |rule: &str| rule.replacen("step 1 ", &format!("step {} ", at + 1), 1);

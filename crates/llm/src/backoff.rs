@@ -1,0 +1,58 @@
+//! How long to wait before a request is repeated.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+/// Exponential back-off with full jitter: a uniform time between 0 and `first * 2^retry`, at most `cap`.
+/// Source: Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+pub fn pause(first: Duration, retry: u32, cap: Duration) -> Duration {
+    let bound = first.saturating_mul(2_u32.saturating_pow(retry.min(20))).min(cap);
+    bound.mul_f64(uniform())
+}
+
+/// A number from 0 to 1 from the seeds that the standard library draws for hash maps.
+fn uniform() -> f64 {
+    let bits = RandomState::new().build_hasher().finish();
+    (bits >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// What `Retry-After` asks for: seconds, or a date (RFC 9110, 10.2.3). Nothing if it cannot be read.
+pub fn retry_after(header: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let header = header.trim();
+    if let Ok(seconds) = header.parse::<f64>() {
+        return (seconds >= 0.0 && seconds.is_finite()).then(|| Duration::from_secs_f64(seconds.min(1e9)));
+    }
+    let until = DateTime::parse_from_rfc2822(header).ok()?;
+    Some((until.with_timezone(&Utc) - now).to_std().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_spread_below_a_bound_that_doubles() {
+        let (first, cap) = (Duration::from_millis(100), Duration::from_secs(1));
+        for (retry, bound) in [(0, 100), (1, 200), (3, 800), (4, 1000), (40, 1000)] {
+            let pauses: Vec<Duration> = (0..200).map(|_| pause(first, retry, cap)).collect();
+            let bound = Duration::from_millis(bound);
+            assert!(pauses.iter().all(|pause| *pause <= bound));
+            assert!(pauses.iter().any(|pause| *pause > bound.mul_f64(0.75)), "200 draws all in the lower part");
+            assert!(pauses.iter().any(|pause| *pause < bound.mul_f64(0.25)), "200 draws all in the upper part");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = DateTime::parse_from_rfc3339("2026-03-01T10:00:00Z").unwrap().with_timezone(&Utc);
+        assert_eq!(retry_after("7", now), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after(" 0.5 ", now), Some(Duration::from_millis(500)));
+        assert_eq!(retry_after("Sun, 01 Mar 2026 10:00:20 GMT", now), Some(Duration::from_secs(20)));
+        assert_eq!(retry_after("Sun, 01 Mar 2026 09:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", now), None);
+        assert_eq!(retry_after("-3", now), None);
+    }
+}

@@ -1,0 +1,360 @@
+//! OpenAI's Batch API: the same questions at half the price, answered within a day.
+//!
+//! One run does as much as it can and may end at any moment: the manifest in the ledger (`batches`, `batch_items`)
+//! says what was submitted, and the next run goes on from there. One row travels in each line, whatever `batch_rows`
+//! says. Only the task's first model is asked.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use spec::{Error, Result};
+
+use crate::Input;
+use crate::answer;
+use crate::batch_api::{Api, Ended, Look};
+use crate::canonical;
+use crate::client;
+use crate::engine;
+use crate::ledger::{Batch, Entry, Item, Key, Ledger, Lot, Spend, owner};
+use crate::outcome::{Asked, FailureKind, Outcome, Progress, Stop, Watch};
+use crate::plan::Plan;
+use crate::settings::{Model, Settings};
+use crate::task::Task;
+use crate::tokens;
+
+/// Most requests of one batch, and most bytes of its file: OpenAI's limits are 50,000 and 200 MB.
+const MOST_LINES: usize = 50_000;
+const MOST_BYTES: usize = 190_000_000;
+/// What expired is submitted again at most so often in one run.
+const ROUNDS: usize = 3;
+/// The first pause between two looks at a batch, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Asks by batch for what the ledger does not know, and collects what earlier batches brought.
+///
+/// `wait` is how long this run looks after its batches before it leaves them to the next run; then
+/// [`Asked::try_again`] says which batches are open.
+///
+/// # Errors
+/// Cannot run: a key that is refused, a ledger that cannot be written, a file that the provider does not accept.
+/// Try again: the provider cannot be reached.
+pub fn batch(
+    task: &Task,
+    inputs: &[Input],
+    settings: &Settings,
+    ledger: &Ledger,
+    watch: &dyn Watch,
+    wait: Duration,
+) -> Result<Asked> {
+    let mut plan = Plan::new(task, inputs, settings, ledger)?;
+    if plan.open().is_empty() {
+        return Ok(plan.finish(None));
+    }
+    if !plan.models[0].provider.is_configured() {
+        let provider = plan.models[0].provider.name.clone();
+        return Ok(plan.finish(Some(Stop::NotConfigured(format!("provider '{provider}' has no key")))));
+    }
+    engine::need_prices(&plan.models[..1], settings)?;
+    let model = plan.models[0].clone();
+    let lot = Lot {
+        task: task.name().to_owned(),
+        model: model.wire_name.clone(),
+        provider: model.provider.name.clone(),
+        prompt: task.prompt_hash().to_owned(),
+    };
+    let by_key = plan.units.iter().enumerate().map(|(at, unit)| (unit.keys[0], at)).collect();
+    let api = Api::new(&model.provider, &settings.limits)?;
+    let mut run = Run {
+        task,
+        settings,
+        ledger,
+        api,
+        model,
+        lot,
+        by_key,
+        owner: owner(),
+        failed: HashMap::new(),
+        lost: HashSet::new(),
+    };
+    let stopped =
+        engine::block_on(run.all(&mut plan, watch, wait)).map_err(|error| engine::redacted(error, settings))?;
+    Ok(plan.finish(stopped))
+}
+
+struct Run<'a> {
+    task: &'a Task,
+    settings: &'a Settings,
+    ledger: &'a Ledger,
+    api: Api,
+    model: Model,
+    lot: Lot,
+    by_key: HashMap<Key, usize>,
+    owner: String,
+    failed: HashMap<Key, String>,
+    lost: HashSet<Key>,
+}
+
+impl Run<'_> {
+    async fn all(&mut self, plan: &mut Plan, watch: &dyn Watch, wait: Duration) -> Result<Option<Stop>> {
+        let begun = Instant::now();
+        let mut stop = None;
+        self.find_intended().await?;
+        for round in 0..ROUNDS {
+            if round > 0 && (watch.cancelled() || stop.is_some()) {
+                break;
+            }
+            stop = self.submit(plan).await?;
+            let open = self.look_after(plan, watch, begun, wait).await?;
+            if !open.is_empty() {
+                let names: Vec<&str> = open.iter().map(|batch| batch.id.as_deref().unwrap_or(&batch.token)).collect();
+                return Ok(Some(Stop::InBatch(format!("they wait in {}", names.join(", ")))));
+            }
+            if plan.open().is_empty() {
+                break;
+            }
+        }
+        for unit in plan.units.iter_mut().filter(|unit| unit.outcome.is_none() && self.lost.contains(&unit.keys[0])) {
+            unit.outcome = Some(Outcome::failed(FailureKind::Unasked, "its batch ended before it was answered"));
+        }
+        Ok(stop.or_else(|| watch.cancelled().then_some(Stop::Cancelled)))
+    }
+
+    /// A run that was killed between intention and record: the provider knows whether the batch exists.
+    async fn find_intended(&self) -> Result<()> {
+        for batch in self.ledger.open_batches(&self.lot, &self.owner)?.iter().filter(|batch| batch.id.is_none()) {
+            match self.api.find(&batch.token, &batch.time).await? {
+                Some(id) => self.ledger.submitted(&batch.token, &id)?,
+                None => self.ledger.abandon(&batch.token)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Submits what is open, in as many batches as it takes and as the day's caps allow.
+    async fn submit(&self, plan: &Plan) -> Result<Option<Stop>> {
+        let mut open: Vec<usize> = plan.open();
+        let mut stop = None;
+        while !open.is_empty() && stop.is_none() {
+            let (mut items, mut lines, mut bytes, mut planned) = (Vec::new(), Vec::new(), 0, Spend::default());
+            let day = self.ledger.spend_today()?;
+            while let Some(unit) = open.last().copied() {
+                let unit = &plan.units[unit];
+                let messages = self.task.conversation(&unit.rendered);
+                let expected = self.expect(&messages);
+                let mut after = day;
+                after += planned;
+                after += expected;
+                stop = self.cap(after);
+                let line = json!({
+                    "custom_id": hex(&unit.keys[0]), "method": "POST", "url": "/v1/chat/completions",
+                    "body": client::body(self.task, &self.model, &messages, 1),
+                })
+                .to_string();
+                if stop.is_some() || lines.len() >= MOST_LINES || bytes + line.len() > MOST_BYTES {
+                    break;
+                }
+                open.pop();
+                planned += expected;
+                bytes += line.len() + 1;
+                items.push(Item { key: unit.keys[0], input: unit.input.clone() });
+                lines.push(line);
+            }
+            if items.is_empty() {
+                break;
+            }
+            let token = token(&self.owner, &items);
+            let taken = self.ledger.intend(&self.lot, &token, &self.owner, &items)?;
+            let lines: Vec<&str> =
+                lines.iter().zip(taken).filter(|(_, ours)| *ours).map(|(line, _)| line.as_str()).collect();
+            if lines.is_empty() {
+                continue;
+            }
+            let time = crate::ledger::now_text();
+            match self.api.submit(&token, &time, lines.join("\n") + "\n").await {
+                Ok(id) => self.ledger.submitted(&token, &id)?,
+                Err(error) => {
+                    self.ledger.let_go(&token)?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(stop)
+    }
+
+    fn expect(&self, messages: &[crate::prompt::Message]) -> Spend {
+        let daily = &self.settings.daily;
+        if daily.tokens.is_none() && daily.money.is_none() {
+            return Spend { requests: 1, ..Spend::default() };
+        }
+        let tokens_in = tokens::of_messages(messages);
+        let tokens_out = self.task.max_tokens().map_or(tokens_in, u64::from);
+        let money = self.model.price.map_or(0.0, |price| price.of(tokens_in, tokens_out) * price.batch);
+        Spend { requests: 1, tokens: tokens_in + tokens_out, money }
+    }
+
+    fn cap(&self, after: Spend) -> Option<Stop> {
+        let daily = &self.settings.daily;
+        let over = daily.requests.is_some_and(|most| after.requests > most)
+            || daily.tokens.is_some_and(|most| after.tokens > most)
+            || daily.money.is_some_and(|most| after.money > most);
+        over.then(|| Stop::Cap("the daily cap does not allow more (UTC day, all runs)".to_owned()))
+    }
+
+    /// Looks at all open batches until they have ended, `wait` is over or the caller wants an end.
+    async fn look_after(
+        &mut self,
+        plan: &mut Plan,
+        watch: &dyn Watch,
+        begun: Instant,
+        wait: Duration,
+    ) -> Result<Vec<Batch>> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let mut open = Vec::new();
+            for batch in self.ledger.open_batches(&self.lot, &self.owner)? {
+                let Some(id) = batch.id.clone() else { continue };
+                match self.api.look(&id).await? {
+                    Look::GoesOn(status) => {
+                        self.ledger.batch_status(&batch.token, &status)?;
+                        open.push(batch);
+                    }
+                    Look::Ended(ended) => self.collect(&batch, ended).await?,
+                }
+            }
+            self.settle(plan)?;
+            watch.progress(&Progress {
+                done: plan.totals.distinct - plan.open().len() as u64,
+                total: plan.totals.distinct,
+                cost: plan.totals.cost,
+                per_second: 0.0,
+            });
+            let over = begun.elapsed() >= wait || watch.cancelled();
+            if open.is_empty() || over {
+                return Ok(open);
+            }
+            let until = Instant::now() + pause.min(wait.saturating_sub(begun.elapsed()));
+            while Instant::now() < until && !watch.cancelled() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Reads what a batch brought, and keeps it.
+    async fn collect(&mut self, batch: &Batch, ended: Ended) -> Result<()> {
+        let items: HashMap<Key, Item> =
+            self.ledger.batch_items(&batch.token)?.into_iter().map(|item| (item.key, item)).collect();
+        let (mut answers, mut failed, mut spend) = (Vec::new(), Vec::new(), Spend::default());
+        for file in [&ended.output_file, &ended.error_file].into_iter().flatten() {
+            for line in self.api.content(file).await?.lines() {
+                let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
+                let item = line["custom_id"].as_str().and_then(unhex).and_then(|key| items.get(&key));
+                let Some(item) = item else { continue };
+                match self.read(item, &line, &mut spend) {
+                    Some(Ok(entry)) => answers.push(entry),
+                    Some(Err(reason)) => failed.push((item.key, self.settings.redact(&reason))),
+                    None => {}
+                }
+            }
+        }
+        if answers.is_empty()
+            && failed.is_empty()
+            && let Some(reason) = &ended.failed
+        {
+            // Nothing was done; the items are free again for when the reason is gone.
+            self.ledger.collect(&batch.token, &ended.status, &[], &[], spend)?;
+            return Err(Error::cannot_run(format!("the provider does not accept the batch: {reason}")));
+        }
+        self.ledger.collect(&batch.token, &ended.status, &answers, &failed, spend)?;
+        self.lost.extend(items.into_keys());
+        self.failed.extend(failed);
+        Ok(())
+    }
+
+    /// One line of an output or error file: an answer, a failure, or nothing if it was never tried.
+    fn read(&self, item: &Item, line: &Value, spend: &mut Spend) -> Option<Result<Entry, String>> {
+        let response = &line["response"];
+        if !response.is_object() {
+            let (code, message) = (line["error"]["code"].as_str(), line["error"]["message"].as_str());
+            let passing = matches!(code, Some("batch_expired" | "batch_cancelled"));
+            return (!passing).then(|| Err(message.or(code).unwrap_or("no answer").to_owned()));
+        }
+        let status = response["status_code"].as_u64().unwrap_or(200);
+        if status == 429 || status >= 500 {
+            return None;
+        }
+        if status >= 300 {
+            let words = response["body"]["error"]["message"].as_str().unwrap_or("rejected");
+            return Some(Err(format!("the server rejects the request ({status}): {words}")));
+        }
+        let reply = match client::read(response["body"].to_string().as_bytes()) {
+            Ok(reply) => reply,
+            Err(reason) => return Some(Err(reason)),
+        };
+        let (tokens_in, tokens_out) = reply.tokens.unwrap_or_default();
+        let cost = self.model.price.map(|price| price.of(tokens_in, tokens_out) * price.batch);
+        *spend += Spend { requests: 0, tokens: tokens_in + tokens_out, money: cost.unwrap_or_default() };
+        if let Some(words) = reply.refusal {
+            return Some(Err(format!("the model refuses: {words}")));
+        }
+        if let Some(reason @ ("length" | "content_filter")) = reply.finish_reason.as_deref() {
+            return Some(Err(format!("the answer broke off: {reason}")));
+        }
+        let values = match answer::of_one(&reply.content, self.task.schema()) {
+            Ok(values) => values,
+            Err(reason) => return Some(Err(reason)),
+        };
+        Some(Ok(Entry {
+            key: item.key,
+            task: self.lot.task.clone(),
+            model: self.lot.model.clone(),
+            provider: self.lot.provider.clone(),
+            prompt: self.lot.prompt.clone(),
+            input: item.input.clone(),
+            answer: canonical::text(&Value::Object(values)),
+            tokens_in,
+            tokens_out,
+            cost,
+            latency: Duration::ZERO,
+            request_id: reply.request_id,
+        }))
+    }
+
+    /// Takes what is in the ledger by now, whoever put it there.
+    fn settle(&mut self, plan: &mut Plan) -> Result<()> {
+        let open = plan.open();
+        let keys: Vec<Key> = open.iter().map(|unit| plan.units[*unit].keys[0]).collect();
+        for (unit, known) in open.into_iter().zip(self.ledger.look_up(&keys)?) {
+            if let Some(known) = known {
+                plan.settle_new(unit, 0, known);
+            }
+        }
+        for (key, reason) in self.failed.drain() {
+            if let Some(unit) = self.by_key.get(&key) {
+                plan.units[*unit].outcome = Some(Outcome::failed(FailureKind::Refused, reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A name for a batch that no other has.
+fn token(owner: &str, items: &[Item]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(owner.as_bytes());
+    hasher.update(crate::ledger::now_text().as_bytes());
+    for item in items {
+        hasher.update(&item.key);
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+fn hex(key: &Key) -> String {
+    blake3::Hash::from_bytes(*key).to_hex().to_string()
+}
+
+fn unhex(text: &str) -> Option<Key> {
+    blake3::Hash::from_hex(text).ok().map(|hash| *hash.as_bytes())
+}

@@ -1,0 +1,334 @@
+//! The thread that writes to the ledger: what arrives while it commits goes into the next commit together.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use futures::channel::oneshot;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use spec::{Error, Result};
+
+use super::{Call, Entry, Key, Known, LOOK_UP, Ledger, Spend, connect, fault, known, process, spend_of, today};
+
+/// Most orders in one commit.
+const GROUP: usize = 2000;
+/// How long a claim holds unless renewed.
+const CLAIM: Duration = Duration::from_secs(60);
+/// How often claims are renewed.
+const RENEWAL: Duration = Duration::from_secs(15);
+
+/// What became of a claim.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    /// It is ours: ask.
+    Ours,
+    /// Somebody has the answer already: that of the model at this place in the order of preference.
+    Answered(usize, Box<Known>),
+    /// Another living run is asking.
+    Held,
+    /// It waits in this batch.
+    InBatch(String),
+}
+
+/// A claim for one input: its keys by model, in order of preference. The first is what is claimed.
+pub(crate) type Claimed = Vec<Key>;
+
+/// Something to be kept.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    pub answers: Vec<Entry>,
+    pub call: Option<Call>,
+    /// What the call adds to the day.
+    pub spend: Spend,
+    /// What had been set aside for it in [`Tally::reserved`].
+    pub reserved: Spend,
+    /// Claims that end with it.
+    pub released: Vec<Key>,
+}
+
+/// The day's spend as last committed by any process, and what this run has in flight.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub day: Spend,
+    pub reserved: Spend,
+}
+
+/// Told when an order is committed.
+pub(crate) type Done<T> = oneshot::Receiver<Result<T>>;
+
+enum Order {
+    Claim(Vec<Claimed>, oneshot::Sender<Result<Vec<Claim>>>),
+    Keep(Box<Record>, Option<oneshot::Sender<Result<()>>>),
+}
+
+/// Hands orders to the writing thread, and ends it when dropped.
+pub(crate) struct Writer {
+    orders: Option<Sender<Order>>,
+    thread: Option<JoinHandle<()>>,
+    tally: Arc<Mutex<Tally>>,
+}
+
+impl Writer {
+    pub fn start(ledger: &Ledger) -> Result<Writer> {
+        let connection = connect(ledger.path())?;
+        let day = spend_of(&connection, &today()).map_err(|error| ledger.fault("read", &error))?;
+        let tally = Arc::new(Mutex::new(Tally { day, reserved: Spend::default() }));
+        let (orders, received) = channel();
+        let mut thread =
+            Thread { connection, path: ledger.path().to_owned(), owner: process::owner(), tally: Arc::clone(&tally) };
+        let spawned = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || thread.run(&received));
+        let thread = spawned.map_err(|error| Error::cannot_run(format!("cannot start a thread: {error}")))?;
+        Ok(Writer { orders: Some(orders), thread: Some(thread), tally })
+    }
+
+    /// Claims inputs, or says who has them.
+    pub fn claim(&self, wanted: Vec<Claimed>) -> Done<Vec<Claim>> {
+        let (told, done) = oneshot::channel();
+        self.send(Order::Claim(wanted, told));
+        done
+    }
+
+    /// Keeps `record`; done when it is committed.
+    pub fn keep(&self, record: Record) -> Done<()> {
+        let (told, done) = oneshot::channel();
+        self.send(Order::Keep(Box::new(record), Some(told)));
+        done
+    }
+
+    /// Keeps `record` with the next commit; a failure shows with the next order that is waited for.
+    pub fn keep_soon(&self, record: Record) {
+        self.send(Order::Keep(Box::new(record), None));
+    }
+
+    #[cfg(test)]
+    pub fn tally(&self) -> Tally {
+        *self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets `spend` aside for a request that goes out now, unless `fits` refuses the tally.
+    pub fn reserve(&self, spend: Spend, fits: impl FnOnce(&Tally) -> bool) -> bool {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = fits(&tally);
+        if fits {
+            tally.reserved += spend;
+        }
+        fits
+    }
+
+    /// A thread that is gone drops what told it: whoever waits is told by that.
+    fn send(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            let _ = orders.send(order);
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Thread {
+    connection: Connection,
+    path: std::path::PathBuf,
+    owner: String,
+    tally: Arc<Mutex<Tally>>,
+}
+
+impl Thread {
+    fn run(&mut self, orders: &Receiver<Order>) {
+        loop {
+            match orders.recv_timeout(RENEWAL) {
+                Ok(first) => {
+                    let mut group = vec![first];
+                    group.extend(orders.try_iter().take(GROUP - 1));
+                    self.commit(group);
+                }
+                // A renewal that fails is tried again; should it fail on, others may take over after a minute.
+                Err(RecvTimeoutError::Timeout) => {
+                    let _ = self.renew();
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        // What was sent and never heard of again may have been paid.
+        let lost = self.tally.lock().unwrap_or_else(PoisonError::into_inner).reserved.requests;
+        let _ = self.leave(Spend { requests: lost, ..Spend::default() });
+    }
+
+    fn commit(&mut self, group: Vec<Order>) {
+        let mut reserved = Spend::default();
+        match self.write(&group, &mut reserved) {
+            Ok((day, claims)) => {
+                {
+                    let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+                    tally.day = day;
+                    tally.reserved -= reserved;
+                }
+                let mut claims = claims.into_iter();
+                for order in group {
+                    match order {
+                        Order::Claim(_, told) => drop(told.send(Ok(claims.next().unwrap_or_default()))),
+                        Order::Keep(_, Some(told)) => drop(told.send(Ok(()))),
+                        Order::Keep(_, None) => {}
+                    }
+                }
+            }
+            Err(error) => {
+                for order in group {
+                    let error = fault(&self.path, "write to", &error);
+                    match order {
+                        Order::Claim(_, told) => drop(told.send(Err(error))),
+                        Order::Keep(_, Some(told)) => drop(told.send(Err(error))),
+                        Order::Keep(_, None) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, group: &[Order], reserved: &mut Spend) -> rusqlite::Result<(Spend, Vec<Vec<Claim>>)> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (mut spend, mut claims) = (Spend::default(), Vec::new());
+        let seconds = chrono::Utc::now().timestamp();
+        for order in group {
+            match order {
+                Order::Claim(wanted, _) => claims.push(claim(&transaction, wanted, &self.owner, seconds)?),
+                Order::Keep(record, _) => {
+                    keep(&transaction, record, &self.owner)?;
+                    spend += record.spend;
+                    *reserved += record.reserved;
+                }
+            }
+        }
+        let day = today();
+        if spend != Spend::default() {
+            add_spend(&transaction, &day, spend)?;
+        }
+        let day = spend_of(&transaction, &day)?;
+        transaction.commit()?;
+        Ok((day, claims))
+    }
+
+    fn renew(&mut self) -> rusqlite::Result<()> {
+        let expires = chrono::Utc::now().timestamp() + CLAIM.as_secs() as i64;
+        self.connection.execute("UPDATE claims SET expires = ?1 WHERE process = ?2", params![expires, self.owner])?;
+        Ok(())
+    }
+
+    fn leave(&mut self, lost: Spend) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if lost != Spend::default() {
+            add_spend(&transaction, &today(), lost)?;
+        }
+        transaction.execute("DELETE FROM claims WHERE process = ?1", [&self.owner])?;
+        transaction.commit()
+    }
+}
+
+fn claim(connection: &Connection, wanted: &[Claimed], owner: &str, now: i64) -> rusqlite::Result<Vec<Claim>> {
+    let mut answered = connection.prepare_cached(LOOK_UP)?;
+    let mut in_batch = connection.prepare_cached("SELECT token FROM batch_items WHERE key = ?1 AND state = 'open'")?;
+    let mut holder = connection.prepare_cached("SELECT process, expires FROM claims WHERE key = ?1")?;
+    let mut take = connection
+        .prepare_cached("INSERT OR REPLACE INTO claims (key, process, started, expires) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut out = Vec::with_capacity(wanted.len());
+    'inputs: for keys in wanted {
+        for (at, key) in keys.iter().enumerate() {
+            if let Some(known) = answered.query_row([key.as_slice()], known).optional()? {
+                out.push(Claim::Answered(at, Box::new(known)));
+                continue 'inputs;
+            }
+        }
+        let Some(key) = keys.first() else {
+            out.push(Claim::Held);
+            continue;
+        };
+        if let Some(token) = in_batch.query_row([key.as_slice()], |row| row.get(0)).optional()? {
+            out.push(Claim::InBatch(token));
+            continue;
+        }
+        let held: Option<(String, i64)> =
+            holder.query_row([key.as_slice()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let free = held.is_none_or(|(who, expires)| who == owner || expires < now || process::is_gone(&who));
+        if free {
+            take.execute(params![key.as_slice(), owner, now, now + CLAIM.as_secs() as i64])?;
+        }
+        out.push(if free { Claim::Ours } else { Claim::Held });
+    }
+    Ok(out)
+}
+
+fn keep(connection: &Connection, record: &Record, owner: &str) -> rusqlite::Result<()> {
+    let time = super::now_text();
+    for entry in &record.answers {
+        insert_answer(connection, entry, &time)?;
+    }
+    let mut release = connection.prepare_cached("DELETE FROM claims WHERE key = ?1 AND process = ?2")?;
+    for key in &record.released {
+        release.execute(params![key.as_slice(), owner])?;
+    }
+    if let Some(call) = &record.call {
+        let mut statement = connection.prepare_cached(
+            "INSERT INTO calls (time, task, model, provider, rows, retries, status, error, tokens_in, tokens_out, cost, \
+             latency_ms, request_id, request, response) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        )?;
+        let bodies = call.bodies.as_ref();
+        statement.execute(params![
+            time,
+            call.task,
+            call.model,
+            call.provider,
+            call.rows as i64,
+            call.retries,
+            call.status,
+            call.error,
+            call.tokens_in as i64,
+            call.tokens_out as i64,
+            call.cost,
+            call.latency.as_millis() as i64,
+            call.request_id,
+            bodies.map(|(request, _)| request),
+            bodies.map(|(_, response)| response),
+        ])?;
+    }
+    Ok(())
+}
+
+pub(crate) fn insert_answer(connection: &Connection, entry: &Entry, time: &str) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT OR IGNORE INTO answers (key, time, task, model, provider, prompt, input, answer, tokens_in, tokens_out, \
+         cost, latency_ms, request_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )?;
+    statement.execute(params![
+        entry.key.as_slice(),
+        time,
+        entry.task,
+        entry.model,
+        entry.provider,
+        entry.prompt,
+        entry.input,
+        entry.answer,
+        entry.tokens_in as i64,
+        entry.tokens_out as i64,
+        entry.cost,
+        entry.latency.as_millis() as i64,
+        entry.request_id,
+    ])?;
+    Ok(())
+}
+
+pub(crate) fn add_spend(connection: &Connection, day: &str, spend: Spend) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO spend (day, requests, tokens, money) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (day) DO UPDATE SET \
+         requests = requests + excluded.requests, tokens = tokens + excluded.tokens, money = money + excluded.money",
+    )?;
+    statement.execute(params![day, spend.requests as i64, spend.tokens as i64, spend.money])?;
+    Ok(())
+}

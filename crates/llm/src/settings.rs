@@ -1,0 +1,282 @@
+//! `resources/llm.yaml`: which servers there are, what their models cost, and how fast and how far we may go.
+//!
+//! The file is optional. Without it there is one provider, `openai`, at `OPENAI_BASE_URL` with `OPENAI_API_KEY`.
+//!
+//! ```yaml
+//! provider: openai                  # serves the models that are not named below
+//! providers:
+//!   openai:    {base_url: "${OPENAI_BASE_URL:-https://api.openai.com/v1}", key: "${OPENAI_API_KEY:-}"}
+//!   anthropic: {base_url: "https://api.anthropic.com/v1", key: "${ANTHROPIC_API_KEY:-}"}
+//!   ollama:    {base_url: "http://localhost:11434/v1"}
+//!   vllm:      {base_url: "http://localhost:8000/v1"}
+//!   llamacpp:  {base_url: "http://localhost:8080/v1"}
+//!   litellm:   {base_url: "http://localhost:4000/v1", key: "${LITELLM_KEY:-}"}
+//! models:
+//!   small: {provider: openai, name: gpt-4o-mini, price: {input: 0.15, output: 0.60}}
+//!   local: {provider: ollama, name: "qwen2.5:7b", price: {input: 0, output: 0}, structured: json_object}
+//! limits: {requests_per_second: 10, concurrency: 8}
+//! daily:  {money: 5}
+//! ```
+
+use std::path::Path;
+use std::time::Duration;
+
+use spec::{Environment, Error, Keys, Redactor, Result, Root, did_you_mean};
+
+mod written;
+
+pub use written::{BreakerSpec, Daily, LimitsSpec, ModelSpec, Price, ProviderSpec, Secret, SettingsSpec, Structured};
+
+/// Where OpenAI itself answers: there a key is needed.
+const OPENAI: &str = "https://api.openai.com/v1";
+
+const BUILT_IN: &str = "providers:\n  openai:\n    base_url: ${OPENAI_BASE_URL:-https://api.openai.com/v1}\n    \
+                        key: ${OPENAI_API_KEY:-}\n";
+
+/// A server, checked.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    pub name: String,
+    /// Without a slash at its end.
+    pub base_url: String,
+    pub key: Secret,
+    /// The variable that holds the key, to be named in errors.
+    pub variable: Option<String>,
+}
+
+impl Provider {
+    /// Whether it can be asked: it has a key, or it is not OpenAI and may need none.
+    pub fn is_configured(&self) -> bool {
+        !self.key.is_empty() || !self.is_openai()
+    }
+
+    /// Whether this is OpenAI's own address.
+    pub fn is_openai(&self) -> bool {
+        self.base_url == OPENAI
+    }
+}
+
+/// A model with its provider, checked.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The name that task files use.
+    pub name: String,
+    /// The name sent to the provider.
+    pub wire_name: String,
+    pub provider: Provider,
+    pub price: Option<Price>,
+    pub structured: Structured,
+    pub extra: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Limits, checked.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub requests_per_second: f64,
+    pub requests_per_minute: Option<u32>,
+    pub tokens_per_minute: Option<u32>,
+    pub concurrency: usize,
+    pub timeout: Duration,
+    pub retries: u32,
+    pub backoff: Duration,
+    pub retry_after_cap: Duration,
+    pub breaker: Breaker,
+}
+
+/// The circuit breaker's settings, checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Breaker {
+    pub failures: u32,
+    pub pause: Duration,
+    pub give_up_after: u32,
+}
+
+/// The settings, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    providers: Vec<Provider>,
+    default_provider: usize,
+    models: Vec<Model>,
+    pub limits: Limits,
+    pub daily: Daily,
+    pub log_bodies: bool,
+    redactor: Hidden,
+}
+
+/// Knows all secrets, and so must not show.
+#[derive(Clone)]
+struct Hidden(Redactor);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Settings {
+    /// Reads the file at `path`, relative to `root`; the built-in settings if there is none.
+    ///
+    /// # Errors
+    /// Cannot run: with file and place, or the key.
+    pub fn load(root: &Root, path: &Path, env: &Environment) -> Result<Settings> {
+        if !root.join(path).exists() {
+            return Settings::built_in(env);
+        }
+        let spec: SettingsSpec = spec::load(root, path, env, Keys::All)?.spec;
+        let text = std::fs::read_to_string(root.join(path)).map_err(|error| Error::io("read", path, &error))?;
+        Settings::check(spec, &text, env).map_err(|error| error.context(path.display()))
+    }
+
+    /// One provider, `openai`, from `OPENAI_BASE_URL` and `OPENAI_API_KEY`.
+    pub fn built_in(env: &Environment) -> Result<Settings> {
+        Settings::parse(BUILT_IN, env)
+    }
+
+    /// Reads settings from their text.
+    pub fn parse(text: &str, env: &Environment) -> Result<Settings> {
+        let path = Path::new("llm.yaml");
+        let spec: SettingsSpec = spec::parse(text, path, env)?.spec;
+        Settings::check(spec, text, env).map_err(|error| error.context(path.display()))
+    }
+
+    fn check(spec: SettingsSpec, text: &str, env: &Environment) -> Result<Settings> {
+        let written: serde_yaml::Value = serde_yaml::from_str(text).unwrap_or_default();
+        let mut providers = Vec::new();
+        for (name, provider) in spec.providers.iter() {
+            providers.push(check_provider(name, provider, &written)?);
+        }
+        let known = || spec.providers.names();
+        let find = |name: &str, key: &str| {
+            providers.iter().position(|provider: &Provider| provider.name == name).ok_or_else(|| {
+                Error::cannot_run(format!("{key}: unknown provider '{name}'")).hint(did_you_mean(name, known()))
+            })
+        };
+        let default_provider = match &spec.provider {
+            Some(name) => find(name, "provider")?,
+            None if providers.is_empty() => {
+                return Err(
+                    Error::cannot_run("providers: none is named").hint("leave the file out for the built-in one")
+                );
+            }
+            None => 0,
+        };
+        let mut models = Vec::new();
+        for (name, model) in spec.models.iter() {
+            let at = match &model.provider {
+                Some(provider) => find(provider, &format!("models.{name}.provider"))?,
+                None => default_provider,
+            };
+            if let Some(price) = model.price {
+                let fits = |value: f64| value >= 0.0 && value.is_finite();
+                if !(fits(price.input) && fits(price.output) && fits(price.batch)) {
+                    return Err(Error::cannot_run(format!("models.{name}.price: found a price below 0")));
+                }
+            }
+            models.push(Model {
+                name: name.to_owned(),
+                wire_name: model.name.clone().unwrap_or_else(|| name.to_owned()),
+                provider: providers[at].clone(),
+                price: model.price,
+                structured: model.structured,
+                extra: model.extra.clone(),
+            });
+        }
+        Ok(Settings {
+            default_provider,
+            models,
+            limits: check_limits(&spec.limits)?,
+            daily: spec.daily,
+            log_bodies: spec.log_bodies,
+            redactor: Hidden(env.redactor()),
+            providers,
+        })
+    }
+
+    /// The model that task files call `name`; one that the file does not name is the default provider's.
+    pub fn model(&self, name: &str) -> Model {
+        let named = self.models.iter().find(|model| model.name == name).cloned();
+        named.unwrap_or_else(|| Model {
+            name: name.to_owned(),
+            wire_name: name.to_owned(),
+            provider: self.providers[self.default_provider].clone(),
+            price: None,
+            structured: Structured::default(),
+            extra: serde_json::Map::new(),
+        })
+    }
+
+    /// Whether at least one of a task's models can be asked.
+    pub fn is_configured(&self, task: &crate::Task) -> bool {
+        task.models().iter().any(|name| self.model(name).provider.is_configured())
+    }
+
+    /// Blots out every secret of the environment and every key of a provider.
+    pub fn redact(&self, text: &str) -> String {
+        let text = self.redactor.0.redact(text);
+        let keys = self.providers.iter().map(|provider| provider.key.expose()).filter(|key| key.len() >= 4);
+        keys.fold(text, |text, key| text.replace(key, "***"))
+    }
+}
+
+fn check_provider(name: &str, provider: &ProviderSpec, written: &serde_yaml::Value) -> Result<Provider> {
+    let base_url = provider.base_url.trim_end_matches('/').to_owned();
+    if !base_url.starts_with("http://") && !base_url.starts_with("https://") {
+        return Err(Error::cannot_run(format!("providers.{name}.base_url: not an address"))
+            .hint("write it with http:// or https://, up to and including the version: https://api.openai.com/v1"));
+    }
+    let raw = written["providers"][name]["key"].as_str().unwrap_or_default();
+    let variable = raw.split_once("${").and_then(|(_, rest)| rest.split([':', '}']).next()).map(str::to_owned);
+    if variable.is_none() && !provider.key.is_empty() {
+        return Err(Error::cannot_run(format!("providers.{name}.key: a key does not belong into a file"))
+            .hint("put it into .env and write ${OPENAI_API_KEY:-}"));
+    }
+    if !provider.key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::cannot_run(format!(
+            "providers.{name}.key: the value of {} holds characters that no key has",
+            variable.as_deref().unwrap_or("the variable")
+        ))
+        .hint("look for blanks and line ends around it"));
+    }
+    Ok(Provider { name: name.to_owned(), base_url, key: provider.key.clone(), variable })
+}
+
+fn check_limits(spec: &LimitsSpec) -> Result<Limits> {
+    let seconds = |key: &str, value: f64| match value > 0.0 && value <= 86_400.0 {
+        true => Ok(Duration::from_secs_f64(value)),
+        false => Err(Error::cannot_run(format!("limits.{key}: found {value}, expected a number above 0, up to 86400"))),
+    };
+    if !(spec.requests_per_second > 0.0 && spec.requests_per_second <= 100_000.0) {
+        return Err(Error::cannot_run(format!(
+            "limits.requests_per_second: found {}, expected a number above 0, up to 100000",
+            spec.requests_per_second
+        )));
+    }
+    let positive = [
+        ("requests_per_minute", spec.requests_per_minute == Some(0)),
+        ("tokens_per_minute", spec.tokens_per_minute == Some(0)),
+        ("concurrency", spec.concurrency == 0),
+        ("breaker.failures", spec.breaker.failures == 0),
+        ("breaker.give_up_after", spec.breaker.give_up_after == 0),
+    ];
+    if let Some((key, _)) = positive.iter().find(|(_, zero)| *zero) {
+        return Err(Error::cannot_run(format!("limits.{key}: found 0, expected 1 or more")));
+    }
+    Ok(Limits {
+        requests_per_second: spec.requests_per_second,
+        requests_per_minute: spec.requests_per_minute,
+        tokens_per_minute: spec.tokens_per_minute,
+        concurrency: spec.concurrency,
+        timeout: seconds("timeout_seconds", spec.timeout_seconds)?,
+        retries: spec.retries,
+        backoff: seconds("backoff_seconds", spec.backoff_seconds)?,
+        retry_after_cap: seconds("retry_after_cap_seconds", spec.retry_after_cap_seconds)?,
+        breaker: Breaker {
+            failures: spec.breaker.failures,
+            pause: seconds("breaker.pause_seconds", spec.breaker.pause_seconds)?,
+            give_up_after: spec.breaker.give_up_after,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! Several processes on one ledger, and processes that are killed.
+
+mod common;
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Bench, inputs, settings, task};
+use llm::{Ledger, ask};
+use serde_json::json;
+use testkit::Random;
+
+const SLOTS: usize = 6;
+const ROWS: usize = 300;
+
+fn child_settings(address: &str) -> llm::Settings {
+    settings(address, &format!("limits: {{requests_per_second: 5000, concurrency: {SLOTS}}}\n"))
+}
+
+/// Not a test by itself: what the children of the tests below run.
+#[test]
+fn child() {
+    let (Ok(address), Ok(ledger)) = (std::env::var("CHILD_SERVER"), std::env::var("CHILD_LEDGER")) else { return };
+    let ledger = Ledger::open(Path::new(&ledger)).unwrap();
+    let asked = ask(&task(json!({})), &inputs(ROWS), &child_settings(&address), &ledger, &()).unwrap();
+    assert!(asked.outcomes.iter().all(|outcome| outcome.answer().is_some()));
+}
+
+fn start(bench: &Bench) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child"])
+        .env("CHILD_SERVER", bench.server.base_url())
+        .env("CHILD_LEDGER", bench.ledger_path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn killed_at_any_moment_no_more_than_one_request_per_slot_is_paid_twice() {
+    let bench = Bench::new();
+    bench.server.latency(Duration::from_millis(15));
+    let mut random = Random::seeded(20_260_301);
+    let mut kills = 0;
+    loop {
+        let before = bench.server.stats().requests;
+        let mut child = start(&bench);
+        // Killed after so many more requests: a moment that depends on no clock.
+        let moment = 5 + random.below(60) as usize;
+        let ended = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break Some(status);
+            }
+            if bench.server.stats().requests >= before + moment {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                break None;
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        };
+        match ended {
+            Some(status) => {
+                assert!(status.success());
+                break;
+            }
+            None => kills += 1,
+        }
+    }
+    assert!(kills >= 3, "killed {kills} times");
+    let stats = bench.server.stats();
+    assert_eq!(stats.answered.len(), ROWS);
+    let most = ROWS + kills * SLOTS;
+    assert!(stats.requests <= most, "{} requests, {kills} kills, at most {most}", stats.requests);
+    assert_eq!(bench.ledger.answers().unwrap(), ROWS as u64);
+}
+
+#[test]
+fn processes_at_once_share_the_work_and_pay_once() {
+    let bench = Bench::new();
+    bench.server.latency(Duration::from_millis(10));
+    let mut children = [start(&bench), start(&bench), start(&bench)];
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    let stats = bench.server.stats();
+    assert_eq!((stats.requests, stats.answered.len(), stats.most_per_prompt()), (ROWS, ROWS, 1));
+    assert!(stats.at_once > SLOTS, "they worked at once: {}", stats.at_once);
+}
+
+#[test]
+fn who_waits_for_a_process_that_dies_takes_over() {
+    let bench = Bench::new();
+    bench.server.latency(Duration::from_millis(300));
+    let mut child = start(&bench);
+    while bench.server.stats().requests < SLOTS {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let begun = Instant::now();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    bench.server.latency(Duration::ZERO);
+    let settings = child_settings(&bench.server.base_url());
+    let asked = ask(&task(json!({})), &inputs(ROWS), &settings, &bench.ledger, &()).unwrap();
+    assert_eq!(asked.totals.failed, 0);
+    assert!(begun.elapsed() < Duration::from_secs(30), "the claims of the dead were not waited for");
+}

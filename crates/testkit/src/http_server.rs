@@ -1,0 +1,252 @@
+//! A small HTTP/1.1 server on 127.0.0.1 that answers as told, faults included, and remembers what it was asked.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// What a client asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl HttpRequest {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What the server does with a request.
+#[derive(Clone, Debug)]
+pub enum HttpAnswer {
+    /// A status with headers and a body.
+    Status(u16, Vec<(&'static str, String)>, String),
+    /// Keeps the connection open and says nothing until the server ends.
+    Hang,
+    /// Closes the connection without a word.
+    Cut,
+}
+
+impl HttpAnswer {
+    pub fn ok(body: &str) -> HttpAnswer {
+        HttpAnswer::status(200, body)
+    }
+
+    pub fn status(status: u16, body: &str) -> HttpAnswer {
+        HttpAnswer::Status(status, Vec::new(), body.to_owned())
+    }
+
+    pub fn with_header(self, name: &'static str, value: impl Into<String>) -> HttpAnswer {
+        match self {
+            HttpAnswer::Status(status, mut headers, body) => {
+                headers.push((name, value.into()));
+                HttpAnswer::Status(status, headers, body)
+            }
+            other => other,
+        }
+    }
+}
+
+type Answer = dyn Fn(usize, &HttpRequest) -> HttpAnswer + Send + Sync;
+
+struct Shared {
+    answer: Box<Answer>,
+    requests: Mutex<Vec<HttpRequest>>,
+    stopped: Mutex<bool>,
+    stop: Condvar,
+}
+
+/// A running server. Dropping it ends it, with all connections that hang.
+pub struct HttpServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    listener: Option<JoinHandle<()>>,
+}
+
+impl HttpServer {
+    /// Answers each request by `answer`, which gets the number of requests before it.
+    pub fn start(answer: impl Fn(usize, &HttpRequest) -> HttpAnswer + Send + Sync + 'static) -> HttpServer {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let shared = Arc::new(Shared {
+            answer: Box::new(answer),
+            requests: Mutex::default(),
+            stopped: Mutex::new(false),
+            stop: Condvar::new(),
+        });
+        let accepting = Arc::clone(&shared);
+        let listener = std::thread::spawn(move || accept(&listener, &accepting));
+        HttpServer { address, shared, listener: Some(listener) }
+    }
+
+    /// Gives these answers in turn, the last one for ever.
+    pub fn answering(answers: impl IntoIterator<Item = HttpAnswer>) -> HttpServer {
+        let answers: Vec<HttpAnswer> = answers.into_iter().collect();
+        assert!(!answers.is_empty(), "a server needs something to answer");
+        HttpServer::start(move |number, _| answers[number.min(answers.len() - 1)].clone())
+    }
+
+    /// The address of `path`, which begins with `/`.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// All requests so far, in the order in which they were complete.
+    pub fn requests(&self) -> Vec<HttpRequest> {
+        lock(&self.shared.requests).clone()
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        *lock(&self.shared.stopped) = true;
+        self.shared.stop.notify_all();
+        // Wakes the listener, which then sees that it is over.
+        let _ = TcpStream::connect(self.address);
+        if let Some(listener) = self.listener.take() {
+            let _ = listener.join();
+        }
+    }
+}
+
+/// A panic in a test must not hide behind a second one here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    for stream in listener.incoming() {
+        if *lock(&shared.stopped) {
+            return;
+        }
+        let Ok(stream) = stream else { continue };
+        let shared = Arc::clone(shared);
+        std::thread::spawn(move || {
+            // A client that goes away is its own business.
+            let _ = serve(stream, &shared);
+        });
+    }
+}
+
+/// Serves one connection until the client closes it.
+fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let mut writer = stream.try_clone()?;
+    let mut reader = BufReader::new(stream);
+    while let Some(request) = read_request(&mut reader)? {
+        let number = {
+            let mut requests = lock(&shared.requests);
+            requests.push(request.clone());
+            requests.len() - 1
+        };
+        match (shared.answer)(number, &request) {
+            HttpAnswer::Status(status, headers, body) => {
+                let mut answer = format!("HTTP/1.1 {status} {}\r\ncontent-length: {}\r\n", reason(status), body.len());
+                headers.iter().for_each(|(name, value)| answer.push_str(&format!("{name}: {value}\r\n")));
+                answer.push_str("\r\n");
+                answer.push_str(&body);
+                writer.write_all(answer.as_bytes())?;
+            }
+            HttpAnswer::Hang => {
+                let stopped = lock(&shared.stopped);
+                drop(shared.stop.wait_while(stopped, |stopped| !*stopped));
+                return Ok(());
+            }
+            HttpAnswer::Cut => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// `None` at the end of the connection.
+fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<HttpRequest>> {
+    let mut line = String::new();
+    if reader.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let mut words = line.split_whitespace().map(str::to_owned);
+    let (Some(method), Some(path)) = (words.next(), words.next()) else { return Ok(None) };
+    let mut headers = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        match line.trim().split_once(':') {
+            Some((name, value)) => headers.push((name.to_ascii_lowercase(), value.trim().to_owned())),
+            None => break,
+        }
+    }
+    let mut request = HttpRequest { method, path, headers, body: String::new() };
+    let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    request.body = String::from_utf8_lossy(&body).into_owned();
+    Ok(Some(request))
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        302 => "Found",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        _ => "Status",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(server: &HttpServer, request: &str) -> String {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn answers_in_turn_and_remembers() {
+        let server = HttpServer::answering([
+            HttpAnswer::status(429, "slow down").with_header("retry-after", "1"),
+            HttpAnswer::ok("fine"),
+            HttpAnswer::Cut,
+        ]);
+        let post = "POST /a?b HTTP/1.1\r\nContent-Length: 2\r\nX: y\r\n\r\nhi";
+        assert_eq!(
+            ask(&server, post),
+            "HTTP/1.1 429 Too Many Requests\r\ncontent-length: 9\r\nretry-after: 1\r\n\r\nslow down"
+        );
+        assert_eq!(ask(&server, post), "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine");
+        assert_eq!(ask(&server, post), "");
+        let requests = server.requests();
+        assert_eq!(requests.len(), 3);
+        assert_eq!((requests[0].method.as_str(), requests[0].path.as_str()), ("POST", "/a?b"));
+        assert_eq!((requests[0].header("x"), requests[0].body.as_str()), (Some("y"), "hi"));
+    }
+
+    #[test]
+    fn ends_with_a_connection_that_hangs() {
+        let server = HttpServer::answering([HttpAnswer::Hang]);
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        while server.requests().is_empty() {
+            std::thread::yield_now();
+        }
+        drop(server);
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    }
+}

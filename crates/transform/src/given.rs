@@ -1,0 +1,18 @@
+//! What steps need beyond the table and their own settings. Whoever runs them reads files and asks models.
+
+use std::collections::BTreeMap;
+
+use crate::changes::Changes;
+use crate::lookup::Lookup;
+use crate::mapping::Mapping;
+
+/// All that is given to a list of steps.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// The answers for each step `llm`, by its place in the list of steps, from 0.
+    pub lookups: BTreeMap<usize, Lookup>,
+    /// The files that steps `map_values` name, as read, by the path as written.
+    pub mappings: BTreeMap<String, Mapping>,
+    /// Whether changes are logged, and which are taken back. Default: nothing is watched, at no cost.
+    pub changes: Option<Changes>,
+}

@@ -1,0 +1,144 @@
+//! `strip_html` takes the tags of HTML out of texts and writes its character references as characters:
+//! `<p>Tom &amp; Ann</p>` becomes `Tom & Ann`.
+//!
+//! ```yaml
+//! - strip_html: {columns: [message]}
+//! ```
+//!
+//! Only elements that HTML has are tags: `<3`, `a < b` and a title in angle brackets such as `<Jaws>` stay. Comments go, and
+//! scripts and styles with all that they hold. A tag that ends a line or a block (`<br>`, `</p>`, `<td>`) leaves a blank
+//! where words would else touch. Text that was escaped twice or three times is read as often.
+
+mod entities;
+mod tags;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use spec::Result;
+
+use super::Apply;
+use super::each::change_texts;
+use crate::plan::Plan;
+use tags::Markup;
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StripHtml {
+    /// The text columns. Default: all.
+    #[serde(default)]
+    columns: Vec<String>,
+}
+
+impl Apply for StripHtml {
+    fn apply(&self, plan: &mut Plan) -> Result<()> {
+        change_texts(plan, &self.columns, is_plain, strip)
+    }
+}
+
+/// How often a text may have been escaped.
+const ROUNDS: usize = 3;
+
+fn is_plain(text: &str) -> bool {
+    !text.bytes().any(|byte| matches!(byte, b'<' | b'&'))
+}
+
+fn strip(text: &str, into: &mut String) {
+    let mut again = strip_once(text, into);
+    for _ in 1..ROUNDS {
+        if !again {
+            return;
+        }
+        let before = std::mem::take(into);
+        again = strip_once(&before, into);
+    }
+}
+
+/// Whether a reference was read, which may be part of further markup.
+fn strip_once(text: &str, into: &mut String) -> bool {
+    let mut has_read = false;
+    let mut rest = text;
+    while let Some(at) = rest.find(['<', '&']) {
+        into.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let taken = if rest.starts_with('&') {
+            entities::reference(rest).map(|(character, len)| {
+                has_read = true;
+                into.push(character);
+                len
+            })
+        } else {
+            tags::markup(rest).map(|(markup, len)| {
+                let touches = into.ends_with(|c: char| !c.is_whitespace());
+                if markup == Markup::Block && touches {
+                    into.push(' ');
+                }
+                len
+            })
+        };
+        let taken = taken.unwrap_or_else(|| {
+            into.push_str(&rest[..1]);
+            1
+        });
+        rest = &rest[taken..];
+    }
+    into.push_str(rest);
+    has_read
+}
+
+#[cfg(test)]
+mod tests {
+    use super::strip;
+    use crate::steps::tests::rows;
+    use polars::prelude::df;
+
+    fn stripped(text: &str) -> String {
+        let mut into = String::new();
+        strip(text, &mut into);
+        into
+    }
+
+    #[test]
+    fn tags_and_references_become_text() {
+        let table = df!("a" => [Some("<p>Tom &amp; Ann</p>"), Some("a < b & c"), None]).unwrap();
+        let expected = df!("a" => [Some("Tom & Ann "), Some("a < b & c"), None]).unwrap();
+        assert_eq!(rows(&table, "- strip_html"), expected);
+        for (text, plain) in [
+            ("one<br>two<BR/>three<br />four", "one two three four"),
+            ("<b>bold</b>ly <a href=\"x>y\" title='>'>gone</a>", "boldly gone"),
+            ("<ul><li>a</li><li>b</li></ul>", "a b "),
+            ("x<!-- note > <b> -->y<!DOCTYPE html>z", "xyz"),
+            ("a<script type=x>if (a<b) c()</script>b<STYLE>p {}</style >c", "abc"),
+            ("it&#39;s 5&nbsp;&euro;", "it's 5\u{a0}€"),
+        ] {
+            assert_eq!(stripped(text), plain);
+        }
+    }
+
+    #[test]
+    fn what_is_no_html_stays() {
+        for text in [
+            "I <3 it",
+            "a<b>c<d",
+            "<갓질라>와 <고지라 2000>",
+            "<Jaws> is great",
+            "보기좋아요><",
+            "R&D & more",
+            "<br",
+            "<b",
+            "&",
+            "x <b y",
+            "<!-- never closed",
+            "<p class='x",
+        ] {
+            let expected = if text == "a<b>c<d" { "ac<d" } else { text };
+            assert_eq!(stripped(text), expected);
+        }
+    }
+
+    #[test]
+    fn what_was_escaped_twice_is_read_twice() {
+        assert_eq!(stripped("&lt;b&gt;AT&amp;amp;T&lt;/b&gt;"), "AT&T");
+        assert_eq!(stripped("<div&nbsp;class=&quot;x&quot;>a</div>"), "a ", "half of a tag was escaped");
+        assert_eq!(stripped("&amp;amp;amp;amp;"), "&amp;", "but not for ever");
+    }
+}
