@@ -202,7 +202,8 @@ fn find_in(ids: &[ChangeId], table: &str, log: &Path, root: &Root) -> Result<Vec
             col("by"),
         ])
         .collect_with_engine(Engine::Streaming)
-        .during(place())?;
+        .during(place())?
+        .unwrap_single();
     let text = |name: &str, at: usize| -> PolarsResult<String> {
         Ok(hits.column(name)?.str()?.get(at).unwrap_or_default().to_owned())
     };

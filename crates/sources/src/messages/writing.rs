@@ -17,7 +17,7 @@ const REVIEW_CONTACT: f64 = 0.02;
 const TICKET_CONTACT: f64 = 0.4;
 
 pub(super) fn write(kind: Kind, languages: &[Language], chance: &mut Chance) -> Message {
-    let language = *one_of(languages, chance);
+    let language = one_of(languages, chance);
     let phrases = phrases(language);
     let rating = [1, 1, 2, 3, 4, 4, 5, 5, 5, 5][chance.below(10) as usize];
     let mut text = String::new();
@@ -101,6 +101,6 @@ fn contact(phrases: &Phrases, text: &mut String, chance: &mut Chance) {
 
 const NAMES: [&str; 10] = ["ana", "minji", "lukas", "camille", "j.smith", "sofia", "hyeon", "paula", "marc", "nora"];
 
-fn one_of<'a, T>(list: &'a [T], chance: &mut Chance) -> &'a T {
-    &list[chance.below(list.len() as u64) as usize]
+fn one_of<T: Copy>(list: &[T], chance: &mut Chance) -> T {
+    list[chance.below(list.len() as u64) as usize]
 }

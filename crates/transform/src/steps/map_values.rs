@@ -23,6 +23,7 @@ use crate::plan::Plan;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
+#[schemars(with = "Written")]
 pub struct MapValues {
     columns: Vec<String>,
     table: Table,
