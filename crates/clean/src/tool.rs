@@ -7,11 +7,13 @@ use artifact::{Artifact, Batches, Fingerprint, Input};
 use polars::prelude::LazyFrame;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use spec::{Error, Exit, Map, Result, ResultExt, Root, Tool};
 use stage::clap::Args;
 use stage::{Job, Output, Stage, TableOutput};
 use transform::{ChangeId, Changes, Cleaned, Given, Mapping, Step, Undone, clean, union};
 
+use crate::models::{self, Answered, Models};
 use crate::raw_tables::RawTables;
 use crate::undone::Decisions;
 
@@ -50,6 +52,21 @@ pub struct Flags {
     /// Let a change that was taken back happen again. May be repeated
     #[arg(long, value_name = "ID", conflicts_with = "dry_run", help_heading = "Changes")]
     redo: Vec<ChangeId>,
+    /// Say what the steps 'llm' would ask and cost, without a call, and exit
+    #[arg(long, group = "models", conflicts_with_all = ["dry_run", "undo", "redo"], help_heading = "Language models")]
+    estimate: bool,
+    /// Write the answers so far as mapping files to be reviewed, for the step 'map_values', and exit
+    #[arg(long, group = "models", conflicts_with_all = ["dry_run", "undo", "redo"], help_heading = "Language models")]
+    compile_mapping: bool,
+    /// Let two tasks answer the golden rows, say which is better and how sure that is, and exit
+    #[arg(
+        long, num_args = 2, value_names = ["TASK", "TASK"], group = "models",
+        conflicts_with_all = ["dry_run", "undo", "redo"], help_heading = "Language models"
+    )]
+    compare: Vec<String>,
+    /// The golden rows for --compare: a CSV file. Default: that of the pipeline's only `eval`
+    #[arg(long, value_name = "FILE", requires = "compare", help_heading = "Language models")]
+    golden: Option<String>,
 }
 
 pub struct Clean;
@@ -59,20 +76,34 @@ impl Stage for Clean {
     type Spec = Spec;
     type Flags = Flags;
 
-    /// Beside the raw tables: the files that steps name, and the list of changes that were taken back.
+    /// Beside the raw tables: the files that steps name, tasks, and the list of changes that were taken back.
     fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
         let mut inputs: Vec<Input> = job.artifacts.iter().map(Artifact::as_input).collect::<Result<_>>()?;
         for path in mapping_files(&job.spec) {
             let fingerprint = Fingerprint::of_text(&read(&job.root, path)?);
             inputs.push(Input { path: path.to_owned(), fingerprint, rows: None });
         }
+        inputs.extend(models::inputs_of(steps(&job.spec), &job.root, &job.env)?);
         inputs.extend(Decisions::read(&job.root, &job.pipeline)?.as_input());
         Ok(inputs)
     }
 
-    /// Records what to take back before the run finds out whether it has cause to run.
+    /// Answers questions about models; records what to take back before the run finds out whether it has cause to run.
     fn instead(job: &Job<Self>) -> Result<Option<Exit>> {
-        let Flags { undo, redo } = &job.flags;
+        let Flags { undo, redo, estimate, compile_mapping, compare, golden } = &job.flags;
+        if *estimate {
+            return print_estimate(job).map(Some);
+        }
+        if *compile_mapping {
+            return compile(job).map(Some);
+        }
+        if !compare.is_empty() {
+            let models = Models::open(&job.root, &job.env, &job.pipeline, &job.progress)?;
+            let comparison = models.compare(compare, golden.as_deref(), steps(&job.spec))?;
+            job.progress.end();
+            stage::print(&format!("{comparison}\n"))?;
+            return Ok(Some(Exit::Done));
+        }
         if !undo.is_empty() || !redo.is_empty() {
             Decisions::read(&job.root, &job.pipeline)?.record(undo, redo, &job.root, &job.folder())?;
         }
@@ -81,20 +112,26 @@ impl Stage for Clean {
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let decisions = Decisions::read(&job.root, &job.pipeline)?;
-        let tables = job.spec.tables.iter();
-        tables
+        let models = models(job)?;
+        job.spec
+            .tables
+            .iter()
             .map(|(name, table)| {
                 check_name(name, table, &job.spec)?;
-                let from = table.from.or(name);
-                let scans = from.iter().map(|raw| Ok((*raw, job.scan(raw)?)));
-                let raw = union(scans.collect::<Result<_>>()?).context(format!("table '{name}'"))?;
-                let rows = from.iter().map(|raw| job.rows(raw)).sum::<Result<u64>>()?;
+                let (raw, rows) = raw(job, name, table)?;
                 let undone = decisions.of_table(name);
-                let Cleaned { schema, changes, batches } =
-                    cleaned(raw, name, table, undone.clone(), &job.root).context(format!("table '{name}'"))?;
+                let given = given(name, table, undone.clone(), &job.root).context(format!("table '{name}'"))?;
+                let Answered { given, notes } = match &models {
+                    Some(models) => models.answer(name, &raw, &table.steps, given)?,
+                    None => Answered { given, notes: Vec::new() },
+                };
+                let cleaned = clean(raw, &table.steps, &given).context(format!("table '{name}'"))?;
+                let Cleaned { schema, changes, batches } = cleaned;
+                let notes = if notes.is_empty() { Value::Null } else { json!({ "llm": notes }) };
                 Ok(Output::Table(TableOutput {
                     allow_empty: table.allow_empty,
                     changes,
+                    notes,
                     ..TableOutput::new(name, schema, with_warning(batches, name, undone), rows)
                 }))
             })
@@ -108,14 +145,71 @@ impl TableSpec {
     }
 }
 
-fn cleaned(raw: LazyFrame, name: &str, table: &TableSpec, undone: Undone, root: &Root) -> Result<Cleaned> {
+/// The raw rows of a clean table, and how many there are.
+fn raw(job: &Job<Clean>, name: &str, table: &TableSpec) -> Result<(LazyFrame, u64)> {
+    let from = table.from.or(name);
+    let scans = from.iter().map(|raw| Ok((*raw, job.scan(raw)?)));
+    let raw = union(scans.collect::<Result<_>>()?).context(format!("table '{name}'"))?;
+    let rows = from.iter().map(|raw| job.rows(raw)).sum::<Result<u64>>()?;
+    Ok((raw, rows))
+}
+
+/// All that the steps of a table need, but for the answers of models.
+fn given(name: &str, table: &TableSpec, undone: Undone, root: &Root) -> Result<Given> {
     let changes = Changes { table: name.to_owned(), log: table.logs_changes(), undone };
     let mut mappings = BTreeMap::new();
     for path in table.steps.iter().filter_map(Step::mapping_file) {
         mappings.insert(path.to_owned(), Mapping::read(&read(root, path)?, Path::new(path))?);
     }
-    let given = Given { mappings, changes: Some(changes), ..Given::default() };
-    clean(raw, &table.steps, &given)
+    Ok(Given { mappings, changes: Some(changes), ..Given::default() })
+}
+
+/// Settings and ledger, if a step asks.
+fn models(job: &Job<Clean>) -> Result<Option<Models<'_>>> {
+    if steps(&job.spec).all(|step| step.llm().is_none()) {
+        return Ok(None);
+    }
+    Models::open(&job.root, &job.env, &job.pipeline, &job.progress).map(Some)
+}
+
+/// Those of all tables.
+fn steps(spec: &Spec) -> impl Iterator<Item = &Step> {
+    spec.tables.iter().flat_map(|(_, table)| &table.steps)
+}
+
+/// Does `work` for each table that asks a model, with its raw rows and all that its steps need.
+fn for_tables<T>(
+    job: &Job<Clean>,
+    work: impl Fn(&Models, &str, &LazyFrame, &[Step], Given) -> Result<T>,
+) -> Result<Vec<T>> {
+    let models = models(job)?.ok_or_else(|| {
+        Error::cannot_run(format!("no step of pipeline '{}' asks a language model", job.pipeline))
+            .hint("add a step `- llm: {task: FILE}` to clean.yaml")
+    })?;
+    let decisions = Decisions::read(&job.root, &job.pipeline)?;
+    let asks = |table: &TableSpec| table.steps.iter().any(|step| step.llm().is_some());
+    let tables = job.spec.tables.iter().filter(|(_, table)| asks(table));
+    let done = tables.map(|(name, table)| {
+        let (raw, _) = raw(job, name, table)?;
+        let given = given(name, table, decisions.of_table(name), &job.root).context(format!("table '{name}'"))?;
+        work(&models, name, &raw, &table.steps, given)
+    });
+    let done = done.collect();
+    job.progress.end();
+    done
+}
+
+fn print_estimate(job: &Job<Clean>) -> Result<Exit> {
+    let lines = for_tables(job, |models, name, raw, steps, given| models.estimate(name, raw, steps, given))?;
+    stage::print(&format!("{}{}", models::ESTIMATE_HEADER, lines.concat()))?;
+    Ok(Exit::Done)
+}
+
+fn compile(job: &Job<Clean>) -> Result<Exit> {
+    let paths = for_tables(job, |models, name, raw, steps, given| models.compile(name, raw, steps, given))?;
+    let paths: Vec<String> = paths.concat().iter().map(|path| format!("{}\n", path.display())).collect();
+    stage::print(&paths.concat())?;
+    Ok(Exit::Done)
 }
 
 /// After the last batch, names the changes to be taken back that the table does not have any more.
@@ -147,8 +241,7 @@ fn check_name(name: &str, table: &TableSpec, spec: &Spec) -> Result<()> {
 
 /// The files that steps name, each once.
 fn mapping_files(spec: &Spec) -> Vec<&str> {
-    let steps = spec.tables.iter().flat_map(|(_, table)| &table.steps);
-    let mut files: Vec<&str> = steps.filter_map(Step::mapping_file).collect();
+    let mut files: Vec<&str> = steps(spec).filter_map(Step::mapping_file).collect();
     files.sort_unstable();
     files.dedup();
     files

@@ -16,7 +16,7 @@ use crate::batch_api::{Api, Ended, Look};
 use crate::canonical;
 use crate::client;
 use crate::engine;
-use crate::ledger::{Batch, Entry, Item, Key, Ledger, Lot, Spend, owner};
+use crate::ledger::{self, Batch, Entry, Item, Key, Ledger, Lot, Spend, owner};
 use crate::outcome::{Asked, FailureKind, Outcome, Progress, Stop, Watch};
 use crate::plan::Plan;
 use crate::settings::{Model, Settings};
@@ -308,6 +308,7 @@ impl Run<'_> {
         };
         Some(Ok(Entry {
             key: item.key,
+            time: ledger::now(),
             task: self.lot.task.clone(),
             model: self.lot.model.clone(),
             provider: self.lot.provider.clone(),

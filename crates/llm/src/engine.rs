@@ -34,6 +34,14 @@ pub fn ask(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Ledger, 
     Ok(plan.finish(stopped))
 }
 
+/// Gives the answers that the ledger knows, without a call.
+///
+/// # Errors
+/// Cannot run: the ledger cannot be read.
+pub fn known(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Ledger) -> Result<Asked> {
+    Ok(Plan::new(task, inputs, settings, ledger)?.finish(Some(Stop::Cancelled)))
+}
+
 /// What asking would take.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {

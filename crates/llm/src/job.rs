@@ -9,7 +9,7 @@ use spec::{Error, Result};
 use crate::breaker::Gate;
 use crate::canonical;
 use crate::client::Fault;
-use crate::ledger::{Done, Entry, Key, Record};
+use crate::ledger::{self, Done, Entry, Key, Record};
 use crate::outcome::{Answer, Failure, Outcome, Stop};
 use crate::plan::Unit;
 use crate::talk::{Line, Rows, Shared, Talk, Usage};
@@ -121,15 +121,18 @@ impl Work<'_> {
             let key = self.units[*unit].keys[place];
             match row {
                 Ok(values) => {
-                    record.answers.push(self.entry(*unit, key, line, &values, usage, count));
+                    let entry = self.entry(*unit, key, line, &values, usage, count);
                     record.released.push(self.units[*unit].keys[0]);
                     let answer = Answer {
                         values,
                         model: line.model.wire_name.clone(),
                         prompt_hash: task.prompt_hash().to_owned(),
+                        time: entry.time,
+                        cost: entry.cost,
                         key,
                         cached: false,
                     };
+                    record.answers.push(entry);
                     finished.settled.push((*unit, Outcome::Answered(Arc::new(answer))));
                 }
                 Err(_) if count > 1 => finished.again.push(*unit),
@@ -155,6 +158,7 @@ impl Work<'_> {
     ) -> Entry {
         Entry {
             key,
+            time: ledger::now(),
             task: self.shared.task.name().to_owned(),
             model: line.model.wire_name.clone(),
             provider: line.model.provider.name.clone(),

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Map, Value};
 use spec::{Error, Result};
@@ -126,6 +127,8 @@ impl std::ops::SubAssign for Spend {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     pub key: Key,
+    /// When the answer came, to the millisecond.
+    pub time: DateTime<Utc>,
     pub task: String,
     pub model: String,
     pub provider: String,
@@ -166,6 +169,8 @@ pub(crate) struct Known {
     pub answer: Map<String, Value>,
     pub model: String,
     pub prompt: String,
+    pub time: DateTime<Utc>,
+    pub cost: Option<f64>,
 }
 
 /// An open ledger.
@@ -235,13 +240,16 @@ impl Ledger {
     }
 }
 
-const LOOK_UP: &str = "SELECT answer, model, prompt FROM answers WHERE key = ?1";
+const LOOK_UP: &str = "SELECT answer, model, prompt, time, cost FROM answers WHERE key = ?1";
 
 fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
     let text = row.get_ref(0)?.as_str()?;
-    let answer = serde_json::from_str(text)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))?;
-    Ok(Known { answer, model: row.get(1)?, prompt: row.get(2)? })
+    let unreadable = |at: usize, error: Box<dyn std::error::Error + Send + Sync>| {
+        rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, error)
+    };
+    let answer = serde_json::from_str(text).map_err(|error| unreadable(0, error.into()))?;
+    let time = DateTime::parse_from_rfc3339(row.get_ref(3)?.as_str()?).map_err(|error| unreadable(3, error.into()))?;
+    Ok(Known { answer, model: row.get(1)?, prompt: row.get(2)?, time: time.to_utc(), cost: row.get(4)? })
 }
 
 fn connect(path: &Path) -> Result<Connection> {
@@ -309,11 +317,21 @@ fn spend_of(connection: &Connection, day: &str) -> rusqlite::Result<Spend> {
 }
 
 pub(crate) fn now_text() -> String {
-    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+    text_of(Utc::now())
+}
+
+fn text_of(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Now, as exactly as the ledger keeps it.
+pub(crate) fn now() -> DateTime<Utc> {
+    let now = Utc::now();
+    DateTime::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now)
 }
 
 fn today() -> String {
-    chrono::Utc::now().format("%Y-%m-%d").to_string()
+    Utc::now().format("%Y-%m-%d").to_string()
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub mod task;
 mod tokens;
 
 pub use batch::batch;
-pub use engine::{Estimate, ask, estimate};
+pub use engine::{Estimate, ask, estimate, known};
 pub use ledger::{Key, Ledger, Spend};
 pub use outcome::{Answer, Asked, Failure, FailureKind, Outcome, Progress, Stop, Totals, Watch};
 pub use schema::Schema;

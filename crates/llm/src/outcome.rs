@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use spec::Error;
 
@@ -16,6 +17,10 @@ pub struct Answer {
     pub model: String,
     /// See [`crate::Task::prompt_hash`].
     pub prompt_hash: String,
+    /// When it came.
+    pub time: DateTime<Utc>,
+    /// What it cost; none if the model has no price.
+    pub cost: Option<f64>,
     /// Where it stands in the ledger.
     pub key: Key,
     /// Whether it was known already.

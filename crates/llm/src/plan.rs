@@ -78,16 +78,18 @@ impl Plan {
 
     /// The ledger has the answer of the model at `at`.
     pub fn settle_known(&mut self, unit: usize, at: usize, known: Known) {
-        let Known { answer: values, model, prompt: prompt_hash } = known;
-        let answer = Answer { values, model, prompt_hash, key: self.units[unit].keys[at], cached: true };
-        self.units[unit].outcome = Some(Outcome::Answered(Arc::new(answer)));
+        self.settle(unit, at, known, true);
         self.totals.cached += 1;
     }
 
     /// The answer came by way of the ledger, but is new.
     pub fn settle_new(&mut self, unit: usize, at: usize, known: Known) {
-        let Known { answer: values, model, prompt: prompt_hash } = known;
-        let answer = Answer { values, model, prompt_hash, key: self.units[unit].keys[at], cached: false };
+        self.settle(unit, at, known, false);
+    }
+
+    fn settle(&mut self, unit: usize, at: usize, known: Known, cached: bool) {
+        let Known { answer: values, model, prompt: prompt_hash, time, cost } = known;
+        let answer = Answer { values, model, prompt_hash, time, cost, key: self.units[unit].keys[at], cached };
         self.units[unit].outcome = Some(Outcome::Answered(Arc::new(answer)));
     }
 

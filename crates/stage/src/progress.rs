@@ -40,6 +40,12 @@ impl Progress {
         self.bar.set_position(0);
     }
 
+    /// Says what is being done and how far it is.
+    pub fn at(&self, what: impl Into<String>, rows: u64) {
+        self.bar.set_message(what.into());
+        self.bar.set_position(rows);
+    }
+
     pub fn rows(&self, more: usize) {
         self.bar.inc(more as u64);
     }

@@ -146,7 +146,7 @@ impl Ledger {
             let mut update =
                 connection.prepare("UPDATE batch_items SET state = ?3, reason = ?4 WHERE token = ?1 AND key = ?2")?;
             for entry in answers {
-                insert_answer(connection, entry, &time)?;
+                insert_answer(connection, entry)?;
                 update.execute(params![token, entry.key.as_slice(), "answered", None::<&str>])?;
             }
             for (key, reason) in failed {

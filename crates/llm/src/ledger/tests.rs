@@ -6,6 +6,7 @@ use super::*;
 fn entry(key: u8) -> Entry {
     Entry {
         key: [key; 32],
+        time: now(),
         task: "t".to_owned(),
         model: "m".to_owned(),
         provider: "p".to_owned(),

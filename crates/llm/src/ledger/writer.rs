@@ -267,7 +267,7 @@ fn claim(connection: &Connection, wanted: &[Claimed], owner: &str, now: i64) -> 
 fn keep(connection: &Connection, record: &Record, owner: &str) -> rusqlite::Result<()> {
     let time = super::now_text();
     for entry in &record.answers {
-        insert_answer(connection, entry, &time)?;
+        insert_answer(connection, entry)?;
     }
     let mut release = connection.prepare_cached("DELETE FROM claims WHERE key = ?1 AND process = ?2")?;
     for key in &record.released {
@@ -301,14 +301,14 @@ fn keep(connection: &Connection, record: &Record, owner: &str) -> rusqlite::Resu
     Ok(())
 }
 
-pub(crate) fn insert_answer(connection: &Connection, entry: &Entry, time: &str) -> rusqlite::Result<()> {
+pub(crate) fn insert_answer(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT OR IGNORE INTO answers (key, time, task, model, provider, prompt, input, answer, tokens_in, tokens_out, \
          cost, latency_ms, request_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?;
     statement.execute(params![
         entry.key.as_slice(),
-        time,
+        super::text_of(entry.time),
         entry.task,
         entry.model,
         entry.provider,

@@ -91,7 +91,7 @@ fn a_seed_makes_messages_and_another_seed_others() {
     let first = project.read(REVIEWS).unwrap();
     assert!(first.rows.equals_missing(&project.read(REVIEWS).unwrap().rows));
     assert!(!first.rows.equals_missing(&project.read(&REVIEWS.replace("seed: 7", "seed: 8")).unwrap().rows));
-    let inputs = |yaml: &str| table(yaml).unwrap().inputs(&project.root()).unwrap();
+    let inputs = |yaml: &str| table(yaml).unwrap().inputs(&project.root(), &Cloud::default()).unwrap();
     assert_eq!(inputs(REVIEWS), inputs(REVIEWS));
     assert_ne!(inputs(REVIEWS), inputs(&REVIEWS.replace("0.6", "0.7")));
 }

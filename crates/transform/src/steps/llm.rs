@@ -28,9 +28,33 @@ pub struct Llm {
     /// An SQL expression that is true for the rows to ask about. Default: all rows.
     #[serde(default)]
     when: Option<RowExpr>,
-    /// Whether a run without an answer for every such row ends with exit code 75. Default: false, which warns.
+    /// Whether every such row needs an answer. Without a key for the provider the run then ends with exit code 75,
+    /// and with 1 if the model fails on an input. Default: false, which warns and leaves the rows as they are.
     #[serde(default)]
     require: bool,
+    /// Asks through the provider's Batch API, at half the price: a run submits or collects, waits a minute, and ends
+    /// with exit code 75 while the batch is open. Default: false.
+    #[serde(default)]
+    batch: bool,
+    /// What the task must reach on rows with known answers before its answers are used. Default: it is not judged.
+    #[serde(default)]
+    eval: Option<Eval>,
+}
+
+/// How a task is judged before it is used.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Eval {
+    /// A CSV file, relative to the project's root: the task's input columns, and `expected_<column>` with the right
+    /// answer for one or more of its output columns.
+    pub golden: String,
+    /// The least share of rows that are right in all their columns, from 0 to 1. Default: 0.90.
+    #[serde(default = "nine_tenths")]
+    pub accuracy: f64,
+}
+
+fn nine_tenths() -> f64 {
+    0.90
 }
 
 impl Llm {
@@ -42,6 +66,16 @@ impl Llm {
     /// Whether every row that is asked about needs an answer.
     pub fn require(&self) -> bool {
         self.require
+    }
+
+    /// Whether the Batch API is used.
+    pub fn batch(&self) -> bool {
+        self.batch
+    }
+
+    /// How the task is judged.
+    pub fn eval(&self) -> Option<&Eval> {
+        self.eval.as_ref()
     }
 
     /// The inputs of the rows to ask about, in order, each as often as rows hold it.
