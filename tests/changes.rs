@@ -55,7 +55,7 @@ fn each_changed_cell_is_logged_beside_the_table() {
           data/processed/shop/clean/orders_<time>.parquet
         stderr
           clean shop: runs because it has not run yet
-          clean shop: orders: 4 rows in, 3 out; 1 dropped by step 2 'filter' amount > 0
+          clean shop: orders: 4 rows in, 3 out; 1 dropped by step 2 'filter' amount > 0; quality 100.0
           clean shop: 4 changed cells of 'orders' are logged in data/processed/shop/clean/orders_changes_<time>.parquet
         "
     );

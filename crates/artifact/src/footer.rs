@@ -121,6 +121,12 @@ pub(crate) fn footer_start(file: &mut File) -> std::io::Result<u64> {
     Ok(end - u64::from(length))
 }
 
+/// The same for the last bytes of a file that hold the whole footer.
+pub(crate) fn start_in(tail: &[u8]) -> usize {
+    let Some((rest, [a, b, c, d, ..])) = tail.split_last_chunk::<FOOTER_SIZE>() else { return 0 };
+    rest.len().saturating_sub(u32::from_le_bytes([*a, *b, *c, *d]) as usize)
+}
+
 /// The footer of a Parquet file, or an error that says what the file is instead.
 pub(crate) fn metadata(path: &Path) -> Result<ParquetMetaData> {
     let mut file = File::open(path).map_err(|error| Error::io("read", path, &error))?;

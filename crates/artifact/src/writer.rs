@@ -11,7 +11,7 @@ use polars::prelude::{DataFrame, Schema};
 use spec::{Error, Result};
 
 use crate::encode::RowGroups;
-use crate::footer::{footer_start, seal};
+use crate::footer::{footer_start, seal, start_in};
 use crate::{Evidence, PolarsResultExt, Summary, Temporary};
 
 /// Rows per row group: small batches are gathered up to this.
@@ -146,13 +146,15 @@ impl TableWriter {
         if let Some(rest) = self.pending.take() {
             self.flush(rest)?;
         }
-        // The footer is rewritten when the file is sealed, so it is no part of the content.
-        let (mut hasher, hashing) = {
-            let content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
-            (content.hasher.clone(), content.spent)
-        };
-        hasher.update(describe(&self.schema).as_bytes());
+        self.content.lock().unwrap_or_else(PoisonError::into_inner).tail = Some(Vec::new());
         let bytes = self.writer.finish().map_err(|error| self.failed(error))?;
+        let (mut hasher, tail, hashing) = {
+            let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+            (content.hasher.clone(), content.tail.take().unwrap_or_default(), content.spent)
+        };
+        // The footer is rewritten when the file is sealed, so it is no part of the content; the page index before it is.
+        hasher.update(&tail[..start_in(&tail)]);
+        hasher.update(describe(&self.schema).as_bytes());
         Ok(Written {
             temporary: self.temporary,
             rows: self.rows,
@@ -194,6 +196,8 @@ type Failure = Arc<Mutex<Option<io::Error>>>;
 struct Content {
     hasher: blake3::Hasher,
     spent: Duration,
+    /// Once the last row group is written: all that follows it, not yet hashed.
+    tail: Option<Vec<u8>>,
 }
 
 /// Hashes what it writes.
@@ -219,7 +223,10 @@ impl Write for Hashing {
         self.keep(result)?;
         let began = Instant::now();
         let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
-        content.hasher.update(buffer);
+        match &mut content.tail {
+            Some(tail) => tail.extend_from_slice(buffer),
+            None => drop(content.hasher.update(buffer)),
+        }
         content.spent += began.elapsed();
         Ok(buffer.len())
     }

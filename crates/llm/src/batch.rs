@@ -171,7 +171,7 @@ impl Run<'_> {
             if lines.is_empty() {
                 continue;
             }
-            let time = crate::ledger::now_text();
+            let time = ledger::now_text();
             match self.api.submit(&token, &time, lines.join("\n") + "\n").await {
                 Ok(id) => self.ledger.submitted(&token, &id)?,
                 Err(error) => {
@@ -345,7 +345,7 @@ impl Run<'_> {
 fn token(owner: &str, items: &[Item]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(owner.as_bytes());
-    hasher.update(crate::ledger::now_text().as_bytes());
+    hasher.update(ledger::now_text().as_bytes());
     for item in items {
         hasher.update(&item.key);
     }

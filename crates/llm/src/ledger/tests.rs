@@ -73,7 +73,7 @@ fn a_claim_is_held_until_it_is_answered_or_its_owner_goes() {
 fn claims_of_the_dead_and_the_expired_are_taken_over() {
     let (_folder, ledger) = open();
     let writer = Writer::start(&ledger).unwrap();
-    let far = chrono::Utc::now().timestamp() + 1000;
+    let far = Utc::now().timestamp() + 1000;
     let alive = owner();
     let parts: Vec<&str> = alive.rsplitn(3, '/').collect();
     let dead = format!("{}/1/{}", parts[2], parts[0]);

@@ -37,7 +37,13 @@ const FAULTS: [Fault; 14] = [
 
 /// A place in the text: the start of a character for which `fits`, if there is any.
 fn place(text: &str, chance: &mut Chance, fits: impl Fn(char) -> bool) -> Option<(usize, char)> {
-    let places: Vec<(usize, char)> = text.char_indices().filter(|(_, c)| fits(*c)).collect();
+    place_before(text, chance, |c, _| fits(c))
+}
+
+/// The same where what follows the character counts, too.
+fn place_before(text: &str, chance: &mut Chance, fits: impl Fn(char, &str) -> bool) -> Option<(usize, char)> {
+    let fits = |(at, c): &(usize, char)| fits(*c, &text[at + c.len_utf8()..]);
+    let places: Vec<(usize, char)> = text.char_indices().filter(fits).collect();
     match places.len() {
         0 => None,
         count => Some(places[chance.below(count as u64) as usize]),
@@ -91,7 +97,9 @@ fn references(text: &mut String, _: Language, chance: &mut Chance) {
 }
 
 fn marks(text: &mut String, _: Language, chance: &mut Chance) {
-    if let Some((at, c)) = place(text, chance, |c| matches!(c, '.' | '!' | '?' | '~')) {
+    // The end of a sentence is stressed, not the point in an address.
+    let ends = |c: char, rest: &str| matches!(c, '.' | '!' | '?' | '~') && (rest.is_empty() || rest.starts_with(' '));
+    if let Some((at, c)) = place_before(text, chance, ends) {
         let mark = if c == '.' && chance.happens(0.5) { '!' } else { c };
         put(text, at, 1, &String::from(mark).repeat(2 + chance.below(9) as usize));
     } else {

@@ -141,10 +141,11 @@ fn byte_of(c: char) -> Option<u8> {
     }
 }
 
-/// Whether customers write such characters: the living alphabets, punctuation, symbols and emoji.
+/// Whether customers write such characters: the living alphabets, punctuation, symbols and emoji; and what a text that
+/// was spoilt twice shows after the first repair (ƒ, ˆ, ˜).
 fn is_written(c: char) -> bool {
     matches!(c,
-        '\u{a0}'..='\u{17f}' | '\u{1a0}'..='\u{1b0}' | '\u{218}'..='\u{21b}' | '\u{300}'..='\u{30c}' | '\u{327}' | '\u{328}'
+        'ƒ' | 'ˆ' | '˜' | '\u{a0}'..='\u{17f}' | '\u{1a0}'..='\u{1b0}' | '\u{218}'..='\u{21b}' | '\u{300}'..='\u{30c}' | '\u{327}' | '\u{328}'
         | '\u{386}'..='\u{3ce}' | '\u{400}'..='\u{45f}' | '\u{490}' | '\u{491}' | '\u{5d0}'..='\u{5ea}'
         | '\u{60c}'..='\u{6d5}' | '\u{900}'..='\u{dff}' | '\u{e01}'..='\u{e5b}' | '\u{1100}'..='\u{11ff}'
         | '\u{1e00}'..='\u{1eff}' | '\u{2000}'..='\u{206f}' | '\u{20a0}'..='\u{20bf}' | '\u{2100}'..='\u{214f}'
