@@ -8,6 +8,7 @@
 mod batch;
 mod books;
 mod clock;
+mod cpu_time;
 mod dtype;
 mod encode;
 mod errors;
@@ -24,6 +25,7 @@ mod writer;
 pub use batch::{Batch, Batches, REASON, Removed, stream};
 pub use books::{Books, Entry, Fate};
 pub use clock::{Stamp, now};
+pub use cpu_time::cpu_time;
 pub use dtype::{column_type, dtype, type_name};
 pub use errors::PolarsResultExt;
 pub use evidence::{CheckResult, Evidence, Input, Kind, Verdict};

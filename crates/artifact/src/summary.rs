@@ -7,16 +7,19 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasher;
+use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use polars::prelude::*;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::cpu_time::spending;
 use crate::type_name;
 
 const EXACT_DISTINCT: usize = 1024;
 const REGISTER_BITS: u32 = 12;
+const RECENT: usize = 256;
 const SAMPLE: usize = 4096;
 /// Text longer than this is cut in summaries.
 const TEXT: usize = 64;
@@ -68,11 +71,14 @@ impl Summary {
         Summary { columns: schema.iter().map(|(name, dtype)| Column::new(name, dtype)).collect() }
     }
 
-    /// Takes in a batch, whose columns are those of the schema.
-    pub fn observe(&mut self, batch: &DataFrame) {
-        self.columns.par_iter_mut().zip(batch.columns()).for_each(|(column, values)| {
-            column.observe(values.as_materialized_series());
+    /// Takes in a batch, whose columns are those of the schema. Returns the processor time that it took.
+    pub fn observe(&mut self, batch: &DataFrame) -> Duration {
+        let observed = self.columns.par_iter_mut().zip(batch.columns()).map(|(column, values)| {
+            let mut spent = Duration::ZERO;
+            spending(&mut spent, || column.observe(values.as_materialized_series()));
+            spent
         });
+        observed.sum()
     }
 
     pub fn finish(&self) -> Vec<ColumnSummary> {
@@ -104,7 +110,8 @@ struct Numbers {
 
 #[derive(Clone, Debug)]
 enum Distinct {
-    Exact(HashSet<u64, FixedState>),
+    /// The values, and those that came last by their lowest bits: where few repeat, most are found there.
+    Exact(HashSet<u64, FixedState>, Box<[u64; RECENT]>),
     Estimate(Vec<u8>),
 }
 
@@ -123,7 +130,7 @@ impl Column {
             dtype: dtype.clone(),
             count: 0,
             nulls: 0,
-            distinct: Distinct::Exact(HashSet::with_hasher(FixedState::with_seed(0))),
+            distinct: Distinct::Exact(HashSet::with_hasher(FixedState::with_seed(0)), Box::new([0; RECENT])),
             numbers: None,
             text: None,
             sample: Sample { stride: 1, seen: 0, numbers: Vec::new(), texts: Vec::new() },
@@ -187,38 +194,29 @@ impl Column {
         self.sample.take_texts(text);
     }
 
-    /// Two passes over the batch, which is in the cache: the second needs the mean of the first.
+    /// One pass over the batch, in lanes that the compiler turns into vector instructions. Squares are taken of the
+    /// distance from the first value, which loses nothing where values are large and near each other.
     fn sum_up<T: PolarsNumericType>(
         &mut self,
         values: &ChunkedArray<T>,
         number: impl Fn(T::Native) -> f64,
         counts: impl Fn(f64) -> bool,
     ) {
-        let mut batch = Numbers { min: f64::INFINITY, max: f64::NEG_INFINITY, ..Numbers::default() };
-        let mut sum = 0.0;
-        each(values, |value| {
-            let value = number(value);
-            if counts(value) {
-                batch.count += 1;
-                sum += value;
-                batch.min = batch.min.min(value);
-                batch.max = batch.max.max(value);
+        for chunk in values.downcast_iter() {
+            let mut lanes = match first_of(chunk.non_null_values_iter().map(&number), &counts) {
+                Some(shift) => Lanes::new(shift),
+                None => continue,
+            };
+            match chunk.validity() {
+                None => lanes.add_all(chunk.values().as_slice(), &number, &counts),
+                Some(_) => chunk.non_null_values_iter().for_each(|value| lanes.add(0, number(value), &counts)),
             }
-        });
-        if batch.count == 0 {
-            return;
+            let batch = lanes.finish();
+            self.numbers = Some(match self.numbers.take() {
+                None => batch,
+                Some(before) => before.merge(&batch),
+            });
         }
-        batch.mean = sum / batch.count as f64;
-        each(values, |value| {
-            let value = number(value);
-            if counts(value) {
-                batch.squares += (value - batch.mean).powi(2);
-            }
-        });
-        self.numbers = Some(match self.numbers.take() {
-            None => batch,
-            Some(before) => before.merge(&batch),
-        });
     }
 
     fn finish(&self) -> ColumnSummary {
@@ -276,6 +274,65 @@ impl Numbers {
     }
 }
 
+fn first_of(mut values: impl Iterator<Item = f64>, counts: impl Fn(f64) -> bool) -> Option<f64> {
+    values.find(|value| counts(*value))
+}
+
+const LANES: usize = 8;
+
+/// Running sums that do not wait for each other.
+struct Lanes {
+    shift: f64,
+    count: [u64; LANES],
+    min: [f64; LANES],
+    max: [f64; LANES],
+    sum: [f64; LANES],
+    squares: [f64; LANES],
+}
+
+impl Lanes {
+    fn new(shift: f64) -> Lanes {
+        let zero = [0.0; LANES];
+        let (min, max) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+        Lanes { shift, count: [0; LANES], min, max, sum: zero, squares: zero }
+    }
+
+    fn add_all<N: Copy>(&mut self, values: &[N], number: impl Fn(N) -> f64, counts: impl Fn(f64) -> bool) {
+        let (groups, rest) = values.as_chunks::<LANES>();
+        for group in groups {
+            for (lane, value) in group.iter().enumerate() {
+                self.add(lane, number(*value), &counts);
+            }
+        }
+        rest.iter().for_each(|value| self.add(0, number(*value), &counts));
+    }
+
+    #[inline(always)]
+    fn add(&mut self, lane: usize, value: f64, counts: impl Fn(f64) -> bool) {
+        let is_counted = counts(value);
+        let distance = if is_counted { value - self.shift } else { 0.0 };
+        self.count[lane] += u64::from(is_counted);
+        self.sum[lane] += distance;
+        self.squares[lane] += distance * distance;
+        self.min[lane] = if is_counted && value < self.min[lane] { value } else { self.min[lane] };
+        self.max[lane] = if is_counted && value > self.max[lane] { value } else { self.max[lane] };
+    }
+
+    /// At least one value was counted.
+    fn finish(&self) -> Numbers {
+        let count: u64 = self.count.iter().sum();
+        let sum: f64 = self.sum.iter().sum();
+        let mean = sum / count as f64;
+        Numbers {
+            min: self.min.iter().copied().fold(f64::INFINITY, f64::min),
+            max: self.max.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            count,
+            mean: self.shift + mean,
+            squares: (self.squares.iter().sum::<f64>() - sum * mean).max(0.0),
+        }
+    }
+}
+
 /// Visits every value that is not null; a chunk without nulls as a plain slice.
 fn each<T: PolarsNumericType>(values: &ChunkedArray<T>, mut visit: impl FnMut(T::Native)) {
     for chunk in values.downcast_iter() {
@@ -301,7 +358,13 @@ impl Distinct {
                 count_zeros(registers, hash);
                 true
             }
-            Distinct::Exact(known) => {
+            Distinct::Exact(known, recent) => {
+                // Zero marks an empty place, so a hash of zero is looked up each time.
+                let place = &mut recent[hash as usize % RECENT];
+                if *place == hash && hash != 0 {
+                    return false;
+                }
+                *place = hash;
                 let new = known.insert(hash);
                 if known.len() > EXACT_DISTINCT {
                     let mut registers = vec![0u8; 1 << REGISTER_BITS];
@@ -316,7 +379,7 @@ impl Distinct {
     /// At most `values`, and whether it is an estimate.
     fn finish(&self, values: u64) -> (u64, bool) {
         match self {
-            Distinct::Exact(known) => (known.len() as u64, false),
+            Distinct::Exact(known, _) => (known.len() as u64, false),
             Distinct::Estimate(registers) => {
                 let m = registers.len() as f64;
                 let harmonic: f64 = registers.iter().map(|r| 2f64.powi(-i32::from(*r))).sum();
@@ -401,7 +464,7 @@ mod tests {
 
     fn summary_of(batches: &[DataFrame]) -> Vec<ColumnSummary> {
         let mut summary = Summary::new(batches[0].schema());
-        batches.iter().for_each(|batch| summary.observe(batch));
+        batches.iter().for_each(|batch| drop(summary.observe(batch)));
         summary.finish()
     }
 
@@ -414,6 +477,19 @@ mod tests {
         // numpy: np.mean([1,2,3,4]), np.std([1,2,3,4])
         assert_eq!(a.mean, Some(2.5));
         assert!((a.std.unwrap() - 1.118_033_988_749_895).abs() < 1e-12);
+    }
+
+    #[test]
+    fn large_numbers_near_each_other_keep_their_spread_and_what_is_not_finite_does_not_count() {
+        let moments: Vec<i64> = (0..100_000).map(|at| 1_700_000_000_000_000 + at % 1_000).collect();
+        let odd: Vec<f64> = (0..100_000).map(|at| if at % 10 == 0 { f64::NAN } else { f64::from(at % 7) }).collect();
+        let s = summary_of(&[df!("t" => moments, "f" => odd).unwrap()]);
+        // Numbers 0 to 999: (1000² - 1) / 12 is their variance.
+        assert!((s[0].std.unwrap() - (999_999.0f64 / 12.0).sqrt()).abs() < 1e-6, "{:?}", s[0].std);
+        assert_eq!((s[0].distinct, s[1].distinct), (1000, 8));
+        assert_eq!((s[1].min.clone(), s[1].max.clone()), (Some(0.0.into()), Some(6.0.into())));
+        let mean = (0..100_000).filter(|at| at % 10 > 0).map(|at| f64::from(at % 7)).sum::<f64>() / 90_000.0;
+        assert!((s[1].mean.unwrap() - mean).abs() < 1e-12);
     }
 
     #[test]

@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use polars::error::PolarsError;
 use polars::prelude::{DataFrame, Schema};
 use spec::{Error, Result};
 
+use crate::cpu_time::spending;
 use crate::encode::RowGroups;
 use crate::footer::{footer_start, seal, start_in};
 use crate::{Evidence, PolarsResultExt, Summary, Temporary};
@@ -95,9 +96,7 @@ impl TableWriter {
         }
         self.rows += rows.height() as u64;
         if let Some(summary) = &mut self.summary {
-            let began = Instant::now();
-            summary.observe(&rows);
-            self.summing += began.elapsed();
+            self.summing += summary.observe(&rows);
         }
         let gathered = match self.pending.take() {
             None => rows,
@@ -172,12 +171,11 @@ impl Written {
         self.temporary.path()
     }
 
-    /// Seals the evidence into the footer, then gives the file its name, which must be free. Returns the time that
-    /// all evidence took: summaries, hash and seal.
+    /// Seals the evidence into the footer, then gives the file its name, which must be free. Returns the
+    /// processor time that all evidence took: summaries, hash and seal.
     pub fn publish(self, target: &Path, evidence: &Evidence) -> Result<Duration> {
-        let began = Instant::now();
-        seal(self.temporary.path(), evidence)?;
-        let spent = self.evidence + began.elapsed();
+        let mut spent = self.evidence;
+        spending(&mut spent, || seal(self.temporary.path(), evidence))?;
         self.temporary.publish(target)?;
         Ok(spent)
     }
@@ -221,13 +219,14 @@ impl Write for Hashing {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let result = self.file.write_all(buffer);
         self.keep(result)?;
-        let began = Instant::now();
         let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut content.tail {
+        let Content { hasher, spent, tail } = &mut *content;
+        match tail {
             Some(tail) => tail.extend_from_slice(buffer),
-            None => drop(content.hasher.update(buffer)),
+            None => spending(spent, || {
+                hasher.update(buffer);
+            }),
         }
-        content.spent += began.elapsed();
         Ok(buffer.len())
     }
     fn flush(&mut self) -> io::Result<()> {

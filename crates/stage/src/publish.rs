@@ -33,7 +33,7 @@ pub struct Item {
     pub quality: Option<Quality>,
     /// The soft checks that failed, with what was found.
     pub warnings: Vec<String>,
-    /// The time that its summaries, hash and seal took; zero for what is no table.
+    /// The processor time that its summaries, hash and seal took; zero for what is no table.
     pub evidence: Duration,
 }
 

@@ -175,7 +175,8 @@ fn summary(who: &str, publication: &Publication, began: Instant) {
             rows_out = books.rows_out,
             bytes = item.bytes,
             seconds,
-            evidence_seconds = item.evidence.as_secs_f64(),
+            cpu_seconds = artifact::cpu_time().as_secs_f64(),
+            evidence_cpu_seconds = item.evidence.as_secs_f64(),
             path = %item.path.display(),
             "{who}: {}",
             item.in_words()

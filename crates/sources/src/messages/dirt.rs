@@ -6,9 +6,11 @@ use crate::chance::Chance;
 /// Spoils a text once, or several times.
 pub(super) fn spoil(text: &mut String, language: Language, chance: &mut Chance) {
     let faults = [1, 1, 1, 1, 1, 1, 2, 2, 2, 3][chance.below(10) as usize];
-    for _ in 0..faults {
-        let fault = FAULTS[chance.below(FAULTS.len() as u64) as usize];
-        fault(text, language, chance);
+    let mut faults: Vec<usize> = (0..faults).map(|_| chance.below(FAULTS.len() as u64) as usize).collect();
+    // Nobody shouts into the references that a form writes afterwards.
+    faults.sort_unstable();
+    for at in faults {
+        FAULTS[at](text, language, chance);
     }
     // What happens on the way comes last.
     if chance.happens(0.08) {
@@ -18,21 +20,22 @@ pub(super) fn spoil(text: &mut String, language: Language, chance: &mut Chance) 
 
 type Fault = fn(&mut String, Language, &mut Chance);
 
+/// In the order in which they happen: people first, then what their words pass through.
 const FAULTS: [Fault; 14] = [
+    typing,
+    letters,
+    marks,
+    marks,
+    laughter,
+    shouting,
+    spacing,
     double_blanks,
     double_blanks,
     odd_blanks,
-    tags,
-    references,
-    marks,
-    marks,
-    letters,
-    laughter,
-    shouting,
-    typing,
-    spacing,
     invisible,
     decomposed,
+    tags,
+    references,
 ];
 
 /// A place in the text: the start of a character for which `fits`, if there is any.

@@ -1,0 +1,95 @@
+"""Measures the text steps: rules over a million texts, and a language model that answers in 50 ms. Part of `make bench`.
+
+The server speaks the real protocol on loopback (crates/testkit) and shares the two cores with what is measured.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from measure import MIB, REPOSITORY, row, run
+
+LATENCY_MS, SLOTS, DISTINCT = 50, 64, 20_000
+
+
+class Server:
+    """The loopback server: its address, and how many requests came."""
+
+    def __init__(self, program):
+        self.process = subprocess.Popen([program, str(LATENCY_MS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.address = self.process.stdout.readline().strip()
+
+    def stop(self):
+        out, _ = self.process.communicate("")
+        return int(out)
+
+
+def write_texts(path, rows):
+    """`rows` reviews, of which DISTINCT differ."""
+    if path.exists():
+        return path
+    part = path.with_suffix(".part")
+    with part.open("w") as out:
+        out.write("id,text\n")
+        for at in range(rows):
+            out.write(f"{at},review number {at * 7919 % DISTINCT} was quite good\n")
+    part.rename(path)
+    return path
+
+
+def asked(root, server):
+    """(what, rows, done, requests) for asking, asking again, and ten times the rows."""
+    found = []
+    for what, rows in [("asked", 100_000), ("known", 100_000), ("known, ten times the rows", 1_000_000)]:
+        log = write_texts(root / f"texts_{rows}.csv", rows)
+        environment = os.environ | {"MILLRACE_ROOT": str(root), "BENCH_LOG": str(log), "BENCH_SERVER": server}
+        run("ingest", [REPOSITORY / "bin/ingest", "asked", "--quiet"], environment)
+        done = run("clean", [REPOSITORY / "bin/clean", "asked", "--force", "--log-format", "json"], environment)
+        found.append((what, rows, done))
+    return found
+
+
+def rules(root, rows):
+    environment = os.environ | {"MILLRACE_ROOT": str(root), "BENCH_ROWS": str(rows)}
+    run("ingest", [REPOSITORY / "bin/ingest", "rules", "--quiet"], environment)
+    return run("clean", [REPOSITORY / "bin/clean", "rules", "--force", "--log-format", "json"], environment)
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--work", type=Path, required=True)
+    arguments.add_argument("--server", type=Path, required=True)
+    given = arguments.parse_args()
+    root = given.work.resolve() / "texts"
+    root.mkdir(parents=True, exist_ok=True)
+    if not (root / "resources").exists():
+        (root / "resources").symlink_to(REPOSITORY / "scripts/bench/resources")
+    (root / "data/ledger.sqlite").unlink(missing_ok=True)
+    print("bench: texts", file=sys.stderr)
+    server = Server(given.server)
+    found = asked(root, server.address)
+    requests = server.stop()
+    ideal = DISTINCT / SLOTS * LATENCY_MS / 1000
+    lines = ["### Texts", "", row("clean", "rows", "seconds", "rows/s", "peak MiB"), row("---", *["---:"] * 4)]
+    for what, rows, done in found:
+        lines.append(row(f"model, {what}", f"{rows:,}", f"{done.seconds:.2f}", f"{rows / done.seconds:,.0f}", f"{done.memory / MIB:,.0f}"))
+    for rows in (100_000, 1_000_000):
+        done = rules(root, rows)
+        lines.append(row("seven rules", f"{rows:,}", f"{done.seconds:.2f}", f"{rows / done.seconds:,.0f}", f"{done.memory / MIB:,.0f}"))
+    lines += [
+        "",
+        f"Asked: {DISTINCT:,} distinct inputs, {SLOTS} at once, answers in {LATENCY_MS} ms; the ideal is {ideal:.2f} s, "
+        f"`clean` as a whole reached {ideal / found[0][2].seconds:.1%} of it. The server counted {requests:,} requests in all.",
+        "",
+    ]
+    report = given.work / "report.md"
+    text = "\n".join(lines)
+    with report.open("a") as out:
+        out.write("\n" + text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
