@@ -29,7 +29,9 @@ fn two_sources_become_one_table_and_a_csv_for_excel() {
     let csv = std::fs::read(project.at(&delivered[0])).expect("the export can be read");
     assert!(csv.starts_with(b"\xEF\xBB\xBF"), "no byte order mark: Excel would not know it as UTF-8");
     let csv = Table::from_csv(&String::from_utf8(csv).expect("the export is UTF-8"));
-    assert_eq!(csv.columns, ["id", "source", "raw_text", "created_at", "metadata", "cleaned_text"]);
+    let expected = ["id", "source", "raw_text", "created_at", "metadata", "cleaned_text"];
+    assert_eq!(csv.columns, [&expected[..], &["llm_model", "cleaning_task", "processed_at"]].concat());
+    assert!(csv.column("llm_model").iter().all(|name| name.is_empty()), "nobody was asked, and the rows say so");
     assert_eq!(csv.rows.len() as u64, rows_of(&clean[0], "rows_out"));
 }
 

@@ -42,3 +42,14 @@ pub use writer::{TableWriter, Written};
 pub const FILE: &str = "_file";
 /// The column that holds the line (text formats) or row (others) within [`FILE`], counted from 1.
 pub const ROW: &str = "_row";
+/// The column with the name of the language model that answered for the row.
+pub const LLM_MODEL: &str = "llm_model";
+/// The column with the name of the task that was asked.
+pub const CLEANING_TASK: &str = "cleaning_task";
+/// The column with the moment of the answer, UTC.
+pub const PROCESSED_AT: &str = "processed_at";
+
+/// Whether a column is one that tools add to say where a row or its cells come from.
+pub fn is_origin(column: &str) -> bool {
+    column.starts_with('_') || [LLM_MODEL, CLEANING_TASK, PROCESSED_AT].contains(&column)
+}

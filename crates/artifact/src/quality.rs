@@ -7,7 +7,7 @@ use crate::{Books, CheckResult, ColumnSummary, Fate, Verdict};
 /// Shares from 0 to 1 after the dimensions of data quality (DAMA UK, 2013), and their product as a score.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
-    /// Cells that are filled, of all cells of the table; columns that tools add (`_file`, `_row`) do not count.
+    /// Cells that are filled, of all cells of the table; columns that tools add (`_file`, `llm_model`) do not count.
     pub completeness: f64,
     /// Rows that were not refused, of the rows that came in.
     pub validity: f64,
@@ -22,7 +22,7 @@ pub struct Quality {
 impl Quality {
     /// The quality of a table with these books, checks and columns.
     pub fn of(books: &Books, checks: &[CheckResult], columns: &[ColumnSummary]) -> Quality {
-        let own = columns.iter().filter(|column| !column.name.starts_with('_'));
+        let own = columns.iter().filter(|column| !crate::is_origin(&column.name));
         let (cells, nulls) = own.fold((0, 0), |(cells, nulls), column| (cells + column.count, nulls + column.nulls));
         let judged = checks.iter().filter(|check| check.verdict != Verdict::Skipped).count() as u64;
         let passed = checks.iter().filter(|check| check.verdict == Verdict::Passed).count() as u64;
@@ -60,7 +60,7 @@ mod tests {
         books.add("step 1 'dedupe'", Fate::Duplicate, 50);
         books.add("step 2 'filter'", Fate::Dropped, 30);
         let checks = [check(Verdict::Passed), check(Verdict::Warned), check(Verdict::Skipped)];
-        let found = Quality::of(&books, &checks, &[column("a", 10), column("b", 0), column("_file", 0)]);
+        let found = Quality::of(&books, &checks, &[column("a", 10), column("b", 0), column("_file", 0), column("llm_model", 100)]);
         let close = |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-12, "{found} instead of {wanted}");
         close(found.completeness, 0.95);
         close(found.validity, 0.9);

@@ -20,7 +20,7 @@ mod union;
 pub use changes::{ChangeId, Changes, Undone};
 pub use given::Given;
 pub use keys::{KeySet, is_exact};
-pub use lookup::{CLEANING_TASK, LLM_MODEL, Lookup, PROCESSED_AT, PROMPT_HASH};
+pub use lookup::{Lookup, PROMPT_HASH};
 pub use mapping::{Mapped, Mapping};
 pub use pending::{Pending, pending};
 pub use plan::Plan;

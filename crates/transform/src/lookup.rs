@@ -1,15 +1,9 @@
 //! Answers of a language model as a table: what was asked, what came back, and who answered when.
 
-use artifact::PolarsResultExt;
+use artifact::{CLEANING_TASK, LLM_MODEL, PROCESSED_AT, PolarsResultExt};
 use polars::prelude::*;
 use spec::{Error, Result};
 
-/// The column with the name of the model that answered.
-pub const LLM_MODEL: &str = "llm_model";
-/// The column with the name of the task that was asked.
-pub const CLEANING_TASK: &str = "cleaning_task";
-/// The column with the moment of the answer, UTC.
-pub const PROCESSED_AT: &str = "processed_at";
 /// The column of [`Lookup::answer`] with the hash of the prompt. It does not reach the table.
 pub const PROMPT_HASH: &str = "prompt_hash";
 

@@ -1,9 +1,10 @@
 //! Between tables and the strings that models know.
 
+use artifact::{LLM_MODEL, PROCESSED_AT};
 use llm::{Answer, Input, Task};
 use polars::prelude::*;
 use serde_json::Value;
-use transform::{LLM_MODEL, PROCESSED_AT, PROMPT_HASH};
+use transform::PROMPT_HASH;
 
 /// Characters of an input that messages repeat.
 const LONGEST: usize = 60;

@@ -9,7 +9,7 @@
 //! `llm_model`, `cleaning_task` and `processed_at` say of each row who answered, what was asked, and when; they are
 //! empty where no model touched the row, and of several tasks they name the last one that did.
 
-use artifact::PolarsResultExt;
+use artifact::{CLEANING_TASK, LLM_MODEL, PROCESSED_AT, PolarsResultExt};
 use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use spec::Result;
 
 use super::{Apply, derive};
 use crate::RowExpr;
-use crate::lookup::{CLEANING_TASK, LLM_MODEL, Lookup, PROCESSED_AT, PROMPT_HASH};
+use crate::lookup::{Lookup, PROMPT_HASH};
 use crate::plan::Plan;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
