@@ -8,6 +8,7 @@ use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::Result;
+use unicode_normalization::UnicodeNormalization;
 
 use super::each::each;
 use super::{Apply, is_text};
@@ -67,19 +68,9 @@ enum Case {
 
 impl Apply for NormalizeText {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
-        let form = match self.unicode {
-            Unicode::Nfc => Some(UnicodeForm::NFC),
-            Unicode::Nfd => Some(UnicodeForm::NFD),
-            Unicode::Nfkc => Some(UnicodeForm::NFKC),
-            Unicode::Nfkd => Some(UnicodeForm::NFKD),
-            Unicode::Keep => None,
-        };
         let columns = plan.pick(&self.columns, "string", is_text)?;
         let normal = |name: &String| {
-            let mut text = col(name.as_str());
-            if let Some(form) = &form {
-                text = unicode(text, form.clone());
-            }
+            let mut text = normal_form(col(name.as_str()), self.unicode);
             if self.whitespace == Whitespace::Collapse {
                 text = each(text, is_collapsed, collapse);
             }
@@ -95,21 +86,37 @@ impl Apply for NormalizeText {
     }
 }
 
-/// ASCII is normal in every form, so most batches pass untouched.
-fn unicode(text: Expr, form: UnicodeForm) -> Expr {
-    text.map(
-        move |column| {
-            let texts = column.str()?;
-            if texts.iter().flatten().all(str::is_ascii) {
-                return Ok(column);
-            }
-            Ok(texts.str_normalize(form.clone()).into_column())
-        },
-        |_, field| Ok(field.clone()),
-    )
+/// ASCII is normal in every form.
+fn normal_form(text: Expr, form: Unicode) -> Expr {
+    match form {
+        Unicode::Nfc => each(text, is_surely_nfc, |text, into| into.extend(text.nfc())),
+        Unicode::Nfd => each(text, str::is_ascii, |text, into| into.extend(text.nfd())),
+        Unicode::Nfkc => each(text, str::is_ascii, |text, into| into.extend(text.nfkc())),
+        Unicode::Nfkd => each(text, str::is_ascii, |text, into| into.extend(text.nfkd())),
+        Unicode::Keep => text,
+    }
+}
+
+/// Characters that are normal by themselves and join with none of the others: Latin, letters and syllables of Korean,
+/// Chinese characters, emoji, and most punctuation. A text of them needs no look into the tables.
+fn is_surely_nfc(text: &str) -> bool {
+    text.is_ascii()
+        || text.chars().all(|c| {
+            matches!(c, '\0'..'\u{300}' | '\u{2010}'..'\u{2060}' | '\u{2600}'..'\u{27C0}' | '\u{3001}'..'\u{302A}'
+                | '\u{3131}'..'\u{318F}' | '\u{4E00}'..'\u{A000}' | '\u{AC00}'..='\u{D7A3}' | '\u{FE0F}'
+                | '\u{1F300}'..'\u{1FB00}')
+        })
 }
 
 fn is_collapsed(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    // White space beyond ASCII begins with one of these.
+    if !bytes.iter().any(|byte| matches!(byte, 0xC2 | 0xE1..=0xE3)) {
+        let is_odd = |byte: &u8| matches!(byte, b'\t'..=b'\r');
+        let is_double = |pair: &[u8]| pair == b"  ";
+        let (first, last) = (bytes.first(), bytes.last());
+        return first != Some(&b' ') && last != Some(&b' ') && !bytes.iter().any(is_odd) && !bytes.windows(2).any(is_double);
+    }
     let mut before = ' ';
     for c in text.chars() {
         if c.is_whitespace() && (c != ' ' || before == ' ') {
@@ -168,8 +175,32 @@ fn sentences(text: &str, into: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use super::{is_collapsed, is_surely_nfc};
     use crate::steps::tests::rows;
     use polars::prelude::df;
+    use unicode_normalization::UnicodeNormalization;
+
+    #[test]
+    fn what_is_taken_for_normal_is() {
+        for c in ('\0'..=char::MAX).filter(|c| is_surely_nfc(c.encode_utf8(&mut [0; 4]))) {
+            for before in ["e", "가", "ㄱ", "か", "文", "😀"] {
+                let text = format!("{before}{c}{c}");
+                assert!(text.nfc().eq(text.chars()), "U+{:04X} after {before}", u32::from(c));
+            }
+        }
+        assert!(is_surely_nfc("재밌게 봤어요 ㅋㅋ… Größe 👍") && !is_surely_nfc("Cafe\u{301}"));
+    }
+
+    #[test]
+    fn every_white_space_is_seen() {
+        for c in ('\0'..=char::MAX).filter(|c| c.is_whitespace()) {
+            for text in [format!("a{c}{c}b"), format!("{c}a"), format!("a{c}"), format!("가{c} 나")] {
+                assert!(!is_collapsed(&text), "{text:?}");
+            }
+            assert_eq!(is_collapsed(&format!("a{c}b")), c == ' ', "{c:?}");
+        }
+        assert!(is_collapsed("") && is_collapsed("a b") && is_collapsed("ㅋㅋ 나"));
+    }
 
     #[test]
     fn unicode_blanks_and_case() {
