@@ -35,7 +35,9 @@ const MESSAGES: &str = "id,text\n1,hello\n2, hello\n3,x\n4,\n5,bye\n";
 fn mail(server: Option<&LlmServer>, clean: &str) -> Project {
     let project = Project::new();
     let project = match server {
-        Some(server) => project.with_variable("OPENAI_BASE_URL", server.base_url()).with_variable("OPENAI_API_KEY", KEY),
+        Some(server) => {
+            project.with_variable("OPENAI_BASE_URL", server.base_url()).with_variable("OPENAI_API_KEY", KEY)
+        }
         None => project,
     };
     project
@@ -60,7 +62,10 @@ fn notes(project: &Project) -> serde_json::Value {
 fn each_distinct_input_is_asked_once_and_never_again() {
     let server = LlmServer::start();
     let project = mail(Some(&server), CLEAN);
-    project.run("clean", ["mail"]).exits(0).says("task 'shout': 2 distinct inputs of 3 rows: 0 known, 2 asked in 2 requests");
+    project
+        .run("clean", ["mail"])
+        .exits(0)
+        .says("task 'shout': 2 distinct inputs of 3 rows: 0 known, 2 asked in 2 requests");
     let rows = table(&project);
     assert_eq!(rows.column("loud"), ["HELLO", "HELLO", "", "", "BYE"]);
     assert_eq!(rows.column("length"), ["5", "5", "", "", "3"]);
@@ -109,10 +114,9 @@ fn a_changed_cell_names_its_model_and_can_be_taken_back() {
 #[test]
 fn without_a_key_rows_stay_as_they_are_until_there_is_one() {
     let project = mail(None, CLEAN);
-    project
-        .run("clean", ["mail"])
-        .exits(0)
-        .says("provider 'openai' has no key: set OPENAI_API_KEY; 3 of 3 rows have no answer and stay as the rules left them");
+    project.run("clean", ["mail"]).exits(0).says(
+        "provider 'openai' has no key: set OPENAI_API_KEY; 3 of 3 rows have no answer and stay as the rules left them",
+    );
     assert_eq!(table(&project).column("llm_model"), [""; 5]);
     project.run("clean", ["mail"]).exits(0).says("up to date");
     let server = LlmServer::start();
@@ -180,7 +184,10 @@ fn answers_become_a_mapping_that_needs_no_model() {
     let outcome = project.run("clean", ["mail", "--compile-mapping"]);
     assert_eq!(outcome.exits(0).stdout(), ["resources/mail/mappings/shout.csv"]);
     let mapping = project.read("resources/mail/mappings/shout.csv");
-    assert!(mapping.starts_with("column,before,after,accepted_by\ntext,hello,HELLO,\"model gpt-4o-mini, prompt "), "{mapping}");
+    assert!(
+        mapping.starts_with("column,before,after,accepted_by\ntext,hello,HELLO,\"model gpt-4o-mini, prompt "),
+        "{mapping}"
+    );
 
     // What people correct stays, also when it is compiled again.
     project.write("resources/mail/mappings/shout.csv", mapping.replace("bye,BYE", "bye,Good bye"));
@@ -220,7 +227,8 @@ fn several_tasks_follow_each_other() {
     let second = "      - llm: {task: resources/mail/tasks/again.yaml}\n";
     let project = mail(Some(&server), &format!("{CLEAN}{second}"));
     let again = TASK.replace("shout", "again").replace("[text]", "[loud]").replace("{{ text }}", "<{{ loud }}>");
-    project.write("resources/mail/tasks/again.yaml", again.replace("{loud: string, length: integer}", "{marked: string}"));
+    project
+        .write("resources/mail/tasks/again.yaml", again.replace("{loud: string, length: integer}", "{marked: string}"));
     project.run("clean", ["mail"]).exits(0);
     assert_eq!(table(&project).column("marked"), ["<HELLO>", "<HELLO>", "", "", "<BYE>"]);
     assert_eq!(server.stats().requests, 4);
@@ -246,7 +254,10 @@ fn the_key_is_in_no_file_and_no_stream() {
     let server = LlmServer::start();
     server.expect_key("another key");
     let project = mail(Some(&server), CLEAN);
-    project.write("resources/llm.yaml", "providers:\n  openai: {base_url: '${OPENAI_BASE_URL}', key: '${OPENAI_API_KEY:-}'}\nlog_bodies: true\n");
+    project.write(
+        "resources/llm.yaml",
+        "providers:\n  openai: {base_url: '${OPENAI_BASE_URL}', key: '${OPENAI_API_KEY:-}'}\nlog_bodies: true\n",
+    );
     project.run("clean", ["mail"]).exits(2).never_says(KEY);
     project.run("clean", ["mail", "--log-format", "json"]).exits(2).never_says(KEY);
     server.expect_key(KEY);
@@ -254,7 +265,8 @@ fn the_key_is_in_no_file_and_no_stream() {
     for flags in [["mail", "--estimate"], ["mail", "--force"], ["mail", "--compile-mapping"]] {
         project.run("clean", flags).exits(0).never_says(KEY);
     }
-    let holds = |path: &PathBuf| fs::read(path).is_ok_and(|bytes| bytes.windows(KEY.len()).any(|part| part == KEY.as_bytes()));
+    let holds =
+        |path: &PathBuf| fs::read(path).is_ok_and(|bytes| bytes.windows(KEY.len()).any(|part| part == KEY.as_bytes()));
     let leaks: Vec<PathBuf> = files(project.root()).into_iter().filter(holds).collect();
     assert!(leaks.is_empty(), "{leaks:?}");
     assert!(project.exists("data/ledger.sqlite"));
@@ -279,7 +291,8 @@ fn a_killed_run_pays_for_no_more_than_its_slots_again() {
     project.run("ingest", ["mail"]).exits(0);
     let mut kills = 0;
     for wanted in [15, 50, 90] {
-        let mut run = project.command("clean", ["mail"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("clean");
+        let mut run =
+            project.command("clean", ["mail"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("clean");
         let patience = Instant::now() + Duration::from_secs(20);
         while server.stats().requests < wanted && Instant::now() < patience {
             std::thread::sleep(Duration::from_millis(2));
@@ -291,6 +304,9 @@ fn a_killed_run_pays_for_no_more_than_its_slots_again() {
     // Claims of dead processes are taken over at once.
     project.run("clean", ["mail"]).exits(0);
     let paid = server.stats().requests;
-    assert!(paid >= inputs && paid <= inputs + kills * slots, "{paid} requests for {inputs} inputs after {kills} kills");
+    assert!(
+        paid >= inputs && paid <= inputs + kills * slots,
+        "{paid} requests for {inputs} inputs after {kills} kills"
+    );
     assert_eq!(table(&project).column("loud").iter().filter(|text| text.starts_with("MESSAGE ")).count(), inputs);
 }

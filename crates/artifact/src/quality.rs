@@ -60,7 +60,11 @@ mod tests {
         books.add("step 1 'dedupe'", Fate::Duplicate, 50);
         books.add("step 2 'filter'", Fate::Dropped, 30);
         let checks = [check(Verdict::Passed), check(Verdict::Warned), check(Verdict::Skipped)];
-        let found = Quality::of(&books, &checks, &[column("a", 10), column("b", 0), column("_file", 0), column("llm_model", 100)]);
+        let found = Quality::of(
+            &books,
+            &checks,
+            &[column("a", 10), column("b", 0), column("_file", 0), column("llm_model", 100)],
+        );
         let close = |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-12, "{found} instead of {wanted}");
         close(found.completeness, 0.95);
         close(found.validity, 0.9);

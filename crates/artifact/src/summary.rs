@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use polars::prelude::*;
+use polars_arrow::array::Array as _;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,9 @@ use crate::type_name;
 
 const EXACT_DISTINCT: usize = 1024;
 const REGISTER_BITS: u32 = 12;
+const REGISTERS: usize = 1 << REGISTER_BITS;
 const RECENT: usize = 256;
+const RECENT_VIEWS: usize = 64;
 const SAMPLE: usize = 4096;
 /// Text longer than this is cut in summaries.
 const TEXT: usize = 64;
@@ -112,7 +115,7 @@ struct Numbers {
 enum Distinct {
     /// The values, and those that came last by their lowest bits: where few repeat, most are found there.
     Exact(HashSet<u64, FixedState>, Box<[u64; RECENT]>),
-    Estimate(Vec<u8>),
+    Estimate(Box<[u8; REGISTERS]>),
 }
 
 #[derive(Clone, Debug)]
@@ -151,7 +154,7 @@ impl Column {
                     let numbers = numbers.f64().expect("cast to f64");
                     self.sum_up(numbers, |v: f64| v, |v| v.is_finite());
                     // Adding zero makes -0.0 and 0.0 one value.
-                    each(numbers, |v: f64| _ = self.distinct.add(mix((v + 0.0).to_bits())));
+                    self.distinct.add_each(numbers, |v: f64| (v + 0.0).to_bits());
                     self.sample.take_numbers(numbers.len(), |row| numbers.get(row));
                 }
             }
@@ -159,7 +162,7 @@ impl Column {
                 if let Ok(numbers) = values.to_physical_repr().cast(&DataType::Int64) {
                     let numbers = numbers.i64().expect("cast to i64");
                     self.sum_up(numbers, |v: i64| v as f64, |_| true);
-                    each(numbers, |v: i64| _ = self.distinct.add(mix(v as u64)));
+                    self.distinct.add_each(numbers, |v: i64| v as u64);
                     self.sample.take_numbers(numbers.len(), |row| numbers.get(row).map(|v| v as f64));
                 }
             }
@@ -168,30 +171,39 @@ impl Column {
     }
 
     fn observe_text(&mut self, text: &StringChunked) {
-        let state = FixedState::with_seed(0);
-        let mut before = None;
-        for value in text.iter().flatten() {
-            // Whole runs of one value are common: the name of the source file, days in order.
-            if before == Some(value) {
-                continue;
-            }
-            before = Some(value);
-            if !self.distinct.add(state.hash_one(value)) {
-                continue;
-            }
-            match &mut self.text {
-                None => self.text = Some((value.to_owned(), value.to_owned())),
-                Some((min, max)) => {
-                    if value < min.as_str() {
-                        *min = value.to_owned();
-                    }
-                    if value > max.as_str() {
-                        *max = value.to_owned();
-                    }
+        for chunk in text.downcast_iter() {
+            // Equal views are equal texts, told without reading them: runs, and short texts of which there are few.
+            let mut recent = [0u128; RECENT_VIEWS];
+            for (at, view) in chunk.views().iter().enumerate() {
+                let bits = view.as_u128();
+                let place = (bits as u64 ^ (bits >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58;
+                let place = &mut recent[place as usize % RECENT_VIEWS];
+                // Zero is an empty text, or a place that is free.
+                if *place == bits && bits != 0 || chunk.is_null(at) {
+                    continue;
                 }
+                *place = bits;
+                self.observe_value(chunk.value(at));
             }
         }
         self.sample.take_texts(text);
+    }
+
+    fn observe_value(&mut self, value: &str) {
+        if !self.distinct.add(FixedState::with_seed(0).hash_one(value)) {
+            return;
+        }
+        match &mut self.text {
+            None => self.text = Some((value.to_owned(), value.to_owned())),
+            Some((min, max)) => {
+                if value < min.as_str() {
+                    *min = value.to_owned();
+                }
+                if value > max.as_str() {
+                    *max = value.to_owned();
+                }
+            }
+        }
     }
 
     /// One pass over the batch, in lanes that the compiler turns into vector instructions. Squares are taken of the
@@ -351,13 +363,33 @@ fn mix(value: u64) -> u64 {
 }
 
 impl Distinct {
+    /// Adds numbers by their bits.
+    fn add_each<T: PolarsNumericType>(&mut self, values: &ChunkedArray<T>, bits: impl Fn(T::Native) -> u64) {
+        let mut before = None;
+        each(values, |value| {
+            let value = Some(bits(value));
+            if value != before {
+                before = value;
+                self.add(mix(value.unwrap_or_default()));
+            }
+        });
+    }
+
     /// Whether the value may be new: false only if it is known to have been there before.
+    #[inline(always)]
     fn add(&mut self, hash: u64) -> bool {
         match self {
             Distinct::Estimate(registers) => {
                 count_zeros(registers, hash);
                 true
             }
+            Distinct::Exact(..) => self.add_exactly(hash),
+        }
+    }
+
+    fn add_exactly(&mut self, hash: u64) -> bool {
+        match self {
+            Distinct::Estimate(_) => true,
             Distinct::Exact(known, recent) => {
                 // Zero marks an empty place, so a hash of zero is looked up each time.
                 let place = &mut recent[hash as usize % RECENT];
@@ -367,7 +399,7 @@ impl Distinct {
                 *place = hash;
                 let new = known.insert(hash);
                 if known.len() > EXACT_DISTINCT {
-                    let mut registers = vec![0u8; 1 << REGISTER_BITS];
+                    let mut registers = Box::new([0u8; REGISTERS]);
                     known.iter().for_each(|hash| count_zeros(&mut registers, *hash));
                     *self = Distinct::Estimate(registers);
                 }
@@ -392,8 +424,9 @@ impl Distinct {
     }
 }
 
-fn count_zeros(registers: &mut [u8], hash: u64) {
-    let register = (hash >> (64 - REGISTER_BITS)) as usize;
+#[inline(always)]
+fn count_zeros(registers: &mut [u8; REGISTERS], hash: u64) {
+    let register = (hash >> (64 - REGISTER_BITS)) as usize % REGISTERS;
     let rank = ((hash << REGISTER_BITS) | (1 << (REGISTER_BITS - 1))).leading_zeros() as u8 + 1;
     if rank > registers[register] {
         registers[register] = rank;
@@ -490,6 +523,25 @@ mod tests {
         assert_eq!((s[1].min.clone(), s[1].max.clone()), (Some(0.0.into()), Some(6.0.into())));
         let mean = (0..100_000).filter(|at| at % 10 > 0).map(|at| f64::from(at % 7)).sum::<f64>() / 90_000.0;
         assert!((s[1].mean.unwrap() - mean).abs() < 1e-12);
+    }
+
+    #[test]
+    fn texts_are_told_apart_whatever_their_length_and_order() {
+        let long = |at: usize| format!("a text that is longer than twelve bytes, number {}", at % 700);
+        let text: Vec<Option<String>> = (0..5_000)
+            .map(|at| match at % 4 {
+                0 => Some(long(at)),
+                1 => Some(format!("s{}", at % 90)),
+                2 => Some(String::new()),
+                _ => None,
+            })
+            .collect();
+        let distinct: HashSet<&str> = text.iter().flatten().map(String::as_str).collect();
+        let whole = df!("s" => &text).unwrap();
+        let s = &summary_of(&[whole.slice(0, 1_234), whole.slice(1_234, 4_000)])[0];
+        assert_eq!((s.distinct, s.nulls), (distinct.len() as u64, 1_250));
+        assert_eq!(s.min, Some("".into()));
+        assert_eq!(s.max, Some((*distinct.iter().max().unwrap()).into()));
     }
 
     #[test]

@@ -24,8 +24,8 @@ mod outcome;
 mod parquet_file;
 mod project;
 mod random;
-pub mod smtp_server;
 mod s3;
+pub mod smtp_server;
 mod table;
 
 pub use mask::mask;

@@ -21,7 +21,8 @@ impl Models<'_> {
         steps: impl Iterator<Item = &'s Step>,
     ) -> Result<String> {
         let golden = Golden::read(self.root, &golden_file(golden, steps)?)?;
-        let tasks = tasks.iter().map(|named| Task::load(self.root, &task_file(self.root, self.pipeline, named)?, self.env));
+        let tasks =
+            tasks.iter().map(|named| Task::load(self.root, &task_file(self.root, self.pipeline, named)?, self.env));
         let tasks = tasks.collect::<Result<Vec<Task>>>()?;
         let [first, second] = tasks.as_slice() else {
             return Err(Error::cannot_run(format!("{} tasks to compare", tasks.len())).hint("name two"));
@@ -62,8 +63,7 @@ fn golden_file<'s>(given: Option<&str>, steps: impl Iterator<Item = &'s Step>) -
     if let Some(path) = given {
         return Ok(path.to_owned());
     }
-    let mut files: Vec<&str> =
-        steps.filter_map(|step| step.llm()?.eval()).map(|eval| eval.golden.as_str()).collect();
+    let mut files: Vec<&str> = steps.filter_map(|step| step.llm()?.eval()).map(|eval| eval.golden.as_str()).collect();
     files.sort_unstable();
     files.dedup();
     match files.as_slice() {

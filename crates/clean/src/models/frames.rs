@@ -66,8 +66,12 @@ pub fn of_answers(outputs: &[(String, DataType)], answers: &[&Answer]) -> Polars
                     let whole = |cell: &Value| cell.as_i64().or_else(|| cell.as_f64().map(|value| value as i64));
                     Column::new(name, cells.map(|cell| cell.and_then(whole)).collect::<Vec<_>>())
                 }
-                DataType::Float64 => Column::new(name, cells.map(|cell| cell.and_then(Value::as_f64)).collect::<Vec<_>>()),
-                DataType::Boolean => Column::new(name, cells.map(|cell| cell.and_then(Value::as_bool)).collect::<Vec<_>>()),
+                DataType::Float64 => {
+                    Column::new(name, cells.map(|cell| cell.and_then(Value::as_f64)).collect::<Vec<_>>())
+                }
+                DataType::Boolean => {
+                    Column::new(name, cells.map(|cell| cell.and_then(Value::as_bool)).collect::<Vec<_>>())
+                }
                 _ => Column::new(name, cells.map(|cell| cell.and_then(text)).collect::<Vec<_>>()),
             }
         })
@@ -137,8 +141,10 @@ mod tests {
             key: [0; 32],
             cached: false,
         };
-        let types = [("n", DataType::Int64), ("f", DataType::Float64), ("b", DataType::Boolean), ("t", DataType::String)];
-        let types: Vec<(String, DataType)> = types.iter().map(|(name, dtype)| ((*name).to_owned(), dtype.clone())).collect();
+        let types =
+            [("n", DataType::Int64), ("f", DataType::Float64), ("b", DataType::Boolean), ("t", DataType::String)];
+        let types: Vec<(String, DataType)> =
+            types.iter().map(|(name, dtype)| ((*name).to_owned(), dtype.clone())).collect();
         let rows = of_answers(&types, &[&answer]).unwrap();
         assert_eq!(rows.column("n").unwrap().i64().unwrap().get(0), Some(3));
         assert_eq!(rows.column("f").unwrap().f64().unwrap().get(0), Some(2.0));

@@ -52,7 +52,9 @@ impl Golden {
 
     /// What is asked.
     fn inputs(&self, task: &Task) -> Result<Vec<llm::Input>> {
-        let lacks = |what: &str, name: &str| Error::cannot_run(format!("{}: task '{}' {what} '{name}'", self.path, task.name()));
+        let lacks = |what: &str, name: &str| {
+            Error::cannot_run(format!("{}: task '{}' {what} '{name}'", self.path, task.name()))
+        };
         if let Some(lost) = task.inputs().iter().find(|name| self.rows.column(name.as_str()).is_err()) {
             return Err(lacks("reads a column that the file does not have:", lost));
         }

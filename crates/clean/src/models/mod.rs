@@ -72,7 +72,12 @@ enum Mode {
 
 impl<'a> Models<'a> {
     /// Opens settings and ledger. Errors: bad settings; a ledger that cannot be opened.
-    pub fn open(root: &'a Root, env: &'a Environment, pipeline: &'a Name, progress: &'a Progress) -> Result<Models<'a>> {
+    pub fn open(
+        root: &'a Root,
+        env: &'a Environment,
+        pipeline: &'a Name,
+        progress: &'a Progress,
+    ) -> Result<Models<'a>> {
         let settings = Settings::load(root, Path::new(SETTINGS), env)?;
         let ledger = Ledger::open(&root.join(LEDGER))?;
         Ok(Models { root, env, pipeline, progress, settings, ledger })
@@ -149,7 +154,8 @@ impl<'a> Models<'a> {
             }
         }
         let rows: u64 = counts.iter().sum();
-        let left: u64 = counts.iter().zip(&is_answered).filter(|(_, answered)| !**answered).map(|(count, _)| count).sum();
+        let left: u64 =
+            counts.iter().zip(&is_answered).filter(|(_, answered)| !**answered).map(|(count, _)| count).sum();
         if let Some(answers) = answers {
             let mask = BooleanChunked::from_slice(PlSmallStr::EMPTY, &is_answered);
             let asked = inputs.filter(&mask).during(&asking.place)?;
@@ -160,7 +166,8 @@ impl<'a> Models<'a> {
         if mode == Mode::Ask {
             round.settle(asking, left, rows)?;
         }
-        let Totals { distinct, cached, answered, failed, requests, retries, tokens_in, tokens_out, cost, .. } = round.totals;
+        let Totals { distinct, cached, answered, failed, requests, retries, tokens_in, tokens_out, cost, .. } =
+            round.totals;
         Ok(json!({
             "step": asking.at + 1, "task": asking.task.name(), "prompt": asking.task.prompt_hash(),
             "models": asking.task.models(), "rows": rows, "rows_without_answer": left, "distinct": distinct,
@@ -236,7 +243,9 @@ impl Round {
     fn tell(&self, place: &str, of: usize) {
         let Totals { inputs, cached, answered, cost, .. } = self.totals;
         if inputs < of as u64 && self.stopped.is_none() {
-            stage::say(format!("{place}: {inputs} of {of} distinct inputs: {cached} known, {answered} asked, cost {cost:.4}"));
+            stage::say(format!(
+                "{place}: {inputs} of {of} distinct inputs: {cached} known, {answered} asked, cost {cost:.4}"
+            ));
         }
     }
 
@@ -264,8 +273,11 @@ impl Round {
                     .hint("what was answered is kept; run again later"));
             }
             None if self.unasked > 0 => {
-                return Err(Error::try_again(format!("{place}: {} inputs were asked in vain; {rows_left}", self.unasked))
-                    .hint("what was answered is kept; run again later"));
+                return Err(Error::try_again(format!(
+                    "{place}: {} inputs were asked in vain; {rows_left}",
+                    self.unasked
+                ))
+                .hint("what was answered is kept; run again later"));
             }
             None => {}
         }

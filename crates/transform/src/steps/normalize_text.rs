@@ -115,7 +115,10 @@ fn is_collapsed(text: &str) -> bool {
         let is_odd = |byte: &u8| matches!(byte, b'\t'..=b'\r');
         let is_double = |pair: &[u8]| pair == b"  ";
         let (first, last) = (bytes.first(), bytes.last());
-        return first != Some(&b' ') && last != Some(&b' ') && !bytes.iter().any(is_odd) && !bytes.windows(2).any(is_double);
+        return first != Some(&b' ')
+            && last != Some(&b' ')
+            && !bytes.iter().any(is_odd)
+            && !bytes.windows(2).any(is_double);
     }
     let mut before = ' ';
     for c in text.chars() {
