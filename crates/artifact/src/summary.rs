@@ -367,10 +367,9 @@ impl Distinct {
     fn add_each<T: PolarsNumericType>(&mut self, values: &ChunkedArray<T>, bits: impl Fn(T::Native) -> u64) {
         let mut before = None;
         each(values, |value| {
-            let value = Some(bits(value));
-            if value != before {
-                before = value;
-                self.add(mix(value.unwrap_or_default()));
+            let value = bits(value);
+            if before.replace(value) != Some(value) {
+                self.add(mix(value));
             }
         });
     }
@@ -497,7 +496,7 @@ mod tests {
 
     fn summary_of(batches: &[DataFrame]) -> Vec<ColumnSummary> {
         let mut summary = Summary::new(batches[0].schema());
-        batches.iter().for_each(|batch| drop(summary.observe(batch)));
+        batches.iter().for_each(|batch| _ = summary.observe(batch));
         summary.finish()
     }
 

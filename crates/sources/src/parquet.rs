@@ -37,6 +37,7 @@ pub(crate) struct Parquet {
 }
 
 /// A file on disk, or an object.
+#[expect(clippy::large_enum_variant, reason = "one for each file of a source")]
 pub(crate) enum ParquetFile {
     Here(Artifact),
     InStore { object: Object, folder: PathBuf },

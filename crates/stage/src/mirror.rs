@@ -35,6 +35,13 @@ pub struct Candidate {
     pub released: bool,
 }
 
+/// A file that is only appended to, as it is here and in the store.
+struct Journal {
+    url: Url,
+    here: Vec<u8>,
+    there: Vec<u8>,
+}
+
 impl Mirror {
     /// Reads the variable. Nothing is sent yet.
     pub fn new(root: &Root, env: &Environment) -> Result<Mirror> {
@@ -178,7 +185,7 @@ impl Mirror {
     /// Brings a file that is only ever appended to up to what the store has. What was appended here and is not sent
     /// yet stays. The caller holds the lock of the stage that owns `folder`.
     pub fn take_journal(&self, folder: &Path, name: &str) -> Result<()> {
-        let Some((url, here, there)) = self.journal(folder, name)? else { return Ok(()) };
+        let Some(Journal { url, here, there }) = self.journal(folder, name)? else { return Ok(()) };
         if there.len() <= here.len() {
             return Ok(());
         }
@@ -205,7 +212,7 @@ impl Mirror {
 
     /// Sends what was appended to a journal here.
     pub fn send_journal(&self, folder: &Path, name: &str) -> Result<()> {
-        let Some((url, here, there)) = self.journal(folder, name)? else { return Ok(()) };
+        let Some(Journal { url, here, there }) = self.journal(folder, name)? else { return Ok(()) };
         if here.len() <= there.len() {
             return Ok(());
         }
@@ -214,8 +221,8 @@ impl Mirror {
         Ok(())
     }
 
-    /// A journal's address and its content here and there, of which one is the beginning of the other.
-    fn journal(&self, folder: &Path, name: &str) -> Result<Option<(Url, Vec<u8>, Vec<u8>)>> {
+    /// A journal of which one side is the beginning of the other; none without a store.
+    fn journal(&self, folder: &Path, name: &str) -> Result<Option<Journal>> {
         let Some(store) = &self.store else { return Ok(None) };
         let path = folder.join(name);
         let url = place(store, &path)?;
@@ -226,7 +233,7 @@ impl Mirror {
             Err(error) => return Err(Error::io("read", &path, &error)),
         };
         match here.starts_with(&there) || there.starts_with(&here) {
-            true => Ok(Some((url, here, there))),
+            true => Ok(Some(Journal { url, here, there })),
             false => {
                 Err(Error::cannot_run(format!("{}: its lines are not those of {url}", path.display())).hint(format!(
                     "two machines decided at once; the store counts: move {} aside and run again",

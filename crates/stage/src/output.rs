@@ -10,6 +10,7 @@ use polars::prelude::{DataFrame, Schema};
 use spec::Result;
 
 /// One thing to publish.
+#[expect(clippy::large_enum_variant, reason = "a run has a handful of them")]
 pub enum Output {
     Table(TableOutput),
     File(FileOutput),

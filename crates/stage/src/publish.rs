@@ -95,6 +95,7 @@ impl Item {
 }
 
 /// A written output that still has its temporary name.
+#[expect(clippy::large_enum_variant, reason = "a run has a handful of them")]
 enum Draft {
     Table { written: Written, refused: Option<Written>, changes: Option<Written>, evidence: Evidence },
     File { temporary: Temporary, target: PathBuf, evidence: Evidence },
