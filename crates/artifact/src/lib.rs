@@ -35,7 +35,7 @@ pub use quality::Quality;
 pub use scan::{Artifact, open, scan, scan_files};
 pub use snapshot::{LATEST, Snapshot};
 pub use summary::{ColumnSummary, Summary};
-pub use temporary::{Temporary, discard_all, publishing, sweep};
+pub use temporary::{Publishing, Temporary, discard_all, publishing, sweep};
 pub use writer::{TableWriter, Written};
 
 /// The column that names the source file of a row.

@@ -25,9 +25,12 @@ fn live() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Held while a run turns its temporaries into artifacts and a snapshot. An interruption waits for it, so
-/// that the two never mix.
-pub fn publishing() -> MutexGuard<'static, ()> {
+/// See [`publishing`].
+pub type Publishing = MutexGuard<'static, ()>;
+
+/// Held while a run turns its temporaries into artifacts and a snapshot, and says so in the log. An
+/// interruption waits for it, so that the two never mix.
+pub fn publishing() -> Publishing {
     PUBLISHING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -13,6 +13,7 @@ use stage::clap::Args;
 use stage::{Job, Output, Stage, TableOutput};
 use transform::{ChangeId, Changes, Cleaned, Given, Mapping, Step, Undone, clean, union};
 
+use crate::files::read;
 use crate::models::{self, Answered, Models};
 use crate::raw_tables::RawTables;
 use crate::undone::Decisions;
@@ -245,8 +246,4 @@ fn mapping_files(spec: &Spec) -> Vec<&str> {
     files.sort_unstable();
     files.dedup();
     files
-}
-
-fn read(root: &Root, path: &str) -> Result<String> {
-    std::fs::read_to_string(root.join(path)).map_err(|error| Error::io("read", Path::new(path), &error))
 }

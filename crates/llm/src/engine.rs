@@ -61,6 +61,18 @@ pub struct Estimate {
     pub cost: Option<f64>,
 }
 
+impl std::ops::AddAssign for Estimate {
+    fn add_assign(&mut self, other: Estimate) {
+        self.rows += other.rows;
+        self.distinct += other.distinct;
+        self.cached += other.cached;
+        self.requests += other.requests;
+        self.tokens_in += other.tokens_in;
+        self.tokens_out += other.tokens_out;
+        self.cost = self.cost.zip(other.cost).map(|(one, other)| one + other);
+    }
+}
+
 /// Says what [`ask`] would take, without a call.
 ///
 /// # Errors

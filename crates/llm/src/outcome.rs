@@ -102,6 +102,22 @@ pub struct Totals {
     pub unpriced: bool,
 }
 
+impl std::ops::AddAssign for Totals {
+    fn add_assign(&mut self, other: Totals) {
+        self.inputs += other.inputs;
+        self.distinct += other.distinct;
+        self.cached += other.cached;
+        self.answered += other.answered;
+        self.failed += other.failed;
+        self.requests += other.requests;
+        self.retries += other.retries;
+        self.tokens_in += other.tokens_in;
+        self.tokens_out += other.tokens_out;
+        self.cost += other.cost;
+        self.unpriced |= other.unpriced;
+    }
+}
+
 /// Why a run ended before all was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {

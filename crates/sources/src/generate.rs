@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use artifact::{Fingerprint, Input};
+use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::{ColumnType, Error, Map, Result, did_you_mean};
@@ -72,6 +73,23 @@ impl Generate {
             Generate::Shop(_) => ("the shop's log has", &shop::COLUMNS),
             Generate::Messages(_) => ("messages have", &messages::COLUMNS),
         }
+    }
+}
+
+/// The days of an invented source, both ends included, must be some and not too many.
+pub(crate) fn check_days(from: NaiveDate, to: NaiveDate, what: &str) -> Result<(), String> {
+    let days = (to - from).num_days() + 1;
+    match (1..=36_600).contains(&days) {
+        true => Ok(()),
+        false => Err(format!("from {from} to {to} are {days} days; {what} 1 to 36600 days")),
+    }
+}
+
+/// Settings by name, each from 0 to its largest value.
+pub(crate) fn check_ranges(settings: &[(&str, f64, f64)]) -> Result<(), String> {
+    match settings.iter().find(|(_, value, most)| !(0.0..=*most).contains(value)) {
+        None => Ok(()),
+        Some((name, value, most)) => Err(format!("'{name}' is {value}; it goes from 0 to {most}")),
     }
 }
 

@@ -29,6 +29,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::ColumnType;
 
+use crate::generate::{check_days, check_ranges};
+
 pub(crate) use log::MessageLog;
 
 /// Changes with the messages that a spec makes, so that the same spec is not taken for up to date.
@@ -147,15 +149,8 @@ impl TryFrom<Written> for Messages {
         if rows == 0 || rows > u64::from(u32::MAX) {
             return Err(format!("'rows' is {rows}; there are from 1 to {} messages", u32::MAX));
         }
-        let days = (to - from).num_days() + 1;
-        if !(1..=36_600).contains(&days) {
-            return Err(format!("from {from} to {to} are {days} days; messages come in over 1 to 36600 days"));
-        }
-        for (name, value, most) in [("repeats", repeats, 0.99), ("dirt", dirt, 1.0)] {
-            if !(0.0..=most).contains(&value) {
-                return Err(format!("'{name}' is {value}; it goes from 0 to {most}"));
-            }
-        }
+        check_days(from, to, "messages come in over")?;
+        check_ranges(&[("repeats", repeats, 0.99), ("dirt", dirt, 1.0)])?;
         if languages.is_empty() {
             return Err("'languages' names none; leave the key out for all".to_owned());
         }

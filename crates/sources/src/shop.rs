@@ -37,6 +37,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::ColumnType;
 
+use crate::generate::{check_days, check_ranges};
+
 pub(crate) use log::ShopLog;
 
 /// Changes with the log that a spec makes, so that the same spec is not taken for up to date.
@@ -108,15 +110,8 @@ impl TryFrom<Written> for Shop {
         if rows == 0 || rows > u64::from(u32::MAX) {
             return Err(format!("'rows' is {rows}; a log has from 1 to {} rows", u32::MAX));
         }
-        let days = (to - from).num_days() + 1;
-        if !(1..=36_600).contains(&days) {
-            return Err(format!("from {from} to {to} are {days} days; a log lasts from 1 to 36600 days"));
-        }
-        for (name, value, most) in [("dirt", dirt, 0.5), ("growth", growth, 10.0), ("returns", returns, 0.3)] {
-            if !(0.0..=most).contains(&value) {
-                return Err(format!("'{name}' is {value}; it goes from 0 to {most}"));
-            }
-        }
+        check_days(from, to, "a log lasts from")?;
+        check_ranges(&[("dirt", dirt, 0.5), ("growth", growth, 10.0), ("returns", returns, 0.3)])?;
         Ok(Shop { rows, seed, from, to, dirt, growth, returns })
     }
 }

@@ -1,12 +1,11 @@
 //! From what a stage hands over to what the world may see: written, checked, balanced, sealed, named.
 
 use std::path::{Path, PathBuf};
-use std::sync::MutexGuard;
 use std::time::Duration;
 
 use artifact::{
-    Batch, Books, CheckResult, Evidence, Fate, Input, Kind, PolarsResultExt, Quality, REASON, Snapshot, TableWriter,
-    Temporary, Verdict, Written, publishing, scan_files, write_sidecar,
+    Batch, Books, CheckResult, Evidence, Fate, Input, Kind, PolarsResultExt, Publishing, Quality, REASON, Snapshot,
+    TableWriter, Temporary, Verdict, Written, publishing, scan_files, write_sidecar,
 };
 use checks::{Check, Published, RowChecks};
 use polars::prelude::{Column, DataFrame, DataType, LazyFrame, Schema};
@@ -109,7 +108,7 @@ pub fn publish<S: Stage>(
     outputs: Vec<Output>,
     inputs: &[Input],
     spec_hash: &str,
-) -> Result<Publication> {
+) -> Result<(Publication, Publishing)> {
     let desk = Desk { job, who, inputs, spec_hash };
     let mut drafts = Vec::new();
     let mut failures = Vec::new();
@@ -142,20 +141,15 @@ pub fn publish<S: Stage>(
         let kept: Vec<String> = publication.paths().iter().map(|path| path.display().to_string()).collect();
         return Err(Error::refused(why).hint(format!("the previous output stands; see {}", kept.join(", "))));
     }
-    release(job, who, &Snapshot { paths: publication.paths() }, guard)?;
-    Ok(publication)
+    let guard = release(job, who, &Snapshot { paths: publication.paths() }, guard)?;
+    Ok((publication, guard))
 }
 
 /// Makes `snapshot` the stage's output: sends it to where it has to be, then replaces `latest`, in the store first.
-/// `guard` keeps an interruption away while names change.
+/// `guard` keeps an interruption away while names change; it comes back so that the log's line is in its care, too.
 ///
 /// If sending fails, both `latest` stay as they are, and the next run goes on with what is pending.
-pub fn release<S: Stage>(
-    job: &Job<S>,
-    who: &str,
-    snapshot: &Snapshot,
-    mut guard: MutexGuard<'static, ()>,
-) -> Result<()> {
+pub fn release<S: Stage>(job: &Job<S>, who: &str, snapshot: &Snapshot, mut guard: Publishing) -> Result<Publishing> {
     let delivery = S::delivery(job);
     if job.mirror.is_on() || delivery.is_some() {
         snapshot.write_pending(&job.folder())?;
@@ -169,8 +163,7 @@ pub fn release<S: Stage>(
         job.mirror.replace_latest(&S::TOOL.folder(&job.pipeline), snapshot)?;
     }
     snapshot.write(&job.folder())?;
-    drop(guard);
-    Ok(())
+    Ok(guard)
 }
 
 fn send<S: Stage>(job: &Job<S>, snapshot: &Snapshot, delivery: Option<Url>) -> Result<()> {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use artifact::{Artifact, Input, Snapshot, Stamp};
+use artifact::{Artifact, Input, Publishing, Snapshot, Stamp};
 use checks::Checks;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -88,7 +88,7 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
         run: uuid::Uuid::now_v7().to_string(),
         progress,
     };
-    signals::watch()?;
+    signals::watch(&who)?;
     if job.common.dry_run {
         return dry_run(&job, &who, &spec_hash);
     }
@@ -122,17 +122,15 @@ fn attempt<S: Stage>(job: &mut Job<S>, who: &str, spec_hash: &str) -> Result<Exi
             print(&snapshot.paths)?;
             Ok(Exit::Done)
         }
-        Course::Release(snapshot) => {
+        Course::Release(snapshot) => recorded(job, who, &inputs, || {
             tracing::info!("{who}: sends what an earlier run wrote");
-            recorded(job, who, &inputs, || {
-                release(job, who, &snapshot, artifact::publishing())?;
-                Publication::of(&job.root, &snapshot)
-            })
-        }
-        Course::Run(reason) => {
+            let guard = release(job, who, &snapshot, artifact::publishing())?;
+            Ok((Publication::of(&job.root, &snapshot)?, guard))
+        }),
+        Course::Run(reason) => recorded(job, who, &inputs, || {
             tracing::info!(reason, "{who}: runs because {reason}");
-            recorded(job, who, &inputs, || publish(job, who, S::run(job)?, &inputs, spec_hash))
-        }
+            publish(job, who, S::run(job)?, &inputs, spec_hash)
+        }),
     }
 }
 
@@ -141,25 +139,23 @@ fn recorded<S: Stage>(
     job: &Job<S>,
     who: &str,
     inputs: &[Input],
-    work: impl FnOnce() -> Result<Publication>,
+    work: impl FnOnce() -> Result<(Publication, Publishing)>,
 ) -> Result<Exit> {
     let began = Instant::now();
-    let log = RunLog::begin(&job.root, &job.env, &job.run, S::TOOL, &job.pipeline, inputs)?;
-    signals::current(who, &log);
+    let log = signals::begin(|| RunLog::begin(&job.root, &job.env, &job.run, S::TOOL, &job.pipeline, inputs))?;
     let result = work();
     job.progress.end();
     match result {
-        Ok(publication) => {
-            log.complete(&publication);
-            signals::over();
+        Ok((publication, guard)) => {
+            signals::end(|| log.complete(&publication));
+            drop(guard);
             summary(who, &publication, began);
             print(&publication.paths())?;
             alarm::warned(job, &publication.warnings());
             Ok(Exit::Done)
         }
         Err(error) => {
-            log.fail(&console::redact(&error.to_string()));
-            signals::over();
+            signals::end(|| log.fail(&console::redact(&error.to_string())));
             Err(error)
         }
     }

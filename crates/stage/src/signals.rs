@@ -1,6 +1,6 @@
 //! INT and TERM: leave no trace but a log line.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -8,30 +8,53 @@ use spec::{Error, Exit, Result};
 
 use crate::runlog::RunLog;
 
-/// The run that an interruption would end.
-static CURRENT: Mutex<Option<(String, RunLog)>> = Mutex::new(None);
-
-/// Names the run that is at work, for the log line of its interruption.
-pub fn current(who: &str, log: &RunLog) {
-    *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Some((who.to_owned(), log.clone()));
+/// How far the run is, for the log line of its interruption.
+enum Moment {
+    /// It waits, or looks for a cause to run: the log knows nothing of it.
+    Before,
+    /// The log holds its beginning.
+    During(RunLog),
+    /// The log holds its end.
+    After,
 }
 
-/// The run is over; an interruption has nothing to report any more.
-pub fn over() {
-    *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = None;
+static MOMENT: Mutex<Moment> = Mutex::new(Moment::Before);
+
+fn moment() -> MutexGuard<'static, Moment> {
+    MOMENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Logs the beginning of the run; an interruption meanwhile waits until it is logged.
+pub fn begin(log: impl FnOnce() -> Result<RunLog>) -> Result<RunLog> {
+    let mut moment = moment();
+    let log = log()?;
+    *moment = Moment::During(log.clone());
+    Ok(log)
+}
+
+/// Logs the end of the run; an interruption meanwhile waits until it is logged.
+pub fn end(log: impl FnOnce()) {
+    let mut moment = moment();
+    log();
+    *moment = Moment::After;
 }
 
 /// Watches for signals on a thread of its own: work deep inside a library cannot look for a flag.
-pub fn watch() -> Result<()> {
+pub fn watch(who: &str) -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])
         .map_err(|error| Error::cannot_run(format!("cannot watch for signals: {error}")))?;
+    let who = who.to_owned();
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
-            artifact::discard_all();
             let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
-            if let Some((who, log)) = CURRENT.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                tracing::error!("{who}: interrupted by {name}; nothing was published");
+            artifact::discard_all();
+            let moment = moment();
+            if let Moment::During(log) = &*moment {
                 log.abort(&format!("interrupted by {name}"));
+            }
+            match &*moment {
+                Moment::After => tracing::error!("{who}: interrupted by {name} after its end"),
+                _ => tracing::error!("{who}: interrupted by {name}; nothing was published"),
             }
             std::process::exit(i32::from(Exit::TryAgain.code()));
         }

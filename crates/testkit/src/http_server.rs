@@ -1,10 +1,11 @@
 //! A small HTTP/1.1 server on 127.0.0.1 that answers as told, faults included, and remembers what it was asked.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use crate::loopback::{Ending, Loopback, lock};
 
 /// What a client asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,31 +60,27 @@ type Answer = dyn Fn(usize, &HttpRequest) -> HttpAnswer + Send + Sync;
 struct Shared {
     answer: Box<Answer>,
     requests: Mutex<Vec<HttpRequest>>,
-    stopped: Mutex<bool>,
-    stop: Condvar,
+    ending: Arc<Ending>,
 }
 
 /// A running server. Dropping it ends it, with all connections that hang.
 pub struct HttpServer {
-    address: SocketAddr,
+    listener: Loopback,
     shared: Arc<Shared>,
-    listener: Option<JoinHandle<()>>,
 }
 
 impl HttpServer {
     /// Answers each request by `answer`, which gets the number of requests before it.
     pub fn start(answer: impl Fn(usize, &HttpRequest) -> HttpAnswer + Send + Sync + 'static) -> HttpServer {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let shared = Arc::new(Shared {
-            answer: Box::new(answer),
-            requests: Mutex::default(),
-            stopped: Mutex::new(false),
-            stop: Condvar::new(),
+        let ending = Arc::default();
+        let shared = Shared { answer: Box::new(answer), requests: Mutex::default(), ending: Arc::clone(&ending) };
+        let shared = Arc::new(shared);
+        let serving = Arc::clone(&shared);
+        let listener = Loopback::start(&ending, move |stream| {
+            // A client that goes away is its own business.
+            let _ = serve(stream, &serving);
         });
-        let accepting = Arc::clone(&shared);
-        let listener = std::thread::spawn(move || accept(&listener, &accepting));
-        HttpServer { address, shared, listener: Some(listener) }
+        HttpServer { listener, shared }
     }
 
     /// Gives these answers in turn, the last one for ever.
@@ -95,43 +92,12 @@ impl HttpServer {
 
     /// The address of `path`, which begins with `/`.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("http://{}{path}", self.listener.address())
     }
 
     /// All requests so far, in the order in which they were complete.
     pub fn requests(&self) -> Vec<HttpRequest> {
         lock(&self.shared.requests).clone()
-    }
-}
-
-impl Drop for HttpServer {
-    fn drop(&mut self) {
-        *lock(&self.shared.stopped) = true;
-        self.shared.stop.notify_all();
-        // Wakes the listener, which then sees that it is over.
-        let _ = TcpStream::connect(self.address);
-        if let Some(listener) = self.listener.take() {
-            let _ = listener.join();
-        }
-    }
-}
-
-/// A panic in a test must not hide behind a second one here.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    for stream in listener.incoming() {
-        if *lock(&shared.stopped) {
-            return;
-        }
-        let Ok(stream) = stream else { continue };
-        let shared = Arc::clone(shared);
-        std::thread::spawn(move || {
-            // A client that goes away is its own business.
-            let _ = serve(stream, &shared);
-        });
     }
 }
 
@@ -155,8 +121,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 writer.write_all(answer.as_bytes())?;
             }
             HttpAnswer::Hang => {
-                let stopped = lock(&shared.stopped);
-                drop(shared.stop.wait_while(stopped, |stopped| !*stopped));
+                shared.ending.wait();
                 return Ok(());
             }
             HttpAnswer::Cut => return Ok(()),
@@ -210,7 +175,7 @@ mod tests {
     use super::*;
 
     fn ask(server: &HttpServer, request: &str) -> String {
-        let mut stream = TcpStream::connect(server.address).unwrap();
+        let mut stream = TcpStream::connect(server.listener.address()).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
         let mut answer = String::new();
@@ -241,7 +206,7 @@ mod tests {
     #[test]
     fn ends_with_a_connection_that_hangs() {
         let server = HttpServer::answering([HttpAnswer::Hang]);
-        let mut stream = TcpStream::connect(server.address).unwrap();
+        let mut stream = TcpStream::connect(server.listener.address()).unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
         while server.requests().is_empty() {
             std::thread::yield_now();

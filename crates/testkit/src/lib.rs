@@ -19,6 +19,7 @@
 
 pub mod http_server;
 pub mod llm_server;
+mod loopback;
 mod mask;
 mod outcome;
 mod parquet_file;

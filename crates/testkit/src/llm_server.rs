@@ -10,14 +10,14 @@
 //! ```
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::Random;
+use crate::loopback::{Ending, Loopback, lock};
 
 mod batches;
 mod fit;
@@ -115,8 +115,7 @@ struct Shared {
     latency: Mutex<Duration>,
     key: Mutex<Option<String>>,
     store: Mutex<batches::Store>,
-    stopped: AtomicBool,
-    stopping: (Mutex<()>, Condvar),
+    ending: Arc<Ending>,
 }
 
 #[derive(Default)]
@@ -129,19 +128,13 @@ struct Faults {
 
 /// A running server. It stops when dropped.
 pub struct LlmServer {
-    address: SocketAddr,
+    listener: Loopback,
     shared: Arc<Shared>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl LlmServer {
     /// Starts on a free port. Answers are the last user message in upper case, fitted to the schema.
     pub fn start() -> LlmServer {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
             stats: Mutex::default(),
             in_flight: Mutex::default(),
@@ -150,25 +143,16 @@ impl LlmServer {
             latency: Mutex::default(),
             key: Mutex::default(),
             store: Mutex::default(),
-            stopped: AtomicBool::new(false),
-            stopping: Default::default(),
+            ending: Arc::default(),
         });
         let serving = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if serving.stopped.load(Ordering::SeqCst) {
-                    break;
-                }
-                let (Ok(stream), shared) = (stream, Arc::clone(&serving)) else { continue };
-                std::thread::spawn(move || serve(&shared, &stream));
-            }
-        });
-        LlmServer { address, shared }
+        let listener = Loopback::start(&shared.ending, move |stream| serve(&serving, &stream));
+        LlmServer { listener, shared }
     }
 
     /// The address up to and including the version.
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("http://{}/v1", self.listener.address())
     }
 
     /// Answers with what `answering` returns as the message's content.
@@ -217,19 +201,11 @@ impl LlmServer {
     }
 }
 
-impl Drop for LlmServer {
-    fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::SeqCst);
-        self.shared.stopping.1.notify_all();
-        let _ = TcpStream::connect(self.address);
-    }
-}
-
 fn serve(shared: &Shared, stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
     let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));
     let mut reader = http::Reader::new(stream);
-    while let Some(request) = reader.next(&shared.stopped) {
+    while let Some(request) = reader.next(&shared.ending) {
         if !answer(shared, stream, &request) {
             break;
         }
@@ -297,19 +273,12 @@ fn fail(shared: &Shared, stream: &TcpStream, asked: &Asked, fault: &Fault) -> bo
         Fault::NoQuota => http::write(stream, 429, &[], &error("You exceeded your quota", "insufficient_quota")),
         Fault::Status(status) => http::write(stream, *status, &[], &error("the server says no", "error")),
         Fault::Hang => {
-            let guard = lock(&shared.stopping.0);
-            let _ = shared
-                .stopping
-                .1
-                .wait_timeout_while(guard, Duration::from_secs(60), |_| !shared.stopped.load(Ordering::SeqCst));
+            shared.ending.wait();
             false
         }
-        Fault::Drip(milliseconds) => http::drip(
-            stream,
-            &completion(asked, &fitted(asked)),
-            Duration::from_millis(*milliseconds),
-            &shared.stopped,
-        ),
+        Fault::Drip(milliseconds) => {
+            http::drip(stream, &completion(asked, &fitted(asked)), Duration::from_millis(*milliseconds), &shared.ending)
+        }
         Fault::Cut => http::cut(stream, &completion(asked, &fitted(asked))),
         Fault::Garbled => http::write(stream, 200, &[], "{\"choices\": [{\"mess"),
         Fault::Says(content) => http::write(stream, 200, &[], &completion(asked, content)),

@@ -1,10 +1,11 @@
 //! A small SMTP server (RFC 5321, without TLS) on 127.0.0.1 that answers as told, faults included, and keeps the mail.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use crate::loopback::{Ending, Loopback, lock};
 
 /// A mail that the server took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,15 +48,13 @@ struct State {
 struct Shared {
     auth: bool,
     state: Mutex<State>,
-    stopped: Mutex<bool>,
-    stop: Condvar,
+    ending: Arc<Ending>,
 }
 
 /// A running server. Dropping it ends it, with all connections that hang.
 pub struct SmtpServer {
-    address: SocketAddr,
+    listener: Loopback,
     shared: Arc<Shared>,
-    listener: Option<JoinHandle<()>>,
 }
 
 impl SmtpServer {
@@ -70,13 +69,14 @@ impl SmtpServer {
     }
 
     fn listen(auth: bool) -> SmtpServer {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let shared =
-            Arc::new(Shared { auth, state: Mutex::default(), stopped: Mutex::new(false), stop: Condvar::new() });
-        let accepting = Arc::clone(&shared);
-        let listener = std::thread::spawn(move || accept(&listener, &accepting));
-        SmtpServer { address, shared, listener: Some(listener) }
+        let ending = Arc::default();
+        let shared = Arc::new(Shared { auth, state: Mutex::default(), ending: Arc::clone(&ending) });
+        let serving = Arc::clone(&shared);
+        let listener = Loopback::start(&ending, move |stream| {
+            // A client that goes away is its own business.
+            let _ = serve(stream, &serving);
+        });
+        SmtpServer { listener, shared }
     }
 
     /// Plans a fault in answer to `command` (`CONNECT`, `EHLO`, `AUTH`, `MAIL`, `RCPT`, `DATA`, or `.` for the end of
@@ -87,7 +87,7 @@ impl SmtpServer {
     }
 
     pub fn port(&self) -> u16 {
-        self.address.port()
+        self.listener.address().port()
     }
 
     /// The mail taken so far.
@@ -103,37 +103,6 @@ impl SmtpServer {
     /// All command lines so far, in order, those of parallel connections mixed.
     pub fn commands(&self) -> Vec<String> {
         lock(&self.shared.state).commands.clone()
-    }
-}
-
-impl Drop for SmtpServer {
-    fn drop(&mut self) {
-        *lock(&self.shared.stopped) = true;
-        self.shared.stop.notify_all();
-        // Wakes the listener, which then sees that it is over.
-        let _ = TcpStream::connect(self.address);
-        if let Some(listener) = self.listener.take() {
-            let _ = listener.join();
-        }
-    }
-}
-
-/// A panic in a test must not hide behind a second one here.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    for stream in listener.incoming() {
-        if *lock(&shared.stopped) {
-            return;
-        }
-        let Ok(stream) = stream else { continue };
-        let shared = Arc::clone(shared);
-        std::thread::spawn(move || {
-            // A client that goes away is its own business.
-            let _ = serve(stream, &shared);
-        });
     }
 }
 
@@ -165,8 +134,7 @@ impl Session<'_> {
             None => (usual, Answered::Usually),
             Some(SmtpFault::Reply(line)) => (line, Answered::Otherwise),
             Some(SmtpFault::Hang) => {
-                let stopped = lock(&self.shared.stopped);
-                drop(self.shared.stop.wait_while(stopped, |stopped| !*stopped));
+                self.shared.ending.wait();
                 return Ok(Answered::Never);
             }
         };
@@ -237,7 +205,7 @@ mod tests {
 
     /// Says all lines at once and returns all answers.
     fn talk(server: &SmtpServer, lines: &str) -> String {
-        let mut stream = TcpStream::connect(server.address).unwrap();
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
         stream.write_all(lines.replace('\n', "\r\n").as_bytes()).unwrap();
         let mut answers = String::new();
         std::io::Read::read_to_string(&mut stream, &mut answers).unwrap();

@@ -10,7 +10,8 @@ use polars::prelude::*;
 use spec::{Error, Result};
 use transform::{Given, Mapped, Mapping, Step};
 
-use super::{Asking, Mode, Models, ROUND, Round, frames, read};
+use super::{Asking, Mode, Models, ROUND, Round, frames};
+use crate::files::read;
 
 impl Models<'_> {
     /// Writes `resources/<pipeline>/mappings/<task>.csv` for each step `llm` of a table that has answers, and gives the
@@ -30,7 +31,8 @@ impl Models<'_> {
                 ))
                 .hint("join them into one column by a step 'derive', and let the task read that"));
             };
-            let new = self.mapped(&asking, input, raw, steps, &mut given)?;
+            let inputs = self.inputs(&asking, raw, steps, &mut given)?;
+            let new = self.mapped(&asking, input, &inputs.distinct)?;
             let path = Path::new("resources").join(self.pipeline.as_str()).join("mappings");
             let path = path.join(format!("{}.csv", asking.task.name()));
             let file = self.root.join(&path);
@@ -55,21 +57,13 @@ impl Models<'_> {
                 path.display()
             ));
             paths.push(path);
-            self.answer_step(&asking, raw, steps, &mut given, Mode::KnownOnly)?;
+            self.answer_step(&asking, inputs, &mut given, Mode::KnownOnly)?;
         }
         Ok(paths)
     }
 
     /// Each known answer that changes something, by output column.
-    fn mapped(
-        &self,
-        asking: &Asking,
-        input: &str,
-        raw: &LazyFrame,
-        steps: &[Step],
-        given: &mut Given,
-    ) -> Result<Vec<Mapped>> {
-        let (inputs, _) = self.inputs(asking, raw, steps, given)?;
+    fn mapped(&self, asking: &Asking, input: &str, inputs: &DataFrame) -> Result<Vec<Mapped>> {
         let mut entries = Vec::new();
         for from in (0..inputs.height()).step_by(ROUND) {
             let part = frames::to_json(&inputs.slice(from as i64, ROUND)).during(&asking.place)?;

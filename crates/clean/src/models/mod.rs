@@ -23,6 +23,7 @@ use stage::Progress;
 use transform::steps::Llm;
 use transform::{Given, Lookup, Step, pending};
 
+use crate::files::read;
 pub use estimate::HEADER as ESTIMATE_HEADER;
 use watch::Shown;
 
@@ -63,6 +64,13 @@ struct Asking<'a> {
     place: String,
 }
 
+/// What a step has to ask.
+struct Inputs {
+    distinct: DataFrame,
+    /// The rows that hold each.
+    rows: Vec<u64>,
+}
+
 /// Whether a model may be asked.
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
@@ -92,7 +100,8 @@ impl<'a> Models<'a> {
         let mut notes = Vec::new();
         for asking in self.askings(table, steps)? {
             self.judge(&asking)?;
-            notes.push(self.answer_step(&asking, raw, steps, &mut given, Mode::Ask)?);
+            let inputs = self.inputs(&asking, raw, steps, &mut given)?;
+            notes.push(self.answer_step(&asking, inputs, &mut given, Mode::Ask)?);
         }
         Ok(Answered { given, notes })
     }
@@ -108,30 +117,19 @@ impl<'a> Models<'a> {
             .collect()
     }
 
-    /// The first pass for one step: what it has to ask, as a table of distinct inputs and the rows that hold each.
-    fn inputs(
-        &self,
-        asking: &Asking,
-        raw: &LazyFrame,
-        steps: &[Step],
-        given: &mut Given,
-    ) -> Result<(DataFrame, Vec<u64>)> {
+    /// The first pass for one step: what it has to ask.
+    fn inputs(&self, asking: &Asking, raw: &LazyFrame, steps: &[Step], given: &mut Given) -> Result<Inputs> {
         let task = &asking.task;
         let lookup = Lookup::new(task.name(), task.inputs().to_vec(), frames::outputs(task))?;
         given.lookups.insert(asking.at, lookup);
         self.progress.begin(format!("{}: collects what to ask", asking.place));
-        pending(raw.clone(), steps, asking.at, given)?.all()
+        let (distinct, rows) = pending(raw.clone(), steps, asking.at, given)?.all()?;
+        Ok(Inputs { distinct, rows })
     }
 
-    fn answer_step(
-        &self,
-        asking: &Asking,
-        raw: &LazyFrame,
-        steps: &[Step],
-        given: &mut Given,
-        mode: Mode,
-    ) -> Result<serde_json::Value> {
-        let (inputs, counts) = self.inputs(asking, raw, steps, given)?;
+    /// Gives the step its answers, and says what came of it.
+    fn answer_step(&self, asking: &Asking, inputs: Inputs, given: &mut Given, mode: Mode) -> Result<serde_json::Value> {
+        let Inputs { distinct: inputs, rows: counts } = inputs;
         let mut round = Round::default();
         let mut is_answered = Vec::with_capacity(inputs.height());
         let mut answers: Option<DataFrame> = None;
@@ -189,7 +187,7 @@ impl<'a> Models<'a> {
             }
         };
         let asked = asked.context(&asking.place)?;
-        round.add(asked.totals);
+        round.totals += asked.totals;
         if mode == Mode::Ask && round.stopped.is_none() {
             round.stopped = asked.stopped;
         }
@@ -211,21 +209,6 @@ struct Round {
 }
 
 impl Round {
-    fn add(&mut self, more: Totals) {
-        let sum = &mut self.totals;
-        sum.inputs += more.inputs;
-        sum.distinct += more.distinct;
-        sum.cached += more.cached;
-        sum.answered += more.answered;
-        sum.failed += more.failed;
-        sum.requests += more.requests;
-        sum.retries += more.retries;
-        sum.tokens_in += more.tokens_in;
-        sum.tokens_out += more.tokens_out;
-        sum.cost += more.cost;
-        sum.unpriced |= more.unpriced;
-    }
-
     fn fail(&mut self, inputs: &DataFrame, outcomes: &[Outcome]) {
         for (at, failure) in outcomes.iter().enumerate().filter_map(|(at, outcome)| Some((at, outcome.failure()?))) {
             if failure.kind == FailureKind::Unasked {
@@ -315,14 +298,10 @@ pub fn inputs_of<'s>(steps: impl Iterator<Item = &'s Step>, root: &Root, env: &E
         let state = format!("{} {} {answers}", task.prompt_hash(), task.models().join(" "));
         add(step.task().to_owned(), Fingerprint::Given(state));
         if let Some(eval) = step.eval() {
-            add(eval.golden.clone(), Fingerprint::of_text(&read(root, Path::new(&eval.golden))?));
+            add(eval.golden.clone(), Fingerprint::of_text(&read(root, &eval.golden)?));
         }
     }
     Ok(inputs)
-}
-
-fn read(root: &Root, path: &Path) -> Result<String> {
-    std::fs::read_to_string(root.join(path)).map_err(|error| Error::io("read", path, &error))
 }
 
 /// A task by its file, or by its name among the pipeline's tasks.

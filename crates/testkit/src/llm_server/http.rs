@@ -2,8 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::loopback::Ending;
 
 pub struct Request {
     pub method: String,
@@ -30,12 +31,12 @@ impl<'a> Reader<'a> {
     }
 
     /// The next request; none when the client goes or the server stops.
-    pub fn next(&mut self, stopped: &AtomicBool) -> Option<Request> {
+    pub fn next(&mut self, ending: &Ending) -> Option<Request> {
         let end = loop {
             if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
                 break at;
             }
-            self.fill(stopped)?;
+            self.fill(ending)?;
         };
         let head = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
         self.buffer.drain(..end + 4);
@@ -48,44 +49,44 @@ impl<'a> Reader<'a> {
             .collect();
         let mut request = Request { method, path, headers, body: String::new() };
         let body = match request.header("transfer-encoding") {
-            Some("chunked") => self.chunks(stopped)?,
+            Some("chunked") => self.chunks(ending)?,
             _ => {
                 let length = request.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-                self.take(length, stopped)?
+                self.take(length, ending)?
             }
         };
         request.body = String::from_utf8_lossy(&body).into_owned();
         Some(request)
     }
 
-    fn chunks(&mut self, stopped: &AtomicBool) -> Option<Vec<u8>> {
+    fn chunks(&mut self, ending: &Ending) -> Option<Vec<u8>> {
         let mut body = Vec::new();
         loop {
             let end = loop {
                 if let Some(at) = find(&self.buffer, b"\r\n") {
                     break at;
                 }
-                self.fill(stopped)?;
+                self.fill(ending)?;
             };
             let line = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
             self.buffer.drain(..end + 2);
             let length = usize::from_str_radix(line.trim(), 16).ok()?;
-            body.extend(self.take(length, stopped)?);
-            self.take(2, stopped)?;
+            body.extend(self.take(length, ending)?);
+            self.take(2, ending)?;
             if length == 0 {
                 return Some(body);
             }
         }
     }
 
-    fn take(&mut self, length: usize, stopped: &AtomicBool) -> Option<Vec<u8>> {
+    fn take(&mut self, length: usize, ending: &Ending) -> Option<Vec<u8>> {
         while self.buffer.len() < length {
-            self.fill(stopped)?;
+            self.fill(ending)?;
         }
         Some(self.buffer.drain(..length).collect())
     }
 
-    fn fill(&mut self, stopped: &AtomicBool) -> Option<()> {
+    fn fill(&mut self, ending: &Ending) -> Option<()> {
         let mut bytes = [0; 16 * 1024];
         loop {
             match self.stream.read(&mut bytes) {
@@ -95,7 +96,7 @@ impl<'a> Reader<'a> {
                     return Some(());
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    if stopped.load(Ordering::SeqCst) {
+                    if ending.is_over() {
                         return None;
                     }
                 }
@@ -127,10 +128,10 @@ pub fn write(mut stream: &TcpStream, status: u16, headers: &[(&str, &str)], body
 }
 
 /// Writes one byte after the other.
-pub fn drip(mut stream: &TcpStream, body: &str, pause: Duration, stopped: &AtomicBool) -> bool {
+pub fn drip(mut stream: &TcpStream, body: &str, pause: Duration, ending: &Ending) -> bool {
     let mut written = stream.write_all(head(200, &[], body.len()).as_bytes()).is_ok();
     for byte in body.as_bytes() {
-        if !written || stopped.load(Ordering::SeqCst) {
+        if !written || ending.is_over() {
             return false;
         }
         std::thread::sleep(pause);
