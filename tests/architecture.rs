@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 const TOOLS: [&str; 6] = ["ingest", "clean", "features", "train", "predict", "export"];
-const DOMAIN: [&str; 7] = ["sources", "transform", "checks", "learn", "llm", "sinks", "alert"];
+const DOMAIN: [&str; 8] = ["sources", "transform", "checks", "learn", "llm", "sinks", "alert", "tracking"];
 
 /// A file longer than this hardly has one responsibility.
 const MOST_LINES: usize = 600;

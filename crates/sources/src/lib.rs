@@ -16,6 +16,7 @@ mod file_spec;
 mod files;
 mod flow;
 mod generate;
+mod incremental;
 mod infer;
 mod json;
 mod lines;
@@ -41,6 +42,7 @@ use spec::{Map, Result, ResultExt, Root};
 pub use column_spec::ColumnSpec;
 pub use file_spec::{Compression, FileSpec, Format};
 pub use generate::Generate;
+pub use incremental::{Bookmark, Reach};
 pub use messages::{Kind, Language, Messages};
 pub use moments::MomentFormat;
 pub use shop::Shop;
@@ -66,6 +68,8 @@ pub struct Opened {
     pub batches: Batches,
     /// Records that the reader came upon so far, counted apart from the batches; complete at their end.
     pub rows_in: Arc<AtomicU64>,
+    /// How far an incremental source came.
+    pub bookmark: Bookmark,
 }
 
 impl TableSpec {
@@ -96,7 +100,7 @@ impl TableSpec {
                 let source = generate.rows(&typing.columns, rows_in.clone());
                 let (schema, refused_schema) = (typing.schema(), typing.refused_schema());
                 let batches = flow::flow(None, source, typing)?;
-                Ok(Opened { inputs, schema, refused_schema, batches, rows_in })
+                Ok(Opened { inputs, schema, refused_schema, batches, rows_in, bookmark: Bookmark::default() })
             }
             Source::File(file) => {
                 let places = places(root, &file.path.0, cloud)?;
@@ -107,7 +111,7 @@ impl TableSpec {
                         files.iter().zip(inputs).map(|(file, input)| file.as_input(input)).collect::<Result<_>>()?;
                     let parquet = Parquet::new(files, self.columns.as_ref(), missing, rows_in.clone())?;
                     let (schema, refused_schema) = (parquet.schema(), parquet.refused_schema());
-                    return Ok(Opened { inputs, schema, refused_schema, batches: Box::new(parquet), rows_in });
+                    return Ok(Opened { inputs, schema, refused_schema, batches: Box::new(parquet), rows_in, bookmark: Bookmark::default() });
                 }
                 let mut files = Files::new(file.clone(), places, wanted(self.columns.as_ref()), rows_in.clone())?;
                 let (names, first) = files.first()?;
@@ -118,7 +122,7 @@ impl TableSpec {
                 let typing = Typing { columns, missing };
                 let (schema, refused_schema) = (typing.schema(), typing.refused_schema());
                 let batches = flow::flow(Some(first), Box::new(files), typing)?;
-                Ok(Opened { inputs, schema, refused_schema, batches, rows_in })
+                Ok(Opened { inputs, schema, refused_schema, batches, rows_in, bookmark: Bookmark::default() })
             }
         }
     }

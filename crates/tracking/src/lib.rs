@@ -1,0 +1,1 @@
+//! Experiment tracking: an `MLflow` server over REST.
