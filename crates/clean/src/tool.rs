@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use spec::{Error, Exit, Map, Result, ResultExt, Root, Tool};
 use stage::clap::Args;
-use stage::{Job, Output, Stage, TableOutput};
+use stage::{Empty, Job, Output, Stage, TableOutput};
 use transform::{ChangeId, Changes, Cleaned, Given, Mapping, Step, Undone, clean, union};
 
 use crate::files::read;
@@ -130,7 +130,7 @@ impl Stage for Clean {
                 let Cleaned { schema, changes, batches } = cleaned;
                 let notes = if notes.is_empty() { Value::Null } else { json!({ "llm": notes }) };
                 Ok(Output::Table(TableOutput {
-                    allow_empty: table.allow_empty,
+                    empty: if table.allow_empty { Empty::Published } else { Empty::Refused },
                     changes,
                     notes,
                     ..TableOutput::new(name, schema, with_warning(batches, name, undone), rows)

@@ -9,7 +9,7 @@ use polars::prelude::{LazyFrame, Schema};
 use sinks::{ExportSpec, Format, plan, write};
 use spec::{Error, Exit, Result, Tool, Url};
 use stage::clap::{Args, ValueEnum};
-use stage::{FileOutput, Job, Output, Stage, TableOutput};
+use stage::{Empty, FileOutput, Job, Output, Stage, TableOutput};
 
 #[derive(Args, Debug)]
 pub struct Flags {
@@ -49,7 +49,7 @@ impl Stage for Export {
         if spec.format == Format::Parquet && !spec.strip_evidence {
             let batches = stream(plan, place(&spec))?.map(|rows| rows.map(Batch::from));
             let output = TableOutput::new(spec.stem(), schema, Box::new(batches), rows);
-            return Ok(vec![Output::Table(TableOutput { allow_empty: true, ..output })]);
+            return Ok(vec![Output::Table(TableOutput { empty: Empty::Published, ..output })]);
         }
         Ok(vec![Output::File(FileOutput {
             stem: spec.stem().to_owned(),

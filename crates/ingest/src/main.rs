@@ -5,6 +5,8 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod backfill;
+mod earlier;
 mod tool;
 
 fn main() -> ExitCode {

@@ -1,12 +1,18 @@
 //! Wires the sources of a pipeline to the shell.
 
+use std::cell::Cell;
+
 use artifact::{Artifact, Input};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sources::TableSpec;
-use spec::{Error, Map, Name, Result, Root, Tool};
+use serde_json::json;
+use sources::{Opened, Reach, TableSpec};
+use spec::{Class, Error, Exit, Map, Name, Result, ResultExt, Root, Tool};
 use stage::clap::Args;
-use stage::{BooksOf, Job, Mirror, Output, Stage, TableOutput, data_arguments};
+use stage::{BooksOf, Empty, FALLBACK, Job, Mirror, Output, Stage, TableOutput, data_arguments};
+
+use crate::backfill::Window;
+use crate::earlier::{self, Earlier};
 
 /// `resources/<pipeline>/ingest.yaml`: where each raw table comes from.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -16,7 +22,19 @@ pub struct Spec {
 }
 
 #[derive(Args, Debug)]
-pub struct Flags {}
+pub struct Flags {
+    /// Read these days of incremental sources and add them, month by month: `2023-01..2023-06` or
+    /// `2023-01-15..2023-02-10`. What is read is published at once: an interrupted backfill, called again, goes on with
+    /// the first month that is missing. --force reads all of them again
+    #[arg(long, value_name = "FROM..TO", help_heading = "Incremental sources")]
+    backfill: Option<Window>,
+    /// Read incremental sources from their beginning; what was read before leaves the output
+    #[arg(long, conflicts_with = "backfill", help_heading = "Incremental sources")]
+    full: bool,
+    /// The months of the backfill that this run has come past.
+    #[arg(skip)]
+    past: Cell<usize>,
+}
 
 pub struct Ingest;
 
@@ -38,18 +56,140 @@ impl Stage for Ingest {
         Ok(inputs)
     }
 
+    /// A backfill that has nothing left to read.
+    fn instead(job: &Job<Self>) -> Result<Option<Exit>> {
+        let Some(asked) = job.flags.backfill else { return Ok(None) };
+        if !tables(job)?.iter().any(|(_, table)| table.is_incremental()) {
+            return Err(Error::cannot_run(format!(
+                "pipeline '{}' has no incremental source to backfill",
+                job.pipeline
+            ))
+            .hint("a source is incremental with the key 'incremental'; others are read whole on every run"));
+        }
+        if next_window(job)?.is_some() {
+            return Ok(None);
+        }
+        stage::say(format!(
+            "ingest {}: the backfill of {asked} was read already; --force reads it again",
+            job.pipeline
+        ));
+        let paths = job.published()?.map(|snapshot| snapshot.text()).unwrap_or_default();
+        stage::print(&paths)?;
+        Ok(Some(Exit::Done))
+    }
+
+    fn cause(job: &Job<Self>) -> Option<String> {
+        match job.flags.backfill {
+            Some(asked) => Some(format!("of --backfill {asked}")),
+            None => job.flags.full.then(|| "of --full".to_owned()),
+        }
+    }
+
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
-        tables(job)?
-            .into_iter()
-            .map(|(name, table)| {
-                let opened = table.open(&name, &job.root, job.mirror.cloud(), &job.folder())?;
-                Ok(Output::Table(TableOutput {
-                    refused_schema: Some(opened.refused_schema),
-                    books: BooksOf::Rows(opened.rows_in),
-                    ..TableOutput::new(name, opened.schema, opened.batches, 0)
-                }))
-            })
-            .collect()
+        let earlier = Earlier::of(job)?;
+        let window = match next_window(job)? {
+            Some((index, window)) => {
+                job.flags.past.set(index + 1);
+                stage::say(format!("ingest {}: reads {window}", job.pipeline));
+                Some(window)
+            }
+            None => None,
+        };
+        let mut outputs = Vec::new();
+        for (name, table) in tables(job)? {
+            let earlier = earlier.table(&name);
+            if table.is_incremental() {
+                outputs.extend(incremental(job, &name, &table, &earlier, window)?);
+            } else if window.is_some() && !earlier.is_empty() {
+                outputs.extend(earlier.kept().map(Output::Kept));
+            } else {
+                outputs.push(Output::Table(read(job, &name, &table, &Reach::All)?));
+            }
+        }
+        Ok(outputs)
+    }
+
+    fn more(job: &Job<Self>) -> Result<bool> {
+        Ok(next_window(job)?.is_some())
+    }
+}
+
+/// The first month of the backfill that is not read yet, and its number.
+fn next_window(job: &Job<Ingest>) -> Result<Option<(usize, Window)>> {
+    let Some(asked) = job.flags.backfill else { return Ok(None) };
+    let earlier = Earlier::of(job)?;
+    let names: Vec<String> =
+        tables(job)?.into_iter().filter(|(_, table)| table.is_incremental()).map(|(name, _)| name).collect();
+    let is_read = |window: Window| !job.common.force && names.iter().all(|name| earlier.table(name).has(window));
+    let windows = asked.months().into_iter().enumerate().skip(job.flags.past.get());
+    Ok(windows.into_iter().find(|(_, window)| !is_read(*window)))
+}
+
+/// What an incremental table consists of after this run: what it was, and what is new.
+fn incremental(
+    job: &Job<Ingest>,
+    name: &str,
+    table: &TableSpec,
+    earlier: &earlier::Table<'_>,
+    window: Option<Window>,
+) -> Result<Vec<Output>> {
+    let reach = match (window, earlier.bookmark()) {
+        (Some(window), _) => Reach::Days(window.first, window.last),
+        (None, Some(bookmark)) if !job.flags.full => Reach::After(bookmark),
+        (None, _) => Reach::All,
+    };
+    let read = read(job, name, table, &reach)?;
+    let adds = reach != Reach::All && !earlier.is_empty();
+    if adds && earlier.schema(job)?.is_some_and(|schema| schema != read.schema) {
+        return Err(Error::cannot_run(format!(
+            "table '{name}': its columns are others now than when it was read before"
+        ))
+        .hint(format!("read it from the beginning: bin/ingest {} --full", job.pipeline)));
+    }
+    let empty = match (adds, window) {
+        // That a month is empty is worth knowing: it is not read again.
+        (_, Some(_)) => Empty::Published,
+        (true, None) => Empty::Nothing,
+        (false, None) => Empty::Refused,
+    };
+    let kept = earlier.kept().filter(|_| adds).map(Output::Kept);
+    let new = TableOutput { empty, notes: earlier::note(window), ..read };
+    let bookmark = new.bookmark;
+    // A backfill goes back: it says nothing of how far the source came.
+    let bookmark = if window.is_some() { Box::new(|| None) } else { bookmark };
+    Ok(kept.chain([Output::Table(TableOutput { bookmark, ..new })]).collect())
+}
+
+/// Begins to read a table; from its fallback if the source stays down.
+fn read(job: &Job<Ingest>, name: &str, table: &TableSpec, reach: &Reach) -> Result<TableOutput> {
+    let Some(second) = table.fallback() else { return open(job, name, table, reach) };
+    let reach_of_second = if second.is_incremental() { reach.clone() } else { Reach::All };
+    let (pipeline, cloud) = (job.pipeline.clone(), job.mirror.cloud().clone());
+    let (root, folder, name_of_second) = (job.root.clone(), job.folder(), name.to_owned());
+    let fallback = move |error: &Error| {
+        let why = format!("read from its fallback, for the source stays down: {error}");
+        stage::warn(format!("ingest {pipeline}: table '{name_of_second}': {why}"));
+        let opened = second.open(&name_of_second, &root, &cloud, &folder, &reach_of_second);
+        let output = output(&name_of_second, opened.context("its source stays down, and so does its fallback")?);
+        Ok(TableOutput { notes: json!({ FALLBACK: why }), ..output })
+    };
+    match open(job, name, table, reach) {
+        Err(error) if error.class() == Class::TryAgain => fallback(&error),
+        opened => Ok(TableOutput { fallback: Some(Box::new(fallback)), ..opened? }),
+    }
+}
+
+fn open(job: &Job<Ingest>, name: &str, table: &TableSpec, reach: &Reach) -> Result<TableOutput> {
+    Ok(output(name, table.open(name, &job.root, job.mirror.cloud(), &job.folder(), reach)?))
+}
+
+fn output(name: &str, opened: Opened) -> TableOutput {
+    let bookmark = opened.bookmark;
+    TableOutput {
+        refused_schema: Some(opened.refused_schema),
+        books: BooksOf::Rows(opened.rows_in),
+        bookmark: Box::new(move || bookmark.get()),
+        ..TableOutput::new(name, opened.schema, opened.batches, 0)
     }
 }
 

@@ -86,12 +86,13 @@ impl TableSpec {
     /// Begins to read table `name`: finds out columns and types from the first rows, and checks what `columns:`
     /// declares against them. Errors later on come out of the batches.
     ///
-    /// Objects of a store are read as they come; Parquet is copied into `copies` while it is read.
-    pub fn open(&self, name: &str, root: &Root, cloud: &Cloud, copies: &Path) -> Result<Opened> {
-        self.begin(root, cloud, copies).context(format_args!("table '{name}'"))
+    /// Objects of a store are read as they come; Parquet is copied into `copies` while it is read. `reach` says what an
+    /// incremental source is to give; others always give all.
+    pub fn open(&self, name: &str, root: &Root, cloud: &Cloud, copies: &Path, reach: &Reach) -> Result<Opened> {
+        self.begin(root, cloud, copies, reach).context(format_args!("table '{name}'"))
     }
 
-    fn begin(&self, root: &Root, cloud: &Cloud, copies: &Path) -> Result<Opened> {
+    fn begin(&self, root: &Root, cloud: &Cloud, copies: &Path, _reach: &Reach) -> Result<Opened> {
         let inputs = self.inputs(root, cloud)?;
         let rows_in = Arc::new(AtomicU64::new(0));
         match &self.source {
@@ -111,7 +112,14 @@ impl TableSpec {
                         files.iter().zip(inputs).map(|(file, input)| file.as_input(input)).collect::<Result<_>>()?;
                     let parquet = Parquet::new(files, self.columns.as_ref(), missing, rows_in.clone())?;
                     let (schema, refused_schema) = (parquet.schema(), parquet.refused_schema());
-                    return Ok(Opened { inputs, schema, refused_schema, batches: Box::new(parquet), rows_in, bookmark: Bookmark::default() });
+                    return Ok(Opened {
+                        inputs,
+                        schema,
+                        refused_schema,
+                        batches: Box::new(parquet),
+                        rows_in,
+                        bookmark: Bookmark::default(),
+                    });
                 }
                 let mut files = Files::new(file.clone(), places, wanted(self.columns.as_ref()), rows_in.clone())?;
                 let (names, first) = files.first()?;

@@ -14,10 +14,24 @@ use crate::generate::Generate;
 #[schemars(with = "Written")]
 pub struct TableSpec {
     pub source: Source,
+    pub fallback: Option<Source>,
     pub columns: Option<Map<ColumnSpec>>,
 }
 
 impl TableSpec {
+    /// Whether it is read from where an earlier run stopped, and added to what is there.
+    pub fn is_incremental(&self) -> bool {
+        match &self.source {
+            Source::File(_) | Source::Generate(_) => false,
+        }
+    }
+
+    /// The same table from the source that takes the place of one that stays down.
+    pub fn fallback(&self) -> Option<TableSpec> {
+        let source = self.fallback.clone()?;
+        Some(TableSpec { source, fallback: None, columns: self.columns.clone() })
+    }
+
     /// Whether its rows come from files.
     pub fn reads_files(&self) -> bool {
         matches!(self.source, Source::File(_))
@@ -39,6 +53,10 @@ impl TableSpec {
 struct Written {
     /// Where the rows come from.
     source: Source,
+    /// Where they come from if the source stays down after all its retries. It is read once, with a warning, instead
+    /// of the source; a run does not mix the two. One that is not incremental is read whole.
+    #[serde(default)]
+    fallback: Option<Source>,
     /// The columns to read, in this order, each with its type; others in the source are left out. With a
     /// header (and in JSON and Parquet) they are found by name, without one they stand for the fields from left
     /// to right. By default all columns are read, and their types (int64, float64, bool, date, datetime, string)
@@ -52,7 +70,7 @@ struct Written {
 
 impl TryFrom<Written> for TableSpec {
     type Error = String;
-    fn try_from(Written { source, columns }: Written) -> Result<TableSpec, String> {
+    fn try_from(Written { source, fallback, columns }: Written) -> Result<TableSpec, String> {
         if let Some(columns) = &columns {
             if columns.is_empty() {
                 return Err("'columns' names no column; leave the key out to read all".to_owned());
@@ -63,7 +81,7 @@ impl TryFrom<Written> for TableSpec {
                 ));
             }
         }
-        Ok(TableSpec { source, columns })
+        Ok(TableSpec { source, fallback, columns })
     }
 }
 

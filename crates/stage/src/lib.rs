@@ -32,7 +32,7 @@ pub use args::RunFlags;
 pub use clap;
 pub use inputs::{data_arguments, upstream};
 pub use mirror::Mirror;
-pub use output::{BooksOf, FileOutput, FolderOutput, Output, Standing, TableOutput, rows_of};
+pub use output::{BooksOf, Empty, FALLBACK, FileOutput, FolderOutput, Kept, Output, Standing, TableOutput, rows_of};
 pub use progress::Progress;
 pub use spec::Exit;
 
@@ -66,6 +66,16 @@ pub trait Stage: Sized {
     /// The flags that change the output, as text: part of the up-to-date check.
     fn variant(_flags: &Self::Flags) -> String {
         String::new()
+    }
+
+    /// A cause to run that neither inputs nor spec show.
+    fn cause(_job: &Job<Self>) -> Option<String> {
+        None
+    }
+
+    /// Whether there is more to do after a run that published, such as the next window of a backfill.
+    fn more(_job: &Job<Self>) -> Result<bool> {
+        Ok(false)
     }
 
     /// A folder in a store that every published file is copied to before it becomes the stage's output.

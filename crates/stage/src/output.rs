@@ -1,20 +1,30 @@
 //! What a stage hands to the shell for publishing.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use artifact::{Batches, Books};
 use polars::prelude::{DataFrame, Schema};
-use spec::Result;
+use spec::{Error, Result};
 
 /// One thing to publish.
 #[expect(clippy::large_enum_variant, reason = "a run has a handful of them")]
 pub enum Output {
     Table(TableOutput),
+    /// An artifact of an earlier run that stays part of the output.
+    Kept(Kept),
     File(FileOutput),
     Folder(FolderOutput),
+}
+
+/// An artifact of an earlier run, to which this one adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub table: String,
+    /// Relative to the root.
+    pub path: PathBuf,
 }
 
 /// A table, written as `<table>_<time>.parquet`, with its refused rows and its change log beside it.
@@ -27,13 +37,31 @@ pub struct TableOutput {
     pub changes: Option<Schema>,
     pub batches: Batches,
     pub books: BooksOf,
-    /// Whether a table without rows may be published.
-    pub allow_empty: bool,
-    /// How far an incremental source has come.
-    pub bookmark: Option<serde_json::Value>,
+    pub empty: Empty,
+    /// How far an incremental source has come, known at the end of the batches.
+    pub bookmark: Box<dyn FnOnce() -> Option<serde_json::Value>>,
+    /// What takes its place if its batches end in an error that another try may mend.
+    pub fallback: Option<Fallback>,
     /// What else the evidence should say.
     pub notes: serde_json::Value,
 }
+
+/// What a table without rows means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Empty {
+    /// Something went wrong: the run is refused.
+    Refused,
+    /// Nothing unusual: it is published.
+    Published,
+    /// Nothing new: if no row came in either, nothing is written.
+    Nothing,
+}
+
+/// The note of a table that says why its fallback was taken; people are told.
+pub const FALLBACK: &str = "fallback";
+
+/// Makes another table in place of one that failed with this error.
+pub type Fallback = Box<dyn FnOnce(&Error) -> Result<TableOutput>>;
 
 /// Where the books of a table come from.
 pub enum BooksOf {
@@ -53,8 +81,9 @@ impl TableOutput {
             changes: None,
             batches,
             books: BooksOf::Rows(rows_of(rows_in)),
-            allow_empty: false,
-            bookmark: None,
+            empty: Empty::Refused,
+            bookmark: Box::new(|| None),
+            fallback: None,
             notes: serde_json::Value::Null,
         }
     }

@@ -9,15 +9,18 @@ use artifact::{
 };
 use checks::{Check, Published, RowChecks};
 use polars::prelude::{Column, DataFrame, DataType, LazyFrame, Schema};
-use spec::{Error, Result, Root, Url};
+use spec::{Class, Error, Result, Root, Url};
 
 use crate::content::{hash_file, hash_folder};
-use crate::output::{BooksOf, FileOutput, FolderOutput, Output, Standing, TableOutput, counted};
+use crate::output::{BooksOf, Empty, FALLBACK, FileOutput, FolderOutput, Kept, Output, Standing, TableOutput, counted};
 use crate::{Job, Stage, history};
 
 /// All that a run made visible.
 pub struct Publication {
+    /// What is new.
     pub items: Vec<Item>,
+    /// The whole output: what is new and what stays. Relative to the root.
+    pub paths: Vec<PathBuf>,
 }
 
 /// One published artifact.
@@ -60,19 +63,17 @@ impl Publication {
                 items.push(Item { refused, ..Item::new(path.clone(), evidence, bytes) });
             }
         }
-        Ok(Publication { items })
-    }
-
-    pub fn paths(&self) -> Vec<PathBuf> {
-        self.items.iter().map(|item| item.path.clone()).collect()
+        Ok(Publication { items, paths: snapshot.paths.clone() })
     }
 }
 
 impl Item {
     fn new(path: PathBuf, evidence: Evidence, bytes: u64) -> Item {
-        let Evidence { table, books, quality, checks, .. } = evidence;
+        let Evidence { table, books, quality, checks, notes, .. } = evidence;
         let warned = checks.into_iter().filter(|result| result.verdict == Verdict::Warned);
-        let warnings = warned.map(|result| format!("{table}: {}: {}", result.check, result.found)).collect();
+        let warned = warned.map(|result| format!("{table}: {}: {}", result.check, result.found));
+        let fallback = notes.get(FALLBACK).and_then(serde_json::Value::as_str);
+        let warnings = warned.chain(fallback.map(|why| format!("{table}: {why}"))).collect();
         Item { table, path, books, bytes, refused: None, changes: None, quality, warnings, evidence: Duration::ZERO }
     }
 
@@ -96,6 +97,7 @@ impl Item {
 /// A written output that still has its temporary name.
 #[expect(clippy::large_enum_variant, reason = "a run has a handful of them")]
 enum Draft {
+    Kept(Kept),
     Table { written: Written, refused: Option<Written>, changes: Option<Written>, evidence: Evidence },
     File { temporary: Temporary, target: PathBuf, evidence: Evidence },
     Folder { temporary: Temporary, target: PathBuf, evidence: Evidence, then: Box<dyn FnOnce() -> Result<()>> },
@@ -116,32 +118,34 @@ pub fn publish<S: Stage>(
     for output in outputs {
         let draft = match output {
             Output::Table(table) => desk.table(table, &drafts, &mut failures)?,
-            Output::File(file) => desk.file(file)?,
+            Output::Kept(kept) => Some(Draft::Kept(kept)),
+            Output::File(file) => Some(desk.file(file)?),
             Output::Folder(folder) => {
                 standing = folder.standing.clone();
-                desk.folder(folder)?
+                Some(desk.folder(folder)?)
             }
         };
-        drafts.push(draft);
+        drafts.extend(draft);
     }
     if !failures.is_empty() {
         return Err(desk.refuse(drafts, &failures));
     }
     // From here to the snapshot an interruption has to wait, but for the time of sending.
     let guard = publishing();
-    let mut items = Vec::new();
+    let mut publication = Publication { items: Vec::new(), paths: Vec::new() };
     for draft in drafts {
-        items.push(desk.name(draft)?);
+        let (path, item) = desk.name(draft)?;
+        publication.paths.push(path);
+        publication.items.extend(item);
     }
-    let publication = Publication { items };
     if let Standing::Refused(why) = standing {
         drop(guard);
-        job.mirror.send(&publication.paths())?;
+        job.mirror.send(&publication.paths)?;
         send_journals(job)?;
-        let kept: Vec<String> = publication.paths().iter().map(|path| path.display().to_string()).collect();
+        let kept: Vec<String> = publication.paths.iter().map(|path| path.display().to_string()).collect();
         return Err(Error::refused(why).hint(format!("the previous output stands; see {}", kept.join(", "))));
     }
-    let guard = release(job, who, &Snapshot { paths: publication.paths() }, guard)?;
+    let guard = release(job, who, &Snapshot { paths: publication.paths.clone() }, guard)?;
     Ok((publication, guard))
 }
 
@@ -216,8 +220,19 @@ impl<S: Stage> Desk<'_, S> {
         }
     }
 
+    /// Writes a table, or its fallback if its source stays down. Nothing if there is nothing new.
+    fn table(&self, mut output: TableOutput, before: &[Draft], failures: &mut Vec<String>) -> Result<Option<Draft>> {
+        let fallback = output.fallback.take();
+        match (self.written(output, before, failures), fallback) {
+            (Err(error), Some(fallback)) if error.class() == Class::TryAgain => {
+                self.table(fallback(&error)?, before, failures)
+            }
+            (result, _) => result,
+        }
+    }
+
     /// Writes a table, splits off the refused rows, balances the books and judges the checks.
-    fn table(&self, output: TableOutput, before: &[Draft], failures: &mut Vec<String>) -> Result<Draft> {
+    fn written(&self, output: TableOutput, before: &[Draft], failures: &mut Vec<String>) -> Result<Option<Draft>> {
         let table = output.table.clone();
         let checks = self.job.checks.get(&table).map_or(&[][..], Vec::as_slice);
         let lookup = |name: &str| self.lookup(name, before);
@@ -264,6 +279,9 @@ impl<S: Stage> Desk<'_, S> {
             BooksOf::Rows(rows_in) => Books { rows_in: counted(&rows_in), ..books },
             BooksOf::Given(given) => Books { rows_out: books.rows_out, ..given },
         };
+        if output.empty == Empty::Nothing && books.rows_in == 0 {
+            return Ok(None);
+        }
         let written = writer.finish()?;
         let refused = refused.finish()?;
         let changes = changes.map(TableWriter::finish).transpose()?;
@@ -271,21 +289,21 @@ impl<S: Stage> Desk<'_, S> {
         let columns = written.summary.as_ref().map(artifact::Summary::finish).unwrap_or_default();
         let results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
         failures.extend(failed(&table, &results));
-        if written.rows == 0 && !output.allow_empty {
+        if written.rows == 0 && output.empty == Empty::Refused {
             failures.push(empty(&table, &books));
         }
         let evidence = Evidence {
             quality: Some(Quality::of(&books, &results, &columns)),
             checks: results,
             columns,
-            bookmark: output.bookmark,
+            bookmark: (output.bookmark)(),
             notes: output.notes,
             content: written.content.clone(),
             refused: refused.as_ref().map(|_| self.shown(&self.target(&table, "refused.parquet"))),
             changes: changes.as_ref().map(|_| self.shown(&log)),
             ..self.evidence(&table, Kind::Table, books)
         };
-        Ok(Draft::Table { written, refused, changes, evidence })
+        Ok(Some(Draft::Table { written, refused, changes, evidence }))
     }
 
     fn judge(
@@ -323,15 +341,19 @@ impl<S: Stage> Desk<'_, S> {
         Ok(results)
     }
 
-    /// A table that a check refers to: written earlier in this run, or an input.
+    /// A table that a check refers to: part of this run's output so far, or an input.
     fn lookup(&self, name: &str, before: &[Draft]) -> Result<LazyFrame> {
-        let drafted = before.iter().find_map(|draft| match draft {
-            Draft::Table { written, evidence, .. } if evidence.table == name => Some(written.path()),
-            _ => None,
-        });
-        match drafted {
-            Some(path) => scan_files(&[path]),
-            None => self.job.scan(name),
+        let drafted: Vec<PathBuf> = before
+            .iter()
+            .filter_map(|draft| match draft {
+                Draft::Table { written, evidence, .. } if evidence.table == name => Some(written.path().to_owned()),
+                Draft::Kept(kept) if kept.table == name => Some(self.job.root.join(&kept.path)),
+                _ => None,
+            })
+            .collect();
+        match drafted.is_empty() {
+            false => scan_files(&drafted.iter().map(PathBuf::as_path).collect::<Vec<_>>()),
+            true => self.job.scan(name),
         }
     }
 
@@ -367,30 +389,32 @@ impl<S: Stage> Desk<'_, S> {
         Ok(Draft::Folder { temporary, target, evidence, then })
     }
 
-    /// Gives a draft its real name.
-    fn name(&self, draft: Draft) -> Result<Item> {
-        match draft {
+    /// Gives a draft its real name, and says what is new.
+    fn name(&self, draft: Draft) -> Result<(PathBuf, Option<Item>)> {
+        let item = match draft {
+            Draft::Kept(kept) => return Ok((kept.path, None)),
             Draft::Table { written, refused, changes, evidence } => {
                 let refused = refused.map(|rows| self.name_refused(rows, &evidence)).transpose()?;
                 let changes = changes.map(|rows| self.name_changes(rows, &evidence)).transpose()?;
                 let target = self.target(&evidence.table, "parquet");
                 let bytes = written.bytes;
                 let spent = written.publish(&target, &evidence)?;
-                Ok(Item { refused, changes, evidence: spent, ..self.item(&target, evidence, bytes) })
+                Item { refused, changes, evidence: spent, ..self.item(&target, evidence, bytes) }
             }
             Draft::File { temporary, target, evidence } => {
                 let bytes = temporary.path().metadata().map(|meta| meta.len()).unwrap_or_default();
                 // The evidence comes first: a file without it would look foreign.
                 write_sidecar(&target, &evidence)?;
                 temporary.publish(&target)?;
-                Ok(self.item(&target, evidence, bytes))
+                self.item(&target, evidence, bytes)
             }
             Draft::Folder { temporary, target, evidence, then } => {
                 temporary.publish(&target)?;
                 then()?;
-                Ok(self.item(&target, evidence, 0))
+                self.item(&target, evidence, 0)
             }
-        }
+        };
+        Ok((item.path.clone(), Some(item)))
     }
 
     fn item(&self, target: &Path, evidence: Evidence, bytes: u64) -> Item {

@@ -122,25 +122,43 @@ fn attempt<S: Stage>(job: &mut Job<S>, who: &str, spec_hash: &str) -> Result<Exi
             print(&snapshot.paths)?;
             Ok(Exit::Done)
         }
-        Course::Release(snapshot) => recorded(job, who, &inputs, || {
-            tracing::info!("{who}: sends what an earlier run wrote");
-            let guard = release(job, who, &snapshot, artifact::publishing())?;
-            Ok((Publication::of(&job.root, &snapshot)?, guard))
-        }),
-        Course::Run(reason) => recorded(job, who, &inputs, || {
-            tracing::info!(reason, "{who}: runs because {reason}");
-            publish(job, who, S::run(job)?, &inputs, spec_hash)
-        }),
+        Course::Release(snapshot) => {
+            let paths = recorded(job, who, &inputs, || {
+                tracing::info!("{who}: sends what an earlier run wrote");
+                let guard = release(job, who, &snapshot, artifact::publishing())?;
+                Ok((Publication::of(&job.root, &snapshot)?, guard))
+            })?;
+            print(&paths)?;
+            Ok(Exit::Done)
+        }
+        Course::Run(reason) => {
+            let mut paths = once(job, who, &inputs, spec_hash, &reason)?;
+            while S::more(job)? {
+                job.stamp = free_stamp(&job.folder());
+                job.run = uuid::Uuid::now_v7().to_string();
+                paths = once(job, who, &inputs, spec_hash, &reason)?;
+            }
+            print(&paths)?;
+            Ok(Exit::Done)
+        }
     }
 }
 
-/// Does and records the part that takes time.
+/// Runs the stage and publishes what it gives.
+fn once<S: Stage>(job: &Job<S>, who: &str, inputs: &[Input], spec_hash: &str, reason: &str) -> Result<Vec<PathBuf>> {
+    recorded(job, who, inputs, || {
+        tracing::info!(reason, "{who}: runs because {reason}");
+        publish(job, who, S::run(job)?, inputs, spec_hash)
+    })
+}
+
+/// Does and records the part that takes time. Returns the stage's whole output, relative to the root.
 fn recorded<S: Stage>(
     job: &Job<S>,
     who: &str,
     inputs: &[Input],
     work: impl FnOnce() -> Result<(Publication, Publishing)>,
-) -> Result<Exit> {
+) -> Result<Vec<PathBuf>> {
     let began = Instant::now();
     let log = signals::begin(|| RunLog::begin(&job.root, &job.env, &job.run, S::TOOL, &job.pipeline, inputs))?;
     let result = work();
@@ -150,9 +168,8 @@ fn recorded<S: Stage>(
             signals::end(|| log.complete(&publication));
             drop(guard);
             summary(who, &publication, began);
-            print(&publication.paths())?;
             alarm::warned(job, &publication.warnings());
-            Ok(Exit::Done)
+            Ok(publication.paths)
         }
         Err(error) => {
             signals::end(|| log.fail(&console::redact(&error.to_string())));
@@ -200,6 +217,9 @@ enum Course {
 fn decide<S: Stage>(job: &Job<S>, spec: &str, inputs: &[Input]) -> Result<Course> {
     if job.common.force {
         return Ok(Course::Run("of --force".to_owned()));
+    }
+    if let Some(cause) = S::cause(job) {
+        return Ok(Course::Run(cause));
     }
     let key = Key { spec, version: VERSION, inputs };
     let mut why = None;

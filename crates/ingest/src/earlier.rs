@@ -1,0 +1,72 @@
+//! What earlier runs read: the artifacts to which an incremental source adds, and how far it came.
+
+use artifact::{Evidence, Kind, PolarsResultExt, evidence_of, scan_files};
+use polars::prelude::Schema;
+use serde_json::{Value, json};
+use spec::Result;
+use stage::{Job, Kept};
+
+use crate::backfill::Window;
+use crate::tool::Ingest;
+
+/// The note of an artifact that a backfill wrote: its days.
+const BACKFILL: &str = "backfill";
+
+/// The artifacts of the stage's current output, in their order.
+pub struct Earlier(Vec<(Kept, Evidence)>);
+
+/// Those of one table.
+pub struct Table<'a>(Vec<&'a (Kept, Evidence)>);
+
+impl Earlier {
+    pub fn of(job: &Job<Ingest>) -> Result<Earlier> {
+        let mut artifacts = Vec::new();
+        for path in job.published()?.map(|snapshot| snapshot.paths).unwrap_or_default() {
+            let evidence = evidence_of(&job.root.join(&path))?.filter(|evidence| evidence.kind == Kind::Table);
+            if let Some(evidence) = evidence {
+                artifacts.push((Kept { table: evidence.table.clone(), path }, evidence));
+            }
+        }
+        Ok(Earlier(artifacts))
+    }
+
+    pub fn table(&self, name: &str) -> Table<'_> {
+        Table(self.0.iter().filter(|(kept, _)| kept.table == name).collect())
+    }
+}
+
+impl Table<'_> {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn kept(&self) -> impl Iterator<Item = Kept> {
+        self.0.iter().map(|(kept, _)| kept.clone())
+    }
+
+    /// How far its source came. A backfill leaves the bookmark where it was.
+    pub fn bookmark(&self) -> Option<Value> {
+        self.0.iter().rev().find_map(|(_, evidence)| evidence.bookmark.clone())
+    }
+
+    /// Whether a backfill read these days.
+    pub fn has(&self, window: Window) -> bool {
+        self.0.iter().any(|(_, evidence)| evidence.notes.get(BACKFILL) == Some(&json!(window.to_string())))
+    }
+
+    /// The columns of the newest artifact.
+    pub fn schema(&self, job: &Job<Ingest>) -> Result<Option<Schema>> {
+        let Some((kept, _)) = self.0.last() else { return Ok(None) };
+        let mut plan = scan_files(&[&job.root.join(&kept.path)])?;
+        let schema = plan.collect_schema().during(kept.path.display())?;
+        Ok(Some(schema.as_ref().clone()))
+    }
+}
+
+/// What the evidence of a backfill's artifact says.
+pub fn note(window: Option<Window>) -> Value {
+    match window {
+        Some(window) => json!({ BACKFILL: window.to_string() }),
+        None => Value::Null,
+    }
+}
