@@ -12,6 +12,8 @@ use tests::{TOOLS, folder, small_churn};
 const SEED: u64 = 20_261_121;
 const PER_STAGE: Duration = Duration::from_secs(8);
 const MOST_KILLS: u32 = 25;
+/// However slow the machine is.
+const FEWEST_KILLS: u32 = 3;
 
 #[test]
 fn killed_at_any_moment_every_stage_leaves_only_whole_artifacts() {
@@ -24,12 +26,11 @@ fn killed_at_any_moment_every_stage_leaves_only_whole_artifacts() {
         let before = project.latest(&folder(tool, "churn"));
         let mut kills = 0;
         let deadline = Instant::now() + PER_STAGE;
-        while kills < MOST_KILLS && Instant::now() < deadline {
+        while kills < FEWEST_KILLS || (kills < MOST_KILLS && Instant::now() < deadline) {
             kill_during(&project, tool, Duration::from_micros(random.below(takes.as_micros() as u64)));
             kills += 1;
             is_sound(&project, tool);
         }
-        assert!(kills >= 3, "{tool}: only {kills} kills in {PER_STAGE:?}: make the test's data smaller");
         let after = project.run(tool, ["churn", "--force"]);
         after.exits(0);
         is_sound(&project, tool);
