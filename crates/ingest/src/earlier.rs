@@ -3,11 +3,11 @@
 use artifact::{Evidence, Kind, PolarsResultExt, evidence_of, scan_files};
 use polars::prelude::Schema;
 use serde_json::{Value, json};
-use spec::Result;
+use spec::{Result, ResultExt};
 use stage::{Job, Kept};
 
 use crate::backfill::Window;
-use crate::tool::Ingest;
+use crate::tool::{Ingest, reads_all_anew};
 
 /// The note of an artifact that a backfill wrote: its days.
 const BACKFILL: &str = "backfill";
@@ -19,11 +19,18 @@ pub struct Earlier(Vec<(Kept, Evidence)>);
 pub struct Table<'a>(Vec<&'a (Kept, Evidence)>);
 
 impl Earlier {
+    /// Nothing if all is to be read anew.
     pub fn of(job: &Job<Ingest>) -> Result<Earlier> {
         let mut artifacts = Vec::new();
-        for path in job.published()?.map(|snapshot| snapshot.paths).unwrap_or_default() {
-            let evidence = evidence_of(&job.root.join(&path))?.filter(|evidence| evidence.kind == Kind::Table);
-            if let Some(evidence) = evidence {
+        if reads_all_anew(job)? {
+            return Ok(Earlier(artifacts));
+        }
+        let lost = "the artifacts that the incremental tables consist of are not all there";
+        let hint = || format!("restore the file, or read from the beginning: bin/ingest {} --full", job.pipeline);
+        let snapshot = job.published().context(lost).map_err(|error| error.hint(hint()))?;
+        for path in snapshot.map(|snapshot| snapshot.paths).unwrap_or_default() {
+            let evidence = evidence_of(&job.root.join(&path)).context(lost).map_err(|error| error.hint(hint()))?;
+            if let Some(evidence) = evidence.filter(|evidence| evidence.kind == Kind::Table) {
                 artifacts.push((Kept { table: evidence.table.clone(), path }, evidence));
             }
         }

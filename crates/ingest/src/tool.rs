@@ -114,6 +114,11 @@ impl Stage for Ingest {
     }
 }
 
+/// Whether no table adds to what earlier runs read.
+pub fn reads_all_anew(job: &Job<Ingest>) -> Result<bool> {
+    Ok(job.flags.full || !tables(job)?.iter().any(|(_, table)| table.is_incremental()))
+}
+
 /// The first month of the backfill that is not read yet, and its number.
 fn next_window(job: &Job<Ingest>) -> Result<Option<(usize, Window)>> {
     let Some(asked) = job.flags.backfill else { return Ok(None) };

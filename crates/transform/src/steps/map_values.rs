@@ -12,6 +12,7 @@
 //! `city: {NYC: New York}`. An empty `after` makes an empty cell.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use polars::prelude::*;
 use schemars::JsonSchema;
@@ -140,30 +141,55 @@ impl MapValues {
 impl Apply for MapValues {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         for (name, (old, new)) in self.pairs(plan)? {
-            let old = Series::new(PlSmallStr::EMPTY, old);
-            let new = Series::new(PlSmallStr::EMPTY, new).cast(&DataType::String).unwrap_or_default();
+            let known = Arc::new(old.into_iter().zip(new).collect::<Known>());
             let value = col(name.as_str());
-            let otherwise = match self.default {
-                Unlisted::Null => lit(NULL).cast(DataType::String),
-                Unlisted::Keep | Unlisted::Refuse => value.clone(),
-            };
             if self.default == Unlisted::Refuse {
                 let original = plan.keep("value", value.clone())?;
-                let known = value.clone().is_in(lit(old.clone()).implode(true), false);
-                let unknown = value.clone().is_not_null().and(known.not());
-                let problem = format!(" is none of the {} known values", old.len());
+                let unknown = unlisted(value.clone(), known.clone());
+                let problem = format!(" is none of the {} known values", known.len());
                 plan.refuse(&name, &original, problem, unknown)?;
             }
-            let mapped = value.replace_strict(
-                lit(old).implode(true),
-                lit(new).implode(true),
-                Some(otherwise),
-                Some(DataType::String),
-            );
+            let mapped = mapped(value, known, self.default == Unlisted::Null);
             plan.set(vec![mapped.alias(name.as_str())])?;
         }
         Ok(())
     }
+}
+
+/// Old texts, and what they become.
+type Known = HashMap<String, Option<String>, foldhash::fast::FixedState>;
+
+/// The texts mapped one by one: unlike `replace_strict`, for which the engine gathers the whole column.
+fn mapped(text: Expr, known: Arc<Known>, others_to_null: bool) -> Expr {
+    text.map(
+        move |column| {
+            let texts = column.str()?;
+            let is_listed = |text: Option<&str>| text.is_some_and(|text| known.contains_key(text));
+            if !others_to_null && !texts.iter().any(is_listed) {
+                return Ok(column);
+            }
+            let map = |text| match known.get(text) {
+                Some(new) => new.as_deref(),
+                None if others_to_null => None,
+                None => Some(text),
+            };
+            let mapped: StringChunked = texts.iter().map(|text| text.and_then(map)).collect();
+            Ok(mapped.with_name(texts.name().clone()).into_column())
+        },
+        |_, field| Ok(field.clone()),
+    )
+}
+
+/// Whether there is a text that is not listed.
+fn unlisted(text: Expr, known: Arc<Known>) -> Expr {
+    text.map(
+        move |column| {
+            let texts = column.str()?;
+            let unlisted = texts.iter().map(|text| text.is_some_and(|text| !known.contains_key(text)));
+            Ok(unlisted.collect::<BooleanChunked>().with_name(texts.name().clone()).into_column())
+        },
+        |_, field| Ok(Field::new(field.name().clone(), DataType::Boolean)),
+    )
 }
 
 #[cfg(test)]
