@@ -1,4 +1,4 @@
-//! Where tables come from: files and objects of many formats, and an invented shop and its customers' messages.
+//! Where tables come from: files and objects of many formats, databases, and an invented shop and its customers' messages.
 //!
 //! A [`TableSpec`] is opened into [`Opened`]: typed batches in the order of the source, with the rows that could
 //! not be read beside them, each with its original text and the reason. Memory stays flat whatever the size.
@@ -11,6 +11,7 @@ mod chance;
 mod column_spec;
 mod csv;
 mod cut;
+mod database;
 mod decode;
 mod file_spec;
 mod files;
@@ -27,6 +28,7 @@ mod parquet;
 mod places;
 mod reader;
 mod shop;
+mod sqlite;
 mod table_spec;
 mod text;
 mod typed;
@@ -46,6 +48,7 @@ pub use incremental::{Bookmark, Reach};
 pub use messages::{Kind, Language, Messages};
 pub use moments::MomentFormat;
 pub use shop::Shop;
+pub use sqlite::Sqlite;
 pub use table_spec::{RAW, Source, TableSpec};
 
 use store::Cloud;
@@ -80,6 +83,7 @@ impl TableSpec {
         match &self.source {
             Source::File(file) => places(root, &file.path.0, cloud)?.iter().map(places::Place::input).collect(),
             Source::Generate(generate) => Ok(vec![generate.input()]),
+            Source::Sqlite(sqlite) => sqlite.inputs(root),
         }
     }
 
@@ -87,11 +91,13 @@ impl TableSpec {
     /// declares against them. Errors later on come out of the batches.
     ///
     /// Objects of a store are read as they come; Parquet is copied into `copies` while it is read.
-    pub fn open(&self, name: &str, root: &Root, cloud: &Cloud, copies: &Path) -> Result<Opened> {
-        self.begin(root, cloud, copies).context(format_args!("table '{name}'"))
+    /// `reach` says what of an incremental source to read; others can only be read as a whole.
+    pub fn open(&self, name: &str, root: &Root, cloud: &Cloud, copies: &Path, reach: &Reach) -> Result<Opened> {
+        self.begin(root, cloud, copies, reach).context(format_args!("table '{name}'"))
     }
 
-    fn begin(&self, root: &Root, cloud: &Cloud, copies: &Path) -> Result<Opened> {
+    fn begin(&self, root: &Root, cloud: &Cloud, copies: &Path, reach: &Reach) -> Result<Opened> {
+        self.check_reach(reach)?;
         let inputs = self.inputs(root, cloud)?;
         let rows_in = Arc::new(AtomicU64::new(0));
         match &self.source {
@@ -102,6 +108,12 @@ impl TableSpec {
                 let batches = flow::flow(None, source, typing)?;
                 Ok(Opened { inputs, schema, refused_schema, batches, rows_in, bookmark: Bookmark::default() })
             }
+            Source::Sqlite(sqlite) => {
+                let begun = sqlite.begin(self.columns.as_ref(), root, reach, rows_in.clone())?;
+                let (schema, refused_schema) = (begun.typing.schema(), begun.typing.refused_schema());
+                let batches = flow::flow(begun.first, begun.rest, begun.typing)?;
+                Ok(Opened { inputs, schema, refused_schema, batches, rows_in, bookmark: begun.bookmark })
+            }
             Source::File(file) => {
                 let places = places(root, &file.path.0, cloud)?;
                 let missing = Missing::new(&file.null_values);
@@ -111,7 +123,14 @@ impl TableSpec {
                         files.iter().zip(inputs).map(|(file, input)| file.as_input(input)).collect::<Result<_>>()?;
                     let parquet = Parquet::new(files, self.columns.as_ref(), missing, rows_in.clone())?;
                     let (schema, refused_schema) = (parquet.schema(), parquet.refused_schema());
-                    return Ok(Opened { inputs, schema, refused_schema, batches: Box::new(parquet), rows_in, bookmark: Bookmark::default() });
+                    return Ok(Opened {
+                        inputs,
+                        schema,
+                        refused_schema,
+                        batches: Box::new(parquet),
+                        rows_in,
+                        bookmark: Bookmark::default(),
+                    });
                 }
                 let mut files = Files::new(file.clone(), places, wanted(self.columns.as_ref()), rows_in.clone())?;
                 let (names, first) = files.first()?;

@@ -2,11 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use spec::Map;
+use spec::{Error, Map, Result};
 
 use crate::column_spec::ColumnSpec;
 use crate::file_spec::{FileSpec, Paths};
 use crate::generate::Generate;
+use crate::incremental::Reach;
+use crate::sqlite::Sqlite;
 
 /// A table: where its rows come from, and what its columns are.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -21,6 +23,23 @@ impl TableSpec {
     /// Whether its rows come from files.
     pub fn reads_files(&self) -> bool {
         matches!(self.source, Source::File(_))
+    }
+
+    /// Whether a run may read only what came after the last one.
+    pub fn is_incremental(&self) -> bool {
+        match &self.source {
+            Source::Sqlite(sqlite) => sqlite.is_incremental(),
+            Source::File(_) | Source::Generate(_) => false,
+        }
+    }
+
+    /// Fails if only a part is to be read of a source that knows no parts.
+    pub(crate) fn check_reach(&self, reach: &Reach) -> Result<()> {
+        match *reach == Reach::All || self.is_incremental() {
+            true => Ok(()),
+            false => Err(Error::cannot_run("the source is not incremental, so it can only be read as a whole")
+                .hint("add 'incremental:' to a source that offers it, or read all of it")),
+        }
     }
 
     /// The same table read from other files; a generated one stays as it is.
@@ -81,4 +100,6 @@ pub enum Source {
     File(FileSpec),
     /// Invented data: the same for the same seed, on every machine.
     Generate(Generate),
+    /// A table or query of an SQLite database.
+    Sqlite(Sqlite),
 }

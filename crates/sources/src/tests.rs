@@ -6,6 +6,7 @@ mod generate;
 mod messages;
 mod objects;
 mod refusals;
+mod sqlite;
 
 use std::io::Write;
 use std::path::Path;
@@ -16,7 +17,7 @@ use polars::prelude::*;
 use spec::{Environment, Root};
 use store::Cloud;
 
-use crate::{RAW, TableSpec};
+use crate::{RAW, Reach, TableSpec};
 
 /// A project folder with the files of one test.
 struct Project(tempfile::TempDir);
@@ -27,6 +28,7 @@ struct Read {
     rows: DataFrame,
     refused: DataFrame,
     rows_in: u64,
+    bookmark: Option<serde_json::Value>,
 }
 
 impl Project {
@@ -49,7 +51,12 @@ impl Project {
 
     /// Reads the table that `yaml` describes.
     fn read(&self, yaml: &str) -> spec::Result<Read> {
-        let opened = table(yaml)?.open("t", &self.root(), &Cloud::default(), self.0.path())?;
+        self.read_part(yaml, &Reach::All)
+    }
+
+    /// Reads what `reach` says of the table that `yaml` describes.
+    fn read_part(&self, yaml: &str, reach: &Reach) -> spec::Result<Read> {
+        let opened = table(yaml)?.open("t", &self.root(), &Cloud::default(), self.0.path(), reach)?;
         let mut rows = DataFrame::empty_with_schema(&opened.schema);
         let mut refused = DataFrame::empty_with_schema(&opened.refused_schema);
         for batch in opened.batches {
@@ -61,7 +68,7 @@ impl Project {
         }
         let rows_in = opened.rows_in.load(Ordering::Relaxed);
         assert_eq!(rows_in as usize, rows.height() + refused.height(), "the books balance");
-        Ok(Read { schema: opened.schema, rows, refused, rows_in })
+        Ok(Read { schema: opened.schema, rows, refused, rows_in, bookmark: opened.bookmark.get() })
     }
 
     /// The error that reading the table ends with.
