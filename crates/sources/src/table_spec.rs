@@ -8,6 +8,7 @@ use crate::column_spec::ColumnSpec;
 use crate::file_spec::{FileSpec, Paths};
 use crate::generate::Generate;
 use crate::incremental::Reach;
+use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
 
 /// A table: where its rows come from, and what its columns are.
@@ -29,6 +30,7 @@ impl TableSpec {
     pub fn is_incremental(&self) -> bool {
         match &self.source {
             Source::Sqlite(sqlite) => sqlite.is_incremental(),
+            Source::Postgres(postgres) => postgres.is_incremental(),
             Source::File(_) | Source::Generate(_) => false,
         }
     }
@@ -102,4 +104,6 @@ pub enum Source {
     Generate(Generate),
     /// A table or query of an SQLite database.
     Sqlite(Sqlite),
+    /// A table or query of a PostgreSQL server.
+    Postgres(Postgres),
 }
