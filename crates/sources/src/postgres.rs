@@ -12,7 +12,6 @@ mod types;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::Receiver;
 
 use artifact::{Batch, Fingerprint, Input, PolarsResultExt};
 use polars::prelude::{PolarsResult, Schema, Series};
@@ -29,7 +28,7 @@ use crate::recast::{Strangers, recast};
 use crate::typed::{Missing, refused_schema, with_origin};
 
 use address::Address;
-use copy::{Chunk, Copying, copy};
+use copy::{Chunk, Chunks, Copying, copy};
 use decode::{Builder, garbled};
 use plan::{Field, Plan, Question};
 
@@ -134,8 +133,8 @@ impl Postgres {
             reach: reach.clone(),
             timeout_seconds: self.timeout_seconds,
         };
-        let Copying { plan, chunks } = copy(address, question, rows_in)?;
-        let first = chunks.recv().ok().transpose()?;
+        let Copying { plan, mut chunks } = copy(address, question, rows_in)?;
+        let first = chunks.next().transpose()?;
         if first.is_none() && *reach == Reach::All {
             return Err(self.selection.no_rows().context(who));
         }
@@ -148,7 +147,7 @@ impl Postgres {
             schema: with_origin(plan.columns.iter().map(|column| (column.name.as_str(), column.dtype.clone()))),
             refused_schema: refused_schema(names),
             bookmark: bookmark.clone(),
-            batches: PostgresBatches { first, chunks: Some(chunks), plan, file, lines: 0, bookmark },
+            batches: PostgresBatches { first, chunks, failed: false, plan, file, lines: 0, bookmark },
         })
     }
 }
@@ -156,7 +155,8 @@ impl Postgres {
 /// The rows of a server as typed batches.
 pub(crate) struct PostgresBatches {
     first: Option<Chunk>,
-    chunks: Option<Receiver<Result<Chunk>>>,
+    chunks: Chunks,
+    failed: bool,
     plan: Plan,
     file: String,
     /// Rows handed out.
@@ -168,14 +168,15 @@ impl Iterator for PostgresBatches {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Result<Batch>> {
+        if self.failed {
+            return None;
+        }
         let chunk = match self.first.take() {
             Some(first) => Ok(first),
-            None => self.chunks.as_ref()?.recv().ok()?,
+            None => self.chunks.next()?,
         };
         let batch = chunk.and_then(|chunk| self.batch(&chunk));
-        if batch.is_err() {
-            self.chunks = None;
-        }
+        self.failed = batch.is_err();
         Some(batch)
     }
 }

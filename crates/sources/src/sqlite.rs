@@ -198,7 +198,8 @@ impl Sqlite {
             sql: format!("SELECT {columns}, {by} FROM {from}{new} ORDER BY {by}"),
             parameters,
             places: (0..all.len()).collect(),
-            key: Some(all.len()),
+            // Days of old say nothing of how far the rows were read.
+            key: (!matches!(reach, Reach::Days(..))).then_some(all.len()),
             shown: shown.into(),
         }
     }

@@ -31,14 +31,39 @@ pub(crate) struct Chunk {
 /// What the thread found out, and the rows that it reads.
 pub(crate) struct Copying {
     pub plan: Plan,
-    pub chunks: Receiver<Result<Chunk>>,
+    pub chunks: Chunks,
+}
+
+/// Chunks as they come. `None` is the last row's end; a channel that closes without it belongs to a thread that
+/// panicked.
+pub(crate) struct Chunks {
+    received: Receiver<Result<Option<Chunk>>>,
+    ended: bool,
+}
+
+impl Iterator for Chunks {
+    type Item = Result<Chunk>;
+
+    /// Nothing more after an error.
+    fn next(&mut self) -> Option<Result<Chunk>> {
+        if self.ended {
+            return None;
+        }
+        let chunk = self.received.recv().unwrap_or_else(|_| Err(panicked())).transpose();
+        self.ended = !matches!(chunk, Some(Ok(_)));
+        chunk
+    }
+}
+
+fn panicked() -> Error {
+    Error::cannot_run("the reading thread panicked").hint("this is a defect of the tool; please report it")
 }
 
 /// Connects and asks; comes back when the server knows what it will send.
 pub(crate) fn copy(address: Address, question: Question, rows_in: Arc<AtomicU64>) -> Result<Copying> {
     let (plan_sender, plan) = sync_channel(1);
     // Two chunks ahead at most: memory stays flat.
-    let (chunk_sender, chunks) = sync_channel(1);
+    let (chunk_sender, received) = sync_channel(1);
     let run = move || {
         let who = address.with_user();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -56,16 +81,14 @@ pub(crate) fn copy(address: Address, question: Question, rows_in: Arc<AtomicU64>
             return;
         }
         let rows = Rows { sender: &chunk_sender, rows_in: &rows_in, key: question.selection.key() };
-        if let Err(error) = runtime.block_on(rows.send(&client, &sql)).context(&who) {
-            // Nobody may be listening any more.
-            drop(chunk_sender.send(Err(error)));
-        }
+        let end = runtime.block_on(rows.send(&client, &sql)).context(&who).map(|()| None);
+        // Nobody may be listening any more.
+        drop(chunk_sender.send(end));
     };
     let thread = std::thread::Builder::new().name("postgres".to_owned()).spawn(run);
     thread.map_err(|error| Error::cannot_run(format!("cannot start the reading thread: {error}")))?;
-    let lost =
-        |_| Error::cannot_run("the reading thread panicked").hint("this is a defect of the tool; please report it");
-    Ok(Copying { plan: plan.recv().map_err(lost)??, chunks })
+    let plan = plan.recv().unwrap_or_else(|_| Err(panicked()))?;
+    Ok(Copying { plan, chunks: Chunks { received, ended: false } })
 }
 
 /// A transaction that sees one state of the database, and what is to be asked in it.
@@ -82,7 +105,7 @@ async fn begin(address: &Address, question: &Question) -> Result<(Client, Plan)>
 }
 
 struct Rows<'a> {
-    sender: &'a SyncSender<Result<Chunk>>,
+    sender: &'a SyncSender<Result<Option<Chunk>>>,
     rows_in: &'a AtomicU64,
     key: &'static str,
 }
@@ -130,7 +153,7 @@ impl Rows<'_> {
     /// Whether anybody still wants rows.
     fn hand_out(&self, chunk: Chunk) -> bool {
         self.rows_in.fetch_add(chunk.rows as u64, Ordering::Relaxed);
-        self.sender.send(Ok(chunk)).is_ok()
+        self.sender.send(Ok(Some(chunk))).is_ok()
     }
 }
 

@@ -91,9 +91,14 @@ impl Plan {
         let server = offered.iter().find(|column| column.name() == key).map_or(&Type::TEXT, Column::type_);
         let new = condition(&by, key, server, &question.reach)?;
         let whole = matches!(*server, Type::INT2 | Type::INT4 | Type::INT8 | Type::OID);
-        let fields = wires.into_iter().map(Field::Column).chain([Field::Key(whole)]).collect();
+        let last = match question.reach {
+            // Days of old say nothing of how far the rows were read.
+            Reach::Days(..) => Field::Skip,
+            Reach::All | Reach::After(_) => Field::Key(whole),
+        };
+        let fields = wires.into_iter().map(Field::Column).chain([last]).collect();
         Ok(Plan {
-            sql: format!("SELECT {}, {by}::text FROM {from}{new} ORDER BY {by}", listed(&columns)),
+            sql: format!("SELECT {}, {by}::text AS the_bookmark FROM {from}{new} ORDER BY {by}", listed(&columns)),
             fields,
             places: (0..columns.len()).collect(),
             columns,

@@ -34,7 +34,9 @@ pub(crate) struct Reading {
 
 /// The rows of a statement as they come.
 pub(crate) struct Cells {
-    received: Receiver<Result<TextBatch>>,
+    /// `None` is the last row's end. A channel that closes without it belongs to a thread that panicked.
+    received: Receiver<Result<Option<TextBatch>>>,
+    ended: bool,
     /// By column: a cell was text. Numbers among the texts of such a column are no numbers.
     text: Arc<[AtomicBool]>,
 }
@@ -53,14 +55,13 @@ impl Cells {
         let step = move || {
             let shown = reading.shown.clone();
             let gathering = Gathering { reading, text: seen, rows_in, bookmark, sender: sender.clone() };
-            if let Err(error) = gathering.run(&connection).context(&shown) {
-                // Nobody may be listening any more.
-                let _ = sender.send(Err(error));
-            }
+            let end = gathering.run(&connection).context(&shown).map(|()| None);
+            // Nobody may be listening any more.
+            drop(sender.send(end));
         };
         let thread = std::thread::Builder::new().name("sqlite".to_owned()).spawn(step);
         thread.map_err(|error| Error::cannot_run(format!("cannot start the reading thread: {error}")))?;
-        Ok(Cells { received, text })
+        Ok(Cells { received, ended: false, text })
     }
 
     pub(crate) fn is_text(&self, column: usize) -> bool {
@@ -70,7 +71,15 @@ impl Cells {
 
 impl TextSource for Cells {
     fn next_batch(&mut self) -> Result<Option<TextBatch>> {
-        self.received.recv().ok().transpose()
+        if self.ended {
+            return Ok(None);
+        }
+        let batch = self.received.recv().unwrap_or_else(|_| {
+            Err(Error::cannot_run("the reading thread panicked")
+                .hint("this is a defect of the tool; please report it with the input"))
+        })?;
+        self.ended = batch.is_none();
+        Ok(batch)
     }
 }
 
@@ -79,7 +88,7 @@ struct Gathering {
     text: Arc<[AtomicBool]>,
     rows_in: Arc<AtomicU64>,
     bookmark: Bookmark,
-    sender: SyncSender<Result<TextBatch>>,
+    sender: SyncSender<Result<Option<TextBatch>>>,
 }
 
 impl Gathering {
@@ -121,7 +130,7 @@ impl Gathering {
         if let Some(greatest) = greatest {
             self.bookmark.set(greatest);
         }
-        self.sender.send(Ok(batch)).is_ok()
+        self.sender.send(Ok(Some(batch))).is_ok()
     }
 
     /// Adds the cells of `row`; or the row as a whole, if a cell is neither number nor text.

@@ -70,7 +70,7 @@ fn every_type_there_and_back() {
             '{\"a\" : 1}', '{\"a\" : 1}', '1969-12-31', '2024-02-29 10:00:00.123456', '2024-02-29 10:00:00+09', '23:59:59.5',
             'foul', 7, 4294967295, 'z');
          INSERT INTO t (a) VALUES (NULL);
-         INSERT INTO t (b, f, j, q, r) VALUES (32767, -0.0, '', '0001-01-01', '9999-12-31');",
+         INSERT INTO t (b, f, j, q, r) VALUES (32767, '-0', '', '0001-01-01', '9999-12-31');",
     ) else {
         return;
     };
@@ -194,7 +194,8 @@ fn a_second_run_reads_what_is_new() {
 
     let day = |text: &str| text.parse().unwrap();
     let days = Reach::Days(day("2024-01-02"), day("2024-01-05"));
-    assert_eq!(shop.read_part(&by("at"), &days).unwrap().table(), ["2|1", "3|2"]);
+    let read = shop.read_part(&by("at"), &days).unwrap();
+    assert_eq!((read.table(), read.bookmark), (vec!["2|1".into(), "3|2".into()], None));
     let error = shop.read_part(&by("id"), &days).err().unwrap();
     assert!(error.to_string().contains("incremental: 'id' is of the type int4, which knows no days; "), "{error}");
     shop.server.psql("INSERT INTO t VALUES (NULL, 'infinity', 1)");
