@@ -23,6 +23,7 @@ pub struct FileSpec {
     pub(crate) widths: Vec<u32>,
     pub(crate) skip_lines: u64,
     pub(crate) null_values: Vec<String>,
+    pub(crate) sheet: Option<Sheet>,
 }
 
 /// A file, several files, or standard input.
@@ -34,7 +35,7 @@ struct Written {
     /// alike.
     path: Paths,
     /// How the file is laid out. By default its extension says (after `.gz` or `.zst`): `.csv`, `.tsv`,
-    /// `.json`, `.jsonl`, `.ndjson`, `.parquet`; standard input is `csv`.
+    /// `.json`, `.jsonl`, `.ndjson`, `.parquet`, `.xlsx`, `.xls`, `.xlsb`, `.ods`; standard input is `csv`.
     #[serde(default)]
     format: Option<Format>,
     /// The character between the fields of a `csv`. Default `,`.
@@ -44,7 +45,7 @@ struct Written {
     /// `null` if there is none. Default `"`.
     #[serde(default)]
     quote: Quote,
-    /// Whether the first line names the columns. Default `true` for `csv` and `tsv`, `false` for `whitespace`
+    /// Whether the first line names the columns. Default `true` for `csv`, `tsv` and `excel`, `false` for `whitespace`
     /// and `fixed_width`.
     #[serde(default)]
     header: Option<bool>,
@@ -64,6 +65,9 @@ struct Written {
     /// Texts that stand for a missing value, in every column. Default `[""]`.
     #[serde(default = "empty_text")]
     null_values: Vec<String>,
+    /// The sheet of an `excel` workbook, by name or by number from 1. Default: the first.
+    #[serde(default)]
+    sheet: Option<Sheet>,
 }
 
 fn empty_text() -> Vec<String> {
@@ -73,10 +77,27 @@ fn empty_text() -> Vec<String> {
 impl TryFrom<Written> for FileSpec {
     type Error = String;
     fn try_from(written: Written) -> Result<FileSpec, String> {
-        let Written { path, format, separator, quote, header, encoding, compression, widths, skip_lines, null_values } =
-            written;
+        let Written {
+            path,
+            format,
+            separator,
+            quote,
+            header,
+            encoding,
+            compression,
+            widths,
+            skip_lines,
+            null_values,
+            sheet,
+        } = written;
         if let (Some(_), Some(format)) = (separator, format.filter(|format| *format != Format::Csv)) {
             return Err(format!("'separator' is for the format csv, not for {}", format.name()));
+        }
+        if let (Some(_), Some(format)) = (&sheet, format.filter(|format| *format != Format::Excel)) {
+            return Err(format!("'sheet' is for the format excel, not for {}", format.name()));
+        }
+        if sheet == Some(Sheet::Number(0)) {
+            return Err("'sheet' counts from 1".to_owned());
         }
         match (format, widths.as_slice()) {
             (Some(Format::FixedWidth), []) => {
@@ -92,10 +113,22 @@ impl TryFrom<Written> for FileSpec {
         if quote.0 == Some(separating) {
             return Err("'separator' and 'quote' are the same character".to_owned());
         }
-        if let (Some(_), Some(format)) = (header, format.filter(|format| !format.has_lines())) {
-            return Err(format!("'header' is for text in lines, not for {}", format.name()));
+        if let (Some(_), Some(format)) = (header, format.filter(|format| !format.may_have_header())) {
+            return Err(format!("'header' is for text in lines and for sheets, not for {}", format.name()));
         }
-        Ok(FileSpec { path, format, separator, quote, header, encoding, compression, widths, skip_lines, null_values })
+        Ok(FileSpec {
+            path,
+            format,
+            separator,
+            quote,
+            header,
+            encoding,
+            compression,
+            widths,
+            skip_lines,
+            null_values,
+            sheet,
+        })
     }
 }
 
@@ -117,10 +150,12 @@ pub enum Format {
     JsonLines,
     /// Apache Parquet.
     Parquet,
+    /// A sheet of a workbook: `.xlsx`, `.xls`, `.xlsb` or `.ods`.
+    Excel,
 }
 
 impl Format {
-    const ALL: [Format; 7] = [
+    const ALL: [Format; 8] = [
         Format::Csv,
         Format::Tsv,
         Format::Whitespace,
@@ -128,6 +163,7 @@ impl Format {
         Format::Json,
         Format::JsonLines,
         Format::Parquet,
+        Format::Excel,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -139,6 +175,7 @@ impl Format {
             Format::Json => "json",
             Format::JsonLines => "json_lines",
             Format::Parquet => "parquet",
+            Format::Excel => "excel",
         }
     }
 
@@ -150,6 +187,7 @@ impl Format {
             "json" => Format::Json,
             "jsonl" | "ndjson" | "json_lines" => Format::JsonLines,
             "parquet" => Format::Parquet,
+            "xlsx" | "xls" | "xlsb" | "ods" => Format::Excel,
             _ => return None,
         })
     }
@@ -158,8 +196,8 @@ impl Format {
         Format::ALL.map(Format::name).join(", ")
     }
 
-    fn has_lines(self) -> bool {
-        matches!(self, Format::Csv | Format::Tsv | Format::Whitespace | Format::FixedWidth)
+    fn may_have_header(self) -> bool {
+        matches!(self, Format::Csv | Format::Tsv | Format::Whitespace | Format::FixedWidth | Format::Excel)
     }
 }
 
@@ -170,6 +208,15 @@ pub enum Compression {
     None,
     Gzip,
     Zstd,
+}
+
+/// A sheet of a workbook.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Sheet {
+    /// From 1.
+    Number(usize),
+    Name(String),
 }
 
 /// One path or a list of them.

@@ -107,7 +107,9 @@ impl Files {
                 let json = Json::new(self.format == Format::Json, declared);
                 Box::new(if settled { json.refusing_unknown() } else { json })
             }
-            Format::Csv | Format::Parquet => Box::new(Csv::new(self.spec.separator.map_or(b',', |s| s.0), quote)),
+            Format::Csv | Format::Parquet | Format::Excel => {
+                Box::new(Csv::new(self.spec.separator.map_or(b',', |s| s.0), quote))
+            }
         }
     }
 
@@ -130,61 +132,16 @@ impl Files {
         let at = format!("{}:{}", reader.shown(), reader.line());
         let header = reader.first_record(true)?.ok_or_else(|| no_rows(reader.shown(), "there is no header"))?;
         let header = named(header, &at)?;
-        let find = |name: &str| header.iter().position(|column| column == name);
-        let of_columns = match &self.columns {
-            Columns::Declared(names) => names
-                .iter()
-                .map(|(name, _)| {
-                    find(name).ok_or_else(|| {
-                        Error::cannot_run(format!("{at}: no column '{name}' in the header"))
-                            .hint(did_you_mean(name, header.iter().map(String::as_str)))
-                    })
-                })
-                .collect::<Result<Vec<usize>>>()?,
-            Columns::Found(names) => {
-                if let Some(new) = header.iter().find(|c| !names.contains(c) && !RESERVED.contains(&c.as_str())) {
-                    return Err(Error::cannot_run(format!("{at}: the first file has no column '{new}'"))
-                        .hint("name the columns to read under 'columns'"));
-                }
-                names
-                    .iter()
-                    .map(|name| {
-                        find(name).ok_or_else(|| {
-                            Error::cannot_run(format!("{at}: no column '{name}', which the first file has"))
-                                .hint("name the columns that all files have under 'columns'")
-                        })
-                    })
-                    .collect::<Result<Vec<usize>>>()?
-            }
-            Columns::Unknown => {
-                let kept = header.iter().enumerate().filter(|(_, name)| !RESERVED.contains(&name.as_str()));
-                let (of_columns, names) = kept.map(|(i, name)| (i, name.clone())).unzip();
-                self.columns = Columns::Found(names);
-                of_columns
-            }
-        };
+        let of_columns = match_header(&mut self.columns, &header, &at)?;
         Ok(Wanted::Fields { width: header.len(), of_columns })
     }
 
     fn by_place(&mut self, reader: &mut TextReader) -> Result<Wanted> {
-        let width = match &self.columns {
-            Columns::Declared(names) => {
-                if let Some((name, _)) = names.iter().find(|(_, from)| *from) {
-                    return Err(Error::cannot_run(format!(
-                        "{}: 'from: {name}', but there is no header",
-                        reader.shown()
-                    ))
-                    .hint("without a header the columns stand for the fields from left to right"));
-                }
-                names.len()
-            }
-            Columns::Found(names) => names.len(),
-            Columns::Unknown => {
-                let first = reader.first_record(false)?.ok_or_else(|| no_rows(reader.shown(), "there are no rows"))?;
-                self.columns = Columns::Found((1..=first.len()).map(|i| format!("column_{i}")).collect());
-                first.len()
-            }
-        };
+        let shown = reader.shown().to_owned();
+        let width = without_header(&mut self.columns, &shown, || {
+            let first = reader.first_record(false)?.ok_or_else(|| no_rows(&shown, "there are no rows"))?;
+            Ok(first.len())
+        })?;
         let widths = self.spec.widths.len();
         if widths > 0 && widths != width {
             return Err(Error::cannot_run(format!("{}: {widths} 'widths' for {width} columns", reader.shown()))
@@ -221,13 +178,73 @@ impl TextSource for Files {
     }
 }
 
+/// For each column its place in `header`; the columns become those found, if they are unknown yet.
+pub(crate) fn match_header(columns: &mut Columns, header: &[String], at: &str) -> Result<Vec<usize>> {
+    let find = |name: &str| header.iter().position(|column| column == name);
+    match columns {
+        Columns::Declared(names) => names
+            .iter()
+            .map(|(name, _)| {
+                find(name).ok_or_else(|| {
+                    Error::cannot_run(format!("{at}: no column '{name}' in the header"))
+                        .hint(did_you_mean(name, header.iter().map(String::as_str)))
+                })
+            })
+            .collect(),
+        Columns::Found(names) => {
+            if let Some(new) = header.iter().find(|c| !names.contains(c) && !RESERVED.contains(&c.as_str())) {
+                return Err(Error::cannot_run(format!("{at}: the first file has no column '{new}'"))
+                    .hint("name the columns to read under 'columns'"));
+            }
+            names
+                .iter()
+                .map(|name| {
+                    find(name).ok_or_else(|| {
+                        Error::cannot_run(format!("{at}: no column '{name}', which the first file has"))
+                            .hint("name the columns that all files have under 'columns'")
+                    })
+                })
+                .collect()
+        }
+        Columns::Unknown => {
+            let kept = header.iter().enumerate().filter(|(_, name)| !RESERVED.contains(&name.as_str()));
+            let (of_columns, names) = kept.map(|(i, name)| (i, name.clone())).unzip();
+            *columns = Columns::Found(names);
+            Ok(of_columns)
+        }
+    }
+}
+
+/// How many columns a file without a header must have; `width` looks how many it has, if the columns are unknown yet.
+pub(crate) fn without_header(
+    columns: &mut Columns,
+    shown: &str,
+    width: impl FnOnce() -> Result<usize>,
+) -> Result<usize> {
+    match columns {
+        Columns::Declared(names) => {
+            if let Some((name, _)) = names.iter().find(|(_, from)| *from) {
+                return Err(Error::cannot_run(format!("{shown}: 'from: {name}', but there is no header"))
+                    .hint("without a header the columns stand for the fields from left to right"));
+            }
+            Ok(names.len())
+        }
+        Columns::Found(names) => Ok(names.len()),
+        Columns::Unknown => {
+            let width = width()?;
+            *columns = Columns::Found((1..=width).map(|i| format!("column_{i}")).collect());
+            Ok(width)
+        }
+    }
+}
+
 /// A file without rows: `what` there is instead.
-fn no_rows(shown: &str, what: &str) -> Error {
+pub(crate) fn no_rows(shown: &str, what: &str) -> Error {
     Error::cannot_run(format!("{shown}: {what}")).hint("fetch the file again, or take it out of 'path'")
 }
 
 /// The names of a header: trimmed, an empty one after its place, no two alike.
-fn named(header: Vec<String>, at: &str) -> Result<Vec<String>> {
+pub(crate) fn named(header: Vec<String>, at: &str) -> Result<Vec<String>> {
     let names = header.iter().enumerate().map(|(i, name)| match name.trim() {
         "" => format!("column_{}", i + 1),
         name => name.to_owned(),

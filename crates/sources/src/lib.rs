@@ -1,4 +1,4 @@
-//! Where tables come from: files and objects of many formats, and an invented shop and its customers' messages.
+//! Where tables come from: files and objects of many formats, databases, and an invented shop and its customers' messages.
 //!
 //! A [`TableSpec`] is opened into [`Opened`]: typed batches in the order of the source, with the rows that could
 //! not be read beside them, each with its original text and the reason. Memory stays flat whatever the size.
@@ -11,7 +11,9 @@ mod chance;
 mod column_spec;
 mod csv;
 mod cut;
+mod database;
 mod decode;
+mod excel;
 mod file_spec;
 mod files;
 mod flow;
@@ -25,8 +27,11 @@ mod moments;
 mod numbers;
 mod parquet;
 mod places;
+mod postgres;
 mod reader;
+mod recast;
 mod shop;
+mod sqlite;
 mod table_spec;
 mod text;
 mod typed;
@@ -37,7 +42,7 @@ use std::sync::atomic::AtomicU64;
 
 use artifact::{Batches, Input};
 use polars::prelude::Schema;
-use spec::{Map, Result, ResultExt, Root};
+use spec::{Error, Map, Result, ResultExt, Root};
 
 pub use column_spec::ColumnSpec;
 pub use file_spec::{Compression, FileSpec, Format};
@@ -45,15 +50,18 @@ pub use generate::Generate;
 pub use incremental::{Bookmark, Reach};
 pub use messages::{Kind, Language, Messages};
 pub use moments::MomentFormat;
+pub use postgres::Postgres;
 pub use shop::Shop;
+pub use sqlite::Sqlite;
 pub use table_spec::{RAW, Source, TableSpec};
 
 use store::Cloud;
 
+use excel::Workbooks;
 use files::{Columns, Files, same_format};
 use parquet::Parquet;
 use places::places;
-use text::TextBatch;
+use text::{TextBatch, TextSource};
 use typed::{Missing, Typing};
 
 /// A source that is being read.
@@ -80,19 +88,22 @@ impl TableSpec {
         match &self.source {
             Source::File(file) => places(root, &file.path.0, cloud)?.iter().map(places::Place::input).collect(),
             Source::Generate(generate) => Ok(vec![generate.input()]),
+            Source::Sqlite(sqlite) => sqlite.inputs(root),
+            Source::Postgres(postgres) => Ok(vec![postgres.input(root)?]),
         }
     }
 
     /// Begins to read table `name`: finds out columns and types from the first rows, and checks what `columns:`
     /// declares against them. Errors later on come out of the batches.
     ///
-    /// Objects of a store are read as they come; Parquet is copied into `copies` while it is read. `reach` says what an
-    /// incremental source is to give; others always give all.
+    /// Objects of a store are read as they come; Parquet is copied into `copies` while it is read.
+    /// `reach` says what of an incremental source to read; others can only be read as a whole.
     pub fn open(&self, name: &str, root: &Root, cloud: &Cloud, copies: &Path, reach: &Reach) -> Result<Opened> {
         self.begin(root, cloud, copies, reach).context(format_args!("table '{name}'"))
     }
 
-    fn begin(&self, root: &Root, cloud: &Cloud, copies: &Path, _reach: &Reach) -> Result<Opened> {
+    fn begin(&self, root: &Root, cloud: &Cloud, copies: &Path, reach: &Reach) -> Result<Opened> {
+        self.check_reach(reach)?;
         let inputs = self.inputs(root, cloud)?;
         let rows_in = Arc::new(AtomicU64::new(0));
         match &self.source {
@@ -103,10 +114,26 @@ impl TableSpec {
                 let batches = flow::flow(None, source, typing)?;
                 Ok(Opened { inputs, schema, refused_schema, batches, rows_in, bookmark: Bookmark::default() })
             }
+            Source::Sqlite(sqlite) => {
+                let begun = sqlite.begin(self.columns.as_ref(), root, reach, rows_in.clone())?;
+                let (schema, refused_schema) = (begun.typing.schema(), begun.typing.refused_schema());
+                let batches = flow::flow(begun.first, begun.rest, begun.typing)?;
+                Ok(Opened { inputs, schema, refused_schema, batches, rows_in, bookmark: begun.bookmark })
+            }
+            Source::Postgres(postgres) => {
+                let begun = postgres.begin(self.columns.as_ref(), root, reach, rows_in.clone())?;
+                let postgres::Begun { schema, refused_schema, batches, bookmark } = begun;
+                Ok(Opened { inputs, schema, refused_schema, batches: Box::new(batches), rows_in, bookmark })
+            }
             Source::File(file) => {
                 let places = places(root, &file.path.0, cloud)?;
                 let missing = Missing::new(&file.null_values);
-                if same_format(file, &places)? == Format::Parquet {
+                let format = same_format(file, &places)?;
+                if let (Some(_), true) = (&file.sheet, format != Format::Excel) {
+                    return Err(Error::cannot_run(format!("'sheet' is for excel, not for {}", format.name()))
+                        .hint("leave it out, or add 'format: excel'"));
+                }
+                if format == Format::Parquet {
                     let files = parquet::files(root, &places, copies)?;
                     let inputs =
                         files.iter().zip(inputs).map(|(file, input)| file.as_input(input)).collect::<Result<_>>()?;
@@ -121,15 +148,26 @@ impl TableSpec {
                         bookmark: Bookmark::default(),
                     });
                 }
-                let mut files = Files::new(file.clone(), places, wanted(self.columns.as_ref()), rows_in.clone())?;
-                let (names, first) = files.first()?;
+                let columns = wanted(self.columns.as_ref());
+                let (names, first, rest): (_, _, Box<dyn TextSource>) = match format {
+                    Format::Excel => {
+                        let mut sheets = Workbooks::new(file.clone(), places, columns, rows_in.clone());
+                        let (names, first) = sheets.first()?;
+                        (names, first, Box::new(sheets))
+                    }
+                    _ => {
+                        let mut files = Files::new(file.clone(), places, columns, rows_in.clone())?;
+                        let (names, first) = files.first()?;
+                        (names, first, Box::new(files))
+                    }
+                };
                 let columns = match &self.columns {
                     Some(declared) => declared.iter().map(|(name, spec)| (name.to_owned(), spec.clone())).collect(),
                     None => inferred(names, &first, &missing),
                 };
                 let typing = Typing { columns, missing };
                 let (schema, refused_schema) = (typing.schema(), typing.refused_schema());
-                let batches = flow::flow(Some(first), Box::new(files), typing)?;
+                let batches = flow::flow(Some(first), rest, typing)?;
                 Ok(Opened { inputs, schema, refused_schema, batches, rows_in, bookmark: Bookmark::default() })
             }
         }

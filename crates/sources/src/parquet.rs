@@ -6,31 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use artifact::{Artifact, Batch, Input, PolarsResultExt, Temporary, dtype, stream};
-use polars::chunked_array::cast::CastOptions;
 use polars::prelude::*;
-use spec::{ColumnType, Error, Map, Result, Root, did_you_mean};
+use spec::{Error, Map, Result, Root, did_you_mean};
 use store::Object;
 
 use crate::column_spec::ColumnSpec;
 use crate::places::Place;
+use crate::recast::{Recast, Strangers, recast};
 use crate::table_spec::RESERVED;
-use crate::typed::{Converted, Missing, assemble, convert, misfits, reason, refused_schema, with_origin};
-
-/// A column to read.
-#[derive(Clone, Debug)]
-struct Wanted {
-    name: String,
-    from: String,
-    dtype: DataType,
-    /// As declared; `None` leaves the column as it is.
-    spec: Option<ColumnSpec>,
-}
+use crate::typed::{Missing, refused_schema, with_origin};
 
 pub(crate) struct Parquet {
     /// The first file, which was opened for its columns.
     first: Option<Opened>,
     files: std::vec::IntoIter<ParquetFile>,
-    wanted: Vec<Wanted>,
+    wanted: Vec<Recast>,
     missing: Missing,
     current: Option<Current>,
     rows_in: Arc<AtomicU64>,
@@ -119,18 +109,18 @@ impl Parquet {
                         return Err(Error::cannot_run(format!("{shown}: no column '{from}'"))
                             .hint(did_you_mean(from, schema.iter_names().map(PlSmallStr::as_str))));
                     }
-                    Ok(Wanted {
+                    Ok(Recast {
                         name: name.to_owned(),
                         from: from.to_owned(),
                         dtype: dtype(spec.column_type),
                         spec: Some(spec.clone()),
                     })
                 })
-                .collect::<Result<Vec<Wanted>>>()?,
+                .collect::<Result<Vec<Recast>>>()?,
             None => schema
                 .iter()
                 .filter(|(name, _)| !RESERVED.contains(&name.as_str()))
-                .map(|(name, dtype)| Wanted {
+                .map(|(name, dtype)| Recast {
                     name: name.to_string(),
                     from: name.to_string(),
                     dtype: dtype.clone(),
@@ -175,57 +165,7 @@ impl Parquet {
             .collect::<Result<_, _>>()
             .map_err(|_| Error::cannot_run(format!("{file}: more than {} rows", u32::MAX)).hint("split the file"))?;
         let sources: Vec<&Series> = table.columns().iter().map(Column::as_materialized_series).collect();
-        let converted: Vec<Converted> = self
-            .wanted
-            .iter()
-            .zip(&sources)
-            .map(|(wanted, source)| wanted.convert(source, &self.missing))
-            .collect::<PolarsResult<_>>()
-            .during(file)?;
-        let texts: Vec<Option<Series>> = sources
-            .iter()
-            .map(|source| source.cast_with_options(&DataType::String, CastOptions::NonStrict).ok())
-            .collect();
-        let text = |column: usize, row: usize| -> Option<String> {
-            let value = texts[column].as_ref()?.str().ok()?.get(row)?;
-            Some(value.to_owned())
-        };
-        let misfits = misfits(&converted, |column, row| {
-            let wanted = &self.wanted[column];
-            let spec = wanted.spec.clone().unwrap_or(ColumnSpec::from(ColumnType::String));
-            reason(&wanted.name, &text(column, row).unwrap_or_default(), &spec)
-        });
-        let originals =
-            self.wanted.iter().enumerate().map(|(i, wanted)| {
-                (wanted.name.as_str(), misfits.iter().map(|(row, _)| text(i, *row as usize)).collect())
-            });
-        let originals = originals.collect();
-        assemble(converted, &numbers, file, &misfits, originals, &[])
-    }
-}
-
-impl Wanted {
-    fn convert(&self, source: &Series, missing: &Missing) -> PolarsResult<Converted> {
-        let same = source.dtype() == &self.dtype;
-        match &self.spec {
-            Some(spec) if source.dtype() == &DataType::String => {
-                let text = source.rechunk();
-                let cells: Vec<Option<&[u8]>> = text.str()?.iter().map(|cell| cell.map(str::as_bytes)).collect();
-                convert(cells.into_iter(), &self.name, spec, missing)
-            }
-            _ if same => Ok(Converted { series: source.clone(), bad: Vec::new() }),
-            _ => {
-                let series = source.cast_with_options(&self.dtype, CastOptions::NonStrict)?;
-                let mut bad = series.is_null() & source.is_not_null();
-                if source.dtype().is_float() && self.dtype.is_integer() {
-                    // A cast cuts fractions off without a word.
-                    let back = series.cast_with_options(source.dtype(), CastOptions::NonStrict)?;
-                    bad = bad | back.not_equal(source)?;
-                }
-                let rows = bad.iter().enumerate().filter(|(_, bad)| *bad == Some(true)).map(|(row, _)| row as u32);
-                Ok(Converted { series, bad: rows.collect() })
-            }
-        }
+        recast(&self.wanted, &sources, &Strangers::new(), &self.missing, file, &numbers)
     }
 }
 

@@ -122,7 +122,8 @@ fn is_regular(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| meta.is_file())
 }
 
-fn once(what: &str) -> String {
+/// Never the same twice: for what cannot be compared with an earlier reading.
+pub(crate) fn once(what: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("{what}, read by process {} at {}", std::process::id(), now.as_nanos())
 }
@@ -211,7 +212,7 @@ pub(crate) fn not_text(head: &[u8]) -> Option<(&'static str, &'static str)> {
     Some(match head {
         [0x1F, 0x8B, ..] => ("compressed by gzip", "add 'compression: gzip'"),
         [0x28, 0xB5, 0x2F, 0xFD, ..] => ("compressed by zstd", "add 'compression: zstd'"),
-        [b'P', b'K', 3, 4, ..] => ("a zip archive or an Excel file", "unpack it, or save the sheet as CSV"),
+        [b'P', b'K', 3, 4, ..] => ("a zip archive or an Excel file", "unpack it, or add 'format: excel'"),
         [b'P', b'A', b'R', b'1', ..] => ("a Parquet file", "add 'format: parquet'"),
         [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => return None,
         [_, 0, _, 0, ..] => ("UTF-16 without a byte order mark", "add 'encoding: utf-16le'"),

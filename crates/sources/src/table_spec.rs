@@ -2,11 +2,14 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use spec::Map;
+use spec::{Error, Map, Result};
 
 use crate::column_spec::ColumnSpec;
 use crate::file_spec::{FileSpec, Paths};
 use crate::generate::Generate;
+use crate::incremental::Reach;
+use crate::postgres::Postgres;
+use crate::sqlite::Sqlite;
 
 /// A table: where its rows come from, and what its columns are.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -19,13 +22,6 @@ pub struct TableSpec {
 }
 
 impl TableSpec {
-    /// Whether it is read from where an earlier run stopped, and added to what is there.
-    pub fn is_incremental(&self) -> bool {
-        match &self.source {
-            Source::File(_) | Source::Generate(_) => false,
-        }
-    }
-
     /// The same table from the source that takes the place of one that stays down.
     pub fn fallback(&self) -> Option<TableSpec> {
         let source = self.fallback.clone()?;
@@ -35,6 +31,24 @@ impl TableSpec {
     /// Whether its rows come from files.
     pub fn reads_files(&self) -> bool {
         matches!(self.source, Source::File(_))
+    }
+
+    /// Whether a run may read only what came after the last one.
+    pub fn is_incremental(&self) -> bool {
+        match &self.source {
+            Source::Sqlite(sqlite) => sqlite.is_incremental(),
+            Source::Postgres(postgres) => postgres.is_incremental(),
+            Source::File(_) | Source::Generate(_) => false,
+        }
+    }
+
+    /// Fails if only a part is to be read of a source that knows no parts.
+    pub(crate) fn check_reach(&self, reach: &Reach) -> Result<()> {
+        match *reach == Reach::All || self.is_incremental() {
+            true => Ok(()),
+            false => Err(Error::cannot_run("the source is not incremental, so it can only be read as a whole")
+                .hint("add 'incremental:' to a source that offers it, or read all of it")),
+        }
     }
 
     /// The same table read from other files; a generated one stays as it is.
@@ -99,4 +113,8 @@ pub enum Source {
     File(FileSpec),
     /// Invented data: the same for the same seed, on every machine.
     Generate(Generate),
+    /// A table or query of an SQLite database.
+    Sqlite(Sqlite),
+    /// A table or query of a PostgreSQL server.
+    Postgres(Postgres),
 }

@@ -1,11 +1,14 @@
 //! Tables from files written for the purpose: what goes on, what is refused and why, and what errors say.
 
 mod errors;
+mod excel;
 mod formats;
 mod generate;
 mod messages;
 mod objects;
+mod postgres;
 mod refusals;
+mod sqlite;
 
 use std::io::Write;
 use std::path::Path;
@@ -27,6 +30,7 @@ struct Read {
     rows: DataFrame,
     refused: DataFrame,
     rows_in: u64,
+    bookmark: Option<serde_json::Value>,
 }
 
 impl Project {
@@ -49,19 +53,13 @@ impl Project {
 
     /// Reads the table that `yaml` describes.
     fn read(&self, yaml: &str) -> spec::Result<Read> {
-        let opened = table(yaml)?.open("t", &self.root(), &Cloud::default(), self.0.path(), &Reach::All)?;
-        let mut rows = DataFrame::empty_with_schema(&opened.schema);
-        let mut refused = DataFrame::empty_with_schema(&opened.refused_schema);
-        for batch in opened.batches {
-            let batch = batch?;
-            rows.vstack_mut(&batch.rows).unwrap();
-            if let Some(more) = batch.refused {
-                refused.vstack_mut(&more).unwrap();
-            }
-        }
-        let rows_in = opened.rows_in.load(Ordering::Relaxed);
-        assert_eq!(rows_in as usize, rows.height() + refused.height(), "the books balance");
-        Ok(Read { schema: opened.schema, rows, refused, rows_in })
+        self.read_part(yaml, &Reach::All)
+    }
+
+    /// Reads what `reach` says of the table that `yaml` describes.
+    fn read_part(&self, yaml: &str, reach: &Reach) -> spec::Result<Read> {
+        let opened = table(yaml)?.open("t", &self.root(), &Cloud::default(), self.0.path(), reach)?;
+        read_all(opened)
     }
 
     /// The error that reading the table ends with.
@@ -71,6 +69,22 @@ impl Project {
             Err(error) => error.to_string(),
         }
     }
+}
+
+/// A table read to its end.
+fn read_all(opened: crate::Opened) -> spec::Result<Read> {
+    let mut rows = DataFrame::empty_with_schema(&opened.schema);
+    let mut refused = DataFrame::empty_with_schema(&opened.refused_schema);
+    for batch in opened.batches {
+        let batch = batch?;
+        rows.vstack_mut(&batch.rows).unwrap();
+        if let Some(more) = batch.refused {
+            refused.vstack_mut(&more).unwrap();
+        }
+    }
+    let rows_in = opened.rows_in.load(Ordering::Relaxed);
+    assert_eq!(rows_in as usize, rows.height() + refused.height(), "the books balance");
+    Ok(Read { schema: opened.schema, rows, refused, rows_in, bookmark: opened.bookmark.get() })
 }
 
 fn table(yaml: &str) -> spec::Result<TableSpec> {

@@ -26,6 +26,11 @@ impl Missing {
         Missing { empty: values.iter().any(String::is_empty), others }
     }
 
+    /// No text stands for a missing value.
+    pub(crate) fn are_none(&self) -> bool {
+        !self.empty && self.others.is_empty()
+    }
+
     #[inline]
     pub(crate) fn is(&self, text: &[u8]) -> bool {
         (text.is_empty() && self.empty) || self.others.iter().any(|other| other == text)

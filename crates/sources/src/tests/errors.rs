@@ -102,13 +102,13 @@ fn files_of_another_kind() {
     assert_eq!(csv(&gz(b"a\n1\n")), "table 't': a.csv: not text, but compressed by gzip; add 'compression: gzip'");
     assert_eq!(
         csv(b"PK\x03\x04rest"),
-        "table 't': a.csv: not text, but a zip archive or an Excel file; unpack it, or save the sheet as CSV"
+        "table 't': a.csv: not text, but a zip archive or an Excel file; unpack it, or add 'format: excel'"
     );
     let project = Project::with("a.txt", "a").and("a.csv", "a\n1\n").and("b.json", "[]");
     assert_eq!(
         project.failure("source: {file: {path: a.txt}}"),
         "table 't': a.txt: the name does not tell the format; add 'format:' to the source: csv, tsv, whitespace, \
-         fixed_width, json, json_lines, parquet"
+         fixed_width, json, json_lines, parquet, excel"
     );
     assert_eq!(
         project.failure("source: {file: {path: [a.csv, b.json]}}"),

@@ -1,0 +1,225 @@
+//! Sheets of workbooks (.xlsx, .xls, .xlsb, .ods) as text: each cell as it would stand in a CSV file, so that the same
+//! types are told and the same rows refused. A sheet is held in memory while it is read; Excel's limit is about a
+//! million rows.
+
+use std::collections::VecDeque;
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use calamine::{Data, Range, Reader, open_workbook_auto_from_rs};
+use spec::{Error, Result, did_you_mean};
+
+use crate::file_spec::{FileSpec, Sheet};
+use crate::files::{Columns, match_header, named, no_rows, without_header};
+use crate::places::Place;
+use crate::reader::BATCH_ROWS;
+use crate::text::{Broken, Cell, TextBatch, TextSource};
+
+/// Bytes of text per batch; a batch ends with the row that passes it.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// One workbook after the other, as one stream of rows.
+pub(crate) struct Workbooks {
+    spec: FileSpec,
+    places: std::vec::IntoIter<Place>,
+    columns: Columns,
+    current: Option<Current>,
+    /// By column: a cell was text. Numbers among the texts of such a column are no numbers.
+    text: Vec<bool>,
+    rows_in: Arc<AtomicU64>,
+}
+
+struct Current {
+    shown: Arc<str>,
+    /// Rows with something in them, and their numbers in the sheet.
+    rows: VecDeque<(u32, Vec<Data>)>,
+    /// For each column of the table, the sheet's.
+    of_columns: Vec<usize>,
+}
+
+impl Workbooks {
+    /// `places` must not be empty.
+    pub(crate) fn new(spec: FileSpec, places: Vec<Place>, columns: Columns, rows_in: Arc<AtomicU64>) -> Workbooks {
+        Workbooks { spec, places: places.into_iter(), columns, current: None, text: Vec::new(), rows_in }
+    }
+
+    /// The columns' names and first rows, and whether each is text.
+    pub(crate) fn first(&mut self) -> Result<(Vec<(String, bool)>, TextBatch)> {
+        let batch = self.next_batch()?.ok_or_else(|| Error::cannot_run("there is nothing to read"))?;
+        let names = match &self.columns {
+            Columns::Found(names) => names.iter().cloned().zip(self.text.iter().copied()).collect(),
+            Columns::Declared(_) | Columns::Unknown => Vec::new(),
+        };
+        Ok((names, batch))
+    }
+
+    fn begin(&mut self, place: &Place) -> Result<Current> {
+        let shown = place.shown();
+        let mut bytes = Vec::new();
+        place.open(&self.spec)?.read_to_end(&mut bytes).map_err(|error| {
+            Error::carried_by(&error).unwrap_or_else(|| Error::io("read", std::path::Path::new(shown), &error))
+        })?;
+        let sheet = sheet(bytes, self.spec.sheet.as_ref(), shown)?;
+        let mut rows = used_rows(&sheet, self.spec.skip_lines);
+        let width = rows.iter().filter_map(|(_, row)| row.iter().rposition(|cell| *cell != Data::Empty)).max();
+        let width = width.map_or(0, |last| last + 1);
+        let of_columns = match self.spec.header.unwrap_or(true) {
+            true => {
+                let (line, row) = rows.pop_front().ok_or_else(|| no_rows(shown, "there is no header"))?;
+                let at = format!("{shown}:{line}");
+                let header = row.iter().take(width).map(|cell| text(cell).unwrap_or_default()).collect();
+                match_header(&mut self.columns, &named(header, &at)?, &at)?
+            }
+            false => {
+                let expected = without_header(&mut self.columns, shown, || match width {
+                    0 => Err(no_rows(shown, "there are no rows")),
+                    width => Ok(width),
+                })?;
+                if expected != width && width > 0 {
+                    return Err(Error::cannot_run(format!(
+                        "{shown}: {width} columns in the sheet instead of {expected}"
+                    ))
+                    .hint("without a header 'columns' names every column of the sheet, from left to right"));
+                }
+                (0..width).collect()
+            }
+        };
+        if rows.is_empty() {
+            let header = self.spec.header.unwrap_or(true);
+            return Err(no_rows(shown, if header { "there is a header, but no rows" } else { "there are no rows" }));
+        }
+        self.text.resize(of_columns.len(), false);
+        Ok(Current { shown: shown.into(), rows, of_columns })
+    }
+}
+
+impl TextSource for Workbooks {
+    fn next_batch(&mut self) -> Result<Option<TextBatch>> {
+        if self.current.as_ref().is_none_or(|current| current.rows.is_empty()) {
+            let Some(place) = self.places.next() else { return Ok(None) };
+            self.current = Some(self.begin(&place)?);
+        }
+        let Some(current) = &mut self.current else { return Ok(None) };
+        let mut batch = TextBatch::new(current.shown.clone(), current.of_columns.len());
+        while batch.lines.len() + batch.broken.len() < BATCH_ROWS && batch.bytes.len() < BATCH_BYTES {
+            let Some((line, row)) = current.rows.pop_front() else { break };
+            gather(&row, line, &current.of_columns, &mut self.text, &mut batch);
+        }
+        self.rows_in.fetch_add((batch.lines.len() + batch.broken.len()) as u64, Ordering::Relaxed);
+        Ok(Some(batch))
+    }
+}
+
+/// Adds the cells of a row; or the row as a whole, if one of them holds an error such as `#N/A`.
+fn gather(row: &[Data], line: u32, of_columns: &[usize], is_text: &mut [bool], batch: &mut TextBatch) {
+    let cell = |column: &usize| row.get(*column).unwrap_or(&Data::Empty);
+    let errors = of_columns.iter().filter_map(|column| match cell(column) {
+        Data::Error(error) => Some(format!("row {line}: column {} holds {error}", column + 1)),
+        _ => None,
+    });
+    let errors: Vec<String> = errors.collect();
+    if !errors.is_empty() {
+        let whole: Vec<String> = row.iter().map(|cell| text(cell).unwrap_or_default()).collect();
+        batch.broken.push(Broken { line, text: whole.join("\t"), why: errors.join("; ") });
+        return;
+    }
+    for (i, column) in of_columns.iter().enumerate() {
+        let value = cell(column);
+        is_text[i] |= matches!(value, Data::String(_));
+        batch.columns[i].push(match text(value) {
+            None => Cell::NULL,
+            Some(text) => {
+                let start = batch.bytes.len();
+                batch.bytes.extend_from_slice(text.as_bytes());
+                Cell::new(start, batch.bytes.len())
+            }
+        });
+    }
+    batch.lines.push(line);
+}
+
+/// The rows with something in them, with their numbers in the sheet, after the first `skip` rows of the sheet.
+fn used_rows(sheet: &Range<Data>, skip: u64) -> VecDeque<(u32, Vec<Data>)> {
+    let first = sheet.start().map_or(0, |(row, _)| row) + 1;
+    let numbered = (first..).zip(sheet.rows());
+    let used = numbered.filter(|(line, row)| u64::from(*line) > skip && row.iter().any(|cell| *cell != Data::Empty));
+    used.map(|(line, row)| (line, row.to_vec())).collect()
+}
+
+fn sheet(bytes: Vec<u8>, wanted: Option<&Sheet>, shown: &str) -> Result<Range<Data>> {
+    let unreadable = |error: calamine::Error| {
+        Error::cannot_run(format!("{shown}: not a workbook that can be read: {error}"))
+            .hint("save it as .xlsx, without a password")
+    };
+    let mut workbook = open_workbook_auto_from_rs(Cursor::new(bytes.as_slice())).map_err(unreadable)?;
+    let names = workbook.sheet_names();
+    let name = match wanted {
+        None => names.first().ok_or_else(|| Error::cannot_run(format!("{shown}: the workbook has no sheet")))?,
+        Some(Sheet::Number(number)) => names.get(number - 1).ok_or_else(|| {
+            let count = names.len();
+            Error::cannot_run(format!("{shown}: no sheet {number}"))
+                .hint(format!("the workbook has {count}, counted from 1: {}", names.join(", ")))
+        })?,
+        Some(Sheet::Name(wanted)) => names.iter().find(|name| *name == wanted).ok_or_else(|| {
+            Error::cannot_run(format!("{shown}: no sheet '{wanted}'"))
+                .hint(did_you_mean(wanted, names.iter().map(String::as_str)))
+        })?,
+    };
+    workbook.worksheet_range(name).map_err(unreadable)
+}
+
+/// A cell as it would stand in a CSV file; nothing for an empty one.
+fn text(cell: &Data) -> Option<String> {
+    /// The greatest whole number up to which a float64 holds every one.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    Some(match cell {
+        Data::Empty => return None,
+        Data::String(text) => text.clone(),
+        Data::Int(value) => value.to_string(),
+        // Excel knows no whole numbers.
+        Data::Float(value) if value.fract() == 0.0 && value.abs() <= EXACT => (*value as i64).to_string(),
+        Data::Float(value) => format!("{value:?}"),
+        Data::Bool(value) => value.to_string(),
+        Data::DateTime(moment) => {
+            let (year, month, day, hour, minute, second, milli) = moment.to_ymd_hms_milli();
+            let fraction = if milli > 0 { format!(".{milli:03}") } else { String::new() };
+            let time = format!("{hour:02}:{minute:02}:{second:02}{fraction}");
+            match moment.as_f64() {
+                // A time of day is a part of a day.
+                value if (0.0..1.0).contains(&value) => time,
+                value if moment.is_duration() => format!("{value:?}"),
+                value if value.fract() == 0.0 => format!("{year:04}-{month:02}-{day:02}"),
+                _ => format!("{year:04}-{month:02}-{day:02} {time}"),
+            }
+        }
+        Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
+        Data::Error(error) => error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use calamine::{ExcelDateTime, ExcelDateTimeType};
+
+    use super::*;
+
+    #[test]
+    fn cells_stand_as_in_a_csv_file() {
+        let moment = |value: f64| Data::DateTime(ExcelDateTime::new(value, ExcelDateTimeType::DateTime, false));
+        for (cell, expected) in [
+            (Data::Float(12.0), "12"),
+            (Data::Float(-0.5), "-0.5"),
+            (Data::Float(1e300), "1e300"),
+            (Data::Float(0.1), "0.1"),
+            (Data::Bool(true), "true"),
+            (Data::String("007".to_owned()), "007"),
+            (moment(45_351.0), "2024-02-29"),
+            (moment(45_351.5), "2024-02-29 12:00:00"),
+            (moment(0.75), "18:00:00"),
+        ] {
+            assert_eq!(text(&cell).as_deref(), Some(expected), "{cell:?}");
+        }
+        assert_eq!(text(&Data::Empty), None);
+    }
+}

@@ -1,0 +1,160 @@
+//! What to ask of the server, found out from the columns it offers.
+
+use spec::{Error, Map, Result};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Column};
+
+use crate::column_spec::ColumnSpec;
+use crate::database::{Rows, Selection, chosen, quoted};
+use crate::incremental::Reach;
+use crate::recast::Recast;
+
+use super::connect::in_words;
+use super::types::{self, Wire};
+
+/// What a spec and a run want to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub selection: Selection,
+    pub columns: Option<Map<ColumnSpec>>,
+    pub reach: Reach,
+    pub timeout_seconds: u32,
+}
+
+/// What becomes of a field of each row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Field {
+    Column(Wire),
+    /// The incremental column as text; `true` for whole numbers.
+    Key(bool),
+    Skip,
+}
+
+/// The query, what becomes of its fields, and the columns of the table with the field of each.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub sql: String,
+    pub fields: Vec<Field>,
+    pub columns: Vec<Recast>,
+    pub places: Vec<usize>,
+}
+
+impl Plan {
+    pub(crate) async fn new(client: &Client, question: &Question) -> Result<Plan> {
+        let selection = &question.selection;
+        let failed = |error: tokio_postgres::Error| in_words(&error, selection.key());
+        let from = selection.from(table);
+        let all = match &selection.rows {
+            Rows::Table(_) => format!("SELECT * FROM {from}"),
+            Rows::Query(query) => query.clone(),
+        };
+        let statement = client.prepare(&all).await.map_err(failed)?;
+        let offered = statement.columns();
+        let names: Vec<String> = offered.iter().map(|column| column.name().to_owned()).collect();
+        let wanted = chosen(&names, question.columns.as_ref(), selection)?;
+        selection.check_incremental(names.iter().map(String::as_str))?;
+        let mut columns = Vec::with_capacity(wanted.len());
+        let mut wires = Vec::with_capacity(wanted.len());
+        for column in &wanted {
+            let (wire, own_type) = wire(&offered[column.place])?;
+            let spec = column.spec.clone().unwrap_or(ColumnSpec::from(own_type));
+            columns.push(Recast {
+                name: column.name.clone(),
+                from: names[column.place].clone(),
+                dtype: artifact::dtype(spec.column_type),
+                spec: Some(spec),
+            });
+            wires.push(wire);
+        }
+        let Some(key) = &selection.incremental else {
+            return Ok(match &selection.rows {
+                Rows::Table(_) => Plan {
+                    sql: format!("SELECT {} FROM {from}", listed(&columns)),
+                    fields: wires.into_iter().map(Field::Column).collect(),
+                    places: (0..columns.len()).collect(),
+                    columns,
+                },
+                // As it stands: a query around it would be free to lose its order.
+                Rows::Query(query) => {
+                    let mut fields = vec![Field::Skip; offered.len()];
+                    wanted.iter().zip(wires).for_each(|(column, wire)| fields[column.place] = Field::Column(wire));
+                    let places = wanted.iter().map(|column| column.place).collect();
+                    Plan { sql: query.clone(), fields, columns, places }
+                }
+            });
+        };
+        let by = quoted(key);
+        let empty = format!("SELECT EXISTS (SELECT 1 FROM {from} WHERE {by} IS NULL)");
+        if client.query_one(&empty, &[]).await.map_err(failed)?.get(0) {
+            return Err(selection.without_value(key));
+        }
+        let server = offered.iter().find(|column| column.name() == key).map_or(&Type::TEXT, Column::type_);
+        let new = condition(&by, key, server, &question.reach)?;
+        let whole = matches!(*server, Type::INT2 | Type::INT4 | Type::INT8 | Type::OID);
+        let last = match question.reach {
+            // Days of old say nothing of how far the rows were read.
+            Reach::Days(..) => Field::Skip,
+            Reach::All | Reach::After(_) => Field::Key(whole),
+        };
+        let fields = wires.into_iter().map(Field::Column).chain([last]).collect();
+        Ok(Plan {
+            sql: format!("SELECT {}, {by}::text AS the_bookmark FROM {from}{new} ORDER BY {by}", listed(&columns)),
+            fields,
+            places: (0..columns.len()).collect(),
+            columns,
+        })
+    }
+}
+
+fn listed(columns: &[Recast]) -> String {
+    columns.iter().map(|column| quoted(&column.from)).collect::<Vec<_>>().join(", ")
+}
+
+fn wire(column: &Column) -> Result<(Wire, spec::ColumnType)> {
+    let (name, server) = (column.name(), column.type_());
+    types::of(server, column.type_modifier()).ok_or_else(|| {
+        Error::cannot_run(format!("the column '{name}' is of the type {server}, for which there is no column type"))
+            .hint(format!("name the other columns under 'columns', or {}", types::way_out(name, server)))
+    })
+}
+
+/// Which rows are new.
+fn condition(by: &str, key: &str, server: &Type, reach: &Reach) -> Result<String> {
+    match reach {
+        Reach::All => Ok(String::new()),
+        // A literal takes the type of what it is compared with.
+        Reach::After(value) => {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            Ok(format!(" WHERE {by} > {}", literal(&text)))
+        }
+        Reach::Days(first, last) => match *server {
+            Type::DATE | Type::TIMESTAMP | Type::TIMESTAMPTZ => {
+                let (first, after) = (first.to_string(), (*last + chrono::Days::new(1)).to_string());
+                Ok(format!(" WHERE {by} >= {} AND {by} < {}", literal(&first), literal(&after)))
+            }
+            _ => Err(Error::cannot_run(format!("incremental: '{key}' is of the type {server}, which knows no days"))
+                .hint("read all rows again, or take a column of dates")),
+        },
+    }
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// `public.trades` as `"public"."trades"`.
+fn table(name: &str) -> String {
+    name.split('.').map(quoted).collect::<Vec<_>>().join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_values_cannot_become_sql() {
+        assert_eq!(table("public.my \"table"), "\"public\".\"my \"\"table\"");
+        let after = Reach::After("x' OR 'a' = 'a".into());
+        assert_eq!(condition("\"c\"", "c", &Type::TEXT, &after).unwrap(), " WHERE \"c\" > 'x'' OR ''a'' = ''a'");
+    }
+}

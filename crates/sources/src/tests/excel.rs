@@ -1,0 +1,143 @@
+//! Sheets of workbooks made for the purpose, and a real one where it is at hand.
+
+use rust_xlsxwriter::{ExcelDateTime, Format, Formula, Workbook};
+
+use super::*;
+
+/// The bytes of a workbook whose sheet `name` is filled by `fill`, after an empty one called `cover`.
+fn workbook(fill: impl FnOnce(&mut rust_xlsxwriter::Worksheet)) -> Vec<u8> {
+    let mut book = Workbook::new();
+    book.add_worksheet().set_name("cover").unwrap().write(0, 0, "title").unwrap();
+    fill(book.add_worksheet().set_name("Flats").unwrap());
+    book.save_to_buffer().unwrap()
+}
+
+fn flats() -> Vec<u8> {
+    workbook(|sheet| {
+        for (column, name) in ["id", "code", "price", "sold", "day", "at", "time"].iter().enumerate() {
+            sheet.write(2, column as u16, *name).unwrap();
+        }
+        let format = |text: &str| Format::new().set_num_format(text);
+        let moment = |text: &str| ExcelDateTime::parse_from_str(text).unwrap();
+        sheet.write(3, 0, 1).unwrap().write(3, 1, "007").unwrap().write(3, 2, 1.25).unwrap().write(3, 3, true).unwrap();
+        sheet.write_with_format(3, 4, &moment("2024-02-29"), &format("yyyy-mm-dd")).unwrap();
+        sheet.write_with_format(3, 5, &moment("2024-02-29T10:30:00.5"), &format("yyyy-mm-dd hh:mm")).unwrap();
+        sheet.write_with_format(3, 6, &moment("18:00:00"), &format("hh:mm")).unwrap();
+        // A row between without anything in it, and cells that were only painted.
+        sheet.write(5, 0, 2).unwrap().write(5, 2, 3).unwrap();
+        sheet.write_blank(9, 8, &Format::new().set_bold()).unwrap();
+    })
+}
+
+#[test]
+fn cells_become_the_types_they_look_like() {
+    let project = Project::with("a.xlsx", flats());
+    let read = project.read("source: {file: {path: a.xlsx, sheet: Flats}}").unwrap();
+    assert_eq!(
+        read.types()[..7],
+        ["id int64", "code string", "price float64", "sold bool", "day date", "at datetime", "time string"]
+    );
+    assert_eq!(read.table(), ["1|007|1.25|true|2024-02-29|2024-02-29 10:30:00.500|18:00:00|4", "2|-|3.0|-|-|-|-|6"]);
+    let columns = "columns: {when: {type: time, from: time}, number: {type: int8, from: id}}";
+    let read = project.read(&format!("source: {{file: {{path: a.xlsx, sheet: 2}}}}\n{columns}")).unwrap();
+    assert_eq!(read.table(), ["18:00:00|1|4", "-|2|6"]);
+    let zipped = Project::with("b.dat", flats());
+    assert_eq!(zipped.read("source: {file: {path: b.dat, format: excel, sheet: 2}}").unwrap().rows_in, 2);
+}
+
+#[test]
+fn rows_that_cannot_be_are_refused_with_their_place() {
+    let book = workbook(|sheet| {
+        sheet.write(0, 0, "id").unwrap().write(0, 1, "price").unwrap();
+        sheet.write(1, 0, 1).unwrap().write_formula(1, 1, Formula::new("=NA()").set_result("#N/A")).unwrap();
+        sheet.write(2, 0, 2).unwrap().write(2, 1, "cheap").unwrap();
+        sheet.write(3, 0, 3).unwrap().write(3, 1, 5).unwrap();
+    });
+    let project = Project::with("a.xlsx", book);
+    let read =
+        project.read("source: {file: {path: a.xlsx, sheet: Flats}}\ncolumns: {id: int64, price: float64}").unwrap();
+    assert_eq!(read.table(), ["3|5.0|4"]);
+    assert_eq!(
+        read.refusals(),
+        ["-|-|2|1\t#N/A|row 2: column 2 holds #N/A", "2|cheap|3|-|price: 'cheap' is not a float64"]
+    );
+    // A column that nobody asked for refuses nothing.
+    let read = project.read("source: {file: {path: a.xlsx, sheet: Flats}}\ncolumns: {id: int64}").unwrap();
+    assert_eq!(read.rows_in, 3);
+    assert_eq!(read.refused.height(), 0);
+}
+
+#[test]
+fn without_a_header_columns_stand_for_places() {
+    let book = workbook(|sheet| {
+        sheet.write(0, 0, "note").unwrap();
+        for row in 1..4 {
+            sheet.write(row, 0, row).unwrap().write(row, 1, format!("name {row}")).unwrap();
+        }
+    });
+    let project = Project::with("a.xlsx", &book).and("b.xlsx", &book);
+    let of = |keys: &str| format!("source: {{file: {{path: [a.xlsx, b.xlsx], sheet: 2, header: false, {keys}}}}}");
+    let read = project.read(&of("skip_lines: 1")).unwrap();
+    assert_eq!(read.types()[..2], ["column_1 int64", "column_2 string"]);
+    assert_eq!((read.table()[0].as_str(), read.table()[3].as_str(), read.rows_in), ("1|name 1|2", "1|name 1|2", 6));
+    let read = project.read(&format!("{}\ncolumns: {{n: int8, name: string}}", of("skip_lines: 2"))).unwrap();
+    assert_eq!(read.table()[..2], ["2|name 2|3", "3|name 3|4"]);
+    assert_eq!(
+        project.failure(&format!("{}\ncolumns: {{n: int8}}", of("skip_lines: 1"))),
+        "table 't': a.xlsx: 2 columns in the sheet instead of 1; without a header 'columns' names every column of the \
+         sheet, from left to right"
+    );
+}
+
+#[test]
+fn what_cannot_be_read() {
+    let project = Project::with("a.xlsx", flats()).and("b.xlsx", "PK no workbook").and("c.csv", "a\n1\n");
+    let failure = |keys: &str| project.failure(&format!("source: {{file: {{{keys}}}}}"));
+    assert_eq!(failure("path: a.xlsx, sheet: flats"), "table 't': a.xlsx: no sheet 'flats'; did you mean 'Flats'?");
+    assert_eq!(
+        failure("path: a.xlsx, sheet: 3"),
+        "table 't': a.xlsx: no sheet 3; the workbook has 2, counted from 1: cover, Flats"
+    );
+    assert_eq!(
+        failure("path: a.xlsx"),
+        "table 't': a.xlsx: there is a header, but no rows; fetch the file again, or take it out of 'path'"
+    );
+    assert_eq!(
+        failure("path: b.xlsx"),
+        "table 't': b.xlsx: not a workbook that can be read: Cannot detect file format; save it as .xlsx, without a \
+         password"
+    );
+    assert_eq!(
+        failure("path: c.csv, sheet: 1"),
+        "table 't': 'sheet' is for excel, not for csv; leave it out, or add 'format: excel'"
+    );
+    let missing = project.failure("source: {file: {path: a.xlsx, sheet: 2}}\ncolumns: {prise: float64}");
+    assert_eq!(missing, "table 't': a.xlsx:3: no column 'prise' in the header; did you mean 'price'?");
+    for (keys, error) in [
+        ("path: a, format: csv, sheet: 1", "'sheet' is for the format excel, not for csv"),
+        ("path: a.xlsx, sheet: 0", "'sheet' counts from 1"),
+    ] {
+        let text = table(&format!("source: {{file: {{{keys}}}}}")).unwrap_err().to_string();
+        assert!(text.ends_with(error), "{text}");
+    }
+}
+
+/// Stations of Seoul without a header, from `MILLRACE_SHARED_DATA` or `../shared/data` beside the repository.
+#[test]
+fn a_real_workbook_without_a_header() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    let data = match std::env::var_os("MILLRACE_SHARED_DATA") {
+        Some(data) => std::path::PathBuf::from(data),
+        None => repository.parent().unwrap().join("shared/data"),
+    };
+    let file = data.join("seoul-apartments/서울 지하철역.xlsx");
+    if !file.exists() {
+        eprintln!("skipped: no {}", file.display());
+        return;
+    }
+    let project = Project::new();
+    let yaml = format!("source: {{file: {{path: '{}', header: false}}}}", file.display());
+    let read = project.read(&yaml).unwrap();
+    println!("{:?} {}", read.types(), read.rows.head(Some(3)));
+    assert_eq!((read.rows_in, read.refused.height()), (298, 0));
+}
