@@ -48,6 +48,7 @@ impl Trial {
             entity: self.spec.entity.clone(),
             time: self.spec.time.clone(),
             horizon_days: self.horizon_days,
+            label_transform: self.model.label_transform(),
             experiment: self.chosen.clone(),
             learner: self.model.learner().to_owned(),
             file,

@@ -11,7 +11,7 @@ use crate::experiment::{Trial, Tried};
 use crate::metrics::Metric;
 use crate::plots::Plot;
 use crate::reasons::number_text;
-use crate::{Action, Decision, Manifest, Part, SplitBy, SplitSummary, Task};
+use crate::{Action, Decision, Manifest, Part, SplitBy, SplitSummary, Task, Transformed};
 pub use page::page;
 use tables::{Table, code, percent};
 
@@ -50,9 +50,16 @@ fn head(manifest: &Manifest, decision: &Decision) -> String {
         Task::Regression => "",
     };
     let horizon = manifest.horizon_days.map_or(String::new(), |days| format!(", known {days} days later"));
+    let scale = match manifest.label_transform {
+        Some(Transformed::Log { smearing }) => format!(
+            " It learned the logarithm of the label; predictions are exp(score) times {} (smearing factor, Duan 1983).",
+            number_text(smearing)
+        ),
+        None => String::new(),
+    };
     let champion = decision.champion.map_or(String::new(), |champion| format!(" Champion before: {champion}."));
     format!(
-        "# Model {} {}\n\nPredicts {kind} {}{ends} for each {}{horizon}. Learned by **{}** (experiment '{}') on {}.\n\n\
+        "# Model {} {}\n\nPredicts {kind} {}{ends} for each {}{horizon}. Learned by **{}** (experiment '{}') on {}.{scale}\n\n\
          ## Decision\n\n**{}: {verdict}.** {}{champion}\n\n",
         manifest.origin.pipeline,
         manifest.origin.version,

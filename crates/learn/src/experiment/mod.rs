@@ -26,6 +26,9 @@ pub struct Tried {
     /// Its name in the spec, or [`BASELINE`].
     pub name: String,
     pub learner: String,
+    /// Its settings, defaults included.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub parameters: serde_json::Value,
     /// On the validation part; `null` where undefined.
     pub metrics: BTreeMap<Metric, Option<f64>>,
     /// The threshold its decisions were judged at.

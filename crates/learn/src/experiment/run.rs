@@ -37,8 +37,16 @@ struct Outcome {
 /// nothing to learn, parts without rows, a validation part on which the choosing metric is undefined,
 /// scores that are no numbers. A gate that does not pass is no error: it is in [`Trial::gate`].
 pub fn run(spec: &TrainSpec, table: LazyFrame, horizon_days: Option<i64>, progress: &dyn Fn(&str)) -> Result<Trial> {
-    let contender =
-        |(name, learner): (&str, &LearnerSpec)| Contender { name: name.to_owned(), learner: learner.build() };
+    let contender = |(name, learner): (&str, &LearnerSpec)| {
+        let learner = match (spec.label_transform, learner) {
+            // A baseline is the mean or median of the label itself, not of its logarithm.
+            (Some(transform), learner) if !matches!(learner, LearnerSpec::Baseline(_)) => {
+                transform.around(learner.build())
+            }
+            _ => learner.build(),
+        };
+        Contender { name: name.to_owned(), learner }
+    };
     let baseline = Contender { name: BASELINE.to_owned(), learner: LearnerSpec::Baseline(Default::default()).build() };
     let contenders: Vec<Contender> = spec.experiments.iter().map(contender).chain([baseline]).collect();
     run_contenders(spec, &contenders, table, horizon_days, progress)
@@ -173,6 +181,7 @@ fn fit(spec: &TrainSpec, contender: &Contender, parts: &Parts) -> Result<Outcome
     let tried = Tried {
         name: contender.name.clone(),
         learner: contender.learner.name().to_owned(),
+        parameters: contender.learner.settings(),
         metrics,
         threshold,
         notes: model.notes(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use spec::{Map, Name};
 
 use crate::metrics::Metric;
-use crate::{LearnerSpec, SplitBy, SplitSpec, Task, ThresholdRule};
+use crate::{LabelTransform, LearnerSpec, SplitBy, SplitSpec, Task, ThresholdRule};
 
 /// The name under which the constant baseline is reported.
 pub const BASELINE: &str = "baseline";
@@ -21,6 +21,10 @@ pub struct TrainSpec {
     pub label: String,
     /// `classification` (two classes) or `regression`.
     pub task: Task,
+    /// Regression: the scale that is learned on, such as `log` for prices. Default: the label's own. Predictions, metrics
+    /// and intervals are in the label's own unit in any case.
+    #[serde(default)]
+    pub label_transform: Option<LabelTransform>,
     /// The column that says whom or what a row is about.
     pub entity: String,
     /// The column with the moment a row describes, such as the cutoff.
@@ -134,6 +138,9 @@ impl TrainSpec {
         if self.task == Task::Regression && self.threshold.is_some() {
             return Err("threshold: only classification has one; remove it".to_owned());
         }
+        if self.task == Task::Classification && self.label_transform.is_some() {
+            return Err("label_transform: only the numbers of regression have one; remove it".to_owned());
+        }
         if self.split.by == SplitBy::Time && self.split.column.is_none() && self.time.is_none() {
             return Err("split by time: no column of times; write 'time: cutoff'".to_owned());
         }
@@ -213,6 +220,8 @@ experiments: {plain: logistic}
                 .to_string()
         };
         assert!(failure("{plain: logistic}", "{baseline: logistic}").contains("'baseline' always runs by itself"));
+        let classes = failure("time: cutoff\n", "time: cutoff\nlabel_transform: log\n");
+        assert!(classes.contains("label_transform: only the numbers of regression have one"), "{classes}");
         assert!(failure("{plain: logistic}", "{}").contains("experiments: none given"));
         assert!(failure("time: cutoff\n", "").contains("split by time: no column of times; write 'time: cutoff'"));
         let threshold = failure("classification", "regression\nthreshold: {fixed: 0.5}");

@@ -66,6 +66,10 @@ impl Learner for Forest {
         NAME
     }
 
+    fn settings(&self) -> serde_json::Value {
+        json!(self)
+    }
+
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
         classifies_only(task, NAME)?;
         check(task, train, valid)?;

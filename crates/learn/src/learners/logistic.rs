@@ -55,6 +55,10 @@ impl Learner for Logistic {
         NAME
     }
 
+    fn settings(&self) -> serde_json::Value {
+        json!(self)
+    }
+
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, _seed: u64) -> Result<Box<dyn Model>> {
         classifies_only(task, NAME)?;
         check(task, train, valid)?;

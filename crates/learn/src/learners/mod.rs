@@ -16,10 +16,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
-pub use baseline::Baseline;
+pub use baseline::{Average, Baseline};
 pub use forest::Forest;
 pub use lightgbm::{Lightgbm, Objective};
 pub use logistic::Logistic;
+pub(crate) use store::exact;
 pub use tree::Tree;
 
 use crate::{Feature, Learner, Model};
@@ -37,7 +38,8 @@ pub enum LearnerSpec {
     Tree(Tree),
     /// Many decision trees on random rows and features, averaged. Classification only.
     Forest(Forest),
-    /// The same prediction for every row: the share of class 1, or the mean. What every other learner must beat.
+    /// The same prediction for every row, or every row of a group: the share of class 1, the mean or the median. What
+    /// every other learner must beat.
     Baseline(Baseline),
 }
 

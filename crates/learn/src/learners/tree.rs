@@ -52,6 +52,10 @@ impl Learner for Tree {
         NAME
     }
 
+    fn settings(&self) -> serde_json::Value {
+        json!(self)
+    }
+
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
         classifies_only(task, NAME)?;
         check(task, train, valid)?;

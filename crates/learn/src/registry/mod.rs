@@ -121,6 +121,10 @@ impl Registry {
         let manifest = self.manifest(version)?;
         let folder = self.folder(version);
         let model = load_model(&manifest.learner, &folder, &manifest.file, manifest.features.clone())?;
+        let model = match manifest.label_transform {
+            Some(transformed) => transformed.around(model),
+            None => model,
+        };
         Ok(Champion { version, manifest, model })
     }
 
