@@ -5,6 +5,7 @@ mod calendar;
 mod card;
 mod experiment;
 mod feature;
+mod intervals;
 mod label_transform;
 mod learner;
 mod learners;
@@ -24,9 +25,10 @@ pub use experiment::{
     BASELINE, Champion, Explained, Gate, GateResult, Importance, Measured, PromoteRule, TrainSpec, Trial, Tried, run,
 };
 pub use feature::{Feature, FeatureKind, MAX_CATEGORIES};
+pub use intervals::{Bounds, IntervalMethod, IntervalRecord, IntervalSpec, Intervals};
 pub use label_transform::{LabelTransform, Transformed};
 pub use learner::{Contributions, Data, Learner, Model, Task};
-pub use learners::{Average, Baseline, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree, load_model};
+pub use learners::{Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree, load_model};
 pub use manifest::{Manifest, Origin};
 pub use matrix::Matrix;
 pub use reasons::reasons;

@@ -9,7 +9,7 @@ use spec::{Error, Result};
 
 use crate::experiment::{GateResult, Measured, Tried};
 use crate::metrics::{Confusion, Interval, Metric};
-use crate::{Feature, SplitSummary, Task, Threshold, Transformed, Version};
+use crate::{Feature, IntervalRecord, SplitSummary, Task, Threshold, Transformed, Version};
 
 /// Where a version comes from: what the caller knows and the trial does not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +59,9 @@ pub struct Manifest {
     /// Rows that score at least this are flagged; none for regression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<Threshold>,
+    /// The bounds beside each prediction; none if none were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<IntervalRecord>,
     /// On the test part.
     pub metrics: BTreeMap<Metric, Measured>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,6 +136,7 @@ pub(crate) fn example(version: &str) -> Manifest {
         file: "model.txt".to_owned(),
         features: Vec::new(),
         threshold: None,
+        intervals: None,
         metrics: [
             (Metric::Auc, Measured { value: Some(0.8), interval: None, baseline: Some(0.5), why: None }),
             (Metric::Recall, Measured { value: None, interval: None, baseline: None, why: Some("x".to_owned()) }),

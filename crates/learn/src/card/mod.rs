@@ -7,11 +7,11 @@ use std::fmt::Write;
 
 use artifact::{Fingerprint, Input};
 
-use crate::experiment::{Trial, Tried};
+use crate::experiment::{Measured, Trial, Tried};
 use crate::metrics::Metric;
 use crate::plots::Plot;
 use crate::reasons::number_text;
-use crate::{Action, Decision, Manifest, Part, SplitBy, SplitSummary, Task, Transformed};
+use crate::{Action, Decision, IntervalMethod, LabelTransform, Manifest, Part, SplitBy, SplitSummary, Task, Transformed};
 pub use page::page;
 use tables::{Table, code, percent};
 
@@ -27,6 +27,7 @@ pub fn card(manifest: &Manifest, trial: &Trial, decision: &Decision, plots: &[Pl
         judged(manifest, trial, plots),
         gate(manifest),
         threshold(manifest),
+        intervals(manifest),
         features(trial, plots),
         again(manifest),
         limits(manifest, trial),
@@ -147,9 +148,13 @@ fn judged(manifest: &Manifest, trial: &Trial, plots: &[Plot]) -> String {
         let interval = measured
             .interval
             .map_or(String::new(), |found| format!("{} to {}", number_text(found.low), number_text(found.high)));
-        let better = if metric.higher_is_better() { "higher" } else { "lower" };
+        let better = match (metric, &manifest.intervals) {
+            (Metric::Coverage, Some(asked)) => format!("near {}", asked.coverage),
+            _ if metric.higher_is_better() => "higher".to_owned(),
+            _ => "lower".to_owned(),
+        };
         let baseline = measured.baseline.map_or(String::new(), number_text);
-        table.row([metric.name().to_owned(), value, interval, baseline, better.to_owned()]);
+        table.row([metric.name().to_owned(), value, interval, baseline, better]);
     }
     let drawn = match trial.resamples.by_entity() {
         true => format!("{} values of {}", trial.resamples.units(), code(&manifest.entity)),
@@ -192,6 +197,31 @@ fn threshold(manifest: &Manifest) -> String {
         number_text(threshold.value),
         threshold.rule,
         percent(counts.precision()),
+    )
+}
+
+fn intervals(manifest: &Manifest) -> String {
+    let Some(found) = &manifest.intervals else { return String::new() };
+    let margin = number_text(found.margin);
+    let how = match (found.by, found.label_transform) {
+        (IntervalMethod::Conformal, None) => {
+            format!("{margin} below and above the prediction, as far as the errors of the validation part reach")
+        }
+        (IntervalMethod::Conformal, Some(LabelTransform::Log)) => format!(
+            "the prediction divided and multiplied by {}, as far as the errors of the validation part reach",
+            number_text(found.margin.exp())
+        ),
+        (IntervalMethod::Quantiles, scale) => {
+            let unit = if scale.is_some() { " of the logarithm" } else { "" };
+            format!("two models of the quantiles, moved outwards by {margin}{unit} to cover the validation part")
+        }
+    };
+    let measured = manifest.metrics.get(&Metric::Coverage).map(Measured::in_words).unwrap_or_default();
+    format!(
+        "## Prediction intervals\n\nBounds `low` and `high` that shall hold {} of labels: {how} ({}). On the test part they \
+         hold a share of {measured}.\n\n",
+        percent(found.coverage),
+        found.by.name(),
     )
 }
 

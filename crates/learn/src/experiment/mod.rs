@@ -13,7 +13,7 @@ use polars::prelude::DataFrame;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Confusion, Interval, Metric, Resamples, Scored};
-use crate::{Contributions, Matrix, Model, SplitSummary, Task, Threshold};
+use crate::{Contributions, Intervals, Matrix, Model, SplitSummary, Task, Threshold};
 pub use decide::Champion;
 pub use gate::GateResult;
 pub(crate) use gate::gain_text;
@@ -84,6 +84,8 @@ pub struct Trial {
     /// Name of the chosen experiment.
     pub chosen: String,
     pub model: Box<dyn Model>,
+    /// `None` if the spec asks for none.
+    pub intervals: Option<Intervals>,
     /// `None` for regression.
     pub threshold: Option<Threshold>,
     /// The chosen model on the test part.

@@ -9,9 +9,10 @@ use spec::{Error, Result, ResultExt};
 use super::gate::beats_baseline;
 use super::rows::{self, Parts, Table};
 use super::{BASELINE, Explained, Importance, Measured, TrainSpec, Trial, Tried};
+use crate::intervals::Fitting;
 use crate::metrics::{Interval, Metric, Resamples, Scored};
 use crate::random::sample;
-use crate::{Data, Learner, LearnerSpec, Model, Part, Task};
+use crate::{Data, Intervals, Learner, LearnerSpec, Model, Part, Task};
 
 /// Rows of the test part that are explained by contributions.
 const EXPLAINED: usize = 1000;
@@ -75,22 +76,24 @@ pub(super) fn run_contenders(
         split.summary.rows(Part::Test),
         split.summary.rows(Part::Purged)
     ));
-    let outcomes = fit_all(spec, contenders, &parts, progress)?;
+    let mut outcomes = fit_all(spec, contenders, &parts, progress)?;
     let chosen = choose(spec, &outcomes)?;
     progress(&format!("chosen: {}", outcomes[chosen].tried.name));
+    let intervals = intervals(spec, &mut outcomes[chosen], &parts, progress)?;
 
     let resamples = Resamples::of_entities(rows::entities(&parts.test_rows, spec)?, spec.resamples as usize, spec.seed);
     let (best, baseline) = (&outcomes[chosen], &outcomes[outcomes.len() - 1]);
     let threshold = best.tried.threshold.clone();
     let at = |outcome: &Outcome| outcome.tried.threshold.as_ref().map(|threshold| threshold.value);
-    let metrics: Vec<Metric> = Metric::of(spec.task).collect();
-    let intervals = resamples.intervals(&best.test, &metrics, at(best));
+    let of_intervals = Metric::of_intervals().filter(|_| intervals.is_some());
+    let metrics: Vec<Metric> = Metric::of(spec.task).chain(of_intervals).collect();
+    let resampled = resamples.intervals(&best.test, &metrics, at(best));
     let measured = |(metric, interval): (&Metric, Option<Interval>)| {
         let value = best.test.value(*metric, at(best));
         let why = value.is_none().then(|| best.test.why_undefined(*metric));
         (*metric, Measured { value, interval, baseline: baseline.test.value(*metric, at(baseline)), why })
     };
-    let test: BTreeMap<Metric, Measured> = metrics.iter().zip(intervals).map(measured).collect();
+    let test: BTreeMap<Metric, Measured> = metrics.iter().zip(resampled).map(measured).collect();
     let choose_by = spec.choose_by();
     let gain = resamples.gain(choose_by, (&best.test, at(best)), (&baseline.test, at(baseline)));
     let value = |metric: Metric| test.get(&metric).and_then(|measured| measured.value);
@@ -117,6 +120,7 @@ pub(super) fn run_contenders(
         chosen: tried[chosen].name.clone(),
         tried,
         model: models.swap_remove(chosen),
+        intervals,
         threshold,
         test,
         confusion,
@@ -128,6 +132,29 @@ pub(super) fn run_contenders(
         test_rows: parts.test_rows,
         resamples,
     })
+}
+
+/// Intervals of the chosen model, and with them the bounds of its predictions of the test part.
+fn intervals(
+    spec: &TrainSpec,
+    outcome: &mut Outcome,
+    parts: &Parts,
+    progress: &dyn Fn(&str),
+) -> Result<Option<Intervals>> {
+    let Some(asked) = &spec.intervals else { return Ok(None) };
+    progress("fitting intervals");
+    let predicted = outcome.model.predict(&parts.valid.features)?;
+    let fitted = asked.fit(&Fitting {
+        train: Data { features: &parts.train.features, label: &parts.train.label },
+        valid: Data { features: &parts.valid.features, label: &parts.valid.label },
+        predicted: &predicted,
+        label_transform: spec.label_transform,
+        chosen: spec.experiments.iter().find(|(name, _)| *name == outcome.tried.name).map(|(_, learner)| learner),
+        seed: spec.seed,
+    })?;
+    let bounds = fitted.bounds(&parts.test.features, outcome.test.score())?;
+    outcome.test = outcome.test.clone().with_bounds(bounds);
+    Ok(Some(fitted))
 }
 
 /// Fits every contender. Those that use all cores by themselves run one after the other, the rest side by

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use spec::{Map, Name};
 
 use crate::metrics::Metric;
-use crate::{LabelTransform, LearnerSpec, SplitBy, SplitSpec, Task, ThresholdRule};
+use crate::{IntervalSpec, LabelTransform, LearnerSpec, SplitBy, SplitSpec, Task, ThresholdRule};
 
 /// The name under which the constant baseline is reported.
 pub const BASELINE: &str = "baseline";
@@ -46,6 +46,9 @@ pub struct TrainSpec {
     /// How scores become decisions; default: `fixed: 0.5`. Not for regression.
     #[serde(default)]
     pub threshold: Option<ThresholdRule>,
+    /// Bounds beside each prediction that hold the label with a chosen probability. Only for regression; default: none.
+    #[serde(default)]
+    pub intervals: Option<IntervalSpec>,
     /// What the chosen model must reach on the test part, besides being better than the baseline.
     #[serde(default)]
     pub gate: Vec<Gate>,
@@ -132,11 +135,25 @@ impl TrainSpec {
                 return Err(format!("{key}: '{metric}' is no metric of {task}; choose one of: {}", known.join(", ")));
             }
         }
+        if let Some((key, metric)) =
+            uses.into_iter().find_map(|(key, metric)| Some((key, metric.filter(|metric| metric.judges_intervals())?)))
+        {
+            return Err(format!("{key}: '{metric}' judges intervals, not predictions; choose another metric"));
+        }
+        if let Some(gate) = self.gate.iter().find(|gate| gate.metric.judges_intervals() && self.intervals.is_none()) {
+            return Err(format!(
+                "gate: '{}' judges intervals, but there are none; write 'intervals: {{coverage: 0.9}}'",
+                gate.metric
+            ));
+        }
         if let Some(gate) = self.gate.iter().find(|gate| gate.at_least.is_none() && gate.at_most.is_none()) {
             return Err(format!("gate: '{}' has no limit; write at_least or at_most", gate.metric));
         }
         if self.task == Task::Regression && self.threshold.is_some() {
             return Err("threshold: only classification has one; remove it".to_owned());
+        }
+        if self.task == Task::Classification && self.intervals.is_some() {
+            return Err("intervals: only predictions of numbers have them; remove it".to_owned());
         }
         if self.task == Task::Classification && self.label_transform.is_some() {
             return Err("label_transform: only the numbers of regression have one; remove it".to_owned());
@@ -220,6 +237,14 @@ experiments: {plain: logistic}
                 .to_string()
         };
         assert!(failure("{plain: logistic}", "{baseline: logistic}").contains("'baseline' always runs by itself"));
+        let intervals = failure("time: cutoff\n", "time: cutoff\nintervals: {coverage: 0.8}\n");
+        assert!(intervals.contains("intervals: only predictions of numbers have them"), "{intervals}");
+        let gated = failure("classification", "regression\ngate: [{metric: coverage, at_least: 0.8}]");
+        assert!(gated.contains("gate: 'coverage' judges intervals, but there are none"), "{gated}");
+        let chosen = failure("classification", "regression\nintervals: {}\nchoose_by: coverage");
+        assert!(chosen.contains("choose_by: 'coverage' judges intervals, not predictions"), "{chosen}");
+        let certain = failure("classification", "regression\nintervals: {coverage: 1}");
+        assert!(certain.contains("intervals.coverage: 1 is not above 0 and below 1"), "{certain}");
         let classes = failure("time: cutoff\n", "time: cutoff\nlabel_transform: log\n");
         assert!(classes.contains("label_transform: only the numbers of regression have one"), "{classes}");
         assert!(failure("{plain: logistic}", "{}").contains("experiments: none given"));

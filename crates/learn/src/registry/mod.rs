@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use spec::{Error, Result, did_you_mean};
 
-use crate::{Champion, Manifest, load_model};
+use crate::{Champion, Intervals, Manifest, load_model};
 pub use log::{Action, Entry, Log};
 pub use version::Version;
 
@@ -126,6 +126,13 @@ impl Registry {
             None => model,
         };
         Ok(Champion { version, manifest, model })
+    }
+
+    /// The prediction intervals of a version that was loaded; `None` if it has none.
+    pub fn intervals(&self, champion: &Champion) -> Result<Option<Intervals>> {
+        let record = champion.manifest.intervals.as_ref();
+        let folder = self.folder(champion.version);
+        record.map(|record| Intervals::load(record, &folder, &champion.manifest.features)).transpose()
     }
 
     /// BLAKE3 of the version's `model.json`, as hex. An unknown version is an error that names the nearest.
