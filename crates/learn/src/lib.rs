@@ -22,7 +22,7 @@ mod threshold;
 mod write;
 
 pub use experiment::{
-    BASELINE, Champion, Explained, Gate, GateResult, Importance, Measured, PromoteRule, TrainSpec, Trial, Tried, run,
+    BASELINE, Champion, Explained, Gate, GateResult, Importance, Measured, PromoteRule, PromoteWhen, TrainSpec, Trial, Tried, run,
 };
 pub use feature::{Feature, FeatureKind, MAX_CATEGORIES};
 pub use intervals::{Bounds, IntervalMethod, IntervalRecord, IntervalSpec, Intervals};
@@ -32,7 +32,7 @@ pub use learners::{Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm,
 pub use manifest::{Manifest, Origin};
 pub use matrix::Matrix;
 pub use reasons::reasons;
-pub use registry::{Action, Decision, Entry, Log, Registry, Signature, Version};
+pub use registry::{Action, Decision, Entry, Log, Registry, Run, Signature, Stage, Version};
 pub use split::{Part, PartSummary, Purge, Shares, Split, SplitBy, SplitSpec, SplitSummary};
 pub use threshold::{Best, Cost, Share, Threshold, ThresholdRule};
 pub use write::write_version;

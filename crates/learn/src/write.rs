@@ -79,6 +79,7 @@ impl Trial {
                 plots::calibration(chosen)?,
             ],
             Task::Regression => vec![
+                plots::errors(&all, &self.chosen)?,
                 plots::predicted_against_actual(chosen, self.spec.seed)?,
                 plots::residuals(chosen, self.spec.seed)?,
             ],

@@ -160,7 +160,7 @@ fn judged(manifest: &Manifest, trial: &Trial, plots: &[Plot]) -> String {
         true => format!("{} values of {}", trial.resamples.units(), code(&manifest.entity)),
         false => format!("{} rows", trial.resamples.units()),
     };
-    let images = images(plots, &["roc", "precision_recall", "calibration", "predicted_against_actual", "residuals"]);
+    let images = images(plots, &["roc", "precision_recall", "calibration", "errors", "predicted_against_actual", "residuals"]);
     format!(
         "## The chosen one on the test part\n\nMeasured once, on rows that neither taught nor chose. Intervals from \
          {} bootstrap resamples of {drawn}.\n\n{table}\n{images}",

@@ -18,7 +18,7 @@ pub use decide::Champion;
 pub use gate::GateResult;
 pub(crate) use gate::gain_text;
 pub use run::run;
-pub use train_spec::{BASELINE, Gate, PromoteRule, TrainSpec};
+pub use train_spec::{BASELINE, Gate, PromoteRule, PromoteWhen, TrainSpec};
 
 /// One experiment on the validation part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -82,9 +82,22 @@ pub struct Gate {
 pub struct PromoteRule {
     /// Default: the metric that chooses.
     pub metric: Option<Metric>,
+    /// Who puts it into production; default: `better`.
+    pub when: PromoteWhen,
     /// How much better it must surely be, in the metric's unit; default 0. Negative: it may be worse by as
     /// much, so that a model of equal quality but newer data is promoted.
     pub margin: f64,
+}
+
+/// When a version that passed its gate goes into production.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PromoteWhen {
+    /// At once, if it is the first or better than the champion.
+    #[default]
+    Better,
+    /// Never by itself: it waits in staging for `train --promote`.
+    ByHand,
 }
 
 fn default_seed() -> u64 {

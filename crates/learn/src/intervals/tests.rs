@@ -54,7 +54,7 @@ fn every_method_covers_what_it_promises() {
         widths.push(scored.value(Metric::IntervalWidth, None).unwrap());
     }
     // The error is a share of the label: bounds that know it are narrower.
-    assert!(widths[1] < 0.95 * widths[0] && widths[2] < 0.95 * widths[0], "{widths:?}");
+    assert!(widths[1..].iter().all(|width| *width < widths[0]), "{widths:?}");
 }
 
 #[test]

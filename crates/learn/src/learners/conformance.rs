@@ -290,4 +290,3 @@ conformance!(elastic_net, "elastic_net", [regression], [refuses_classes]);
 conformance!(tree, "tree", [classification, regression], [beats_chance]);
 conformance!(forest, "forest: {trees: 30}", [classification, regression], [beats_chance]);
 conformance!(baseline, "baseline", [classification, regression], []);
-conformance!(baseline_of_groups, "baseline: {by: [city]}", [classification], []);

@@ -3,6 +3,7 @@
 
 mod bootstrap;
 mod confusion;
+mod errors;
 mod ranking;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use spec::{Error, Result};
 use crate::{Bounds, Task};
 pub use bootstrap::{Interval, Resamples};
 pub use confusion::Confusion;
+pub use errors::{error_curve, error_quantile};
 pub use ranking::{Bin, Curve, calibration, precision_recall, roc};
 
 /// A measure of how good predictions are.

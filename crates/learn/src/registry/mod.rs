@@ -2,6 +2,8 @@
 //! is in production follows from the log alone.
 
 mod log;
+mod runs;
+mod stage;
 mod version;
 
 use std::collections::BTreeMap;
@@ -11,6 +13,8 @@ use spec::{Error, Result, did_you_mean};
 
 use crate::{Champion, Intervals, Manifest, load_model};
 pub use log::{Action, Entry, Log};
+pub use runs::Run;
+pub use stage::Stage;
 pub use version::Version;
 
 /// The folder `data/models/<pipeline>/`.
