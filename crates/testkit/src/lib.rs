@@ -21,6 +21,7 @@ pub mod http_server;
 pub mod llm_server;
 mod loopback;
 mod mask;
+mod mlflow;
 mod outcome;
 mod parquet_file;
 mod project;
@@ -30,6 +31,7 @@ pub mod smtp_server;
 mod table;
 
 pub use mask::mask;
+pub use mlflow::Mlflow;
 pub use outcome::{Outcome, check_pinned};
 pub use parquet_file::{evidence, whole_parquet};
 pub use project::{Project, binary};

@@ -11,7 +11,7 @@ use crate::client::{Credentials, Settings};
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long an answer may take, a file's included.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_secs(20);
 /// Characters of a server's message that are repeated.
 const MESSAGE: usize = 300;
 
@@ -34,7 +34,7 @@ impl Api {
         // Credentials must not follow a redirect to another server.
         let client =
             Client::builder().connect_timeout(CONNECT).timeout(ANSWER).redirect(redirect::Policy::none()).build();
-        let client = client.map_err(|error| Error::cannot_run(format!("MLflow: no HTTP client: {}", cause(&error))))?;
+        let client = client.map_err(|error| Error::cannot_run(format!("MLflow: no HTTP client: {}", cause(error))))?;
         Ok(Api { client, settings: settings.clone() })
     }
 
@@ -86,10 +86,10 @@ impl Api {
             Credentials::Token(token) => request.bearer_auth(token),
         };
         let lost = |error: reqwest::Error| {
-            let what = match &error {
-                error if error.is_timeout() => "does not answer in time".to_owned(),
-                error if error.is_connect() => format!("cannot be reached: {}", cause(error)),
-                error => format!("broke off: {}", cause(error)),
+            let what = match error {
+                error if error.is_timeout() => "no answer in time".to_owned(),
+                error if error.is_connect() => format!("no connection: {}", cause(error)),
+                error => format!("the connection broke: {}", cause(error)),
             };
             Error::try_again(format!("MLflow at {}: {call}: {what}", self.settings.server()))
         };
@@ -127,14 +127,12 @@ impl Api {
     }
 }
 
-/// The innermost cause, which never names the address.
-fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
+/// The innermost cause, without the address, which may hold a secret.
+fn cause(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
     while let Some(inner) = cause.source() {
         cause = inner;
-    }
-    if std::ptr::eq(cause as *const dyn std::error::Error as *const (), error as *const _ as *const ()) {
-        return "no connection".to_owned();
     }
     cause.to_string()
 }

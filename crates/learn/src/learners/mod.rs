@@ -55,6 +55,12 @@ impl LearnerSpec {
         self.learner().name()
     }
 
+    /// The settings of the learner of this name where a spec gives none; `null` if there is no such learner.
+    pub fn defaults(name: &str) -> serde_json::Value {
+        let spec = serde_json::from_value::<LearnerSpec>(serde_json::json!({ name: {} }));
+        spec.map_or(serde_json::Value::Null, |spec| spec.learner().settings())
+    }
+
     /// The learner itself.
     pub fn build(&self) -> Box<dyn Learner> {
         match self.clone() {

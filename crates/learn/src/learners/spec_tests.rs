@@ -182,6 +182,10 @@ fn objectives_and_depth_are_those_of_lightgbm() {
 fn settings_are_told_with_their_defaults() {
     let settings = learner("elastic_net: {penalty: 0.1}").build().settings();
     assert_eq!(settings, serde_json::json!({"penalty": 0.1, "l1_ratio": 0.5, "iterations": 1000}));
+    for name in ["lightgbm", "logistic", "elastic_net", "tree", "forest", "baseline"] {
+        assert!(LearnerSpec::defaults(name).is_object(), "{name}");
+    }
+    assert_eq!(LearnerSpec::defaults("magic"), serde_json::Value::Null);
 }
 
 #[test]
