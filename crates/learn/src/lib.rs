@@ -22,13 +22,16 @@ mod threshold;
 mod write;
 
 pub use experiment::{
-    BASELINE, Champion, Explained, Gate, GateResult, Importance, Measured, PromoteRule, PromoteWhen, TrainSpec, Trial, Tried, run,
+    BASELINE, Champion, Explained, Gate, GateResult, Importance, Measured, PromoteRule, PromoteWhen, TrainSpec, Trial,
+    Tried, run,
 };
 pub use feature::{Feature, FeatureKind, MAX_CATEGORIES};
 pub use intervals::{Bounds, IntervalMethod, IntervalRecord, IntervalSpec, Intervals};
 pub use label_transform::{LabelTransform, Transformed};
 pub use learner::{Contributions, Data, Learner, Model, Task};
-pub use learners::{Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree, load_model};
+pub use learners::{
+    Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree, load_model,
+};
 pub use manifest::{Manifest, Origin};
 pub use matrix::Matrix;
 pub use reasons::reasons;

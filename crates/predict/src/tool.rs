@@ -71,7 +71,8 @@ impl Stage for Predict {
         Feature::check_signature(&champion.manifest.features, &schema)
             .map_err(|error| error.context(format!("model {version}, table '{table}'")))?;
         let intervals = registry.intervals(&champion)?;
-        let scorer = Scorer::new((champion, intervals), &schema, job.spec.reasons, job.stamp.time().timestamp_micros())?;
+        let scorer =
+            Scorer::new((champion, intervals), &schema, job.spec.reasons, job.stamp.time().timestamp_micros())?;
         let schema = scorer.schema.clone();
         let rows = stream(plan, format!("table '{table}'"))?;
         let batches = rows.map(move |rows| scorer.score(&rows?).map(Batch::from));

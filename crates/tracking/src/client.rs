@@ -46,12 +46,12 @@ impl Settings {
     pub fn of(env: &Environment, experiment: &str) -> Result<Option<Settings>> {
         let Some(address) = env.get("MLFLOW_TRACKING_URI") else { return Ok(None) };
         // The address is not repeated: it may hold a password.
-        let mut address = Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(
-            || {
-                Error::cannot_run("MLFLOW_TRACKING_URI is not the address of a server")
-                    .hint("write http://host:port or https://host/path; files and databases are served by `mlflow server`")
-            },
-        )?;
+        let mut address =
+            Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(|| {
+                Error::cannot_run("MLFLOW_TRACKING_URI is not the address of a server").hint(
+                    "write http://host:port or https://host/path; files and databases are served by `mlflow server`",
+                )
+            })?;
         let credentials = match (env.get("MLFLOW_TRACKING_TOKEN"), env.get("MLFLOW_TRACKING_USERNAME")) {
             // As MLflow's own client: user and password go before a token.
             (_, Some(user)) => Credentials::Basic {

@@ -8,7 +8,7 @@ use spec::Result;
 use crate::TAG;
 use crate::api::Api;
 use crate::plan::{Sent, Tracked};
-use crate::runs::Known;
+use crate::runs::{Key, Known, key};
 
 /// The stages that have an alias: `models:/<pipeline>@production`.
 const ALIASES: [&str; 2] = ["production", "staging"];
@@ -24,7 +24,7 @@ pub(crate) async fn update(
     api: &Api,
     model: &str,
     versions: &[Tracked],
-    runs: &HashMap<String, Known>,
+    runs: &HashMap<Key, Known>,
     sent: &mut Sent,
 ) -> Result<()> {
     let ours: Vec<&Tracked> = versions.iter().filter(|version| version.registered).collect();
@@ -33,19 +33,18 @@ pub(crate) async fn update(
     }
     let aliases = aliases(api, model).await?;
     let mut known = registered(api, model).await?;
+    let run_of = |version: &Tracked| {
+        let chosen = version.runs.iter().find(|run| run.chosen)?;
+        runs.get(&key(version, chosen)).filter(|run| !run.deleted)
+    };
     for version in &ours {
-        if known.contains_key(&version.version) {
-            continue;
-        }
-        let chosen = version.runs.iter().find(|run| run.chosen).map(|run| version.run_name(run));
-        if let Some(run) = chosen.and_then(|name| runs.get(&name)) {
-            let made = create(api, model, version, run).await?;
+        if let Some(run) = run_of(version).filter(|run| !known.contains_key(&run.id)) {
+            known.insert(run.id.clone(), create(api, model, version, run).await?);
             sent.registered.push(version.version.clone());
-            known.insert(version.version.clone(), made);
         }
     }
     for version in &ours {
-        if let (Some(there), Some(stage)) = (known.get(&version.version), &version.stage)
+        if let (Some(there), Some(stage)) = (run_of(version).and_then(|run| known.get(&run.id)), &version.stage)
             && there.stage.as_ref() != Some(stage)
         {
             let key = format!("{TAG}.stage");
@@ -55,7 +54,7 @@ pub(crate) async fn update(
     }
     for alias in ALIASES {
         let wanted = ours.iter().find(|version| version.stage.as_deref() == Some(alias));
-        let wanted = wanted.and_then(|version| Some((&version.version, &known.get(&version.version)?.number)));
+        let wanted = wanted.and_then(|version| Some((&version.version, &known.get(&run_of(version)?.id)?.number)));
         match (aliases.get(alias), wanted) {
             (Some(there), Some((_, number))) if there == number => {}
             (_, Some((version, number))) => {
@@ -83,7 +82,7 @@ async fn aliases(api: &Api, model: &str) -> Result<HashMap<String, String>> {
     Ok(aliases.filter_map(|alias| Some((text(&alias["alias"])?, text(&alias["version"])?))).collect())
 }
 
-/// The model versions that are ours, by our name.
+/// The model versions, by the run that they come from.
 async fn registered(api: &Api, model: &str) -> Result<HashMap<String, Registered>> {
     let mut known = HashMap::new();
     let mut page = String::new();
@@ -95,13 +94,11 @@ async fn registered(api: &Api, model: &str) -> Result<HashMap<String, Registered
         }
         let found = api.get("model-versions/search", &query).await?.unwrap_or(Value::Null);
         for version in found["model_versions"].as_array().into_iter().flatten() {
-            let tag = |name: &str| {
-                let key = format!("{TAG}.{name}");
-                let tags = version["tags"].as_array().into_iter().flatten();
-                tags.filter(|tag| tag["key"] == key.as_str()).find_map(|tag| text(&tag["value"]))
-            };
-            if let (Some(ours), Some(number)) = (tag("version"), text(&version["version"])) {
-                known.insert(ours, Registered { number, stage: tag("stage") });
+            let key = format!("{TAG}.stage");
+            let mut tags = version["tags"].as_array().into_iter().flatten();
+            let stage = tags.find(|tag| tag["key"] == key.as_str()).and_then(|tag| text(&tag["value"]));
+            if let (Some(run), Some(number)) = (text(&version["run_id"]), text(&version["version"])) {
+                known.insert(run, Registered { number, stage });
             }
         }
         page = found["next_page_token"].as_str().unwrap_or_default().to_owned();

@@ -25,31 +25,40 @@ pub(crate) struct Known {
     /// Where its files are, such as `mlflow-artifacts:/1/abc/artifacts`.
     pub artifacts: String,
     finished: bool,
+    /// Somebody threw it away there: it stays away.
+    pub deleted: bool,
 }
 
-/// Sends the runs that are missing or were left unfinished; returns all by name.
+/// What makes a run the same: its name and when its training began. A project that begins anew counts from `v1` again.
+pub(crate) type Key = (String, i64);
+
+pub(crate) fn key(version: &Tracked, run: &TrackedRun) -> Key {
+    (version.run_name(run), version.began)
+}
+
+/// Sends the runs that are missing or were left unfinished; returns all.
 pub(crate) async fn send(
     api: &Api,
     settings: &Settings,
     pipeline: &str,
     versions: &[Tracked],
     sent: &mut Sent,
-) -> Result<HashMap<String, Known>> {
+) -> Result<HashMap<Key, Known>> {
     let experiment = experiment(api, &settings.experiment).await?;
     let mut known = search(api, &experiment, pipeline).await?;
     for version in versions {
         for run in &version.runs {
-            let name = version.run_name(run);
-            if known.get(&name).is_some_and(|known| known.finished) {
+            let key = key(version, run);
+            if known.get(&key).is_some_and(|known| known.finished || known.deleted) {
                 continue;
             }
-            let there = match known.get(&name) {
+            let there = match known.get(&key) {
                 Some(unfinished) => unfinished.clone(),
                 None => create(api, &experiment, pipeline, version, run).await?,
             };
             complete(api, &there, version, run, sent).await?;
-            known.insert(name.clone(), there);
-            sent.runs.push(name);
+            sent.runs.push(key.0.clone());
+            known.insert(key, there);
         }
     }
     Ok(known)
@@ -67,8 +76,8 @@ async fn experiment(api: &Api, name: &str) -> Result<String> {
     made["experiment_id"].as_str().map(str::to_owned).ok_or_else(|| api.odd(CREATE, "experiment_id"))
 }
 
-/// All runs of `pipeline` in the experiment, by name.
-async fn search(api: &Api, experiment: &str, pipeline: &str) -> Result<HashMap<String, Known>> {
+/// All runs of `pipeline` in the experiment, those in its bin too.
+async fn search(api: &Api, experiment: &str, pipeline: &str) -> Result<HashMap<Key, Known>> {
     const SEARCH: &str = "runs/search";
     let mut known = HashMap::new();
     let mut page = Value::Null;
@@ -76,6 +85,7 @@ async fn search(api: &Api, experiment: &str, pipeline: &str) -> Result<HashMap<S
         let mut body = json!({
             "experiment_ids": [experiment],
             "filter": format!("tags.`{TAG}.pipeline` = '{pipeline}'"),
+            "run_view_type": "ALL",
             "max_results": 1000,
         });
         if !page.is_null() {
@@ -93,14 +103,18 @@ async fn search(api: &Api, experiment: &str, pipeline: &str) -> Result<HashMap<S
     }
 }
 
-/// Name and state of a run.
-fn info(info: &Value) -> Option<(String, Known)> {
+/// Key and state of a run.
+fn info(info: &Value) -> Option<(Key, Known)> {
     let known = Known {
         id: info["run_id"].as_str()?.to_owned(),
         artifacts: info["artifact_uri"].as_str().unwrap_or_default().to_owned(),
         finished: info["status"] == "FINISHED",
+        deleted: info["lifecycle_stage"] == "deleted",
     };
-    Some((info["run_name"].as_str().unwrap_or_default().to_owned(), known))
+    let began = &info["start_time"];
+    // JSON has no whole numbers of 64 bits: some servers write them as texts.
+    let began = began.as_i64().or_else(|| began.as_str()?.parse().ok()).unwrap_or_default();
+    Some(((info["run_name"].as_str().unwrap_or_default().to_owned(), began), known))
 }
 
 async fn create(api: &Api, experiment: &str, pipeline: &str, version: &Tracked, run: &TrackedRun) -> Result<Known> {

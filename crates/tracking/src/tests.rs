@@ -37,7 +37,7 @@ fn version(folder: &std::path::Path, name: &str, stage: &str) -> Tracked {
 
 fn run_of(name: &str, status: &str) -> Value {
     json!({ "info": { "run_id": format!("id-{name}"), "run_name": name, "status": status,
-        "artifact_uri": format!("mlflow-artifacts:/1/id-{name}/artifacts") } })
+        "artifact_uri": format!("mlflow-artifacts:/1/id-{name}/artifacts"), "start_time": 1_700_000_000_000i64 } })
 }
 
 /// Answers as a server that has `runs`, and `models` of the registered model.
@@ -45,9 +45,8 @@ fn mlflow(runs: Vec<Value>, models: Vec<Value>, aliases: Value) -> HttpServer {
     HttpServer::start(move |_, request| {
         let path = request.path.split('?').next().unwrap_or_default();
         let asked: Value = serde_json::from_str(&request.body).unwrap_or(Value::Null);
-        let missing = || {
-            HttpAnswer::status(404, r#"{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "not there"}"#)
-        };
+        let missing =
+            || HttpAnswer::status(404, r#"{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "not there"}"#);
         let answer = match path.trim_start_matches("/api/2.0/mlflow/") {
             "experiments/get-by-name" if runs.is_empty() => return missing(),
             "experiments/get-by-name" => json!({ "experiment": { "experiment_id": "1" } }),
@@ -114,19 +113,28 @@ fn a_new_server_gets_everything() {
         ]
     );
     let batch = &bodies(&server, "runs/log-batch")[0];
-    assert_eq!(batch["metrics"][0], json!({"key": "valid_mae", "value": 320.5, "timestamp": 1_700_000_000_000i64, "step": 0}));
+    assert_eq!(
+        batch["metrics"][0],
+        json!({"key": "valid_mae", "value": 320.5, "timestamp": 1_700_000_000_000i64, "step": 0})
+    );
     assert_eq!(batch["params"][0], json!({"key": "trees", "value": "100"}));
     assert_eq!(batch["params"][1]["value"].as_str().unwrap().chars().count(), 500);
     assert_eq!(batch["tags"][0], json!({"key": "millrace.spec", "value": "5f3a"}));
     let model = &bodies(&server, "model-versions/create")[0];
     assert_eq!(model["source"], "mlflow-artifacts:/1/id-v1/fast/artifacts/model");
-    assert_eq!(bodies(&server, "set-tag")[0], json!({"name": "housing", "version": "7", "key": "millrace.stage", "value": "production"}));
-    assert_eq!(bodies(&server, "registered-models/alias")[0], json!({"name": "housing", "alias": "production", "version": "7"}));
+    assert_eq!(
+        bodies(&server, "set-tag")[0],
+        json!({"name": "housing", "version": "7", "key": "millrace.stage", "value": "production"})
+    );
+    assert_eq!(
+        bodies(&server, "registered-models/alias")[0],
+        json!({"name": "housing", "alias": "production", "version": "7"})
+    );
 }
 
 /// What the server has of `v1` once it has it.
 fn registered(stage: &str) -> Value {
-    json!({ "version": "7", "tags": [{ "key": "millrace.version", "value": "v1" }, { "key": "millrace.stage", "value": stage }] })
+    json!({ "version": "7", "run_id": "id-v1/fast", "tags": [{ "key": "millrace.stage", "value": stage }] })
 }
 
 #[test]
@@ -143,11 +151,26 @@ fn what_is_there_is_not_sent_again() {
 }
 
 #[test]
+fn a_project_that_begins_anew_is_another_and_what_was_thrown_away_stays_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut earlier = run_of("v1/fast", "FINISHED");
+    earlier["info"]["start_time"] = "1600000000000".into();
+    let mut deleted = run_of("v1/slow", "FINISHED");
+    deleted["info"]["lifecycle_stage"] = "deleted".into();
+    let server = mlflow(vec![earlier, deleted], Vec::new(), Value::Null);
+    let sent = send(&settings(&server, &[]), "housing", &[version(folder.path(), "v1", "staging")]).unwrap();
+    assert_eq!((sent.runs, sent.registered), (vec!["v1/fast".to_owned()], vec!["v1".to_owned()]));
+}
+
+#[test]
 fn an_interrupted_run_is_completed_and_a_new_stage_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let runs = vec![run_of("v1/fast", "FINISHED"), run_of("v1/slow", "RUNNING")];
     let server = mlflow(runs, vec![registered("production")], json!([{ "alias": "production", "version": "7" }]));
-    let versions = [version(folder.path(), "v1", "archived"), Tracked { runs: Vec::new(), ..version(folder.path(), "v2", "refused") }];
+    let versions = [
+        version(folder.path(), "v1", "archived"),
+        Tracked { runs: Vec::new(), ..version(folder.path(), "v2", "refused") },
+    ];
     let sent = send(&settings(&server, &[]), "housing", &versions).unwrap();
     assert_eq!((sent.runs, sent.registered), (vec!["v1/slow".to_owned()], Vec::<String>::new()));
     assert_eq!(sent.aliases, ["production = none"]);
@@ -186,7 +209,10 @@ fn credentials_are_sent_and_never_told() {
         let error = send(&settings, "housing", &versions).unwrap_err();
         assert_eq!(server.requests()[0].header("authorization"), Some(header));
         let said = format!("{error} {settings:?}");
-        assert!(said.contains(": experiments/get-by-name: 401 Unauthorized: who are you?; set MLFLOW_TRACKING_USERNAME"), "{said}");
+        assert!(
+            said.contains(": experiments/get-by-name: 401 Unauthorized: who are you?; set MLFLOW_TRACKING_USERNAME"),
+            "{said}"
+        );
         for secret in ["p4ss", "t0ken", "YW5u"] {
             assert!(!said.contains(secret), "{said}");
         }
@@ -200,15 +226,24 @@ fn a_server_that_fails_is_to_be_tried_again() {
     let server = HttpServer::answering([HttpAnswer::status(503, "<html>busy</html>")]);
     let error = send(&settings(&server, &[]), "housing", &versions).unwrap_err();
     assert_eq!(error.class(), Class::TryAgain);
-    assert!(error.to_string().ends_with(": experiments/get-by-name: 503 Service Unavailable: <html>busy</html>"), "{error}");
-    let down = settings(&server, &[("MLFLOW_TRACKING_URI", &{
-        let gone = HttpServer::answering([HttpAnswer::Cut]);
-        gone.url("/").replace("http://", "http://ann:p4ss@")
-    })]);
+    assert!(
+        error.to_string().ends_with(": experiments/get-by-name: 503 Service Unavailable: <html>busy</html>"),
+        "{error}"
+    );
+    let down = settings(
+        &server,
+        &[("MLFLOW_TRACKING_URI", &{
+            let gone = HttpServer::answering([HttpAnswer::Cut]);
+            gone.url("/").replace("http://", "http://ann:p4ss@")
+        })],
+    );
     let error = send(&down, "housing", &versions).unwrap_err();
     assert_eq!(error.class(), Class::TryAgain);
     let said = error.to_string();
-    assert!(said.contains("MLflow at 127.0.0.1:") && said.contains(": no connection: ") && !said.contains("p4ss"), "{said}");
+    assert!(
+        said.contains("MLflow at 127.0.0.1:") && said.contains(": no connection: ") && !said.contains("p4ss"),
+        "{said}"
+    );
     let other = HttpServer::answering([HttpAnswer::ok("<html>a page</html>")]);
     let error = send(&settings(&other, &[]), "housing", &versions).unwrap_err().to_string();
     assert!(error.contains("the answer has no experiment; MLFLOW_TRACKING_URI must be the address of"), "{error}");
@@ -221,7 +256,8 @@ fn settings_come_from_mlflows_variables() {
         Settings::of(&Environment::new(variables), "housing")
     };
     assert!(of(&[]).unwrap().is_none());
-    let named = of(&[("MLFLOW_TRACKING_URI", "https://ann:p4ss@ml.example/base/"), ("MLFLOW_EXPERIMENT_NAME", "homes")]);
+    let named =
+        of(&[("MLFLOW_TRACKING_URI", "https://ann:p4ss@ml.example/base/"), ("MLFLOW_EXPERIMENT_NAME", "homes")]);
     let named = named.unwrap().unwrap();
     assert_eq!(format!("{named:?}"), r#"Settings { server: "ml.example", experiment: "homes" }"#);
     assert_eq!(Api::new(&named).unwrap().url("api/a b").path(), "/base/api/a%20b");

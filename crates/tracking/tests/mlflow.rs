@@ -54,12 +54,17 @@ fn a_real_server_has_runs_files_and_the_registered_model() {
     let settings = settings(&server);
     let first = version(folder.path(), "v1", "production");
     let sent = send(&settings, "housing", std::slice::from_ref(&first)).unwrap();
-    assert_eq!((sent.runs.len(), sent.registered.len(), sent.aliases.len(), sent.warnings.len()), (2, 1, 1, 0), "{sent:?}");
+    assert_eq!(
+        (sent.runs.len(), sent.registered.len(), sent.aliases.len(), sent.warnings.len()),
+        (2, 1, 1, 0),
+        "{sent:?}"
+    );
     // Nothing is sent twice.
     assert_eq!(send(&settings, "housing", std::slice::from_ref(&first)).unwrap(), Sent::default());
 
     // The next version takes over.
-    let versions = [Tracked { stage: Some("archived".to_owned()), ..first }, version(folder.path(), "v2", "production")];
+    let versions =
+        [Tracked { stage: Some("archived".to_owned()), ..first }, version(folder.path(), "v2", "production")];
     let sent = send(&settings, "housing", &versions).unwrap();
     assert_eq!((sent.runs, sent.aliases), (vec!["v2/fast".into(), "v2/slow".into()], vec!["production = v2".into()]));
 
@@ -70,7 +75,10 @@ fn a_real_server_has_runs_files_and_the_registered_model() {
     assert_eq!((tag("millrace.version"), tag("millrace.stage")), (Some("v2"), Some("production")));
     let run = model["run_id"].as_str().unwrap();
     let run = json(&server, &format!("runs/get?run_id={run}"));
-    assert_eq!((&run["run"]["info"]["run_name"], &run["run"]["info"]["status"]), (&"v2/fast".into(), &"FINISHED".into()));
+    assert_eq!(
+        (&run["run"]["info"]["run_name"], &run["run"]["info"]["status"]),
+        (&"v2/fast".into(), &"FINISHED".into())
+    );
     let metrics = run["run"]["data"]["metrics"].as_array().unwrap();
     assert!(metrics.iter().any(|metric| metric["key"] == "valid_mae" && metric["value"] == 320.5), "{metrics:?}");
     let files = run["run"]["info"]["artifact_uri"].as_str().unwrap().trim_start_matches("mlflow-artifacts:/");

@@ -100,7 +100,8 @@ fn value_text(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) => format!("[{}]", items.iter().map(value_text).collect::<Vec<_>>().join(",")),
         Value::Object(items) => {
-            let items: Vec<String> = items.iter().map(|(name, value)| format!("{name}:{}", value_text(value))).collect();
+            let items: Vec<String> =
+                items.iter().map(|(name, value)| format!("{name}:{}", value_text(value))).collect();
             format!("{{{}}}", items.join(","))
         }
         other => other.to_string(),
@@ -109,7 +110,8 @@ fn value_text(value: &Value) -> String {
 
 /// A column per setting of any learner, numbers where all its values are; not if a column has that name already.
 fn settings(runs: &[Run], columns: &mut Vec<Column>) {
-    let mut names: Vec<&String> = runs.iter().filter_map(|run| run.parameters.as_object()).flat_map(|all| all.keys()).collect();
+    let mut names: Vec<&String> =
+        runs.iter().filter_map(|run| run.parameters.as_object()).flat_map(|all| all.keys()).collect();
     names.sort_unstable();
     names.dedup();
     for name in names {
@@ -143,7 +145,8 @@ fn filtered(table: DataFrame, condition: &str) -> Result<DataFrame> {
 fn known<'a>(table: &'a DataFrame, name: &str) -> Result<&'a Column> {
     table.column(name).map_err(|_| {
         let names = table.get_column_names();
-        Error::cannot_run(format!("no column '{name}'")).hint(did_you_mean(name, names.iter().map(|name| name.as_str())))
+        Error::cannot_run(format!("no column '{name}'"))
+            .hint(did_you_mean(name, names.iter().map(|name| name.as_str())))
     })
 }
 
@@ -294,7 +297,13 @@ v10      old         gone                      600.00  0.4000         -         
     fn machines_get_every_column() {
         let line = table_of(Some("mae"), Some("chosen"), Format::Json).lines().next().unwrap().to_owned();
         let object: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!((&object["version"], &object["mae"], &object["trees"]), (&json!("v10"), &json!(300.25), &json!(200.0)));
-        assert_eq!((&object["test_mae"], &object["chosen"], &object["penalty"]), (&json!(310.25), &json!(true), &Value::Null));
+        assert_eq!(
+            (&object["version"], &object["mae"], &object["trees"]),
+            (&json!("v10"), &json!(300.25), &json!(200.0))
+        );
+        assert_eq!(
+            (&object["test_mae"], &object["chosen"], &object["penalty"]),
+            (&json!(310.25), &json!(true), &Value::Null)
+        );
     }
 }

@@ -11,7 +11,9 @@ use crate::experiment::{Measured, Trial, Tried};
 use crate::metrics::Metric;
 use crate::plots::Plot;
 use crate::reasons::number_text;
-use crate::{Action, Decision, IntervalMethod, LabelTransform, Manifest, Part, SplitBy, SplitSummary, Task, Transformed};
+use crate::{
+    Action, Decision, IntervalMethod, LabelTransform, Manifest, Part, SplitBy, SplitSummary, Task, Transformed,
+};
 pub use page::page;
 use tables::{Table, code, percent};
 
@@ -160,7 +162,8 @@ fn judged(manifest: &Manifest, trial: &Trial, plots: &[Plot]) -> String {
         true => format!("{} values of {}", trial.resamples.units(), code(&manifest.entity)),
         false => format!("{} rows", trial.resamples.units()),
     };
-    let images = images(plots, &["roc", "precision_recall", "calibration", "errors", "predicted_against_actual", "residuals"]);
+    let images =
+        images(plots, &["roc", "precision_recall", "calibration", "errors", "predicted_against_actual", "residuals"]);
     format!(
         "## The chosen one on the test part\n\nMeasured once, on rows that neither taught nor chose. Intervals from \
          {} bootstrap resamples of {drawn}.\n\n{table}\n{images}",

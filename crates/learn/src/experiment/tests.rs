@@ -438,10 +438,7 @@ fn prices_are_learned_on_a_log_scale_with_intervals_and_come_back() {
         let intervals = registry.intervals(&champion).unwrap().unwrap();
         assert_eq!(&intervals.bounds(&rows, &predicted).unwrap(), trial.chosen_scored().bounds().unwrap());
         let predictions = trial.predictions().unwrap();
-        assert_eq!(
-            predictions.get_column_names(),
-            ["customer_id", "cutoff", "price", "score", "low", "high", "part"]
-        );
+        assert_eq!(predictions.get_column_names(), ["customer_id", "cutoff", "price", "score", "low", "high", "part"]);
         let card = std::fs::read_to_string(registry.folder(version).join("card.md")).unwrap();
         for line in ["## Prediction intervals", "smearing factor, Duan 1983", "| coverage", "| interval_width"] {
             assert!(card.contains(line), "{line} in {card}");
@@ -477,5 +474,8 @@ fn who_promotes_by_hand_finds_the_model_in_staging() {
     assert_eq!(first.why, "it passed its gate, and waits in staging for a decision by hand");
     let better = trial.decide(Some(&champion("noise", &["noise"]))).unwrap();
     assert_eq!(better.action, Action::Keep);
-    assert!(better.why.ends_with("lies above the margin of 0, and waits in staging for a decision by hand"), "{better:?}");
+    assert!(
+        better.why.ends_with("lies above the margin of 0, and waits in staging for a decision by hand"),
+        "{better:?}"
+    );
 }

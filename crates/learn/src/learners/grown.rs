@@ -277,7 +277,8 @@ impl Growing<'_> {
         let records = Array2::from_shape_fn((rows.len(), self.features.len()), |(row, column)| {
             self.coded.codes[self.features[column]][rows[row]]
         });
-        let classes: Array1<Class> = rows.iter().map(|row| Class { one: self.label[*row] > middle, copies: 0 }).collect();
+        let classes: Array1<Class> =
+            rows.iter().map(|row| Class { one: self.label[*row] > middle, copies: 0 }).collect();
         let stump = DecisionTree::params()
             .max_depth(Some(1))
             .min_weight_leaf(self.growth.min_leaf_rows as f32)

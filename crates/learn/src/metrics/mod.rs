@@ -266,7 +266,9 @@ impl Scored {
             self.order.iter().map(|row| loss(self.label[*row as usize], self.score[*row as usize])).collect()
         };
         let losses = match metric {
-            Metric::Coverage | Metric::IntervalWidth => self.bounds.as_ref().map(|bounds| self.of_bounds(metric, bounds)),
+            Metric::Coverage | Metric::IntervalWidth => {
+                self.bounds.as_ref().map(|bounds| self.of_bounds(metric, bounds))
+            }
             _ => metric.loss().map(of_position),
         };
         Measure { scored: self, metric, threshold, losses }

@@ -92,7 +92,8 @@ fn curves(
 pub fn errors(experiments: &[(&str, &Scored)], chosen: &str) -> Result<Plot> {
     let title = "How large the errors are".to_owned();
     let rows = experiments.first().map_or(0, |(_, scored)| scored.rows());
-    let words = format!("Test part: {rows} rows. Mean absolute error in the legend; the further up and left, the better.");
+    let words =
+        format!("Test part: {rows} rows. Mean absolute error in the legend; the further up and left, the better.");
     let reach = experiments.iter().map(|(_, scored)| metrics::error_quantile(scored, 0.9)).fold(0.0, f64::max);
     let reach = if reach > 0.0 { reach } else { 1.0 };
     let svg = page(SIZE, &title, &words, |area| {

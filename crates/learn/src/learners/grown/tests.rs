@@ -147,7 +147,9 @@ fn a_regression_finds_the_steps_of_its_label() {
     let x: Vec<f64> = (0..300).map(|i| f64::from(i * 7 % 300)).collect();
     let codes: Vec<f64> = (0..300).map(|i| f64::from(i % 3)).collect();
     // Category 1 is dear, 0 and 2 are not; above 150 all are.
-    let label: Vec<f64> = (0..300).map(|i| 10.0 + 40.0 * f64::from(u8::from(codes[i] == 1.0)) + 100.0 * f64::from(u8::from(x[i] > 150.0))).collect();
+    let label: Vec<f64> = (0..300)
+        .map(|i| 10.0 + 40.0 * f64::from(u8::from(codes[i] == 1.0)) + 100.0 * f64::from(u8::from(x[i] > 150.0)))
+        .collect();
     let features = vec![Feature::numeric("x"), Feature::categorical("c", ["a", "b", "c"])];
     let matrix = Matrix::from_columns(features, vec![x.clone(), codes]).unwrap();
     let tree = grow(&matrix, &label, 4, 5);
