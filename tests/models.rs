@@ -7,12 +7,13 @@ use tests::small_churn;
 
 const TRAIN: &str = "\
 table: training
-label: basket_max
+label: dearest
 task: regression
 label_transform: log
 intervals: {coverage: 0.8}
 entity: customer_id
 time: cutoff
+exclude: [customer_id, cutoff, basket_max, churned]
 split: {by: group}
 experiments:
   boosted: {lightgbm: {trees: 60, learning_rate: 0.1}}
@@ -23,10 +24,12 @@ gate: [{metric: r2, at_least: 0.3}, {metric: coverage, at_least: 0.7}]
 resamples: 200
 ";
 
-/// `churn` with the dearest basket as its label, trained up to the features.
+/// `churn` with the price of the dearest basket, at least 1, as its label; up to the features.
 fn baskets() -> Project {
     let project = small_churn();
-    project.write("resources/churn/train.yaml", TRAIN);
+    let mut features = project.read("resources/churn/features.yaml");
+    features += "\n  dearest: {sql: CASE WHEN basket_max > 1 THEN basket_max ELSE 1 END}\n";
+    project.write("resources/churn/features.yaml", features).write("resources/churn/train.yaml", TRAIN);
     for tool in ["ingest", "clean", "features"] {
         project.run(tool, ["churn"]).exits(0);
     }

@@ -36,6 +36,9 @@ pub struct Wanted<'a> {
 
 /// The table as text.
 pub fn shown(runs: &[Run], wanted: &Wanted<'_>) -> Result<String> {
+    if runs.is_empty() {
+        return Ok(String::new());
+    }
     let mut table = table(runs)?;
     if let Some(condition) = wanted.filter {
         table = filtered(table, condition)?;

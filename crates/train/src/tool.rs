@@ -76,7 +76,11 @@ impl Stage for Train {
             stage::print(&production(job, &registry)?)?;
         } else if flags.runs {
             let (sort, filter) = (flags.sort.as_deref(), flags.r#where.as_deref());
-            stage::print(&runs::shown(&registry.runs()?, &Wanted { sort, filter, format: flags.format })?)?;
+            let all = registry.runs()?;
+            if all.is_empty() {
+                stage::say(format!("train {}: no version was trained yet", job.pipeline));
+            }
+            stage::print(&runs::shown(&all, &Wanted { sort, filter, format: flags.format })?)?;
         } else if flags.track {
             Tracker::of(job).now(&registry)?;
         } else if let Some(version) = &flags.promote {
