@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::Result;
 
-use crate::{Feature, Matrix};
+use crate::{Feature, Matrix, Transformed};
 
 /// What is learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +31,16 @@ pub trait Learner: Send + Sync {
     /// The learner as YAML names it, such as `lightgbm`.
     fn name(&self) -> &'static str;
 
+    /// Its settings as they are in force, defaults included, for whoever compares experiments.
+    fn settings(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
+    /// Whether a regression predicts the mean of the label, not its median or another quantile.
+    fn learns_mean(&self) -> bool {
+        true
+    }
+
     /// Learns from `train`; `valid` may stop it early but is not learned from.
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>>;
 }
@@ -49,6 +59,11 @@ pub trait Model: Send + Sync {
     /// Writes the model into `folder` under a name of its own; returns that file name.
     fn save(&self, folder: &Path) -> Result<String>;
 
+    /// How its predictions came back to the label's unit; `None` if they never left it.
+    fn label_transform(&self) -> Option<Transformed> {
+        None
+    }
+
     /// How much each feature contributed to each prediction; `None` if the model cannot say.
     fn contributions(&self, _rows: &Matrix) -> Result<Option<Contributions>> {
         Ok(None)
@@ -66,7 +81,7 @@ pub trait Model: Send + Sync {
 }
 
 /// Additive contributions (SHAP values: Lundberg and Lee 2017) in the model's raw score (log-odds for
-/// classification).
+/// classification; the logarithm of the label where that is learned).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contributions {
     pub features: usize,

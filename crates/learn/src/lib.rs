@@ -5,6 +5,8 @@ mod calendar;
 mod card;
 mod experiment;
 mod feature;
+mod intervals;
+mod label_transform;
 mod learner;
 mod learners;
 mod lightgbm;
@@ -20,15 +22,20 @@ mod threshold;
 mod write;
 
 pub use experiment::{
-    BASELINE, Champion, Explained, Gate, GateResult, Importance, Measured, PromoteRule, TrainSpec, Trial, Tried, run,
+    BASELINE, Champion, Explained, Gate, GateResult, Importance, Measured, PromoteRule, PromoteWhen, TrainSpec, Trial,
+    Tried, run,
 };
 pub use feature::{Feature, FeatureKind, MAX_CATEGORIES};
+pub use intervals::{Bounds, IntervalMethod, IntervalRecord, IntervalSpec, Intervals};
+pub use label_transform::{LabelTransform, Transformed};
 pub use learner::{Contributions, Data, Learner, Model, Task};
-pub use learners::{Baseline, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree, load_model};
+pub use learners::{
+    Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree, load_model,
+};
 pub use manifest::{Manifest, Origin};
 pub use matrix::Matrix;
 pub use reasons::reasons;
-pub use registry::{Action, Decision, Entry, Log, Registry, Signature, Version};
+pub use registry::{Action, Decision, Entry, Log, Registry, Run, Signature, Stage, Version};
 pub use split::{Part, PartSummary, Purge, Shares, Split, SplitBy, SplitSpec, SplitSummary};
 pub use threshold::{Best, Cost, Share, Threshold, ThresholdRule};
 pub use write::write_version;

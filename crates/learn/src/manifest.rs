@@ -9,7 +9,7 @@ use spec::{Error, Result};
 
 use crate::experiment::{GateResult, Measured, Tried};
 use crate::metrics::{Confusion, Interval, Metric};
-use crate::{Feature, SplitSummary, Task, Threshold, Version};
+use crate::{Feature, IntervalRecord, SplitSummary, Task, Threshold, Transformed, Version};
 
 /// Where a version comes from: what the caller knows and the trial does not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,9 @@ pub struct Manifest {
     /// How long after its time a row's label is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon_days: Option<i64>,
+    /// How the model's raw scores become values of the label; none if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_transform: Option<Transformed>,
     /// Name of the chosen experiment.
     pub experiment: String,
     /// Its learner, under which [`crate::load_model`] reads `file`.
@@ -56,6 +59,9 @@ pub struct Manifest {
     /// Rows that score at least this are flagged; none for regression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<Threshold>,
+    /// The bounds beside each prediction; none if none were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<IntervalRecord>,
     /// On the test part.
     pub metrics: BTreeMap<Metric, Measured>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,11 +130,13 @@ pub(crate) fn example(version: &str) -> Manifest {
         entity: "customer_id".to_owned(),
         time: Some("cutoff".to_owned()),
         horizon_days: Some(90),
+        label_transform: None,
         experiment: "best".to_owned(),
         learner: "fake".to_owned(),
         file: "model.txt".to_owned(),
         features: Vec::new(),
         threshold: None,
+        intervals: None,
         metrics: [
             (Metric::Auc, Measured { value: Some(0.8), interval: None, baseline: Some(0.5), why: None }),
             (Metric::Recall, Measured { value: None, interval: None, baseline: None, why: Some("x".to_owned()) }),

@@ -9,7 +9,7 @@ use spec::{Error, Result};
 use crate::card::{card, page};
 use crate::experiment::Trial;
 use crate::plots::{self, Plot};
-use crate::{Decision, Manifest, Origin, Part, Task};
+use crate::{Decision, IntervalRecord, Manifest, Origin, Part, Task};
 
 /// Writes model file, `model.json`, `card.md`, `card.html` and `plots/*.svg` into `folder`, which exists and
 /// is empty. Equal trials, origins and decisions give equal bytes.
@@ -17,7 +17,8 @@ use crate::{Decision, Manifest, Origin, Part, Task};
 /// The caller writes [`Trial::predictions`] beside them, gives the folder its name `v<N>` and logs the decision.
 pub fn write_version(folder: &Path, trial: &Trial, origin: &Origin, decision: &Decision) -> Result<Manifest> {
     let file = trial.model.save(folder)?;
-    let manifest = trial.manifest(origin, file);
+    let intervals = trial.intervals.as_ref().map(|intervals| intervals.save(folder)).transpose()?;
+    let manifest = trial.manifest(origin, file, intervals);
     manifest.write(folder)?;
     let plots = trial.plots()?;
     let drawings = folder.join("plots");
@@ -38,7 +39,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
 
 impl Trial {
     /// The content of `model.json`; `file` is the model's file.
-    fn manifest(&self, origin: &Origin, file: String) -> Manifest {
+    fn manifest(&self, origin: &Origin, file: String, intervals: Option<IntervalRecord>) -> Manifest {
         Manifest {
             format: Manifest::FORMAT,
             origin: origin.clone(),
@@ -48,11 +49,13 @@ impl Trial {
             entity: self.spec.entity.clone(),
             time: self.spec.time.clone(),
             horizon_days: self.horizon_days,
+            label_transform: self.model.label_transform(),
             experiment: self.chosen.clone(),
             learner: self.model.learner().to_owned(),
             file,
             features: self.model.features().to_vec(),
             threshold: self.threshold.clone(),
+            intervals,
             metrics: self.test.clone(),
             confusion: self.confusion,
             experiments: self.tried.clone(),
@@ -76,6 +79,7 @@ impl Trial {
                 plots::calibration(chosen)?,
             ],
             Task::Regression => vec![
+                plots::errors(&all, &self.chosen)?,
                 plots::predicted_against_actual(chosen, self.spec.seed)?,
                 plots::residuals(chosen, self.spec.seed)?,
             ],
@@ -89,8 +93,8 @@ impl Trial {
         Ok(drawn)
     }
 
-    /// The test part's predictions: entity, time (where there is one), label, `score`, `decision`
-    /// (classification: flagged or not) and `part`.
+    /// The test part's predictions: entity, time (where there is one), label, `score`, `low` and `high`
+    /// (where the spec asks for intervals), `decision` (classification: flagged or not) and `part`.
     pub fn predictions(&self) -> Result<DataFrame> {
         let names = [Some(&self.spec.entity), self.spec.time.as_ref(), Some(&self.spec.label)];
         let mut names: Vec<&str> = names.into_iter().flatten().map(String::as_str).collect();
@@ -101,6 +105,10 @@ impl Trial {
             .map(|name| self.test_rows.column(name).cloned().during("test predictions"))
             .collect::<Result<_>>()?;
         columns.push(Column::new("score".into(), scored.score()));
+        if let Some(bounds) = scored.bounds() {
+            columns.push(Column::new("low".into(), &bounds.low));
+            columns.push(Column::new("high".into(), &bounds.high));
+        }
         if let Some(threshold) = &self.threshold {
             let flagged: Vec<bool> = scored.score().iter().map(|score| *score >= threshold.value).collect();
             columns.push(Column::new("decision".into(), flagged));

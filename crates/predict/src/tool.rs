@@ -1,7 +1,7 @@
 //! Wires a registered model to the shell: features in, scores with their reasons out.
 
 use artifact::{Batch, Input, PolarsResultExt, fingerprint, stream};
-use learn::{Champion, Feature, Log, Matrix, Registry, Task, Version, reasons};
+use learn::{Champion, Feature, Intervals, Log, Matrix, Registry, Task, Version, reasons};
 use polars::prelude::{Column, DataFrame, DataType, IntoColumn, NamedFrom, PlSmallStr, Schema, Series, TimeUnit};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -70,7 +70,9 @@ impl Stage for Predict {
         let schema = plan.collect_schema().during(format!("table '{table}'"))?;
         Feature::check_signature(&champion.manifest.features, &schema)
             .map_err(|error| error.context(format!("model {version}, table '{table}'")))?;
-        let scorer = Scorer::new(champion, &schema, job.spec.reasons, job.stamp.time().timestamp_micros())?;
+        let intervals = registry.intervals(&champion)?;
+        let scorer =
+            Scorer::new((champion, intervals), &schema, job.spec.reasons, job.stamp.time().timestamp_micros())?;
         let schema = scorer.schema.clone();
         let rows = stream(plan, format!("table '{table}'"))?;
         let batches = rows.map(move |rows| scorer.score(&rows?).map(Batch::from));
@@ -100,6 +102,8 @@ fn model(job: &Job<Predict>) -> Result<(Registry, Version)> {
 /// Scores batches of feature rows.
 struct Scorer {
     champion: Champion,
+    /// Bounds beside each score, if the model has them.
+    intervals: Option<Intervals>,
     /// Columns that say whom a score is about: entity, then time.
     keys: Vec<String>,
     schema: Schema,
@@ -109,7 +113,12 @@ struct Scorer {
 }
 
 impl Scorer {
-    fn new(champion: Champion, features: &Schema, reasons: usize, scored_at: i64) -> Result<Scorer> {
+    fn new(
+        (champion, intervals): (Champion, Option<Intervals>),
+        features: &Schema,
+        reasons: usize,
+        scored_at: i64,
+    ) -> Result<Scorer> {
         let manifest = &champion.manifest;
         let keys: Vec<String> =
             [Some(&manifest.entity), manifest.time.as_ref()].into_iter().flatten().cloned().collect();
@@ -119,6 +128,10 @@ impl Scorer {
             schema.with_column(key.as_str().into(), dtype.clone());
         }
         schema.with_column("score".into(), DataType::Float64);
+        if intervals.is_some() {
+            schema.with_column("low".into(), DataType::Float64);
+            schema.with_column("high".into(), DataType::Float64);
+        }
         if manifest.task == Task::Classification {
             schema.with_column("decision".into(), DataType::Boolean);
         }
@@ -127,7 +140,7 @@ impl Scorer {
             schema.with_column("reasons".into(), DataType::String);
         }
         schema.with_column("scored_at".into(), DataType::Datetime(TimeUnit::Microseconds, None));
-        Ok(Scorer { champion, keys, schema, reasons, scored_at })
+        Ok(Scorer { champion, intervals, keys, schema, reasons, scored_at })
     }
 
     fn score(&self, rows: &DataFrame) -> Result<DataFrame> {
@@ -142,7 +155,12 @@ impl Scorer {
         let threshold = manifest.threshold.as_ref().map(|threshold| threshold.value);
         let decisions: Option<Vec<bool>> =
             threshold.map(|threshold| scores.iter().map(|score| *score >= threshold).collect());
+        let bounds = self.intervals.as_ref().map(|intervals| intervals.bounds(&matrix, &scores)).transpose()?;
         columns.push(Series::new("score".into(), scores).into_column());
+        if let Some(bounds) = bounds {
+            columns.push(Series::new("low".into(), bounds.low).into_column());
+            columns.push(Series::new("high".into(), bounds.high).into_column());
+        }
         if manifest.task == Task::Classification {
             columns.push(Series::new("decision".into(), decisions.unwrap_or_default()).into_column());
         }

@@ -21,6 +21,7 @@ pub mod http_server;
 pub mod llm_server;
 mod loopback;
 mod mask;
+mod mlflow;
 mod outcome;
 mod parquet_file;
 mod postgres_server;
@@ -31,6 +32,7 @@ pub mod smtp_server;
 mod table;
 
 pub use mask::mask;
+pub use mlflow::Mlflow;
 pub use outcome::{Outcome, check_pinned};
 pub use parquet_file::{evidence, whole_parquet};
 pub use postgres_server::PostgresServer;

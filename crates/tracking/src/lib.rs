@@ -1,1 +1,47 @@
-//! Experiment tracking: an `MLflow` server over REST.
+//! Experiment tracking: tells an MLflow server over REST of what was trained.
+//!
+//! The server is the only memory: it is asked which runs it has, and what is missing is sent. So a server that was
+//! down gets everything with the next call, and a call that was interrupted is repeated without harm.
+//!
+//! This crate must not know how models are learned or kept: it sends names, numbers, texts and files.
+
+mod api;
+mod artifacts;
+mod client;
+mod plan;
+mod registry;
+mod runs;
+
+pub use client::{Settings, VARIABLES};
+pub use plan::{Sent, Tracked, TrackedRun};
+
+use spec::{Error, Result};
+
+use api::Api;
+
+/// The prefix of the tags that say what a run or a model version is to us.
+const TAG: &str = "millrace";
+
+/// Sends those of `versions` (oldest first) that the server does not have, registers their models under `model` and
+/// sets the stages of all. `model` is the name of the pipeline, too, by which its runs are found again.
+///
+/// Errors: a server that cannot be reached (try again), refuses the credentials, or answers what it should not.
+/// What was sent before stays there.
+pub fn send(settings: &Settings, model: &str, versions: &[Tracked]) -> Result<Sent> {
+    // The runtime is only made here, so that trainings without a server never pay for it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::cannot_run(format!("MLflow: no runtime: {error}")))?;
+    let result = runtime.block_on(async {
+        let api = Api::new(settings)?;
+        let mut sent = Sent::default();
+        let known = runs::send(&api, settings, model, versions, &mut sent).await?;
+        registry::update(&api, model, versions, &known, &mut sent).await?;
+        Ok(sent)
+    });
+    // Does not wait for a look-up of the name that hangs.
+    runtime.shutdown_background();
+    result
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod runs;
 mod tool;
+mod track;
 
 fn main() -> ExitCode {
     stage::main::<tool::Train>()

@@ -11,6 +11,9 @@ use spec::{Error, Exit, Result, Tool};
 use stage::clap::Args;
 use stage::{FolderOutput, Job, Output, Stage, Standing};
 
+use crate::runs::{self, Format, Wanted};
+use crate::track::Tracker;
+
 #[derive(Args, Debug)]
 pub struct Flags {
     /// Print every decision on this pipeline's models, oldest first, and exit
@@ -19,6 +22,21 @@ pub struct Flags {
     /// Print the production model's version, quality and card, and exit
     #[arg(long, help_heading = "Registry", group = "registry")]
     production: bool,
+    /// Print all experiments of all versions with their metrics on the validation part, and exit
+    #[arg(long, help_heading = "Registry", group = "registry")]
+    runs: bool,
+    /// Sort them by this column, a metric best first; with `-` before it in reverse
+    #[arg(long, value_name = "COLUMN", help_heading = "Registry", requires = "runs", allow_hyphen_values = true)]
+    sort: Option<String>,
+    /// Only those for which this SQL condition holds, such as "mae < 350 AND learner = 'lightgbm'"
+    #[arg(long, value_name = "CONDITION", help_heading = "Registry", requires = "runs")]
+    r#where: Option<String>,
+    /// How to print them: json and csv have every metric and setting
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Registry", requires = "runs")]
+    format: Format,
+    /// Send what the tracking server (MLFLOW_TRACKING_URI) does not have yet, and exit
+    #[arg(long, help_heading = "Registry", group = "registry")]
+    track: bool,
     /// Put this version into production
     #[arg(long, value_name = "VERSION", help_heading = "Registry", group = "registry", requires = "why")]
     promote: Option<String>,
@@ -56,10 +74,21 @@ impl Stage for Train {
             stage::print(&decisions.iter().map(in_words).collect::<String>())?;
         } else if flags.production {
             stage::print(&production(job, &registry)?)?;
+        } else if flags.runs {
+            let (sort, filter) = (flags.sort.as_deref(), flags.r#where.as_deref());
+            let all = registry.runs()?;
+            if all.is_empty() {
+                stage::say(format!("train {}: no version was trained yet", job.pipeline));
+            }
+            stage::print(&runs::shown(&all, &Wanted { sort, filter, format: flags.format })?)?;
+        } else if flags.track {
+            Tracker::of(job).now(&registry)?;
         } else if let Some(version) = &flags.promote {
             stage::say(in_words(&registry.promote(version.parse()?, why, Signature::now())?));
+            Tracker::of(job).after_decision(&registry);
         } else if flags.rollback {
             stage::say(in_words(&registry.rollback(why, Signature::now())?));
+            Tracker::of(job).after_decision(&registry);
         } else {
             return Ok(None);
         }
@@ -109,6 +138,7 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
     let books = books(&trial);
     let decision = Rc::new(decision);
     let logged = decision.clone();
+    let tracker = Tracker::of(job);
     Ok(FolderOutput {
         name: version.to_string(),
         write: Box::new(move |folder| write_version(folder, &trial, &origin, &decision).map(|_| ())),
@@ -118,6 +148,7 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
         then: Box::new(move || {
             registry.record(version, &logged, Signature::now())?;
             stage::say(said);
+            tracker.after_decision(&registry);
             Ok(())
         }),
         standing,

@@ -7,11 +7,13 @@ use std::fmt::Write;
 
 use artifact::{Fingerprint, Input};
 
-use crate::experiment::{Trial, Tried};
+use crate::experiment::{Measured, Trial, Tried};
 use crate::metrics::Metric;
 use crate::plots::Plot;
 use crate::reasons::number_text;
-use crate::{Action, Decision, Manifest, Part, SplitBy, SplitSummary, Task};
+use crate::{
+    Action, Decision, IntervalMethod, LabelTransform, Manifest, Part, SplitBy, SplitSummary, Task, Transformed,
+};
 pub use page::page;
 use tables::{Table, code, percent};
 
@@ -27,6 +29,7 @@ pub fn card(manifest: &Manifest, trial: &Trial, decision: &Decision, plots: &[Pl
         judged(manifest, trial, plots),
         gate(manifest),
         threshold(manifest),
+        intervals(manifest),
         features(trial, plots),
         again(manifest),
         limits(manifest, trial),
@@ -50,9 +53,16 @@ fn head(manifest: &Manifest, decision: &Decision) -> String {
         Task::Regression => "",
     };
     let horizon = manifest.horizon_days.map_or(String::new(), |days| format!(", known {days} days later"));
+    let scale = match manifest.label_transform {
+        Some(Transformed::Log { smearing }) => format!(
+            " It learned the logarithm of the label; predictions are exp(score) times {} (smearing factor, Duan 1983).",
+            number_text(smearing)
+        ),
+        None => String::new(),
+    };
     let champion = decision.champion.map_or(String::new(), |champion| format!(" Champion before: {champion}."));
     format!(
-        "# Model {} {}\n\nPredicts {kind} {}{ends} for each {}{horizon}. Learned by **{}** (experiment '{}') on {}.\n\n\
+        "# Model {} {}\n\nPredicts {kind} {}{ends} for each {}{horizon}. Learned by **{}** (experiment '{}') on {}.{scale}\n\n\
          ## Decision\n\n**{}: {verdict}.** {}{champion}\n\n",
         manifest.origin.pipeline,
         manifest.origin.version,
@@ -140,15 +150,20 @@ fn judged(manifest: &Manifest, trial: &Trial, plots: &[Plot]) -> String {
         let interval = measured
             .interval
             .map_or(String::new(), |found| format!("{} to {}", number_text(found.low), number_text(found.high)));
-        let better = if metric.higher_is_better() { "higher" } else { "lower" };
+        let better = match (metric, &manifest.intervals) {
+            (Metric::Coverage, Some(asked)) => format!("near {}", asked.coverage),
+            _ if metric.higher_is_better() => "higher".to_owned(),
+            _ => "lower".to_owned(),
+        };
         let baseline = measured.baseline.map_or(String::new(), number_text);
-        table.row([metric.name().to_owned(), value, interval, baseline, better.to_owned()]);
+        table.row([metric.name().to_owned(), value, interval, baseline, better]);
     }
     let drawn = match trial.resamples.by_entity() {
         true => format!("{} values of {}", trial.resamples.units(), code(&manifest.entity)),
         false => format!("{} rows", trial.resamples.units()),
     };
-    let images = images(plots, &["roc", "precision_recall", "calibration", "predicted_against_actual", "residuals"]);
+    let images =
+        images(plots, &["roc", "precision_recall", "calibration", "errors", "predicted_against_actual", "residuals"]);
     format!(
         "## The chosen one on the test part\n\nMeasured once, on rows that neither taught nor chose. Intervals from \
          {} bootstrap resamples of {drawn}.\n\n{table}\n{images}",
@@ -185,6 +200,31 @@ fn threshold(manifest: &Manifest) -> String {
         number_text(threshold.value),
         threshold.rule,
         percent(counts.precision()),
+    )
+}
+
+fn intervals(manifest: &Manifest) -> String {
+    let Some(found) = &manifest.intervals else { return String::new() };
+    let margin = number_text(found.margin);
+    let how = match (found.by, found.label_transform) {
+        (IntervalMethod::Conformal, None) => {
+            format!("{margin} below and above the prediction, as far as the errors of the validation part reach")
+        }
+        (IntervalMethod::Conformal, Some(LabelTransform::Log)) => format!(
+            "the prediction divided and multiplied by {}, as far as the errors of the validation part reach",
+            number_text(found.margin.exp())
+        ),
+        (IntervalMethod::Quantiles, scale) => {
+            let unit = if scale.is_some() { " of the logarithm" } else { "" };
+            format!("two models of the quantiles, moved outwards by {margin}{unit} to cover the validation part")
+        }
+    };
+    let measured = manifest.metrics.get(&Metric::Coverage).map(Measured::in_words).unwrap_or_default();
+    format!(
+        "## Prediction intervals\n\nBounds `low` and `high` that shall hold {} of labels: {how} ({}). On the test part they \
+         hold a share of {measured}.\n\n",
+        percent(found.coverage),
+        found.by.name(),
     )
 }
 

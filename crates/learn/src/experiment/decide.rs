@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use spec::{Result, ResultExt};
 
-use super::{Trial, gain_text};
+use super::{PromoteWhen, Trial, gain_text};
 use crate::metrics::{Metric, Scored};
 use crate::reasons::number_text;
 use crate::{Action, Decision, Feature, Manifest, Matrix, Model, Version};
+
+/// What is said of a version that could be in production.
+const WAITS: &str = "and waits in staging for a decision by hand";
 
 /// The version in production, loaded.
 pub struct Champion {
@@ -40,7 +43,11 @@ impl Trial {
                 .collect();
             return Ok(decision(Action::Refuse, format!("the gate refused: {}", failed.join("; ")), metrics));
         }
+        let by_hand = self.spec.promote.when == PromoteWhen::ByHand;
         let Some(champion) = champion else {
+            if by_hand {
+                return Ok(decision(Action::Keep, format!("it passed its gate, {WAITS}"), metrics));
+            }
             return Ok(decision(Action::Promote, "the first model that passed its gate".to_owned(), metrics));
         };
         if let Some(why) = self.other_question(champion) {
@@ -53,10 +60,16 @@ impl Trial {
                 self.spec.table,
                 mismatch.message()
             );
-            return Ok(decision(Action::Promote, why, metrics));
+            return Ok(match by_hand {
+                true => decision(Action::Keep, format!("{why}, {WAITS}"), metrics),
+                false => decision(Action::Promote, why, metrics),
+            });
         }
         let (action, why) = self.against(champion, &mut metrics)?;
-        Ok(decision(action, why, metrics))
+        Ok(match action {
+            Action::Promote if by_hand => decision(Action::Keep, format!("{why}, {WAITS}"), metrics),
+            _ => decision(action, why, metrics),
+        })
     }
 
     /// Why the champion answers another question, if it does: then no metric can compare the two.

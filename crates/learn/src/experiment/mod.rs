@@ -13,12 +13,12 @@ use polars::prelude::DataFrame;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Confusion, Interval, Metric, Resamples, Scored};
-use crate::{Contributions, Matrix, Model, SplitSummary, Task, Threshold};
+use crate::{Contributions, Intervals, Matrix, Model, SplitSummary, Task, Threshold};
 pub use decide::Champion;
 pub use gate::GateResult;
 pub(crate) use gate::gain_text;
 pub use run::run;
-pub use train_spec::{BASELINE, Gate, PromoteRule, TrainSpec};
+pub use train_spec::{BASELINE, Gate, PromoteRule, PromoteWhen, TrainSpec};
 
 /// One experiment on the validation part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub struct Tried {
     /// Its name in the spec, or [`BASELINE`].
     pub name: String,
     pub learner: String,
+    /// Its settings, defaults included.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub parameters: serde_json::Value,
     /// On the validation part; `null` where undefined.
     pub metrics: BTreeMap<Metric, Option<f64>>,
     /// The threshold its decisions were judged at.
@@ -81,6 +84,8 @@ pub struct Trial {
     /// Name of the chosen experiment.
     pub chosen: String,
     pub model: Box<dyn Model>,
+    /// `None` if the spec asks for none.
+    pub intervals: Option<Intervals>,
     /// `None` for regression.
     pub threshold: Option<Threshold>,
     /// The chosen model on the test part.

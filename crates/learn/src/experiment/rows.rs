@@ -9,7 +9,7 @@ use polars::prelude::{
 use spec::{Error, Result, ResultExt, did_you_mean};
 
 use super::TrainSpec;
-use crate::{Feature, Matrix, Part, Split, SplitBy, Task};
+use crate::{Feature, LabelTransform, Matrix, Part, Split, SplitBy, Task};
 
 /// A part as learners take it.
 pub(super) struct PartRows {
@@ -101,10 +101,17 @@ pub(super) fn label(rows: &DataFrame, spec: &TrainSpec) -> Result<Vec<f64>> {
     }
     let values = numbers(column, &place)?;
     if spec.task == Task::Regression {
-        return match values.iter().position(|value| !value.is_finite()) {
-            None => Ok(values),
-            Some(row) => Err(Error::refused(format!("{place} is {} in row {}", values[row], row + 1))
-                .hint("labels must be finite numbers")),
+        if let Some(row) = values.iter().position(|value| !value.is_finite()) {
+            return Err(Error::refused(format!("{place} is {} in row {}", values[row], row + 1))
+                .hint("labels must be finite numbers"));
+        }
+        return match (spec.label_transform, values.iter().filter(|value| **value <= 0.0).count()) {
+            (Some(LabelTransform::Log), without @ 1..) => Err(Error::refused(format!(
+                "{place} is 0 or less in {without} of {} rows, which have no logarithm",
+                values.len()
+            ))
+            .hint("drop these rows in clean.yaml or features.yaml, or remove 'label_transform'")),
+            _ => Ok(values),
         };
     }
     if let Some(row) = values.iter().position(|value| *value != 0.0 && *value != 1.0) {

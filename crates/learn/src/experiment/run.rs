@@ -9,9 +9,10 @@ use spec::{Error, Result, ResultExt};
 use super::gate::beats_baseline;
 use super::rows::{self, Parts, Table};
 use super::{BASELINE, Explained, Importance, Measured, TrainSpec, Trial, Tried};
+use crate::intervals::Fitting;
 use crate::metrics::{Interval, Metric, Resamples, Scored};
 use crate::random::sample;
-use crate::{Data, Learner, LearnerSpec, Model, Part, Task};
+use crate::{Data, Intervals, Learner, LearnerSpec, Model, Part, Task};
 
 /// Rows of the test part that are explained by contributions.
 const EXPLAINED: usize = 1000;
@@ -37,8 +38,16 @@ struct Outcome {
 /// nothing to learn, parts without rows, a validation part on which the choosing metric is undefined,
 /// scores that are no numbers. A gate that does not pass is no error: it is in [`Trial::gate`].
 pub fn run(spec: &TrainSpec, table: LazyFrame, horizon_days: Option<i64>, progress: &dyn Fn(&str)) -> Result<Trial> {
-    let contender =
-        |(name, learner): (&str, &LearnerSpec)| Contender { name: name.to_owned(), learner: learner.build() };
+    let contender = |(name, learner): (&str, &LearnerSpec)| {
+        let learner = match (spec.label_transform, learner) {
+            // A baseline is the mean or median of the label itself, not of its logarithm.
+            (Some(transform), learner) if !matches!(learner, LearnerSpec::Baseline(_)) => {
+                transform.around(learner.build())
+            }
+            _ => learner.build(),
+        };
+        Contender { name: name.to_owned(), learner }
+    };
     let baseline = Contender { name: BASELINE.to_owned(), learner: LearnerSpec::Baseline(Default::default()).build() };
     let contenders: Vec<Contender> = spec.experiments.iter().map(contender).chain([baseline]).collect();
     run_contenders(spec, &contenders, table, horizon_days, progress)
@@ -67,22 +76,24 @@ pub(super) fn run_contenders(
         split.summary.rows(Part::Test),
         split.summary.rows(Part::Purged)
     ));
-    let outcomes = fit_all(spec, contenders, &parts, progress)?;
+    let mut outcomes = fit_all(spec, contenders, &parts, progress)?;
     let chosen = choose(spec, &outcomes)?;
     progress(&format!("chosen: {}", outcomes[chosen].tried.name));
+    let intervals = intervals(spec, &mut outcomes[chosen], &parts, progress)?;
 
     let resamples = Resamples::of_entities(rows::entities(&parts.test_rows, spec)?, spec.resamples as usize, spec.seed);
     let (best, baseline) = (&outcomes[chosen], &outcomes[outcomes.len() - 1]);
     let threshold = best.tried.threshold.clone();
     let at = |outcome: &Outcome| outcome.tried.threshold.as_ref().map(|threshold| threshold.value);
-    let metrics: Vec<Metric> = Metric::of(spec.task).collect();
-    let intervals = resamples.intervals(&best.test, &metrics, at(best));
+    let of_intervals = Metric::of_intervals().filter(|_| intervals.is_some());
+    let metrics: Vec<Metric> = Metric::of(spec.task).chain(of_intervals).collect();
+    let resampled = resamples.intervals(&best.test, &metrics, at(best));
     let measured = |(metric, interval): (&Metric, Option<Interval>)| {
         let value = best.test.value(*metric, at(best));
         let why = value.is_none().then(|| best.test.why_undefined(*metric));
         (*metric, Measured { value, interval, baseline: baseline.test.value(*metric, at(baseline)), why })
     };
-    let test: BTreeMap<Metric, Measured> = metrics.iter().zip(intervals).map(measured).collect();
+    let test: BTreeMap<Metric, Measured> = metrics.iter().zip(resampled).map(measured).collect();
     let choose_by = spec.choose_by();
     let gain = resamples.gain(choose_by, (&best.test, at(best)), (&baseline.test, at(baseline)));
     let value = |metric: Metric| test.get(&metric).and_then(|measured| measured.value);
@@ -109,6 +120,7 @@ pub(super) fn run_contenders(
         chosen: tried[chosen].name.clone(),
         tried,
         model: models.swap_remove(chosen),
+        intervals,
         threshold,
         test,
         confusion,
@@ -120,6 +132,29 @@ pub(super) fn run_contenders(
         test_rows: parts.test_rows,
         resamples,
     })
+}
+
+/// Intervals of the chosen model, and with them the bounds of its predictions of the test part.
+fn intervals(
+    spec: &TrainSpec,
+    outcome: &mut Outcome,
+    parts: &Parts,
+    progress: &dyn Fn(&str),
+) -> Result<Option<Intervals>> {
+    let Some(asked) = &spec.intervals else { return Ok(None) };
+    progress("fitting intervals");
+    let predicted = outcome.model.predict(&parts.valid.features)?;
+    let fitted = asked.fit(&Fitting {
+        train: Data { features: &parts.train.features, label: &parts.train.label },
+        valid: Data { features: &parts.valid.features, label: &parts.valid.label },
+        predicted: &predicted,
+        label_transform: spec.label_transform,
+        chosen: spec.experiments.iter().find(|(name, _)| *name == outcome.tried.name).map(|(_, learner)| learner),
+        seed: spec.seed,
+    })?;
+    let bounds = fitted.bounds(&parts.test.features, outcome.test.score())?;
+    outcome.test = outcome.test.clone().with_bounds(bounds);
+    Ok(Some(fitted))
 }
 
 /// Fits every contender. Those that use all cores by themselves run one after the other, the rest side by
@@ -173,6 +208,7 @@ fn fit(spec: &TrainSpec, contender: &Contender, parts: &Parts) -> Result<Outcome
     let tried = Tried {
         name: contender.name.clone(),
         learner: contender.learner.name().to_owned(),
+        parameters: contender.learner.settings(),
         metrics,
         threshold,
         notes: model.notes(),

@@ -383,3 +383,99 @@ fn a_real_model_is_registered_loaded_and_challenged() {
     let again = trial.decide(Some(&champion)).unwrap();
     assert_eq!((again.action, again.metrics["gain"]), (Action::Keep, 0.0), "{}", again.why);
 }
+
+/// Prices of a fair share of the column `good`, with an error that is a share of them.
+fn prices(customers: usize) -> DataFrame {
+    let mut table = table(customers);
+    let rows = table.height();
+    let good: Vec<f64> = table.column("good").unwrap().f64().unwrap().into_no_null_iter().collect();
+    let noise: Vec<f64> = table.column("noise").unwrap().f64().unwrap().into_no_null_iter().collect();
+    let price: Vec<f64> = (0..rows).map(|row| 1000.0 * (good[row] + 0.4 * noise[row]).exp()).collect();
+    table.with_column(Column::new("price".into(), price)).unwrap();
+    // The error is not to be seen, and what is left of the label is not either.
+    table.drop("noise").unwrap().drop("churned").unwrap()
+}
+
+fn price_spec(more: &str) -> TrainSpec {
+    let text = format!(
+        "table: training\nlabel: price\ntask: regression\nentity: customer_id\ntime: cutoff\nsplit: {{by: group}}\n\
+         resamples: 200\nchoose_by: mae\n{more}\n"
+    );
+    spec::parse(&text, Path::new("train.yaml"), &Default::default()).unwrap_or_else(|error| panic!("{error}")).spec
+}
+
+#[test]
+fn prices_are_learned_on_a_log_scale_with_intervals_and_come_back() {
+    for by in ["conformal", "quantiles"] {
+        let spec = price_spec(&format!(
+            "label_transform: log\nintervals: {{coverage: 0.8, by: {by}}}\n\
+             gate: [{{metric: mae, at_most: 350}}, {{metric: r2, at_least: 0.6}}, {{metric: coverage, at_least: 0.75}}]\n\
+             experiments:\n  small: {{lightgbm: {{trees: 20, learning_rate: 0.1}}}}\n  \
+             boosted: {{lightgbm: {{trees: 60, depth: 4}}}}\n  linear: elastic_net\n  tree: tree\n  \
+             cities: {{baseline: {{of: median, by: [city]}}}}"
+        ));
+        let trial = run(&spec, prices(150).lazy(), None, &|_| {}).unwrap();
+        assert!(trial.passed(), "{:?}", trial.gate);
+        let coverage = trial.test[&Metric::Coverage].clone();
+        assert!((coverage.value.unwrap() - 0.8).abs() < 0.08 && coverage.interval.is_some(), "{coverage:?}");
+        // The constant's bias is none on the training rows, whatever the scale of the others.
+        let baseline = trial.tried.iter().find(|tried| tried.name == BASELINE).unwrap();
+        assert!(baseline.metrics[&Metric::R2].unwrap().abs() < 0.05, "{baseline:?}");
+        assert!(trial.tried.iter().all(|tried| !tried.metrics.contains_key(&Metric::Coverage)));
+        assert_eq!(trial.tried[0].parameters["trees"], 20);
+
+        let folder = tempfile::tempdir().unwrap();
+        let registry = crate::Registry::at(folder.path());
+        let version = registry.next().unwrap();
+        std::fs::create_dir(registry.folder(version)).unwrap();
+        let decision = trial.decide(None).unwrap();
+        crate::write_version(&registry.folder(version), &trial, &origin(), &decision).unwrap();
+        registry.record(version, &decision, crate::Signature { time: String::new(), who: "t@t".to_owned() }).unwrap();
+        let champion = registry.load(version).unwrap();
+        let rows = Matrix::from_frame(&trial.test_rows, champion.model.features()).unwrap();
+        let predicted = champion.model.predict(&rows).unwrap();
+        assert_eq!(predicted, trial.chosen_scored().score());
+        let intervals = registry.intervals(&champion).unwrap().unwrap();
+        assert_eq!(&intervals.bounds(&rows, &predicted).unwrap(), trial.chosen_scored().bounds().unwrap());
+        let predictions = trial.predictions().unwrap();
+        assert_eq!(predictions.get_column_names(), ["customer_id", "cutoff", "price", "score", "low", "high", "part"]);
+        let card = std::fs::read_to_string(registry.folder(version).join("card.md")).unwrap();
+        for line in ["## Prediction intervals", "smearing factor, Duan 1983", "| coverage", "| interval_width"] {
+            assert!(card.contains(line), "{line} in {card}");
+        }
+        for plot in ["errors", "residuals", "predicted_against_actual", "importance"] {
+            assert!(registry.folder(version).join(format!("plots/{plot}.svg")).exists(), "{plot}");
+        }
+        let runs = registry.runs().unwrap();
+        let chosen: Vec<_> = runs.iter().filter(|run| run.chosen).collect();
+        assert_eq!((runs.len(), chosen.len()), (6, 1));
+        assert_eq!(chosen[0].stage, Some(crate::Stage::Production));
+        assert_eq!(chosen[0].test[&Metric::Mae], trial.metric(Metric::Mae).unwrap());
+    }
+}
+
+#[test]
+fn labels_without_a_logarithm_are_counted() {
+    let mut table = prices(50);
+    table.apply("price", |column| column.as_materialized_series() - 1500.0).unwrap();
+    let spec = price_spec("label_transform: log\nexperiments: {a: elastic_net}");
+    let error = run(&spec, table.lazy(), None, &|_| {}).unwrap_err();
+    assert_eq!(error.class(), spec::Class::Refused);
+    let text = error.to_string();
+    assert!(text.starts_with("table 'training': label 'price' is 0 or less in "), "{text}");
+    assert!(text.contains(" of 600 rows, which have no logarithm; drop these rows in clean.yaml"), "{text}");
+}
+
+#[test]
+fn who_promotes_by_hand_finds_the_model_in_staging() {
+    let trial = trial(&spec("split: {by: time}\npromote: {when: by_hand}"));
+    let first = trial.decide(None).unwrap();
+    assert_eq!(first.action, Action::Keep);
+    assert_eq!(first.why, "it passed its gate, and waits in staging for a decision by hand");
+    let better = trial.decide(Some(&champion("noise", &["noise"]))).unwrap();
+    assert_eq!(better.action, Action::Keep);
+    assert!(
+        better.why.ends_with("lies above the margin of 0, and waits in staging for a decision by hand"),
+        "{better:?}"
+    );
+}

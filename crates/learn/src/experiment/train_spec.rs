@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use spec::{Map, Name};
 
 use crate::metrics::Metric;
-use crate::{LearnerSpec, SplitBy, SplitSpec, Task, ThresholdRule};
+use crate::{IntervalSpec, LabelTransform, LearnerSpec, SplitBy, SplitSpec, Task, ThresholdRule};
 
 /// The name under which the constant baseline is reported.
 pub const BASELINE: &str = "baseline";
@@ -21,6 +21,10 @@ pub struct TrainSpec {
     pub label: String,
     /// `classification` (two classes) or `regression`.
     pub task: Task,
+    /// Regression: the scale that is learned on, such as `log` for prices. Default: the label's own. Predictions, metrics
+    /// and intervals are in the label's own unit in any case.
+    #[serde(default)]
+    pub label_transform: Option<LabelTransform>,
     /// The column that says whom or what a row is about.
     pub entity: String,
     /// The column with the moment a row describes, such as the cutoff.
@@ -42,6 +46,9 @@ pub struct TrainSpec {
     /// How scores become decisions; default: `fixed: 0.5`. Not for regression.
     #[serde(default)]
     pub threshold: Option<ThresholdRule>,
+    /// Bounds beside each prediction that hold the label with a chosen probability. Only for regression; default: none.
+    #[serde(default)]
+    pub intervals: Option<IntervalSpec>,
     /// What the chosen model must reach on the test part, besides being better than the baseline.
     #[serde(default)]
     pub gate: Vec<Gate>,
@@ -75,9 +82,22 @@ pub struct Gate {
 pub struct PromoteRule {
     /// Default: the metric that chooses.
     pub metric: Option<Metric>,
+    /// Who puts it into production; default: `better`.
+    pub when: PromoteWhen,
     /// How much better it must surely be, in the metric's unit; default 0. Negative: it may be worse by as
     /// much, so that a model of equal quality but newer data is promoted.
     pub margin: f64,
+}
+
+/// When a version that passed its gate goes into production.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PromoteWhen {
+    /// At once, if it is the first or better than the champion.
+    #[default]
+    Better,
+    /// Never by itself: it waits in staging for `train --promote`.
+    ByHand,
 }
 
 fn default_seed() -> u64 {
@@ -128,11 +148,28 @@ impl TrainSpec {
                 return Err(format!("{key}: '{metric}' is no metric of {task}; choose one of: {}", known.join(", ")));
             }
         }
+        if let Some((key, metric)) =
+            uses.into_iter().find_map(|(key, metric)| Some((key, metric.filter(|metric| metric.judges_intervals())?)))
+        {
+            return Err(format!("{key}: '{metric}' judges intervals, not predictions; choose another metric"));
+        }
+        if let Some(gate) = self.gate.iter().find(|gate| gate.metric.judges_intervals() && self.intervals.is_none()) {
+            return Err(format!(
+                "gate: '{}' judges intervals, but there are none; write 'intervals: {{coverage: 0.9}}'",
+                gate.metric
+            ));
+        }
         if let Some(gate) = self.gate.iter().find(|gate| gate.at_least.is_none() && gate.at_most.is_none()) {
             return Err(format!("gate: '{}' has no limit; write at_least or at_most", gate.metric));
         }
         if self.task == Task::Regression && self.threshold.is_some() {
             return Err("threshold: only classification has one; remove it".to_owned());
+        }
+        if self.task == Task::Classification && self.intervals.is_some() {
+            return Err("intervals: only predictions of numbers have them; remove it".to_owned());
+        }
+        if self.task == Task::Classification && self.label_transform.is_some() {
+            return Err("label_transform: only the numbers of regression have one; remove it".to_owned());
         }
         if self.split.by == SplitBy::Time && self.split.column.is_none() && self.time.is_none() {
             return Err("split by time: no column of times; write 'time: cutoff'".to_owned());
@@ -213,6 +250,16 @@ experiments: {plain: logistic}
                 .to_string()
         };
         assert!(failure("{plain: logistic}", "{baseline: logistic}").contains("'baseline' always runs by itself"));
+        let intervals = failure("time: cutoff\n", "time: cutoff\nintervals: {coverage: 0.8}\n");
+        assert!(intervals.contains("intervals: only predictions of numbers have them"), "{intervals}");
+        let gated = failure("classification", "regression\ngate: [{metric: coverage, at_least: 0.8}]");
+        assert!(gated.contains("gate: 'coverage' judges intervals, but there are none"), "{gated}");
+        let chosen = failure("classification", "regression\nintervals: {}\nchoose_by: coverage");
+        assert!(chosen.contains("choose_by: 'coverage' judges intervals, not predictions"), "{chosen}");
+        let certain = failure("classification", "regression\nintervals: {coverage: 1}");
+        assert!(certain.contains("intervals.coverage: 1 is not above 0 and below 1"), "{certain}");
+        let classes = failure("time: cutoff\n", "time: cutoff\nlabel_transform: log\n");
+        assert!(classes.contains("label_transform: only the numbers of regression have one"), "{classes}");
         assert!(failure("{plain: logistic}", "{}").contains("experiments: none given"));
         assert!(failure("time: cutoff\n", "").contains("split by time: no column of times; write 'time: cutoff'"));
         let threshold = failure("classification", "regression\nthreshold: {fixed: 0.5}");

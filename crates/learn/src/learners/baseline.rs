@@ -1,15 +1,17 @@
-//! `baseline`: the same prediction for every row.
+//! `baseline`: the same prediction for every row, or for every row of a group.
 //!
 //! ```yaml
 //! - baseline
+//! - baseline: {of: median, by: [district, size_band]}
 //! ```
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use spec::Result;
+use spec::{Error, Result, did_you_mean};
 
 use super::check::{check, mean, same_features};
 use super::store;
@@ -18,36 +20,137 @@ use crate::{Data, Feature, Learner, Matrix, Model, Task};
 pub(super) const NAME: &str = "baseline";
 const FILE: &str = "baseline.json";
 
-/// Predicts the share of class 1 in the training rows, or their mean. Has no settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Baseline {}
+/// Predicts the share of class 1 in the training rows, or their mean or median.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Baseline {
+    /// What is predicted: `mean` (default; of classes the share of class 1) or, for regression, `median`.
+    pub of: Average,
+    /// Features whose every combination of values has a prediction of its own. A row of a combination that was not in
+    /// the training rows gets that of all rows. Default: none.
+    pub by: Vec<String>,
+}
+
+/// The middle of labels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Average {
+    /// The mean: least squared error.
+    #[default]
+    Mean,
+    /// The median: least absolute error.
+    Median,
+}
+
+impl Average {
+    fn of(self, label: &[f64]) -> f64 {
+        match self {
+            Average::Mean => mean(label),
+            Average::Median => median(label),
+        }
+    }
+}
+
+/// The middle of the values in order, of an even number the mean of the two in the middle.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let (below, above) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
+    below + (above - below) / 2.0
+}
 
 impl Learner for Baseline {
     fn name(&self) -> &'static str {
         NAME
     }
 
+    fn settings(&self) -> serde_json::Value {
+        json!(self)
+    }
+
+    fn learns_mean(&self) -> bool {
+        self.of == Average::Mean
+    }
+
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, _seed: u64) -> Result<Box<dyn Model>> {
         check(task, train, valid)?;
-        let constant = Constant { value: mean(train.label) };
-        Ok(Box::new(BaselineModel { constant, features: train.features.features().to_vec() }))
+        if task == Task::Classification && self.of == Average::Median {
+            return Err(Error::cannot_run("baseline: a median is for regression").hint("leave out 'of'"));
+        }
+        let features = train.features.features();
+        let by = self.by.iter().map(|name| position(name, features)).collect::<Result<Vec<usize>>>()?;
+        let mut groups: BTreeMap<Key, Vec<f64>> = BTreeMap::new();
+        if !by.is_empty() {
+            for (key, label) in keys(train.features, &by).into_iter().zip(train.label) {
+                groups.entry(key).or_default().push(*label);
+            }
+        }
+        let groups = groups.into_iter().map(|(key, label)| Group { key, value: self.of.of(&label) }).collect();
+        let constant = Constant { value: self.of.of(train.label), by, groups };
+        Ok(Box::new(BaselineModel::new(constant, features.to_vec())))
     }
+}
+
+fn position(name: &str, features: &[Feature]) -> Result<usize> {
+    features.iter().position(|feature| feature.name == name).ok_or_else(|| {
+        Error::cannot_run(format!("baseline: by: no feature '{name}'"))
+            .hint(did_you_mean(name, features.iter().map(|feature| feature.name.as_str())))
+    })
+}
+
+/// The bits of a row's values of the features that group; equal values have equal bits.
+type Key = Vec<u64>;
+
+fn keys(rows: &Matrix, by: &[usize]) -> Vec<Key> {
+    let mut keys = vec![Vec::with_capacity(by.len()); rows.rows()];
+    for feature in by {
+        for (key, value) in keys.iter_mut().zip(rows.column(*feature)) {
+            // There are two zeros and many NaN.
+            let value = if value.is_nan() { f64::NAN } else { value + 0.0 };
+            key.push(value.to_bits());
+        }
+    }
+    keys
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Constant {
     #[serde(with = "store::exact")]
     value: f64,
+    /// Positions of the features that group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    by: Vec<usize>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<Group>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Group {
+    key: Key,
+    #[serde(with = "store::exact")]
+    value: f64,
 }
 
 struct BaselineModel {
     constant: Constant,
+    of_group: HashMap<Key, f64>,
     features: Vec<Feature>,
 }
 
+impl BaselineModel {
+    fn new(constant: Constant, features: Vec<Feature>) -> BaselineModel {
+        let of_group = constant.groups.iter().map(|group| (group.key.clone(), group.value)).collect();
+        BaselineModel { constant, of_group, features }
+    }
+}
+
 pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>> {
-    Ok(Box::new(BaselineModel { constant: store::read_json(path)?, features }))
+    let constant: Constant = store::read_json(path)?;
+    if constant.by.iter().any(|feature| *feature >= features.len()) {
+        return Err(Error::cannot_run(format!("{}: its groups do not fit its features", path.display()))
+            .hint("restore the file or train again"));
+    }
+    Ok(Box::new(BaselineModel::new(constant, features)))
 }
 
 impl Model for BaselineModel {
@@ -61,7 +164,12 @@ impl Model for BaselineModel {
 
     fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
         same_features(&self.features, rows)?;
-        Ok(vec![self.constant.value; rows.rows()])
+        let of_all = self.constant.value;
+        if self.constant.by.is_empty() {
+            return Ok(vec![of_all; rows.rows()]);
+        }
+        let keys = keys(rows, &self.constant.by);
+        Ok(keys.iter().map(|key| self.of_group.get(key).copied().unwrap_or(of_all)).collect())
     }
 
     fn save(&self, folder: &Path) -> Result<String> {
@@ -69,6 +177,52 @@ impl Model for BaselineModel {
     }
 
     fn notes(&self) -> serde_json::Value {
-        json!({ "constant": self.constant.value })
+        match self.constant.groups.len() {
+            0 => json!({ "constant": self.constant.value }),
+            groups => json!({ "constant": self.constant.value, "groups": groups }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> (Matrix, Vec<f64>) {
+        let features = vec![Feature::categorical("city", ["Bonn", "Ulm"]), Feature::numeric("rooms")];
+        let columns = vec![vec![0.0, 0.0, 0.0, 1.0, 1.0, f64::NAN], vec![1.0, 1.0, 1.0, 0.0, -0.0, 2.0]];
+        (Matrix::from_columns(features, columns).unwrap(), vec![1.0, 2.0, 9.0, 10.0, 20.0, 60.0])
+    }
+
+    fn predict(yaml: &str) -> Result<Vec<f64>> {
+        let spec: Baseline = spec::parse(yaml, Path::new("t.yaml"), &Default::default()).unwrap().spec;
+        let (matrix, label) = rows();
+        let data = Data { features: &matrix, label: &label };
+        let model = spec.fit(Task::Regression, data, data, 1)?;
+        let folder = tempfile::tempdir().unwrap();
+        let file = model.save(folder.path()).unwrap();
+        let model = load(&folder.path().join(file), model.features().to_vec()).unwrap();
+        // The last row is of a combination that was not learned.
+        let asked = vec![vec![0.0, 1.0, f64::NAN, 1.0], vec![1.0, 0.0, 2.0, 2.0]];
+        model.predict(&Matrix::from_columns(matrix.features().to_vec(), asked).unwrap())
+    }
+
+    #[test]
+    fn each_group_has_its_own_mean_or_median() {
+        assert_eq!(predict("{}").unwrap(), [17.0; 4]);
+        assert_eq!(predict("of: median").unwrap(), [9.5; 4]);
+        assert_eq!(predict("by: [city, rooms]").unwrap(), [4.0, 15.0, 60.0, 17.0]);
+        assert_eq!(predict("{of: median, by: [city, rooms]}").unwrap(), [2.0, 15.0, 60.0, 9.5]);
+        let error = predict("by: [town, city]").unwrap_err().to_string();
+        assert!(error.starts_with("baseline: by: no feature 'town'; "), "{error}");
+    }
+
+    #[test]
+    fn classes_have_no_median() {
+        let (matrix, _) = rows();
+        let data = Data { features: &matrix, label: &[0.0, 1.0, 0.0, 1.0, 0.0, 1.0] };
+        let spec = Baseline { of: Average::Median, by: Vec::new() };
+        let error = spec.fit(Task::Classification, data, data, 1).err().unwrap().to_string();
+        assert_eq!(error, "baseline: a median is for regression; leave out 'of'");
     }
 }

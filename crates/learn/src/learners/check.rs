@@ -54,7 +54,7 @@ pub(super) fn classifies_only(task: Task, learner: &str) -> Result<()> {
     match task {
         Task::Classification => Ok(()),
         Task::Regression => Err(Error::cannot_run(format!("{learner}: learns classes, not numbers"))
-            .hint("use lightgbm or baseline for regression")),
+            .hint("use lightgbm, elastic_net, forest or tree for regression")),
     }
 }
 

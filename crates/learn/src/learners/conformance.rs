@@ -41,6 +41,15 @@ impl Toy {
         Data { features: &self.matrix, label: &self.label }
     }
 
+    /// The features with the label of the task.
+    fn of(task: Task, rows: usize, seed: u64) -> Toy {
+        let toy = Toy::new(rows, seed);
+        match task {
+            Task::Classification => toy,
+            Task::Regression => Toy { label: toy.numbers(), ..toy },
+        }
+    }
+
     /// A label that is a number.
     fn numbers(&self) -> Vec<f64> {
         let amounts = self.matrix.column(0);
@@ -84,18 +93,18 @@ fn auc(predicted: &[f64], label: &[f64]) -> f64 {
     wins / (of(1.0).count() * of(0.0).count()) as f64
 }
 
-pub(super) fn is_deterministic(yaml: &str) {
-    let (train, valid) = (Toy::new(600, 1), Toy::new(200, 2));
-    let one = fit(yaml, Task::Classification, train.data(), valid.data()).unwrap();
-    let two = fit(yaml, Task::Classification, train.data(), valid.data()).unwrap();
+pub(super) fn is_deterministic(yaml: &str, task: Task) {
+    let (train, valid) = (Toy::of(task, 600, 1), Toy::of(task, 200, 2));
+    let one = fit(yaml, task, train.data(), valid.data()).unwrap();
+    let two = fit(yaml, task, train.data(), valid.data()).unwrap();
     assert_eq!(saved(&*one).2, saved(&*two).2, "two fits wrote different models");
     assert_eq!(one.notes(), two.notes());
     assert_eq!(one.importance(), two.importance());
 }
 
-pub(super) fn survives_saving(yaml: &str) {
-    let (train, valid) = (Toy::new(600, 1), Toy::new(200, 2));
-    let model = fit(yaml, Task::Classification, train.data(), valid.data()).unwrap();
+pub(super) fn survives_saving(yaml: &str, task: Task) {
+    let (train, valid) = (Toy::of(task, 600, 1), Toy::of(task, 200, 2));
+    let model = fit(yaml, task, train.data(), valid.data()).unwrap();
     let (folder, file, bytes) = saved(&*model);
     let back = load_model(model.learner(), folder.path(), &file, model.features().to_vec()).unwrap();
     assert_eq!(back.predict(&valid.matrix).unwrap(), model.predict(&valid.matrix).unwrap());
@@ -128,13 +137,17 @@ pub(super) fn gives_probabilities(yaml: &str) {
     assert_eq!(parts.concat(), predicted, "a row's prediction does not depend on the others");
 }
 
-pub(super) fn tolerates_gaps(yaml: &str) {
-    let (train, valid) = (Toy::new(600, 1), Toy::new(200, 2));
-    let model = fit(yaml, Task::Classification, train.data(), valid.data()).unwrap();
+pub(super) fn tolerates_gaps(yaml: &str, task: Task) {
+    let (train, valid) = (Toy::of(task, 600, 1), Toy::of(task, 200, 2));
+    let model = fit(yaml, task, train.data(), valid.data()).unwrap();
+    let sound = |predicted: Vec<f64>| match task {
+        Task::Classification => predicted.iter().all(|p| (0.0..=1.0).contains(p)),
+        Task::Regression => predicted.iter().all(|value| value.is_finite()),
+    };
     // All missing, as an unknown category is; far outside the range; a category without training rows.
     let odd = vec![vec![f64::NAN, 1e300, -1e300], vec![f64::NAN, 1.0, 1.0], vec![f64::NAN, 3.0, 0.0]];
     let odd = Matrix::from_columns(train.matrix.features().to_vec(), odd).unwrap();
-    assert!(model.predict(&odd).unwrap().iter().all(|p| (0.0..=1.0).contains(p)));
+    assert!(sound(model.predict(&odd).unwrap()));
     // A column without any value, and one with a single value.
     let rows = 300;
     let features = vec![Feature::numeric("gone"), Feature::numeric("same"), Feature::numeric("x")];
@@ -143,8 +156,8 @@ pub(super) fn tolerates_gaps(yaml: &str) {
     let matrix = Matrix::from_columns(features, columns).unwrap();
     let label: Vec<f64> = (0..rows).map(|row| f64::from(u8::from(row % 3 == 0))).collect();
     let data = Data { features: &matrix, label: &label };
-    let model = fit(yaml, Task::Classification, data, data).unwrap();
-    assert!(model.predict(&matrix).unwrap().iter().all(|p| (0.0..=1.0).contains(p)));
+    let model = fit(yaml, task, data, data).unwrap();
+    assert!(sound(model.predict(&matrix).unwrap()));
 }
 
 pub(super) fn refuses_what_cannot_be_learned(yaml: &str) {
@@ -187,15 +200,19 @@ pub(super) fn beats_chance(yaml: &str) {
     assert!(importance[0] > importance[1] && importance[2] > importance[1], "{importance:?}");
 }
 
-/// Contributions, where there are any, sum to the log-odds.
-pub(super) fn explains_itself(yaml: &str) {
-    let (train, valid) = (Toy::new(600, 1), Toy::new(200, 2));
-    let model = fit(yaml, Task::Classification, train.data(), valid.data()).unwrap();
+/// Contributions, where there are any, sum to the log-odds or the value.
+pub(super) fn explains_itself(yaml: &str, task: Task) {
+    let (train, valid) = (Toy::of(task, 600, 1), Toy::of(task, 200, 2));
+    let model = fit(yaml, task, train.data(), valid.data()).unwrap();
     let Some(contributions) = model.contributions(&valid.matrix).unwrap() else { return };
     assert_eq!((contributions.rows(), contributions.features), (200, 3));
-    for (row, p) in model.predict(&valid.matrix).unwrap().into_iter().enumerate() {
+    for (row, predicted) in model.predict(&valid.matrix).unwrap().into_iter().enumerate() {
         let score = contributions.base + contributions.row(row).iter().sum::<f64>();
-        assert!((score - (p / (1.0 - p)).ln()).abs() < 1e-7, "row {row}: {score}");
+        let raw = match task {
+            Task::Classification => (predicted / (1.0 - predicted)).ln(),
+            Task::Regression => predicted,
+        };
+        assert!((score - raw).abs() < 1e-7, "row {row}: {score}");
     }
 }
 
@@ -220,17 +237,46 @@ pub(super) fn refuses_regression(yaml: &str) {
     let train = Toy::new(100, 1);
     let error = fit(yaml, Task::Regression, train.data(), train.data()).err().unwrap().to_string();
     let name = learner(yaml).name();
-    assert_eq!(error, format!("{name}: learns classes, not numbers; use lightgbm or baseline for regression"));
+    assert_eq!(
+        error,
+        format!("{name}: learns classes, not numbers; use lightgbm, elastic_net, forest or tree for regression")
+    );
+}
+
+pub(super) fn refuses_classes(yaml: &str) {
+    let train = Toy::new(100, 1);
+    let error = fit(yaml, Task::Classification, train.data(), train.data()).err().unwrap().to_string();
+    let name = learner(yaml).name();
+    assert!(error.starts_with(&format!("{name}: learns numbers, not classes; use logistic")), "{error}");
 }
 
 macro_rules! conformance {
-    ($learner:ident, $yaml:literal, [$($also:ident),*]) => {
+    ($learner:ident, $yaml:literal, [$($task:ident),*], [$($also:ident),*]) => {
         mod $learner {
-            conformance!(@ $yaml, is_deterministic, survives_saving, gives_probabilities, tolerates_gaps,
-                refuses_what_cannot_be_learned, explains_itself $(, $also)*);
+            $(conformance!(@ $task $yaml);)*
+            $(#[test]
+            fn $also() {
+                super::$also($yaml);
+            })*
         }
     };
-    (@ $yaml:literal, $($test:ident),*) => {
+    (@ classification $yaml:literal) => {
+        conformance!(= Classification $yaml, is_deterministic, survives_saving, tolerates_gaps, explains_itself);
+        conformance!(+ $yaml, gives_probabilities, refuses_what_cannot_be_learned);
+    };
+    (@ regression $yaml:literal) => {
+        mod regression {
+            conformance!(= Regression $yaml, is_deterministic, survives_saving, tolerates_gaps, explains_itself);
+        }
+        conformance!(+ $yaml, regresses);
+    };
+    (= $task:ident $yaml:literal, $($test:ident),*) => {
+        $(#[test]
+        fn $test() {
+            crate::learners::conformance::$test($yaml, crate::Task::$task);
+        })*
+    };
+    (+ $yaml:literal, $($test:ident),*) => {
         $(#[test]
         fn $test() {
             super::$test($yaml);
@@ -238,8 +284,9 @@ macro_rules! conformance {
     };
 }
 
-conformance!(lightgbm, "lightgbm", [beats_chance, regresses]);
-conformance!(logistic, "logistic", [beats_chance, refuses_regression]);
-conformance!(tree, "tree", [beats_chance, refuses_regression]);
-conformance!(forest, "forest: {trees: 30}", [beats_chance, refuses_regression]);
-conformance!(baseline, "baseline", [regresses]);
+conformance!(lightgbm, "lightgbm", [classification, regression], [beats_chance]);
+conformance!(logistic, "logistic", [classification], [beats_chance, refuses_regression]);
+conformance!(elastic_net, "elastic_net", [regression], [refuses_classes]);
+conformance!(tree, "tree", [classification, regression], [beats_chance]);
+conformance!(forest, "forest: {trees: 30}", [classification, regression], [beats_chance]);
+conformance!(baseline, "baseline", [classification, regression], []);

@@ -6,7 +6,7 @@
 //!
 //! Each tree draws its rows with replacement (Breiman 1996) and its features once (random subspaces, Ho 1998;
 //! linfa cannot draw them anew for each split). The probability is the mean over the trees of the share of class 1 in the
-//! leaf.
+//! leaf; in a regression that of the mean label (see [`super::tree`] for how it splits).
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spec::Result;
 
-use super::check::{check, classifies_only, same_features};
+use super::check::{check, same_features};
 use super::grown::{Coded, Grown, Growth};
 use super::tree::unsound;
 use super::{range, store};
@@ -66,8 +66,11 @@ impl Learner for Forest {
         NAME
     }
 
+    fn settings(&self) -> serde_json::Value {
+        json!(self)
+    }
+
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
-        classifies_only(task, NAME)?;
         check(task, train, valid)?;
         let coded = Coded::new(train.features, train.label);
         let (rows, features) = (train.label.len(), train.features.features().len());
@@ -114,17 +117,17 @@ impl Model for ForestModel {
 
     fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
         same_features(&self.features, rows)?;
-        let mut shares = vec![0.0; rows.rows()];
-        shares.par_chunks_mut(BLOCK).enumerate().for_each(|(block, shares)| {
-            let part = rows.slice(block * BLOCK..block * BLOCK + shares.len());
+        let mut values = vec![0.0; rows.rows()];
+        values.par_chunks_mut(BLOCK).enumerate().for_each(|(block, values)| {
+            let part = rows.slice(block * BLOCK..block * BLOCK + values.len());
             let columns: Vec<Vec<f64>> = (0..self.features.len()).map(|feature| part.column(feature)).collect();
             // The trees add up in one order, whatever the number of threads.
             for tree in &self.trees {
-                tree.add_shares(&columns, shares);
+                tree.add_means(&columns, values);
             }
-            shares.iter_mut().for_each(|share| *share /= self.trees.len() as f64);
+            values.iter_mut().for_each(|value| *value /= self.trees.len() as f64);
         });
-        Ok(shares)
+        Ok(values)
     }
 
     fn save(&self, folder: &Path) -> Result<String> {

@@ -1,4 +1,4 @@
-//! Trees of linfa's splits that give probabilities.
+//! Trees of linfa's splits that give probabilities, or means.
 //!
 //! linfa-trees 0.8 predicts labels only, and as a whole its trees cannot be used:
 //!
@@ -13,6 +13,9 @@
 //! each level looks at each row once); gives it codes instead of values: the position among up to [`MAX_CUTS`] cuts,
 //! and −1 for missing; and labels ([`Class`]) that count as different when they are predictions, so that no leaves are
 //! joined. The shares of the leaves are counted here.
+//!
+//! In a regression the two classes of a node are the labels above the mean of its rows and the others; for labels of 0 and 1
+//! these are the labels themselves, so that one rule serves both.
 
 use std::hash::{Hash, Hasher};
 
@@ -29,7 +32,7 @@ use crate::{Feature, Matrix};
 /// Most places at which a feature can be split, spread evenly over its values.
 const MAX_CUTS: usize = 1024;
 
-/// A leaf's share leans to the share of all rows as if so many more rows were in it (m-estimate, Cestnik 1990):
+/// A leaf's share or mean leans to that of all rows as if so many more rows were in it (m-estimate, Cestnik 1990):
 /// a leaf of a few rows is not certain of anything.
 const LEAN: f64 = 2.0;
 
@@ -51,7 +54,8 @@ pub(super) struct Coded {
 enum Cuts {
     /// Between numbers: `value <= edge` goes left.
     Edges(Vec<f64>),
-    /// Between categories, in order of their share of class 1 (optimal for two classes: Breiman et al. 1984, 4.2.2).
+    /// Between categories, in order of their mean label (optimal for two classes and for least squares: Breiman et al. 1984,
+    /// 4.2.2, 8.8).
     /// Per code its rank.
     Ranks(Vec<u32>),
 }
@@ -121,21 +125,21 @@ fn edges(values: &[f64]) -> Vec<f64> {
     middles(&quantiles)
 }
 
-/// Per category its rank by share of class 1 (then by code); categories without rows come last.
+/// Per category its rank by mean label (then by code); categories without rows come last.
 fn ranks(values: &[f64], label: &[f64], categories: usize) -> Vec<u32> {
-    let mut counts = vec![(0usize, 0usize); categories];
+    let mut sums = vec![(0.0, 0usize); categories];
     for (value, label) in values.iter().zip(label) {
-        if let Some((ones, all)) = (!value.is_nan()).then(|| counts.get_mut(*value as usize)).flatten() {
-            *ones += usize::from(*label == 1.0);
+        if let Some((sum, all)) = (!value.is_nan()).then(|| sums.get_mut(*value as usize)).flatten() {
+            *sum += label;
             *all += 1;
         }
     }
     let mut order: Vec<usize> = (0..categories).collect();
-    let share = |code: usize| match counts[code] {
+    let mean = |code: usize| match sums[code] {
         (_, 0) => f64::INFINITY,
-        (ones, all) => ones as f64 / all as f64,
+        (sum, all) => sum / all as f64,
     };
-    order.sort_by(|one, other| share(*one).total_cmp(&share(*other)));
+    order.sort_by(|one, other| mean(*one).total_cmp(&mean(*other)));
     let mut ranks = vec![0; categories];
     for (rank, code) in (0..).zip(order) {
         ranks[code] = rank;
@@ -155,9 +159,9 @@ pub(super) struct Grown {
 struct Node {
     /// Training rows that came here.
     rows: usize,
-    /// The share of class 1 among them, leaning to that of all rows.
-    #[serde(with = "exact")]
-    share: f64,
+    /// Their mean label, of classes the share of class 1, leaning to that of all rows.
+    #[serde(with = "exact", alias = "share")]
+    mean: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     split: Option<Split>,
 }
@@ -183,13 +187,13 @@ impl Grown {
             Cuts::Ranks(ranks) => ranks.clone(),
         };
         let mut tree = Grown { nodes: Vec::new(), ranks: coded.cuts.iter().map(ranks).collect() };
-        let prior = ones(label, rows) as f64 / rows.len().max(1) as f64;
+        let prior = sum(label, rows) / rows.len().max(1) as f64;
         Growing { coded, label, features, growth, prior }.add(&mut tree.nodes, rows, growth.depth)?;
         Ok(tree)
     }
 
-    /// Adds each row's share of class 1 to `sums`; `columns` are the feature values.
-    pub fn add_shares(&self, columns: &[Vec<f64>], sums: &mut [f64]) {
+    /// Adds the mean of each row's leaf to `sums`; `columns` are the feature values.
+    pub fn add_means(&self, columns: &[Vec<f64>], sums: &mut [f64]) {
         for (row, sum) in sums.iter_mut().enumerate() {
             let mut node = &self.nodes[0];
             while let Some(split) = &node.split {
@@ -202,7 +206,7 @@ impl Grown {
                 };
                 node = &self.nodes[if value.is_nan() || value <= split.threshold { split.left } else { split.right }];
             }
-            *sum += node.share;
+            *sum += node.mean;
         }
     }
 
@@ -240,22 +244,24 @@ struct Growing<'a> {
     label: &'a [f64],
     features: &'a [usize],
     growth: Growth,
-    /// The share of class 1 among all rows.
+    /// The mean label of all rows.
     prior: f64,
 }
 
 impl Growing<'_> {
     /// Adds the node of `rows` and, if it can be split, what is below it, at most `depth` deep; returns its position.
     fn add(&self, nodes: &mut Vec<Node>, rows: &[usize], depth: usize) -> Result<usize> {
-        let ones = ones(self.label, rows);
-        let share = (ones as f64 + LEAN * self.prior) / (rows.len() as f64 + LEAN);
+        let sum = sum(self.label, rows);
+        let mean = (sum + LEAN * self.prior) / (rows.len() as f64 + LEAN);
         let at = nodes.len();
-        nodes.push(Node { rows: rows.len(), share, split: None });
-        let pure = ones == 0 || ones == rows.len();
+        nodes.push(Node { rows: rows.len(), mean, split: None });
+        let middle = sum / rows.len().max(1) as f64;
+        let high = rows.iter().filter(|row| self.label[**row] > middle).count();
+        let pure = high == 0 || high == rows.len();
         if depth == 0 || pure || rows.len() < 2 * self.growth.min_leaf_rows {
             return Ok(at);
         }
-        let Some((column, code, decrease)) = self.split(rows)? else { return Ok(at) };
+        let Some((column, code, decrease)) = self.split(rows, middle)? else { return Ok(at) };
         let feature = self.features[column];
         let codes = &self.coded.codes[feature];
         let (low, high): (Vec<usize>, Vec<usize>) = rows.iter().partition(|row| codes[**row] <= code);
@@ -266,12 +272,13 @@ impl Growing<'_> {
         Ok(at)
     }
 
-    /// linfa's best split of `rows`: column among the features, code up to which rows go left, decrease of impurity.
-    fn split(&self, rows: &[usize]) -> Result<Option<(usize, f32, f32)>> {
+    /// linfa's best split of `rows` into labels above `middle` and others: column among the features, code up to which rows go left, decrease of impurity.
+    fn split(&self, rows: &[usize], middle: f64) -> Result<Option<(usize, f32, f32)>> {
         let records = Array2::from_shape_fn((rows.len(), self.features.len()), |(row, column)| {
             self.coded.codes[self.features[column]][rows[row]]
         });
-        let classes: Array1<Class> = rows.iter().map(|row| Class { one: self.label[*row] == 1.0, copies: 0 }).collect();
+        let classes: Array1<Class> =
+            rows.iter().map(|row| Class { one: self.label[*row] > middle, copies: 0 }).collect();
         let stump = DecisionTree::params()
             .max_depth(Some(1))
             .min_weight_leaf(self.growth.min_leaf_rows as f32)
@@ -283,8 +290,8 @@ impl Growing<'_> {
     }
 }
 
-fn ones(label: &[f64], rows: &[usize]) -> usize {
-    rows.iter().filter(|row| label[**row] == 1.0).count()
+fn sum(label: &[f64], rows: &[usize]) -> f64 {
+    rows.iter().map(|row| label[*row]).sum()
 }
 
 /// A label for linfa. Two are the same where linfa looks up a class, and never the same where it compares the

@@ -37,6 +37,11 @@ pub struct Lightgbm {
     #[serde(deserialize_with = "range::whole::<2, 131_072, _>")]
     #[schemars(range(min = 2, max = 131_072))]
     pub leaves: u32,
+    /// Most questions from root to leaf, 1 to 64. Default: no limit, trees grow leaf by leaf where they gain most, up to
+    /// `leaves`. With a limit they stay level: 5 with 32 leaves grows as other boosters do.
+    #[serde(deserialize_with = "range::optional_whole::<1, 64, _>")]
+    #[schemars(range(min = 1, max = 64))]
+    pub depth: Option<u32>,
     /// Fewest training rows in a leaf, from 1.
     #[serde(deserialize_with = "range::whole::<1, 1_000_000_000, _>")]
     #[schemars(range(min = 1, max = 1_000_000_000))]
@@ -70,6 +75,7 @@ impl Default for Lightgbm {
             trees: 200,
             learning_rate: 0.05,
             leaves: 31,
+            depth: None,
             min_leaf_rows: 20,
             early_stopping: 30,
             row_share: 1.0,
@@ -82,7 +88,7 @@ impl Default for Lightgbm {
 }
 
 /// What a regression learns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Objective {
     /// The mean: least squares.
@@ -92,6 +98,12 @@ pub enum Objective {
     Absolute,
     /// The mean, with outliers counted less.
     Huber,
+    /// The quantile of this level, above 0 and below 1: `quantile: 0.9` is exceeded by one row in ten.
+    Quantile(
+        #[serde(deserialize_with = "range::within")]
+        #[schemars(range(min = 0, max = 1))]
+        f64,
+    ),
     /// A count.
     Poisson,
     /// A positive amount with a long tail.
@@ -106,6 +118,7 @@ impl Objective {
             Objective::Squared => "regression",
             Objective::Absolute => "regression_l1",
             Objective::Huber => "huber",
+            Objective::Quantile(_) => "quantile",
             Objective::Poisson => "poisson",
             Objective::Gamma => "gamma",
             Objective::Tweedie => "tweedie",
@@ -162,6 +175,7 @@ const OURS: &[(&str, &str)] = &[
     ("num_iterations", "write 'trees'"),
     ("learning_rate", "write 'learning_rate'"),
     ("num_leaves", "write 'leaves'"),
+    ("max_depth", "write 'depth'"),
     ("min_data_in_leaf", "write 'min_leaf_rows'"),
     ("early_stopping_round", "write 'early_stopping'"),
     ("bagging_fraction", "write 'row_share'"),
@@ -193,6 +207,12 @@ impl Lightgbm {
             (Task::Regression, objective) => objective.unwrap_or_default().parameter(),
         };
         parameters.set("objective", objective);
+        if let Some(Objective::Quantile(level)) = self.objective {
+            parameters.set("alpha", level);
+        }
+        if let Some(depth) = self.depth {
+            parameters.set("max_depth", depth);
+        }
         parameters.set("num_leaves", self.leaves);
         parameters.set("learning_rate", self.learning_rate);
         parameters.set("min_data_in_leaf", self.min_leaf_rows);
@@ -219,6 +239,10 @@ impl Lightgbm {
                     Error::cannot_run(format!("lightgbm.parameters: '{name}' cannot be set here")).hint(*instead)
                 );
             }
+            if name == "alpha" && matches!(self.objective, Some(Objective::Quantile(_))) {
+                return Err(Error::cannot_run("lightgbm.parameters: 'alpha' cannot be set here")
+                    .hint("the level stands beside 'quantile'"));
+            }
             parameters.set(&name, &value.0);
         }
         Ok(parameters)
@@ -228,6 +252,14 @@ impl Lightgbm {
 impl Learner for Lightgbm {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn settings(&self) -> serde_json::Value {
+        json!(self)
+    }
+
+    fn learns_mean(&self) -> bool {
+        !matches!(self.objective, Some(Objective::Absolute | Objective::Quantile(_)))
     }
 
     fn fit(&self, task: Task, rows: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {

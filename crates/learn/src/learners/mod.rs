@@ -2,6 +2,8 @@
 
 mod baseline;
 mod check;
+mod design;
+mod elastic_net;
 mod forest;
 mod grown;
 mod lightgbm;
@@ -16,10 +18,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
-pub use baseline::Baseline;
+pub use baseline::{Average, Baseline};
+pub use elastic_net::ElasticNet;
 pub use forest::Forest;
 pub use lightgbm::{Lightgbm, Objective};
 pub use logistic::Logistic;
+pub(crate) use range::within;
+pub(crate) use store::exact;
 pub use tree::Tree;
 
 use crate::{Feature, Learner, Model};
@@ -33,11 +38,14 @@ pub enum LearnerSpec {
     Lightgbm(Lightgbm),
     /// Logistic regression: one weight per feature. Classification only.
     Logistic(Logistic),
-    /// One decision tree that a person can read. Classification only.
+    /// Linear regression with L1 and L2 penalties: one weight per feature, useless ones 0. Regression only.
+    ElasticNet(ElasticNet),
+    /// One decision tree that a person can read.
     Tree(Tree),
-    /// Many decision trees on random rows and features, averaged. Classification only.
+    /// Many decision trees on random rows and features, averaged.
     Forest(Forest),
-    /// The same prediction for every row: the share of class 1, or the mean. What every other learner must beat.
+    /// The same prediction for every row, or every row of a group: the share of class 1, the mean or the median. What
+    /// every other learner must beat.
     Baseline(Baseline),
 }
 
@@ -47,11 +55,18 @@ impl LearnerSpec {
         self.learner().name()
     }
 
+    /// The settings of the learner of this name where a spec gives none; `null` if there is no such learner.
+    pub fn defaults(name: &str) -> serde_json::Value {
+        let spec = serde_json::from_value::<LearnerSpec>(serde_json::json!({ name: {} }));
+        spec.map_or(serde_json::Value::Null, |spec| spec.learner().settings())
+    }
+
     /// The learner itself.
     pub fn build(&self) -> Box<dyn Learner> {
         match self.clone() {
             LearnerSpec::Lightgbm(spec) => Box::new(spec),
             LearnerSpec::Logistic(spec) => Box::new(spec),
+            LearnerSpec::ElasticNet(spec) => Box::new(spec),
             LearnerSpec::Tree(spec) => Box::new(spec),
             LearnerSpec::Forest(spec) => Box::new(spec),
             LearnerSpec::Baseline(spec) => Box::new(spec),
@@ -62,6 +77,7 @@ impl LearnerSpec {
         match self {
             LearnerSpec::Lightgbm(spec) => spec,
             LearnerSpec::Logistic(spec) => spec,
+            LearnerSpec::ElasticNet(spec) => spec,
             LearnerSpec::Tree(spec) => spec,
             LearnerSpec::Forest(spec) => spec,
             LearnerSpec::Baseline(spec) => spec,
@@ -76,6 +92,7 @@ pub fn load_model(learner: &str, folder: &Path, file: &str, features: Vec<Featur
     match learner {
         lightgbm::NAME => lightgbm::load(&path, features),
         logistic::NAME => logistic::load(&path, features),
+        elastic_net::NAME => elastic_net::load(&path, features),
         tree::NAME => tree::load(&path, features),
         forest::NAME => forest::load(&path, features),
         baseline::NAME => baseline::load(&path, features),

@@ -16,6 +16,23 @@ pub(super) fn share<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error>
     from.deserialize_f64(Number { range: (Bound::Excluded(0.0), Bound::Included(1.0)), words: "above 0 and at most 1" })
 }
 
+/// A share: above 0 and below 1.
+pub(crate) fn within<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    from.deserialize_f64(Number { range: (Bound::Excluded(0.0), Bound::Excluded(1.0)), words: "above 0 and below 1" })
+}
+
+/// A share that may be nothing or all: from 0 to 1.
+pub(super) fn ratio<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    from.deserialize_f64(Number { range: (Bound::Included(0.0), Bound::Included(1.0)), words: "from 0 to 1" })
+}
+
+/// A whole number from `MIN` to `MAX`, for a setting that may be left out.
+pub(super) fn optional_whole<'de, const MIN: u32, const MAX: u32, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<u32>, D::Error> {
+    whole::<MIN, MAX, D>(from).map(Some)
+}
+
 /// A number that is 0 or more.
 pub(super) fn not_negative<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     from.deserialize_f64(Number { range: (Bound::Included(0.0), Bound::Excluded(f64::INFINITY)), words: "0 or more" })

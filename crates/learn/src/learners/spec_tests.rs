@@ -6,7 +6,7 @@ use spec::Environment;
 
 use super::conformance::{Toy, learner};
 use super::*;
-use crate::{Data, Matrix, Task};
+use crate::{Data, Feature, Matrix, Task};
 
 fn failure(yaml: &str) -> String {
     spec::parse::<Vec<LearnerSpec>>(yaml, Path::new("train.yaml"), &Environment::default()).unwrap_err().to_string()
@@ -111,6 +111,81 @@ fn logistic_works_like_sklearn() {
         assert!((importance[0] - 2.040783109080825).abs() < 1e-4, "{importance:?}");
         assert!((importance[1] - 0.2913496617592301).abs() < 1e-4, "{importance:?}");
     }
+}
+
+/// scikit-learn 1.9: `ElasticNet(alpha, l1_ratio, tol=1e-14)` on `StandardScaler().fit_transform(X)` and the standardised
+/// label; its coefficients and first predictions, back in the label's unit.
+#[test]
+fn elastic_net_works_like_sklearn() {
+    let x0: Vec<f64> = (0..240).map(|i| ((i * 37) % 101) as f64 / 8.0).collect();
+    let x1: Vec<f64> = (0..240).map(|i| ((i * 53) % 97) as f64).collect();
+    let label: Vec<f64> = (0..240).map(|i| 3.0 * x0[i] - 0.02 * x1[i] + ((i * 29) % 17) as f64 / 4.0).collect();
+    let matrix = Matrix::from_columns(["x0", "x1"].map(Feature::numeric).into(), vec![x0, x1]).unwrap();
+    let data = Data { features: &matrix, label: &label };
+    for (yaml, weights, predictions) in [
+        (
+            "elastic_net: {penalty: 0.05, l1_ratio: 0.3}",
+            [10.41607282, 0.30990353],
+            [2.463308940189531, 15.09065531332395, 28.789644322281667],
+        ),
+        (
+            "elastic_net: {penalty: 0.05, l1_ratio: 1}",
+            [10.3682767, 0.0],
+            [2.020322522114288, 15.172575780018157, 28.32482903792203],
+        ),
+        (
+            "elastic_net: {penalty: 0.2, l1_ratio: 0}",
+            [9.12133472, 0.30953244],
+            [4.676943875426902, 15.662604341250994, 27.71862421478364],
+        ),
+    ] {
+        let model = learner(yaml).build().fit(Task::Regression, data, data, 1).unwrap();
+        for (ours, theirs) in model.importance().iter().zip(weights) {
+            assert!((ours - theirs).abs() < 1e-4, "{yaml}: {ours} {theirs}");
+        }
+        for (ours, theirs) in model.predict(&matrix).unwrap().iter().zip(predictions) {
+            assert!((ours - theirs).abs() < 1e-4, "{yaml}: {ours} {theirs}");
+        }
+        let base = model.contributions(&matrix).unwrap().unwrap().base;
+        assert!((base - 19.752166666666668).abs() < 1e-9, "{base}");
+    }
+}
+
+#[test]
+fn a_label_that_never_changes_needs_no_solver() {
+    let matrix = Matrix::from_columns(vec![Feature::numeric("x")], vec![vec![1.0, 2.0, 3.0]]).unwrap();
+    let data = Data { features: &matrix, label: &[5.0; 3] };
+    let model = learner("elastic_net").build().fit(Task::Regression, data, data, 1).unwrap();
+    assert_eq!(model.predict(&matrix).unwrap(), [5.0; 3]);
+}
+
+#[test]
+fn objectives_and_depth_are_those_of_lightgbm() {
+    let toy = Toy::new(400, 1);
+    let fit = |yaml: &str| learner(yaml).build().fit(Task::Regression, toy.data(), toy.data(), 1);
+    let folder = tempfile::tempdir().unwrap();
+    let text = |yaml: &str| {
+        let file = fit(yaml).unwrap().save(folder.path()).unwrap();
+        std::fs::read_to_string(folder.path().join(file)).unwrap()
+    };
+    let deep = text("lightgbm: {trees: 3, objective: {quantile: 0.9}, depth: 2}");
+    assert!(deep.contains("[objective: quantile]") && deep.contains("[alpha: 0.9]"), "{deep}");
+    assert!(deep.contains("[max_depth: 2]"), "{deep}");
+    assert!(deep.lines().filter_map(|line| line.strip_prefix("num_leaves=")).all(|leaves| leaves <= "4"), "{deep}");
+    assert!(failure("- lightgbm: {objective: {quantile: 1}}\n").ends_with("1 is not above 0 and below 1"));
+    assert!(failure("- lightgbm: {depth: 0}\n").ends_with("0 is not from 1 to 64"));
+    let error = fit("lightgbm: {objective: {quantile: 0.9}, parameters: {alpha: 0.5}}").err().unwrap().to_string();
+    assert_eq!(error, "lightgbm.parameters: 'alpha' cannot be set here; the level stands beside 'quantile'");
+}
+
+#[test]
+fn settings_are_told_with_their_defaults() {
+    let settings = learner("elastic_net: {penalty: 0.1}").build().settings();
+    assert_eq!(settings, serde_json::json!({"penalty": 0.1, "l1_ratio": 0.5, "iterations": 1000}));
+    for name in ["lightgbm", "logistic", "elastic_net", "tree", "forest", "baseline"] {
+        assert!(LearnerSpec::defaults(name).is_object(), "{name}");
+    }
+    assert_eq!(LearnerSpec::defaults("magic"), serde_json::Value::Null);
 }
 
 #[test]

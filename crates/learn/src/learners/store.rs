@@ -33,7 +33,7 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
 
 /// Numbers in model files: texts, because serde_json reads a number up to one digit off in its last place, and a
 /// model that was read back must predict the same.
-pub(super) mod exact {
+pub(crate) mod exact {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 

@@ -5,6 +5,10 @@
 //! ```
 //!
 //! linfa's trees predict labels; the probability is the share of class 1 among the training rows of the leaf.
+//!
+//! They only classify. A regression asks each question between two classes: labels above the mean of the node's rows, and
+//! the others (regression by classification, Torgo and Gama 1997, with a discretisation of its own at each node); it
+//! predicts the mean label of the leaf.
 
 use std::path::Path;
 
@@ -13,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spec::{Error, Result};
 
-use super::check::{check, classifies_only, same_features};
+use super::check::{check, same_features};
 use super::grown::{Coded, Grown, Growth};
 use super::{range, store};
 use crate::random::sample;
@@ -22,7 +26,8 @@ use crate::{Data, Feature, Learner, Matrix, Model, Task};
 pub(super) const NAME: &str = "tree";
 const FILE: &str = "tree.json";
 
-/// One decision tree.
+/// One decision tree. In a regression a leaf predicts the mean label of its rows, and a question parts those above the mean
+/// from those below.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tree {
@@ -52,8 +57,11 @@ impl Learner for Tree {
         NAME
     }
 
+    fn settings(&self) -> serde_json::Value {
+        json!(self)
+    }
+
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
-        classifies_only(task, NAME)?;
         check(task, train, valid)?;
         let rows = sample(train.label.len(), self.max_rows as usize, seed);
         let used = rows.len();
@@ -105,16 +113,16 @@ impl Model for TreeModel {
     fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
         same_features(&self.features, rows)?;
         let columns: Vec<Vec<f64>> = (0..self.features.len()).map(|feature| rows.column(feature)).collect();
-        let mut shares = vec![0.0; rows.rows()];
-        self.tree.add_shares(&columns, &mut shares);
-        Ok(shares)
+        let mut values = vec![0.0; rows.rows()];
+        self.tree.add_means(&columns, &mut values);
+        Ok(values)
     }
 
     fn save(&self, folder: &Path) -> Result<String> {
         store::write_json(folder, FILE, &self.tree)
     }
 
-    /// Total decrease of Gini impurity.
+    /// Total decrease of Gini impurity, in a regression that of "above the node's mean".
     fn importance(&self) -> Vec<f64> {
         let mut weights = vec![0.0; self.features.len()];
         self.tree.add_importance(&mut weights);

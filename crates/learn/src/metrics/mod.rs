@@ -3,6 +3,7 @@
 
 mod bootstrap;
 mod confusion;
+mod errors;
 mod ranking;
 
 use std::fmt;
@@ -12,9 +13,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
-use crate::Task;
+use crate::{Bounds, Task};
 pub use bootstrap::{Interval, Resamples};
 pub use confusion::Confusion;
+pub use errors::{error_curve, error_quantile};
 pub use ranking::{Bin, Curve, calibration, precision_recall, roc};
 
 /// A measure of how good predictions are.
@@ -47,11 +49,15 @@ pub enum Metric {
     /// Share of the label's variance that is explained (coefficient of determination); 1 is best, 0 is no
     /// better than the mean, below 0 is worse.
     R2,
+    /// Share of labels that lie within their prediction interval, bounds included. Best is near the coverage asked for.
+    Coverage,
+    /// Mean width of the prediction intervals, in the label's unit. Lower is better, of intervals that cover.
+    IntervalWidth,
 }
 
 impl Metric {
     /// Every metric, in the order of reports.
-    pub const ALL: [Metric; 12] = [
+    pub const ALL: [Metric; 14] = [
         Metric::Auc,
         Metric::AveragePrecision,
         Metric::LogLoss,
@@ -64,6 +70,8 @@ impl Metric {
         Metric::Rmse,
         Metric::Mape,
         Metric::R2,
+        Metric::Coverage,
+        Metric::IntervalWidth,
     ];
 
     /// The name as written in YAML.
@@ -81,23 +89,37 @@ impl Metric {
             Metric::Rmse => "rmse",
             Metric::Mape => "mape",
             Metric::R2 => "r2",
+            Metric::Coverage => "coverage",
+            Metric::IntervalWidth => "interval_width",
         }
     }
 
     pub fn task(self) -> Task {
         match self {
             Metric::Mae | Metric::Rmse | Metric::Mape | Metric::R2 => Task::Regression,
+            Metric::Coverage | Metric::IntervalWidth => Task::Regression,
             _ => Task::Classification,
         }
     }
 
-    /// The metrics of a task, in the order of reports.
+    /// The metrics of a task's predictions, in the order of reports.
     pub fn of(task: Task) -> impl Iterator<Item = Metric> {
-        Metric::ALL.into_iter().filter(move |metric| metric.task() == task)
+        Metric::ALL.into_iter().filter(move |metric| metric.task() == task && !metric.judges_intervals())
+    }
+
+    /// The metrics of prediction intervals.
+    pub fn of_intervals() -> impl Iterator<Item = Metric> {
+        Metric::ALL.into_iter().filter(|metric| metric.judges_intervals())
+    }
+
+    /// Judges prediction intervals, not predictions.
+    pub fn judges_intervals(self) -> bool {
+        matches!(self, Metric::Coverage | Metric::IntervalWidth)
     }
 
     pub fn higher_is_better(self) -> bool {
-        !matches!(self, Metric::LogLoss | Metric::Brier | Metric::Mae | Metric::Rmse | Metric::Mape)
+        use Metric::{Brier, IntervalWidth, LogLoss, Mae, Mape, Rmse};
+        !matches!(self, LogLoss | Brier | Mae | Rmse | Mape | IntervalWidth)
     }
 
     /// How much better `value` is than `than`: positive is better, whatever the metric's direction.
@@ -152,6 +174,8 @@ pub struct Scored {
     ones: Vec<bool>,
     /// Ends (exclusive) of the runs of positions of equal scores (classification only).
     ties: Vec<u32>,
+    /// Prediction intervals of the rows, where there are any.
+    bounds: Option<Bounds>,
 }
 
 impl Scored {
@@ -180,11 +204,21 @@ impl Scored {
                 .hint(format!("labels must be {wanted}")));
         }
         let order = (0..score.len() as u32).collect();
-        let mut scored = Scored { task, label, score, order, ones: Vec::new(), ties: Vec::new() };
+        let mut scored = Scored { task, label, score, order, ones: Vec::new(), ties: Vec::new(), bounds: None };
         if task == Task::Classification {
             scored.sort();
         }
         Ok(scored)
+    }
+
+    /// The same rows with their prediction intervals, a lower and an upper bound per row.
+    pub fn with_bounds(self, bounds: Bounds) -> Scored {
+        Scored { bounds: Some(bounds), ..self }
+    }
+
+    /// The prediction intervals, where there are any.
+    pub fn bounds(&self) -> Option<&Bounds> {
+        self.bounds.as_ref()
     }
 
     fn sort(&mut self) {
@@ -231,7 +265,25 @@ impl Scored {
         let of_position = |loss: fn(f64, f64) -> f64| {
             self.order.iter().map(|row| loss(self.label[*row as usize], self.score[*row as usize])).collect()
         };
-        Measure { scored: self, metric, threshold, losses: metric.loss().map(of_position) }
+        let losses = match metric {
+            Metric::Coverage | Metric::IntervalWidth => {
+                self.bounds.as_ref().map(|bounds| self.of_bounds(metric, bounds))
+            }
+            _ => metric.loss().map(of_position),
+        };
+        Measure { scored: self, metric, threshold, losses }
+    }
+
+    /// Whether each row's label lies within its bounds, or how wide they are.
+    fn of_bounds(&self, metric: Metric, Bounds { low, high }: &Bounds) -> Vec<f64> {
+        let of_row = |row: &u32| {
+            let (label, low, high) = (self.label[*row as usize], low[*row as usize], high[*row as usize]);
+            match metric {
+                Metric::Coverage => f64::from(u8::from(low <= label && label <= high)),
+                _ => high - low,
+            }
+        };
+        self.order.iter().map(of_row).collect()
     }
 
     /// Why a metric has no value here, as the end of a sentence.
@@ -239,6 +291,7 @@ impl Scored {
         match (metric.task() == self.task, metric) {
             (false, _) => "is not of this task".to_owned(),
             (_, Metric::Mape) => "is undefined where a label is 0".to_owned(),
+            (_, Metric::Coverage | Metric::IntervalWidth) => "is undefined without intervals".to_owned(),
             (_, Metric::R2) => "is undefined because all labels are equal".to_owned(),
             (_, _) if self.positives() == 0 => {
                 format!("is undefined because none of the {} rows has class 1", self.rows())
@@ -277,7 +330,8 @@ impl Measure<'_> {
             Metric::Recall => scored.confusion(self.threshold?, weights).recall(),
             Metric::F1 => scored.confusion(self.threshold?, weights).f1(),
             Metric::Accuracy => scored.confusion(self.threshold?, weights).accuracy(),
-            _ => scored.r2(weights),
+            Metric::R2 => scored.r2(weights),
+            _ => None,
         };
         value.filter(|value| value.is_finite())
     }
@@ -331,6 +385,20 @@ mod tests {
         close(scored.value(Metric::Rmse, None), 0.463_680_924_774_785_2);
         close(scored.value(Metric::Mape, None), 0.358_333_333_333_333_35);
         close(scored.value(Metric::R2, None), 0.974_328_358_208_955_2);
+    }
+
+    #[test]
+    fn intervals_are_judged_by_share_and_width() {
+        let bounds = Bounds { low: vec![2.0, 0.0, 1.0, 7.5], high: vec![3.0, 1.0, 4.0, 9.0] };
+        let scored = regression(&[3.0, -0.5, 2.0, 7.5], &[2.5, 0.1, 2.0, 8.0]);
+        assert_eq!(scored.value(Metric::Coverage, None), None);
+        assert_eq!(scored.why_undefined(Metric::Coverage), "is undefined without intervals");
+        let scored = scored.with_bounds(bounds);
+        close(scored.value(Metric::Coverage, None), 0.75);
+        close(scored.value(Metric::IntervalWidth, None), 1.625);
+        assert!(Metric::of(Task::Regression).all(|metric| !metric.judges_intervals()));
+        let found = Resamples::of_rows(4, 200, 1).intervals(&scored, &[Metric::Coverage], None)[0].unwrap();
+        assert!(found.low < 0.75 && found.high == 1.0, "{found:?}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use spec::Result;
 use super::Plot;
 use super::canvas::{ACCENT, Area, Drawn, FAINT, GRID, INK, axes, dashed, legend, other, page, short, text};
 use crate::metrics::{self, Curve, Metric, Scored};
+use crate::reasons::number_text;
 use plotters::style::text_anchor::HPos;
 
 const SIZE: (u32, u32) = (760, 520);
@@ -68,7 +69,10 @@ fn curves(
     for (name, scored) in experiments {
         let (color, width) = style_of(name);
         let value = scored.value(metric, None);
-        let number = value.map_or("undefined".to_owned(), |value| format!("{value:.3}"));
+        let number = value.map_or("undefined".to_owned(), |value| match value {
+            share if share.abs() < 10.0 => format!("{share:.3}"),
+            value => number_text(value),
+        });
         lines.push((value, (width, color, format!("{} {number}", short(name, 16)))));
     }
     let in_order = experiments.iter().filter(|(name, _)| *name != chosen);
@@ -76,9 +80,28 @@ fn curves(
         let (color, width) = style_of(name);
         chart.draw_series(LineSeries::new(curve(scored), color.stroke_width(width))).drawn()?;
     }
-    lines.sort_by(|a, b| b.0.unwrap_or(-1.0).total_cmp(&a.0.unwrap_or(-1.0)));
+    // Best first, what is undefined last.
+    let rank = |value: Option<f64>| value.map_or(f64::NEG_INFINITY, |value| metric.gain(value, 0.0));
+    lines.sort_by(|a, b| rank(b.0).total_cmp(&rank(a.0)));
     let lines: Vec<_> = lines.into_iter().map(|(_, line)| line).collect();
     legend(area, (SIZE.0 as i32 - LEGEND as i32 + 4, 84), &lines)
+}
+
+/// The share of rows whose absolute error is at most as large, of all experiments (regression error characteristic: Bi and
+/// Bennett 2003): the further to the upper left, the better. Ends where the worst has nine rows in ten.
+pub fn errors(experiments: &[(&str, &Scored)], chosen: &str) -> Result<Plot> {
+    let title = "How large the errors are".to_owned();
+    let rows = experiments.first().map_or(0, |(_, scored)| scored.rows());
+    let words =
+        format!("Test part: {rows} rows. Mean absolute error in the legend; the further up and left, the better.");
+    let reach = experiments.iter().map(|(_, scored)| metrics::error_quantile(scored, 0.9)).fold(0.0, f64::max);
+    let reach = if reach > 0.0 { reach } else { 1.0 };
+    let svg = page(SIZE, &title, &words, |area| {
+        let x = (0.0..reach, "absolute error");
+        let mut chart = axes(area, x, (0.0..1.0, "share of rows with an error of at most as much"), LEGEND)?;
+        curves(area, &mut chart, experiments, chosen, Metric::Mae, |scored| metrics::error_curve(scored, reach))
+    })?;
+    Ok(Plot { name: "errors", title, svg })
 }
 
 /// How often the event occurs where the model says so: ten bins of the probability, with rows below.

@@ -7,7 +7,7 @@ mod numbers;
 mod swarm;
 
 pub use bars::importance;
-pub use curves::{calibration, precision_recall, roc};
+pub use curves::{calibration, errors, precision_recall, roc};
 pub use numbers::{predicted_against_actual, residuals};
 pub use swarm::contributions;
 

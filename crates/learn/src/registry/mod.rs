@@ -2,6 +2,8 @@
 //! is in production follows from the log alone.
 
 mod log;
+mod runs;
+mod stage;
 mod version;
 
 use std::collections::BTreeMap;
@@ -9,8 +11,10 @@ use std::path::{Path, PathBuf};
 
 use spec::{Error, Result, did_you_mean};
 
-use crate::{Champion, Manifest, load_model};
+use crate::{Champion, Intervals, Manifest, load_model};
 pub use log::{Action, Entry, Log};
+pub use runs::Run;
+pub use stage::Stage;
 pub use version::Version;
 
 /// The folder `data/models/<pipeline>/`.
@@ -121,7 +125,18 @@ impl Registry {
         let manifest = self.manifest(version)?;
         let folder = self.folder(version);
         let model = load_model(&manifest.learner, &folder, &manifest.file, manifest.features.clone())?;
+        let model = match manifest.label_transform {
+            Some(transformed) => transformed.around(model),
+            None => model,
+        };
         Ok(Champion { version, manifest, model })
+    }
+
+    /// The prediction intervals of a version that was loaded; `None` if it has none.
+    pub fn intervals(&self, champion: &Champion) -> Result<Option<Intervals>> {
+        let record = champion.manifest.intervals.as_ref();
+        let folder = self.folder(champion.version);
+        record.map(|record| Intervals::load(record, &folder, &champion.manifest.features)).transpose()
     }
 
     /// BLAKE3 of the version's `model.json`, as hex. An unknown version is an error that names the nearest.

@@ -25,7 +25,7 @@ fn grow(matrix: &Matrix, label: &[f64], depth: usize, min_leaf_rows: usize) -> G
 fn shares(tree: &Grown, matrix: &Matrix) -> Vec<f64> {
     let columns: Vec<Vec<f64>> = (0..matrix.features().len()).map(|at| matrix.column(at)).collect();
     let mut shares = vec![0.0; matrix.rows()];
-    tree.add_shares(&columns, &mut shares);
+    tree.add_means(&columns, &mut shares);
     shares
 }
 
@@ -43,7 +43,7 @@ fn works_like_sklearn() {
     assert_eq!(tree.nodes.iter().map(|node| node.rows).collect::<Vec<_>>(), rows);
     for (node, share) in tree.nodes.iter().zip(share) {
         let leaning = (share * node.rows as f64 + LEAN * share_of(&label)) / (node.rows as f64 + LEAN);
-        assert!((node.share - leaning).abs() < 1e-7, "{} {leaning}", node.share);
+        assert!((node.mean - leaning).abs() < 1e-7, "{} {leaning}", node.mean);
     }
     let splits: Vec<_> = tree.nodes.iter().filter_map(|node| node.split.as_ref()).collect();
     let thresholds: Vec<(usize, f64)> = splits.iter().map(|split| (split.feature, split.threshold)).collect();
@@ -65,7 +65,7 @@ fn the_share_of_a_row_is_that_of_its_training_leaf() {
     let tree = grow(&matrix, &label, 5, 5);
     let shares = shares(&tree, &matrix);
     for (node, name) in tree.nodes.iter().filter(|node| node.split.is_none()).zip(0..) {
-        let alike = shares.iter().filter(|share| **share == node.share).count();
+        let alike = shares.iter().filter(|share| **share == node.mean).count();
         assert!(alike >= node.rows, "leaf {name}: {alike} rows, learned from {}", node.rows);
     }
     let sum: usize = tree.nodes.iter().filter(|node| node.split.is_none()).map(|node| node.rows).sum();
@@ -140,4 +140,31 @@ fn a_damaged_tree_is_not_walked() {
         split.left = 0;
     }
     assert!(!tree.is_sound(matrix.features()), "a step back would never end");
+}
+
+#[test]
+fn a_regression_finds_the_steps_of_its_label() {
+    let x: Vec<f64> = (0..300).map(|i| f64::from(i * 7 % 300)).collect();
+    let codes: Vec<f64> = (0..300).map(|i| f64::from(i % 3)).collect();
+    // Category 1 is dear, 0 and 2 are not; above 150 all are.
+    let label: Vec<f64> = (0..300)
+        .map(|i| 10.0 + 40.0 * f64::from(u8::from(codes[i] == 1.0)) + 100.0 * f64::from(u8::from(x[i] > 150.0)))
+        .collect();
+    let features = vec![Feature::numeric("x"), Feature::categorical("c", ["a", "b", "c"])];
+    let matrix = Matrix::from_columns(features, vec![x.clone(), codes]).unwrap();
+    let tree = grow(&matrix, &label, 4, 5);
+    assert_eq!((tree.leaves(), tree.nodes[0].split.as_ref().unwrap().threshold), (4, 150.5));
+    for (mean, label) in shares(&tree, &matrix).iter().zip(&label) {
+        // Leaves lean to the mean of all rows by two rows.
+        assert!((mean - label).abs() < 5.0, "{mean} {label}");
+    }
+    // A constant label has nothing to ask, also where its mean is rounded to another number.
+    assert_eq!(grow(&matrix, &[0.1; 300], 4, 5).leaves(), 1);
+}
+
+#[test]
+fn trees_of_earlier_versions_are_read() {
+    let text = r#"{"nodes":[{"rows":4,"share":"0.25"}],"ranks":[[]]}"#;
+    let tree: Grown = serde_json::from_str(text).unwrap();
+    assert_eq!(tree.nodes[0].mean, 0.25);
 }

@@ -1,0 +1,247 @@
+//! Prediction intervals: bounds that hold the label of a new row with a chosen probability.
+//!
+//! Both methods are split-conformal: what the model misses on the validation rows, of which no learner learned, says how
+//! wide the bounds of new rows must be. The promise holds for rows like those of the validation part; an
+//! early stop and the choice among experiments looked at these rows too, and time goes on, so the coverage is
+//! measured on the test part.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use spec::{Error, Result, ResultExt};
+
+use crate::label_transform::logarithms;
+use crate::learners::{Lightgbm, Objective, exact, within};
+use crate::{Data, Feature, LabelTransform, Learner, LearnerSpec, Matrix, Model, Task, load_model};
+
+/// How wide the bounds beside each prediction are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct IntervalSpec {
+    /// The share of labels that shall lie between the bounds, above 0 and below 1; default 0.9.
+    #[serde(deserialize_with = "within")]
+    #[schemars(range(min = 0, max = 1))]
+    pub coverage: f64,
+    /// How the bounds are found.
+    pub by: IntervalMethod,
+}
+
+impl Default for IntervalSpec {
+    fn default() -> IntervalSpec {
+        IntervalSpec { coverage: 0.9, by: IntervalMethod::default() }
+    }
+}
+
+/// How the bounds of prediction intervals are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IntervalMethod {
+    /// As far on both sides of the prediction as the errors of the validation rows reach (split-conformal: Lei et al. 2018,
+    /// "Distribution-free predictive inference for regression"). Equally wide for all rows; with `label_transform:
+    /// log` as a share of the prediction.
+    #[default]
+    Conformal,
+    /// Two LightGBM models of the quantiles at both ends, widened or narrowed on the validation rows until they cover
+    /// (conformalized quantile regression: Romano, Patterson and Candès 2019). As wide as each row needs. The
+    /// settings are those of the chosen experiment if it is a `lightgbm`, else the defaults.
+    Quantiles,
+}
+
+impl IntervalMethod {
+    /// As written in YAML.
+    pub fn name(self) -> &'static str {
+        match self {
+            IntervalMethod::Conformal => "conformal",
+            IntervalMethod::Quantiles => "quantiles",
+        }
+    }
+}
+
+/// What `model.json` says of a model's intervals.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IntervalRecord {
+    pub coverage: f64,
+    pub by: IntervalMethod,
+    /// On the scale that is learned on: how far the bounds are from the prediction (`conformal`), or how much farther out
+    /// than the two quantile models say (`quantiles`; negative: farther in).
+    #[serde(with = "exact")]
+    pub margin: f64,
+    /// The scale of the margin; none if it is the label's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_transform: Option<LabelTransform>,
+    /// Model files of the lower and the upper quantile, in folders of their own (`quantiles`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<[String; 2]>,
+}
+
+/// One lower and one upper bound per row, in the label's unit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bounds {
+    pub low: Vec<f64>,
+    pub high: Vec<f64>,
+}
+
+/// Folders of the two quantile models in a version's folder.
+const FOLDERS: [&str; 2] = ["interval_low", "interval_high"];
+
+/// Fitted intervals of one model.
+pub struct Intervals {
+    record: IntervalRecord,
+    /// Models of the lower and the upper quantile, on the scale of the margin.
+    quantiles: Option<[Box<dyn Model>; 2]>,
+}
+
+/// What intervals are fitted on.
+pub(crate) struct Fitting<'a> {
+    pub train: Data<'a>,
+    pub valid: Data<'a>,
+    /// The model's predictions of the validation rows, in the label's unit.
+    pub predicted: &'a [f64],
+    pub label_transform: Option<LabelTransform>,
+    /// The learner of the chosen experiment.
+    pub chosen: Option<&'a LearnerSpec>,
+    pub seed: u64,
+}
+
+impl IntervalSpec {
+    /// Intervals of a model by its errors on the validation rows. Errors: too few of these rows.
+    pub(crate) fn fit(&self, fitting: &Fitting<'_>) -> Result<Intervals> {
+        let scale = |values: &[f64]| match fitting.label_transform {
+            Some(LabelTransform::Log) => logarithms(values),
+            None => values.to_vec(),
+        };
+        let label = scale(fitting.valid.label);
+        let (misses, quantiles): (Vec<f64>, _) = match self.by {
+            IntervalMethod::Conformal => {
+                let predicted = scale(fitting.predicted);
+                (label.iter().zip(&predicted).map(|(label, predicted)| (label - predicted).abs()).collect(), None)
+            }
+            IntervalMethod::Quantiles => {
+                let models = self.quantiles(fitting, &scale(fitting.train.label), &label)?;
+                let [low, high] = quantile_scores(&models, fitting.valid.features)?;
+                let misses = label.iter().zip(low.iter().zip(&high));
+                (misses.map(|(label, (low, high))| (low - label).max(label - high)).collect(), Some(models))
+            }
+        };
+        let margin = conformal_quantile(misses, self.coverage)?;
+        let record = IntervalRecord {
+            coverage: self.coverage,
+            by: self.by,
+            margin,
+            label_transform: fitting.label_transform,
+            files: None,
+        };
+        Ok(Intervals { record, quantiles })
+    }
+
+    /// The models of the quantiles that leave out equal shares below and above.
+    fn quantiles(&self, fitting: &Fitting<'_>, train: &[f64], valid: &[f64]) -> Result<[Box<dyn Model>; 2]> {
+        let settings = match fitting.chosen {
+            Some(LearnerSpec::Lightgbm(settings)) => settings.clone(),
+            _ => Lightgbm::default(),
+        };
+        let fit = |level: f64| {
+            let learner = Lightgbm { objective: Some(Objective::Quantile(level)), ..settings.clone() };
+            let train = Data { features: fitting.train.features, label: train };
+            let valid = Data { features: fitting.valid.features, label: valid };
+            learner.fit(Task::Regression, train, valid, fitting.seed).context("intervals")
+        };
+        let outside = (1.0 - self.coverage) / 2.0;
+        Ok([fit(outside)?, fit(1.0 - outside)?])
+    }
+}
+
+/// Lower and upper scores, in order where the models cross.
+fn quantile_scores(models: &[Box<dyn Model>; 2], rows: &Matrix) -> Result<[Vec<f64>; 2]> {
+    let (mut low, mut high) = (models[0].predict(rows)?, models[1].predict(rows)?);
+    for (low, high) in low.iter_mut().zip(&mut high) {
+        if low > high {
+            std::mem::swap(low, high);
+        }
+    }
+    Ok([low, high])
+}
+
+/// The `ceil((n + 1) · coverage)`-th smallest of n misses (Lei et al. 2018, algorithm 2): a new row misses by no more
+/// with a probability of at least `coverage`.
+fn conformal_quantile(mut misses: Vec<f64>, coverage: f64) -> Result<f64> {
+    let rows = misses.len();
+    // In floats a product may come out a hair above a whole number, as 0.07 · 100 does.
+    let rank = ((rows + 1) as f64 * coverage - 1e-9).ceil().max(1.0) as usize;
+    if rank > rows {
+        let needed = (coverage / (1.0 - coverage) - 1e-9).ceil();
+        return Err(Error::refused(format!(
+            "intervals: {rows} validation rows are too few for a coverage of {coverage}; at least {needed} are needed"
+        ))
+        .hint("give the validation part a larger share in 'split', or ask for less coverage"));
+    }
+    let (_, quantile, _) = misses.select_nth_unstable_by(rank - 1, f64::total_cmp);
+    Ok(*quantile)
+}
+
+impl Intervals {
+    /// The bounds of `rows`, for which the model predicted `predicted` in the label's unit.
+    pub fn bounds(&self, rows: &Matrix, predicted: &[f64]) -> Result<Bounds> {
+        let margin = self.record.margin;
+        let log = self.record.label_transform == Some(LabelTransform::Log);
+        let (mut low, mut high) = match &self.quantiles {
+            None => {
+                let centre = if log { logarithms(predicted) } else { predicted.to_vec() };
+                (centre.clone(), centre)
+            }
+            Some(models) => {
+                let [low, high] = quantile_scores(models, rows)?;
+                (low, high)
+            }
+        };
+        for (low, high) in low.iter_mut().zip(&mut high) {
+            (*low, *high) = (*low - margin, *high + margin);
+            // A negative margin may turn narrow bounds round: then they meet in their middle.
+            if low > high {
+                *low = (*low + *high) / 2.0;
+                *high = *low;
+            }
+            if log {
+                (*low, *high) = (low.exp(), high.exp());
+            }
+        }
+        Ok(Bounds { low, high })
+    }
+
+    pub fn record(&self) -> &IntervalRecord {
+        &self.record
+    }
+
+    /// Writes the quantile models, if there are any, into `folder`; returns what `model.json` says.
+    pub(crate) fn save(&self, folder: &Path) -> Result<IntervalRecord> {
+        let mut record = self.record.clone();
+        if let Some([low, high]) = &self.quantiles {
+            let save = |model: &dyn Model, name: &str| {
+                let own = folder.join(name);
+                std::fs::create_dir(&own).map_err(|error| Error::io("create", &own, &error))?;
+                Ok::<String, Error>(format!("{name}/{}", model.save(&own)?))
+            };
+            record.files = Some([save(low.as_ref(), FOLDERS[0])?, save(high.as_ref(), FOLDERS[1])?]);
+        }
+        Ok(record)
+    }
+
+    /// Reads the intervals of the version in `folder`, whose model has these features.
+    pub(crate) fn load(record: &IntervalRecord, folder: &Path, features: &[Feature]) -> Result<Intervals> {
+        let learner = LearnerSpec::Lightgbm(Lightgbm::default());
+        let load = |file: &str| load_model(learner.name(), folder, file, features.to_vec());
+        let quantiles = match &record.files {
+            Some([low, high]) => Some([load(low)?, load(high)?]),
+            None if record.by == IntervalMethod::Quantiles => {
+                return Err(Error::cannot_run(format!("{}: the quantile models are not named", folder.display()))
+                    .hint("restore the version or train again"));
+            }
+            None => None,
+        };
+        Ok(Intervals { record: record.clone(), quantiles })
+    }
+}
+
+#[cfg(test)]
+mod tests;

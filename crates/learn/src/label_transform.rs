@@ -1,0 +1,216 @@
+//! Labels that are learned on another scale than their own, and predictions that come back from it.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use spec::Result;
+
+use crate::learners::exact;
+use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task};
+
+/// The scale that a regression learns on. Predictions, metrics and intervals are in the label's own unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelTransform {
+    /// The natural logarithm: for prices, amounts and durations, whose errors grow with their size. Every label must be
+    /// above 0.
+    ///
+    /// exp() of a mean of logarithms lies below the mean, so predictions are multiplied by the mean of exp(residual)
+    /// over the validation rows (the smearing factor: Duan 1983, "Smearing estimate: a nonparametric retransformation
+    /// method"). Learners of a median or quantile need no factor: exp() of a median is the median.
+    Log,
+}
+
+/// A transform with what was estimated for the way back.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transformed {
+    Log {
+        /// What exp(raw score) is multiplied with; 1 for learners of quantiles.
+        #[serde(with = "exact")]
+        smearing: f64,
+    },
+}
+
+impl LabelTransform {
+    /// `learner` on the transformed label.
+    pub(crate) fn around(self, learner: Box<dyn Learner>) -> Box<dyn Learner> {
+        match self {
+            LabelTransform::Log => Box::new(LogLearner(learner)),
+        }
+    }
+}
+
+impl Transformed {
+    /// `model`, whose raw scores are on the transformed scale, with predictions in the label's unit.
+    pub(crate) fn around(self, model: Box<dyn Model>) -> Box<dyn Model> {
+        match self {
+            Transformed::Log { smearing } => Box::new(LogModel { model, smearing }),
+        }
+    }
+}
+
+/// The logarithm of every label.
+pub(crate) fn logarithms(label: &[f64]) -> Vec<f64> {
+    label.iter().map(|label| label.ln()).collect()
+}
+
+struct LogLearner(Box<dyn Learner>);
+
+impl Learner for LogLearner {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn settings(&self) -> serde_json::Value {
+        self.0.settings()
+    }
+
+    fn learns_mean(&self) -> bool {
+        self.0.learns_mean()
+    }
+
+    fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
+        let (log_train, log_valid) = (logarithms(train.label), logarithms(valid.label));
+        let train = Data { features: train.features, label: &log_train };
+        let valid = Data { features: valid.features, label: &log_valid };
+        let model = self.0.fit(task, train, valid, seed)?;
+        // Residuals of the training rows are smaller than those of new ones; without others they must do.
+        let rows = if valid.label.is_empty() { train } else { valid };
+        let smearing = if self.learns_mean() { smearing(rows.label, &model.predict(rows.features)?) } else { 1.0 };
+        Ok(Box::new(LogModel { model, smearing }))
+    }
+}
+
+/// The mean of exp(label - score): Duan's smearing factor, both on the log scale.
+fn smearing(label: &[f64], score: &[f64]) -> f64 {
+    let residuals = label.iter().zip(score).map(|(label, score)| (label - score).exp());
+    residuals.sum::<f64>() / label.len().max(1) as f64
+}
+
+struct LogModel {
+    /// Its scores are logarithms.
+    model: Box<dyn Model>,
+    smearing: f64,
+}
+
+impl Model for LogModel {
+    fn learner(&self) -> &'static str {
+        self.model.learner()
+    }
+
+    fn features(&self) -> &[Feature] {
+        self.model.features()
+    }
+
+    fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
+        let scores = self.model.predict(rows)?;
+        Ok(scores.into_iter().map(|score| score.exp() * self.smearing).collect())
+    }
+
+    fn save(&self, folder: &Path) -> Result<String> {
+        self.model.save(folder)
+    }
+
+    fn label_transform(&self) -> Option<Transformed> {
+        Some(Transformed::Log { smearing: self.smearing })
+    }
+
+    /// In logarithms: 0.1 raises the prediction by about a tenth.
+    fn contributions(&self, rows: &Matrix) -> Result<Option<Contributions>> {
+        let contributions = self.model.contributions(rows)?;
+        Ok(contributions.map(|found| Contributions { base: found.base + self.smearing.ln(), ..found }))
+    }
+
+    fn importance(&self) -> Vec<f64> {
+        self.model.importance()
+    }
+
+    fn notes(&self) -> serde_json::Value {
+        let mut notes = self.model.notes();
+        if !notes.is_object() {
+            notes = serde_json::json!({});
+        }
+        notes["smearing"] = self.smearing.into();
+        notes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learners::LearnerSpec;
+    use crate::random::Random;
+
+    /// Prices that grow by a tenth with each room, times noise of exp(0.5 · normal).
+    fn prices(rows: usize, seed: u64) -> (Matrix, Vec<f64>) {
+        let mut random = Random::new(seed, 0);
+        let mut uniform = || (random.below(1 << 30) as f64 + 0.5) / f64::from(1 << 30);
+        let (mut rooms, mut label) = (Vec::new(), Vec::new());
+        for _ in 0..rows {
+            let room = (uniform() * 10.0).floor();
+            // Box and Muller 1958.
+            let normal = (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos();
+            rooms.push(room);
+            label.push(1000.0 * (0.1 * room + 0.5 * normal).exp());
+        }
+        (Matrix::from_columns(vec![Feature::numeric("rooms")], vec![rooms]).unwrap(), label)
+    }
+
+    fn fit(yaml: &str) -> Box<dyn Model> {
+        let spec: LearnerSpec = spec::parse(yaml, Path::new("t.yaml"), &Default::default()).unwrap().spec;
+        let ((train, train_label), (valid, valid_label)) = (prices(6000, 1), prices(6000, 2));
+        let learner = LabelTransform::Log.around(spec.build());
+        let data = Data { features: &train, label: &train_label };
+        learner.fit(Task::Regression, data, Data { features: &valid, label: &valid_label }, 1).unwrap()
+    }
+
+    fn mean(values: &[f64]) -> f64 {
+        values.iter().sum::<f64>() / values.len() as f64
+    }
+
+    #[test]
+    fn predictions_come_back_unbiased() {
+        let model = fit("lightgbm: {trees: 60, leaves: 10}");
+        let Some(Transformed::Log { smearing }) = model.label_transform() else { panic!("no transform") };
+        // Of a log-normal with deviation 0.5 the factor is exp(0.5² / 2).
+        assert!((smearing - (0.125f64).exp()).abs() < 0.03, "{smearing}");
+        let (test, label) = prices(6000, 3);
+        let predicted = model.predict(&test).unwrap();
+        assert!((mean(&predicted) / mean(&label) - 1.0).abs() < 0.03, "{} {}", mean(&predicted), mean(&label));
+        assert_eq!(model.notes()["smearing"], smearing);
+    }
+
+    #[test]
+    fn a_median_needs_no_factor() {
+        let model = fit("lightgbm: {trees: 60, leaves: 10, objective: absolute}");
+        assert_eq!(model.label_transform(), Some(Transformed::Log { smearing: 1.0 }));
+        let (test, label) = prices(6000, 3);
+        let below = model.predict(&test).unwrap().iter().zip(&label).filter(|(score, label)| label < score).count();
+        assert!((below as f64 / 6000.0 - 0.5).abs() < 0.03, "{below} of 6000 labels below the median");
+    }
+
+    #[test]
+    fn contributions_sum_to_the_logarithm_of_the_prediction() {
+        let model = fit("lightgbm: {trees: 20}");
+        let (test, _) = prices(50, 3);
+        let found = model.contributions(&test).unwrap().unwrap();
+        for (row, predicted) in model.predict(&test).unwrap().into_iter().enumerate() {
+            let score = found.base + found.row(row).iter().sum::<f64>();
+            assert!((score - predicted.ln()).abs() < 1e-9, "{score} {}", predicted.ln());
+        }
+    }
+
+    #[test]
+    fn a_model_survives_saving() {
+        let model = fit("lightgbm: {trees: 5}");
+        let folder = tempfile::tempdir().unwrap();
+        let file = model.save(folder.path()).unwrap();
+        let text = serde_json::to_string(&model.label_transform()).unwrap();
+        let back: Option<Transformed> = serde_json::from_str(&text).unwrap();
+        let raw = crate::load_model(model.learner(), folder.path(), &file, model.features().to_vec()).unwrap();
+        let (test, _) = prices(50, 3);
+        assert_eq!(back.unwrap().around(raw).predict(&test).unwrap(), model.predict(&test).unwrap());
+    }
+}

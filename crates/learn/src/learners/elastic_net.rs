@@ -1,0 +1,153 @@
+//! `elastic_net`: linear regression with L1 and L2 penalties (Zou and Hastie 2005; linfa-elasticnet, coordinate descent).
+//!
+//! ```yaml
+//! - elastic_net: {penalty: 0.001, l1_ratio: 0.5}
+//! ```
+//!
+//! Its columns are those of [`super::design`]: standardised numbers, flags for gaps, a column of 0 and 1 per category. The
+//! label is standardised too while it is learned, so that a penalty means the same in every unit; weights and
+//! predictions are in the label's own.
+
+use std::path::Path;
+
+use linfa::DatasetBase;
+use linfa::traits::Fit;
+use linfa_elasticnet::ElasticNet as Solver;
+use ndarray::Array1;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use spec::{Error, Result};
+
+use super::check::{check, mean, same_features};
+use super::design::{Design, Equation};
+use super::range;
+use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task};
+
+pub(super) const NAME: &str = "elastic_net";
+const FILE: &str = "elastic_net.json";
+
+/// Linear regression on standardised features. Minimises, with features and label standardised,
+/// `1/2n · Σ (y - ŷ)² + penalty · (l1_ratio · Σ |w| + (1 - l1_ratio)/2 · Σ w²)`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ElasticNet {
+    /// Penalty on large weights (scikit-learn's `alpha`), from 0. From 1 on, no weight is left with `l1_ratio: 1`.
+    #[serde(deserialize_with = "range::not_negative")]
+    #[schemars(range(min = 0))]
+    pub penalty: f64,
+    /// The share of the penalty that is L1 and sets weights to 0: from 0 (ridge) to 1 (lasso).
+    #[serde(deserialize_with = "range::ratio")]
+    #[schemars(range(min = 0, max = 1))]
+    pub l1_ratio: f64,
+    /// Most steps of the solver over all columns, 1 to 100,000.
+    #[serde(deserialize_with = "range::whole::<1, 100_000, _>")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub iterations: u32,
+}
+
+impl Default for ElasticNet {
+    fn default() -> ElasticNet {
+        ElasticNet { penalty: 0.001, l1_ratio: 0.5, iterations: 1000 }
+    }
+}
+
+/// The solver stops where no weight changes by more than this share of the largest, and the duality gap is as small.
+const TOLERANCE: f64 = 1e-6;
+
+impl Learner for ElasticNet {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn settings(&self) -> serde_json::Value {
+        json!(self)
+    }
+
+    fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, _seed: u64) -> Result<Box<dyn Model>> {
+        if task == Task::Classification {
+            return Err(Error::cannot_run("elastic_net: learns numbers, not classes")
+                .hint("use logistic, which has the same columns, for classification"));
+        }
+        check(task, train, valid)?;
+        let Design { matrix, columns } = Design::of(train.features);
+        let features = train.features.features().to_vec();
+        let (centre, scale) = centre_and_scale(train.label);
+        if columns.is_empty() || scale == 0.0 {
+            let equation = Equation::new(centre, vec![0.0; columns.len()], columns);
+            let equation = equation.ok_or_else(no_weights)?;
+            return Ok(Box::new(ElasticNetModel { equation, features, steps: 0 }));
+        }
+        let label: Array1<f64> = train.label.iter().map(|label| (label - centre) / scale).collect();
+        let fitted = Solver::params()
+            .penalty(self.penalty)
+            .l1_ratio(self.l1_ratio)
+            .max_iterations(self.iterations)
+            .tolerance(TOLERANCE)
+            .fit(&DatasetBase::new(matrix, label))
+            .map_err(|error| Error::cannot_run(format!("elastic_net: the solver failed: {error}")))?;
+        let weights: Vec<f64> = fitted.hyperplane().iter().map(|weight| weight * scale).collect();
+        let intercept = centre + fitted.intercept() * scale;
+        let equation = Equation::new(intercept, weights, columns).ok_or_else(no_weights)?;
+        Ok(Box::new(ElasticNetModel { equation, features, steps: fitted.n_steps() }))
+    }
+}
+
+fn no_weights() -> Error {
+    Error::cannot_run("elastic_net: the solver found no finite weights").hint("give it a larger 'penalty'")
+}
+
+/// Mean and standard deviation of the population.
+fn centre_and_scale(label: &[f64]) -> (f64, f64) {
+    let centre = mean(label);
+    let variance = label.iter().map(|label| (label - centre).powi(2)).sum::<f64>() / label.len().max(1) as f64;
+    (centre, variance.sqrt())
+}
+
+struct ElasticNetModel {
+    equation: Equation,
+    features: Vec<Feature>,
+    /// Steps that the solver took; 0 of a model that was read from its file.
+    steps: u32,
+}
+
+pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>> {
+    Ok(Box::new(ElasticNetModel { equation: Equation::load(path, &features)?, features, steps: 0 }))
+}
+
+impl Model for ElasticNetModel {
+    fn learner(&self) -> &'static str {
+        NAME
+    }
+
+    fn features(&self) -> &[Feature] {
+        &self.features
+    }
+
+    fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
+        same_features(&self.features, rows)?;
+        Ok(self.equation.scores(rows))
+    }
+
+    fn save(&self, folder: &Path) -> Result<String> {
+        self.equation.save(folder, FILE)
+    }
+
+    fn contributions(&self, rows: &Matrix) -> Result<Option<Contributions>> {
+        same_features(&self.features, rows)?;
+        Ok(Some(self.equation.contributions(rows)))
+    }
+
+    fn importance(&self) -> Vec<f64> {
+        self.equation.importance(self.features.len())
+    }
+
+    fn notes(&self) -> serde_json::Value {
+        json!({
+            "intercept": self.equation.intercept,
+            "columns": self.equation.columns(),
+            "columns_used": self.equation.used(),
+            "steps": self.steps,
+        })
+    }
+}

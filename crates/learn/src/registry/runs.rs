@@ -1,0 +1,61 @@
+//! All experiments of all versions, from their records alone: no model is read.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use spec::Result;
+
+use super::{Registry, Stage, Version};
+use crate::Task;
+use crate::metrics::Metric;
+
+/// One experiment of one version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    pub version: Version,
+    pub experiment: String,
+    pub learner: String,
+    pub task: Task,
+    /// The learner's settings, defaults included; `null` of versions that did not keep them.
+    pub parameters: Value,
+    /// On the validation part.
+    pub valid: BTreeMap<Metric, f64>,
+    /// On the test part; empty but for the chosen experiment.
+    pub test: BTreeMap<Metric, f64>,
+    /// Whether it is the version's model.
+    pub chosen: bool,
+    /// Where the version stands; `None` but for the chosen experiment.
+    pub stage: Option<Stage>,
+    /// When the version was trained, RFC 3339, UTC.
+    pub time: String,
+}
+
+impl Registry {
+    /// Every experiment of every version on disk, oldest version first, in the order of the spec. A version whose
+    /// `model.json` cannot be read is an error that names it.
+    pub fn runs(&self) -> Result<Vec<Run>> {
+        let entries = self.decisions()?;
+        let mut runs = Vec::new();
+        for version in self.versions()? {
+            let manifest = self.manifest(version)?;
+            let stage = Stage::of(version, &entries);
+            for tried in &manifest.experiments {
+                let chosen = tried.name == manifest.experiment;
+                let test = manifest.metrics.iter().filter(|_| chosen);
+                runs.push(Run {
+                    version,
+                    experiment: tried.name.clone(),
+                    learner: tried.learner.clone(),
+                    task: manifest.task,
+                    parameters: tried.parameters.clone(),
+                    valid: tried.metrics.iter().filter_map(|(metric, value)| Some((*metric, (*value)?))).collect(),
+                    test: test.filter_map(|(metric, measured)| Some((*metric, measured.value?))).collect(),
+                    chosen,
+                    stage: stage.filter(|_| chosen),
+                    time: manifest.origin.created.clone(),
+                });
+            }
+        }
+        Ok(runs)
+    }
+}

@@ -1,0 +1,138 @@
+//! Requests to the server and what its answers mean.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method, RequestBuilder, StatusCode, Url, redirect};
+use serde_json::Value;
+use spec::{Error, Result};
+
+use crate::client::{Credentials, Settings};
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long an answer may take, a file's included.
+const ANSWER: Duration = Duration::from_secs(20);
+/// Characters of a server's message that are repeated.
+const MESSAGE: usize = 300;
+
+/// The server's REST interface.
+pub(crate) struct Api {
+    client: Client,
+    settings: Settings,
+}
+
+/// What the server said instead of an answer.
+struct Refusal {
+    status: StatusCode,
+    /// Such as `RESOURCE_DOES_NOT_EXIST`.
+    code: String,
+    message: String,
+}
+
+impl Api {
+    pub fn new(settings: &Settings) -> Result<Api> {
+        // Credentials must not follow a redirect to another server.
+        let client =
+            Client::builder().connect_timeout(CONNECT).timeout(ANSWER).redirect(redirect::Policy::none()).build();
+        let client = client.map_err(|error| Error::cannot_run(format!("MLflow: no HTTP client: {}", cause(error))))?;
+        Ok(Api { client, settings: settings.clone() })
+    }
+
+    /// `path` below the server's address, each part escaped.
+    pub fn url(&self, path: &str) -> Url {
+        let mut url = self.settings.address.clone();
+        if let Ok(mut parts) = url.path_segments_mut() {
+            parts.pop_if_empty().extend(path.split('/'));
+        }
+        url
+    }
+
+    pub async fn post(&self, call: &str, body: &Value) -> Result<Value> {
+        let request = self.client.request(Method::POST, self.call(call)).json(body);
+        self.answer(request, call).await?.map_err(|refusal| self.refused(call, &refusal))
+    }
+
+    pub async fn delete(&self, call: &str, body: &Value) -> Result<Value> {
+        let request = self.client.request(Method::DELETE, self.call(call)).json(body);
+        self.answer(request, call).await?.map_err(|refusal| self.refused(call, &refusal))
+    }
+
+    /// What is there; `None` if there is nothing of that name.
+    pub async fn get(&self, call: &str, query: &[(&str, &str)]) -> Result<Option<Value>> {
+        let mut url = self.call(call);
+        url.query_pairs_mut().extend_pairs(query);
+        match self.answer(self.client.request(Method::GET, url), call).await? {
+            Ok(value) => Ok(Some(value)),
+            Err(refusal) if refusal.code == "RESOURCE_DOES_NOT_EXIST" => Ok(None),
+            Err(refusal) => Err(self.refused(call, &refusal)),
+        }
+    }
+
+    /// Puts a file's content at `path` of the artifacts that the server keeps.
+    pub async fn put(&self, path: &str, content: Vec<u8>) -> Result<()> {
+        let call = format!("api/2.0/mlflow-artifacts/artifacts/{path}");
+        let request = self.client.request(Method::PUT, self.url(&call)).body(content);
+        self.answer(request, &call).await?.map(|_| ()).map_err(|refusal| self.refused(&call, &refusal))
+    }
+
+    fn call(&self, call: &str) -> Url {
+        self.url(&format!("api/2.0/mlflow/{call}"))
+    }
+
+    async fn answer(&self, request: RequestBuilder, call: &str) -> Result<std::result::Result<Value, Refusal>> {
+        let request = match &self.settings.credentials {
+            Credentials::None => request,
+            Credentials::Basic { user, password } => request.basic_auth(user, Some(password)),
+            Credentials::Token(token) => request.bearer_auth(token),
+        };
+        let lost = |error: reqwest::Error| {
+            let what = match error {
+                error if error.is_timeout() => "no answer in time".to_owned(),
+                error if error.is_connect() => format!("no connection: {}", cause(error)),
+                error => format!("the connection broke: {}", cause(error)),
+            };
+            Error::try_again(format!("MLflow at {}: {call}: {what}", self.settings.server()))
+        };
+        let response = request.send().await.map_err(lost)?;
+        let status = response.status();
+        let text = response.text().await.map_err(lost)?;
+        let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if status.is_success() {
+            return Ok(Ok(body));
+        }
+        let said = |key: &str| body[key].as_str().map(str::to_owned);
+        let message = said("message").unwrap_or(text);
+        let message = message.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MESSAGE).collect();
+        Ok(Err(Refusal { status, code: said("error_code").unwrap_or_default(), message }))
+    }
+
+    fn refused(&self, call: &str, refusal: &Refusal) -> Error {
+        let Refusal { status, code, message } = refusal;
+        let said = [code.as_str(), message.as_str()].into_iter().filter(|said| !said.is_empty()).collect::<Vec<_>>();
+        let said = if said.is_empty() { String::new() } else { format!(": {}", said.join(": ")) };
+        let text = format!("MLflow at {}: {call}: {status}{said}", self.settings.server());
+        match *status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::cannot_run(text)
+                .hint("set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"),
+            StatusCode::TOO_MANY_REQUESTS => Error::try_again(text),
+            status if status.is_server_error() => Error::try_again(text),
+            _ => Error::cannot_run(text),
+        }
+    }
+
+    /// An answer without what it must hold.
+    pub fn odd(&self, call: &str, what: &str) -> Error {
+        Error::cannot_run(format!("MLflow at {}: {call}: the answer has no {what}", self.settings.server()))
+            .hint("MLFLOW_TRACKING_URI must be the address of an MLflow server")
+    }
+}
+
+/// The innermost cause, without the address, which may hold a secret.
+fn cause(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

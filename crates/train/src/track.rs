@@ -1,0 +1,155 @@
+//! Tells a tracking server of the versions of a pipeline, from their folders.
+
+use std::path::Path;
+
+use learn::{Manifest, Registry, Run, Stage, Version};
+use serde_json::Value;
+use spec::{Error, Result};
+use stage::Job;
+use tracking::{Sent, Settings, Tracked, TrackedRun, VARIABLES};
+
+use crate::tool::Train;
+
+/// The server that the environment names, for one pipeline.
+pub struct Tracker {
+    /// `None`: no server is named.
+    settings: Result<Option<Settings>>,
+    pipeline: String,
+}
+
+impl Tracker {
+    pub fn of(job: &Job<Train>) -> Tracker {
+        let pipeline = job.pipeline.to_string();
+        Tracker { settings: Settings::of(&job.env, &pipeline), pipeline }
+    }
+
+    /// Sends what the server lacks, if there is one. A server that fails is a warning: the model is trained and decided
+    /// on, and the next run sends what is missing.
+    pub fn after_decision(self, registry: &Registry) {
+        let who = format!("train {}", self.pipeline);
+        match self.send(registry) {
+            Ok(None) => {}
+            Ok(Some(sent)) => tell(&who, &sent),
+            Err(error) => stage::warn(format!("{who}: not tracked, the next run sends it: {error}")),
+        }
+    }
+
+    /// `--track`: sends what the server lacks, and fails if that fails.
+    pub fn now(self, registry: &Registry) -> Result<()> {
+        let who = format!("train {}", self.pipeline);
+        match self.send(registry)? {
+            Some(sent) => {
+                tell(&who, &sent);
+                Ok(())
+            }
+            None => Err(Error::cannot_run("--track: no tracking server is named")
+                .hint(format!("set {}: {}", VARIABLES[0].0, VARIABLES[0].1))),
+        }
+    }
+
+    fn send(self, registry: &Registry) -> Result<Option<Sent>> {
+        let Some(settings) = self.settings? else { return Ok(None) };
+        tracking::send(&settings, &self.pipeline, &tracked(registry)?).map(Some)
+    }
+}
+
+fn tell(who: &str, sent: &Sent) {
+    sent.warnings.iter().for_each(|warning| stage::warn(format!("{who}: {warning}")));
+    let said: Vec<String> = [("runs", &sent.runs), ("registered", &sent.registered), ("aliases", &sent.aliases)]
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("{what} {}", names.join(", ")))
+        .collect();
+    match said.is_empty() {
+        true => stage::say(format!("{who}: the tracking server has everything")),
+        false => stage::say(format!("{who}: tracked: {}", said.join("; "))),
+    }
+}
+
+/// All versions on disk, oldest first.
+fn tracked(registry: &Registry) -> Result<Vec<Tracked>> {
+    let mut versions: Vec<Tracked> = Vec::new();
+    for run in registry.runs()? {
+        let name = run.version.to_string();
+        if versions.last().is_none_or(|last| last.version != name) {
+            versions.push(Tracked { version: name, began: milliseconds(&run.time), ..Tracked::default() });
+        }
+        if let Some(version) = versions.last_mut() {
+            if run.chosen {
+                version.stage = run.stage.map(|stage| stage.name().to_owned());
+                version.registered = !matches!(run.stage, None | Some(Stage::Refused));
+            }
+            version.runs.push(tracked_run(registry, &run)?);
+        }
+    }
+    Ok(versions)
+}
+
+/// Since 1970; 0 for a time that is none, which no version of ours has.
+fn milliseconds(time: &str) -> i64 {
+    chrono::DateTime::parse_from_rfc3339(time).map_or(0, |time| time.timestamp_millis())
+}
+
+fn tracked_run(registry: &Registry, run: &Run) -> Result<TrackedRun> {
+    let valid = run.valid.iter().map(|(metric, value)| (format!("valid_{metric}"), *value));
+    let mut tracked = TrackedRun {
+        experiment: run.experiment.clone(),
+        chosen: run.chosen,
+        parameters: [("learner".to_owned(), run.learner.clone())].into(),
+        metrics: valid.collect(),
+        ..TrackedRun::default()
+    };
+    for (name, value) in run.parameters.as_object().into_iter().flatten() {
+        match value {
+            Value::Null => {}
+            Value::String(text) => tracked.parameters.push((name.clone(), text.clone())),
+            other => tracked.parameters.push((name.clone(), other.to_string())),
+        }
+    }
+    if run.chosen {
+        add_evidence(registry, run.version, &mut tracked)?;
+    }
+    Ok(tracked)
+}
+
+/// What only the chosen experiment has: measures of the test part with their intervals, where it comes from, its files.
+fn add_evidence(registry: &Registry, version: Version, run: &mut TrackedRun) -> Result<()> {
+    let manifest = registry.manifest(version)?;
+    for (metric, measured) in &manifest.metrics {
+        let interval = measured.interval;
+        let values = [
+            ("", measured.value),
+            ("_low", interval.map(|found| found.low)),
+            ("_high", interval.map(|found| found.high)),
+            ("_baseline", measured.baseline),
+        ];
+        run.metrics.extend(values.into_iter().filter_map(|(end, value)| Some((format!("test_{metric}{end}"), value?))));
+    }
+    let origin = &manifest.origin;
+    let texts = [
+        ("label", manifest.label.clone()),
+        ("table", manifest.table.clone()),
+        ("spec", origin.spec.clone()),
+        ("command", origin.command.clone()),
+        ("tool_version", origin.tool_version.clone()),
+        ("rows", manifest.rows.to_string()),
+        ("seed", manifest.seed.to_string()),
+    ];
+    run.tags.extend(texts.map(|(name, text)| (name.to_owned(), text)));
+    run.files = files(&registry.folder(version), &manifest)?;
+    Ok(())
+}
+
+/// Card, plots and, below `model/`, all that predicting needs. Never rows of data.
+fn files(folder: &Path, manifest: &Manifest) -> Result<Vec<(String, std::path::PathBuf)>> {
+    let mut names = vec!["card.md".to_owned(), "card.html".to_owned()];
+    let plots = folder.join("plots");
+    let entries = std::fs::read_dir(&plots).map_err(|error| Error::io("read", &plots, &error))?;
+    let mut drawn: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    drawn.sort_unstable();
+    names.extend(drawn.into_iter().map(|plot| format!("plots/{plot}")));
+    let model = [Manifest::FILE.to_owned(), manifest.file.clone()];
+    let quantiles = manifest.intervals.iter().filter_map(|found| found.files.clone()).flatten();
+    let model = model.into_iter().chain(quantiles).map(|file| (format!("model/{file}"), folder.join(file)));
+    Ok(names.into_iter().map(|name| (name.clone(), folder.join(name))).chain(model).collect())
+}
