@@ -3,7 +3,7 @@
 use artifact::{Artifact, Input};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sources::TableSpec;
+use sources::{Reach, TableSpec};
 use spec::{Error, Map, Name, Result, Root, Tool};
 use stage::clap::Args;
 use stage::{BooksOf, Job, Mirror, Output, Stage, TableOutput, data_arguments};
@@ -42,7 +42,7 @@ impl Stage for Ingest {
         tables(job)?
             .into_iter()
             .map(|(name, table)| {
-                let opened = table.open(&name, &job.root, job.mirror.cloud(), &job.folder())?;
+                let opened = table.open(&name, &job.root, job.mirror.cloud(), &job.folder(), &Reach::All)?;
                 Ok(Output::Table(TableOutput {
                     refused_schema: Some(opened.refused_schema),
                     books: BooksOf::Rows(opened.rows_in),

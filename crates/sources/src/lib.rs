@@ -1,4 +1,5 @@
-//! Where tables come from: files and objects of many formats, and an invented shop and its customers' messages.
+//! Where tables come from: files and objects of many formats, REST services, and an invented shop, its customers'
+//! messages and a city's apartment market.
 //!
 //! A [`TableSpec`] is opened into [`Opened`]: typed batches in the order of the source, with the rows that could
 //! not be read beside them, each with its original text and the reason. Memory stays flat whatever the size.
@@ -7,6 +8,7 @@
 //!
 //! This crate must not know about pipelines, terminals or where its tables are written.
 
+pub mod apartments;
 mod chance;
 mod column_spec;
 mod csv;
@@ -16,6 +18,7 @@ mod file_spec;
 mod files;
 mod flow;
 mod generate;
+mod http;
 mod incremental;
 mod infer;
 mod json;
@@ -37,11 +40,12 @@ use std::sync::atomic::AtomicU64;
 
 use artifact::{Batches, Input};
 use polars::prelude::Schema;
-use spec::{Map, Result, ResultExt, Root};
+use spec::{Error, Map, Result, ResultExt, Root};
 
 pub use column_spec::ColumnSpec;
 pub use file_spec::{Compression, FileSpec, Format};
 pub use generate::Generate;
+pub use http::{HttpSpec, PageFormat};
 pub use incremental::{Bookmark, Reach};
 pub use messages::{Kind, Language, Messages};
 pub use moments::MomentFormat;
@@ -52,7 +56,7 @@ use store::Cloud;
 
 use files::{Columns, Files, same_format};
 use parquet::Parquet;
-use places::places;
+use places::{once, places};
 use text::TextBatch;
 use typed::{Missing, Typing};
 
@@ -80,21 +84,28 @@ impl TableSpec {
         match &self.source {
             Source::File(file) => places(root, &file.path.0, cloud)?.iter().map(places::Place::input).collect(),
             Source::Generate(generate) => Ok(vec![generate.input()]),
+            Source::Http(http) => Ok(vec![http.input()]),
         }
     }
 
     /// Begins to read table `name`: finds out columns and types from the first rows, and checks what `columns:`
     /// declares against them. Errors later on come out of the batches.
     ///
-    /// Objects of a store are read as they come; Parquet is copied into `copies` while it is read.
-    pub fn open(&self, name: &str, root: &Root, cloud: &Cloud, copies: &Path) -> Result<Opened> {
-        self.begin(root, cloud, copies).context(format_args!("table '{name}'"))
+    /// Objects of a store are read as they come; Parquet is copied into `copies` while it is read. `reach` is what to
+    /// read of an incremental source; others are read as a whole.
+    pub fn open(&self, name: &str, root: &Root, cloud: &Cloud, copies: &Path, reach: &Reach) -> Result<Opened> {
+        self.begin(root, cloud, copies, reach).context(format_args!("table '{name}'"))
     }
 
-    fn begin(&self, root: &Root, cloud: &Cloud, copies: &Path) -> Result<Opened> {
+    fn begin(&self, root: &Root, cloud: &Cloud, copies: &Path, reach: &Reach) -> Result<Opened> {
+        if *reach != Reach::All && !self.is_incremental() {
+            return Err(Error::cannot_run("the source is not incremental: it can only be read as a whole")
+                .hint("an 'http' source is incremental if 'incremental' names a range under 'for'"));
+        }
         let inputs = self.inputs(root, cloud)?;
         let rows_in = Arc::new(AtomicU64::new(0));
         match &self.source {
+            Source::Http(http) => http.open(self.columns.as_ref(), reach),
             Source::Generate(generate) => {
                 let typing = Typing { columns: generate.columns(self.columns.as_ref())?, missing: missing(&[""]) };
                 let source = generate.rows(&typing.columns, rows_in.clone());
@@ -128,7 +139,7 @@ impl TableSpec {
     }
 }
 
-fn missing(values: &[&str]) -> Missing {
+pub(crate) fn missing(values: &[&str]) -> Missing {
     Missing::new(&values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>())
 }
 
@@ -145,7 +156,7 @@ fn wanted(columns: Option<&Map<ColumnSpec>>) -> Columns {
     }
 }
 
-fn inferred(names: Vec<(String, bool)>, first: &TextBatch, missing: &Missing) -> Vec<(String, ColumnSpec)> {
+pub(crate) fn inferred(names: Vec<(String, bool)>, first: &TextBatch, missing: &Missing) -> Vec<(String, ColumnSpec)> {
     let column = |(i, (name, is_text))| (name, ColumnSpec::from(infer::infer(first, i, missing, is_text)));
     names.into_iter().enumerate().map(column).collect()
 }

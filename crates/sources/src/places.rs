@@ -122,7 +122,7 @@ fn is_regular(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| meta.is_file())
 }
 
-fn once(what: &str) -> String {
+pub(crate) fn once(what: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("{what}, read by process {} at {}", std::process::id(), now.as_nanos())
 }

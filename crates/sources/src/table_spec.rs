@@ -7,6 +7,7 @@ use spec::Map;
 use crate::column_spec::ColumnSpec;
 use crate::file_spec::{FileSpec, Paths};
 use crate::generate::Generate;
+use crate::http::HttpSpec;
 
 /// A table: where its rows come from, and what its columns are.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -21,6 +22,14 @@ impl TableSpec {
     /// Whether its rows come from files.
     pub fn reads_files(&self) -> bool {
         matches!(self.source, Source::File(_))
+    }
+
+    /// Whether runs may read only what is new.
+    pub fn is_incremental(&self) -> bool {
+        match &self.source {
+            Source::Http(http) => http.is_incremental(),
+            Source::File(_) | Source::Generate(_) => false,
+        }
     }
 
     /// The same table read from other files; a generated one stays as it is.
@@ -81,4 +90,6 @@ pub enum Source {
     File(FileSpec),
     /// Invented data: the same for the same seed, on every machine.
     Generate(Generate),
+    /// A REST service that answers in pages of JSON or XML.
+    Http(Box<HttpSpec>),
 }

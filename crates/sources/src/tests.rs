@@ -16,7 +16,7 @@ use polars::prelude::*;
 use spec::{Environment, Root};
 use store::Cloud;
 
-use crate::{RAW, TableSpec};
+use crate::{RAW, Reach, TableSpec};
 
 /// A project folder with the files of one test.
 struct Project(tempfile::TempDir);
@@ -49,7 +49,7 @@ impl Project {
 
     /// Reads the table that `yaml` describes.
     fn read(&self, yaml: &str) -> spec::Result<Read> {
-        let opened = table(yaml)?.open("t", &self.root(), &Cloud::default(), self.0.path())?;
+        let opened = table(yaml)?.open("t", &self.root(), &Cloud::default(), self.0.path(), &Reach::All)?;
         let mut rows = DataFrame::empty_with_schema(&opened.schema);
         let mut refused = DataFrame::empty_with_schema(&opened.refused_schema);
         for batch in opened.batches {
