@@ -122,7 +122,14 @@ impl TableSpec {
                         files.iter().zip(inputs).map(|(file, input)| file.as_input(input)).collect::<Result<_>>()?;
                     let parquet = Parquet::new(files, self.columns.as_ref(), missing, rows_in.clone())?;
                     let (schema, refused_schema) = (parquet.schema(), parquet.refused_schema());
-                    return Ok(Opened { inputs, schema, refused_schema, batches: Box::new(parquet), rows_in, bookmark: Bookmark::default() });
+                    return Ok(Opened {
+                        inputs,
+                        schema,
+                        refused_schema,
+                        batches: Box::new(parquet),
+                        rows_in,
+                        bookmark: Bookmark::default(),
+                    });
                 }
                 let mut files = Files::new(file.clone(), places, wanted(self.columns.as_ref()), rows_in.clone())?;
                 let (names, first) = files.first()?;

@@ -3,6 +3,7 @@
 mod errors;
 mod formats;
 mod generate;
+mod http;
 mod messages;
 mod objects;
 mod refusals;

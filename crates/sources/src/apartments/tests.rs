@@ -1,6 +1,6 @@
 use super::city::{City, DISTRICTS, metres};
 use super::market::{Contract, Market};
-use super::{Server, KEY};
+use super::{KEY, Server};
 
 fn all_sales(market: &Market) -> Vec<Contract> {
     let months = 0..market.city.months;
@@ -29,8 +29,12 @@ fn dirt_comes_at_its_rate() {
     let areas = share(sales.iter().filter(|sale| sale.area == 0.0).count());
     let cancelled = share(sales.iter().filter(|sale| sale.cancelled.is_some()).count());
     assert!((0.007..0.013).contains(&areas) && (0.007..0.013).contains(&cancelled), "{areas} {cancelled}");
-    let told: Vec<_> =
-        market.complexes.iter().enumerate().map(|(i, complex)| market.city.told_coordinates(complex, i as u64)).collect();
+    let told: Vec<_> = market
+        .complexes
+        .iter()
+        .enumerate()
+        .map(|(i, complex)| market.city.told_coordinates(complex, i as u64))
+        .collect();
     assert!(told.iter().any(Option::is_none), "some coordinates are missing");
     assert!(told.iter().flatten().any(|(lat, _)| *lat > 100.0), "some are swapped");
     let clean = Market::new(City { dirt: 0.0, ..City::default() });
@@ -42,7 +46,8 @@ fn prices_follow_districts_and_stations() {
     let market = Market::new(City { dirt: 0.0, ..City::default() });
     let sales = all_sales(&market);
     let mean = |wanted: &dyn Fn(&Contract) -> bool| {
-        let prices: Vec<f64> = sales.iter().filter(|sale| wanted(sale)).map(|sale| sale.amount as f64 / sale.area).collect();
+        let prices: Vec<f64> =
+            sales.iter().filter(|sale| wanted(sale)).map(|sale| sale.amount as f64 / sale.area).collect();
         prices.iter().sum::<f64>() / prices.len() as f64
     };
     let district = |code: &'static str| {

@@ -65,7 +65,8 @@ impl Client {
         let mut headers = HeaderMap::new();
         for (name, value) in spec.headers.iter() {
             let pair = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(value.expose()).ok());
-            let (name, mut value) = pair.ok_or_else(|| Error::cannot_run(format!("the header '{name}' cannot be sent")))?;
+            let (name, mut value) =
+                pair.ok_or_else(|| Error::cannot_run(format!("the header '{name}' cannot be sent")))?;
             value.set_sensitive(true);
             headers.append(name, value);
         }
@@ -161,7 +162,8 @@ impl Client {
         match error.try_again.iter().any(|passing| passing == code) {
             true => Err(Fault::Passing(what, None)),
             false => Err(Fault::Lasting(
-                Error::cannot_run(what).hint("look the code up in the service's documentation; check the key and 'for'"),
+                Error::cannot_run(what)
+                    .hint("look the code up in the service's documentation; check the key and 'for'"),
             )),
         }
     }
@@ -226,7 +228,8 @@ fn encoded(text: &str) -> String {
 fn stays_down(shown: &str, why: &str, tries: u32, too_long: Option<Duration>) -> Error {
     let tried = if tries == 1 { "tried once".to_owned() } else { format!("tried {tries} times") };
     let asked = too_long.map(|asked| format!(" and asks to wait {} s", asked.as_secs())).unwrap_or_default();
-    Error::try_again(format!("{shown}: {why}{asked} ({tried})")).hint("run again later, or name another source under 'fallback'")
+    Error::try_again(format!("{shown}: {why}{asked} ({tried})"))
+        .hint("run again later, or name another source under 'fallback'")
 }
 
 fn told(content_type: &str, text: &str) -> PageFormat {
@@ -248,7 +251,9 @@ fn decoded(body: &[u8], content_type: &str) -> Result<String, String> {
     let declared = head.trim_start().starts_with("<?xml").then(|| quoted(&head, "encoding=")).flatten();
     let label = quoted(content_type, "charset=").or(declared);
     let encoding = match &label {
-        Some(label) => Encoding::for_label(label.as_bytes()).ok_or_else(|| format!("its encoding '{label}' is not known"))?,
+        Some(label) => {
+            Encoding::for_label(label.as_bytes()).ok_or_else(|| format!("its encoding '{label}' is not known"))?
+        }
         None => UTF_8,
     };
     let (text, encoding, garbled) = encoding.decode(body);

@@ -32,7 +32,8 @@ impl Flight {
         combinations: Vec<Combination>,
         server: Option<Server>,
     ) -> Result<Flight> {
-        let cannot = |error: std::io::Error| Error::cannot_run(format!("cannot start the thread for requests: {error}"));
+        let cannot =
+            |error: std::io::Error| Error::cannot_run(format!("cannot start the thread for requests: {error}"));
         let client = Arc::new(Client::new(spec)?);
         let spec = Arc::new(spec.clone());
         let runtime = Builder::new_current_thread().enable_all().build().map_err(cannot)?;
@@ -79,7 +80,8 @@ async fn drive(
             }
         }
         if task.await.is_err() {
-            let panicked = Error::cannot_run("reading pages panicked").hint("this is a defect of the tool; please report it");
+            let panicked =
+                Error::cannot_run("reading pages panicked").hint("this is a defect of the tool; please report it");
             let _ = out.send(Err(panicked)).await;
             return;
         }

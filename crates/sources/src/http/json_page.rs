@@ -19,7 +19,9 @@ pub(crate) fn read(text: &str) -> Result<Node, String> {
 
 /// The value at `at`, and the place after it.
 fn value(bytes: &[u8], at: usize, levels: usize) -> Result<(Node, usize), String> {
-    let Some(levels) = levels.checked_sub(1) else { return Err(format!("it is nested more than {DEEPEST} levels deep")) };
+    let Some(levels) = levels.checked_sub(1) else {
+        return Err(format!("it is nested more than {DEEPEST} levels deep"));
+    };
     match bytes.get(at) {
         Some(b'"') => string(bytes, at).map(|(text, end)| (Node::Text(text), end)),
         Some(b'[') => {

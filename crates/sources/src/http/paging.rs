@@ -127,8 +127,10 @@ impl Walk<'_> {
         })?;
         match url.origin() == self.base.origin() {
             true => Ok(url),
-            false => Err(Error::cannot_run(format!("{}: the 'Link' to the next page leads to another server", self.shown))
-                .hint("the key is not sent there; if that server is meant, name it under 'url'")),
+            false => {
+                Err(Error::cannot_run(format!("{}: the 'Link' to the next page leads to another server", self.shown))
+                    .hint("the key is not sent there; if that server is meant, name it under 'url'"))
+            }
         }
     }
 
@@ -184,18 +186,19 @@ impl Walk<'_> {
             Found::Node(node) => node.plain(),
             Found::Nothing => None,
             Found::Missing(way_out) => {
-                return Err(Error::cannot_run(format!("the answer has no '{at}'")).hint(format!("check 'total': {way_out}")));
+                return Err(
+                    Error::cannot_run(format!("the answer has no '{at}'")).hint(format!("check 'total': {way_out}"))
+                );
             }
         };
         let number = found.and_then(|text| text.replace(',', "").parse::<u64>().ok());
-        let total = number.ok_or_else(|| {
-            Error::cannot_run(format!("'{at}' holds no number of items")).hint("check 'total'")
-        })?;
+        let total = number
+            .ok_or_else(|| Error::cannot_run(format!("'{at}' holds no number of items")).hint("check 'total'"))?;
         match self.total.replace(total) {
-            Some(before) if before != total => Err(Error::try_again(format!(
-                "the announced total changed from {before} to {total} between two pages"
-            ))
-            .hint("the data changed while it was read; run again")),
+            Some(before) if before != total => {
+                Err(Error::try_again(format!("the announced total changed from {before} to {total} between two pages"))
+                    .hint("the data changed while it was read; run again"))
+            }
             _ => Ok(()),
         }
     }
@@ -246,7 +249,8 @@ impl Walk<'_> {
         match self.total {
             Some(total) if total != self.landed => {
                 let gap = format!("{total} items were announced, but {} came", self.landed);
-                Err(Error::refused(gap).hint("nothing was published; run again, and check 'pages' and 'items' if it stays so"))
+                Err(Error::refused(gap)
+                    .hint("nothing was published; run again, and check 'pages' and 'items' if it stays so"))
             }
             _ => Ok(()),
         }

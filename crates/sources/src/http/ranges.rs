@@ -118,7 +118,13 @@ impl Range {
     }
 
     /// The first and the last period within `reach`.
-    fn within(&self, name: &str, reach: &Reach, overlap: Option<Overlap>, today: NaiveDate) -> Result<(NaiveDate, NaiveDate)> {
+    fn within(
+        &self,
+        name: &str,
+        reach: &Reach,
+        overlap: Option<Overlap>,
+        today: NaiveDate,
+    ) -> Result<(NaiveDate, NaiveDate)> {
         let last = self.step.start(self.to.unwrap_or(today));
         let plain = |day: NaiveDate| day.format(self.step.plain()).to_string();
         if last < self.from {
@@ -221,9 +227,8 @@ struct WrittenRange {
 
 impl WrittenRange {
     fn checked(self, step: Step) -> Result<Range, String> {
-        let period = |text: &str| {
-            step.read(text).ok_or_else(|| format!("'{text}' is not written like {}", step.example()))
-        };
+        let period =
+            |text: &str| step.read(text).ok_or_else(|| format!("'{text}' is not written like {}", step.example()));
         let from = period(&self.from)?;
         let to = self.to.filter(|to| to != "now").map(|to| period(&to)).transpose()?;
         if let Some(to) = to.filter(|to| *to < from) {
@@ -260,7 +265,9 @@ impl<'de> Deserialize<'de> for Values {
                 let mut range = None;
                 while let Some(key) = map.next_key::<String>()? {
                     let step = match key.as_str() {
-                        _ if range.is_some() => return Err(de::Error::custom("a range is of days or of months, not of both")),
+                        _ if range.is_some() => {
+                            return Err(de::Error::custom("a range is of days or of months, not of both"));
+                        }
                         "days" => Step::Days,
                         "months" => Step::Months,
                         _ => {

@@ -32,7 +32,8 @@ fn every_combination_the_last_parameter_fastest() {
     assert_eq!(all, ["?A=x&M=2024-01&D=d", "?A=x&M=2024-02&D=d", "?A=7&M=2024-01&D=d", "?A=7&M=2024-02&D=d"]);
     assert_eq!(bookmark, None);
     assert_eq!(asked("", &Reach::All).unwrap().0, [""], "without parameters there is one request");
-    let (days, _) = asked("for: {D: {days: {from: 2024-02-28, to: 2024-03-01, format: '%d.%m.%y'}}}", &Reach::All).unwrap();
+    let (days, _) =
+        asked("for: {D: {days: {from: 2024-02-28, to: 2024-03-01, format: '%d.%m.%y'}}}", &Reach::All).unwrap();
     assert_eq!(days, ["?D=28.02.24", "?D=29.02.24", "?D=01.03.24"]);
 }
 
@@ -75,7 +76,10 @@ fn what_cannot_be_meant_is_refused_in_its_place() {
     );
     for (keys, words) in [
         ("for: {M: {months: {from: 2024-01-01}}}", "'2024-01-01' is not written like 2024-01"),
-        ("for: {M: {months: {from: 2024-02, to: 2024-01}}}", "the range ends at 2024-01-01 before it begins at 2024-02-01"),
+        (
+            "for: {M: {months: {from: 2024-02, to: 2024-01}}}",
+            "the range ends at 2024-01-01 before it begins at 2024-02-01",
+        ),
         ("for: {M: {months: {from: 2024-02, format: '%H'}}}", "\"%H\" does not write a day"),
         ("for: {M: []}", "the list is empty"),
         ("for: {M: [a]}\nincremental: M", "'incremental' names 'M', which is a list"),

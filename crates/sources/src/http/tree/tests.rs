@@ -1,7 +1,8 @@
 use super::*;
 
 fn root() -> Node {
-    crate::http::json_page::read(r#"{"body": {"items": [1, 2], "none": null, "empty": "", "n": "x"}, "total": 7}"#).unwrap()
+    crate::http::json_page::read(r#"{"body": {"items": [1, 2], "none": null, "empty": "", "n": "x"}, "total": 7}"#)
+        .unwrap()
 }
 
 #[test]
