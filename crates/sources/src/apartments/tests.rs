@@ -46,8 +46,8 @@ fn prices_follow_districts_and_stations() {
     let market = Market::new(City { dirt: 0.0, ..City::default() });
     let sales = all_sales(&market);
     let mean = |wanted: &dyn Fn(&Contract) -> bool| {
-        let prices: Vec<f64> =
-            sales.iter().filter(|sale| wanted(sale)).map(|sale| sale.amount as f64 / sale.area).collect();
+        let per_metre = |sale: &&Contract| sale.amount as f64 / sale.area;
+        let prices: Vec<f64> = sales.iter().filter(|sale| wanted(sale)).map(|sale| per_metre(&sale)).collect();
         prices.iter().sum::<f64>() / prices.len() as f64
     };
     let district = |code: &'static str| {
@@ -55,12 +55,22 @@ fn prices_follow_districts_and_stations() {
         mean(&move |sale| DISTRICTS[market.complexes[sale.complex].district].code == code)
     };
     assert!(district("99410") > 2.0 * district("99350"));
-    let nearest = |sale: &Contract| {
+    let (mut near, mut far) = (Vec::new(), Vec::new());
+    for sale in &sales {
         let complex = &market.complexes[sale.complex];
         let distances = market.stations.iter().map(|at| metres((complex.lat, complex.lon), (at.lat, at.lon)));
-        distances.fold(f64::INFINITY, f64::min)
-    };
-    assert!(mean(&|sale| nearest(sale) < 400.0) > mean(&|sale| nearest(sale) > 1_200.0));
+        let nearest = distances.fold(f64::INFINITY, f64::min);
+        // Districts differ by more than stations do.
+        let relative = sale.amount as f64 / sale.area / DISTRICTS[complex.district].level;
+        match nearest {
+            0.0..400.0 => near.push(relative),
+            1_200.0.. => far.push(relative),
+            _ => {}
+        }
+    }
+    let mean = |prices: &[f64]| prices.iter().sum::<f64>() / prices.len() as f64;
+    assert!(near.len() > 1_000 && far.len() > 1_000, "{} near, {} far", near.len(), far.len());
+    assert!(mean(&near) > mean(&far) * 1.02, "{} near, {} far", mean(&near), mean(&far));
 }
 
 #[test]
