@@ -253,13 +253,13 @@ fn string(quoted: &[u8]) -> Result<String, String> {
 }
 
 /// The first place from `at` on that is no blank.
-fn blanks(bytes: &[u8], at: usize) -> usize {
+pub(crate) fn blanks(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
     at + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()
 }
 
 /// The place after the string whose quote opens at `at`.
-fn after_string(bytes: &[u8], at: usize) -> Option<usize> {
+pub(crate) fn after_string(bytes: &[u8], at: usize) -> Option<usize> {
     let mut i = at + 1;
     loop {
         match bytes.get(i)? {
@@ -271,7 +271,7 @@ fn after_string(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The place after the value that begins at `at`; only quotes and brackets are looked at.
-fn after_value(bytes: &[u8], at: usize) -> Option<usize> {
+pub(crate) fn after_value(bytes: &[u8], at: usize) -> Option<usize> {
     match bytes.get(at)? {
         b'"' => after_string(bytes, at),
         b'{' | b'[' => {

@@ -1,4 +1,5 @@
-//! Where tables come from: files and objects of many formats, databases, and an invented shop and its customers' messages.
+//! Where tables come from: files and objects of many formats, databases, REST services, and an invented shop, its
+//! customers' messages and a city's apartment market.
 //!
 //! A [`TableSpec`] is opened into [`Opened`]: typed batches in the order of the source, with the rows that could
 //! not be read beside them, each with its original text and the reason. Memory stays flat whatever the size.
@@ -7,6 +8,7 @@
 //!
 //! This crate must not know about pipelines, terminals or where its tables are written.
 
+pub mod apartments;
 mod chance;
 mod column_spec;
 mod csv;
@@ -18,6 +20,7 @@ mod file_spec;
 mod files;
 mod flow;
 mod generate;
+mod http;
 mod incremental;
 mod infer;
 mod json;
@@ -47,6 +50,7 @@ use spec::{Error, Map, Result, ResultExt, Root};
 pub use column_spec::ColumnSpec;
 pub use file_spec::{Compression, FileSpec, Format};
 pub use generate::Generate;
+pub use http::{HttpSpec, PageFormat};
 pub use incremental::{Bookmark, Reach};
 pub use messages::{Kind, Language, Messages};
 pub use moments::MomentFormat;
@@ -60,7 +64,7 @@ use store::Cloud;
 use excel::Workbooks;
 use files::{Columns, Files, same_format};
 use parquet::Parquet;
-use places::places;
+use places::{once, places};
 use text::{TextBatch, TextSource};
 use typed::{Missing, Typing};
 
@@ -90,6 +94,7 @@ impl TableSpec {
             Source::Generate(generate) => Ok(vec![generate.input()]),
             Source::Sqlite(sqlite) => sqlite.inputs(root),
             Source::Postgres(postgres) => Ok(vec![postgres.input(root)?]),
+            Source::Http(http) => Ok(vec![http.input()]),
         }
     }
 
@@ -107,6 +112,7 @@ impl TableSpec {
         let inputs = self.inputs(root, cloud)?;
         let rows_in = Arc::new(AtomicU64::new(0));
         match &self.source {
+            Source::Http(http) => http.open(self.columns.as_ref(), reach),
             Source::Generate(generate) => {
                 let typing = Typing { columns: generate.columns(self.columns.as_ref())?, missing: missing(&[""]) };
                 let source = generate.rows(&typing.columns, rows_in.clone());
@@ -174,7 +180,7 @@ impl TableSpec {
     }
 }
 
-fn missing(values: &[&str]) -> Missing {
+pub(crate) fn missing(values: &[&str]) -> Missing {
     Missing::new(&values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>())
 }
 
@@ -191,7 +197,7 @@ fn wanted(columns: Option<&Map<ColumnSpec>>) -> Columns {
     }
 }
 
-fn inferred(names: Vec<(String, bool)>, first: &TextBatch, missing: &Missing) -> Vec<(String, ColumnSpec)> {
+pub(crate) fn inferred(names: Vec<(String, bool)>, first: &TextBatch, missing: &Missing) -> Vec<(String, ColumnSpec)> {
     let column = |(i, (name, is_text))| (name, ColumnSpec::from(infer::infer(first, i, missing, is_text)));
     names.into_iter().enumerate().map(column).collect()
 }

@@ -7,6 +7,7 @@ use spec::{Error, Map, Result};
 use crate::column_spec::ColumnSpec;
 use crate::file_spec::{FileSpec, Paths};
 use crate::generate::Generate;
+use crate::http::HttpSpec;
 use crate::incremental::Reach;
 use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
@@ -38,6 +39,7 @@ impl TableSpec {
         match &self.source {
             Source::Sqlite(sqlite) => sqlite.is_incremental(),
             Source::Postgres(postgres) => postgres.is_incremental(),
+            Source::Http(http) => http.is_incremental(),
             Source::File(_) | Source::Generate(_) => false,
         }
     }
@@ -117,4 +119,6 @@ pub enum Source {
     Sqlite(Sqlite),
     /// A table or query of a PostgreSQL server.
     Postgres(Postgres),
+    /// A REST service that answers in pages of JSON or XML.
+    Http(Box<HttpSpec>),
 }

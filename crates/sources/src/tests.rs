@@ -4,6 +4,7 @@ mod errors;
 mod excel;
 mod formats;
 mod generate;
+mod http;
 mod messages;
 mod objects;
 mod postgres;

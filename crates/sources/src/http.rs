@@ -1,0 +1,112 @@
+//! `http:`: tables from REST services that answer in pages of JSON or XML.
+//!
+//! ```text
+//! ranges    for: every combination of parameters, from the bookmark on
+//! flight    some combinations at a time, on a thread of their own; pages handed over in order
+//! paging    page by page; announced totals against what came
+//! exchange  one request: rate, retries, what a status means
+//! *_page    JSON or XML as a tree; paths into it
+//! rows      items as cells of text, which take the way of all text from there
+//! ```
+//!
+//! The same answers give the same batches, however many requests are in flight. No more than a page per combination
+//! in flight is kept.
+
+mod backoff;
+mod exchange;
+mod flight;
+mod json_page;
+mod paging;
+mod ranges;
+mod rows;
+mod tree;
+mod written;
+mod xml_page;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use artifact::{Fingerprint, Input};
+use chrono::{NaiveDate, Utc};
+use reqwest::Url;
+use spec::{Error, Map, Result};
+
+use crate::apartments::{City, Server};
+use crate::column_spec::ColumnSpec;
+use crate::incremental::{Bookmark, Reach};
+use crate::text::TextBatch;
+use crate::typed::Typing;
+use crate::{Opened, flow, inferred, missing, once};
+
+use flight::Flight;
+use rows::{Layout, Rows};
+
+pub use written::{HttpSpec, PageFormat};
+
+impl HttpSpec {
+    /// A service may answer differently each time, so it never equals an earlier one. Makes no request.
+    pub(crate) fn input(&self) -> Input {
+        Input { path: self.url.clone(), fingerprint: Fingerprint::Given(once("requests")), rows: None }
+    }
+
+    pub(crate) fn is_incremental(&self) -> bool {
+        self.incremental.is_some()
+    }
+
+    fn is_demo(&self) -> bool {
+        self.url.starts_with(written::DEMO)
+    }
+
+    /// Reads the first page, so that a service that is down or a key that is refused is known at once.
+    pub(crate) fn open(&self, declared: Option<&Map<ColumnSpec>>, reach: &Reach) -> Result<Opened> {
+        self.open_on(declared, reach, Utc::now().date_naive())
+    }
+
+    fn open_on(&self, declared: Option<&Map<ColumnSpec>>, reach: &Reach, today: NaiveDate) -> Result<Opened> {
+        let (combinations, goal) = ranges::combinations(self, reach, today)?;
+        let (server, url) = match self.url.strip_prefix(written::DEMO) {
+            Some(rest) => {
+                let server = Server::start(City::default())?;
+                let url = server.url(rest);
+                (Some(server), url)
+            }
+            None => (None, self.url.clone()),
+        };
+        let base = Url::parse(&url).map_err(|error| Error::cannot_run(format!("'url' is no address: {error}")))?;
+        let mut flight = Flight::start(self, base, combinations, server)?;
+        let rows_in = Arc::new(AtomicU64::new(0));
+        let bookmark = Bookmark::default();
+        let mut first = flight.next();
+        while let (None, Some(Ok(items))) = (declared, &first) {
+            if !items.nodes.is_empty() {
+                break;
+            }
+            first = flight.next();
+        }
+        let first = first.transpose()?;
+        let missing = missing(&[""]);
+        let (layout, names) = match (declared, &first) {
+            (Some(declared), _) => {
+                let names = declared.iter().map(|(name, of)| of.from.as_deref().unwrap_or(name));
+                (Layout::declared(names), Vec::new())
+            }
+            (None, Some(items)) => Layout::found(items),
+            (None, None) => {
+                return Err(Error::refused(format!("{}: no items came, so there are no columns", self.url))
+                    .hint("check 'for' and 'items', or declare 'columns'"));
+            }
+        };
+        let goal = goal.map(|goal| (bookmark.clone(), goal));
+        let rows = Rows { flight, layout, rows_in: rows_in.clone(), bookmark: goal };
+        let first: Option<TextBatch> = first.filter(|items| !items.nodes.is_empty()).map(|items| rows.batch(items));
+        let columns = match (declared, &first) {
+            (Some(declared), _) => declared.iter().map(|(name, spec)| (name.to_owned(), spec.clone())).collect(),
+            (None, Some(first)) => inferred(names, first, &missing),
+            (None, None) => Vec::new(),
+        };
+        let typing = Typing { columns, missing };
+        let (schema, refused_schema) = (typing.schema(), typing.refused_schema());
+        let batches = flow::flow(first, Box::new(rows), typing)?;
+        Ok(Opened { inputs: vec![self.input()], schema, refused_schema, batches, rows_in, bookmark })
+    }
+}

@@ -1,0 +1,308 @@
+//! One request and its answer, repeated while what is wrong may pass.
+
+use std::sync::Once;
+use std::time::Duration;
+
+use encoding_rs::{Encoding, UTF_8};
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use reqwest::Url;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER};
+use spec::{Error, Result};
+
+use super::tree::{Found, Node};
+use super::written::{PageFormat, Rate};
+use super::{HttpSpec, backoff, json_page, xml_page};
+
+/// Most characters of a server's words that go into an error.
+const QUOTED: usize = 300;
+
+/// Sends requests.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    spec: HttpSpec,
+    headers: HeaderMap,
+    limiter: Option<DefaultDirectRateLimiter>,
+    clock: DefaultClock,
+}
+
+/// An answer of status 200 that could be read.
+pub(crate) struct Page {
+    pub root: Node,
+    /// The answer says what is text and what is a number.
+    pub typed: bool,
+    /// The address in `Link: <...>; rel="next"`.
+    pub next: Option<String>,
+}
+
+/// Why there is no page.
+enum Fault {
+    /// It may pass; what the server asked to wait.
+    Passing(String, Option<Duration>),
+    /// It will not.
+    Lasting(Error),
+}
+
+impl Client {
+    pub(crate) fn new(spec: &HttpSpec) -> Result<Client> {
+        static PROVIDER: Once = Once::new();
+        PROVIDER.call_once(|| {
+            // Fails only if the program has installed one already, which then serves as well.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        });
+        // Redirects would carry the key elsewhere.
+        let mut builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(spec.timeout)
+            .user_agent(concat!("millrace/", env!("CARGO_PKG_VERSION")));
+        if spec.is_demo() {
+            builder = builder.no_proxy();
+        }
+        let http = builder
+            .build()
+            .map_err(|error| Error::cannot_run(format!("cannot make an HTTP client: {}", error.without_url())))?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in spec.headers.iter() {
+            let pair = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(value.expose()).ok());
+            let (name, mut value) =
+                pair.ok_or_else(|| Error::cannot_run(format!("the header '{name}' cannot be sent")))?;
+            value.set_sensitive(true);
+            headers.append(name, value);
+        }
+        let even = |Rate { requests, per }: Rate| Quota::with_period(per / requests.get()).map(RateLimiter::direct);
+        Ok(Client {
+            http,
+            headers,
+            limiter: spec.rate.and_then(even),
+            clock: DefaultClock::default(),
+            spec: spec.clone(),
+        })
+    }
+
+    /// Asks for `url`, which errors call `shown`, until there is an answer or the tries are used up.
+    pub(crate) async fn page(&self, url: &Url, shown: &str) -> Result<Page> {
+        let mut tries = 0;
+        loop {
+            self.leave().await;
+            tries += 1;
+            let (why, asked) = match self.exchange(url).await {
+                Ok(page) => return Ok(page),
+                Err(Fault::Lasting(error)) => return Err(error.context(shown)),
+                Err(Fault::Passing(why, asked)) => (why, asked),
+            };
+            let too_long = asked.filter(|asked| *asked > backoff::LONGEST);
+            if tries > self.spec.retries || too_long.is_some() {
+                return Err(stays_down(shown, &why, tries, too_long));
+            }
+            let pause = backoff::pause(backoff::FIRST, tries - 1);
+            tokio::time::sleep(asked.map_or(pause, |asked| asked.max(pause))).await;
+        }
+    }
+
+    /// Waits until one more request may go out.
+    async fn leave(&self) {
+        if let Some(limiter) = &self.limiter {
+            while let Err(busy) = limiter.check() {
+                tokio::time::sleep(busy.wait_time_from(self.clock.now())).await;
+            }
+        }
+    }
+
+    async fn exchange(&self, url: &Url) -> Result<Page, Fault> {
+        let sent = self.http.get(url.clone()).headers(self.headers.clone()).send().await;
+        let response = sent.map_err(|error| self.broken(&error))?;
+        let status = response.status();
+        let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let asked = header(RETRY_AFTER).and_then(|text| backoff::retry_after(text, chrono::Utc::now()));
+        let content_type = header(CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+        let links = response.headers().get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+        let next = links.filter_map(next_link).next();
+        let body = response.bytes().await.map_err(|error| self.broken(&error))?;
+        match status.as_u16() {
+            200..300 => {}
+            408 | 425 | 429 | 500.. => return Err(Fault::Passing(format!("the server answers {status}"), asked)),
+            _ => return Err(Fault::Lasting(self.refusal(status, &body))),
+        }
+        let text = decoded(&body, &content_type).map_err(|why| Fault::Passing(why, None))?;
+        let format = self.spec.format.unwrap_or_else(|| told(&content_type, &text));
+        let root = match format {
+            PageFormat::Json => json_page::read(&text),
+            PageFormat::Xml => xml_page::read(&text),
+        };
+        let root = root.map_err(|why| {
+            let said = self.quoted(&text);
+            let said = if said.is_empty() { "nothing".to_owned() } else { said };
+            match why.ends_with("breaks off") {
+                true => Fault::Passing(format!("the answer was cut short: {why}"), None),
+                false => Fault::Passing(format!("the answer cannot be read: {why}; it says: {said}"), None),
+            }
+        })?;
+        self.check(&root, &text)?;
+        Ok(Page { root, typed: format == PageFormat::Json, next })
+    }
+
+    /// Looks for errors that the service reports in an answer of status 200.
+    fn check(&self, root: &Node, text: &str) -> Result<(), Fault> {
+        let Some(error) = &self.spec.error else { return Ok(()) };
+        let code = match error.at.find(root) {
+            Found::Node(node) => node.plain().unwrap_or_default(),
+            Found::Nothing | Found::Missing(_) => {
+                let what = format!("the service answers without '{}'; it says: {}", error.at, self.quoted(text));
+                return Err(Fault::Lasting(
+                    Error::cannot_run(what).hint("check the key under 'query' or 'headers', and 'error'"),
+                ));
+            }
+        };
+        if error.ok.iter().any(|ok| ok == code) {
+            return Ok(());
+        }
+        let words = error.message.as_ref().and_then(|at| at.text(root)).unwrap_or("no reason given");
+        let what = format!("the service reports error {} ({})", self.quoted(code), self.quoted(words));
+        match error.try_again.iter().any(|passing| passing == code) {
+            true => Err(Fault::Passing(what, None)),
+            false => Err(Fault::Lasting(
+                Error::cannot_run(what)
+                    .hint("look the code up in the service's documentation; check the key and 'for'"),
+            )),
+        }
+    }
+
+    fn refusal(&self, status: reqwest::StatusCode, body: &[u8]) -> Error {
+        match status.as_u16() {
+            401 | 403 => Error::cannot_run(format!("the server refuses the key ({status})"))
+                .hint("check the key under 'query' or 'headers', and whether it has expired"),
+            404 => Error::cannot_run(format!("the server answers {status}")).hint("check 'url'"),
+            300..=399 => Error::cannot_run(format!("the server sends us elsewhere ({status})"))
+                .hint("write the address that it moved to under 'url'"),
+            _ => {
+                let said = self.quoted(&String::from_utf8_lossy(body));
+                let said = if said.is_empty() { "nothing more".to_owned() } else { said };
+                Error::cannot_run(format!("the server answers {status}; it says: {said}"))
+                    .hint("check 'query', 'headers' and 'for'")
+            }
+        }
+    }
+
+    /// What broke an exchange, in words: the address may hold a key and is left out.
+    fn broken(&self, error: &reqwest::Error) -> Fault {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        let what = if error.is_timeout() {
+            format!("no answer within {} s", self.spec.timeout.as_secs())
+        } else if error.is_connect() {
+            format!("no connection: {}", self.quoted(&cause.to_string()))
+        } else {
+            "the answer was cut short".to_owned()
+        };
+        Fault::Passing(what, None)
+    }
+
+    /// A server's words on one line, not too many, with everything blotted out that may be a key.
+    fn quoted(&self, words: &str) -> String {
+        let hidden = self.spec.query.iter().chain(self.spec.headers.iter()).map(|(_, value)| value.expose());
+        let mut words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        for value in hidden {
+            let parts = value.split_whitespace().chain([value]);
+            for part in parts.filter(|part| part.len() >= 4) {
+                words = words.replace(part, "***").replace(&encoded(part), "***");
+            }
+        }
+        match words.char_indices().nth(QUOTED) {
+            Some((end, _)) => format!("{}…", &words[..end]),
+            None => words,
+        }
+    }
+}
+
+/// As the text stands in the query of an address.
+fn encoded(text: &str) -> String {
+    Url::parse_with_params("http://h/", [("k", text)])
+        .ok()
+        .and_then(|url| url.query().map(|query| query[2..].to_owned()))
+        .unwrap_or_else(|| text.to_owned())
+}
+
+fn stays_down(shown: &str, why: &str, tries: u32, too_long: Option<Duration>) -> Error {
+    let tried = if tries == 1 { "tried once".to_owned() } else { format!("tried {tries} times") };
+    let asked = too_long.map(|asked| format!(" and asks to wait {} s", asked.as_secs())).unwrap_or_default();
+    Error::try_again(format!("{shown}: {why}{asked} ({tried})"))
+        .hint("run again later, or name another source under 'fallback'")
+}
+
+fn told(content_type: &str, text: &str) -> PageFormat {
+    match () {
+        () if content_type.contains("json") => PageFormat::Json,
+        () if content_type.contains("xml") => PageFormat::Xml,
+        () if text.trim_start().starts_with('<') => PageFormat::Xml,
+        () => PageFormat::Json,
+    }
+}
+
+/// The body as text, in the encoding that its type or its XML declaration names; UTF-8 by default.
+fn decoded(body: &[u8], content_type: &str) -> Result<String, String> {
+    let quoted = |text: &str, key: &str| {
+        let rest = text.split_once(key)?.1.trim_start_matches(['"', '\'']);
+        Some(rest.split(['"', '\'', ';', ' ', '?']).next().unwrap_or_default().to_owned())
+    };
+    let head = String::from_utf8_lossy(&body[..body.len().min(100)]).into_owned();
+    let declared = head.trim_start().starts_with("<?xml").then(|| quoted(&head, "encoding=")).flatten();
+    let label = quoted(content_type, "charset=").or(declared);
+    let encoding = match &label {
+        Some(label) => {
+            Encoding::for_label(label.as_bytes()).ok_or_else(|| format!("its encoding '{label}' is not known"))?
+        }
+        None => UTF_8,
+    };
+    let (text, encoding, garbled) = encoding.decode(body);
+    match garbled {
+        true => Err(format!("the answer has bytes that are no {}", encoding.name())),
+        false => Ok(text.into_owned()),
+    }
+}
+
+/// The address of `rel="next"` in a `Link` header (RFC 8288).
+fn next_link(header: &str) -> Option<String> {
+    let mut rest = header;
+    while let Some((_, from)) = rest.split_once('<') {
+        let (address, after) = from.split_once('>')?;
+        let end = after.find('<').unwrap_or(after.len());
+        let is_next = after[..end].split(';').filter_map(|part| part.trim().split_once('=')).any(|(name, value)| {
+            let value = value.trim().trim_end_matches(',').trim().trim_matches('"');
+            name.trim().eq_ignore_ascii_case("rel") && value.split(' ').any(|word| word.eq_ignore_ascii_case("next"))
+        });
+        if is_next {
+            return Some(address.to_owned());
+        }
+        rest = &after[end..];
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_link_is_found_among_others() {
+        let header = r#"<https://h/a?p=1>; rel="prev", <https://h/a?p=3,4>; title="x"; rel="next last""#;
+        assert_eq!(next_link(header).as_deref(), Some("https://h/a?p=3,4"));
+        assert_eq!(next_link("</a?p=2>;rel=next, </a?p=9>;rel=last").as_deref(), Some("/a?p=2"));
+        assert_eq!(next_link(r#"<https://h/next>; rel="prev""#), None);
+        assert_eq!(next_link("nonsense"), None);
+    }
+
+    #[test]
+    fn encodings_are_followed() {
+        assert_eq!(decoded("é".as_bytes(), "application/json").unwrap(), "é");
+        assert_eq!(decoded(b"\xb0\xa1", "text/xml; charset=euc-kr").unwrap(), "가");
+        assert_eq!(
+            decoded(b"<?xml version=\"1.0\" encoding=\"euc-kr\"?><a>\xb0\xa1</a>", "").unwrap(),
+            "<?xml version=\"1.0\" encoding=\"euc-kr\"?><a>가</a>"
+        );
+        assert_eq!(decoded(b"\xb0\xa1", "").unwrap_err(), "the answer has bytes that are no UTF-8");
+        assert_eq!(decoded(b"a", "charset=klingon").unwrap_err(), "its encoding 'klingon' is not known");
+    }
+}

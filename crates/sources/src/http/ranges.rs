@@ -1,0 +1,306 @@
+//! `for:` parameters that take many values, and the combinations that are asked for.
+
+use std::fmt::{self, Write as _};
+
+use chrono::{Datelike, Days, Months, NaiveDate};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use spec::{Error, Result, Scalar, Span, Unit, did_you_mean};
+
+use super::HttpSpec;
+use crate::incremental::Reach;
+
+/// Requests that one table may make at most, pages apart.
+const MOST: usize = 100_000;
+
+/// The values of a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Values {
+    List(Vec<String>),
+    Range(Range),
+}
+
+/// Days or months from the first to the last, both included.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Range {
+    pub step: Step,
+    /// The first day of the first period.
+    pub from: NaiveDate,
+    /// The first day of the last period; today's if there is none.
+    pub to: Option<NaiveDate>,
+    /// How the parameter writes a period, in strftime's letters.
+    pub format: String,
+}
+
+/// The length of a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Days,
+    Months,
+}
+
+/// A number of periods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Overlap(u32);
+
+impl Step {
+    /// How bookmarks write a period.
+    fn plain(self) -> &'static str {
+        match self {
+            Step::Days => "%Y-%m-%d",
+            Step::Months => "%Y-%m",
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Step::Days => "2024-01-31",
+            Step::Months => "2024-01",
+        }
+    }
+
+    /// The first day of the period of `day`.
+    fn start(self, day: NaiveDate) -> NaiveDate {
+        match self {
+            Step::Days => day,
+            Step::Months => day.with_day(1).unwrap_or(day),
+        }
+    }
+
+    fn next(self, start: NaiveDate) -> Option<NaiveDate> {
+        match self {
+            Step::Days => start.succ_opt(),
+            Step::Months => start.checked_add_months(Months::new(1)),
+        }
+    }
+
+    fn back(self, start: NaiveDate, Overlap(periods): Overlap) -> NaiveDate {
+        let back = match self {
+            Step::Days => start.checked_sub_days(Days::new(periods.into())),
+            Step::Months => start.checked_sub_months(Months::new(periods)),
+        };
+        back.unwrap_or(start)
+    }
+
+    /// Reads a period as bookmarks write it.
+    fn read(self, text: &str) -> Option<NaiveDate> {
+        match self {
+            Step::Days => text.parse().ok(),
+            Step::Months => format!("{text}-01").parse().ok(),
+        }
+    }
+}
+
+impl Range {
+    /// `span` as a number of periods.
+    pub(crate) fn overlap(&self, span: Span) -> Result<Overlap, String> {
+        let periods = match (self.step, span.unit) {
+            (Step::Days, Unit::Day) | (Step::Months, Unit::Month) => Some(span.count),
+            (Step::Days, Unit::Week) => span.count.checked_mul(7),
+            (Step::Months, Unit::Year) => span.count.checked_mul(12),
+            _ => None,
+        };
+        periods.map(Overlap).ok_or_else(|| match self.step {
+            Step::Days => format!("'overlap' is {span}, but the range is of days; write 14d or 2w"),
+            Step::Months => format!("'overlap' is {span}, but the range is of months; write 2mo or 1y"),
+        })
+    }
+
+    fn written(&self, start: NaiveDate) -> String {
+        start.format(&self.format).to_string()
+    }
+
+    /// The first days of the periods from `from` to `to`.
+    fn periods(&self, from: NaiveDate, to: NaiveDate) -> Vec<NaiveDate> {
+        std::iter::successors(Some(from), |start| self.step.next(*start)).take_while(|start| *start <= to).collect()
+    }
+
+    /// The first and the last period within `reach`.
+    fn within(
+        &self,
+        name: &str,
+        reach: &Reach,
+        overlap: Option<Overlap>,
+        today: NaiveDate,
+    ) -> Result<(NaiveDate, NaiveDate)> {
+        let last = self.step.start(self.to.unwrap_or(today));
+        let plain = |day: NaiveDate| day.format(self.step.plain()).to_string();
+        if last < self.from {
+            return Err(Error::cannot_run(format!("'{name}' begins at {}, which is still to come", plain(self.from))));
+        }
+        match reach {
+            Reach::All => Ok((self.from, last)),
+            Reach::After(bookmark) => {
+                let read = bookmark.as_str().and_then(|text| self.step.read(text));
+                let at = read.ok_or_else(|| {
+                    Error::cannot_run(format!(
+                        "the bookmark of the last run is {bookmark}, which is no period of '{name}'"
+                    ))
+                    .hint("'for' or 'incremental' changed since; read everything once more")
+                })?;
+                let start = overlap.map_or(at, |overlap| self.step.back(at, overlap));
+                Ok((start.clamp(self.from, last), last))
+            }
+            Reach::Days(first, end) => {
+                let (start, stop) = (self.step.start(*first).max(self.from), self.step.start(*end).min(last));
+                match start <= stop {
+                    true => Ok((start, stop)),
+                    false => Err(Error::cannot_run(format!(
+                        "'{name}' goes from {} to {}, and {first} to {end} lies outside",
+                        plain(self.from),
+                        plain(last)
+                    ))
+                    .hint("name days within the range, or widen it in ingest.yaml")),
+                }
+            }
+        }
+    }
+}
+
+/// One value for each parameter of `for`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Combination(pub Vec<(String, String)>);
+
+impl fmt::Display for Combination {
+    /// `?LAWD_CD=11110&DEAL_YMD=202401`, as text for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (name, value)) in self.0.iter().enumerate() {
+            write!(f, "{}{name}={value}", if i == 0 { '?' } else { '&' })?;
+        }
+        Ok(())
+    }
+}
+
+/// What to ask for, in order, and the bookmark when all of it has been read.
+pub(crate) fn combinations(
+    spec: &HttpSpec,
+    reach: &Reach,
+    today: NaiveDate,
+) -> Result<(Vec<Combination>, Option<Value>)> {
+    let moving = spec.incremental.as_ref();
+    let mut bookmark = None;
+    let mut all = vec![Combination::default()];
+    for (name, values) in spec.each.iter() {
+        let values: Vec<String> = match values {
+            Values::List(list) => list.clone(),
+            Values::Range(range) => {
+                let (reach, overlap) = match moving.filter(|moving| moving.parameter == name) {
+                    Some(moving) => (reach, moving.overlap),
+                    None => (&Reach::All, None),
+                };
+                let (from, to) = range.within(name, reach, overlap, today)?;
+                // A backfill says nothing about how far the source was read.
+                if moving.is_some_and(|moving| moving.parameter == name) && !matches!(reach, Reach::Days(..)) {
+                    bookmark = Some(Value::from(to.format(range.step.plain()).to_string()));
+                }
+                range.periods(from, to).into_iter().map(|start| range.written(start)).collect()
+            }
+        };
+        if all.len().saturating_mul(values.len()) > MOST {
+            return Err(Error::cannot_run(format!("'for' makes more than {MOST} combinations"))
+                .hint("shorten a list or a range, or split the table"));
+        }
+        let with = |known: &Combination, value: &String| {
+            let mut pairs = known.0.clone();
+            pairs.push((name.to_owned(), value.clone()));
+            Combination(pairs)
+        };
+        all = all.iter().flat_map(|known| values.iter().map(move |value| with(known, value))).collect();
+    }
+    Ok((all, bookmark))
+}
+
+/// A range as written.
+#[derive(Deserialize, JsonSchema)]
+struct WrittenRange {
+    /// The first day (`2024-01-31`) or month (`2024-01`).
+    from: String,
+    /// The last one, or `now`, which is the default: the day or month in which the run begins, in UTC.
+    #[serde(default)]
+    to: Option<String>,
+    /// How the parameter writes it, in strftime's letters: `%Y-%m-%d` for days and `%Y-%m` for months by default.
+    #[serde(default)]
+    format: Option<String>,
+}
+
+impl WrittenRange {
+    fn checked(self, step: Step) -> Result<Range, String> {
+        let period =
+            |text: &str| step.read(text).ok_or_else(|| format!("'{text}' is not written like {}", step.example()));
+        let from = period(&self.from)?;
+        let to = self.to.filter(|to| to != "now").map(|to| period(&to)).transpose()?;
+        if let Some(to) = to.filter(|to| *to < from) {
+            return Err(format!("the range ends at {to} before it begins at {from}"));
+        }
+        let format = self.format.unwrap_or_else(|| step.plain().to_owned());
+        let mut written = String::new();
+        if write!(written, "{}", from.format(&format)).is_err() || written.is_empty() {
+            return Err(format!("\"{format}\" does not write a day; use letters such as \"%Y%m%d\" or \"%Y%m\""));
+        }
+        Ok(Range { step, from, to, format })
+    }
+}
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Values, D::Error> {
+        struct ListOrRange;
+        impl<'de> Visitor<'de> for ListOrRange {
+            type Value = Values;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of values, or {months: {from: 2024-01, to: now, format: \"%Y%m\"}}")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Values, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = seq.next_element::<Scalar>()? {
+                    values.push(value.to_string());
+                }
+                match values.is_empty() {
+                    true => Err(de::Error::custom("the list is empty")),
+                    false => Ok(Values::List(values)),
+                }
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Values, A::Error> {
+                let mut range = None;
+                while let Some(key) = map.next_key::<String>()? {
+                    let step = match key.as_str() {
+                        _ if range.is_some() => {
+                            return Err(de::Error::custom("a range is of days or of months, not of both"));
+                        }
+                        "days" => Step::Days,
+                        "months" => Step::Months,
+                        _ => {
+                            let way_out = did_you_mean(&key, ["days", "months"]);
+                            return Err(de::Error::custom(format!("unknown key '{key}'; {way_out}")));
+                        }
+                    };
+                    range = Some(map.next_value::<WrittenRange>()?.checked(step).map_err(de::Error::custom)?);
+                }
+                range.map(Values::Range).ok_or_else(|| de::Error::custom("neither 'days' nor 'months' is given"))
+            }
+        }
+        deserializer.deserialize_any(ListOrRange)
+    }
+}
+
+impl JsonSchema for Values {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HttpValues".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let range = generator.subschema_for::<WrittenRange>();
+        let scalar = generator.subschema_for::<Scalar>();
+        let one = |name: &str| {
+            json_schema!({ "type": "object", "properties": { name: range.clone() }, "required": [name],
+                           "additionalProperties": false })
+        };
+        json_schema!({
+            "description": "A list of values, or a range of days or months.",
+            "anyOf": [{ "type": "array", "items": scalar, "minItems": 1 }, one("days"), one("months")]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

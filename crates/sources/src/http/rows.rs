@@ -1,0 +1,132 @@
+//! From items to batches of text.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::Value;
+use spec::Result;
+
+use super::flight::Flight;
+use super::paging::Items;
+use super::tree::{Found, Node, Path};
+use crate::incremental::Bookmark;
+use crate::table_spec::RESERVED;
+use crate::text::{Broken, Cell, TextBatch, TextSource};
+
+/// What a column is called in an item: a name, or a path into nested values.
+pub(crate) struct Wanted {
+    name: String,
+    path: Path,
+}
+
+impl Wanted {
+    pub(crate) fn new(name: &str) -> Wanted {
+        Wanted { name: name.to_owned(), path: Path::new(name) }
+    }
+
+    fn of<'n>(&self, item: &'n Node) -> Option<&'n Node> {
+        item.member(&self.name).or_else(|| match self.path.find(item) {
+            Found::Node(node) => Some(node),
+            Found::Nothing | Found::Missing(_) => None,
+        })
+    }
+}
+
+/// The columns of a table, and what becomes of other members.
+pub(crate) struct Layout {
+    columns: Vec<Wanted>,
+    /// Names that were found out; members of other names refuse their item. None if the columns were declared.
+    known: Option<HashSet<String>>,
+}
+
+impl Layout {
+    pub(crate) fn declared<'a>(names: impl Iterator<Item = &'a str>) -> Layout {
+        Layout { columns: names.map(Wanted::new).collect(), known: None }
+    }
+
+    /// All members of the items, in the order in which they first come; and for each whether the answer says that
+    /// it is text.
+    pub(crate) fn found(items: &Items) -> (Layout, Vec<(String, bool)>) {
+        let mut names: Vec<(String, bool)> = Vec::new();
+        for node in &items.nodes {
+            let Node::Map(members) = node else { continue };
+            for (name, value) in members.iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())) {
+                let is_text = items.typed && matches!(value, Node::Text(_));
+                match names.iter_mut().find(|(known, _)| known == name) {
+                    Some((_, text)) => *text |= is_text,
+                    None => names.push((name.clone(), is_text)),
+                }
+            }
+        }
+        let columns = names.iter().map(|(name, _)| Wanted::new(name)).collect();
+        let known = names.iter().map(|(name, _)| name.clone()).collect();
+        (Layout { columns, known: Some(known) }, names)
+    }
+
+    /// Why an item cannot be read, if so.
+    fn refusal(&self, item: &Node) -> Option<String> {
+        let Node::Map(members) = item else { return Some(format!("{} instead of an object", item.kind())) };
+        let known = self.known.as_ref()?;
+        let unknown = |name: &str| !known.contains(name) && !RESERVED.contains(&name);
+        let (new, _) = members.iter().find(|(name, _)| unknown(name))?;
+        Some(format!("the key '{new}' is new; name it under 'columns' to read it"))
+    }
+
+    pub(crate) fn batch(&self, items: Items) -> TextBatch {
+        let mut batch = TextBatch::new(items.shown.clone(), self.columns.len());
+        for (i, item) in items.nodes.iter().enumerate() {
+            let line = u32::try_from(items.before + i as u64 + 1).unwrap_or(u32::MAX);
+            if let Some(why) = self.refusal(item) {
+                batch.broken.push(Broken { line, text: item.json(), why });
+                continue;
+            }
+            batch.lines.push(line);
+            for (column, wanted) in self.columns.iter().enumerate() {
+                let start = batch.bytes.len();
+                match wanted.of(item) {
+                    None | Some(Node::Null) => {
+                        batch.columns[column].push(Cell::NULL);
+                        continue;
+                    }
+                    Some(Node::Text(text) | Node::Plain(text)) => batch.bytes.extend_from_slice(text.as_bytes()),
+                    Some(nested) => batch.bytes.extend_from_slice(nested.json().as_bytes()),
+                }
+                batch.columns[column].push(Cell::new(start, batch.bytes.len()));
+            }
+        }
+        batch
+    }
+}
+
+/// The rows of all pages.
+pub(crate) struct Rows {
+    pub flight: Flight,
+    pub layout: Layout,
+    pub rows_in: Arc<AtomicU64>,
+    /// Set when all pages were read.
+    pub bookmark: Option<(Bookmark, Value)>,
+}
+
+impl Rows {
+    /// Counts the items of a page and makes a batch of them.
+    pub(crate) fn batch(&self, items: Items) -> TextBatch {
+        self.rows_in.fetch_add(items.nodes.len() as u64, Ordering::Relaxed);
+        self.layout.batch(items)
+    }
+}
+
+impl TextSource for Rows {
+    fn next_batch(&mut self) -> Result<Option<TextBatch>> {
+        while let Some(items) = self.flight.next() {
+            let items = items?;
+            if !items.nodes.is_empty() {
+                return Ok(Some(self.batch(items)));
+            }
+        }
+        if let Some((bookmark, value)) = self.bookmark.take() {
+            bookmark.set(value);
+        }
+        Ok(None)
+    }
+}

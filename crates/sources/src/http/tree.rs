@@ -1,0 +1,163 @@
+//! An answer as a tree, whether it came as JSON or XML, and dotted paths into it.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer};
+use spec::did_you_mean;
+
+/// Most levels of an answer.
+pub(crate) const DEEPEST: usize = 100;
+
+/// A value of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Node {
+    /// JSON's null; an XML element without content.
+    Null,
+    /// Text; of an XML element without the blanks around it.
+    Text(String),
+    /// A number or a truth value of JSON, as written.
+    Plain(String),
+    List(Vec<Node>),
+    /// Members in the order of the answer. An XML element with children or attributes: each child by its name
+    /// (repeated ones as a list), each attribute as `@name`, text beside them as `#text`.
+    Map(Vec<(String, Node)>),
+}
+
+impl Node {
+    pub(crate) fn member(&self, key: &str) -> Option<&Node> {
+        match self {
+            Node::Map(members) => members.iter().find(|(name, _)| name == key).map(|(_, node)| node),
+            _ => None,
+        }
+    }
+
+    /// The text of a value that has no parts; nothing if it is empty.
+    pub(crate) fn plain(&self) -> Option<&str> {
+        match self {
+            Node::Text(text) | Node::Plain(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Writes the value as JSON.
+    pub(crate) fn write_json(&self, out: &mut String) {
+        match self {
+            Node::Null => out.push_str("null"),
+            Node::Text(text) => out.push_str(&serde_json::Value::from(text.as_str()).to_string()),
+            Node::Plain(text) => out.push_str(text),
+            Node::List(nodes) => {
+                out.push('[');
+                for (i, node) in nodes.iter().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    node.write_json(out);
+                }
+                out.push(']');
+            }
+            Node::Map(members) => {
+                out.push('{');
+                for (i, (name, node)) in members.iter().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    out.push_str(&serde_json::Value::from(name.as_str()).to_string());
+                    out.push(':');
+                    node.write_json(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+
+    pub(crate) fn json(&self) -> String {
+        let mut json = String::new();
+        self.write_json(&mut json);
+        json
+    }
+
+    /// What kind of value it is, for errors.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Node::Null => "null",
+            Node::Text(_) => "text",
+            Node::Plain(_) => "a number or truth value",
+            Node::List(_) => "a list",
+            Node::Map(_) => "an object",
+        }
+    }
+}
+
+/// Names from the root of an answer to a value in it, written with dots.
+#[derive(Clone, Debug, Default, PartialEq, Eq, schemars::JsonSchema)]
+#[schemars(with = "String")]
+pub(crate) struct Path(Vec<String>);
+
+/// What a path leads to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Found<'n> {
+    Node(&'n Node),
+    /// The path ends early, at a null or an empty element.
+    Nothing,
+    /// A value on the way has no such member: how far the path leads, and the way out.
+    Missing(String),
+}
+
+impl Path {
+    pub(crate) fn new(text: &str) -> Path {
+        Path(text.split('.').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+    }
+
+    /// Follows the path from `root`.
+    pub(crate) fn find<'n>(&self, root: &'n Node) -> Found<'n> {
+        let mut node = root;
+        for name in &self.0 {
+            node = match (node, node.member(name)) {
+                (_, Some(member)) => member,
+                (Node::Null, None) => return Found::Nothing,
+                (Node::Text(text), None) if text.is_empty() => return Found::Nothing,
+                (Node::Map(members), None) => {
+                    return Found::Missing(did_you_mean(name, members.iter().map(|(name, _)| name.as_str())));
+                }
+                (other, None) => return Found::Missing(format!("'{name}' would stand in {}", other.kind())),
+            };
+        }
+        Found::Node(node)
+    }
+
+    /// Takes the value out that the path leads to; null if there is none.
+    pub(crate) fn take(&self, root: &mut Node) -> Node {
+        let mut node = root;
+        for name in &self.0 {
+            let Node::Map(members) = node else { return Node::Null };
+            match members.iter_mut().find(|(key, _)| key == name) {
+                Some((_, member)) => node = member,
+                None => return Node::Null,
+            }
+        }
+        std::mem::replace(node, Node::Null)
+    }
+
+    /// The plain text that the path leads to, if any.
+    pub(crate) fn text<'n>(&self, root: &'n Node) -> Option<&'n str> {
+        match self.find(root) {
+            Found::Node(node) => node.plain(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("."))
+    }
+}
+
+impl<'de> Deserialize<'de> for Path {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Path, D::Error> {
+        String::deserialize(deserializer).map(|text| Path::new(&text))
+    }
+}
+
+#[cfg(test)]
+mod tests;

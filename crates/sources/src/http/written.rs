@@ -1,0 +1,347 @@
+//! What the `http` source of `ingest.yaml` says, checked.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+use spec::{Map, Scalar, Span, did_you_mean};
+
+use super::ranges::{Overlap, Values};
+use super::tree::Path;
+
+/// A REST service that answers in pages of JSON or XML.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "Written")]
+#[schemars(with = "Written")]
+pub struct HttpSpec {
+    pub(crate) url: String,
+    pub(crate) format: Option<PageFormat>,
+    pub(crate) query: Map<Hidden>,
+    pub(crate) headers: Map<Hidden>,
+    pub(crate) each: Map<Values>,
+    pub(crate) pages: Pages,
+    pub(crate) items: Path,
+    pub(crate) total: Option<Path>,
+    pub(crate) error: Option<ErrorSpec>,
+    pub(crate) rate: Option<Rate>,
+    pub(crate) timeout: Duration,
+    pub(crate) retries: u32,
+    pub(crate) parallel: usize,
+    pub(crate) incremental: Option<Moving>,
+}
+
+/// The parameter of `for` that new runs move on, and how much is read again.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Moving {
+    pub parameter: String,
+    pub overlap: Option<Overlap>,
+}
+
+/// A REST service that answers in pages of JSON or XML.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "Http")]
+struct Written {
+    /// Where to ask, without a query: `https://api.example.org/v1/orders`. `demo:apartments/trades` (and `leases`,
+    /// `complexes`, `stations`, `schools`) is an invented service that runs within the tool.
+    url: String,
+    /// How answers are written; by default told from their Content-Type.
+    #[serde(default)]
+    format: Option<PageFormat>,
+    /// Parameters of every request. Their values are in no file, log or error.
+    #[serde(default)]
+    query: Map<Hidden>,
+    /// Headers of every request. Their values are in no file, log or error.
+    #[serde(default)]
+    headers: Map<Hidden>,
+    /// Parameters with many values each: a list, or a range of `days` or `months`. Every combination is asked for, the
+    /// last parameter changing fastest.
+    #[serde(default, rename = "for")]
+    each: Map<Values>,
+    /// How to get from one page to the next. Default `none`: one request holds everything.
+    #[serde(default)]
+    pages: Pages,
+    /// Where the items stand in an answer: a dotted path such as `response.body.items.item`. By default the answer
+    /// itself is the list.
+    #[serde(default)]
+    items: Path,
+    /// Where an answer says how many items there are in all its pages. They are compared with those that came.
+    #[serde(default)]
+    total: Option<Path>,
+    /// For services that report errors with status 200.
+    #[serde(default)]
+    error: Option<ErrorSpec>,
+    /// The most requests in a time: `10/s`, `100/min`, `1000/h`. No limit by default.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    rate: Option<Rate>,
+    /// How long one request may take from first byte to last: 30 seconds by default, 1 to 600.
+    #[serde(default = "thirty")]
+    timeout_seconds: u32,
+    /// How often a request is repeated that failed for a passing reason: 3 by default, 0 to 3.
+    #[serde(default = "three")]
+    retries: u32,
+    /// How many combinations of `for` are read at a time: 4 by default, 1 to 64.
+    #[serde(default = "four")]
+    parallel: u32,
+    /// The parameter of `for`, a range of days or months, that moves on from run to run: each run begins at the
+    /// period where the one before ended.
+    #[serde(default)]
+    incremental: Option<String>,
+    /// How far before its bookmark an incremental source begins, such as `2mo` or `14d`: for reports that come late.
+    #[serde(default)]
+    overlap: Option<Span>,
+}
+
+fn thirty() -> u32 {
+    30
+}
+fn three() -> u32 {
+    3
+}
+fn four() -> u32 {
+    4
+}
+
+/// How answers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PageFormat {
+    Json,
+    Xml,
+}
+
+/// How to get from one page to the next.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Pages {
+    /// There is one page.
+    #[default]
+    None,
+    /// The `Link` header names the next page (`rel="next"`).
+    Link,
+    /// Pages are numbered.
+    Number(PageNumber),
+    /// A page is asked for by how many items came before it.
+    Offset(PageOffset),
+    /// Each answer holds the key to the next.
+    Cursor(PageCursor),
+}
+
+/// Pages are numbered.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+pub(crate) struct PageNumber {
+    /// The parameter that takes the number.
+    pub query: String,
+    /// The number of the first page: 1 by default.
+    #[serde(default = "one")]
+    pub first: u64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// A page is asked for by how many items came before it.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+pub(crate) struct PageOffset {
+    /// The parameter that takes the offset.
+    pub query: String,
+    /// The offset of the first item: 0 by default.
+    #[serde(default)]
+    pub first: u64,
+}
+
+/// Each answer holds the key to the next.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+pub(crate) struct PageCursor {
+    /// The parameter that takes the cursor.
+    pub query: String,
+    /// Where an answer holds the cursor of the next page; none, null or empty on the last.
+    pub at: Path,
+}
+
+/// How a service reports errors within an answer of status 200.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+pub(crate) struct ErrorSpec {
+    /// Where the code stands. An answer without it is an error.
+    pub at: Path,
+    /// Codes that mean that all is well.
+    pub ok: Vec<String>,
+    /// Where the service's words stand.
+    #[serde(default)]
+    pub message: Option<Path>,
+    /// Codes of passing errors: the request is repeated.
+    #[serde(default)]
+    pub try_again: Vec<String>,
+}
+
+/// A value that may be a secret: nothing shows it.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Hidden(String);
+
+impl Hidden {
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl<'de> Deserialize<'de> for Hidden {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Hidden, D::Error> {
+        Scalar::deserialize(deserializer).map(|value| Hidden(value.to_string()))
+    }
+}
+
+impl JsonSchema for Hidden {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HttpValue".into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Scalar::json_schema(generator)
+    }
+}
+
+/// The most requests in a time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Rate {
+    pub requests: NonZeroU32,
+    pub per: Duration,
+}
+
+impl FromStr for Rate {
+    type Err = spec::Error;
+    fn from_str(text: &str) -> spec::Result<Rate> {
+        let rate = text.split_once('/').and_then(|(requests, unit)| {
+            let seconds = match unit {
+                "s" => 1,
+                "min" => 60,
+                "h" => 3600,
+                _ => return None,
+            };
+            Some(Rate { requests: requests.parse().ok()?, per: Duration::from_secs(seconds) })
+        });
+        rate.ok_or_else(|| {
+            spec::Error::cannot_run(format!("'{text}' is not a rate")).hint("write 10/s, 100/min or 1000/h")
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Rate, D::Error> {
+        spec::read_text(deserializer, "a rate such as 10/s", str::parse)
+    }
+}
+
+/// What the name of an invented service begins with.
+pub(crate) const DEMO: &str = "demo:apartments";
+
+impl TryFrom<Written> for HttpSpec {
+    type Error = String;
+    fn try_from(written: Written) -> Result<HttpSpec, String> {
+        check_url(&written.url)?;
+        let within = |name: &str, value: u32, least: u32, most: u32| match (least..=most).contains(&value) {
+            true => Ok(()),
+            false => Err(format!("'{name}' is {value}; it goes from {least} to {most}")),
+        };
+        within("timeout_seconds", written.timeout_seconds, 1, 600)?;
+        within("retries", written.retries, 0, 3)?;
+        within("parallel", written.parallel, 1, 64)?;
+        for (name, value) in written.headers.iter() {
+            if reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
+                return Err(format!("'{name}' is no name of a header"));
+            }
+            if reqwest::header::HeaderValue::from_str(value.expose()).is_err() {
+                return Err(format!("the value of the header '{name}' has characters that no header may have"));
+            }
+        }
+        check_parameters(&written)?;
+        let incremental = moving(&written)?;
+        Ok(HttpSpec {
+            url: written.url,
+            format: written.format,
+            query: written.query,
+            headers: written.headers,
+            each: written.each,
+            pages: written.pages,
+            items: written.items,
+            total: written.total,
+            error: written.error,
+            rate: written.rate,
+            timeout: Duration::from_secs(written.timeout_seconds.into()),
+            retries: written.retries,
+            parallel: written.parallel as usize,
+            incremental,
+        })
+    }
+}
+
+/// An address that may be shown: without a login and without a query. Errors do not repeat it.
+fn check_url(url: &str) -> Result<(), String> {
+    if let Some(rest) = url.strip_prefix(DEMO) {
+        let known = ["/trades", "/leases", "/complexes", "/stations", "/schools"];
+        return match known.contains(&rest) {
+            true => Ok(()),
+            false => Err(format!("there is no '{DEMO}{rest}'; {}", did_you_mean(rest, known))),
+        };
+    }
+    if url.contains('?') || url.contains('#') {
+        return Err("'url' has a query; write its parameters under 'query'".to_owned());
+    }
+    let parsed = reqwest::Url::parse(url).map_err(|error| format!("'url' is no address: {error}"))?;
+    if !matches!(parsed.scheme(), "http" | "https") {
+        return Err("'url' begins with http:// or https://".to_owned());
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err("'url' holds a login, which files would show; write a header 'Authorization' instead".to_owned());
+    }
+    Ok(())
+}
+
+/// Every parameter has one place where it is set.
+fn check_parameters(written: &Written) -> Result<(), String> {
+    let paging = match &written.pages {
+        Pages::None | Pages::Link => None,
+        Pages::Number(number) => Some(number.query.as_str()),
+        Pages::Offset(offset) => Some(offset.query.as_str()),
+        Pages::Cursor(cursor) => Some(cursor.query.as_str()),
+    };
+    for name in written.each.names() {
+        if written.query.get(name).is_some() {
+            return Err(format!("the parameter '{name}' stands under 'query' and under 'for'"));
+        }
+    }
+    match paging.filter(|name| written.query.get(name).is_some() || written.each.get(name).is_some()) {
+        Some(name) => Err(format!("the parameter '{name}' is set by 'pages'; take it out of 'query' and 'for'")),
+        None => Ok(()),
+    }
+}
+
+fn moving(written: &Written) -> Result<Option<Moving>, String> {
+    let Some(parameter) = written.incremental.clone() else {
+        return match written.overlap {
+            Some(_) => Err("'overlap' is for a source with 'incremental'".to_owned()),
+            None => Ok(None),
+        };
+    };
+    match written.each.get(&parameter) {
+        Some(Values::Range(range)) => {
+            let overlap = written.overlap.map(|span| range.overlap(span)).transpose()?;
+            Ok(Some(Moving { parameter, overlap }))
+        }
+        Some(Values::List(_)) => {
+            Err(format!("'incremental' names '{parameter}', which is a list; it must be a range of days or months"))
+        }
+        None => Err(format!(
+            "'incremental' names '{parameter}', which is not under 'for'; {}",
+            did_you_mean(&parameter, written.each.names())
+        )),
+    }
+}
