@@ -59,7 +59,7 @@ impl Selection {
         }
     }
 
-    /// The hint for errors that the database reports of our SQL.
+    /// The key of the spec to check when the database refuses our SQL.
     pub(crate) fn key(&self) -> &'static str {
         match &self.rows {
             Rows::Table(_) => "table",

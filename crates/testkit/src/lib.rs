@@ -41,6 +41,11 @@ pub use random::Random;
 pub use s3::S3;
 pub use table::Table;
 
+/// Says on stderr why a test passes without having tested anything: what it needs is not on this machine.
+pub fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}
+
 /// Pins exit code, stdout and stderr of an [`Outcome`] at once. Times, hashes, ids and the project's folder are
 /// masked; the indentation of the expected text does not count. A failure prints what to paste.
 #[macro_export]

@@ -75,7 +75,7 @@ fn numeric(modifier: i32) -> ColumnType {
     }
 }
 
-/// As a number's type is written in SQL, for errors.
+/// How to read a column whose type has no column type here, for errors.
 pub(crate) fn way_out(column: &str, server: &Type) -> String {
     match *server {
         Type::BYTEA => format!("read it by a query: encode({column}, 'hex') AS {column}"),
