@@ -105,4 +105,4 @@ pub fn prove(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use artifact::{PolarsResultExt, type_name};
 use polars::prelude::{
-    DataFrame, DataType, Engine, Expr, Float64Chunked, IdxCa, IntoLazy, IntoSeries, NewChunkedArray, PlSmallStr,
+    DataFrame, DataType, Engine, Expr, Float64Chunked, IntoLazy, IntoSeries, NewChunkedArray, PlSmallStr,
     Series, col,
 };
 use spec::{Error, Result};
@@ -49,8 +49,9 @@ impl Tables {
         Ok((Tables { own, others }, untimed))
     }
 
-    fn table(&self, plan: &Plan, name: &str) -> &DataFrame {
-        if name == plan.table { &self.own } else { self.others.get(name).unwrap_or(&self.own) }
+    /// Another table than the own one; the plan has named all that are read.
+    pub fn other(&self, name: &str) -> Result<&DataFrame> {
+        self.others.get(name).ok_or_else(|| Error::cannot_run(format!("table '{name}' was not read")))
     }
 }
 
@@ -64,7 +65,7 @@ pub fn compute(plan: &Plan, tables: &Tables) -> Result<DataFrame> {
             How::Sql { sql, .. } => evaluated(&frame, sql, name, &place)?,
             How::Earlier(of) => earlier(plan, tables, &frame, of, &mut grouped, &place)?,
             How::Near(of) => near(plan, tables, &frame, of, &place)?,
-            How::ByKey(of) => by_key(plan, tables, &frame, of, &place)?,
+            How::ByKey(of) => by_key(tables, &frame, of, &place)?,
         };
         frame.with_column(column.with_name(name.as_str().into()).into()).during(&place)?;
     }
@@ -129,12 +130,15 @@ struct Grouping {
 }
 
 impl Groupings {
-    fn of(&mut self, plan: &Plan, tables: &Tables, frame: &DataFrame, of: &Earlier) -> Result<Arc<Grouping>> {
+    fn of(&mut self, tables: &Tables, frame: &DataFrame, of: &Earlier) -> Result<Arc<Grouping>> {
         let known = self.known.iter().find(|(by, from, _)| *by == of.by && *from == of.from);
         if let Some((_, _, known)) = known {
             return Ok(known.clone());
         }
-        let other = of.from.as_ref().map(|(table, time)| (tables.table(plan, table), time));
+        let other = match &of.from {
+            Some((table, time)) => Some((tables.other(table)?, time)),
+            None => None,
+        };
         let (own, theirs, count) = codes(frame, other.map(|(other, _)| other), &of.by)?;
         let asking = Sorted::new(&own, count, &self.times);
         let seen = match other {
@@ -197,8 +201,11 @@ fn earlier(
     groupings: &mut Groupings,
     place: &str,
 ) -> Result<Series> {
-    let grouping = groupings.of(plan, tables, frame, of)?;
-    let source = of.from.as_ref().map_or(frame, |(table, _)| tables.table(plan, table));
+    let grouping = groupings.of(tables, frame, of)?;
+    let source = match &of.from {
+        Some((table, _)) => tables.other(table)?,
+        None => frame,
+    };
     let kept = match &of.filter {
         Some(filter) => Some(holds(source, filter, place)?),
         None => None,
@@ -325,7 +332,7 @@ pub fn holds(frame: &DataFrame, condition: &RowExpr, place: &str) -> Result<Vec<
 }
 
 fn near(plan: &Plan, tables: &Tables, frame: &DataFrame, of: &Near, place: &str) -> Result<Series> {
-    let table = tables.table(plan, &of.table);
+    let table = tables.other(&of.table)?;
     let mut places = coordinates(table, &of.theirs, &of.table, place)?;
     let points = coordinates(frame, &of.at, &plan.table, place)?;
     if let NearWhat::Within(_, Some(filter)) = &of.what {
@@ -381,8 +388,8 @@ pub fn coordinates(frame: &DataFrame, at: &[String; 2], table: &str, place: &str
     Ok(lats.into_iter().zip(lons).map(known).collect())
 }
 
-fn by_key(plan: &Plan, tables: &Tables, frame: &DataFrame, of: &ByKey, place: &str) -> Result<Series> {
-    let table = tables.table(plan, &of.table);
+fn by_key(tables: &Tables, frame: &DataFrame, of: &ByKey, place: &str) -> Result<Series> {
+    let table = tables.other(&of.table)?;
     let (own, theirs, count) = codes(frame, Some(table), &of.on)?;
     let mut rows = vec![NULL; count];
     for (row, code) in (0u32..).zip(&theirs).filter(|(_, code)| **code != NULL) {
@@ -406,7 +413,5 @@ fn by_key(plan: &Plan, tables: &Tables, frame: &DataFrame, of: &ByKey, place: &s
     }
     let found: Vec<u32> =
         own.iter().map(|code| rows.get(*code as usize).copied().filter(|_| *code != NULL).unwrap_or(NULL)).collect();
-    let column = table.column(&of.take).during(place)?.as_materialized_series();
-    let index = IdxCa::from_iter_options("".into(), found.iter().map(|row| (*row != NULL).then_some(*row)));
-    plain(column.take(&index).during(place)?, place)
+    plain(take(table.column(&of.take).during(place)?.as_materialized_series(), &found)?, place)
 }

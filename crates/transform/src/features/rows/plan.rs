@@ -464,7 +464,14 @@ impl Plan {
         }
     }
 
+    /// Opens another table. The own one is only seen as of a time.
     fn open(&mut self, table: &str, place: &str, open: Open) -> Result<()> {
+        if table == self.table {
+            return Err(Error::cannot_run(format!(
+                "{place}: table '{table}' holds the examples themselves, later ones and their labels among them"
+            ))
+            .hint("use an aggregate over earlier rows without 'from'"));
+        }
         if !self.schemas.contains_key(table) {
             let schema = open(table).context(place)?.collect_schema().during(format!("{place}: table '{table}'"))?;
             self.schemas.insert(table.to_owned(), schema);

@@ -115,15 +115,11 @@ fn from_the_past(
             }
             How::Earlier(of) => from_earlier_rows(plan, tables, frame, &rows, of, &place)?,
             How::Near(of) => from_places(plan, tables, &rows, of, &place)?,
-            How::ByKey(of) => from_key(plan, tables, &rows, of, &place)?,
+            How::ByKey(of) => from_key(tables, &rows, of)?,
         };
         rows.with_column(series(name, values, published)?.into()).during(&place)?;
     }
     Ok(rows)
-}
-
-fn table<'a>(plan: &Plan, tables: &'a Tables, name: &str) -> &'a DataFrame {
-    if name == plan.table { &tables.own } else { &tables.others[name] }
 }
 
 /// A column as text, as values are told apart.
@@ -159,7 +155,7 @@ fn from_earlier_rows(
 ) -> Result<Vec<Value>> {
     let (source, time) = match &of.from {
         None => (frame, &plan.time),
-        Some((name, time)) => (table(plan, tables, name), time),
+        Some((name, time)) => (tables.other(name)?, time),
     };
     let asking = keys(rows, of.by.iter().map(|(own, _)| own))?;
     let wanted: BTreeSet<&Vec<String>> = asking.iter().flatten().collect();
@@ -203,7 +199,7 @@ fn from_earlier_rows(
 }
 
 fn from_places(plan: &Plan, tables: &Tables, rows: &DataFrame, of: &Near, place: &str) -> Result<Vec<Value>> {
-    let other = table(plan, tables, &of.table);
+    let other = tables.other(&of.table)?;
     let mut places = coordinates(other, &of.theirs, &of.table, place)?;
     let points = coordinates(rows, &of.at, &plan.table, place)?;
     let text = |value: Option<String>| value.map_or(Value::Null, Value::Text);
@@ -227,8 +223,8 @@ fn from_places(plan: &Plan, tables: &Tables, rows: &DataFrame, of: &Near, place:
     })
 }
 
-fn from_key(plan: &Plan, tables: &Tables, rows: &DataFrame, of: &ByKey, _: &str) -> Result<Vec<Value>> {
-    let other = table(plan, tables, &of.table);
+fn from_key(tables: &Tables, rows: &DataFrame, of: &ByKey) -> Result<Vec<Value>> {
+    let other = tables.other(&of.table)?;
     let theirs = keys(other, of.on.iter().map(|(_, their)| their))?;
     let asking = keys(rows, of.on.iter().map(|(own, _)| own))?;
     let values = words(other, &of.take)?;
@@ -266,12 +262,10 @@ fn with_false_future(
 fn other_world(plan: &Plan, tables: &Tables, times: &[i64], time: i64, asked: &[u32]) -> Result<(Tables, usize)> {
     let hidden = |name: &str| plan.hidden.iter().any(|hidden| hidden == name);
     let rows: BTreeSet<u32> = asked.iter().copied().collect();
-    let (past, mut later) = cut(&tables.own, times, time)?;
-    if !rows.is_empty() {
-        let later_rows: Vec<u32> = (0u32..).zip(times).filter(|(_, at)| **at >= time).map(|(row, _)| row).collect();
-        let mask: Vec<bool> = later_rows.iter().map(|row| !rows.contains(row)).collect();
-        later = later.filter(&BooleanChunked::from_slice("".into(), &mask)).during("proof")?;
-    }
+    let (past, later) = cut(&tables.own, times, time)?;
+    let from_then_on = (0u32..).zip(times).filter(|(_, at)| **at >= time);
+    let others: Vec<bool> = from_then_on.map(|(row, _)| !rows.contains(&row)).collect();
+    let later = later.filter(&BooleanChunked::from_slice("".into(), &others)).during("proof")?;
     let own = falsified(&taken(&tables.own, asked)?, hidden, None)?;
     let place = past.height();
     let keep = kept_columns(plan, &plan.table);
