@@ -22,6 +22,7 @@ pub enum Check {
     RowCount(RowCount),
     Freshness(Freshness),
     MeanNearHistory(MeanNearHistory),
+    NoDrift(NoDrift),
     Table(Table),
 }
 
@@ -33,7 +34,7 @@ pub(crate) enum Kind<'a> {
 
 impl Check {
     /// Every check by its name in YAML, in the order of the docs.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 14] = [
         "required",
         "types",
         "not_null",
@@ -46,6 +47,7 @@ impl Check {
         "row_count",
         "freshness",
         "mean_near_history",
+        "no_drift",
         "table",
     ];
 
@@ -63,6 +65,7 @@ impl Check {
             Check::RowCount(check) => ("row_count", Kind::Table(check)),
             Check::Freshness(check) => ("freshness", Kind::Table(check)),
             Check::MeanNearHistory(check) => ("mean_near_history", Kind::Table(check)),
+            Check::NoDrift(check) => ("no_drift", Kind::Table(check)),
             Check::Table(check) => ("table", Kind::Table(check)),
         }
     }

@@ -10,14 +10,14 @@ use stage::clap::Args;
 use stage::{BooksOf, FileOutput, Job, Output, Stage, TableOutput};
 use transform::features::{FeatureSet, FeaturesSpec, build, prove};
 
-/// The table with labels, at past cutoffs.
+/// The table with labels: at past cutoffs, or of rows whose label is known.
 const TRAINING: &str = "training";
-/// The table without labels, at the newest cutoff.
+/// The table without labels: at the newest cutoff, or of rows to be predicted.
 const SCORING: &str = "scoring";
 
 #[derive(Args, Debug)]
 pub struct Flags {
-    /// Recompute a sample of the published rows from only what was known at their cutoffs, and fail on any difference
+    /// Recompute a sample of the published rows from only what was known at their time, and fail on any difference
     #[arg(long)]
     prove: bool,
     /// How many rows of each table to prove
@@ -38,8 +38,8 @@ impl Stage for Features {
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let spec = &job.spec;
         let FeatureSet { training, scoring, training_schema, scoring_schema, training_rows, books, dictionary, .. } =
-            build(spec, job.scan(spec.table.as_str())?)?;
-        let notes = json!({ "label": spec.label.name, "horizon_days": days(spec.label.horizon) });
+            build(spec, &|table| job.scan(table))?;
+        let notes = json!({ "label": spec.label(), "horizon_days": spec.horizon().map_or(0, days) });
         let training = TableOutput {
             notes: notes.clone(),
             ..TableOutput::new(TRAINING, training_schema.as_ref().clone(), training, training_rows)
@@ -66,11 +66,10 @@ impl Stage for Features {
             return Ok(None);
         }
         let published = published(job)?;
-        let input = job.scan(job.spec.table.as_str())?;
         let (training, scoring) = (artifact::scan(&published, TRAINING)?, artifact::scan(&published, SCORING)?);
-        let proof = prove(&job.spec, input, training, scoring, job.flags.sample, job.flags.seed)?;
+        let proof = prove(&job.spec, &|table| job.scan(table), training, scoring, job.flags.sample, job.flags.seed)?;
         stage::say(format!(
-            "features {}: proved: {} rows recomputed from only what was known at their cutoffs, {} values equal; \
+            "features {}: proved: {} rows recomputed from only what was known at their time, {} values equal; \
              with a falsified future {} values stayed the same",
             job.pipeline, proof.pairs, proof.values, proof.perturbed
         ));

@@ -5,10 +5,10 @@ use polars::prelude::Schema;
 
 use super::calendar::Calendar;
 use super::plan::{How, Plan};
-use super::spec::{FeatureKind, FeaturesSpec, LabelKind};
+use super::spec::{CutoffSpec, FeatureKind, LabelKind};
 
 /// Writes the dictionary. `rows` are those of the training and of the scoring table.
-pub fn write(spec: &FeaturesSpec, plan: &Plan, calendar: &Calendar, schema: &Schema, rows: (u64, u64)) -> String {
+pub fn write(spec: &CutoffSpec, plan: &Plan, calendar: &Calendar, schema: &Schema, rows: (u64, u64)) -> String {
     let mut out = String::new();
     let mut line = |text: String| {
         out.push_str(&text);

@@ -1,10 +1,11 @@
 //! Features of entities as of cutoff dates, with no look into the future.
 //!
-//! [`FeaturesSpec`] is `features.yaml`; [`build`] computes the training and the scoring table; [`prove`]
+//! [`CutoffSpec`] is `features.yaml`; [`build`] computes the training and the scoring table; [`prove`]
 //! recomputes a sample of what was published from only the rows before each cutoff.
 //!
 //! | file | responsibility |
 //! |---|---|
+//! | `shape` | which of the two shapes a file has |
 //! | `spec` | the shapes of the YAML; SQL features see only features further up, and only their own row |
 //! | `calendar` | cutoffs, windows and horizons on the calendar |
 //! | `plan` | the spec checked against the table's columns |
@@ -49,17 +50,59 @@ mod kernel;
 mod plan;
 mod proof;
 mod reference;
+mod rows;
+mod shape;
 mod spec;
 mod store;
 mod table;
 
 pub use calendar::Calendar;
-pub use proof::{Proof, prove};
+pub use proof::Proof;
+pub use rows::{
+    CountWithin, Examples, Lookup, Metres, Names, Nearest, Open, Past, RowFeature, RowFeatures, RowLabel, RowLabelKind,
+    RowSpec, Score,
+};
+pub use shape::FeaturesSpec;
 pub use spec::{
-    At, CUTOFF, Cutoffs, Entities, Every, FeatureKind, Features, FeaturesSpec, Label, LabelKind, LabelOf, Of, Rows,
+    At, CUTOFF, CutoffSpec, Cutoffs, Entities, Every, FeatureKind, Features, Label, LabelKind, LabelOf, Of, Rows,
     Share, Sql,
 };
-pub use table::{FeatureSet, build};
+pub use table::FeatureSet;
+
+use ::spec::Result;
+use polars::prelude::LazyFrame;
+
+/// Computes the features of `spec` from the tables that `open` opens by name.
+///
+/// Errors: tables and columns that are unknown or of an unfit type (cannot run); no rows to learn from, or rows that
+/// cannot be right, such as places off the globe (refused).
+pub fn build(spec: &FeaturesSpec, open: Open) -> Result<FeatureSet> {
+    match spec {
+        FeaturesSpec::Cutoffs(spec) => table::build(spec, open(spec.table.as_str())?),
+        FeaturesSpec::Rows(spec) => rows::build(spec, open),
+    }
+}
+
+/// Recomputes up to `sample` rows of the published tables, chosen by `seed`, from only what was known at their time.
+///
+/// Errors: a difference is refused and named by row, column and both values; tables that do not have the
+/// columns of the spec cannot be proved.
+pub fn prove(
+    spec: &FeaturesSpec,
+    open: Open,
+    published_training: LazyFrame,
+    published_scoring: LazyFrame,
+    sample: usize,
+    seed: u64,
+) -> Result<Proof> {
+    match spec {
+        FeaturesSpec::Cutoffs(spec) => {
+            let input = open(spec.table.as_str())?;
+            proof::prove(spec, input, published_training, published_scoring, sample, seed)
+        }
+        FeaturesSpec::Rows(spec) => rows::prove(spec, open, published_training, published_scoring, sample, seed),
+    }
+}
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

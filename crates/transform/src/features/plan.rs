@@ -4,7 +4,7 @@ use polars::prelude::{DataType, Expr, LazyFrame, Schema, col, lit};
 use spec::{Error, Result, Span, did_you_mean};
 
 use super::calendar::Clock;
-use super::spec::{CUTOFF, FeatureKind, FeaturesSpec, LabelKind};
+use super::spec::{CUTOFF, CutoffSpec, FeatureKind, LabelKind};
 use crate::RowExpr;
 
 /// What is computed of a range of an entity's rows. Numbers point into [`Plan::numbers`] or [`Plan::words`].
@@ -80,7 +80,7 @@ pub struct Plan {
 
 impl Plan {
     /// Checks `spec` against the table. Unknown columns are named with their nearest neighbour.
-    pub fn new(spec: &FeaturesSpec, schema: &Schema) -> Result<Plan> {
+    pub fn new(spec: &CutoffSpec, schema: &Schema) -> Result<Plan> {
         let entity_type = dtype_of(schema, &spec.entity, &format!("table '{}': 'entity'", spec.table))?;
         if !(entity_type.is_integer() || is_text(&entity_type)) {
             return Err(Error::cannot_run(format!(
@@ -263,7 +263,7 @@ pub fn is_text(dtype: &DataType) -> bool {
 }
 
 /// Texts stay texts, floats floats, everything else becomes the integer that stands for it.
-fn held_as(dtype: &DataType, column: Expr) -> Expr {
+pub fn held_as(dtype: &DataType, column: Expr) -> Expr {
     match dtype {
         dtype if is_text(dtype) || *dtype == DataType::Null => column.cast(DataType::String),
         DataType::Float32 | DataType::Float64 | DataType::Decimal(..) => column.cast(DataType::Float64),

@@ -20,7 +20,7 @@ use spec::{Error, Result};
 use super::calendar::{after, midnight};
 use super::plan::{How, Plan};
 use super::reference::{Row, Value, cell, equal, rows_of, value};
-use super::spec::{CUTOFF, FeaturesSpec};
+use super::spec::{CUTOFF, CutoffSpec};
 use super::store::Store;
 use super::table::{Frame, Task, finish};
 
@@ -40,7 +40,7 @@ pub struct Proof {
 /// Errors: a difference is refused and named by entity, cutoff, column and both values; tables that do not
 /// have the columns of the spec cannot be proved.
 pub fn prove(
-    spec: &FeaturesSpec,
+    spec: &CutoffSpec,
     input: LazyFrame,
     published_training: LazyFrame,
     published_scoring: LazyFrame,
@@ -96,7 +96,7 @@ fn chosen(plan: &Plan, published: LazyFrame, sample: usize, seed: u64) -> Result
 }
 
 /// SplitMix64 (Steele, Lea and Flood 2014) of seed and number.
-fn mixed(seed: u64, number: u64) -> u64 {
+pub(super) fn mixed(seed: u64, number: u64) -> u64 {
     let mut z = seed.wrapping_add(number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -193,7 +193,7 @@ fn from_the_past(
 }
 
 /// Values as a column of the type that was published, so that SQL features compute with the same types.
-fn series(name: &str, values: Vec<Value>, published: &DataFrame) -> Result<Series> {
+pub(super) fn series(name: &str, values: Vec<Value>, published: &DataFrame) -> Result<Series> {
     let dtype = published.column(name).during("proof")?.dtype().clone();
     if dtype.is_primitive_numeric() {
         let numbers: Vec<Option<f64>> =

@@ -15,7 +15,7 @@ pub const CUTOFF: &str = "cutoff";
 /// Features of entities as of cutoff dates, computed from the rows of one table of the clean stage.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct FeaturesSpec {
+pub struct CutoffSpec {
     /// The table of the clean stage that holds one row per event (a purchase, a visit, a reading).
     pub table: Name,
     /// The column that says whose event it is. Rows without it are left out and counted.

@@ -15,7 +15,7 @@ use spec::{Error, Result, ResultExt};
 use super::calendar::{Calendar, after, before, midnight};
 use super::kernel::{Bounds, Lane, Present, RUN, aggregate};
 use super::plan::{Aggregate, How, Op, Plan};
-use super::spec::{CUTOFF, FeaturesSpec};
+use super::spec::{CUTOFF, CutoffSpec};
 use super::store::{Store, integers, take};
 
 /// Entities per batch.
@@ -34,7 +34,6 @@ pub struct FeatureSet {
     pub scoring_schema: SchemaRef,
     pub training_rows: u64,
     pub scoring_rows: u64,
-    pub calendar: Calendar,
     /// What became of the rows of the table: used, or dropped by rule.
     pub books: Books,
     /// What every column means, as Markdown.
@@ -45,7 +44,7 @@ pub struct FeatureSet {
 ///
 /// Errors: columns that are unknown or of an unfit type (cannot run); no rows, or no cutoff that leaves room
 /// for the label's horizon (refused).
-pub fn build(spec: &FeaturesSpec, input: LazyFrame) -> Result<FeatureSet> {
+pub fn build(spec: &CutoffSpec, input: LazyFrame) -> Result<FeatureSet> {
     let frame = Frame::new(spec, input.clone())?;
     let (plan, calendar) = (frame.plan, frame.calendar);
     let bound = plan.clock.at(midnight(calendar.newest));
@@ -71,7 +70,6 @@ pub fn build(spec: &FeaturesSpec, input: LazyFrame) -> Result<FeatureSet> {
         scoring_schema,
         training_rows,
         scoring_rows,
-        calendar,
         books,
         dictionary,
     })
@@ -85,7 +83,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    pub fn new(spec: &FeaturesSpec, mut input: LazyFrame) -> Result<Frame> {
+    pub fn new(spec: &CutoffSpec, mut input: LazyFrame) -> Result<Frame> {
         let doing = format!("table '{}'", spec.table);
         let schema = input.collect_schema().during(&doing)?;
         let plan = Plan::new(spec, &schema)?;
@@ -279,7 +277,7 @@ pub(super) fn finish(plan: &Plan, columns: Vec<Series>, with_label: bool) -> Res
 }
 
 /// Integers as Int64; floats as Float64, null where infinite or not a number.
-fn defined(name: &str, dtype: &DataType) -> Expr {
+pub(super) fn defined(name: &str, dtype: &DataType) -> Expr {
     let value = col(name);
     match dtype {
         DataType::Float32 | DataType::Float64 | DataType::Decimal(..) => {

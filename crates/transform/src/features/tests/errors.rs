@@ -9,7 +9,7 @@ fn reading(features: &str) -> String {
     read(&format!("{HEAD}features:\n{features}")).unwrap_err().to_string()
 }
 
-fn building(spec: &FeaturesSpec, table: &DataFrame) -> spec::Error {
+fn building(spec: &CutoffSpec, table: &DataFrame) -> spec::Error {
     build(spec, table.clone().lazy()).err().expect("an error")
 }
 

@@ -10,15 +10,20 @@ use std::path::Path;
 
 use polars::prelude::*;
 
-use super::{FeatureSet, FeaturesSpec, build};
+use super::table::build;
+use super::{CutoffSpec, FeatureSet, FeaturesSpec};
 
 /// Reads a spec as `features.yaml` would be.
-pub fn read(text: &str) -> spec::Result<FeaturesSpec> {
-    spec::parse(text, Path::new("features.yaml"), &spec::Environment::default()).map(|loaded| loaded.spec)
+pub fn read(text: &str) -> spec::Result<CutoffSpec> {
+    let loaded = spec::parse(text, Path::new("features.yaml"), &spec::Environment::default())?;
+    match loaded.spec {
+        FeaturesSpec::Cutoffs(spec) => Ok(*spec),
+        FeaturesSpec::Rows(_) => panic!("not a spec with cutoffs"),
+    }
 }
 
 /// A spec of table `log` with columns `who` and `day`, cutoffs and features as given, and the label `gone`.
-pub fn spec_of(cutoffs: &str, label: &str, features: &[&str]) -> FeaturesSpec {
+pub fn spec_of(cutoffs: &str, label: &str, features: &[&str]) -> CutoffSpec {
     let features: String = features.iter().map(|line| format!("  {line}\n")).collect();
     let text = format!("table: log\nentity: who\ntime: day\ncutoffs: {cutoffs}\nlabel: {label}\nfeatures:\n{features}");
     read(&text).unwrap_or_else(|error| panic!("{error}"))
@@ -59,7 +64,7 @@ pub fn drawn(set: FeatureSet) -> Drawn {
     drawn
 }
 
-pub fn built(spec: &FeaturesSpec, table: &DataFrame) -> Drawn {
+pub fn built(spec: &CutoffSpec, table: &DataFrame) -> Drawn {
     drawn(build(spec, table.clone().lazy()).unwrap_or_else(|error| panic!("{error}")))
 }
 

@@ -1,7 +1,8 @@
 //! A proof must find what was planted.
 
 use super::*;
-use crate::features::{Proof, prove};
+use crate::features::Proof;
+use crate::features::proof::prove;
 
 fn table() -> DataFrame {
     let n = 200i64;
@@ -22,7 +23,7 @@ fn table() -> DataFrame {
     )
 }
 
-fn spec() -> FeaturesSpec {
+fn spec() -> CutoffSpec {
     spec_of(
         "{every: 1mo, count: 4}",
         "{name: later, horizon: 60d, is: {sum: {of: amount}}}",

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::features::prove;
+use crate::features::proof::prove;
 
 type Event = (Option<u8>, i32, Option<i8>, Option<u8>);
 
@@ -19,7 +19,7 @@ fn table(events: &[Event], texts: bool) -> DataFrame {
     DataFrame::new(events.len(), columns).unwrap()
 }
 
-fn every_kind() -> FeaturesSpec {
+fn every_kind() -> CutoffSpec {
     let mut features = Vec::new();
     for (suffix, rows) in [("", ""), ("_w", "window: 20d"), ("_m", "window: 1mo, where: x > 0")] {
         let join = if rows.is_empty() { "" } else { ", " };

@@ -1,0 +1,181 @@
+//! The two shapes of `features.yaml`: an entity at cutoff dates, or each row as of its own time.
+
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use spec::{Name, Span};
+
+use super::rows::{Examples, RowFeature, RowLabel, RowSpec, Score};
+use super::spec::{CutoffSpec, Cutoffs, Entities, FeatureKind, Label};
+
+/// Features computed from the tables of the clean stage, with no look into the future.
+#[derive(Clone, Debug, schemars::JsonSchema)]
+#[schemars(with = "Written")]
+pub enum FeaturesSpec {
+    /// One example per entity and cutoff date.
+    Cutoffs(Box<CutoffSpec>),
+    /// One example per row, as of its own time.
+    Rows(Box<RowSpec>),
+}
+
+impl FeaturesSpec {
+    /// The column that is to be predicted.
+    pub fn label(&self) -> &str {
+        match self {
+            FeaturesSpec::Cutoffs(spec) => &spec.label.name,
+            FeaturesSpec::Rows(spec) => &spec.label.name,
+        }
+    }
+
+    /// How far the label looks ahead; a row's own label does not.
+    pub fn horizon(&self) -> Option<Span> {
+        match self {
+            FeaturesSpec::Cutoffs(spec) => Some(spec.label.horizon),
+            FeaturesSpec::Rows(_) => None,
+        }
+    }
+}
+
+/// Features computed from the tables of the clean stage, with no look into the future. An example is either an entity
+/// at a cutoff (`entity` and `cutoffs`), or a row of the table as of its own time (`rows`).
+#[derive(schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "its shape is the JSON Schema of FeaturesSpec")]
+struct Written {
+    /// The table of the clean stage that holds one row per event (a purchase, a trade, a reading).
+    table: Name,
+    /// The column of the row's date or moment (without time zone). Rows without it are left out and counted.
+    time: String,
+    /// With `cutoffs`: the column that says whose event it is. Rows without it are left out and counted.
+    entity: Option<String>,
+    /// The days as of which features are computed.
+    cutoffs: Option<Cutoffs>,
+    /// With `cutoffs`: which entities get a row at a cutoff. Default: all with at least one row before it.
+    entities: Option<Entities>,
+    /// Instead of `entity` and `cutoffs`: each row is an example, as of its `time`.
+    rows: Option<Examples>,
+    /// With `rows`: a column that is carried along, such as the row's number.
+    key: Option<String>,
+    /// With `rows`: which rows go to the scoring table. Default: those whose label is null.
+    score: Option<Score>,
+    /// What is to be predicted.
+    label: LabelWritten,
+    /// The features by name, in the order of the columns. Only rows before the cutoff, or before the row's time, count.
+    features: std::collections::BTreeMap<String, FeatureWritten>,
+}
+
+/// What is to be predicted.
+#[derive(schemars::JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "its shape is the JSON Schema of a label")]
+enum LabelWritten {
+    /// With `cutoffs`.
+    Ahead(Label),
+    /// With `rows`.
+    OfRow(RowLabel),
+}
+
+/// How one feature is made.
+#[derive(schemars::JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "its shape is the JSON Schema of a feature")]
+enum FeatureWritten {
+    /// With `cutoffs`.
+    OfEntity(FeatureKind),
+    /// With `rows`.
+    OfRow(RowFeature),
+}
+
+const KEYS: [&str; 10] =
+    ["table", "time", "entity", "cutoffs", "entities", "rows", "key", "score", "label", "features"];
+/// The keys that only one of the shapes has.
+const OF_CUTOFFS: [&str; 3] = ["entity", "cutoffs", "entities"];
+const OF_ROWS: [&str; 3] = ["rows", "key", "score"];
+
+impl<'de> Deserialize<'de> for FeaturesSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<FeaturesSpec, D::Error> {
+        deserializer.deserialize_struct("FeaturesSpec", &KEYS, Keys)
+    }
+}
+
+/// The shape is known by the first key that only one of them has, since label and features are read by it.
+struct Keys;
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = FeaturesSpec;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map with table, time, label, features, and either entity and cutoffs or rows")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FeaturesSpec, A::Error> {
+        let mut shape: Option<(&'static str, bool)> = None;
+        let (mut table, mut time) = (None, None);
+        let (mut entity, mut cutoffs, mut entities) = (None, None, None);
+        let (mut rows, mut key_column, mut score) = (None, None, None);
+        let (mut label, mut features, mut row_label, mut row_features) = (None, None, None, None);
+        let mut seen: Vec<&'static str> = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let Some(key) = KEYS.into_iter().find(|known| *known == key) else {
+                return Err(de::Error::unknown_field(&key, &KEYS));
+            };
+            if seen.contains(&key) {
+                return Err(de::Error::duplicate_field(key));
+            }
+            seen.push(key);
+            let of_rows = OF_ROWS.contains(&key);
+            if of_rows || OF_CUTOFFS.contains(&key) {
+                match shape {
+                    Some((other, is_rows)) if is_rows != of_rows => {
+                        return Err(de::Error::custom(format!(
+                            "'{key}' does not go with '{other}'; write either entity and cutoffs (one example per \
+                             entity and cutoff) or rows (each row is an example)"
+                        )));
+                    }
+                    _ => shape = Some((key, of_rows)),
+                }
+            }
+            match (key, shape) {
+                ("table", _) => table = Some(map.next_value::<Name>()?),
+                ("time", _) => time = Some(map.next_value::<String>()?),
+                ("entity", _) => entity = Some(map.next_value::<String>()?),
+                ("cutoffs", _) => cutoffs = Some(map.next_value::<Cutoffs>()?),
+                ("entities", _) => entities = Some(map.next_value::<Entities>()?),
+                ("rows", _) => rows = Some(map.next_value::<Examples>()?),
+                ("key", _) => key_column = Some(map.next_value::<String>()?),
+                ("score", _) => score = Some(map.next_value::<Score>()?),
+                (_, None) => {
+                    return Err(de::Error::custom(format!(
+                        "write 'entity' and 'cutoffs', or 'rows', above '{key}': it is read by them"
+                    )));
+                }
+                ("label", Some((_, true))) => row_label = Some(map.next_value::<RowLabel>()?),
+                ("label", _) => label = Some(map.next_value::<Label>()?),
+                (_, Some((_, true))) => row_features = Some(map.next_value()?),
+                (_, Some((_, false))) => features = Some(map.next_value()?),
+            }
+        }
+        let missing = de::Error::missing_field;
+        let (table, time) = (table.ok_or_else(|| missing("table"))?, time.ok_or_else(|| missing("time"))?);
+        Ok(match shape {
+            Some((_, true)) => FeaturesSpec::Rows(Box::new(RowSpec {
+                table,
+                key: key_column,
+                time,
+                rows: rows.ok_or_else(|| missing("rows"))?,
+                score,
+                label: row_label.ok_or_else(|| missing("label"))?,
+                features: row_features.ok_or_else(|| missing("features"))?,
+            })),
+            _ => FeaturesSpec::Cutoffs(Box::new(CutoffSpec {
+                table,
+                entity: entity.ok_or_else(|| missing("entity"))?,
+                time,
+                cutoffs: cutoffs.ok_or_else(|| missing("cutoffs"))?,
+                label: label.ok_or_else(|| missing("label"))?,
+                entities: entities.unwrap_or_default(),
+                features: features.ok_or_else(|| missing("features"))?,
+            })),
+        })
+    }
+}
