@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use artifact::{PolarsResultExt, type_name};
 use polars::prelude::{
-    DataFrame, DataType, Engine, Expr, Float64Chunked, IntoLazy, IntoSeries, NewChunkedArray, PlSmallStr,
-    Series, col,
+    DataFrame, DataType, Engine, Expr, Float64Chunked, IntoLazy, IntoSeries, NewChunkedArray, PlSmallStr, Series, col,
 };
 use spec::{Error, Result};
 
@@ -77,7 +76,8 @@ pub fn evaluated(frame: &DataFrame, sql: &RowExpr, name: &str, place: &str) -> R
     let mut with = frame.clone().lazy().with_columns([sql.sql().expr().alias(name)]);
     let dtype = with.collect_schema().during(place)?.get(name).cloned().unwrap_or(DataType::Null);
     let rows = with.select([defined(name, &dtype)]).collect().during(place)?;
-    Ok(plain(rows.column(name).during(place)?.as_materialized_series().clone(), place)?.rechunk())
+    let column = rows.column(name).during(place)?.as_materialized_series().clone();
+    Ok(plain(column, place)?.rechunk().with_name(name.into()))
 }
 
 /// Categories as text, integers as Int64, other numbers as Float64; all else as it is.

@@ -202,8 +202,8 @@ fn the_tables_carry_key_time_features_and_label_and_balance() {
         [("became 4 training and 1 scoring rows", 5), ("no time", 1), ("no example: seen by later rows only", 1)]
     );
     let drawn = drawn(set);
-    assert_eq!(drawn.training.get_column_names_str(), ["trade_id", "day", "area", "mean", "price", "_file", "_row"]);
-    assert_eq!(drawn.scoring.get_column_names_str(), ["trade_id", "day", "area", "mean", "_file", "_row"]);
+    assert_eq!(drawn.training.get_column_names(), ["trade_id", "day", "area", "mean", "price", "_file", "_row"]);
+    assert_eq!(drawn.scoring.get_column_names(), ["trade_id", "day", "area", "mean", "_file", "_row"]);
     // Trade 5 is no example, but later trades see it.
     assert_eq!(
         lines(&drawn.training),
@@ -261,7 +261,7 @@ fn a_proof_finds_what_knows_the_future() {
         assert_eq!(error.class(), spec::Class::Refused);
     }
     // A mean that includes the row itself.
-    let all = col("price").mean().over([col("day")]);
+    let all = col("price").mean().over([col("day")]).unwrap();
     let leaky = honest.training.clone().lazy().with_columns([all.alias("mean_all")]).collect().unwrap();
     let error = proved(&spec, &tables(), &Drawn { training: leaky, scoring: honest.scoring.clone() }).unwrap_err();
     assert!(error.to_string().contains("'mean_all': published is"), "{error}");
@@ -376,7 +376,7 @@ fn what_is_missing_is_said_where_it_stands() {
         ("f: {count: {theirs: zone}}", "'time' and 'theirs' are of another table; name it as 'from'"),
         ("f: {count_within: {of: s, at: [a, b], radius: near}}", "'near' is not a length; write metres such as 1000"),
         ("f: {meann: {of: price}}", "did you mean 'mean'?"),
-        ("f: {mean: {of: price, bi: district}}", "unknown key 'bi'; did you mean 'by'?"),
+        ("f: {mean: {of: price, windw: 3mo}}", "unknown key 'windw'; did you mean 'window'?"),
         ("f: {sql: AVG(area)}", "each row stands alone"),
     ] {
         let error = read(&format!("{HEAD}features:\n  {text}\n")).unwrap_err().to_string();
