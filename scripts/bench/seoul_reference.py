@@ -52,7 +52,7 @@ def bands(train, test):
 def main(features, predictions):
     rows = pl.read_parquet(features).sort(TIME, KEY)
     judged = pl.read_parquet(predictions)
-    test = rows.join(judged.select(KEY, "prediction"), on=KEY, how="inner", maintain_order="left")
+    test = rows.join(judged.select(KEY, prediction="score"), on=KEY, how="inner", maintain_order="left")
     before = rows.filter(pl.col(TIME) < test[TIME].min())
     edge = before[TIME][int(before.height * 70 / 85)]
     train, valid = before.filter(pl.col(TIME) < edge), before.filter(pl.col(TIME) >= edge)

@@ -7,7 +7,7 @@ use artifact::{Artifact, Books, LATEST};
 use serde_json::json;
 use spec::{Error, Exit, Result, Span, Tool, Unit};
 use stage::clap::Args;
-use stage::{BooksOf, FileOutput, Job, Output, Stage, TableOutput};
+use stage::{BooksOf, Empty, FileOutput, Job, Output, Stage, TableOutput};
 use transform::features::{FeatureSet, FeaturesSpec, build, prove};
 
 /// The table with labels: at past cutoffs, or of rows whose label is known.
@@ -44,8 +44,11 @@ impl Stage for Features {
             notes: notes.clone(),
             ..TableOutput::new(TRAINING, training_schema.as_ref().clone(), training, training_rows)
         };
+        // At a newest cutoff there is always someone to score; rows that are all known already are none to predict.
+        let is_of_rows = spec.horizon().is_none();
         let scoring = TableOutput {
             notes,
+            empty: if is_of_rows { Empty::Published } else { Empty::Refused },
             books: BooksOf::Given(books),
             ..TableOutput::new(SCORING, scoring_schema.as_ref().clone(), scoring, 0)
         };
