@@ -217,7 +217,7 @@ fn earlier(
         Some((seen, times)) => (seen, times.as_slice()),
         None => (&grouping.asking, times),
     };
-    let sides = Sides { asking: &grouping.asking, asking_times: times, seen, seen_times, reach: &reach };
+    let sides = Sides { asking: &grouping.asking, seen, reach: &reach };
     let keeps = |row: u32| kept.as_ref().is_none_or(|kept| kept[row as usize]);
     let value = |values: &[f64], row: u32| if keeps(row) { values[row as usize] } else { f64::NAN };
     let column = || match &of.of {
