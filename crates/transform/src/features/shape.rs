@@ -81,9 +81,9 @@ enum LabelWritten {
 #[expect(dead_code, reason = "its shape is the JSON Schema of a feature")]
 enum FeatureWritten {
     /// With `cutoffs`.
-    OfEntity(FeatureKind),
+    OfEntity(Box<FeatureKind>),
     /// With `rows`.
-    OfRow(RowFeature),
+    OfRow(Box<RowFeature>),
 }
 
 const KEYS: [&str; 10] =

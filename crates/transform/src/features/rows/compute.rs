@@ -103,7 +103,11 @@ pub fn times_of(frame: &DataFrame, time: &str) -> Result<Vec<i64>> {
 /// Numbers of which NaN stands for null.
 fn numbers(column: &Series, place: &str) -> Result<Vec<f64>> {
     let numbers = column.cast(&DataType::Float64).during(place)?;
-    Ok(numbers.f64().during(place)?.iter().map(|number| number.unwrap_or(f64::NAN)).collect())
+    let numbers = numbers.f64().during(place)?;
+    Ok(match numbers.cont_slice() {
+        Ok(slice) => slice.to_vec(),
+        Err(_) => numbers.iter().map(|number| number.unwrap_or(f64::NAN)).collect(),
+    })
 }
 
 /// A column of numbers; null where they are infinite or not numbers.
@@ -119,8 +123,15 @@ fn floats(values: Vec<f64>) -> Series {
 
 /// Rows that were grouped and sorted, to be used by all features that ask for the same.
 struct Groupings {
-    known: Vec<(Vec<(String, String)>, Option<(String, String)>, Arc<Grouping>)>,
+    known: Vec<Known>,
     times: Arc<[i64]>,
+}
+
+/// What was asked for, and what came of it.
+struct Known {
+    by: Vec<(String, String)>,
+    from: Option<(String, String)>,
+    grouping: Arc<Grouping>,
 }
 
 struct Grouping {
@@ -131,9 +142,9 @@ struct Grouping {
 
 impl Groupings {
     fn of(&mut self, tables: &Tables, frame: &DataFrame, of: &Earlier) -> Result<Arc<Grouping>> {
-        let known = self.known.iter().find(|(by, from, _)| *by == of.by && *from == of.from);
-        if let Some((_, _, known)) = known {
-            return Ok(known.clone());
+        let known = self.known.iter().find(|known| known.by == of.by && known.from == of.from);
+        if let Some(known) = known {
+            return Ok(known.grouping.clone());
         }
         let other = match &of.from {
             Some((table, time)) => Some((tables.other(table)?, time)),
@@ -155,7 +166,7 @@ impl Groupings {
             }
         };
         let grouping = Arc::new(Grouping { asking, seen });
-        self.known.push((of.by.clone(), of.from.clone(), grouping.clone()));
+        self.known.push(Known { by: of.by.clone(), from: of.from.clone(), grouping: grouping.clone() });
         Ok(grouping)
     }
 }
@@ -217,7 +228,7 @@ fn earlier(
         Some((seen, times)) => (seen, times.as_slice()),
         None => (&grouping.asking, times),
     };
-    let sides = Sides { asking: &grouping.asking, asking_times: times, seen, seen_times, reach: &reach };
+    let sides = Sides { asking: &grouping.asking, seen, reach: &reach };
     let keeps = |row: u32| kept.as_ref().is_none_or(|kept| kept[row as usize]);
     let value = |values: &[f64], row: u32| if keeps(row) { values[row as usize] } else { f64::NAN };
     let column = || match &of.of {

@@ -19,9 +19,20 @@ use crate::features::interner::NULL;
 /// Rows in the order of group and time; of equal times in the order of the table.
 pub struct Sorted {
     /// Row numbers. Rows without a group are not among them.
-    pub rows: Vec<u32>,
+    rows: Vec<u32>,
+    /// Their times, side by side so that a window walks through memory in one direction.
+    times: Vec<i64>,
+    /// Where each row of the table stands among them, if it has a group.
+    places: Vec<u32>,
     /// Where each group begins; one more at the end.
-    pub offsets: Vec<usize>,
+    offsets: Vec<usize>,
+}
+
+/// A group's row numbers and times.
+#[derive(Clone, Copy)]
+struct Group<'a> {
+    rows: &'a [u32],
+    times: &'a [i64],
 }
 
 impl Sorted {
@@ -34,26 +45,28 @@ impl Sorted {
             offsets[i] += offsets[i - 1];
         }
         let mut next = offsets.clone();
-        let mut rows = vec![0u32; offsets[count]];
-        for (row, group) in (0u32..).zip(groups).filter(|(_, group)| **group != NULL) {
+        let mut sorted = vec![(0i64, 0u32); offsets[count]];
+        for ((row, group), time) in (0u32..).zip(groups).zip(times).filter(|((_, group), _)| **group != NULL) {
             let slot = &mut next[*group as usize];
-            rows[*slot] = row;
+            sorted[*slot] = (*time, row);
             *slot += 1;
         }
-        parts(&mut rows, &offsets).into_par_iter().for_each(|rows| {
-            if !rows.is_sorted_by_key(|row| times[*row as usize]) {
-                rows.par_sort_by_key(|row| times[*row as usize]);
-            }
+        // Row numbers break ties, so the order is that of a stable sort.
+        parts(&mut sorted, &offsets).into_par_iter().filter(|part| !part.is_sorted()).for_each(|part| {
+            part.par_sort_unstable();
         });
-        Sorted { rows, offsets }
+        let mut places = vec![NULL; groups.len()];
+        for (place, (_, row)) in (0u32..).zip(&sorted) {
+            places[*row as usize] = place;
+        }
+        let (times, rows) = sorted.into_iter().unzip();
+        Sorted { rows, times, places, offsets }
     }
 
-    /// The rows of a group; none of a group that only the other table has.
-    fn group(&self, group: usize) -> &[u32] {
-        match self.offsets.get(group + 1) {
-            Some(end) => &self.rows[self.offsets[group]..*end],
-            None => &[],
-        }
+    /// A group; without rows if only the other table has it.
+    fn group(&self, group: usize) -> Group<'_> {
+        let range = self.offsets[group]..self.offsets[group + 1];
+        Group { rows: &self.rows[range.clone()], times: &self.times[range] }
     }
 }
 
@@ -220,12 +233,10 @@ impl Fold for Ends {
     }
 }
 
-/// The two sides of an aggregate: rows that ask, and rows that are looked at.
+/// The two sides of an aggregate, of the same groups: rows that ask, and rows that are looked at.
 pub struct Sides<'a> {
     pub asking: &'a Sorted,
-    pub asking_times: &'a [i64],
     pub seen: &'a Sorted,
-    pub seen_times: &'a [i64],
     pub reach: &'a Reach,
 }
 
@@ -240,14 +251,15 @@ impl Sides<'_> {
     ) -> Vec<T> {
         self.each(none, |asking, seen, out| {
             let mut window = Window::new();
-            for (row, slot) in asking.iter().zip(out) {
-                let (start, end) = self.reach.of(self.asking_times[*row as usize]);
-                while let Some(next) = seen.get(window.high).filter(|next| self.seen_times[**next as usize] < end) {
-                    window.push(leaf(*next));
+            for ((row, time), slot) in asking.rows.iter().zip(asking.times).zip(out) {
+                let (start, end) = self.reach.of(*time);
+                while window.high < seen.rows.len() && seen.times[window.high] < end {
+                    window.push(leaf(seen.rows[window.high]));
                 }
-                let old = seen[window.low..window.high].iter();
-                let old = old.take_while(|row| self.seen_times[**row as usize] < start).count();
-                window.drop_oldest(old, |i| leaf(seen[i]));
+                let old = seen.times[window.low..window.high].iter().take_while(|time| **time < start).count();
+                if old > 0 {
+                    window.drop_oldest(old, |place| leaf(seen.rows[place]));
+                }
                 *slot = of(window.value(), *row);
             }
         })
@@ -258,17 +270,16 @@ impl Sides<'_> {
         self.each(i64::MIN, |asking, seen, out| {
             let (mut low, mut high) = (0, 0);
             let mut counts: PlHashMap<u32, u32> = PlHashMap::default();
-            let code = |place: usize| Some(codes[seen[place] as usize]).filter(|code| *code != NULL);
-            let time = |place: usize| self.seen_times[seen[place] as usize];
-            for (row, slot) in asking.iter().zip(out) {
-                let (start, end) = self.reach.of(self.asking_times[*row as usize]);
-                while high < seen.len() && time(high) < end {
+            let code = |place: usize| Some(codes[seen.rows[place] as usize]).filter(|code| *code != NULL);
+            for (time, slot) in asking.times.iter().zip(out) {
+                let (start, end) = self.reach.of(*time);
+                while high < seen.rows.len() && seen.times[high] < end {
                     if let Some(code) = code(high) {
                         *counts.entry(code).or_default() += 1;
                     }
                     high += 1;
                 }
-                while low < high && time(low) < start {
+                while low < high && seen.times[low] < start {
                     if let Some(code) = code(low)
                         && let Some(count) = counts.get_mut(&code)
                     {
@@ -285,16 +296,13 @@ impl Sides<'_> {
     }
 
     /// Lets `group` fill in the values of each group's asking rows, in parallel.
-    fn each<T: Copy + Send + Sync>(&self, none: T, group: impl Fn(&[u32], &[u32], &mut [T]) + Sync) -> Vec<T> {
+    fn each<T: Copy + Send + Sync>(&self, none: T, group: impl Fn(Group, Group, &mut [T]) + Sync) -> Vec<T> {
         let mut values = vec![none; self.asking.rows.len()];
         parts(&mut values, &self.asking.offsets).into_par_iter().enumerate().for_each(|(number, out)| {
             group(self.asking.group(number), self.seen.group(number), out);
         });
-        let mut by_row = vec![none; self.asking_times.len()];
-        for (row, value) in self.asking.rows.iter().zip(values) {
-            by_row[*row as usize] = value;
-        }
-        by_row
+        let places = self.asking.places.par_iter().with_min_len(1 << 16);
+        places.map(|place| values.get(*place as usize).copied().unwrap_or(none)).collect()
     }
 }
 
