@@ -111,11 +111,13 @@ impl About {
                 short: "Read a pipeline's sources into raw Parquet tables",
                 long: "Read a pipeline's sources into raw Parquet tables.\n\nEach source of \
                        resources/<PIPELINE>/ingest.yaml becomes data/raw/<PIPELINE>/<table>_<time>.parquet. Rows that \
-                       cannot be read go to <table>_<time>.refused.parquet with their original text and the reason. \
+                       cannot be read go to <table>_<time>.refused.parquet with their original text and the reason. An \
+                       incremental source adds what is new to what earlier runs read. \
                        Every row keeps its file and line in _file and _row. ARTIFACT names files to read instead of the \
                        file source's own path; `-` reads the data itself from stdin.",
                 examples: "  ingest churn                        read the sources of the pipeline\n  \
                            ingest shop orders_may.csv          read this file instead of the spec's path\n  \
+                           ingest housing --backfill 2023-01..2023-06  read these months once more\n  \
                            zcat orders.csv.gz | ingest shop -  read stdin",
             },
             Tool::Clean => About {
@@ -130,12 +132,12 @@ impl About {
                            clean churn --undo 00a1b2c3d4e5f607  take back one change of its change log",
             },
             Tool::Features => About {
-                short: "Compute features as of cutoff dates, with no look into the future",
-                long: "Compute features as of cutoff dates, with no look into the future.\n\nReads the clean tables and \
-                       writes data/processed/<PIPELINE>/features/: a training table with one row per entity and cutoff, a \
-                       scoring table at the newest cutoff, and a data dictionary.",
+                short: "Compute features with no look into the future",
+                long: "Compute features with no look into the future.\n\nReads the clean tables and writes \
+                       data/processed/<PIPELINE>/features/: a training table with one row per entity and cutoff, or per row of \
+                       a table as of its own time; a scoring table of what is to be predicted; and a data dictionary.",
                 examples: "  features churn           compute the features\n  \
-                           features churn --prove   recompute a sample from only the rows before each cutoff",
+                           features churn --prove   recompute a sample from only what was known at the time",
             },
             Tool::Train => About {
                 short: "Learn, judge, explain and release a model",
