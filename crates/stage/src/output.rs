@@ -10,7 +10,6 @@ use polars::prelude::{DataFrame, Schema};
 use spec::{Error, Result};
 
 /// One thing to publish.
-#[expect(clippy::large_enum_variant, reason = "a run has a handful of them")]
 pub enum Output {
     Table(TableOutput),
     /// An artifact of an earlier run that stays part of the output.

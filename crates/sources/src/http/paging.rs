@@ -153,15 +153,15 @@ impl Walk<'_> {
             },
             Pages::Link | Pages::Cursor(_) => next.is_some(),
         };
-        if let (true, Pages::Link, Some(to)) = (more, &self.spec.pages, &next) {
-            if self.followed(to)? == *asked {
-                return Err(again("the 'Link' to the next page leads to the same page"));
-            }
+        if let (true, Pages::Link, Some(to)) = (more, &self.spec.pages, &next)
+            && self.followed(to)? == *asked
+        {
+            return Err(again("the 'Link' to the next page leads to the same page"));
         }
-        if let (true, Pages::Cursor(cursor)) = (more, &self.spec.pages) {
-            if next == self.next {
-                return Err(again(&format!("'{}' holds the same cursor as on the page before", cursor.at)));
-            }
+        if let (true, Pages::Cursor(cursor)) = (more, &self.spec.pages)
+            && next == self.next
+        {
+            return Err(again(&format!("'{}' holds the same cursor as on the page before", cursor.at)));
         }
         self.next = next;
         if !more {

@@ -107,10 +107,9 @@ impl Gathering {
                 greatest = Some(json(row.get_ref(key).map_err(failed)?)?);
             }
             let records = batch.lines.len() + batch.broken.len();
-            if records == BATCH_ROWS || batch.bytes.len() > BATCH_BYTES {
-                if !self.hand_out(std::mem::replace(&mut batch, self.empty_batch()), greatest.take()) {
-                    return Ok(());
-                }
+            let is_full = records == BATCH_ROWS || batch.bytes.len() > BATCH_BYTES;
+            if is_full && !self.hand_out(std::mem::replace(&mut batch, self.empty_batch()), greatest.take()) {
+                return Ok(());
             }
         }
         if !batch.is_empty() {
