@@ -20,9 +20,9 @@ fn flats() -> Vec<u8> {
         let format = |text: &str| Format::new().set_num_format(text);
         let moment = |text: &str| ExcelDateTime::parse_from_str(text).unwrap();
         sheet.write(3, 0, 1).unwrap().write(3, 1, "007").unwrap().write(3, 2, 1.25).unwrap().write(3, 3, true).unwrap();
-        sheet.write_with_format(3, 4, &moment("2024-02-29"), &format("yyyy-mm-dd")).unwrap();
-        sheet.write_with_format(3, 5, &moment("2024-02-29T10:30:00.5"), &format("yyyy-mm-dd hh:mm")).unwrap();
-        sheet.write_with_format(3, 6, &moment("18:00:00"), &format("hh:mm")).unwrap();
+        sheet.write_with_format(3, 4, moment("2024-02-29"), &format("yyyy-mm-dd")).unwrap();
+        sheet.write_with_format(3, 5, moment("2024-02-29T10:30:00.5"), &format("yyyy-mm-dd hh:mm")).unwrap();
+        sheet.write_with_format(3, 6, moment("18:00:00"), &format("hh:mm")).unwrap();
         // A row between without anything in it, and cells that were only painted.
         sheet.write(5, 0, 2).unwrap().write(5, 2, 3).unwrap();
         sheet.write_blank(9, 8, &Format::new().set_bold()).unwrap();
