@@ -350,8 +350,8 @@ fn an_incremental_source_moves_its_bookmark_when_all_was_read() {
     let mut opened = open(&trades(&broken, keys), &Reach::All).unwrap();
     let error = opened.batches.find_map(|batch| batch.err()).unwrap();
     assert_eq!((error.class(), opened.bookmark.get()), (Class::Refused, None));
-    let way_out = "an 'http' source is incremental if 'incremental' names a range under 'for'";
-    let whole = "table 't': the source is not incremental: it can only be read as a whole";
+    let way_out = "add 'incremental:' to a source that offers it, or read all of it";
+    let whole = "table 't': the source is not incremental, so it can only be read as a whole";
     for yaml in
         [trades(&server, QUERY), "source: {generate: {shop: {rows: 9, from: 2023-01-01, to: 2023-02-01}}}".to_owned()]
     {
