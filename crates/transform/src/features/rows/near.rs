@@ -186,19 +186,4 @@ mod tests {
             }
         }
     }
-
-    #[test]
-    #[ignore = "takes time: 1 M homes, 300 stations"]
-    fn speed_of_the_nearest_of_300() {
-        let point = |i: u64, seed: u64| {
-            let unit = |n: u64| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64 / (1u64 << 53) as f64;
-            Some([37.4 + 0.3 * unit(i * 2 + seed), 126.8 + 0.4 * unit(i * 2 + 1 + seed)])
-        };
-        let homes: Vec<_> = (0..1_000_000).map(|i| point(i, 12_345)).collect();
-        let stations: Vec<_> = (0..300).map(|i| point(i, 99)).collect();
-        let begun = std::time::Instant::now();
-        let found = nearest_of_all(&Places::new(&stations), &homes);
-        println!("nearest of 300 stations for 1 M homes: {:?}", begun.elapsed());
-        assert!(found.iter().all(Option::is_some));
-    }
 }

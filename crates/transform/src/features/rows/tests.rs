@@ -503,33 +503,3 @@ fn a_huge_value_leaves_no_trace_in_later_windows() {
     let sums: Vec<Option<f64>> = drawn.training.column("f").unwrap().f64().unwrap().iter().collect();
     assert_eq!(sums, [Some(0.0), Some(1e300), Some(1e300 + 1e-3), Some(1e-3 + 2e-3)]);
 }
-
-#[test]
-#[ignore = "takes time: 5 M trades"]
-fn speed_of_rolling_and_as_of_features() {
-    let rows = 5_000_000u64;
-    let hash = |i: u64, of: u64| i.wrapping_mul(of).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
-    let day: Vec<i32> = (0..rows).map(|i| 16_000 + (hash(i, 3) % 3_650) as i32).collect();
-    let trades = DataFrame::new(
-        rows as usize,
-        vec![
-            Series::new("day".into(), day).cast(&DataType::Date).unwrap().into(),
-            Column::new("trade_id".into(), (0..rows as i64).collect::<Vec<_>>()),
-            Column::new("district".into(), (0..rows).map(|i| (hash(i, 5) % 400) as i64).collect::<Vec<_>>()),
-            Column::new("complex".into(), (0..rows).map(|i| (hash(i, 7) % 20_000) as i64).collect::<Vec<_>>()),
-            Column::new("price".into(), (0..rows).map(|i| (hash(i, 11) % 90_000) as f64).collect::<Vec<_>>()),
-        ],
-    )
-    .unwrap();
-    let spec = spec_of(&[
-        "avg_3m: {mean: {of: price, by: district, window: 90d}}",
-        "avg_complex: {mean: {of: price, by: complex, window: 365d}}",
-        "std_complex: {std: {of: price, by: complex, window: 365d}}",
-        "last_price: {last: {of: price, by: complex}}",
-        "trades_90d: {count: {by: complex, window: 90d}}",
-    ]);
-    let begun = std::time::Instant::now();
-    let set = set(&spec, &vec![("trades", trades)]).unwrap();
-    println!("five features of 5 M trades: {:?}", begun.elapsed());
-    assert_eq!(set.training_rows, rows);
-}
