@@ -12,8 +12,8 @@ use crate::{Fate, PolarsResultExt};
 /// The column of refused rows that says why.
 pub const REASON: &str = "_reason";
 
-/// Rows per batch that the engine hands out: one row group.
-const BATCH_ROWS: usize = 1 << 17;
+/// Rows per batch that the engine hands out: a quarter of a row group, for several of them wait on their way to the writer.
+const BATCH_ROWS: usize = 1 << 15;
 
 /// A slice of a table.
 #[derive(Debug, Default)]

@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use spec::{Error, Result};
 
 mod batches;
+mod checkpoint;
 mod process;
 mod writer;
 
@@ -240,6 +241,8 @@ impl Ledger {
     }
 }
 
+/// Pages of 4096 bytes at which a commit moves the write-ahead log by itself.
+const LOG_PAGES: usize = 40_000;
 const LOOK_UP: &str = "SELECT answer, model, prompt, time, cost FROM answers WHERE key = ?1";
 
 fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
@@ -257,10 +260,9 @@ fn connect(path: &Path) -> Result<Connection> {
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(Duration::from_secs(30))?;
-        // A checkpoint syncs the file while slots wait for their commits: one for 32 MB rather than for 4.
-        connection.execute_batch(
-            "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8000;",
-        )?;
+        connection.execute_batch(&format!(
+            "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = {LOG_PAGES};",
+        ))?;
         Ok(connection)
     };
     open().map_err(|error| fault(path, "open", &error))

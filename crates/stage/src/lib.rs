@@ -163,7 +163,15 @@ pub fn print(text: &str) -> Result<()> {
     run::write_stdout(text)
 }
 
+/// Rows that the query engine takes in hand at once. Each step of a plan holds a few such pieces, so their size decides
+/// how much memory a run needs, whatever the rows of the table; smaller ones than this cost time.
+const ENGINE_ROWS: (&str, &str) = ("POLARS_STREAMING_CHUNK_SIZE", "32768");
+
 /// The whole of a tool's `main`.
 pub fn main<S: Stage>() -> ExitCode {
+    if std::env::var_os(ENGINE_ROWS.0).is_none() {
+        // SAFETY: no other thread runs yet that could read the environment.
+        unsafe { std::env::set_var(ENGINE_ROWS.0, ENGINE_ROWS.1) };
+    }
     ExitCode::from(run::run::<S>().code())
 }

@@ -31,8 +31,8 @@ use watch::Shown;
 const SETTINGS: &str = "resources/llm.yaml";
 /// Every answer that was paid for, of all pipelines.
 const LEDGER: &str = "data/ledger.sqlite";
-/// Inputs of one round: after each the log says how far it is.
-const ROUND: usize = 10_000;
+/// Inputs of one round, whose prompts are in memory together. Between rounds the slots run empty, so they are long.
+const ROUND: usize = 50_000;
 /// How long a run looks after its batch.
 const BATCH_WAIT: Duration = Duration::from_secs(60);
 /// Inputs without an answer that are named.
@@ -147,9 +147,6 @@ impl<'a> Models<'a> {
             }
             is_answered.extend(outcomes.iter().map(|outcome| outcome.answer().is_some()));
             round.fail(&part, &outcomes);
-            if mode == Mode::Ask {
-                round.tell(&asking.place, inputs.height());
-            }
         }
         let rows: u64 = counts.iter().sum();
         let left: u64 =
@@ -219,16 +216,6 @@ impl Round {
             if self.named.len() < NAMED {
                 self.named.push(format!("{}: {}", frames::short(inputs, at), failure.reason));
             }
-        }
-    }
-
-    /// After each round but the last, how far it is.
-    fn tell(&self, place: &str, of: usize) {
-        let Totals { inputs, cached, answered, cost, .. } = self.totals;
-        if inputs < of as u64 && self.stopped.is_none() {
-            stage::say(format!(
-                "{place}: {inputs} of {of} distinct inputs: {cached} known, {answered} asked, cost {cost:.4}"
-            ));
         }
     }
 

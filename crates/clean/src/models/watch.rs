@@ -4,26 +4,35 @@ use std::cell::Cell;
 
 use llm::{Progress, Totals, Watch};
 
+/// Inputs after which the log says how far the asking is.
+const CHUNK: u64 = 10_000;
+
 /// Writes each progress of a round as one line: inputs, rate, cost so far, time left.
 pub struct Shown<'a> {
     screen: &'a stage::Progress,
     place: &'a str,
     before: Totals,
     last: Cell<u64>,
+    chunks: Cell<u64>,
 }
 
 impl<'a> Shown<'a> {
     /// `before`: what earlier rounds came to.
     pub fn new(screen: &'a stage::Progress, place: &'a str, before: Totals) -> Shown<'a> {
-        Shown { screen, place, before, last: Cell::new(u64::MAX) }
+        Shown { screen, place, before, last: Cell::new(u64::MAX), chunks: Cell::new(before.distinct / CHUNK) }
     }
 }
 
 impl Watch for Shown<'_> {
     fn progress(&self, progress: &Progress) {
-        if self.last.replace(progress.done) != progress.done {
-            self.screen.at(in_words(self.place, progress, self.before), self.before.distinct + progress.done);
+        if self.last.replace(progress.done) == progress.done {
+            return;
         }
+        let (words, done) = (in_words(self.place, progress, self.before), self.before.distinct + progress.done);
+        if self.chunks.replace(done / CHUNK) < done / CHUNK && progress.done < progress.total {
+            stage::say(&words);
+        }
+        self.screen.at(words, done);
     }
 }
 

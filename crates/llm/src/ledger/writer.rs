@@ -9,6 +9,7 @@ use futures::channel::oneshot;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use spec::{Error, Result};
 
+use super::checkpoint::Checkpoints;
 use super::{Call, Entry, Key, Known, LOOK_UP, Ledger, Spend, connect, fault, known, process, spend_of, today};
 
 /// Most orders in one commit.
@@ -75,8 +76,14 @@ impl Writer {
         let day = spend_of(&connection, &today()).map_err(|error| ledger.fault("read", &error))?;
         let tally = Arc::new(Mutex::new(Tally { day, reserved: Spend::default() }));
         let (orders, received) = channel();
-        let mut thread =
-            Thread { connection, path: ledger.path().to_owned(), owner: process::owner(), tally: Arc::clone(&tally) };
+        let checkpoints = Checkpoints::start(ledger.path())?;
+        let mut thread = Thread {
+            connection,
+            path: ledger.path().to_owned(),
+            owner: process::owner(),
+            tally: Arc::clone(&tally),
+            checkpoints,
+        };
         let spawned = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || thread.run(&received));
         let thread = spawned.map_err(|error| Error::cannot_run(format!("cannot start a thread: {error}")))?;
         Ok(Writer { orders: Some(orders), thread: Some(thread), tally })
@@ -138,6 +145,7 @@ struct Thread {
     path: std::path::PathBuf,
     owner: String,
     tally: Arc<Mutex<Tally>>,
+    checkpoints: Checkpoints,
 }
 
 impl Thread {
@@ -165,6 +173,7 @@ impl Thread {
         let mut reserved = Spend::default();
         match self.write(&group, &mut reserved) {
             Ok((day, claims)) => {
+                self.checkpoints.count();
                 {
                     let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
                     tally.day = day;

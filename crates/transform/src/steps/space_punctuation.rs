@@ -37,17 +37,12 @@ fn is_mark(c: char) -> bool {
     MARKS.contains(&c)
 }
 
-/// Every mark stands at the end of a word: nothing to do.
+/// Every mark stands at the end of a word: nothing to do. Marks are ASCII, so their neighbours are all that is decoded.
 fn has_no_mark_within(text: &str) -> bool {
-    let mut before = ' ';
-    for c in text.chars() {
-        let after_mark = is_mark(before) && !is_mark(c) && !c.is_whitespace();
-        if after_mark || is_mark(c) && before.is_whitespace() {
-            return false;
-        }
-        before = c;
-    }
-    true
+    text.bytes().enumerate().filter(|(_, byte)| is_mark(char::from(*byte))).all(|(at, _)| {
+        let (before, after) = (text[..at].chars().next_back(), text[at + 1..].chars().next());
+        before.is_some_and(|c| !c.is_whitespace()) && after.is_none_or(|c| is_mark(c) || c.is_whitespace())
+    })
 }
 
 fn space(text: &str, into: &mut String) {
