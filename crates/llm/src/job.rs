@@ -122,7 +122,7 @@ impl Work<'_> {
             match row {
                 Ok(values) => {
                     let entry = self.entry(*unit, key, line, &values, usage, count);
-                    record.released.push(self.units[*unit].keys[0]);
+                    record.answered.push(self.units[*unit].keys[0]);
                     let answer = Answer {
                         values,
                         model: line.model.wire_name.clone(),

@@ -10,7 +10,7 @@
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -22,6 +22,8 @@ mod batches;
 mod checkpoint;
 mod process;
 mod writer;
+
+use checkpoint::{Checkpoints, Commits};
 
 pub(crate) use batches::{Batch, Item, Lot};
 pub(crate) use process::owner;
@@ -179,6 +181,7 @@ pub(crate) struct Known {
 pub struct Ledger {
     path: PathBuf,
     connection: Mutex<Connection>,
+    checkpoints: OnceLock<Checkpoints>,
 }
 
 impl Ledger {
@@ -194,7 +197,7 @@ impl Ledger {
             retry_busy(|| connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;")))
         };
         setup().map_err(|error| fault(path, "open", &error))?;
-        Ok(Ledger { path: path.to_owned(), connection: Mutex::new(connection) })
+        Ok(Ledger { path: path.to_owned(), connection: Mutex::new(connection), checkpoints: OnceLock::new() })
     }
 
     pub fn path(&self) -> &Path {
@@ -230,6 +233,15 @@ impl Ledger {
             "SELECT avg(tokens_out) FROM (SELECT tokens_out FROM answers WHERE task = ?1 AND model = ?2 LIMIT 1000)";
         let mean = self.lock().query_row(sql, params![task, model], |row| row.get(0));
         mean.map_err(|error| self.fault("read", &error))
+    }
+
+    /// Who writes tells of commits.
+    fn commits(&self) -> Result<Commits> {
+        if let Some(checkpoints) = self.checkpoints.get() {
+            return Ok(checkpoints.commits());
+        }
+        let started = Checkpoints::start(&self.path)?;
+        Ok(self.checkpoints.get_or_init(|| started).commits())
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Connection> {

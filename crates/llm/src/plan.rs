@@ -14,6 +14,9 @@ use crate::prompt::Rendered;
 use crate::settings::{Model, Settings};
 use crate::task::Task;
 
+/// Inputs for which another thread is worth its start.
+const SHARE: usize = 500;
+
 /// A distinct input.
 pub(crate) struct Unit {
     pub rendered: Rendered,
@@ -37,24 +40,20 @@ impl Plan {
     pub fn new(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Ledger) -> Result<Plan> {
         let models: Vec<Model> = task.models().iter().map(|name| settings.model(name)).collect();
         let keyrings: Vec<_> = models.iter().map(|model| task.keys(&model.wire_name, &model.extra)).collect();
+        let unit_of = |input: &Input| -> Result<Unit, Outcome> {
+            let rendered = task.render(input).map_err(|reason| Outcome::failed(FailureKind::Prompt, reason))?;
+            let keys = keyrings.iter().map(|keyring| keyring.key(&rendered)).collect();
+            Ok(Unit { keys, input: columns(task, input), rendered, outcome: None })
+        };
         let (mut units, mut by_key): (Vec<Unit>, HashMap<Key, usize>) = (Vec::new(), HashMap::new());
         let mut of_input = Vec::with_capacity(inputs.len());
-        for input in inputs {
-            let rendered = match task.render(input) {
-                Ok(rendered) => rendered,
-                Err(reason) => {
-                    of_input.push(Err(Outcome::failed(FailureKind::Prompt, reason)));
-                    continue;
-                }
-            };
-            let first = keyrings[0].key(&rendered);
-            let at = *by_key.entry(first).or_insert_with(|| {
-                let rest = keyrings[1..].iter().map(|keyring| keyring.key(&rendered));
-                let keys = std::iter::once(first).chain(rest).collect();
-                units.push(Unit { keys, input: columns(task, input), rendered, outcome: None });
-                units.len() - 1
-            });
-            of_input.push(Ok(at));
+        for unit in in_parallel(inputs, unit_of) {
+            of_input.push(unit.map(|unit| {
+                *by_key.entry(unit.keys[0]).or_insert_with(|| {
+                    units.push(unit);
+                    units.len() - 1
+                })
+            }));
         }
         let totals = Totals { inputs: inputs.len() as u64, distinct: units.len() as u64, ..Totals::default() };
         let mut plan = Plan { models, units, of_input, totals };
@@ -116,6 +115,19 @@ impl Plan {
         self.totals.failed = self.totals.distinct - self.totals.cached - self.totals.answered;
         Asked { outcomes, totals: self.totals, stopped }
     }
+}
+
+/// Maps in order, on all cores.
+fn in_parallel<T: Sync, U: Send>(items: &[T], map: impl Fn(&T) -> U + Sync) -> Vec<U> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = items.len().div_ceil(cores).max(SHARE);
+    let map = &map;
+    std::thread::scope(|scope| {
+        let parts = items.chunks(share).map(|part| scope.spawn(move || part.iter().map(map).collect::<Vec<U>>()));
+        let parts: Vec<_> = parts.collect();
+        let joined = parts.into_iter().map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        joined.flatten().collect()
+    })
 }
 
 fn columns(task: &Task, input: &Input) -> String {

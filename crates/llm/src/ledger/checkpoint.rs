@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use spec::{Error, Result};
@@ -14,11 +13,13 @@ use super::connect;
 /// the disk syncs. Should that be too late, the committing thread does it itself ([`super::LOG_PAGES`]).
 const COMMITS: usize = 4000;
 
-/// A thread that ends when this is dropped.
-pub(super) struct Checkpoints {
-    commits: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
+/// A thread that ends after the ledger is closed. It is not waited for: should the process end first, the log stays beside
+/// the file, and who opens the ledger next reads both.
+#[derive(Debug)]
+pub(super) struct Checkpoints(Sender<usize>);
+
+/// Tells the thread of commits.
+pub(super) struct Commits(Sender<usize>);
 
 impl Checkpoints {
     pub fn start(path: &Path) -> Result<Checkpoints> {
@@ -26,31 +27,32 @@ impl Checkpoints {
         let (commits, received) = channel();
         let spawned =
             std::thread::Builder::new().name("checkpoint".to_owned()).spawn(move || run(&connection, &received));
-        let thread = spawned.map_err(|error| Error::cannot_run(format!("cannot start a thread: {error}")))?;
-        Ok(Checkpoints { commits: Some(commits), thread: Some(thread) })
+        spawned.map_err(|error| Error::cannot_run(format!("cannot start a thread: {error}")))?;
+        Ok(Checkpoints(commits))
     }
 
-    /// Counts a commit.
-    pub fn count(&self) {
-        if let Some(commits) = &self.commits {
-            let _ = commits.send(());
-        }
+    pub fn commits(&self) -> Commits {
+        Commits(self.0.clone())
     }
 }
 
-impl Drop for Checkpoints {
+impl Commits {
+    pub fn count_one(&self) {
+        let _ = self.0.send(1);
+    }
+}
+
+impl Drop for Commits {
+    /// No more will come for a while: the log is moved now, while others do something else.
     fn drop(&mut self) {
-        self.commits = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        let _ = self.0.send(COMMITS);
     }
 }
 
-fn run(connection: &Connection, commits: &Receiver<()>) {
+fn run(connection: &Connection, commits: &Receiver<usize>) {
     let mut count = 0;
-    while commits.recv().is_ok() {
-        count += 1 + commits.try_iter().count();
+    while let Ok(more) = commits.recv() {
+        count += more + commits.try_iter().sum::<usize>();
         if count >= COMMITS {
             count = 0;
             // The long way lets others write; what they wrote meanwhile is short, and then the log can begin anew. One

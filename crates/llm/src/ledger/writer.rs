@@ -3,19 +3,23 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use spec::{Error, Result};
 
-use super::checkpoint::Checkpoints;
+use super::checkpoint::Commits;
 use super::{Call, Entry, Key, Known, LOOK_UP, Ledger, Spend, connect, fault, known, process, spend_of, today};
 
 /// Most orders in one commit.
 const GROUP: usize = 2000;
 /// How long a claim holds unless renewed.
 const CLAIM: Duration = Duration::from_secs(60);
+/// Claims of answered inputs that end together, for each would cost as much as its answer.
+const ENDING: usize = 256;
+/// How long they wait for each other.
+const ENDING_AFTER: Duration = Duration::from_secs(1);
 /// How often claims are renewed.
 const RENEWAL: Duration = Duration::from_secs(15);
 
@@ -46,6 +50,8 @@ pub(crate) struct Record {
     pub reserved: Spend,
     /// Claims that end with it.
     pub released: Vec<Key>,
+    /// Claims of inputs that it answers. They end soon after it: whoever claims such an input finds the answer first.
+    pub answered: Vec<Key>,
 }
 
 /// The day's spend as last committed by any process, and what this run has in flight.
@@ -76,13 +82,15 @@ impl Writer {
         let day = spend_of(&connection, &today()).map_err(|error| ledger.fault("read", &error))?;
         let tally = Arc::new(Mutex::new(Tally { day, reserved: Spend::default() }));
         let (orders, received) = channel();
-        let checkpoints = Checkpoints::start(ledger.path())?;
+        let commits = ledger.commits()?;
         let mut thread = Thread {
             connection,
             path: ledger.path().to_owned(),
             owner: process::owner(),
             tally: Arc::clone(&tally),
-            checkpoints,
+            commits,
+            answered: Vec::new(),
+            ended: Instant::now(),
         };
         let spawned = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || thread.run(&received));
         let thread = spawned.map_err(|error| Error::cannot_run(format!("cannot start a thread: {error}")))?;
@@ -145,7 +153,10 @@ struct Thread {
     path: std::path::PathBuf,
     owner: String,
     tally: Arc<Mutex<Tally>>,
-    checkpoints: Checkpoints,
+    commits: Commits,
+    /// Claims of answered inputs that are still to end, and when such claims last ended.
+    answered: Vec<Key>,
+    ended: Instant,
 }
 
 impl Thread {
@@ -173,7 +184,7 @@ impl Thread {
         let mut reserved = Spend::default();
         match self.write(&group, &mut reserved) {
             Ok((day, claims)) => {
-                self.checkpoints.count();
+                self.commits.count_one();
                 {
                     let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
                     tally.day = day;
@@ -214,6 +225,16 @@ impl Thread {
                     *reserved += record.reserved;
                 }
             }
+        }
+        let answered = group.iter().filter_map(|order| match order {
+            Order::Keep(record, _) => Some(&record.answered),
+            Order::Claim(..) => None,
+        });
+        self.answered.extend(answered.flatten());
+        if self.answered.len() >= ENDING || self.ended.elapsed() > ENDING_AFTER {
+            release(&transaction, &self.answered, &self.owner)?;
+            self.answered.clear();
+            self.ended = Instant::now();
         }
         let day = today();
         if spend != Spend::default() {
@@ -273,15 +294,20 @@ fn claim(connection: &Connection, wanted: &[Claimed], owner: &str, now: i64) -> 
     Ok(out)
 }
 
+fn release(connection: &Connection, keys: &[Key], owner: &str) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("DELETE FROM claims WHERE key = ?1 AND process = ?2")?;
+    for key in keys {
+        statement.execute(params![key.as_slice(), owner])?;
+    }
+    Ok(())
+}
+
 fn keep(connection: &Connection, record: &Record, owner: &str) -> rusqlite::Result<()> {
     let time = super::now_text();
     for entry in &record.answers {
         insert_answer(connection, entry)?;
     }
-    let mut release = connection.prepare_cached("DELETE FROM claims WHERE key = ?1 AND process = ?2")?;
-    for key in &record.released {
-        release.execute(params![key.as_slice(), owner])?;
-    }
+    release(connection, &record.released, owner)?;
     if let Some(call) = &record.call {
         let mut statement = connection.prepare_cached(
             "INSERT INTO calls (time, task, model, provider, rows, retries, status, error, tokens_in, tokens_out, cost, \
