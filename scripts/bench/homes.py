@@ -5,6 +5,7 @@ them value by value. The service and the database run on this machine and share 
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -42,9 +43,51 @@ def invent(folder):
             "id": np.arange(SALES), "at": days(SALES), "price": prices(SALES), "complex": random.integers(0, 20_000, SALES),
         }).with_columns(district=pl.col("complex") % 25),
     }
+    tables["prices"] = lambda: market(random)
     for name, make in tables.items():
         if not (folder / f"{name}.parquet").exists():
             make().write_parquet(folder / f"{name}.parquet", compression="snappy")
+
+
+def market(random):
+    """Sales with a price that has its reasons: size, floor, age, place, station, a trend, and a tenth of noise."""
+    rows = HOMES
+    lat, lon = random.uniform(37.4, 37.7, rows), random.uniform(126.8, 127.2, rows)
+    days = random.integers(0, 1826, rows)
+    columns = {
+        "id": np.arange(rows),
+        "at": (np.datetime64("2020-01-01") + days).astype("datetime64[D]"),
+        "area": random.choice([39.9, 49.8, 59.9, 74.9, 84.9, 101.8, 114.9], rows) + random.uniform(-1, 1, rows),
+        "floor": random.integers(1, 31, rows),
+        "built": random.integers(1975, 2024, rows),
+        "lat": lat,
+        "lon": lon,
+        "households": random.integers(50, 4000, rows),
+        "station_m": random.gamma(2.0, 300.0, rows),
+        "district": (np.floor((lat - 37.4) / 0.06) * 5 + np.floor((lon - 126.8) / 0.08)).astype(np.int64),
+    }
+    centre = np.hypot((lat - 37.52) / 0.15, (lon - 127.03) / 0.2)
+    price = 1_200 * columns["area"] * np.exp(
+        0.004 * np.minimum(columns["floor"], 20) - 0.008 * (2024 - columns["built"]) - 0.5 * centre
+        - 0.0002 * columns["station_m"] + 0.00012 * days + random.normal(0, 0.1, rows)
+    )
+    return pl.DataFrame(columns | {"price": price.round().astype(np.int64)})
+
+
+def training(root):
+    """(ours, seconds of our fitting, our error, by hand: process, seconds of fitting, error; rows learned from)."""
+    environment = os.environ | {"MILLRACE_ROOT": str(root), "BENCH_FOLDER": str(root / "invented")}
+    for tool in ("ingest", "features"):
+        run(tool, [REPOSITORY / f"bin/{tool}", "prices", "--quiet"], environment)
+    ours = run("train", [REPOSITORY / "bin/train", "prices", "--force", "--log-format", "json"], environment)
+    [fitting] = [float(message.rsplit("fitted in ", 1)[1].split()[0]) for message in ours.messages if ": boosted: " in message]
+    version = max((root / "data/models/prices").glob("v*"), key=lambda path: int(path.name[1:]))
+    error = json.loads((version / "model.json").read_text())["metrics"]["mae"]["value"]
+    [table] = [path for path in latest(root, "data/processed/prices/features") if "/training_" in str(path)]
+    program = [sys.executable, str(REPOSITORY / "scripts/bench/prices_baseline.py"), str(root / table), str(version / "predictions.parquet")]
+    hand = run("by hand", program, os.environ)
+    seconds, by_hand, learned, _ = hand.stdout.split()
+    return ours, fitting, error, hand, float(seconds), float(by_hand), int(learned)
 
 
 def features(root, name, names):
@@ -96,9 +139,9 @@ def fetch(address, districts, months):
     return time.perf_counter() - began, count
 
 
-def service(root, program):
-    """(rows, tool, seconds of bare fetching) by number of months."""
-    server = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def service(root, program, latency):
+    """(rows, tool, seconds of bare fetching, pages) by number of months, from a service that thinks for `latency` ms."""
+    server = subprocess.Popen([program, str(latency)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     address = server.stdout.readline().strip().rstrip("/")
     districts = [str(code) for code in range(99110, 99441, 30)]
     found = []
@@ -121,12 +164,12 @@ def main():
     invent(root / "invented")
     resources = root / "resources"
     resources.mkdir(exist_ok=True)
-    for name, origin in {"homes": "scripts/bench/resources", "sales": "scripts/bench/resources", "housing": "resources"}.items():
+    for name, origin in {"homes": "scripts/bench/resources", "sales": "scripts/bench/resources", "prices": "scripts/bench/resources", "housing": "resources"}.items():
         if not (resources / name).exists():
             (resources / name).symlink_to(REPOSITORY / origin / name)
     print("bench: homes", file=sys.stderr)
     # First, while this process is small: a child's peak memory begins with that of its parent.
-    served = service(root, given.examples / "apartment_api")
+    served = [(latency, *found) for latency in (0, 20) for found in service(root, given.examples / "apartment_api", latency)]
     lines = ["### Homes", "", row("features", "rows", "seconds", "by hand", "share", "peak MiB", "by hand", "values that differ")]
     lines.append(row("---", *["---:"] * 7))
     for name, rows, what, names in [
@@ -136,9 +179,15 @@ def main():
         ours, hand, differ = features(root, name, names)
         lines.append(row(what, f"{rows:,}", f"{ours.seconds:.2f}", f"{hand.seconds:.2f}", f"{ours.seconds / hand.seconds:.2f}",
                          f"{ours.memory / MIB:,.0f}", f"{hand.memory / MIB:,.0f}", f"{differ:,}"))
+    ours, fitting, error, hand, by_hand, other, learned = training(root)
+    lines += ["", row("training, 200 trees", "rows", "fitting, s", "Python LightGBM, s", "share", "MAE", "Python's", "whole stage, s"),
+              row("---", *["---:"] * 7),
+              row("regression on 8 features", f"{learned:,}", f"{fitting:.2f}", f"{by_hand:.2f}", f"{fitting / by_hand:.2f}",
+                  f"{error:,.0f}", f"{other:,.0f}", f"{ours.seconds:.2f}")]
     lines += ["", row("REST service", "rows", "seconds", "rows/s", "bare fetching, s", "peak MiB"), row("---", *["---:"] * 5)]
-    for rows, done, bare, requests in served:
-        lines.append(row(f"{requests:,} pages", f"{rows:,}", f"{done.seconds:.2f}", f"{rows / done.seconds:,.0f}", f"{bare:.2f}",
+    for latency, rows, done, bare, requests in served:
+        what = f"{requests:,} pages, each after {latency} ms" if latency else f"{requests:,} pages"
+        lines.append(row(what, f"{rows:,}", f"{done.seconds:.2f}", f"{rows / done.seconds:,.0f}", f"{bare:.2f}",
                          f"{done.memory / MIB:,.0f}"))
     rate = subprocess.run([given.examples / "postgres_rate"], capture_output=True, text=True, check=True).stdout.split("\n")
     rates = ", ".join(line.split(": ")[1] for line in rate if ": " in line) or "not measured: no PostgreSQL on this machine"

@@ -34,6 +34,7 @@ class Run:
     bytes_out: int = 0
     evidence: float = 0
     cpu: float = 0
+    messages: list = field(default_factory=list)
     extra: dict = field(default_factory=dict)
 
 
@@ -57,6 +58,7 @@ def run(name, command, environment, check=True):
             event = json.loads(line)
         except ValueError:
             continue
+        result.messages.append(event.get("message", ""))
         if "table" in event and "rows_in" in event:
             result.rows_in = max(result.rows_in, int(event["rows_in"]))
             result.evidence += float(event["evidence_cpu_seconds"])

@@ -1,14 +1,17 @@
 //! Runs the invented apartment services until standard input closes, and prints their address.
 //!
 //! For tests and measurements of the tools as processes: start it, read the first line, close its standard input at
-//! the end.
+//! the end. An argument is the time before each answer, in milliseconds.
 
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
-use sources::apartments::{City, Server};
+use sources::apartments::{City, Fault, Server};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let server = Server::start(City::default())?;
+    let latency: Option<u64> = std::env::args().nth(1).map(|text| text.parse()).transpose()?;
+    let delay = latency.map(|milliseconds| Fault::Delay(Duration::from_millis(milliseconds)));
+    let server = Server::with_faults(City::default(), delay.into_iter().collect())?;
     let mut out = io::stdout();
     writeln!(out, "{}", server.url(""))?;
     out.flush()?;

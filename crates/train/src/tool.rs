@@ -59,6 +59,7 @@ impl Stage for Train {
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let table = job.scan(&job.spec.table)?;
         let trial = learn::run(&job.spec, table, horizon_days(job), &|what| job.progress.begin(what))?;
+        say_how_they_did(job, &trial);
         let registry = registry(job)?;
         let champion = registry.production()?.map(|version| registry.load(version)).transpose()?;
         let decision = trial.decide(champion.as_ref())?;
@@ -153,6 +154,21 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
         }),
         standing,
     })
+}
+
+/// A line for each experiment, the baseline last.
+fn say_how_they_did(job: &Job<Train>, trial: &Trial) {
+    let metric = job.spec.choose_by();
+    for (tried, took) in trial.tried.iter().zip(&trial.fitting) {
+        let value = tried.metrics.get(&metric).copied().flatten().map_or("undefined".to_owned(), |v| format!("{v:.4}"));
+        let name = &tried.name;
+        stage::say(format!(
+            "train {}: {name}: {} {value} on validation, fitted in {:.2} s",
+            job.pipeline,
+            metric.name(),
+            took.as_secs_f64()
+        ));
+    }
 }
 
 fn said(job: &Job<Train>, version: Version, trial: &Trial, decision: &Decision) -> String {

@@ -8,6 +8,7 @@ mod run;
 mod train_spec;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use polars::prelude::DataFrame;
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,8 @@ pub struct Trial {
     pub split: SplitSummary,
     /// In the order of the spec; the baseline comes last.
     pub tried: Vec<Tried>,
+    /// How long fitting each took, in the same order. No part of the evidence, which is the same for equal inputs.
+    pub fitting: Vec<Duration>,
     /// Name of the chosen experiment.
     pub chosen: String,
     pub model: Box<dyn Model>,

@@ -1,6 +1,7 @@
 //! Runs the experiments of a spec.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use polars::prelude::LazyFrame;
 use rayon::prelude::*;
@@ -28,6 +29,7 @@ struct Outcome {
     tried: Tried,
     model: Box<dyn Model>,
     test: Scored,
+    fitting: Duration,
 }
 
 /// Learns, chooses and judges: the table of features `table` (label included) as `spec` says. The table is read column
@@ -106,8 +108,9 @@ pub(super) fn run_contenders(
     let importance = importance(best.model.as_ref(), explained.as_ref());
 
     let mut models = Vec::new();
-    let (mut tried, mut scored) = (Vec::new(), Vec::new());
+    let (mut tried, mut scored, mut fitting) = (Vec::new(), Vec::new(), Vec::new());
     for outcome in outcomes {
+        fitting.push(outcome.fitting);
         scored.push((outcome.tried.name.clone(), outcome.test));
         tried.push(outcome.tried);
         models.push(outcome.model);
@@ -119,6 +122,7 @@ pub(super) fn run_contenders(
         split: split.summary,
         chosen: tried[chosen].name.clone(),
         tried,
+        fitting,
         model: models.swap_remove(chosen),
         intervals,
         threshold,
@@ -184,7 +188,9 @@ fn fit(spec: &TrainSpec, contender: &Contender, parts: &Parts) -> Result<Outcome
     let place = format!("experiment '{}'", contender.name);
     let train = Data { features: &parts.train.features, label: &parts.train.label };
     let valid = Data { features: &parts.valid.features, label: &parts.valid.label };
+    let begun = Instant::now();
     let model = contender.learner.fit(spec.task, train, valid, spec.seed).context(&place)?;
+    let fitting = begun.elapsed();
     let scores = model.predict(&parts.valid.features).context(&place)?;
     let on_valid =
         Scored::new(spec.task, parts.valid.label.clone(), scores, &format!("{place} on the validation part"))?;
@@ -213,7 +219,7 @@ fn fit(spec: &TrainSpec, contender: &Contender, parts: &Parts) -> Result<Outcome
         threshold,
         notes: model.notes(),
     };
-    Ok(Outcome { tried, model, test })
+    Ok(Outcome { tried, model, test, fitting })
 }
 
 /// The best experiment on the validation part; of equals the first. The baseline is no candidate.
