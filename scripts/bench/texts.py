@@ -75,7 +75,7 @@ def main():
     lines = ["### Texts", "", row("clean", "rows", "seconds", "rows/s", "peak MiB"), row("---", *["---:"] * 4)]
     for what, rows, done in found:
         lines.append(row(f"model, {what}", f"{rows:,}", f"{done.seconds:.2f}", f"{rows / done.seconds:,.0f}", f"{done.memory / MIB:,.0f}"))
-    for rows in (100_000, 1_000_000):
+    for rows in (100_000, 1_000_000, 5_000_000):
         done = rules(root, rows)
         lines.append(row("seven rules", f"{rows:,}", f"{done.seconds:.2f}", f"{rows / done.seconds:,.0f}", f"{done.memory / MIB:,.0f}"))
     lines += [

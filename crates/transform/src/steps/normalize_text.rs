@@ -113,12 +113,11 @@ fn is_collapsed(text: &str) -> bool {
     // White space beyond ASCII begins with one of these.
     if !bytes.iter().any(|byte| matches!(byte, 0xC2 | 0xE1..=0xE3)) {
         let is_odd = |byte: &u8| matches!(byte, b'\t'..=b'\r');
-        let is_double = |pair: &[u8]| pair == b"  ";
         let (first, last) = (bytes.first(), bytes.last());
         return first != Some(&b' ')
             && last != Some(&b' ')
             && !bytes.iter().any(is_odd)
-            && !bytes.windows(2).any(is_double);
+            && !text.contains("  ");
     }
     let mut before = ' ';
     for c in text.chars() {
