@@ -15,6 +15,7 @@ mod split;
 mod sql;
 mod statistics;
 pub mod steps;
+mod texts;
 mod union;
 
 pub use changes::{ChangeId, Changes, Undone};

@@ -14,6 +14,7 @@ use crate::given::Given;
 use crate::lookup::Lookup;
 use crate::mapping::Mapping;
 use crate::seen::FirstSeen;
+use crate::texts::{TextChange, changed};
 
 /// Number of the rule that took the row out; 0 for rows that are alive.
 pub(crate) const RULE: &str = "_rule";
@@ -56,6 +57,15 @@ pub struct Plan {
     given: Given,
     /// Only while changes are logged or taken back.
     tracker: Option<Tracker>,
+    /// What was added last, if it is a change of texts that a further one may join.
+    texts: Option<Texts>,
+}
+
+/// Changes of texts in a row, and the plan before them.
+struct Texts {
+    before: LazyFrame,
+    columns: Vec<String>,
+    changes: Vec<TextChange>,
 }
 
 /// A finished plan.
@@ -106,6 +116,7 @@ impl Plan {
             table_follows: false,
             given,
             tracker,
+            texts: None,
         };
         plan.refresh()?;
         Ok(plan)
@@ -214,8 +225,31 @@ impl Plan {
         if columns.is_empty() {
             return Ok(());
         }
+        self.texts = None;
         self.frame = self.frame.clone().with_columns(columns);
         self.refresh()
+    }
+
+    /// Changes each text of `columns` by `changes`, in order. Steps in a row that do only this, and to the same columns,
+    /// share one pass over the rows, unless the change log wants to see each of them.
+    pub(crate) fn change_texts(&mut self, columns: Vec<String>, changes: Vec<TextChange>) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let pass = |changes: &[TextChange]| -> Vec<Expr> {
+            columns.iter().map(|name| changed(col(name.as_str()), changes.to_vec())).collect()
+        };
+        if self.tracker.is_some() {
+            return self.set(pass(&changes));
+        }
+        let (before, changes) = match self.texts.take() {
+            Some(texts) if texts.columns == columns => (texts.before, [texts.changes, changes].concat()),
+            _ => (self.frame.clone(), changes),
+        };
+        self.frame = before.clone();
+        self.put(pass(&changes))?;
+        self.texts = Some(Texts { before, columns, changes });
+        Ok(())
     }
 
     /// The new columns, and the old ones that they replace as helpers, if anybody wants to know.
@@ -248,6 +282,7 @@ impl Plan {
         let mut all = columns.to_vec();
         all.extend([FILE, ROW].into_iter().filter(|name| self.schema.contains(name)).map(col));
         all.extend(self.helpers.iter().map(|name| col(name.as_str())));
+        self.texts = None;
         self.frame = self.frame.clone().select(all);
         self.refresh()
     }
@@ -270,6 +305,7 @@ impl Plan {
 
     /// Renames columns; rules and changes that tell of them follow.
     pub(crate) fn rename(&mut self, from: &[String], to: &[String]) -> Result<()> {
+        self.texts = None;
         self.frame = self.frame.clone().rename(from, to, true);
         if let Some(tracker) = &mut self.tracker {
             tracker.rename(from, to);
@@ -364,6 +400,7 @@ impl Plan {
         keys: &[Expr],
         helpers: Vec<String>,
     ) -> Result<()> {
+        self.texts = None;
         self.frame = self
             .frame
             .clone()

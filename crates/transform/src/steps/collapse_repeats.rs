@@ -14,9 +14,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::Result;
 
-use super::Apply;
-use super::each::change_texts;
+use super::{Apply, is_text};
 use crate::plan::Plan;
+use crate::texts::TextChange;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -51,7 +51,11 @@ impl Apply for CollapseRepeats {
         }
         let limits = Limits(limits.map(|limit| limit.map_or(u32::MAX, NonZeroU32::get)));
         let fine = limits.clone();
-        change_texts(plan, &self.columns, move |text| fine.hold(text), move |text, into| limits.cut(text, into))
+        let columns = plan.pick(&self.columns, "string", is_text)?;
+        plan.change_texts(
+            columns,
+            vec![TextChange::new(move |text| fine.hold(text), move |text, into| limits.cut(text, into))],
+        )
     }
 }
 

@@ -13,9 +13,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::Result;
 
-use super::Apply;
-use super::each::change_texts;
+use super::{Apply, is_text};
 use crate::plan::Plan;
+use crate::texts::TextChange;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +27,8 @@ pub struct FixMojibake {
 
 impl Apply for FixMojibake {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
-        change_texts(plan, &self.columns, is_sound, fix)
+        let columns = plan.pick(&self.columns, "string", is_text)?;
+        plan.change_texts(columns, vec![TextChange::new(is_sound, fix)])
     }
 }
 

@@ -23,9 +23,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use spec::Result;
 
-use super::each::each;
 use super::{Apply, any, is_text};
 use crate::plan::Plan;
+use crate::texts::TextChange;
 use personal::{Found, Part};
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -104,7 +104,7 @@ impl Apply for Mask {
             plan.check_new(&name)?;
             plan.hide(&name);
             if !self.parts.is_empty() {
-                plan.set(vec![self.mask_parts(col(name.as_str()))])?;
+                plan.change_texts(vec![name], vec![self.mask_parts()])?;
                 continue;
             }
             let text = col(name.as_str()).cast(DataType::String);
@@ -122,11 +122,10 @@ impl Apply for Mask {
 }
 
 impl Mask {
-    fn mask_parts(&self, text: Expr) -> Expr {
+    fn mask_parts(&self) -> TextChange {
         let (parts, method) = (self.parts.clone(), self.method.clone());
         let fine_parts = parts.clone();
-        each(
-            text,
+        TextChange::new(
             move |text| !personal::may_hold(text, &fine_parts),
             move |text, into| {
                 let mut from = 0;

@@ -8,7 +8,6 @@ mod dedupe;
 mod derive;
 mod drop;
 mod drop_null;
-mod each;
 mod fill_null;
 mod filter;
 mod fix_mojibake;

@@ -4,15 +4,14 @@
 //! - normalize_text: {columns: [city], unicode: nfc, whitespace: collapse, case: title}
 //! ```
 
-use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::Result;
 use unicode_normalization::UnicodeNormalization;
 
-use super::each::each;
 use super::{Apply, is_text};
 use crate::plan::Plan;
+use crate::texts::TextChange;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -69,32 +68,45 @@ enum Case {
 impl Apply for NormalizeText {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         let columns = plan.pick(&self.columns, "string", is_text)?;
-        let normal = |name: &String| {
-            let mut text = normal_form(col(name.as_str()), self.unicode);
-            if self.whitespace == Whitespace::Collapse {
-                text = each(text, is_collapsed, collapse);
-            }
-            match self.case {
-                Case::Keep => text,
-                Case::Lower => text.str().to_lowercase(),
-                Case::Upper => text.str().to_uppercase(),
-                Case::Title => each(text, |_| false, title),
-                Case::Unshout => each(text, |text| !is_shouted(text), sentences),
-            }
-        };
-        plan.set(columns.iter().map(normal).collect())
+        let changes = [normal_form(self.unicode), white_space(self.whitespace), letter_case(self.case)];
+        plan.change_texts(columns, changes.into_iter().flatten().collect())
     }
 }
 
 /// ASCII is normal in every form.
-fn normal_form(text: Expr, form: Unicode) -> Expr {
+fn normal_form(form: Unicode) -> Option<TextChange> {
     match form {
-        Unicode::Nfc => each(text, is_surely_nfc, |text, into| into.extend(text.nfc())),
-        Unicode::Nfd => each(text, str::is_ascii, |text, into| into.extend(text.nfd())),
-        Unicode::Nfkc => each(text, str::is_ascii, |text, into| into.extend(text.nfkc())),
-        Unicode::Nfkd => each(text, str::is_ascii, |text, into| into.extend(text.nfkd())),
-        Unicode::Keep => text,
+        Unicode::Nfc => Some(TextChange::new(is_surely_nfc, |text, into| into.extend(text.nfc()))),
+        Unicode::Nfd => Some(TextChange::new(str::is_ascii, |text, into| into.extend(text.nfd()))),
+        Unicode::Nfkc => Some(TextChange::new(str::is_ascii, |text, into| into.extend(text.nfkc()))),
+        Unicode::Nfkd => Some(TextChange::new(str::is_ascii, |text, into| into.extend(text.nfkd()))),
+        Unicode::Keep => None,
     }
+}
+
+fn white_space(whitespace: Whitespace) -> Option<TextChange> {
+    (whitespace == Whitespace::Collapse).then(|| TextChange::new(is_collapsed, collapse))
+}
+
+fn letter_case(case: Case) -> Option<TextChange> {
+    let has_no = |cased: fn(char) -> bool| move |text: &str| !text.chars().any(cased);
+    match case {
+        Case::Keep => None,
+        Case::Lower => Some(TextChange::new(has_no(is_not_lower), |text, into| into.push_str(&text.to_lowercase()))),
+        Case::Upper => Some(TextChange::new(has_no(is_not_upper), |text, into| into.push_str(&text.to_uppercase()))),
+        Case::Title => Some(TextChange::new(|_| false, title)),
+        Case::Unshout => Some(TextChange::new(|text| !is_shouted(text), sentences)),
+    }
+}
+
+/// Lower case would be something else.
+fn is_not_lower(c: char) -> bool {
+    !c.to_lowercase().eq([c])
+}
+
+/// Upper case would be something else.
+fn is_not_upper(c: char) -> bool {
+    !c.to_uppercase().eq([c])
 }
 
 /// Characters that are normal by themselves and join with none of the others: Latin, letters and syllables of Korean,
@@ -114,10 +126,7 @@ fn is_collapsed(text: &str) -> bool {
     if !bytes.iter().any(|byte| matches!(byte, 0xC2 | 0xE1..=0xE3)) {
         let is_odd = |byte: &u8| matches!(byte, b'\t'..=b'\r');
         let (first, last) = (bytes.first(), bytes.last());
-        return first != Some(&b' ')
-            && last != Some(&b' ')
-            && !bytes.iter().any(is_odd)
-            && !text.contains("  ");
+        return first != Some(&b' ') && last != Some(&b' ') && !bytes.iter().any(is_odd) && !text.contains("  ");
     }
     let mut before = ' ';
     for c in text.chars() {

@@ -16,9 +16,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::Result;
 
-use super::Apply;
-use super::each::change_texts;
+use super::{Apply, is_text};
 use crate::plan::Plan;
+use crate::texts::TextChange;
 use tags::Markup;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -31,7 +31,8 @@ pub struct StripHtml {
 
 impl Apply for StripHtml {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
-        change_texts(plan, &self.columns, is_plain, strip)
+        let columns = plan.pick(&self.columns, "string", is_text)?;
+        plan.change_texts(columns, vec![TextChange::new(is_plain, strip)])
     }
 }
 
