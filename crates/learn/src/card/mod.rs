@@ -6,6 +6,7 @@ mod tables;
 use std::fmt::Write;
 
 use artifact::{Fingerprint, Input};
+use serde_json::{Map, Value};
 
 use crate::experiment::{Measured, Trial, Tried};
 use crate::metrics::Metric;
@@ -52,7 +53,8 @@ fn head(manifest: &Manifest, decision: &Decision) -> String {
         Task::Classification => " is true",
         Task::Regression => "",
     };
-    let horizon = manifest.horizon_days.map_or(String::new(), |days| format!(", known {days} days later"));
+    let horizon = manifest.horizon_days.filter(|days| *days > 0);
+    let horizon = horizon.map_or(String::new(), |days| format!(", known {days} days later"));
     let scale = match manifest.label_transform {
         Some(Transformed::Log { smearing }) => format!(
             " It learned the logarithm of the label; predictions are exp(score) times {} (smearing factor, Duan 1983).",
@@ -136,8 +138,22 @@ fn experiments(manifest: &Manifest) -> String {
 /// What fitting had to tell, as one line.
 fn notes(tried: &Tried) -> Option<String> {
     let notes = tried.notes.as_object().filter(|notes| !notes.is_empty())?;
-    let notes: Vec<String> = notes.iter().map(|(key, value)| format!("{} {value}", key.replace('_', " "))).collect();
-    Some(format!("{}: {}.\n\n", tried.name, notes.join(", ")))
+    Some(format!("{}: {}.\n\n", tried.name, pairs(notes)))
+}
+
+/// `trees 100, stopped by (metric l2, value 0.004238)`
+fn pairs(values: &Map<String, Value>) -> String {
+    fn in_words(value: &Value) -> String {
+        match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) if number.is_f64() => number.as_f64().map(number_text).unwrap_or_default(),
+            Value::Array(all) => all.iter().map(in_words).collect::<Vec<_>>().join("; "),
+            Value::Object(pairs) => format!("({})", self::pairs(pairs)),
+            other => other.to_string(),
+        }
+    }
+    let pairs = values.iter().map(|(key, value)| format!("{} {}", key.replace('_', " "), in_words(value)));
+    pairs.collect::<Vec<_>>().join(", ")
 }
 
 fn judged(manifest: &Manifest, trial: &Trial, plots: &[Plot]) -> String {
