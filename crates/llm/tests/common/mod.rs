@@ -38,7 +38,7 @@ impl Bench {
     }
 }
 
-pub const QUICK: &str = "limits: {requests_per_second: 5000, concurrency: 4, timeout_seconds: 0.5, backoff_seconds: 0.01, \
+pub const QUICK: &str = "limits: {requests_per_second: 5000, concurrency: 4, timeout_seconds: 3, backoff_seconds: 0.01, \
                          retry_after_cap_seconds: 1.2, breaker: {failures: 8, pause_seconds: 0.1, give_up_after: 3}}\n";
 
 pub fn settings(base_url: &str, more: &str) -> Settings {
