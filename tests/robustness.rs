@@ -469,8 +469,8 @@ mod moments {
             let mut line = String::new();
             stderr.read_line(&mut line).expect("it says why it runs");
             assert!(line.contains("runs because"), "{line}");
-            let kill = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
-            assert!(kill.expect("kill can be called").success());
+            let kill = testkit::signal::send(signal, &child.id().to_string());
+            assert!(kill.expect("there is a shell").success());
             line.clear();
             stderr.read_to_string(&mut line).expect("it says that it was interrupted");
             assert_eq!(child.wait().expect("it ends").code(), Some(75), "{line}");

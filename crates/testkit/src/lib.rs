@@ -28,6 +28,7 @@ mod postgres_server;
 mod project;
 mod random;
 mod s3;
+pub mod signal;
 pub mod smtp_server;
 mod table;
 

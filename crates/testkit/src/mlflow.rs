@@ -55,7 +55,7 @@ impl Drop for Mlflow {
     fn drop(&mut self) {
         // Its workers are processes of their own, in its group. It may have ended by itself.
         let group = format!("-{}", self.server.id());
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        let _ = crate::signal::send("KILL", &group);
         let _ = self.server.wait();
     }
 }

@@ -91,7 +91,7 @@ impl PostgresServer {
     /// Stops it at once: open connections break off.
     pub fn stop(&mut self) {
         // SIGQUIT is PostgreSQL's immediate shutdown, which takes its other processes along.
-        let _ = Command::new("kill").args(["-QUIT", &self.server.id().to_string()]).status();
+        let _ = crate::signal::send("QUIT", &self.server.id().to_string());
         let _ = self.server.wait();
     }
 }
