@@ -13,11 +13,8 @@ use spec::{Error, Result, did_you_mean};
 use crate::file_spec::{FileSpec, Sheet};
 use crate::files::{Columns, match_header, named, no_rows, without_header};
 use crate::places::Place;
-use crate::reader::BATCH_ROWS;
+use crate::reader::{BATCH_BYTES, BATCH_ROWS};
 use crate::text::{Broken, Cell, TextBatch, TextSource};
-
-/// Bytes of text per batch; a batch ends with the row that passes it.
-const BATCH_BYTES: usize = 16 << 20;
 
 /// One workbook after the other, as one stream of rows.
 pub(crate) struct Workbooks {

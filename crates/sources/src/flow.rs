@@ -50,8 +50,7 @@ impl Iterator for Flow {
                     self.receiver = None;
                     return match self.reader.take()?.join() {
                         Ok(()) => None,
-                        Err(_) => Some(Err(Error::cannot_run("the reading thread panicked")
-                            .hint("this is a defect of the tool; please report it with the input"))),
+                        Err(_) => Some(Err(panicked())),
                     };
                 }
             },
@@ -62,4 +61,10 @@ impl Iterator for Flow {
         }
         Some(batch)
     }
+}
+
+/// What is said when a reading thread is gone without a word.
+pub(crate) fn panicked() -> Error {
+    Error::cannot_run("the reading thread panicked")
+        .hint("this is a defect of the tool; please report it with the input")
 }

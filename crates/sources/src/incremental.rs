@@ -17,7 +17,8 @@ pub enum Reach {
     Days(NaiveDate, NaiveDate),
 }
 
-/// How far an incremental source came, for the run after this one. Set while batches are read, complete at their end.
+/// How far an incremental source came, for the run after this one. Readers may be ahead of the batches taken from
+/// them, so it counts only after the last batch.
 #[derive(Clone, Debug, Default)]
 pub struct Bookmark(Arc<Mutex<Option<Value>>>);
 

@@ -20,6 +20,7 @@ mod file_spec;
 mod files;
 mod flow;
 mod generate;
+mod hidden;
 mod http;
 mod incremental;
 mod infer;

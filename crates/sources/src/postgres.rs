@@ -22,6 +22,7 @@ use spec::{Error, Map, Result, ResultExt, Root};
 
 use crate::column_spec::ColumnSpec;
 use crate::database::{Rows, Selection};
+use crate::hidden::Hidden;
 use crate::incremental::{Bookmark, Reach};
 use crate::places::once;
 use crate::recast::{Strangers, recast};
@@ -37,7 +38,7 @@ use plan::{Field, Plan, Question};
 #[serde(try_from = "Written")]
 #[schemars(with = "Written")]
 pub struct Postgres {
-    url: Secret,
+    url: Hidden,
     selection: Selection,
     timeout_seconds: u32,
 }
@@ -49,7 +50,8 @@ struct Written {
     /// `postgres://user:password@host:5432/database`, best as `${DATABASE_URL}`: it holds a password. `?sslmode=` says how
     /// the connection is encrypted: `disable`, `prefer` (the default), `require`, or `verify-full`, which needs
     /// `&sslrootcert=FILE`, the certificates to trust in PEM, relative to the project root.
-    url: String,
+    #[schemars(with = "String")]
+    url: Hidden,
     /// The name of a table or view, such as `public.trades`, as the server has it (mostly in lower case). All columns are
     /// read, or those under `columns`.
     #[serde(default)]
@@ -66,16 +68,6 @@ struct Written {
     timeout_seconds: u32,
 }
 
-/// A text that does not show when a spec is printed.
-#[derive(Clone)]
-struct Secret(String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("(secret)")
-    }
-}
-
 fn an_hour() -> u32 {
     3600
 }
@@ -87,7 +79,7 @@ impl TryFrom<Written> for Postgres {
         if timeout_seconds == 0 || timeout_seconds > 2_000_000 {
             return Err("'timeout_seconds' goes from 1 to 2000000".to_owned());
         }
-        Ok(Postgres { url: Secret(url), selection: Selection::new(table, query, incremental)?, timeout_seconds })
+        Ok(Postgres { url, selection: Selection::new(table, query, incremental)?, timeout_seconds })
     }
 }
 
@@ -107,7 +99,7 @@ impl Postgres {
     /// What stands for the rows: the address without user and password. It never equals an earlier one, for whether a
     /// server has changed can only be told by reading it.
     pub(crate) fn input(&self, root: &Root) -> Result<Input> {
-        let path = self.shown(&Address::new(&self.url.0, root)?);
+        let path = self.shown(&Address::new(self.url.expose(), root)?);
         Ok(Input { path, fingerprint: Fingerprint::Given(once("a database")), rows: None })
     }
 
@@ -125,7 +117,7 @@ impl Postgres {
         reach: &Reach,
         rows_in: Arc<AtomicU64>,
     ) -> Result<Begun> {
-        let address = Address::new(&self.url.0, root)?;
+        let address = Address::new(self.url.expose(), root)?;
         let (who, file) = (address.with_user(), self.shown(&address));
         let question = Question {
             selection: self.selection.clone(),

@@ -15,7 +15,7 @@ use crate::text::{Broken, Cell, TextBatch, readable};
 /// Records per batch.
 pub(crate) const BATCH_ROWS: usize = 1 << 17;
 /// Bytes of text per batch; a batch ends with the record that passes it.
-const BATCH_BYTES: usize = 16 << 20;
+pub(crate) const BATCH_BYTES: usize = 16 << 20;
 const CHUNK: usize = 1 << 20;
 /// A longer record is a mistake, such as a quote that never closes.
 const RECORD_BYTES: usize = 64 << 20;

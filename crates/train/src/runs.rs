@@ -207,7 +207,7 @@ fn text(table: &DataFrame) -> Result<String> {
 }
 
 /// Four decimals for shares and small errors, fewer for large numbers.
-fn number_text(value: f64) -> String {
+pub(crate) fn number_text(value: f64) -> String {
     match value.abs() {
         size if size < 10.0 => format!("{value:.4}"),
         size if size < 1000.0 => format!("{value:.2}"),

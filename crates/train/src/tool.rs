@@ -11,7 +11,7 @@ use spec::{Error, Exit, Result, Tool};
 use stage::clap::Args;
 use stage::{FolderOutput, Job, Output, Stage, Standing};
 
-use crate::runs::{self, Format, Wanted};
+use crate::runs::{self, Format, Wanted, number_text};
 use crate::track::Tracker;
 
 #[derive(Args, Debug)]
@@ -160,7 +160,7 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
 fn say_how_they_did(job: &Job<Train>, trial: &Trial) {
     let metric = job.spec.choose_by();
     for (tried, took) in trial.tried.iter().zip(&trial.fitting) {
-        let value = tried.metrics.get(&metric).copied().flatten().map_or("undefined".to_owned(), |v| format!("{v:.4}"));
+        let value = tried.metrics.get(&metric).copied().flatten().map_or("undefined".to_owned(), number_text);
         let name = &tried.name;
         stage::say(format!(
             "train {}: {name}: {} {value} on validation, fitted in {:.2} s",
@@ -173,7 +173,7 @@ fn say_how_they_did(job: &Job<Train>, trial: &Trial) {
 
 fn said(job: &Job<Train>, version: Version, trial: &Trial, decision: &Decision) -> String {
     let metric = job.spec.choose_by();
-    let value = trial.metric(metric).map(|value| format!("{} {value:.4} on test", metric.name())).unwrap_or_default();
+    let value = trial.metric(metric).map(|value| format!("{} {} on test", metric.name(), number_text(value))).unwrap_or_default();
     format!(
         "train {}: {version} ({}, {value}): {}: {}",
         job.pipeline,

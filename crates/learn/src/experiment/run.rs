@@ -28,6 +28,7 @@ pub(super) struct Contender {
 struct Outcome {
     tried: Tried,
     model: Box<dyn Model>,
+    valid: Scored,
     test: Scored,
     fitting: Duration,
 }
@@ -147,11 +148,10 @@ fn intervals(
 ) -> Result<Option<Intervals>> {
     let Some(asked) = &spec.intervals else { return Ok(None) };
     progress("fitting intervals");
-    let predicted = outcome.model.predict(&parts.valid.features)?;
     let fitted = asked.fit(&Fitting {
         train: Data { features: &parts.train.features, label: &parts.train.label },
         valid: Data { features: &parts.valid.features, label: &parts.valid.label },
-        predicted: &predicted,
+        predicted: outcome.valid.score(),
         label_transform: spec.label_transform,
         chosen: spec.experiments.iter().find(|(name, _)| *name == outcome.tried.name).map(|(_, learner)| learner),
         seed: spec.seed,
@@ -219,7 +219,7 @@ fn fit(spec: &TrainSpec, contender: &Contender, parts: &Parts) -> Result<Outcome
         threshold,
         notes: model.notes(),
     };
-    Ok(Outcome { tried, model, test, fitting })
+    Ok(Outcome { tried, model, valid: on_valid, test, fitting })
 }
 
 /// The best experiment on the validation part; of equals the first. The baseline is no candidate.

@@ -19,13 +19,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spec::{Error, Result};
 
-use super::check::{check, mean, same_features};
+use super::check::{check, mean};
 use super::design::{Design, Equation};
+use super::linear::{Kind, LinearModel};
 use super::range;
-use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task};
+use crate::{Data, Feature, Learner, Model, Task};
 
 pub(super) const NAME: &str = "elastic_net";
-const FILE: &str = "elastic_net.json";
+const KIND: Kind = Kind { learner: NAME, file: "elastic_net.json", link: |score| score };
 
 /// Linear regression on standardised features. Minimises, with features and label standardised,
 /// `1/2n · Σ (y - ŷ)² + penalty · (l1_ratio · Σ |w| + (1 - l1_ratio)/2 · Σ w²)`.
@@ -75,8 +76,7 @@ impl Learner for ElasticNet {
         let (centre, scale) = centre_and_scale(train.label);
         if columns.is_empty() || scale == 0.0 {
             let equation = Equation::new(centre, vec![0.0; columns.len()], columns);
-            let equation = equation.ok_or_else(no_weights)?;
-            return Ok(Box::new(ElasticNetModel { equation, features, steps: 0 }));
+            return Ok(model(equation.ok_or_else(no_weights)?, features, 0));
         }
         let label: Array1<f64> = train.label.iter().map(|label| (label - centre) / scale).collect();
         let fitted = Solver::params()
@@ -89,8 +89,14 @@ impl Learner for ElasticNet {
         let weights: Vec<f64> = fitted.hyperplane().iter().map(|weight| weight * scale).collect();
         let intercept = centre + fitted.intercept() * scale;
         let equation = Equation::new(intercept, weights, columns).ok_or_else(no_weights)?;
-        Ok(Box::new(ElasticNetModel { equation, features, steps: fitted.n_steps() }))
+        Ok(model(equation, features, fitted.n_steps()))
     }
+}
+
+/// `steps` are those that the solver took.
+fn model(equation: Equation, features: Vec<Feature>, steps: u32) -> Box<dyn Model> {
+    let used = equation.used();
+    Box::new(LinearModel::new(&KIND, equation, features).telling("columns_used", used).telling("steps", steps))
 }
 
 fn no_weights() -> Error {
@@ -104,50 +110,6 @@ fn centre_and_scale(label: &[f64]) -> (f64, f64) {
     (centre, variance.sqrt())
 }
 
-struct ElasticNetModel {
-    equation: Equation,
-    features: Vec<Feature>,
-    /// Steps that the solver took; 0 of a model that was read from its file.
-    steps: u32,
-}
-
 pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>> {
-    Ok(Box::new(ElasticNetModel { equation: Equation::load(path, &features)?, features, steps: 0 }))
-}
-
-impl Model for ElasticNetModel {
-    fn learner(&self) -> &'static str {
-        NAME
-    }
-
-    fn features(&self) -> &[Feature] {
-        &self.features
-    }
-
-    fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        same_features(&self.features, rows)?;
-        Ok(self.equation.scores(rows))
-    }
-
-    fn save(&self, folder: &Path) -> Result<String> {
-        self.equation.save(folder, FILE)
-    }
-
-    fn contributions(&self, rows: &Matrix) -> Result<Option<Contributions>> {
-        same_features(&self.features, rows)?;
-        Ok(Some(self.equation.contributions(rows)))
-    }
-
-    fn importance(&self) -> Vec<f64> {
-        self.equation.importance(self.features.len())
-    }
-
-    fn notes(&self) -> serde_json::Value {
-        json!({
-            "intercept": self.equation.intercept,
-            "columns": self.equation.columns(),
-            "columns_used": self.equation.used(),
-            "steps": self.steps,
-        })
-    }
+    LinearModel::load(&KIND, path, features)
 }

@@ -17,13 +17,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spec::{Error, Result};
 
-use super::check::{check, classifies_only, same_features};
+use super::check::{check, classifies_only};
 use super::design::{Design, Equation};
+use super::linear::{Kind, LinearModel};
 use super::range;
-use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task};
+use crate::{Data, Feature, Learner, Model, Task};
 
 pub(super) const NAME: &str = "logistic";
-const FILE: &str = "logistic.json";
+const KIND: Kind = Kind { learner: NAME, file: "logistic.json", link: probability };
+
+fn probability(score: f64) -> f64 {
+    1.0 / (1.0 + (-score).exp())
+}
 
 /// Logistic regression on standardised features.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -79,47 +84,10 @@ impl Learner for Logistic {
         let equation = Equation::new(intercept, weights, columns).ok_or_else(|| {
             Error::cannot_run("logistic: the solver found no finite weights").hint("give it a larger 'l2'")
         })?;
-        Ok(Box::new(LogisticModel { equation, features: train.features.features().to_vec() }))
+        Ok(Box::new(LinearModel::new(&KIND, equation, train.features.features().to_vec())))
     }
-}
-
-struct LogisticModel {
-    equation: Equation,
-    features: Vec<Feature>,
 }
 
 pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>> {
-    Ok(Box::new(LogisticModel { equation: Equation::load(path, &features)?, features }))
-}
-
-impl Model for LogisticModel {
-    fn learner(&self) -> &'static str {
-        NAME
-    }
-
-    fn features(&self) -> &[Feature] {
-        &self.features
-    }
-
-    fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        same_features(&self.features, rows)?;
-        Ok(self.equation.scores(rows).into_iter().map(|score| 1.0 / (1.0 + (-score).exp())).collect())
-    }
-
-    fn save(&self, folder: &Path) -> Result<String> {
-        self.equation.save(folder, FILE)
-    }
-
-    fn contributions(&self, rows: &Matrix) -> Result<Option<Contributions>> {
-        same_features(&self.features, rows)?;
-        Ok(Some(self.equation.contributions(rows)))
-    }
-
-    fn importance(&self) -> Vec<f64> {
-        self.equation.importance(self.features.len())
-    }
-
-    fn notes(&self) -> serde_json::Value {
-        json!({ "intercept": self.equation.intercept, "columns": self.equation.columns() })
-    }
+    LinearModel::load(&KIND, path, features)
 }

@@ -7,6 +7,7 @@ mod elastic_net;
 mod forest;
 mod grown;
 mod lightgbm;
+mod linear;
 mod logistic;
 mod range;
 mod store;

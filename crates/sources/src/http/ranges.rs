@@ -138,7 +138,7 @@ impl Range {
                     Error::cannot_run(format!(
                         "the bookmark of the last run is {bookmark}, which is no period of '{name}'"
                     ))
-                    .hint("'for' or 'incremental' changed since; read everything once more")
+                    .hint("'for' or 'incremental' changed since; read everything once more with 'ingest --full'")
                 })?;
                 let start = overlap.map_or(at, |overlap| self.step.back(at, overlap));
                 Ok((start.clamp(self.from, last), last))

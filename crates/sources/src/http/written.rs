@@ -1,13 +1,14 @@
 //! What the `http` source of `ingest.yaml` says, checked.
 
-use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
-use spec::{Map, Scalar, Span, did_you_mean};
+use spec::{Map, Span, did_you_mean};
+
+use crate::hidden::Hidden;
 
 use super::ranges::{Overlap, Values};
 use super::tree::Path;
@@ -176,37 +177,6 @@ pub(crate) struct ErrorSpec {
     /// Codes of passing errors: the request is repeated.
     #[serde(default)]
     pub try_again: Vec<String>,
-}
-
-/// A value that may be a secret: nothing shows it.
-#[derive(Clone, PartialEq)]
-pub(crate) struct Hidden(String);
-
-impl Hidden {
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl<'de> Deserialize<'de> for Hidden {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Hidden, D::Error> {
-        Scalar::deserialize(deserializer).map(|value| Hidden(value.to_string()))
-    }
-}
-
-impl JsonSchema for Hidden {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "HttpValue".into()
-    }
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        Scalar::json_schema(generator)
-    }
 }
 
 /// The most requests in a time.

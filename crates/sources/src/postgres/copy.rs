@@ -9,6 +9,7 @@ use futures::StreamExt;
 use spec::{Error, Result, ResultExt};
 use tokio_postgres::Client;
 
+use crate::flow::panicked;
 use crate::reader::BATCH_ROWS;
 
 use super::address::Address;
@@ -53,10 +54,6 @@ impl Iterator for Chunks {
         self.ended = !matches!(chunk, Some(Ok(_)));
         chunk
     }
-}
-
-fn panicked() -> Error {
-    Error::cannot_run("the reading thread panicked").hint("this is a defect of the tool; please report it")
 }
 
 /// Connects and asks; comes back when the server knows what it will send.

@@ -10,14 +10,13 @@ use rusqlite::{Row, params_from_iter};
 use serde_json::Value;
 use spec::{Error, Result, ResultExt};
 
+use crate::flow::panicked;
 use crate::incremental::Bookmark;
-use crate::reader::BATCH_ROWS;
+use crate::reader::{BATCH_BYTES, BATCH_ROWS};
 use crate::text::{Broken, Cell, TextBatch, TextSource, readable};
 
 use super::connection::Connection;
 
-/// Bytes of text per batch; a batch ends with the row that passes it.
-const BATCH_BYTES: usize = 16 << 20;
 /// A longer row is a mistake: no batch could hold it.
 const ROW_BYTES: usize = 64 << 20;
 
@@ -74,10 +73,7 @@ impl TextSource for Cells {
         if self.ended {
             return Ok(None);
         }
-        let batch = self.received.recv().unwrap_or_else(|_| {
-            Err(Error::cannot_run("the reading thread panicked")
-                .hint("this is a defect of the tool; please report it with the input"))
-        })?;
+        let batch = self.received.recv().unwrap_or_else(|_| Err(panicked()))?;
         self.ended = batch.is_none();
         Ok(batch)
     }
@@ -204,6 +200,6 @@ fn parameter(value: &Value) -> Result<SqlValue> {
         },
         Value::String(text) => Ok(SqlValue::Text(text.clone())),
         other => Err(Error::cannot_run(format!("the bookmark {other} is neither number nor text"))
-            .hint("read all again with '--force', which sets it anew")),
+            .hint("read all again with 'ingest --full', which sets it anew")),
     }
 }

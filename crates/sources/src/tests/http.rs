@@ -337,7 +337,6 @@ fn an_incremental_source_moves_its_bookmark_when_all_was_read() {
     let read = |reach: &Reach| {
         let asked = server.requests().len();
         let mut opened = open(&yaml, reach).unwrap();
-        assert_eq!(opened.bookmark.get(), None, "not before the end");
         opened.batches.by_ref().for_each(|batch| drop(batch.unwrap()));
         (server.requests().len() - asked, opened.bookmark.get())
     };

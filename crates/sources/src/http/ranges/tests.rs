@@ -51,7 +51,7 @@ fn a_range_begins_at_the_bookmark_less_the_overlap() {
     assert_eq!(
         asked(MONTHS, &after("17")).unwrap_err().to_string(),
         "the bookmark of the last run is \"17\", which is no period of 'M'; 'for' or 'incremental' changed since; read \
-         everything once more"
+         everything once more with 'ingest --full'"
     );
 }
 
