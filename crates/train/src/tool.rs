@@ -173,7 +173,10 @@ fn say_how_they_did(job: &Job<Train>, trial: &Trial) {
 
 fn said(job: &Job<Train>, version: Version, trial: &Trial, decision: &Decision) -> String {
     let metric = job.spec.choose_by();
-    let value = trial.metric(metric).map(|value| format!("{} {} on test", metric.name(), number_text(value))).unwrap_or_default();
+    let value = trial
+        .metric(metric)
+        .map(|value| format!("{} {} on test", metric.name(), number_text(value)))
+        .unwrap_or_default();
     format!(
         "train {}: {version} ({}, {value}): {}: {}",
         job.pipeline,
