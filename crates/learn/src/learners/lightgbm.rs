@@ -15,7 +15,7 @@ use spec::{Error, Map, Result, ResultExt};
 
 use super::check::{check, same_features};
 use super::{range, store};
-use crate::lightgbm::{Booster, Dataset, Importance, Parameters, canonical, take_warnings, train};
+use crate::lightgbm::{Booster, Dataset, Importance, Parameters, Stop, canonical, take_warnings, train};
 use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task};
 
 pub(super) const NAME: &str = "lightgbm";
@@ -268,12 +268,11 @@ impl Learner for Lightgbm {
         let parameters = self.parameters(task, features, seed)?;
         take_warnings();
         let data = Dataset::new(rows.features, rows.label, None, &parameters, None)?;
-        let stopper = match valid.label.len() {
-            0 => None,
-            _ => Some(Dataset::new(valid.features, valid.label, None, &parameters, Some(&data))?),
-        };
-        let patience = (self.early_stopping > 0).then_some(self.early_stopping);
-        let trained = train(&data, stopper.as_ref(), &parameters, self.trees, patience)?;
+        let stops = self.early_stopping > 0 && !valid.label.is_empty();
+        let valid = stops.then(|| Dataset::new(valid.features, valid.label, None, &parameters, Some(&data)));
+        let valid = valid.transpose()?;
+        let stop = valid.as_ref().map(|valid| Stop { valid, patience: self.early_stopping });
+        let trained = train(&data, stop.as_ref(), &parameters, self.trees)?;
         let mut notes = json!({ "trees": trained.best, "trees_tried": trained.tried, "trees_allowed": self.trees });
         if let Some((metric, value)) = trained.metric {
             notes["stopped_by"] = json!({ "metric": metric, "value": value });

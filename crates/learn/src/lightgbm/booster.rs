@@ -48,20 +48,19 @@ pub(crate) struct Trained {
     pub metric: Option<(String, f64)>,
 }
 
-/// Grows at most `rounds` trees. With rows to validate by, the best iteration is the one with the best first metric
-/// there, and training stops once `patience` more did not better it; without, all trees are kept.
-pub(crate) fn train(
-    data: &Dataset,
-    valid: Option<&Dataset>,
-    parameters: &Parameters,
-    rounds: u32,
-    patience: Option<u32>,
-) -> Result<Trained> {
-    let session = Session::new(data, valid, parameters)?;
-    let judge = match (valid, patience) {
-        (Some(_), Some(patience)) => Some((session.metric()?, patience)),
-        _ => None,
-    };
+/// When to stop growing trees.
+pub(crate) struct Stop<'data> {
+    /// The rows that the trees are validated by.
+    pub valid: &'data Dataset,
+    /// Trees after the best one that did not better it.
+    pub patience: u32,
+}
+
+/// Grows at most `rounds` trees. With a `stop`, the best iteration is the one with the best first metric on its rows,
+/// and training stops once its patience is over; without, all trees are kept.
+pub(crate) fn train(data: &Dataset, stop: Option<&Stop>, parameters: &Parameters, rounds: u32) -> Result<Trained> {
+    let session = Session::new(data, stop.map(|stop| stop.valid), parameters)?;
+    let judge = stop.map(|stop| session.metric().map(|metric| (metric, stop.patience))).transpose()?;
     let mut best: Option<(u32, f64)> = None;
     let mut tried = 0;
     while tried < rounds {

@@ -11,7 +11,7 @@ mod dataset;
 mod parameters;
 
 pub(crate) use api::take_warnings;
-pub(crate) use booster::{Booster, Importance, train};
+pub(crate) use booster::{Booster, Importance, Stop, train};
 pub(crate) use dataset::Dataset;
 pub(crate) use parameters::{Parameters, canonical};
 

@@ -48,7 +48,7 @@ fn parameters(objective: &str, learning_rate: f64) -> Parameters {
 fn fit(objective: &str, label: &[f64], rounds: u32) -> Booster {
     let parameters = parameters(objective, 0.1);
     let data = Dataset::new(&matrix(), label, None, &parameters, None).unwrap();
-    train(&data, None, &parameters, rounds, None).unwrap().booster
+    train(&data, None, &parameters, rounds).unwrap().booster
 }
 
 fn close(ours: &[f64], theirs: &[f64]) {
@@ -119,14 +119,14 @@ fn early_stopping_is_pythons() {
     let parameters = parameters("binary", 0.05);
     let data = Dataset::new(&learn, &learn_label, None, &parameters, None).unwrap();
     let valid = Dataset::new(&stop, &stop_label, None, &parameters, Some(&data)).unwrap();
-    let trained = train(&data, Some(&valid), &parameters, 200, Some(10)).unwrap();
+    let trained = train(&data, Some(&Stop { valid: &valid, patience: 10 }), &parameters, 200).unwrap();
     // Python: `callbacks=[lgb.early_stopping(10)]` has best_iteration 14 with binary_logloss 0.6539137428927846.
     assert_eq!((trained.best, trained.tried), (14, 24));
     let (metric, value) = trained.metric.unwrap();
     assert_eq!(metric, "binary_logloss");
     close(&[value], &[0.6539137428927846]);
     assert_eq!(trained.booster.text().matches("\nTree=").count(), 14, "only the best iterations are kept");
-    let all = train(&data, Some(&valid), &parameters, 30, None).unwrap();
+    let all = train(&data, None, &parameters, 30).unwrap();
     assert_eq!((all.best, all.tried), (30, 30));
 }
 
@@ -137,7 +137,8 @@ fn a_metric_that_grows_is_maximised() {
     parameters.set("metric", "auc");
     let data = Dataset::new(&learn, &learn_label, None, &parameters, None).unwrap();
     let valid = Dataset::new(&stop, &stop_label, None, &parameters, Some(&data)).unwrap();
-    let (metric, value) = train(&data, Some(&valid), &parameters, 50, Some(10)).unwrap().metric.unwrap();
+    let (metric, value) =
+        train(&data, Some(&Stop { valid: &valid, patience: 10 }), &parameters, 50).unwrap().metric.unwrap();
     assert_eq!(metric, "auc");
     assert!(value > 0.6, "{value}");
 }
@@ -148,7 +149,7 @@ fn weights_count() {
     let label: Vec<f64> = (0..ROWS).map(|i| f64::from(u8::from(i % 2 == 0))).collect();
     let weights: Vec<f64> = label.iter().map(|label| if *label == 1.0 { 3.0 } else { 1.0 }).collect();
     let data = Dataset::new(&matrix(), &label, Some(&weights), &parameters, None).unwrap();
-    let booster = train(&data, None, &parameters, 1, None).unwrap().booster;
+    let booster = train(&data, None, &parameters, 1).unwrap().booster;
     let mean = booster.predict(&matrix()).unwrap().iter().sum::<f64>() / ROWS as f64;
     assert!((mean - 0.75).abs() < 0.02, "{mean}");
 }
@@ -162,7 +163,7 @@ fn two_fits_give_the_same_text_whatever_the_number_of_rows() {
         let parameters = parameters("binary", 0.1);
         let fit = || {
             let data = Dataset::new(&matrix, &label, None, &parameters, None).unwrap();
-            train(&data, None, &parameters, 20, None).unwrap().booster.text().to_owned()
+            train(&data, None, &parameters, 20).unwrap().booster.text().to_owned()
         };
         assert_eq!(fit(), fit(), "{} rows", rows.len());
     }
@@ -179,7 +180,7 @@ fn integers_booleans_and_gaps_are_read_as_their_numbers() {
     let typed = Matrix::from_frame(&df, &features).unwrap();
     let parameters = parameters("binary", 0.1);
     let data = Dataset::new(&typed, &classes(), None, &parameters, None).unwrap();
-    let booster = train(&data, None, &parameters, 15, None).unwrap().booster;
+    let booster = train(&data, None, &parameters, 15).unwrap().booster;
     assert_eq!(booster.text(), fit("binary", &classes(), 15).text());
     assert_eq!(booster.predict(&typed).unwrap(), booster.predict(&matrix()).unwrap());
     // A part of the rows points into the middle of the arrays and of their bits.
@@ -220,13 +221,13 @@ fn errors_and_warnings_come_back_instead_of_being_printed() {
     let mut wrong = parameters("binary", 0.1);
     wrong.set("objective", "no_such");
     let data = Dataset::new(&matrix(), &classes(), None, &parameters("binary", 0.1), None).unwrap();
-    let error = train(&data, None, &wrong, 1, None).err().unwrap().to_string();
+    let error = train(&data, None, &wrong, 1).err().unwrap().to_string();
     assert!(error.starts_with("lightgbm: cannot begin training: "), "{error}");
     take_warnings();
     let mut few = parameters("binary", 0.1);
     few.set("min_data_in_leaf", 200);
     let data = Dataset::new(&matrix(), &classes(), None, &few, None).unwrap();
-    train(&data, None, &few, 3, None).unwrap();
+    train(&data, None, &few, 3).unwrap();
     let warnings = take_warnings();
     assert!(!warnings.is_empty() && warnings.iter().all(|warning| !warning.contains("LightGBM")), "{warnings:?}");
     assert!(take_warnings().is_empty());

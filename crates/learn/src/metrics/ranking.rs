@@ -10,6 +10,13 @@ impl Scored {
         let mut start = 0;
         for end in &self.ties {
             let end = *end as usize;
+            if end == start + 1 {
+                // Most scores are of one row; without a loop they take half the time.
+                let (all, one) = (u64::from(weights[start]), u64::from(self.ones[start]));
+                start = end;
+                block(all * one, all * (1 - one));
+                continue;
+            }
             let (mut ones, mut all) = (0u64, 0u64);
             for (one, times) in self.ones[start..end].iter().zip(&weights[start..end]) {
                 ones += u64::from(*times) * u64::from(*one);
