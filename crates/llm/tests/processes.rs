@@ -79,7 +79,7 @@ fn killed_at_any_moment_no_more_than_one_request_per_slot_is_paid_twice() {
 #[test]
 fn processes_at_once_share_the_work_and_pay_once() {
     let bench = Bench::new();
-    bench.server.latency(Duration::from_millis(10));
+    bench.server.latency(Duration::from_millis(50));
     let mut children = [start(&bench), start(&bench), start(&bench)];
     for child in &mut children {
         assert!(child.wait().unwrap().success());
