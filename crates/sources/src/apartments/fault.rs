@@ -11,6 +11,8 @@ pub enum Fault {
     RetryAfter { seconds: u64, times: u32 },
     /// Announces the whole answer, sends half of it and closes the connection.
     CutBody { times: u32 },
+    /// Announces an answer of this many bytes more, and begins to send it.
+    Announce(u64),
     /// Sends half of the answer as if it were whole.
     CutText { times: u32 },
     /// Reports an error of the service with status 200 (trades and leases).
@@ -43,6 +45,7 @@ impl Fault {
                 *times = times.saturating_sub(1);
                 left
             }
+            Fault::Announce(_) => true,
             Fault::RepeatPage(_)
             | Fault::MissingPage(_)
             | Fault::TotalOffBy(_)

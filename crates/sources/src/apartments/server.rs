@@ -147,6 +147,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 send(&mut writer, path, &Answer::status(429), &header, Cut::Not)?
             }
             Some(Fault::CutBody { .. }) => send(&mut writer, path, &honest(), "", Cut::Body)?,
+            Some(Fault::Announce(more)) => send(&mut writer, path, &honest(), "", Cut::Announced(more))?,
             Some(Fault::CutText { .. }) => send(&mut writer, path, &honest(), "", Cut::Text)?,
             Some(Fault::ServiceError { code, message, .. }) => {
                 send(&mut writer, path, &service_error(code, message), "", Cut::Not)?
@@ -170,6 +171,8 @@ enum Cut {
     Not,
     /// Less is sent than was announced.
     Body,
+    /// So many bytes more are announced than are sent.
+    Announced(u64),
     /// Less is announced and sent than there is.
     Text,
 }
@@ -180,9 +183,10 @@ fn send(writer: &mut TcpStream, path: &str, answer: &Answer, headers: &str, cut:
     // Not within a character, so that what breaks off is the syntax and not the encoding.
     let half = (0..=body.len() / 2).rev().find(|at| answer.body.is_char_boundary(*at)).unwrap_or(0);
     let (announced, sent) = match cut {
-        Cut::Not => (body.len(), body),
-        Cut::Body => (body.len(), &body[..half]),
-        Cut::Text => (half, &body[..half]),
+        Cut::Not => (body.len() as u64, body),
+        Cut::Body => (body.len() as u64, &body[..half]),
+        Cut::Announced(more) => (body.len() as u64 + more, body),
+        Cut::Text => (half as u64, &body[..half]),
     };
     let link = match &answer.next {
         Some(query) => format!("link: <{path}?{query}>; rel=\"next\"\r\n"),
@@ -195,7 +199,7 @@ fn send(writer: &mut TcpStream, path: &str, answer: &Answer, headers: &str, cut:
     .into_bytes();
     message.extend_from_slice(sent);
     writer.write_all(&message)?;
-    Ok(cut != Cut::Body)
+    Ok(matches!(cut, Cut::Not | Cut::Text))
 }
 
 /// Path and query; `None` at the end of the connection.

@@ -14,6 +14,8 @@ use super::tree::{Found, Node};
 use super::written::{PageFormat, Rate};
 use super::{HttpSpec, backoff, json_page, xml_page};
 
+/// The largest answer that is read, in bytes: it stands in memory as a whole, several times over.
+const LARGEST: usize = 256 << 20;
 /// Most characters of a server's words that go into an error.
 const QUOTED: usize = 300;
 
@@ -118,7 +120,7 @@ impl Client {
         let content_type = header(CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
         let links = response.headers().get_all(LINK).iter().filter_map(|value| value.to_str().ok());
         let next = links.filter_map(next_link).next();
-        let body = response.bytes().await.map_err(|error| self.broken(&error))?;
+        let body = self.body(response).await?;
         match status.as_u16() {
             200..300 => {}
             408 | 425 | 429 | 500.. => return Err(Fault::Passing(format!("the server answers {status}"), asked)),
@@ -140,6 +142,23 @@ impl Client {
         })?;
         self.check(&root, &text)?;
         Ok(Page { root, typed: format == PageFormat::Json, next })
+    }
+
+    async fn body(&self, mut response: reqwest::Response) -> Result<Vec<u8>, Fault> {
+        let announced = response.content_length().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
+        let mut body = Vec::with_capacity(announced.min(LARGEST));
+        let mut is_too_large = announced > LARGEST;
+        while !is_too_large && let Some(part) = response.chunk().await.map_err(|error| self.broken(&error))? {
+            is_too_large = body.len() + part.len() > LARGEST;
+            body.extend_from_slice(&part);
+        }
+        match is_too_large {
+            false => Ok(body),
+            true => Err(Fault::Lasting(
+                Error::cannot_run(format!("the answer is larger than {} MiB", LARGEST >> 20))
+                    .hint("ask for smaller pages, or for shorter periods under 'for'"),
+            )),
+        }
     }
 
     /// Looks for errors that the service reports in an answer of status 200.

@@ -32,6 +32,8 @@ pub(crate) struct Range {
     pub to: Option<NaiveDate>,
     /// How the parameter writes a period, in strftime's letters.
     pub format: String,
+    /// Another parameter, which takes the last day of each period.
+    pub last_day: Option<String>,
 }
 
 /// The length of a period.
@@ -76,6 +78,11 @@ impl Step {
         }
     }
 
+    /// The last day of the period that begins at `start`.
+    fn end(self, start: NaiveDate) -> NaiveDate {
+        self.next(start).and_then(|next| next.pred_opt()).unwrap_or(start)
+    }
+
     fn back(self, start: NaiveDate, Overlap(periods): Overlap) -> NaiveDate {
         let back = match self {
             Step::Days => start.checked_sub_days(Days::new(periods.into())),
@@ -108,8 +115,11 @@ impl Range {
         })
     }
 
-    fn written(&self, start: NaiveDate) -> String {
-        start.format(&self.format).to_string()
+    /// What stands in a request for the period that begins at `start`.
+    fn written(&self, name: &str, start: NaiveDate) -> Vec<(String, String)> {
+        let pair = |name: &str, day: NaiveDate| (name.to_owned(), day.format(&self.format).to_string());
+        let last_day = self.last_day.as_deref().map(|last_day| pair(last_day, self.step.end(start)));
+        std::iter::once(pair(name, start)).chain(last_day).collect()
     }
 
     /// The first days of the periods from `from` to `to`.
@@ -159,6 +169,16 @@ impl Range {
     }
 }
 
+impl Values {
+    /// The parameter that is set beside the one of this name.
+    pub(crate) fn second(&self) -> Option<&str> {
+        match self {
+            Values::List(_) => None,
+            Values::Range(range) => range.last_day.as_deref(),
+        }
+    }
+}
+
 /// One value for each parameter of `for`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Combination(pub Vec<(String, String)>);
@@ -183,8 +203,8 @@ pub(crate) fn combinations(
     let mut bookmark = None;
     let mut all = vec![Combination::default()];
     for (name, values) in spec.each.iter() {
-        let values: Vec<String> = match values {
-            Values::List(list) => list.clone(),
+        let values: Vec<Vec<(String, String)>> = match values {
+            Values::List(list) => list.iter().map(|value| vec![(name.to_owned(), value.clone())]).collect(),
             Values::Range(range) => {
                 let (reach, overlap) = match moving.filter(|moving| moving.parameter == name) {
                     Some(moving) => (reach, moving.overlap),
@@ -195,18 +215,14 @@ pub(crate) fn combinations(
                 if moving.is_some_and(|moving| moving.parameter == name) && !matches!(reach, Reach::Days(..)) {
                     bookmark = Some(Value::from(to.format(range.step.plain()).to_string()));
                 }
-                range.periods(from, to).into_iter().map(|start| range.written(start)).collect()
+                range.periods(from, to).into_iter().map(|start| range.written(name, start)).collect()
             }
         };
         if all.len().saturating_mul(values.len()) > MOST {
             return Err(Error::cannot_run(format!("'for' makes more than {MOST} combinations"))
                 .hint("shorten a list or a range, or split the table"));
         }
-        let with = |known: &Combination, value: &String| {
-            let mut pairs = known.0.clone();
-            pairs.push((name.to_owned(), value.clone()));
-            Combination(pairs)
-        };
+        let with = |known: &Combination, value: &[(String, String)]| Combination([&known.0, value].concat());
         all = all.iter().flat_map(|known| values.iter().map(move |value| with(known, value))).collect();
     }
     Ok((all, bookmark))
@@ -223,6 +239,10 @@ struct WrittenRange {
     /// How the parameter writes it, in strftime's letters: `%Y-%m-%d` for days and `%Y-%m` for months by default.
     #[serde(default)]
     format: Option<String>,
+    /// For services that ask for a first and a last day: the parameter that takes the last day of each period, written
+    /// in the same way. With it months are written `%Y-%m-%d` by default, too.
+    #[serde(default)]
+    last_day: Option<String>,
 }
 
 impl WrittenRange {
@@ -234,12 +254,13 @@ impl WrittenRange {
         if let Some(to) = to.filter(|to| *to < from) {
             return Err(format!("the range ends at {to} before it begins at {from}"));
         }
-        let format = self.format.unwrap_or_else(|| step.plain().to_owned());
+        let plain = if self.last_day.is_some() { Step::Days.plain() } else { step.plain() };
+        let format = self.format.unwrap_or_else(|| plain.to_owned());
         let mut written = String::new();
         if write!(written, "{}", from.format(&format)).is_err() || written.is_empty() {
             return Err(format!("\"{format}\" does not write a day; use letters such as \"%Y%m%d\" or \"%Y%m\""));
         }
-        Ok(Range { step, from, to, format })
+        Ok(Range { step, from, to, format, last_day: self.last_day })
     }
 }
 

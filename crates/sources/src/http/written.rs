@@ -283,12 +283,17 @@ fn check_parameters(written: &Written) -> Result<(), String> {
         Pages::Offset(offset) => Some(offset.query.as_str()),
         Pages::Cursor(cursor) => Some(cursor.query.as_str()),
     };
-    for name in written.each.names() {
+    let each: Vec<&str> =
+        written.each.iter().flat_map(|(name, values)| std::iter::once(name).chain(values.second())).collect();
+    for (at, name) in each.iter().enumerate() {
         if written.query.get(name).is_some() {
             return Err(format!("the parameter '{name}' stands under 'query' and under 'for'"));
         }
+        if each[..at].contains(name) {
+            return Err(format!("the parameter '{name}' is set twice under 'for'"));
+        }
     }
-    match paging.filter(|name| written.query.get(name).is_some() || written.each.get(name).is_some()) {
+    match paging.filter(|name| written.query.get(name).is_some() || each.contains(name)) {
         Some(name) => Err(format!("the parameter '{name}' is set by 'pages'; take it out of 'query' and 'for'")),
         None => Ok(()),
     }

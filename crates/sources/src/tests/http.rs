@@ -181,6 +181,18 @@ fn what_stays_down_is_worth_another_try_later() {
 }
 
 #[test]
+fn an_answer_without_measure_is_not_read() {
+    let server = serving(vec![Fault::Announce(1 << 30)]);
+    let (error, text) = fails(&server, &trades(&server, QUERY));
+    assert_eq!(error.class(), Class::CannotRun);
+    assert_eq!(
+        text,
+        "table 't': http://h/trades?LAWD_CD=99110&DEAL_YMD=202301: the answer is larger than 256 MiB; ask for smaller \
+         pages, or for shorter periods under 'for'"
+    );
+}
+
+#[test]
 fn a_server_that_is_not_there() {
     let server = serving(Vec::new());
     let (yaml, address) = (trades(&server, QUERY), server.url(""));

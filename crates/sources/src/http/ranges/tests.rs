@@ -38,6 +38,32 @@ fn every_combination_the_last_parameter_fastest() {
 }
 
 #[test]
+fn a_period_may_be_asked_for_by_its_first_and_its_last_day() {
+    let ends = |keys: &str, reach: &Reach| asked(keys, reach).unwrap().0;
+    let months = "for: {A: [x], from: {months: {from: 2023-12, to: 2024-02, last_day: until}}}\nincremental: from\n";
+    let february = "?A=x&from=2024-02-01&until=2024-02-29";
+    assert_eq!(
+        ends(months, &Reach::All),
+        ["?A=x&from=2023-12-01&until=2023-12-31", "?A=x&from=2024-01-01&until=2024-01-31", february]
+    );
+    assert_eq!(ends(months, &Reach::After(Value::from("2024-02"))), [february]);
+    let days = "for: {d: {days: {from: 2024-02-29, to: 2024-02-29, format: '%d/%m/%Y', last_day: e}}}";
+    assert_eq!(ends(days, &Reach::All), ["?d=29/02/2024&e=29/02/2024"]);
+    for (keys, told) in [
+        (
+            "query: {e: 1}\nfor: {d: {days: {from: 2024-01-01, last_day: e}}}",
+            "'e' stands under 'query' and under 'for'",
+        ),
+        ("for: {d: {days: {from: 2024-01-01, last_day: d}}}", "'d' is set twice under 'for'"),
+        ("for: {e: [1], d: {days: {from: 2024-01-01, last_day: e}}}", "'e' is set twice under 'for'"),
+        ("pages: {number: {query: e}}\nfor: {d: {days: {from: 2024-01-01, last_day: e}}}", "'e' is set by 'pages'"),
+    ] {
+        let error = asked(keys, &Reach::All).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[test]
 fn a_range_begins_at_the_bookmark_less_the_overlap() {
     let after = |bookmark: &str| Reach::After(Value::from(bookmark));
     let (all, bookmark) = asked(MONTHS, &Reach::All).unwrap();
