@@ -11,7 +11,7 @@ impl Scored {
         for end in &self.ties {
             let end = *end as usize;
             if end == start + 1 {
-                // Most scores are of one row; without a loop they take half the time.
+                // Most scores are of one row: no loop for them.
                 let (all, one) = (u64::from(weights[start]), u64::from(self.ones[start]));
                 start = end;
                 block(all * one, all * (1 - one));
