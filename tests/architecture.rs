@@ -100,17 +100,18 @@ fn no_file_is_longer_than_one_responsibility() {
 
 #[test]
 fn libraries_do_not_print() {
-    let mut wrong = Vec::new();
-    for domain in DOMAIN.iter().chain(&["spec", "artifact", "store"]) {
-        for file in rust_files(&root().join("crates").join(domain)) {
-            let source = std::fs::read_to_string(&file).expect("sources can be read");
-            let printing = ["println!(", "print!(", "eprintln!(", "eprint!("];
-            if printing.iter().any(|word| source.contains(word)) {
-                wrong.push(file);
-            }
-        }
-    }
+    let libraries = DOMAIN.iter().chain(&["spec", "artifact", "store"]);
+    let printing = ["println!(", "print!(", "eprintln!(", "eprint!("];
+    let wrong: Vec<_> = libraries.flat_map(|name| files_with(&root().join("crates").join(name), &printing)).collect();
     assert!(wrong.is_empty(), "libraries that print: {wrong:#?}");
+}
+
+#[test]
+fn plans_run_in_one_place() {
+    // It keeps the order of rows, which the engine by itself does not always.
+    let running = ["collect_with_engine(", ".sink_batches(", ".sink(", "collect_batches("];
+    let files = files_with(&root().join("crates"), &running);
+    assert_eq!(files, [root().join("crates/artifact/src/engine.rs")]);
 }
 
 fn root() -> PathBuf {
@@ -141,6 +142,15 @@ fn text(value: &Value) -> &str {
 
 fn lines_of(file: &Path) -> usize {
     std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())).lines().count()
+}
+
+/// The sources below `folder` in which one of `words` occurs.
+fn files_with(folder: &Path, words: &[&str]) -> Vec<PathBuf> {
+    let has = |file: &PathBuf| {
+        let source = std::fs::read_to_string(file).expect("sources can be read");
+        words.iter().any(|word| source.contains(word))
+    };
+    rust_files(folder).into_iter().filter(has).collect()
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

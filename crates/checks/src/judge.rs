@@ -1,8 +1,8 @@
 //! The verdict on a finished table.
 
-use artifact::{CheckResult, ColumnSummary, Evidence, PolarsResultExt, Verdict};
+use artifact::{CheckResult, ColumnSummary, Evidence, Verdict};
 use chrono::{DateTime, Utc};
-use polars::prelude::{AnyValue, DataFrame, Engine, Expr, LazyFrame, Schema};
+use polars::prelude::{AnyValue, DataFrame, Expr, LazyFrame, Schema};
 use spec::{Error, Result, Severity};
 
 use crate::RowChecks;
@@ -63,8 +63,7 @@ fn ask(queries: Vec<Expr>, published: &Published) -> Result<DataFrame> {
     }
     let queries: Vec<Expr> =
         queries.into_iter().enumerate().map(|(at, query)| query.alias(format!("query {at}"))).collect();
-    let answers = published.frame.clone().select(queries).collect_with_engine(Engine::Streaming);
-    Ok(answers.during(format!("table '{}': checks", published.table))?.unwrap_single())
+    artifact::collect(published.frame.clone().select(queries), &format!("table '{}': checks", published.table))
 }
 
 fn result(check: &Check, finding: Finding) -> CheckResult {

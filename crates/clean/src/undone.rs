@@ -192,18 +192,14 @@ fn find(ids: &[ChangeId], root: &Root, folder: &Path) -> Result<Vec<Change>> {
 fn find_in(ids: &[ChangeId], table: &str, log: &Path, root: &Root) -> Result<Vec<Change>> {
     let wanted = ids.iter().map(|id| col("id").eq(lit(id.to_string()))).reduce(Expr::or).unwrap_or_else(|| lit(false));
     let place = || log.display().to_string();
-    let hits = scan_files(&[&root.join(log)])?
-        .filter(wanted)
-        .select([
-            col("id"),
-            col(FILE).cast(DataType::String),
-            col(ROW).cast(DataType::UInt64),
-            col("column"),
-            col("by"),
-        ])
-        .collect_with_engine(Engine::Streaming)
-        .during(place())?
-        .unwrap_single();
+    let hits = scan_files(&[&root.join(log)])?.filter(wanted).select([
+        col("id"),
+        col(FILE).cast(DataType::String),
+        col(ROW).cast(DataType::UInt64),
+        col("column"),
+        col("by"),
+    ]);
+    let hits = artifact::collect(hits, &place())?;
     let text = |name: &str, at: usize| -> PolarsResult<String> {
         Ok(hits.column(name)?.str()?.get(at).unwrap_or_default().to_owned())
     };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use artifact::{PolarsResultExt, type_name};
 use polars::prelude::{
-    BooleanChunked, Column, DataFrame, DataType, Engine, Expr, Field, IntoColumn, PlHashSet, PlSmallStr, PolarsResult,
-    col, concat_str, lit,
+    BooleanChunked, Column, DataFrame, DataType, Expr, Field, IntoColumn, PlHashSet, PlSmallStr, PolarsResult, col,
+    concat_str, lit,
 };
 use serde::{Deserialize, Serialize};
 use spec::{Result, Severity};
@@ -68,11 +68,7 @@ impl RowCheck for References {
             names.len() == 1 && at.schema.get(&names[0]).is_some_and(|of| of.is_integer() || of.is_temporal())
         };
         let as_number = whole(table, &self.columns) && whole(&there, theirs);
-        let keys = other
-            .select([key_of(theirs, as_number).alias("key")])
-            .collect_with_engine(Engine::Streaming)
-            .during(&there.place)?
-            .unwrap_single();
+        let keys = artifact::collect(other.select([key_of(theirs, as_number).alias("key")]), &there.place)?;
         let keys = Arc::new(Keys::of(&keys, as_number).during(&there.place)?);
         let fails = key_of(&self.columns, as_number)
             .map(move |column| keys.lacks(&column), |_, field| Ok(Field::new(field.name().clone(), DataType::Boolean)));

@@ -1,6 +1,6 @@
 //! `unique`: keys that stand for one row each.
 
-use polars::prelude::{AnyValue, DataType, Engine, Expr, LazyFrame, all_horizontal, as_struct, col};
+use polars::prelude::{AnyValue, DataType, Expr, LazyFrame, all_horizontal, as_struct, col};
 use serde::{Deserialize, Serialize};
 use spec::{Result, Severity};
 
@@ -73,7 +73,7 @@ impl Unique {
         if counted.repeated > 0 && !transform::is_exact(&dtypes) {
             drop(seen);
             let distinct = self.compared(table, published)?.select([as_struct(self.names()).n_unique()]);
-            let distinct = distinct.collect_with_engine(Engine::Streaming).during(&table.place)?.unwrap_single();
+            let distinct = artifact::collect(distinct, &table.place)?;
             let distinct: u64 = distinct.columns()[0].get(0).ok().and_then(|v| v.extract()).unwrap_or_default();
             counted.repeated = counted.compared.saturating_sub(distinct);
         }

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 
 use artifact::{PolarsResultExt, type_name};
-use polars::prelude::{
-    BooleanChunked, Column, DataFrame, DataType, Engine, Expr, LazyFrame, NewChunkedArray, TimeUnit, col,
-};
+use polars::prelude::{BooleanChunked, Column, DataFrame, DataType, Expr, LazyFrame, NewChunkedArray, TimeUnit, col};
 use spec::{Error, Result, ResultExt, did_you_mean};
 
 use super::TrainSpec;
@@ -55,8 +53,7 @@ impl<'a> Table<'a> {
 
     fn read(&self, names: &[String]) -> Result<DataFrame> {
         let columns: Vec<Expr> = names.iter().map(|name| col(name.as_str())).collect();
-        let rows = self.frame.clone().select(columns).collect_with_engine(Engine::Streaming);
-        Ok(rows.during(format!("table '{}'", self.spec.table))?.unwrap_single())
+        artifact::collect(self.frame.clone().select(columns), &format!("table '{}'", self.spec.table))
     }
 
     fn must_have(&self, name: &str) -> Result<()> {

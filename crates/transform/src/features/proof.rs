@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use artifact::PolarsResultExt;
 use chrono::NaiveDate;
 use polars::prelude::{
-    BooleanChunked, ChunkApply, DataFrame, DataType, Engine, IntoLazy, IntoSeries, JoinArgs, JoinType, LazyFrame,
-    NamedFrom, NewChunkedArray, Series, col,
+    BooleanChunked, ChunkApply, DataFrame, DataType, IntoLazy, IntoSeries, JoinArgs, JoinType, LazyFrame, NamedFrom,
+    NewChunkedArray, Series, col,
 };
 use spec::{Error, Result};
 
@@ -83,7 +83,7 @@ pub fn prove(
 fn chosen(plan: &Plan, published: LazyFrame, sample: usize, seed: u64) -> Result<DataFrame> {
     let doing = "reading published features";
     let keys = [col(plan.entity.as_str()), col(CUTOFF)];
-    let keys = published.clone().select(keys).collect_with_engine(Engine::Streaming).during(doing)?.unwrap_single();
+    let keys = artifact::collect(published.clone().select(keys), doing)?;
     let mut order: Vec<(u64, u32)> = (0..keys.height() as u32).map(|row| (mixed(seed, u64::from(row)), row)).collect();
     order.sort_unstable();
     let mut chosen = vec![false; keys.height()];
@@ -92,7 +92,7 @@ fn chosen(plan: &Plan, published: LazyFrame, sample: usize, seed: u64) -> Result
     let on = [col(plan.entity.as_str()), col(CUTOFF)];
     let rows = published.join(keys.lazy(), on.clone(), on, JoinArgs::new(JoinType::Semi));
     let order = [plan.entity.as_str(), CUTOFF];
-    Ok(rows.sort(order, Default::default()).collect_with_engine(Engine::Streaming).during(doing)?.unwrap_single())
+    artifact::collect(rows.sort(order, Default::default()), doing)
 }
 
 /// SplitMix64 (Steele, Lea and Flood 2014) of seed and number.
@@ -119,11 +119,7 @@ fn history(plan: &Plan, input: LazyFrame, tables: &[&DataFrame]) -> Result<DataF
     let needed: Vec<_> = needed.iter().map(|name| col(name.as_str())).collect();
     let args = JoinArgs { maintain_order: polars::prelude::MaintainOrderJoin::Left, ..JoinArgs::new(JoinType::Semi) };
     let rows = input.select(needed).filter(col(plan.time.as_str()).is_not_null());
-    Ok(rows
-        .join(keys.lazy(), on.clone(), on, args)
-        .collect_with_engine(Engine::Streaming)
-        .during(doing)?
-        .unwrap_single())
+    artifact::collect(rows.join(keys.lazy(), on.clone(), on, args), doing)
 }
 
 fn by_cutoff(table: &DataFrame) -> Result<BTreeMap<NaiveDate, DataFrame>> {

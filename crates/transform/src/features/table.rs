@@ -89,15 +89,12 @@ impl Frame {
         let plan = Plan::new(spec, &schema)?;
         check_conditions(&plan, input.clone())?;
         let time = || col(plan.time.as_str()).to_physical().cast(DataType::Int64);
-        let summary = input
-            .select([
-                len().cast(DataType::Int64).alias("rows"),
-                time().min().alias("first"),
-                time().max().alias("last"),
-            ])
-            .collect_with_engine(polars::prelude::Engine::Streaming)
-            .during(&doing)?
-            .unwrap_single();
+        let summary = input.select([
+            len().cast(DataType::Int64).alias("rows"),
+            time().min().alias("first"),
+            time().max().alias("last"),
+        ]);
+        let summary = artifact::collect(summary, &doing)?;
         let number = |name: &str| -> Result<Option<i64>> {
             Ok(summary.column(name).during(&doing)?.as_materialized_series().i64().during(&doing)?.get(0))
         };

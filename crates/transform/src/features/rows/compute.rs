@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use artifact::{PolarsResultExt, type_name};
 use polars::prelude::{
-    DataFrame, DataType, Engine, Expr, Float64Chunked, IntoLazy, IntoSeries, NewChunkedArray, PlSmallStr, Series, col,
+    DataFrame, DataType, Expr, Float64Chunked, IntoLazy, IntoSeries, NewChunkedArray, PlSmallStr, Series, col,
 };
 use spec::{Error, Result};
 
@@ -32,8 +32,7 @@ impl Tables {
         for (table, columns) in &plan.needs {
             let doing = format!("reading table '{table}'");
             let columns: Vec<Expr> = columns.iter().map(|name| col(name.as_str())).collect();
-            let rows = open(table)?.select(columns).collect_with_engine(Engine::Streaming).during(&doing)?;
-            let rows = rows.unwrap_single();
+            let rows = artifact::collect(open(table)?.select(columns), &doing)?;
             if rows.height() >= NULL as usize {
                 return Err(Error::refused(format!("table '{table}' has over 4 billion rows"))
                     .hint("compute features of one part of the rows at a time"));

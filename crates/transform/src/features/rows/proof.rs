@@ -10,8 +10,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use artifact::PolarsResultExt;
 use polars::prelude::{
-    AnyValue, BooleanChunked, ChunkApply, DataFrame, DataType, Engine, IdxCa, IntoLazy, IntoSeries, LazyFrame,
-    NamedFrom, NewChunkedArray, Series, col,
+    AnyValue, BooleanChunked, ChunkApply, DataFrame, DataType, IdxCa, IntoLazy, IntoSeries, LazyFrame, NamedFrom,
+    NewChunkedArray, Series, col,
 };
 use spec::{Error, Result};
 
@@ -51,11 +51,8 @@ pub fn prove(
         let label = (part == Part::Training).then_some(&label);
         let expected = chosen(&plan, &frame.head(Some(0)), &[], part, label.map(|label| label.head(Some(0))).as_ref())?;
         let columns: Vec<_> = expected.get_column_names().iter().map(|name| col(name.as_str())).collect();
-        let published = published.select(columns).collect_with_engine(Engine::Streaming).map_err(|error| {
-            Error::cannot_run(format!("the published table does not have the columns of the spec: {error}"))
-                .hint("features.yaml changed since; run features again")
-        })?;
-        let published = published.unwrap_single();
+        let published = artifact::collect(published.select(columns), "the published table")
+            .map_err(|error| error.hint("features.yaml changed since; run features again"))?;
         let rows: Vec<u32> = (0u32..).zip(&parts).filter(|(_, other)| **other == part).map(|(row, _)| row).collect();
         if rows.len() != published.height() {
             return Err(Error::refused(format!(

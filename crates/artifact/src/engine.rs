@@ -1,0 +1,89 @@
+//! The one place where plans are run: on the streaming engine, with the rows in the order of the plan.
+
+use std::num::NonZeroUsize;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+
+use polars::prelude::{DataFrame, Engine, LazyFrame, PlanCallback, PolarsResult};
+use spec::Result;
+
+use crate::PolarsResultExt;
+
+/// Rows per batch that the engine hands out: a quarter of a row group, for several of them wait on their way to the writer.
+const BATCH_ROWS: usize = 1 << 15;
+
+/// Runs a plan and gives its whole result. `doing` names the work in errors.
+pub fn collect(plan: LazyFrame, doing: &str) -> Result<DataFrame> {
+    Ok(ordered(plan).collect_with_engine(Engine::Streaming).during(doing)?.unwrap_single())
+}
+
+/// Runs a plan on the streaming engine and hands out its rows in order, while the engine works on.
+/// Memory stays flat as long as the plan streams. `doing` names the work in errors.
+pub fn stream(plan: LazyFrame, doing: impl Into<String>) -> Result<impl Iterator<Item = Result<DataFrame>> + Send> {
+    let doing = doing.into();
+    let (sender, receiver) = sync_channel::<PolarsResult<DataFrame>>(2);
+    let on_rows = sender.clone();
+    let callback = PlanCallback::new(move |rows: DataFrame| Ok(on_rows.send(Ok(rows)).is_err()));
+    let sink = ordered(plan).sink_batches(callback, true, NonZeroUsize::new(BATCH_ROWS)).during(&doing)?;
+    let engine = std::thread::spawn(move || {
+        if let Err(error) = sink.collect_with_engine(Engine::Streaming) {
+            // The receiver may be gone already, and with it whoever wanted to know.
+            let _ = sender.send(Err(error));
+        }
+    });
+    Ok(Stream { receiver: Some(receiver), engine: Some(engine), doing })
+}
+
+struct Stream {
+    receiver: Option<Receiver<PolarsResult<DataFrame>>>,
+    engine: Option<JoinHandle<()>>,
+    doing: String,
+}
+
+impl Iterator for Stream {
+    type Item = Result<DataFrame>;
+    fn next(&mut self) -> Option<Result<DataFrame>> {
+        match self.receiver.as_ref()?.recv() {
+            Ok(rows) => Some(rows.during(&self.doing)),
+            Err(_) => {
+                self.receiver = None;
+                match self.engine.take()?.join() {
+                    Ok(()) => None,
+                    Err(_) => Some(Err(spec::Error::cannot_run(format!("{}: the query engine panicked", self.doing))
+                        .hint("this is a defect of the engine; simplify the step, and report it"))),
+                }
+            }
+        }
+    }
+}
+
+/// The plan without the pass of the optimizer that gives up the order of rows where it believes nobody can see it.
+/// It is wrong about `when(a).then(1).otherwise(2)` (polars 0.55): the order of `a` shows in what comes out, but only
+/// the columns behind `then` and `otherwise` are looked at. Where all columns are such, rows come out shuffled.
+fn ordered(plan: LazyFrame) -> LazyFrame {
+    plan.with_check_order(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::*;
+
+    #[test]
+    fn rows_keep_their_order_where_only_a_condition_tells_them_apart() {
+        let numbers: Vec<i64> = (0..1000).map(|row| row * 7 % 5 % 2).collect();
+        let table = df!("a" => &numbers).unwrap().lazy();
+        let words = when(col("a").eq(lit(1))).then(lit("one")).otherwise(lit("other")).alias("a");
+        let expected: Vec<&str> = numbers.iter().map(|number| if *number == 1 { "one" } else { "other" }).collect();
+        let expected = df!("a" => expected).unwrap();
+        // Without its order, every twentieth pass or so comes out shuffled.
+        for _ in 0..300 {
+            let plan = table.clone().with_column(words.clone());
+            let mut streamed = DataFrame::empty();
+            for batch in super::stream(plan.clone(), "test").unwrap() {
+                streamed.vstack_mut(&batch.unwrap()).unwrap();
+            }
+            assert_eq!(streamed, expected);
+            assert_eq!(super::collect(plan, "test").unwrap(), expected);
+        }
+    }
+}
