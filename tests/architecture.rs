@@ -110,8 +110,9 @@ fn libraries_do_not_print() {
 fn plans_run_in_one_place() {
     // It keeps the order of rows, which the engine by itself does not always.
     let running = ["collect_with_engine(", ".sink_batches(", ".sink(", "collect_batches("];
-    let files = files_with(&root().join("crates"), &running);
-    assert_eq!(files, [root().join("crates/artifact/src/engine.rs")]);
+    let crates = root().join("crates");
+    let files: Vec<_> = files_with(&root(), &running).into_iter().filter(|file| file.starts_with(&crates)).collect();
+    assert_eq!(files, [crates.join("artifact/src/engine.rs")]);
 }
 
 fn root() -> PathBuf {
