@@ -55,7 +55,7 @@ fn slice(number: u64, from: u64, rows: u64, all: usize, faults: &[Fault]) -> Sli
     let mut missing = false;
     for fault in faults {
         match fault {
-            Fault::RepeatPage(page) if *page == number => slice.from = slice.from.saturating_sub(rows as usize),
+            Fault::RepeatPage { page, of } if *page == number => slice.from = ((of - 1) * rows) as usize,
             Fault::MissingPage(page) if *page == number => missing = true,
             Fault::TotalOffBy(by) => slice.total += by,
             Fault::TotalChangesAt(page) if number >= *page => slice.total += 1,
@@ -99,8 +99,13 @@ fn spots(spots: &[Spot], value: &str) -> Vec<Value> {
 fn listed(all: Vec<Value>, query: &Query, faults: &[Fault]) -> Answer {
     let limit = query.number("limit").unwrap_or(100).clamp(1, 1000);
     let offset = query.number("cursor").or(query.number("offset")).unwrap_or(0);
-    let page = slice(offset / limit + 1, offset, limit, all.len(), faults);
-    let next = Some(offset + limit).filter(|next| *next < all.len() as u64);
+    let number = offset / limit + 1;
+    let page = slice(number, offset, limit, all.len(), faults);
+    let back = faults.iter().find_map(|fault| match fault {
+        Fault::LeadBack { page, to } if *page == number => Some((to - 1) * limit),
+        _ => None,
+    });
+    let next = back.or(Some(offset + limit).filter(|next| *next < all.len() as u64));
     let body = json!({
         "total": page.total,
         "items": all[page.from..page.to],

@@ -19,8 +19,10 @@ pub enum Fault {
     ServiceError { code: &'static str, message: &'static str, times: u32 },
     /// Says nothing until the server ends.
     NeverAnswer { times: u32 },
-    /// The page of this number, from 1, holds the items of the page before.
-    RepeatPage(u64),
+    /// The page of this number, from 1, holds the items of page `of`.
+    RepeatPage { page: u64, of: u64 },
+    /// The page of this number names page `to` as the next one.
+    LeadBack { page: u64, to: u64 },
     /// The page of this number holds no items.
     MissingPage(u64),
     /// Every page announces so many items more than there are.
@@ -46,7 +48,8 @@ impl Fault {
                 left
             }
             Fault::Announce(_) => true,
-            Fault::RepeatPage(_)
+            Fault::RepeatPage { .. }
+            | Fault::LeadBack { .. }
             | Fault::MissingPage(_)
             | Fault::TotalOffBy(_)
             | Fault::TotalChangesAt(_)

@@ -1,5 +1,6 @@
 //! Goes through the pages of one combination and keeps its books.
 
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -35,8 +36,10 @@ struct Walk<'a> {
     page: u64,
     landed: u64,
     total: Option<u64>,
-    /// Stands for the items of the page before.
-    last: Option<u64>,
+    /// The hashes of the addresses that were asked for: they may hold the key.
+    asked: HashSet<u64>,
+    /// The hashes of the items of each page, with its number.
+    pages: HashMap<u64, u64>,
     /// The cursor or the address of the page to come.
     next: Option<String>,
 }
@@ -58,7 +61,8 @@ pub(crate) async fn walk(
         page: 0,
         landed: 0,
         total: None,
-        last: None,
+        asked: HashSet::new(),
+        pages: HashMap::new(),
         next: None,
     };
     loop {
@@ -83,7 +87,8 @@ impl Walk<'_> {
             page => format!("{}, page {page}", self.shown),
         };
         let page = client.page(&url, &place).await?;
-        self.take(page, &url).map_err(|error| error.context(place))
+        self.asked.insert(hash(&url));
+        self.take(page).map_err(|error| error.context(place))
     }
 
     fn url(&self) -> Result<Url> {
@@ -134,7 +139,7 @@ impl Walk<'_> {
         }
     }
 
-    fn take(&mut self, page: Page, asked: &Url) -> Result<(Items, bool)> {
+    fn take(&mut self, page: Page) -> Result<(Items, bool)> {
         self.announced(&page.root)?;
         let next = self.next_of(&page)?;
         let nodes = self.items(page.root)?;
@@ -153,19 +158,10 @@ impl Walk<'_> {
             },
             Pages::Link | Pages::Cursor(_) => next.is_some(),
         };
-        if let (true, Pages::Link, Some(to)) = (more, &self.spec.pages, &next)
-            && self.followed(to)? == *asked
-        {
-            return Err(again("the 'Link' to the next page leads to the same page"));
-        }
-        if let (true, Pages::Cursor(cursor)) = (more, &self.spec.pages)
-            && next == self.next
-        {
-            return Err(again(&format!("'{}' holds the same cursor as on the page before", cursor.at)));
-        }
         self.next = next;
-        if !more {
-            self.balance()?;
+        match more {
+            true => self.leads_on()?,
+            false => self.balance()?,
         }
         Ok((Items { shown: self.shown.clone(), before, nodes, typed: page.typed }, more))
     }
@@ -236,11 +232,22 @@ impl Walk<'_> {
     }
 
     fn repeated(&mut self, nodes: &[Node]) -> Result<()> {
-        let mut hasher = DefaultHasher::new();
-        nodes.hash(&mut hasher);
-        match self.last.replace(hasher.finish()) {
-            Some(before) if before == hasher.finish() => Err(again("the page holds the same items as the one before")),
-            _ => Ok(()),
+        match self.pages.insert(hash(nodes), self.page) {
+            Some(before) => Err(again(&format!("the page holds the same items as page {before}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The page to come must be a new one: services that say what comes next may lead in a circle.
+    fn leads_on(&self) -> Result<()> {
+        let what = match &self.spec.pages {
+            Pages::None | Pages::Number(_) | Pages::Offset(_) => return Ok(()),
+            Pages::Link => "the 'Link' to the next page".to_owned(),
+            Pages::Cursor(cursor) => format!("'{}'", cursor.at),
+        };
+        match self.asked.contains(&hash(&self.url()?)) {
+            true => Err(again(&format!("{what} leads back to a page that came before"))),
+            false => Ok(()),
         }
     }
 
@@ -255,6 +262,12 @@ impl Walk<'_> {
             _ => Ok(()),
         }
     }
+}
+
+fn hash(value: &(impl Hash + ?Sized)) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn again(what: &str) -> Error {

@@ -282,10 +282,10 @@ fn gaps_fail_the_run() {
         )
     );
     assert_eq!(
-        failure(Fault::RepeatPage(2)),
+        failure(Fault::RepeatPage { page: 3, of: 1 }),
         (
             Class::Refused,
-            "http://h/stations, page 2: the page holds the same items as the one before; check 'pages': the service may \
+            "http://h/stations, page 3: the page holds the same items as page 1; check 'pages': the service may \
              not know the parameter; or run again"
                 .to_owned()
         )
@@ -314,6 +314,31 @@ fn gaps_fail_the_run() {
     assert!(text.starts_with("table 't': http://h/stations: 61 items were announced, but 60 came; "), "{text}");
     let (_, text) = fails(&server, &trades(&server, QUERY));
     assert!(text.starts_with("http://h/trades?LAWD_CD=99110&DEAL_YMD=202301, page "), "{text}");
+}
+
+#[test]
+fn services_that_lead_in_a_circle_are_left() {
+    let failure = |fault: Fault, pages: &str| {
+        let server = serving(vec![fault]);
+        let yaml = format!("source: {{http: {{url: '{}', items: items, {pages}}}}}", server.url("/stations"));
+        let (error, text) = fails(&server, &yaml);
+        assert_eq!(error.class(), Class::Refused);
+        let (text, way_out) = text.split_once("; ").unwrap();
+        assert_eq!(way_out, "check 'pages': the service may not know the parameter; or run again");
+        text.to_owned()
+    };
+    let link = "pages: link, query: {limit: 25}";
+    let cursor = "pages: {cursor: {query: cursor, at: next}}, query: {limit: 25}";
+    for page in [2, 3] {
+        let back = Fault::LeadBack { page, to: 2 };
+        let place = format!("http://h/stations, page {page}");
+        let expected = format!("{place}: the 'Link' to the next page leads back to a page that came before");
+        assert_eq!(failure(back.clone(), link), expected);
+        assert_eq!(failure(back, cursor), format!("{place}: 'next' leads back to a page that came before"));
+    }
+    // The first page under another address.
+    let back = Fault::LeadBack { page: 3, to: 1 };
+    assert_eq!(failure(back, link), "http://h/stations, page 4: the page holds the same items as page 1");
 }
 
 #[test]
