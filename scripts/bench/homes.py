@@ -7,6 +7,7 @@ them value by value. The service and the database run on this machine and share 
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -162,6 +163,7 @@ def main():
     given = arguments.parse_args()
     root = given.work.resolve() / "homes"
     invent(root / "invented")
+    shutil.rmtree(root / "data", ignore_errors=True)
     resources = root / "resources"
     resources.mkdir(exist_ok=True)
     for name, origin in {"homes": "scripts/bench/resources", "sales": "scripts/bench/resources", "prices": "scripts/bench/resources", "housing": "resources"}.items():

@@ -140,8 +140,8 @@ def make_log(root, rows):
 
 
 def stages(root, rows, log):
-    # A first model, as by hand: without a champion to compare it with.
-    shutil.rmtree(root / "data/models/bench", ignore_errors=True)
+    # As by hand: a first model, without a champion to compare it with, and nothing left of earlier runs.
+    shutil.rmtree(root / "data", ignore_errors=True)
     environment = os.environ | {"MILLRACE_ROOT": str(root), "BENCH_LOG": str(log), "BENCH_ROWS": str(rows)}
     runs = []
     for tool in TOOLS:

@@ -5,6 +5,7 @@ The server speaks the real protocol on loopback (crates/testkit) and shares the 
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -71,7 +72,7 @@ def main():
     root.mkdir(parents=True, exist_ok=True)
     if not (root / "resources").exists():
         (root / "resources").symlink_to(REPOSITORY / "scripts/bench/resources")
-    (root / "data/ledger.sqlite").unlink(missing_ok=True)
+    shutil.rmtree(root / "data", ignore_errors=True)
     print("bench: texts", file=sys.stderr)
     server = Server(given.server)
     found = asked(root, server.address)
