@@ -107,8 +107,8 @@ fn libraries_do_not_print() {
 }
 
 #[test]
-fn plans_run_in_one_place() {
-    // It keeps the order of rows, which the engine by itself does not always.
+fn plans_stream_in_one_place() {
+    // It keeps the order of rows, which the streaming engine by itself does not always.
     let running = ["collect_with_engine(", ".sink_batches(", ".sink(", "collect_batches("];
     let crates = root().join("crates");
     let files: Vec<_> = files_with(&root(), &running).into_iter().filter(|file| file.starts_with(&crates)).collect();

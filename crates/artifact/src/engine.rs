@@ -1,4 +1,4 @@
-//! The one place where plans are run: on the streaming engine, with the rows in the order of the plan.
+//! The one place where plans run on the streaming engine: with the rows in the order of the plan.
 
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, sync_channel};

@@ -39,7 +39,7 @@ struct Walk<'a> {
     /// The hashes of the addresses that were asked for: they may hold the key.
     asked: HashSet<u64>,
     /// The hashes of the items of each page, with its number.
-    pages: HashMap<u64, u64>,
+    seen: HashMap<u64, u64>,
     /// The cursor or the address of the page to come.
     next: Option<String>,
 }
@@ -62,7 +62,7 @@ pub(crate) async fn walk(
         landed: 0,
         total: None,
         asked: HashSet::new(),
-        pages: HashMap::new(),
+        seen: HashMap::new(),
         next: None,
     };
     loop {
@@ -232,7 +232,7 @@ impl Walk<'_> {
     }
 
     fn repeated(&mut self, nodes: &[Node]) -> Result<()> {
-        match self.pages.insert(hash(nodes), self.page) {
+        match self.seen.insert(hash(nodes), self.page) {
             Some(before) => Err(again(&format!("the page holds the same items as page {before}"))),
             None => Ok(()),
         }

@@ -61,10 +61,7 @@ pub fn prove(
             let mut expected: Vec<&str> = vec![&plan.entity, CUTOFF];
             expected.extend(plan.features.iter().map(|(name, _)| name.as_str()));
             expected.extend(with_label.then_some(label.as_str()));
-            let published = published.select(expected).map_err(|error| {
-                Error::cannot_run(format!("the published table does not have the columns of the spec: {error}"))
-                    .hint("features.yaml changed since; run features again")
-            })?;
+            let published = published.select(expected).map_err(other_columns)?;
             proof.pairs += published.height();
             let known = from_the_past(&plan, &history, &published, day, with_label)?;
             proof.values += compare(&plan, &published, &known, day, "the rows before it give")?;
@@ -77,6 +74,12 @@ pub fn prove(
         }
     }
     Ok(proof)
+}
+
+/// The table was published for another spec.
+pub(super) fn other_columns(error: impl std::fmt::Display) -> Error {
+    Error::cannot_run(format!("the published table does not have the columns of the spec: {error}"))
+        .hint("features.yaml changed since; run features again")
 }
 
 /// Rows of a published table, chosen by the hash of their number: equal seeds choose equal rows.

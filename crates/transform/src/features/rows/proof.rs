@@ -21,7 +21,7 @@ use super::reference::{Seen, earlier, nearest, within};
 use super::spec::RowSpec;
 use super::table::{Part, chosen, parted};
 use crate::features::plan::{held_as, is_text};
-use crate::features::proof::{Proof, mixed, series};
+use crate::features::proof::{Proof, mixed, other_columns, series};
 use crate::features::reference::{Value, cell, equal};
 
 /// At how many times the future is falsified: each costs a run over all rows.
@@ -51,8 +51,9 @@ pub fn prove(
         let label = (part == Part::Training).then_some(&label);
         let expected = chosen(&plan, &frame.head(Some(0)), &[], part, label.map(|label| label.head(Some(0))).as_ref())?;
         let columns: Vec<_> = expected.get_column_names().iter().map(|name| col(name.as_str())).collect();
-        let published = artifact::collect(published.select(columns), "the published table")
-            .map_err(|error| error.hint("features.yaml changed since; run features again"))?;
+        let mut published = published.select(columns);
+        published.collect_schema().map_err(other_columns)?;
+        let published = artifact::collect(published, "reading published features")?;
         let rows: Vec<u32> = (0u32..).zip(&parts).filter(|(_, other)| **other == part).map(|(row, _)| row).collect();
         if rows.len() != published.height() {
             return Err(Error::refused(format!(

@@ -41,6 +41,16 @@ fn proved(spec: &FeaturesSpec, tables: &Tables, drawn: &Drawn) -> spec::Result<P
     prove(spec, &open(tables), training, scoring, 1_000, 7)
 }
 
+#[test]
+fn tables_of_another_spec_cannot_be_proved() {
+    let spec = spec_of(&["area: {sql: area}"]);
+    let mut drawn = built(&spec, &tables());
+    drawn.training = drawn.training.drop("area").unwrap();
+    let error = proved(&spec, &tables(), &drawn).unwrap_err().to_string();
+    assert!(error.starts_with("the published table does not have the columns of the spec: "), "{error}");
+    assert!(error.contains("area") && error.ends_with("; features.yaml changed since; run features again"), "{error}");
+}
+
 fn table(on: &[Option<&str>], columns: Vec<Column>) -> DataFrame {
     let mut all = vec![days("day", on)];
     all.extend(columns);
