@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use artifact::{PolarsResultExt, type_name};
+use artifact::{Definitions, PolarsResultExt, type_name};
 use polars::prelude::{BooleanChunked, Column, DataFrame, DataType, Expr, LazyFrame, NewChunkedArray, TimeUnit, col};
 use spec::{Error, Result, ResultExt, did_you_mean};
 
-use super::TrainSpec;
-use crate::{Feature, LabelTransform, Matrix, Part, Split, SplitBy, Task};
+use super::{TrainSpec, columns};
+use crate::{Feature, FeatureSummary, LabelTransform, Matrix, Part, Split, SplitBy, Task};
 
 /// A part as learners take it.
 pub(super) struct PartRows {
@@ -21,20 +21,29 @@ pub(super) struct Parts {
     pub valid: PartRows,
     pub test: PartRows,
     pub test_rows: DataFrame,
+    /// What the features hold in the train part.
+    pub summaries: Vec<FeatureSummary>,
+    /// Columns that are not learned from though nobody excluded them, in words.
+    pub notes: Vec<String>,
 }
 
 /// The table of features on disk.
 pub(super) struct Table<'a> {
     frame: LazyFrame,
     names: Vec<String>,
+    definitions: Option<&'a Definitions>,
     spec: &'a TrainSpec,
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(mut frame: LazyFrame, spec: &'a TrainSpec) -> Result<Table<'a>> {
+    pub(super) fn new(
+        mut frame: LazyFrame,
+        definitions: Option<&'a Definitions>,
+        spec: &'a TrainSpec,
+    ) -> Result<Table<'a>> {
         let schema = frame.collect_schema().during(format!("table '{}'", spec.table))?;
         let names = schema.iter_names().map(|name| name.to_string()).collect();
-        Ok(Table { frame, names, spec })
+        Ok(Table { frame, names, definitions, spec })
     }
 
     /// The columns that say which row is what: label, entity, time and what the split goes by.
@@ -205,42 +214,54 @@ pub(super) fn cut(table: &Table<'_>, split: &Split, label: &[f64]) -> Result<Par
     const PARTS: [Part; 3] = [Part::Train, Part::Valid, Part::Test];
     let spec = table.spec;
     let place = format!("table '{}'", spec.table);
-    for excluded in spec.exclude.iter().flatten() {
-        table.must_have(excluded)?;
-    }
-    let features: Vec<String> = table.names.iter().filter(|name| spec.is_feature(name)).cloned().collect();
-    if features.is_empty() {
-        return Err(Error::cannot_run(format!("{place}: no column is left to learn from"))
-            .hint("shorten 'exclude', or add features in features.yaml"));
-    }
+    let mut features = columns::features(spec, &table.names, table.definitions)?;
+    let makes_features = table.definitions.is_some_and(|made| made.of_features);
+    let mut row_numbers = Vec::new();
     let masks = PARTS.map(|part| BooleanChunked::from_iter_values("".into(), split.parts.iter().map(|of| *of == part)));
-    let mut columns: [Vec<Column>; 3] = Default::default();
+    let mut cut: [Vec<Column>; 3] = Default::default();
     for name in &table.names {
         // In one piece, which the matrices can share; pieces would have to be copied together.
         let column = table.read(std::slice::from_ref(name))?.drop_in_place(name).during(&place)?.rechunk();
-        for (number, (part, mask)) in columns.iter_mut().zip(&masks).enumerate() {
+        // The features stage makes features only; among the columns of clean, one may count the rows.
+        if !makes_features && columns::counts_rows(&column) {
+            row_numbers.push(name.clone());
+            if !spec.include.contains(name) {
+                features.retain(|feature| feature != name);
+            }
+        }
+        for (number, (part, mask)) in cut.iter_mut().zip(&masks).enumerate() {
             // Of the test part everything is kept: a champion may need columns that the challenger does not.
-            if PARTS[number] == Part::Test || spec.is_feature(name) {
+            if PARTS[number] == Part::Test || features.contains(name) {
                 part.push(column.filter(mask).during(&place)?);
             }
         }
     }
+    columns::included_twice(spec, &row_numbers, table.definitions)?;
+    if features.is_empty() {
+        return Err(Error::cannot_run(format!("{place}: no column but row numbers is left to learn from"))
+            .hint("shorten 'exclude', or name them under 'include'"));
+    }
     let heights = PARTS.map(|part| split.summary.rows(part) as usize);
-    let [train, valid, test] = columns;
+    let [train, valid, test] = cut;
     let train = DataFrame::new(heights[0], train).during(&place)?;
     let valid = DataFrame::new(heights[1], valid).during(&place)?;
     let test = DataFrame::new(heights[2], test).during(&place)?;
     // Categories come from the train part alone: the others must not teach the model anything.
     let features = Feature::infer(&train, &features).context(&place)?;
+    let counted = row_numbers.iter().filter(|name| !spec.include.contains(name) && !spec.exclude.contains(name));
+    let notes = counted.map(|name| columns::row_number_note(name)).collect();
     let of =
         |part: Part| split.parts.iter().zip(label).filter(|(of, _)| **of == part).map(|(_, label)| *label).collect();
     let part = |table: &DataFrame, part: Part| -> Result<PartRows> {
         Ok(PartRows { features: Matrix::from_frame(table, &features).context(&place)?, label: of(part) })
     };
+    let train = part(&train, Part::Train)?;
     Ok(Parts {
-        train: part(&train, Part::Train)?,
+        summaries: FeatureSummary::of(&train.features),
+        train,
         valid: part(&valid, Part::Valid)?,
         test: part(&test, Part::Test)?,
         test_rows: test,
+        notes,
     })
 }

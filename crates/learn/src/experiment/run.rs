@@ -9,7 +9,7 @@ use spec::{Error, Result, ResultExt};
 
 use super::gate::beats_baseline;
 use super::rows::{self, Parts, Table};
-use super::{BASELINE, Explained, Importance, Measured, TrainSpec, Trial, Tried};
+use super::{BASELINE, Explained, Importance, Known, Measured, TrainSpec, Trial, Tried};
 use crate::intervals::Fitting;
 use crate::metrics::{Interval, Metric, Resamples, Scored};
 use crate::random::sample;
@@ -36,11 +36,11 @@ struct Outcome {
 /// Learns, chooses and judges: the table of features `table` (label included) as `spec` says. The table is read column
 /// by column, so that it never stands in memory beside its parts.
 ///
-/// `horizon_days` is how long after its time a row's label is known; with it a split by time purges. Equal
-/// inputs give equal trials. Errors: columns that are not there or of the wrong type, labels that leave
+/// `known` is what the table's evidence says: with a horizon a split by time purges, with definitions only features are
+/// learned from. Equal inputs give equal trials. Errors: columns that are not there or of the wrong type, labels that leave
 /// nothing to learn, parts without rows, a validation part on which the choosing metric is undefined,
 /// scores that are no numbers. A gate that does not pass is no error: it is in [`Trial::gate`].
-pub fn run(spec: &TrainSpec, table: LazyFrame, horizon_days: Option<i64>, progress: &dyn Fn(&str)) -> Result<Trial> {
+pub fn run(spec: &TrainSpec, table: LazyFrame, known: &Known, progress: &dyn Fn(&str)) -> Result<Trial> {
     let contender = |(name, learner): (&str, &LearnerSpec)| {
         let learner = match (spec.label_transform, learner) {
             // A baseline is the mean or median of the label itself, not of its logarithm.
@@ -53,7 +53,7 @@ pub fn run(spec: &TrainSpec, table: LazyFrame, horizon_days: Option<i64>, progre
     };
     let baseline = Contender { name: BASELINE.to_owned(), learner: LearnerSpec::Baseline(Default::default()).build() };
     let contenders: Vec<Contender> = spec.experiments.iter().map(contender).chain([baseline]).collect();
-    run_contenders(spec, &contenders, table, horizon_days, progress)
+    run_contenders(spec, &contenders, table, known, progress)
 }
 
 /// The last contender is the baseline.
@@ -61,16 +61,18 @@ pub(super) fn run_contenders(
     spec: &TrainSpec,
     contenders: &[Contender],
     table: LazyFrame,
-    horizon_days: Option<i64>,
+    known: &Known,
     progress: &dyn Fn(&str),
 ) -> Result<Trial> {
-    let table = Table::new(table, spec)?;
+    let table = Table::new(table, known.definitions.as_ref(), spec)?;
     let keys = table.keys()?;
     let count = keys.height() as u64;
     let label = rows::label(&keys, spec)?;
-    let split = rows::split(&keys, &label, horizon_days, spec)?;
+    let mut split = rows::split(&keys, &label, known.horizon_days, spec)?;
     drop(keys);
     let parts = rows::cut(&table, &split, &label)?;
+    split.summary.notes.extend(parts.notes.iter().cloned());
+    let test_at = (0..).zip(&split.parts).filter(|(_, part)| **part == Part::Test).map(|(at, _)| at).collect();
     drop(label);
     progress(&format!(
         "split: {} train, {} validation, {} test, {} purged rows",
@@ -118,7 +120,10 @@ pub(super) fn run_contenders(
     }
     Ok(Trial {
         spec: spec.clone(),
-        horizon_days,
+        horizon_days: known.horizon_days,
+        definitions: known.definitions.clone(),
+        summaries: parts.summaries,
+        notes: parts.notes,
         rows: count,
         split: split.summary,
         chosen: tried[chosen].name.clone(),
@@ -135,6 +140,7 @@ pub(super) fn run_contenders(
         importance,
         explained,
         test_rows: parts.test_rows,
+        test_at,
         resamples,
     })
 }

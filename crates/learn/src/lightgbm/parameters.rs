@@ -22,6 +22,11 @@ impl Parameters {
             None => self.0.push((name.to_owned(), value)),
         }
     }
+
+    /// The value of a parameter that was set.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
 }
 
 impl Display for Parameters {
