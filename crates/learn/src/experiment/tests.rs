@@ -486,12 +486,12 @@ fn who_promotes_by_hand_finds_the_model_in_staging() {
 }
 
 /// Definitions of the columns of [`table`], where `changed` is made in another way.
-fn made(changed: &str, label: &str) -> artifact::Definitions {
+fn made(changed: &str, label: &str) -> Definitions {
     let definition = |name: &str| {
         let is = if name == changed { "{mean: {of: other}}" } else { "{mean: {of: x}}" };
         artifact::Definition::new(name, is, is, [])
     };
-    artifact::Definitions {
+    Definitions {
         of_features: true,
         columns: ["good", "fair", "noise", "city"].map(definition).to_vec(),
         label: Some(artifact::Definition::new("churned", label, label, [])),
@@ -502,7 +502,7 @@ fn made(changed: &str, label: &str) -> artifact::Definitions {
 fn a_champion_is_compared_on_what_it_learned() {
     let mut trial = trial(&spec(BY_TIME));
     trial.definitions = Some(made("", "{is: no_rows}"));
-    let champion_with = |definitions: Option<artifact::Definitions>| {
+    let champion_with = |definitions: Option<Definitions>| {
         let mut champion = champion("fair", &["fair"]);
         champion.manifest.definitions = definitions;
         champion
@@ -560,7 +560,7 @@ fn a_label_redefined_cannot_be_compared() {
 
 #[test]
 fn only_features_are_learned_from_unless_others_are_named() {
-    let learned = |more: &str, definitions: Option<artifact::Definitions>| {
+    let learned = |more: &str, definitions: Option<Definitions>| {
         let spec = spec(&format!("split: {{by: time}}\n{more}"));
         let known = Known { horizon_days: None, definitions };
         let contenders = [("good", "good"), (BASELINE, "")].map(|(name, column)| Contender {

@@ -111,7 +111,7 @@ fn a_model_file_of_other_bytes_is_refused() {
         std::fs::write(folder.join(name), "12345").unwrap();
     }
     std::fs::remove_file(folder.join(Manifest::FILE)).unwrap();
-    let files = crate::files::hashes(&folder).unwrap();
+    let files = files::hashes(&folder).unwrap();
     Manifest { files, ..crate::manifest::example("v1") }.write(&folder).unwrap();
     registry.promote(v(1), "good", signature()).unwrap();
     registry.verified(v(1)).unwrap();
