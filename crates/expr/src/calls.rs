@@ -267,7 +267,7 @@ impl Compiler<'_> {
 
     fn extreme(&self, name: &str, arguments: Vec<Typed>, greatest: bool) -> Result<Typed> {
         let open = arguments.iter().any(|argument| argument.open);
-        let (arguments, dtype) = typed::common(&self.label, arguments, &format!("the arguments of {name}"))?;
+        let (arguments, dtype) = typed::common(&self.label, arguments, &[], &format!("the arguments of {name}"))?;
         let inputs = arguments.into_iter().map(|argument| argument.expr).collect();
         let function = open_fn(move |row| {
             let mut found: Option<&Value<'_>> = None;

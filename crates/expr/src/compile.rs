@@ -308,61 +308,64 @@ impl Compiler<'_> {
         Ok(Typed::boolean(rows(&self.label, vec![of, pattern], DataType::Boolean, function)))
     }
 
+    /// A part that counts only where `only` is true: elsewhere it must not end the run.
+    fn part_of(&self, node: &Node, only: Option<&Expr>) -> Result<Typed> {
+        match only {
+            Some(only) if may_fail(node) => self.within(only.clone()).node(node),
+            _ => self.node(node),
+        }
+    }
+
     fn case(&self, branches: &[(Node, Node)], otherwise: Option<&Node>) -> Result<Typed> {
         let mut conditions: Vec<Expr> = Vec::with_capacity(branches.len());
         let mut values = Vec::with_capacity(branches.len() + 1);
+        let mut only = Vec::with_capacity(branches.len() + 1);
+        // Where no branch so far holds.
         let mut open: Option<Expr> = None;
         for (condition, value) in branches {
-            let guarded = |node: &Node, at: Option<Expr>| at.filter(|_| may_fail(node)).map(|at| self.within(at));
-            let condition = match guarded(condition, open.clone()) {
-                Some(within) => within.truth(condition, "WHEN")?,
-                None => self.truth(condition, "WHEN")?,
+            let condition = match &open {
+                Some(open) if may_fail(condition) => self.within(open.clone()).truth(condition, "WHEN")?,
+                _ => self.truth(condition, "WHEN")?,
             };
-            let here = match &open {
-                Some(open) => open.clone().and(condition.clone()),
-                None => condition.clone(),
+            let and = |other: Expr| match &open {
+                Some(open) => open.clone().and(other),
+                None => other,
             };
-            values.push(match guarded(value, Some(here)) {
-                Some(within) => within.node(value)?,
-                None => self.node(value)?,
-            });
-            let not = condition.clone().eq_missing(lit(true)).not();
-            open = Some(match open {
-                Some(open) => open.and(not),
-                None => not,
-            });
+            let here = and(condition.clone());
+            values.push(self.part_of(value, Some(&here))?);
+            open = Some(and(condition.clone().eq_missing(lit(true)).not()));
+            only.push(Some(here));
             conditions.push(condition);
         }
-        values.push(match (otherwise, open) {
-            (None, _) => Typed::null(),
-            (Some(last), Some(open)) if may_fail(last) => self.within(open).node(last)?,
-            (Some(last), _) => self.node(last)?,
+        values.push(match otherwise {
+            None => Typed::null(),
+            Some(last) => self.part_of(last, open.as_ref())?,
         });
-        let is_open = values.iter().any(|value| value.open);
-        let (mut values, dtype) = typed::common(&self.label, values, "the branches of CASE")?;
+        only.push(open);
+        let open = values.iter().any(|value| value.open);
+        let (mut values, dtype) = typed::common(&self.label, values, &only, "the branches of CASE")?;
         let last = values.pop().map_or_else(|| lit(NULL), |last| last.expr);
         let pairs = conditions.into_iter().zip(values);
         let expr = pairs.rev().fold(last, |rest, (condition, value)| when(condition).then(value.expr).otherwise(rest));
-        Ok(Typed { open: is_open, ..Typed::new(expr, dtype) })
+        Ok(Typed { open, ..Typed::new(expr, dtype) })
     }
 
     fn coalesce(&self, arguments: &[Node]) -> Result<Typed> {
         let mut values: Vec<Typed> = Vec::with_capacity(arguments.len());
-        let mut earlier: Option<Expr> = None;
+        let mut only: Vec<Option<Expr>> = Vec::with_capacity(arguments.len());
+        let mut missing: Option<Expr> = None;
         for argument in arguments {
-            let value = match &earlier {
-                Some(earlier) if may_fail(argument) => self.within(earlier.clone()).node(argument)?,
-                _ => self.node(argument)?,
-            };
-            let missing = value.expr.clone().is_null();
-            earlier = Some(match earlier {
-                Some(earlier) => earlier.and(missing),
-                None => missing,
+            let value = self.part_of(argument, missing.as_ref())?;
+            only.push(missing.clone());
+            let is_null = value.expr.clone().is_null();
+            missing = Some(match missing {
+                Some(missing) => missing.and(is_null),
+                None => is_null,
             });
             values.push(value);
         }
         let open = values.iter().any(|value| value.open);
-        let (values, dtype) = typed::common(&self.label, values, "the arguments of coalesce")?;
+        let (values, dtype) = typed::common(&self.label, values, &only, "the arguments of coalesce")?;
         let values: Vec<Expr> = values.into_iter().map(|value| value.expr).collect();
         Ok(Typed { open, ..Typed::new(coalesce(&values), dtype) })
     }

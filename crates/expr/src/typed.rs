@@ -194,10 +194,23 @@ pub(crate) fn changed(label: &Label, of: Expr, to: DataType) -> Expr {
 }
 
 /// All in one type that holds each of their values; `what` names them in errors, such as "the branches of CASE".
-pub(crate) fn common(label: &Label, all: Vec<Typed>, what: &str) -> Result<(Vec<Typed>, DataType)> {
+/// Of each counts only the rows where its condition in `only` is true, if there is one.
+pub(crate) fn common(
+    label: &Label,
+    all: Vec<Typed>,
+    only: &[Option<Expr>],
+    what: &str,
+) -> Result<(Vec<Typed>, DataType)> {
     let Some(dtype) = common_type(&all, what)? else { return Ok((all, DataType::Null)) };
     let mut out = Vec::with_capacity(all.len());
-    for typed in all {
+    for (at, typed) in all.into_iter().enumerate() {
+        let typed = match only.get(at) {
+            Some(Some(only)) if typed.dtype != dtype && typed.literal.is_none() => {
+                let null = lit(NULL).cast(typed.dtype.clone());
+                Typed { expr: when(only.clone()).then(typed.expr).otherwise(null), ..typed }
+            }
+            _ => typed,
+        };
         out.push(into(label, typed, &dtype)?);
     }
     Ok((out, dtype))
