@@ -103,6 +103,10 @@ pub(crate) enum Id {
     DateDiff,
     LastDay,
     MakeDate,
+    ToDays,
+    ToHours,
+    ToMinutes,
+    ToSeconds,
     Strftime,
     Strptime,
     TryStrptime,
@@ -218,6 +222,10 @@ pub const FUNCTIONS: &[Function] = functions! {
     Row DateDiff "date_diff" ["datediff"] "(part, from, to)" 3..=3 "how many starts of a year, month, day, … lie between";
     Row LastDay "last_day" [] "(x)" 1..=1 "the last day of the month, as a date";
     Row MakeDate "make_date" [] "(year, month, day)" 3..=3 "the date; refused where there is no such day";
+    Row ToDays "to_days" [] "(count)" 1..=1 "a length of time of so many days of 24 hours";
+    Row ToHours "to_hours" [] "(count)" 1..=1 "a length of time of so many hours";
+    Row ToMinutes "to_minutes" [] "(count)" 1..=1 "a length of time of so many minutes";
+    Row ToSeconds "to_seconds" [] "(count)" 1..=1 "a length of time of so many seconds";
     Row Strftime "strftime" [] "(x, format)" 2..=2 "as text, by the format";
     Row Strptime "strptime" [] "(text, format)" 2..=2 "the moment read by the format; what does not fit is refused";
     Row TryStrptime "try_strptime" [] "(text, format)" 2..=2 "the moment read by the format; null where it does not fit";
