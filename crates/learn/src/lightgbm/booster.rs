@@ -7,7 +7,7 @@ use std::ptr;
 use lightgbm3_sys as sys;
 use spec::{Error, Result};
 
-use super::api::{c_count, c_text, call};
+use super::api::{alone, c_count, c_text, call, with_threads};
 use super::dataset::stream;
 use super::model_text::{self, Outline};
 use super::parameters::text;
@@ -60,6 +60,36 @@ pub(crate) struct Stop<'data> {
 /// Grows at most `rounds` trees. With a `stop`, the best iteration is the one with the best first metric on its rows,
 /// and training stops once its patience is over; without, all trees are kept.
 pub(crate) fn train(data: &Dataset, stop: Option<&Stop>, parameters: &Parameters, rounds: u32) -> Result<Trained> {
+    let Grown { text, kept, tried, metric } = match parameters.get("num_threads") {
+        Some(_) => {
+            let _alone = alone();
+            grow(data, stop, parameters, rounds)?
+        }
+        None => {
+            let _share = with_threads();
+            grow(data, stop, parameters, rounds)?
+        }
+    };
+    let booster = Booster::from_text(text)?;
+    if booster.outline.averages && booster.outline.stumps > 0 {
+        return Err(Error::refused(format!(
+            "lightgbm: {} of {} trees of the random forest found no split, and the mean would count them as 0",
+            booster.outline.stumps, booster.outline.trees
+        ))
+        .hint("lower 'min_leaf_rows', or raise 'row_share' and 'feature_share'"));
+    }
+    Ok(Trained { booster, best: kept, tried, metric })
+}
+
+/// What came of the rounds.
+struct Grown {
+    text: String,
+    kept: u32,
+    tried: u32,
+    metric: Option<(String, f64)>,
+}
+
+fn grow(data: &Dataset, stop: Option<&Stop>, parameters: &Parameters, rounds: u32) -> Result<Grown> {
     let session = Session::new(data, stop.map(|stop| stop.valid), parameters)?;
     let judge = stop.map(|stop| session.metric().map(|metric| (metric, stop.patience))).transpose()?;
     let mut best: Option<(u32, f64)> = None;
@@ -87,16 +117,8 @@ pub(crate) fn train(data: &Dataset, stop: Option<&Stop>, parameters: &Parameters
         true => session.again(data, stop.map(|stop| stop.valid), parameters, again)?,
         false => session.text(kept)?,
     };
-    let booster = Booster::from_text(text)?;
-    if booster.outline.averages && booster.outline.stumps > 0 {
-        return Err(Error::refused(format!(
-            "lightgbm: {} of {} trees of the random forest found no split, and the mean would count them as 0",
-            booster.outline.stumps, booster.outline.trees
-        ))
-        .hint("lower 'min_leaf_rows', or raise 'row_share' and 'feature_share'"));
-    }
     let metric = judge.zip(best).map(|((metric, _), (_, value))| (metric.name, value));
-    Ok(Trained { booster, best: kept, tried, metric })
+    Ok(Grown { text, kept, tried, metric })
 }
 
 /// A booster in training, which points into its data sets.
@@ -236,6 +258,7 @@ impl Booster {
             )));
         }
         let c = c_text(&text)?;
+        let _share = with_threads();
         let mut handle = ptr::null_mut();
         let mut iterations: c_int = 0;
         call("read the model text", || {
@@ -299,6 +322,7 @@ impl Booster {
             return Err(Error::cannot_run(format!("lightgbm: {expected} numbers where {length} were expected")));
         }
         let parameters = c_text("verbosity=0")?;
+        let _share = with_threads();
         let mut stream = stream(rows);
         let mut values = vec![0.0; length];
         let mut written = 0;

@@ -434,12 +434,11 @@ impl<'a> Fields<'a> {
             return if needed { Err(format!("no '{name}'")) } else { Ok(Vec::new()) };
         };
         let values = numbers(text, name)?;
-        if needed {
-            check_length(name, values.len(), length)?;
-        } else if values.len() > 1 {
-            return Err(format!("'{name}' has {} numbers in a tree of one leaf", values.len()));
+        match (needed, values.len()) {
+            (true, found) => check_length(name, found, length).map(|()| values),
+            (false, 0 | 1) => Ok(Vec::new()),
+            (false, found) => Err(format!("'{name}' has {found} numbers in a tree of one leaf")),
         }
-        Ok(values)
     }
 
     fn nothing_left(&self) -> Checked<()> {
