@@ -74,23 +74,58 @@ impl Resamples {
 
     /// How much better `a` is than `b` on the same resamples (positive: better); `None` where undefined.
     pub fn gain(&self, metric: Metric, a: (&Scored, Option<f64>), b: (&Scored, Option<f64>)) -> Option<Interval> {
-        let value = metric.gain(a.0.value(metric, a.1)?, b.0.value(metric, b.1)?);
-        let units = [self.units_of(a.0), self.units_of(b.0)];
-        let (a, b) = (a.0.prepare(metric, a.1), b.0.prepare(metric, b.1));
+        self.gain_over_folds(metric, (std::slice::from_ref(a.0), a.1), (std::slice::from_ref(b.0), b.1))
+    }
+
+    /// The same on average over folds, of which `a` and `b` have scored the same rows, one after the other the rows that
+    /// are drawn here; `None` where undefined in one of them.
+    pub fn gain_over_folds(
+        &self,
+        metric: Metric,
+        a: (&[Scored], Option<f64>),
+        b: (&[Scored], Option<f64>),
+    ) -> Option<Interval> {
+        let mean = |gains: &mut dyn Iterator<Item = Option<f64>>| {
+            let gains: Option<Vec<f64>> = gains.collect();
+            gains.filter(|gains| !gains.is_empty()).map(|gains| gains.iter().sum::<f64>() / gains.len() as f64)
+        };
+        let folds = || a.0.iter().zip(b.0);
+        let gain = |ours: Option<f64>, theirs: Option<f64>| Some(metric.gain(ours?, theirs?));
+        let value = mean(&mut folds().map(|(ours, theirs)| gain(ours.value(metric, a.1), theirs.value(metric, b.1))))?;
+        let mut start = 0;
+        let mut sides = Vec::new();
+        for (ours, theirs) in folds() {
+            sides.push(
+                [(ours, a.1), (theirs, b.1)]
+                    .map(|(scored, threshold)| (self.units_from(scored, start), scored.prepare(metric, threshold))),
+            );
+            start += ours.rows();
+        }
         let resampled = self.resample(|counts, weights| {
-            spread(counts, &units[0], weights);
-            let a = a.value(weights);
-            spread(counts, &units[1], weights);
-            vec![a.zip(b.value(weights)).map(|(a, b)| metric.gain(a, b))]
+            let mut measured = |(units, measure): &(Vec<u32>, Measure<'_>)| {
+                let weights = &mut weights[..units.len()];
+                spread(counts, units, weights);
+                measure.value(weights)
+            };
+            vec![mean(&mut sides.iter().map(|[ours, theirs]| {
+                let ours = measured(ours);
+                gain(ours, measured(theirs))
+            }))]
         });
         self.interval(value, &resampled, 0)
     }
 
     /// The unit that the row at each position belongs to.
     fn units_of(&self, scored: &Scored) -> Vec<u32> {
+        self.units_from(scored, 0)
+    }
+
+    /// The same where the first row of `scored` is the one numbered `start` here.
+    fn units_from(&self, scored: &Scored, start: usize) -> Vec<u32> {
+        let numbers = scored.order().iter().map(|row| *row + start as u32);
         match &self.entity {
-            None => scored.order().to_vec(),
-            Some(entity) => scored.order().iter().map(|row| entity[*row as usize]).collect(),
+            None => numbers.collect(),
+            Some(entity) => numbers.map(|row| entity[row as usize]).collect(),
         }
     }
 
