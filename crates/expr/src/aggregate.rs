@@ -51,8 +51,8 @@ impl Compiler<'_> {
         let expr = match function.id {
             Id::Count if distinct => masked(typed.expr).drop_nulls().n_unique().cast(DataType::Int64),
             Id::Count => masked(typed.expr).count().cast(DataType::Int64),
-            Id::Min | Id::Every => masked(plain(typed)).min(),
-            Id::Max | Id::Some => masked(plain(typed)).max(),
+            Id::Min | Id::AllTrue => masked(plain(typed)).min(),
+            Id::Max | Id::AnyTrue => masked(plain(typed)).max(),
             Id::Sum => match typed.sort() {
                 Some(Sort::Float) => {
                     let known = masked(typed.expr.clone()).count().gt(lit(0));
@@ -105,8 +105,8 @@ pub(crate) fn result(function: &Function, of: &Typed) -> Result<DataType> {
         (Id::Min | Id::Max, Some(Sort::Text)) => Ok(DataType::String),
         (Id::Min | Id::Max, Some(_)) => Ok(of.dtype.clone()),
         (Id::Min | Id::Max, None) => wrong("values that have an order", "name a column of plain values"),
-        (Id::Every | Id::Some, Some(Sort::Bool)) => Ok(DataType::Boolean),
-        (Id::Every | Id::Some, _) => wrong("truths", "compare it with something, such as x > 0"),
+        (Id::AllTrue | Id::AnyTrue, Some(Sort::Bool)) => Ok(DataType::Boolean),
+        (Id::AllTrue | Id::AnyTrue, _) => wrong("truths", "compare it with something, such as x > 0"),
         (Id::Sum, Some(Sort::Int | Sort::Bool)) => Ok(DataType::Int64),
         (Id::Sum, Some(Sort::Decimal)) => match of.dtype {
             DataType::Decimal(_, behind) => Ok(DataType::Decimal(crate::arithmetic::DIGITS, behind)),
@@ -219,8 +219,8 @@ pub(crate) fn whole_window<'a>(id: Id, values: &[Value<'a>], share: Option<f64>)
         low + (high - low) * (at - at.floor())
     };
     let found = match id {
-        Id::Min | Id::Every => return Ok(Some(extreme(false).clone())),
-        Id::Max | Id::Some => return Ok(Some(extreme(true).clone())),
+        Id::Min | Id::AllTrue => return Ok(Some(extreme(false).clone())),
+        Id::Max | Id::AnyTrue => return Ok(Some(extreme(true).clone())),
         Id::Sum => return sum(values).map(Some),
         Id::Mean => Some(floats().iter().sum::<f64>() / values.len() as f64),
         Id::Median => Some(quantile(0.5)),

@@ -47,7 +47,10 @@ impl Compiler<'_> {
             Atan => self.float(name, &arguments[0], f64::atan, false),
             Degrees => self.float(name, &arguments[0], f64::to_degrees, false),
             Radians => self.float(name, &arguments[0], f64::to_radians, false),
-            Pi => Ok(Typed::new(lit(std::f64::consts::PI), DataType::Float64)),
+            Pi => {
+                let pi = typed::scalar(DataType::Float64, AnyValue::Float64(std::f64::consts::PI));
+                Ok(Typed::new(pi, DataType::Float64))
+            }
             Power => self.two_floats(name, &arguments, row_fn(numbers::power)),
             Atan2 => self.two_floats(name, &arguments, row_fn(numbers::atan2)),
             Mod => {

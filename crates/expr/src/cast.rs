@@ -132,10 +132,11 @@ pub(crate) fn converted<'a>(value: &Value<'a>, to: &DataType) -> Result<Value<'a
     let unread = |hint: &'static str| Err(Refusal::new(format!("{} is not {}", value.shown(), article(to)), hint));
     const ROUND: &str = "write round(x), floor(x), ceil(x) or trunc(x) around it, or TRY_CAST for null";
     const TRY: &str = "TRY_CAST gives null for such values";
+    use Value::{Bool, Date, Decimal, Float, Int, Moment, Text, Time};
     let whole = |wide: i128| -> Result<Value<'a>, Refusal> {
         let (low, high) = range(to);
         if (low..=high).contains(&wide) {
-            return Ok(Value::Int(wide));
+            return Ok(Int(wide));
         }
         Err(Refusal::new(
             format!("{} is beyond {}", value.shown(), name(to)),
@@ -145,11 +146,10 @@ pub(crate) fn converted<'a>(value: &Value<'a>, to: &DataType) -> Result<Value<'a
     let scaled = |digits: i128, behind: u32| -> Result<Value<'a>, Refusal> {
         let DataType::Decimal(most, scale) = to else { return unread(TRY) };
         match rescaled(digits, behind, *scale as u32) {
-            Some(held) if held.unsigned_abs() < 10u128.pow(*most as u32) => Ok(Value::Decimal(held, *scale as u32)),
+            Some(held) if held.unsigned_abs() < 10u128.pow(*most as u32) => Ok(Decimal(held, *scale as u32)),
             _ => lost("write round(x, digits) around it, or name a decimal of more digits"),
         }
     };
-    use Value::*;
     Ok(match (value, Sort::of(to)) {
         (Bool(truth), Some(Sort::Int)) => Int(i128::from(*truth)),
         (Int(wide), Some(Sort::Int)) => whole(*wide)?,
@@ -197,7 +197,7 @@ pub(crate) fn converted<'a>(value: &Value<'a>, to: &DataType) -> Result<Value<'a
             }
             Moment(*nanos)
         }
-        (other, Some(Sort::Text)) => Text(Cow::Owned(self::text(other))),
+        (other, Some(Sort::Text)) => Text(Cow::Owned(text(other))),
         (other, _) => other.clone(),
     })
 }

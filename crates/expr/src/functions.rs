@@ -14,7 +14,7 @@ pub enum Kind {
 }
 
 /// A function of expressions.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Function {
     /// In lower case; written in any.
     pub name: &'static str,
@@ -121,8 +121,8 @@ pub(crate) enum Id {
     StdDevPop,
     Variance,
     VariancePop,
-    Every,
-    Some,
+    AllTrue,
+    AnyTrue,
     RowNumber,
     Rank,
     DenseRank,
@@ -240,8 +240,8 @@ pub const FUNCTIONS: &[Function] = functions! {
     Aggregate StdDevPop "stddev_pop" [] "(x)" 1..=1 "the standard deviation of all";
     Aggregate Variance "variance" ["var_samp"] "(x)" 1..=1 "the variance of a sample; null below two values";
     Aggregate VariancePop "var_pop" [] "(x)" 1..=1 "the variance of all";
-    Aggregate Every "bool_and" [] "(x)" 1..=1 "whether all are true; nulls are passed over";
-    Aggregate Some "bool_or" [] "(x)" 1..=1 "whether any is true; nulls are passed over";
+    Aggregate AllTrue "bool_and" [] "(x)" 1..=1 "whether all are true; nulls are passed over";
+    Aggregate AnyTrue "bool_or" [] "(x)" 1..=1 "whether any is true; nulls are passed over";
     Window RowNumber "row_number" [] "()" 0..=0 "the place in the window, from 1";
     Window Rank "rank" [] "()" 0..=0 "the place in the window; equals share one, and the next places are left out";
     Window DenseRank "dense_rank" [] "()" 0..=0 "the place in the window; equals share one";

@@ -121,6 +121,9 @@ fn float_rounded(float: f64, digits: i32, rounding: Rounding) -> f64 {
     if digits == 0 || !float.is_finite() {
         return whole(float);
     }
+    if rounding == Rounding::Nearest && digits > 0 {
+        return nearest(float, digits as usize);
+    }
     let unit = 10f64.powi(digits.abs());
     let result = if digits > 0 { whole(float * unit) / unit } else { whole(float / unit) * unit };
     // So many digits that there is nothing to round, or so few that nothing is left.
@@ -129,6 +132,29 @@ fn float_rounded(float: f64, digits: i32, rounding: Rounding) -> f64 {
         false if digits > 0 => float,
         false => 0.0,
     }
+}
+
+/// Rounds what the float really is: 2.675 lies a little below 2.675, and goes to 2.67.
+fn nearest(float: f64, digits: usize) -> f64 {
+    let unit = 10f64.powi(digits as i32);
+    let scaled = float.abs() * unit;
+    // Far enough from a half that the rounding of the product does not matter.
+    if scaled < 1e15 && (scaled.fract() - 0.5).abs() > 1e-4 + scaled * 1e-15 {
+        return (float * unit).round() / unit;
+    }
+    if float.abs() >= 9_007_199_254_740_992.0 {
+        return float;
+    }
+    // Exact digits, halves to even; a half has one binary digit more than it has decimal ones.
+    let text = format!("{:.digits$}", float.abs());
+    let Ok(mut whole) = text.replace('.', "").parse::<u128>() else { return float };
+    let halves = float.abs() * 2f64.powi(digits as i32 + 1);
+    let is_half = halves.fract() == 0.0 && halves % 2.0 == 1.0;
+    if is_half && text.parse::<f64>().is_ok_and(|rounded| rounded < float.abs()) {
+        whole += 1;
+    }
+    let rounded: f64 = format!("{whole}e-{digits}").parse().unwrap_or(float.abs());
+    rounded.copysign(float)
 }
 
 #[cfg(test)]
@@ -161,6 +187,17 @@ mod tests {
         assert_eq!(decimal(15, 1, 3), Ok(Some(Value::Decimal(15, 1))));
         assert_eq!(float_rounded(2.675, 2, Nearest), 2.67);
         assert_eq!(float_rounded(-2.5, 0, Nearest), -3.0);
+        // Python: decimal.Decimal(x).quantize(Decimal(10) ** -n, ROUND_HALF_UP)
+        for (float, digits, expected) in [
+            (0.125, 2, 0.13),
+            (-0.125, 2, -0.13),
+            (1.005, 2, 1.0),
+            (1.115, 2, 1.11),
+            (0.5, 1, 0.5),
+            (8.5e14 + 0.125, 2, 8.5e14 + 0.13),
+        ] {
+            assert_eq!(float_rounded(float, digits, Nearest), expected, "{float} {digits}");
+        }
         assert_eq!(float_rounded(1e300, 20, Nearest), 1e300);
     }
 }

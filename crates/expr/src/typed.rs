@@ -104,8 +104,8 @@ fn number(digits: &str) -> Result<Typed> {
     let is_whole = !digits.contains(['.', 'e', 'E']);
     if is_whole {
         let typed = match (digits.parse::<i64>(), digits.parse::<u64>()) {
-            (Ok(value), _) => Typed::new(lit(value), DataType::Int64),
-            (_, Ok(value)) => Typed::new(lit(value), DataType::UInt64),
+            (Ok(value), _) => Typed::new(scalar(DataType::Int64, AnyValue::Int64(value)), DataType::Int64),
+            (_, Ok(value)) => Typed::new(scalar(DataType::UInt64, AnyValue::UInt64(value)), DataType::UInt64),
             _ => {
                 return Err(Error::cannot_run(format!("{digits} is beyond the integers of 64 bits"))
                     .hint("write it with a point, as a float"));
@@ -114,7 +114,9 @@ fn number(digits: &str) -> Result<Typed> {
         return Ok(Typed { literal, ..typed });
     }
     match digits.parse::<f64>() {
-        Ok(value) if value.is_finite() => Ok(Typed { literal, ..Typed::new(lit(value), DataType::Float64) }),
+        Ok(value) if value.is_finite() => {
+            Ok(Typed { literal, ..Typed::new(scalar(DataType::Float64, AnyValue::Float64(value)), DataType::Float64) })
+        }
         _ => Err(Error::cannot_run(format!("{digits} is beyond float64")).hint("write a smaller number")),
     }
 }
@@ -134,8 +136,8 @@ pub(crate) fn literal_as(typed: &Typed, dtype: &DataType) -> Result<Option<Typed
             match digits.parse::<i128>() {
                 Ok(wide) if (low..=high).contains(&wide) => {
                     let expr = match dtype {
-                        DataType::UInt64 => lit(wide as u64),
-                        _ => lit(wide as i64).cast(dtype.clone()),
+                        DataType::UInt64 => scalar(DataType::UInt64, AnyValue::UInt64(wide as u64)),
+                        _ => scalar(DataType::Int64, AnyValue::Int64(wide as i64)).cast(dtype.clone()),
                     };
                     Ok(Some(Typed { literal: typed.literal.clone(), ..Typed::new(expr, dtype.clone()) }))
                 }

@@ -44,7 +44,12 @@ for line in (here / "expressions.txt").read_text().splitlines():
     if not line or line.startswith("#"):
         continue
     try:
-        rows = connection.execute(f"SELECT {line} FROM t").fetchall()
+        try:
+            # Windows reorder rows: back to those of the table.
+            query = f"SELECT value FROM (SELECT a, k, n, {line} AS value FROM t) ORDER BY a, k NULLS FIRST"
+            rows = connection.execute(query).fetchall()
+        except duckdb.BinderException:
+            rows = connection.execute(f"SELECT {line} FROM t").fetchall()
         lines.append("\t".join([line] + [shown(row[0]) for row in rows]))
     except duckdb.Error:
         lines.append(f"{line}\terror")

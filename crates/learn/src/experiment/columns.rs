@@ -16,6 +16,7 @@ enum Carried {
     Entity,
     Time,
     Split,
+    Weight,
     Provenance,
     /// The features stage carries it along, such as its `key`.
     NoFeature,
@@ -29,6 +30,7 @@ impl Carried {
             _ if column == spec.entity => Some(Carried::Entity),
             _ if spec.time.as_deref() == Some(column) => Some(Carried::Time),
             _ if splits => Some(Carried::Split),
+            _ if spec.weight.as_deref() == Some(column) => Some(Carried::Weight),
             _ if is_origin(column) => Some(Carried::Provenance),
             _ if definitions.is_some_and(|made| made.of_features && made.column(column).is_none()) => {
                 Some(Carried::NoFeature)
@@ -62,7 +64,7 @@ pub(super) fn features(spec: &TrainSpec, names: &[String], definitions: Option<&
 }
 
 /// Columns of `include` that are learned from in any case: whoever names them expects that the others are not.
-pub(super) fn included_twice(
+pub(super) fn check_included(
     spec: &TrainSpec,
     row_numbers: &[String],
     definitions: Option<&Definitions>,
