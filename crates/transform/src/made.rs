@@ -109,7 +109,7 @@ mod tests {
         for (was, is, expected) in [
             (derive, "- derive: {r: b / a, s: r * 2}", &["r", "s"][..]),
             (derive, "- derive: {r: a / b, s: r * 3}", &["s"]),
-            (derive, "- clip: {column: b, min: 0}\n- derive: {r: a / b, s: r * 2}", &["b", "r", "s"]),
+            (derive, "- clip: {columns: [b], min: 0}\n- derive: {r: a / b, s: r * 2}", &["b", "r", "s"]),
             (derive, "- filter: a > 1\n- derive: {r: a / b, s: r * 2}", &[]),
             ("- trim: {columns: [t]}", "- trim: {columns: [t, u]}", &["u"]),
             ("- trim: {columns: [t]}", "- filter: a > 1", &["t"]),
@@ -120,7 +120,7 @@ mod tests {
             assert_eq!(changed(was, is), expected, "{was} -> {is}");
             assert_eq!(changed(is, is), [""; 0]);
         }
-        let is = definitions("- clip: {column: a, min: 0}\n- cast: {columns: {a: float64}}").column("a").unwrap().is.clone();
+        let is = definitions("- clip: {columns: [a], min: 0}\n- cast: {columns: {a: float64}}").column("a").unwrap().is.clone();
         assert_eq!(is, "clip, cast float64");
     }
 }

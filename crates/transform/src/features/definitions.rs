@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use artifact::{Definition, Definitions};
 use serde::de::value::MapDeserializer;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use spec::{Error, Result};
 use sqlparser::dialect::GenericDialect;
@@ -17,7 +17,6 @@ use sqlparser::tokenizer::{Token, Tokenizer};
 use super::rows::{RowFeature, RowFeatures, RowSpec};
 use super::shape::FeaturesSpec;
 use super::spec::{CutoffSpec, FeatureKind, Features};
-use crate::RowExpr;
 
 /// What the clean stage says of a table's columns; `None` if it says nothing.
 pub type Sources<'a> = &'a dyn Fn(&str) -> Option<Definitions>;
@@ -247,12 +246,6 @@ fn flow_text(text: &str) -> String {
     match plain || span {
         true => text.to_owned(),
         false => Value::from(text).to_string(),
-    }
-}
-
-impl Serialize for RowExpr {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 

@@ -206,8 +206,14 @@ pub struct Lookup {
 }
 
 /// A length in metres.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Metres(pub f64);
+
+impl Serialize for Metres {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}m", self.0))
+    }
+}
 
 impl<'de> Deserialize<'de> for Metres {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Metres, D::Error> {
