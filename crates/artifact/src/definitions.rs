@@ -86,8 +86,8 @@ fn difference(name: &str, was: Option<&Definition>, is: Option<&Definition>) -> 
         (Some(was), Some(is)) if was.hash == is.hash => None,
         (Some(was), Some(is)) if was.is != is.is => Some(format!("'{name}' is {} now, was {}", is.is, was.is)),
         (Some(_), Some(_)) => Some(format!("'{name}' is made of columns that are made otherwise now")),
-        (Some(was), None) => Some(format!("'{name}' is a column of the table itself now, was {}", was.is)),
-        (None, Some(is)) => Some(format!("'{name}' is {} now, was a column of the table itself", is.is)),
+        (Some(was), None) => Some(format!("'{name}' is not made any more, was {}", was.is)),
+        (None, Some(is)) => Some(format!("'{name}' is {} now, was not made by a spec", is.is)),
     }
 }
 
@@ -140,9 +140,9 @@ mod tests {
         assert_eq!(
             was.changed(&is, ["a", "b", "c", "d", "e"]),
             [
-                "'a' is a column of the table itself now, was 1",
+                "'a' is not made any more, was 1",
                 "'b' is 7 now, was 2",
-                "'d' is 4 now, was a column of the table itself"
+                "'d' is 4 now, was not made by a spec"
             ]
         );
     }

@@ -3,7 +3,7 @@
 
 use artifact::{Artifact, PolarsResultExt, definitions_of, fingerprint};
 use learn::{Champion, Trial};
-use polars::prelude::{Column, DataFrame, IdxCa, NewChunkedArray};
+use polars::prelude::{Column, DataFrame, IdxCa};
 use spec::{Error, Keys, Loaded, Result, Tool};
 use stage::Job;
 use transform::features::{FeatureSet, FeaturesSpec, build, definitions, with_features};
