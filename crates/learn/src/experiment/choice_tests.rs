@@ -2,7 +2,7 @@
 
 use polars::prelude::*;
 
-use super::tests::{BY_TIME, origin, spec, table, trial_with};
+use super::tests::{BY_TIME, origin, prices, spec, table, trial_with};
 use super::*;
 use crate::{Data, Feature, LearnerSpec, Part};
 
@@ -231,17 +231,6 @@ fn a_choice_that_chance_may_have_made_is_told() {
 }
 
 #[test]
-fn the_interval_of_the_difference_is_paired() {
-    // A score and the same with a little noise: each varies far more than their difference.
-    let trial = trial_with(&spec("split: {by: time}"), &[("good", "good"), ("fair", "fair")], table(100)).unwrap();
-    let behind = trial.tried[1].behind.unwrap();
-    let resamples = crate::metrics::Resamples::of_rows(trial.split.rows(Part::Test) as usize, 200, 1);
-    let alone = resamples.intervals(trial.chosen_scored(), &[Metric::Auc], None)[0].unwrap();
-    assert!(behind.high - behind.low < 1.2 * (alone.high - alone.low), "{behind:?} {alone:?}");
-    assert!(behind.low > 0.0 && behind.value < behind.high, "{behind:?}");
-}
-
-#[test]
 fn intervals_of_folds_cover_and_of_a_refit_keep_their_width() {
     let spec = |more: &str| -> TrainSpec {
         let text = format!(
@@ -250,18 +239,18 @@ fn intervals_of_folds_cover_and_of_a_refit_keep_their_width() {
         );
         spec::parse(&text, std::path::Path::new("train.yaml"), &Default::default()).unwrap().spec
     };
-    let prices = super::tests::prices(150);
+    let table = prices(150);
     for by in ["conformal", "quantiles"] {
         let asked = format!("intervals: {{coverage: 0.8, by: {by}}}");
-        let folded = real(&spec(&format!("{asked}\nfolds: 4")), prices.clone());
+        let folded = real(&spec(&format!("{asked}\nfolds: 4")), table.clone());
         let coverage = folded.test[&Metric::Coverage].value.unwrap();
         assert!((coverage - 0.8).abs() < 0.08, "{by}: {coverage}");
         let Some(crate::Transformed::Log { smearing }) = folded.model.label_transform() else { panic!("no transform") };
         assert!((1.0..1.1).contains(&smearing), "of residuals that the model has not learned: {smearing}");
 
-        let plain = real(&spec(&asked), prices.clone());
+        let plain = real(&spec(&asked), table.clone());
         assert_eq!(plain.refit, None, "by default the promise of the intervals is kept");
-        let again = real(&spec(&format!("{asked}\nrefit: true")), prices.clone());
+        let again = real(&spec(&format!("{asked}\nrefit: true")), table.clone());
         let margin = |trial: &Trial| trial.intervals.as_ref().unwrap().record().margin;
         assert_eq!(margin(&again), margin(&plain));
         assert_eq!(again.model.label_transform(), plain.model.label_transform());

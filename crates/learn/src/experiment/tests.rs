@@ -330,7 +330,7 @@ fn groups_and_chance_split_too() {
     assert!(by_group.resamples.by_entity());
     let random = trial(&spec("split: {by: random}"));
     assert_eq!(random.split.rows(Part::Test), 720);
-    assert!(random.split.notes[0].contains("chance puts rows of one into several parts"), "{:?}", random.split.notes);
+    assert!(random.split.notes[1].contains("chance puts rows of one into several parts"), "{:?}", random.split.notes);
 }
 
 #[test]

@@ -266,6 +266,57 @@ mod tests {
         assert!(better.value > 0.0, "{better:?}");
     }
 
+    /// Rows `rows` of `scored`, each as often as `times` says.
+    fn part(scored: &Scored, rows: std::ops::Range<usize>, times: &[u8]) -> Scored {
+        let repeat = |of: &[f64]| -> Vec<f64> {
+            rows.clone().flat_map(|row| std::iter::repeat_n(of[row], times[row] as usize)).collect()
+        };
+        Scored::new(Task::Classification, repeat(scored.label()), repeat(scored.score()), "test").unwrap()
+    }
+
+    #[test]
+    fn the_gain_over_folds_is_the_mean_of_the_gains_on_the_rows_drawn() {
+        let (good, poor) = (scored(1.0), scored(0.2));
+        let folds = [0..130, 130..270, 270..400];
+        let cut = |of: &Scored| folds.clone().map(|rows| part(of, rows, &[1; 400]));
+        // Entities of two rows each, which lie in different folds.
+        let entity: Vec<u32> = (0..400).map(|row| row % 200).collect();
+        let resamples = Resamples::of_entities(entity.clone(), 100, 4);
+        for metric in [Metric::Auc, Metric::LogLoss] {
+            let found = resamples.gain_over_folds(metric, (&cut(&good), None), (&cut(&poor), None)).unwrap();
+            let gain = |times: &[u8]| -> f64 {
+                let of = |scored: &Scored, rows| part(scored, rows, times).value(metric, None).unwrap();
+                let gains = folds.clone().map(|rows| metric.gain(of(&good, rows.clone()), of(&poor, rows)));
+                gains.iter().sum::<f64>() / 3.0
+            };
+            let mut drawn: Vec<f64> = (0..100)
+                .map(|number| {
+                    let mut counts = vec![0; 200];
+                    resamples.draw(&mut counts, number);
+                    gain(&entity.iter().map(|entity| counts[*entity as usize]).collect::<Vec<u8>>())
+                })
+                .collect();
+            drawn.sort_unstable_by(f64::total_cmp);
+            let expected = [gain(&[1; 400]), quantile(&drawn, 0.025), quantile(&drawn, 0.975)];
+            for (ours, theirs) in [found.value, found.low, found.high].into_iter().zip(expected) {
+                assert!((ours - theirs).abs() < 1e-12, "{metric}: {found:?}, by hand {expected:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn differences_are_paired() {
+        // The same scores with a little noise: both vary far more than their difference.
+        let one = scored(1.0);
+        let near = one.score().iter().enumerate().map(|(row, score)| score + 0.01 * f64::from(row as u32 % 7));
+        let other = Scored::new(Task::Classification, one.label().to_vec(), near.collect(), "test").unwrap();
+        let resamples = Resamples::of_rows(400, 500, 2);
+        let width = |found: Interval| found.high - found.low;
+        let difference = width(resamples.gain(Metric::Auc, (&one, None), (&other, None)).unwrap());
+        let alone = width(interval(&resamples, &one, Metric::Auc).unwrap());
+        assert!(difference > 0.0 && difference < alone / 3.0, "{difference} {alone}");
+    }
+
     #[test]
     fn quantiles_are_those_of_numpy() {
         // numpy: np.quantile([1, 2, 3, 10], [0.025, 0.975])
