@@ -118,7 +118,8 @@ impl Learner for Baseline {
         let groups = groups.into_iter().filter(|(_, (_, weights))| counts(weights));
         let value = |(label, weights): (Vec<f64>, Vec<f64>)| self.of.of(&label, weighted.then_some(&weights));
         let groups = groups.map(|(key, rows)| Group { key, value: value(rows) }).collect();
-        let constant = Constant { value: self.of.of(train.label, train.features.weights()), by, groups, shares: Vec::new() };
+        let constant =
+            Constant { value: self.of.of(train.label, train.features.weights()), by, groups, shares: Vec::new() };
         Ok(Box::new(BaselineModel::new(constant, features.to_vec())))
     }
 }

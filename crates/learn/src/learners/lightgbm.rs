@@ -15,8 +15,8 @@ use spec::{Error, Map, Result, ResultExt};
 
 use super::check::{check, classes_of, same_features};
 use super::{range, store};
-use crate::metrics::largest;
 use crate::lightgbm::{Booster, Dataset, Importance, Parameters, Stop, canonical, take_warnings, train};
+use crate::metrics::largest;
 use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task, Tuned};
 
 pub(super) const NAME: &str = "lightgbm";

@@ -107,6 +107,8 @@ pub fn load_model(learner: &str, folder: &Path, file: &str, features: Vec<Featur
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod several_classes_tests;
+#[cfg(test)]
 mod spec_tests;
 #[cfg(test)]
 mod weighted_tests;

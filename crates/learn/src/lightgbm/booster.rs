@@ -213,9 +213,10 @@ impl Booster {
         call("count the features", || unsafe { sys::LGBM_BoosterGetNumFeature(handle, &raw mut features) })?;
         // SAFETY: the handle is alive.
         call("count the classes", || unsafe { sys::LGBM_BoosterGetNumClasses(handle, &raw mut classes) })?;
-        booster.classes = usize::try_from(classes).ok().filter(|classes| *classes > 0).ok_or_else(|| {
-            Error::cannot_run(format!("lightgbm: a model of {classes} classes"))
-        })?;
+        booster.classes = usize::try_from(classes)
+            .ok()
+            .filter(|classes| *classes > 0)
+            .ok_or_else(|| Error::cannot_run(format!("lightgbm: a model of {classes} classes")))?;
         booster.features = usize::try_from(features).unwrap_or(0);
         Ok(booster)
     }

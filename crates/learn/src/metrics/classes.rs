@@ -206,6 +206,8 @@ mod tests {
         assert_eq!(error(&[], &[]), "here: no rows; change 'split' so that each part has rows");
         assert!(error(&[0.0, 1.0], &[0.1; 5]).starts_with("here: 2 labels but 5 scores"));
         assert!(error(&[0.0], &[0.5, f64::NAN, 0.5]).starts_with("here: a score of row 1 is NaN"));
-        assert!(error(&[3.0], &[0.5, 0.2, 0.3]).starts_with("here: the label of row 1 is 3; labels must be numbers of"));
+        assert!(
+            error(&[3.0], &[0.5, 0.2, 0.3]).starts_with("here: the label of row 1 is 3; labels must be numbers of")
+        );
     }
 }
