@@ -204,20 +204,19 @@ fn again_on_more(manifest: &Manifest, trial: &Trial, refit: &Refit) -> String {
     let kept: Vec<&str> = kept.into_iter().flatten().collect();
     if !kept.is_empty() {
         let from = if folds { "held-out rows of the folds" } else { "validation part" };
+        let (stay, they, were) = if kept.len() == 1 { ("stays", "it", "was") } else { ("stay", "they", "were") };
         let _ = write!(
             text,
-            " {} {} from the {from}, on which the model had not learned when {} picked.",
+            " {} {stay} as {they} {were}: {they} {were} found on the {from}, from which the model had not learned.",
             sentence(&kept.join(" and ")).trim_end_matches('.'),
-            if kept.len() == 1 { "stays as it was" } else { "stay as they were" },
-            if kept.len() == 1 { "it was" } else { "they were" },
         );
     }
     let after = trial.metric(metric);
     if let (Some(before), Some(after)) = (refit.before.get(&metric), after) {
         let _ = write!(
             text,
-            " On the test part {metric} is {}; learned from train alone it was {}. The curves of the other experiments \
-             are of models that learned from train alone.",
+            " On the test part {metric} is {}; learned from train alone it was {} (told, not chosen by). The curves of the \
+             other experiments are of models that learned from train alone.",
             number_text(after),
             number_text(*before)
         );
