@@ -1,14 +1,15 @@
 //! Wires the feature plan to the shell.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use artifact::{Artifact, Books, LATEST};
+use artifact::{Artifact, Books, Definitions, LATEST};
 use serde_json::json;
 use spec::{Error, Exit, Result, Span, Tool, Unit};
 use stage::clap::Args;
 use stage::{BooksOf, Empty, FileOutput, Job, Output, Stage, TableOutput};
-use transform::features::{FeatureSet, FeaturesSpec, build, prove};
+use transform::features::{self, FeatureSet, FeaturesSpec, build, prove};
 
 /// The table with labels: at past cutoffs, or of rows whose label is known.
 const TRAINING: &str = "training";
@@ -39,15 +40,18 @@ impl Stage for Features {
         let spec = &job.spec;
         let FeatureSet { training, scoring, training_schema, scoring_schema, training_rows, books, dictionary, .. } =
             build(spec, &|table| job.scan(table))?;
+        let definitions = definitions(job)?;
         let notes = json!({ "label": spec.label(), "horizon_days": spec.horizon().map_or(0, days) });
         let training = TableOutput {
             notes: notes.clone(),
+            definitions: Some(definitions.clone()),
             ..TableOutput::new(TRAINING, training_schema.as_ref().clone(), training, training_rows)
         };
         // At a newest cutoff there is always someone to score; rows that are all known already are none to predict.
         let is_of_rows = spec.horizon().is_none();
         let scoring = TableOutput {
             notes,
+            definitions: Some(definitions),
             empty: if is_of_rows { Empty::Published } else { Empty::Refused },
             books: BooksOf::Given(books),
             ..TableOutput::new(SCORING, scoring_schema.as_ref().clone(), scoring, 0)
@@ -78,6 +82,17 @@ impl Stage for Features {
         ));
         Ok(Some(Exit::Done))
     }
+}
+
+/// What the features and the label mean, by the spec and by what clean made of the columns that they read.
+fn definitions(job: &Job<Features>) -> Result<Definitions> {
+    let mut sources: BTreeMap<&str, Definitions> = BTreeMap::new();
+    for table in job.artifacts.iter().map(|artifact| artifact.table.as_str()) {
+        if !sources.contains_key(table) {
+            sources.extend(artifact::definitions_of(&job.artifacts, table)?.map(|found| (table, found)));
+        }
+    }
+    Ok(features::definitions(&job.spec, &|table| sources.get(table).cloned()))
 }
 
 /// What this stage published last.

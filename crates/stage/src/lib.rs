@@ -6,7 +6,6 @@
 mod alarm;
 mod args;
 mod console;
-mod content;
 mod history;
 mod incoming;
 mod inputs;
@@ -35,6 +34,7 @@ pub use inputs::{data_arguments, upstream};
 pub use mirror::Mirror;
 pub use output::{BooksOf, Empty, FALLBACK, FileOutput, FolderOutput, Kept, Output, Standing, TableOutput, rows_of};
 pub use progress::Progress;
+pub use run::CHECKS;
 pub use spec::Exit;
 
 /// A stage of the pipeline. One method is required; the rest have sound defaults.

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use artifact::{
     Batch, Books, CheckResult, Evidence, Fate, Input, Kind, PolarsResultExt, Publishing, Quality, REASON, Snapshot,
-    TableWriter, Temporary, Verdict, Written, publishing, scan_files, write_sidecar,
+    TableWriter, Temporary, Verdict, Written, hash_file, hash_folder, publishing, scan_files, write_sidecar,
 };
 use checks::{Check, Published, RowChecks};
 use polars::prelude::{Column, DataFrame, DataType, LazyFrame, Schema};
 use spec::{Class, Error, Result, Root, Url};
 
-use crate::content::{hash_file, hash_folder};
 use crate::output::{BooksOf, Empty, FALLBACK, FileOutput, FolderOutput, Kept, Output, Standing, TableOutput, counted};
 use crate::{Job, Stage, history};
 
@@ -211,6 +210,7 @@ impl<S: Stage> Desk<'_, S> {
             books,
             checks: Vec::new(),
             columns: Vec::new(),
+            definitions: None,
             quality: None,
             refused: None,
             changes: None,
@@ -287,7 +287,9 @@ impl<S: Stage> Desk<'_, S> {
         let changes = changes.map(TableWriter::finish).transpose()?;
         books.balance(&table)?;
         let columns = written.summary.as_ref().map(artifact::Summary::finish).unwrap_or_default();
-        let results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
+        let mut results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
+        results.extend((output.judged)());
+        self.tell(&table, &results);
         failures.extend(failed(&table, &results));
         if written.rows == 0 && output.empty == Empty::Refused {
             failures.push(empty(&table, &books));
@@ -296,6 +298,7 @@ impl<S: Stage> Desk<'_, S> {
             quality: Some(Quality::of(&books, &results, &columns)),
             checks: results,
             columns,
+            definitions: output.definitions,
             bookmark: (output.bookmark)(),
             notes: output.notes,
             content: written.content.clone(),
@@ -330,15 +333,17 @@ impl<S: Stage> Desk<'_, S> {
             now: self.job.stamp.time(),
             row_checks,
         };
-        let results = checks::judge(checks, &published)?;
-        for result in &results {
+        checks::judge(checks, &published)
+    }
+
+    fn tell(&self, table: &str, results: &[CheckResult]) {
+        for result in results {
             match result.verdict {
                 Verdict::Warned => tracing::warn!(check = result.check, "{}: {table}: {}", self.who, result.found),
                 Verdict::Skipped => tracing::info!(check = result.check, "{}: {table}: {}", self.who, result.found),
                 Verdict::Passed | Verdict::Failed => {}
             }
         }
-        Ok(results)
     }
 
     /// A table that a check refers to: part of this run's output so far, or an input.

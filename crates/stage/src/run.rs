@@ -18,8 +18,8 @@ use crate::runlog::RunLog;
 use crate::up_to_date::{Answer, Key, answer};
 use crate::{Job, Stage, alarm, args, console, lock, panics, signals};
 
-/// The key that the shell reads of every stage's file.
-const CHECKS: &str = "checks";
+/// The key that the shell reads of every stage's file; a stage that reads another's leaves it out.
+pub const CHECKS: &str = "checks";
 
 #[derive(Deserialize, JsonSchema)]
 struct Gates {

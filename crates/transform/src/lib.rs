@@ -7,6 +7,7 @@ pub mod features;
 mod given;
 mod keys;
 mod lookup;
+mod made;
 mod mapping;
 mod pending;
 mod plan;

@@ -13,6 +13,7 @@
 //! | `kernel` | aggregates over ranges of sorted rows |
 //! | `table` | batches, books, schemas |
 //! | `dictionary` | the data dictionary |
+//! | `definitions` | what each feature means, with a hash, for those who learn from it |
 //! | `reference`, `proof` | the plain definitions of all aggregates, and the proof that uses them |
 //!
 //! # Why a kernel of our own
@@ -44,6 +45,7 @@
 //! undefined is null. Sums and counts over no rows are 0.
 
 mod calendar;
+mod definitions;
 mod dictionary;
 mod interner;
 mod kernel;
@@ -57,6 +59,7 @@ mod store;
 mod table;
 
 pub use calendar::Calendar;
+pub use definitions::{Sources, definitions, with_features};
 pub use proof::Proof;
 pub use rows::{
     CountWithin, Examples, Lookup, Metres, Names, Nearest, Open, Past, RowFeature, RowFeatures, RowLabel, RowLabelKind,

@@ -135,7 +135,7 @@ impl Cutoffs {
 
 /// What is to be predicted, looked up in the rows from the cutoff on (inclusive) to the cutoff plus the horizon
 /// (exclusive).
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
     /// The column's name.
@@ -154,7 +154,7 @@ pub struct Label {
 }
 
 /// How the label is made from the rows in its horizon.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LabelKind {
     /// 1 if no row falls into the horizon, else 0.
@@ -176,7 +176,7 @@ pub enum LabelKind {
 }
 
 /// The column that a label aggregates.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LabelOf {
     /// The column.
@@ -192,7 +192,7 @@ pub struct Entities {
 }
 
 /// How one feature is made from the rows of an entity before the cutoff.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FeatureKind {
     /// The number of rows.
@@ -228,7 +228,7 @@ pub enum FeatureKind {
 }
 
 /// Which rows a feature looks at.
-#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rows {
     /// Only rows from the cutoff minus this span (inclusive) to the cutoff (exclusive). Default: all before it.
@@ -241,7 +241,7 @@ pub struct Rows {
 }
 
 /// A column, and which rows a feature looks at.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Of {
     /// The column. Numbers are computed as 64-bit floats; NaN counts as null.
@@ -258,7 +258,7 @@ pub struct Of {
 }
 
 /// A condition whose share is wanted.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Share {
     /// The SQL condition.
@@ -273,7 +273,7 @@ pub struct Share {
 }
 
 /// An SQL expression over earlier features: `sql: "a / b"`, or `sql: {is: "a / b", description: …}`.
-#[derive(Clone, Debug, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 #[schemars(with = "SqlWritten")]
 pub struct Sql {
     pub is: RowExpr,
