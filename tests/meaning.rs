@@ -47,7 +47,12 @@ fn decided(project: &Project, texts: &[&str]) {
 fn a_feature_redefined_under_its_name_is_not_scored_by_the_old_model() {
     let project = trained();
     let scores = project.latest("data/output/churn/predict");
-    rewrite(&project, "features", "spent_90d: {sum: {of: amount, window: 90d}}", "spent_90d: {sum: {of: amount, window: 30d}}");
+    rewrite(
+        &project,
+        "features",
+        "spent_90d: {sum: {of: amount, window: 90d}}",
+        "spent_90d: {sum: {of: amount, window: 30d}}",
+    );
     project.run("features", ["churn"]).exits(0);
     project
         .run("predict", ["churn"])
@@ -65,7 +70,12 @@ fn a_feature_redefined_under_its_name_is_not_scored_by_the_old_model() {
     );
 
     // Back to the old spec, the old model scores again.
-    rewrite(&project, "features", "spent_90d: {sum: {of: amount, window: 30d}}", "spent_90d: {sum: {of: amount, window: 90d}}");
+    rewrite(
+        &project,
+        "features",
+        "spent_90d: {sum: {of: amount, window: 30d}}",
+        "spent_90d: {sum: {of: amount, window: 90d}}",
+    );
     project.run("features", ["churn"]).exits(0);
     project.run("predict", ["churn", "--model", "v1"]).exits(0);
 }
@@ -74,7 +84,12 @@ fn a_feature_redefined_under_its_name_is_not_scored_by_the_old_model() {
 fn what_a_feature_reads_is_part_of_it() {
     let project = trained();
     // `order_trend` reads `orders_90d`.
-    rewrite(&project, "features", "orders_90d: {count: {window: 90d, where: NOT is_return}}", "orders_90d: {count: {window: 90d}}");
+    rewrite(
+        &project,
+        "features",
+        "orders_90d: {count: {window: 90d, where: NOT is_return}}",
+        "orders_90d: {count: {window: 90d}}",
+    );
     project.run("features", ["churn"]).exits(0);
     project
         .run("predict", ["churn"])
@@ -82,7 +97,12 @@ fn what_a_feature_reads_is_part_of_it() {
         .says("'orders_90d' is {count: {window: 90d}} now, was {count: {where: \"NOT is_return\", window: 90d}}")
         .says("'order_trend' is made of columns that are made otherwise now");
     // Blanks, order and descriptions mean nothing.
-    rewrite(&project, "features", "orders_90d: {count: {window: 90d}}", "orders_90d: {count: {where: not  is_return, window: 90d, description: x}}");
+    rewrite(
+        &project,
+        "features",
+        "orders_90d: {count: {window: 90d}}",
+        "orders_90d: {count: {where: not  is_return, window: 90d, description: x}}",
+    );
     project.run("features", ["churn"]).exits(0);
     project.run("predict", ["churn"]).exits(0);
 }
@@ -114,9 +134,18 @@ fn what_clean_does_to_a_column_is_part_of_the_features_that_read_it() {
 #[test]
 fn a_label_redefined_under_its_name_is_another_question() {
     let project = trained();
-    rewrite(&project, "features", "  is: no_rows\n  where: NOT is_return\n", "  is: any_rows\n  where: NOT is_return\n");
+    rewrite(
+        &project,
+        "features",
+        "  is: no_rows\n  where: NOT is_return\n",
+        "  is: any_rows\n  where: NOT is_return\n",
+    );
     project.run("features", ["churn"]).exits(0);
-    project.run("predict", ["churn"]).exits(1).says("the label 'churned' is {horizon: 90d, is: any_rows").says("was {horizon: 90d, is: no_rows");
+    project
+        .run("predict", ["churn"])
+        .exits(1)
+        .says("the label 'churned' is {horizon: 90d, is: any_rows")
+        .says("was {horizon: 90d, is: no_rows");
     project.run("train", ["churn"]).exits(0);
     let other_question = "the champion v1 answers another question than the challenger: its label 'churned' is";
     decided(&project, &["keep v2, champion v1", other_question]);
@@ -127,7 +156,12 @@ fn a_label_redefined_under_its_name_is_another_question() {
 #[test]
 fn a_champion_that_knew_a_feature_that_is_gone_is_compared_all_the_same() {
     let project = trained();
-    rewrite(&project, "features", "  recency_days: {recency: {where: NOT is_return}}\n", "  last_days: {recency: {where: NOT is_return}}\n");
+    rewrite(
+        &project,
+        "features",
+        "  recency_days: {recency: {where: NOT is_return}}\n",
+        "  last_days: {recency: {where: NOT is_return}}\n",
+    );
     rewrite(&project, "features", "recency_days / mean_gap_days", "last_days / mean_gap_days");
     project.run("features", ["churn"]).exits(0);
     project.run("predict", ["churn"]).exits(1).says("missing columns: 'recency_days'");
@@ -230,7 +264,15 @@ fn flat(newcomers: &str) -> Project {
     let project = Project::new();
     let city = |row: usize| ["Ulm", "Bonn", "Trier"][row % 3];
     let people: String = (0..300)
-        .map(|row| format!("{row},p{row},{},{},{},{}\n", (row * 37) % 101, (row * 53) % 97, city(row), u8::from((row * 37) % 101 > 50)))
+        .map(|row| {
+            format!(
+                "{row},p{row},{},{},{},{}\n",
+                (row * 37) % 101,
+                (row * 53) % 97,
+                city(row),
+                u8::from((row * 37) % 101 > 50)
+            )
+        })
         .collect();
     let columns = "no: int64, id: string, a: float64, b: float64, city: string";
     project
@@ -278,7 +320,9 @@ fn rows_unlike_those_of_training_are_told_and_may_be_refused() {
         .exits(0)
         .says("'b' is missing in 90.0 % of the rows, 0.0 % in training (at most 10.0 % allowed)")
         .says("'a' lies beyond 0 to 100 of training in 100.0 % of the rows, from 500 to 599")
-        .says("'city' has categories in 20 of 100 rows that training did not have, which count as missing: 'Essen' (20)")
+        .says(
+            "'city' has categories in 20 of 100 rows that training did not have, which count as missing: 'Essen' (20)",
+        )
         .never_says("quality 100.0");
     let checks = project.evidence(&scores.path())["checks"].clone();
     let verdicts: Vec<&str> =
@@ -293,7 +337,8 @@ fn rows_unlike_those_of_training_are_told_and_may_be_refused() {
     project.write("resources/flat/predict.yaml", "table: newcomers\nlike_training: {severity: hard}\n");
     project.run("predict", ["flat"]).exits(1).says("check 'like_training nulls' failed: 'b' is missing in 90.0 %");
     assert_eq!(project.latest("data/output/flat/predict"), before);
-    let lenient = "table: newcomers\nlike_training: {max_null_change: 1, max_outside: 1, max_unseen: 1, severity: hard}\n";
+    let lenient =
+        "table: newcomers\nlike_training: {max_null_change: 1, max_outside: 1, max_unseen: 1, severity: hard}\n";
     project.write("resources/flat/predict.yaml", lenient);
     // However many are allowed, categories that nobody learned are told.
     project.run("predict", ["flat"]).exits(0).says("'Essen' (20)");
@@ -327,7 +372,15 @@ fn what_tells_rows_apart_is_learned_from_only_where_it_is_named() {
 fn sales() -> Project {
     let project = Project::new();
     let rows: String = (0..400)
-        .map(|row| format!("s{row},2024-{:02}-{:02},{},{}\n", 1 + row / 40, 1 + row % 28, 30 + (row * 37) % 101, 100 + (row * 53) % 97))
+        .map(|row| {
+            format!(
+                "s{row},2024-{:02}-{:02},{},{}\n",
+                1 + row / 40,
+                1 + row % 28,
+                30 + (row * 37) % 101,
+                100 + (row * 53) % 97
+            )
+        })
         .collect();
     project
         .write("sales.csv", format!("id,day,area,price\n{rows}"))
@@ -370,11 +423,15 @@ fn rows_that_all_have_their_label_leave_nothing_to_predict_and_the_way_out_is_to
 fn a_key_that_is_carried_along_is_not_learned_from() {
     let project = sales();
     // Another column is the entity: the key is left out all the same.
-    let train = project.read("resources/sales/train.yaml").replace("entity: id", "entity: day").replace("time: day\nsplit: {by: time}", "split: {by: random}");
+    let train = project
+        .read("resources/sales/train.yaml")
+        .replace("entity: id", "entity: day")
+        .replace("time: day\nsplit: {by: time}", "split: {by: random}");
     project.write("resources/sales/train.yaml", train);
     project.run("train", ["sales"]);
     let manifest = project.read("data/models/sales/v1/model.json");
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
-    let names: Vec<&str> = manifest["features"].as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        manifest["features"].as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["area", "mean_before"]);
 }

@@ -36,8 +36,7 @@ pub(crate) fn verify(folder: &Path, hashes: &BTreeMap<String, String>) -> Result
                 .hint(WAY_OUT));
         }
         if artifact::hash_file(&path)? != *hash {
-            return Err(Error::refused(format!("{}: changed since the model was saved", path.display()))
-                .hint(WAY_OUT));
+            return Err(Error::refused(format!("{}: changed since the model was saved", path.display())).hint(WAY_OUT));
         }
     }
     Ok(())

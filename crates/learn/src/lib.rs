@@ -24,8 +24,8 @@ mod threshold;
 mod write;
 
 pub use experiment::{
-    BASELINE, Champion, Explained, Gate, GateResult, Importance, Known, Measured, PromoteRule, PromoteWhen, Rebuild, Refit,
-    TrainSpec, Trial, Tried, run,
+    BASELINE, Champion, Explained, Gate, GateResult, Importance, Known, Measured, PromoteRule, PromoteWhen, Rebuild,
+    Refit, TrainSpec, Trial, Tried, run,
 };
 pub use feature::{Feature, FeatureKind, MAX_CATEGORIES};
 pub use intervals::{Bounds, IntervalMethod, IntervalRecord, IntervalSpec, Intervals};
@@ -41,4 +41,4 @@ pub use reasons::reasons;
 pub use registry::{Action, Decision, Entry, Log, Registry, Run, Signature, Stage, Version};
 pub use split::{Fold, FoldsSummary, Part, PartSummary, Purge, Shares, Split, SplitBy, SplitSpec, SplitSummary};
 pub use threshold::{Best, Cost, Share, Threshold, ThresholdRule};
-pub use write::write_version;
+pub use write::{of_classes, write_version};

@@ -184,7 +184,8 @@ impl Likeness {
         let moved = self.each().filter_map(|(feature, trained, found)| {
             let trained = trained?;
             let (was, is) = (share(trained.missing, trained.rows), share(found.missing, self.rows));
-            let text = format!("'{}' is missing in {} of the rows, {} in training", feature.name, percent(is), percent(was));
+            let text =
+                format!("'{}' is missing in {} of the rows, {} in training", feature.name, percent(is), percent(was));
             Some(((is - was).abs(), text))
         });
         Judged::of(moved, spec.max_null_change, "missing as often as in training")
@@ -344,7 +345,8 @@ mod tests {
     fn rows_unlike_those_of_training_are_told_with_numbers() {
         let n: Vec<Option<i64>> = (0..100).map(|row| (row >= 90).then_some(row)).collect();
         let x: Vec<f64> = (0..100).map(|row| f64::from(row) * 2.0).collect();
-        let c: Vec<&str> = (0..100).map(|row| ["a", "Essen", "a", "Ulm", "Essen", "b", "b", "b", "b", "b"][row % 10]).collect();
+        let c: Vec<&str> =
+            (0..100).map(|row| ["a", "Essen", "a", "Ulm", "Essen", "b", "b", "b", "b", "b"][row % 10]).collect();
         let score = df!("n" => n, "x" => x, "c" => c).unwrap();
         let found = judged(&train(), &score, &LikenessSpec::default());
         let expected = [
@@ -358,10 +360,14 @@ mod tests {
         }
         let hard = LikenessSpec { severity: Severity::Hard, ..LikenessSpec::default() };
         assert!(judged(&train(), &score, &hard).iter().all(|(verdict, _)| *verdict == Verdict::Failed));
-        let lenient = LikenessSpec { max_null_change: 0.9, max_outside: 0.5, max_unseen: 0.3, ..LikenessSpec::default() };
+        let lenient =
+            LikenessSpec { max_null_change: 0.9, max_outside: 0.5, max_unseen: 0.3, ..LikenessSpec::default() };
         let found = judged(&train(), &score, &lenient);
         assert!(found.iter().all(|(verdict, _)| *verdict == Verdict::Passed), "{found:?}");
-        assert_eq!(found[0].1, "most: 'n' is missing in 90.0 % of the rows, 2.0 % in training (at most 90.0 % allowed)");
+        assert_eq!(
+            found[0].1,
+            "most: 'n' is missing in 90.0 % of the rows, 2.0 % in training (at most 90.0 % allowed)"
+        );
     }
 
     #[test]
@@ -373,8 +379,11 @@ mod tests {
         assert_eq!(found[2].0, Verdict::Passed);
         let found = judged(&score, &train(), &LikenessSpec::default());
         assert_eq!(found[0].1, "'c' is missing in 0.0 % of the rows, 50.0 % in training (at most 10.0 % allowed)");
-        assert_eq!(found[2].1, "'c' has categories in 50 of 100 rows that training did not have, which count as missing: \
-                                'b' (50) (at most 1.0 % allowed)");
+        assert_eq!(
+            found[2].1,
+            "'c' has categories in 50 of 100 rows that training did not have, which count as missing: \
+                                'b' (50) (at most 1.0 % allowed)"
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use polars::prelude::DataFrame;
 use spec::{Error, Result, ResultExt};
 
 use super::{PromoteWhen, Trial, gain_text};
-use crate::metrics::{Metric, Scored};
+use crate::metrics::{Classes, Metric, Scored};
 use crate::reasons::number_text;
 use crate::{Action, Decision, Feature, Manifest, Matrix, Model, Version};
 
@@ -96,7 +96,9 @@ impl Trial {
             (Some(was), Some(is)) => (was.changed(is, names), String::new()),
             (None, Some(_)) => (
                 Vec::new(),
-                format!(" (note that {version} does not say how its features and label are made: compared by their names)"),
+                format!(
+                    " (note that {version} does not say how its features and label are made: compared by their names)"
+                ),
             ),
             (_, None) => (Vec::new(), String::new()),
         };
@@ -129,7 +131,8 @@ impl Trial {
         let theirs = &champion.manifest;
         let kinds = [
             ("label", theirs.label.clone(), self.spec.label.clone()),
-            ("task", format!("{:?}", theirs.task).to_lowercase(), format!("{:?}", self.spec.task).to_lowercase()),
+            ("task", theirs.task.name().to_owned(), self.spec.task.name().to_owned()),
+            ("set of classes", names(theirs.classes.as_ref()), names(self.classes.as_ref())),
             ("horizon", days(theirs.horizon_days), days(self.horizon_days)),
         ];
         let defined = || {
@@ -214,6 +217,10 @@ impl Trial {
             _ => String::new(),
         }
     }
+}
+
+fn names(classes: Option<&Classes>) -> String {
+    classes.map_or("none".to_owned(), |classes| classes.names.join(", "))
 }
 
 fn days(horizon: Option<i64>) -> String {

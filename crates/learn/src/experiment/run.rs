@@ -13,7 +13,7 @@ use super::release::{Released, Trained};
 use super::rows::{self, Table, Told};
 use super::{BASELINE, Known, Measured, TrainSpec, Trial};
 use crate::metrics::{Interval, Metric, Resamples};
-use crate::{Learner, LearnerSpec, Part, SplitSummary};
+use crate::{Learner, LearnerSpec, Part, SplitSummary, Task};
 
 /// A learner with the name of its experiment.
 pub(super) struct Contender {
@@ -55,12 +55,18 @@ pub(super) fn run_contenders(
     let table = Table::new(table, known.definitions.as_ref(), spec)?;
     let keys = table.keys()?;
     let count = keys.height() as u64;
-    let label = rows::label(&keys, spec)?;
+    let (label, classes) = match spec.task {
+        Task::Multiclass => rows::several_classes(&keys, spec).map(|(label, names)| (label, Some(names)))?,
+        _ => (rows::label(&keys, spec)?, None),
+    };
     let mut split = rows::split(&keys, &label, known.horizon_days, spec)?;
+    if let Some(names) = &classes {
+        rows::every_class_teaches(&split, &label, names, spec)?;
+    }
     split.summary.notes.extend(table.notes().iter().cloned());
     let test_at = (0..).zip(&split.parts).filter(|(_, part)| **part == Part::Test).map(|(at, _)| at).collect();
     let judging = rows::renumbered(&rows::entities(&keys, spec)?, &split.judging());
-    let told = Told { weights: rows::weights(&keys, spec)?, label };
+    let told = Told { weights: rows::weights(&keys, spec)?, label, classes };
     drop(keys);
     let parts = rows::cut(&table, &split, &told)?;
     progress(&in_words(&split.summary));
@@ -97,6 +103,7 @@ pub(super) fn run_contenders(
     let limits = spec.gate.iter().map(|gate| gate.judge(value(gate.metric), &best));
     let gate = std::iter::once(against_baseline).chain(limits).collect();
     let confusion = at.map(|threshold| best.confusion_at(threshold));
+    let classes = told.classes.as_ref().map(|names| best.classes(names));
     let explained = explain(model.as_ref(), &test_features, spec.seed)?;
     let importance = importance(model.as_ref(), explained.as_ref());
     drop(test_features);
@@ -134,6 +141,7 @@ pub(super) fn run_contenders(
         threshold,
         test,
         confusion,
+        classes,
         gain_over_baseline: gain,
         gate,
         scored,

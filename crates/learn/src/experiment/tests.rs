@@ -369,7 +369,8 @@ fn a_real_model_is_registered_loaded_and_challenged() {
                 resamples: 200\npromote: {margin: 0.01}\n";
     let spec: TrainSpec = spec::parse(text, Path::new("train.yaml"), &Default::default()).unwrap().spec;
     let said = std::cell::RefCell::new(Vec::new());
-    let trial = run(&spec, table(400).lazy(), &known(Some(90)), &|line| said.borrow_mut().push(line.to_owned())).unwrap();
+    let trial =
+        run(&spec, table(400).lazy(), &known(Some(90)), &|line| said.borrow_mut().push(line.to_owned())).unwrap();
     assert!(trial.passed(), "{:?}", trial.gate);
     assert!(said.borrow().iter().any(|line| line.starts_with("chosen: ")), "{said:?}");
 
@@ -540,7 +541,11 @@ fn a_champion_is_compared_on_what_it_learned() {
     );
     let old = trial.decide(Some(&champion_with(None))).unwrap();
     assert_eq!(old.action, Action::Promote);
-    assert!(old.why.contains("v1 does not say how its features and label are made: compared by their names"), "{}", old.why);
+    assert!(
+        old.why.contains("v1 does not say how its features and label are made: compared by their names"),
+        "{}",
+        old.why
+    );
 }
 
 #[test]
@@ -563,22 +568,24 @@ fn only_features_are_learned_from_unless_others_are_named() {
     let learned = |more: &str, definitions: Option<Definitions>| {
         let spec = spec(&format!("split: {{by: time}}\n{more}"));
         let known = Known { horizon_days: None, definitions };
-        let contenders = [("good", "good"), (BASELINE, "")].map(|(name, column)| Contender {
-            name: name.to_owned(),
-            learner: Box::new(By(column)),
-        });
+        let contenders = [("good", "good"), (BASELINE, "")]
+            .map(|(name, column)| Contender { name: name.to_owned(), learner: Box::new(By(column)) });
         let mut table = table(400);
         table.with_column(Column::new("number".into(), (1..=4800i64).collect::<Vec<i64>>())).unwrap();
         let trial = run_contenders(&spec, &contenders, table.lazy(), &known, &|_| {})?;
         let names = trial.model.features().iter().map(|feature| feature.name.clone()).collect::<Vec<String>>();
         Ok::<_, spec::Error>((names, trial.notes))
     };
-    let note = "column 'number' counts the rows and is not learned from; if it means something, write `include: [number]`";
+    let note =
+        "column 'number' counts the rows and is not learned from; if it means something, write `include: [number]`";
     assert_eq!(
         learned("", None).unwrap(),
         (["good", "fair", "noise", "city"].map(str::to_owned).to_vec(), vec![note.to_owned()])
     );
-    assert_eq!(learned("exclude: [fair, number]", None).unwrap(), (["good", "noise", "city"].map(str::to_owned).to_vec(), vec![]));
+    assert_eq!(
+        learned("exclude: [fair, number]", None).unwrap(),
+        (["good", "noise", "city"].map(str::to_owned).to_vec(), vec![])
+    );
     let named = learned("include: [number, cutoff, _row]\nexclude: [fair, city]", None).unwrap();
     assert_eq!(named, (["cutoff", "good", "noise", "_row", "number"].map(str::to_owned).to_vec(), vec![]));
     // The features stage carries along what it does not make.
@@ -589,7 +596,9 @@ fn only_features_are_learned_from_unless_others_are_named() {
     assert_eq!(learned("include: [fair]", Some(definitions)).unwrap().0, ["good", "fair", "noise", "city"]);
     let error = |more: &str| learned(more, None).unwrap_err().to_string();
     assert!(error("include: [good]").starts_with("include: 'good' is learned from anyway; 'include' adds columns"));
-    assert!(error("exclude: [goood]").starts_with("exclude: table 'training' has no column 'goood'; did you mean 'good'?"));
+    assert!(
+        error("exclude: [goood]").starts_with("exclude: table 'training' has no column 'goood'; did you mean 'good'?")
+    );
     assert!(error("exclude: [good, fair, noise, city]").contains("no column but row numbers is left to learn from"));
     assert!(error("exclude: [good, fair, noise, city, number]").contains("no column is left to learn from"));
 }

@@ -48,9 +48,27 @@ const fn allowed(name: &'static str, takes: Takes, needs: Needs) -> Allowed {
 
 const ANY: f64 = f64::MAX;
 const REGRESSION: &[&str] = &[
-    "l1", "mae", "mean_absolute_error", "regression_l1", "l2", "mse", "mean_squared_error", "regression",
-    "regression_l2", "rmse", "root_mean_squared_error", "l2_root", "quantile", "mape", "mean_absolute_percentage_error",
-    "huber", "fair", "poisson", "gamma", "gamma_deviance", "tweedie",
+    "l1",
+    "mae",
+    "mean_absolute_error",
+    "regression_l1",
+    "l2",
+    "mse",
+    "mean_squared_error",
+    "regression",
+    "regression_l2",
+    "rmse",
+    "root_mean_squared_error",
+    "l2_root",
+    "quantile",
+    "mape",
+    "mean_absolute_percentage_error",
+    "huber",
+    "fair",
+    "poisson",
+    "gamma",
+    "gamma_deviance",
+    "tweedie",
 ];
 const METRICS: [(&[&str], &[&str]); 3] = [
     (&["binary"], &["binary_logloss", "binary", "auc", "average_precision", "binary_error"]),
@@ -58,10 +76,7 @@ const METRICS: [(&[&str], &[&str]); 3] = [
         &["multiclass", "multiclassova"],
         &["multi_logloss", "multiclass", "softmax", "multiclassova", "multi_error", "auc_mu"],
     ),
-    (
-        &["regression", "regression_l1", "huber", "quantile", "poisson", "gamma", "tweedie"],
-        REGRESSION,
-    ),
+    (&["regression", "regression_l1", "huber", "quantile", "poisson", "gamma", "tweedie"], REGRESSION),
 ];
 
 /// Every parameter that may be set.
@@ -145,14 +160,16 @@ pub(crate) fn settled<'a>(
             return Err(Error::cannot_run(format!("'{}' is set twice, once as '{written}'", parameter.name))
                 .hint("set it once: they are names of one parameter"));
         }
-        let value = parameter.takes.read(value).map_err(|cause| {
-            Error::cannot_run(format!("'{written}' is '{}', {cause}", value.escape_debug()))
-        })?;
+        let value = parameter
+            .takes
+            .read(value)
+            .map_err(|cause| Error::cannot_run(format!("'{written}' is '{}', {cause}", value.escape_debug())))?;
         settled.push((parameter.name, value));
     }
     let boosting = boosting(&settled)?;
     for (name, value) in &settled {
-        let needs = ALLOWED.iter().find(|allowed| allowed.name == *name).map_or(Needs::Nothing, |allowed| allowed.needs);
+        let needs =
+            ALLOWED.iter().find(|allowed| allowed.name == *name).map_or(Needs::Nothing, |allowed| allowed.needs);
         let lacks = match needs {
             Needs::Nothing => None,
             Needs::Boosting(kind) if boosting == kind => None,
@@ -194,10 +211,14 @@ fn boosting(settled: &[(&'static str, String)]) -> Result<&'static str> {
     match (boosting, sampling) {
         ("gbdt", Some("goss")) => Ok("goss"),
         ("gbdt" | "goss", _) if !(boosting == "goss" && sampling == Some("bagging")) => Ok(boosting),
-        ("goss", _) => Err(Error::cannot_run("`boosting: goss` and `data_sample_strategy: bagging` exclude each other")
-            .hint("leave one out")),
-        (_, Some("goss")) => Err(Error::cannot_run(format!("`data_sample_strategy: goss` does not go with `boosting: {boosting}`"))
-            .hint("leave one out")),
+        ("goss", _) => {
+            Err(Error::cannot_run("`boosting: goss` and `data_sample_strategy: bagging` exclude each other")
+                .hint("leave one out"))
+        }
+        (_, Some("goss")) => {
+            Err(Error::cannot_run(format!("`data_sample_strategy: goss` does not go with `boosting: {boosting}`"))
+                .hint("leave one out"))
+        }
         _ => Ok(boosting),
     }
 }
@@ -206,8 +227,10 @@ fn check_metric(value: &str, objective: &str) -> Result<()> {
     let known = METRICS.iter().find(|(objectives, _)| objectives.contains(&objective)).map_or(REGRESSION, |(_, of)| of);
     match known.contains(&value) {
         true => Ok(()),
-        false if value.contains(',') => Err(Error::cannot_run(format!("'metric' is '{value}', but trees stop by one metric"))
-            .hint("name one; all metrics of the card are judged in any case")),
+        false if value.contains(',') => {
+            Err(Error::cannot_run(format!("'metric' is '{value}', but trees stop by one metric"))
+                .hint("name one; all metrics of the card are judged in any case"))
+        }
         false => Err(Error::cannot_run(format!("'metric' is '{value}', which does not judge this objective"))
             .hint(did_you_mean(value, known.iter().copied()))),
     }
@@ -259,11 +282,19 @@ impl Takes {
             }
             Takes::Above0(most) => checked(
                 number().is_some_and(|number| number > 0.0 && number <= *most),
-                if *most < ANY { format!("a number above 0 and at most {most}") } else { "a number above 0".to_owned() },
+                if *most < ANY {
+                    format!("a number above 0 and at most {most}")
+                } else {
+                    "a number above 0".to_owned()
+                },
             ),
             Takes::From(least, most) => checked(
                 number().is_some_and(|number| number >= *least && number <= *most),
-                if *most < ANY { format!("a number from {least} to {most}") } else { format!("a number from {least} up") },
+                if *most < ANY {
+                    format!("a number from {least} to {most}")
+                } else {
+                    format!("a number from {least} up")
+                },
             ),
             Takes::Below(least, most) => checked(
                 number().is_some_and(|number| number >= *least && number < *most),

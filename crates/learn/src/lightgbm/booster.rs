@@ -211,13 +211,7 @@ impl<'data> Session<'data> {
 
     /// The model text after `rounds` rounds of the same training from its beginning: equal parameters and data give equal
     /// trees.
-    fn again(
-        self,
-        data: &Dataset,
-        valid: Option<&Dataset>,
-        parameters: &Parameters,
-        rounds: u32,
-    ) -> Result<String> {
+    fn again(self, data: &Dataset, valid: Option<&Dataset>, parameters: &Parameters, rounds: u32) -> Result<String> {
         drop(self);
         let session = Session::new(data, valid, parameters)?;
         for _ in 0..rounds {
@@ -247,16 +241,9 @@ impl Drop for Session<'_> {
 }
 
 impl Booster {
-    /// Reads a model text of one number per row, written by this crate, by Python or by LightGBM itself. C++ sees it only
-    /// once it was checked here.
+    /// Reads a model text, written by this crate, by Python or by LightGBM itself. C++ sees it only once it was checked here.
     pub fn from_text(text: String) -> Result<Booster> {
         let outline = model_text::check(&text)?;
-        if outline.classes != 1 {
-            return Err(Error::cannot_run(format!(
-                "lightgbm: a model of {} classes, but two or a number are known",
-                outline.classes
-            )));
-        }
         let c = c_text(&text)?;
         let _share = with_threads();
         let mut handle = ptr::null_mut();
@@ -278,24 +265,31 @@ impl Booster {
         self.outline.features
     }
 
-    /// One prediction per row: a probability, or a value on the label's scale.
+    /// The numbers that it predicts per row: 1, or one per class where there are several.
+    pub fn classes(&self) -> usize {
+        self.outline.classes
+    }
+
+    /// One prediction per row: a probability, or a value on the label's scale. Of several classes one per row and class, row
+    /// after row.
     pub fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        self.ask(rows, sys::C_API_PREDICT_NORMAL as c_int, rows.rows())
+        self.ask(rows, sys::C_API_PREDICT_NORMAL as c_int, rows.rows() * self.outline.classes)
     }
 
     /// One raw score per row: log-odds, or the value before the objective's link function.
     #[cfg(test)]
     pub fn raw_scores(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        self.ask(rows, sys::C_API_PREDICT_RAW_SCORE as c_int, rows.rows())
+        self.ask(rows, sys::C_API_PREDICT_RAW_SCORE as c_int, rows.rows() * self.outline.classes)
     }
 
-    /// SHAP values of the raw score: per row one number per feature and then the base value, the same for every row.
+    /// SHAP values of the raw score: per row (and class) one number per feature and then the base value, the same for every
+    /// row.
     pub fn contributions(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        let mut values =
-            self.ask(rows, sys::C_API_PREDICT_CONTRIB as c_int, rows.rows() * (self.outline.features + 1))?;
+        let length = rows.rows() * self.outline.classes * (self.outline.features + 1);
+        let mut values = self.ask(rows, sys::C_API_PREDICT_CONTRIB as c_int, length)?;
         // A random forest predicts the mean of its trees, but LightGBM sums up what they contribute.
         if self.outline.averages {
-            let trees = self.outline.trees.max(1) as f64;
+            let trees = (self.outline.trees / self.outline.classes).max(1) as f64;
             values.iter_mut().for_each(|value| *value /= trees);
         }
         Ok(values)

@@ -367,7 +367,8 @@ fn rest(reader: &mut Reader<'_>) -> Checked<()> {
         if line == "end of parameters" {
             break;
         }
-        let pair = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).and_then(|pair| pair.split_once(": "));
+        let pair =
+            line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).and_then(|pair| pair.split_once(": "));
         match pair {
             Some(("linear_tree", value)) if value != "0" => return Err("linear trees are not known here".to_owned()),
             Some(_) => {}

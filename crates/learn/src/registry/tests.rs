@@ -118,7 +118,8 @@ fn a_model_file_of_other_bytes_is_refused() {
     for name in ["model.txt", "interval_low/model.txt"] {
         std::fs::write(folder.join(name), "12346").unwrap();
         let error = registry.verified(v(1)).unwrap_err();
-        let expected = format!("{}/{name}: changed since the model was saved; restore it from a backup", folder.display());
+        let expected =
+            format!("{}/{name}: changed since the model was saved; restore it from a backup", folder.display());
         assert!(error.to_string().starts_with(&expected), "{error}");
         assert_eq!(error.class(), spec::Class::Refused);
         assert!(registry.load(v(1)).is_err() && registry.manifest(v(1)).is_ok());

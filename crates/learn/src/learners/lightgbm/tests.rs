@@ -113,7 +113,8 @@ const CASES: &[(&str, Task, &str, &str, &str)] = {
 };
 
 fn yaml(base: &str, others: &str) -> String {
-    let base = if base.contains("early_stopping") { base.to_owned() } else { format!("trees: 12, early_stopping: 0, {base}") };
+    let base =
+        if base.contains("early_stopping") { base.to_owned() } else { format!("trees: 12, early_stopping: 0, {base}") };
     format!("{{{}, parameters: {{{others}}}}}", base.trim_end_matches(", "))
 }
 
@@ -169,7 +170,10 @@ fn contributions_sum_to_the_raw_score_however_trees_are_grown() {
 fn what_is_saved_is_what_was_judged() {
     for (base, others) in [
         ("trees: 200, learning_rate: 0.3, early_stopping: 20", "boosting: dart, drop_rate: 0.3, skip_drop: 0.2"),
-        ("trees: 200, learning_rate: 0.3, early_stopping: 20", "boosting: dart, drop_rate: 0.3, xgboost_dart_mode: true"),
+        (
+            "trees: 200, learning_rate: 0.3, early_stopping: 20",
+            "boosting: dart, drop_rate: 0.3, xgboost_dart_mode: true",
+        ),
         ("trees: 60, learning_rate: 0.3, early_stopping: 60", "boosting: dart, uniform_drop: true, drop_rate: 0.5"),
         ("trees: 60, row_share: 0.5, early_stopping: 5", "boosting: rf"),
         ("trees: 200, learning_rate: 0.3, early_stopping: 10", "boosting: goss"),
@@ -201,8 +205,10 @@ fn dart_without_validation_ends_with_all_its_trees() {
     let rows = rows(1);
     let empty = rows.matrix.slice(0..0);
     let train = Data { features: &rows.matrix, label: &rows.classes };
-    let fit = |yaml: &str| spec(yaml).fit(Task::Classification, train, Data { features: &empty, label: &[] }, 7).unwrap();
-    let model = fit("{trees: 40, min_leaf_rows: 200, parameters: {boosting: dart, drop_rate: 0.9, min_gain_to_split: 3}}");
+    let fit =
+        |yaml: &str| spec(yaml).fit(Task::Classification, train, Data { features: &empty, label: &[] }, 7).unwrap();
+    let model =
+        fit("{trees: 40, min_leaf_rows: 200, parameters: {boosting: dart, drop_rate: 0.9, min_gain_to_split: 3}}");
     let scores = model.predict(&rows.matrix).unwrap();
     let scored = Scored::new(Task::Classification, rows.classes.clone(), scores, "train").unwrap();
     // A round that finds no split takes trees out and does not put them back: with their signs turned the loss would be
@@ -241,16 +247,36 @@ fn what_has_no_effect_is_refused() {
         ("", "boosting: rf, drop_rate: 0.1", "'drop_rate' has no effect without `boosting: dart`; leave it out"),
         ("", "top_rate: 0.1", "'top_rate' has no effect without `data_sample_strategy: goss`; leave it out"),
         ("", "metric: auc", "'metric' has no effect with `early_stopping: 0`; leave it out"),
-        ("early_stopping: 5", "metric: rmse", "'metric' is 'rmse', which does not judge this objective; choose one of: "),
-        ("early_stopping: 5", "metric: 'auc,binary'", "'metric' is 'auc,binary', but trees stop by one metric; name one"),
-        ("", "boosting: rf", "`boosting: rf` draws rows or features for each tree, but all are used; write 'row_share'"),
+        (
+            "early_stopping: 5",
+            "metric: rmse",
+            "'metric' is 'rmse', which does not judge this objective; choose one of: ",
+        ),
+        (
+            "early_stopping: 5",
+            "metric: 'auc,binary'",
+            "'metric' is 'auc,binary', but trees stop by one metric; name one",
+        ),
+        (
+            "",
+            "boosting: rf",
+            "`boosting: rf` draws rows or features for each tree, but all are used; write 'row_share'",
+        ),
         ("row_share: 0.5", "boosting: goss", "goss draws rows by itself, but a share of rows is asked for too"),
         ("", "boosting: goss, top_rate: 0.7, other_rate: 0.4", "'top_rate' and 'other_rate' are more than 1 together"),
         ("row_share: 0.5", "boosting: rf, data_sample_strategy: goss", "`data_sample_strategy: goss` does not go with"),
-        ("", "boosting: goss, data_sample_strategy: bagging", "`boosting: goss` and `data_sample_strategy: bagging` excl"),
+        (
+            "",
+            "boosting: goss, data_sample_strategy: bagging",
+            "`boosting: goss` and `data_sample_strategy: bagging` excl",
+        ),
         ("row_share: 0.5", "pos_bagging_fraction: 0.5", "'pos_bagging_fraction' and 'neg_bagging_fraction' are shares"),
         ("", "is_unbalance: true, scale_pos_weight: 2", "'is_unbalance' and 'scale_pos_weight' weigh the same rows"),
-        ("min_leaf_rows: 1", "path_smooth: 1", "'path_smooth' needs leaves of 2 rows; write `min_leaf_rows: 2` or more"),
+        (
+            "min_leaf_rows: 1",
+            "path_smooth: 1",
+            "'path_smooth' needs leaves of 2 rows; write `min_leaf_rows: 2` or more",
+        ),
         ("", "alpha: 0.5", "'alpha' has no effect but with `objective: huber`; leave it out"),
         ("", "reg_sqrt: true", "'reg_sqrt' has no effect but with `objective: squared`; leave it out"),
     ] {
@@ -291,7 +317,10 @@ fn a_damaged_file_is_named_with_its_line() {
     };
     let damaged = error(text.replacen("split_feature=", "split_feature=9 ", 1).as_bytes());
     assert!(damaged.starts_with("line ") && damaged.contains(": tree 0: 'split_feature' has "), "{damaged}");
-    assert!(damaged.ends_with("; the file is damaged or no model of LightGBM 4; restore it, or train again"), "{damaged}");
+    assert!(
+        damaged.ends_with("; the file is damaged or no model of LightGBM 4; restore it, or train again"),
+        "{damaged}"
+    );
     let cut = error(&text.as_bytes()[..text.len() / 2]);
     assert!(cut.contains("the text is cut off in a tree"), "{cut}");
     assert!(error(b"").starts_with("line 1: the text ends where the word 'tree' should stand"));

@@ -6,7 +6,8 @@ use crate::random::Random;
 use crate::{Feature, Matrix};
 
 fn matrix() -> Matrix {
-    let features = vec![Feature::numeric("x=1"), Feature::numeric("y"), Feature::categorical("c", ["a", "b", "c", "d", "e"])];
+    let features =
+        vec![Feature::numeric("x=1"), Feature::numeric("y"), Feature::categorical("c", ["a", "b", "c", "d", "e"])];
     let x = (0..240).map(|row| ((row * 37) % 101) as f64 / 8.0).collect();
     let y = (0..240).map(|row| if row % 11 == 0 { f64::NAN } else { ((row * 53) % 97) as f64 }).collect();
     let c = (0..240).map(|row| f64::from(row % 5)).collect();
@@ -26,7 +27,9 @@ fn models() -> Vec<String> {
     ];
     let model = |set: &&[(&str, &str)]| {
         let mut parameters = Parameters::default();
-        for (name, value) in [("num_leaves", "6"), ("min_data_in_leaf", "5"), ("min_data_per_group", "5"), ("seed", "7")] {
+        for (name, value) in
+            [("num_leaves", "6"), ("min_data_in_leaf", "5"), ("min_data_per_group", "5"), ("seed", "7")]
+        {
             parameters.set(name, value);
         }
         parameters.set("categorical_feature", 2);
@@ -44,9 +47,13 @@ fn cause(text: &str) -> String {
 
 #[test]
 fn real_models_are_outlined() {
-    let outlines: Vec<Outline> = models().iter().map(|text| check(text).unwrap_or_else(|e| panic!("{e}\n{text}"))).collect();
+    let outlines: Vec<Outline> =
+        models().iter().map(|text| check(text).unwrap_or_else(|e| panic!("{e}\n{text}"))).collect();
     assert!(outlines.iter().all(|outline| outline.features == 3 && outline.classes == 1));
-    assert_eq!(outlines.iter().map(|outline| outline.averages).collect::<Vec<_>>(), [false, false, true, false, false, false]);
+    assert_eq!(
+        outlines.iter().map(|outline| outline.averages).collect::<Vec<_>>(),
+        [false, false, true, false, false, false]
+    );
     assert_eq!(outlines[0].trees, 3);
     assert_eq!((outlines[4].trees, outlines[4].stumps), (1, 1), "no split leaves 200 rows on both sides");
     // As Python adds.
@@ -57,7 +64,8 @@ fn real_models_are_outlined() {
 #[test]
 fn each_damage_is_named() {
     let text = &models()[0];
-    let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}")).to_owned();
+    let line =
+        |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}")).to_owned();
     let with = |name: &str, to: &dyn Fn(&str) -> String| {
         let old = line(name);
         let new = to(&old);
@@ -69,13 +77,17 @@ fn each_damage_is_named() {
         assert!(line.contains(from), "no {from} in {line}");
         line.replacen(from, to, 1)
     };
-    assert!(with("split_feature", &|old| digit(old, "=0", "=7").replacen("=1", "=7", 1).replacen("=2", "=7", 1))
-        .contains("'split_feature' holds 7, but there are 3 features"));
+    assert!(
+        with("split_feature", &|old| digit(old, "=0", "=7").replacen("=1", "=7", 1).replacen("=2", "=7", 1))
+            .contains("'split_feature' holds 7, but there are 3 features")
+    );
     assert!(with("left_child", &|old| digit(old, "=", "=9")).contains("but there are 5 splits"));
     assert!(with("right_child", &|old| format!("{old} 1")).contains("'right_child' has 6 entries, not 5"));
     assert!(with("num_leaves", &|_| "num_leaves=-5".to_owned()).contains("'num_leaves' holds '-5'"));
     assert!(with("num_leaves", &|_| "num_leaves=999999999".to_owned()).contains("'num_leaves' is 999999999"));
-    assert!(with("max_feature_idx", &|_| "max_feature_idx=3".to_owned()).contains("'feature_names' has 3 entries, not 4"));
+    assert!(
+        with("max_feature_idx", &|_| "max_feature_idx=3".to_owned()).contains("'feature_names' has 3 entries, not 4")
+    );
     assert!(with("leaf_value", &|old| digit(old, "=", "=nan ")).contains("'leaf_value' has 7 entries"));
     assert!(with("threshold", &|old| digit(old, ".", "x")).contains("'threshold' holds '"));
     assert!(with("objective", &|_| "objective=lambdarank".to_owned()).contains("objective 'lambdarank' is not known"));
@@ -86,7 +98,10 @@ fn each_damage_is_named() {
     assert!(with("num_class", &|_| "num_class=2".to_owned()).contains("'num_tree_per_iteration' is 1 with 2 classes"));
     assert!(with("decision_type", &|old| digit(old, "=", "=1")).contains("'decision_type' holds 1"));
     assert!(cause(&text.replacen("num_cat", "num_cats", 1)).contains("no 'num_cat'"));
-    assert!(cause(&text.replacen("\ntree_sizes", "\nlabel_index=0\ntree_sizes", 1)).contains("'label_index' is given twice"));
+    assert!(
+        cause(&text.replacen("\ntree_sizes", "\nlabel_index=0\ntree_sizes", 1))
+            .contains("'label_index' is given twice")
+    );
     assert!(cause(text.trim_end()).contains("the text is cut off in "));
     assert!(cause("").contains("the text ends where the word 'tree' should stand"));
     assert!(cause(&text.replacen("tree\n", "tree\0\n", 1)).contains("holds a control character"));
@@ -123,7 +138,8 @@ fn mutated(text: &str, random: &mut Random) -> String {
         1 => return text[..random.below(text.len())].to_owned(),
         2 | 3 => {
             // One digit becomes another: the length stays.
-            let digits: Vec<usize> = text.bytes().enumerate().filter(|(_, b)| b.is_ascii_digit()).map(|(at, _)| at).collect();
+            let digits: Vec<usize> =
+                text.bytes().enumerate().filter(|(_, b)| b.is_ascii_digit()).map(|(at, _)| at).collect();
             let mut bytes = text.as_bytes().to_vec();
             for _ in 0..1 + random.below(3) {
                 bytes[digits[random.below(digits.len())]] = b'0' + random.below(10) as u8;
@@ -172,10 +188,16 @@ fn with_true_sizes(text: &str) -> String {
     let mut starts: Vec<usize> = rest[..end].match_indices("Tree=").map(|(at, _)| at).collect();
     starts.push(end);
     let sizes: Vec<String> = starts.windows(2).map(|pair| (pair[1] - pair[0]).to_string()).collect();
-    let head: Vec<String> = head
-        .lines()
-        .map(|line| if line.starts_with("tree_sizes=") { format!("tree_sizes={}", sizes.join(" ")) } else { line.to_owned() })
-        .collect();
+    let head: Vec<String> =
+        head.lines()
+            .map(|line| {
+                if line.starts_with("tree_sizes=") {
+                    format!("tree_sizes={}", sizes.join(" "))
+                } else {
+                    line.to_owned()
+                }
+            })
+            .collect();
     format!("{}\n\n{rest}", head.join("\n").trim_end_matches('\n'))
 }
 
