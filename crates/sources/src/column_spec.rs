@@ -8,6 +8,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use spec::{ColumnType, did_you_mean};
 
 use crate::moments::MomentFormat;
+use crate::numerals::Numerals;
 
 /// The type of a column, how its dates or times are written, and what the source calls it.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,11 +20,13 @@ pub struct ColumnSpec {
     pub from: Option<String>,
     /// The source may lack it: then it is null in every row.
     pub optional: bool,
+    /// How the source writes numbers.
+    pub(crate) numerals: Numerals,
 }
 
 impl From<ColumnType> for ColumnSpec {
     fn from(column_type: ColumnType) -> ColumnSpec {
-        ColumnSpec { column_type, format: None, from: None, optional: false }
+        ColumnSpec { column_type, format: None, from: None, optional: false, numerals: Numerals::default() }
     }
 }
 
@@ -113,7 +116,7 @@ impl<'de> Deserialize<'de> for ColumnSpec {
                         column_type.name()
                     )));
                 }
-                Ok(ColumnSpec { column_type, format, from, optional })
+                Ok(ColumnSpec { column_type, format, from, optional, numerals: Numerals::default() })
             }
         }
         deserializer.deserialize_any(ShortOrLong)

@@ -154,7 +154,7 @@ impl Gathering {
                 self.number.checked_add(1).ok_or_else(|| Error::cannot_run(format!("more than {} rows", u32::MAX)))?;
             Ok(self.number)
         };
-        let mut number_broken = |row: &mut Broken, number: u32| {
+        let number_broken = |row: &mut Broken, number: u32| {
             row.line = number;
             row.why = format!("row {number}: {}", row.why);
         };
