@@ -65,9 +65,11 @@ impl HttpSpec {
         match (items.nodes.as_slice(), self.items.is_empty()) {
             ([one], true) => match one.lists("", 4).as_slice() {
                 [] => Ok(()),
-                lists => Err(Error::cannot_run(format!("{}: the answer is an object instead of a list", items.shown)).hint(
-                    format!("if {}, name it under 'items'; if the object is the item, declare 'columns'", lists_in_words(lists)),
-                )),
+                lists => Err(Error::cannot_run(format!("{}: the answer is an object instead of a list", items.shown))
+                    .hint(format!(
+                        "if {}, name it under 'items'; if the object is the item, declare 'columns'",
+                        lists_in_words(lists)
+                    ))),
             },
             _ => Ok(()),
         }
@@ -126,6 +128,14 @@ impl HttpSpec {
         let typing = Typing { columns, missing };
         let (schema, refused_schema) = (typing.schema(), typing.refused_schema());
         let batches = flow::flow(first, Box::new(rows), typing)?;
-        Ok(Opened { inputs: vec![self.input()], schema, refused_schema, batches, rows_in, bookmark, passed: Passed::default() })
+        Ok(Opened {
+            inputs: vec![self.input()],
+            schema,
+            refused_schema,
+            batches,
+            rows_in,
+            bookmark,
+            passed: Passed::default(),
+        })
     }
 }

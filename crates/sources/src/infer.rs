@@ -27,7 +27,13 @@ const CANDIDATES: [(ColumnType, Fits); 5] = [
 
 /// The type that all values of the column fit; text if there are none. `is_text`: the source says that numbers
 /// and truth values are text.
-pub(crate) fn infer(batch: &TextBatch, column: usize, missing: &Missing, is_text: bool, numerals: &Numerals) -> ColumnType {
+pub(crate) fn infer(
+    batch: &TextBatch,
+    column: usize,
+    missing: &Missing,
+    is_text: bool,
+    numerals: &Numerals,
+) -> ColumnType {
     let mut fits = [!is_text, !is_text, !is_text, true, true];
     let mut seen = false;
     for text in batch.column(column).take(INFER_ROWS).flatten() {

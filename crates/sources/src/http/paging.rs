@@ -371,7 +371,10 @@ impl Walk<'_> {
             let value = self.value(at, &mut root)?;
             if at.is_empty() && matches!(value, Node::Map(_)) && !matches!(self.spec.pages, Pages::None) {
                 let lists = value.lists("", 3);
-                return Err(wrong_items("the answer is an object instead of a list".to_owned(), &lists_in_words(&lists)));
+                return Err(wrong_items(
+                    "the answer is an object instead of a list".to_owned(),
+                    &lists_in_words(&lists),
+                ));
             }
             return listed(value, at);
         };
@@ -434,10 +437,10 @@ impl Walk<'_> {
             (Pages::Number(_) | Pages::Offset(_) | Pages::Last(_), _) if ahead.more == Some(true) => {
                 Err(Error::refused("the page is empty, though it says that more follow").hint(run_again))
             }
-            _ if ahead.more == Some(true) && self.empty >= EMPTY => Err(Error::refused(format!(
-                "{EMPTY} pages in a row are empty, though each says that more follow"
-            ))
-            .hint(run_again)),
+            _ if ahead.more == Some(true) && self.empty >= EMPTY => {
+                Err(Error::refused(format!("{EMPTY} pages in a row are empty, though each says that more follow"))
+                    .hint(run_again))
+            }
             _ => Ok(()),
         }
     }
