@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::features::proof::prove;
 
 type Event = (Option<u8>, i32, Option<i8>, Option<u8>);
 
