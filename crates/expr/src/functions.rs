@@ -14,7 +14,7 @@ pub enum Kind {
 }
 
 /// A function of expressions.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Function {
     /// In lower case; written in any.
     pub name: &'static str,

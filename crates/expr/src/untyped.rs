@@ -134,7 +134,7 @@ fn value(literal: &Literal) -> Expr {
         Literal::Null => lit(NULL),
         Literal::Bool(truth) => lit(*truth),
         Literal::Number(digits) => match digits.parse::<i64>() {
-            Ok(number) => Expr::Literal(LiteralValue::Dyn(DynLiteralValue::Int(i128::from(number)))),
+            Ok(number) => lit(number),
             Err(_) => lit(digits.parse::<f64>().unwrap_or(f64::NAN)),
         },
         Literal::Text(text) => lit(text.as_str()),

@@ -7,7 +7,7 @@ use polars::prelude::{DataFrame, DataType, Expr, Series, col};
 use spec::{Error, Result};
 
 use super::as_of::AsOf;
-use super::form::{Form, plain};
+use crate::form::{Form, plain};
 use super::interner::Interner;
 use super::plan::Plan;
 use super::rows::Open;

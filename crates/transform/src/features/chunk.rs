@@ -1,10 +1,11 @@
 //! One batch of a table, as it is read.
 
 use artifact::PolarsResultExt;
-use polars::prelude::{DataFrame, DataType, IntoLazy, Series};
+use polars::prelude::{DataFrame, DataType, Series};
 use spec::Result;
 
-use super::form::{numbers, whole};
+use super::eval::evaluated;
+use crate::form::{numbers, whole};
 use super::interner::Interner;
 use super::known::known;
 use super::plan::{Condition, Plan, condition_name};
@@ -91,9 +92,7 @@ fn in_a_way(plan: &Plan, rows: &DataFrame, condition: &Condition, way: usize) ->
         let dtype = rows.column(name).during(&place)?.dtype().clone();
         masked.with_column(Series::full_null(name.into(), rows.height(), &dtype).into()).during(&place)?;
     }
-    let holds = condition.sql.sql().expr().alias("holds");
-    let holds = masked.lazy().with_columns([holds]).collect().during(&place)?;
-    Ok(holds.column("holds").during(&place)?.as_materialized_series().clone())
+    evaluated(&masked, &condition.sql, "a condition", &place)
 }
 
 /// The chunks of every column, so that a column's can go as soon as it is placed.

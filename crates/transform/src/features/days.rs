@@ -10,7 +10,7 @@ use polars::prelude::{DataFrame, LazyFrame, col};
 use spec::{Error, Result};
 
 use super::calendar::Clock;
-use super::form::whole;
+use crate::form::whole;
 
 /// A gap of so many days, five years, parts rows from the rest, if the rest spans no more than that itself.
 const GAP: i64 = 1_826;
@@ -165,19 +165,20 @@ fn among(days: &[(i64, u64)], today: i64) -> (usize, usize) {
 
 /// How many days lie between the rows that remain when some at both ends are left out.
 fn inner_span(days: &[(i64, u64)], most: u64) -> i64 {
-    let edge = |days: &mut dyn Iterator<Item = &(i64, u64)>| {
-        let mut left = most;
-        days.find(|(_, count)| {
-            let is_inner = *count > left;
-            left = left.saturating_sub(*count);
-            is_inner
-        })
-        .map(|(day, _)| *day)
-    };
-    match (edge(&mut days.iter()), edge(&mut days.iter().rev())) {
+    match (edge(days.iter(), most), edge(days.iter().rev(), most)) {
         (Some(first), Some(last)) => (last - first).max(0),
         _ => 0,
     }
+}
+
+/// The first day that is left when so many rows are left out.
+fn edge<'a>(mut days: impl Iterator<Item = &'a (i64, u64)>, mut left: u64) -> Option<i64> {
+    let inner = days.find(|(_, count)| {
+        let is_inner = *count > left;
+        left = left.saturating_sub(*count);
+        is_inner
+    });
+    inner.map(|(day, _)| *day)
 }
 
 #[cfg(test)]

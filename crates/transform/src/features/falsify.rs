@@ -53,7 +53,7 @@ fn other_values(series: &Series) -> Result<Series> {
 pub fn at_time(rows: &DataFrame, column: &str, time: i128) -> Result<DataFrame> {
     let series = rows.column(column).during(DOING)?.as_materialized_series().clone();
     let ticks = match series.dtype() {
-        DataType::Datetime(unit, _) => time.div_euclid(super::form::nanoseconds(*unit).into()),
+        DataType::Datetime(unit, _) => time.div_euclid(crate::form::nanoseconds(*unit).into()),
         _ => time.div_euclid(DAY),
     };
     let narrow = if series.dtype() == &DataType::Date { DataType::Int32 } else { DataType::Int64 };

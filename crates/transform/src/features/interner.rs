@@ -10,7 +10,7 @@ use spec::{Error, Result};
 
 use artifact::PolarsResultExt;
 
-use super::form::{Form, Measure, floats, whole, wide};
+use crate::form::{Form, Measure, floats, whole, wide};
 
 /// Stands for null.
 pub const NULL: u32 = u32::MAX;

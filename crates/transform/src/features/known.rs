@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer};
 use spec::{Error, Map, Result, Span};
 
 use super::calendar::{Clock, after};
-use super::form::nanoseconds;
+use crate::form::nanoseconds;
 use super::plan::dtype_of;
 
 /// Stands for a moment that never comes.
@@ -150,7 +150,7 @@ pub fn known(how: &Known, frame: &DataFrame, times: &[i64], clock: Clock) -> Res
 /// end where the clock knows moments: nobody can say how early on that day it was.
 fn moments(column: &Series, clock: Clock) -> Result<Vec<i64>> {
     let doing = format!("column '{}'", column.name());
-    let values = super::form::whole(column)?;
+    let values = crate::form::whole(column)?;
     let per_day = i128::from(clock.per_day());
     let nanoseconds_per_day = 86_400_000_000_000i128;
     let counted = |value: i64| match (column.dtype(), clock) {

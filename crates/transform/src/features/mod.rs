@@ -9,15 +9,15 @@
 //! | `spec` | the shapes of the YAML; SQL features see only features further up, and only their own row |
 //! | `calendar` | cutoffs, windows and horizons on the calendar |
 //! | `plan` | the spec checked against the table's columns |
-//! | `form` | how values are held, so that none is lost and equal ones are equal |
 //! | `known` | when rows and columns became known |
 //! | `days` | on which days rows lie, and which lie alone |
+//! | `eval` | SQL expressions over rows in memory |
 //! | `interner`, `chunk`, `store` | the rows before the newest cutoff, in compact columns sorted by entity and time |
 //! | `kernel` | aggregates over ranges of sorted rows |
 //! | `as_of`, `attributes` | columns of other tables by key, as of a time |
 //! | `table` | batches, books, schemas |
 //! | `dictionary` | the data dictionary |
-//! | `reference`, `proof` | the plain definitions of all aggregates, and the proof that uses them |
+//! | `reference`, `falsify`, `proof` | the plain definitions of all aggregates, another future, and the proof by both |
 //!
 //! # Why a kernel of our own
 //!
@@ -53,7 +53,8 @@ mod calendar;
 mod chunk;
 mod days;
 mod dictionary;
-mod form;
+mod eval;
+mod falsify;
 mod interner;
 mod kernel;
 mod known;

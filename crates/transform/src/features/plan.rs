@@ -6,7 +6,7 @@ use spec::{Error, Result, ResultExt, Span, did_you_mean};
 
 use super::as_of::ByKey;
 use super::calendar::Clock;
-use super::form::{Form, Kind};
+use crate::form::{Form, Kind};
 use super::known::Knowledge;
 use super::rows::Open;
 use super::spec::{Attribute, CUTOFF, CutoffSpec, FeatureKind, LabelKind};
@@ -221,7 +221,7 @@ impl Plan {
 
     fn lookup(&mut self, attribute: &Attribute, place: &str, open: Open) -> Result<How> {
         let table = attribute.of.to_string();
-        let place = format!("{place}: table '{table}'");
+        let (feature, place) = (place, format!("{place}: table '{table}'"));
         let schema = open(&table).context(&place)?.collect_schema().during(&place)?;
         let their = attribute.theirs.clone().unwrap_or_else(|| self.entity.clone());
         let dtype = dtype_of(&schema, &their, &place)?;
@@ -247,7 +247,7 @@ impl Plan {
             time: attribute.time.clone(),
             known: attribute.known_at.clone(),
         };
-        by_key.fits(&schema, self.clock, &place)?;
+        by_key.fits(&schema, self.clock, feature)?;
         self.lookups.push(by_key);
         Ok(How::Lookup(self.lookups.len() - 1))
     }

@@ -21,8 +21,9 @@ use spec::{Error, Result};
 
 use super::as_of::ByKey;
 use super::attributes::{Others, others};
+use super::eval::{evaluated, holds};
 use super::falsify::{KnownTimes, at_time, falsified, falsified_where, known_times, times};
-use super::form::plain;
+use crate::form::plain;
 use super::known::Known;
 use super::plan::{How, Op, Plan};
 use super::reference::{Answer, Ask, DAY, Seen, Value, answer, cells, equal, moved};
@@ -234,9 +235,7 @@ impl Facts<'_> {
         places.values_mut().for_each(|places| places.sort_by_key(|place| times[*place]));
         let mut conditions = Vec::new();
         for condition in &plan.conditions {
-            let holds = table.clone().lazy().with_columns([condition.sql.sql().expr().alias("holds")]);
-            let holds = holds.select([col("holds")]).collect().during("proof")?;
-            conditions.push(cells(&holds, "holds")?.into_iter().map(|value| value == Value::Truth(true)).collect());
+            conditions.push(holds(table, &condition.sql, "proof")?);
         }
         Ok(Rows {
             places,
@@ -267,9 +266,7 @@ impl Facts<'_> {
                 }
                 How::Sql(sql) => {
                     let place = format!("feature '{name}'");
-                    let with = published.clone().lazy().with_columns([sql.sql().expr().alias("again")]);
-                    let again = with.select([col("again")]).collect().during(&place)?;
-                    let again = again.column("again").during(&place)?.as_materialized_series().clone();
+                    let again = evaluated(published, sql, "again", &place)?;
                     let again = DataFrame::new(again.len(), vec![plain(again, &place)?.into()]).during(&place)?;
                     cells(&again, "again")?.into_iter().map(Answer::from).collect()
                 }
@@ -442,11 +439,11 @@ impl Rows {
             Op::LastWord(i) => (Ask::Last, Some(&self.words[i])),
             Op::MostFrequent(i) => (Ask::MostFrequent, Some(&self.words[i])),
         };
-        let holds = |i: Option<usize>, place: usize| i.is_none_or(|i| self.conditions[i][place]);
+        let meets = |i: Option<usize>, place: usize| i.is_none_or(|i| self.conditions[i][place]);
         let mut seen = Vec::new();
         for place in self.places.get(entity).into_iter().flatten().copied() {
             let Some(time) = self.times[place].filter(|time| span.0 <= *time && *time < span.1) else { continue };
-            if !holds(condition, place) {
+            if !meets(condition, place) {
                 continue;
             }
             // A share looks at all rows.

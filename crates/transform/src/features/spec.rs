@@ -297,7 +297,7 @@ pub struct Quantile {
 /// A number from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "f64")]
-pub struct Fraction(#[schemars(range(min = 0, max = 1))] pub f64);
+pub struct Fraction(pub f64);
 
 impl TryFrom<f64> for Fraction {
     type Error = String;

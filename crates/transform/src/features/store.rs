@@ -13,7 +13,7 @@ use spec::{Error, Result};
 use artifact::{PolarsResultExt, stream};
 
 use super::chunk::{Chunk, Columns};
-use super::form::{Form, whole};
+use crate::form::{Form, whole};
 use super::interner::{Interner, NULL, restore, restore_wide};
 use super::plan::Plan;
 

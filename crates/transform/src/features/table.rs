@@ -6,7 +6,7 @@ use std::sync::Arc;
 use artifact::{Batch, Batches, Books, Fate, PolarsResultExt};
 use chrono::NaiveDate;
 use polars::prelude::{
-    DataFrame, DataType, Float64Chunked, IntoLazy, IntoSeries, LazyFrame, NamedFrom, NewChunkedArray, PlSmallStr,
+    DataFrame, DataType, Float64Chunked, IntoSeries, LazyFrame, NamedFrom, NewChunkedArray, PlSmallStr,
     Schema, SchemaRef, Series,
 };
 use rayon::prelude::*;
@@ -15,7 +15,8 @@ use spec::{Error, Result, ResultExt};
 use super::attributes::{Attribute, Others, attributes, others};
 use super::calendar::{Calendar, after, before, midnight};
 use super::days::Timed;
-use super::form::{is_text, plain};
+use super::eval::evaluated;
+use crate::form::{is_text, plain};
 use super::kernel::{Bounds, Lane, Present, RUN, aggregate};
 use super::plan::{Aggregate, How, Op, Plan};
 use super::rows::Open;
@@ -289,8 +290,7 @@ pub(super) fn finish(plan: &Plan, columns: Vec<Series>, with_label: bool) -> Res
     for (name, how) in &plan.features {
         if let How::Sql(sql) = how {
             let place = format!("feature '{name}'");
-            table = table.lazy().with_columns([sql.sql().expr().alias(name.as_str())]).collect().during(&place)?;
-            let column = plain(table.column(name).during(&place)?.as_materialized_series().clone(), &place)?;
+            let column = plain(evaluated(&table, sql, name, &place)?, &place)?;
             table.with_column(column.into()).during(&place)?;
         }
     }

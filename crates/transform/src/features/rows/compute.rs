@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use artifact::{PolarsResultExt, type_name};
-use polars::prelude::{DataFrame, DataType, Expr, IntoLazy, Series, col};
+use artifact::PolarsResultExt;
+use polars::prelude::{DataFrame, Expr, Series, col};
 use spec::{Error, Result};
 
 use super::earlier::earlier;
 use super::grouping::{Groupings, codes};
 use super::places::near;
 use super::plan::{How, Open, Plan};
-use crate::RowExpr;
 use crate::features::as_of::{AsOf, ByKey};
-use crate::features::form::{plain, whole};
+use crate::features::eval::evaluated;
+use crate::form::{plain, whole};
 use crate::features::interner::NULL;
 use crate::features::store::take;
 
@@ -70,32 +70,10 @@ pub fn compute(plan: &Plan, tables: &Tables) -> Result<DataFrame> {
     Ok(frame)
 }
 
-/// An expression over the columns of a frame, of the type that it gives.
-pub fn evaluated(frame: &DataFrame, sql: &RowExpr, name: &str, place: &str) -> Result<Series> {
-    let with = frame.clone().lazy().with_columns([sql.sql().expr().alias(name)]);
-    let rows = with.select([col(name)]).collect().during(place)?;
-    Ok(rows.column(name).during(place)?.as_materialized_series().rechunk())
-}
-
 /// Times as the column counts them; the smallest integer stands for null.
 pub fn times_of(frame: &DataFrame, time: &str) -> Result<Vec<i64>> {
     let times = frame.column(time).during(format!("column '{time}'"))?;
     Ok(whole(times.as_materialized_series())?.into_iter().map(|time| time.unwrap_or(i64::MIN)).collect())
-}
-
-/// Where a condition holds.
-pub fn holds(frame: &DataFrame, condition: &RowExpr, place: &str) -> Result<Vec<bool>> {
-    let with = frame.clone().lazy().with_columns([condition.sql().expr().alias("a condition")]);
-    let rows = with.select([col("a condition")]).collect().during(place)?;
-    let holds = rows.column("a condition").during(place)?.as_materialized_series().clone();
-    if holds.dtype() == &DataType::Null {
-        return Ok(vec![false; frame.height()]);
-    }
-    if !holds.dtype().is_bool() {
-        return Err(Error::cannot_run(format!("{place}: where '{condition}' gives {}", type_name(holds.dtype())))
-            .hint("write a condition, such as price > 0"));
-    }
-    Ok(holds.bool().during(place)?.iter().map(|holds| holds == Some(true)).collect())
 }
 
 fn by_key(plan: &Plan, tables: &Tables, frame: &DataFrame, of: &ByKey, place: &str) -> Result<Series> {

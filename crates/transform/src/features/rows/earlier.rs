@@ -5,14 +5,15 @@ use polars::prelude::{DataFrame, Series};
 use spec::{Error, Result};
 
 use super::bag::{Distinct, Ranked};
-use super::compute::{Tables, evaluated, holds};
+use super::compute::Tables;
 use super::fold::{Ends, Extremes, Moments, Total};
 use super::grouping::Groupings;
 use super::late::Late;
 use super::plan::{Earlier, Op, Plan};
 use super::window::{Reach, Sides};
 use crate::features::calendar::Clock;
-use crate::features::form::{Form, Kind, floats, numbers, plain};
+use crate::features::eval::{evaluated, holds};
+use crate::form::{Form, Kind, floats, numbers, plain};
 use crate::features::interner::{Interner, NULL};
 use crate::features::known::{Knowledge, known};
 use crate::features::store::{integers, take};

@@ -12,7 +12,7 @@ use super::spec::{CountWithin, DISTANCE, Lookup, Names, Nearest, Past, RowFeatur
 use crate::RowExpr;
 use crate::features::as_of::ByKey;
 use crate::features::calendar::Clock;
-use crate::features::form::{Form, Kind};
+use crate::form::{Form, Kind};
 use crate::features::known::{Known, Knowledge};
 
 impl Plan {

@@ -10,7 +10,7 @@ use spec::{Error, Result};
 use super::compute::{Tables, times_of};
 use super::plan::Earlier;
 use super::window::Sorted;
-use crate::features::form::Form;
+use crate::form::Form;
 use crate::features::interner::{Interner, NULL};
 
 /// Rows that were grouped and sorted, to be used by all features that ask for the same.
@@ -84,7 +84,7 @@ pub fn codes(
         };
         let mine = column(frame, own)?;
         let theirs = other.map(|other| column(other, their)).transpose()?;
-        let dtype = theirs.as_ref().map_or(mine.dtype(), Series::dtype);
+        let dtype = theirs.as_ref().map_or(mine.dtype(), |theirs| theirs.dtype());
         let form = Form::of_both(mine.dtype(), dtype).ok_or_else(|| {
             Error::cannot_run(format!(
                 "{place}: '{own}' is {}, but '{their}' is {}",

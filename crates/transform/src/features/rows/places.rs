@@ -4,10 +4,11 @@ use artifact::PolarsResultExt;
 use polars::prelude::{DataFrame, Series};
 use spec::{Error, Result};
 
-use super::compute::{Tables, holds};
+use super::compute::Tables;
 use super::near::{Places, nearest_of_all, within_of_all};
 use super::plan::{Near, NearWhat, Plan};
-use crate::features::form::{floats, numbers};
+use crate::features::eval::holds;
+use crate::form::{floats, numbers};
 use crate::features::interner::NULL;
 use crate::features::store::{integers, take};
 

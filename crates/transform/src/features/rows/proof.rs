@@ -17,14 +17,15 @@ use chrono::NaiveDate;
 use polars::prelude::{BooleanChunked, DataFrame, IdxCa, LazyFrame, NewChunkedArray, col};
 use spec::{Error, Result};
 
-use super::compute::{Tables, compute, evaluated};
+use super::compute::{Tables, compute};
 use super::plan::{How, Open, Plan};
 use super::reference::{from_earlier_rows, from_key, from_places};
 use super::spec::RowSpec;
 use super::table::{Part, chosen, parted, stretch};
 use crate::features::calendar::Clock;
+use crate::features::eval::evaluated;
 use crate::features::falsify::{KnownTimes, at_time, falsified, falsified_where, times};
-use crate::features::form::plain;
+use crate::form::plain;
 use crate::features::known::{Known, Knowledge};
 use crate::features::proof::{Answers, Fault, Proof, mixed, other_columns, with_slack};
 use crate::features::reference::{Answer, DAY, cells, date, equal};

@@ -7,12 +7,13 @@ use artifact::PolarsResultExt;
 use polars::prelude::{DataFrame, IdxCa, NewChunkedArray, Series};
 use spec::Result;
 
-use super::compute::{Tables, evaluated};
+use super::compute::Tables;
 use super::near::haversine;
 use super::plan::{Earlier, Near, NearWhat, Op, Plan};
 use crate::RowExpr;
 use crate::features::as_of::ByKey;
 use crate::features::calendar::Clock;
+use crate::features::eval::evaluated;
 use crate::features::falsify::{KnownTimes, known_times, times};
 use crate::features::known::Known;
 use crate::features::reference::{Answer, Ask, Seen, Value, answer, cells, moved};

@@ -7,12 +7,13 @@ use chrono::NaiveDate;
 use polars::prelude::{BooleanChunked, DataFrame, IntoLazy, NewChunkedArray, Series};
 use spec::{Error, Result, Span};
 
-use super::compute::{Tables, compute, evaluated, holds, times_of};
+use super::compute::{Tables, compute, times_of};
 use super::plan::{Open, Plan};
 use super::spec::{RowSpec, Score};
 use crate::features::calendar::{after, midnight};
 use crate::features::days::{Stretch, Timed};
-use crate::features::form::plain;
+use crate::features::eval::{evaluated, holds};
+use crate::form::plain;
 use crate::features::known::{Known, known};
 use crate::features::table::FeatureSet;
 

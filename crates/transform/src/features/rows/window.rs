@@ -198,8 +198,8 @@ impl Sides<'_> {
         of: impl Fn(&B) -> T + Sync,
     ) -> Vec<T> {
         self.each(none, |asking, seen, out| {
-            let masks = 0..=self.all_known();
-            let mut bag = B::new(seen.rows.iter().flat_map(|row| masks.clone().map(|mask| item(*row, mask))));
+            let (item, masks) = (&item, 0..=self.all_known());
+            let mut bag = B::new(seen.rows.iter().flat_map(|row| masks.clone().map(move |mask| item(*row, mask))));
             let mut timeline = self.timeline(seen);
             let (mut low, mut high) = (0, 0);
             // What lies in the bag of each row that is looked at.

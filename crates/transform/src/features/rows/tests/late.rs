@@ -91,7 +91,7 @@ fn keys_meet_by_what_they_mean() {
         "feature 'f': 'opened' is datetime, but 'code' of table 'codes' is uint64; cast one of them in clean.yaml"
     );
     assert_eq!(
-        set(&spec_of(&["big: {sql: price * 2}", "f: {lookup: {of: codes, on: big, theirs: code, take: name}}"]), &tables)
+        set(&spec_of(&["big: {sql: small * 2.5}", "f: {lookup: {of: codes, on: big, theirs: code, take: name}}"]), &tables)
             .err()
             .unwrap()
             .to_string(),

@@ -151,6 +151,28 @@ pub fn wide(column: &Series, measure: Measure) -> Result<Vec<Option<i128>>> {
     }
 }
 
+/// The values of a column as texts that are equal exactly if the values are; null and NaN have none.
+pub fn tokens(column: &Series, form: Form) -> Result<Vec<Option<String>>> {
+    let doing = || format!("column '{}'", column.name());
+    Ok(match form {
+        _ if column.dtype() == &DataType::Null => vec![None; column.len()],
+        Form::Text => {
+            let texts = column.strict_cast(&DataType::String).during(doing())?;
+            texts.str().during(doing())?.iter().map(|text| text.map(str::to_owned)).collect()
+        }
+        Form::Whole => whole(column)?.into_iter().map(|value| value.map(|value| value.to_string())).collect(),
+        Form::Wide(measure) => {
+            wide(column, measure)?.into_iter().map(|value| value.map(|value| value.to_string())).collect()
+        }
+        Form::Float => {
+            let numbers = column.strict_cast(&DataType::Float64).during(doing())?;
+            // The two zeros are one value.
+            let token = |number: f64| (!number.is_nan()).then(|| (number + 0.0).to_bits().to_string());
+            numbers.f64().during(doing())?.iter().map(|number| number.and_then(token)).collect()
+        }
+    })
+}
+
 /// How many nanoseconds a tick of the unit has.
 pub fn nanoseconds(unit: TimeUnit) -> i64 {
     match unit {
