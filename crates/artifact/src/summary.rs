@@ -538,7 +538,10 @@ mod tests {
         let codes = [9_007_199_254_740_993i64, i64::MIN + 1, 0, 0];
         let s = summary_of(&[df!("u" => large, "i" => codes).unwrap()]);
         assert_eq!((s[0].distinct, s[0].min.clone(), s[0].max.clone()), (4, Some(7.into()), Some(u64::MAX.into())));
-        assert_eq!((s[1].min.clone(), s[1].max.clone()), (Some((i64::MIN + 1).into()), Some(9_007_199_254_740_993i64.into())));
+        assert_eq!(
+            (s[1].min.clone(), s[1].max.clone()),
+            (Some((i64::MIN + 1).into()), Some(9_007_199_254_740_993i64.into()))
+        );
     }
 
     #[test]

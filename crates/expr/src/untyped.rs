@@ -141,8 +141,7 @@ fn value(literal: &Literal) -> Expr {
         Literal::Date(days) => lit(*days).cast(DataType::Date),
         Literal::Moment(micros) => lit(*micros).cast(DataType::Datetime(TimeUnit::Microseconds, None)),
         Literal::Time(nanos) => lit(*nanos).cast(DataType::Time),
-        Literal::Interval(interval) => {
-            lit(interval.micros + interval.days * crate::literal::DAY_MICROS).cast(DataType::Duration(TimeUnit::Microseconds))
-        }
+        Literal::Interval(interval) => lit(interval.micros + interval.days * crate::literal::DAY_MICROS)
+            .cast(DataType::Duration(TimeUnit::Microseconds)),
     }
 }

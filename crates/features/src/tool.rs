@@ -37,8 +37,17 @@ impl Stage for Features {
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let spec = &job.spec;
-        let FeatureSet { training, scoring, training_schema, scoring_schema, training_rows, books, dictionary, warnings, .. } =
-            build(spec, &|table| job.scan(table), job.stamp.time().date_naive())?;
+        let FeatureSet {
+            training,
+            scoring,
+            training_schema,
+            scoring_schema,
+            training_rows,
+            books,
+            dictionary,
+            warnings,
+            ..
+        } = build(spec, &|table| job.scan(table), job.stamp.time().date_naive())?;
         warnings.iter().for_each(stage::warn);
         // How long after an example's time its label is known: a split by time leaves that much out.
         let horizon_days: i64 = spec.label_known_after().into_iter().map(days).sum();
@@ -73,7 +82,8 @@ impl Stage for Features {
         let published = published(job)?;
         let (training, scoring) = (artifact::scan(&published, TRAINING)?, artifact::scan(&published, SCORING)?);
         let drawn = (job.flags.sample, job.flags.seed);
-        let proof = prove(&job.spec, &|table| job.scan(table), training, scoring, drawn, job.stamp.time().date_naive())?;
+        let proof =
+            prove(&job.spec, &|table| job.scan(table), training, scoring, drawn, job.stamp.time().date_naive())?;
         let from = match job.spec.says_when_known() {
             true => "what was known at their time",
             false => "rows dated before their time",

@@ -1,6 +1,7 @@
 //! `--runs`: the table of all experiments of all versions, filtered and sorted, from their records alone.
 
 use artifact::PolarsResultExt;
+use expr::SqlExpr;
 use learn::metrics::Metric;
 use learn::{LearnerSpec, Run};
 use polars::prelude::{
@@ -10,7 +11,6 @@ use polars::prelude::{
 use serde_json::Value;
 use spec::{Error, Result, did_you_mean};
 use stage::clap::ValueEnum;
-use expr::SqlExpr;
 
 /// How the table is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -132,6 +132,10 @@ fn text_of(value: &AnyValue<'_>) -> String {
     value.get_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+fn newest_of(summary: &ColumnSummary, of: &DataType) -> Option<DateTime<Utc>> {
+    moment_of(summary.max.as_ref()?.as_i64()?, of)
+}
+
 /// The moment until which a row of `newest` counts as fresh; none if the calendar ends before.
 fn goes_stale(newest: DateTime<Utc>, max_age: Span) -> Option<DateTime<Utc>> {
     let count = max_age.count;
@@ -236,7 +240,8 @@ mod tests {
         assert_eq!(
             judged("freshness: {column: day, max_age: 7d}", &table.slice(1, 2)),
             Failed(
-                "'day' holds no value up to 2024-01-10; 1 row lies after it and does not count, first 9999-12-31".into()
+                "'day' holds no value up to 2024-01-10; 1 row lies after it and does not count, first 9999-12-31"
+                    .into()
             )
         );
         // The day of the run itself is not after it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use artifact::{PolarsResultExt, type_name};
 use polars::prelude::{
     BooleanChunked, Column, DataType, Expr, Field, IntoColumn, PlHashSet, PlSmallStr, PolarsError, Series, as_struct,
-    col, lit,
+    col, concat_str, lit,
 };
 use serde::{Deserialize, Serialize};
 use spec::{Result, Severity};
@@ -120,7 +120,7 @@ impl Keys {
 
 /// The parts of each key, each after its length, so that no two keys run together.
 fn joined_tokens(columns: &[Series], forms: &[Form]) -> Result<Vec<Option<PlSmallStr>>> {
-    let mut keys: Vec<Option<String>> = vec![Some(String::new()); columns.first().map_or(0, Series::len)];
+    let mut keys: Vec<Option<String>> = vec![Some(String::new()); columns.first().map_or(0, |column| column.len())];
     for (column, form) in columns.iter().zip(forms) {
         for (key, token) in keys.iter_mut().zip(tokens(column, *form)?) {
             *key = key.take().zip(token).map(|(key, token)| format!("{key}{}:{token}", token.len()));
@@ -176,18 +176,15 @@ mod tests {
             table.with_column(moments(&[1_000_000, 2_000_000, 3_000_000], TimeUnit::Microseconds)).unwrap();
             Ok(table.lazy())
         };
-        let mut table = df!("id" => [u64::MAX, 1, (1 << 63) + 1], "small" => [1i64, -1, 2], "x" => [-0.0, 1.5, 3.0]).unwrap();
+        let mut table =
+            df!("id" => [u64::MAX, 1, (1 << 63) + 1], "small" => [1i64, -1, 2], "x" => [-0.0, 1.5, 3.0]).unwrap();
         table.with_column(moments(&[1_000, 2_000, 3_001], TimeUnit::Milliseconds)).unwrap();
         for (columns, key, reasons) in [
             ("[id]", "[id]", vec!["id = 9223372036854775809 is not in known"]),
             ("[small]", "[id]", vec!["small = -1 is not in known", "small = 2 is not in known"]),
             ("[x]", "[x]", vec!["x = 3.0 is not in known"]),
             ("[at]", "[at]", vec!["at = 1970-01-01 00:00:03.001 is not in known"]),
-            (
-                "[at, x]",
-                "[at, x]",
-                vec!["at = 1970-01-01 00:00:03.001, x = 3.0 is not in known"],
-            ),
+            ("[at, x]", "[at, x]", vec!["at = 1970-01-01 00:00:03.001, x = 3.0 is not in known"]),
         ] {
             let check = format!("references: {{columns: {columns}, table: known, key: {key}, max_share: 1}}");
             let reasons: Vec<String> = reasons.iter().map(|reason| format!("check 'references': {reason}")).collect();

@@ -7,11 +7,11 @@ use polars::prelude::{DataFrame, DataType, Expr, Series, col};
 use spec::{Error, Result};
 
 use super::as_of::AsOf;
-use crate::form::{Form, plain};
 use super::interner::Interner;
 use super::plan::Plan;
 use super::rows::Open;
 use super::store::take;
+use crate::form::{Form, plain};
 
 /// The tables that attributes are taken from, by name.
 pub type Others = BTreeMap<String, DataFrame>;

@@ -274,8 +274,7 @@ mod tests {
     #[test]
     fn a_label_that_is_known_late_moves_the_last_cutoff() {
         let label = Label { delay: Some(Span::days(10)), ..label("30d") };
-        let calendar =
-            Calendar::settle(&every("30d", 2, None), &label, day("2023-01-01"), day("2023-05-30")).unwrap();
+        let calendar = Calendar::settle(&every("30d", 2, None), &label, day("2023-01-01"), day("2023-05-30")).unwrap();
         assert_eq!(calendar.training, ["2023-03-22", "2023-04-21"].map(day));
         let dates = Cutoffs::At(At { at: ["2023-04-21", "2023-04-22"].map(day).to_vec(), newest: None });
         let calendar = Calendar::settle(&dates, &label, day("2023-01-01"), day("2023-05-30")).unwrap();

@@ -5,11 +5,11 @@ use polars::prelude::{DataFrame, DataType, Series};
 use spec::Result;
 
 use super::eval::evaluated;
-use crate::form::{numbers, whole};
 use super::interner::Interner;
 use super::known::known;
 use super::plan::{Condition, Plan, condition_name};
 use super::store::{Codes, Test};
+use crate::form::{numbers, whole};
 
 pub struct Chunk {
     pub entities: Vec<u32>,

@@ -72,7 +72,8 @@ impl Timed<'_> {
             if let (Some((low, _)), Some((high, _))) = (alone.first(), alone.last()) {
                 let count: u64 = alone.iter().map(|(_, count)| count).sum();
                 let row = self.row(input, *low, *high)?;
-                let than = if is_late { format!("after {last}, the last") } else { format!("before {first}, the first") };
+                let than =
+                    if is_late { format!("after {last}, the last") } else { format!("before {first}, the first") };
                 warnings.push(format!(
                     "table '{}': {count} {} far {than} of the others: {row}; {}; mend it in clean.yaml, for example \
                      with in_range on '{}'",
@@ -206,8 +207,10 @@ mod tests {
         assert_eq!((found.rows, found.first, found.last), (4, day("2024-01-01"), day("2024-03-01")));
         assert_eq!(
             found.warnings,
-            ["table 'log': 1 row lies far after 2024-03-01, the last of the others: row 2, who 1, 'day' 2203-05-06; it \
-              is left out; mend it in clean.yaml, for example with in_range on 'day'"]
+            [
+                "table 'log': 1 row lies far after 2024-03-01, the last of the others: row 2, who 1, 'day' 2203-05-06; it \
+              is left out; mend it in clean.yaml, for example with in_range on 'day'"
+            ]
         );
         let found = stretch(&["1900-01-01", "2024-01-01", "2024-02-01", "9999-12-31", "2024-03-01"], "2026-01-01");
         assert_eq!((found.first, found.last), (day("2024-01-01"), day("2024-03-01")));

@@ -1,10 +1,12 @@
 //! Tables with another future than the one that was: what a proof holds against a feature that looks ahead.
 
 use artifact::PolarsResultExt;
-use polars::prelude::{BooleanChunked, ChunkApply, DataFrame, DataType, IntoSeries, NamedFrom, NewChunkedArray, Series};
+use polars::prelude::{
+    BooleanChunked, ChunkApply, DataFrame, DataType, IntoSeries, NamedFrom, NewChunkedArray, Series,
+};
 use spec::Result;
 
-use super::known::{Known, Knowledge};
+use super::known::{Knowledge, Known};
 use super::reference::{DAY, Value, cells, moved};
 
 const DOING: &str = "falsifying the future";

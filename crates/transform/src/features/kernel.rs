@@ -96,9 +96,7 @@ pub fn aggregate(store: &Store, bounds: &Bounds, ranges: &[(usize, usize)], of: 
     let known = store.known.as_ref().zip(as_of);
     match (of.condition, known) {
         (None, None) => compute(store, bounds, ranges, of.op, as_of, |_| true),
-        (None, Some((known, as_of))) => {
-            compute(store, bounds, ranges, of.op, Some(as_of), |row| known[row] < as_of)
-        }
+        (None, Some((known, as_of))) => compute(store, bounds, ranges, of.op, Some(as_of), |row| known[row] < as_of),
         (Some(i), None) if store.tests[i].late.is_empty() => {
             let (lane, bit) = bit_of(store, i);
             compute(store, bounds, ranges, of.op, as_of, |row| lane[row] & bit != 0)

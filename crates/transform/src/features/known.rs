@@ -11,8 +11,8 @@ use serde::de::{Deserialize, Deserializer};
 use spec::{Error, Map, Result, Span};
 
 use super::calendar::{Clock, after};
-use crate::form::nanoseconds;
 use super::plan::dtype_of;
+use crate::form::nanoseconds;
 
 /// Stands for a moment that never comes.
 pub const NEVER: i64 = i64::MAX;

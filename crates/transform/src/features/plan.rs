@@ -6,11 +6,11 @@ use spec::{Error, Result, ResultExt, Span, did_you_mean};
 
 use super::as_of::ByKey;
 use super::calendar::Clock;
-use crate::form::{Form, Kind};
 use super::known::Knowledge;
 use super::rows::Open;
 use super::spec::{Attribute, CUTOFF, CutoffSpec, FeatureKind, LabelKind};
 use crate::RowExpr;
+use crate::form::{Form, Kind};
 
 /// At most so many late columns may be read by one condition: it is computed for each way in which they are known.
 const MOST_LATE: usize = 4;

@@ -14,8 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use artifact::PolarsResultExt;
 use chrono::NaiveDate;
 use polars::prelude::{
-    BooleanChunked, DataFrame, IdxCa, IntoLazy, JoinArgs, JoinType, LazyFrame, MaintainOrderJoin, NewChunkedArray,
-    col,
+    BooleanChunked, DataFrame, IdxCa, IntoLazy, JoinArgs, JoinType, LazyFrame, MaintainOrderJoin, NewChunkedArray, col,
 };
 use spec::{Error, Result};
 
@@ -23,13 +22,13 @@ use super::as_of::ByKey;
 use super::attributes::{Others, others};
 use super::eval::{evaluated, holds};
 use super::falsify::{KnownTimes, at_time, falsified, falsified_where, known_times, times};
-use crate::form::plain;
 use super::known::Known;
 use super::plan::{How, Op, Plan};
 use super::reference::{Answer, Ask, DAY, Seen, Value, answer, cells, equal, moved};
 use super::rows::Open;
 use super::spec::{CUTOFF, CutoffSpec};
 use super::table::{Task, World};
+use crate::form::plain;
 
 /// How many earlier rows are invented again.
 const INVENTED: usize = 1_000;
@@ -60,10 +59,9 @@ impl Fault {
     /// The refusal of a published value.
     pub fn error(self, place: &str, published: &Value, other: &Value) -> Error {
         let (says, way_out) = match self {
-            Fault::Changed => (
-                "computed again it is",
-                "the clean tables or features.yaml changed since: run features again",
-            ),
+            Fault::Changed => {
+                ("computed again it is", "the clean tables or features.yaml changed since: run features again")
+            }
             Fault::Wrong => (
                 "by its definition, what was known before gives",
                 "the clean tables did not change since, so features computed it wrongly: please report this with \
@@ -98,11 +96,8 @@ pub fn prove(
     if training.height() + scoring.height() == 0 {
         return Err(Error::refused("there is no published row to prove").hint("run features first"));
     }
-    let facts = Facts {
-        plan: &plan,
-        history: history(&plan, input, &[&training, &scoring])?,
-        others: others(&plan, open)?,
-    };
+    let facts =
+        Facts { plan: &plan, history: history(&plan, input, &[&training, &scoring])?, others: others(&plan, open)? };
     for (table, with_label) in [(training, true), (scoring, false)] {
         for (day, published) in by_cutoff(&table)? {
             let mut expected: Vec<&str> = vec![&plan.entity, CUTOFF];
@@ -375,7 +370,8 @@ impl Facts<'_> {
                 None => vec![Some(i128::MIN); other.height()],
             };
             let later = |time: Option<i128>| time.is_none_or(|time| time >= cutoff);
-            let here: Vec<bool> = since.into_iter().zip(known).map(|(since, known)| later(since) || later(known)).collect();
+            let here: Vec<bool> =
+                since.into_iter().zip(known).map(|(since, known)| later(since) || later(known)).collect();
             let is_value = |name: &str| {
                 let keys = same_table().flat_map(|of| of.theirs().into_iter().filter(|column| *column != of.take));
                 name == of.take && !keys.into_iter().any(|key| key == name)

@@ -108,7 +108,17 @@ enum FeatureWritten {
 }
 
 const KEYS: [&str; 12] = [
-    "table", "time", "known_at", "known_late", "entity", "cutoffs", "entities", "rows", "key", "score", "label",
+    "table",
+    "time",
+    "known_at",
+    "known_late",
+    "entity",
+    "cutoffs",
+    "entities",
+    "rows",
+    "key",
+    "score",
+    "label",
     "features",
 ];
 /// The keys that only one of the shapes has.

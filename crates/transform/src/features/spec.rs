@@ -304,7 +304,9 @@ impl TryFrom<f64> for Fraction {
     fn try_from(number: f64) -> Result<Fraction, String> {
         match (0.0..=1.0).contains(&number) {
             true => Ok(Fraction(number)),
-            false => Err(format!("{number} is not from 0 to 1; write 0.9 for the value that nine of ten do not exceed")),
+            false => {
+                Err(format!("{number} is not from 0 to 1; write 0.9 for the value that nine of ten do not exceed"))
+            }
         }
     }
 }

@@ -13,9 +13,9 @@ use spec::{Error, Result};
 use artifact::{PolarsResultExt, stream};
 
 use super::chunk::{Chunk, Columns};
-use crate::form::{Form, whole};
 use super::interner::{Interner, NULL, restore, restore_wide};
 use super::plan::Plan;
+use crate::form::{Form, whole};
 
 /// Times, as wide as their type needs.
 pub enum Times {

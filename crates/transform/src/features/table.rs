@@ -6,8 +6,8 @@ use std::sync::Arc;
 use artifact::{Batch, Batches, Books, Fate, PolarsResultExt};
 use chrono::NaiveDate;
 use polars::prelude::{
-    DataFrame, DataType, Float64Chunked, IntoSeries, LazyFrame, NamedFrom, NewChunkedArray, PlSmallStr,
-    Schema, SchemaRef, Series,
+    DataFrame, DataType, Float64Chunked, IntoSeries, LazyFrame, NamedFrom, NewChunkedArray, PlSmallStr, Schema,
+    SchemaRef, Series,
 };
 use rayon::prelude::*;
 use spec::{Error, Result, ResultExt};
@@ -16,12 +16,12 @@ use super::attributes::{Attribute, Others, attributes, others};
 use super::calendar::{Calendar, after, before, midnight};
 use super::days::Timed;
 use super::eval::evaluated;
-use crate::form::{is_text, plain};
 use super::kernel::{Bounds, Lane, Present, RUN, aggregate};
 use super::plan::{Aggregate, How, Op, Plan};
 use super::rows::Open;
 use super::spec::{CUTOFF, CutoffSpec};
 use super::store::{Store, integers, take};
+use crate::form::{is_text, plain};
 
 /// Entities per batch.
 const BATCH: usize = 1 << 17;

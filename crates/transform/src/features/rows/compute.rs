@@ -12,9 +12,9 @@ use super::places::near;
 use super::plan::{How, Open, Plan};
 use crate::features::as_of::{AsOf, ByKey};
 use crate::features::eval::evaluated;
-use crate::form::{plain, whole};
 use crate::features::interner::NULL;
 use crate::features::store::take;
+use crate::form::{plain, whole};
 
 /// The columns that a plan reads, of rows that have a time.
 #[derive(Clone)]

@@ -13,10 +13,10 @@ use super::plan::{Earlier, Op, Plan};
 use super::window::{Reach, Sides};
 use crate::features::calendar::Clock;
 use crate::features::eval::{evaluated, holds};
-use crate::form::{Form, Kind, floats, numbers, plain};
 use crate::features::interner::{Interner, NULL};
 use crate::features::known::{Knowledge, known};
 use crate::features::store::{integers, take};
+use crate::form::{Form, Kind, floats, numbers, plain};
 
 /// The rows that are looked at, once for each mask of late columns that are known (see [`Late`]).
 struct Looked {

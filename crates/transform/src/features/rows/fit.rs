@@ -12,8 +12,8 @@ use super::spec::{CountWithin, DISTANCE, Lookup, Names, Nearest, Past, RowFeatur
 use crate::RowExpr;
 use crate::features::as_of::ByKey;
 use crate::features::calendar::Clock;
+use crate::features::known::{Knowledge, Known};
 use crate::form::{Form, Kind};
-use crate::features::known::{Known, Knowledge};
 
 impl Plan {
     /// Checks `spec` against the tables.

@@ -10,8 +10,8 @@ use spec::{Error, Result};
 use super::compute::{Tables, times_of};
 use super::plan::Earlier;
 use super::window::Sorted;
-use crate::form::Form;
 use crate::features::interner::{Interner, NULL};
+use crate::form::Form;
 
 /// Rows that were grouped and sorted, to be used by all features that ask for the same.
 pub struct Groupings {

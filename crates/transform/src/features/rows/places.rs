@@ -8,9 +8,9 @@ use super::compute::Tables;
 use super::near::{Places, nearest_of_all, within_of_all};
 use super::plan::{Near, NearWhat, Plan};
 use crate::features::eval::holds;
-use crate::form::{floats, numbers};
 use crate::features::interner::NULL;
 use crate::features::store::{integers, take};
+use crate::form::{floats, numbers};
 
 pub fn near(plan: &Plan, tables: &Tables, frame: &DataFrame, of: &Near, place: &str) -> Result<Series> {
     let table = tables.other(&of.table)?;

@@ -25,10 +25,10 @@ use super::table::{Part, chosen, parted, stretch};
 use crate::features::calendar::Clock;
 use crate::features::eval::evaluated;
 use crate::features::falsify::{KnownTimes, at_time, falsified, falsified_where, times};
-use crate::form::plain;
-use crate::features::known::{Known, Knowledge};
+use crate::features::known::{Knowledge, Known};
 use crate::features::proof::{Answers, Fault, Proof, mixed, other_columns, with_slack};
 use crate::features::reference::{Answer, DAY, cells, date, equal};
+use crate::form::plain;
 
 /// At how many times the future is falsified: each costs a run over all rows.
 const TIMES: usize = 8;

@@ -13,9 +13,9 @@ use super::spec::{RowSpec, Score};
 use crate::features::calendar::{after, midnight};
 use crate::features::days::{Stretch, Timed};
 use crate::features::eval::{evaluated, holds};
-use crate::form::plain;
 use crate::features::known::{Known, known};
 use crate::features::table::FeatureSet;
+use crate::form::plain;
 
 /// Rows per batch.
 const BATCH: usize = 1 << 17;

@@ -81,15 +81,13 @@ fn columns_changed_later_are_null_until_then() {
         // b's 80 of 20 February was known on 1 March, not before.
         ["a 2024-03-01 1 0.5 10 1 40 true 1", "b 2024-03-01 0 0 0 2 20 - 0"]
     );
-    assert_eq!(
-        lines(&drawn.scoring),
-        ["a 2024-04-01 2 0.666667 50 1 160 true", "b 2024-04-01 0 0 0 2 80 -"]
-    );
+    assert_eq!(lines(&drawn.scoring), ["a 2024-04-01 2 0.666667 50 1 160 true", "b 2024-04-01 0 0 0 2 80 -"]);
 }
 
 #[test]
 fn a_delayed_label_leaves_out_cutoffs() {
-    let delayed = HEAD.replace("horizon: 30d", "horizon: 20d, delay: 20d").replace("newest: 2024-04-01", "newest: 2024-04-09");
+    let delayed =
+        HEAD.replace("horizon: 30d", "horizon: 20d, delay: 20d").replace("newest: 2024-04-01", "newest: 2024-04-09");
     let error = read(&format!("{delayed}features: {{c: count}}\n")).and_then(|spec| build(&spec, sales().lazy()));
     assert_eq!(
         error.err().unwrap().to_string(),
@@ -179,8 +177,11 @@ fn large_keys_stay_apart() {
         &on,
         vec![Column::new("id".into(), ids), decimals.with_name("exact".into()).into()],
     );
-    let spec = read(&format!("{HEAD}features:\n  ids: {{distinct: {{of: id}}}}\n  last: {{most_frequent: {{of: id}}}}\n  \
-                              exact: {{distinct: {{of: exact}}}}\n")).unwrap();
+    let spec = read(&format!(
+        "{HEAD}features:\n  ids: {{distinct: {{of: id}}}}\n  last: {{most_frequent: {{of: id}}}}\n  \
+                              exact: {{distinct: {{of: exact}}}}\n"
+    ))
+    .unwrap();
     let drawn = built_and_proved(&spec, &vec![("log", table.clone())]);
     assert_eq!(lines(&drawn.training), ["18446744073709551615 2024-03-01 3 18446744073709551615 3 0"]);
     let spec = read(&format!("{HEAD}features:\n  most: {{max: {{of: id}}}}\n")).unwrap();
@@ -201,8 +202,10 @@ fn one_row_far_away_moves_no_cutoff() {
     let set = build(&spec, with(&on).lazy()).unwrap();
     assert_eq!(
         set.warnings,
-        ["table 'log': 1 row lies far after 2024-05-01, the last of the others: row 6, who 1, 'day' 2203-01-01; cutoffs \
-          are derived without it; mend it in clean.yaml, for example with in_range on 'day'"]
+        [
+            "table 'log': 1 row lies far after 2024-05-01, the last of the others: row 6, who 1, 'day' 2203-01-01; cutoffs \
+          are derived without it; mend it in clean.yaml, for example with in_range on 'day'"
+        ]
     );
     assert_eq!(lines(&drawn(set).training), lines(&usual.training));
 }

@@ -72,7 +72,9 @@ fn tables(events: &[Event], who: u8, (time, known): (Unit, Unit)) -> Tables {
 
 fn every_kind(late: bool, (window, horizon, delay): (&str, &str, Option<&str>), cutoffs: &str) -> CutoffSpec {
     let mut features = Vec::new();
-    for (suffix, rows) in [("", String::new()), ("_w", format!("window: {window}")), ("_m", "window: 1mo, where: n > 0".to_owned())] {
+    for (suffix, rows) in
+        [("", String::new()), ("_w", format!("window: {window}")), ("_m", "window: 1mo, where: n > 0".to_owned())]
+    {
         let join = if rows.is_empty() { "" } else { ", " };
         for kind in ["count", "recency", "tenure", "mean_gap"] {
             features.push(format!("{kind}{suffix}: {{{kind}: {{{rows}}}}}"));

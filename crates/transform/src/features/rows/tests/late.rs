@@ -76,10 +76,7 @@ fn keys_meet_by_what_they_mean() {
         "weather: {lookup: {of: opened, on: opened, take: weather}}",
         "word: {lookup: {of: small, on: small, theirs: number, take: word}}",
     ];
-    assert_eq!(
-        features_of(HEAD, &features, &tables),
-        ["1 0 0 ones - one", "2 1 0 - rain two", "3 2 0 eight sun -"]
-    );
+    assert_eq!(features_of(HEAD, &features, &tables), ["1 0 0 ones - one", "2 1 0 - rain two", "3 2 0 eight sun -"]);
     let error = |feature: &str| set(&spec_of(&[feature]), &tables).err().unwrap().to_string();
     assert_eq!(
         error("f: {sql: code}"),
@@ -91,10 +88,13 @@ fn keys_meet_by_what_they_mean() {
         "feature 'f': 'opened' is datetime, but 'code' of table 'codes' is uint64; cast one of them in clean.yaml"
     );
     assert_eq!(
-        set(&spec_of(&["big: {sql: small * 2.5}", "f: {lookup: {of: codes, on: big, theirs: code, take: name}}"]), &tables)
-            .err()
-            .unwrap()
-            .to_string(),
+        set(
+            &spec_of(&["big: {sql: small * 2.5}", "f: {lookup: {of: codes, on: big, theirs: code, take: name}}"]),
+            &tables
+        )
+        .err()
+        .unwrap()
+        .to_string(),
         "feature 'f': 'big' is float64, but 'code' is uint64; cast one of them in clean.yaml"
     );
 }
@@ -167,10 +167,7 @@ fn a_delayed_label_is_read_and_learned_from_later() {
     let features = ["n: count", "s: {sum: {of: price}}"];
     // The price of the 1st is known after the 10th. By the end of the 30th, that of the 30th is not known, which is
     // scored; that of the 20th is.
-    assert_eq!(
-        features_of(&head, &features, &sales()),
-        ["1 0 0", "2 1 0", "3 2 0", "4 3 7", "5 4 15"]
-    );
+    assert_eq!(features_of(&head, &features, &sales()), ["1 0 0", "2 1 0", "3 2 0", "4 3 7", "5 4 15"]);
     let spec = read(&format!("{head}features: {{n: count}}\n")).unwrap();
     let drawn = built(&spec, &sales());
     assert_eq!((drawn.training.height(), drawn.scoring.height()), (4, 1));
@@ -200,7 +197,10 @@ fn another_table_as_of_the_row() {
     let features = ["rate: {lookup: {of: rates, on: shop, take: rate, time: since, known_at: told}}"];
     assert_eq!(features_of(HEAD, &features, &tables), ["1 -", "2 5", "3 5", "4 6", "5 7"]);
     assert_eq!(
-        set(&spec_of(&["f: {lookup: {of: rates, on: shop, take: rate, time: since}}"]), &tables).err().unwrap().to_string(),
+        set(&spec_of(&["f: {lookup: {of: rates, on: shop, take: rate, time: since}}"]), &tables)
+            .err()
+            .unwrap()
+            .to_string(),
         "feature 'f': table 'rates' holds shop 1, since 2024-01-10 twice (rows 2 and 3), so there is no one 'rate' to \
          take; dedupe 'rates' in clean.yaml, or name the columns that make it one row"
     );
