@@ -138,10 +138,12 @@ fn filtered(table: DataFrame, condition: &str) -> Result<DataFrame> {
     for name in condition.columns() {
         known(&table, &name).map_err(place)?;
     }
-    let text = condition.text().to_owned();
-    table.lazy().filter(condition.expr()).collect().map_err(|error| {
-        Error::cannot_run(format!("--where: '{text}': {error}")).hint("write a condition such as \"mae < 350\"")
-    })
+    let holds = condition.compile(table.schema(), "--where")?;
+    if holds.dtype != DataType::Boolean {
+        return Err(Error::cannot_run(format!("--where: '{condition}': it is neither true nor false"))
+            .hint("write a condition such as \"mae < 350\""));
+    }
+    table.lazy().filter(holds.expr).collect().during("--where")
 }
 
 /// The column of this name, or an error that names the nearest.

@@ -8,7 +8,8 @@ use crate::RowExpr;
 
 /// What an expression gives for each row, of the type that it has.
 pub fn evaluated(rows: &DataFrame, sql: &RowExpr, name: &str, place: &str) -> Result<Series> {
-    let with = rows.clone().lazy().with_columns([sql.sql().expr().alias(name)]);
+    let value = sql.sql().compile(rows.schema(), place)?;
+    let with = rows.clone().lazy().with_columns([value.expr.alias(name)]);
     let given = with.select([col(name)]).collect().during(place)?;
     Ok(given.column(name).during(place)?.as_materialized_series().rechunk())
 }

@@ -314,12 +314,13 @@ impl Plan {
     }
 
     /// The columns that are read, and the conditions that depend on nothing late.
-    pub fn read(&self, input: LazyFrame) -> LazyFrame {
+    pub fn read(&self, input: LazyFrame) -> Result<LazyFrame> {
         let mut columns: Vec<Expr> = self.needed().iter().map(|name| col(name.as_str())).collect();
         for (i, condition) in self.conditions.iter().enumerate().filter(|(_, condition)| condition.late.is_empty()) {
-            columns.push(condition.sql.sql().expr().fill_null(lit(false)).alias(condition_name(i)));
+            let value = condition.sql.sql().compile(&self.schema, &format!("table '{}': where", self.table))?;
+            columns.push(value.expr.fill_null(lit(false)).alias(condition_name(i)));
         }
-        input.select(columns)
+        Ok(input.select(columns))
     }
 
     /// Rows read per feature, for the data dictionary: the source columns of each.

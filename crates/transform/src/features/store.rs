@@ -117,7 +117,7 @@ impl Store {
             plan.words.iter().map(|word| interner_of(&word.dtype, &word.column)).collect::<Result<_>>()?;
         let mut counts = Counts::default();
         let mut chunks = Vec::new();
-        for batch in stream(plan.read(input), &doing)? {
+        for batch in stream(plan.read(input)?, &doing)? {
             if let Some(rows) = keep(plan, batch?, bound, &mut counts)? {
                 chunks.push(Chunk::read(plan, &rows, &mut entities, &mut words)?);
             }

@@ -121,7 +121,7 @@ impl Frame {
         let mut input = open(spec.table.as_str())?;
         let schema = input.collect_schema().during(&doing)?;
         let plan = Plan::new(spec, &schema, open)?;
-        check_conditions(&plan, input.clone())?;
+        check_conditions(&plan, &schema)?;
         let timed = Timed {
             table: &plan.table,
             time: &plan.time,
@@ -136,11 +136,10 @@ impl Frame {
 }
 
 /// A condition must be true or false, or the filter would fail in the middle of the table.
-fn check_conditions(plan: &Plan, input: LazyFrame) -> Result<()> {
+fn check_conditions(plan: &Plan, schema: &Schema) -> Result<()> {
     for condition in &plan.conditions {
         let place = format!("where '{}'", condition.sql);
-        let schema = input.clone().select([condition.sql.sql().expr().alias("c")]).collect_schema().during(&place)?;
-        let dtype = schema.get("c").cloned().unwrap_or(DataType::Null);
+        let dtype = condition.sql.sql().compile(schema, "where")?.dtype;
         if !(dtype.is_bool() || dtype == DataType::Null) {
             return Err(Error::cannot_run(format!("{place} gives {}", artifact::type_name(&dtype)))
                 .hint("write a condition, such as quantity < 0"));

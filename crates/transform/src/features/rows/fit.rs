@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use artifact::{PolarsResultExt, type_name};
-use polars::prelude::{DataType, IntoLazy, Schema};
+use polars::prelude::{DataType, Schema};
 use spec::{Error, Result, ResultExt, did_you_mean};
 
 use super::late::MOST_LATE;
@@ -411,9 +411,7 @@ impl Plan {
         if sql.sql().columns().iter().any(|column| !schema.contains(column)) {
             return Ok(None);
         }
-        let empty = polars::prelude::DataFrame::empty_with_schema(schema);
-        let given = empty.lazy().select([sql.sql().expr().alias("c")]).collect_schema().during(place)?;
-        Ok(given.get("c").cloned())
+        sql.sql().compile(schema, place).map(|value| Some(value.dtype))
     }
 
     fn condition(&mut self, table: &str, sql: &RowExpr, place: &str) -> Result<()> {
