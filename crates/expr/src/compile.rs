@@ -238,7 +238,7 @@ impl Compiler<'_> {
                 let dtype = match (&left.dtype, by.micros) {
                     (DataType::Date, 0) => DataType::Date,
                     (DataType::Date, _) => micros,
-                    (DataType::Datetime(TimeUnit::Milliseconds, None), _) => micros,
+                    (DataType::Datetime(TimeUnit::Milliseconds, _), _) => micros,
                     (other, _) => other.clone(),
                 };
                 let function = row_fn(move |row| dates::moved(&row[0], by, sign));
