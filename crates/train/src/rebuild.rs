@@ -2,6 +2,7 @@
 //! on what it learned, not on what has its names today.
 
 use artifact::{Artifact, PolarsResultExt, definitions_of, fingerprint};
+use chrono::{DateTime, Utc};
 use learn::{Champion, Trial};
 use polars::prelude::{Column, DataFrame, IdxCa};
 use spec::{Error, Keys, Loaded, Result, Tool};
@@ -30,7 +31,7 @@ pub fn rebuild(job: &Job<Train>, trial: &Trial, champion: &Champion) -> Result<D
     };
     let file = job.root.spec(&job.pipeline, Tool::Features)?;
     let Loaded { spec, hash } =
-        spec::load::<FeaturesSpec>(&job.root, &file, &job.env, Keys::Without(stage::CHECKS))?;
+        spec::load::<FeaturesSpec>(&job.root, &file, &job.env, Keys::Without(stage::KEYS))?;
     if hash != evidence.spec {
         return cannot(format!("features.yaml is not the one that {} was made with", table.path.display()));
     }
@@ -52,7 +53,12 @@ pub fn rebuild(job: &Job<Train>, trial: &Trial, champion: &Champion) -> Result<D
         return cannot(format!("what they are made of changed: {}", changed.join("; ")));
     }
     job.progress.begin(format!("features of {}", champion.version));
-    let FeatureSet { training, training_rows, .. } = build(&spec, &|table| artifact::scan(&sources, table))?;
+    // As of the day on which the table was made.
+    let Ok(made) = evidence.time.parse::<DateTime<Utc>>() else {
+        return cannot(format!("{} does not say when it was made", table.path.display()));
+    };
+    let FeatureSet { training, training_rows, .. } =
+        build(&spec, &|table| artifact::scan(&sources, table), made.date_naive())?;
     if training_rows != trial.rows {
         return cannot(format!("{training_rows} rows come out where the table has {}", trial.rows));
     }

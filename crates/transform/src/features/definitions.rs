@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use artifact::{Definition, Definitions};
 use serde::de::value::MapDeserializer;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use spec::{Error, Result};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::tokenizer::{Token, Tokenizer};
 
-use super::rows::{RowFeature, RowFeatures, RowSpec};
+use super::rows::{RowFeatures, RowSpec};
 use super::shape::FeaturesSpec;
 use super::spec::{CutoffSpec, FeatureKind, Features};
 
@@ -64,7 +64,9 @@ fn unreadable(name: &str, error: &dyn std::fmt::Display) -> Error {
 fn of_cutoffs(spec: &CutoffSpec, sources: Sources<'_>) -> Definitions {
     let table = spec.table.as_str();
     let context = format!("cutoffs\n{table}\n{}\n{}", spec.entity, spec.time);
-    let mut made = Making { context, table, keys: [&spec.entity, &spec.time], sources, columns: Vec::new() };
+    let keys = [&*spec.entity, &*spec.time];
+    let known = (value(&spec.known_at), value(&spec.known_late));
+    let mut made = Making { context, table, keys, known, sources, columns: Vec::new() };
     for (name, kind) in spec.features.iter() {
         made.add(name, value(kind), matches!(kind, FeatureKind::Sql(_)));
     }
@@ -74,9 +76,11 @@ fn of_cutoffs(spec: &CutoffSpec, sources: Sources<'_>) -> Definitions {
 fn of_rows(spec: &RowSpec, sources: Sources<'_>) -> Definitions {
     let table = spec.table.as_str();
     let context = format!("rows\n{table}\n{}", spec.time);
-    let mut made = Making { context, table, keys: [&spec.time, &spec.time], sources, columns: Vec::new() };
+    let keys = [&*spec.time, &*spec.time];
+    let known = (value(&spec.known_at), value(&spec.known_late));
+    let mut made = Making { context, table, keys, known, sources, columns: Vec::new() };
     for (name, feature) in spec.features.iter() {
-        made.add(name, value(feature), !matches!(feature, RowFeature::Lookup(_)));
+        made.add(name, value(feature), true);
     }
     made.finish(&spec.label.name, value(&spec.label))
 }
@@ -88,6 +92,8 @@ struct Making<'a> {
     table: &'a str,
     /// Columns that every feature depends on.
     keys: [&'a str; 2],
+    /// When the table's rows, and which of its columns, became known.
+    known: (Value, Value),
     sources: Sources<'a>,
     columns: Vec<Definition>,
 }
@@ -95,23 +101,28 @@ struct Making<'a> {
 impl Making<'_> {
     /// Adds a feature. `reads_features`: its words may name features further up, not only columns.
     fn add(&mut self, name: &str, is: Value, reads_features: bool) {
-        let definition = self.define(name, &is, reads_features);
+        let mut when = vec![self.known.0.clone()];
+        let mut words = Words::default();
+        words.take(&is, None);
+        let late = self.known.1.as_object().into_iter().flatten();
+        when.extend(late.filter(|(column, _)| words.own.contains(column)).map(|(column, at)| json!({ column: at })));
+        let definition = self.define(name, &is, reads_features, &flow(&Value::Array(when)));
         self.columns.push(definition);
     }
 
-    /// Closes with the label, of which the name and what else is hidden with it are no part of the question.
+    /// Closes with the label. Its name, what else is hidden with it and when it becomes known are no part of the question.
     fn finish(self, label: &str, mut is: Value) -> Definitions {
         if let Some(entries) = is.as_object_mut() {
-            entries.retain(|key, _| key != "name" && key != "known_with");
+            entries.retain(|key, _| !matches!(key.as_str(), "name" | "known_with" | "delay"));
         }
-        let label = self.define(label, &is, false);
+        let label = self.define(label, &is, false, "");
         Definitions { of_features: true, columns: self.columns, label: Some(label) }
     }
 
-    fn define(&self, name: &str, is: &Value, reads_features: bool) -> Definition {
+    fn define(&self, name: &str, is: &Value, reads_features: bool, when: &str) -> Definition {
         let mut words = Words::default();
         words.take(is, None);
-        let meaning = format!("{SEMANTICS}\n{}\n{}", self.context, flow(&normal(is)));
+        let meaning = format!("{SEMANTICS}\n{}\n{when}\n{}", self.context, flow(&normal(is)));
         let own = (self.sources)(self.table).unwrap_or_default();
         let others: Vec<Definitions> = words.tables.iter().filter_map(|table| (self.sources)(table)).collect();
         let earlier = self.columns.iter().filter(|other| reads_features && words.own.contains(&other.name));
@@ -141,7 +152,11 @@ impl Words {
                 ("window" | "lag" | "radius" | "horizon", _) => {}
                 ("from", Value::String(table)) => self.tables.push(table.clone()),
                 ("of", Value::String(table)) if other_table => self.tables.push(table.clone()),
-                ("take" | "theirs" | "time", value) => texts(value, &mut self.theirs),
+                ("take" | "theirs" | "time" | "known_at", value) => texts(value, &mut self.theirs),
+                ("known_late", Value::Object(columns)) => {
+                    self.theirs.extend(columns.keys().cloned());
+                    columns.values().for_each(|at| texts(at, &mut self.theirs));
+                }
                 ("where", value) if other_table => texts(value, &mut self.theirs),
                 (_, Value::Object(_)) => self.take(value, Some(key)),
                 (_, value) => texts(value, &mut self.own),
@@ -176,7 +191,13 @@ fn value(of: &impl Serialize) -> Value {
         match value {
             Value::Object(entries) => {
                 let given = entries.into_iter().filter(|(key, value)| {
-                    key != "description" && !value.is_null() && !value.as_array().is_some_and(Vec::is_empty)
+                    let nothing = match value {
+                        Value::Null => true,
+                        Value::Array(items) => items.is_empty(),
+                        Value::Object(entries) => key == "known_late" && entries.is_empty(),
+                        _ => false,
+                    };
+                    key != "description" && !nothing
                 });
                 let given: BTreeMap<String, Value> = given.map(|(key, value)| (key, strip(value))).collect();
                 Value::Object(given.into_iter().collect())

@@ -14,6 +14,8 @@ features:
   tenure: tenure
   ratio: {sql: spent / (tenure + 1)}
   ratio_of_ratio: {sql: {is: ratio * 2, description: twice}}
+  middle: {quantile: {of: price, q: 0.5}}
+  segment: {lookup: {of: customers, take: segment, time: since}}
 ";
 
 const ROWS: &str = "
@@ -29,6 +31,7 @@ features:
   within: {count_within: {of: schools, at: [lat, lon], radius: 1km, where: 'kind = ''primary'''}}
   mean_3m: {mean: {of: price / area, by: [district, kind], window: 3mo, lag: 1mo}}
   lease: {mean: {of: deposit, from: leases, time: signed, by: complex, theirs: building}}
+  built: {lookup: {of: complexes, on: complex, take: built, time: since, known_at: 3d}}
   ratio: {sql: lease / mean_3m}
 ";
 
@@ -57,20 +60,25 @@ fn moved(text: &str, from: &str, to: &str) -> Vec<String> {
 
 #[test]
 fn a_change_moves_the_feature_and_all_that_read_it() {
+    const ALL: &[&str] = &["recency", "spent", "tenure", "ratio", "ratio_of_ratio", "middle", "segment", "label"];
     for (from, to, expected) in [
-        ("window: 90d", "window: 30d", &["spent", "ratio", "ratio_of_ratio"][..]),
+        ("cutoffs:", "known_at: loaded\ncutoffs:", &ALL[..7]),
+        ("window: 90d", "window: 30d", &["spent", "ratio", "ratio_of_ratio"]),
         ("{sum: {of: amount", "{mean: {of: amount", &["spent", "ratio", "ratio_of_ratio"]),
         ("of: amount", "of: price", &["spent", "ratio", "ratio_of_ratio"]),
         ("tenure: tenure", "tenure: {tenure: {window: 365d}}", &["tenure", "ratio", "ratio_of_ratio"]),
         ("{recency: {where: NOT returned}}", "recency", &["recency"]),
         ("spent / (tenure + 1)", "spent / (tenure + 2)", &["ratio", "ratio_of_ratio"]),
         ("ratio * 2", "ratio * 3", &["ratio_of_ratio"]),
+        ("q: 0.5", "q: 0.9", &["middle"]),
+        ("time: since", "time: until", &["segment"]),
+        ("cutoffs:", "known_late: {returned: returned_at}\ncutoffs:", &["recency"]),
         ("horizon: 90d", "horizon: 60d", &["label"]),
         ("is: no_rows", "is: any_rows", &["label"]),
         ("where: NOT returned}\n", "}\n", &["label"]),
-        ("entity: customer", "entity: household", &["recency", "spent", "tenure", "ratio", "ratio_of_ratio", "label"]),
-        ("time: day", "time: shipped", &["recency", "spent", "tenure", "ratio", "ratio_of_ratio", "label"]),
-        ("table: purchases", "table: orders", &["recency", "spent", "tenure", "ratio", "ratio_of_ratio", "label"]),
+        ("entity: customer", "entity: household", ALL),
+        ("time: day", "time: shipped", ALL),
+        ("table: purchases", "table: orders", ALL),
     ] {
         assert_eq!(moved(CUTOFFS, from, to), expected, "{from} -> {to}");
     }
@@ -85,6 +93,7 @@ fn a_change_moves_the_feature_and_all_that_read_it() {
         ("from: leases", "from: rents", &["lease", "ratio"]),
         ("time: signed", "time: moved", &["lease", "ratio"]),
         ("theirs: building", "theirs: complex", &["lease", "ratio"]),
+        ("known_at: 3d", "known_at: 4d", &["built"]),
         ("{sql: price}", "{sql: price * 2}", &["label"]),
     ] {
         assert_eq!(moved(ROWS, from, to), expected, "{from} -> {to}");
@@ -101,6 +110,7 @@ fn another_way_of_writing_is_no_change() {
         ("recency: {recency: {where: NOT returned}}", "recency: {recency: {where: not returned}}"),
         ("cutoffs: {every: 30d, count: 3}", "cutoffs: {every: 60d, count: 9}"),
         ("name: gone", "name: left"),
+        ("horizon: 90d", "horizon: 90d, delay: 14d"),
     ] {
         assert_eq!(moved(CUTOFFS, from, to), [""; 0], "{from} -> {to}");
     }
@@ -134,7 +144,7 @@ fn what_clean_made_of_a_column_belongs_to_its_features() {
     };
     assert_eq!(moved(CUTOFFS, "purchases", "amount"), ["spent", "ratio", "ratio_of_ratio"]);
     assert_eq!(moved(CUTOFFS, "purchases", "returned"), ["recency", "label"]);
-    assert_eq!(moved(CUTOFFS, "purchases", "customer").len(), 6, "the entity is part of every feature");
+    assert_eq!(moved(CUTOFFS, "purchases", "customer").len(), 8, "the entity is part of every feature");
     assert_eq!(moved(CUTOFFS, "purchases", "colour"), [""; 0]);
     assert_eq!(moved(CUTOFFS, "elsewhere", "amount"), [""; 0]);
     assert_eq!(moved(ROWS, "leases", "deposit"), ["lease", "ratio"]);
