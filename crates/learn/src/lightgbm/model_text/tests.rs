@@ -204,8 +204,8 @@ fn with_true_sizes(text: &str) -> String {
 /// `MILLRACE_FUZZ` counts the mutations: CI tries more than a quick run.
 #[test]
 fn what_passes_is_safe_to_score_with() {
-    let rounds: usize = std::env::var("MILLRACE_FUZZ").ok().and_then(|count| count.parse().ok()).unwrap_or(6_000);
-    let (models, matrix) = (models(), matrix());
+    let rounds: usize = std::env::var("MILLRACE_FUZZ").ok().and_then(|count| count.parse().ok()).unwrap_or(2_000);
+    let (models, matrix) = (models(), matrix().slice(0..24));
     let mut random = Random::new(20_261_126, 0);
     let (mut passed, mut refused) = (0, 0);
     for round in 0..rounds {
@@ -226,8 +226,8 @@ fn what_passes_is_safe_to_score_with() {
                 passed += 1;
                 assert_eq!(booster.features(), outline.features);
                 if outline.features == 3 {
-                    assert_eq!(booster.predict(&matrix).unwrap().len(), 240);
-                    assert_eq!(booster.contributions(&matrix).unwrap().len(), 240 * 4);
+                    assert_eq!(booster.predict(&matrix).unwrap().len(), 24);
+                    assert_eq!(booster.contributions(&matrix).unwrap().len(), 24 * 4);
                     booster.importance(crate::lightgbm::Importance::Gain).unwrap();
                 }
             }
