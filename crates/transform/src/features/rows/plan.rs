@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use artifact::{PolarsResultExt, type_name};
-use polars::prelude::{DataType, IntoLazy, LazyFrame, Schema, SchemaRef};
+use polars::prelude::{DataType, LazyFrame, Schema, SchemaRef};
 use spec::{Error, Result, ResultExt, Span, did_you_mean};
 
 use super::spec::{CountWithin, DISTANCE, Lookup, Metres, Names, Nearest, Past, RowFeature, RowSpec, Score};
