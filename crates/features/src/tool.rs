@@ -48,7 +48,7 @@ impl Stage for Features {
             warnings,
             ..
         } = build(spec, &|table| job.scan(table), job.stamp.time().date_naive())?;
-        warnings.iter().for_each(stage::warn);
+        warnings.iter().for_each(|warning| stage::warn(format!("features {}: {warning}", job.pipeline)));
         // How long after an example's time its label is known: a split by time leaves that much out.
         let horizon_days: i64 = spec.label_known_after().into_iter().map(days).sum();
         let notes = json!({ "label": spec.label(), "horizon_days": horizon_days });
