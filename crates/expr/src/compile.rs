@@ -8,12 +8,12 @@ use crate::cast::{self, Sort};
 use crate::compare;
 use crate::dates;
 use crate::functions::Id;
-use crate::kernel::{Label, defined, row_fn, rows};
+use crate::kernel::{Label, again, columns, defined, row_fn, rows};
 use crate::node::{Arithmetic, Comparison, Interval, Literal, Node, Part};
 use crate::numbers;
 use crate::texts::{self, Pattern};
 use crate::typed::{self, Typed};
-use crate::value::Value;
+use crate::value::{Value, single_or_all};
 
 /// An expression as polars runs it, and the type of what it gives.
 #[derive(Clone, Debug)]
@@ -62,6 +62,17 @@ impl Compiler<'_> {
     }
 
     pub fn node(&self, node: &Node) -> Result<Typed> {
+        let typed = self.any(node)?;
+        match &self.guard {
+            // No column is there to read as null.
+            Some(guard) if may_fail(node) && node.columns().is_empty() && node.is_row() => {
+                Ok(constant(typed, guard.clone()))
+            }
+            _ => Ok(typed),
+        }
+    }
+
+    fn any(&self, node: &Node) -> Result<Typed> {
         match node {
             Node::Column(name) => self.column(name),
             Node::Literal(literal) => typed::of_literal(literal),
@@ -227,7 +238,7 @@ impl Compiler<'_> {
                 let dtype = match (&left.dtype, by.micros) {
                     (DataType::Date, 0) => DataType::Date,
                     (DataType::Date, _) => micros,
-                    (DataType::Datetime(TimeUnit::Milliseconds, None), _) => micros,
+                    (DataType::Datetime(TimeUnit::Milliseconds, _), _) => micros,
                     (other, _) => other.clone(),
                 };
                 let function = row_fn(move |row| dates::moved(&row[0], by, sign));
@@ -432,6 +443,21 @@ impl Compiler<'_> {
         let function = row_fn(move |row| dates::part(part, &row[0]));
         Ok(Typed::new(rows(&self.label, vec![of.expr], dtype.clone(), function), dtype))
     }
+}
+
+/// A value that no column enters; one that cannot be computed fails only where `guard` is true.
+fn constant(typed: Typed, guard: Expr) -> Typed {
+    let one = DataFrame::empty_with_height(1).lazy().select([typed.expr.clone().alias("one")]);
+    let Err(error) = one.collect() else { return typed };
+    let dtype = typed.dtype.clone();
+    let expr = columns(vec![guard], typed.dtype.clone(), move |columns| {
+        let guard = single_or_all(&columns[0]);
+        match guard.bool()?.any() {
+            true => Err(again(&error)),
+            false => Ok(Series::full_null(PlSmallStr::EMPTY, guard.len(), &dtype)),
+        }
+    });
+    Typed { expr, ..typed }
 }
 
 /// Nanoseconds of a moment, of a date's midnight or of a length of time.

@@ -5,7 +5,37 @@ use expr::{FUNCTIONS, SqlExpr};
 use polars::prelude::*;
 
 /// Expression, what we give (values of the rows, or the start of the error), and why.
-const DIFFERENCES: &[(&str, &str, &str)] = &[];
+#[rustfmt::skip]
+const DIFFERENCES: &[(&str, &str, &str)] = &[
+    ("n + 2147483647", "2147483747", WIDE),
+    ("50000::INTEGER * 50000", "2500000000", WIDE),
+    ("100::TINYINT * 2", "200", WIDE),
+    ("abs((-128)::TINYINT)", "128", WIDE),
+    ("date_diff('week', DATE '2024-03-03', DATE '2024-03-04')", "1", "weeks begin on Monday, as in date_trunc"),
+    ("CAST('12.5' AS INTEGER)", "error: ", LOSES),
+    ("CAST(2.5::DOUBLE AS INTEGER)", "error: ", LOSES),
+    ("CAST(2 AS BOOLEAN)", "error: ", LOSES),
+    ("CAST('2024-02-03 12:00:00' AS DATE)", "error: ", LOSES),
+    ("CAST(9007199254740993 AS DOUBLE)", "error: ", LOSES),
+    ("CAST(m AS INTEGER)", "error: ", LOSES),
+    ("CAST(m AS DECIMAL(10, 1))", "error: ", LOSES),
+    ("1 / 0", "null", ZERO),
+    ("0 / 0", "null", ZERO),
+    ("7 // 0", "null", ZERO),
+    ("7 % 0", "null", ZERO),
+    ("sqrt(-1)", "null", NONE),
+    ("ln(0)", "null", NONE),
+    ("asin(2)", "null", NONE),
+    ("1e308::DOUBLE * 10", "error: '1e308::DOUBLE * 10': 1e308 * 10.0 is beyond float64; ", FLOAT),
+    ("exp(1000)", "error: 'exp(1000)': exp(1000.0) is beyond float64; ", FLOAT),
+    ("'NaN'::DOUBLE > 100", "error: ", "NaN is no number, and null in a column"),
+];
+
+const WIDE: &str = "integers are computed in 64 bits, whatever the width of the column";
+const LOSES: &str = "a cast that would lose something is refused";
+const ZERO: &str = "division by zero is null";
+const NONE: &str = "where a function has no value, it is null";
+const FLOAT: &str = "a float beyond float64 is refused";
 
 fn table() -> DataFrame {
     let day = |text: &str| chrono_day(text);
