@@ -11,7 +11,8 @@ use calamine::{Data, Range, Reader, open_workbook_auto_from_rs};
 use spec::{Error, Result, did_you_mean};
 
 use crate::file_spec::{FileSpec, Sheet};
-use crate::files::{Columns, match_header, named, no_rows, without_header};
+use crate::files::{Columns, match_header, named, without_header};
+use crate::passed::{Emptiness, Passed};
 use crate::places::Place;
 use crate::reader::{BATCH_BYTES, BATCH_ROWS};
 use crate::text::{Broken, Cell, TextBatch, TextSource};
@@ -24,6 +25,7 @@ pub(crate) struct Workbooks {
     current: Option<Current>,
     /// By column: a cell was text. Numbers among the texts of such a column are no numbers.
     text: Vec<bool>,
+    emptiness: Emptiness,
     rows_in: Arc<AtomicU64>,
 }
 
@@ -32,13 +34,18 @@ struct Current {
     /// Rows with something in them, and their numbers in the sheet.
     rows: VecDeque<(u32, Vec<Data>)>,
     /// For each column of the table, the sheet's.
-    of_columns: Vec<usize>,
+    of_columns: Vec<Option<usize>>,
 }
 
 impl Workbooks {
     /// `places` must not be empty.
     pub(crate) fn new(spec: FileSpec, places: Vec<Place>, columns: Columns, rows_in: Arc<AtomicU64>) -> Workbooks {
-        Workbooks { spec, places: places.into_iter(), columns, current: None, text: Vec::new(), rows_in }
+        let emptiness = Emptiness::new(spec.empty_files, places.len());
+        Workbooks { spec, places: places.into_iter(), columns, current: None, text: Vec::new(), emptiness, rows_in }
+    }
+
+    pub(crate) fn passed(&self) -> Passed {
+        self.emptiness.passed()
     }
 
     /// The columns' names and first rows, and whether each is text.
@@ -51,51 +58,60 @@ impl Workbooks {
         Ok((names, batch))
     }
 
-    fn begin(&mut self, place: &Place) -> Result<Current> {
+    /// Nothing for a sheet without rows.
+    fn begin(&mut self, place: &Place) -> Result<Option<Current>> {
         let shown = place.shown();
         let mut bytes = Vec::new();
         place.open(&self.spec)?.read_to_end(&mut bytes).map_err(|error| {
             Error::carried_by(&error).unwrap_or_else(|| Error::io("read", std::path::Path::new(shown), &error))
         })?;
+        if bytes.is_empty() {
+            return self.emptiness.none(shown, "the file is empty").map(|()| None);
+        }
         let sheet = sheet(bytes, self.spec.sheet.as_ref(), shown)?;
         let mut rows = used_rows(&sheet, self.spec.skip_lines);
         let width = rows.iter().filter_map(|(_, row)| row.iter().rposition(|cell| *cell != Data::Empty)).max();
         let width = width.map_or(0, |last| last + 1);
         let of_columns = match self.spec.header.unwrap_or(true) {
             true => {
-                let (line, row) = rows.pop_front().ok_or_else(|| no_rows(shown, "there is no header"))?;
+                let Some((line, row)) = rows.pop_front() else {
+                    return self.emptiness.none(shown, "there is no header").map(|()| None);
+                };
                 let at = format!("{shown}:{line}");
                 let header = row.iter().take(width).map(|cell| text(cell).unwrap_or_default()).collect();
                 match_header(&mut self.columns, &named(header, &at)?, &at)?
             }
             false => {
-                let expected = without_header(&mut self.columns, shown, || match width {
-                    0 => Err(no_rows(shown, "there are no rows")),
-                    width => Ok(width),
-                })?;
-                if expected != width && width > 0 {
+                if width == 0 {
+                    return self.emptiness.none(shown, "there are no rows").map(|()| None);
+                }
+                let expected = without_header(&mut self.columns, shown, width)?;
+                if expected != width {
                     return Err(Error::cannot_run(format!(
                         "{shown}: {width} columns in the sheet instead of {expected}"
                     ))
                     .hint("without a header 'columns' names every column of the sheet, from left to right"));
                 }
-                (0..width).collect()
+                (0..width).map(Some).collect()
             }
         };
         if rows.is_empty() {
-            let header = self.spec.header.unwrap_or(true);
-            return Err(no_rows(shown, if header { "there is a header, but no rows" } else { "there are no rows" }));
+            return self.emptiness.none(shown, "there is a header, but no rows").map(|()| None);
         }
+        self.emptiness.rows();
         self.text.resize(of_columns.len(), false);
-        Ok(Current { shown: shown.into(), rows, of_columns })
+        Ok(Some(Current { shown: shown.into(), rows, of_columns }))
     }
 }
 
 impl TextSource for Workbooks {
     fn next_batch(&mut self) -> Result<Option<TextBatch>> {
-        if self.current.as_ref().is_none_or(|current| current.rows.is_empty()) {
-            let Some(place) = self.places.next() else { return Ok(None) };
-            self.current = Some(self.begin(&place)?);
+        while self.current.as_ref().is_none_or(|current| current.rows.is_empty()) {
+            let Some(place) = self.places.next() else {
+                self.emptiness.end()?;
+                return Ok(None);
+            };
+            self.current = self.begin(&place)?;
         }
         let Some(current) = &mut self.current else { return Ok(None) };
         let mut batch = TextBatch::new(current.shown.clone(), current.of_columns.len());
@@ -109,10 +125,10 @@ impl TextSource for Workbooks {
 }
 
 /// Adds the cells of a row; or the row as a whole, if one of them holds an error such as `#N/A`.
-fn gather(row: &[Data], line: u32, of_columns: &[usize], is_text: &mut [bool], batch: &mut TextBatch) {
-    let cell = |column: &usize| row.get(*column).unwrap_or(&Data::Empty);
+fn gather(row: &[Data], line: u32, of_columns: &[Option<usize>], is_text: &mut [bool], batch: &mut TextBatch) {
+    let cell = |column: &Option<usize>| column.and_then(|column| row.get(column)).unwrap_or(&Data::Empty);
     let errors = of_columns.iter().filter_map(|column| match cell(column) {
-        Data::Error(error) => Some(format!("row {line}: column {} holds {error}", column + 1)),
+        Data::Error(error) => Some(format!("row {line}: column {} holds {error}", column.unwrap_or_default() + 1)),
         _ => None,
     });
     let errors: Vec<String> = errors.collect();

@@ -8,6 +8,8 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use spec::did_you_mean;
 
+use crate::passed::EmptyFiles;
+
 /// A file, several files, or standard input.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
@@ -24,6 +26,7 @@ pub struct FileSpec {
     pub(crate) skip_lines: u64,
     pub(crate) null_values: Vec<String>,
     pub(crate) sheet: Option<Sheet>,
+    pub(crate) empty_files: EmptyFiles,
 }
 
 /// A file, several files, or standard input.
@@ -68,6 +71,10 @@ struct Written {
     /// The sheet of an `excel` workbook, by name or by number from 1. Default: the first.
     #[serde(default)]
     sheet: Option<Sheet>,
+    /// What to do with a file without rows among others: `pass_over` it with a warning (the default), or end with an
+    /// `error`. If no file has rows, that is an error in any case.
+    #[serde(default)]
+    empty_files: EmptyFiles,
 }
 
 fn empty_text() -> Vec<String> {
@@ -89,6 +96,7 @@ impl TryFrom<Written> for FileSpec {
             skip_lines,
             null_values,
             sheet,
+            empty_files,
         } = written;
         if let (Some(_), Some(format)) = (separator, format.filter(|format| *format != Format::Csv)) {
             return Err(format!("'separator' is for the format csv, not for {}", format.name()));
@@ -128,6 +136,7 @@ impl TryFrom<Written> for FileSpec {
             skip_lines,
             null_values,
             sheet,
+            empty_files,
         })
     }
 }

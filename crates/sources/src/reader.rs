@@ -23,7 +23,8 @@ const RECORD_BYTES: usize = 64 << 20;
 /// Which fields of a record go into which columns.
 pub(crate) enum Wanted {
     /// Records have this many fields; a column takes the field at its index.
-    Fields { width: usize, of_columns: Vec<usize> },
+    /// A column that the file lacks has none.
+    Fields { width: usize, of_columns: Vec<Option<usize>> },
     /// The cutter names and orders the cells itself.
     Keyed,
 }
@@ -54,21 +55,18 @@ enum Step {
 }
 
 impl TextReader {
+    /// `None`: there is nothing in it.
     pub(crate) fn new(
         feed: Box<dyn Read + Send>,
         encoding: Option<&'static Encoding>,
         cutter: Box<dyn Cutter>,
         shown: &str,
-    ) -> Result<TextReader> {
+    ) -> Result<Option<TextReader>> {
         let mut feed = feed;
         let mut head = Vec::with_capacity(4);
         feed.by_ref().take(4).read_to_end(&mut head).map_err(|error| feed_error(shown, 1, &error))?;
         if head.is_empty() {
-            let (what, way_out) = match shown {
-                "-" => ("standard input is empty", "the command that feeds it failed, or wrote nothing"),
-                _ => ("the file is empty", "fetch it again, or take it out of 'path'"),
-            };
-            return Err(Error::cannot_run(format!("{shown}: {what}")).hint(way_out));
+            return Ok(None);
         }
         let foreign = not_text(&head).filter(|(what, _)| encoding.is_none() || !what.starts_with("UTF-16"));
         if let Some((what, way_out)) = foreign {
@@ -77,7 +75,7 @@ impl TextReader {
         let whole = Box::new(io::Cursor::new(head).chain(feed));
         let (feed, encoding) =
             decoded(whole, encoding.unwrap_or(UTF_8)).map_err(|error| feed_error(shown, 1, &error))?;
-        Ok(TextReader {
+        Ok(Some(TextReader {
             feed,
             encoding,
             cutter,
@@ -89,7 +87,7 @@ impl TextReader {
             line: 1,
             fields: Fields::default(),
             records: 0,
-        })
+        }))
     }
 
     pub(crate) fn shown(&self) -> &str {
@@ -278,7 +276,7 @@ impl TextReader {
                     }
                     Wanted::Fields { of_columns, .. } => {
                         for (column, field) in batch.columns.iter_mut().zip(of_columns) {
-                            column.push(self.fields.cells[*field]);
+                            column.push(field.map_or(Cell::NULL, |field| self.fields.cells[field]));
                         }
                         batch.lines.push(line);
                     }

@@ -232,7 +232,7 @@ impl<S: Stage> Desk<'_, S> {
     }
 
     /// Writes a table, splits off the refused rows, balances the books and judges the checks.
-    fn written(&self, output: TableOutput, before: &[Draft], failures: &mut Vec<String>) -> Result<Option<Draft>> {
+    fn written(&self, mut output: TableOutput, before: &[Draft], failures: &mut Vec<String>) -> Result<Option<Draft>> {
         let table = output.table.clone();
         let checks = self.job.checks.get(&table).map_or(&[][..], Vec::as_slice);
         let lookup = |name: &str| self.lookup(name, before);
@@ -269,6 +269,7 @@ impl<S: Stage> Desk<'_, S> {
                 }
             };
             self.job.progress.rows(rows.height());
+            (output.accepted)(&rows)?;
             writer.write(rows)?;
         }
         for (check, rows) in row_checks.refused() {
