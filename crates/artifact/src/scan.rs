@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use polars::prelude::{HiveOptions, LazyFrame, ParallelStrategy, PlRefPath, ScanArgsParquet, Schema};
+use polars::io::HiveOptions;
+use polars::io::parquet::read::ParallelStrategy;
+use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, Schema};
 use spec::{Error, Result, Root, did_you_mean};
 
 use crate::{Evidence, Input, Kind, PolarsResultExt, evidence_of, fingerprint, rows_of};

@@ -2,7 +2,7 @@
 
 /// Decimal digits with an optional sign.
 #[inline]
-pub(crate) fn int(text: &[u8]) -> Option<i64> {
+pub fn int(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text.split_first()? {
         (b'-', rest) => (true, rest),
         (b'+', rest) => (false, rest),
@@ -27,7 +27,7 @@ pub(crate) fn int(text: &[u8]) -> Option<i64> {
 }
 
 /// Decimal digits with an optional `+`.
-pub(crate) fn uint(text: &[u8]) -> Option<u64> {
+pub fn uint(text: &[u8]) -> Option<u64> {
     match int(text) {
         Some(value) => value.try_into().ok(),
         None => std::str::from_utf8(text).ok()?.parse().ok(),
@@ -40,12 +40,13 @@ const POWERS: [f64; 23] = [
 ];
 
 /// A decimal number with optional sign, fraction and exponent; correctly rounded. `nan`, `inf` and what is too
-/// large for a float64 are no numbers.
+/// large or too small for a float64 are no numbers; nor is one without exponent whose digits before the point would not
+/// come back, such as 9007199254740993.
 ///
 /// Up to 15 digits the digits and the power of ten are exact floats, so that one division rounds correctly
 /// (Clinger, "How to Read Floating Point Numbers Accurately", 1990); the rest is left to the standard library.
 #[inline]
-pub(crate) fn float(text: &[u8]) -> Option<f64> {
+pub fn float(text: &[u8]) -> Option<f64> {
     let (negative, digits) = match text.split_first()? {
         (b'-', rest) => (true, rest),
         (b'+', rest) => (false, rest),
@@ -76,15 +77,71 @@ pub(crate) fn float(text: &[u8]) -> Option<f64> {
 }
 
 fn slow_float(text: &[u8]) -> Option<f64> {
-    // The standard library also reads "inf", "infinity" and "nan".
-    if !text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E')) {
+    let text = written(text)?;
+    let value: f64 = text.parse().ok()?;
+    let kept = value.is_finite() && (value != 0.0 || is_zero(text)) && (whole_digits(text) <= 15 || comes_back(text, &value));
+    kept.then_some(value)
+}
+
+/// As [`float`], correctly rounded to a float32.
+pub fn float32(text: &[u8]) -> Option<f32> {
+    let text = written(text)?;
+    let value: f32 = text.parse().ok()?;
+    let kept = value.is_finite() && (value != 0.0 || is_zero(text)) && (whole_digits(text) <= 6 || comes_back(text, &value));
+    kept.then_some(value)
+}
+
+/// The nearest float32, unless it is none or has lost more than its last digits.
+pub fn narrow(value: f64) -> Option<f32> {
+    let narrow = value as f32;
+    (narrow.is_normal() || narrow.is_finite() && f64::from(narrow) == value).then_some(narrow)
+}
+
+/// The text, if it has no other characters than those of numbers: the standard library also reads "inf" and "nan".
+fn written(text: &[u8]) -> Option<&str> {
+    let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E');
+    if !text.iter().all(is_part) {
         return None;
     }
-    std::str::from_utf8(text).ok()?.parse().ok().filter(|value: &f64| value.is_finite())
+    std::str::from_utf8(text).ok()
+}
+
+fn is_zero(text: &str) -> bool {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    !mantissa.bytes().any(|byte| matches!(byte, b'1'..=b'9'))
+}
+
+/// Digits before the point that count; none of a number with an exponent, which says itself that it is rounded.
+fn whole_digits(text: &str) -> usize {
+    if text.contains(['e', 'E']) {
+        return 0;
+    }
+    let whole = text.trim_start_matches(['-', '+']).split('.').next().unwrap_or_default();
+    whole.trim_start_matches('0').len()
+}
+
+/// Whether the number is written as it was: to the digit, or as programs write a number that is this one.
+fn comes_back<T: std::fmt::Display>(text: &str, value: &T) -> bool {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
+    let digits = digits.trim_start_matches('0');
+    let digits = digits.strip_suffix('.').unwrap_or(digits);
+    let behind = digits.split_once('.').map_or(0, |(_, behind)| behind.len());
+    let text = format!("{sign}{digits}");
+    format!("{value:.behind$}") == text || format!("{value}") == text
+}
+
+/// `true` or `false`, in any case.
+pub fn truth_word(text: &[u8]) -> Option<bool> {
+    match () {
+        () if text.eq_ignore_ascii_case(b"true") => Some(true),
+        () if text.eq_ignore_ascii_case(b"false") => Some(false),
+        () => None,
+    }
 }
 
 /// `true`/`false`, `t`/`f`, `yes`/`no`, `y`/`n`, `1`/`0`, in any case.
-pub(crate) fn bool(text: &[u8]) -> Option<bool> {
+pub fn bool(text: &[u8]) -> Option<bool> {
     let mut lower = [0u8; 5];
     let lower = lower.get_mut(..text.len())?;
     lower.copy_from_slice(text);
@@ -118,6 +175,14 @@ mod tests {
         assert_eq!(float(b"5."), Some(5.0));
         assert_eq!(float(b"-1e3"), Some(-1000.0));
         assert_eq!(float(b"-0").map(f64::is_sign_negative), Some(true));
+        for (text, value) in [("9007199254740992", 2f64.powi(53)), ("100000000000000000000000", 1e23), ("1e23", 1e23), ("0.33333333333333333333", 1.0 / 3.0), ("0e5", 0.0)] {
+            assert_eq!(float(text.as_bytes()), Some(value), "{text}");
+        }
+        for text in ["9007199254740993", "-9007199254740993", "1234567890123456.78", "1e-400", "1e400"] {
+            assert_eq!(float(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!([float32(b"0.1"), float32(b"16777216"), float32(b"1e38")], [Some(0.1), Some(16_777_216.0), Some(1e38)]);
+        assert_eq!([float32(b"16777217"), float32(b"1e39"), float32(b"1e-60"), float32(b"nan")], [None; 4]);
         for text in ["", ".", "-", "1.2.3", "1,5", "nan", "inf", "1e999", "0x10", "abc", "--1", "e"] {
             assert_eq!(float(text.as_bytes()), None, "{text}");
         }
@@ -134,7 +199,18 @@ mod tests {
     proptest! {
         #[test]
         fn floats_are_read_as_the_standard_library_reads_them(digits in "-?[0-9]{1,17}(\\.[0-9]{0,17})?") {
-            prop_assert_eq!(float(digits.as_bytes()), digits.parse::<f64>().ok());
+            let value: f64 = digits.parse().unwrap();
+            let whole = digits.trim_start_matches('-').split('.').next().unwrap().trim_start_matches('0').to_owned();
+            match float(digits.as_bytes()) {
+                Some(read) => {
+                    prop_assert_eq!(read.to_bits(), value.to_bits());
+                    // What is read has the digits before the point that were written.
+                    let exact = format!("{:.0}", value.trunc().abs());
+                    let back = if whole.is_empty() { "0" } else { &whole };
+                    prop_assert!(exact == back || whole.len() > 15, "{exact}");
+                }
+                None => prop_assert!(whole.len() > 15 && format!("{:.0}", value.abs()) != whole || digits.contains('.') && whole.len() > 15),
+            }
         }
         #[test]
         fn integers_are_read_as_the_standard_library_reads_them(digits in "-?[0-9]{1,20}") {
