@@ -2,7 +2,8 @@
 //! is run as a formula.
 //!
 //! Moments with a time zone are written in UTC. What Excel cannot hold as a number stays text: whole numbers
-//! of more than 15 digits, which it would round, NaN and infinities, and days before March 1900.
+//! of more than 15 digits, which it would round, NaN and infinities, and days before March 1900
+//! or after 9999. So do decimals of more digits.
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,12 +24,15 @@ const MAX_ROWS: u32 = 1_048_576;
 const MAX_COLUMNS: usize = 16_384;
 /// Longest text of a cell, in UTF-16 units.
 const MAX_TEXT: usize = 32_767;
-/// Largest whole number that Excel shows without rounding: 15 digits.
-const MAX_WHOLE: i64 = 999_999_999_999_999;
+/// Digits of a number that Excel keeps, and the largest whole number of so many.
+const MAX_DIGITS: usize = 15;
+const MAX_WHOLE: u64 = 999_999_999_999_999;
 /// Excel counts days from 1899-12-30; this is 1970-01-01. It believes in a 29 February 1900, so the count is
 /// right from March 1900 on.
 const EPOCH: i64 = 25_569;
 const FIRST_DAY: i64 = 61;
+/// The day after 9999-12-31, its last.
+const END: i64 = 2_958_466;
 const DAY_MICROS: f64 = 86_400_000_000.0;
 /// Sheet names are no longer than this.
 const MAX_NAME: usize = 31;
@@ -143,6 +147,8 @@ enum Cells {
     Truths(BooleanChunked),
     Whole(Int64Chunked),
     Numbers(Float64Chunked),
+    /// Numbers, and all their digits.
+    Decimals(Float64Chunked, StringChunked),
     /// Days since 1899-12-30, and what to write instead where Excel's calendar does not reach.
     Times(Float64Chunked, Option<StringChunked>),
     Texts(StringChunked),
@@ -155,7 +161,11 @@ impl Cells {
             DataType::Boolean => Cells::Truths(values.bool()?.clone()),
             DataType::UInt64 | DataType::Int128 => Cells::Texts(values.cast(&DataType::String)?.str()?.clone()),
             of if of.is_integer() => Cells::Whole(values.cast(&DataType::Int64)?.i64()?.clone()),
-            of if of.is_float() || of.is_decimal() => Cells::Numbers(values.cast(&DataType::Float64)?.f64()?.clone()),
+            DataType::Decimal(..) => {
+                let numbers = values.cast(&DataType::Float64)?.f64()?.clone();
+                Cells::Decimals(numbers, values.cast(&DataType::String)?.str()?.clone())
+            }
+            of if of.is_float() => Cells::Numbers(values.cast(&DataType::Float64)?.f64()?.clone()),
             DataType::Date => {
                 let days = values.to_physical_repr().cast(&DataType::Float64)? + EPOCH as f64;
                 Cells::Times(days.f64()?.clone(), Some(values.cast(&DataType::String)?.str()?.clone()))
@@ -176,7 +186,7 @@ impl Cells {
     fn write(&self, sheet: &mut Worksheet, row: usize, to: u32, at: u16) -> Result<(), XlsxError> {
         match self {
             Cells::Truths(values) => put(values.get(row), |value| sheet.write_boolean(to, at, value).map(drop)),
-            Cells::Whole(values) => put(values.get(row), |value| match value.abs() <= MAX_WHOLE {
+            Cells::Whole(values) => put(values.get(row), |value| match value.unsigned_abs() <= MAX_WHOLE {
                 true => sheet.write_number(to, at, value as f64).map(drop),
                 false => sheet.write_string(to, at, value.to_string()).map(drop),
             }),
@@ -184,8 +194,16 @@ impl Cells {
                 true => sheet.write_number(to, at, value).map(drop),
                 false => sheet.write_string(to, at, value.to_string()).map(drop),
             }),
+            Cells::Decimals(numbers, texts) => put(numbers.get(row), |value| {
+                let text = texts.get(row).unwrap_or_default();
+                let digits = text.trim_start_matches(['-', '0', '.']).bytes().filter(u8::is_ascii_digit).count();
+                match digits <= MAX_DIGITS {
+                    true => sheet.write_number(to, at, value).map(drop),
+                    false => sheet.write_string(to, at, text).map(drop),
+                }
+            }),
             Cells::Times(days, texts) => put(days.get(row), |value| match texts {
-                Some(texts) if value < FIRST_DAY as f64 => {
+                Some(texts) if !(FIRST_DAY as f64..END as f64).contains(&value) => {
                     sheet.write_string(to, at, texts.get(row).unwrap_or_default()).map(drop)
                 }
                 _ => sheet.write_number(to, at, value).map(drop),

@@ -36,6 +36,8 @@ pub(crate) struct Declared {
     pub is_from: bool,
     /// The source may lack it.
     pub optional: bool,
+    /// Its type is one of floating-point numbers.
+    pub is_float: bool,
 }
 
 pub(crate) struct Files {
@@ -122,8 +124,9 @@ impl Files {
 
     fn cutter(&self) -> Box<dyn Cutter> {
         let quote = self.spec.quote.0;
+        let escape = self.spec.escape.map(|escape| escape.0);
         match self.format {
-            Format::Tsv => Box::new(Csv::new(b'\t', quote)),
+            Format::Tsv => Box::new(Csv::new(b'\t', quote).escaped_by(escape)),
             Format::Whitespace => Box::new(Whitespace),
             Format::FixedWidth => Box::new(FixedWidth::new(&self.spec.widths)),
             Format::Json | Format::JsonLines => {
@@ -138,7 +141,7 @@ impl Files {
                 Box::new(if settled { json.refusing_unknown() } else { json })
             }
             Format::Csv | Format::Parquet | Format::Excel => {
-                Box::new(Csv::new(self.spec.separator.map_or(b',', |s| s.0), quote))
+                Box::new(Csv::new(self.spec.separator.map_or(b',', |s| s.0), quote).escaped_by(escape))
             }
         }
     }

@@ -34,6 +34,7 @@ use spec::{Error, Map, Result};
 use crate::apartments::{City, Server};
 use crate::column_spec::ColumnSpec;
 use crate::incremental::{Bookmark, Reach};
+use crate::numerals::Numerals;
 use crate::passed::Passed;
 use crate::text::TextBatch;
 use crate::typed::Typing;
@@ -119,7 +120,7 @@ impl HttpSpec {
         let first: Option<TextBatch> = first.filter(|items| !items.nodes.is_empty()).map(|items| rows.batch(items));
         let columns = match (declared, &first) {
             (Some(declared), _) => declared.iter().map(|(name, spec)| (name.to_owned(), spec.clone())).collect(),
-            (None, Some(first)) => inferred(names, first, &missing),
+            (None, Some(first)) => inferred(names, first, &missing, Numerals::default()),
             (None, None) => Vec::new(),
         };
         let typing = Typing { columns, missing };

@@ -19,6 +19,7 @@ mod decode;
 mod excel;
 mod file_spec;
 mod files;
+mod fill_down;
 mod flow;
 mod generate;
 mod hidden;
@@ -28,6 +29,7 @@ mod infer;
 mod json;
 mod lines;
 mod messages;
+mod numerals;
 mod parquet;
 mod passed;
 mod places;
@@ -46,7 +48,7 @@ use std::sync::atomic::AtomicU64;
 
 use artifact::{Batches, Input};
 use polars::prelude::Schema;
-use spec::{Error, Map, Result, ResultExt, Root};
+use spec::{ColumnType, Error, Map, Result, ResultExt, Root, did_you_mean};
 
 pub use column_spec::ColumnSpec;
 pub use file_spec::{Compression, FileSpec, Format};
@@ -64,7 +66,9 @@ pub use table_spec::{RAW, Source, TableSpec};
 use store::Cloud;
 
 use excel::Workbooks;
+use fill_down::{Carry, FillDown};
 use files::{Columns, Declared, Files, same_format};
+use numerals::Numerals;
 use parquet::Parquet;
 use passed::Emptiness;
 use places::{Place, once, places};
@@ -95,7 +99,7 @@ impl TableSpec {
     /// Fails if a path names no file or a folder. `cloud` is asked only for paths that are addresses.
     pub fn inputs(&self, root: &Root, cloud: &Cloud) -> Result<Vec<Input>> {
         match &self.source {
-            Source::File(file) => places(root, &file.path.0, cloud)?.iter().map(places::Place::input).collect(),
+            Source::File(file) => places(root, &file.path.0, cloud)?.iter().map(Place::input).collect(),
             Source::Generate(generate) => Ok(vec![generate.input()]),
             Source::Sqlite(sqlite) => sqlite.inputs(root),
             Source::Postgres(postgres) => Ok(vec![postgres.input(root)?]),
@@ -150,6 +154,7 @@ impl TableSpec {
                     return Err(Error::cannot_run(format!("'sheet' is for excel, not for {}", format.name()))
                         .hint("leave it out, or add 'format: excel'"));
                 }
+                file.check_keys(format)?;
                 if format == Format::Parquet {
                     return self.begin_parquet(file, root, places, inputs, copies, missing, rows_in);
                 }
@@ -168,9 +173,23 @@ impl TableSpec {
                         (names, first, Box::new(files), passed)
                     }
                 };
+                let (mut first, mut rest) = (first, rest);
+                if !file.fill_down.is_empty() {
+                    let columns: Vec<String> = match &self.columns {
+                        Some(declared) => declared.names().map(str::to_owned).collect(),
+                        None => names.iter().map(|(name, _)| name.clone()).collect(),
+                    };
+                    let mut carry = Carry::new(carried(&file.fill_down, &columns)?, missing.clone());
+                    carry.down(&mut first);
+                    rest = Box::new(FillDown::new(rest, carry));
+                }
                 let columns = match &self.columns {
-                    Some(declared) => declared.iter().map(|(name, spec)| (name.to_owned(), spec.clone())).collect(),
-                    None => inferred(names, &first, &missing),
+                    Some(declared) => {
+                        let numerals = file.numerals;
+                        let with = |spec: &ColumnSpec| ColumnSpec { numerals, ..spec.clone() };
+                        declared.iter().map(|(name, spec)| (name.to_owned(), with(spec))).collect()
+                    }
+                    None => inferred(names, &first, &missing, file.numerals),
                 };
                 let typing = Typing { columns, missing };
                 let (schema, refused_schema) = (typing.schema(), typing.refused_schema());
@@ -231,15 +250,35 @@ fn wanted(columns: Option<&Map<ColumnSpec>>) -> Columns {
                 name: spec.from.clone().unwrap_or_else(|| name.to_owned()),
                 is_from: spec.from.is_some(),
                 optional: spec.optional,
+                is_float: matches!(spec.column_type, ColumnType::Float32 | ColumnType::Float64),
             };
             Columns::Declared(columns.iter().map(of).collect())
         }
     }
 }
 
-pub(crate) fn inferred(names: Vec<(String, bool)>, first: &TextBatch, missing: &Missing) -> Vec<(String, ColumnSpec)> {
-    let column = |(i, (name, is_text))| (name, ColumnSpec::from(infer::infer(first, i, missing, is_text)));
+pub(crate) fn inferred(
+    names: Vec<(String, bool)>,
+    first: &TextBatch,
+    missing: &Missing,
+    numerals: Numerals,
+) -> Vec<(String, ColumnSpec)> {
+    let column = |(i, (name, is_text))| {
+        let told = infer::infer(first, i, missing, is_text, &numerals);
+        (name, ColumnSpec { numerals, ..told })
+    };
     names.into_iter().enumerate().map(column).collect()
+}
+
+/// The places of the columns whose empty cells take the value above.
+fn carried(names: &[String], columns: &[String]) -> Result<Vec<usize>> {
+    let place = |name: &String| {
+        columns.iter().position(|column| column == name).ok_or_else(|| {
+            Error::cannot_run(format!("'fill_down' names '{name}', which is no column of the table"))
+                .hint(did_you_mean(name, columns.iter().map(String::as_str)))
+        })
+    };
+    names.iter().map(place).collect()
 }
 
 #[cfg(test)]

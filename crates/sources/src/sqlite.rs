@@ -22,6 +22,7 @@ use crate::column_spec::ColumnSpec;
 use crate::database::{Chosen, Rows, Selection, chosen, quoted};
 use crate::incremental::{Bookmark, Reach};
 use crate::infer::infer;
+use crate::numerals::Numerals;
 use crate::text::{TextBatch, TextSource, readable};
 use crate::typed::{Missing, Typing};
 
@@ -143,10 +144,11 @@ impl Sqlite {
         let missing = Missing::new(&[]);
         let typed = wanted.iter().enumerate().map(|(i, column)| {
             let spec = column.spec.clone().unwrap_or_else(|| {
-                ColumnSpec::from(column_type(&offered[column.place]).unwrap_or_else(|| match &first {
-                    Some(first) => infer(first, i, &missing, rest.is_text(i)),
-                    None => ColumnType::String,
-                }))
+                let declared = column_type(&offered[column.place]).map(ColumnSpec::from);
+                declared.unwrap_or_else(|| match &first {
+                    Some(first) => infer(first, i, &missing, rest.is_text(i), &Numerals::default()),
+                    None => ColumnSpec::from(ColumnType::String),
+                })
             });
             (column.name.clone(), spec)
         });

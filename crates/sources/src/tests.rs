@@ -5,6 +5,7 @@ mod excel;
 mod formats;
 mod generate;
 mod http;
+mod http_paging;
 mod messages;
 mod objects;
 mod postgres;

@@ -4,12 +4,13 @@ use artifact::{Batch, FILE, PolarsResultExt, REASON, ROW, dtype};
 use polars::prelude::*;
 use polars_arrow::bitmap::MutableBitmap;
 use rayon::prelude::*;
-use spec::Result;
-use values::{Converted, Plain, column, read_one};
+use spec::{ColumnType, Result};
+pub(crate) use values::Converted;
+use values::{Told, column, read_one};
 
 use crate::column_spec::ColumnSpec;
 use crate::table_spec::RAW;
-use crate::text::{Broken, TextBatch, readable};
+use crate::text::{Broken, Cell, TextBatch, readable};
 
 /// Texts that stand for a missing value.
 #[derive(Clone, Debug)]
@@ -58,13 +59,21 @@ impl Typing {
             .columns
             .par_iter()
             .enumerate()
-            .map(|(i, (name, spec))| convert(text.column(i), name, spec, &self.missing))
+            .map(|(i, (name, spec))| {
+                let mut converted = convert(text.column(i), name, spec, &self.missing)?;
+                self.refuse_text(text, i, spec, &mut converted.bad);
+                Ok(converted)
+            })
             .collect::<PolarsResult<_>>()
             .during(&text.file)?;
         let misfits = misfits(&converted, |column, row| {
             let (name, spec) = &self.columns[column];
-            let cell = text.get(text.columns[column][row]).unwrap_or_default();
-            reason(name, &readable(cell), spec)
+            let place = text.columns[column][row];
+            let cell = readable(text.get(place).unwrap_or_default());
+            match place.is_text() && is_told_of_numbers(spec) {
+                true => text_among_numbers(name, &cell, spec),
+                false => reason(name, &cell, spec),
+            }
         });
         let columns = self.columns.iter().enumerate();
         let originals = columns.map(|(i, (name, _))| {
@@ -77,14 +86,45 @@ impl Typing {
     }
 }
 
+/// Whether the first rows told that the column is one of numbers or truth values, which in them were no text.
+fn is_told_of_numbers(spec: &ColumnSpec) -> bool {
+    spec.told != Told::Declared && matches!(spec.column_type, ColumnType::Bool | ColumnType::Int64 | ColumnType::Float64)
+}
+
+impl Typing {
+    /// Text among numbers would have made the column one of text, had it come among the first rows.
+    fn refuse_text(&self, text: &TextBatch, column: usize, spec: &ColumnSpec, bad: &mut Vec<u32>) {
+        if !is_told_of_numbers(spec) {
+            return;
+        }
+        let is_value = |cell: &Cell| cell.is_text() && text.get(*cell).is_some_and(|text| !self.missing.is(text));
+        let cells = text.columns[column].iter().enumerate().filter(|(_, cell)| is_value(cell));
+        let before = bad.len();
+        bad.extend(cells.map(|(row, _)| row as u32));
+        if bad.len() > before {
+            bad.sort_unstable();
+            bad.dedup();
+        }
+    }
+}
+
+fn text_among_numbers(name: &str, cell: &str, spec: &ColumnSpec) -> String {
+    let word = spec.column_type.name();
+    format!("{}; declare the column under 'columns'", told(name, cell, &format!("is text among values of {word}")))
+}
+
 /// `amount: 'abc' is not a float64`.
 pub(crate) fn reason(name: &str, cell: &str, spec: &ColumnSpec) -> String {
+    told(name, cell, &read_one(cell, &spec.reading()))
+}
+
+fn told(name: &str, cell: &str, what: &str) -> String {
     const LONGEST: usize = 64;
     let shown = match cell.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &cell[..end]),
         None => cell.to_owned(),
     };
-    format!("{name}: '{shown}' {}", read_one(cell, &spec.reading()))
+    format!("{name}: '{shown}' {what}")
 }
 
 /// Schema of the rows that go on: the columns, then where each row comes from.
@@ -190,5 +230,5 @@ pub(crate) fn convert<'a>(
     spec: &ColumnSpec,
     missing: &Missing,
 ) -> PolarsResult<Converted> {
-    column(cells, name, &spec.reading(), &Plain, |text| missing.is(text))
+    column(cells, name, &spec.reading(), &spec.numerals, |text| missing.is(text))
 }

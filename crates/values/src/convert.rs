@@ -5,7 +5,7 @@
 //! | bool | same | 0, 1 | 0, 1 | `true`, `false` | | | |
 //! | integer | 0, 1 | in range | exact | digits | by format | by format | by format |
 //! | float | 0, 1 | whole, in range | finite; float32 rounds | digits | | | |
-//! | decimal | 0, 1 | whole, in range | its digits come back | digits | | | |
+//! | decimal | 0, 1 | whole, in range | as its digits | digits | | | |
 //! | string, category | words | digits | digits | same | ISO or format | ISO or format | ISO or format |
 //! | date | | | | ISO | same | midnight | |
 //! | datetime | | | | ISO | midnight only | to the microsecond | |
@@ -18,7 +18,7 @@ use artifact::dtype;
 use polars::prelude::*;
 use spec::ColumnType;
 
-use crate::moment::DAY;
+use crate::moment::{DAY, is_in_calendar};
 use crate::numbers;
 use crate::text::{Number, Reading, column, decimal_text, text_of};
 use crate::zone::{LocalTime, Zone};
@@ -125,14 +125,23 @@ pub fn convert(
                 integers(name, wide.i64()?.iter().map(|v| v.map(i128::from)), to)
             }
         },
-        D::Date => match to {
-            ColumnType::Date => Ok(all(source.clone())),
-            _ => {
-                let days = source.to_physical_repr();
-                let midnight = |day: i32| utc(i64::from(day).checked_mul(DAY)?, reading.zone);
-                moments(make::<_, Int64Type>(name, days.i32()?.iter(), midnight)?)
+        D::Date => {
+            let days = source.to_physical_repr();
+            let days = days.i32()?.iter();
+            match to {
+                ColumnType::Date => {
+                    let days = make::<_, Int32Type>(name, days, |day| is_in_calendar(day.into()).then_some(day))?;
+                    Ok(Converted { series: days.series.into_date(), bad: days.bad })
+                }
+                _ => {
+                    let midnight = |day: i32| {
+                        let day = Some(i64::from(day)).filter(|day| is_in_calendar(*day))?;
+                        utc(day * DAY, reading.zone)
+                    };
+                    moments(make::<_, Int64Type>(name, days, midnight)?)
+                }
             }
-        },
+        }
         D::Datetime(unit, zone) => {
             let ticks = source.to_physical_repr();
             let ticks = ticks.i64()?.iter();
@@ -147,20 +156,50 @@ pub fn convert(
                         let ahead = zone.map_or(Some(0), |zone| zone.ahead(micros))?;
                         let local = micros.checked_add(i64::from(ahead) * 1_000_000)?;
                         let is_day = purpose == Purpose::Cast || local.rem_euclid(DAY) == 0;
-                        if is_day { local.div_euclid(DAY).try_into().ok() } else { None }
+                        let day = Some(local.div_euclid(DAY)).filter(|day| is_day && is_in_calendar(*day));
+                        day?.try_into().ok()
                     };
                     let days = make::<_, Int32Type>(name, ticks, day)?;
                     Ok(Converted { series: days.series.into_date(), bad: days.bad })
                 }
-                (_, Some(_)) => moments(make::<_, Int64Type>(name, ticks, |tick| whole_micros(tick, *unit))?),
-                (_, None) => {
-                    let moment = |tick: i64| utc(whole_micros(tick, *unit)?, reading.zone);
+                (_, zone) => {
+                    let zone = reading.zone.filter(|_| zone.is_none());
+                    let moment = |tick: i64| {
+                        let micros = whole_micros(tick, *unit)?;
+                        is_in_calendar(micros.div_euclid(DAY)).then(|| utc(micros, zone))?
+                    };
                     moments(make::<_, Int64Type>(name, ticks, moment)?)
                 }
             }
         }
         _ => Ok(all(source.clone())),
     }
+}
+
+/// The column as it is, without days and moments of years that four digits cannot write: no calendar holds them all.
+pub fn as_it_is(source: &Series) -> PolarsResult<Converted> {
+    let bad: Vec<u32> = match source.dtype() {
+        DataType::Date => {
+            let days = source.to_physical_repr();
+            beyond(days.i32()?.iter().map(|day| day.map(i64::from)))
+        }
+        DataType::Datetime(unit, _) => {
+            let ticks = source.to_physical_repr();
+            let day = |tick: i64| match unit {
+                TimeUnit::Milliseconds => tick.div_euclid(86_400_000),
+                TimeUnit::Microseconds => tick.div_euclid(DAY),
+                TimeUnit::Nanoseconds => 0,
+            };
+            beyond(ticks.i64()?.iter().map(|tick| tick.map(day)))
+        }
+        _ => Vec::new(),
+    };
+    Ok(Converted { series: source.clone(), bad })
+}
+
+fn beyond(days: impl Iterator<Item = Option<i64>>) -> Vec<u32> {
+    let rows = days.enumerate().filter(|(_, day)| day.is_some_and(|day| !is_in_calendar(day)));
+    rows.map(|(row, _)| row as u32).collect()
 }
 
 fn moments(micros: Converted) -> PolarsResult<Converted> {
@@ -304,16 +343,12 @@ fn decimals(
     to: ColumnType,
 ) -> PolarsResult<Converted> {
     match to {
-        ColumnType::Float64 => make::<_, Float64Type>(name, source, |value| {
-            let text = decimal_text(value, scale);
-            let float: f64 = text.parse().ok()?;
-            (value.unsigned_abs() < 1_000_000_000_000_000 || format!("{float:.scale$}") == text).then_some(float)
-        }),
-        ColumnType::Float32 => make::<_, Float32Type>(name, source, |value| {
-            let text = decimal_text(value, scale);
-            let float: f32 = text.parse().ok()?;
-            (value.unsigned_abs() < 1_000_000 || format!("{float:.scale$}") == text).then_some(float)
-        }),
+        ColumnType::Float64 => {
+            make::<_, Float64Type>(name, source, |value| numbers::float(decimal_text(value, scale).as_bytes()))
+        }
+        ColumnType::Float32 => {
+            make::<_, Float32Type>(name, source, |value| numbers::float32(decimal_text(value, scale).as_bytes()))
+        }
         _ => {
             let unit = u32::try_from(scale).ok().and_then(|scale| 10i128.checked_pow(scale));
             through(name, source, to, |value| match unit {

@@ -13,9 +13,9 @@ pub mod numbers;
 mod text;
 mod zone;
 
-pub use convert::{Converted, Purpose, allows, convert, no_way};
+pub use convert::{Converted, Purpose, allows, as_it_is, convert, no_way};
 pub use format::MomentFormat;
 pub use iso::{iso_date, iso_datetime, iso_time};
 pub use moment::Moment;
-pub use text::{Number, Plain, Reading, column, is_code, read_one, text_of};
+pub use text::{Number, Plain, Reading, Told, column, is_code, read_one, text_of};
 pub use zone::{Dst, LocalTime, Zone};

@@ -119,6 +119,33 @@ fn days_in(year: i32, month: u32) -> Option<u32> {
     })
 }
 
+/// Days of the years 0 to 9999, which four digits can write; engines and calendars fail beyond some of them.
+const CALENDAR: std::ops::RangeInclusive<i64> = -719_528..=2_932_896;
+
+/// Whether a day (since 1970) lies in a year of four digits.
+pub(crate) fn is_in_calendar(day: i64) -> bool {
+    CALENDAR.contains(&day)
+}
+
+/// A day since 1970 as `YYYY-MM-DD` (Hinnant, `civil_from_days`).
+pub(crate) fn day_text(day: i64) -> String {
+    let days = day + 719_468;
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let sign = match year {
+        0..=9999 => "",
+        year if year < 0 => "-",
+        _ => "+",
+    };
+    format!("{sign}{:04}-{month:02}-{day:02}", year.abs())
+}
+
 /// Days since 1970-01-01 in the proleptic Gregorian calendar (Howard Hinnant, "chrono-Compatible
 /// Low-Level Date Algorithms", `days_from_civil`).
 pub(crate) fn days_from_civil(year: i32, month: u32, day: u32) -> i64 {

@@ -9,7 +9,7 @@ use spec::ColumnType;
 use crate::convert::Converted;
 use crate::format::MomentFormat;
 use crate::iso::{iso_date, iso_datetime, iso_time};
-use crate::moment::Moment;
+use crate::moment::{Moment, day_text};
 use crate::numbers;
 use crate::zone::LocalTime;
 
@@ -21,13 +21,25 @@ pub struct Reading<'a> {
     pub format: Option<&'a MomentFormat>,
     /// Where the clocks stood that local times were read from; by default local times are taken as they stand.
     pub zone: Option<&'a LocalTime>,
-    /// The type was told from the first rows: what would have told another type is no value of it.
-    pub inferred: bool,
+    pub told: Told,
+}
+
+/// Who said what type a column has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Told {
+    /// Its reader.
+    #[default]
+    Declared,
+    /// The first rows did. Whatever would have told another type is no value of this one: a code among numbers, an offset
+    /// from UTC among local times.
+    Inferred,
+    /// The first rows did, and all said how far they are from UTC.
+    InferredUtc,
 }
 
 impl<'a> Reading<'a> {
     pub fn of(column_type: ColumnType) -> Reading<'a> {
-        Reading { column_type, format: None, zone: None, inferred: false }
+        Reading { column_type, format: None, zone: None, told: Told::Declared }
     }
 }
 
@@ -88,7 +100,8 @@ pub fn column<'a>(
             Ok(Converted { series: array.into_series(), bad })
         }};
     }
-    let whole = |text: &[u8]| match reading.inferred && is_code(text) {
+    let inferred = reading.told != Told::Declared;
+    let whole = |text: &[u8]| match inferred && is_code(text) {
         true => None,
         false => number.read(text, numbers::int),
     };
@@ -108,7 +121,7 @@ pub fn column<'a>(
             Ok(Converted { series, bad: Vec::new() })
         }
         ColumnType::Bool => {
-            let truth = |text: &[u8]| match reading.inferred {
+            let truth = |text: &[u8]| match inferred {
                 true => numbers::truth_word(text),
                 false => numbers::bool(text),
             };
@@ -126,7 +139,7 @@ pub fn column<'a>(
         ColumnType::Uint32 => integer!(UInt32Chunked),
         ColumnType::Uint64 => numeric!(UInt64Chunked, |text| number.read(text, numbers::uint)),
         ColumnType::Float32 => numeric!(Float32Chunked, |text| number.read(text, numbers::float32)),
-        ColumnType::Float64 => numeric!(Float64Chunked, |text| match reading.inferred && is_code(text) {
+        ColumnType::Float64 => numeric!(Float64Chunked, |text| match inferred && is_code(text) {
             true => None,
             false => number.read(text, numbers::float),
         }),
@@ -141,7 +154,13 @@ pub fn column<'a>(
             let zone = reading.zone;
             let micros: PolarsResult<Converted> = match format {
                 Some(format) => numeric!(Int64Chunked, |text| settled(format.datetime(text)?, zone)),
-                None => numeric!(Int64Chunked, |text| settled(iso_datetime(text)?, zone)),
+                None => numeric!(Int64Chunked, |text| {
+                    let moment = iso_datetime(text)?;
+                    match (reading.told, moment) {
+                        (Told::Inferred, Moment::Utc(_)) | (Told::InferredUtc, Moment::Local(_)) => None,
+                        _ => settled(moment, zone),
+                    }
+                }),
             };
             micros.map(|of| Converted { series: of.series.into_datetime(TimeUnit::Microseconds, None), bad: of.bad })
         }
@@ -167,8 +186,19 @@ pub fn read_one(text: &str, reading: &Reading) -> String {
             return format!("is no one moment in {zone}, where the clocks leap over it or show it twice; 'dst' decides");
         }
     }
-    if reading.inferred && is_code(cell) && numbers::float(cell).is_some() {
-        return format!("is a code, not {article} {word}; declare the column under 'columns'");
+    let is_number = matches!(reading.column_type, ColumnType::Int64 | ColumnType::Float64);
+    match (reading.told, reading.column_type, iso_datetime(cell)) {
+        (Told::Declared, ..) => {}
+        (Told::Inferred, ColumnType::Datetime, Some(Moment::Utc(_))) => {
+            return "says how far it is from UTC, which the rows before it do not; declare the column under 'columns'".to_owned();
+        }
+        (Told::InferredUtc, ColumnType::Datetime, Some(Moment::Local(_))) => {
+            return "does not say how far it is from UTC, as the rows before it do; declare the column under 'columns'".to_owned();
+        }
+        _ if is_number && is_code(cell) && numbers::float(cell).is_some() => {
+            return format!("is a code, not {article} {word}; declare the column under 'columns'");
+        }
+        _ => {}
     }
     match reading.format {
         Some(format) => format!("is not {article} {word} written \"{}\"", format.text()),
@@ -260,16 +290,34 @@ pub fn text_of(source: &Series) -> Option<Series> {
             let values = source.decimal().ok()?.physical();
             values.iter().map(|value| value.map(|value| decimal_text(value, *scale))).collect::<StringChunked>()
         }
-        DataType::Datetime(unit, Some(_)) => {
-            let utc = source.to_physical_repr().into_owned().into_datetime(*unit, None);
-            let text = utc.cast(&DataType::String).ok()?;
-            let text = text.str().ok()?;
-            text.iter().map(|text| text.map(|text| format!("{text}Z"))).collect::<StringChunked>()
+        // The engine's own cast panics at days that its calendar does not have.
+        DataType::Date => {
+            let days = source.to_physical_repr();
+            days.i32().ok()?.iter().map(|day| day.map(|day| day_text(day.into()))).collect::<StringChunked>()
+        }
+        DataType::Datetime(unit, zone) => {
+            let ticks = source.to_physical_repr();
+            let end = if zone.is_some() { "Z" } else { "" };
+            let text = |tick: i64| moment_text(tick, *unit) + end;
+            ticks.i64().ok()?.iter().map(|tick| tick.map(text)).collect::<StringChunked>()
         }
         DataType::List(..) | DataType::Struct(..) | DataType::Array(..) | DataType::Duration(..) => return None,
         _ => return source.cast(&DataType::String).ok(),
     };
     Some(text.with_name(name).into_series())
+}
+
+/// `2024-01-31 10:20:30.000000`, with the digits of the unit.
+fn moment_text(tick: i64, unit: TimeUnit) -> String {
+    let (a_second, digits) = match unit {
+        TimeUnit::Milliseconds => (1000, 3),
+        TimeUnit::Microseconds => (1_000_000, 6),
+        TimeUnit::Nanoseconds => (1_000_000_000, 9),
+    };
+    let (seconds, fraction) = (tick.div_euclid(a_second), tick.rem_euclid(a_second));
+    let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{} {hour:02}:{minute:02}:{second:02}.{fraction:0digits$}", day_text(day))
 }
 
 /// A decimal with all digits behind its point.

@@ -39,17 +39,44 @@ const KEY: &str = "@key";
 /// so that only all answers together tell a misspelt path.
 #[derive(Debug, Default)]
 pub(crate) struct Proof {
+    pointer: Trace,
+    more: Trace,
+}
+
+/// Whether one path was found in any answer, and the error if it was in none.
+#[derive(Debug, Default)]
+struct Trace {
     found: AtomicBool,
     missing: Mutex<Option<Error>>,
 }
 
+/// One of the paths that lead on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lead {
+    /// To the cursor or the address of the next page.
+    Pointer,
+    /// To whether there are more.
+    More,
+}
+
 impl Proof {
+    fn of(&self, lead: Lead) -> &Trace {
+        match lead {
+            Lead::Pointer => &self.pointer,
+            Lead::More => &self.more,
+        }
+    }
+
     /// The error of a path that was found in no answer.
     pub(crate) fn judge(&self) -> Result<()> {
-        match self.missing.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(error) if !self.found.load(Ordering::Relaxed) => Err(error),
-            _ => Ok(()),
+        for lead in [Lead::Pointer, Lead::More] {
+            let Trace { found, missing } = self.of(lead);
+            match missing.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                Some(error) if !found.load(Ordering::Relaxed) => return Err(error),
+                _ => {}
+            }
         }
+        Ok(())
     }
 }
 
@@ -71,8 +98,8 @@ struct Walk<'a> {
     /// Empty pages in a row.
     empty: u32,
     proof: &'a Proof,
-    /// A path that the answers lack.
-    missing: Option<Error>,
+    /// The paths that an answer lacked.
+    missing: Vec<(Lead, Error)>,
 }
 
 /// What an answer says of the pages to come.
@@ -106,7 +133,7 @@ pub(crate) async fn walk(
         next: None,
         empty: 0,
         proof: &proof,
-        missing: None,
+        missing: Vec::new(),
     };
     loop {
         let step = walk.step(&client).await;
@@ -247,7 +274,7 @@ impl Walk<'_> {
         let spec = self.spec;
         let more = match spec.pages.more() {
             None => None,
-            Some(at) => Some(match self.look(at, &page.root, false) {
+            Some(at) => Some(match self.look(Lead::More, at, &page.root, false) {
                 None => false,
                 Some(node) => yes_or_no(node).ok_or_else(|| {
                     let shown = node.json();
@@ -257,7 +284,7 @@ impl Walk<'_> {
         };
         let pointer = match spec.pages.pointer() {
             None => page.next.clone().filter(|_| matches!(spec.pages, Pages::Link)),
-            Some((at, optional)) => match self.look(at, &page.root, optional) {
+            Some((at, optional)) => match self.look(Lead::Pointer, at, &page.root, optional) {
                 Some(node @ (Node::List(_) | Node::Map(_))) => {
                     let what = format!("'{at}' is {} instead of a text", node.kind());
                     return Err(Error::cannot_run(what).hint("check 'pages': 'at' is a dotted path"));
@@ -272,21 +299,21 @@ impl Walk<'_> {
     }
 
     /// What a path leads to; notes whether it leads anywhere.
-    fn look<'n>(&mut self, at: &Path, root: &'n Node, optional: bool) -> Option<&'n Node> {
+    fn look<'n>(&mut self, lead: Lead, at: &Path, root: &'n Node, optional: bool) -> Option<&'n Node> {
         match at.find(root) {
             Found::Missing(_) if optional => None,
             Found::Missing(way_out) => {
                 let what = format!("{}: no answer has a '{at}', which leads to the next page", self.spec.url);
                 let error = Error::cannot_run(what).hint(format!("check 'pages': {way_out}"));
-                self.missing.get_or_insert(error);
+                self.missing.push((lead, error));
                 None
             }
             Found::Nothing => {
-                self.proof.found.store(true, Ordering::Relaxed);
+                self.proof.of(lead).found.store(true, Ordering::Relaxed);
                 None
             }
             Found::Node(node) => {
-                self.proof.found.store(true, Ordering::Relaxed);
+                self.proof.of(lead).found.store(true, Ordering::Relaxed);
                 Some(node)
             }
         }
@@ -294,8 +321,11 @@ impl Walk<'_> {
 
     /// All pages were read. A path that led nowhere does no harm if the announced items came, or if there were none.
     fn hand_in(&mut self) {
-        if let Some(error) = self.missing.take().filter(|_| self.total.is_none() && self.landed > 0) {
-            self.proof.missing.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        if self.total.is_some() || self.landed == 0 {
+            return;
+        }
+        for (lead, error) in self.missing.drain(..) {
+            self.proof.of(lead).missing.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
     }
 
@@ -404,6 +434,10 @@ impl Walk<'_> {
             (Pages::Number(_) | Pages::Offset(_) | Pages::Last(_), _) if ahead.more == Some(true) => {
                 Err(Error::refused("the page is empty, though it says that more follow").hint(run_again))
             }
+            _ if ahead.more == Some(true) && self.empty >= EMPTY => Err(Error::refused(format!(
+                "{EMPTY} pages in a row are empty, though each says that more follow"
+            ))
+            .hint(run_again)),
             _ => Ok(()),
         }
     }

@@ -154,7 +154,7 @@ impl Gathering {
                 self.number.checked_add(1).ok_or_else(|| Error::cannot_run(format!("more than {} rows", u32::MAX)))?;
             Ok(self.number)
         };
-        let mut number_broken = |row: &mut Broken, number: u32| {
+        let number_broken = |row: &mut Broken, number: u32| {
             row.line = number;
             row.why = format!("row {number}: {}", row.why);
         };
@@ -216,11 +216,12 @@ fn cell(value: ValueRef, bytes: &mut Vec<u8>) -> Option<Cell> {
     match value {
         ValueRef::Null => return Some(Cell::NULL),
         ValueRef::Integer(value) => bytes.extend_from_slice(value.to_string().as_bytes()),
-        ValueRef::Real(value) => bytes.extend_from_slice(format!("{value:?}").as_bytes()),
+        ValueRef::Real(value) => bytes.extend_from_slice(values::numbers::shown(value).as_bytes()),
         ValueRef::Text(text) if std::str::from_utf8(text).is_ok() => bytes.extend_from_slice(text),
         ValueRef::Text(_) | ValueRef::Blob(_) => return None,
     }
-    Some(Cell::new(start, bytes.len()))
+    let cell = Cell::new(start, bytes.len());
+    Some(if matches!(value, ValueRef::Text(_)) { cell.as_text() } else { cell })
 }
 
 fn cell_of_key(row: &Row, keyed: &Keyed, bytes: &mut Vec<u8>) -> Result<Cell> {

@@ -23,7 +23,7 @@ fn files_that_are_not_there() {
 #[test]
 fn files_without_rows() {
     let way_out = "fetch the file again, or take it out of 'path'";
-    assert_eq!(csv(b""), "table 't': a.csv: the file is empty; fetch it again, or take it out of 'path'");
+    assert_eq!(csv(b""), "table 't': a.csv: the file is empty; fetch the file again, or take it out of 'path'");
     assert_eq!(csv(b"a,b\n"), format!("table 't': a.csv: there is a header, but no rows; {way_out}"));
     assert_eq!(csv(b"\n\n"), format!("table 't': a.csv: there is no header; {way_out}"));
     let project = Project::with("a.txt", "\n").and("a.json", "[]").and("b.jsonl", "\n");

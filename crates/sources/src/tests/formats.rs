@@ -127,7 +127,8 @@ fn json_lines_and_arrays() {
         assert_eq!(read.types()[..3], ["a int64", "s string", "b string"], "{path}");
         assert_eq!(read.table(), ["1|07|-|1", "-|q\"é|{\"x\": [1.50, \"}\"]}|3"], "{path}");
     }
-    let read = project.read("source: {file: {path: a.json}}\ncolumns: {s: string, c: int64}").unwrap();
+    let columns = "columns: {s: string, c: {type: int64, optional: true}}";
+    let read = project.read(&format!("source: {{file: {{path: a.json}}}}\n{columns}")).unwrap();
     assert_eq!(read.table(), ["07|-|1", "q\"é|-|3"]);
 }
 

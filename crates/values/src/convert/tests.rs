@@ -16,7 +16,7 @@ fn converted(source: &Series, to: ColumnType, purpose: Purpose) -> Converted {
 /// The values as text, `-` for null, `!` for one that cannot be held.
 fn shown(source: &Series, to: ColumnType) -> Vec<String> {
     let Converted { series, bad } = converted(source, to, Purpose::Source);
-    assert_eq!(series.dtype(), &artifact::dtype(to));
+    assert_eq!(series.dtype(), &dtype(to));
     assert_eq!(series.len(), source.len());
     let text = text_of(&series).unwrap();
     let text = text.cast(&DataType::String).unwrap();
@@ -50,14 +50,14 @@ fn what_the_issue_names() {
     assert_eq!(shown(&ints, ColumnType::Float64)[3..], ["-1.0", "9007199254740992.0", "!", "-"]);
     let floats = Series::new("x".into(), [1e300, f64::NAN, f64::INFINITY, 0.1, 1e-60, -0.0, 16_777_217.0]);
     assert_eq!(shown(&floats, ColumnType::Float32), ["!", "!", "!", "0.1", "!", "-0.0", "16777216.0"]);
-    assert_eq!(shown(&floats, ColumnType::Float64)[..4], ["1e300", "!", "!", "0.1"]);
+    assert_eq!(shown(&floats, ColumnType::Float64)[..4], ["1e+300", "!", "!", "0.1"]);
     let price = decimals(&[1299, 1300, -100, 0, 100], 10, 2);
     assert_eq!(shown(&price, ColumnType::Int64), ["!", "13", "-1", "0", "1"]);
     assert_eq!(shown(&price, ColumnType::Float64), ["12.99", "13.0", "-1.0", "0.0", "1.0"]);
     assert_eq!(shown(&price, ColumnType::String), ["12.99", "13.00", "-1.00", "0.00", "1.00"]);
     assert_eq!(shown(&price, ColumnType::Bool), ["!", "!", "!", "false", "true"]);
-    let long = decimals(&[12_345_678_901_234_567_890, 1_234_567_890_123_456_700], 38, 2);
-    assert_eq!(shown(&long, ColumnType::Float64), ["!", "1.234567890123457e16"]);
+    let long = decimals(&[12_345_678_901_234_567_890, 1_234_567_890_123_456_700, 900_719_925_474_099_200], 38, 2);
+    assert_eq!(shown(&long, ColumnType::Float64), ["!", "!", "9007199254740992.0"]);
 }
 
 #[test]
@@ -117,7 +117,7 @@ impl Value {
             Value::Truth(v) => Series::new("v".into(), [*v]),
             Value::Day(v) => Series::new("v".into(), [*v]).into_date(),
             Value::Moment(v) => datetimes(TimeUnit::Nanoseconds, &[*v]),
-            Value::Decimal(v) => super::tests::decimals(&[i128::from(*v)], 20, 3),
+            Value::Decimal(v) => decimals(&[i128::from(*v)], 20, 3),
         }
     }
 
@@ -154,7 +154,7 @@ fn value() -> impl Strategy<Value = Value> {
         prop_oneof![any::<f64>(), extremes().prop_map(|v| v as f64), Just(f64::NAN), Just(-0.0), Just(1e300), -300.0..300.0].prop_map(Value::Float),
         prop_oneof![any::<f32>(), -300.0f32..300.0, (-300i16..300).prop_map(f32::from)].prop_map(Value::Single),
         any::<bool>().prop_map(Value::Truth),
-        any::<i32>().prop_map(Value::Day),
+        prop_oneof![any::<i32>(), -800_000i32..3_000_000].prop_map(Value::Day),
         prop_oneof![any::<i64>(), (-100_000i64..100_000).prop_map(|d| d * 86_400_000_000_000), (-100_000i64..100_000).prop_map(|d| d * 1000)].prop_map(Value::Moment),
         extremes().prop_map(Value::Decimal),
     ]
@@ -169,7 +169,7 @@ proptest! {
             return Ok(());
         }
         let Converted { series, bad } = converted(&source, to, Purpose::Source);
-        prop_assert_eq!(series.dtype(), &artifact::dtype(to));
+        prop_assert_eq!(series.dtype(), &dtype(to));
         prop_assert!(bad.len() <= 1 && series.null_count() == bad.len());
         let got = (bad.is_empty()).then(|| series.get(0).unwrap().into_static());
         let digits = value.digits().map(|digits| bare(&digits));
@@ -188,17 +188,34 @@ proptest! {
             }
             (Value::Decimal(v), ColumnType::Float64 | ColumnType::Float32) => {
                 let exact = value.digits().unwrap();
+                let whole = (v.unsigned_abs() / 1000).to_string().len();
                 match got {
-                    Some(AnyValue::Float64(float)) => prop_assert_eq!(format!("{float:.3}").replace("-0.000", "0.000"), exact),
-                    Some(AnyValue::Float32(float)) => prop_assert_eq!(format!("{float:.3}").replace("-0.000", "0.000"), exact),
-                    None => prop_assert!(v.unsigned_abs() >= 1_000_000),
+                    Some(AnyValue::Float64(float)) => {
+                        prop_assert_eq!(float, exact.parse::<f64>().unwrap());
+                        let back = format!("{float:.3}");
+                        prop_assert!(whole <= 15 || back == exact, "{}", back);
+                    }
+                    Some(AnyValue::Float32(float)) => {
+                        prop_assert_eq!(float, exact.parse::<f32>().unwrap());
+                        let back = format!("{float:.3}");
+                        prop_assert!(whole <= 6 || back == exact, "{}", back);
+                    }
+                    None => {
+                        let certain = if to == ColumnType::Float64 { 15 } else { 6 };
+                        prop_assert!(whole > certain, "{}", exact);
+                    }
                     other => prop_assert!(false, "{:?}", other),
                 }
             }
             (_, ColumnType::String | ColumnType::Category) => prop_assert!(got.is_some()),
-            (Value::Day(day), ColumnType::Date) => prop_assert_eq!(got, Some(AnyValue::Date(*day))),
-            (Value::Day(day), _) => {
-                prop_assert_eq!(got, Some(AnyValue::Datetime(i64::from(*day) * 86_400_000_000, TimeUnit::Microseconds, None)));
+            (Value::Day(day), to) => {
+                let first = chrono::NaiveDate::from_ymd_opt(0, 1, 1).unwrap();
+                let last = chrono::NaiveDate::from_ymd_opt(9999, 12, 31).unwrap();
+                let since = |day: chrono::NaiveDate| (day - chrono::NaiveDate::default()).num_days();
+                let holds = (since(first)..=since(last)).contains(&i64::from(*day));
+                let moment = AnyValue::Datetime(i64::from(*day) * 86_400_000_000, TimeUnit::Microseconds, None);
+                let expected = if to == ColumnType::Date { AnyValue::Date(*day) } else { moment };
+                prop_assert_eq!(got, holds.then_some(expected));
             }
             (Value::Moment(nanos), ColumnType::Date) => {
                 let day = 86_400_000_000_000;

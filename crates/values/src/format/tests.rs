@@ -126,7 +126,7 @@ proptest! {
         let letters = format!("{}{}{}", DATES[date], TIMES[time], offset);
         let format = MomentFormat::new(&letters).unwrap();
         prop_assert_eq!(format.check(ColumnType::Datetime), Ok(()));
-        let utc = chrono::DateTime::from_timestamp_micros(micros).unwrap();
+        let utc = DateTime::from_timestamp_micros(micros).unwrap();
         let there = utc.with_timezone(&chrono::FixedOffset::east_opt(ahead * 60).unwrap());
         let written = there.format(&letters).to_string();
         let read = format.datetime(written.as_bytes());
@@ -166,5 +166,5 @@ proptest! {
 
 fn cut(moment: NaiveDateTime, unit: i64) -> NaiveDateTime {
     let micros = moment.and_utc().timestamp_micros();
-    chrono::DateTime::from_timestamp_micros(micros - micros.rem_euclid(unit)).unwrap().naive_utc()
+    DateTime::from_timestamp_micros(micros - micros.rem_euclid(unit)).unwrap().naive_utc()
 }
