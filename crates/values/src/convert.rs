@@ -176,6 +176,19 @@ pub fn convert(
     }
 }
 
+/// The column with null wherever a value could not be held.
+pub fn held(converted: Converted) -> PolarsResult<Series> {
+    let Converted { series, bad } = converted;
+    let is_null = series.is_null();
+    if bad.iter().all(|row| is_null.get(*row as usize) == Some(true)) {
+        return Ok(series);
+    }
+    let mut keep = vec![true; series.len()];
+    bad.iter().for_each(|row| keep[*row as usize] = false);
+    let keep = BooleanChunked::from_slice(PlSmallStr::EMPTY, &keep);
+    series.zip_with(&keep, &Series::full_null(series.name().clone(), series.len(), series.dtype()))
+}
+
 /// The column as it is, without days and moments of years that four digits cannot write: no calendar holds them all.
 pub fn as_it_is(source: &Series) -> PolarsResult<Converted> {
     let bad: Vec<u32> = match source.dtype() {

@@ -13,7 +13,7 @@ pub mod numbers;
 mod text;
 mod zone;
 
-pub use convert::{Converted, Purpose, allows, as_it_is, convert, no_way};
+pub use convert::{Converted, Purpose, allows, as_it_is, convert, held, no_way};
 pub use format::MomentFormat;
 pub use iso::{iso_date, iso_datetime, iso_time};
 pub use moment::Moment;
