@@ -14,15 +14,34 @@ use crate::{Feature, Matrix, Transformed};
 pub enum Task {
     /// A label of two classes, 0 and 1; predictions are probabilities of class 1.
     Classification,
+    /// A label of three classes or more; predictions are a probability per class.
+    Multiclass,
     /// A number.
     Regression,
+}
+
+impl Task {
+    /// As written in YAML.
+    pub fn name(self) -> &'static str {
+        match self {
+            Task::Classification => "classification",
+            Task::Multiclass => "multiclass",
+            Task::Regression => "regression",
+        }
+    }
+
+    /// Whether labels are classes.
+    pub fn has_classes(self) -> bool {
+        self != Task::Regression
+    }
 }
 
 /// Rows to learn from or to judge by.
 #[derive(Clone, Copy, Debug)]
 pub struct Data<'a> {
     pub features: &'a Matrix,
-    /// One per row: 0 or 1 for classification, any finite number for regression.
+    /// One per row: 0 or 1 for classification, the number of its class from 0 for several classes, any finite number for
+    /// regression.
     pub label: &'a [f64],
 }
 
@@ -43,6 +62,38 @@ pub trait Learner: Send + Sync {
 
     /// Learns from `train`; `valid` may stop it early but is not learned from.
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>>;
+
+    /// Learns from `rows` with no validation rows beside them: `tuned` is what earlier fits learned from theirs.
+    fn refit(&self, task: Task, rows: Data<'_>, _tuned: &Tuned, seed: u64) -> Result<Box<dyn Model>> {
+        let none = rows.features.slice(0..0);
+        self.fit(task, rows, Data { features: &none, label: &[] }, seed)
+    }
+}
+
+/// What a fit took from its validation rows, and a fit that has none takes over.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tuned {
+    /// Trees up to the best one.
+    pub trees: Option<u32>,
+    /// How predictions come back to the label's unit.
+    pub label_transform: Option<Transformed>,
+}
+
+impl Tuned {
+    /// What the fits of several folds come to, each with its number of validation rows: the mean number of trees, and
+    /// the factor that all validation rows together give.
+    pub(crate) fn of_folds(folds: &[(Tuned, usize)]) -> Tuned {
+        let trees: Vec<u32> = folds.iter().filter_map(|(tuned, _)| tuned.trees).collect();
+        let mean = trees.iter().map(|trees| f64::from(*trees)).sum::<f64>() / trees.len().max(1) as f64;
+        let factors = folds.iter().filter_map(|(tuned, rows)| match tuned.label_transform? {
+            Transformed::Log { smearing } => Some((smearing, *rows as f64)),
+        });
+        let (sum, rows) = factors.fold((0.0, 0.0), |(sum, all), (smearing, rows)| (sum + smearing * rows, all + rows));
+        Tuned {
+            trees: (!trees.is_empty()).then_some((mean.round() as u32).max(1)),
+            label_transform: (rows > 0.0).then_some(Transformed::Log { smearing: sum / rows }),
+        }
+    }
 }
 
 /// A fitted model.
@@ -53,7 +104,8 @@ pub trait Model: Send + Sync {
     /// The features it expects, in order.
     fn features(&self) -> &[Feature];
 
-    /// One number per row: the probability of class 1, or the value.
+    /// One number per row: the probability of class 1, or the value. Of several classes one per row and class, row after
+    /// row.
     fn predict(&self, rows: &Matrix) -> Result<Vec<f64>>;
 
     /// Writes the model into `folder` under a name of its own; returns that file name.
@@ -64,7 +116,13 @@ pub trait Model: Send + Sync {
         None
     }
 
-    /// How much each feature contributed to each prediction; `None` if the model cannot say.
+    /// What it took from the validation rows it was fitted with.
+    fn tuned(&self) -> Tuned {
+        Tuned { trees: None, label_transform: self.label_transform() }
+    }
+
+    /// How much each feature contributed to each prediction, of several classes to the raw score of the class that is
+    /// predicted; `None` if the model cannot say.
     fn contributions(&self, _rows: &Matrix) -> Result<Option<Contributions>> {
         Ok(None)
     }
@@ -87,7 +145,7 @@ pub struct Contributions {
     pub features: usize,
     /// Row-major, rows × features.
     pub values: Vec<f64>,
-    /// The raw score of a row without any feature.
+    /// The raw score of a row without any feature; NaN for several classes, each of which has its own.
     pub base: f64,
 }
 
@@ -98,5 +156,20 @@ impl Contributions {
 
     pub fn rows(&self) -> usize {
         self.values.len() / self.features.max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folds_come_to_their_means() {
+        let tuned = |trees, smearing| Tuned { trees, label_transform: Some(Transformed::Log { smearing }) };
+        let all =
+            Tuned::of_folds(&[(tuned(Some(10), 1.0), 100), (tuned(Some(21), 1.3), 200), (tuned(Some(20), 1.3), 300)]);
+        // (100 · 1.0 + 500 · 1.3) / 600
+        assert_eq!((all.trees, all.label_transform), (Some(17), Some(Transformed::Log { smearing: 1.25 })));
+        assert_eq!(Tuned::of_folds(&[(Tuned::default(), 5)]), Tuned::default());
     }
 }

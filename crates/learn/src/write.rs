@@ -3,18 +3,19 @@
 use std::path::Path;
 
 use artifact::PolarsResultExt;
-use polars::prelude::{Column, DataFrame};
+use polars::prelude::{Column, DataFrame, PlSmallStr};
 use spec::{Error, Result};
 
 use crate::card::{card, page};
-use crate::experiment::Trial;
+use crate::experiment::{Trial, free_name};
+use crate::metrics::largest;
 use crate::plots::{self, Plot};
 use crate::{Decision, IntervalRecord, Manifest, Origin, Part, Task};
 
 /// Writes model file, `model.json`, `card.md`, `card.html` and `plots/*.svg` into `folder`, which exists and
 /// is empty. Equal trials, origins and decisions give equal bytes.
 ///
-/// The caller writes [`Trial::predictions`] beside them, gives the folder its name `v<N>` and logs the decision.
+/// The caller writes [`Trial::predictions`] and [`Trial::parts`] beside them, gives the folder its name `v<N>` and logs the decision.
 pub fn write_version(folder: &Path, trial: &Trial, origin: &Origin, decision: &Decision) -> Result<Manifest> {
     let file = trial.model.save(folder)?;
     let intervals = trial.intervals.as_ref().map(|intervals| intervals.save(folder)).transpose()?;
@@ -37,6 +38,21 @@ fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).map_err(|error| Error::io("write", path, &error))
 }
 
+/// A column `probability_<class>` per class and `class`, the most probable one, from one probability per row and class.
+/// `name` makes the name of a column one that is free.
+pub fn of_classes(classes: &[String], probabilities: &[f64], name: impl Fn(&str) -> PlSmallStr) -> Vec<Column> {
+    let count = classes.len();
+    let of_class = |class: usize| -> Vec<f64> { probabilities.iter().skip(class).step_by(count).copied().collect() };
+    let mut columns: Vec<Column> = classes
+        .iter()
+        .enumerate()
+        .map(|(class, text)| Column::new(name(&format!("probability_{text}")), of_class(class)))
+        .collect();
+    let predicted: Vec<&str> = probabilities.chunks(count).map(|row| classes[largest(row)].as_str()).collect();
+    columns.push(Column::new(name("class"), predicted));
+    columns
+}
+
 impl Trial {
     /// The content of `model.json`; `file` is the model's file.
     fn manifest(&self, origin: &Origin, file: String, intervals: Option<IntervalRecord>) -> Manifest {
@@ -48,6 +64,7 @@ impl Trial {
             label: self.spec.label.clone(),
             entity: self.spec.entity.clone(),
             time: self.spec.time.clone(),
+            weight: self.spec.weight.clone(),
             horizon_days: self.horizon_days,
             label_transform: self.model.label_transform(),
             experiment: self.chosen.clone(),
@@ -58,7 +75,10 @@ impl Trial {
             intervals,
             metrics: self.test.clone(),
             confusion: self.confusion,
+            classes: self.classes.clone(),
             experiments: self.tried.clone(),
+            within_noise: self.within_noise.clone(),
+            refit: self.refit.clone(),
             gain_over_baseline: self.gain_over_baseline,
             gate: self.gate.clone(),
             split: self.split.clone(),
@@ -78,6 +98,7 @@ impl Trial {
                 plots::precision_recall(&all, &self.chosen)?,
                 plots::calibration(chosen)?,
             ],
+            Task::Multiclass => Vec::new(),
             Task::Regression => vec![
                 plots::errors(&all, &self.chosen)?,
                 plots::predicted_against_actual(chosen, self.spec.seed)?,
@@ -93,7 +114,8 @@ impl Trial {
         Ok(drawn)
     }
 
-    /// The test part's predictions: entity, time (where there is one), label, `score`, `low` and `high`
+    /// The test part's predictions: entity, time (where there is one), label, `score` (of several classes the columns of
+    /// [`of_classes`]), `low` and `high`
     /// (where the spec asks for intervals), `decision` (classification: flagged or not) and `part`.
     pub fn predictions(&self) -> Result<DataFrame> {
         let names = [Some(&self.spec.entity), self.spec.time.as_ref(), Some(&self.spec.label)];
@@ -101,19 +123,26 @@ impl Trial {
         names.dedup();
         let scored = self.chosen_scored();
         let mut columns: Vec<Column> = names
-            .into_iter()
+            .iter()
             .map(|name| self.test_rows.column(name).cloned().during("test predictions"))
             .collect::<Result<_>>()?;
-        columns.push(Column::new("score".into(), scored.score()));
+        // A key may have the name of one of ours.
+        let ours = |name: &str| PlSmallStr::from(free_name(name, names.iter().copied()));
+        if let Some(classes) = &self.classes {
+            columns.extend(of_classes(&classes.names, scored.score(), ours));
+            columns.push(Column::new(ours("part"), vec![Part::Test.name(); scored.rows()]));
+            return DataFrame::new(scored.rows(), columns).during("test predictions");
+        }
+        columns.push(Column::new(ours("score"), scored.score()));
         if let Some(bounds) = scored.bounds() {
-            columns.push(Column::new("low".into(), &bounds.low));
-            columns.push(Column::new("high".into(), &bounds.high));
+            columns.push(Column::new(ours("low"), &bounds.low));
+            columns.push(Column::new(ours("high"), &bounds.high));
         }
         if let Some(threshold) = &self.threshold {
             let flagged: Vec<bool> = scored.score().iter().map(|score| *score >= threshold.value).collect();
-            columns.push(Column::new("decision".into(), flagged));
+            columns.push(Column::new(ours("decision"), flagged));
         }
-        columns.push(Column::new("part".into(), vec![Part::Test.name(); scored.rows()]));
+        columns.push(Column::new(ours("part"), vec![Part::Test.name(); scored.rows()]));
         DataFrame::new(scored.rows(), columns).during("test predictions")
     }
 }

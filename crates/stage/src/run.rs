@@ -16,7 +16,7 @@ use crate::progress::Progress;
 use crate::publish::{Publication, publish, release, send_journals};
 use crate::runlog::RunLog;
 use crate::up_to_date::{Answer, Key, answer};
-use crate::{Job, Stage, alarm, args, console, lock, signals};
+use crate::{Job, Stage, alarm, args, console, lock, panics, signals};
 
 /// The key that the shell reads of every stage's file.
 const CHECKS: &str = "checks";
@@ -40,8 +40,9 @@ pub fn run<S: Stage>() -> Exit {
         return finish::<S>("", print_schema::<S>());
     }
     console::begin(asked.common.log_format, asked.common.quiet);
+    panics::keep_quiet();
     let who = asked.pipeline.clone();
-    finish::<S>(&who, execute::<S>(asked))
+    finish::<S>(&who, panics::caught(|| execute::<S>(asked)))
 }
 
 fn finish<S: Stage>(pipeline: &str, result: Result<Exit>) -> Exit {
@@ -92,7 +93,7 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
     if job.common.dry_run {
         return dry_run(&job, &who, &spec_hash);
     }
-    attempt(&mut job, &who, &spec_hash).inspect_err(|error| {
+    panics::caught(|| attempt(&mut job, &who, &spec_hash)).inspect_err(|error| {
         if !error.is_closed_pipe() {
             alarm::failed(&job, error);
         }
@@ -161,7 +162,7 @@ fn recorded<S: Stage>(
 ) -> Result<Vec<PathBuf>> {
     let began = Instant::now();
     let log = signals::begin(|| RunLog::begin(&job.root, &job.env, &job.run, S::TOOL, &job.pipeline, inputs))?;
-    let result = work();
+    let result = panics::caught(work);
     job.progress.end();
     match result {
         Ok((publication, guard)) => {

@@ -136,6 +136,7 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
     };
     let said = said(job, version, &trial, &decision);
     let predictions = trial.predictions()?;
+    let parts = trial.parts.clone();
     let books = books(&trial);
     let decision = Rc::new(decision);
     let logged = decision.clone();
@@ -143,7 +144,7 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
     Ok(FolderOutput {
         name: version.to_string(),
         write: Box::new(move |folder| write_version(folder, &trial, &origin, &decision).map(|_| ())),
-        tables: vec![("predictions".to_owned(), predictions)],
+        tables: vec![("predictions".to_owned(), predictions), ("parts".to_owned(), parts)],
         books,
         notes: json!({ "version": version.to_string() }),
         then: Box::new(move || {
@@ -159,14 +160,27 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
 /// A line for each experiment, the baseline last.
 fn say_how_they_did(job: &Job<Train>, trial: &Trial) {
     let metric = job.spec.choose_by();
+    let on = match &trial.split.folds {
+        Some(folds) => format!("on average over {} folds", folds.rows.len()),
+        None => "on validation".to_owned(),
+    };
     for (tried, took) in trial.tried.iter().zip(&trial.fitting) {
         let value = tried.metrics.get(&metric).copied().flatten().map_or("undefined".to_owned(), number_text);
         let name = &tried.name;
         stage::say(format!(
-            "train {}: {name}: {} {value} on validation, fitted in {:.2} s",
+            "train {}: {name}: {} {value} {on}, fitted in {:.2} s",
             job.pipeline,
             metric.name(),
             took.as_secs_f64()
+        ));
+    }
+    if let Some(noise) = &trial.within_noise {
+        stage::warn(format!("train {}: {noise}", job.pipeline));
+    }
+    if let Some(refit) = &trial.refit {
+        stage::say(format!(
+            "train {}: {} learned again from all {} rows before the test part",
+            job.pipeline, trial.chosen, refit.rows
         ));
     }
 }
@@ -186,12 +200,18 @@ fn said(job: &Job<Train>, version: Version, trial: &Trial, decision: &Decision) 
     )
 }
 
-/// Every row of the table went into a part, or was left out by the split.
+/// Every row of the table went into a part, or was left out by the split; of these a refit may use some.
 fn books(trial: &Trial) -> Books {
     let mut books = Books { rows_in: trial.rows, ..Books::default() };
+    let bridging = trial.refit.as_ref().map_or(0, |refit| refit.bridging);
     for part in &trial.split.parts {
-        let fate = if part.part == Part::Purged { Fate::Dropped } else { Fate::Used };
-        books.add(part.part.name(), fate, part.rows);
+        match part.part {
+            Part::Purged => books.add(part.part.name(), Fate::Dropped, part.rows - bridging),
+            _ => books.add(part.part.name(), Fate::Used, part.rows),
+        }
+    }
+    if bridging > 0 {
+        books.add("refit", Fate::Used, bridging);
     }
     books
 }

@@ -1,14 +1,14 @@
 //! The model card: what was learned on what, how good it is, who decided what and why, and where it ends.
 
+mod choice;
 mod page;
 mod tables;
 
 use std::fmt::Write;
 
 use artifact::{Fingerprint, Input};
-use serde_json::{Map, Value};
 
-use crate::experiment::{Measured, Trial, Tried};
+use crate::experiment::{Measured, Refit, Trial};
 use crate::metrics::Metric;
 use crate::plots::Plot;
 use crate::reasons::number_text;
@@ -26,10 +26,11 @@ pub fn card(manifest: &Manifest, trial: &Trial, decision: &Decision, plots: &[Pl
     let sections = [
         head(manifest, decision),
         learned(manifest, &trial.split),
-        experiments(manifest),
+        choice::experiments(manifest),
         judged(manifest, trial, plots),
         gate(manifest),
         threshold(manifest),
+        classes(manifest),
         intervals(manifest),
         features(trial, plots),
         again(manifest),
@@ -47,11 +48,12 @@ fn head(manifest: &Manifest, decision: &Decision) -> String {
     };
     let kind = match manifest.task {
         Task::Classification => "the probability that",
+        Task::Multiclass => "the class of",
         Task::Regression => "the value of",
     };
     let ends = match manifest.task {
         Task::Classification => " is true",
-        Task::Regression => "",
+        Task::Regression | Task::Multiclass => "",
     };
     let horizon = manifest.horizon_days.filter(|days| *days > 0);
     let horizon = horizon.map_or(String::new(), |days| format!(", known {days} days later"));
@@ -95,13 +97,14 @@ fn learned(manifest: &Manifest, split: &SplitSummary) -> String {
     let mean = match manifest.task {
         Task::Classification => "share of class 1",
         Task::Regression => "mean label",
+        Task::Multiclass => "",
     };
     let mut table = Table::new(&["part", "rows", "share of rows", "from", "to", mean]);
     for part in &split.parts {
         let (from, to) = part.times.clone().unwrap_or_default();
         let label = part.label_mean.map_or(String::new(), |mean| match manifest.task {
             Task::Classification => percent(mean),
-            Task::Regression => number_text(mean),
+            Task::Regression | Task::Multiclass => number_text(mean),
         });
         let share = percent(part.rows as f64 / manifest.rows.max(1) as f64);
         table.row([part.part.name().to_owned(), part.rows.to_string(), share, from, to, label]);
@@ -112,48 +115,31 @@ fn learned(manifest: &Manifest, split: &SplitSummary) -> String {
         code(&manifest.table),
         manifest.features.len()
     );
+    if let Some(folds) = &split.folds {
+        let rows = |of: fn(&(u64, u64)) -> u64| {
+            let (least, most) = (folds.rows.iter().map(of).min(), folds.rows.iter().map(of).max());
+            match (least.unwrap_or(0), most.unwrap_or(0)) {
+                (least, most) if least == most => least.to_string(),
+                (least, most) => format!("{least} to {most}"),
+            }
+        };
+        let _ = writeln!(
+            text,
+            "Experiments were compared by cross-validation on the train part: {} folds, {}; {} rows teach and {} judge.\n",
+            folds.rows.len(),
+            folds.how,
+            rows(|rows| rows.0),
+            rows(|rows| rows.1)
+        );
+    }
     for note in &split.notes {
         let _ = writeln!(text, "{}\n", sentence(note));
     }
+    if let Some(weight) = &manifest.weight {
+        let _ = writeln!(text, "Rows count in learning by {}; in metrics every row counts once.\n", code(weight));
+    }
+    text += "`parts.parquet` beside this card says of every row what it was used for.\n\n";
     text
-}
-
-fn experiments(manifest: &Manifest) -> String {
-    let metrics: Vec<Metric> = Metric::of(manifest.task).collect();
-    let mut columns = vec!["experiment", "learner"];
-    columns.extend(metrics.iter().map(|metric| metric.name()));
-    let mut table = Table::new(&columns);
-    for tried in &manifest.experiments {
-        let name = if tried.name == manifest.experiment { format!("**{}**", tried.name) } else { tried.name.clone() };
-        let values = metrics.iter().map(|metric| {
-            let value = tried.metrics.get(metric).copied().flatten();
-            value.map_or("undefined".to_owned(), number_text)
-        });
-        table.row([name, tried.learner.clone()].into_iter().chain(values));
-    }
-    let notes: Vec<String> = manifest.experiments.iter().filter_map(notes).collect();
-    format!("## Experiments on the validation part\n\nThe chosen one is bold.\n\n{table}\n{}", notes.concat())
-}
-
-/// What fitting had to tell, as one line.
-fn notes(tried: &Tried) -> Option<String> {
-    let notes = tried.notes.as_object().filter(|notes| !notes.is_empty())?;
-    Some(format!("{}: {}.\n\n", tried.name, pairs(notes)))
-}
-
-/// `trees 100, stopped by (metric l2, value 0.004238)`
-fn pairs(values: &Map<String, Value>) -> String {
-    fn in_words(value: &Value) -> String {
-        match value {
-            Value::String(text) => text.clone(),
-            Value::Number(number) if number.is_f64() => number.as_f64().map(number_text).unwrap_or_default(),
-            Value::Array(all) => all.iter().map(in_words).collect::<Vec<_>>().join("; "),
-            Value::Object(pairs) => format!("({})", self::pairs(pairs)),
-            other => other.to_string(),
-        }
-    }
-    let pairs = values.iter().map(|(key, value)| format!("{} {}", key.replace('_', " "), in_words(value)));
-    pairs.collect::<Vec<_>>().join(", ")
 }
 
 fn judged(manifest: &Manifest, trial: &Trial, plots: &[Plot]) -> String {
@@ -180,11 +166,62 @@ fn judged(manifest: &Manifest, trial: &Trial, plots: &[Plot]) -> String {
     };
     let images =
         images(plots, &["roc", "precision_recall", "calibration", "errors", "predicted_against_actual", "residuals"]);
+    let refit = manifest.refit.as_ref().map_or_else(not_again, |refit| again_on_more(manifest, trial, refit));
     format!(
-        "## The chosen one on the test part\n\nMeasured once, on rows that neither taught nor chose. Intervals from \
-         {} bootstrap resamples of {drawn}.\n\n{table}\n{images}",
+        "## The chosen one on the test part\n\n{refit}\n\nMeasured once, on rows that neither taught nor chose. Intervals \
+         from {} bootstrap resamples of {drawn}.\n\n{table}\n{images}",
         trial.resamples.times()
     )
+}
+
+fn not_again() -> String {
+    "The model is the one that learned from the train part alone.".to_owned()
+}
+
+/// How the chosen experiment learned again, and what it kept from before.
+fn again_on_more(manifest: &Manifest, trial: &Trial, refit: &Refit) -> String {
+    let metric = trial.spec.choose_by();
+    let folds = manifest.split.folds.is_some();
+    let bridging = match refit.bridging {
+        0 => String::new(),
+        rows => format!(", {rows} of them purged only between the two"),
+    };
+    let rows = match folds {
+        true => "all rows of the folds",
+        false => "train and validation together",
+    };
+    let trees =
+        refit.trees.map_or(String::new(), |trees| format!(", with the {trees} trees that early stopping found"));
+    let mut text = format!(
+        "After the choice, experiment '{}' learned again from {rows}: {} rows{bridging}{trees}. So did the baseline.",
+        manifest.experiment, refit.rows
+    );
+    let kept = [
+        manifest.threshold.as_ref().map(|_| "The threshold"),
+        manifest.label_transform.map(|_| "the smearing factor"),
+        manifest.intervals.as_ref().map(|_| "the width of the intervals"),
+    ];
+    let kept: Vec<&str> = kept.into_iter().flatten().collect();
+    if !kept.is_empty() {
+        let from = if folds { "held-out rows of the folds" } else { "validation part" };
+        let (stay, they, were) = if kept.len() == 1 { ("stays", "it", "was") } else { ("stay", "they", "were") };
+        let _ = write!(
+            text,
+            " {} {stay} as {they} {were}: {they} {were} found on the {from}, from which the model had not learned.",
+            sentence(&kept.join(" and ")).trim_end_matches('.'),
+        );
+    }
+    let after = trial.metric(metric);
+    if let (Some(before), Some(after)) = (refit.before.get(&metric), after) {
+        let _ = write!(
+            text,
+            " On the test part {metric} is {}; learned from train alone it was {} (told, not chosen by). The curves of the \
+             other experiments are of models that learned from train alone.",
+            number_text(after),
+            number_text(*before)
+        );
+    }
+    text
 }
 
 fn images(plots: &[Plot], names: &[&str]) -> String {
@@ -216,6 +253,26 @@ fn threshold(manifest: &Manifest) -> String {
         number_text(threshold.value),
         threshold.rule,
         percent(counts.precision()),
+    )
+}
+
+/// What was predicted for each class.
+fn classes(manifest: &Manifest) -> String {
+    let Some(found) = &manifest.classes else { return String::new() };
+    let heads: Vec<String> = found.names.iter().map(|name| format!("as {}", code(name))).collect();
+    let mut columns = vec!["class"];
+    columns.extend(heads.iter().map(String::as_str));
+    columns.extend(["caught", "right when predicted"]);
+    let mut table = Table::new(&columns);
+    for (class, name) in found.names.iter().enumerate() {
+        let (all, predicted, right) = found.of(class);
+        let share = |of: u64| if of == 0 { String::new() } else { percent(right as f64 / of as f64) };
+        let counts = found.rows[class].iter().map(u64::to_string);
+        table.row([code(name)].into_iter().chain(counts).chain([share(all), share(predicted)]));
+    }
+    format!(
+        "## Classes\n\nRows of the test part by class, and what was predicted for them: the class with the largest \
+         probability.\n\n{table}\n"
     )
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spec::{Error, Result, did_you_mean};
 
-use super::check::{check, mean, same_features};
+use super::check::{check, classes_of, mean, same_features};
 use super::store;
 use crate::{Data, Feature, Learner, Matrix, Model, Task};
 
@@ -43,10 +43,11 @@ pub enum Average {
 }
 
 impl Average {
-    fn of(self, label: &[f64]) -> f64 {
-        match self {
-            Average::Mean => mean(label),
-            Average::Median => median(label),
+    fn of(self, label: &[f64], weights: Option<&[f64]>) -> f64 {
+        match (self, weights) {
+            (Average::Mean, weights) => mean(label, weights),
+            (Average::Median, None) => median(label),
+            (Average::Median, Some(weights)) => weighted_median(label, weights),
         }
     }
 }
@@ -57,6 +58,27 @@ fn median(values: &[f64]) -> f64 {
     sorted.sort_unstable_by(f64::total_cmp);
     let (below, above) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
     below + (above - below) / 2.0
+}
+
+/// The value with half of the weight below it and half above; where it falls between two values, their mean. Values that
+/// have no weight do not count.
+fn weighted_median(values: &[f64], weights: &[f64]) -> f64 {
+    let mut sorted: Vec<(f64, f64)> = values.iter().copied().zip(weights.iter().copied()).collect();
+    sorted.retain(|(_, weight)| *weight > 0.0);
+    sorted.sort_unstable_by(|one, other| one.0.total_cmp(&other.0));
+    let all: f64 = sorted.iter().map(|(_, weight)| weight).sum();
+    let mut sum = 0.0;
+    for (at, (value, weight)) in sorted.iter().enumerate() {
+        sum += weight;
+        // Scaled weights that are equal may differ in their last digits.
+        let half = sum / all - 0.5;
+        match sorted.get(at + 1) {
+            Some((next, _)) if half.abs() < 1e-12 => return value + (next - value) / 2.0,
+            _ if half > 0.0 => return *value,
+            _ => {}
+        }
+    }
+    sorted.last().map_or(f64::NAN, |(value, _)| *value)
 }
 
 impl Learner for Baseline {
@@ -74,20 +96,48 @@ impl Learner for Baseline {
 
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, _seed: u64) -> Result<Box<dyn Model>> {
         check(task, train, valid)?;
-        if task == Task::Classification && self.of == Average::Median {
+        if task.has_classes() && self.of == Average::Median {
             return Err(Error::cannot_run("baseline: a median is for regression").hint("leave out 'of'"));
+        }
+        if task == Task::Multiclass {
+            return self.of_classes(train);
         }
         let features = train.features.features();
         let by = self.by.iter().map(|name| position(name, features)).collect::<Result<Vec<usize>>>()?;
-        let mut groups: BTreeMap<Key, Vec<f64>> = BTreeMap::new();
+        let mut groups: BTreeMap<Key, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
         if !by.is_empty() {
-            for (key, label) in keys(train.features, &by).into_iter().zip(train.label) {
-                groups.entry(key).or_default().push(*label);
+            for (row, key) in keys(train.features, &by).into_iter().enumerate() {
+                let (label, weights) = groups.entry(key).or_default();
+                label.push(train.label[row]);
+                weights.push(train.features.weight(row));
             }
         }
-        let groups = groups.into_iter().map(|(key, label)| Group { key, value: self.of.of(&label) }).collect();
-        let constant = Constant { value: self.of.of(train.label), by, groups };
+        let weighted = train.features.weights().is_some();
+        // A group whose rows have no weight is as good as unknown.
+        let counts = |weights: &[f64]| weights.iter().any(|weight| *weight > 0.0);
+        let groups = groups.into_iter().filter(|(_, (_, weights))| counts(weights));
+        let value = |(label, weights): (Vec<f64>, Vec<f64>)| self.of.of(&label, weighted.then_some(&weights));
+        let groups = groups.map(|(key, rows)| Group { key, value: value(rows) }).collect();
+        let constant =
+            Constant { value: self.of.of(train.label, train.features.weights()), by, groups, shares: Vec::new() };
         Ok(Box::new(BaselineModel::new(constant, features.to_vec())))
+    }
+}
+
+impl Baseline {
+    /// The share of each class, the same for every row.
+    fn of_classes(&self, train: Data<'_>) -> Result<Box<dyn Model>> {
+        if !self.by.is_empty() {
+            return Err(Error::cannot_run("baseline: 'by' is for two classes or numbers").hint("leave it out"));
+        }
+        let mut shares = vec![0.0; classes_of(train.label)];
+        for (row, label) in train.label.iter().enumerate() {
+            shares[*label as usize] += train.features.weight(row);
+        }
+        let all: f64 = shares.iter().sum();
+        shares.iter_mut().for_each(|share| *share /= all);
+        let constant = Constant { value: shares[0], by: Vec::new(), groups: Vec::new(), shares };
+        Ok(Box::new(BaselineModel::new(constant, train.features.features().to_vec())))
     }
 }
 
@@ -122,6 +172,9 @@ struct Constant {
     by: Vec<usize>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     groups: Vec<Group>,
+    /// Of several classes the share of each.
+    #[serde(default, with = "store::exact_list", skip_serializing_if = "Vec::is_empty")]
+    shares: Vec<f64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -164,6 +217,9 @@ impl Model for BaselineModel {
 
     fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
         same_features(&self.features, rows)?;
+        if !self.constant.shares.is_empty() {
+            return Ok(self.constant.shares.repeat(rows.rows()));
+        }
         let of_all = self.constant.value;
         if self.constant.by.is_empty() {
             return Ok(vec![of_all; rows.rows()]);
@@ -178,6 +234,7 @@ impl Model for BaselineModel {
 
     fn notes(&self) -> serde_json::Value {
         match self.constant.groups.len() {
+            _ if !self.constant.shares.is_empty() => json!({ "shares": self.constant.shares }),
             0 => json!({ "constant": self.constant.value }),
             groups => json!({ "constant": self.constant.value, "groups": groups }),
         }
@@ -215,6 +272,39 @@ mod tests {
         assert_eq!(predict("{of: median, by: [city, rooms]}").unwrap(), [2.0, 15.0, 60.0, 9.5]);
         let error = predict("by: [town, city]").unwrap_err().to_string();
         assert!(error.starts_with("baseline: by: no feature 'town'; "), "{error}");
+    }
+
+    #[test]
+    fn weights_count_rows_more_than_once() {
+        let (matrix, label) = rows();
+        let weighted = matrix.clone().with_weights(&[1.0, 3.0, 0.0, 1.0, 1.0, 0.0]).unwrap();
+        let value = |yaml: &str| {
+            let spec: Baseline = spec::parse(yaml, Path::new("t.yaml"), &Default::default()).unwrap().spec;
+            let data = Data { features: &weighted, label: &label };
+            spec.fit(Task::Regression, data, data, 1).unwrap().predict(&matrix).unwrap()
+        };
+        let near = |found: Vec<f64>, expected: [f64; 6]| {
+            assert!(found.iter().zip(expected).all(|(one, other)| (one - other).abs() < 1e-12), "{found:?}");
+        };
+        // Of 1, 2, 2, 2, 10 and 20; the last group has no weight.
+        near(value("{}"), [37.0 / 6.0; 6]);
+        near(value("of: median"), [2.0; 6]);
+        near(value("{by: [city, rooms]}"), [1.75, 1.75, 1.75, 15.0, 15.0, 37.0 / 6.0]);
+    }
+
+    #[test]
+    fn a_weighted_median_is_that_of_repeated_values() {
+        let mut random = crate::random::Random::new(3, 0);
+        for _ in 0..200 {
+            let count = 1 + random.below(8);
+            let values: Vec<f64> = (0..count).map(|_| random.below(6) as f64).collect();
+            let mut times: Vec<usize> = (0..count).map(|_| random.below(4)).collect();
+            times[0] += 1;
+            let pairs = values.iter().zip(&times);
+            let repeated: Vec<f64> = pairs.flat_map(|(value, times)| std::iter::repeat_n(*value, *times)).collect();
+            let weights: Vec<f64> = times.iter().map(|times| *times as f64 / 3.0).collect();
+            assert!((weighted_median(&values, &weights) - median(&repeated)).abs() < 1e-12, "{values:?} {times:?}");
+        }
     }
 
     #[test]

@@ -18,8 +18,42 @@ pub(super) fn check(task: Task, train: Data<'_>, valid: Data<'_>) -> Result<()> 
         return Err(Error::cannot_run("training and validation rows have different features"));
     }
     match task {
-        Task::Classification => classes(train.label),
+        Task::Classification => classes(train),
+        Task::Multiclass => several_classes(train),
         Task::Regression => Ok(()),
+    }
+}
+
+/// Numbers of classes from 0, each of which has training rows that count.
+fn several_classes(Data { label, features }: Data<'_>) -> Result<()> {
+    if let Some(other) = label.iter().find(|label| **label < 0.0 || label.fract() != 0.0 || **label > 1e6) {
+        return Err(Error::refused(format!("the label has the value {other}, which is no number of a class"))
+            .hint("number the classes from 0, or set the task to regression"));
+    }
+    let mut counts = vec![0.0; classes_of(label)];
+    label.iter().enumerate().for_each(|(row, label)| counts[*label as usize] += features.weight(row));
+    match counts.iter().position(|count| *count == 0.0) {
+        _ if counts.len() < 2 => {
+            Err(Error::refused(format!("the label has one class only in all {} training rows", label.len()))
+                .hint("choose another horizon, cutoff or split, or bring rows of other classes"))
+        }
+        Some(class) => Err(Error::refused(format!("no training row that counts is of class number {}", class + 1))
+            .hint("choose another split, or bring more rows of this class")),
+        None => Ok(()),
+    }
+}
+
+/// How many classes there are, by the largest number.
+pub(super) fn classes_of(label: &[f64]) -> usize {
+    label.iter().map(|label| *label as usize + 1).max().unwrap_or(0)
+}
+
+/// Refuses several classes in the name of a learner that knows two, or numbers.
+pub(super) fn no_several_classes(task: Task, learner: &str) -> Result<()> {
+    match task {
+        Task::Multiclass => Err(Error::cannot_run(format!("{learner}: cannot learn more than two classes"))
+            .hint("use lightgbm or logistic, or derive a label of two classes in features.yaml")),
+        _ => Ok(()),
     }
 }
 
@@ -35,14 +69,20 @@ fn agree(data: Data<'_>, which: &str) -> Result<()> {
     }
 }
 
-fn classes(label: &[f64]) -> Result<()> {
+fn classes(Data { label, features }: Data<'_>) -> Result<()> {
     if let Some(other) = label.iter().find(|label| **label != 0.0 && **label != 1.0) {
         return Err(Error::refused(format!("the label has the value {other}, but classes are 0 and 1"))
             .hint("derive a label of 0 and 1, or set the task to regression"));
     }
     let ones = label.iter().filter(|label| **label == 1.0).count();
-    if ones > 0 && ones < label.len() {
+    let counts = |class: f64| (0..label.len()).any(|row| label[row] == class && features.weight(row) > 0.0);
+    if counts(0.0) && counts(1.0) {
         return Ok(());
+    }
+    if ones > 0 && ones < label.len() {
+        let class = u8::from(!counts(1.0));
+        return Err(Error::refused(format!("all training rows of class {class} have the weight 0"))
+            .hint("choose another column as 'weight'"));
     }
     let only = u8::from(ones > 0);
     Err(Error::refused(format!("the label has one class only ({only} in all {} training rows)", label.len()))
@@ -52,7 +92,7 @@ fn classes(label: &[f64]) -> Result<()> {
 /// Refuses regression in the name of a learner that only classifies.
 pub(super) fn classifies_only(task: Task, learner: &str) -> Result<()> {
     match task {
-        Task::Classification => Ok(()),
+        Task::Classification | Task::Multiclass => Ok(()),
         Task::Regression => Err(Error::cannot_run(format!("{learner}: learns classes, not numbers"))
             .hint("use lightgbm, elastic_net, forest or tree for regression")),
     }
@@ -71,6 +111,12 @@ pub(super) fn same_features(model: &[Feature], rows: &Matrix) -> Result<()> {
 }
 
 /// The mean, which of classes is the share of class 1.
-pub(super) fn mean(label: &[f64]) -> f64 {
-    label.iter().sum::<f64>() / label.len().max(1) as f64
+pub(super) fn mean(label: &[f64], weights: Option<&[f64]>) -> f64 {
+    match weights {
+        None => label.iter().sum::<f64>() / label.len().max(1) as f64,
+        Some(weights) => {
+            let sum: f64 = label.iter().zip(weights).map(|(label, weight)| label * weight).sum();
+            sum / weights.iter().sum::<f64>()
+        }
+    }
 }

@@ -13,10 +13,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use spec::{Error, Map, Result, ResultExt};
 
-use super::check::{check, same_features};
+use super::check::{check, classes_of, same_features};
 use super::{range, store};
 use crate::lightgbm::{Booster, Dataset, Importance, Parameters, Stop, canonical, take_warnings, train};
-use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task};
+use crate::metrics::largest;
+use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task, Tuned};
 
 pub(super) const NAME: &str = "lightgbm";
 const FILE: &str = "lightgbm.txt";
@@ -197,16 +198,20 @@ const OURS: &[(&str, &str)] = &[
 
 impl Lightgbm {
     /// The parameters of one fit.
-    fn parameters(&self, task: Task, features: &[Feature], seed: u64) -> Result<Parameters> {
+    fn parameters(&self, task: Task, classes: usize, features: &[Feature], seed: u64) -> Result<Parameters> {
         let mut parameters = Parameters::default();
         let objective = match (task, self.objective) {
             (Task::Classification, None) => "binary",
-            (Task::Classification, Some(_)) => {
+            (Task::Multiclass, None) => "multiclass",
+            (Task::Classification | Task::Multiclass, Some(_)) => {
                 return Err(Error::cannot_run("lightgbm: 'objective' is for regression").hint("leave it out"));
             }
             (Task::Regression, objective) => objective.unwrap_or_default().parameter(),
         };
         parameters.set("objective", objective);
+        if task == Task::Multiclass {
+            parameters.set("num_class", classes);
+        }
         if let Some(Objective::Quantile(level)) = self.objective {
             parameters.set("alpha", level);
         }
@@ -265,11 +270,14 @@ impl Learner for Lightgbm {
     fn fit(&self, task: Task, rows: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
         check(task, rows, valid)?;
         let features = rows.features.features();
-        let parameters = self.parameters(task, features, seed)?;
+        let parameters = self.parameters(task, classes_of(rows.label), features, seed)?;
         take_warnings();
-        let data = Dataset::new(rows.features, rows.label, None, &parameters, None)?;
+        let data = Dataset::new(rows.features, rows.label, rows.features.weights(), &parameters, None)?;
         let stops = self.early_stopping > 0 && !valid.label.is_empty();
-        let valid = stops.then(|| Dataset::new(valid.features, valid.label, None, &parameters, Some(&data)));
+        let valid = stops.then(|| {
+            let weights = valid.features.weights();
+            Dataset::new(valid.features, valid.label, weights, &parameters, Some(&data))
+        });
         let valid = valid.transpose()?;
         let stop = valid.as_ref().map(|valid| Stop { valid, patience: self.early_stopping });
         let trained = train(&data, stop.as_ref(), &parameters, self.trees)?;
@@ -281,13 +289,23 @@ impl Learner for Lightgbm {
         if !warnings.is_empty() {
             notes["warnings"] = json!(warnings);
         }
-        Ok(Box::new(LightgbmModel { booster: trained.booster, features: features.to_vec(), notes }))
+        let trees = Some(trained.best);
+        Ok(Box::new(LightgbmModel { booster: trained.booster, features: features.to_vec(), trees, notes }))
+    }
+
+    fn refit(&self, task: Task, rows: Data<'_>, tuned: &Tuned, seed: u64) -> Result<Box<dyn Model>> {
+        let trees = tuned.trees.unwrap_or(self.trees);
+        let none = rows.features.slice(0..0);
+        let all_trees = Lightgbm { trees, early_stopping: 0, ..self.clone() };
+        all_trees.fit(task, rows, Data { features: &none, label: &[] }, seed)
     }
 }
 
 struct LightgbmModel {
     booster: Booster,
     features: Vec<Feature>,
+    /// Trees that were kept; none of a model that was read from its file.
+    trees: Option<u32>,
     notes: serde_json::Value,
 }
 
@@ -301,7 +319,23 @@ pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>
             features.len()
         )));
     }
-    Ok(Box::new(LightgbmModel { booster, features, notes: serde_json::Value::Null }))
+    Ok(Box::new(LightgbmModel { booster, features, trees: None, notes: serde_json::Value::Null }))
+}
+
+impl LightgbmModel {
+    /// Contributions to the raw score of the class that is predicted.
+    fn of_predicted_class(&self, rows: &Matrix) -> Result<Contributions> {
+        let (features, classes) = (self.features.len(), self.booster.classes());
+        let predicted = self.booster.predict(rows)?;
+        let all = self.booster.contributions(rows)?;
+        let mut values = Vec::with_capacity(rows.rows() * features);
+        // Per row and class one number per feature, then the base value.
+        for (row, probabilities) in predicted.chunks(classes).enumerate() {
+            let start = (row * classes + largest(probabilities)) * (features + 1);
+            values.extend_from_slice(&all[start..start + features]);
+        }
+        Ok(Contributions { features, values, base: f64::NAN })
+    }
 }
 
 impl Model for LightgbmModel {
@@ -324,6 +358,9 @@ impl Model for LightgbmModel {
 
     fn contributions(&self, rows: &Matrix) -> Result<Option<Contributions>> {
         same_features(&self.features, rows)?;
+        if self.booster.classes() > 1 {
+            return self.of_predicted_class(rows).map(Some);
+        }
         let mut values = self.booster.contributions(rows)?;
         let (features, width) = (self.features.len(), self.features.len() + 1);
         let base = values.get(features).copied().unwrap_or(0.0);
@@ -333,6 +370,10 @@ impl Model for LightgbmModel {
         }
         values.truncate(rows.rows() * features);
         Ok(Some(Contributions { features, values, base }))
+    }
+
+    fn tuned(&self) -> Tuned {
+        Tuned { trees: self.trees, label_transform: None }
     }
 
     fn importance(&self) -> Vec<f64> {

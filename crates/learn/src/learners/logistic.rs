@@ -11,7 +11,7 @@ use std::path::Path;
 use linfa::DatasetBase;
 use linfa::traits::Fit;
 use linfa_logistic::LogisticRegression;
-use ndarray::Array1;
+use ndarray::{Array1, Array2, ArrayView1};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -19,12 +19,14 @@ use spec::{Error, Result};
 
 use super::check::{check, classifies_only};
 use super::design::{Design, Equation};
+use super::lbfgs::minimise;
 use super::linear::{Kind, LinearModel};
-use super::range;
+use super::{range, softmax, store};
 use crate::{Data, Feature, Learner, Model, Task};
 
 pub(super) const NAME: &str = "logistic";
-const KIND: Kind = Kind { learner: NAME, file: "logistic.json", link: probability };
+pub(super) const FILE: &str = "logistic.json";
+const KIND: Kind = Kind { learner: NAME, file: FILE, link: probability };
 
 fn probability(score: f64) -> f64 {
     1.0 / (1.0 + (-score).exp())
@@ -51,7 +53,7 @@ impl Default for Logistic {
 }
 
 /// The solver stops where no weight's gradient, per row, exceeds this.
-const TOLERANCE: f64 = 1e-6;
+pub(super) const TOLERANCE: f64 = 1e-6;
 
 impl Learner for Logistic {
     fn name(&self) -> &'static str {
@@ -65,9 +67,26 @@ impl Learner for Logistic {
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, _seed: u64) -> Result<Box<dyn Model>> {
         classifies_only(task, NAME)?;
         check(task, train, valid)?;
-        let rows = train.label.len();
+        if task == Task::Multiclass {
+            return softmax::fit(self, train);
+        }
         let Design { matrix, columns } = Design::of(train.features);
-        let classes: Array1<usize> = train.label.iter().map(|label| *label as usize).collect();
+        let (weights, intercept) = match train.features.weights() {
+            None => self.by_linfa(matrix, train.label)?,
+            Some(weights) => self.weighted(&matrix, train.label, weights),
+        };
+        let equation = Equation::new(intercept, weights, columns).ok_or_else(|| {
+            Error::cannot_run("logistic: the solver found no finite weights").hint("give it a larger 'l2'")
+        })?;
+        Ok(Box::new(LinearModel::new(&KIND, equation, train.features.features().to_vec())))
+    }
+}
+
+impl Logistic {
+    /// Weights and intercept of rows that all count the same.
+    fn by_linfa(&self, matrix: Array2<f64>, label: &[f64]) -> Result<(Vec<f64>, f64)> {
+        let rows = label.len();
+        let classes: Array1<usize> = label.iter().map(|label| *label as usize).collect();
         let fitted = LogisticRegression::default()
             .alpha(self.l2)
             .max_iterations(u64::from(self.iterations))
@@ -79,15 +98,41 @@ impl Learner for Logistic {
             })?;
         // linfa calls the more frequent class positive, whichever it is.
         let sign = if fitted.labels().pos.class == 1 { 1.0 } else { -1.0 };
-        let weights: Vec<f64> = fitted.params().iter().map(|weight| sign * weight).collect();
-        let intercept = sign * fitted.intercept();
-        let equation = Equation::new(intercept, weights, columns).ok_or_else(|| {
-            Error::cannot_run("logistic: the solver found no finite weights").hint("give it a larger 'l2'")
-        })?;
-        Ok(Box::new(LinearModel::new(&KIND, equation, train.features.features().to_vec())))
+        Ok((fitted.params().iter().map(|weight| sign * weight).collect(), sign * fitted.intercept()))
+    }
+
+    /// The same of rows with weights, which linfa does not take: minimises
+    /// `Σ weight · log(1 + exp(-±score)) + l2/2 · Σ w²`, as scikit-learn with `sample_weight` and `C = 1 / l2`.
+    fn weighted(&self, matrix: &Array2<f64>, label: &[f64], weights: &[f64]) -> (Vec<f64>, f64) {
+        let columns = matrix.ncols();
+        let tolerance = TOLERANCE * weights.iter().sum::<f64>();
+        let found = minimise(vec![0.0; columns + 1], self.iterations, tolerance, |at, gradient| {
+            let of_columns = ArrayView1::from(&at[..columns]);
+            let mut residuals = matrix.dot(&of_columns);
+            let mut loss = 0.5 * self.l2 * of_columns.dot(&of_columns);
+            for ((score, label), weight) in residuals.iter_mut().zip(label).zip(weights) {
+                *score += at[columns];
+                // log(1 + exp(s)) - y s, which does not overflow.
+                loss += weight * (score.max(0.0) + (-score.abs()).exp().ln_1p() - label * *score);
+                *score = weight * (probability(*score) - label);
+            }
+            let slopes = matrix.t().dot(&residuals);
+            for (part, (slope, weight)) in gradient.iter_mut().zip(slopes.iter().zip(at)) {
+                *part = slope + self.l2 * weight;
+            }
+            gradient[columns] = residuals.sum();
+            loss
+        });
+        let mut weights = found.at;
+        let intercept = weights.pop().unwrap_or(f64::NAN);
+        (weights, intercept)
     }
 }
 
 pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>> {
-    LinearModel::load(&KIND, path, features)
+    // A list of equations, one per class, or one equation.
+    match store::read(path)?.starts_with('[') {
+        true => softmax::load(path, features),
+        false => LinearModel::load(&KIND, path, features),
+    }
 }

@@ -6,10 +6,12 @@ mod design;
 mod elastic_net;
 mod forest;
 mod grown;
+mod lbfgs;
 mod lightgbm;
 mod linear;
 mod logistic;
 mod range;
+mod softmax;
 mod store;
 mod tree;
 
@@ -24,7 +26,7 @@ pub use elastic_net::ElasticNet;
 pub use forest::Forest;
 pub use lightgbm::{Lightgbm, Objective};
 pub use logistic::Logistic;
-pub(crate) use range::within;
+pub(crate) use range::{optional_whole, within};
 pub(crate) use store::exact;
 pub use tree::Tree;
 
@@ -37,7 +39,7 @@ pub enum LearnerSpec {
     /// Gradient boosted trees (LightGBM). Usually the best; takes categories and missing values as they are; explains each
     /// prediction exactly.
     Lightgbm(Lightgbm),
-    /// Logistic regression: one weight per feature. Classification only.
+    /// Logistic regression: one weight per feature, and class where there are several. Classes only.
     Logistic(Logistic),
     /// Linear regression with L1 and L2 penalties: one weight per feature, useless ones 0. Regression only.
     ElasticNet(ElasticNet),
@@ -105,4 +107,8 @@ pub fn load_model(learner: &str, folder: &Path, file: &str, features: Vec<Featur
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod several_classes_tests;
+#[cfg(test)]
 mod spec_tests;
+#[cfg(test)]
+mod weighted_tests;
