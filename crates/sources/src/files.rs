@@ -13,7 +13,7 @@ use crate::json::Json;
 use crate::lines::{FixedWidth, Whitespace};
 use crate::passed::{Emptiness, Passed};
 use crate::places::Place;
-use crate::reader::{TextReader, Wanted};
+use crate::reader::{ENCODING, TextReader, Wanted};
 use crate::table_spec::RESERVED;
 use crate::text::{Cell, TextBatch, TextSource};
 
@@ -93,7 +93,8 @@ impl Files {
                 1 => "its only record cannot be read".to_owned(),
                 count => format!("none of its first {count} records can be read"),
             };
-            let error = Error::cannot_run(format!("{}: {which}: {}", batch.file, broken.why));
+            let why = broken.why.strip_suffix(ENCODING).unwrap_or(&broken.why);
+            let error = Error::cannot_run(format!("{}: {which}: {why}", batch.file));
             return Err(error.hint(match broken.why.contains("is not UTF-8") {
                 true => "name the file's encoding, such as 'encoding: cp949' or 'encoding: latin-1'",
                 false => "check 'format', 'header', 'separator' and the number of 'columns'",

@@ -34,6 +34,8 @@ struct State {
     value: Option<Value>,
     /// Knows the rows of the batch that was handed out last.
     batch: Option<Furthest>,
+    /// Adds to the value what the source has to remember beside it.
+    finish: Option<Box<dyn Fn(Value) -> Value + Send>>,
 }
 
 /// Says how far the source came, given the numbers of the accepted rows of one batch, in order.
@@ -42,7 +44,17 @@ pub(crate) type Furthest = Box<dyn FnOnce(&[u32]) -> Result<Option<Value>> + Sen
 impl Bookmark {
     /// Nothing for a source that is always read as a whole, or that has not come anywhere yet.
     pub fn get(&self) -> Option<Value> {
-        self.state().value.clone()
+        let state = self.state();
+        let value = state.value.clone()?;
+        Some(match &state.finish {
+            Some(finish) => finish(value),
+            None => value,
+        })
+    }
+
+    /// What the source has to remember is added by `finish`.
+    pub(crate) fn finish_by(&self, finish: impl Fn(Value) -> Value + Send + 'static) {
+        self.state().finish = Some(Box::new(finish));
     }
 
     /// Everything up to `value` was read.

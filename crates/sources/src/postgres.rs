@@ -186,9 +186,13 @@ impl PostgresBatches {
         self.lines = last;
         if let Some(Field::Key(kind)) = self.plan.fields.last().copied() {
             // Rows come in the order of the column, so the last that was accepted has its greatest value.
-            self.bookmark.hand_out(Box::new(move |rows| match rows.last() {
-                Some(row) => bookmark(keys.get(row.saturating_sub(first) as usize), kind).map(Some),
-                None => Ok(None),
+            self.bookmark.hand_out(Box::new(move |rows| {
+                // What comes after everything is refused again with every run; that is no way to go on.
+                check_end(keys.get(keys.ends.len().saturating_sub(1)))?;
+                match rows.last() {
+                    Some(row) => bookmark(keys.get(row.saturating_sub(first) as usize), kind).map(Some),
+                    None => Ok(None),
+                }
             }));
         }
         let by_column = self.plan.places.iter().map(|place| sources[*place].as_ref().ok_or_else(garbled));
@@ -274,10 +278,7 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N]> {
 
 /// Whole numbers as such, everything else as the server writes it. Fails for a value that no later one can pass.
 fn bookmark(key: &[u8], kind: KeyKind) -> Result<Value> {
-    let text = std::str::from_utf8(key).map_err(|_| garbled())?;
-    if ["infinity", "Infinity", "NaN"].contains(&text) {
-        return Err(nothing_after(text));
-    }
+    let text = check_end(key)?;
     match kind {
         KeyKind::Whole(last) => match text.parse::<i64>().map_err(|_| garbled())? {
             number if number == last => Err(nothing_after(text)),
@@ -285,6 +286,15 @@ fn bookmark(key: &[u8], kind: KeyKind) -> Result<Value> {
         },
         KeyKind::Moment => check_moment(text).map(|()| text.into()),
         KeyKind::Other => Ok(text.into()),
+    }
+}
+
+/// The server's values that follow all others.
+fn check_end(key: &[u8]) -> Result<&str> {
+    let text = std::str::from_utf8(key).map_err(|_| garbled())?;
+    match ["infinity", "Infinity", "NaN"].contains(&text) {
+        true => Err(nothing_after(text)),
+        false => Ok(text),
     }
 }
 

@@ -20,6 +20,9 @@ const CHUNK: usize = 1 << 20;
 /// A longer record is a mistake, such as a quote that never closes.
 const RECORD_BYTES: usize = 64 << 20;
 
+/// The way out for text that is not UTF-8.
+pub(crate) const ENCODING: &str = " (name the file's encoding, such as 'encoding: latin-1' or 'encoding: cp949')";
+
 /// Which fields of a record go into which columns.
 pub(crate) enum Wanted {
     /// Records have this many fields; a column takes the field at its index.
@@ -192,6 +195,15 @@ impl TextReader {
         }
     }
 
+    /// What to do about a record that is not in its encoding.
+    fn way_out(&self, why: &str) -> &'static str {
+        match (why.ends_with(self.encoding.name()), self.encoding == UTF_8) {
+            (false, _) => "",
+            (true, true) => ENCODING,
+            (true, false) => " (check 'encoding')",
+        }
+    }
+
     fn advance(&mut self, end: usize) {
         self.line += match self.fields.multiline {
             true => count_lines(&self.bytes[self.at..end]),
@@ -265,7 +277,8 @@ impl TextReader {
             match step {
                 Step::End => break,
                 Step::Broken(why) => {
-                    batch.broken.push(Broken { line, text: self.text(end), why: format!("line {line}: {why}") });
+                    let why = format!("line {line}: {why}{}", self.way_out(&why));
+                    batch.broken.push(Broken { line, text: self.text(end), why });
                 }
                 Step::Record => match wanted {
                     Wanted::Fields { width, .. } if self.fields.cells.len() != *width => {

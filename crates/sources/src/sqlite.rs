@@ -8,7 +8,7 @@ mod connection;
 mod order;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::AtomicU64;
 
 use artifact::{Input, fingerprint};
@@ -27,8 +27,8 @@ use crate::text::{TextBatch, TextSource, readable};
 use crate::typed::{Missing, Typing};
 
 use cells::{Cells, Keyed, Reading};
-use connection::{Connection, Offered, Stored};
-use order::{Follower, Key, Kind, Order, Within};
+use connection::{Connection, Offered, Stored, no_date};
+use order::{Follower, Key, Kind, Order, Recognition, Strays, Within, remembered};
 
 /// A table or query of an SQLite database.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -124,9 +124,13 @@ impl Sqlite {
         let (connection, offered, wanted) = self.look(columns, &file).context(&shown)?;
         let bookmark = Bookmark::default();
         if let Reach::After(value) = reach {
-            bookmark.set(value.clone());
+            bookmark.set(remembered(value).0);
         }
         let reading = self.reading(&connection, &wanted, &offered, &shown, reach).context(&shown)?;
+        if let Some(keyed) = &reading.keyed {
+            let strays = Arc::clone(&keyed.strays);
+            bookmark.finish_by(move |value| strays.lock().unwrap_or_else(PoisonError::into_inner).with(value));
+        }
         // Days of old say nothing of how far the rows were read.
         let follower = reading.keyed.as_ref().filter(|_| !matches!(reach, Reach::Days(..))).map(|keyed| Follower {
             order: keyed.order.clone(),
@@ -199,12 +203,16 @@ impl Sqlite {
         let by = quoted(key);
         let (order, is_typed) = self.order(connection, key, wanted, offered)?;
         let within = order.within(reach)?;
+        let strays = Recognition::new(match reach {
+            Reach::After(value) => remembered(value).1,
+            Reach::All | Reach::Days(..) => Strays::new(),
+        });
         let (new, parameters) = self.narrowed(connection, &order, &within, offered)?;
         Ok(Reading {
             sql: format!("SELECT {columns}, {by} FROM {from}{new} ORDER BY {by}"),
             parameters,
             places: (0..all.len()).collect(),
-            keyed: Some(Keyed { place: all.len(), order, within, is_typed }),
+            keyed: Some(Keyed { place: all.len(), order, within, is_typed, strays: Arc::new(Mutex::new(strays)) }),
             shown: shown.into(),
         })
     }
@@ -272,9 +280,13 @@ impl Sqlite {
             Within::After(Key::Text(text)) => {
                 return Ok((format!(" WHERE {by} COLLATE BINARY > ?1"), vec![readable(text).into()]));
             }
-            Within::After(Key::Int(moment)) if order.is_iso() && !connection.has_no_date(&self.selection, &order.column)? => {
+            Within::After(Key::Int(moment)) if order.is_iso() => {
                 if let Some(day) = day_before(*moment) {
-                    return Ok((format!(" WHERE {by} COLLATE BINARY >= ?1"), vec![day.into()]));
+                    let other = match connection.has_no_date(&self.selection, &order.column)? {
+                        true => format!(" OR {}", no_date(&by)),
+                        false => String::new(),
+                    };
+                    return Ok((format!(" WHERE {by} COLLATE BINARY >= ?1{other}"), vec![day.into()]));
                 }
             }
             _ => {}

@@ -90,6 +90,17 @@ mod tests {
     }
 
     #[test]
+    fn a_result_is_whatever_stands_there() {
+        use calamine::Cell;
+        let formulas = Range::from_sparse((1..6).map(|row| Cell::new((row, 2), "A1".to_owned())).collect());
+        let values = [Data::String(String::new()), Data::Float(0.0), Data::Float(2.0), Data::Bool(false)];
+        let values = (1..).zip(values).map(|(row, value)| Cell::new((row, 2), value));
+        let values = Range::from_sparse(values.collect());
+        assert_eq!(uncomputed(&formulas, &values, false), Cells::from([(5, 2)]));
+        assert_eq!(uncomputed(&formulas, &values, true), Cells::from([(2, 2), (5, 2)]));
+    }
+
+    #[test]
     fn what_is_no_archive_awaits_nothing() {
         for bytes in [&b""[..], b"PK\x05\x06", b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\0\0"] {
             assert!(!awaits_computing(bytes));

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, mpsc::SyncSender};
+use std::sync::{Arc, Mutex, PoisonError, mpsc::SyncSender};
 
 use rusqlite::types::{Value as SqlValue, ValueRef};
 use rusqlite::{Row, params_from_iter};
@@ -14,7 +14,7 @@ use crate::reader::{BATCH_BYTES, BATCH_ROWS};
 use crate::text::{Broken, Cell, TextBatch, TextSource, readable};
 
 use super::connection::Connection;
-use super::order::{Key, Order, Within};
+use super::order::{Key, Order, Recognition, Within};
 
 /// A longer row is a mistake: no batch could hold it.
 const ROW_BYTES: usize = 64 << 20;
@@ -37,6 +37,8 @@ pub(crate) struct Keyed {
     pub within: Within,
     /// A value that cannot be read refuses its row by the column's type. If not, it is refused here.
     pub is_typed: bool,
+    /// Rows whose value cannot be read.
+    pub strays: Arc<Mutex<Recognition>>,
 }
 
 /// The rows of a statement as they come.
@@ -237,17 +239,21 @@ impl Keyed {
         let Some(last) = batch.columns.len().checked_sub(1) else { return Ok(()) };
         let keys = self.order.keys(batch.column(last))?;
         let of_broken = self.order.keys(broken_keys.iter().map(|key| Some(key.as_slice())))?;
-        let mut asked = of_broken.iter().map(|key| self.within.has(key.as_ref()));
+        let mut asked = of_broken.iter().zip(broken_keys).map(|(key, text)| self.asks_for(key.as_ref(), text));
         batch.broken.retain(|_| asked.next().unwrap_or(true));
-        let has_place = |key: &Option<Key>| key.is_some() || self.is_typed;
-        for (row, _) in keys.iter().enumerate().filter(|(_, key)| self.within.has(key.as_ref()) && !has_place(key)) {
+        let texts = batch.column(last).map(Option::unwrap_or_default);
+        let mut keep: Vec<bool> = keys.iter().zip(texts).map(|(key, text)| self.asks_for(key.as_ref(), text)).collect();
+        for row in 0..keys.len() {
+            if !keep[row] || keys[row].is_some() || self.is_typed {
+                continue;
+            }
+            keep[row] = false;
             let shown = |column: usize| batch.get(batch.columns[column][row]).map(readable).unwrap_or_default();
             let text = (0..last).map(shown).collect::<Vec<_>>().join("\t");
             let why = self.order.reason(&shown(last));
             batch.broken.push(Broken { line: batch.lines[row], text, why });
         }
         batch.broken.sort_by_key(|row| row.line);
-        let keep: Vec<bool> = keys.iter().map(|key| self.within.has(key.as_ref()) && has_place(key)).collect();
         if keep.contains(&false) {
             for cells in &mut batch.columns {
                 let mut keep = keep.iter();
@@ -257,6 +263,17 @@ impl Keyed {
             batch.lines.retain(|_| keep.next() == Some(&true));
         }
         Ok(())
+    }
+
+    /// Whether a row is to be read. One whose value cannot be read belongs to no day; it is read, and refused, once.
+    fn asks_for(&self, key: Option<&Key>, text: &[u8]) -> bool {
+        match (key, &self.within) {
+            (Some(key), within) => within.has(key),
+            (None, Within::Between(..)) => false,
+            (None, Within::All | Within::After(_)) => {
+                self.strays.lock().unwrap_or_else(PoisonError::into_inner).is_new(readable(text))
+            }
+        }
     }
 }
 

@@ -33,6 +33,11 @@ pub(crate) struct Stored {
 /// A text that begins like a date, as GLOB has it.
 const DATE: &str = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*";
 
+/// The condition that a value is something else than text that begins like a date.
+pub(crate) fn no_date(by: &str) -> String {
+    format!("typeof({by}) <> 'text' OR {by} NOT GLOB '{DATE}'")
+}
+
 /// A database that can only be read.
 pub(crate) struct Connection {
     pub inner: rusqlite::Connection,
@@ -98,8 +103,7 @@ impl Connection {
 
     /// Whether a row holds something else in `column` than text that begins like a date.
     pub(crate) fn has_no_date(&self, selection: &Selection, column: &str) -> Result<bool> {
-        let (from, by) = (selection.from(quoted), quoted(column));
-        let other = format!("typeof({by}) <> 'text' OR {by} NOT GLOB '{DATE}'");
+        let (from, other) = (selection.from(quoted), no_date(&quoted(column)));
         let sql = format!("SELECT EXISTS (SELECT 1 FROM {from} WHERE {other})");
         self.inner.query_row(&sql, (), |row| row.get(0)).map_err(|error| self.failed(&error, selection))
     }

@@ -4,6 +4,7 @@
 //! `2024-01-01T09:00` follows `2024-01-01 10:00`, and `9` follows `10` where numbers are kept as text. So values are
 //! read as their type, and the database only narrows down which rows can be new.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use artifact::PolarsResultExt;
@@ -55,14 +56,12 @@ pub(crate) enum Within {
 }
 
 impl Within {
-    /// Whether a row is asked for. One whose value cannot be read is new every time: nothing tells it from a row that was
-    /// read, and it is refused; it belongs to no day.
-    pub(crate) fn has(&self, key: Option<&Key>) -> bool {
-        match (self, key) {
-            (Within::All, _) | (Within::After(_), None) => true,
-            (Within::Between(..), None) => false,
-            (Within::After(before), Some(key)) => key > before,
-            (Within::Between(first, end), Some(key)) => first <= key && key < end,
+    /// Whether a row at this place is asked for.
+    pub(crate) fn has(&self, key: &Key) -> bool {
+        match self {
+            Within::All => true,
+            Within::After(before) => key > before,
+            Within::Between(first, end) => first <= key && key < end,
         }
     }
 }
@@ -133,6 +132,7 @@ impl Order {
         match reach {
             Reach::All => Ok(Within::All),
             Reach::After(value) => {
+                let (value, _) = remembered(value);
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 let key = self.key(text.as_bytes())?.ok_or_else(|| {
                     let column = &self.column;
@@ -194,6 +194,58 @@ fn places(series: &Series, scale: i128) -> polars::prelude::PolarsResult<Vec<Opt
             whole.i64()?.iter().map(|value| value.map(|value| Key::Int(i128::from(value) * scale))).collect()
         }
     })
+}
+
+/// Values that have no place in the order, each with how many rows have it.
+pub(crate) type Strays = BTreeMap<String, u64>;
+
+/// So many of them are remembered at most.
+const STRAYS: usize = 1000;
+
+const AFTER: &str = "after";
+const REFUSED: &str = "refused";
+
+/// The value of a bookmark, and the rows without a place that were refused before: nothing else tells them from new ones.
+pub(crate) fn remembered(bookmark: &Value) -> (Value, Strays) {
+    match bookmark.get(AFTER) {
+        None => (bookmark.clone(), Strays::new()),
+        Some(value) => {
+            let refused = bookmark.get(REFUSED).cloned().unwrap_or_default();
+            (value.clone(), serde_json::from_value(refused).unwrap_or_default())
+        }
+    }
+}
+
+/// Tells rows without a place that were refused by an earlier run from new ones.
+#[derive(Debug, Default)]
+pub(crate) struct Recognition {
+    before: Strays,
+    seen: Strays,
+}
+
+impl Recognition {
+    pub(crate) fn new(before: Strays) -> Recognition {
+        Recognition { before, seen: Strays::new() }
+    }
+
+    /// Whether a row of this value is one more than before.
+    pub(crate) fn is_new(&mut self, value: String) -> bool {
+        let before = self.before.get(&value).copied().unwrap_or(0);
+        if self.seen.len() == STRAYS && !self.seen.contains_key(&value) {
+            return true;
+        }
+        let seen = self.seen.entry(value).or_default();
+        *seen += 1;
+        *seen > before
+    }
+
+    /// A bookmark that remembers them.
+    pub(crate) fn with(&self, value: Value) -> Value {
+        match self.seen.is_empty() {
+            true => value,
+            false => serde_json::json!({ AFTER: value, REFUSED: self.seen }),
+        }
+    }
 }
 
 /// Follows the accepted rows, and moves the bookmark by them.
