@@ -61,7 +61,8 @@ pub(crate) fn recast(
     };
     let misfits = misfits(&converted, |column, row| {
         let of = &columns[column];
-        let spec = of.spec.clone().unwrap_or(ColumnSpec::from(ColumnType::String));
+        let own = || ColumnSpec::from(of.own_type().unwrap_or(ColumnType::String));
+        let spec = of.spec.clone().unwrap_or_else(own);
         reason(&of.name, &text(column, row as u32).unwrap_or_default(), &spec)
     });
     let originals = columns.iter().enumerate();

@@ -111,7 +111,7 @@ mod tests {
         for (cell, expected) in [
             (Data::Float(12.0), "12"),
             (Data::Float(-0.5), "-0.5"),
-            (Data::Float(1e300), "1e300"),
+            (Data::Float(1e300), "1.0e300"),
             (Data::Float(0.1), "0.1"),
             (Data::Float(999_999_999_999_999.0), "999999999999999"),
             (Data::Float(9_007_199_254_740_992.0), "9007199254740992"),
