@@ -19,7 +19,7 @@ pub(crate) fn text(cell: &Data, is_float: bool) -> Result<Option<String>, String
                  it as text there, or declare the column as float64"
             ));
         }
-        Data::Float(value) => format!("{value:?}"),
+        Data::Float(value) => values::numbers::shown(*value),
         Data::Bool(value) => value.to_string(),
         Data::DateTime(moment) if moment.is_duration() => duration(millis(moment.as_f64())),
         Data::DateTime(moment) => date(moment)?,
