@@ -56,12 +56,12 @@ pub use generate::Generate;
 pub use http::{HttpSpec, PageFormat};
 pub use incremental::{Bookmark, Reach};
 pub use messages::{Kind, Language, Messages};
-pub use values::MomentFormat;
 pub use passed::Passed;
 pub use postgres::Postgres;
 pub use shop::Shop;
 pub use sqlite::Sqlite;
 pub use table_spec::{RAW, Source, TableSpec};
+pub use values::MomentFormat;
 
 use store::Cloud;
 

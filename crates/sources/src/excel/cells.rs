@@ -136,7 +136,6 @@ mod tests {
             (1_234_567_890_123_456_789.0, "1.2345678901234568e18"),
             (i64::MIN as f64, "-9.223372036854776e18"),
             (9_007_199_254_740_992.0, "9007199254740992.0"),
-            (1e300, "1e300"),
         ] {
             let why = format!("holds a whole number of more than 15 digits (about {shown}), {way_out}");
             assert_eq!(text(&Data::Float(value), false), Err(why));
