@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use polars::io::HiveOptions;
+use polars::io::parquet::read::ParallelStrategy;
 use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, Schema};
 use spec::{Error, Result, Root, did_you_mean};
 
@@ -70,8 +72,31 @@ pub fn scan_files(files: &[&Path]) -> Result<LazyFrame> {
     let shown = files.first().map(|file| file.display().to_string()).unwrap_or_default();
     let paths = files.iter().map(|file| PlRefPath::try_from_path(file).during(file.display()));
     let paths: Vec<PlRefPath> = paths.collect::<Result<_>>()?;
-    let args = ScanArgsParquet { glob: false, cache: false, ..ScanArgsParquet::default() };
-    LazyFrame::scan_parquet_files(paths.into_iter().collect(), args).during(shown)
+    LazyFrame::scan_parquet_files(paths.into_iter().collect(), options()).during(shown)
+}
+
+/// How every stage reads Parquet. Each option is set here and on purpose, so that one which the engine adds must be
+/// looked at before this compiles again: a scan gives the rows and columns of the files named, and nothing else.
+fn options() -> ScanArgsParquet {
+    ScanArgsParquet {
+        // A folder called `a=5` is a folder, not a column.
+        hive_options: HiveOptions { enabled: Some(false), hive_start_idx: 0, schema: None, try_parse_dates: false },
+        // A name with `*` or `[` is that name.
+        glob: false,
+        // Files that lack a column, or have it as another type, are an error that names them.
+        allow_missing_columns: false,
+        schema: None,
+        include_file_paths: None,
+        row_index: None,
+        n_rows: None,
+        cloud_options: None,
+        // What follows changes speed and memory only.
+        use_statistics: true,
+        parallel: ParallelStrategy::Auto,
+        low_memory: false,
+        rechunk: false,
+        cache: false,
+    }
 }
 
 /// The columns of a Parquet file, from its footer.
@@ -87,5 +112,50 @@ impl Artifact {
             Some(evidence) if self.is_table() => crate::writer::verify(&self.file, &evidence.content),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::*;
+
+    use super::*;
+    use crate::TableWriter;
+
+    /// A file `t.parquet` in a folder of this name, whose columns are those that a reader of folders would find there.
+    fn written(folder: &Path) -> PathBuf {
+        std::fs::create_dir_all(folder).unwrap();
+        let table = df!("v" => [1i64, 2], "a" => ["x", "y"], "zip" => ["1", "02"]).unwrap();
+        let file = folder.join("t.parquet");
+        let mut writer = TableWriter::create(&file, table.schema()).unwrap();
+        writer.write(table).unwrap();
+        let written = writer.finish().unwrap();
+        std::fs::rename(written.path(), &file).unwrap();
+        file
+    }
+
+    #[test]
+    fn names_of_folders_are_no_data() {
+        let base = tempfile::tempdir().unwrap();
+        for folder in [
+            "v=9", "a=5/project/data", "env=prod", "zip=02134", "v=__HIVE_DEFAULT_PARTITION__", "day=2024-01-01/v=3", "with blank", "100%25",
+            "[ab]", "*", "~", "{x}", "v=9/a=/zip=%2F", "s3:", "ü=ß",
+        ] {
+            let file = written(&base.path().join(folder));
+            let read = crate::collect(scan_files(&[file.as_path()]).unwrap(), "test").unwrap();
+            let expected = df!("v" => [1i64, 2], "a" => ["x", "y"], "zip" => ["1", "02"]).unwrap();
+            assert!(read.equals(&expected), "{folder}: {read}");
+            assert_eq!(schema_of(&file).unwrap(), **expected.schema(), "{folder}");
+        }
+    }
+
+    #[test]
+    fn two_files_of_two_such_folders_are_one_table() {
+        let base = tempfile::tempdir().unwrap();
+        let files = ["v=1", "v=2/b=3"].map(|folder| written(&base.path().join(folder)));
+        let plan = scan_files(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>()).unwrap();
+        let read = crate::collect(plan, "test").unwrap();
+        let expected = df!("v" => [1i64, 2, 1, 2], "a" => ["x", "y", "x", "y"], "zip" => ["1", "02", "1", "02"]).unwrap();
+        assert!(read.equals(&expected), "{read}");
     }
 }
