@@ -6,27 +6,16 @@ use std::time::Instant;
 
 use artifact::{Artifact, Input, Publishing, Snapshot, Stamp};
 use checks::Checks;
-use schemars::JsonSchema;
-use serde::Deserialize;
-use spec::{Environment, Error, Exit, Keys, Loaded, Name, Result, Root};
+use spec::{Environment, Error, Exit, Name, Result, Root};
 
 use crate::args::Asked;
+use crate::gates::{CHECKS, StageSpec, read_spec};
 use crate::mirror::{Candidate, Mirror};
 use crate::progress::Progress;
 use crate::publish::{Publication, publish, release, send_journals};
 use crate::runlog::RunLog;
 use crate::up_to_date::{Answer, Key, answer};
 use crate::{Job, Stage, alarm, args, console, lock, signals};
-
-/// The key that the shell reads of every stage's file.
-const CHECKS: &str = "checks";
-
-#[derive(Deserialize, JsonSchema)]
-struct Gates {
-    /// Gates by table: what must hold before the stage's tables are published. See docs/checks.md.
-    #[serde(default)]
-    checks: Checks,
-}
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -63,10 +52,12 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
     let env = Environment::of_process(root.path())?;
     console::redact_with(env.redactor());
     let file = root.spec(&pipeline, S::TOOL)?;
-    let gates = spec::load::<Gates>(&root, &file, &env, Keys::Only(CHECKS))?.spec;
-    let Loaded { spec, hash } = spec::load::<S::Spec>(&root, &file, &env, Keys::Without(CHECKS))?;
+    let StageSpec { body, checks, hash } = read_spec::<S>(&spec::text_of(&root, &file)?, &file, &env)?;
     let mirror = Mirror::new(&root, &env)?;
-    let artifacts = S::artifacts(&pipeline, &asked.artifacts, &root, &mirror)?;
+    let artifacts = match S::reads_inputs(&asked.flags) {
+        true => S::artifacts(&pipeline, &asked.artifacts, &root, &mirror)?,
+        false => Vec::new(),
+    };
     if asked.common.verify {
         verify(&artifacts)?;
     }
@@ -76,9 +67,9 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
         stamp: Stamp::now(),
         pipeline,
         root,
-        spec,
+        spec: body,
         spec_hash: hash,
-        checks: gates.checks,
+        checks,
         flags: asked.flags,
         common: asked.common,
         env,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use artifact::{PolarsResultExt, type_name};
 use polars::prelude::{
-    BooleanChunked, Column, DataFrame, DataType, Expr, Field, IntoColumn, PlHashSet, PlSmallStr, PolarsResult, col,
-    concat_str, lit,
+    BooleanChunked, Column, DataType, Expr, Field, IntoColumn, PlHashSet, PlSmallStr, PolarsResult, StringChunked,
+    TimeUnit, as_struct, col, concat_str, lit, polars_bail,
 };
 use serde::{Deserialize, Serialize};
 use spec::{Result, Severity};
@@ -14,10 +14,8 @@ use super::{described, is_text, joined, shown};
 use crate::check::{Columns, Lookup, RowCheck, RowTest};
 use crate::{ColumnNames, Share};
 
-/// Stands between the parts of a key of several columns; no text of a key holds it in practice.
-const BETWEEN: &str = "\u{1f}";
-
-/// The key is found in another table of the same run. A key with a null passes, as in SQL. Example:
+/// The key is found in another table: one that this stage publishes, wherever it stands in the file, or one that it reads.
+/// A table may refer to itself. A key with a null passes, as in SQL. Example:
 /// `- references: {columns: [product_id], table: products, key: [id]}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -56,22 +54,26 @@ impl RowCheck for References {
         let there = Columns { schema: &schema, place: format!("{}: table '{}'", table.place, self.table) };
         for (ours, their) in self.columns.iter().zip(theirs.iter()) {
             let (of, other) = (table.dtype(ours)?, there.dtype(their)?);
-            let alike = of == other || (of.is_integer() && other.is_integer()) || (is_text(of) && is_text(other));
-            if !alike {
-                let (of, other) = (type_name(of), type_name(other));
+            if of.is_nested() || matches!(of, DataType::Binary) {
+                return Err(table.error(format!("column '{ours}' holds {}, which is no key", type_name(of))));
+            }
+            if !are_alike(of, other) {
+                let (of, other) = (told(of), told(other));
                 return Err(table
                     .error(format!("column '{ours}' holds {of}, but '{their}' in '{}' {other}", self.table))
                     .hint("cast one of them first"));
             }
         }
-        let whole = |at: &Columns, names: &[String]| {
-            names.len() == 1 && at.schema.get(&names[0]).is_some_and(|of| of.is_integer() || of.is_temporal())
+        let keys: Vec<Expr> = theirs.iter().map(|name| col(name.as_str())).collect();
+        let keys = artifact::collect(other.select(keys), &there.place)?;
+        let keys = Arc::new(Keys::of(keys.columns()).during(&there.place)?);
+        let ours: Vec<Expr> = self.columns.iter().map(|name| col(name.as_str())).collect();
+        let lacks = move |rows: Column| {
+            let name = rows.name().clone();
+            let parts: Vec<Column> = rows.struct_()?.fields_as_series().into_iter().map(Column::from).collect();
+            Ok(keys.lacks(&parts)?.with_name(name).into_column())
         };
-        let as_number = whole(table, &self.columns) && whole(&there, theirs);
-        let keys = artifact::collect(other.select([key_of(theirs, as_number).alias("key")]), &there.place)?;
-        let keys = Arc::new(Keys::of(&keys, as_number).during(&there.place)?);
-        let fails = key_of(&self.columns, as_number)
-            .map(move |column| keys.lacks(&column), |_, field| Ok(Field::new(field.name().clone(), DataType::Boolean)));
+        let fails = as_struct(ours).map(lacks, |_, field| Ok(Field::new(field.name().clone(), DataType::Boolean)));
         let mut values = Vec::new();
         for (at, name) in self.columns.iter().enumerate() {
             let before = if at == 0 { format!("{name} = ") } else { format!(", {name} = ") };
@@ -82,45 +84,122 @@ impl RowCheck for References {
     }
 }
 
-/// The key as one value: a number where it is one, else text. Null where any part is.
-fn key_of(names: &[String], as_number: bool) -> Expr {
-    match names {
-        [one] if as_number => col(one.as_str()).to_physical().cast(DataType::Int64),
-        _ => {
-            let parts: Vec<Expr> = names.iter().map(|name| col(name.as_str()).cast(DataType::String)).collect();
-            concat_str(parts, BETWEEN, false)
+/// Whether values of the two types can be equal at all: whole numbers of any width, texts plain or as codes, moments of
+/// any unit, and anything of one type.
+fn are_alike(of: &DataType, other: &DataType) -> bool {
+    match (of, other) {
+        (DataType::Datetime(_, zone), DataType::Datetime(_, other)) => zone.is_some() == other.is_some(),
+        _ => of == other || (of.is_integer() && other.is_integer()) || (is_text(of) && is_text(other)),
+    }
+}
+
+/// A type, and for moments whether they know their time zone.
+fn told(of: &DataType) -> String {
+    match of {
+        DataType::Datetime(_, Some(_)) => "datetime with a time zone".to_owned(),
+        other => type_name(other),
+    }
+}
+
+/// The keys of the other table, exactly. Built once: a join would build its table anew for every batch.
+enum Keys {
+    Numbers(PlHashSet<i128>),
+    Texts(PlHashSet<PlSmallStr>),
+    /// Of several columns: the parts one after the other, each of known length.
+    Rows(PlHashSet<Vec<u8>>),
+}
+
+impl Keys {
+    fn of(columns: &[Column]) -> PolarsResult<Keys> {
+        let parts: Vec<Part> = columns.iter().map(Part::of).collect::<PolarsResult<_>>()?;
+        Ok(match &parts[..] {
+            [Part::Numbers(numbers)] => Keys::Numbers(numbers.iter().flatten().copied().collect()),
+            [Part::Texts(texts)] => Keys::Texts(texts.iter().flatten().map(PlSmallStr::from_str).collect()),
+            parts => {
+                let mut keys = PlHashSet::new();
+                let mut key = Vec::new();
+                for row in 0..columns.first().map_or(0, Column::len) {
+                    if row_key(parts, row, &mut key) && !keys.contains(&key) {
+                        keys.insert(key.clone());
+                    }
+                }
+                Keys::Rows(keys)
+            }
+        })
+    }
+
+    /// True where a key is not among these; null where a part of it is.
+    fn lacks(&self, columns: &[Column]) -> PolarsResult<BooleanChunked> {
+        let parts: Vec<Part> = columns.iter().map(Part::of).collect::<PolarsResult<_>>()?;
+        Ok(match (self, &parts[..]) {
+            (Keys::Numbers(keys), [Part::Numbers(numbers)]) => {
+                numbers.iter().map(|number| number.map(|number| !keys.contains(&number))).collect()
+            }
+            (Keys::Texts(keys), [Part::Texts(texts)]) => {
+                texts.iter().map(|text| text.map(|text| !keys.contains(text))).collect()
+            }
+            (Keys::Rows(keys), parts) => {
+                let mut key = Vec::new();
+                let rows = 0..columns.first().map_or(0, Column::len);
+                rows.map(|row| row_key(parts, row, &mut key).then(|| !keys.contains(&key))).collect()
+            }
+            _ => polars_bail!(SchemaMismatch: "the keys of the two tables are of other kinds"),
+        })
+    }
+}
+
+/// One column of a key, in a form in which equal values are equal whatever their type was.
+enum Part {
+    /// Whole numbers; days; moments and times in nanoseconds; truths; floats by their bits.
+    Numbers(Vec<Option<i128>>),
+    Texts(StringChunked),
+}
+
+impl Part {
+    fn of(column: &Column) -> PolarsResult<Part> {
+        let scaled = |factor: i128| -> PolarsResult<Part> {
+            let ticks = column.to_physical_repr().strict_cast(&DataType::Int64)?;
+            Ok(Part::Numbers(ticks.i64()?.iter().map(|tick| tick.map(|tick| i128::from(tick) * factor)).collect()))
+        };
+        match column.dtype() {
+            DataType::UInt64 => Ok(Part::Numbers(column.u64()?.iter().map(|value| value.map(i128::from)).collect())),
+            DataType::Datetime(unit, _) | DataType::Duration(unit) => scaled(match unit {
+                TimeUnit::Milliseconds => 1_000_000,
+                TimeUnit::Microseconds => 1_000,
+                TimeUnit::Nanoseconds => 1,
+            }),
+            DataType::Boolean => Ok(Part::Numbers(column.bool()?.iter().map(|value| value.map(i128::from)).collect())),
+            DataType::Float32 | DataType::Float64 => {
+                let wide = column.strict_cast(&DataType::Float64)?;
+                // The two zeros are one value; NaN is none.
+                let bits = |value: f64| i128::from((value + 0.0).to_bits());
+                Ok(Part::Numbers(wide.f64()?.iter().map(|value| value.filter(|v| !v.is_nan()).map(bits)).collect()))
+            }
+            of if of.is_integer() || matches!(of, DataType::Date | DataType::Time) => scaled(1),
+            _ => Ok(Part::Texts(column.strict_cast(&DataType::String)?.str()?.clone())),
         }
     }
 }
 
-/// The keys of the other table. Built once: a join would build its table anew for every batch.
-enum Keys {
-    Numbers(PlHashSet<i64>),
-    Texts(PlHashSet<PlSmallStr>),
-}
-
-impl Keys {
-    fn of(keys: &DataFrame, as_number: bool) -> PolarsResult<Keys> {
-        let column = keys.columns()[0].as_materialized_series();
-        Ok(match as_number {
-            true => Keys::Numbers(column.i64()?.iter().flatten().collect()),
-            false => Keys::Texts(column.str()?.iter().flatten().map(PlSmallStr::from_str).collect()),
-        })
+/// Writes the key of a row into `key`. False where a part is null, which can be found nowhere.
+fn row_key(parts: &[Part], row: usize, key: &mut Vec<u8>) -> bool {
+    key.clear();
+    for part in parts {
+        match part {
+            Part::Numbers(numbers) => match numbers[row] {
+                Some(number) => key.extend(number.to_le_bytes()),
+                None => return false,
+            },
+            Part::Texts(texts) => match texts.get(row) {
+                Some(text) => {
+                    key.extend(text.len().to_le_bytes());
+                    key.extend(text.as_bytes());
+                }
+                None => return false,
+            },
+        }
     }
-
-    /// True where a value is not among the keys.
-    fn lacks(&self, values: &Column) -> PolarsResult<Column> {
-        let name = values.name().clone();
-        let values = values.as_materialized_series();
-        let mut lacking: BooleanChunked = match self {
-            Keys::Numbers(keys) => {
-                values.i64()?.iter().map(|value| value.map(|value| !keys.contains(&value))).collect()
-            }
-            Keys::Texts(keys) => values.str()?.iter().map(|value| value.map(|value| !keys.contains(value))).collect(),
-        };
-        lacking.rename(name);
-        Ok(lacking.into_column())
-    }
+    true
 }
 
 #[cfg(test)]
@@ -157,6 +236,32 @@ mod tests {
         let table = df!("id" => [Some(1i64), Some(1), None], "shop" => ["a", "b", "b"]).unwrap();
         let found = split_with("references: {columns: [id, shop], table: products, max_share: 0.5}", &table, &products);
         assert_eq!(found.reasons, ["check 'references': id = 1, shop = 'b' is not in products"]);
+    }
+
+    #[test]
+    fn keys_are_compared_by_value_and_exactly() {
+        let moment =
+            |unit, ticks: &[i64]| Column::new("at".into(), ticks).cast(&DataType::Datetime(unit, None)).unwrap();
+        let huge = u64::MAX - 1;
+        let theirs = |name: &str| -> Result<LazyFrame> {
+            Ok(match name {
+                "wide" => df!("id" => [huge, 5], "x" => [0.0, 1.5]).unwrap(),
+                "moments" => DataFrame::new(1, vec![moment(TimeUnit::Milliseconds, &[1_500])]).unwrap(),
+                _ => df!("a" => ["p\u{1f}q", "r"], "b" => ["s", "t"]).unwrap(),
+            }
+            .lazy())
+        };
+        let reasons = |check: &str, table: DataFrame| {
+            split_with(&format!("references: {{{check}, max_share: 1}}"), &table, &theirs).reasons.len()
+        };
+        assert_eq!(reasons("columns: [id], table: wide", df!("id" => [huge, u64::MAX, 5, 6]).unwrap()), 2);
+        assert_eq!(reasons("columns: [id], table: wide", df!("id" => [5i64, -2]).unwrap()), 1);
+        assert_eq!(reasons("columns: [x], table: wide", df!("x" => [-0.0, f64::NAN, 1.5, 2.0]).unwrap()), 1);
+        assert_eq!(reasons("columns: [id, x], table: wide", df!("id" => [5u8, 5], "x" => [1.5, 0.0]).unwrap()), 1);
+        let micros = DataFrame::new(2, vec![moment(TimeUnit::Microseconds, &[1_500_000, 1_500_001])]).unwrap();
+        assert_eq!(reasons("columns: [at], table: moments", micros), 1);
+        let pairs = df!("a" => ["p\u{1f}q", "p", "r"], "b" => ["s", "q\u{1f}s", "s"]).unwrap();
+        assert_eq!(reasons("columns: [a, b], table: texts", pairs), 2);
     }
 
     #[test]
