@@ -1,12 +1,13 @@
 //! The real log: CDNOW's purchases, where the data is at hand (`MILLRACE_SHARED_DATA`, or `../shared/data` beside
 //! the repository). Elsewhere the test passes and says that it did not look.
 
+use testkit::skipped;
 use tests::{TOOLS, shared_data, shipped};
 
 #[test]
 fn the_real_log_runs_through_the_same_tools() {
     let Some(log) = shared_data("cdnow/CDNOW_master.txt") else {
-        eprintln!("skipped: no CDNOW_master.txt; set MILLRACE_SHARED_DATA to the folder that holds cdnow/");
+        skipped("data", "no CDNOW_master.txt; set MILLRACE_SHARED_DATA to the folder that holds cdnow/");
         return;
     };
     let project = shipped("cdnow").with_variable("CDNOW_LOG", log.display().to_string());

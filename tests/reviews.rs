@@ -1,13 +1,14 @@
 //! Real reviews, Korean and Brazilian, where the data is at hand (`MILLRACE_SHARED_DATA`, or `../shared/data` beside the
 //! repository). Elsewhere the test passes and says that it did not look.
 
+use testkit::skipped;
 use tests::{assert_balanced, run_all, shared_data, shipped};
 
 #[test]
 fn real_reviews_run_through_the_same_rules() {
     let files = ("nsmc/reviews.csv", "olist-sample/olist_order_reviews_dataset.csv");
     let (Some(films), Some(orders)) = (shared_data(files.0), shared_data(files.1)) else {
-        eprintln!("skipped: no {} and {}; set MILLRACE_SHARED_DATA to the folder that holds them", files.0, files.1);
+        skipped("data", &format!("no {} and {}; set MILLRACE_SHARED_DATA to the folder that holds them", files.0, files.1));
         return;
     };
     let project = shipped("reviews")

@@ -344,7 +344,7 @@ mod places {
             .stdin(Stdio::null())
             .output();
         let Ok(output) = output.filter_mountable() else {
-            eprintln!("skipped: this machine lets nobody mount a small disk");
+            testkit::skipped("mount", "this machine lets nobody mount a small disk");
             return;
         };
         let stderr = String::from_utf8_lossy(&output.stderr);

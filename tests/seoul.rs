@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use testkit::skipped;
 use tests::{run_all, shared_data, shipped};
 
 #[test]
 fn real_sales_run_through_the_tools_and_distances_agree() {
     let Some(file) = shared_data("seoul-apartments/station.csv") else {
-        eprintln!("skipped: no seoul-apartments/; set MILLRACE_SHARED_DATA to the folder that holds it");
+        skipped("data", "no seoul-apartments/; set MILLRACE_SHARED_DATA to the folder that holds it");
         return;
     };
     let folder = file.parent().expect("a file lies in a folder").display().to_string();

@@ -44,8 +44,15 @@ pub use random::Random;
 pub use s3::S3;
 pub use table::Table;
 
-/// Says on stderr why a test passes without having tested anything: what it needs is not on this machine.
-pub fn skipped(why: &str) {
+/// Says that a test was skipped for want of `service`, such as `postgres`, and why.
+///
+/// # Panics
+/// Where the variable `MILLRACE_REQUIRE` names the service in its list, such as `postgres,s3`. CI installs what its list
+/// names, so that no test is left out there without anybody noticing.
+#[track_caller]
+pub fn skipped(service: &str, why: &str) {
+    let required = std::env::var("MILLRACE_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|name| name.trim() == service), "MILLRACE_REQUIRE names {service}: {why}");
     eprintln!("skipped: {why}");
 }
 

@@ -29,7 +29,7 @@ impl Mlflow {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let Ok(mut server) = command.spawn() else {
-            eprintln!("skipped: no mlflow; `pip install mlflow` runs this test");
+            crate::skipped("mlflow", "no mlflow; `pip install mlflow` runs this test");
             return None;
         };
         let mut said = BufReader::new(server.stderr.take().expect("stderr is piped"));

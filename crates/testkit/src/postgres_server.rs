@@ -32,7 +32,7 @@ impl PostgresServer {
     /// read.
     pub fn start_with(settings: &[(&str, &str)], files: &[(&str, &[u8])]) -> Option<PostgresServer> {
         let (Some(initdb), Some(postgres), Some(_)) = (program("initdb"), program("postgres"), program("psql")) else {
-            crate::skipped("no PostgreSQL; the packages postgresql and postgresql-client run this test");
+            crate::skipped("postgres", "no PostgreSQL; the packages postgresql and postgresql-client run this test");
             return None;
         };
         let folder = tempfile::tempdir().expect("a temporary folder");

@@ -17,7 +17,7 @@ impl S3 {
         let mut command = Command::new("moto_server");
         command.args(["-H", "127.0.0.1", "-p", "0"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let Ok(mut server) = command.spawn() else {
-            eprintln!("skipped: no moto_server; `pip install 'moto[server]'` runs this test");
+            crate::skipped("s3", "no moto_server; `pip install 'moto[server]'` runs this test");
             return None;
         };
         let mut said = BufReader::new(server.stderr.take().expect("stderr is piped"));

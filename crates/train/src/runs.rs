@@ -10,7 +10,7 @@ use polars::prelude::{
 use serde_json::Value;
 use spec::{Error, Result, did_you_mean};
 use stage::clap::ValueEnum;
-use transform::SqlExpr;
+use expr::SqlExpr;
 
 /// How the table is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

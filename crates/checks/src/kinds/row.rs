@@ -8,7 +8,7 @@ use super::{described, joined, shown};
 use crate::Share;
 use crate::check::{Columns, Lookup, RowCheck, RowTest};
 use crate::kinds::table::truth_of;
-use transform::SqlExpr;
+use expr::SqlExpr;
 
 /// An SQL expression is true in every row. Null passes, as in an SQL `CHECK`. Example:
 /// `- row: {name: total, sql: 'quantity * unit_price = amount', max_share: 0.001}`.

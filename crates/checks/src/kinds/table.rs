@@ -9,7 +9,7 @@ use super::described;
 use crate::Published;
 use crate::check::{Columns, Finding, TableCheck};
 use crate::share::number;
-use transform::SqlExpr;
+use expr::SqlExpr;
 
 /// An SQL expression of aggregates is true. Null fails: it says nothing about the table. Example:
 /// `- table: {sql: 'SUM(amount) > 0 AND COUNT(*) > 100'}`.

@@ -132,7 +132,7 @@ fn a_real_workbook_without_a_header() {
     };
     let file = data.join("seoul-apartments/서울 지하철역.xlsx");
     if !file.exists() {
-        testkit::skipped(&format!("no {}", file.display()));
+        testkit::skipped("data", &format!("no {}", file.display()));
         return;
     }
     let project = Project::new();

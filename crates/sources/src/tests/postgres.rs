@@ -381,7 +381,7 @@ fn certificates() -> Option<Certificates> {
     let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30";
     for name in ["root", "stranger"] {
         if !run(&format!("req -x509 {new_key} -subj /CN={name} -keyout {name}.key -out {name}.pem")) {
-            testkit::skipped("no openssl, which makes the certificates of this test");
+            testkit::skipped("openssl", "no openssl, which makes the certificates of this test");
             return None;
         }
     }

@@ -1,0 +1,19 @@
+//! SQL expressions of the specs: parsed while the YAML is read, so that a mistake has file, line and column.
+//!
+//! [`SqlExpr`] may aggregate and look over windows. [`RowExpr`] is the narrower kind that depends on nothing but
+//! its own row. What an expression may hold is written down here, not taken over from a library: every function
+//! stands in [`FUNCTIONS`]. `docs/sql.md` is the same for readers.
+
+mod functions;
+mod literal;
+mod node;
+mod parse;
+mod resolve;
+mod row;
+mod sql;
+mod untyped;
+mod window;
+
+pub use functions::{FUNCTIONS, Function, Kind};
+pub use row::RowExpr;
+pub use sql::SqlExpr;

@@ -1,0 +1,121 @@
+//! Text to syntax tree: exactly one expression, nothing behind it.
+
+use std::any::TypeId;
+
+use spec::{Error, Result};
+use sqlparser::ast;
+use sqlparser::dialect::{Dialect, DuckDbDialect};
+use sqlparser::keywords::{ALL_KEYWORDS, Keyword};
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, Word};
+
+/// Expressions nested deeper than this are refused.
+const DEEPEST: usize = 100;
+
+/// The grammar of DuckDB's expressions, without what only statements need.
+#[derive(Debug)]
+struct Grammar;
+
+impl Dialect for Grammar {
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<DuckDbDialect>()
+    }
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        ch == '"'
+    }
+    fn is_identifier_start(&self, ch: char) -> bool {
+        ch.is_alphabetic() || ch == '_'
+    }
+    fn is_identifier_part(&self, ch: char) -> bool {
+        ch.is_alphanumeric() || ch == '$' || ch == '_'
+    }
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+    fn supports_notnull_operator(&self) -> bool {
+        true
+    }
+    fn allow_extract_single_quotes(&self) -> bool {
+        true
+    }
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+    fn supports_comma_separated_trim(&self) -> bool {
+        true
+    }
+}
+
+/// Parses the one expression that `text` is.
+pub(crate) fn parse(text: &str) -> Result<ast::Expr> {
+    let failed = |cause: String| Error::cannot_run(format!("'{text}' is not an SQL expression: {cause}"));
+    if text.trim().is_empty() {
+        return Err(failed("it is empty".to_owned()).hint("write one, such as `quantity * price`"));
+    }
+    let start = Parser::new(&Grammar).with_recursion_limit(DEEPEST);
+    let mut parser = start.try_with_sql(text).map_err(|error| failed(cause(&error)))?;
+    let tree = match parser.parse_expr() {
+        Ok(tree) => tree,
+        Err(error) => return Err(with_hint(failed(cause(&error)), text)),
+    };
+    match &parser.peek_token_ref().token {
+        Token::EOF => Ok(tree),
+        token => Err(with_hint(failed(format!("after the expression stands '{token}'")), text)),
+    }
+}
+
+/// The parser's words without its name and positions.
+fn cause(error: &ParserError) -> String {
+    match error {
+        ParserError::TokenizerError(cause) | ParserError::ParserError(cause) => {
+            let cause = cause.replace("EOF", "the end");
+            let mut letters = cause.chars();
+            let first = letters.next().map(|letter| letter.to_lowercase().to_string()).unwrap_or_default();
+            format!("{first}{}", letters.as_str())
+        }
+        ParserError::RecursionLimitExceeded => format!("it is nested more than {DEEPEST} deep"),
+    }
+}
+
+/// The way out where a word of SQL may be meant as a column.
+fn with_hint(error: Error, text: &str) -> Error {
+    match keyword_as_name(text) {
+        Some(word) => error.hint(format!("if '{word}' is a column, write it in double quotes: \"{word}\"")),
+        None => error,
+    }
+}
+
+/// The first word that is a keyword of SQL and stands where a name may be meant: not one that expressions are
+/// built with.
+fn keyword_as_name(text: &str) -> Option<String> {
+    use Keyword::*;
+    const OF_EXPRESSIONS: [Keyword; 40] = [
+        AND, OR, NOT, IS, NULL, TRUE, FALSE, IN, BETWEEN, LIKE, ILIKE, ESCAPE, CASE, WHEN, THEN, ELSE, END, CAST, TRY_CAST,
+        EXTRACT, FROM, INTERVAL, DISTINCT, OVER, PARTITION, BY, ORDER, ROWS, RANGE, UNBOUNDED, PRECEDING, FOLLOWING, CURRENT,
+        ROW, FILTER, WHERE, ASC, DESC, NULLS, AS,
+    ];
+    let tokens = sqlparser::tokenizer::Tokenizer::new(&Grammar, text).tokenize().ok()?;
+    let tokens: Vec<Token> = tokens.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
+    let is_keyword = |word: &Word| {
+        word.quote_style.is_none() && word.keyword != NoKeyword && ALL_KEYWORDS.contains(&word.value.to_uppercase().as_str())
+    };
+    let mut unlikely = None;
+    for (at, token) in tokens.iter().enumerate() {
+        let Token::Word(word) = token else { continue };
+        if !is_keyword(word) || tokens.get(at + 1) == Some(&Token::LParen) {
+            continue;
+        }
+        if !OF_EXPRESSIONS.contains(&word.keyword) {
+            return Some(word.value.clone());
+        }
+        let after = tokens.get(at + 1);
+        let compared = matches!(
+            after,
+            Some(Token::Eq | Token::Neq | Token::Lt | Token::Gt | Token::LtEq | Token::GtEq | Token::Plus | Token::Mul)
+        );
+        if compared || (at == 0 && after.is_none()) {
+            unlikely = unlikely.or(Some(word.value.clone()));
+        }
+    }
+    unlikely
+}
