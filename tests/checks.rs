@@ -135,7 +135,7 @@ fn a_hard_check_that_fails_keeps_every_output_back() {
         let before = exit.latest(&project);
         let outcome = exit.run(&project, exit.table, "- row_count: {max: 1}");
         assert_eq!(outcome.code, Some(1), "{}: {outcome}", exit.shown());
-        outcome.says(&format!("table '{}': check 'row_count [0, 1]' failed", exit.table));
+        outcome.says(&format!("table '{}': check 'row_count exactly 1' failed", exit.table));
         assert!(outcome.bytes.is_empty(), "{}: something was written: {outcome}", exit.shown());
         assert_eq!(exit.latest(&project), before, "{}", exit.shown());
         assert!(!project.exists("out.csv"), "{}", exit.shown());
@@ -148,7 +148,7 @@ fn a_soft_check_that_fails_warns_about_every_output() {
     for exit in &EXITS {
         let outcome = exit.run(&project, exit.table, "- row_count: {max: 1, severity: soft}");
         assert_eq!(outcome.code, Some(0), "{}: {outcome}", exit.shown());
-        outcome.says("warning: ").says(" rows; at most 1 allowed");
+        outcome.says("warning: ").says(" rows, exactly 1 allowed");
     }
 }
 

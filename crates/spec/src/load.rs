@@ -249,7 +249,12 @@ mod tests {
         );
         assert_eq!(
             failure("tables:\n  orders: {steps: [{trim: {columns: f(x, y)}}]}\n"),
-            "clean.yaml:2:47: tables.orders.steps[0].trim: unknown key 'y)'; choose one of: columns; in braces and brackets \
+            "clean.yaml:2:37: tables.orders.steps[0].trim.columns: found \"f(x\", expected a list; in braces and brackets YAML \
+             cuts a text at each ',': put the whole text in quotes"
+        );
+        assert_eq!(
+            failure("tables:\n  orders: {steps: [{trim: {columns: [], y)}}]}\n"),
+            "clean.yaml:2:41: tables.orders.steps[0].trim: unknown key 'y)'; choose one of: columns; in braces and brackets \
              YAML cuts a text at each ',': put the whole text in quotes"
         );
     }
@@ -257,7 +262,7 @@ mod tests {
     #[test]
     fn faults_of_yaml_are_placed_and_come_with_the_way_out() {
         for (text, error) in [
-            ("tables: {a: 1\n", "2:1: a map in braces goes wrong here"),
+            ("tables: {a: {steps: []}\n", "2:1: a map in braces goes wrong here"),
             ("tables: 'x\n", "2:1: a quote is not closed before the end of the file"),
             ("tables: {}\n\trows: 1\n", "2:1: a value cannot begin with this character"),
             ("tables: a: b\n", "1:10: a ':' stands where none can"),

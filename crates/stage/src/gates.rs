@@ -21,7 +21,6 @@ struct Gates {
 }
 
 /// A stage's file, as checked as it can be before anything is read.
-#[derive(Debug)]
 pub struct StageSpec<S: Stage> {
     /// The body of the file.
     pub body: S::Spec,

@@ -116,7 +116,7 @@ impl Keys {
             [Part::Numbers(numbers)] => Keys::Numbers(numbers.iter().flatten().copied().collect()),
             [Part::Texts(texts)] => Keys::Texts(texts.iter().flatten().map(PlSmallStr::from_str).collect()),
             parts => {
-                let mut keys = PlHashSet::new();
+                let mut keys = PlHashSet::default();
                 let mut key = Vec::new();
                 for row in 0..columns.first().map_or(0, Column::len) {
                     if row_key(parts, row, &mut key) && !keys.contains(&key) {
