@@ -14,7 +14,7 @@ pub enum Kind {
 }
 
 /// A function of expressions.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Function {
     /// In lower case; written in any.
     pub name: &'static str,
@@ -103,6 +103,10 @@ pub(crate) enum Id {
     DateDiff,
     LastDay,
     MakeDate,
+    ToDays,
+    ToHours,
+    ToMinutes,
+    ToSeconds,
     Strftime,
     Strptime,
     TryStrptime,
@@ -117,8 +121,8 @@ pub(crate) enum Id {
     StdDevPop,
     Variance,
     VariancePop,
-    Every,
-    Some,
+    AllTrue,
+    AnyTrue,
     RowNumber,
     Rank,
     DenseRank,
@@ -218,6 +222,10 @@ pub const FUNCTIONS: &[Function] = functions! {
     Row DateDiff "date_diff" ["datediff"] "(part, from, to)" 3..=3 "how many starts of a year, month, day, … lie between";
     Row LastDay "last_day" [] "(x)" 1..=1 "the last day of the month, as a date";
     Row MakeDate "make_date" [] "(year, month, day)" 3..=3 "the date; refused where there is no such day";
+    Row ToDays "to_days" [] "(count)" 1..=1 "a length of time of so many days of 24 hours";
+    Row ToHours "to_hours" [] "(count)" 1..=1 "a length of time of so many hours";
+    Row ToMinutes "to_minutes" [] "(count)" 1..=1 "a length of time of so many minutes";
+    Row ToSeconds "to_seconds" [] "(count)" 1..=1 "a length of time of so many seconds";
     Row Strftime "strftime" [] "(x, format)" 2..=2 "as text, by the format";
     Row Strptime "strptime" [] "(text, format)" 2..=2 "the moment read by the format; what does not fit is refused";
     Row TryStrptime "try_strptime" [] "(text, format)" 2..=2 "the moment read by the format; null where it does not fit";
@@ -232,8 +240,8 @@ pub const FUNCTIONS: &[Function] = functions! {
     Aggregate StdDevPop "stddev_pop" [] "(x)" 1..=1 "the standard deviation of all";
     Aggregate Variance "variance" ["var_samp"] "(x)" 1..=1 "the variance of a sample; null below two values";
     Aggregate VariancePop "var_pop" [] "(x)" 1..=1 "the variance of all";
-    Aggregate Every "bool_and" [] "(x)" 1..=1 "whether all are true; nulls are passed over";
-    Aggregate Some "bool_or" [] "(x)" 1..=1 "whether any is true; nulls are passed over";
+    Aggregate AllTrue "bool_and" [] "(x)" 1..=1 "whether all are true; nulls are passed over";
+    Aggregate AnyTrue "bool_or" [] "(x)" 1..=1 "whether any is true; nulls are passed over";
     Window RowNumber "row_number" [] "()" 0..=0 "the place in the window, from 1";
     Window Rank "rank" [] "()" 0..=0 "the place in the window; equals share one, and the next places are left out";
     Window DenseRank "dense_rank" [] "()" 0..=0 "the place in the window; equals share one";

@@ -4,16 +4,30 @@
 //! its own row. What an expression may hold is written down here, not taken over from a library: every function
 //! stands in [`FUNCTIONS`]. `docs/sql.md` is the same for readers.
 
+mod aggregate;
+mod arithmetic;
+mod calls;
+mod cast;
+mod compare;
+mod compile;
+mod dates;
 mod functions;
+mod kernel;
 mod literal;
 mod node;
+mod numbers;
+mod over;
 mod parse;
 mod resolve;
 mod row;
 mod sql;
-mod untyped;
+mod texts;
+mod typed;
+mod value;
 mod window;
 
+pub use cast::CASTS;
+pub use compile::Compiled;
 pub use functions::{FUNCTIONS, Function, Kind};
 pub use row::RowExpr;
 pub use sql::SqlExpr;

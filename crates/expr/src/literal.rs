@@ -182,7 +182,8 @@ mod tests {
             let (year, month, day) = civil(i64::from(days));
             assert_eq!(format!("{year:04}-{month:02}-{day:02}"), text);
         }
-        for wrong in ["2023-02-29", "1900-02-29", "2024-13-01", "2024-00-10", "24-01-01", "2024-01", "2024-01-01-", "x"] {
+        for wrong in ["2023-02-29", "1900-02-29", "2024-13-01", "2024-00-10", "24-01-01", "2024-01", "2024-01-01-", "x"]
+        {
             assert_eq!(date(wrong), None, "{wrong}");
         }
     }

@@ -19,15 +19,37 @@ pub(crate) enum Node {
     /// `IS TRUE`, `IS FALSE`.
     IsTruth(Box<Node>, bool),
     In(Box<Node>, Vec<Node>),
-    Like { of: Box<Node>, pattern: Box<Node>, escape: Option<char>, any_case: bool },
-    Case { branches: Vec<(Node, Node)>, otherwise: Option<Box<Node>> },
-    Cast { of: Box<Node>, to: Target, or_null: bool },
+    Like {
+        of: Box<Node>,
+        pattern: Box<Node>,
+        escape: Option<char>,
+        any_case: bool,
+    },
+    Case {
+        branches: Vec<(Node, Node)>,
+        otherwise: Option<Box<Node>>,
+    },
+    Cast {
+        of: Box<Node>,
+        to: Target,
+        or_null: bool,
+    },
     /// `EXTRACT`.
     Part(Part, Box<Node>),
     Call(&'static Function, Vec<Node>),
-    Aggregate { function: &'static Function, of: Vec<Node>, distinct: bool, only: Option<Box<Node>> },
+    Aggregate {
+        function: &'static Function,
+        of: Vec<Node>,
+        distinct: bool,
+        only: Option<Box<Node>>,
+    },
     /// An aggregate or window function over the rows of its partition.
-    Over { of: Box<Node>, partition: Vec<Node>, order: Vec<Order>, rows: bool },
+    Over {
+        of: Box<Node>,
+        partition: Vec<Node>,
+        order: Vec<Order>,
+        rows: bool,
+    },
 }
 
 /// A value that stands in the text.

@@ -90,14 +90,16 @@ fn with_hint(error: Error, text: &str) -> Error {
 fn keyword_as_name(text: &str) -> Option<String> {
     use Keyword::*;
     const OF_EXPRESSIONS: [Keyword; 40] = [
-        AND, OR, NOT, IS, NULL, TRUE, FALSE, IN, BETWEEN, LIKE, ILIKE, ESCAPE, CASE, WHEN, THEN, ELSE, END, CAST, TRY_CAST,
-        EXTRACT, FROM, INTERVAL, DISTINCT, OVER, PARTITION, BY, ORDER, ROWS, RANGE, UNBOUNDED, PRECEDING, FOLLOWING, CURRENT,
-        ROW, FILTER, WHERE, ASC, DESC, NULLS, AS,
+        AND, OR, NOT, IS, NULL, TRUE, FALSE, IN, BETWEEN, LIKE, ILIKE, ESCAPE, CASE, WHEN, THEN, ELSE, END, CAST,
+        TRY_CAST, EXTRACT, FROM, INTERVAL, DISTINCT, OVER, PARTITION, BY, ORDER, ROWS, RANGE, UNBOUNDED, PRECEDING,
+        FOLLOWING, CURRENT, ROW, FILTER, WHERE, ASC, DESC, NULLS, AS,
     ];
     let tokens = sqlparser::tokenizer::Tokenizer::new(&Grammar, text).tokenize().ok()?;
     let tokens: Vec<Token> = tokens.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
     let is_keyword = |word: &Word| {
-        word.quote_style.is_none() && word.keyword != NoKeyword && ALL_KEYWORDS.contains(&word.value.to_uppercase().as_str())
+        word.quote_style.is_none()
+            && word.keyword != NoKeyword
+            && ALL_KEYWORDS.contains(&word.value.to_uppercase().as_str())
     };
     let mut unlikely = None;
     for (at, token) in tokens.iter().enumerate() {

@@ -211,7 +211,9 @@ pub(crate) fn checked_call(node: Node) -> Result<Node> {
         && !(function.least..=function.most).contains(&arguments.len())
     {
         let hint = format!("write {}{}", function.name, function.arguments);
-        return Err(Error::cannot_run(format!("{} does not take {} arguments", function.name, arguments.len())).hint(hint));
+        return Err(
+            Error::cannot_run(format!("{} does not take {} arguments", function.name, arguments.len())).hint(hint)
+        );
     }
     Ok(node)
 }
@@ -267,7 +269,8 @@ fn typed_string(typed: &ast::TypedString) -> Result<Node> {
 
 fn interval_of(interval: &ast::Interval) -> Result<crate::node::Interval> {
     let no_interval = || {
-        Error::cannot_run(format!("'{interval}' is no length of time")).hint("write INTERVAL '3 days' or INTERVAL 3 DAY")
+        Error::cannot_run(format!("'{interval}' is no length of time"))
+            .hint("write INTERVAL '3 days' or INTERVAL 3 DAY")
     };
     if interval.last_field.is_some() || interval.leading_precision.is_some() {
         return Err(no_interval());
@@ -352,7 +355,9 @@ fn target(of: &ast::DataType) -> Result<Target> {
 
 fn decimal(digits: u64, behind: i64) -> Result<Target> {
     match (usize::try_from(digits), usize::try_from(behind)) {
-        (Ok(digits), Ok(behind)) if (1..=38).contains(&digits) && behind <= digits => Ok(Target::Decimal(digits, behind)),
+        (Ok(digits), Ok(behind)) if (1..=38).contains(&digits) && behind <= digits => {
+            Ok(Target::Decimal(digits, behind))
+        }
         _ => Err(Error::cannot_run(format!("DECIMAL({digits}, {behind}) is no decimal"))
             .hint("a decimal has 1 to 38 digits, no more of them behind the point than all")),
     }

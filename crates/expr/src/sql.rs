@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use polars::prelude::Expr;
+use polars::prelude::{Expr, Schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use spec::{Error, Result};
 
 use crate::node::Node;
-use crate::{parse, resolve, untyped};
+use crate::{Compiled, compile, parse, resolve};
 
 /// An SQL expression such as `quantity * price` or `CASE WHEN amount < 0 THEN 1 ELSE 0 END`.
 #[derive(Clone)]
@@ -27,9 +27,31 @@ impl SqlExpr {
         Ok(SqlExpr { text, node })
     }
 
-    /// The expression as polars runs it.
-    pub fn expr(&self) -> Expr {
-        untyped::compiled(&self.node)
+    /// The expression as polars runs it on a table of these columns, and the type of what it gives. Its errors, at once
+    /// or while it runs, begin with `place`. Refused are unknown columns and types that have no meaning together.
+    pub fn compile(&self, schema: &Schema, place: &str) -> Result<Compiled> {
+        self.compile_where(schema, place, None)
+    }
+
+    /// As [`SqlExpr::compile`], where rows for which `alive` is not true read as null: they must not end a run.
+    pub fn compile_where(&self, schema: &Schema, place: &str, alive: Option<Expr>) -> Result<Compiled> {
+        let label = match place.is_empty() {
+            true => format!("'{}'", self.text),
+            false => format!("{place}: '{}'", self.text),
+        };
+        compile::compiled(&self.node, schema, label.into(), alive)
+    }
+
+    /// The left side of the comparison that the expression is, and its sign.
+    pub fn compared(&self) -> Option<(SqlExpr, &'static str)> {
+        let Node::Compare(op, left, _) = &self.node else { return None };
+        let left = SqlExpr { text: self.text.clone(), node: left.as_ref().clone() };
+        Some((left, op.sign()))
+    }
+
+    /// Whether it has one value for the whole table.
+    pub fn is_one_value(&self) -> bool {
+        self.node.is_one_value()
     }
 
     /// The columns that it reads, each once, in order of appearance.

@@ -37,8 +37,9 @@ pub(crate) fn function(call: &ast::Function, depth: usize) -> Result<Node> {
     }
     let of = match function.kind {
         Kind::Row if call.over.is_some() => {
-            return Err(Error::cannot_run(format!("{name} has no window: it looks at its own row only"))
-                .hint("leave out OVER"));
+            return Err(
+                Error::cannot_run(format!("{name} has no window: it looks at its own row only")).hint("leave out OVER")
+            );
         }
         Kind::Row => return row_call(function, arguments),
         Kind::Window => checked_call(Node::Call(function, arguments))?,
@@ -58,7 +59,9 @@ fn arguments(function: &Function, name: &str, list: &ast::FunctionArgumentList, 
     let mut arguments = Vec::with_capacity(list.args.len());
     for argument in &list.args {
         match argument {
-            ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(argument)) => arguments.push(node(argument, depth + 1)?),
+            ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(argument)) => {
+                arguments.push(node(argument, depth + 1)?)
+            }
             ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard) if function.id == Id::Count => {}
             ast::FunctionArg::Unnamed(_) => {
                 return Err(Error::cannot_run("'*' stands for many columns").hint("name the columns one by one"));

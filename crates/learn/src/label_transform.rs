@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use spec::Result;
 
 use crate::learners::exact;
-use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task};
+use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task, Tuned};
 
 /// The scale that a regression learns on. Predictions, metrics and intervals are in the label's own unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -78,15 +78,28 @@ impl Learner for LogLearner {
         let model = self.0.fit(task, train, valid, seed)?;
         // Residuals of the training rows are smaller than those of new ones; without others they must do.
         let rows = if valid.label.is_empty() { train } else { valid };
-        let smearing = if self.learns_mean() { smearing(rows.label, &model.predict(rows.features)?) } else { 1.0 };
+        let smearing = if self.learns_mean() { smearing(rows, &model.predict(rows.features)?) } else { 1.0 };
+        Ok(Box::new(LogModel { model, smearing }))
+    }
+
+    /// With the factor of the earlier fits: the residuals of rows that it has learned would make it too small.
+    fn refit(&self, task: Task, rows: Data<'_>, tuned: &Tuned, seed: u64) -> Result<Box<dyn Model>> {
+        let label = logarithms(rows.label);
+        let model = self.0.refit(task, Data { features: rows.features, label: &label }, tuned, seed)?;
+        let smearing = match tuned.label_transform {
+            Some(Transformed::Log { smearing }) => smearing,
+            None => 1.0,
+        };
         Ok(Box::new(LogModel { model, smearing }))
     }
 }
 
-/// The mean of exp(label - score): Duan's smearing factor, both on the log scale.
-fn smearing(label: &[f64], score: &[f64]) -> f64 {
-    let residuals = label.iter().zip(score).map(|(label, score)| (label - score).exp());
-    residuals.sum::<f64>() / label.len().max(1) as f64
+/// The mean of exp(label - score), by the weights of the rows: Duan's smearing factor, both on the log scale.
+fn smearing(rows: Data<'_>, score: &[f64]) -> f64 {
+    let residuals = rows.label.iter().zip(score).map(|(label, score)| (label - score).exp());
+    let weighed = residuals.enumerate().map(|(row, residual)| (residual, rows.features.weight(row)));
+    let (sum, all) = weighed.fold((0.0, 0.0), |(sum, all), (residual, weight)| (sum + weight * residual, all + weight));
+    sum / all
 }
 
 struct LogModel {
@@ -115,6 +128,10 @@ impl Model for LogModel {
 
     fn label_transform(&self) -> Option<Transformed> {
         Some(Transformed::Log { smearing: self.smearing })
+    }
+
+    fn tuned(&self) -> Tuned {
+        Tuned { label_transform: self.label_transform(), ..self.model.tuned() }
     }
 
     /// In logarithms: 0.1 raises the prediction by about a tenth.

@@ -43,6 +43,38 @@ pub trait Learner: Send + Sync {
 
     /// Learns from `train`; `valid` may stop it early but is not learned from.
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>>;
+
+    /// Learns from `rows` with no validation rows beside them: `tuned` is what earlier fits learned from theirs.
+    fn refit(&self, task: Task, rows: Data<'_>, _tuned: &Tuned, seed: u64) -> Result<Box<dyn Model>> {
+        let none = rows.features.slice(0..0);
+        self.fit(task, rows, Data { features: &none, label: &[] }, seed)
+    }
+}
+
+/// What a fit took from its validation rows, and a fit that has none takes over.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tuned {
+    /// Trees up to the best one.
+    pub trees: Option<u32>,
+    /// How predictions come back to the label's unit.
+    pub label_transform: Option<Transformed>,
+}
+
+impl Tuned {
+    /// What the fits of several folds come to, each with its number of validation rows: the mean number of trees, and
+    /// the factor that all validation rows together give.
+    pub(crate) fn of_folds(folds: &[(Tuned, usize)]) -> Tuned {
+        let trees: Vec<u32> = folds.iter().filter_map(|(tuned, _)| tuned.trees).collect();
+        let mean = trees.iter().map(|trees| f64::from(*trees)).sum::<f64>() / trees.len().max(1) as f64;
+        let factors = folds.iter().filter_map(|(tuned, rows)| match tuned.label_transform? {
+            Transformed::Log { smearing } => Some((smearing, *rows as f64)),
+        });
+        let (sum, rows) = factors.fold((0.0, 0.0), |(sum, all), (smearing, rows)| (sum + smearing * rows, all + rows));
+        Tuned {
+            trees: (!trees.is_empty()).then_some((mean.round() as u32).max(1)),
+            label_transform: (rows > 0.0).then_some(Transformed::Log { smearing: sum / rows }),
+        }
+    }
 }
 
 /// A fitted model.
@@ -62,6 +94,11 @@ pub trait Model: Send + Sync {
     /// How its predictions came back to the label's unit; `None` if they never left it.
     fn label_transform(&self) -> Option<Transformed> {
         None
+    }
+
+    /// What it took from the validation rows it was fitted with.
+    fn tuned(&self) -> Tuned {
+        Tuned { trees: None, label_transform: self.label_transform() }
     }
 
     /// How much each feature contributed to each prediction; `None` if the model cannot say.
@@ -98,5 +135,20 @@ impl Contributions {
 
     pub fn rows(&self) -> usize {
         self.values.len() / self.features.max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folds_come_to_their_means() {
+        let tuned = |trees, smearing| Tuned { trees, label_transform: Some(Transformed::Log { smearing }) };
+        let all =
+            Tuned::of_folds(&[(tuned(Some(10), 1.0), 100), (tuned(Some(21), 1.3), 200), (tuned(Some(20), 1.3), 300)]);
+        // (100 · 1.0 + 500 · 1.3) / 600
+        assert_eq!((all.trees, all.label_transform), (Some(17), Some(Transformed::Log { smearing: 1.25 })));
+        assert_eq!(Tuned::of_folds(&[(Tuned::default(), 5)]), Tuned::default());
     }
 }

@@ -22,13 +22,13 @@ mod threshold;
 mod write;
 
 pub use experiment::{
-    BASELINE, Champion, Explained, Gate, GateResult, Importance, Measured, PromoteRule, PromoteWhen, TrainSpec, Trial,
-    Tried, run,
+    BASELINE, Champion, Explained, Gate, GateResult, Importance, Measured, PromoteRule, PromoteWhen, Refit, TrainSpec,
+    Trial, Tried, run,
 };
 pub use feature::{Feature, FeatureKind, MAX_CATEGORIES};
 pub use intervals::{Bounds, IntervalMethod, IntervalRecord, IntervalSpec, Intervals};
 pub use label_transform::{LabelTransform, Transformed};
-pub use learner::{Contributions, Data, Learner, Model, Task};
+pub use learner::{Contributions, Data, Learner, Model, Task, Tuned};
 pub use learners::{
     Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree, load_model,
 };
@@ -36,6 +36,6 @@ pub use manifest::{Manifest, Origin};
 pub use matrix::Matrix;
 pub use reasons::reasons;
 pub use registry::{Action, Decision, Entry, Log, Registry, Run, Signature, Stage, Version};
-pub use split::{Part, PartSummary, Purge, Shares, Split, SplitBy, SplitSpec, SplitSummary};
+pub use split::{Fold, FoldsSummary, Part, PartSummary, Purge, Shares, Split, SplitBy, SplitSpec, SplitSummary};
 pub use threshold::{Best, Cost, Share, Threshold, ThresholdRule};
 pub use write::write_version;

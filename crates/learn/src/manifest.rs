@@ -7,7 +7,7 @@ use artifact::Input;
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
-use crate::experiment::{GateResult, Measured, Tried};
+use crate::experiment::{GateResult, Measured, Refit, Tried};
 use crate::metrics::{Confusion, Interval, Metric};
 use crate::{Feature, IntervalRecord, SplitSummary, Task, Threshold, Transformed, Version};
 
@@ -42,6 +42,9 @@ pub struct Manifest {
     pub entity: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
+    /// The column that says how much a row counts in learning; none if all count the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
     /// How long after its time a row's label is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon_days: Option<i64>,
@@ -66,8 +69,14 @@ pub struct Manifest {
     pub metrics: BTreeMap<Metric, Measured>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confusion: Option<Confusion>,
-    /// Every experiment with its metrics on the validation part; the baseline comes last.
+    /// Every experiment with its metrics on the validation part, or over the folds; the baseline comes last.
     pub experiments: Vec<Tried>,
+    /// What there is to say if chance may have made the choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within_noise: Option<String>,
+    /// How the chosen experiment learned again before it was judged on the test part; none if it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refit: Option<Refit>,
     /// How much better than the baseline on test, by the metric that chooses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gain_over_baseline: Option<Interval>,
@@ -129,6 +138,7 @@ pub(crate) fn example(version: &str) -> Manifest {
         label: "churned".to_owned(),
         entity: "customer_id".to_owned(),
         time: Some("cutoff".to_owned()),
+        weight: None,
         horizon_days: Some(90),
         label_transform: None,
         experiment: "best".to_owned(),
@@ -144,6 +154,8 @@ pub(crate) fn example(version: &str) -> Manifest {
         .into(),
         confusion: None,
         experiments: Vec::new(),
+        within_noise: None,
+        refit: None,
         gain_over_baseline: None,
         gate: Vec::new(),
         split: SplitSummary::example(),

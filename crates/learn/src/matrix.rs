@@ -17,11 +17,13 @@ use spec::{Error, Result};
 
 use crate::Feature;
 
-/// Columns of numbers with their meaning: one column per feature, all of the same length.
+/// Columns of numbers with their meaning: one column per feature, all of the same length. Rows may have weights.
 #[derive(Clone, Debug)]
 pub struct Matrix {
     features: Arc<[Feature]>,
     batch: RecordBatch,
+    /// How much each row counts for who learns from it; none: all the same.
+    weights: Option<Arc<[f64]>>,
 }
 
 impl Matrix {
@@ -58,7 +60,40 @@ impl Matrix {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
             .map_err(|error| Error::cannot_run(format!("the matrix: {error}")))?;
-        Ok(Matrix { features, batch })
+        Ok(Matrix { features, batch, weights: None })
+    }
+
+    /// The same rows with one weight each: how much it counts for who learns. Only ratios matter: weights are scaled to a
+    /// mean of 1. Errors: another number of weights than rows, one that is negative or no finite number, or none above 0.
+    pub fn with_weights(self, weights: &[f64]) -> Result<Matrix> {
+        if weights.len() != self.rows() {
+            return Err(Error::cannot_run(format!("{} weights for {} rows", weights.len(), self.rows())));
+        }
+        if let Some(row) = weights.iter().position(|weight| !weight.is_finite() || *weight < 0.0) {
+            return Err(Error::refused(format!("the weight of row {} is {}", row + 1, weights[row]))
+                .hint("weights must be finite and 0 or more"));
+        }
+        if weights.is_empty() {
+            return Ok(self);
+        }
+        // Divided by the largest first, so that a sum of huge weights stays finite.
+        let most = weights.iter().copied().fold(0.0, f64::max);
+        if most == 0.0 {
+            return Err(Error::refused(format!("all {} weights are 0", weights.len())).hint("no row would count"));
+        }
+        let mean = weights.iter().map(|weight| weight / most).sum::<f64>() / weights.len() as f64;
+        let scaled = weights.iter().map(|weight| weight / most / mean).collect();
+        Ok(Matrix { weights: Some(scaled), ..self })
+    }
+
+    /// How much each row counts; `None`: all the same.
+    pub fn weights(&self) -> Option<&[f64]> {
+        self.weights.as_deref()
+    }
+
+    /// How much a row counts: 1 without weights.
+    pub(crate) fn weight(&self, row: usize) -> f64 {
+        self.weights.as_ref().map_or(1.0, |weights| weights[row])
     }
 
     /// The features in order of the columns.
@@ -108,7 +143,8 @@ impl Matrix {
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         let batch = RecordBatch::try_new_with_options(self.batch.schema(), columns.collect(), &options)
             .expect("taken columns have one length and their old types");
-        Matrix { features: self.features.clone(), batch }
+        let weights = self.weights.as_ref().map(|weights| rows.iter().map(|row| weights[*row]).collect());
+        Matrix { features: self.features.clone(), batch, weights }
     }
 
     /// Some successive rows, without a copy.
@@ -116,7 +152,8 @@ impl Matrix {
     /// # Panics
     /// If the rows are not there, as with a slice.
     pub fn slice(&self, rows: Range<usize>) -> Matrix {
-        Matrix { features: self.features.clone(), batch: self.batch.slice(rows.start, rows.len()) }
+        let weights = self.weights.as_ref().map(|weights| weights[rows.clone()].into());
+        Matrix { features: self.features.clone(), batch: self.batch.slice(rows.start, rows.len()), weights }
     }
 
     /// The columns as Arrow holds them: booleans, integers or floats with nulls.
@@ -307,6 +344,20 @@ mod tests {
         assert_eq!((sliced.rows(), column(&sliced, 0)), (2, vec![None, Some(3.0)]));
         assert_eq!(sliced.column(1), [0.0, 1.0]);
         assert_eq!(matrix.take(&[]).rows(), 0);
+    }
+
+    #[test]
+    fn weights_go_with_their_rows_and_only_their_ratios_count() {
+        let df = df!("x" => [1.0, 2.0, 3.0]).unwrap();
+        let weighted = matrix(&df).with_weights(&[1e300, 2e300, 3e300]).unwrap();
+        assert_eq!(weighted.weights().unwrap(), [0.5, 1.0, 1.5]);
+        assert_eq!(weighted.take(&[2, 0]).weights().unwrap(), [1.5, 0.5]);
+        assert_eq!(weighted.slice(1..2).weights().unwrap(), [1.0]);
+        assert_eq!((matrix(&df).weights(), matrix(&df).weight(2), weighted.weight(2)), (None, 1.0, 1.5));
+        let failure = |weights: &[f64]| matrix(&df).with_weights(weights).unwrap_err().to_string();
+        assert_eq!(failure(&[1.0]), "1 weights for 3 rows");
+        assert_eq!(failure(&[1.0, -1.0, 1.0]), "the weight of row 2 is -1; weights must be finite and 0 or more");
+        assert_eq!(failure(&[0.0; 3]), "all 3 weights are 0; no row would count");
     }
 
     #[test]

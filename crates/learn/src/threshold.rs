@@ -103,8 +103,14 @@ pub struct Threshold {
 }
 
 impl ThresholdRule {
-    /// Picks the threshold on the rows of `valid`. Among equally good ones the highest wins: it flags fewest.
+    /// Picks the threshold on the rows of `valid`, the validation part. Among equally good ones the highest wins: it flags
+    /// fewest.
     pub fn pick(&self, valid: &Scored) -> Result<Threshold> {
+        self.pick_on(valid, "the validation part")
+    }
+
+    /// The same with a name for the rows of `valid`.
+    pub(crate) fn pick_on(&self, valid: &Scored, rows: &str) -> Result<Threshold> {
         let (value, rule) = match self {
             ThresholdRule::Fixed(share) => (share.0, format!("fixed at {}", share.0)),
             ThresholdRule::Cost(cost) => {
@@ -113,7 +119,7 @@ impl ThresholdRule {
                         + cost.false_negative * counts.false_negative as f64)
                 });
                 let words = format!(
-                    "least cost on the validation part, a false positive costing {} and a false negative {}",
+                    "least cost on {rows}, a false positive costing {} and a false negative {}",
                     cost.false_positive, cost.false_negative
                 );
                 (value, words)
@@ -124,12 +130,12 @@ impl ThresholdRule {
                 let value = best_cut(valid, |counts| {
                     if counts.flagged() as f64 <= most + 1e-9 { counts.flagged() as f64 } else { -1.0 }
                 });
-                (value, format!("flags at most {} of the validation part", percent(quota.0)))
+                (value, format!("flags at most {} of {rows}", percent(quota.0)))
             }
             ThresholdRule::Best(best) => {
                 if valid.positives() == 0 {
                     return Err(Error::refused(format!(
-                        "threshold: none of the {} rows of the validation part has class 1",
+                        "threshold: none of the {} rows of {rows} has class 1",
                         valid.rows()
                     ))
                     .hint("give the validation part a larger share in 'split', or use 'fixed'"));
@@ -138,7 +144,7 @@ impl ThresholdRule {
                     Best::F1 => (best_cut(valid, |counts| counts.f1().unwrap_or(0.0)), "F1"),
                     Best::Accuracy => (best_cut(valid, |counts| counts.accuracy().unwrap_or(0.0)), "accuracy"),
                 };
-                (value, format!("best {name} on the validation part"))
+                (value, format!("best {name} on {rows}"))
             }
         };
         Ok(Threshold { value, rule })

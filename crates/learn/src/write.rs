@@ -3,18 +3,18 @@
 use std::path::Path;
 
 use artifact::PolarsResultExt;
-use polars::prelude::{Column, DataFrame};
+use polars::prelude::{Column, DataFrame, PlSmallStr};
 use spec::{Error, Result};
 
 use crate::card::{card, page};
-use crate::experiment::Trial;
+use crate::experiment::{Trial, free_name};
 use crate::plots::{self, Plot};
 use crate::{Decision, IntervalRecord, Manifest, Origin, Part, Task};
 
 /// Writes model file, `model.json`, `card.md`, `card.html` and `plots/*.svg` into `folder`, which exists and
 /// is empty. Equal trials, origins and decisions give equal bytes.
 ///
-/// The caller writes [`Trial::predictions`] beside them, gives the folder its name `v<N>` and logs the decision.
+/// The caller writes [`Trial::predictions`] and [`Trial::parts`] beside them, gives the folder its name `v<N>` and logs the decision.
 pub fn write_version(folder: &Path, trial: &Trial, origin: &Origin, decision: &Decision) -> Result<Manifest> {
     let file = trial.model.save(folder)?;
     let intervals = trial.intervals.as_ref().map(|intervals| intervals.save(folder)).transpose()?;
@@ -48,6 +48,7 @@ impl Trial {
             label: self.spec.label.clone(),
             entity: self.spec.entity.clone(),
             time: self.spec.time.clone(),
+            weight: self.spec.weight.clone(),
             horizon_days: self.horizon_days,
             label_transform: self.model.label_transform(),
             experiment: self.chosen.clone(),
@@ -59,6 +60,8 @@ impl Trial {
             metrics: self.test.clone(),
             confusion: self.confusion,
             experiments: self.tried.clone(),
+            within_noise: self.within_noise.clone(),
+            refit: self.refit.clone(),
             gain_over_baseline: self.gain_over_baseline,
             gate: self.gate.clone(),
             split: self.split.clone(),
@@ -101,19 +104,21 @@ impl Trial {
         names.dedup();
         let scored = self.chosen_scored();
         let mut columns: Vec<Column> = names
-            .into_iter()
+            .iter()
             .map(|name| self.test_rows.column(name).cloned().during("test predictions"))
             .collect::<Result<_>>()?;
-        columns.push(Column::new("score".into(), scored.score()));
+        // A key may have the name of one of ours.
+        let ours = |name: &str| PlSmallStr::from(free_name(name, names.iter().copied()));
+        columns.push(Column::new(ours("score"), scored.score()));
         if let Some(bounds) = scored.bounds() {
-            columns.push(Column::new("low".into(), &bounds.low));
-            columns.push(Column::new("high".into(), &bounds.high));
+            columns.push(Column::new(ours("low"), &bounds.low));
+            columns.push(Column::new(ours("high"), &bounds.high));
         }
         if let Some(threshold) = &self.threshold {
             let flagged: Vec<bool> = scored.score().iter().map(|score| *score >= threshold.value).collect();
-            columns.push(Column::new("decision".into(), flagged));
+            columns.push(Column::new(ours("decision"), flagged));
         }
-        columns.push(Column::new("part".into(), vec![Part::Test.name(); scored.rows()]));
+        columns.push(Column::new(ours("part"), vec![Part::Test.name(); scored.rows()]));
         DataFrame::new(scored.rows(), columns).during("test predictions")
     }
 }

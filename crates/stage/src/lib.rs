@@ -15,6 +15,7 @@ mod inputs;
 mod lock;
 mod mirror;
 mod output;
+mod panics;
 mod progress;
 mod publish;
 mod rendered;

@@ -15,7 +15,7 @@ use crate::progress::Progress;
 use crate::publish::{Publication, publish, release, send_journals};
 use crate::runlog::RunLog;
 use crate::up_to_date::{Answer, Key, answer};
-use crate::{Job, Stage, alarm, args, console, lock, signals};
+use crate::{Job, Stage, alarm, args, console, lock, panics, signals};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -29,8 +29,9 @@ pub fn run<S: Stage>() -> Exit {
         return finish::<S>("", print_schema::<S>());
     }
     console::begin(asked.common.log_format, asked.common.quiet);
+    panics::keep_quiet();
     let who = asked.pipeline.clone();
-    finish::<S>(&who, execute::<S>(asked))
+    finish::<S>(&who, panics::caught(|| execute::<S>(asked)))
 }
 
 fn finish<S: Stage>(pipeline: &str, result: Result<Exit>) -> Exit {
@@ -83,7 +84,7 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
     if job.common.dry_run {
         return dry_run(&job, &who, &spec_hash);
     }
-    attempt(&mut job, &who, &spec_hash).inspect_err(|error| {
+    panics::caught(|| attempt(&mut job, &who, &spec_hash)).inspect_err(|error| {
         if !error.is_closed_pipe() {
             alarm::failed(&job, error);
         }
@@ -152,7 +153,7 @@ fn recorded<S: Stage>(
 ) -> Result<Vec<PathBuf>> {
     let began = Instant::now();
     let log = signals::begin(|| RunLog::begin(&job.root, &job.env, &job.run, S::TOOL, &job.pipeline, inputs))?;
-    let result = work();
+    let result = panics::caught(work);
     job.progress.end();
     match result {
         Ok((publication, guard)) => {

@@ -1,6 +1,7 @@
 //! `--runs`: the table of all experiments of all versions, filtered and sorted, from their records alone.
 
 use artifact::PolarsResultExt;
+use expr::SqlExpr;
 use learn::metrics::Metric;
 use learn::{LearnerSpec, Run};
 use polars::prelude::{
@@ -10,7 +11,6 @@ use polars::prelude::{
 use serde_json::Value;
 use spec::{Error, Result, did_you_mean};
 use stage::clap::ValueEnum;
-use expr::SqlExpr;
 
 /// How the table is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -138,10 +138,12 @@ fn filtered(table: DataFrame, condition: &str) -> Result<DataFrame> {
     for name in condition.columns() {
         known(&table, &name).map_err(place)?;
     }
-    let text = condition.text().to_owned();
-    table.lazy().filter(condition.expr()).collect().map_err(|error| {
-        Error::cannot_run(format!("--where: '{text}': {error}")).hint("write a condition such as \"mae < 350\"")
-    })
+    let holds = condition.compile(table.schema(), "--where")?;
+    if holds.dtype != DataType::Boolean {
+        return Err(Error::cannot_run(format!("--where: '{condition}': it is neither true nor false"))
+            .hint("write a condition such as \"mae < 350\""));
+    }
+    table.lazy().filter(holds.expr).collect().during("--where")
 }
 
 /// The column of this name, or an error that names the nearest.

@@ -16,6 +16,8 @@ use crate::track::Tracker;
 
 /// The table in a version's folder: the rows of the test part with what the model made of them.
 const PREDICTIONS: &str = "predictions";
+/// The table beside it: which row was in which part.
+const PARTS: &str = "parts";
 
 #[derive(Args, Debug)]
 pub struct Flags {
@@ -60,7 +62,7 @@ impl Stage for Train {
     const JOURNALS: &'static [&'static str] = &[Log::FILE];
 
     fn tables(_: &TrainSpec) -> Vec<String> {
-        vec![PREDICTIONS.to_owned()]
+        [PREDICTIONS, PARTS].map(str::to_owned).into()
     }
 
     /// The registry answers from what is there: no rows are read.
@@ -148,6 +150,7 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
     };
     let said = said(job, version, &trial, &decision);
     let predictions = trial.predictions()?;
+    let parts = trial.parts.clone();
     let books = books(&trial);
     let decision = Rc::new(decision);
     let logged = decision.clone();
@@ -155,7 +158,7 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
     Ok(FolderOutput {
         name: version.to_string(),
         write: Box::new(move |folder| write_version(folder, &trial, &origin, &decision).map(|_| ())),
-        tables: vec![(PREDICTIONS.to_owned(), predictions)],
+        tables: vec![(PREDICTIONS.to_owned(), predictions), (PARTS.to_owned(), parts)],
         books,
         notes: json!({ "version": version.to_string() }),
         then: Box::new(move || {
@@ -171,14 +174,27 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
 /// A line for each experiment, the baseline last.
 fn say_how_they_did(job: &Job<Train>, trial: &Trial) {
     let metric = job.spec.choose_by();
+    let on = match &trial.split.folds {
+        Some(folds) => format!("on average over {} folds", folds.rows.len()),
+        None => "on validation".to_owned(),
+    };
     for (tried, took) in trial.tried.iter().zip(&trial.fitting) {
         let value = tried.metrics.get(&metric).copied().flatten().map_or("undefined".to_owned(), number_text);
         let name = &tried.name;
         stage::say(format!(
-            "train {}: {name}: {} {value} on validation, fitted in {:.2} s",
+            "train {}: {name}: {} {value} {on}, fitted in {:.2} s",
             job.pipeline,
             metric.name(),
             took.as_secs_f64()
+        ));
+    }
+    if let Some(noise) = &trial.within_noise {
+        stage::warn(format!("train {}: {noise}", job.pipeline));
+    }
+    if let Some(refit) = &trial.refit {
+        stage::say(format!(
+            "train {}: {} learned again from all {} rows before the test part",
+            job.pipeline, trial.chosen, refit.rows
         ));
     }
 }
@@ -198,12 +214,18 @@ fn said(job: &Job<Train>, version: Version, trial: &Trial, decision: &Decision) 
     )
 }
 
-/// Every row of the table went into a part, or was left out by the split.
+/// Every row of the table went into a part, or was left out by the split; of these a refit may use some.
 fn books(trial: &Trial) -> Books {
     let mut books = Books { rows_in: trial.rows, ..Books::default() };
+    let bridging = trial.refit.as_ref().map_or(0, |refit| refit.bridging);
     for part in &trial.split.parts {
-        let fate = if part.part == Part::Purged { Fate::Dropped } else { Fate::Used };
-        books.add(part.part.name(), fate, part.rows);
+        match part.part {
+            Part::Purged => books.add(part.part.name(), Fate::Dropped, part.rows - bridging),
+            _ => books.add(part.part.name(), Fate::Used, part.rows),
+        }
+    }
+    if bridging > 0 {
+        books.add("refit", Fate::Used, bridging);
     }
     books
 }

@@ -18,6 +18,7 @@ mod texts;
 mod union;
 
 pub use changes::{ChangeId, Changes, Undone};
+pub use expr::{RowExpr, SqlExpr};
 pub use given::Given;
 pub use keys::{KeySet, is_exact};
 pub use lookup::{Lookup, PROMPT_HASH};
@@ -25,6 +26,5 @@ pub use mapping::{Mapped, Mapping};
 pub use pending::{Pending, pending};
 pub use plan::Plan;
 pub use split::{Cleaned, clean};
-pub use expr::{RowExpr, SqlExpr};
 pub use steps::Step;
 pub use union::union;

@@ -46,7 +46,7 @@ impl RowCheck for Row {
         if let Some(what) = self.sql.beyond_its_row() {
             return Err(table.error(format!("'{}' holds {what}", self.sql)).hint("use the check 'table'"));
         }
-        truth_of(&self.sql, table)?;
+        let holds = truth_of(&self.sql, table)?;
         let mut values: Vec<Expr> = Vec::new();
         for (at, name) in names.iter().enumerate() {
             let before = if at == 0 { format!("{name} = ") } else { format!(", {name} = ") };
@@ -54,7 +54,7 @@ impl RowCheck for Row {
         }
         let name = self.name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
         let says = lit(format!("{name}{} is false for ", self.sql));
-        Ok(RowTest { fails: self.sql.expr().not(), reason: joined([says, concat_str(values, "", true)]) })
+        Ok(RowTest { fails: holds.not(), reason: joined([says, concat_str(values, "", true)]) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! `table`: any SQL truth about the whole table.
 
-use artifact::{PolarsResultExt, type_name};
-use polars::prelude::{AnyValue, Column, DataFrame, DataType, Expr, IntoLazy, Operator};
+use artifact::type_name;
+use polars::prelude::{AnyValue, DataType, Expr};
 use serde::{Deserialize, Serialize};
 use spec::{Result, Severity};
 
@@ -33,18 +33,20 @@ impl TableCheck for Table {
         for name in self.sql.columns() {
             table.dtype(&name)?;
         }
-        if self.sql.beyond_its_row().is_none() || truth_of(&self.sql, table)? != 1 {
+        if self.sql.beyond_its_row().is_none() || !self.sql.is_one_value() {
             return Err(table
                 .error(format!("'{}' has a value for every row, not one for the table", self.sql))
                 .hint("use an aggregate such as SUM(…), or the check 'row'"));
         }
-        let mut queries = vec![self.sql.expr()];
-        queries.extend(compared(&self.sql.expr()).map(|(left, _)| left));
+        let mut queries = vec![truth_of(&self.sql, table)?];
+        if let Some((left, _)) = self.sql.compared() {
+            queries.push(left.compile(&table.schema, &table.place)?.expr);
+        }
         Ok(queries)
     }
 
     fn judge(&self, _: &Columns, _: &Published, values: &[AnyValue<'_>]) -> Result<Finding> {
-        let left = match (values.get(1), compared(&self.sql.expr())) {
+        let left = match (values.get(1), self.sql.compared()) {
             (Some(left), Some((_, word))) => format!("; left of '{word}' stands {}", shown(left)),
             _ => String::new(),
         };
@@ -56,21 +58,6 @@ impl TableCheck for Table {
     }
 }
 
-/// The left side of a comparison and its sign, so that a finding can show what was compared.
-fn compared(expr: &Expr) -> Option<(Expr, &'static str)> {
-    let Expr::BinaryExpr { left, op, .. } = expr else { return None };
-    let word = match op {
-        Operator::Eq => "=",
-        Operator::NotEq => "<>",
-        Operator::Lt => "<",
-        Operator::LtEq => "<=",
-        Operator::Gt => ">",
-        Operator::GtEq => ">=",
-        _ => return None,
-    };
-    Some((left.as_ref().clone(), word))
-}
-
 fn shown(value: &AnyValue<'_>) -> String {
     match value {
         AnyValue::Float64(value) => number(*value),
@@ -79,16 +66,14 @@ fn shown(value: &AnyValue<'_>) -> String {
     }
 }
 
-/// How many values the expression has for a table of two rows, once it is known to be true or false.
-pub(super) fn truth_of(sql: &SqlExpr, table: &Columns) -> Result<usize> {
-    let columns: Vec<Column> = table.schema.iter().map(|(name, of)| Column::full_null(name.clone(), 2, of)).collect();
-    let probe = DataFrame::new(2, columns).during(&table.place)?;
-    let value = probe.lazy().select([sql.expr().alias("value")]).collect().during(&table.place)?;
-    match value.columns()[0].dtype() {
-        DataType::Boolean => Ok(value.height()),
+/// The expression as polars runs it, once it is known to be true or false.
+pub(super) fn truth_of(sql: &SqlExpr, table: &Columns) -> Result<Expr> {
+    let value = sql.compile(&table.schema, &table.place)?;
+    match value.dtype {
+        DataType::Boolean => Ok(value.expr),
         DataType::Null => Err(table.error(format!("'{sql}' is always null")).hint("use IS NULL to ask for nulls")),
         other => Err(table
-            .error(format!("'{sql}' is {}, not true or false", type_name(other)))
+            .error(format!("'{sql}' is {}, not true or false", type_name(&other)))
             .hint("compare it with something")),
     }
 }

@@ -1,14 +1,14 @@
 //! The model card: what was learned on what, how good it is, who decided what and why, and where it ends.
 
+mod choice;
 mod page;
 mod tables;
 
 use std::fmt::Write;
 
 use artifact::{Fingerprint, Input};
-use serde_json::{Map, Value};
 
-use crate::experiment::{Measured, Trial, Tried};
+use crate::experiment::{Measured, Refit, Trial};
 use crate::metrics::Metric;
 use crate::plots::Plot;
 use crate::reasons::number_text;
@@ -26,7 +26,7 @@ pub fn card(manifest: &Manifest, trial: &Trial, decision: &Decision, plots: &[Pl
     let sections = [
         head(manifest, decision),
         learned(manifest, &trial.split),
-        experiments(manifest),
+        choice::experiments(manifest),
         judged(manifest, trial, plots),
         gate(manifest),
         threshold(manifest),
@@ -112,48 +112,31 @@ fn learned(manifest: &Manifest, split: &SplitSummary) -> String {
         code(&manifest.table),
         manifest.features.len()
     );
+    if let Some(folds) = &split.folds {
+        let rows = |of: fn(&(u64, u64)) -> u64| {
+            let (least, most) = (folds.rows.iter().map(of).min(), folds.rows.iter().map(of).max());
+            match (least.unwrap_or(0), most.unwrap_or(0)) {
+                (least, most) if least == most => least.to_string(),
+                (least, most) => format!("{least} to {most}"),
+            }
+        };
+        let _ = writeln!(
+            text,
+            "Experiments were compared by cross-validation on the train part: {} folds, {}; {} rows teach and {} judge.\n",
+            folds.rows.len(),
+            folds.how,
+            rows(|rows| rows.0),
+            rows(|rows| rows.1)
+        );
+    }
     for note in &split.notes {
         let _ = writeln!(text, "{}\n", sentence(note));
     }
+    if let Some(weight) = &manifest.weight {
+        let _ = writeln!(text, "Rows count in learning by {}; in metrics every row counts once.\n", code(weight));
+    }
+    text += "`parts.parquet` beside this card says of every row what it was used for.\n\n";
     text
-}
-
-fn experiments(manifest: &Manifest) -> String {
-    let metrics: Vec<Metric> = Metric::of(manifest.task).collect();
-    let mut columns = vec!["experiment", "learner"];
-    columns.extend(metrics.iter().map(|metric| metric.name()));
-    let mut table = Table::new(&columns);
-    for tried in &manifest.experiments {
-        let name = if tried.name == manifest.experiment { format!("**{}**", tried.name) } else { tried.name.clone() };
-        let values = metrics.iter().map(|metric| {
-            let value = tried.metrics.get(metric).copied().flatten();
-            value.map_or("undefined".to_owned(), number_text)
-        });
-        table.row([name, tried.learner.clone()].into_iter().chain(values));
-    }
-    let notes: Vec<String> = manifest.experiments.iter().filter_map(notes).collect();
-    format!("## Experiments on the validation part\n\nThe chosen one is bold.\n\n{table}\n{}", notes.concat())
-}
-
-/// What fitting had to tell, as one line.
-fn notes(tried: &Tried) -> Option<String> {
-    let notes = tried.notes.as_object().filter(|notes| !notes.is_empty())?;
-    Some(format!("{}: {}.\n\n", tried.name, pairs(notes)))
-}
-
-/// `trees 100, stopped by (metric l2, value 0.004238)`
-fn pairs(values: &Map<String, Value>) -> String {
-    fn in_words(value: &Value) -> String {
-        match value {
-            Value::String(text) => text.clone(),
-            Value::Number(number) if number.is_f64() => number.as_f64().map(number_text).unwrap_or_default(),
-            Value::Array(all) => all.iter().map(in_words).collect::<Vec<_>>().join("; "),
-            Value::Object(pairs) => format!("({})", self::pairs(pairs)),
-            other => other.to_string(),
-        }
-    }
-    let pairs = values.iter().map(|(key, value)| format!("{} {}", key.replace('_', " "), in_words(value)));
-    pairs.collect::<Vec<_>>().join(", ")
 }
 
 fn judged(manifest: &Manifest, trial: &Trial, plots: &[Plot]) -> String {
@@ -180,11 +163,63 @@ fn judged(manifest: &Manifest, trial: &Trial, plots: &[Plot]) -> String {
     };
     let images =
         images(plots, &["roc", "precision_recall", "calibration", "errors", "predicted_against_actual", "residuals"]);
+    let refit = manifest.refit.as_ref().map_or_else(not_again, |refit| again_on_more(manifest, trial, refit));
     format!(
-        "## The chosen one on the test part\n\nMeasured once, on rows that neither taught nor chose. Intervals from \
-         {} bootstrap resamples of {drawn}.\n\n{table}\n{images}",
+        "## The chosen one on the test part\n\n{refit}\n\nMeasured once, on rows that neither taught nor chose. Intervals \
+         from {} bootstrap resamples of {drawn}.\n\n{table}\n{images}",
         trial.resamples.times()
     )
+}
+
+fn not_again() -> String {
+    "The model is the one that learned from the train part alone.".to_owned()
+}
+
+/// How the chosen experiment learned again, and what it kept from before.
+fn again_on_more(manifest: &Manifest, trial: &Trial, refit: &Refit) -> String {
+    let metric = trial.spec.choose_by();
+    let folds = manifest.split.folds.is_some();
+    let bridging = match refit.bridging {
+        0 => String::new(),
+        rows => format!(", {rows} of them purged only between the two"),
+    };
+    let rows = match folds {
+        true => "all rows of the folds",
+        false => "train and validation together",
+    };
+    let trees =
+        refit.trees.map_or(String::new(), |trees| format!(", with the {trees} trees that early stopping found"));
+    let mut text = format!(
+        "After the choice, experiment '{}' learned again from {rows}: {} rows{bridging}{trees}. So did the baseline.",
+        manifest.experiment, refit.rows
+    );
+    let kept = [
+        manifest.threshold.as_ref().map(|_| "The threshold"),
+        manifest.label_transform.map(|_| "the smearing factor"),
+        manifest.intervals.as_ref().map(|_| "the width of the intervals"),
+    ];
+    let kept: Vec<&str> = kept.into_iter().flatten().collect();
+    if !kept.is_empty() {
+        let from = if folds { "held-out rows of the folds" } else { "validation part" };
+        let _ = write!(
+            text,
+            " {} {} from the {from}, on which the model had not learned when {} picked.",
+            sentence(&kept.join(" and ")).trim_end_matches('.'),
+            if kept.len() == 1 { "stays as it was" } else { "stay as they were" },
+            if kept.len() == 1 { "it was" } else { "they were" },
+        );
+    }
+    let after = trial.metric(metric);
+    if let (Some(before), Some(after)) = (refit.before.get(&metric), after) {
+        let _ = write!(
+            text,
+            " On the test part {metric} is {}; learned from train alone it was {}. The curves of the other experiments \
+             are of models that learned from train alone.",
+            number_text(after),
+            number_text(*before)
+        );
+    }
+    text
 }
 
 fn images(plots: &[Plot], names: &[&str]) -> String {

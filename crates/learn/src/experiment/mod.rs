@@ -1,8 +1,12 @@
 //! From rows to a judged model: experiments side by side on the same split, the best on validation judged
 //! once on test, against the baseline and the gate.
 
+mod choice;
 mod decide;
+mod explain;
 mod gate;
+mod outcome;
+mod release;
 mod rows;
 mod run;
 mod train_spec;
@@ -18,10 +22,13 @@ use crate::{Contributions, Intervals, Matrix, Model, SplitSummary, Task, Thresho
 pub use decide::Champion;
 pub use gate::GateResult;
 pub(crate) use gate::gain_text;
+pub use release::Refit;
+pub(crate) use rows::free_name;
+use run::Contender;
 pub use run::run;
 pub use train_spec::{BASELINE, Gate, PromoteRule, PromoteWhen, TrainSpec};
 
-/// One experiment on the validation part.
+/// One experiment on the validation part, or over the folds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tried {
     /// Its name in the spec, or [`BASELINE`].
@@ -30,8 +37,15 @@ pub struct Tried {
     /// Its settings, defaults included.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub parameters: serde_json::Value,
-    /// On the validation part; `null` where undefined.
+    /// On the validation part, or the mean over the folds; `null` where undefined.
     pub metrics: BTreeMap<Metric, Option<f64>>,
+    /// The metric that chooses, fold by fold; empty without folds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_fold: Vec<f64>,
+    /// By how much the chosen experiment is better on the same rows, by the metric that chooses; none of the chosen one,
+    /// and where it is undefined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<Interval>,
     /// The threshold its decisions were judged at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<Threshold>,
@@ -86,7 +100,11 @@ pub struct Trial {
     pub fitting: Vec<Duration>,
     /// Name of the chosen experiment.
     pub chosen: String,
+    /// What there is to say if chance may have made the choice.
+    pub within_noise: Option<String>,
     pub model: Box<dyn Model>,
+    /// How the chosen one learned again before it was judged on the test part; `None` if it did not.
+    pub refit: Option<Refit>,
     /// `None` if the spec asks for none.
     pub intervals: Option<Intervals>,
     /// `None` for regression.
@@ -97,7 +115,8 @@ pub struct Trial {
     /// How much better than the baseline on test, by the metric that chooses.
     pub gain_over_baseline: Option<Interval>,
     pub gate: Vec<GateResult>,
-    /// Scores of every experiment on the test part, in the order of `tried`: for plots.
+    /// Scores on the test part, in the order of `tried`, of every experiment that has a model: with folds only of the
+    /// chosen one and the baseline. For plots.
     pub scored: Vec<(String, Scored)>,
     /// Names and weights of features, heaviest first, and what the weight is.
     pub importance: Importance,
@@ -105,6 +124,8 @@ pub struct Trial {
     pub explained: Option<Explained>,
     /// The test part with all its columns.
     pub test_rows: DataFrame,
+    /// Which row of the table was used for what: its keys, `part`, `fold` (with folds) and `learned`.
+    pub parts: DataFrame,
     /// How the intervals were drawn.
     pub resamples: Resamples,
 }
@@ -146,5 +167,7 @@ impl Trial {
     }
 }
 
+#[cfg(test)]
+mod choice_tests;
 #[cfg(test)]
 mod tests;

@@ -3,11 +3,15 @@
 use std::collections::HashMap;
 
 use artifact::{PolarsResultExt, type_name};
-use polars::prelude::{BooleanChunked, Column, DataFrame, DataType, Expr, LazyFrame, NewChunkedArray, TimeUnit, col};
+use polars::prelude::{
+    BooleanChunked, Column, DataFrame, DataType, Expr, IntoColumn, LazyFrame, NamedFrom, NewChunkedArray, Series,
+    TimeUnit, col,
+};
 use spec::{Error, Result, ResultExt, did_you_mean};
 
 use super::TrainSpec;
-use crate::{Feature, LabelTransform, Matrix, Part, Split, SplitBy, Task};
+use crate::split::folds;
+use crate::{Data, Feature, LabelTransform, Matrix, Part, Split, SplitBy, Task};
 
 /// A part as learners take it.
 pub(super) struct PartRows {
@@ -15,9 +19,43 @@ pub(super) struct PartRows {
     pub label: Vec<f64>,
 }
 
+impl PartRows {
+    pub fn data(&self) -> Data<'_> {
+        Data { features: &self.features, label: &self.label }
+    }
+
+    /// Some of its rows. A copy.
+    pub fn take(&self, rows: &[usize]) -> PartRows {
+        PartRows { features: self.features.take(rows), label: rows.iter().map(|row| self.label[*row]).collect() }
+    }
+}
+
+/// What the table says of every row beside its features.
+pub(super) struct Told {
+    pub label: Vec<f64>,
+    /// How much each row counts; `None`: all the same.
+    pub weights: Option<Vec<f64>>,
+}
+
+impl Told {
+    /// `features` of the rows that are `wanted` with their labels and weights.
+    fn rows(&self, features: Matrix, wanted: impl Iterator<Item = bool> + Clone) -> Result<PartRows> {
+        let of = |values: &[f64]| -> Vec<f64> {
+            values.iter().zip(wanted.clone()).filter(|(_, wanted)| *wanted).map(|(value, _)| *value).collect()
+        };
+        let features = match &self.weights {
+            Some(weights) => features.with_weights(&of(weights))?,
+            None => features,
+        };
+        Ok(PartRows { features, label: of(&self.label) })
+    }
+}
+
 /// The three parts, and the test part with all its columns.
 pub(super) struct Parts {
+    /// With folds all rows before the test part.
     pub train: PartRows,
+    /// With folds no rows.
     pub valid: PartRows,
     pub test: PartRows,
     pub test_rows: DataFrame,
@@ -37,18 +75,63 @@ impl<'a> Table<'a> {
         Ok(Table { frame, names, spec })
     }
 
-    /// The columns that say which row is what: label, entity, time and what the split goes by.
+    /// The columns that say which row is what: label, entity, time, what the split goes by, and weight.
     pub(super) fn keys(&self) -> Result<DataFrame> {
+        self.read(&self.key_names()?)
+    }
+
+    fn key_names(&self) -> Result<Vec<String>> {
         let spec = self.spec;
         let by = spec.split.column.as_ref().filter(|_| spec.split.by != SplitBy::Random);
         let mut keys: Vec<String> = Vec::new();
-        for name in [Some(&spec.label), Some(&spec.entity), spec.time.as_ref(), by].into_iter().flatten() {
+        let all = [Some(&spec.label), Some(&spec.entity), spec.time.as_ref(), by, spec.weight.as_ref()];
+        for name in all.into_iter().flatten() {
             self.must_have(name)?;
             if !keys.contains(name) {
                 keys.push(name.clone());
             }
         }
-        self.read(&keys)
+        Ok(keys)
+    }
+
+    /// The columns that are learned from.
+    fn features(&self) -> Result<Vec<String>> {
+        for excluded in self.spec.exclude.iter().flatten() {
+            self.must_have(excluded)?;
+        }
+        let features: Vec<String> = self.names.iter().filter(|name| self.spec.is_feature(name)).cloned().collect();
+        match features.is_empty() {
+            false => Ok(features),
+            true => Err(Error::cannot_run(format!("table '{}': no column is left to learn from", self.spec.table))
+                .hint("shorten 'exclude', or add features in features.yaml")),
+        }
+    }
+
+    /// The rows of each mask, of the columns that `wanted` (of its name and the mask's number) keeps.
+    fn cut<const N: usize>(
+        &self,
+        masks: &[BooleanChunked; N],
+        wanted: impl Fn(&String, usize) -> bool,
+    ) -> Result<[DataFrame; N]> {
+        let place = format!("table '{}'", self.spec.table);
+        let mut columns: [Vec<Column>; N] = std::array::from_fn(|_| Vec::new());
+        for name in &self.names {
+            if (0..N).all(|number| !wanted(name, number)) {
+                continue;
+            }
+            // In one piece, which the matrices can share; pieces would have to be copied together.
+            let column = self.read(std::slice::from_ref(name))?.drop_in_place(name).during(&place)?.rechunk();
+            for (number, (part, mask)) in columns.iter_mut().zip(masks).enumerate() {
+                if wanted(name, number) {
+                    part.push(column.filter(mask).during(&place)?);
+                }
+            }
+        }
+        let mut cut: [DataFrame; N] = std::array::from_fn(|_| DataFrame::empty());
+        for (frame, (columns, mask)) in cut.iter_mut().zip(columns.into_iter().zip(masks)) {
+            *frame = DataFrame::new(mask.sum().unwrap_or(0) as usize, columns).during(&place)?;
+        }
+        Ok(cut)
     }
 
     fn read(&self, names: &[String]) -> Result<DataFrame> {
@@ -127,6 +210,24 @@ pub(super) fn label(rows: &DataFrame, spec: &TrainSpec) -> Result<Vec<f64>> {
     Ok(values)
 }
 
+/// How much each row counts; `None`: all the same.
+pub(super) fn weights(rows: &DataFrame, spec: &TrainSpec) -> Result<Option<Vec<f64>>> {
+    let Some(name) = &spec.weight else { return Ok(None) };
+    let column = column(rows, name, spec)?;
+    let place = format!("table '{}': weight '{name}'", spec.table);
+    no_nulls(column, spec, "say how much these rows count in features.yaml, 0 for not at all")?;
+    if !(column.dtype().is_primitive_numeric() || matches!(column.dtype(), DataType::Decimal(..))) {
+        return Err(Error::refused(format!("{place} is {}, not numbers", type_name(column.dtype())))
+            .hint("name a column of numbers"));
+    }
+    let values = numbers(column, &place)?;
+    if let Some(row) = values.iter().position(|weight| !weight.is_finite() || *weight < 0.0) {
+        return Err(Error::refused(format!("{place} is {} in row {}", values[row], row + 1))
+            .hint("weights are finite numbers from 0"));
+    }
+    Ok(Some(values))
+}
+
 fn numbers(column: &Column, place: &str) -> Result<Vec<f64>> {
     let cast = column.cast(&DataType::Float64).during(place)?;
     Ok(cast.f64().during(place)?.iter().map(|value| value.unwrap_or(f64::NAN)).collect())
@@ -149,23 +250,53 @@ fn times(rows: &DataFrame, name: &str, spec: &TrainSpec) -> Result<Vec<i64>> {
     Ok(micros.i64().during(&place)?.iter().map(Option::unwrap_or_default).collect())
 }
 
-/// The part of every row, with times and label means in the summary.
+/// The part of every row, with times and label means in the summary; with folds where the spec asks for them.
 pub(super) fn split(rows: &DataFrame, label: &[f64], horizon: Option<i64>, spec: &TrainSpec) -> Result<Split> {
     let time = spec.split.column.as_deref().filter(|_| spec.split.by == SplitBy::Time).or(spec.time.as_deref());
+    let classes = (spec.task == Task::Classification).then_some(label);
+    let of = |values: &[f64], rows: &[usize]| rows.iter().map(|row| values[*row]).collect::<Vec<f64>>();
     let mut split = match spec.split.by {
         SplitBy::Time => {
             let name = time.unwrap_or_default();
-            spec.split.by_time(&times(rows, name, spec)?, horizon, name)?
+            spec.split.by_time(&times(rows, name, spec)?, horizon, name, spec.folds)?
         }
         SplitBy::Group => {
             let name = spec.split.column.as_deref().unwrap_or(&spec.entity);
             let groups = column(rows, name, spec)?;
             no_nulls(groups, spec, "rows without a group belong to no part; drop them in features.yaml")?;
-            let groups = groups.cast(&DataType::String).during(name)?;
-            let groups = groups.str().during(name)?;
-            spec.split.by_group(groups.iter().map(Option::unwrap_or_default), spec.seed, name)?
+            let texts = groups.cast(&DataType::String).during(name)?;
+            let texts = texts.str().during(name)?;
+            let split = spec.split.by_group(texts.iter().map(Option::unwrap_or_default), spec.seed, name)?;
+            match spec.folds {
+                None => split,
+                Some(count) => {
+                    let groups = numbered(texts.iter());
+                    let how = match classes {
+                        Some(_) => "of whole groups, each class spread as evenly as they can",
+                        None => "of whole groups",
+                    };
+                    split.fold_by(how, |train| {
+                        let groups = renumbered(&groups, train);
+                        let classes = classes.map(|classes| of(classes, train));
+                        folds::by_group(&groups, classes.as_deref(), count, spec.seed)
+                    })?
+                }
+            }
         }
-        SplitBy::Random => spec.split.at_random(rows.height(), spec.seed)?,
+        SplitBy::Random => {
+            let classes = classes.filter(|_| spec.stratifies());
+            let split = spec.split.at_random(rows.height(), classes, spec.seed)?;
+            match spec.folds {
+                None => split,
+                Some(count) => {
+                    let how = if classes.is_some() { "at random, each class divided equally" } else { "at random" };
+                    split.fold_by(how, |train| {
+                        let classes = classes.map(|classes| of(classes, train));
+                        folds::by_chance(train.len(), classes.as_deref(), count, spec.seed)
+                    })?
+                }
+            }
+        }
     };
     if let (Some(time), true) = (time, spec.split.by != SplitBy::Time) {
         split.summary.describe_times(&split.parts, &times(rows, time, spec)?);
@@ -189,53 +320,44 @@ pub(super) fn split(rows: &DataFrame, label: &[f64], horizon: Option<i64>, spec:
 pub(super) fn entities(rows: &DataFrame, spec: &TrainSpec) -> Result<Vec<u32>> {
     let texts = column(rows, &spec.entity, spec)?.cast(&DataType::String).during(&spec.entity)?;
     let texts = texts.str().during(&spec.entity)?;
+    Ok(numbered(texts.iter()))
+}
+
+fn numbered<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Vec<u32> {
     let mut numbers: HashMap<Option<&str>, u32> = HashMap::new();
-    Ok(texts
-        .iter()
+    texts
         .map(|text| {
             let next = numbers.len() as u32;
             *numbers.entry(text).or_insert(next)
         })
-        .collect())
+        .collect()
+}
+
+/// The numbers of some rows, from 0 without gaps in order of appearance.
+pub(super) fn renumbered(numbers: &[u32], rows: &[usize]) -> Vec<u32> {
+    let mut known: HashMap<u32, u32> = HashMap::new();
+    rows.iter()
+        .map(|row| {
+            let next = known.len() as u32;
+            *known.entry(numbers[*row]).or_insert(next)
+        })
+        .collect()
 }
 
 /// Cuts the table into its parts. Column by column, each freed as soon as it is cut, so that the table never
 /// stands in memory twice; the matrices share the memory of the parts.
-pub(super) fn cut(table: &Table<'_>, split: &Split, label: &[f64]) -> Result<Parts> {
+pub(super) fn cut(table: &Table<'_>, split: &Split, told: &Told) -> Result<Parts> {
     const PARTS: [Part; 3] = [Part::Train, Part::Valid, Part::Test];
-    let spec = table.spec;
-    let place = format!("table '{}'", spec.table);
-    for excluded in spec.exclude.iter().flatten() {
-        table.must_have(excluded)?;
-    }
-    let features: Vec<String> = table.names.iter().filter(|name| spec.is_feature(name)).cloned().collect();
-    if features.is_empty() {
-        return Err(Error::cannot_run(format!("{place}: no column is left to learn from"))
-            .hint("shorten 'exclude', or add features in features.yaml"));
-    }
-    let masks = PARTS.map(|part| BooleanChunked::from_iter_values("".into(), split.parts.iter().map(|of| *of == part)));
-    let mut columns: [Vec<Column>; 3] = Default::default();
-    for name in &table.names {
-        // In one piece, which the matrices can share; pieces would have to be copied together.
-        let column = table.read(std::slice::from_ref(name))?.drop_in_place(name).during(&place)?.rechunk();
-        for (number, (part, mask)) in columns.iter_mut().zip(&masks).enumerate() {
-            // Of the test part everything is kept: a champion may need columns that the challenger does not.
-            if PARTS[number] == Part::Test || spec.is_feature(name) {
-                part.push(column.filter(mask).during(&place)?);
-            }
-        }
-    }
-    let heights = PARTS.map(|part| split.summary.rows(part) as usize);
-    let [train, valid, test] = columns;
-    let train = DataFrame::new(heights[0], train).during(&place)?;
-    let valid = DataFrame::new(heights[1], valid).during(&place)?;
-    let test = DataFrame::new(heights[2], test).during(&place)?;
+    let place = format!("table '{}'", table.spec.table);
+    let names = table.features()?;
+    let masks = PARTS.map(|part| mask(split.parts.iter().map(|of| *of == part)));
+    // Of the test part everything is kept: a champion may need columns that the challenger does not.
+    let [train, valid, test] = table.cut(&masks, |name, number| number == 2 || names.contains(name))?;
     // Categories come from the train part alone: the others must not teach the model anything.
-    let features = Feature::infer(&train, &features).context(&place)?;
-    let of =
-        |part: Part| split.parts.iter().zip(label).filter(|(of, _)| **of == part).map(|(_, label)| *label).collect();
-    let part = |table: &DataFrame, part: Part| -> Result<PartRows> {
-        Ok(PartRows { features: Matrix::from_frame(table, &features).context(&place)?, label: of(part) })
+    let features = Feature::infer(&train, &names).context(&place)?;
+    let part = |rows: &DataFrame, part: Part| -> Result<PartRows> {
+        let features = Matrix::from_frame(rows, &features).context(&place)?;
+        told.rows(features, split.parts.iter().map(|of| *of == part)).context(format!("{place}: {} part", part.name()))
     };
     Ok(Parts {
         train: part(&train, Part::Train)?,
@@ -243,4 +365,60 @@ pub(super) fn cut(table: &Table<'_>, split: &Split, label: &[f64]) -> Result<Par
         test: part(&test, Part::Test)?,
         test_rows: test,
     })
+}
+
+/// The rows before the test part, and the features of `test_rows` as a model that learns from these rows knows them.
+pub(super) fn cut_before_test(
+    table: &Table<'_>,
+    split: &Split,
+    told: &Told,
+    test_rows: &DataFrame,
+) -> Result<(PartRows, Matrix)> {
+    let place = format!("table '{}'", table.spec.table);
+    let names = table.features()?;
+    let [rows] = table.cut(&[mask(split.before_test.iter().copied())], |name, _| names.contains(name))?;
+    let features = Feature::infer(&rows, &names).context(&place)?;
+    let test = Matrix::from_frame(test_rows, &features).context(&place)?;
+    let rows = Matrix::from_frame(&rows, &features).context(&place)?;
+    Ok((told.rows(rows, split.before_test.iter().copied()).context(&place)?, test))
+}
+
+fn mask(rows: impl Iterator<Item = bool>) -> BooleanChunked {
+    BooleanChunked::from_iter_values("".into(), rows)
+}
+
+/// Which row was used for what: its file and number where the table has them, label, entity, time and what the split goes
+/// by; `part`; `fold`, the number of the fold that it validated (with folds); and `learned`, whether the model of the
+/// version has learned from it. One line per row of the table, in its order.
+pub(super) fn assignment(table: &Table<'_>, split: &Split, refit: bool) -> Result<DataFrame> {
+    let traced =
+        [artifact::FILE, artifact::ROW].into_iter().filter(|name| table.names.iter().any(|known| known == name));
+    let mut names: Vec<String> = traced.map(str::to_owned).collect();
+    names.extend(table.key_names()?);
+    let keys = table.read(&names)?;
+    let mut columns = keys.columns().to_vec();
+    let mut add = |name: &str, series: Series| {
+        let name = free_name(name, columns.iter().map(|column| column.name().as_str()));
+        columns.push(series.with_name(name.as_str().into()).into_column());
+    };
+    let parts: Vec<&str> = split.parts.iter().map(|part| part.name()).collect();
+    add("part", Series::new("".into(), parts));
+    if !split.folds.is_empty() {
+        add("fold", Series::new("".into(), split.fold_numbers()));
+    }
+    let learned: Vec<bool> = match refit {
+        true => split.before_test.clone(),
+        false => split.parts.iter().map(|part| *part == Part::Train).collect(),
+    };
+    add("learned", Series::new("".into(), learned));
+    DataFrame::new(keys.height(), columns).during("parts")
+}
+
+/// `name`, with `_` at its end as often as a column of the table has that name.
+pub(crate) fn free_name<'a>(name: &str, taken: impl Iterator<Item = &'a str> + Clone) -> String {
+    let mut free = name.to_owned();
+    while taken.clone().any(|taken| taken == free) {
+        free.push('_');
+    }
+    free
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use polars::prelude::*;
 use spec::Result;
 
-use super::run::{Contender, run_contenders};
+use super::run::run_contenders;
 use super::*;
 use crate::{Action, Data, Feature, Learner, Matrix, Origin, Part};
 
@@ -61,7 +61,7 @@ impl Model for ByModel {
 }
 
 /// `customers` × 12 cutoffs a month apart; `good` knows the label well, `fair` a little, `noise` nothing.
-fn table(customers: usize) -> DataFrame {
+pub(super) fn table(customers: usize) -> DataFrame {
     let rows = customers * 12;
     let mut random = crate::random::Random::new(7, 7);
     let mut uniform = || random.below(1 << 30) as f64 / f64::from(1 << 30);
@@ -83,7 +83,7 @@ fn table(customers: usize) -> DataFrame {
     table
 }
 
-fn spec(more: &str) -> TrainSpec {
+pub(super) fn spec(more: &str) -> TrainSpec {
     let text = format!(
         "table: training\nlabel: churned\ntask: classification\nentity: customer_id\ntime: cutoff\n\
          experiments: {{fair: logistic, good: logistic}}\nresamples: 200\n{more}\n"
@@ -91,10 +91,10 @@ fn spec(more: &str) -> TrainSpec {
     spec::parse(&text, Path::new("train.yaml"), &Default::default()).unwrap_or_else(|error| panic!("{error}")).spec
 }
 
-const BY_TIME: &str = "split: {by: time}\nthreshold: {cost: {false_positive: 1, false_negative: 5}}\n\
+pub(super) const BY_TIME: &str = "split: {by: time}\nthreshold: {cost: {false_positive: 1, false_negative: 5}}\n\
                        gate: [{metric: auc, at_least: 0.7}, {metric: log_loss, at_most: 0.9}]";
 
-fn trial_with(spec: &TrainSpec, learners: &[(&str, &'static str)], table: DataFrame) -> Result<Trial> {
+pub(super) fn trial_with(spec: &TrainSpec, learners: &[(&str, &'static str)], table: DataFrame) -> Result<Trial> {
     let contenders: Vec<Contender> = learners
         .iter()
         .chain(&[(BASELINE, "")])
@@ -107,7 +107,7 @@ fn trial(spec: &TrainSpec) -> Trial {
     trial_with(spec, &[("fair", "fair"), ("good", "good")], table(400)).unwrap()
 }
 
-fn origin() -> Origin {
+pub(super) fn origin() -> Origin {
     Origin {
         pipeline: "churn".to_owned(),
         version: "v2".parse().unwrap(),
@@ -330,7 +330,7 @@ fn groups_and_chance_split_too() {
     assert!(by_group.resamples.by_entity());
     let random = trial(&spec("split: {by: random}"));
     assert_eq!(random.split.rows(Part::Test), 720);
-    assert!(random.split.notes[0].contains("chance puts rows of one into several parts"), "{:?}", random.split.notes);
+    assert!(random.split.notes[1].contains("chance puts rows of one into several parts"), "{:?}", random.split.notes);
 }
 
 #[test]
@@ -385,7 +385,7 @@ fn a_real_model_is_registered_loaded_and_challenged() {
 }
 
 /// Prices of a fair share of the column `good`, with an error that is a share of them.
-fn prices(customers: usize) -> DataFrame {
+pub(super) fn prices(customers: usize) -> DataFrame {
     let mut table = table(customers);
     let rows = table.height();
     let good: Vec<f64> = table.column("good").unwrap().f64().unwrap().into_no_null_iter().collect();

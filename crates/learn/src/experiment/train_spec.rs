@@ -34,8 +34,25 @@ pub struct TrainSpec {
     /// with `_` never are.
     #[serde(default)]
     pub exclude: Option<Vec<String>>,
+    /// The column that says how much a row counts in learning: finite numbers from 0, of which only ratios matter. It is
+    /// never learned from. Metrics, thresholds and the width of intervals count every row once. Default: all rows count
+    /// the same.
+    #[serde(default)]
+    pub weight: Option<String>,
     /// How rows are divided into train, validation and test.
     pub split: SplitSpec,
+    /// Cross-validation: the rows of train and validation are divided into so many folds, 2 to 50; each experiment is
+    /// learned once per fold, from the others, and judged on it. Folds are made as `split` says: at random (each class
+    /// divided equally), of whole groups, or by time, each judged by the rows that come next. For few rows, where one
+    /// validation part says little. Default: none, one validation part judges.
+    #[serde(default, deserialize_with = "crate::learners::optional_whole::<2, 50, _>")]
+    #[schemars(range(min = 2, max = 50))]
+    pub folds: Option<u32>,
+    /// Whether the chosen experiment learns again from train and validation together, with what validation has taught
+    /// (the number of trees, the threshold), before it is judged on the test part. Default: `true`, but `false` with
+    /// `intervals` unless there are `folds`: their promise is for the model whose errors were measured.
+    #[serde(default)]
+    pub refit: Option<bool>,
     /// Learners by a name of your choice. They run side by side on the same rows; a constant baseline
     /// always runs too.
     pub experiments: Map<LearnerSpec>,
@@ -116,6 +133,17 @@ impl TrainSpec {
         })
     }
 
+    /// Whether the chosen experiment learns again from all rows before the test part.
+    pub fn refits(&self) -> bool {
+        self.refit.unwrap_or(self.intervals.is_none() || self.folds.is_some())
+    }
+
+    /// Whether chance divides each class by itself.
+    pub(crate) fn stratifies(&self) -> bool {
+        let classes = self.split.by == SplitBy::Random && self.task == Task::Classification;
+        classes && self.split.stratify.unwrap_or(true)
+    }
+
     pub fn promote_by(&self) -> Metric {
         self.promote.metric.unwrap_or_else(|| self.choose_by())
     }
@@ -126,10 +154,18 @@ impl TrainSpec {
             Some(columns) => columns.iter().any(|excluded| excluded == column),
             None => column == self.entity || self.time.as_deref() == Some(column),
         };
-        !excluded && column != self.label && !column.starts_with('_')
+        !excluded && column != self.label && self.weight.as_deref() != Some(column) && !column.starts_with('_')
     }
 
     fn check(&self) -> Result<(), String> {
+        if let Some(weight) = &self.weight {
+            let others = [("label", Some(&self.label)), ("entity", Some(&self.entity)), ("time", self.time.as_ref())];
+            if let Some((other, _)) = others.into_iter().find(|(_, other)| *other == Some(weight)) {
+                return Err(format!(
+                    "weight: '{weight}' is the {other}; name the column that says how much a row counts"
+                ));
+            }
+        }
         if self.experiments.is_empty() {
             return Err("experiments: none given; write at least one, such as 'lightgbm: lightgbm'".to_owned());
         }
@@ -173,6 +209,18 @@ impl TrainSpec {
         }
         if self.split.by == SplitBy::Time && self.split.column.is_none() && self.time.is_none() {
             return Err("split by time: no column of times; write 'time: cutoff'".to_owned());
+        }
+        if self.split.stratify == Some(true) && !self.stratifies() {
+            return Err(match (self.split.by, self.task) {
+                (SplitBy::Random, _) => "split: stratify: only classes can be shared out equally; remove it".to_owned(),
+                (SplitBy::Time, _) => "split: stratify: whole times fall into one part; remove it".to_owned(),
+                (SplitBy::Group, _) => "split: stratify: whole groups fall into one part; remove it".to_owned(),
+            });
+        }
+        if self.folds.is_some() && self.refit == Some(false) {
+            return Err("refit: with folds no model has learned from all rows, so the chosen experiment must learn \
+                        again; remove 'refit: false'"
+                .to_owned());
         }
         if !self.promote.margin.is_finite() {
             return Err("promote: margin must be a finite number".to_owned());
@@ -220,8 +268,40 @@ experiments: {plain: logistic}
         );
         let columns = ["customer_id", "cutoff", "churned", "_file", "recency"];
         assert_eq!(columns.map(|column| spec.is_feature(column)), [false, false, false, false, true]);
+        let spec = parse("weight: recency").unwrap();
+        assert_eq!(columns.map(|column| spec.is_feature(column)), [false; 5]);
         let spec = parse("exclude: [recency]").unwrap();
         assert_eq!(columns.map(|column| spec.is_feature(column)), [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn a_refit_is_the_default_where_it_is_sound() {
+        let plain = |more: &str| parse(more).unwrap().refits();
+        assert!(plain("") && plain("folds: 3") && !plain("refit: false"));
+        let regression = |more: &str| {
+            let text = format!("{}{more}\n", BODY.replace("classification", "regression"));
+            let path = std::path::Path::new("train.yaml");
+            spec::parse::<TrainSpec>(&text, path, &Default::default()).unwrap().spec.refits()
+        };
+        assert!(regression("") && !regression("intervals: {}"));
+        assert!(regression("intervals: {}\nfolds: 5") && regression("intervals: {}\nrefit: true"));
+    }
+
+    #[test]
+    fn only_classes_that_chance_divides_are_stratified() {
+        let failure = |from: &str, to: &str| {
+            let text = BODY.replace("{by: time}", "{by: random, stratify: true}").replace(from, to);
+            spec::parse::<TrainSpec>(&text, std::path::Path::new("t.yaml"), &Default::default())
+        };
+        assert!(failure("", "").unwrap().spec.stratifies());
+        for (from, to, text) in [
+            ("classification", "regression", "split: stratify: only classes can be shared out equally; remove it"),
+            ("random", "time", "split: stratify: whole times fall into one part; remove it"),
+            ("random", "group", "split: stratify: whole groups fall into one part; remove it"),
+        ] {
+            let error = failure(from, to).unwrap_err().to_string();
+            assert!(error.contains(text), "{error}");
+        }
     }
 
     #[test]
@@ -234,6 +314,9 @@ experiments: {plain: logistic}
             ("gate: [{metric: auc}]", "gate: 'auc' has no limit; write at_least or at_most"),
             ("gate: [{metric: auc, at_lest: 1}]", "unknown key 'at_lest'; did you mean 'at_least'?"),
             ("resamples: 5", "resamples: 5 is not between 100 and 10000"),
+            ("weight: churned", "weight: 'churned' is the label; name the column that says how much a row counts"),
+            ("folds: 1", "1 is not from 2 to 50"),
+            ("folds: 5\nrefit: false", "refit: with folds no model has learned from all rows"),
             ("choose_by: brierr", "unknown metric 'brierr'; did you mean 'brier'?"),
         ] {
             let error = parse(more).unwrap_err().to_string();

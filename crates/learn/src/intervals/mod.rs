@@ -3,7 +3,9 @@
 //! Both methods are split-conformal: what the model misses on the validation rows, of which no learner learned, says how
 //! wide the bounds of new rows must be. The promise holds for rows like those of the validation part; an
 //! early stop and the choice among experiments looked at these rows too, and time goes on, so the coverage is
-//! measured on the test part.
+//! measured on the test part. With folds the misses are those of every fold, each by a model that had not learned its
+//! rows, and the model that predicts has learned from all of them (as in CV+, Barber et al. 2021, without its minimum and
+//! maximum over the folds).
 
 use std::path::Path;
 
@@ -13,7 +15,7 @@ use spec::{Error, Result, ResultExt};
 
 use crate::label_transform::logarithms;
 use crate::learners::{Lightgbm, Objective, exact, within};
-use crate::{Data, Feature, LabelTransform, Learner, LearnerSpec, Matrix, Model, Task, load_model};
+use crate::{Data, Feature, LabelTransform, Learner, LearnerSpec, Matrix, Model, Task, Tuned, load_model};
 
 /// How wide the bounds beside each prediction are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -104,51 +106,105 @@ pub(crate) struct Fitting<'a> {
     pub seed: u64,
 }
 
+/// What the bounds would miss on rows that taught nothing, before they are widened.
+pub(crate) struct Missed {
+    /// By how much, per row, on the scale that is learned on; negative within the bounds.
+    misses: Vec<f64>,
+    /// Models of the quantiles (`quantiles`).
+    quantiles: Option<[Box<dyn Model>; 2]>,
+}
+
 impl IntervalSpec {
     /// Intervals of a model by its errors on the validation rows. Errors: too few of these rows.
     pub(crate) fn fit(&self, fitting: &Fitting<'_>) -> Result<Intervals> {
+        let Missed { misses, quantiles } = self.missed(fitting)?;
+        self.intervals(misses, quantiles, fitting.label_transform)
+    }
+
+    /// Intervals of a model that learned from `rows`, among them all that taught and validated the fits of `missed`: one,
+    /// or one per fold. No row was missed by a model that had learned from it.
+    pub(crate) fn refit(
+        &self,
+        missed: Vec<Missed>,
+        rows: Data<'_>,
+        (label_transform, chosen): (Option<LabelTransform>, Option<&LearnerSpec>),
+        seed: u64,
+    ) -> Result<Intervals> {
+        let label = match label_transform {
+            Some(LabelTransform::Log) => logarithms(rows.label),
+            None => rows.label.to_vec(),
+        };
+        let refit = |at: usize, learner: &Lightgbm| {
+            let tuned =
+                missed.iter().filter_map(|missed| Some((missed.quantiles.as_ref()?[at].tuned(), missed.misses.len())));
+            let tuned = Tuned::of_folds(&tuned.collect::<Vec<_>>());
+            let rows = Data { features: rows.features, label: &label };
+            learner.refit(Task::Regression, rows, &tuned, seed).context("intervals")
+        };
+        let quantiles = match self.by {
+            IntervalMethod::Conformal => None,
+            IntervalMethod::Quantiles => {
+                let [low, high] = self.quantile_learners(chosen);
+                Some([refit(0, &low)?, refit(1, &high)?])
+            }
+        };
+        let misses = missed.into_iter().flat_map(|missed| missed.misses).collect();
+        self.intervals(misses, quantiles, label_transform)
+    }
+
+    fn intervals(
+        &self,
+        misses: Vec<f64>,
+        quantiles: Option<[Box<dyn Model>; 2]>,
+        label_transform: Option<LabelTransform>,
+    ) -> Result<Intervals> {
+        let margin = conformal_quantile(misses, self.coverage)?;
+        let record = IntervalRecord { coverage: self.coverage, by: self.by, margin, label_transform, files: None };
+        Ok(Intervals { record, quantiles })
+    }
+
+    /// What is missed on the validation rows.
+    pub(crate) fn missed(&self, fitting: &Fitting<'_>) -> Result<Missed> {
         let scale = |values: &[f64]| match fitting.label_transform {
             Some(LabelTransform::Log) => logarithms(values),
             None => values.to_vec(),
         };
         let label = scale(fitting.valid.label);
-        let (misses, quantiles): (Vec<f64>, _) = match self.by {
+        match self.by {
             IntervalMethod::Conformal => {
                 let predicted = scale(fitting.predicted);
-                (label.iter().zip(&predicted).map(|(label, predicted)| (label - predicted).abs()).collect(), None)
+                let misses = label.iter().zip(&predicted).map(|(label, predicted)| (label - predicted).abs());
+                Ok(Missed { misses: misses.collect(), quantiles: None })
             }
             IntervalMethod::Quantiles => {
                 let models = self.quantiles(fitting, &scale(fitting.train.label), &label)?;
                 let [low, high] = quantile_scores(&models, fitting.valid.features)?;
                 let misses = label.iter().zip(low.iter().zip(&high));
-                (misses.map(|(label, (low, high))| (low - label).max(label - high)).collect(), Some(models))
+                let misses = misses.map(|(label, (low, high))| (low - label).max(label - high));
+                Ok(Missed { misses: misses.collect(), quantiles: Some(models) })
             }
-        };
-        let margin = conformal_quantile(misses, self.coverage)?;
-        let record = IntervalRecord {
-            coverage: self.coverage,
-            by: self.by,
-            margin,
-            label_transform: fitting.label_transform,
-            files: None,
-        };
-        Ok(Intervals { record, quantiles })
+        }
     }
 
     /// The models of the quantiles that leave out equal shares below and above.
     fn quantiles(&self, fitting: &Fitting<'_>, train: &[f64], valid: &[f64]) -> Result<[Box<dyn Model>; 2]> {
-        let settings = match fitting.chosen {
-            Some(LearnerSpec::Lightgbm(settings)) => settings.clone(),
-            _ => Lightgbm::default(),
-        };
-        let fit = |level: f64| {
-            let learner = Lightgbm { objective: Some(Objective::Quantile(level)), ..settings.clone() };
+        let fit = |learner: &Lightgbm| {
             let train = Data { features: fitting.train.features, label: train };
             let valid = Data { features: fitting.valid.features, label: valid };
             learner.fit(Task::Regression, train, valid, fitting.seed).context("intervals")
         };
+        let [low, high] = self.quantile_learners(fitting.chosen);
+        Ok([fit(&low)?, fit(&high)?])
+    }
+
+    fn quantile_learners(&self, chosen: Option<&LearnerSpec>) -> [Lightgbm; 2] {
+        let settings = match chosen {
+            Some(LearnerSpec::Lightgbm(settings)) => settings.clone(),
+            _ => Lightgbm::default(),
+        };
         let outside = (1.0 - self.coverage) / 2.0;
-        Ok([fit(outside)?, fit(1.0 - outside)?])
+        [outside, 1.0 - outside]
+            .map(|level| Lightgbm { objective: Some(Objective::Quantile(level)), ..settings.clone() })
     }
 }
 

@@ -43,10 +43,11 @@ pub enum Average {
 }
 
 impl Average {
-    fn of(self, label: &[f64]) -> f64 {
-        match self {
-            Average::Mean => mean(label),
-            Average::Median => median(label),
+    fn of(self, label: &[f64], weights: Option<&[f64]>) -> f64 {
+        match (self, weights) {
+            (Average::Mean, weights) => mean(label, weights),
+            (Average::Median, None) => median(label),
+            (Average::Median, Some(weights)) => weighted_median(label, weights),
         }
     }
 }
@@ -57,6 +58,27 @@ fn median(values: &[f64]) -> f64 {
     sorted.sort_unstable_by(f64::total_cmp);
     let (below, above) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
     below + (above - below) / 2.0
+}
+
+/// The value with half of the weight below it and half above; where it falls between two values, their mean. Values that
+/// have no weight do not count.
+fn weighted_median(values: &[f64], weights: &[f64]) -> f64 {
+    let mut sorted: Vec<(f64, f64)> = values.iter().copied().zip(weights.iter().copied()).collect();
+    sorted.retain(|(_, weight)| *weight > 0.0);
+    sorted.sort_unstable_by(|one, other| one.0.total_cmp(&other.0));
+    let all: f64 = sorted.iter().map(|(_, weight)| weight).sum();
+    let mut sum = 0.0;
+    for (at, (value, weight)) in sorted.iter().enumerate() {
+        sum += weight;
+        // Scaled weights that are equal may differ in their last digits.
+        let half = sum / all - 0.5;
+        match sorted.get(at + 1) {
+            Some((next, _)) if half.abs() < 1e-12 => return value + (next - value) / 2.0,
+            _ if half > 0.0 => return *value,
+            _ => {}
+        }
+    }
+    sorted.last().map_or(f64::NAN, |(value, _)| *value)
 }
 
 impl Learner for Baseline {
@@ -79,14 +101,21 @@ impl Learner for Baseline {
         }
         let features = train.features.features();
         let by = self.by.iter().map(|name| position(name, features)).collect::<Result<Vec<usize>>>()?;
-        let mut groups: BTreeMap<Key, Vec<f64>> = BTreeMap::new();
+        let mut groups: BTreeMap<Key, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
         if !by.is_empty() {
-            for (key, label) in keys(train.features, &by).into_iter().zip(train.label) {
-                groups.entry(key).or_default().push(*label);
+            for (row, key) in keys(train.features, &by).into_iter().enumerate() {
+                let (label, weights) = groups.entry(key).or_default();
+                label.push(train.label[row]);
+                weights.push(train.features.weight(row));
             }
         }
-        let groups = groups.into_iter().map(|(key, label)| Group { key, value: self.of.of(&label) }).collect();
-        let constant = Constant { value: self.of.of(train.label), by, groups };
+        let weighted = train.features.weights().is_some();
+        // A group whose rows have no weight is as good as unknown.
+        let counts = |weights: &[f64]| weights.iter().any(|weight| *weight > 0.0);
+        let groups = groups.into_iter().filter(|(_, (_, weights))| counts(weights));
+        let value = |(label, weights): (Vec<f64>, Vec<f64>)| self.of.of(&label, weighted.then_some(&weights));
+        let groups = groups.map(|(key, rows)| Group { key, value: value(rows) }).collect();
+        let constant = Constant { value: self.of.of(train.label, train.features.weights()), by, groups };
         Ok(Box::new(BaselineModel::new(constant, features.to_vec())))
     }
 }
@@ -215,6 +244,39 @@ mod tests {
         assert_eq!(predict("{of: median, by: [city, rooms]}").unwrap(), [2.0, 15.0, 60.0, 9.5]);
         let error = predict("by: [town, city]").unwrap_err().to_string();
         assert!(error.starts_with("baseline: by: no feature 'town'; "), "{error}");
+    }
+
+    #[test]
+    fn weights_count_rows_more_than_once() {
+        let (matrix, label) = rows();
+        let weighted = matrix.clone().with_weights(&[1.0, 3.0, 0.0, 1.0, 1.0, 0.0]).unwrap();
+        let value = |yaml: &str| {
+            let spec: Baseline = spec::parse(yaml, Path::new("t.yaml"), &Default::default()).unwrap().spec;
+            let data = Data { features: &weighted, label: &label };
+            spec.fit(Task::Regression, data, data, 1).unwrap().predict(&matrix).unwrap()
+        };
+        let near = |found: Vec<f64>, expected: [f64; 6]| {
+            assert!(found.iter().zip(expected).all(|(one, other)| (one - other).abs() < 1e-12), "{found:?}");
+        };
+        // Of 1, 2, 2, 2, 10 and 20; the last group has no weight.
+        near(value("{}"), [37.0 / 6.0; 6]);
+        near(value("of: median"), [2.0; 6]);
+        near(value("{by: [city, rooms]}"), [1.75, 1.75, 1.75, 15.0, 15.0, 37.0 / 6.0]);
+    }
+
+    #[test]
+    fn a_weighted_median_is_that_of_repeated_values() {
+        let mut random = crate::random::Random::new(3, 0);
+        for _ in 0..200 {
+            let count = 1 + random.below(8);
+            let values: Vec<f64> = (0..count).map(|_| random.below(6) as f64).collect();
+            let mut times: Vec<usize> = (0..count).map(|_| random.below(4)).collect();
+            times[0] += 1;
+            let pairs = values.iter().zip(&times);
+            let repeated: Vec<f64> = pairs.flat_map(|(value, times)| std::iter::repeat_n(*value, *times)).collect();
+            let weights: Vec<f64> = times.iter().map(|times| *times as f64 / 3.0).collect();
+            assert!((weighted_median(&values, &weights) - median(&repeated)).abs() < 1e-12, "{values:?} {times:?}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) fn check(task: Task, train: Data<'_>, valid: Data<'_>) -> Result<()> 
         return Err(Error::cannot_run("training and validation rows have different features"));
     }
     match task {
-        Task::Classification => classes(train.label),
+        Task::Classification => classes(train),
         Task::Regression => Ok(()),
     }
 }
@@ -35,14 +35,20 @@ fn agree(data: Data<'_>, which: &str) -> Result<()> {
     }
 }
 
-fn classes(label: &[f64]) -> Result<()> {
+fn classes(Data { label, features }: Data<'_>) -> Result<()> {
     if let Some(other) = label.iter().find(|label| **label != 0.0 && **label != 1.0) {
         return Err(Error::refused(format!("the label has the value {other}, but classes are 0 and 1"))
             .hint("derive a label of 0 and 1, or set the task to regression"));
     }
     let ones = label.iter().filter(|label| **label == 1.0).count();
-    if ones > 0 && ones < label.len() {
+    let counts = |class: f64| (0..label.len()).any(|row| label[row] == class && features.weight(row) > 0.0);
+    if counts(0.0) && counts(1.0) {
         return Ok(());
+    }
+    if ones > 0 && ones < label.len() {
+        let class = u8::from(!counts(1.0));
+        return Err(Error::refused(format!("all training rows of class {class} have the weight 0"))
+            .hint("choose another column as 'weight'"));
     }
     let only = u8::from(ones > 0);
     Err(Error::refused(format!("the label has one class only ({only} in all {} training rows)", label.len()))
@@ -71,6 +77,12 @@ pub(super) fn same_features(model: &[Feature], rows: &Matrix) -> Result<()> {
 }
 
 /// The mean, which of classes is the share of class 1.
-pub(super) fn mean(label: &[f64]) -> f64 {
-    label.iter().sum::<f64>() / label.len().max(1) as f64
+pub(super) fn mean(label: &[f64], weights: Option<&[f64]>) -> f64 {
+    match weights {
+        None => label.iter().sum::<f64>() / label.len().max(1) as f64,
+        Some(weights) => {
+            let sum: f64 = label.iter().zip(weights).map(|(label, weight)| label * weight).sum();
+            sum / weights.iter().sum::<f64>()
+        }
+    }
 }

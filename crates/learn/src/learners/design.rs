@@ -84,38 +84,41 @@ impl Column {
 /// The columns that vary over the rows of `matrix`.
 fn columns_of(matrix: &Matrix) -> Vec<Column> {
     let mut columns = Vec::new();
-    let rows = matrix.rows() as f64;
-    let flag = |feature, content, count: usize| {
-        let mean = count as f64 / rows;
-        (count > 0 && mean < 1.0).then(|| Column { feature, content, mean, deviation: (mean * (1.0 - mean)).sqrt() })
+    // Rows count by their weights, if they have any: 2 is as good as the row twice.
+    let rows: f64 = (0..matrix.rows()).map(|row| matrix.weight(row)).sum();
+    let flag = |feature, content, count: f64| {
+        let mean = count / rows;
+        (count > 0.0 && mean < 1.0).then(|| Column { feature, content, mean, deviation: (mean * (1.0 - mean)).sqrt() })
     };
     for (feature, described) in matrix.features().iter().enumerate() {
         let values = matrix.column(feature);
-        let missing = values.iter().filter(|value| value.is_nan()).count();
+        let weighed = || values.iter().enumerate().map(|(row, value)| (*value, matrix.weight(row)));
+        let missing: f64 = weighed().filter(|(value, _)| value.is_nan()).map(|(_, weight)| weight).sum();
         match described.categories() {
             Some(categories) => {
-                let mut counts = vec![0usize; categories.len()];
-                for value in values.iter().filter(|value| !value.is_nan()) {
-                    if let Some(count) = counts.get_mut(*value as usize) {
-                        *count += 1;
+                let mut counts = vec![0.0; categories.len()];
+                for (value, weight) in weighed().filter(|(value, _)| !value.is_nan()) {
+                    if let Some(count) = counts.get_mut(value as usize) {
+                        *count += weight;
                     }
                 }
                 let codes = counts.into_iter().enumerate();
                 columns.extend(codes.filter_map(|(code, count)| flag(feature, Content::Category { code }, count)));
             }
-            None => columns.extend(number(feature, &values)),
+            None => columns.extend(number(feature, weighed())),
         }
         columns.extend(flag(feature, Content::Missing, missing));
     }
     columns
 }
 
-/// A number that varies; the deviation is that of the population, as scikit-learn's `StandardScaler` takes it.
-fn number(feature: usize, values: &[f64]) -> Option<Column> {
-    let known = || values.iter().copied().filter(|value| !value.is_nan());
-    let count = known().count() as f64;
-    let mean = known().sum::<f64>() / count;
-    let deviation = (known().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
+/// A number that varies; the deviation is that of the population, as scikit-learn's `StandardScaler` takes it. `weighed`:
+/// values with their weights.
+fn number(feature: usize, weighed: impl Iterator<Item = (f64, f64)> + Clone) -> Option<Column> {
+    let known = || weighed.clone().filter(|(value, _)| !value.is_nan());
+    let count: f64 = known().map(|(_, weight)| weight).sum();
+    let mean = known().map(|(value, weight)| weight * value).sum::<f64>() / count;
+    let deviation = (known().map(|(value, weight)| weight * (value - mean).powi(2)).sum::<f64>() / count).sqrt();
     let varies = deviation.is_finite() && deviation > 1e-12 * mean.abs().max(1e-300);
     varies.then_some(Column { feature, content: Content::Number, mean, deviation })
 }

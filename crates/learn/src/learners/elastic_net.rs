@@ -71,15 +71,25 @@ impl Learner for ElasticNet {
                 .hint("use logistic, which has the same columns, for classification"));
         }
         check(task, train, valid)?;
-        let Design { matrix, columns } = Design::of(train.features);
+        let Design { mut matrix, columns } = Design::of(train.features);
         let features = train.features.features().to_vec();
-        let (centre, scale) = centre_and_scale(train.label);
+        let (centre, scale) = centre_and_scale(train.label, train.features.weights());
         if columns.is_empty() || scale == 0.0 {
             let equation = Equation::new(centre, vec![0.0; columns.len()], columns);
             return Ok(model(equation.ok_or_else(no_weights)?, features, 0));
         }
-        let label: Array1<f64> = train.label.iter().map(|label| (label - centre) / scale).collect();
+        let mut label: Array1<f64> = train.label.iter().map(|label| (label - centre) / scale).collect();
+        if let Some(weights) = train.features.weights() {
+            // Squares of rows times the root of their weights are weighted squares. Columns and label are centred by
+            // their weighted means already, so that the intercept is 0 and needs no column.
+            for (row, weight) in weights.iter().enumerate() {
+                let root = weight.sqrt();
+                label[row] *= root;
+                matrix.row_mut(row).iter_mut().for_each(|cell| *cell *= root);
+            }
+        }
         let fitted = Solver::params()
+            .with_intercept(train.features.weights().is_none())
             .penalty(self.penalty)
             .l1_ratio(self.l1_ratio)
             .max_iterations(self.iterations)
@@ -104,10 +114,10 @@ fn no_weights() -> Error {
 }
 
 /// Mean and standard deviation of the population.
-fn centre_and_scale(label: &[f64]) -> (f64, f64) {
-    let centre = mean(label);
-    let variance = label.iter().map(|label| (label - centre).powi(2)).sum::<f64>() / label.len().max(1) as f64;
-    (centre, variance.sqrt())
+fn centre_and_scale(label: &[f64], weights: Option<&[f64]>) -> (f64, f64) {
+    let centre = mean(label, weights);
+    let squares: Vec<f64> = label.iter().map(|label| (label - centre).powi(2)).collect();
+    (centre, mean(&squares, weights).sqrt())
 }
 
 pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>> {

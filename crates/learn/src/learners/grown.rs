@@ -26,7 +26,7 @@ use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
-use super::store::exact;
+use super::store::{exact, exact_optional};
 use crate::{Feature, Matrix};
 
 /// Most places at which a feature can be split, spread evenly over its values.
@@ -45,6 +45,8 @@ pub(super) struct Growth {
 
 /// The training rows as linfa shall see them.
 pub(super) struct Coded {
+    /// How much each row counts; none: all the same.
+    weights: Option<Vec<f64>>,
     cuts: Vec<Cuts>,
     /// Per feature, one code per row.
     codes: Vec<Vec<f32>>,
@@ -63,17 +65,24 @@ enum Cuts {
 impl Coded {
     /// Codes for all rows of `matrix`.
     pub fn new(matrix: &Matrix, label: &[f64]) -> Coded {
-        let mut coded = Coded { cuts: Vec::new(), codes: Vec::new() };
+        let weights = matrix.weights().map(<[f64]>::to_vec);
+        let mut coded = Coded { weights, cuts: Vec::new(), codes: Vec::new() };
         for (at, feature) in matrix.features().iter().enumerate() {
             let values = matrix.column(at);
             let cuts = match feature.categories() {
-                Some(categories) => Cuts::Ranks(ranks(&values, label, categories.len())),
+                Some(categories) => Cuts::Ranks(ranks(&values, label, matrix.weights(), categories.len())),
                 None => Cuts::Edges(edges(&values)),
             };
             coded.codes.push(values.iter().map(|value| cuts.code(*value)).collect());
             coded.cuts.push(cuts);
         }
         coded
+    }
+}
+
+impl Coded {
+    fn weight(&self, row: usize) -> f64 {
+        self.weights.as_ref().map_or(1.0, |weights| weights[row])
     }
 }
 
@@ -126,18 +135,19 @@ fn edges(values: &[f64]) -> Vec<f64> {
 }
 
 /// Per category its rank by mean label (then by code); categories without rows come last.
-fn ranks(values: &[f64], label: &[f64], categories: usize) -> Vec<u32> {
-    let mut sums = vec![(0.0, 0usize); categories];
-    for (value, label) in values.iter().zip(label) {
+fn ranks(values: &[f64], label: &[f64], weights: Option<&[f64]>, categories: usize) -> Vec<u32> {
+    let mut sums = vec![(0.0, 0.0); categories];
+    for (row, (value, label)) in values.iter().zip(label).enumerate() {
         if let Some((sum, all)) = (!value.is_nan()).then(|| sums.get_mut(*value as usize)).flatten() {
-            *sum += label;
-            *all += 1;
+            let weight = weights.map_or(1.0, |weights| weights[row]);
+            *sum += weight * label;
+            *all += weight;
         }
     }
     let mut order: Vec<usize> = (0..categories).collect();
     let mean = |code: usize| match sums[code] {
-        (_, 0) => f64::INFINITY,
-        (sum, all) => sum / all as f64,
+        (_, 0.0) => f64::INFINITY,
+        (sum, all) => sum / all,
     };
     order.sort_by(|one, other| mean(*one).total_cmp(&mean(*other)));
     let mut ranks = vec![0; categories];
@@ -159,11 +169,21 @@ pub(super) struct Grown {
 struct Node {
     /// Training rows that came here.
     rows: usize,
+    /// What they weigh together; none without weights.
+    #[serde(default, with = "exact_optional", skip_serializing_if = "Option::is_none")]
+    weight: Option<f64>,
     /// Their mean label, of classes the share of class 1, leaning to that of all rows.
     #[serde(with = "exact", alias = "share")]
     mean: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     split: Option<Split>,
+}
+
+impl Node {
+    /// Its rows, or their weight.
+    fn size(&self) -> f64 {
+        self.weight.unwrap_or(self.rows as f64)
+    }
 }
 
 /// Rows whose value is missing or at most `threshold` go to `left`, others to `right`.
@@ -187,8 +207,12 @@ impl Grown {
             Cuts::Ranks(ranks) => ranks.clone(),
         };
         let mut tree = Grown { nodes: Vec::new(), ranks: coded.cuts.iter().map(ranks).collect() };
-        let prior = sum(label, rows) / rows.len().max(1) as f64;
-        Growing { coded, label, features, growth, prior }.add(&mut tree.nodes, rows, growth.depth)?;
+        let mut growing = Growing { coded, label, features, growth, prior: 0.0 };
+        // Rows without weight are not there; if a draw has no others, it is as if none had weights.
+        let counting: Vec<usize> = rows.iter().copied().filter(|row| coded.weight(*row) > 0.0).collect();
+        let rows = if counting.is_empty() { rows } else { &counting };
+        growing.prior = growing.sum(rows) / growing.weight(rows).max(f64::MIN_POSITIVE);
+        growing.add(&mut tree.nodes, rows, growth.depth)?;
         Ok(tree)
     }
 
@@ -212,10 +236,10 @@ impl Grown {
 
     /// Adds each feature's total decrease of impurity, as shares of the training rows, to `weights`.
     pub fn add_importance(&self, weights: &mut [f64]) {
-        let all = self.nodes[0].rows.max(1) as f64;
+        let all = self.nodes[0].size().max(f64::MIN_POSITIVE);
         for node in &self.nodes {
             if let Some(split) = &node.split {
-                weights[split.feature] += split.decrease * node.rows as f64 / all;
+                weights[split.feature] += split.decrease * node.size() / all;
             }
         }
     }
@@ -238,6 +262,9 @@ impl Grown {
     }
 }
 
+/// The rows of one node.
+type Nodes = DatasetBase<Array2<f32>, Array1<Class>>;
+
 /// A tree on its way.
 struct Growing<'a> {
     coded: &'a Coded,
@@ -251,14 +278,15 @@ struct Growing<'a> {
 impl Growing<'_> {
     /// Adds the node of `rows` and, if it can be split, what is below it, at most `depth` deep; returns its position.
     fn add(&self, nodes: &mut Vec<Node>, rows: &[usize], depth: usize) -> Result<usize> {
-        let sum = sum(self.label, rows);
-        let mean = (sum + LEAN * self.prior) / (rows.len() as f64 + LEAN);
+        let (sum, all) = (self.sum(rows), self.weight(rows));
+        let mean = (sum + LEAN * self.prior) / (all + LEAN);
         let at = nodes.len();
-        nodes.push(Node { rows: rows.len(), mean, split: None });
-        let middle = sum / rows.len().max(1) as f64;
+        let weight = self.coded.weights.is_some().then_some(all);
+        nodes.push(Node { rows: rows.len(), weight, mean, split: None });
+        let middle = sum / all.max(f64::MIN_POSITIVE);
         let high = rows.iter().filter(|row| self.label[**row] > middle).count();
         let pure = high == 0 || high == rows.len();
-        if depth == 0 || pure || rows.len() < 2 * self.growth.min_leaf_rows {
+        if depth == 0 || pure || all < 2.0 * self.growth.min_leaf_rows as f64 {
             return Ok(at);
         }
         let Some((column, code, decrease)) = self.split(rows, middle)? else { return Ok(at) };
@@ -272,6 +300,23 @@ impl Growing<'_> {
         Ok(at)
     }
 
+    /// The sum of the labels of `rows`, by their weights.
+    fn sum(&self, rows: &[usize]) -> f64 {
+        rows.iter().map(|row| self.coded.weight(*row) * self.label[*row]).sum()
+    }
+
+    /// What `rows` weigh: their number, without weights.
+    fn weight(&self, rows: &[usize]) -> f64 {
+        rows.iter().map(|row| self.coded.weight(*row)).sum()
+    }
+
+    fn weighed(&self, data: Nodes, rows: &[usize]) -> Nodes {
+        match &self.coded.weights {
+            None => data,
+            Some(weights) => data.with_weights(rows.iter().map(|row| weights[*row] as f32).collect()),
+        }
+    }
+
     /// linfa's best split of `rows` into labels above `middle` and others: column among the features, code up to which rows go left, decrease of impurity.
     fn split(&self, rows: &[usize], middle: f64) -> Result<Option<(usize, f32, f32)>> {
         let records = Array2::from_shape_fn((rows.len(), self.features.len()), |(row, column)| {
@@ -283,15 +328,11 @@ impl Growing<'_> {
             .max_depth(Some(1))
             .min_weight_leaf(self.growth.min_leaf_rows as f32)
             .check()
-            .and_then(|parameters| parameters.fit(&DatasetBase::new(records, classes)))
+            .and_then(|parameters| parameters.fit(&self.weighed(DatasetBase::new(records, classes), rows)))
             .map_err(|error| Error::cannot_run(format!("linfa cannot split {} rows: {error}", rows.len())))?;
         let root = stump.root_node();
         Ok((!root.is_leaf()).then(|| root.split()))
     }
-}
-
-fn sum(label: &[f64], rows: &[usize]) -> f64 {
-    rows.iter().map(|row| label[*row]).sum()
 }
 
 /// A label for linfa. Two are the same where linfa looks up a class, and never the same where it compares the

@@ -16,7 +16,7 @@ use spec::{Error, Map, Result, ResultExt};
 use super::check::{check, same_features};
 use super::{range, store};
 use crate::lightgbm::{Booster, Dataset, Importance, Parameters, Stop, canonical, take_warnings, train};
-use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task};
+use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task, Tuned};
 
 pub(super) const NAME: &str = "lightgbm";
 const FILE: &str = "lightgbm.txt";
@@ -267,9 +267,12 @@ impl Learner for Lightgbm {
         let features = rows.features.features();
         let parameters = self.parameters(task, features, seed)?;
         take_warnings();
-        let data = Dataset::new(rows.features, rows.label, None, &parameters, None)?;
+        let data = Dataset::new(rows.features, rows.label, rows.features.weights(), &parameters, None)?;
         let stops = self.early_stopping > 0 && !valid.label.is_empty();
-        let valid = stops.then(|| Dataset::new(valid.features, valid.label, None, &parameters, Some(&data)));
+        let valid = stops.then(|| {
+            let weights = valid.features.weights();
+            Dataset::new(valid.features, valid.label, weights, &parameters, Some(&data))
+        });
         let valid = valid.transpose()?;
         let stop = valid.as_ref().map(|valid| Stop { valid, patience: self.early_stopping });
         let trained = train(&data, stop.as_ref(), &parameters, self.trees)?;
@@ -281,13 +284,23 @@ impl Learner for Lightgbm {
         if !warnings.is_empty() {
             notes["warnings"] = json!(warnings);
         }
-        Ok(Box::new(LightgbmModel { booster: trained.booster, features: features.to_vec(), notes }))
+        let trees = Some(trained.best);
+        Ok(Box::new(LightgbmModel { booster: trained.booster, features: features.to_vec(), trees, notes }))
+    }
+
+    fn refit(&self, task: Task, rows: Data<'_>, tuned: &Tuned, seed: u64) -> Result<Box<dyn Model>> {
+        let trees = tuned.trees.unwrap_or(self.trees);
+        let none = rows.features.slice(0..0);
+        let all_trees = Lightgbm { trees, early_stopping: 0, ..self.clone() };
+        all_trees.fit(task, rows, Data { features: &none, label: &[] }, seed)
     }
 }
 
 struct LightgbmModel {
     booster: Booster,
     features: Vec<Feature>,
+    /// Trees that were kept; none of a model that was read from its file.
+    trees: Option<u32>,
     notes: serde_json::Value,
 }
 
@@ -301,7 +314,7 @@ pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>
             features.len()
         )));
     }
-    Ok(Box::new(LightgbmModel { booster, features, notes: serde_json::Value::Null }))
+    Ok(Box::new(LightgbmModel { booster, features, trees: None, notes: serde_json::Value::Null }))
 }
 
 impl Model for LightgbmModel {
@@ -333,6 +346,10 @@ impl Model for LightgbmModel {
         }
         values.truncate(rows.rows() * features);
         Ok(Some(Contributions { features, values, base }))
+    }
+
+    fn tuned(&self) -> Tuned {
+        Tuned { trees: self.trees, label_transform: None }
     }
 
     fn importance(&self) -> Vec<f64> {

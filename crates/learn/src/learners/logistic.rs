@@ -11,7 +11,7 @@ use std::path::Path;
 use linfa::DatasetBase;
 use linfa::traits::Fit;
 use linfa_logistic::LogisticRegression;
-use ndarray::Array1;
+use ndarray::{Array1, Array2, ArrayView1};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -19,6 +19,7 @@ use spec::{Error, Result};
 
 use super::check::{check, classifies_only};
 use super::design::{Design, Equation};
+use super::lbfgs::minimise;
 use super::linear::{Kind, LinearModel};
 use super::range;
 use crate::{Data, Feature, Learner, Model, Task};
@@ -65,9 +66,23 @@ impl Learner for Logistic {
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, _seed: u64) -> Result<Box<dyn Model>> {
         classifies_only(task, NAME)?;
         check(task, train, valid)?;
-        let rows = train.label.len();
         let Design { matrix, columns } = Design::of(train.features);
-        let classes: Array1<usize> = train.label.iter().map(|label| *label as usize).collect();
+        let (weights, intercept) = match train.features.weights() {
+            None => self.by_linfa(matrix, train.label)?,
+            Some(weights) => self.weighted(&matrix, train.label, weights),
+        };
+        let equation = Equation::new(intercept, weights, columns).ok_or_else(|| {
+            Error::cannot_run("logistic: the solver found no finite weights").hint("give it a larger 'l2'")
+        })?;
+        Ok(Box::new(LinearModel::new(&KIND, equation, train.features.features().to_vec())))
+    }
+}
+
+impl Logistic {
+    /// Weights and intercept of rows that all count the same.
+    fn by_linfa(&self, matrix: Array2<f64>, label: &[f64]) -> Result<(Vec<f64>, f64)> {
+        let rows = label.len();
+        let classes: Array1<usize> = label.iter().map(|label| *label as usize).collect();
         let fitted = LogisticRegression::default()
             .alpha(self.l2)
             .max_iterations(u64::from(self.iterations))
@@ -79,12 +94,34 @@ impl Learner for Logistic {
             })?;
         // linfa calls the more frequent class positive, whichever it is.
         let sign = if fitted.labels().pos.class == 1 { 1.0 } else { -1.0 };
-        let weights: Vec<f64> = fitted.params().iter().map(|weight| sign * weight).collect();
-        let intercept = sign * fitted.intercept();
-        let equation = Equation::new(intercept, weights, columns).ok_or_else(|| {
-            Error::cannot_run("logistic: the solver found no finite weights").hint("give it a larger 'l2'")
-        })?;
-        Ok(Box::new(LinearModel::new(&KIND, equation, train.features.features().to_vec())))
+        Ok((fitted.params().iter().map(|weight| sign * weight).collect(), sign * fitted.intercept()))
+    }
+
+    /// The same of rows with weights, which linfa does not take: minimises
+    /// `Σ weight · log(1 + exp(-±score)) + l2/2 · Σ w²`, as scikit-learn with `sample_weight` and `C = 1 / l2`.
+    fn weighted(&self, matrix: &Array2<f64>, label: &[f64], weights: &[f64]) -> (Vec<f64>, f64) {
+        let columns = matrix.ncols();
+        let tolerance = TOLERANCE * weights.iter().sum::<f64>();
+        let found = minimise(vec![0.0; columns + 1], self.iterations, tolerance, |at, gradient| {
+            let of_columns = ArrayView1::from(&at[..columns]);
+            let mut residuals = matrix.dot(&of_columns);
+            let mut loss = 0.5 * self.l2 * of_columns.dot(&of_columns);
+            for ((score, label), weight) in residuals.iter_mut().zip(label).zip(weights) {
+                *score += at[columns];
+                // log(1 + exp(s)) - y s, which does not overflow.
+                loss += weight * (score.max(0.0) + (-score.abs()).exp().ln_1p() - label * *score);
+                *score = weight * (probability(*score) - label);
+            }
+            let slopes = matrix.t().dot(&residuals);
+            for (part, (slope, weight)) in gradient.iter_mut().zip(slopes.iter().zip(at)) {
+                *part = slope + self.l2 * weight;
+            }
+            gradient[columns] = residuals.sum();
+            loss
+        });
+        let mut weights = found.at;
+        let intercept = weights.pop().unwrap_or(f64::NAN);
+        (weights, intercept)
     }
 }
 

@@ -6,6 +6,7 @@ mod design;
 mod elastic_net;
 mod forest;
 mod grown;
+mod lbfgs;
 mod lightgbm;
 mod linear;
 mod logistic;
@@ -24,7 +25,7 @@ pub use elastic_net::ElasticNet;
 pub use forest::Forest;
 pub use lightgbm::{Lightgbm, Objective};
 pub use logistic::Logistic;
-pub(crate) use range::within;
+pub(crate) use range::{optional_whole, within};
 pub(crate) use store::exact;
 pub use tree::Tree;
 
@@ -106,3 +107,5 @@ pub fn load_model(learner: &str, folder: &Path, file: &str, features: Vec<Featur
 mod conformance;
 #[cfg(test)]
 mod spec_tests;
+#[cfg(test)]
+mod weighted_tests;

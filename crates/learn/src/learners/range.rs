@@ -7,7 +7,7 @@ use serde::Deserializer;
 use serde::de::{Error, Visitor};
 
 /// A whole number from `MIN` to `MAX`.
-pub(super) fn whole<'de, const MIN: u32, const MAX: u32, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+pub(crate) fn whole<'de, const MIN: u32, const MAX: u32, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     from.deserialize_u32(Whole { min: MIN, max: MAX })
 }
 
@@ -27,7 +27,7 @@ pub(super) fn ratio<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error>
 }
 
 /// A whole number from `MIN` to `MAX`, for a setting that may be left out.
-pub(super) fn optional_whole<'de, const MIN: u32, const MAX: u32, D: Deserializer<'de>>(
+pub(crate) fn optional_whole<'de, const MIN: u32, const MAX: u32, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<u32>, D::Error> {
     whole::<MIN, MAX, D>(from).map(Some)

@@ -47,6 +47,22 @@ pub(crate) mod exact {
     }
 }
 
+/// An [`exact`] number that may be left out.
+pub(super) mod exact_optional {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize, Serialize)]
+    struct Exact(#[serde(with = "super::exact")] f64);
+
+    pub fn serialize<S: Serializer>(value: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
+        value.map(Exact).serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+        Ok(Option::<Exact>::deserialize(from)?.map(|exact| exact.0))
+    }
+}
+
 /// A list of [`exact`] numbers.
 pub(super) mod exact_list {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -74,23 +74,58 @@ impl Resamples {
 
     /// How much better `a` is than `b` on the same resamples (positive: better); `None` where undefined.
     pub fn gain(&self, metric: Metric, a: (&Scored, Option<f64>), b: (&Scored, Option<f64>)) -> Option<Interval> {
-        let value = metric.gain(a.0.value(metric, a.1)?, b.0.value(metric, b.1)?);
-        let units = [self.units_of(a.0), self.units_of(b.0)];
-        let (a, b) = (a.0.prepare(metric, a.1), b.0.prepare(metric, b.1));
+        self.gain_over_folds(metric, (std::slice::from_ref(a.0), a.1), (std::slice::from_ref(b.0), b.1))
+    }
+
+    /// The same on average over folds, of which `a` and `b` have scored the same rows, one after the other the rows that
+    /// are drawn here; `None` where undefined in one of them.
+    pub fn gain_over_folds(
+        &self,
+        metric: Metric,
+        a: (&[Scored], Option<f64>),
+        b: (&[Scored], Option<f64>),
+    ) -> Option<Interval> {
+        let mean = |gains: &mut dyn Iterator<Item = Option<f64>>| {
+            let gains: Option<Vec<f64>> = gains.collect();
+            gains.filter(|gains| !gains.is_empty()).map(|gains| gains.iter().sum::<f64>() / gains.len() as f64)
+        };
+        let folds = || a.0.iter().zip(b.0);
+        let gain = |ours: Option<f64>, theirs: Option<f64>| Some(metric.gain(ours?, theirs?));
+        let value = mean(&mut folds().map(|(ours, theirs)| gain(ours.value(metric, a.1), theirs.value(metric, b.1))))?;
+        let mut start = 0;
+        let mut sides = Vec::new();
+        for (ours, theirs) in folds() {
+            sides.push(
+                [(ours, a.1), (theirs, b.1)]
+                    .map(|(scored, threshold)| (self.units_from(scored, start), scored.prepare(metric, threshold))),
+            );
+            start += ours.rows();
+        }
         let resampled = self.resample(|counts, weights| {
-            spread(counts, &units[0], weights);
-            let a = a.value(weights);
-            spread(counts, &units[1], weights);
-            vec![a.zip(b.value(weights)).map(|(a, b)| metric.gain(a, b))]
+            let mut measured = |(units, measure): &(Vec<u32>, Measure<'_>)| {
+                let weights = &mut weights[..units.len()];
+                spread(counts, units, weights);
+                measure.value(weights)
+            };
+            vec![mean(&mut sides.iter().map(|[ours, theirs]| {
+                let ours = measured(ours);
+                gain(ours, measured(theirs))
+            }))]
         });
         self.interval(value, &resampled, 0)
     }
 
     /// The unit that the row at each position belongs to.
     fn units_of(&self, scored: &Scored) -> Vec<u32> {
+        self.units_from(scored, 0)
+    }
+
+    /// The same where the first row of `scored` is the one numbered `start` here.
+    fn units_from(&self, scored: &Scored, start: usize) -> Vec<u32> {
+        let numbers = scored.order().iter().map(|row| *row + start as u32);
         match &self.entity {
-            None => scored.order().to_vec(),
-            Some(entity) => scored.order().iter().map(|row| entity[*row as usize]).collect(),
+            None => numbers.collect(),
+            Some(entity) => numbers.map(|row| entity[row as usize]).collect(),
         }
     }
 
@@ -229,6 +264,57 @@ mod tests {
         assert_eq!((none.value, none.low, none.high), (0.0, 0.0, 0.0));
         let better = resamples.gain(Metric::LogLoss, (&good, None), (&poor, None)).unwrap();
         assert!(better.value > 0.0, "{better:?}");
+    }
+
+    /// Rows `rows` of `scored`, each as often as `times` says.
+    fn part(scored: &Scored, rows: std::ops::Range<usize>, times: &[u8]) -> Scored {
+        let repeat = |of: &[f64]| -> Vec<f64> {
+            rows.clone().flat_map(|row| std::iter::repeat_n(of[row], times[row] as usize)).collect()
+        };
+        Scored::new(Task::Classification, repeat(scored.label()), repeat(scored.score()), "test").unwrap()
+    }
+
+    #[test]
+    fn the_gain_over_folds_is_the_mean_of_the_gains_on_the_rows_drawn() {
+        let (good, poor) = (scored(1.0), scored(0.2));
+        let folds = [0..130, 130..270, 270..400];
+        let cut = |of: &Scored| folds.clone().map(|rows| part(of, rows, &[1; 400]));
+        // Entities of two rows each, which lie in different folds.
+        let entity: Vec<u32> = (0..400).map(|row| row % 200).collect();
+        let resamples = Resamples::of_entities(entity.clone(), 100, 4);
+        for metric in [Metric::Auc, Metric::LogLoss] {
+            let found = resamples.gain_over_folds(metric, (&cut(&good), None), (&cut(&poor), None)).unwrap();
+            let gain = |times: &[u8]| -> f64 {
+                let of = |scored: &Scored, rows| part(scored, rows, times).value(metric, None).unwrap();
+                let gains = folds.clone().map(|rows| metric.gain(of(&good, rows.clone()), of(&poor, rows)));
+                gains.iter().sum::<f64>() / 3.0
+            };
+            let mut drawn: Vec<f64> = (0..100)
+                .map(|number| {
+                    let mut counts = vec![0; 200];
+                    resamples.draw(&mut counts, number);
+                    gain(&entity.iter().map(|entity| counts[*entity as usize]).collect::<Vec<u8>>())
+                })
+                .collect();
+            drawn.sort_unstable_by(f64::total_cmp);
+            let expected = [gain(&[1; 400]), quantile(&drawn, 0.025), quantile(&drawn, 0.975)];
+            for (ours, theirs) in [found.value, found.low, found.high].into_iter().zip(expected) {
+                assert!((ours - theirs).abs() < 1e-12, "{metric}: {found:?}, by hand {expected:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn differences_are_paired() {
+        // The same scores with a little noise: both vary far more than their difference.
+        let one = scored(1.0);
+        let near = one.score().iter().enumerate().map(|(row, score)| score + 0.01 * f64::from(row as u32 % 7));
+        let other = Scored::new(Task::Classification, one.label().to_vec(), near.collect(), "test").unwrap();
+        let resamples = Resamples::of_rows(400, 500, 2);
+        let width = |found: Interval| found.high - found.low;
+        let difference = width(resamples.gain(Metric::Auc, (&one, None), (&other, None)).unwrap());
+        let alone = width(interval(&resamples, &one, Metric::Auc).unwrap());
+        assert!(difference > 0.0 && difference < alone / 3.0, "{difference} {alone}");
     }
 
     #[test]

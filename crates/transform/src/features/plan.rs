@@ -214,7 +214,7 @@ impl Plan {
 
     /// The columns that are read, in the order entity, time, numbers, words, conditions, each under a name
     /// that no table has.
-    pub fn read(&self, input: LazyFrame) -> LazyFrame {
+    pub fn read(&self, input: LazyFrame) -> Result<LazyFrame> {
         let entity = if is_text(&self.entity_type) { DataType::String } else { DataType::Int64 };
         let mut columns: Vec<Expr> =
             vec![col(self.entity.as_str()).strict_cast(entity).alias("e"), col(self.time.as_str()).alias("t")];
@@ -225,9 +225,10 @@ impl Plan {
             columns.push(held_as(&word.dtype, col(word.column.as_str())).alias(format!("w{i}")));
         }
         for (i, condition) in self.conditions.iter().enumerate() {
-            columns.push(condition.sql().expr().fill_null(lit(false)).alias(format!("c{i}")));
+            let value = condition.sql().compile(&self.schema, &format!("table '{}': where", self.table))?;
+            columns.push(value.expr.fill_null(lit(false)).alias(format!("c{i}")));
         }
-        input.select(columns)
+        Ok(input.select(columns))
     }
 
     /// Rows read per feature, for the data dictionary: the source columns of each.

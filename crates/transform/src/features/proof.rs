@@ -224,7 +224,7 @@ pub(super) fn series(name: &str, values: Vec<Value>, published: &DataFrame) -> R
 
 /// The rows of each entity, by its key as text.
 fn by_entity(plan: &Plan, rows: DataFrame) -> Result<BTreeMap<String, Vec<Row>>> {
-    let read = plan.read(rows.lazy()).collect().during("proof")?;
+    let read = plan.read(rows.lazy())?.collect().during("proof")?;
     let keys = read.column("e").during("proof")?.as_materialized_series().cast(&DataType::String).during("proof")?;
     let mut places: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for (row, key) in keys.str().during("proof")?.iter().enumerate() {

@@ -93,7 +93,7 @@ impl Store {
         let mut words: Vec<Interner> = plan.words.iter().map(|word| interner_of(&word.dtype)).collect();
         let mut counts = Counts::default();
         let mut chunks = Vec::new();
-        for batch in stream(plan.read(input), &doing)? {
+        for batch in stream(plan.read(input)?, &doing)? {
             if let Some(rows) = keep(batch?, bound, &mut counts).during(&doing)? {
                 chunks.push(Chunk::read(plan, &rows, &mut entities, &mut words)?);
             }

@@ -87,7 +87,7 @@ impl Frame {
         let doing = format!("table '{}'", spec.table);
         let schema = input.collect_schema().during(&doing)?;
         let plan = Plan::new(spec, &schema)?;
-        check_conditions(&plan, input.clone())?;
+        check_conditions(&plan, &schema)?;
         let time = || col(plan.time.as_str()).to_physical().cast(DataType::Int64);
         let summary = input.select([
             len().cast(DataType::Int64).alias("rows"),
@@ -116,11 +116,10 @@ impl Frame {
 }
 
 /// A condition must be true or false, or the filter would fail in the middle of the table.
-fn check_conditions(plan: &Plan, input: LazyFrame) -> Result<()> {
+fn check_conditions(plan: &Plan, schema: &Schema) -> Result<()> {
     for condition in &plan.conditions {
         let place = format!("where '{condition}'");
-        let schema = input.clone().select([condition.sql().expr().alias("c")]).collect_schema().during(&place)?;
-        let dtype = schema.get("c").cloned().unwrap_or(DataType::Null);
+        let dtype = condition.sql().compile(schema, "where")?.dtype;
         if !(dtype.is_bool() || dtype == DataType::Null) {
             return Err(Error::cannot_run(format!("{place} gives {}", artifact::type_name(&dtype)))
                 .hint("write a condition, such as quantity < 0"));
@@ -260,11 +259,9 @@ pub(super) fn finish(plan: &Plan, columns: Vec<Series>, with_label: bool) -> Res
     for (name, how) in &plan.features {
         if let How::Sql(sql) = how {
             let place = format!("feature '{name}'");
-            let mut with = table.lazy().with_columns([sql.sql().expr().alias(name.as_str())]);
-            let schema = with.collect_schema().during(&place)?;
-            let dtype = schema.get(name.as_str()).cloned().unwrap_or(DataType::Null);
-            with = with.with_columns([defined(name, &dtype)]);
-            table = with.collect().during(&place)?;
+            let value = sql.sql().compile(table.schema(), &place)?;
+            let with = table.lazy().with_columns([value.expr.alias(name.as_str())]);
+            table = with.with_columns([defined(name, &value.dtype)]).collect().during(&place)?;
         }
     }
     let mut order: Vec<&str> = vec![&plan.entity, CUTOFF];

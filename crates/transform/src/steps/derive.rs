@@ -7,18 +7,16 @@
 //!     is_return: amount < 0
 //! ```
 //!
-//! `CAST(x AS …)` of a cell that does not fit ends the run; `TRY_CAST` gives an empty cell, and the step `cast`
-//! refuses the row.
+//! `CAST(x AS …)` of a cell that does not fit ends the run, as do integers beyond int64; `TRY_CAST` gives an empty cell,
+//! and the step `cast` refuses the row. `docs/sql.md` has the expressions.
 
-use artifact::PolarsResultExt;
-use polars::prelude::*;
+use expr::{Compiled, RowExpr, SqlExpr};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::{Map, Result};
 
 use super::Apply;
 use crate::plan::Plan;
-use crate::{RowExpr, SqlExpr};
 
 /// New column to SQL expression.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -29,46 +27,19 @@ impl Apply for Derive {
         for (name, sql) in self.0.iter() {
             plan.check_new(name)?;
             let value = checked(plan, sql.sql())?;
-            type_of(plan, &value)?;
-            plan.set(vec![value.alias(name)])?;
+            plan.set(vec![value.expr.alias(name)])?;
         }
         Ok(())
     }
 }
 
-/// The expression, once its columns are known to exist. Rows that are out already read as empty where a strict
-/// cast could fail on them: a row must not end the run after a step took it out.
-pub(super) fn checked(plan: &Plan, sql: &SqlExpr) -> Result<Expr> {
+/// The expression over the plan's columns. Rows that are out already read as empty where a value could end the run: a
+/// row must not do so after a step took it out.
+pub(super) fn checked(plan: &Plan, sql: &SqlExpr) -> Result<Compiled> {
     for column in sql.columns() {
         plan.dtype(&column)?;
     }
-    let expr = sql.expr();
-    let may_fail = |part: &Expr| match part {
-        Expr::Cast { options, .. } => options.is_strict(),
-        Expr::Function { function, .. } => matches!(function, FunctionExpr::StringExpr(_)),
-        _ => false,
-    };
-    if !(&expr).into_iter().any(may_fail) {
-        return Ok(expr);
-    }
-    let names = sql.columns();
-    Ok(expr.map_expr(|part| match part {
-        Expr::Column(name) if names.iter().any(|known| known == name.as_str()) => {
-            when(Plan::is_alive()).then(Expr::Column(name)).otherwise(lit(NULL))
-        }
-        other => other,
-    }))
-}
-
-/// The type of an expression over the plan's columns.
-pub(super) fn type_of(plan: &Plan, expr: &Expr) -> Result<DataType> {
-    const NAME: &str = "_step_type";
-    let columns = plan.schema().iter().map(|(name, dtype)| Column::new_empty(name.clone(), dtype));
-    let mut columns: Vec<Column> = columns.collect();
-    columns.push(Column::new_empty(crate::plan::RULE.into(), &DataType::UInt16));
-    let empty = DataFrame::new(0, columns).during(plan.place())?;
-    let schema = empty.lazy().select([expr.clone().alias(NAME)]).collect_schema().during(plan.place())?;
-    Ok(schema.get(NAME).cloned().unwrap_or(DataType::Null))
+    sql.compile_where(plan.schema(), plan.place(), Some(Plan::is_alive()))
 }
 
 #[cfg(test)]
@@ -90,7 +61,10 @@ mod tests {
         let done = run(&table, "- filter: a <> 'x'\n- derive: {n: CAST(a AS BIGINT)}");
         assert_eq!(done.rows, df!("a" => ["1"], "n" => [1i64]).unwrap());
         let error = failure(&table, "- derive: {n: CAST(a AS BIGINT)}");
-        assert!(error.contains("conversion from `str` to `i64` failed"), "{error}");
+        assert_eq!(
+            error,
+            "step 1 'derive': 'CAST(a AS BIGINT)': 'x' is not an int64; TRY_CAST gives null for such values"
+        );
     }
 
     #[test]

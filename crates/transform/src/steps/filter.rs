@@ -5,7 +5,7 @@
 //! - filter: amount > 0 AND country IN ('DE', 'FR')
 //! ```
 
-use polars::prelude::lit;
+use polars::prelude::{DataType, lit};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::Result;
@@ -21,10 +21,10 @@ pub struct Filter(RowExpr);
 impl Apply for Filter {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         let keep = derive::checked(plan, self.0.sql())?;
-        if derive::type_of(plan, &keep)? != polars::prelude::DataType::Boolean {
+        if keep.dtype != DataType::Boolean {
             return Err(plan.error(format!("'{}' is neither true nor false", self.0)).hint("write a comparison"));
         }
-        plan.drop_rows(&self.0.to_string(), keep.eq_missing(lit(true)).not())
+        plan.drop_rows(&self.0.to_string(), keep.expr.eq_missing(lit(true)).not())
     }
 }
 

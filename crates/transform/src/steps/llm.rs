@@ -114,11 +114,11 @@ impl Llm {
         let something = inputs.reduce(Expr::or).unwrap_or_else(|| lit(false));
         let Some(when) = &self.when else { return Ok(something) };
         let when = derive::checked(plan, when.sql())?;
-        if derive::type_of(plan, &when)? != DataType::Boolean {
+        if when.dtype != DataType::Boolean {
             let text = self.when.as_ref().map(ToString::to_string).unwrap_or_default();
             return Err(plan.error(format!("'{text}' is neither true nor false")).hint("write a comparison"));
         }
-        Ok(something.and(when.eq_missing(lit(true))))
+        Ok(something.and(when.expr.eq_missing(lit(true))))
     }
 
     /// The answers under helper names, to be joined on helper names of the inputs.

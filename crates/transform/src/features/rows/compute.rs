@@ -72,9 +72,9 @@ pub fn compute(plan: &Plan, tables: &Tables) -> Result<DataFrame> {
 
 /// An expression over the columns of a frame, of a type that features have.
 pub fn evaluated(frame: &DataFrame, sql: &RowExpr, name: &str, place: &str) -> Result<Series> {
-    let mut with = frame.clone().lazy().with_columns([sql.sql().expr().alias(name)]);
-    let dtype = with.collect_schema().during(place)?.get(name).cloned().unwrap_or(DataType::Null);
-    let rows = with.select([defined(name, &dtype)]).collect().during(place)?;
+    let value = sql.sql().compile(frame.schema(), place)?;
+    let with = frame.clone().lazy().with_columns([value.expr.alias(name)]);
+    let rows = with.select([defined(name, &value.dtype)]).collect().during(place)?;
     let column = rows.column(name).during(place)?.as_materialized_series().clone();
     Ok(plain(column, place)?.rechunk().with_name(name.into()))
 }
@@ -328,7 +328,8 @@ fn source_codes(column: &Series, place: &str) -> Result<Vec<u32>> {
 
 /// Where a condition holds.
 pub fn holds(frame: &DataFrame, condition: &RowExpr, place: &str) -> Result<Vec<bool>> {
-    let with = frame.clone().lazy().with_columns([condition.sql().expr().alias("a condition")]);
+    let value = condition.sql().compile(frame.schema(), place)?;
+    let with = frame.clone().lazy().with_columns([value.expr.alias("a condition")]);
     let rows = with.select([col("a condition")]).collect().during(place)?;
     let holds = rows.column("a condition").during(place)?.as_materialized_series().clone();
     if holds.dtype() == &DataType::Null {

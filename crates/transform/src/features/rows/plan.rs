@@ -449,9 +449,7 @@ impl Plan {
         if sql.sql().columns().iter().any(|column| !schema.contains(column)) {
             return Ok(None);
         }
-        let empty = polars::prelude::DataFrame::empty_with_schema(schema);
-        let given = empty.lazy().select([sql.sql().expr().alias("c")]).collect_schema().during(place)?;
-        Ok(given.get("c").cloned())
+        sql.sql().compile(schema, place).map(|value| Some(value.dtype))
     }
 
     fn condition(&mut self, table: &str, sql: &RowExpr, place: &str) -> Result<()> {

@@ -3,12 +3,17 @@
 //! By time no part may look into another's future: a row whose label is only known after the next part
 //! begins is purged, and counted.
 
+pub(crate) mod folds;
+mod times;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
 use crate::calendar::{DAY, moment};
 use crate::random::{Random, hash};
+pub use folds::{Fold, FoldsSummary};
+use times::Distinct;
 
 /// How rows are divided into train, validation and test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +30,9 @@ pub struct SplitSpec {
     /// What is left out by time so that no part looks into the next one's future; default `overlap`.
     #[serde(default)]
     pub purge: Purge,
+    /// `random` rows of a classification: whether each class has the same share of every part. Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stratify: Option<bool>,
 }
 
 /// What decides the part of a row.
@@ -105,6 +113,12 @@ impl Part {
 #[derive(Clone, Debug)]
 pub struct Split {
     pub parts: Vec<Part>,
+    /// Rows that may teach the model that the test part judges: train, validation, and by time also rows that were
+    /// purged only between these two.
+    pub before_test: Vec<bool>,
+    /// How experiments are compared; none: on the validation part. With folds, all rows that would validate are in the
+    /// train part, and folds count positions among its rows.
+    pub folds: Vec<Fold>,
     pub summary: SplitSummary,
 }
 
@@ -117,6 +131,9 @@ pub struct SplitSummary {
     pub column: Option<String>,
     /// In the order of [`Part::ALL`].
     pub parts: Vec<PartSummary>,
+    /// The folds of the train part; none without cross-validation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<FoldsSummary>,
     /// What there is to say beyond the numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -147,68 +164,50 @@ impl SplitSummary {
 
 impl SplitSpec {
     /// Splits by time. `times`: microseconds since 1970, one per row. `horizon_days`: how long after its time
-    /// a row's label is known.
+    /// a row's label is known. `folds`: how many of them divide what comes before the test part; then there is no
+    /// validation part.
     ///
-    /// Whole times go to one part. Of all pairs of boundaries that leave no part empty the one is taken whose
+    /// Whole times go to one part. Of all boundaries that leave no part empty those are taken whose
     /// parts, after purging, come nearest to the shares of all rows (least squares).
-    pub fn by_time(&self, times: &[i64], horizon_days: Option<i64>, column: &str) -> Result<Split> {
+    pub fn by_time(&self, times: &[i64], horizon_days: Option<i64>, column: &str, folds: Option<u32>) -> Result<Split> {
         let horizon = match self.purge {
             Purge::Overlap => horizon_days.unwrap_or(0).max(0).saturating_mul(DAY),
             Purge::None => 0,
         };
         let distinct = Distinct::new(times);
-        let count = distinct.times.len();
-        if count < 3 {
-            return Err(Error::refused(format!(
-                "split by time: column '{column}' has {count} distinct value{}, but train, validation and test need \
-                 at least 3",
-                if count == 1 { "" } else { "s" }
-            ))
-            .hint("add cutoffs in features.yaml, or split by group"));
-        }
-        let (valid, test) = distinct.boundaries(horizon, self.shares.0).ok_or_else(|| {
-            let (first, last) = (distinct.times[0], distinct.times[count - 1]);
-            Error::refused(format!(
-                "split by time: the {count} values of '{column}' from {} to {} leave no room for three parts whose \
-                 labels (known {} days later) do not reach into the next part",
-                moment(first),
-                moment(last),
-                horizon / DAY
-            ))
-            .hint(format!(
-                "they must span at least {} days and lie close enough together: add earlier cutoffs in \
-                 features.yaml, shorten the horizon, or split by group",
-                2 * horizon / DAY
-            ))
-        })?;
+        let boundaries = match folds {
+            None => distinct.boundaries(horizon, self.shares.0),
+            Some(_) => distinct.boundary(horizon, self.shares.0).map(|test| (test, test)),
+        };
+        let (valid, test) = boundaries.ok_or_else(|| distinct.no_room(horizon, column, folds))?;
+        let before_test = |time: i64| time < test && time.saturating_add(horizon) <= test;
         let part_of = |time: i64| match time {
             time if time >= test => Part::Test,
-            time if time >= valid => {
-                if time.saturating_add(horizon) <= test {
-                    Part::Valid
-                } else {
-                    Part::Purged
-                }
-            }
-            time => {
-                if time.saturating_add(horizon) <= valid {
-                    Part::Train
-                } else {
-                    Part::Purged
-                }
-            }
+            time if !before_test(time) => Part::Purged,
+            time if time >= valid => Part::Valid,
+            time if time.saturating_add(horizon) <= valid => Part::Train,
+            _ => Part::Purged,
         };
-        let mut split = self.finish(times.iter().map(|time| part_of(*time)).collect(), Some(column.to_owned()))?;
+        let parts: Vec<Part> = times.iter().map(|time| part_of(*time)).collect();
+        let mut split = self.finish(parts, Some(column.to_owned()), folds.is_some())?;
+        split.before_test = times.iter().map(|time| before_test(*time)).collect();
         split.summary.describe_times(&split.parts, times);
         let purged = split.summary.rows(Part::Purged);
         if purged > 0 {
+            let begins = match folds {
+                None => format!("validation begins {}, test {}", moment(valid), moment(test)),
+                Some(_) => format!("test begins {}", moment(test)),
+            };
             split.summary.notes.push(format!(
                 "{purged} rows were purged: their labels, known {} days after '{column}', reach into the next part \
-                 (validation begins {}, test {})",
+                 ({begins})",
                 horizon / DAY,
-                moment(valid),
-                moment(test)
             ));
+        }
+        if let Some(count) = folds {
+            let of_train = || times.iter().zip(&split.parts).filter(|(_, part)| **part == Part::Train);
+            let times: Vec<i64> = of_train().map(|(time, _)| *time).collect();
+            split.fold(folds::by_time(&times, horizon, count, column)?, "each validated by the rows that come next");
         }
         Ok(split)
     }
@@ -224,14 +223,18 @@ impl SplitSpec {
                 _ => Part::Test,
             }
         });
-        self.finish(parts.collect(), Some(column.to_owned()))
+        self.finish(parts.collect(), Some(column.to_owned()), false)
     }
 
-    /// Splits `rows` rows by chance; the shares are met to the row.
-    pub fn at_random(&self, rows: usize, seed: u64) -> Result<Split> {
+    /// Splits `rows` rows by chance; the shares are met to the row. With `classes`, one per row, each class is
+    /// divided by the shares too, as nearly as whole rows can.
+    pub fn at_random(&self, rows: usize, classes: Option<&[f64]>, seed: u64) -> Result<Split> {
         let [train, valid, _] = self.shares.0.map(|share| (share * rows as f64).round() as usize);
         let mut order: Vec<u32> = (0..rows as u32).collect();
         Random::new(seed, 0).shuffle(&mut order);
+        if let Some(classes) = classes {
+            order = folds::interleaved(&order, classes);
+        }
         let mut parts = vec![Part::Test; rows];
         for (place, row) in order.into_iter().enumerate() {
             if place < train {
@@ -240,14 +243,17 @@ impl SplitSpec {
                 parts[row as usize] = Part::Valid;
             }
         }
-        self.finish(parts, None)
+        let mut split = self.finish(parts, None, false)?;
+        if classes.is_some() {
+            split.summary.notes.push("each class has the same share of every part".to_owned());
+        }
+        Ok(split)
     }
 
-    fn finish(&self, parts: Vec<Part>, column: Option<String>) -> Result<Split> {
-        let mut counts = [0u64; 4];
-        parts.iter().for_each(|part| counts[*part as usize] += 1);
+    fn finish(&self, parts: Vec<Part>, column: Option<String>, folds: bool) -> Result<Split> {
+        let counts = count(&parts);
         for (part, rows) in Part::ALL.into_iter().zip(counts).take(3) {
-            if rows == 0 {
+            if rows == 0 && !(folds && part == Part::Valid) {
                 return Err(Error::refused(format!(
                     "split: the {} part is empty: {} rows in all",
                     part.name(),
@@ -258,7 +264,61 @@ impl SplitSpec {
         }
         let summary = |(part, rows)| PartSummary { part, rows, label_mean: None, times: None };
         let summaries = Part::ALL.into_iter().zip(counts).map(summary).collect();
-        Ok(Split { parts, summary: SplitSummary { by: self.by, column, parts: summaries, notes: Vec::new() } })
+        let before_test = parts.iter().map(|part| matches!(part, Part::Train | Part::Valid)).collect();
+        let summary = SplitSummary { by: self.by, column, parts: summaries, folds: None, notes: Vec::new() };
+        Ok(Split { parts, before_test, folds: Vec::new(), summary })
+    }
+}
+
+fn count(parts: &[Part]) -> [u64; 4] {
+    let mut counts = [0u64; 4];
+    parts.iter().for_each(|part| counts[*part as usize] += 1);
+    counts
+}
+
+impl Split {
+    /// Puts the rows of the validation part into the train part, of which `fold` (given the rows of the train part) makes
+    /// folds. `how` completes "5 folds, ".
+    pub(crate) fn fold_by(mut self, how: &str, fold: impl FnOnce(&[usize]) -> Result<Vec<Fold>>) -> Result<Split> {
+        self.parts.iter_mut().filter(|part| **part == Part::Valid).for_each(|part| *part = Part::Train);
+        for (summary, rows) in self.summary.parts.iter_mut().zip(count(&self.parts)) {
+            summary.rows = rows;
+        }
+        let train = self.rows_of(Part::Train);
+        self.fold(fold(&train)?, how);
+        Ok(self)
+    }
+
+    fn fold(&mut self, folds: Vec<Fold>, how: &str) {
+        self.summary.folds = Some(FoldsSummary::of(&folds, how));
+        self.folds = folds;
+    }
+
+    /// The numbers of a part's rows, in order.
+    pub(crate) fn rows_of(&self, part: Part) -> Vec<usize> {
+        (0..self.parts.len()).filter(|row| self.parts[*row] == part).collect()
+    }
+
+    /// The numbers of the rows that judge experiments, in the order in which they do: the validation part, or fold after
+    /// fold.
+    pub(crate) fn judging(&self) -> Vec<usize> {
+        match self.folds.is_empty() {
+            true => self.rows_of(Part::Valid),
+            false => {
+                let train = self.rows_of(Part::Train);
+                self.folds.iter().flat_map(|fold| &fold.valid).map(|at| train[*at]).collect()
+            }
+        }
+    }
+
+    /// The number of the fold, from 1, that each row validates; `None` if it validates none.
+    pub(crate) fn fold_numbers(&self) -> Vec<Option<u32>> {
+        let train = self.rows_of(Part::Train);
+        let mut numbers = vec![None; self.parts.len()];
+        for (number, fold) in (1..).zip(&self.folds) {
+            fold.valid.iter().for_each(|at| numbers[train[*at]] = Some(number));
+        }
+        numbers
     }
 }
 
@@ -285,80 +345,16 @@ impl SplitSummary {
     }
 }
 
-/// No more boundaries than these are tried; rows of times as fine as seconds are cut between hundredths.
-const BOUNDARIES: usize = 256;
-
-/// The distinct times in order, with the number of rows before each.
-struct Distinct {
-    times: Vec<i64>,
-    before: Vec<u64>,
-}
-
-impl Distinct {
-    fn new(times: &[i64]) -> Distinct {
-        let mut sorted = times.to_vec();
-        sorted.sort_unstable();
-        let (mut distinct, mut before) = (Vec::new(), Vec::new());
-        for (row, time) in sorted.iter().enumerate() {
-            if distinct.last() != Some(time) {
-                distinct.push(*time);
-                before.push(row as u64);
-            }
-        }
-        before.push(sorted.len() as u64);
-        Distinct { times: distinct, before }
-    }
-
-    /// Rows of a time of which the label is known at the time numbered `at`, and of none later than it.
-    fn known(&self, at: usize, horizon: i64) -> u64 {
-        let last = self.times[at].saturating_sub(horizon);
-        self.before[self.times.partition_point(|time| *time <= last).min(at)]
-    }
-
-    /// The first times of validation and test.
-    fn boundaries(&self, horizon: i64, shares: [f64; 3]) -> Option<(i64, i64)> {
-        let count = self.times.len();
-        let rows = self.before[count];
-        let mut candidates: Vec<usize> = match count - 1 <= BOUNDARIES {
-            true => (1..count).collect(),
-            false => (1..=BOUNDARIES as u64)
-                .map(|step| self.before.partition_point(|before| *before < rows * step / (BOUNDARIES as u64 + 1)))
-                .filter(|at| (1..count).contains(at))
-                .collect(),
-        };
-        candidates.dedup();
-        let mut best: Option<(f64, usize, usize)> = None;
-        for (number, valid) in candidates.iter().enumerate() {
-            for test in &candidates[number + 1..] {
-                let kept = [
-                    self.known(*valid, horizon),
-                    self.known(*test, horizon).saturating_sub(self.before[*valid]),
-                    rows - self.before[*test],
-                ];
-                if kept.contains(&0) {
-                    continue;
-                }
-                let miss = kept.iter().zip(shares).map(|(kept, share)| (*kept as f64 / rows as f64 - share).powi(2));
-                let miss: f64 = miss.sum();
-                if best.is_none_or(|(least, ..)| miss < least - 1e-12) {
-                    best = Some((miss, *valid, *test));
-                }
-            }
-        }
-        best.map(|(_, valid, test)| (self.times[valid], self.times[test]))
-    }
-}
-
 #[cfg(test)]
 impl SplitSummary {
     /// A split of ten rows by time, for tests.
     pub(crate) fn example() -> SplitSummary {
         let times: Vec<i64> = (0..10).map(|day| day * DAY).collect();
-        let spec = SplitSpec { by: SplitBy::Time, shares: Shares::default(), column: None, purge: Purge::default() };
-        spec.by_time(&times, None, "cutoff").expect("a split").summary
+        let (shares, purge) = (Shares::default(), Purge::default());
+        let spec = SplitSpec { by: SplitBy::Time, shares, column: None, purge, stratify: None };
+        spec.by_time(&times, None, "cutoff", None).expect("a split").summary
     }
 }
 
 #[cfg(test)]
-#[path = "split_tests.rs"]
 mod tests;

@@ -1,0 +1,264 @@
+//! Aggregates: over all rows by polars, whose sums are checked; over the rows of a window by themselves.
+
+use polars::prelude::*;
+use spec::{Error, Result};
+
+use crate::cast::Sort;
+use crate::compile::Compiler;
+use crate::functions::{Function, Id};
+use crate::kernel::{Label, Refusal, built, columns};
+use crate::node::{Literal, Node};
+use crate::typed::{self, Typed};
+use crate::value::{Value, View, single_or_all};
+
+/// Half a 64-bit integer: the sums of both halves of as many rows as there can be stay within int64.
+const HALF: i64 = 1 << 32;
+
+impl Compiler<'_> {
+    pub fn aggregate(
+        &self,
+        function: &'static Function,
+        of: &[Node],
+        distinct: bool,
+        only: Option<&Node>,
+    ) -> Result<Typed> {
+        let only = only.map(|only| self.truth(only, "FILTER")).transpose()?;
+        let count = |rows: Expr| Typed::new(rows.cast(DataType::Int64), DataType::Int64);
+        let Some(first) = of.first() else {
+            return Ok(count(match only {
+                None => len(),
+                Some(only) => only.eq_missing(lit(true)).cast(DataType::Int64).sum(),
+            }));
+        };
+        if first.columns().is_empty() && only.is_none() {
+            return match (function.id, first) {
+                (Id::Count, Node::Literal(literal)) if *literal != Literal::Null && !distinct => Ok(count(len())),
+                _ => Err(Error::cannot_run(format!("{} reads no column", function.name)).hint("name one")),
+            };
+        }
+        let typed = self.node(first)?;
+        let masked = |expr: Expr| match &only {
+            None => expr,
+            Some(only) => when(only.clone()).then(expr).otherwise(lit(NULL)),
+        };
+        let dtype = result(function, &typed)?;
+        let of_floats = |typed: Typed| masked(typed::as_float(&self.label, typed).expr);
+        let checked = |sum: fn(Expr) -> Expr, typed: Typed| {
+            let values = of_floats(typed);
+            let infinite = values.clone().is_infinite().any(true);
+            finite(&self.label, function.name, sum(values), infinite)
+        };
+        let expr = match function.id {
+            Id::Count if distinct => masked(typed.expr).drop_nulls().n_unique().cast(DataType::Int64),
+            Id::Count => masked(typed.expr).count().cast(DataType::Int64),
+            Id::Min | Id::AllTrue => masked(plain(typed)).min(),
+            Id::Max | Id::AnyTrue => masked(plain(typed)).max(),
+            Id::Sum => match typed.sort() {
+                Some(Sort::Float) => {
+                    let known = masked(typed.expr.clone()).count().gt(lit(0));
+                    when(known).then(checked(Expr::sum, typed)).otherwise(lit(NULL))
+                }
+                Some(Sort::Decimal | Sort::Duration) => exact_sum(&self.label, masked(typed.expr), dtype.clone()),
+                _ => integer_sum(&self.label, masked(typed.expr)),
+            },
+            Id::Mean => checked(Expr::mean, typed),
+            Id::Median => of_floats(typed).median(),
+            Id::Quantile => of_floats(typed).quantile(lit(self.share(of)?), QuantileMethod::Linear),
+            Id::StdDev => checked(|values| values.std(1), typed),
+            Id::StdDevPop => checked(|values| values.std(0), typed),
+            Id::Variance => checked(|values| values.var(1), typed),
+            _ => checked(|values| values.var(0), typed),
+        };
+        Ok(Typed { open: dtype.is_float(), ..Typed::new(expr, dtype) })
+    }
+
+    /// The share of a quantile.
+    pub fn share(&self, of: &[Node]) -> Result<f64> {
+        let share = match of.get(1) {
+            Some(Node::Literal(Literal::Number(number))) => number.parse::<f64>().ok(),
+            _ => None,
+        };
+        share.filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| {
+            Error::cannot_run("the share of quantile_cont is no number from 0 to 1").hint("write it out, such as 0.9")
+        })
+    }
+}
+
+/// Categories as texts.
+fn plain(typed: Typed) -> Expr {
+    match typed.sort() {
+        Some(Sort::Text) if typed.dtype != DataType::String => typed.expr.cast(DataType::String),
+        _ => typed.expr,
+    }
+}
+
+/// The type that an aggregate gives; an error if it does not take what it is given.
+pub(crate) fn result(function: &Function, of: &Typed) -> Result<DataType> {
+    let wrong = |what: &str, hint: &str| {
+        Err(Error::cannot_run(format!("{} takes {what}, but this is {}", function.name, of.name())).hint(hint))
+    };
+    match (function.id, of.sort()) {
+        (Id::Count, _) => Ok(DataType::Int64),
+        _ if of.is_null() => {
+            Err(Error::cannot_run(format!("{} of null is always null", function.name)).hint("name a column"))
+        }
+        (Id::Min | Id::Max, Some(Sort::Text)) => Ok(DataType::String),
+        (Id::Min | Id::Max, Some(_)) => Ok(of.dtype.clone()),
+        (Id::Min | Id::Max, None) => wrong("values that have an order", "name a column of plain values"),
+        (Id::AllTrue | Id::AnyTrue, Some(Sort::Bool)) => Ok(DataType::Boolean),
+        (Id::AllTrue | Id::AnyTrue, _) => wrong("truths", "compare it with something, such as x > 0"),
+        (Id::Sum, Some(Sort::Int | Sort::Bool)) => Ok(DataType::Int64),
+        (Id::Sum, Some(Sort::Decimal)) => match of.dtype {
+            DataType::Decimal(_, behind) => Ok(DataType::Decimal(crate::arithmetic::DIGITS, behind)),
+            _ => Ok(of.dtype.clone()),
+        },
+        (Id::Sum, Some(Sort::Duration)) => Ok(of.dtype.clone()),
+        (_, Some(Sort::Int | Sort::Float | Sort::Decimal)) => Ok(DataType::Float64),
+        _ => wrong("numbers", "make it a number: CAST(… AS DOUBLE)"),
+    }
+}
+
+/// A sum of integers of any width. Each is split in two halves, whose sums cannot leave int64.
+fn integer_sum(label: &Label, of: Expr) -> Expr {
+    let label = label.clone();
+    let wide = columns(vec![of], DataType::Int64, {
+        let label = label.clone();
+        move |columns| Ok(crate::arithmetic::int64(&columns[0], &label)?.into_series())
+    });
+    let half = |of: Expr, upper: bool| {
+        columns(vec![of], DataType::Int64, move |columns| {
+            let series = single_or_all(&columns[0]);
+            let split = |value: i64| if upper { value.div_euclid(HALF) } else { value.rem_euclid(HALF) };
+            Ok(series.i64()?.apply_values(split).into_series())
+        })
+    };
+    let known = wide.clone().count();
+    let inputs = vec![half(wide.clone(), true).sum(), half(wide, false).sum(), known];
+    columns(inputs, DataType::Int64, move |columns| {
+        let views = columns.iter().map(View::of).collect::<PolarsResult<Vec<View>>>()?;
+        let whole = |view: &View, row: usize| match view.get(row) {
+            Some(Value::Int(wide)) => wide,
+            _ => 0,
+        };
+        let mut sums = Vec::new();
+        for row in 0..crate::value::height(columns) {
+            let sum = whole(&views[0], row) * i128::from(HALF) + whole(&views[1], row);
+            if i64::try_from(sum).is_err() {
+                return Err(Refusal::new(
+                    format!("the sum {sum} is beyond int64"),
+                    "sum CAST(… AS DOUBLE) or a DECIMAL",
+                )
+                .at(&label));
+            }
+            sums.push((whole(&views[2], row) > 0).then_some(Value::Int(sum)));
+        }
+        built(&label, &DataType::Int64, sums)
+    })
+}
+
+/// A sum of decimals or lengths of time, value by value.
+fn exact_sum(label: &Label, of: Expr, dtype: DataType) -> Expr {
+    let (label, out) = (label.clone(), dtype.clone());
+    of.agg_with_fmt_str(
+        move |column| {
+            let view = View::of(&column)?;
+            let values: Vec<Value<'_>> = (0..view.len()).filter_map(|row| view.get(row)).collect();
+            let sum = whole_window(Id::Sum, &values, None).map_err(|refusal| refusal.at(&label))?;
+            Ok(built(&label, &dtype, vec![sum])?.with_name(column.name().clone()).into_column())
+        },
+        move |_, field| Ok(Field::new(field.name().clone(), out.clone())),
+        "sum",
+    )
+}
+
+/// An aggregate of floats: null if a value was infinite, refused if only the result is.
+fn finite(label: &Label, name: &'static str, of: Expr, infinite: Expr) -> Expr {
+    let label = label.clone();
+    columns(vec![of, infinite], DataType::Float64, move |columns| {
+        let views = columns.iter().map(View::of).collect::<PolarsResult<Vec<View>>>()?;
+        let mut out = Vec::new();
+        for row in 0..crate::value::height(columns) {
+            let infinite = views[1].get(row) == Some(Value::Bool(true));
+            out.push(match views[0].get(row) {
+                _ if infinite => None,
+                Some(Value::Float(value)) if !value.is_finite() => {
+                    return Err(Refusal::new(format!("{name} is beyond float64"), "take the greatest rows out first")
+                        .at(&label));
+                }
+                other => other,
+            });
+        }
+        built(&label, &DataType::Float64, out)
+    })
+}
+
+/// An aggregate of the values of a window, none of them null.
+pub(crate) fn whole_window<'a>(id: Id, values: &[Value<'a>], share: Option<f64>) -> Result<Option<Value<'a>>, Refusal> {
+    if id == Id::Count {
+        return Ok(Some(Value::Int(values.len() as i128)));
+    }
+    let Some(first) = values.first() else { return Ok(None) };
+    let extreme = |greatest: bool| {
+        values.iter().fold(first, |found, value| match value.order(found) {
+            Some(order) if (greatest && order.is_gt()) || (!greatest && order.is_lt()) => value,
+            _ => found,
+        })
+    };
+    let floats = || -> Vec<f64> { values.iter().map(float).collect() };
+    let variance = |freedom: usize| {
+        let floats = floats();
+        let mean = floats.iter().sum::<f64>() / floats.len() as f64;
+        let squares: f64 = floats.iter().map(|value| (value - mean) * (value - mean)).sum();
+        (floats.len() > freedom).then(|| squares / (floats.len() - freedom) as f64)
+    };
+    let quantile = |share: f64| {
+        let mut floats = floats();
+        floats.sort_by(f64::total_cmp);
+        let at = share * (floats.len() - 1) as f64;
+        let (low, high) = (floats[at.floor() as usize], floats[at.ceil() as usize]);
+        low + (high - low) * (at - at.floor())
+    };
+    let found = match id {
+        Id::Min | Id::AllTrue => return Ok(Some(extreme(false).clone())),
+        Id::Max | Id::AnyTrue => return Ok(Some(extreme(true).clone())),
+        Id::Sum => return sum(values).map(Some),
+        Id::Mean => Some(floats().iter().sum::<f64>() / values.len() as f64),
+        Id::Median => Some(quantile(0.5)),
+        Id::Quantile => Some(quantile(share.unwrap_or(0.5))),
+        Id::StdDev => variance(1).map(f64::sqrt),
+        Id::StdDevPop => variance(0).map(f64::sqrt),
+        Id::Variance => variance(1),
+        _ => variance(0),
+    };
+    Ok(found.filter(|value| value.is_finite()).map(Value::Float))
+}
+
+pub(crate) fn sum<'a>(values: &[Value<'a>]) -> Result<Value<'a>, Refusal> {
+    let mut sum = values[0].clone();
+    if let Value::Bool(truth) = sum {
+        sum = Value::Int(i128::from(truth));
+    }
+    for value in &values[1..] {
+        sum = match (&sum, value) {
+            (Value::Int(sum), Value::Bool(truth)) => Value::Int(sum + i128::from(*truth)),
+            (Value::Int(sum), Value::Int(wide)) => Value::Int(sum + wide),
+            (Value::Float(sum), Value::Float(float)) => Value::Float(sum + float),
+            (Value::Duration(sum), Value::Duration(nanos)) => Value::Duration(sum + nanos),
+            (Value::Decimal(sum, behind), Value::Decimal(digits, _)) => match sum.checked_add(*digits) {
+                Some(sum) => Value::Decimal(sum, *behind),
+                None => return Err(Refusal::new("the sum has more than 38 digits", "sum CAST(… AS DOUBLE) instead")),
+            },
+            _ => sum,
+        };
+    }
+    Ok(sum)
+}
+
+fn float(value: &Value<'_>) -> f64 {
+    match value {
+        Value::Int(wide) => *wide as f64,
+        Value::Float(float) => *float,
+        Value::Decimal(digits, behind) => crate::value::decimal_as_float(*digits, *behind),
+        _ => f64::NAN,
+    }
+}

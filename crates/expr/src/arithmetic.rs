@@ -1,0 +1,218 @@
+//! `+ - * / // %`: integers in int64, where what does not fit is refused; floats, where division by zero is null;
+//! decimals, exact.
+
+use polars::prelude::*;
+
+use crate::kernel::{Label, Refusal, columns, row_fn, rows};
+use crate::node::Arithmetic;
+use crate::value::{Value, height, single_or_all};
+
+/// The largest decimal.
+pub(crate) const DIGITS: usize = 38;
+
+const WIDER: &str = "compute with DOUBLE or DECIMAL instead, such as CAST(… AS DOUBLE)";
+
+/// Integers of any width, as int64.
+pub(crate) fn integers(label: &Label, op: Arithmetic, left: Expr, right: Expr) -> Expr {
+    let label = label.clone();
+    columns(vec![left, right], DataType::Int64, move |columns| {
+        let (a, b) = (int64(&columns[0], &label)?, int64(&columns[1], &label)?);
+        let height = height(columns);
+        match op {
+            Arithmetic::Add => checked(&label, "+", &a, &b, height, i64::overflowing_add),
+            Arithmetic::Subtract => checked(&label, "-", &a, &b, height, i64::overflowing_sub),
+            Arithmetic::Multiply => checked(&label, "*", &a, &b, height, i64::overflowing_mul),
+            Arithmetic::Remainder => divided(&label, "%", &a, &b, height, |a, b| Some(a.wrapping_rem(b))),
+            Arithmetic::DivideWhole | Arithmetic::Divide => divided(&label, "//", &a, &b, height, i64::checked_div),
+        }
+    })
+}
+
+/// Integers of any width as int64; a uint64 beyond it is refused.
+pub(crate) fn int64(column: &Column, label: &Label) -> PolarsResult<Int64Chunked> {
+    let series = single_or_all(column).rechunk();
+    if let Ok(unsigned) = series.u64()
+        && let Some(beyond) = unsigned.iter().flatten().find(|value| i64::try_from(*value).is_err())
+    {
+        return Err(Refusal::new(format!("{beyond} is beyond int64"), WIDER).at(label));
+    }
+    Ok(series.cast(&DataType::Int64)?.i64()?.clone())
+}
+
+/// `of` for each pair; a side of one value meets all of the other.
+fn zipped<T: Copy, O>(a: &[T], b: &[T], height: usize, mut of: impl FnMut(T, T) -> O) -> Vec<O> {
+    match (a, b) {
+        (&[a], b) if b.len() == height => b.iter().map(|b| of(a, *b)).collect(),
+        (a, &[b]) if a.len() == height => a.iter().map(|a| of(*a, b)).collect(),
+        (a, b) => a.iter().zip(b).take(height).map(|(a, b)| of(*a, *b)).collect(),
+    }
+}
+
+fn values<T: PolarsNumericType>(column: &ChunkedArray<T>) -> &[T::Native] {
+    column.downcast_iter().next().map_or(&[], |chunk| chunk.values().as_slice())
+}
+
+/// Puts null where a side is null.
+fn with_nulls<T: PolarsNumericType>(
+    out: Vec<T::Native>,
+    a: &ChunkedArray<T>,
+    b: &ChunkedArray<T>,
+    height: usize,
+) -> ChunkedArray<T> {
+    let single_null = |side: &ChunkedArray<T>| side.len() == 1 && side.null_count() == 1;
+    if single_null(a) || single_null(b) {
+        return ChunkedArray::full_null(PlSmallStr::EMPTY, height);
+    }
+    let validity = |side: &ChunkedArray<T>| {
+        let chunk = side.downcast_iter().next()?;
+        (side.len() == height && side.null_count() > 0).then(|| chunk.validity().cloned()).flatten()
+    };
+    let validity = match (validity(a), validity(b)) {
+        (Some(a), Some(b)) => Some(&a & &b),
+        (a, b) => a.or(b),
+    };
+    ChunkedArray::from_vec_validity(PlSmallStr::EMPTY, out, validity)
+}
+
+fn at<T: PolarsNumericType>(column: &ChunkedArray<T>, row: usize) -> Option<T::Native> {
+    column.get(if column.len() == 1 { 0 } else { row })
+}
+
+fn checked(
+    label: &Label,
+    sign: &str,
+    a: &Int64Chunked,
+    b: &Int64Chunked,
+    height: usize,
+    of: impl Fn(i64, i64) -> (i64, bool),
+) -> PolarsResult<Series> {
+    let mut any = false;
+    let out = zipped(values(a), values(b), height, |a, b| {
+        let (value, beyond) = of(a, b);
+        any |= beyond;
+        value
+    });
+    // What lies under a null may leave the range without harm.
+    if any {
+        for row in 0..height {
+            if let (Some(a), Some(b)) = (at(a, row), at(b, row))
+                && of(a, b).1
+            {
+                return Err(Refusal::new(format!("{a} {sign} {b} is beyond int64"), WIDER).at(label));
+            }
+        }
+    }
+    Ok(with_nulls(out, a, b, height).into_series())
+}
+
+fn divided(
+    label: &Label,
+    sign: &str,
+    a: &Int64Chunked,
+    b: &Int64Chunked,
+    height: usize,
+    of: impl Fn(i64, i64) -> Option<i64>,
+) -> PolarsResult<Series> {
+    let mut out = Vec::with_capacity(height);
+    for row in 0..height {
+        out.push(match (at(a, row), at(b, row)) {
+            (Some(a), Some(b)) if b != 0 => match of(a, b) {
+                Some(value) => Some(value),
+                None => return Err(Refusal::new(format!("{a} {sign} {b} is beyond int64"), WIDER).at(label)),
+            },
+            _ => None,
+        });
+    }
+    Ok(Int64Chunked::from_iter_options(PlSmallStr::EMPTY, out.into_iter()).into_series())
+}
+
+/// Floats. Where a side is infinite and the result no number, or division is by zero: null. A result beyond
+/// float64 of finite sides is refused.
+pub(crate) fn floats(label: &Label, op: Arithmetic, left: Expr, right: Expr) -> Expr {
+    let label = label.clone();
+    columns(vec![left, right], DataType::Float64, move |columns| {
+        let float = |column: &Column| -> PolarsResult<Float64Chunked> {
+            Ok(single_or_all(column).rechunk().cast(&DataType::Float64)?.f64()?.clone())
+        };
+        let (a, b) = (float(&columns[0])?, float(&columns[1])?);
+        let height = height(columns);
+        let (av, bv) = (values(&a), values(&b));
+        let out = match op {
+            Arithmetic::Add => zipped(av, bv, height, |a, b| a + b),
+            Arithmetic::Subtract => zipped(av, bv, height, |a, b| a - b),
+            Arithmetic::Multiply => zipped(av, bv, height, |a, b| a * b),
+            Arithmetic::Divide => zipped(av, bv, height, |a, b| a / b),
+            Arithmetic::DivideWhole => zipped(av, bv, height, |a, b| (a / b).trunc()),
+            Arithmetic::Remainder => zipped(av, bv, height, |a, b| a % b),
+        };
+        let divides = matches!(op, Arithmetic::Divide | Arithmetic::DivideWhole | Arithmetic::Remainder);
+        if out.iter().all(|value| value.is_finite()) && !(divides && bv.contains(&0.0)) {
+            return Ok(with_nulls(out, &a, &b, height).into_series());
+        }
+        let mut defined = Vec::with_capacity(height);
+        for (row, value) in out.into_iter().enumerate() {
+            defined.push(match (at(&a, row), at(&b, row)) {
+                (Some(_), Some(0.0)) if divides => None,
+                (Some(a), Some(b)) if !value.is_finite() => {
+                    if a.is_finite() && b.is_finite() {
+                        let cause = format!("{a:?} {} {b:?} is beyond float64", op.sign());
+                        return Err(Refusal::new(cause, "take such rows out first").at(&label));
+                    }
+                    None
+                }
+                (Some(_), Some(_)) => Some(value),
+                _ => None,
+            });
+        }
+        Ok(Float64Chunked::from_iter_options(PlSmallStr::EMPTY, defined.into_iter()).into_series())
+    })
+}
+
+/// Decimals and integers, exact. `scales` are the digits behind the point of both sides.
+pub(crate) fn decimals(
+    label: &Label,
+    op: Arithmetic,
+    left: Expr,
+    right: Expr,
+    scales: (usize, usize),
+) -> (Expr, DataType) {
+    let behind = match op {
+        Arithmetic::Multiply => scales.0 + scales.1,
+        _ => scales.0.max(scales.1),
+    };
+    let dtype = DataType::Decimal(DIGITS, behind);
+    let scale = behind as u32;
+    let function = row_fn(move |row| {
+        let (Some(a), Some(b)) = (digits(&row[0]), digits(&row[1])) else { return Ok(None) };
+        let raised = |(digits, behind): (i128, u32)| digits.checked_mul(10i128.pow(scale - behind));
+        let value = match op {
+            Arithmetic::Multiply => a.0.checked_mul(b.0),
+            _ => match (raised(a), raised(b)) {
+                (Some(_), Some(0)) if op == Arithmetic::Remainder => return Ok(None),
+                (Some(a), Some(b)) => match op {
+                    Arithmetic::Add => a.checked_add(b),
+                    Arithmetic::Subtract => a.checked_sub(b),
+                    _ => a.checked_rem(b),
+                },
+                _ => None,
+            },
+        };
+        match value.filter(|value| value.unsigned_abs() < 10u128.pow(DIGITS as u32)) {
+            Some(value) => Ok(Some(Value::Decimal(value, scale))),
+            None => Err(Refusal::new(
+                format!("{} {} {} has more than {DIGITS} digits", row[0].shown(), op.sign(), row[1].shown()),
+                "compute with DOUBLE instead: CAST(… AS DOUBLE)",
+            )),
+        }
+    });
+    (rows(label, vec![left, right], dtype.clone(), function), dtype)
+}
+
+/// The digits of a decimal or integer, and how many stand behind the point.
+pub(crate) fn digits(value: &Value<'_>) -> Option<(i128, u32)> {
+    match value {
+        Value::Decimal(digits, behind) => Some((*digits, *behind)),
+        Value::Int(whole) => Some((*whole, 0)),
+        _ => None,
+    }
+}

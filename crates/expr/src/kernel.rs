@@ -1,0 +1,171 @@
+//! How expressions run inside polars: functions over whole columns whose failures are errors of ours.
+
+use std::io;
+use std::sync::Arc;
+
+use polars::prelude::*;
+use spec::Error;
+
+use crate::value::{self, Value, View, height};
+
+/// Where an expression stands and how it reads, as its errors say it: `step 1 'derive': 'a * b'`.
+pub(crate) type Label = Arc<str>;
+
+/// An error of ours on its way through polars; `during` takes it out again.
+pub(crate) fn raised(error: Error) -> PolarsError {
+    PolarsError::IO { error: Arc::new(io::Error::other(error)), msg: None }
+}
+
+/// What a function says about values that it refuses.
+pub(crate) struct Refusal {
+    pub cause: String,
+    pub hint: &'static str,
+}
+
+impl Refusal {
+    pub fn new(cause: impl Into<String>, hint: &'static str) -> Refusal {
+        Refusal { cause: cause.into(), hint }
+    }
+
+    pub fn at(&self, label: &Label) -> PolarsError {
+        raised(Error::cannot_run(format!("{label}: {}", self.cause)).hint(self.hint))
+    }
+}
+
+/// A function of the values of one row. Null in, null out: it never sees a null.
+pub(crate) type RowFn = Arc<dyn for<'a> Fn(&[Value<'a>]) -> Result<Option<Value<'a>>, Refusal> + Send + Sync>;
+
+/// A function of the values of one row that wants to see nulls.
+pub(crate) type OpenFn = Arc<dyn for<'a> Fn(&[Option<Value<'a>>]) -> Result<Option<Value<'a>>, Refusal> + Send + Sync>;
+
+pub(crate) fn row_fn(
+    function: impl for<'a> Fn(&[Value<'a>]) -> Result<Option<Value<'a>>, Refusal> + Send + Sync + 'static,
+) -> RowFn {
+    Arc::new(function)
+}
+
+pub(crate) fn open_fn(
+    function: impl for<'a> Fn(&[Option<Value<'a>>]) -> Result<Option<Value<'a>>, Refusal> + Send + Sync + 'static,
+) -> OpenFn {
+    Arc::new(function)
+}
+
+/// `run` over the columns of `inputs`, as a column of `dtype`.
+pub(crate) fn columns(
+    inputs: Vec<Expr>,
+    dtype: DataType,
+    run: impl Fn(&[Column]) -> PolarsResult<Series> + Send + Sync + 'static,
+) -> Expr {
+    map_multiple(
+        move |columns: &mut [Column]| {
+            let name = columns.first().map(|column| column.name().clone()).unwrap_or_default();
+            Ok(run(columns)?.with_name(name).into_column())
+        },
+        inputs,
+        move |_: &Schema, fields: &[Field]| {
+            let name = fields.first().map(|field| field.name().clone()).unwrap_or_default();
+            Ok(Field::new(name, dtype.clone()))
+        },
+    )
+}
+
+/// A function of the rows of its inputs.
+pub(crate) fn rows(label: &Label, inputs: Vec<Expr>, dtype: DataType, function: RowFn) -> Expr {
+    let (label, out) = (label.clone(), dtype.clone());
+    columns(inputs, dtype, move |columns| {
+        let views = columns.iter().map(View::of).collect::<PolarsResult<Vec<View>>>()?;
+        let height = height(columns);
+        let mut values: Vec<Option<Value<'_>>> = Vec::with_capacity(height);
+        let mut row: Vec<Value<'_>> = Vec::with_capacity(views.len());
+        for at in 0..height {
+            row.clear();
+            row.extend(views.iter().map_while(|view| view.get(at)));
+            values.push(match row.len() == views.len() {
+                true => function(&row).map_err(|refusal| refusal.at(&label))?,
+                false => None,
+            });
+        }
+        built(&label, &out, values)
+    })
+}
+
+/// A function of the rows of its inputs that wants to see nulls.
+pub(crate) fn open_rows(label: &Label, inputs: Vec<Expr>, dtype: DataType, function: OpenFn) -> Expr {
+    let (label, out) = (label.clone(), dtype.clone());
+    columns(inputs, dtype, move |columns| {
+        let views = columns.iter().map(View::of).collect::<PolarsResult<Vec<View>>>()?;
+        let height = height(columns);
+        let mut values: Vec<Option<Value<'_>>> = Vec::with_capacity(height);
+        let mut row: Vec<Option<Value<'_>>> = Vec::with_capacity(views.len());
+        for at in 0..height {
+            row.clear();
+            row.extend(views.iter().map(|view| view.get(at)));
+            values.push(function(&row).map_err(|refusal| refusal.at(&label))?);
+        }
+        built(&label, &out, values)
+    })
+}
+
+/// A column of values, or the error that says which of them does not fit.
+pub(crate) fn built(label: &Label, dtype: &DataType, values: Vec<Option<Value<'_>>>) -> PolarsResult<Series> {
+    value::column(PlSmallStr::EMPTY, dtype, values).map_err(|beyond| beyond_type(&beyond, dtype).at(label))
+}
+
+/// The refusal of a value that a type does not hold.
+pub(crate) fn beyond_type(value: &Value<'_>, dtype: &DataType) -> Refusal {
+    let hint = match dtype {
+        DataType::Decimal(..) => "compute with DOUBLE instead: CAST(… AS DOUBLE)",
+        dtype if dtype.is_integer() => "compute with DOUBLE or DECIMAL instead, such as CAST(… AS DOUBLE)",
+        _ => "take such rows out first",
+    };
+    Refusal::new(format!("{} is beyond {}", value.shown(), artifact::type_name(dtype)), hint)
+}
+
+/// Null in place of NaN, and of infinities if `finite`.
+pub(crate) fn defined(of: Expr, dtype: &DataType, finite: bool) -> Expr {
+    columns(vec![of], dtype.clone(), move |columns| {
+        let series = columns[0].as_materialized_series();
+        Ok(match series.dtype() {
+            DataType::Float32 => floats_defined(series.f32()?, finite).into_series(),
+            _ => floats_defined(series.f64()?, finite).into_series(),
+        })
+    })
+}
+
+fn floats_defined<T>(column: &ChunkedArray<T>, finite: bool) -> ChunkedArray<T>
+where
+    T: PolarsNumericType,
+    T::Native: num_kind::Float,
+{
+    use num_kind::Float;
+    let is_wanted = |value: &T::Native| if finite { value.finite() } else { !value.nan() };
+    let all = column.downcast_iter().all(|chunk| chunk.values().iter().all(is_wanted));
+    if all {
+        return column.clone();
+    }
+    column.iter().map(|value| value.filter(is_wanted)).collect_ca(column.name().clone())
+}
+
+mod num_kind {
+    /// What floats of both widths can be asked.
+    pub trait Float: Copy {
+        fn nan(&self) -> bool;
+        fn finite(&self) -> bool;
+    }
+    impl Float for f32 {
+        fn nan(&self) -> bool {
+            self.is_nan()
+        }
+        fn finite(&self) -> bool {
+            self.is_finite()
+        }
+    }
+    impl Float for f64 {
+        fn nan(&self) -> bool {
+            self.is_nan()
+        }
+        fn finite(&self) -> bool {
+            self.is_finite()
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Every function, operator and cast beside what DuckDB gives for it, as `duckdb/record.py` wrote it down. Where we
+//! mean something else, `DIFFERENCES` says what and why, and docs/sql.md tells the reader.
+
+use expr::{FUNCTIONS, SqlExpr};
+use polars::prelude::*;
+
+/// Expression, what we give (values of the rows, or the start of the error), and why.
+const DIFFERENCES: &[(&str, &str, &str)] = &[];
+
+fn table() -> DataFrame {
+    let day = |text: &str| chrono_day(text);
+    let d = Series::new("d".into(), [Some(day("2024-01-31")), Some(day("2024-02-29")), None, Some(day("2023-12-01"))]);
+    let m = Series::new("m".into(), [Some(1250i64), Some(-75), None, Some(325)]);
+    let m = m.cast(&DataType::Int128).and_then(|m| m.into_decimal(10, 2));
+    let table = df!(
+        "a" => [1i64, 2, 2, 4],
+        "n" => [Some(100i64), Some(200), None, Some(-50)],
+        "k" => [Some(5i64), None, Some(7), Some(9)],
+        "x" => [Some(1.5), Some(2.5), None, Some(-4.0)],
+        "s" => [Some("b"), Some("a"), None, Some("c")],
+        "b" => [Some(true), Some(false), None, Some(true)],
+    );
+    let mut table = table
+        .unwrap()
+        .lazy()
+        .with_columns([col("a").cast(DataType::Int8), col("n").cast(DataType::Int32)])
+        .collect()
+        .unwrap();
+    table.with_column(d.cast(&DataType::Date).unwrap().into()).unwrap();
+    let m = match m {
+        Ok(m) => m,
+        Err(_) => Series::new("m".into(), ["12.50", "-0.75", "", "3.25"]).cast(&DataType::Decimal(10, 2)).unwrap(),
+    };
+    table.with_column(m.with_name("m".into()).into()).unwrap();
+    table
+}
+
+/// Days since 1970-01-01 of the three days of the table: Python, `date.toordinal() - 719163`.
+fn chrono_day(text: &str) -> i32 {
+    match text {
+        "2024-01-31" => 19_753,
+        "2024-02-29" => 19_782,
+        _ => 19_692,
+    }
+}
+
+fn given(sql: &str, table: &DataFrame) -> String {
+    let parsed = match SqlExpr::new(sql) {
+        Ok(parsed) => parsed,
+        Err(error) => return format!("error: {error}"),
+    };
+    let value = match parsed.compile(table.schema(), "") {
+        Ok(value) => value,
+        Err(error) => return format!("error: {error}"),
+    };
+    match table.clone().lazy().select([value.expr.alias("value")]).collect() {
+        Err(error) => format!("error: {error}"),
+        Ok(found) => {
+            let series = found.column("value").unwrap().as_materialized_series().clone();
+            // A value that no column enters stands once.
+            let rows = if series.len() == 1 && !parsed.is_one_value() { 1 } else { series.len() };
+            (0..rows).map(|row| shown(&series.get(row).unwrap())).collect::<Vec<_>>().join("\t")
+        }
+    }
+}
+
+fn shown(value: &AnyValue<'_>) -> String {
+    match value {
+        AnyValue::Null => "null".to_owned(),
+        AnyValue::Float64(value) => python_float(*value),
+        AnyValue::Float32(value) => python_float(f64::from(*value)),
+        AnyValue::String(text) => (*text).to_owned(),
+        AnyValue::StringOwned(text) => text.to_string(),
+        AnyValue::Duration(ticks, TimeUnit::Microseconds) => format!("{:?} s", *ticks as f64 / 1e6),
+        AnyValue::Datetime(..) => value.to_string().trim_end_matches('0').trim_end_matches('.').to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn python_float(value: f64) -> String {
+    let text = format!("{value:?}");
+    text.replace("e20", "e+20").replace("NaN", "nan")
+}
+
+/// The same value for each row, or the same value: DuckDB repeats a constant for each row.
+fn same(ours: &str, theirs: &str) -> bool {
+    let rows: Vec<&str> = theirs.split('\t').collect();
+    let close = |a: &str, b: &str| {
+        a == b
+            || a.trim_end_matches('0').trim_end_matches([':', '.'])
+                == b.trim_end_matches('0').trim_end_matches([':', '.'])
+                && a.contains(':')
+                && b.contains(':')
+            || match (a.parse::<f64>(), b.parse::<f64>()) {
+                (Ok(a), Ok(b)) => a == b || (a - b).abs() <= 1e-12 * a.abs().max(b.abs()),
+                _ => false,
+            }
+            || a.strip_suffix(" 00:00:00") == Some(b)
+            || b.strip_suffix(" 00:00:00") == Some(a)
+    };
+    let mine: Vec<&str> = ours.split('\t').collect();
+    match mine.len() {
+        1 => rows.iter().all(|row| close(mine[0], row)),
+        len => len == rows.len() && mine.iter().zip(&rows).all(|(a, b)| close(a, b)),
+    }
+}
+
+#[test]
+fn all_but_the_listed_is_as_in_duckdb() {
+    let table = table();
+    let recorded = include_str!("duckdb/recorded.tsv");
+    let mut wrong = Vec::new();
+    for line in recorded.lines().filter(|line| !line.starts_with('#')) {
+        let (sql, theirs) = line.split_once('\t').unwrap();
+        let ours = given(sql, &table);
+        let listed = DIFFERENCES.iter().find(|(listed, ..)| *listed == sql);
+        let agrees = if theirs == "error" { ours.starts_with("error: ") } else { same(&ours, theirs) };
+        match listed {
+            Some((_, expected, _)) if agrees => {
+                wrong.push(format!("{sql}: is listed as {expected}, but DuckDB agrees"))
+            }
+            Some((_, expected, _)) if !ours.starts_with(expected) => {
+                wrong.push(format!("{sql}: listed as {expected}, but gives {ours}"));
+            }
+            None if !agrees => wrong.push(format!("{sql}\n  ours   {ours}\n  duckdb {theirs}")),
+            _ => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_function_is_compared() {
+    let recorded = include_str!("duckdb/recorded.tsv").to_lowercase();
+    for function in FUNCTIONS {
+        assert!(recorded.contains(&format!("{}(", function.name)), "{} is not compared with DuckDB", function.name);
+    }
+}

@@ -1,0 +1,56 @@
+"""Writes recorded.tsv: each expression of expressions.txt as DuckDB computes it. Run it with a Python that has duckdb.
+
+    python3 crates/expr/tests/duckdb/record.py
+"""
+
+import datetime
+import decimal
+import pathlib
+
+import duckdb
+
+here = pathlib.Path(__file__).parent
+connection = duckdb.connect()
+connection.execute("""
+    CREATE TABLE t AS SELECT * FROM (VALUES
+        (1::TINYINT, 100::INTEGER, 5::BIGINT, 1.5::DOUBLE, 'b', true, DATE '2024-01-31', 12.50::DECIMAL(10, 2)),
+        (2::TINYINT, 200::INTEGER, NULL, 2.5::DOUBLE, 'a', false, DATE '2024-02-29', -0.75::DECIMAL(10, 2)),
+        (2::TINYINT, NULL, 7::BIGINT, NULL, NULL, NULL, NULL, NULL),
+        (4::TINYINT, -50::INTEGER, 9::BIGINT, -4.0::DOUBLE, 'c', true, DATE '2023-12-01', 3.25::DECIMAL(10, 2))
+    ) v(a, n, k, x, s, b, d, m)
+""")
+
+
+def shown(value):
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case datetime.datetime():
+            return value.isoformat(sep=" ")
+        case datetime.date() | datetime.time():
+            return value.isoformat()
+        case datetime.timedelta():
+            return f"{value.total_seconds()} s"
+        case float() | int() | decimal.Decimal():
+            return format(value, "f") if isinstance(value, decimal.Decimal) else repr(value)
+        case _:
+            return str(value)
+
+
+lines = [f"# DuckDB {duckdb.__version__}, written by record.py"]
+for line in (here / "expressions.txt").read_text().splitlines():
+    if not line or line.startswith("#"):
+        continue
+    try:
+        try:
+            # Windows reorder rows: back to those of the table.
+            query = f"SELECT value FROM (SELECT a, k, n, {line} AS value FROM t) ORDER BY a, k NULLS FIRST"
+            rows = connection.execute(query).fetchall()
+        except duckdb.BinderException:
+            rows = connection.execute(f"SELECT {line} FROM t").fetchall()
+        lines.append("\t".join([line] + [shown(row[0]) for row in rows]))
+    except duckdb.Error:
+        lines.append(f"{line}\terror")
+(here / "recorded.tsv").write_text("\n".join(lines) + "\n")

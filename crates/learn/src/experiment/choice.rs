@@ -1,0 +1,75 @@
+//! Chooses among experiments, and says how sure the choice is.
+
+use spec::{Error, Result};
+
+use super::outcome::Outcome;
+use super::{BASELINE, TrainSpec, Tried};
+use crate::metrics::Resamples;
+use crate::reasons::number_text;
+
+/// The best experiment on the rows that judge; of equals the first. The last outcome, the baseline, is no candidate.
+pub(super) fn choose(spec: &TrainSpec, outcomes: &[Outcome]) -> Result<usize> {
+    let metric = spec.choose_by();
+    let value = |outcome: &Outcome| outcome.tried.metrics.get(&metric).copied().flatten();
+    let mut best: Option<(usize, f64)> = None;
+    for (at, outcome) in outcomes.iter().enumerate().take(outcomes.len() - 1) {
+        if let Some(found) = value(outcome)
+            && best.is_none_or(|(_, most)| metric.gain(found, most) > 0.0)
+        {
+            best = Some((at, found));
+        }
+    }
+    best.map(|(at, _)| at).ok_or_else(|| {
+        Error::cannot_run("experiments: none given").hint("write at least one, such as 'lightgbm: lightgbm'")
+    })
+}
+
+/// Notes how far every other outcome is behind the chosen one on the same rows. `entities`: the number of the entity of
+/// each row that judges, in the order in which they do.
+pub(super) fn compare(spec: &TrainSpec, outcomes: &mut [Outcome], chosen: usize, entities: Vec<u32>) {
+    let resamples = Resamples::of_entities(entities, spec.resamples as usize, spec.seed);
+    let at = |outcome: &Outcome| outcome.tried.threshold.as_ref().map(|threshold| threshold.value);
+    let best = &outcomes[chosen];
+    let behind: Vec<_> = outcomes
+        .iter()
+        .map(|other| {
+            let (ours, theirs) = ((&best.valid.folds[..], at(best)), (&other.valid.folds[..], at(other)));
+            resamples.gain_over_folds(spec.choose_by(), ours, theirs)
+        })
+        .collect();
+    for (number, (outcome, behind)) in outcomes.iter_mut().zip(behind).enumerate() {
+        outcome.tried.behind = behind.filter(|_| number != chosen);
+    }
+}
+
+/// What there is to say of a choice that chance may have made; `None` if every other experiment is surely worse. `judges`:
+/// the rows that it was made on, in words.
+pub(super) fn within_noise(spec: &TrainSpec, tried: &[Tried], chosen: &str, judges: &str) -> Option<String> {
+    let rivals: Vec<String> = tried
+        .iter()
+        .filter(|tried| tried.name != chosen && tried.name != BASELINE)
+        .filter_map(|tried| match tried.behind {
+            Some(gain) if gain.low > 0.0 => None,
+            Some(gain) => Some(format!(
+                "'{}' (behind by {}, 95 % interval {} to {})",
+                tried.name,
+                number_text(gain.value),
+                number_text(gain.low),
+                number_text(gain.high)
+            )),
+            None => Some(format!("'{}' (no interval: too few rows)", tried.name)),
+        })
+        .collect();
+    if rivals.is_empty() {
+        return None;
+    }
+    let way_out = match spec.folds {
+        None => "compare on more rows, such as by 'folds: 5', or prefer the simpler one",
+        Some(_) => "prefer the simpler one, or use more rows",
+    };
+    Some(format!(
+        "the choice of '{chosen}' by {} is within noise on {judges}; as good may be {}; {way_out}",
+        spec.choose_by(),
+        rivals.join(", ")
+    ))
+}

@@ -1,0 +1,177 @@
+//! The model that a version releases: what was chosen, learned again from all rows before the test part where the spec
+//! wants that, with its intervals.
+
+use std::collections::BTreeMap;
+
+use polars::prelude::DataFrame;
+use serde::{Deserialize, Serialize};
+use spec::{Error, Result, ResultExt};
+
+use super::outcome::{Outcome, on_test};
+use super::rows::{PartRows, Parts, Table, Told, cut_before_test};
+use super::{Contender, TrainSpec};
+use crate::intervals::{Fitting, Missed};
+use crate::metrics::{Metric, Scored};
+use crate::{Data, Intervals, LearnerSpec, Matrix, Model, Part, Split};
+
+/// How the chosen experiment learned again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Refit {
+    /// Rows that it learned from.
+    pub rows: u64,
+    /// Those among them that had been purged, because they reached from train into validation only.
+    pub bridging: u64,
+    /// Trees that it was given, where early stopping had found their number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trees: Option<u32>,
+    /// The metrics on the test part of the model that had learned from train alone; empty with folds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub before: BTreeMap<Metric, f64>,
+}
+
+/// The model with all that judges it.
+pub(super) struct Released {
+    pub model: Box<dyn Model>,
+    pub intervals: Option<Intervals>,
+    pub refit: Option<Refit>,
+    /// Its scores of the test part, with bounds if there are intervals.
+    pub test: Scored,
+    /// The baseline's.
+    pub baseline: Scored,
+    /// The test part as the model sees it.
+    pub test_features: Matrix,
+    pub test_rows: DataFrame,
+}
+
+/// What is needed to learn again.
+pub(super) struct Trained<'a> {
+    pub spec: &'a TrainSpec,
+    pub table: &'a Table<'a>,
+    pub split: &'a Split,
+    pub told: &'a Told,
+    pub contenders: &'a [Contender],
+}
+
+impl Trained<'_> {
+    pub fn release(
+        &self,
+        outcomes: &mut [Outcome],
+        chosen: usize,
+        parts: Parts,
+        progress: &dyn Fn(&str),
+    ) -> Result<Released> {
+        let spec = self.spec;
+        if spec.intervals.is_some() {
+            progress("fitting intervals");
+        }
+        let mut released = match spec.refits() {
+            true => self.refitted(outcomes, chosen, parts, progress)?,
+            false => self.as_it_is(outcomes, chosen, parts)?,
+        };
+        if let Some(intervals) = &released.intervals {
+            let bounds = intervals.bounds(&released.test_features, released.test.score())?;
+            released.test = released.test.with_bounds(bounds);
+        }
+        Ok(released)
+    }
+
+    /// The model that has learned from the train part.
+    fn as_it_is(&self, outcomes: &mut [Outcome], chosen: usize, parts: Parts) -> Result<Released> {
+        let last = outcomes.len() - 1;
+        let intervals = match &self.spec.intervals {
+            Some(asked) => Some(asked.fit(&self.fitting(&outcomes[chosen], 0, (&parts.train, &parts.valid)))?),
+            None => None,
+        };
+        let gone = || Error::cannot_run("experiments: the chosen model is gone");
+        Ok(Released {
+            model: outcomes[chosen].model.take().ok_or_else(gone)?,
+            intervals,
+            refit: None,
+            test: outcomes[chosen].test.clone().ok_or_else(gone)?,
+            baseline: outcomes[last].test.clone().ok_or_else(gone)?,
+            test_features: parts.test.features,
+            test_rows: parts.test_rows,
+        })
+    }
+
+    /// The chosen experiment on all rows before the test part, and the baseline too, against which it is judged.
+    fn refitted(&self, outcomes: &[Outcome], chosen: usize, parts: Parts, progress: &dyn Fn(&str)) -> Result<Released> {
+        let spec = self.spec;
+        let last = outcomes.len() - 1;
+        let missed = self.missed(&outcomes[chosen], &parts)?;
+        let Parts { train, valid, test, test_rows } = parts;
+        let (rows, test_features) = match self.split.folds.is_empty() {
+            false => (train, test.features),
+            true => {
+                drop((train, valid, test.features));
+                cut_before_test(self.table, self.split, self.told, &test_rows)?
+            }
+        };
+        let test = Data { features: &test_features, label: &test.label };
+        let again = |number: usize| -> Result<(Box<dyn Model>, Scored)> {
+            let (contender, outcome) = (&self.contenders[number], &outcomes[number]);
+            progress(&format!("fitting {} again on {} rows", contender.name, rows.label.len()));
+            let place = format!("experiment '{}' on all rows before the test part", contender.name);
+            let model = contender.learner.refit(spec.task, rows.data(), &outcome.tuned, spec.seed).context(place)?;
+            let scored = on_test(spec, &contender.name, model.as_ref(), test)?;
+            Ok((model, scored))
+        };
+        let before = before(spec, &outcomes[chosen]);
+        let (model, scored) = again(chosen)?;
+        let (_, baseline) = again(last)?;
+        let intervals = match &spec.intervals {
+            Some(asked) => {
+                let how = (spec.label_transform, self.learner_spec(&outcomes[chosen]));
+                Some(asked.refit(missed, rows.data(), how, spec.seed)?)
+            }
+            None => None,
+        };
+        let before_test = self.split.before_test.iter().zip(&self.split.parts);
+        let bridging = before_test.filter(|(before, part)| **before && **part == Part::Purged).count() as u64;
+        let trees = outcomes[chosen].tuned.trees;
+        let refit = Refit { rows: rows.label.len() as u64, bridging, trees, before };
+        Ok(Released { model, intervals, refit: Some(refit), test: scored, baseline, test_features, test_rows })
+    }
+
+    /// What intervals would miss on the rows that judged the chosen experiment.
+    fn missed(&self, chosen: &Outcome, parts: &Parts) -> Result<Vec<Missed>> {
+        let Some(asked) = &self.spec.intervals else { return Ok(Vec::new()) };
+        if self.split.folds.is_empty() {
+            return Ok(vec![asked.missed(&self.fitting(chosen, 0, (&parts.train, &parts.valid)))?]);
+        }
+        let folds = self.split.folds.iter().enumerate();
+        folds
+            .map(|(number, fold)| {
+                let (train, valid) = (parts.train.take(&fold.train), parts.train.take(&fold.valid));
+                asked.missed(&self.fitting(chosen, number, (&train, &valid)))
+            })
+            .collect()
+    }
+
+    fn fitting<'b>(
+        &'b self,
+        chosen: &'b Outcome,
+        fold: usize,
+        (train, valid): (&'b PartRows, &'b PartRows),
+    ) -> Fitting<'b> {
+        Fitting {
+            train: train.data(),
+            valid: valid.data(),
+            predicted: chosen.valid.folds[fold].score(),
+            label_transform: self.spec.label_transform,
+            chosen: self.learner_spec(chosen),
+            seed: self.spec.seed,
+        }
+    }
+
+    fn learner_spec(&self, outcome: &Outcome) -> Option<&LearnerSpec> {
+        self.spec.experiments.iter().find(|(name, _)| *name == outcome.tried.name).map(|(_, learner)| learner)
+    }
+}
+
+/// The metrics on the test part of the model that learned from train alone.
+fn before(spec: &TrainSpec, outcome: &Outcome) -> BTreeMap<Metric, f64> {
+    let threshold = outcome.tried.threshold.as_ref().map(|threshold| threshold.value);
+    let Some(test) = &outcome.test else { return BTreeMap::new() };
+    Metric::of(spec.task).filter_map(|metric| Some((metric, test.value(metric, threshold)?))).collect()
+}
