@@ -68,7 +68,16 @@ pub(crate) fn parse(text: &str) -> Result<ast::Expr> {
 fn cause(error: &ParserError) -> String {
     match error {
         ParserError::TokenizerError(cause) | ParserError::ParserError(cause) => {
-            let cause = cause.replace("EOF", "the end");
+            let cause = cause.split(" at Line: ").next().unwrap_or_default();
+            if let Some((wanted, found)) =
+                cause.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: "))
+            {
+                let wanted = if wanted == "variant object key name" { "a name" } else { wanted };
+                return match found {
+                    "EOF" => format!("expected {wanted}, found the end"),
+                    found => format!("expected {wanted}, found '{found}'"),
+                };
+            }
             let mut letters = cause.chars();
             let first = letters.next().map(|letter| letter.to_lowercase().to_string()).unwrap_or_default();
             format!("{first}{}", letters.as_str())

@@ -132,6 +132,29 @@ pub fn mangle(tool: &str, read: impl Fn(&str) -> Result<(), String> + Send + 'st
     }
 }
 
+/// How many faults are told before the search ends.
+const FAULTS: usize = 10;
+
+/// What was found wrong, each kind once.
+#[derive(Default)]
+struct Faults {
+    kinds: Vec<String>,
+    told: Vec<String>,
+}
+
+impl Faults {
+    fn add(&mut self, fault: &str, error: &str, text: &str) {
+        // Two errors are of one kind if they say the same without what they repeat of the text.
+        let plain: String = error.split(['\'', '"']).step_by(2).collect();
+        let plain: String = plain.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let kind = format!("{fault} {}", plain.split(": ").last().unwrap_or_default());
+        if !self.kinds.contains(&kind) {
+            self.kinds.push(kind);
+            self.told.push(format!("--- {fault} in the error\n  {error}\n--- of\n{text}"));
+        }
+    }
+}
+
 struct Fuzzer {
     file: String,
     /// Whole specs of the tool.
@@ -172,21 +195,23 @@ impl Fuzzer {
 
     fn run(mut self, read: &dyn Fn(&str) -> Result<(), String>) {
         let (mut tried, mut refused) = (0usize, 0usize);
-        while self.until.map_or(tried < TEXTS, |until| Instant::now() < until) {
+        let mut faults = Faults::default();
+        while faults.told.len() < FAULTS && self.until.map_or(tried < TEXTS, |until| Instant::now() < until) {
             let text = self.text();
             let result = catch_unwind(AssertUnwindSafe(|| read(&text)));
             tried += 1;
             match result {
-                Err(_) => panic!("it panicked on:\n{text}\n{}", self.shown()),
+                Err(_) => faults.add("a panic", "", &text),
                 Ok(Err(error)) => {
                     refused += 1;
                     if let Some(fault) = fault(&self.file, &error) {
-                        panic!("{fault} in the error\n  {error}\nof:\n{text}\n{}", self.shown());
+                        faults.add(&fault, &error, &text);
                     }
                 }
                 Ok(Ok(())) => {}
             }
         }
+        assert!(faults.told.is_empty(), "{}", faults.told.join("\n"));
         // Texts that are all read, or never, would test nothing.
         assert!(refused > 0 && refused < tried, "{refused} of {tried} texts were refused");
         eprintln!("{}: {tried} texts read, {refused} of them refused", self.file);
@@ -195,10 +220,6 @@ impl Fuzzer {
     /// A number below `end`.
     fn pick(&mut self, end: usize) -> usize {
         self.random.below(end as u64) as usize
-    }
-
-    fn shown(&self) -> &'static str {
-        "(all lines above are the text; run with MILLRACE_FUZZ_SECONDS to look for more)"
     }
 
     fn text(&mut self) -> String {
