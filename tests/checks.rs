@@ -242,6 +242,19 @@ fn options_of_another_format_have_no_effect_and_are_refused() {
     }
 }
 
+#[test]
+fn nothing_to_score_is_told_with_the_way_out() {
+    let project = all_six();
+    project.write("people.csv", people().lines().take(401).map(|line| format!("{line}\n")).collect::<String>());
+    for tool in ["ingest", "clean", "features"] {
+        project.run(tool, ["p"]).exits(0);
+    }
+    project.run("predict", ["p"]).exits(1).says(
+        "table 'scoring' has no rows, so there is nothing to score; rows are scored whose label is not known yet; to score some \
+         whose label is, give features.yaml a `score: {from: DAY}`, or name another table in predict.yaml",
+    );
+}
+
 /// `orders` and `shops`, in the order that the clean stage is to write them.
 fn two_tables(tables: &str, checks: &str) -> Project {
     let project = shop();

@@ -34,7 +34,6 @@ pub fn redact_with(redactor: Redactor) {
 /// What the query engine says to whoever writes plans for it: no user can do anything about it. To be seen while such code
 /// is written, it goes to the log below the level that is ever shown.
 pub fn engine_warns(text: &str, _: polars::error::PolarsWarning) {
-    eprintln!("ENGINE {text}");
     tracing::debug!("query engine: {text}");
 }
 
