@@ -14,15 +14,34 @@ use crate::{Feature, Matrix, Transformed};
 pub enum Task {
     /// A label of two classes, 0 and 1; predictions are probabilities of class 1.
     Classification,
+    /// A label of three classes or more; predictions are a probability per class.
+    Multiclass,
     /// A number.
     Regression,
+}
+
+impl Task {
+    /// As written in YAML.
+    pub fn name(self) -> &'static str {
+        match self {
+            Task::Classification => "classification",
+            Task::Multiclass => "multiclass",
+            Task::Regression => "regression",
+        }
+    }
+
+    /// Whether labels are classes.
+    pub fn has_classes(self) -> bool {
+        self != Task::Regression
+    }
 }
 
 /// Rows to learn from or to judge by.
 #[derive(Clone, Copy, Debug)]
 pub struct Data<'a> {
     pub features: &'a Matrix,
-    /// One per row: 0 or 1 for classification, any finite number for regression.
+    /// One per row: 0 or 1 for classification, the number of its class from 0 for several classes, any finite number for
+    /// regression.
     pub label: &'a [f64],
 }
 
@@ -85,7 +104,8 @@ pub trait Model: Send + Sync {
     /// The features it expects, in order.
     fn features(&self) -> &[Feature];
 
-    /// One number per row: the probability of class 1, or the value.
+    /// One number per row: the probability of class 1, or the value. Of several classes one per row and class, row after
+    /// row.
     fn predict(&self, rows: &Matrix) -> Result<Vec<f64>>;
 
     /// Writes the model into `folder` under a name of its own; returns that file name.
@@ -101,7 +121,8 @@ pub trait Model: Send + Sync {
         Tuned { trees: None, label_transform: self.label_transform() }
     }
 
-    /// How much each feature contributed to each prediction; `None` if the model cannot say.
+    /// How much each feature contributed to each prediction, of several classes to the raw score of the class that is
+    /// predicted; `None` if the model cannot say.
     fn contributions(&self, _rows: &Matrix) -> Result<Option<Contributions>> {
         Ok(None)
     }
@@ -124,7 +145,7 @@ pub struct Contributions {
     pub features: usize,
     /// Row-major, rows × features.
     pub values: Vec<f64>,
-    /// The raw score of a row without any feature.
+    /// The raw score of a row without any feature; NaN for several classes, each of which has its own.
     pub base: f64,
 }
 

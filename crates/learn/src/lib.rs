@@ -38,4 +38,4 @@ pub use reasons::reasons;
 pub use registry::{Action, Decision, Entry, Log, Registry, Run, Signature, Stage, Version};
 pub use split::{Fold, FoldsSummary, Part, PartSummary, Purge, Shares, Split, SplitBy, SplitSpec, SplitSummary};
 pub use threshold::{Best, Cost, Share, Threshold, ThresholdRule};
-pub use write::write_version;
+pub use write::{of_classes, write_version};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
 use crate::experiment::{GateResult, Measured, Refit, Tried};
-use crate::metrics::{Confusion, Interval, Metric};
+use crate::metrics::{Classes, Confusion, Interval, Metric};
 use crate::{Feature, IntervalRecord, SplitSummary, Task, Threshold, Transformed, Version};
 
 /// Where a version comes from: what the caller knows and the trial does not.
@@ -69,6 +69,9 @@ pub struct Manifest {
     pub metrics: BTreeMap<Metric, Measured>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confusion: Option<Confusion>,
+    /// Of several classes their names in order of the probabilities, and what was predicted for each on the test part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Classes>,
     /// Every experiment with its metrics on the validation part, or over the folds; the baseline comes last.
     pub experiments: Vec<Tried>,
     /// What there is to say if chance may have made the choice.
@@ -153,6 +156,7 @@ pub(crate) fn example(version: &str) -> Manifest {
         ]
         .into(),
         confusion: None,
+        classes: None,
         experiments: Vec::new(),
         within_noise: None,
         refit: None,

@@ -8,6 +8,7 @@ use spec::{Error, Result};
 
 use crate::card::{card, page};
 use crate::experiment::{Trial, free_name};
+use crate::metrics::largest;
 use crate::plots::{self, Plot};
 use crate::{Decision, IntervalRecord, Manifest, Origin, Part, Task};
 
@@ -37,6 +38,21 @@ fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).map_err(|error| Error::io("write", path, &error))
 }
 
+/// A column `probability_<class>` per class and `class`, the most probable one, from one probability per row and class.
+/// `name` makes the name of a column one that is free.
+pub fn of_classes(classes: &[String], probabilities: &[f64], name: impl Fn(&str) -> PlSmallStr) -> Vec<Column> {
+    let count = classes.len();
+    let of_class = |class: usize| -> Vec<f64> { probabilities.iter().skip(class).step_by(count).copied().collect() };
+    let mut columns: Vec<Column> = classes
+        .iter()
+        .enumerate()
+        .map(|(class, text)| Column::new(name(&format!("probability_{text}")), of_class(class)))
+        .collect();
+    let predicted: Vec<&str> = probabilities.chunks(count).map(|row| classes[largest(row)].as_str()).collect();
+    columns.push(Column::new(name("class"), predicted));
+    columns
+}
+
 impl Trial {
     /// The content of `model.json`; `file` is the model's file.
     fn manifest(&self, origin: &Origin, file: String, intervals: Option<IntervalRecord>) -> Manifest {
@@ -59,6 +75,7 @@ impl Trial {
             intervals,
             metrics: self.test.clone(),
             confusion: self.confusion,
+            classes: self.classes.clone(),
             experiments: self.tried.clone(),
             within_noise: self.within_noise.clone(),
             refit: self.refit.clone(),
@@ -81,6 +98,7 @@ impl Trial {
                 plots::precision_recall(&all, &self.chosen)?,
                 plots::calibration(chosen)?,
             ],
+            Task::Multiclass => Vec::new(),
             Task::Regression => vec![
                 plots::errors(&all, &self.chosen)?,
                 plots::predicted_against_actual(chosen, self.spec.seed)?,
@@ -96,7 +114,8 @@ impl Trial {
         Ok(drawn)
     }
 
-    /// The test part's predictions: entity, time (where there is one), label, `score`, `low` and `high`
+    /// The test part's predictions: entity, time (where there is one), label, `score` (of several classes the columns of
+    /// [`of_classes`]), `low` and `high`
     /// (where the spec asks for intervals), `decision` (classification: flagged or not) and `part`.
     pub fn predictions(&self) -> Result<DataFrame> {
         let names = [Some(&self.spec.entity), self.spec.time.as_ref(), Some(&self.spec.label)];
@@ -109,6 +128,11 @@ impl Trial {
             .collect::<Result<_>>()?;
         // A key may have the name of one of ours.
         let ours = |name: &str| PlSmallStr::from(free_name(name, names.iter().copied()));
+        if let Some(classes) = &self.classes {
+            columns.extend(of_classes(&classes.names, scored.score(), ours));
+            columns.push(Column::new(ours("part"), vec![Part::Test.name(); scored.rows()]));
+            return DataFrame::new(scored.rows(), columns).during("test predictions");
+        }
         columns.push(Column::new(ours("score"), scored.score()));
         if let Some(bounds) = scored.bounds() {
             columns.push(Column::new(ours("low"), &bounds.low));

@@ -1,7 +1,7 @@
 //! Wires a registered model to the shell: features in, scores with their reasons out.
 
 use artifact::{Batch, Input, PolarsResultExt, fingerprint, stream};
-use learn::{Champion, Feature, Intervals, Log, Matrix, Registry, Task, Version, reasons};
+use learn::{Champion, Feature, Intervals, Log, Matrix, Registry, Task, Version, of_classes, reasons};
 use polars::prelude::{Column, DataFrame, DataType, IntoColumn, NamedFrom, PlSmallStr, Schema, Series, TimeUnit};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -138,7 +138,16 @@ impl Scorer {
             let dtype = features.get(key).ok_or_else(|| Error::cannot_run(format!("no column '{key}' to score by")))?;
             schema.with_column(key.as_str().into(), dtype.clone());
         }
-        schema.with_column("score".into(), DataType::Float64);
+        match &manifest.classes {
+            None => {
+                schema.with_column("score".into(), DataType::Float64);
+            }
+            Some(classes) => {
+                for column in of_classes(&classes.names, &[], PlSmallStr::from) {
+                    schema.with_column(column.name().clone(), column.dtype().clone());
+                }
+            }
+        }
         if intervals.is_some() {
             schema.with_column("low".into(), DataType::Float64);
             schema.with_column("high".into(), DataType::Float64);
@@ -166,6 +175,10 @@ impl Scorer {
         let threshold = manifest.threshold.as_ref().map(|threshold| threshold.value);
         let decisions: Option<Vec<bool>> =
             threshold.map(|threshold| scores.iter().map(|score| *score >= threshold).collect());
+        if let Some(classes) = &manifest.classes {
+            columns.extend(of_classes(&classes.names, &scores, PlSmallStr::from));
+            return self.finish(columns, &matrix);
+        }
         let bounds = self.intervals.as_ref().map(|intervals| intervals.bounds(&matrix, &scores)).transpose()?;
         columns.push(Series::new("score".into(), scores).into_column());
         if let Some(bounds) = bounds {
@@ -175,15 +188,21 @@ impl Scorer {
         if manifest.task == Task::Classification {
             columns.push(Series::new("decision".into(), decisions.unwrap_or_default()).into_column());
         }
+        self.finish(columns, &matrix)
+    }
+
+    /// Adds what every score has: the model's version, reasons where they are asked for, and the time.
+    fn finish(&self, mut columns: Vec<Column>, matrix: &Matrix) -> Result<DataFrame> {
+        let (doing, rows) = ("scores", matrix.rows());
         let version = PlSmallStr::from(self.champion.version.to_string());
-        columns.push(Column::new_scalar("model_version".into(), version.into(), rows.height()));
+        columns.push(Column::new_scalar("model_version".into(), version.into(), rows));
         if self.reasons > 0 {
-            columns.push(Series::new("reasons".into(), self.reasons(&matrix)?).into_column());
+            columns.push(Series::new("reasons".into(), self.reasons(matrix)?).into_column());
         }
-        let scored_at = Series::new("scored_at".into(), vec![self.scored_at; rows.height()]);
+        let scored_at = Series::new("scored_at".into(), vec![self.scored_at; rows]);
         let moment = DataType::Datetime(TimeUnit::Microseconds, None);
         columns.push(scored_at.cast(&moment).during(doing)?.into_column());
-        DataFrame::new(rows.height(), columns).during(doing)
+        DataFrame::new(rows, columns).during(doing)
     }
 
     /// The strongest reasons of every row, one text each; null if the model cannot say.

@@ -30,6 +30,7 @@ pub fn card(manifest: &Manifest, trial: &Trial, decision: &Decision, plots: &[Pl
         judged(manifest, trial, plots),
         gate(manifest),
         threshold(manifest),
+        classes(manifest),
         intervals(manifest),
         features(trial, plots),
         again(manifest),
@@ -47,11 +48,12 @@ fn head(manifest: &Manifest, decision: &Decision) -> String {
     };
     let kind = match manifest.task {
         Task::Classification => "the probability that",
+        Task::Multiclass => "the class of",
         Task::Regression => "the value of",
     };
     let ends = match manifest.task {
         Task::Classification => " is true",
-        Task::Regression => "",
+        Task::Regression | Task::Multiclass => "",
     };
     let horizon = manifest.horizon_days.filter(|days| *days > 0);
     let horizon = horizon.map_or(String::new(), |days| format!(", known {days} days later"));
@@ -95,13 +97,14 @@ fn learned(manifest: &Manifest, split: &SplitSummary) -> String {
     let mean = match manifest.task {
         Task::Classification => "share of class 1",
         Task::Regression => "mean label",
+        Task::Multiclass => "",
     };
     let mut table = Table::new(&["part", "rows", "share of rows", "from", "to", mean]);
     for part in &split.parts {
         let (from, to) = part.times.clone().unwrap_or_default();
         let label = part.label_mean.map_or(String::new(), |mean| match manifest.task {
             Task::Classification => percent(mean),
-            Task::Regression => number_text(mean),
+            Task::Regression | Task::Multiclass => number_text(mean),
         });
         let share = percent(part.rows as f64 / manifest.rows.max(1) as f64);
         table.row([part.part.name().to_owned(), part.rows.to_string(), share, from, to, label]);
@@ -201,20 +204,19 @@ fn again_on_more(manifest: &Manifest, trial: &Trial, refit: &Refit) -> String {
     let kept: Vec<&str> = kept.into_iter().flatten().collect();
     if !kept.is_empty() {
         let from = if folds { "held-out rows of the folds" } else { "validation part" };
+        let (stay, they, were) = if kept.len() == 1 { ("stays", "it", "was") } else { ("stay", "they", "were") };
         let _ = write!(
             text,
-            " {} {} from the {from}, on which the model had not learned when {} picked.",
+            " {} {stay} as {they} {were}: {they} {were} found on the {from}, from which the model had not learned.",
             sentence(&kept.join(" and ")).trim_end_matches('.'),
-            if kept.len() == 1 { "stays as it was" } else { "stay as they were" },
-            if kept.len() == 1 { "it was" } else { "they were" },
         );
     }
     let after = trial.metric(metric);
     if let (Some(before), Some(after)) = (refit.before.get(&metric), after) {
         let _ = write!(
             text,
-            " On the test part {metric} is {}; learned from train alone it was {}. The curves of the other experiments \
-             are of models that learned from train alone.",
+            " On the test part {metric} is {}; learned from train alone it was {} (told, not chosen by). The curves of the \
+             other experiments are of models that learned from train alone.",
             number_text(after),
             number_text(*before)
         );
@@ -251,6 +253,26 @@ fn threshold(manifest: &Manifest) -> String {
         number_text(threshold.value),
         threshold.rule,
         percent(counts.precision()),
+    )
+}
+
+/// What was predicted for each class.
+fn classes(manifest: &Manifest) -> String {
+    let Some(found) = &manifest.classes else { return String::new() };
+    let heads: Vec<String> = found.names.iter().map(|name| format!("as {}", code(name))).collect();
+    let mut columns = vec!["class"];
+    columns.extend(heads.iter().map(String::as_str));
+    columns.extend(["caught", "right when predicted"]);
+    let mut table = Table::new(&columns);
+    for (class, name) in found.names.iter().enumerate() {
+        let (all, predicted, right) = found.of(class);
+        let share = |of: u64| if of == 0 { String::new() } else { percent(right as f64 / of as f64) };
+        let counts = found.rows[class].iter().map(u64::to_string);
+        table.row([code(name)].into_iter().chain(counts).chain([share(all), share(predicted)]));
+    }
+    format!(
+        "## Classes\n\nRows of the test part by class, and what was predicted for them: the class with the largest \
+         probability.\n\n{table}\n"
     )
 }
 

@@ -80,7 +80,7 @@ fn the_released_model_has_learned_from_all_rows_before_the_test_part() {
             "experiment 'boosted' learned again from train and validation together: {} rows, 300 of them purged only between the two, with the {trees} trees that early stopping found. So did the baseline.",
             refit.rows
         ),
-        "The threshold stays as it was from the validation part, on which the model had not learned when it was picked.",
+        "The threshold stays as it was: it was found on the validation part, from which the model had not learned.",
         "learned from train alone it was ",
         "`parts.parquet` beside this card",
     ] {
@@ -257,7 +257,7 @@ fn intervals_of_folds_cover_and_of_a_refit_keep_their_width() {
         let coverage = again.test[&Metric::Coverage].value.unwrap();
         assert!((coverage - 0.8).abs() < 0.08, "{by}: {coverage}");
         let card = card_of(&again);
-        assert!(card.contains("The smearing factor and the width of the intervals stay as they were"), "{card}");
+        assert!(card.contains("The smearing factor and the width of the intervals stay as they were: they were found on the validation part"), "{card}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use spec::{Result, ResultExt};
 
 use super::{PromoteWhen, Trial, gain_text};
-use crate::metrics::{Metric, Scored};
+use crate::metrics::{Classes, Metric, Scored};
 use crate::reasons::number_text;
 use crate::{Action, Decision, Feature, Manifest, Matrix, Model, Version};
 
@@ -77,7 +77,8 @@ impl Trial {
         let theirs = &champion.manifest;
         let kinds = [
             ("label", theirs.label.clone(), self.spec.label.clone()),
-            ("task", format!("{:?}", theirs.task).to_lowercase(), format!("{:?}", self.spec.task).to_lowercase()),
+            ("task", theirs.task.name().to_owned(), self.spec.task.name().to_owned()),
+            ("set of classes", names(theirs.classes.as_ref()), names(self.classes.as_ref())),
             ("horizon", days(theirs.horizon_days), days(self.horizon_days)),
         ];
         let (what, theirs, ours) = kinds.into_iter().find(|(_, theirs, ours)| theirs != ours)?;
@@ -146,6 +147,10 @@ impl Trial {
             _ => String::new(),
         }
     }
+}
+
+fn names(classes: Option<&Classes>) -> String {
+    classes.map_or("none".to_owned(), |classes| classes.names.join(", "))
 }
 
 fn days(horizon: Option<i64>) -> String {

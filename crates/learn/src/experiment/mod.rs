@@ -17,7 +17,7 @@ use std::time::Duration;
 use polars::prelude::DataFrame;
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{Confusion, Interval, Metric, Resamples, Scored};
+use crate::metrics::{Classes, Confusion, Interval, Metric, Resamples, Scored};
 use crate::{Contributions, Intervals, Matrix, Model, SplitSummary, Task, Threshold};
 pub use decide::Champion;
 pub use gate::GateResult;
@@ -112,6 +112,8 @@ pub struct Trial {
     /// The chosen model on the test part.
     pub test: BTreeMap<Metric, Measured>,
     pub confusion: Option<Confusion>,
+    /// Of several classes: what was predicted for each on the test part.
+    pub classes: Option<Classes>,
     /// How much better than the baseline on test, by the metric that chooses.
     pub gain_over_baseline: Option<Interval>,
     pub gate: Vec<GateResult>,
@@ -169,5 +171,7 @@ impl Trial {
 
 #[cfg(test)]
 mod choice_tests;
+#[cfg(test)]
+mod classes_tests;
 #[cfg(test)]
 mod tests;

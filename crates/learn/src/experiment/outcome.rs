@@ -166,7 +166,7 @@ fn over_folds(spec: &TrainSpec, contender: &Contender, rounds: Vec<(Scored, Tune
 fn tried(spec: &TrainSpec, contender: &Contender, valid: &Validated, notes: serde_json::Value) -> Result<Tried> {
     let place = format!("experiment '{}'", contender.name);
     let threshold = match (spec.task, &valid.folds[..]) {
-        (Task::Regression, _) => None,
+        (Task::Regression | Task::Multiclass, _) => None,
         (Task::Classification, [one]) => Some(spec.threshold.clone().unwrap_or_default().pick(one).context(&place)?),
         (Task::Classification, folds) => {
             let pooled = valid.pooled(spec.task, &place)?;

@@ -1,6 +1,6 @@
 //! Columns of the feature table as plain numbers, and the table cut into its parts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use artifact::{PolarsResultExt, type_name};
 use polars::prelude::{
@@ -33,6 +33,8 @@ impl PartRows {
 /// What the table says of every row beside its features.
 pub(super) struct Told {
     pub label: Vec<f64>,
+    /// The names of the classes, where there are several: the label is the number of one of them.
+    pub classes: Option<Vec<String>>,
     /// How much each row counts; `None`: all the same.
     pub weights: Option<Vec<f64>>,
 }
@@ -175,9 +177,14 @@ pub(super) fn label(rows: &DataFrame, spec: &TrainSpec) -> Result<Vec<f64>> {
     let place = format!("table '{}': label '{}'", spec.table, spec.label);
     no_nulls(column, spec, "drop these rows in features.yaml, or choose a label that is always known")?;
     if !(column.dtype().is_primitive_numeric() || column.dtype().is_bool()) {
-        let wanted = if spec.task == Task::Classification { "true/false or 1/0" } else { "numbers" };
-        return Err(Error::refused(format!("{place} is {}, not {wanted}", type_name(column.dtype())))
-            .hint("derive such a label in features.yaml"));
+        let (wanted, hint) = match spec.task {
+            Task::Classification => (
+                "true/false or 1/0",
+                "derive such a label in features.yaml, or write 'task: multiclass' if it has more than two classes",
+            ),
+            _ => ("numbers", "derive such a label in features.yaml"),
+        };
+        return Err(Error::refused(format!("{place} is {}, not {wanted}", type_name(column.dtype()))).hint(hint));
     }
     let values = numbers(column, &place)?;
     if spec.task == Task::Regression {
@@ -200,7 +207,10 @@ pub(super) fn label(rows: &DataFrame, spec: &TrainSpec) -> Result<Vec<f64>> {
             values[row],
             row + 1
         ))
-        .hint("derive a label of two classes in features.yaml, or write 'task: regression'"));
+        .hint(
+            "derive a label of two classes in features.yaml, or write 'task: multiclass' for more of them, or 'task: \
+             regression' for numbers",
+        ));
     }
     let ones = values.iter().filter(|value| **value == 1.0).count();
     if ones == 0 || ones == values.len() {
@@ -208,6 +218,70 @@ pub(super) fn label(rows: &DataFrame, spec: &TrainSpec) -> Result<Vec<f64>> {
             .hint("there is nothing to learn; look at the label's definition in features.yaml"));
     }
     Ok(values)
+}
+
+/// Most classes: more are names of things.
+const MAX_CLASSES: usize = 100;
+
+/// The number of each row's class, and the names of all classes in order of their numbers: texts in theirs, numbers in
+/// that of their values.
+pub(super) fn several_classes(rows: &DataFrame, spec: &TrainSpec) -> Result<(Vec<f64>, Vec<String>)> {
+    let column = column(rows, &spec.label, spec)?;
+    let place = format!("table '{}': label '{}'", spec.table, spec.label);
+    no_nulls(column, spec, "drop these rows in features.yaml, or choose a label that is always known")?;
+    let texts = matches!(column.dtype(), DataType::String | DataType::Categorical(..) | DataType::Enum(..));
+    if !(texts || column.dtype().is_integer() || column.dtype().is_bool()) {
+        return Err(Error::refused(format!("{place} is {}, not texts or whole numbers", type_name(column.dtype())))
+            .hint("derive such a label in features.yaml, or write 'task: regression'"));
+    }
+    let cast = column.cast(&DataType::String).during(&place)?;
+    let values: Vec<&str> = cast.str().during(&place)?.iter().map(Option::unwrap_or_default).collect();
+    let mut names: Vec<&str> = values.iter().copied().collect::<HashSet<&str>>().into_iter().collect();
+    match texts {
+        true => names.sort_unstable(),
+        false => names.sort_unstable_by_key(|name| name.parse::<i128>().unwrap_or_default()),
+    }
+    match names.len() {
+        1 => Err(Error::refused(format!("{place} is {} in all {} rows", names[0], values.len()))
+            .hint("there is nothing to learn; look at the label's definition in features.yaml")),
+        2 => Err(Error::refused(format!("{place} has two classes only, '{}' and '{}'", names[0], names[1]))
+            .hint("derive a label of true and false in features.yaml and write 'task: classification'")),
+        many if many > MAX_CLASSES => Err(Error::refused(format!(
+            "{place} has {many} distinct values, more than the {MAX_CLASSES} that can be classes"
+        ))
+        .hint("group its values, or write 'task: regression' for numbers")),
+        _ => {
+            let numbers: HashMap<&str, f64> = names.iter().enumerate().map(|(at, name)| (*name, at as f64)).collect();
+            let label = values.iter().map(|value| numbers[value]).collect();
+            Ok((label, names.into_iter().map(str::to_owned).collect()))
+        }
+    }
+}
+
+/// Refuses a split that leaves the train part, or what teaches a fold, without a class.
+pub(super) fn every_class_teaches(split: &Split, label: &[f64], names: &[String], spec: &TrainSpec) -> Result<()> {
+    let lacks = |rows: &mut dyn Iterator<Item = usize>| {
+        let mut there = vec![false; names.len()];
+        rows.for_each(|row| there[label[row] as usize] = true);
+        there.iter().position(|there| !there)
+    };
+    let train = split.rows_of(Part::Train);
+    let missing = |class: usize, place: &str| {
+        Error::refused(format!(
+            "table '{}': label '{}': no row of class '{}' is in {place}",
+            spec.table, spec.label, names[class]
+        ))
+        .hint("bring more rows of this class, join it with another one, or change 'split'")
+    };
+    if let Some(class) = lacks(&mut train.iter().copied()) {
+        return Err(missing(class, "the train part"));
+    }
+    for (number, fold) in split.folds.iter().enumerate() {
+        if let Some(class) = lacks(&mut fold.train.iter().map(|at| train[*at])) {
+            return Err(missing(class, &format!("what teaches fold {}", number + 1)));
+        }
+    }
+    Ok(())
 }
 
 /// How much each row counts; `None`: all the same.
@@ -253,7 +327,7 @@ fn times(rows: &DataFrame, name: &str, spec: &TrainSpec) -> Result<Vec<i64>> {
 /// The part of every row, with times and label means in the summary; with folds where the spec asks for them.
 pub(super) fn split(rows: &DataFrame, label: &[f64], horizon: Option<i64>, spec: &TrainSpec) -> Result<Split> {
     let time = spec.split.column.as_deref().filter(|_| spec.split.by == SplitBy::Time).or(spec.time.as_deref());
-    let classes = (spec.task == Task::Classification).then_some(label);
+    let classes = spec.task.has_classes().then_some(label);
     let of = |values: &[f64], rows: &[usize]| rows.iter().map(|row| values[*row]).collect::<Vec<f64>>();
     let mut split = match spec.split.by {
         SplitBy::Time => {
@@ -301,7 +375,9 @@ pub(super) fn split(rows: &DataFrame, label: &[f64], horizon: Option<i64>, spec:
     if let (Some(time), true) = (time, spec.split.by != SplitBy::Time) {
         split.summary.describe_times(&split.parts, &times(rows, time, spec)?);
     }
-    split.summary.describe_labels(&split.parts, label);
+    if spec.task != Task::Multiclass {
+        split.summary.describe_labels(&split.parts, label);
+    }
     if spec.split.by == SplitBy::Random {
         let entities = entities(rows, spec)?.iter().max().map_or(0, |last| *last as usize + 1);
         if entities < rows.height() {

@@ -13,7 +13,7 @@ use super::release::{Released, Trained};
 use super::rows::{self, Table, Told};
 use super::{BASELINE, Measured, TrainSpec, Trial};
 use crate::metrics::{Interval, Metric, Resamples};
-use crate::{Learner, LearnerSpec, Part, SplitSummary};
+use crate::{Learner, LearnerSpec, Part, SplitSummary, Task};
 
 /// A learner with the name of its experiment.
 pub(super) struct Contender {
@@ -55,10 +55,16 @@ pub(super) fn run_contenders(
     let table = Table::new(table, spec)?;
     let keys = table.keys()?;
     let count = keys.height() as u64;
-    let label = rows::label(&keys, spec)?;
+    let (label, classes) = match spec.task {
+        Task::Multiclass => rows::several_classes(&keys, spec).map(|(label, names)| (label, Some(names)))?,
+        _ => (rows::label(&keys, spec)?, None),
+    };
     let split = rows::split(&keys, &label, horizon_days, spec)?;
+    if let Some(names) = &classes {
+        rows::every_class_teaches(&split, &label, names, spec)?;
+    }
     let judging = rows::renumbered(&rows::entities(&keys, spec)?, &split.judging());
-    let told = Told { weights: rows::weights(&keys, spec)?, label };
+    let told = Told { weights: rows::weights(&keys, spec)?, label, classes };
     drop(keys);
     let parts = rows::cut(&table, &split, &told)?;
     progress(&in_words(&split.summary));
@@ -95,6 +101,7 @@ pub(super) fn run_contenders(
     let limits = spec.gate.iter().map(|gate| gate.judge(value(gate.metric), &best));
     let gate = std::iter::once(against_baseline).chain(limits).collect();
     let confusion = at.map(|threshold| best.confusion_at(threshold));
+    let classes = told.classes.as_ref().map(|names| best.classes(names));
     let explained = explain(model.as_ref(), &test_features, spec.seed)?;
     let importance = importance(model.as_ref(), explained.as_ref());
     drop(test_features);
@@ -129,6 +136,7 @@ pub(super) fn run_contenders(
         threshold,
         test,
         confusion,
+        classes,
         gain_over_baseline: gain,
         gate,
         scored,

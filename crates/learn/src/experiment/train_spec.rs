@@ -17,9 +17,9 @@ pub const BASELINE: &str = "baseline";
 pub struct TrainSpec {
     /// The table of the features stage to learn from.
     pub table: String,
-    /// The column to predict. Classification: `true`/`false` or 1/0.
+    /// The column to predict. Classification: `true`/`false` or 1/0; multiclass: texts or whole numbers.
     pub label: String,
-    /// `classification` (two classes) or `regression`.
+    /// `classification` (two classes), `multiclass` (three or more) or `regression`.
     pub task: Task,
     /// Regression: the scale that is learned on, such as `log` for prices. Default: the label's own. Predictions, metrics
     /// and intervals are in the label's own unit in any case.
@@ -56,8 +56,8 @@ pub struct TrainSpec {
     /// Learners by a name of your choice. They run side by side on the same rows; a constant baseline
     /// always runs too.
     pub experiments: Map<LearnerSpec>,
-    /// The metric that chooses among the experiments on the validation part; default: `auc`, for
-    /// regression `rmse`.
+    /// The metric that chooses among the experiments on the validation part; default: `auc`, for several classes
+    /// `log_loss`, for regression `rmse`.
     #[serde(default)]
     pub choose_by: Option<Metric>,
     /// How scores become decisions; default: `fixed: 0.5`. Not for regression.
@@ -129,6 +129,7 @@ impl TrainSpec {
     pub fn choose_by(&self) -> Metric {
         self.choose_by.unwrap_or(match self.task {
             Task::Classification => Metric::Auc,
+            Task::Multiclass => Metric::LogLoss,
             Task::Regression => Metric::Rmse,
         })
     }
@@ -140,7 +141,7 @@ impl TrainSpec {
 
     /// Whether chance divides each class by itself.
     pub(crate) fn stratifies(&self) -> bool {
-        let classes = self.split.by == SplitBy::Random && self.task == Task::Classification;
+        let classes = self.split.by == SplitBy::Random && self.task.has_classes();
         classes && self.split.stratify.unwrap_or(true)
     }
 
@@ -178,10 +179,10 @@ impl TrainSpec {
         let uses = [("choose_by", self.choose_by), ("promote", self.promote.metric)];
         let gates = self.gate.iter().map(|gate| ("gate", Some(gate.metric)));
         for (key, metric) in uses.into_iter().chain(gates) {
-            if let Some(metric) = metric.filter(|metric| metric.task() != self.task) {
+            if let Some(metric) = metric.filter(|metric| !metric.judges(self.task)) {
                 let known: Vec<&str> = Metric::of(self.task).map(Metric::name).collect();
-                let task = if self.task == Task::Classification { "classification" } else { "regression" };
-                return Err(format!("{key}: '{metric}' is no metric of {task}; choose one of: {}", known.join(", ")));
+                let known = known.join(", ");
+                return Err(format!("{key}: '{metric}' is no metric of {}; choose one of: {known}", self.task.name()));
             }
         }
         if let Some((key, metric)) =
@@ -198,13 +199,13 @@ impl TrainSpec {
         if let Some(gate) = self.gate.iter().find(|gate| gate.at_least.is_none() && gate.at_most.is_none()) {
             return Err(format!("gate: '{}' has no limit; write at_least or at_most", gate.metric));
         }
-        if self.task == Task::Regression && self.threshold.is_some() {
+        if self.task != Task::Classification && self.threshold.is_some() {
             return Err("threshold: only classification has one; remove it".to_owned());
         }
-        if self.task == Task::Classification && self.intervals.is_some() {
+        if self.task.has_classes() && self.intervals.is_some() {
             return Err("intervals: only predictions of numbers have them; remove it".to_owned());
         }
-        if self.task == Task::Classification && self.label_transform.is_some() {
+        if self.task.has_classes() && self.label_transform.is_some() {
             return Err("label_transform: only the numbers of regression have one; remove it".to_owned());
         }
         if self.split.by == SplitBy::Time && self.split.column.is_none() && self.time.is_none() {

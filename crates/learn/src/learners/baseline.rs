@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spec::{Error, Result, did_you_mean};
 
-use super::check::{check, mean, same_features};
+use super::check::{check, classes_of, mean, same_features};
 use super::store;
 use crate::{Data, Feature, Learner, Matrix, Model, Task};
 
@@ -96,8 +96,11 @@ impl Learner for Baseline {
 
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, _seed: u64) -> Result<Box<dyn Model>> {
         check(task, train, valid)?;
-        if task == Task::Classification && self.of == Average::Median {
+        if task.has_classes() && self.of == Average::Median {
             return Err(Error::cannot_run("baseline: a median is for regression").hint("leave out 'of'"));
+        }
+        if task == Task::Multiclass {
+            return self.of_classes(train);
         }
         let features = train.features.features();
         let by = self.by.iter().map(|name| position(name, features)).collect::<Result<Vec<usize>>>()?;
@@ -115,8 +118,26 @@ impl Learner for Baseline {
         let groups = groups.into_iter().filter(|(_, (_, weights))| counts(weights));
         let value = |(label, weights): (Vec<f64>, Vec<f64>)| self.of.of(&label, weighted.then_some(&weights));
         let groups = groups.map(|(key, rows)| Group { key, value: value(rows) }).collect();
-        let constant = Constant { value: self.of.of(train.label, train.features.weights()), by, groups };
+        let constant =
+            Constant { value: self.of.of(train.label, train.features.weights()), by, groups, shares: Vec::new() };
         Ok(Box::new(BaselineModel::new(constant, features.to_vec())))
+    }
+}
+
+impl Baseline {
+    /// The share of each class, the same for every row.
+    fn of_classes(&self, train: Data<'_>) -> Result<Box<dyn Model>> {
+        if !self.by.is_empty() {
+            return Err(Error::cannot_run("baseline: 'by' is for two classes or numbers").hint("leave it out"));
+        }
+        let mut shares = vec![0.0; classes_of(train.label)];
+        for (row, label) in train.label.iter().enumerate() {
+            shares[*label as usize] += train.features.weight(row);
+        }
+        let all: f64 = shares.iter().sum();
+        shares.iter_mut().for_each(|share| *share /= all);
+        let constant = Constant { value: shares[0], by: Vec::new(), groups: Vec::new(), shares };
+        Ok(Box::new(BaselineModel::new(constant, train.features.features().to_vec())))
     }
 }
 
@@ -151,6 +172,9 @@ struct Constant {
     by: Vec<usize>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     groups: Vec<Group>,
+    /// Of several classes the share of each.
+    #[serde(default, with = "store::exact_list", skip_serializing_if = "Vec::is_empty")]
+    shares: Vec<f64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -193,6 +217,9 @@ impl Model for BaselineModel {
 
     fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
         same_features(&self.features, rows)?;
+        if !self.constant.shares.is_empty() {
+            return Ok(self.constant.shares.repeat(rows.rows()));
+        }
         let of_all = self.constant.value;
         if self.constant.by.is_empty() {
             return Ok(vec![of_all; rows.rows()]);
@@ -207,6 +234,7 @@ impl Model for BaselineModel {
 
     fn notes(&self) -> serde_json::Value {
         match self.constant.groups.len() {
+            _ if !self.constant.shares.is_empty() => json!({ "shares": self.constant.shares }),
             0 => json!({ "constant": self.constant.value }),
             groups => json!({ "constant": self.constant.value, "groups": groups }),
         }

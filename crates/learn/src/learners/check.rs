@@ -19,7 +19,41 @@ pub(super) fn check(task: Task, train: Data<'_>, valid: Data<'_>) -> Result<()> 
     }
     match task {
         Task::Classification => classes(train),
+        Task::Multiclass => several_classes(train),
         Task::Regression => Ok(()),
+    }
+}
+
+/// Numbers of classes from 0, each of which has training rows that count.
+fn several_classes(Data { label, features }: Data<'_>) -> Result<()> {
+    if let Some(other) = label.iter().find(|label| **label < 0.0 || label.fract() != 0.0 || **label > 1e6) {
+        return Err(Error::refused(format!("the label has the value {other}, which is no number of a class"))
+            .hint("number the classes from 0, or set the task to regression"));
+    }
+    let mut counts = vec![0.0; classes_of(label)];
+    label.iter().enumerate().for_each(|(row, label)| counts[*label as usize] += features.weight(row));
+    match counts.iter().position(|count| *count == 0.0) {
+        _ if counts.len() < 2 => {
+            Err(Error::refused(format!("the label has one class only in all {} training rows", label.len()))
+                .hint("choose another horizon, cutoff or split, or bring rows of other classes"))
+        }
+        Some(class) => Err(Error::refused(format!("no training row that counts is of class number {}", class + 1))
+            .hint("choose another split, or bring more rows of this class")),
+        None => Ok(()),
+    }
+}
+
+/// How many classes there are, by the largest number.
+pub(super) fn classes_of(label: &[f64]) -> usize {
+    label.iter().map(|label| *label as usize + 1).max().unwrap_or(0)
+}
+
+/// Refuses several classes in the name of a learner that knows two, or numbers.
+pub(super) fn no_several_classes(task: Task, learner: &str) -> Result<()> {
+    match task {
+        Task::Multiclass => Err(Error::cannot_run(format!("{learner}: cannot learn more than two classes"))
+            .hint("use lightgbm or logistic, or derive a label of two classes in features.yaml")),
+        _ => Ok(()),
     }
 }
 
@@ -58,7 +92,7 @@ fn classes(Data { label, features }: Data<'_>) -> Result<()> {
 /// Refuses regression in the name of a learner that only classifies.
 pub(super) fn classifies_only(task: Task, learner: &str) -> Result<()> {
     match task {
-        Task::Classification => Ok(()),
+        Task::Classification | Task::Multiclass => Ok(()),
         Task::Regression => Err(Error::cannot_run(format!("{learner}: learns classes, not numbers"))
             .hint("use lightgbm, elastic_net, forest or tree for regression")),
     }

@@ -45,7 +45,7 @@ impl Toy {
     fn of(task: Task, rows: usize, seed: u64) -> Toy {
         let toy = Toy::new(rows, seed);
         match task {
-            Task::Classification => toy,
+            Task::Classification | Task::Multiclass => toy,
             Task::Regression => Toy { label: toy.numbers(), ..toy },
         }
     }
@@ -141,7 +141,7 @@ pub(super) fn tolerates_gaps(yaml: &str, task: Task) {
     let (train, valid) = (Toy::of(task, 600, 1), Toy::of(task, 200, 2));
     let model = fit(yaml, task, train.data(), valid.data()).unwrap();
     let sound = |predicted: Vec<f64>| match task {
-        Task::Classification => predicted.iter().all(|p| (0.0..=1.0).contains(p)),
+        Task::Classification | Task::Multiclass => predicted.iter().all(|p| (0.0..=1.0).contains(p)),
         Task::Regression => predicted.iter().all(|value| value.is_finite()),
     };
     // All missing, as an unknown category is; far outside the range; a category without training rows.
@@ -209,7 +209,7 @@ pub(super) fn explains_itself(yaml: &str, task: Task) {
     for (row, predicted) in model.predict(&valid.matrix).unwrap().into_iter().enumerate() {
         let score = contributions.base + contributions.row(row).iter().sum::<f64>();
         let raw = match task {
-            Task::Classification => (predicted / (1.0 - predicted)).ln(),
+            Task::Classification | Task::Multiclass => (predicted / (1.0 - predicted)).ln(),
             Task::Regression => predicted,
         };
         assert!((score - raw).abs() < 1e-7, "row {row}: {score}");

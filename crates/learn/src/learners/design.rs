@@ -153,13 +153,17 @@ impl Equation {
 
     pub fn load(path: &Path, features: &[Feature]) -> Result<Equation> {
         let equation: Equation = store::read_json(path)?;
-        let fits = equation.weights.len() == equation.columns.len()
-            && equation.columns.iter().all(|column| column.feature < features.len());
-        if !fits {
+        if !equation.fits(features.len()) {
             return Err(Error::cannot_run(format!("{}: its weights do not fit its features", path.display()))
                 .hint("restore the file or train again"));
         }
         Ok(equation)
+    }
+
+    /// Whether it can be asked about rows of so many features.
+    pub fn fits(&self, features: usize) -> bool {
+        let there = |column: &Column| column.feature < features;
+        self.weights.len() == self.columns.len() && self.columns.iter().all(there)
     }
 
     pub fn save(&self, folder: &Path, file: &str) -> Result<String> {

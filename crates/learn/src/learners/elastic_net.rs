@@ -66,7 +66,7 @@ impl Learner for ElasticNet {
     }
 
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, _seed: u64) -> Result<Box<dyn Model>> {
-        if task == Task::Classification {
+        if task.has_classes() {
             return Err(Error::cannot_run("elastic_net: learns numbers, not classes")
                 .hint("use logistic, which has the same columns, for classification"));
         }

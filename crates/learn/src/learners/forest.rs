@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spec::Result;
 
-use super::check::{check, same_features};
+use super::check::{check, no_several_classes, same_features};
 use super::grown::{Coded, Grown, Growth};
 use super::tree::unsound;
 use super::{range, store};
@@ -71,6 +71,7 @@ impl Learner for Forest {
     }
 
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
+        no_several_classes(task, NAME)?;
         check(task, train, valid)?;
         let coded = Coded::new(train.features, train.label);
         let (rows, features) = (train.label.len(), train.features.features().len());

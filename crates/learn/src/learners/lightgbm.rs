@@ -13,9 +13,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use spec::{Error, Map, Result, ResultExt};
 
-use super::check::{check, same_features};
+use super::check::{check, classes_of, same_features};
 use super::{range, store};
 use crate::lightgbm::{Booster, Dataset, Importance, Parameters, Stop, canonical, take_warnings, train};
+use crate::metrics::largest;
 use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task, Tuned};
 
 pub(super) const NAME: &str = "lightgbm";
@@ -197,16 +198,20 @@ const OURS: &[(&str, &str)] = &[
 
 impl Lightgbm {
     /// The parameters of one fit.
-    fn parameters(&self, task: Task, features: &[Feature], seed: u64) -> Result<Parameters> {
+    fn parameters(&self, task: Task, classes: usize, features: &[Feature], seed: u64) -> Result<Parameters> {
         let mut parameters = Parameters::default();
         let objective = match (task, self.objective) {
             (Task::Classification, None) => "binary",
-            (Task::Classification, Some(_)) => {
+            (Task::Multiclass, None) => "multiclass",
+            (Task::Classification | Task::Multiclass, Some(_)) => {
                 return Err(Error::cannot_run("lightgbm: 'objective' is for regression").hint("leave it out"));
             }
             (Task::Regression, objective) => objective.unwrap_or_default().parameter(),
         };
         parameters.set("objective", objective);
+        if task == Task::Multiclass {
+            parameters.set("num_class", classes);
+        }
         if let Some(Objective::Quantile(level)) = self.objective {
             parameters.set("alpha", level);
         }
@@ -265,7 +270,7 @@ impl Learner for Lightgbm {
     fn fit(&self, task: Task, rows: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
         check(task, rows, valid)?;
         let features = rows.features.features();
-        let parameters = self.parameters(task, features, seed)?;
+        let parameters = self.parameters(task, classes_of(rows.label), features, seed)?;
         take_warnings();
         let data = Dataset::new(rows.features, rows.label, rows.features.weights(), &parameters, None)?;
         let stops = self.early_stopping > 0 && !valid.label.is_empty();
@@ -317,6 +322,22 @@ pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>
     Ok(Box::new(LightgbmModel { booster, features, trees: None, notes: serde_json::Value::Null }))
 }
 
+impl LightgbmModel {
+    /// Contributions to the raw score of the class that is predicted.
+    fn of_predicted_class(&self, rows: &Matrix) -> Result<Contributions> {
+        let (features, classes) = (self.features.len(), self.booster.classes());
+        let predicted = self.booster.predict(rows)?;
+        let all = self.booster.contributions(rows)?;
+        let mut values = Vec::with_capacity(rows.rows() * features);
+        // Per row and class one number per feature, then the base value.
+        for (row, probabilities) in predicted.chunks(classes).enumerate() {
+            let start = (row * classes + largest(probabilities)) * (features + 1);
+            values.extend_from_slice(&all[start..start + features]);
+        }
+        Ok(Contributions { features, values, base: f64::NAN })
+    }
+}
+
 impl Model for LightgbmModel {
     fn learner(&self) -> &'static str {
         NAME
@@ -337,6 +358,9 @@ impl Model for LightgbmModel {
 
     fn contributions(&self, rows: &Matrix) -> Result<Option<Contributions>> {
         same_features(&self.features, rows)?;
+        if self.booster.classes() > 1 {
+            return self.of_predicted_class(rows).map(Some);
+        }
         let mut values = self.booster.contributions(rows)?;
         let (features, width) = (self.features.len(), self.features.len() + 1);
         let base = values.get(features).copied().unwrap_or(0.0);

@@ -21,11 +21,12 @@ use super::check::{check, classifies_only};
 use super::design::{Design, Equation};
 use super::lbfgs::minimise;
 use super::linear::{Kind, LinearModel};
-use super::range;
+use super::{range, softmax, store};
 use crate::{Data, Feature, Learner, Model, Task};
 
 pub(super) const NAME: &str = "logistic";
-const KIND: Kind = Kind { learner: NAME, file: "logistic.json", link: probability };
+pub(super) const FILE: &str = "logistic.json";
+const KIND: Kind = Kind { learner: NAME, file: FILE, link: probability };
 
 fn probability(score: f64) -> f64 {
     1.0 / (1.0 + (-score).exp())
@@ -52,7 +53,7 @@ impl Default for Logistic {
 }
 
 /// The solver stops where no weight's gradient, per row, exceeds this.
-const TOLERANCE: f64 = 1e-6;
+pub(super) const TOLERANCE: f64 = 1e-6;
 
 impl Learner for Logistic {
     fn name(&self) -> &'static str {
@@ -66,6 +67,9 @@ impl Learner for Logistic {
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, _seed: u64) -> Result<Box<dyn Model>> {
         classifies_only(task, NAME)?;
         check(task, train, valid)?;
+        if task == Task::Multiclass {
+            return softmax::fit(self, train);
+        }
         let Design { matrix, columns } = Design::of(train.features);
         let (weights, intercept) = match train.features.weights() {
             None => self.by_linfa(matrix, train.label)?,
@@ -126,5 +130,9 @@ impl Logistic {
 }
 
 pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>> {
-    LinearModel::load(&KIND, path, features)
+    // A list of equations, one per class, or one equation.
+    match store::read(path)?.starts_with('[') {
+        true => softmax::load(path, features),
+        false => LinearModel::load(&KIND, path, features),
+    }
 }

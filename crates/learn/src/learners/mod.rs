@@ -11,6 +11,7 @@ mod lightgbm;
 mod linear;
 mod logistic;
 mod range;
+mod softmax;
 mod store;
 mod tree;
 
@@ -38,7 +39,7 @@ pub enum LearnerSpec {
     /// Gradient boosted trees (LightGBM). Usually the best; takes categories and missing values as they are; explains each
     /// prediction exactly.
     Lightgbm(Lightgbm),
-    /// Logistic regression: one weight per feature. Classification only.
+    /// Logistic regression: one weight per feature, and class where there are several. Classes only.
     Logistic(Logistic),
     /// Linear regression with L1 and L2 penalties: one weight per feature, useless ones 0. Regression only.
     ElasticNet(ElasticNet),
@@ -105,6 +106,8 @@ pub fn load_model(learner: &str, folder: &Path, file: &str, features: Vec<Featur
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod several_classes_tests;
 #[cfg(test)]
 mod spec_tests;
 #[cfg(test)]

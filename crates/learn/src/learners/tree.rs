@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spec::{Error, Result};
 
-use super::check::{check, same_features};
+use super::check::{check, no_several_classes, same_features};
 use super::grown::{Coded, Grown, Growth};
 use super::{range, store};
 use crate::random::sample;
@@ -62,6 +62,7 @@ impl Learner for Tree {
     }
 
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
+        no_several_classes(task, NAME)?;
         check(task, train, valid)?;
         let rows = sample(train.label.len(), self.max_rows as usize, seed);
         let used = rows.len();

@@ -17,6 +17,8 @@ use crate::Matrix;
 pub(crate) struct Booster {
     handle: *mut c_void,
     features: usize,
+    /// Numbers per row: 1, or one per class where there are several.
+    classes: usize,
     text: String,
 }
 
@@ -196,7 +198,7 @@ impl Drop for Session<'_> {
 }
 
 impl Booster {
-    /// Reads a model text of one number per row, written by this crate, by Python or by LightGBM itself.
+    /// Reads a model text, written by this crate, by Python or by LightGBM itself.
     pub fn from_text(text: String) -> Result<Booster> {
         let c = c_text(&text)?;
         let mut handle = ptr::null_mut();
@@ -205,17 +207,16 @@ impl Booster {
             // SAFETY: the text is NUL-terminated and lives until the call returns.
             unsafe { sys::LGBM_BoosterLoadModelFromString(c.as_ptr(), &raw mut iterations, &raw mut handle) }
         })?;
-        let mut booster = Booster { handle, features: 0, text };
+        let mut booster = Booster { handle, features: 0, classes: 1, text };
         let (mut features, mut classes): (c_int, c_int) = (0, 0);
         // SAFETY: the handle is alive.
         call("count the features", || unsafe { sys::LGBM_BoosterGetNumFeature(handle, &raw mut features) })?;
         // SAFETY: the handle is alive.
         call("count the classes", || unsafe { sys::LGBM_BoosterGetNumClasses(handle, &raw mut classes) })?;
-        if classes != 1 {
-            return Err(Error::cannot_run(format!(
-                "lightgbm: a model of {classes} classes, but two or a number are known"
-            )));
-        }
+        booster.classes = usize::try_from(classes)
+            .ok()
+            .filter(|classes| *classes > 0)
+            .ok_or_else(|| Error::cannot_run(format!("lightgbm: a model of {classes} classes")))?;
         booster.features = usize::try_from(features).unwrap_or(0);
         Ok(booster)
     }
@@ -230,20 +231,27 @@ impl Booster {
         self.features
     }
 
-    /// One prediction per row: a probability, or a value on the label's scale.
+    /// The numbers that it predicts per row: 1, or one per class where there are several.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// One prediction per row: a probability, or a value on the label's scale. Of several classes one per row and class, row
+    /// after row.
     pub fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        self.ask(rows, sys::C_API_PREDICT_NORMAL as c_int, rows.rows())
+        self.ask(rows, sys::C_API_PREDICT_NORMAL as c_int, rows.rows() * self.classes)
     }
 
     /// One raw score per row: log-odds, or the value before the objective's link function.
     #[cfg(test)]
     pub fn raw_scores(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        self.ask(rows, sys::C_API_PREDICT_RAW_SCORE as c_int, rows.rows())
+        self.ask(rows, sys::C_API_PREDICT_RAW_SCORE as c_int, rows.rows() * self.classes)
     }
 
-    /// SHAP values of the raw score: per row one number per feature and then the base value, the same for every row.
+    /// SHAP values of the raw score: per row (and class) one number per feature and then the base value, the same for every
+    /// row.
     pub fn contributions(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        self.ask(rows, sys::C_API_PREDICT_CONTRIB as c_int, rows.rows() * (self.features + 1))
+        self.ask(rows, sys::C_API_PREDICT_CONTRIB as c_int, rows.rows() * self.classes * (self.features + 1))
     }
 
     fn ask(&self, rows: &Matrix, kind: c_int, length: usize) -> Result<Vec<f64>> {

@@ -2,6 +2,7 @@
 //! is only another set of weights and nothing is sorted twice.
 
 mod bootstrap;
+mod classes;
 mod confusion;
 mod errors;
 mod ranking;
@@ -15,6 +16,8 @@ use spec::{Error, Result};
 
 use crate::{Bounds, Task};
 pub use bootstrap::{Interval, Resamples};
+pub use classes::Classes;
+pub(crate) use classes::largest;
 pub use confusion::Confusion;
 pub use errors::{error_curve, error_quantile};
 pub use ranking::{Bin, Curve, calibration, precision_recall, roc};
@@ -38,8 +41,12 @@ pub enum Metric {
     Recall,
     /// Harmonic mean of precision and recall.
     F1,
-    /// Share of rows decided rightly.
+    /// Share of rows decided rightly; of several classes those whose class has the largest probability.
     Accuracy,
+    /// Several classes: the mean of F1 over the classes that occur or are predicted, each by itself.
+    MacroF1,
+    /// Several classes: the mean over the classes of the area under the ROC curve of each against all others.
+    MacroAuc,
     /// Mean absolute error, in the label's unit.
     Mae,
     /// Root of the mean squared error, in the label's unit.
@@ -57,7 +64,7 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric, in the order of reports.
-    pub const ALL: [Metric; 14] = [
+    pub const ALL: [Metric; 16] = [
         Metric::Auc,
         Metric::AveragePrecision,
         Metric::LogLoss,
@@ -66,6 +73,8 @@ impl Metric {
         Metric::Recall,
         Metric::F1,
         Metric::Accuracy,
+        Metric::MacroF1,
+        Metric::MacroAuc,
         Metric::Mae,
         Metric::Rmse,
         Metric::Mape,
@@ -85,6 +94,8 @@ impl Metric {
             Metric::Recall => "recall",
             Metric::F1 => "f1",
             Metric::Accuracy => "accuracy",
+            Metric::MacroF1 => "macro_f1",
+            Metric::MacroAuc => "macro_auc",
             Metric::Mae => "mae",
             Metric::Rmse => "rmse",
             Metric::Mape => "mape",
@@ -94,17 +105,20 @@ impl Metric {
         }
     }
 
-    pub fn task(self) -> Task {
+    /// Whether it judges models of this task.
+    pub fn judges(self, task: Task) -> bool {
         match self {
-            Metric::Mae | Metric::Rmse | Metric::Mape | Metric::R2 => Task::Regression,
-            Metric::Coverage | Metric::IntervalWidth => Task::Regression,
-            _ => Task::Classification,
+            Metric::Mae | Metric::Rmse | Metric::Mape | Metric::R2 => task == Task::Regression,
+            Metric::Coverage | Metric::IntervalWidth => task == Task::Regression,
+            Metric::MacroF1 | Metric::MacroAuc => task == Task::Multiclass,
+            Metric::LogLoss | Metric::Accuracy => task.has_classes(),
+            _ => task == Task::Classification,
         }
     }
 
     /// The metrics of a task's predictions, in the order of reports.
     pub fn of(task: Task) -> impl Iterator<Item = Metric> {
-        Metric::ALL.into_iter().filter(move |metric| metric.task() == task && !metric.judges_intervals())
+        Metric::ALL.into_iter().filter(move |metric| metric.judges(task) && !metric.judges_intervals())
     }
 
     /// The metrics of prediction intervals.
@@ -176,13 +190,19 @@ pub struct Scored {
     ties: Vec<u32>,
     /// Prediction intervals of the rows, where there are any.
     bounds: Option<Bounds>,
+    /// Several classes: each against all others.
+    each: Vec<Scored>,
 }
 
 impl Scored {
-    /// Takes one label (classification: 0 or 1) and one score per row. `place` names the rows in errors.
+    /// Takes one label (classification: 0 or 1) and one score per row; of several classes the number of the class and one
+    /// probability per class. `place` names the rows in errors.
     ///
     /// Errors: no rows, unequal lengths, a label or score that is no number, a class other than 0 and 1.
     pub fn new(task: Task, label: Vec<f64>, score: Vec<f64>, place: &str) -> Result<Scored> {
+        if task == Task::Multiclass {
+            return Scored::of_classes(label, score, place);
+        }
         if label.len() != score.len() {
             return Err(Error::cannot_run(format!("{place}: {} labels but {} scores", label.len(), score.len()))
                 .hint("this is a defect of the learner"));
@@ -196,7 +216,7 @@ impl Scored {
         }
         let known = |label: &f64| match task {
             Task::Classification => *label == 0.0 || *label == 1.0,
-            Task::Regression => label.is_finite(),
+            Task::Regression | Task::Multiclass => label.is_finite(),
         };
         if let Some(row) = label.iter().position(|label| !known(label)) {
             let wanted = if task == Task::Classification { "0 and 1" } else { "finite numbers" };
@@ -204,7 +224,8 @@ impl Scored {
                 .hint(format!("labels must be {wanted}")));
         }
         let order = (0..score.len() as u32).collect();
-        let mut scored = Scored { task, label, score, order, ones: Vec::new(), ties: Vec::new(), bounds: None };
+        let (ones, ties, each) = (Vec::new(), Vec::new(), Vec::new());
+        let mut scored = Scored { task, label, score, order, ones, ties, bounds: None, each };
         if task == Task::Classification {
             scored.sort();
         }
@@ -266,6 +287,7 @@ impl Scored {
             self.order.iter().map(|row| loss(self.label[*row as usize], self.score[*row as usize])).collect()
         };
         let losses = match metric {
+            _ if self.task == Task::Multiclass => self.losses_of_classes(metric),
             Metric::Coverage | Metric::IntervalWidth => {
                 self.bounds.as_ref().map(|bounds| self.of_bounds(metric, bounds))
             }
@@ -288,8 +310,9 @@ impl Scored {
 
     /// Why a metric has no value here, as the end of a sentence.
     pub fn why_undefined(&self, metric: Metric) -> String {
-        match (metric.task() == self.task, metric) {
+        match (metric.judges(self.task), metric) {
             (false, _) => "is not of this task".to_owned(),
+            (_, Metric::MacroAuc) => self.why_no_macro_auc(),
             (_, Metric::Mape) => "is undefined where a label is 0".to_owned(),
             (_, Metric::Coverage | Metric::IntervalWidth) => "is undefined without intervals".to_owned(),
             (_, Metric::R2) => "is undefined because all labels are equal".to_owned(),
@@ -317,7 +340,7 @@ impl Measure<'_> {
     /// The metric where the row at position `i` counts `weights[i]` times; `None` where undefined.
     pub fn value(&self, weights: &[u8]) -> Option<f64> {
         let scored = self.scored;
-        if self.metric.task() != scored.task {
+        if !self.metric.judges(scored.task) {
             return None;
         }
         if let Some(losses) = &self.losses {
@@ -331,6 +354,8 @@ impl Measure<'_> {
             Metric::F1 => scored.confusion(self.threshold?, weights).f1(),
             Metric::Accuracy => scored.confusion(self.threshold?, weights).accuracy(),
             Metric::R2 => scored.r2(weights),
+            Metric::MacroF1 => scored.macro_f1(weights),
+            Metric::MacroAuc => scored.macro_auc(weights),
             _ => None,
         };
         value.filter(|value| value.is_finite())
