@@ -25,7 +25,7 @@ fn customers(count: u64, with_label: bool, first: u64) -> String {
         let monthly = random.below(2) == 0;
         let charge = 20 + random.below(100);
         let months = 1 + random.below(60);
-        let left = random.below(200) < charge / 2 + if monthly { 90 } else { 10 };
+        let left = random.below(200) < charge / 3 + if monthly { 120 } else { 5 };
         let label = if with_label { if left { ",Yes" } else { ",No" } } else { "" };
         rows += &format!("c{id},{},{months},{charge}.5{label}\n", if monthly { "month" } else { "year" });
     }
