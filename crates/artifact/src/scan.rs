@@ -116,46 +116,4 @@ impl Artifact {
 }
 
 #[cfg(test)]
-mod tests {
-    use polars::prelude::*;
-
-    use super::*;
-    use crate::TableWriter;
-
-    /// A file `t.parquet` in a folder of this name, whose columns are those that a reader of folders would find there.
-    fn written(folder: &Path) -> PathBuf {
-        std::fs::create_dir_all(folder).unwrap();
-        let table = df!("v" => [1i64, 2], "a" => ["x", "y"], "zip" => ["1", "02"]).unwrap();
-        let file = folder.join("t.parquet");
-        let mut writer = TableWriter::create(&file, table.schema()).unwrap();
-        writer.write(table).unwrap();
-        let written = writer.finish().unwrap();
-        std::fs::rename(written.path(), &file).unwrap();
-        file
-    }
-
-    #[test]
-    fn names_of_folders_are_no_data() {
-        let base = tempfile::tempdir().unwrap();
-        for folder in [
-            "v=9", "a=5/project/data", "env=prod", "zip=02134", "v=__HIVE_DEFAULT_PARTITION__", "day=2024-01-01/v=3", "with blank", "100%25",
-            "[ab]", "*", "~", "{x}", "v=9/a=/zip=%2F", "s3:", "ü=ß",
-        ] {
-            let file = written(&base.path().join(folder));
-            let read = crate::collect(scan_files(&[file.as_path()]).unwrap(), "test").unwrap();
-            let expected = df!("v" => [1i64, 2], "a" => ["x", "y"], "zip" => ["1", "02"]).unwrap();
-            assert!(read.equals(&expected), "{folder}: {read}");
-            assert_eq!(schema_of(&file).unwrap(), **expected.schema(), "{folder}");
-        }
-    }
-
-    #[test]
-    fn two_files_of_two_such_folders_are_one_table() {
-        let base = tempfile::tempdir().unwrap();
-        let files = ["v=1", "v=2/b=3"].map(|folder| written(&base.path().join(folder)));
-        let plan = scan_files(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>()).unwrap();
-        let read = crate::collect(plan, "test").unwrap();
-        let expected = df!("v" => [1i64, 2, 1, 2], "a" => ["x", "y", "x", "y"], "zip" => ["1", "02", "1", "02"]).unwrap();
-        assert!(read.equals(&expected), "{read}");
-    }
-}
+mod tests;
