@@ -4,10 +4,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use parquet::basic::ConvertedType;
 use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter};
 use spec::{Error, Result};
 
+use crate::errors::damaged;
 use crate::{Evidence, Temporary};
 
 /// The footer key of the evidence.
@@ -52,6 +54,31 @@ fn beside(path: &Path) -> Result<Option<String>> {
 /// Rows in a Parquet file, from its footer.
 pub fn rows_of(path: &Path) -> Result<u64> {
     Ok(metadata(path)?.file_metadata().num_rows() as u64)
+}
+
+/// Fails if the Parquet file at `path`, which another program wrote, has a column of a type that the engine does not read;
+/// at some of them it panics. `shown`: what errors call the file.
+pub(crate) fn check_types(path: &Path, shown: &str) -> Result<()> {
+    /// Digits of a decimal that 128 bits hold.
+    const DIGITS: i32 = 38;
+    let metadata = metadata(path)?;
+    for column in metadata.file_metadata().schema_descr().columns() {
+        let (precision, scale) = (column.type_precision(), column.type_scale());
+        let (what, way_out) = match column.converted_type() {
+            ConvertedType::DECIMAL if precision > DIGITS => (
+                format!("decimal({precision},{scale}), but decimals are read up to {DIGITS} digits"),
+                "write it as text, or with fewer digits",
+            ),
+            ConvertedType::INTERVAL => (
+                "an interval, which is not read".to_owned(),
+                "write it as text, or as numbers of months and days",
+            ),
+            _ => continue,
+        };
+        let name = column.path().string();
+        return Err(Error::cannot_run(format!("{shown}: column '{name}' is {what}")).hint(way_out));
+    }
+    Ok(())
 }
 
 /// Where the evidence of a file or folder without a footer is kept.
@@ -154,5 +181,5 @@ pub(crate) fn metadata(path: &Path) -> Result<ParquetMetaData> {
     if &tail != MAGIC {
         return Err(not_parquet("it does not end with PAR1"));
     }
-    ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|error| not_parquet(&error.to_string()))
+    ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|_| damaged(&path.display().to_string()))
 }

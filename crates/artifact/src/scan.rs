@@ -7,7 +7,7 @@ use polars::io::parquet::read::ParallelStrategy;
 use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, Schema};
 use spec::{Error, Result, Root, did_you_mean};
 
-use crate::{Evidence, Input, Kind, PolarsResultExt, evidence_of, fingerprint, rows_of};
+use crate::{Evidence, Input, Kind, PolarsResultExt, evidence_of, fingerprint, footer::check_types, rows_of};
 
 /// An input of a stage, known by its footer alone.
 #[derive(Clone, Debug)]
@@ -47,6 +47,9 @@ pub fn open(root: &Root, path: &Path) -> Result<Artifact> {
             .hint("run the stage that writes it, or name another input"));
     }
     let evidence = evidence_of(&file)?;
+    if evidence.is_none() && file.extension().is_some_and(|extension| extension == "parquet") {
+        check_types(&file, &root.relative(&file).display().to_string())?;
+    }
     let table = match &evidence {
         Some(evidence) => evidence.table.clone(),
         None => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),

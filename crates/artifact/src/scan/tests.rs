@@ -85,7 +85,9 @@ fn damaged_files_are_errors() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((state >> 33) % below as u64) as usize
     };
-    for _ in 0..tries {
+    // Words of the engine, or without a way out.
+    let mut raw_texts = std::collections::BTreeSet::new();
+    for number in 0..tries {
         let mut bytes = whole.clone();
         for _ in 0..=random(4) {
             let at = match random(2) {
@@ -102,15 +104,19 @@ fn damaged_files_are_errors() {
         if random(10) == 0 {
             bytes.truncate(random(bytes.len()));
         }
-        let damaged = folder.path().join("b.parquet");
+        // A file of its own: the engine may still have the last one in its memory map.
+        let damaged = folder.path().join(format!("{number}_b.parquet"));
         std::fs::write(&damaged, &bytes).unwrap();
         let read = std::panic::catch_unwind(|| read_whole(&root, &damaged));
         match read {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
                 let text = error.to_string();
-                assert!(text.contains("b.parquet"), "{text}");
-                if std::env::var("FUZZ").is_ok() { eprintln!("ERR {text}"); }
+                let text = text.split_once("b.parquet: ").map_or(text.as_str(), |(_, what)| what).to_owned();
+                let raw = ["parquet: ", "Parquet error", "Error {", "ARROW", "spec: "];
+                if !text.contains("; ") || text.contains("/tmp") || raw.iter().any(|words| text.contains(words)) {
+                    raw_texts.insert(text.chars().take(120).map(|c| if c.is_ascii_digit() { 'N' } else { c }).collect::<String>());
+                }
             }
             Err(_) => {
                 let kept = std::env::temp_dir().join("millrace-damaged.parquet");
@@ -118,5 +124,57 @@ fn damaged_files_are_errors() {
                 panic!("reading panics: {}", kept.display());
             }
         }
+    }
+    assert!(raw_texts.is_empty(), "{raw_texts:#?}");
+}
+
+/// A file of one column of this type, with one value of so many bytes.
+fn of_type(file: &Path, column: &str, bytes: usize) {
+    use parquet::data_type::{ByteArray, FixedLenByteArray, Int32Type, Int64Type};
+    use parquet::file::writer::SerializedFileWriter;
+    let schema = parquet::schema::parser::parse_message_type(&format!("message m {{ REQUIRED {column}; }}")).unwrap();
+    let mut writer = SerializedFileWriter::new(std::fs::File::create(file).unwrap(), schema.into(), Default::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut leaf = group.next_column().unwrap().unwrap();
+    if column.starts_with("INT32") {
+        leaf.typed::<Int32Type>().write_batch(&[7], None, None).unwrap();
+    } else if column.starts_with("INT64") {
+        leaf.typed::<Int64Type>().write_batch(&[7], None, None).unwrap();
+    } else if column.starts_with("BYTE_ARRAY") {
+        leaf.typed::<parquet::data_type::ByteArrayType>().write_batch(&[ByteArray::from(vec![b'1'; bytes])], None, None).unwrap();
+    } else {
+        let value = FixedLenByteArray::from(vec![0u8; bytes]);
+        leaf.typed::<parquet::data_type::FixedLenByteArrayType>().write_batch(&[value], None, None).unwrap();
+    }
+    leaf.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn types_of_other_programs_are_read_or_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::at(folder.path());
+    let file = folder.path().join("c.parquet");
+    for (column, bytes) in [
+        ("INT32 c (INTEGER(8,true))", 4), ("INT32 c (INTEGER(16,false))", 4), ("INT64 c (INTEGER(64,false))", 8), ("INT32 c (DATE)", 4),
+        ("INT32 c (TIME(MILLIS,true))", 4), ("INT64 c (TIME(NANOS,false))", 8), ("INT64 c (TIMESTAMP(NANOS,true))", 8),
+        ("INT64 c (TIMESTAMP(MILLIS,false))", 8), ("INT32 c (DECIMAL(9,2))", 4), ("INT64 c (DECIMAL(18,2))", 8), ("BYTE_ARRAY c (DECIMAL(20,2))", 3),
+        ("FIXED_LEN_BYTE_ARRAY (16) c (DECIMAL(38,2))", 16), ("BYTE_ARRAY c (JSON)", 1), ("BYTE_ARRAY c (BSON)", 1), ("BYTE_ARRAY c (ENUM)", 1),
+        ("BYTE_ARRAY c", 1), ("FIXED_LEN_BYTE_ARRAY (5) c", 5), ("FIXED_LEN_BYTE_ARRAY (16) c (UUID)", 16),
+        ("FIXED_LEN_BYTE_ARRAY (2) c (FLOAT16)", 2),
+    ] {
+        of_type(&file, column, bytes);
+        assert_eq!(read_whole(&root, &file).map_err(|error| error.to_string()), Ok(1), "{column}");
+    }
+    for (column, bytes, why) in [
+        ("FIXED_LEN_BYTE_ARRAY (17) c (DECIMAL(39,2))", 17, "decimal(39,2), but decimals are read up to 38 digits; write it as text, or with fewer digits"),
+        ("FIXED_LEN_BYTE_ARRAY (32) c (DECIMAL(76,10))", 32, "decimal(76,10), but decimals are read up to 38 digits; write it as text, or with fewer digits"),
+        ("BYTE_ARRAY c (DECIMAL(50,2))", 3, "decimal(50,2), but decimals are read up to 38 digits; write it as text, or with fewer digits"),
+        ("FIXED_LEN_BYTE_ARRAY (12) c (INTERVAL)", 12, "an interval, which is not read; write it as text, or as numbers of months and days"),
+    ] {
+        of_type(&file, column, bytes);
+        let error = read_whole(&root, &file).unwrap_err().to_string();
+        assert_eq!(error, format!("c.parquet: column 'c' is {why}"));
     }
 }
