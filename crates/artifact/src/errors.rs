@@ -33,8 +33,16 @@ fn convert(error: &PolarsError, doing: &str) -> Error {
 }
 
 fn is_damage(text: &str) -> bool {
-    ["parquet: ", "parquet error: ", "unable to decode the encoded schema", "precision must be", "scale must be"].iter().any(|start| text.starts_with(start))
-        || ["File out of specification", "out-of-spec", "ErrorLocation"].iter().any(|words| text.contains(words))
+    const STARTS: [&str; 6] = [
+        "parquet: ",
+        "parquet error: ",
+        "unable to decode the encoded schema",
+        "precision must be",
+        "scale must be",
+        "The message is expected",
+    ];
+    const WITHIN: [&str; 3] = ["File out of specification", "out-of-spec", "ErrorLocation"];
+    STARTS.iter().any(|start| text.starts_with(start)) || WITHIN.iter().any(|words| text.contains(words))
 }
 
 /// A Parquet file whose bytes cannot be read.

@@ -7,7 +7,8 @@ use polars::io::parquet::read::ParallelStrategy;
 use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, Schema};
 use spec::{Error, Result, Root, did_you_mean};
 
-use crate::{Evidence, Input, Kind, PolarsResultExt, evidence_of, fingerprint, footer::check_types, rows_of};
+use crate::footer::{check_pages, check_types};
+use crate::{Evidence, Input, Kind, PolarsResultExt, evidence_of, fingerprint, rows_of};
 
 /// An input of a stage, known by its footer alone.
 #[derive(Clone, Debug)]
@@ -48,7 +49,9 @@ pub fn open(root: &Root, path: &Path) -> Result<Artifact> {
     }
     let evidence = evidence_of(&file)?;
     if evidence.is_none() && file.extension().is_some_and(|extension| extension == "parquet") {
-        check_types(&file, &root.relative(&file).display().to_string())?;
+        let shown = root.relative(&file).display().to_string();
+        check_types(&file, &shown)?;
+        check_pages(&file, &shown)?;
     }
     let table = match &evidence {
         Some(evidence) => evidence.table.clone(),

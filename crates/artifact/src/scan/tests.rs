@@ -107,6 +107,9 @@ fn damaged_files_are_errors() {
         // A file of its own: the engine may still have the last one in its memory map.
         let damaged = folder.path().join(format!("{number}_b.parquet"));
         std::fs::write(&damaged, &bytes).unwrap();
+        if std::env::var("FUZZ_KEEP").is_ok() {
+            std::fs::write("/tmp/values_last.parquet", &bytes).unwrap();
+        }
         let read = std::panic::catch_unwind(|| read_whole(&root, &damaged));
         match read {
             Ok(Ok(_)) => {}
