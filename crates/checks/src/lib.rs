@@ -41,7 +41,7 @@ pub use list::Check;
 pub use names::ColumnNames;
 pub use rows::RowChecks;
 pub use scalar::Moment;
-pub use share::Share;
+pub use share::{Rows, Share};
 
 /// The checks of a stage by table.
 pub type Checks = spec::Map<Vec<Check>>;

@@ -29,6 +29,12 @@ impl Share {
     }
 }
 
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&percent(self.0))
+    }
+}
+
 impl<'de> Deserialize<'de> for Share {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Share, D::Error> {
         deserializer.deserialize_f64(One)
@@ -66,7 +72,8 @@ impl schemars::JsonSchema for Share {
 }
 
 /// `12 of 1000 rows (1.2 %)`
-pub(crate) struct Rows(pub u64, pub u64);
+#[derive(Clone, Copy, Debug)]
+pub struct Rows(pub u64, pub u64);
 
 impl fmt::Display for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

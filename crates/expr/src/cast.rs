@@ -313,6 +313,7 @@ pub(crate) fn name(dtype: &DataType) -> String {
     match dtype {
         DataType::Decimal(digits, behind) => format!("decimal({digits}, {behind})"),
         DataType::Boolean => "bool".to_owned(),
+        DataType::Duration(_) => "length of time".to_owned(),
         DataType::Datetime(_, Some(zone)) => format!("datetime in {}", zone.as_str()),
         other => artifact::type_name(other),
     }

@@ -178,3 +178,27 @@ fn every_function_is_compared() {
         assert!(recorded.contains(&format!("{}(", function.name)), "{} is not compared with DuckDB", function.name);
     }
 }
+
+#[test]
+fn the_calendar_is_that_of_duckdb() {
+    let recorded = include_str!("duckdb/calendar.tsv");
+    let mut lines =
+        recorded.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect::<Vec<_>>());
+    let names = lines.next().unwrap();
+    let rows: Vec<Vec<&str>> = lines.collect();
+    let column = |at: usize| rows.iter().map(|row| row[at]).collect::<Vec<_>>();
+    let moment = |name: &str| SqlExpr::new(format!("CAST({name} AS TIMESTAMP)")).unwrap();
+    let texts = df!("t" => column(0), "u" => column(1)).unwrap();
+    let read = ["t", "u"].map(|name| moment(name).compile(texts.schema(), "").unwrap().expr.alias(name));
+    let table = texts.lazy().select(read).collect().unwrap();
+    let mut wrong = Vec::new();
+    for (at, sql) in names.iter().enumerate().skip(2) {
+        let ours = given(sql, &table);
+        for ((ours, theirs), row) in ours.split('\t').zip(column(at)).zip(&rows) {
+            if !same(ours, theirs) {
+                wrong.push(format!("{sql} of {} and {}: {ours}, in DuckDB {theirs}", row[0], row[1]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}

@@ -189,8 +189,11 @@ fn open(job: &Job<Ingest>, name: &str, table: &TableSpec, reach: &Reach) -> Resu
 }
 
 fn output(name: &str, opened: Opened) -> TableOutput {
-    let bookmark = opened.bookmark;
+    let (bookmark, of_rows) = (opened.bookmark.clone(), opened.bookmark);
+    let passed = opened.passed;
     TableOutput {
+        accepted: Box::new(move |rows| of_rows.accept(rows)),
+        passed: Box::new(move || passed.get()),
         refused_schema: Some(opened.refused_schema),
         books: BooksOf::Rows(opened.rows_in),
         bookmark: Box::new(move || bookmark.get()),

@@ -2,7 +2,8 @@
 //! is run as a formula.
 //!
 //! Moments with a time zone are written in UTC. What Excel cannot hold as a number stays text: whole numbers
-//! of more than 15 digits, which it would round, NaN and infinities, and days before March 1900.
+//! of more than 15 digits, which it would round, NaN and infinities, and days before March 1900
+//! or after 9999. So do decimals of more digits.
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,12 +24,15 @@ const MAX_ROWS: u32 = 1_048_576;
 const MAX_COLUMNS: usize = 16_384;
 /// Longest text of a cell, in UTF-16 units.
 const MAX_TEXT: usize = 32_767;
-/// Largest whole number that Excel shows without rounding: 15 digits.
-const MAX_WHOLE: i64 = 999_999_999_999_999;
+/// Digits of a number that Excel keeps, and the largest whole number of so many.
+const MAX_DIGITS: usize = 15;
+const MAX_WHOLE: u64 = 999_999_999_999_999;
 /// Excel counts days from 1899-12-30; this is 1970-01-01. It believes in a 29 February 1900, so the count is
 /// right from March 1900 on.
 const EPOCH: i64 = 25_569;
 const FIRST_DAY: i64 = 61;
+/// The day after 9999-12-31, its last.
+const END: i64 = 2_958_466;
 const DAY_MICROS: f64 = 86_400_000_000.0;
 /// Sheet names are no longer than this.
 const MAX_NAME: usize = 31;
@@ -143,6 +147,8 @@ enum Cells {
     Truths(BooleanChunked),
     Whole(Int64Chunked),
     Numbers(Float64Chunked),
+    /// Numbers with all their digits.
+    Decimals(StringChunked),
     /// Days since 1899-12-30, and what to write instead where Excel's calendar does not reach.
     Times(Float64Chunked, Option<StringChunked>),
     Texts(StringChunked),
@@ -155,7 +161,8 @@ impl Cells {
             DataType::Boolean => Cells::Truths(values.bool()?.clone()),
             DataType::UInt64 | DataType::Int128 => Cells::Texts(values.cast(&DataType::String)?.str()?.clone()),
             of if of.is_integer() => Cells::Whole(values.cast(&DataType::Int64)?.i64()?.clone()),
-            of if of.is_float() || of.is_decimal() => Cells::Numbers(values.cast(&DataType::Float64)?.f64()?.clone()),
+            DataType::Decimal(..) => Cells::Decimals(values.cast(&DataType::String)?.str()?.clone()),
+            of if of.is_float() => Cells::Numbers(values.cast(&DataType::Float64)?.f64()?.clone()),
             DataType::Date => {
                 let days = values.to_physical_repr().cast(&DataType::Float64)? + EPOCH as f64;
                 Cells::Times(days.f64()?.clone(), Some(values.cast(&DataType::String)?.str()?.clone()))
@@ -176,7 +183,7 @@ impl Cells {
     fn write(&self, sheet: &mut Worksheet, row: usize, to: u32, at: u16) -> Result<(), XlsxError> {
         match self {
             Cells::Truths(values) => put(values.get(row), |value| sheet.write_boolean(to, at, value).map(drop)),
-            Cells::Whole(values) => put(values.get(row), |value| match value.abs() <= MAX_WHOLE {
+            Cells::Whole(values) => put(values.get(row), |value| match value.unsigned_abs() <= MAX_WHOLE {
                 true => sheet.write_number(to, at, value as f64).map(drop),
                 false => sheet.write_string(to, at, value.to_string()).map(drop),
             }),
@@ -184,8 +191,17 @@ impl Cells {
                 true => sheet.write_number(to, at, value).map(drop),
                 false => sheet.write_string(to, at, value.to_string()).map(drop),
             }),
+            Cells::Decimals(texts) => put(texts.get(row), |text| {
+                // Zeros at the end say nothing.
+                let significant = text.trim_start_matches(['-', '0', '.']).trim_end_matches('0');
+                let digits = significant.bytes().filter(u8::is_ascii_digit).count();
+                match text.parse::<f64>().ok().filter(|_| digits <= MAX_DIGITS) {
+                    Some(value) => sheet.write_number(to, at, value).map(drop),
+                    None => sheet.write_string(to, at, text).map(drop),
+                }
+            }),
             Cells::Times(days, texts) => put(days.get(row), |value| match texts {
-                Some(texts) if value < FIRST_DAY as f64 => {
+                Some(texts) if !(FIRST_DAY as f64..END as f64).contains(&value) => {
                     sheet.write_string(to, at, texts.get(row).unwrap_or_default()).map(drop)
                 }
                 _ => sheet.write_number(to, at, value).map(drop),
@@ -313,6 +329,45 @@ mod tests {
         let sheet = sheet(&DataFrame::new_infer_height(vec![day.into()]).unwrap());
         assert!(row(&sheet, 2).contains("<is><t>1900-02-28</t></is>"), "{sheet}");
         assert!(row(&sheet, 3).contains("<v>61</v>"), "{sheet}");
+    }
+
+    #[test]
+    fn what_excel_would_round_or_misread_is_text() {
+        let table = df!(
+            "n" => [Some(999_999_999_999_999i64), Some(1_000_000_000_000_000), Some(i64::MIN), Some(-7)],
+            "day" => [Some(2_932_896i32), Some(2_932_897), None, Some(0)],
+            "price" => ["1234567890123.45", "12345678901234.567", "-0.000001", "0"],
+        )
+        .unwrap();
+        let table =
+            table.lazy().with_columns([col("day").cast(DataType::Date), col("price").cast(DataType::Decimal(38, 6))]);
+        let sheet = sheet(&table.collect().unwrap());
+        let cell = |name: &str| {
+            let rest = &sheet[sheet.find(&format!("r=\"{name}\"")).unwrap()..];
+            rest.split("</c>").next().unwrap().to_owned()
+        };
+        // 9999-12-31 is the last day of Excel's calendar.
+        for (name, value) in [
+            ("A2", "<v>999999999999999</v>"),
+            ("A5", "<v>-7</v>"),
+            ("B2", "<v>2958465</v>"),
+            ("C2", "<v>1234567890123.45</v>"),
+            ("C4", "<v>-0.000001</v>"),
+        ] {
+            assert!(cell(name).contains(value), "{name}: {}", cell(name));
+        }
+        for (name, text) in [
+            ("A3", "1000000000000000"),
+            ("A4", "-9223372036854775808"),
+            ("B3", "10000-01-01"),
+            ("C3", "12345678901234.567000"),
+        ] {
+            assert!(
+                cell(name).contains("inlineStr") && cell(name).contains(&format!("{text}<")),
+                "{name}: {}",
+                cell(name)
+            );
+        }
     }
 
     #[test]

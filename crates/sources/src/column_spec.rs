@@ -8,6 +8,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use spec::{ColumnType, did_you_mean};
 
 use crate::moments::MomentFormat;
+use crate::numerals::Numerals;
 
 /// The type of a column, how its dates or times are written, and what the source calls it.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,15 +18,19 @@ pub struct ColumnSpec {
     pub format: Option<MomentFormat>,
     /// The column's name in the source; by default its name in the table.
     pub from: Option<String>,
+    /// The source may lack it: then it is null in every row.
+    pub optional: bool,
+    /// How the source writes numbers.
+    pub(crate) numerals: Numerals,
 }
 
 impl From<ColumnType> for ColumnSpec {
     fn from(column_type: ColumnType) -> ColumnSpec {
-        ColumnSpec { column_type, format: None, from: None }
+        ColumnSpec { column_type, format: None, from: None, optional: false, numerals: Numerals::default() }
     }
 }
 
-const KEYS: [&str; 3] = ["type", "format", "from"];
+const KEYS: [&str; 4] = ["type", "format", "from", "optional"];
 
 /// A key of the long form; an unknown one is refused where the parser still stands on it.
 struct Key(&'static str);
@@ -94,11 +99,12 @@ impl<'de> Deserialize<'de> for ColumnSpec {
                 type_word(word).map(ColumnSpec::from)
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ColumnSpec, A::Error> {
-                let (mut column_type, mut format, mut from) = (None, None, None);
+                let (mut column_type, mut format, mut from, mut optional) = (None, None, None, false);
                 while let Some(Key(key)) = map.next_key()? {
                     match key {
                         "type" => column_type = Some(map.next_value::<TypeWord>()?.0),
                         "format" => format = Some(map.next_value::<MomentFormat>()?),
+                        "optional" => optional = map.next_value::<bool>()?,
                         _ => from = Some(map.next_value::<String>()?),
                     }
                 }
@@ -110,7 +116,7 @@ impl<'de> Deserialize<'de> for ColumnSpec {
                         column_type.name()
                     )));
                 }
-                Ok(ColumnSpec { column_type, format, from })
+                Ok(ColumnSpec { column_type, format, from, optional, numerals: Numerals::default() })
             }
         }
         deserializer.deserialize_any(ShortOrLong)
@@ -142,7 +148,13 @@ impl JsonSchema for ColumnSpec {
                         },
                         "from": {
                             "type": "string",
-                            "description": "The column's name in the source; by default its name in the table."
+                            "description": "The column's name in the source; by default its name in the table. In JSON and \
+                                            from services also a dotted path such as address.city."
+                        },
+                        "optional": {
+                            "type": "boolean",
+                            "description": "The source may lack the column, which is null then. By default a column that no \
+                                            file or no record has is an error."
                         }
                     },
                     "required": ["type"],

@@ -2,7 +2,8 @@
 //!
 //! A quote counts only at the start of a field. A record in which text follows a closing quote, or a quote
 //! never closes, is broken; only its first line is given up, so that one stray quote cannot swallow the
-//! records after it. Lines end with LF, CR LF or CR; empty lines are passed over.
+//! records after it. Lines end with LF, CR LF or CR; empty lines are passed over. With an escape character the one after
+//! it stands for itself, within quotes and without; a field that is nothing but the escape and `N` has no value.
 
 use spec::Result;
 
@@ -12,6 +13,7 @@ use crate::text::Cell;
 pub(crate) struct Csv {
     separator: u8,
     quote: Option<u8>,
+    escape: Option<u8>,
     /// Bytes at which an unquoted field ends.
     stops: [bool; 256],
 }
@@ -22,7 +24,113 @@ impl Csv {
         for stop in [separator, b'\n', b'\r'] {
             stops[usize::from(stop)] = true;
         }
-        Csv { separator, quote, stops }
+        Csv { separator, quote, escape: None, stops }
+    }
+
+    pub(crate) fn escaped_by(self, escape: Option<u8>) -> Csv {
+        Csv { escape, ..self }
+    }
+
+    /// Cuts a record whose characters may be escaped.
+    fn cut_escaped(&self, bytes: &[u8], at: usize, end: bool, escape: u8, fields: &mut Fields) -> Cut {
+        let before = fields.side.len();
+        let mut start = at;
+        loop {
+            let quote = self.quote.filter(|quote| bytes.get(start) == Some(quote));
+            let found = match quote {
+                Some(quote) => self.escaped_field(bytes, start, start + 1, end, escape, Some(quote), &mut fields.side),
+                None => self.escaped_field(bytes, start, start, end, escape, None, &mut fields.side),
+            };
+            fields.multiline = true;
+            let next = match found {
+                Ok(Some((cell, next))) => {
+                    fields.cells.push(cell);
+                    next
+                }
+                Ok(None) => {
+                    fields.side.truncate(before);
+                    return Cut::More;
+                }
+                Err(why) => return Csv::broken(bytes, at, why),
+            };
+            match bytes.get(next) {
+                None => return Cut::Record { end: next },
+                Some(byte) if *byte == self.separator => start = next + 1,
+                Some(_) => {
+                    return match after_terminator(bytes, next, end) {
+                        Some(after) if next == at => Cut::Blank { end: after },
+                        Some(after) => Cut::Record { end: after },
+                        None => {
+                            fields.side.truncate(before);
+                            Cut::More
+                        }
+                    };
+                }
+            }
+        }
+    }
+
+    /// The field whose text begins at `from`, and where it ends; nothing if it goes on beyond the buffer. `start` is where
+    /// it began, before its quote.
+    #[expect(clippy::too_many_arguments, reason = "the state of one record")]
+    fn escaped_field(
+        &self,
+        bytes: &[u8],
+        start: usize,
+        from: usize,
+        end: bool,
+        escape: u8,
+        quote: Option<u8>,
+        side: &mut Vec<u8>,
+    ) -> Result<Option<(Cell, usize)>, &'static str> {
+        let begin = side.len();
+        let mut at = from;
+        loop {
+            let Some(byte) = bytes.get(at) else {
+                return match (end, quote) {
+                    (false, _) => Ok(None),
+                    (true, Some(_)) => Err("a quote is opened and never closed"),
+                    (true, None) => Ok(Some((Cell::aside(begin, side.len()), at))),
+                };
+            };
+            let following = bytes.get(at + 1);
+            match quote {
+                _ if *byte == escape && quote != Some(escape) => match following {
+                    Some(letter) => {
+                        side.push(*letter);
+                        at += 2;
+                    }
+                    None if end => return Err("an escape character stands at the end of the file"),
+                    None => return Ok(None),
+                },
+                Some(quote) if *byte == quote => match following {
+                    None if !end => return Ok(None),
+                    Some(next) if *next == quote => {
+                        side.push(quote);
+                        at += 2;
+                    }
+                    _ => {
+                        at += 1;
+                        while matches!(bytes.get(at), Some(b' ' | b'\t')) && bytes[at] != self.separator {
+                            at += 1;
+                        }
+                        return match bytes.get(at) {
+                            None if !end => Ok(None),
+                            Some(byte) if !self.stops[usize::from(*byte)] => Err("text follows a closing quote"),
+                            _ => Ok(Some((Cell::aside(begin, side.len()), at))),
+                        };
+                    }
+                },
+                None if self.stops[usize::from(*byte)] => {
+                    let is_null = bytes[start..at] == [escape, b'N'];
+                    return Ok(Some((if is_null { Cell::NULL } else { Cell::aside(begin, side.len()) }, at)));
+                }
+                _ => {
+                    side.push(*byte);
+                    at += 1;
+                }
+            }
+        }
     }
 
     /// Gives up the first line of the record at `at`.
@@ -72,6 +180,9 @@ fn quoted(bytes: &[u8], open: usize, quote: u8, end: bool, side: &mut Vec<u8>) -
 
 impl Cutter for Csv {
     fn cut(&mut self, bytes: &[u8], at: usize, end: bool, fields: &mut Fields) -> Result<Cut> {
+        if let Some(escape) = self.escape {
+            return Ok(self.cut_escaped(bytes, at, end, escape, fields));
+        }
         let side = fields.side.len();
         let mut start = at;
         loop {
@@ -165,6 +276,33 @@ mod tests {
             assert_eq!(cut(unfinished, false).0, Cut::More, "{unfinished:?}");
         }
         assert_eq!(cut("\r\nd", false).0, Cut::Blank { end: 2 });
+    }
+
+    #[test]
+    fn an_escaped_character_stands_for_itself() {
+        let cut = |text: &str, end: bool| {
+            let mut fields = Fields::default();
+            let mut csv = Csv::new(b',', Some(b'"')).escaped_by(Some(b'\\'));
+            let found = csv.cut(text.as_bytes(), 0, end, &mut fields).unwrap();
+            let mut batch = crate::text::TextBatch::new("x".into(), 0);
+            batch.bytes = text.as_bytes().to_vec();
+            batch.side = fields.side;
+            let text = |cell: &Cell| {
+                batch.get(*cell).map_or("(null)".to_owned(), |text| String::from_utf8(text.to_vec()).unwrap())
+            };
+            let cells = if found == Cut::More { Vec::new() } else { fields.cells.iter().map(text).collect() };
+            (found, cells)
+        };
+        assert_eq!(cut(r#""say \"hi\"",a\,b,c"#, true).1, [r#"say "hi""#, "a,b", "c"]);
+        assert_eq!(cut("a\\\nb,c\nd", true), (Cut::Record { end: 7 }, vec!["a\nb".to_owned(), "c".to_owned()]));
+        assert_eq!(cut("\\N,\\\\N,\"\\N\",x\n", true).1, ["(null)", "\\N", "N", "x"]);
+        assert_eq!(cut("\"a\"\"b\",,\n", true).1, ["a\"b", "", ""]);
+        for unfinished in ["a\\", "a,b", "\"a\\\"", "\"a\"", "a\r"] {
+            assert_eq!(cut(unfinished, false).0, Cut::More, "{unfinished:?}");
+        }
+        let broken = |why: &str| Cut::Broken { end: 4, why: why.to_owned() };
+        assert_eq!(cut("\"a,\nb,c\n", true).0, broken("a quote is opened and never closed"));
+        assert_eq!(cut("\n", true).0, Cut::Blank { end: 1 });
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use spec::Result;
 
+use crate::absent::Absent;
 use crate::text::Cell;
 
 /// What a cutter found at the front of the buffer.
@@ -51,6 +52,11 @@ pub(crate) trait Cutter: Send {
     fn is_text(&self, column: usize) -> bool {
         let _ = column;
         false
+    }
+
+    /// What the records showed of declared columns, for formats that name values in every record.
+    fn absent(&self) -> Option<&Absent> {
+        None
     }
 
     /// Nothing follows the last record: is that a place to end?

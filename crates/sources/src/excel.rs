@@ -2,6 +2,9 @@
 //! types are told and the same rows refused. A sheet is held in memory while it is read; Excel's limit is about a
 //! million rows.
 
+mod cells;
+mod formulas;
+
 use std::collections::VecDeque;
 use std::io::{Cursor, Read};
 use std::sync::Arc;
@@ -10,11 +13,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use calamine::{Data, Range, Reader, open_workbook_auto_from_rs};
 use spec::{Error, Result, did_you_mean};
 
-use crate::file_spec::{FileSpec, Sheet};
-use crate::files::{Columns, match_header, named, no_rows, without_header};
+use crate::file_spec::{FileSpec, Sheet as Which};
+use crate::files::{Columns, match_header, named, without_header};
+use crate::passed::{Emptiness, Passed};
 use crate::places::Place;
 use crate::reader::{BATCH_BYTES, BATCH_ROWS};
 use crate::text::{Broken, Cell, TextBatch, TextSource};
+
+use cells::text;
 
 /// One workbook after the other, as one stream of rows.
 pub(crate) struct Workbooks {
@@ -24,6 +30,9 @@ pub(crate) struct Workbooks {
     current: Option<Current>,
     /// By column: a cell was text. Numbers among the texts of such a column are no numbers.
     text: Vec<bool>,
+    /// By column: it was declared as one of floating-point numbers.
+    floats: Vec<bool>,
+    emptiness: Emptiness,
     rows_in: Arc<AtomicU64>,
 }
 
@@ -32,13 +41,23 @@ struct Current {
     /// Rows with something in them, and their numbers in the sheet.
     rows: VecDeque<(u32, Vec<Data>)>,
     /// For each column of the table, the sheet's.
-    of_columns: Vec<usize>,
+    of_columns: Vec<Option<usize>>,
 }
 
 impl Workbooks {
     /// `places` must not be empty.
     pub(crate) fn new(spec: FileSpec, places: Vec<Place>, columns: Columns, rows_in: Arc<AtomicU64>) -> Workbooks {
-        Workbooks { spec, places: places.into_iter(), columns, current: None, text: Vec::new(), rows_in }
+        let emptiness = Emptiness::new(spec.empty_files, places.len());
+        let floats = match &columns {
+            Columns::Declared(columns) => columns.iter().map(|column| column.is_float).collect(),
+            Columns::Found(_) | Columns::Unknown => Vec::new(),
+        };
+        let places = places.into_iter();
+        Workbooks { spec, places, columns, current: None, text: Vec::new(), floats, emptiness, rows_in }
+    }
+
+    pub(crate) fn passed(&self) -> Passed {
+        self.emptiness.passed()
     }
 
     /// The columns' names and first rows, and whether each is text.
@@ -51,57 +70,77 @@ impl Workbooks {
         Ok((names, batch))
     }
 
-    fn begin(&mut self, place: &Place) -> Result<Current> {
+    /// Nothing for a sheet without rows.
+    fn begin(&mut self, place: &Place) -> Result<Option<Current>> {
         let shown = place.shown();
         let mut bytes = Vec::new();
         place.open(&self.spec)?.read_to_end(&mut bytes).map_err(|error| {
             Error::carried_by(&error).unwrap_or_else(|| Error::io("read", std::path::Path::new(shown), &error))
         })?;
-        let sheet = sheet(bytes, self.spec.sheet.as_ref(), shown)?;
+        if bytes.is_empty() {
+            return self.emptiness.none(shown, "the file is empty").map(|()| None);
+        }
+        let Sheet { cells: sheet, uncomputed } = sheet(bytes, self.spec.sheet.as_ref(), shown)?;
         let mut rows = used_rows(&sheet, self.spec.skip_lines);
         let width = rows.iter().filter_map(|(_, row)| row.iter().rposition(|cell| *cell != Data::Empty)).max();
         let width = width.map_or(0, |last| last + 1);
         let of_columns = match self.spec.header.unwrap_or(true) {
             true => {
-                let (line, row) = rows.pop_front().ok_or_else(|| no_rows(shown, "there is no header"))?;
+                let Some((line, row)) = rows.pop_front() else {
+                    return self.emptiness.none(shown, "there is no header").map(|()| None);
+                };
                 let at = format!("{shown}:{line}");
-                let header = row.iter().take(width).map(|cell| text(cell).unwrap_or_default()).collect();
+                let header = row.iter().take(width).map(|cell| text(cell, true).ok().flatten().unwrap_or_default());
+                let header = header.collect();
                 match_header(&mut self.columns, &named(header, &at)?, &at)?
             }
             false => {
-                let expected = without_header(&mut self.columns, shown, || match width {
-                    0 => Err(no_rows(shown, "there are no rows")),
-                    width => Ok(width),
-                })?;
-                if expected != width && width > 0 {
+                if width == 0 {
+                    return self.emptiness.none(shown, "there are no rows").map(|()| None);
+                }
+                let expected = without_header(&mut self.columns, shown, width)?;
+                if expected != width {
                     return Err(Error::cannot_run(format!(
                         "{shown}: {width} columns in the sheet instead of {expected}"
                     ))
                     .hint("without a header 'columns' names every column of the sheet, from left to right"));
                 }
-                (0..width).collect()
+                (0..width).map(Some).collect()
             }
         };
-        if rows.is_empty() {
-            let header = self.spec.header.unwrap_or(true);
-            return Err(no_rows(shown, if header { "there is a header, but no rows" } else { "there are no rows" }));
+        let left = sheet.start().map_or(0, |(_, column)| column);
+        let is_read = |place: &&(u32, u32)| {
+            let column = place.1.checked_sub(left).map(|column| column as usize);
+            u64::from(place.0) >= self.spec.skip_lines && column.is_some() && of_columns.contains(&column)
+        };
+        if let Some(place) = uncomputed.iter().find(is_read) {
+            let cell = formulas::named(*place);
+            return Err(Error::cannot_run(format!("{shown}: {cell} holds a formula that was never computed"))
+                .hint("open the workbook in a spreadsheet program and save it, which computes its formulas"));
         }
+        if rows.is_empty() {
+            return self.emptiness.none(shown, "there is a header, but no rows").map(|()| None);
+        }
+        self.emptiness.rows();
         self.text.resize(of_columns.len(), false);
-        Ok(Current { shown: shown.into(), rows, of_columns })
+        Ok(Some(Current { shown: shown.into(), rows, of_columns }))
     }
 }
 
 impl TextSource for Workbooks {
     fn next_batch(&mut self) -> Result<Option<TextBatch>> {
-        if self.current.as_ref().is_none_or(|current| current.rows.is_empty()) {
-            let Some(place) = self.places.next() else { return Ok(None) };
-            self.current = Some(self.begin(&place)?);
+        while self.current.as_ref().is_none_or(|current| current.rows.is_empty()) {
+            let Some(place) = self.places.next() else {
+                self.emptiness.end()?;
+                return Ok(None);
+            };
+            self.current = self.begin(&place)?;
         }
         let Some(current) = &mut self.current else { return Ok(None) };
         let mut batch = TextBatch::new(current.shown.clone(), current.of_columns.len());
         while batch.lines.len() + batch.broken.len() < BATCH_ROWS && batch.bytes.len() < BATCH_BYTES {
             let Some((line, row)) = current.rows.pop_front() else { break };
-            gather(&row, line, &current.of_columns, &mut self.text, &mut batch);
+            gather(&row, line, &current.of_columns, &self.floats, &mut self.text, &mut batch);
         }
         self.rows_in.fetch_add((batch.lines.len() + batch.broken.len()) as u64, Ordering::Relaxed);
         Ok(Some(batch))
@@ -109,22 +148,36 @@ impl TextSource for Workbooks {
 }
 
 /// Adds the cells of a row; or the row as a whole, if one of them holds an error such as `#N/A`.
-fn gather(row: &[Data], line: u32, of_columns: &[usize], is_text: &mut [bool], batch: &mut TextBatch) {
-    let cell = |column: &usize| row.get(*column).unwrap_or(&Data::Empty);
-    let errors = of_columns.iter().filter_map(|column| match cell(column) {
-        Data::Error(error) => Some(format!("row {line}: column {} holds {error}", column + 1)),
-        _ => None,
-    });
-    let errors: Vec<String> = errors.collect();
+fn gather(
+    row: &[Data],
+    line: u32,
+    of_columns: &[Option<usize>],
+    floats: &[bool],
+    is_text: &mut [bool],
+    batch: &mut TextBatch,
+) {
+    let cell = |column: &Option<usize>| column.and_then(|column| row.get(column)).unwrap_or(&Data::Empty);
+    let is_float = |i: usize| floats.get(i).copied().unwrap_or(false);
+    let mut texts = Vec::with_capacity(of_columns.len());
+    let mut errors = Vec::new();
+    for (i, column) in of_columns.iter().enumerate() {
+        match text(cell(column), is_float(i)) {
+            Ok(text) => texts.push(text),
+            Err(why) => errors.push(format!("row {line}: column {} {why}", column.unwrap_or_default() + 1)),
+        }
+    }
     if !errors.is_empty() {
-        let whole: Vec<String> = row.iter().map(|cell| text(cell).unwrap_or_default()).collect();
+        let shown = |cell: &Data| match cell {
+            Data::Error(error) => error.to_string(),
+            other => text(other, true).ok().flatten().unwrap_or_default(),
+        };
+        let whole: Vec<String> = row.iter().map(shown).collect();
         batch.broken.push(Broken { line, text: whole.join("\t"), why: errors.join("; ") });
         return;
     }
-    for (i, column) in of_columns.iter().enumerate() {
-        let value = cell(column);
-        is_text[i] |= matches!(value, Data::String(_));
-        batch.columns[i].push(match text(value) {
+    for (i, (column, text)) in of_columns.iter().zip(texts).enumerate() {
+        is_text[i] |= matches!(cell(column), Data::String(_));
+        batch.columns[i].push(match text {
             None => Cell::NULL,
             Some(text) => {
                 let start = batch.bytes.len();
@@ -144,79 +197,34 @@ fn used_rows(sheet: &Range<Data>, skip: u64) -> VecDeque<(u32, Vec<Data>)> {
     used.map(|(line, row)| (line, row.to_vec())).collect()
 }
 
-fn sheet(bytes: Vec<u8>, wanted: Option<&Sheet>, shown: &str) -> Result<Range<Data>> {
+/// A sheet, and its cells with formulas that were never computed.
+struct Sheet {
+    cells: Range<Data>,
+    uncomputed: formulas::Cells,
+}
+
+fn sheet(bytes: Vec<u8>, wanted: Option<&Which>, shown: &str) -> Result<Sheet> {
     let unreadable = |error: calamine::Error| {
         Error::cannot_run(format!("{shown}: not a workbook that can be read: {error}"))
             .hint("save it as .xlsx, without a password")
     };
     let mut workbook = open_workbook_auto_from_rs(Cursor::new(bytes.as_slice())).map_err(unreadable)?;
     let names = workbook.sheet_names();
+    let awaits = formulas::awaits_computing(&bytes);
     let name = match wanted {
         None => names.first().ok_or_else(|| Error::cannot_run(format!("{shown}: the workbook has no sheet")))?,
-        Some(Sheet::Number(number)) => names.get(number - 1).ok_or_else(|| {
+        Some(Which::Number(number)) => names.get(number - 1).ok_or_else(|| {
             let count = names.len();
             Error::cannot_run(format!("{shown}: no sheet {number}"))
                 .hint(format!("the workbook has {count}, counted from 1: {}", names.join(", ")))
         })?,
-        Some(Sheet::Name(wanted)) => names.iter().find(|name| *name == wanted).ok_or_else(|| {
+        Some(Which::Name(wanted)) => names.iter().find(|name| *name == wanted).ok_or_else(|| {
             Error::cannot_run(format!("{shown}: no sheet '{wanted}'"))
                 .hint(did_you_mean(wanted, names.iter().map(String::as_str)))
         })?,
     };
-    workbook.worksheet_range(name).map_err(unreadable)
-}
-
-/// A cell as it would stand in a CSV file; nothing for an empty one.
-fn text(cell: &Data) -> Option<String> {
-    /// The greatest whole number up to which a float64 holds every one.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    Some(match cell {
-        Data::Empty => return None,
-        Data::String(text) => text.clone(),
-        Data::Int(value) => value.to_string(),
-        // Excel knows no whole numbers.
-        Data::Float(value) if value.fract() == 0.0 && value.abs() <= EXACT => (*value as i64).to_string(),
-        Data::Float(value) => format!("{value:?}"),
-        Data::Bool(value) => value.to_string(),
-        Data::DateTime(moment) => {
-            let (year, month, day, hour, minute, second, milli) = moment.to_ymd_hms_milli();
-            let fraction = if milli > 0 { format!(".{milli:03}") } else { String::new() };
-            let time = format!("{hour:02}:{minute:02}:{second:02}{fraction}");
-            match moment.as_f64() {
-                // A time of day is a part of a day.
-                value if (0.0..1.0).contains(&value) => time,
-                value if moment.is_duration() => format!("{value:?}"),
-                value if value.fract() == 0.0 => format!("{year:04}-{month:02}-{day:02}"),
-                _ => format!("{year:04}-{month:02}-{day:02} {time}"),
-            }
-        }
-        Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
-        Data::Error(error) => error.to_string(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use calamine::{ExcelDateTime, ExcelDateTimeType};
-
-    use super::*;
-
-    #[test]
-    fn cells_stand_as_in_a_csv_file() {
-        let moment = |value: f64| Data::DateTime(ExcelDateTime::new(value, ExcelDateTimeType::DateTime, false));
-        for (cell, expected) in [
-            (Data::Float(12.0), "12"),
-            (Data::Float(-0.5), "-0.5"),
-            (Data::Float(1e300), "1e300"),
-            (Data::Float(0.1), "0.1"),
-            (Data::Bool(true), "true"),
-            (Data::String("007".to_owned()), "007"),
-            (moment(45_351.0), "2024-02-29"),
-            (moment(45_351.5), "2024-02-29 12:00:00"),
-            (moment(0.75), "18:00:00"),
-        ] {
-            assert_eq!(text(&cell).as_deref(), Some(expected), "{cell:?}");
-        }
-        assert_eq!(text(&Data::Empty), None);
-    }
+    let cells = workbook.worksheet_range(name).map_err(unreadable)?;
+    let of_cells = workbook.worksheet_formula(name).map_err(unreadable)?;
+    let uncomputed = formulas::uncomputed(&of_cells, &cells, awaits);
+    Ok(Sheet { cells, uncomputed })
 }

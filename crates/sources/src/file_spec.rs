@@ -8,6 +8,9 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use spec::did_you_mean;
 
+use crate::numerals::{Mark, Numerals};
+use crate::passed::EmptyFiles;
+
 /// A file, several files, or standard input.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
@@ -24,6 +27,10 @@ pub struct FileSpec {
     pub(crate) skip_lines: u64,
     pub(crate) null_values: Vec<String>,
     pub(crate) sheet: Option<Sheet>,
+    pub(crate) empty_files: EmptyFiles,
+    pub(crate) escape: Option<Character>,
+    pub(crate) numerals: Numerals,
+    pub(crate) fill_down: Vec<String>,
 }
 
 /// A file, several files, or standard input.
@@ -68,6 +75,25 @@ struct Written {
     /// The sheet of an `excel` workbook, by name or by number from 1. Default: the first.
     #[serde(default)]
     sheet: Option<Sheet>,
+    /// What to do with a file without rows among others: `pass_over` it with a warning (the default), or end with an
+    /// `error`. If no file has rows, that is an error in any case.
+    #[serde(default)]
+    empty_files: EmptyFiles,
+    /// The character of a `csv` or `tsv` after which the next one stands for itself, such as `\`; a field of nothing but
+    /// `\N` is missing then. By default there is none, and a quote within quotes is doubled.
+    #[serde(default)]
+    escape: Option<Character>,
+    /// What stands before the fraction of a number in text formats. Default `.`.
+    #[serde(default)]
+    decimal: Option<Mark>,
+    /// What stands between thousands in text formats, as `.` in `1.234,50`; a blank stands for no-break spaces, too.
+    /// By default nothing does.
+    #[serde(default)]
+    thousands: Option<Mark>,
+    /// Columns of the table whose empty cells take the value above, within each file: for sheets that write a value once
+    /// for a group of rows, or merge its cells.
+    #[serde(default)]
+    fill_down: Vec<String>,
 }
 
 fn empty_text() -> Vec<String> {
@@ -89,9 +115,17 @@ impl TryFrom<Written> for FileSpec {
             skip_lines,
             null_values,
             sheet,
+            empty_files,
+            escape,
+            decimal,
+            thousands,
+            fill_down,
         } = written;
         if let (Some(_), Some(format)) = (separator, format.filter(|format| *format != Format::Csv)) {
             return Err(format!("'separator' is for the format csv, not for {}", format.name()));
+        }
+        if escape.is_some_and(|escape| escape.0 == separator.map_or(b',', |separator| separator.0)) {
+            return Err("'separator' and 'escape' are the same character".to_owned());
         }
         if let (Some(_), Some(format)) = (&sheet, format.filter(|format| *format != Format::Excel)) {
             return Err(format!("'sheet' is for the format excel, not for {}", format.name()));
@@ -128,6 +162,10 @@ impl TryFrom<Written> for FileSpec {
             skip_lines,
             null_values,
             sheet,
+            empty_files,
+            escape,
+            numerals: Numerals::new(decimal, thousands)?,
+            fill_down,
         })
     }
 }
@@ -152,6 +190,28 @@ pub enum Format {
     Parquet,
     /// A sheet of a workbook: `.xlsx`, `.xls`, `.xlsb` or `.ods`.
     Excel,
+}
+
+impl FileSpec {
+    /// Fails if a key was written that this format does not know.
+    pub(crate) fn check_keys(&self, format: Format) -> spec::Result<()> {
+        let wrong = |key: &str, formats: &str| {
+            Err(spec::Error::cannot_run(format!("'{key}' is for {formats}, not for {}", format.name()))
+                .hint(format!("leave '{key}' out, or correct 'format'")))
+        };
+        match format {
+            _ if self.escape.is_some() && !matches!(format, Format::Csv | Format::Tsv) => {
+                wrong("escape", "csv and tsv")
+            }
+            _ if !self.numerals.are_plain() && !format.is_text() => {
+                wrong("decimal' and 'thousands", "csv, tsv, whitespace and fixed_width")
+            }
+            _ if !self.fill_down.is_empty() && !format.is_text() && format != Format::Excel => {
+                wrong("fill_down", "text in fields and sheets")
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Format {
@@ -194,6 +254,11 @@ impl Format {
 
     pub(crate) fn names() -> String {
         Format::ALL.map(Format::name).join(", ")
+    }
+
+    /// Whether the bytes of a file are text in fields.
+    pub(crate) fn is_text(self) -> bool {
+        matches!(self, Format::Csv | Format::Tsv | Format::Whitespace | Format::FixedWidth)
     }
 
     fn may_have_header(self) -> bool {

@@ -5,24 +5,39 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use spec::{Error, Result, did_you_mean};
 
+use crate::absent::Absent;
 use crate::csv::Csv;
 use crate::cut::Cutter;
 use crate::file_spec::{FileSpec, Format};
 use crate::json::Json;
 use crate::lines::{FixedWidth, Whitespace};
+use crate::passed::{Emptiness, Passed};
 use crate::places::Place;
-use crate::reader::{TextReader, Wanted};
+use crate::reader::{ENCODING, TextReader, Wanted};
 use crate::table_spec::RESERVED;
 use crate::text::{Cell, TextBatch, TextSource};
 
 /// Which columns to read.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Columns {
-    /// By `columns:`, as the source calls them; a `true` says that this name was given by `from`.
-    Declared(Vec<(String, bool)>),
+    /// By `columns:`.
+    Declared(Vec<Declared>),
     /// As the first file has them.
     Found(Vec<String>),
     Unknown,
+}
+
+/// A column of `columns:`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Declared {
+    /// As the source calls it.
+    pub name: String,
+    /// Whether `from` says so.
+    pub is_from: bool,
+    /// The source may lack it.
+    pub optional: bool,
+    /// Its type is one of floating-point numbers.
+    pub is_float: bool,
 }
 
 pub(crate) struct Files {
@@ -31,6 +46,11 @@ pub(crate) struct Files {
     places: std::vec::IntoIter<Place>,
     columns: Columns,
     current: Option<Current>,
+    emptiness: Emptiness,
+    /// What the files that were read showed of declared columns, for formats that name values in every record.
+    absent: Absent,
+    /// The first file, and how many there are, for errors.
+    whole: String,
     rows_in: Arc<AtomicU64>,
 }
 
@@ -52,7 +72,17 @@ impl Files {
             ))
             .hint("add 'format: csv'"));
         }
-        Ok(Files { spec, format, places: places.into_iter(), columns, current: None, rows_in })
+        let whole = match places.as_slice() {
+            [one] => one.shown().to_owned(),
+            many => format!("{} and {} more", many[0].shown(), many.len() - 1),
+        };
+        let emptiness = Emptiness::new(spec.empty_files, places.len());
+        let (places, absent) = (places.into_iter(), Absent::default());
+        Ok(Files { spec, format, places, columns, current: None, emptiness, absent, whole, rows_in })
+    }
+
+    pub(crate) fn passed(&self) -> Passed {
+        self.emptiness.passed()
     }
 
     /// The columns' names and first records. For formats that name them in each record, whether each is text.
@@ -63,7 +93,8 @@ impl Files {
                 1 => "its only record cannot be read".to_owned(),
                 count => format!("none of its first {count} records can be read"),
             };
-            let error = Error::cannot_run(format!("{}: {which}: {}", batch.file, broken.why));
+            let why = broken.why.strip_suffix(ENCODING).unwrap_or(&broken.why);
+            let error = Error::cannot_run(format!("{}: {which}: {why}", batch.file));
             return Err(error.hint(match broken.why.contains("is not UTF-8") {
                 true => "name the file's encoding, such as 'encoding: cp949' or 'encoding: latin-1'",
                 false => "check 'format', 'header', 'separator' and the number of 'columns'",
@@ -94,13 +125,16 @@ impl Files {
 
     fn cutter(&self) -> Box<dyn Cutter> {
         let quote = self.spec.quote.0;
+        let escape = self.spec.escape.map(|escape| escape.0);
         match self.format {
-            Format::Tsv => Box::new(Csv::new(b'\t', quote)),
+            Format::Tsv => Box::new(Csv::new(b'\t', quote).escaped_by(escape)),
             Format::Whitespace => Box::new(Whitespace),
             Format::FixedWidth => Box::new(FixedWidth::new(&self.spec.widths)),
             Format::Json | Format::JsonLines => {
                 let (declared, settled) = match &self.columns {
-                    Columns::Declared(names) => (Some(names.iter().map(|(name, _)| name.clone()).collect()), false),
+                    Columns::Declared(columns) => {
+                        (Some(columns.iter().map(|column| column.name.clone()).collect()), false)
+                    }
                     Columns::Found(names) => (Some(names.clone()), true),
                     Columns::Unknown => (None, false),
                 };
@@ -108,46 +142,52 @@ impl Files {
                 Box::new(if settled { json.refusing_unknown() } else { json })
             }
             Format::Csv | Format::Parquet | Format::Excel => {
-                Box::new(Csv::new(self.spec.separator.map_or(b',', |s| s.0), quote))
+                Box::new(Csv::new(self.spec.separator.map_or(b',', |s| s.0), quote).escaped_by(escape))
             }
         }
     }
 
-    fn begin(&mut self, place: &Place) -> Result<Current> {
+    /// Nothing for a file without rows.
+    fn begin(&mut self, place: &Place) -> Result<Option<Current>> {
         let feed = place.open(&self.spec)?;
         let encoding = self.spec.encoding.map(|encoding| encoding.0);
-        let mut reader = TextReader::new(feed, encoding, self.cutter(), place.shown())?;
+        let Some(mut reader) = TextReader::new(feed, encoding, self.cutter(), place.shown())? else {
+            let what = if place.shown() == "-" { "standard input is empty" } else { "the file is empty" };
+            return self.emptiness.none(place.shown(), what).map(|()| None);
+        };
         reader.skip_lines(self.spec.skip_lines)?;
         let wanted = match self.format {
-            Format::Json | Format::JsonLines => Wanted::Keyed,
+            Format::Json | Format::JsonLines => Some(Wanted::Keyed),
             _ if self.spec.header.unwrap_or(matches!(self.format, Format::Csv | Format::Tsv)) => {
                 self.by_name(&mut reader)?
             }
             _ => self.by_place(&mut reader)?,
         };
-        Ok(Current { reader, wanted, counted: 0 })
+        Ok(wanted.map(|wanted| Current { reader, wanted, counted: 0 }))
     }
 
-    fn by_name(&mut self, reader: &mut TextReader) -> Result<Wanted> {
+    fn by_name(&mut self, reader: &mut TextReader) -> Result<Option<Wanted>> {
         let at = format!("{}:{}", reader.shown(), reader.line());
-        let header = reader.first_record(true)?.ok_or_else(|| no_rows(reader.shown(), "there is no header"))?;
+        let Some(header) = reader.first_record(true)? else {
+            return self.emptiness.none(reader.shown(), "there is no header").map(|()| None);
+        };
         let header = named(header, &at)?;
         let of_columns = match_header(&mut self.columns, &header, &at)?;
-        Ok(Wanted::Fields { width: header.len(), of_columns })
+        Ok(Some(Wanted::Fields { width: header.len(), of_columns }))
     }
 
-    fn by_place(&mut self, reader: &mut TextReader) -> Result<Wanted> {
+    fn by_place(&mut self, reader: &mut TextReader) -> Result<Option<Wanted>> {
         let shown = reader.shown().to_owned();
-        let width = without_header(&mut self.columns, &shown, || {
-            let first = reader.first_record(false)?.ok_or_else(|| no_rows(&shown, "there are no rows"))?;
-            Ok(first.len())
-        })?;
+        let Some(first) = reader.first_record(false)? else {
+            return self.emptiness.none(&shown, "there are no rows").map(|()| None);
+        };
+        let width = without_header(&mut self.columns, &shown, first.len())?;
         let widths = self.spec.widths.len();
         if widths > 0 && widths != width {
             return Err(Error::cannot_run(format!("{}: {widths} 'widths' for {width} columns", reader.shown()))
                 .hint("give each column its width"));
         }
-        Ok(Wanted::Fields { width, of_columns: (0..width).collect() })
+        Ok(Some(Wanted::Fields { width, of_columns: (0..width).map(Some).collect() }))
     }
 }
 
@@ -155,40 +195,49 @@ impl TextSource for Files {
     fn next_batch(&mut self) -> Result<Option<TextBatch>> {
         loop {
             if self.current.is_none() {
-                let Some(place) = self.places.next() else { return Ok(None) };
-                self.current = Some(self.begin(&place)?);
+                let Some(place) = self.places.next() else {
+                    self.emptiness.end()?;
+                    if let Columns::Declared(columns) = &self.columns {
+                        let columns = columns.iter().map(|column| (column.name.as_str(), column.optional));
+                        self.absent.judge(columns, &self.whole)?;
+                    }
+                    return Ok(None);
+                };
+                self.current = self.begin(&place)?;
             }
             let Some(current) = &mut self.current else { continue };
             let batch = current.reader.next_batch(&current.wanted)?;
             let records = current.reader.records();
             self.rows_in.fetch_add(records - current.counted, Ordering::Relaxed);
             current.counted = records;
-            match batch {
-                Some(batch) => return Ok(Some(batch)),
-                None if records == 0 => {
-                    let header = matches!(current.wanted, Wanted::Fields { .. }) && current.reader.line() > 1;
-                    return Err(no_rows(
-                        current.reader.shown(),
-                        if header { "there is a header, but no rows" } else { "there are no rows" },
-                    ));
-                }
-                None => self.current = None,
+            if batch.is_some() {
+                self.emptiness.rows();
+                return Ok(batch);
             }
+            if let Some(absent) = current.reader.cutter().absent() {
+                self.absent.add(absent);
+            }
+            if records == 0 {
+                let header = matches!(current.wanted, Wanted::Fields { .. }) && current.reader.line() > 1;
+                let what = if header { "there is a header, but no rows" } else { "there are no rows" };
+                let shown = current.reader.shown().to_owned();
+                self.emptiness.none(&shown, what)?;
+            }
+            self.current = None;
         }
     }
 }
 
 /// For each column its place in `header`; the columns become those found, if they are unknown yet.
-pub(crate) fn match_header(columns: &mut Columns, header: &[String], at: &str) -> Result<Vec<usize>> {
+pub(crate) fn match_header(columns: &mut Columns, header: &[String], at: &str) -> Result<Vec<Option<usize>>> {
     let find = |name: &str| header.iter().position(|column| column == name);
     match columns {
-        Columns::Declared(names) => names
+        Columns::Declared(columns) => columns
             .iter()
-            .map(|(name, _)| {
-                find(name).ok_or_else(|| {
-                    Error::cannot_run(format!("{at}: no column '{name}' in the header"))
-                        .hint(did_you_mean(name, header.iter().map(String::as_str)))
-                })
+            .map(|Declared { name, optional, .. }| match find(name) {
+                None if !optional => Err(Error::cannot_run(format!("{at}: no column '{name}' in the header"))
+                    .hint(did_you_mean(name, header.iter().map(String::as_str)))),
+                found => Ok(found),
             })
             .collect(),
         Columns::Found(names) => {
@@ -199,48 +248,38 @@ pub(crate) fn match_header(columns: &mut Columns, header: &[String], at: &str) -
             names
                 .iter()
                 .map(|name| {
-                    find(name).ok_or_else(|| {
+                    find(name).map(Some).ok_or_else(|| {
                         Error::cannot_run(format!("{at}: no column '{name}', which the first file has"))
-                            .hint("name the columns that all files have under 'columns'")
+                            .hint("name the columns to read under 'columns', those that not every file has as 'optional: true'")
                     })
                 })
                 .collect()
         }
         Columns::Unknown => {
             let kept = header.iter().enumerate().filter(|(_, name)| !RESERVED.contains(&name.as_str()));
-            let (of_columns, names) = kept.map(|(i, name)| (i, name.clone())).unzip();
+            let (of_columns, names) = kept.map(|(i, name)| (Some(i), name.clone())).unzip();
             *columns = Columns::Found(names);
             Ok(of_columns)
         }
     }
 }
 
-/// How many columns a file without a header must have; `width` looks how many it has, if the columns are unknown yet.
-pub(crate) fn without_header(
-    columns: &mut Columns,
-    shown: &str,
-    width: impl FnOnce() -> Result<usize>,
-) -> Result<usize> {
+/// How many columns a file without a header must have; it has `width`.
+pub(crate) fn without_header(columns: &mut Columns, shown: &str, width: usize) -> Result<usize> {
     match columns {
-        Columns::Declared(names) => {
-            if let Some((name, _)) = names.iter().find(|(_, from)| *from) {
+        Columns::Declared(columns) => {
+            if let Some(Declared { name, .. }) = columns.iter().find(|column| column.is_from) {
                 return Err(Error::cannot_run(format!("{shown}: 'from: {name}', but there is no header"))
                     .hint("without a header the columns stand for the fields from left to right"));
             }
-            Ok(names.len())
+            Ok(columns.len())
         }
         Columns::Found(names) => Ok(names.len()),
         Columns::Unknown => {
-            let width = width()?;
             *columns = Columns::Found((1..=width).map(|i| format!("column_{i}")).collect());
             Ok(width)
         }
     }
-}
-
-/// A file without rows: `what` there is instead.
-pub(crate) fn no_rows(shown: &str, what: &str) -> Error {
-    Error::cannot_run(format!("{shown}: {what}")).hint("fetch the file again, or take it out of 'path'")
 }
 
 /// The names of a header: trimmed, an empty one after its place, no two alike.

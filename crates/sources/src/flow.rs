@@ -12,8 +12,21 @@ use crate::typed::Typing;
 /// Batches that may wait between the two threads.
 const WAITING: usize = 2;
 
+/// Gets each batch as text when its rows are handed out.
+pub(crate) type Watch = Box<dyn FnMut(TextBatch) + Send>;
+
 /// Types `first`, if any, and all that `source` hands out after it.
-pub(crate) fn flow(first: Option<TextBatch>, mut source: Box<dyn TextSource>, typing: Typing) -> Result<Batches> {
+pub(crate) fn flow(first: Option<TextBatch>, source: Box<dyn TextSource>, typing: Typing) -> Result<Batches> {
+    watched(first, source, typing, Box::new(drop))
+}
+
+/// The same, while `watch` sees each batch.
+pub(crate) fn watched(
+    first: Option<TextBatch>,
+    mut source: Box<dyn TextSource>,
+    typing: Typing,
+    watch: Watch,
+) -> Result<Batches> {
     let (sender, receiver) = sync_channel::<Result<TextBatch>>(WAITING);
     let reader = std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
         loop {
@@ -28,7 +41,7 @@ pub(crate) fn flow(first: Option<TextBatch>, mut source: Box<dyn TextSource>, ty
         }
     });
     let reader = reader.map_err(|error| Error::cannot_run(format!("cannot start the reading thread: {error}")))?;
-    Ok(Box::new(Flow { first, receiver: Some(receiver), reader: Some(reader), typing }))
+    Ok(Box::new(Flow { first, receiver: Some(receiver), reader: Some(reader), typing, watch }))
 }
 
 struct Flow {
@@ -36,6 +49,7 @@ struct Flow {
     receiver: Option<Receiver<Result<TextBatch>>>,
     reader: Option<JoinHandle<()>>,
     typing: Typing,
+    watch: Watch,
 }
 
 impl Iterator for Flow {
@@ -55,7 +69,11 @@ impl Iterator for Flow {
                 }
             },
         };
-        let batch = text.and_then(|text| self.typing.batch(&text));
+        let batch = text.and_then(|text| {
+            let batch = self.typing.batch(&text)?;
+            (self.watch)(text);
+            Ok(batch)
+        });
         if batch.is_err() {
             self.receiver = None;
         }

@@ -34,11 +34,14 @@ use spec::{Error, Map, Result};
 use crate::apartments::{City, Server};
 use crate::column_spec::ColumnSpec;
 use crate::incremental::{Bookmark, Reach};
+use crate::numerals::Numerals;
+use crate::passed::Passed;
 use crate::text::TextBatch;
 use crate::typed::Typing;
 use crate::{Opened, flow, inferred, missing, once};
 
 use flight::Flight;
+use paging::{Items, lists_in_words};
 use rows::{Layout, Rows};
 
 pub use written::{HttpSpec, PageFormat};
@@ -55,6 +58,21 @@ impl HttpSpec {
 
     fn is_demo(&self) -> bool {
         self.url.starts_with(written::DEMO)
+    }
+
+    /// An answer that is an object is one item, unless it only wraps the list of items.
+    fn check_item(&self, items: &Items) -> Result<()> {
+        match (items.nodes.as_slice(), self.items.is_empty()) {
+            ([one], true) => match one.lists("", 4).as_slice() {
+                [] => Ok(()),
+                lists => Err(Error::cannot_run(format!("{}: the answer is an object instead of a list", items.shown))
+                    .hint(format!(
+                        "if {}, name it under 'items'; if the object is the item, declare 'columns'",
+                        lists_in_words(lists)
+                    ))),
+            },
+            _ => Ok(()),
+        }
     }
 
     /// Reads the first page, so that a service that is down or a key that is refused is known at once.
@@ -87,26 +105,37 @@ impl HttpSpec {
         let missing = missing(&[""]);
         let (layout, names) = match (declared, &first) {
             (Some(declared), _) => {
-                let names = declared.iter().map(|(name, of)| of.from.as_deref().unwrap_or(name));
+                let names = declared.iter().map(|(name, of)| (of.from.as_deref().unwrap_or(name), of.optional));
                 (Layout::declared(names), Vec::new())
             }
-            (None, Some(items)) => Layout::found(items),
+            (None, Some(items)) => {
+                self.check_item(items)?;
+                Layout::found(items)
+            }
             (None, None) => {
                 return Err(Error::refused(format!("{}: no items came, so there are no columns", self.url))
                     .hint("check 'for' and 'items', or declare 'columns'"));
             }
         };
         let goal = goal.map(|goal| (bookmark.clone(), goal));
-        let rows = Rows { flight, layout, rows_in: rows_in.clone(), bookmark: goal };
+        let mut rows = Rows { flight, layout, rows_in: rows_in.clone(), url: self.url.clone(), bookmark: goal };
         let first: Option<TextBatch> = first.filter(|items| !items.nodes.is_empty()).map(|items| rows.batch(items));
         let columns = match (declared, &first) {
             (Some(declared), _) => declared.iter().map(|(name, spec)| (name.to_owned(), spec.clone())).collect(),
-            (None, Some(first)) => inferred(names, first, &missing),
+            (None, Some(first)) => inferred(names, first, &missing, Numerals::default()),
             (None, None) => Vec::new(),
         };
         let typing = Typing { columns, missing };
         let (schema, refused_schema) = (typing.schema(), typing.refused_schema());
         let batches = flow::flow(first, Box::new(rows), typing)?;
-        Ok(Opened { inputs: vec![self.input()], schema, refused_schema, batches, rows_in, bookmark })
+        Ok(Opened {
+            inputs: vec![self.input()],
+            schema,
+            refused_schema,
+            batches,
+            rows_in,
+            bookmark,
+            passed: Passed::default(),
+        })
     }
 }

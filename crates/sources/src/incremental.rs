@@ -1,9 +1,13 @@
 //! Reading only what is new: from where a source starts, and how far it came.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::NaiveDate;
+use artifact::{PolarsResultExt, ROW};
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use polars::prelude::DataFrame;
 use serde_json::Value;
+use spec::{Error, Result};
 
 /// What of a source is to be read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,17 +23,86 @@ pub enum Reach {
 
 /// How far an incremental source came, for the run after this one. Readers may be ahead of the batches taken from
 /// them, so it counts only after the last batch.
-#[derive(Clone, Debug, Default)]
-pub struct Bookmark(Arc<Mutex<Option<Value>>>);
+///
+/// A source that knows its rows by their own values moves it by rows that were accepted alone: whoever takes its batches
+/// says by [`Bookmark::accept`] which rows of each went on.
+#[derive(Clone, Default)]
+pub struct Bookmark(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    value: Option<Value>,
+    /// Knows the rows of the batch that was handed out last.
+    batch: Option<Furthest>,
+    /// Adds to the value what the source has to remember beside it.
+    finish: Option<Box<dyn Fn(Value) -> Value + Send>>,
+}
+
+/// Says how far the source came, given the numbers of the accepted rows of one batch, in order.
+pub(crate) type Furthest = Box<dyn FnOnce(&[u32]) -> Result<Option<Value>> + Send>;
 
 impl Bookmark {
     /// Nothing for a source that is always read as a whole, or that has not come anywhere yet.
     pub fn get(&self) -> Option<Value> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let state = self.state();
+        let value = state.value.clone()?;
+        Some(match &state.finish {
+            Some(finish) => finish(value),
+            None => value,
+        })
+    }
+
+    /// What the source has to remember is added by `finish`.
+    pub(crate) fn finish_by(&self, finish: impl Fn(Value) -> Value + Send + 'static) {
+        self.state().finish = Some(Box::new(finish));
     }
 
     /// Everything up to `value` was read.
     pub fn set(&self, value: Value) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        self.state().value = Some(value);
     }
+
+    /// Of the batch taken last, these `rows` go on; it must be told before the next batch is taken. Fails if one of them
+    /// stands where nothing can come after it.
+    pub fn accept(&self, rows: &DataFrame) -> Result<()> {
+        let Some(furthest) = self.state().batch.take() else { return Ok(()) };
+        let numbers = rows.column(ROW).and_then(|column| column.u32().cloned()).during("the numbers of rows")?;
+        let numbers: Vec<u32> = numbers.iter().flatten().collect();
+        if let Some(value) = furthest(&numbers)? {
+            self.set(value);
+        }
+        Ok(())
+    }
+
+    /// A batch is handed out, of whose rows `furthest` knows more.
+    pub(crate) fn hand_out(&self, furthest: Furthest) {
+        self.state().batch = Some(furthest);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Bookmark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bookmark").field(&self.get()).finish()
+    }
+}
+
+/// A bookmark further ahead of now than this many days is one that no new row would pass.
+const AHEAD: u64 = 366;
+
+/// The error for a bookmark so far ahead that new rows would be left out for more than a year, if `moment` is such.
+pub(crate) fn far_ahead(moment: DateTime<Utc>, shown: &str) -> Result<()> {
+    match Utc::now().checked_add_days(Days::new(AHEAD)) {
+        Some(limit) if moment > limit => Err(nothing_after(shown)),
+        _ => Ok(()),
+    }
+}
+
+/// The error for a bookmark that no new row can pass.
+pub(crate) fn nothing_after(shown: &str) -> Error {
+    Error::cannot_run(format!("incremental: the greatest value is {shown}, after which nothing comes"))
+        .hint("take another column, or a 'query' that leaves these rows out")
 }

@@ -4,6 +4,7 @@ use spec::ColumnType;
 
 use crate::moments::{iso_date, iso_datetime};
 use crate::numbers::{float, int};
+use crate::numerals::Numerals;
 use crate::text::TextBatch;
 use crate::typed::Missing;
 
@@ -11,20 +12,28 @@ use crate::typed::Missing;
 pub(crate) const INFER_ROWS: usize = 10_000;
 
 /// Whether a cell can be read as a type.
-type Fits = fn(&[u8]) -> bool;
+type Fits = fn(&[u8], &Numerals) -> bool;
 
 /// Types in the order in which they are preferred; text is what remains.
 const CANDIDATES: [(ColumnType, Fits); 5] = [
-    (ColumnType::Bool, |text| text.eq_ignore_ascii_case(b"true") || text.eq_ignore_ascii_case(b"false")),
-    (ColumnType::Int64, |text| !is_code(text) && int(text).is_some()),
-    (ColumnType::Float64, |text| !is_code(text) && float(text).is_some()),
-    (ColumnType::Date, |text| iso_date(text).is_some()),
-    (ColumnType::Datetime, |text| iso_datetime(text).is_some()),
+    (ColumnType::Bool, |text, _| text.eq_ignore_ascii_case(b"true") || text.eq_ignore_ascii_case(b"false")),
+    (ColumnType::Int64, |text, numerals| numerals.read(text, |text| int(text).filter(|_| !is_code(text))).is_some()),
+    (ColumnType::Float64, |text, numerals| {
+        numerals.read(text, |text| float(text).filter(|_| !is_code(text))).is_some()
+    }),
+    (ColumnType::Date, |text, _| iso_date(text).is_some()),
+    (ColumnType::Datetime, |text, _| iso_datetime(text).is_some()),
 ];
 
 /// The type that all values of the column fit; text if there are none. `is_text`: the source says that numbers
 /// and truth values are text.
-pub(crate) fn infer(batch: &TextBatch, column: usize, missing: &Missing, is_text: bool) -> ColumnType {
+pub(crate) fn infer(
+    batch: &TextBatch,
+    column: usize,
+    missing: &Missing,
+    is_text: bool,
+    numerals: &Numerals,
+) -> ColumnType {
     let mut fits = [!is_text, !is_text, !is_text, true, true];
     let mut seen = false;
     for text in batch.column(column).take(INFER_ROWS).flatten() {
@@ -34,7 +43,7 @@ pub(crate) fn infer(batch: &TextBatch, column: usize, missing: &Missing, is_text
         }
         seen = true;
         for (fit, (_, reads)) in fits.iter_mut().zip(CANDIDATES) {
-            *fit = *fit && reads(text);
+            *fit = *fit && reads(text, numerals);
         }
         if !fits.contains(&true) {
             return ColumnType::String;

@@ -2,13 +2,15 @@
 //!
 //! Every record is checked by serde_json; then its members are taken as they stand in the file, so that a number
 //! or a nested value keeps every digit. Strings are unescaped, `null` and missing keys are null, nested values
-//! become their JSON text.
+//! become their JSON text. A declared column may also be a dotted path into them.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use serde::de::IgnoredAny;
 use spec::{Error, Result};
 
+use crate::absent::Absent;
 use crate::cut::{Cut, Cutter, Fields, line_end};
 use crate::text::{Cell, readable};
 
@@ -42,6 +44,13 @@ pub(crate) struct Json {
     index: HashMap<String, usize>,
     /// By column: a string has been seen in it.
     text: Vec<bool>,
+    /// Declared columns that may lie deeper than in the record itself, by the name of the outermost value: which column, and
+    /// the path from there on.
+    paths: HashMap<String, Vec<(usize, String)>>,
+    /// By column: how many names led to the cell of this record. The fewest count, so that a name with dots in it goes
+    /// before a path.
+    depths: Vec<u8>,
+    absent: Absent,
 }
 
 impl Json {
@@ -50,11 +59,20 @@ impl Json {
     pub(crate) fn new(array: bool, declared: Option<Vec<String>>) -> Json {
         let unknown = if declared.is_some() { Unknown::Ignore } else { Unknown::Add };
         let keys = declared.unwrap_or_default();
+        let mut paths: HashMap<String, Vec<(usize, String)>> = HashMap::new();
+        for (column, key) in keys.iter().enumerate() {
+            for (outer, path) in cuts(key) {
+                paths.entry(outer.to_owned()).or_default().push((column, path.to_owned()));
+            }
+        }
         Json {
             shape: if array { Shape::Outside } else { Shape::Lines },
             unknown,
             index: keys.iter().enumerate().map(|(i, key)| (key.clone(), i)).collect(),
             text: vec![false; keys.len()],
+            paths,
+            depths: vec![u8::MAX; keys.len()],
+            absent: Absent::new(keys.len()),
             keys,
         }
     }
@@ -72,36 +90,89 @@ impl Json {
         }
         fields.cells.clear();
         fields.cells.resize(self.keys.len(), Cell::NULL);
-        let mut at = blanks(record, 1);
-        while record.get(at) == Some(&b'"') {
-            let key_end = after_string(record, at).ok_or(BROKEN)?;
-            let key = string(&record[at..key_end])?;
-            let value_start = blanks(record, blanks(record, key_end) + 1);
-            let value_end = after_value(record, value_start).ok_or(BROKEN)?;
+        self.depths.fill(u8::MAX);
+        let is_declared = self.unknown == Unknown::Ignore;
+        let wants_names = is_declared && self.absent.wants_names();
+        for member in members(record) {
+            let (key, value) = member?;
+            let at = start + value.start;
+            let value = &record[value];
             if let Some(column) = self.column(&key)? {
-                let value = &record[value_start..value_end];
                 fields.cells.resize(self.keys.len(), Cell::NULL);
-                fields.cells[column] = match value {
-                    b"null" => Cell::NULL,
-                    [b'"', inner @ .., b'"'] => {
-                        self.text[column] = true;
-                        match inner.contains(&b'\\') {
-                            false => Cell::new(start + value_start + 1, start + value_end - 1),
-                            true => {
-                                let begin = fields.side.len();
-                                fields.side.extend_from_slice(string(value)?.as_bytes());
-                                Cell::aside(begin, fields.side.len())
-                            }
-                        }
-                    }
-                    _ => Cell::new(start + value_start, start + value_end),
-                };
+                self.put(column, 1, value, at, fields)?;
             }
-            at = blanks(record, value_end);
-            if record.get(at) == Some(&b',') {
-                at = blanks(record, at + 1);
+            if value.first() == Some(&b'{')
+                && let Some(inner) = self.paths.get(&key).cloned()
+            {
+                self.descend(value, at, &inner, 2, fields)?;
+            }
+            if wants_names {
+                if value.first() == Some(&b'{') {
+                    for (inner, _) in members(value).flatten() {
+                        self.absent.name(format!("{key}.{inner}"));
+                    }
+                }
+                self.absent.name(key);
             }
         }
+        self.absent.record();
+        Ok(())
+    }
+
+    /// Finds the cells of `paths` in the object `record`, which lies at `start` of the buffer, `depth` names deep.
+    fn descend(
+        &mut self,
+        record: &[u8],
+        start: usize,
+        paths: &[(usize, String)],
+        depth: u8,
+        fields: &mut Fields,
+    ) -> Result<(), String> {
+        for member in members(record) {
+            let (key, value) = member?;
+            let at = start + value.start;
+            let value = &record[value];
+            for (column, _) in paths.iter().filter(|(_, path)| *path == key) {
+                self.put(*column, depth, value, at, fields)?;
+            }
+            if value.first() == Some(&b'{') {
+                let inner =
+                    paths.iter().flat_map(|(column, path)| cuts(path).map(|(outer, path)| (*column, outer, path)));
+                let inner = inner.filter(|(_, outer, _)| *outer == key);
+                let inner: Vec<(usize, String)> = inner.map(|(column, _, path)| (column, path.to_owned())).collect();
+                if !inner.is_empty() {
+                    self.descend(value, at, &inner, depth.saturating_add(1), fields)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes `value`, which lies at `at` of the buffer, the cell of `column`, unless fewer names led to another.
+    fn put(&mut self, column: usize, depth: u8, value: &[u8], at: usize, fields: &mut Fields) -> Result<(), String> {
+        self.depths.resize(self.keys.len(), u8::MAX);
+        if depth > self.depths[column] {
+            return Ok(());
+        }
+        self.depths[column] = depth;
+        if self.unknown == Unknown::Ignore {
+            self.absent.found(column);
+        }
+        fields.cells[column] = match value {
+            b"null" => Cell::NULL,
+            [b'"', inner @ .., b'"'] => {
+                self.text[column] = true;
+                match inner.contains(&b'\\') {
+                    false => Cell::new(at + 1, at + value.len() - 1),
+                    true => {
+                        let begin = fields.side.len();
+                        fields.side.extend_from_slice(string(value)?.as_bytes());
+                        Cell::aside(begin, fields.side.len())
+                    }
+                }
+            }
+            _ => Cell::new(at, at + value.len()),
+        };
         Ok(())
     }
 
@@ -215,6 +286,10 @@ impl Cutter for Json {
         self.text[column]
     }
 
+    fn absent(&self) -> Option<&Absent> {
+        (self.unknown == Unknown::Ignore).then_some(&self.absent)
+    }
+
     fn finish(&self) -> Result<()> {
         match self.shape {
             Shape::Lines | Shape::Closed => Ok(()),
@@ -234,6 +309,40 @@ fn not_json(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or_default();
     format!("not JSON: {what} at column {}", error.column())
+}
+
+/// The members of the object `record`, which is JSON: their names, and where their values lie in it.
+fn members(record: &[u8]) -> impl Iterator<Item = Result<(String, Range<usize>), String>> {
+    let mut at = blanks(record, 1);
+    std::iter::from_fn(move || {
+        if record.get(at) != Some(&b'"') {
+            return None;
+        }
+        let member = (|| {
+            let key_end = after_string(record, at).ok_or(BROKEN)?;
+            let key = string(&record[at..key_end])?;
+            let start = blanks(record, blanks(record, key_end) + 1);
+            let end = after_value(record, start).ok_or(BROKEN)?;
+            Ok((key, start..end))
+        })();
+        match &member {
+            Ok((_, value)) => {
+                at = blanks(record, value.end);
+                if record.get(at) == Some(&b',') {
+                    at = blanks(record, at + 1);
+                }
+            }
+            Err(_) => at = record.len(),
+        }
+        Some(member)
+    })
+}
+
+/// Every way to cut a dotted path in two: `a.b.c` into `a` and `b.c`, and into `a.b` and `c`.
+fn cuts(path: &str) -> impl Iterator<Item = (&str, &str)> {
+    path.match_indices('.')
+        .map(|(dot, _)| (&path[..dot], &path[dot + 1..]))
+        .filter(|(outer, path)| !outer.is_empty() && !path.is_empty())
 }
 
 fn kind(value: &[u8]) -> &'static str {

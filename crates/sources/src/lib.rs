@@ -8,6 +8,7 @@
 //!
 //! This crate must not know about pipelines, terminals or where its tables are written.
 
+mod absent;
 pub mod apartments;
 mod chance;
 mod column_spec;
@@ -18,6 +19,7 @@ mod decode;
 mod excel;
 mod file_spec;
 mod files;
+mod fill_down;
 mod flow;
 mod generate;
 mod hidden;
@@ -29,7 +31,9 @@ mod lines;
 mod messages;
 mod moments;
 mod numbers;
+mod numerals;
 mod parquet;
+mod passed;
 mod places;
 mod postgres;
 mod reader;
@@ -46,7 +50,7 @@ use std::sync::atomic::AtomicU64;
 
 use artifact::{Batches, Input};
 use polars::prelude::Schema;
-use spec::{Error, Map, Result, ResultExt, Root};
+use spec::{ColumnType, Error, Map, Result, ResultExt, Root, did_you_mean};
 
 pub use column_spec::ColumnSpec;
 pub use file_spec::{Compression, FileSpec, Format};
@@ -55,6 +59,7 @@ pub use http::{HttpSpec, PageFormat};
 pub use incremental::{Bookmark, Reach};
 pub use messages::{Kind, Language, Messages};
 pub use moments::MomentFormat;
+pub use passed::Passed;
 pub use postgres::Postgres;
 pub use shop::Shop;
 pub use sqlite::Sqlite;
@@ -63,9 +68,12 @@ pub use table_spec::{RAW, Source, TableSpec};
 use store::Cloud;
 
 use excel::Workbooks;
-use files::{Columns, Files, same_format};
+use files::{Columns, Declared, Files, same_format};
+use fill_down::{Carry, FillDown};
+use numerals::Numerals;
 use parquet::Parquet;
-use places::{once, places};
+use passed::Emptiness;
+use places::{Place, once, places};
 use text::{TextBatch, TextSource};
 use typed::{Missing, Typing};
 
@@ -83,6 +91,8 @@ pub struct Opened {
     pub rows_in: Arc<AtomicU64>,
     /// How far an incremental source came.
     pub bookmark: Bookmark,
+    /// Files without rows.
+    pub passed: Passed,
 }
 
 impl TableSpec {
@@ -91,7 +101,7 @@ impl TableSpec {
     /// Fails if a path names no file or a folder. `cloud` is asked only for paths that are addresses.
     pub fn inputs(&self, root: &Root, cloud: &Cloud) -> Result<Vec<Input>> {
         match &self.source {
-            Source::File(file) => places(root, &file.path.0, cloud)?.iter().map(places::Place::input).collect(),
+            Source::File(file) => places(root, &file.path.0, cloud)?.iter().map(Place::input).collect(),
             Source::Generate(generate) => Ok(vec![generate.input()]),
             Source::Sqlite(sqlite) => sqlite.inputs(root),
             Source::Postgres(postgres) => Ok(vec![postgres.input(root)?]),
@@ -119,18 +129,48 @@ impl TableSpec {
                 let source = generate.rows(&typing.columns, rows_in.clone());
                 let (schema, refused_schema) = (typing.schema(), typing.refused_schema());
                 let batches = flow::flow(None, source, typing)?;
-                Ok(Opened { inputs, schema, refused_schema, batches, rows_in, bookmark: Bookmark::default() })
+                Ok(Opened {
+                    inputs,
+                    schema,
+                    refused_schema,
+                    batches,
+                    rows_in,
+                    bookmark: Bookmark::default(),
+                    passed: Passed::default(),
+                })
             }
             Source::Sqlite(sqlite) => {
                 let begun = sqlite.begin(self.columns.as_ref(), root, reach, rows_in.clone())?;
                 let (schema, refused_schema) = (begun.typing.schema(), begun.typing.refused_schema());
-                let batches = flow::flow(begun.first, begun.rest, begun.typing)?;
-                Ok(Opened { inputs, schema, refused_schema, batches, rows_in, bookmark: begun.bookmark })
+                let batches = match begun.follower {
+                    None => flow::flow(begun.first, begun.rest, begun.typing)?,
+                    Some(follower) => {
+                        let watch = Box::new(move |batch| follower.hand_out(batch));
+                        flow::watched(begun.first, begun.rest, begun.typing, watch)?
+                    }
+                };
+                Ok(Opened {
+                    inputs,
+                    schema,
+                    refused_schema,
+                    batches,
+                    rows_in,
+                    bookmark: begun.bookmark,
+                    passed: Passed::default(),
+                })
             }
             Source::Postgres(postgres) => {
                 let begun = postgres.begin(self.columns.as_ref(), root, reach, rows_in.clone())?;
                 let postgres::Begun { schema, refused_schema, batches, bookmark } = begun;
-                Ok(Opened { inputs, schema, refused_schema, batches: Box::new(batches), rows_in, bookmark })
+                Ok(Opened {
+                    inputs,
+                    schema,
+                    refused_schema,
+                    batches: Box::new(batches),
+                    rows_in,
+                    bookmark,
+                    passed: Passed::default(),
+                })
             }
             Source::File(file) => {
                 let places = places(root, &file.path.0, cloud)?;
@@ -140,44 +180,87 @@ impl TableSpec {
                     return Err(Error::cannot_run(format!("'sheet' is for excel, not for {}", format.name()))
                         .hint("leave it out, or add 'format: excel'"));
                 }
+                file.check_keys(format)?;
                 if format == Format::Parquet {
-                    let files = parquet::files(root, &places, copies)?;
-                    let inputs =
-                        files.iter().zip(inputs).map(|(file, input)| file.as_input(input)).collect::<Result<_>>()?;
-                    let parquet = Parquet::new(files, self.columns.as_ref(), missing, rows_in.clone())?;
-                    let (schema, refused_schema) = (parquet.schema(), parquet.refused_schema());
-                    return Ok(Opened {
-                        inputs,
-                        schema,
-                        refused_schema,
-                        batches: Box::new(parquet),
-                        rows_in,
-                        bookmark: Bookmark::default(),
-                    });
+                    return self.begin_parquet(file, root, places, inputs, copies, missing, rows_in);
                 }
                 let columns = wanted(self.columns.as_ref());
-                let (names, first, rest): (_, _, Box<dyn TextSource>) = match format {
+                let (names, first, rest, passed): (_, _, Box<dyn TextSource>, _) = match format {
                     Format::Excel => {
                         let mut sheets = Workbooks::new(file.clone(), places, columns, rows_in.clone());
                         let (names, first) = sheets.first()?;
-                        (names, first, Box::new(sheets))
+                        let passed = sheets.passed();
+                        (names, first, Box::new(sheets), passed)
                     }
                     _ => {
                         let mut files = Files::new(file.clone(), places, columns, rows_in.clone())?;
                         let (names, first) = files.first()?;
-                        (names, first, Box::new(files))
+                        let passed = files.passed();
+                        (names, first, Box::new(files), passed)
                     }
                 };
+                let (mut first, mut rest) = (first, rest);
+                if !file.fill_down.is_empty() {
+                    let columns: Vec<String> = match &self.columns {
+                        Some(declared) => declared.names().map(str::to_owned).collect(),
+                        None => names.iter().map(|(name, _)| name.clone()).collect(),
+                    };
+                    let mut carry = Carry::new(carried(&file.fill_down, &columns)?, missing.clone());
+                    carry.down(&mut first);
+                    rest = Box::new(FillDown::new(rest, carry));
+                }
                 let columns = match &self.columns {
-                    Some(declared) => declared.iter().map(|(name, spec)| (name.to_owned(), spec.clone())).collect(),
-                    None => inferred(names, &first, &missing),
+                    Some(declared) => {
+                        let numerals = file.numerals;
+                        let with = |spec: &ColumnSpec| ColumnSpec { numerals, ..spec.clone() };
+                        declared.iter().map(|(name, spec)| (name.to_owned(), with(spec))).collect()
+                    }
+                    None => inferred(names, &first, &missing, file.numerals),
                 };
                 let typing = Typing { columns, missing };
                 let (schema, refused_schema) = (typing.schema(), typing.refused_schema());
                 let batches = flow::flow(Some(first), rest, typing)?;
-                Ok(Opened { inputs, schema, refused_schema, batches, rows_in, bookmark: Bookmark::default() })
+                Ok(Opened { inputs, schema, refused_schema, batches, rows_in, bookmark: Bookmark::default(), passed })
             }
         }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that opening a file needs")]
+    fn begin_parquet(
+        &self,
+        file: &FileSpec,
+        root: &Root,
+        places: Vec<Place>,
+        inputs: Vec<Input>,
+        copies: &Path,
+        missing: Missing,
+        rows_in: Arc<AtomicU64>,
+    ) -> Result<Opened> {
+        if let Some((name, _)) = self.columns.iter().flat_map(Map::iter).find(|(_, spec)| spec.optional) {
+            return Err(Error::cannot_run(format!("'optional' of the column '{name}' is not for parquet"))
+                .hint("take the column out, or the key"));
+        }
+        let mut emptiness = Emptiness::new(file.empty_files, places.len());
+        let (mut kept, mut kept_inputs) = (Vec::new(), Vec::new());
+        for (place, input) in places.into_iter().zip(inputs) {
+            match place.has_no_bytes() {
+                true => emptiness.none(place.shown(), "the file is empty")?,
+                false => {
+                    kept.push(place);
+                    kept_inputs.push(input);
+                }
+            }
+        }
+        if kept.is_empty() {
+            emptiness.end()?;
+        }
+        let files = parquet::files(root, &kept, copies)?;
+        let inputs = files.iter().zip(kept_inputs).map(|(file, input)| file.as_input(input)).collect::<Result<_>>()?;
+        let passed = emptiness.passed();
+        let parquet = Parquet::new(files, self.columns.as_ref(), missing, emptiness, rows_in.clone())?;
+        let (schema, refused_schema) = (parquet.schema(), parquet.refused_schema());
+        let batches = Box::new(parquet);
+        Ok(Opened { inputs, schema, refused_schema, batches, rows_in, bookmark: Bookmark::default(), passed })
     }
 }
 
@@ -189,18 +272,39 @@ fn wanted(columns: Option<&Map<ColumnSpec>>) -> Columns {
     match columns {
         None => Columns::Unknown,
         Some(columns) => {
-            let of = |(name, spec): (&str, &ColumnSpec)| match &spec.from {
-                Some(from) => (from.clone(), true),
-                None => (name.to_owned(), false),
+            let of = |(name, spec): (&str, &ColumnSpec)| Declared {
+                name: spec.from.clone().unwrap_or_else(|| name.to_owned()),
+                is_from: spec.from.is_some(),
+                optional: spec.optional,
+                is_float: matches!(spec.column_type, ColumnType::Float32 | ColumnType::Float64),
             };
             Columns::Declared(columns.iter().map(of).collect())
         }
     }
 }
 
-pub(crate) fn inferred(names: Vec<(String, bool)>, first: &TextBatch, missing: &Missing) -> Vec<(String, ColumnSpec)> {
-    let column = |(i, (name, is_text))| (name, ColumnSpec::from(infer::infer(first, i, missing, is_text)));
+pub(crate) fn inferred(
+    names: Vec<(String, bool)>,
+    first: &TextBatch,
+    missing: &Missing,
+    numerals: Numerals,
+) -> Vec<(String, ColumnSpec)> {
+    let column = |(i, (name, is_text))| {
+        let column_type = infer::infer(first, i, missing, is_text, &numerals);
+        (name, ColumnSpec { numerals, ..ColumnSpec::from(column_type) })
+    };
     names.into_iter().enumerate().map(column).collect()
+}
+
+/// The places of the columns whose empty cells take the value above.
+fn carried(names: &[String], columns: &[String]) -> Result<Vec<usize>> {
+    let place = |name: &String| {
+        columns.iter().position(|column| column == name).ok_or_else(|| {
+            Error::cannot_run(format!("'fill_down' names '{name}', which is no column of the table"))
+                .hint(did_you_mean(name, columns.iter().map(String::as_str)))
+        })
+    };
+    names.iter().map(place).collect()
 }
 
 #[cfg(test)]

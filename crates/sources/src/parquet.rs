@@ -11,6 +11,7 @@ use spec::{Error, Map, Result, Root, did_you_mean};
 use store::Object;
 
 use crate::column_spec::ColumnSpec;
+use crate::passed::Emptiness;
 use crate::places::Place;
 use crate::recast::{Recast, Strangers, recast};
 use crate::table_spec::RESERVED;
@@ -23,6 +24,9 @@ pub(crate) struct Parquet {
     wanted: Vec<Recast>,
     missing: Missing,
     current: Option<Current>,
+    /// Nothing more comes.
+    ended: bool,
+    emptiness: Emptiness,
     rows_in: Arc<AtomicU64>,
 }
 
@@ -94,6 +98,7 @@ impl Parquet {
         files: Vec<ParquetFile>,
         columns: Option<&Map<ColumnSpec>>,
         missing: Missing,
+        emptiness: Emptiness,
         rows_in: Arc<AtomicU64>,
     ) -> Result<Parquet> {
         let mut files = files.into_iter();
@@ -128,7 +133,7 @@ impl Parquet {
                 })
                 .collect(),
         };
-        Ok(Parquet { first: Some(first), files, wanted, missing, current: None, rows_in })
+        Ok(Parquet { first: Some(first), files, wanted, missing, current: None, ended: false, emptiness, rows_in })
     }
 
     pub(crate) fn schema(&self) -> Schema {
@@ -139,13 +144,15 @@ impl Parquet {
         refused_schema(self.wanted.iter().map(|column| column.name.as_str()))
     }
 
-    fn begin(&self, Opened { artifact: file, copy }: Opened) -> Result<Current> {
+    /// Nothing for a file without rows.
+    fn begin(&mut self, Opened { artifact: file, copy }: Opened) -> Result<Option<Current>> {
         let shown = file.path.display().to_string();
         let rows = file.rows()?;
         if rows == 0 {
-            return Err(Error::cannot_run(format!("{shown}: there are no rows"))
-                .hint("fetch the file again, or take it out of 'path'"));
+            self.emptiness.none(&shown, "there are no rows")?;
+            return Ok(None);
         }
+        self.emptiness.rows();
         // The footer's count stands apart from the rows that are read.
         self.rows_in.fetch_add(rows, Ordering::Relaxed);
         let mut plan = scan(&file)?;
@@ -156,7 +163,7 @@ impl Parquet {
         }
         let columns: Vec<Expr> = self.wanted.iter().map(|c| col(c.from.as_str()).alias(c.name.as_str())).collect();
         let batches = Box::new(stream(plan.select(columns), shown.clone())?);
-        Ok(Current { file: shown, _copy: copy, batches, rows: 0 })
+        Ok(Some(Current { file: shown, _copy: copy, batches, rows: 0 }))
     }
 
     fn batch(&self, table: &DataFrame, file: &str, first: u64) -> Result<Batch> {
@@ -175,14 +182,22 @@ impl Iterator for Parquet {
     fn next(&mut self) -> Option<Result<Batch>> {
         loop {
             if self.current.is_none() {
-                let file = match self.first.take() {
-                    Some(first) => Ok(first),
-                    None => self.files.next()?.open(),
+                let file = match (self.first.take(), self.ended) {
+                    (Some(first), _) => Ok(first),
+                    (None, true) => return None,
+                    (None, false) => match self.files.next() {
+                        Some(file) => file.open(),
+                        None => {
+                            self.ended = true;
+                            return self.emptiness.end().err().map(Err);
+                        }
+                    },
                 };
                 match file.and_then(|file| self.begin(file)) {
-                    Ok(current) => self.current = Some(current),
+                    Ok(None) => continue,
+                    Ok(current) => self.current = current,
                     Err(error) => {
-                        self.files = Vec::new().into_iter();
+                        self.ended = true;
                         return Some(Err(error));
                     }
                 }
@@ -194,7 +209,7 @@ impl Iterator for Parquet {
                 None => self.current = None,
                 Some(Err(error)) => {
                     self.current = None;
-                    self.files = Vec::new().into_iter();
+                    self.ended = true;
                     return Some(Err(error));
                 }
                 Some(Ok(table)) => {

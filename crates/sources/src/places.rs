@@ -39,6 +39,15 @@ impl Place {
         }
     }
 
+    /// Whether there is nothing in it, as far as can be told without opening it.
+    pub(crate) fn has_no_bytes(&self) -> bool {
+        match self {
+            Place::Stdin => false,
+            Place::File { path, .. } => path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == 0),
+            Place::Object { object, .. } => object.size() == 0,
+        }
+    }
+
     fn object(object: Object) -> Place {
         Place::Object { shown: object.url().to_string(), object }
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use artifact::{Batch, Fingerprint, Input, PolarsResultExt};
+use chrono::{NaiveDate, NaiveTime};
 use polars::prelude::{PolarsResult, Schema, Series};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,7 +24,7 @@ use spec::{Error, Map, Result, ResultExt, Root};
 use crate::column_spec::ColumnSpec;
 use crate::database::{Rows, Selection};
 use crate::hidden::Hidden;
-use crate::incremental::{Bookmark, Reach};
+use crate::incremental::{Bookmark, Reach, far_ahead, nothing_after};
 use crate::places::once;
 use crate::recast::{Strangers, recast};
 use crate::typed::{Missing, refused_schema, with_origin};
@@ -31,7 +32,7 @@ use crate::typed::{Missing, refused_schema, with_origin};
 use address::Address;
 use copy::{Chunk, Chunks, Copying, copy};
 use decode::{Builder, garbled};
-use plan::{Field, Plan, Question};
+use plan::{Field, KeyKind, Plan, Question};
 
 /// A table or query of a PostgreSQL server.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -175,15 +176,24 @@ impl Iterator for PostgresBatches {
 
 impl PostgresBatches {
     fn batch(&mut self, chunk: &Chunk) -> Result<Batch> {
-        let Taken { sources, strangers, greatest } = self.take_up(chunk).context(&self.file)?;
+        let Taken { sources, strangers, keys } = self.take_up(chunk).context(&self.file)?;
         let height = chunk.rows as u32;
         let last = self.lines.checked_add(height).ok_or_else(|| {
             Error::cannot_run(format!("{}: more than {} rows", self.file, u32::MAX)).hint("read a part by a query")
         })?;
-        let lines: Vec<u32> = (self.lines + 1..=last).collect();
+        let first = self.lines + 1;
+        let lines: Vec<u32> = (first..=last).collect();
         self.lines = last;
-        if let Some(greatest) = greatest {
-            self.bookmark.set(greatest);
+        if let Some(Field::Key(kind)) = self.plan.fields.last().copied() {
+            // Rows come in the order of the column, so the last that was accepted has its greatest value.
+            self.bookmark.hand_out(Box::new(move |rows| {
+                // What comes after everything is refused again with every run; that is no way to go on.
+                check_end(keys.get(keys.ends.len().saturating_sub(1)))?;
+                match rows.last() {
+                    Some(row) => bookmark(keys.get(row.saturating_sub(first) as usize), kind).map(Some),
+                    None => Ok(None),
+                }
+            }));
         }
         let by_column = self.plan.places.iter().map(|place| sources[*place].as_ref().ok_or_else(garbled));
         let by_column = by_column.collect::<Result<Vec<&Series>>>()?;
@@ -202,7 +212,7 @@ impl PostgresBatches {
             })
             .collect();
         let mut strangers = Strangers::new();
-        let mut key: &[u8] = &[];
+        let mut keys = Keys::default();
         let mut rest = chunk.bytes.as_slice();
         for row in 0..chunk.rows as u32 {
             let count: u16 = u16::from_be_bytes(take(&mut rest)?);
@@ -227,25 +237,36 @@ impl PostgresBatches {
                             columns.for_each(|(column, _)| drop(strangers.insert((column, row), text.clone())));
                         }
                     }
-                    None => key = field,
+                    None => keys.bytes.extend_from_slice(field),
                 }
             }
+            keys.ends.push(keys.bytes.len());
         }
-        let greatest = match self.plan.fields.last() {
-            Some(Field::Key(whole)) => Some(bookmark(key, *whole)?),
-            _ => None,
-        };
         let finish = |builder: Option<Builder>| builder.map(Builder::finish).transpose();
         let sources = builders.into_iter().map(finish).collect::<PolarsResult<_>>().during("a column of text")?;
-        Ok(Taken { sources, strangers, greatest })
+        Ok(Taken { sources, strangers, keys })
     }
 }
 
-/// A chunk's columns by field, what they could not hold, and the greatest value of the incremental column.
+/// A chunk's columns by field, what they could not hold, and the values of the incremental column.
 struct Taken {
     sources: Vec<Option<Series>>,
     strangers: Strangers,
-    greatest: Option<Value>,
+    keys: Keys,
+}
+
+/// The incremental column's texts, one behind the other.
+#[derive(Default)]
+struct Keys {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Keys {
+    fn get(&self, row: usize) -> &[u8] {
+        let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start..self.ends[row]]
+    }
 }
 
 #[inline]
@@ -255,15 +276,54 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N]> {
     Ok(*head)
 }
 
-/// Whole numbers as such, everything else as the server writes it.
-fn bookmark(key: &[u8], whole: bool) -> Result<Value> {
-    let text = std::str::from_utf8(key).map_err(|_| garbled())?;
-    if ["infinity", "Infinity", "NaN"].contains(&text) {
-        return Err(Error::cannot_run(format!("incremental: the greatest value is {text}, after which nothing comes"))
-            .hint("take another column, or a 'query' that leaves these rows out"));
+/// Whole numbers as such, everything else as the server writes it. Fails for a value that no later one can pass.
+fn bookmark(key: &[u8], kind: KeyKind) -> Result<Value> {
+    let text = check_end(key)?;
+    match kind {
+        KeyKind::Whole(last) => match text.parse::<i64>().map_err(|_| garbled())? {
+            number if number == last => Err(nothing_after(text)),
+            number => Ok(number.into()),
+        },
+        KeyKind::Moment => check_moment(text).map(|()| text.into()),
+        KeyKind::Other => Ok(text.into()),
     }
-    match whole {
-        true => text.parse::<i64>().map(Value::from).map_err(|_| garbled()),
-        false => Ok(text.into()),
+}
+
+/// The server's values that follow all others.
+fn check_end(key: &[u8]) -> Result<&str> {
+    let text = std::str::from_utf8(key).map_err(|_| garbled())?;
+    match ["infinity", "Infinity", "NaN"].contains(&text) {
+        true => Err(nothing_after(text)),
+        false => Ok(text),
+    }
+}
+
+fn check_moment(text: &str) -> Result<()> {
+    let day = text.split(' ').next().unwrap_or_default();
+    match day.parse::<NaiveDate>() {
+        _ if text.ends_with("BC") => Ok(()),
+        Ok(day) => far_ahead(day.and_time(NaiveTime::MIN).and_utc(), text),
+        // The server knows years of more than four digits.
+        Err(_) => Err(nothing_after(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bookmark_is_a_value_that_a_later_one_can_pass() {
+        let of = |text: &str, kind| bookmark(text.as_bytes(), kind).map_err(|error| error.message().to_owned());
+        let nothing = |text: &str| Err(format!("incremental: the greatest value is {text}, after which nothing comes"));
+        assert_eq!(of("2147483646", KeyKind::Whole(i32::MAX.into())), Ok(2_147_483_646_i64.into()));
+        assert_eq!(of("2147483647", KeyKind::Whole(i32::MAX.into())), nothing("2147483647"));
+        assert_eq!(of("2024-01-05 00:00:00+00", KeyKind::Moment), Ok("2024-01-05 00:00:00+00".into()));
+        assert_eq!(of("0044-03-15 BC", KeyKind::Moment), Ok("0044-03-15 BC".into()));
+        for end in ["9999-12-31", "9999-12-31 23:59:59.999999", "2999-01-01", "20240-01-01", "infinity"] {
+            assert_eq!(of(end, KeyKind::Moment), nothing(end));
+        }
+        assert_eq!(of("NaN", KeyKind::Other), nothing("NaN"));
+        assert_eq!(of("9999-12-31", KeyKind::Other), Ok("9999-12-31".into()));
     }
 }

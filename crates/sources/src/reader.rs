@@ -20,10 +20,14 @@ const CHUNK: usize = 1 << 20;
 /// A longer record is a mistake, such as a quote that never closes.
 const RECORD_BYTES: usize = 64 << 20;
 
+/// The way out for text that is not UTF-8.
+pub(crate) const ENCODING: &str = " (name the file's encoding, such as 'encoding: latin-1' or 'encoding: cp949')";
+
 /// Which fields of a record go into which columns.
 pub(crate) enum Wanted {
     /// Records have this many fields; a column takes the field at its index.
-    Fields { width: usize, of_columns: Vec<usize> },
+    /// A column that the file lacks has none.
+    Fields { width: usize, of_columns: Vec<Option<usize>> },
     /// The cutter names and orders the cells itself.
     Keyed,
 }
@@ -54,21 +58,18 @@ enum Step {
 }
 
 impl TextReader {
+    /// `None`: there is nothing in it.
     pub(crate) fn new(
         feed: Box<dyn Read + Send>,
         encoding: Option<&'static Encoding>,
         cutter: Box<dyn Cutter>,
         shown: &str,
-    ) -> Result<TextReader> {
+    ) -> Result<Option<TextReader>> {
         let mut feed = feed;
         let mut head = Vec::with_capacity(4);
         feed.by_ref().take(4).read_to_end(&mut head).map_err(|error| feed_error(shown, 1, &error))?;
         if head.is_empty() {
-            let (what, way_out) = match shown {
-                "-" => ("standard input is empty", "the command that feeds it failed, or wrote nothing"),
-                _ => ("the file is empty", "fetch it again, or take it out of 'path'"),
-            };
-            return Err(Error::cannot_run(format!("{shown}: {what}")).hint(way_out));
+            return Ok(None);
         }
         let foreign = not_text(&head).filter(|(what, _)| encoding.is_none() || !what.starts_with("UTF-16"));
         if let Some((what, way_out)) = foreign {
@@ -77,7 +78,7 @@ impl TextReader {
         let whole = Box::new(io::Cursor::new(head).chain(feed));
         let (feed, encoding) =
             decoded(whole, encoding.unwrap_or(UTF_8)).map_err(|error| feed_error(shown, 1, &error))?;
-        Ok(TextReader {
+        Ok(Some(TextReader {
             feed,
             encoding,
             cutter,
@@ -89,7 +90,7 @@ impl TextReader {
             line: 1,
             fields: Fields::default(),
             records: 0,
-        })
+        }))
     }
 
     pub(crate) fn shown(&self) -> &str {
@@ -194,6 +195,15 @@ impl TextReader {
         }
     }
 
+    /// What to do about a record that is not in its encoding.
+    fn way_out(&self, why: &str) -> &'static str {
+        match (why.ends_with(self.encoding.name()), self.encoding == UTF_8) {
+            (false, _) => "",
+            (true, true) => ENCODING,
+            (true, false) => " (check 'encoding')",
+        }
+    }
+
     fn advance(&mut self, end: usize) {
         self.line += match self.fields.multiline {
             true => count_lines(&self.bytes[self.at..end]),
@@ -267,7 +277,8 @@ impl TextReader {
             match step {
                 Step::End => break,
                 Step::Broken(why) => {
-                    batch.broken.push(Broken { line, text: self.text(end), why: format!("line {line}: {why}") });
+                    let why = format!("line {line}: {why}{}", self.way_out(&why));
+                    batch.broken.push(Broken { line, text: self.text(end), why });
                 }
                 Step::Record => match wanted {
                     Wanted::Fields { width, .. } if self.fields.cells.len() != *width => {
@@ -278,7 +289,7 @@ impl TextReader {
                     }
                     Wanted::Fields { of_columns, .. } => {
                         for (column, field) in batch.columns.iter_mut().zip(of_columns) {
-                            column.push(self.fields.cells[*field]);
+                            column.push(field.map_or(Cell::NULL, |field| self.fields.cells[field]));
                         }
                         batch.lines.push(line);
                     }

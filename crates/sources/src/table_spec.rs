@@ -97,6 +97,10 @@ impl TryFrom<Written> for TableSpec {
                 ));
             }
         }
+        let optional = columns.iter().flat_map(Map::iter).find(|(_, spec)| spec.optional);
+        if let (Some((name, _)), false) = (optional, matches!(source, Source::File(_) | Source::Http(_))) {
+            return Err(format!("'optional' of the column '{name}' is for files and services"));
+        }
         Ok(TableSpec { source, fallback, columns })
     }
 }

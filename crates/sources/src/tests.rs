@@ -5,6 +5,7 @@ mod excel;
 mod formats;
 mod generate;
 mod http;
+mod http_paging;
 mod messages;
 mod objects;
 mod postgres;
@@ -78,6 +79,7 @@ fn read_all(opened: crate::Opened) -> spec::Result<Read> {
     let mut refused = DataFrame::empty_with_schema(&opened.refused_schema);
     for batch in opened.batches {
         let batch = batch?;
+        opened.bookmark.accept(&batch.rows)?;
         rows.vstack_mut(&batch.rows).unwrap();
         if let Some(more) = batch.refused {
             refused.vstack_mut(&more).unwrap();

@@ -214,7 +214,7 @@ pub(crate) fn convert<'a>(
     }
     macro_rules! integer {
         ($chunked:ty) => {
-            numeric!($chunked, |text| numbers::int(text)?.try_into().ok())
+            numeric!($chunked, |text| spec.numerals.read(text, |text| numbers::int(text)?.try_into().ok()))
         };
     }
     let format = spec.format.as_ref();
@@ -235,16 +235,16 @@ pub(crate) fn convert<'a>(
         ColumnType::Int8 => integer!(Int8Chunked),
         ColumnType::Int16 => integer!(Int16Chunked),
         ColumnType::Int32 => integer!(Int32Chunked),
-        ColumnType::Int64 => numeric!(Int64Chunked, numbers::int),
+        ColumnType::Int64 => numeric!(Int64Chunked, |text| spec.numerals.read(text, numbers::int)),
         ColumnType::Uint8 => integer!(UInt8Chunked),
         ColumnType::Uint16 => integer!(UInt16Chunked),
         ColumnType::Uint32 => integer!(UInt32Chunked),
-        ColumnType::Uint64 => numeric!(UInt64Chunked, numbers::uint),
+        ColumnType::Uint64 => numeric!(UInt64Chunked, |text| spec.numerals.read(text, numbers::uint)),
         ColumnType::Float32 => numeric!(Float32Chunked, |text| {
-            let value = numbers::float(text)? as f32;
+            let value = spec.numerals.read(text, numbers::float)? as f32;
             value.is_finite().then_some(value)
         }),
-        ColumnType::Float64 => numeric!(Float64Chunked, numbers::float),
+        ColumnType::Float64 => numeric!(Float64Chunked, |text| spec.numerals.read(text, numbers::float)),
         ColumnType::Date => {
             let days: PolarsResult<Converted> = match format {
                 Some(format) => numeric!(Int32Chunked, |text| format.date(text)),

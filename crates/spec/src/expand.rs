@@ -24,18 +24,18 @@ pub struct Expand<'e, D> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
     All,
-    /// All but this one, which somebody else reads.
-    Without(&'static str),
-    /// This one alone.
-    Only(&'static str),
+    /// All but these, which somebody else reads.
+    Without(&'static [&'static str]),
+    /// These alone.
+    Only(&'static [&'static str]),
 }
 
 impl Keys {
     fn skips(self, key: &str) -> bool {
         match self {
             Keys::All => false,
-            Keys::Without(other) => key == other,
-            Keys::Only(own) => key != own,
+            Keys::Without(others) => others.contains(&key),
+            Keys::Only(own) => !own.contains(&key),
         }
     }
 }

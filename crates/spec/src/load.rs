@@ -184,8 +184,8 @@ mod tests {
         let text = "tables: {}\nchecks: [a, b]\nrows: 3\n";
         let env = Environment::default();
         let path = Path::new("clean.yaml");
-        let body = parse_keys::<Clean>(text, path, &env, Keys::Without("checks")).unwrap().spec;
-        let gates = parse_keys::<Gates>(text, path, &env, Keys::Only("checks")).unwrap().spec;
+        let body = parse_keys::<Clean>(text, path, &env, Keys::Without(&["checks"])).unwrap().spec;
+        let gates = parse_keys::<Gates>(text, path, &env, Keys::Only(&["checks"])).unwrap().spec;
         assert_eq!((body.rows, gates.checks), (Some(3), vec!["a".to_owned(), "b".to_owned()]));
     }
 

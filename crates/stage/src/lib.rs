@@ -16,6 +16,7 @@ mod output;
 mod panics;
 mod progress;
 mod publish;
+mod refusals;
 mod run;
 mod runlog;
 mod signals;
@@ -33,8 +34,11 @@ pub use args::RunFlags;
 pub use clap;
 pub use inputs::{data_arguments, upstream};
 pub use mirror::Mirror;
-pub use output::{BooksOf, Empty, FALLBACK, FileOutput, FolderOutput, Kept, Output, Standing, TableOutput, rows_of};
+pub use output::{
+    Accepted, BooksOf, Empty, FALLBACK, FileOutput, FolderOutput, Kept, Output, Standing, TableOutput, rows_of,
+};
 pub use progress::Progress;
+pub use refusals::MaxRefused;
 pub use spec::Exit;
 
 /// A stage of the pipeline. One method is required; the rest have sound defaults.
@@ -99,6 +103,8 @@ pub struct Job<S: Stage> {
     pub spec_hash: String,
     /// The gates by table: every stage's file may hold them under `checks`.
     pub checks: Checks,
+    /// The largest share of rows that may be refused.
+    pub max_refused: MaxRefused,
     pub flags: S::Flags,
     pub common: RunFlags,
     pub env: Environment,

@@ -39,6 +39,10 @@ pub struct TableOutput {
     pub empty: Empty,
     /// How far an incremental source has come, known at the end of the batches.
     pub bookmark: Box<dyn FnOnce() -> Option<serde_json::Value>>,
+    /// Gets the rows of each batch that go on, after the row checks and before the next batch is taken.
+    pub accepted: Accepted,
+    /// Files without rows that were passed over, known at the end of the batches.
+    pub passed: Box<dyn FnOnce() -> Vec<String>>,
     /// What takes its place if its batches end in an error that another try may mend.
     pub fallback: Option<Fallback>,
     /// What else the evidence should say.
@@ -58,6 +62,12 @@ pub enum Empty {
 
 /// The note of a table that says why its fallback was taken; people are told.
 pub const FALLBACK: &str = "fallback";
+
+/// Sees rows that go on.
+pub type Accepted = Box<dyn FnMut(&DataFrame) -> Result<()>>;
+
+/// The note of a table that lists the files without rows; people are told.
+pub const EMPTY_FILES: &str = "empty_files";
 
 /// Makes another table in place of one that failed with this error.
 pub type Fallback = Box<dyn FnOnce(&Error) -> Result<TableOutput>>;
@@ -82,6 +92,8 @@ impl TableOutput {
             books: BooksOf::Rows(rows_of(rows_in)),
             empty: Empty::Refused,
             bookmark: Box::new(|| None),
+            accepted: Box::new(|_| Ok(())),
+            passed: Box::new(Vec::new),
             fallback: None,
             notes: serde_json::Value::Null,
         }

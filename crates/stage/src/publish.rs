@@ -9,10 +9,13 @@ use artifact::{
 };
 use checks::{Check, Published, RowChecks};
 use polars::prelude::{Column, DataFrame, DataType, LazyFrame, Schema};
-use spec::{Class, Error, Result, Root, Url};
+use spec::{Class, Error, Result, Root, Url, did_you_mean};
 
 use crate::content::{hash_file, hash_folder};
-use crate::output::{BooksOf, Empty, FALLBACK, FileOutput, FolderOutput, Kept, Output, Standing, TableOutput, counted};
+use crate::output::{
+    BooksOf, EMPTY_FILES, Empty, FALLBACK, FileOutput, FolderOutput, Kept, Output, Standing, TableOutput, counted,
+};
+use crate::refusals::{MAX_REFUSED, Refusals};
 use crate::{Job, Stage, history};
 
 /// All that a run made visible.
@@ -35,6 +38,8 @@ pub struct Item {
     pub quality: Option<Quality>,
     /// The soft checks that failed, with what was found.
     pub warnings: Vec<String>,
+    /// How many files without rows were passed over.
+    pub empty_files: usize,
     /// The processor time that its summaries, hash and seal took; zero for what is no table.
     pub evidence: Duration,
 }
@@ -73,8 +78,11 @@ impl Item {
         let warned = checks.into_iter().filter(|result| result.verdict == Verdict::Warned);
         let warned = warned.map(|result| format!("{table}: {}: {}", result.check, result.found));
         let fallback = notes.get(FALLBACK).and_then(serde_json::Value::as_str);
-        let warnings = warned.chain(fallback.map(|why| format!("{table}: {why}"))).collect();
-        Item { table, path, books, bytes, refused: None, changes: None, quality, warnings, evidence: Duration::ZERO }
+        let empty_files = notes.get(EMPTY_FILES).and_then(serde_json::Value::as_array).map_or(0, Vec::len);
+        let passed = (empty_files > 0).then(|| format!("{table}: {}", files_passed(empty_files)));
+        let warnings = warned.chain(fallback.map(|why| format!("{table}: {why}"))).chain(passed).collect();
+        let evidence = Duration::ZERO;
+        Item { table, path, books, bytes, refused: None, changes: None, quality, warnings, empty_files, evidence }
     }
 
     /// `purchases: 100 rows in, 97 out; 2 duplicate by step 3 'dedupe'; 1 refused by check 'not_null'`
@@ -86,6 +94,9 @@ impl Item {
         let mut words = format!("{}: {} rows in, {} out", self.table, books.rows_in, books.rows_out);
         for entry in &books.entries {
             words += &format!("; {} {} by {}", entry.rows, entry.fate.word(), entry.rule);
+        }
+        if self.empty_files > 0 {
+            words += &format!("; {}", files_passed(self.empty_files));
         }
         if let Some(quality) = &self.quality {
             words += &format!("; quality {:.1}", quality.score);
@@ -115,6 +126,7 @@ pub fn publish<S: Stage>(
     let mut drafts = Vec::new();
     let mut failures = Vec::new();
     let mut standing = Standing::Current;
+    check_limits(job, &outputs)?;
     for output in outputs {
         let draft = match output {
             Output::Table(table) => desk.table(table, &drafts, &mut failures)?,
@@ -147,6 +159,21 @@ pub fn publish<S: Stage>(
     }
     let guard = release(job, who, &Snapshot { paths: publication.paths.clone() }, guard)?;
     Ok((publication, guard))
+}
+
+/// Fails if 'max_refused' names a table that is not published.
+fn check_limits<S: Stage>(job: &Job<S>, outputs: &[Output]) -> Result<()> {
+    let tables = outputs.iter().filter_map(|output| match output {
+        Output::Table(table) => Some(table.table.as_str()),
+        Output::Kept(kept) => Some(kept.table.as_str()),
+        Output::File(_) | Output::Folder(_) => None,
+    });
+    let tables: Vec<&str> = tables.collect();
+    match job.max_refused.names().find(|name| !tables.contains(name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::cannot_run(format!("{MAX_REFUSED}: {} publishes no table '{name}'", S::TOOL))
+            .hint(did_you_mean(name, tables))),
+    }
 }
 
 /// Makes `snapshot` the stage's output: sends it to where it has to be, then replaces `latest`, in the store first.
@@ -232,7 +259,7 @@ impl<S: Stage> Desk<'_, S> {
     }
 
     /// Writes a table, splits off the refused rows, balances the books and judges the checks.
-    fn written(&self, output: TableOutput, before: &[Draft], failures: &mut Vec<String>) -> Result<Option<Draft>> {
+    fn written(&self, mut output: TableOutput, before: &[Draft], failures: &mut Vec<String>) -> Result<Option<Draft>> {
         let table = output.table.clone();
         let checks = self.job.checks.get(&table).map_or(&[][..], Vec::as_slice);
         let lookup = |name: &str| self.lookup(name, before);
@@ -246,6 +273,7 @@ impl<S: Stage> Desk<'_, S> {
         let mut changes = output.changes.as_ref().map(create).transpose()?;
         self.job.progress.begin(format!("{}: {table}", self.who));
         let mut books = Books::default();
+        let mut refusals = Refusals::default();
         for batch in output.batches {
             let Batch { rows, refused: stage_refused, removed, changes: changed } = batch?;
             if let (Some(writer), Some(rows)) = (&mut changes, changed) {
@@ -256,6 +284,7 @@ impl<S: Stage> Desk<'_, S> {
             }
             if let Some(rows) = stage_refused {
                 books.add(S::TOOL.name(), Fate::Refused, rows.height() as u64);
+                refusals.add(&rows);
                 refused.write(rows)?;
             }
             let rows = match row_checks.is_empty() {
@@ -269,6 +298,7 @@ impl<S: Stage> Desk<'_, S> {
                 }
             };
             self.job.progress.rows(rows.height());
+            (output.accepted)(&rows)?;
             writer.write(rows)?;
         }
         for (check, rows) in row_checks.refused() {
@@ -289,6 +319,11 @@ impl<S: Stage> Desk<'_, S> {
         let columns = written.summary.as_ref().map(artifact::Summary::finish).unwrap_or_default();
         let results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
         failures.extend(failed(&table, &results));
+        match refusals.judge(&table, books.rows_in, &self.job.max_refused) {
+            Some(Ok(told)) => tracing::warn!("{}: {table}: {told}", self.who),
+            Some(Err(why)) => failures.push(why),
+            None => {}
+        }
         if written.rows == 0 && output.empty == Empty::Refused {
             failures.push(empty(&table, &books));
         }
@@ -297,13 +332,27 @@ impl<S: Stage> Desk<'_, S> {
             checks: results,
             columns,
             bookmark: (output.bookmark)(),
-            notes: output.notes,
+            notes: self.with_passed(&table, output.notes, (output.passed)()),
             content: written.content.clone(),
             refused: refused.as_ref().map(|_| self.shown(&self.target(&table, "refused.parquet"))),
             changes: changes.as_ref().map(|_| self.shown(&log)),
             ..self.evidence(&table, Kind::Table, books)
         };
         Ok(Some(Draft::Table { written, refused, changes, evidence }))
+    }
+
+    /// Notes and warns of files without rows.
+    fn with_passed(&self, table: &str, notes: serde_json::Value, passed: Vec<String>) -> serde_json::Value {
+        if passed.is_empty() {
+            return notes;
+        }
+        tracing::warn!("{}: {table}: {}: {}", self.who, files_passed(passed.len()), passed.join("; "));
+        let mut notes = match notes {
+            serde_json::Value::Object(notes) => notes,
+            _ => serde_json::Map::new(),
+        };
+        notes.insert(EMPTY_FILES.to_owned(), passed.into());
+        notes.into()
     }
 
     fn judge(
@@ -469,6 +518,11 @@ impl<S: Stage> Desk<'_, S> {
     fn shown(&self, path: &Path) -> String {
         self.job.root.relative(path).display().to_string()
     }
+}
+
+fn files_passed(count: usize) -> String {
+    let files = if count == 1 { "file" } else { "files" };
+    format!("{count} {files} without rows passed over")
 }
 
 /// The name of a table's change log.

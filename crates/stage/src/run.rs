@@ -14,18 +14,24 @@ use crate::args::Asked;
 use crate::mirror::{Candidate, Mirror};
 use crate::progress::Progress;
 use crate::publish::{Publication, publish, release, send_journals};
+use crate::refusals::{MAX_REFUSED, MaxRefused};
 use crate::runlog::RunLog;
 use crate::up_to_date::{Answer, Key, answer};
 use crate::{Job, Stage, alarm, args, console, lock, panics, signals};
 
-/// The key that the shell reads of every stage's file.
 const CHECKS: &str = "checks";
+/// The keys that the shell reads of every stage's file.
+const KEYS: &[&str] = &[CHECKS, MAX_REFUSED];
 
 #[derive(Deserialize, JsonSchema)]
 struct Gates {
     /// Gates by table: what must hold before the stage's tables are published. See docs/checks.md.
     #[serde(default)]
     checks: Checks,
+    /// The largest share of rows that the stage may refuse because it cannot read them: one for all tables, or one for
+    /// each by name. Default 0.01.
+    #[serde(default)]
+    max_refused: MaxRefused,
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -64,8 +70,8 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
     let env = Environment::of_process(root.path())?;
     console::redact_with(env.redactor());
     let file = root.spec(&pipeline, S::TOOL)?;
-    let gates = spec::load::<Gates>(&root, &file, &env, Keys::Only(CHECKS))?.spec;
-    let Loaded { spec, hash } = spec::load::<S::Spec>(&root, &file, &env, Keys::Without(CHECKS))?;
+    let gates = spec::load::<Gates>(&root, &file, &env, Keys::Only(KEYS))?.spec;
+    let Loaded { spec, hash } = spec::load::<S::Spec>(&root, &file, &env, Keys::Without(KEYS))?;
     let mirror = Mirror::new(&root, &env)?;
     let artifacts = S::artifacts(&pipeline, &asked.artifacts, &root, &mirror)?;
     if asked.common.verify {
@@ -80,6 +86,7 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
         spec,
         spec_hash: hash,
         checks: gates.checks,
+        max_refused: gates.max_refused,
         flags: asked.flags,
         common: asked.common,
         env,
@@ -275,8 +282,10 @@ fn verify(artifacts: &[Artifact]) -> Result<()> {
 fn print_schema<S: Stage>() -> Result<Exit> {
     let mut generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
     let checks = generator.subschema_for::<Checks>();
+    let max_refused = generator.subschema_for::<MaxRefused>();
     let mut schema = generator.into_root_schema_for::<S::Spec>().to_value();
     schema["properties"][CHECKS] = checks.to_value();
+    schema["properties"][MAX_REFUSED] = max_refused.to_value();
     let text = serde_json::to_string_pretty(&schema).map_err(|error| Error::cannot_run(error.to_string()))?;
     write_stdout(&format!("{text}\n"))?;
     Ok(Exit::Done)

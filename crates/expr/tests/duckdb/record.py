@@ -1,4 +1,4 @@
-"""Writes recorded.tsv: each expression of expressions.txt as DuckDB computes it. Run it with a Python that has duckdb.
+"""Writes recorded.tsv: each expression of expressions.txt as DuckDB computes it, and calendar.tsv. Run it with a Python that has duckdb.
 
     python3 crates/expr/tests/duckdb/record.py
 """
@@ -6,6 +6,7 @@
 import datetime
 import decimal
 import pathlib
+import random
 
 import duckdb
 
@@ -54,3 +55,30 @@ for line in (here / "expressions.txt").read_text().splitlines():
     except duckdb.Error:
         lines.append(f"{line}\terror")
 (here / "recorded.tsv").write_text("\n".join(lines) + "\n")
+
+# Random moments, two to a line, and what functions of the calendar give for them.
+CALENDAR = (
+    [f"extract({part} FROM t)" for part in (
+        "year isoyear quarter month week day dow isodow doy hour minute second millisecond microsecond".split()
+    )]
+    + [f"date_trunc('{part}', t)" for part in "year quarter month week day hour minute second".split()]
+    + [f"date_diff('{part}', t, u)" for part in "year quarter month day hour minute second".split()]
+    + ["last_day(t)", "t + INTERVAL '1 month'", "t - INTERVAL '13 months'", "t + INTERVAL '1 year 1 month 1 day 90 minutes'"]
+    + ["CAST(t AS DATE) - CAST(u AS DATE)", "t < u", "CAST(t AS VARCHAR)", "strftime(t, '%d.%m.%Y %H:%M:%S.%f %j %A %b %y %I %p')"]
+)
+generator = random.Random(20240229)
+
+
+def moment():
+    ends = [datetime.datetime(year, 2, 28) for year in (1900, 2000, 2023, 2024)] + [datetime.datetime(2024, 12, 30)]
+    if generator.random() < 0.4:
+        return generator.choice(ends) + datetime.timedelta(microseconds=generator.randrange(3 * 86400 * 10**6))
+    return datetime.datetime(1700, 1, 1) + datetime.timedelta(microseconds=generator.randrange(700 * 365 * 86400 * 10**6))
+
+
+lines = [f"# DuckDB {duckdb.__version__}, written by record.py", "\t".join(["t", "u"] + CALENDAR)]
+for _ in range(150):
+    t, u = moment(), moment()
+    query = f"SELECT {', '.join(CALENDAR)} FROM (SELECT TIMESTAMP '{t}' AS t, TIMESTAMP '{u}' AS u)"
+    lines.append("\t".join([str(t), str(u)] + [shown(value) for value in connection.execute(query).fetchone()]))
+(here / "calendar.tsv").write_text("\n".join(lines) + "\n")

@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Handle};
 
 use super::HttpSpec;
 use super::exchange::Client;
-use super::paging::{Items, walk};
+use super::paging::{Items, Proof, walk};
 use super::ranges::Combination;
 use crate::apartments::Server;
 
@@ -65,14 +65,20 @@ async fn drive(
 ) {
     let mut waiting = combinations.into_iter();
     let mut open = VecDeque::new();
+    let proof = Arc::new(Proof::default());
     loop {
         let free = spec.parallel.saturating_sub(open.len());
         for combination in waiting.by_ref().take(free) {
             let (sender, receiver) = channel(WAITING);
-            let walk = walk(client.clone(), spec.clone(), base.clone(), combination, sender);
+            let walk = walk(client.clone(), spec.clone(), base.clone(), combination, proof.clone(), sender);
             open.push_back((receiver, tokio::spawn(walk)));
         }
-        let Some((mut pages, task)) = open.pop_front() else { return };
+        let Some((mut pages, task)) = open.pop_front() else {
+            if let Err(error) = proof.judge() {
+                let _ = out.send(Err(error)).await;
+            }
+            return;
+        };
         while let Some(page) = pages.next().await {
             let failed = page.is_err();
             if out.send(page).await.is_err() || failed {

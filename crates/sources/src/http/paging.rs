@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::SinkExt;
 use futures::channel::mpsc::Sender;
@@ -12,7 +13,7 @@ use spec::{Error, Result};
 use super::HttpSpec;
 use super::exchange::{Client, Page};
 use super::ranges::Combination;
-use super::tree::{Found, Node};
+use super::tree::{Found, Node, Path};
 use super::written::Pages;
 
 /// The items of one page.
@@ -25,6 +26,58 @@ pub(crate) struct Items {
     pub nodes: Vec<Node>,
     /// The answer says what is text and what is a number.
     pub typed: bool,
+}
+
+/// Most pages of one combination: a service that never says that it is done must not be asked for ever.
+const MOST: u64 = 100_000;
+/// So many empty pages in a row, each of which leads on to another, are the end.
+const EMPTY: u32 = 10;
+/// The name of an item's object under `*`.
+const KEY: &str = "@key";
+
+/// Whether the paths that lead from page to page lead anywhere at all. A service may leave a cursor out of its last page,
+/// so that only all answers together tell a misspelt path.
+#[derive(Debug, Default)]
+pub(crate) struct Proof {
+    pointer: Trace,
+    more: Trace,
+}
+
+/// Whether one path was found in any answer, and the error if it was in none.
+#[derive(Debug, Default)]
+struct Trace {
+    found: AtomicBool,
+    missing: Mutex<Option<Error>>,
+}
+
+/// One of the paths that lead on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lead {
+    /// To the cursor or the address of the next page.
+    Pointer,
+    /// To whether there are more.
+    More,
+}
+
+impl Proof {
+    fn of(&self, lead: Lead) -> &Trace {
+        match lead {
+            Lead::Pointer => &self.pointer,
+            Lead::More => &self.more,
+        }
+    }
+
+    /// The error of a path that was found in no answer.
+    pub(crate) fn judge(&self) -> Result<()> {
+        for lead in [Lead::Pointer, Lead::More] {
+            let Trace { found, missing } = self.of(lead);
+            match missing.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                Some(error) if !found.load(Ordering::Relaxed) => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What one combination has read so far.
@@ -40,8 +93,21 @@ struct Walk<'a> {
     asked: HashSet<u64>,
     /// The hashes of the items of each page, with its number.
     seen: HashMap<u64, u64>,
-    /// The cursor or the address of the page to come.
+    /// The cursor, the address or the last id that leads to the page to come.
     next: Option<String>,
+    /// Empty pages in a row.
+    empty: u32,
+    proof: &'a Proof,
+    /// The paths that an answer lacked.
+    missing: Vec<(Lead, Error)>,
+}
+
+/// What an answer says of the pages to come.
+struct Ahead {
+    /// Whether there are more, if it says so.
+    more: Option<bool>,
+    /// What leads to the next.
+    pointer: Option<String>,
 }
 
 /// Reads all pages of `combination` and sends their items, then the error that ended it, if any.
@@ -50,6 +116,7 @@ pub(crate) async fn walk(
     spec: Arc<HttpSpec>,
     base: Url,
     combination: Combination,
+    proof: Arc<Proof>,
     mut out: Sender<Result<Items>>,
 ) {
     let shown: Arc<str> = format!("{}{combination}", spec.url).into();
@@ -64,6 +131,9 @@ pub(crate) async fn walk(
         asked: HashSet::new(),
         seen: HashMap::new(),
         next: None,
+        empty: 0,
+        proof: &proof,
+        missing: Vec::new(),
     };
     loop {
         let step = walk.step(&client).await;
@@ -71,7 +141,11 @@ pub(crate) async fn walk(
             Ok((items, more)) => (Ok(items), more),
             Err(error) => (Err(error), false),
         };
+        let is_over = !more && items.is_ok();
         if out.send(items).await.is_err() || !more {
+            if is_over {
+                walk.hand_in();
+            }
             return;
         }
     }
@@ -82,6 +156,10 @@ impl Walk<'_> {
     async fn step(&mut self, client: &Client) -> Result<(Items, bool)> {
         let url = self.url()?;
         self.page += 1;
+        if self.page > MOST {
+            return Err(Error::cannot_run(format!("{}: more than {MOST} pages", self.shown))
+                .hint("check 'pages': the service may never say that it is done; ask for larger pages under 'query'"));
+        }
         let place = match self.page {
             1 => self.shown.to_string(),
             page => format!("{}, page {page}", self.shown),
@@ -92,7 +170,7 @@ impl Walk<'_> {
     }
 
     fn url(&self) -> Result<Url> {
-        if let (Pages::Link, Some(next)) = (&self.spec.pages, &self.next) {
+        if let (Pages::Link | Pages::Next(_), Some(next)) = (&self.spec.pages, &self.next) {
             return self.followed(next);
         }
         let mut url = self.base.clone();
@@ -105,7 +183,7 @@ impl Walk<'_> {
                 query.append_pair(name, value);
             }
             match &self.spec.pages {
-                Pages::None | Pages::Link => {}
+                Pages::None | Pages::Link | Pages::Next(_) => {}
                 Pages::Number(number) => {
                     query.append_pair(&number.query, &(number.first + self.page).to_string());
                 }
@@ -117,6 +195,11 @@ impl Walk<'_> {
                         query.append_pair(&cursor.query, next);
                     }
                 }
+                Pages::Last(last) => {
+                    if let Some(next) = &self.next {
+                        query.append_pair(&last.query, next);
+                    }
+                }
             }
         }
         if url.query() == Some("") {
@@ -125,54 +208,137 @@ impl Walk<'_> {
         Ok(url)
     }
 
-    /// The address that a `Link` header names. It may hold the key, so errors do not repeat it.
+    /// The address that a `Link` header or the answer names. It may hold the key, so errors do not repeat it.
     fn followed(&self, next: &str) -> Result<Url> {
-        let url = self.base.join(next).map_err(|error| {
-            Error::cannot_run(format!("{}: the 'Link' to the next page is no address: {error}", self.shown))
-        })?;
+        let what = self.lead();
+        let url = self
+            .base
+            .join(next)
+            .map_err(|error| Error::cannot_run(format!("{}: {what} is no address: {error}", self.shown)))?;
         match url.origin() == self.base.origin() {
             true => Ok(url),
-            false => {
-                Err(Error::cannot_run(format!("{}: the 'Link' to the next page leads to another server", self.shown))
-                    .hint("the key is not sent there; if that server is meant, name it under 'url'"))
-            }
+            false => Err(Error::cannot_run(format!("{}: {what} leads to another server", self.shown))
+                .hint("the key is not sent there; if that server is meant, name it under 'url'")),
+        }
+    }
+
+    /// What leads from one page to the next, for errors.
+    fn lead(&self) -> String {
+        match &self.spec.pages {
+            Pages::Cursor(cursor) => format!("'{}'", cursor.at),
+            Pages::Next(next) => format!("'{}'", next.at),
+            Pages::Last(last) => format!("'{}' of the last item", last.id),
+            Pages::None | Pages::Link | Pages::Number(_) | Pages::Offset(_) => "the 'Link' to the next page".to_owned(),
         }
     }
 
     fn take(&mut self, page: Page) -> Result<(Items, bool)> {
         self.announced(&page.root)?;
-        let next = self.next_of(&page)?;
+        let ahead = self.ahead(&page)?;
         let nodes = self.items(page.root)?;
         let before = self.landed;
         self.landed += nodes.len() as u64;
-        if nodes.is_empty() {
-            self.empty()?;
-        } else {
-            self.repeated(&nodes)?;
+        match nodes.is_empty() {
+            true => self.is_empty(&ahead)?,
+            false => {
+                self.empty = 0;
+                self.repeated(&nodes)?;
+            }
         }
         let more = match &self.spec.pages {
             Pages::None => false,
-            Pages::Number(_) | Pages::Offset(_) => match self.total {
-                Some(total) => self.landed < total,
-                None => !nodes.is_empty(),
+            Pages::Number(_) | Pages::Offset(_) => match (ahead.more, self.total) {
+                _ if nodes.is_empty() => false,
+                (Some(more), _) => more,
+                (None, Some(total)) => self.landed < total,
+                (None, None) => true,
             },
-            Pages::Link | Pages::Cursor(_) => next.is_some(),
+            Pages::Link | Pages::Next(_) | Pages::Cursor(_) => {
+                ahead.pointer.is_some() && ahead.more != Some(false) && self.empty < EMPTY
+            }
+            Pages::Last(_) => !nodes.is_empty() && ahead.more != Some(false),
         };
-        self.next = next;
-        match more {
-            true => self.leads_on()?,
-            false => self.balance()?,
+        self.next = match (&self.spec.pages, nodes.last()) {
+            (Pages::Last(last), Some(node)) if more => Some(self.id(&last.id, node)?),
+            _ => ahead.pointer,
+        };
+        let more = more && self.leads_on(nodes.is_empty())?;
+        if !more {
+            self.balance()?;
         }
         Ok((Items { shown: self.shown.clone(), before, nodes, typed: page.typed }, more))
     }
 
-    /// What leads to the next page, for services that say it.
-    fn next_of(&self, page: &Page) -> Result<Option<String>> {
-        match &self.spec.pages {
-            Pages::Link => Ok(page.next.clone()),
-            Pages::Cursor(cursor) => Ok(cursor.at.text(&page.root).map(str::to_owned)),
-            Pages::None | Pages::Number(_) | Pages::Offset(_) => Ok(None),
+    /// What the answer says of the pages to come.
+    fn ahead(&mut self, page: &Page) -> Result<Ahead> {
+        let spec = self.spec;
+        let more = match spec.pages.more() {
+            None => None,
+            Some(at) => Some(match self.look(Lead::More, at, &page.root, false) {
+                None => false,
+                Some(node) => yes_or_no(node).ok_or_else(|| {
+                    let shown = node.json();
+                    Error::cannot_run(format!("'{at}' is {shown}, which says neither yes nor no")).hint("check 'more'")
+                })?,
+            }),
+        };
+        let pointer = match spec.pages.pointer() {
+            None => page.next.clone().filter(|_| matches!(spec.pages, Pages::Link)),
+            Some((at, optional)) => match self.look(Lead::Pointer, at, &page.root, optional) {
+                Some(node @ (Node::List(_) | Node::Map(_))) => {
+                    let what = format!("'{at}' is {} instead of a text", node.kind());
+                    return Err(Error::cannot_run(what).hint("check 'pages': 'at' is a dotted path"));
+                }
+                // Services that have no null say so.
+                Some(Node::Plain(text)) if text == "false" => None,
+                Some(node) => node.plain().map(str::to_owned),
+                None => None,
+            },
+        };
+        Ok(Ahead { more, pointer })
+    }
+
+    /// What a path leads to; notes whether it leads anywhere.
+    fn look<'n>(&mut self, lead: Lead, at: &Path, root: &'n Node, optional: bool) -> Option<&'n Node> {
+        match at.find(root) {
+            Found::Missing(_) if optional => None,
+            Found::Missing(way_out) => {
+                let what = format!("{}: no answer has a '{at}', which leads to the next page", self.spec.url);
+                let error = Error::cannot_run(what).hint(format!("check 'pages': {way_out}"));
+                self.missing.push((lead, error));
+                None
+            }
+            Found::Nothing => {
+                self.proof.of(lead).found.store(true, Ordering::Relaxed);
+                None
+            }
+            Found::Node(node) => {
+                self.proof.of(lead).found.store(true, Ordering::Relaxed);
+                Some(node)
+            }
         }
+    }
+
+    /// All pages were read. A path that led nowhere does no harm if the announced items came, or if there were none.
+    fn hand_in(&mut self) {
+        if self.total.is_some() || self.landed == 0 {
+            return;
+        }
+        for (lead, error) in self.missing.drain(..) {
+            self.proof.of(lead).missing.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+    }
+
+    fn id(&self, at: &Path, item: &Node) -> Result<String> {
+        let (what, way_out) = match at.find(item) {
+            Found::Node(node) => match node.plain() {
+                Some(id) => return Ok(id.to_owned()),
+                None => (format!("'{at}' of the last item is {}", node.kind()), "it is a dotted path".to_owned()),
+            },
+            Found::Nothing => (format!("'{at}' of the last item is null"), "it is a dotted path".to_owned()),
+            Found::Missing(way_out) => (format!("the last item has no '{at}'"), way_out),
+        };
+        Err(Error::cannot_run(what).hint(format!("check 'id' under 'pages': {way_out}")))
     }
 
     /// Compares the announced total with that of the pages before.
@@ -201,32 +367,80 @@ impl Walk<'_> {
 
     fn items(&self, mut root: Node) -> Result<Vec<Node>> {
         let at = &self.spec.items;
-        let wrong = |what: String, way_out: String| Error::cannot_run(what).hint(format!("check 'items': {way_out}"));
-        match at.find(&root) {
-            Found::Nothing => return Ok(Vec::new()),
-            Found::Missing(_) if self.total == Some(0) => return Ok(Vec::new()),
-            Found::Missing(way_out) => return Err(wrong(format!("the answer has no '{at}'"), way_out)),
-            Found::Node(_) => {}
-        }
-        match at.take(&mut root) {
-            Node::List(nodes) => Ok(nodes),
-            Node::Null => Ok(Vec::new()),
-            one @ Node::Map(_) => Ok(vec![one]),
-            other => {
-                let path = at.to_string();
-                let shown = if path.is_empty() { "the answer".to_owned() } else { format!("'{path}'") };
-                Err(wrong(format!("{shown} is {} instead of a list", other.kind()), "it is a dotted path".to_owned()))
+        let Some((before, behind)) = at.at_star() else {
+            let value = self.value(at, &mut root)?;
+            if at.is_empty() && matches!(value, Node::Map(_)) && !matches!(self.spec.pages, Pages::None) {
+                let lists = value.lists("", 3);
+                return Err(wrong_items(
+                    "the answer is an object instead of a list".to_owned(),
+                    &lists_in_words(&lists),
+                ));
             }
+            return listed(value, at);
+        };
+        let mut items = Vec::new();
+        self.gather(self.value(&before, &mut root)?, &behind, "", &mut items)?;
+        Ok(items)
+    }
+
+    /// Adds the items under every member of `group`, with the members' names.
+    fn gather(&self, group: Node, behind: &Path, under: &str, items: &mut Vec<Node>) -> Result<()> {
+        let members = match group {
+            Node::Null => return Ok(()),
+            Node::Map(members) => members,
+            // An answer without members may be written as an empty list.
+            Node::List(nodes) if nodes.is_empty() => return Ok(()),
+            other => {
+                let what = format!("'*' in '{}' stands for {}", self.spec.items, other.kind());
+                return Err(wrong_items(what, "it stands for the members of an object"));
+            }
+        };
+        for (name, mut member) in members {
+            let key = if under.is_empty() { name } else { format!("{under}.{name}") };
+            if let Some((before, deeper)) = behind.at_star() {
+                self.gather(self.value(&before, &mut member)?, &deeper, &key, items)?;
+                continue;
+            }
+            for mut node in listed(self.value(behind, &mut member)?, &self.spec.items)? {
+                if let Node::Map(members) = &mut node
+                    && members.iter().all(|(name, _)| name != KEY)
+                {
+                    members.insert(0, (KEY.to_owned(), Node::Text(key.clone())));
+                }
+                items.push(node);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out what stands at a path of the answer; null if the answer says that there is nothing.
+    fn value(&self, at: &Path, root: &mut Node) -> Result<Node> {
+        match at.find(root) {
+            Found::Nothing => Ok(Node::Null),
+            Found::Missing(_) if self.total == Some(0) => Ok(Node::Null),
+            Found::Missing(way_out) => Err(wrong_items(format!("the answer has no '{at}'"), &way_out)),
+            Found::Node(_) => Ok(at.take(root)),
         }
     }
 
-    fn empty(&self) -> Result<()> {
+    fn is_empty(&mut self, ahead: &Ahead) -> Result<()> {
+        self.empty += 1;
+        let run_again = "run again; if it stays so, ask the service's owner which page is missing";
         match (&self.spec.pages, self.total) {
-            (Pages::Number(_) | Pages::Offset(_), Some(total)) if self.landed < total => Err(Error::refused(format!(
-                "the page is empty, though only {} of {total} announced items came",
-                self.landed
-            ))
-            .hint("run again; if it stays so, ask the service's owner which page is missing")),
+            (Pages::Number(_) | Pages::Offset(_) | Pages::Last(_), Some(total)) if self.landed < total => {
+                Err(Error::refused(format!(
+                    "the page is empty, though only {} of {total} announced items came",
+                    self.landed
+                ))
+                .hint(run_again))
+            }
+            (Pages::Number(_) | Pages::Offset(_) | Pages::Last(_), _) if ahead.more == Some(true) => {
+                Err(Error::refused("the page is empty, though it says that more follow").hint(run_again))
+            }
+            _ if ahead.more == Some(true) && self.empty >= EMPTY => {
+                Err(Error::refused(format!("{EMPTY} pages in a row are empty, though each says that more follow"))
+                    .hint(run_again))
+            }
             _ => Ok(()),
         }
     }
@@ -238,16 +452,16 @@ impl Walk<'_> {
         }
     }
 
-    /// The page to come must be a new one: services that say what comes next may lead in a circle.
-    fn leads_on(&self) -> Result<()> {
-        let what = match &self.spec.pages {
-            Pages::None | Pages::Number(_) | Pages::Offset(_) => return Ok(()),
-            Pages::Link => "the 'Link' to the next page".to_owned(),
-            Pages::Cursor(cursor) => format!("'{}'", cursor.at),
-        };
+    /// The page to come must be a new one: services that say what comes next may lead in a circle. An empty page that
+    /// leads to where we were is the last.
+    fn leads_on(&self, is_empty: bool) -> Result<bool> {
+        if matches!(self.spec.pages, Pages::None | Pages::Number(_) | Pages::Offset(_)) {
+            return Ok(true);
+        }
         match self.asked.contains(&hash(&self.url()?)) {
-            true => Err(again(&format!("{what} leads back to a page that came before"))),
-            false => Ok(()),
+            true if is_empty => Ok(false),
+            true => Err(again(&format!("{} leads back to a page that came before", self.lead()))),
+            false => Ok(true),
         }
     }
 
@@ -261,6 +475,44 @@ impl Walk<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// The items of a list; one alone may stand for itself.
+fn listed(value: Node, at: &Path) -> Result<Vec<Node>> {
+    match value {
+        Node::List(nodes) => Ok(nodes),
+        Node::Null => Ok(Vec::new()),
+        one @ Node::Map(_) => Ok(vec![one]),
+        other => {
+            let path = at.to_string();
+            let shown = if path.is_empty() { "the answer".to_owned() } else { format!("'{path}'") };
+            Err(wrong_items(format!("{shown} is {} instead of a list", other.kind()), "it is a dotted path"))
+        }
+    }
+}
+
+fn wrong_items(what: String, way_out: &str) -> Error {
+    Error::cannot_run(what).hint(format!("check 'items': {way_out}"))
+}
+
+/// Which lists an answer holds, as a way out.
+pub(crate) fn lists_in_words(lists: &[String]) -> String {
+    match lists {
+        [] => "write the dotted path of the list".to_owned(),
+        [one] => format!("it holds the list '{one}'"),
+        many => format!("it holds the lists '{}'", many[..many.len().min(5)].join("', '")),
+    }
+}
+
+/// Whether an answer says yes: a truth value, or a number of what is left.
+fn yes_or_no(node: &Node) -> Option<bool> {
+    match node.plain().map(str::to_ascii_lowercase).as_deref() {
+        None if matches!(node, Node::Null | Node::Text(_)) => Some(false),
+        None => None,
+        Some("true" | "yes" | "y") => Some(true),
+        Some("false" | "no" | "n") => Some(false),
+        Some(number) => number.parse::<u64>().ok().map(|left| left > 0),
     }
 }
 

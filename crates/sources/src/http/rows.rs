@@ -10,6 +10,7 @@ use spec::Result;
 use super::flight::Flight;
 use super::paging::Items;
 use super::tree::{Found, Node, Path};
+use crate::absent::Absent;
 use crate::incremental::Bookmark;
 use crate::table_spec::RESERVED;
 use crate::text::{Broken, Cell, TextBatch, TextSource};
@@ -18,11 +19,13 @@ use crate::text::{Broken, Cell, TextBatch, TextSource};
 pub(crate) struct Wanted {
     name: String,
     path: Path,
+    /// No item need have it.
+    optional: bool,
 }
 
 impl Wanted {
-    pub(crate) fn new(name: &str) -> Wanted {
-        Wanted { name: name.to_owned(), path: Path::new(name) }
+    pub(crate) fn new(name: &str, optional: bool) -> Wanted {
+        Wanted { name: name.to_owned(), path: Path::new(name), optional }
     }
 
     fn of<'n>(&self, item: &'n Node) -> Option<&'n Node> {
@@ -38,11 +41,13 @@ pub(crate) struct Layout {
     columns: Vec<Wanted>,
     /// Names that were found out; members of other names refuse their item. None if the columns were declared.
     known: Option<HashSet<String>>,
+    absent: Absent,
 }
 
 impl Layout {
-    pub(crate) fn declared<'a>(names: impl Iterator<Item = &'a str>) -> Layout {
-        Layout { columns: names.map(Wanted::new).collect(), known: None }
+    pub(crate) fn declared<'a>(names: impl Iterator<Item = (&'a str, bool)>) -> Layout {
+        let columns: Vec<Wanted> = names.map(|(name, optional)| Wanted::new(name, optional)).collect();
+        Layout { absent: Absent::new(columns.len()), columns, known: None }
     }
 
     /// All members of the items, in the order in which they first come; and for each whether the answer says that
@@ -59,9 +64,9 @@ impl Layout {
                 }
             }
         }
-        let columns = names.iter().map(|(name, _)| Wanted::new(name)).collect();
+        let columns = names.iter().map(|(name, _)| Wanted::new(name, true)).collect();
         let known = names.iter().map(|(name, _)| name.clone()).collect();
-        (Layout { columns, known: Some(known) }, names)
+        (Layout { columns, known: Some(known), absent: Absent::default() }, names)
     }
 
     /// Why an item cannot be read, if so.
@@ -73,7 +78,8 @@ impl Layout {
         Some(format!("the key '{new}' is new; name it under 'columns' to read it"))
     }
 
-    pub(crate) fn batch(&self, items: Items) -> TextBatch {
+    /// The items of a page as cells.
+    pub(crate) fn batch(&mut self, items: Items) -> TextBatch {
         let mut batch = TextBatch::new(items.shown.clone(), self.columns.len());
         for (i, item) in items.nodes.iter().enumerate() {
             let line = u32::try_from(items.before + i as u64 + 1).unwrap_or(u32::MAX);
@@ -82,9 +88,16 @@ impl Layout {
                 continue;
             }
             batch.lines.push(line);
+            if self.known.is_none() {
+                self.note(item);
+            }
             for (column, wanted) in self.columns.iter().enumerate() {
                 let start = batch.bytes.len();
-                match wanted.of(item) {
+                let found = wanted.of(item);
+                if found.is_some() && self.known.is_none() {
+                    self.absent.found(column);
+                }
+                match found {
                     None | Some(Node::Null) => {
                         batch.columns[column].push(Cell::NULL);
                         continue;
@@ -99,18 +112,39 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// Keeps the names that an item has.
+    fn note(&mut self, item: &Node) {
+        self.absent.record();
+        let Node::Map(members) = item else { return };
+        for (name, value) in members.iter().filter(|_| self.absent.wants_names()).collect::<Vec<_>>() {
+            if let Node::Map(inner) = value {
+                inner.iter().for_each(|(inner, _)| self.absent.name(format!("{name}.{inner}")));
+            }
+            self.absent.name(name.clone());
+        }
+    }
+
+    /// Fails if no item had a declared column.
+    fn judge(&self, place: &str) -> Result<()> {
+        self.absent.judge(self.columns.iter().map(|column| (column.name.as_str(), column.optional)), place)
+    }
+}
+
 /// The rows of all pages.
 pub(crate) struct Rows {
     pub flight: Flight,
     pub layout: Layout,
     pub rows_in: Arc<AtomicU64>,
+    /// The address, for errors.
+    pub url: String,
     /// Set when all pages were read.
     pub bookmark: Option<(Bookmark, Value)>,
 }
 
 impl Rows {
     /// Counts the items of a page and makes a batch of them.
-    pub(crate) fn batch(&self, items: Items) -> TextBatch {
+    pub(crate) fn batch(&mut self, items: Items) -> TextBatch {
         self.rows_in.fetch_add(items.nodes.len() as u64, Ordering::Relaxed);
         self.layout.batch(items)
     }
@@ -124,6 +158,7 @@ impl TextSource for Rows {
                 return Ok(Some(self.batch(items)));
             }
         }
+        self.layout.judge(&self.url)?;
         if let Some((bookmark, value)) = self.bookmark.take() {
             bookmark.set(value);
         }

@@ -39,6 +39,16 @@ impl Node {
         }
     }
 
+    /// The paths of lists of objects in it, the nearest first; `at` is its own.
+    pub(crate) fn lists(&self, at: &str, levels: usize) -> Vec<String> {
+        let Node::Map(members) = self else { return Vec::new() };
+        let path = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
+        let is_list = |node: &Node| matches!(node, Node::List(nodes) if matches!(nodes.first(), Some(Node::Map(_))));
+        let here = members.iter().filter(|(_, node)| is_list(node)).map(|(name, _)| path(name));
+        let deeper = members.iter().filter(|_| levels > 1).flat_map(|(name, node)| node.lists(&path(name), levels - 1));
+        here.chain(deeper).collect()
+    }
+
     /// Writes the value as JSON.
     pub(crate) fn write_json(&self, out: &mut String) {
         match self {
@@ -108,12 +118,24 @@ impl Path {
         Path(text.split('.').filter(|name| !name.is_empty()).map(str::to_owned).collect())
     }
 
-    /// Follows the path from `root`.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What stands before and behind the first `*`, if there is one.
+    pub(crate) fn at_star(&self) -> Option<(Path, Path)> {
+        let star = self.0.iter().position(|name| name == "*")?;
+        Some((Path(self.0[..star].to_vec()), Path(self.0[star + 1..].to_vec())))
+    }
+
+    /// Follows the path from `root`. A name may itself hold dots (`@odata.nextLink`): the longest that there is counts.
     pub(crate) fn find<'n>(&self, root: &'n Node) -> Found<'n> {
-        let mut node = root;
-        for name in &self.0 {
-            node = match (node, node.member(name)) {
-                (_, Some(member)) => member,
+        let (mut node, mut names) = (root, self.0.as_slice());
+        while let Some(name) = names.first() {
+            let longest =
+                (1..=names.len()).rev().find_map(|count| Some((node.member(&names[..count].join("."))?, count)));
+            (node, names) = match (node, longest) {
+                (_, Some((member, count))) => (member, &names[count..]),
                 (Node::Null, None) => return Found::Nothing,
                 (Node::Text(text), None) if text.is_empty() => return Found::Nothing,
                 (Node::Map(members), None) => {
@@ -127,13 +149,15 @@ impl Path {
 
     /// Takes the value out that the path leads to; null if there is none.
     pub(crate) fn take(&self, root: &mut Node) -> Node {
-        let mut node = root;
-        for name in &self.0 {
+        let (mut node, mut names) = (root, self.0.as_slice());
+        while !names.is_empty() {
             let Node::Map(members) = node else { return Node::Null };
-            match members.iter_mut().find(|(key, _)| key == name) {
-                Some((_, member)) => node = member,
-                None => return Node::Null,
-            }
+            let place = (1..=names.len()).rev().find_map(|count| {
+                let name = names[..count].join(".");
+                Some((members.iter().position(|(key, _)| *key == name)?, count))
+            });
+            let Some((place, count)) = place else { return Node::Null };
+            (node, names) = (&mut members[place].1, &names[count..]);
         }
         std::mem::replace(node, Node::Null)
     }

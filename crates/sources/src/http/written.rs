@@ -65,7 +65,8 @@ struct Written {
     #[serde(default)]
     pages: Pages,
     /// Where the items stand in an answer: a dotted path such as `response.body.items.item`. By default the answer
-    /// itself is the list.
+    /// itself is the list. `*` stands for every member of an object, as in `data.*`; its name becomes the item's member
+    /// `@key`.
     #[serde(default)]
     items: Path,
     /// Where an answer says how many items there are in all its pages. They are compared with those that came.
@@ -129,6 +130,10 @@ pub(crate) enum Pages {
     Offset(PageOffset),
     /// Each answer holds the key to the next.
     Cursor(PageCursor),
+    /// Each answer holds the address of the next.
+    Next(PageNext),
+    /// A page is asked for by the last item of the one before.
+    Last(PageLast),
 }
 
 /// Pages are numbered.
@@ -139,6 +144,9 @@ pub(crate) struct PageNumber {
     /// The number of the first page: 1 by default.
     #[serde(default = "one")]
     pub first: u64,
+    /// Where an answer says whether more pages follow, such as `has_more`. By default `total` says it, or an empty page.
+    #[serde(default)]
+    pub more: Option<Path>,
 }
 
 fn one() -> u64 {
@@ -153,6 +161,9 @@ pub(crate) struct PageOffset {
     /// The offset of the first item: 0 by default.
     #[serde(default)]
     pub first: u64,
+    /// Where an answer says whether more pages follow, such as `has_more`. By default `total` says it, or an empty page.
+    #[serde(default)]
+    pub more: Option<Path>,
 }
 
 /// Each answer holds the key to the next.
@@ -160,8 +171,71 @@ pub(crate) struct PageOffset {
 pub(crate) struct PageCursor {
     /// The parameter that takes the cursor.
     pub query: String,
-    /// Where an answer holds the cursor of the next page; none, null or empty on the last.
+    /// Where an answer holds the cursor of the next page; null or empty on the last, or absent there.
     pub at: Path,
+    /// Where an answer says whether more pages follow, for services that send a cursor with the last page, too.
+    #[serde(default)]
+    pub more: Option<Path>,
+    /// Even the first answer may lack the cursor: all items may stand on one page. `false` by default, so that a misspelt
+    /// `at` is found out.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// Each answer holds the address of the next.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+pub(crate) struct PageNext {
+    /// Where an answer holds the address, such as `links.next`; null or empty on the last, or absent there.
+    pub at: Path,
+    /// Even the first answer may lack the address: all items may stand on one page. `false` by default, so that a
+    /// misspelt `at` is found out.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// A page is asked for by the last item of the one before.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+pub(crate) struct PageLast {
+    /// The parameter that takes the last item's id, such as `starting_after`.
+    pub query: String,
+    /// Where an item holds its id.
+    pub id: Path,
+    /// Where an answer says whether more pages follow, such as `has_more`. By default an empty page ends it.
+    #[serde(default)]
+    pub more: Option<Path>,
+}
+
+impl Pages {
+    /// The parameter that asks for a page.
+    pub(crate) fn parameter(&self) -> Option<&str> {
+        match self {
+            Pages::None | Pages::Link | Pages::Next(_) => None,
+            Pages::Number(number) => Some(&number.query),
+            Pages::Offset(offset) => Some(&offset.query),
+            Pages::Cursor(cursor) => Some(&cursor.query),
+            Pages::Last(last) => Some(&last.query),
+        }
+    }
+
+    /// Where an answer says whether more pages follow.
+    pub(crate) fn more(&self) -> Option<&Path> {
+        match self {
+            Pages::None | Pages::Link | Pages::Next(_) => None,
+            Pages::Number(number) => number.more.as_ref(),
+            Pages::Offset(offset) => offset.more.as_ref(),
+            Pages::Cursor(cursor) => cursor.more.as_ref(),
+            Pages::Last(last) => last.more.as_ref(),
+        }
+    }
+
+    /// Where an answer holds what leads to the next page, and whether it may lack that.
+    pub(crate) fn pointer(&self) -> Option<(&Path, bool)> {
+        match self {
+            Pages::Cursor(cursor) => Some((&cursor.at, cursor.optional)),
+            Pages::Next(next) => Some((&next.at, next.optional)),
+            _ => None,
+        }
+    }
 }
 
 /// How a service reports errors within an answer of status 200.
@@ -277,12 +351,7 @@ fn check_url(url: &str) -> Result<(), String> {
 
 /// Every parameter has one place where it is set.
 fn check_parameters(written: &Written) -> Result<(), String> {
-    let paging = match &written.pages {
-        Pages::None | Pages::Link => None,
-        Pages::Number(number) => Some(number.query.as_str()),
-        Pages::Offset(offset) => Some(offset.query.as_str()),
-        Pages::Cursor(cursor) => Some(cursor.query.as_str()),
-    };
+    let paging = written.pages.parameter();
     let each: Vec<&str> =
         written.each.iter().flat_map(|(name, values)| std::iter::once(name).chain(values.second())).collect();
     for (at, name) in each.iter().enumerate() {

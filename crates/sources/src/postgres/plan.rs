@@ -25,9 +25,32 @@ pub(crate) struct Question {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Field {
     Column(Wire),
-    /// The incremental column as text; `true` for whole numbers.
-    Key(bool),
+    /// The incremental column as text.
+    Key(KeyKind),
     Skip,
+}
+
+/// What an incremental column holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum KeyKind {
+    /// Whole numbers up to this one.
+    Whole(i64),
+    /// Dates or moments.
+    Moment,
+    Other,
+}
+
+impl KeyKind {
+    fn of(server: &Type) -> KeyKind {
+        match *server {
+            Type::INT2 => KeyKind::Whole(i16::MAX.into()),
+            Type::INT4 => KeyKind::Whole(i32::MAX.into()),
+            Type::INT8 => KeyKind::Whole(i64::MAX),
+            Type::OID => KeyKind::Whole(u32::MAX.into()),
+            Type::DATE | Type::TIMESTAMP | Type::TIMESTAMPTZ => KeyKind::Moment,
+            _ => KeyKind::Other,
+        }
+    }
 }
 
 /// The query, what becomes of its fields, and the columns of the table with the field of each.
@@ -90,11 +113,17 @@ impl Plan {
         }
         let server = offered.iter().find(|column| column.name() == key).map_or(&Type::TEXT, Column::type_);
         let new = condition(&by, key, server, &question.reach)?;
-        let whole = matches!(*server, Type::INT2 | Type::INT4 | Type::INT8 | Type::OID);
+        if matches!(*server, Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME) {
+            let declared =
+                wanted.iter().filter(|column| names[column.place] == *key).find_map(|column| column.spec.as_ref());
+            check_text(key, declared)?;
+            let kinds = client.query_one(&text_kinds(&from, &by), &[]).await.map_err(failed)?;
+            check_kinds(key, kinds.get(0), kinds.get(1))?;
+        }
         let last = match question.reach {
             // Days of old say nothing of how far the rows were read.
             Reach::Days(..) => Field::Skip,
-            Reach::All | Reach::After(_) => Field::Key(whole),
+            Reach::All | Reach::After(_) => Field::Key(KeyKind::of(server)),
         };
         let fields = wires.into_iter().map(Field::Column).chain([last]).collect();
         Ok(Plan {
@@ -136,6 +165,42 @@ fn condition(by: &str, key: &str, server: &Type, reach: &Reach) -> Result<String
                 .hint("read all rows again, or take a column of dates")),
         },
     }
+}
+
+/// Text declared as something else would be read in another order than the server's.
+fn check_text(key: &str, declared: Option<&ColumnSpec>) -> Result<()> {
+    match declared.map(|spec| spec.column_type) {
+        None | Some(spec::ColumnType::String | spec::ColumnType::Category) => Ok(()),
+        Some(other) => Err(Error::cannot_run(format!(
+            "incremental: '{key}' is text on the server, whose order is not that of the type {}",
+            other.name()
+        ))
+        .hint(cast(key))),
+    }
+}
+
+/// Asks whether a column of text holds moments that are written in two ways, and whether it holds nothing but whole
+/// numbers of different lengths.
+fn text_kinds(from: &str, by: &str) -> String {
+    let date = "^[0-9]{4}-[0-9]{2}-[0-9]{2}";
+    format!(
+        "SELECT coalesce(bool_or({by}::text ~ '{date}[Tt]') AND bool_or({by}::text ~ '{date}( |$)'), false), \
+         coalesce(bool_and({by}::text ~ '^[0-9]+$') AND min(length({by}::text)) <> max(length({by}::text)), false) \
+         FROM {from}"
+    )
+}
+
+fn check_kinds(key: &str, two_ways: bool, numbers: bool) -> Result<()> {
+    let what = match (two_ways, numbers) {
+        (false, false) => return Ok(()),
+        (true, _) => "moments with 'T' and with a blank, whose order as text is not that of time",
+        (false, true) => "numbers as text, whose order is not that of numbers",
+    };
+    Err(Error::cannot_run(format!("incremental: '{key}' holds {what}")).hint(cast(key)))
+}
+
+fn cast(key: &str) -> String {
+    format!("cast it by a query, such as {key}::timestamp AS {key} or {key}::bigint AS {key}")
 }
 
 fn literal(text: &str) -> String {

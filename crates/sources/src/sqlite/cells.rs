@@ -1,9 +1,8 @@
 //! A thread that steps through the rows of a statement and gathers their cells as text.
 
-use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, mpsc::SyncSender};
+use std::sync::{Arc, Mutex, PoisonError, mpsc::SyncSender};
 
 use rusqlite::types::{Value as SqlValue, ValueRef};
 use rusqlite::{Row, params_from_iter};
@@ -11,11 +10,11 @@ use serde_json::Value;
 use spec::{Error, Result, ResultExt};
 
 use crate::flow::panicked;
-use crate::incremental::Bookmark;
 use crate::reader::{BATCH_BYTES, BATCH_ROWS};
 use crate::text::{Broken, Cell, TextBatch, TextSource, readable};
 
 use super::connection::Connection;
+use super::order::{Key, Order, Recognition, Within};
 
 /// A longer row is a mistake: no batch could hold it.
 const ROW_BYTES: usize = 64 << 20;
@@ -26,9 +25,20 @@ pub(crate) struct Reading {
     pub parameters: Vec<Value>,
     /// For each column of the table, its place in the statement's rows.
     pub places: Vec<usize>,
-    /// The place of the incremental column.
-    pub key: Option<usize>,
+    pub keyed: Option<Keyed>,
     pub shown: Arc<str>,
+}
+
+/// The incremental column of a statement.
+pub(crate) struct Keyed {
+    /// Its place in the statement's rows.
+    pub place: usize,
+    pub order: Order,
+    pub within: Within,
+    /// A value that cannot be read refuses its row by the column's type. If not, it is refused here.
+    pub is_typed: bool,
+    /// Rows whose value cannot be read.
+    pub strays: Arc<Mutex<Recognition>>,
 }
 
 /// The rows of a statement as they come.
@@ -41,19 +51,14 @@ pub(crate) struct Cells {
 }
 
 impl Cells {
-    pub(crate) fn start(
-        connection: Connection,
-        reading: Reading,
-        rows_in: Arc<AtomicU64>,
-        bookmark: Bookmark,
-    ) -> Result<Cells> {
+    pub(crate) fn start(connection: Connection, reading: Reading, rows_in: Arc<AtomicU64>) -> Result<Cells> {
         // Two steps ahead at most: memory stays flat.
         let (sender, received) = sync_channel(1);
         let text: Arc<[AtomicBool]> = reading.places.iter().map(|_| AtomicBool::new(false)).collect();
         let seen = Arc::clone(&text);
         let step = move || {
             let shown = reading.shown.clone();
-            let gathering = Gathering { reading, text: seen, rows_in, bookmark, sender: sender.clone() };
+            let mut gathering = Gathering { reading, text: seen, rows_in, sender: sender.clone(), number: 0 };
             let end = gathering.run(&connection).context(&shown).map(|()| None);
             // Nobody may be listening any more.
             drop(sender.send(end));
@@ -83,89 +88,187 @@ struct Gathering {
     reading: Reading,
     text: Arc<[AtomicBool]>,
     rows_in: Arc<AtomicU64>,
-    bookmark: Bookmark,
     sender: SyncSender<Result<Option<TextBatch>>>,
+    /// The number of the last row that was handed out.
+    number: u32,
+}
+
+/// Rows as they come, numbered from 0 within the batch. The incremental column, if there is one, is the last.
+struct Gathered {
+    batch: TextBatch,
+    /// The values of the incremental column in the broken rows.
+    broken_keys: Vec<Vec<u8>>,
+}
+
+impl Gathered {
+    fn rows(&self) -> usize {
+        self.batch.lines.len() + self.batch.broken.len()
+    }
 }
 
 impl Gathering {
-    fn run(&self, connection: &Connection) -> Result<()> {
+    fn run(&mut self, connection: &Connection) -> Result<()> {
         let failed = |error: rusqlite::Error| connection.broke_off(&error);
         let mut statement = connection.inner.prepare(&self.reading.sql).map_err(failed)?;
         let parameters = self.reading.parameters.iter().map(parameter).collect::<Result<Vec<SqlValue>>>()?;
         let mut rows = statement.query(params_from_iter(parameters)).map_err(failed)?;
-        let mut batch = self.empty_batch();
-        let mut number: u32 = 0;
-        let mut greatest = None;
+        let mut gathered = self.nothing();
         while let Some(row) = rows.next().map_err(failed)? {
-            number = number.checked_add(1).ok_or_else(|| Error::cannot_run(format!("more than {} rows", u32::MAX)))?;
-            self.gather(row, number, &mut batch)?;
-            if let Some(key) = self.reading.key {
-                greatest = Some(json(row.get_ref(key).map_err(failed)?)?);
-            }
-            let records = batch.lines.len() + batch.broken.len();
-            let is_full = records == BATCH_ROWS || batch.bytes.len() > BATCH_BYTES;
-            if is_full && !self.hand_out(std::mem::replace(&mut batch, self.empty_batch()), greatest.take()) {
+            self.gather(row, &mut gathered)?;
+            let is_full = gathered.rows() == BATCH_ROWS || gathered.batch.bytes.len() > BATCH_BYTES;
+            let nothing = self.nothing();
+            if is_full && !self.hand_out(std::mem::replace(&mut gathered, nothing))? {
                 return Ok(());
             }
         }
-        if !batch.is_empty() {
-            self.hand_out(batch, greatest);
+        self.hand_out(gathered).map(drop)
+    }
+
+    fn nothing(&self) -> Gathered {
+        let columns = self.reading.places.len() + usize::from(self.reading.keyed.is_some());
+        Gathered { batch: TextBatch::new(self.reading.shown.clone(), columns), broken_keys: Vec::new() }
+    }
+
+    /// Leaves out the rows that are not asked for, and numbers the others. Returns whether anybody still wants batches.
+    fn hand_out(&mut self, gathered: Gathered) -> Result<bool> {
+        let Gathered { mut batch, broken_keys } = gathered;
+        if let Some(keyed) = &self.reading.keyed {
+            keyed.choose(&mut batch, &broken_keys)?;
+        }
+        let count = batch.lines.len() + batch.broken.len();
+        if count == 0 {
+            return Ok(true);
+        }
+        self.number_rows(&mut batch)?;
+        self.rows_in.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(self.sender.send(Ok(Some(batch))).is_ok())
+    }
+
+    /// Goes on counting, in the order of the rows.
+    fn number_rows(&mut self, batch: &mut TextBatch) -> Result<()> {
+        let mut broken = batch.broken.iter_mut().peekable();
+        let mut next = || {
+            self.number =
+                self.number.checked_add(1).ok_or_else(|| Error::cannot_run(format!("more than {} rows", u32::MAX)))?;
+            Ok(self.number)
+        };
+        let number_broken = |row: &mut Broken, number: u32| {
+            row.line = number;
+            row.why = format!("row {number}: {}", row.why);
+        };
+        for line in &mut batch.lines {
+            while let Some(row) = broken.next_if(|row| row.line < *line) {
+                number_broken(row, next()?);
+            }
+            *line = next()?;
+        }
+        for row in broken {
+            number_broken(row, next()?);
         }
         Ok(())
     }
 
-    fn empty_batch(&self) -> TextBatch {
-        TextBatch::new(self.reading.shown.clone(), self.reading.places.len())
-    }
-
-    /// Whether anybody still wants batches.
-    fn hand_out(&self, batch: TextBatch, greatest: Option<Value>) -> bool {
-        let records = (batch.lines.len() + batch.broken.len()) as u64;
-        self.rows_in.fetch_add(records, Ordering::Relaxed);
-        if let Some(greatest) = greatest {
-            self.bookmark.set(greatest);
-        }
-        self.sender.send(Ok(Some(batch))).is_ok()
-    }
-
     /// Adds the cells of `row`; or the row as a whole, if a cell is neither number nor text.
-    fn gather(&self, row: &Row, number: u32, batch: &mut TextBatch) -> Result<()> {
+    fn gather(&self, row: &Row, gathered: &mut Gathered) -> Result<()> {
+        let number = gathered.rows() as u32;
+        let Gathered { batch, broken_keys } = gathered;
         let before = batch.bytes.len();
         for (column, place) in self.reading.places.iter().enumerate() {
             let value = row.get_ref_unwrap(*place);
-            let start = batch.bytes.len();
-            let wrote = match value {
-                ValueRef::Null => {
-                    batch.columns[column].push(Cell::NULL);
-                    continue;
+            if let Some(cell) = cell(value, &mut batch.bytes) {
+                if matches!(value, ValueRef::Text(_)) && !self.text[column].load(Ordering::Relaxed) {
+                    self.text[column].store(true, Ordering::Relaxed);
                 }
-                ValueRef::Integer(value) => write!(batch.bytes, "{value}"),
-                ValueRef::Real(value) => write!(batch.bytes, "{value:?}"),
-                ValueRef::Text(text) if std::str::from_utf8(text).is_ok() => {
-                    if !self.text[column].load(Ordering::Relaxed) {
-                        self.text[column].store(true, Ordering::Relaxed);
-                    }
-                    batch.bytes.write_all(text)
-                }
-                ValueRef::Text(_) | ValueRef::Blob(_) => {
-                    let what = if matches!(value, ValueRef::Blob(_)) { "bytes (a BLOB)" } else { "no UTF-8" };
-                    let name = row.as_ref().column_name(*place).unwrap_or_default();
-                    let why = format!("row {number}: {name} holds {what}; read it by a query, as hex({name})");
-                    batch.broken.push(Broken { line: number, text: whole(row, &self.reading.places), why });
-                    batch.columns[..column].iter_mut().for_each(|cells| cells.truncate(batch.lines.len()));
-                    batch.bytes.truncate(before);
-                    return Ok(());
-                }
-            };
-            wrote.map_err(|error| Error::cannot_run(format!("row {number}: {error}")))?;
-            batch.columns[column].push(Cell::new(start, batch.bytes.len()));
+                batch.columns[column].push(cell);
+                continue;
+            }
+            let what = if matches!(value, ValueRef::Blob(_)) { "bytes (a BLOB)" } else { "no UTF-8" };
+            let name = row.as_ref().column_name(*place).unwrap_or_default();
+            let why = format!("{name} holds {what}; read it by a query, as hex({name})");
+            batch.broken.push(Broken { line: number, text: whole(row, &self.reading.places), why });
+            batch.columns.iter_mut().for_each(|cells| cells.truncate(batch.lines.len()));
+            batch.bytes.truncate(before);
+            if let Some(keyed) = &self.reading.keyed {
+                let mut key = Vec::new();
+                cell_of_key(row, keyed, &mut key)?;
+                broken_keys.push(key);
+            }
+            return Ok(());
+        }
+        if let Some(keyed) = &self.reading.keyed {
+            let key = cell_of_key(row, keyed, &mut batch.bytes)?;
+            batch.columns[self.reading.places.len()].push(key);
         }
         if batch.bytes.len() - before > ROW_BYTES {
-            return Err(Error::cannot_run(format!("row {number} holds more than {} MB", ROW_BYTES >> 20))
+            return Err(Error::cannot_run(format!("a row holds more than {} MB", ROW_BYTES >> 20))
                 .hint("leave long columns out under 'columns'"));
         }
         batch.lines.push(number);
         Ok(())
+    }
+}
+
+/// Writes a value behind `bytes`; nothing if it is neither number nor text.
+fn cell(value: ValueRef, bytes: &mut Vec<u8>) -> Option<Cell> {
+    let start = bytes.len();
+    match value {
+        ValueRef::Null => return Some(Cell::NULL),
+        ValueRef::Integer(value) => bytes.extend_from_slice(value.to_string().as_bytes()),
+        ValueRef::Real(value) => bytes.extend_from_slice(format!("{value:?}").as_bytes()),
+        ValueRef::Text(text) if std::str::from_utf8(text).is_ok() => bytes.extend_from_slice(text),
+        ValueRef::Text(_) | ValueRef::Blob(_) => return None,
+    }
+    Some(Cell::new(start, bytes.len()))
+}
+
+fn cell_of_key(row: &Row, keyed: &Keyed, bytes: &mut Vec<u8>) -> Result<Cell> {
+    cell(row.get_ref_unwrap(keyed.place), bytes).ok_or_else(|| {
+        Error::cannot_run("incremental: the column holds values that have no order")
+            .hint("take a column of numbers, dates or text")
+    })
+}
+
+impl Keyed {
+    /// Keeps the rows that are asked for; one whose value has no place in the order is refused.
+    fn choose(&self, batch: &mut TextBatch, broken_keys: &[Vec<u8>]) -> Result<()> {
+        let Some(last) = batch.columns.len().checked_sub(1) else { return Ok(()) };
+        let keys = self.order.keys(batch.column(last))?;
+        let of_broken = self.order.keys(broken_keys.iter().map(|key| Some(key.as_slice())))?;
+        let mut asked = of_broken.iter().zip(broken_keys).map(|(key, text)| self.asks_for(key.as_ref(), text));
+        batch.broken.retain(|_| asked.next().unwrap_or(true));
+        let texts = batch.column(last).map(Option::unwrap_or_default);
+        let mut keep: Vec<bool> = keys.iter().zip(texts).map(|(key, text)| self.asks_for(key.as_ref(), text)).collect();
+        for row in 0..keys.len() {
+            if !keep[row] || keys[row].is_some() || self.is_typed {
+                continue;
+            }
+            keep[row] = false;
+            let shown = |column: usize| batch.get(batch.columns[column][row]).map(readable).unwrap_or_default();
+            let text = (0..last).map(shown).collect::<Vec<_>>().join("\t");
+            let why = self.order.reason(&shown(last));
+            batch.broken.push(Broken { line: batch.lines[row], text, why });
+        }
+        batch.broken.sort_by_key(|row| row.line);
+        if keep.contains(&false) {
+            for cells in &mut batch.columns {
+                let mut keep = keep.iter();
+                cells.retain(|_| keep.next() == Some(&true));
+            }
+            let mut keep = keep.iter();
+            batch.lines.retain(|_| keep.next() == Some(&true));
+        }
+        Ok(())
+    }
+
+    /// Whether a row is to be read. One whose value cannot be read belongs to no day; it is read, and refused, once.
+    fn asks_for(&self, key: Option<&Key>, text: &[u8]) -> bool {
+        match (key, &self.within) {
+            (Some(key), within) => within.has(key),
+            (None, Within::Between(..)) => false,
+            (None, Within::All | Within::After(_)) => {
+                self.strays.lock().unwrap_or_else(PoisonError::into_inner).is_new(readable(text))
+            }
+        }
     }
 }
 
@@ -179,16 +282,6 @@ fn whole(row: &Row, places: &[usize]) -> String {
         ValueRef::Blob(bytes) => format!("({} bytes)", bytes.len()),
     };
     places.iter().map(cell).collect::<Vec<_>>().join("\t")
-}
-
-fn json(value: ValueRef) -> Result<Value> {
-    match value {
-        ValueRef::Integer(value) => Ok(value.into()),
-        ValueRef::Real(value) if value.is_finite() => Ok(value.into()),
-        ValueRef::Text(text) if std::str::from_utf8(text).is_ok() => Ok(readable(text).into()),
-        _ => Err(Error::cannot_run("incremental: the column holds values that have no order")
-            .hint("take a column of numbers, dates or text")),
-    }
 }
 
 fn parameter(value: &Value) -> Result<SqlValue> {

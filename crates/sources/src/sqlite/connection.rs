@@ -3,16 +3,39 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{ErrorCode, OpenFlags};
 use spec::{Error, Result, did_you_mean};
 
 use crate::database::{Rows, Selection, quoted};
+use crate::text::readable;
 
 /// A column of a table or query.
 pub(crate) struct Offered {
     pub name: String,
     /// Its type as `CREATE TABLE` has it; empty for an expression.
     pub declared: String,
+}
+
+/// What a column holds.
+pub(crate) struct Stored {
+    pub numbers: bool,
+    pub reals: bool,
+    /// Texts that begin like a date.
+    pub dates: bool,
+    /// A text that does not.
+    pub other: Option<String>,
+    /// Every value is a text of digits.
+    pub only_digits: bool,
+    pub lengths_differ: bool,
+}
+
+/// A text that begins like a date, as GLOB has it.
+const DATE: &str = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*";
+
+/// The condition that a value is something else than text that begins like a date.
+pub(crate) fn no_date(by: &str) -> String {
+    format!("typeof({by}) <> 'text' OR {by} NOT GLOB '{DATE}'")
 }
 
 /// A database that can only be read.
@@ -78,16 +101,31 @@ impl Connection {
         self.inner.query_row(&sql, (), |row| row.get(0)).map_err(|error| self.failed(&error, selection))
     }
 
-    /// Whether the values of `column` are text, judged by one of them.
-    pub(crate) fn is_text(&self, selection: &Selection, column: &str) -> Result<bool> {
-        let from = selection.from(quoted);
+    /// Whether a row holds something else in `column` than text that begins like a date.
+    pub(crate) fn has_no_date(&self, selection: &Selection, column: &str) -> Result<bool> {
+        let (from, other) = (selection.from(quoted), no_date(&quoted(column)));
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {from} WHERE {other})");
+        self.inner.query_row(&sql, (), |row| row.get(0)).map_err(|error| self.failed(&error, selection))
+    }
+
+    /// What kinds of values `column` holds.
+    pub(crate) fn stored(&self, selection: &Selection, column: &str) -> Result<Stored> {
+        let (from, by) = (selection.from(quoted), quoted(column));
         let sql = format!(
-            "SELECT coalesce(max(typeof(c)), 'text') FROM (SELECT {} AS c FROM {from} LIMIT 1)",
-            quoted(column)
+            "SELECT coalesce(max(t IN ('integer', 'real')), 0), coalesce(max(t = 'real'), 0),
+                coalesce(max(t = 'text' AND c GLOB '{DATE}'), 0), max(CASE WHEN t = 'text' AND c NOT GLOB '{DATE}' THEN c END),
+                coalesce(min(t = 'text' AND c <> '' AND c NOT GLOB '*[^0-9]*'), 0), coalesce(min(length(c)) <> max(length(c)), 0)
+             FROM (SELECT {by} AS c, typeof({by}) AS t FROM {from})"
         );
-        let kind: String =
-            self.inner.query_row(&sql, (), |row| row.get(0)).map_err(|error| self.failed(&error, selection))?;
-        Ok(kind == "text")
+        let stored = self.inner.query_row(&sql, (), |row| {
+            let other = match row.get_ref(3)? {
+                ValueRef::Text(text) => Some(readable(text)),
+                _ => None,
+            };
+            let (numbers, reals, dates) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(Stored { numbers, reals, dates, other, only_digits: row.get(4)?, lengths_differ: row.get(5)? })
+        });
+        stored.map_err(|error| self.failed(&error, selection))
     }
 
     pub(crate) fn failed(&self, error: &rusqlite::Error, selection: &Selection) -> Error {

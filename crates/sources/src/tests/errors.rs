@@ -23,7 +23,7 @@ fn files_that_are_not_there() {
 #[test]
 fn files_without_rows() {
     let way_out = "fetch the file again, or take it out of 'path'";
-    assert_eq!(csv(b""), "table 't': a.csv: the file is empty; fetch it again, or take it out of 'path'");
+    assert_eq!(csv(b""), "table 't': a.csv: the file is empty; fetch the file again, or take it out of 'path'");
     assert_eq!(csv(b"a,b\n"), format!("table 't': a.csv: there is a header, but no rows; {way_out}"));
     assert_eq!(csv(b"\n\n"), format!("table 't': a.csv: there is no header; {way_out}"));
     let project = Project::with("a.txt", "\n").and("a.json", "[]").and("b.jsonl", "\n");
@@ -31,6 +31,108 @@ fn files_without_rows() {
     assert_eq!(failure("{path: a.txt, format: whitespace}"), format!("table 't': a.txt: there are no rows; {way_out}"));
     assert_eq!(failure("{path: a.json}"), format!("table 't': a.json: there are no rows; {way_out}"));
     assert_eq!(failure("{path: b.jsonl}"), format!("table 't': b.jsonl: there are no rows; {way_out}"));
+}
+
+#[test]
+fn an_empty_file_among_others_is_passed_over() {
+    let part = |rows: &[i64]| {
+        let mut bytes = Vec::new();
+        ParquetWriter::new(&mut bytes).finish(&mut df!("a" => rows).unwrap()).unwrap();
+        bytes
+    };
+    let sheet = |rows: &[u32]| {
+        let mut book = rust_xlsxwriter::Workbook::new();
+        let sheet = book.add_worksheet();
+        sheet.write(0, 0, "a").unwrap();
+        for (at, value) in (1..).zip(rows) {
+            sheet.write(at, 0, *value).unwrap();
+        }
+        book.save_to_buffer().unwrap()
+    };
+    let kinds: [(&str, &str, Vec<u8>, Vec<u8>, Vec<u8>, &str); 7] = [
+        ("csv", "", b"a\n1\n".into(), b"a\n".into(), b"a\n2\n".into(), "there is a header, but no rows"),
+        ("csv", "", b"a\n1\n".into(), b"".into(), b"a\n2\n".into(), "the file is empty"),
+        ("csv", "", b"a\n1\n".into(), b"\n\n".into(), b"a\n2\n".into(), "there is no header"),
+        ("csv.gz", "", gz(b"a\n1\n"), gz(b""), gz(b"a\n2\n"), "the file is empty"),
+        ("json", "", b"[{\"a\": 1}]".into(), b"[]".into(), b"[{\"a\": 2}]".into(), "there are no rows"),
+        ("parquet", "", part(&[1]), part(&[]), part(&[2]), "there are no rows"),
+        ("xlsx", "", sheet(&[1]), sheet(&[]), sheet(&[2]), "there is a header, but no rows"),
+    ];
+    for (extension, keys, first, empty, last, what) in kinds {
+        let name = |at: u32| format!("{at}.{extension}");
+        // Whichever of the three it is.
+        for order in [[&first, &empty, &last], [&empty, &first, &last], [&first, &last, &empty]] {
+            let at = order.iter().position(|file| *file == &empty).unwrap() as u32;
+            let project = (0..3).zip(order).fold(Project::new(), |project, (at, file)| project.and(&name(at), file));
+            let yaml = |more: &str| format!("source: {{file: {{path: '*.{extension}'{keys}{more}}}}}");
+            for columns in ["", "\ncolumns: {a: int64}"] {
+                let mut opened = open(&project, &format!("{}{columns}", yaml(""))).unwrap();
+                let rows: Vec<i64> = opened
+                    .batches
+                    .by_ref()
+                    .flat_map(|batch| batch.unwrap().rows.column("a").unwrap().i64().unwrap().to_vec())
+                    .flatten()
+                    .collect();
+                assert_eq!(
+                    (rows, opened.passed.get()),
+                    (vec![1, 2], vec![format!("{}: {what}", name(at))]),
+                    "{extension}"
+                );
+            }
+            let failure = project.failure(&yaml(", empty_files: error"));
+            let way_out = "fetch the file again, or take it out of 'path'";
+            assert!(failure.ends_with(&format!("{}: {what}; {way_out}", name(at))), "{failure}");
+        }
+        let none = (0..3).fold(Project::new(), |project, at| project.and(&name(at), &empty));
+        let failure = none.failure(&format!("source: {{file: {{path: '*.{extension}'{keys}}}}}"));
+        let each: Vec<String> = (0..3).map(|at| format!("{}: {what}", name(at))).collect();
+        let all = format!("none of the 3 files has rows: {}; fetch them again, or correct 'path'", each.join("; "));
+        assert!(failure.ends_with(&all), "{failure}");
+    }
+    let spark = Project::with("part-0.csv", "a\n1\n").and("_SUCCESS", "").and("part-1.csv", "");
+    let read = spark.read("source: {file: {path: '*', format: csv}}").unwrap();
+    assert_eq!(read.table(), ["1|2"]);
+    let zero = Project::with("part-0.parquet", part(&[1])).and("part-1.parquet", "");
+    assert_eq!(zero.read("source: {file: {path: '*.parquet'}}").unwrap().table(), ["1|1"]);
+}
+
+fn open(project: &Project, yaml: &str) -> spec::Result<crate::Opened> {
+    table(yaml)?.open("t", &project.root(), &Cloud::default(), project.0.path(), &Reach::All)
+}
+
+#[test]
+fn names_that_no_record_has() {
+    let text = "{\"id\": 1, \"amount\": null, \"address\": {\"city\": \"x\"}}\n{\"id\": 2}\n";
+    let project = Project::with("a.jsonl", text).and("b.jsonl", "{\"id\": 3, \"late\": 1}\n");
+    let project = project.and("a.json", format!("[{}]", text.trim_end().replace('\n', ",")));
+    let failure = |path: &str, columns: &str| {
+        project.failure(&format!("source: {{file: {{path: '{path}'}}}}\ncolumns: {{{columns}}}"))
+    };
+    let rest = "If it may be absent, add 'optional: true' to the column";
+    for path in ["a.jsonl", "a.json"] {
+        assert_eq!(
+            failure(path, "id: int64, amuont: float64"),
+            format!("{path}: no record has 'amuont'; did you mean 'amount'? {rest}")
+        );
+        assert_eq!(
+            failure(path, "town: {type: string, from: address.ctiy}"),
+            format!("{path}: no record has 'address.ctiy'; did you mean 'address.city'? {rest}")
+        );
+    }
+    assert_eq!(
+        failure("*.jsonl", "lat: int64"),
+        format!("a.jsonl and 1 more: no record has 'lat'; did you mean 'late'? {rest}")
+    );
+    let read = |path: &str, columns: &str| {
+        project.read(&format!("source: {{file: {{path: '{path}'}}}}\ncolumns: {{{columns}}}")).unwrap().table()
+    };
+    assert_eq!(read("*.jsonl", "id: int64, late: int64"), ["1|-|1", "2|-|2", "3|1|1"]);
+    assert_eq!(read("a.jsonl", "id: int64, amuont: {type: float64, optional: true}"), ["1|-|1", "2|-|2"]);
+    let project = Project::with("a.csv", "id,x\n1,2\n").and("b.csv", "id\n3\n");
+    let yaml = "source: {file: {path: '*.csv'}}\ncolumns: {id: int64, x: {type: int64, optional: true}}";
+    assert_eq!(project.read(yaml).unwrap().table(), ["1|2|2", "3|-|2"]);
+    let yaml = "source: {sqlite: {path: a.db, table: t}}\ncolumns: {id: {type: int64, optional: true}}";
+    assert!(table(yaml).unwrap_err().to_string().ends_with("'optional' of the column 'id' is for files and services"));
 }
 
 #[test]

@@ -122,6 +122,66 @@ fn what_cannot_be_read() {
     }
 }
 
+#[test]
+fn formulas_that_were_never_computed_are_no_nulls() {
+    let sheet = |fill: &dyn Fn(&mut rust_xlsxwriter::Worksheet)| {
+        let book = workbook(|sheet| {
+            sheet.write(0, 0, "id").unwrap().write(0, 1, "total").unwrap();
+            sheet.write(1, 0, 1).unwrap();
+            fill(sheet);
+        });
+        Project::with("a.xlsx", book)
+    };
+    let way_out = "open the workbook in a spreadsheet program and save it, which computes its formulas";
+    let yaml = "source: {file: {path: a.xlsx, sheet: Flats}}";
+    // This writer puts 0 in place of a result, others put nothing.
+    let project = sheet(&|sheet| {
+        sheet.write_formula(1, 1, Formula::new("=A2*2")).unwrap();
+    });
+    assert_eq!(
+        project.failure(yaml),
+        format!("table 't': a.xlsx: B2 holds a formula that was never computed; {way_out}")
+    );
+    let read = project.read(&format!("{yaml}\ncolumns: {{id: int64}}")).unwrap();
+    assert_eq!(read.table(), ["1|2"], "a column that is not read does no harm");
+    let project = sheet(&|sheet| {
+        sheet.write_formula(1, 1, Formula::new("=A2*2").set_result("2")).unwrap();
+    });
+    assert_eq!(project.read(yaml).unwrap().table(), ["1|2|2"]);
+}
+
+#[test]
+fn durations_and_long_numbers() {
+    let book = workbook(|sheet| {
+        for (column, name) in ["span", "n"].iter().enumerate() {
+            sheet.write(0, column as u16, *name).unwrap();
+        }
+        let hours = Format::new().set_num_format("[h]:mm:ss");
+        for (row, (days, number)) in (1..).zip([
+            (0.5, 1.0),
+            (1.5, 123_456_789_012_345.0),
+            (41.0, 1_234_567_890_123_456_789.0),
+            (2.0, i64::MIN as f64),
+        ]) {
+            sheet.write_number_with_format(row, 0, days, &hours).unwrap().write_number(row, 1, number).unwrap();
+        }
+    });
+    let project = Project::with("a.xlsx", book);
+    let read = project.read("source: {file: {path: a.xlsx, sheet: Flats}}").unwrap();
+    assert_eq!(read.types()[..2], ["span string", "n int64"]);
+    assert_eq!(read.table(), ["12:00:00|1|2", "36:00:00|123456789012345|3"]);
+    let refusals = read.refusals();
+    assert!(
+        refusals[0]
+            .contains("row 4: column 2 holds a whole number of more than 15 digits (about 1.2345678901234568e18)"),
+        "{refusals:?}"
+    );
+    assert!(refusals[1].contains("row 5: column 2 holds a whole number"), "{refusals:?}");
+    let floats =
+        project.read("source: {file: {path: a.xlsx, sheet: Flats}}\ncolumns: {n: float64, span: string}").unwrap();
+    assert_eq!(floats.rows.column("n").unwrap().f64().unwrap().get(2), Some(1_234_567_890_123_456_789.0));
+}
+
 /// Stations of Seoul without a header, from `MILLRACE_SHARED_DATA` or `../shared/data` beside the repository.
 #[test]
 fn a_real_workbook_without_a_header() {

@@ -127,8 +127,126 @@ fn json_lines_and_arrays() {
         assert_eq!(read.types()[..3], ["a int64", "s string", "b string"], "{path}");
         assert_eq!(read.table(), ["1|07|-|1", "-|q\"é|{\"x\": [1.50, \"}\"]}|3"], "{path}");
     }
-    let read = project.read("source: {file: {path: a.json}}\ncolumns: {s: string, c: int64}").unwrap();
+    let columns = "columns: {s: string, c: {type: int64, optional: true}}";
+    let read = project.read(&format!("source: {{file: {{path: a.json}}}}\n{columns}")).unwrap();
     assert_eq!(read.table(), ["07|-|1", "q\"é|-|3"]);
+}
+
+#[test]
+fn dotted_paths_lead_into_json() {
+    let text = r#"{"a": {"b": {"c": 1, "d.e": "x"}}, "a.b": {"f": true}, "g.h": 7, "g": {"h": 8}}
+{"a": {"b": null}, "g": {"h": 9}}
+{"a": 5, "g": {"h": {"i": [1]}}}
+"#;
+    let array = format!("[{}]", text.trim_end().replace("}\n", "},\n"));
+    let project = Project::with("a.jsonl", text).and("a.json", array);
+    let columns = "columns: {c: {type: int64, from: a.b.c}, e: {type: string, from: a.b.d.e}, f: {type: bool, from: a.b.f}, \
+                   h: {type: string, from: g.h}, a: string}";
+    for path in ["a.jsonl", "a.json"] {
+        let read = project.read(&format!("source: {{file: {{path: {path}}}}}\n{columns}")).unwrap();
+        assert_eq!(
+            read.table(),
+            [r#"1|x|true|7|{"b": {"c": 1, "d.e": "x"}}|1"#, r#"-|-|-|9|{"b": null}|2"#, r#"-|-|-|{"i": [1]}|5|3"#],
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn numbers_with_a_decimal_comma() {
+    let text = "Nr;Betrag;Satz;Text\n1;1.234,50;-0,5;1.5\n2;12;1.000;x\n3;1.5;2,0;y\n";
+    let project = Project::with("a.csv", text);
+    let keys = "path: a.csv, separator: ';', decimal: ',', thousands: '.'";
+    let read = project
+        .read(&format!(
+            "source: {{file: {{{keys}}}}}\ncolumns: {{Nr: int64, Betrag: float64, Satz: float64, Text: string}}"
+        ))
+        .unwrap();
+    assert_eq!(read.table(), ["1|1234.5|-0.5|1.5|2", "2|12.0|1000.0|x|3"]);
+    assert_eq!(read.refusals(), ["3|1.5|2,0|y|4|-|Betrag: '1.5' is not a float64"]);
+    let inferred = Project::with("a.csv", "n;x;code\n1.234;0,5;007\n2;1.000,25;1\n");
+    let read = inferred.read(&format!("source: {{file: {{{keys}}}}}")).unwrap();
+    assert_eq!(read.types()[..3], ["n int64", "x float64", "code string"]);
+    assert_eq!(read.table(), ["1234|0.5|007|2", "2|1000.25|1|3"]);
+    let failure = |yaml: &str| project.failure(&format!("source: {{file: {yaml}}}"));
+    assert_eq!(
+        Project::with("a.json", "[]").failure("source: {file: {path: a.json, decimal: ','}}"),
+        "table 't': 'decimal' and 'thousands' is for csv, tsv, whitespace and fixed_width, not for json; leave 'decimal' and \
+         'thousands' out, or correct 'format'"
+    );
+    assert!(
+        failure("{path: a.csv, format: whitespace, escape: '\\'}")
+            .contains("'escape' is for csv and tsv, not for whitespace")
+    );
+    let text = table("source: {file: {path: a.csv, thousands: '.'}}").unwrap_err().to_string();
+    assert!(
+        text.ends_with("'decimal' and 'thousands' are both '.'; name both if thousands are marked by a point"),
+        "{text}"
+    );
+}
+
+/// The example of docs/new-pipeline.md, on a file such as its reader has.
+#[test]
+fn the_example_of_the_manual_reads_a_german_file() {
+    let manual = include_str!("../../../../docs/new-pipeline.md");
+    let yaml = manual.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    #[derive(serde::Deserialize)]
+    struct File {
+        tables: spec::Map<TableSpec>,
+    }
+    let spec = spec::parse::<File>(yaml, Path::new("ingest.yaml"), &Environment::default()).unwrap().spec;
+    let table = spec.tables.get("purchases").unwrap();
+    let project = Project::new();
+    let folder = project.0.path().join("data/in");
+    std::fs::create_dir_all(&folder).unwrap();
+    let header = b"Order No;Customer;Date;Total\n";
+    std::fs::write(folder.join("orders_1.csv"), [&header[..], b"1;M\xfcller;31.01.2024 09:30;1.234,50\n"].concat())
+        .unwrap();
+    std::fs::write(folder.join("orders_2.csv"), header).unwrap();
+    std::fs::write(folder.join("orders_3.csv"), [&header[..], b"2;Weiss;01.02.2024 18:00;0,99\n"].concat()).unwrap();
+    let read = table.open("purchases", &project.root(), &Cloud::default(), project.0.path(), &Reach::All);
+    let read = read_all(read.unwrap()).unwrap();
+    assert_eq!(
+        read.table(),
+        ["1|Müller|2024-01-31 09:30:00|1234.5|2", "2|Weiss|2024-02-01 18:00:00|0.99|2"],
+        "{:?}",
+        read.refusals()
+    );
+}
+
+#[test]
+fn escaped_characters_and_values_carried_down() {
+    let text = "region,city,n\nNorth\\, far,a,1\n,b,2\n  ,\"c \\\"x\\\"\",3\nSouth,\\N,4\nbad\n,e,5\n";
+    let project = Project::with("a.csv", text).and("b.csv", "region,city,n\n,f,6\nWest,g,7\n");
+    let yaml = |path: &str| {
+        format!(
+            "source: {{file: {{path: '{path}', escape: '\\', fill_down: [region]}}}}\ncolumns: {{region: string, city: string, n: int64}}"
+        )
+    };
+    let read = project.read(&yaml("*.csv")).unwrap();
+    assert_eq!(
+        read.table(),
+        [
+            "North, far|a|1|2",
+            "North, far|b|2|3",
+            "North, far|c \"x\"|3|4",
+            "South|-|4|5",
+            "South|e|5|7",
+            // Not beyond the end of a file.
+            "-|f|6|2",
+            "West|g|7|3"
+        ]
+    );
+    assert_eq!(read.refusals(), ["-|-|-|6|bad|line 6: 1 field instead of 3"]);
+    assert_eq!(
+        project.failure("source: {file: {path: a.csv, fill_down: [regoin]}}"),
+        "table 't': 'fill_down' names 'regoin', which is no column of the table; did you mean 'region'?"
+    );
+    // A value goes down over the end of a batch.
+    let mut text = "g,n\nfirst,0\n".to_owned();
+    (1..200_000).for_each(|n| text.push_str(&format!(",{n}\n")));
+    let long = Project::with("a.csv", text).read("source: {file: {path: a.csv, fill_down: [g]}}").unwrap();
+    assert!(long.rows.column("g").unwrap().str().unwrap().iter().all(|cell| cell == Some("first")));
 }
 
 #[test]

@@ -398,3 +398,47 @@ fn certificates() -> Option<Certificates> {
         stranger: file("stranger.pem"),
     })
 }
+
+#[test]
+fn a_bookmark_is_that_of_rows_that_were_accepted() {
+    let Some(shop) = Shop::with(
+        "CREATE TABLE t (id int4, at date, x text, code text, day text);
+         INSERT INTO t VALUES (1, '2024-01-01', '1', '9', '2024-01-01T10:00'), (2, '2024-01-02', 'far', '10', '2024-01-01 11:00');",
+    ) else {
+        return;
+    };
+    let by = |column: &str| {
+        format!("{}\ncolumns: {{id: int64, x: int64}}", of_table(&format!("table: t, incremental: {column}")))
+    };
+    let first = shop.read(&by("at"));
+    assert_eq!((first.table(), first.bookmark.clone()), (vec!["1|1|1".into()], Some(json!("2024-01-01"))));
+    shop.server.psql("UPDATE t SET x = '2' WHERE id = 2");
+    let second = shop.read_part(&by("at"), &Reach::After(first.bookmark.unwrap())).unwrap();
+    assert_eq!((second.table(), second.bookmark), (vec!["2|2|1".into()], Some(json!("2024-01-02"))));
+
+    shop.server.psql("INSERT INTO t VALUES (3, '9999-12-31', '3', '100', '2024-01-02')");
+    let failure = |yaml: &str| shop.failure(yaml);
+    let ends = |text: &str| {
+        let way_out = "take another column, or a 'query' that leaves these rows out";
+        format!("incremental: the greatest value is {text}, after which nothing comes; {way_out}")
+    };
+    assert_eq!(failure(&by("at")), (Class::CannotRun, ends("9999-12-31")));
+    let cast = |column: &str| {
+        format!("cast it by a query, such as {column}::timestamp AS {column} or {column}::bigint AS {column}")
+    };
+    assert_eq!(
+        failure(&by("code")).1,
+        format!("{AT}incremental: 'code' holds numbers as text, whose order is not that of numbers; {}", cast("code"))
+    );
+    assert_eq!(
+        failure(&by("day")).1,
+        format!(
+            "{AT}incremental: 'day' holds moments with 'T' and with a blank, whose order as text is not that of time; {}",
+            cast("day")
+        )
+    );
+    assert_eq!(
+        failure(&by("x")).1,
+        format!("{AT}incremental: 'x' is text on the server, whose order is not that of the type int64; {}", cast("x"))
+    );
+}

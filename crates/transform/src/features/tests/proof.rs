@@ -1,8 +1,6 @@
 //! A proof must find what was planted.
 
 use super::*;
-use crate::features::Proof;
-use crate::features::proof::prove;
 
 fn table() -> DataFrame {
     let n = 200i64;
@@ -61,7 +59,7 @@ fn a_value_that_knows_the_future_is_found_in_every_column() {
         let text = error.to_string();
         assert!(text.starts_with("who 4, cutoff 2023-10-"), "{text}");
         assert!(
-            text.contains(&format!("'{column}': published is ")) && text.contains("but the rows before it give"),
+            text.contains(&format!("'{column}': published is ")) && text.contains("but computed again it is"),
             "{text}"
         );
         assert_eq!(error.class(), spec::Class::Refused);

@@ -1,0 +1,119 @@
+//! Declared columns that no record has: of a misspelt name a source that names the values in each record would make a
+//! column of nulls.
+
+use std::collections::BTreeSet;
+
+use spec::{Error, Result, did_you_mean, nearest};
+
+/// Most names that are kept to choose the nearest from.
+const NAMES: usize = 200;
+
+/// What the records showed of the declared columns.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Absent {
+    /// By column: some record has it, be it null.
+    found: Vec<bool>,
+    /// Names and dotted paths that records have.
+    names: BTreeSet<String>,
+    /// There was a record.
+    any: bool,
+}
+
+impl Absent {
+    pub(crate) fn new(columns: usize) -> Absent {
+        Absent { found: vec![false; columns], ..Absent::default() }
+    }
+
+    #[inline]
+    pub(crate) fn found(&mut self, column: usize) {
+        self.found[column] = true;
+    }
+
+    /// A record was read whole.
+    pub(crate) fn record(&mut self) {
+        self.any = true;
+    }
+
+    /// Whether more names are wanted.
+    pub(crate) fn wants_names(&self) -> bool {
+        self.names.len() < NAMES && self.found.contains(&false)
+    }
+
+    pub(crate) fn name(&mut self, name: String) {
+        if self.names.len() < NAMES {
+            self.names.insert(name);
+        }
+    }
+
+    /// Adds what the records of another file showed of the same columns.
+    pub(crate) fn add(&mut self, other: &Absent) {
+        self.found.resize(self.found.len().max(other.found.len()), false);
+        self.found.iter_mut().zip(&other.found).for_each(|(found, other)| *found |= other);
+        other.names.iter().for_each(|name| self.name(name.clone()));
+        self.any |= other.any;
+    }
+
+    /// The first declared column that no record has, and the way out. `columns` are their names in the source, each with
+    /// whether it may be absent.
+    pub(crate) fn judge<'a>(&self, columns: impl Iterator<Item = (&'a str, bool)>, place: &str) -> Result<()> {
+        let missing = columns.zip(&self.found).find(|((_, optional), found)| !**found && !optional);
+        match missing.filter(|_| self.any) {
+            None => Ok(()),
+            Some(((name, _), _)) => Err(Error::cannot_run(format!("{place}: no record has '{name}'"))
+                .hint(format!("{} If it may be absent, add 'optional: true' to the column", self.way_out(name)))),
+        }
+    }
+
+    fn way_out(&self, name: &str) -> String {
+        let last = |path: &'_ str| path.rsplit('.').next().unwrap_or_default().to_owned();
+        // A value may lie deeper than it was thought.
+        if let Some(deeper) = self.names.iter().find(|known| known.contains('.') && last(known) == last(name)) {
+            return format!("did you mean '{deeper}'?");
+        }
+        // A path that begins well goes wrong behind that.
+        let beside = name.rsplit_once('.').map_or_else(String::new, |(outer, _)| format!("{outer}."));
+        let is_beside = self.names.iter().any(|known| known.starts_with(&beside));
+        let names = || self.names.iter().map(String::as_str).filter(|known| !is_beside || known.starts_with(&beside));
+        match nearest(name, names()) {
+            Some(_) => did_you_mean(name, names()),
+            None => {
+                let outer: Vec<&str> =
+                    names().filter(|name| !beside.is_empty() || !name.contains('.')).take(20).collect();
+                format!("{}.", did_you_mean(name, outer))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_told() {
+        let mut absent = Absent::new(2);
+        absent.found(0);
+        let failure = |absent: &Absent, name: &str| {
+            absent.judge([("id", false), (name, false)].into_iter(), "a.json").map_err(|error| error.to_string())
+        };
+        assert_eq!(failure(&absent, "x"), Ok(()), "without records nothing is missing");
+        absent.record();
+        for name in ["id", "amount", "address", "address.city"] {
+            absent.name(name.to_owned());
+        }
+        let rest = "If it may be absent, add 'optional: true' to the column";
+        for (name, way_out) in [
+            ("amuont", "did you mean 'amount'?"),
+            ("city", "did you mean 'address.city'?"),
+            ("address.town", "did you mean 'address.city'?"),
+            ("zzz", "choose one of: address, amount, id."),
+        ] {
+            assert_eq!(failure(&absent, name), Err(format!("a.json: no record has '{name}'; {way_out} {rest}")));
+        }
+        assert!(absent.judge([("id", false), ("zzz", true)].into_iter(), "a.json").is_ok());
+        let mut other = Absent::new(2);
+        other.found(1);
+        absent.add(&other);
+        assert_eq!(failure(&absent, "zzz"), Ok(()));
+    }
+}

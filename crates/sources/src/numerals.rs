@@ -1,0 +1,210 @@
+//! Numbers as people write them: with a decimal comma, and with something between thousands.
+
+use serde::Deserialize;
+use spec::Error;
+
+/// The most bytes of a number.
+const LONGEST: usize = 64;
+
+/// How numbers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Numerals {
+    decimal: char,
+    thousands: Option<char>,
+}
+
+impl Default for Numerals {
+    fn default() -> Numerals {
+        Numerals { decimal: '.', thousands: None }
+    }
+}
+
+impl Numerals {
+    pub(crate) fn new(decimal: Option<Mark>, thousands: Option<Mark>) -> Result<Numerals, String> {
+        let decimal = decimal.map_or('.', |mark| mark.0);
+        let thousands = thousands.map(|mark| mark.0);
+        match thousands == Some(decimal) {
+            true => Err(format!(
+                "'decimal' and 'thousands' are both '{decimal}'; name both if thousands are marked by a point"
+            )),
+            false => Ok(Numerals { decimal, thousands }),
+        }
+    }
+
+    pub(crate) fn are_plain(&self) -> bool {
+        *self == Numerals::default()
+    }
+
+    /// Reads a number by `read`, which knows a decimal point and nothing between thousands.
+    #[inline]
+    pub(crate) fn read<T>(&self, text: &[u8], read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+        match self.are_plain() {
+            true => read(text),
+            false => {
+                let mut plain = [0; LONGEST];
+                let length = self.plain(text, &mut plain)?;
+                read(&plain[..length])
+            }
+        }
+    }
+
+    /// Writes the number as programs do, and returns its length. Thousands are marked everywhere or nowhere: groups of
+    /// three digits after the first, so that `1.5` is no 15.
+    fn plain(&self, text: &[u8], plain: &mut [u8; LONGEST]) -> Option<usize> {
+        let text = std::str::from_utf8(text).ok()?;
+        let mut length = 0;
+        let mut put = |byte: char| {
+            *plain.get_mut(length)? = u8::try_from(byte).ok()?;
+            length += 1;
+            Some(())
+        };
+        let (mut group, mut groups, mut behind) = (0, 0, false);
+        for (at, letter) in text.chars().enumerate() {
+            let is_whole = !behind && letter.is_ascii_digit();
+            if is_whole {
+                group += 1;
+                put(letter)?;
+                continue;
+            }
+            if !behind && self.parts(letter) {
+                // The first group has up to three digits, every other just three.
+                if group == 0 || group > 3 || groups > 0 && group != 3 {
+                    return None;
+                }
+                groups += 1;
+                group = 0;
+                continue;
+            }
+            let is_end_of_whole = !behind && (letter == self.decimal || matches!(letter, 'e' | 'E'));
+            if is_end_of_whole {
+                if groups > 0 && group != 3 {
+                    return None;
+                }
+                behind = true;
+                put(if letter == self.decimal { '.' } else { letter })?;
+                continue;
+            }
+            match letter {
+                '-' | '+' if at == 0 || behind => put(letter)?,
+                '0'..='9' | 'e' | 'E' if behind => put(letter)?,
+                _ => return None,
+            }
+        }
+        (behind || groups == 0 || group == 3).then_some(length)
+    }
+
+    /// Whether this character stands between thousands. A blank is any blank that may be written there.
+    fn parts(&self, letter: char) -> bool {
+        match self.thousands {
+            None => false,
+            Some(' ') => matches!(letter, ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}'),
+            Some('\'') => matches!(letter, '\'' | '\u{2019}'),
+            Some(mark) => letter == mark,
+        }
+    }
+}
+
+/// A character within numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark(char);
+
+fn mark(text: &str) -> Result<Mark, Error> {
+    let mut letters = text.chars();
+    match (letters.next(), letters.next()) {
+        (Some(letter), None) if !letter.is_alphanumeric() && !matches!(letter, '-' | '+' | '\n' | '\r' | '\0') => {
+            Ok(Mark(letter))
+        }
+        _ => Err(Error::cannot_run(format!("'{text}' does not stand within numbers"))
+            .hint("write one character, such as ',', '.', ' ' or an apostrophe")),
+    }
+}
+
+impl<'de> Deserialize<'de> for Mark {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Mark, D::Error> {
+        spec::read_text(deserializer, "a character within numbers", mark)
+    }
+}
+
+impl schemars::JsonSchema for Mark {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Mark".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "minLength": 1, "maxLength": 1, "examples": [",", ".", " ", "'"] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::numbers;
+
+    fn numerals(decimal: char, thousands: Option<char>) -> Numerals {
+        Numerals::new(Some(Mark(decimal)), thousands.map(Mark)).unwrap()
+    }
+
+    #[test]
+    fn numbers_of_many_countries() {
+        let float = |numerals: Numerals, text: &str| numerals.read(text.as_bytes(), numbers::float);
+        let german = numerals(',', Some('.'));
+        for (text, value) in [
+            ("1.234,5", 1234.5),
+            ("-1.234.567", -1_234_567.0),
+            ("0,25", 0.25),
+            ("12", 12.0),
+            ("1234,5", 1234.5),
+            ("1,5e3", 1500.0),
+        ] {
+            assert_eq!(float(german, text), Some(value), "{text}");
+        }
+        for text in [
+            "1.5",
+            "12.34,5",
+            "1.2345",
+            ".123",
+            "1,234.5",
+            "1..234",
+            "1.234.",
+            "1,2,3",
+            "",
+            "-",
+            "a",
+            "1-2",
+            "1,234,567",
+        ] {
+            assert_eq!(float(german, text), None, "{text}");
+        }
+        assert_eq!(float(numerals(',', None), "1.234"), None, "a point that nothing was said of");
+        for text in ["1 234,5", "1\u{a0}234,5", "1\u{202f}234,5"] {
+            assert_eq!(float(numerals(',', Some(' ')), text), Some(1234.5), "{text}");
+        }
+        assert_eq!(float(numerals('.', Some('\'')), "1’234.5"), Some(1234.5));
+        assert_eq!(numerals('.', Some(',')).read(b"82,500", numbers::int), Some(82_500));
+        assert_eq!(numerals('.', Some(',')).read(b"8,2500", numbers::int), None);
+        assert!(Numerals::new(None, Some(Mark('.'))).is_err());
+    }
+
+    /// Writes a number with marks, as a reference that shares nothing with the reading.
+    fn written(whole: u64, fraction: Option<u32>, decimal: char, thousands: char) -> String {
+        let digits: Vec<u8> = whole.to_string().bytes().rev().collect();
+        let groups: Vec<String> =
+            digits.chunks(3).map(|group| group.iter().rev().map(|digit| char::from(*digit)).collect()).collect();
+        let whole = groups.into_iter().rev().collect::<Vec<_>>().join(&thousands.to_string());
+        fraction.map_or(whole.clone(), |fraction| format!("{whole}{decimal}{fraction}"))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(whole in 0u64..10_000_000_000, fraction in prop::option::of(0u32..100_000), swiss: bool) {
+            let (decimal, thousands) = if swiss { ('.', '\'') } else { (',', '.') };
+            let plain = fraction.map_or(whole.to_string(), |fraction| format!("{whole}.{fraction}"));
+            let text = written(whole, fraction, decimal, thousands);
+            prop_assert_eq!(numerals(decimal, Some(thousands)).read(text.as_bytes(), numbers::float), plain.parse::<f64>().ok());
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! From page to page: the ways in which services lead on, end, and lead astray.
+
+use serde_json::{Value, json};
+use spec::{Class, Error};
+use testkit::Random;
+use testkit::http_server::{HttpAnswer, HttpRequest, HttpServer};
+
+use super::*;
+
+/// A service that answers page `n`, from 0, by `pages(n)`; the parameter `page` or `cursor` names it.
+fn service(pages: impl Fn(u64) -> Value + Send + Sync + 'static) -> HttpServer {
+    HttpServer::start(move |_, request| {
+        let asked = ["page", "cursor"].iter().find_map(|name| parameter(request, name)).and_then(|n| n.parse().ok());
+        HttpAnswer::ok(&pages(asked.unwrap_or(0)).to_string()).with_header("content-type", "application/json")
+    })
+}
+
+fn parameter(request: &HttpRequest, name: &str) -> Option<String> {
+    let (_, query) = request.path.split_once('?')?;
+    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+}
+
+fn spec(server: &HttpServer, keys: &str) -> String {
+    format!("source: {{http: {{url: '{}', {keys}}}}}", server.url("/orders"))
+}
+
+fn ids(read: &Read) -> Vec<i64> {
+    read.rows.column("id").unwrap().i64().unwrap().iter().flatten().collect()
+}
+
+fn fails(server: &HttpServer, keys: &str) -> (Error, String) {
+    let error = Project::new().read(&spec(server, keys)).map(|read| read.rows_in).unwrap_err();
+    let text = error.to_string().replace(&server.url(""), "http://h");
+    (error, text)
+}
+
+const CURSOR: &str = "items: data, pages: {cursor: {query: cursor, at: next}}";
+
+#[test]
+fn a_path_that_leads_nowhere_is_told() {
+    let pages = |n: u64| json!({"data": [{"id": n}], "next": (n < 2).then(|| (n + 1).to_string())});
+    let server = service(pages);
+    let (error, text) = fails(&server, "items: data, pages: {cursor: {query: cursor, at: nxt}}");
+    assert_eq!(error.class(), Class::CannotRun);
+    assert_eq!(
+        text,
+        "http://h/orders: no answer has a 'nxt', which leads to the next page; check 'pages': did you mean 'next'?"
+    );
+    let (_, text) = fails(&server, "items: data, pages: {next: {at: links.next}}");
+    assert!(text.contains("no answer has a 'links.next', which leads to the next page; "), "{text}");
+    let (_, text) = fails(&server, "items: data, pages: {last: {query: page, id: id, more: has_more}}");
+    assert!(text.contains("no answer has a 'has_more', which leads to the next page; "), "{text}");
+    // Said to be optional, it is taken at its word.
+    let keys = "items: data, pages: {cursor: {query: cursor, at: nxt, optional: true}}";
+    assert_eq!(ids(&Project::new().read(&spec(&server, keys)).unwrap()), [0]);
+    // One combination of two has all its items on one page: the other proves the path.
+    let server = HttpServer::start(move |_, request| {
+        let one = request.path.contains("day=1");
+        let page = parameter(request, "cursor").and_then(|n| n.parse().ok()).unwrap_or(0);
+        HttpAnswer::ok(&if one { json!({"data": [{"id": 9}]}) } else { pages(page) }.to_string())
+    });
+    let read = Project::new().read(&spec(&server, &format!("{CURSOR}, for: {{day: [1, 2]}}"))).unwrap();
+    assert_eq!(ids(&read), [9, 0, 1, 2]);
+    // Nothing is missing from a first page without items.
+    let server = service(|_| json!({"data": []}));
+    let empty = format!("{}\ncolumns: {{id: int64}}", spec(&server, CURSOR));
+    assert_eq!(Project::new().read(&empty).unwrap().rows_in, 0);
+}
+
+#[test]
+fn a_service_that_always_leads_on_is_left() {
+    // A new cursor with every page.
+    let server = service(|n| json!({"data": if n < 3 { vec![json!({"id": n})] } else { Vec::new() }, "next": n + 1}));
+    assert_eq!(ids(&Project::new().read(&spec(&server, CURSOR)).unwrap()), [0, 1, 2]);
+    assert!(server.requests().len() <= 3 + 10, "{} requests", server.requests().len());
+    // The last cursor again, on an empty page.
+    let server =
+        service(|n| json!({"data": if n < 3 { vec![json!({"id": n})] } else { Vec::new() }, "next": (n + 1).min(3)}));
+    assert_eq!(ids(&Project::new().read(&spec(&server, CURSOR)).unwrap()), [0, 1, 2]);
+    assert_eq!(server.requests().len(), 4);
+    // An empty page in between is none of these.
+    let server = service(|n| {
+        let next = (n < 5).then_some(n + 1);
+        json!({"data": if n % 2 == 0 { vec![json!({"id": n})] } else { Vec::new() }, "next": next})
+    });
+    assert_eq!(ids(&Project::new().read(&spec(&server, CURSOR)).unwrap()), [0, 2, 4]);
+}
+
+#[test]
+fn addresses_in_the_answer_are_followed() {
+    for next in ["/orders?page=", "?page=", "http://HOST/orders?page="] {
+        let server = HttpServer::start(move |_, request| {
+            let page: u64 = parameter(request, "page").and_then(|n| n.parse().ok()).unwrap_or(0);
+            let host = request.header("host").unwrap_or_default().to_owned();
+            let next = (page < 2).then(|| format!("{}{}", next.replace("HOST", &host), page + 1));
+            HttpAnswer::ok(
+                &json!({"value": [{"id": page}], "@odata.nextLink": next, "links": {"next": next}}).to_string(),
+            )
+        });
+        for at in ["links.next", "'@odata.nextLink'"] {
+            let read =
+                Project::new().read(&spec(&server, &format!("items: value, pages: {{next: {{at: {at}}}}}"))).unwrap();
+            assert_eq!(ids(&read), [0, 1, 2], "{next} {at}");
+        }
+    }
+    let server = service(|_| json!({"data": [{"id": 1}], "next": "http://elsewhere.example/orders?page=2"}));
+    let (error, text) = fails(&server, "items: data, pages: {next: {at: next}}");
+    assert_eq!(error.class(), Class::CannotRun);
+    assert!(text.contains("'next' leads to another server; the key is not sent there"), "{text}");
+    let server = service(|_| json!({"data": [{"id": 1}], "next": {"href": "/orders?page=2"}}));
+    let (_, text) = fails(&server, "items: data, pages: {next: {at: next}}");
+    assert!(text.contains("'next' is an object instead of a text; check 'pages': 'at' is a dotted path"), "{text}");
+}
+
+#[test]
+fn the_last_id_asks_for_more() {
+    let server = HttpServer::start(|_, request| {
+        let after: u64 = parameter(request, "starting_after").map_or(0, |id| id.parse().unwrap());
+        let ids: Vec<u64> = (after + 1..=7).take(3).collect();
+        let more = ids.last() != Some(&7);
+        HttpAnswer::ok(
+            &json!({"data": ids.iter().map(|id| json!({"id": id})).collect::<Vec<_>>(), "has_more": more}).to_string(),
+        )
+    });
+    let read = |keys: &str| Project::new().read(&spec(&server, keys)).map(|read| ids(&read));
+    let last = "items: data, pages: {last: {query: starting_after, id: id, more: has_more}}";
+    assert_eq!(read(last).unwrap(), [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(server.requests().len(), 3);
+    assert_eq!(read("items: data, pages: {last: {query: starting_after, id: id}}").unwrap(), [1, 2, 3, 4, 5, 6, 7]);
+    let (error, text) = fails(&server, &last.replace("id: id", "id: idd"));
+    assert_eq!(error.class(), Class::CannotRun);
+    assert!(text.ends_with("the last item has no 'idd'; check 'id' under 'pages': did you mean 'id'?"), "{text}");
+
+    let server =
+        service(|n| json!({"data": if n < 1 { vec![json!({"id": n})] } else { Vec::new() }, "has_more": true}));
+    let (error, text) = fails(&server, "items: data, pages: {last: {query: page, id: id, more: has_more}}");
+    assert_eq!(error.class(), Class::Refused);
+    // The first item's id is 0, so that the same page comes again.
+    assert!(text.contains("the page holds the same items as page 1; "), "{text}");
+    let server = service(|n| json!({"data": [{"id": n + 1}], "has_more": "perhaps"}));
+    let (_, text) = fails(&server, "items: data, pages: {number: {query: page, first: 0, more: has_more}}");
+    assert!(text.contains("'has_more' is \"perhaps\", which says neither yes nor no; check 'more'"), "{text}");
+}
+
+#[test]
+fn lists_under_keys_are_one_list() {
+    let server = service(|n| {
+        let more = (n < 1).then(|| "1".to_owned());
+        json!({"bars": {"AAPL": [{"id": 10 * n}, {"id": 10 * n + 1}], "MSFT": [{"id": 10 * n + 2}], "NONE": null}, "next": more})
+    });
+    let keys = "items: 'bars.*', pages: {cursor: {query: cursor, at: next}}";
+    let read = Project::new()
+        .read(&format!("{}\ncolumns: {{id: int64, symbol: {{type: string, from: '@key'}}}}", spec(&server, keys)))
+        .unwrap();
+    assert_eq!(read.table(), ["0|AAPL|1", "1|AAPL|2", "2|MSFT|3", "10|AAPL|4", "11|AAPL|5", "12|MSFT|6"]);
+    let server = service(|_| json!({"query": {"pages": {"17": {"title": "a"}, "18": {"title": "b"}}}}));
+    let read = Project::new().read(&spec(&server, "items: 'query.pages.*'")).unwrap();
+    assert_eq!(read.table(), ["17|a|1", "18|b|2"]);
+    let server = service(|_| json!({"by": {"x": {"rows": [{"id": 1}]}, "y": {"rowz": [{"id": 2}]}}}));
+    let (error, text) = fails(&server, "items: 'by.*.rows'");
+    assert_eq!(error.class(), Class::CannotRun);
+    assert!(text.ends_with("the answer has no 'rows'; check 'items': did you mean 'rowz'?"), "{text}");
+}
+
+#[test]
+fn an_object_around_the_list_is_not_the_item() {
+    let server = service(|_| json!({"count": 2, "result": {"rows": [{"id": 1}, {"id": 2}]}}));
+    let (error, text) = fails(&server, "pages: none");
+    assert_eq!(error.class(), Class::CannotRun);
+    assert_eq!(
+        text,
+        "table 't': http://h/orders: the answer is an object instead of a list; if it holds the list 'result.rows', name \
+         it under 'items'; if the object is the item, declare 'columns'"
+    );
+    let (_, text) = fails(&server, "pages: {number: {query: page}}");
+    assert!(
+        text.ends_with("the answer is an object instead of a list; check 'items': it holds the list 'result.rows'"),
+        "{text}"
+    );
+    // One that is the item.
+    let read = Project::new().read(&format!("{}\ncolumns: {{count: int64}}", spec(&server, "pages: none"))).unwrap();
+    assert_eq!(read.table(), ["2|1"]);
+}
+
+#[test]
+fn a_name_that_no_item_has_is_refused() {
+    let server = service(|_| json!([{"id": 1, "amount": null, "address": {"city": "x"}}]));
+    let failure = |columns: &str| {
+        let error = Project::new().read(&format!("{}\ncolumns: {{{columns}}}", spec(&server, "pages: none")));
+        error.map(|read| read.rows_in).unwrap_err().to_string().replace(&server.url(""), "http://h")
+    };
+    let rest = "If it may be absent, add 'optional: true' to the column";
+    assert_eq!(
+        failure("id: int64, amuont: float64"),
+        format!("http://h/orders: no record has 'amuont'; did you mean 'amount'? {rest}")
+    );
+    assert_eq!(
+        failure("town: {type: string, from: address.ctiy}"),
+        format!("http://h/orders: no record has 'address.ctiy'; did you mean 'address.city'? {rest}")
+    );
+    let yaml = format!(
+        "{}\ncolumns: {{amount: float64, none: {{type: int64, optional: true}}}}",
+        spec(&server, "pages: none")
+    );
+    assert_eq!(Project::new().read(&yaml).unwrap().table(), ["-|-|1"]);
+}
+
+/// How a service that was made up for one round leads on.
+#[derive(Clone, Debug)]
+struct Made {
+    items: u64,
+    size: u64,
+    style: &'static str,
+    /// What the last page with items has in place of a pointer.
+    end: &'static str,
+    /// Empty pages before each page but the first.
+    gaps: u64,
+    total: bool,
+    more: bool,
+    /// Under which key of `data` items stand: their list as such, or cut in two.
+    keyed: bool,
+}
+
+impl Made {
+    fn at_random(random: &mut Random) -> Made {
+        let style = ["cursor", "next", "last", "number", "offset", "link"][random.below(6) as usize];
+        let is_led = ["cursor", "next", "link"].contains(&style);
+        let ends: &[&str] =
+            if style == "link" { &["absent"] } else { &["null", "absent", "empty", "for ever", "again"] };
+        Made {
+            items: random.below(25),
+            size: 1 + random.below(6),
+            style,
+            end: ends[random.below(ends.len() as u64) as usize],
+            gaps: if is_led { random.below(3) } else { 0 },
+            total: random.below(2) == 0,
+            more: random.below(2) == 0 && !["next", "link"].contains(&style),
+            keyed: random.below(3) == 0,
+        }
+    }
+
+    fn keys(&self) -> String {
+        let more = if self.more { ", more: has_more" } else { "" };
+        let pages = match self.style {
+            "cursor" => format!("{{cursor: {{query: cursor, at: ahead.next{more}}}}}"),
+            "next" => "{next: {at: ahead.next}}".to_owned(),
+            "last" => format!("{{last: {{query: after, id: id{more}}}}}"),
+            "number" => format!("{{number: {{query: page{more}}}}}"),
+            "offset" => format!("{{offset: {{query: offset{more}}}}}"),
+            _ => "link".to_owned(),
+        };
+        let total = if self.total { ", total: total" } else { "" };
+        format!("items: {}, pages: {pages}{total}", if self.keyed { "'data.*'" } else { "data" })
+    }
+
+    /// Pages that lead on: those with items, and the gaps between them.
+    fn steps(&self) -> u64 {
+        let pages = self.items.div_ceil(self.size).max(1);
+        pages + (pages - 1) * self.gaps
+    }
+
+    fn answer(&self, request: &HttpRequest) -> HttpAnswer {
+        let number = |name: &str| parameter(request, name).map(|n| n.parse::<u64>().unwrap());
+        let (step, from) = match self.style {
+            "last" => (0, number("after").map_or(0, |id| id + 1)),
+            "number" => (0, (number("page").unwrap() - 1) * self.size),
+            "offset" => (0, number("offset").unwrap()),
+            _ => {
+                let step = number("cursor").unwrap_or(0);
+                let is_gap = step % (self.gaps + 1) != 0;
+                (step, if is_gap || step >= self.steps() { self.items } else { step / (self.gaps + 1) * self.size })
+            }
+        };
+        let ids: Vec<u64> = (from..self.items.min(from + self.size)).collect();
+        let item = |id: &u64| json!({"id": id, "name": format!("n{id}")});
+        let items: Vec<Value> = ids.iter().map(item).collect();
+        let data = match self.keyed {
+            false => json!(items),
+            true => {
+                let (first, second) = items.split_at(items.len() / 2);
+                json!({"a": first, "b": second})
+            }
+        };
+        let is_led = ["cursor", "next", "link"].contains(&self.style);
+        let goes_on = if is_led { step + 1 < self.steps() } else { from + self.size < self.items };
+        let mut answer = json!({"data": data, "total": self.items, "ahead": {}, "has_more": goes_on});
+        let next = match (goes_on, self.end) {
+            (true, _) | (false, "for ever") => json!((step + 1).to_string()),
+            (false, "again") => json!((step + u64::from(!ids.is_empty())).to_string()),
+            (false, "empty") => json!(""),
+            (false, _) => json!(null),
+        };
+        let pointer = match next.as_str().filter(|next| !next.is_empty()) {
+            Some(next) if self.style == "next" => json!(format!("/orders?cursor={next}")),
+            _ => next.clone(),
+        };
+        if goes_on || self.end != "absent" {
+            answer["ahead"]["next"] = pointer;
+        }
+        let answer = HttpAnswer::ok(&answer.to_string());
+        match self.style == "link" && goes_on {
+            true => answer.with_header("link", format!("</orders?cursor={}>; rel=\"next\"", step + 1)),
+            false => answer,
+        }
+    }
+}
+
+/// Every item exactly once, in order, whatever the service's manner; or a refusal where it cannot be told whether
+/// anything is missing.
+#[test]
+fn services_made_at_random_are_read_whole_or_refused() {
+    let mut random = Random::seeded(18);
+    let (mut whole, mut refused) = (0, 0);
+    for round in 0..300 {
+        let made = Made::at_random(&mut random);
+        let (keys, served) = (made.keys(), made.clone());
+        let server = HttpServer::start(move |_, request| served.answer(request));
+        let yaml = format!("{}\ncolumns: {{id: int64, name: string}}", spec(&server, &keys));
+        let read = Project::new().read(&yaml);
+        let requests = server.requests().len() as u64;
+        assert!(requests <= made.steps() + 11, "round {round}: {requests} requests; {made:?}");
+        match read {
+            Ok(read) => {
+                let expected: Vec<i64> = (0..made.items as i64).collect();
+                assert_eq!(ids(&read), expected, "round {round}: {made:?}");
+                whole += 1;
+            }
+            Err(error) => {
+                let text = error.to_string();
+                // A first page that is the last, too, and lacks what would lead on.
+                let untold = made.steps() == 1 && made.end == "absent" && made.items > 0 && !made.total;
+                assert!(untold && text.contains("no answer has a 'ahead.next'"), "round {round}: {text}; {made:?}");
+                assert_eq!(error.class(), Class::CannotRun);
+                refused += 1;
+            }
+        }
+        // The same service, asked with a path that leads nowhere: never a part of the items with no word about it.
+        if keys.contains("ahead.next") && made.steps() > 1 {
+            let astray = spec(&server, &keys.replace("ahead.next", "ahead.nxt"));
+            let error = Project::new().read(&format!("{astray}\ncolumns: {{id: int64}}")).map(|read| read.rows_in);
+            let error = error.unwrap_err();
+            assert!(matches!(error.class(), Class::CannotRun | Class::Refused), "round {round}: {error}");
+        }
+    }
+    assert!(whole > 250 && refused > 0, "{whole} whole, {refused} refused");
+}
