@@ -1,4 +1,4 @@
-"""Writes recorded.tsv: each expression of expressions.txt as DuckDB computes it, and calendar.tsv. Run it with a Python that has duckdb.
+"""Writes recorded.tsv: each expression of expressions.txt as DuckDB computes it; calendar.tsv and windows.tsv. Run it with a Python that has duckdb.
 
     python3 crates/expr/tests/duckdb/record.py
 """
@@ -82,3 +82,43 @@ for _ in range(150):
     query = f"SELECT {', '.join(CALENDAR)} FROM (SELECT TIMESTAMP '{t}' AS t, TIMESTAMP '{u}' AS u)"
     lines.append("\t".join([str(t), str(u)] + [shown(value) for value in connection.execute(query).fetchone()]))
 (here / "calendar.tsv").write_text("\n".join(lines) + "\n")
+
+# Random groups with ties and nulls, and what windows and aggregates give for them.
+WINDOWS = [
+    *(f"{f}(v) OVER (PARTITION BY g)" for f in "sum avg min max count median stddev stddev_pop variance var_pop".split()),
+    "quantile_cont(v, 0.3) OVER (PARTITION BY g)",
+    "count(DISTINCT v) OVER (PARTITION BY g)",
+    "bool_and(v > 0) OVER (PARTITION BY g)",
+    "bool_or(v > 5) OVER (PARTITION BY g)",
+    *(f"{f}(v) OVER (PARTITION BY g ORDER BY o{how})" for f in "sum min max count".split()
+      for how in ("", " DESC", " NULLS FIRST", " DESC NULLS FIRST")),
+    *(f"{f}(v) OVER (ORDER BY o, i ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)" for f in "sum min max count".split()),
+    "count(*) OVER (PARTITION BY g ORDER BY o)",
+    "count(*) FILTER (WHERE v > 0) OVER (PARTITION BY g)",
+    "sum(v) FILTER (WHERE o > 2) OVER (PARTITION BY g ORDER BY o)",
+    "rank() OVER (PARTITION BY g ORDER BY o)",
+    "dense_rank() OVER (PARTITION BY g ORDER BY o DESC)",
+    "row_number() OVER (PARTITION BY g ORDER BY o, i)",
+    "lag(v) OVER (PARTITION BY g ORDER BY o, i)",
+    "lag(v, 2) OVER (ORDER BY i DESC)",
+    "lead(v) OVER (PARTITION BY g ORDER BY o, i)",
+    "first_value(v) OVER (PARTITION BY g ORDER BY o, i)",
+    "last_value(v) OVER (PARTITION BY g ORDER BY o, i)",
+    "v - avg(v) OVER (PARTITION BY g)",
+]
+rows = []
+for number in range(60):
+    group = generator.choice(["a", "b", "c", None])
+    order = generator.choice([None, 1, 2, 3, 4])
+    value = generator.choice([None, -3, 0, 1, 2, 7, 10])
+    rows.append((number, group, order, value))
+connection.execute("CREATE TABLE w(i BIGINT, g VARCHAR, o BIGINT, v BIGINT)")
+connection.executemany("INSERT INTO w VALUES (?, ?, ?, ?)", rows)
+lines = [f"# DuckDB {duckdb.__version__}, written by record.py", "\t".join(["i", "g", "o", "v"] + WINDOWS)]
+values = [
+    [row[0] for row in connection.execute(f"SELECT x FROM (SELECT i, {sql} AS x FROM w) ORDER BY i").fetchall()]
+    for sql in WINDOWS
+]
+for number, row in enumerate(rows):
+    lines.append("\t".join(shown(value) for value in list(row) + [column[number] for column in values]))
+(here / "windows.tsv").write_text("\n".join(lines) + "\n")
