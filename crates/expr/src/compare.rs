@@ -22,7 +22,7 @@ pub(crate) fn compared(label: &Label, op: Comparison, left: Typed, right: Typed)
         };
         return Ok(Typed::boolean(expr));
     }
-    let (left, right) = adapted(op, left, right)?;
+    let (left, right) = adapted(left, right)?;
     let (op, right) = floored(op, &left, right);
     if left.dtype == right.dtype && is_native(&left.dtype) {
         let (a, b) = (left.expr, right.expr);
@@ -91,7 +91,7 @@ fn is_native(dtype: &DataType) -> bool {
 }
 
 /// Both sides in types that can be compared: values that stand in the text take the type of the other side.
-fn adapted(op: Comparison, left: Typed, right: Typed) -> Result<(Typed, Typed)> {
+fn adapted(left: Typed, right: Typed) -> Result<(Typed, Typed)> {
     let takes = |typed: &Typed, other: &Typed| other.literal.is_none() || typed.text().is_some();
     let left = if takes(&left, &right) { taken(left, &right)? } else { left };
     let right = if takes(&right, &left) { taken(right, &left)? } else { right };
@@ -107,10 +107,7 @@ fn adapted(op: Comparison, left: Typed, right: Typed) -> Result<(Typed, Typed)> 
     let comparable = numbers(&left) && numbers(&right)
         || days(&left) && days(&right)
         || left.sort().is_some() && left.sort() == right.sort()
-        || matches!((&left.dtype, &right.dtype), (DataType::Datetime(_, Some(_)), DataType::Datetime(_, Some(_))))
-        || left.dtype == right.dtype
-            && matches!(op, Comparison::Equal | Comparison::NotEqual)
-            && left.dtype == DataType::Binary;
+        || matches!((&left.dtype, &right.dtype), (DataType::Datetime(_, Some(_)), DataType::Datetime(_, Some(_))));
     if comparable {
         return Ok(widened(left, right));
     }

@@ -63,6 +63,15 @@ impl Typed {
         }
     }
 
+    /// Refuses lists and other values that are not plain; `what` is where they would stand.
+    pub fn check_plain(&self, what: &str) -> Result<()> {
+        let zoned = matches!(self.dtype, DataType::Datetime(..));
+        match self.sort().is_some() || self.is_null() || zoned {
+            true => Ok(()),
+            false => Err(Error::cannot_run(format!("{what} is {}", self.name())).hint("name a column of plain values")),
+        }
+    }
+
     pub fn is_number(&self) -> bool {
         matches!(self.sort(), Some(Sort::Int | Sort::Float | Sort::Decimal))
     }

@@ -29,6 +29,8 @@ fn table() -> DataFrame {
         lit(1_706_659_200_000_000i64)
             .cast(DataType::Datetime(TimeUnit::Microseconds, TimeZone::opt_try_new(Some("Europe/Berlin")).unwrap()))
             .alias("berlin"),
+        concat_list([col("i64"), col("zero")]).unwrap().alias("list"),
+        col("s").cast(DataType::Binary).alias("bytes"),
         lit(0.1f64).cast(DataType::Float32).alias("f32"),
         lit("1.10").cast(DataType::Decimal(20, 2)).alias("m"),
     ]);
@@ -157,6 +159,16 @@ fn types_that_are_not_the_same_compare_rightly() {
             "datetime in Europe/Berlin is compared with datetime; one has a time zone: convert it where the table is \
              ingested",
         ),
+        ("list = list", "list[i64] is compared with list[i64]; make them one type: CAST(… AS …)"),
+        ("bytes = 'x'", "binary is compared with string; make them one type: CAST(… AS …)"),
+        ("upper(bytes)", "upper takes a text, but this is binary; make it one: CAST(… AS VARCHAR)"),
+        ("CAST(bytes AS VARCHAR)", "binary cannot be cast to string; docs/sql.md lists the casts"),
+        ("count(DISTINCT list)", "what COUNT(DISTINCT …) counts is list[i64]; name a column of plain values"),
+        (
+            "count(i8) OVER (PARTITION BY list)",
+            "what parts or orders the window is list[i64]; name a column of plain values",
+        ),
+        ("max(list)", "max takes values that have an order, but this is list[i64]; name a column of plain values"),
         ("coalesce(s, 1)", "the arguments of coalesce are string and int64; make them one type: CAST(… AS …)"),
         (
             "CASE WHEN b THEN 1 ELSE 'a' END",
