@@ -16,15 +16,6 @@ pub(crate) fn raised(error: Error) -> PolarsError {
     PolarsError::IO { error: Arc::new(io::Error::other(error)), msg: None }
 }
 
-/// The same error once more.
-pub(crate) fn again(error: &PolarsError) -> PolarsError {
-    match error {
-        PolarsError::IO { error, .. } => PolarsError::IO { error: error.clone(), msg: None },
-        PolarsError::Context { error, .. } | PolarsError::ExprContext { error, .. } => again(error),
-        other => PolarsError::ComputeError(other.to_string().into()),
-    }
-}
-
 /// What a function says about values that it refuses.
 pub(crate) struct Refusal {
     pub cause: String,
@@ -153,7 +144,7 @@ pub(crate) fn beyond_type(value: &Value<'_>, dtype: &DataType) -> Refusal {
         dtype if dtype.is_integer() => "compute with DOUBLE or DECIMAL instead, such as CAST(… AS DOUBLE)",
         _ => "take such rows out first",
     };
-    Refusal::new(format!("{} is beyond {}", value.shown(), artifact::type_name(dtype)), hint)
+    Refusal::new(format!("{} is beyond {}", value.shown(), crate::cast::name(dtype)), hint)
 }
 
 /// Null in place of NaN, and of infinities if `finite`.

@@ -52,6 +52,10 @@ impl Stage for Predict {
     type Spec = Spec;
     type Flags = Flags;
 
+    fn tables(_: &Spec) -> Vec<String> {
+        vec![SCORES.to_owned()]
+    }
+
     /// The feature tables and the model's folder.
     fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
         let (registry, version) = model(job)?;
@@ -186,4 +190,21 @@ fn model(job: &Job<Predict>) -> Result<(Registry, Version)> {
         artifact::verify_folder(&registry.folder(version))?;
     }
     Ok((registry, version))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use spec::Environment;
+
+    use super::Predict;
+
+    #[test]
+    fn mangled_specs_are_read_or_refused_with_their_place() {
+        testkit::mangle("predict", |text| {
+            let read = stage::read_spec::<Predict>(text, Path::new("predict.yaml"), &Environment::default());
+            read.map(drop).map_err(|error| error.to_string())
+        });
+    }
 }
