@@ -79,6 +79,7 @@ fn cause(error: &ParserError) -> String {
             if let Some((wanted, found)) =
                 cause.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: "))
             {
+                let wanted = if wanted == "variant object key name" { "a name" } else { wanted };
                 return match found {
                     "EOF" => format!("where it ends, {wanted} is missing"),
                     found => format!("where {wanted} is expected stands '{found}'{place}"),
