@@ -2,7 +2,7 @@
 
 use polars::prelude::*;
 
-use super::tests::{origin, table};
+use super::tests::{known, origin, table};
 use super::*;
 use crate::{Action, Part};
 
@@ -40,7 +40,8 @@ fn several_classes_are_learned_judged_released_and_loaded() {
     let gate = "gate: [{metric: macro_f1, at_least: 0.7}, {metric: macro_auc, at_least: 0.8}]";
     for split in ["split: {by: time}", "split: {by: random}\nfolds: 3", "split: {by: group}\nrefit: false"] {
         let trial =
-            run(&spec(&format!("{split}\n{gate}\n{EXPERIMENTS}")), levels(80).lazy(), Some(30), &|_| {}).unwrap();
+            run(&spec(&format!("{split}\n{gate}\n{EXPERIMENTS}")), levels(80).lazy(), &known(Some(30)), &|_| {})
+                .unwrap();
         assert!(trial.passed(), "{:?}", trial.gate);
         let measured: Vec<Metric> = trial.test.keys().copied().collect();
         assert_eq!(measured, [Metric::LogLoss, Metric::Accuracy, Metric::MacroF1, Metric::MacroAuc]);
@@ -107,7 +108,8 @@ fn whole_numbers_are_classes_in_their_order() {
     };
     let levels: Vec<i32> = table.column("level").unwrap().str().unwrap().iter().flatten().map(number).collect();
     table.with_column(Column::new("level".into(), levels)).unwrap();
-    let trial = run(&spec(&format!("split: {{by: group}}\n{EXPERIMENTS}")), table.lazy(), None, &|_| {}).unwrap();
+    let trial =
+        run(&spec(&format!("split: {{by: group}}\n{EXPERIMENTS}")), table.lazy(), &known(None), &|_| {}).unwrap();
     assert_eq!(trial.classes.unwrap().names, ["-1", "9", "10"]);
 }
 
@@ -117,7 +119,7 @@ fn labels_that_are_no_several_classes_say_what_to_do() {
     let failure = |spec: &TrainSpec, level: Column| {
         let mut table = levels(20);
         table.with_column(level.with_name("level".into())).unwrap();
-        run(spec, table.lazy(), None, &|_| {}).unwrap_err().to_string()
+        run(spec, table.lazy(), &known(None), &|_| {}).unwrap_err().to_string()
     };
     let rows = 240;
     let by_group = spec_of("{by: group}");
@@ -145,7 +147,7 @@ fn labels_that_are_no_several_classes_say_what_to_do() {
     let two = "table: training\nlabel: level\ntask: classification\nentity: customer_id\nsplit: {by: group}\n\
                experiments: {a: logistic}\n";
     let two: TrainSpec = spec::parse(two, std::path::Path::new("t.yaml"), &Default::default()).unwrap().spec;
-    let error = run(&two, levels(20).lazy(), None, &|_| {}).unwrap_err().to_string();
+    let error = run(&two, levels(20).lazy(), &known(None), &|_| {}).unwrap_err().to_string();
     assert!(error.ends_with("or write 'task: multiclass' if it has more than two classes"), "{error}");
 }
 
