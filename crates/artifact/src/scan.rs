@@ -7,6 +7,7 @@ use polars::io::parquet::read::ParallelStrategy;
 use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, Schema};
 use spec::{Error, Result, Root, did_you_mean};
 
+use crate::footer::{check_pages, check_types};
 use crate::{Evidence, Input, Kind, PolarsResultExt, evidence_of, fingerprint, rows_of};
 
 /// An input of a stage, known by its footer alone.
@@ -47,6 +48,11 @@ pub fn open(root: &Root, path: &Path) -> Result<Artifact> {
             .hint("run the stage that writes it, or name another input"));
     }
     let evidence = evidence_of(&file)?;
+    if evidence.is_none() && file.extension().is_some_and(|extension| extension == "parquet") {
+        let shown = root.relative(&file).display().to_string();
+        check_types(&file, &shown)?;
+        check_pages(&file, &shown)?;
+    }
     let table = match &evidence {
         Some(evidence) => evidence.table.clone(),
         None => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
@@ -116,46 +122,4 @@ impl Artifact {
 }
 
 #[cfg(test)]
-mod tests {
-    use polars::prelude::*;
-
-    use super::*;
-    use crate::TableWriter;
-
-    /// A file `t.parquet` in a folder of this name, whose columns are those that a reader of folders would find there.
-    fn written(folder: &Path) -> PathBuf {
-        std::fs::create_dir_all(folder).unwrap();
-        let table = df!("v" => [1i64, 2], "a" => ["x", "y"], "zip" => ["1", "02"]).unwrap();
-        let file = folder.join("t.parquet");
-        let mut writer = TableWriter::create(&file, table.schema()).unwrap();
-        writer.write(table).unwrap();
-        let written = writer.finish().unwrap();
-        std::fs::rename(written.path(), &file).unwrap();
-        file
-    }
-
-    #[test]
-    fn names_of_folders_are_no_data() {
-        let base = tempfile::tempdir().unwrap();
-        for folder in [
-            "v=9", "a=5/project/data", "env=prod", "zip=02134", "v=__HIVE_DEFAULT_PARTITION__", "day=2024-01-01/v=3", "with blank", "100%25",
-            "[ab]", "*", "~", "{x}", "v=9/a=/zip=%2F", "s3:", "ü=ß",
-        ] {
-            let file = written(&base.path().join(folder));
-            let read = crate::collect(scan_files(&[file.as_path()]).unwrap(), "test").unwrap();
-            let expected = df!("v" => [1i64, 2], "a" => ["x", "y"], "zip" => ["1", "02"]).unwrap();
-            assert!(read.equals(&expected), "{folder}: {read}");
-            assert_eq!(schema_of(&file).unwrap(), **expected.schema(), "{folder}");
-        }
-    }
-
-    #[test]
-    fn two_files_of_two_such_folders_are_one_table() {
-        let base = tempfile::tempdir().unwrap();
-        let files = ["v=1", "v=2/b=3"].map(|folder| written(&base.path().join(folder)));
-        let plan = scan_files(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>()).unwrap();
-        let read = crate::collect(plan, "test").unwrap();
-        let expected = df!("v" => [1i64, 2, 1, 2], "a" => ["x", "y", "x", "y"], "zip" => ["1", "02", "1", "02"]).unwrap();
-        assert!(read.equals(&expected), "{read}");
-    }
-}
+mod tests;

@@ -35,6 +35,10 @@ impl Stage for Features {
     type Spec = FeaturesSpec;
     type Flags = Flags;
 
+    fn tables(_: &FeaturesSpec) -> Vec<String> {
+        [TRAINING, SCORING].map(str::to_owned).into()
+    }
+
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let spec = &job.spec;
         let FeatureSet {
@@ -48,7 +52,7 @@ impl Stage for Features {
             warnings,
             ..
         } = build(spec, &|table| job.scan(table), job.stamp.time().date_naive())?;
-        warnings.iter().for_each(stage::warn);
+        warnings.iter().for_each(|warning| stage::warn(format!("features {}: {warning}", job.pipeline)));
         // How long after an example's time its label is known: a split by time leaves that much out.
         let horizon_days: i64 = spec.label_known_after().into_iter().map(days).sum();
         let notes = json!({ "label": spec.label(), "horizon_days": horizon_days });
@@ -116,5 +120,22 @@ fn days(span: Span) -> i64 {
         Unit::Week => count * 7,
         Unit::Month => count * 31,
         Unit::Year => count * 366,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use spec::Environment;
+
+    use super::Features;
+
+    #[test]
+    fn mangled_specs_are_read_or_refused_with_their_place() {
+        testkit::mangle("features", |text| {
+            let read = stage::read_spec::<Features>(text, Path::new("features.yaml"), &Environment::default());
+            read.map(drop).map_err(|error| error.to_string())
+        });
     }
 }

@@ -8,6 +8,7 @@ mod generate;
 mod http;
 mod http_paging;
 mod messages;
+mod mutated;
 mod objects;
 mod postgres;
 mod refusals;

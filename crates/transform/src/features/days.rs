@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use artifact::{PolarsResultExt, stream};
 use chrono::NaiveDate;
+use foldhash::fast::FixedState;
 use polars::prelude::{DataFrame, LazyFrame, col};
 use spec::{Error, Result};
 
@@ -44,7 +45,7 @@ impl Timed<'_> {
     /// Errors (refused): no rows, none with a time, times beyond the calendar.
     pub fn stretch(&self, input: &LazyFrame, today: NaiveDate) -> Result<Stretch> {
         let doing = format!("table '{}'", self.table);
-        let (mut rows, mut counts) = (0u64, HashMap::<i64, u64>::new());
+        let (mut rows, mut counts) = (0u64, HashMap::<i64, u64, FixedState>::default());
         for batch in stream(input.clone().select([col(self.time)]), &doing)? {
             let batch = batch?;
             rows += batch.height() as u64;

@@ -224,7 +224,12 @@ fn keep(plan: &Plan, rows: DataFrame, bound: i64, counts: &mut Counts) -> Result
     let complete_rows = complete.sum().unwrap_or(0) as usize;
     counts.incomplete += (rows.height() - complete_rows) as u64;
     let rows = if complete_rows == rows.height() { rows } else { rows.filter(&complete).during(&doing)? };
-    let times = whole(&column(&rows, &plan.time)?)?;
+    let times = column(&rows, &plan.time)?.to_physical_repr().strict_cast(&DataType::Int64).during(&doing)?;
+    if times.max::<i64>().during(&doing)?.is_none_or(|newest| newest < bound) {
+        counts.kept += rows.height() as u64;
+        return Ok((rows.height() > 0).then_some(rows));
+    }
+    let times = whole(&times)?;
     let early: polars::prelude::BooleanChunked = times.iter().map(|time| time.map(|time| time < bound)).collect();
     let early_rows = early.sum().unwrap_or(0) as usize;
     counts.late += (rows.height() - early_rows) as u64;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use artifact::PolarsResultExt;
-use polars::prelude::{DataFrame, Expr, Series, col};
+use polars::prelude::{DataFrame, DataType, Expr, Series, col};
 use spec::{Error, Result};
 
 use super::earlier::earlier;
@@ -11,10 +11,11 @@ use super::grouping::{Groupings, codes};
 use super::places::near;
 use super::plan::{How, Open, Plan};
 use crate::features::as_of::{AsOf, ByKey};
+use crate::features::calendar::Clock;
 use crate::features::eval::evaluated;
 use crate::features::interner::NULL;
 use crate::features::store::take;
-use crate::form::{plain, whole};
+use crate::form::{nanoseconds, plain, whole};
 
 /// The columns that a plan reads, of rows that have a time.
 #[derive(Clone)]
@@ -54,8 +55,8 @@ impl Tables {
 /// The own table with all features as further columns. The same bytes for any number of threads.
 pub fn compute(plan: &Plan, tables: &Tables) -> Result<DataFrame> {
     let mut frame = tables.own.clone();
-    let times = times_of(&frame, &plan.time)?;
-    let mut groupings = Groupings::new(times);
+    let times = times_of(&frame, &plan.time, plan.clock)?;
+    let mut groupings = Groupings::new(times, plan.clock);
     for (name, how) in &plan.features {
         let place = format!("feature '{name}'");
         let column = match how {
@@ -70,17 +71,28 @@ pub fn compute(plan: &Plan, tables: &Tables) -> Result<DataFrame> {
     Ok(frame)
 }
 
-/// Times as the column counts them; the smallest integer stands for null.
-pub fn times_of(frame: &DataFrame, time: &str) -> Result<Vec<i64>> {
-    let times = frame.column(time).during(format!("column '{time}'"))?;
-    Ok(whole(times.as_materialized_series())?.into_iter().map(|time| time.unwrap_or(i64::MIN)).collect())
+/// Times as a clock counts them; the smallest integer stands for null. The column's ticks are no finer than the clock's.
+pub fn times_of(frame: &DataFrame, time: &str, clock: Clock) -> Result<Vec<i64>> {
+    let doing = format!("column '{time}'");
+    let times = frame.column(time).during(&doing)?.as_materialized_series();
+    let factor = match times.dtype() {
+        DataType::Datetime(unit, _) => nanoseconds(*unit) / (86_400_000_000_000 / clock.per_day()),
+        _ => 1,
+    };
+    let counted = |time: i64| {
+        time.checked_mul(factor).ok_or_else(|| {
+            Error::refused(format!("{doing} holds a time beyond the calendar"))
+                .hint("drop or refuse such rows in clean.yaml, for example with a range check")
+        })
+    };
+    whole(times)?.into_iter().map(|time| time.map_or(Ok(i64::MIN), counted)).collect()
 }
 
 fn by_key(plan: &Plan, tables: &Tables, frame: &DataFrame, of: &ByKey, place: &str) -> Result<Series> {
     let table = tables.other(&of.table)?;
     let (own, theirs, count) = codes(frame, Some(table), &of.on, place)?;
     let known = AsOf::new(table, of, &theirs, count, plan.clock, place)?;
-    let times = times_of(frame, &plan.time)?;
+    let times = times_of(frame, &plan.time, plan.clock)?;
     let found: Vec<u32> = own.iter().zip(times).map(|(code, time)| known.at(*code, time)).collect();
     take(table.column(&of.take).during(place)?.as_materialized_series(), &found)
 }

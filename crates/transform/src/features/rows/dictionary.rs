@@ -9,7 +9,8 @@ use super::spec::{DISTANCE, RowFeature, RowSpec, Score};
 
 /// The days from which to which the rows of a table are, in words.
 pub fn days(plan: &Plan, rows: &DataFrame) -> Result<String> {
-    let times = super::compute::times_of(&rows.select([plan.time.as_str()]).during("features")?, &plan.time)?;
+    let times =
+        super::compute::times_of(&rows.select([plan.time.as_str()]).during("features")?, &plan.time, plan.clock)?;
     let day = |time: Option<&i64>| time.and_then(|time| plan.clock.day(*time));
     Ok(match (day(times.iter().min()), day(times.iter().max())) {
         (Some(first), Some(last)) => format!(" ({first} to {last})"),

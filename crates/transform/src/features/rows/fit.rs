@@ -13,7 +13,7 @@ use crate::RowExpr;
 use crate::features::as_of::ByKey;
 use crate::features::calendar::Clock;
 use crate::features::known::{Knowledge, Known};
-use crate::form::{Form, Kind};
+use crate::form::{Form, Kind, nanoseconds};
 
 impl Plan {
     /// Checks `spec` against the tables.
@@ -249,12 +249,12 @@ impl Plan {
                 let time = past.time.clone().unwrap_or_else(|| self.time.clone());
                 self.open(from.as_str(), place, open)?;
                 let dtype = self.read(from.as_str(), &time, &format!("{place}: 'time'"))?;
-                if dtype != self.time_type {
+                if !counts_as(&dtype, &self.time_type) {
                     return Err(Error::cannot_run(format!(
                         "{place}: '{time}' of table '{from}' is {}, but '{}' is {}",
-                        type_name(&dtype),
+                        clock_name(&dtype),
                         self.time,
-                        type_name(&self.time_type)
+                        clock_name(&self.time_type)
                     ))
                     .hint("cast one of them in clean.yaml"));
                 }
@@ -452,6 +452,22 @@ impl Plan {
             columns.push(column.to_owned());
         }
         Ok(dtype)
+    }
+}
+
+/// Whether times of one type can be counted as those of another without loss: in ticks that are no finer.
+fn counts_as(theirs: &DataType, own: &DataType) -> bool {
+    match (theirs, own) {
+        (DataType::Datetime(theirs, None), DataType::Datetime(own, None)) => nanoseconds(*theirs) >= nanoseconds(*own),
+        _ => theirs == own,
+    }
+}
+
+/// A type of times, with its unit.
+fn clock_name(dtype: &DataType) -> String {
+    match dtype {
+        DataType::Datetime(unit, None) => format!("{} in {unit}", type_name(dtype)),
+        other => type_name(other),
     }
 }
 

@@ -10,6 +10,7 @@ use spec::{Error, Result};
 use super::compute::{Tables, times_of};
 use super::plan::Earlier;
 use super::window::Sorted;
+use crate::features::calendar::Clock;
 use crate::features::interner::{Interner, NULL};
 use crate::form::Form;
 
@@ -18,6 +19,7 @@ pub struct Groupings {
     known: Vec<Known>,
     /// The times of the own rows.
     pub times: Arc<[i64]>,
+    clock: Clock,
 }
 
 /// What was asked for, and what came of it.
@@ -34,8 +36,8 @@ pub struct Grouping {
 }
 
 impl Groupings {
-    pub fn new(times: Vec<i64>) -> Groupings {
-        Groupings { known: Vec::new(), times: times.into() }
+    pub fn new(times: Vec<i64>, clock: Clock) -> Groupings {
+        Groupings { known: Vec::new(), times: times.into(), clock }
     }
 
     pub fn of(&mut self, tables: &Tables, frame: &DataFrame, of: &Earlier, place: &str) -> Result<Arc<Grouping>> {
@@ -52,7 +54,7 @@ impl Groupings {
         let seen = match other {
             None => None,
             Some((other, time)) => {
-                let times = times_of(other, time)?;
+                let times = times_of(other, time, self.clock)?;
                 // What has no time is never earlier.
                 let theirs: Vec<u32> = theirs
                     .into_iter()

@@ -84,6 +84,13 @@ pub fn prove(
         compare(&plan, &published, &with_slack(&again, &known)?, Fault::Changed)?;
         proof.values += compare(&plan, &published, &known, Fault::Wrong)?;
         known.remove(&plan.label);
+        // What SQL makes of aggregates cannot look ahead if these do not; but where it takes nearly equal ones from each
+        // other, the last digits of their sums, which may be added up in another order, become the first of its own.
+        for (name, how) in &plan.features {
+            if matches!(how, How::Sql { late: true, .. }) {
+                known.remove(name);
+            }
+        }
         proof.perturbed += with_false_future(&plan, &tables, &all, &asked, (&published, &known))?;
     }
     if proof.pairs == 0 {

@@ -53,7 +53,7 @@ pub fn parted(plan: &Plan, own: &DataFrame, last: NaiveDate) -> Result<(Series, 
     let place = format!("label '{}'", plan.label);
     let label = plain(evaluated(own, &plan.label_sql, &plan.label, &place)?, &place)?;
     let every = || vec![true; own.height()];
-    let times = times_of(own, &plan.time)?;
+    let times = times_of(own, &plan.time, plan.clock)?;
     let final_by_now: Vec<bool> = match plan.delay {
         None => every(),
         Some(delay) => {

@@ -85,6 +85,51 @@ fn columns_changed_later_are_null_until_then() {
 }
 
 #[test]
+fn what_says_when_must_be_a_time() {
+    let error = |keys: &str| {
+        let spec = read(&format!("{}features: {{c: count}}\n", HEAD.replace("cutoffs", &format!("{keys}\ncutoffs"))));
+        build(&spec.unwrap(), sales().lazy()).err().unwrap().to_string()
+    };
+    for (keys, says) in [
+        ("known_at: loadd", "table 'log': 'known_at': unknown column 'loadd'; did you mean 'loaded'?"),
+        (
+            "known_at: amount",
+            "table 'log': 'known_at': column 'amount' is float64, not a date or a datetime without a time zone; parse it in \
+             clean.yaml, or name another column",
+        ),
+        (
+            "known_at: 12h",
+            "table 'log': 'known_at': 12h cannot be told apart in a column of dates; write days, such as 1d",
+        ),
+        ("known_late: {amout: 3d}", "table 'log': 'known_late': unknown column 'amout'; did you mean 'amount'?"),
+        (
+            "known_late: {who: 3d}",
+            "'known_late': 'who' says whose row it is and when, so it must be known at once; name columns that were filled \
+             or changed later, or write known_at for the whole row",
+        ),
+    ] {
+        assert_eq!(error(keys), says);
+    }
+    let wrong = read(&HEAD.replace("cutoffs", "known_at: 3 days\ncutoffs")).unwrap_err().to_string();
+    assert!(wrong.contains("'3 days' is not a span of time; write a number and a unit, such as 24h, 90d"), "{wrong}");
+}
+
+#[test]
+fn a_label_is_known_after_its_horizon_and_its_delay() {
+    let known_after = |text: &str| {
+        let loaded = spec::parse::<FeaturesSpec>(text, Path::new("features.yaml"), &spec::Environment::default());
+        let spans = loaded.unwrap_or_else(|error| panic!("{error}")).spec.label_known_after();
+        spans.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let text = format!("{HEAD}features: {{c: count}}\n");
+    assert_eq!(known_after(&text), ["30d"]);
+    assert_eq!(known_after(&text.replace("horizon: 30d", "horizon: 30d, delay: 2w")), ["30d", "2w"]);
+    let rows = "table: log\ntime: day\nrows: {}\nlabel: {name: n, is: {sql: n}, delay: 3mo}\nfeatures: {c: count}\n";
+    assert_eq!(known_after(rows), ["3mo"]);
+    assert!(known_after(&rows.replace(", delay: 3mo", "")).is_empty());
+}
+
+#[test]
 fn a_delayed_label_leaves_out_cutoffs() {
     let delayed =
         HEAD.replace("horizon: 30d", "horizon: 20d, delay: 20d").replace("newest: 2024-04-01", "newest: 2024-04-09");

@@ -40,6 +40,28 @@ fn proved(training: DataFrame, scoring: DataFrame) -> spec::Result<Proof> {
 }
 
 #[test]
+fn a_difference_is_told_as_what_it_is() {
+    use crate::features::proof::Fault;
+    use crate::features::reference::Value;
+    let says = |fault: Fault| fault.error("who 4, 'spend'", &Value::Number(1.5), &Value::Null).to_string();
+    assert_eq!(
+        says(Fault::Changed),
+        "who 4, 'spend': published is 1.5, but computed again it is null; the clean tables or features.yaml changed \
+         since: run features again"
+    );
+    assert_eq!(
+        says(Fault::Wrong),
+        "who 4, 'spend': published is 1.5, but by its definition, what was known before gives null; the clean tables did \
+         not change since, so features computed it wrongly: please report this with features.yaml"
+    );
+    assert_eq!(
+        says(Fault::LooksAhead),
+        "who 4, 'spend': published is 1.5, but with another future it becomes null; the feature looks at what was not \
+         known yet: please report this with features.yaml"
+    );
+}
+
+#[test]
 fn honest_tables_are_proved() {
     let Drawn { training, scoring } = built(&spec(), &table());
     let (t, s) = (training.height(), scoring.height());

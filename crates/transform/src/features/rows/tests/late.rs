@@ -99,6 +99,39 @@ fn keys_meet_by_what_they_mean() {
     );
 }
 
+#[test]
+fn another_table_may_count_in_larger_ticks() {
+    let trades = DataFrame::new(
+        2,
+        vec![
+            Column::new("trade_id".into(), [1i64, 2]),
+            moments("day", &["2024-03-01 10:00", "2024-03-31 10:00"], TimeUnit::Nanoseconds),
+            Column::new("price".into(), [1.0, 2.0]),
+        ],
+    )
+    .unwrap();
+    let visits = DataFrame::new(
+        3,
+        vec![moments("at", &["2024-02-29 10:00", "2024-03-01 10:00", "2024-03-31 09:59"], TimeUnit::Milliseconds)],
+    )
+    .unwrap();
+    let feature = "n: {count: {from: visits, time: at, window: 1mo}}";
+    let mut tables = vec![("trades", trades), ("visits", visits)];
+    assert_eq!(features_of(HEAD, &[feature], &tables), ["1 1", "2 3"]);
+    tables.swap(0, 1);
+    tables[0].0 = "trades";
+    tables[1].0 = "visits";
+    tables[0].1.rename("at", "day".into()).unwrap();
+    tables[0].1.with_column(Column::new("trade_id".into(), [1i64, 2, 3])).unwrap();
+    tables[0].1.with_column(Column::new("price".into(), [1.0, 2.0, 3.0])).unwrap();
+    tables[1].1.rename("day", "at".into()).unwrap();
+    assert_eq!(
+        set(&spec_of(&[feature]), &tables).err().unwrap().to_string(),
+        "feature 'n': 'at' of table 'visits' is datetime in ns, but 'day' is datetime in ms; cast one of them in \
+         clean.yaml"
+    );
+}
+
 /// Sales of one shop; the second arrived late, the first came back later.
 fn sales() -> Tables {
     let on = ["2024-01-01", "2024-01-05", "2024-01-10", "2024-01-20", "2024-01-30"];
