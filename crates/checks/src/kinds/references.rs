@@ -117,7 +117,6 @@ impl Keys {
         lacking.rename(columns.first().map_or(PlSmallStr::EMPTY, |column| column.name().clone()));
         Ok(lacking.into_column())
     }
-    true
 }
 
 /// The parts of each key, each after its length, so that no two keys run together.
