@@ -7,8 +7,8 @@ use polars::prelude::{DataFrame, Schema};
 use spec::Result;
 
 use crate::output::Accepted;
-use crate::publish::RefusedRows;
 use crate::refusals::Refusals;
+use crate::refused_rows::RefusedRows;
 
 /// What comes with a table's rows and does not go on with them.
 pub struct Aside {
