@@ -9,6 +9,7 @@ mod batch;
 mod books;
 mod clock;
 mod cpu_time;
+mod distinct;
 mod dtype;
 mod encode;
 mod engine;
