@@ -49,8 +49,8 @@ impl Iterator for Stream {
                 self.receiver = None;
                 match self.engine.take()?.join() {
                     Ok(()) => None,
-                    Err(_) => Some(Err(spec::Error::cannot_run(format!("{}: the query engine panicked", self.doing))
-                        .hint("this is a defect of the engine; simplify the step, and report it"))),
+                    Err(_) => Some(Err(spec::Error::cannot_run(format!("{}: the query engine broke off", self.doing))
+                        .hint("an input may be damaged, which '--verify' tells of files of ours; if none is, report it"))),
                 }
             }
         }

@@ -21,6 +21,8 @@ fn convert(error: &PolarsError, doing: &str) -> Error {
     match error {
         PolarsError::IO { error, .. } => Error::io("read or write", Path::new(doing), error),
         PolarsError::Context { error, .. } | PolarsError::ExprContext { error, .. } => convert(error, doing),
+        // What the engine says of bytes that are not as the format has them helps nobody to mend them.
+        other if is_damage(&other.to_string()) => damaged(doing),
         // Polars appends the whole query plan to some messages; the first paragraph says what is wrong.
         other => {
             let text = other.to_string();
@@ -28,4 +30,23 @@ fn convert(error: &PolarsError, doing: &str) -> Error {
             Error::cannot_run(format!("{doing}: {first}"))
         }
     }
+}
+
+fn is_damage(text: &str) -> bool {
+    const STARTS: [&str; 6] = [
+        "parquet: ",
+        "parquet error: ",
+        "unable to decode the encoded schema",
+        "precision must be",
+        "scale must be",
+        "The message is expected",
+    ];
+    const WITHIN: [&str; 3] = ["File out of specification", "out-of-spec", "ErrorLocation"];
+    STARTS.iter().any(|start| text.starts_with(start)) || WITHIN.iter().any(|words| text.contains(words))
+}
+
+/// A Parquet file whose bytes cannot be read.
+pub(crate) fn damaged(file: &str) -> Error {
+    Error::cannot_run(format!("{file}: not a whole Parquet file: its bytes are not as the format has them"))
+        .hint("it was damaged, or is still being written; fetch it, or run the stage that wrote it, again")
 }

@@ -2,12 +2,18 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use parquet::basic::{Compression, ConvertedType};
+use parquet::column::page::PageReader;
 use parquet::file::FOOTER_SIZE;
-use parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter};
+use parquet::file::metadata::{ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter};
+use parquet::file::serialized_reader::SerializedPageReader;
 use spec::{Error, Result};
 
+use crate::errors::damaged;
 use crate::{Evidence, Temporary};
 
 /// The footer key of the evidence.
@@ -52,6 +58,65 @@ fn beside(path: &Path) -> Result<Option<String>> {
 /// Rows in a Parquet file, from its footer.
 pub fn rows_of(path: &Path) -> Result<u64> {
     Ok(metadata(path)?.file_metadata().num_rows() as u64)
+}
+
+/// Fails if the Parquet file at `path`, which another program wrote, has a column of a type that the engine does not read;
+/// at some of them it panics. `shown`: what errors call the file.
+pub(crate) fn check_types(path: &Path, shown: &str) -> Result<()> {
+    /// Digits of a decimal that 128 bits hold.
+    const DIGITS: i32 = 38;
+    let metadata = metadata(path)?;
+    let fields = metadata.file_metadata().schema_descr().root_schema().get_fields();
+    for (at, field) in fields.iter().enumerate() {
+        if let Some(earlier) = fields[..at].iter().position(|other| other.name() == field.name()) {
+            let (earlier, at) = (earlier + 1, at + 1);
+            return Err(Error::cannot_run(format!("{shown}: columns {earlier} and {at} are both named '{}'", field.name()))
+                .hint("give each its own name where the file is written"));
+        }
+    }
+    for column in metadata.file_metadata().schema_descr().columns() {
+        let (precision, scale) = (column.type_precision(), column.type_scale());
+        let (what, way_out) = match column.converted_type() {
+            ConvertedType::DECIMAL if precision > DIGITS => (
+                format!("decimal({precision},{scale}), but decimals are read up to {DIGITS} digits"),
+                "write it as text, or with fewer digits",
+            ),
+            ConvertedType::INTERVAL => (
+                "an interval, which is not read".to_owned(),
+                "write it as text, or as numbers of months and days",
+            ),
+            _ => continue,
+        };
+        let name = column.path().string();
+        return Err(Error::cannot_run(format!("{shown}: column '{name}' is {what}")).hint(way_out));
+    }
+    Ok(())
+}
+
+/// Fails if pages of the Parquet file at `path` do not hold as many values as the footer says. Reads the pages' heads, not the
+/// pages.
+pub(crate) fn check_pages(path: &Path, shown: &str) -> Result<()> {
+    let metadata = metadata(path)?;
+    let file = Arc::new(File::open(path).map_err(|error| Error::io("read", path, &error))?);
+    let hold = |column: &ColumnChunkMetaData, rows: usize| -> Option<bool> {
+        // Nothing is unpacked, so that no codec is needed.
+        let column = column.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build().ok()?;
+        let mut pages = SerializedPageReader::new(file.clone(), &column, rows, None).ok()?;
+        let mut left = usize::try_from(column.num_values()).ok()?;
+        while let Some(page) = pages.peek_next_page().ok()? {
+            left = left.checked_sub(page.num_levels.unwrap_or(0))?;
+            pages.skip_next_page().ok()?;
+        }
+        Some(left == 0)
+    };
+    // A head without what it should hold makes the reader of heads panic.
+    let is_whole = catch_unwind(AssertUnwindSafe(|| {
+        metadata.row_groups().iter().all(|group| {
+            let rows = group.num_rows() as usize;
+            group.columns().iter().all(|column| hold(column, rows) == Some(true))
+        })
+    }));
+    if is_whole.unwrap_or(false) { Ok(()) } else { Err(damaged(shown)) }
 }
 
 /// Where the evidence of a file or folder without a footer is kept.
@@ -127,6 +192,29 @@ pub(crate) fn start_in(tail: &[u8]) -> usize {
     rest.len().saturating_sub(u32::from_le_bytes([*a, *b, *c, *d]) as usize)
 }
 
+/// Whether counts and places can be those of a file of this length. The engine takes them as they are, and asks for memory
+/// by them, of which a process dies that no one can catch.
+fn is_plausible(metadata: &ParquetMetaData, length: u64) -> bool {
+    /// More rows than any writer puts into one row group.
+    const ROWS: i64 = 1 << 31;
+    let rows = metadata.row_groups().iter().try_fold(0i64, |sum, group| {
+        let columns = group.columns().iter().all(|column| {
+            let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
+            let end = start.checked_add(column.compressed_size());
+            let is_inside = start >= 4 && column.compressed_size() >= 0 && end.is_some_and(|end| end as u64 <= length);
+            // A column of lists has more values than rows.
+            let nested = column.column_descr().max_rep_level() > 0;
+            is_inside
+                && column.uncompressed_size() >= 0
+                && (0..=ROWS).contains(&column.num_values())
+                && (nested || column.num_values() == group.num_rows())
+        });
+        let is_whole = columns && (0..=ROWS).contains(&group.num_rows());
+        if is_whole { sum.checked_add(group.num_rows()) } else { None }
+    });
+    rows == Some(metadata.file_metadata().num_rows())
+}
+
 /// The footer of a Parquet file, or an error that says what the file is instead.
 pub(crate) fn metadata(path: &Path) -> Result<ParquetMetaData> {
     let mut file = File::open(path).map_err(|error| Error::io("read", path, &error))?;
@@ -154,5 +242,7 @@ pub(crate) fn metadata(path: &Path) -> Result<ParquetMetaData> {
     if &tail != MAGIC {
         return Err(not_parquet("it does not end with PAR1"));
     }
-    ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|error| not_parquet(&error.to_string()))
+    let broken = || damaged(&path.display().to_string());
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|_| broken())?;
+    if is_plausible(&metadata, length) { Ok(metadata) } else { Err(broken()) }
 }

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use polars::io::HiveOptions;
+use polars::io::parquet::read::ParallelStrategy;
 use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, Schema};
 use spec::{Error, Result, Root, did_you_mean};
 
+use crate::footer::{check_pages, check_types};
 use crate::{Evidence, Input, Kind, PolarsResultExt, evidence_of, fingerprint, rows_of};
 
 /// An input of a stage, known by its footer alone.
@@ -45,6 +48,11 @@ pub fn open(root: &Root, path: &Path) -> Result<Artifact> {
             .hint("run the stage that writes it, or name another input"));
     }
     let evidence = evidence_of(&file)?;
+    if evidence.is_none() && file.extension().is_some_and(|extension| extension == "parquet") {
+        let shown = root.relative(&file).display().to_string();
+        check_types(&file, &shown)?;
+        check_pages(&file, &shown)?;
+    }
     let table = match &evidence {
         Some(evidence) => evidence.table.clone(),
         None => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
@@ -70,8 +78,31 @@ pub fn scan_files(files: &[&Path]) -> Result<LazyFrame> {
     let shown = files.first().map(|file| file.display().to_string()).unwrap_or_default();
     let paths = files.iter().map(|file| PlRefPath::try_from_path(file).during(file.display()));
     let paths: Vec<PlRefPath> = paths.collect::<Result<_>>()?;
-    let args = ScanArgsParquet { glob: false, cache: false, ..ScanArgsParquet::default() };
-    LazyFrame::scan_parquet_files(paths.into_iter().collect(), args).during(shown)
+    LazyFrame::scan_parquet_files(paths.into_iter().collect(), options()).during(shown)
+}
+
+/// How every stage reads Parquet. Each option is set here and on purpose, so that one which the engine adds must be
+/// looked at before this compiles again: a scan gives the rows and columns of the files named, and nothing else.
+fn options() -> ScanArgsParquet {
+    ScanArgsParquet {
+        // A folder called `a=5` is a folder, not a column.
+        hive_options: HiveOptions { enabled: Some(false), hive_start_idx: 0, schema: None, try_parse_dates: false },
+        // A name with `*` or `[` is that name.
+        glob: false,
+        // Files that lack a column, or have it as another type, are an error that names them.
+        allow_missing_columns: false,
+        schema: None,
+        include_file_paths: None,
+        row_index: None,
+        n_rows: None,
+        cloud_options: None,
+        // What follows changes speed and memory only.
+        use_statistics: true,
+        parallel: ParallelStrategy::Auto,
+        low_memory: false,
+        rechunk: false,
+        cache: false,
+    }
 }
 
 /// The columns of a Parquet file, from its footer.
@@ -89,3 +120,6 @@ impl Artifact {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

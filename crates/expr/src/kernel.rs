@@ -16,15 +16,6 @@ pub(crate) fn raised(error: Error) -> PolarsError {
     PolarsError::IO { error: Arc::new(io::Error::other(error)), msg: None }
 }
 
-/// The same error once more.
-pub(crate) fn again(error: &PolarsError) -> PolarsError {
-    match error {
-        PolarsError::IO { error, .. } => PolarsError::IO { error: error.clone(), msg: None },
-        PolarsError::Context { error, .. } | PolarsError::ExprContext { error, .. } => again(error),
-        other => PolarsError::ComputeError(other.to_string().into()),
-    }
-}
-
 /// What a function says about values that it refuses.
 pub(crate) struct Refusal {
     pub cause: String,

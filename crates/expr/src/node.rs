@@ -268,11 +268,6 @@ impl Node {
         }
     }
 
-    /// Whether it needs no row but its own.
-    pub fn is_row(&self) -> bool {
-        self.beyond_its_row().is_none()
-    }
-
     /// Whether it has one value for all rows: every column stands in an aggregate, and no window does.
     pub fn is_one_value(&self) -> bool {
         match self {

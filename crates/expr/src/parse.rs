@@ -79,6 +79,7 @@ fn cause(error: &ParserError) -> String {
             if let Some((wanted, found)) =
                 cause.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: "))
             {
+                let wanted = if wanted == "variant object key name" { "a name" } else { wanted };
                 return match found {
                     "EOF" => format!("where it ends, {wanted} is missing"),
                     found => format!("where {wanted} is expected stands '{found}'{place}"),
@@ -95,6 +96,11 @@ fn cause(error: &ParserError) -> String {
 
 /// The way out where a word of SQL may be meant as a column.
 fn with_hint(error: Error, text: &str) -> Error {
+    let count = |sign: char| text.chars().filter(|letter| *letter == sign).count();
+    if count('(') > count(')') {
+        return error
+            .hint("close the bracket; within {…} of YAML a comma ends a value, so write the expression in quotes");
+    }
     match keyword_as_name(text) {
         Some(word) => error.hint(format!("if '{word}' is a column, write it in double quotes: \"{word}\"")),
         None => error,

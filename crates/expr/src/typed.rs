@@ -213,8 +213,7 @@ pub(crate) fn common(
     for (at, typed) in all.into_iter().enumerate() {
         let typed = match only.get(at) {
             Some(Some(only)) if typed.dtype != dtype && typed.literal.is_none() => {
-                let null = lit(NULL).cast(typed.dtype.clone());
-                Typed { expr: when(only.clone()).then(typed.expr).otherwise(null), ..typed }
+                Typed { expr: when(only.clone()).then(typed.expr).otherwise(lit(NULL)), ..typed }
             }
             _ => typed,
         };

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use spec::{ColumnType, did_you_mean};
 
-use crate::moments::MomentFormat;
+use values::{Dst, LocalTime, MomentFormat, Reading, Told, Zone};
+
 use crate::numerals::Numerals;
 
 /// The type of a column, how its dates or times are written, and what the source calls it.
@@ -16,21 +17,40 @@ pub struct ColumnSpec {
     pub column_type: ColumnType,
     /// How a date, datetime or time is written; ISO 8601 by default.
     pub format: Option<MomentFormat>,
+    /// Where the clocks stood that local times were read from; by default local times are taken as they stand.
+    pub zone: Option<LocalTime>,
     /// The column's name in the source; by default its name in the table.
     pub from: Option<String>,
     /// The source may lack it: then it is null in every row.
     pub optional: bool,
     /// How the source writes numbers.
     pub(crate) numerals: Numerals,
+    /// Who said what type it has.
+    pub(crate) told: Told,
+}
+
+impl ColumnSpec {
+    pub(crate) fn reading(&self) -> Reading<'_> {
+        let ColumnSpec { column_type, format, zone, told, .. } = self;
+        Reading { column_type: *column_type, format: format.as_ref(), zone: zone.as_ref(), told: *told }
+    }
 }
 
 impl From<ColumnType> for ColumnSpec {
     fn from(column_type: ColumnType) -> ColumnSpec {
-        ColumnSpec { column_type, format: None, from: None, optional: false, numerals: Numerals::default() }
+        ColumnSpec {
+            column_type,
+            format: None,
+            zone: None,
+            from: None,
+            optional: false,
+            numerals: Numerals::default(),
+            told: Told::Declared,
+        }
     }
 }
 
-const KEYS: [&str; 4] = ["type", "format", "from", "optional"];
+const KEYS: [&str; 6] = ["type", "format", "zone", "dst", "from", "optional"];
 
 /// A key of the long form; an unknown one is refused where the parser still stands on it.
 struct Key(&'static str);
@@ -100,10 +120,13 @@ impl<'de> Deserialize<'de> for ColumnSpec {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ColumnSpec, A::Error> {
                 let (mut column_type, mut format, mut from, mut optional) = (None, None, None, false);
+                let (mut zone, mut dst) = (None, None);
                 while let Some(Key(key)) = map.next_key()? {
                     match key {
                         "type" => column_type = Some(map.next_value::<TypeWord>()?.0),
                         "format" => format = Some(map.next_value::<MomentFormat>()?),
+                        "zone" => zone = Some(map.next_value::<Zone>()?),
+                        "dst" => dst = Some(map.next_value::<Dst>()?),
                         "optional" => optional = map.next_value::<bool>()?,
                         _ => from = Some(map.next_value::<String>()?),
                     }
@@ -116,7 +139,24 @@ impl<'de> Deserialize<'de> for ColumnSpec {
                         column_type.name()
                     )));
                 }
-                Ok(ColumnSpec { column_type, format, from, optional, numerals: Numerals::default() })
+                if let Some(format) = &format {
+                    format.check(column_type).map_err(de::Error::custom)?;
+                }
+                let zone = match (zone, dst) {
+                    (Some(_), _) if column_type != ColumnType::Datetime => {
+                        let word = column_type.name();
+                        return Err(de::Error::custom(format!("'zone' is for the type datetime, not for {word}")));
+                    }
+                    (Some(_), _) if format.as_ref().is_some_and(MomentFormat::has_offset) => {
+                        return Err(de::Error::custom(
+                            "'zone' has no say where the format itself tells the offset; leave it out",
+                        ));
+                    }
+                    (Some(zone), dst) => Some(LocalTime { zone, dst: dst.unwrap_or_default() }),
+                    (None, Some(_)) => return Err(de::Error::custom("'dst' needs a 'zone', such as Europe/Berlin")),
+                    (None, None) => None,
+                };
+                Ok(ColumnSpec { zone, format, from, optional, ..ColumnSpec::from(column_type) })
             }
         }
         deserializer.deserialize_any(ShortOrLong)
@@ -134,7 +174,7 @@ impl JsonSchema for ColumnSpec {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let types = generator.subschema_for::<ColumnType>();
         json_schema!({
-            "description": "A type, or {type, format, from}.",
+            "description": "A type, or {type, format, zone, dst, from, optional}.",
             "anyOf": [
                 types,
                 {
@@ -144,8 +184,17 @@ impl JsonSchema for ColumnSpec {
                         "format": {
                             "type": "string",
                             "description": "How a date, datetime or time is written, in strftime's letters such as \
-                                            \"%d.%m.%Y\"; ISO 8601 by default."
+                                            \"%d.%m.%Y\"; ISO 8601 by default, also with an offset such as +09:00. %Y has \
+                                            four digits, %y two (69 to 99 are 1969 to 1999). %s counts seconds since 1970, \
+                                            %s%3f milliseconds; with a format whole numbers of Parquet and databases are read, \
+                                            too."
                         },
+                        "zone": {
+                            "type": "string",
+                            "description": "The time zone in which a datetime without offset was written down, such as \
+                                            Europe/Berlin: it becomes UTC. By default it is taken as it stands."
+                        },
+                        "dst": generator.subschema_for::<Dst>(),
                         "from": {
                             "type": "string",
                             "description": "The column's name in the source; by default its name in the table. In JSON and \

@@ -176,13 +176,15 @@ fn gather(
         return;
     }
     for (i, (column, text)) in of_columns.iter().zip(texts).enumerate() {
-        is_text[i] |= matches!(cell(column), Data::String(_));
+        let said = matches!(cell(column), Data::String(_));
+        is_text[i] |= said;
         batch.columns[i].push(match text {
             None => Cell::NULL,
             Some(text) => {
                 let start = batch.bytes.len();
                 batch.bytes.extend_from_slice(text.as_bytes());
-                Cell::new(start, batch.bytes.len())
+                let cell = Cell::new(start, batch.bytes.len());
+                if said { cell.as_text() } else { cell }
             }
         });
     }

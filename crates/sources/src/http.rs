@@ -4,6 +4,8 @@
 //! ranges    for: every combination of parameters, from the bookmark on
 //! flight    some combinations at a time, on a thread of their own; pages handed over in order
 //! paging    page by page; announced totals against what came
+//! proof     whether the paths that lead on lead anywhere
+//! taking    the items of an answer
 //! exchange  one request: rate, retries, what a status means
 //! *_page    JSON or XML as a tree; paths into it
 //! rows      items as cells of text, which take the way of all text from there
@@ -17,8 +19,10 @@ mod exchange;
 mod flight;
 mod json_page;
 mod paging;
+mod proof;
 mod ranges;
 mod rows;
+mod taking;
 mod tree;
 mod written;
 mod xml_page;
@@ -41,8 +45,9 @@ use crate::typed::Typing;
 use crate::{Opened, flow, inferred, missing, once};
 
 use flight::Flight;
-use paging::{Items, lists_in_words};
+use paging::Items;
 use rows::{Layout, Rows};
+use taking::lists_in_words;
 
 pub use written::{HttpSpec, PageFormat};
 

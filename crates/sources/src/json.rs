@@ -163,11 +163,11 @@ impl Json {
             [b'"', inner @ .., b'"'] => {
                 self.text[column] = true;
                 match inner.contains(&b'\\') {
-                    false => Cell::new(at + 1, at + value.len() - 1),
+                    false => Cell::new(at + 1, at + value.len() - 1).as_text(),
                     true => {
                         let begin = fields.side.len();
                         fields.side.extend_from_slice(string(value)?.as_bytes());
-                        Cell::aside(begin, fields.side.len())
+                        Cell::aside(begin, fields.side.len()).as_text()
                     }
                 }
             }

@@ -29,8 +29,6 @@ mod infer;
 mod json;
 mod lines;
 mod messages;
-mod moments;
-mod numbers;
 mod numerals;
 mod parquet;
 mod passed;
@@ -58,12 +56,12 @@ pub use generate::Generate;
 pub use http::{HttpSpec, PageFormat};
 pub use incremental::{Bookmark, Reach};
 pub use messages::{Kind, Language, Messages};
-pub use moments::MomentFormat;
 pub use passed::Passed;
 pub use postgres::Postgres;
 pub use shop::Shop;
 pub use sqlite::Sqlite;
 pub use table_spec::{RAW, Source, TableSpec};
+pub use values::MomentFormat;
 
 use store::Cloud;
 
@@ -290,8 +288,8 @@ pub(crate) fn inferred(
     numerals: Numerals,
 ) -> Vec<(String, ColumnSpec)> {
     let column = |(i, (name, is_text))| {
-        let column_type = infer::infer(first, i, missing, is_text, &numerals);
-        (name, ColumnSpec { numerals, ..ColumnSpec::from(column_type) })
+        let told = infer::infer(first, i, missing, is_text, &numerals);
+        (name, ColumnSpec { numerals, ..told })
     };
     names.into_iter().enumerate().map(column).collect()
 }

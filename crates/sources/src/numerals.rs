@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use spec::Error;
+use values::Number;
 
 /// The most bytes of a number.
 const LONGEST: usize = 64;
@@ -33,19 +34,6 @@ impl Numerals {
 
     pub(crate) fn are_plain(&self) -> bool {
         *self == Numerals::default()
-    }
-
-    /// Reads a number by `read`, which knows a decimal point and nothing between thousands.
-    #[inline]
-    pub(crate) fn read<T>(&self, text: &[u8], read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
-        match self.are_plain() {
-            true => read(text),
-            false => {
-                let mut plain = [0; LONGEST];
-                let length = self.plain(text, &mut plain)?;
-                read(&plain[..length])
-            }
-        }
     }
 
     /// Writes the number as programs do, and returns its length. Thousands are marked everywhere or nowhere: groups of
@@ -104,6 +92,20 @@ impl Numerals {
     }
 }
 
+impl Number for Numerals {
+    #[inline]
+    fn read<T>(&self, text: &[u8], read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+        match self.are_plain() {
+            true => read(text),
+            false => {
+                let mut plain = [0; LONGEST];
+                let length = self.plain(text, &mut plain)?;
+                read(&plain[..length])
+            }
+        }
+    }
+}
+
 /// A character within numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark(char);
@@ -142,7 +144,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::numbers;
+    use values::numbers;
 
     fn numerals(decimal: char, thousands: Option<char>) -> Numerals {
         Numerals::new(Some(Mark(decimal)), thousands.map(Mark)).unwrap()

@@ -110,16 +110,19 @@ impl Parquet {
                 .iter()
                 .map(|(name, spec)| {
                     let from = spec.from.as_deref().unwrap_or(name);
-                    if schema.get(from).is_none() {
+                    let Some(found) = schema.get(from) else {
                         return Err(Error::cannot_run(format!("{shown}: no column '{from}'"))
                             .hint(did_you_mean(from, schema.iter_names().map(PlSmallStr::as_str))));
-                    }
-                    Ok(Recast {
+                    };
+                    let column = Recast {
                         name: name.to_owned(),
                         from: from.to_owned(),
                         dtype: dtype(spec.column_type),
                         spec: Some(spec.clone()),
-                    })
+                        decimal: false,
+                    };
+                    column.check(found, &shown)?;
+                    Ok(column)
                 })
                 .collect::<Result<Vec<Recast>>>()?,
             None => schema
@@ -130,6 +133,7 @@ impl Parquet {
                     from: name.to_string(),
                     dtype: dtype.clone(),
                     spec: None,
+                    decimal: false,
                 })
                 .collect(),
         };
@@ -157,9 +161,15 @@ impl Parquet {
         self.rows_in.fetch_add(rows, Ordering::Relaxed);
         let mut plan = scan(&file)?;
         let schema = plan.collect_schema().during(&shown)?;
-        if let Some(lost) = self.wanted.iter().find(|column| schema.get(&column.from).is_none()) {
-            return Err(Error::cannot_run(format!("{shown}: no column '{}', which the first file has", lost.from))
+        for column in &self.wanted {
+            let Some(found) = schema.get(&column.from) else {
+                return Err(Error::cannot_run(format!(
+                    "{shown}: no column '{}', which the first file has",
+                    column.from
+                ))
                 .hint("name the columns that all files have under 'columns'"));
+            };
+            column.check(found, &shown)?;
         }
         let columns: Vec<Expr> = self.wanted.iter().map(|c| col(c.from.as_str()).alias(c.name.as_str())).collect();
         let batches = Box::new(stream(plan.select(columns), shown.clone())?);

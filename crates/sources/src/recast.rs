@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use artifact::{Batch, PolarsResultExt};
-use polars::chunked_array::cast::CastOptions;
+use artifact::{Batch, PolarsResultExt, column_type, dtype, type_name};
 use polars::prelude::*;
-use spec::{ColumnType, Result};
+use spec::{ColumnType, Error, Result};
+use values::{Converted, Purpose, allows, as_it_is, no_way, text_of};
 
 use crate::column_spec::ColumnSpec;
-use crate::typed::{Converted, Missing, assemble, convert, misfits, reason};
+use crate::typed::{Missing, assemble, misfits, reason};
 
 /// A column to read.
 #[derive(Clone, Debug)]
@@ -19,6 +19,13 @@ pub(crate) struct Recast {
     pub dtype: DataType,
     /// As declared; `None` leaves the column as it is.
     pub spec: Option<ColumnSpec>,
+    /// Texts are numbers with all their digits.
+    pub decimal: bool,
+}
+
+/// Categories are texts, too.
+fn as_strings(text: Option<Series>) -> Option<Series> {
+    text?.cast(&DataType::String).ok()
 }
 
 /// Values that the source has, but no column of ours could take up: by column and row, as text. The column has null
@@ -43,10 +50,7 @@ pub(crate) fn recast(
     strangers.keys().for_each(|(column, row)| converted[*column].bad.push(*row));
     let texts: Vec<Option<Series>> = match converted.iter().all(|column| column.bad.is_empty()) {
         true => vec![None; sources.len()],
-        false => sources
-            .iter()
-            .map(|source| source.cast_with_options(&DataType::String, CastOptions::NonStrict).ok())
-            .collect(),
+        false => sources.iter().map(|source| text_of(source)).map(as_strings).collect(),
     };
     let text = |column: usize, row: u32| -> Option<String> {
         if let Some(stranger) = strangers.get(&(column, row)) {
@@ -57,7 +61,8 @@ pub(crate) fn recast(
     };
     let misfits = misfits(&converted, |column, row| {
         let of = &columns[column];
-        let spec = of.spec.clone().unwrap_or(ColumnSpec::from(ColumnType::String));
+        let own = || ColumnSpec::from(of.own_type().unwrap_or(ColumnType::String));
+        let spec = of.spec.clone().unwrap_or_else(own);
         reason(&of.name, &text(column, row as u32).unwrap_or_default(), &spec)
     });
     let originals = columns.iter().enumerate();
@@ -68,30 +73,74 @@ pub(crate) fn recast(
 }
 
 impl Recast {
+    /// Fails if values of type `found`, as the source has them, can never be of this column.
+    pub(crate) fn check(&self, found: &DataType, place: &str) -> Result<()> {
+        let Some(spec) = &self.spec else {
+            return match found == &self.dtype || self.own_type().is_some_and(|own| allows(found, own, false)) {
+                true => Ok(()),
+                false => {
+                    let (here, first) = (type_name(found), type_name(&self.dtype));
+                    Err(Error::cannot_run(format!(
+                        "{place}: column '{}' is {here}, but {first} in the first file",
+                        self.from
+                    ))
+                    .hint("declare its type under 'columns', or make a table of each kind of file"))
+                }
+            };
+        };
+        if allows(found, spec.column_type, spec.format.is_some()) {
+            return Ok(());
+        }
+        let error = Error::cannot_run(format!("{place}: column '{}' {}", self.from, no_way(found, spec.column_type)));
+        Err(error.hint(match spec.column_type {
+            ColumnType::Date | ColumnType::Datetime if found.is_integer() => {
+                "say how its numbers are written: 'format: \"%s\"' counts seconds since 1970, \"%s%3f\" milliseconds, \
+                 \"%Y%m%d\" days such as 20240131"
+            }
+            _ => "declare a type that it has, or leave it out of 'columns'; docs/values.md says what becomes what",
+        }))
+    }
+
+    /// The type of a column that was not declared, as YAML would name it.
+    fn own_type(&self) -> Option<ColumnType> {
+        column_type(&self.dtype).filter(|own| dtype(*own) == self.dtype)
+    }
+
     fn convert(&self, source: &Series, missing: &Missing) -> PolarsResult<Converted> {
         let same = source.dtype() == &self.dtype;
-        match &self.spec {
-            Some(spec) if source.dtype() == &DataType::String && !(same && missing.are_none()) => {
-                let text = source.rechunk();
-                let cells: Vec<Option<&[u8]>> = text.str()?.iter().map(|cell| cell.map(str::as_bytes)).collect();
-                convert(cells.into_iter(), &self.name, spec, missing)
+        let name = PlSmallStr::from_str(&self.name);
+        let as_it_is = || as_it_is(&source.clone().with_name(name.clone()));
+        let Some(spec) = &self.spec else {
+            return match self.own_type() {
+                Some(own) if !same => self.read(source, &ColumnSpec::from(own), missing),
+                _ if same => as_it_is(),
+                _ => source
+                    .cast(&self.dtype)
+                    .map(|series| Converted { series: series.with_name(name.clone()), bad: Vec::new() }),
+            };
+        };
+        match source.dtype() {
+            DataType::String if same && missing.are_none() => as_it_is(),
+            DataType::String if self.decimal && spec.column_type != ColumnType::String => {
+                // Zeros behind the point do not make a number less whole.
+                let whole = |text: &str| match text.split_once('.') {
+                    Some((whole, behind)) if behind.bytes().all(|digit| digit == b'0') => whole.to_owned(),
+                    _ => text.to_owned(),
+                };
+                let texts = source.str()?.iter().map(|text| text.map(whole)).collect::<StringChunked>();
+                self.read(&texts.into_series(), spec, missing)
             }
-            _ if same => {
-                let series = source.clone().with_name(self.name.as_str().into());
-                Ok(Converted { series, bad: Vec::new() })
-            }
-            _ => {
-                let series = source.cast_with_options(&self.dtype, CastOptions::NonStrict)?;
-                let mut bad = series.is_null() & source.is_not_null();
-                if source.dtype().is_float() && self.dtype.is_integer() {
-                    // A cast cuts fractions off without a word.
-                    let back = series.cast_with_options(source.dtype(), CastOptions::NonStrict)?;
-                    bad = bad | back.not_equal(source)?;
-                }
-                let rows = bad.iter().enumerate().filter(|(_, bad)| *bad == Some(true)).map(|(row, _)| row as u32);
-                let bad = rows.collect();
-                Ok(Converted { series: series.with_name(self.name.as_str().into()), bad })
-            }
+            other if same && !other.is_float() && other != &DataType::String && spec.zone.is_none() => as_it_is(),
+            _ => self.read(source, spec, missing),
         }
+    }
+
+    fn read(&self, source: &Series, spec: &ColumnSpec, missing: &Missing) -> PolarsResult<Converted> {
+        let mut source = source.clone().with_name(self.name.as_str().into());
+        if source.dtype().is_float() && ["NaN", "nan"].iter().any(|nan| missing.is(nan.as_bytes())) {
+            let number = source.is_not_nan()?;
+            source = source.zip_with(&number, &Series::full_null(PlSmallStr::EMPTY, source.len(), source.dtype()))?;
+        }
+        values::convert(&source, &spec.reading(), Purpose::Source, &spec.numerals, |text| missing.is(text))
     }
 }

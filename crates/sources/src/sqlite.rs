@@ -148,10 +148,11 @@ impl Sqlite {
         let missing = Missing::new(&[]);
         let typed = wanted.iter().enumerate().map(|(i, column)| {
             let spec = column.spec.clone().unwrap_or_else(|| {
-                ColumnSpec::from(column_type(&offered[column.place]).unwrap_or_else(|| match &first {
+                let declared = column_type(&offered[column.place]).map(ColumnSpec::from);
+                declared.unwrap_or_else(|| match &first {
                     Some(first) => infer(first, i, &missing, rest.is_text(i), &Numerals::default()),
-                    None => ColumnType::String,
-                }))
+                    None => ColumnSpec::from(ColumnType::String),
+                })
             });
             (column.name.clone(), spec)
         });

@@ -1,5 +1,6 @@
 //! Tables from files written for the purpose: what goes on, what is refused and why, and what errors say.
 
+mod conversions;
 mod errors;
 mod excel;
 mod formats;
@@ -7,6 +8,7 @@ mod generate;
 mod http;
 mod http_paging;
 mod messages;
+mod mutated;
 mod objects;
 mod postgres;
 mod refusals;

@@ -11,6 +11,8 @@ pub(crate) struct Cell {
 
 /// Marks the start of a cell whose text had to be rewritten: it lies in the side buffer.
 const ASIDE: u32 = 1 << 31;
+/// Marks the length of a cell of which the source itself says that it is text. No record is as long as that.
+const TEXT: u32 = 1 << 31;
 
 impl Cell {
     pub(crate) const NULL: Cell = Cell { start: 0, len: u32::MAX };
@@ -18,6 +20,17 @@ impl Cell {
     #[inline]
     pub(crate) fn new(start: usize, end: usize) -> Cell {
         Cell { start: start as u32, len: (end - start) as u32 }
+    }
+
+    /// The cell, of which the source says that it is text: `"7"` in JSON is none of its numbers.
+    #[inline]
+    pub(crate) fn as_text(self) -> Cell {
+        Cell { len: self.len | TEXT, ..self }
+    }
+
+    #[inline]
+    pub(crate) fn is_text(self) -> bool {
+        self.len & TEXT != 0 && self != Cell::NULL
     }
 
     /// The cell, `by` bytes further on.
@@ -86,7 +99,7 @@ impl TextBatch {
             0 => (&self.bytes, cell.start as usize),
             _ => (&self.side, (cell.start & !ASIDE) as usize),
         };
-        Some(&buffer[start..start + cell.len as usize])
+        Some(&buffer[start..start + (cell.len & !TEXT) as usize])
     }
 
     /// The cells of a column.

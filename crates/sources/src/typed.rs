@@ -2,16 +2,15 @@
 
 use artifact::{Batch, FILE, PolarsResultExt, REASON, ROW, dtype};
 use polars::prelude::*;
-use polars_arrow::array::MutableBinaryViewArray;
-use polars_arrow::bitmap::{Bitmap, MutableBitmap};
+use polars_arrow::bitmap::MutableBitmap;
 use rayon::prelude::*;
 use spec::{ColumnType, Result};
+pub(crate) use values::Converted;
+use values::{Told, column, read_one};
 
 use crate::column_spec::ColumnSpec;
-use crate::moments::{iso_date, iso_datetime, iso_time};
-use crate::numbers;
 use crate::table_spec::RAW;
-use crate::text::{Broken, TextBatch, readable};
+use crate::text::{Broken, Cell, TextBatch, readable};
 
 /// Texts that stand for a missing value.
 #[derive(Clone, Debug)]
@@ -44,12 +43,6 @@ pub(crate) struct Typing {
     pub missing: Missing,
 }
 
-/// A typed column, and the rows whose text was not of its type.
-pub(crate) struct Converted {
-    pub series: Series,
-    pub bad: Vec<u32>,
-}
-
 impl Typing {
     pub(crate) fn schema(&self) -> Schema {
         let columns = self.columns.iter().map(|(name, spec)| (name.as_str(), dtype(spec.column_type)));
@@ -66,13 +59,21 @@ impl Typing {
             .columns
             .par_iter()
             .enumerate()
-            .map(|(i, (name, spec))| convert(text.column(i), name, spec, &self.missing))
+            .map(|(i, (name, spec))| {
+                let mut converted = convert(text.column(i), name, spec, &self.missing)?;
+                self.refuse_text(text, i, spec, &mut converted.bad);
+                Ok(converted)
+            })
             .collect::<PolarsResult<_>>()
             .during(&text.file)?;
         let misfits = misfits(&converted, |column, row| {
             let (name, spec) = &self.columns[column];
-            let cell = text.get(text.columns[column][row]).unwrap_or_default();
-            reason(name, &readable(cell), spec)
+            let place = text.columns[column][row];
+            let cell = readable(text.get(place).unwrap_or_default());
+            match place.is_text() && is_told_of_numbers(spec) {
+                true => text_among_numbers(name, &cell, spec),
+                false => reason(name, &cell, spec),
+            }
         });
         let columns = self.columns.iter().enumerate();
         let originals = columns.map(|(i, (name, _))| {
@@ -85,19 +86,46 @@ impl Typing {
     }
 }
 
+/// Whether the first rows told that the column is one of numbers or truth values, which in them were no text.
+fn is_told_of_numbers(spec: &ColumnSpec) -> bool {
+    spec.told != Told::Declared
+        && matches!(spec.column_type, ColumnType::Bool | ColumnType::Int64 | ColumnType::Float64)
+}
+
+impl Typing {
+    /// Text among numbers would have made the column one of text, had it come among the first rows.
+    fn refuse_text(&self, text: &TextBatch, column: usize, spec: &ColumnSpec, bad: &mut Vec<u32>) {
+        if !is_told_of_numbers(spec) {
+            return;
+        }
+        let is_value = |cell: &Cell| cell.is_text() && text.get(*cell).is_some_and(|text| !self.missing.is(text));
+        let cells = text.columns[column].iter().enumerate().filter(|(_, cell)| is_value(cell));
+        let before = bad.len();
+        bad.extend(cells.map(|(row, _)| row as u32));
+        if bad.len() > before {
+            bad.sort_unstable();
+            bad.dedup();
+        }
+    }
+}
+
+fn text_among_numbers(name: &str, cell: &str, spec: &ColumnSpec) -> String {
+    let word = spec.column_type.name();
+    format!("{}; declare the column under 'columns'", told(name, cell, &format!("is text among values of {word}")))
+}
+
 /// `amount: 'abc' is not a float64`.
 pub(crate) fn reason(name: &str, cell: &str, spec: &ColumnSpec) -> String {
+    told(name, cell, &read_one(cell, &spec.reading()))
+}
+
+fn told(name: &str, cell: &str, what: &str) -> String {
     const LONGEST: usize = 64;
     let shown = match cell.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &cell[..end]),
         None => cell.to_owned(),
     };
-    let word = spec.column_type.name();
-    let article = if word.starts_with('i') { "an" } else { "a" };
-    match &spec.format {
-        Some(format) => format!("{name}: '{shown}' is not {article} {word} written \"{}\"", format.text()),
-        None => format!("{name}: '{shown}' is not {article} {word}"),
-    }
+    format!("{name}: '{shown}' {what}")
 }
 
 /// Schema of the rows that go on: the columns, then where each row comes from.
@@ -203,140 +231,5 @@ pub(crate) fn convert<'a>(
     spec: &ColumnSpec,
     missing: &Missing,
 ) -> PolarsResult<Converted> {
-    let name = PlSmallStr::from_str(name);
-    macro_rules! numeric {
-        ($chunked:ty, $read:expr) => {{
-            let values = read(cells, missing, $read);
-            let bad = values.bad;
-            let array = <$chunked>::from_vec_validity(name, values.values, values.validity);
-            Ok(Converted { series: array.into_series(), bad })
-        }};
-    }
-    macro_rules! integer {
-        ($chunked:ty) => {
-            numeric!($chunked, |text| spec.numerals.read(text, |text| numbers::int(text)?.try_into().ok()))
-        };
-    }
-    let format = spec.format.as_ref();
-    match spec.column_type {
-        ColumnType::String | ColumnType::Category => {
-            let text = strings(cells, name, missing)?;
-            let series = match spec.column_type {
-                ColumnType::Category => text.cast(&dtype(ColumnType::Category))?,
-                _ => text,
-            };
-            Ok(Converted { series, bad: Vec::new() })
-        }
-        ColumnType::Bool => {
-            let values = read(cells, missing, numbers::bool);
-            let array = BooleanArrayOf { values: values.values, validity: values.validity };
-            Ok(Converted { series: array.into_series(name), bad: values.bad })
-        }
-        ColumnType::Int8 => integer!(Int8Chunked),
-        ColumnType::Int16 => integer!(Int16Chunked),
-        ColumnType::Int32 => integer!(Int32Chunked),
-        ColumnType::Int64 => numeric!(Int64Chunked, |text| spec.numerals.read(text, numbers::int)),
-        ColumnType::Uint8 => integer!(UInt8Chunked),
-        ColumnType::Uint16 => integer!(UInt16Chunked),
-        ColumnType::Uint32 => integer!(UInt32Chunked),
-        ColumnType::Uint64 => numeric!(UInt64Chunked, |text| spec.numerals.read(text, numbers::uint)),
-        ColumnType::Float32 => numeric!(Float32Chunked, |text| {
-            let value = spec.numerals.read(text, numbers::float)? as f32;
-            value.is_finite().then_some(value)
-        }),
-        ColumnType::Float64 => numeric!(Float64Chunked, |text| spec.numerals.read(text, numbers::float)),
-        ColumnType::Date => {
-            let days: PolarsResult<Converted> = match format {
-                Some(format) => numeric!(Int32Chunked, |text| format.date(text)),
-                None => numeric!(Int32Chunked, iso_date),
-            };
-            days.map(|days| Converted { series: days.series.into_date(), bad: days.bad })
-        }
-        ColumnType::Datetime => {
-            let micros: PolarsResult<Converted> = match format {
-                Some(format) => numeric!(Int64Chunked, |text| format.datetime(text)),
-                None => numeric!(Int64Chunked, iso_datetime),
-            };
-            micros.map(|of| Converted { series: of.series.into_datetime(TimeUnit::Microseconds, None), bad: of.bad })
-        }
-        ColumnType::Time => {
-            let nanos: PolarsResult<Converted> = match format {
-                Some(format) => numeric!(Int64Chunked, |text| format.time(text)),
-                None => numeric!(Int64Chunked, iso_time),
-            };
-            nanos.map(|nanos| Converted { series: nanos.series.into_time(), bad: nanos.bad })
-        }
-    }
-}
-
-struct BooleanArrayOf {
-    values: Vec<bool>,
-    validity: Option<Bitmap>,
-}
-
-impl BooleanArrayOf {
-    fn into_series(self, name: PlSmallStr) -> Series {
-        let values: Bitmap = self.values.into_iter().collect();
-        let array = polars_arrow::array::BooleanArray::new(ArrowDataType::Boolean, values, self.validity);
-        BooleanChunked::with_chunk(name, array).into_series()
-    }
-}
-
-struct Values<T> {
-    values: Vec<T>,
-    validity: Option<Bitmap>,
-    bad: Vec<u32>,
-}
-
-fn read<'a, T: Default>(
-    cells: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
-    missing: &Missing,
-    read: impl Fn(&[u8]) -> Option<T>,
-) -> Values<T> {
-    let height = cells.len();
-    let mut values = Vec::with_capacity(height);
-    let mut absent: Vec<u32> = Vec::new();
-    let mut bad: Vec<u32> = Vec::new();
-    for (row, cell) in cells.enumerate() {
-        let text = cell.map(<[u8]>::trim_ascii);
-        let value = match text {
-            Some(text) => read(text),
-            None => None,
-        };
-        match value {
-            Some(value) if missing.others.is_empty() || !text.is_some_and(|text| missing.is(text)) => {
-                values.push(value)
-            }
-            _ => {
-                values.push(T::default());
-                absent.push(row as u32);
-                if text.is_some_and(|text| !missing.is(text)) {
-                    bad.push(row as u32);
-                }
-            }
-        }
-    }
-    let validity = (!absent.is_empty()).then(|| {
-        let mut validity = MutableBitmap::new();
-        validity.extend_constant(height, true);
-        absent.iter().for_each(|row| validity.set(*row as usize, false));
-        validity.into()
-    });
-    Values { values, validity, bad }
-}
-
-fn strings<'a>(
-    cells: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
-    name: PlSmallStr,
-    missing: &Missing,
-) -> PolarsResult<Series> {
-    let mut array = MutableBinaryViewArray::<[u8]>::with_capacity(cells.len());
-    for cell in cells {
-        match cell {
-            Some(text) if !missing.is(text) => array.push_value(text),
-            _ => array.push_null(),
-        }
-    }
-    let array: polars_arrow::array::BinaryViewArray = array.into();
-    Ok(StringChunked::with_chunk(name, array.to_utf8view()?).into_series())
+    column(cells, name, &spec.reading(), &spec.numerals, |text| missing.is(text))
 }

@@ -105,7 +105,10 @@ impl Layout {
                     Some(Node::Text(text) | Node::Plain(text)) => batch.bytes.extend_from_slice(text.as_bytes()),
                     Some(nested) => batch.bytes.extend_from_slice(nested.json().as_bytes()),
                 }
-                batch.columns[column].push(Cell::new(start, batch.bytes.len()));
+                let cell = Cell::new(start, batch.bytes.len());
+                // In XML everything is text, which says nothing.
+                let is_text = items.typed && matches!(found, Some(Node::Text(_)));
+                batch.columns[column].push(if is_text { cell.as_text() } else { cell });
             }
         }
         batch

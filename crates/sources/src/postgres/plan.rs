@@ -80,13 +80,21 @@ impl Plan {
         let mut wires = Vec::with_capacity(wanted.len());
         for column in &wanted {
             let (wire, own_type) = wire(&offered[column.place])?;
-            let spec = column.spec.clone().unwrap_or(ColumnSpec::from(own_type));
+            let mut spec = column.spec.clone().unwrap_or(ColumnSpec::from(own_type));
+            if *offered[column.place].type_() == Type::TIMESTAMPTZ {
+                // The server itself knows the moment.
+                spec.zone = None;
+            }
             columns.push(Recast {
                 name: column.name.clone(),
                 from: names[column.place].clone(),
                 dtype: artifact::dtype(spec.column_type),
                 spec: Some(spec),
+                decimal: wire == Wire::Numeric,
             });
+            if let Some(column) = columns.last() {
+                column.check(&wire.dtype(), &selection.named())?;
+            }
             wires.push(wire);
         }
         let Some(key) = &selection.incremental else {

@@ -1,5 +1,6 @@
 //! Types of the server, and what becomes of them here.
 
+use polars::prelude::{DataType, TimeUnit};
 use spec::ColumnType;
 use tokio_postgres::types::{Kind, Type};
 
@@ -24,6 +25,25 @@ pub(crate) enum Wire {
     /// Text after a byte that says how it is written.
     Jsonb,
     Uuid,
+}
+
+impl Wire {
+    /// The type of the columns that such values make.
+    pub(crate) fn dtype(self) -> DataType {
+        match self {
+            Wire::Bool => DataType::Boolean,
+            Wire::Int16 => DataType::Int16,
+            Wire::Int32 => DataType::Int32,
+            Wire::Int64 => DataType::Int64,
+            Wire::Uint32 => DataType::UInt32,
+            Wire::Float32 => DataType::Float32,
+            Wire::Float64 => DataType::Float64,
+            Wire::Date => DataType::Date,
+            Wire::Timestamp => DataType::Datetime(TimeUnit::Microseconds, None),
+            Wire::Time => DataType::Time,
+            Wire::Numeric | Wire::Text | Wire::Jsonb | Wire::Uuid => DataType::String,
+        }
+    }
 }
 
 /// How values of a type come, and the column type that holds them all; nothing for types that have none.

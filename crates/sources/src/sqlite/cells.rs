@@ -214,11 +214,12 @@ fn cell(value: ValueRef, bytes: &mut Vec<u8>) -> Option<Cell> {
     match value {
         ValueRef::Null => return Some(Cell::NULL),
         ValueRef::Integer(value) => bytes.extend_from_slice(value.to_string().as_bytes()),
-        ValueRef::Real(value) => bytes.extend_from_slice(format!("{value:?}").as_bytes()),
+        ValueRef::Real(value) => bytes.extend_from_slice(values::numbers::shown(value).as_bytes()),
         ValueRef::Text(text) if std::str::from_utf8(text).is_ok() => bytes.extend_from_slice(text),
         ValueRef::Text(_) | ValueRef::Blob(_) => return None,
     }
-    Some(Cell::new(start, bytes.len()))
+    let cell = Cell::new(start, bytes.len());
+    Some(if matches!(value, ValueRef::Text(_)) { cell.as_text() } else { cell })
 }
 
 fn cell_of_key(row: &Row, keyed: &Keyed, bytes: &mut Vec<u8>) -> Result<Cell> {

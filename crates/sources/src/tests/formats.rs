@@ -311,4 +311,49 @@ proptest! {
         let records: Vec<Vec<String>> = records.iter().map(|record| record.to_vec()).collect();
         prop_assert_eq!(back, records);
     }
+    #[test]
+    fn what_is_escaped_is_read_back(
+        records in prop::collection::vec(prop::array::uniform3(("[a,\"\\\\\n\r é;N]{0,6}", any::<bool>())), 1..20),
+    ) {
+        let written = |(cell, quoted): &(String, bool)| {
+            let escaped = |special: &[char]| -> String {
+                cell.chars().flat_map(|c| special.contains(&c).then_some('\\').into_iter().chain([c])).collect()
+            };
+            match *quoted || cell.is_empty() {
+                true => format!("\"{}\"", escaped(&['\\', '"'])),
+                false => escaped(&['\\', '"', ',', '\n', '\r']),
+            }
+        };
+        let line = |record: &[(String, bool); 3]| record.iter().map(written).collect::<Vec<_>>().join(",") + "\n";
+        let text = format!("x,y,z\n{}", records.iter().map(line).collect::<String>());
+        let project = Project::with("a.csv", text);
+        let yaml = "source: {file: {path: a.csv, escape: '\\', null_values: []}}\ncolumns: {x: string, y: string, z: string}";
+        let read = project.read(yaml).unwrap();
+        let back: Vec<Vec<String>> = (0..read.rows.height()).map(|row| {
+            ["x", "y", "z"].map(|c| read.rows.column(c).unwrap().str().unwrap().get(row).unwrap().to_owned()).to_vec()
+        }).collect();
+        let records: Vec<Vec<String>> = records.iter().map(|record| record.iter().map(|(cell, _)| cell.clone()).collect()).collect();
+        prop_assert_eq!(back, records);
+    }
+
+    /// Against serde_json's own idea of where a value lies.
+    #[test]
+    fn paths_lead_where_they_say(
+        records in prop::collection::vec(
+            prop::collection::btree_map("[ab]", prop::collection::btree_map("[ab]", prop::option::of(0i64..100), 0..3), 0..3),
+            1..8,
+        ),
+    ) {
+        let lines: Vec<String> = records.iter().map(|record| serde_json::to_string(record).unwrap()).collect();
+        let project = Project::with("a.jsonl", lines.join("\n") + "\n");
+        let columns = ["a.a", "a.b", "b.a", "b.b"];
+        let declared: Vec<String> = (0..4).map(|at| format!("c{at}: {{type: int64, from: {}, optional: true}}", columns[at])).collect();
+        let read = project.read(&format!("source: {{file: {{path: a.jsonl}}}}\ncolumns: {{{}}}", declared.join(", "))).unwrap();
+        for (at, path) in columns.iter().enumerate() {
+            let pointer = format!("/{}", path.replace('.', "/"));
+            let column = read.rows.column(&format!("c{at}")).unwrap().i64().unwrap().clone();
+            let expected = lines.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap().pointer(&pointer)?.as_i64());
+            prop_assert_eq!(column.iter().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        }
+    }
 }

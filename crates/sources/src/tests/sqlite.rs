@@ -449,3 +449,17 @@ fn whatever_is_written_later_is_read_once() {
         }
     }
 }
+
+#[test]
+fn rows_that_whoever_reads_refuses_do_not_move_the_bookmark() {
+    let project = shop("CREATE TABLE t (id INTEGER); INSERT INTO t VALUES (1), (2), (99999)");
+    let yaml = "source: {sqlite: {path: shop.db, table: t, incremental: id}}";
+    let opened =
+        table(yaml).unwrap().open("t", &project.root(), &Cloud::default(), project.0.path(), &Reach::All).unwrap();
+    for batch in opened.batches {
+        // As a row check takes out what it does not believe.
+        let rows = batch.unwrap().rows.lazy().filter(col("id").lt(lit(1000))).collect().unwrap();
+        opened.bookmark.accept(&rows).unwrap();
+    }
+    assert_eq!(opened.bookmark.get(), Some(json!(2)));
+}

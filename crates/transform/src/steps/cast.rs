@@ -7,15 +7,18 @@
 //! ```
 //!
 //! A cell that the new type cannot hold without loss is a failure: `abc` or `1.5` as an int64, 300 as an int8, 2
-//! as a bool. Only the step to float32 rounds, and that from datetime to date forgets the time of day. Text is
-//! read as ISO 8601 for dates, as `true`/`false`, `yes`/`no`, `t`/`f`, `y`/`n`, `1`/`0` for bool.
+//! as a bool, 9007199254740993 as a float64, NaN as any number. Only the step to float32 rounds, and that from datetime to
+//! date forgets the time of day. Text is read as ISO 8601 for dates, where an offset such as +09:00 is reckoned back to
+//! UTC, and as `true`/`false`, `yes`/`no`, `t`/`f`, `y`/`n`, `1`/`0` for bool. Blanks around numbers and dates do not
+//! count. docs/values.md has the whole table, which holds for sources, too.
 
 use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::{ColumnType, Map, Result};
 
-use super::dates::parse_iso;
+use values::{Plain, Purpose, Reading};
+
 use super::{Apply, OnFailure};
 use crate::plan::Plan;
 
@@ -34,15 +37,17 @@ impl Apply for Cast {
         for (name, to) in self.columns.iter() {
             let from = plan.dtype(name)?;
             plan.check_new(name)?;
-            if from == artifact::dtype(*to) {
+            // NaN and infinities are no numbers, be they of the right type.
+            if from == artifact::dtype(*to) && !from.is_float() {
                 continue;
             }
-            let converted = convert(col(name), &from, *to).ok_or_else(|| {
-                let found = artifact::type_name(&from);
-                plan.error(format!("column '{name}' is {found}, which has no {} form", to.name()))
-                    .hint("compute the column with the step 'derive'")
-            })?;
-            if self.on_failure == OnFailure::Null || cannot_fail(&from, *to) {
+            if !values::allows(&from, *to, false) {
+                return Err(plan
+                    .error(format!("column '{name}' {}", values::no_way(&from, *to)))
+                    .hint("compute the column with the step 'derive'"));
+            }
+            let converted = convert(col(name), *to);
+            if self.on_failure == OnFailure::Null {
                 plan.set(vec![converted.alias(name)])?;
                 continue;
             }
@@ -60,56 +65,17 @@ fn with_article(word: &str) -> String {
     format!("{article} {word}")
 }
 
-fn cannot_fail(from: &DataType, to: ColumnType) -> bool {
-    matches!(to, ColumnType::String | ColumnType::Category)
-        || matches!((from, to), (DataType::Date, ColumnType::Datetime) | (DataType::Datetime(..), ColumnType::Date))
-}
-
-/// The conversion, null where it fails; none if there is none between these types.
-fn convert(value: Expr, from: &DataType, to: ColumnType) -> Option<Expr> {
-    use DataType as D;
-    let dtype = artifact::dtype(to);
-    Some(match (from, &dtype) {
-        (D::Categorical(..) | D::Enum(..), D::String) => value.cast(dtype),
-        (D::Categorical(..) | D::Enum(..), _) => return convert(value.cast(D::String), &D::String, to),
-        (D::String, D::Boolean) => read_bool(value),
-        (D::String, D::Date | D::Datetime(..)) => parse_iso(&value, &dtype),
-        (D::String, D::Time) => {
-            let read = |format: &str| {
-                let format = Some(format.into());
-                value.clone().str().to_time(StrptimeOptions { format, strict: false, ..StrptimeOptions::default() })
-            };
-            coalesce(&[read("%H:%M:%S%.f"), read("%H:%M")])
-        }
-        (D::String, _) => value.cast(dtype),
-        (_, D::String) => value.cast(D::String),
-        (_, D::Categorical(..)) => value.cast(D::String).cast(dtype),
-        (from, D::Boolean) if from.is_primitive_numeric() => when(value.clone().eq(lit(1)))
-            .then(lit(true))
-            .when(value.eq(lit(0)))
-            .then(lit(false))
-            .otherwise(lit(NULL).cast(D::Boolean)),
-        (from, to) if from.is_float() && to.is_integer() => {
-            let whole = value.clone().eq(value.clone().floor());
-            when(whole).then(value.cast(to.clone())).otherwise(lit(NULL).cast(to.clone()))
-        }
-        (from, to) if (from.is_primitive_numeric() || from.is_bool()) && to.is_primitive_numeric() => {
-            value.cast(to.clone())
-        }
-        (D::Date, D::Datetime(..)) | (D::Datetime(..), D::Date | D::Time | D::Datetime(..)) => value.cast(dtype),
-        (D::Null, _) => value.cast(dtype),
-        _ => return None,
-    })
-}
-
-fn read_bool(value: Expr) -> Expr {
-    let word = value.str().to_lowercase();
-    let list = |words: [&str; 5]| lit(Series::new(PlSmallStr::EMPTY, words)).implode(true);
-    when(word.clone().is_in(list(["true", "t", "yes", "y", "1"]), false))
-        .then(lit(true))
-        .when(word.is_in(list(["false", "f", "no", "n", "0"]), false))
-        .then(lit(false))
-        .otherwise(lit(NULL).cast(DataType::Boolean))
+/// The conversion, null where a value has none.
+fn convert(value: Expr, to: ColumnType) -> Expr {
+    value.map(
+        move |column| {
+            let reading = Reading::of(to);
+            let source = column.as_materialized_series();
+            let converted = values::convert(source, &reading, Purpose::Cast, &Plain, |_| false)?;
+            Ok(values::held(converted)?.into_column())
+        },
+        move |_, field| Ok(Field::new(field.name().clone(), artifact::dtype(to))),
+    )
 }
 
 #[cfg(test)]
@@ -132,7 +98,7 @@ mod tests {
     fn failures_may_become_null() {
         let table = df!("x" => [Some("1"), Some("1.5"), Some(" 2"), None]).unwrap();
         let out = rows(&table, "- cast: {columns: {x: int64}, on_failure: null}");
-        assert_eq!(out, df!("x" => [Some(1i64), None, None, None]).unwrap());
+        assert_eq!(out, df!("x" => [Some(1i64), None, Some(2), None]).unwrap());
     }
 
     #[test]
@@ -148,6 +114,26 @@ mod tests {
                 "step 1 'cast': x: 'NaN' is not an int8"
             ]
         );
+    }
+
+    #[test]
+    fn digits_that_would_be_lost_are_refused() {
+        let table = df!("x" => [1i64 << 53, (1 << 53) + 1]).unwrap();
+        assert_eq!(reasons(&run(&table, "- cast: {columns: {x: float64}}")), ["step 1 'cast': x: '9007199254740993' is not a float64"]);
+        let table = df!("x" => [1e300, 0.1, f64::NAN]).unwrap();
+        let done = run(&table, "- cast: {columns: {x: float32}}");
+        assert_eq!(done.rows, df!("x" => [0.1f32]).unwrap());
+        let price = Series::new("x".into(), ["12.99", "13.00"]).cast(&DataType::Decimal(10, 2)).unwrap();
+        let done = run(&price.into_frame(), "- cast: {columns: {x: int64}}");
+        assert_eq!(done.rows, df!("x" => [13i64]).unwrap());
+        assert_eq!(reasons(&done), ["step 1 'cast': x: '12.99' is not an int64"]);
+    }
+
+    #[test]
+    fn a_moment_becomes_its_day() {
+        let moments = Series::new("x".into(), [1_709_217_012_345_678i64, -1]).cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap();
+        let out = rows(&moments.into_frame(), "- cast: {columns: {x: date}}\n- cast: {columns: {x: string}}");
+        assert_eq!(out, df!("x" => ["2024-02-29", "1969-12-31"]).unwrap());
     }
 
     #[test]

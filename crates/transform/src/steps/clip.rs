@@ -58,7 +58,7 @@ impl Apply for Clip {
         if self.columns.is_empty() {
             return Err(plan.error("no columns given").hint("name the columns to limit"));
         }
-        for name in plan.pick(&self.columns, "a number", is_number)? {
+        for name in plan.pick(&self.columns, "a number", |dtype| is_number(dtype) || dtype.is_decimal())? {
             let dtype = plan.dtype(&name)?;
             check_holds(plan, &name, &dtype, self.min, self.max)?;
             let clipped = clip(col(name.as_str()), &dtype, bound(self.min), bound(self.max));
@@ -78,6 +78,19 @@ pub(super) fn bound(limit: Option<f64>) -> Expr {
 
 /// Fails if a limit would have to become a value that the column's type cannot hold.
 pub(super) fn check_holds(plan: &Plan, name: &str, dtype: &DataType, min: Option<f64>, max: Option<f64>) -> Result<()> {
+    if let DataType::Decimal(digits, scale) = dtype {
+        for limit in [min, max].into_iter().flatten() {
+            let text = limit.abs().to_string();
+            let (whole, behind) = text.split_once('.').unwrap_or((&text, ""));
+            if behind.len() > *scale || whole.trim_start_matches('0').len() > digits - scale {
+                let found = artifact::type_name(dtype);
+                return Err(plan
+                    .error(format!("column '{name}' is {found}, which cannot hold {limit}"))
+                    .hint("choose a limit within the type, or cast the column first"));
+            }
+        }
+        return Ok(());
+    }
     for limit in [min.map(f64::ceil), max.map(f64::floor)].into_iter().flatten() {
         let cell = Series::new(PlSmallStr::EMPTY, [limit]).cast(dtype);
         if dtype.is_integer() && cell.is_ok_and(|cell| cell.null_count() > 0) {
@@ -118,6 +131,19 @@ mod tests {
         let expected =
             df!("f" => [Some(0.0), Some(0.5), Some(120.0), None], "i" => [1i64, 3, i64::MAX, i64::MAX - 1]).unwrap();
         assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn decimals_stay_decimals() {
+        let price = polars::prelude::Series::new("p".into(), ["-1.50", "0.25", "99.99"]);
+        let table = price.cast(&polars::prelude::DataType::Decimal(10, 2)).unwrap().into_frame();
+        let out = rows(&table, "- clip: {columns: [p], min: 0.5, max: 12.25}\n- cast: {columns: {p: string}}");
+        assert_eq!(out, df!("p" => ["0.50", "0.50", "12.25"]).unwrap());
+        assert_eq!(
+            failure(&table, "- clip: {columns: [p], min: 0.005}"),
+            "step 1 'clip': column 'p' is decimal[10,2], which cannot hold 0.005; choose a limit within the type, or cast the \
+             column first"
+        );
     }
 
     #[test]

@@ -11,22 +11,44 @@
 use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use spec::Result;
+use spec::{ColumnType, Error, Result};
 
-use super::dates::{Format, parse};
+use values::{Dst, LocalTime, MomentFormat, Zone};
+
+use super::dates::parse;
 use super::{Apply, OnFailure, is_text};
 use crate::plan::Plan;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Written")]
+#[schemars(with = "Written")]
 pub struct ParseDates {
+    columns: Vec<String>,
+    formats: Vec<MomentFormat>,
+    to: To,
+    zone: Option<LocalTime>,
+    on_failure: OnFailure,
+}
+
+/// The step as written.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Written {
     /// The text columns to read.
     columns: Vec<String>,
-    /// strptime formats, tried in order, such as `%d.%m.%Y %H:%M`.
-    formats: Vec<Format>,
+    /// strptime formats, tried in order, such as `%d.%m.%Y %H:%M`. `%Y` has four digits, `%y` two (69 to 99 are 1969 to
+    /// 1999); an offset (`%z`, which reads `+0900`, `+09:00` and `Z`) is reckoned back to UTC.
+    formats: Vec<MomentFormat>,
     /// What they become. Default: date.
     #[serde(default)]
     to: To,
+    /// The time zone in which moments without offset were written down, such as `Europe/Berlin`: they become UTC. Default:
+    /// they are taken as they stand.
+    #[serde(default)]
+    zone: Option<Zone>,
+    /// What becomes of local times that the clocks of the zone show twice or leap over. Default: they fit no format.
+    #[serde(default)]
+    dst: Option<Dst>,
     /// What becomes of texts that fit no format. Default: refuse the row.
     #[serde(default)]
     on_failure: OnFailure,
@@ -42,6 +64,34 @@ enum To {
     Datetime,
 }
 
+impl To {
+    fn column_type(self) -> ColumnType {
+        match self {
+            To::Date => ColumnType::Date,
+            To::Datetime => ColumnType::Datetime,
+        }
+    }
+}
+
+impl TryFrom<Written> for ParseDates {
+    type Error = Error;
+    fn try_from(written: Written) -> Result<ParseDates> {
+        let Written { columns, formats, to, zone, dst, on_failure } = written;
+        for (i, format) in formats.iter().enumerate() {
+            format.check(to.column_type()).map_err(|why| Error::cannot_run(format!("formats[{i}]: {why}")))?;
+        }
+        let zone = match (zone, dst) {
+            (Some(_), _) if to == To::Date => {
+                return Err(Error::cannot_run("'zone' is for moments").hint("write 'to: datetime', or leave it out"));
+            }
+            (Some(zone), dst) => Some(LocalTime { zone, dst: dst.unwrap_or_default() }),
+            (None, Some(_)) => return Err(Error::cannot_run("'dst' needs a 'zone', such as Europe/Berlin")),
+            (None, None) => None,
+        };
+        Ok(ParseDates { columns, formats, to, zone, on_failure })
+    }
+}
+
 impl Apply for ParseDates {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         if self.formats.is_empty() {
@@ -50,12 +100,9 @@ impl Apply for ParseDates {
         if self.columns.is_empty() {
             return Err(plan.error("no columns given").hint("name the columns to read"));
         }
-        let to = match self.to {
-            To::Date => DataType::Date,
-            To::Datetime => DataType::Datetime(TimeUnit::Microseconds, None),
-        };
+        let to = self.to.column_type();
         for name in plan.pick(&self.columns, "string", is_text)? {
-            let read = parse(&col(name.as_str()), &self.formats, &to).alias(name.as_str());
+            let read = parse(col(name.as_str()), self.formats.clone(), to, self.zone).alias(name.as_str());
             if self.on_failure == OnFailure::Null {
                 plan.set(vec![read])?;
                 continue;
@@ -119,8 +166,41 @@ mod tests {
     fn a_bad_format_has_its_place() {
         assert_eq!(
             failure(&table(), "- parse_dates: {columns: [d], formats: ['%Q']}"),
-            "clean.yaml:1:41: .[0].parse_dates.formats[0]: '%Q' is not a date format; write one such as %Y-%m-%d or \
-             %d/%m/%Y %H:%M"
+            "clean.yaml:1:41: .[0].parse_dates.formats[0]: \"%Q\" is not a date format; write strftime's letters, such as \
+             \"%Y-%m-%d\""
         );
+        assert_eq!(
+            failure(&table(), "- parse_dates: {columns: [d], formats: ['%Y-%m-%d', '%Y-%m']}"),
+            "clean.yaml:1:3: .[0]: formats[1]: \"%Y-%m\" makes no date: it has no day; read the column as string, and make \
+             the date in clean"
+        );
+        assert_eq!(
+            failure(&table(), "- parse_dates: {columns: [d], formats: ['%Y-%m-%d'], zone: UTC}"),
+            "clean.yaml:1:3: .[0]: 'zone' is for moments; write 'to: datetime', or leave it out"
+        );
+    }
+
+    #[test]
+    fn offsets_and_zones_become_utc() {
+        let table = df!("d" => ["2024-07-01 12:00 +0200", "2024-07-01 12:00", "2024-03-31 02:30", "2024-10-27 02:30", "24-07-01 12:00"]).unwrap();
+        let steps = |dst: &str| {
+            format!("- parse_dates: {{columns: [d], to: datetime, formats: ['%Y-%m-%d %H:%M %z', '%Y-%m-%d %H:%M'], zone: Europe/Berlin{dst}}}")
+        };
+        let texts = |done: &DataFrame| -> Vec<String> {
+            let texts = done.column("d").unwrap().cast(&DataType::String).unwrap();
+            texts.str().unwrap().iter().flatten().map(|text| text[..16].to_owned()).collect()
+        };
+        let done = run(&table, &steps(""));
+        assert_eq!(texts(&done.rows), ["2024-07-01 10:00", "2024-07-01 10:00"]);
+        assert_eq!(
+            reasons(&done),
+            [
+                "step 1 'parse_dates': d: '2024-03-31 02:30' fits no format",
+                "step 1 'parse_dates': d: '2024-10-27 02:30' fits no format",
+                "step 1 'parse_dates': d: '24-07-01 12:00' fits no format"
+            ]
+        );
+        let done = run(&table, &steps(", dst: earlier"));
+        assert_eq!(texts(&done.rows)[2..], ["2024-03-31 00:30", "2024-10-27 00:30"]);
     }
 }

@@ -1,0 +1,21 @@
+//! What a text, a number or a moment means, and which type may become which: one place for all who read values.
+//!
+//! Nothing is lost without a word: a value that a type cannot hold is told by its row, and whoever asked refuses it or
+//! makes it null. The table of what becomes what stands in [`convert`]; docs/values.md says the same for people.
+//!
+//! This crate must not know about files, terminals or networks.
+
+mod convert;
+mod format;
+mod iso;
+mod moment;
+pub mod numbers;
+mod text;
+mod zone;
+
+pub use convert::{Converted, Purpose, allows, as_it_is, convert, held, no_way};
+pub use format::MomentFormat;
+pub use iso::{iso_date, iso_datetime, iso_time};
+pub use moment::Moment;
+pub use text::{Number, Plain, Reading, Told, column, is_code, read_one, text_of};
+pub use zone::{Dst, LocalTime, Zone};

@@ -1,0 +1,222 @@
+//! What is read of a moment, part by part, and what the parts make.
+
+/// Microseconds of a day.
+pub(crate) const DAY: i64 = 86_400_000_000;
+
+/// A moment in microseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// As a clock on the wall showed it: nothing says how far it is from UTC.
+    Local(i64),
+    /// In UTC, for its text said how far it is from there.
+    Utc(i64),
+}
+
+impl Moment {
+    /// The moment, a local one taken as it stands.
+    pub fn micros(self) -> i64 {
+        match self {
+            Moment::Local(micros) | Moment::Utc(micros) => micros,
+        }
+    }
+}
+
+/// The parts of a moment that a text held.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Parts {
+    pub year: Option<i32>,
+    pub month: Option<u32>,
+    pub day: Option<u32>,
+    pub day_of_year: Option<u32>,
+    /// From Monday, 0.
+    pub weekday: Option<u32>,
+    pub hour: u32,
+    pub minute: u32,
+    pub second: u32,
+    /// Microseconds.
+    pub fraction: u32,
+    /// Of a clock with twelve hours.
+    pub afternoon: Option<bool>,
+    /// Seconds since 1970.
+    pub epoch: Option<i64>,
+    /// Seconds that the clock is ahead of UTC.
+    pub ahead: Option<i32>,
+}
+
+impl Parts {
+    /// Days since 1970; nothing if there is no such day.
+    pub(crate) fn days(&self) -> Option<i64> {
+        if let Some(epoch) = self.epoch {
+            return Some(epoch.div_euclid(86_400));
+        }
+        let year = self.year?;
+        let days = match (self.month, self.day, self.day_of_year) {
+            (Some(month), Some(day), of_year) => {
+                if !(1..=days_in(year, month)?).contains(&day) {
+                    return None;
+                }
+                let days = days_from_civil(year, month, day);
+                let first = days_from_civil(year, 1, 1);
+                if of_year.is_some_and(|of_year| first + i64::from(of_year) - 1 != days) {
+                    return None;
+                }
+                days
+            }
+            (None, None, Some(of_year)) => {
+                let longest = if is_leap(year) { 366 } else { 365 };
+                if !(1..=longest).contains(&of_year) {
+                    return None;
+                }
+                days_from_civil(year, 1, 1) + i64::from(of_year) - 1
+            }
+            _ => return None,
+        };
+        // 1970-01-01 was a Thursday.
+        let weekday = (days + 3).rem_euclid(7);
+        if self.weekday.is_some_and(|said| i64::from(said) != weekday) {
+            return None;
+        }
+        Some(days)
+    }
+
+    /// Microseconds since midnight.
+    pub(crate) fn micros(&self) -> Option<i64> {
+        let hour = match self.afternoon {
+            None => self.hour,
+            Some(afternoon) if (1..=12).contains(&self.hour) => self.hour % 12 + if afternoon { 12 } else { 0 },
+            Some(_) => return None,
+        };
+        if hour > 23 || self.minute > 59 || self.second > 59 {
+            return None;
+        }
+        let seconds = i64::from(hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second);
+        Some(seconds * 1_000_000 + i64::from(self.fraction))
+    }
+
+    pub(crate) fn moment(&self) -> Option<Moment> {
+        if let Some(epoch) = self.epoch {
+            let micros = epoch.checked_mul(1_000_000)?.checked_add(i64::from(self.fraction))?;
+            return Some(Moment::Utc(micros));
+        }
+        let micros = self.days()? * DAY + self.micros()?;
+        Some(match self.ahead {
+            Some(ahead) => Moment::Utc(micros - i64::from(ahead) * 1_000_000),
+            None => Moment::Local(micros),
+        })
+    }
+}
+
+fn is_leap(year: i32) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+fn days_in(year: i32, month: u32) -> Option<u32> {
+    Some(match month {
+        2 => 28 + u32::from(is_leap(year)),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    })
+}
+
+/// Days of the years 0 to 9999, which four digits can write; engines and calendars fail beyond some of them.
+const CALENDAR: std::ops::RangeInclusive<i64> = -719_528..=2_932_896;
+
+/// Whether a day (since 1970) lies in a year of four digits.
+pub(crate) fn is_in_calendar(day: i64) -> bool {
+    CALENDAR.contains(&day)
+}
+
+/// A day since 1970 as `YYYY-MM-DD` (Hinnant, `civil_from_days`).
+pub(crate) fn day_text(day: i64) -> String {
+    let days = day + 719_468;
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let sign = match year {
+        0..=9999 => "",
+        year if year < 0 => "-",
+        _ => "+",
+    };
+    format!("{sign}{:04}-{month:02}-{day:02}", year.abs())
+}
+
+/// Days since 1970-01-01 in the proleptic Gregorian calendar (Howard Hinnant, "chrono-Compatible
+/// Low-Level Date Algorithms", `days_from_civil`).
+pub(crate) fn days_from_civil(year: i32, month: u32, day: u32) -> i64 {
+    let year = i64::from(year) - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month = i64::from(month);
+    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + i64::from(day) - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// Reads between `least` and `most` digits from the front.
+#[inline]
+pub(crate) fn digits(text: &mut &[u8], least: usize, most: usize) -> Option<u32> {
+    let mut value = 0;
+    let mut count = 0;
+    while count < most && count < text.len() {
+        let digit = text[count].wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        value = value * 10 + u32::from(digit);
+        count += 1;
+    }
+    if count < least {
+        return None;
+    }
+    *text = &text[count..];
+    Some(value)
+}
+
+#[inline]
+pub(crate) fn plain(text: &mut &[u8], wanted: u8) -> Option<()> {
+    let (first, rest) = text.split_first()?;
+    *text = rest;
+    (*first == wanted).then_some(())
+}
+
+/// Digits of a second's fraction as microseconds; digits behind the sixth are cut off.
+pub(crate) fn fraction(text: &mut &[u8]) -> Option<u32> {
+    let before = text.len();
+    let fraction = digits(text, 1, 6)?;
+    let fraction = fraction * 10u32.pow(6 - (before - text.len()) as u32);
+    while text.first().is_some_and(u8::is_ascii_digit) {
+        *text = &text[1..];
+    }
+    Some(fraction)
+}
+
+/// `Z`, `+09:00`, `+0900` or `+09`: the seconds that the clock is ahead of UTC.
+pub(crate) fn offset(text: &mut &[u8]) -> Option<i32> {
+    let (sign, rest) = text.split_first()?;
+    *text = rest;
+    let sign = match sign {
+        b'Z' | b'z' => return Some(0),
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let hours = digits(text, 2, 2)?;
+    if text.first() == Some(&b':') {
+        *text = &text[1..];
+        if !text.first().is_some_and(u8::is_ascii_digit) {
+            return None;
+        }
+    }
+    let minutes = match text.first().is_some_and(u8::is_ascii_digit) {
+        true => digits(text, 2, 2)?,
+        false => 0,
+    };
+    // No place on earth is further than that.
+    (hours <= 15 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60) as i32)
+}

@@ -1,0 +1,162 @@
+//! Time zones by name: from the clock on the wall to UTC.
+
+use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone};
+use chrono_tz::{TZ_VARIANTS, Tz};
+use serde::{Deserialize, Deserializer};
+use spec::did_you_mean;
+
+/// The zone in which local times were written down, and what becomes of those that are no one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalTime {
+    pub zone: Zone,
+    pub dst: Dst,
+}
+
+/// A time zone of the IANA database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Zone(Tz);
+
+/// What becomes of local times that are no one moment: those that the clocks show twice when they are put back in
+/// autumn, and those that they leap over in spring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Dst {
+    /// The row is refused.
+    #[default]
+    Refuse,
+    /// The earlier of the two moments that may be meant.
+    Earlier,
+    /// The later of the two moments that may be meant.
+    Later,
+}
+
+impl Zone {
+    /// Fails with the nearest name.
+    pub fn named(name: &str) -> Result<Zone, String> {
+        name.parse().map(Zone).map_err(|_| {
+            let near = spec::nearest(name, TZ_VARIANTS.iter().map(|zone| zone.name()));
+            let way_out = match near {
+                Some(near) => did_you_mean(name, [near]),
+                None => "write one such as Europe/Berlin, Asia/Seoul or UTC".to_owned(),
+            };
+            format!("unknown time zone '{name}'; {way_out}")
+        })
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    /// Seconds that the zone is ahead of UTC at a moment in microseconds since 1970.
+    pub fn ahead(&self, utc: i64) -> Option<i32> {
+        let utc = DateTime::from_timestamp_micros(utc)?.naive_utc();
+        Some(self.0.offset_from_utc_datetime(&utc).fix().local_minus_utc())
+    }
+}
+
+impl LocalTime {
+    /// The moment in UTC at which the clocks of the zone showed `local` (both in microseconds since 1970); nothing if
+    /// they never did, or twice, and that is to be refused.
+    pub fn utc(&self, local: i64) -> Option<i64> {
+        let naive: NaiveDateTime = DateTime::from_timestamp_micros(local)?.naive_utc();
+        let before = |ahead: i32| local - i64::from(ahead) * 1_000_000;
+        match self.zone.0.offset_from_local_datetime(&naive) {
+            chrono::LocalResult::Single(offset) => Some(before(offset.fix().local_minus_utc())),
+            chrono::LocalResult::Ambiguous(one, other) => {
+                let moments = [one, other].map(|offset| before(offset.fix().local_minus_utc()));
+                self.choose(moments)
+            }
+            chrono::LocalResult::None => {
+                // The clocks leap over this time. It may be meant by the clock of before, or by that of after.
+                let day = TimeDelta::days(1);
+                let around = [naive.checked_sub_signed(day)?, naive.checked_add_signed(day)?];
+                let around = around.map(|utc| self.zone.0.offset_from_utc_datetime(&utc).fix().local_minus_utc());
+                self.choose(around.map(before))
+            }
+        }
+    }
+
+    fn choose(&self, [one, other]: [i64; 2]) -> Option<i64> {
+        match self.dst {
+            Dst::Refuse => None,
+            Dst::Earlier => Some(one.min(other)),
+            Dst::Later => Some(one.max(other)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Zone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Zone, D::Error> {
+        spec::read_text(deserializer, "the name of a time zone such as Europe/Berlin", Zone::named)
+    }
+}
+
+impl schemars::JsonSchema for Zone {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Zone".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "examples": ["Europe/Berlin", "Asia/Seoul", "America/New_York", "UTC"] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iso::iso_datetime;
+
+    fn micros(text: &str) -> i64 {
+        iso_datetime(text.as_bytes()).unwrap().micros()
+    }
+
+    fn utc(zone: &str, dst: Dst, local: &str) -> Option<i64> {
+        LocalTime { zone: Zone::named(zone).unwrap(), dst }.utc(micros(local))
+    }
+
+    // Reference: Python's zoneinfo, datetime(…, tzinfo=ZoneInfo(…), fold=…).astimezone(UTC).
+    #[test]
+    fn local_times_become_utc() {
+        for (zone, local, expected) in [
+            ("Europe/Berlin", "2024-01-15 12:00:00", "2024-01-15 11:00:00"),
+            ("Europe/Berlin", "2024-07-15 12:00:00", "2024-07-15 10:00:00"),
+            ("Asia/Seoul", "2024-07-15 00:30:00", "2024-07-14 15:30:00"),
+            ("Asia/Kolkata", "2024-07-15 00:00:00", "2024-07-14 18:30:00"),
+            ("America/New_York", "2024-07-04 20:00:00.123456", "2024-07-05 00:00:00.123456"),
+            ("UTC", "2024-07-15 12:00:00", "2024-07-15 12:00:00"),
+        ] {
+            assert_eq!(utc(zone, Dst::Refuse, local), Some(micros(expected)), "{zone} {local}");
+        }
+    }
+
+    #[test]
+    fn gaps_and_overlaps_are_refused_or_decided() {
+        // Clocks of Berlin: 2024-03-31 02:00 becomes 03:00, 2024-10-27 03:00 becomes 02:00.
+        for (local, earlier, later) in [
+            ("2024-03-31 02:30:00", "2024-03-31 00:30:00", "2024-03-31 01:30:00"),
+            ("2024-10-27 02:30:00", "2024-10-27 00:30:00", "2024-10-27 01:30:00"),
+        ] {
+            assert_eq!(utc("Europe/Berlin", Dst::Refuse, local), None, "{local}");
+            assert_eq!(utc("Europe/Berlin", Dst::Earlier, local), Some(micros(earlier)), "{local}");
+            assert_eq!(utc("Europe/Berlin", Dst::Later, local), Some(micros(later)), "{local}");
+        }
+        assert_eq!(
+            utc("Europe/Berlin", Dst::Refuse, "2024-03-31 03:00:00"),
+            Some(micros("2024-03-31 01:00:00"))
+        );
+    }
+
+    #[test]
+    fn unknown_zones_name_the_nearest() {
+        assert_eq!(
+            Zone::named("Europe/Berln").unwrap_err(),
+            "unknown time zone 'Europe/Berln'; did you mean 'Europe/Berlin'?"
+        );
+        assert_eq!(
+            Zone::named("PST").unwrap_err(),
+            "unknown time zone 'PST'; did you mean 'PST8PDT'?"
+        );
+    }
+}
