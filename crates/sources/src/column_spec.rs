@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for Key {
 /// `int64`, with the nearest type in the error.
 struct TypeWord(ColumnType);
 
-const TYPES: [ColumnType; 16] = [
+pub(crate) const TYPES: [ColumnType; 16] = [
     ColumnType::String,
     ColumnType::Category,
     ColumnType::Bool,
@@ -148,7 +148,9 @@ impl<'de> Deserialize<'de> for ColumnSpec {
                         return Err(de::Error::custom(format!("'zone' is for the type datetime, not for {word}")));
                     }
                     (Some(_), _) if format.as_ref().is_some_and(MomentFormat::has_offset) => {
-                        return Err(de::Error::custom("'zone' has no say where the format itself tells the offset; leave it out"));
+                        return Err(de::Error::custom(
+                            "'zone' has no say where the format itself tells the offset; leave it out",
+                        ));
                     }
                     (Some(zone), dst) => Some(LocalTime { zone, dst: dst.unwrap_or_default() }),
                     (None, Some(_)) => return Err(de::Error::custom("'dst' needs a 'zone', such as Europe/Berlin")),

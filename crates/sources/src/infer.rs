@@ -28,7 +28,13 @@ const CANDIDATES: [(ColumnType, Told, Fits); 6] = [
 
 /// The type that all values of the column fit; text if there are none. `is_text`: the source says that numbers
 /// and truth values are text.
-pub(crate) fn infer(batch: &TextBatch, column: usize, missing: &Missing, is_text: bool, numerals: &Numerals) -> ColumnSpec {
+pub(crate) fn infer(
+    batch: &TextBatch,
+    column: usize,
+    missing: &Missing,
+    is_text: bool,
+    numerals: &Numerals,
+) -> ColumnSpec {
     let mut fits = [!is_text, !is_text, !is_text, true, true, true];
     let mut seen = false;
     for text in batch.column(column).take(INFER_ROWS).flatten() {

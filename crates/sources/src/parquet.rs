@@ -163,8 +163,11 @@ impl Parquet {
         let schema = plan.collect_schema().during(&shown)?;
         for column in &self.wanted {
             let Some(found) = schema.get(&column.from) else {
-                return Err(Error::cannot_run(format!("{shown}: no column '{}', which the first file has", column.from))
-                    .hint("name the columns that all files have under 'columns'"));
+                return Err(Error::cannot_run(format!(
+                    "{shown}: no column '{}', which the first file has",
+                    column.from
+                ))
+                .hint("name the columns that all files have under 'columns'"));
             };
             column.check(found, &shown)?;
         }

@@ -80,8 +80,11 @@ impl Recast {
                 true => Ok(()),
                 false => {
                     let (here, first) = (type_name(found), type_name(&self.dtype));
-                    Err(Error::cannot_run(format!("{place}: column '{}' is {here}, but {first} in the first file", self.from))
-                        .hint("declare its type under 'columns', or make a table of each kind of file"))
+                    Err(Error::cannot_run(format!(
+                        "{place}: column '{}' is {here}, but {first} in the first file",
+                        self.from
+                    ))
+                    .hint("declare its type under 'columns', or make a table of each kind of file"))
                 }
             };
         };
@@ -111,7 +114,9 @@ impl Recast {
             return match self.own_type() {
                 Some(own) if !same => self.read(source, &ColumnSpec::from(own), missing),
                 _ if same => as_it_is(),
-                _ => source.cast(&self.dtype).map(|series| Converted { series: series.with_name(name.clone()), bad: Vec::new() }),
+                _ => source
+                    .cast(&self.dtype)
+                    .map(|series| Converted { series: series.with_name(name.clone()), bad: Vec::new() }),
             };
         };
         match source.dtype() {

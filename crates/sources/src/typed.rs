@@ -88,7 +88,8 @@ impl Typing {
 
 /// Whether the first rows told that the column is one of numbers or truth values, which in them were no text.
 fn is_told_of_numbers(spec: &ColumnSpec) -> bool {
-    spec.told != Told::Declared && matches!(spec.column_type, ColumnType::Bool | ColumnType::Int64 | ColumnType::Float64)
+    spec.told != Told::Declared
+        && matches!(spec.column_type, ColumnType::Bool | ColumnType::Int64 | ColumnType::Float64)
 }
 
 impl Typing {

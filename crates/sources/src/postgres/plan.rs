@@ -122,7 +122,8 @@ impl Plan {
         let server = offered.iter().find(|column| column.name() == key).map_or(&Type::TEXT, Column::type_);
         let new = condition(&by, key, server, &question.reach)?;
         if matches!(*server, Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME) {
-            let declared = wanted.iter().filter(|column| names[column.place] == *key).find_map(|column| column.spec.as_ref());
+            let declared =
+                wanted.iter().filter(|column| names[column.place] == *key).find_map(|column| column.spec.as_ref());
             check_text(key, declared)?;
             let kinds = client.query_one(&text_kinds(&from, &by), &[]).await.map_err(failed)?;
             check_kinds(key, kinds.get(0), kinds.get(1))?;

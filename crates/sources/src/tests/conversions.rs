@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use spec::ColumnType;
 
 use super::*;
+use crate::column_spec::TYPES;
 
 fn parquet(mut table: DataFrame) -> Project {
     let project = Project::new();
@@ -34,17 +35,33 @@ fn casts_that_lose_refuse_the_row() {
     .unwrap();
     let project = parquet(table);
     for (columns, kept, refused) in [
-        ("n: bool", vec!["true|2"], vec!["2|1|-|n: '2' is not a bool", "9007199254740993|3|-|n: '9007199254740993' is not a bool"]),
+        (
+            "n: bool",
+            vec!["true|2"],
+            vec!["2|1|-|n: '2' is not a bool", "9007199254740993|3|-|n: '9007199254740993' is not a bool"],
+        ),
         ("n: float64", vec!["2.0|1", "1.0|2"], vec!["9007199254740993|3|-|n: '9007199254740993' is not a float64"]),
-        ("x: float32", vec!["0.5|2"], vec!["1e+300|1|-|x: '1e+300' is not a float32", "NaN|3|-|x: 'NaN' is not a float32"]),
+        (
+            "x: float32",
+            vec!["0.5|2"],
+            vec!["1e+300|1|-|x: '1e+300' is not a float32", "NaN|3|-|x: 'NaN' is not a float32"],
+        ),
         ("x: float64", vec!["1.0000e300|1", "0.5|2"], vec!["NaN|3|-|x: 'NaN' is not a float64"]),
         ("p: int64", vec!["13|2", "0|3"], vec!["12.99|1|-|p: '12.99' is not an int64"]),
         ("p: float64", vec!["12.99|1", "13.0|2", "0.0|3"], vec![]),
         ("p: string", vec!["12.99|1", "13.00|2", "0.00|3"], vec![]),
-        ("t: date", vec!["2024-02-29|1", "1970-01-01|3"], vec!["2024-02-29 14:30:12.345678|2|-|t: '2024-02-29 14:30:12.345678' is not a date"]),
+        (
+            "t: date",
+            vec!["2024-02-29|1", "1970-01-01|3"],
+            vec!["2024-02-29 14:30:12.345678|2|-|t: '2024-02-29 14:30:12.345678' is not a date"],
+        ),
     ] {
         let read = project.read(&declared(columns)).unwrap();
-        assert_eq!((read.table(), read.refusals()), (kept.into_iter().map(str::to_owned).collect(), refused.into_iter().map(str::to_owned).collect()), "{columns}");
+        assert_eq!(
+            (read.table(), read.refusals()),
+            (kept.into_iter().map(str::to_owned).collect(), refused.into_iter().map(str::to_owned).collect()),
+            "{columns}"
+        );
     }
     let read = project.read("source: {file: {path: a.parquet, null_values: [NaN]}}\ncolumns: {x: float64}").unwrap();
     assert_eq!(read.table(), ["1.0000e300|1", "0.5|2", "-|3"]);
@@ -54,7 +71,8 @@ fn casts_that_lose_refuse_the_row() {
 fn what_has_no_way_is_said_before_a_row_is_read() {
     let days = Series::new("d".into(), [19_787i32]).cast(&DataType::Date).unwrap();
     let list = Series::new("l".into(), [Series::new("".into(), ["a", "b"])]);
-    let table = DataFrame::new(1, vec![Column::new("n".into(), [1_710_000_000_123i64]), days.into(), list.into()]).unwrap();
+    let table =
+        DataFrame::new(1, vec![Column::new("n".into(), [1_710_000_000_123i64]), days.into(), list.into()]).unwrap();
     let project = parquet(table);
     let at = "table 't': a.parquet: column ";
     let way_out = "; declare a type that it has, or leave it out of 'columns'; docs/values.md says what becomes what";
@@ -99,7 +117,10 @@ fn a_later_file_of_another_type_is_held_to_the_first() {
     let file = std::fs::File::create(project.0.path().join("c.parquet")).unwrap();
     ParquetWriter::new(file).finish(&mut df!("n" => [Series::new("".into(), [1i64])]).unwrap()).unwrap();
     let read = project.read("source: {file: {path: [a.parquet, b.parquet]}}").unwrap();
-    assert_eq!((read.table(), read.refusals()), (vec!["1|1".to_owned(), "2|2".into(), "3|1".into()], vec!["3.5|2|-|n: '3.5' is not an int64".to_owned()]));
+    assert_eq!(
+        (read.table(), read.refusals()),
+        (vec!["1|1".to_owned(), "2|2".into(), "3|1".into()], vec!["3.5|2|-|n: '3.5' is not an int64".to_owned()])
+    );
     assert_eq!(
         project.failure("source: {file: {path: [a.parquet, c.parquet]}}"),
         "c.parquet: column 'n' is list[i64], but int64 in the first file; declare its type under 'columns', or make a table of \
@@ -115,7 +136,10 @@ fn names_of_folders_are_no_columns() {
     let file = std::fs::File::create(folder.join("a.parquet")).unwrap();
     ParquetWriter::new(file).finish(&mut df!("v" => [1i64, 2]).unwrap()).unwrap();
     let read = project.read("source: {file: {path: 'v=9/*/a.parquet'}}").unwrap();
-    assert_eq!((read.types(), read.table()), (vec!["v int64".to_owned(), "_file string".into(), "_row uint32".into()], vec!["1|1".to_owned(), "2|2".into()]));
+    assert_eq!(
+        (read.types(), read.table()),
+        (vec!["v int64".to_owned(), "_file string".into(), "_row uint32".into()], vec!["1|1".to_owned(), "2|2".into()])
+    );
 }
 
 #[test]
@@ -153,11 +177,18 @@ fn an_inferred_column_refuses_what_inference_would_have() {
 fn text_among_the_numbers_of_json_is_refused_as_at_first() {
     // More than a batch, of which all is looked at for text.
     let numbers = "{\"n\": 7}\n".repeat(140_000);
-    let read = Project::with("a.jsonl", format!("{numbers}{{\"n\": \"8\"}}\n{{\"n\": null}}\n{{\"n\": \"\"}}\n{{\"n\": 9}}\n"));
+    let read = Project::with(
+        "a.jsonl",
+        format!("{numbers}{{\"n\": \"8\"}}\n{{\"n\": null}}\n{{\"n\": \"\"}}\n{{\"n\": 9}}\n"),
+    );
     let read = read.read("source: {file: {path: a.jsonl}}").unwrap();
     assert_eq!(read.types()[0], "n int64");
-    assert_eq!(read.refusals(), ["8|140001|-|n: '8' is text among values of int64; declare the column under 'columns'"]);
-    let declared = Project::with("a.jsonl", format!("{numbers}{{\"n\": \"8\"}}\n")).read("source: {file: {path: a.jsonl}}\ncolumns: {n: int64}");
+    assert_eq!(
+        read.refusals(),
+        ["8|140001|-|n: '8' is text among values of int64; declare the column under 'columns'"]
+    );
+    let declared = Project::with("a.jsonl", format!("{numbers}{{\"n\": \"8\"}}\n"))
+        .read("source: {file: {path: a.jsonl}}\ncolumns: {n: int64}");
     assert_eq!(declared.unwrap().refused.height(), 0, "a declared type reads text");
 }
 
@@ -187,17 +218,24 @@ fn codes_stay_text() {
 #[test]
 fn local_times_of_a_zone_become_utc() {
     let text = "t\n2024-07-01 12:00\n2024-03-31 02:30\n2024-10-27 02:30\n2024-07-01 12:00Z\n";
-    let zone = |rest: &str| format!("source: {{file: {{path: a.csv}}}}\ncolumns: {{t: {{type: datetime, zone: Europe/Berlin{rest}}}}}");
+    let zone = |rest: &str| {
+        format!("source: {{file: {{path: a.csv}}}}\ncolumns: {{t: {{type: datetime, zone: Europe/Berlin{rest}}}}}")
+    };
     let read = Project::with("a.csv", text).read(&zone("")).unwrap();
     assert_eq!(read.table(), ["2024-07-01 10:00:00|2", "2024-07-01 12:00:00|5"]);
     let why = "is no one moment in Europe/Berlin, where the clocks leap over it or show it twice; 'dst' decides";
     assert_eq!(
         read.refusals(),
-        [format!("2024-03-31 02:30|3|-|t: '2024-03-31 02:30' {why}"), format!("2024-10-27 02:30|4|-|t: '2024-10-27 02:30' {why}")]
+        [
+            format!("2024-03-31 02:30|3|-|t: '2024-03-31 02:30' {why}"),
+            format!("2024-10-27 02:30|4|-|t: '2024-10-27 02:30' {why}")
+        ]
     );
     let read = Project::with("a.csv", text).read(&zone(", dst: later")).unwrap();
     assert_eq!(read.table()[1..3], ["2024-03-31 01:30:00|3", "2024-10-27 01:30:00|4"]);
-    let naive = Series::new("t".into(), [1_719_835_200_000i64]).cast(&DataType::Datetime(TimeUnit::Milliseconds, None)).unwrap();
+    let naive = Series::new("t".into(), [1_719_835_200_000i64])
+        .cast(&DataType::Datetime(TimeUnit::Milliseconds, None))
+        .unwrap();
     let read = parquet(naive.into_frame()).read(&zone("").replace("csv", "parquet")).unwrap();
     assert_eq!(read.table(), ["2024-07-01 10:00:00|1"]);
 }
@@ -205,14 +243,21 @@ fn local_times_of_a_zone_become_utc() {
 #[test]
 fn specs_of_moments_are_checked() {
     for (spec, why) in [
-        ("{type: date, format: '%Y-%m'}", "\"%Y-%m\" makes no date: it has no day; read the column as string, and make the date in clean"),
+        (
+            "{type: date, format: '%Y-%m'}",
+            "\"%Y-%m\" makes no date: it has no day; read the column as string, and make the date in clean",
+        ),
         ("{type: int64, zone: UTC}", "'zone' is for the type datetime, not for int64"),
         ("{type: datetime, dst: later}", "'dst' needs a 'zone', such as Europe/Berlin"),
         ("{type: datetime, zone: Europe/Berln}", "unknown time zone 'Europe/Berln'; did you mean 'Europe/Berlin'?"),
-        ("{type: datetime, zone: UTC, format: '%Y-%m-%d %H:%M%z'}", "'zone' has no say where the format itself tells the offset; leave it out"),
+        (
+            "{type: datetime, zone: UTC, format: '%Y-%m-%d %H:%M%z'}",
+            "'zone' has no say where the format itself tells the offset; leave it out",
+        ),
         ("{type: datetime, zone: UTC, dst: both}", "unknown dst 'both'; choose one of: refuse, earlier, later"),
     ] {
-        let error = table(&format!("source: {{file: {{path: a.csv}}}}\ncolumns: {{t: {spec}}}")).err().unwrap().to_string();
+        let error =
+            table(&format!("source: {{file: {{path: a.csv}}}}\ncolumns: {{t: {spec}}}")).err().unwrap().to_string();
         assert!(error.contains(why), "{error}");
     }
 }
@@ -230,12 +275,21 @@ fn any_column() -> impl Strategy<Value = Series> {
         some(ints.clone()).prop_map(column),
         some(ints.clone()).prop_map(|values| column(values.into_iter().map(|v| v.map(|v| v as u64)).collect())),
         some((-3i64..300).boxed()).prop_map(|values| column(values.into_iter().map(|v| v.map(|v| v as u8)).collect())),
-        prop::collection::vec(prop::option::of(prop_oneof![any::<f64>(), -3.0..300.0, (-3i64..300).prop_map(|v| v as f64)]), 1..12).prop_map(column),
+        prop::collection::vec(
+            prop::option::of(prop_oneof![any::<f64>(), -3.0..300.0, (-3i64..300).prop_map(|v| v as f64)]),
+            1..12
+        )
+        .prop_map(column),
         prop::collection::vec(prop::option::of(any::<f32>()), 1..12).prop_map(column),
         prop::collection::vec(prop::option::of(any::<bool>()), 1..12).prop_map(column),
         prop::collection::vec(prop::option::of("[0-9a-z.:é -]{0,12}"), 1..12).prop_map(column),
-        some(any::<i64>().boxed()).prop_map(|values| column(values).cast(&DataType::Datetime(TimeUnit::Nanoseconds, None)).unwrap()),
-        some((-900_000i64..4_000_000).boxed()).prop_map(|values| column(values.into_iter().map(|v| v.map(|v| v as i32)).collect()).cast(&DataType::Date).unwrap()),
+        some(any::<i64>().boxed())
+            .prop_map(|values| column(values).cast(&DataType::Datetime(TimeUnit::Nanoseconds, None)).unwrap()),
+        some((-900_000i64..4_000_000).boxed()).prop_map(|values| column(
+            values.into_iter().map(|v| v.map(|v| v as i32)).collect()
+        )
+        .cast(&DataType::Date)
+        .unwrap()),
         some((0i64..86_400_000_000_000).boxed()).prop_map(|values| column(values).cast(&DataType::Time).unwrap()),
         some(ints).prop_map(|values| {
             let values: Int128Chunked = values.into_iter().map(|v| v.map(i128::from)).collect();
@@ -243,12 +297,6 @@ fn any_column() -> impl Strategy<Value = Series> {
         }),
     ]
 }
-
-const TYPES: [ColumnType; 16] = [
-    ColumnType::String, ColumnType::Category, ColumnType::Bool, ColumnType::Int8, ColumnType::Int16, ColumnType::Int32,
-    ColumnType::Int64, ColumnType::Uint8, ColumnType::Uint16, ColumnType::Uint32, ColumnType::Uint64, ColumnType::Float32,
-    ColumnType::Float64, ColumnType::Date, ColumnType::Datetime, ColumnType::Time,
-];
 
 /// A value as exact digits or plain text, whatever its type; what is equal reads equal.
 fn plain(value: &AnyValue) -> String {
@@ -261,13 +309,21 @@ fn plain(value: &AnyValue) -> String {
         AnyValue::Boolean(v) => u8::from(*v).to_string(),
         AnyValue::Float32(v) if v.is_finite() => bare(format!("{v:.1100}")),
         AnyValue::Float64(v) if v.is_finite() => bare(format!("{v:.1100}")),
-        AnyValue::Decimal(v, _, scale) => bare(format!("{}{}.{:0scale$}", if *v < 0 { "-" } else { "" }, v.unsigned_abs() / 1000, v.unsigned_abs() % 1000)),
+        AnyValue::Decimal(v, _, scale) => bare(format!(
+            "{}{}.{:0scale$}",
+            if *v < 0 { "-" } else { "" },
+            v.unsigned_abs() / 1000,
+            v.unsigned_abs() % 1000
+        )),
         AnyValue::Date(day) => moment(i128::from(*day) * 86_400_000_000_000),
-        AnyValue::Datetime(v, unit, _) | AnyValue::DatetimeOwned(v, unit, _) => moment(i128::from(*v) * match unit {
-            TimeUnit::Milliseconds => 1_000_000,
-            TimeUnit::Microseconds => 1000,
-            TimeUnit::Nanoseconds => 1,
-        }),
+        AnyValue::Datetime(v, unit, _) | AnyValue::DatetimeOwned(v, unit, _) => moment(
+            i128::from(*v)
+                * match unit {
+                    TimeUnit::Milliseconds => 1_000_000,
+                    TimeUnit::Microseconds => 1000,
+                    TimeUnit::Nanoseconds => 1,
+                },
+        ),
         other => other.to_string(),
     };
     if text == "-0" { "0".to_owned() } else { text }
