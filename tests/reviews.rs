@@ -8,7 +8,10 @@ use tests::{assert_balanced, run_all, shared_data, shipped};
 fn real_reviews_run_through_the_same_rules() {
     let files = ("nsmc/reviews.csv", "olist-sample/olist_order_reviews_dataset.csv");
     let (Some(films), Some(orders)) = (shared_data(files.0), shared_data(files.1)) else {
-        skipped("data", &format!("no {} and {}; set MILLRACE_SHARED_DATA to the folder that holds them", files.0, files.1));
+        skipped(
+            "data",
+            &format!("no {} and {}; set MILLRACE_SHARED_DATA to the folder that holds them", files.0, files.1),
+        );
         return;
     };
     let project = shipped("reviews")

@@ -28,7 +28,9 @@ fn ingested(content: impl AsRef<[u8]>) -> (Project, String) {
 #[track_caller]
 fn ingested_in_part(content: impl AsRef<[u8]>) -> (Project, String) {
     let project = shop();
-    project.write("orders.csv", content).write("resources/shop/ingest.yaml", format!("max_refused: 0.5\n{SHOP_INGEST}"));
+    project
+        .write("orders.csv", content)
+        .write("resources/shop/ingest.yaml", format!("max_refused: 0.5\n{SHOP_INGEST}"));
     let outcome = project.run("ingest", ["shop"]);
     outcome.exits(0);
     let path = outcome.path();
@@ -107,14 +109,18 @@ mod files {
             project.run("ingest", ["shop"])
         };
         limits("0.33").exits(1);
-        limits("0.34").exits(0).says("warning: ingest shop: orders: 2 of 6 rows (33.33 %) refused: id: 'x5' is not an int64; ");
+        limits("0.34")
+            .exits(0)
+            .says("warning: ingest shop: orders: 2 of 6 rows (33.33 %) refused: id: 'x5' is not an int64; ");
         limits("{orders: 0.5}").exits(0);
         limits("{order: 0.5}").exits(2).says("no table 'order'; did you mean 'orders'?");
         limits("50").exits(2).says("50 is not a share of rows; write a number from 0 to 1, such as 0.05 for 5 %");
         // One in a hundred is what nobody need be told of beforehand.
         let rows: String = (1..=100).map(|id| format!("{id},ann,2026-01-01,1\n")).collect();
         let of_hundred = rows.replacen("17,ann", "x17,ann", 1);
-        project.write("orders.csv", format!("id,customer,day,amount\n{of_hundred}")).write("resources/shop/ingest.yaml", SHOP_INGEST);
+        project
+            .write("orders.csv", format!("id,customer,day,amount\n{of_hundred}"))
+            .write("resources/shop/ingest.yaml", SHOP_INGEST);
         project.run("ingest", ["shop"]).exits(0).says("1 of 100 rows (1 %) refused: id: 'x17' is not an int64");
     }
 
@@ -133,7 +139,10 @@ mod files {
         project.write("resources/shop/ingest.yaml", refusing);
         project.run("ingest", ["shop"]).exits(2).says("orders_2.csv: there is a header, but no rows");
         project.write("resources/shop/ingest.yaml", spec).write("orders.csv", "");
-        project.run("ingest", ["shop"]).exits(2).says("none of the 2 files has rows: orders.csv: the file is empty; orders_2.csv: ");
+        project
+            .run("ingest", ["shop"])
+            .exits(2)
+            .says("none of the 2 files has rows: orders.csv: the file is empty; orders_2.csv: ");
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub struct ColumnSummary {
     /// Whether `distinct` is an estimate.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub distinct_is_estimate: bool,
-    /// Smallest value: a number; text for strings; days or microseconds since 1970 for dates and moments.
+    /// Smallest value: a number; text for strings; days since 1970 for dates, ticks of the column's unit for moments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<serde_json::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,6 +97,8 @@ struct Column {
     nulls: u64,
     distinct: Distinct,
     numbers: Option<Numbers>,
+    /// The smallest and the largest of integers, days and ticks.
+    integers: Option<(i128, i128)>,
     text: Option<(String, String)>,
     sample: Sample,
 }
@@ -135,6 +137,7 @@ impl Column {
             nulls: 0,
             distinct: Distinct::Exact(HashSet::with_hasher(FixedState::with_seed(0)), Box::new([0; RECENT])),
             numbers: None,
+            integers: None,
             text: None,
             sample: Sample { stride: 1, seen: 0, numbers: Vec::new(), texts: Vec::new() },
         }
@@ -158,15 +161,32 @@ impl Column {
                     self.sample.take_numbers(numbers.len(), |row| numbers.get(row));
                 }
             }
+            DataType::UInt64 => {
+                if let Ok(numbers) = values.u64() {
+                    self.widen(numbers.min().map(i128::from), numbers.max().map(i128::from));
+                    self.sum_up(numbers, |v: u64| v as f64, |_| true);
+                    self.distinct.add_each(numbers, |v: u64| v);
+                    self.sample.take_numbers(numbers.len(), |row| numbers.get(row).map(|v| v as f64));
+                }
+            }
             dtype if dtype.is_integer() || dtype.is_temporal() || dtype.is_bool() => {
-                if let Ok(numbers) = values.to_physical_repr().cast(&DataType::Int64) {
+                if let Ok(numbers) = values.to_physical_repr().strict_cast(&DataType::Int64) {
                     let numbers = numbers.i64().expect("cast to i64");
+                    self.widen(numbers.min().map(i128::from), numbers.max().map(i128::from));
                     self.sum_up(numbers, |v: i64| v as f64, |_| true);
                     self.distinct.add_each(numbers, |v: i64| v as u64);
                     self.sample.take_numbers(numbers.len(), |row| numbers.get(row).map(|v| v as f64));
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The smallest and the largest integer: as floats, those beyond 2^53 would lose their last digits.
+    fn widen(&mut self, min: Option<i128>, max: Option<i128>) {
+        if let (Some(min), Some(max)) = (min, max) {
+            let (low, high) = self.integers.unwrap_or((min, max));
+            self.integers = Some((low.min(min), high.max(max)));
         }
     }
 
@@ -233,21 +253,22 @@ impl Column {
 
     fn finish(&self) -> ColumnSummary {
         let (distinct, distinct_is_estimate) = self.distinct.finish(self.count - self.nulls);
-        let whole = self.dtype.is_integer() || self.dtype.is_temporal();
-        let number = |value: f64| match whole {
-            true => serde_json::Value::from(value as i64),
-            false => serde_json::Number::from_f64(value).map_or(serde_json::Value::Null, serde_json::Value::Number),
+        let integer = |value: i128| match u64::try_from(value) {
+            Ok(value) => serde_json::Value::from(value),
+            Err(_) => serde_json::Value::from(value as i64),
         };
+        let number =
+            |value: f64| serde_json::Number::from_f64(value).map_or(serde_json::Value::Null, serde_json::Value::Number);
         let (mut min, mut max) = (None, None);
         match (&self.numbers, &self.text, self.dtype.is_bool()) {
             (Some(n), _, true) => {
                 min = Some((n.min > 0.0).into());
                 max = Some((n.max > 0.0).into());
             }
-            (Some(n), _, false) => {
-                min = Some(number(n.min));
-                max = Some(number(n.max));
-            }
+            (Some(n), _, false) => match self.integers {
+                Some((low, high)) => (min, max) = (Some(integer(low)), Some(integer(high))),
+                None => (min, max) = (Some(number(n.min)), Some(number(n.max))),
+            },
             (None, Some((low, high)), _) => {
                 min = Some(cut(low).into());
                 max = Some(cut(high).into());
@@ -509,6 +530,18 @@ mod tests {
         // numpy: np.mean([1,2,3,4]), np.std([1,2,3,4])
         assert_eq!(a.mean, Some(2.5));
         assert!((a.std.unwrap() - 1.118_033_988_749_895).abs() < 1e-12);
+    }
+
+    #[test]
+    fn integers_of_all_sizes_keep_their_digits() {
+        let large = [u64::MAX, 1 << 63, (1 << 63) + 1, 7];
+        let codes = [9_007_199_254_740_993i64, i64::MIN + 1, 0, 0];
+        let s = summary_of(&[df!("u" => large, "i" => codes).unwrap()]);
+        assert_eq!((s[0].distinct, s[0].min.clone(), s[0].max.clone()), (4, Some(7.into()), Some(u64::MAX.into())));
+        assert_eq!(
+            (s[1].min.clone(), s[1].max.clone()),
+            (Some((i64::MIN + 1).into()), Some(9_007_199_254_740_993i64.into()))
+        );
     }
 
     #[test]

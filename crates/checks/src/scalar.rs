@@ -20,6 +20,8 @@ pub(crate) fn literal(value: &Scalar, of: &DataType) -> Result<Expr> {
         }
         (DataType::Boolean, Scalar::Bool(truth)) => Ok(lit(*truth)),
         (DataType::Boolean, _) => Err(not("true or false")),
+        // Beside a signed literal both would be compared as floats.
+        (DataType::UInt64, Scalar::Int(number)) if *number >= 0 => Ok(lit(*number as u64)),
         (dtype, Scalar::Int(number)) if dtype.is_numeric() => Ok(lit(*number)),
         (dtype, Scalar::Float(number)) if dtype.is_numeric() => Ok(lit(*number)),
         (dtype, _) if dtype.is_numeric() => Err(not("a number")),

@@ -128,6 +128,8 @@ impl Stage for Clean {
                 };
                 let cleaned = clean(raw, &table.steps, &given).context(format!("table '{name}'"))?;
                 let Cleaned { schema, changes, batches } = cleaned;
+                let place = format!("table '{name}'");
+                let batches: Batches = Box::new(batches.map(move |batch| batch.context(&place)));
                 let notes = if notes.is_empty() { Value::Null } else { json!({ "llm": notes }) };
                 Ok(Output::Table(TableOutput {
                     empty: if table.allow_empty { Empty::Published } else { Empty::Refused },

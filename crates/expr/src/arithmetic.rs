@@ -146,7 +146,8 @@ pub(crate) fn floats(label: &Label, op: Arithmetic, left: Expr, right: Expr) -> 
             Arithmetic::Remainder => zipped(av, bv, height, |a, b| a % b),
         };
         let divides = matches!(op, Arithmetic::Divide | Arithmetic::DivideWhole | Arithmetic::Remainder);
-        if out.iter().all(|value| value.is_finite()) && !(divides && bv.contains(&0.0)) {
+        // Division by zero is never finite. Written without a way out of the loop, it runs over many values at once.
+        if out.iter().fold(true, |all, value| all & value.is_finite()) {
             return Ok(with_nulls(out, &a, &b, height).into_series());
         }
         let mut defined = Vec::with_capacity(height);

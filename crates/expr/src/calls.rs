@@ -145,7 +145,11 @@ impl Compiler<'_> {
         }
     }
 
-    fn run(&self, inputs: Vec<Expr>, dtype: DataType, function: RowFn) -> Expr {
+    fn run(&self, mut inputs: Vec<Expr>, dtype: DataType, function: RowFn) -> Expr {
+        if self.guard.is_some() && !inputs.is_empty() {
+            let first = inputs.remove(0);
+            inputs.insert(0, self.masked(first));
+        }
         rows(&self.label, inputs, dtype, function)
     }
 
@@ -215,7 +219,7 @@ impl Compiler<'_> {
 
     fn float(&self, name: &'static str, of: &Typed, function: fn(f64) -> f64, pole: bool) -> Result<Typed> {
         let of = typed::as_float(&self.label, self.number(name, of)?);
-        Ok(Typed::new(numbers::float(&self.label, name, of.expr, function, pole), DataType::Float64))
+        Ok(Typed::new(numbers::float(&self.label, name, self.masked(of.expr), function, pole), DataType::Float64))
     }
 
     fn two_floats(&self, name: &str, arguments: &[Typed], function: RowFn) -> Result<Typed> {
@@ -270,7 +274,8 @@ impl Compiler<'_> {
 
     fn extreme(&self, name: &str, arguments: Vec<Typed>, greatest: bool) -> Result<Typed> {
         let open = arguments.iter().any(|argument| argument.open);
-        let (arguments, dtype) = typed::common(&self.label, arguments, &[], &format!("the arguments of {name}"))?;
+        let only = vec![None; arguments.len()];
+        let (arguments, dtype) = self.common(arguments, only, &format!("the arguments of {name}"))?;
         let inputs = arguments.into_iter().map(|argument| argument.expr).collect();
         let function = open_fn(move |row| {
             let mut found: Option<&Value<'_>> = None;

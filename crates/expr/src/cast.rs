@@ -55,13 +55,18 @@ impl Sort {
             DataType::Decimal(..) => Sort::Decimal,
             DataType::String | DataType::Categorical(..) | DataType::Enum(..) => Sort::Text,
             DataType::Date => Sort::Date,
-            // Moments with a zone are shown in it, which only polars can.
             DataType::Datetime(_, None) => Sort::Moment,
+            // Moments without a zone are those of UTC. In other zones days and hours begin elsewhere.
+            DataType::Datetime(_, Some(zone)) if is_utc(zone) => Sort::Moment,
             DataType::Time => Sort::Time,
             DataType::Duration(_) => Sort::Duration,
             _ => return None,
         })
     }
+}
+
+fn is_utc(zone: &TimeZone) -> bool {
+    ["UTC", "Etc/UTC", "+00:00", "Z"].contains(&zone.as_str())
 }
 
 /// The table of casts: from, to, and what they give. What is not in it is refused when the expression is read.
@@ -162,11 +167,11 @@ pub(crate) fn converted<'a>(value: &Value<'a>, to: &DataType) -> Result<Value<'a
         (Int(1), Some(Sort::Bool)) => Bool(true),
         (Int(_), Some(Sort::Bool)) => return unread("only 0 and 1 are; write x <> 0, or TRY_CAST for null"),
         (Float(float), Some(Sort::Int)) => {
-            if float.trunc() != *float || !float.is_finite() {
-                return lost(ROUND);
-            }
-            if float.abs() > 1e30 {
+            if !float.is_finite() || float.abs() > 1e30 {
                 return unread(TRY);
+            }
+            if float.trunc() != *float {
+                return lost(ROUND);
             }
             whole(*float as i128)?
         }
@@ -308,6 +313,7 @@ pub(crate) fn name(dtype: &DataType) -> String {
     match dtype {
         DataType::Decimal(digits, behind) => format!("decimal({digits}, {behind})"),
         DataType::Boolean => "bool".to_owned(),
+        DataType::Datetime(_, Some(zone)) => format!("datetime in {}", zone.as_str()),
         other => artifact::type_name(other),
     }
 }

@@ -74,8 +74,9 @@ fn is_native(dtype: &DataType) -> bool {
 
 /// Both sides in types that can be compared: values that stand in the text take the type of the other side.
 fn adapted(op: Comparison, left: Typed, right: Typed) -> Result<(Typed, Typed)> {
-    let left = if right.literal.is_none() { taken(left, &right)? } else { left };
-    let right = if left.literal.is_none() { taken(right, &left)? } else { right };
+    let takes = |typed: &Typed, other: &Typed| other.literal.is_none() || typed.text().is_some();
+    let left = if takes(&left, &right) { taken(left, &right)? } else { left };
+    let right = if takes(&right, &left) { taken(right, &left)? } else { right };
     let (left, right) = (plain(left), plain(right));
     for interval in [&left, &right].into_iter().filter_map(Typed::interval) {
         if interval.months != 0 {

@@ -42,11 +42,10 @@ pub(crate) fn compiled(node: &Node, schema: &Schema, label: Label, alive: Option
 /// Whether a value could end the run.
 fn may_fail(node: &Node) -> bool {
     node.any(&mut |node| match node {
-        Node::Arithmetic(..) | Node::Negate(_) => true,
+        // The branches of CASE and the arguments of functions may be brought to one type.
+        Node::Arithmetic(..) | Node::Negate(_) | Node::Case { .. } => true,
         Node::Cast { or_null, .. } => !or_null,
-        Node::Call(function, _) => {
-            !matches!(function.id, Id::Coalesce | Id::NullIf | Id::Lower | Id::Upper | Id::Length)
-        }
+        Node::Call(function, _) => !matches!(function.id, Id::NullIf | Id::Lower | Id::Upper | Id::Length),
         _ => false,
     })
 }
@@ -59,6 +58,14 @@ impl Compiler<'_> {
             None => condition,
         };
         Compiler { schema: self.schema, label: self.label.clone(), guard: Some(guard) }
+    }
+
+    /// The first input of an operation that may fail: null where it must not.
+    pub fn masked(&self, input: Expr) -> Expr {
+        match &self.guard {
+            Some(guard) => when(guard.clone()).then(input).otherwise(lit(NULL)),
+            None => input,
+        }
     }
 
     pub fn node(&self, node: &Node) -> Result<Typed> {
@@ -102,13 +109,9 @@ impl Compiler<'_> {
             let known: Vec<&str> = self.schema.iter_names().map(|name| name.as_str()).collect();
             return Err(Error::cannot_run(format!("no column '{name}'")).hint(did_you_mean(name, known)));
         };
-        let read = match &self.guard {
-            Some(guard) => when(guard.clone()).then(col(name)).otherwise(lit(NULL).cast(dtype.clone())),
-            None => col(name),
-        };
         Ok(match dtype.is_float() {
-            true => Typed { open: true, ..Typed::new(defined(read, dtype, false), dtype.clone()) },
-            false => Typed::new(read, dtype.clone()),
+            true => Typed { open: true, ..Typed::new(defined(col(name), dtype, false), dtype.clone()) },
+            false => Typed::new(col(name), dtype.clone()),
         })
     }
 
@@ -145,7 +148,7 @@ impl Compiler<'_> {
             Some(Sort::Decimal | Sort::Duration) => typed.dtype.clone(),
             _ => return Err(no_number("-", &typed)),
         };
-        Ok(Typed::new(rows(&self.label, vec![typed.expr], dtype.clone(), row_fn(numbers::negated)), dtype))
+        Ok(Typed::new(rows(&self.label, vec![self.masked(typed.expr)], dtype.clone(), row_fn(numbers::negated)), dtype))
     }
 
     pub fn arithmetic(&self, op: Arithmetic, left: Typed, right: Typed) -> Result<Typed> {
@@ -181,15 +184,18 @@ impl Compiler<'_> {
                     ))
                     .hint("compute with DOUBLE instead: CAST(… AS DOUBLE)"));
                 }
-                let (expr, dtype) = arithmetic::decimals(&self.label, op, left.expr, right.expr, scales);
+                let (expr, dtype) = arithmetic::decimals(&self.label, op, self.masked(left.expr), right.expr, scales);
                 return Ok(Typed::new(expr, dtype));
             }
         }
         if op == Arithmetic::Divide || any(Sort::Float) || any(Sort::Decimal) {
             let (left, right) = (typed::as_float(&self.label, left), typed::as_float(&self.label, right));
-            return Ok(Typed::new(arithmetic::floats(&self.label, op, left.expr, right.expr), DataType::Float64));
+            return Ok(Typed::new(
+                arithmetic::floats(&self.label, op, self.masked(left.expr), right.expr),
+                DataType::Float64,
+            ));
         }
-        Ok(Typed::new(arithmetic::integers(&self.label, op, left.expr, right.expr), DataType::Int64))
+        Ok(Typed::new(arithmetic::integers(&self.label, op, self.masked(left.expr), right.expr), DataType::Int64))
     }
 
     /// Dates, moments and lengths of time; nothing if neither side is one.
@@ -217,7 +223,7 @@ impl Compiler<'_> {
             }
             _ => TimeUnit::Microseconds,
         };
-        let sides = vec![left.expr.clone(), right.expr.clone()];
+        let sides = vec![self.masked(left.expr.clone()), right.expr.clone()];
         match (left.sort(), right.sort()) {
             (Some(sort @ (Sort::Date | Sort::Moment | Sort::Time)), _) if right.interval().is_some() => {
                 let Some(by) = right.interval() else { return Err(unknown()) };
@@ -227,11 +233,11 @@ impl Compiler<'_> {
                 let dtype = match (&left.dtype, by.micros) {
                     (DataType::Date, 0) => DataType::Date,
                     (DataType::Date, _) => micros,
-                    (DataType::Datetime(TimeUnit::Milliseconds, None), _) => micros,
+                    (DataType::Datetime(TimeUnit::Milliseconds, _), _) => micros,
                     (other, _) => other.clone(),
                 };
                 let function = row_fn(move |row| dates::moved(&row[0], by, sign));
-                made(rows(&self.label, vec![left.expr.clone()], dtype.clone(), function), dtype)
+                made(rows(&self.label, vec![self.masked(left.expr.clone())], dtype.clone(), function), dtype)
             }
             (Some(Sort::Date), Some(Sort::Int)) => {
                 let function = row_fn(move |row| dates::days_later(&row[0], i128::from(sign) * texts::whole(&row[1])));
@@ -343,11 +349,21 @@ impl Compiler<'_> {
         });
         only.push(open);
         let open = values.iter().any(|value| value.open);
-        let (mut values, dtype) = typed::common(&self.label, values, &only, "the branches of CASE")?;
+        let (mut values, dtype) = self.common(values, only, "the branches of CASE")?;
         let last = values.pop().map_or_else(|| lit(NULL), |last| last.expr);
         let pairs = conditions.into_iter().zip(values);
         let expr = pairs.rev().fold(last, |rest, (condition, value)| when(condition).then(value.expr).otherwise(rest));
         Ok(Typed { open, ..Typed::new(expr, dtype) })
+    }
+
+    /// [`typed::common`], within the guard.
+    pub fn common(&self, values: Vec<Typed>, only: Vec<Option<Expr>>, what: &str) -> Result<(Vec<Typed>, DataType)> {
+        let and_guard = |only: Option<Expr>| match (only, &self.guard) {
+            (Some(only), Some(guard)) => Some(guard.clone().and(only)),
+            (only, guard) => only.or(guard.clone()),
+        };
+        let only: Vec<Option<Expr>> = only.into_iter().map(and_guard).collect();
+        typed::common(&self.label, values, &only, what)
     }
 
     fn coalesce(&self, arguments: &[Node]) -> Result<Typed> {
@@ -365,7 +381,7 @@ impl Compiler<'_> {
             values.push(value);
         }
         let open = values.iter().any(|value| value.open);
-        let (values, dtype) = typed::common(&self.label, values, &only, "the arguments of coalesce")?;
+        let (values, dtype) = self.common(values, only, "the arguments of coalesce")?;
         let values: Vec<Expr> = values.into_iter().map(|value| value.expr).collect();
         Ok(Typed { open, ..Typed::new(coalesce(&values), dtype) })
     }
@@ -399,7 +415,13 @@ impl Compiler<'_> {
             Err(refusal) => Err(refusal),
         });
         let open = of.open && to.is_float();
-        Ok(Typed { open, ..Typed::new(rows(&self.label, vec![of.expr], out.clone(), function), out) })
+        Ok(Typed {
+            open,
+            ..Typed::new(
+                rows(&self.label, vec![if or_null { of.expr } else { self.masked(of.expr) }], out.clone(), function),
+                out,
+            )
+        })
     }
 
     pub fn part(&self, part: Part, of: Typed) -> Result<Typed> {

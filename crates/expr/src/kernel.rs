@@ -71,13 +71,10 @@ pub(crate) fn columns(
 
 /// A function of the rows of its inputs.
 pub(crate) fn rows(label: &Label, inputs: Vec<Expr>, dtype: DataType, function: RowFn) -> Expr {
-    let (label, out) = (label.clone(), dtype.clone());
-    columns(inputs, dtype, move |columns| {
-        let views = columns.iter().map(View::of).collect::<PolarsResult<Vec<View>>>()?;
-        let height = height(columns);
-        let mut values: Vec<Option<Value<'_>>> = Vec::with_capacity(height);
+    let label = label.clone();
+    by_row(&label.clone(), inputs, dtype, move |views, from, to, values| {
         let mut row: Vec<Value<'_>> = Vec::with_capacity(views.len());
-        for at in 0..height {
+        for at in from..to {
             row.clear();
             row.extend(views.iter().map_while(|view| view.get(at)));
             values.push(match row.len() == views.len() {
@@ -85,24 +82,53 @@ pub(crate) fn rows(label: &Label, inputs: Vec<Expr>, dtype: DataType, function: 
                 false => None,
             });
         }
-        built(&label, &out, values)
+        Ok(())
     })
 }
 
 /// A function of the rows of its inputs that wants to see nulls.
 pub(crate) fn open_rows(label: &Label, inputs: Vec<Expr>, dtype: DataType, function: OpenFn) -> Expr {
-    let (label, out) = (label.clone(), dtype.clone());
-    columns(inputs, dtype, move |columns| {
-        let views = columns.iter().map(View::of).collect::<PolarsResult<Vec<View>>>()?;
-        let height = height(columns);
-        let mut values: Vec<Option<Value<'_>>> = Vec::with_capacity(height);
+    let label = label.clone();
+    by_row(&label.clone(), inputs, dtype, move |views, from, to, values| {
         let mut row: Vec<Option<Value<'_>>> = Vec::with_capacity(views.len());
-        for at in 0..height {
+        for at in from..to {
             row.clear();
             row.extend(views.iter().map(|view| view.get(at)));
             values.push(function(&row).map_err(|refusal| refusal.at(&label))?);
         }
-        built(&label, &out, values)
+        Ok(())
+    })
+}
+
+/// `fill` appends the values of the rows from one number to before another.
+fn by_row(
+    label: &Label,
+    inputs: Vec<Expr>,
+    dtype: DataType,
+    fill: impl for<'v> Fn(&'v [View], usize, usize, &mut Vec<Option<Value<'v>>>) -> PolarsResult<()> + Send + Sync + 'static,
+) -> Expr {
+    /// Values are larger than what columns hold of them: few at a time.
+    const BLOCK: usize = 8192;
+    let (label, out) = (label.clone(), dtype.clone());
+    columns(inputs, dtype, move |columns| {
+        let views = columns.iter().map(View::of).collect::<PolarsResult<Vec<View>>>()?;
+        let height = height(columns);
+        let mut whole: Option<Series> = None;
+        let mut from = 0;
+        while from < height || whole.is_none() {
+            let to = (from + BLOCK).min(height);
+            let mut values = Vec::with_capacity(to - from);
+            fill(&views, from, to, &mut values)?;
+            let block = built(&label, &out, values)?;
+            match &mut whole {
+                None => whole = Some(block),
+                Some(whole) => {
+                    whole.append_owned(block)?;
+                }
+            }
+            from = to;
+        }
+        Ok(whole.map(|whole| whole.rechunk()).unwrap_or_default())
     })
 }
 

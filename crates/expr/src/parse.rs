@@ -29,6 +29,10 @@ impl Dialect for Grammar {
     fn is_identifier_part(&self, ch: char) -> bool {
         ch.is_alphanumeric() || ch == '$' || ch == '_'
     }
+    fn is_reserved_for_identifier(&self, word: Keyword) -> bool {
+        use Keyword::{CASE, CAST, EXISTS, EXTRACT, INTERVAL, NOT, STRUCT, TRIM, TRY_CAST};
+        matches!(word, CASE | CAST | EXISTS | EXTRACT | INTERVAL | NOT | STRUCT | TRIM | TRY_CAST)
+    }
     fn supports_filter_during_aggregation(&self) -> bool {
         true
     }
@@ -68,7 +72,19 @@ pub(crate) fn parse(text: &str) -> Result<ast::Expr> {
 fn cause(error: &ParserError) -> String {
     match error {
         ParserError::TokenizerError(cause) | ParserError::ParserError(cause) => {
-            let cause = cause.replace("EOF", "the end");
+            let (cause, place) = match cause.split_once(" at Line: 1, Column: ") {
+                Some((cause, column)) => (cause, format!(" at character {column}")),
+                None => (cause.as_str(), String::new()),
+            };
+            if let Some((wanted, found)) =
+                cause.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: "))
+            {
+                return match found {
+                    "EOF" => format!("where it ends, {wanted} is missing"),
+                    found => format!("where {wanted} is expected stands '{found}'{place}"),
+                };
+            }
+            let cause = format!("{}{place}", cause.replace("EOF", "the end"));
             let mut letters = cause.chars();
             let first = letters.next().map(|letter| letter.to_lowercase().to_string()).unwrap_or_default();
             format!("{first}{}", letters.as_str())
@@ -79,6 +95,11 @@ fn cause(error: &ParserError) -> String {
 
 /// The way out where a word of SQL may be meant as a column.
 fn with_hint(error: Error, text: &str) -> Error {
+    let count = |sign: char| text.chars().filter(|letter| *letter == sign).count();
+    if count('(') > count(')') {
+        return error
+            .hint("close the bracket; within {…} of YAML a comma ends a value, so write the expression in quotes");
+    }
     match keyword_as_name(text) {
         Some(word) => error.hint(format!("if '{word}' is a column, write it in double quotes: \"{word}\"")),
         None => error,

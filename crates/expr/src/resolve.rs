@@ -1,6 +1,6 @@
 //! Syntax tree to checked expression: what has no arm here is refused.
 
-use spec::{Error, Result, did_you_mean};
+use spec::{Error, Result};
 use sqlparser::ast::{self, Expr as Sql};
 
 use crate::functions::{self, Id};
@@ -9,7 +9,7 @@ use crate::node::{Arithmetic, Comparison, Literal, Node, PARTS, Part, Target};
 use crate::window;
 
 /// Deeper trees would exhaust the stack; chains of AND and OR of any length stay shallow.
-const DEEPEST: usize = 400;
+const DEEPEST: usize = 120;
 
 pub(crate) fn resolve(tree: &Sql) -> Result<Node> {
     node(tree, 0)
@@ -218,9 +218,30 @@ pub(crate) fn checked_call(node: Node) -> Result<Node> {
     Ok(node)
 }
 
+/// Functions of SQL that depend on more than the data.
+const NEVER_THE_SAME: [&str; 12] = [
+    "now",
+    "today",
+    "random",
+    "rand",
+    "uuid",
+    "gen_random_uuid",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "getdate",
+    "get_current_time",
+    "get_current_timestamp",
+];
+
 /// The function of this name; an unknown one is an error that names the nearest.
 pub(crate) fn known_function(name: &str) -> Result<&'static functions::Function> {
     functions::named(name).ok_or_else(|| {
+        let lower = name.to_lowercase();
+        if NEVER_THE_SAME.contains(&lower.as_str()) {
+            return Error::cannot_run(format!("{lower}() has another value in every run"))
+                .hint("take such a value from the data: runs of the same input must give the same");
+        }
         let error = Error::cannot_run(format!("unknown function '{name}'"));
         match spec::nearest(name, functions::names()) {
             Some(near) => error.hint(format!("did you mean '{near}'?")),
@@ -309,8 +330,11 @@ pub(crate) fn part(name: &str) -> Result<Part> {
     let lower = name.trim_matches('\'').to_lowercase();
     let found = PARTS.iter().find(|(known, _)| *known == lower);
     found.map(|(_, part)| *part).ok_or_else(|| {
-        Error::cannot_run(format!("'{lower}' is no part of a date or time"))
-            .hint(did_you_mean(&lower, PARTS.iter().map(|(known, _)| *known)))
+        let hint = match spec::nearest(&lower, PARTS.iter().map(|(known, _)| *known)) {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => "docs/sql.md lists the parts".to_owned(),
+        };
+        Error::cannot_run(format!("'{lower}' is no part of a date or time")).hint(hint)
     })
 }
 

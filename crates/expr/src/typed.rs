@@ -148,12 +148,17 @@ pub(crate) fn literal_as(typed: &Typed, dtype: &DataType) -> Result<Option<Typed
             Ok(value) if value.is_finite() => made(AnyValue::Float32(value)),
             _ => Ok(None),
         },
+        (Some(Literal::Number(digits)), DataType::Float64) => match digits.parse::<i64>() {
+            // Whole numbers up to here are floats as they stand.
+            Ok(wide) if wide.unsigned_abs() <= 1 << 53 => made(AnyValue::Float64(wide as f64)),
+            _ => Ok(None),
+        },
         (Some(Literal::Text(text)), DataType::Date) => match (literal::date(text), literal::moment(text)) {
             (Some(days), _) => made(AnyValue::Date(days)),
             (None, Some(micros)) => of_literal(&Literal::Moment(micros)).map(Some),
             _ => Err(no_such(text, "a date", "'2024-01-31'")),
         },
-        (Some(Literal::Text(text)), DataType::Datetime(_, None)) => match literal::moment(text) {
+        (Some(Literal::Text(text)), DataType::Datetime(..)) => match literal::moment(text) {
             Some(micros) => of_literal(&Literal::Moment(micros)).map(Some),
             None => Err(no_such(text, "a timestamp", "'2024-01-31 12:30:00'")),
         },
@@ -208,8 +213,7 @@ pub(crate) fn common(
     for (at, typed) in all.into_iter().enumerate() {
         let typed = match only.get(at) {
             Some(Some(only)) if typed.dtype != dtype && typed.literal.is_none() => {
-                let null = lit(NULL).cast(typed.dtype.clone());
-                Typed { expr: when(only.clone()).then(typed.expr).otherwise(null), ..typed }
+                Typed { expr: when(only.clone()).then(typed.expr).otherwise(lit(NULL)), ..typed }
             }
             _ => typed,
         };

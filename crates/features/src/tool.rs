@@ -37,18 +37,29 @@ impl Stage for Features {
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let spec = &job.spec;
-        let FeatureSet { training, scoring, training_schema, scoring_schema, training_rows, books, dictionary, .. } =
-            build(spec, &|table| job.scan(table))?;
-        let notes = json!({ "label": spec.label(), "horizon_days": spec.horizon().map_or(0, days) });
+        let FeatureSet {
+            training,
+            scoring,
+            training_schema,
+            scoring_schema,
+            training_rows,
+            books,
+            dictionary,
+            warnings,
+            ..
+        } = build(spec, &|table| job.scan(table), job.stamp.time().date_naive())?;
+        warnings.iter().for_each(|warning| stage::warn(format!("features {}: {warning}", job.pipeline)));
+        // How long after an example's time its label is known: a split by time leaves that much out.
+        let horizon_days: i64 = spec.label_known_after().into_iter().map(days).sum();
+        let notes = json!({ "label": spec.label(), "horizon_days": horizon_days });
         let training = TableOutput {
             notes: notes.clone(),
             ..TableOutput::new(TRAINING, training_schema.as_ref().clone(), training, training_rows)
         };
         // At a newest cutoff there is always someone to score; rows that are all known already are none to predict.
-        let is_of_rows = spec.horizon().is_none();
         let scoring = TableOutput {
             notes,
-            empty: if is_of_rows { Empty::Published } else { Empty::Refused },
+            empty: if spec.is_of_rows() { Empty::Published } else { Empty::Refused },
             books: BooksOf::Given(books),
             ..TableOutput::new(SCORING, scoring_schema.as_ref().clone(), scoring, 0)
         };
@@ -70,10 +81,16 @@ impl Stage for Features {
         }
         let published = published(job)?;
         let (training, scoring) = (artifact::scan(&published, TRAINING)?, artifact::scan(&published, SCORING)?);
-        let proof = prove(&job.spec, &|table| job.scan(table), training, scoring, job.flags.sample, job.flags.seed)?;
+        let drawn = (job.flags.sample, job.flags.seed);
+        let proof =
+            prove(&job.spec, &|table| job.scan(table), training, scoring, drawn, job.stamp.time().date_naive())?;
+        let from = match job.spec.says_when_known() {
+            true => "what was known at their time",
+            false => "rows dated before their time",
+        };
         stage::say(format!(
-            "features {}: proved: {} rows recomputed from only what was known at their time, {} values equal; \
-             with a falsified future {} values stayed the same",
+            "features {}: proved: {} rows recomputed from only {from}, {} values equal; with a falsified future {} \
+             values stayed the same",
             job.pipeline, proof.pairs, proof.values, proof.perturbed
         ));
         Ok(Some(Exit::Done))

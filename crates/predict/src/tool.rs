@@ -122,33 +122,34 @@ impl Scorer {
         let manifest = &champion.manifest;
         let keys: Vec<String> =
             [Some(&manifest.entity), manifest.time.as_ref()].into_iter().flatten().cloned().collect();
+        let mut ours: Vec<(PlSmallStr, DataType)> = match &manifest.classes {
+            None => vec![("score".into(), DataType::Float64)],
+            Some(classes) => of_classes(&classes.names, &[], |name| name.into())
+                .into_iter()
+                .map(|column| (column.name().clone(), column.dtype().clone()))
+                .collect(),
+        };
+        if intervals.is_some() {
+            ours.extend([("low".into(), DataType::Float64), ("high".into(), DataType::Float64)]);
+        }
+        if manifest.task == Task::Classification {
+            ours.push(("decision".into(), DataType::Boolean));
+        }
+        ours.push(("model_version".into(), DataType::String));
+        if reasons > 0 {
+            ours.push(("reasons".into(), DataType::String));
+        }
+        ours.push(("scored_at".into(), DataType::Datetime(TimeUnit::Microseconds, None)));
+        if let Some(key) = keys.iter().find(|key| ours.iter().any(|(name, _)| name == key.as_str())) {
+            return Err(Error::cannot_run(format!("column '{key}': predictions have a column of this name"))
+                .hint("give the entity or time another name in features.yaml or clean.yaml, and train again"));
+        }
         let mut schema = Schema::default();
         for key in &keys {
             let dtype = features.get(key).ok_or_else(|| Error::cannot_run(format!("no column '{key}' to score by")))?;
             schema.with_column(key.as_str().into(), dtype.clone());
         }
-        match &manifest.classes {
-            None => {
-                schema.with_column("score".into(), DataType::Float64);
-            }
-            Some(classes) => {
-                for column in of_classes(&classes.names, &[], PlSmallStr::from) {
-                    schema.with_column(column.name().clone(), column.dtype().clone());
-                }
-            }
-        }
-        if intervals.is_some() {
-            schema.with_column("low".into(), DataType::Float64);
-            schema.with_column("high".into(), DataType::Float64);
-        }
-        if manifest.task == Task::Classification {
-            schema.with_column("decision".into(), DataType::Boolean);
-        }
-        schema.with_column("model_version".into(), DataType::String);
-        if reasons > 0 {
-            schema.with_column("reasons".into(), DataType::String);
-        }
-        schema.with_column("scored_at".into(), DataType::Datetime(TimeUnit::Microseconds, None));
+        schema.extend(ours);
         Ok(Scorer { champion, intervals, keys, schema, reasons, scored_at })
     }
 
@@ -165,7 +166,7 @@ impl Scorer {
         let decisions: Option<Vec<bool>> =
             threshold.map(|threshold| scores.iter().map(|score| *score >= threshold).collect());
         if let Some(classes) = &manifest.classes {
-            columns.extend(of_classes(&classes.names, &scores, PlSmallStr::from));
+            columns.extend(of_classes(&classes.names, &scores, |name| name.into()));
             return self.finish(columns, &matrix);
         }
         let bounds = self.intervals.as_ref().map(|intervals| intervals.bounds(&matrix, &scores)).transpose()?;

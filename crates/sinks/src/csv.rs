@@ -9,8 +9,8 @@ use std::num::NonZeroUsize;
 
 use artifact::PolarsResultExt;
 use polars::prelude::{
-    Column, CsvWriter, DataFrame, DataType, Expr, Field, IntoColumn, PlSmallStr, PolarsResult, Schema,
-    SerWriter, StringChunked, col, concat_str, lit, when,
+    Column, CsvWriter, DataFrame, DataType, Expr, Field, IntoColumn, PlSmallStr, PolarsResult, Schema, SerWriter,
+    StringChunked, col, concat_str, lit, when,
 };
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -184,7 +184,8 @@ pub(crate) fn write(
         rows += batch.height() as u64;
         let batch = plain.apply(batch).during(place)?;
         let columns = batch.columns().iter().zip(shown.iter_names());
-        let columns = columns.map(|(column, name)| numerals.written(column).map(|column| column.with_name(name.clone())));
+        let columns =
+            columns.map(|(column, name)| numerals.written(column).map(|column| column.with_name(name.clone())));
         let columns = columns.collect::<PolarsResult<Vec<Column>>>().during(place)?;
         let mut batch = DataFrame::new(batch.height(), columns).during(place)?;
         batch.align_chunks_par();
@@ -234,8 +235,12 @@ impl Numerals {
         }
         let name = column.name().clone();
         let texts: StringChunked = match column.dtype() {
-            DataType::Float32 => column.f32()?.iter().map(|value| value.map(|value| self.text(&format!("{value:?}")))).collect(),
-            DataType::Float64 => column.f64()?.iter().map(|value| value.map(|value| self.text(&format!("{value:?}")))).collect(),
+            DataType::Float32 => {
+                column.f32()?.iter().map(|value| value.map(|value| self.text(&format!("{value:?}")))).collect()
+            }
+            DataType::Float64 => {
+                column.f64()?.iter().map(|value| value.map(|value| self.text(&format!("{value:?}")))).collect()
+            }
             _ => {
                 let plain = column.cast(&DataType::String)?;
                 plain.str()?.iter().map(|text| text.map(|text| self.text(text))).collect()

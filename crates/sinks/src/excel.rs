@@ -147,8 +147,8 @@ enum Cells {
     Truths(BooleanChunked),
     Whole(Int64Chunked),
     Numbers(Float64Chunked),
-    /// Numbers, and all their digits.
-    Decimals(Float64Chunked, StringChunked),
+    /// Numbers with all their digits.
+    Decimals(StringChunked),
     /// Days since 1899-12-30, and what to write instead where Excel's calendar does not reach.
     Times(Float64Chunked, Option<StringChunked>),
     Texts(StringChunked),
@@ -161,10 +161,7 @@ impl Cells {
             DataType::Boolean => Cells::Truths(values.bool()?.clone()),
             DataType::UInt64 | DataType::Int128 => Cells::Texts(values.cast(&DataType::String)?.str()?.clone()),
             of if of.is_integer() => Cells::Whole(values.cast(&DataType::Int64)?.i64()?.clone()),
-            DataType::Decimal(..) => {
-                let numbers = values.cast(&DataType::Float64)?.f64()?.clone();
-                Cells::Decimals(numbers, values.cast(&DataType::String)?.str()?.clone())
-            }
+            DataType::Decimal(..) => Cells::Decimals(values.cast(&DataType::String)?.str()?.clone()),
             of if of.is_float() => Cells::Numbers(values.cast(&DataType::Float64)?.f64()?.clone()),
             DataType::Date => {
                 let days = values.to_physical_repr().cast(&DataType::Float64)? + EPOCH as f64;
@@ -194,12 +191,13 @@ impl Cells {
                 true => sheet.write_number(to, at, value).map(drop),
                 false => sheet.write_string(to, at, value.to_string()).map(drop),
             }),
-            Cells::Decimals(numbers, texts) => put(numbers.get(row), |value| {
-                let text = texts.get(row).unwrap_or_default();
-                let digits = text.trim_start_matches(['-', '0', '.']).bytes().filter(u8::is_ascii_digit).count();
-                match digits <= MAX_DIGITS {
-                    true => sheet.write_number(to, at, value).map(drop),
-                    false => sheet.write_string(to, at, text).map(drop),
+            Cells::Decimals(texts) => put(texts.get(row), |text| {
+                // Zeros at the end say nothing.
+                let significant = text.trim_start_matches(['-', '0', '.']).trim_end_matches('0');
+                let digits = significant.bytes().filter(u8::is_ascii_digit).count();
+                match text.parse::<f64>().ok().filter(|_| digits <= MAX_DIGITS) {
+                    Some(value) => sheet.write_number(to, at, value).map(drop),
+                    None => sheet.write_string(to, at, text).map(drop),
                 }
             }),
             Cells::Times(days, texts) => put(days.get(row), |value| match texts {
@@ -331,6 +329,45 @@ mod tests {
         let sheet = sheet(&DataFrame::new_infer_height(vec![day.into()]).unwrap());
         assert!(row(&sheet, 2).contains("<is><t>1900-02-28</t></is>"), "{sheet}");
         assert!(row(&sheet, 3).contains("<v>61</v>"), "{sheet}");
+    }
+
+    #[test]
+    fn what_excel_would_round_or_misread_is_text() {
+        let table = df!(
+            "n" => [Some(999_999_999_999_999i64), Some(1_000_000_000_000_000), Some(i64::MIN), Some(-7)],
+            "day" => [Some(2_932_896i32), Some(2_932_897), None, Some(0)],
+            "price" => ["1234567890123.45", "12345678901234.567", "-0.000001", "0"],
+        )
+        .unwrap();
+        let table =
+            table.lazy().with_columns([col("day").cast(DataType::Date), col("price").cast(DataType::Decimal(38, 6))]);
+        let sheet = sheet(&table.collect().unwrap());
+        let cell = |name: &str| {
+            let rest = &sheet[sheet.find(&format!("r=\"{name}\"")).unwrap()..];
+            rest.split("</c>").next().unwrap().to_owned()
+        };
+        // 9999-12-31 is the last day of Excel's calendar.
+        for (name, value) in [
+            ("A2", "<v>999999999999999</v>"),
+            ("A5", "<v>-7</v>"),
+            ("B2", "<v>2958465</v>"),
+            ("C2", "<v>1234567890123.45</v>"),
+            ("C4", "<v>-0.000001</v>"),
+        ] {
+            assert!(cell(name).contains(value), "{name}: {}", cell(name));
+        }
+        for (name, text) in [
+            ("A3", "1000000000000000"),
+            ("A4", "-9223372036854775808"),
+            ("B3", "10000-01-01"),
+            ("C3", "12345678901234.567000"),
+        ] {
+            assert!(
+                cell(name).contains("inlineStr") && cell(name).contains(&format!("{text}<")),
+                "{name}: {}",
+                cell(name)
+            );
+        }
     }
 
     #[test]

@@ -73,13 +73,12 @@ impl Absent {
         // A path that begins well goes wrong behind that.
         let beside = name.rsplit_once('.').map_or_else(String::new, |(outer, _)| format!("{outer}."));
         let is_beside = self.names.iter().any(|known| known.starts_with(&beside));
-        let names = || {
-            self.names.iter().map(String::as_str).filter(|known| !is_beside || known.starts_with(&beside))
-        };
+        let names = || self.names.iter().map(String::as_str).filter(|known| !is_beside || known.starts_with(&beside));
         match nearest(name, names()) {
             Some(_) => did_you_mean(name, names()),
             None => {
-                let outer: Vec<&str> = names().filter(|name| !beside.is_empty() || !name.contains('.')).take(20).collect();
+                let outer: Vec<&str> =
+                    names().filter(|name| !beside.is_empty() || !name.contains('.')).take(20).collect();
                 format!("{}.", did_you_mean(name, outer))
             }
         }

@@ -287,7 +287,9 @@ mod tests {
             let mut batch = crate::text::TextBatch::new("x".into(), 0);
             batch.bytes = text.as_bytes().to_vec();
             batch.side = fields.side;
-            let text = |cell: &Cell| batch.get(*cell).map_or("(null)".to_owned(), |text| String::from_utf8(text.to_vec()).unwrap());
+            let text = |cell: &Cell| {
+                batch.get(*cell).map_or("(null)".to_owned(), |text| String::from_utf8(text.to_vec()).unwrap())
+            };
             let cells = if found == Cut::More { Vec::new() } else { fields.cells.iter().map(text).collect() };
             (found, cells)
         };

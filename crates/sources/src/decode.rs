@@ -6,6 +6,7 @@
 use std::io::{self, Cursor, Read};
 
 use encoding_rs::{DecoderResult, Encoding, UTF_8};
+use spec::Error;
 
 /// Stands before the two hexadecimal digits (after an `x`) of a byte that could not be decoded.
 pub(crate) const MARK: u8 = 0xFF;
@@ -27,7 +28,9 @@ pub(crate) fn decoded(
         return Ok((Box::new(rest), encoding));
     }
     let decoder = encoding.new_decoder_without_bom_handling();
+    let doubt = encoding.is_single_byte().then(|| Doubt::new(encoding));
     let decoding = Decoding {
+        doubt,
         inner: rest,
         decoder,
         input: Vec::new(),
@@ -40,8 +43,52 @@ pub(crate) fn decoded(
     Ok((Box::new(decoding), encoding))
 }
 
+/// So many characters of several bytes are no chance.
+const CHARACTERS: usize = 3;
+
+/// Whether bytes that any text of a single-byte encoding may have are UTF-8 throughout: then that is what they are, and
+/// `é` would become `Ã©` without a word.
+struct Doubt {
+    encoding: &'static Encoding,
+    /// The beginning of a character that goes on in the next bytes.
+    rest: Vec<u8>,
+    characters: usize,
+}
+
+impl Doubt {
+    fn new(encoding: &'static Encoding) -> Doubt {
+        Doubt { encoding, rest: Vec::new(), characters: 0 }
+    }
+
+    /// Whether all bytes so far, these included, may be UTF-8.
+    fn stands(&mut self, bytes: &[u8]) -> bool {
+        let mut text = std::mem::take(&mut self.rest);
+        text.extend_from_slice(bytes);
+        let valid = match std::str::from_utf8(&text) {
+            Ok(_) => text.len(),
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            Err(_) => return false,
+        };
+        self.characters += text[..valid].iter().filter(|byte| **byte >= 0xC0).count();
+        self.rest = text.split_off(valid);
+        true
+    }
+
+    /// The error at the end of the bytes, if they are UTF-8.
+    fn judge(&self) -> io::Result<()> {
+        if self.rest.is_empty() && self.characters >= CHARACTERS {
+            let error = Error::cannot_run(format!("the text is UTF-8, not {}", self.encoding.name()))
+                .hint("correct 'encoding', or leave it out");
+            return Err(io::Error::other(error));
+        }
+        Ok(())
+    }
+}
+
 struct Decoding<R> {
     inner: R,
+    /// None once the bytes are known to be no UTF-8.
+    doubt: Option<Doubt>,
     decoder: encoding_rs::Decoder,
     input: Vec<u8>,
     /// Consumed bytes of `input`.
@@ -65,6 +112,13 @@ impl<R: Read> Decoding<R> {
                 self.at = self.input.len();
                 let read = self.inner.by_ref().take(CHUNK as u64).read_to_end(&mut self.input)?;
                 self.ended = read == 0;
+                let new = &self.input[self.at..];
+                if self.doubt.as_mut().is_some_and(|doubt| !doubt.stands(new)) {
+                    self.doubt = None;
+                }
+                if let (true, Some(doubt)) = (self.ended, &self.doubt) {
+                    doubt.judge()?;
+                }
             }
             // Room is left for the marks of a malformed sequence.
             let room = self.output.len() - 64;
@@ -131,6 +185,24 @@ mod tests {
     fn marks_what_is_no_text() {
         assert_eq!(read(b"a\xB0,b", "euc-kr"), b"a\xFFxB0,b");
         assert_eq!(read(b"a\xB0", "euc-kr"), b"a\xFFxB0");
+    }
+
+    #[test]
+    fn utf_8_by_another_name_is_told() {
+        let read = |bytes: &[u8]| {
+            let mut text = Vec::new();
+            let encoding = Encoding::for_label(b"latin1").unwrap();
+            let decoded = decoded(Box::new(Cursor::new(bytes.to_vec())), encoding).unwrap().0.read_to_end(&mut text);
+            decoded.map(|_| text).map_err(|error| Error::carried_by(&error).unwrap().to_string())
+        };
+        let told = Err("the text is UTF-8, not windows-1252; correct 'encoding', or leave it out".to_owned());
+        assert_eq!(read("Köln, Zürich, Málaga".as_bytes()), told);
+        assert_eq!(read(format!("{}한국어", "a".repeat(CHUNK - 1)).as_bytes()), told);
+        assert_eq!(read(b"K\xf6ln, Z\xfcrich, M\xe1laga"), Ok("Köln, Zürich, Málaga".into()));
+        // A capital before a closing quote of the French looks like UTF-8, once.
+        assert_eq!(read(b"\xabCAF\xc9\xbb"), Ok("«CAFÉ»".into()));
+        assert_eq!(read(b"\xc9\xbb\xc9\xbb\xc9\xbb \xe9"), Ok("É»É»É» é".into()));
+        assert_eq!(read(b"plain"), Ok(b"plain".into()));
     }
 
     #[test]

@@ -200,7 +200,9 @@ impl FileSpec {
                 .hint(format!("leave '{key}' out, or correct 'format'")))
         };
         match format {
-            _ if self.escape.is_some() && !matches!(format, Format::Csv | Format::Tsv) => wrong("escape", "csv and tsv"),
+            _ if self.escape.is_some() && !matches!(format, Format::Csv | Format::Tsv) => {
+                wrong("escape", "csv and tsv")
+            }
             _ if !self.numerals.are_plain() && !format.is_text() => {
                 wrong("decimal' and 'thousands", "csv, tsv, whitespace and fixed_width")
             }

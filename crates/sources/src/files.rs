@@ -265,11 +265,7 @@ pub(crate) fn match_header(columns: &mut Columns, header: &[String], at: &str) -
 }
 
 /// How many columns a file without a header must have; it has `width`.
-pub(crate) fn without_header(
-    columns: &mut Columns,
-    shown: &str,
-    width: usize,
-) -> Result<usize> {
+pub(crate) fn without_header(columns: &mut Columns, shown: &str, width: usize) -> Result<usize> {
     match columns {
         Columns::Declared(columns) => {
             if let Some(Declared { name, .. }) = columns.iter().find(|column| column.is_from) {

@@ -4,6 +4,8 @@
 //! ranges    for: every combination of parameters, from the bookmark on
 //! flight    some combinations at a time, on a thread of their own; pages handed over in order
 //! paging    page by page; announced totals against what came
+//! proof     whether the paths that lead on lead anywhere
+//! taking    the items of an answer
 //! exchange  one request: rate, retries, what a status means
 //! *_page    JSON or XML as a tree; paths into it
 //! rows      items as cells of text, which take the way of all text from there
@@ -17,8 +19,10 @@ mod exchange;
 mod flight;
 mod json_page;
 mod paging;
+mod proof;
 mod ranges;
 mod rows;
+mod taking;
 mod tree;
 mod written;
 mod xml_page;
@@ -41,8 +45,9 @@ use crate::typed::Typing;
 use crate::{Opened, flow, inferred, missing, once};
 
 use flight::Flight;
-use paging::{Items, lists_in_words};
+use paging::Items;
 use rows::{Layout, Rows};
+use taking::lists_in_words;
 
 pub use written::{HttpSpec, PageFormat};
 
@@ -65,9 +70,11 @@ impl HttpSpec {
         match (items.nodes.as_slice(), self.items.is_empty()) {
             ([one], true) => match one.lists("", 4).as_slice() {
                 [] => Ok(()),
-                lists => Err(Error::cannot_run(format!("{}: the answer is an object instead of a list", items.shown)).hint(
-                    format!("if {}, name it under 'items'; if the object is the item, declare 'columns'", lists_in_words(lists)),
-                )),
+                lists => Err(Error::cannot_run(format!("{}: the answer is an object instead of a list", items.shown))
+                    .hint(format!(
+                        "if {}, name it under 'items'; if the object is the item, declare 'columns'",
+                        lists_in_words(lists)
+                    ))),
             },
             _ => Ok(()),
         }
@@ -126,6 +133,14 @@ impl HttpSpec {
         let typing = Typing { columns, missing };
         let (schema, refused_schema) = (typing.schema(), typing.refused_schema());
         let batches = flow::flow(first, Box::new(rows), typing)?;
-        Ok(Opened { inputs: vec![self.input()], schema, refused_schema, batches, rows_in, bookmark, passed: Passed::default() })
+        Ok(Opened {
+            inputs: vec![self.input()],
+            schema,
+            refused_schema,
+            batches,
+            rows_in,
+            bookmark,
+            passed: Passed::default(),
+        })
     }
 }

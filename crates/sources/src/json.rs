@@ -136,7 +136,8 @@ impl Json {
                 self.put(*column, depth, value, at, fields)?;
             }
             if value.first() == Some(&b'{') {
-                let inner = paths.iter().flat_map(|(column, path)| cuts(path).map(|(outer, path)| (*column, outer, path)));
+                let inner =
+                    paths.iter().flat_map(|(column, path)| cuts(path).map(|(outer, path)| (*column, outer, path)));
                 let inner = inner.filter(|(_, outer, _)| *outer == key);
                 let inner: Vec<(usize, String)> = inner.map(|(column, _, path)| (column, path.to_owned())).collect();
                 if !inner.is_empty() {
@@ -339,7 +340,9 @@ fn members(record: &[u8]) -> impl Iterator<Item = Result<(String, Range<usize>),
 
 /// Every way to cut a dotted path in two: `a.b.c` into `a` and `b.c`, and into `a.b` and `c`.
 fn cuts(path: &str) -> impl Iterator<Item = (&str, &str)> {
-    path.match_indices('.').map(|(dot, _)| (&path[..dot], &path[dot + 1..])).filter(|(outer, path)| !outer.is_empty() && !path.is_empty())
+    path.match_indices('.')
+        .map(|(dot, _)| (&path[..dot], &path[dot + 1..]))
+        .filter(|(outer, path)| !outer.is_empty() && !path.is_empty())
 }
 
 fn kind(value: &[u8]) -> &'static str {

@@ -56,18 +56,18 @@ pub use generate::Generate;
 pub use http::{HttpSpec, PageFormat};
 pub use incremental::{Bookmark, Reach};
 pub use messages::{Kind, Language, Messages};
-pub use values::MomentFormat;
 pub use passed::Passed;
 pub use postgres::Postgres;
 pub use shop::Shop;
 pub use sqlite::Sqlite;
 pub use table_spec::{RAW, Source, TableSpec};
+pub use values::MomentFormat;
 
 use store::Cloud;
 
 use excel::Workbooks;
-use fill_down::{Carry, FillDown};
 use files::{Columns, Declared, Files, same_format};
+use fill_down::{Carry, FillDown};
 use numerals::Numerals;
 use parquet::Parquet;
 use passed::Emptiness;
@@ -127,7 +127,15 @@ impl TableSpec {
                 let source = generate.rows(&typing.columns, rows_in.clone());
                 let (schema, refused_schema) = (typing.schema(), typing.refused_schema());
                 let batches = flow::flow(None, source, typing)?;
-                Ok(Opened { inputs, schema, refused_schema, batches, rows_in, bookmark: Bookmark::default(), passed: Passed::default() })
+                Ok(Opened {
+                    inputs,
+                    schema,
+                    refused_schema,
+                    batches,
+                    rows_in,
+                    bookmark: Bookmark::default(),
+                    passed: Passed::default(),
+                })
             }
             Source::Sqlite(sqlite) => {
                 let begun = sqlite.begin(self.columns.as_ref(), root, reach, rows_in.clone())?;
@@ -139,12 +147,28 @@ impl TableSpec {
                         flow::watched(begun.first, begun.rest, begun.typing, watch)?
                     }
                 };
-                Ok(Opened { inputs, schema, refused_schema, batches, rows_in, bookmark: begun.bookmark, passed: Passed::default() })
+                Ok(Opened {
+                    inputs,
+                    schema,
+                    refused_schema,
+                    batches,
+                    rows_in,
+                    bookmark: begun.bookmark,
+                    passed: Passed::default(),
+                })
             }
             Source::Postgres(postgres) => {
                 let begun = postgres.begin(self.columns.as_ref(), root, reach, rows_in.clone())?;
                 let postgres::Begun { schema, refused_schema, batches, bookmark } = begun;
-                Ok(Opened { inputs, schema, refused_schema, batches: Box::new(batches), rows_in, bookmark, passed: Passed::default() })
+                Ok(Opened {
+                    inputs,
+                    schema,
+                    refused_schema,
+                    batches: Box::new(batches),
+                    rows_in,
+                    bookmark,
+                    passed: Passed::default(),
+                })
             }
             Source::File(file) => {
                 let places = places(root, &file.path.0, cloud)?;

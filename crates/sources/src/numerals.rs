@@ -25,7 +25,9 @@ impl Numerals {
         let decimal = decimal.map_or('.', |mark| mark.0);
         let thousands = thousands.map(|mark| mark.0);
         match thousands == Some(decimal) {
-            true => Err(format!("'decimal' and 'thousands' are both '{decimal}'; name both if thousands are marked by a point")),
+            true => Err(format!(
+                "'decimal' and 'thousands' are both '{decimal}'; name both if thousands are marked by a point"
+            )),
             false => Ok(Numerals { decimal, thousands }),
         }
     }
@@ -111,7 +113,9 @@ pub(crate) struct Mark(char);
 fn mark(text: &str) -> Result<Mark, Error> {
     let mut letters = text.chars();
     match (letters.next(), letters.next()) {
-        (Some(letter), None) if !letter.is_alphanumeric() && !matches!(letter, '-' | '+' | '\n' | '\r' | '\0') => Ok(Mark(letter)),
+        (Some(letter), None) if !letter.is_alphanumeric() && !matches!(letter, '-' | '+' | '\n' | '\r' | '\0') => {
+            Ok(Mark(letter))
+        }
         _ => Err(Error::cannot_run(format!("'{text}' does not stand within numbers"))
             .hint("write one character, such as ',', '.', ' ' or an apostrophe")),
     }
@@ -150,10 +154,31 @@ mod tests {
     fn numbers_of_many_countries() {
         let float = |numerals: Numerals, text: &str| numerals.read(text.as_bytes(), numbers::float);
         let german = numerals(',', Some('.'));
-        for (text, value) in [("1.234,5", 1234.5), ("-1.234.567", -1_234_567.0), ("0,25", 0.25), ("12", 12.0), ("1234,5", 1234.5), ("1,5e3", 1500.0)] {
+        for (text, value) in [
+            ("1.234,5", 1234.5),
+            ("-1.234.567", -1_234_567.0),
+            ("0,25", 0.25),
+            ("12", 12.0),
+            ("1234,5", 1234.5),
+            ("1,5e3", 1500.0),
+        ] {
             assert_eq!(float(german, text), Some(value), "{text}");
         }
-        for text in ["1.5", "12.34,5", "1.2345", ".123", "1,234.5", "1..234", "1.234.", "1,2,3", "", "-", "a", "1-2", "1,234,567"] {
+        for text in [
+            "1.5",
+            "12.34,5",
+            "1.2345",
+            ".123",
+            "1,234.5",
+            "1..234",
+            "1.234.",
+            "1,2,3",
+            "",
+            "-",
+            "a",
+            "1-2",
+            "1,234,567",
+        ] {
             assert_eq!(float(german, text), None, "{text}");
         }
         assert_eq!(float(numerals(',', None), "1.234"), None, "a point that nothing was said of");
@@ -169,7 +194,8 @@ mod tests {
     /// Writes a number with marks, as a reference that shares nothing with the reading.
     fn written(whole: u64, fraction: Option<u32>, decimal: char, thousands: char) -> String {
         let digits: Vec<u8> = whole.to_string().bytes().rev().collect();
-        let groups: Vec<String> = digits.chunks(3).map(|group| group.iter().rev().map(|digit| char::from(*digit)).collect()).collect();
+        let groups: Vec<String> =
+            digits.chunks(3).map(|group| group.iter().rev().map(|digit| char::from(*digit)).collect()).collect();
         let whole = groups.into_iter().rev().collect::<Vec<_>>().join(&thousands.to_string());
         fraction.map_or(whole.clone(), |fraction| format!("{whole}{decimal}{fraction}"))
     }

@@ -333,7 +333,7 @@ impl TextReader {
 
 fn feed_error(shown: &str, line: u64, error: &io::Error) -> Error {
     if let Some(ours) = Error::carried_by(error) {
-        return ours;
+        return if ours.message().contains(shown) { ours } else { ours.context(shown) };
     }
     let text = error.to_string();
     let place = format!("{shown}:{line}");

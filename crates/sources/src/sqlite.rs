@@ -8,8 +8,8 @@ mod connection;
 mod order;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use artifact::{Input, fingerprint};
 use chrono::{DateTime, Datelike, Days};
@@ -161,11 +161,7 @@ impl Sqlite {
     }
 
     /// Opens the database, and finds the columns it has and those to read.
-    fn look(
-        &self,
-        columns: Option<&Map<ColumnSpec>>,
-        file: &Path,
-    ) -> Result<(Connection, Vec<Offered>, Vec<Chosen>)> {
+    fn look(&self, columns: Option<&Map<ColumnSpec>>, file: &Path) -> Result<(Connection, Vec<Offered>, Vec<Chosen>)> {
         let connection = Connection::open(file, self.timeout_seconds)?;
         let offered = connection.columns(&self.selection)?;
         let names: Vec<String> = offered.iter().map(|column| column.name.clone()).collect();

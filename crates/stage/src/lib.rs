@@ -34,7 +34,9 @@ pub use args::RunFlags;
 pub use clap;
 pub use inputs::{data_arguments, upstream};
 pub use mirror::Mirror;
-pub use output::{Accepted, BooksOf, Empty, FALLBACK, FileOutput, FolderOutput, Kept, Output, Standing, TableOutput, rows_of};
+pub use output::{
+    Accepted, BooksOf, Empty, FALLBACK, FileOutput, FolderOutput, Kept, Output, Standing, TableOutput, rows_of,
+};
 pub use progress::Progress;
 pub use refusals::MaxRefused;
 pub use spec::Exit;

@@ -12,7 +12,9 @@ use polars::prelude::{Column, DataFrame, DataType, LazyFrame, Schema};
 use spec::{Class, Error, Result, Root, Url, did_you_mean};
 
 use crate::content::{hash_file, hash_folder};
-use crate::output::{BooksOf, EMPTY_FILES, Empty, FALLBACK, FileOutput, FolderOutput, Kept, Output, Standing, TableOutput, counted};
+use crate::output::{
+    BooksOf, EMPTY_FILES, Empty, FALLBACK, FileOutput, FolderOutput, Kept, Output, Standing, TableOutput, counted,
+};
 use crate::refusals::{MAX_REFUSED, Refusals};
 use crate::{Job, Stage, history};
 

@@ -33,8 +33,12 @@ pub(crate) fn keys(columns: &[Column]) -> PolarsResult<Vec<Key>> {
             // Wrapping keeps different values of up to 64 bits different.
             return Ok(match physical.dtype() {
                 DataType::UInt64 => physical.u64()?.iter().map(|v| v.map_or(EMPTY, exact)).collect(),
+                // Decimals: more than 64 bits, so known by their hash.
+                DataType::Int128 => {
+                    physical.i128()?.iter().map(|v| v.map_or(EMPTY, |v| hashed(&v.to_le_bytes()))).collect()
+                }
                 _ => {
-                    let wide = physical.cast(&DataType::Int64)?;
+                    let wide = physical.strict_cast(&DataType::Int64)?;
                     wide.i64()?.iter().map(|v| v.map_or(EMPTY, |v| exact(v as u64))).collect()
                 }
             });
@@ -53,7 +57,7 @@ fn shard(hash: u64) -> u16 {
 
 /// Whether keys in `columns` are kept whole: a single column of whole numbers, days or moments.
 pub fn is_exact(dtypes: &[DataType]) -> bool {
-    matches!(dtypes, [one] if one.to_physical().is_integer())
+    matches!(dtypes, [one] if one.to_physical().is_integer() && one.to_physical() != DataType::Int128)
 }
 
 /// The distinct keys that went by. About 13 bytes per key.
@@ -89,6 +93,14 @@ mod tests {
         let batch = |values: &[Option<&str>]| [Column::new("k".into(), values)];
         assert_eq!(set.insert_all(&batch(&[Some("a"), Some("b"), None, Some("a")])).unwrap(), 1);
         assert_eq!(set.insert_all(&batch(&[Some("b"), None, Some("c")])).unwrap(), 2);
+    }
+
+    #[test]
+    fn decimals_beyond_64_bits_stay_apart() {
+        let numbers = [1, 2, 1, 3].map(|last| 10i128.pow(30) + last);
+        let decimals = Int128Chunked::from_slice("k".into(), &numbers).into_decimal(38, 10).unwrap().into_series();
+        assert_eq!(KeySet::default().insert_all(&[decimals.clone().into_column()]).unwrap(), 1);
+        assert!(!is_exact(&[decimals.dtype().clone()]));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod changes;
 pub mod features;
+pub mod form;
 mod given;
 mod keys;
 mod lookup;

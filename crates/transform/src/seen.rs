@@ -129,7 +129,8 @@ fn ranks(by: &Column, winner: Winner) -> PolarsResult<Vec<u64>> {
         }
         DataType::UInt64 => physical.u64()?.iter().map(|v| v.unwrap_or(empty)).collect(),
         _ => {
-            let wide = physical.cast(&DataType::Int64)?;
+            // Decimals of more than 64 bits have no such number: an error, never a null.
+            let wide = physical.strict_cast(&DataType::Int64)?;
             wide.i64()?.iter().map(|v| v.map_or(empty, |v| (v as u64) ^ (1 << 63))).collect()
         }
     };

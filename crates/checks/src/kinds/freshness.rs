@@ -2,7 +2,7 @@
 
 use artifact::ColumnSummary;
 use chrono::{DateTime, Days, Duration, Months, Utc};
-use polars::prelude::{AnyValue, DataType};
+use polars::prelude::{AnyValue, DataType, Expr, TimeUnit, col, lit};
 use serde::{Deserialize, Serialize};
 use spec::{Result, Severity, Span, Unit};
 
@@ -11,7 +11,8 @@ use crate::check::{Columns, Finding, TableCheck};
 use crate::scalar::moment_of;
 use crate::{Moment, Published};
 
-/// The newest day or moment is not older than `max_age`. A table without any fails. Example:
+/// The newest day or moment is not older than `max_age`. Rows dated after now are not news: they do not count, and the
+/// finding names the first of them. A table without any other fails. Example:
 /// `- freshness: {column: ordered_at, max_age: 7d}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,27 +32,104 @@ pub struct Freshness {
 described!(Freshness, |check| format!("{} within {}", check.column, check.max_age));
 
 impl TableCheck for Freshness {
-    fn judge(&self, table: &Columns, published: &Published, _: &[AnyValue<'_>]) -> Result<Finding> {
-        let of = table.dtype(&self.column)?;
-        if !matches!(of, DataType::Date | DataType::Datetime(..)) {
-            return Err(table.unsuited(&self.column, "days or moments").hint("parse it as a date first"));
-        }
-        let as_of = self.as_of.map_or(published.now, Moment::utc);
-        let summary = published.columns.iter().find(|summary| summary.name == self.column);
-        let Some(newest) = summary.and_then(|summary| newest_of(summary, of)) else {
-            return Ok(Finding::Failed(format!("'{}' holds no value", self.column)));
+    /// Nothing, if the summary knows the newest row. If that lies after now: the newest until now, how many lie after
+    /// it, and of the first of those the time, the file and the row.
+    fn queries(&self, table: &Columns, published: &Published) -> Result<Vec<Expr>> {
+        let of = self.dtype(table)?;
+        let as_of = self.as_of(published);
+        let Some(summary) = self.summary(published).filter(|summary| summary.max.is_some()) else {
+            return Ok(Vec::new());
         };
-        let passed = goes_stale(newest, self.max_age).is_none_or(|stale| stale >= as_of);
+        // What is beyond the calendar lies after now too.
+        if newest_of(summary, of).is_some_and(|newest| newest <= as_of) {
+            return Ok(Vec::new());
+        }
+        let time = || col(self.column.as_str());
+        let late = || time().gt(ticks_of(as_of, of));
+        let first = |column: Expr| column.filter(late()).first();
+        let mut queries = vec![
+            time().filter(late().not()).max().to_physical().cast(DataType::Int64),
+            late().sum().cast(DataType::Int64),
+            first(time()).to_physical().cast(DataType::Int64),
+        ];
+        if [artifact::FILE, artifact::ROW].iter().all(|name| table.schema.contains(name)) {
+            queries.push(first(col(artifact::FILE)).cast(DataType::String));
+            queries.push(first(col(artifact::ROW)).cast(DataType::Int64));
+        }
+        Ok(queries)
+    }
+
+    fn judge(&self, table: &Columns, published: &Published, values: &[AnyValue<'_>]) -> Result<Finding> {
+        let of = self.dtype(table)?;
+        let as_of = self.as_of(published);
         let shown = |time: DateTime<Utc>| match of {
             DataType::Date => time.format("%Y-%m-%d").to_string(),
             _ => time.format("%Y-%m-%d %H:%M:%S").to_string(),
         };
+        let number = |at: usize| values.get(at).and_then(|value| value.extract::<i64>());
+        let (newest, late) = match values.is_empty() {
+            true => (self.summary(published).and_then(|summary| newest_of(summary, of)), String::new()),
+            false => {
+                let first = number(2).and_then(|ticks| moment_of(ticks, of)).map(shown).unwrap_or_default();
+                let place = match (values.get(3), number(4)) {
+                    (Some(file), Some(row)) if !file.is_null() => format!(" (row {row} of {})", text_of(file)),
+                    _ => String::new(),
+                };
+                let count = number(1).unwrap_or(0);
+                let lie = if count == 1 { "row lies after it and does" } else { "rows lie after it and do" };
+                let late = format!("; {count} {lie} not count, first {first}{place}");
+                (number(0).and_then(|ticks| moment_of(ticks, of)), late)
+            }
+        };
+        let Some(newest) = newest else {
+            let until = if late.is_empty() { String::new() } else { format!(" up to {}", shown(as_of)) };
+            return Ok(Finding::Failed(format!("'{}' holds no value{until}{late}", self.column)));
+        };
+        let passed = goes_stale(newest, self.max_age).is_none_or(|stale| stale >= as_of);
         let age = in_words(as_of - newest);
         Ok(Finding::of(
             passed,
-            format!("newest is {}, {age} before {}; at most {} allowed", shown(newest), shown(as_of), self.max_age),
+            format!(
+                "newest is {}, {age} before {}; at most {} allowed{late}",
+                shown(newest),
+                shown(as_of),
+                self.max_age
+            ),
         ))
     }
+}
+
+impl Freshness {
+    fn dtype<'a>(&self, table: &Columns<'a>) -> Result<&'a DataType> {
+        let of = table.dtype(&self.column)?;
+        match of {
+            DataType::Date | DataType::Datetime(..) => Ok(of),
+            _ => Err(table.unsuited(&self.column, "days or moments").hint("parse it as a date first")),
+        }
+    }
+
+    fn as_of(&self, published: &Published) -> DateTime<Utc> {
+        self.as_of.map_or(published.now, Moment::utc)
+    }
+
+    fn summary<'a>(&self, published: &Published<'a>) -> Option<&'a ColumnSummary> {
+        published.columns.iter().find(|summary| summary.name == self.column)
+    }
+}
+
+/// A moment as a literal of a column's type. A day has begun if its midnight has.
+fn ticks_of(moment: DateTime<Utc>, of: &DataType) -> Expr {
+    let ticks = match of {
+        DataType::Date => return lit(moment.timestamp().div_euclid(86_400) as i32).cast(of.clone()),
+        DataType::Datetime(TimeUnit::Milliseconds, _) => moment.timestamp_millis(),
+        DataType::Datetime(TimeUnit::Nanoseconds, _) => moment.timestamp_nanos_opt().unwrap_or(i64::MAX),
+        _ => moment.timestamp_micros(),
+    };
+    lit(ticks).cast(of.clone())
+}
+
+fn text_of(value: &AnyValue<'_>) -> String {
+    value.get_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn newest_of(summary: &ColumnSummary, of: &DataType) -> Option<DateTime<Utc>> {
@@ -125,6 +203,52 @@ mod tests {
         assert_eq!(
             judged("freshness: {column: day, max_age: 10d}", &days()),
             Passed("newest is 2024-01-01, 9 days before 2024-01-10; at most 10d allowed".into())
+        );
+    }
+
+    #[test]
+    fn rows_after_now_do_not_count_and_are_named() {
+        let day = |days: &[Option<i32>]| Series::new("day".into(), days).cast(&DataType::Date).unwrap();
+        // 2,932,896 days after 1970-01-01 is 9999-12-31; 85,107 is 2203-01-06.
+        let mut table = DataFrame::new_infer_height(vec![
+            day(&[Some(19_723), Some(2_932_896), None, Some(85_107)]).into(),
+            Column::new("_file".into(), ["a.csv", "a.csv", "a.csv", "b.csv"]),
+            Column::new("_row".into(), [2u32, 3, 4, 2]),
+        ])
+        .unwrap();
+        assert_eq!(
+            judged("freshness: {column: day, max_age: 7d}", &table),
+            Failed(
+                "newest is 2024-01-01, 9 days before 2024-01-10; at most 7d allowed; 2 rows lie after it and do not \
+                 count, first 9999-12-31 (row 3 of a.csv)"
+                    .into()
+            )
+        );
+        table = table.drop("_file").unwrap();
+        assert_eq!(
+            judged("freshness: {column: day, max_age: 10d}", &table),
+            Passed(
+                "newest is 2024-01-01, 9 days before 2024-01-10; at most 10d allowed; 2 rows lie after it and do not \
+                 count, first 9999-12-31"
+                    .into()
+            )
+        );
+        for unit in [TimeUnit::Milliseconds, TimeUnit::Microseconds] {
+            let moments = table.clone().lazy().select([col("day").cast(DataType::Datetime(unit, None))]);
+            assert!(matches!(judged("freshness: {column: day, max_age: 7d}", &moments.collect().unwrap()), Failed(_)));
+        }
+        assert_eq!(
+            judged("freshness: {column: day, max_age: 7d}", &table.slice(1, 2)),
+            Failed(
+                "'day' holds no value up to 2024-01-10; 1 row lies after it and does not count, first 9999-12-31"
+                    .into()
+            )
+        );
+        // The day of the run itself is not after it.
+        let today = DataFrame::new_infer_height(vec![day(&[Some(19_732)]).into()]).unwrap();
+        assert_eq!(
+            judged("freshness: {column: day, max_age: 1d}", &today),
+            Passed("newest is 2024-01-10, 12 hours before 2024-01-10; at most 1d allowed".into())
         );
     }
 

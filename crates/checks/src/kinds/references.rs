@@ -4,18 +4,16 @@ use std::sync::Arc;
 
 use artifact::{PolarsResultExt, type_name};
 use polars::prelude::{
-    BooleanChunked, Column, DataFrame, DataType, Expr, Field, IntoColumn, PlHashSet, PlSmallStr, PolarsResult, col,
-    concat_str, lit,
+    BooleanChunked, Column, DataType, Expr, Field, IntoColumn, PlHashSet, PlSmallStr, PolarsError, Series, as_struct,
+    col, concat_str, lit,
 };
 use serde::{Deserialize, Serialize};
 use spec::{Result, Severity};
+use transform::form::{Form, tokens, whole};
 
-use super::{described, is_text, joined, shown};
+use super::{described, joined, shown};
 use crate::check::{Columns, Lookup, RowCheck, RowTest};
 use crate::{ColumnNames, Share};
-
-/// Stands between the parts of a key of several columns; no text of a key holds it in practice.
-const BETWEEN: &str = "\u{1f}";
 
 /// The key is found in another table of the same run. A key with a null passes, as in SQL. Example:
 /// `- references: {columns: [product_id], table: products, key: [id]}`.
@@ -54,24 +52,28 @@ impl RowCheck for References {
         let mut other = lookup(&self.table).map_err(|error| error.context(&table.place))?;
         let schema = other.collect_schema().during(&table.place)?;
         let there = Columns { schema: &schema, place: format!("{}: table '{}'", table.place, self.table) };
+        let mut forms = Vec::new();
         for (ours, their) in self.columns.iter().zip(theirs.iter()) {
             let (of, other) = (table.dtype(ours)?, there.dtype(their)?);
-            let alike = of == other || (of.is_integer() && other.is_integer()) || (is_text(of) && is_text(other));
-            if !alike {
+            forms.push(Form::of_both(of, other).ok_or_else(|| {
                 let (of, other) = (type_name(of), type_name(other));
-                return Err(table
+                table
                     .error(format!("column '{ours}' holds {of}, but '{their}' in '{}' {other}", self.table))
-                    .hint("cast one of them first"));
-            }
+                    .hint("cast one of them first")
+            })?);
         }
-        let whole = |at: &Columns, names: &[String]| {
-            names.len() == 1 && at.schema.get(&names[0]).is_some_and(|of| of.is_integer() || of.is_temporal())
-        };
-        let as_number = whole(table, &self.columns) && whole(&there, theirs);
-        let keys = artifact::collect(other.select([key_of(theirs, as_number).alias("key")]), &there.place)?;
-        let keys = Arc::new(Keys::of(&keys, as_number).during(&there.place)?);
-        let fails = key_of(&self.columns, as_number)
-            .map(move |column| keys.lacks(&column), |_, field| Ok(Field::new(field.name().clone(), DataType::Boolean)));
+        let keys: Vec<Expr> = theirs.iter().map(|name| col(name.as_str())).collect();
+        let keys = artifact::collect(other.select(keys), &there.place)?;
+        let keys: Vec<Series> = keys.columns().iter().map(|column| column.as_materialized_series().clone()).collect();
+        let keys = Arc::new(Keys::of(&keys, forms).map_err(|error| error.context(&there.place))?);
+        let ours: Vec<Expr> = self.columns.iter().map(|name| col(name.as_str())).collect();
+        let fails = as_struct(ours).map(
+            move |columns| {
+                let columns = columns.struct_()?.fields_as_series();
+                keys.lacks(&columns).map_err(|error| PolarsError::ComputeError(error.to_string().into()))
+            },
+            |_, field| Ok(Field::new(field.name().clone(), DataType::Boolean)),
+        );
         let mut values = Vec::new();
         for (at, name) in self.columns.iter().enumerate() {
             let before = if at == 0 { format!("{name} = ") } else { format!(", {name} = ") };
@@ -82,45 +84,49 @@ impl RowCheck for References {
     }
 }
 
-/// The key as one value: a number where it is one, else text. Null where any part is.
-fn key_of(names: &[String], as_number: bool) -> Expr {
-    match names {
-        [one] if as_number => col(one.as_str()).to_physical().cast(DataType::Int64),
-        _ => {
-            let parts: Vec<Expr> = names.iter().map(|name| col(name.as_str()).cast(DataType::String)).collect();
-            concat_str(parts, BETWEEN, false)
-        }
-    }
-}
-
-/// The keys of the other table. Built once: a join would build its table anew for every batch.
-enum Keys {
-    Numbers(PlHashSet<i64>),
-    Texts(PlHashSet<PlSmallStr>),
+/// The keys of the other table. Built once: a join would build its table anew for every batch. Values are compared by
+/// what they mean, whatever the width or unit of their column.
+struct Keys {
+    forms: Vec<Form>,
+    numbers: PlHashSet<i64>,
+    texts: PlHashSet<PlSmallStr>,
 }
 
 impl Keys {
-    fn of(keys: &DataFrame, as_number: bool) -> PolarsResult<Keys> {
-        let column = keys.columns()[0].as_materialized_series();
-        Ok(match as_number {
-            true => Keys::Numbers(column.i64()?.iter().flatten().collect()),
-            false => Keys::Texts(column.str()?.iter().flatten().map(PlSmallStr::from_str).collect()),
-        })
+    fn of(columns: &[Series], forms: Vec<Form>) -> Result<Keys> {
+        let (mut numbers, mut texts) = (PlHashSet::default(), PlHashSet::default());
+        match (columns, &forms[..]) {
+            ([one], [Form::Whole]) => numbers = whole(one)?.into_iter().flatten().collect(),
+            _ => texts = joined_tokens(columns, &forms)?.into_iter().flatten().collect(),
+        }
+        Ok(Keys { forms, numbers, texts })
     }
 
-    /// True where a value is not among the keys.
-    fn lacks(&self, values: &Column) -> PolarsResult<Column> {
-        let name = values.name().clone();
-        let values = values.as_materialized_series();
-        let mut lacking: BooleanChunked = match self {
-            Keys::Numbers(keys) => {
-                values.i64()?.iter().map(|value| value.map(|value| !keys.contains(&value))).collect()
+    /// True where a key is not among these; null where a part of it is.
+    fn lacks(&self, columns: &[Series]) -> Result<Column> {
+        let mut lacking: BooleanChunked = match (columns, &self.forms[..]) {
+            ([one], [Form::Whole]) => {
+                whole(one)?.into_iter().map(|value| value.map(|value| !self.numbers.contains(&value))).collect()
             }
-            Keys::Texts(keys) => values.str()?.iter().map(|value| value.map(|value| !keys.contains(value))).collect(),
+            _ => {
+                let keys = joined_tokens(columns, &self.forms)?.into_iter();
+                keys.map(|key| key.map(|key| !self.texts.contains(&key))).collect()
+            }
         };
-        lacking.rename(name);
+        lacking.rename(columns.first().map_or(PlSmallStr::EMPTY, |column| column.name().clone()));
         Ok(lacking.into_column())
     }
+}
+
+/// The parts of each key, each after its length, so that no two keys run together.
+fn joined_tokens(columns: &[Series], forms: &[Form]) -> Result<Vec<Option<PlSmallStr>>> {
+    let mut keys: Vec<Option<String>> = vec![Some(String::new()); columns.first().map_or(0, |column| column.len())];
+    for (column, form) in columns.iter().zip(forms) {
+        for (key, token) in keys.iter_mut().zip(tokens(column, *form)?) {
+            *key = key.take().zip(token).map(|(key, token)| format!("{key}{}:{token}", token.len()));
+        }
+    }
+    Ok(keys.into_iter().map(|key| key.map(PlSmallStr::from_string)).collect())
 }
 
 #[cfg(test)]
@@ -157,6 +163,33 @@ mod tests {
         let table = df!("id" => [Some(1i64), Some(1), None], "shop" => ["a", "b", "b"]).unwrap();
         let found = split_with("references: {columns: [id, shop], table: products, max_share: 0.5}", &table, &products);
         assert_eq!(found.reasons, ["check 'references': id = 1, shop = 'b' is not in products"]);
+    }
+
+    #[test]
+    fn keys_meet_by_what_they_mean() {
+        let moments = |ticks: &[i64], unit| {
+            Series::new("at".into(), ticks).cast(&DataType::Datetime(unit, None)).unwrap().into_column()
+        };
+        let other = |name: &str| -> Result<LazyFrame> {
+            assert_eq!(name, "known");
+            let mut table = df!("id" => [u64::MAX, 1, 1 << 63], "x" => [0.0, 1.5, 2.5]).unwrap();
+            table.with_column(moments(&[1_000_000, 2_000_000, 3_000_000], TimeUnit::Microseconds)).unwrap();
+            Ok(table.lazy())
+        };
+        let mut table =
+            df!("id" => [u64::MAX, 1, (1 << 63) + 1], "small" => [1i64, -1, 2], "x" => [-0.0, 1.5, 3.0]).unwrap();
+        table.with_column(moments(&[1_000, 2_000, 3_001], TimeUnit::Milliseconds)).unwrap();
+        for (columns, key, reasons) in [
+            ("[id]", "[id]", vec!["id = 9223372036854775809 is not in known"]),
+            ("[small]", "[id]", vec!["small = -1 is not in known", "small = 2 is not in known"]),
+            ("[x]", "[x]", vec!["x = 3.0 is not in known"]),
+            ("[at]", "[at]", vec!["at = 1970-01-01 00:00:03.001 is not in known"]),
+            ("[at, x]", "[at, x]", vec!["at = 1970-01-01 00:00:03.001, x = 3.0 is not in known"]),
+        ] {
+            let check = format!("references: {{columns: {columns}, table: known, key: {key}, max_share: 1}}");
+            let reasons: Vec<String> = reasons.iter().map(|reason| format!("check 'references': {reason}")).collect();
+            assert_eq!(split_with(&check, &table, &other).reasons, reasons);
+        }
     }
 
     #[test]

@@ -303,7 +303,7 @@ pub(super) fn weights(rows: &DataFrame, spec: &TrainSpec) -> Result<Option<Vec<f
 }
 
 fn numbers(column: &Column, place: &str) -> Result<Vec<f64>> {
-    let cast = column.cast(&DataType::Float64).during(place)?;
+    let cast = column.strict_cast(&DataType::Float64).during(place)?;
     Ok(cast.f64().during(place)?.iter().map(|value| value.unwrap_or(f64::NAN)).collect())
 }
 
@@ -320,7 +320,7 @@ fn times(rows: &DataFrame, name: &str, spec: &TrainSpec) -> Result<Vec<i64>> {
                 .hint("name another column as 'time', or split by group"));
         }
     };
-    let micros = column.cast(&to).during(&place)?.to_physical_repr();
+    let micros = column.strict_cast(&to).during(&place)?.to_physical_repr();
     Ok(micros.i64().during(&place)?.iter().map(Option::unwrap_or_default).collect())
 }
 

@@ -11,7 +11,8 @@ use tokio::runtime::{Builder, Handle};
 
 use super::HttpSpec;
 use super::exchange::Client;
-use super::paging::{Items, Proof, walk};
+use super::paging::{Items, walk};
+use super::proof::Proof;
 use super::ranges::Combination;
 use crate::apartments::Server;
 

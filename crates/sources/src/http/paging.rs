@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use futures::SinkExt;
 use futures::channel::mpsc::Sender;
@@ -12,7 +12,9 @@ use spec::{Error, Result};
 
 use super::HttpSpec;
 use super::exchange::{Client, Page};
+use super::proof::{Lead, Proof};
 use super::ranges::Combination;
+use super::taking::Taking;
 use super::tree::{Found, Node, Path};
 use super::written::Pages;
 
@@ -32,53 +34,6 @@ pub(crate) struct Items {
 const MOST: u64 = 100_000;
 /// So many empty pages in a row, each of which leads on to another, are the end.
 const EMPTY: u32 = 10;
-/// The name of an item's object under `*`.
-const KEY: &str = "@key";
-
-/// Whether the paths that lead from page to page lead anywhere at all. A service may leave a cursor out of its last page,
-/// so that only all answers together tell a misspelt path.
-#[derive(Debug, Default)]
-pub(crate) struct Proof {
-    pointer: Trace,
-    more: Trace,
-}
-
-/// Whether one path was found in any answer, and the error if it was in none.
-#[derive(Debug, Default)]
-struct Trace {
-    found: AtomicBool,
-    missing: Mutex<Option<Error>>,
-}
-
-/// One of the paths that lead on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lead {
-    /// To the cursor or the address of the next page.
-    Pointer,
-    /// To whether there are more.
-    More,
-}
-
-impl Proof {
-    fn of(&self, lead: Lead) -> &Trace {
-        match lead {
-            Lead::Pointer => &self.pointer,
-            Lead::More => &self.more,
-        }
-    }
-
-    /// The error of a path that was found in no answer.
-    pub(crate) fn judge(&self) -> Result<()> {
-        for lead in [Lead::Pointer, Lead::More] {
-            let Trace { found, missing } = self.of(lead);
-            match missing.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                Some(error) if !found.load(Ordering::Relaxed) => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
 
 /// What one combination has read so far.
 struct Walk<'a> {
@@ -235,7 +190,9 @@ impl Walk<'_> {
     fn take(&mut self, page: Page) -> Result<(Items, bool)> {
         self.announced(&page.root)?;
         let ahead = self.ahead(&page)?;
-        let nodes = self.items(page.root)?;
+        let taking =
+            Taking { at: &self.spec.items, is_paged: !matches!(self.spec.pages, Pages::None), total: self.total };
+        let nodes = taking.of(page.root)?;
         let before = self.landed;
         self.landed += nodes.len() as u64;
         match nodes.is_empty() {
@@ -365,61 +322,6 @@ impl Walk<'_> {
         }
     }
 
-    fn items(&self, mut root: Node) -> Result<Vec<Node>> {
-        let at = &self.spec.items;
-        let Some((before, behind)) = at.at_star() else {
-            let value = self.value(at, &mut root)?;
-            if at.is_empty() && matches!(value, Node::Map(_)) && !matches!(self.spec.pages, Pages::None) {
-                let lists = value.lists("", 3);
-                return Err(wrong_items("the answer is an object instead of a list".to_owned(), &lists_in_words(&lists)));
-            }
-            return listed(value, at);
-        };
-        let mut items = Vec::new();
-        self.gather(self.value(&before, &mut root)?, &behind, "", &mut items)?;
-        Ok(items)
-    }
-
-    /// Adds the items under every member of `group`, with the members' names.
-    fn gather(&self, group: Node, behind: &Path, under: &str, items: &mut Vec<Node>) -> Result<()> {
-        let members = match group {
-            Node::Null => return Ok(()),
-            Node::Map(members) => members,
-            // An answer without members may be written as an empty list.
-            Node::List(nodes) if nodes.is_empty() => return Ok(()),
-            other => {
-                let what = format!("'*' in '{}' stands for {}", self.spec.items, other.kind());
-                return Err(wrong_items(what, "it stands for the members of an object"));
-            }
-        };
-        for (name, mut member) in members {
-            let key = if under.is_empty() { name } else { format!("{under}.{name}") };
-            if let Some((before, deeper)) = behind.at_star() {
-                self.gather(self.value(&before, &mut member)?, &deeper, &key, items)?;
-                continue;
-            }
-            for mut node in listed(self.value(behind, &mut member)?, &self.spec.items)? {
-                if let Node::Map(members) = &mut node
-                    && members.iter().all(|(name, _)| name != KEY)
-                {
-                    members.insert(0, (KEY.to_owned(), Node::Text(key.clone())));
-                }
-                items.push(node);
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes out what stands at a path of the answer; null if the answer says that there is nothing.
-    fn value(&self, at: &Path, root: &mut Node) -> Result<Node> {
-        match at.find(root) {
-            Found::Nothing => Ok(Node::Null),
-            Found::Missing(_) if self.total == Some(0) => Ok(Node::Null),
-            Found::Missing(way_out) => Err(wrong_items(format!("the answer has no '{at}'"), &way_out)),
-            Found::Node(_) => Ok(at.take(root)),
-        }
-    }
-
     fn is_empty(&mut self, ahead: &Ahead) -> Result<()> {
         self.empty += 1;
         let run_again = "run again; if it stays so, ask the service's owner which page is missing";
@@ -434,10 +336,10 @@ impl Walk<'_> {
             (Pages::Number(_) | Pages::Offset(_) | Pages::Last(_), _) if ahead.more == Some(true) => {
                 Err(Error::refused("the page is empty, though it says that more follow").hint(run_again))
             }
-            _ if ahead.more == Some(true) && self.empty >= EMPTY => Err(Error::refused(format!(
-                "{EMPTY} pages in a row are empty, though each says that more follow"
-            ))
-            .hint(run_again)),
+            _ if ahead.more == Some(true) && self.empty >= EMPTY => {
+                Err(Error::refused(format!("{EMPTY} pages in a row are empty, though each says that more follow"))
+                    .hint(run_again))
+            }
             _ => Ok(()),
         }
     }
@@ -472,33 +374,6 @@ impl Walk<'_> {
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// The items of a list; one alone may stand for itself.
-fn listed(value: Node, at: &Path) -> Result<Vec<Node>> {
-    match value {
-        Node::List(nodes) => Ok(nodes),
-        Node::Null => Ok(Vec::new()),
-        one @ Node::Map(_) => Ok(vec![one]),
-        other => {
-            let path = at.to_string();
-            let shown = if path.is_empty() { "the answer".to_owned() } else { format!("'{path}'") };
-            Err(wrong_items(format!("{shown} is {} instead of a list", other.kind()), "it is a dotted path"))
-        }
-    }
-}
-
-fn wrong_items(what: String, way_out: &str) -> Error {
-    Error::cannot_run(what).hint(format!("check 'items': {way_out}"))
-}
-
-/// Which lists an answer holds, as a way out.
-pub(crate) fn lists_in_words(lists: &[String]) -> String {
-    match lists {
-        [] => "write the dotted path of the list".to_owned(),
-        [one] => format!("it holds the list '{one}'"),
-        many => format!("it holds the lists '{}'", many[..many.len().min(5)].join("', '")),
     }
 }
 

@@ -132,7 +132,8 @@ impl Path {
     pub(crate) fn find<'n>(&self, root: &'n Node) -> Found<'n> {
         let (mut node, mut names) = (root, self.0.as_slice());
         while let Some(name) = names.first() {
-            let longest = (1..=names.len()).rev().find_map(|count| Some((node.member(&names[..count].join("."))?, count)));
+            let longest =
+                (1..=names.len()).rev().find_map(|count| Some((node.member(&names[..count].join("."))?, count)));
             (node, names) = match (node, longest) {
                 (_, Some((member, count))) => (member, &names[count..]),
                 (Node::Null, None) => return Found::Nothing,

@@ -51,11 +51,7 @@ pub(crate) struct Cells {
 }
 
 impl Cells {
-    pub(crate) fn start(
-        connection: Connection,
-        reading: Reading,
-        rows_in: Arc<AtomicU64>,
-    ) -> Result<Cells> {
+    pub(crate) fn start(connection: Connection, reading: Reading, rows_in: Arc<AtomicU64>) -> Result<Cells> {
         // Two steps ahead at most: memory stays flat.
         let (sender, received) = sync_channel(1);
         let text: Arc<[AtomicBool]> = reading.places.iter().map(|_| AtomicBool::new(false)).collect();

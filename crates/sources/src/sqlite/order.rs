@@ -136,11 +136,15 @@ impl Order {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 let key = self.key(text.as_bytes())?.ok_or_else(|| {
                     let column = &self.column;
-                    Error::cannot_run(format!("incremental: the bookmark of the last run is '{text}', which is no value of '{column}'"))
-                        .hint("read all again with 'ingest --full', which sets it anew")
+                    Error::cannot_run(format!(
+                        "incremental: the bookmark of the last run is '{text}', which is no value of '{column}'"
+                    ))
+                    .hint("read all again with 'ingest --full', which sets it anew")
                 })?;
                 self.check_end(&key, &text).map_err(|error| {
-                    error.hint("read all again with 'ingest --full' when such rows are gone, which sets the bookmark anew")
+                    error.hint(
+                        "read all again with 'ingest --full' when such rows are gone, which sets the bookmark anew",
+                    )
                 })?;
                 Ok(Within::After(key))
             }

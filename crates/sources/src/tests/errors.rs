@@ -73,7 +73,11 @@ fn an_empty_file_among_others_is_passed_over() {
                     .flat_map(|batch| batch.unwrap().rows.column("a").unwrap().i64().unwrap().to_vec())
                     .flatten()
                     .collect();
-                assert_eq!((rows, opened.passed.get()), (vec![1, 2], vec![format!("{}: {what}", name(at))]), "{extension}");
+                assert_eq!(
+                    (rows, opened.passed.get()),
+                    (vec![1, 2], vec![format!("{}: {what}", name(at))]),
+                    "{extension}"
+                );
             }
             let failure = project.failure(&yaml(", empty_files: error"));
             let way_out = "fetch the file again, or take it out of 'path'";

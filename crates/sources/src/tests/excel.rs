@@ -157,7 +157,12 @@ fn durations_and_long_numbers() {
             sheet.write(0, column as u16, *name).unwrap();
         }
         let hours = Format::new().set_num_format("[h]:mm:ss");
-        for (row, (days, number)) in (1..).zip([(0.5, 1.0), (1.5, 123_456_789_012_345.0), (41.0, 1_234_567_890_123_456_789.0), (2.0, i64::MIN as f64)]) {
+        for (row, (days, number)) in (1..).zip([
+            (0.5, 1.0),
+            (1.5, 123_456_789_012_345.0),
+            (41.0, 1_234_567_890_123_456_789.0),
+            (2.0, i64::MIN as f64),
+        ]) {
             sheet.write_number_with_format(row, 0, days, &hours).unwrap().write_number(row, 1, number).unwrap();
         }
     });
@@ -166,9 +171,14 @@ fn durations_and_long_numbers() {
     assert_eq!(read.types()[..2], ["span string", "n int64"]);
     assert_eq!(read.table(), ["12:00:00|1|2", "36:00:00|123456789012345|3"]);
     let refusals = read.refusals();
-    assert!(refusals[0].contains("row 4: column 2 holds a whole number of more than 15 digits (about 1.2345678901234568e18)"), "{refusals:?}");
+    assert!(
+        refusals[0]
+            .contains("row 4: column 2 holds a whole number of more than 15 digits (about 1.2345678901234568e18)"),
+        "{refusals:?}"
+    );
     assert!(refusals[1].contains("row 5: column 2 holds a whole number"), "{refusals:?}");
-    let floats = project.read("source: {file: {path: a.xlsx, sheet: Flats}}\ncolumns: {n: float64, span: string}").unwrap();
+    let floats =
+        project.read("source: {file: {path: a.xlsx, sheet: Flats}}\ncolumns: {n: float64, span: string}").unwrap();
     assert_eq!(floats.rows.column("n").unwrap().f64().unwrap().get(2), Some(1_234_567_890_123_456_789.0));
 }
 

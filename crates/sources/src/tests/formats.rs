@@ -146,11 +146,7 @@ fn dotted_paths_lead_into_json() {
         let read = project.read(&format!("source: {{file: {{path: {path}}}}}\n{columns}")).unwrap();
         assert_eq!(
             read.table(),
-            [
-                r#"1|x|true|7|{"b": {"c": 1, "d.e": "x"}}|1"#,
-                r#"-|-|-|9|{"b": null}|2"#,
-                r#"-|-|-|{"i": [1]}|5|3"#
-            ],
+            [r#"1|x|true|7|{"b": {"c": 1, "d.e": "x"}}|1"#, r#"-|-|-|9|{"b": null}|2"#, r#"-|-|-|{"i": [1]}|5|3"#],
             "{path}"
         );
     }
@@ -162,7 +158,9 @@ fn numbers_with_a_decimal_comma() {
     let project = Project::with("a.csv", text);
     let keys = "path: a.csv, separator: ';', decimal: ',', thousands: '.'";
     let read = project
-        .read(&format!("source: {{file: {{{keys}}}}}\ncolumns: {{Nr: int64, Betrag: float64, Satz: float64, Text: string}}"))
+        .read(&format!(
+            "source: {{file: {{{keys}}}}}\ncolumns: {{Nr: int64, Betrag: float64, Satz: float64, Text: string}}"
+        ))
         .unwrap();
     assert_eq!(read.table(), ["1|1234.5|-0.5|1.5|2", "2|12.0|1000.0|x|3"]);
     assert_eq!(read.refusals(), ["3|1.5|2,0|y|4|-|Betrag: '1.5' is not a float64"]);
@@ -176,9 +174,15 @@ fn numbers_with_a_decimal_comma() {
         "table 't': 'decimal' and 'thousands' is for csv, tsv, whitespace and fixed_width, not for json; leave 'decimal' and \
          'thousands' out, or correct 'format'"
     );
-    assert!(failure("{path: a.csv, format: whitespace, escape: '\\'}").contains("'escape' is for csv and tsv, not for whitespace"));
+    assert!(
+        failure("{path: a.csv, format: whitespace, escape: '\\'}")
+            .contains("'escape' is for csv and tsv, not for whitespace")
+    );
     let text = table("source: {file: {path: a.csv, thousands: '.'}}").unwrap_err().to_string();
-    assert!(text.ends_with("'decimal' and 'thousands' are both '.'; name both if thousands are marked by a point"), "{text}");
+    assert!(
+        text.ends_with("'decimal' and 'thousands' are both '.'; name both if thousands are marked by a point"),
+        "{text}"
+    );
 }
 
 /// The example of docs/new-pipeline.md, on a file such as its reader has.
@@ -196,7 +200,8 @@ fn the_example_of_the_manual_reads_a_german_file() {
     let folder = project.0.path().join("data/in");
     std::fs::create_dir_all(&folder).unwrap();
     let header = b"Order No;Customer;Date;Total\n";
-    std::fs::write(folder.join("orders_1.csv"), [&header[..], b"1;M\xfcller;31.01.2024 09:30;1.234,50\n"].concat()).unwrap();
+    std::fs::write(folder.join("orders_1.csv"), [&header[..], b"1;M\xfcller;31.01.2024 09:30;1.234,50\n"].concat())
+        .unwrap();
     std::fs::write(folder.join("orders_2.csv"), header).unwrap();
     std::fs::write(folder.join("orders_3.csv"), [&header[..], b"2;Weiss;01.02.2024 18:00;0,99\n"].concat()).unwrap();
     let read = table.open("purchases", &project.root(), &Cloud::default(), project.0.path(), &Reach::All);
@@ -214,7 +219,9 @@ fn escaped_characters_and_values_carried_down() {
     let text = "region,city,n\nNorth\\, far,a,1\n,b,2\n  ,\"c \\\"x\\\"\",3\nSouth,\\N,4\nbad\n,e,5\n";
     let project = Project::with("a.csv", text).and("b.csv", "region,city,n\n,f,6\nWest,g,7\n");
     let yaml = |path: &str| {
-        format!("source: {{file: {{path: '{path}', escape: '\\', fill_down: [region]}}}}\ncolumns: {{region: string, city: string, n: int64}}")
+        format!(
+            "source: {{file: {{path: '{path}', escape: '\\', fill_down: [region]}}}}\ncolumns: {{region: string, city: string, n: int64}}"
+        )
     };
     let read = project.read(&yaml("*.csv")).unwrap();
     assert_eq!(
@@ -303,5 +310,50 @@ proptest! {
         }).collect();
         let records: Vec<Vec<String>> = records.iter().map(|record| record.to_vec()).collect();
         prop_assert_eq!(back, records);
+    }
+    #[test]
+    fn what_is_escaped_is_read_back(
+        records in prop::collection::vec(prop::array::uniform3(("[a,\"\\\\\n\r é;N]{0,6}", any::<bool>())), 1..20),
+    ) {
+        let written = |(cell, quoted): &(String, bool)| {
+            let escaped = |special: &[char]| -> String {
+                cell.chars().flat_map(|c| special.contains(&c).then_some('\\').into_iter().chain([c])).collect()
+            };
+            match *quoted || cell.is_empty() {
+                true => format!("\"{}\"", escaped(&['\\', '"'])),
+                false => escaped(&['\\', '"', ',', '\n', '\r']),
+            }
+        };
+        let line = |record: &[(String, bool); 3]| record.iter().map(written).collect::<Vec<_>>().join(",") + "\n";
+        let text = format!("x,y,z\n{}", records.iter().map(line).collect::<String>());
+        let project = Project::with("a.csv", text);
+        let yaml = "source: {file: {path: a.csv, escape: '\\', null_values: []}}\ncolumns: {x: string, y: string, z: string}";
+        let read = project.read(yaml).unwrap();
+        let back: Vec<Vec<String>> = (0..read.rows.height()).map(|row| {
+            ["x", "y", "z"].map(|c| read.rows.column(c).unwrap().str().unwrap().get(row).unwrap().to_owned()).to_vec()
+        }).collect();
+        let records: Vec<Vec<String>> = records.iter().map(|record| record.iter().map(|(cell, _)| cell.clone()).collect()).collect();
+        prop_assert_eq!(back, records);
+    }
+
+    /// Against serde_json's own idea of where a value lies.
+    #[test]
+    fn paths_lead_where_they_say(
+        records in prop::collection::vec(
+            prop::collection::btree_map("[ab]", prop::collection::btree_map("[ab]", prop::option::of(0i64..100), 0..3), 0..3),
+            1..8,
+        ),
+    ) {
+        let lines: Vec<String> = records.iter().map(|record| serde_json::to_string(record).unwrap()).collect();
+        let project = Project::with("a.jsonl", lines.join("\n") + "\n");
+        let columns = ["a.a", "a.b", "b.a", "b.b"];
+        let declared: Vec<String> = (0..4).map(|at| format!("c{at}: {{type: int64, from: {}, optional: true}}", columns[at])).collect();
+        let read = project.read(&format!("source: {{file: {{path: a.jsonl}}}}\ncolumns: {{{}}}", declared.join(", "))).unwrap();
+        for (at, path) in columns.iter().enumerate() {
+            let pointer = format!("/{}", path.replace('.', "/"));
+            let column = read.rows.column(&format!("c{at}")).unwrap().i64().unwrap().clone();
+            let expected = lines.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap().pointer(&pointer)?.as_i64());
+            prop_assert_eq!(column.iter().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        }
     }
 }

@@ -347,8 +347,7 @@ fn services_that_lead_in_a_circle_are_left() {
 #[test]
 fn cells_by_name_and_by_path() {
     let server = serving(Vec::new());
-    let columns =
-        "columns: {aptSeq: string, lat: {type: float64, from: location.lat}, location: string, nothing: {type: int8, optional: true}}";
+    let columns = "columns: {aptSeq: string, lat: {type: float64, from: location.lat}, location: string, nothing: {type: int8, optional: true}}";
     let yaml = format!("{}\n{columns}", places(&server, "/complexes", "query: {limit: 1000}"));
     let read = Project::new().read(&yaml).unwrap();
     let first = &read.table()[0];

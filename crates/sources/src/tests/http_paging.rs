@@ -74,7 +74,8 @@ fn a_service_that_always_leads_on_is_left() {
     assert_eq!(ids(&Project::new().read(&spec(&server, CURSOR)).unwrap()), [0, 1, 2]);
     assert!(server.requests().len() <= 3 + 10, "{} requests", server.requests().len());
     // The last cursor again, on an empty page.
-    let server = service(|n| json!({"data": if n < 3 { vec![json!({"id": n})] } else { Vec::new() }, "next": (n + 1).min(3)}));
+    let server =
+        service(|n| json!({"data": if n < 3 { vec![json!({"id": n})] } else { Vec::new() }, "next": (n + 1).min(3)}));
     assert_eq!(ids(&Project::new().read(&spec(&server, CURSOR)).unwrap()), [0, 1, 2]);
     assert_eq!(server.requests().len(), 4);
     // An empty page in between is none of these.
@@ -92,10 +93,13 @@ fn addresses_in_the_answer_are_followed() {
             let page: u64 = parameter(request, "page").and_then(|n| n.parse().ok()).unwrap_or(0);
             let host = request.header("host").unwrap_or_default().to_owned();
             let next = (page < 2).then(|| format!("{}{}", next.replace("HOST", &host), page + 1));
-            HttpAnswer::ok(&json!({"value": [{"id": page}], "@odata.nextLink": next, "links": {"next": next}}).to_string())
+            HttpAnswer::ok(
+                &json!({"value": [{"id": page}], "@odata.nextLink": next, "links": {"next": next}}).to_string(),
+            )
         });
         for at in ["links.next", "'@odata.nextLink'"] {
-            let read = Project::new().read(&spec(&server, &format!("items: value, pages: {{next: {{at: {at}}}}}"))).unwrap();
+            let read =
+                Project::new().read(&spec(&server, &format!("items: value, pages: {{next: {{at: {at}}}}}"))).unwrap();
             assert_eq!(ids(&read), [0, 1, 2], "{next} {at}");
         }
     }
@@ -114,7 +118,9 @@ fn the_last_id_asks_for_more() {
         let after: u64 = parameter(request, "starting_after").map_or(0, |id| id.parse().unwrap());
         let ids: Vec<u64> = (after + 1..=7).take(3).collect();
         let more = ids.last() != Some(&7);
-        HttpAnswer::ok(&json!({"data": ids.iter().map(|id| json!({"id": id})).collect::<Vec<_>>(), "has_more": more}).to_string())
+        HttpAnswer::ok(
+            &json!({"data": ids.iter().map(|id| json!({"id": id})).collect::<Vec<_>>(), "has_more": more}).to_string(),
+        )
     });
     let read = |keys: &str| Project::new().read(&spec(&server, keys)).map(|read| ids(&read));
     let last = "items: data, pages: {last: {query: starting_after, id: id, more: has_more}}";
@@ -125,7 +131,8 @@ fn the_last_id_asks_for_more() {
     assert_eq!(error.class(), Class::CannotRun);
     assert!(text.ends_with("the last item has no 'idd'; check 'id' under 'pages': did you mean 'id'?"), "{text}");
 
-    let server = service(|n| json!({"data": if n < 1 { vec![json!({"id": n})] } else { Vec::new() }, "has_more": true}));
+    let server =
+        service(|n| json!({"data": if n < 1 { vec![json!({"id": n})] } else { Vec::new() }, "has_more": true}));
     let (error, text) = fails(&server, "items: data, pages: {last: {query: page, id: id, more: has_more}}");
     assert_eq!(error.class(), Class::Refused);
     // The first item's id is 0, so that the same page comes again.
@@ -166,7 +173,10 @@ fn an_object_around_the_list_is_not_the_item() {
          it under 'items'; if the object is the item, declare 'columns'"
     );
     let (_, text) = fails(&server, "pages: {number: {query: page}}");
-    assert!(text.ends_with("the answer is an object instead of a list; check 'items': it holds the list 'result.rows'"), "{text}");
+    assert!(
+        text.ends_with("the answer is an object instead of a list; check 'items': it holds the list 'result.rows'"),
+        "{text}"
+    );
     // One that is the item.
     let read = Project::new().read(&format!("{}\ncolumns: {{count: int64}}", spec(&server, "pages: none"))).unwrap();
     assert_eq!(read.table(), ["2|1"]);
@@ -188,7 +198,10 @@ fn a_name_that_no_item_has_is_refused() {
         failure("town: {type: string, from: address.ctiy}"),
         format!("http://h/orders: no record has 'address.ctiy'; did you mean 'address.city'? {rest}")
     );
-    let yaml = format!("{}\ncolumns: {{amount: float64, none: {{type: int64, optional: true}}}}", spec(&server, "pages: none"));
+    let yaml = format!(
+        "{}\ncolumns: {{amount: float64, none: {{type: int64, optional: true}}}}",
+        spec(&server, "pages: none")
+    );
     assert_eq!(Project::new().read(&yaml).unwrap().table(), ["-|-|1"]);
 }
 
@@ -212,7 +225,8 @@ impl Made {
     fn at_random(random: &mut Random) -> Made {
         let style = ["cursor", "next", "last", "number", "offset", "link"][random.below(6) as usize];
         let is_led = ["cursor", "next", "link"].contains(&style);
-        let ends: &[&str] = if style == "link" { &["absent"] } else { &["null", "absent", "empty", "for ever", "again"] };
+        let ends: &[&str] =
+            if style == "link" { &["absent"] } else { &["null", "absent", "empty", "for ever", "again"] };
         Made {
             items: random.below(25),
             size: 1 + random.below(6),

@@ -41,8 +41,11 @@ fn bytes_of_another_encoding_are_shown_and_refused() {
     let text = b"a,b\n1,x\n2,\xB0\xA1\n3,y\n";
     let read = Project::with("a.csv", text).read("source: {file: {path: a.csv}}").unwrap();
     assert_eq!(read.table(), ["1|x|2", "3|y|4"]);
-    assert_eq!(read.refusals(), ["-|-|3|2,\\xB0\\xA1|line 3: character 3 is not UTF-8 (name the file's encoding, such as \
-         'encoding: latin-1' or 'encoding: cp949')"]);
+    assert_eq!(
+        read.refusals(),
+        ["-|-|3|2,\\xB0\\xA1|line 3: character 3 is not UTF-8 (name the file's encoding, such as \
+         'encoding: latin-1' or 'encoding: cp949')"]
+    );
     let text = b"a,b\n1,\xB0\xA1\n2,\xB0,\n3,y\n";
     let read = Project::with("a.csv", text).read("source: {file: {path: a.csv, encoding: cp949}}").unwrap();
     assert_eq!(read.table(), ["1|가|2", "3|y|4"]);

@@ -46,6 +46,18 @@ impl Clock {
         }
     }
 
+    /// The moment that a value of the column stands for; nothing beyond the calendar.
+    pub fn moment(self, value: i64) -> Option<NaiveDateTime> {
+        let day = midnight(self.day(value)?);
+        match self {
+            Clock::Days => Some(day),
+            Clock::Ticks(per_second) => {
+                let rest = value.rem_euclid(self.per_day()).checked_mul(1_000_000_000 / per_second)?;
+                day.checked_add_signed(TimeDelta::nanoseconds(rest))
+            }
+        }
+    }
+
     pub fn per_day(self) -> i64 {
         match self {
             Clock::Days => 1,
@@ -134,13 +146,22 @@ impl Calendar {
             .hint("name a later day as cutoffs.newest, or leave it out"));
         }
         let until = newest.min(known);
+        let is_known = |cutoff: NaiveDate| -> Result<NaiveDateTime> {
+            let over = after(midnight(cutoff), label.horizon)?;
+            label.delay.map_or(Ok(over), |delay| after(over, delay))
+        };
         let latest = {
             // Whole days, so that a horizon of hours does not move the cutoff into a day.
-            let mut latest = before(midnight(until), label.horizon)?.date();
-            while after(midnight(latest), label.horizon)? > midnight(until) {
+            let over = label.delay.map_or(Ok(midnight(until)), |delay| before(midnight(until), delay))?;
+            let mut latest = before(over, label.horizon)?.date();
+            while is_known(latest)? > midnight(until) {
                 latest = before(midnight(latest), Span::days(1))?.date();
             }
             latest
+        };
+        let needed = match label.delay {
+            None => label.horizon.to_string(),
+            Some(delay) => format!("{} and {delay} until it is known", label.horizon),
         };
         let mut asked = match cutoffs {
             Cutoffs::Every(every) => (0..every.count)
@@ -161,15 +182,14 @@ impl Calendar {
         let (early, rest): (Vec<_>, Vec<_>) = asked.into_iter().partition(|cutoff| *cutoff <= first);
         let (late, training): (Vec<_>, Vec<_>) = rest.into_iter().partition(|cutoff| *cutoff > latest);
         leave_out(early, format!("no row lies before (the first is of {first})"));
-        leave_out(late, format!("the horizon of {} is not over by {until}", label.horizon));
+        leave_out(late, format!("the horizon of {needed} is not over by {until}"));
         if training.is_empty() {
             let days = (known - first).num_days();
             return Err(Error::refused(format!(
-                "the log spans {days} {} ({first} to {last}), but label '{}' needs {} after the first cutoff: no \
+                "the log spans {days} {} ({first} to {last}), but label '{}' needs {needed} after the first cutoff: no \
                  training cutoff is left",
                 if days == 1 { "day" } else { "days" },
                 label.name,
-                label.horizon
             ))
             .hint(format!(
                 "shorten the horizon, bring a longer log, or name cutoffs after {first} and not after {latest}"
@@ -194,6 +214,7 @@ mod tests {
             horizon: horizon.parse().unwrap(),
             is: LabelKind::NoRows,
             filter: None,
+            delay: None,
             description: None,
         }
     }
@@ -248,6 +269,19 @@ mod tests {
         let far =
             Calendar::settle(&every("30d", 1, Some("2025-01-01")), &label("90d"), day("2023-01-01"), day("2023-12-31"));
         assert_eq!(far.unwrap().training, [day("2023-10-03")]);
+    }
+
+    #[test]
+    fn a_label_that_is_known_late_moves_the_last_cutoff() {
+        let label = Label { delay: Some(Span::days(10)), ..label("30d") };
+        let calendar = Calendar::settle(&every("30d", 2, None), &label, day("2023-01-01"), day("2023-05-30")).unwrap();
+        assert_eq!(calendar.training, ["2023-03-22", "2023-04-21"].map(day));
+        let dates = Cutoffs::At(At { at: ["2023-04-21", "2023-04-22"].map(day).to_vec(), newest: None });
+        let calendar = Calendar::settle(&dates, &label, day("2023-01-01"), day("2023-05-30")).unwrap();
+        assert_eq!(
+            calendar.notes,
+            ["left out 2023-04-22: the horizon of 30d and 10d until it is known is not over by 2023-05-31"]
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use artifact::type_name;
 use polars::prelude::Schema;
 
 use super::calendar::Calendar;
+use super::known::Knowledge;
 use super::plan::{How, Plan};
 use super::spec::{CutoffSpec, FeatureKind, LabelKind};
 
@@ -21,6 +22,7 @@ pub fn write(spec: &CutoffSpec, plan: &Plan, calendar: &Calendar, schema: &Schem
          cutoff; a window of 90d holds the rows from the cutoff − 90 days (inclusive) to the cutoff (exclusive).\n",
         spec.table, calendar.span.0, calendar.span.1, spec.entity, spec.time
     ));
+    line(format!("{}\n", knowledge(&plan.known)));
     line("| | |\n|---|---|".to_owned());
     line(format!("| entity | `{}`, {} |", spec.entity, type_name(&plan.entity_type)));
     if let Some(span) = spec.entities.active_within {
@@ -35,6 +37,9 @@ pub fn write(spec: &CutoffSpec, plan: &Plan, calendar: &Calendar, schema: &Schem
     }
     line("\n## Label\n".to_owned());
     let label = &spec.label;
+    if let Some(delay) = label.delay {
+        line(format!("Known {delay} after its horizon.\n"));
+    }
     let dtype = schema.get(&label.name).map(type_name).unwrap_or_default();
     line("| name | type | meaning | horizon | where |\n|---|---|---|---|---|".to_owned());
     line(format!(
@@ -51,10 +56,10 @@ pub fn write(spec: &CutoffSpec, plan: &Plan, calendar: &Calendar, schema: &Schem
         let (meaning, description) = meaning(kind);
         let columns: Vec<String> = plan.sources(how).iter().map(|column| format!("`{column}`")).collect();
         let (window, filter) = match how {
-            How::Sql(_) => ("", None),
+            How::Sql(_) | How::Lookup(_) => ("", None),
             How::Aggregate(of) => (
                 &*plan.windows[of.window].map_or("all before the cutoff".to_owned(), |span| span.to_string()),
-                of.condition.map(|i| &plan.conditions[i]),
+                of.condition.map(|i| &plan.conditions[i].sql),
             ),
         };
         line(format!(
@@ -65,6 +70,20 @@ pub fn write(spec: &CutoffSpec, plan: &Plan, calendar: &Calendar, schema: &Schem
         ));
     }
     out
+}
+
+/// When rows and columns count as known, in a sentence.
+pub fn knowledge(known: &Knowledge) -> String {
+    let rows = match &known.rows {
+        Some(known) => format!("A row counts as known from {known} on"),
+        None => "A row counts as known at its time".to_owned(),
+    };
+    let columns: Vec<String> = known.columns.iter().map(|(column, at)| format!("`{column}` from {at} on")).collect();
+    match (known.is_empty(), columns.is_empty()) {
+        (true, _) => format!("{rows}, with the values that it has today."),
+        (false, true) => format!("{rows}."),
+        (false, false) => format!("{rows}; {}; before that, they are null.", columns.join(", ")),
+    }
 }
 
 /// A bar would end the table's cell, a line break its row.
@@ -108,6 +127,14 @@ fn meaning(kind: &FeatureKind) -> (String, Option<&str>) {
         FeatureKind::Max(of) => (format!("largest `{}`, null without rows", of.of), &of.description),
         FeatureKind::Std(of) => {
             (format!("sample standard deviation of `{}`, null below two values", of.of), &of.description)
+        }
+        FeatureKind::Median(of) => (format!("median of `{}`, null without values", of.of), &of.description),
+        FeatureKind::Quantile(of) => {
+            (format!("value of `{}` at {} of the way up, null without values", of.of, of.q.0), &of.description)
+        }
+        FeatureKind::Lookup(of) => {
+            let which = if of.time.is_some() { "newest row before the cutoff" } else { "row" };
+            (format!("`{}` of the entity's {which} in `{}`", of.take, of.of), &of.description)
         }
         FeatureKind::First(of) => (format!("`{}` of the earliest row that has one", of.of), &of.description),
         FeatureKind::Last(of) => (format!("`{}` of the latest row that has one", of.of), &of.description),

@@ -63,7 +63,12 @@ impl Present {
         for entity in entities {
             let (start, end) = (store.offsets[entity], store.offsets[entity + 1]);
             let high = store.times.first_from(start, end, bounds.cutoff);
-            if high == start || bounds.active.is_some_and(|active| store.times.at(high - 1) < active) {
+            let newest = match &store.known {
+                None => (high > start).then(|| high - 1),
+                Some(known) => (start..high).rev().find(|row| known[*row] < bounds.cutoff),
+            };
+            let Some(newest) = newest else { continue };
+            if bounds.active.is_some_and(|active| store.times.at(newest) < active) {
                 continue;
             }
             present.entities.push(entity as u32);
@@ -85,15 +90,36 @@ impl Present {
     }
 }
 
-/// Computes an aggregate for the ranges of one window.
-pub fn aggregate(store: &Store, bounds: &Bounds, ranges: &[(usize, usize)], of: Aggregate) -> Lane {
-    match of.condition {
-        None => compute(store, bounds, ranges, of.op, |_| true),
-        Some(i) => {
-            let (lane, bit) = (&store.conditions[i / 8], 1u8 << (i % 8));
-            compute(store, bounds, ranges, of.op, |row| lane[row] & bit != 0)
+/// Computes an aggregate for the ranges of one window, as of a time: of rows and columns that became known late only
+/// what was known before it counts. Nothing is the present, as which labels are computed.
+pub fn aggregate(store: &Store, bounds: &Bounds, ranges: &[(usize, usize)], of: Aggregate, as_of: Option<i64>) -> Lane {
+    let known = store.known.as_ref().zip(as_of);
+    match (of.condition, known) {
+        (None, None) => compute(store, bounds, ranges, of.op, as_of, |_| true),
+        (None, Some((known, as_of))) => compute(store, bounds, ranges, of.op, Some(as_of), |row| known[row] < as_of),
+        (Some(i), None) if store.tests[i].late.is_empty() => {
+            let (lane, bit) = bit_of(store, i);
+            compute(store, bounds, ranges, of.op, as_of, |row| lane[row] & bit != 0)
         }
+        (Some(i), known) => compute(store, bounds, ranges, of.op, as_of, |row| {
+            known.is_none_or(|(known, as_of)| known[row] < as_of) && holds(store, i, row, as_of)
+        }),
     }
+}
+
+/// The lane and bit of a condition that reads nothing late.
+fn bit_of(store: &Store, condition: usize) -> (&[u8], u8) {
+    let bit = store.tests[condition].first;
+    (&store.conditions[bit / 8], 1u8 << (bit % 8))
+}
+
+/// Whether a condition holds, as far as its late columns are known.
+fn holds(store: &Store, condition: usize, row: usize, as_of: Option<i64>) -> bool {
+    let test = &store.tests[condition];
+    let is_known = |late: usize| as_of.is_none_or(|as_of| store.late[late][row] < as_of);
+    let way: usize = test.late.iter().enumerate().map(|(k, late)| usize::from(is_known(*late)) << k).sum();
+    let bit = test.first + way;
+    store.conditions[bit / 8][row] & 1 << (bit % 8) != 0
 }
 
 fn compute(
@@ -101,6 +127,7 @@ fn compute(
     bounds: &Bounds,
     ranges: &[(usize, usize)],
     op: Op,
+    as_of: Option<i64>,
     keep: impl Fn(usize) -> bool + Copy,
 ) -> Lane {
     let rows = |(low, high): (usize, usize)| (low..high).filter(move |row| keep(*row));
@@ -109,7 +136,9 @@ fn compute(
     let days = |from: i64| (bounds.cutoff - from).div_euclid(bounds.per_day);
     let numbers = |i: usize| {
         let column = &store.numbers[i];
-        move |range| rows(range).map(move |row| column[row]).filter(|value| !value.is_nan())
+        let late = store.late_numbers[i].map(|late| &store.late[late]).zip(as_of);
+        let is_known = move |row: &usize| late.is_none_or(|(late, as_of)| late[*row] < as_of);
+        move |range| rows(range).filter(is_known).map(move |row| column[row]).filter(|value| !value.is_nan())
     };
     match op {
         Op::Count => Lane::Integers(each.map(|range| rows(range).count() as i64).collect()),
@@ -127,14 +156,16 @@ fn compute(
             if count < 2 { f64::NAN } else { (last - first) as f64 / bounds.per_day as f64 / (count - 1) as f64 }
         })),
         Op::Share(i) => {
-            let (lane, bit) = (&store.conditions[i / 8], 1u8 << (i % 8));
+            let is_late = !store.tests[i].late.is_empty();
+            let (lane, bit) = bit_of(store, i);
+            let counts = |row: usize| if is_late { holds(store, i, row, as_of) } else { lane[row] & bit != 0 };
             floats(each.map(|range| {
-                let (mut all, mut holds) = (0u64, 0u64);
+                let (mut all, mut holding) = (0u64, 0u64);
                 for row in rows(range) {
                     all += 1;
-                    holds += u64::from(lane[row] & bit != 0);
+                    holding += u64::from(counts(row));
                 }
-                if all == 0 { f64::NAN } else { holds as f64 / all as f64 }
+                if all == 0 { f64::NAN } else { holding as f64 / all as f64 }
             }))
         }
         Op::Sum(i) => floats(each.map(|range| numbers(i)(range).fold(0.0, |sum, value| sum + value))),
@@ -149,10 +180,20 @@ fn compute(
             let squares: f64 = numbers(i)(range).map(|value| (value - mean) * (value - mean)).sum();
             (squares / (count - 1) as f64).sqrt()
         })),
+        Op::Quantile(i, q) => {
+            let mut values = Vec::new();
+            floats(each.map(|range| {
+                values.clear();
+                values.extend(numbers(i)(range));
+                quantile(&mut values, q)
+            }))
+        }
         Op::FirstNumber(i) => floats(each.map(|range| numbers(i)(range).next().unwrap_or(f64::NAN))),
         Op::LastNumber(i) => floats(each.map(|range| numbers(i)(range).next_back().unwrap_or(f64::NAN))),
         Op::Distinct(i) | Op::FirstWord(i) | Op::LastWord(i) | Op::MostFrequent(i) => {
             let Words { codes, values } = &store.words[i];
+            let late = store.late_words[i].map(|late| &store.late[late]).zip(as_of);
+            let keep = move |row| keep(row) && late.is_none_or(|(late, as_of)| late[row] < as_of);
             match codes {
                 Codes::U8(codes) => words(codes, values.len(), ranges, op, i, keep),
                 Codes::U16(codes) => words(codes, values.len(), ranges, op, i, keep),
@@ -169,6 +210,22 @@ fn floats(values: impl Iterator<Item = f64>) -> Lane {
 fn mean(values: impl Iterator<Item = f64>) -> (u64, f64) {
     let (count, sum) = values.fold((0u64, 0.0), |(count, sum), value| (count + 1, sum + value));
     (count, if count == 0 { f64::NAN } else { sum / count as f64 })
+}
+
+/// The value at a share `q` of the way from the smallest to the largest, interpolated between neighbours, as
+/// `PERCENTILE_CONT` in SQL and the default of numpy do; NaN without values.
+fn quantile(values: &mut [f64], q: f64) -> f64 {
+    if values.is_empty() {
+        return f64::NAN;
+    }
+    let place = q * (values.len() - 1) as f64;
+    let (low, share) = (place.floor() as usize, place.fract());
+    let (_, below, above) = values.select_nth_unstable_by(low, f64::total_cmp);
+    let below = *below;
+    match above.iter().copied().min_by(f64::total_cmp) {
+        Some(above) if share > 0.0 => below + (above - below) * share,
+        _ => below,
+    }
 }
 
 /// A code of any width.

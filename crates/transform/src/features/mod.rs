@@ -9,11 +9,15 @@
 //! | `spec` | the shapes of the YAML; SQL features see only features further up, and only their own row |
 //! | `calendar` | cutoffs, windows and horizons on the calendar |
 //! | `plan` | the spec checked against the table's columns |
-//! | `interner`, `store` | the rows before the newest cutoff, in compact columns sorted by entity and time |
+//! | `known` | when rows and columns became known |
+//! | `days` | on which days rows lie, and which lie alone |
+//! | `eval` | SQL expressions over rows in memory |
+//! | `interner`, `chunk`, `store` | the rows before the newest cutoff, in compact columns sorted by entity and time |
 //! | `kernel` | aggregates over ranges of sorted rows |
+//! | `as_of`, `attributes` | columns of other tables by key, as of a time |
 //! | `table` | batches, books, schemas |
 //! | `dictionary` | the data dictionary |
-//! | `reference`, `proof` | the plain definitions of all aggregates, and the proof that uses them |
+//! | `reference`, `falsify`, `proof` | the plain definitions of all aggregates, another future, and the proof by both |
 //!
 //! # Why a kernel of our own
 //!
@@ -43,10 +47,17 @@
 //! type (categories become texts), first and last numbers become Float64. There is no NaN and no infinity: what is
 //! undefined is null. Sums and counts over no rows are 0.
 
+mod as_of;
+mod attributes;
 mod calendar;
+mod chunk;
+mod days;
 mod dictionary;
+mod eval;
+mod falsify;
 mod interner;
 mod kernel;
+mod known;
 mod plan;
 mod proof;
 mod reference;
@@ -57,6 +68,7 @@ mod store;
 mod table;
 
 pub use calendar::Calendar;
+pub use known::Known;
 pub use proof::Proof;
 pub use rows::{
     CountWithin, Examples, Lookup, Metres, Names, Nearest, Open, Past, RowFeature, RowFeatures, RowLabel, RowLabelKind,
@@ -64,26 +76,28 @@ pub use rows::{
 };
 pub use shape::FeaturesSpec;
 pub use spec::{
-    At, CUTOFF, CutoffSpec, Cutoffs, Entities, Every, FeatureKind, Features, Label, LabelKind, LabelOf, Of, Rows,
-    Share, Sql,
+    At, Attribute, CUTOFF, CutoffSpec, Cutoffs, Entities, Every, FeatureKind, Features, Fraction, Label, LabelKind,
+    LabelOf, Of, Quantile, Rows, Share, Sql,
 };
 pub use table::FeatureSet;
 
 use ::spec::Result;
+use chrono::NaiveDate;
 use polars::prelude::LazyFrame;
 
-/// Computes the features of `spec` from the tables that `open` opens by name.
+/// Computes the features of `spec` from the tables that `open` opens by name. Rows dated after `today` do not move
+/// cutoffs where they lie alone.
 ///
 /// Errors: tables and columns that are unknown or of an unfit type (cannot run); no rows to learn from, or rows that
 /// cannot be right, such as places off the globe (refused).
-pub fn build(spec: &FeaturesSpec, open: Open) -> Result<FeatureSet> {
+pub fn build(spec: &FeaturesSpec, open: Open, today: NaiveDate) -> Result<FeatureSet> {
     match spec {
-        FeaturesSpec::Cutoffs(spec) => table::build(spec, open(spec.table.as_str())?),
-        FeaturesSpec::Rows(spec) => rows::build(spec, open),
+        FeaturesSpec::Cutoffs(spec) => table::build(spec, open, today),
+        FeaturesSpec::Rows(spec) => rows::build(spec, open, today),
     }
 }
 
-/// Recomputes up to `sample` rows of the published tables, chosen by `seed`, from only what was known at their time.
+/// Recomputes up to `sample` rows of each published table, chosen by `seed`, from only what was known at their time.
 ///
 /// Errors: a difference is refused and named by row, column and both values; tables that do not have the
 /// columns of the spec cannot be proved.
@@ -92,15 +106,14 @@ pub fn prove(
     open: Open,
     published_training: LazyFrame,
     published_scoring: LazyFrame,
-    sample: usize,
-    seed: u64,
+    (sample, seed): (usize, u64),
+    today: NaiveDate,
 ) -> Result<Proof> {
     match spec {
-        FeaturesSpec::Cutoffs(spec) => {
-            let input = open(spec.table.as_str())?;
-            proof::prove(spec, input, published_training, published_scoring, sample, seed)
+        FeaturesSpec::Cutoffs(spec) => proof::prove(spec, open, published_training, published_scoring, (sample, seed)),
+        FeaturesSpec::Rows(spec) => {
+            rows::prove(spec, open, published_training, published_scoring, (sample, seed), today)
         }
-        FeaturesSpec::Rows(spec) => rows::prove(spec, open, published_training, published_scoring, sample, seed),
     }
 }
 

@@ -1,28 +1,37 @@
 //! `features --prove`: recomputes a sample of published rows from what was known at their cutoff.
 //!
 //! For each sampled entity and cutoff
-//! 1. the rows strictly before the cutoff are cut out into a table of their own, every feature is computed from
-//!    it by [`reference`](super::reference) and compared with the published value; so is the label, from
-//!    the rows within its horizon alone;
-//! 2. the future is falsified (every row at or after the cutoff is doubled and changed, and more are invented),
-//!    the features are computed again by the tool's own kernel and must not move.
+//! 1. the features are computed again by the tool's own kernel: another value says that the tables changed since;
+//! 2. of the rows strictly before the cutoff those that were known are cut out, every feature is computed from them by
+//!    [`reference`](super::reference) and compared; so is the label, from the rows within its horizon alone;
+//! 3. the future is falsified (every row at or after the cutoff is doubled and changed, more are invented, and what was
+//!    not yet known of earlier rows is changed), the features are computed again by the kernel and must not move.
+//!
+//! SQL features are evaluated again from the published features that they read, each of which is proved itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use artifact::PolarsResultExt;
 use chrono::NaiveDate;
 use polars::prelude::{
-    BooleanChunked, ChunkApply, DataFrame, DataType, IntoLazy, IntoSeries, JoinArgs, JoinType, LazyFrame, NamedFrom,
-    NewChunkedArray, Series, col,
+    BooleanChunked, DataFrame, IdxCa, IntoLazy, JoinArgs, JoinType, LazyFrame, MaintainOrderJoin, NewChunkedArray, col,
 };
 use spec::{Error, Result};
 
-use super::calendar::{after, midnight};
-use super::plan::{How, Plan};
-use super::reference::{Row, Value, cell, equal, rows_of, value};
+use super::as_of::ByKey;
+use super::attributes::{Others, others};
+use super::eval::{evaluated, holds};
+use super::falsify::{KnownTimes, at_time, falsified, falsified_where, known_times, times};
+use super::known::Known;
+use super::plan::{How, Op, Plan};
+use super::reference::{Answer, Ask, DAY, Seen, Value, answer, cells, equal, moved};
+use super::rows::Open;
 use super::spec::{CUTOFF, CutoffSpec};
-use super::store::Store;
-use super::table::{Frame, Task, finish};
+use super::table::{Task, World};
+use crate::form::plain;
+
+/// How many earlier rows are invented again.
+const INVENTED: usize = 1_000;
 
 /// What a proof looked at. That it exists says that nothing differed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,42 +44,74 @@ pub struct Proof {
     pub perturbed: usize,
 }
 
-/// Recomputes up to `sample` rows of the published tables, chosen by `seed`.
+/// What a difference says.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fault {
+    /// The kernel gives another value now.
+    Changed,
+    /// The kernel gives the published value, the definition another.
+    Wrong,
+    /// The kernel gives another value where only the future is another.
+    LooksAhead,
+}
+
+impl Fault {
+    /// The refusal of a published value.
+    pub fn error(self, place: &str, published: &Value, other: &Value) -> Error {
+        let (says, way_out) = match self {
+            Fault::Changed => {
+                ("computed again it is", "the clean tables or features.yaml changed since: run features again")
+            }
+            Fault::Wrong => (
+                "by its definition, what was known before gives",
+                "the clean tables did not change since, so features computed it wrongly: please report this with \
+                 features.yaml",
+            ),
+            Fault::LooksAhead => (
+                "with another future it becomes",
+                "the feature looks at what was not known yet: please report this with features.yaml",
+            ),
+        };
+        Error::refused(format!("{place}: published is {published}, but {says} {other}")).hint(way_out)
+    }
+}
+
+/// Recomputes up to `sample` rows of each published table, chosen by `seed`.
 ///
 /// Errors: a difference is refused and named by entity, cutoff, column and both values; tables that do not
 /// have the columns of the spec cannot be proved.
 pub fn prove(
     spec: &CutoffSpec,
-    input: LazyFrame,
+    open: Open,
     published_training: LazyFrame,
     published_scoring: LazyFrame,
-    sample: usize,
-    seed: u64,
+    (sample, seed): (usize, u64),
 ) -> Result<Proof> {
-    let Frame { plan, .. } = Frame::new(spec, input.clone())?;
-    let label = plan.label.0.clone();
+    let mut input = open(spec.table.as_str())?;
+    let schema = input.collect_schema().during(format!("table '{}'", spec.table))?;
+    let plan = Plan::new(spec, &schema, open)?;
     let mut proof = Proof::default();
-    let training = chosen(&plan, published_training, sample.div_ceil(2), seed)?;
-    let scoring = chosen(&plan, published_scoring, sample - sample.div_ceil(2), seed ^ 0x5c0_21e5)?;
+    let training = chosen(&plan, published_training, sample, seed)?;
+    let scoring = chosen(&plan, published_scoring, sample, seed ^ 0x5c0_21e5)?;
     if training.height() + scoring.height() == 0 {
         return Err(Error::refused("there is no published row to prove").hint("run features first"));
     }
-    let history = history(&plan, input, &[&training, &scoring])?;
+    let facts =
+        Facts { plan: &plan, history: history(&plan, input, &[&training, &scoring])?, others: others(&plan, open)? };
     for (table, with_label) in [(training, true), (scoring, false)] {
         for (day, published) in by_cutoff(&table)? {
             let mut expected: Vec<&str> = vec![&plan.entity, CUTOFF];
             expected.extend(plan.features.iter().map(|(name, _)| name.as_str()));
-            expected.extend(with_label.then_some(label.as_str()));
+            expected.extend(with_label.then_some(plan.label.0.as_str()));
             let published = published.select(expected).map_err(other_columns)?;
             proof.pairs += published.height();
-            let known = from_the_past(&plan, &history, &published, day, with_label)?;
-            proof.values += compare(&plan, &published, &known, day, "the rows before it give")?;
-            let features = match with_label {
-                true => published.drop(&label).during("proof")?,
-                false => published,
-            };
-            let moved = with_false_future(&plan, &history, &features, day)?;
-            proof.perturbed += compare(&plan, &features, &moved, day, "with another future it becomes")?;
+            let known = facts.from_the_past(&published, day, with_label)?;
+            let again = facts.kernel(&published, &facts.history, &facts.others, (day, with_label))?;
+            facts.compare(&published, &with_slack(&again, &known)?, day, Fault::Changed)?;
+            proof.values += facts.compare(&published, &known, day, Fault::Wrong)?;
+            let (rows, others) = facts.with_false_future(day)?;
+            let moved = facts.kernel(&published, &rows, &others, (day, false))?;
+            proof.perturbed += facts.compare(&published, &with_slack(&moved, &known)?, day, Fault::LooksAhead)?;
         }
     }
     Ok(proof)
@@ -80,6 +121,21 @@ pub fn prove(
 pub(super) fn other_columns(error: impl std::fmt::Display) -> Error {
     Error::cannot_run(format!("the published table does not have the columns of the spec: {error}"))
         .hint("features.yaml changed since; run features again")
+}
+
+/// Columns of answers by name.
+pub(super) type Answers = BTreeMap<String, Vec<Answer>>;
+
+/// The cells of a computed table as answers, with the slack of others.
+pub(super) fn with_slack(table: &DataFrame, known: &Answers) -> Result<Answers> {
+    let mut answers = Answers::new();
+    for name in table.get_column_names() {
+        let Some(known) = known.get(name.as_str()) else { continue };
+        let values = cells(table, name)?.into_iter().zip(known);
+        let values = values.map(|(value, known)| Answer { value, slack: known.slack }).collect();
+        answers.insert(name.to_string(), values);
+    }
+    Ok(answers)
 }
 
 /// Rows of a published table, chosen by the hash of their number: equal seeds choose equal rows.
@@ -114,211 +170,287 @@ fn history(plan: &Plan, input: LazyFrame, tables: &[&DataFrame]) -> Result<DataF
         keys.vstack_mut(&table.select([plan.entity.as_str()]).during(doing)?).during(doing)?;
     }
     let on = [col(plan.entity.as_str())];
-    let mut needed: Vec<String> = vec![plan.entity.clone(), plan.time.clone()];
-    needed.extend(plan.numbers.iter().cloned().chain(plan.words.iter().map(|word| word.column.clone())));
-    needed.extend(plan.conditions.iter().flat_map(|condition| condition.sql().columns()));
-    let mut seen = std::collections::BTreeSet::new();
-    needed.retain(|name| seen.insert(name.clone()));
+    let mut needed = plan.needed();
+    for column in plan.conditions.iter().flat_map(|condition| condition.sql.sql().columns()) {
+        if !needed.contains(&column) {
+            needed.push(column);
+        }
+    }
     let needed: Vec<_> = needed.iter().map(|name| col(name.as_str())).collect();
-    let args = JoinArgs { maintain_order: polars::prelude::MaintainOrderJoin::Left, ..JoinArgs::new(JoinType::Semi) };
+    let args = JoinArgs { maintain_order: MaintainOrderJoin::Left, ..JoinArgs::new(JoinType::Semi) };
     let rows = input.select(needed).filter(col(plan.time.as_str()).is_not_null());
     artifact::collect(rows.join(keys.lazy(), on.clone(), on, args), doing)
 }
 
 fn by_cutoff(table: &DataFrame) -> Result<BTreeMap<NaiveDate, DataFrame>> {
     let doing = "reading published features";
-    let days = table.column(CUTOFF).during(doing)?.as_materialized_series().cast(&DataType::Date).during(doing)?;
-    let days = days.to_physical_repr().into_owned();
-    let days: Vec<Option<i32>> = days.i32().during(doing)?.iter().collect();
-    let mut distinct: Vec<i32> = days.iter().flatten().copied().collect();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let part = |day: i32| {
-        let mask: BooleanChunked = days.iter().map(|other| Some(*other == Some(day))).collect();
-        let date = NaiveDate::from_epoch_days(day).unwrap_or_default();
-        Ok((date, table.filter(&mask).during(doing)?))
-    };
-    distinct.into_iter().map(part).collect()
-}
-
-/// Whether each row of `rows` lies before the cutoff.
-fn split(plan: &Plan, rows: &DataFrame, day: NaiveDate) -> Result<(DataFrame, DataFrame)> {
-    let doing = "cutting off the future";
-    let times = rows.column(&plan.time).during(doing)?.as_materialized_series().to_physical_repr().into_owned();
-    let times = times.cast(&DataType::Int64).during(doing)?;
-    let cutoff = plan.clock.at(midnight(day));
-    let past: BooleanChunked = times.i64().during(doing)?.iter().map(|time| time.map(|t| t < cutoff)).collect();
-    Ok((rows.filter(&past).during(doing)?, rows.filter(&!&past).during(doing)?))
-}
-
-/// The features (and label) of the published entities, each from its own truncated table.
-fn from_the_past(
-    plan: &Plan,
-    history: &DataFrame,
-    published: &DataFrame,
-    day: NaiveDate,
-    with_label: bool,
-) -> Result<DataFrame> {
-    let (cutoff, clock) = (midnight(day), plan.clock);
-    let (past, future) = split(plan, history, day)?;
-    let (past, future) = (by_entity(plan, past)?, by_entity(plan, future)?);
-    let entities = published.column(&plan.entity).during("proof")?.as_materialized_series().clone();
-    let keys = entities.cast(&DataType::String).during("proof")?;
-    let keys: Vec<String> = keys.str().during("proof")?.iter().map(|key| key.unwrap_or_default().to_owned()).collect();
-    let none = Vec::new();
-    let rows = |of: &BTreeMap<String, Vec<Row>>, key: &str| of.get(key).unwrap_or(&none).clone();
-    let compute = |of: &BTreeMap<String, Vec<Row>>, op, condition, from, to| -> Vec<Value> {
-        keys.iter()
-            .map(|key| value(&rows(of, key), op, condition, (from, to), clock.at(cutoff), clock.per_day()))
-            .collect()
-    };
-    let mut columns = vec![entities, published.column(CUTOFF).during("proof")?.as_materialized_series().clone()];
-    for (name, how) in &plan.features {
-        if let How::Aggregate(of) = how {
-            let from = match plan.windows[of.window] {
-                Some(span) => clock.at(super::calendar::before(cutoff, span)?),
-                None => i64::MIN,
-            };
-            let values = compute(&past, of.op, of.condition, from, clock.at(cutoff));
-            columns.push(series(name, values, published)?);
+    let mut rows: BTreeMap<i128, Vec<u32>> = BTreeMap::new();
+    for (row, day) in (0u32..).zip(cells(table, CUTOFF)?) {
+        if let Value::Day(day) = day {
+            rows.entry(day).or_default().push(row);
         }
     }
-    if with_label {
-        let (name, op, condition) = &plan.label;
-        let to = clock.at(after(cutoff, plan.horizon)?);
-        columns.push(series(name, compute(&future, *op, *condition, clock.at(cutoff), to), published)?);
-    }
-    finish(plan, columns, with_label)
+    let part = |(day, rows): (i128, Vec<u32>)| {
+        let date = i32::try_from(day).ok().and_then(NaiveDate::from_epoch_days).unwrap_or_default();
+        Ok((date, table.take(&IdxCa::from_slice("".into(), &rows)).during(doing)?))
+    };
+    rows.into_iter().map(part).collect()
 }
 
-/// Values as a column of the type that was published, so that SQL features compute with the same types.
-pub(super) fn series(name: &str, values: Vec<Value>, published: &DataFrame) -> Result<Series> {
-    let dtype = published.column(name).during("proof")?.dtype().clone();
-    if dtype.is_primitive_numeric() {
-        let numbers: Vec<Option<f64>> =
-            values.iter().map(|value| if let Value::Number(n) = value { Some(*n) } else { None }).collect();
-        // A word of a numeric column is text here and a number there.
-        let texts = values.iter().map(|value| if let Value::Text(text) = value { text.parse().ok() } else { None });
-        let merged: Vec<Option<f64>> = numbers.into_iter().zip(texts).map(|(a, b)| a.or(b)).collect();
-        return Series::new(name.into(), merged).cast(&dtype).during("proof");
+/// The rows of the sampled entities, and the tables of attributes.
+struct Facts<'a> {
+    plan: &'a Plan,
+    history: DataFrame,
+    others: Others,
+}
+
+/// Rows of some entities, as a time sees them.
+struct Rows {
+    /// The places of each entity's rows, by the key of the entity, in the order of time.
+    places: HashMap<String, Vec<usize>>,
+    times: Vec<Option<i128>>,
+    numbers: Vec<Vec<Value>>,
+    words: Vec<Vec<Value>>,
+    conditions: Vec<Vec<bool>>,
+}
+
+impl Facts<'_> {
+    fn has_days(&self) -> bool {
+        self.plan.clock == super::calendar::Clock::Days
     }
-    let texts: Vec<Option<String>> = values
-        .into_iter()
-        .map(|value| match value {
-            Value::Null => None,
-            Value::Number(number) => Some(number.to_string()),
-            Value::Text(text) => Some(text),
+
+    /// Rows with their late columns as they are in `table`, of those that `counts` names.
+    fn rows(&self, table: &DataFrame, counts: impl Fn(usize) -> bool) -> Result<Rows> {
+        let plan = self.plan;
+        let times = times(table, &plan.time)?;
+        let mut places: HashMap<String, Vec<usize>> = HashMap::new();
+        for (place, entity) in cells(table, &plan.entity)?.iter().enumerate().filter(|(place, _)| counts(*place)) {
+            places.entry(entity.key().unwrap_or_default()).or_default().push(place);
+        }
+        places.values_mut().for_each(|places| places.sort_by_key(|place| times[*place]));
+        let mut conditions = Vec::new();
+        for condition in &plan.conditions {
+            conditions.push(holds(table, &condition.sql, "proof")?);
+        }
+        Ok(Rows {
+            places,
+            times,
+            numbers: plan.numbers.iter().map(|name| cells(table, name)).collect::<Result<_>>()?,
+            words: plan.words.iter().map(|word| cells(table, &word.column)).collect::<Result<_>>()?,
+            conditions,
         })
-        .collect();
-    let texts = Series::new(name.into(), texts);
-    match dtype.is_temporal() || dtype.is_bool() {
-        false => Ok(texts),
-        true => {
-            // Held as the integer that stands for the value.
-            let integers = texts.cast(&DataType::Int64).during("proof")?;
-            let narrow = if dtype == DataType::Date { DataType::Int32 } else { DataType::Int64 };
-            integers.cast(&narrow).during("proof")?.cast(&dtype).during("proof")
-        }
     }
-}
 
-/// The rows of each entity, by its key as text.
-fn by_entity(plan: &Plan, rows: DataFrame) -> Result<BTreeMap<String, Vec<Row>>> {
-    let read = plan.read(rows.lazy())?.collect().during("proof")?;
-    let keys = read.column("e").during("proof")?.as_materialized_series().cast(&DataType::String).during("proof")?;
-    let mut places: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-    for (row, key) in keys.str().during("proof")?.iter().enumerate() {
-        places.entry(key.unwrap_or_default().to_owned()).or_default().push(row as u32);
-    }
-    let part = |(key, rows): (String, Vec<u32>)| {
-        let index = polars::prelude::IdxCa::from_slice("".into(), &rows);
-        Ok((key, rows_of(plan, &read.take(&index).during("proof")?)?))
-    };
-    places.into_iter().map(part).collect()
-}
-
-/// The features of the published entities when everything from the cutoff on is other than it was.
-fn with_false_future(plan: &Plan, history: &DataFrame, published: &DataFrame, day: NaiveDate) -> Result<DataFrame> {
-    let doing = "falsifying the future";
-    let (past, future) = split(plan, history, day)?;
-    let at_cutoff = falsified(plan, &past, Some(day))?;
-    let changed = falsified(plan, &future, None)?;
-    let mut table = past.vstack(&changed).during(doing)?;
-    table.vstack_mut(&changed).during(doing)?;
-    table.vstack_mut(&at_cutoff).during(doing)?;
-    let task = Task::new(plan, day, false)?;
-    let store = Store::read(plan, table.lazy(), i64::MAX)?;
-    let all = task.rows(plan, &store, 0..store.entities())?;
-    let on = [col(plan.entity.as_str())];
-    let keys = published.select([plan.entity.as_str()]).during(doing)?;
-    let rows = all.lazy().join(keys.lazy(), on.clone(), on, JoinArgs::new(JoinType::Semi));
-    rows.sort([plan.entity.as_str()], Default::default()).collect().during(doing)
-}
-
-/// The same rows with every value but entity and time changed; moved to the cutoff if `to` says so.
-fn falsified(plan: &Plan, rows: &DataFrame, to: Option<NaiveDate>) -> Result<DataFrame> {
-    let doing = "falsifying the future";
-    let mut columns = Vec::new();
-    for column in rows.columns() {
-        let (name, dtype) = (column.name().clone(), column.dtype().clone());
-        let series = column.as_materialized_series();
-        columns.push(if name == plan.entity.as_str() {
-            series.clone()
-        } else if name == plan.time.as_str() {
-            match to {
-                None => series.clone(),
-                Some(day) => {
-                    let at = vec![plan.clock.at(midnight(day)); rows.height()];
-                    let physical = series.to_physical_repr().dtype().clone();
-                    let at = Series::new(name, at).cast(&physical).during(doing)?;
-                    at.cast(&dtype).during(doing)?
+    /// The features (and label) of the published entities, each from its own truncated table.
+    fn from_the_past(&self, published: &DataFrame, day: NaiveDate, with_label: bool) -> Result<Answers> {
+        let (plan, cutoff) = (self.plan, nanoseconds(day));
+        let all = times(&self.history, &plan.time)?;
+        let known = KnownTimes::of(&plan.known, &self.history, &all, self.has_days())?;
+        let past = self.rows(&known.masked(&self.history, cutoff)?, |row| {
+            all[row].is_some_and(|time| time < cutoff) && known.is_known(row, cutoff)
+        })?;
+        let entities: Vec<String> =
+            cells(published, &plan.entity)?.iter().map(|entity| entity.key().unwrap_or_default()).collect();
+        let mut answers = Answers::new();
+        for (name, how) in &plan.features {
+            let values = match how {
+                How::Aggregate(of) => {
+                    let from = plan.windows[of.window].map(|span| moved(cutoff, span, false));
+                    let span = (from.unwrap_or(i128::MIN), cutoff);
+                    entities.iter().map(|entity| past.answer(entity, (of.op, of.condition), span, cutoff)).collect()
                 }
-            }
-        } else if dtype.is_primitive_numeric() {
-            let other = series.cast(&DataType::Float64).during(doing)?;
-            let other = other.f64().during(doing)?.apply_values(|value| 97.0 - 3.0 * value).into_series();
-            // What the type cannot hold becomes null, which is another value too.
-            other.cast(&dtype).during(doing)?
-        } else if dtype.is_string() {
-            Series::new(name, vec!["a value that never was"; rows.height()])
-        } else {
-            Series::full_null(name, rows.height(), &dtype)
-        });
+                How::Sql(sql) => {
+                    let place = format!("feature '{name}'");
+                    let again = evaluated(published, sql, "again", &place)?;
+                    let again = DataFrame::new(again.len(), vec![plain(again, &place)?.into()]).during(&place)?;
+                    cells(&again, "again")?.into_iter().map(Answer::from).collect()
+                }
+                How::Lookup(i) => self.attribute(&plan.lookups[*i], &entities, cutoff)?,
+            };
+            answers.insert(name.clone(), values);
+        }
+        if with_label {
+            let to = moved(cutoff, plan.horizon, true);
+            let (name, op, condition) = &plan.label;
+            let ahead = self.rows(&self.history, |_| true)?;
+            let label = |entity: &String| ahead.answer(entity, (*op, *condition), (cutoff, to), cutoff);
+            answers.insert(name.clone(), entities.iter().map(label).collect());
+        }
+        Ok(answers)
     }
-    DataFrame::new(rows.height(), columns.into_iter().map(Into::into).collect()).during(doing)
+
+    /// A column of another table: of each entity's rows that held and were known before the cutoff, the newest, and of
+    /// equally new ones the one that became known last.
+    fn attribute(&self, of: &ByKey, entities: &[String], cutoff: i128) -> Result<Vec<Answer>> {
+        let table = &self.others[&of.table];
+        let since = match &of.time {
+            Some(time) => known_times(&Known::At(time.clone()), table, &[], self.has_days())?,
+            None => vec![Some(i128::MIN); table.height()],
+        };
+        let known = match &of.known {
+            Some(known) => known_times(known, table, &since, self.has_days())?,
+            None => vec![Some(i128::MIN); table.height()],
+        };
+        let mut newest: HashMap<String, ((i128, i128), usize)> = HashMap::new();
+        for (row, key) in cells(table, &of.on[0].1)?.iter().enumerate() {
+            let (Some(key), Some(since), Some(known)) = (key.key(), since[row], known[row]) else { continue };
+            let is_newer = newest.get(&key).is_none_or(|(other, _)| *other < (since, known));
+            if since < cutoff && known < cutoff && is_newer {
+                newest.insert(key, ((since, known), row));
+            }
+        }
+        let values = cells(table, &of.take)?;
+        let value = |entity: &String| newest.get(entity).map_or(Value::Null, |(_, row)| values[*row].clone());
+        Ok(entities.iter().map(|entity| Answer::from(finite(value(entity)))).collect())
+    }
+
+    /// What the tool's own kernel makes of some rows, for the published entities.
+    fn kernel(
+        &self,
+        published: &DataFrame,
+        rows: &DataFrame,
+        others: &Others,
+        (day, with_label): (NaiveDate, bool),
+    ) -> Result<DataFrame> {
+        let (plan, doing) = (self.plan, "computing features again");
+        let world = World::read(plan, rows.clone().lazy(), others)?;
+        let all = Task::new(plan, day, with_label)?.rows(plan, &world, 0..world.entities())?;
+        let places: HashMap<Option<String>, u32> =
+            (0u32..).zip(cells(&all, &plan.entity)?).map(|(row, entity)| (entity.key(), row)).collect();
+        let rows: Vec<Option<u32>> =
+            cells(published, &plan.entity)?.iter().map(|entity| places.get(&entity.key()).copied()).collect();
+        if let Some(missing) = rows.iter().position(Option::is_none) {
+            let entity = published.column(&plan.entity).during(doing)?.get(missing).during(doing)?;
+            return Err(Error::refused(format!(
+                "{} {entity}, cutoff {day}: it was published, but no row of it was known before",
+                plan.entity
+            ))
+            .hint("the clean tables or features.yaml changed since: run features again"));
+        }
+        let rows: Vec<u32> = rows.into_iter().flatten().collect();
+        all.take(&IdxCa::from_slice("".into(), &rows)).during(doing)
+    }
+
+    /// The rows when everything from the cutoff on is other than it was, and all that was not known before.
+    fn with_false_future(&self, day: NaiveDate) -> Result<(DataFrame, Others)> {
+        let (plan, doing, cutoff) = (self.plan, "falsifying the future", nanoseconds(day));
+        let keeps = [plan.entity.as_str(), plan.time.as_str()];
+        let change = |name: &str| !keeps.contains(&name) && !plan.known.moments().any(|moment| moment == name);
+        let all = times(&self.history, &plan.time)?;
+        let is_past: Vec<bool> = all.iter().map(|time| time.is_some_and(|time| time < cutoff)).collect();
+        let is_past = BooleanChunked::from_slice("".into(), &is_past);
+        let (past, future) =
+            (self.history.filter(&is_past).during(doing)?, self.history.filter(&!&is_past).during(doing)?);
+        let past_times = times(&past, &plan.time)?;
+        let known = KnownTimes::of(&plan.known, &past, &past_times, self.has_days())?;
+        let changed = falsified(&future, change)?;
+        let invented = falsified(&past.tail(Some(INVENTED)), change)?;
+        let mut table = known.falsified(&past, cutoff, change)?;
+        table.vstack_mut(&changed).during(doing)?;
+        table.vstack_mut(&changed).during(doing)?;
+        table.vstack_mut(&at_time(&invented, &plan.time, cutoff)?).during(doing)?;
+        if let Some(Known::At(column)) = &plan.known.rows {
+            // Rows of the past that arrive at the very cutoff.
+            table.vstack_mut(&at_time(&invented, column, cutoff)?).during(doing)?;
+        }
+        let mut others = self.others.clone();
+        for of in plan.lookups.iter().filter(|of| of.time.is_some() || of.known.is_some()) {
+            // A table that another feature looks at otherwise stays as it is.
+            let same_table = || plan.lookups.iter().filter(|other| other.table == of.table);
+            if same_table().any(|other| other.time != of.time || other.known != of.known) {
+                continue;
+            }
+            let Some(other) = others.get(&of.table) else { continue };
+            let since = match &of.time {
+                Some(time) => known_times(&Known::At(time.clone()), other, &[], self.has_days())?,
+                None => vec![Some(i128::MIN); other.height()],
+            };
+            let known = match &of.known {
+                Some(known) => known_times(known, other, &since, self.has_days())?,
+                None => vec![Some(i128::MIN); other.height()],
+            };
+            let later = |time: Option<i128>| time.is_none_or(|time| time >= cutoff);
+            let here: Vec<bool> =
+                since.into_iter().zip(known).map(|(since, known)| later(since) || later(known)).collect();
+            let is_value = |name: &str| {
+                let keys = same_table().flat_map(|of| of.theirs().into_iter().filter(|column| *column != of.take));
+                name == of.take && !keys.into_iter().any(|key| key == name)
+            };
+            let other = falsified_where(other, &here, is_value)?;
+            others.insert(of.table.clone(), other);
+        }
+        Ok((table, others))
+    }
+
+    /// Compares the features (and the label, where there are answers) with what was published. Returns the number of
+    /// values.
+    fn compare(&self, published: &DataFrame, answers: &Answers, day: NaiveDate, fault: Fault) -> Result<usize> {
+        let plan = self.plan;
+        let names = plan.features.iter().map(|(name, _)| name.as_str()).chain([plan.label.0.as_str()]);
+        let mut values = 0;
+        for name in names {
+            let Some(answers) = answers.get(name) else { continue };
+            for (row, (was, is)) in cells(published, name)?.iter().zip(answers).enumerate() {
+                if !equal(was, is) {
+                    let entity = published.column(&plan.entity).during("proof")?.get(row).during("proof")?;
+                    let place = format!("{} {entity}, cutoff {day}, '{name}'", plan.entity);
+                    return Err(fault.error(&place, was, &is.value));
+                }
+                values += 1;
+            }
+        }
+        Ok(values)
+    }
 }
 
-/// Compares all columns of two tables of the same entities. Returns the number of values.
-fn compare(plan: &Plan, published: &DataFrame, known: &DataFrame, day: NaiveDate, says: &str) -> Result<usize> {
-    let doing = "comparing features";
-    if published.height() != known.height() {
-        return Err(Error::refused(format!(
-            "cutoff {day}: {} entities were published, but {} have rows before it",
-            published.height(),
-            known.height()
-        ))
-        .hint("the clean table changed since; run features again"));
+/// There is no infinity in features.
+fn finite(value: Value) -> Value {
+    match value {
+        Value::Number(number) if !number.is_finite() => Value::Null,
+        other => other,
     }
-    let entities = published.column(&plan.entity).during(doing)?;
-    let mut values = 0;
-    for column in published.columns() {
-        if column.name() == plan.entity.as_str() || column.name() == CUTOFF {
-            continue;
-        }
-        let other = known.column(column.name()).during(doing)?;
-        for row in 0..published.height() {
-            let (was, is) = (cell(&column.get(row).during(doing)?), cell(&other.get(row).during(doing)?));
-            if !equal(&was, &is) {
-                let entity = entities.get(row).during(doing)?;
-                return Err(Error::refused(format!(
-                    "{} {entity}, cutoff {day}, '{}': published is {was}, but {says} {is}",
-                    plan.entity,
-                    column.name()
-                ))
-                .hint("the clean table changed since (run features again), or the feature looks into the future"));
+}
+
+impl Rows {
+    /// An aggregate over the rows of an entity within a span.
+    fn answer(&self, entity: &str, (op, condition): (Op, Option<usize>), span: (i128, i128), at: i128) -> Answer {
+        let (ask, source) = match op {
+            Op::Count => (Ask::Count, None),
+            Op::None => (Ask::None, None),
+            Op::Any => (Ask::Any, None),
+            Op::Recency => (Ask::Recency, None),
+            Op::Tenure => (Ask::Tenure, None),
+            Op::MeanGap => (Ask::MeanGap, None),
+            Op::Share(_) => (Ask::Share, None),
+            Op::Sum(i) => (Ask::Sum, Some(&self.numbers[i])),
+            Op::Mean(i) => (Ask::Mean, Some(&self.numbers[i])),
+            Op::Min(i) => (Ask::Min, Some(&self.numbers[i])),
+            Op::Max(i) => (Ask::Max, Some(&self.numbers[i])),
+            Op::Std(i) => (Ask::Std, Some(&self.numbers[i])),
+            Op::Quantile(i, q) => (Ask::Quantile(q), Some(&self.numbers[i])),
+            Op::FirstNumber(i) => (Ask::First, Some(&self.numbers[i])),
+            Op::LastNumber(i) => (Ask::Last, Some(&self.numbers[i])),
+            Op::Distinct(i) => (Ask::Distinct, Some(&self.words[i])),
+            Op::FirstWord(i) => (Ask::First, Some(&self.words[i])),
+            Op::LastWord(i) => (Ask::Last, Some(&self.words[i])),
+            Op::MostFrequent(i) => (Ask::MostFrequent, Some(&self.words[i])),
+        };
+        let meets = |i: Option<usize>, place: usize| i.is_none_or(|i| self.conditions[i][place]);
+        let mut seen = Vec::new();
+        for place in self.places.get(entity).into_iter().flatten().copied() {
+            let Some(time) = self.times[place].filter(|time| span.0 <= *time && *time < span.1) else { continue };
+            if !meets(condition, place) {
+                continue;
             }
-            values += 1;
+            // A share looks at all rows.
+            let holds = if let Op::Share(i) = op { self.conditions[i][place] } else { true };
+            let value = source.map_or(Value::Null, |values| values[place].clone());
+            seen.push(Seen { time, value, holds });
         }
+        answer(ask, &seen, at)
     }
-    Ok(values)
+}
+
+fn nanoseconds(day: NaiveDate) -> i128 {
+    i128::from(day.to_epoch_days()) * DAY
 }

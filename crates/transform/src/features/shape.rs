@@ -3,8 +3,9 @@
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
-use spec::{Name, Span};
+use spec::{Map, Name, Span};
 
+use super::known::Known;
 use super::rows::{Examples, RowFeature, RowLabel, RowSpec, Score};
 use super::spec::{CutoffSpec, Cutoffs, Entities, FeatureKind, Label};
 
@@ -27,11 +28,25 @@ impl FeaturesSpec {
         }
     }
 
-    /// How far the label looks ahead; a row's own label does not.
-    pub fn horizon(&self) -> Option<Span> {
+    /// After which spans, one after the other, the label of an example is known: how far it looks ahead, and its
+    /// delay.
+    pub fn label_known_after(&self) -> Vec<Span> {
         match self {
-            FeaturesSpec::Cutoffs(spec) => Some(spec.label.horizon),
-            FeaturesSpec::Rows(_) => None,
+            FeaturesSpec::Cutoffs(spec) => std::iter::once(spec.label.horizon).chain(spec.label.delay).collect(),
+            FeaturesSpec::Rows(spec) => spec.label.delay.into_iter().collect(),
+        }
+    }
+
+    /// Whether an example is a row of the table.
+    pub fn is_of_rows(&self) -> bool {
+        matches!(self, FeaturesSpec::Rows(_))
+    }
+
+    /// Whether the spec says when rows became known; without it a row counts as known at its time, as it is now.
+    pub fn says_when_known(&self) -> bool {
+        match self {
+            FeaturesSpec::Cutoffs(spec) => spec.known_at.is_some() || !spec.known_late.is_empty(),
+            FeaturesSpec::Rows(spec) => spec.known_at.is_some() || !spec.known_late.is_empty(),
         }
     }
 }
@@ -46,6 +61,12 @@ struct Written {
     table: Name,
     /// The column of the row's date or moment (without time zone). Rows without it are left out and counted.
     time: String,
+    /// When a row became known: a column of dates or moments, or a span after its time. Aggregates see only rows that
+    /// were known before the cutoff, or before the row's time. Default: at its time.
+    known_at: Option<Known>,
+    /// Columns that were filled or changed after the row was known, each with when that was. Before it, and without
+    /// it, aggregates read null.
+    known_late: Option<Map<Known>>,
     /// With `cutoffs`: the column that says whose event it is. Rows without it are left out and counted.
     entity: Option<String>,
     /// The days as of which features are computed.
@@ -86,8 +107,20 @@ enum FeatureWritten {
     OfRow(Box<RowFeature>),
 }
 
-const KEYS: [&str; 10] =
-    ["table", "time", "entity", "cutoffs", "entities", "rows", "key", "score", "label", "features"];
+const KEYS: [&str; 12] = [
+    "table",
+    "time",
+    "known_at",
+    "known_late",
+    "entity",
+    "cutoffs",
+    "entities",
+    "rows",
+    "key",
+    "score",
+    "label",
+    "features",
+];
 /// The keys that only one of the shapes has.
 const OF_CUTOFFS: [&str; 3] = ["entity", "cutoffs", "entities"];
 const OF_ROWS: [&str; 3] = ["rows", "key", "score"];
@@ -110,7 +143,7 @@ impl<'de> Visitor<'de> for Keys {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FeaturesSpec, A::Error> {
         let mut shape: Option<(&'static str, bool)> = None;
-        let (mut table, mut time) = (None, None);
+        let (mut table, mut time, mut known_at, mut known_late) = (None, None, None, Map::default());
         let (mut entity, mut cutoffs, mut entities) = (None, None, None);
         let (mut rows, mut key_column, mut score) = (None, None, None);
         let (mut label, mut features, mut row_label, mut row_features) = (None, None, None, None);
@@ -138,6 +171,8 @@ impl<'de> Visitor<'de> for Keys {
             match (key, shape) {
                 ("table", _) => table = Some(map.next_value::<Name>()?),
                 ("time", _) => time = Some(map.next_value::<String>()?),
+                ("known_at", _) => known_at = Some(map.next_value::<Known>()?),
+                ("known_late", _) => known_late = map.next_value::<Map<Known>>()?,
                 ("entity", _) => entity = Some(map.next_value::<String>()?),
                 ("cutoffs", _) => cutoffs = Some(map.next_value::<Cutoffs>()?),
                 ("entities", _) => entities = Some(map.next_value::<Entities>()?),
@@ -162,6 +197,8 @@ impl<'de> Visitor<'de> for Keys {
                 table,
                 key: key_column,
                 time,
+                known_at,
+                known_late,
                 rows: rows.ok_or_else(|| missing("rows"))?,
                 score,
                 label: row_label.ok_or_else(|| missing("label"))?,
@@ -171,6 +208,8 @@ impl<'de> Visitor<'de> for Keys {
                 table,
                 entity: entity.ok_or_else(|| missing("entity"))?,
                 time,
+                known_at,
+                known_late,
                 cutoffs: cutoffs.ok_or_else(|| missing("cutoffs"))?,
                 label: label.ok_or_else(|| missing("label"))?,
                 entities: entities.unwrap_or_default(),

@@ -7,6 +7,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 use serde::{Deserialize, Serialize, Serializer};
 use spec::{Map, Name, Span, did_you_mean};
 
+use super::known::Known;
 use crate::RowExpr;
 
 /// The column that holds the cutoff of a row.
@@ -22,6 +23,14 @@ pub struct CutoffSpec {
     pub entity: String,
     /// The column of the event's date or moment (without time zone). Rows without it are left out and counted.
     pub time: String,
+    /// When a row became known: a column of dates or moments, or a span after its time. Features see only rows that
+    /// were known before the cutoff. Default: at its time.
+    #[serde(default)]
+    pub known_at: Option<Known>,
+    /// Columns that were filled or changed after the row was known, each with when that was. Before it, and without
+    /// it, features read null.
+    #[serde(default)]
+    pub known_late: Map<Known>,
     /// The days as of which features are computed.
     pub cutoffs: Cutoffs,
     /// What is to be predicted.
@@ -142,6 +151,9 @@ pub struct Label {
     pub name: String,
     /// How far the label looks ahead, such as `90d`.
     pub horizon: Span,
+    /// How long after the horizon the label is known, because rows arrive or change late. Default: at once.
+    #[serde(default)]
+    pub delay: Option<Span>,
     /// `no_rows` (1 if no row falls into the horizon, else 0), `any_rows` (the opposite), or an aggregate over the
     /// horizon such as `{sum: {of: amount}}`.
     pub is: LabelKind,
@@ -211,6 +223,10 @@ pub enum FeatureKind {
     Std(Of),
     /// The share of rows for which a condition holds, from 0 to 1; null without rows.
     Share(Share),
+    /// The value in the middle, or the mean of the two there; null without values.
+    Median(Of),
+    /// The value at a share of the way from the smallest to the largest, interpolated; null without values.
+    Quantile(Quantile),
     /// The value of the earliest row that has one.
     First(Of),
     /// The value of the latest row that has one.
@@ -225,6 +241,8 @@ pub enum FeatureKind {
     MeanGap(Rows),
     /// An SQL expression over features further up (and `cutoff`); division by zero gives null.
     Sql(Sql),
+    /// A column of the entity's row in another table, as of the cutoff.
+    Lookup(Attribute),
 }
 
 /// Which rows a feature looks at.
@@ -252,6 +270,66 @@ pub struct Of {
     /// Only rows for which this SQL condition holds.
     #[serde(default, rename = "where")]
     pub filter: Option<RowExpr>,
+    /// A sentence for the data dictionary.
+    #[serde(default)]
+    pub description: Option<String>,
+}
+
+/// A column, a share, and which rows a feature looks at.
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quantile {
+    /// The column.
+    pub of: String,
+    /// From 0 (the smallest) to 1 (the largest): 0.5 is the median.
+    pub q: Fraction,
+    /// Only rows from the cutoff minus this span (inclusive) to the cutoff (exclusive). Default: all before it.
+    #[serde(default)]
+    pub window: Option<Span>,
+    /// Only rows for which this SQL condition holds.
+    #[serde(default, rename = "where")]
+    pub filter: Option<RowExpr>,
+    /// A sentence for the data dictionary.
+    #[serde(default)]
+    pub description: Option<String>,
+}
+
+/// A number from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, schemars::JsonSchema)]
+#[serde(try_from = "f64")]
+pub struct Fraction(pub f64);
+
+impl TryFrom<f64> for Fraction {
+    type Error = String;
+    fn try_from(number: f64) -> Result<Fraction, String> {
+        match (0.0..=1.0).contains(&number) {
+            true => Ok(Fraction(number)),
+            false => {
+                Err(format!("{number} is not from 0 to 1; write 0.9 for the value that nine of ten do not exceed"))
+            }
+        }
+    }
+}
+
+/// A column of the entity's row in another table, as of the cutoff.
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Attribute {
+    /// The other table.
+    pub of: Name,
+    /// What the entity is called in it. Default: the same.
+    #[serde(default)]
+    pub theirs: Option<String>,
+    /// The column. An entity that is not found gives null.
+    pub take: String,
+    /// Since when a row of it holds: a column of dates or moments. The newest row before the cutoff counts. Without
+    /// it there must be one row per entity, which holds at every cutoff.
+    #[serde(default)]
+    pub time: Option<String>,
+    /// When a row of it became known: a column, or with `time` a span after it. Only what was known before the cutoff
+    /// counts; of rows of one time the one that became known last.
+    #[serde(default)]
+    pub known_at: Option<Known>,
     /// A sentence for the data dictionary.
     #[serde(default)]
     pub description: Option<String>,

@@ -12,8 +12,10 @@ use spec::{Error, Result};
 
 use artifact::{PolarsResultExt, stream};
 
-use super::interner::{Interner, NULL, restore};
-use super::plan::{Plan, is_text};
+use super::chunk::{Chunk, Columns};
+use super::interner::{Interner, NULL, restore, restore_wide};
+use super::plan::Plan;
+use crate::form::{Form, whole};
 
 /// Times, as wide as their type needs.
 pub enum Times {
@@ -70,31 +72,53 @@ pub struct Store {
     pub times: Times,
     pub numbers: Vec<Vec<f64>>,
     pub words: Vec<Words>,
-    /// Condition `i` is bit `i % 8` of lane `i / 8`.
+    /// Bit `i` of all conditions is bit `i % 8` of lane `i / 8`.
     pub conditions: Vec<Vec<u8>>,
+    /// Where the bits of each condition are.
+    pub tests: Vec<Test>,
+    /// When the rows became known, if not at their time.
+    pub known: Option<Vec<i64>>,
+    /// When the late columns became known.
+    pub late: Vec<Vec<i64>>,
+    /// Which numbers and words are late columns.
+    pub late_numbers: Vec<Option<usize>>,
+    pub late_words: Vec<Option<usize>>,
     pub counts: Counts,
 }
 
-/// One batch as read.
-struct Chunk {
-    entities: Vec<u32>,
-    days: Vec<i32>,
-    ticks: Vec<i64>,
-    numbers: Vec<Vec<f64>>,
-    words: Vec<Codes>,
-    conditions: Vec<Vec<u8>>,
+/// Where a condition's bits are: one for each way in which its late columns can be known. Bit `k` of the way stands
+/// for the late column `k` of the condition.
+#[derive(Clone, Debug)]
+pub struct Test {
+    pub first: usize,
+    pub late: Vec<usize>,
+}
+
+impl Test {
+    /// Those of a plan, and how many bits they take.
+    pub fn all(plan: &Plan) -> (Vec<Test>, usize) {
+        let mut next = 0;
+        let mut test = |late: &Vec<usize>| {
+            let first = next;
+            next += 1 << late.len();
+            Test { first, late: late.clone() }
+        };
+        let tests = plan.conditions.iter().map(|condition| test(&condition.late)).collect();
+        (tests, next)
+    }
 }
 
 impl Store {
     /// Reads the table in one pass. `bound` is the newest cutoff as the time column counts.
     pub fn read(plan: &Plan, input: LazyFrame, bound: i64) -> Result<Store> {
         let doing = format!("reading table '{}'", plan.table);
-        let mut entities = interner_of(&plan.entity_type);
-        let mut words: Vec<Interner> = plan.words.iter().map(|word| interner_of(&word.dtype)).collect();
+        let mut entities = interner_of(&plan.entity_type, &plan.entity)?;
+        let mut words: Vec<Interner> =
+            plan.words.iter().map(|word| interner_of(&word.dtype, &word.column)).collect::<Result<_>>()?;
         let mut counts = Counts::default();
         let mut chunks = Vec::new();
         for batch in stream(plan.read(input)?, &doing)? {
-            if let Some(rows) = keep(batch?, bound, &mut counts).during(&doing)? {
+            if let Some(rows) = keep(plan, batch?, bound, &mut counts)? {
                 chunks.push(Chunk::read(plan, &rows, &mut entities, &mut words)?);
             }
         }
@@ -111,9 +135,11 @@ impl Store {
         let (keys, ranks) = sorted(entities, &plan.entity_type, &plan.entity)?;
         let mut offsets = vec![0; ranks.len() + 1];
         let mut columns = Columns::default();
+        let (tests, bits) = Test::all(plan);
         columns.numbers.resize_with(plan.numbers.len(), Vec::new);
         columns.words.resize_with(plan.words.len(), Vec::new);
-        columns.conditions.resize_with(plan.conditions.len().div_ceil(8), Vec::new);
+        columns.conditions.resize_with(bits.div_ceil(8), Vec::new);
+        columns.late.resize_with(plan.known.columns.len(), Vec::new);
         for mut chunk in chunks {
             for code in &mut chunk.entities {
                 *code = ranks[*code as usize];
@@ -131,7 +157,7 @@ impl Store {
             ))
             .hint("compute features of one partition of the entities at a time"));
         }
-        let Columns { entities, days, ticks, numbers, words: codes, conditions } = columns;
+        let Columns { entities, days, ticks, numbers, words: codes, conditions, known, late } = columns;
         let target = Target::new(&offsets, entities);
         let mut times = match days.is_empty() {
             true => Times::Ticks(target.scatter(ticks)),
@@ -143,6 +169,8 @@ impl Store {
         };
         let numbers = numbers.into_par_iter().map(|chunks| swap(target.scatter(chunks), &swaps)).collect();
         let conditions = conditions.into_par_iter().map(|chunks| swap(target.scatter(chunks), &swaps)).collect();
+        let known = plan.known.rows.as_ref().map(|_| swap(target.scatter(known), &swaps));
+        let late = late.into_par_iter().map(|chunks| swap(target.scatter(chunks), &swaps)).collect();
         let words = codes
             .into_par_iter()
             .zip(words)
@@ -156,7 +184,22 @@ impl Store {
                 Ok(Words { codes, values: interner.into_values(&word.dtype, &word.column)? })
             })
             .collect::<Result<_>>()?;
-        Ok(Store { keys, offsets, times, numbers, words, conditions, counts })
+        let late_numbers = plan.numbers.iter().map(|column| plan.late(column)).collect();
+        let late_words = plan.words.iter().map(|word| plan.late(&word.column)).collect();
+        Ok(Store {
+            keys,
+            offsets,
+            times,
+            numbers,
+            words,
+            conditions,
+            tests,
+            known,
+            late,
+            late_numbers,
+            late_words,
+            counts,
+        })
     }
 
     pub fn entities(&self) -> usize {
@@ -164,99 +207,35 @@ impl Store {
     }
 }
 
-fn interner_of(dtype: &DataType) -> Interner {
-    if is_text(dtype) || *dtype == DataType::Null { Interner::texts() } else { Interner::integers() }
+fn interner_of(dtype: &DataType, column: &str) -> Result<Interner> {
+    Form::of(dtype).map(Interner::new).ok_or_else(|| {
+        Error::cannot_run(format!("column '{column}' is {dtype}, whose values are not told apart"))
+            .hint("name a column of plain values")
+    })
 }
 
 /// The rows of a batch that have entity and time and lie before the newest cutoff.
-fn keep(rows: DataFrame, bound: i64, counts: &mut Counts) -> polars::prelude::PolarsResult<Option<DataFrame>> {
-    let complete = rows.column("e")?.is_not_null() & rows.column("t")?.is_not_null();
+fn keep(plan: &Plan, rows: DataFrame, bound: i64, counts: &mut Counts) -> Result<Option<DataFrame>> {
+    let doing = format!("reading table '{}'", plan.table);
+    let column = |rows: &DataFrame, name: &str| -> Result<Series> {
+        Ok(rows.column(name).during(&doing)?.as_materialized_series().clone())
+    };
+    let complete = column(&rows, &plan.entity)?.is_not_null() & column(&rows, &plan.time)?.is_not_null();
     let complete_rows = complete.sum().unwrap_or(0) as usize;
     counts.incomplete += (rows.height() - complete_rows) as u64;
-    let rows = if complete_rows == rows.height() { rows } else { rows.filter(&complete)? };
-    let times = rows.column("t")?.as_materialized_series().to_physical_repr().cast(&DataType::Int64)?;
-    if times.max::<i64>()?.is_none_or(|newest| newest < bound) {
+    let rows = if complete_rows == rows.height() { rows } else { rows.filter(&complete).during(&doing)? };
+    let times = column(&rows, &plan.time)?.to_physical_repr().strict_cast(&DataType::Int64).during(&doing)?;
+    if times.max::<i64>().during(&doing)?.is_none_or(|newest| newest < bound) {
         counts.kept += rows.height() as u64;
         return Ok((rows.height() > 0).then_some(rows));
     }
-    let early: polars::prelude::BooleanChunked =
-        times.i64()?.iter().map(|time| time.map(|time| time < bound)).collect();
-    let height = rows.height();
-    let rows = rows.filter(&early)?;
-    counts.late += (height - rows.height()) as u64;
-    counts.kept += rows.height() as u64;
-    Ok((rows.height() > 0).then_some(rows))
-}
-
-impl Chunk {
-    fn read(plan: &Plan, rows: &DataFrame, entities: &mut Interner, words: &mut [Interner]) -> Result<Chunk> {
-        let doing = || format!("reading table '{}'", plan.table);
-        let column = |name: &str| -> Result<Series> {
-            Ok(rows.column(name).during(doing())?.as_materialized_series().rechunk())
-        };
-        let mut chunk = Chunk {
-            entities: entities.encode(&column("e")?)?,
-            days: Vec::new(),
-            ticks: Vec::new(),
-            numbers: Vec::new(),
-            words: Vec::new(),
-            conditions: vec![vec![0; rows.height()]; plan.conditions.len().div_ceil(8)],
-        };
-        let times = column("t")?.to_physical_repr().into_owned();
-        match times.dtype() {
-            DataType::Int32 => chunk.days = times.i32().during(doing())?.iter().flatten().collect(),
-            _ => chunk.ticks = times.i64().during(doing())?.iter().flatten().collect(),
-        }
-        for i in 0..plan.numbers.len() {
-            let numbers = column(&format!("n{i}"))?;
-            let numbers = numbers.f64().during(doing())?;
-            chunk.numbers.push(match numbers.cont_slice() {
-                Ok(slice) => slice.to_vec(),
-                Err(_) => numbers.iter().map(|number| number.unwrap_or(f64::NAN)).collect(),
-            });
-        }
-        for (i, interner) in words.iter_mut().enumerate() {
-            let codes = interner.encode(&column(&format!("w{i}"))?)?;
-            chunk.words.push(match interner.len() {
-                ..0xFF => Codes::U8(codes.into_iter().map(|code| code as u8).collect()),
-                0xFF..0xFFFF => Codes::U16(codes.into_iter().map(|code| code as u16).collect()),
-                _ => Codes::U32(codes),
-            });
-        }
-        for i in 0..plan.conditions.len() {
-            let holds = column(&format!("c{i}"))?;
-            let holds = holds.bool().during(doing())?;
-            for (lane, holds) in chunk.conditions[i / 8].iter_mut().zip(holds.iter()) {
-                *lane |= u8::from(holds == Some(true)) << (i % 8);
-            }
-        }
-        Ok(chunk)
-    }
-}
-
-/// The chunks of every column, so that a column's can go as soon as it is placed.
-#[derive(Default)]
-struct Columns {
-    entities: Vec<Vec<u32>>,
-    days: Vec<Vec<i32>>,
-    ticks: Vec<Vec<i64>>,
-    numbers: Vec<Vec<Vec<f64>>>,
-    words: Vec<Vec<Codes>>,
-    conditions: Vec<Vec<Vec<u8>>>,
-}
-
-impl Columns {
-    fn push(&mut self, chunk: Chunk) {
-        if chunk.days.is_empty() {
-            self.ticks.push(chunk.ticks);
-        } else {
-            self.days.push(chunk.days);
-        }
-        self.entities.push(chunk.entities);
-        self.numbers.iter_mut().zip(chunk.numbers).for_each(|(column, part)| column.push(part));
-        self.words.iter_mut().zip(chunk.words).for_each(|(column, part)| column.push(part));
-        self.conditions.iter_mut().zip(chunk.conditions).for_each(|(column, part)| column.push(part));
-    }
+    let times = whole(&times)?;
+    let early: polars::prelude::BooleanChunked = times.iter().map(|time| time.map(|time| time < bound)).collect();
+    let early_rows = early.sum().unwrap_or(0) as usize;
+    counts.late += (rows.height() - early_rows) as u64;
+    counts.kept += early_rows as u64;
+    let rows = if early_rows == rows.height() { rows } else { rows.filter(&early).during(&doing)? };
+    Ok((early_rows > 0).then_some(rows))
 }
 
 /// Where each row goes: for every chunk its rows in the order of their places, and the places.
@@ -332,17 +311,24 @@ fn sorted(entities: Interner, dtype: &DataType, name: &str) -> Result<(Series, V
             order.iter().enumerate().for_each(|(rank, code)| ranks[*code as usize] = rank as u32);
             let keys = order.iter().map(|code| &*values[*code as usize]);
             let keys = polars::prelude::StringChunked::from_iter_values(PlSmallStr::from_str(name), keys);
-            keys.into_series().cast(dtype).during(format!("column '{name}'"))?
+            keys.into_series().strict_cast(dtype).during(format!("column '{name}'"))?
         }
-        Interner::Integers { values, .. } => {
-            let mut order: Vec<u32> = (0..values.len() as u32).collect();
-            order.par_sort_unstable_by_key(|code| values[*code as usize]);
-            order.iter().enumerate().for_each(|(rank, code)| ranks[*code as usize] = rank as u32);
-            let keys: Vec<i64> = order.iter().map(|code| values[*code as usize]).collect();
-            restore(keys, dtype, PlSmallStr::from_str(name))?
+        Interner::Integers { codes, .. } => {
+            restore(in_order(codes.values, &mut ranks), dtype, PlSmallStr::from_str(name))?
+        }
+        Interner::Wide { codes, .. } => {
+            restore_wide(&in_order(codes.values, &mut ranks), dtype, PlSmallStr::from_str(name))?
         }
     };
     Ok((keys, ranks))
+}
+
+/// Keys ascending, by code until now; writes down their ranks.
+fn in_order<K: Copy + Ord + Send + Sync>(keys: Vec<K>, ranks: &mut [u32]) -> Vec<K> {
+    let mut order: Vec<u32> = (0..keys.len() as u32).collect();
+    order.par_sort_unstable_by_key(|code| keys[*code as usize]);
+    order.iter().enumerate().for_each(|(rank, code)| ranks[*code as usize] = rank as u32);
+    order.iter().map(|code| keys[*code as usize]).collect()
 }
 
 /// The new order of the rows from `start` on, relative to it.

@@ -6,17 +6,22 @@ use std::sync::Arc;
 use artifact::{Batch, Batches, Books, Fate, PolarsResultExt};
 use chrono::NaiveDate;
 use polars::prelude::{
-    DataFrame, DataType, Expr, Float64Chunked, IntoLazy, IntoSeries, LazyFrame, NamedFrom, NewChunkedArray, PlSmallStr,
-    Schema, SchemaRef, Series, col, len, lit, when,
+    DataFrame, DataType, Float64Chunked, IntoSeries, LazyFrame, NamedFrom, NewChunkedArray, PlSmallStr, Schema,
+    SchemaRef, Series,
 };
 use rayon::prelude::*;
 use spec::{Error, Result, ResultExt};
 
+use super::attributes::{Attribute, Others, attributes, others};
 use super::calendar::{Calendar, after, before, midnight};
+use super::days::Timed;
+use super::eval::evaluated;
 use super::kernel::{Bounds, Lane, Present, RUN, aggregate};
 use super::plan::{Aggregate, How, Op, Plan};
+use super::rows::Open;
 use super::spec::{CUTOFF, CutoffSpec};
 use super::store::{Store, integers, take};
+use crate::form::{is_text, plain};
 
 /// Entities per batch.
 const BATCH: usize = 1 << 17;
@@ -38,17 +43,22 @@ pub struct FeatureSet {
     pub books: Books,
     /// What every column means, as Markdown.
     pub dictionary: String,
+    /// What people should look at: rows that lie alone in time.
+    pub warnings: Vec<String>,
 }
 
 /// Computes the features of `spec` from the rows of its table. The rows are read once, in their order.
 ///
 /// Errors: columns that are unknown or of an unfit type (cannot run); no rows, or no cutoff that leaves room
 /// for the label's horizon (refused).
-pub fn build(spec: &CutoffSpec, input: LazyFrame) -> Result<FeatureSet> {
-    let frame = Frame::new(spec, input.clone())?;
+pub fn build(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<FeatureSet> {
+    let input = open(spec.table.as_str())?;
+    let frame = Frame::new(spec, open, today)?;
     let (plan, calendar) = (frame.plan, frame.calendar);
     let bound = plan.clock.at(midnight(calendar.newest));
-    let store = Arc::new(Store::read(&plan, input, bound)?);
+    let store = Store::read(&plan, input, bound)?;
+    let attributes = attributes(&plan, &store.keys, &others(&plan, open)?)?;
+    let store = Arc::new(World { store, attributes });
     let plan = Arc::new(plan);
     let training: Vec<Task> =
         calendar.training.iter().map(|day| Task::new(&plan, *day, true)).collect::<Result<_>>()?;
@@ -60,8 +70,8 @@ pub fn build(spec: &CutoffSpec, input: LazyFrame) -> Result<FeatureSet> {
             .hint("lengthen entities.active_within, or name other cutoffs"));
     }
     let books = balanced(&plan, &store, frame.rows, &training, &scoring, (training_rows, scoring_rows))?;
-    let scoring_schema = Arc::new(scoring.schema(&plan)?);
-    let training_schema = Arc::new(training[0].schema(&plan)?);
+    let scoring_schema = Arc::new(scoring.schema(&plan, &store)?);
+    let training_schema = Arc::new(training[0].schema(&plan, &store)?);
     let dictionary = super::dictionary::write(spec, &plan, &calendar, &training_schema, (training_rows, scoring_rows));
     Ok(FeatureSet {
         training: batches(plan.clone(), store.clone(), training),
@@ -72,7 +82,29 @@ pub fn build(spec: &CutoffSpec, input: LazyFrame) -> Result<FeatureSet> {
         scoring_rows,
         books,
         dictionary,
+        warnings: frame.warnings,
     })
+}
+
+/// All that a task looks at.
+pub(super) struct World {
+    store: Store,
+    attributes: Vec<Attribute>,
+}
+
+impl World {
+    pub fn read(plan: &Plan, input: LazyFrame, others: &Others) -> Result<World> {
+        let store = Store::read(plan, input, i64::MAX)?;
+        let attributes = attributes(plan, &store.keys, others)?;
+        Ok(World { store, attributes })
+    }
+}
+
+impl std::ops::Deref for World {
+    type Target = Store;
+    fn deref(&self) -> &Store {
+        &self.store
+    }
 }
 
 /// What is known of a table before its rows are read.
@@ -80,46 +112,34 @@ pub(super) struct Frame {
     pub plan: Plan,
     pub calendar: Calendar,
     pub rows: u64,
+    pub warnings: Vec<String>,
 }
 
 impl Frame {
-    pub fn new(spec: &CutoffSpec, mut input: LazyFrame) -> Result<Frame> {
+    pub fn new(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<Frame> {
         let doing = format!("table '{}'", spec.table);
+        let mut input = open(spec.table.as_str())?;
         let schema = input.collect_schema().during(&doing)?;
-        let plan = Plan::new(spec, &schema)?;
+        let plan = Plan::new(spec, &schema, open)?;
         check_conditions(&plan, &schema)?;
-        let time = || col(plan.time.as_str()).to_physical().cast(DataType::Int64);
-        let summary = input.select([
-            len().cast(DataType::Int64).alias("rows"),
-            time().min().alias("first"),
-            time().max().alias("last"),
-        ]);
-        let summary = artifact::collect(summary, &doing)?;
-        let number = |name: &str| -> Result<Option<i64>> {
-            Ok(summary.column(name).during(&doing)?.as_materialized_series().i64().during(&doing)?.get(0))
+        let timed = Timed {
+            table: &plan.table,
+            time: &plan.time,
+            clock: plan.clock,
+            key: Some(&plan.entity),
+            so: "cutoffs are derived without it",
         };
-        let rows = number("rows")?.unwrap_or(0) as u64;
-        let (Some(first), Some(last)) = (number("first")?, number("last")?) else {
-            let cause = if rows == 0 { "no rows" } else { "no row with a time" };
-            return Err(Error::refused(format!("table '{}' has {cause}", spec.table))
-                .hint(format!("see what clean.yaml removes, and that '{}' is the right time column", spec.time)));
-        };
-        let day = |value: i64| {
-            plan.clock.day(value).ok_or_else(|| {
-                Error::refused(format!("column '{}' holds a time beyond the calendar", plan.time))
-                    .hint("drop or refuse such rows in clean.yaml, for example with a range check")
-            })
-        };
-        let calendar = Calendar::settle(&spec.cutoffs, &spec.label, day(first)?, day(last)?)?;
-        Ok(Frame { plan, calendar, rows })
+        let stretch = timed.stretch(&input, today)?;
+        let calendar = Calendar::settle(&spec.cutoffs, &spec.label, stretch.first, stretch.last)?;
+        Ok(Frame { plan, calendar, rows: stretch.rows, warnings: stretch.warnings })
     }
 }
 
 /// A condition must be true or false, or the filter would fail in the middle of the table.
 fn check_conditions(plan: &Plan, schema: &Schema) -> Result<()> {
     for condition in &plan.conditions {
-        let place = format!("where '{condition}'");
-        let dtype = condition.sql().compile(schema, "where")?.dtype;
+        let place = format!("where '{}'", condition.sql);
+        let dtype = condition.sql.sql().compile(schema, "where")?.dtype;
         if !(dtype.is_bool() || dtype == DataType::Null) {
             return Err(Error::cannot_run(format!("{place} gives {}", artifact::type_name(&dtype)))
                 .hint("write a condition, such as quantity < 0"));
@@ -150,13 +170,13 @@ impl Task {
         Ok(Task { day, bounds, with_label })
     }
 
-    fn count(&self, store: &Store) -> u64 {
+    fn count(&self, store: &World) -> u64 {
         let present = |run: usize| Present::find(store, &self.bounds, run_of(store, run)).entities.len() as u64;
         (0..store.entities().div_ceil(RUN)).into_par_iter().map(present).sum()
     }
 
     /// The rows of some entities.
-    pub fn rows(&self, plan: &Plan, store: &Store, entities: Range<usize>) -> Result<DataFrame> {
+    pub fn rows(&self, plan: &Plan, store: &World, entities: Range<usize>) -> Result<DataFrame> {
         let runs = entities.clone().step_by(RUN).collect::<Vec<_>>();
         let runs: Vec<(Vec<u32>, Vec<Lane>)> =
             runs.into_par_iter().map(|from| self.run(plan, store, from..(from + RUN).min(entities.end))).collect();
@@ -172,6 +192,11 @@ impl Task {
         for (name, lane) in names.zip(lanes) {
             columns.push(series(store, name, lane)?);
         }
+        for (name, how) in &plan.features {
+            if let How::Lookup(i) = how {
+                columns.push(store.attributes[*i].as_of(&present, self.bounds.cutoff)?.with_name(name.as_str().into()));
+            }
+        }
         finish(plan, columns, self.with_label)
     }
 
@@ -181,28 +206,33 @@ impl Task {
         let mut lanes = Vec::with_capacity(plan.features.len() + 1);
         for (_, how) in &plan.features {
             if let How::Aggregate(of) = how {
-                lanes.push(aggregate(store, &self.bounds, &windows[of.window], *of));
+                let as_of = Some(self.bounds.cutoff);
+                lanes.push(aggregate(store, &self.bounds, &windows[of.window], *of, as_of));
             }
         }
         if self.with_label {
             let ahead = present.ahead(store, self.bounds.horizon);
             let (_, op, condition) = &plan.label;
-            lanes.push(aggregate(store, &self.bounds, &ahead, Aggregate { op: *op, window: 0, condition: *condition }));
+            let of = Aggregate { op: *op, window: 0, condition: *condition };
+            lanes.push(aggregate(store, &self.bounds, &ahead, of, None));
         }
         (present.entities, lanes)
     }
 
     fn cutoffs(&self, rows: usize) -> Result<Series> {
         let days = vec![self.day.to_epoch_days(); rows];
-        Series::new(CUTOFF.into(), days).cast(&DataType::Date).during("column 'cutoff'")
+        Series::new(CUTOFF.into(), days).strict_cast(&DataType::Date).during("column 'cutoff'")
     }
 
     /// The columns, found by computing them of no rows.
-    fn schema(&self, plan: &Plan) -> Result<Schema> {
+    fn schema(&self, plan: &Plan, store: &World) -> Result<Schema> {
         let mut columns = vec![Series::new_empty(plan.entity.as_str().into(), &plan.entity_type), self.cutoffs(0)?];
         for (name, how) in &plan.features {
-            if let How::Aggregate(of) = how {
-                columns.push(Series::new_empty(name.as_str().into(), &dtype_of(plan, of.op)));
+            let name = name.as_str().into();
+            match how {
+                How::Aggregate(of) => columns.push(Series::new_empty(name, &dtype_of(plan, of.op))),
+                How::Lookup(i) => columns.push(Series::new_empty(name, store.attributes[*i].dtype())),
+                How::Sql(_) => {}
             }
         }
         if self.with_label {
@@ -227,7 +257,7 @@ fn dtype_of(plan: &Plan, op: Op) -> DataType {
 
 fn word_type(dtype: &DataType) -> DataType {
     match dtype {
-        dtype if super::plan::is_text(dtype) => DataType::String,
+        dtype if is_text(dtype) => DataType::String,
         DataType::Null => DataType::String,
         DataType::Decimal(..) | DataType::Float32 => DataType::Float64,
         other => other.clone(),
@@ -259,9 +289,8 @@ pub(super) fn finish(plan: &Plan, columns: Vec<Series>, with_label: bool) -> Res
     for (name, how) in &plan.features {
         if let How::Sql(sql) = how {
             let place = format!("feature '{name}'");
-            let value = sql.sql().compile(table.schema(), &place)?;
-            let with = table.lazy().with_columns([value.expr.alias(name.as_str())]);
-            table = with.with_columns([defined(name, &value.dtype)]).collect().during(&place)?;
+            let column = plain(evaluated(&table, sql, name, &place)?, &place)?;
+            table.with_column(column.into()).during(&place)?;
         }
     }
     let mut order: Vec<&str> = vec![&plan.entity, CUTOFF];
@@ -270,21 +299,7 @@ pub(super) fn finish(plan: &Plan, columns: Vec<Series>, with_label: bool) -> Res
     table.select(order).during("features")
 }
 
-/// Integers as Int64; floats as Float64, null where infinite or not a number.
-pub(super) fn defined(name: &str, dtype: &DataType) -> Expr {
-    let value = col(name);
-    match dtype {
-        DataType::Float32 | DataType::Float64 | DataType::Decimal(..) => {
-            let value = value.cast(DataType::Float64);
-            when(value.clone().is_finite()).then(value).otherwise(lit(polars::prelude::NULL)).alias(name)
-        }
-        dtype if dtype.is_integer() => value.cast(DataType::Int64),
-        DataType::Null => value.cast(DataType::Float64),
-        _ => value,
-    }
-}
-
-fn batches(plan: Arc<Plan>, store: Arc<Store>, tasks: Vec<Task>) -> Batches {
+fn batches(plan: Arc<Plan>, store: Arc<World>, tasks: Vec<Task>) -> Batches {
     Box::new(tasks.into_iter().flat_map(move |task| {
         let (plan, store) = (plan.clone(), store.clone());
         let starts: Vec<usize> = (0..store.entities()).step_by(BATCH).collect();
@@ -298,7 +313,7 @@ fn batches(plan: Arc<Plan>, store: Arc<Store>, tasks: Vec<Task>) -> Batches {
 /// What became of each row; checked against the table's rows as counted on their own.
 fn balanced(
     plan: &Plan,
-    store: &Store,
+    store: &World,
     rows_in: u64,
     training: &[Task],
     scoring: &Task,

@@ -9,7 +9,8 @@ use super::spec::{DISTANCE, RowFeature, RowSpec, Score};
 
 /// The days from which to which the rows of a table are, in words.
 pub fn days(plan: &Plan, rows: &DataFrame) -> Result<String> {
-    let times = super::compute::times_of(&rows.select([plan.time.as_str()]).during("features")?, &plan.time)?;
+    let times =
+        super::compute::times_of(&rows.select([plan.time.as_str()]).during("features")?, &plan.time, plan.clock)?;
     let day = |time: Option<&i64>| time.and_then(|time| plan.clock.day(*time));
     Ok(match (day(times.iter().min()), day(times.iter().max())) {
         (Some(first), Some(last)) => format!(" ({first} to {last})"),
@@ -31,6 +32,7 @@ pub fn write(spec: &RowSpec, plan: &Plan, schema: &Schema, rows: (u64, u64), day
          with a lag, all of it lies that much earlier.\n",
         spec.table, spec.time
     ));
+    line(format!("{}\n", crate::features::dictionary::knowledge(&plan.known)));
     line("| | |\n|---|---|".to_owned());
     if let Some(key) = &spec.key {
         line(format!("| key | `{key}` |"));
@@ -46,6 +48,12 @@ pub fn write(spec: &RowSpec, plan: &Plan, schema: &Schema, rows: (u64, u64), day
         Some(Score::From(day)) => format!("| scored | from {day} on |"),
     });
     line("\n## Label\n".to_owned());
+    if let Some(delay) = spec.label.delay {
+        line(format!(
+            "Known {delay} after the row's time: later rows do not read it earlier, and rows too young for it are not \
+             learned from.\n"
+        ));
+    }
     line("| name | type | meaning | known with it |\n|---|---|---|---|".to_owned());
     let dtype = |name: &str| schema.get(name).map(type_name).unwrap_or_default();
     let meaning = format!("`{}` of the row", spec.label.is.sql());
@@ -111,7 +119,8 @@ fn meaning_of(feature: &RowFeature, how: &How) -> String {
             format!("number of rows of `{}` within {}", within.of, within.radius)
         }
         (RowFeature::Lookup(lookup), How::ByKey(by_key)) => {
-            format!("`{}` of the row of `{}` with the same {}", lookup.take, lookup.of, names(&by_key.on))
+            let which = if lookup.time.is_some() { "newest earlier row" } else { "row" };
+            format!("`{}` of the {which} of `{}` with the same {}", lookup.take, lookup.of, names(&by_key.on))
         }
         (_, How::Earlier(earlier)) => {
             let of = earlier.of.as_ref().map(|of| format!("`{of}`")).unwrap_or_default();
@@ -124,6 +133,10 @@ fn meaning_of(feature: &RowFeature, how: &How) -> String {
                 RowFeature::Max(_) => format!("largest {of}"),
                 RowFeature::Std(_) => format!("sample standard deviation of {of}"),
                 RowFeature::Share(_) => "share where the condition holds".to_owned(),
+                RowFeature::Median(_) => format!("median of {of}"),
+                RowFeature::Quantile(past) => {
+                    format!("value of {of} at {} of the way up", past.q.map_or(0.5, |q| q.0))
+                }
                 RowFeature::First(_) => format!("earliest {of}"),
                 RowFeature::Last(_) => format!("newest {of}"),
                 RowFeature::Recency(_) => "whole days since the newest".to_owned(),

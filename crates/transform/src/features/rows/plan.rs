@@ -1,21 +1,21 @@
-//! From the spec and the tables' columns to a checked plan.
+//! What is computed of which rows: a spec that fits its tables. `fit` makes it.
 
 use std::collections::BTreeMap;
 
-use artifact::{PolarsResultExt, type_name};
-use polars::prelude::{DataType, IntoLazy, LazyFrame, Schema, SchemaRef};
-use spec::{Error, Result, ResultExt, Span, did_you_mean};
+use polars::prelude::{DataType, LazyFrame, SchemaRef};
+use spec::{Result, Span};
 
-use super::spec::{CountWithin, DISTANCE, Lookup, Metres, Names, Nearest, Past, RowFeature, RowSpec, Score};
+use super::spec::{Metres, Score};
 use crate::RowExpr;
+use crate::features::as_of::ByKey;
 use crate::features::calendar::Clock;
-use crate::features::plan::is_text;
+use crate::features::known::Knowledge;
 
 /// Opens a table of the clean stage by name.
 pub type Open<'a> = &'a dyn Fn(&str) -> Result<LazyFrame>;
 
 /// What is computed of the rows in a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Op {
     Count,
     Distinct,
@@ -24,6 +24,8 @@ pub enum Op {
     Min,
     Max,
     Std,
+    /// At a share of the way from the smallest to the largest.
+    Quantile(f64),
     Share,
     First,
     Last,
@@ -33,8 +35,11 @@ pub enum Op {
 }
 
 impl Op {
-    fn of(word: &str) -> Op {
+    /// The aggregate of a word of the YAML, and its `q`.
+    pub fn of(word: &str, q: Option<f64>) -> Op {
         match word {
+            "median" => Op::Quantile(0.5),
+            "quantile" => Op::Quantile(q.unwrap_or(0.5)),
             "count" => Op::Count,
             "distinct" => Op::Distinct,
             "sum" => Op::Sum,
@@ -52,8 +57,8 @@ impl Op {
     }
 
     /// Whether it computes with numbers.
-    fn computes(self) -> bool {
-        matches!(self, Op::Sum | Op::Mean | Op::Min | Op::Max | Op::Std)
+    pub fn computes(self) -> bool {
+        matches!(self, Op::Sum | Op::Mean | Op::Min | Op::Max | Op::Std | Op::Quantile(_))
     }
 }
 
@@ -69,6 +74,8 @@ pub struct Earlier {
     pub lag: Option<Span>,
     /// Another table, and its time.
     pub from: Option<(String, String)>,
+    /// What of the rows that are looked at becomes known after their time, as far as this reads it.
+    pub known: Knowledge,
 }
 
 /// A search among places.
@@ -85,14 +92,6 @@ pub enum NearWhat {
     Distance,
     Column(String),
     Within(Metres, Option<RowExpr>),
-}
-
-/// A column of another table by key.
-#[derive(Clone, Debug)]
-pub struct ByKey {
-    pub table: String,
-    pub on: Vec<(String, String)>,
-    pub take: String,
 }
 
 /// How a feature is computed.
@@ -118,380 +117,25 @@ pub struct Plan {
     pub clock: Clock,
     pub label: String,
     pub label_sql: RowExpr,
+    /// How long after the row's time the label is known.
+    pub delay: Option<Span>,
     /// The columns that are known only with the label.
     pub hidden: Vec<String>,
+    /// What of the own table becomes known after its rows' time, the columns of a delayed label among it.
+    pub known: Knowledge,
     pub rows: Option<RowExpr>,
     pub score: Option<Score>,
     pub features: Vec<(String, How)>,
     /// The columns that are read of each table.
     pub needs: BTreeMap<String, Vec<String>>,
-    schemas: BTreeMap<String, SchemaRef>,
+    pub(super) schemas: BTreeMap<String, SchemaRef>,
     /// Columns and features that a feature may read of its own row, in order.
-    known: Vec<String>,
+    pub(super) names: Vec<String>,
     /// Features that depend on earlier rows.
-    late: Vec<String>,
+    pub(super) of_earlier_rows: Vec<String>,
 }
 
 impl Plan {
-    /// Checks `spec` against the tables.
-    ///
-    /// Errors (cannot run): unknown tables and columns, each with its nearest neighbour; columns of an unfit type;
-    /// features of the row itself that read the label.
-    pub fn new(spec: &RowSpec, open: Open) -> Result<Plan> {
-        let table = spec.table.to_string();
-        let schema = open(&table)?.collect_schema().during(format!("table '{table}'"))?;
-        let place = format!("table '{table}'");
-        let time_type = dtype_of(&schema, &spec.time, &format!("{place}: 'time'"))?;
-        let label_sql = spec.label.is.sql().clone();
-        let mut plan = Plan {
-            clock: Clock::of(&time_type, &spec.time)?,
-            key: spec.key.clone(),
-            time: spec.time.clone(),
-            time_type,
-            label: spec.label.name.clone(),
-            hidden: spec.label.known_with.clone().unwrap_or_else(|| label_sql.sql().columns()),
-            label_sql,
-            rows: spec.rows.filter.clone(),
-            score: spec.score.clone(),
-            features: Vec::new(),
-            needs: BTreeMap::new(),
-            known: schema.iter_names().map(ToString::to_string).collect(),
-            late: Vec::new(),
-            schemas: BTreeMap::from([(table.clone(), schema)]),
-            table,
-        };
-        plan.read_own(&spec.time, "'time'")?;
-        if let Some(key) = &spec.key {
-            plan.read_own(key, "'key'")?;
-        }
-        for provenance in [artifact::FILE, artifact::ROW] {
-            if plan.schemas[&plan.table].contains(provenance) {
-                plan.read_own(provenance, "provenance")?;
-            }
-        }
-        plan.label_fits(spec)?;
-        let conditions = [("rows", plan.rows.clone()), ("score", plan.score_condition())];
-        for (place, condition) in conditions {
-            if let Some(condition) = condition {
-                plan.condition(&plan.table.clone(), &condition, &format!("'{place}'"))?;
-            }
-        }
-        for (name, feature) in spec.features.iter() {
-            let place = format!("feature '{name}'");
-            let how = plan.how(feature, &place, open)?;
-            plan.name_fits(name, &how)?;
-            if matches!(&how, How::Earlier(_) | How::Sql { late: true, .. }) {
-                plan.late.push(name.to_owned());
-            }
-            if !plan.known.iter().any(|known| known == name) {
-                plan.known.push(name.to_owned());
-            }
-            plan.features.push((name.to_owned(), how));
-        }
-        Ok(plan)
-    }
-
-    fn score_condition(&self) -> Option<RowExpr> {
-        match &self.score {
-            Some(Score::Where(condition)) => Some(condition.clone()),
-            Some(Score::From(_)) | None => None,
-        }
-    }
-
-    fn label_fits(&mut self, spec: &RowSpec) -> Result<()> {
-        let place = format!("label '{}'", self.label);
-        let columns = self.label_sql.sql().columns();
-        if columns.is_empty() {
-            return Err(Error::cannot_run(format!("{place} reads no column")).hint("name the column to predict"));
-        }
-        for column in columns.iter().chain(&self.hidden.clone()) {
-            self.read_own(column, &place)?;
-        }
-        if !self.hidden.iter().any(|hidden| columns.contains(hidden)) {
-            return Err(Error::cannot_run(format!("{place}: 'known_with' holds no column that 'is' reads"))
-                .hint(format!("name at least one of: {}", columns.join(", "))));
-        }
-        let carried = Some(&spec.time).into_iter().chain(&spec.key);
-        for name in carried {
-            if *name == self.label || self.hidden.contains(name) {
-                return Err(Error::cannot_run(format!("{place} is made of '{name}', which every example carries"))
-                    .hint("name another column as the label, or as time and key"));
-            }
-        }
-        Ok(())
-    }
-
-    /// A name means one thing only: a feature may be called like a column if it is that column.
-    fn name_fits(&self, name: &str, how: &How) -> Result<()> {
-        let carried = [Some(&self.time), self.key.as_ref()].into_iter().flatten().any(|carried| carried == name);
-        if name == self.label || carried {
-            return Err(Error::cannot_run(format!("feature '{name}' has the name of the time, the key or the label"))
-                .hint("name it otherwise"));
-        }
-        let itself = matches!(how, How::Sql { sql, .. } if sql.sql().text().trim() == name);
-        if self.schemas[&self.table].contains(name) && !itself {
-            return Err(Error::cannot_run(format!(
-                "feature '{name}' has the name of a column of table '{}', but is another value",
-                self.table
-            ))
-            .hint("name it otherwise"));
-        }
-        Ok(())
-    }
-
-    fn how(&mut self, feature: &RowFeature, place: &str, open: Open) -> Result<How> {
-        if let Some((word, past)) = feature.past() {
-            return self.earlier(Op::of(word), past, place, open).map(How::Earlier);
-        }
-        match feature {
-            RowFeature::Sql(sql) => {
-                let mut late = false;
-                for column in sql.is.sql().columns() {
-                    late |= self.late.contains(&column);
-                    self.own(&column, place)?;
-                }
-                Ok(How::Sql { sql: sql.is.clone(), late })
-            }
-            RowFeature::Nearest(near) => self.nearest(near, place, open).map(How::Near),
-            RowFeature::CountWithin(within) => self.within(within, place, open).map(How::Near),
-            RowFeature::Lookup(lookup) => self.by_key(lookup, place, open).map(How::ByKey),
-            _ => Err(Error::cannot_run(format!("{place}: not an aggregate"))),
-        }
-    }
-
-    fn nearest(&mut self, near: &Nearest, place: &str, open: Open) -> Result<Near> {
-        let theirs = near.theirs.clone().unwrap_or_else(|| near.at.clone());
-        let table = self.places(near.of.as_str(), &near.at, &theirs, place, open)?;
-        let what = match near.take.as_str() {
-            DISTANCE => NearWhat::Distance,
-            column => {
-                self.read(&table, column, place)?;
-                NearWhat::Column(column.to_owned())
-            }
-        };
-        Ok(Near { table, at: near.at.clone(), theirs, what })
-    }
-
-    fn within(&mut self, within: &CountWithin, place: &str, open: Open) -> Result<Near> {
-        let theirs = within.theirs.clone().unwrap_or_else(|| within.at.clone());
-        let table = self.places(within.of.as_str(), &within.at, &theirs, place, open)?;
-        if let Some(filter) = &within.filter {
-            self.condition(&table, filter, place)?;
-        }
-        let what = NearWhat::Within(within.radius, within.filter.clone());
-        Ok(Near { table, at: within.at.clone(), theirs, what })
-    }
-
-    fn places(
-        &mut self,
-        table: &str,
-        at: &[String; 2],
-        theirs: &[String; 2],
-        place: &str,
-        open: Open,
-    ) -> Result<String> {
-        self.open(table, place, open)?;
-        for column in at {
-            self.of_row(column, place)?;
-            if let Some(dtype) = self.schemas[&self.table].get(column) {
-                number(dtype, column, place)?;
-            }
-        }
-        for column in theirs {
-            number(&self.read(table, column, place)?, column, place)?;
-        }
-        Ok(table.to_owned())
-    }
-
-    fn by_key(&mut self, lookup: &Lookup, place: &str, open: Open) -> Result<ByKey> {
-        let table = lookup.of.to_string();
-        self.open(&table, place, open)?;
-        if lookup.on.0.is_empty() {
-            return Err(Error::cannot_run(format!("{place}: 'on' names no column")).hint("name the key"));
-        }
-        let on = self.pairs(&lookup.on, &lookup.theirs, Some(&table), place)?;
-        self.read(&table, &lookup.take, place)?;
-        Ok(ByKey { table, on, take: lookup.take.clone() })
-    }
-
-    fn earlier(&mut self, op: Op, past: &Past, place: &str, open: Open) -> Result<Earlier> {
-        let from = match &past.from {
-            None => None,
-            Some(from) => {
-                let time = past.time.clone().unwrap_or_else(|| self.time.clone());
-                self.open(from.as_str(), place, open)?;
-                let dtype = self.read(from.as_str(), &time, &format!("{place}: 'time'"))?;
-                if dtype != self.time_type {
-                    return Err(Error::cannot_run(format!(
-                        "{place}: '{time}' of table '{from}' is {}, but '{}' is {}",
-                        type_name(&dtype),
-                        self.time,
-                        type_name(&self.time_type)
-                    ))
-                    .hint("cast one of them in clean.yaml"));
-                }
-                Some((from.to_string(), time))
-            }
-        };
-        let seen = from.as_ref().map(|(table, _)| table.clone());
-        let by = self.pairs(&past.by, &past.theirs, seen.as_deref(), place)?;
-        for (sql, condition) in [(&past.of, false), (&past.filter, true)] {
-            let Some(sql) = sql else { continue };
-            match &seen {
-                Some(table) if condition => self.condition(table, sql, place)?,
-                Some(table) => sql.sql().columns().iter().try_for_each(|c| self.read(table, c, place).map(|_| ()))?,
-                None => self.of_earlier(sql, condition, place)?,
-            }
-        }
-        if let Some(of) = past.of.as_ref().filter(|_| op.computes()) {
-            let table = seen.as_deref().unwrap_or(&self.table);
-            if let Some(dtype) = self.gives(table, of, place)? {
-                number(&dtype, of.sql().text(), place)?;
-            }
-        }
-        for span in [past.window, past.lag].into_iter().flatten() {
-            self.clock.measures(span, place)?;
-        }
-        Ok(Earlier {
-            op,
-            of: past.of.clone(),
-            filter: past.filter.clone(),
-            by,
-            window: past.window,
-            lag: past.lag,
-            from,
-        })
-    }
-
-    /// Columns of the row with those that they are compared with.
-    fn pairs(
-        &mut self,
-        own: &Names,
-        theirs: &Names,
-        table: Option<&str>,
-        place: &str,
-    ) -> Result<Vec<(String, String)>> {
-        let theirs = if theirs.0.is_empty() { &own.0 } else { &theirs.0 };
-        if theirs.len() != own.0.len() {
-            return Err(Error::cannot_run(format!("{place}: {} columns here, {} there", own.0.len(), theirs.len()))
-                .hint("name as many in 'theirs'"));
-        }
-        for (own, their) in own.0.iter().zip(theirs) {
-            let mine = self.of_row(own, place)?;
-            let Some(table) = table else { continue };
-            let other = self.read(table, their, place)?;
-            if let Some(mine) = mine.filter(|mine| kind(mine) != kind(&other)) {
-                return Err(Error::cannot_run(format!(
-                    "{place}: '{own}' is {}, but '{their}' of table '{table}' is {}",
-                    type_name(&mine),
-                    type_name(&other)
-                ))
-                .hint("cast one of them in clean.yaml"));
-            }
-        }
-        Ok(own.0.iter().cloned().zip(theirs.iter().cloned()).collect())
-    }
-
-    /// A value of the row itself that does not depend on earlier rows. Its type if it is a column.
-    fn of_row(&mut self, column: &str, place: &str) -> Result<Option<DataType>> {
-        self.own(column, place)?;
-        if self.late.iter().any(|late| late == column) {
-            return Err(Error::cannot_run(format!("{place}: '{column}' is made of earlier rows itself"))
-                .hint("name a column, or a feature of the row itself"));
-        }
-        Ok(self.schemas[&self.table].get(column).cloned())
-    }
-
-    /// A column or feature that the row itself may read: not the label.
-    fn own(&mut self, column: &str, place: &str) -> Result<()> {
-        if self.hidden.iter().any(|hidden| hidden == column) {
-            return Err(Error::cannot_run(format!(
-                "{place} reads '{column}' of the row itself: it holds the label, which is not known yet"
-            ))
-            .hint(format!("use an aggregate over earlier rows, such as {{mean: {{of: {column}}}}}")));
-        }
-        self.anything(column, place)
-    }
-
-    fn anything(&mut self, column: &str, place: &str) -> Result<()> {
-        if self.schemas[&self.table].contains(column) {
-            return self.read_own(column, place);
-        }
-        if !self.known.iter().any(|known| known == column) {
-            let known = self.known.iter().map(String::as_str).filter(|name| !name.starts_with('_'));
-            return Err(Error::cannot_run(format!(
-                "{place}: '{column}' is neither a column of table '{}' nor a feature further up",
-                self.table
-            ))
-            .hint(did_you_mean(column, known)));
-        }
-        Ok(())
-    }
-
-    /// An expression of an earlier row of the own table, whose label is known by then.
-    fn of_earlier(&mut self, sql: &RowExpr, condition: bool, place: &str) -> Result<()> {
-        for column in sql.sql().columns() {
-            self.anything(&column, place)?;
-            if self.late.contains(&column) {
-                return Err(Error::cannot_run(format!("{place}: '{column}' is made of earlier rows itself"))
-                    .hint("name columns, or features of the row itself"));
-            }
-        }
-        match self.gives(&self.table, sql, place)? {
-            Some(dtype) if condition => truth(&dtype, sql, place),
-            _ => Ok(()),
-        }
-    }
-
-    /// The type of an expression over a table's columns; nothing if it reads features.
-    fn gives(&self, table: &str, sql: &RowExpr, place: &str) -> Result<Option<DataType>> {
-        let schema = &self.schemas[table];
-        if sql.sql().columns().iter().any(|column| !schema.contains(column)) {
-            return Ok(None);
-        }
-        sql.sql().compile(schema, place).map(|value| Some(value.dtype))
-    }
-
-    fn condition(&mut self, table: &str, sql: &RowExpr, place: &str) -> Result<()> {
-        for column in sql.sql().columns() {
-            self.read(table, &column, place)?;
-        }
-        match self.gives(table, sql, place)? {
-            Some(dtype) => truth(&dtype, sql, place),
-            None => Ok(()),
-        }
-    }
-
-    /// Opens another table. The own one is only seen as of a time.
-    fn open(&mut self, table: &str, place: &str, open: Open) -> Result<()> {
-        if table == self.table {
-            return Err(Error::cannot_run(format!(
-                "{place}: table '{table}' holds the examples themselves, later ones and their labels among them"
-            ))
-            .hint("use an aggregate over earlier rows without 'from'"));
-        }
-        if !self.schemas.contains_key(table) {
-            let schema = open(table).context(place)?.collect_schema().during(format!("{place}: table '{table}'"))?;
-            self.schemas.insert(table.to_owned(), schema);
-        }
-        self.needs.entry(table.to_owned()).or_default();
-        Ok(())
-    }
-
-    fn read_own(&mut self, column: &str, place: &str) -> Result<()> {
-        self.read(&self.table.clone(), column, place).map(|_| ())
-    }
-
-    /// Notes that a column of a table is needed.
-    fn read(&mut self, table: &str, column: &str, place: &str) -> Result<DataType> {
-        let dtype = dtype_of(&self.schemas[table], column, &format!("{place}: table '{table}'"))?;
-        let columns = self.needs.entry(table.to_owned()).or_default();
-        if !columns.iter().any(|known| known == column) {
-            columns.push(column.to_owned());
-        }
-        Ok(dtype)
-    }
-
     /// The source columns of a feature, for the data dictionary.
     pub fn sources(&self, how: &How) -> Vec<String> {
         let mut columns: Vec<String> = Vec::new();
@@ -512,6 +156,7 @@ impl Plan {
                 add(None, of.by.iter().map(|(own, _)| own.clone()).collect());
                 add(from, of.filter.iter().flat_map(|sql| sql.sql().columns()).collect());
                 add(from, vec![time.clone()]);
+                add(from, of.known.moments().map(str::to_owned).collect());
             }
             How::Near(near) => {
                 add(None, near.at.to_vec());
@@ -524,44 +169,10 @@ impl Plan {
             }
             How::ByKey(lookup) => {
                 add(None, lookup.on.iter().map(|(own, _)| own.clone()).collect());
-                add(Some(&lookup.table), vec![lookup.take.clone()]);
+                let theirs = lookup.theirs().split_off(lookup.on.len());
+                add(Some(&lookup.table), theirs);
             }
         }
         columns
     }
-}
-
-fn truth(dtype: &DataType, sql: &RowExpr, place: &str) -> Result<()> {
-    if dtype.is_bool() || *dtype == DataType::Null {
-        return Ok(());
-    }
-    Err(Error::cannot_run(format!("{place}: where '{sql}' gives {}", type_name(dtype)))
-        .hint("write a condition, such as price > 0"))
-}
-
-fn number(dtype: &DataType, what: &str, place: &str) -> Result<()> {
-    if dtype.is_numeric() || dtype.is_bool() || *dtype == DataType::Null {
-        return Ok(());
-    }
-    Err(Error::cannot_run(format!("{place}: '{what}' is {}, which cannot be computed with", type_name(dtype)))
-        .hint("name numbers, or use distinct, first or last"))
-}
-
-/// Types whose values can be compared for being equal.
-fn kind(dtype: &DataType) -> &'static str {
-    match dtype {
-        dtype if is_text(dtype) => "text",
-        DataType::Float32 | DataType::Float64 | DataType::Decimal(..) => "float",
-        dtype if dtype.is_integer() => "integer",
-        DataType::Date => "date",
-        DataType::Datetime(..) => "moment",
-        _ => "other",
-    }
-}
-
-fn dtype_of(schema: &Schema, column: &str, place: &str) -> Result<DataType> {
-    schema.get(column).cloned().ok_or_else(|| {
-        let names = schema.iter_names().map(|name| name.as_str()).filter(|name| !name.starts_with('_'));
-        Error::cannot_run(format!("{place}: unknown column '{column}'")).hint(did_you_mean(column, names))
-    })
 }

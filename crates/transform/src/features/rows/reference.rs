@@ -1,96 +1,235 @@
 //! The definition of every feature of a row, written as plainly as possible: the other side of `--prove` and of the
-//! tests. It shares no code with `window` and `near`.
+//! tests. It shares no code with `grouping`, `window`, `bag`, `late` and `as_of`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use chrono::{NaiveDateTime, TimeDelta};
-use spec::Span;
+use artifact::PolarsResultExt;
+use polars::prelude::{DataFrame, IdxCa, NewChunkedArray, Series};
+use spec::Result;
 
+use super::compute::Tables;
 use super::near::haversine;
-use super::plan::Op;
-use crate::features::calendar::{Clock, before, midnight};
-use crate::features::reference::Value;
+use super::plan::{Earlier, Near, NearWhat, Op, Plan};
+use crate::RowExpr;
+use crate::features::as_of::ByKey;
+use crate::features::calendar::Clock;
+use crate::features::eval::evaluated;
+use crate::features::falsify::{KnownTimes, known_times, times};
+use crate::features::known::Known;
+use crate::features::reference::{Answer, Ask, Seen, Value, answer, cells, moved};
 
-/// A row that is looked at.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    pub time: i64,
-    /// The value of `of` as a number.
-    pub number: Option<f64>,
-    /// The value of `of` as text: enough to tell values apart.
-    pub word: Option<String>,
-    /// Whether the condition holds.
-    pub holds: bool,
+/// The values of some columns as one key per row; nothing where one is null.
+pub fn keys<'a>(frame: &DataFrame, columns: impl Iterator<Item = &'a String>) -> Result<Vec<Option<Vec<String>>>> {
+    let mut keys = vec![Some(Vec::new()); frame.height()];
+    for column in columns {
+        for (key, value) in keys.iter_mut().zip(cells(frame, column)?) {
+            *key = key.take().zip(value.key()).map(|(mut key, part)| {
+                key.push(part);
+                key
+            });
+        }
+    }
+    Ok(keys)
 }
 
-/// An aggregate over the rows of a group, which are in the order of time, as of a row at `time`.
-pub fn earlier(
-    op: Op,
-    numeric: bool,
-    group: &[Seen],
-    time: i64,
-    (window, lag): (Option<Span>, Option<Span>),
-    clock: Clock,
-) -> Value {
-    let end = lag.map_or(Some(time), |lag| back(time, lag, clock));
-    let start = end.and_then(|end| window.map_or(Some(i64::MIN), |window| back(end, window, clock)));
-    let (start, end) = (start.unwrap_or(i64::MIN), end.unwrap_or(i64::MIN));
-    let all: Vec<&Seen> = group.iter().filter(|row| row.time < time && start <= row.time && row.time < end).collect();
-    let rows: Vec<&Seen> = all.iter().copied().filter(|row| row.holds).collect();
-    let numbers: Vec<f64> = rows.iter().filter_map(|row| row.number).collect();
-    let words: Vec<String> = rows.iter().filter_map(|row| row.word.clone()).collect();
-    let number = |value: Option<f64>| value.filter(|value| value.is_finite()).map_or(Value::Null, Value::Number);
-    let text = |value: Option<&String>| value.map_or(Value::Null, |text| Value::Text(text.clone()));
-    let mean = |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
-    let whole_days = |row: Option<&&Seen>| number(row.map(|row| ((time - row.time) / clock.per_day()) as f64));
-    match op {
-        Op::Count => Value::Number(rows.len() as f64),
-        Op::Distinct => Value::Number(words.into_iter().collect::<BTreeSet<_>>().len() as f64),
-        Op::Sum => number(Some(numbers.iter().fold(0.0, |sum, value| sum + value))),
-        Op::Mean => number(mean(&numbers)),
-        Op::Min => number(numbers.into_iter().min_by(f64::total_cmp)),
-        Op::Max => number(numbers.into_iter().max_by(f64::total_cmp)),
-        Op::Std => {
-            let squares = mean(&numbers).map(|mean| numbers.iter().map(|v| (v - mean).powi(2)).sum::<f64>());
-            number(squares.filter(|_| numbers.len() > 1).map(|sum| (sum / (numbers.len() as f64 - 1.0)).sqrt()))
+fn has_days(plan: &Plan) -> bool {
+    plan.clock == Clock::Days
+}
+
+/// Rows of a group that features ask for, and all that an aggregate reads of them.
+struct Group {
+    times: Vec<Option<i128>>,
+    known: KnownTimes,
+    /// What `of` gives, for each way in which the late columns are known: bit `i` of the way stands for column `i`.
+    values: Vec<Vec<Value>>,
+    holds: Vec<Vec<bool>>,
+}
+
+impl Group {
+    fn new(plan: &Plan, rows: &DataFrame, time: &str, of: &Earlier, place: &str) -> Result<Group> {
+        let times = times(rows, time)?;
+        let known = KnownTimes::of(&of.known, rows, &times, has_days(plan))?;
+        let (mut values, mut holds) = (Vec::new(), Vec::new());
+        for way in 0..1usize << of.known.columns.len() {
+            let mut seen = rows.clone();
+            for (_, (column, _)) in of.known.columns.iter().enumerate().filter(|(i, _)| way >> i & 1 == 0) {
+                let dtype = rows.column(column).during(place)?.dtype().clone();
+                let nulls = Series::full_null(column.as_str().into(), rows.height(), &dtype);
+                seen.with_column(nulls.into()).during(place)?;
+            }
+            let given = |sql: &Option<RowExpr>| -> Result<Option<Vec<Value>>> {
+                let Some(sql) = sql else { return Ok(None) };
+                let given = evaluated(&seen, sql, "given", place)?;
+                let given = DataFrame::new(given.len(), vec![given.into()]).during(place)?;
+                Ok(Some(cells(&given, "given")?))
+            };
+            let all = || vec![Value::Null; rows.height()];
+            // Of divisions by zero there is no value.
+            let finite = |value: Value| match value {
+                Value::Number(number) if !number.is_finite() => Value::Null,
+                other => other,
+            };
+            values.push(given(&of.of)?.unwrap_or_else(all).into_iter().map(finite).collect());
+            let kept = given(&of.filter)?;
+            holds.push(match kept {
+                Some(kept) => kept.into_iter().map(|value| value == Value::Truth(true)).collect(),
+                None => vec![true; rows.height()],
+            });
         }
-        Op::Share => number((!all.is_empty()).then(|| rows.len() as f64 / all.len() as f64)),
-        Op::First if numeric => number(numbers.first().copied()),
-        Op::Last if numeric => number(numbers.last().copied()),
-        Op::First => text(words.first()),
-        Op::Last => text(words.last()),
-        Op::Recency => whole_days(rows.last()),
-        Op::Tenure => whole_days(rows.first()),
-        Op::MeanGap => {
-            let gaps: Vec<f64> =
-                rows.windows(2).map(|pair| (pair[1].time - pair[0].time) as f64 / clock.per_day() as f64).collect();
-            number(mean(&gaps))
+        Ok(Group { times, known, values, holds })
+    }
+
+    /// The aggregate over some of the rows as of a time.
+    fn answer(&self, of: &Earlier, places: &[usize], time: i128) -> Answer {
+        let end = of.lag.map_or(time, |lag| moved(time, lag, false));
+        let start = of.window.map_or(i128::MIN, |window| moved(end, window, false));
+        let mut seen = Vec::new();
+        for place in places {
+            let in_window = |at: &i128| start <= *at && *at < end && *at < time;
+            let Some(at) = self.times[*place].filter(in_window).filter(|_| self.known.is_known(*place, time)) else {
+                continue;
+            };
+            let is_known = |known: &Vec<Option<i128>>| known[*place].is_some_and(|known| known < time);
+            let columns = self.known.columns.iter().enumerate();
+            let way: usize = columns.map(|(i, (_, known))| usize::from(is_known(known)) << i).sum();
+            let (value, holds) = (self.values[way][*place].clone(), self.holds[way][*place]);
+            seen.push(Seen { time: at, value, holds });
         }
+        answer(ask(of.op), &seen, time)
     }
 }
 
-/// A time as a column counts it, a span earlier on the calendar; nothing before the calendar begins.
-fn back(time: i64, span: Span, clock: Clock) -> Option<i64> {
-    let rest = time.rem_euclid(clock.per_day());
-    let moment: NaiveDateTime = match clock {
-        Clock::Days => midnight(clock.day(time)?),
-        Clock::Ticks(per_second) => {
-            let nanos = rest.checked_mul(1_000_000_000 / per_second)?;
-            midnight(clock.day(time)?) + TimeDelta::nanoseconds(nanos)
-        }
+fn ask(op: Op) -> Ask {
+    match op {
+        Op::Count => Ask::Count,
+        Op::Distinct => Ask::Distinct,
+        Op::Sum => Ask::Sum,
+        Op::Mean => Ask::Mean,
+        Op::Min => Ask::Min,
+        Op::Max => Ask::Max,
+        Op::Std => Ask::Std,
+        Op::Quantile(q) => Ask::Quantile(q),
+        Op::Share => Ask::Share,
+        Op::First => Ask::First,
+        Op::Last => Ask::Last,
+        Op::Recency => Ask::Recency,
+        Op::Tenure => Ask::Tenure,
+        Op::MeanGap => Ask::MeanGap,
+    }
+}
+
+/// An aggregate over earlier rows, for some rows. `frame` is the own table with its features.
+pub fn from_earlier_rows(
+    plan: &Plan,
+    tables: &Tables,
+    frame: &DataFrame,
+    rows: &DataFrame,
+    of: &Earlier,
+    place: &str,
+) -> Result<Vec<Answer>> {
+    let (source, time) = match &of.from {
+        None => (frame, &plan.time),
+        Some((name, time)) => (tables.other(name)?, time),
     };
-    before(moment, span).ok().map(|moment| clock.at(moment))
+    let asking = keys(rows, of.by.iter().map(|(own, _)| own))?;
+    let wanted: BTreeSet<&Vec<String>> = asking.iter().flatten().collect();
+    let theirs = keys(source, of.by.iter().map(|(_, their)| their))?;
+    let chosen: Vec<u32> = (0u32..)
+        .zip(&theirs)
+        .filter(|(_, key)| key.as_ref().is_some_and(|key| wanted.contains(key)))
+        .map(|(row, _)| row)
+        .collect();
+    let group = source.take(&IdxCa::from_slice("".into(), &chosen)).during(place)?;
+    let group = Group::new(plan, &group, time, of, place)?;
+    let mut places: HashMap<&Vec<String>, Vec<usize>> = HashMap::new();
+    for (place, row) in chosen.iter().enumerate() {
+        if let Some(key) = &theirs[*row as usize] {
+            places.entry(key).or_default().push(place);
+        }
+    }
+    places.values_mut().for_each(|places| places.sort_by_key(|place| group.times[*place]));
+    let none = Vec::new();
+    let value = |(key, time): (&Option<Vec<String>>, Option<i128>)| match (key, time) {
+        (Some(key), Some(time)) => group.answer(of, places.get(key).unwrap_or(&none), time),
+        _ => Value::Null.into(),
+    };
+    Ok(asking.iter().zip(times(rows, &plan.time)?).map(value).collect())
+}
+
+/// Coordinates in degrees.
+fn points(frame: &DataFrame, at: &[String; 2]) -> Result<Vec<Option<[f64; 2]>>> {
+    let (lats, lons) = (cells(frame, &at[0])?, cells(frame, &at[1])?);
+    Ok(lats.iter().zip(&lons).map(|(lat, lon)| Some([lat.number()?, lon.number()?])).collect())
+}
+
+/// A feature of places, for some rows.
+pub fn from_places(tables: &Tables, rows: &DataFrame, of: &Near, place: &str) -> Result<Vec<Answer>> {
+    let other = tables.other(&of.table)?;
+    let mut places = points(other, &of.theirs)?;
+    let points = points(rows, &of.at)?;
+    Ok(match &of.what {
+        NearWhat::Distance => points
+            .into_iter()
+            .map(|at| nearest(at, &places).map_or(Value::Null, |(_, metres)| Value::Number(metres)).into())
+            .collect(),
+        NearWhat::Column(name) => {
+            let values = cells(other, name)?;
+            let value = |at| nearest(at, &places).map_or(Value::Null, |(i, _)| values[i].clone());
+            points.into_iter().map(|at| value(at).into()).collect()
+        }
+        NearWhat::Within(radius, filter) => {
+            if let Some(filter) = filter {
+                let kept = evaluated(other, filter, "kept", place)?;
+                let kept = cells(&DataFrame::new(kept.len(), vec![kept.into()]).during(place)?, "kept")?;
+                let keeps = kept.into_iter().map(|value| value == Value::Truth(true));
+                places.iter_mut().zip(keeps).for_each(|(at, keeps)| *at = at.filter(|_| keeps));
+            }
+            let count = |at: [f64; 2]| places.iter().flatten().filter(|to| haversine(at, **to) <= radius.0).count();
+            let count = |at: Option<[f64; 2]>| at.map_or(Value::Null, |at| Value::Whole(count(at) as i128));
+            points.into_iter().map(|at| count(at).into()).collect()
+        }
+    })
 }
 
 /// The nearest place: its number and distance.
-pub fn nearest(at: Option<[f64; 2]>, places: &[Option<[f64; 2]>]) -> Option<(usize, f64)> {
+fn nearest(at: Option<[f64; 2]>, places: &[Option<[f64; 2]>]) -> Option<(usize, f64)> {
     let at = at?;
     let known = places.iter().enumerate().filter_map(|(i, place)| place.map(|place| (i, haversine(at, place))));
     known.min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))
 }
 
-/// The number of places within a radius.
-pub fn within(at: Option<[f64; 2]>, places: &[Option<[f64; 2]>], radius: f64) -> Option<usize> {
-    let at = at?;
-    Some(places.iter().flatten().filter(|place| haversine(at, **place) <= radius).count())
+/// A column of another table by key: of the rows that held and were known before the time, the newest, and of equally
+/// new ones the one that became known last.
+pub fn from_key(plan: &Plan, tables: &Tables, rows: &DataFrame, of: &ByKey) -> Result<Vec<Answer>> {
+    let other = tables.other(&of.table)?;
+    let asking = keys(rows, of.on.iter().map(|(own, _)| own))?;
+    let since = match &of.time {
+        Some(time) => known_times(&Known::At(time.clone()), other, &[], has_days(plan))?,
+        None => vec![Some(i128::MIN); other.height()],
+    };
+    let known = match &of.known {
+        Some(known) => known_times(known, other, &since, has_days(plan))?,
+        None => vec![Some(i128::MIN); other.height()],
+    };
+    let wanted: BTreeSet<&Vec<String>> = asking.iter().flatten().collect();
+    let mut places: HashMap<Vec<String>, Vec<usize>> = HashMap::new();
+    for (row, key) in keys(other, of.on.iter().map(|(_, their)| their))?.into_iter().enumerate() {
+        if let Some(key) = key.filter(|key| wanted.contains(key)) {
+            places.entry(key).or_default().push(row);
+        }
+    }
+    let values = cells(other, &of.take)?;
+    let value = |(key, time): (&Option<Vec<String>>, Option<i128>)| {
+        let (key, time) = (key.as_ref()?, time?);
+        let before = |moment: Option<i128>| moment.filter(|moment| *moment < time);
+        let rows = places.get(key)?.iter();
+        let held = rows.filter_map(|row| Some((before(since[*row])?, before(known[*row])?, *row)));
+        held.max().map(|(_, _, row)| values[row].clone())
+    };
+    let finite = |value: Value| match value {
+        Value::Number(number) if !number.is_finite() => Value::Null,
+        other => other,
+    };
+    let values = asking.iter().zip(times(rows, &plan.time)?).map(|asked| value(asked).unwrap_or(Value::Null));
+    Ok(values.map(|value| Answer::from(finite(value))).collect())
 }

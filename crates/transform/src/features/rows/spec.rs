@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use spec::{Map, Name, Span};
 
 use crate::RowExpr;
-use crate::features::spec::Sql;
+use crate::features::known::Known;
+use crate::features::spec::{Fraction, Sql};
 
 /// Features of the rows of one table, each as of its own time.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct RowSpec {
     pub table: Name,
     pub key: Option<String>,
     pub time: String,
+    pub known_at: Option<Known>,
+    pub known_late: Map<Known>,
     pub rows: Examples,
     pub score: Option<Score>,
     pub label: RowLabel,
@@ -53,6 +56,10 @@ pub struct RowLabel {
     /// the columns that `is` reads. A list must hold at least one of those.
     #[serde(default)]
     pub known_with: Option<Vec<String>>,
+    /// How long after the row's time its label is known: aggregates of later rows do not read it earlier, and rows too
+    /// young for it are not learned from. Default: at once.
+    #[serde(default)]
+    pub delay: Option<Span>,
     /// A sentence for the data dictionary.
     #[serde(default)]
     pub description: Option<String>,
@@ -93,6 +100,10 @@ pub enum RowFeature {
     Std(Past),
     /// The share of earlier rows for which `where` holds, from 0 to 1; null without rows.
     Share(Past),
+    /// The value in the middle, or the mean of the two there; null without values.
+    Median(Past),
+    /// The value at a share `q` of the way from the smallest to the largest, interpolated; null without values.
+    Quantile(Past),
     /// The value of the earliest row that has one.
     First(Past),
     /// The value of the newest earlier row that has one. Of rows of one moment the last in the table.
@@ -120,6 +131,8 @@ pub struct Past {
     /// A column or an SQL expression over the columns of the earlier row. Of the same table it may also
     /// read features further up that are made of the row itself.
     pub of: Option<RowExpr>,
+    /// Of `quantile`: from 0 (the smallest) to 1 (the largest).
+    pub q: Option<Fraction>,
     /// Only rows that have the same values here: a column, or a list of them. Default: all rows. Where one is null,
     /// the feature is null.
     pub by: Names,
@@ -136,6 +149,10 @@ pub struct Past {
     pub time: Option<String>,
     /// What the columns of `by` are called in `from`. Default: the same.
     pub theirs: Names,
+    /// When a row of `from` became known: a column of dates or moments, or a span after its time. Default: at its time.
+    pub known_at: Option<Known>,
+    /// Columns of `from` that were filled or changed after the row was known, each with when that was.
+    pub known_late: Map<Known>,
     /// A sentence for the data dictionary.
     pub description: Option<String>,
 }
@@ -191,7 +208,7 @@ pub struct CountWithin {
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lookup {
-    /// The other table. Its rows have no time: the value is the same for every row with the key.
+    /// The other table. Without `time` its value is the same for every row with the key.
     pub of: Name,
     /// The row's key: a column, or a list of them. A key that is not found, or null, gives null.
     pub on: Names,
@@ -200,6 +217,13 @@ pub struct Lookup {
     pub theirs: Names,
     /// The column.
     pub take: String,
+    /// Since when a row of it holds: a column of dates or moments. The newest row strictly before the row's time counts.
+    #[serde(default)]
+    pub time: Option<String>,
+    /// When a row of it became known: a column, or with `time` a span after it. Only what was known before the row's
+    /// time counts; of rows of one time the one that became known last.
+    #[serde(default)]
+    pub known_at: Option<Known>,
     /// A sentence for the data dictionary.
     #[serde(default)]
     pub description: Option<String>,
@@ -342,6 +366,8 @@ impl RowFeature {
             RowFeature::Max(past) => ("max", past),
             RowFeature::Std(past) => ("std", past),
             RowFeature::Share(past) => ("share", past),
+            RowFeature::Median(past) => ("median", past),
+            RowFeature::Quantile(past) => ("quantile", past),
             RowFeature::First(past) => ("first", past),
             RowFeature::Last(past) => ("last", past),
             RowFeature::Recency(past) => ("recency", past),
@@ -375,8 +401,19 @@ impl RowFeature {
         if word == "share" && past.filter.is_none() {
             return Err("share needs 'where', the condition whose share is wanted".to_owned());
         }
+        if (word == "quantile") != past.q.is_some() {
+            return Err(match past.q {
+                None => "quantile needs 'q', a number from 0 to 1".to_owned(),
+                Some(_) => format!("{word} takes no 'q'; write quantile"),
+            });
+        }
         if past.from.is_none() && (past.time.is_some() || !past.theirs.0.is_empty()) {
             return Err("'time' and 'theirs' are of another table; name it as 'from'".to_owned());
+        }
+        if past.from.is_none() && (past.known_at.is_some() || !past.known_late.is_empty()) {
+            return Err("'known_at' and 'known_late' are of another table; name it as 'from', or write them above \
+                        'features' for the own one"
+                .to_owned());
         }
         if !past.theirs.0.is_empty() && past.theirs.0.len() != past.by.0.len() {
             return Err("'theirs' names as many columns as 'by'".to_owned());

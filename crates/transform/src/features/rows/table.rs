@@ -3,14 +3,19 @@
 use std::sync::Arc;
 
 use artifact::{Batch, Batches, Books, Fate, PolarsResultExt};
-use polars::prelude::{BooleanChunked, DataFrame, NewChunkedArray, Series};
-use spec::{Error, Result};
+use chrono::NaiveDate;
+use polars::prelude::{BooleanChunked, DataFrame, IntoLazy, NewChunkedArray, Series};
+use spec::{Error, Result, Span};
 
-use super::compute::{Tables, compute, evaluated, holds, times_of};
+use super::compute::{Tables, compute, times_of};
 use super::plan::{Open, Plan};
 use super::spec::{RowSpec, Score};
-use crate::features::calendar::midnight;
+use crate::features::calendar::{after, midnight};
+use crate::features::days::{Stretch, Timed};
+use crate::features::eval::{evaluated, holds};
+use crate::features::known::{Known, known};
 use crate::features::table::FeatureSet;
+use crate::form::plain;
 
 /// Rows per batch.
 const BATCH: usize = 1 << 17;
@@ -24,19 +29,46 @@ pub enum Part {
     NoExample,
     /// It would be learned from, but its label is null.
     NoLabel,
+    /// It would be learned from, but its label may still change.
+    TooYoung,
 }
 
-/// The label of each row, and what becomes of it.
-pub fn parted(plan: &Plan, own: &DataFrame) -> Result<(Series, Vec<Part>)> {
-    let label = evaluated(own, &plan.label_sql, &plan.label, &format!("label '{}'", plan.label))?;
+/// From when to when the own rows are, but for those that lie alone in time.
+pub fn stretch(plan: &Plan, own: &DataFrame, today: NaiveDate) -> Result<Stretch> {
+    let timed = Timed {
+        table: &plan.table,
+        time: &plan.time,
+        clock: plan.clock,
+        key: plan.key.as_deref(),
+        so: match plan.delay {
+            Some(_) => "which labels are known is derived without it",
+            None => "it is an example like any other",
+        },
+    };
+    timed.stretch(&own.clone().lazy(), today)
+}
+
+/// The label of each row, and what becomes of it. `last` is the last day of the table.
+pub fn parted(plan: &Plan, own: &DataFrame, last: NaiveDate) -> Result<(Series, Vec<Part>)> {
+    let place = format!("label '{}'", plan.label);
+    let label = plain(evaluated(own, &plan.label_sql, &plan.label, &place)?, &place)?;
     let every = || vec![true; own.height()];
+    let times = times_of(own, &plan.time, plan.clock)?;
+    let final_by_now: Vec<bool> = match plan.delay {
+        None => every(),
+        Some(delay) => {
+            let now = plan.clock.at(after(midnight(last), Span::days(1))?);
+            let known = known(&Known::After(delay), own, &times, plan.clock)?;
+            known.into_iter().map(|known| known <= now).collect()
+        }
+    };
     let known: Vec<bool> = label.is_not_null().iter().map(|known| known == Some(true)).collect();
     let score = match &plan.score {
-        None => known.iter().map(|known| !known).collect(),
+        None => known.iter().zip(&final_by_now).map(|(known, is_final)| !known || !is_final).collect(),
         Some(Score::Where(condition)) => holds(own, condition, "'score'")?,
         Some(Score::From(day)) => {
             let from = plan.clock.at(midnight(*day));
-            times_of(own, &plan.time)?.into_iter().map(|time| time >= from).collect()
+            times.into_iter().map(|time| time >= from).collect()
         }
     };
     let rows = plan.rows.as_ref().map_or_else(|| Ok(every()), |condition| holds(own, condition, "'rows'"))?;
@@ -44,27 +76,30 @@ pub fn parted(plan: &Plan, own: &DataFrame) -> Result<(Series, Vec<Part>)> {
         (true, ..) => Part::Scoring,
         (false, false, _) => Part::NoExample,
         (false, true, false) => Part::NoLabel,
+        (false, true, true) if !final_by_now[row] => Part::TooYoung,
         (false, true, true) => Part::Training,
     };
     Ok((label, (0..own.height()).map(part).collect()))
 }
 
 /// Computes both tables.
-pub fn build(spec: &RowSpec, open: Open) -> Result<FeatureSet> {
+pub fn build(spec: &RowSpec, open: Open, today: NaiveDate) -> Result<FeatureSet> {
     let plan = Plan::new(spec, open)?;
     let (tables, untimed) = Tables::read(&plan, open)?;
-    let (label, parts) = parted(&plan, &tables.own)?;
+    let stretch = stretch(&plan, &tables.own, today)?;
+    let (label, parts) = parted(&plan, &tables.own, stretch.last)?;
     let count = |part: Part| parts.iter().filter(|other| **other == part).count() as u64;
     let (training_rows, scoring_rows) = (count(Part::Training), count(Part::Scoring));
     if training_rows == 0 {
         return Err(Error::refused(format!(
-            "table '{}': no row to learn from; {scoring_rows} are scored, {} have no label, {} do not meet 'rows', \
-             {untimed} have no time",
+            "table '{}': no row to learn from; {scoring_rows} are scored, {} have no label, {} are too young for it, {} \
+             do not meet 'rows', {untimed} have no time",
             plan.table,
             count(Part::NoLabel),
+            count(Part::TooYoung),
             count(Part::NoExample)
         ))
-        .hint("see 'rows', 'score' and 'label.is'"));
+        .hint("see 'rows', 'score' and 'label'"));
     }
     let frame = compute(&plan, &tables)?;
     let training = chosen(&plan, &frame, &parts, Part::Training, Some(&label))?;
@@ -74,6 +109,7 @@ pub fn build(spec: &RowSpec, open: Open) -> Result<FeatureSet> {
     books.add(&rule, Fate::Used, training_rows + scoring_rows);
     books.add("no time", Fate::Dropped, untimed);
     books.add("no label", Fate::Dropped, count(Part::NoLabel));
+    books.add("too young for its label", Fate::Dropped, count(Part::TooYoung));
     books.add("no example: seen by later rows only", Fate::Dropped, count(Part::NoExample));
     books.balance(&plan.table)?;
     let days = |rows: &DataFrame| super::dictionary::days(&plan, rows);
@@ -88,6 +124,7 @@ pub fn build(spec: &RowSpec, open: Open) -> Result<FeatureSet> {
         scoring_rows,
         books,
         dictionary,
+        warnings: stretch.warnings,
     })
 }
 

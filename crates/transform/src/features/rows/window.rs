@@ -1,18 +1,20 @@
-//! Aggregates over sliding windows of earlier rows, group by group.
+//! Aggregates over windows of earlier rows, group by group.
 //!
-//! Rows are sorted by group and time once. In a group the windows of later rows begin and end later, so two
-//! pointers pass over its rows once. A window's value is joined from two parts: what is known of its older rows up
-//! to a middle, backwards, and what was joined since. Nothing is ever subtracted, so no value outside a window
-//! leaves a trace in its digits, however large. A group is computed by one thread, in the order of time: the
-//! result does not depend on the number of threads.
-
-use std::collections::HashMap;
+//! Rows are sorted by group and time once. Where the windows of later rows begin and end later, two pointers pass over
+//! a group's rows once, and a window's value is joined from two parts: what is known of its older rows up to a middle,
+//! backwards, and what was joined since. Months break that order: 30 March 15:00 less a month is 29 February 15:00,
+//! and 31 March 10:00, which is later, leads to 29 February 10:00. Such a row asks a tree of joined rows instead; so do
+//! all rows of a group of which something became known late.
+//! Nothing is ever subtracted, so no value outside a window leaves a trace in its digits, however large. A group is
+//! computed by one thread, in the order of time: the result does not depend on the number of threads.
 
 use chrono::{Months, NaiveDate};
-use polars::prelude::PlHashMap;
 use rayon::prelude::*;
 use spec::{Span, Unit};
 
+use super::bag::Bag;
+use super::fold::Fold;
+use super::late::{Late, Timeline};
 use crate::features::calendar::Clock;
 use crate::features::interner::NULL;
 
@@ -30,9 +32,9 @@ pub struct Sorted {
 
 /// A group's row numbers and times.
 #[derive(Clone, Copy)]
-struct Group<'a> {
-    rows: &'a [u32],
-    times: &'a [i64],
+pub struct Group<'a> {
+    pub rows: &'a [u32],
+    pub times: &'a [i64],
 }
 
 impl Sorted {
@@ -81,6 +83,9 @@ fn parts<'a, T>(mut rest: &'a mut [T], offsets: &[usize]) -> Vec<&'a mut [T]> {
     parts
 }
 
+/// Days for which a shift by months is looked up in a table; a longer stretch is computed day by day.
+const TABLE: i64 = 1 << 18;
+
 /// A shift back in time that is quick for many times.
 pub struct Back {
     clock: Clock,
@@ -95,19 +100,10 @@ impl Back {
     pub fn new(span: Option<Span>, clock: Clock, low: i64, high: i64) -> Back {
         let per_day = clock.per_day();
         let (first, last) = (low.div_euclid(per_day), high.div_euclid(per_day));
-        let months = span.and_then(|span| match span.unit {
-            Unit::Month => Some(Months::new(span.count)),
-            Unit::Year => Some(Months::new(span.count.saturating_mul(12))),
-            Unit::Hour | Unit::Day | Unit::Week => None,
-        });
-        let shifted = |day: i64, months: Months| {
-            let date = i32::try_from(day).ok().and_then(NaiveDate::from_epoch_days)?;
-            date.checked_sub_months(months).map(|date| i64::from(date.to_epoch_days()))
+        let days = match span.and_then(months) {
+            Some(months) if last - first < TABLE => (first..=last).map(|day| shifted(day, months)).collect(),
+            _ => Vec::new(),
         };
-        // A day before the calendar begins stands for the beginning of all time.
-        let days = months.map_or_else(Vec::new, |months| {
-            (first..=last).map(|day| shifted(day, months).unwrap_or(i64::MIN)).collect()
-        });
         Back { clock, span, days, first }
     }
 
@@ -121,16 +117,30 @@ impl Back {
         match span.unit {
             Unit::Hour => time.saturating_sub(count.saturating_mul(per_day / 24)),
             Unit::Day => time.saturating_sub(count.saturating_mul(per_day)),
-            Unit::Week => time.saturating_sub(count.saturating_mul(7 * per_day)),
+            Unit::Week => time.saturating_sub(count.saturating_mul(7).saturating_mul(per_day)),
             Unit::Month | Unit::Year => {
                 let (day, rest) = (time.div_euclid(per_day), time.rem_euclid(per_day));
-                match self.days.get((day - self.first) as usize) {
-                    Some(shifted) if *shifted != i64::MIN => shifted * per_day + rest,
-                    _ => i64::MIN,
-                }
+                let known = usize::try_from(day - self.first).ok().and_then(|place| self.days.get(place));
+                let day = known.copied().or_else(|| Some(shifted(day, months(span)?)));
+                day.unwrap_or(i64::MIN).saturating_mul(per_day).saturating_add(rest)
             }
         }
     }
+}
+
+fn months(span: Span) -> Option<Months> {
+    match span.unit {
+        Unit::Month => Some(Months::new(span.count)),
+        Unit::Year => Some(Months::new(span.count.saturating_mul(12))),
+        Unit::Hour | Unit::Day | Unit::Week => None,
+    }
+}
+
+/// A day so many months earlier. A day before the calendar begins stands for the beginning of all time.
+fn shifted(day: i64, months: Months) -> i64 {
+    let date = i32::try_from(day).ok().and_then(NaiveDate::from_epoch_days);
+    let date = date.and_then(|date| date.checked_sub_months(months));
+    date.map_or(i64::MIN, |date| i64::from(date.to_epoch_days()))
 }
 
 /// From a row's time to the first moment of its window, and the first after it.
@@ -155,144 +165,148 @@ impl Reach {
     }
 }
 
-/// What is known of some rows in their order, joined from what is known of each.
-pub trait Fold: Copy + Send + Sync {
-    const EMPTY: Self;
-    /// `later` are the rows that follow.
-    fn join(self, later: Self) -> Self;
-}
-
-/// Count and sum.
-#[derive(Clone, Copy)]
-pub struct Total {
-    pub count: u64,
-    pub sum: f64,
-}
-
-impl Fold for Total {
-    const EMPTY: Total = Total { count: 0, sum: 0.0 };
-    fn join(self, later: Total) -> Total {
-        Total { count: self.count + later.count, sum: self.sum + later.sum }
-    }
-}
-
-/// Count, mean and the sum of squared deviations (Chan, Golub and LeVeque 1979).
-#[derive(Clone, Copy)]
-pub struct Moments {
-    pub count: f64,
-    pub mean: f64,
-    pub squares: f64,
-}
-
-impl Fold for Moments {
-    const EMPTY: Moments = Moments { count: 0.0, mean: 0.0, squares: 0.0 };
-    fn join(self, later: Moments) -> Moments {
-        if self.count == 0.0 || later.count == 0.0 {
-            return if self.count == 0.0 { later } else { self };
-        }
-        let (count, apart) = (self.count + later.count, later.mean - self.mean);
-        Moments {
-            count,
-            mean: self.mean + apart * (later.count / count),
-            squares: self.squares + later.squares + apart * apart * (self.count * later.count / count),
-        }
-    }
-}
-
-/// The smallest and the largest value; NaN without any.
-#[derive(Clone, Copy)]
-pub struct Extremes {
-    pub min: f64,
-    pub max: f64,
-}
-
-impl Fold for Extremes {
-    const EMPTY: Extremes = Extremes { min: f64::NAN, max: f64::NAN };
-    fn join(self, later: Extremes) -> Extremes {
-        // The minimum of a number and NaN is the number.
-        Extremes { min: self.min.min(later.min), max: self.max.max(later.max) }
-    }
-}
-
-/// The number of rows, the first and the last.
-#[derive(Clone, Copy)]
-pub struct Ends {
-    pub count: u64,
-    pub first: u32,
-    pub last: u32,
-}
-
-impl Fold for Ends {
-    const EMPTY: Ends = Ends { count: 0, first: NULL, last: NULL };
-    fn join(self, later: Ends) -> Ends {
-        Ends {
-            count: self.count + later.count,
-            first: if self.first == NULL { later.first } else { self.first },
-            last: if later.last == NULL { self.last } else { later.last },
-        }
-    }
-}
-
 /// The two sides of an aggregate, of the same groups: rows that ask, and rows that are looked at.
 pub struct Sides<'a> {
     pub asking: &'a Sorted,
     pub seen: &'a Sorted,
     pub reach: &'a Reach,
+    /// What becomes known after a row's time, if anything does.
+    pub late: Option<&'a Late>,
 }
 
 impl Sides<'_> {
     /// For every asking row, by its number, what `of` says of the rows in its window; `none` where there is no group.
-    /// `leaf` is what is known of one row that is looked at.
+    /// `leaf` is what is known of one row that is looked at, when so much of it is known (see [`Late`]).
     pub fn slide<F: Fold, T: Copy + Send + Sync>(
         &self,
         none: T,
-        leaf: impl Fn(u32) -> F + Sync,
+        leaf: impl Fn(u32, u8) -> F + Sync,
         of: impl Fn(F, u32) -> T + Sync,
     ) -> Vec<T> {
+        self.each(none, |asking, seen, out| match self.timeline(seen) {
+            Some(timeline) => self.ask_tree(asking, seen, timeline, &leaf, &of, out),
+            None => self.pass_over(asking, seen, |row| leaf(row, self.all_known()), &of, out),
+        })
+    }
+
+    /// For every asking row what `of` says of the codes in its window. `item` is the code of one row that is looked
+    /// at, when so much of it is known.
+    pub fn gather<B: Bag, T: Copy + Send + Sync>(
+        &self,
+        none: T,
+        item: impl Fn(u32, u8) -> u32 + Sync,
+        of: impl Fn(&B) -> T + Sync,
+    ) -> Vec<T> {
         self.each(none, |asking, seen, out| {
-            let mut window = Window::new();
-            for ((row, time), slot) in asking.rows.iter().zip(asking.times).zip(out) {
-                let (start, end) = self.reach.of(*time);
-                while window.high < seen.rows.len() && seen.times[window.high] < end {
-                    window.push(leaf(seen.rows[window.high]));
+            let (item, masks) = (&item, 0..=self.all_known());
+            let mut bag = B::new(seen.rows.iter().flat_map(|row| masks.clone().map(move |mask| item(*row, mask))));
+            let mut timeline = self.timeline(seen);
+            let (mut low, mut high) = (0, 0);
+            // What lies in the bag of each row that is looked at.
+            let code = |timeline: &Option<Timeline>, place: usize| match timeline {
+                Some(timeline) => timeline.known(place).map_or(NULL, |mask| item(seen.rows[place], mask)),
+                None => item(seen.rows[place], self.all_known()),
+            };
+            for (time, slot) in asking.times.iter().zip(out) {
+                while let Some(place) = timeline.as_ref().and_then(|timeline| timeline.next(*time)) {
+                    let before = code(&timeline, place);
+                    if let Some(timeline) = &mut timeline {
+                        timeline.advance();
+                    }
+                    if (low..high).contains(&place) {
+                        bag.remove(before);
+                        bag.add(code(&timeline, place));
+                    }
                 }
-                let old = seen.times[window.low..window.high].iter().take_while(|time| **time < start).count();
-                if old > 0 {
-                    window.drop_oldest(old, |place| leaf(seen.rows[place]));
+                let (from, to) = self.range(seen, *time);
+                while low > from {
+                    low -= 1;
+                    bag.add(code(&timeline, low));
                 }
-                *slot = of(window.value(), *row);
+                while high < to {
+                    bag.add(code(&timeline, high));
+                    high += 1;
+                }
+                while low < from {
+                    bag.remove(code(&timeline, low));
+                    low += 1;
+                }
+                while high > to {
+                    high -= 1;
+                    bag.remove(code(&timeline, high));
+                }
+                *slot = of(&bag);
             }
         })
     }
 
-    /// The number of distinct codes in each window.
-    pub fn distinct(&self, codes: &[u32]) -> Vec<i64> {
-        self.each(i64::MIN, |asking, seen, out| {
-            let (mut low, mut high) = (0, 0);
-            let mut counts: PlHashMap<u32, u32> = PlHashMap::default();
-            let code = |place: usize| Some(codes[seen.rows[place] as usize]).filter(|code| *code != NULL);
-            for (time, slot) in asking.times.iter().zip(out) {
-                let (start, end) = self.reach.of(*time);
-                while high < seen.rows.len() && seen.times[high] < end {
-                    if let Some(code) = code(high) {
-                        *counts.entry(code).or_default() += 1;
-                    }
-                    high += 1;
-                }
-                while low < high && seen.times[low] < start {
-                    if let Some(code) = code(low)
-                        && let Some(count) = counts.get_mut(&code)
-                    {
-                        *count -= 1;
-                        if *count == 0 {
-                            counts.remove(&code);
-                        }
-                    }
-                    low += 1;
-                }
-                *slot = counts.len() as i64;
+    fn all_known(&self) -> u8 {
+        self.late.map_or(0, Late::all_known)
+    }
+
+    fn timeline(&self, seen: Group) -> Option<Timeline> {
+        self.late.and_then(|late| late.timeline(seen))
+    }
+
+    /// The places of the rows in the window of a row at `time`.
+    fn range(&self, seen: Group, time: i64) -> (usize, usize) {
+        let (start, end) = self.reach.of(time);
+        let from = seen.times.partition_point(|time| *time < start);
+        (from, seen.times.partition_point(|time| *time < end).max(from))
+    }
+
+    fn pass_over<F: Fold, T>(
+        &self,
+        asking: Group,
+        seen: Group,
+        leaf: impl Fn(u32) -> F,
+        of: impl Fn(F, u32) -> T,
+        out: &mut [T],
+    ) {
+        let mut window = Window::new();
+        let mut tree = None;
+        for ((row, time), slot) in asking.rows.iter().zip(asking.times).zip(out) {
+            let (start, end) = self.reach.of(*time);
+            let ends_before = window.high > 0 && seen.times[window.high - 1] >= end;
+            let begins_before = window.low > 0 && seen.times[window.low - 1] >= start;
+            if ends_before || begins_before {
+                let tree = tree.get_or_insert_with(|| Tree::new(seen.rows.iter().map(|row| leaf(*row))));
+                let (from, to) = self.range(seen, *time);
+                *slot = of(tree.fold(from, to), *row);
+                continue;
             }
-        })
+            while window.high < seen.rows.len() && seen.times[window.high] < end {
+                window.push(leaf(seen.rows[window.high]));
+            }
+            let old = seen.times[window.low..window.high].iter().take_while(|time| **time < start).count();
+            if old > 0 {
+                window.drop_oldest(old, |place| leaf(seen.rows[place]));
+            }
+            *slot = of(window.value(), *row);
+        }
+    }
+
+    fn ask_tree<F: Fold, T>(
+        &self,
+        asking: Group,
+        seen: Group,
+        mut timeline: Timeline,
+        leaf: impl Fn(u32, u8) -> F,
+        of: impl Fn(F, u32) -> T,
+        out: &mut [T],
+    ) {
+        let known = |timeline: &Timeline, place: usize| {
+            timeline.known(place).map_or(F::EMPTY, |mask| leaf(seen.rows[place], mask))
+        };
+        let mut tree = Tree::new((0..seen.rows.len()).map(|place| known(&timeline, place)));
+        for ((row, time), slot) in asking.rows.iter().zip(asking.times).zip(out) {
+            while let Some(place) = timeline.next(*time) {
+                timeline.advance();
+                tree.set(place, known(&timeline, place));
+            }
+            let (from, to) = self.range(seen, *time);
+            *slot = of(tree.fold(from, to), *row);
+        }
     }
 
     /// Lets `group` fill in the values of each group's asking rows, in parallel.
@@ -303,6 +317,54 @@ impl Sides<'_> {
         });
         let places = self.asking.places.par_iter().with_min_len(1 << 16);
         places.map(|place| values.get(*place as usize).copied().unwrap_or(none)).collect()
+    }
+}
+
+/// Rows joined by twos, fours, eights and so on: any range of them is joined from few parts. The parts of a range do
+/// not depend on what lies after it.
+struct Tree<F> {
+    /// A power of two: where the rows begin.
+    size: usize,
+    nodes: Vec<F>,
+}
+
+impl<F: Fold> Tree<F> {
+    fn new(rows: impl ExactSizeIterator<Item = F>) -> Tree<F> {
+        let size = rows.len().next_power_of_two();
+        let mut nodes = vec![F::EMPTY; 2 * size];
+        nodes[size..].iter_mut().zip(rows).for_each(|(node, row)| *node = row);
+        for place in (1..size).rev() {
+            nodes[place] = nodes[2 * place].join(nodes[2 * place + 1]);
+        }
+        Tree { size, nodes }
+    }
+
+    fn set(&mut self, place: usize, row: F) {
+        let mut place = self.size + place;
+        self.nodes[place] = row;
+        while place > 1 {
+            place /= 2;
+            self.nodes[place] = self.nodes[2 * place].join(self.nodes[2 * place + 1]);
+        }
+    }
+
+    /// The rows from `low` on and before `high`, joined in their order.
+    fn fold(&self, low: usize, high: usize) -> F {
+        let (mut low, mut high) = (self.size + low, self.size + high);
+        let (mut left, mut right) = (F::EMPTY, F::EMPTY);
+        while low < high {
+            if low % 2 == 1 {
+                left = left.join(self.nodes[low]);
+                low += 1;
+            }
+            if high % 2 == 1 {
+                high -= 1;
+                right = self.nodes[high].join(right);
+            }
+            low /= 2;
+            high /= 2;
+        }
+        left.join(right)
     }
 }
 
@@ -344,31 +406,5 @@ impl<F: Fold> Window<F> {
 
     fn value(&self) -> F {
         self.older.last().map_or(self.newer, |older| older.join(self.newer))
-    }
-}
-
-/// One code for each combination of codes; null where one of them is.
-pub struct Combined {
-    codes: HashMap<(u32, u32), u32, foldhash::fast::FixedState>,
-}
-
-impl Combined {
-    pub fn new() -> Combined {
-        Combined { codes: HashMap::with_hasher(foldhash::fast::FixedState::default()) }
-    }
-
-    pub fn len(&self) -> usize {
-        self.codes.len()
-    }
-
-    pub fn of(&mut self, left: &[u32], right: &[u32]) -> Vec<u32> {
-        let code = |(left, right): (&u32, &u32)| {
-            if *left == NULL || *right == NULL {
-                return NULL;
-            }
-            let fresh = self.codes.len() as u32;
-            *self.codes.entry((*left, *right)).or_insert(fresh)
-        };
-        left.iter().zip(right).map(code).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of whole feature tables.
 
 mod errors;
+mod late;
 mod pandas;
 mod proof;
 mod properties;
@@ -10,8 +11,35 @@ use std::path::Path;
 
 use polars::prelude::*;
 
-use super::table::build;
-use super::{CutoffSpec, FeatureSet, FeaturesSpec};
+use super::{CutoffSpec, FeatureSet, FeaturesSpec, Proof};
+
+/// The day of all runs.
+pub fn today() -> chrono::NaiveDate {
+    chrono::NaiveDate::from_ymd_opt(2026, 1, 1).unwrap()
+}
+
+/// Opens one table, the log.
+fn only(table: &LazyFrame) -> impl Fn(&str) -> spec::Result<LazyFrame> + '_ {
+    |name| match name {
+        "log" => Ok(table.clone()),
+        _ => Err(spec::Error::cannot_run(format!("no table '{name}' among the inputs"))),
+    }
+}
+
+fn build(spec: &CutoffSpec, table: LazyFrame) -> spec::Result<FeatureSet> {
+    super::table::build(spec, &only(&table), today())
+}
+
+fn prove(
+    spec: &CutoffSpec,
+    table: LazyFrame,
+    training: LazyFrame,
+    scoring: LazyFrame,
+    sample: usize,
+    seed: u64,
+) -> spec::Result<Proof> {
+    super::proof::prove(spec, &only(&table), training, scoring, (sample, seed))
+}
 
 /// Reads a spec as `features.yaml` would be.
 pub fn read(text: &str) -> spec::Result<CutoffSpec> {

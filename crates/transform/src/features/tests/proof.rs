@@ -1,8 +1,6 @@
 //! A proof must find what was planted.
 
 use super::*;
-use crate::features::Proof;
-use crate::features::proof::prove;
 
 fn table() -> DataFrame {
     let n = 200i64;
@@ -42,6 +40,28 @@ fn proved(training: DataFrame, scoring: DataFrame) -> spec::Result<Proof> {
 }
 
 #[test]
+fn a_difference_is_told_as_what_it_is() {
+    use crate::features::proof::Fault;
+    use crate::features::reference::Value;
+    let says = |fault: Fault| fault.error("who 4, 'spend'", &Value::Number(1.5), &Value::Null).to_string();
+    assert_eq!(
+        says(Fault::Changed),
+        "who 4, 'spend': published is 1.5, but computed again it is null; the clean tables or features.yaml changed \
+         since: run features again"
+    );
+    assert_eq!(
+        says(Fault::Wrong),
+        "who 4, 'spend': published is 1.5, but by its definition, what was known before gives null; the clean tables did \
+         not change since, so features computed it wrongly: please report this with features.yaml"
+    );
+    assert_eq!(
+        says(Fault::LooksAhead),
+        "who 4, 'spend': published is 1.5, but with another future it becomes null; the feature looks at what was not \
+         known yet: please report this with features.yaml"
+    );
+}
+
+#[test]
 fn honest_tables_are_proved() {
     let Drawn { training, scoring } = built(&spec(), &table());
     let (t, s) = (training.height(), scoring.height());
@@ -61,7 +81,7 @@ fn a_value_that_knows_the_future_is_found_in_every_column() {
         let text = error.to_string();
         assert!(text.starts_with("who 4, cutoff 2023-10-"), "{text}");
         assert!(
-            text.contains(&format!("'{column}': published is ")) && text.contains("but the rows before it give"),
+            text.contains(&format!("'{column}': published is ")) && text.contains("but computed again it is"),
             "{text}"
         );
         assert_eq!(error.class(), spec::Class::Refused);

@@ -1,0 +1,353 @@
+//! What expressions give for values that are easily got wrong, and what errors say.
+
+use expr::{FUNCTIONS, RowExpr, SqlExpr};
+use polars::prelude::*;
+
+fn table() -> DataFrame {
+    let table = df!(
+        "i8" => [100i64, -128, 5],
+        "i32" => [50_000i64, 2, 3],
+        "i64" => [i64::MAX, 9_007_199_254_740_993, 2],
+        "u64" => [u64::MAX, 1, 2],
+        "zero" => [0i64, 0, 1],
+        "x" => [f64::NAN, f64::INFINITY, 1.5],
+        "s" => ["5", "abc", "2024-01-31"],
+        "b" => [Some(true), Some(false), None],
+        "view" => [1i64, 2, 3],
+    );
+    let day = |unit, ticks: i64| lit(ticks).cast(DataType::Datetime(unit, None));
+    let texts = Series::new("c".into(), ["x", "y", "x"]);
+    let mut table = table.unwrap();
+    table.with_column(texts.cast(&DataType::from_categories(Categories::global())).unwrap().into()).unwrap();
+    let with = table.lazy().with_columns([
+        col("i8").cast(DataType::Int8),
+        col("i32").cast(DataType::Int32),
+        // 2024-01-31
+        lit(19_753).cast(DataType::Date).alias("d"),
+        day(TimeUnit::Milliseconds, 1_706_659_200_000).alias("ms"),
+        day(TimeUnit::Nanoseconds, 1_706_659_200_000_000_001).alias("ns"),
+        lit(1_706_659_200_000_000i64)
+            .cast(DataType::Datetime(TimeUnit::Microseconds, TimeZone::opt_try_new(Some("Europe/Berlin")).unwrap()))
+            .alias("berlin"),
+        lit(0.1f64).cast(DataType::Float32).alias("f32"),
+        lit("1.10").cast(DataType::Decimal(20, 2)).alias("m"),
+    ]);
+    with.collect().unwrap()
+}
+
+/// The values of the rows, or the error.
+fn given(sql: &str) -> String {
+    let table = table();
+    let value = match SqlExpr::new(sql).and_then(|sql| sql.compile(table.schema(), "here")) {
+        Ok(value) => value,
+        Err(error) => return error.to_string(),
+    };
+    match artifact::collect(table.lazy().select([value.expr.alias("x")]), "running") {
+        Err(error) => error.to_string(),
+        Ok(found) => {
+            let series = found.column("x").unwrap().as_materialized_series().clone();
+            let values = series.iter().map(|value| value.to_string().trim_matches('"').to_owned());
+            values.collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+#[test]
+fn integers_never_wrap() {
+    for (sql, expected) in [
+        ("i32 * 50000", "2500000000 100000 150000"),
+        ("i8 * 2", "200 -256 10"),
+        ("-i8", "-100 128 -5"),
+        ("abs(i8)", "100 128 5"),
+        ("i8 - 100", "0 -228 -95"),
+        ("zero - u64 / u64", "-1.0 -1.0 0.0"),
+        ("u64 > -1", "true true true"),
+        ("u64 = 18446744073709551615", "true false false"),
+        ("i64 // -1", "-9223372036854775807 -9007199254740993 -2"),
+        ("i64 % 2", "1 1 0"),
+        ("sum(i32)", "50005"),
+    ] {
+        assert_eq!(given(sql), expected, "{sql}");
+    }
+    let out = "; compute with DOUBLE or DECIMAL instead, such as CAST(… AS DOUBLE)";
+    for (sql, cause) in [
+        ("i64 + 1", "9223372036854775807 + 1 is beyond int64"),
+        ("i64 * 2", "9223372036854775807 * 2 is beyond int64"),
+        ("-2 - i64", "-2 - 9223372036854775807 is beyond int64"),
+        ("-(-1 - i64)", "9223372036854775808 is beyond int64"),
+        ("abs(-1 - i64)", "9223372036854775808 is beyond int64"),
+        ("u64 + 1", "18446744073709551615 is beyond int64"),
+    ] {
+        assert_eq!(given(sql), format!("here: '{sql}': {cause}{out}"));
+    }
+    assert_eq!(
+        given("sum(i64)"),
+        "here: 'sum(i64)': the sum 9232379236109516802 is beyond int64; sum CAST(… AS DOUBLE) or a DECIMAL"
+    );
+}
+
+#[test]
+fn nan_and_division_by_zero_are_null_within() {
+    for (sql, expected) in [
+        ("x > 100", "null true false"),
+        ("x = x", "null true true"),
+        ("x IS NULL", "true false false"),
+        ("x", "null null 1.5"),
+        ("x + 1", "null null 2.5"),
+        ("COALESCE(zero / zero, -1)", "-1.0 -1.0 1.0"),
+        ("CASE WHEN i32 / zero > 1 THEN 1 ELSE 0 END", "0 0 1"),
+        ("i32 // zero", "null null 3"),
+        ("i32 % zero", "null null 0"),
+        ("1.5 / zero", "null null 1.5"),
+        ("1.5 % zero", "null null 0.5"),
+        ("max(x) > 1", "true"),
+        ("count(x)", "2"),
+        ("sum(x)", "null"),
+        ("greatest(x, 2)", "2.0 null 2.0"),
+        ("sqrt(-i32)", "null null null"),
+        ("x IN (1.5, 2)", "null false true"),
+    ] {
+        assert_eq!(given(sql), expected, "{sql}");
+    }
+    assert_eq!(
+        given("1e308 * i32"),
+        "here: '1e308 * i32': 1e308 * 50000.0 is beyond float64; take such rows out first"
+    );
+}
+
+#[test]
+fn types_that_are_not_the_same_compare_rightly() {
+    for (sql, expected) in [
+        ("i64 = 9007199254740992.0", "false false false"),
+        ("i64 = 9223372036854775807.0", "false false false"),
+        ("i64 > 2.5", "true true false"),
+        ("f32 = 0.1", "true true true"),
+        ("f32 > 0.1", "false false false"),
+        ("m = 1.1", "true true true"),
+        ("m > f32", "true true true"),
+        ("d = ms", "true true true"),
+        ("ms < ns", "true true true"),
+        ("ns > TIMESTAMP '2024-01-31 00:00:00'", "true true true"),
+        ("d > '2024-01-30 23:59:59'", "true true true"),
+        ("d BETWEEN '2024-01-31' AND '2024-02-01'", "true true true"),
+        ("c = 'x'", "true false true"),
+        ("c IN ('y', 'z')", "false true false"),
+        ("c || '!'", "x! y! x!"),
+        ("i8 IN (5, 6, 7, 8)", "false false true"),
+        ("b IS DISTINCT FROM TRUE", "false true true"),
+    ] {
+        assert_eq!(given(sql), expected, "{sql}");
+    }
+    for (sql, cause) in [
+        ("s > 3", "string is compared with int64; make them one type: CAST(… AS DOUBLE), or quote the number"),
+        ("b = 1", "bool is compared with int64; compare a truth with TRUE or FALSE"),
+        (
+            "s + 1",
+            "'+' takes numbers, but one side is string; make it a number: CAST(… AS DOUBLE); texts are joined with ||",
+        ),
+        ("d > '2024-13-01'", "'2024-13-01' is not a date; write one as '2024-01-31'"),
+        (
+            "berlin > ms",
+            "datetime in Europe/Berlin is compared with datetime; one has a time zone: convert it where the table is \
+             ingested",
+        ),
+        ("coalesce(s, 1)", "the arguments of coalesce are string and int64; make them one type: CAST(… AS …)"),
+        (
+            "CASE WHEN b THEN 1 ELSE 'a' END",
+            "the branches of CASE are int64 and string; make them one type: CAST(… AS …)",
+        ),
+        ("b AND i8", "AND takes a truth, but this is int8; compare it with something, such as x <> 0"),
+    ] {
+        assert_eq!(given(sql), format!("here: '{sql}': {cause}"));
+    }
+}
+
+#[test]
+fn casts_lose_nothing() {
+    for (sql, expected) in [
+        ("TRY_CAST(s AS INTEGER)", "5 null null"),
+        ("TRY_CAST(s AS DATE)", "null null 2024-01-31"),
+        ("CASE WHEN s = '5' THEN CAST(s AS INTEGER) ELSE 0 END", "5 0 0"),
+        ("CASE WHEN i8 > 100 THEN -nullif(-9223372036854775808, i32) ELSE i8 END", "100 -128 5"),
+        ("CASE WHEN i64 < 9 THEN coalesce(i64, 0.5) END", "null null 2.0"),
+        ("coalesce(i32, i64 + 1)", "50000 2 3"),
+        ("CAST(i8 AS DOUBLE)", "100.0 -128.0 5.0"),
+        ("CAST(m AS DOUBLE)", "1.1 1.1 1.1"),
+        ("CAST(0.1 AS DECIMAL(5, 2))", "0.10"),
+        ("m * 3", "3.30 3.30 3.30"),
+        ("m + 0.05", "1.15 1.15 1.15"),
+    ] {
+        assert_eq!(given(sql), expected, "{sql}");
+    }
+    const ROUND: &str = "write round(x), floor(x), ceil(x) or trunc(x) around it, or TRY_CAST for null";
+    for (sql, cause) in [
+        ("CAST(s AS INTEGER)", "'abc' is not an int32; TRY_CAST gives null for such values".to_owned()),
+        ("CAST(m AS INTEGER)", format!("1.10 as int32 would lose something; {ROUND}")),
+        ("CAST(x / 2 AS INTEGER)", format!("0.75 as int32 would lose something; {ROUND}")),
+        ("CAST(i32 AS TINYINT)", "50000 is beyond int8; cast to a wider type, or write TRY_CAST for null".to_owned()),
+        (
+            "CAST(i64 AS DOUBLE)",
+            "9223372036854775807 as float64 would lose something; write x + 0.0 if rounding does no harm, or TRY_CAST \
+             for null"
+                .to_owned(),
+        ),
+        ("CAST(i32 AS BOOLEAN)", "50000 is not a bool; only 0 and 1 are; write x <> 0, or TRY_CAST for null".to_owned()),
+        ("CAST(12.345 AS DECIMAL(5, 2))", "12.345 as decimal(5, 2) would lose something; write round(x, digits) around it, or name a decimal of more digits".to_owned()),
+        (
+            "CAST(d AS BIGINT)",
+            "date cannot be cast to int64; write epoch(x) for seconds, or date_diff('day', DATE '1970-01-01', x) for days"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(given(sql), format!("here: '{sql}': {cause}"));
+    }
+}
+
+#[test]
+fn mistakes_are_named_where_they_are_read() {
+    let error = |sql: &str| SqlExpr::new(sql).unwrap_err().to_string();
+    for (sql, expected) in [
+        ("flor(x)", "'flor(x)': unknown function 'flor'; did you mean 'floor'?"),
+        ("round()", "'round()': round does not take 0 arguments; write round(x, digits)"),
+        (
+            "d AT TIME ZONE 'UTC'",
+            "'d AT TIME ZONE 'UTC'': AT TIME ZONE is no part of these expressions; convert local times with `zone` where the table is ingested",
+        ),
+        ("amount >", "'amount >' is not an SQL expression: where it ends, an expression is missing"),
+        ("a b", "'a b' is not an SQL expression: after the expression stands 'b'"),
+        ("x AS y", "'x AS y' is not an SQL expression: after the expression stands 'AS'"),
+        (
+            "now() > d",
+            "'now() > d': now() has another value in every run; take such a value from the data: runs of the same input must give the same",
+        ),
+        (
+            "t.x > 1",
+            "'t.x > 1': 't.x' names a table and a column; name the column alone, or write \"t.x\" if the dot is part of its name",
+        ),
+        (
+            "a IN (SELECT b FROM t)",
+            "'a IN (SELECT b FROM t)': a subquery reads another table; derive a column first and use that",
+        ),
+        ("x ^ 2", "'x ^ 2': '^' is no operator of these expressions; write power(x, y)"),
+        (
+            "count(*) + *",
+            "'count(*) + *' is not an SQL expression: where an expression is expected stands '*' at character 12",
+        ),
+        ("d > DATE '2024-02-30'", "'d > DATE '2024-02-30'': '2024-02-30' is not a date; write DATE '2024-01-31'"),
+        ("extract(yaer FROM d)", "'extract(yaer FROM d)': 'yaer' is no part of a date or time; did you mean 'year'?"),
+        (
+            "CAST(x AS JSON)",
+            "'CAST(x AS JSON)': JSON is no type of these expressions; the types are BOOLEAN, TINYINT, SMALLINT, INTEGER, BIGINT, their unsigned kinds, REAL, DOUBLE, DECIMAL(p, s), VARCHAR, DATE, TIMESTAMP and TIME",
+        ),
+        (
+            "sum(sum(x))",
+            "'sum(sum(x))': sum holds an aggregate or a window itself; derive the inner one as a column first",
+        ),
+        ("lag(x)", "'lag(x)': lag needs a window; write lag(…) OVER (ORDER BY …)"),
+        (
+            "sum(x) OVER (ORDER BY d ROWS 2 PRECEDING)",
+            "'sum(x) OVER (ORDER BY d ROWS 2 PRECEDING)': a window of these bounds has no meaning here; leave them out, or write ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
+        ),
+    ] {
+        assert_eq!(error(sql), expected);
+    }
+    assert_eq!(given("vieww > 1"), "here: 'vieww > 1': no column 'vieww'; did you mean 'view'?");
+}
+
+#[test]
+fn keywords_are_columns_in_double_quotes_and_mostly_without() {
+    for sql in ["view > 1", "\"view\" > 1"] {
+        assert_eq!(given(sql), "false true true");
+    }
+    assert_eq!(given("\"view\""), "1 2 3");
+    for word in ["case", "interval", "not", "cast", "exists"] {
+        let error = SqlExpr::new(format!("{word} > 1")).unwrap_err().to_string();
+        let hint = format!("; if '{word}' is a column, write it in double quotes: \"{word}\"");
+        assert!(error.ends_with(&hint), "{error}");
+        assert_eq!(SqlExpr::new(format!("\"{word}\" > 1")).unwrap().columns(), [word]);
+    }
+    for word in ["view", "group", "order", "date", "time", "select", "end", "user", "table", "index", "from", "values"]
+    {
+        let quoted = SqlExpr::new(format!("\"{word}\" * 2 > 1")).unwrap();
+        assert_eq!(quoted.columns(), [word]);
+    }
+}
+
+#[test]
+fn what_looks_at_other_rows_says_so() {
+    for fine in ["a IN (1, 2)", "upper(s) || 'x'", "CASE WHEN a > 1 THEN b END", "date_trunc('month', d)"] {
+        RowExpr::new(fine).unwrap_or_else(|error| panic!("{error}"));
+    }
+    for function in FUNCTIONS.iter().filter(|function| function.kind != expr::Kind::Row) {
+        let arguments = vec!["x"; function.least.max(1)].join(", ");
+        let arguments = if function.most == 0 { String::new() } else { arguments };
+        let window = if function.kind == expr::Kind::Window { " OVER (ORDER BY t)" } else { "" };
+        let sql = format!("{}({arguments}){window} > 1", function.name);
+        let error = RowExpr::new(sql).unwrap_err().to_string();
+        assert!(error.contains("each row stands alone"), "{error}");
+    }
+}
+
+#[test]
+fn ordered_windows_of_aggregates_must_accumulate() {
+    for leak in [
+        "AVG(x) OVER (PARTITION BY g ORDER BY t)",
+        "STDDEV(x) OVER (PARTITION BY g ORDER BY t)",
+        "MEDIAN(x) OVER (PARTITION BY g ORDER BY t)",
+        "x - AVG(x) OVER (ORDER BY t)",
+        "COUNT(DISTINCT x) OVER (PARTITION BY g ORDER BY t)",
+    ] {
+        assert_eq!(
+            SqlExpr::new(leak).unwrap_err().to_string(),
+            format!(
+                "'{leak}': with ORDER BY in its window this aggregate takes the whole partition, later rows included; \
+                 only SUM, MIN, MAX and COUNT accumulate; leave out ORDER BY if the whole partition is meant, or divide \
+                 SUM by COUNT"
+            )
+        );
+    }
+}
+
+#[test]
+fn the_table_of_functions_names_each_once() {
+    let mut names: Vec<&str> =
+        FUNCTIONS.iter().flat_map(|f| [f.name].into_iter().chain(f.aliases.iter().copied())).collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all);
+    for function in FUNCTIONS {
+        assert!(function.least <= function.most, "{}", function.name);
+        assert!(function.arguments.starts_with('(') && !function.meaning.is_empty(), "{}", function.name);
+    }
+}
+
+#[test]
+fn columns_are_named_once_in_order() {
+    let sql = SqlExpr::new("CASE WHEN a > b THEN a ELSE \"the c\" END").unwrap();
+    assert_eq!(sql.columns(), ["a", "b", "the c"]);
+    assert!(SqlExpr::new("1 + 1").unwrap().columns().is_empty());
+}
+
+#[test]
+fn long_chains_and_deep_nests_do_not_exhaust_the_stack() {
+    let long = (0..5000).map(|number| format!("i64 = {number}")).collect::<Vec<_>>().join(" OR ");
+    assert_eq!(given(&long), "false false true");
+    let sum = (0..100).map(|_| "zero").collect::<Vec<_>>().join(" + ");
+    assert_eq!(given(&sum), "0 0 100");
+    let deep = format!("{}1{}", "(".repeat(5000), ")".repeat(5000));
+    let error = SqlExpr::new(deep).unwrap_err().to_string();
+    assert!(error.contains("nested more than 100 deep"), "{}", &error[error.len() - 100..]);
+    let sum = (0..5000).map(|_| "zero").collect::<Vec<_>>().join(" + ");
+    let error = SqlExpr::new(sum).unwrap_err().to_string();
+    assert!(error.contains("nested more than"), "{}", &error[error.len() - 100..]);
+}
+
+#[test]
+fn rows_that_are_out_cannot_end_a_run() {
+    let table = table();
+    let sql = SqlExpr::new("CAST(s AS INTEGER) + i64 * 2").unwrap();
+    let value = sql.compile_where(table.schema(), "", Some(col("s").eq(lit("none")))).unwrap();
+    let found = table.lazy().select([value.expr.alias("x")]).collect().unwrap();
+    assert_eq!(found.column("x").unwrap().null_count(), 3);
+}

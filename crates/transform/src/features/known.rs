@@ -1,0 +1,201 @@
+//! When a row, or a column of it, became known.
+//!
+//! As of a time T only that counts which became known before T: a row that arrived later is not there, a column that
+//! was filled or changed later is null.
+
+use std::fmt;
+
+use artifact::PolarsResultExt;
+use polars::prelude::{DataFrame, DataType, Schema, Series};
+use serde::de::{Deserialize, Deserializer};
+use spec::{Error, Map, Result, Span};
+
+use super::calendar::{Clock, after};
+use super::plan::dtype_of;
+use crate::form::nanoseconds;
+
+/// Stands for a moment that never comes.
+pub const NEVER: i64 = i64::MAX;
+
+/// When something became known: a column of dates or moments, or a span after the row's time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Known {
+    At(String),
+    After(Span),
+}
+
+impl<'de> Deserialize<'de> for Known {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Known, D::Error> {
+        spec::read_text(deserializer, "a column of moments, or a span such as 14d", |text| {
+            let starts_with_digit = text.starts_with(|first: char| first.is_ascii_digit());
+            match (text.parse::<Span>(), starts_with_digit) {
+                (Ok(span), _) => Ok(Known::After(span)),
+                (Err(error), true) => Err(error.to_string()),
+                (Err(_), false) => Ok(Known::At(text.to_owned())),
+            }
+        })
+    }
+}
+
+impl Known {
+    /// Checks that it can be told of a table. `place` names the key, for errors.
+    pub fn fits(&self, schema: &Schema, clock: Clock, place: &str) -> Result<()> {
+        match self {
+            Known::After(span) => clock.measures(*span, place),
+            Known::At(column) => match dtype_of(schema, column, place)? {
+                DataType::Date | DataType::Datetime(_, None) => Ok(()),
+                other => Err(Error::cannot_run(format!(
+                    "{place}: column '{column}' is {}, not a date or a datetime without a time zone",
+                    artifact::type_name(&other)
+                ))
+                .hint("parse it in clean.yaml, or name another column")),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Known::At(column) => write!(f, "`{column}`"),
+            Known::After(span) => write!(f, "{span} after the row's time"),
+        }
+    }
+}
+
+impl schemars::JsonSchema for Known {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Known".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A column of dates or moments, or a span after the row's time (14d)."
+        })
+    }
+}
+
+/// What of a table becomes known after its rows' time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Knowledge {
+    /// The rows themselves.
+    pub rows: Option<Known>,
+    /// Single columns.
+    pub columns: Vec<(String, Known)>,
+}
+
+impl Knowledge {
+    /// As written. `place` is where, for errors.
+    ///
+    /// Errors (cannot run): unknown columns; columns that are no time; spans that the clock cannot measure.
+    pub fn new(
+        rows: Option<&Known>,
+        columns: &Map<Known>,
+        schema: &Schema,
+        clock: Clock,
+        place: &str,
+    ) -> Result<Knowledge> {
+        if let Some(known) = rows {
+            known.fits(schema, clock, &format!("{place}: 'known_at'"))?;
+        }
+        for (column, known) in columns.iter() {
+            let place = format!("{place}: 'known_late'");
+            dtype_of(schema, column, &place)?;
+            known.fits(schema, clock, &place)?;
+        }
+        let columns = columns.iter().map(|(column, known)| (column.to_owned(), known.clone())).collect();
+        Ok(Knowledge { rows: rows.cloned(), columns })
+    }
+
+    pub fn is_late(&self, column: &str) -> bool {
+        self.columns.iter().any(|(late, _)| late == column)
+    }
+
+    /// What of it concerns a feature that reads some columns.
+    pub fn of(&self, reads: &[String]) -> Knowledge {
+        let columns = self.columns.iter().filter(|(column, _)| reads.contains(column)).cloned().collect();
+        Knowledge { rows: self.rows.clone(), columns }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_none() && self.columns.is_empty()
+    }
+
+    /// The columns that say when something became known.
+    pub fn moments(&self) -> impl Iterator<Item = &str> {
+        let all = self.rows.iter().chain(self.columns.iter().map(|(_, known)| known));
+        all.filter_map(|known| match known {
+            Known::At(column) => Some(column.as_str()),
+            Known::After(_) => None,
+        })
+    }
+}
+
+/// When something became known, for rows whose times a clock counts: it is known at every time that is larger. Null is
+/// never; the smallest time stands for null and is never known.
+pub fn known(how: &Known, frame: &DataFrame, times: &[i64], clock: Clock) -> Result<Vec<i64>> {
+    match how {
+        Known::At(column) => {
+            let doing = format!("column '{column}'");
+            moments(frame.column(column).during(&doing)?.as_materialized_series(), clock)
+        }
+        Known::After(span) => {
+            let later = |time: i64| clock.moment(time).and_then(|moment| after(moment, *span).ok());
+            Ok(times.iter().map(|time| later(*time).map_or(NEVER, |moment| clock.at(moment))).collect())
+        }
+    }
+}
+
+/// Dates or moments as a clock counts them. A moment becomes the day or tick in which it lies. A date counts as its
+/// end where the clock knows moments: nobody can say how early on that day it was.
+fn moments(column: &Series, clock: Clock) -> Result<Vec<i64>> {
+    let doing = format!("column '{}'", column.name());
+    let values = crate::form::whole(column)?;
+    let per_day = i128::from(clock.per_day());
+    let nanoseconds_per_day = 86_400_000_000_000i128;
+    let counted = |value: i64| match (column.dtype(), clock) {
+        (DataType::Date, Clock::Days) => Some(i128::from(value)),
+        (DataType::Date, Clock::Ticks(_)) => Some((i128::from(value) + 1) * per_day - 1),
+        (DataType::Datetime(unit, _), _) => {
+            let nanoseconds = i128::from(value) * i128::from(nanoseconds(*unit));
+            Some(nanoseconds.div_euclid(nanoseconds_per_day / per_day))
+        }
+        _ => None,
+    };
+    values
+        .into_iter()
+        .map(|value| match value {
+            None => Ok(NEVER),
+            Some(value) => counted(value)
+                .map(|known| i64::try_from(known).unwrap_or(if known > 0 { NEVER } else { i64::MIN }))
+                .ok_or_else(|| Error::cannot_run(format!("{doing} is {}, not a time", column.dtype()))),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::{NamedFrom, TimeUnit};
+
+    use super::*;
+
+    #[test]
+    fn dates_and_moments_meet_on_the_side_of_not_yet() {
+        let day = Series::new("d".into(), [Some(19_723i32), None]).cast(&DataType::Date).unwrap();
+        assert_eq!(moments(&day, Clock::Days).unwrap(), [19_723, NEVER]);
+        // Known at every later moment than the last millisecond of that day.
+        assert_eq!(moments(&day, Clock::Ticks(1_000)).unwrap(), [19_724 * 86_400_000 - 1, NEVER]);
+        let moment = Series::new("m".into(), [19_723i64 * 86_400_000_000 + 1_999, -1]);
+        let moment = moment.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap();
+        assert_eq!(moments(&moment, Clock::Days).unwrap(), [19_723, -1]);
+        assert_eq!(moments(&moment, Clock::Ticks(1_000)).unwrap(), [19_723 * 86_400_000 + 1, -1]);
+    }
+
+    #[test]
+    fn a_column_or_a_span() {
+        let read = |text: &str| serde_yaml::from_str::<Known>(text);
+        assert_eq!(read("14d").unwrap(), Known::After(Span::days(14)));
+        assert_eq!(read("loaded_at").unwrap(), Known::At("loaded_at".to_owned()));
+        assert!(read("14 days").unwrap_err().to_string().contains("'14 days' is not a span of time"));
+    }
+}
