@@ -91,6 +91,14 @@ impl Check {
         self.described().severity()
     }
 
+    /// The table that must be there before this check can be judged.
+    pub fn refers_to(&self) -> Option<&str> {
+        match self {
+            Check::References(check) => Some(&check.table),
+            _ => None,
+        }
+    }
+
     /// The check as people read it: `in_range amount [0, 10000]`.
     pub fn title(&self) -> String {
         format!("{} {}", self.name(), self.described().subject())

@@ -135,15 +135,6 @@ impl RowChecks {
         self.tests.iter().filter(|test| test.refused > 0).map(|test| (test.title.as_str(), test.refused))
     }
 
-    /// The quality of the rows: the share of tests passed among all tests made, between 0 and 1. A test by a
-    /// hard check weighs twice that of a soft one. None without row checks or rows.
-    pub fn quality(&self) -> Option<f64> {
-        let weight = |test: &Test| if test.severity == Severity::Hard { 2.0 } else { 1.0 };
-        let whole: f64 = self.tests.iter().map(weight).sum::<f64>() * self.seen as f64;
-        let passed: f64 = self.tests.iter().map(|test| weight(test) * (self.seen - test.failed) as f64).sum();
-        (whole > 0.0).then(|| passed / whole)
-    }
-
     /// What the row check at `index` of the table's checks has found.
     pub(crate) fn result(&self, index: usize) -> Option<CheckResult> {
         let test = self.tests.iter().find(|test| test.index == index)?;
@@ -215,12 +206,10 @@ mod tests {
             ]
         );
         assert_eq!(both.refused().collect::<Vec<_>>(), [("not_null id", 2), ("in_range amount [0, ∞)", 1)]);
-        // 8 tests of equal weight, 2 + 2 failed.
-        assert_eq!(both.quality(), Some(0.5));
     }
 
     #[test]
-    fn counts_run_over_batches_and_quality_weighs_hard_checks_twice() {
+    fn counts_run_over_batches() {
         let mut two = row_checks(
             "- not_null: {columns: [id], max_share: 0.5}\n- in_range: {column: amount, min: 0, severity: soft}",
         );
@@ -232,8 +221,6 @@ mod tests {
         assert_eq!((found.verdict, found.check.as_str()), (Verdict::Passed, "not_null id"));
         assert_eq!(found.found, "2 of 4 rows (50 %) refused, at most 50 % allowed; first: id is null");
         assert_eq!(two.result(1).unwrap().verdict, Verdict::Warned);
-        // (2 · 2 + 1 · 2) of (2 · 4 + 1 · 4)
-        assert_eq!(two.quality(), Some(0.5));
         assert_eq!(two.refused().collect::<Vec<_>>(), [("not_null id", 2)]);
     }
 
@@ -250,7 +237,7 @@ mod tests {
     fn no_rows_pass_and_no_checks_are_empty() {
         let mut one = row_checks("- not_null: {columns: [id]}");
         let (rows, refused) = one.split(orders().head(Some(0))).unwrap();
-        assert_eq!((rows.height(), refused.is_none(), one.quality()), (0, true, None));
+        assert_eq!((rows.height(), refused.is_none()), (0, true));
         assert_eq!(one.result(0).unwrap().found, "no rows");
         assert!(row_checks("- row_count").is_empty());
     }

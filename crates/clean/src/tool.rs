@@ -77,6 +77,10 @@ impl Stage for Clean {
     type Spec = Spec;
     type Flags = Flags;
 
+    fn tables(spec: &Spec) -> Vec<String> {
+        spec.tables.names().map(str::to_owned).collect()
+    }
+
     /// Beside the raw tables: the files that steps name, tasks, and the list of changes that were taken back.
     fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
         let mut inputs: Vec<Input> = job.artifacts.iter().map(Artifact::as_input).collect::<Result<_>>()?;
@@ -248,4 +252,21 @@ fn mapping_files(spec: &Spec) -> Vec<&str> {
     files.sort_unstable();
     files.dedup();
     files
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use spec::Environment;
+
+    use super::Clean;
+
+    #[test]
+    fn mangled_specs_are_read_or_refused_with_their_place() {
+        testkit::mangle("clean", |text| {
+            let read = stage::read_spec::<Clean>(text, Path::new("clean.yaml"), &Environment::default());
+            read.map(drop).map_err(|error| error.to_string())
+        });
+    }
 }

@@ -1,15 +1,14 @@
 //! Wires the sinks to the shell.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use artifact::{Batch, Books, PolarsResultExt, Temporary, stream};
-use polars::prelude::{LazyFrame, Schema};
-use sinks::{ExportSpec, Format, plan, write};
+use artifact::{Batch, PolarsResultExt, Temporary, stream};
+use polars::prelude::Schema;
+use sinks::{CsvOptions, ExportSpec, Format, plan, write};
 use spec::{Error, Exit, Result, Tool, Url};
 use stage::clap::{Args, ValueEnum};
-use stage::{Empty, FileOutput, Job, Output, Stage, TableOutput};
+use stage::{Empty, Job, Output, RenderedOutput, Rows, Stage, TableOutput, checked};
 
 #[derive(Args, Debug)]
 pub struct Flags {
@@ -38,27 +37,43 @@ impl Stage for Export {
     type Spec = ExportSpec;
     type Flags = Flags;
 
+    /// The one table, as the file is called.
+    fn tables(spec: &ExportSpec) -> Vec<String> {
+        vec![spec.stem().to_owned()]
+    }
+
+    /// Options of a format that is not written.
+    fn fault(spec: &ExportSpec) -> Option<(&'static [&'static str], Error)> {
+        let unused = |key: &str, of: &str| {
+            Error::cannot_run(format!(
+                "'{key}' has no effect: it is for the format {of}, and the format is {}",
+                spec.format
+            ))
+            .hint(format!("take it out, or write `format: {of}`"))
+        };
+        if spec.csv != CsvOptions::default() && spec.format != Format::Csv {
+            return Some((&["csv"], unused("csv", "csv")));
+        }
+        (spec.strip_evidence && spec.format != Format::Parquet)
+            .then(|| (&["strip_evidence"][..], unused("strip_evidence", "parquet")))
+    }
+
     fn variant(flags: &Flags) -> String {
         flags.format.map(|format| format!("{format:?}")).unwrap_or_default()
     }
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let spec = spec(job);
-        let (plan, schema) = table(job, &spec)?;
-        let rows = job.rows(spec.table.as_str())?;
+        let table = table(job, &spec)?;
         if spec.format == Format::Parquet && !spec.strip_evidence {
-            let batches = stream(plan, place(&spec))?.map(|rows| rows.map(Batch::from));
-            let output = TableOutput::new(spec.stem(), schema, Box::new(batches), rows);
-            return Ok(vec![Output::Table(TableOutput { empty: Empty::Published, ..output })]);
+            return Ok(vec![Output::Table(table)]);
         }
-        Ok(vec![Output::File(FileOutput {
-            stem: spec.stem().to_owned(),
+        let schema = table.schema.clone();
+        Ok(vec![Output::Rendered(RenderedOutput {
+            table,
             extension: spec.format.extension().to_owned(),
-            books: Books { rows_in: rows, rows_out: rows, entries: Vec::new() },
-            notes: serde_json::Value::Null,
-            write: Box::new(move |file, path| {
-                let written = write_table(&spec, plan, &schema, file, path)?;
-                Books { rows_in: rows, rows_out: written, entries: Vec::new() }.balance(spec.table.as_str())
+            write: Box::new(move |rows, file, path| {
+                write_rows(&spec, &schema, rows, file, &path.display().to_string())
             }),
         })])
     }
@@ -74,17 +89,17 @@ impl Stage for Export {
                 .hint("set `to` in export.yaml to copy the file to an object store"));
         }
         let spec = spec(job);
-        let (plan, schema) = table(job, &spec)?;
+        let table = table(job, &spec)?;
+        let schema = table.schema.clone();
         if output == "-" {
-            let rows = stream(plan, place(&spec))?;
-            let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout());
-            write(&spec, &schema, rows, &mut out, "stdout")?;
-            out.flush().map_err(|error| Error::io("write", Path::new("stdout"), &error))?;
+            let rows = checked(job, table)?;
+            write_rows(&spec, &schema, rows, &mut io::stdout(), "stdout")?;
             return Ok(Some(Exit::Done));
         }
         let target = std::path::absolute(output).map_err(|error| Error::io("write", Path::new(output), &error))?;
+        let rows = checked(job, table)?;
         let mut temporary = Temporary::beside(&target)?;
-        write_table(&spec, plan, &schema, temporary.file(), Path::new(output))?;
+        write_rows(&spec, &schema, rows, temporary.file(), output)?;
         temporary.replace(&target)?;
         stage::print(&format!("{output}\n"))?;
         Ok(Some(Exit::Done))
@@ -104,21 +119,43 @@ fn spec(job: &Job<Export>) -> ExportSpec {
     spec
 }
 
-fn table(job: &Job<Export>, spec: &ExportSpec) -> Result<(LazyFrame, Schema)> {
+/// The table as it is written: sorted, its columns picked and renamed, under the name that the file has.
+fn table(job: &Job<Export>, spec: &ExportSpec) -> Result<TableOutput> {
+    let place = format!("table '{}'", spec.table);
     let mut plan = plan(spec, job.scan(spec.table.as_str())?)?;
-    let schema = plan.collect_schema().during(place(spec))?;
-    Ok((plan, schema.as_ref().clone()))
+    let schema = plan.collect_schema().during(&place)?;
+    let batches = stream(plan, place)?.map(|rows| rows.map(Batch::from));
+    let rows = job.rows(spec.table.as_str())?;
+    let output = TableOutput::new(spec.stem(), schema.as_ref().clone(), Box::new(batches), rows);
+    Ok(TableOutput { empty: Empty::Published, ..output })
 }
 
-fn place(spec: &ExportSpec) -> String {
-    format!("table '{}'", spec.table)
-}
-
-fn write_table(spec: &ExportSpec, plan: LazyFrame, schema: &Schema, file: &mut File, path: &Path) -> Result<u64> {
-    let rows = stream(plan, place(spec))?;
-    let mut out = io::BufWriter::with_capacity(1 << 20, file);
-    let place = path.display().to_string();
-    let written = write(spec, schema, rows, &mut out, &place)?;
-    out.flush().map_err(|error| Error::io("write", path, &error))?;
+fn write_rows(
+    spec: &ExportSpec,
+    schema: &Schema,
+    rows: Rows,
+    out: &mut (impl Write + Send),
+    place: &str,
+) -> Result<u64> {
+    let mut out = io::BufWriter::with_capacity(1 << 18, out);
+    let written = write(spec, schema, rows, &mut out, place)?;
+    out.flush().map_err(|error| Error::io("write", Path::new(place), &error))?;
     Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use spec::Environment;
+
+    use super::Export;
+
+    #[test]
+    fn mangled_specs_are_read_or_refused_with_their_place() {
+        testkit::mangle("export", |text| {
+            let read = stage::read_spec::<Export>(text, Path::new("export.yaml"), &Environment::default());
+            read.map(drop).map_err(|error| error.to_string())
+        });
+    }
 }

@@ -46,7 +46,7 @@ impl schemars::JsonSchema for RowExpr {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "description": "An SQL expression over the columns of one row: no aggregates, no windows."
+            "description": "An SQL expression over the columns of one row, as docs/sql.md describes: no aggregates, no windows."
         })
     }
 }

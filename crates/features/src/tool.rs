@@ -35,6 +35,10 @@ impl Stage for Features {
     type Spec = FeaturesSpec;
     type Flags = Flags;
 
+    fn tables(_: &FeaturesSpec) -> Vec<String> {
+        [TRAINING, SCORING].map(str::to_owned).into()
+    }
+
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let spec = &job.spec;
         let FeatureSet {
@@ -116,5 +120,22 @@ fn days(span: Span) -> i64 {
         Unit::Week => count * 7,
         Unit::Month => count * 31,
         Unit::Year => count * 366,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use spec::Environment;
+
+    use super::Features;
+
+    #[test]
+    fn mangled_specs_are_read_or_refused_with_their_place() {
+        testkit::mangle("features", |text| {
+            let read = stage::read_spec::<Features>(text, Path::new("features.yaml"), &Environment::default());
+            read.map(drop).map_err(|error| error.to_string())
+        });
     }
 }

@@ -43,6 +43,10 @@ impl Stage for Ingest {
     type Spec = Spec;
     type Flags = Flags;
 
+    fn tables(spec: &Spec) -> Vec<String> {
+        spec.tables.names().map(str::to_owned).collect()
+    }
+
     /// Arguments name data files, not artifacts.
     fn artifacts(_: &Name, _: &[String], _: &Root, _: &Mirror) -> Result<Vec<Artifact>> {
         Ok(Vec::new())
@@ -220,5 +224,22 @@ fn tables(job: &Job<Ingest>) -> Result<Vec<(String, TableSpec)>> {
             files.len()
         ))
         .hint("name files only for a pipeline with exactly one; otherwise set `path` in ingest.yaml")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use spec::Environment;
+
+    use super::Ingest;
+
+    #[test]
+    fn mangled_specs_are_read_or_refused_with_their_place() {
+        testkit::mangle("ingest", |text| {
+            let read = stage::read_spec::<Ingest>(text, Path::new("ingest.yaml"), &Environment::default());
+            read.map(drop).map_err(|error| error.to_string())
+        });
     }
 }

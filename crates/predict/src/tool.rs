@@ -46,6 +46,10 @@ impl Stage for Predict {
     type Spec = Spec;
     type Flags = Flags;
 
+    fn tables(_: &Spec) -> Vec<String> {
+        vec![SCORES.to_owned()]
+    }
+
     /// The feature tables and the model's folder.
     fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
         let (registry, version) = model(job)?;
@@ -67,6 +71,13 @@ impl Stage for Predict {
         let champion = registry.load(version)?;
         let table = &job.spec.table;
         let mut plan = job.scan(table)?;
+        let count = job.rows(table)?;
+        if count == 0 {
+            return Err(Error::refused(format!("table '{table}' has no rows, so there is nothing to score")).hint(
+                "rows are scored whose label is not known yet; to score some whose label is, give features.yaml a `score: {from: \
+                 DAY}`, or name another table in predict.yaml",
+            ));
+        }
         let schema = plan.collect_schema().during(format!("table '{table}'"))?;
         Feature::check_signature(&champion.manifest.features, &schema)
             .map_err(|error| error.context(format!("model {version}, table '{table}'")))?;
@@ -76,7 +87,7 @@ impl Stage for Predict {
         let schema = scorer.schema.clone();
         let rows = stream(plan, format!("table '{table}'"))?;
         let batches = rows.map(move |rows| scorer.score(&rows?).map(Batch::from));
-        Ok(vec![Output::Table(TableOutput::new(SCORES, schema, Box::new(batches), job.rows(table)?))])
+        Ok(vec![Output::Table(TableOutput::new(SCORES, schema, Box::new(batches), count))])
     }
 }
 
@@ -209,5 +220,22 @@ impl Scorer {
                 Some(reasons(contributions.row(row), features, values, self.reasons).join("; "))
             })
             .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use spec::Environment;
+
+    use super::Predict;
+
+    #[test]
+    fn mangled_specs_are_read_or_refused_with_their_place() {
+        testkit::mangle("predict", |text| {
+            let read = stage::read_spec::<Predict>(text, Path::new("predict.yaml"), &Environment::default());
+            read.map(drop).map_err(|error| error.to_string())
+        });
     }
 }

@@ -69,6 +69,16 @@ pub enum Format {
 impl Format {
     pub const ALL: [Format; 4] = [Format::Csv, Format::JsonLines, Format::Parquet, Format::Excel];
 
+    /// As YAML writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::JsonLines => "json_lines",
+            Format::Parquet => "parquet",
+            Format::Excel => "excel",
+        }
+    }
+
     /// What the file's name ends in, without the dot.
     pub fn extension(self) -> &'static str {
         match self {
@@ -77,6 +87,12 @@ impl Format {
             Format::Parquet => "parquet",
             Format::Excel => "xlsx",
         }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -43,7 +43,8 @@ impl Environment {
         variables.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Replaces `${NAME}` and `${NAME:-default}`; `$${` stands for a literal `${`.
+    /// Replaces `${NAME}` and `${NAME:-default}`; `$${` stands for a literal `${`. `${1}` stays as it is: no variable has
+    /// a name of digits alone, and a replacement means its first group by it.
     pub fn expand(&self, text: &str) -> Result<String, String> {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -61,6 +62,11 @@ impl Environment {
                 Some((name, default)) => (name, Some(default)),
                 None => (&body[..end], None),
             };
+            if !name.is_empty() && default.is_none() && name.bytes().all(|b| b.is_ascii_digit()) {
+                out.push_str(&rest[at..at + 2 + end + 1]);
+                rest = &body[end + 1..];
+                continue;
+            }
             if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
                 return Err(format!("'{name}' is not the name of a variable; write ${{NAME}} or ${{NAME:-default}}"));
             }
@@ -154,6 +160,8 @@ mod tests {
         assert_eq!(env.expand("a/${SHOP}/${NONE:-x}/$${SHOP}").unwrap(), "a/acme/x/${SHOP}");
         assert_eq!(env.expand("${EMPTY:-y}").unwrap(), "y");
         assert_eq!(env.expand(r"^\d{3}$").unwrap(), r"^\d{3}$");
+        assert_eq!(env.expand("${1}-$${1}-$${SHOP}-${SHOP}").unwrap(), "${1}-${1}-${SHOP}-acme");
+        assert!(env.expand("${1x}").is_err());
     }
 
     #[test]

@@ -149,7 +149,12 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Layer<'_, V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.visitor.expecting(f)
+        match self.fields {
+            None => self.visitor.expecting(f),
+            Some([]) => f.write_str("nothing: there are no options"),
+            Some([one]) => write!(f, "a map with the key '{one}'"),
+            Some(fields) => write!(f, "a map with keys among: {}", fields.join(", ")),
+        }
     }
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<V::Value, E> {
         self.visitor.visit_bool(value)
@@ -179,10 +184,15 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Layer<'_, V> {
         self.visitor.visit_some(Expand { inner, env: self.env, keys: Keys::All })
     }
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        self.visitor.visit_seq(Access { inner, env: self.env, fields: None, keys: Keys::All })
+        // serde would take the items for the values of the keys, in an order that no user knows.
+        if self.fields.is_some() {
+            return Err(A::Error::invalid_type(de::Unexpected::Seq, &self));
+        }
+        self.visitor.visit_seq(Access::new(inner, self.env))
     }
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        self.visitor.visit_map(Access { inner, env: self.env, fields: self.fields, keys: self.keys })
+        let access = Access { fields: self.fields, keys: self.keys, ..Access::new(inner, self.env) };
+        self.visitor.visit_map(access)
     }
 }
 
@@ -192,6 +202,14 @@ struct Access<'e, A> {
     env: &'e Environment,
     fields: Option<&'static [&'static str]>,
     keys: Keys,
+    /// The keys of a struct so far.
+    seen: Vec<String>,
+}
+
+impl<'e, A> Access<'e, A> {
+    fn new(inner: A, env: &'e Environment) -> Access<'e, A> {
+        Access { inner, env, fields: None, keys: Keys::All, seen: Vec::new() }
+    }
 }
 
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Access<'_, A> {
@@ -209,7 +227,9 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Access<'_, A> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
         let Some(fields) = self.fields else { return self.inner.next_key_seed(seed) };
         loop {
-            let Some(key) = self.inner.next_key_seed(KeyOf { fields, keys: self.keys })? else { return Ok(None) };
+            let key_of = KeyOf { fields, keys: self.keys, seen: &self.seen };
+            let Some(key) = self.inner.next_key_seed(key_of)? else { return Ok(None) };
+            self.seen.push(key.clone());
             if !self.keys.skips(&key) {
                 return seed.deserialize(StringDeserializer::new(key)).map(Some);
             }
@@ -234,24 +254,28 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Seed<'_, S> {
 }
 
 /// Reads a struct's key; an unknown one fails here, where the parser still stands on it.
-struct KeyOf {
+struct KeyOf<'a> {
     fields: &'static [&'static str],
     keys: Keys,
+    seen: &'a [String],
 }
 
-impl<'de> DeserializeSeed<'de> for KeyOf {
+impl<'de> DeserializeSeed<'de> for KeyOf<'_> {
     type Value = String;
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<String, D::Error> {
         inner.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for KeyOf {
+impl Visitor<'_> for KeyOf<'_> {
     type Value = String;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
     fn visit_str<E: de::Error>(self, key: &str) -> Result<String, E> {
+        if self.seen.iter().any(|seen| seen == key) {
+            return Err(E::custom(format!("'{key}' is given twice")));
+        }
         match self.fields.contains(&key) || self.keys.skips(key) {
             true => Ok(key.to_owned()),
             false => Err(E::custom(unknown("key", key, self.fields))),

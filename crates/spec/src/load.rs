@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use crate::expand::{Expand, Keys};
-use crate::{Environment, Error, Result, Root};
+use crate::{Environment, Error, Result, Root, words};
 
 /// A spec with the hash of all that it says: its text and the variables it read.
 #[derive(Debug)]
@@ -17,13 +17,18 @@ pub struct Loaded<T> {
 
 /// Reads the spec at `path`, which is relative to `root`; of its outermost keys those that `keys` says.
 pub fn load<T: DeserializeOwned>(root: &Root, path: &Path, env: &Environment, keys: Keys) -> Result<Loaded<T>> {
+    parse_keys(&text_of(root, path)?, path, env, keys)
+}
+
+/// The text of the spec at `path`, which is relative to `root`.
+pub fn text_of(root: &Root, path: &Path) -> Result<String> {
     let file = root.join(path);
     let bytes = std::fs::read(&file).map_err(|error| Error::io("read", path, &error))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
-        Error::cannot_run(format!("{}:{line}: not UTF-8", path.display())).hint("save the file as UTF-8")
-    })?;
-    parse_keys(&text, path, env, keys)
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
+        let (line, column) = place_of(&valid, valid.len());
+        Error::cannot_run(format!("{}:{line}:{column}: not UTF-8", path.display())).hint("save the file as UTF-8")
+    })
 }
 
 /// Reads a spec from its text; `path` is for error messages.
@@ -31,12 +36,18 @@ pub fn parse<T: DeserializeOwned>(text: &str, path: &Path, env: &Environment) ->
     parse_keys(text, path, env, Keys::All)
 }
 
-fn parse_keys<T: DeserializeOwned>(text: &str, path: &Path, env: &Environment, keys: Keys) -> Result<Loaded<T>> {
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Err(Error::cannot_run(format!("{}: the file is empty", path.display())));
+/// As [`parse`], of the outermost keys those that `keys` says.
+pub fn parse_keys<T: DeserializeOwned>(text: &str, path: &Path, env: &Environment, keys: Keys) -> Result<Loaded<T>> {
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let says_nothing = |line: &str| {
+        let line = line.trim();
+        line.is_empty() || line.starts_with('#') || line == "---" || line == "..."
+    };
+    if body.lines().all(says_nothing) {
+        return Err(Error::cannot_run(format!("{}:1:1: the file is empty", path.display())));
     }
-    let inner = serde_yaml::Deserializer::from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
-    let spec = T::deserialize(Expand { inner, env, keys }).map_err(|error| located(path, &error))?;
+    let inner = serde_yaml::Deserializer::from_str(body);
+    let spec = T::deserialize(Expand { inner, env, keys }).map_err(|error| located(body, path, &error))?;
     let mut hasher = blake3::Hasher::new();
     hasher.update(text.as_bytes());
     for (name, value) in env.used() {
@@ -45,31 +56,86 @@ fn parse_keys<T: DeserializeOwned>(text: &str, path: &Path, env: &Environment, k
     Ok(Loaded { spec, hash: hasher.finalize().to_hex().to_string() })
 }
 
-fn located(path: &Path, error: &serde_yaml::Error) -> Error {
-    let text = error.to_string();
-    let (message, place) = match error.location() {
+fn located(text: &str, path: &Path, error: &serde_yaml::Error) -> Error {
+    let message = error.to_string();
+    let (message, (line, column)) = match error.location() {
         Some(at) => {
             let suffix = format!(" at line {} column {}", at.line(), at.column());
-            (text.replace(&suffix, ""), format!("{}:{}:{}", path.display(), at.line(), at.column()))
+            // The library counts bytes instead of lines where it meets a character that YAML does not allow.
+            let place = offset_in(&message).map_or((at.line(), at.column()), |offset| place_of(text, offset));
+            (message.replace(&suffix, ""), place)
         }
-        None => (text, path.display().to_string()),
+        None => {
+            let place = place_of(text, unplaced(text, &message));
+            (message, place)
+        }
     };
-    Error::cannot_run(format!("{place}: {}", in_our_words(&message)))
+    let message = match words::syntax(&message) {
+        Some(ours) => ours.to_owned(),
+        None => words::value(&message),
+    };
+    let cut = match is_cut(text, line, column) {
+        true => "; in braces and brackets YAML cuts a text at each ',': put the whole text in quotes",
+        false => "",
+    };
+    Error::cannot_run(format!("{}:{line}:{column}: {message}{cut}", path.display()))
 }
 
-/// serde's phrases in the words of someone who writes YAML.
-fn in_our_words(message: &str) -> String {
-    let mut message = message.to_owned();
-    for (theirs, ours) in [("missing field `", "missing key '"), ("duplicate field `", "key given twice: '")] {
-        if let Some(at) = message.find(theirs) {
-            let end = at + theirs.len();
-            if let Some(close) = message[end..].find('`') {
-                message.replace_range(end + close..end + close + 1, "'");
-                message.replace_range(at..end, ours);
-            }
-        }
-    }
-    message.replace("invalid type: unit value", "nothing given").replace("invalid type: ", "found ")
+/// Whether a plain text in braces or brackets stands at this place, with a parenthesis that only what is behind the next
+/// comma closes, or that was opened before the last one: `{is: GREATEST(a, b)}`.
+fn is_cut(text: &str, line: usize, column: usize) -> bool {
+    let Some(line) = text.lines().nth(line - 1) else { return false };
+    let from = line.char_indices().nth(column - 1).map_or(line.len(), |(at, _)| at);
+    let (before, scalar) = line.split_at(from);
+    let scalar = scalar.split([',', '}', ']']).next().unwrap_or_default();
+    before.contains(['{', '['])
+        && !scalar.starts_with(['"', '\'', '{', '['])
+        && scalar.matches('(').count() != scalar.matches(')').count()
+}
+
+/// `invalid Unicode character at position 7`
+fn offset_in(message: &str) -> Option<usize> {
+    let (_, rest) = message.split_once(" at position ")?;
+    rest.split(',').next()?.parse().ok().filter(|_| words::syntax(message).is_some())
+}
+
+/// Where an error belongs that the library does not place, as an offset in bytes.
+fn unplaced(text: &str, message: &str) -> usize {
+    let line_of = |is_meant: &dyn Fn(&str) -> bool| {
+        let mut start = 0;
+        text.split_inclusive('\n').find_map(|line| {
+            let at = start;
+            start += line.len();
+            is_meant(line).then_some(at + line.len() - line.trim_start().len())
+        })
+    };
+    let found = if message.contains("more than one document") {
+        let ends_one = |line: &str| line.starts_with("...") || line.starts_with("---");
+        let content = line_of(&|line| !line.starts_with("---") && !line.starts_with('#') && !line.trim().is_empty());
+        let content = content.unwrap_or(0);
+        text.get(content..).and_then(|rest| {
+            let mut start = content;
+            rest.split_inclusive('\n').find_map(|line| {
+                let at = start;
+                start += line.len();
+                ends_one(line).then_some(at)
+            })
+        })
+    } else if message.contains("merg") {
+        line_of(&|line| line.contains("<<"))
+    } else if message.contains("repetition limit") {
+        line_of(&|line| line.contains('*'))
+    } else {
+        None
+    };
+    found.unwrap_or_else(|| text.trim_end().len())
+}
+
+/// Line and column, from 1, of an offset in bytes.
+fn place_of(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
 #[cfg(test)]
@@ -154,13 +220,67 @@ mod tests {
 
     #[test]
     fn wrong_types_missing_keys_and_twins_are_placed() {
-        assert_eq!(failure("tables: {}\nrows: many\n"), "clean.yaml:2:7: rows: found string \"many\", expected u32");
+        assert_eq!(
+            failure("tables: {}\nrows: many\n"),
+            "clean.yaml:2:7: rows: found \"many\", expected a whole number from 0 to 4294967295"
+        );
         assert_eq!(failure("rows: 1\n"), "clean.yaml:1:1: missing key 'tables'");
         assert_eq!(
             failure("tables:\n  a: {steps: []}\n  a: {steps: []}\n"),
-            "clean.yaml:2:3: tables: 'a' is given twice"
+            "clean.yaml:3:3: tables: 'a' is given twice"
         );
-        assert_eq!(failure("# nothing\n"), "clean.yaml: the file is empty");
+        assert_eq!(failure("rows: 1\nrows: 2\n"), "clean.yaml:2:1: 'rows' is given twice");
+        assert_eq!(failure("# nothing\n---\n"), "clean.yaml:1:1: the file is empty");
+    }
+
+    #[test]
+    fn a_list_is_no_map_of_keys() {
+        assert_eq!(
+            failure("tables:\n  orders:\n    steps:\n      - dedupe: [[a]]\n"),
+            "clean.yaml:4:17: tables.orders.steps[0].dedupe: found a list, expected a map with the key 'by'"
+        );
+    }
+
+    #[test]
+    fn a_text_that_yaml_cuts_at_a_comma_is_explained() {
+        assert_eq!(
+            failure("tables: {}\nrows: {a: f(x, y), b: 1}\n"),
+            "clean.yaml:2:7: rows: found a map, expected a whole number from 0 to 4294967295"
+        );
+        assert_eq!(
+            failure("tables:\n  orders: {steps: [{trim: {columns: f(x, y)}}]}\n"),
+            "clean.yaml:2:37: tables.orders.steps[0].trim.columns: found \"f(x\", expected a list; in braces and brackets YAML \
+             cuts a text at each ',': put the whole text in quotes"
+        );
+        assert_eq!(
+            failure("tables:\n  orders: {steps: [{trim: {columns: [], y)}}]}\n"),
+            "clean.yaml:2:41: tables.orders.steps[0].trim: unknown key 'y)'; choose one of: columns; in braces and brackets \
+             YAML cuts a text at each ',': put the whole text in quotes"
+        );
+    }
+
+    #[test]
+    fn faults_of_yaml_are_placed_and_come_with_the_way_out() {
+        for (text, error) in [
+            ("tables: {a: {steps: []}\n", "2:1: a map in braces goes wrong here"),
+            ("tables: 'x\n", "2:1: a quote is not closed before the end of the file"),
+            ("tables: {}\n\trows: 1\n", "2:1: a value cannot begin with this character"),
+            ("tables: a: b\n", "1:10: a ':' stands where none can"),
+            ("tables: {}\nrows: \u{1}\n", "2:7: a control character stands here"),
+            ("tables: {}\n---\nrows: 1\n", "2:1: a second document begins here"),
+            ("tables: *gone\n", "1:9: '*name' refers to a '&name' that is not there"),
+            ("tables: !x {}\n", "1:9: tables: found a YAML tag ('!'), expected a map of names"),
+        ] {
+            let found = failure(text);
+            assert!(found.starts_with(&format!("clean.yaml:{error}")), "{text:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn groups_of_a_replacement_are_no_variables() {
+        let spec = read("tables: {t: {steps: [{trim: {columns: [\"${1}_${2}\", \"$${COL}\"]}}]}}\n").unwrap();
+        let columns = ["${1}_${2}".to_owned(), "${COL}".to_owned()];
+        assert_eq!(spec.tables.get("t").unwrap().steps, [Step::Trim(Trim { columns: columns.into() })]);
     }
 
     #[test]

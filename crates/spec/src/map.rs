@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 /// Entries in the order of the file.
@@ -50,16 +50,40 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Map<V> {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Map<V>, A::Error> {
                 let mut entries: Vec<(String, V)> = Vec::new();
-                while let Some(key) = access.next_key::<String>()? {
-                    if entries.iter().any(|(known, _)| *known == key) {
-                        return Err(de::Error::custom(format!("'{key}' is given twice")));
-                    }
+                loop {
+                    let is_known = |key: &str| entries.iter().any(|(known, _)| known == key);
+                    let Some(key) = access.next_key_seed(NewKey { is_known })? else { break };
                     entries.push((key, access.next_value()?));
                 }
                 Ok(Map(entries))
             }
         }
         deserializer.deserialize_map(Entries(PhantomData))
+    }
+}
+
+/// Reads a key that was not there before; a twin fails here, where the parser still stands on it.
+pub(crate) struct NewKey<F> {
+    pub is_known: F,
+}
+
+impl<'de, F: Fn(&str) -> bool> DeserializeSeed<'de> for NewKey<F> {
+    type Value = String;
+    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<String, D::Error> {
+        inner.deserialize_str(self)
+    }
+}
+
+impl<F: Fn(&str) -> bool> Visitor<'_> for NewKey<F> {
+    type Value = String;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+    fn visit_str<E: de::Error>(self, key: &str) -> Result<String, E> {
+        match (self.is_known)(key) {
+            true => Err(E::custom(format!("'{key}' is given twice"))),
+            false => Ok(key.to_owned()),
+        }
     }
 }
 

@@ -5,8 +5,10 @@
 
 mod alarm;
 mod args;
+mod aside;
 mod console;
 mod content;
+mod gates;
 mod history;
 mod incoming;
 mod inputs;
@@ -17,6 +19,7 @@ mod panics;
 mod progress;
 mod publish;
 mod refusals;
+mod rendered;
 mod run;
 mod runlog;
 mod signals;
@@ -28,20 +31,23 @@ use artifact::{Artifact, Input, Snapshot, Stamp};
 use checks::Checks;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use spec::{Environment, Name, Result, Root, Tool, Url};
+use spec::{Environment, Error, Name, Result, Root, Tool, Url};
 
 pub use args::RunFlags;
 pub use clap;
+pub use gates::{StageSpec, read_spec};
 pub use inputs::{data_arguments, upstream};
 pub use mirror::Mirror;
 pub use output::{
-    Accepted, BooksOf, Empty, FALLBACK, FileOutput, FolderOutput, Kept, Output, Standing, TableOutput, rows_of,
+    Accepted, BooksOf, Empty, FALLBACK, FileOutput, FolderOutput, Kept, Output, RenderedOutput, Standing, TableOutput,
+    rows_of,
 };
 pub use progress::Progress;
 pub use refusals::MaxRefused;
+pub use rendered::{Rows, checked};
 pub use spec::Exit;
 
-/// A stage of the pipeline. One method is required; the rest have sound defaults.
+/// A stage of the pipeline. Two methods are required; the rest have sound defaults.
 pub trait Stage: Sized {
     /// Which tool it is: decides names, folders and the upstream stage.
     const TOOL: Tool;
@@ -55,12 +61,26 @@ pub trait Stage: Sized {
     /// Files in the stage's folder to which it only ever appends, and which the project's store keeps too.
     const JOURNALS: &'static [&'static str] = &[];
 
+    /// The tables that it publishes: those that may have checks.
+    fn tables(spec: &Self::Spec) -> Vec<String>;
+
+    /// What is wrong with the file as a whole, such as keys that have no effect together: the way to the key at fault,
+    /// and the error. Default: nothing.
+    fn fault(_spec: &Self::Spec) -> Option<(&'static [&'static str], Error)> {
+        None
+    }
+
     /// Does the work: returns what is to be published, mostly as plans that the shell will run.
     fn run(job: &Job<Self>) -> Result<Vec<Output>>;
 
     /// What the run reads, for evidence and for the up-to-date check. Default: the input artifacts.
     fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
         job.artifacts.iter().map(Artifact::as_input).collect()
+    }
+
+    /// Whether this run reads input artifacts at all. Default: yes.
+    fn reads_inputs(_flags: &Self::Flags) -> bool {
+        true
     }
 
     /// How the arguments become input artifacts. Default: the named ones, else the upstream's `latest`.
@@ -180,5 +200,6 @@ pub fn main<S: Stage>() -> ExitCode {
         // SAFETY: no other thread runs yet that could read the environment.
         unsafe { std::env::set_var(ENGINE_ROWS.0, ENGINE_ROWS.1) };
     }
+    polars::error::set_warning_function(console::engine_warns);
     ExitCode::from(run::run::<S>().code())
 }

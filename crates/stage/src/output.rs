@@ -9,13 +9,30 @@ use artifact::{Batches, Books};
 use polars::prelude::{DataFrame, Schema};
 use spec::{Error, Result};
 
+use crate::rendered::Rows;
+
 /// One thing to publish.
 pub enum Output {
     Table(TableOutput),
+    /// A table in another format than Parquet.
+    Rendered(RenderedOutput),
     /// An artifact of an earlier run that stays part of the output.
     Kept(Kept),
     File(FileOutput),
     Folder(FolderOutput),
+}
+
+impl Output {
+    /// The table that it is, if it is one.
+    pub(crate) fn table(&self) -> Option<&str> {
+        match self {
+            Output::Table(output) => Some(&output.table),
+            Output::Rendered(output) => Some(&output.table.table),
+            Output::Kept(kept) => Some(&kept.table),
+            // Those in a folder are judged with it and are not there for others.
+            Output::File(_) | Output::Folder(_) => None,
+        }
+    }
 }
 
 /// An artifact of an earlier run, to which this one adds.
@@ -100,6 +117,17 @@ impl TableOutput {
     }
 }
 
+/// A table that is written in a format of its own, as `<table>_<time>.<extension>`: its checks are judged before the
+/// first byte is, and its refused rows are kept beside it.
+pub struct RenderedOutput {
+    pub table: TableOutput,
+    pub extension: String,
+    pub write: WriteRows,
+}
+
+/// Writes the rows of a table and returns how many there were.
+pub type WriteRows = Box<dyn FnOnce(Rows, &mut File, &Path) -> Result<u64>>;
+
 /// A file that is no table, written as `<stem>_<time>.<extension>`.
 pub struct FileOutput {
     pub stem: String,
@@ -119,7 +147,8 @@ pub type WriteFolder = Box<dyn FnOnce(&Path) -> Result<()>>;
 pub struct FolderOutput {
     pub name: String,
     pub write: WriteFolder,
-    /// Tables to be written into the folder, sealed with the run's evidence, as `<name>.parquet`.
+    /// Tables to be written into the folder, checked and sealed with the run's evidence, as `<name>.parquet`; refused
+    /// rows as `<name>.refused.parquet`.
     pub tables: Vec<(String, DataFrame)>,
     pub books: Books,
     pub notes: serde_json::Value,

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use artifact::{
     Batch, Books, CheckResult, Evidence, Fate, Input, Kind, PolarsResultExt, Publishing, Quality, REASON, Snapshot,
-    TableWriter, Temporary, Verdict, Written, publishing, scan_files, write_sidecar,
+    TableWriter, TakenOut, Temporary, Verdict, Written, publishing, scan_files, stream, write_sidecar,
 };
 use checks::{Check, Published, RowChecks};
 use polars::prelude::{Column, DataFrame, DataType, LazyFrame, Schema};
-use spec::{Class, Error, Result, Root, Url, did_you_mean};
+use spec::{Class, Error, Result, Root, Url};
 
-use crate::content::{hash_file, hash_folder};
-use crate::output::{
-    BooksOf, EMPTY_FILES, Empty, FALLBACK, FileOutput, FolderOutput, Kept, Output, Standing, TableOutput, counted,
-};
-use crate::refusals::{MAX_REFUSED, Refusals};
+use crate::aside::Aside;
+use crate::content::hash_file;
+use crate::gates::order;
+use crate::output::{BooksOf, EMPTY_FILES, Empty, FALLBACK, FileOutput, Kept, Output, Standing, TableOutput, counted};
+use crate::refusals::Refusals;
 use crate::{Job, Stage, history};
 
 /// All that a run made visible.
@@ -36,6 +36,8 @@ pub struct Item {
     pub refused: Option<PathBuf>,
     pub changes: Option<ChangeLog>,
     pub quality: Option<Quality>,
+    /// How many checks had something to judge, and how many of them passed.
+    pub judged: (usize, usize),
     /// The soft checks that failed, with what was found.
     pub warnings: Vec<String>,
     /// How many files without rows were passed over.
@@ -75,6 +77,9 @@ impl Publication {
 impl Item {
     fn new(path: PathBuf, evidence: Evidence, bytes: u64) -> Item {
         let Evidence { table, books, quality, checks, notes, .. } = evidence;
+        let judged = checks.iter().filter(|result| result.verdict != Verdict::Skipped).count();
+        let passed = checks.iter().filter(|result| result.verdict == Verdict::Passed).count();
+        let judged = (judged, passed);
         let warned = checks.into_iter().filter(|result| result.verdict == Verdict::Warned);
         let warned = warned.map(|result| format!("{table}: {}: {}", result.check, result.found));
         let fallback = notes.get(FALLBACK).and_then(serde_json::Value::as_str);
@@ -82,7 +87,7 @@ impl Item {
         let passed = (empty_files > 0).then(|| format!("{table}: {}", files_passed(empty_files)));
         let warnings = warned.chain(fallback.map(|why| format!("{table}: {why}"))).chain(passed).collect();
         let evidence = Duration::ZERO;
-        Item { table, path, books, bytes, refused: None, changes: None, quality, warnings, empty_files, evidence }
+        Item { table, path, books, bytes, refused: None, changes: None, quality, judged, warnings, empty_files, evidence }
     }
 
     /// `purchases: 100 rows in, 97 out; 2 duplicate by step 3 'dedupe'; 1 refused by check 'not_null'`
@@ -101,16 +106,22 @@ impl Item {
         if let Some(quality) = &self.quality {
             words += &format!("; quality {:.1}", quality.score);
         }
+        match self.judged {
+            (0, _) => {}
+            (1, 1) => words += "; its check passed",
+            (all, passed) if all == passed => words += &format!("; all {all} checks passed"),
+            (all, passed) => words += &format!("; {passed} of {all} checks passed"),
+        }
         words
     }
 }
 
 /// A written output that still has its temporary name.
 #[expect(clippy::large_enum_variant, reason = "a run has a handful of them")]
-enum Draft {
+pub(crate) enum Draft {
     Kept(Kept),
     Table { written: Written, refused: Option<Written>, changes: Option<Written>, evidence: Evidence },
-    File { temporary: Temporary, target: PathBuf, evidence: Evidence },
+    File { temporary: Temporary, target: PathBuf, refused: Option<Written>, evidence: Evidence },
     Folder { temporary: Temporary, target: PathBuf, evidence: Evidence, then: Box<dyn FnOnce() -> Result<()>> },
 }
 
@@ -123,29 +134,37 @@ pub fn publish<S: Stage>(
     spec_hash: &str,
 ) -> Result<(Publication, Publishing)> {
     let desk = Desk { job, who, inputs, spec_hash };
+    let order = order(job, &outputs)?;
+    let mut outputs: Vec<Option<Output>> = outputs.into_iter().map(Some).collect();
     let mut drafts = Vec::new();
+    let mut places = Vec::new();
     let mut failures = Vec::new();
     let mut standing = Standing::Current;
-    check_limits(job, &outputs)?;
-    for output in outputs {
+    for at in order {
+        let Some(output) = outputs[at].take() else { continue };
         let draft = match output {
             Output::Table(table) => desk.table(table, &drafts, &mut failures)?,
+            Output::Rendered(table) => desk.rendered(table, &drafts, &mut failures)?,
             Output::Kept(kept) => Some(Draft::Kept(kept)),
             Output::File(file) => Some(desk.file(file)?),
             Output::Folder(folder) => {
                 standing = folder.standing.clone();
-                Some(desk.folder(folder)?)
+                Some(desk.folder(folder, &drafts, &mut failures)?)
             }
         };
+        places.extend(draft.is_some().then_some(at));
         drafts.extend(draft);
     }
     if !failures.is_empty() {
         return Err(desk.refuse(drafts, &failures));
     }
+    // Whatever had to be written first: the output is listed in the order of the spec.
+    let mut drafts: Vec<(usize, Draft)> = places.into_iter().zip(drafts).collect();
+    drafts.sort_by_key(|(at, _)| *at);
     // From here to the snapshot an interruption has to wait, but for the time of sending.
     let guard = publishing();
     let mut publication = Publication { items: Vec::new(), paths: Vec::new() };
-    for draft in drafts {
+    for (_, draft) in drafts {
         let (path, item) = desk.name(draft)?;
         publication.paths.push(path);
         publication.items.extend(item);
@@ -159,21 +178,6 @@ pub fn publish<S: Stage>(
     }
     let guard = release(job, who, &Snapshot { paths: publication.paths.clone() }, guard)?;
     Ok((publication, guard))
-}
-
-/// Fails if 'max_refused' names a table that is not published.
-fn check_limits<S: Stage>(job: &Job<S>, outputs: &[Output]) -> Result<()> {
-    let tables = outputs.iter().filter_map(|output| match output {
-        Output::Table(table) => Some(table.table.as_str()),
-        Output::Kept(kept) => Some(kept.table.as_str()),
-        Output::File(_) | Output::Folder(_) => None,
-    });
-    let tables: Vec<&str> = tables.collect();
-    match job.max_refused.names().find(|name| !tables.contains(name)) {
-        None => Ok(()),
-        Some(name) => Err(Error::cannot_run(format!("{MAX_REFUSED}: {} publishes no table '{name}'", S::TOOL))
-            .hint(did_you_mean(name, tables))),
-    }
 }
 
 /// Makes `snapshot` the stage's output: sends it to where it has to be, then replaces `latest`, in the store first.
@@ -210,20 +214,20 @@ pub fn send_journals<S: Stage>(job: &Job<S>) -> Result<()> {
     S::JOURNALS.iter().try_for_each(|name| job.mirror.send_journal(&S::TOOL.folder(&job.pipeline), name))
 }
 
-struct Desk<'a, S: Stage> {
-    job: &'a Job<S>,
-    who: &'a str,
-    inputs: &'a [Input],
-    spec_hash: &'a str,
+pub(crate) struct Desk<'a, S: Stage> {
+    pub job: &'a Job<S>,
+    pub who: &'a str,
+    pub inputs: &'a [Input],
+    pub spec_hash: &'a str,
 }
 
 impl<S: Stage> Desk<'_, S> {
     /// Path of a new artifact, as opened.
-    fn target(&self, stem: &str, extension: &str) -> PathBuf {
+    pub(crate) fn target(&self, stem: &str, extension: &str) -> PathBuf {
         self.job.folder().join(format!("{stem}_{}.{extension}", self.job.stamp))
     }
 
-    fn evidence(&self, table: &str, kind: Kind, books: Books) -> Evidence {
+    pub(crate) fn evidence(&self, table: &str, kind: Kind, books: Books) -> Evidence {
         Evidence {
             format: Evidence::FORMAT,
             tool: S::TOOL,
@@ -259,40 +263,53 @@ impl<S: Stage> Desk<'_, S> {
     }
 
     /// Writes a table, splits off the refused rows, balances the books and judges the checks.
-    fn written(&self, mut output: TableOutput, before: &[Draft], failures: &mut Vec<String>) -> Result<Option<Draft>> {
+    pub(crate) fn written(
+        &self,
+        mut output: TableOutput,
+        before: &[Draft],
+        failures: &mut Vec<String>,
+    ) -> Result<Option<Draft>> {
         let table = output.table.clone();
         let checks = self.job.checks.get(&table).map_or(&[][..], Vec::as_slice);
-        let lookup = |name: &str| self.lookup(name, before);
-        let mut row_checks = RowChecks::new(checks, &output.schema, &table, &lookup)?;
         let target = self.target(&table, "parquet");
-        let mut writer = TableWriter::create(&target, &output.schema)?;
-        let mut refused = RefusedRows { target: self.target(&table, "refused.parquet"), writer: None };
-        refused.declare(output.refused_schema.as_ref())?;
         let log = self.target(&changes_of(&table), "parquet");
         let create = |schema: &Schema| TableWriter::create(&log, schema).map(TableWriter::without_summary);
-        let mut changes = output.changes.as_ref().map(create).transpose()?;
+        let mut aside = Aside {
+            stage: S::TOOL.name(),
+            refused: RefusedRows { target: self.target(&table, "refused.parquet"), writer: None },
+            changes: output.changes.as_ref().map(create).transpose()?,
+            books: Books::default(),
+            refusals: Refusals::default(),
+        };
+        aside.refused.declare(output.refused_schema.as_ref())?;
         self.job.progress.begin(format!("{}: {table}", self.who));
-        let mut books = Books::default();
-        let mut refusals = Refusals::default();
-        for batch in output.batches {
-            let Batch { rows, refused: stage_refused, removed, changes: changed } = batch?;
-            if let (Some(writer), Some(rows)) = (&mut changes, changed) {
-                writer.write(rows)?;
-            }
-            for taken in removed {
-                books.add(&taken.rule, taken.fate, taken.rows);
-            }
-            if let Some(rows) = stage_refused {
-                books.add(S::TOOL.name(), Fate::Refused, rows.height() as u64);
-                refusals.add(&rows);
-                refused.write(rows)?;
-            }
+        let mut batches = output.batches;
+        // A table that refers to itself must be there as a whole before its first row can be judged.
+        let refers_to_itself = checks.iter().any(|check| check.refers_to() == Some(table.as_str()));
+        let spool = match refers_to_itself {
+            true => Some(aside.spool(&mut batches, &target, &output.schema)?),
+            false => None,
+        };
+        if let Some(spool) = &spool {
+            let rows = stream(scan_files(&[spool.path()])?, format!("table '{table}'"))?;
+            batches = Box::new(rows.map(|rows| rows.map(Batch::from)));
+        }
+        let lookup = |name: &str| match &spool {
+            Some(spool) if name == table => scan_files(&[spool.path()]),
+            _ => self.lookup(name, before),
+        };
+        let mut row_checks = RowChecks::new(checks, &output.schema, &table, &lookup)?;
+        let mut writer = TableWriter::create(&target, &output.schema)?;
+        let mut taken = TakenOut::default();
+        for batch in batches {
+            let rows = aside.take(batch?)?;
             let rows = match row_checks.is_empty() {
                 true => rows,
                 false => {
                     let (good, bad) = row_checks.split(rows)?;
                     if let Some(bad) = bad {
-                        refused.write(bad)?;
+                        taken.add(&bad);
+                        aside.refused.write(bad)?;
                     }
                     good
                 }
@@ -301,6 +318,7 @@ impl<S: Stage> Desk<'_, S> {
             (output.accepted)(&rows)?;
             writer.write(rows)?;
         }
+        let Aside { refused, changes, mut books, refusals, .. } = aside;
         for (check, rows) in row_checks.refused() {
             books.add(&format!("check '{check}'"), Fate::Refused, rows);
         }
@@ -328,7 +346,7 @@ impl<S: Stage> Desk<'_, S> {
             failures.push(empty(&table, &books));
         }
         let evidence = Evidence {
-            quality: Some(Quality::of(&books, &results, &columns)),
+            quality: Some(Quality::of(&books, &taken, &results, &columns)),
             checks: results,
             columns,
             bookmark: (output.bookmark)(),
@@ -406,7 +424,7 @@ impl<S: Stage> Desk<'_, S> {
         }
     }
 
-    fn file(&self, output: FileOutput) -> Result<Draft> {
+    pub(crate) fn file(&self, output: FileOutput) -> Result<Draft> {
         let FileOutput { stem, extension, write, books, notes } = output;
         let target = self.target(&stem, &extension);
         let mut temporary = Temporary::beside(&target)?;
@@ -414,28 +432,7 @@ impl<S: Stage> Desk<'_, S> {
         write(temporary.file(), &path)?;
         let content = hash_file(&path)?;
         let evidence = Evidence { content, notes, ..self.evidence(&stem, Kind::File, books) };
-        Ok(Draft::File { temporary, target, evidence })
-    }
-
-    fn folder(&self, output: FolderOutput) -> Result<Draft> {
-        let FolderOutput { name, write, tables, books, notes, then, standing: _ } = output;
-        let target = self.job.folder().join(&name);
-        let temporary = Temporary::folder_beside(&target)?;
-        write(temporary.path())?;
-        for (table, rows) in tables {
-            let path = temporary.path().join(format!("{table}.parquet"));
-            let mut writer = TableWriter::create(&path, rows.schema())?;
-            writer.write(rows)?;
-            let written = writer.finish()?;
-            let columns = written.summary.as_ref().map(artifact::Summary::finish).unwrap_or_default();
-            let content = written.content.clone();
-            let evidence = Evidence { columns, content, ..self.evidence(&table, Kind::Table, books.clone()) };
-            written.publish(&path, &evidence)?;
-        }
-        let content = hash_folder(temporary.path())?;
-        let evidence = Evidence { content, notes, ..self.evidence(&name, Kind::File, books) };
-        write_sidecar(temporary.path(), &evidence)?;
-        Ok(Draft::Folder { temporary, target, evidence, then })
+        Ok(Draft::File { temporary, target, refused: None, evidence })
     }
 
     /// Gives a draft its real name, and says what is new.
@@ -450,12 +447,13 @@ impl<S: Stage> Desk<'_, S> {
                 let spent = written.publish(&target, &evidence)?;
                 Item { refused, changes, evidence: spent, ..self.item(&target, evidence, bytes) }
             }
-            Draft::File { temporary, target, evidence } => {
+            Draft::File { temporary, target, refused, evidence } => {
+                let refused = refused.map(|rows| self.name_refused(rows, &evidence)).transpose()?;
                 let bytes = temporary.path().metadata().map(|meta| meta.len()).unwrap_or_default();
                 // The evidence comes first: a file without it would look foreign.
                 write_sidecar(&target, &evidence)?;
                 temporary.publish(&target)?;
-                self.item(&target, evidence, bytes)
+                Item { refused, ..self.item(&target, evidence, bytes) }
             }
             Draft::Folder { temporary, target, evidence, then } => {
                 temporary.publish(&target)?;
@@ -470,7 +468,7 @@ impl<S: Stage> Desk<'_, S> {
         Item::new(self.job.root.relative(target).to_owned(), evidence, bytes)
     }
 
-    fn name_refused(&self, rows: Written, of: &Evidence) -> Result<PathBuf> {
+    pub(crate) fn name_refused(&self, rows: Written, of: &Evidence) -> Result<PathBuf> {
         let target = self.target(&of.table, "refused.parquet");
         let evidence = Evidence {
             kind: Kind::Refused,
@@ -498,10 +496,11 @@ impl<S: Stage> Desk<'_, S> {
     }
 
     /// A gate said no: the refused rows are kept for whoever looks into it, all else is dropped.
-    fn refuse(&self, drafts: Vec<Draft>, failures: &[String]) -> Error {
+    pub(crate) fn refuse(&self, drafts: Vec<Draft>, failures: &[String]) -> Error {
         let mut kept = Vec::new();
         for draft in drafts {
-            if let Draft::Table { refused: Some(rows), evidence, .. } = draft
+            if let Draft::Table { refused: Some(rows), evidence, .. }
+            | Draft::File { refused: Some(rows), evidence, .. } = draft
                 && let Ok(path) = self.name_refused(rows, &evidence)
             {
                 kept.push(path.display().to_string());
@@ -515,7 +514,7 @@ impl<S: Stage> Desk<'_, S> {
         }
     }
 
-    fn shown(&self, path: &Path) -> String {
+    pub(crate) fn shown(&self, path: &Path) -> String {
         self.job.root.relative(path).display().to_string()
     }
 }
@@ -547,9 +546,9 @@ fn empty(table: &str, books: &Books) -> String {
 }
 
 /// The refused rows of a table, in a file that is only begun when there is one.
-struct RefusedRows {
-    target: PathBuf,
-    writer: Option<(TableWriter, Schema)>,
+pub(crate) struct RefusedRows {
+    pub target: PathBuf,
+    pub writer: Option<(TableWriter, Schema)>,
 }
 
 impl RefusedRows {
@@ -560,7 +559,7 @@ impl RefusedRows {
         Ok(())
     }
 
-    fn write(&mut self, rows: DataFrame) -> Result<()> {
+    pub(crate) fn write(&mut self, rows: DataFrame) -> Result<()> {
         if self.writer.is_none() {
             self.declare(Some(rows.schema().as_ref()))?;
         }

@@ -6,33 +6,17 @@ use std::time::Instant;
 
 use artifact::{Artifact, Input, Publishing, Snapshot, Stamp};
 use checks::Checks;
-use schemars::JsonSchema;
-use serde::Deserialize;
-use spec::{Environment, Error, Exit, Keys, Loaded, Name, Result, Root};
+use spec::{Environment, Error, Exit, Name, Result, Root};
 
 use crate::args::Asked;
+use crate::gates::{CHECKS, StageSpec, read_spec};
+use crate::refusals::{MAX_REFUSED, MaxRefused};
 use crate::mirror::{Candidate, Mirror};
 use crate::progress::Progress;
 use crate::publish::{Publication, publish, release, send_journals};
-use crate::refusals::{MAX_REFUSED, MaxRefused};
 use crate::runlog::RunLog;
 use crate::up_to_date::{Answer, Key, answer};
 use crate::{Job, Stage, alarm, args, console, lock, panics, signals};
-
-const CHECKS: &str = "checks";
-/// The keys that the shell reads of every stage's file.
-const KEYS: &[&str] = &[CHECKS, MAX_REFUSED];
-
-#[derive(Deserialize, JsonSchema)]
-struct Gates {
-    /// Gates by table: what must hold before the stage's tables are published. See docs/checks.md.
-    #[serde(default)]
-    checks: Checks,
-    /// The largest share of rows that the stage may refuse because it cannot read them: one for all tables, or one for
-    /// each by name. Default 0.01.
-    #[serde(default)]
-    max_refused: MaxRefused,
-}
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -70,10 +54,13 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
     let env = Environment::of_process(root.path())?;
     console::redact_with(env.redactor());
     let file = root.spec(&pipeline, S::TOOL)?;
-    let gates = spec::load::<Gates>(&root, &file, &env, Keys::Only(KEYS))?.spec;
-    let Loaded { spec, hash } = spec::load::<S::Spec>(&root, &file, &env, Keys::Without(KEYS))?;
+    let StageSpec { body, checks, max_refused, hash } =
+        read_spec::<S>(&spec::text_of(&root, &file)?, &file, &env)?;
     let mirror = Mirror::new(&root, &env)?;
-    let artifacts = S::artifacts(&pipeline, &asked.artifacts, &root, &mirror)?;
+    let artifacts = match S::reads_inputs(&asked.flags) {
+        true => S::artifacts(&pipeline, &asked.artifacts, &root, &mirror)?,
+        false => Vec::new(),
+    };
     if asked.common.verify {
         verify(&artifacts)?;
     }
@@ -83,10 +70,10 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
         stamp: Stamp::now(),
         pipeline,
         root,
-        spec,
+        spec: body,
         spec_hash: hash,
-        checks: gates.checks,
-        max_refused: gates.max_refused,
+        checks,
+        max_refused,
         flags: asked.flags,
         common: asked.common,
         env,

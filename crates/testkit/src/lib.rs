@@ -20,6 +20,7 @@
 pub mod http_server;
 pub mod llm_server;
 mod loopback;
+mod mangle;
 mod mask;
 mod mlflow;
 mod outcome;
@@ -32,6 +33,7 @@ pub mod signal;
 pub mod smtp_server;
 mod table;
 
+pub use mangle::mangle;
 pub use mask::mask;
 pub use mlflow::Mlflow;
 pub use outcome::{Outcome, check_pinned};

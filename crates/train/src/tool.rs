@@ -14,6 +14,11 @@ use stage::{FolderOutput, Job, Output, Stage, Standing};
 use crate::runs::{self, Format, Wanted, number_text};
 use crate::track::Tracker;
 
+/// The table in a version's folder: the rows of the test part with what the model made of them.
+const PREDICTIONS: &str = "predictions";
+/// The table beside it: which row was in which part.
+const PARTS: &str = "parts";
+
 #[derive(Args, Debug)]
 pub struct Flags {
     /// Print every decision on this pipeline's models, oldest first, and exit
@@ -55,6 +60,15 @@ impl Stage for Train {
     type Spec = TrainSpec;
     type Flags = Flags;
     const JOURNALS: &'static [&'static str] = &[Log::FILE];
+
+    fn tables(_: &TrainSpec) -> Vec<String> {
+        [PREDICTIONS, PARTS].map(str::to_owned).into()
+    }
+
+    /// The registry answers from what is there: no rows are read.
+    fn reads_inputs(flags: &Flags) -> bool {
+        !(flags.decisions || flags.production || flags.runs || flags.track || flags.rollback || flags.promote.is_some())
+    }
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let table = job.scan(&job.spec.table)?;
@@ -144,7 +158,7 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
     Ok(FolderOutput {
         name: version.to_string(),
         write: Box::new(move |folder| write_version(folder, &trial, &origin, &decision).map(|_| ())),
-        tables: vec![("predictions".to_owned(), predictions), ("parts".to_owned(), parts)],
+        tables: vec![(PREDICTIONS.to_owned(), predictions), (PARTS.to_owned(), parts)],
         books,
         notes: json!({ "version": version.to_string() }),
         then: Box::new(move || {
@@ -237,4 +251,21 @@ fn production(job: &Job<Train>, registry: &Registry) -> Result<String> {
     let folder = Tool::Train.folder(&job.pipeline).join(version.to_string());
     lines += &format!("read next  {}\n", folder.join("card.html").display());
     Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use spec::Environment;
+
+    use super::Train;
+
+    #[test]
+    fn mangled_specs_are_read_or_refused_with_their_place() {
+        testkit::mangle("train", |text| {
+            let read = stage::read_spec::<Train>(text, Path::new("train.yaml"), &Environment::default());
+            read.map(drop).map_err(|error| error.to_string())
+        });
+    }
 }

@@ -28,7 +28,7 @@ pub(crate) fn keys(columns: &[Column]) -> PolarsResult<Vec<Key>> {
     let hashed = |bytes: &[u8]| Key { shard: shard(shards.hash_one(bytes)), tag: tags.hash_one(bytes) };
     if let [column] = columns {
         let physical = column.to_physical_repr();
-        if physical.dtype().is_integer() {
+        if is_narrow(physical.dtype()) {
             let exact = |value: u64| Key { shard: shard(shards.hash_one(value)), tag: value };
             // Wrapping keeps different values of up to 64 bits different.
             return Ok(match physical.dtype() {
@@ -51,13 +51,37 @@ pub(crate) fn keys(columns: &[Column]) -> PolarsResult<Vec<Key>> {
     Ok(rows.iter().map(|row| hashed(row.unwrap_or_default())).collect())
 }
 
+/// Which rows have a value in every column of their key; `None` if all do. NaN is no value.
+pub(crate) fn filled(columns: &[Column]) -> PolarsResult<Option<Vec<bool>>> {
+    let mut filled: Option<Vec<bool>> = None;
+    for column in columns {
+        let mut has_value = column.is_not_null();
+        if column.dtype().is_float() {
+            has_value = has_value & column.is_not_nan()?;
+        } else if column.null_count() == 0 {
+            continue;
+        }
+        let rows = filled.get_or_insert_with(|| vec![true; column.len()]);
+        for (row, has_value) in rows.iter_mut().zip(has_value.iter()) {
+            *row &= has_value == Some(true);
+        }
+    }
+    Ok(filled)
+}
+
 fn shard(hash: u64) -> u16 {
     (hash >> 52) as u16
 }
 
 /// Whether keys in `columns` are kept whole: a single column of whole numbers, days or moments.
 pub fn is_exact(dtypes: &[DataType]) -> bool {
-    matches!(dtypes, [one] if one.to_physical().is_integer() && one.to_physical() != DataType::Int128)
+    matches!(dtypes, [one] if is_narrow(&one.to_physical()))
+}
+
+/// Whole numbers of up to 64 bits; decimals have 128.
+fn is_narrow(physical: &DataType) -> bool {
+    use DataType::*;
+    matches!(physical, Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64)
 }
 
 /// The distinct keys that went by. About 13 bytes per key.
@@ -96,11 +120,12 @@ mod tests {
     }
 
     #[test]
-    fn decimals_beyond_64_bits_stay_apart() {
-        let numbers = [1, 2, 1, 3].map(|last| 10i128.pow(30) + last);
-        let decimals = Int128Chunked::from_slice("k".into(), &numbers).into_decimal(38, 10).unwrap().into_series();
-        assert_eq!(KeySet::default().insert_all(&[decimals.clone().into_column()]).unwrap(), 1);
-        assert!(!is_exact(&[decimals.dtype().clone()]));
+    fn decimals_beyond_64_bits_are_keys_of_their_own() {
+        let decimal = DataType::Decimal(38, 2);
+        let texts = ["123456789012345678901.25", "123456789012345678901.26", "1.00", "123456789012345678901.25"];
+        let column = Column::new("k".into(), texts).strict_cast(&decimal).unwrap();
+        assert_eq!(KeySet::default().insert_all(&[column]).unwrap(), 1);
+        assert!(!is_exact(&[decimal]));
     }
 
     #[test]

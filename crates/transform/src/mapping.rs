@@ -234,7 +234,7 @@ mod tests {
         );
         assert_eq!(
             Mapping::read("a: {x: y, x: z}\n", Path::new("m.yaml")).unwrap_err().to_string(),
-            "m.yaml:1:4: a: 'x' is given twice"
+            "m.yaml:1:11: a: 'x' is given twice"
         );
     }
 }

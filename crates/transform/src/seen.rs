@@ -7,20 +7,48 @@ use std::collections::hash_map::Entry;
 
 use foldhash::fast::FixedState;
 use polars::prelude::*;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use crate::keys::{KeySet, SHARDS, keys};
+use crate::keys::{KeySet, SHARDS, filled, keys};
+
+/// Whether empty cells of a key are equal to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Nulls {
+    /// Nobody knows what stands in an empty cell: a row with one in its key is no duplicate of any other.
+    Differ,
+    /// An empty cell is a value like others.
+    Equal,
+}
+
+impl Nulls {
+    /// Which rows have a key that can be compared; `None` if all do.
+    fn comparable(self, key: &[Column]) -> PolarsResult<Option<Vec<bool>>> {
+        match self {
+            Nulls::Differ => filled(key),
+            Nulls::Equal => Ok(None),
+        }
+    }
+}
+
+/// Whether the row at `at` takes part.
+fn takes_part(comparable: &Option<Vec<bool>>, at: usize) -> bool {
+    comparable.as_ref().is_none_or(|rows| rows[at])
+}
 
 /// Keeps the first alive row of each key while batches go by.
 pub(crate) struct FirstSeen {
     rule: u16,
     columns: Vec<String>,
+    nulls: Nulls,
     seen: KeySet,
 }
 
 impl FirstSeen {
     /// `columns` of the batch are the key; `rule` marks the duplicates.
-    pub(crate) fn new(rule: u16, columns: Vec<String>) -> FirstSeen {
-        FirstSeen { rule, columns, seen: KeySet::default() }
+    pub(crate) fn new(rule: u16, columns: Vec<String>, nulls: Nulls) -> FirstSeen {
+        FirstSeen { rule, columns, nulls, seen: KeySet::default() }
     }
 
     /// Marks the duplicates among the rows that were alive when the step's turn came: those that no earlier
@@ -28,8 +56,10 @@ impl FirstSeen {
     pub(crate) fn mark(&mut self, frame: &DataFrame, marks: &mut [u16]) -> PolarsResult<()> {
         let columns: Vec<Column> =
             self.columns.iter().map(|name| frame.column(name).cloned()).collect::<PolarsResult<_>>()?;
-        for (mark, key) in marks.iter_mut().zip(keys(&columns)?) {
-            if (*mark == 0 || *mark > self.rule) && !self.seen.insert(key) {
+        let comparable = self.nulls.comparable(&columns)?;
+        for (at, (mark, key)) in marks.iter_mut().zip(keys(&columns)?).enumerate() {
+            let is_alive = *mark == 0 || *mark > self.rule;
+            if is_alive && takes_part(&comparable, at) && !self.seen.insert(key) {
                 *mark = self.rule;
             }
         }
@@ -51,6 +81,7 @@ pub(crate) enum Winner {
 /// Finds the positions of rows that lose, over a table that goes by in batches of alive rows.
 pub(crate) struct Contest {
     winner: Winner,
+    nulls: Nulls,
     /// Rank and position of the best row so far.
     best: Vec<HashMap<u64, (u64, IdxSize), FixedState>>,
     losers: Vec<bool>,
@@ -60,9 +91,9 @@ pub(crate) struct Contest {
 
 impl Contest {
     /// `with_counts`: also counts the rows of each key, 4 bytes per row of the table.
-    pub(crate) fn new(winner: Winner, with_counts: bool) -> Contest {
+    pub(crate) fn new(winner: Winner, nulls: Nulls, with_counts: bool) -> Contest {
         let best = (0..=SHARDS).map(|_| HashMap::with_hasher(FixedState::with_seed(3))).collect();
-        Contest { winner, best, losers: Vec::new(), counts: with_counts.then(Vec::new) }
+        Contest { winner, nulls, best, losers: Vec::new(), counts: with_counts.then(Vec::new) }
     }
 
     /// `positions` ascend; `by` is the column of [`Winner::Smallest`] and [`Winner::Largest`], a number or time.
@@ -71,11 +102,15 @@ impl Contest {
             Some(by) => ranks(by, self.winner)?,
             None => vec![0; positions.len()],
         };
-        for ((position, rank), key) in positions.iter().zip(ranks).zip(keys(key)?) {
+        let comparable = self.nulls.comparable(key)?;
+        for (at, ((position, rank), key)) in positions.iter().zip(ranks).zip(keys(key)?).enumerate() {
             let position = position.unwrap_or_default();
             if let Some(counts) = &mut self.counts {
                 counts.resize(position as usize + 1, 0);
                 counts[position as usize] = 1;
+            }
+            if !takes_part(&comparable, at) {
+                continue;
             }
             match self.best[usize::from(key.shard)].entry(key.tag) {
                 Entry::Vacant(free) => {
@@ -178,7 +213,11 @@ mod tests {
     use super::*;
 
     fn losers(winner: Winner, key: Column, by: Option<Column>) -> Vec<bool> {
-        let mut contest = Contest::new(winner, false);
+        losers_with(winner, Nulls::Equal, key, by)
+    }
+
+    fn losers_with(winner: Winner, nulls: Nulls, key: Column, by: Option<Column>) -> Vec<bool> {
+        let mut contest = Contest::new(winner, nulls, false);
         let rows = key.len();
         let positions = IdxCa::from_vec("p".into(), (0..rows as IdxSize).collect());
         // In two batches, so that state is carried over.
@@ -197,7 +236,14 @@ mod tests {
     }
 
     #[test]
-    fn empty_keys_are_equal() {
+    fn empty_keys_are_equal_only_if_asked_for() {
+        for winner in [Winner::First, Winner::Last] {
+            let found = losers_with(winner, Nulls::Differ, key(), None);
+            assert_eq!(found.iter().filter(|lost| **lost).count(), 1, "{found:?}");
+            assert!(!found[2] && !found[4]);
+        }
+        let floats = Column::new("k".into(), [Some(f64::NAN), Some(1.0), None, Some(f64::NAN), Some(1.0)]);
+        assert_eq!(losers_with(Winner::First, Nulls::Differ, floats, None), [false, false, false, false, true]);
         assert_eq!(losers(Winner::First, key(), None), [false, false, false, true, true]);
         assert_eq!(losers(Winner::Last, key(), None), [true, false, true, false, false]);
     }

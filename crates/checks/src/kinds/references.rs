@@ -15,7 +15,8 @@ use super::{described, joined, shown};
 use crate::check::{Columns, Lookup, RowCheck, RowTest};
 use crate::{ColumnNames, Share};
 
-/// The key is found in another table of the same run. A key with a null passes, as in SQL. Example:
+/// The key is found in another table: one that this stage publishes, wherever it stands in the file, or one that it reads.
+/// A table may refer to itself. A key with a null passes, as in SQL. Example:
 /// `- references: {columns: [product_id], table: products, key: [id]}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -11,8 +11,8 @@ use crate::{ColumnNames, Published, Share};
 use artifact::PolarsResultExt;
 use transform::KeySet;
 
-/// No two rows have the same values in these columns. Rows with a null among them are not compared, as in
-/// SQL. Needs about 13 bytes of memory per key. Example: `- unique: {columns: [order_id]}`.
+/// No two rows have the same values in these columns. Rows with a null or NaN among them are not compared, as in
+/// SQL; the step `dedupe` agrees. Needs about 13 bytes of memory per key. Example: `- unique: {columns: [order_id]}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unique {
@@ -53,7 +53,9 @@ impl Unique {
 
     /// The rows without a null in the key, key columns only.
     fn compared(&self, table: &Columns, published: &Published) -> Result<LazyFrame> {
-        let whole: Vec<Expr> = self.names().into_iter().map(Expr::is_not_null).collect();
+        let is_float = |name: &String| published.schema.get(name).is_some_and(DataType::is_float);
+        let mut whole: Vec<Expr> = self.names().into_iter().map(Expr::is_not_null).collect();
+        whole.extend(self.columns.iter().filter(|name| is_float(name)).map(|name| col(name.as_str()).is_not_nan()));
         let whole = all_horizontal(whole).during(&table.place)?;
         Ok(published.frame.clone().select(self.names()).filter(whole))
     }
@@ -117,6 +119,8 @@ mod tests {
             Passed("1 of 5 rows (20 %) repeat an earlier key, at most 20 % allowed".into())
         );
         assert_eq!(judged("unique: {columns: [id, s]}", &table), Passed("all 3 keys differ".into()));
+        let floats = df!("x" => [Some(1.5), Some(f64::NAN), Some(f64::NAN), None]).unwrap();
+        assert_eq!(judged("unique: {columns: [x]}", &floats), Passed("all 1 keys differ".into()));
     }
 
     #[test]

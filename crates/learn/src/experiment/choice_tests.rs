@@ -297,6 +297,13 @@ fn a_weight_counts_and_is_never_learned_from() {
     assert_eq!(text, "table 'training': weight 'counts' is string, not numbers; name a column of numbers");
     let text = failure(Column::new("counts".into(), (0..rows).map(|row| 1.0 - row as f64).collect::<Vec<f64>>()));
     assert_eq!(text, "table 'training': weight 'counts' is -1 in row 3; weights are finite numbers from 0");
+    // Of the test part no row need count: nobody learns from it.
+    let newest = 19_000 + 30 * 11;
+    let old = |day: &str| i32::from(day != crate::calendar::day(newest));
+    let without: Vec<i32> = column(&weighted, "cutoff").iter().map(|day| old(day)).collect();
+    let mut late = weighted.clone();
+    late.with_column(Column::new("counts".into(), without)).unwrap();
+    assert_eq!(real(&spec, late).metric(Metric::Accuracy).map(f64::is_finite), Some(true));
     let text = failure(Column::new("counts".into(), vec![0i32; rows]));
     assert!(text.contains("train part: all ") && text.contains(" weights are 0; no row would count"), "{text}");
     let text = failure(Column::new(

@@ -51,6 +51,12 @@ impl Told {
         };
         Ok(PartRows { features, label: of(&self.label) })
     }
+
+    /// The same of rows from which nobody learns: they count once each.
+    fn judging_rows(&self, features: Matrix, wanted: impl Iterator<Item = bool>) -> PartRows {
+        let label = self.label.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(label, _)| *label);
+        PartRows { features, label: label.collect() }
+    }
 }
 
 /// The three parts, and the test part with all its columns.
@@ -433,7 +439,11 @@ pub(super) fn cut(table: &Table<'_>, split: &Split, told: &Told) -> Result<Parts
     let features = Feature::infer(&train, &names).context(&place)?;
     let part = |rows: &DataFrame, part: Part| -> Result<PartRows> {
         let features = Matrix::from_frame(rows, &features).context(&place)?;
-        told.rows(features, split.parts.iter().map(|of| *of == part)).context(format!("{place}: {} part", part.name()))
+        let wanted = split.parts.iter().map(|of| *of == part);
+        match part {
+            Part::Test => Ok(told.judging_rows(features, wanted)),
+            _ => told.rows(features, wanted).context(format!("{place}: {} part", part.name())),
+        }
     };
     Ok(Parts {
         train: part(&train, Part::Train)?,

@@ -192,7 +192,7 @@ const OURS: &[(&str, &str)] = &[
     ("num_threads", "all cores are used"),
     ("device_type", "equal inputs must give equal models"),
     ("verbosity", "warnings are in the model's notes"),
-    ("num_class", "there are two classes or a number"),
+    ("num_class", "the classes of the label are counted"),
     ("linear_tree", "its contributions would not add up"),
 ];
 

@@ -36,7 +36,21 @@ pub(super) fn call(doing: &str, function: impl FnOnce() -> c_int) -> Result<()> 
     // SAFETY: LightGBM returns a NUL-terminated text of this thread, which only its next call can change; it
     // is copied before that.
     let cause = unsafe { CStr::from_ptr(sys::LGBM_GetLastError()) }.to_string_lossy().into_owned();
-    Err(Error::cannot_run(format!("lightgbm: cannot {doing}: {cause}")))
+    Err(Error::cannot_run(format!("lightgbm: cannot {doing}: {}", plain(&cause))))
+}
+
+/// A cause without the place in LightGBM's source: `Check failed: (num_leaves) > (1) at /src/io/config.cpp, line 5 .`
+fn plain(cause: &str) -> String {
+    let cause = cause.trim().trim_start_matches("[LightGBM] [Fatal] ");
+    let is_place = |at: &str| [".cpp, line ", ".h, line ", ".hpp, line "].iter().any(|end| at.contains(end));
+    let cause = match cause.rfind(" at ") {
+        Some(at) if is_place(&cause[at..]) => &cause[..at],
+        _ => cause,
+    };
+    match cause.strip_prefix("Check failed: ") {
+        Some(condition) => format!("this must hold: {}", condition.replace(['(', ')'], "")),
+        None => cause.trim_end_matches(['.', ' ']).to_owned(),
+    }
 }
 
 /// What LightGBM warned of on this thread since the last time, each warning once.
@@ -95,4 +109,17 @@ unsafe extern "C" fn hear(message: *const c_char) {
             heard.push_str(&text);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn causes_name_no_file_of_the_library() {
+        let theirs = "Check failed: (num_leaves) > (1) at /b/LightGBM/src/io/config_auto.cpp, line 345 .\n";
+        assert_eq!(plain(theirs), "this must hold: num_leaves > 1");
+        assert_eq!(plain("Unknown tree learner type x."), "Unknown tree learner type x");
+        assert_eq!(plain("look at home"), "look at home");
+    }
 }

@@ -3,9 +3,13 @@
 //! ```yaml
 //! - dedupe: {keys: [order_id], keep: last, by: updated_at}
 //! - dedupe: {keys: [review], count: copies}
+//! - dedupe: {keys: [shop, receipt], nulls: equal}
+//! - dedupe
 //! ```
 //!
-//! Empty cells are equal to each other. Without `by` the order is that of the table; with it rows are ordered by
+//! A row with an empty cell among its `keys` is no duplicate of any other: two orders without a number are two orders.
+//! With `nulls: equal` an empty cell is a value like others. Without `keys` whole rows are compared, and empty cells are
+//! equal there, for what goes is a copy of what stays; `nulls: differ` keeps those too. NaN counts as empty. Without `by` the order is that of the table; with it rows are ordered by
 //! that column, ties by the table, and a row whose `by` is empty stays only where all are. Keeping the first row
 //! of the table takes no extra reading, unless a later step looks at the whole table or `count` is given: a column that
 //! says how many rows each one stands for.
@@ -18,7 +22,7 @@ use spec::Result;
 
 use super::{Apply, any};
 use crate::plan::{POSITION, Plan, Rule};
-use crate::seen::{Contest, FirstSeen, Winner, count_at, is_loser};
+use crate::seen::{Contest, FirstSeen, Nulls, Winner, count_at, is_loser};
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +36,10 @@ pub struct Dedupe {
     /// A number, date or time column that orders the rows of a key, ascending.
     #[serde(default)]
     by: Option<String>,
+    /// Whether empty cells of a key are equal to each other. Default: `differ` with `keys`, `equal` where whole rows are
+    /// compared.
+    #[serde(default)]
+    nulls: Option<Nulls>,
     /// A new column that says how many rows the one that stays stands for, itself included.
     #[serde(default)]
     count: Option<String>,
@@ -64,7 +72,7 @@ impl Apply for Dedupe {
             for key in &keys {
                 helpers.push(plan.keep("key", col(key.as_str()))?);
             }
-            plan.dedupe_late(FirstSeen::new(number, helpers));
+            plan.dedupe_late(FirstSeen::new(number, helpers, self.nulls()));
             return Ok(());
         }
         let (losers, counts) = self.contest(plan, &keys)?.finish();
@@ -94,6 +102,10 @@ impl Dedupe {
         }
     }
 
+    fn nulls(&self) -> Nulls {
+        self.nulls.unwrap_or(if self.keys.is_empty() { Nulls::Equal } else { Nulls::Differ })
+    }
+
     fn contest(&self, plan: &Plan, keys: &[String]) -> Result<Contest> {
         let mut wanted: Vec<Expr> = keys.iter().map(|key| col(key.as_str())).collect();
         wanted.push(col(POSITION));
@@ -109,7 +121,7 @@ impl Dedupe {
                 wanted.push(col(by.as_str()));
             }
         }
-        let mut contest = Contest::new(self.winner(), self.count.is_some());
+        let mut contest = Contest::new(self.winner(), self.nulls(), self.count.is_some());
         for batch in plan.alive(wanted)? {
             let batch = batch?;
             let mut observe = || {
@@ -142,16 +154,31 @@ mod tests {
     #[test]
     fn the_first_row_stays() {
         let (rows, removed) = kept("- dedupe: {keys: [id]}");
-        assert_eq!(rows, [1, 2, 4]);
-        assert_eq!(removed, [("step 1 'dedupe' on id".to_owned(), 3)]);
+        assert_eq!(rows, [1, 2, 4, 5]);
+        assert_eq!(removed, [("step 1 'dedupe' on id".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn empty_keys_match_nothing_unless_the_yaml_says_so() {
+        assert_eq!(kept("- dedupe: {keys: [id], nulls: equal}").0, [1, 2, 4]);
+        assert_eq!(kept("- dedupe: {keys: [id], nulls: equal, keep: last}").0, [2, 5, 6]);
+        assert_eq!(kept("- dedupe: {keys: [id], nulls: differ}").0, [1, 2, 4, 5]);
+        // One empty cell of a key of two is enough.
+        assert_eq!(kept("- dedupe: {keys: [id, t]}").0, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(kept("- dedupe: {keys: [id, t], nulls: equal}").0, [1, 2, 3, 4, 6]);
+        let whole =
+            df!("a" => [Some(1.5), None, None, Some(f64::NAN), Some(f64::NAN)], "b" => [1, 2, 2, 3, 3]).unwrap();
+        assert_eq!(run(&whole, "- dedupe").rows.height(), 3);
+        assert_eq!(run(&whole, "- dedupe: {nulls: differ}").rows.height(), 5);
+        assert_eq!(run(&whole, "- dedupe: {keys: [a]}").rows.height(), 5);
     }
 
     #[test]
     fn the_last_row_or_that_of_a_column_stays() {
-        assert_eq!(kept("- dedupe: {keys: [id], keep: last}").0, [2, 5, 6]);
-        assert_eq!(kept("- dedupe: {keys: [id], keep: last, by: t}").0, [2, 3, 5]);
-        assert_eq!(kept("- dedupe: {keys: [id], by: t}").0, [2, 4, 6]);
-        assert_eq!(kept("- dedupe: {keys: [id, t], keep: last}").0, [1, 2, 3, 5, 6]);
+        assert_eq!(kept("- dedupe: {keys: [id], keep: last}").0, [2, 4, 5, 6]);
+        assert_eq!(kept("- dedupe: {keys: [id], keep: last, by: t}").0, [2, 3, 4, 5]);
+        assert_eq!(kept("- dedupe: {keys: [id], by: t}").0, [2, 4, 5, 6]);
+        assert_eq!(kept("- dedupe: {keys: [id, t], nulls: equal, keep: last}").0, [1, 2, 3, 5, 6]);
     }
 
     #[test]
@@ -161,11 +188,15 @@ mod tests {
             let counts: Vec<u32> = done.rows.column("copies").unwrap().u32().unwrap().iter().flatten().collect();
             (done.rows.column("n").unwrap().i32().unwrap().iter().flatten().collect::<Vec<_>>(), counts)
         };
-        assert_eq!(counts("- dedupe: {keys: [id], count: copies}"), (vec![1, 2, 4], vec![3, 1, 2]));
-        assert_eq!(counts("- dedupe: {keys: [id], keep: last, count: copies}"), (vec![2, 5, 6], vec![1, 2, 3]));
-        assert_eq!(counts("- dedupe: {keys: [id], keep: last, by: t, count: copies}"), (vec![2, 3, 5], vec![1, 3, 2]));
+        assert_eq!(counts("- dedupe: {keys: [id], count: copies}"), (vec![1, 2, 4, 5], vec![3, 1, 1, 1]));
+        let equal = "- dedupe: {keys: [id], nulls: equal, count: copies}";
+        assert_eq!(counts(equal), (vec![1, 2, 4], vec![3, 1, 2]));
+        let last = "- dedupe: {keys: [id], nulls: equal, keep: last, count: copies}";
+        assert_eq!(counts(last), (vec![2, 5, 6], vec![1, 2, 3]));
+        let by = "- dedupe: {keys: [id], nulls: equal, keep: last, by: t, count: copies}";
+        assert_eq!(counts(by), (vec![2, 3, 5], vec![1, 3, 2]));
         // A row that is out already is no copy.
-        assert_eq!(counts("- filter: n > 1\n- dedupe: {keys: [id], count: copies}"), (vec![2, 3, 4], vec![1, 2, 2]));
+        assert_eq!(counts(&format!("- filter: n > 1\n{equal}")), (vec![2, 3, 4], vec![1, 2, 2]));
     }
 
     #[test]
@@ -178,23 +209,23 @@ mod tests {
     #[test]
     fn order_of_steps_counts() {
         // A row that is out cannot push out another; one that goes out later still can.
-        assert_eq!(kept("- filter: n > 1\n- dedupe: {keys: [id]}").0, [2, 3, 4]);
-        assert_eq!(kept("- dedupe: {keys: [id]}\n- filter: n > 1").0, [2, 4]);
-        let (rows, removed) = kept("- dedupe: {keys: [id]}\n- filter: n > 3\n- dedupe: {keys: [t]}");
+        assert_eq!(kept("- filter: n > 1\n- dedupe: {keys: [id]}").0, [2, 3, 4, 5]);
+        assert_eq!(kept("- dedupe: {keys: [id]}\n- filter: n > 1").0, [2, 4, 5]);
+        let (rows, removed) = kept("- dedupe: {keys: [id], nulls: equal}\n- filter: n > 3\n- dedupe: {keys: [t]}");
         assert_eq!(rows, [4]);
         assert_eq!(removed, [("step 1 'dedupe' on id".to_owned(), 3), ("step 2 'filter' n > 3".to_owned(), 2)]);
     }
 
     #[test]
     fn keys_are_those_of_the_step_even_if_changed_later() {
-        assert_eq!(kept("- dedupe: {keys: [id]}\n- derive: {id: \"'same'\"}").0, [1, 2, 4]);
+        assert_eq!(kept("- dedupe: {keys: [id]}\n- derive: {id: \"'same'\"}").0, [1, 2, 4, 5]);
     }
 
     #[test]
     fn a_later_look_at_the_table_changes_nothing() {
         let (rows, removed) = kept("- dedupe: {keys: [id]}\n- fill_null: {columns: [t], with: mean}");
-        assert_eq!(rows, [1, 2, 4]);
-        assert_eq!(removed, [("step 1 'dedupe' on id".to_owned(), 3)]);
+        assert_eq!(rows, [1, 2, 4, 5]);
+        assert_eq!(removed, [("step 1 'dedupe' on id".to_owned(), 2)]);
     }
 
     #[test]

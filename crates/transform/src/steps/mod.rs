@@ -20,6 +20,7 @@ mod parse_dates;
 mod remove_invisible;
 mod rename;
 mod replace;
+mod replacement;
 mod scalar;
 mod select;
 mod space_punctuation;

@@ -5,13 +5,17 @@
 //! - replace: {columns: [price], literal: ',', with: '.'}
 //! ```
 //!
-//! In the replacement of a regex, `$1` or `${1}` stands for its first group (in YAML: `$${1}`).
+//! In the replacement of a regex, `$1` or `${1}` stands for its first group, `$name` for a group `(?P<name>…)`, `$0` for
+//! the whole match and `$$` for a `$`. `$1_$2` is two groups with `_` between them. A group that the regex does not have is
+//! an error. As YAML files read `${NAME}` from the environment, a named group in braces is written `$${name}`; `${1}` needs
+//! no such thing, for no variable has a number as its name.
 
 use polars::prelude::{NewChunkedArray, StringChunked, StringNameSpaceImpl, col, lit};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::{Error, Result};
 
+use super::replacement::replacement;
 use super::{Apply, is_text};
 use crate::plan::Plan;
 
@@ -36,7 +40,8 @@ struct Written {
     /// The regular expression to find (Rust `regex` syntax).
     #[serde(default)]
     regex: Option<String>,
-    /// What to put in its place.
+    /// What to put in its place. With a regex: `$1`, `${1}` or `$name` for a group, `$0` for all that was found, `$$` for a
+    /// `$`.
     with: String,
 }
 
@@ -52,9 +57,13 @@ impl TryFrom<Written> for Replace {
         if pattern.is_empty() {
             return Err(Error::cannot_run("the text to find is empty"));
         }
-        if !is_literal {
-            check_regex(&pattern)?;
-        }
+        let with = match is_literal {
+            true => with,
+            false => {
+                check_regex(&pattern)?;
+                replacement(&with, &pattern)?
+            }
+        };
         Ok(Replace { columns, pattern, is_literal, with })
     }
 }
@@ -99,6 +108,24 @@ mod tests {
         let table = df!("a" => ["john doe", "x"]).unwrap();
         let out = rows(&table, r"- replace: {columns: [a], regex: '(\w+) (\w+)', with: '$2, $1'}");
         assert_eq!(out, df!("a" => ["doe, john", "x"]).unwrap());
+    }
+
+    #[test]
+    fn a_group_ends_where_its_number_ends() {
+        let table = df!("a" => ["12-34", "x"]).unwrap();
+        for (with, expected) in [
+            ("'$1_$2'", "12_34"),
+            ("'${1}_${2}'", "12_34"),
+            ("'$1kg'", "12kg"),
+            ("'$${first}kg $first!'", "12kg 12!"),
+            ("'$$1 $0'", "$1 12-34"),
+        ] {
+            let step = format!(r"- replace: {{columns: [a], regex: '(?P<first>\d+)-(\d+)', with: {with}}}");
+            assert_eq!(rows(&table, &step), df!("a" => [expected, "x"]).unwrap(), "{with}");
+        }
+        assert!(failure(&table, "- replace: {columns: [a], regex: '(a)', with: $2}").starts_with(
+            "clean.yaml:1:3: .[0]: '$2' refers to a group '2' that the regular expression does not have; there are: ${0}, ${1}"
+        ));
     }
 
     #[test]

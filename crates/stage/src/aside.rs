@@ -1,0 +1,48 @@
+//! What comes with the rows of a table: rows refused, counts of rows removed, the change log.
+
+use std::path::Path;
+
+use artifact::{Batch, Batches, Books, Fate, TableWriter, Written};
+use polars::prelude::{DataFrame, Schema};
+use spec::Result;
+
+use crate::publish::RefusedRows;
+use crate::refusals::Refusals;
+
+/// What comes with a table's rows and does not go on with them.
+pub struct Aside {
+    pub stage: &'static str,
+    pub refused: RefusedRows,
+    pub changes: Option<TableWriter>,
+    pub books: Books,
+    /// Why the stage refused rows, for people and for the limit.
+    pub refusals: Refusals,
+}
+
+impl Aside {
+    /// Keeps what is not to go on, and returns the rows that are.
+    pub fn take(&mut self, batch: Batch) -> Result<DataFrame> {
+        let Batch { rows, refused, removed, changes } = batch;
+        if let (Some(writer), Some(rows)) = (&mut self.changes, changes) {
+            writer.write(rows)?;
+        }
+        for taken in removed {
+            self.books.add(&taken.rule, taken.fate, taken.rows);
+        }
+        if let Some(rows) = refused {
+            self.books.add(self.stage, Fate::Refused, rows.height() as u64);
+            self.refusals.add(&rows);
+            self.refused.write(rows)?;
+        }
+        Ok(rows)
+    }
+
+    /// Writes all rows that go on to a file that nobody sees.
+    pub fn spool(&mut self, batches: &mut Batches, target: &Path, schema: &Schema) -> Result<Written> {
+        let mut spool = TableWriter::create(target, schema)?.without_summary();
+        for batch in batches {
+            spool.write(self.take(batch?)?)?;
+        }
+        spool.finish()
+    }
+}
