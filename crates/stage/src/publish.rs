@@ -86,7 +86,19 @@ impl Item {
         let passed = (empty_files > 0).then(|| format!("{table}: {}", files_passed(empty_files)));
         let warnings = warned.chain(fallback.map(|why| format!("{table}: {why}"))).chain(passed).collect();
         let evidence = Duration::ZERO;
-        Item { table, path, books, bytes, refused: None, changes: None, quality, judged, warnings, empty_files, evidence }
+        Item {
+            table,
+            path,
+            books,
+            bytes,
+            refused: None,
+            changes: None,
+            quality,
+            judged,
+            warnings,
+            empty_files,
+            evidence,
+        }
     }
 
     /// `purchases: 100 rows in, 97 out; 2 duplicate by step 3 'dedupe'; 1 refused by check 'not_null'`
@@ -287,7 +299,7 @@ impl<S: Stage> Desk<'_, S> {
         // A table that refers to itself must be there as a whole before its first row can be judged.
         let refers_to_itself = checks.iter().any(|check| check.refers_to() == Some(table.as_str()));
         let spool = match refers_to_itself {
-            true => Some(aside.spool(&mut batches, &target, &output.schema)?),
+            true => Some(aside.spool(&mut batches, &target, &output.schema, &mut output.accepted)?),
             false => None,
         };
         if let Some(spool) = &spool {
@@ -315,7 +327,9 @@ impl<S: Stage> Desk<'_, S> {
                 }
             };
             self.job.progress.rows(rows.height());
-            (output.accepted)(&rows)?;
+            if spool.is_none() {
+                (output.accepted)(&rows)?;
+            }
             writer.write(rows)?;
         }
         let Aside { refused, changes, mut books, refusals, .. } = aside;
