@@ -37,6 +37,9 @@ impl Compiler<'_> {
             };
         }
         let typed = self.node(first)?;
+        if distinct {
+            typed.check_plain("what COUNT(DISTINCT …) counts")?;
+        }
         let masked = |expr: Expr| match &only {
             None => expr,
             Some(only) => when(only.clone()).then(expr).otherwise(lit(NULL)),

@@ -126,6 +126,17 @@ fn divided(
     Ok(Int64Chunked::from_iter_options(PlSmallStr::EMPTY, out.into_iter()).into_series())
 }
 
+/// `of` for each pair, and whether all results are finite. Without a way out of the loop, it runs over many at once.
+fn finite(a: &[f64], b: &[f64], height: usize, of: impl Fn(f64, f64) -> f64) -> (Vec<f64>, bool) {
+    let mut all = true;
+    let out = zipped(a, b, height, |a, b| {
+        let value = of(a, b);
+        all &= value.is_finite();
+        value
+    });
+    (out, all)
+}
+
 /// Floats. Where a side is infinite and the result no number, or division is by zero: null. A result beyond
 /// float64 of finite sides is refused.
 pub(crate) fn floats(label: &Label, op: Arithmetic, left: Expr, right: Expr) -> Expr {
@@ -138,16 +149,17 @@ pub(crate) fn floats(label: &Label, op: Arithmetic, left: Expr, right: Expr) -> 
         let height = height(columns);
         let (av, bv) = (values(&a), values(&b));
         let out = match op {
-            Arithmetic::Add => zipped(av, bv, height, |a, b| a + b),
-            Arithmetic::Subtract => zipped(av, bv, height, |a, b| a - b),
-            Arithmetic::Multiply => zipped(av, bv, height, |a, b| a * b),
-            Arithmetic::Divide => zipped(av, bv, height, |a, b| a / b),
-            Arithmetic::DivideWhole => zipped(av, bv, height, |a, b| (a / b).trunc()),
-            Arithmetic::Remainder => zipped(av, bv, height, |a, b| a % b),
+            Arithmetic::Add => finite(av, bv, height, |a, b| a + b),
+            Arithmetic::Subtract => finite(av, bv, height, |a, b| a - b),
+            Arithmetic::Multiply => finite(av, bv, height, |a, b| a * b),
+            Arithmetic::Divide => finite(av, bv, height, |a, b| a / b),
+            Arithmetic::DivideWhole => finite(av, bv, height, |a, b| (a / b).trunc()),
+            Arithmetic::Remainder => finite(av, bv, height, |a, b| a % b),
         };
         let divides = matches!(op, Arithmetic::Divide | Arithmetic::DivideWhole | Arithmetic::Remainder);
-        // Division by zero is never finite. Written without a way out of the loop, it runs over many values at once.
-        if out.iter().fold(true, |all, value| all & value.is_finite()) {
+        // Division by zero is never finite.
+        let (out, all_finite) = out;
+        if all_finite {
             return Ok(with_nulls(out, &a, &b, height).into_series());
         }
         let mut defined = Vec::with_capacity(height);

@@ -193,7 +193,10 @@ pub(crate) fn converted<'a>(value: &Value<'a>, to: &DataType) -> Result<Value<'a
         (Decimal(digits, behind), Some(Sort::Decimal)) => scaled(*digits, *behind)?,
         (Text(text), Some(sort)) => return from_text(text, sort, to).unwrap_or_else(|| unread(TRY)),
         (Date(days), Some(Sort::Moment)) => Moment(i128::from(*days) * DAY),
-        (Moment(nanos), Some(Sort::Date)) => Date(nanos.div_euclid(DAY) as i32),
+        (Moment(nanos), Some(Sort::Date)) => match i32::try_from(nanos.div_euclid(DAY)) {
+            Ok(days) => Date(days),
+            Err(_) => return unread(TRY),
+        },
         (Moment(nanos), Some(Sort::Time)) => Time(nanos.rem_euclid(DAY) as i64),
         (Moment(nanos), Some(Sort::Moment)) => {
             let DataType::Datetime(unit, _) = to else { return unread(TRY) };
@@ -313,6 +316,7 @@ pub(crate) fn name(dtype: &DataType) -> String {
     match dtype {
         DataType::Decimal(digits, behind) => format!("decimal({digits}, {behind})"),
         DataType::Boolean => "bool".to_owned(),
+        DataType::Duration(_) => "length of time".to_owned(),
         DataType::Datetime(_, Some(zone)) => format!("datetime in {}", zone.as_str()),
         other => artifact::type_name(other),
     }

@@ -9,7 +9,7 @@ use spec::{Error, Result};
 use crate::cast::Sort;
 use crate::kernel::{Label, columns, row_fn, rows};
 use crate::node::{Comparison, Literal};
-use crate::typed::{Typed, decimal_literal, literal_as};
+use crate::typed::{Typed, decimal_literal, literal_as, scalar};
 use crate::value::{Value, single_or_all};
 
 /// `left op right`. Null where a side is null, but for `IS DISTINCT FROM`.
@@ -18,11 +18,12 @@ pub(crate) fn compared(label: &Label, op: Comparison, left: Typed, right: Typed)
         let expr = match op {
             Comparison::NotDistinct => left.expr.is_null().and(right.expr.is_null()),
             Comparison::Distinct => left.expr.is_null().and(right.expr.is_null()).not(),
-            _ => crate::typed::scalar(DataType::Boolean, AnyValue::Null),
+            _ => scalar(DataType::Boolean, AnyValue::Null),
         };
         return Ok(Typed::boolean(expr));
     }
-    let (left, right) = adapted(op, left, right)?;
+    let (left, right) = adapted(left, right)?;
+    let (op, right) = floored(op, &left, right);
     if left.dtype == right.dtype && is_native(&left.dtype) {
         let (a, b) = (left.expr, right.expr);
         return Ok(Typed::boolean(match op {
@@ -51,6 +52,23 @@ pub(crate) fn compared(label: &Label, op: Comparison, left: Typed, right: Typed)
     }))
 }
 
+/// An integer column beside a number with a fraction: no integer lies between that and the whole number below.
+fn floored(op: Comparison, left: &Typed, right: Typed) -> (Comparison, Typed) {
+    let Some(Literal::Number(digits)) = &right.literal else { return (op, right) };
+    let beside = match op {
+        Comparison::Less | Comparison::LessOrEqual => Comparison::LessOrEqual,
+        Comparison::Greater | Comparison::GreaterOrEqual => Comparison::Greater,
+        _ => return (op, right),
+    };
+    let below = digits.parse::<f64>().ok().filter(|float| float.fract() != 0.0).map(f64::floor);
+    match below {
+        Some(below) if left.dtype == DataType::Int64 && left.literal.is_none() => {
+            (beside, Typed::new(scalar(DataType::Int64, AnyValue::Int64(below as i64)), DataType::Int64))
+        }
+        _ => (op, right),
+    }
+}
+
 fn holds(op: Comparison, order: Ordering) -> bool {
     match op {
         Comparison::Equal | Comparison::NotDistinct => order.is_eq(),
@@ -73,7 +91,7 @@ fn is_native(dtype: &DataType) -> bool {
 }
 
 /// Both sides in types that can be compared: values that stand in the text take the type of the other side.
-fn adapted(op: Comparison, left: Typed, right: Typed) -> Result<(Typed, Typed)> {
+fn adapted(left: Typed, right: Typed) -> Result<(Typed, Typed)> {
     let takes = |typed: &Typed, other: &Typed| other.literal.is_none() || typed.text().is_some();
     let left = if takes(&left, &right) { taken(left, &right)? } else { left };
     let right = if takes(&right, &left) { taken(right, &left)? } else { right };
@@ -89,10 +107,7 @@ fn adapted(op: Comparison, left: Typed, right: Typed) -> Result<(Typed, Typed)> 
     let comparable = numbers(&left) && numbers(&right)
         || days(&left) && days(&right)
         || left.sort().is_some() && left.sort() == right.sort()
-        || matches!((&left.dtype, &right.dtype), (DataType::Datetime(_, Some(_)), DataType::Datetime(_, Some(_))))
-        || left.dtype == right.dtype
-            && matches!(op, Comparison::Equal | Comparison::NotEqual)
-            && left.dtype == DataType::Binary;
+        || matches!((&left.dtype, &right.dtype), (DataType::Datetime(_, Some(_)), DataType::Datetime(_, Some(_))));
     if comparable {
         return Ok(widened(left, right));
     }

@@ -20,12 +20,24 @@ fn split(value: &Value<'_>) -> Option<(i64, i128)> {
     })
 }
 
+/// Days and the nanoseconds of the day, within what the calendar can count.
+fn within(value: &Value<'_>) -> Result<Option<(i64, i128)>, Refusal> {
+    // 200,000 years.
+    const MOST: i64 = 73_000_000;
+    match split(value) {
+        Some((day, _)) if day.abs() > MOST => {
+            Err(Refusal::new(format!("{} lies beyond the calendar", value.shown()), BEYOND))
+        }
+        other => Ok(other),
+    }
+}
+
 /// `EXTRACT`.
 pub(crate) fn part<'a>(part: Part, value: &Value<'a>) -> Out<'a> {
     if let Value::Duration(nanos) = value {
         return Ok(Some(of_duration(part, *nanos)));
     }
-    let Some((day, clock)) = split(value) else { return Ok(None) };
+    let Some((day, clock)) = within(value)? else { return Ok(None) };
     let (year, month, of_month) = civil(day);
     // 1970-01-01 was a Thursday.
     let weekday = (day + 3).rem_euclid(7) + 1;
@@ -95,7 +107,7 @@ fn nanos_of(part: Part) -> i128 {
 
 /// `date_trunc`: of a date a date, of a moment a moment.
 pub(crate) fn truncated<'a>(part: Part, value: &Value<'a>) -> Out<'a> {
-    let Some((day, clock)) = split(value) else { return Ok(None) };
+    let Some((day, clock)) = within(value)? else { return Ok(None) };
     let (year, month, _) = civil(day);
     let start = |month: u32| i64::from(days(year, month, 1).unwrap_or_default());
     let day = match part {
@@ -117,6 +129,8 @@ pub(crate) fn truncated<'a>(part: Part, value: &Value<'a>) -> Out<'a> {
 
 /// `date_diff`: the starts of `part` after `from` up to `to`.
 pub(crate) fn difference<'a>(part: Part, from: &Value<'a>, to: &Value<'a>) -> Out<'a> {
+    within(from)?;
+    within(to)?;
     let number = |value: &Value<'_>| -> Option<i128> {
         let (day, clock) = split(value)?;
         let (year, month, _) = civil(day);
@@ -136,7 +150,7 @@ pub(crate) fn difference<'a>(part: Part, from: &Value<'a>, to: &Value<'a>) -> Ou
 /// the clock.
 pub(crate) fn moved<'a>(value: &Value<'a>, by: Interval, sign: i64) -> Out<'a> {
     let beyond = || Refusal::new(format!("{} moved by an interval leaves the calendar", value.shown()), BEYOND);
-    let Some((day, clock)) = split(value) else { return Ok(None) };
+    let Some((day, clock)) = within(value)? else { return Ok(None) };
     let (year, month, of_month) = civil(day);
     let months = by.months.checked_mul(sign).and_then(|by| by.checked_add(year * 12 + i64::from(month) - 1));
     let months = months.ok_or_else(beyond)?;
@@ -165,7 +179,7 @@ pub(crate) fn days_later<'a>(value: &Value<'a>, by: i128) -> Out<'a> {
 }
 
 pub(crate) fn last_day<'a>(row: &[Value<'a>]) -> Out<'a> {
-    let Some((day, _)) = split(&row[0]) else { return Ok(None) };
+    let Some((day, _)) = within(&row[0])? else { return Ok(None) };
     let (year, month, _) = civil(day);
     Ok(days(year, month, days_of_month(year, month)).map(Value::Date))
 }
@@ -247,7 +261,7 @@ pub(crate) fn check_format(format: &str, reads: bool) -> Result<(), Refusal> {
 }
 
 pub(crate) fn strftime<'a>(value: &Value<'a>, format: &str) -> Out<'a> {
-    let Some((day, clock)) = split(value) else { return Ok(None) };
+    let Some((day, clock)) = within(value)? else { return Ok(None) };
     let (year, month, of_month) = civil(day);
     let seconds = clock / SECOND;
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);

@@ -144,7 +144,7 @@ pub(crate) fn beyond_type(value: &Value<'_>, dtype: &DataType) -> Refusal {
         dtype if dtype.is_integer() => "compute with DOUBLE or DECIMAL instead, such as CAST(… AS DOUBLE)",
         _ => "take such rows out first",
     };
-    Refusal::new(format!("{} is beyond {}", value.shown(), artifact::type_name(dtype)), hint)
+    Refusal::new(format!("{} is beyond {}", value.shown(), crate::cast::name(dtype)), hint)
 }
 
 /// Null in place of NaN, and of infinities if `finite`.

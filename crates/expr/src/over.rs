@@ -44,6 +44,7 @@ impl Compiler<'_> {
         let only = only.map(|only| self.truth(only, "FILTER")).transpose()?;
         if let Some(first) = arguments.first() {
             let typed = self.node(first)?;
+            typed.check_plain("what the window looks at")?;
             dtype = match function.kind {
                 Kind::Aggregate => result(function, &typed)?,
                 _ => typed.dtype.clone(),
@@ -84,7 +85,9 @@ impl Compiler<'_> {
             rows,
         };
         for node in partition.iter().chain(order.iter().map(|order| &order.by)) {
-            inputs.push(self.node(node)?.expr);
+            let typed = self.node(node)?;
+            typed.check_plain("what parts or orders the window")?;
+            inputs.push(typed.expr);
         }
         if inputs.is_empty() {
             return Err(Error::cannot_run(format!("the window of {} reads no column", function.name))

@@ -64,6 +64,10 @@ pub(crate) fn parse(text: &str) -> Result<ast::Expr> {
     };
     match &parser.peek_token_ref().token {
         Token::EOF => Ok(tree),
+        Token::Word(word) if word.keyword == Keyword::AS => {
+            Err(failed("after the expression stands 'AS'".to_owned())
+                .hint("the name of the column is the key in the YAML"))
+        }
         token => Err(with_hint(failed(format!("after the expression stands '{token}'")), text)),
     }
 }
@@ -72,10 +76,10 @@ pub(crate) fn parse(text: &str) -> Result<ast::Expr> {
 fn cause(error: &ParserError) -> String {
     match error {
         ParserError::TokenizerError(cause) | ParserError::ParserError(cause) => {
-            let (cause, place) = match cause.split_once(" at Line: 1, Column: ") {
-                Some((cause, column)) => (cause, format!(" at character {column}")),
-                None => (cause.as_str(), String::new()),
-            };
+            let (cause, place) = place_of(cause);
+            if cause.starts_with("No infix parser for token ") {
+                return format!("a sign that is no operator stands{place}");
+            }
             if let Some((wanted, found)) =
                 cause.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: "))
             {
@@ -98,12 +102,25 @@ fn cause(error: &ParserError) -> String {
     }
 }
 
+/// What is wrong, and where in the text.
+fn place_of(cause: &str) -> (&str, String) {
+    let Some((cause, place)) = cause.split_once(" at Line: ") else { return (cause, String::new()) };
+    match place.split_once(", Column: ") {
+        Some(("1", column)) => (cause, format!(" at character {column}")),
+        Some((line, column)) => (cause, format!(" in line {line} at character {column}")),
+        None => (cause, String::new()),
+    }
+}
+
 /// The way out where a word of SQL may be meant as a column.
 fn with_hint(error: Error, text: &str) -> Error {
     let count = |sign: char| text.chars().filter(|letter| *letter == sign).count();
     if count('(') > count(')') {
         return error
             .hint("close the bracket; within {…} of YAML a comma ends a value, so write the expression in quotes");
+    }
+    if text.contains("&&") {
+        return error.hint("write AND");
     }
     match keyword_as_name(text) {
         Some(word) => error.hint(format!("if '{word}' is a column, write it in double quotes: \"{word}\"")),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use spec::{Error, Result};
 
 use crate::SqlExpr;
@@ -33,6 +33,12 @@ impl fmt::Display for RowExpr {
     }
 }
 
+impl Serialize for RowExpr {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl<'de> Deserialize<'de> for RowExpr {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RowExpr, D::Error> {
         spec::read_text(deserializer, "an SQL expression", |text| RowExpr::new(text))
@@ -46,7 +52,7 @@ impl schemars::JsonSchema for RowExpr {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "description": "An SQL expression over the columns of one row: no aggregates, no windows."
+            "description": "An SQL expression over the columns of one row, as docs/sql.md describes: no aggregates, no windows."
         })
     }
 }

@@ -112,6 +112,6 @@ impl schemars::JsonSchema for SqlExpr {
         "SqlExpr".into()
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "description": "An SQL expression over the columns of the table." })
+        schemars::json_schema!({ "type": "string", "description": "An SQL expression over the columns of the table, as docs/sql.md describes." })
     }
 }

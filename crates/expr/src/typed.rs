@@ -63,6 +63,15 @@ impl Typed {
         }
     }
 
+    /// Refuses lists and other values that are not plain; `what` is where they would stand.
+    pub fn check_plain(&self, what: &str) -> Result<()> {
+        let zoned = matches!(self.dtype, DataType::Datetime(..));
+        match self.sort().is_some() || self.is_null() || zoned {
+            true => Ok(()),
+            false => Err(Error::cannot_run(format!("{what} is {}", self.name())).hint("name a column of plain values")),
+        }
+    }
+
     pub fn is_number(&self) -> bool {
         matches!(self.sort(), Some(Sort::Int | Sort::Float | Sort::Decimal))
     }
@@ -133,7 +142,10 @@ pub(crate) fn literal_as(typed: &Typed, dtype: &DataType) -> Result<Option<Typed
     match (&typed.literal, dtype) {
         (Some(Literal::Number(digits)), dtype) if dtype.is_integer() => {
             let (low, high) = crate::value::range(dtype);
-            match digits.parse::<i128>() {
+            // 2.0 is 2.
+            let whole = |float: f64| (float.fract() == 0.0 && float.abs() < 9e15).then_some(float as i128);
+            let wide = digits.parse::<i128>().ok().or_else(|| digits.parse().ok().and_then(whole));
+            match wide.ok_or(()) {
                 Ok(wide) if (low..=high).contains(&wide) => {
                     let expr = match dtype {
                         DataType::UInt64 => scalar(DataType::UInt64, AnyValue::UInt64(wide as u64)),
@@ -230,9 +242,7 @@ fn common_type(all: &[Typed], what: &str) -> Result<Option<DataType>> {
     for typed in others.into_iter().chain(texts) {
         sum = Some(match sum {
             None => typed.dtype.clone(),
-            Some(sum) if typed.literal.is_some() && literal_as(typed, &sum)?.is_some_and(|held| held.dtype == sum) => {
-                sum
-            }
+            Some(sum) if fits(typed, &sum)? => sum,
             Some(sum) => both(&sum, typed).ok_or_else(|| {
                 Error::cannot_run(format!("{what} are {} and {}", cast::name(&sum), typed.name()))
                     .hint("make them one type: CAST(… AS …)")
@@ -240,6 +250,14 @@ fn common_type(all: &[Typed], what: &str) -> Result<Option<DataType>> {
         });
     }
     Ok(sum)
+}
+
+/// Whether a value that stands in the text can be of the type that others have. 0.0 is meant as a float.
+fn fits(typed: &Typed, dtype: &DataType) -> Result<bool> {
+    if typed.literal.is_none() || typed.sort() == Some(Sort::Float) && dtype.is_integer() {
+        return Ok(false);
+    }
+    Ok(literal_as(typed, dtype)?.is_some_and(|held| held.dtype == *dtype))
 }
 
 /// The type that holds values of both.

@@ -178,3 +178,54 @@ fn every_function_is_compared() {
         assert!(recorded.contains(&format!("{}(", function.name)), "{} is not compared with DuckDB", function.name);
     }
 }
+
+/// The names of the columns and the rows of a recorded table.
+fn read(recorded: &str) -> (Vec<&str>, Vec<Vec<&str>>) {
+    let mut lines =
+        recorded.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect::<Vec<_>>());
+    (lines.next().unwrap(), lines.collect())
+}
+
+/// Compares the columns from number `from` on, whose names are expressions over `table`.
+fn compare(names: &[&str], rows: &[Vec<&str>], from: usize, table: &DataFrame) {
+    let mut wrong = Vec::new();
+    for (at, sql) in names.iter().enumerate().skip(from) {
+        let ours = given(sql, table);
+        let ours: Vec<&str> = ours.split('\t').collect();
+        if ours.len() != rows.len() {
+            wrong.push(format!("{sql}: {}", ours.join(" ")));
+            continue;
+        }
+        for (ours, row) in ours.iter().zip(rows) {
+            if !same(ours, row[at]) {
+                wrong.push(format!("{sql} of {}: {ours}, in DuckDB {}", row[..from].join(", "), row[at]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_calendar_is_that_of_duckdb() {
+    let (names, rows) = read(include_str!("duckdb/calendar.tsv"));
+    let column = |at: usize| rows.iter().map(|row| row[at]).collect::<Vec<_>>();
+    let moment = |name: &str| SqlExpr::new(format!("CAST({name} AS TIMESTAMP)")).unwrap();
+    let texts = df!("t" => column(0), "u" => column(1)).unwrap();
+    let read = ["t", "u"].map(|name| moment(name).compile(texts.schema(), "").unwrap().expr.alias(name));
+    compare(&names, &rows, 2, &texts.lazy().select(read).collect().unwrap());
+}
+
+#[test]
+fn windows_are_those_of_duckdb() {
+    let (names, rows) = read(include_str!("duckdb/windows.tsv"));
+    let known = |row: &Vec<&str>, at: usize| Some(row[at]).filter(|cell| *cell != "null").map(str::to_owned);
+    let column = |at: usize| rows.iter().map(|row| known(row, at)).collect::<Vec<Option<String>>>();
+    let numbers = |at: usize| column(at).into_iter().map(|cell| cell.map(|cell| cell.parse::<i64>().unwrap()));
+    let table = df!(
+        "i" => numbers(0).collect::<Vec<_>>(),
+        "g" => column(1),
+        "o" => numbers(2).collect::<Vec<_>>(),
+        "v" => numbers(3).collect::<Vec<_>>(),
+    );
+    compare(&names, &rows, 4, &table.unwrap());
+}

@@ -29,6 +29,8 @@ fn table() -> DataFrame {
         lit(1_706_659_200_000_000i64)
             .cast(DataType::Datetime(TimeUnit::Microseconds, TimeZone::opt_try_new(Some("Europe/Berlin")).unwrap()))
             .alias("berlin"),
+        concat_list([col("i64"), col("zero")]).unwrap().alias("list"),
+        col("s").cast(DataType::Binary).alias("bytes"),
         lit(0.1f64).cast(DataType::Float32).alias("f32"),
         lit("1.10").cast(DataType::Decimal(20, 2)).alias("m"),
     ]);
@@ -121,6 +123,12 @@ fn types_that_are_not_the_same_compare_rightly() {
         ("i64 = 9007199254740992.0", "false false false"),
         ("i64 = 9223372036854775807.0", "false false false"),
         ("i64 > 2.5", "true true false"),
+        ("i64 <= 2.5", "false false true"),
+        ("i32 >= -0.5", "true true true"),
+        ("zero < 0.5", "true true false"),
+        ("zero = 0.5", "false false false"),
+        ("2.5 > i64", "false false true"),
+        ("i64 = 2.0", "false false true"),
         ("f32 = 0.1", "true true true"),
         ("f32 > 0.1", "false false false"),
         ("m = 1.1", "true true true"),
@@ -151,6 +159,16 @@ fn types_that_are_not_the_same_compare_rightly() {
             "datetime in Europe/Berlin is compared with datetime; one has a time zone: convert it where the table is \
              ingested",
         ),
+        ("list = list", "list[i64] is compared with list[i64]; make them one type: CAST(… AS …)"),
+        ("bytes = 'x'", "binary is compared with string; make them one type: CAST(… AS …)"),
+        ("upper(bytes)", "upper takes a text, but this is binary; make it one: CAST(… AS VARCHAR)"),
+        ("CAST(bytes AS VARCHAR)", "binary cannot be cast to string; docs/sql.md lists the casts"),
+        ("count(DISTINCT list)", "what COUNT(DISTINCT …) counts is list[i64]; name a column of plain values"),
+        (
+            "count(i8) OVER (PARTITION BY list)",
+            "what parts or orders the window is list[i64]; name a column of plain values",
+        ),
+        ("max(list)", "max takes values that have an order, but this is list[i64]; name a column of plain values"),
         ("coalesce(s, 1)", "the arguments of coalesce are string and int64; make them one type: CAST(… AS …)"),
         (
             "CASE WHEN b THEN 1 ELSE 'a' END",
@@ -171,6 +189,8 @@ fn casts_lose_nothing() {
         ("CASE WHEN i8 > 100 THEN -nullif(-9223372036854775808, i32) ELSE i8 END", "100 -128 5"),
         ("CASE WHEN i64 < 9 THEN coalesce(i64, 0.5) END", "null null 2.0"),
         ("coalesce(i32, i64 + 1)", "50000 2 3"),
+        ("coalesce(nullif(i32, 2), 0.0)", "50000.0 0.0 3.0"),
+        ("coalesce(nullif(i32, 2), 0)", "50000 0 3"),
         ("CAST(i8 AS DOUBLE)", "100.0 -128.0 5.0"),
         ("CAST(m AS DOUBLE)", "1.1 1.1 1.1"),
         ("CAST(0.1 AS DECIMAL(5, 2))", "0.10"),
@@ -215,7 +235,19 @@ fn mistakes_are_named_where_they_are_read() {
         ),
         ("amount >", "'amount >' is not an SQL expression: where it ends, an expression is missing"),
         ("a b", "'a b' is not an SQL expression: after the expression stands 'b'"),
-        ("x AS y", "'x AS y' is not an SQL expression: after the expression stands 'AS'"),
+        (
+            "x AS y",
+            "'x AS y' is not an SQL expression: after the expression stands 'AS'; the name of the column is the key in the YAML",
+        ),
+        ("x && y", "'x && y' is not an SQL expression: a sign that is no operator stands at character 3; write AND"),
+        (
+            "coalesce(x",
+            "'coalesce(x' is not an SQL expression: where it ends, ) is missing; close the bracket; within {…} of YAML a comma ends a value, so write the expression in quotes",
+        ),
+        (
+            "x >\n* y",
+            "'x >\n* y' is not an SQL expression: where an expression is expected stands '*' in line 2 at character 1",
+        ),
         (
             "now() > d",
             "'now() > d': now() has another value in every run; take such a value from the data: runs of the same input must give the same",
