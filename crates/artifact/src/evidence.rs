@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use spec::{Severity, Tool};
 
-use crate::{Books, ColumnSummary, Fingerprint, Quality};
+use crate::{Books, ColumnSummary, Definitions, Fingerprint, Quality};
 
 /// The story of one artifact, as JSON under the footer key `millrace`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct Evidence {
     pub checks: Vec<CheckResult>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<ColumnSummary>,
+    /// What the columns mean, as far as the stage that wrote the table knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definitions: Option<Definitions>,
     /// How good the table is; files that are no tables have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<Quality>,

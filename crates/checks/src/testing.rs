@@ -118,6 +118,7 @@ fn evidence(table: &DataFrame) -> Evidence {
         books: Books::default(),
         checks: Vec::new(),
         columns: summaries(table),
+        definitions: None,
         quality: None,
         refused: None,
         changes: None,

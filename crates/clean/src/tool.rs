@@ -131,13 +131,14 @@ impl Stage for Clean {
                     None => Answered { given, notes: Vec::new() },
                 };
                 let cleaned = clean(raw, &table.steps, &given).context(format!("table '{name}'"))?;
-                let Cleaned { schema, changes, batches } = cleaned;
+                let Cleaned { schema, changes, definitions, batches } = cleaned;
                 let place = format!("table '{name}'");
                 let batches: Batches = Box::new(batches.map(move |batch| batch.context(&place)));
                 let notes = if notes.is_empty() { Value::Null } else { json!({ "llm": notes }) };
                 Ok(Output::Table(TableOutput {
                     empty: if table.allow_empty { Empty::Published } else { Empty::Refused },
                     changes,
+                    definitions: Some(definitions),
                     notes,
                     ..TableOutput::new(name, schema, with_warning(batches, name, undone), rows)
                 }))

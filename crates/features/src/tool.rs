@@ -1,14 +1,15 @@
 //! Wires the feature plan to the shell.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use artifact::{Artifact, Books, LATEST};
+use artifact::{Artifact, Books, Definitions, LATEST};
 use serde_json::json;
 use spec::{Error, Exit, Result, Span, Tool, Unit};
 use stage::clap::Args;
 use stage::{BooksOf, Empty, FileOutput, Job, Output, Stage, TableOutput};
-use transform::features::{FeatureSet, FeaturesSpec, build, prove};
+use transform::features::{self, FeatureSet, FeaturesSpec, build, prove};
 
 /// The table with labels: at past cutoffs, or of rows whose label is known.
 const TRAINING: &str = "training";
@@ -52,17 +53,20 @@ impl Stage for Features {
             warnings,
             ..
         } = build(spec, &|table| job.scan(table), job.stamp.time().date_naive())?;
+        let definitions = definitions(job)?;
         warnings.iter().for_each(|warning| stage::warn(format!("features {}: {warning}", job.pipeline)));
         // How long after an example's time its label is known: a split by time leaves that much out.
         let horizon_days: i64 = spec.label_known_after().into_iter().map(days).sum();
         let notes = json!({ "label": spec.label(), "horizon_days": horizon_days });
         let training = TableOutput {
             notes: notes.clone(),
+            definitions: Some(definitions.clone()),
             ..TableOutput::new(TRAINING, training_schema.as_ref().clone(), training, training_rows)
         };
         // At a newest cutoff there is always someone to score; rows that are all known already are none to predict.
         let scoring = TableOutput {
             notes,
+            definitions: Some(definitions),
             empty: if spec.is_of_rows() { Empty::Published } else { Empty::Refused },
             books: BooksOf::Given(books),
             ..TableOutput::new(SCORING, scoring_schema.as_ref().clone(), scoring, 0)
@@ -99,6 +103,17 @@ impl Stage for Features {
         ));
         Ok(Some(Exit::Done))
     }
+}
+
+/// What the features and the label mean, by the spec and by what clean made of the columns that they read.
+fn definitions(job: &Job<Features>) -> Result<Definitions> {
+    let mut sources: BTreeMap<&str, Definitions> = BTreeMap::new();
+    for table in job.artifacts.iter().map(|artifact| artifact.table.as_str()) {
+        if !sources.contains_key(table) {
+            sources.extend(artifact::definitions_of(&job.artifacts, table)?.map(|found| (table, found)));
+        }
+    }
+    Ok(features::definitions(&job.spec, &|table| sources.get(table).cloned()))
 }
 
 /// What this stage published last.

@@ -5,11 +5,13 @@ mod calendar;
 mod card;
 mod experiment;
 mod feature;
+mod files;
 mod intervals;
 mod label_transform;
 mod learner;
 mod learners;
 mod lightgbm;
+mod likeness;
 mod manifest;
 mod matrix;
 pub mod metrics;
@@ -22,8 +24,8 @@ mod threshold;
 mod write;
 
 pub use experiment::{
-    BASELINE, Champion, Explained, Gate, GateResult, Importance, Measured, PromoteRule, PromoteWhen, Refit, TrainSpec,
-    Trial, Tried, run,
+    BASELINE, Champion, Explained, Gate, GateResult, Importance, Known, Measured, PromoteRule, PromoteWhen, Rebuild,
+    Refit, TrainSpec, Trial, Tried, run,
 };
 pub use feature::{Feature, FeatureKind, MAX_CATEGORIES};
 pub use intervals::{Bounds, IntervalMethod, IntervalRecord, IntervalSpec, Intervals};
@@ -32,6 +34,7 @@ pub use learner::{Contributions, Data, Learner, Model, Task, Tuned};
 pub use learners::{
     Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree, load_model,
 };
+pub use likeness::{FeatureSummary, Likeness, LikenessSpec};
 pub use manifest::{Manifest, Origin};
 pub use matrix::Matrix;
 pub use reasons::reasons;

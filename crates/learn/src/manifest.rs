@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use artifact::Input;
+use artifact::{Definitions, Input};
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
 use crate::experiment::{GateResult, Measured, Refit, Tried};
 use crate::metrics::{Classes, Confusion, Interval, Metric};
-use crate::{Feature, IntervalRecord, SplitSummary, Task, Threshold, Transformed, Version};
+use crate::{Feature, FeatureSummary, IntervalRecord, SplitSummary, Task, Threshold, Transformed, Version};
 
 /// Where a version comes from: what the caller knows and the trial does not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,8 +57,18 @@ pub struct Manifest {
     pub learner: String,
     /// The model's file in the version's folder.
     pub file: String,
+    /// BLAKE3 of every file that the model is read from, as hex, by its path in the version's folder. Empty in versions
+    /// that an earlier tool wrote.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
     /// The signature: columns that rows to score must have, in order, with types and categories.
     pub features: Vec<Feature>,
+    /// What the columns of the table meant that it learned from, label included. `None` if the table did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definitions: Option<Definitions>,
+    /// What the features held in the rows of the train part: rows to score should look like them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub summaries: Vec<FeatureSummary>,
     /// Rows that score at least this are flagged; none for regression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<Threshold>,
@@ -147,7 +157,10 @@ pub(crate) fn example(version: &str) -> Manifest {
         experiment: "best".to_owned(),
         learner: "fake".to_owned(),
         file: "model.txt".to_owned(),
+        files: BTreeMap::new(),
         features: Vec::new(),
+        definitions: None,
+        summaries: Vec::new(),
         threshold: None,
         intervals: None,
         metrics: [

@@ -1,18 +1,30 @@
 //! Why a row scored as it did, in words: the features that contributed most.
 
 use crate::calendar::{day, moment};
+use crate::likeness::short;
 use crate::{Feature, FeatureKind};
 
 /// The `count` features that contributed most to one row's raw score, strongest first, such as
 /// `recency_days=143 (+0.82)`.
 ///
 /// `contributions` and `values` hold one number per feature, as in [`crate::Contributions::row`] and the
-/// columns of [`crate::Matrix`]. Features without any contribution are left out; equal ones keep their order.
-pub fn reasons(contributions: &[f64], features: &[Feature], values: &[f64], count: usize) -> Vec<String> {
+/// columns of [`crate::Matrix`]. `unseen` gives the category of a feature that the model does not know, if the row has
+/// one there. Features without any contribution are left out; equal ones keep their order.
+pub fn reasons(
+    contributions: &[f64],
+    features: &[Feature],
+    values: &[f64],
+    unseen: &dyn Fn(usize) -> Option<String>,
+    count: usize,
+) -> Vec<String> {
     strongest(contributions, count)
         .into_iter()
         .map(|at| {
-            format!("{}={} ({:+.2})", features[at].name, value_text(&features[at], values[at]), contributions[at])
+            let value = match values[at].is_nan().then(|| unseen(at)).flatten() {
+                Some(category) => format!("unseen: {}", short(&category)),
+                None => value_text(&features[at], values[at]),
+            };
+            format!("{}={value} ({:+.2})", features[at].name, contributions[at])
         })
         .collect()
 }
@@ -78,11 +90,17 @@ mod tests {
         let contributions = [0.824, -1.5, 0.0, 0.1, -0.2];
         let values = [143.0, 1.0, 5.5, 10_286.0, 1.0];
         assert_eq!(
-            reasons(&contributions, &features, &values, 4),
+            reasons(&contributions, &features, &values, &|_| None, 4),
             ["country=de (-1.50)", "recency_days=143 (+0.82)", "vip=true (-0.20)", "since=1998-03-01 (+0.10)"]
         );
-        assert_eq!(reasons(&contributions[..1], &features, &[f64::NAN], 3), ["recency_days=missing (+0.82)"]);
-        assert_eq!(reasons(&[], &[], &[], 3), Vec::<String>::new());
+        let missing = [f64::NAN, f64::NAN];
+        let unseen = |at: usize| (at == 1).then(|| "Essen".to_owned());
+        assert_eq!(
+            reasons(&contributions[..2], &features, &missing, &unseen, 3),
+            ["country=unseen: Essen (-1.50)", "recency_days=missing (+0.82)"]
+        );
+        assert_eq!(reasons(&contributions[..2], &features, &values, &unseen, 1), ["country=de (-1.50)"]);
+        assert_eq!(reasons(&[], &[], &[], &|_| None, 3), Vec::<String>::new());
     }
 
     #[test]

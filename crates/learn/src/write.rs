@@ -8,6 +8,7 @@ use spec::{Error, Result};
 
 use crate::card::{card, page};
 use crate::experiment::{Trial, free_name};
+use crate::files;
 use crate::metrics::largest;
 use crate::plots::{self, Plot};
 use crate::{Decision, IntervalRecord, Manifest, Origin, Part, Task};
@@ -19,7 +20,9 @@ use crate::{Decision, IntervalRecord, Manifest, Origin, Part, Task};
 pub fn write_version(folder: &Path, trial: &Trial, origin: &Origin, decision: &Decision) -> Result<Manifest> {
     let file = trial.model.save(folder)?;
     let intervals = trial.intervals.as_ref().map(|intervals| intervals.save(folder)).transpose()?;
-    let manifest = trial.manifest(origin, file, intervals);
+    // So far nothing else lies in the folder.
+    let files = files::hashes(folder)?;
+    let manifest = Manifest { files, ..trial.manifest(origin, file, intervals) };
     manifest.write(folder)?;
     let plots = trial.plots()?;
     let drawings = folder.join("plots");
@@ -70,7 +73,10 @@ impl Trial {
             experiment: self.chosen.clone(),
             learner: self.model.learner().to_owned(),
             file,
+            files: Default::default(),
             features: self.model.features().to_vec(),
+            definitions: self.definitions.clone(),
+            summaries: self.summaries.clone(),
             threshold: self.threshold.clone(),
             intervals,
             metrics: self.test.clone(),

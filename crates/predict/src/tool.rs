@@ -1,13 +1,16 @@
 //! Wires a registered model to the shell: features in, scores with their reasons out.
 
-use artifact::{Batch, Input, PolarsResultExt, fingerprint, stream};
-use learn::{Champion, Feature, Intervals, Log, Matrix, Registry, Task, Version, of_classes, reasons};
-use polars::prelude::{Column, DataFrame, DataType, IntoColumn, NamedFrom, PlSmallStr, Schema, Series, TimeUnit};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use artifact::{Artifact, Batch, Definitions, Input, PolarsResultExt, fingerprint, stream};
+use learn::{Feature, Likeness, LikenessSpec, Log, Manifest, Registry, Version};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::{Error, Result, Tool};
 use stage::clap::Args;
 use stage::{Job, Output, Stage, TableOutput};
+
+use crate::scorer::Scorer;
 
 /// The table that this stage publishes.
 const SCORES: &str = "scores";
@@ -22,6 +25,9 @@ pub struct Spec {
     /// classification). Default: 3. With 0 none are computed, which is faster.
     #[serde(default = "three")]
     reasons: usize,
+    /// How far the rows may differ from those that the model learned from: missing values, ranges, categories.
+    #[serde(default)]
+    like_training: LikenessSpec,
 }
 
 fn scoring() -> String {
@@ -71,23 +77,96 @@ impl Stage for Predict {
         let champion = registry.load(version)?;
         let table = &job.spec.table;
         let mut plan = job.scan(table)?;
-        let count = job.rows(table)?;
-        if count == 0 {
-            return Err(Error::refused(format!("table '{table}' has no rows, so there is nothing to score")).hint(
-                "rows are scored whose label is not known yet; to score some whose label is, give features.yaml a `score: {from: \
-                 DAY}`, or name another table in predict.yaml",
-            ));
-        }
         let schema = plan.collect_schema().during(format!("table '{table}'"))?;
+        let rows = job.rows(table)?;
+        if rows == 0 {
+            return Err(nothing_to_score(job));
+        }
         Feature::check_signature(&champion.manifest.features, &schema)
             .map_err(|error| error.context(format!("model {version}, table '{table}'")))?;
+        same_meaning(job, version, &champion.manifest)?;
         let intervals = registry.intervals(&champion)?;
+        let likeness = Likeness::new(&champion.manifest.features, &champion.manifest.summaries);
+        let likeness = Arc::new(Mutex::new(likeness));
         let scorer =
             Scorer::new((champion, intervals), &schema, job.spec.reasons, job.stamp.time().timestamp_micros())?;
-        let schema = scorer.schema.clone();
-        let rows = stream(plan, format!("table '{table}'"))?;
-        let batches = rows.map(move |rows| scorer.score(&rows?).map(Batch::from));
-        Ok(vec![Output::Table(TableOutput::new(SCORES, schema, Box::new(batches), count))])
+        let schema = scorer.schema().clone();
+        let batches = stream(plan, format!("table '{table}'"))?;
+        let seen = likeness.clone();
+        let batches = batches.map(move |rows| {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            scorer.score(&rows?, &mut seen).map(Batch::from)
+        });
+        let (limits, pipeline) = (job.spec.like_training.clone(), job.pipeline.to_string());
+        let judged = move || {
+            let likeness = likeness.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(unseen) = likeness.unseen() {
+                stage::say(format!("predict {pipeline}: {unseen}"));
+            }
+            likeness.judge(&limits)
+        };
+        Ok(vec![Output::Table(TableOutput {
+            judged: Box::new(judged),
+            ..TableOutput::new(SCORES, schema, Box::new(batches), rows)
+        })])
+    }
+}
+
+/// Refused if the columns that the model learned from, or its label, mean something else in the table.
+fn same_meaning(job: &Job<Predict>, version: Version, manifest: &Manifest) -> Result<()> {
+    let table = &job.spec.table;
+    let now = artifact::definitions_of(&job.artifacts, table)?;
+    let (was, now): (&Definitions, &Definitions) = match (&manifest.definitions, &now) {
+        (Some(was), Some(now)) => (was, now),
+        (None, Some(_)) => {
+            stage::warn(format!(
+                "predict {}: {version} does not say how its features are made, so nobody knows whether those of table \
+                 '{table}' still mean the same; train again to be sure",
+                job.pipeline
+            ));
+            return Ok(());
+        }
+        (Some(_), None) => {
+            stage::warn(format!(
+                "predict {}: table '{table}' does not say how its columns are made, so nobody knows whether they mean what \
+                 {version} learned",
+                job.pipeline
+            ));
+            return Ok(());
+        }
+        (None, None) => return Ok(()),
+    };
+    let mut changed = was.changed(now, manifest.features.iter().map(|feature| feature.name.as_str()));
+    // Without features of a stage of its own, the rows to score need not have the label.
+    let label = if now.of_features { was.changed_label(now, &manifest.label) } else { None };
+    changed.extend(label.map(|changed| format!("the label {changed}")));
+    match changed.is_empty() {
+        true => Ok(()),
+        false => Err(Error::refused(format!(
+            "model {version}, table '{table}': its columns do not mean what the model learned: {}",
+            changed.join("; ")
+        ))
+        .hint(format!(
+            "run `bin/train {0}` and, if need be, `bin/train {0} --promote VERSION --why TEXT`, or go back to the spec that \
+             {version} was trained with",
+            job.pipeline
+        ))),
+    }
+}
+
+/// Why the table has no rows, and what to do about it.
+fn nothing_to_score(job: &Job<Predict>) -> Error {
+    let table = &job.spec.table;
+    let error = Error::refused(format!("table '{table}' has no rows: there is nothing to predict"));
+    let of_table = |artifact: &&Artifact| artifact.table == *table;
+    let evidence = job.artifacts.iter().find(of_table).and_then(|artifact| artifact.evidence.as_ref());
+    match evidence {
+        // Rows as of their own time, all of which have their label.
+        Some(evidence) if evidence.tool == Tool::Features && evidence.notes["horizon_days"] == 0 => error.hint(
+            "each row has its label already; wait for rows without one, or hold some back in features.yaml, such as \
+             `score: {from: 2024-02-15}` or `score: {where: CONDITION}`",
+        ),
+        _ => error.hint("see what the stage before it leaves out, or name another table as 'table' in predict.yaml"),
     }
 }
 
@@ -106,121 +185,11 @@ fn model(job: &Job<Predict>) -> Result<(Registry, Version)> {
         })?,
     };
     job.mirror.bring(&folder.join(version.to_string()))?;
-    registry.manifest(version)?;
+    registry.verified(version)?;
+    if job.common.verify {
+        artifact::verify_folder(&registry.folder(version))?;
+    }
     Ok((registry, version))
-}
-
-/// Scores batches of feature rows.
-struct Scorer {
-    champion: Champion,
-    /// Bounds beside each score, if the model has them.
-    intervals: Option<Intervals>,
-    /// Columns that say whom a score is about: entity, then time.
-    keys: Vec<String>,
-    schema: Schema,
-    reasons: usize,
-    /// Microseconds since 1970.
-    scored_at: i64,
-}
-
-impl Scorer {
-    fn new(
-        (champion, intervals): (Champion, Option<Intervals>),
-        features: &Schema,
-        reasons: usize,
-        scored_at: i64,
-    ) -> Result<Scorer> {
-        let manifest = &champion.manifest;
-        let keys: Vec<String> =
-            [Some(&manifest.entity), manifest.time.as_ref()].into_iter().flatten().cloned().collect();
-        let mut ours: Vec<(PlSmallStr, DataType)> = match &manifest.classes {
-            None => vec![("score".into(), DataType::Float64)],
-            Some(classes) => of_classes(&classes.names, &[], |name| name.into())
-                .into_iter()
-                .map(|column| (column.name().clone(), column.dtype().clone()))
-                .collect(),
-        };
-        if intervals.is_some() {
-            ours.extend([("low".into(), DataType::Float64), ("high".into(), DataType::Float64)]);
-        }
-        if manifest.task == Task::Classification {
-            ours.push(("decision".into(), DataType::Boolean));
-        }
-        ours.push(("model_version".into(), DataType::String));
-        if reasons > 0 {
-            ours.push(("reasons".into(), DataType::String));
-        }
-        ours.push(("scored_at".into(), DataType::Datetime(TimeUnit::Microseconds, None)));
-        if let Some(key) = keys.iter().find(|key| ours.iter().any(|(name, _)| name == key.as_str())) {
-            return Err(Error::cannot_run(format!("column '{key}': predictions have a column of this name"))
-                .hint("give the entity or time another name in features.yaml or clean.yaml, and train again"));
-        }
-        let mut schema = Schema::default();
-        for key in &keys {
-            let dtype = features.get(key).ok_or_else(|| Error::cannot_run(format!("no column '{key}' to score by")))?;
-            schema.with_column(key.as_str().into(), dtype.clone());
-        }
-        schema.extend(ours);
-        Ok(Scorer { champion, intervals, keys, schema, reasons, scored_at })
-    }
-
-    fn score(&self, rows: &DataFrame) -> Result<DataFrame> {
-        let doing = "scores";
-        let manifest = &self.champion.manifest;
-        let matrix = Matrix::from_frame(rows, &manifest.features)?;
-        let scores = self.champion.model.predict(&matrix)?;
-        let mut columns: Vec<Column> = Vec::new();
-        for key in &self.keys {
-            columns.push(rows.column(key).during(doing)?.clone());
-        }
-        let threshold = manifest.threshold.as_ref().map(|threshold| threshold.value);
-        let decisions: Option<Vec<bool>> =
-            threshold.map(|threshold| scores.iter().map(|score| *score >= threshold).collect());
-        if let Some(classes) = &manifest.classes {
-            columns.extend(of_classes(&classes.names, &scores, |name| name.into()));
-            return self.finish(columns, &matrix);
-        }
-        let bounds = self.intervals.as_ref().map(|intervals| intervals.bounds(&matrix, &scores)).transpose()?;
-        columns.push(Series::new("score".into(), scores).into_column());
-        if let Some(bounds) = bounds {
-            columns.push(Series::new("low".into(), bounds.low).into_column());
-            columns.push(Series::new("high".into(), bounds.high).into_column());
-        }
-        if manifest.task == Task::Classification {
-            columns.push(Series::new("decision".into(), decisions.unwrap_or_default()).into_column());
-        }
-        self.finish(columns, &matrix)
-    }
-
-    /// Adds what every score has: the model's version, reasons where they are asked for, and the time.
-    fn finish(&self, mut columns: Vec<Column>, matrix: &Matrix) -> Result<DataFrame> {
-        let (doing, rows) = ("scores", matrix.rows());
-        let version = PlSmallStr::from(self.champion.version.to_string());
-        columns.push(Column::new_scalar("model_version".into(), version.into(), rows));
-        if self.reasons > 0 {
-            columns.push(Series::new("reasons".into(), self.reasons(matrix)?).into_column());
-        }
-        let scored_at = Series::new("scored_at".into(), vec![self.scored_at; rows]);
-        let moment = DataType::Datetime(TimeUnit::Microseconds, None);
-        columns.push(scored_at.cast(&moment).during(doing)?.into_column());
-        DataFrame::new(rows, columns).during(doing)
-    }
-
-    /// The strongest reasons of every row, one text each; null if the model cannot say.
-    fn reasons(&self, matrix: &Matrix) -> Result<Vec<Option<String>>> {
-        let Some(contributions) = self.champion.model.contributions(matrix)? else {
-            return Ok(vec![None; matrix.rows()]);
-        };
-        let features = &self.champion.manifest.features;
-        let width = features.len();
-        let values = matrix.row_major(0..matrix.rows());
-        Ok((0..matrix.rows())
-            .map(|row| {
-                let values = &values[row * width..(row + 1) * width];
-                Some(reasons(contributions.row(row), features, values, self.reasons).join("; "))
-            })
-            .collect())
-    }
 }
 
 #[cfg(test)]

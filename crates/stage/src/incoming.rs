@@ -8,11 +8,9 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use artifact::{Artifact, Evidence, Temporary, evidence_of, sidecar, sweep};
+use artifact::{Artifact, Evidence, Temporary, evidence_of, hash_file, hash_folder, sidecar, sweep};
 use spec::{Error, Result, Root, Url};
 use store::{Cloud, Depth, Object};
-
-use crate::content::{hash_file, hash_folder};
 
 const FOLDER: &str = "data/.store";
 

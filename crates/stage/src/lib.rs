@@ -7,7 +7,6 @@ mod alarm;
 mod args;
 mod aside;
 mod console;
-mod content;
 mod gates;
 mod history;
 mod incoming;
@@ -35,7 +34,7 @@ use spec::{Environment, Error, Name, Result, Root, Tool, Url};
 
 pub use args::RunFlags;
 pub use clap;
-pub use gates::{StageSpec, read_spec};
+pub use gates::{KEYS, StageSpec, read_spec};
 pub use inputs::{data_arguments, upstream};
 pub use mirror::Mirror;
 pub use output::{

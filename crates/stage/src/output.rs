@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use artifact::{Batches, Books};
+use artifact::{Batches, Books, CheckResult, Definitions};
 use polars::prelude::{DataFrame, Schema};
 use spec::{Error, Result};
 
@@ -62,6 +62,10 @@ pub struct TableOutput {
     pub passed: Box<dyn FnOnce() -> Vec<String>>,
     /// What takes its place if its batches end in an error that another try may mend.
     pub fallback: Option<Fallback>,
+    /// What the columns mean.
+    pub definitions: Option<Definitions>,
+    /// What the stage itself judged of the rows, known at the end of the batches: as if it were checks of the spec.
+    pub judged: Box<dyn FnOnce() -> Vec<CheckResult>>,
     /// What else the evidence should say.
     pub notes: serde_json::Value,
 }
@@ -112,6 +116,8 @@ impl TableOutput {
             accepted: Box::new(|_| Ok(())),
             passed: Box::new(Vec::new),
             fallback: None,
+            definitions: None,
+            judged: Box::new(Vec::new),
             notes: serde_json::Value::Null,
         }
     }

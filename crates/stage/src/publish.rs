@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use artifact::{
     Batch, Books, CheckResult, Evidence, Fate, Input, Kind, PolarsResultExt, Publishing, Quality, REASON, Snapshot,
-    TableWriter, TakenOut, Temporary, Verdict, Written, publishing, scan_files, stream, write_sidecar,
+    TableWriter, TakenOut, Temporary, Verdict, Written, hash_file, publishing, scan_files, stream, write_sidecar,
 };
 use checks::{Check, Published, RowChecks};
 use polars::prelude::{Column, DataFrame, DataType, LazyFrame, Schema};
 use spec::{Class, Error, Result, Root, Url};
 
 use crate::aside::Aside;
-use crate::content::hash_file;
 use crate::gates::order;
 use crate::output::{BooksOf, EMPTY_FILES, Empty, FALLBACK, FileOutput, Kept, Output, Standing, TableOutput, counted};
 use crate::refusals::Refusals;
@@ -242,6 +241,7 @@ impl<S: Stage> Desk<'_, S> {
             books,
             checks: Vec::new(),
             columns: Vec::new(),
+            definitions: None,
             quality: None,
             refused: None,
             changes: None,
@@ -335,7 +335,9 @@ impl<S: Stage> Desk<'_, S> {
         let changes = changes.map(TableWriter::finish).transpose()?;
         books.balance(&table)?;
         let columns = written.summary.as_ref().map(artifact::Summary::finish).unwrap_or_default();
-        let results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
+        let mut results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
+        results.extend((output.judged)());
+        self.tell(&table, &results);
         failures.extend(failed(&table, &results));
         match refusals.judge(&table, books.rows_in, &self.job.max_refused) {
             Some(Ok(told)) => tracing::warn!("{}: {table}: {told}", self.who),
@@ -349,6 +351,7 @@ impl<S: Stage> Desk<'_, S> {
             quality: Some(Quality::of(&books, &taken, &results, &columns)),
             checks: results,
             columns,
+            definitions: output.definitions,
             bookmark: (output.bookmark)(),
             notes: self.with_passed(&table, output.notes, (output.passed)()),
             content: written.content.clone(),
@@ -397,15 +400,17 @@ impl<S: Stage> Desk<'_, S> {
             now: self.job.stamp.time(),
             row_checks,
         };
-        let results = checks::judge(checks, &published)?;
-        for result in &results {
+        checks::judge(checks, &published)
+    }
+
+    fn tell(&self, table: &str, results: &[CheckResult]) {
+        for result in results {
             match result.verdict {
                 Verdict::Warned => tracing::warn!(check = result.check, "{}: {table}: {}", self.who, result.found),
                 Verdict::Skipped => tracing::info!(check = result.check, "{}: {table}: {}", self.who, result.found),
                 Verdict::Passed | Verdict::Failed => {}
             }
         }
-        Ok(results)
     }
 
     /// A table that a check refers to: part of this run's output so far, or an input.

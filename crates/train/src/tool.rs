@@ -4,13 +4,14 @@ use std::rc::Rc;
 
 use artifact::{Artifact, Books, Fate};
 use learn::{
-    Action, Decision, Entry, Log, Origin, Part, Registry, Signature, TrainSpec, Trial, Version, write_version,
+    Action, Decision, Entry, Known, Log, Origin, Part, Registry, Signature, TrainSpec, Trial, Version, write_version,
 };
 use serde_json::json;
 use spec::{Error, Exit, Result, Tool};
 use stage::clap::Args;
 use stage::{FolderOutput, Job, Output, Stage, Standing};
 
+use crate::rebuild::rebuild;
 use crate::runs::{self, Format, Wanted, number_text};
 use crate::track::Tracker;
 
@@ -72,11 +73,16 @@ impl Stage for Train {
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let table = job.scan(&job.spec.table)?;
-        let trial = learn::run(&job.spec, table, horizon_days(job), &|what| job.progress.begin(what))?;
+        let known = Known {
+            horizon_days: horizon_days(job),
+            definitions: artifact::definitions_of(&job.artifacts, &job.spec.table)?,
+        };
+        let trial = learn::run(&job.spec, table, &known, &|what| job.progress.begin(what))?;
         say_how_they_did(job, &trial);
+        trial.notes.iter().for_each(|note| stage::say(format!("train {}: {note}", job.pipeline)));
         let registry = registry(job)?;
         let champion = registry.production()?.map(|version| registry.load(version)).transpose()?;
-        let decision = trial.decide(champion.as_ref())?;
+        let decision = trial.decide_with(champion.as_ref(), &|champion| rebuild(job, &trial, champion))?;
         Ok(vec![Output::Folder(version(job, registry, trial, decision)?)])
     }
 

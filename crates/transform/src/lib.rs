@@ -8,6 +8,7 @@ pub mod form;
 mod given;
 mod keys;
 mod lookup;
+mod made;
 mod mapping;
 mod pending;
 mod plan;

@@ -12,6 +12,7 @@ use spec::{Error, Result, did_you_mean};
 use crate::changes::{By, Tracker};
 use crate::given::Given;
 use crate::lookup::Lookup;
+use crate::made::Made;
 use crate::mapping::Mapping;
 use crate::seen::FirstSeen;
 use crate::texts::{TextChange, changed};
@@ -59,6 +60,7 @@ pub struct Plan {
     tracker: Option<Tracker>,
     /// What was added last, if it is a change of texts that a further one may join.
     texts: Option<Texts>,
+    made: Made,
 }
 
 /// Changes of texts in a row, and the plan before them.
@@ -75,6 +77,8 @@ pub(crate) struct Parts {
     pub rules: Vec<Rule>,
     pub late: Vec<FirstSeen>,
     pub tracker: Option<Tracker>,
+    /// How the columns came to be.
+    pub made: Made,
 }
 
 impl Plan {
@@ -117,6 +121,7 @@ impl Plan {
             given,
             tracker,
             texts: None,
+            made: Made::default(),
         };
         plan.refresh()?;
         Ok(plan)
@@ -124,8 +129,9 @@ impl Plan {
 
     /// Says which step adds from here on, counted from 1. `settings` is all that tells it from others of its name;
     /// `table_follows`: a later step looks at the whole table.
-    pub(crate) fn begin(&mut self, step: usize, name: &str, settings: String, table_follows: bool) {
+    pub(crate) fn begin(&mut self, step: usize, name: &'static str, settings: String, table_follows: bool) {
         self.step = step;
+        self.made.begin(name, &settings);
         self.place = format!("step {step} '{name}'");
         self.table_follows = table_follows;
         if let Some(tracker) = &mut self.tracker {
@@ -210,14 +216,16 @@ impl Plan {
 
     /// Adds or replaces columns.
     pub fn set(&mut self, columns: Vec<Expr>) -> Result<()> {
-        let columns = self.watched(columns, None)?;
-        self.put(columns)
+        let watched = self.watched(columns.clone(), None)?;
+        self.put(watched)?;
+        self.made.set(&columns, &self.schema)
     }
 
     /// As [`Plan::set`], where the helper column `by` says who changed a row.
     pub(crate) fn set_by(&mut self, columns: Vec<Expr>, by: &str) -> Result<()> {
-        let columns = self.watched(columns, Some(By::Column(by.to_owned())))?;
-        self.put(columns)
+        let watched = self.watched(columns.clone(), Some(By::Column(by.to_owned())))?;
+        self.put(watched)?;
+        self.made.set(&columns, &self.schema)
     }
 
     /// Adds or replaces columns without a word in the change log: helpers, and what the log itself tells.
@@ -242,6 +250,7 @@ impl Plan {
         if self.tracker.is_some() {
             return self.set(pass(&changes));
         }
+        self.made.set(&pass(&changes), &self.schema)?;
         let (before, changes) = match self.texts.take() {
             Some(texts) if texts.columns == columns => (texts.before, [texts.changes, changes].concat()),
             _ => (self.frame.clone(), changes),
@@ -306,6 +315,7 @@ impl Plan {
     /// Renames columns; rules and changes that tell of them follow.
     pub(crate) fn rename(&mut self, from: &[String], to: &[String]) -> Result<()> {
         self.texts = None;
+        self.made.rename(from, to);
         self.frame = self.frame.clone().rename(from, to, true);
         if let Some(tracker) = &mut self.tracker {
             tracker.rename(from, to);
@@ -429,8 +439,8 @@ impl Plan {
     }
 
     pub(crate) fn finish(self) -> Parts {
-        let Plan { frame, schema, rules, late, tracker, .. } = self;
-        Parts { frame, schema, rules, late, tracker }
+        let Plan { frame, schema, rules, late, tracker, made, .. } = self;
+        Parts { frame, schema, rules, late, tracker, made }
     }
 }
 

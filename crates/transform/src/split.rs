@@ -1,6 +1,6 @@
 //! The end of the pass: batches of the plan, split into rows that go on, rows refused and rows removed.
 
-use artifact::{Batch, Batches, Fate, PolarsResultExt, REASON, Removed};
+use artifact::{Batch, Batches, Definitions, Fate, PolarsResultExt, REASON, Removed};
 use polars::prelude::*;
 use spec::Result;
 
@@ -16,6 +16,8 @@ pub struct Cleaned {
     pub schema: Schema,
     /// The columns of the change log, if there is one.
     pub changes: Option<Schema>,
+    /// How the columns came to be that steps made or changed.
+    pub definitions: Definitions,
     /// In the order of the input.
     pub batches: Batches,
 }
@@ -30,14 +32,14 @@ pub struct Cleaned {
 /// back; empty where nothing can: masks, changes of type), `_file`, `_row`, `column` (as it is called in the end),
 /// `before` and `after` (text; empty of masked columns), `by` (the step, or the model, task and prompt).
 pub fn clean(input: LazyFrame, steps: &[Step], given: &Given) -> Result<Cleaned> {
-    let Parts { frame, schema, rules, late, tracker } = planned(input, steps, given, false)?.finish();
+    let Parts { frame, schema, rules, late, tracker, made } = planned(input, steps, given, false)?.finish();
     let names: Vec<PlSmallStr> = schema.iter_names().cloned().collect();
     let log = tracker.and_then(|tracker| Log::new(tracker, &schema));
     let changes = log.as_ref().map(|log| log.schema().clone());
     let frames = artifact::stream(frame, "clean")?;
     let mut split = Split { rules, late, names, log };
     let batches = frames.map(move |frame| split.batch(frame?));
-    Ok(Cleaned { schema, changes, batches: Box::new(batches) })
+    Ok(Cleaned { definitions: made.finish(&schema), schema, changes, batches: Box::new(batches) })
 }
 
 /// The plan of all `steps`. `table_follows`: whoever asks looks at the whole table behind the last one.

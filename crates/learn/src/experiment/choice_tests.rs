@@ -2,12 +2,12 @@
 
 use polars::prelude::*;
 
-use super::tests::{BY_TIME, origin, prices, spec, table, trial_with};
+use super::tests::{BY_TIME, known, origin, prices, spec, table, trial_with};
 use super::*;
 use crate::{Data, Feature, LearnerSpec, Part};
 
 fn real(spec: &TrainSpec, table: DataFrame) -> Trial {
-    run(spec, table.lazy(), Some(90), &|_| {}).unwrap_or_else(|error| panic!("{error}"))
+    run(spec, table.lazy(), &known(Some(90)), &|_| {}).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A spec of real learners.
@@ -291,7 +291,7 @@ fn a_weight_counts_and_is_never_learned_from() {
     let failure = |column: Column| {
         let mut table = weighted.clone();
         table.with_column(column).unwrap();
-        run(&spec, table.lazy(), Some(90), &|_| {}).unwrap_err().to_string()
+        run(&spec, table.lazy(), &known(Some(90)), &|_| {}).unwrap_err().to_string()
     };
     let text = failure(Column::new("counts".into(), vec!["1"; rows]));
     assert_eq!(text, "table 'training': weight 'counts' is string, not numbers; name a column of numbers");
@@ -320,7 +320,7 @@ fn a_metric_that_a_fold_lacks_says_which() {
     let label: Vec<bool> = (0..table.height()).map(|row| row % 120 == 0).collect();
     table.with_column(Column::new("churned".into(), label)).unwrap();
     let spec = learners("split: {by: random}\nfolds: 10\nexperiments: {linear: logistic}");
-    let error = run(&spec, table.lazy(), None, &|_| {}).unwrap_err();
+    let error = run(&spec, table.lazy(), &known(None), &|_| {}).unwrap_err();
     let text = error.to_string();
     assert!(
         text.starts_with("choose_by: auc is undefined because none of the ")

@@ -1,8 +1,10 @@
 //! Promote, keep or refuse: the challenger against its gate, then against the champion on the same rows.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use spec::{Result, ResultExt};
+use polars::prelude::DataFrame;
+use spec::{Error, Result, ResultExt};
 
 use super::{PromoteWhen, Trial, gain_text};
 use crate::metrics::{Classes, Metric, Scored};
@@ -19,11 +21,29 @@ pub struct Champion {
     pub model: Box<dyn Model>,
 }
 
+/// Makes the challenger's test rows again with the features of the champion, by its own definitions. An error says why
+/// that cannot be done.
+pub type Rebuild<'a> = &'a dyn Fn(&Champion) -> Result<DataFrame>;
+
+/// What the champion scores.
+struct Compared<'a> {
+    rows: Cow<'a, DataFrame>,
+    /// What people should know of the comparison; empty if nothing.
+    remark: String,
+}
+
 impl Trial {
-    /// Decides about this trial's model. A challenger that passed its gate is promoted if there is no
-    /// champion, or if the champion cannot be used on today's table, or if the 95 % interval of the gain over
-    /// the champion, on the challenger's test rows, lies above the margin.
+    /// [`Trial::decide_with`] where a champion's features cannot be made again.
     pub fn decide(&self, champion: Option<&Champion>) -> Result<Decision> {
+        self.decide_with(champion, &|_| Err(Error::cannot_run("they cannot be made again here")))
+    }
+
+    /// Decides about this trial's model. A challenger that passed its gate is promoted if there is no champion, or if
+    /// the 95 % interval of the gain over the champion, on the challenger's test rows, lies above the margin.
+    ///
+    /// The champion scores features that mean what it learned. Where the table's do not, `rebuild` makes them; if it
+    /// cannot, or if the label is another question, the two cannot be compared: then nothing is promoted by itself.
+    pub fn decide_with(&self, champion: Option<&Champion>, rebuild: Rebuild<'_>) -> Result<Decision> {
         let decision = |action, why: String, metrics| Decision {
             action,
             champion: champion.map(|champion| champion.version),
@@ -53,23 +73,57 @@ impl Trial {
         if let Some(why) = self.other_question(champion) {
             return Ok(decision(Action::Keep, why, metrics));
         }
-        if let Err(mismatch) = Feature::check_signature(champion.model.features(), self.test_rows.schema()) {
-            let why = format!(
-                "the champion {} cannot score table '{}' any more ({}); the challenger passed its gate",
-                champion.version,
-                self.spec.table,
-                mismatch.message()
-            );
-            return Ok(match by_hand {
-                true => decision(Action::Keep, format!("{why}, {WAITS}"), metrics),
-                false => decision(Action::Promote, why, metrics),
-            });
-        }
-        let (action, why) = self.against(champion, &mut metrics)?;
+        let compared = match self.for_champion(champion, rebuild) {
+            Ok(compared) => compared,
+            Err(why) => {
+                let way_out = "so the two cannot be compared; promote by hand if the challenger is to replace it";
+                return Ok(decision(Action::Keep, format!("{why}, {way_out}"), metrics));
+            }
+        };
+        let (action, why) = self.against(champion, &compared.rows, &mut metrics)?;
+        let why = format!("{why}{}", compared.remark);
         Ok(match action {
             Action::Promote if by_hand => decision(Action::Keep, format!("{why}, {WAITS}"), metrics),
             _ => decision(action, why, metrics),
         })
+    }
+
+    /// The test rows with the features that the champion knows, or why there are none.
+    fn for_champion(&self, champion: &Champion, rebuild: Rebuild<'_>) -> Result<Compared<'_>, String> {
+        let Champion { version, manifest, model } = champion;
+        let names = model.features().iter().map(|feature| feature.name.as_str());
+        let (changed, remark) = match (&manifest.definitions, &self.definitions) {
+            (Some(was), Some(is)) => (was.changed(is, names), String::new()),
+            (None, Some(_)) => (
+                Vec::new(),
+                format!(
+                    " (note that {version} does not say how its features and label are made: compared by their names)"
+                ),
+            ),
+            (_, None) => (Vec::new(), String::new()),
+        };
+        let fits = Feature::check_signature(model.features(), self.test_rows.schema());
+        let what = match (fits, changed.is_empty()) {
+            (Ok(()), true) => return Ok(Compared { rows: Cow::Borrowed(&self.test_rows), remark }),
+            (Err(mismatch), true) => mismatch.message().to_owned(),
+            (_, false) => changed.join("; "),
+        };
+        let rows = rebuild(champion).and_then(|rows| {
+            Feature::check_signature(model.features(), rows.schema())?;
+            Ok(rows)
+        });
+        match rows {
+            Ok(rows) => Ok(Compared {
+                rows: Cow::Owned(rows),
+                remark: format!(" (the features of {version} were made again as it learned them: {what})"),
+            }),
+            Err(error) => Err(format!(
+                "the champion {version} learned other features than table '{}' has ({what}), which could not be made again \
+                 ({})",
+                self.spec.table,
+                error.message()
+            )),
+        }
     }
 
     /// Why the champion answers another question, if it does: then no metric can compare the two.
@@ -81,7 +135,18 @@ impl Trial {
             ("set of classes", names(theirs.classes.as_ref()), names(self.classes.as_ref())),
             ("horizon", days(theirs.horizon_days), days(self.horizon_days)),
         ];
-        let (what, theirs, ours) = kinds.into_iter().find(|(_, theirs, ours)| theirs != ours)?;
+        let defined = || {
+            let (was, is) = (theirs.definitions.as_ref()?, self.definitions.as_ref()?);
+            let changed = was.changed_label(is, &self.spec.label)?;
+            Some(format!(
+                "the champion {} answers another question than the challenger: its label {changed}, so the two cannot be \
+                 compared; promote by hand if the challenger is to replace it",
+                champion.version
+            ))
+        };
+        let Some((what, theirs, ours)) = kinds.into_iter().find(|(_, theirs, ours)| theirs != ours) else {
+            return defined();
+        };
         Some(format!(
             "the champion {} has another {what} ({theirs}) than the challenger ({ours}), so the two cannot be \
              compared; promote by hand if the challenger is to replace it",
@@ -89,11 +154,16 @@ impl Trial {
         ))
     }
 
-    fn against(&self, champion: &Champion, metrics: &mut BTreeMap<String, f64>) -> Result<(Action, String)> {
+    fn against(
+        &self,
+        champion: &Champion,
+        rows: &DataFrame,
+        metrics: &mut BTreeMap<String, f64>,
+    ) -> Result<(Action, String)> {
         let metric = self.spec.promote_by();
         let margin = self.spec.promote.margin;
         let place = format!("champion {} on the challenger's test part", champion.version);
-        let rows = Matrix::from_frame(&self.test_rows, champion.model.features()).context(&place)?;
+        let rows = Matrix::from_frame(rows, champion.model.features()).context(&place)?;
         let scores = champion.model.predict(&rows).context(&place)?;
         let ours = self.chosen_scored();
         let theirs = Scored::new(self.spec.task, ours.label().to_vec(), scores, &place)?;

@@ -2,6 +2,7 @@
 //! once on test, against the baseline and the gate.
 
 mod choice;
+mod columns;
 mod decide;
 mod explain;
 mod gate;
@@ -14,12 +15,13 @@ mod train_spec;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use artifact::Definitions;
 use polars::prelude::DataFrame;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Classes, Confusion, Interval, Metric, Resamples, Scored};
-use crate::{Contributions, Intervals, Matrix, Model, SplitSummary, Task, Threshold};
-pub use decide::Champion;
+use crate::{Contributions, FeatureSummary, Intervals, Matrix, Model, SplitSummary, Task, Threshold};
+pub use decide::{Champion, Rebuild};
 pub use gate::GateResult;
 pub(crate) use gate::gain_text;
 pub use release::Refit;
@@ -87,10 +89,25 @@ pub struct Explained {
     pub rows: Matrix,
 }
 
+/// What a table's evidence says of it.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// How long after its time a row's label is known.
+    pub horizon_days: Option<i64>,
+    /// What its columns mean; `None` if it does not say.
+    pub definitions: Option<Definitions>,
+}
+
 /// A finished trial: everything that a version's folder and its decision are made of.
 pub struct Trial {
     pub spec: TrainSpec,
     pub horizon_days: Option<i64>,
+    /// What the columns of the table mean; `None` if it does not say.
+    pub definitions: Option<Definitions>,
+    /// What the features hold in the train part.
+    pub summaries: Vec<FeatureSummary>,
+    /// What people should know of the columns: those that are not learned from though nobody excluded them.
+    pub notes: Vec<String>,
     /// Rows of the table, purged ones included.
     pub rows: u64,
     pub split: SplitSummary,
@@ -126,6 +143,8 @@ pub struct Trial {
     pub explained: Option<Explained>,
     /// The test part with all its columns.
     pub test_rows: DataFrame,
+    /// Where the rows of the test part stand in the table.
+    pub test_at: Vec<u32>,
     /// Which row of the table was used for what: its keys, `part`, `fold` (with folds) and `learned`.
     pub parts: DataFrame,
     /// How the intervals were drawn.

@@ -12,7 +12,7 @@ use super::rows::{PartRows, Parts, Table, Told, cut_before_test};
 use super::{Contender, TrainSpec};
 use crate::intervals::{Fitting, Missed};
 use crate::metrics::{Metric, Scored};
-use crate::{Data, Intervals, LearnerSpec, Matrix, Model, Part, Split};
+use crate::{Data, FeatureSummary, Intervals, LearnerSpec, Matrix, Model, Part, Split};
 
 /// How the chosen experiment learned again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub struct Refit {
 /// The model with all that judges it.
 pub(super) struct Released {
     pub model: Box<dyn Model>,
+    /// What the features hold in the rows that it learned from.
+    pub summaries: Vec<FeatureSummary>,
     pub intervals: Option<Intervals>,
     pub refit: Option<Refit>,
     /// Its scores of the test part, with bounds if there are intervals.
@@ -85,6 +87,7 @@ impl Trained<'_> {
         let gone = || Error::cannot_run("experiments: the chosen model is gone");
         Ok(Released {
             model: outcomes[chosen].model.take().ok_or_else(gone)?,
+            summaries: FeatureSummary::of(&parts.train.features),
             intervals,
             refit: None,
             test: outcomes[chosen].test.clone().ok_or_else(gone)?,
@@ -130,7 +133,9 @@ impl Trained<'_> {
         let bridging = before_test.filter(|(before, part)| **before && **part == Part::Purged).count() as u64;
         let trees = outcomes[chosen].tuned.trees;
         let refit = Refit { rows: rows.label.len() as u64, bridging, trees, before };
-        Ok(Released { model, intervals, refit: Some(refit), test: scored, baseline, test_features, test_rows })
+        let summaries = FeatureSummary::of(&rows.features);
+        let refit = Some(refit);
+        Ok(Released { model, summaries, intervals, refit, test: scored, baseline, test_features, test_rows })
     }
 
     /// What intervals would miss on the rows that judged the chosen experiment.

@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use artifact::{PolarsResultExt, type_name};
+use artifact::{Definitions, PolarsResultExt, type_name};
 use polars::prelude::{
     BooleanChunked, Column, DataFrame, DataType, Expr, IntoColumn, LazyFrame, NamedFrom, NewChunkedArray, Series,
     TimeUnit, col,
 };
 use spec::{Error, Result, ResultExt, did_you_mean};
 
-use super::TrainSpec;
+use super::{TrainSpec, columns};
 use crate::split::folds;
 use crate::{Data, Feature, LabelTransform, Matrix, Part, Split, SplitBy, Task};
 
@@ -73,14 +73,51 @@ pub(super) struct Parts {
 pub(super) struct Table<'a> {
     frame: LazyFrame,
     names: Vec<String>,
+    /// The columns that are learned from.
+    features: Vec<String>,
+    /// Columns that are not learned from though nobody excluded them, in words.
+    notes: Vec<String>,
     spec: &'a TrainSpec,
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(mut frame: LazyFrame, spec: &'a TrainSpec) -> Result<Table<'a>> {
+    pub(super) fn new(
+        mut frame: LazyFrame,
+        definitions: Option<&Definitions>,
+        spec: &'a TrainSpec,
+    ) -> Result<Table<'a>> {
         let schema = frame.collect_schema().during(format!("table '{}'", spec.table))?;
-        let names = schema.iter_names().map(|name| name.to_string()).collect();
-        Ok(Table { frame, names, spec })
+        let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
+        let mut features = columns::features(spec, &names, definitions)?;
+        let mut table = Table { frame, names, features: Vec::new(), notes: Vec::new(), spec };
+        let mut row_numbers = Vec::new();
+        // The features stage makes features only; among the columns of clean, one may count the rows.
+        if definitions.is_none_or(|made| !made.of_features) {
+            for name in features.iter().filter(|name| schema.get(name).is_some_and(DataType::is_integer)) {
+                let column = table.read(std::slice::from_ref(name))?;
+                if columns::counts_rows(&column.columns()[0]) {
+                    row_numbers.push(name.clone());
+                }
+            }
+        }
+        columns::check_included(spec, &row_numbers, definitions)?;
+        features.retain(|name| !row_numbers.contains(name) || spec.include.contains(name));
+        let left_out = row_numbers.iter().filter(|name| !features.contains(name));
+        table.notes = left_out.map(|name| columns::row_number_note(name)).collect();
+        if features.is_empty() {
+            return Err(Error::cannot_run(format!(
+                "table '{}': no column but row numbers is left to learn from",
+                spec.table
+            ))
+            .hint("shorten 'exclude', or name them under 'include'"));
+        }
+        table.features = features;
+        Ok(table)
+    }
+
+    /// Columns that are not learned from though nobody excluded them, in words.
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The columns that say which row is what: label, entity, time, what the split goes by, and weight.
@@ -100,19 +137,6 @@ impl<'a> Table<'a> {
             }
         }
         Ok(keys)
-    }
-
-    /// The columns that are learned from.
-    fn features(&self) -> Result<Vec<String>> {
-        for excluded in self.spec.exclude.iter().flatten() {
-            self.must_have(excluded)?;
-        }
-        let features: Vec<String> = self.names.iter().filter(|name| self.spec.is_feature(name)).cloned().collect();
-        match features.is_empty() {
-            false => Ok(features),
-            true => Err(Error::cannot_run(format!("table '{}': no column is left to learn from", self.spec.table))
-                .hint("shorten 'exclude', or add features in features.yaml")),
-        }
     }
 
     /// The rows of each mask, of the columns that `wanted` (of its name and the mask's number) keeps.
@@ -431,12 +455,12 @@ pub(super) fn renumbered(numbers: &[u32], rows: &[usize]) -> Vec<u32> {
 pub(super) fn cut(table: &Table<'_>, split: &Split, told: &Told) -> Result<Parts> {
     const PARTS: [Part; 3] = [Part::Train, Part::Valid, Part::Test];
     let place = format!("table '{}'", table.spec.table);
-    let names = table.features()?;
+    let names = &table.features;
     let masks = PARTS.map(|part| mask(split.parts.iter().map(|of| *of == part)));
     // Of the test part everything is kept: a champion may need columns that the challenger does not.
     let [train, valid, test] = table.cut(&masks, |name, number| number == 2 || names.contains(name))?;
     // Categories come from the train part alone: the others must not teach the model anything.
-    let features = Feature::infer(&train, &names).context(&place)?;
+    let features = Feature::infer(&train, names).context(&place)?;
     let part = |rows: &DataFrame, part: Part| -> Result<PartRows> {
         let features = Matrix::from_frame(rows, &features).context(&place)?;
         let wanted = split.parts.iter().map(|of| *of == part);
@@ -461,9 +485,9 @@ pub(super) fn cut_before_test(
     test_rows: &DataFrame,
 ) -> Result<(PartRows, Matrix)> {
     let place = format!("table '{}'", table.spec.table);
-    let names = table.features()?;
+    let names = &table.features;
     let [rows] = table.cut(&[mask(split.before_test.iter().copied())], |name, _| names.contains(name))?;
-    let features = Feature::infer(&rows, &names).context(&place)?;
+    let features = Feature::infer(&rows, names).context(&place)?;
     let test = Matrix::from_frame(test_rows, &features).context(&place)?;
     let rows = Matrix::from_frame(&rows, &features).context(&place)?;
     Ok((told.rows(rows, split.before_test.iter().copied()).context(&place)?, test))

@@ -11,7 +11,7 @@ use super::gate::beats_baseline;
 use super::outcome::fit_all;
 use super::release::{Released, Trained};
 use super::rows::{self, Table, Told};
-use super::{BASELINE, Measured, TrainSpec, Trial};
+use super::{BASELINE, Known, Measured, TrainSpec, Trial};
 use crate::metrics::{Interval, Metric, Resamples};
 use crate::{Learner, LearnerSpec, Part, SplitSummary, Task};
 
@@ -24,11 +24,11 @@ pub(super) struct Contender {
 /// Learns, chooses and judges: the table of features `table` (label included) as `spec` says. The table is read column
 /// by column, so that it never stands in memory beside its parts.
 ///
-/// `horizon_days` is how long after its time a row's label is known; with it a split by time purges. Equal
-/// inputs give equal trials. Errors: columns that are not there or of the wrong type, labels that leave
+/// `known` is what the table's evidence says: with a horizon a split by time purges, with definitions only features are
+/// learned from. Equal inputs give equal trials. Errors: columns that are not there or of the wrong type, labels that leave
 /// nothing to learn, parts without rows, a validation part on which the choosing metric is undefined,
 /// scores that are no numbers. A gate that does not pass is no error: it is in [`Trial::gate`].
-pub fn run(spec: &TrainSpec, table: LazyFrame, horizon_days: Option<i64>, progress: &dyn Fn(&str)) -> Result<Trial> {
+pub fn run(spec: &TrainSpec, table: LazyFrame, known: &Known, progress: &dyn Fn(&str)) -> Result<Trial> {
     let contender = |(name, learner): (&str, &LearnerSpec)| {
         let learner = match (spec.label_transform, learner) {
             // A baseline is the mean or median of the label itself, not of its logarithm.
@@ -41,7 +41,7 @@ pub fn run(spec: &TrainSpec, table: LazyFrame, horizon_days: Option<i64>, progre
     };
     let baseline = Contender { name: BASELINE.to_owned(), learner: LearnerSpec::Baseline(Default::default()).build() };
     let contenders: Vec<Contender> = spec.experiments.iter().map(contender).chain([baseline]).collect();
-    run_contenders(spec, &contenders, table, horizon_days, progress)
+    run_contenders(spec, &contenders, table, known, progress)
 }
 
 /// The last contender is the baseline.
@@ -49,20 +49,22 @@ pub(super) fn run_contenders(
     spec: &TrainSpec,
     contenders: &[Contender],
     table: LazyFrame,
-    horizon_days: Option<i64>,
+    known: &Known,
     progress: &dyn Fn(&str),
 ) -> Result<Trial> {
-    let table = Table::new(table, spec)?;
+    let table = Table::new(table, known.definitions.as_ref(), spec)?;
     let keys = table.keys()?;
     let count = keys.height() as u64;
     let (label, classes) = match spec.task {
         Task::Multiclass => rows::several_classes(&keys, spec).map(|(label, names)| (label, Some(names)))?,
         _ => (rows::label(&keys, spec)?, None),
     };
-    let split = rows::split(&keys, &label, horizon_days, spec)?;
+    let mut split = rows::split(&keys, &label, known.horizon_days, spec)?;
     if let Some(names) = &classes {
         rows::every_class_teaches(&split, &label, names, spec)?;
     }
+    split.summary.notes.extend(table.notes().iter().cloned());
+    let test_at = (0..).zip(&split.parts).filter(|(_, part)| **part == Part::Test).map(|(at, _)| at).collect();
     let judging = rows::renumbered(&rows::entities(&keys, spec)?, &split.judging());
     let told = Told { weights: rows::weights(&keys, spec)?, label, classes };
     drop(keys);
@@ -77,7 +79,7 @@ pub(super) fn run_contenders(
     };
     progress(&format!("chosen: {}", outcomes[chosen].tried.name));
     let trained = Trained { spec, table: &table, split: &split, told: &told, contenders };
-    let Released { model, intervals, refit, test: best, baseline, test_features, test_rows } =
+    let Released { model, summaries, intervals, refit, test: best, baseline, test_features, test_rows } =
         trained.release(&mut outcomes, chosen, parts, progress)?;
 
     let resamples = Resamples::of_entities(rows::entities(&test_rows, spec)?, spec.resamples as usize, spec.seed);
@@ -123,7 +125,10 @@ pub(super) fn run_contenders(
     let chosen = tried[chosen].name.clone();
     Ok(Trial {
         spec: spec.clone(),
-        horizon_days,
+        horizon_days: known.horizon_days,
+        definitions: known.definitions.clone(),
+        summaries,
+        notes: table.notes().to_vec(),
         rows: count,
         split: split.summary,
         within_noise: within_noise(spec, &tried, &chosen, &judges),
@@ -143,6 +148,7 @@ pub(super) fn run_contenders(
         importance,
         explained,
         test_rows,
+        test_at,
         parts,
         resamples,
     })

@@ -30,10 +30,14 @@ pub struct TrainSpec {
     /// The column with the moment a row describes, such as the cutoff.
     #[serde(default)]
     pub time: Option<String>,
-    /// Columns that are not learned from; default: entity and time. The label and columns whose names begin
-    /// with `_` never are.
+    /// Columns that are not learned from, besides those that never are by themselves: label, entity, time, the column
+    /// that the split goes by, what the features stage carries along (`key`), columns that count the rows, and those
+    /// that say where a row came from (names that begin with `_`).
     #[serde(default)]
-    pub exclude: Option<Vec<String>>,
+    pub exclude: Vec<String>,
+    /// Columns that are learned from although they are left out by themselves, such as `[cutoff]`. Never the label.
+    #[serde(default)]
+    pub include: Vec<String>,
     /// The column that says how much a row counts in learning: finite numbers from 0, of which only ratios matter. It is
     /// never learned from. Metrics, thresholds and the width of intervals count every row once. Default: all rows count
     /// the same.
@@ -149,15 +153,6 @@ impl TrainSpec {
         self.promote.metric.unwrap_or_else(|| self.choose_by())
     }
 
-    /// Whether a column is learned from.
-    pub fn is_feature(&self, column: &str) -> bool {
-        let excluded = match &self.exclude {
-            Some(columns) => columns.iter().any(|excluded| excluded == column),
-            None => column == self.entity || self.time.as_deref() == Some(column),
-        };
-        !excluded && column != self.label && self.weight.as_deref() != Some(column) && !column.starts_with('_')
-    }
-
     fn check(&self) -> Result<(), String> {
         if let Some(weight) = &self.weight {
             let others = [("label", Some(&self.label)), ("entity", Some(&self.entity)), ("time", self.time.as_ref())];
@@ -175,6 +170,9 @@ impl TrainSpec {
             if name == BASELINE {
                 return Err(format!("experiments: '{BASELINE}' always runs by itself; choose another name"));
             }
+        }
+        for (name, learner) in self.experiments.iter() {
+            learner.check(self.task).map_err(|error| format!("experiments.{name}: {error}"))?;
         }
         let uses = [("choose_by", self.choose_by), ("promote", self.promote.metric)];
         let gates = self.gate.iter().map(|gate| ("gate", Some(gate.metric)));
@@ -207,6 +205,15 @@ impl TrainSpec {
         }
         if self.task.has_classes() && self.label_transform.is_some() {
             return Err("label_transform: only the numbers of regression have one; remove it".to_owned());
+        }
+        if let Some(both) = self.include.iter().find(|name| self.exclude.contains(name)) {
+            return Err(format!("include: '{both}' is also under 'exclude'; leave it out of one of them"));
+        }
+        if let Some(weight) = self.weight.as_ref().filter(|weight| self.include.contains(weight)) {
+            return Err(format!("include: '{weight}' is the weight, which is never learned from"));
+        }
+        if self.include.contains(&self.label) {
+            return Err(format!("include: '{}' is the label; what is to be predicted is not known", self.label));
         }
         if self.split.by == SplitBy::Time && self.split.column.is_none() && self.time.is_none() {
             return Err("split by time: no column of times; write 'time: cutoff'".to_owned());
@@ -267,12 +274,6 @@ experiments: {plain: logistic}
             (spec.choose_by(), spec.promote_by(), spec.seed, spec.resamples),
             (Metric::Auc, Metric::Auc, 42, 500)
         );
-        let columns = ["customer_id", "cutoff", "churned", "_file", "recency"];
-        assert_eq!(columns.map(|column| spec.is_feature(column)), [false, false, false, false, true]);
-        let spec = parse("weight: recency").unwrap();
-        assert_eq!(columns.map(|column| spec.is_feature(column)), [false; 5]);
-        let spec = parse("exclude: [recency]").unwrap();
-        assert_eq!(columns.map(|column| spec.is_feature(column)), [true, true, false, false, false]);
     }
 
     #[test]
@@ -315,6 +316,9 @@ experiments: {plain: logistic}
             ("gate: [{metric: auc}]", "gate: 'auc' has no limit; write at_least or at_most"),
             ("gate: [{metric: auc, at_lest: 1}]", "unknown key 'at_lest'; did you mean 'at_least'?"),
             ("resamples: 5", "resamples: 5 is not between 100 and 10000"),
+            ("exclude: [a]\ninclude: [a]", "include: 'a' is also under 'exclude'; leave it out of one of them"),
+            ("include: [churned]", "include: 'churned' is the label; what is to be predicted is not known"),
+            ("weight: w\ninclude: [w]", "include: 'w' is the weight, which is never learned from"),
             ("weight: churned", "weight: 'churned' is the label; name the column that says how much a row counts"),
             ("folds: 1", "1 is not from 2 to 50"),
             ("folds: 5\nrefit: false", "refit: with folds no model has learned from all rows"),

@@ -15,7 +15,9 @@ use spec::{Error, Map, Result, ResultExt};
 
 use super::check::{check, classes_of, same_features};
 use super::{range, store};
-use crate::lightgbm::{Booster, Dataset, Importance, Parameters, Stop, canonical, take_warnings, train};
+use crate::lightgbm::{
+    Booster, Dataset, Importance, Parameters, Setting, Stop, canonical, settled, take_warnings, train,
+};
 use crate::metrics::largest;
 use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task, Tuned};
 
@@ -66,7 +68,8 @@ pub struct Lightgbm {
     pub l2: f64,
     /// What a regression learns. Leave it out for classification.
     pub objective: Option<Objective>,
-    /// Any other parameter of LightGBM by its name, such as `max_bin: 63` or `metric: auc`.
+    /// Other parameters of LightGBM by their names, such as `max_bin: 63`, `boosting: dart` or `metric: auc` (what
+    /// `early_stopping` looks at). Those that are known here are listed in docs/models.md; all others are refused.
     pub parameters: Map<Value>,
 }
 
@@ -194,21 +197,65 @@ const OURS: &[(&str, &str)] = &[
     ("verbosity", "warnings are in the model's notes"),
     ("num_class", "the classes of the label are counted"),
     ("linear_tree", "its contributions would not add up"),
+    ("bagging_seed", "the experiment has the seed"),
+    ("feature_fraction_seed", "the experiment has the seed"),
+    ("drop_seed", "the experiment has the seed"),
+    ("extra_seed", "the experiment has the seed"),
+    ("objective_seed", "the experiment has the seed"),
+    ("data_random_seed", "the experiment has the seed"),
+    ("first_metric_only", "trees stop by one metric"),
+    ("label_column", "write 'label' in train.yaml"),
+    ("ignore_column", "write 'exclude' in train.yaml"),
+    ("valid", "write 'split' in train.yaml"),
+    ("data", "write 'table' in train.yaml"),
 ];
 
 impl Lightgbm {
+    /// Whether the settings fit the task and each other.
+    pub(super) fn check(&self, task: Task) -> Result<()> {
+        self.others(task, None).map(|_| ())
+    }
+
+    /// The objective as LightGBM calls it.
+    fn objective(&self, task: Task) -> Result<&'static str> {
+        match (task, self.objective) {
+            (Task::Classification, None) => Ok("binary"),
+            (Task::Multiclass, None) => Ok("multiclass"),
+            (Task::Classification | Task::Multiclass, Some(_)) => {
+                Err(Error::cannot_run("lightgbm: 'objective' is for regression").hint("leave it out"))
+            }
+            (Task::Regression, objective) => Ok(objective.unwrap_or_default().parameter()),
+        }
+    }
+
+    /// The other parameters under their own names. `categories`: whether there is a column of text, if that is known.
+    fn others(&self, task: Task, categories: Option<bool>) -> Result<Vec<(&'static str, String)>> {
+        const PLACE: &str = "lightgbm.parameters";
+        let objective = self.objective(task)?;
+        for name in self.parameters.names() {
+            let known = canonical(name).context(PLACE)?;
+            let ours = OURS.iter().find(|(ours, _)| *ours == known).map(|(_, instead)| *instead);
+            let level = matches!(self.objective, Some(Objective::Quantile(_))) && known == "alpha";
+            if let Some(instead) = ours.or(level.then_some("the level stands beside 'quantile'")) {
+                return Err(Error::cannot_run(format!("{PLACE}: '{known}' cannot be set here")).hint(instead));
+            }
+        }
+        let written = self.parameters.iter().map(|(name, value)| (name, value.0.as_str()));
+        let setting = Setting {
+            objective,
+            early_stopping: self.early_stopping > 0,
+            draws: self.row_share < 1.0 || self.feature_share < 1.0,
+            draws_rows: self.row_share < 1.0,
+            min_leaf_rows: self.min_leaf_rows,
+            categories,
+        };
+        settled(written, &setting).context(PLACE)
+    }
+
     /// The parameters of one fit.
     fn parameters(&self, task: Task, classes: usize, features: &[Feature], seed: u64) -> Result<Parameters> {
         let mut parameters = Parameters::default();
-        let objective = match (task, self.objective) {
-            (Task::Classification, None) => "binary",
-            (Task::Multiclass, None) => "multiclass",
-            (Task::Classification | Task::Multiclass, Some(_)) => {
-                return Err(Error::cannot_run("lightgbm: 'objective' is for regression").hint("leave it out"));
-            }
-            (Task::Regression, objective) => objective.unwrap_or_default().parameter(),
-        };
-        parameters.set("objective", objective);
+        parameters.set("objective", self.objective(task)?);
         if task == Task::Multiclass {
             parameters.set("num_class", classes);
         }
@@ -237,18 +284,17 @@ impl Lightgbm {
         parameters.set("deterministic", true);
         parameters.set("force_row_wise", true);
         parameters.set("verbosity", 0);
-        for (name, value) in self.parameters.iter() {
-            let name = canonical(name).context("lightgbm.parameters")?;
-            if let Some((_, instead)) = OURS.iter().find(|(ours, _)| *ours == name) {
-                return Err(
-                    Error::cannot_run(format!("lightgbm.parameters: '{name}' cannot be set here")).hint(*instead)
-                );
-            }
-            if name == "alpha" && matches!(self.objective, Some(Objective::Quantile(_))) {
-                return Err(Error::cannot_run("lightgbm.parameters: 'alpha' cannot be set here")
-                    .hint("the level stands beside 'quantile'"));
-            }
-            parameters.set(&name, &value.0);
+        let others = self.others(task, Some(!categorical.is_empty()))?;
+        let is = |name: &str, wanted: &str| others.iter().any(|(known, value)| *known == name && value == wanted);
+        if others.iter().any(|(name, _)| matches!(*name, "pos_bagging_fraction" | "neg_bagging_fraction")) {
+            parameters.set("bagging_freq", 1);
+        }
+        // What goss draws depends on how many threads share the rows, and equal inputs must give equal models.
+        if is("boosting", "goss") || is("data_sample_strategy", "goss") {
+            parameters.set("num_threads", 1);
+        }
+        for (name, value) in &others {
+            parameters.set(name, if *name == "boosting" && value == "random_forest" { "rf" } else { value });
         }
         Ok(parameters)
     }
@@ -296,7 +342,8 @@ impl Learner for Lightgbm {
     fn refit(&self, task: Task, rows: Data<'_>, tuned: &Tuned, seed: u64) -> Result<Box<dyn Model>> {
         let trees = tuned.trees.unwrap_or(self.trees);
         let none = rows.features.slice(0..0);
-        let all_trees = Lightgbm { trees, early_stopping: 0, ..self.clone() };
+        // Without validation rows nothing stops it.
+        let all_trees = Lightgbm { trees, ..self.clone() };
         all_trees.fit(task, rows, Data { features: &none, label: &[] }, seed)
     }
 }
@@ -384,3 +431,6 @@ impl Model for LightgbmModel {
         self.notes.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

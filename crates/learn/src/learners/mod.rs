@@ -26,11 +26,11 @@ pub use elastic_net::ElasticNet;
 pub use forest::Forest;
 pub use lightgbm::{Lightgbm, Objective};
 pub use logistic::Logistic;
-pub(crate) use range::{optional_whole, within};
+pub(crate) use range::{optional_whole, ratio, within};
 pub(crate) use store::exact;
 pub use tree::Tree;
 
-use crate::{Feature, Learner, Model};
+use crate::{Feature, Learner, Model, Task};
 
 /// What learns, with its settings. Every setting has a default: `- lightgbm` alone is enough.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -73,6 +73,14 @@ impl LearnerSpec {
             LearnerSpec::Tree(spec) => Box::new(spec),
             LearnerSpec::Forest(spec) => Box::new(spec),
             LearnerSpec::Baseline(spec) => Box::new(spec),
+        }
+    }
+
+    /// Whether its settings fit the task and each other, as far as that shows without rows.
+    pub fn check(&self, task: Task) -> Result<()> {
+        match self {
+            LearnerSpec::Lightgbm(spec) => spec.check(task),
+            _ => Ok(()),
         }
     }
 

@@ -22,7 +22,7 @@ pub(crate) fn within<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error
 }
 
 /// A share that may be nothing or all: from 0 to 1.
-pub(super) fn ratio<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+pub(crate) fn ratio<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     from.deserialize_f64(Number { range: (Bound::Included(0.0), Bound::Included(1.0)), words: "from 0 to 1" })
 }
 

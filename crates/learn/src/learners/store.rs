@@ -21,7 +21,11 @@ pub(super) fn write_json(folder: &Path, file: &str, model: &impl Serialize) -> R
 }
 
 pub(super) fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))
+    let bytes = std::fs::read(path).map_err(|error| Error::io("read", path, &error))?;
+    String::from_utf8(bytes).map_err(|_| {
+        Error::cannot_run(format!("{}: not a text, as model files are", path.display()))
+            .hint("restore the file or train again")
+    })
 }
 
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::sync::Once;
+use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use lightgbm3_sys as sys;
 use spec::{Error, Result};
@@ -67,6 +67,20 @@ pub(crate) fn take_warnings() -> Vec<String> {
     warnings
 }
 
+/// LightGBM's number of threads is one for the whole process, and buffers are made for as many as there were. Whoever sets
+/// it works alone; all others hold a share.
+static THREADS: RwLock<()> = RwLock::new(());
+
+/// A share in the number of threads as it is.
+pub(super) fn with_threads() -> RwLockReadGuard<'static, ()> {
+    THREADS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The right to set the number of threads.
+pub(super) fn alone() -> RwLockWriteGuard<'static, ()> {
+    THREADS.write().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A text as C wants it.
 pub(super) fn c_text(text: &str) -> Result<CString> {
     CString::new(text).map_err(|_| Error::cannot_run(format!("lightgbm: '{}' holds a zero byte", text.escape_debug())))
@@ -82,8 +96,8 @@ pub(super) fn c_count(count: usize, of: &str) -> Result<c_int> {
 
 /// LightGBM holds its log callback per thread; without one it prints to stdout, which belongs to the tool.
 fn listen() {
-    static THREADS: Once = Once::new();
-    THREADS.call_once(|| {
+    static CORES: Once = Once::new();
+    CORES.call_once(|| {
         // OpenMP would take every core of the machine even where a container may use only some. The number of
         // threads is no parameter of the model: its text would differ between machines.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -7,8 +7,9 @@ use std::ptr;
 use lightgbm3_sys as sys;
 use spec::{Error, Result};
 
-use super::api::{c_count, c_text, call};
+use super::api::{alone, c_count, c_text, call, with_threads};
 use super::dataset::stream;
+use super::model_text::{self, Outline};
 use super::parameters::text;
 use super::{Dataset, Parameters};
 use crate::Matrix;
@@ -16,9 +17,7 @@ use crate::Matrix;
 /// A finished model. Holds no training data.
 pub(crate) struct Booster {
     handle: *mut c_void,
-    features: usize,
-    /// Numbers per row: 1, or one per class where there are several.
-    classes: usize,
+    outline: Outline,
     text: String,
 }
 
@@ -61,12 +60,42 @@ pub(crate) struct Stop<'data> {
 /// Grows at most `rounds` trees. With a `stop`, the best iteration is the one with the best first metric on its rows,
 /// and training stops once its patience is over; without, all trees are kept.
 pub(crate) fn train(data: &Dataset, stop: Option<&Stop>, parameters: &Parameters, rounds: u32) -> Result<Trained> {
+    let Grown { text, kept, tried, metric } = match parameters.get("num_threads") {
+        Some(_) => {
+            let _alone = alone();
+            grow(data, stop, parameters, rounds)?
+        }
+        None => {
+            let _share = with_threads();
+            grow(data, stop, parameters, rounds)?
+        }
+    };
+    let booster = Booster::from_text(text)?;
+    if booster.outline.averages && booster.outline.stumps > 0 {
+        return Err(Error::refused(format!(
+            "lightgbm: {} of {} trees of the random forest found no split, and the mean would count them as 0",
+            booster.outline.stumps, booster.outline.trees
+        ))
+        .hint("lower 'min_leaf_rows', or raise 'row_share' and 'feature_share'"));
+    }
+    Ok(Trained { booster, best: kept, tried, metric })
+}
+
+/// What came of the rounds.
+struct Grown {
+    text: String,
+    kept: u32,
+    tried: u32,
+    metric: Option<(String, f64)>,
+}
+
+fn grow(data: &Dataset, stop: Option<&Stop>, parameters: &Parameters, rounds: u32) -> Result<Grown> {
     let session = Session::new(data, stop.map(|stop| stop.valid), parameters)?;
     let judge = stop.map(|stop| session.metric().map(|metric| (metric, stop.patience))).transpose()?;
     let mut best: Option<(u32, f64)> = None;
-    let mut tried = 0;
-    while tried < rounds {
-        let exhausted = session.grow()?;
+    let (mut tried, mut exhausted) = (0, false);
+    while tried < rounds && !exhausted {
+        exhausted = session.grow()?;
         tried += 1;
         if let Some((metric, patience)) = &judge {
             let value = session.evaluate(metric.count)?;
@@ -79,14 +108,17 @@ pub(crate) fn train(data: &Dataset, stop: Option<&Stop>, parameters: &Parameters
                 break;
             }
         }
-        if exhausted {
-            break;
-        }
     }
     let kept = best.map_or(tried, |(at, _)| at);
-    let booster = Booster::from_text(session.text(kept)?)?;
+    // `dart` goes on changing trees that stand already, so its first trees are no more the model that was judged: that
+    // one is grown again. A round in which no split was left has taken trees out and not put them back.
+    let again = if kept < tried { kept } else { tried - u32::from(exhausted && tried > 1) };
+    let text = match parameters.get("boosting") == Some("dart") && again < tried {
+        true => session.again(data, stop.map(|stop| stop.valid), parameters, again)?,
+        false => session.text(kept)?,
+    };
     let metric = judge.zip(best).map(|((metric, _), (_, value))| (metric.name, value));
-    Ok(Trained { booster, best: kept, tried, metric })
+    Ok(Grown { text, kept, tried, metric })
 }
 
 /// A booster in training, which points into its data sets.
@@ -177,6 +209,17 @@ impl<'data> Session<'data> {
         values.first().copied().ok_or_else(|| Error::cannot_run("lightgbm: no metric was evaluated"))
     }
 
+    /// The model text after `rounds` rounds of the same training from its beginning: equal parameters and data give equal
+    /// trees.
+    fn again(self, data: &Dataset, valid: Option<&Dataset>, parameters: &Parameters, rounds: u32) -> Result<String> {
+        drop(self);
+        let session = Session::new(data, valid, parameters)?;
+        for _ in 0..rounds {
+            session.grow()?;
+        }
+        session.text(rounds)
+    }
+
     /// The model text of the first `iterations`.
     fn text(&self, iterations: u32) -> Result<String> {
         let iterations = c_int::try_from(iterations).unwrap_or(c_int::MAX);
@@ -198,27 +241,18 @@ impl Drop for Session<'_> {
 }
 
 impl Booster {
-    /// Reads a model text, written by this crate, by Python or by LightGBM itself.
+    /// Reads a model text, written by this crate, by Python or by LightGBM itself. C++ sees it only once it was checked here.
     pub fn from_text(text: String) -> Result<Booster> {
+        let outline = model_text::check(&text)?;
         let c = c_text(&text)?;
+        let _share = with_threads();
         let mut handle = ptr::null_mut();
         let mut iterations: c_int = 0;
         call("read the model text", || {
             // SAFETY: the text is NUL-terminated and lives until the call returns.
             unsafe { sys::LGBM_BoosterLoadModelFromString(c.as_ptr(), &raw mut iterations, &raw mut handle) }
         })?;
-        let mut booster = Booster { handle, features: 0, classes: 1, text };
-        let (mut features, mut classes): (c_int, c_int) = (0, 0);
-        // SAFETY: the handle is alive.
-        call("count the features", || unsafe { sys::LGBM_BoosterGetNumFeature(handle, &raw mut features) })?;
-        // SAFETY: the handle is alive.
-        call("count the classes", || unsafe { sys::LGBM_BoosterGetNumClasses(handle, &raw mut classes) })?;
-        booster.classes = usize::try_from(classes)
-            .ok()
-            .filter(|classes| *classes > 0)
-            .ok_or_else(|| Error::cannot_run(format!("lightgbm: a model of {classes} classes")))?;
-        booster.features = usize::try_from(features).unwrap_or(0);
-        Ok(booster)
+        Ok(Booster { handle, outline, text })
     }
 
     /// The model text, the same bytes whenever and wherever it was trained.
@@ -228,38 +262,45 @@ impl Booster {
 
     /// The number of features.
     pub fn features(&self) -> usize {
-        self.features
+        self.outline.features
     }
 
     /// The numbers that it predicts per row: 1, or one per class where there are several.
     pub fn classes(&self) -> usize {
-        self.classes
+        self.outline.classes
     }
 
     /// One prediction per row: a probability, or a value on the label's scale. Of several classes one per row and class, row
     /// after row.
     pub fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        self.ask(rows, sys::C_API_PREDICT_NORMAL as c_int, rows.rows() * self.classes)
+        self.ask(rows, sys::C_API_PREDICT_NORMAL as c_int, rows.rows() * self.outline.classes)
     }
 
     /// One raw score per row: log-odds, or the value before the objective's link function.
     #[cfg(test)]
     pub fn raw_scores(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        self.ask(rows, sys::C_API_PREDICT_RAW_SCORE as c_int, rows.rows() * self.classes)
+        self.ask(rows, sys::C_API_PREDICT_RAW_SCORE as c_int, rows.rows() * self.outline.classes)
     }
 
     /// SHAP values of the raw score: per row (and class) one number per feature and then the base value, the same for every
     /// row.
     pub fn contributions(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        self.ask(rows, sys::C_API_PREDICT_CONTRIB as c_int, rows.rows() * self.classes * (self.features + 1))
+        let length = rows.rows() * self.outline.classes * (self.outline.features + 1);
+        let mut values = self.ask(rows, sys::C_API_PREDICT_CONTRIB as c_int, length)?;
+        // A random forest predicts the mean of its trees, but LightGBM sums up what they contribute.
+        if self.outline.averages {
+            let trees = (self.outline.trees / self.outline.classes).max(1) as f64;
+            values.iter_mut().for_each(|value| *value /= trees);
+        }
+        Ok(values)
     }
 
     fn ask(&self, rows: &Matrix, kind: c_int, length: usize) -> Result<Vec<f64>> {
-        if rows.features().len() != self.features {
+        if rows.features().len() != self.outline.features {
             return Err(Error::cannot_run(format!(
                 "lightgbm: rows of {} features for a model of {}",
                 rows.features().len(),
-                self.features
+                self.outline.features
             )));
         }
         if rows.rows() == 0 {
@@ -275,6 +316,7 @@ impl Booster {
             return Err(Error::cannot_run(format!("lightgbm: {expected} numbers where {length} were expected")));
         }
         let parameters = c_text("verbosity=0")?;
+        let _share = with_threads();
         let mut stream = stream(rows);
         let mut values = vec![0.0; length];
         let mut written = 0;
@@ -303,7 +345,7 @@ impl Booster {
             Importance::Gain => sys::C_API_FEATURE_IMPORTANCE_GAIN,
             Importance::Split => sys::C_API_FEATURE_IMPORTANCE_SPLIT,
         } as c_int;
-        let mut weights = vec![0.0; self.features];
+        let mut weights = vec![0.0; self.outline.features];
         call("weigh the features", || {
             // SAFETY: LightGBM writes one number per feature, for which there is room.
             unsafe { sys::LGBM_BoosterFeatureImportance(self.handle, 0, kind, weights.as_mut_ptr()) }

@@ -10,7 +10,7 @@ use lightgbm3_sys as sys;
 use spec::{Error, Result};
 
 use super::Parameters;
-use super::api::{c_count, c_text, call};
+use super::api::{c_count, c_text, call, with_threads};
 use crate::{Feature, Matrix};
 
 /// A binned data set with its label. Owns its memory: the matrix may go once it is made.
@@ -46,7 +46,8 @@ impl Dataset {
                 reference.features
             )));
         }
-        let parameters = c_text(&parameters.to_string())?;
+        let parameters = c_text(&parameters.without("num_threads").to_string())?;
+        let _share = with_threads();
         let mut stream = stream(matrix);
         let mut handle = ptr::null_mut();
         call("make the data set", || {

@@ -2,14 +2,19 @@
 //! early stopping, predictions, SHAP contributions, importance and the model text that Python reads too.
 //!
 //! What the wrapper adds: lengths are checked before C++ sees them, handles are freed once and in order,
-//! errors become [`spec::Error`], and LightGBM's messages are kept for the caller instead of going to stdout.
+//! model texts are checked before C++ sees them, errors become [`spec::Error`], and LightGBM's messages are kept for the caller instead of going to stdout.
 //! (A fatal message still goes to stderr: LightGBM prints it before it returns.)
 
+mod allowed;
 mod api;
 mod booster;
 mod dataset;
+mod model_text;
 mod parameters;
 
+#[cfg(test)]
+pub(crate) use allowed::ALLOWED;
+pub(crate) use allowed::{Setting, settled};
 pub(crate) use api::take_warnings;
 pub(crate) use booster::{Booster, Importance, Stop, train};
 pub(crate) use dataset::Dataset;

@@ -22,6 +22,16 @@ impl Parameters {
             None => self.0.push((name.to_owned(), value)),
         }
     }
+
+    /// All but one.
+    pub fn without(&self, name: &str) -> Parameters {
+        Parameters(self.0.iter().filter(|(known, _)| known != name).cloned().collect())
+    }
+
+    /// The value of a parameter that was set.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
 }
 
 impl Display for Parameters {

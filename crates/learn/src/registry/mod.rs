@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use spec::{Error, Result, did_you_mean};
 
-use crate::{Champion, Intervals, Manifest, load_model};
+use crate::{Champion, Intervals, Manifest, files, load_model};
 pub use log::{Action, Entry, Log};
 pub use runs::Run;
 pub use stage::Stage;
@@ -120,9 +120,21 @@ impl Registry {
         Manifest::read(&self.folder(version))
     }
 
-    /// Reads `version` with its model, ready to score.
-    pub fn load(&self, version: Version) -> Result<Champion> {
+    /// The `model.json` of `version`, whose files are compared with their hashes. A version of an earlier tool has none;
+    /// then the hash of its whole folder counts, where its evidence is at hand. Refused if a file is another one.
+    pub fn verified(&self, version: Version) -> Result<Manifest> {
         let manifest = self.manifest(version)?;
+        let folder = self.folder(version);
+        match manifest.files.is_empty() {
+            true => artifact::verify_folder(&folder)?,
+            false => files::verify(&folder, &manifest.files)?,
+        }
+        Ok(manifest)
+    }
+
+    /// Reads `version` with its model, ready to score. Refused if a file of the model is not the one that was saved.
+    pub fn load(&self, version: Version) -> Result<Champion> {
+        let manifest = self.verified(version)?;
         let folder = self.folder(version);
         let model = load_model(&manifest.learner, &folder, &manifest.file, manifest.features.clone())?;
         let model = match manifest.label_transform {
@@ -174,7 +186,7 @@ impl Registry {
         if champion == Some(version) {
             return Err(Error::refused(format!("'{version}' is in production already")));
         }
-        self.manifest(version)?;
+        self.verified(version)?;
         self.record(version, &Decision::by_hand(Action::Promote, champion, why)?, signature)
     }
 
@@ -189,7 +201,7 @@ impl Registry {
             return Err(Error::refused(format!("{}: cannot roll back: {now}", self.folder.display()))
                 .hint("train or promote another version first"));
         };
-        self.manifest(before)?;
+        self.verified(before)?;
         self.record(before, &Decision::by_hand(Action::Rollback, Some(champion), why)?, signature)
     }
 

@@ -101,3 +101,50 @@ fn unknown_versions_and_missing_reasons_are_explained() {
         assert!(text.parse::<Version>().is_err(), "{text}");
     }
 }
+
+#[test]
+fn a_model_file_of_other_bytes_is_refused() {
+    let (_folder, registry) = registry(1);
+    let folder = registry.folder(v(1));
+    std::fs::create_dir(folder.join("interval_low")).unwrap();
+    for name in ["model.txt", "interval_low/model.txt"] {
+        std::fs::write(folder.join(name), "12345").unwrap();
+    }
+    std::fs::remove_file(folder.join(Manifest::FILE)).unwrap();
+    let files = files::hashes(&folder).unwrap();
+    Manifest { files, ..crate::manifest::example("v1") }.write(&folder).unwrap();
+    registry.promote(v(1), "good", signature()).unwrap();
+    registry.verified(v(1)).unwrap();
+    for name in ["model.txt", "interval_low/model.txt"] {
+        std::fs::write(folder.join(name), "12346").unwrap();
+        let error = registry.verified(v(1)).unwrap_err();
+        let expected =
+            format!("{}/{name}: changed since the model was saved; restore it from a backup", folder.display());
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        assert_eq!(error.class(), spec::Class::Refused);
+        assert!(registry.load(v(1)).is_err() && registry.manifest(v(1)).is_ok());
+        std::fs::remove_file(folder.join(name)).unwrap();
+        let error = registry.verified(v(1)).unwrap_err().to_string();
+        assert!(error.contains("no such file, but the model was saved with it"), "{error}");
+        std::fs::write(folder.join(name), "12345").unwrap();
+    }
+    registry.verified(v(1)).unwrap();
+}
+
+#[test]
+fn a_version_without_hashes_is_compared_with_its_evidence() {
+    let (_folder, registry) = registry(1);
+    let folder = registry.folder(v(1));
+    std::fs::write(folder.join("model.txt"), "1").unwrap();
+    registry.verified(v(1)).unwrap();
+    let evidence = serde_json::json!({
+        "format": 1, "tool": "train", "version": "0.1.0", "pipeline": "churn", "table": "v1", "kind": "file", "run": "",
+        "time": "", "spec": "", "inputs": [], "books": {"rows_in": 0, "rows_out": 0, "entries": []},
+        "content": artifact::hash_folder(&folder).unwrap(),
+    });
+    std::fs::write(artifact::sidecar(&folder), evidence.to_string()).unwrap();
+    registry.verified(v(1)).unwrap();
+    std::fs::write(folder.join("model.txt"), "2").unwrap();
+    let error = registry.verified(v(1)).unwrap_err().to_string();
+    assert!(error.contains("v1: its files are not those that were written; restore the folder"), "{error}");
+}

@@ -8,6 +8,7 @@ use std::fmt;
 use artifact::PolarsResultExt;
 use polars::prelude::{DataFrame, DataType, Schema, Series};
 use serde::de::{Deserialize, Deserializer};
+use serde::{Serialize, Serializer};
 use spec::{Error, Map, Result, Span};
 
 use super::calendar::{Clock, after};
@@ -34,6 +35,15 @@ impl<'de> Deserialize<'de> for Known {
                 (Err(_), false) => Ok(Known::At(text.to_owned())),
             }
         })
+    }
+}
+
+impl Serialize for Known {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Known::At(column) => serializer.serialize_str(column),
+            Known::After(span) => serializer.collect_str(span),
+        }
     }
 }
 

@@ -17,6 +17,7 @@
 //! | `as_of`, `attributes` | columns of other tables by key, as of a time |
 //! | `table` | batches, books, schemas |
 //! | `dictionary` | the data dictionary |
+//! | `definitions` | what each feature means, with a hash, for those who learn from it |
 //! | `reference`, `falsify`, `proof` | the plain definitions of all aggregates, another future, and the proof by both |
 //!
 //! # Why a kernel of our own
@@ -52,6 +53,7 @@ mod attributes;
 mod calendar;
 mod chunk;
 mod days;
+mod definitions;
 mod dictionary;
 mod eval;
 mod falsify;
@@ -68,6 +70,7 @@ mod store;
 mod table;
 
 pub use calendar::Calendar;
+pub use definitions::{Sources, definitions, with_features};
 pub use known::Known;
 pub use proof::Proof;
 pub use rows::{

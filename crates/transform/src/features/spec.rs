@@ -144,7 +144,7 @@ impl Cutoffs {
 
 /// What is to be predicted, looked up in the rows from the cutoff on (inclusive) to the cutoff plus the horizon
 /// (exclusive).
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
     /// The column's name.
@@ -166,7 +166,7 @@ pub struct Label {
 }
 
 /// How the label is made from the rows in its horizon.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LabelKind {
     /// 1 if no row falls into the horizon, else 0.
@@ -188,7 +188,7 @@ pub enum LabelKind {
 }
 
 /// The column that a label aggregates.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LabelOf {
     /// The column.
@@ -204,7 +204,7 @@ pub struct Entities {
 }
 
 /// How one feature is made from the rows of an entity before the cutoff.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FeatureKind {
     /// The number of rows.
@@ -246,7 +246,7 @@ pub enum FeatureKind {
 }
 
 /// Which rows a feature looks at.
-#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rows {
     /// Only rows from the cutoff minus this span (inclusive) to the cutoff (exclusive). Default: all before it.
@@ -259,7 +259,7 @@ pub struct Rows {
 }
 
 /// A column, and which rows a feature looks at.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Of {
     /// The column. Numbers are computed as 64-bit floats; NaN counts as null.
@@ -276,7 +276,7 @@ pub struct Of {
 }
 
 /// A column, a share, and which rows a feature looks at.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quantile {
     /// The column.
@@ -295,7 +295,7 @@ pub struct Quantile {
 }
 
 /// A number from 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "f64")]
 pub struct Fraction(pub f64);
 
@@ -312,7 +312,7 @@ impl TryFrom<f64> for Fraction {
 }
 
 /// A column of the entity's row in another table, as of the cutoff.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attribute {
     /// The other table.
@@ -336,7 +336,7 @@ pub struct Attribute {
 }
 
 /// A condition whose share is wanted.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Share {
     /// The SQL condition.
@@ -351,7 +351,7 @@ pub struct Share {
 }
 
 /// An SQL expression over earlier features: `sql: "a / b"`, or `sql: {is: "a / b", description: …}`.
-#[derive(Clone, Debug, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 #[schemars(with = "SqlWritten")]
 pub struct Sql {
     pub is: RowExpr,

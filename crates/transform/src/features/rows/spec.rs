@@ -45,7 +45,7 @@ pub enum Score {
 }
 
 /// What is to be predicted: a value of the row itself.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RowLabel {
     /// The column's name.
@@ -66,7 +66,7 @@ pub struct RowLabel {
 }
 
 /// How the label is made.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RowLabelKind {
     /// An SQL expression over the columns of the row. Rows where it is null are no examples to learn from.
@@ -81,7 +81,7 @@ impl RowLabelKind {
 }
 
 /// How one feature of a row is made. Aggregates see only rows strictly before the row's time.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RowFeature {
     /// The number of earlier rows.
@@ -125,7 +125,7 @@ pub enum RowFeature {
 }
 
 /// Which earlier rows a feature looks at, and what of them.
-#[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Past {
     /// A column or an SQL expression over the columns of the earlier row. Of the same table it may also
@@ -158,7 +158,7 @@ pub struct Past {
 }
 
 /// The nearest of some places, as the crow flies (haversine, R = 6,371,008.8 m). Null without coordinates.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nearest {
     /// The table of places. Its rows have no time: all count for every row. Those without coordinates are left out.
@@ -184,7 +184,7 @@ fn distance() -> String {
 }
 
 /// The number of places within a radius, both ends included. Null without coordinates.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CountWithin {
     /// The table of places. Its rows have no time: all count for every row. Those without coordinates are left out.
@@ -205,7 +205,7 @@ pub struct CountWithin {
 }
 
 /// A column of the one row of another table with the same key.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lookup {
     /// The other table. Without `time` its value is the same for every row with the key.
@@ -232,6 +232,12 @@ pub struct Lookup {
 /// A length in metres.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Metres(pub f64);
+
+impl Serialize for Metres {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}m", self.0))
+    }
+}
 
 impl<'de> Deserialize<'de> for Metres {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Metres, D::Error> {

@@ -1,0 +1,171 @@
+//! What the columns of a table mean: how each was made, in a form that a later run can compare.
+//!
+//! Two columns of one name are the same feature only if they are made the same way. So each table carries a hash per
+//! column from the stage that makes it, a model keeps those that it learned from, and whoever scores or compares
+//! looks at both.
+
+use serde::{Deserialize, Serialize};
+use spec::{Error, Result};
+
+use crate::Artifact;
+
+/// What the columns of a table mean, in the order in which they are made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Definitions {
+    /// Whether the stage that wrote the table makes features: then only `columns` are features, and the others are
+    /// carried along (whom or what a row is about, when, and where it came from).
+    pub of_features: bool,
+    pub columns: Vec<Definition>,
+    /// What is to be predicted; none where the table has no label of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Definition>,
+}
+
+/// How one column is made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Definition {
+    pub name: String,
+    /// As its spec has it, in one line and without its description.
+    pub is: String,
+    /// Of all that decides what the column holds: the table, the spec and the definitions of the columns it reads.
+    /// Equal hashes mean equal meaning.
+    pub hash: String,
+}
+
+impl Definition {
+    /// A definition whose meaning is decided by `is`, by `of` (the table, its entity, its time) and by what the
+    /// columns mean that it reads.
+    pub fn new<'a>(
+        name: impl Into<String>,
+        is: impl Into<String>,
+        meaning: &str,
+        reads: impl IntoIterator<Item = &'a Definition>,
+    ) -> Definition {
+        let mut hasher = blake3::Hasher::new();
+        // Lengths keep two texts from running into each other.
+        let mut add = |text: &str| {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        };
+        add(meaning);
+        for read in reads {
+            add(&read.name);
+            add(&read.hash);
+        }
+        let hash = hasher.finalize().to_hex()[..32].to_owned();
+        Definition { name: name.into(), is: is.into(), hash }
+    }
+}
+
+impl Definitions {
+    /// The definition of a column.
+    pub fn column(&self, name: &str) -> Option<&Definition> {
+        self.columns.iter().find(|definition| definition.name == name)
+    }
+
+    /// Which of the columns `names` mean something else in `now` than here, in words.
+    pub fn changed<'a>(&self, now: &Definitions, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        let pairs = names.into_iter().map(|name| (name, self.column(name), now.column(name)));
+        pairs.filter_map(|(name, was, is)| difference(name, was, is)).collect()
+    }
+
+    /// How the label differs in meaning in `now`, in words. In a table of which clean makes the columns, it is the column
+    /// `name`.
+    pub fn changed_label(&self, now: &Definitions, name: &str) -> Option<String> {
+        difference(name, self.label(name), now.label(name))
+    }
+
+    fn label(&self, name: &str) -> Option<&Definition> {
+        self.label.as_ref().or_else(|| self.column(name))
+    }
+}
+
+fn difference(name: &str, was: Option<&Definition>, is: Option<&Definition>) -> Option<String> {
+    match (was, is) {
+        (None, None) => None,
+        (Some(was), Some(is)) if was.hash == is.hash => None,
+        (Some(was), Some(is)) if was.is != is.is => Some(format!("'{name}' is {} now, was {}", is.is, was.is)),
+        (Some(_), Some(_)) => Some(format!("'{name}' is made of columns that are made otherwise now")),
+        (Some(was), None) => Some(format!("'{name}' is not made any more, was {}", was.is)),
+        (None, Some(is)) => Some(format!("'{name}' is {} now, was not made by a spec", is.is)),
+    }
+}
+
+/// What the columns of `table` mean by the evidence of its files; `None` if a file does not say (it is not ours, or an
+/// earlier version wrote it).
+///
+/// Errors: files of one table that mean different things by the same names.
+pub fn definitions_of(artifacts: &[Artifact], table: &str) -> Result<Option<Definitions>> {
+    let mut found: Option<(&Artifact, &Definitions)> = None;
+    for artifact in artifacts.iter().filter(|artifact| artifact.is_table() && artifact.table == table) {
+        let Some(here) = artifact.evidence.as_ref().and_then(|evidence| evidence.definitions.as_ref()) else {
+            return Ok(None);
+        };
+        let Some((first, known)) = found else {
+            found = Some((artifact, here));
+            continue;
+        };
+        let names = known.columns.iter().chain(&here.columns).map(|definition| definition.name.as_str());
+        let mut changed = known.changed(here, names);
+        changed.dedup();
+        if let Some(label) = known.label.as_ref().or(here.label.as_ref()) {
+            changed.extend(known.changed_label(here, &label.name));
+        }
+        if !changed.is_empty() {
+            return Err(Error::refused(format!(
+                "table '{table}': {} and {} mean different things by the same names: {}",
+                first.path.display(),
+                artifact.path.display(),
+                changed.join("; ")
+            ))
+            .hint("name only files that one spec made, or make them all again"));
+        }
+    }
+    Ok(found.map(|(_, definitions)| definitions.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(columns: &[(&str, &str)]) -> Definitions {
+        let columns = columns.iter().map(|(name, is)| Definition::new(*name, *is, is, [])).collect();
+        Definitions { of_features: true, columns, label: None }
+    }
+
+    #[test]
+    fn a_column_is_its_definition_not_its_name() {
+        let was = made(&[("a", "1"), ("b", "2"), ("c", "3")]);
+        let is = made(&[("c", "3"), ("b", "7"), ("d", "4")]);
+        assert_eq!(
+            was.changed(&is, ["a", "b", "c", "d", "e"]),
+            [
+                "'a' is not made any more, was 1",
+                "'b' is 7 now, was 2",
+                "'d' is 4 now, was not made by a spec"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_read_belongs_to_the_meaning() {
+        let [short, long] = ["30d", "90d"].map(|window| Definition::new("a", window, window, []));
+        let of = |read: &Definition| Definitions {
+            of_features: true,
+            columns: vec![Definition::new("b", "a * 2", "a * 2", [read])],
+            label: Some(Definition::new("y", "a", "a", [read])),
+        };
+        assert_eq!(
+            of(&short).changed(&of(&long), ["b"]),
+            ["'b' is made of columns that are made otherwise now"]
+        );
+        assert_eq!(of(&short).changed(&of(&short), ["b"]), [""; 0]);
+        assert_eq!(
+            of(&short).changed_label(&of(&long), "y").as_deref(),
+            Some("'y' is made of columns that are made otherwise now")
+        );
+        // The same letters in another order are another thing.
+        assert_ne!(Definition::new("x", "", "ab", []).hash, Definition::new("x", "", "ba", []).hash);
+        assert_ne!(Definition::new("x", "", "a", [&short]).hash, Definition::new("x", "", "aa", [&short]).hash);
+    }
+}

@@ -1,0 +1,328 @@
+//! Other parameters: each that is accepted changes something, and each way of boosting is judged, saved and explained as
+//! one model.
+
+use super::*;
+use crate::lightgbm::ALLOWED;
+use crate::metrics::{Metric, Scored};
+use crate::random::Random;
+
+const ROWS: usize = 600;
+
+/// Numbers, one with gaps and one with many zeros, and a column of 12 categories; a label of two classes that depends on
+/// all of them with noise.
+struct Rows {
+    matrix: Matrix,
+    classes: Vec<f64>,
+    amounts: Vec<f64>,
+}
+
+fn rows(seed: u64) -> Rows {
+    let mut random = Random::new(seed, 0);
+    let mut uniform = || random.below(1 << 30) as f64 / f64::from(1 << 30);
+    let mut columns: [Vec<f64>; 4] = Default::default();
+    let (mut classes, mut amounts) = (Vec::new(), Vec::new());
+    for _ in 0..ROWS {
+        let x = uniform() * 10.0;
+        let gap = uniform() < 0.2;
+        let y = uniform() * 5.0 - 1.0;
+        let z = if uniform() < 0.6 { 0.0 } else { (uniform() * 4.0 - 2.0).round() };
+        let category = (uniform() * uniform() * 12.0).floor();
+        let score = (x - 5.0) / 3.0 + if gap { 1.0 } else { y / 3.0 } + z + (category % 3.0) - 1.0;
+        columns[0].push(x);
+        columns[1].push(if gap { f64::NAN } else { y });
+        columns[2].push(z);
+        columns[3].push(category);
+        classes.push(f64::from(u8::from(uniform() < 1.0 / (1.0 + (1.0 - score).exp()))));
+        amounts.push((score * 0.5 + uniform()).exp());
+    }
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    let features = vec![
+        Feature::numeric("x"),
+        Feature::numeric("y"),
+        Feature::numeric("z"),
+        Feature::categorical("category", names),
+    ];
+    Rows { matrix: Matrix::from_columns(features, columns.to_vec()).unwrap(), classes, amounts }
+}
+
+fn spec(yaml: &str) -> Lightgbm {
+    spec::parse(yaml, Path::new("t.yaml"), &Default::default()).unwrap_or_else(|error| panic!("{error}")).spec
+}
+
+fn fit(yaml: &str, task: Task) -> Result<Box<dyn Model>> {
+    let (train, valid) = (rows(1), rows(2));
+    let label = |rows: &Rows| if task == Task::Classification { rows.classes.clone() } else { rows.amounts.clone() };
+    let (train_label, valid_label) = (label(&train), label(&valid));
+    let train = Data { features: &train.matrix, label: &train_label };
+    spec(yaml).fit(task, train, Data { features: &valid.matrix, label: &valid_label }, 7)
+}
+
+/// All that can be seen of a model: what it predicts, why, and how training went. Not its text, which repeats each
+/// parameter that it was given.
+fn seen(model: &dyn Model) -> (Vec<f64>, Vec<f64>, serde_json::Value) {
+    let rows = rows(3).matrix.slice(0..100);
+    let contributions = model.contributions(&rows).unwrap().unwrap();
+    (model.predict(&rows).unwrap(), contributions.values, model.notes())
+}
+
+/// Of each parameter a setting in which another value must change something.
+const CASES: &[(&str, Task, &str, &str, &str)] = {
+    const C: Task = Task::Classification;
+    const R: Task = Task::Regression;
+    &[
+        ("boosting", C, "", "", "boosting: dart"),
+        ("boosting", C, "row_share: 0.6", "", "boosting: rf"),
+        ("boosting", C, "learning_rate: 0.5", "", "boosting: goss"),
+        ("data_sample_strategy", C, "learning_rate: 0.5", "", "data_sample_strategy: goss"),
+        ("drop_rate", C, "", "boosting: dart", "drop_rate: 0.9"),
+        ("max_drop", C, "", "boosting: dart, drop_rate: 0.9", "max_drop: 1"),
+        ("skip_drop", C, "", "boosting: dart, drop_rate: 0.5", "skip_drop: 0"),
+        ("uniform_drop", C, "early_stopping: 0, trees: 60", "boosting: dart, drop_rate: 0.5", "uniform_drop: true"),
+        ("xgboost_dart_mode", C, "", "boosting: dart, drop_rate: 0.5", "xgboost_dart_mode: true"),
+        ("top_rate", C, "learning_rate: 0.5", "boosting: goss", "top_rate: 0.6"),
+        ("other_rate", C, "learning_rate: 0.5", "data_sample_strategy: goss", "other_rate: 0.5"),
+        ("min_sum_hessian_in_leaf", C, "", "", "min_sum_hessian_in_leaf: 20"),
+        ("min_gain_to_split", C, "", "", "min_gain_to_split: 5"),
+        ("max_delta_step", C, "", "", "max_delta_step: 0.1"),
+        ("lambda_l1", C, "", "", "lambda_l1: 5"),
+        ("path_smooth", C, "", "", "path_smooth: 20"),
+        ("extra_trees", C, "", "", "extra_trees: true"),
+        ("feature_fraction_bynode", C, "", "", "feature_fraction_bynode: 0.5"),
+        ("min_data_per_group", C, "", "", "min_data_per_group: 5"),
+        ("max_cat_threshold", C, "", "min_data_per_group: 5", "max_cat_threshold: 1"),
+        ("cat_l2", C, "", "min_data_per_group: 5", "cat_l2: 0"),
+        ("cat_smooth", C, "", "min_data_per_group: 5", "cat_smooth: 100"),
+        ("max_cat_to_onehot", C, "", "min_data_per_group: 5", "max_cat_to_onehot: 20"),
+        ("max_bin", C, "", "", "max_bin: 4"),
+        ("min_data_in_bin", C, "", "", "min_data_in_bin: 60"),
+        ("bin_construct_sample_cnt", C, "", "", "bin_construct_sample_cnt: 40"),
+        ("use_missing", C, "", "", "use_missing: false"),
+        ("zero_as_missing", C, "", "", "zero_as_missing: true"),
+        ("boost_from_average", C, "", "", "boost_from_average: false"),
+        ("is_unbalance", C, "", "", "is_unbalance: true"),
+        ("scale_pos_weight", C, "", "", "scale_pos_weight: 3"),
+        ("pos_bagging_fraction", C, "", "", "pos_bagging_fraction: 0.3"),
+        ("neg_bagging_fraction", C, "", "", "neg_bagging_fraction: 0.3"),
+        ("sigmoid", C, "", "", "sigmoid: 3"),
+        ("reg_sqrt", R, "", "", "reg_sqrt: true"),
+        ("alpha", R, "objective: huber", "", "alpha: 0.2"),
+        ("poisson_max_delta_step", R, "objective: poisson", "", "poisson_max_delta_step: 3"),
+        ("tweedie_variance_power", R, "objective: tweedie", "", "tweedie_variance_power: 1.1"),
+        ("metric", C, "early_stopping: 5, trees: 300, learning_rate: 0.3", "", "metric: auc"),
+    ]
+};
+
+fn yaml(base: &str, others: &str) -> String {
+    let base =
+        if base.contains("early_stopping") { base.to_owned() } else { format!("trees: 12, early_stopping: 0, {base}") };
+    format!("{{{}, parameters: {{{others}}}}}", base.trim_end_matches(", "))
+}
+
+#[test]
+fn each_parameter_that_may_be_set_changes_something() {
+    for allowed in ALLOWED {
+        let cases: Vec<_> = CASES.iter().filter(|(name, ..)| *name == allowed.name).collect();
+        assert!(!cases.is_empty(), "no case shows that '{}' has an effect", allowed.name);
+        for (name, task, base, with, value) in cases {
+            let both = format!("{with}{}{value}", if with.is_empty() { "" } else { ", " });
+            let without = fit(&yaml(base, with), *task).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let other = fit(&yaml(base, &both), *task).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(seen(without.as_ref()) != seen(other.as_ref()), "'{value}' changes nothing");
+            let again = fit(&yaml(base, &both), *task).unwrap();
+            let (one, two) = (seen(again.as_ref()), seen(other.as_ref()));
+            for (one, two) in one.0.iter().zip(&two.0).chain(one.1.iter().zip(&two.1)) {
+                assert_eq!(one, two, "'{value}' gives another model each time");
+            }
+            assert_eq!(one.2, two.2, "'{value}' gives another model each time");
+        }
+    }
+}
+
+#[test]
+fn contributions_sum_to_the_raw_score_however_trees_are_grown() {
+    for (base, others) in [
+        ("row_share: 0.6", "boosting: rf"),
+        ("feature_share: 0.5", "boosting: random_forest"),
+        ("", "boosting: dart, drop_rate: 0.4"),
+        ("learning_rate: 0.5", "boosting: goss"),
+        ("learning_rate: 0.5", "sigmoid: 2"),
+        ("", "zero_as_missing: true"),
+    ] {
+        let sigmoid = if others.contains("sigmoid") { 2.0 } else { 1.0 };
+        let model = fit(&yaml(base, others), Task::Classification).unwrap();
+        let test = rows(3);
+        let found = model.contributions(&test.matrix).unwrap().unwrap();
+        for (row, score) in model.predict(&test.matrix).unwrap().into_iter().enumerate() {
+            let raw = found.base + found.row(row).iter().sum::<f64>();
+            let predicted = 1.0 / (1.0 + (-sigmoid * raw).exp());
+            assert!((predicted - score).abs() < 1e-9, "{others}: {predicted} {score}");
+        }
+    }
+    let model = fit(&yaml("row_share: 0.6", "boosting: rf"), Task::Regression).unwrap();
+    let found = model.contributions(&rows(3).matrix).unwrap().unwrap();
+    for (row, score) in model.predict(&rows(3).matrix).unwrap().into_iter().enumerate() {
+        assert!((found.base + found.row(row).iter().sum::<f64>() - score).abs() < 1e-9);
+    }
+}
+
+/// The loss of the saved model on the validation rows is the one that the training stopped by.
+#[test]
+fn what_is_saved_is_what_was_judged() {
+    for (base, others) in [
+        ("trees: 200, learning_rate: 0.3, early_stopping: 20", "boosting: dart, drop_rate: 0.3, skip_drop: 0.2"),
+        (
+            "trees: 200, learning_rate: 0.3, early_stopping: 20",
+            "boosting: dart, drop_rate: 0.3, xgboost_dart_mode: true",
+        ),
+        ("trees: 60, learning_rate: 0.3, early_stopping: 60", "boosting: dart, uniform_drop: true, drop_rate: 0.5"),
+        ("trees: 60, row_share: 0.5, early_stopping: 5", "boosting: rf"),
+        ("trees: 200, learning_rate: 0.3, early_stopping: 10", "boosting: goss"),
+        ("trees: 200, learning_rate: 0.3, early_stopping: 10", "boosting: gbdt"),
+        ("trees: 200, learning_rate: 0.3, early_stopping: 10, row_share: 0.7", "metric: auc"),
+        // No split is left long before the last round.
+        ("trees: 60, min_leaf_rows: 200, early_stopping: 60", "boosting: dart, min_gain_to_split: 3, drop_rate: 0.5"),
+    ] {
+        let model = fit(&yaml(base, others), Task::Classification).unwrap_or_else(|error| panic!("{others}: {error}"));
+        let notes = model.notes();
+        let (kept, tried) = (notes["trees"].as_u64().unwrap(), notes["trees_tried"].as_u64().unwrap());
+        assert!(kept <= tried && kept > 0, "{notes}");
+        let valid = rows(2);
+        let metric = if notes["stopped_by"]["metric"] == "auc" { Metric::Auc } else { Metric::LogLoss };
+        let folder = tempfile::tempdir().unwrap();
+        let file = model.save(folder.path()).unwrap();
+        let saved = load(&folder.path().join(file), model.features().to_vec()).unwrap();
+        for model in [model, saved] {
+            let scores = model.predict(&valid.matrix).unwrap();
+            let scored = Scored::new(Task::Classification, valid.classes.clone(), scores, "valid").unwrap();
+            let (found, judged) = (scored.value(metric, None).unwrap(), notes["stopped_by"]["value"].as_f64().unwrap());
+            assert!((found - judged).abs() < 1e-6, "{others}: saved {found}, judged {judged}");
+        }
+    }
+}
+
+#[test]
+fn dart_without_validation_ends_with_all_its_trees() {
+    let rows = rows(1);
+    let empty = rows.matrix.slice(0..0);
+    let train = Data { features: &rows.matrix, label: &rows.classes };
+    let fit =
+        |yaml: &str| spec(yaml).fit(Task::Classification, train, Data { features: &empty, label: &[] }, 7).unwrap();
+    let model =
+        fit("{trees: 40, min_leaf_rows: 200, parameters: {boosting: dart, drop_rate: 0.9, min_gain_to_split: 3}}");
+    let scores = model.predict(&rows.matrix).unwrap();
+    let scored = Scored::new(Task::Classification, rows.classes.clone(), scores, "train").unwrap();
+    // A round that finds no split takes trees out and does not put them back: with their signs turned the loss would be
+    // above that of a constant.
+    assert!(scored.value(Metric::LogLoss, None).unwrap() < 0.69, "{:?}", scored.value(Metric::LogLoss, None));
+}
+
+#[test]
+fn what_has_no_effect_is_refused() {
+    let error = |base: &str, others: &str, task: Task| {
+        let yaml = yaml(base, others);
+        let early = spec(&yaml).check(task).err().map(|error| error.to_string());
+        let late = fit(&yaml, task).err().unwrap_or_else(|| panic!("{others} is accepted")).to_string();
+        assert!(early.is_none_or(|early| early == late), "the file and the fit say the same");
+        late
+    };
+    let c = Task::Classification;
+    for (base, others, expected) in [
+        ("", "weight_column: 3", "'weight_column' cannot be set here: it has no effect, or none that was tested; "),
+        ("", "weight: 3", "'weight' cannot be set here: it has no effect, or none that was tested; "),
+        ("", "forcedsplits_filename: a.json", "'forcedsplits_filename' cannot be set here: it has no effect"),
+        ("", "ignore_column: 1", "'ignore_column' cannot be set here; write 'exclude' in train.yaml"),
+        ("", "valid: a.csv", "'valid' cannot be set here; write 'split' in train.yaml"),
+        ("", "test_data: a.csv", "'valid' cannot be set here; write 'split' in train.yaml"),
+        ("", "n_estimators: 5", "'num_iterations' cannot be set here; write 'trees'"),
+        ("", "sub_row: 0.5", "'bagging_fraction' cannot be set here; write 'row_share'"),
+        ("", "reg_lambda: 1", "'lambda_l2' cannot be set here; write 'l2'"),
+        ("", "bagging_seed: 1", "'bagging_seed' cannot be set here; the experiment has the seed"),
+        ("", "linear_tree: true", "'linear_tree' cannot be set here; its contributions would not add up"),
+        ("", "max_bin: 63, max_bins: 15", "'max_bin' is set twice, once as 'max_bins'; set it once"),
+        ("", "max_bin: 1", "'max_bin' is '1', not a whole number from 2 to 65535"),
+        ("", "max_bin: many", "'max_bin' is 'many', not a whole number from 2 to 65535"),
+        ("", "extra_trees: 2", "'extra_trees' is '2', not true or false"),
+        ("", "boosting: dartt", "'boosting' is 'dartt', not one of gbdt, gbrt, dart, goss, rf, random_forest"),
+        ("", "drop_rate: 0.1", "'drop_rate' has no effect without `boosting: dart`; leave it out"),
+        ("", "boosting: rf, drop_rate: 0.1", "'drop_rate' has no effect without `boosting: dart`; leave it out"),
+        ("", "top_rate: 0.1", "'top_rate' has no effect without `data_sample_strategy: goss`; leave it out"),
+        ("", "metric: auc", "'metric' has no effect with `early_stopping: 0`; leave it out"),
+        (
+            "early_stopping: 5",
+            "metric: rmse",
+            "'metric' is 'rmse', which does not judge this objective; choose one of: ",
+        ),
+        (
+            "early_stopping: 5",
+            "metric: 'auc,binary'",
+            "'metric' is 'auc,binary', but trees stop by one metric; name one",
+        ),
+        (
+            "",
+            "boosting: rf",
+            "`boosting: rf` draws rows or features for each tree, but all are used; write 'row_share'",
+        ),
+        ("row_share: 0.5", "boosting: goss", "goss draws rows by itself, but a share of rows is asked for too"),
+        ("", "boosting: goss, top_rate: 0.7, other_rate: 0.4", "'top_rate' and 'other_rate' are more than 1 together"),
+        ("row_share: 0.5", "boosting: rf, data_sample_strategy: goss", "`data_sample_strategy: goss` does not go with"),
+        (
+            "",
+            "boosting: goss, data_sample_strategy: bagging",
+            "`boosting: goss` and `data_sample_strategy: bagging` excl",
+        ),
+        ("row_share: 0.5", "pos_bagging_fraction: 0.5", "'pos_bagging_fraction' and 'neg_bagging_fraction' are shares"),
+        ("", "is_unbalance: true, scale_pos_weight: 2", "'is_unbalance' and 'scale_pos_weight' weigh the same rows"),
+        (
+            "min_leaf_rows: 1",
+            "path_smooth: 1",
+            "'path_smooth' needs leaves of 2 rows; write `min_leaf_rows: 2` or more",
+        ),
+        ("", "alpha: 0.5", "'alpha' has no effect but with `objective: huber`; leave it out"),
+        ("", "reg_sqrt: true", "'reg_sqrt' has no effect but with `objective: squared`; leave it out"),
+    ] {
+        let found = error(base, others, c);
+        assert!(found.starts_with(&format!("lightgbm.parameters: {expected}")), "{others}: {found}");
+    }
+    let regression = error("", "is_unbalance: true", Task::Regression);
+    assert_eq!(regression, "lightgbm.parameters: 'is_unbalance' has no effect but for two classes; leave it out");
+
+    let numbers = Matrix::from_columns(vec![Feature::numeric("x")], vec![(0..50).map(f64::from).collect()]).unwrap();
+    let label: Vec<f64> = (0..50).map(|row| f64::from(row % 2)).collect();
+    let data = Data { features: &numbers, label: &label };
+    let error = spec("{parameters: {cat_l2: 1}}").fit(c, data, data, 1).err().unwrap().to_string();
+    let expected = "lightgbm.parameters: 'cat_l2' has no effect without a column of text to learn from; leave it out";
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn a_forest_of_trees_without_splits_is_refused() {
+    let error = fit(&yaml("row_share: 0.5, min_leaf_rows: 500", "boosting: rf"), Task::Classification).err().unwrap();
+    assert_eq!(
+        error.to_string(),
+        "lightgbm: 12 of 12 trees of the random forest found no split, and the mean would count them as 0; lower \
+         'min_leaf_rows', or raise 'row_share' and 'feature_share'"
+    );
+}
+
+#[test]
+fn a_damaged_file_is_named_with_its_line() {
+    let model = fit(&yaml("", ""), Task::Classification).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(model.save(folder.path()).unwrap());
+    let text = std::fs::read_to_string(&path).unwrap();
+    let error = |text: &[u8]| {
+        std::fs::write(&path, text).unwrap();
+        let error = load(&path, model.features().to_vec()).err().unwrap().to_string();
+        error.strip_prefix(&format!("{}: ", path.display())).unwrap_or_else(|| panic!("{error}")).to_owned()
+    };
+    let damaged = error(text.replacen("split_feature=", "split_feature=9 ", 1).as_bytes());
+    assert!(damaged.starts_with("line ") && damaged.contains(": tree 0: 'split_feature' has "), "{damaged}");
+    assert!(
+        damaged.ends_with("; the file is damaged or no model of LightGBM 4; restore it, or train again"),
+        "{damaged}"
+    );
+    let cut = error(&text.as_bytes()[..text.len() / 2]);
+    assert!(cut.contains("the text is cut off in a tree"), "{cut}");
+    assert!(error(b"").starts_with("line 1: the text ends where the word 'tree' should stand"));
+    assert!(error(&[0xff, 0xfe, 0x00]).starts_with("not a text"));
+}

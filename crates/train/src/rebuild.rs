@@ -1,0 +1,99 @@
+//! The features of a champion, made again by its own definitions for the rows of today's table: so that it is compared
+//! on what it learned, not on what has its names today.
+
+use artifact::{Artifact, PolarsResultExt, definitions_of, fingerprint};
+use chrono::{DateTime, Utc};
+use learn::{Champion, Trial};
+use polars::prelude::{Column, DataFrame, IdxCa};
+use spec::{Error, Keys, Loaded, Result, Tool};
+use stage::Job;
+use transform::features::{FeatureSet, FeaturesSpec, build, definitions, with_features};
+
+use crate::tool::Train;
+
+/// The test rows of `trial` with the features that `champion` learned.
+///
+/// Errors (why it cannot be done): a champion without definitions, a table that the features stage did not make as it
+/// would today, tables of the clean stage that are gone or made otherwise.
+pub fn rebuild(job: &Job<Train>, trial: &Trial, champion: &Champion) -> Result<DataFrame> {
+    let cannot = |why: String| Err(Error::cannot_run(why));
+    let learned = match &champion.manifest.definitions {
+        Some(learned) if learned.of_features => learned,
+        Some(_) => return cannot("they are columns of clean, which are at hand only as they are today".to_owned()),
+        None => return cannot("it does not say how they were made".to_owned()),
+    };
+    let mut of_table = job.artifacts.iter().filter(|artifact| artifact.table == job.spec.table);
+    let (Some(table), None) = (of_table.next(), of_table.next()) else {
+        return cannot(format!("table '{}' has several files", job.spec.table));
+    };
+    let Some(evidence) = table.evidence.as_ref().filter(|evidence| evidence.tool == Tool::Features) else {
+        return cannot(format!("{} is not of the features stage", table.path.display()));
+    };
+    let file = job.root.spec(&job.pipeline, Tool::Features)?;
+    let Loaded { spec, hash } =
+        spec::load::<FeaturesSpec>(&job.root, &file, &job.env, Keys::Without(stage::KEYS))?;
+    if hash != evidence.spec {
+        return cannot(format!("features.yaml is not the one that {} was made with", table.path.display()));
+    }
+    let mut sources: Vec<Artifact> = Vec::new();
+    for input in &evidence.inputs {
+        let path = std::path::Path::new(&input.path);
+        job.mirror.bring(path)?;
+        let artifact = artifact::open(&job.root, path)?;
+        if fingerprint(&artifact.file)? != input.fingerprint {
+            return cannot(format!("{} changed since", input.path));
+        }
+        sources.push(artifact);
+    }
+    let spec = with_features(&spec, learned)?;
+    let of_clean = |table: &str| definitions_of(&sources, table).ok().flatten();
+    let names = champion.model.features().iter().map(|feature| feature.name.as_str());
+    let changed = learned.changed(&definitions(&spec, &of_clean), names);
+    if !changed.is_empty() {
+        return cannot(format!("what they are made of changed: {}", changed.join("; ")));
+    }
+    job.progress.begin(format!("features of {}", champion.version));
+    // As of the day on which the table was made.
+    let Ok(made) = evidence.time.parse::<DateTime<Utc>>() else {
+        return cannot(format!("{} does not say when it was made", table.path.display()));
+    };
+    let FeatureSet { training, training_rows, .. } =
+        build(&spec, &|table| artifact::scan(&sources, table), made.date_naive())?;
+    if training_rows != trial.rows {
+        return cannot(format!("{training_rows} rows come out where the table has {}", trial.rows));
+    }
+    test_rows(trial, training)
+}
+
+/// Of all rows those of the test part, which must be about the same examples as the trial's.
+fn test_rows(trial: &Trial, training: artifact::Batches) -> Result<DataFrame> {
+    let doing = "features of the champion";
+    let mut wanted = trial.test_at.iter().copied().peekable();
+    let (mut from, mut rows) = (0u32, None::<DataFrame>);
+    for batch in training {
+        let batch = batch?.rows;
+        let to = from + batch.height() as u32;
+        let mut here = Vec::new();
+        while let Some(at) = wanted.next_if(|at| *at < to) {
+            here.push(at - from);
+        }
+        from = to;
+        let taken = batch.take(&IdxCa::from_vec("".into(), here)).during(doing)?;
+        match &mut rows {
+            None => rows = Some(taken),
+            Some(rows) => {
+                rows.vstack_mut(&taken).during(doing)?;
+            }
+        }
+    }
+    let rows = rows.unwrap_or_default();
+    let spec = &trial.spec;
+    for name in [Some(&spec.entity), spec.time.as_ref(), Some(&spec.label)].into_iter().flatten() {
+        let same = |one: &Column, other: &Column| one.as_materialized_series().equals_missing(other.as_materialized_series());
+        match (rows.column(name), trial.test_rows.column(name)) {
+            (Ok(one), Ok(other)) if same(one, other) => {}
+            _ => return Err(Error::cannot_run(format!("other rows come out than those of the table, by column '{name}'"))),
+        }
+    }
+    Ok(rows)
+}

@@ -1,0 +1,274 @@
+//! What each feature and the label mean, for whoever learns from them or scores with them later.
+//!
+//! A feature's meaning is decided by its spec without the description, by the table with its entity and time, and by
+//! what it reads: features further up, and columns that the clean stage made or changed. So a feature changes with each
+//! of those. SQL counts as the sequence of its words and signs: blanks and the case of keywords mean nothing.
+
+use std::collections::BTreeMap;
+
+use artifact::{Definition, Definitions};
+use serde::de::value::MapDeserializer;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use spec::{Error, Result};
+use sqlparser::dialect::GenericDialect;
+use sqlparser::tokenizer::{Token, Tokenizer};
+
+use super::rows::{RowFeatures, RowSpec};
+use super::shape::FeaturesSpec;
+use super::spec::{CutoffSpec, FeatureKind, Features};
+
+/// What the clean stage says of a table's columns; `None` if it says nothing.
+pub type Sources<'a> = &'a dyn Fn(&str) -> Option<Definitions>;
+
+/// Counts up when the same spec comes to mean something else, because this crate computes it otherwise.
+const SEMANTICS: &str = "1";
+
+/// What the features and the label of `spec` mean.
+pub fn definitions(spec: &FeaturesSpec, sources: Sources<'_>) -> Definitions {
+    match spec {
+        FeaturesSpec::Cutoffs(spec) => of_cutoffs(spec, sources),
+        FeaturesSpec::Rows(spec) => of_rows(spec, sources),
+    }
+}
+
+/// `spec` with the features of `definitions` in place of its own: the same examples and the same label, described as a
+/// model knows them.
+///
+/// Errors: a definition that this version cannot read.
+pub fn with_features(spec: &FeaturesSpec, definitions: &Definitions) -> Result<FeaturesSpec> {
+    let mut entries: Vec<(String, Value)> = Vec::new();
+    for definition in &definitions.columns {
+        let is = serde_yaml::from_str(&definition.is).map_err(|error| unreadable(&definition.name, &error))?;
+        entries.push((definition.name.clone(), is));
+    }
+    let names: Vec<&str> = definitions.columns.iter().map(|definition| definition.name.as_str()).collect();
+    let entries = MapDeserializer::<_, serde_json::Error>::new(entries.into_iter());
+    let wrong = |error: serde_json::Error| unreadable(&names.join(", "), &error);
+    Ok(match spec {
+        FeaturesSpec::Cutoffs(spec) => {
+            let features = Features::deserialize(entries).map_err(wrong)?;
+            FeaturesSpec::Cutoffs(Box::new(CutoffSpec { features, ..spec.as_ref().clone() }))
+        }
+        FeaturesSpec::Rows(spec) => {
+            let features = RowFeatures::deserialize(entries).map_err(wrong)?;
+            FeaturesSpec::Rows(Box::new(RowSpec { features, ..spec.as_ref().clone() }))
+        }
+    })
+}
+
+fn unreadable(name: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::cannot_run(format!("the definitions of {name} cannot be read any more: {error}"))
+}
+
+fn of_cutoffs(spec: &CutoffSpec, sources: Sources<'_>) -> Definitions {
+    let table = spec.table.as_str();
+    let context = format!("cutoffs\n{table}\n{}\n{}", spec.entity, spec.time);
+    let keys = [&*spec.entity, &*spec.time];
+    let known = (value(&spec.known_at), value(&spec.known_late));
+    let mut made = Making { context, table, keys, known, sources, columns: Vec::new() };
+    for (name, kind) in spec.features.iter() {
+        made.add(name, value(kind), matches!(kind, FeatureKind::Sql(_)));
+    }
+    made.finish(&spec.label.name, value(&spec.label))
+}
+
+fn of_rows(spec: &RowSpec, sources: Sources<'_>) -> Definitions {
+    let table = spec.table.as_str();
+    let context = format!("rows\n{table}\n{}", spec.time);
+    let keys = [&*spec.time, &*spec.time];
+    let known = (value(&spec.known_at), value(&spec.known_late));
+    let mut made = Making { context, table, keys, known, sources, columns: Vec::new() };
+    for (name, feature) in spec.features.iter() {
+        made.add(name, value(feature), true);
+    }
+    made.finish(&spec.label.name, value(&spec.label))
+}
+
+/// Definitions in the making.
+struct Making<'a> {
+    /// What all features of a spec share.
+    context: String,
+    table: &'a str,
+    /// Columns that every feature depends on.
+    keys: [&'a str; 2],
+    /// When the table's rows, and which of its columns, became known.
+    known: (Value, Value),
+    sources: Sources<'a>,
+    columns: Vec<Definition>,
+}
+
+impl Making<'_> {
+    /// Adds a feature. `reads_features`: its words may name features further up, not only columns.
+    fn add(&mut self, name: &str, is: Value, reads_features: bool) {
+        let mut when = vec![self.known.0.clone()];
+        let mut words = Words::default();
+        words.take(&is, None);
+        let late = self.known.1.as_object().into_iter().flatten();
+        when.extend(late.filter(|(column, _)| words.own.contains(column)).map(|(column, at)| json!({ column: at })));
+        let definition = self.define(name, &is, reads_features, &flow(&Value::Array(when)));
+        self.columns.push(definition);
+    }
+
+    /// Closes with the label. Its name, what else is hidden with it and when it becomes known are no part of the question.
+    fn finish(self, label: &str, mut is: Value) -> Definitions {
+        if let Some(entries) = is.as_object_mut() {
+            entries.retain(|key, _| !matches!(key.as_str(), "name" | "known_with" | "delay"));
+        }
+        let label = self.define(label, &is, false, "");
+        Definitions { of_features: true, columns: self.columns, label: Some(label) }
+    }
+
+    fn define(&self, name: &str, is: &Value, reads_features: bool, when: &str) -> Definition {
+        let mut words = Words::default();
+        words.take(is, None);
+        let meaning = format!("{SEMANTICS}\n{}\n{when}\n{}", self.context, flow(&normal(is)));
+        let own = (self.sources)(self.table).unwrap_or_default();
+        let others: Vec<Definitions> = words.tables.iter().filter_map(|table| (self.sources)(table)).collect();
+        let earlier = self.columns.iter().filter(|other| reads_features && words.own.contains(&other.name));
+        let read = |column: &&Definition| words.own.contains(&column.name) || self.keys.contains(&&*column.name);
+        let columns = own.columns.iter().filter(read);
+        let theirs = others.iter().flat_map(|other| &other.columns);
+        let theirs = theirs.filter(|column| words.own.contains(&column.name) || words.theirs.contains(&column.name));
+        Definition::new(name, flow(is), &meaning, earlier.chain(columns).chain(theirs))
+    }
+}
+
+/// The names in a definition: of columns or features of the own row, of other tables, and of their columns.
+#[derive(Default)]
+struct Words {
+    own: Vec<String>,
+    tables: Vec<String>,
+    theirs: Vec<String>,
+}
+
+impl Words {
+    /// Collects the names under `key` of the feature's kind.
+    fn take(&mut self, value: &Value, kind: Option<&str>) {
+        let Value::Object(entries) = value else { return };
+        for (key, value) in entries {
+            let other_table = matches!(kind, Some("nearest" | "count_within" | "lookup"));
+            match (key.as_str(), value) {
+                ("window" | "lag" | "radius" | "horizon", _) => {}
+                ("from", Value::String(table)) => self.tables.push(table.clone()),
+                ("of", Value::String(table)) if other_table => self.tables.push(table.clone()),
+                ("take" | "theirs" | "time" | "known_at", value) => texts(value, &mut self.theirs),
+                ("known_late", Value::Object(columns)) => {
+                    self.theirs.extend(columns.keys().cloned());
+                    columns.values().for_each(|at| texts(at, &mut self.theirs));
+                }
+                ("where", value) if other_table => texts(value, &mut self.theirs),
+                (_, Value::Object(_)) => self.take(value, Some(key)),
+                (_, value) => texts(value, &mut self.own),
+            }
+        }
+    }
+}
+
+/// The texts of a value, whole and word by word.
+fn texts(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::String(text) => {
+            into.push(text.clone());
+            let words = tokens(text).unwrap_or_default().into_iter();
+            into.extend(words.filter_map(|token| match token {
+                Token::Word(word) => Some(word.value),
+                _ => None,
+            }));
+        }
+        Value::Array(items) => items.iter().for_each(|item| texts(item, into)),
+        _ => {}
+    }
+}
+
+fn tokens(sql: &str) -> Option<Vec<Token>> {
+    Tokenizer::new(&GenericDialect {}, sql).tokenize().ok()
+}
+
+/// A spec as a value: without its description, and without what is not given.
+fn value(of: &impl Serialize) -> Value {
+    fn strip(value: Value) -> Value {
+        match value {
+            Value::Object(entries) => {
+                let given = entries.into_iter().filter(|(key, value)| {
+                    let nothing = match value {
+                        Value::Null => true,
+                        Value::Array(items) => items.is_empty(),
+                        Value::Object(entries) => key == "known_late" && entries.is_empty(),
+                        _ => false,
+                    };
+                    key != "description" && !nothing
+                });
+                let given: BTreeMap<String, Value> = given.map(|(key, value)| (key, strip(value))).collect();
+                Value::Object(given.into_iter().collect())
+            }
+            Value::Array(items) => Value::Array(items.into_iter().map(strip).collect()),
+            other => other,
+        }
+    }
+    strip(serde_json::to_value(of).unwrap_or_default())
+}
+
+/// The same value with each SQL text as the sequence of its words and signs.
+fn normal(value: &Value) -> Value {
+    match value {
+        Value::Object(entries) => {
+            let entries = entries.iter().map(|(key, value)| match (key.as_str(), value) {
+                ("of" | "is" | "where" | "sql", Value::String(text)) => (key.clone(), Value::from(normal_sql(text))),
+                _ => (key.clone(), normal(value)),
+            });
+            Value::Object(entries.collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// Keywords that mean the same in every case; other words may name columns.
+const KEYWORDS: [&str; 16] = [
+    "AND", "OR", "NOT", "CASE", "WHEN", "THEN", "ELSE", "END", "IS", "NULL", "IN", "BETWEEN", "LIKE", "TRUE", "FALSE",
+    "AS",
+];
+
+fn normal_sql(sql: &str) -> String {
+    let Some(tokens) = tokens(sql) else { return sql.to_owned() };
+    let parts = tokens.into_iter().filter_map(|token| match token {
+        Token::Whitespace(_) => None,
+        Token::Word(word) if word.quote_style.is_none() => {
+            let upper = word.value.to_uppercase();
+            Some(if KEYWORDS.contains(&upper.as_str()) { upper } else { word.value })
+        }
+        other => Some(other.to_string()),
+    });
+    parts.collect::<Vec<String>>().join(" ")
+}
+
+/// A value on one line, as YAML reads it: `{mean: {of: amount, window: 90d}}`.
+fn flow(value: &Value) -> String {
+    match value {
+        Value::Object(entries) => {
+            let entries = entries.iter().map(|(key, value)| format!("{}: {}", flow_text(key), flow(value)));
+            format!("{{{}}}", entries.collect::<Vec<String>>().join(", "))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<String>>().join(", ")),
+        Value::String(text) => flow_text(text),
+        other => other.to_string(),
+    }
+}
+
+/// A text as YAML reads it back as a text.
+fn flow_text(text: &str) -> String {
+    const WORDS: [&str; 8] = ["true", "false", "null", "yes", "no", "on", "off", "~"];
+    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !WORDS.contains(&text.to_lowercase().as_str())
+        // `nan`, `inf`, `e1` and their like are words to YAML only, but no harm is in quoting them.
+        && text.parse::<f64>().is_err();
+    let span = text.chars().next().is_some_and(|c| c.is_ascii_digit()) && text.parse::<spec::Span>().is_ok();
+    match plain || span {
+        true => text.to_owned(),
+        false => Value::from(text).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
