@@ -394,9 +394,6 @@ fn later_pages_of_a_service_are_held_to_the_first() {
     let reasons: Vec<&str> = read.refused.column("_reason").unwrap().str().unwrap().iter().flatten().collect();
     assert_eq!(
         reasons,
-        [
-            "id: '007' is text among values of int64; declare the column under 'columns'",
-            "x: 'true' is not a float64"
-        ]
+        ["id: '007' is text among values of int64; declare the column under 'columns'", "x: 'true' is not a float64"]
     );
 }

@@ -144,7 +144,10 @@ mod tests {
     #[test]
     fn whole_numbers_are_compared_to_the_digit() {
         let limit = 1i64 << 53;
-        let out = rows(&df!("i" => [limit - 1, limit, limit + 1]).unwrap(), &format!("- clip: {{columns: [i], max: {limit}}}"));
+        let out = rows(
+            &df!("i" => [limit - 1, limit, limit + 1]).unwrap(),
+            &format!("- clip: {{columns: [i], max: {limit}}}"),
+        );
         assert_eq!(out, df!("i" => [limit - 1, limit, limit]).unwrap());
         let out = rows(&df!("i" => [u64::MAX, 7]).unwrap(), "- clip: {columns: [i], min: 10, max: 1000}");
         assert_eq!(out, df!("i" => [1000u64, 10]).unwrap());
