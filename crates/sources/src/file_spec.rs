@@ -31,6 +31,7 @@ pub struct FileSpec {
     pub(crate) escape: Option<Character>,
     pub(crate) numerals: Numerals,
     pub(crate) fill_down: Vec<String>,
+    pub(crate) folders: Vec<String>,
 }
 
 /// A file, several files, or standard input.
@@ -94,6 +95,10 @@ struct Written {
     /// for a group of rows, or merge its cells.
     #[serde(default)]
     fill_down: Vec<String>,
+    /// Columns whose values stand in the names of folders, as `region` in `sales/region=north/2024.parquet`. They are text,
+    /// and come after the columns of the files. By default the names of folders say nothing.
+    #[serde(default)]
+    folders: Vec<String>,
 }
 
 fn empty_text() -> Vec<String> {
@@ -120,7 +125,11 @@ impl TryFrom<Written> for FileSpec {
             decimal,
             thousands,
             fill_down,
+            folders,
         } = written;
+        if let Some((_, twice)) = folders.iter().enumerate().find(|(at, name)| folders[..*at].contains(name)) {
+            return Err(format!("'folders' names '{twice}' twice"));
+        }
         if let (Some(_), Some(format)) = (separator, format.filter(|format| *format != Format::Csv)) {
             return Err(format!("'separator' is for the format csv, not for {}", format.name()));
         }
@@ -166,6 +175,7 @@ impl TryFrom<Written> for FileSpec {
             escape,
             numerals: Numerals::new(decimal, thousands)?,
             fill_down,
+            folders,
         })
     }
 }

@@ -21,6 +21,7 @@ mod file_spec;
 mod files;
 mod fill_down;
 mod flow;
+mod folders;
 mod generate;
 mod hidden;
 mod http;
@@ -113,7 +114,11 @@ impl TableSpec {
     /// Objects of a store are read as they come; Parquet is copied into `copies` while it is read.
     /// `reach` says what of an incremental source to read; others can only be read as a whole.
     pub fn open(&self, name: &str, root: &Root, cloud: &Cloud, copies: &Path, reach: &Reach) -> Result<Opened> {
-        self.begin(root, cloud, copies, reach).context(format_args!("table '{name}'"))
+        let opened = self.begin(root, cloud, copies, reach).and_then(|opened| match &self.source {
+            Source::File(file) if !file.folders.is_empty() => folders::add(&file.folders, opened),
+            _ => Ok(opened),
+        });
+        opened.context(format_args!("table '{name}'"))
     }
 
     fn begin(&self, root: &Root, cloud: &Cloud, copies: &Path, reach: &Reach) -> Result<Opened> {

@@ -47,7 +47,9 @@ impl Project {
     }
 
     fn and(self, name: &str, content: impl AsRef<[u8]>) -> Project {
-        std::fs::write(self.0.path().join(name), content).unwrap();
+        let path = self.0.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
         self
     }
 

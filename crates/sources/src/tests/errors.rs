@@ -253,3 +253,35 @@ fn specs_that_contradict_themselves() {
         assert!(text.starts_with("ingest.yaml:") && text.ends_with(error), "{text}");
     }
 }
+
+#[test]
+fn columns_of_folders_are_read_where_they_are_asked_for() {
+    let part = |ids: &[i64]| {
+        let mut bytes = Vec::new();
+        ParquetWriter::new(&mut bytes).finish(&mut df!("id" => ids, "v" => ids).unwrap()).unwrap();
+        bytes
+    };
+    let project =
+        Project::with("in/zip=02134/v=9/a.parquet", &part(&[1, 2])).and("in/zip=1%2F2/v=8/b.parquet", &part(&[3]));
+    let csv = Project::with("in/zip=02134/a.csv", b"id\n1\nx\n").and("in/zip=7/b.csv", b"id\n3\n");
+    let read = |project: &Project, more: &str| project.read(&format!("source: {{file: {{path: 'in/**/*', {more}}}}}"));
+    let parquet = "format: parquet";
+    assert_eq!(read(&project, parquet).unwrap().table(), ["1|1|1", "2|2|2", "3|3|1"]);
+    let with_folders = read(&project, &format!("{parquet}, folders: [zip]")).unwrap();
+    assert_eq!(with_folders.types()[2], "zip string");
+    assert_eq!(with_folders.table(), ["1|1|02134|1", "2|2|02134|2", "3|3|1/2|1"]);
+    assert_eq!(
+        project.failure(&format!("source: {{file: {{path: 'in/**/*', {parquet}, folders: [v]}}}}")),
+        "table 't': 'folders' names 'v', which is a column of the files already; take it out of 'folders', or give the column \
+         another name with 'columns'"
+    );
+    let declared = "source: {file: {path: 'in/**/*.csv', folders: [zip]}}\ncolumns: {id: int64}";
+    let read = csv.read(declared).unwrap();
+    assert_eq!(read.table(), ["1|02134|2", "3|7|2"]);
+    assert_eq!(read.refused.column("zip").unwrap().str().unwrap().get(0), Some("02134"));
+    let nowhere = csv.failure("source: {file: {path: 'in/**/*.csv', folders: [day]}}");
+    assert!(
+        nowhere.ends_with("a.csv: no folder 'day=…' on the way to the file; correct 'folders' or 'path'"),
+        "{nowhere}"
+    );
+}
