@@ -86,7 +86,19 @@ impl Item {
         let passed = (empty_files > 0).then(|| format!("{table}: {}", files_passed(empty_files)));
         let warnings = warned.chain(fallback.map(|why| format!("{table}: {why}"))).chain(passed).collect();
         let evidence = Duration::ZERO;
-        Item { table, path, books, bytes, refused: None, changes: None, quality, judged, warnings, empty_files, evidence }
+        Item {
+            table,
+            path,
+            books,
+            bytes,
+            refused: None,
+            changes: None,
+            quality,
+            judged,
+            warnings,
+            empty_files,
+            evidence,
+        }
     }
 
     /// `purchases: 100 rows in, 97 out; 2 duplicate by step 3 'dedupe'; 1 refused by check 'not_null'`
@@ -336,7 +348,9 @@ impl<S: Stage> Desk<'_, S> {
         books.balance(&table)?;
         let columns = written.summary.as_ref().map(artifact::Summary::finish).unwrap_or_default();
         let mut results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
-        results.extend((output.judged)());
+        let judged = (output.judged)();
+        results.extend(judged.checks);
+        taken.add_cells(judged.cells, judged.nulls);
         self.tell(&table, &results);
         failures.extend(failed(&table, &results));
         match refusals.judge(&table, books.rows_in, &self.job.max_refused) {

@@ -10,10 +10,10 @@ use spec::{Environment, Error, Exit, Name, Result, Root};
 
 use crate::args::Asked;
 use crate::gates::{CHECKS, StageSpec, read_spec};
-use crate::refusals::{MAX_REFUSED, MaxRefused};
 use crate::mirror::{Candidate, Mirror};
 use crate::progress::Progress;
 use crate::publish::{Publication, publish, release, send_journals};
+use crate::refusals::{MAX_REFUSED, MaxRefused};
 use crate::runlog::RunLog;
 use crate::up_to_date::{Answer, Key, answer};
 use crate::{Job, Stage, alarm, args, console, lock, panics, signals};
@@ -54,8 +54,7 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
     let env = Environment::of_process(root.path())?;
     console::redact_with(env.redactor());
     let file = root.spec(&pipeline, S::TOOL)?;
-    let StageSpec { body, checks, max_refused, hash } =
-        read_spec::<S>(&spec::text_of(&root, &file)?, &file, &env)?;
+    let StageSpec { body, checks, max_refused, hash } = read_spec::<S>(&spec::text_of(&root, &file)?, &file, &env)?;
     let mirror = Mirror::new(&root, &env)?;
     let artifacts = match S::reads_inputs(&asked.flags) {
         true => S::artifacts(&pipeline, &asked.artifacts, &root, &mirror)?,
