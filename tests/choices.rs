@@ -55,6 +55,10 @@ fn several_classes_are_chosen_by_folds_and_predicted_with_their_probabilities() 
     let project = flowers(KINDS);
     let trained = project.run("train", ["garden"]);
     trained.exits(0).says("on average over 4 folds").says("learned again from all 510 rows before the test part");
+    trained.says(
+        "the choice of 'linear' by log_loss is within noise on 510 rows in 4 folds; as good may be 'boosted' (behind by \
+         0.",
+    );
     let parts = project.table("data/models/garden/v1/parts.parquet");
     assert_eq!(parts.column("part").iter().filter(|part| **part == "test").count(), 90);
     for fold in ["1", "2", "3", "4"] {

@@ -110,7 +110,12 @@ fn what_a_feature_reads_is_part_of_it() {
 #[test]
 fn what_clean_does_to_a_column_is_part_of_the_features_that_read_it() {
     let project = trained();
-    rewrite(&project, "clean", "is_return: amount < 0", "is_return: amount < 0\n      - clip: {columns: [amount], max: 20}");
+    rewrite(
+        &project,
+        "clean",
+        "is_return: amount < 0",
+        "is_return: amount < 0\n      - clip: {columns: [amount], max: 20}",
+    );
     for tool in ["clean", "features"] {
         project.run(tool, ["churn"]).exits(0);
     }
@@ -166,7 +171,13 @@ fn a_champion_that_knew_a_feature_that_is_gone_is_compared_all_the_same() {
     project.run("features", ["churn"]).exits(0);
     project.run("predict", ["churn"]).exits(1).says("missing columns: 'recency_days'");
     project.run("train", ["churn"]).exits(0);
-    decided(&project, &[" of the champion v1 on the same ", "were made again as it learned them: 'recency_days' is not made any more"]);
+    decided(
+        &project,
+        &[
+            " of the champion v1 on the same ",
+            "were made again as it learned them: 'recency_days' is not made any more",
+        ],
+    );
 }
 
 #[test]
@@ -255,7 +266,10 @@ fn a_version_of_an_earlier_tool_is_checked_by_its_text() {
     let text = project.read(&file);
     project.write(&file, text.replacen("left_child=", "left_child=99", 1));
     let run = project.run("predict", ["churn", "--model", "v1", "--force"]);
-    run.exits(2).says("lightgbm.txt: line ").says("a child is 99").says("the file is damaged or no model of LightGBM 4");
+    run.exits(2)
+        .says("lightgbm.txt: line ")
+        .says("a child is 99")
+        .says("the file is damaged or no model of LightGBM 4");
     assert!(run.stdout().is_empty(), "{run}");
 }
 

@@ -50,6 +50,34 @@ fn not_ingested(content: impl AsRef<[u8]>, code: i32, says: &[&str]) {
     nothing_in(&project, "data/raw/shop");
 }
 
+mod folders {
+    use super::*;
+
+    /// The engine would take `amount=9` for a column, and put 9 into every row of one that is there.
+    #[test]
+    fn a_project_in_folders_that_look_like_columns_keeps_its_data() {
+        let project = Project::new();
+        let inside = "amount=9/env=prod/id=02134";
+        let root = project.at(inside);
+        let project = project.with_variable("MILLRACE_ROOT", root.display().to_string());
+        let at = |path: &str| format!("{inside}/{path}");
+        project
+            .write(&at("resources/shop/ingest.yaml"), SHOP_INGEST)
+            .write(&at("resources/shop/clean.yaml"), SHOP_CLEAN)
+            .write(&at("resources/shop/export.yaml"), "table: orders\nformat: csv\n")
+            .write(&at("orders.csv"), ORDERS);
+        project.run("ingest", ["shop"]).exits(0);
+        project.run("clean", ["shop"]).exits(0);
+        let exported = project.run("export", ["shop", "-o", "-"]);
+        exported.exits(0);
+        let lines = exported.stdout();
+        let header = lines[0].trim_start_matches('\u{feff}');
+        assert!(header.starts_with("id,customer,day,amount") && !header.contains("env"), "{header}");
+        assert!(lines[1].starts_with("1,ann,2026-01-01,10.5"), "{}", lines[1]);
+        assert_eq!(lines.len(), 4, "a header and the rows that clean keeps: {lines:?}");
+    }
+}
+
 mod files {
     use super::*;
 

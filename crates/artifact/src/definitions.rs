@@ -139,11 +139,7 @@ mod tests {
         let is = made(&[("c", "3"), ("b", "7"), ("d", "4")]);
         assert_eq!(
             was.changed(&is, ["a", "b", "c", "d", "e"]),
-            [
-                "'a' is not made any more, was 1",
-                "'b' is 7 now, was 2",
-                "'d' is 4 now, was not made by a spec"
-            ]
+            ["'a' is not made any more, was 1", "'b' is 7 now, was 2", "'d' is 4 now, was not made by a spec"]
         );
     }
 
@@ -155,10 +151,7 @@ mod tests {
             columns: vec![Definition::new("b", "a * 2", "a * 2", [read])],
             label: Some(Definition::new("y", "a", "a", [read])),
         };
-        assert_eq!(
-            of(&short).changed(&of(&long), ["b"]),
-            ["'b' is made of columns that are made otherwise now"]
-        );
+        assert_eq!(of(&short).changed(&of(&long), ["b"]), ["'b' is made of columns that are made otherwise now"]);
         assert_eq!(of(&short).changed(&of(&short), ["b"]), [""; 0]);
         assert_eq!(
             of(&short).changed_label(&of(&long), "y").as_deref(),

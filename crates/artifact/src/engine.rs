@@ -50,7 +50,9 @@ impl Iterator for Stream {
                 match self.engine.take()?.join() {
                     Ok(()) => None,
                     Err(_) => Some(Err(spec::Error::cannot_run(format!("{}: the query engine broke off", self.doing))
-                        .hint("an input may be damaged, which '--verify' tells of files of ours; if none is, report it"))),
+                        .hint(
+                            "an input may be damaged, which '--verify' tells of files of ours; if none is, report it",
+                        ))),
                 }
             }
         }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use parquet::basic::{Compression, ConvertedType};
 use parquet::column::page::PageReader;
 use parquet::file::FOOTER_SIZE;
-use parquet::file::metadata::{ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter,
+};
 use parquet::file::serialized_reader::SerializedPageReader;
 use spec::{Error, Result};
 
@@ -70,8 +72,11 @@ pub(crate) fn check_types(path: &Path, shown: &str) -> Result<()> {
     for (at, field) in fields.iter().enumerate() {
         if let Some(earlier) = fields[..at].iter().position(|other| other.name() == field.name()) {
             let (earlier, at) = (earlier + 1, at + 1);
-            return Err(Error::cannot_run(format!("{shown}: columns {earlier} and {at} are both named '{}'", field.name()))
-                .hint("give each its own name where the file is written"));
+            return Err(Error::cannot_run(format!(
+                "{shown}: columns {earlier} and {at} are both named '{}'",
+                field.name()
+            ))
+            .hint("give each its own name where the file is written"));
         }
     }
     for column in metadata.file_metadata().schema_descr().columns() {
@@ -81,10 +86,9 @@ pub(crate) fn check_types(path: &Path, shown: &str) -> Result<()> {
                 format!("decimal({precision},{scale}), but decimals are read up to {DIGITS} digits"),
                 "write it as text, or with fewer digits",
             ),
-            ConvertedType::INTERVAL => (
-                "an interval, which is not read".to_owned(),
-                "write it as text, or as numbers of months and days",
-            ),
+            ConvertedType::INTERVAL => {
+                ("an interval, which is not read".to_owned(), "write it as text, or as numbers of months and days")
+            }
             _ => continue,
         };
         let name = column.path().string();

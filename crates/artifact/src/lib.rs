@@ -11,6 +11,7 @@ mod clock;
 mod content;
 mod cpu_time;
 mod definitions;
+mod distinct;
 mod dtype;
 mod encode;
 mod engine;

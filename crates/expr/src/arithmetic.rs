@@ -53,12 +53,12 @@ fn values<T: PolarsNumericType>(column: &ChunkedArray<T>) -> &[T::Native] {
 }
 
 /// Puts null where a side is null.
-fn with_nulls<T: PolarsNumericType>(
-    out: Vec<T::Native>,
+fn with_nulls<T: PolarsNumericType, O: PolarsNumericType>(
+    out: Vec<O::Native>,
     a: &ChunkedArray<T>,
     b: &ChunkedArray<T>,
     height: usize,
-) -> ChunkedArray<T> {
+) -> ChunkedArray<O> {
     let single_null = |side: &ChunkedArray<T>| side.len() == 1 && side.null_count() == 1;
     if single_null(a) || single_null(b) {
         return ChunkedArray::full_null(PlSmallStr::EMPTY, height);
@@ -102,7 +102,7 @@ fn checked(
             }
         }
     }
-    Ok(with_nulls(out, a, b, height).into_series())
+    Ok(with_nulls::<_, Int64Type>(out, a, b, height).into_series())
 }
 
 fn divided(
@@ -127,14 +127,34 @@ fn divided(
 }
 
 /// `of` for each pair, and whether all results are finite. Without a way out of the loop, it runs over many at once.
-fn finite(a: &[f64], b: &[f64], height: usize, of: impl Fn(f64, f64) -> f64) -> (Vec<f64>, bool) {
-    let mut all = true;
+fn finite<T: Copy>(a: &[T], b: &[T], height: usize, of: impl Fn(T, T) -> f64) -> (Vec<f64>, bool) {
+    const EXPONENT: u64 = 0x7ff0_0000_0000_0000;
+    let mut beyond = 0;
     let out = zipped(a, b, height, |a, b| {
         let value = of(a, b);
-        all &= value.is_finite();
+        beyond |= u64::from(value.to_bits() & EXPONENT == EXPONENT);
         value
     });
-    (out, all)
+    (out, beyond == 0)
+}
+
+/// `/` of integers that int64 holds: a float.
+pub(crate) fn quotient(label: &Label, left: Expr, right: Expr) -> Expr {
+    let label = label.clone();
+    columns(vec![left, right], DataType::Float64, move |columns| {
+        let (a, b) = (int64(&columns[0], &label)?, int64(&columns[1], &label)?);
+        let height = height(columns);
+        let (out, all_finite) = finite(values(&a), values(&b), height, |a, b| a as f64 / b as f64);
+        let quotients = with_nulls::<_, Float64Type>(out, &a, &b, height);
+        Ok(match all_finite {
+            true => quotients,
+            // Only division by zero is not.
+            false => {
+                quotients.iter().map(|value| value.filter(|value| value.is_finite())).collect_ca(PlSmallStr::EMPTY)
+            }
+        }
+        .into_series())
+    })
 }
 
 /// Floats. Where a side is infinite and the result no number, or division is by zero: null. A result beyond
@@ -160,7 +180,7 @@ pub(crate) fn floats(label: &Label, op: Arithmetic, left: Expr, right: Expr) -> 
         // Division by zero is never finite.
         let (out, all_finite) = out;
         if all_finite {
-            return Ok(with_nulls(out, &a, &b, height).into_series());
+            return Ok(with_nulls::<_, Float64Type>(out, &a, &b, height).into_series());
         }
         let mut defined = Vec::with_capacity(height);
         for (row, value) in out.into_iter().enumerate() {

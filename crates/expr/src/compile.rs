@@ -188,6 +188,11 @@ impl Compiler<'_> {
                 return Ok(Typed::new(expr, dtype));
             }
         }
+        let fits = |side: &Typed| is(side, Sort::Int) && side.dtype != DataType::UInt64;
+        if op == Arithmetic::Divide && fits(&left) && fits(&right) {
+            let expr = arithmetic::quotient(&self.label, self.masked(left.expr), right.expr);
+            return Ok(Typed::new(expr, DataType::Float64));
+        }
         if op == Arithmetic::Divide || any(Sort::Float) || any(Sort::Decimal) {
             let (left, right) = (typed::as_float(&self.label, left), typed::as_float(&self.label, right));
             return Ok(Typed::new(

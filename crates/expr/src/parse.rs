@@ -89,6 +89,10 @@ fn cause(error: &ParserError) -> String {
                     found => format!("where {wanted} is expected stands '{found}'{place}"),
                 };
             }
+            let unclosed = cause.strip_prefix("Expected close delimiter ");
+            if let Some(sign) = unclosed.and_then(|rest| rest.strip_suffix(" before EOF.")) {
+                return format!("{sign} is not closed{place}");
+            }
             let cause = format!("{}{place}", cause.replace("EOF", "the end"));
             let mut letters = cause.chars();
             let first = letters.next().map(|letter| letter.to_lowercase().to_string()).unwrap_or_default();

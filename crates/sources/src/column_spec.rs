@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for Key {
 /// `int64`, with the nearest type in the error.
 struct TypeWord(ColumnType);
 
-const TYPES: [ColumnType; 16] = [
+pub(crate) const TYPES: [ColumnType; 16] = [
     ColumnType::String,
     ColumnType::Category,
     ColumnType::Bool,

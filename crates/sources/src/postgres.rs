@@ -188,9 +188,11 @@ impl PostgresBatches {
             // Rows come in the order of the column, so the last that was accepted has its greatest value.
             self.bookmark.hand_out(Box::new(move |rows| {
                 // What comes after everything is refused again with every run; that is no way to go on.
-                check_end(keys.get(keys.ends.len().saturating_sub(1)))?;
+                check_end(keys.get(keys.ends.len().saturating_sub(1)).unwrap_or_default())?;
                 match rows.last() {
-                    Some(row) => bookmark(keys.get(row.saturating_sub(first) as usize), kind).map(Some),
+                    Some(row) => {
+                        keys.get(row.saturating_sub(first) as usize).map(|key| bookmark(key, kind)).transpose()
+                    }
                     None => Ok(None),
                 }
             }));
@@ -263,9 +265,9 @@ struct Keys {
 }
 
 impl Keys {
-    fn get(&self, row: usize) -> &[u8] {
-        let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.bytes[start..self.ends[row]]
+    fn get(&self, row: usize) -> Option<&[u8]> {
+        let start = row.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        self.bytes.get(start..*self.ends.get(row)?)
     }
 }
 

@@ -299,6 +299,12 @@ fn in_words(name: &str) -> String {
     words
 }
 
+/// `an order`, `a step`
+fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {noun}")
+}
+
 struct EnumLayer<'e, V> {
     visitor: V,
     env: &'e Environment,
@@ -319,7 +325,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for EnumLayer<'_, V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a {} (one of: {})", in_words(self.name), self.variants.join(", "))
+        write!(f, "{} (one of: {})", with_article(&in_words(self.name)), self.variants.join(", "))
     }
 
     /// `- trim`: a variant without options.
@@ -345,7 +351,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for EnumLayer<'_, V> {
     /// `- trim: {columns: [name]}`
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<V::Value, A::Error> {
         let Some(variant) = map.next_key::<String>()? else {
-            return Err(A::Error::custom(format!("expected a {}, found nothing", in_words(self.name))));
+            return Err(A::Error::custom(format!("expected {}, found nothing", with_article(&in_words(self.name)))));
         };
         self.known(&variant)?;
         let what = in_words(self.name);

@@ -174,6 +174,18 @@ fn shortened(text: &str) -> Cow<'_, str> {
     format!("{start}…{}", end.into_iter().rev().collect::<String>()).into()
 }
 
+/// The text, or if it is longer than `most` characters its beginning and end.
+pub fn without_middle(text: &str, most: usize) -> Cow<'_, str> {
+    let count = text.chars().count();
+    if count <= most {
+        return text.into();
+    }
+    let half = most / 2;
+    let start: String = text.chars().take(half).collect();
+    let end: String = text.chars().skip(count - half).collect();
+    format!("{start} … {end}").into()
+}
+
 /// serde names a type of Rust where we say what to write.
 fn what_was_wanted(theirs: &str) -> Cow<'_, str> {
     let whole = |low: &str, high: &str| Cow::from(format!("a whole number from {low} to {high}"));
@@ -252,6 +264,12 @@ mod tests {
         }
         let long = value(&format!("invalid type: string {:?}, expected f64", "a, b ".repeat(500)));
         assert_eq!(long, format!("found \"{}a, b…b a, b \", expected a number", "a, b ".repeat(9)));
+    }
+
+    #[test]
+    fn long_messages_keep_both_ends() {
+        assert_eq!(without_middle("한글abc", 5), "한글abc");
+        assert_eq!(without_middle("한글abcdef", 4), "한글 … ef");
     }
 
     #[test]

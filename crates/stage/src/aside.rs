@@ -6,8 +6,9 @@ use artifact::{Batch, Batches, Books, Fate, TableWriter, Written};
 use polars::prelude::{DataFrame, Schema};
 use spec::Result;
 
-use crate::publish::RefusedRows;
+use crate::output::Accepted;
 use crate::refusals::Refusals;
+use crate::refused_rows::RefusedRows;
 
 /// What comes with a table's rows and does not go on with them.
 pub struct Aside {
@@ -37,11 +38,19 @@ impl Aside {
         Ok(rows)
     }
 
-    /// Writes all rows that go on to a file that nobody sees.
-    pub fn spool(&mut self, batches: &mut Batches, target: &Path, schema: &Schema) -> Result<Written> {
+    /// Writes all rows that go on to a file that nobody sees. They are accepted as far as can be told before row checks.
+    pub fn spool(
+        &mut self,
+        batches: &mut Batches,
+        target: &Path,
+        schema: &Schema,
+        accepted: &mut Accepted,
+    ) -> Result<Written> {
         let mut spool = TableWriter::create(target, schema)?.without_summary();
         for batch in batches {
-            spool.write(self.take(batch?)?)?;
+            let rows = self.take(batch?)?;
+            accepted(&rows)?;
+            spool.write(rows)?;
         }
         spool.finish()
     }

@@ -18,6 +18,7 @@ mod panics;
 mod progress;
 mod publish;
 mod refusals;
+mod refused_rows;
 mod rendered;
 mod run;
 mod runlog;

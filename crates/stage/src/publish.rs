@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use artifact::{
-    Batch, Books, CheckResult, Evidence, Fate, Input, Kind, PolarsResultExt, Publishing, Quality, REASON, Snapshot,
-    TableWriter, TakenOut, Temporary, Verdict, Written, hash_file, publishing, scan_files, stream, write_sidecar,
+    Batch, Books, CheckResult, Evidence, Fate, Input, Kind, Publishing, Quality, Snapshot, TableWriter, TakenOut,
+    Temporary, Verdict, Written, hash_file, publishing, scan_files, stream, write_sidecar,
 };
 use checks::{Check, Published, RowChecks};
-use polars::prelude::{Column, DataFrame, DataType, LazyFrame, Schema};
+use polars::prelude::{LazyFrame, Schema};
 use spec::{Class, Error, Result, Root, Url};
 
 use crate::aside::Aside;
 use crate::gates::order;
 use crate::output::{BooksOf, EMPTY_FILES, Empty, FALLBACK, FileOutput, Kept, Output, Standing, TableOutput, counted};
 use crate::refusals::Refusals;
+use crate::refused_rows::RefusedRows;
 use crate::{Job, Stage, history};
 
 /// All that a run made visible.
@@ -299,7 +300,7 @@ impl<S: Stage> Desk<'_, S> {
         // A table that refers to itself must be there as a whole before its first row can be judged.
         let refers_to_itself = checks.iter().any(|check| check.refers_to() == Some(table.as_str()));
         let spool = match refers_to_itself {
-            true => Some(aside.spool(&mut batches, &target, &output.schema)?),
+            true => Some(aside.spool(&mut batches, &target, &output.schema, &mut output.accepted)?),
             false => None,
         };
         if let Some(spool) = &spool {
@@ -327,7 +328,9 @@ impl<S: Stage> Desk<'_, S> {
                 }
             };
             self.job.progress.rows(rows.height());
-            (output.accepted)(&rows)?;
+            if spool.is_none() {
+                (output.accepted)(&rows)?;
+            }
             writer.write(rows)?;
         }
         let Aside { refused, changes, mut books, refusals, .. } = aside;
@@ -562,53 +565,4 @@ fn empty(table: &str, books: &Books) -> String {
         text += &format!(", {} {} by {}", entry.rows, entry.fate.word(), entry.rule);
     }
     text
-}
-
-/// The refused rows of a table, in a file that is only begun when there is one.
-pub(crate) struct RefusedRows {
-    pub target: PathBuf,
-    pub writer: Option<(TableWriter, Schema)>,
-}
-
-impl RefusedRows {
-    fn declare(&mut self, schema: Option<&Schema>) -> Result<()> {
-        if let Some(schema) = schema {
-            self.writer = Some((TableWriter::create(&self.target, schema)?.without_summary(), schema.clone()));
-        }
-        Ok(())
-    }
-
-    pub(crate) fn write(&mut self, rows: DataFrame) -> Result<()> {
-        if self.writer.is_none() {
-            self.declare(Some(rows.schema().as_ref()))?;
-        }
-        if let Some((writer, schema)) = &mut self.writer {
-            writer.write(fit(&rows, schema)?)?;
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Option<Written>> {
-        match self.writer {
-            Some((writer, _)) if writer.rows() > 0 => writer.finish().map(Some),
-            _ => Ok(None),
-        }
-    }
-}
-
-/// Rows refused late have other types than those refused early, whose text could not be read: both fit the
-/// schema of the first.
-fn fit(rows: &DataFrame, schema: &Schema) -> Result<DataFrame> {
-    if rows.schema().as_ref() == schema {
-        return Ok(rows.clone());
-    }
-    let columns = schema
-        .iter()
-        .map(|(name, dtype)| match rows.column(name) {
-            Ok(column) => column.cast(dtype).during(format!("refused rows, column '{name}'")),
-            Err(_) => Ok(Column::full_null(name.clone(), rows.height(), dtype)),
-        })
-        .collect::<Result<Vec<Column>>>()?;
-    debug_assert!(schema.get(REASON) == Some(&DataType::String));
-    DataFrame::new(rows.height(), columns).during("refused rows")
 }

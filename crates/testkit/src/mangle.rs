@@ -325,7 +325,7 @@ fn fault(file: &str, error: &str) -> Option<String> {
     }
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     let foreign = error.split(|c: char| !is_part(c)).find(|word| FOREIGN.contains(word));
-    let raw = [" at line ", " at position ", ".rs:", "core::", "alloc::", "while parsing a", "while scanning a"];
+    let raw = [" at line ", " at position ", ".rs:", " core::", " alloc::", "while parsing a", "while scanning a"];
     let foreign = foreign.or_else(|| raw.into_iter().find(|text| error.contains(text)));
     foreign.map(|word| format!("a foreign word ('{word}')"))
 }

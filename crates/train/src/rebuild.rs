@@ -30,8 +30,7 @@ pub fn rebuild(job: &Job<Train>, trial: &Trial, champion: &Champion) -> Result<D
         return cannot(format!("{} is not of the features stage", table.path.display()));
     };
     let file = job.root.spec(&job.pipeline, Tool::Features)?;
-    let Loaded { spec, hash } =
-        spec::load::<FeaturesSpec>(&job.root, &file, &job.env, Keys::Without(stage::KEYS))?;
+    let Loaded { spec, hash } = spec::load::<FeaturesSpec>(&job.root, &file, &job.env, Keys::Without(stage::KEYS))?;
     if hash != evidence.spec {
         return cannot(format!("features.yaml is not the one that {} was made with", table.path.display()));
     }
@@ -89,10 +88,15 @@ fn test_rows(trial: &Trial, training: artifact::Batches) -> Result<DataFrame> {
     let rows = rows.unwrap_or_default();
     let spec = &trial.spec;
     for name in [Some(&spec.entity), spec.time.as_ref(), Some(&spec.label)].into_iter().flatten() {
-        let same = |one: &Column, other: &Column| one.as_materialized_series().equals_missing(other.as_materialized_series());
+        let same =
+            |one: &Column, other: &Column| one.as_materialized_series().equals_missing(other.as_materialized_series());
         match (rows.column(name), trial.test_rows.column(name)) {
             (Ok(one), Ok(other)) if same(one, other) => {}
-            _ => return Err(Error::cannot_run(format!("other rows come out than those of the table, by column '{name}'"))),
+            _ => {
+                return Err(Error::cannot_run(format!(
+                    "other rows come out than those of the table, by column '{name}'"
+                )));
+            }
         }
     }
     Ok(rows)

@@ -93,7 +93,8 @@ mod tests {
 
     fn definitions(steps: &str) -> artifact::Definitions {
         let table = df!("a" => [1i64, 2], "b" => [3i64, 4], "t" => ["x ", "y"], "u" => [" z", "w"]).unwrap().lazy();
-        let steps: Vec<Step> = spec::parse(steps, std::path::Path::new("steps.yaml"), &Default::default()).unwrap().spec;
+        let steps: Vec<Step> =
+            spec::parse(steps, std::path::Path::new("steps.yaml"), &Default::default()).unwrap().spec;
         clean(table, &steps, &Given::default()).unwrap_or_else(|error| panic!("{error}")).definitions
     }
 
@@ -120,7 +121,11 @@ mod tests {
             assert_eq!(changed(was, is), expected, "{was} -> {is}");
             assert_eq!(changed(is, is), [""; 0]);
         }
-        let is = definitions("- clip: {columns: [a], min: 0}\n- cast: {columns: {a: float64}}").column("a").unwrap().is.clone();
+        let is = definitions("- clip: {columns: [a], min: 0}\n- cast: {columns: {a: float64}}")
+            .column("a")
+            .unwrap()
+            .is
+            .clone();
         assert_eq!(is, "clip, cast float64");
     }
 }

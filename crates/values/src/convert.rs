@@ -93,12 +93,11 @@ pub fn convert(
             let cells: Vec<Option<&[u8]>> = text.str()?.iter().map(|cell| cell.map(str::as_bytes)).collect();
             column(cells.into_iter(), &name, reading, number, is_missing)
         }
-        D::Categorical(..) | D::Enum(..) => {
-            convert(&source.cast(&D::String)?, reading, purpose, number, is_missing)
-        }
+        D::Categorical(..) | D::Enum(..) => convert(&source.cast(&D::String)?, reading, purpose, number, is_missing),
         D::Binary => {
             let bytes = source.binary()?;
-            let bad = bytes.iter().enumerate().filter(|(_, bytes)| bytes.is_some_and(|b| std::str::from_utf8(b).is_err()));
+            let bad =
+                bytes.iter().enumerate().filter(|(_, bytes)| bytes.is_some_and(|b| std::str::from_utf8(b).is_err()));
             let bad = bad.map(|(row, _)| row as u32).collect();
             let text = bytes.iter().map(|bytes| bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()));
             let text = text.collect::<StringChunked>().with_name(name.clone()).into_series();
@@ -261,10 +260,7 @@ where
     Ok(Converted { series: values.with_name(name).into_series(), bad })
 }
 
-fn truths(
-    name: PlSmallStr,
-    source: impl Iterator<Item = Option<Option<bool>>>,
-) -> PolarsResult<Converted> {
+fn truths(name: PlSmallStr, source: impl Iterator<Item = Option<Option<bool>>>) -> PolarsResult<Converted> {
     let mut bad = Vec::new();
     let values = source.enumerate().map(|(row, value)| {
         let read = value?;
@@ -278,11 +274,7 @@ fn truths(
 }
 
 /// Whole numbers as each type of numbers.
-fn integers(
-    name: PlSmallStr,
-    source: impl Iterator<Item = Option<i128>>,
-    to: ColumnType,
-) -> PolarsResult<Converted> {
+fn integers(name: PlSmallStr, source: impl Iterator<Item = Option<i128>>, to: ColumnType) -> PolarsResult<Converted> {
     let exact = |value: i128| {
         let float = value as f64;
         (float as i128 == value).then_some(float)

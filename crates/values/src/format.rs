@@ -20,12 +20,17 @@ pub struct MomentFormat {
 enum Piece {
     Number(Part, Width),
     /// Digits of a second, with a point before them; as many as said, or any.
-    Fraction { point: bool, digits: Option<usize> },
+    Fraction {
+        point: bool,
+        digits: Option<usize>,
+    },
     MonthName,
     Weekday,
     Half,
     /// Seconds since 1970; the digits before the last so many.
-    Epoch { behind: usize },
+    Epoch {
+        behind: usize,
+    },
     Offset,
     Plain(u8),
 }
@@ -52,7 +57,17 @@ struct Width {
 }
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
     "december",
 ];
 const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
@@ -224,7 +239,9 @@ impl MomentFormat {
         let (twelve, half) = (self.has(Part::HourOfTwelve), is_in(&|piece| *piece == Piece::Half));
         let fraction = is_in(&|piece| matches!(piece, Piece::Fraction { .. }));
         let why = match () {
-            () if twelve && !half => "has an hour of twelve without %p, which says which half of the day; write %H, or add %p",
+            () if twelve && !half => {
+                "has an hour of twelve without %p, which says which half of the day; write %H, or add %p"
+            }
             () if half && !twelve => "has %p without %I; write %I for an hour of twelve",
             () if self.has_epoch() && self.pieces.iter().any(|piece| is_of_moment(piece)) => {
                 "has %s, which counts seconds since 1970, and other parts of a moment; keep one of the two"

@@ -108,9 +108,15 @@ mod tests {
             assert_eq!(iso_datetime(text.as_bytes()), Some(Moment::Utc(second)), "{text}");
         }
         assert_eq!(iso_datetime(b"2024-02-29T14:30:12.345678+00"), Some(Moment::Utc(MOMENT)));
-        for text in
-            ["2024-02-29T14:30+9", "2024-02-29T14:30+09:", "2024-02-29T14:30+09:60", "2024-02-29T14:30+25:00", "2024-02-29T14:30 PST", "2024-02-29+02:00", "2024-02-29T14:30Zz"]
-        {
+        for text in [
+            "2024-02-29T14:30+9",
+            "2024-02-29T14:30+09:",
+            "2024-02-29T14:30+09:60",
+            "2024-02-29T14:30+25:00",
+            "2024-02-29T14:30 PST",
+            "2024-02-29+02:00",
+            "2024-02-29T14:30Zz",
+        ] {
             assert_eq!(iso_datetime(text.as_bytes()), None, "{text}");
         }
     }

@@ -79,7 +79,8 @@ pub fn float(text: &[u8]) -> Option<f64> {
 fn slow_float(text: &[u8]) -> Option<f64> {
     let text = written(text)?;
     let value: f64 = text.parse().ok()?;
-    let kept = value.is_finite() && (value != 0.0 || is_zero(text)) && (whole_digits(text) <= 15 || comes_back(text, &value));
+    let kept =
+        value.is_finite() && (value != 0.0 || is_zero(text)) && (whole_digits(text) <= 15 || comes_back(text, &value));
     kept.then_some(value)
 }
 
@@ -87,7 +88,8 @@ fn slow_float(text: &[u8]) -> Option<f64> {
 pub fn float32(text: &[u8]) -> Option<f32> {
     let text = written(text)?;
     let value: f32 = text.parse().ok()?;
-    let kept = value.is_finite() && (value != 0.0 || is_zero(text)) && (whole_digits(text) <= 6 || comes_back(text, &value));
+    let kept =
+        value.is_finite() && (value != 0.0 || is_zero(text)) && (whole_digits(text) <= 6 || comes_back(text, &value));
     kept.then_some(value)
 }
 
@@ -185,13 +187,22 @@ mod tests {
         assert_eq!(float(b"5."), Some(5.0));
         assert_eq!(float(b"-1e3"), Some(-1000.0));
         assert_eq!(float(b"-0").map(f64::is_sign_negative), Some(true));
-        for (text, value) in [("9007199254740992", 2f64.powi(53)), ("100000000000000000000000", 1e23), ("1e23", 1e23), ("0.33333333333333333333", 1.0 / 3.0), ("0e5", 0.0)] {
+        for (text, value) in [
+            ("9007199254740992", 2f64.powi(53)),
+            ("100000000000000000000000", 1e23),
+            ("1e23", 1e23),
+            ("0.33333333333333333333", 1.0 / 3.0),
+            ("0e5", 0.0),
+        ] {
             assert_eq!(float(text.as_bytes()), Some(value), "{text}");
         }
         for text in ["9007199254740993", "-9007199254740993", "1234567890123456.78", "1e-400", "1e400"] {
             assert_eq!(float(text.as_bytes()), None, "{text}");
         }
-        assert_eq!([float32(b"0.1"), float32(b"16777216"), float32(b"1e38")], [Some(0.1), Some(16_777_216.0), Some(1e38)]);
+        assert_eq!(
+            [float32(b"0.1"), float32(b"16777216"), float32(b"1e38")],
+            [Some(0.1), Some(16_777_216.0), Some(1e38)]
+        );
         assert_eq!([float32(b"16777217"), float32(b"1e39"), float32(b"1e-60"), float32(b"nan")], [None; 4]);
         for text in ["", ".", "-", "1.2.3", "1,5", "nan", "inf", "1e999", "0x10", "abc", "--1", "e"] {
             assert_eq!(float(text.as_bytes()), None, "{text}");

@@ -183,17 +183,21 @@ pub fn read_one(text: &str, reading: &Reading) -> String {
         let moment = reading.format.map_or_else(|| iso_datetime(cell), |format| format.datetime(cell));
         if moment.is_some() {
             let zone = zone.zone.name();
-            return format!("is no one moment in {zone}, where the clocks leap over it or show it twice; 'dst' decides");
+            return format!(
+                "is no one moment in {zone}, where the clocks leap over it or show it twice; 'dst' decides"
+            );
         }
     }
     let is_number = matches!(reading.column_type, ColumnType::Int64 | ColumnType::Float64);
     match (reading.told, reading.column_type, iso_datetime(cell)) {
         (Told::Declared, ..) => {}
         (Told::Inferred, ColumnType::Datetime, Some(Moment::Utc(_))) => {
-            return "says how far it is from UTC, which the rows before it do not; declare the column under 'columns'".to_owned();
+            return "says how far it is from UTC, which the rows before it do not; declare the column under 'columns'"
+                .to_owned();
         }
         (Told::InferredUtc, ColumnType::Datetime, Some(Moment::Local(_))) => {
-            return "does not say how far it is from UTC, as the rows before it do; declare the column under 'columns'".to_owned();
+            return "does not say how far it is from UTC, as the rows before it do; declare the column under 'columns'"
+                .to_owned();
         }
         _ if is_number && is_code(cell) && numbers::float(cell).is_some() => {
             return format!("is a code, not {article} {word}; declare the column under 'columns'");

@@ -142,10 +142,7 @@ mod tests {
             assert_eq!(utc("Europe/Berlin", Dst::Earlier, local), Some(micros(earlier)), "{local}");
             assert_eq!(utc("Europe/Berlin", Dst::Later, local), Some(micros(later)), "{local}");
         }
-        assert_eq!(
-            utc("Europe/Berlin", Dst::Refuse, "2024-03-31 03:00:00"),
-            Some(micros("2024-03-31 01:00:00"))
-        );
+        assert_eq!(utc("Europe/Berlin", Dst::Refuse, "2024-03-31 03:00:00"), Some(micros("2024-03-31 01:00:00")));
     }
 
     #[test]
@@ -154,9 +151,6 @@ mod tests {
             Zone::named("Europe/Berln").unwrap_err(),
             "unknown time zone 'Europe/Berln'; did you mean 'Europe/Berlin'?"
         );
-        assert_eq!(
-            Zone::named("PST").unwrap_err(),
-            "unknown time zone 'PST'; did you mean 'PST8PDT'?"
-        );
+        assert_eq!(Zone::named("PST").unwrap_err(), "unknown time zone 'PST'; did you mean 'PST8PDT'?");
     }
 }

@@ -19,8 +19,21 @@ fn written(folder: &Path) -> PathBuf {
 fn names_of_folders_are_no_data() {
     let base = tempfile::tempdir().unwrap();
     for folder in [
-        "v=9", "a=5/project/data", "env=prod", "zip=02134", "v=__HIVE_DEFAULT_PARTITION__", "day=2024-01-01/v=3", "with blank", "100%25",
-        "[ab]", "*", "~", "{x}", "v=9/a=/zip=%2F", "s3:", "ü=ß",
+        "v=9",
+        "a=5/project/data",
+        "env=prod",
+        "zip=02134",
+        "v=__HIVE_DEFAULT_PARTITION__",
+        "day=2024-01-01/v=3",
+        "with blank",
+        "100%25",
+        "[ab]",
+        "*",
+        "~",
+        "{x}",
+        "v=9/a=/zip=%2F",
+        "s3:",
+        "ü=ß",
     ] {
         let file = written(&base.path().join(folder));
         let read = crate::collect(scan_files(&[file.as_path()]).unwrap(), "test").unwrap();
@@ -118,7 +131,9 @@ fn damaged_files_are_errors() {
                 let text = text.split_once("b.parquet: ").map_or(text.as_str(), |(_, what)| what).to_owned();
                 let raw = ["parquet: ", "Parquet error", "Error {", "ARROW", "spec: "];
                 if !text.contains("; ") || text.contains("/tmp") || raw.iter().any(|words| text.contains(words)) {
-                    raw_texts.insert(text.chars().take(120).map(|c| if c.is_ascii_digit() { 'N' } else { c }).collect::<String>());
+                    raw_texts.insert(
+                        text.chars().take(120).map(|c| if c.is_ascii_digit() { 'N' } else { c }).collect::<String>(),
+                    );
                 }
             }
             Err(_) => {
@@ -136,7 +151,8 @@ fn of_type(file: &Path, column: &str, bytes: usize) {
     use parquet::data_type::{ByteArray, FixedLenByteArray, Int32Type, Int64Type};
     use parquet::file::writer::SerializedFileWriter;
     let schema = parquet::schema::parser::parse_message_type(&format!("message m {{ REQUIRED {column}; }}")).unwrap();
-    let mut writer = SerializedFileWriter::new(std::fs::File::create(file).unwrap(), schema.into(), Default::default()).unwrap();
+    let mut writer =
+        SerializedFileWriter::new(std::fs::File::create(file).unwrap(), schema.into(), Default::default()).unwrap();
     let mut group = writer.next_row_group().unwrap();
     let mut leaf = group.next_column().unwrap().unwrap();
     if column.starts_with("INT32") {
@@ -144,7 +160,9 @@ fn of_type(file: &Path, column: &str, bytes: usize) {
     } else if column.starts_with("INT64") {
         leaf.typed::<Int64Type>().write_batch(&[7], None, None).unwrap();
     } else if column.starts_with("BYTE_ARRAY") {
-        leaf.typed::<parquet::data_type::ByteArrayType>().write_batch(&[ByteArray::from(vec![b'1'; bytes])], None, None).unwrap();
+        leaf.typed::<parquet::data_type::ByteArrayType>()
+            .write_batch(&[ByteArray::from(vec![b'1'; bytes])], None, None)
+            .unwrap();
     } else {
         let value = FixedLenByteArray::from(vec![0u8; bytes]);
         leaf.typed::<parquet::data_type::FixedLenByteArrayType>().write_batch(&[value], None, None).unwrap();
@@ -160,21 +178,50 @@ fn types_of_other_programs_are_read_or_named() {
     let root = Root::at(folder.path());
     let file = folder.path().join("c.parquet");
     for (column, bytes) in [
-        ("INT32 c (INTEGER(8,true))", 4), ("INT32 c (INTEGER(16,false))", 4), ("INT64 c (INTEGER(64,false))", 8), ("INT32 c (DATE)", 4),
-        ("INT32 c (TIME(MILLIS,true))", 4), ("INT64 c (TIME(NANOS,false))", 8), ("INT64 c (TIMESTAMP(NANOS,true))", 8),
-        ("INT64 c (TIMESTAMP(MILLIS,false))", 8), ("INT32 c (DECIMAL(9,2))", 4), ("INT64 c (DECIMAL(18,2))", 8), ("BYTE_ARRAY c (DECIMAL(20,2))", 3),
-        ("FIXED_LEN_BYTE_ARRAY (16) c (DECIMAL(38,2))", 16), ("BYTE_ARRAY c (JSON)", 1), ("BYTE_ARRAY c (BSON)", 1), ("BYTE_ARRAY c (ENUM)", 1),
-        ("BYTE_ARRAY c", 1), ("FIXED_LEN_BYTE_ARRAY (5) c", 5), ("FIXED_LEN_BYTE_ARRAY (16) c (UUID)", 16),
+        ("INT32 c (INTEGER(8,true))", 4),
+        ("INT32 c (INTEGER(16,false))", 4),
+        ("INT64 c (INTEGER(64,false))", 8),
+        ("INT32 c (DATE)", 4),
+        ("INT32 c (TIME(MILLIS,true))", 4),
+        ("INT64 c (TIME(NANOS,false))", 8),
+        ("INT64 c (TIMESTAMP(NANOS,true))", 8),
+        ("INT64 c (TIMESTAMP(MILLIS,false))", 8),
+        ("INT32 c (DECIMAL(9,2))", 4),
+        ("INT64 c (DECIMAL(18,2))", 8),
+        ("BYTE_ARRAY c (DECIMAL(20,2))", 3),
+        ("FIXED_LEN_BYTE_ARRAY (16) c (DECIMAL(38,2))", 16),
+        ("BYTE_ARRAY c (JSON)", 1),
+        ("BYTE_ARRAY c (BSON)", 1),
+        ("BYTE_ARRAY c (ENUM)", 1),
+        ("BYTE_ARRAY c", 1),
+        ("FIXED_LEN_BYTE_ARRAY (5) c", 5),
+        ("FIXED_LEN_BYTE_ARRAY (16) c (UUID)", 16),
         ("FIXED_LEN_BYTE_ARRAY (2) c (FLOAT16)", 2),
     ] {
         of_type(&file, column, bytes);
         assert_eq!(read_whole(&root, &file).map_err(|error| error.to_string()), Ok(1), "{column}");
     }
     for (column, bytes, why) in [
-        ("FIXED_LEN_BYTE_ARRAY (17) c (DECIMAL(39,2))", 17, "decimal(39,2), but decimals are read up to 38 digits; write it as text, or with fewer digits"),
-        ("FIXED_LEN_BYTE_ARRAY (32) c (DECIMAL(76,10))", 32, "decimal(76,10), but decimals are read up to 38 digits; write it as text, or with fewer digits"),
-        ("BYTE_ARRAY c (DECIMAL(50,2))", 3, "decimal(50,2), but decimals are read up to 38 digits; write it as text, or with fewer digits"),
-        ("FIXED_LEN_BYTE_ARRAY (12) c (INTERVAL)", 12, "an interval, which is not read; write it as text, or as numbers of months and days"),
+        (
+            "FIXED_LEN_BYTE_ARRAY (17) c (DECIMAL(39,2))",
+            17,
+            "decimal(39,2), but decimals are read up to 38 digits; write it as text, or with fewer digits",
+        ),
+        (
+            "FIXED_LEN_BYTE_ARRAY (32) c (DECIMAL(76,10))",
+            32,
+            "decimal(76,10), but decimals are read up to 38 digits; write it as text, or with fewer digits",
+        ),
+        (
+            "BYTE_ARRAY c (DECIMAL(50,2))",
+            3,
+            "decimal(50,2), but decimals are read up to 38 digits; write it as text, or with fewer digits",
+        ),
+        (
+            "FIXED_LEN_BYTE_ARRAY (12) c (INTERVAL)",
+            12,
+            "an interval, which is not read; write it as text, or as numbers of months and days",
+        ),
     ] {
         of_type(&file, column, bytes);
         let error = read_whole(&root, &file).unwrap_err().to_string();

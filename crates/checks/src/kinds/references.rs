@@ -194,6 +194,32 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_compared_exactly_and_parts_never_run_together() {
+        let moment =
+            |unit, ticks: &[i64]| Column::new("at".into(), ticks).cast(&DataType::Datetime(unit, None)).unwrap();
+        let huge = u64::MAX - 1;
+        let theirs = |name: &str| -> Result<LazyFrame> {
+            Ok(match name {
+                "wide" => df!("id" => [huge, 5], "x" => [0.0, 1.5]).unwrap(),
+                "moments" => DataFrame::new(1, vec![moment(TimeUnit::Milliseconds, &[1_500])]).unwrap(),
+                _ => df!("a" => ["p\u{1f}q", "r"], "b" => ["s", "t"]).unwrap(),
+            }
+            .lazy())
+        };
+        let reasons = |check: &str, table: DataFrame| {
+            split_with(&format!("references: {{{check}, max_share: 1}}"), &table, &theirs).reasons.len()
+        };
+        assert_eq!(reasons("columns: [id], table: wide", df!("id" => [huge, u64::MAX, 5, 6]).unwrap()), 2);
+        assert_eq!(reasons("columns: [id], table: wide", df!("id" => [5i64, -2]).unwrap()), 1);
+        assert_eq!(reasons("columns: [x], table: wide", df!("x" => [-0.0, f64::NAN, 1.5, 2.0]).unwrap()), 1);
+        assert_eq!(reasons("columns: [id, x], table: wide", df!("id" => [5u8, 5], "x" => [1.5, 0.0]).unwrap()), 1);
+        let micros = DataFrame::new(2, vec![moment(TimeUnit::Microseconds, &[1_500_000, 1_500_001])]).unwrap();
+        assert_eq!(reasons("columns: [at], table: moments", micros), 1);
+        let pairs = df!("a" => ["p\u{1f}q", "p", "r"], "b" => ["s", "q\u{1f}s", "s"]).unwrap();
+        assert_eq!(reasons("columns: [a, b], table: texts", pairs), 2);
+    }
+
+    #[test]
     fn what_cannot_be_compared_is_refused() {
         let table = df!("product_id" => ["1"], "shop" => ["a"]).unwrap();
         for (check, error) in [

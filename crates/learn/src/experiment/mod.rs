@@ -10,6 +10,7 @@ mod outcome;
 mod release;
 mod rows;
 mod run;
+mod told;
 mod train_spec;
 
 use std::collections::BTreeMap;

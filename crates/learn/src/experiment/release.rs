@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use spec::{Error, Result, ResultExt};
 
 use super::outcome::{Outcome, on_test};
-use super::rows::{PartRows, Parts, Table, Told, cut_before_test};
+use super::rows::{PartRows, Parts, Table, cut_before_test};
+use super::told::Told;
 use super::{Contender, TrainSpec};
 use crate::intervals::{Fitting, Missed};
 use crate::metrics::{Metric, Scored};

@@ -10,7 +10,8 @@ use super::explain::{explain, importance};
 use super::gate::beats_baseline;
 use super::outcome::fit_all;
 use super::release::{Released, Trained};
-use super::rows::{self, Table, Told};
+use super::rows::{self, Table};
+use super::told::{self, Told};
 use super::{BASELINE, Known, Measured, TrainSpec, Trial};
 use crate::metrics::{Interval, Metric, Resamples};
 use crate::{Learner, LearnerSpec, Part, SplitSummary, Task};
@@ -56,17 +57,17 @@ pub(super) fn run_contenders(
     let keys = table.keys()?;
     let count = keys.height() as u64;
     let (label, classes) = match spec.task {
-        Task::Multiclass => rows::several_classes(&keys, spec).map(|(label, names)| (label, Some(names)))?,
-        _ => (rows::label(&keys, spec)?, None),
+        Task::Multiclass => told::several_classes(&keys, spec).map(|(label, names)| (label, Some(names)))?,
+        _ => (told::label(&keys, spec)?, None),
     };
     let mut split = rows::split(&keys, &label, known.horizon_days, spec)?;
     if let Some(names) = &classes {
-        rows::every_class_teaches(&split, &label, names, spec)?;
+        told::every_class_teaches(&split, &label, names, spec)?;
     }
     split.summary.notes.extend(table.notes().iter().cloned());
     let test_at = (0..).zip(&split.parts).filter(|(_, part)| **part == Part::Test).map(|(at, _)| at).collect();
     let judging = rows::renumbered(&rows::entities(&keys, spec)?, &split.judging());
-    let told = Told { weights: rows::weights(&keys, spec)?, label, classes };
+    let told = Told { weights: told::weights(&keys, spec)?, label, classes };
     drop(keys);
     let parts = rows::cut(&table, &split, &told)?;
     progress(&in_words(&split.summary));

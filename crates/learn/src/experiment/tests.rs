@@ -9,6 +9,10 @@ use super::run::run_contenders;
 use super::*;
 use crate::{Action, Data, Feature, Learner, Matrix, Origin, Part};
 
+/// What two models are compared on, and what is learned from.
+#[path = "compared_tests.rs"]
+mod compared;
+
 /// Scores by the column named, scaled to 0..1; by the mean label if there is none.
 #[derive(Clone)]
 pub(super) struct By(pub(super) &'static str);

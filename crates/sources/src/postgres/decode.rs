@@ -265,7 +265,13 @@ fn numeric(field: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use spec::ColumnType;
+
     use super::*;
+    use crate::column_spec::{ColumnSpec, TYPES};
+    use crate::recast::{Recast, Strangers, recast};
+    use crate::typed::Missing;
 
     fn sent(count: i16, weight: i16, sign: u16, scale: u16, groups: &[u16]) -> Vec<u8> {
         let head = [count as u16, weight as u16, sign, scale];
@@ -298,5 +304,69 @@ mod tests {
         assert_eq!((dates.len(), dates.null_count()), (4, 3));
         assert_eq!(dates.get(0).unwrap().to_string(), "2000-01-01");
         assert!(Builder::new(Wire::Int64, 1).push(&[1, 2]).is_err());
+    }
+
+    /// A field as the server sends it, and its value with all its digits; moments in microseconds.
+    fn field() -> impl Strategy<Value = (Wire, Vec<u8>, String)> {
+        let ints = prop_oneof![any::<i64>(), -2i64..300, Just((1 << 53) + 1), Just(i64::MAX)];
+        prop_oneof![
+            ints.clone().prop_map(|v| (Wire::Int64, v.to_be_bytes().to_vec(), v.to_string())),
+            (-2i32..300).prop_map(|v| (Wire::Int32, v.to_be_bytes().to_vec(), v.to_string())),
+            any::<bool>().prop_map(|v| (Wire::Bool, vec![u8::from(v)], u8::from(v).to_string())),
+            prop_oneof![any::<f64>(), (-2i32..300).prop_map(f64::from)].prop_map(|v| (
+                Wire::Float64,
+                v.to_be_bytes().to_vec(),
+                format!("{v}")
+            )),
+            (0u16..10_000, 0u16..10_000).prop_map(|(whole, behind)| {
+                (Wire::Numeric, sent(2, 0, 0, 4, &[whole, behind]), format!("{whole}.{behind:04}"))
+            }),
+            (-800_000i32..3_000_000).prop_map(|v| {
+                (Wire::Date, v.to_be_bytes().to_vec(), ((i64::from(v) + 10_957) * 86_400_000_000).to_string())
+            }),
+            (-800_000i64..3_000_000, 0i64..2).prop_map(|(day, more)| {
+                let micros = day * 86_400_000_000 + more;
+                (Wire::Timestamp, micros.to_be_bytes().to_vec(), (micros + 946_684_800_000_000).to_string())
+            }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3000))]
+        #[test]
+        fn every_value_is_kept_or_its_row_refused((wire, sent, digits) in field(), to in prop::sample::select(TYPES.to_vec())) {
+            let column = Recast {
+                name: "v".to_owned(), from: "v".to_owned(), dtype: artifact::dtype(to), spec: Some(ColumnSpec::from(to)), decimal: wire == Wire::Numeric,
+            };
+            if column.check(&wire.dtype(), "t").is_err() {
+                return Ok(());
+            }
+            let mut builder = Builder::new(wire, 1);
+            let stranger = builder.push(&sent).unwrap();
+            let source = builder.finish().unwrap();
+            prop_assert_eq!(source.dtype(), &wire.dtype());
+            let strangers: Strangers = stranger.into_iter().map(|text| ((0, 0), text)).collect();
+            let batch = recast(&[column], &[&source], &strangers, &Missing::new(&[]), "t", &[1]).unwrap();
+            let refused = batch.refused.map_or(0, |refused| refused.height());
+            prop_assert_eq!(batch.rows.height() + refused, 1);
+            if refused == 1 {
+                return Ok(());
+            }
+            let digits = match digits.strip_suffix(".0000") {
+                Some(whole) => whole.to_owned(),
+                // Zero has no sign but among floats.
+                None if digits == "-0" => "0".to_owned(),
+                None => digits,
+            };
+            match batch.rows.column("v").unwrap().get(0).unwrap() {
+                AnyValue::Float32(v) => prop_assert_eq!(v, digits.parse::<f64>().unwrap() as f32),
+                AnyValue::Float64(v) => prop_assert_eq!(v, digits.parse::<f64>().unwrap()),
+                AnyValue::Boolean(v) => prop_assert_eq!(u8::from(v).to_string(), digits),
+                AnyValue::Date(day) => prop_assert_eq!((i64::from(day) * 86_400_000_000).to_string(), digits),
+                AnyValue::Datetime(micros, ..) | AnyValue::DatetimeOwned(micros, ..) => prop_assert_eq!(micros.to_string(), digits),
+                _ if matches!(to, ColumnType::String | ColumnType::Category) => {}
+                other => prop_assert_eq!(other.to_string(), digits),
+            }
+        }
     }
 }

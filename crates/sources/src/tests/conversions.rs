@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use spec::ColumnType;
 
 use super::*;
+use crate::column_spec::TYPES;
 
 fn parquet(mut table: DataFrame) -> Project {
     let project = Project::new();
@@ -297,25 +298,6 @@ fn any_column() -> impl Strategy<Value = Series> {
     ]
 }
 
-const TYPES: [ColumnType; 16] = [
-    ColumnType::String,
-    ColumnType::Category,
-    ColumnType::Bool,
-    ColumnType::Int8,
-    ColumnType::Int16,
-    ColumnType::Int32,
-    ColumnType::Int64,
-    ColumnType::Uint8,
-    ColumnType::Uint16,
-    ColumnType::Uint32,
-    ColumnType::Uint64,
-    ColumnType::Float32,
-    ColumnType::Float64,
-    ColumnType::Date,
-    ColumnType::Datetime,
-    ColumnType::Time,
-];
-
 /// A value as exact digits or plain text, whatever its type; what is equal reads equal.
 fn plain(value: &AnyValue) -> String {
     let bare = |digits: String| match digits.contains('.') {
@@ -389,4 +371,29 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn later_pages_of_a_service_are_held_to_the_first() {
+    use testkit::http_server::{HttpAnswer, HttpServer};
+    let pages = [
+        r#"{"data": [{"id": 1, "code": "a", "x": 1.5}, {"id": 2, "code": null, "x": 2}], "next": "1"}"#,
+        r#"{"data": [{"id": 3, "code": "b", "x": 3}, {"id": "007", "code": "c", "x": 4}, {"id": 5, "code": 6, "x": true}], "next": null}"#,
+    ];
+    let server = HttpServer::start(move |_, request| {
+        let page = usize::from(request.path.contains("cursor=1"));
+        HttpAnswer::ok(pages[page]).with_header("content-type", "application/json")
+    });
+    let yaml = format!(
+        "source: {{http: {{url: '{}', items: data, pages: {{cursor: {{query: cursor, at: next}}}}}}}}",
+        server.url("/orders")
+    );
+    let read = Project::new().read(&yaml).unwrap();
+    assert_eq!(read.types()[..3], ["id int64", "code string", "x float64"]);
+    assert_eq!(read.table(), ["1|a|1.5|1", "2|-|2.0|2", "3|b|3.0|3"]);
+    let reasons: Vec<&str> = read.refused.column("_reason").unwrap().str().unwrap().iter().flatten().collect();
+    assert_eq!(
+        reasons,
+        ["id: '007' is text among values of int64; declare the column under 'columns'", "x: 'true' is not a float64"]
+    );
 }

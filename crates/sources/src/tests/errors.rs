@@ -49,7 +49,8 @@ fn an_empty_file_among_others_is_passed_over() {
         }
         book.save_to_buffer().unwrap()
     };
-    let kinds: [(&str, &str, Vec<u8>, Vec<u8>, Vec<u8>, &str); 7] = [
+    type Kind<'a> = (&'a str, &'a str, Vec<u8>, Vec<u8>, Vec<u8>, &'a str);
+    let kinds: [Kind; 7] = [
         ("csv", "", b"a\n1\n".into(), b"a\n".into(), b"a\n2\n".into(), "there is a header, but no rows"),
         ("csv", "", b"a\n1\n".into(), b"".into(), b"a\n2\n".into(), "the file is empty"),
         ("csv", "", b"a\n1\n".into(), b"\n\n".into(), b"a\n2\n".into(), "there is no header"),

@@ -18,7 +18,10 @@ fn damaged(whole: &[u8], random: &mut Random) -> Vec<u8> {
         let at = random.below(bytes.len());
         match random.below(6) {
             0 => bytes[at] ^= 1 << random.below(8),
-            1 => bytes[at] = [0, 0xFF, b'"', b'\n', b'\\', b'{', b'}', b'[', b',', b'-', b'.', b'e', b'\r', b'%'][random.below(14)],
+            1 => {
+                bytes[at] = [0, 0xFF, b'"', b'\n', b'\\', b'{', b'}', b'[', b',', b'-', b'.', b'e', b'\r', b'%']
+                    [random.below(14)]
+            }
             2 => bytes[at] = random.below(256) as u8,
             3 => drop(bytes.remove(at)),
             4 => bytes.insert(at, random.below(256) as u8),
@@ -40,7 +43,8 @@ fn damaged(whole: &[u8], random: &mut Random) -> Vec<u8> {
 }
 
 /// Words of libraries, which help nobody.
-const RAW: [&str; 8] = ["polars", "panicked", "called `", "Error(", "Error {", "src/", "ComputeError", "expected usize"];
+const RAW: [&str; 8] =
+    ["polars", "panicked", "called `", "Error(", "Error {", "src/", "ComputeError", "expected usize"];
 
 fn try_all(name: &str, whole: &[u8], yaml: &[&str]) {
     let tries: u64 = std::env::var("FUZZ").ok().and_then(|tries| tries.parse().ok()).unwrap_or(100);
@@ -74,19 +78,30 @@ fn try_all(name: &str, whole: &[u8], yaml: &[&str]) {
 #[test]
 fn damaged_text() {
     let text = "a,b,c,d\n1,\"x, \"\"y\"\"\",2.5,2024-02-29\n-7,é,1e-3,2024-03-01 10:00:00+09:00\n,,,\n007,\"two\nlines\",nan,x\n";
-    try_all("a.csv", text.as_bytes(), &[
-        "source: {file: {path: a.csv}}",
-        "source: {file: {path: a.csv}}\ncolumns: {a: int8, b: category, c: float32, d: {type: datetime, zone: Europe/Berlin}}",
-        "source: {file: {path: a.csv, encoding: cp949, decimal: ',', separator: ;}}",
-        "source: {file: {path: a.csv, format: whitespace}}",
-        "source: {file: {path: a.csv, format: fixed_width, widths: [3, 2, 9]}}",
-    ]);
+    try_all(
+        "a.csv",
+        text.as_bytes(),
+        &[
+            "source: {file: {path: a.csv}}",
+            "source: {file: {path: a.csv}}\ncolumns: {a: int8, b: category, c: float32, d: {type: datetime, zone: Europe/Berlin}}",
+            "source: {file: {path: a.csv, encoding: cp949, decimal: ',', separator: ;}}",
+            "source: {file: {path: a.csv, format: whitespace}}",
+            "source: {file: {path: a.csv, format: fixed_width, widths: [3, 2, 9]}}",
+        ],
+    );
 }
 
 #[test]
 fn damaged_json() {
     let lines = "{\"a\": 1, \"b\": {\"c\": [1.50, \"}\"]}, \"s\": \"q\\\"\\u00e9\"}\n{\"a\": null, \"s\": \"07\"}\n{\"a\": -2e5, \"b\": {\"c\": true}}\n";
-    try_all("a.jsonl", lines.as_bytes(), &["source: {file: {path: a.jsonl}}", "source: {file: {path: a.jsonl}}\ncolumns: {a: int64, x: {type: string, from: b.c, optional: true}}"]);
+    try_all(
+        "a.jsonl",
+        lines.as_bytes(),
+        &[
+            "source: {file: {path: a.jsonl}}",
+            "source: {file: {path: a.jsonl}}\ncolumns: {a: int64, x: {type: string, from: b.c, optional: true}}",
+        ],
+    );
     let array = format!("[{}]", lines.trim_end().replace('\n', ","));
     try_all("a.json", array.as_bytes(), &["source: {file: {path: a.json}}"]);
 }
@@ -100,10 +115,14 @@ fn damaged_parquet() {
     let path = project.0.path().join("a.parquet");
     ParquetWriter::new(std::fs::File::create(&path).unwrap()).finish(&mut table).unwrap();
     let whole = std::fs::read(&path).unwrap();
-    try_all("a.parquet", &whole, &[
-        "source: {file: {path: a.parquet}}",
-        "source: {file: {path: a.parquet}}\ncolumns: {n: uint8, s: float64, x: int64, d: datetime}",
-    ]);
+    try_all(
+        "a.parquet",
+        &whole,
+        &[
+            "source: {file: {path: a.parquet}}",
+            "source: {file: {path: a.parquet}}\ncolumns: {n: uint8, s: float64, x: int64, d: datetime}",
+        ],
+    );
 }
 
 #[test]

@@ -442,3 +442,48 @@ fn a_bookmark_is_that_of_rows_that_were_accepted() {
         format!("{AT}incremental: 'x' is text on the server, whose order is not that of the type int64; {}", cast("x"))
     );
 }
+
+#[test]
+fn casts_that_lose_refuse_the_row() {
+    let Some(shop) = Shop::with(
+        "CREATE TABLE t (n int8, p numeric(20,2), day date, local timestamp, at timestamptz);
+         INSERT INTO t VALUES (2, 12.99, '2024-03-05', '2024-07-01 12:00', '2024-07-01 12:00+02'),
+            (9007199254740993, 13, '2024-03-06', '2024-03-31 02:30', '2024-07-02 00:00+00');",
+    ) else {
+        return;
+    };
+    let read = |columns: &str| {
+        let read = shop.read(&format!("{}\ncolumns: {{{columns}}}", of_table("table: t")));
+        (
+            read.table(),
+            read.refused
+                .column("_reason")
+                .unwrap()
+                .str()
+                .unwrap()
+                .iter()
+                .flatten()
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        )
+    };
+    let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<String>>();
+    assert_eq!(read("n: bool"), (vec![], lines(&["n: '2' is not a bool", "n: '9007199254740993' is not a bool"])));
+    assert_eq!(read("n: float64"), (lines(&["2.0|1"]), lines(&["n: '9007199254740993' is not a float64"])));
+    assert_eq!(read("p: int64"), (lines(&["13|2"]), lines(&["p: '12.99' is not an int64"])));
+    assert_eq!(
+        read("at: date"),
+        (lines(&["2024-07-02|2"]), lines(&["at: '2024-07-01 10:00:00.000000' is not a date"]))
+    );
+    let zone = "{type: datetime, zone: Europe/Berlin";
+    let (rows, reasons) = read(&format!("local: {zone}}}, at: {zone}}}"));
+    assert_eq!((rows, reasons.len()), (lines(&["2024-07-01 10:00:00|2024-07-01 10:00:00|1"]), 1));
+    for (columns, why) in [
+        ("n: datetime", "'n' is int64, which has no datetime form"),
+        ("day: int64", "'day' is date, which has no int64 form"),
+        ("local: time", "'local' is datetime, which has no time form"),
+    ] {
+        let (_, error) = shop.failure(&format!("{}\ncolumns: {{{columns}}}", of_table("table: t")));
+        assert!(error.contains(&format!("table 't': column {why}")), "{error}");
+    }
+}

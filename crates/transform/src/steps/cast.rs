@@ -119,7 +119,10 @@ mod tests {
     #[test]
     fn digits_that_would_be_lost_are_refused() {
         let table = df!("x" => [1i64 << 53, (1 << 53) + 1]).unwrap();
-        assert_eq!(reasons(&run(&table, "- cast: {columns: {x: float64}}")), ["step 1 'cast': x: '9007199254740993' is not a float64"]);
+        assert_eq!(
+            reasons(&run(&table, "- cast: {columns: {x: float64}}")),
+            ["step 1 'cast': x: '9007199254740993' is not a float64"]
+        );
         let table = df!("x" => [1e300, 0.1, f64::NAN]).unwrap();
         let done = run(&table, "- cast: {columns: {x: float32}}");
         assert_eq!(done.rows, df!("x" => [0.1f32]).unwrap());
@@ -131,7 +134,9 @@ mod tests {
 
     #[test]
     fn a_moment_becomes_its_day() {
-        let moments = Series::new("x".into(), [1_709_217_012_345_678i64, -1]).cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap();
+        let moments = Series::new("x".into(), [1_709_217_012_345_678i64, -1])
+            .cast(&DataType::Datetime(TimeUnit::Microseconds, None))
+            .unwrap();
         let out = rows(&moments.into_frame(), "- cast: {columns: {x: date}}\n- cast: {columns: {x: string}}");
         assert_eq!(out, df!("x" => ["2024-02-29", "1969-12-31"]).unwrap());
     }

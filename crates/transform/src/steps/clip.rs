@@ -105,11 +105,19 @@ pub(super) fn check_holds(plan: &Plan, name: &str, dtype: &DataType, min: Option
 
 /// `value` within limits, which are Float64 and null where there is none. Values inside stay bit for bit.
 pub(super) fn clip(value: Expr, dtype: &DataType, low: Expr, high: Expr) -> Expr {
+    if dtype.is_integer() || dtype.is_decimal() {
+        // Compared in the column's own type: a float64 does not tell 2^53 from its neighbour. A limit that the type cannot
+        // hold limits nothing.
+        let (low, high) = match dtype.is_integer() {
+            true => (low.ceil(), high.floor()),
+            false => (low, high),
+        };
+        let (low, high) = (low.cast(dtype.clone()), high.cast(dtype.clone()));
+        let clipped = when(value.clone().lt(low.clone())).then(low).when(value.clone().gt(high.clone())).then(high);
+        return clipped.otherwise(value);
+    }
     let number = value.clone().cast(DataType::Float64);
-    let (least, most) = match dtype.is_integer() {
-        true => (low.clone().ceil(), high.clone().floor()),
-        false => (low.clone(), high.clone()),
-    };
+    let (least, most) = (low.clone(), high.clone());
     // NaN is above every number in polars' order, and must not become the limit.
     let too_high = match dtype.is_float() {
         true => number.clone().gt(high).and(number.clone().is_not_nan()),
@@ -121,7 +129,7 @@ pub(super) fn clip(value: Expr, dtype: &DataType, low: Expr, high: Expr) -> Expr
 #[cfg(test)]
 mod tests {
     use crate::steps::tests::{failure, rows};
-    use polars::prelude::df;
+    use polars::prelude::{NamedFrom, df};
 
     #[test]
     fn numbers_stay_within_limits() {
@@ -134,8 +142,20 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_are_compared_to_the_digit() {
+        let limit = 1i64 << 53;
+        let out = rows(
+            &df!("i" => [limit - 1, limit, limit + 1]).unwrap(),
+            &format!("- clip: {{columns: [i], max: {limit}}}"),
+        );
+        assert_eq!(out, df!("i" => [limit - 1, limit, limit]).unwrap());
+        let out = rows(&df!("i" => [u64::MAX, 7]).unwrap(), "- clip: {columns: [i], min: 10, max: 1000}");
+        assert_eq!(out, df!("i" => [1000u64, 10]).unwrap());
+    }
+
+    #[test]
     fn decimals_stay_decimals() {
-        let price = polars::prelude::Series::new("p".into(), ["-1.50", "0.25", "99.99"]);
+        let price: polars::prelude::Series = polars::prelude::NamedFrom::new("p".into(), ["-1.50", "0.25", "99.99"]);
         let table = price.cast(&polars::prelude::DataType::Decimal(10, 2)).unwrap().into_frame();
         let out = rows(&table, "- clip: {columns: [p], min: 0.5, max: 12.25}\n- cast: {columns: {p: string}}");
         assert_eq!(out, df!("p" => ["0.50", "0.50", "12.25"]).unwrap());

@@ -68,6 +68,26 @@ mod tests {
     }
 
     #[test]
+    fn results_are_right_or_refused() {
+        let table = df!("a" => [50_000i32, 2], "x" => [f64::NAN, f64::INFINITY], "z" => [0i64, 1]).unwrap();
+        let steps = "- derive: {square: a * a, share: 'COALESCE(a / z, -1)', x: x, more: x * 2, high: x > 100}\n- drop: {columns: [a, z]}";
+        let expected = df!(
+            "x" => [None::<f64>, None],
+            "square" => [2_500_000_000i64, 4],
+            "share" => [-1.0, 2.0],
+            "more" => [None::<f64>, None],
+            // The column was replaced further up, and infinity with it.
+            "high" => [None::<bool>, None],
+        );
+        assert_eq!(rows(&table, steps), expected.unwrap());
+        assert_eq!(
+            failure(&df!("n" => [i64::MAX]).unwrap(), "- derive: {n: n + 1}"),
+            "step 1 'derive': 'n + 1': 9223372036854775807 + 1 is beyond int64; compute with DOUBLE or DECIMAL instead, such as \
+             CAST(… AS DOUBLE)"
+        );
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let table = df!("amount" => [1]).unwrap();
         assert_eq!(

@@ -184,7 +184,9 @@ mod tests {
     fn offsets_and_zones_become_utc() {
         let table = df!("d" => ["2024-07-01 12:00 +0200", "2024-07-01 12:00", "2024-03-31 02:30", "2024-10-27 02:30", "24-07-01 12:00"]).unwrap();
         let steps = |dst: &str| {
-            format!("- parse_dates: {{columns: [d], to: datetime, formats: ['%Y-%m-%d %H:%M %z', '%Y-%m-%d %H:%M'], zone: Europe/Berlin{dst}}}")
+            format!(
+                "- parse_dates: {{columns: [d], to: datetime, formats: ['%Y-%m-%d %H:%M %z', '%Y-%m-%d %H:%M'], zone: Europe/Berlin{dst}}}"
+            )
         };
         let texts = |done: &DataFrame| -> Vec<String> {
             let texts = done.column("d").unwrap().cast(&DataType::String).unwrap();

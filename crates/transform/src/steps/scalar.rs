@@ -2,6 +2,7 @@
 
 use polars::prelude::{DataType, Expr, NamedFrom, PlSmallStr, Series, lit};
 use spec::Scalar;
+use values::{Plain, Purpose, Reading, numbers};
 
 /// The value as a cell of `dtype`; none if it is none.
 pub(super) fn as_cell(value: &Scalar, dtype: &DataType) -> Option<Expr> {
@@ -17,11 +18,59 @@ pub(super) fn as_cell(value: &Scalar, dtype: &DataType) -> Option<Expr> {
         Scalar::Float(value) => Series::new(name, [*value]),
         Scalar::Text(value) => Series::new(name, [value.as_str()]),
     };
-    let cell = series.cast(dtype).ok().filter(|cell| fits && cell.null_count() == 0)?;
-    let same = |other: Series| other.cast(&DataType::Float64).ok()?.f64().ok()?.get(0);
-    let lost = matches!(value, Scalar::Float(value) if dtype.is_integer() && same(cell.clone()) != Some(*value));
-    if lost {
-        return None;
-    }
+    // By the one table of values, so that a date is a date and no digit is lost.
+    let cell = match artifact::column_type(dtype).filter(|_| fits) {
+        Some(of) if values::allows(series.dtype(), of, false) => {
+            let reading = Reading::of(of);
+            let cell = values::convert(&series, &reading, Purpose::Source, &Plain, |_| false).ok()?;
+            if !cell.bad.is_empty() {
+                return None;
+            }
+            // Units other than microseconds, and lists of categories that are fixed.
+            let in_unit = cell.series.cast(dtype).ok()?;
+            let back = in_unit.cast(cell.series.dtype()).ok()?;
+            (in_unit.null_count() == 0 && back.equals(&cell.series)).then_some(in_unit)?
+        }
+        _ if dtype.is_decimal() && fits => {
+            let cell = series.cast(dtype).ok()?;
+            let digits = values::text_of(&cell)?;
+            let number = |text: &Series| numbers::float(text.str().ok()?.get(0)?.as_bytes());
+            let same = number(&series).is_some() && number(&series) == number(&digits);
+            same.then_some(cell)?
+        }
+        _ => return None,
+    };
     Some(lit(polars::prelude::Scalar::new(dtype.clone(), cell.get(0).ok()?.into_static())))
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::TimeUnit;
+
+    use super::*;
+
+    #[test]
+    fn a_value_is_held_to_the_digit_or_is_none() {
+        let moment = DataType::Datetime(TimeUnit::Milliseconds, None);
+        let text = |text: &str| Scalar::Text(text.to_owned());
+        for (value, dtype, holds) in [
+            (Scalar::Int(300), DataType::Int8, false),
+            (Scalar::Int(-1), DataType::UInt64, false),
+            (Scalar::Int((1 << 53) + 1), DataType::Float64, false),
+            (Scalar::Int(1 << 53), DataType::Float64, true),
+            (Scalar::Float(2.5), DataType::Int64, false),
+            (Scalar::Float(2.0), DataType::Int64, true),
+            (Scalar::Float(0.1), DataType::Float32, true),
+            (Scalar::Int(1), DataType::Boolean, false),
+            (text("2024-02-29"), DataType::Date, true),
+            (text("2024-02-30"), DataType::Date, false),
+            (text("2024-02-29T10:00+09:00"), moment.clone(), true),
+            (text("2024-02-29 10:00:00.0005"), moment, false),
+            (text("12.50"), DataType::Decimal(10, 2), true),
+            (text("12.345"), DataType::Decimal(10, 2), false),
+            (text(" a "), DataType::String, true),
+        ] {
+            assert_eq!(as_cell(&value, &dtype).is_some(), holds, "{value:?} as {dtype}");
+        }
+    }
 }

@@ -4,9 +4,22 @@ use super::*;
 use crate::text::Plain;
 
 const ALL: [ColumnType; 16] = [
-    ColumnType::String, ColumnType::Category, ColumnType::Bool, ColumnType::Int8, ColumnType::Int16, ColumnType::Int32,
-    ColumnType::Int64, ColumnType::Uint8, ColumnType::Uint16, ColumnType::Uint32, ColumnType::Uint64, ColumnType::Float32,
-    ColumnType::Float64, ColumnType::Date, ColumnType::Datetime, ColumnType::Time,
+    ColumnType::String,
+    ColumnType::Category,
+    ColumnType::Bool,
+    ColumnType::Int8,
+    ColumnType::Int16,
+    ColumnType::Int32,
+    ColumnType::Int64,
+    ColumnType::Uint8,
+    ColumnType::Uint16,
+    ColumnType::Uint32,
+    ColumnType::Uint64,
+    ColumnType::Float32,
+    ColumnType::Float64,
+    ColumnType::Date,
+    ColumnType::Datetime,
+    ColumnType::Time,
 ];
 
 fn converted(source: &Series, to: ColumnType, purpose: Purpose) -> Converted {
@@ -41,7 +54,8 @@ fn decimals(digits: &[i128], precision: usize, scale: usize) -> Series {
 
 #[test]
 fn what_the_issue_names() {
-    let ints = Series::new("n".into(), [Some(0i64), Some(1), Some(2), Some(-1), Some(1 << 53), Some((1 << 53) + 1), None]);
+    let ints =
+        Series::new("n".into(), [Some(0i64), Some(1), Some(2), Some(-1), Some(1 << 53), Some((1 << 53) + 1), None]);
     assert!(!allows(&DataType::Int64, ColumnType::Datetime, false));
     assert!(!allows(&DataType::Date, ColumnType::Int64, false));
     assert!(!allows(&DataType::Datetime(TimeUnit::Microseconds, None), ColumnType::Time, false));
@@ -68,7 +82,10 @@ fn moments_keep_every_digit_or_are_refused() {
     assert_eq!(shown(&millis, ColumnType::Datetime)[1..], ["2024-02-29 14:30:12.345000", "!"]);
     assert_eq!(shown(&millis, ColumnType::Date), ["2024-02-29", "!", "!"]);
     let days = converted(&datetimes(TimeUnit::Milliseconds, &[1_709_217_012_345, -1]), ColumnType::Date, Purpose::Cast);
-    assert_eq!(text_of(&days.series).unwrap().str().unwrap().iter().flatten().collect::<Vec<_>>(), ["2024-02-29", "1969-12-31"]);
+    assert_eq!(
+        text_of(&days.series).unwrap().str().unwrap().iter().flatten().collect::<Vec<_>>(),
+        ["2024-02-29", "1969-12-31"]
+    );
     let zoned = Int64Chunked::from_slice("t".into(), &[1_709_164_800_000_000]).into_series();
     let seoul = TimeZone::opt_try_new(Some("Asia/Seoul")).unwrap();
     let zoned = zoned.into_datetime(TimeUnit::Microseconds, seoul);
@@ -129,7 +146,9 @@ impl Value {
             Value::Float(v) if v.is_finite() => format!("{v:.1100}"),
             Value::Single(v) if v.is_finite() => format!("{v:.1100}"),
             Value::Truth(v) => u8::from(*v).to_string(),
-            Value::Decimal(v) => format!("{}{}.{:03}", if *v < 0 { "-" } else { "" }, v.unsigned_abs() / 1000, v.unsigned_abs() % 1000),
+            Value::Decimal(v) => {
+                format!("{}{}.{:03}", if *v < 0 { "-" } else { "" }, v.unsigned_abs() / 1000, v.unsigned_abs() % 1000)
+            }
             _ => return None,
         })
     }
@@ -143,7 +162,20 @@ fn bare(digits: &str) -> String {
 
 fn extremes() -> impl Strategy<Value = i64> {
     prop_oneof![
-        any::<i64>(), -300i64..300, prop::sample::select(vec![i64::MIN, i64::MAX, 1 << 53, (1 << 53) + 1, -(1 << 53) - 1, (1 << 24) + 1, 65_535, 65_536, 1 << 31, 1 << 32])
+        any::<i64>(),
+        -300i64..300,
+        prop::sample::select(vec![
+            i64::MIN,
+            i64::MAX,
+            1 << 53,
+            (1 << 53) + 1,
+            -(1 << 53) - 1,
+            (1 << 24) + 1,
+            65_535,
+            65_536,
+            1 << 31,
+            1 << 32
+        ])
     ]
 }
 
@@ -151,11 +183,24 @@ fn value() -> impl Strategy<Value = Value> {
     prop_oneof![
         extremes().prop_map(Value::Int),
         prop_oneof![any::<u64>(), Just(u64::MAX), 0u64..300].prop_map(Value::Large),
-        prop_oneof![any::<f64>(), extremes().prop_map(|v| v as f64), Just(f64::NAN), Just(-0.0), Just(1e300), -300.0..300.0].prop_map(Value::Float),
+        prop_oneof![
+            any::<f64>(),
+            extremes().prop_map(|v| v as f64),
+            Just(f64::NAN),
+            Just(-0.0),
+            Just(1e300),
+            -300.0..300.0
+        ]
+        .prop_map(Value::Float),
         prop_oneof![any::<f32>(), -300.0f32..300.0, (-300i16..300).prop_map(f32::from)].prop_map(Value::Single),
         any::<bool>().prop_map(Value::Truth),
         prop_oneof![any::<i32>(), -800_000i32..3_000_000].prop_map(Value::Day),
-        prop_oneof![any::<i64>(), (-100_000i64..100_000).prop_map(|d| d * 86_400_000_000_000), (-100_000i64..100_000).prop_map(|d| d * 1000)].prop_map(Value::Moment),
+        prop_oneof![
+            any::<i64>(),
+            (-100_000i64..100_000).prop_map(|d| d * 86_400_000_000_000),
+            (-100_000i64..100_000).prop_map(|d| d * 1000)
+        ]
+        .prop_map(Value::Moment),
         extremes().prop_map(Value::Decimal),
     ]
 }

@@ -93,30 +93,62 @@ fn formats_that_cannot_make_their_type_are_refused() {
     for (format, makes, why) in [
         ("%Q", Date, "\"%Q\" is not a date format; write strftime's letters, such as \"%Y-%m-%d\""),
         ("yyyy", Date, "\"yyyy\" holds no date; write strftime's letters, such as \"%Y-%m-%d\""),
-        ("%Y-%m", Date, "\"%Y-%m\" makes no date: it has no day; read the column as string, and make the date in clean"),
-        ("%Y", Datetime, "\"%Y\" makes no datetime: it has neither month nor day; read the column as string, and make the date in clean"),
-        ("%d.%m.", Date, "\"%d.%m.\" makes no date: it has no year; read the column as string, and make the date in clean"),
-        ("%H:%M", Datetime, "\"%H:%M\" makes no datetime: it has no date; read the column as string, and make the date in clean"),
+        (
+            "%Y-%m",
+            Date,
+            "\"%Y-%m\" makes no date: it has no day; read the column as string, and make the date in clean",
+        ),
+        (
+            "%Y",
+            Datetime,
+            "\"%Y\" makes no datetime: it has neither month nor day; read the column as string, and make the date in clean",
+        ),
+        (
+            "%d.%m.",
+            Date,
+            "\"%d.%m.\" makes no date: it has no year; read the column as string, and make the date in clean",
+        ),
+        (
+            "%H:%M",
+            Datetime,
+            "\"%H:%M\" makes no datetime: it has no date; read the column as string, and make the date in clean",
+        ),
         ("%Y-%m-%d %H:%M", Time, "\"%Y-%m-%d %H:%M\" makes no time: it has a date; read the column as datetime"),
         ("%%", Time, "\"%%\" makes no time: it has no hour; add %H"),
-        ("%Y-%m-%d %I:%M", Datetime, "\"%Y-%m-%d %I:%M\" has an hour of twelve without %p, which says which half of the day; write %H, or add %p"),
+        (
+            "%Y-%m-%d %I:%M",
+            Datetime,
+            "\"%Y-%m-%d %I:%M\" has an hour of twelve without %p, which says which half of the day; write %H, or add %p",
+        ),
         ("%Y-%m-%d %H:%M %p", Datetime, "\"%Y-%m-%d %H:%M %p\" has %p without %I; write %I for an hour of twelve"),
         ("%Y-%m-%d :%M", Datetime, "\"%Y-%m-%d :%M\" has minutes without an hour; add %H"),
         ("%Y-%m-%d %H::%S", Datetime, "\"%Y-%m-%d %H::%S\" has seconds without minutes; add %M"),
         ("%Y-%m-%d %H:%M.%f", Datetime, "\"%Y-%m-%d %H:%M.%f\" has a fraction without seconds; add %S"),
         ("%Y-%m-%d %z", Datetime, "\"%Y-%m-%d %z\" has an offset from UTC without a time of day; add %H"),
         ("%Y-%m-%d %y", Date, "\"%Y-%m-%d %y\" has the year twice; name it once"),
-        ("%s %H", Datetime, "\"%s %H\" has %s, which counts seconds since 1970, and other parts of a moment; keep one of the two"),
-        ("%-d%-m%Y", Date, "\"%-d%-m%Y\" makes no date: what it writes cannot be read back; put something between its numbers, or write each with all its digits"),
+        (
+            "%s %H",
+            Datetime,
+            "\"%s %H\" has %s, which counts seconds since 1970, and other parts of a moment; keep one of the two",
+        ),
+        (
+            "%-d%-m%Y",
+            Date,
+            "\"%-d%-m%Y\" makes no date: what it writes cannot be read back; put something between its numbers, or write each with all its digits",
+        ),
     ] {
         assert_eq!(refusal(format, makes), why);
     }
-    assert!(refusal("%Y-%m-%d %H:%M:%S %Z", Datetime).starts_with("\"%Y-%m-%d %H:%M:%S %Z\" has %Z, the name of a time zone"));
+    assert!(
+        refusal("%Y-%m-%d %H:%M:%S %Z", Datetime)
+            .starts_with("\"%Y-%m-%d %H:%M:%S %Z\" has %Z, the name of a time zone")
+    );
     assert!(refusal("%Y-%U-%a", Date).starts_with("\"%Y-%U-%a\" has %U, of which no date is made here"));
 }
 
 /// Parts of formats with what chrono writes for them: a reference of its own.
-const DATES: [&str; 9] = ["%Y-%m-%d", "%d.%m.%Y", "%-d/%-m/%Y", "%Y%m%d", "%a %e %b %Y", "%d %B %Y", "%F", "%Y/%j", "%A, %d. %b %Y"];
+const DATES: [&str; 9] =
+    ["%Y-%m-%d", "%d.%m.%Y", "%-d/%-m/%Y", "%Y%m%d", "%a %e %b %Y", "%d %B %Y", "%F", "%Y/%j", "%A, %d. %b %Y"];
 const TIMES: [&str; 8] = ["", " %H", "T%H:%M", " %H%M%S", " %I:%M:%S %p", " %H:%M:%S%.f", " %T%.3f", " %R"];
 
 proptest! {

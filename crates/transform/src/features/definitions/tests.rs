@@ -138,7 +138,8 @@ fn what_clean_made_of_a_column_belongs_to_its_features() {
     let moved = |text: &str, table: &'static str, column: &'static str| -> Vec<String> {
         let (was, is) = (made(text), definitions(&read(text), &cleaned(table, column)));
         let names = was.columns.iter().map(|column| column.name.as_str());
-        let mut moved: Vec<String> = names.filter(|name| !was.changed(&is, [*name]).is_empty()).map(str::to_owned).collect();
+        let mut moved: Vec<String> =
+            names.filter(|name| !was.changed(&is, [*name]).is_empty()).map(str::to_owned).collect();
         moved.extend(was.changed_label(&is, "label").map(|_| "label".to_owned()));
         moved
     };
