@@ -34,6 +34,12 @@ pub struct TakenOut {
 }
 
 impl TakenOut {
+    /// Counts cells that rows were made from, as those of the table itself: a score is no better than its features.
+    pub fn add_cells(&mut self, cells: u64, nulls: u64) {
+        self.cells += cells;
+        self.nulls += nulls;
+    }
+
     /// Counts rows that a check refused.
     pub fn add(&mut self, rows: &DataFrame) {
         self.rows += rows.height() as u64;
@@ -113,6 +119,10 @@ mod tests {
         let mut taken = TakenOut::default();
         taken.add(&df!("a" => [Some("x"), None, Some("y")], "_reason" => [None::<&str>, None, None]).unwrap());
         books.add("check 'c'", Fate::Refused, 3);
+        let mut made_of = TakenOut::default();
+        made_of.add_cells(91, 48);
+        let scores = Quality::of(&books, &made_of, &checks, &[column("a", 9, 2)]);
+        assert!((scores.completeness - 0.5).abs() < 1e-12, "{scores:?}");
         let hard = Quality::of(&books, &taken, &checks, &[column("a", 6, 1)]);
         close(hard.score, without.score);
         close(hard.score, 100.0 * (7.0 / 9.0) * 0.9);

@@ -174,10 +174,17 @@ impl Likeness {
         ]
     }
 
-    /// How many rows have a category that training did not have, in words; `None` if there is none.
-    pub fn unseen(&self) -> Option<String> {
+    /// How many rows have a category that training did not have, in words; `None` if there is none, or if their check says
+    /// so anyway.
+    pub fn unseen(&self, spec: &LikenessSpec) -> Option<String> {
         let any = self.found.iter().any(|found| found.unseen_rows() > 0);
-        any.then(|| self.categories(&LikenessSpec { max_unseen: 0.0, ..LikenessSpec::default() }).words)
+        Some(self.categories(spec)).filter(|judged| any && !judged.too_much).map(|judged| judged.words)
+    }
+
+    /// The cells that the model saw, and how many of them it took for missing.
+    pub fn cells(&self) -> (u64, u64) {
+        let missing = self.found.iter().map(|found| found.missing + found.unseen_rows()).sum();
+        (self.rows * self.features.len() as u64, missing)
     }
 
     fn nulls(&self, spec: &LikenessSpec) -> Judged {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::{Error, Result, Tool};
 use stage::clap::Args;
-use stage::{Job, Output, Stage, TableOutput};
+use stage::{Job, Judged, Output, Stage, TableOutput};
 
 use crate::scorer::Scorer;
 
@@ -100,10 +100,11 @@ impl Stage for Predict {
         let (limits, pipeline) = (job.spec.like_training.clone(), job.pipeline.to_string());
         let judged = move || {
             let likeness = likeness.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(unseen) = likeness.unseen() {
+            if let Some(unseen) = likeness.unseen(&limits) {
                 stage::say(format!("predict {pipeline}: {unseen}"));
             }
-            likeness.judge(&limits)
+            let (cells, nulls) = likeness.cells();
+            Judged { checks: likeness.judge(&limits), cells, nulls }
         };
         Ok(vec![Output::Table(TableOutput {
             judged: Box::new(judged),

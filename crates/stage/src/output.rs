@@ -65,9 +65,18 @@ pub struct TableOutput {
     /// What the columns mean.
     pub definitions: Option<Definitions>,
     /// What the stage itself judged of the rows, known at the end of the batches: as if it were checks of the spec.
-    pub judged: Box<dyn FnOnce() -> Vec<CheckResult>>,
+    pub judged: Box<dyn FnOnce() -> Judged>,
     /// What else the evidence should say.
     pub notes: serde_json::Value,
+}
+
+/// What a stage itself judged of the rows that went through it.
+#[derive(Clone, Debug, Default)]
+pub struct Judged {
+    pub checks: Vec<CheckResult>,
+    /// Cells that the rows were made from, and how many of them were empty: they count in the table's quality.
+    pub cells: u64,
+    pub nulls: u64,
 }
 
 /// What a table without rows means.
@@ -117,7 +126,7 @@ impl TableOutput {
             passed: Box::new(Vec::new),
             fallback: None,
             definitions: None,
-            judged: Box::new(Vec::new),
+            judged: Box::new(Judged::default),
             notes: serde_json::Value::Null,
         }
     }

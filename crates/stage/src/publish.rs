@@ -351,7 +351,9 @@ impl<S: Stage> Desk<'_, S> {
         books.balance(&table)?;
         let columns = written.summary.as_ref().map(artifact::Summary::finish).unwrap_or_default();
         let mut results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
-        results.extend((output.judged)());
+        let judged = (output.judged)();
+        results.extend(judged.checks);
+        taken.add_cells(judged.cells, judged.nulls);
         self.tell(&table, &results);
         failures.extend(failed(&table, &results));
         match refusals.judge(&table, books.rows_in, &self.job.max_refused) {

@@ -1,0 +1,127 @@
+//! Champions and features by what they mean, not by their names.
+
+use artifact::Definitions;
+use polars::prelude::*;
+use spec::Result;
+
+use super::run::run_contenders;
+use super::tests::{BY_TIME, By, champion, spec, table, trial};
+use super::*;
+use crate::Action;
+
+/// Definitions of the columns of [`table`], where `changed` is made in another way.
+fn made(changed: &str, label: &str) -> Definitions {
+    let definition = |name: &str| {
+        let is = if name == changed { "{mean: {of: other}}" } else { "{mean: {of: x}}" };
+        artifact::Definition::new(name, is, is, [])
+    };
+    Definitions {
+        of_features: true,
+        columns: ["good", "fair", "noise", "city"].map(definition).to_vec(),
+        label: Some(artifact::Definition::new("churned", label, label, [])),
+    }
+}
+
+#[test]
+fn a_champion_is_compared_on_what_it_learned() {
+    let mut trial = trial(&spec(BY_TIME));
+    trial.definitions = Some(made("", "{is: no_rows}"));
+    let champion_with = |definitions: Option<Definitions>| {
+        let mut champion = champion("fair", &["fair"]);
+        champion.manifest.definitions = definitions;
+        champion
+    };
+    let same = trial.decide(Some(&champion_with(trial.definitions.clone()))).unwrap();
+    assert_eq!(same.action, Action::Promote, "{}", same.why);
+    // What the champion does not look at may change.
+    let other = trial.decide(Some(&champion_with(Some(made("noise", "{is: no_rows}"))))).unwrap();
+    assert_eq!(other, same);
+
+    let redefined = champion_with(Some(made("fair", "{is: no_rows}")));
+    let kept = trial.decide(Some(&redefined)).unwrap();
+    assert_eq!(kept.action, Action::Keep);
+    assert_eq!(
+        kept.why,
+        "the champion v1 learned other features than table 'training' has ('fair' is {mean: {of: x}} now, was {mean: {of: \
+         other}}), which could not be made again (they cannot be made again here), so the two cannot be compared; promote \
+         by hand if the challenger is to replace it"
+    );
+    // Made again, the champion's feature is as good as the challenger's best.
+    let rebuild = |_: &Champion| -> Result<DataFrame> {
+        let mut rows = trial.test_rows.clone();
+        let good = rows.column("good").unwrap().clone();
+        rows.with_column(good.with_name("fair".into())).unwrap();
+        Ok(rows)
+    };
+    let compared = trial.decide_with(Some(&redefined), &rebuild).unwrap();
+    assert_eq!((compared.action, compared.metrics["gain"]), (Action::Keep, 0.0));
+    assert!(
+        compared.why.ends_with(
+            "(the features of v1 were made again as it learned them: 'fair' is {mean: {of: x}} now, was {mean: {of: other}})"
+        ),
+        "{}",
+        compared.why
+    );
+    let old = trial.decide(Some(&champion_with(None))).unwrap();
+    assert_eq!(old.action, Action::Promote);
+    assert!(
+        old.why.contains("v1 does not say how its features and label are made: compared by their names"),
+        "{}",
+        old.why
+    );
+}
+
+#[test]
+fn a_label_redefined_cannot_be_compared() {
+    let mut trial = trial(&spec(BY_TIME));
+    trial.definitions = Some(made("", "{is: no_rows}"));
+    let mut champion = champion("fair", &["fair"]);
+    champion.manifest.definitions = Some(made("", "{is: any_rows}"));
+    let kept = trial.decide(Some(&champion)).unwrap();
+    assert_eq!(kept.action, Action::Keep);
+    assert_eq!(
+        kept.why,
+        "the champion v1 answers another question than the challenger: its label 'churned' is {is: no_rows} now, was {is: \
+         any_rows}, so the two cannot be compared; promote by hand if the challenger is to replace it"
+    );
+}
+
+#[test]
+fn only_features_are_learned_from_unless_others_are_named() {
+    let learned = |more: &str, definitions: Option<Definitions>| {
+        let spec = spec(&format!("split: {{by: time}}\n{more}"));
+        let known = Known { horizon_days: None, definitions };
+        let contenders = [("good", "good"), (BASELINE, "")]
+            .map(|(name, column)| Contender { name: name.to_owned(), learner: Box::new(By(column)) });
+        let mut table = table(400);
+        table.with_column(Column::new("number".into(), (1..=4800i64).collect::<Vec<i64>>())).unwrap();
+        let trial = run_contenders(&spec, &contenders, table.lazy(), &known, &|_| {})?;
+        let names = trial.model.features().iter().map(|feature| feature.name.clone()).collect::<Vec<String>>();
+        Ok::<_, spec::Error>((names, trial.notes))
+    };
+    let note =
+        "column 'number' counts the rows and is not learned from; if it means something, write `include: [number]`";
+    assert_eq!(
+        learned("", None).unwrap(),
+        (["good", "fair", "noise", "city"].map(str::to_owned).to_vec(), vec![note.to_owned()])
+    );
+    assert_eq!(
+        learned("exclude: [fair, number]", None).unwrap(),
+        (["good", "noise", "city"].map(str::to_owned).to_vec(), vec![])
+    );
+    let named = learned("include: [number, cutoff, _row]\nexclude: [fair, city]", None).unwrap();
+    assert_eq!(named, (["cutoff", "good", "noise", "_row", "number"].map(str::to_owned).to_vec(), vec![]));
+    // The features stage carries along what it does not make.
+    let mut definitions = made("", "{is: no_rows}");
+    definitions.columns.retain(|column| column.name != "fair");
+    let of_features = learned("", Some(definitions.clone())).unwrap();
+    assert_eq!(of_features, (["good", "noise", "city"].map(str::to_owned).to_vec(), vec![]));
+    assert_eq!(learned("include: [fair]", Some(definitions)).unwrap().0, ["good", "fair", "noise", "city"]);
+    let error = |more: &str| learned(more, None).unwrap_err().to_string();
+    assert!(error("include: [good]").starts_with("include: 'good' is learned from anyway; 'include' adds columns"));
+    assert!(
+        error("exclude: [goood]").starts_with("exclude: table 'training' has no column 'goood'; did you mean 'good'?")
+    );
+    assert!(error("exclude: [good, fair, noise, city]").contains("no column but row numbers is left to learn from"));
+    assert!(error("exclude: [good, fair, noise, city, number]").contains("no column is left to learn from"));
+}
