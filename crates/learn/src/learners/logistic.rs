@@ -123,7 +123,7 @@ impl Logistic {
             gradient[columns] = residuals.sum();
             loss
         });
-        let mut weights = found.at;
+        let mut weights = found;
         let intercept = weights.pop().unwrap_or(f64::NAN);
         (weights, intercept)
     }

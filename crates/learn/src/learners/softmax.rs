@@ -43,7 +43,7 @@ pub(super) fn fit(settings: &Logistic, train: Data<'_>) -> Result<Box<dyn Model>
         of_intercepts.iter_mut().zip(&sums).for_each(|(part, sum)| *part = *sum);
         loss
     });
-    let (weights, intercepts) = found.at.split_at(classes * width);
+    let (weights, intercepts) = found.split_at(classes * width);
     let equation = |class: usize| {
         let own = weights[class * width..(class + 1) * width].to_vec();
         Equation::new(intercepts[class], own, columns.clone())

@@ -129,7 +129,7 @@ pub(super) fn clip(value: Expr, dtype: &DataType, low: Expr, high: Expr) -> Expr
 #[cfg(test)]
 mod tests {
     use crate::steps::tests::{failure, rows};
-    use polars::prelude::{NamedFrom, df};
+    use polars::prelude::df;
 
     #[test]
     fn numbers_stay_within_limits() {
