@@ -62,8 +62,12 @@ impl Iterator for Stream {
 /// The plan without the pass of the optimizer that gives up the order of rows where it believes nobody can see it.
 /// It is wrong about `when(a).then(1).otherwise(2)` (polars 0.55): the order of `a` shows in what comes out, but only
 /// the columns behind `then` and `otherwise` are looked at. Where all columns are such, rows come out shuffled.
+///
+/// And without the pass that merges one `with_columns` into the one before (polars 0.55): of three new columns it may move
+/// down one that overwrites `s`, and leave behind another that it first meant to move and that reads `s`, which then reads
+/// the new one.
 fn ordered(plan: LazyFrame) -> LazyFrame {
-    plan.with_check_order(false)
+    plan.with_check_order(false).with_cluster_with_columns(false)
 }
 
 #[cfg(test)]

@@ -240,3 +240,17 @@ proptest! {
         prop_assert_eq!(found, wanted, "{}", text);
     }
 }
+
+/// The engine merged what two steps compute and judged the new value instead of the old (see `artifact::stream`).
+#[test]
+fn a_step_judges_the_values_that_it_was_given() {
+    let table = df!("s" => ["A"], "n" => [0.0], "k" => [2i64], "_row" => [1u32]).unwrap();
+    let steps = [
+        "- fill_null: {columns: [n], with: mean}",
+        "- derive: {n: n * 2 - k}",
+        "- map_values: {columns: [s], values: {A: b, a: b}, default: refuse}",
+    ];
+    let done = run(&table, &steps.join("\n"));
+    assert_eq!(done.rows, df!("s" => ["b"], "n" => [-2.0], "k" => [2i64], "_row" => [1u32]).unwrap());
+    assert!(done.refused.is_none(), "{:?}", done.refused);
+}
