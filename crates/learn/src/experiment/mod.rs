@@ -194,6 +194,4 @@ mod choice_tests;
 #[cfg(test)]
 mod classes_tests;
 #[cfg(test)]
-mod meaning_tests;
-#[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ mod compared;
 
 /// Scores by the column named, scaled to 0..1; by the mean label if there is none.
 #[derive(Clone)]
-pub(super) struct By(pub(super) &'static str);
+struct By(&'static str);
 
 struct ByModel {
     column: &'static str,
@@ -111,7 +111,7 @@ pub(super) fn known(horizon_days: Option<i64>) -> Known {
     Known { horizon_days, definitions: None }
 }
 
-pub(super) fn trial(spec: &TrainSpec) -> Trial {
+fn trial(spec: &TrainSpec) -> Trial {
     trial_with(spec, &[("fair", "fair"), ("good", "good")], table(400)).unwrap()
 }
 
@@ -131,7 +131,7 @@ pub(super) fn origin() -> Origin {
     }
 }
 
-pub(super) fn champion(column: &'static str, columns: &[&str]) -> Champion {
+fn champion(column: &'static str, columns: &[&str]) -> Champion {
     let features = columns.iter().map(|name| Feature::numeric(*name)).collect();
     let mut manifest = crate::manifest::example("v1");
     manifest.threshold = Some(Threshold { value: 0.5, rule: "fixed at 0.5".to_owned() });
