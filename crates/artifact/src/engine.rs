@@ -14,7 +14,7 @@ const BATCH_ROWS: usize = 1 << 15;
 
 /// Runs a plan and gives its whole result. `doing` names the work in errors.
 pub fn collect(plan: LazyFrame, doing: &str) -> Result<DataFrame> {
-    Ok(ordered(plan).collect_with_engine(Engine::Streaming).during(doing)?.unwrap_single())
+    Ok(as_written(plan).collect_with_engine(Engine::Streaming).during(doing)?.unwrap_single())
 }
 
 /// Runs a plan on the streaming engine and hands out its rows in order, while the engine works on.
@@ -24,7 +24,7 @@ pub fn stream(plan: LazyFrame, doing: impl Into<String>) -> Result<impl Iterator
     let (sender, receiver) = sync_channel::<PolarsResult<DataFrame>>(2);
     let on_rows = sender.clone();
     let callback = PlanCallback::new(move |rows: DataFrame| Ok(on_rows.send(Ok(rows)).is_err()));
-    let sink = ordered(plan).sink_batches(callback, true, NonZeroUsize::new(BATCH_ROWS)).during(&doing)?;
+    let sink = as_written(plan).sink_batches(callback, true, NonZeroUsize::new(BATCH_ROWS)).during(&doing)?;
     let engine = std::thread::spawn(move || {
         if let Err(error) = sink.collect_with_engine(Engine::Streaming) {
             // The receiver may be gone already, and with it whoever wanted to know.
@@ -59,14 +59,14 @@ impl Iterator for Stream {
     }
 }
 
-/// The plan without the pass of the optimizer that gives up the order of rows where it believes nobody can see it.
+/// The plan as it was written: without the pass of the optimizer that gives up the order of rows where it believes nobody can see it.
 /// It is wrong about `when(a).then(1).otherwise(2)` (polars 0.55): the order of `a` shows in what comes out, but only
 /// the columns behind `then` and `otherwise` are looked at. Where all columns are such, rows come out shuffled.
 ///
 /// And without the pass that merges one `with_columns` into the one before (polars 0.55): of three new columns it may move
 /// down one that overwrites `s`, and leave behind another that it first meant to move and that reads `s`, which then reads
 /// the new one.
-fn ordered(plan: LazyFrame) -> LazyFrame {
+fn as_written(plan: LazyFrame) -> LazyFrame {
     plan.with_check_order(false).with_cluster_with_columns(false)
 }
 
