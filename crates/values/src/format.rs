@@ -119,7 +119,7 @@ impl MomentFormat {
                 };
                 return cannot(why, "read the column as string, and make the date in clean");
             }
-            ColumnType::Time if self.pieces.iter().any(|piece| is_of_date(piece)) => {
+            ColumnType::Time if self.pieces.iter().any(is_of_date) => {
                 return cannot("it has a date", "read the column as datetime");
             }
             ColumnType::Time if !has_time => return cannot("it has no hour", "add %H"),
@@ -243,7 +243,7 @@ impl MomentFormat {
                 "has an hour of twelve without %p, which says which half of the day; write %H, or add %p"
             }
             () if half && !twelve => "has %p without %I; write %I for an hour of twelve",
-            () if self.has_epoch() && self.pieces.iter().any(|piece| is_of_moment(piece)) => {
+            () if self.has_epoch() && self.pieces.iter().any(is_of_moment) => {
                 "has %s, which counts seconds since 1970, and other parts of a moment; keep one of the two"
             }
             () if self.has(Part::Minute) && !self.has_time() => "has minutes without an hour; add %H",

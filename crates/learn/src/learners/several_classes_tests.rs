@@ -96,7 +96,7 @@ fn toy(rows: usize, seed: u64) -> Toy {
     let toy = Toy::new(rows, seed);
     let (amounts, cities) = (toy.matrix.column(0), toy.matrix.column(2));
     let class = |row: usize| match () {
-        () if row % 17 == 0 => (row % 3) as f64,
+        () if row.is_multiple_of(17) => (row % 3) as f64,
         () if amounts[row] < 30.0 => 0.0,
         () if cities[row] == 1.0 => 1.0,
         () => 2.0,

@@ -139,7 +139,7 @@ fn header(reader: &mut Reader<'_>) -> Checked<Header> {
         }
     }
     let tree_sizes: Vec<usize> = numbers(fields.take("tree_sizes")?, "tree_sizes")?;
-    if tree_sizes.len() % classes != 0 {
+    if !tree_sizes.len().is_multiple_of(classes) {
         return Err(format!("'tree_sizes' has {} entries with {classes} classes", tree_sizes.len()));
     }
     fields.nothing_left()?;
@@ -377,7 +377,7 @@ fn rest(reader: &mut Reader<'_>) -> Checked<()> {
         }
     }
     // Python's category names may follow; LightGBM itself ignores them, and so do we.
-    while let Some(line) = reader.lines.next() {
+    for line in reader.lines.by_ref() {
         reader.number += 1;
         let line = line.trim_end_matches('\n');
         if !line.is_empty() && !line.starts_with("pandas_categorical:") {
