@@ -129,7 +129,6 @@ impl Item {
 }
 
 /// A written output that still has its temporary name.
-#[expect(clippy::large_enum_variant, reason = "a run has a handful of them")]
 pub(crate) enum Draft {
     Kept(Kept),
     Table { written: Written, refused: Option<Written>, changes: Option<Written>, evidence: Evidence },

@@ -40,7 +40,7 @@ impl TableCheck for Table {
         }
         let mut queries = vec![truth_of(&self.sql, table)?];
         if let Some((left, _)) = self.sql.compared() {
-            queries.push(left.compile(&table.schema, &table.place)?.expr);
+            queries.push(left.compile(table.schema, &table.place)?.expr);
         }
         Ok(queries)
     }
@@ -68,7 +68,7 @@ fn shown(value: &AnyValue<'_>) -> String {
 
 /// The expression as polars runs it, once it is known to be true or false.
 pub(super) fn truth_of(sql: &SqlExpr, table: &Columns) -> Result<Expr> {
-    let value = sql.compile(&table.schema, &table.place)?;
+    let value = sql.compile(table.schema, &table.place)?;
     match value.dtype {
         DataType::Boolean => Ok(value.expr),
         DataType::Null => Err(table.error(format!("'{sql}' is always null")).hint("use IS NULL to ask for nulls")),

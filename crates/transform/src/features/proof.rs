@@ -105,7 +105,7 @@ pub fn prove(
             expected.extend(with_label.then_some(plan.label.0.as_str()));
             let published = published.select(expected).map_err(other_columns)?;
             proof.pairs += published.height();
-            let known = facts.from_the_past(&published, day, with_label)?;
+            let known = facts.on_the_past(&published, day, with_label)?;
             let again = facts.kernel(&published, &facts.history, &facts.others, (day, with_label))?;
             facts.compare(&published, &with_slack(&again, &known)?, day, Fault::Changed)?;
             proof.values += facts.compare(&published, &known, day, Fault::Wrong)?;
@@ -242,7 +242,7 @@ impl Facts<'_> {
     }
 
     /// The features (and label) of the published entities, each from its own truncated table.
-    fn from_the_past(&self, published: &DataFrame, day: NaiveDate, with_label: bool) -> Result<Answers> {
+    fn on_the_past(&self, published: &DataFrame, day: NaiveDate, with_label: bool) -> Result<Answers> {
         let (plan, cutoff) = (self.plan, nanoseconds(day));
         let all = times(&self.history, &plan.time)?;
         let known = KnownTimes::of(&plan.known, &self.history, &all, self.has_days())?;

@@ -74,7 +74,7 @@ pub fn prove(
         let asked: Vec<u32> = places.iter().map(|place| rows[*place as usize]).collect();
         let (published, again) = (taken(&published, &places)?, taken(&again, &places)?);
         proof.pairs += asked.len();
-        let mut known = from_the_past(&plan, &tables, &frame, &asked, &published)?;
+        let mut known = on_the_past(&plan, &tables, &frame, &asked, &published)?;
         if part == Part::Training {
             let place = format!("label '{}'", plan.label);
             let own = evaluated(&taken(&tables.own, &asked)?, &plan.label_sql, &plan.label, &place)?;
@@ -137,7 +137,7 @@ fn is_hidden(plan: &Plan, name: &str) -> bool {
 
 /// The features of the asked rows, each from its own past. `frame` holds the features of all rows, of which only
 /// those made of a row itself are looked at.
-fn from_the_past(
+fn on_the_past(
     plan: &Plan,
     tables: &Tables,
     frame: &DataFrame,
