@@ -301,7 +301,7 @@ fn any_column() -> impl Strategy<Value = Series> {
 /// A value as exact digits or plain text, whatever its type; what is equal reads equal.
 fn plain(value: &AnyValue) -> String {
     let bare = |digits: String| match digits.contains('.') {
-        true => digits.trim_end_matches('0').trim_end_matches('.').replace("-0", "-0").to_owned(),
+        true => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => digits,
     };
     let moment = |micros: i128| format!("moment {micros}");

@@ -262,7 +262,7 @@ fn columns_of_folders_are_read_where_they_are_asked_for() {
         bytes
     };
     let project =
-        Project::with("in/zip=02134/v=9/a.parquet", &part(&[1, 2])).and("in/zip=1%2F2/v=8/b.parquet", &part(&[3]));
+        Project::with("in/zip=02134/v=9/a.parquet", part(&[1, 2])).and("in/zip=1%2F2/v=8/b.parquet", part(&[3]));
     let csv = Project::with("in/zip=02134/a.csv", b"id\n1\nx\n").and("in/zip=7/b.csv", b"id\n3\n");
     let read = |project: &Project, more: &str| project.read(&format!("source: {{file: {{path: 'in/**/*', {more}}}}}"));
     let parquet = "format: parquet";
