@@ -1,0 +1,95 @@
+//! Scores are LightGBM's to the last bit.
+
+use forest::{Bits, Column, Forest, Importance, Score, Values};
+
+use crate::library::{Booster, Kind};
+use crate::models::{KINDS, model, rows};
+use crate::random::Random;
+use crate::{columns, rounds};
+
+#[track_caller]
+pub fn same_bits(ours: &[f64], theirs: &[f64], what: &str) {
+    assert_eq!(ours.len(), theirs.len(), "{what}");
+    for (at, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+        let same = ours.to_bits() == theirs.to_bits() || ours.is_nan() && theirs.is_nan();
+        assert!(same, "{what}, number {at}: {ours:e}, not {theirs:e}");
+    }
+}
+
+#[test]
+fn random_models_score_random_rows_as_lightgbm_does() {
+    let mut random = Random::new(12);
+    for round in 0..rounds(3 * KINDS.len()) {
+        let kind = KINDS[round % KINDS.len()];
+        let (text, table) = model(kind, &mut random);
+        let forest = Forest::read(&text).unwrap_or_else(|error| panic!("{kind}: {}\n{text}", error.message()));
+        let booster = Booster::read(&text).unwrap();
+        assert_eq!((forest.features(), forest.outputs()), (booster.features, booster.outputs), "{kind}");
+        let count = 1 + random.below(700);
+        let (flat, by_column) = rows(&text, &table, &mut random, count);
+        let table = columns(&by_column);
+        for (score, theirs) in [(Score::Raw, Kind::Raw), (Score::Predicted, Kind::Normal)] {
+            let theirs = booster.predict(&flat, theirs, 1);
+            let threads = 1 + random.below(3);
+            same_bits(&forest.scores(&table, score, threads).unwrap(), &theirs, &format!("{kind}, {score:?}, {threads}"));
+            let mut scorer = forest.row_scorer();
+            let mut one_by_one = vec![0.0; theirs.len()];
+            for (row, scores) in flat.chunks(booster.features).zip(one_by_one.chunks_mut(booster.outputs)) {
+                scorer.score(row, score, scores).unwrap();
+            }
+            same_bits(&one_by_one, &theirs, &format!("{kind}, {score:?}, one by one"));
+        }
+        for (counted, gain) in [(Importance::Gain, true), (Importance::Split, false)] {
+            same_bits(&forest.importance(counted), &booster.importance(gain), &format!("{kind}, {counted:?}"));
+        }
+    }
+}
+
+#[test]
+fn columns_of_every_type_score_as_their_numbers() {
+    let mut random = Random::new(5);
+    let (text, _) = model("objective=binary", &mut random);
+    let forest = Forest::read(&text).unwrap();
+    let count = 300;
+    let mut column = |limit: usize| -> Vec<u8> { (0..count).map(|_| random.below(limit) as u8).collect() };
+    let (a, b, c, d, e, f, g) = (column(2), column(120), column(14), column(60), column(50), column(2), column(2));
+    let bytes: Vec<u8> = a.chunks(8).map(|bits| bits.iter().enumerate().fold(0, |byte, (at, bit)| byte | bit << at)).collect();
+    let (floats, shorts): (Vec<f32>, Vec<i16>) = (b.iter().map(|b| f32::from(*b) / 3.0).collect(), c.iter().map(|c| i16::from(*c) - 1).collect());
+    let (longs, ints): (Vec<i64>, Vec<u32>) = (d.iter().map(|d| i64::from(*d)).collect(), e.iter().map(|e| u32::from(*e)).collect());
+    let bits = Bits::new(&bytes, 0, count).unwrap();
+    let typed = [
+        Column::new(Values::F32(&floats)),
+        Column::new(Values::Bool(bits)),
+        Column::new(Values::I16(&shorts)),
+        Column::new(Values::I64(&longs)),
+        Column::new(Values::U32(&ints)).with_validity(bits).unwrap(),
+        Column::new(Values::U8(&f)),
+        Column::new(Values::U8(&g)),
+    ];
+    let plain: Vec<Vec<f64>> = vec![
+        floats.iter().map(|value| f64::from(*value)).collect(),
+        a.iter().map(|value| f64::from(*value)).collect(),
+        shorts.iter().map(|value| f64::from(*value)).collect(),
+        d.iter().map(|value| f64::from(*value)).collect(),
+        e.iter().zip(&a).map(|(value, valid)| if *valid == 1 { f64::from(*value) } else { f64::NAN }).collect(),
+        f.iter().map(|value| f64::from(*value)).collect(),
+        g.iter().map(|value| f64::from(*value)).collect(),
+    ];
+    let score = |columns: &[Column<'_>]| forest.scores(columns, Score::Raw, 1).unwrap();
+    let scores = score(&typed);
+    same_bits(&scores, &score(&columns(&plain)), "typed columns");
+    assert!(scores.iter().any(|score| *score != scores[0]), "the columns count for something");
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_refused() {
+    let (text, table) = model("objective=binary", &mut Random::new(6));
+    let forest = Forest::read(&text).unwrap();
+    let table = columns(&table.columns);
+    let error = forest.scores(&table[..6], Score::Raw, 1).unwrap_err();
+    assert_eq!(error.message(), "rows of 6 features for a model of 7");
+    let error = forest.row_scorer().score(&[0.0; 6], Score::Raw, &mut [0.0]).unwrap_err();
+    assert_eq!(error.message(), "a row of 6 features and 1 scores for a model of 7 and 1");
+    let nothing: Vec<Vec<f64>> = vec![Vec::new(); 7];
+    assert_eq!(forest.scores(&columns(&nothing), Score::Raw, 0).unwrap(), [0.0; 0]);
+}
