@@ -119,10 +119,16 @@ impl Forest {
         let outputs = self.outputs();
         let mut scores = vec![0.0; rows * outputs];
         let blocks = scores.chunks_mut(BLOCK * outputs).enumerate();
-        in_parallel(blocks, threads, rows.div_ceil(BLOCK), || Work::new(self), |work, (block, out)| {
-            sums(self, columns, block * BLOCK, work, out);
-            out.chunks_exact_mut(outputs).for_each(|row| self.finish(row, score));
-        });
+        in_parallel(
+            blocks,
+            threads,
+            rows.div_ceil(BLOCK),
+            || Work::new(self),
+            |work, (block, out)| {
+                sums(self, columns, block * BLOCK, work, out);
+                out.chunks_exact_mut(outputs).for_each(|row| self.finish(row, score));
+            },
+        );
         Ok(scores)
     }
 

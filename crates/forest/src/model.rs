@@ -220,11 +220,8 @@ fn tree(fields: &mut Fields<'_>, features: usize) -> Checked<Tree> {
     finite("leaf_value", &values)?;
     let counts: Vec<i32> = fields.list("leaf_count", leaves, leaves)?;
     at_least("leaf_count", &counts, 0)?;
-    let leaf = |at: usize| Leaf {
-        value: values[at],
-        count: counts.get(at).copied().unwrap_or_default(),
-        ..Leaf::default()
-    };
+    let leaf =
+        |at: usize| Leaf { value: values[at], count: counts.get(at).copied().unwrap_or_default(), ..Leaf::default() };
     let mut tree = Tree { leaves: (0..leaves).map(leaf).collect(), is_linear, splits: Vec::new() };
     tree.splits = read_splits(fields, splits, sets, features)?;
     check_shape(&tree.splits)?;
@@ -300,7 +297,8 @@ fn read_sets(fields: &mut Fields<'_>, sets: usize) -> Checked<Vec<Option<Vec<u32
     }
     let boundaries: Vec<u32> = numbers(fields.take("cat_boundaries")?, "cat_boundaries")?;
     check_length("cat_boundaries", boundaries.len(), sets + 1)?;
-    if boundaries[0] != 0 || boundaries.windows(2).any(|pair| pair[0] >= pair[1]) || boundaries[sets] > i32::MAX as u32 {
+    if boundaries[0] != 0 || boundaries.windows(2).any(|pair| pair[0] >= pair[1]) || boundaries[sets] > i32::MAX as u32
+    {
         return Err("'cat_boundaries' does not grow from 0".to_owned());
     }
     let bits: Vec<u32> = numbers(fields.take("cat_threshold")?, "cat_threshold")?;

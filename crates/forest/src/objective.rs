@@ -70,7 +70,15 @@ pub(crate) fn objective(text: &str, classes: usize) -> Checked<(String, Transfor
                 root = true;
                 matches!(
                     name,
-                    "regression" | "regression_l1" | "huber" | "fair" | "quantile" | "mape" | "poisson" | "gamma" | "tweedie"
+                    "regression"
+                        | "regression_l1"
+                        | "huber"
+                        | "fair"
+                        | "quantile"
+                        | "mape"
+                        | "poisson"
+                        | "gamma"
+                        | "tweedie"
                 )
             }
             _ => false,

@@ -7,7 +7,7 @@
 use spec::{Error, Result};
 
 use crate::forest::{Forest, Score};
-use crate::score::{Among, Mask, Scorer, Shape};
+use crate::score::{Among, Mask, Masks, Scorer, Shape};
 use crate::slots::near_zero_is_zero;
 
 /// The splits of all trees that are scored by masks, slot by slot.
@@ -47,6 +47,8 @@ struct Runs<W> {
     splits: Vec<(u32, W)>,
     /// Of each run: how many splits have a rank below 0, 1, 2, ….
     ends: Vec<u32>,
+    /// For each feature of categories and each category: what is left of the leaves of every tree.
+    choices: Vec<(u32, Vec<W>)>,
     sets: Vec<(u32, Among<W>)>,
 }
 
@@ -60,7 +62,7 @@ struct Run {
 
 impl<W: Mask> Runs<W> {
     fn new() -> Runs<W> {
-        Runs { trees: 0, runs: Vec::new(), splits: Vec::new(), ends: Vec::new(), sets: Vec::new() }
+        Runs { trees: 0, runs: Vec::new(), splits: Vec::new(), ends: Vec::new(), choices: Vec::new(), sets: Vec::new() }
     }
 
     /// Sorts the splits of all trees, which are (slot, rank, tree, mask).
@@ -75,6 +77,21 @@ impl<W: Mask> Runs<W> {
         }
     }
 
+    /// Brings together the tables of all trees, which are (slot, tree, masks by category).
+    fn set_choices(&mut self, mut tables: Vec<(u32, u32, &[W])>) {
+        tables.sort_by_key(|(slot, tree, _)| (*slot, *tree));
+        let trees = self.trees as usize;
+        for of_slot in tables.chunk_by(|a, b| a.0 == b.0) {
+            let mut all = vec![W::ALL; of_slot[0].2.len() * trees];
+            for (_, tree, table) in of_slot {
+                for (place, mask) in table.iter().enumerate() {
+                    all[place * trees + *tree as usize] = *mask;
+                }
+            }
+            self.choices.push((of_slot[0].0, all));
+        }
+    }
+
     #[inline(always)]
     fn apply(&self, ranks: &[i32], standing: &mut [W]) {
         standing.fill(W::ALL);
@@ -83,6 +100,12 @@ impl<W: Mask> Runs<W> {
             let count = self.ends[run.first_end as usize + rank as usize] as usize;
             for (tree, mask) in &self.splits[run.first_split as usize..][..count] {
                 standing[*tree as usize] = standing[*tree as usize] & *mask;
+            }
+        }
+        for (slot, all) in &self.choices {
+            let masks = &all[ranks[*slot as usize] as usize * standing.len()..][..standing.len()];
+            for (standing, mask) in standing.iter_mut().zip(masks) {
+                *standing = *standing & *mask;
             }
         }
         for (tree, test) in &self.sets {
@@ -95,14 +118,14 @@ impl<W: Mask> Runs<W> {
 impl Quick {
     pub fn new(scorers: &[Scorer]) -> Quick {
         let (mut narrow, mut wide) = (Runs::new(), Runs::new());
-        let (mut narrow_splits, mut wide_splits) = (Vec::new(), Vec::new());
+        let (mut narrow_parts, mut wide_parts) = (Parts::new(), Parts::new());
         let (mut trees, mut values) = (Vec::new(), Vec::new());
         for scorer in scorers {
             let (kind, at) = match &scorer.shape {
                 _ if !scorer.linear.is_empty() => (Kind::Other, 0),
                 Shape::Constant => (Kind::Constant, 0),
-                Shape::Narrow(masks) => (Kind::Narrow, add(masks, &mut narrow, &mut narrow_splits)),
-                Shape::Wide(masks) => (Kind::Wide, add(masks, &mut wide, &mut wide_splits)),
+                Shape::Narrow(masks) => (Kind::Narrow, add(masks, &mut narrow, &mut narrow_parts)),
+                Shape::Wide(masks) => (Kind::Wide, add(masks, &mut wide, &mut wide_parts)),
                 Shape::Walk(_) => (Kind::Other, 0),
             };
             trees.push(Place { kind, at, values: values.len() as u32 });
@@ -110,17 +133,34 @@ impl Quick {
                 values.extend_from_slice(&scorer.values);
             }
         }
-        narrow.set_splits(narrow_splits);
-        wide.set_splits(wide_splits);
+        narrow.set_splits(narrow_parts.splits);
+        narrow.set_choices(narrow_parts.tables);
+        wide.set_splits(wide_parts.splits);
+        wide.set_choices(wide_parts.tables);
         Quick { narrow, wide, trees, values }
     }
 }
 
+/// What the trees bring, before it is put in order.
+struct Parts<'a, W> {
+    /// Slot, rank, tree and what is left of its leaves.
+    splits: Vec<(u32, i32, u32, W)>,
+    /// Slot, tree and what is left of its leaves for each category.
+    tables: Vec<(u32, u32, &'a [W])>,
+}
+
+impl<W> Parts<'_, W> {
+    fn new() -> Self {
+        Parts { splits: Vec::new(), tables: Vec::new() }
+    }
+}
+
 /// Takes in a tree; returns its number.
-fn add<W: Mask>(masks: &crate::score::Masks<W>, runs: &mut Runs<W>, splits: &mut Vec<(u32, i32, u32, W)>) -> u32 {
+fn add<'a, W: Mask>(masks: &'a Masks<W>, runs: &mut Runs<W>, parts: &mut Parts<'a, W>) -> u32 {
     let tree = runs.trees;
     runs.trees += 1;
-    splits.extend(masks.numbers.iter().map(|test| (test.slot, test.rank, tree, test.mask)));
+    parts.splits.extend(masks.numbers.iter().map(|test| (test.slot, test.rank, tree, test.mask)));
+    parts.tables.extend(masks.categories.iter().map(|choice| (choice.slot, tree, &choice.left[..])));
     runs.sets.extend(masks.sets.iter().map(|test| (tree, test.clone())));
     tree
 }

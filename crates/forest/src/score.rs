@@ -36,10 +36,12 @@ pub(crate) struct Linear {
 }
 
 /// A set of leaves.
-pub(crate) trait Mask: Copy + std::fmt::Debug + std::ops::BitAnd<Output = Self> + std::ops::BitOr<Output = Self> {
+pub(crate) trait Mask:
+    Copy + std::fmt::Debug + std::ops::BitAnd<Output = Self> + std::ops::BitOr<Output = Self>
+{
     const ALL: Self;
-    /// All bits or none.
-    fn repeated(bit: bool) -> Self;
+    /// A bit of 0 or 1, at all places.
+    fn repeated(bit: u32) -> Self;
     /// All but `count` bits from `first` on.
     fn without(first: usize, count: usize) -> Self;
     fn lowest(self) -> u32;
@@ -50,8 +52,8 @@ macro_rules! mask {
         impl Mask for $word {
             const ALL: $word = <$word>::MAX;
             #[inline(always)]
-            fn repeated(bit: bool) -> $word {
-                if bit { <$word>::MAX } else { 0 }
+            fn repeated(bit: u32) -> $word {
+                <$word>::from(bit).wrapping_neg()
             }
             fn without(first: usize, count: usize) -> $word {
                 (first..first + count).fold(<$word>::MAX, |mask, bit| mask & !(1 << bit))
@@ -70,8 +72,19 @@ mask!(u64);
 #[derive(Debug)]
 pub(crate) struct Masks<W> {
     pub numbers: Vec<AtMost<W>>,
+    pub categories: Vec<Choice<W>>,
     pub sets: Vec<Among<W>>,
 }
+
+/// What all splits of a tree on one feature leave of its leaves, for each category.
+#[derive(Debug)]
+pub(crate) struct Choice<W> {
+    pub slot: u32,
+    pub left: Vec<W>,
+}
+
+/// Features of more categories are looked up in sets, split by split: tables would be large.
+const MOST_CHOICES: usize = 4_096;
 
 #[derive(Debug)]
 pub(crate) struct AtMost<W> {
@@ -97,10 +110,11 @@ impl Set {
         Set(words)
     }
 
+    /// 1 if the category is in the set, otherwise 0.
     #[inline(always)]
-    pub fn has(&self, place: i32) -> bool {
+    pub fn has(&self, place: i32) -> u32 {
         let word = (place as usize / 32).min(self.0.len() - 1);
-        self.0[word] >> (place as u32 % 32) & 1 == 1
+        self.0[word] >> (place as u32 % 32) & 1
     }
 }
 
@@ -130,7 +144,13 @@ impl<W: Mask> Masks<W> {
         for test in &self.numbers {
             let ranks = &ranks[test.slot as usize];
             for lane in 0..GROUP {
-                standing[lane] = standing[lane] & (test.mask | W::repeated(ranks[lane] <= test.rank));
+                standing[lane] = standing[lane] & (test.mask | W::repeated(u32::from(ranks[lane] <= test.rank)));
+            }
+        }
+        for choice in &self.categories {
+            let ranks = &ranks[choice.slot as usize];
+            for lane in 0..GROUP {
+                standing[lane] = standing[lane] & choice.left[ranks[lane] as usize];
             }
         }
         for test in &self.sets {
@@ -142,13 +162,18 @@ impl<W: Mask> Masks<W> {
         standing.map(W::lowest)
     }
 
+    /// For a tree with linear leaves, which is scored by itself.
     fn leaf(&self, ranks: &[i32]) -> u32 {
+        let rank = |slot: u32| ranks[slot as usize];
         let mut standing = W::ALL;
         for test in &self.numbers {
-            standing = standing & (test.mask | W::repeated(ranks[test.slot as usize] <= test.rank));
+            standing = standing & (test.mask | W::repeated(u32::from(rank(test.slot) <= test.rank)));
+        }
+        for choice in &self.categories {
+            standing = standing & choice.left[rank(choice.slot) as usize];
         }
         for test in &self.sets {
-            standing = standing & (test.mask | W::repeated(test.set.has(ranks[test.slot as usize])));
+            standing = standing & (test.mask | W::repeated(test.set.has(rank(test.slot))));
         }
         standing.lowest()
     }
@@ -157,7 +182,7 @@ impl<W: Mask> Masks<W> {
 impl Walk {
     #[inline(always)]
     fn left(&self, node: Node, rank: i32) -> bool {
-        if node.rank >= 0 { rank <= node.rank } else { self.sets[!node.rank as usize].has(rank) }
+        if node.rank >= 0 { rank <= node.rank } else { self.sets[!node.rank as usize].has(rank) == 1 }
     }
 
     #[inline(always)]
@@ -309,16 +334,35 @@ fn spans(tree: &Tree) -> Spans {
 }
 
 fn masks<W: Mask>(tree: &Tree, spans: &Spans, slots: &Slots) -> Masks<W> {
-    let mut masks = Masks { numbers: Vec::new(), sets: Vec::new() };
+    let mut masks = Masks { numbers: Vec::new(), categories: Vec::new(), sets: Vec::new() };
     for (split, (first, left, _)) in tree.splits.iter().zip(&spans.splits) {
         let (slot, test) = slots.test(split.feature, &split.test);
         let (slot, mask) = (slot as u32, W::without(*first, *left));
         match test {
             RankTest::AtMost(rank) => masks.numbers.push(AtMost { slot, rank, mask }),
-            RankTest::Among(words) => masks.sets.push(Among { slot, set: Set::new(words), mask }),
+            RankTest::Among(words) => {
+                let test = Among { slot, set: Set::new(words), mask };
+                match slots.categories(slot as usize) + 1 {
+                    ..=MOST_CHOICES => masks.choose(test, slots.categories(slot as usize) + 1),
+                    _ => masks.sets.push(test),
+                }
+            }
         }
     }
     masks
+}
+
+impl<W: Mask> Masks<W> {
+    /// Adds a split to the table of its feature, which has `places` entries.
+    fn choose(&mut self, test: Among<W>, places: usize) {
+        let at = self.categories.iter().position(|choice| choice.slot == test.slot).unwrap_or_else(|| {
+            self.categories.push(Choice { slot: test.slot, left: vec![W::ALL; places] });
+            self.categories.len() - 1
+        });
+        for (place, left) in self.categories[at].left.iter_mut().enumerate() {
+            *left = *left & (test.mask | W::repeated(test.set.has(place as i32)));
+        }
+    }
 }
 
 fn walk(tree: &Tree, spans: &Spans, slots: &Slots) -> Walk {

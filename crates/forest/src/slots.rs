@@ -145,6 +145,11 @@ impl Slots {
         self.count
     }
 
+    /// Number of categories of a slot; the ranks of its rows go from 0 up to this.
+    pub fn categories(&self, slot: usize) -> usize {
+        self.categories.iter().find(|categories| categories.slot == slot).map_or(0, |categories| categories.known.len())
+    }
+
     /// Where linear leaves find the values of a feature.
     pub fn raw_place(&self, feature: u32) -> usize {
         self.raw.binary_search(&feature).unwrap_or_default()
@@ -287,7 +292,11 @@ fn members(bits: &[u32]) -> impl Iterator<Item = u32> {
         let (at, word) = (at as u64, *word);
         (0..32).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 32 + bit)
     };
-    bits.iter().enumerate().flat_map(word).filter(|category| *category <= i32::MAX as u64).map(|category| category as u32)
+    bits.iter()
+        .enumerate()
+        .flat_map(word)
+        .filter(|category| *category <= i32::MAX as u64)
+        .map(|category| category as u32)
 }
 
 /// The value as LightGBM sees it.

@@ -115,7 +115,8 @@ pub(crate) fn numbers<T: FromStr>(text: &str, name: &str) -> Checked<Vec<T>> {
 
 /// Numbers with any number of blanks around them: the lists of linear leaves have one group per leaf.
 pub(crate) fn groups<T: FromStr>(text: &str, name: &str, length: usize) -> Checked<Vec<T>> {
-    let values: Vec<T> = text.split(' ').filter(|part| !part.is_empty()).map(|part| number(part, name)).collect::<Checked<_>>()?;
+    let values: Vec<T> =
+        text.split(' ').filter(|part| !part.is_empty()).map(|part| number(part, name)).collect::<Checked<_>>()?;
     check_length(name, values.len(), length).map(|()| values)
 }
 

@@ -82,7 +82,8 @@ impl Forest {
             return Err(Error::cannot_run("contributions of features are not defined for linear trees")
                 .hint("train without `linear_tree`"));
         }
-        let mut used: Vec<u32> = self.model.trees.iter().flat_map(|tree| &tree.splits).map(|split| split.feature).collect();
+        let mut used: Vec<u32> =
+            self.model.trees.iter().flat_map(|tree| &tree.splits).map(|split| split.feature).collect();
         used.sort_unstable();
         used.dedup();
         let place = |feature: u32| used.binary_search(&feature).unwrap_or_default() as u32;
@@ -120,16 +121,22 @@ impl Explainer<'_> {
         let width = self.forest.features() + 1;
         let mut values = vec![0.0; rows * outputs * width];
         let blocks = values.chunks_mut(BLOCK * outputs * width).enumerate();
-        in_parallel(blocks, threads, rows.div_ceil(BLOCK), || self.work(), |work, (block, out)| {
-            let count = out.len() / (outputs * width);
-            self.each(columns, block * BLOCK, count, work, |row, output, values, _| {
-                let out = &mut out[(row * outputs + output) * width..][..width];
-                for (feature, value) in self.used.iter().zip(values) {
-                    out[*feature as usize] = *value;
-                }
-                out[width - 1] = self.base[output];
-            });
-        });
+        in_parallel(
+            blocks,
+            threads,
+            rows.div_ceil(BLOCK),
+            || self.work(),
+            |work, (block, out)| {
+                let count = out.len() / (outputs * width);
+                self.each(columns, block * BLOCK, count, work, |row, output, values, _| {
+                    let out = &mut out[(row * outputs + output) * width..][..width];
+                    for (feature, value) in self.used.iter().zip(values) {
+                        out[*feature as usize] = *value;
+                    }
+                    out[width - 1] = self.base[output];
+                });
+            },
+        );
         Ok(values)
     }
 
@@ -144,16 +151,22 @@ impl Explainer<'_> {
         let count = count.min(self.used.len());
         let mut reasons = vec![NOTHING; rows * outputs * count];
         let blocks = reasons.chunks_mut((BLOCK * outputs * count).max(1)).enumerate();
-        in_parallel(blocks, threads, rows.div_ceil(BLOCK), || self.work(), |work, (block, out)| {
-            let rows = out.len() / (outputs * count);
-            self.each(columns, block * BLOCK, rows, work, |row, output, values, order| {
-                let out = &mut out[(row * outputs + output) * count..][..count];
-                for (out, place) in out.iter_mut().zip(strongest(values, count, order)) {
-                    let place = *place as usize;
-                    *out = Reason { feature: self.used[place], contribution: values[place] };
-                }
-            });
-        });
+        in_parallel(
+            blocks,
+            threads,
+            rows.div_ceil(BLOCK),
+            || self.work(),
+            |work, (block, out)| {
+                let rows = out.len() / (outputs * count);
+                self.each(columns, block * BLOCK, rows, work, |row, output, values, order| {
+                    let out = &mut out[(row * outputs + output) * count..][..count];
+                    for (out, place) in out.iter_mut().zip(strongest(values, count, order)) {
+                        let place = *place as usize;
+                        *out = Reason { feature: self.used[place], contribution: values[place] };
+                    }
+                });
+            },
+        );
         Ok(Strongest { outputs, count, reasons })
     }
 

@@ -14,8 +14,8 @@
 use super::quadrature;
 use super::table::{Job, share};
 use crate::model::Tree;
-use crate::slots::{RankTest, Slots};
 use crate::score::Set;
+use crate::slots::{RankTest, Slots};
 
 /// Outcomes of a twig are numbered by as many bits at most.
 const MOST_BITS: usize = 4;
@@ -51,10 +51,27 @@ pub(crate) enum Bit {
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Products of the level below, on one side.
-    Down { input: u32, table: u32, level: u32, right: bool },
+    Down {
+        input: u32,
+        table: u32,
+        level: u32,
+        right: bool,
+    },
     /// Sums of both sides become one.
-    Up { input: u32, table: u32, level: u32, out: Option<u32>, feature: u32 },
-    Twig { input: u32, table: u32, level: u32, out: Option<u32>, features: Box<[u32]> },
+    Up {
+        input: u32,
+        table: u32,
+        level: u32,
+        out: Option<u32>,
+        feature: u32,
+    },
+    Twig {
+        input: u32,
+        table: u32,
+        level: u32,
+        out: Option<u32>,
+        features: Box<[u32]>,
+    },
 }
 
 /// The tables, for as many points of integration as it takes: they go in step, so their number is rounded up.
@@ -137,7 +154,9 @@ fn sizes(tree: &Tree) -> Vec<usize> {
     let mut open = if tree.splits.is_empty() { Vec::new() } else { vec![0usize] };
     while let Some(at) = open.pop() {
         order.push(at);
-        open.extend([tree.splits[at].left, tree.splits[at].right].into_iter().filter_map(|child| usize::try_from(child).ok()));
+        open.extend(
+            [tree.splits[at].left, tree.splits[at].right].into_iter().filter_map(|child| usize::try_from(child).ok()),
+        );
     }
     for at in order.into_iter().rev() {
         for child in [tree.splits[at].left, tree.splits[at].right] {
@@ -172,7 +191,9 @@ fn longest_path(tree: &Tree) -> usize {
         *counts.entry(split.feature).or_default() += 1;
         longest = longest.max(counts.len());
         open.push((at, true));
-        open.extend([split.left, split.right].into_iter().filter_map(|child| Some((usize::try_from(child).ok()?, false))));
+        open.extend(
+            [split.left, split.right].into_iter().filter_map(|child| Some((usize::try_from(child).ok()?, false))),
+        );
     }
     longest
 }
@@ -218,7 +239,8 @@ impl Builder<'_> {
     fn twig(&mut self, child: i32, level: usize, out: Option<u32>) {
         let (splits, features) = self.under(child);
         let outside: Vec<Prior> = features.iter().filter_map(|feature| self.prior(*feature)).collect();
-        let bits: Vec<Bit> = splits.iter().map(|at| self.test(*at)).chain(outside.iter().map(|prior| prior.bit())).collect();
+        let bits: Vec<Bit> =
+            splits.iter().map(|at| self.test(*at)).chain(outside.iter().map(|prior| prior.bit())).collect();
         let table = self.table((1 + features.len()) << bits.len());
         let input = self.input(bits);
         let places = features.iter().map(|feature| (self.places)(*feature)).collect();

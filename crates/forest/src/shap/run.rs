@@ -103,7 +103,7 @@ fn outcome(bits: &[Bit], ranks: &[Lanes<i32>], outcomes: &[Lanes<u32>]) -> Lanes
             Bit::Among { slot, set } => {
                 let ranks = &ranks[*slot as usize];
                 for lane in 0..GROUP {
-                    numbers[lane] |= u32::from(set.has(ranks[lane])) << shift;
+                    numbers[lane] |= set.has(ranks[lane]) << shift;
                 }
             }
             Bit::Kept { input, right, has_prior } => {

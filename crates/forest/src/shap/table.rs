@@ -81,7 +81,8 @@ impl Job {
             }
             Job::Twig { root, splits, features, outside } => {
                 for outcome in 0..1usize << (splits.len() + outside.len()) {
-                    let mut twig = Twig { tree, splits, features, outcome, times, kept: Vec::new(), of_features: Vec::new() };
+                    let mut twig =
+                        Twig { tree, splits, features, outcome, times, kept: Vec::new(), of_features: Vec::new() };
                     twig.of_features = vec![[0.0; M]; features.len()];
                     for (bit, (feature, zero)) in outside.iter().enumerate() {
                         twig.kept.push((*feature, Kept { one: outcome >> (splits.len() + bit) & 1 == 1, zero: *zero }));
@@ -114,7 +115,8 @@ impl<const M: usize> Twig<'_, M> {
             return product.map(|product| product * value);
         };
         let split = &self.tree.splits[at];
-        let before = self.kept.iter().rev().find(|(feature, _)| *feature == split.feature).map_or(UNTOUCHED, |kept| kept.1);
+        let before =
+            self.kept.iter().rev().find(|(feature, _)| *feature == split.feature).map_or(UNTOUCHED, |kept| kept.1);
         let bit = self.splits.iter().position(|known| *known == at).unwrap_or_default();
         let left = self.outcome >> bit & 1 == 1;
         let entry = split_entry(self.tree, at, before, left, self.times);

@@ -49,8 +49,20 @@ fn mutated(text: &str, random: &mut Random) -> String {
         7 | 8 => {
             // A number becomes one from the edge.
             const EDGES: [&str; 14] = [
-                "-1", "0", "1", "2", "5", "255", "-2147483648", "2147483647", "4294967295", "4294967296", "1e308", "inf",
-                "nan", "",
+                "-1",
+                "0",
+                "1",
+                "2",
+                "5",
+                "255",
+                "-2147483648",
+                "2147483647",
+                "4294967295",
+                "4294967296",
+                "1e308",
+                "inf",
+                "nan",
+                "",
             ];
             let mut words: Vec<String> = lines[at].split(' ').map(str::to_owned).collect();
             let which = random.below(words.len());
@@ -180,10 +192,7 @@ fn each_damage_is_named() {
     assert!(cause(&text.replacen("tree\n", "tree\0\n", 1)).contains("holds a control character"));
     assert!(cause(&format!("{text}more\n")).contains("'more' after the end of the parameters"));
     let error = Forest::read("").unwrap_err();
-    assert_eq!(
-        error.way_out(),
-        Some("the file is damaged or not a model of LightGBM 4; restore it, or train again")
-    );
+    assert_eq!(error.way_out(), Some("the file is damaged or not a model of LightGBM 4; restore it, or train again"));
     // As Python adds.
     Forest::read(&format!("{text}\npandas_categorical:[[\"a\"]]\n")).unwrap();
 }

@@ -21,7 +21,10 @@ impl Table {
             let skewed = (random.share() * 8.0 - 4.0).exp();
             let gaps = random.share();
             signal.push(
-                (wide / 3.0).sin() * 2.0 + counts * 0.4 + (few * 7.0) % 5.0 * 0.3 + (many * 3.0) % 11.0 * 0.2
+                (wide / 3.0).sin() * 2.0
+                    + counts * 0.4
+                    + (few * 7.0) % 5.0 * 0.3
+                    + (many * 3.0) % 11.0 * 0.2
                     + skewed.ln() * 0.3
                     + if gaps < 0.3 { 1.0 } else { -gaps }
                     + random.share(),
@@ -46,7 +49,13 @@ impl Table {
             "lambdarank" | "rank_xendcg" => class(signal, 5),
             "poisson" => signal.exp().min(50.0).round() as f32,
             "gamma" => signal.exp() as f32 + 0.01,
-            "tweedie" => if random.below(3) == 0 { 0.0 } else { signal.exp() as f32 },
+            "tweedie" => {
+                if random.below(3) == 0 {
+                    0.0
+                } else {
+                    signal.exp() as f32
+                }
+            }
             _ => (signal * 10.0) as f32,
         };
         self.signal.iter().map(&mut label).collect()
@@ -128,10 +137,42 @@ pub fn model(kind: &str, random: &mut Random) -> (String, Table) {
 /// of numbers.
 fn pool(text: &str, table: &Table, feature: usize) -> Vec<f64> {
     let mut pool = vec![
-        f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1e-36, -1e-36, 1.000_000_001_800_250_9e-35,
-        -1.000_000_001_800_250_9e-35, 1e-34, -1e-34, f64::MIN_POSITIVE, 5e-324, f64::MAX, f64::MIN, -1.0, -0.5, 0.5,
-        0.999_999_999, -0.999_999_999, 11.5, 31.0, 32.0, 63.0, 64.0, 970.0, 1e6, 2_147_483_647.0, 2_147_483_647.5,
-        2_147_483_648.0, -2_147_483_648.0, 4_294_967_296.0, 4_294_967_297.0, 1e19, 1e300,
+        f64::NAN,
+        -f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        0.0,
+        -0.0,
+        1e-36,
+        -1e-36,
+        1.000_000_001_800_250_9e-35,
+        -1.000_000_001_800_250_9e-35,
+        1e-34,
+        -1e-34,
+        f64::MIN_POSITIVE,
+        5e-324,
+        f64::MAX,
+        f64::MIN,
+        -1.0,
+        -0.5,
+        0.5,
+        0.999_999_999,
+        -0.999_999_999,
+        11.5,
+        31.0,
+        32.0,
+        63.0,
+        64.0,
+        970.0,
+        1e6,
+        2_147_483_647.0,
+        2_147_483_647.5,
+        2_147_483_648.0,
+        -2_147_483_648.0,
+        4_294_967_296.0,
+        4_294_967_297.0,
+        1e19,
+        1e300,
     ];
     let list = |line: &str| line.split_once('=').unwrap().1.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let lines: Vec<&str> = text.lines().collect();
@@ -158,7 +199,8 @@ pub fn rows(text: &str, table: &Table, random: &mut Random, count: usize) -> (Ve
         let known = random.below(3) == 0;
         let (row, changed) = (random.below(table.columns[0].len()), random.below(features));
         for feature in 0..features {
-            let value = if known && feature != changed { table.columns[feature][row] } else { *random.of(&pools[feature]) };
+            let value =
+                if known && feature != changed { table.columns[feature][row] } else { *random.of(&pools[feature]) };
             rows.push(value);
         }
     }
