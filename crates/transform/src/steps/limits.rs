@@ -2,13 +2,14 @@
 //! does not tell 2^53 from its neighbour.
 
 use polars::prelude::*;
+use schemars::JsonSchema;
 use spec::{Error, Result, Scalar};
 
 use super::scalar::as_cell;
 use crate::plan::Plan;
 
 /// `min` and `max` as written, at least one of them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, JsonSchema)]
 pub(super) struct Given {
     pub min: Option<Scalar>,
     pub max: Option<Scalar>,
