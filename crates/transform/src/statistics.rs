@@ -16,12 +16,13 @@ pub(crate) fn numbers(plan: &Plan, column: &str) -> Result<Vec<f64>> {
     Ok(all)
 }
 
-/// The values of a column of whole numbers, in order: 16 bytes per row.
-pub(crate) fn whole_numbers(plan: &Plan, column: &str) -> Result<Vec<i128>> {
-    let mut all = Vec::new();
+/// The values of a column of whole numbers, in order: 16 bytes per row. None if no cell is empty.
+pub(crate) fn whole_numbers_with_gaps(plan: &Plan, column: &str) -> Result<Option<Vec<i128>>> {
+    let (mut all, mut gaps) = (Vec::new(), 0);
     for batch in plan.alive(vec![col(column)])? {
         let batch = batch?;
         let values = batch.column(column).during(plan.place())?;
+        gaps += values.null_count();
         match values.dtype() {
             DataType::UInt64 => all.extend(values.u64().during(plan.place())?.iter().flatten().map(i128::from)),
             _ => {
@@ -30,7 +31,7 @@ pub(crate) fn whole_numbers(plan: &Plan, column: &str) -> Result<Vec<i128>> {
             }
         }
     }
-    Ok(all)
+    Ok((gaps > 0).then_some(all))
 }
 
 /// A statistic of whole numbers.

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Statistics are those of the rows that are alive at this step. A column of whole numbers takes a mean or median only
-//! where it is whole too. There is no "last value before": it would depend on the order of the rows.
+//! where it is whole too, or where no cell is empty. There is no "last value before": it would depend on the order of the rows.
 
 use polars::prelude::*;
 use schemars::JsonSchema;
@@ -16,7 +16,7 @@ use spec::{Result, Scalar};
 use super::scalar::as_cell;
 use super::{Apply, any, is_number};
 use crate::plan::Plan;
-use crate::statistics::{Whole, mean, mode, numbers, quantile, whole_mean, whole_median, whole_numbers};
+use crate::statistics::{Whole, mean, mode, numbers, quantile, whole_mean, whole_median, whole_numbers_with_gaps};
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -80,7 +80,7 @@ fn whole(
     what: &str,
     of: fn(Vec<i128>) -> Option<Whole>,
 ) -> Result<Option<Expr>> {
-    match of(whole_numbers(plan, name)?) {
+    match whole_numbers_with_gaps(plan, name)?.and_then(of) {
         None => Ok(None),
         Some(Whole::At(value)) => Ok(Some(match u64::try_from(value) {
             Ok(value) => lit(value).cast(dtype.clone()),

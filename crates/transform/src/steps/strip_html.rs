@@ -49,7 +49,7 @@ impl TryFrom<u8> for Escaped {
     fn try_from(times: u8) -> Result<Escaped> {
         match times {
             1..=3 => Ok(Escaped(times)),
-            _ => Err(Error::cannot_run(format!("escaped: {times} is not from 1 to 3"))),
+            _ => Err(Error::cannot_run(format!("{times} times escaped is not from 1 to 3"))),
         }
     }
 }
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(rows(&table, "- strip_html: {escaped: 2}"), df!("a" => ["x"]).unwrap());
         assert_eq!(
             failure(&table, "- strip_html: {escaped: 4}"),
-            "clean.yaml:1:25: .[0].strip_html.escaped: escaped: 4 is not from 1 to 3"
+            "clean.yaml:1:15: .[0].strip_html: 4 times escaped is not from 1 to 3"
         );
     }
 }
