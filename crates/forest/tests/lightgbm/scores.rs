@@ -59,8 +59,8 @@ fn random_models_score_random_rows_as_lightgbm_does() {
 #[test]
 fn features_of_many_thresholds_and_categories_score_as_lightgbm_does() {
     let mut random = Random::new(31);
-    let count = 30_000;
-    let categories: Vec<f64> = (0..count).map(|_| random.below(7_000) as f64).collect();
+    let count = 12_000;
+    let categories: Vec<f64> = (0..count).map(|_| random.below(5_000) as f64).collect();
     let far: Vec<f64> = (0..count).map(|_| (random.below(300) * 1_009) as f64).collect();
     let number: Vec<f64> = (0..count).map(|_| random.share()).collect();
     let table = vec![categories, far, number];
@@ -70,12 +70,12 @@ fn features_of_many_thresholds_and_categories_score_as_lightgbm_does() {
             (wave + random.share()) as f32
         })
         .collect();
-    for leaves in [31, 60, 120] {
+    for leaves in [31, 60, 100] {
         let parameters = format!(
-            "objective=regression num_leaves={leaves} categorical_feature=0,1 max_bin=9000 min_data_in_leaf=1 min_data_in_bin=1 \
+            "objective=regression num_leaves={leaves} categorical_feature=0,1 max_bin=6000 min_data_in_leaf=1 min_data_in_bin=1 \
              min_data_per_group=1 max_cat_threshold=2000 cat_smooth=0 cat_l2=0.1 learning_rate=0.5 verbosity=-1 num_threads=1"
         );
-        let text = train(&table, &label, None, &parameters, 40);
+        let text = train(&table, &label, None, &parameters, 6);
         let forest = Forest::read(&text).unwrap();
         let rows: Vec<usize> = (0..2_000).map(|_| random.below(count)).collect();
         let mut some: Vec<Vec<f64>> =
