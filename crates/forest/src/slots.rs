@@ -88,7 +88,7 @@ const MOST_PLACES: u32 = 1 << 16;
 
 impl Slots {
     pub fn new(model: &Model) -> Slots {
-        let mut numbers: BTreeMap<u32, (Vec<f64>, Vec<(Missing, bool)>)> = BTreeMap::new();
+        let mut numbers: BTreeMap<u32, (Vec<f64>, Vec<Way>)> = BTreeMap::new();
         let mut categories: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         let mut raw = Vec::new();
         for tree in &model.trees {
@@ -281,8 +281,11 @@ impl Categories {
     }
 }
 
+/// What is missing, and whether it goes left.
+type Way = (Missing, bool);
+
 /// Where nothing is missing, the side has no meaning.
-fn way(missing: Missing, left: bool) -> (Missing, bool) {
+fn way(missing: Missing, left: bool) -> Way {
     (missing, left && missing != Missing::Never)
 }
 
