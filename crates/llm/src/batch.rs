@@ -79,7 +79,7 @@ pub fn batch(
         lost: HashSet::new(),
     };
     let stopped =
-        engine::block_on(run.all(&mut plan, watch, wait)).map_err(|error| engine::redacted(error, settings))?;
+        net::block_on(run.all(&mut plan, watch, wait)).map_err(|error| engine::redacted(error, settings))?;
     Ok(plan.finish(stopped))
 }
 

@@ -26,21 +26,15 @@ const CANDIDATES: [(ColumnType, Told, Fits); 6] = [
     (ColumnType::Datetime, Told::InferredUtc, |text, _| matches!(iso_datetime(text), Some(Moment::Utc(_)))),
 ];
 
-/// The type that all values of the column fit; text if there are none. `is_text`: the source says that numbers
-/// and truth values are text.
-pub(crate) fn infer(
-    batch: &TextBatch,
-    column: usize,
-    missing: &Missing,
-    is_text: bool,
-    numerals: &Numerals,
-) -> ColumnSpec {
-    let mut fits = [!is_text, !is_text, !is_text, true, true, true];
+/// The type that all values of the column fit; text if there are none. Where the source says of a value that it is text, the
+/// column holds neither numbers nor truth values.
+pub(crate) fn infer(batch: &TextBatch, column: usize, missing: &Missing, numerals: &Numerals) -> ColumnSpec {
+    let mut fits = [true; CANDIDATES.len()];
     let mut seen = false;
-    for text in batch.column(column).take(INFER_ROWS).flatten() {
-        let text = text.trim_ascii();
-        if missing.is(text) {
-            continue;
+    for cell in batch.columns[column].iter().take(INFER_ROWS) {
+        let Some(text) = batch.get(*cell).map(<[u8]>::trim_ascii).filter(|text| !missing.is(text)) else { continue };
+        if cell.is_text() {
+            fits[..3].fill(false);
         }
         seen = true;
         for (fit, (_, _, reads)) in fits.iter_mut().zip(CANDIDATES) {
@@ -55,4 +49,15 @@ pub(crate) fn infer(
         let (column_type, told, _) = CANDIDATES[at];
         ColumnSpec { told, ..ColumnSpec::from(column_type) }
     })
+}
+
+/// The columns of a table by name, each with the type that its first rows fit.
+pub(crate) fn columns(
+    names: Vec<String>,
+    first: &TextBatch,
+    missing: &Missing,
+    numerals: Numerals,
+) -> Vec<(String, ColumnSpec)> {
+    let column = |(i, name)| (name, ColumnSpec { numerals, ..infer(first, i, missing, &numerals) });
+    names.into_iter().enumerate().map(column).collect()
 }

@@ -42,8 +42,6 @@ pub(crate) struct Json {
     unknown: Unknown,
     keys: Vec<String>,
     index: HashMap<String, usize>,
-    /// By column: a string has been seen in it.
-    text: Vec<bool>,
     /// Declared columns that may lie deeper than in the record itself, by the name of the outermost value: which column, and
     /// the path from there on.
     paths: HashMap<String, Vec<(usize, String)>>,
@@ -69,7 +67,6 @@ impl Json {
             shape: if array { Shape::Outside } else { Shape::Lines },
             unknown,
             index: keys.iter().enumerate().map(|(i, key)| (key.clone(), i)).collect(),
-            text: vec![false; keys.len()],
             paths,
             depths: vec![u8::MAX; keys.len()],
             absent: Absent::new(keys.len()),
@@ -161,7 +158,6 @@ impl Json {
         fields.cells[column] = match value {
             b"null" => Cell::NULL,
             [b'"', inner @ .., b'"'] => {
-                self.text[column] = true;
                 match inner.contains(&b'\\') {
                     false => Cell::new(at + 1, at + value.len() - 1).as_text(),
                     true => {
@@ -187,7 +183,6 @@ impl Json {
             Unknown::Add => {
                 self.index.insert(key.to_owned(), self.keys.len());
                 self.keys.push(key.to_owned());
-                self.text.push(false);
                 Ok(Some(self.keys.len() - 1))
             }
         }
@@ -280,10 +275,6 @@ impl Cutter for Json {
         if self.unknown == Unknown::Add {
             self.unknown = Unknown::Refuse;
         }
-    }
-
-    fn is_text(&self, column: usize) -> bool {
-        self.text[column]
     }
 
     fn absent(&self) -> Option<&Absent> {

@@ -59,11 +59,13 @@ impl Number for Plain {
     }
 }
 
-/// Digits that are a name rather than a number: zeros in front, an exponent such as that of `5E0`, or more digits than
+/// Digits that are a name rather than a number: zeros in front, a plus before many, an exponent such as that of `5E0`, or more digits than
 /// an int64 holds. Programs write exponents with a sign or behind a point.
 pub fn is_code(text: &[u8]) -> bool {
     let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
-    if matches!(digits, [b'0', b'0'..=b'9', ..]) {
+    // `+491711234567` is a telephone number.
+    let is_phone = text.first() == Some(&b'+') && digits.len() >= 7 && digits.iter().all(u8::is_ascii_digit);
+    if is_phone || matches!(digits, [b'0', b'0'..=b'9', ..]) {
         return true;
     }
     if let Some(e) = digits.iter().position(|byte| matches!(byte, b'e' | b'E')) {

@@ -102,7 +102,7 @@ fn more_rows_than_a_batch_come_in_order() {
          INSERT INTO t SELECT i, 'name ' || i FROM n;",
     );
     let read = project.read("source: {sqlite: {path: shop.db, table: t, incremental: id}}").unwrap();
-    assert_eq!((read.rows_in, read.bookmark), (300_000, Some(json!(300_000))));
+    assert_eq!((read.rows_in, read.reached()), (300_000, Some(json!(300_000))));
     let ids = read.rows.column("id").unwrap().i64().unwrap().clone();
     assert!(ids.iter().enumerate().all(|(i, id)| id == Some(i as i64 + 1)));
 }
@@ -111,16 +111,16 @@ fn more_rows_than_a_batch_come_in_order() {
 fn a_second_run_reads_what_is_new() {
     let project = shop(ORDERS);
     let read = project.read(NEW_ORDERS).unwrap();
-    assert_eq!((read.rows.height(), read.bookmark.clone()), (3, Some(json!("2024-01-05"))));
+    assert_eq!((read.rows.height(), read.reached()), (3, Some(json!("2024-01-05"))));
     assert!(table(NEW_ORDERS).unwrap().is_incremental());
 
     let after = Reach::After(read.bookmark.unwrap());
     let read = project.read_part(NEW_ORDERS, &after).unwrap();
-    assert_eq!((read.rows.height(), read.bookmark), (0, Some(json!("2024-01-05"))));
+    assert_eq!((read.rows.height(), read.rows_in, read.reached()), (0, 0, Some(json!("2024-01-05"))));
     change(&project, "INSERT INTO orders VALUES (4, '2024-01-07', 1), (5, '2024-01-06', 2)");
     let yaml = format!("{NEW_ORDERS}\ncolumns: {{id: int64}}");
     let read = project.read_part(&yaml, &after).unwrap();
-    assert_eq!((read.table(), read.bookmark), (vec!["5|1".to_owned(), "4|2".to_owned()], Some(json!("2024-01-07"))));
+    assert_eq!((read.table(), read.reached()), (vec!["5|1".to_owned(), "4|2".to_owned()], Some(json!("2024-01-07"))));
 
     let day = |text: &str| text.parse().unwrap();
     let read = project.read_part(&yaml, &Reach::Days(day("2024-01-02"), day("2024-01-06"))).unwrap();
@@ -132,11 +132,11 @@ fn bookmarks_keep_their_type() {
     let project = shop(ORDERS);
     let yaml = "source: {sqlite: {path: shop.db, query: 'SELECT id, amount FROM orders', incremental: id}}";
     let read = project.read(yaml).unwrap();
-    assert_eq!(read.bookmark, Some(json!(3)));
+    assert_eq!(read.reached(), Some(json!(3)));
     let read = project.read_part(yaml, &Reach::After(json!(2))).unwrap();
     assert_eq!(read.rows.height(), 1);
     let yaml = "source: {sqlite: {path: shop.db, query: 'SELECT id + 0.25 AS x FROM orders', incremental: x}}";
-    assert_eq!(project.read(yaml).unwrap().bookmark, Some(json!(3.25)));
+    assert_eq!(project.read(yaml).unwrap().reached(), Some(json!(3.25)));
     assert_eq!(project.read_part(yaml, &Reach::After(json!(2.25))).unwrap().table(), ["3.25|1"]);
 }
 
@@ -321,7 +321,8 @@ fn a_refused_row_does_not_move_the_bookmark() {
     let yaml = "source: {sqlite: {path: shop.db, table: t, incremental: id}}";
     let mut bookmark = None;
     assert_eq!(ids(&run(&project, yaml, &mut bookmark).unwrap()), [1]);
-    assert_eq!(bookmark, Some(json!(1)));
+    assert_eq!(bookmark.as_ref().and_then(|bookmark| crate::memory::Past::of(bookmark).value), Some(json!(1)));
+    assert_eq!(run(&project, yaml, &mut bookmark).unwrap().rows_in, 0, "it is not refused, and counted, again");
     change(&project, "UPDATE t SET x = 2 WHERE id = 2");
     assert_eq!(ids(&run(&project, yaml, &mut bookmark).unwrap()), [2]);
 }
@@ -459,7 +460,190 @@ fn rows_that_whoever_reads_refuses_do_not_move_the_bookmark() {
     for batch in opened.batches {
         // As a row check takes out what it does not believe.
         let rows = batch.unwrap().rows.lazy().filter(col("id").lt(lit(1000))).collect().unwrap();
-        opened.bookmark.accept(&rows).unwrap();
+        opened.ending.accept(&rows).unwrap();
     }
-    assert_eq!(opened.bookmark.get(), Some(json!(2)));
+    let bookmark = opened.ending.finish().bookmark.unwrap();
+    assert_eq!(crate::memory::Past::of(&bookmark).value, Some(json!(2)));
+    assert_eq!(project.read_part(yaml, &Reach::After(bookmark)).unwrap().rows_in, 0, "99999 is known");
+}
+
+/// Reads what is new and refuses every row in whose column `bad` something stands, as a check does.
+fn run_checked(project: &Project, yaml: &str, bookmark: &mut Option<serde_json::Value>) -> (Vec<i64>, u64) {
+    let reach = bookmark.clone().map_or(Reach::All, Reach::After);
+    let opened = table(yaml).unwrap().open("t", &project.root(), &Cloud::default(), project.0.path(), &reach).unwrap();
+    let mut accepted = Vec::new();
+    for batch in opened.batches {
+        let rows = batch.unwrap().rows.lazy().filter(col("bad").is_null()).collect().unwrap();
+        opened.ending.accept(&rows).unwrap();
+        accepted.extend(rows.column("id").unwrap().i64().unwrap().iter().flatten());
+    }
+    let finished = opened.ending.finish();
+    bookmark.clone_from(&finished.bookmark);
+    (accepted, finished.rows_in)
+}
+
+#[test]
+fn rows_with_the_bookmarks_own_value_may_come_later() {
+    for sql_type in ["DATE", "TEXT", "DATETIME", ""] {
+        let project = shop(&format!(
+            "CREATE TABLE t (id INTEGER, at {sql_type}); INSERT INTO t VALUES (1, '2024-01-01'), (2, '2024-01-02')"
+        ));
+        let yaml = "source: {sqlite: {path: shop.db, table: t, incremental: at}}";
+        let mut bookmark = None;
+        assert_eq!(ids(&run(&project, yaml, &mut bookmark).unwrap()), [1, 2]);
+        change(&project, "INSERT INTO t VALUES (3, '2024-01-02'), (4, '2024-01-01')");
+        assert_eq!(ids(&run(&project, yaml, &mut bookmark).unwrap()), [3], "{sql_type}: the fourth comes too late");
+        assert_eq!(run(&project, yaml, &mut bookmark).unwrap().rows_in, 0);
+        change(&project, "INSERT INTO t VALUES (3, '2024-01-02'), (5, '2024-01-03')");
+        assert_eq!(ids(&run(&project, yaml, &mut bookmark).unwrap()), [3, 5], "{sql_type}: a second row of equal content");
+        assert_eq!(run(&project, yaml, &mut bookmark).unwrap().rows_in, 0);
+    }
+    // Where the database keeps values apart there is nothing to remember.
+    for unique in ["id INTEGER PRIMARY KEY", "id INTEGER UNIQUE", "id INTEGER, UNIQUE (id)"] {
+        let project = shop(&format!("CREATE TABLE t ({unique}); INSERT INTO t VALUES (7), (9)"));
+        let read = project.read("source: {sqlite: {path: shop.db, table: t, incremental: id}}").unwrap();
+        assert_eq!(read.bookmark, Some(json!(9)), "{unique}");
+    }
+}
+
+#[test]
+fn a_value_that_only_looks_like_a_date_is_not_passed_over() {
+    for sql_type in ["DATETIME", "TEXT"] {
+        let project = shop(&format!(
+            "CREATE TABLE t (id INTEGER, at {sql_type}); INSERT INTO t VALUES (1, '2024-05-01'), (2, '2024-05-02')"
+        ));
+        let yaml = "source: {sqlite: {path: shop.db, table: t, incremental: at}}";
+        let mut bookmark = None;
+        run(&project, yaml, &mut bookmark).unwrap();
+        // All of them come before the bookmark as text.
+        let bad = ["2023-13-45", "2024-02-30", "2024-01-01 25:00", "2024-01-01Tnoon"];
+        for (id, value) in (3..).zip(bad) {
+            change(&project, &format!("INSERT INTO t VALUES ({id}, '{value}')"));
+        }
+        let read = run(&project, yaml, &mut bookmark).unwrap();
+        assert_eq!((read.rows.height(), read.refused.height()), (0, 4), "{sql_type}: {:?}", read.refusals());
+        assert_eq!(run(&project, yaml, &mut bookmark).unwrap().rows_in, 0);
+        // A blank in front changes the place of a text, but not what it says.
+        change(&project, "INSERT INTO t VALUES (9, ' 2024-06-01')");
+        let read = run(&project, yaml, &mut bookmark).unwrap();
+        assert_eq!(read.rows_in, 1, "{sql_type}");
+    }
+}
+
+#[test]
+fn a_lone_row_ahead_of_now_does_not_hide_those_between() {
+    let day = |days: i64| (chrono::Utc::now() + chrono::TimeDelta::days(days)).format("%Y-%m-%d %H:%M:%S").to_string();
+    let project = shop(&format!(
+        "CREATE TABLE t (id INTEGER, at DATETIME); INSERT INTO t VALUES (1, '2024-01-01'), (2, '{}')",
+        day(200)
+    ));
+    let yaml = "source: {sqlite: {path: shop.db, table: t, incremental: at}}";
+    let mut bookmark = None;
+    let read = run(&project, yaml, &mut bookmark).unwrap();
+    assert_eq!((ids(&read), read.reached()), (vec![1, 2], Some(json!("2024-01-01"))));
+    change(&project, &format!("INSERT INTO t VALUES (3, '{}')", day(-1)));
+    assert_eq!(ids(&run(&project, yaml, &mut bookmark).unwrap()), [3]);
+    assert_eq!(run(&project, yaml, &mut bookmark).unwrap().rows_in, 0);
+}
+
+#[test]
+fn texts_in_an_order_of_their_own_are_no_bookmarks() {
+    for (values, what) in [
+        (["31.01.2024", "01.02.2024"], "dates that do not begin with the year"),
+        (["1/31/2024", "2/1/2024"], "dates that do not begin with the year"),
+        (["order-9", "order-10"], "texts with numbers of different lengths"),
+        (["2024-1-31", "2024-01-31"], "texts with numbers of different lengths"),
+    ] {
+        let project =
+            shop(&format!("CREATE TABLE t (id INTEGER, at TEXT); INSERT INTO t VALUES (1, '{}'), (2, '{}')", values[0], values[1]));
+        let failure = project.failure("source: {sqlite: {path: shop.db, table: t, incremental: at}}");
+        assert!(failure.contains(&format!("incremental: 'at' holds {what}")), "{failure}");
+        assert!(failure.contains("declare its type and 'format' under 'columns'"), "{failure}");
+    }
+    for values in [["-9", "-10", "3"], ["9.5", "10.25", "100"]] {
+        let project = shop("CREATE TABLE t (id INTEGER, at TEXT)");
+        let mut sorted = values;
+        sorted.sort_by(|a, b| a.parse::<f64>().unwrap().total_cmp(&b.parse().unwrap()));
+        let mut bookmark = None;
+        for (id, value) in (1..).zip(sorted) {
+            change(&project, &format!("INSERT INTO t VALUES ({id}, '{value}')"));
+            let yaml = "source: {sqlite: {path: shop.db, table: t, incremental: at}}";
+            assert_eq!(ids(&run(&project, yaml, &mut bookmark).unwrap()), [id], "{value}");
+        }
+    }
+}
+
+#[test]
+fn types_are_told_by_the_whole_not_by_what_is_new() {
+    let project = shop("CREATE TABLE t (id INTEGER, x); INSERT INTO t VALUES (1, 0.5), (2, 7)");
+    let yaml = "source: {sqlite: {path: shop.db, table: t, incremental: id}}";
+    let mut bookmark = None;
+    let first = run(&project, yaml, &mut bookmark).unwrap();
+    let nothing = run(&project, yaml, &mut bookmark).unwrap();
+    change(&project, "INSERT INTO t VALUES (3, 8), (4, NULL)");
+    let second = run(&project, yaml, &mut bookmark).unwrap();
+    assert_eq!((second.types(), nothing.types()), (first.types(), first.types()));
+    assert_eq!(second.table(), ["3|8.0|1", "4|-|2"]);
+}
+
+/// A table that grows at random, with values that come several times, rows that a check refuses and rows that are
+/// corrected: after each run every row that may have come since was read exactly once, and no refused row twice.
+#[test]
+fn nothing_is_lost_and_nothing_counted_twice() {
+    let mut random = testkit::Random::seeded(71);
+    for round in 0..40 {
+        let (sql_type, is_moment) = [("INTEGER", false), ("DATE", true), ("REAL", false), ("TEXT", true)][round % 4];
+        let project = shop(&format!("CREATE TABLE t (id INTEGER PRIMARY KEY, at {sql_type}, bad INTEGER)"));
+        let yaml = "source: {sqlite: {path: shop.db, table: t, incremental: at}}\ncolumns: {id: int64, bad: int64}";
+        let (mut bookmark, mut clock, mut id) = (None, 1u64, 0i64);
+        let mut refused: Vec<i64> = Vec::new();
+        for step in 0..8 {
+            let (mut expected, mut read) = (Vec::new(), 0);
+            if !refused.is_empty() && random.below(3) == 0 {
+                // A refused row is corrected; whether it is read again depends on where the bookmark stands by now.
+                let corrected = refused.swap_remove(random.below(refused.len() as u64) as usize);
+                change(&project, &format!("UPDATE t SET bad = NULL WHERE id = {corrected}"));
+                let reached: u64 = project_clock(&bookmark);
+                if value_of(&project, corrected) >= reached {
+                    expected.push(corrected);
+                    read += 1;
+                }
+            }
+            for _ in 0..random.below(6) + u64::from(step == 0) {
+                id += 1;
+                clock += random.below(3);
+                let bad = id > 1 && random.below(3) == 0;
+                let value = if is_moment { format!("'2024-01-{:02}'", 1 + clock.min(27)) } else { format!("{clock}") };
+                let flag = if bad { "1" } else { "NULL" };
+                change(&project, &format!("INSERT INTO t VALUES ({id}, {value}, {flag})"));
+                read += 1;
+                match bad {
+                    true => refused.push(id),
+                    false => expected.push(id),
+                }
+            }
+            let (mut found, rows_in) = run_checked(&project, yaml, &mut bookmark);
+            found.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!((found, rows_in), (expected, read), "round {round}, step {step}");
+        }
+    }
+}
+
+/// The number that a bookmark stands for in [`nothing_is_lost_and_nothing_counted_twice`].
+fn project_clock(bookmark: &Option<serde_json::Value>) -> u64 {
+    let value = bookmark.as_ref().and_then(|bookmark| crate::memory::Past::of(bookmark).value);
+    value.map_or(0, |value| number(&value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+}
+
+fn value_of(project: &Project, id: i64) -> u64 {
+    let connection = Connection::open(project.0.path().join("shop.db")).unwrap();
+    let value: String =
+        connection.query_row("SELECT CAST(at AS TEXT) FROM t WHERE id = ?1", [id], |row| row.get(0)).unwrap();
+    number(&value)
+}
+
+/// A day of January 2024, or a whole number.
+fn number(text: &str) -> u64 {
+    text.strip_prefix("2024-01-").map_or_else(|| text.parse::<f64>().unwrap() as u64, |day| day.parse().unwrap())
 }
