@@ -24,7 +24,8 @@ pub fn client(timeout: Duration, change: impl FnOnce(ClientBuilder) -> ClientBui
         .timeout(timeout)
         .user_agent(USER_AGENT);
     let client = change(builder).build();
-    client.map_err(|error| Error::cannot_run(format!("cannot make an HTTP client: {}", innermost(&error.without_url()))))
+    client
+        .map_err(|error| Error::cannot_run(format!("cannot make an HTTP client: {}", innermost(&error.without_url()))))
 }
 
 /// Installs the ciphers of TLS for clients that ask the process for them.

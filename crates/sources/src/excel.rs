@@ -146,13 +146,7 @@ impl TextSource for Workbooks {
 }
 
 /// Adds the cells of a row; or the row as a whole, if one of them holds an error such as `#N/A`.
-fn gather(
-    row: &[Data],
-    line: u32,
-    of_columns: &[Option<usize>],
-    floats: &[bool],
-    batch: &mut TextBatch,
-) {
+fn gather(row: &[Data], line: u32, of_columns: &[Option<usize>], floats: &[bool], batch: &mut TextBatch) {
     let cell = |column: &Option<usize>| column.and_then(|column| row.get(column)).unwrap_or(&Data::Empty);
     let is_float = |i: usize| floats.get(i).copied().unwrap_or(false);
     let mut texts = Vec::with_capacity(of_columns.len());

@@ -214,7 +214,9 @@ impl FileSpec {
             _ if self.quote != Quote::default() && !matches!(format, Format::Csv | Format::Tsv) => {
                 wrong("quote", "csv and tsv")
             }
-            _ if self.separator.is_some() && matches!(format, Format::Parquet | Format::Excel) => wrong("separator", "csv"),
+            _ if self.separator.is_some() && matches!(format, Format::Parquet | Format::Excel) => {
+                wrong("separator", "csv")
+            }
             _ if self.encoding.is_some() && !is_lines && !is_json => wrong("encoding", "text"),
             _ if self.skip_lines > 0 && format == Format::Parquet => wrong("skip_lines", "text and sheets"),
             _ if self.compression.is_some() && format == Format::Parquet => {

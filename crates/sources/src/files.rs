@@ -115,9 +115,7 @@ impl Files {
             self.columns = Columns::Found(keyed.clone());
         }
         let names = match &self.columns {
-            Columns::Found(names) if keyed.as_ref().is_none_or(Vec::is_empty) => {
-                names.clone()
-            }
+            Columns::Found(names) if keyed.as_ref().is_none_or(Vec::is_empty) => names.clone(),
             _ => keyed.unwrap_or_default(),
         };
         Ok((names, batch))

@@ -32,7 +32,6 @@ use reqwest::Url;
 use spec::{Error, Map, Result, Root};
 use store::Cloud;
 
-use demo::apartments::{City, Server};
 use crate::column_spec::ColumnSpec;
 use crate::ending::Ending;
 use crate::incremental::Reach;
@@ -42,6 +41,7 @@ use crate::source::{Located, Opened, Request, Source};
 use crate::text::TextBatch;
 use crate::typed::{Missing, Typing};
 use crate::{flow, infer};
+use demo::apartments::{City, Server};
 
 use flight::Flight;
 use paging::Items;

@@ -157,16 +157,14 @@ impl Json {
         }
         fields.cells[column] = match value {
             b"null" => Cell::NULL,
-            [b'"', inner @ .., b'"'] => {
-                match inner.contains(&b'\\') {
-                    false => Cell::new(at + 1, at + value.len() - 1).as_text(),
-                    true => {
-                        let begin = fields.side.len();
-                        fields.side.extend_from_slice(string(value)?.as_bytes());
-                        Cell::aside(begin, fields.side.len()).as_text()
-                    }
+            [b'"', inner @ .., b'"'] => match inner.contains(&b'\\') {
+                false => Cell::new(at + 1, at + value.len() - 1).as_text(),
+                true => {
+                    let begin = fields.side.len();
+                    fields.side.extend_from_slice(string(value)?.as_bytes());
+                    Cell::aside(begin, fields.side.len()).as_text()
                 }
-            }
+            },
             _ => Cell::new(at, at + value.len()),
         };
         Ok(())

@@ -88,7 +88,14 @@ impl TableSpec {
     }
 
     /// The same with what was located before.
-    pub fn open_located(&self, name: &str, located: Located, root: &Root, copies: &Path, reach: &Reach) -> Result<Opened> {
+    pub fn open_located(
+        &self,
+        name: &str,
+        located: Located,
+        root: &Root,
+        copies: &Path,
+        reach: &Reach,
+    ) -> Result<Opened> {
         let request = Request { root, columns: self.columns.as_ref(), reach, copies };
         let opened = self.check_reach(reach).and_then(|()| self.source.source().open(located, &request));
         opened.context(format_args!("table '{name}'"))

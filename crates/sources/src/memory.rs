@@ -67,7 +67,8 @@ const KNOWN: &str = "known";
 
 impl Past {
     pub(crate) fn of(bookmark: &Value) -> Past {
-        let (value, edge) = match (bookmark.get(AFTER), bookmark.get(FROM), bookmark.get(ROWS).and_then(Value::as_u64)) {
+        let (value, edge) = match (bookmark.get(AFTER), bookmark.get(FROM), bookmark.get(ROWS).and_then(Value::as_u64))
+        {
             (Some(after), _, _) => (after, Edge::Closed),
             (None, Some(from), None) => (from, Edge::Open),
             (None, Some(from), Some(rows)) => (from, Edge::Counted(rows)),
@@ -225,7 +226,8 @@ mod tests {
     #[test]
     fn rows_at_and_beyond_the_bookmark_are_remembered() {
         let mut memory = Memory::new(None, None, false);
-        for (place, text) in [(Some(1), "a"), (Some(2), "b"), (Some(2), "c"), (Some(9), "refused"), (None, "no place")] {
+        for (place, text) in [(Some(1), "a"), (Some(2), "b"), (Some(2), "c"), (Some(9), "refused"), (None, "no place")]
+        {
             memory.keep(place, mark(text));
         }
         assert!(memory.move_to(2) && !memory.move_to(1));
@@ -233,7 +235,10 @@ mod tests {
         assert_eq!((bookmark["from"].clone(), bookmark["known"].as_array().unwrap().len()), (json!(2), 4));
         let past = Past::of(&bookmark);
         let mut memory = Memory::new(Some(&past), Some(2), false);
-        assert!(memory.knows(Some(2), mark("c")) && !memory.knows(Some(2), mark("c")), "one row of two equal ones is new");
+        assert!(
+            memory.knows(Some(2), mark("c")) && !memory.knows(Some(2), mark("c")),
+            "one row of two equal ones is new"
+        );
         assert!(memory.knows(Some(9), mark("refused")) && memory.knows(None, mark("no place")));
         memory.move_to(3);
         assert_eq!(Past::of(&memory.bookmark(Some(json!(3))).unwrap()).known.len(), 2, "'c' lies behind");

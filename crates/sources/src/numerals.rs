@@ -53,10 +53,15 @@ impl Numerals {
     /// Which keys of the source would read `text`, if it is a number that is written in another way.
     pub(crate) fn way_out(&self, text: &str, column_type: ColumnType) -> Option<String> {
         let text = text.trim().as_bytes();
-        if !self.has_keys || text.len() > LONGEST || !is_number(column_type) {
+        if !self.has_keys || !self.are_plain() || text.len() > LONGEST || !is_number(column_type) {
             return None;
         }
         let is_float = matches!(column_type, ColumnType::Float32 | ColumnType::Float64);
+        // What is a number as it stands was refused for another reason.
+        let is_plain = if is_float { numbers::float(text).is_some() } else { numbers::int(text).is_some() };
+        if is_plain {
+            return None;
+        }
         let mut ways: Vec<(f64, String)> = Vec::new();
         for (decimal, thousands) in WAYS {
             let numerals = Numerals { decimal, thousands, ..*self };
@@ -261,7 +266,10 @@ mod tests {
         assert_eq!(float("12,5"), "decimal: \",\" reads it as 12.5");
         assert_eq!(float("1,234"), "decimal: \",\" reads it as 1.234, thousands: \",\" reads it as 1234");
         assert_eq!(float("1\u{a0}234"), "thousands: \" \" reads it as 1234");
-        assert_eq!(plain.way_out("1.234", ColumnType::Int64).unwrap(), "decimal: \",\" with thousands: \".\" reads it as 1234");
+        assert_eq!(
+            plain.way_out("1.234", ColumnType::Int64).unwrap(),
+            "decimal: \",\" with thousands: \".\" reads it as 1234"
+        );
         for text in ["abc", "", "1,2,3", "12-5"] {
             assert_eq!(float(text), "", "{text}");
         }

@@ -208,8 +208,8 @@ fn matches(root: &Root, pattern: &str) -> Result<Vec<Place>> {
     };
     // As shells have it: `*` matches no hidden file, which may be one that is being written.
     let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
-    let found =
-        glob::glob_with(&full, options).map_err(|error| Error::cannot_run(format!("{pattern}: not a pattern: {}", error.msg)))?;
+    let found = glob::glob_with(&full, options)
+        .map_err(|error| Error::cannot_run(format!("{pattern}: not a pattern: {}", error.msg)))?;
     let mut places = Vec::new();
     for entry in found {
         let path = entry.map_err(|error| Error::io("read", error.path(), error.error()))?;
@@ -231,7 +231,9 @@ pub(crate) fn not_text(head: &[u8]) -> Option<(&'static str, &'static str)> {
         [0x28, 0xB5, 0x2F, 0xFD, ..] => ("compressed by zstd", "add 'compression: zstd'"),
         [b'P', b'K', 3, 4, ..] => ("a zip archive or an Excel file", "unpack it, or add 'format: excel'"),
         [b'P', b'A', b'R', b'1', ..] => ("a Parquet file", "add 'format: parquet'"),
-        [0xFF, 0xFE, 0, 0] | [0, 0, 0xFE, 0xFF] => ("UTF-32, which is not read", "convert it to UTF-8: iconv -f UTF-32 -t UTF-8"),
+        [0xFF, 0xFE, 0, 0] | [0, 0, 0xFE, 0xFF] => {
+            ("UTF-32, which is not read", "convert it to UTF-8: iconv -f UTF-32 -t UTF-8")
+        }
         [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => return None,
         [_, 0, 0, 0] | [0, 0, 0, _] => ("UTF-32, which is not read", "convert it to UTF-8: iconv -f UTF-32 -t UTF-8"),
         [_, 0, _, 0, ..] => ("UTF-16 without a byte order mark", "add 'encoding: utf-16le'"),

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use artifact::{Batch, Fingerprint, Input, PolarsResultExt};
 use chrono::{NaiveDate, NaiveTime};
-use polars::prelude::{PolarsResult, Schema, Series};
+use polars::prelude::{PolarsResult, Series};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -247,8 +247,10 @@ impl PostgresBatches {
                         break;
                     }
                 }
-                for row in rows.iter().filter(|row| memory.wants(Some(&row.place))) {
-                    memory.keep(Some(row.place), mark(bytes(&row.all)));
+                for row in &rows {
+                    if memory.wants(Some(&row.place)) {
+                        memory.keep(Some(row.place), mark(bytes(&row.all)));
+                    }
                 }
                 memory.check()?;
                 Ok(value)

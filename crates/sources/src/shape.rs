@@ -94,7 +94,9 @@ impl TextShapes {
             return Some("holds numbers and other texts, which have no order in common".to_owned());
         }
         if self.any && self.turned_dates {
-            return Some("holds dates that do not begin with the year, whose order as text is not that of time".to_owned());
+            return Some(
+                "holds dates that do not begin with the year, whose order as text is not that of time".to_owned(),
+            );
         }
         (self.skeleton.is_some() && self.runs_differ).then(|| {
             "holds texts with numbers of different lengths, such as 'A-9' and 'A-10', whose order as text is not that of the \
@@ -106,7 +108,11 @@ impl TextShapes {
 
 /// Whether a text begins like `2024-01-31`.
 fn is_date(text: &[u8]) -> bool {
-    text.len() >= 10 && text[..10].iter().enumerate().all(|(i, byte)| if i == 4 || i == 7 { *byte == b'-' } else { byte.is_ascii_digit() })
+    text.len() >= 10
+        && text[..10]
+            .iter()
+            .enumerate()
+            .all(|(i, byte)| if i == 4 || i == 7 { *byte == b'-' } else { byte.is_ascii_digit() })
 }
 
 /// Whether a text begins like `31.01.2024`, `1/31/24` or `31-1-2024`.
@@ -117,7 +123,8 @@ fn is_turned_date(text: &[u8]) -> bool {
         return false;
     }
     let parts: Vec<&[u8]> = date.split(|byte| *byte == separator).collect();
-    let has_digits = |part: &[u8], lengths: &[usize]| lengths.contains(&part.len()) && part.iter().all(u8::is_ascii_digit);
+    let has_digits =
+        |part: &[u8], lengths: &[usize]| lengths.contains(&part.len()) && part.iter().all(u8::is_ascii_digit);
     matches!(parts.as_slice(), [a, b, year] if has_digits(a, &[1, 2]) && has_digits(b, &[1, 2]) && has_digits(year, &[2, 4]))
 }
 
@@ -144,7 +151,9 @@ mod tests {
 
     fn of(texts: &[&str]) -> TextShapes {
         let mut shapes = TextShapes::default();
-        texts.iter().for_each(|text| drop(shapes.add(text.as_bytes())));
+        for text in texts {
+            shapes.add(text.as_bytes());
+        }
         shapes
     }
 
@@ -158,10 +167,19 @@ mod tests {
 
     #[test]
     fn texts_in_the_order_of_their_bytes_mislead_no_one() {
-        for texts in [&["A1", "B0", "C"][..], &["id-09", "id-10"], &["2024-01-31", "2024-02-01"], &["01HF", "01HG"], &[]] {
+        for texts in
+            [&["A1", "B0", "C"][..], &["id-09", "id-10"], &["2024-01-31", "2024-02-01"], &["01HF", "01HG"], &[]]
+        {
             assert_eq!(of(texts).misleads(), None, "{texts:?}");
         }
-        for texts in [&["id-9", "id-10"][..], &["9", "10", "a"], &["7", ""], &["31.01.2024", "01.02.2024"], &["1/31/24", "12/1/24 10:00"], &["2024-1-5", "2024-01-10"]] {
+        for texts in [
+            &["id-9", "id-10"][..],
+            &["9", "10", "a"],
+            &["7", ""],
+            &["31.01.2024", "01.02.2024"],
+            &["1/31/24", "12/1/24 10:00"],
+            &["2024-1-5", "2024-01-10"],
+        ] {
             assert!(of(texts).misleads().is_some(), "{texts:?}");
         }
     }

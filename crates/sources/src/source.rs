@@ -74,7 +74,12 @@ pub struct Opened {
 
 impl Opened {
     /// A source whose cells are read as `typing` says.
-    pub(crate) fn typed(inputs: Vec<Input>, (schema, refused_schema): (Schema, Schema), batches: Batches, ending: Ending) -> Opened {
+    pub(crate) fn typed(
+        inputs: Vec<Input>,
+        (schema, refused_schema): (Schema, Schema),
+        batches: Batches,
+        ending: Ending,
+    ) -> Opened {
         Opened { inputs, schema, refused_schema, batches, ending }
     }
 }

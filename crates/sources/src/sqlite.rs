@@ -34,7 +34,7 @@ use crate::typed::{Missing, Typing};
 
 use cells::{Cells, Counted, Keyed, Reading, cell};
 use connection::{Connection, Offered, keeps_text};
-use order::{Follower, Key, Kind, Order, Within, locked};
+use order::{Follower, Key, Order, Within, locked};
 use shapes::Shapes;
 
 /// A table or query of an SQLite database.

@@ -84,9 +84,6 @@ const SHORTHANDS: [(&str, &str); 9] = [
     ("c", "%a %b %e %H:%M:%S %Y"),
 ];
 
-/// Seconds since 1970 in the years 1 to 9999, which are the years that have four digits.
-const YEARS: std::ops::Range<i64> = -62_135_596_800..253_402_300_800;
-
 impl MomentFormat {
     /// Fails with what is wrong in the format, whatever it is to make.
     pub fn new(text: &str) -> Result<MomentFormat, String> {
@@ -320,10 +317,7 @@ impl MomentFormat {
                         return None;
                     }
                     *text = rest;
-                    let seconds = crate::numbers::int(whole)?;
-                    // Milliseconds taken for seconds lie in the year 56157.
-                    parts.epoch = Some(seconds).filter(|seconds| YEARS.contains(seconds));
-                    parts.epoch?;
+                    parts.epoch = Some(crate::numbers::int(whole)?);
                 }
                 Piece::Offset => parts.ahead = Some(offset(text)?),
                 Piece::Plain(wanted) => plain(text, *wanted)?,

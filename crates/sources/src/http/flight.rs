@@ -14,8 +14,8 @@ use super::exchange::Client;
 use super::paging::{Items, walk};
 use super::proof::Proof;
 use super::ranges::Combination;
-use demo::apartments::Server;
 use crate::ending::Doubts;
+use demo::apartments::Server;
 
 /// Pages that may wait, for each combination and in all.
 const WAITING: usize = 1;

@@ -41,7 +41,9 @@ const SIZES: [usize; 12] = [10, 20, 25, 30, 40, 50, 100, 200, 250, 300, 500, 100
 /// Whether a parameter says how many items a page holds.
 fn is_size(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["size", "limit", "per_page", "perpage", "per-page", "count", "rows", "top", "max", "take"].iter().any(|word| name.contains(word))
+    ["size", "limit", "per_page", "perpage", "per-page", "count", "rows", "top", "max", "take"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 /// What one combination has read so far.
@@ -231,7 +233,8 @@ impl Walk<'_> {
             }
         }
         if let (Pages::Cursor(cursor), Some(true), None) = (&self.spec.pages, ahead.more, &ahead.pointer) {
-            let what = format!("the answer says that more items follow, but '{}' holds nothing that leads to them", cursor.at);
+            let what =
+                format!("the answer says that more items follow, but '{}' holds nothing that leads to them", cursor.at);
             return Err(Error::refused(what).hint("check 'at' and 'more' under 'pages'; or run again"));
         }
         if self.empty == EMPTY && ahead.pointer.is_some() && self.total.is_none() {
@@ -334,7 +337,9 @@ impl Walk<'_> {
         let asked = self.spec.query.iter().find(|(name, value)| is_size(name) && value.expose() == count.to_string());
         let full = match asked {
             Some((name, _)) => format!("its first page is full, with the {count} items that '{name}' asks for"),
-            None if SIZES.contains(&count) => format!("its first page holds {count} items, which looks like a full page"),
+            None if SIZES.contains(&count) => {
+                format!("its first page holds {count} items, which looks like a full page")
+            }
             None => {
                 return self.proof.doubt(format!(
                     "{}: {NO_LINK}, so one page was read, of {count} items; if that is all, write 'pages: none'",

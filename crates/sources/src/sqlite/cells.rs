@@ -75,7 +75,6 @@ impl Cells {
         thread.map_err(|error| Error::cannot_run(format!("cannot start the reading thread: {error}")))?;
         Ok(Cells { received, ended: false })
     }
-
 }
 
 impl TextSource for Cells {
@@ -127,7 +126,9 @@ impl Gathering {
         }
         let goes_on = self.hand_out(gathered)?;
         match self.reading.keyed.as_ref().and_then(|keyed| keyed.counted.as_ref()) {
-            Some(Counted { shown, before, now, .. }) if goes_on && before != now => Err(miscounted(shown, *before, *now)),
+            Some(Counted { shown, before, now, .. }) if goes_on && before != now => {
+                Err(miscounted(shown, *before, *now))
+            }
             _ => Ok(()),
         }
     }

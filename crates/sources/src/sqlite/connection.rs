@@ -88,7 +88,8 @@ impl Connection {
     /// Whether the database itself sees to it that no two rows have the same value in `column`.
     pub(crate) fn is_unique(&self, selection: &Selection, column: &str) -> Result<bool> {
         let Rows::Table(table) = &selection.rows else { return Ok(false) };
-        let sql = "SELECT (SELECT count(*) = 1 AND max(name) = ?2 COLLATE NOCASE FROM pragma_table_xinfo(?1) WHERE pk > 0)
+        let sql =
+            "SELECT (SELECT count(*) = 1 AND max(name) = ?2 COLLATE NOCASE FROM pragma_table_xinfo(?1) WHERE pk > 0)
             OR EXISTS (SELECT 1 FROM pragma_index_list(?1) AS i WHERE i.\"unique\" AND NOT i.partial
                 AND (SELECT count(*) = 1 AND max(name) = ?2 COLLATE NOCASE FROM pragma_index_info(i.name)))";
         let unique = self.inner.query_row(sql, (table, column), |row| row.get::<_, Option<bool>>(0));

@@ -243,7 +243,8 @@ impl Follower {
             for row in rows {
                 let Ok(at) = batch.lines.binary_search(row) else { continue };
                 let Some(key) = &keys[at] else { continue };
-                let is_further = furthest.map_or(memory.greatest(), |(_, key)| Some(key)).is_none_or(|known| key > known);
+                let is_further =
+                    furthest.map_or(memory.greatest(), |(_, key)| Some(key)).is_none_or(|known| key > known);
                 if is_further && order.when(key, &readable(text(at)))? == When::Past {
                     furthest = Some((at, key));
                 }

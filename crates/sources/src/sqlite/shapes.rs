@@ -43,7 +43,9 @@ impl Shapes {
     /// The order that such values have. Fails if they have none, or one that only their owner knows.
     pub(crate) fn order(&self, column: &str) -> Result<Order> {
         let typed = |column_type: ColumnType| Order::typed(column, &ColumnSpec::from(column_type));
-        let fails = |what: String, way_out: &str| Err(Error::cannot_run(format!("incremental: '{column}' {what}")).hint(way_out));
+        let fails = |what: String, way_out: &str| {
+            Err(Error::cannot_run(format!("incremental: '{column}' {what}")).hint(way_out))
+        };
         Ok(match (self, &self.other) {
             (Shapes { numbers: true, reals: false, .. }, _) => typed(ColumnType::Int64),
             (Shapes { numbers: true, reals: true, .. }, _) => typed(ColumnType::Float64),
@@ -61,7 +63,9 @@ impl Shapes {
             (Shapes { texts, .. }, _) if texts.are_whole() => typed(ColumnType::Int64),
             (Shapes { texts, .. }, _) if texts.are_numbers() => typed(ColumnType::Float64),
             (Shapes { texts, .. }, _) => match texts.misleads() {
-                Some(what) => return fails(what, "declare its type and 'format' under 'columns', or cast it by a 'query'"),
+                Some(what) => {
+                    return fails(what, "declare its type and 'format' under 'columns', or cast it by a 'query'");
+                }
                 None => Order { column: column.to_owned(), kind: Kind::Text },
             },
         })

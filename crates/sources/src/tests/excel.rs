@@ -196,7 +196,8 @@ fn zipped(files: &[(&str, &str)]) -> Vec<u8> {
         [name.len() as u16, 0].iter().for_each(|field| common.extend(field.to_le_bytes()));
         let start = archive.len() as u32;
         archive.extend([&b"PK\x03\x04"[..], &common, name.as_bytes(), content.as_bytes()].concat());
-        directory.extend([&b"PK\x01\x02\x14\x00"[..], &common, &[0; 10], &start.to_le_bytes(), name.as_bytes()].concat());
+        directory
+            .extend([&b"PK\x01\x02\x14\x00"[..], &common, &[0; 10], &start.to_le_bytes(), name.as_bytes()].concat());
     }
     let (count, size, start) = (files.len() as u16, directory.len() as u32, archive.len() as u32);
     archive.extend(directory);
@@ -278,12 +279,16 @@ fn times_and_durations_of_open_document_sheets() {
 #[test]
 fn errors_of_open_document_sheets_refuse_their_row() {
     let cell = |kind: &str, text: &str| {
-        format!(r#"<table:table-cell office:value-type="string" {kind} office:string-value=""><text:p>{text}</text:p></table:table-cell>"#)
+        format!(
+            r#"<table:table-cell {kind} office:value-type="string" office:string-value=""><text:p>{text}</text:p></table:table-cell>"#
+        )
     };
-    let number = r#"<table:table-cell office:value-type="float" office:value="5"><text:p>5</text:p></table:table-cell>"#;
+    let number =
+        r#"<table:table-cell office:value-type="float" office:value="5"><text:p>5</text:p></table:table-cell>"#;
     let error = r#"table:formula="of:=1/0" calcext:value-type="error" xmlns:calcext="urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0""#;
     let row = |cell: &str| format!("<table:table-row>{cell}</table:table-row>");
-    let rows = [cell("", "v"), number.to_owned(), cell(error, "#DIV/0!"), cell(error, "Err:502")];
+    let header = r#"<table:table-cell office:value-type="string"><text:p>v</text:p></table:table-cell>"#.to_owned();
+    let rows = [header, number.to_owned(), cell(error, "#DIV/0!"), cell(error, "Err:502")];
     let project = Project::with("a.ods", ods(&rows.map(|cell| row(&cell)).concat()));
     let read = project.read("source: {file: {path: a.ods}}").unwrap();
     assert_eq!((read.types()[0].as_str(), read.table()), ("v int64", vec!["5|2".to_owned()]));

@@ -364,14 +364,18 @@ fn a_service_without_link_headers_is_not_taken_for_one_page() {
     // A part of a page is all, as far as can be told; people hear of it.
     let read = Project::new().read(&spec(&server, "pages: link, query: {per_page: 50}")).unwrap();
     assert_eq!((ids(&read).len(), read.doubts.len()), (7, 1));
-    assert!(read.doubts[0].contains("no answer has a 'Link' header, so one page was read, of 7 items"), "{:?}", read.doubts);
+    assert!(
+        read.doubts[0].contains("no answer has a 'Link' header, so one page was read, of 7 items"),
+        "{:?}",
+        read.doubts
+    );
     // A total proves it, as does a header that names other pages.
     let server = service(|_| json!({"data": [{"id": 1}], "total": 1}));
-    let read = Project::new().read(&spec(&server, "items: data, total: total, pages: link, query: {per_page: 1}")).unwrap();
+    let read =
+        Project::new().read(&spec(&server, "items: data, total: total, pages: link, query: {per_page: 1}")).unwrap();
     assert_eq!((ids(&read), read.doubts), (vec![1], vec![]));
-    let server = HttpServer::start(|_, _| {
-        HttpAnswer::ok("[{\"id\": 1}]").with_header("link", "</orders?page=1>; rel=\"last\"")
-    });
+    let server =
+        HttpServer::start(|_, _| HttpAnswer::ok("[{\"id\": 1}]").with_header("link", "</orders?page=1>; rel=\"last\""));
     let read = Project::new().read(&spec(&server, "pages: link, query: {per_page: 1}")).unwrap();
     assert_eq!((ids(&read), read.doubts), (vec![1], vec![]));
     // One combination of two leads on, which proves that the service knows the header.
@@ -394,9 +398,8 @@ fn doubts_about_the_end_are_told() {
     let read = Project::new().read(&spec(&server, CURSOR)).unwrap();
     assert_eq!(ids(&read), [0, 1]);
     assert!(read.doubts[0].contains("10 empty pages in a row, each of which leads to another, were taken for the end"));
-    let server = HttpServer::start(|_, _| {
-        HttpAnswer::ok("[{\"id\": 1}]").with_header("link", "</orders?page=2>; rel=\"next\"")
-    });
+    let server =
+        HttpServer::start(|_, _| HttpAnswer::ok("[{\"id\": 1}]").with_header("link", "</orders?page=2>; rel=\"next\""));
     let read = Project::new().read(&spec(&server, "pages: none")).unwrap();
     assert!(read.doubts[0].contains("the answer names a next page in its 'Link' header, but 'pages' is none"));
 }

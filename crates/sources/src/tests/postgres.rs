@@ -511,10 +511,13 @@ fn run_checked(shop: &Shop, yaml: &str, bookmark: &mut Option<serde_json::Value>
 fn nothing_is_lost_and_nothing_counted_twice() {
     let Some(shop) = Shop::with("CREATE TABLE none (id int)") else { return };
     let mut random = testkit::Random::seeded(72);
-    for (round, sql_type) in ["int4", "date", "timestamptz", "numeric", "float8", "timestamp", "text"].into_iter().enumerate() {
+    for (round, sql_type) in
+        ["int4", "date", "timestamptz", "numeric", "float8", "timestamp", "text"].into_iter().enumerate()
+    {
         let table = format!("t{round}");
         shop.server.psql(&format!("CREATE TABLE {table} (id int8 PRIMARY KEY, at {sql_type} NOT NULL, bad int4)"));
-        let yaml = format!("{}\ncolumns: {{id: int64, bad: int32}}", of_table(&format!("table: {table}, incremental: at")));
+        let yaml =
+            format!("{}\ncolumns: {{id: int64, bad: int32}}", of_table(&format!("table: {table}, incremental: at")));
         let (mut bookmark, mut clock, mut id, mut reached) = (None, 10u64, 0i64, 0u64);
         let mut refused: Vec<(i64, u64)> = Vec::new();
         for step in 0..8 {
@@ -533,12 +536,17 @@ fn nothing_is_lost_and_nothing_counted_twice() {
                 clock += random.below(3);
                 let bad = id > 1 && random.below(3) == 0;
                 let value = match sql_type {
-                    "date" | "timestamp" | "timestamptz" | "text" => format!("'2024-{:02}-{:02}'", 1 + clock / 28, 1 + clock % 28),
+                    "date" | "timestamp" | "timestamptz" | "text" => {
+                        format!("'2024-{:02}-{:02}'", 1 + clock / 28, 1 + clock % 28)
+                    }
                     // One value, written in several ways.
                     "numeric" => format!("{clock}.{}", "0".repeat(random.below(3) as usize)),
                     _ => clock.to_string(),
                 };
-                sql.push_str(&format!("INSERT INTO {table} VALUES ({id}, {value}, {});", if bad { "1" } else { "NULL" }));
+                sql.push_str(&format!(
+                    "INSERT INTO {table} VALUES ({id}, {value}, {});",
+                    if bad { "1" } else { "NULL" }
+                ));
                 read += 1;
                 match bad {
                     true => refused.push((id, clock)),
@@ -565,7 +573,8 @@ fn bookmarks_of_unique_columns_and_of_rows_ahead() {
     ) else {
         return;
     };
-    let yaml = |by: &str| format!("{}\ncolumns: {{id: int64, bad: int32}}", of_table(&format!("table: t, incremental: {by}")));
+    let yaml =
+        |by: &str| format!("{}\ncolumns: {{id: int64, bad: int32}}", of_table(&format!("table: t, incremental: {by}")));
     let mut bookmark = None;
     assert_eq!(run_checked(&shop, &yaml("id"), &mut bookmark), (vec![1, 2], 2));
     assert_eq!(bookmark, Some(json!(2)));

@@ -110,15 +110,15 @@ fn more_rows_than_a_batch_come_in_order() {
 #[test]
 fn a_second_run_reads_what_is_new() {
     let project = shop(ORDERS);
-    let read = project.read(NEW_ORDERS).unwrap();
+    let yaml = format!("{NEW_ORDERS}\ncolumns: {{id: int64}}");
+    let read = project.read(&yaml).unwrap();
     assert_eq!((read.rows.height(), read.reached()), (3, Some(json!("2024-01-05"))));
     assert!(table(NEW_ORDERS).unwrap().is_incremental());
 
     let after = Reach::After(read.bookmark.unwrap());
-    let read = project.read_part(NEW_ORDERS, &after).unwrap();
+    let read = project.read_part(&yaml, &after).unwrap();
     assert_eq!((read.rows.height(), read.rows_in, read.reached()), (0, 0, Some(json!("2024-01-05"))));
     change(&project, "INSERT INTO orders VALUES (4, '2024-01-07', 1), (5, '2024-01-06', 2)");
-    let yaml = format!("{NEW_ORDERS}\ncolumns: {{id: int64}}");
     let read = project.read_part(&yaml, &after).unwrap();
     assert_eq!((read.table(), read.reached()), (vec!["5|1".to_owned(), "4|2".to_owned()], Some(json!("2024-01-07"))));
 
@@ -299,8 +299,8 @@ fn a_refused_row_does_not_move_the_bookmark() {
             shop(&format!("CREATE TABLE t (id INTEGER, at {sql_type}); INSERT INTO t VALUES (1, {first}), (2, {bad})"));
         let mut bookmark = None;
         for yaml in [
-            "source: {sqlite: {path: shop.db, table: t, incremental: at}}",
             "source: {sqlite: {path: shop.db, table: t, incremental: at}}\ncolumns: {id: int64}",
+            "source: {sqlite: {path: shop.db, table: t, incremental: at}}",
         ] {
             bookmark = None;
             let read = run(&project, yaml, &mut bookmark).unwrap();
@@ -495,7 +495,11 @@ fn rows_with_the_bookmarks_own_value_may_come_later() {
         assert_eq!(ids(&run(&project, yaml, &mut bookmark).unwrap()), [3], "{sql_type}: the fourth comes too late");
         assert_eq!(run(&project, yaml, &mut bookmark).unwrap().rows_in, 0);
         change(&project, "INSERT INTO t VALUES (3, '2024-01-02'), (5, '2024-01-03')");
-        assert_eq!(ids(&run(&project, yaml, &mut bookmark).unwrap()), [3, 5], "{sql_type}: a second row of equal content");
+        assert_eq!(
+            ids(&run(&project, yaml, &mut bookmark).unwrap()),
+            [3, 5],
+            "{sql_type}: a second row of equal content"
+        );
         assert_eq!(run(&project, yaml, &mut bookmark).unwrap().rows_in, 0);
     }
     // Where the database keeps values apart there is nothing to remember.
@@ -525,8 +529,11 @@ fn a_value_that_only_looks_like_a_date_is_not_passed_over() {
         assert_eq!(run(&project, yaml, &mut bookmark).unwrap().rows_in, 0);
         // A blank in front changes the place of a text, but not what it says.
         change(&project, "INSERT INTO t VALUES (9, ' 2024-06-01')");
-        let read = run(&project, yaml, &mut bookmark).unwrap();
-        assert_eq!(read.rows_in, 1, "{sql_type}");
+        match sql_type {
+            "DATETIME" => assert_eq!(run(&project, yaml, &mut bookmark).unwrap().rows_in, 1),
+            // Nothing says that the column is one of dates, so that it must not hold anything else.
+            _ => assert!(run(&project, yaml, &mut bookmark).is_err()),
+        }
     }
 }
 
@@ -552,10 +559,12 @@ fn texts_in_an_order_of_their_own_are_no_bookmarks() {
         (["31.01.2024", "01.02.2024"], "dates that do not begin with the year"),
         (["1/31/2024", "2/1/2024"], "dates that do not begin with the year"),
         (["order-9", "order-10"], "texts with numbers of different lengths"),
-        (["2024-1-31", "2024-01-31"], "texts with numbers of different lengths"),
+        (["2024-1-31", "2024-2-9"], "texts with numbers of different lengths"),
     ] {
-        let project =
-            shop(&format!("CREATE TABLE t (id INTEGER, at TEXT); INSERT INTO t VALUES (1, '{}'), (2, '{}')", values[0], values[1]));
+        let project = shop(&format!(
+            "CREATE TABLE t (id INTEGER, at TEXT); INSERT INTO t VALUES (1, '{}'), (2, '{}')",
+            values[0], values[1]
+        ));
         let failure = project.failure("source: {sqlite: {path: shop.db, table: t, incremental: at}}");
         assert!(failure.contains(&format!("incremental: 'at' holds {what}")), "{failure}");
         assert!(failure.contains("declare its type and 'format' under 'columns'"), "{failure}");

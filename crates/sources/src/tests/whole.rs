@@ -40,7 +40,12 @@ fn utf_32_is_not_taken_for_utf_16() {
         for encoding in ["", ", encoding: utf-16le"] {
             let project = Project::with("a.csv", bytes);
             let failure = project.failure(&format!("source: {{file: {{path: a.csv{encoding}}}}}"));
-            assert!(failure.ends_with("not text, but UTF-32, which is not read; convert it to UTF-8: iconv -f UTF-32 -t UTF-8"), "{failure}");
+            assert!(
+                failure.ends_with(
+                    "not text, but UTF-32, which is not read; convert it to UTF-8: iconv -f UTF-32 -t UTF-8"
+                ),
+                "{failure}"
+            );
         }
     }
 }
@@ -59,7 +64,10 @@ fn what_is_filled_down_does_not_come_from_before_a_row_that_cannot_be_read() {
         assert_eq!(read.table(), ["N|1|2", "N|2|3", "W|5|7", "W|6|8"]);
         assert_eq!(read.refused.height(), 3);
         let refusal = &read.refusals()[1];
-        assert!(refusal.ends_with("the value above, which 'fill_down' would take, stands in a row that could not be read"), "{refusal}");
+        assert!(
+            refusal.ends_with("the value above, which 'fill_down' would take, stands in a row that could not be read"),
+            "{refusal}"
+        );
     }
 }
 
@@ -104,14 +112,19 @@ fn columns_that_come_later_are_not_dropped() {
 #[test]
 fn keys_without_effect_are_refused() {
     let frame = df!("v" => [1i64]).unwrap();
-    let project = Project::with("a.parquet", parquet(frame)).and("a.jsonl", "{\"v\": 1}\n").and("a.json", "[{\"v\": 1}]");
+    let project =
+        Project::with("a.parquet", parquet(frame)).and("a.jsonl", "{\"v\": 1}\n").and("a.json", "[{\"v\": 1}]");
     for (path, keys, what) in [
         ("a.parquet", "skip_lines: 1", "'skip_lines' is for text and sheets, not for parquet"),
         ("a.parquet", "header: false", "'header' is for text in lines and sheets, not for parquet"),
         ("a.parquet", "separator: ';'", "'separator' is for csv, not for parquet"),
         ("a.parquet", "quote: \"'\"", "'quote' is for csv and tsv, not for parquet"),
         ("a.parquet", "encoding: latin-1", "'encoding' is for text, not for parquet"),
-        ("a.parquet", "compression: gzip", "'compression' is for text and sheets, for Parquet is compressed within, not for parquet"),
+        (
+            "a.parquet",
+            "compression: gzip",
+            "'compression' is for text and sheets, for Parquet is compressed within, not for parquet",
+        ),
         ("a.jsonl", "header: false", "'header' is for text in lines and sheets, not for json_lines"),
         ("a.json", "quote: null", "'quote' is for csv and tsv, not for json"),
     ] {
@@ -136,7 +149,8 @@ fn null_values_hold_in_parquet_for_every_type() {
 #[test]
 fn a_key_given_twice_is_refused() {
     for (columns, key) in [("x: {type: int64, from: a, from: b}", "from"), ("a: {type: int64, type: string}", "type")] {
-        let error = table(&format!("source: {{file: {{path: a.csv}}}}\ncolumns: {{{columns}}}")).unwrap_err().to_string();
+        let error =
+            table(&format!("source: {{file: {{path: a.csv}}}}\ncolumns: {{{columns}}}")).unwrap_err().to_string();
         assert!(error.ends_with(&format!("'{key}' is given twice")), "{error}");
     }
 }
@@ -155,13 +169,16 @@ fn a_file_is_read_once_and_hidden_ones_are_not() {
 fn answers_that_are_no_data_are_not_taken_for_it() {
     let read = |answer: fn() -> HttpAnswer, columns: &str| {
         let server = HttpServer::start(move |_, _| answer());
-        let read = Project::new().read(&format!("source: {{http: {{url: '{}', retries: 0}}}}{columns}", server.url("/a")));
-        read.map(|read| read.table()).map_err(|error| (error.class(), error.to_string().replace(&server.url(""), "http://h")))
+        let read =
+            Project::new().read(&format!("source: {{http: {{url: '{}', retries: 0}}}}{columns}", server.url("/a")));
+        read.map(|read| read.table())
+            .map_err(|error| (error.class(), error.to_string().replace(&server.url(""), "http://h")))
     };
-    for answer in [
-        (|| HttpAnswer::ok("<html>x</html>").with_header("content-type", "text/html")) as fn() -> HttpAnswer,
-        || HttpAnswer::ok("<!DOCTYPE html><html><body>Sign in</body></html>"),
-    ] {
+    for answer in
+        [(|| HttpAnswer::ok("<html>x</html>").with_header("content-type", "text/html")) as fn() -> HttpAnswer, || {
+            HttpAnswer::ok("<!DOCTYPE html><html><body>Sign in</body></html>")
+        }]
+    {
         let (class, text) = read(answer, "").unwrap_err();
         assert_eq!(class, spec::Class::TryAgain);
         assert!(text.contains("http://h/a: the answer is a page for people (HTML): <"), "{text}");
@@ -180,13 +197,16 @@ fn texts_that_look_like_numbers_with_marks_name_the_keys() {
             "2|1 234|3|-|w: '1 234' is not an int64; thousands: \" \" reads it as 1234"
         ]
     );
-    let read = project.read("source: {file: {path: a.csv, separator: ';', decimal: ',', thousands: '.'}}\ncolumns: {v: float64}");
+    let read = project
+        .read("source: {file: {path: a.csv, separator: ';', decimal: ',', thousands: '.'}}\ncolumns: {v: float64}");
     assert_eq!(read.unwrap().table(), ["1234.5|2", "2.0|3", "3.0|4"]);
 }
 
 #[test]
 fn telephone_numbers_are_no_numbers() {
-    let read = Project::with("a.csv", "a,b\n+491711234567,+5\n+491711234568,-3\n").read("source: {file: {path: a.csv}}").unwrap();
+    let read = Project::with("a.csv", "a,b\n+491711234567,+5\n+491711234568,-3\n")
+        .read("source: {file: {path: a.csv}}")
+        .unwrap();
     assert_eq!(read.types()[..2], ["a string", "b int64"]);
     assert_eq!(read.table()[0], "+491711234567|5|2");
 }
