@@ -11,8 +11,10 @@ mod messages;
 mod mutated;
 mod objects;
 mod postgres;
+mod postgres_growing;
 mod refusals;
 mod sqlite;
+mod sqlite_growing;
 mod whole;
 
 use std::io::Write;
