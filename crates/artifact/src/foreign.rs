@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::path::Path;
 
+use parquet::basic::{ConvertedType, LogicalType, TimeUnit as Unit};
+use parquet::file::statistics::Statistics;
 use polars_arrow::datatypes::{ArrowDataType, IntervalUnit, TimeUnit};
 use polars_parquet::read::{infer_schema, read_metadata};
 use spec::{Error, Result};
@@ -20,6 +22,38 @@ pub(crate) fn check(path: &Path, shown: &str) -> Result<()> {
             return Err(
                 Error::cannot_run(format!("{shown}: column '{name}' is {what}, which is not read")).hint(way_out)
             );
+        }
+    }
+    check_times(path, shown)
+}
+
+/// Fails if a column of times holds 24:00:00, which some programs write, or more: the engine makes nulls of them. Goes by the
+/// statistics in the footer.
+fn check_times(path: &Path, shown: &str) -> Result<()> {
+    let metadata = crate::footer::metadata(path)?;
+    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
+    for column in columns {
+        let day = match (column.column_descr().logical_type_ref(), column.column_descr().converted_type()) {
+            (Some(LogicalType::Time(time)), _) => match time.unit {
+                Unit::MILLIS => 86_400_000,
+                Unit::MICROS => 86_400_000_000,
+                Unit::NANOS => 86_400_000_000_000,
+            },
+            (_, ConvertedType::TIME_MILLIS) => 86_400_000,
+            (_, ConvertedType::TIME_MICROS) => 86_400_000_000,
+            _ => continue,
+        };
+        let greatest = match column.statistics() {
+            Some(Statistics::Int32(of)) => of.max_opt().map(|most| i64::from(*most)),
+            Some(Statistics::Int64(of)) => of.max_opt().copied(),
+            _ => None,
+        };
+        if greatest.is_some_and(|greatest| greatest >= day) {
+            let name = column.column_path().string();
+            return Err(Error::cannot_run(format!(
+                "{shown}: column '{name}' holds times of 24:00:00 or later, which no day has"
+            ))
+            .hint("write them as text, or as durations"));
         }
     }
     Ok(())
@@ -70,7 +104,7 @@ mod tests {
     use super::*;
 
     /// A file of one column `c`: as Parquet keeps it, and as its writer called it.
-    fn file(folder: &Path, column: &str, named: ArrowDataType) -> std::path::PathBuf {
+    fn file(folder: &Path, column: &str, named: ArrowDataType, value: i32) -> std::path::PathBuf {
         let path = folder.join("c.parquet");
         let schema =
             parquet::schema::parser::parse_message_type(&format!("message m {{ OPTIONAL {column}; }}")).unwrap();
@@ -84,7 +118,7 @@ mod tests {
         let mut group = writer.next_row_group().unwrap();
         let mut leaf = group.next_column().unwrap().unwrap();
         match column.starts_with("INT32") {
-            true => drop(leaf.typed::<Int32Type>().write_batch(&[14_706_000], Some(&[1]), None).unwrap()),
+            true => drop(leaf.typed::<Int32Type>().write_batch(&[value], Some(&[1]), None).unwrap()),
             false => {
                 let value = FixedLenByteArray::from(vec![0u8, 0x3C]);
                 leaf.typed::<FixedLenByteArrayType>().write_batch(&[value], Some(&[1]), None).unwrap();
@@ -101,7 +135,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
         let open = |column: &str, named: ArrowDataType| {
-            let path = file(folder.path(), column, named);
+            let path = file(folder.path(), column, named, 14_706_000);
             crate::open(&root, &path).map(drop).map_err(|error| error.to_string())
         };
         let time = "INT32 c (TIME(MILLIS, false))";
@@ -114,6 +148,11 @@ mod tests {
         assert_eq!(
             open("FIXED_LEN_BYTE_ARRAY (2) c (FLOAT16)", ArrowDataType::Float16).unwrap_err(),
             "c.parquet: column 'c' is of the type float16, which is not read; write it as float32"
+        );
+        let path = file(folder.path(), time, ArrowDataType::Time32(TimeUnit::Millisecond), 86_400_000);
+        assert_eq!(
+            crate::open(&root, &path).unwrap_err().to_string(),
+            "c.parquet: column 'c' holds times of 24:00:00 or later, which no day has; write them as text, or as durations"
         );
         let list = ArrowDataType::List(Box::new(Field::new("item".into(), ArrowDataType::Float16, true)));
         assert!(unreadable(&list).is_some(), "the types within lists, too");

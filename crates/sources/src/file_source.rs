@@ -10,14 +10,15 @@ use crate::excel::Workbooks;
 use crate::file_spec::{FileSpec, Format};
 use crate::files::{Columns, Declared, Files, same_format};
 use crate::fill_down::{Carry, FillDown};
+use crate::infer::Ahead;
 use crate::numerals::Numerals;
 use crate::parquet::{self, Nulls, Parquet};
 use crate::passed::Emptiness;
 use crate::places::{Place, places};
 use crate::source::{Located, Opened, Request, Source};
-use crate::text::TextSource;
+use crate::text::{TextBatch, TextSource};
 use crate::typed::{Missing, Typing};
-use crate::{flow, folders, infer};
+use crate::{flow, folders};
 
 impl Source for FileSpec {
     fn locate(&self, root: &Root, cloud: &Cloud) -> Result<Located> {
@@ -80,15 +81,20 @@ impl FileSpec {
             rest = Box::new(FillDown::new(rest, carry));
         }
         let numerals = if format.is_text() { self.numerals } else { Numerals::default() };
-        let columns = match request.columns {
+        let (columns, first): (_, Option<TextBatch>) = match request.columns {
             Some(declared) => {
                 let with = |spec: &ColumnSpec| ColumnSpec { numerals, ..spec.clone() };
-                declared.iter().map(|(name, spec)| (name.to_owned(), with(spec))).collect()
+                (declared.iter().map(|(name, spec)| (name.to_owned(), with(spec))).collect(), Some(first))
             }
-            None => infer::columns(names, &first, &missing, numerals),
+            None => {
+                let ahead = Ahead::new(first, rest);
+                let columns = ahead.columns(names, &missing, numerals);
+                rest = Box::new(ahead);
+                (columns, None)
+            }
         };
         let typing = Typing { columns, missing };
-        Ok(Opened::typed(inputs, typing.schemas(), flow::flow(Some(first), rest, typing)?, ending))
+        Ok(Opened::typed(inputs, typing.schemas(), flow::flow(first, rest, typing)?, ending))
     }
 
     fn open_parquet(&self, located: Located, request: &Request<'_>) -> Result<Opened> {

@@ -34,13 +34,14 @@ use store::Cloud;
 
 use crate::column_spec::ColumnSpec;
 use crate::ending::Ending;
+use crate::flow;
 use crate::incremental::Reach;
+use crate::infer::Ahead;
 use crate::numerals::Numerals;
 use crate::places::once;
 use crate::source::{Located, Opened, Request, Source};
-use crate::text::TextBatch;
+use crate::text::{TextBatch, TextSource};
 use crate::typed::{Missing, Typing};
-use crate::{flow, infer};
 use demo::apartments::{City, Server};
 
 use flight::Flight;
@@ -135,13 +136,20 @@ impl HttpSpec {
         let goal = goal.map(|goal| (ending.bookmark.clone(), goal));
         let mut rows = Rows { flight, layout, rows_in: ending.rows_in.clone(), url: self.url.clone(), bookmark: goal };
         let first: Option<TextBatch> = first.filter(|items| !items.nodes.is_empty()).map(|items| rows.batch(items));
-        let columns = match (declared, &first) {
-            (Some(declared), _) => declared.iter().map(|(name, spec)| (name.to_owned(), spec.clone())).collect(),
-            (None, Some(first)) => infer::columns(names, first, &missing, Numerals::default()),
-            (None, None) => Vec::new(),
+        let (columns, first, rest): (_, _, Box<dyn TextSource>) = match (declared, first) {
+            (Some(declared), first) => {
+                let columns = declared.iter().map(|(name, spec)| (name.to_owned(), spec.clone())).collect();
+                (columns, first, Box::new(rows))
+            }
+            (None, Some(first)) => {
+                // Later pages are held to the first: to read ahead would ask a service for pages that nobody may want.
+                let ahead = Ahead::only(first, Box::new(rows));
+                (ahead.columns(names, &missing, Numerals::default()), None, Box::new(ahead))
+            }
+            (None, None) => (Vec::new(), None, Box::new(rows)),
         };
         let typing = Typing { columns, missing };
         let schemas = typing.schemas();
-        Ok(Opened::typed(located.inputs, schemas, flow::flow(first, Box::new(rows), typing)?, ending))
+        Ok(Opened::typed(located.inputs, schemas, flow::flow(first, rest, typing)?, ending))
     }
 }

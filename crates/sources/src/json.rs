@@ -281,8 +281,9 @@ impl Cutter for Json {
 
     fn finish(&self) -> Result<()> {
         match self.shape {
-            Shape::Lines | Shape::Closed => Ok(()),
-            Shape::Inside | Shape::Outside => Err(breaks_off()),
+            // Before the array there are only blanks: a file of nothing else has no rows.
+            Shape::Lines | Shape::Closed | Shape::Outside => Ok(()),
+            Shape::Inside => Err(breaks_off()),
         }
     }
 }

@@ -117,7 +117,11 @@ impl Place {
         let failed = |error: &io::Error| Error::io("read", Path::new(self.shown()), error);
         let mut raw = io::BufReader::with_capacity(1 << 17, raw);
         let head = raw.fill_buf().map_err(|error| failed(&error))?;
-        if !head.is_empty() && !head.starts_with(magic) {
+        if head.is_empty() {
+            // An empty file, which is no compressed one either.
+            return Ok(Box::new(raw));
+        }
+        if !head.starts_with(magic) {
             return Err(Error::cannot_run(format!("{}: not compressed by {word}", self.shown()))
                 .hint("add 'compression: none', or the right one"));
         }
@@ -213,7 +217,9 @@ fn matches(root: &Root, pattern: &str) -> Result<Vec<Place>> {
     let mut places = Vec::new();
     for entry in found {
         let path = entry.map_err(|error| Error::io("read", error.path(), error.error()))?;
-        if !path.is_dir() {
+        // Spreadsheet programs keep a file `~$b.xlsx` beside the open `b.xlsx`.
+        let is_lock = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"~$"));
+        if !path.is_dir() && !is_lock {
             places.push(Place::file(root, path));
         }
     }

@@ -144,7 +144,7 @@ impl Source for Sqlite {
             let spec = column.spec.clone().unwrap_or_else(|| {
                 let declared = column_type(&offered[column.place]).map(ColumnSpec::from);
                 declared.unwrap_or_else(|| match of_types {
-                    Some(rows) => infer(rows, i, &missing, &Numerals::default()),
+                    Some(rows) => infer(std::iter::once(rows), i, &missing, &Numerals::default()),
                     None => ColumnSpec::from(ColumnType::String),
                 })
             });

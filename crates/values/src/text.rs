@@ -307,10 +307,25 @@ pub fn text_of(source: &Series) -> Option<Series> {
             let text = |tick: i64| moment_text(tick, *unit) + end;
             ticks.i64().ok()?.iter().map(|tick| tick.map(text)).collect::<StringChunked>()
         }
+        // With all digits that say something, where the engine's own cast stops at seconds.
+        DataType::Time => {
+            let ticks = source.to_physical_repr();
+            ticks.i64().ok()?.iter().map(|tick| tick.map(time_text)).collect::<StringChunked>()
+        }
         DataType::List(..) | DataType::Struct(..) | DataType::Array(..) | DataType::Duration(..) => return None,
         _ => return source.cast(&DataType::String).ok(),
     };
     Some(text.with_name(name).into_series())
+}
+
+/// `10:20:30`, or `10:20:30.5`: nanoseconds since midnight, or beyond the day.
+fn time_text(tick: i64) -> String {
+    let (seconds, fraction) = (tick.div_euclid(1_000_000_000), tick.rem_euclid(1_000_000_000));
+    let time = format!("{:02}:{:02}:{:02}", seconds.div_euclid(3600), seconds / 60 % 60, seconds % 60);
+    match fraction {
+        0 => time,
+        fraction => format!("{time}.{fraction:09}").trim_end_matches('0').to_owned(),
+    }
 }
 
 /// `2024-01-31 10:20:30.000000`, with the digits of the unit.

@@ -210,3 +210,42 @@ fn telephone_numbers_are_no_numbers() {
     assert_eq!(read.types()[..2], ["a string", "b int64"]);
     assert_eq!(read.table()[0], "+491711234567|5|2");
 }
+
+#[test]
+fn types_are_told_from_the_first_rows_of_all_files() {
+    let yaml = "source: {file: {path: '*.csv'}}";
+    let read = Project::with("a.csv", "a,b\n1,\n").and("b.csv", "a,b\n1.5,2\n").read(yaml).unwrap();
+    assert_eq!(
+        (read.types()[..2].to_vec(), read.table()),
+        (vec!["a float64".into(), "b int64".into()], vec!["1.0|-|2".into(), "1.5|2|2".into()])
+    );
+    // After so many rows they stand.
+    let many = format!("a\n{}", "1\n".repeat(10_000));
+    let read = Project::with("a.csv", many).and("b.csv", "a\nx\n").read(yaml).unwrap();
+    assert_eq!((read.types()[0].as_str(), read.refused.height()), ("a int64", 1));
+}
+
+#[test]
+fn empty_files_of_every_kind_are_passed_over() {
+    let one = gz(b"a\n1\n");
+    let project = Project::with("a.csv.gz", one).and("b.csv.gz", "");
+    assert_eq!(project.read("source: {file: {path: '*.gz'}}").unwrap().table(), ["1|2"]);
+    let project = Project::with("a.csv.zst", zstd::encode_all(&b"a\n1\n"[..], 1).unwrap()).and("b.csv.zst", "");
+    assert_eq!(project.read("source: {file: {path: '*.zst'}}").unwrap().table(), ["1|2"]);
+    let project = Project::with("a.json", "[{\"a\": 1}]").and("b.json", " \n");
+    assert_eq!(project.read("source: {file: {path: '*.json'}}").unwrap().table(), ["1|1"]);
+    assert!(Project::with("a.json", "[{\"a\": 1}").read("source: {file: {path: a.json}}").is_err());
+}
+
+#[test]
+fn times_keep_their_digits_as_text() {
+    let of = |ticks: &[i64]| {
+        let ticks: Int64Chunked = ticks.iter().copied().map(Some).collect();
+        let height = ticks.len();
+        let times = ticks.into_time().into_series().with_name("t".into()).into_column();
+        Project::with("a.parquet", parquet(DataFrame::new(height, vec![times]).unwrap()))
+    };
+    let project = of(&[37_230_500_000_000, 37_230_000_005_000, 86_399_000_000_000]);
+    let read = project.read("source: {file: {path: a.parquet}}\ncolumns: {t: string}").unwrap();
+    assert_eq!(read.table(), ["10:20:30.5|1", "10:20:30.000005|2", "23:59:59|3"]);
+}
