@@ -19,6 +19,7 @@ mod errors;
 mod evidence;
 mod fingerprint;
 mod footer;
+mod foreign;
 mod quality;
 mod scan;
 mod snapshot;

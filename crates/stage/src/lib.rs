@@ -39,8 +39,8 @@ pub use gates::{KEYS, StageSpec, read_spec};
 pub use inputs::{data_arguments, upstream};
 pub use mirror::Mirror;
 pub use output::{
-    Accepted, BooksOf, Empty, FALLBACK, FileOutput, FolderOutput, Judged, Kept, Output, RenderedOutput, Standing,
-    TableOutput, rows_of,
+    Accepted, BooksOf, Empty, FALLBACK, Facts, FileOutput, FolderOutput, Judged, Kept, Output, RenderedOutput,
+    Standing, TableOutput, rows_of,
 };
 pub use progress::Progress;
 pub use refusals::MaxRefused;
@@ -181,8 +181,7 @@ pub fn warn(text: impl AsRef<str>) {
 pub fn who() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| variable("HOSTNAME"));
-    format!("{user}@{}", host.as_deref().unwrap_or("unknown").trim())
+    format!("{user}@{}", net::host().as_deref().unwrap_or("unknown"))
 }
 
 /// Prints data to stdout. A reader that went away is an error whose `is_closed_pipe()` is true.

@@ -117,7 +117,10 @@ impl MomentFormat {
                     (false, _) if self.has(Part::Month) || self.has(Part::Day) => "it has no year",
                     (false, _) => "it has no date",
                 };
-                return cannot(why, "keep the column as string, and derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')");
+                return cannot(
+                    why,
+                    "keep the column as string, and derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')",
+                );
             }
             ColumnType::Time if self.pieces.iter().any(is_of_date) => {
                 return cannot("it has a date", "read the column as datetime");
@@ -260,7 +263,8 @@ impl MomentFormat {
     fn parts(&self, mut text: &[u8]) -> Option<Parts> {
         let mut parts = Parts::default();
         let text = &mut text;
-        for piece in &self.pieces {
+        let mut pieces = self.pieces.iter();
+        while let Some(piece) = pieces.next() {
             match piece {
                 Piece::Number(part, width) => {
                     if width.blanks {
@@ -309,13 +313,20 @@ impl MomentFormat {
                         _ => return None,
                     });
                 }
-                Piece::Epoch { behind } => {
+                // The count of a smaller unit: its last digits are the fraction, which comes next.
+                Piece::Epoch { behind } if *behind > 0 => {
                     let digits = text.iter().skip(1).take_while(|byte| byte.is_ascii_digit()).count() + 1;
-                    let (whole, rest) = text.split_at_checked(digits.checked_sub(*behind)?)?;
-                    // Digits behind a minus would be counted the wrong way round.
-                    if *behind > 0 && whole.first() == Some(&b'-') {
-                        return None;
-                    }
+                    let (count, rest) = text.split_at_checked(digits)?;
+                    *text = rest;
+                    let (count, units) =
+                        (crate::numbers::int(count)?, 10i64.checked_pow(u32::try_from(*behind).ok()?)?);
+                    parts.epoch = Some(count.div_euclid(units));
+                    parts.fraction = (i128::from(count.rem_euclid(units)) * 1_000_000 / i128::from(units)) as u32;
+                    pieces.next();
+                }
+                Piece::Epoch { .. } => {
+                    let digits = text.iter().skip(1).take_while(|byte| byte.is_ascii_digit()).count() + 1;
+                    let (whole, rest) = text.split_at_checked(digits)?;
                     *text = rest;
                     parts.epoch = Some(crate::numbers::int(whole)?);
                 }

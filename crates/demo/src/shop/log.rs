@@ -1,18 +1,13 @@
 //! Writes the shop's log row by row, as text, dirt included.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use chrono::{Datelike, NaiveDate};
 use rayon::prelude::*;
-use spec::Result;
 
 use super::calendar::second_of_day;
 use super::people::{Customer, Day, People};
 use super::{COLUMNS, Shop};
 use crate::chance::Chance;
-use crate::reader::BATCH_ROWS;
-use crate::text::{Cell, TextBatch, TextSource};
+use crate::text::{Log, Span, Text};
 
 /// A category of products: name, code, typical price in cents, most pieces per order, share of returns
 /// relative to others, popularity.
@@ -61,22 +56,21 @@ struct Order {
 /// Rows that are written in one go.
 const PIECE: u64 = 1 << 14;
 
-pub(crate) struct ShopLog {
+/// Writes the rows of a [`Shop`].
+pub struct ShopLog {
     shop: Shop,
     people: People,
     /// By category and product: its price in cents at the start.
     prices: Vec<f64>,
     /// By day: rows up to and with that day.
     ends: Vec<u64>,
-    file: Arc<str>,
-    rows_in: Arc<AtomicU64>,
     /// Rows handed out.
     written: u64,
     piece: u64,
 }
 
 impl ShopLog {
-    pub(crate) fn new(shop: &Shop, file: &str, rows_in: Arc<AtomicU64>) -> ShopLog {
+    pub fn new(shop: &Shop) -> ShopLog {
         let people = People::new(shop, shop.rows as f64 * (1.0 - shop.dirt * DOUBLES));
         let total: f64 = people.expected.iter().sum();
         let mut so_far = 0.0;
@@ -96,7 +90,7 @@ impl ShopLog {
             CATEGORIES[key / PRODUCTS].cents * (0.7 * features.normal()).exp()
         };
         let prices = (0..CATEGORIES.len() * PRODUCTS).map(price).collect();
-        ShopLog { shop: shop.clone(), people, prices, ends, file: file.into(), rows_in, written: 0, piece: PIECE }
+        ShopLog { shop: shop.clone(), people, prices, ends, written: 0, piece: PIECE }
     }
 
     /// The rows `from..to`, all of one day.
@@ -180,11 +174,11 @@ fn by_popularity(unit: f64) -> usize {
     0
 }
 
-impl TextSource for ShopLog {
-    fn next_batch(&mut self) -> Result<Option<TextBatch>> {
-        let end = self.shop.rows.min(self.written + BATCH_ROWS as u64);
+impl Log for ShopLog {
+    fn next(&mut self, most: u64) -> Option<Text> {
+        let end = self.shop.rows.min(self.written + most);
         if self.written == end {
-            return Ok(None);
+            return None;
         }
         let mut pieces = Vec::new();
         let mut from = self.written;
@@ -194,31 +188,22 @@ impl TextSource for ShopLog {
             pieces.push((day, from, to));
             from = to;
         }
-        let sheets: Vec<Sheet> = pieces.par_iter().map(|(day, from, to)| self.sheet(*day, *from, *to)).collect();
-
-        let mut batch = TextBatch::new(self.file.clone(), COLUMNS.len());
-        batch.bytes.reserve_exact(sheets.iter().map(|sheet| sheet.bytes.len()).sum());
-        batch.columns.iter_mut().for_each(|column| column.reserve_exact((end - self.written) as usize));
-        for sheet in sheets {
-            let start = batch.bytes.len();
-            batch.bytes.extend_from_slice(&sheet.bytes);
-            for (column, cells) in batch.columns.iter_mut().zip(&sheet.columns) {
-                column.extend(cells.iter().map(|cell| cell.moved(start)));
-            }
-        }
-        batch.lines = (self.written..end).map(|row| row as u32 + 1).collect();
-        self.rows_in.fetch_add(end - self.written, Ordering::Relaxed);
+        let sheet = |(day, from, to): &(usize, u64, u64)| {
+            let Sheet { bytes, columns, .. } = self.sheet(*day, *from, *to);
+            Text { bytes, columns: columns.into() }
+        };
+        let sheets: Vec<Text> = pieces.par_iter().map(sheet).collect();
         self.written = end;
-        Ok(Some(batch))
+        Some(Text::joined(sheets, COLUMNS.len()))
     }
 }
 
 /// Rows as text.
 struct Sheet {
     bytes: Vec<u8>,
-    columns: [Vec<Cell>; COLUMNS.len()],
+    columns: [Vec<Span>; COLUMNS.len()],
     /// The cells of the row written last.
-    cells: [Cell; COLUMNS.len()],
+    cells: [Span; COLUMNS.len()],
 }
 
 /// Two digits.
@@ -275,7 +260,7 @@ impl Sheet {
         Sheet {
             bytes: Vec::with_capacity(rows * 80 + 256),
             columns: std::array::from_fn(|_| Vec::with_capacity(rows + 1)),
-            cells: [Cell::NULL; COLUMNS.len()],
+            cells: [Span::NULL; COLUMNS.len()],
         }
     }
 
@@ -294,7 +279,7 @@ impl Sheet {
     fn cell(&mut self, column: usize, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         write(&mut self.bytes);
-        self.cells[column] = Cell::new(start, self.bytes.len());
+        self.cells[column] = Span::new(start, self.bytes.len());
     }
 
     fn write(&mut self, id: u64, order: &Order, spoil: Option<&mut Chance>) {
@@ -365,10 +350,11 @@ mod tests {
         let (from, to) = (day("2023-01-01"), day("2023-03-31"));
         let shop = Shop { rows: 3_000, seed: 3, from, to, dirt: 0.3, growth: 0.3, returns: 0.05 };
         let text = |piece: u64| {
-            let mut log = ShopLog { piece, ..ShopLog::new(&shop, "x", Arc::default()) };
-            let batch = log.next_batch().unwrap().unwrap();
-            assert!(log.next_batch().unwrap().is_none());
-            let cells = |column: usize| batch.column(column).map(|cell| cell.map(<[u8]>::to_vec)).collect::<Vec<_>>();
+            let mut log = ShopLog { piece, ..ShopLog::new(&shop) };
+            let text = log.next(5_000).unwrap();
+            assert!(log.next(5_000).is_none());
+            let cell = |span: &Span| span.range().map(|(start, end)| text.bytes[start..end].to_vec());
+            let cells = |column: usize| text.columns[column].iter().map(cell).collect::<Vec<_>>();
             (0..COLUMNS.len()).map(cells).collect::<Vec<_>>()
         };
         let whole = text(PIECE);

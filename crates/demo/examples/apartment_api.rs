@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use sources::apartments::{City, Fault, Server};
+use demo::apartments::{City, Fault, Server};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let latency: Option<u64> = std::env::args().nth(1).map(|text| text.parse()).transpose()?;

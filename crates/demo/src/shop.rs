@@ -1,4 +1,4 @@
-//! `generate: shop`: an online shop's log of purchases and returns, invented.
+//! An online shop's log of purchases and returns, invented.
 //!
 //! # The model
 //!
@@ -37,9 +37,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::ColumnType;
 
-use crate::generate::{check_days, check_ranges};
+use crate::{check_days, check_ranges};
 
-pub(crate) use log::ShopLog;
+pub use log::ShopLog;
 
 /// Changes with the log that a spec makes, so that the same spec is not taken for up to date.
 const VERSION: u32 = 1;
@@ -118,13 +118,13 @@ impl TryFrom<Written> for Shop {
 
 impl Shop {
     /// Stands for the log when runs are compared: the same text, the same log.
-    pub(crate) fn identity(&self) -> String {
+    pub fn identity(&self) -> String {
         format!("shop {VERSION} {self:?}")
     }
 }
 
 /// The columns, in order, with the types they have unless `columns:` says otherwise.
-pub(crate) const COLUMNS: [(&str, ColumnType); 9] = [
+pub const COLUMNS: [(&str, ColumnType); 9] = [
     ("order_id", ColumnType::Int64),
     ("customer_id", ColumnType::Int64),
     ("ordered_at", ColumnType::Datetime),

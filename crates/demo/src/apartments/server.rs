@@ -219,6 +219,24 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Str
 
 /// The parameters of a query, `%` and `+` undone.
 fn pairs(query: &str) -> Vec<(String, String)> {
-    let Ok(url) = reqwest::Url::parse(&format!("http://h/?{query}")) else { return Vec::new() };
-    url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.map(|(name, value)| (plain(name), plain(value))).collect()
+}
+
+/// Without the escapes of a query.
+fn plain(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let (mut plain, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while at < bytes.len() {
+        let (byte, length) = match (bytes[at], digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => ((high * 16 + low) as u8, 3),
+            (b'+', ..) => (b' ', 1),
+            (byte, ..) => (byte, 1),
+        };
+        plain.push(byte);
+        at += length;
+    }
+    String::from_utf8_lossy(&plain).into_owned()
 }

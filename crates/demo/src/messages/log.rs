@@ -1,18 +1,13 @@
 //! Writes messages row by row, as text, dirt included.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use chrono::Duration;
 use rayon::prelude::*;
-use spec::Result;
 
 use super::writing::{Message, write};
 use super::{COLUMNS, Kind, Messages, dirt};
 use crate::chance::Chance;
-use crate::reader::BATCH_ROWS;
 use crate::shop::calendar::second_of_day;
-use crate::text::{Cell, TextBatch, TextSource};
+use crate::text::{Log, Span, Text};
 
 const ROW: u64 = 11;
 const DOUBLE: u64 = 12;
@@ -28,19 +23,17 @@ const EMPTY: f64 = 0.05;
 /// Rows that are written in one go.
 const PIECE: u64 = 1 << 13;
 
-pub(crate) struct MessageLog {
+/// Writes the rows of [`Messages`].
+pub struct MessageLog {
     messages: Messages,
-    file: Arc<str>,
-    rows_in: Arc<AtomicU64>,
     /// Rows handed out.
     written: u64,
     piece: u64,
 }
 
 impl MessageLog {
-    pub(crate) fn new(messages: &Messages, rows_in: Arc<AtomicU64>) -> MessageLog {
-        let file = messages.kind.file().into();
-        MessageLog { messages: messages.clone(), file, rows_in, written: 0, piece: PIECE }
+    pub fn new(messages: &Messages) -> MessageLog {
+        MessageLog { messages: messages.clone(), written: 0, piece: PIECE }
     }
 
     fn chance(&self, kind: u64, row: u64) -> Chance {
@@ -65,16 +58,15 @@ impl MessageLog {
         row
     }
 
-    fn piece(&self, from: u64, to: u64) -> TextBatch {
-        let mut piece = TextBatch::new(self.file.clone(), COLUMNS.len());
+    fn piece(&self, from: u64, to: u64) -> Text {
+        let mut piece = Text::new(COLUMNS.len());
         for row in from..to {
             self.row(self.delivered(row), &mut piece);
-            piece.lines.push(row as u32 + 1);
         }
         piece
     }
 
-    fn row(&self, row: u64, piece: &mut TextBatch) {
+    fn row(&self, row: u64, piece: &mut Text) {
         let Messages { kind, dirt, .. } = self.messages;
         let mut chance = self.chance(ROW, row);
         let mut text_chance = self.chance(TEXT, self.said_first(row));
@@ -93,7 +85,7 @@ impl MessageLog {
         for (column, cell) in piece.columns.iter_mut().zip(cells) {
             let start = piece.bytes.len();
             piece.bytes.extend_from_slice(cell.unwrap_or_default().as_bytes());
-            column.push(cell.map_or(Cell::NULL, |_| Cell::new(start, piece.bytes.len())));
+            column.push(cell.map_or(Span::NULL, |_| Span::new(start, piece.bytes.len())));
         }
     }
 
@@ -141,20 +133,16 @@ fn metadata(message: &Message, kind: Kind, row: u64, chance: &mut Chance) -> Str
     }
 }
 
-impl TextSource for MessageLog {
-    fn next_batch(&mut self) -> Result<Option<TextBatch>> {
-        let end = self.messages.rows.min(self.written + BATCH_ROWS as u64);
+impl Log for MessageLog {
+    fn next(&mut self, most: u64) -> Option<Text> {
+        let end = self.messages.rows.min(self.written + most);
         if self.written == end {
-            return Ok(None);
+            return None;
         }
         let starts: Vec<u64> = (self.written..end).step_by(self.piece as usize).collect();
-        let pieces: Vec<TextBatch> =
-            starts.par_iter().map(|from| self.piece(*from, end.min(from + self.piece))).collect();
-        let mut batch = TextBatch::new(self.file.clone(), COLUMNS.len());
-        pieces.into_iter().for_each(|piece| batch.append(piece));
-        self.rows_in.fetch_add(end - self.written, Ordering::Relaxed);
+        let pieces: Vec<Text> = starts.par_iter().map(|from| self.piece(*from, end.min(from + self.piece))).collect();
         self.written = end;
-        Ok(Some(batch))
+        Some(Text::joined(pieces, COLUMNS.len()))
     }
 }
 
@@ -177,10 +165,11 @@ mod tests {
             languages: Language::ALL.to_vec(),
         };
         let text = |piece: u64| {
-            let mut log = MessageLog { piece, ..MessageLog::new(&messages, Arc::default()) };
-            let batch = log.next_batch().unwrap().unwrap();
-            assert!(log.next_batch().unwrap().is_none());
-            let cells = |column: usize| batch.column(column).map(|cell| cell.map(<[u8]>::to_vec)).collect::<Vec<_>>();
+            let mut log = MessageLog { piece, ..MessageLog::new(&messages) };
+            let text = log.next(5_000).unwrap();
+            assert!(log.next(5_000).is_none());
+            let cell = |span: &Span| span.range().map(|(start, end)| text.bytes[start..end].to_vec());
+            let cells = |column: usize| text.columns[column].iter().map(cell).collect::<Vec<_>>();
             (0..COLUMNS.len()).map(cells).collect::<Vec<_>>()
         };
         let whole = text(PIECE);

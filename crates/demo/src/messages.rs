@@ -1,4 +1,4 @@
-//! `generate: messages`: what customers write to a shop, invented: reviews or tickets in several languages, with the
+//! What customers write to a shop, invented: reviews or tickets in several languages, with the
 //! dirt of real ones.
 //!
 //! # The model
@@ -29,9 +29,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::ColumnType;
 
-use crate::generate::{check_days, check_ranges};
+use crate::{check_days, check_ranges};
 
-pub(crate) use log::MessageLog;
+pub use log::MessageLog;
 
 /// Changes with the messages that a spec makes, so that the same spec is not taken for up to date.
 const VERSION: u32 = 1;
@@ -118,7 +118,7 @@ impl Kind {
     }
 
     /// The file that the rows are said to come from: another one for each kind, so that file and row name a message.
-    pub(crate) fn file(self) -> &'static str {
+    pub fn file(self) -> &'static str {
         match self {
             Kind::Reviews => "generate:messages/reviews",
             Kind::Tickets => "generate:messages/tickets",
@@ -160,13 +160,13 @@ impl TryFrom<Written> for Messages {
 
 impl Messages {
     /// Stands for the messages when runs are compared: the same text, the same messages.
-    pub(crate) fn identity(&self) -> String {
+    pub fn identity(&self) -> String {
         format!("messages {VERSION} {self:?}")
     }
 }
 
 /// The columns, in order, with the types they have unless `columns:` says otherwise.
-pub(crate) const COLUMNS: [(&str, ColumnType); 5] = [
+pub const COLUMNS: [(&str, ColumnType); 5] = [
     ("id", ColumnType::Int64),
     ("source", ColumnType::String),
     ("raw_text", ColumnType::String),
