@@ -9,9 +9,13 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int32Array, RecordBatch, RecordBatchOptions, UInt64Array};
-use arrow::datatypes::{self as types, ArrowNativeType, DataType as ArrowType, Field, Schema};
-use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
+use arrow_array::cast::AsArray;
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Float64Array, Int32Array, PrimitiveArray, RecordBatch,
+    RecordBatchOptions, make_array, types,
+};
+use arrow_schema::{DataType as ArrowType, Field, Schema};
 use artifact::PolarsResultExt;
 use polars::prelude::{CompatLevel, DataFrame, DataType, Series, TimeUnit};
 use spec::{Error, Result};
@@ -129,10 +133,7 @@ impl Matrix {
     pub fn take(&self, rows: &[usize]) -> Matrix {
         let count = self.rows();
         assert!(rows.iter().all(|row| *row < count), "a row beyond the {count} of the matrix");
-        let indices = UInt64Array::from_iter_values(rows.iter().map(|row| *row as u64));
-        let columns = self.batch.columns().iter().map(|column| {
-            arrow::compute::take(column, &indices, None).expect("numbers and booleans can be taken within bounds")
-        });
+        let columns = self.batch.columns().iter().map(|column| take(column, rows));
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         let batch = RecordBatch::try_new_with_options(self.batch.schema(), columns.collect(), &options)
             .expect("taken columns have one length and their old types");
@@ -243,31 +244,30 @@ fn column_of(series: &Series, place: &str) -> Result<ArrayRef> {
             Ok(Arc::new(seconds))
         }
         DataType::Decimal(..) => share(&series.cast(&DataType::Float64).during(place)?, place),
-        DataType::Int64 => exact(share(series, place)?, place, |number: i64| number.unsigned_abs()),
-        DataType::UInt64 => exact(share(series, place)?, place, |number: u64| number),
+        DataType::Int64 => exact::<types::Int64Type>(share(series, place)?, place, i64::unsigned_abs),
+        DataType::UInt64 => exact::<types::UInt64Type>(share(series, place)?, place, |number| number),
         _ => share(series, place),
     }
 }
 
 /// A column of 64-bit integers, if a float holds each of them: models compute with floats, and two numbers that become one
 /// would be the same to them.
-fn exact<T: Copy + Display>(column: ArrayRef, place: &str, size: impl Fn(T) -> u64) -> Result<ArrayRef>
+fn exact<T: ArrowPrimitiveType>(column: ArrayRef, place: &str, size: impl Fn(T::Native) -> u64) -> Result<ArrayRef>
 where
-    T: ArrowNativeType,
+    T::Native: Display,
 {
     const EXACT: u64 = 1 << 53;
-    let data = column.to_data();
-    let numbers: &[T] = data.buffer(0);
-    let is_lossy = |at: &usize| {
-        let size = size(numbers[*at]);
+    let numbers = column.as_primitive::<T>();
+    let is_lossy = |number: &T::Native| {
+        let size = size(*number);
         // Beyond 2^53 only multiples of a power of two are left.
-        size > EXACT && size.trailing_zeros() < 64 - size.leading_zeros() - 53
+        size > EXACT && size.trailing_zeros() + 53 < 64 - size.leading_zeros()
     };
-    match (0..column.len()).filter(|at| column.is_valid(*at)).find(is_lossy) {
+    match numbers.iter().flatten().find(is_lossy) {
         None => Ok(column),
-        Some(at) => Err(Error::refused(format!(
-            "{place} holds {}, of which a model would lose the last digits (beyond 2^53 it computes with rounded numbers)",
-            numbers[at]
+        Some(number) => Err(Error::refused(format!(
+            "{place} holds {number}, of which a model would lose the last digits (beyond 2^53 it computes with rounded \
+             numbers)"
         ))
         .hint("if it is a code, cast it to a text or exclude it; if it is a number, derive a smaller one")),
     }
@@ -309,7 +309,26 @@ fn share(series: &Series, place: &str) -> Result<ArrayRef> {
         from_ffi(array, &schema)
     };
     let data = imported.map_err(|error| Error::cannot_run(format!("{place}: {error}")))?;
-    Ok(arrow::array::make_array(data))
+    Ok(make_array(data))
+}
+
+/// The values at these positions, in this order. A copy.
+fn take(column: &ArrayRef, rows: &[usize]) -> ArrayRef {
+    fn primitive<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>, rows: &[usize]) -> ArrayRef {
+        if array.null_count() == 0 {
+            let values = array.values();
+            return Arc::new(PrimitiveArray::<T>::from_iter_values(rows.iter().map(|row| values[*row])));
+        }
+        Arc::new(rows.iter().map(|row| array.is_valid(*row).then(|| array.value(*row))).collect::<PrimitiveArray<T>>())
+    }
+    arrow_array::downcast_primitive_array!(
+        column => primitive(column, rows),
+        ArrowType::Boolean => {
+            let array = column.as_boolean();
+            Arc::new(rows.iter().map(|row| array.is_valid(*row).then(|| array.value(*row))).collect::<BooleanArray>())
+        }
+        other => unreachable!("a matrix holds numbers and booleans, not {other}"),
+    )
 }
 
 #[cfg(test)]
