@@ -167,7 +167,8 @@ fn best_cut(valid: &Scored, worth: impl Fn(&Decisions) -> f64) -> f64 {
     let highest = runs.peek().map_or(0.0, |(score, ..)| *score);
     while let Some((score, one, zero)) = runs.next() {
         let worth = worth(&counts(one, zero));
-        if worth > best.0 {
+        // Sums of weights are rounded: what differs by less is equal.
+        if worth > best.0 + 1e-12 * best.0.abs() {
             best = (worth, Some((score, runs.peek().map(|(next, ..)| *next))));
         }
     }

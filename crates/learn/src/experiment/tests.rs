@@ -7,7 +7,7 @@ use spec::Result;
 
 use super::run::run_contenders;
 use super::*;
-use crate::{Action, Data, Feature, Learner, Matrix, Origin, Part};
+use crate::{Action, Data, Feature, Learner, LoadedVersion, Matrix, Origin, Part};
 
 /// What two models are compared on, and what is learned from.
 #[path = "compared_tests.rs"]

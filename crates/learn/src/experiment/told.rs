@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use artifact::{PolarsResultExt, type_name};
-use polars::prelude::{Column, DataFrame, DataType};
+use polars::prelude::{ChunkCompareEq, Column, DataFrame, DataType};
 use spec::{Error, Result};
 
 use super::TrainSpec;

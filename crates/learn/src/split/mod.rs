@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
-use crate::calendar::{DAY, moment};
+use crate::calendar::moment;
 use crate::random::{Random, hash};
 pub use folds::{Fold, FoldsSummary};
 pub use times::LabelKnown;
@@ -390,7 +390,7 @@ impl SplitSummary {
 impl SplitSummary {
     /// A split of ten rows by time, for tests.
     pub(crate) fn example() -> SplitSummary {
-        let times: Vec<i64> = (0..10).map(|day| day * DAY).collect();
+        let times: Vec<i64> = (0..10).map(|day| day * crate::calendar::DAY).collect();
         let (shares, purge) = (Shares::default(), Purge::default());
         let spec = SplitSpec { by: SplitBy::Time, shares, column: None, purge, stratify: None };
         spec.by_time(&times, &LabelKnown::AT_ONCE, "cutoff", None).expect("a split").summary

@@ -1,4 +1,5 @@
 use super::*;
+use crate::calendar::DAY;
 
 fn spec(yaml: &str) -> SplitSpec {
     let path = std::path::Path::new("train.yaml");
@@ -261,7 +262,7 @@ fn folds_learn_from_no_label_that_is_told_later() {
 fn what_purging_leaves_is_shared_as_asked() {
     // A thousand rows over 375 days.
     let times: Vec<i64> = (0..1000).map(|row| row * 375 * DAY / 1000).collect();
-    for (days, left) in [(0, 1000.0), (30, 840.0), (60, 680.0), (90, 520.0)] {
+    for (days, left) in [(0, 1000.0), (30, 840.0), (60, 680.0), (90, 520.0), (120, 360.0)] {
         let split = spec("by: time\n").by_time(&times, &LabelKnown::After(days), "at", None).unwrap();
         let [train, valid, test, purged] = counts(&split).map(|rows| rows as f64);
         assert!((train + valid + test - left).abs() < 12.0, "{days} days: {train} {valid} {test} {purged}");
@@ -269,7 +270,7 @@ fn what_purging_leaves_is_shared_as_asked() {
             assert!((rows / (1000.0 - purged) - share).abs() < 0.01, "{days} days: {train} {valid} {test} {purged}");
         }
         let note = split.summary.notes.get(1).cloned().unwrap_or_default();
-        assert_eq!(note.starts_with("purging leaves few rows: "), days == 90 || days == 60, "{days}: {note}");
+        assert_eq!(note.starts_with("purging leaves few rows: "), days == 120, "{days}: {note}");
     }
     let folded = spec("by: time\n").by_time(&times, &LabelKnown::After(90), "at", Some(3)).unwrap();
     let [train, valid, test, purged] = counts(&folded).map(|rows| rows as f64);

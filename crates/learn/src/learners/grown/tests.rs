@@ -274,9 +274,9 @@ fn weights_of_several_classes_are_rows() {
     let repeated: Vec<usize> = (0..label.len()).flat_map(|row| vec![row; times[row]]).collect();
     let weights: Vec<f64> = times.iter().map(|times| *times as f64).collect();
     let weighed = matrix.clone().with_weights(&weights).unwrap();
-    // Only ratios count for a matrix, so leaves are compared where none is small.
+    // Only ratios count for a matrix, so leaves lean a little less to the mean of all.
     let again: Vec<f64> = repeated.iter().map(|row| label[*row]).collect();
-    let one = shares(&grow_classes(&weighed, &label, 3, 2, 1), &matrix);
-    let other = shares(&grow_classes(&matrix.take(&repeated), &again, 3, 2, 1), &matrix);
-    assert!(one.iter().zip(&other).all(|(one, other)| (one - other).abs() < 0.05));
+    let one = shares(&grow_classes(&weighed, &label, 3, 1, 1), &matrix);
+    let other = shares(&grow_classes(&matrix.take(&repeated), &again, 3, 1, 1), &matrix);
+    assert!(one.iter().zip(&other).all(|(one, other)| (one - other).abs() < 0.02));
 }
