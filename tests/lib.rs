@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use testkit::Project;
+use testkit::{Outcome, Project};
 
 /// The six tools, in pipeline order.
 pub const TOOLS: [&str; 6] = ["ingest", "clean", "features", "train", "predict", "export"];
@@ -79,9 +79,19 @@ pub fn run_all(project: &Project, name: &str) -> Vec<Vec<String>> {
         let outcome = project.run(tool, [name]);
         outcome.exits(0);
         assert_eq!(outcome.stdout(), project.latest(&folder(tool, name)), "{outcome}");
+        has_only_our_lines(&outcome, tool, name);
         outcome.stdout()
     };
     TOOLS.iter().filter(has_file).map(run).collect()
+}
+
+/// Whatever the engine and other libraries have to say, people read what we say.
+fn has_only_our_lines(outcome: &Outcome, tool: &str, name: &str) {
+    let ours = [format!("{tool} {name}: "), format!("warning: {tool} {name}: "), "warning: table '".to_owned()];
+    // A message of several lines goes on indented.
+    let is_ours = |line: &str| line.starts_with("  ") || ours.iter().any(|start| line.starts_with(start.as_str()));
+    let strange: Vec<&str> = outcome.stderr.lines().filter(|line| !is_ours(line)).collect();
+    assert!(strange.is_empty(), "lines of somebody else: {strange:#?}\n{outcome}");
 }
 
 /// Every row that went in must be accounted for.

@@ -110,27 +110,6 @@ fn bounded(channel: &Arc<dyn Channel>, alert: &Arc<Alert>, timeout: Duration) ->
     }
 }
 
-/// The innermost cause of `error`, without the number that only a C programmer wants to see.
-pub fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    let text = cause.to_string();
-    match text.split_once(" (os error") {
-        Some((words, _)) => words.to_lowercase(),
-        None => text,
-    }
-}
-
-/// The first `most` characters of `text`, with a sign that it was cut.
-pub fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some(_) => text.chars().take(most.saturating_sub(3)).chain("...".chars()).collect(),
-        None => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,9 +155,4 @@ mod tests {
         assert_eq!(tries(vec![]), (1, Err(Failure::lasting("the channel panicked"))));
     }
 
-    #[test]
-    fn text_is_cut_at_characters() {
-        assert_eq!(cut("가나다라마", 5), "가나다라마");
-        assert_eq!(cut("가나다라마바", 5), "가나...");
-    }
 }

@@ -9,7 +9,9 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, StatusCode, Url, redirect};
 use serde_json::{Value, json};
 
-use crate::channel::{Again, Channel, Failure, cut, root_cause};
+use spec::text::{cut, root_cause};
+
+use crate::channel::{Again, Channel, Failure};
 use crate::text::Alert;
 
 /// Characters of `text`: Discord takes 2,000.

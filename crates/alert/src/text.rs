@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use spec::Span;
 
-use crate::channel::cut;
+use spec::text::cut;
 use crate::{Event, EventClass, Priority};
 
 /// Characters of a message that are told; the run log has all of it.

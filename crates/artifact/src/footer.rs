@@ -2,17 +2,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use parquet::basic::{Compression, ConvertedType};
-use parquet::column::page::PageReader;
+use parquet::basic::ConvertedType;
 use parquet::file::FOOTER_SIZE;
-use parquet::file::metadata::{
-    ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter,
-};
-use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter};
 use spec::{Error, Result};
 
 use crate::errors::damaged;
@@ -33,13 +27,7 @@ pub fn evidence_of(path: &Path) -> Result<Option<Evidence>> {
         Some(text) => Some(text),
         None => beside(path)?,
     };
-    json.map(|text| {
-        serde_json::from_str(&text).map_err(|error| {
-            Error::cannot_run(format!("{}: its evidence cannot be read: {error}", path.display()))
-                .hint("it was written by another version; run its stage again with --force")
-        })
-    })
-    .transpose()
+    json.map(|text| Evidence::from_json(&text, path.display())).transpose()
 }
 
 fn in_footer(path: &Path) -> Result<Option<String>> {
@@ -97,32 +85,6 @@ pub(crate) fn check_types(path: &Path, shown: &str) -> Result<()> {
     Ok(())
 }
 
-/// Fails if pages of the Parquet file at `path` do not hold as many values as the footer says. Reads the pages' heads, not the
-/// pages.
-pub(crate) fn check_pages(path: &Path, shown: &str) -> Result<()> {
-    let metadata = metadata(path)?;
-    let file = Arc::new(File::open(path).map_err(|error| Error::io("read", path, &error))?);
-    let hold = |column: &ColumnChunkMetaData, rows: usize| -> Option<bool> {
-        // Nothing is unpacked, so that no codec is needed.
-        let column = column.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build().ok()?;
-        let mut pages = SerializedPageReader::new(file.clone(), &column, rows, None).ok()?;
-        let mut left = usize::try_from(column.num_values()).ok()?;
-        while let Some(page) = pages.peek_next_page().ok()? {
-            left = left.checked_sub(page.num_levels.unwrap_or(0))?;
-            pages.skip_next_page().ok()?;
-        }
-        Some(left == 0)
-    };
-    // A head without what it should hold makes the reader of heads panic.
-    let is_whole = catch_unwind(AssertUnwindSafe(|| {
-        metadata.row_groups().iter().all(|group| {
-            let rows = group.num_rows() as usize;
-            group.columns().iter().all(|column| hold(column, rows) == Some(true))
-        })
-    }));
-    if is_whole.unwrap_or(false) { Ok(()) } else { Err(damaged(shown)) }
-}
-
 /// Where the evidence of a file or folder without a footer is kept.
 pub fn sidecar(path: &Path) -> PathBuf {
     if path.is_dir() {
@@ -143,8 +105,7 @@ pub fn write_sidecar(path: &Path, evidence: &Evidence) -> Result<()> {
 
 /// Rewrites the footer of the Parquet file at `path` so that it carries `evidence`.
 pub(crate) fn seal(path: &Path, evidence: &Evidence) -> Result<()> {
-    let text = serde_json::to_string(evidence).map_err(|e| Error::cannot_run(e.to_string()))?;
-    rewrite(path, Some(text))
+    rewrite(path, Some(evidence.to_json()?))
 }
 
 /// Takes the evidence out of the footer of the Parquet file at `path`: for files that leave the house.

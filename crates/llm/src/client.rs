@@ -162,14 +162,10 @@ pub(crate) fn http() -> Result<reqwest::Client> {
 
 fn connection(error: &reqwest::Error) -> Fault {
     // The cause is what people understand; the address may hold a password and is left out.
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
     match error.is_timeout() {
         true => Fault::Timeout,
-        false if std::ptr::addr_eq(cause, error) => Fault::Connection("the exchange broke off".to_owned()),
-        false => Fault::Connection(cause.to_string()),
+        false if std::error::Error::source(error).is_none() => Fault::Connection("the exchange broke off".to_owned()),
+        false => Fault::Connection(spec::text::root_cause(error)),
     }
 }
 

@@ -3,33 +3,55 @@
 
 use std::io::Write;
 
-use artifact::PolarsResultExt;
-use polars::prelude::{DataFrame, ParquetCompression, ParquetWriter, Schema};
+use artifact::{PolarsResultExt, RowGroups};
+use polars::prelude::DataFrame;
 use spec::Result;
 
-use crate::plain::check_schema;
+use crate::ExportSpec;
+use crate::sink::{Kind, Receipt, Sink, Target};
 
-pub(crate) fn write(
-    schema: &Schema,
-    batches: impl Iterator<Item = Result<DataFrame>>,
-    out: &mut (dyn Write + Send),
-    place: &str,
-) -> Result<u64> {
-    let mut writer =
-        ParquetWriter::new(out).with_compression(ParquetCompression::Snappy).batched(schema).during(place)?;
-    let mut rows = 0;
-    for batch in batches {
-        let mut batch = batch?;
-        check_schema(&batch, schema, place)?;
-        if batch.height() == 0 {
-            continue;
-        }
-        rows += batch.height() as u64;
-        batch.rechunk_mut_par();
-        writer.write_batch(&batch).during(place)?;
+pub(crate) struct Parquet;
+
+impl Kind for Parquet {
+    fn name(&self) -> &'static str {
+        "parquet"
     }
-    writer.finish().during(place)?;
-    Ok(rows)
+
+    fn extension(&self) -> &'static str {
+        "parquet"
+    }
+
+    fn about(&self) -> &'static str {
+        "Parquet with Snappy compression."
+    }
+
+    fn keeps_evidence(&self, spec: &ExportSpec) -> bool {
+        !spec.strip_evidence
+    }
+
+    fn begin<'a>(&self, target: Target<'a>) -> Result<Box<dyn Sink + 'a>> {
+        let Target { schema, out, place, .. } = target;
+        let file = RowGroups::new(out, schema).during(place)?;
+        Ok(Box::new(ParquetSink { file, place, rows: 0 }))
+    }
+}
+
+struct ParquetSink<'a> {
+    file: RowGroups<&'a mut (dyn Write + Send)>,
+    place: &'a str,
+    rows: u64,
+}
+
+impl Sink for ParquetSink<'_> {
+    fn write(&mut self, batch: DataFrame) -> Result<()> {
+        self.rows += batch.height() as u64;
+        self.file.write(batch).during(self.place)
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<Receipt> {
+        self.file.finish().during(self.place)?;
+        Ok(Receipt { rows: self.rows })
+    }
 }
 
 #[cfg(test)]

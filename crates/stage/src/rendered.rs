@@ -5,8 +5,9 @@ use artifact::{Batch, Books, Kind, Temporary, Written, hash_file, hash_folder, s
 use polars::prelude::DataFrame;
 use spec::{Error, Result};
 
+use crate::drafts::{Draft, Drafting};
 use crate::output::{BooksOf, Empty, FolderOutput, RenderedOutput, TableOutput, counted, rows_of};
-use crate::publish::{Desk, Draft};
+use crate::verification::verify;
 use crate::{Job, Stage};
 
 /// The rows of a table that passed its checks, in their order.
@@ -38,22 +39,25 @@ impl Rows {
 /// The rows of a table that goes elsewhere than into the stage's folder, once its checks are judged: a hard one that
 /// fails is an error, a soft one warns, and refused rows are kept in the stage's folder.
 pub fn checked<S: Stage>(job: &Job<S>, table: TableOutput) -> Result<Rows> {
+    if !job.common.verify {
+        // What goes elsewhere goes at once: it cannot be called back.
+        verify(&job.artifacts)?;
+    }
     if !has_checks(job, &table.table) {
         return Ok(Rows::unchecked(table));
     }
     let inputs = S::inputs(job)?;
     let who = format!("{} {}", S::TOOL, job.pipeline);
-    let spec_hash = format!("{}{}", job.spec_hash, S::variant(&job.flags));
-    let desk = Desk { job, who: &who, inputs: &inputs, spec_hash: &spec_hash };
+    let drafting = Drafting { job, who: &who, inputs: &inputs };
     let mut failures = Vec::new();
-    let Some(Draft::Table { written, refused, changes, evidence }) = desk.written(table, &[], &mut failures)? else {
+    let Some(Draft::Table { written, refused, changes, evidence }) = drafting.written(table, &[], &mut failures)? else {
         return Err(Error::refused("there is nothing to write"));
     };
     if !failures.is_empty() {
-        return Err(desk.refuse(vec![Draft::Table { written, refused, changes, evidence }], &failures));
+        return Err(drafting.refuse(vec![Draft::Table { written, refused, changes, evidence }], &failures));
     }
     if let Some(rows) = refused {
-        let path = desk.name_refused(rows, &evidence)?;
+        let path = drafting.name_refused(rows, &evidence)?;
         tracing::info!("{who}: refused rows are in {}", path.display());
     }
     Rows::of(written, &evidence.table)
@@ -63,7 +67,7 @@ fn has_checks<S: Stage>(job: &Job<S>, table: &str) -> bool {
     job.checks.get(table).is_some_and(|checks| !checks.is_empty())
 }
 
-impl<S: Stage> Desk<'_, S> {
+impl<S: Stage> Drafting<'_, S> {
     /// Writes a table in its own format, if its checks let it go.
     pub(crate) fn rendered(
         &self,
@@ -96,7 +100,7 @@ impl<S: Stage> Desk<'_, S> {
         };
         let mut temporary = Temporary::beside(&target)?;
         let path = temporary.path().to_owned();
-        let rows_out = write(rows, temporary.file(), &path)?;
+        let rows_out = write(rows, temporary.file(), &self.shown(&target))?;
         let books = Books { rows_out, ..evidence.books.clone() };
         books.balance(&name)?;
         let content = hash_file(&path)?;
@@ -106,7 +110,7 @@ impl<S: Stage> Desk<'_, S> {
 
     /// Writes a folder with its tables. If a check of one of them fails, the table is all that comes back.
     pub(crate) fn folder(&self, output: FolderOutput, before: &[Draft], failures: &mut Vec<String>) -> Result<Draft> {
-        let FolderOutput { name, write, tables, books, notes, then, standing: _ } = output;
+        let FolderOutput { name, write, tables, books, notes, then, afterwards, standing: _ } = output;
         let target = self.job.folder().join(&name);
         let temporary = Temporary::folder_beside(&target)?;
         write(temporary.path())?;
@@ -138,6 +142,6 @@ impl<S: Stage> Desk<'_, S> {
         let evidence =
             artifact::Evidence { content, notes, checks: results, ..self.evidence(&name, Kind::File, books) };
         write_sidecar(temporary.path(), &evidence)?;
-        Ok(Draft::Folder { temporary, target, evidence, then })
+        Ok(Draft::Folder { temporary, target, evidence, then, afterwards })
     }
 }

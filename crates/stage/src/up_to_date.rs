@@ -1,7 +1,5 @@
 //! Is the published output still what this run would write? Answered from footers alone.
 
-use std::path::Path;
-
 use artifact::{Evidence, Input, Snapshot, evidence_of};
 use spec::{Result, Root};
 
@@ -55,9 +53,5 @@ fn difference(evidence: &Evidence, key: &Key<'_>) -> Option<String> {
         }
     }
     let gone = evidence.inputs.iter().find(|known| !key.inputs.iter().any(|input| input.path == known.path));
-    gone.map(|input| format!("{} is no longer an input", short(Path::new(&input.path))))
-}
-
-fn short(path: &Path) -> String {
-    path.display().to_string()
+    gone.map(|input| format!("{} is no longer an input", input.path))
 }

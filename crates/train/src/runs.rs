@@ -5,11 +5,11 @@ use expr::SqlExpr;
 use learn::metrics::Metric;
 use learn::{LearnerSpec, Run};
 use polars::prelude::{
-    Column, CsvWriter, DataFrame, DataType, IntoLazy, JsonFormat, JsonWriter, NamedFrom, SerWriter, Series,
-    SortMultipleOptions,
+    Column, DataFrame, DataType, IntoLazy, NamedFrom, Series, SortMultipleOptions,
 };
 use serde_json::Value;
-use spec::{Error, Result, did_you_mean};
+use sinks::ExportSpec;
+use spec::{Error, Name, Result, did_you_mean};
 use stage::clap::ValueEnum;
 
 /// How the table is written.
@@ -46,15 +46,21 @@ pub fn shown(runs: &[Run], wanted: &Wanted<'_>) -> Result<String> {
     if let Some(by) = wanted.sort {
         table = sorted(&table, by)?;
     }
-    let doing = "--runs";
-    let mut bytes = Vec::new();
     match wanted.format {
-        Format::Table => return text(&table),
-        Format::Json => {
-            JsonWriter::new(&mut bytes).with_json_format(JsonFormat::JsonLines).finish(&mut table).during(doing)?;
-        }
-        Format::Csv => CsvWriter::new(&mut bytes).finish(&mut table).during(doing)?,
+        Format::Table => text(&table),
+        Format::Json => written(&table, "json_lines"),
+        Format::Csv => written(&table, "csv"),
     }
+}
+
+/// The table as `export` writes it, without a byte order mark.
+fn written(table: &DataFrame, format: &str) -> Result<String> {
+    let doing = "--runs";
+    let format = sinks::Format::named(format).ok_or_else(|| Error::cannot_run(format!("{doing}: no {format}")))?;
+    let mut spec = ExportSpec::new(Name::new("runs")?, format);
+    spec.csv.bom = false;
+    let mut bytes = Vec::new();
+    sinks::write(&spec, table.schema(), std::iter::once(Ok(table.clone())), &mut bytes, doing)?;
     String::from_utf8(bytes).map_err(|error| Error::cannot_run(format!("{doing}: {error}")))
 }
 

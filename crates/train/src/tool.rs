@@ -2,11 +2,10 @@
 
 use std::rc::Rc;
 
-use artifact::{Artifact, Books, Fate};
+use artifact::{Artifact, Books, Fate, Notes};
 use learn::{
     Action, Decision, Entry, Known, Log, Origin, Part, Registry, Signature, TrainSpec, Trial, Version, write_version,
 };
-use serde_json::json;
 use spec::{Error, Exit, Result, Tool};
 use stage::clap::Args;
 use stage::{FolderOutput, Job, Output, Stage, Standing};
@@ -135,7 +134,7 @@ fn registry(job: &Job<Train>) -> Result<Registry> {
 /// How long after its cutoff a label is known: the features stage says it in its evidence.
 fn horizon_days(job: &Job<Train>) -> Option<i64> {
     let of_table = |artifact: &&Artifact| artifact.table == job.spec.table;
-    job.artifacts.iter().find(of_table)?.evidence.as_ref()?.notes["horizon_days"].as_i64()
+    job.artifacts.iter().find(of_table)?.evidence.as_ref()?.notes.horizon_days
 }
 
 /// The folder of the new version, and what follows once it is in place.
@@ -161,18 +160,19 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
     let decision = Rc::new(decision);
     let logged = decision.clone();
     let tracker = Tracker::of(job);
+    let tracked = Registry::at(job.folder());
     Ok(FolderOutput {
         name: version.to_string(),
         write: Box::new(move |folder| write_version(folder, &trial, &origin, &decision).map(|_| ())),
         tables: vec![(PREDICTIONS.to_owned(), predictions), (PARTS.to_owned(), parts)],
         books,
-        notes: json!({ "version": version.to_string() }),
+        notes: Notes { version: Some(version.to_string()), ..Notes::default() },
         then: Box::new(move || {
             registry.record(version, &logged, Signature::now())?;
             stage::say(said);
-            tracker.after_decision(&registry);
             Ok(())
         }),
+        afterwards: Box::new(move || tracker.after_decision(&tracked)),
         standing,
     })
 }

@@ -8,7 +8,7 @@ use spec::{Result, Severity};
 use super::described;
 use crate::Published;
 use crate::check::{Columns, Finding, TableCheck};
-use crate::share::number;
+use spec::text::number;
 use expr::SqlExpr;
 
 /// An SQL expression of aggregates is true. Null fails: it says nothing about the table. Example:

@@ -74,3 +74,19 @@ fn mistakes_name_the_key() {
     );
     assert!(failure("providers:\n  a: {base_url: localhost:1}\n").contains("providers.a.base_url: not an address"));
 }
+
+#[test]
+fn mangled_files_are_read_or_refused_with_their_place() {
+    // The example of the module, without its margin.
+    let example: String = include_str!("../settings.rs")
+        .lines()
+        .skip_while(|line| *line != "//! ```yaml")
+        .skip(1)
+        .take_while(|line| *line != "//! ```")
+        .map(|line| format!("{}\n", line.trim_start_matches("//! ")))
+        .collect();
+    Settings::parse(&example, &env(&[])).unwrap();
+    testkit::mangle_texts("llm.yaml", vec![example, BUILT_IN.to_owned()], |text| {
+        Settings::parse(text, &env(&[("OPENAI_API_KEY", CANARY)])).map(drop).map_err(|error| error.to_string())
+    });
+}

@@ -157,3 +157,18 @@ fn the_shape_of_both_files_can_be_printed() {
     );
     assert_eq!(keys(schemars::schema_for!(crate::SettingsSpec)), "daily limits log_bodies models provider providers");
 }
+
+#[test]
+fn mangled_files_are_read_or_refused_with_their_place() {
+    let tasks = ["reviews", "texts"].map(|pipeline| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../resources").join(pipeline).join("tasks");
+        std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+    });
+    let mut tasks: Vec<String> = tasks.into_iter().flatten().collect();
+    tasks.push(WRITTEN.to_owned());
+    tasks.sort();
+    testkit::mangle_texts("task.yaml", tasks, |text| {
+        let read = Task::parse(text, Path::new("task.yaml"), &Environment::default());
+        read.map(drop).map_err(|error| error.to_string())
+    });
+}

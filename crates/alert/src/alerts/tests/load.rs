@@ -1,21 +1,6 @@
 use super::*;
 
-fn refusal(yaml: &str) -> String {
-    let variables = [("HOOK", "https://hooks.example/T0/abc"), ("PW", "hunter22")];
-    match load(&project(yaml), &variables) {
-        Ok(_) => panic!("this should be refused: {yaml}"),
-        Err(error) => error.to_string(),
-    }
-}
-
-#[test]
-fn a_project_without_the_file_has_no_alerts() {
-    assert!(load(&Project::new(), &[]).unwrap().is_none());
-}
-
-#[test]
-fn the_example_of_the_documentation_is_right() {
-    let yaml = "
+const EXAMPLE: &str = "
 every: 1h
 priorities: {warning: P3}
 pipelines:
@@ -34,7 +19,23 @@ channels:
       priorities: [P0, P1]
   - command: {run: [scripts/page, --loud], priorities: [P0]}
 ";
-    let alerts = alerts(&project(yaml), &[("SMTP_PASSWORD", "hunter22")]);
+
+fn refusal(yaml: &str) -> String {
+    let variables = [("HOOK", "https://hooks.example/T0/abc"), ("PW", "hunter22")];
+    match load(&project(yaml), &variables) {
+        Ok(_) => panic!("this should be refused: {yaml}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_project_without_the_file_has_no_alerts() {
+    assert!(load(&Project::new(), &[]).unwrap().is_none());
+}
+
+#[test]
+fn the_example_of_the_documentation_is_right() {
+    let alerts = alerts(&project(EXAMPLE), &[("SMTP_PASSWORD", "hunter22")]);
     let names: Vec<String> = alerts.subscribers.iter().map(|subscriber| subscriber.channel.name()).collect();
     assert_eq!(names, ["mail to ops@shop.example", "command page"], "a webhook that is empty is switched off");
     assert_eq!(alerts.subscribers[1].priorities, [Priority::P0]);
@@ -133,4 +134,15 @@ fn the_schema_knows_the_keys() {
     let mut keys: Vec<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
     keys.sort_unstable();
     assert_eq!(keys, ["channels", "every", "pipelines", "priorities", "timeout_seconds"]);
+}
+
+#[test]
+fn mangled_files_are_read_or_refused_with_their_place() {
+    let project = project(EXAMPLE);
+    let variables = [("SLACK_WEBHOOK", "https://hooks.example/T0/abc"), ("SMTP_PASSWORD", "hunter22")];
+    let examples = vec![EXAMPLE.to_owned(), "channels:\n  - slack: {webhook: \"${SLACK_WEBHOOK}\"}\n".to_owned()];
+    testkit::mangle_texts("alerts.yaml", examples, move |text| {
+        let read = Alerts::parse(text, Path::new("alerts.yaml"), &Root::at(project.root()), &environment(&variables));
+        read.map(drop).map_err(|error| error.to_string())
+    });
 }
