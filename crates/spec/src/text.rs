@@ -31,7 +31,7 @@ pub fn cut(text: &str, most: usize) -> String {
 /// The cause of all causes of an error, without the number that only a C programmer wants to see. What lies around it
 /// mostly repeats what we say ourselves.
 pub fn root_cause(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
+    let causes = std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
     let text = causes.last().map(ToString::to_string).unwrap_or_default();
     match text.split_once(" (os error") {
         Some((words, _)) => words.to_lowercase(),

@@ -75,7 +75,7 @@ fn endpoint(scheme: Scheme) -> &'static str {
 
 /// Why the store could not be spoken to, if that is what failed.
 fn reached(error: &(dyn StdError + 'static)) -> Option<String> {
-    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let mut causes = std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| (*error).source());
     causes.find(|cause| cause.is::<HttpError>()).map(innermost)
 }
 

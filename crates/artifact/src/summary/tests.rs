@@ -111,7 +111,7 @@ fn parts_add_up_to_the_whole() {
                 some(&mut random, value)
             })
             .collect();
-        let days = Column::new("d".into(), small.iter().map(|v| v.map(|v| v as i32)).collect::<Vec<_>>());
+        let days = polars::prelude::Column::new("d".into(), small.iter().map(|v| v.map(|v| v as i32)).collect::<Vec<_>>());
         let mut table = df!(
             "i" => &whole,
             "u" => small.iter().map(|v| v.map(|v| u64::MAX - v as u64)).collect::<Vec<_>>(),
