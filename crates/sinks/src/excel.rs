@@ -246,12 +246,13 @@ impl Times {
         let is_dated = *values.dtype() != DataType::Time;
         let texts = match values.dtype() {
             DataType::Datetime(unit, _) => {
-                iso(values.to_physical_repr().cast(&DataType::Datetime(*unit, None))?)?
+                shown(values.to_physical_repr().cast(&DataType::Datetime(*unit, None))?, MOMENT)?
             }
+            DataType::Time => shown(values.clone(), "%H:%M:%S%.f")?,
             _ => values.cast(&DataType::String)?.str()?.clone(),
         };
-        let shown = if is_dated { "yyyy-mm-dd hh:mm:ss.000" } else { "hh:mm:ss.000" };
-        let format = Format::new().set_num_format(shown);
+        let number = if is_dated { "yyyy-mm-dd hh:mm:ss.000" } else { "hh:mm:ss.000" };
+        let format = Format::new().set_num_format(number);
         let of_day = if of_millisecond == 0 { 1 } else { of_millisecond * 86_400_000 };
         Ok(Times { ticks, of_day, of_millisecond, is_dated, texts, format })
     }
@@ -279,9 +280,9 @@ fn put<T>(value: Option<T>, write: impl FnOnce(T) -> Result<(), XlsxError>) -> R
     value.map_or(Ok(()), write)
 }
 
-fn iso(moments: Series) -> PolarsResult<StringChunked> {
-    let name = moments.name().clone();
-    let table = moments.into_frame().lazy().select([col(name).dt().to_string(MOMENT)]).collect()?;
+fn shown(times: Series, format: &str) -> PolarsResult<StringChunked> {
+    let name = times.name().clone();
+    let table = times.into_frame().lazy().select([col(name).dt().to_string(format)]).collect()?;
     Ok(table.columns()[0].as_materialized_series().str()?.clone())
 }
 

@@ -170,7 +170,6 @@ fn stability(before: &ColumnSummary, now: &ColumnSummary) -> Option<f64> {
 mod tests {
     use polars::prelude::*;
 
-    use super::share_up_to;
     use crate::Finding::*;
     use crate::testing::{failure, judged, judged_after};
 

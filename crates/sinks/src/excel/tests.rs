@@ -172,3 +172,21 @@ fn a_reader_that_went_away_is_told_apart() {
     let error = crate::write(&spec(SPEC), table.schema(), batches, &mut ClosedPipe, "stdout").unwrap_err();
     assert!(error.is_closed_pipe(), "{error}");
 }
+
+#[test]
+fn times_that_excel_would_round_stay_text() {
+    // 1,710,000,000 seconds after 1970-01-01 is 2024-03-09 16:00:00 UTC (GNU date).
+    let micros = [1_710_000_000_000_000i64, 1_710_000_000_250_000, 1_710_000_000_999_600];
+    let moment = Series::new("m".into(), micros).cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap();
+    let nanos = [57_600_000_000_000i64, 57_600_250_000_000, 57_600_000_000_001];
+    let time = Series::new("t".into(), nanos).cast(&DataType::Time).unwrap();
+    let archive = written(SPEC, &DataFrame::new_infer_height(vec![moment.into(), time.into()]).unwrap());
+    let sheet = member(&archive, "xl/worksheets/sheet1.xml");
+    // 45,360 days from 1899-12-30, and two thirds.
+    assert!(row(&sheet, 2).contains("<v>45360.666666666664</v>"), "{}", row(&sheet, 2));
+    assert!(row(&sheet, 2).contains("<v>0.6666666666666666</v>"), "{}", row(&sheet, 2));
+    assert!(row(&sheet, 3).contains("<v>45360.66666956018"), "{}", row(&sheet, 3));
+    assert!(row(&sheet, 4).contains("2024-03-09T16:00:00.999600"), "{}", row(&sheet, 4));
+    assert!(row(&sheet, 4).contains("16:00:00.000000001"), "{}", row(&sheet, 4));
+    assert!(member(&archive, "xl/styles.xml").contains("yyyy-mm-dd hh:mm:ss.000"));
+}
