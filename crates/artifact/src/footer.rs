@@ -19,19 +19,24 @@ const MAGIC: &[u8; 4] = b"PAR1";
 /// The evidence of an artifact: from its Parquet footer, or from the sidecar of a file that has none
 /// (`.<name>.evidence.json`; `evidence.json` in a model's folder). `None` if the file is not ours.
 pub fn evidence_of(path: &Path) -> Result<Option<Evidence>> {
+    evidence_shown(path, &path.display().to_string())
+}
+
+/// As [`evidence_of`]; `shown` is what errors call the file.
+pub(crate) fn evidence_shown(path: &Path, shown: &str) -> Result<Option<Evidence>> {
     let json = match path.extension().is_some_and(|extension| extension == "parquet") {
-        true => in_footer(path)?,
+        true => in_footer(path, shown)?,
         false => None,
     };
     let json = match json {
         Some(text) => Some(text),
         None => beside(path)?,
     };
-    json.map(|text| Evidence::from_json(&text, path.display())).transpose()
+    json.map(|text| Evidence::from_json(&text, shown)).transpose()
 }
 
-fn in_footer(path: &Path) -> Result<Option<String>> {
-    let metadata = metadata(path)?;
+fn in_footer(path: &Path, shown: &str) -> Result<Option<String>> {
+    let metadata = metadata_shown(path, shown)?;
     let pairs = metadata.file_metadata().key_value_metadata();
     Ok(pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == KEY)?.value.clone()))
 }
@@ -182,12 +187,17 @@ fn is_plausible(metadata: &ParquetMetaData, length: u64) -> bool {
 
 /// The footer of a Parquet file, or an error that says what the file is instead.
 pub(crate) fn metadata(path: &Path) -> Result<ParquetMetaData> {
-    let mut file = File::open(path).map_err(|error| Error::io("read", path, &error))?;
+    metadata_shown(path, &path.display().to_string())
+}
+
+fn metadata_shown(path: &Path, shown: &str) -> Result<ParquetMetaData> {
+    let failed = |error: std::io::Error| Error::io("read", Path::new(shown), &error);
+    let mut file = File::open(path).map_err(failed)?;
     let not_parquet = |what: &str| {
-        Error::cannot_run(format!("{}: not a whole Parquet file: {what}", path.display()))
+        Error::cannot_run(format!("{shown}: not a whole Parquet file: {what}"))
             .hint("it is truncated or of another kind; run the stage that wrote it again")
     };
-    let length = file.metadata().map_err(|error| Error::io("read", path, &error))?.len();
+    let length = file.metadata().map_err(failed)?.len();
     if length == 0 {
         return Err(not_parquet("it is empty"));
     }
@@ -200,14 +210,14 @@ pub(crate) fn metadata(path: &Path) -> Result<ParquetMetaData> {
         file.seek(SeekFrom::End(-4))?;
         file.read_exact(&mut tail)
     })();
-    ends.map_err(|error: std::io::Error| Error::io("read", path, &error))?;
+    ends.map_err(failed)?;
     if &head != MAGIC {
         return Err(not_parquet("it does not begin with PAR1"));
     }
     if &tail != MAGIC {
         return Err(not_parquet("it does not end with PAR1"));
     }
-    let broken = || damaged(&path.display().to_string());
+    let broken = || damaged(shown);
     let metadata = ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|_| broken())?;
     if is_plausible(&metadata, length) { Ok(metadata) } else { Err(broken()) }
 }

@@ -7,9 +7,9 @@ use polars::io::parquet::read::ParallelStrategy;
 use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, Schema};
 use spec::{Error, Result, Root, did_you_mean};
 
-use crate::footer::check_types;
+use crate::footer::{check_types, evidence_shown};
 use crate::pages::{check_heads, check_sums};
-use crate::{Evidence, Input, Kind, PolarsResultExt, evidence_of, fingerprint, rows_of};
+use crate::{Evidence, Input, Kind, PolarsResultExt, fingerprint, rows_of};
 
 /// An input of a stage, known by its footer alone.
 #[derive(Clone, Debug)]
@@ -48,9 +48,9 @@ pub fn open(root: &Root, path: &Path) -> Result<Artifact> {
         return Err(Error::cannot_run(format!("{}: no such file", path.display()))
             .hint("run the stage that writes it, or name another input"));
     }
-    let evidence = evidence_of(&file)?;
+    let shown = root.relative(&file).display().to_string();
+    let evidence = evidence_shown(&file, &shown)?;
     if evidence.is_none() && file.extension().is_some_and(|extension| extension == "parquet") {
-        let shown = root.relative(&file).display().to_string();
         check_types(&file, &shown)?;
         check_heads(&file, &shown)?;
     }

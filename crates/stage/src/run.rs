@@ -16,7 +16,7 @@ use crate::publication::Publication;
 use crate::publish::{publish, release, send_journals};
 use crate::refusals::{MAX_REFUSED, MaxRefused};
 use crate::runlog::RunLog;
-use crate::up_to_date::{Answer, Key, answer};
+use crate::up_to_date::{Answer, Key, Looked, answer};
 use crate::verification::{Verification, verify};
 use crate::{Job, Stage, alarm, args, console, lock, panics, signals};
 
@@ -169,6 +169,10 @@ fn recorded<S: Stage>(
             signals::end(|| log.complete(&publication));
             drop(guard);
             summary(who, &publication, began);
+            if publication.items.is_empty() {
+                let key = Key { spec: &job.spec_hash, version: VERSION, inputs };
+                Looked::write(&job.folder(), &publication.paths, &key)?;
+            }
             log.post();
             publication.do_afterwards();
             alarm::warned(job, &publication.warnings());
@@ -226,9 +230,10 @@ fn decide<S: Stage>(job: &Job<S>, inputs: &[Input]) -> Result<Course> {
         return Ok(Course::Run(cause));
     }
     let key = Key { spec: &job.spec_hash, version: VERSION, inputs };
+    let looked = Looked::read(&job.folder());
     let mut why = None;
     for Candidate { snapshot, released } in job.mirror.candidates(&S::TOOL.folder(&job.pipeline))? {
-        match answer(&job.root, Some(&snapshot), &key)? {
+        match answer(&job.root, Some(&snapshot), looked.as_ref(), &key)? {
             Answer::UpToDate if released => return Ok(Course::UpToDate(snapshot)),
             Answer::UpToDate => return Ok(Course::Release(snapshot)),
             Answer::Run(reason) => why = why.or(Some(reason)),

@@ -2,7 +2,6 @@
 //! on what it learned, not on what has its names today.
 
 use artifact::{Artifact, PolarsResultExt, definitions_of, fingerprint};
-use chrono::{DateTime, Utc};
 use learn::{Champion, Trial};
 use polars::prelude::{Column, DataFrame, IdxCa};
 use spec::{Error, Keys, Loaded, Result, Tool};
@@ -53,9 +52,7 @@ pub fn rebuild(job: &Job<Train>, trial: &Trial, champion: &Champion) -> Result<D
     }
     job.progress.begin(format!("features of {}", champion.version));
     // As of the day on which the table was made.
-    let Ok(made) = evidence.time.parse::<DateTime<Utc>>() else {
-        return cannot(format!("{} does not say when it was made", table.path.display()));
-    };
+    let made = evidence.time;
     let FeatureSet { training, training_rows, .. } =
         build(&spec, &|table| artifact::scan(&sources, table), made.date_naive())?;
     if training_rows != trial.rows {
