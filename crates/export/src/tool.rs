@@ -42,17 +42,15 @@ impl Stage for Export {
     /// Options of a format that is not written, or that do not go together.
     fn fault(spec: &ExportSpec) -> Option<Error> {
         let unused = |key: &str, of: &str| {
-            Error::cannot_run(format!(
-                "'{key}' has no effect: it is for the format {of}, and the format is {}",
-                spec.format
-            ))
-            .hint(format!("take it out, or write `format: {of}`"))
+            Error::cannot_run(format!("has no effect: it is for the format {of}, and the format is {}", spec.format))
+                .hint(format!("take it out, or write `format: {of}`"))
+                .at(key)
         };
         if spec.csv != CsvOptions::default() && spec.format.name() != "csv" {
-            return Some(unused("csv", "csv").at("csv"));
+            return Some(unused("csv", "csv"));
         }
         if spec.strip_evidence && spec.format.name() != "parquet" {
-            return Some(unused("strip_evidence", "parquet").at("strip_evidence"));
+            return Some(unused("strip_evidence", "parquet"));
         }
         spec.csv.fault().map(|error| error.at("csv"))
     }
