@@ -191,6 +191,10 @@ pub(crate) fn single_or_all(column: &Column) -> Series {
     }
 }
 
+/// Days of the years 0 to 9999 since 1970: four digits write them, and no calendar fails on them. Sources refuse others too.
+const FIRST_DAY: i128 = -719_528;
+const LAST_DAY: i128 = 2_932_896;
+
 /// How many rows columns have together: those of one value take the length of the others.
 pub(crate) fn height(columns: &[Column]) -> usize {
     let all = columns.iter().map(Column::len);
@@ -289,12 +293,14 @@ pub(crate) fn column(
                 .into_series()
         }
         DataType::Date => {
-            let taken = ints(i128::from(i32::MIN), i128::from(i32::MAX), 1);
+            let taken = ints(FIRST_DAY, LAST_DAY, 1);
             let taken = taken.into_iter().map(|days| days.map(|days| days as i32));
             Int32Chunked::from_iter_options(name, taken).into_date().into_series()
         }
         DataType::Datetime(unit, zone) => {
-            let taken = ints(whole.0, whole.1, tick(*unit));
+            let of_day = DAY / tick(*unit);
+            let (first, last) = (FIRST_DAY * of_day, (LAST_DAY + 1) * of_day - 1);
+            let taken = ints(first.max(whole.0), last.min(whole.1), tick(*unit));
             Int64Chunked::from_iter_options(name, taken.into_iter()).into_datetime(*unit, zone.clone()).into_series()
         }
         DataType::Duration(unit) => {

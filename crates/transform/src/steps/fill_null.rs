@@ -5,8 +5,8 @@
 //! - fill_null: {columns: [age], with: median}
 //! ```
 //!
-//! Statistics are those of the rows that are alive at this step; in an integer column mean and median are
-//! rounded. There is no "last value before": it would depend on the order of the rows.
+//! Statistics are those of the rows that are alive at this step. A column of whole numbers takes a mean or median only
+//! where it is whole too, or where no cell is empty. There is no "last value before": it would depend on the order of the rows.
 
 use polars::prelude::*;
 use schemars::JsonSchema;
@@ -16,7 +16,7 @@ use spec::{Result, Scalar};
 use super::scalar::as_cell;
 use super::{Apply, any, is_number};
 use crate::plan::Plan;
-use crate::statistics::{mean, mode, numbers, quantile};
+use crate::statistics::{Whole, mean, mode, numbers, quantile, whole_mean, whole_median, whole_numbers_with_gaps};
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -32,9 +32,9 @@ pub struct FillNull {
 enum Filling {
     /// This value, of the column's type.
     Value(Scalar),
-    /// The arithmetic mean of a number column.
+    /// The arithmetic mean of a number column. In a column of whole numbers it must be whole: cast to float64 first.
     Mean,
-    /// The median of a number column.
+    /// The median of a number column; between two middle values their mean. In a column of whole numbers it must be whole.
     Median,
     /// The most frequent value; of several the smallest.
     Mode,
@@ -54,8 +54,10 @@ impl Apply for FillNull {
                     plan.error(format!("column '{name}' is {found}, which cannot hold '{value}'"))
                         .hint("give a value of that type, or cast the column first")
                 })?),
-                Filling::Mean => mean(&numbers(plan, &name)?).map(|value| number(value, &dtype)),
-                Filling::Median => quantile(&mut numbers(plan, &name)?, 0.5).map(|value| number(value, &dtype)),
+                Filling::Mean if dtype.is_integer() => whole(plan, &name, &dtype, "mean", whole_mean)?,
+                Filling::Median if dtype.is_integer() => whole(plan, &name, &dtype, "median", whole_median)?,
+                Filling::Mean => mean(&numbers(plan, &name)?).map(|value| lit(value).cast(dtype)),
+                Filling::Median => quantile(&mut numbers(plan, &name)?, 0.5).map(|value| lit(value).cast(dtype)),
                 Filling::Mode => mode(plan, &name)?.map(|value| lit(polars::prelude::Scalar::new(dtype, value))),
             };
             if let Some(filling) = filling {
@@ -70,9 +72,27 @@ impl Apply for FillNull {
     }
 }
 
-fn number(value: f64, dtype: &DataType) -> Expr {
-    let value = if dtype.is_integer() { value.round() } else { value };
-    lit(value).cast(dtype.clone())
+/// A statistic of a column of whole numbers, to the digit; an error if it lies between two of them.
+fn whole(
+    plan: &Plan,
+    name: &str,
+    dtype: &DataType,
+    what: &str,
+    of: fn(Vec<i128>) -> Option<Whole>,
+) -> Result<Option<Expr>> {
+    match whole_numbers_with_gaps(plan, name)?.and_then(of) {
+        None => Ok(None),
+        Some(Whole::At(value)) => Ok(Some(match u64::try_from(value) {
+            Ok(value) => lit(value).cast(dtype.clone()),
+            Err(_) => lit(value as i64).cast(dtype.clone()),
+        })),
+        Some(Whole::Near(value)) => {
+            let found = artifact::type_name(dtype);
+            Err(plan
+                .error(format!("column '{name}' is {found}, which cannot hold its {what} {value}"))
+                .hint("cast it to float64 first, or give a value"))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -92,8 +112,8 @@ mod tests {
 
     #[test]
     fn statistics_and_values() {
-        let steps = "- fill_null: {columns: [f, n], with: mean}\n- fill_null: {columns: [i], with: mean}\n- fill_null: {columns: [s], with: {value: '-'}}";
-        // pandas: pd.Series([1, None, 2, 10]).mean() = 4.333…; [1, None, 2, 2] = 1.667, rounded
+        let steps = "- fill_null: {columns: [f, n], with: mean}\n- fill_null: {columns: [i], with: median}\n- fill_null: {columns: [s], with: {value: '-'}}";
+        // pandas: pd.Series([1, None, 2, 10]).mean() = 4.333…; pd.Series([1, None, 2, 2]).median() = 2
         let expected = df!(
             "f" => [1.0, 13.0 / 3.0, 2.0, 10.0],
             "i" => [1i64, 2, 2, 2],
@@ -108,6 +128,29 @@ mod tests {
         assert_eq!(out.column("s").unwrap().str().unwrap().get(1), Some("a"));
         assert_eq!(out.column("i").unwrap().i64().unwrap().get(1), Some(2));
         assert_eq!(out.column("n").unwrap().null_count(), 4);
+    }
+
+    #[test]
+    fn whole_numbers_are_filled_to_the_digit_or_refused() {
+        let large = (1i64 << 53) + 1;
+        let table = df!("i" => [Some(large), Some(large), None, Some(large)], "u" => [Some(1u64), Some(u64::MAX), None, Some(u64::MAX)]).unwrap();
+        for with in ["mean", "median"] {
+            let out = rows(&table, &format!("- fill_null: {{columns: [i], with: {with}}}"));
+            assert_eq!(out.column("i").unwrap().i64().unwrap().get(2), Some(large), "{with}");
+        }
+        let out = rows(&table, "- fill_null: {columns: [u], with: median}");
+        assert_eq!(out.column("u").unwrap().u64().unwrap().get(2), Some(u64::MAX));
+        let table = df!("i" => [Some(1i64), Some(2), None, Some(4)], "j" => [Some(-1i64), Some(-2), None, None]).unwrap();
+        assert_eq!(
+            failure(&table, "- fill_null: {columns: [i], with: mean}"),
+            "step 1 'fill_null': column 'i' is int64, which cannot hold its mean 2.3333333333333335; cast it to float64 first, \
+             or give a value"
+        );
+        assert_eq!(
+            failure(&table, "- fill_null: {columns: [j], with: median}"),
+            "step 1 'fill_null': column 'j' is int64, which cannot hold its median -1.5; cast it to float64 first, or give a \
+             value"
+        );
     }
 
     #[test]

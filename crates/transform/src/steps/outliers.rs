@@ -11,12 +11,14 @@
 //! the finite values of the rows that are alive at this step. An empty cell is no outlier; NaN is above every
 //! limit.
 
+use std::fmt::Display;
+
 use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use spec::{Error, Result};
+use spec::{Error, Result, Scalar};
 
-use super::clip::{bound, check_holds, check_range, clip};
+use super::limits::{Given, Limits};
 use super::{Apply, any, is_number};
 use crate::plan::Plan;
 use crate::statistics::{deviation, mean, numbers, numbers_by_group, quantile};
@@ -49,10 +51,7 @@ enum Method {
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "WrittenRange")]
-struct Range {
-    min: Option<f64>,
-    max: Option<f64>,
-}
+struct Range(Given);
 
 /// Limits as written.
 #[derive(Deserialize, JsonSchema)]
@@ -60,17 +59,18 @@ struct Range {
 struct WrittenRange {
     /// The smallest number that is no outlier. Default: no limit.
     #[serde(default)]
-    min: Option<f64>,
+    #[schemars(with = "Option<f64>")]
+    min: Option<Scalar>,
     /// The largest number that is no outlier. Default: no limit.
     #[serde(default)]
-    max: Option<f64>,
+    #[schemars(with = "Option<f64>")]
+    max: Option<Scalar>,
 }
 
 impl TryFrom<WrittenRange> for Range {
     type Error = Error;
     fn try_from(written: WrittenRange) -> Result<Range> {
-        check_range(written.min, written.max)?;
-        Ok(Range { min: written.min, max: written.max })
+        Ok(Range(Given::new(written.min, written.max)?))
     }
 }
 
@@ -129,8 +129,6 @@ enum Action {
     Flag,
 }
 
-type Limits = (Option<f64>, Option<f64>);
-
 impl Apply for Outliers {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         if self.columns.is_empty() {
@@ -141,25 +139,24 @@ impl Apply for Outliers {
         }
         for name in plan.pick(&self.columns, "a number", is_number)? {
             let dtype = plan.dtype(&name)?;
-            if let (Method::Range(range), Action::Clip) = (&self.method, self.action) {
-                check_holds(plan, &name, &dtype, range.min, range.max)?;
-            }
-            let (low, high, problem) = if self.group_by.is_empty() {
-                let (low, high) = match &self.method {
-                    Method::Range(range) => (range.min, range.max),
-                    _ => self.limits(numbers(plan, &name)?),
-                };
-                let problem = match (low, high) {
-                    (Some(low), Some(high)) => format!(" is outside [{low}, {high}]"),
-                    (Some(low), None) => format!(" is below {low}"),
-                    (_, high) => format!(" is above {}", high.unwrap_or(f64::INFINITY)),
-                };
-                (bound(low), bound(high), problem)
-            } else {
-                let (low, high) = self.group_limits(plan, &name)?;
-                (low, high, " is outside the limits of its group".to_owned())
+            let (limits, problem) = match &self.method {
+                Method::Range(Range(given)) => {
+                    let limits = match self.action {
+                        Action::Clip => given.within_type(plan, &name, &dtype)?,
+                        _ => given.in_type(plan, &name, &dtype)?,
+                    };
+                    (limits, problem(given.min.as_ref(), given.max.as_ref()))
+                }
+                _ if self.group_by.is_empty() => {
+                    let (low, high) = self.limits(numbers(plan, &name)?);
+                    (Limits::computed(bound(low), bound(high), &dtype), problem(low, high))
+                }
+                _ => {
+                    let (low, high) = self.group_limits(plan, &name)?;
+                    (Limits::computed(low, high, &dtype), " is outside the limits of its group".to_owned())
+                }
             };
-            self.act(plan, &name, &dtype, low, high, problem)?;
+            self.act(plan, &name, &dtype, &limits, problem)?;
         }
         Ok(())
     }
@@ -169,11 +166,28 @@ impl Apply for Outliers {
     }
 }
 
+/// A limit as a literal; null for none.
+fn bound(limit: Option<f64>) -> Expr {
+    match limit {
+        Some(limit) => lit(limit),
+        None => lit(NULL).cast(DataType::Float64),
+    }
+}
+
+fn problem(low: Option<impl Display>, high: Option<impl Display>) -> String {
+    match (low, high) {
+        (Some(low), Some(high)) => format!(" is outside [{low}, {high}]"),
+        (Some(low), None) => format!(" is below {low}"),
+        (None, Some(high)) => format!(" is above {high}"),
+        (None, None) => String::new(),
+    }
+}
+
 impl Outliers {
-    /// The limits for a set of values; none where values do not vary.
-    fn limits(&self, mut values: Vec<f64>) -> Limits {
+    /// The limits for a set of values, as the method computes them; none of no values.
+    fn limits(&self, mut values: Vec<f64>) -> (Option<f64>, Option<f64>) {
         let (low, high) = match &self.method {
-            Method::Range(range) => return (range.min, range.max),
+            Method::Range(_) => return (None, None),
             Method::Iqr(Iqr { factor }) => {
                 let (Some(first), Some(third)) = (quantile(&mut values, 0.25), quantile(&mut values, 0.75)) else {
                     return (None, None);
@@ -215,16 +229,15 @@ impl Outliers {
         Ok(exprs)
     }
 
-    fn act(&self, plan: &mut Plan, name: &str, dtype: &DataType, low: Expr, high: Expr, problem: String) -> Result<()> {
-        let number = col(name).cast(DataType::Float64);
-        let outside = number.clone().lt(low.clone()).or(number.gt(high.clone()));
+    fn act(&self, plan: &mut Plan, name: &str, dtype: &DataType, limits: &Limits, problem: String) -> Result<()> {
+        let outside = limits.outside(&col(name));
         match self.action {
             Action::Refuse => {
                 let original = plan.keep("outlier", col(name))?;
                 plan.refuse(name, &original, problem, outside)
             }
             Action::Drop => plan.drop_rows(&format!("on {name}"), outside),
-            Action::Clip => plan.set(vec![clip(col(name), dtype, low, high).alias(name)]),
+            Action::Clip => plan.set(vec![limits.clip(col(name), dtype).alias(name)]),
             Action::Flag => {
                 let flag = format!("{name}_outlier");
                 plan.set(vec![outside.fill_null(lit(false)).alias(flag.as_str())])
@@ -271,6 +284,26 @@ mod tests {
         assert_eq!(rows(&table(), &steps("2.3")).height(), 7);
         let ranged = run(&table(), "- outliers: {columns: [x], method: {range: {min: 2}}}");
         assert_eq!(reasons(&ranged), ["step 1 'outliers': x: '1.0' is below 2"]);
+    }
+
+    #[test]
+    fn a_range_is_compared_in_the_columns_own_type() {
+        let flags = |table: &DataFrame, range: &str| -> Vec<bool> {
+            let steps = format!("- outliers: {{columns: [x], method: {{range: {{{range}}}}}, action: flag}}");
+            rows(table, &steps).column("x_outlier").unwrap().bool().unwrap().iter().flatten().collect()
+        };
+        let limit = 1i64 << 53;
+        let near = df!("x" => [limit - 1, limit, limit + 1]).unwrap();
+        assert_eq!(flags(&near, &format!("max: {limit}")), [false, false, true]);
+        assert_eq!(flags(&near, &format!("min: {}", limit + 1)), [true, true, false]);
+        assert_eq!(flags(&df!("x" => [0.1f32, 0.2]).unwrap(), "max: 0.1"), [false, true]);
+        assert_eq!(flags(&df!("x" => [u64::MAX, 7]).unwrap(), "max: 8.5"), [true, false]);
+        // Limits beyond the type: nothing is above 300, everything is below it.
+        let small = df!("x" => [Some(-128i8), Some(127), None]).unwrap();
+        assert_eq!(flags(&small, "max: 300"), [false, false, false]);
+        assert_eq!(flags(&small, "min: 300"), [true, true, false]);
+        assert_eq!(flags(&small, "max: -1000"), [true, true, false]);
+        assert_eq!(flags(&small, "min: -.inf, max: 1e300"), [false, false, false]);
     }
 
     #[test]
