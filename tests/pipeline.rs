@@ -121,7 +121,7 @@ fn a_prediction_can_be_traced_to_raw_rows() {
         .write(
             "resources/p/train.yaml",
             "table: training\nlabel: gone\ntask: classification\nentity: customer\ntime: cutoff\nsplit: {by: group}\n\
-             experiments: {linear: logistic}\nresamples: 50\n",
+             experiments: {linear: logistic}\nresamples: 100\n",
         )
         .write("resources/p/predict.yaml", "table: scoring\nreasons: 1\n");
     for tool in ["ingest", "clean", "features", "train"] {
