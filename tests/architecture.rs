@@ -7,8 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 const TOOLS: [&str; 6] = ["ingest", "clean", "features", "train", "predict", "export"];
-const DOMAIN: [&str; 9] =
-    ["sources", "transform", "checks", "learn", "llm", "asking", "sinks", "alert", "tracking"];
+const DOMAIN: [&str; 9] = ["sources", "transform", "checks", "learn", "llm", "asking", "sinks", "alert", "tracking"];
 
 /// A file longer than this hardly has one responsibility.
 const MOST_LINES: usize = 600;
@@ -101,9 +100,9 @@ fn every_dependency_is_used() {
             // A renamed crate is known by its new name.
             let name = entry["rename"].as_str().unwrap_or(text(&entry["name"])).replace('-', "_");
             let is_part = |c: char| c.is_alphanumeric() || c == '_';
-            let is_named = sources.match_indices(&name).any(|(at, _)| {
-                !sources[..at].ends_with(is_part) && !sources[at + name.len()..].starts_with(is_part)
-            });
+            let is_named = sources
+                .match_indices(&name)
+                .any(|(at, _)| !sources[..at].ends_with(is_part) && !sources[at + name.len()..].starts_with(is_part));
             if !is_named {
                 unused.push(format!("{}: {name}", text(&package["name"])));
             }

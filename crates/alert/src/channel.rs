@@ -154,5 +154,4 @@ mod tests {
     fn a_channel_that_panics_is_a_failure_like_any_other() {
         assert_eq!(tries(vec![]), (1, Err(Failure::lasting("the channel panicked"))));
     }
-
 }

@@ -78,11 +78,7 @@ fn columns(metadata: &ParquetMetaData) -> impl Iterator<Item = &ColumnChunkMetaD
 
 /// Shows `visit` every page of a column: its head, where its bytes begin, and how many there are. `None` if `visit` says
 /// so, or if the pages are not those that the footer describes.
-fn walk(
-    file: &File,
-    column: &ColumnChunkMetaData,
-    mut visit: impl FnMut(&Head, u64, u64) -> Option<()>,
-) -> Option<()> {
+fn walk(file: &File, column: &ColumnChunkMetaData, mut visit: impl FnMut(&Head, u64, u64) -> Option<()>) -> Option<()> {
     let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
     let mut at = u64::try_from(start).ok()?;
     let end = at.checked_add(u64::try_from(column.compressed_size()).ok()?)?;
@@ -224,8 +220,8 @@ mod tests {
     fn heads_are_read_field_by_field() {
         // Data page of 7 bytes, 10 values, checksum 0xFFFFFFFF (-1), with statistics {5: "ab"}.
         let bytes = [
-            0x15, 0, 0x15, 14, 0x15, 14, 0x15, 1, 0x1C, 0x15, 20, 0x15, 0, 0x15, 6, 0x15, 6, 0x1C, 0x58, 2, b'a', b'b', 0, 0,
-            0, 0xAA,
+            0x15, 0, 0x15, 14, 0x15, 14, 0x15, 1, 0x1C, 0x15, 20, 0x15, 0, 0x15, 6, 0x15, 6, 0x1C, 0x58, 2, b'a', b'b',
+            0, 0, 0, 0xAA,
         ];
         let mut compact = Compact { rest: &bytes };
         let head = Head::read(&mut compact).unwrap();
@@ -244,7 +240,10 @@ mod tests {
             let _ = Head::read(&mut Compact { rest: &bytes });
         }
         // A list that says it holds 2^60 truths, and structs in structs without end.
-        assert_eq!(Head::read(&mut Compact { rest: &[0x19, 0xF1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F] }), None);
+        assert_eq!(
+            Head::read(&mut Compact { rest: &[0x19, 0xF1, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F] }),
+            None
+        );
         assert_eq!(Head::read(&mut Compact { rest: &[0x2C; 100_000] }), None);
     }
 }

@@ -56,7 +56,8 @@ impl Stage for Features {
         warnings.iter().for_each(|warning| stage::warn(format!("features {}: {warning}", job.pipeline)));
         // How long after an example's time its label is known: a split by time leaves that much out.
         let horizon_days: i64 = spec.label_known_after().into_iter().map(days).sum();
-        let notes = Notes { label: Some(spec.label().to_owned()), horizon_days: Some(horizon_days), ..Notes::default() };
+        let notes =
+            Notes { label: Some(spec.label().to_owned()), horizon_days: Some(horizon_days), ..Notes::default() };
         let training = TableOutput {
             notes: notes.clone(),
             definitions: Some(definitions.clone()),

@@ -163,10 +163,10 @@ mod tests {
     #[test]
     fn a_variable_that_is_no_column_is_named_with_its_neighbour() {
         let text = |system, prompt| compile(system, prompt).unwrap_err().to_string();
-        assert_eq!(text("", "{{ txt }}"), "prompt: 'txt' is no input column; did you mean 'text'?");
+        assert_eq!(text("", "{{ txt }}"), "prompt: 'txt' is not an input column; did you mean 'text'?");
         assert_eq!(
             text("{{ language }}", "{{ text }}"),
-            "system_message: 'language' is no input column; choose one of: text, stars"
+            "system_message: 'language' is not an input column; choose one of: text, stars"
         );
     }
 

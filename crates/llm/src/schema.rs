@@ -43,7 +43,9 @@ impl Schema {
         let columns: Vec<String> =
             json["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
         if columns.is_empty() {
-            return Err(Error::cannot_run("no column is named").hint("write for example {cleaned: string}").at("outputs"));
+            return Err(Error::cannot_run("no column is named")
+                .hint("write for example {cleaned: string}")
+                .at("outputs"));
         }
         let validator = jsonschema::validator_for(&json)
             .map_err(|error| Error::cannot_run(format!("not a JSON Schema: {error}")).at("outputs"))?;

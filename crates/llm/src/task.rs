@@ -126,7 +126,9 @@ impl Task {
             return Err(Error::cannot_run("nothing given").at("task_name"));
         }
         if spec.inputs.is_empty() {
-            return Err(Error::cannot_run("no column is named").hint("name the columns that the prompt uses").at("inputs"));
+            return Err(Error::cannot_run("no column is named")
+                .hint("name the columns that the prompt uses")
+                .at("inputs"));
         }
         if spec.temperature.is_some_and(|t| !(0.0..=2.0).contains(&t)) {
             return Err(Error::cannot_run("found a value outside 0 to 2").at("temperature"));
@@ -135,7 +137,9 @@ impl Task {
             return Err(Error::cannot_run("found 0").hint("leave it out for no bound").at("max_tokens"));
         }
         if !(1..=MOST_ROWS).contains(&spec.batch_rows) {
-            return Err(Error::cannot_run(format!("found {}, expected 1 to {MOST_ROWS}", spec.batch_rows)).at("batch_rows"));
+            return Err(
+                Error::cannot_run(format!("found {}, expected 1 to {MOST_ROWS}", spec.batch_rows)).at("batch_rows")
+            );
         }
         let mut models = vec![spec.model];
         for name in spec.fallback {
@@ -146,7 +150,10 @@ impl Task {
         }
         let schema = Schema::of_outputs(&spec.outputs)?;
         if spec.batch_rows > 1 && schema.columns().iter().any(|column| column == "row") {
-            return Err(Error::cannot_run("'row' numbers the rows of a request").hint("use another name").at("row").at("outputs"));
+            return Err(Error::cannot_run("'row' numbers the rows of a request")
+                .hint("use another name")
+                .at("row")
+                .at("outputs"));
         }
         let prompts = Prompts::compile(&spec.system_message, &spec.prompt, &spec.inputs)?;
         let examples = examples(&spec.examples, &spec.inputs, &schema, &prompts)?;
@@ -346,9 +353,10 @@ fn place_of_word(text: &str, word: Option<&str>) -> Option<(usize, usize)> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     text.lines().enumerate().find_map(|(number, line)| {
         let opened = [line.find("{{"), line.find("{%")].into_iter().flatten().min()?;
-        let found = line[opened..].match_indices(word).map(|(at, _)| opened + at).find(|at| {
-            !line[..*at].ends_with(is_part) && !line[at + word.len()..].starts_with(is_part)
-        })?;
+        let found = line[opened..]
+            .match_indices(word)
+            .map(|(at, _)| opened + at)
+            .find(|at| !line[..*at].ends_with(is_part) && !line[at + word.len()..].starts_with(is_part))?;
         Some((number + 1, line[..found].chars().count() + 1))
     })
 }

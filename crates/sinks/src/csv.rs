@@ -249,29 +249,35 @@ impl Sink for CsvSink<'_> {
 /// How CSV is written. Each of the engine's options is set here and on purpose, so that one which the engine adds must be
 /// looked at before this compiles again. `null` stands for a null.
 fn writer<W: Write>(out: W, options: &CsvOptions, null: &str) -> CsvWriter<W> {
-    let CsvWriterOptions { include_bom, include_header, batch_size, serialize_options, compression: _, check_extension: _ } =
-        CsvWriterOptions {
-            include_bom: options.bom,
-            include_header: true,
-            batch_size: CHUNK,
-            // Of files that the engine opens itself.
-            compression: ExternalCompression::Uncompressed,
-            check_extension: false,
-            serialize_options: Arc::new(SerializeOptions {
-                separator: options.separator.0,
-                quote_char: b'"',
-                quote_style: QuoteStyle::Necessary,
-                null: null.into(),
-                line_terminator: "\n".into(),
-                date_format: Some("%Y-%m-%d".into()),
-                time_format: Some("%H:%M:%S%.9f".into()),
-                datetime_format: Some(MOMENT.into()),
-                // The shortest text that reads back as the same number. Other marks are put in by `Numerals`.
-                float_scientific: None,
-                float_precision: None,
-                decimal_comma: false,
-            }),
-        };
+    let CsvWriterOptions {
+        include_bom,
+        include_header,
+        batch_size,
+        serialize_options,
+        compression: _,
+        check_extension: _,
+    } = CsvWriterOptions {
+        include_bom: options.bom,
+        include_header: true,
+        batch_size: CHUNK,
+        // Of files that the engine opens itself.
+        compression: ExternalCompression::Uncompressed,
+        check_extension: false,
+        serialize_options: Arc::new(SerializeOptions {
+            separator: options.separator.0,
+            quote_char: b'"',
+            quote_style: QuoteStyle::Necessary,
+            null: null.into(),
+            line_terminator: "\n".into(),
+            date_format: Some("%Y-%m-%d".into()),
+            time_format: Some("%H:%M:%S%.9f".into()),
+            datetime_format: Some(MOMENT.into()),
+            // The shortest text that reads back as the same number. Other marks are put in by `Numerals`.
+            float_scientific: None,
+            float_precision: None,
+            decimal_comma: false,
+        }),
+    };
     let SerializeOptions {
         separator,
         quote_char,
@@ -380,12 +386,16 @@ impl Numerals {
         }
         let name = column.name().clone();
         let texts: StringChunked = match column.dtype() {
-            DataType::Float32 => {
-                column.f32()?.iter().map(|value| value.map(|value| self.text(&shortest(format!("{value:?}"))))).collect()
-            }
-            DataType::Float64 => {
-                column.f64()?.iter().map(|value| value.map(|value| self.text(&shortest(format!("{value:?}"))))).collect()
-            }
+            DataType::Float32 => column
+                .f32()?
+                .iter()
+                .map(|value| value.map(|value| self.text(&shortest(format!("{value:?}")))))
+                .collect(),
+            DataType::Float64 => column
+                .f64()?
+                .iter()
+                .map(|value| value.map(|value| self.text(&shortest(format!("{value:?}")))))
+                .collect(),
             _ => {
                 let plain = column.cast(&DataType::String)?;
                 plain.str()?.iter().map(|text| text.map(|text| self.text(text))).collect()

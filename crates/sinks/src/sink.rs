@@ -13,7 +13,8 @@ use spec::{Result, did_you_mean};
 use crate::ExportSpec;
 
 /// All kinds of sinks, in the order in which people are told of them.
-pub const KINDS: [&dyn Kind; 4] = [&crate::csv::Csv, &crate::json_lines::JsonLines, &crate::parquet::Parquet, &crate::excel::Excel];
+pub const KINDS: [&dyn Kind; 4] =
+    [&crate::csv::Csv, &crate::json_lines::JsonLines, &crate::parquet::Parquet, &crate::excel::Excel];
 
 /// A kind of sink.
 pub trait Kind: Sync {
@@ -162,7 +163,10 @@ mod tests {
             let other = df!("n" => [1i64]).unwrap();
             let mixed = [Ok(table.clone()), Ok(other)].into_iter();
             let error = crate::write(&spec(&text), table.schema(), mixed, &mut Vec::new(), "out").unwrap_err();
-            assert!(error.to_string().starts_with("out: a batch has other columns than the first"), "{format}: {error}");
+            assert!(
+                error.to_string().starts_with("out: a batch has other columns than the first"),
+                "{format}: {error}"
+            );
             // A reader that goes away is no failure.
             let whole = std::iter::once(Ok(table.clone()));
             let error = crate::write(&spec(&text), table.schema(), whole, &mut ClosedPipe, "stdout").unwrap_err();
@@ -173,7 +177,8 @@ mod tests {
             assert_eq!(error.to_string(), "no more", "{format}");
         }
         assert!(Format::named("xml").is_none());
-        let lists = table.lazy().group_by([polars::prelude::col("s")]).agg([polars::prelude::col("n")]).collect().unwrap();
+        let lists =
+            table.lazy().group_by([polars::prelude::col("s")]).agg([polars::prelude::col("n")]).collect().unwrap();
         for format in Format::names().filter(|format| *format != "parquet") {
             let error = failure(&format!("table: t\nformat: {format}\n"), &lists);
             assert!(error.contains("column 'n' holds list[i64]"), "{format}: {error}");

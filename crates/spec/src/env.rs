@@ -25,7 +25,8 @@ impl Environment {
         }
         // A variable that is not text is of no use in a spec, and none of our business.
         let of_process = std::env::vars_os();
-        variables.extend(of_process.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))));
+        variables
+            .extend(of_process.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))));
         Ok(Environment::new(variables))
     }
 
@@ -215,10 +216,7 @@ mod tests {
         let text = "# keys\n\nexport A = x # note\nB=\"a # b\" # note\nC='it\"s'\nD=pa$word\\n#1\nE=\nF=#1\n";
         read_dotenv(text, Path::new(".env"), &mut into).unwrap();
         let values: Vec<(&str, &str)> = into.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        assert_eq!(
-            values,
-            [("A", "x"), ("B", "a # b"), ("C", "it\"s"), ("D", "pa$word\\n#1"), ("E", ""), ("F", "#1")]
-        );
+        assert_eq!(values, [("A", "x"), ("B", "a # b"), ("C", "it\"s"), ("D", "pa$word\\n#1"), ("E", ""), ("F", "#1")]);
         for wrong in ["A=\"x\n", "A='x' y\n"] {
             let error = read_dotenv(wrong, Path::new(".env"), &mut into).unwrap_err().to_string();
             assert_eq!(error, ".env:1: a quote is not closed, or text follows it");

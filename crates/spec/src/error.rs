@@ -204,10 +204,7 @@ mod tests {
         let fault = || Error::cannot_run("not an address");
         let deep = fault().at("webhook").at("slack").at(0).at("channels");
         assert_eq!(deep.to_string(), "channels[0].slack.webhook: not an address");
-        assert_eq!(
-            deep.placed(text, file).to_string(),
-            "alerts.yaml:3:13: channels[0].slack.webhook: not an address"
-        );
+        assert_eq!(deep.placed(text, file).to_string(), "alerts.yaml:3:13: channels[0].slack.webhook: not an address");
         let unwritten = fault().at("priorities").at("slack").at(0).at("channels");
         assert_eq!(
             unwritten.placed(text, file).to_string(),

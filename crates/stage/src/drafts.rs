@@ -20,8 +20,18 @@ use crate::{Job, Stage};
 /// A written output that still has its temporary name.
 pub(crate) enum Draft {
     Kept(Kept),
-    Table { written: Written, refused: Option<Written>, changes: Option<Written>, evidence: Evidence },
-    File { temporary: Temporary, target: PathBuf, refused: Option<Written>, evidence: Evidence },
+    Table {
+        written: Written,
+        refused: Option<Written>,
+        changes: Option<Written>,
+        evidence: Evidence,
+    },
+    File {
+        temporary: Temporary,
+        target: PathBuf,
+        refused: Option<Written>,
+        evidence: Evidence,
+    },
     Folder {
         temporary: Temporary,
         target: PathBuf,
@@ -70,7 +80,12 @@ impl<S: Stage> Drafting<'_, S> {
     }
 
     /// Writes a table, or its fallback if its source stays down. Nothing if there is nothing new.
-    pub(crate) fn table(&self, mut output: TableOutput, before: &[Draft], failures: &mut Vec<String>) -> Result<Option<Draft>> {
+    pub(crate) fn table(
+        &self,
+        mut output: TableOutput,
+        before: &[Draft],
+        failures: &mut Vec<String>,
+    ) -> Result<Option<Draft>> {
         let fallback = output.fallback.take();
         match (self.written(output, before, failures), fallback) {
             (Err(error), Some(fallback)) if error.class() == Class::TryAgain => {

@@ -41,8 +41,8 @@ pub use gates::{KEYS, StageSpec, read_spec};
 pub use inputs::{data_arguments, upstream};
 pub use mirror::Mirror;
 pub use output::{
-    Accepted, BooksOf, Empty, FileOutput, FolderOutput, Judged, Kept, Output, RenderedOutput, Standing,
-    TableOutput, rows_of,
+    Accepted, BooksOf, Empty, FileOutput, FolderOutput, Judged, Kept, Output, RenderedOutput, Standing, TableOutput,
+    rows_of,
 };
 pub use progress::Progress;
 pub use refusals::MaxRefused;

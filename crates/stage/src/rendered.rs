@@ -50,7 +50,8 @@ pub fn checked<S: Stage>(job: &Job<S>, table: TableOutput) -> Result<Rows> {
     let who = format!("{} {}", S::TOOL, job.pipeline);
     let drafting = Drafting { job, who: &who, inputs: &inputs };
     let mut failures = Vec::new();
-    let Some(Draft::Table { written, refused, changes, evidence }) = drafting.written(table, &[], &mut failures)? else {
+    let Some(Draft::Table { written, refused, changes, evidence }) = drafting.written(table, &[], &mut failures)?
+    else {
         return Err(Error::refused("there is nothing to write"));
     };
     if !failures.is_empty() {

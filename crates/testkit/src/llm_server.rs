@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::{Random, http};
 use crate::loopback::{Ending, Loopback, lock};
+use crate::{Random, http};
 
 mod batches;
 mod fit;

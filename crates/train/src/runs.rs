@@ -4,9 +4,7 @@ use artifact::PolarsResultExt;
 use expr::SqlExpr;
 use learn::metrics::Metric;
 use learn::{LearnerSpec, Run};
-use polars::prelude::{
-    Column, DataFrame, DataType, IntoLazy, NamedFrom, Series, SortMultipleOptions,
-};
+use polars::prelude::{Column, DataFrame, DataType, IntoLazy, NamedFrom, Series, SortMultipleOptions};
 use serde_json::Value;
 use sinks::ExportSpec;
 use spec::{Error, Name, Result, did_you_mean};

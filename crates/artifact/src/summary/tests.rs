@@ -111,7 +111,8 @@ fn parts_add_up_to_the_whole() {
                 some(&mut random, value)
             })
             .collect();
-        let days = polars::prelude::Column::new("d".into(), small.iter().map(|v| v.map(|v| v as i32)).collect::<Vec<_>>());
+        let days =
+            polars::prelude::Column::new("d".into(), small.iter().map(|v| v.map(|v| v as i32)).collect::<Vec<_>>());
         let mut table = df!(
             "i" => &whole,
             "u" => small.iter().map(|v| v.map(|v| u64::MAX - v as u64)).collect::<Vec<_>>(),
@@ -124,10 +125,8 @@ fn parts_add_up_to_the_whole() {
         let mut cuts: Vec<usize> = (0..random.below(5)).map(|_| random.below(rows as u64) as usize).collect();
         cuts.extend([0, rows]);
         cuts.sort_unstable();
-        let parts: Vec<Vec<ColumnSummary>> = cuts
-            .windows(2)
-            .map(|pair| summary_of(&[table.slice(pair[0] as i64, pair[1] - pair[0])]))
-            .collect();
+        let parts: Vec<Vec<ColumnSummary>> =
+            cuts.windows(2).map(|pair| summary_of(&[table.slice(pair[0] as i64, pair[1] - pair[0])])).collect();
         for (at, wanted) in summary_of(&[table.clone()]).iter().enumerate() {
             let of_column: Vec<&ColumnSummary> = parts.iter().map(|part| &part[at]).collect();
             let found = ColumnSummary::merged(&of_column).unwrap();
@@ -138,7 +137,10 @@ fn parts_add_up_to_the_whole() {
             assert!(found.distinct == wanted.distinct || found.distinct_is_at_least, "{name}");
             for (found, wanted) in [(found.mean, wanted.mean), (found.std, wanted.std)] {
                 let near = |(a, b): (f64, f64)| (a - b).abs() <= 1e-9 * b.abs().max(1.0);
-                assert!(found.zip(wanted).is_none_or(near) && found.is_some() == wanted.is_some(), "{name}: {found:?} {wanted:?}");
+                assert!(
+                    found.zip(wanted).is_none_or(near) && found.is_some() == wanted.is_some(),
+                    "{name}: {found:?} {wanted:?}"
+                );
             }
             assert_eq!(found.top.len(), wanted.top.len(), "{name}");
             for (value, share) in &wanted.top {

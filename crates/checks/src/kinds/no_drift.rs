@@ -7,8 +7,8 @@ use spec::{Result, Severity, did_you_mean};
 
 use super::described;
 use crate::check::{Columns, Finding, TableCheck};
-use spec::text::{number, percent};
 use crate::{ColumnNames, Published};
+use spec::text::{number, percent};
 
 /// The least share of a bin, so that an empty one does not count without bound.
 const FLOOR: f64 = 1e-4;

@@ -45,7 +45,7 @@ fn a_key_in_the_file_is_refused_and_not_repeated() {
     let text = failure(&format!("providers:\n  a: {{base_url: http://a/v1, key: {CANARY}}}\n"));
     assert_eq!(
         text,
-        "llm.yaml: providers.a.key: a key does not belong into a file; put it into .env and write ${OPENAI_API_KEY:-}"
+        "llm.yaml:2:30: providers.a.key: a key does not belong into a file; put it into .env and write ${OPENAI_API_KEY:-}"
     );
 }
 
@@ -62,11 +62,11 @@ fn mistakes_name_the_key() {
     let server = "providers:\n  a: {base_url: http://a/v1}\n";
     assert_eq!(
         failure(&format!("{server}provider: b\n")),
-        "llm.yaml: provider: unknown provider 'b'; choose one of: a"
+        "llm.yaml:3:1: provider: unknown provider 'b'; choose one of: a"
     );
     assert_eq!(
         failure(&format!("{server}limits: {{concurrency: 0}}\n")),
-        "llm.yaml: limits.concurrency: found 0, expected 1 or more"
+        "llm.yaml:3:10: limits.concurrency: found 0, expected 1 or more"
     );
     assert_eq!(
         failure(&format!("{server}limits: {{request_per_second: 3}}\n")),

@@ -109,10 +109,10 @@ fn lists_are_refused_with_the_way_out() {
 
 #[test]
 fn nothing_is_written_like_a_null() {
-    let fails = |null: &str, table: &DataFrame| {
-        failure(&format!("table: t\nformat: csv\ncsv: {{'null': {null}}}\n"), table)
-    };
-    let codes = df!("code" => [Some("FR"), None, Some("NA")], "n" => [1i64, 2, 0], "x" => [0.5, f64::NAN, 2.0]).unwrap();
+    let fails =
+        |null: &str, table: &DataFrame| failure(&format!("table: t\nformat: csv\ncsv: {{'null': {null}}}\n"), table);
+    let codes =
+        df!("code" => [Some("FR"), None, Some("NA")], "n" => [1i64, 2, 0], "x" => [0.5, f64::NAN, 2.0]).unwrap();
     assert_eq!(
         fails("NA", &codes),
         "out: row 3, column 'code': the value is written 'NA', which stands for a null; choose another 'null' under 'csv'"

@@ -124,11 +124,7 @@ fn what_excel_would_round_or_misread_is_text() {
         ("B3", "10000-01-01"),
         ("C3", "12345678901234.567000"),
     ] {
-        assert!(
-            cell(name).contains("inlineStr") && cell(name).contains(&format!("{text}<")),
-            "{name}: {}",
-            cell(name)
-        );
+        assert!(cell(name).contains("inlineStr") && cell(name).contains(&format!("{text}<")), "{name}: {}", cell(name));
     }
 }
 

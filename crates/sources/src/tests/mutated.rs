@@ -14,8 +14,8 @@ fn damaged(whole: &[u8], random: &mut Random) -> Vec<u8> {
         match below(6) {
             0 => bytes[at] ^= 1 << below(8),
             1 => {
-                bytes[at] = [0, 0xFF, b'"', b'\n', b'\\', b'{', b'}', b'[', b',', b'-', b'.', b'e', b'\r', b'%']
-                    [below(14)]
+                bytes[at] =
+                    [0, 0xFF, b'"', b'\n', b'\\', b'{', b'}', b'[', b',', b'-', b'.', b'e', b'\r', b'%'][below(14)]
             }
             2 => bytes[at] = below(256) as u8,
             3 => drop(bytes.remove(at)),

@@ -110,7 +110,10 @@ fn what_is_wrong_is_placed_and_the_way_out_named() {
             "resources/alerts.yaml:2:1: every: '3mo' is too long; write hours, days or weeks, such as 1h",
         ),
         ("channels: []\nevery: 31d\n", "resources/alerts.yaml:2:1: every: '31d' is too long; 30d is the longest"),
-        ("channels: []\ntimeout_seconds: 0\n", "resources/alerts.yaml:2:1: timeout_seconds: 0 is not between 1 and 300"),
+        (
+            "channels: []\ntimeout_seconds: 0\n",
+            "resources/alerts.yaml:2:1: timeout_seconds: 0 is not between 1 and 300",
+        ),
     ];
     assert_eq!(cases.map(|(yaml, _)| refusal(yaml)), cases.map(|(_, expected)| expected.to_owned()));
 }
