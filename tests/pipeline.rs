@@ -175,3 +175,48 @@ fn every_run_leaves_a_pair_of_events() {
         .collect();
     assert_eq!(kinds, ["\"START\"", "\"COMPLETE\""]);
 }
+
+/// An incremental table keeps what earlier runs read, and their evidence tells of a file that has changed since.
+#[test]
+fn an_incremental_stage_is_up_to_date_once_it_has_looked() {
+    let project = Project::new();
+    let database = project.at("shop.db").display().to_string();
+    let sql = |statement: &str| {
+        let done = std::process::Command::new("sqlite3").args([&database, statement]).output();
+        done.is_ok_and(|output| output.status.success())
+    };
+    if !sql("CREATE TABLE orders (id INTEGER, amount REAL); INSERT INTO orders VALUES (1, 2.5), (2, 3)") {
+        testkit::skipped("sqlite3", "no sqlite3");
+        return;
+    }
+    project.write(
+        "resources/s/ingest.yaml",
+        "tables:\n  orders: {source: {sqlite: {path: shop.db, table: orders, incremental: id}}}\n  spending: {source: {sqlite: {path: \
+         shop.db, query: SELECT sum(amount) AS spent FROM orders}}, columns: {spent: float64}}\n",
+    );
+    project.run("ingest", ["s"]).exits(0);
+    project.run("ingest", ["s"]).exits(0).says("up to date");
+    assert!(sql("INSERT INTO orders VALUES (3, 4)"));
+    let added = project.run("ingest", ["s"]);
+    added.exits(0).says("runs because");
+    assert_eq!(added.stdout().len(), 3, "two parts of orders, and spending: {added}");
+    let again = project.run("ingest", ["s"]);
+    again.exits(0).says("up to date");
+    assert_eq!(again.stdout(), added.stdout());
+    // A change that brings nothing new is looked at once.
+    project.write(
+        "resources/s/ingest.yaml",
+        "tables:\n  orders: {source: {sqlite: {path: shop.db, table: orders, incremental: id}}}\n",
+    );
+    project.run("ingest", ["s"]).exits(0);
+    assert!(sql("UPDATE orders SET amount = 9 WHERE id = 1"));
+    let looked = project.run("ingest", ["s"]);
+    looked.exits(0).says("runs because");
+    let again = project.run("ingest", ["s"]);
+    again.exits(0).says("up to date");
+    assert_eq!(again.stdout(), looked.stdout());
+    assert!(sql("INSERT INTO orders VALUES (4, 1)"));
+    let more = project.run("ingest", ["s"]);
+    more.exits(0);
+    assert_eq!(more.stdout().len(), looked.stdout().len() + 1, "{more}");
+}
