@@ -398,8 +398,8 @@ impl Compiler<'_> {
         if of.dtype == *to {
             return Ok(Typed { literal: None, ..of });
         }
-        let (from, target) = (of.sort(), Sort::of(to));
-        let known = from.zip(target).is_some_and(|(from, to)| cast::is_known(from, to));
+        let (from, target) = (of.sort(), crate::cast::sort_of(to));
+        let known = from.zip(target).is_some_and(|(from, to)| values::sql_casts(from, to));
         if !known {
             let error = Error::cannot_run(format!("{} cannot be cast to {}", of.name(), cast::name(to)));
             return Err(error

@@ -231,7 +231,7 @@ fn mistakes_are_named_where_they_are_read() {
         ("round()", "'round()': round does not take 0 arguments; write round(x, digits)"),
         (
             "d AT TIME ZONE 'UTC'",
-            "'d AT TIME ZONE 'UTC'': AT TIME ZONE is no part of these expressions; convert local times with `zone` where the table is ingested",
+            "'d AT TIME ZONE 'UTC'': AT TIME ZONE is no part of these expressions; write to_local(x, 'Europe/Berlin') for what the clocks there show, or to_utc(x, …) for the way back",
         ),
         ("amount >", "'amount >' is not an SQL expression: where it ends, an expression is missing"),
         ("a b", "'a b' is not an SQL expression: after the expression stands 'b'"),

@@ -22,7 +22,7 @@ mod union;
 pub use changes::{ChangeId, Changes, Undone};
 pub use expr::{RowExpr, SqlExpr};
 pub use given::Given;
-pub use keys::{KeySet, is_exact};
+pub use keys::{KeySet, Nulls, filled, is_exact};
 pub use lookup::{Lookup, PROMPT_HASH};
 pub use mapping::{Mapped, Mapping};
 pub use pending::{Pending, pending};

@@ -5,6 +5,7 @@ use artifact::PolarsResultExt;
 use polars::prelude::*;
 use spec::Result;
 
+use crate::keys::Nulls;
 use crate::plan::Plan;
 
 /// The finite values of `column`, in order: 8 bytes per row.
@@ -17,14 +18,23 @@ pub(crate) fn numbers(plan: &Plan, column: &str) -> Result<Vec<f64>> {
 }
 
 /// The finite values of `column` per distinct combination of `groups`: one row of the table and one list each.
-pub(crate) fn numbers_by_group(plan: &Plan, column: &str, groups: &[String]) -> Result<(DataFrame, Vec<Vec<f64>>)> {
+pub(crate) fn numbers_by_group(
+    plan: &Plan,
+    column: &str,
+    groups: &[String],
+    nulls: Nulls,
+) -> Result<(DataFrame, Vec<Vec<f64>>)> {
     const VALUE: &str = "_step_value";
     let mut wanted: Vec<Expr> = groups.iter().map(|name| col(name.as_str())).collect();
     let keys = wanted.clone();
     wanted.push(col(column).cast(DataType::Float64).alias(VALUE));
     let mut gathered: Option<DataFrame> = None;
     for batch in plan.alive(wanted)? {
-        let batch = batch?;
+        let mut batch = batch?;
+        let keys: Vec<Column> = batch.columns()[..groups.len()].to_vec();
+        if let Some(rows) = nulls.comparable(&keys).during(plan.place())? {
+            batch = batch.filter(&BooleanChunked::from_slice(PlSmallStr::EMPTY, &rows)).during(plan.place())?;
+        }
         match &mut gathered {
             None => gathered = Some(batch),
             Some(all) => {

@@ -9,7 +9,8 @@ use spec::ColumnType;
 use crate::convert::Converted;
 use crate::format::MomentFormat;
 use crate::iso::{iso_date, iso_datetime, iso_time};
-use crate::moment::{Moment, day_text};
+use crate::calendar::day_text;
+use crate::moment::Moment;
 use crate::numbers;
 use crate::zone::LocalTime;
 

@@ -52,6 +52,31 @@ impl Zone {
         let utc = DateTime::from_timestamp_micros(utc)?.naive_utc();
         Some(self.0.offset_from_utc_datetime(&utc).fix().local_minus_utc())
     }
+
+    /// What the clocks of the zone show at a moment, both in microseconds since 1970.
+    pub fn local(&self, utc: i64) -> Option<i64> {
+        utc.checked_add(i64::from(self.ahead(utc)?) * 1_000_000)
+    }
+
+    /// The first moment from which on the clocks of the zone show `local` or a later time. It is unique: of a time that
+    /// they show twice it is the first of both moments, of one that they skip the moment of the change.
+    pub fn first(&self, local: i64) -> Option<i64> {
+        let both = [Dst::Earlier, Dst::Later].map(|dst| LocalTime { zone: *self, dst }.utc(local));
+        let [Some(earlier), Some(later)] = both else { return None };
+        if self.local(earlier)? >= local {
+            return Some(earlier);
+        }
+        // The clocks change between the two.
+        let (mut before, mut after) = (earlier, later);
+        while after - before > 1 {
+            let middle = before + (after - before) / 2;
+            match self.local(middle)? >= local {
+                true => after = middle,
+                false => before = middle,
+            }
+        }
+        Some(after)
+    }
 }
 
 impl LocalTime {
@@ -143,6 +168,40 @@ mod tests {
             assert_eq!(utc("Europe/Berlin", Dst::Later, local), Some(micros(later)), "{local}");
         }
         assert_eq!(utc("Europe/Berlin", Dst::Refuse, "2024-03-31 03:00:00"), Some(micros("2024-03-31 01:00:00")));
+    }
+
+    #[test]
+    fn the_first_moment_of_a_time() {
+        let first = |zone: &str, local: &str| Zone::named(zone).unwrap().first(micros(local)).unwrap();
+        for (zone, local, utc) in [
+            ("Europe/Berlin", "2024-07-15 00:00:00", "2024-07-14 22:00:00"),
+            ("Europe/Berlin", "2024-03-31 02:30:00", "2024-03-31 01:00:00"),
+            ("Europe/Berlin", "2024-10-27 02:30:00", "2024-10-27 00:30:00"),
+            // Midnight is skipped; so is a whole day when the date line moved.
+            ("America/Sao_Paulo", "2018-11-04 00:00:00", "2018-11-04 03:00:00"),
+            ("Pacific/Apia", "2011-12-30 12:00:00", "2011-12-30 10:00:00"),
+        ] {
+            assert_eq!(first(zone, local), micros(utc), "{zone} {local}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_first_moment_is_that_of_a_search(
+            zone in proptest::sample::select(vec!["Europe/Berlin", "Australia/Lord_Howe", "America/Sao_Paulo", "UTC"]),
+            hours in 0i64..24 * 366 * 40, quarter in 0i64..4,
+        ) {
+            const QUARTER: i64 = 900_000_000;
+            let zone = Zone::named(zone).unwrap();
+            let local = (hours * 4 + quarter) * QUARTER;
+            // Quarter by quarter, in the zone database itself.
+            let shown = |utc: i64| {
+                let at = DateTime::from_timestamp_micros(utc).unwrap().naive_utc();
+                utc + i64::from(zone.0.offset_from_utc_datetime(&at).fix().local_minus_utc()) * 1_000_000
+            };
+            let found = (-60..=60).map(|quarters| local + quarters * QUARTER).find(|utc| shown(*utc) >= local);
+            proptest::prop_assert_eq!(zone.first(local), found);
+        }
     }
 
     #[test]

@@ -21,8 +21,9 @@ use serde::Deserialize;
 use spec::Result;
 
 use super::{Apply, any};
+use crate::keys::Nulls;
 use crate::plan::{POSITION, Plan, Rule};
-use crate::seen::{Contest, FirstSeen, Nulls, Winner, count_at, is_loser};
+use crate::seen::{Contest, FirstSeen, Winner, count_at, is_loser};
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -111,7 +112,7 @@ impl Dedupe {
         wanted.push(col(POSITION));
         if let Some(by) = &self.by {
             let dtype = plan.dtype(by)?;
-            if !(dtype.is_primitive_numeric() || dtype.is_temporal() || dtype.is_bool()) {
+            if !(dtype.is_numeric() || dtype.is_temporal() || dtype.is_bool()) {
                 let found = artifact::type_name(&dtype);
                 return Err(plan
                     .error(format!("column '{by}' is {found}, which has no order to go by"))

@@ -9,7 +9,8 @@
 //! `iqr`: outside [Q1 - f·(Q3 - Q1), Q3 + f·(Q3 - Q1)], quartiles by linear interpolation (Tukey 1977; numpy's
 //! default). `zscore`: farther than f standard deviations (of the population) from the mean. Both are taken from
 //! the finite values of the rows that are alive at this step. An empty cell is no outlier; NaN is above every
-//! limit.
+//! limit. With `group_by` a row that has an empty cell there (or NaN) belongs to no group and is no outlier, unless the step
+//! says `nulls: equal`: then an empty cell is a value like others.
 
 use polars::prelude::*;
 use schemars::JsonSchema;
@@ -17,7 +18,8 @@ use serde::Deserialize;
 use spec::{Error, Result};
 
 use super::clip::{bound, check_holds, check_range, clip};
-use super::{Apply, any, is_number};
+use super::{Apply, is_number};
+use crate::keys::Nulls;
 use crate::plan::Plan;
 use crate::statistics::{deviation, mean, numbers, numbers_by_group, quantile};
 
@@ -31,6 +33,9 @@ pub struct Outliers {
     /// Columns whose values make groups, each with limits of its own. Not for `range`.
     #[serde(default)]
     group_by: Vec<String>,
+    /// Whether rows with an empty cell in `group_by` make a group. Default: `differ`, which leaves them as they are.
+    #[serde(default)]
+    nulls: Nulls,
     /// What becomes of outliers. Default: refuse.
     #[serde(default)]
     action: Action,
@@ -195,11 +200,11 @@ impl Outliers {
 
     /// Limits of each group, joined as helper columns.
     fn group_limits(&self, plan: &mut Plan, name: &str) -> Result<(Expr, Expr)> {
-        let groups = plan.pick(&self.group_by, "", any)?;
+        let groups = plan.pick(&self.group_by, "a plain value", |dtype| !dtype.is_nested())?;
         if groups.iter().any(|group| group == name) {
             return Err(plan.error(format!("column '{name}' cannot be grouped by itself")).hint("name other columns"));
         }
-        let (mut table, values) = numbers_by_group(plan, name, &groups)?;
+        let (mut table, values) = numbers_by_group(plan, name, &groups, self.nulls)?;
         if table.width() == 0 {
             return Ok((bound(None), bound(None)));
         }
@@ -288,12 +293,17 @@ mod tests {
             "x" => [1i64, 2, 3, 4, 100, 101, 102, 103, 104, 3]
         )
         .unwrap();
-        // numpy.quantile([1,2,3,4,100], [.25,.75]) = [2, 4] → [-1, 7]; of [101,102,103,104,3] = [101, 103] → [98, 106]
+        // Without a group there are no limits.
         let clipped = rows(&table, "- outliers: {columns: [x], method: iqr, group_by: [g], action: clip}");
+        let expected = Column::new("x".into(), [1i64, 2, 3, 4, 7, 101, 102, 103, 104, 3]);
+        assert_eq!(clipped.column("x").unwrap(), &expected);
+        // numpy.quantile([1,2,3,4,100], [.25,.75]) = [2, 4] → [-1, 7]; of [101,102,103,104,3] = [101, 103] → [98, 106]
+        let equal = "group_by: [g], nulls: equal";
+        let clipped = rows(&table, &format!("- outliers: {{columns: [x], method: iqr, {equal}, action: clip}}"));
         let expected = Column::new("x".into(), [1i64, 2, 3, 4, 7, 101, 102, 103, 104, 98]);
         assert_eq!(clipped.column("x").unwrap(), &expected);
         assert_eq!(clipped.get_column_names(), ["g", "x"]);
-        let refused = run(&table, "- outliers: {columns: [x], method: iqr, group_by: [g]}");
+        let refused = run(&table, &format!("- outliers: {{columns: [x], method: iqr, {equal}}}"));
         assert_eq!(
             reasons(&refused),
             [

@@ -220,7 +220,7 @@ fn other_world(
                 let days = plan.clock == Clock::Days;
                 let own_times = match since {
                     Some(column) => KnownTimes::of(
-                        &Knowledge { rows: Some(Known::At(column.to_owned())), columns: Vec::new() },
+                        &Knowledge { rows: Some(Known::At(column.to_owned())), ..Knowledge::default() },
                         frame,
                         &[],
                         days,
@@ -229,7 +229,7 @@ fn other_world(
                     .unwrap_or_default(),
                     None => vec![Some(i128::MIN); frame.height()],
                 };
-                let known = Knowledge { rows: known.cloned(), columns: Vec::new() };
+                let known = Knowledge { rows: known.cloned(), ..Knowledge::default() };
                 let known = KnownTimes::of(&known, frame, &own_times, days)?;
                 let here: Vec<bool> = (0..frame.height())
                     .map(|row| own_times[row].is_none_or(|since| since >= time) || !known.is_known(row, time))

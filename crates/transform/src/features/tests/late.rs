@@ -84,6 +84,46 @@ fn columns_changed_later_are_null_until_then() {
     assert_eq!(lines(&drawn.scoring), ["a 2024-04-01 2 0.666667 50 1 160 true", "b 2024-04-01 0 0 0 2 80 -"]);
 }
 
+/// A column that says when another changed is filled by the same event: before it, nobody knew it either.
+#[test]
+fn moments_of_changes_are_known_at_themselves() {
+    let late = HEAD.replace("cutoffs", "known_late: {returned: returned_on}\ncutoffs");
+    let spec = read(&format!(
+        "{late}features:\n  back: {{count: {{where: returned_on IS NOT NULL}}}}\n  flagged: {{count: {{where: returned}}}}\n  \
+         when: {{last: {{of: returned_on}}}}\n  different: {{distinct: {{of: returned_on}}}}\n"
+    ))
+    .unwrap();
+    let drawn = built_and_proved(&spec, &vec![("log", sales())]);
+    // The return of 5 March lies ahead of the cutoff.
+    assert_eq!(lines(&drawn.training), ["a 2024-03-01 1 1 2024-02-01 1 1", "b 2024-03-01 0 0 - 0 0"]);
+    assert_eq!(lines(&drawn.scoring), ["a 2024-04-01 2 2 2024-03-05 2", "b 2024-04-01 0 0 - 0"]);
+}
+
+#[test]
+fn a_late_column_that_no_feature_reads_is_no_trouble() {
+    let late = HEAD.replace("cutoffs", "known_late: {returned: returned_on, amount: 3d}\ncutoffs");
+    let spec = read(&format!("{late}features: {{c: count}}\n")).unwrap();
+    let drawn = built_and_proved(&spec, &vec![("log", sales())]);
+    assert_eq!(lines(&drawn.training), ["a 2024-03-01 2 1", "b 2024-03-01 2 0"]);
+}
+
+#[test]
+fn a_lookup_of_the_events_themselves_sees_what_they_show() {
+    let head = HEAD.replace("cutoffs", "known_at: loaded\nknown_late: {returned: returned_on}\ncutoffs");
+    let lookup = |take: &str| format!("{{lookup: {{of: log, take: {take}, time: day}}}}");
+    let spec = read(&format!("{head}features:\n  f: {}\n  l: {{last: {{of: amount}}}}\n", lookup("amount"))).unwrap();
+    let drawn = built_and_proved(&spec, &vec![("log", sales())]);
+    // The newest sale of b never arrived.
+    assert_eq!(lines(&drawn.scoring), ["a 2024-04-01 160 160", "b 2024-04-01 20 20"]);
+    for late in ["returned", "returned_on", "loaded"] {
+        let spec = read(&format!("{head}features:\n  f: {}\n", lookup(late))).unwrap();
+        assert_eq!(
+            build(&spec, sales().lazy()).err().unwrap().to_string(),
+            format!("feature 'f': table 'log': '{late}' is known late; use an aggregate, such as {{last: {{of: {late}}}}}")
+        );
+    }
+}
+
 #[test]
 fn what_says_when_must_be_a_time() {
     let error = |keys: &str| {

@@ -56,6 +56,8 @@ fn tables(events: &[Event], who: u8, (time, known): (Unit, Unit)) -> Tables {
         Column::new("x".into(), events.iter().map(|e| e.3.map(|x| f64::from(x) / 4.0)).collect::<Vec<_>>()),
         Column::new("n".into(), events.iter().map(|event| event.3.map(i64::from)).collect::<Vec<_>>()),
         Column::new("kind".into(), events.iter().map(|e| e.4.map(|kind| format!("k{kind}"))).collect::<Vec<_>>()),
+        // Tells events of one day apart.
+        times("stamp", events.iter().enumerate().map(|(i, e)| Some((e.1 * 200 + i as i32 - 20_000, 0))).collect(), time),
         Column::new("code".into(), events.iter().map(|e| e.4.map(|k| u64::MAX - u64::from(k))).collect::<Vec<_>>()),
     ];
     let log = DataFrame::new(events.len(), columns).unwrap();
@@ -92,6 +94,10 @@ fn every_kind(late: bool, (window, horizon, delay): (&str, &str, Option<&str>), 
     }
     features.push("share: {share: {where: x < 0, window: 20d}}".to_owned());
     features.push("share_late: {share: {where: n < 0}}".to_owned());
+    features.push("fixes: {count: {where: fixed IS NOT NULL, window: 1mo}}".to_owned());
+    features.push("last_fix: {last: {of: fixed}}".to_owned());
+    features.push("arrivals: {distinct: {of: loaded}}".to_owned());
+    features.push("newest_kind: {lookup: {of: log, take: kind, time: stamp}}".to_owned());
     features.push("size: {lookup: {of: traits, theirs: id, take: size, time: since, known_at: told}}".to_owned());
     features.push("ratio: {sql: sum_w / sum + size}".to_owned());
     let features: String = features.iter().map(|line| format!("  {line}\n")).collect();
