@@ -1,50 +1,91 @@
-//! How the columns of a table came to be: which steps made or changed each, for whoever learns from them.
+//! How the columns of a table came to be, and which rows it holds: which steps made, changed or chose each, for whoever
+//! learns from them.
 //!
-//! A column that no step touched has no definition: it is what was ingested under its name.
+//! A column of which nothing is known has no definition: it is what was ingested under its name.
 
-use artifact::{Definition, Definitions, PolarsResultExt, type_name};
-use polars::prelude::{Expr, Schema};
-use spec::Result;
+use artifact::{Definition, Definitions, type_name};
+use polars::prelude::{DataType, Schema};
+use serde_json::Value as Json;
 
-/// The columns that steps have made or changed so far.
+use crate::features::{flow, stripped};
+use crate::plan::Value;
+
+/// The name of the definition of rows.
+const ROWS: &str = "rows";
+
+/// The columns that steps have made or changed so far, and the rows that they left.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Made {
     columns: Vec<Definition>,
+    rows: Option<Definition>,
     step: &'static str,
-    settings: String,
+    /// Those of the step, without the list of columns that it is done to: another column in the list does not change what
+    /// is done to the first.
+    settings: Json,
+    /// What the next column means, where that is not in the settings.
+    means: Option<String>,
 }
 
 impl Made {
-    /// Says which step makes columns from here on.
-    pub fn begin(&mut self, step: &'static str, settings: &str) {
-        self.step = step;
-        self.settings = without_lists(settings);
+    /// Begins with what is known of the table before the first step.
+    pub fn new(known: Option<&Definitions>) -> Made {
+        let known = known.cloned().unwrap_or_default();
+        Made { columns: known.columns, rows: known.rows, ..Made::default() }
     }
 
-    /// Takes in the columns that the step at work sets. `schema` is that of the table behind it.
-    pub fn set(&mut self, columns: &[Expr], schema: &Schema) -> Result<()> {
+    /// Says which step makes columns from here on.
+    pub fn begin(&mut self, step: &'static str, settings: &Json) {
+        self.step = step;
+        self.settings = stripped(settings.clone());
+        if let Json::Object(entries) = &mut self.settings {
+            entries.retain(|key, value| key != "columns" || !value.is_array());
+        }
+        self.means = None;
+    }
+
+    /// Says what the columns mean that are set next.
+    pub fn means(&mut self, what: String) {
+        self.means = Some(what);
+    }
+
+    /// `clip {min: 0}`
+    fn is(&self, what: &str) -> String {
+        match what {
+            "" | "{}" | "null" => self.step.to_owned(),
+            what => format!("{} {what}", self.step),
+        }
+    }
+
+    /// Takes in the columns that the step at work sets, and their types.
+    pub fn set(&mut self, columns: &[(String, Value)], types: &[DataType]) {
+        let means = self.means.take();
         let mut new = Vec::with_capacity(columns.len());
-        for expr in columns {
-            let name = expr.clone().meta().output_name().during("clean")?;
-            let dtype = schema.get(&name).map(type_name).unwrap_or_default();
-            let (is, how) = match self.step {
-                // Each column by its own expression: one step makes many that have nothing to do with each other.
-                "derive" => (format!("derive {expr}"), expr.to_string()),
+        for ((name, value), dtype) in columns.iter().zip(types) {
+            let what = match (&means, self.step) {
+                (Some(means), _) => means.clone(),
                 // What it does is in the type.
-                "cast" => (format!("cast {dtype}"), String::new()),
-                step => (step.to_owned(), self.settings.clone()),
+                (None, "cast") => type_name(dtype),
+                (None, _) => flow(&self.settings),
             };
-            let before = self.of(&name).map(|before| format!("{}, ", before.is)).filter(|_| self.step != "derive");
-            let is = format!("{}{is}", before.unwrap_or_default());
-            let reads = expr.clone().meta().root_names();
+            let is = self.is(&what);
+            let before = self.of(name).map(|before| format!("{}, ", before.is)).filter(|_| self.step != "derive");
+            let is_now = format!("{}{is}", before.unwrap_or_default());
+            let reads = value.reads();
             let reads = reads.iter().filter_map(|read| self.of(read));
-            new.push(Definition::new(name.as_str(), is, &format!("{}\n{how}\n{dtype}", self.step), reads));
+            new.push(Definition::new(name.as_str(), is_now, &format!("{is}\n{}", type_name(dtype)), reads));
         }
         for definition in new {
             self.columns.retain(|known| known.name != definition.name);
             self.columns.push(definition);
         }
-        Ok(())
+    }
+
+    /// The step at work chooses rows by what stands in some columns.
+    pub fn choose(&mut self, by: &[String]) {
+        let is = self.is(&flow(&self.settings));
+        let before = self.rows.as_ref().map(|before| format!("{}, ", before.is)).unwrap_or_default();
+        let reads = by.iter().filter_map(|column| self.of(column)).chain(&self.rows);
+        self.rows = Some(Definition::new(ROWS, format!("{before}{is}"), &format!("{is}\n{}", by.join("\n")), reads));
     }
 
     /// A column keeps its meaning under another name.
@@ -68,21 +109,8 @@ impl Made {
     /// What is known of the columns that are left.
     pub fn finish(self, schema: &Schema) -> Definitions {
         let columns = self.columns.into_iter().filter(|known| schema.contains(&known.name)).collect();
-        Definitions { of_features: false, columns, label: None }
+        Definitions { columns, rows: self.rows, ..Definitions::default() }
     }
-}
-
-/// The settings of a step without the lists of columns that it is done to: another column in the list does not change
-/// what is done to the first.
-fn without_lists(settings: &str) -> String {
-    let mut out = String::new();
-    let mut rest = settings;
-    while let Some(at) = rest.find("columns: [") {
-        let end = rest[at..].find(']').map_or(rest.len(), |end| at + end + 1);
-        out += &rest[..at];
-        rest = &rest[end..];
-    }
-    out + rest
 }
 
 #[cfg(test)]
@@ -92,10 +120,14 @@ mod tests {
     use crate::{Given, Step, clean};
 
     fn definitions(steps: &str) -> artifact::Definitions {
+        definitions_given(steps, &Given::default())
+    }
+
+    fn definitions_given(steps: &str, given: &Given) -> artifact::Definitions {
         let table = df!("a" => [1i64, 2], "b" => [3i64, 4], "t" => ["x ", "y"], "u" => [" z", "w"]).unwrap().lazy();
         let steps: Vec<Step> =
             spec::parse(steps, std::path::Path::new("steps.yaml"), &Default::default()).unwrap().spec;
-        clean(table, &steps, &Given::default()).unwrap_or_else(|error| panic!("{error}")).definitions
+        clean(table, &steps, given).unwrap_or_else(|error| panic!("{error}")).definitions
     }
 
     fn changed(was: &str, is: &str) -> Vec<String> {
@@ -109,7 +141,11 @@ mod tests {
         let derive = "- derive: {r: a / b, s: r * 2}";
         for (was, is, expected) in [
             (derive, "- derive: {r: b / a, s: r * 2}", &["r", "s"][..]),
+            (derive, "- derive: {r: a * b, s: r * 2}", &["r", "s"]),
+            (derive, "- derive: {r: 'a  /  b', s: r * 2}", &[]),
             (derive, "- derive: {r: a / b, s: r * 3}", &["s"]),
+            ("- derive: {r: round(a)}", "- derive: {r: floor(a)}", &["r"]),
+            ("- derive: {r: \"t LIKE 'x%'\"}", "- derive: {r: \"t LIKE 'y%'\"}", &["r"]),
             (derive, "- clip: {columns: [b], min: 0}\n- derive: {r: a / b, s: r * 2}", &["b", "r", "s"]),
             (derive, "- filter: a > 1\n- derive: {r: a / b, s: r * 2}", &[]),
             ("- trim: {columns: [t]}", "- trim: {columns: [t, u]}", &["u"]),
@@ -117,15 +153,50 @@ mod tests {
             ("- rename: {a: r}", "- rename: {b: r}", &["r"]),
             ("- cast: {columns: {a: float64}}", "- cast: {columns: {a: float64, b: float64}}", &["b"]),
             ("- cast: {columns: {a: float64}}", "- cast: {columns: {a: string}}", &["a"]),
+            ("- fill_null: {columns: [a], with: mean}", "- fill_null: {columns: [a], with: median}", &["a"]),
         ] {
             assert_eq!(changed(was, is), expected, "{was} -> {is}");
             assert_eq!(changed(is, is), [""; 0]);
         }
-        let is = definitions("- clip: {columns: [a], min: 0}\n- cast: {columns: {a: float64}}")
-            .column("a")
-            .unwrap()
-            .is
-            .clone();
-        assert_eq!(is, "clip, cast float64");
+        let is = definitions("- clip: {columns: [a], min: 0}\n- cast: {columns: {a: float64}}\n- derive: {r: a  + 1}");
+        assert_eq!(is.column("a").unwrap().is, "clip {min: 0.0}, cast float64");
+        assert_eq!(is.column("r").unwrap().is, "derive a + 1");
+    }
+
+    #[test]
+    fn the_content_of_a_mapping_file_is_part_of_it() {
+        let of = |pairs: &str| {
+            let text = format!("column,before,after\n{pairs}");
+            let mapping = crate::Mapping::read(&text, std::path::Path::new("m.csv")).unwrap();
+            let given = Given { mappings: [("m.csv".to_owned(), mapping)].into(), ..Given::default() };
+            definitions_given("- map_values: {file: m.csv}", &given)
+        };
+        let was = of("t,x ,ex\nu,w,v\n");
+        let is = of("t,x ,other\nu,w,v\n");
+        assert_eq!(was.changed(&is, ["t", "u"]).len(), 1);
+        // The same decisions within the step are the same thing.
+        let inline = definitions("- map_values: {columns: [t], values: {'x ': ex}}");
+        assert_eq!(inline.changed(&was, ["t"]), [""; 0]);
+    }
+
+    #[test]
+    fn rows_are_what_chose_them() {
+        let hash = |steps: &str| definitions(steps).rows.map(|rows| rows.hash);
+        assert_eq!(hash("- trim: {columns: [t]}"), None);
+        let all = [
+            "- filter: a > 1",
+            "- filter: a > 2",
+            "- dedupe: {keys: [t]}",
+            "- dedupe: {keys: [t], keep: last}",
+            "- trim: {columns: [t]}\n- dedupe: {keys: [t]}",
+            "- drop_null: {columns: [t]}",
+            "- outliers: {columns: [a], method: iqr, action: drop}",
+        ];
+        let mut hashes: Vec<_> = all.iter().map(|steps| hash(steps).unwrap()).collect();
+        hashes.sort();
+        hashes.dedup();
+        assert_eq!(hashes.len(), all.len());
+        assert_eq!(hash("- outliers: {columns: [a], method: iqr, action: clip}"), None);
+        assert_eq!(hash("- filter: a > 1\n- trim: {columns: [t]}"), hash("- filter: a > 1"));
     }
 }

@@ -4,7 +4,7 @@
 //! (`1.3.2024`). Two numbers that touch need all their digits: nobody knows what `2024111` is.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use spec::ColumnType;
 
 use crate::moment::{DAY, Moment, Parts, digits, fraction, offset, plain};
@@ -117,7 +117,7 @@ impl MomentFormat {
                     (false, _) if self.has(Part::Month) || self.has(Part::Day) => "it has no year",
                     (false, _) => "it has no date",
                 };
-                return cannot(why, "read the column as string, and make the date in clean");
+                return cannot(why, "keep the text, and make the date of it in clean by SQL, such as strptime(x || '01', '%Y%m%d')");
             }
             ColumnType::Time if self.pieces.iter().any(is_of_date) => {
                 return cannot("it has a date", "read the column as datetime");
@@ -330,6 +330,12 @@ impl MomentFormat {
 impl<'de> Deserialize<'de> for MomentFormat {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<MomentFormat, D::Error> {
         spec::read_text(deserializer, "a strptime format such as %d.%m.%Y", MomentFormat::new)
+    }
+}
+
+impl Serialize for MomentFormat {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text())
     }
 }
 

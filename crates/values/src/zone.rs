@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::{TZ_VARIANTS, Tz};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use spec::did_you_mean;
 
 /// The zone in which local times were written down, and what becomes of those that are no one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LocalTime {
     pub zone: Zone,
     pub dst: Dst,
@@ -18,7 +18,7 @@ pub struct Zone(Tz);
 
 /// What becomes of local times that are no one moment: those that the clocks show twice when they are put back in
 /// autumn, and those that they leap over in spring.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Dst {
     /// The row is refused.
@@ -113,6 +113,12 @@ impl LocalTime {
 impl<'de> Deserialize<'de> for Zone {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Zone, D::Error> {
         spec::read_text(deserializer, "the name of a time zone such as Europe/Berlin", Zone::named)
+    }
+}
+
+impl Serialize for Zone {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

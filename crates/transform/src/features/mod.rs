@@ -71,6 +71,7 @@ mod table;
 
 pub use calendar::Calendar;
 pub use definitions::{Sources, definitions, with_features};
+pub(crate) use definitions::{flow, normal_sql, stripped};
 pub use known::Known;
 pub use proof::Proof;
 pub use rows::{

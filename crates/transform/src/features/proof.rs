@@ -91,6 +91,13 @@ pub fn prove(
     let schema = input.collect_schema().during(format!("table '{}'", spec.table))?;
     let plan = Plan::new(spec, &schema, open)?;
     let mut proof = Proof::default();
+    let columns = |with_label: bool| {
+        let features = plan.features.iter().map(|(name, _)| name.as_str());
+        let label = with_label.then_some(plan.label.0.as_str());
+        [&*plan.entity, CUTOFF].into_iter().chain(features).chain(label).collect::<Vec<&str>>()
+    };
+    same_columns(&published_training, &columns(true))?;
+    same_columns(&published_scoring, &columns(false))?;
     let training = chosen(&plan, published_training, sample, seed)?;
     let scoring = chosen(&plan, published_scoring, sample, seed ^ 0x5c0_21e5)?;
     if training.height() + scoring.height() == 0 {
@@ -100,10 +107,7 @@ pub fn prove(
         Facts { plan: &plan, history: history(&plan, input, &[&training, &scoring])?, others: others(&plan, open)? };
     for (table, with_label) in [(training, true), (scoring, false)] {
         for (day, published) in by_cutoff(&table)? {
-            let mut expected: Vec<&str> = vec![&plan.entity, CUTOFF];
-            expected.extend(plan.features.iter().map(|(name, _)| name.as_str()));
-            expected.extend(with_label.then_some(plan.label.0.as_str()));
-            let published = published.select(expected).map_err(other_columns)?;
+            let published = published.select(columns(with_label)).during("reading published features")?;
             proof.pairs += published.height();
             let known = facts.on_the_past(&published, day, with_label)?;
             let again = facts.kernel(&published, &facts.history, &facts.others, (day, with_label))?;
@@ -117,10 +121,21 @@ pub fn prove(
     Ok(proof)
 }
 
-/// The table was published for another spec.
-pub(super) fn other_columns(error: impl std::fmt::Display) -> Error {
-    Error::cannot_run(format!("the published table does not have the columns of the spec: {error}"))
-        .hint("features.yaml changed since; run features again")
+/// Refuses a published table that lacks a column of the spec, or has one that the spec does not make: nobody could say
+/// what it shows.
+pub(super) fn same_columns(published: &LazyFrame, expected: &[&str]) -> Result<()> {
+    let schema = published.clone().collect_schema().during("reading published features")?;
+    let differs = |what: String| {
+        Err(Error::cannot_run(format!("the published table does not have the columns of the spec: {what}"))
+            .hint("features.yaml has changed since, or somebody else wrote the table; run features again"))
+    };
+    if let Some(missing) = expected.iter().find(|name| !schema.contains(name)) {
+        return differs(format!("'{missing}' is missing"));
+    }
+    match schema.iter_names().find(|name| !expected.contains(&name.as_str())) {
+        Some(other) => differs(format!("no feature is called '{other}'")),
+        None => Ok(()),
+    }
 }
 
 /// Columns of answers by name.

@@ -8,13 +8,13 @@
 
 use polars::prelude::*;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
 use super::{Apply, is_number};
-use crate::plan::Plan;
+use crate::plan::{Limits, Plan, Value};
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
 pub struct Clip {
     columns: Vec<String>,
@@ -61,18 +61,10 @@ impl Apply for Clip {
         for name in plan.pick(&self.columns, "a number", |dtype| is_number(dtype) || dtype.is_decimal())? {
             let dtype = plan.dtype(&name)?;
             check_holds(plan, &name, &dtype, self.min, self.max)?;
-            let clipped = clip(col(name.as_str()), &dtype, bound(self.min), bound(self.max));
-            plan.set(vec![clipped.alias(name.as_str())])?;
+            let limits = Limits::Given(self.min, self.max);
+            plan.set(vec![(name.clone(), Value::Clipped { column: name, limits })])?;
         }
         Ok(())
-    }
-}
-
-/// A limit as a literal; null for none.
-pub(super) fn bound(limit: Option<f64>) -> Expr {
-    match limit {
-        Some(limit) => lit(limit),
-        None => lit(NULL).cast(DataType::Float64),
     }
 }
 
@@ -101,29 +93,6 @@ pub(super) fn check_holds(plan: &Plan, name: &str, dtype: &DataType, min: Option
         }
     }
     Ok(())
-}
-
-/// `value` within limits, which are Float64 and null where there is none. Values inside stay bit for bit.
-pub(super) fn clip(value: Expr, dtype: &DataType, low: Expr, high: Expr) -> Expr {
-    if dtype.is_integer() || dtype.is_decimal() {
-        // Compared in the column's own type: a float64 does not tell 2^53 from its neighbour. A limit that the type cannot
-        // hold limits nothing.
-        let (low, high) = match dtype.is_integer() {
-            true => (low.ceil(), high.floor()),
-            false => (low, high),
-        };
-        let (low, high) = (low.cast(dtype.clone()), high.cast(dtype.clone()));
-        let clipped = when(value.clone().lt(low.clone())).then(low).when(value.clone().gt(high.clone())).then(high);
-        return clipped.otherwise(value);
-    }
-    let number = value.clone().cast(DataType::Float64);
-    let (least, most) = (low.clone(), high.clone());
-    // NaN is above every number in polars' order, and must not become the limit.
-    let too_high = match dtype.is_float() {
-        true => number.clone().gt(high).and(number.clone().is_not_nan()),
-        false => number.clone().gt(high),
-    };
-    when(number.lt(low)).then(least.cast(dtype.clone())).when(too_high).then(most.cast(dtype.clone())).otherwise(value)
 }
 
 #[cfg(test)]

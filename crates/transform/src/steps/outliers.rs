@@ -12,18 +12,16 @@
 //! limit. With `group_by` a row that has an empty cell there (or NaN) belongs to no group and is no outlier, unless the step
 //! says `nulls: equal`: then an empty cell is a value like others.
 
-use polars::prelude::*;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
-use super::clip::{bound, check_holds, check_range, clip};
+use super::clip::{check_holds, check_range};
 use super::{Apply, is_number};
 use crate::keys::Nulls;
-use crate::plan::Plan;
-use crate::statistics::{deviation, mean, numbers, numbers_by_group, quantile};
+use crate::plan::{Limits, Plan, Problem, Question, Spread, Value};
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Outliers {
     /// The number columns to look at.
@@ -41,7 +39,7 @@ pub struct Outliers {
     action: Action,
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Method {
     /// Limits as given: `{range: {min: 0, max: 100}}`.
@@ -52,7 +50,7 @@ enum Method {
     Zscore(Zscore),
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "WrittenRange")]
 struct Range {
     min: Option<f64>,
@@ -79,7 +77,7 @@ impl TryFrom<WrittenRange> for Range {
     }
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Iqr {
     /// Interquartile ranges beyond the quartiles. Default: 1.5.
@@ -92,7 +90,7 @@ impl Default for Iqr {
     }
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Zscore {
     /// Standard deviations from the mean. Default: 3.
@@ -106,7 +104,7 @@ impl Default for Zscore {
 }
 
 /// A number above 0.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "f64")]
 struct Factor(f64);
 
@@ -120,7 +118,7 @@ impl TryFrom<f64> for Factor {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Action {
     /// Their rows are refused.
@@ -134,8 +132,6 @@ enum Action {
     Flag,
 }
 
-type Limits = (Option<f64>, Option<f64>);
-
 impl Apply for Outliers {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         if self.columns.is_empty() {
@@ -144,27 +140,16 @@ impl Apply for Outliers {
         if matches!(self.method, Method::Range(_)) && !self.group_by.is_empty() {
             return Err(plan.error("a range is the same in every group").hint("leave out group_by"));
         }
+        if self.group_by.is_empty() && self.nulls == Nulls::Equal {
+            return Err(plan.error("'nulls' is about group_by").hint("name the columns of groups, or leave it out"));
+        }
         for name in plan.pick(&self.columns, "a number", is_number)? {
             let dtype = plan.dtype(&name)?;
             if let (Method::Range(range), Action::Clip) = (&self.method, self.action) {
                 check_holds(plan, &name, &dtype, range.min, range.max)?;
             }
-            let (low, high, problem) = if self.group_by.is_empty() {
-                let (low, high) = match &self.method {
-                    Method::Range(range) => (range.min, range.max),
-                    _ => self.limits(numbers(plan, &name)?),
-                };
-                let problem = match (low, high) {
-                    (Some(low), Some(high)) => format!(" is outside [{low}, {high}]"),
-                    (Some(low), None) => format!(" is below {low}"),
-                    (_, high) => format!(" is above {}", high.unwrap_or(f64::INFINITY)),
-                };
-                (bound(low), bound(high), problem)
-            } else {
-                let (low, high) = self.group_limits(plan, &name)?;
-                (low, high, " is outside the limits of its group".to_owned())
-            };
-            self.act(plan, &name, &dtype, low, high, problem)?;
+            let limits = self.limits(plan, &name)?;
+            self.act(plan, name, limits)?;
         }
         Ok(())
     }
@@ -175,65 +160,40 @@ impl Apply for Outliers {
 }
 
 impl Outliers {
-    /// The limits for a set of values; none where values do not vary.
-    fn limits(&self, mut values: Vec<f64>) -> Limits {
-        let (low, high) = match &self.method {
-            Method::Range(range) => return (range.min, range.max),
-            Method::Iqr(Iqr { factor }) => {
-                let (Some(first), Some(third)) = (quantile(&mut values, 0.25), quantile(&mut values, 0.75)) else {
-                    return (None, None);
-                };
-                let margin = factor.0 * (third - first);
-                (first - margin, third + margin)
-            }
-            Method::Zscore(Zscore { factor }) => {
-                let (Some(mean), Some(deviation)) = (mean(&values), deviation(&values)) else { return (None, None) };
-                // Rounding may put the mean of equal values beside them.
-                if values.iter().all(|value| *value == values[0]) {
-                    return (Some(values[0]), Some(values[0]));
-                }
-                (mean - factor.0 * deviation, mean + factor.0 * deviation)
-            }
+    /// The limits of a column: as given, or asked of the table.
+    fn limits(&self, plan: &mut Plan, name: &str) -> Result<Limits> {
+        let by = match &self.method {
+            Method::Range(range) => return Ok(Limits::Given(range.min, range.max)),
+            Method::Iqr(Iqr { factor }) => Spread::Quartiles(factor.0),
+            Method::Zscore(Zscore { factor }) => Spread::Deviations(factor.0),
         };
-        (Some(low), Some(high))
-    }
-
-    /// Limits of each group, joined as helper columns.
-    fn group_limits(&self, plan: &mut Plan, name: &str) -> Result<(Expr, Expr)> {
-        let groups = plan.pick(&self.group_by, "a plain value", |dtype| !dtype.is_nested())?;
+        let groups = match self.group_by.is_empty() {
+            true => Vec::new(),
+            false => plan.pick(&self.group_by, "a plain value", |dtype| !dtype.is_nested())?,
+        };
         if groups.iter().any(|group| group == name) {
             return Err(plan.error(format!("column '{name}' cannot be grouped by itself")).hint("name other columns"));
         }
-        let (mut table, values) = numbers_by_group(plan, name, &groups, self.nulls)?;
-        if table.width() == 0 {
-            return Ok((bound(None), bound(None)));
-        }
-        let (low, high): (Vec<Option<f64>>, Vec<Option<f64>>) =
-            values.into_iter().map(|values| self.limits(values)).unzip();
-        let names = [plan.helper_name("low"), plan.helper_name("high")];
-        for (helper, limits) in names.iter().zip([low, high]) {
-            table.with_column(Column::new(helper.as_str().into(), limits)).map_err(|error| plan.error(error))?;
-        }
-        let exprs = (col(names[0].as_str()), col(names[1].as_str()));
-        let on: Vec<Expr> = groups.iter().map(|group| col(group.as_str())).collect();
-        plan.join_helpers(table, &on, &on, names.into())?;
-        Ok(exprs)
+        let is_grouped = !groups.is_empty();
+        let helpers = [plan.helper_name("low"), plan.helper_name("high")];
+        let [low, high] = helpers.clone();
+        let ask = plan.ask(Question::Limits { column: name.to_owned(), by, groups, nulls: self.nulls, helpers });
+        Ok(if is_grouped { Limits::OfGroup { low, high } } else { Limits::Of(ask) })
     }
 
-    fn act(&self, plan: &mut Plan, name: &str, dtype: &DataType, low: Expr, high: Expr, problem: String) -> Result<()> {
-        let number = col(name).cast(DataType::Float64);
-        let outside = number.clone().lt(low.clone()).or(number.gt(high.clone()));
+    fn act(&self, plan: &mut Plan, column: String, limits: Limits) -> Result<()> {
+        if matches!(self.action, Action::Refuse | Action::Drop) {
+            plan.chooses_rows(&[&self.group_by[..], std::slice::from_ref(&column)].concat());
+        }
         match self.action {
             Action::Refuse => {
-                let original = plan.keep("outlier", col(name))?;
-                plan.refuse(name, &original, problem, outside)
+                let original = plan.keep("outlier", Value::Column(column.clone()));
+                let problem = Problem::Beyond(limits.clone());
+                plan.refuse(&column, &original, problem, Value::Outside { column: column.clone(), limits })
             }
-            Action::Drop => plan.drop_rows(&format!("on {name}"), outside),
-            Action::Clip => plan.set(vec![clip(col(name), dtype, low, high).alias(name)]),
-            Action::Flag => {
-                let flag = format!("{name}_outlier");
-                plan.set(vec![outside.fill_null(lit(false)).alias(flag.as_str())])
-            }
+            Action::Drop => plan.drop_rows(&format!("on {column}"), Value::Outside { column, limits }),
+            Action::Clip => plan.set(vec![(column.clone(), Value::Clipped { column, limits })]),
+            Action::Flag => plan.set(vec![(format!("{column}_outlier"), Value::IsOutside { column, limits })]),
         }
     }
 }

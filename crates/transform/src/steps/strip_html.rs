@@ -12,16 +12,18 @@
 mod entities;
 mod tags;
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::Result;
 
 use super::{Apply, is_text};
+use crate::operation::TextRule;
 use crate::plan::Plan;
-use crate::texts::TextChange;
 use tags::Markup;
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StripHtml {
     /// The text columns. Default: all.
@@ -32,7 +34,25 @@ pub struct StripHtml {
 impl Apply for StripHtml {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         let columns = plan.pick(&self.columns, "string", is_text)?;
-        plan.change_texts(columns, vec![TextChange::new(is_plain, strip)])
+        plan.change_texts(columns, vec![Arc::new(Stripped)])
+    }
+}
+
+/// The change of one text.
+#[derive(Debug)]
+struct Stripped;
+
+impl TextRule for Stripped {
+    fn name(&self) -> &'static str {
+        "strip_html"
+    }
+
+    fn is_fine(&self, text: &str) -> bool {
+        is_plain(text)
+    }
+
+    fn change(&self, text: &str, into: &mut String) {
+        strip(text, into);
     }
 }
 

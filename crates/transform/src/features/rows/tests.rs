@@ -47,10 +47,18 @@ fn proved(spec: &FeaturesSpec, tables: &Tables, drawn: &Drawn) -> spec::Result<P
 fn tables_of_another_spec_cannot_be_proved() {
     let spec = spec_of(&["area: {sql: area}"]);
     let mut drawn = built(&spec, &tables());
-    drawn.training = drawn.training.drop("area").unwrap();
-    let error = proved(&spec, &tables(), &drawn).unwrap_err().to_string();
-    assert!(error.starts_with("the published table does not have the columns of the spec: "), "{error}");
-    assert!(error.contains("area") && error.ends_with("; features.yaml changed since; run features again"), "{error}");
+    let whole = drawn.training.clone();
+    drawn.training = whole.drop("area").unwrap();
+    let says = |what: &str| {
+        format!(
+            "the published table does not have the columns of the spec: {what}; features.yaml has changed since, or \
+             somebody else wrote the table; run features again"
+        )
+    };
+    assert_eq!(proved(&spec, &tables(), &drawn).unwrap_err().to_string(), says("'area' is missing"));
+    drawn.training = whole.clone();
+    drawn.training.with_column(whole.column("price").unwrap().clone().with_name("leak".into())).unwrap();
+    assert_eq!(proved(&spec, &tables(), &drawn).unwrap_err().to_string(), says("no feature is called 'leak'"));
 }
 
 fn table(on: &[Option<&str>], columns: Vec<Column>) -> DataFrame {
