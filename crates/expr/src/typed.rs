@@ -211,7 +211,9 @@ pub(crate) fn as_float(label: &Label, typed: Typed) -> Typed {
 pub(crate) fn changed(label: &Label, of: Expr, to: DataType) -> Expr {
     let target = to.clone();
     let function = row_fn(move |row| match &row[0] {
-        Value::Decimal(digits, behind) if target.is_float() => Ok(Some(Value::Float(decimal_as_float(*digits, *behind)))),
+        Value::Decimal(digits, behind) if target.is_float() => {
+            Ok(Some(Value::Float(decimal_as_float(*digits, *behind))))
+        }
         value => cast::converted(value, &target).map(Some),
     });
     rows(label, vec![of], to, function)

@@ -6,9 +6,9 @@ use artifact::{Batch, Batches, Definitions, Fate, PolarsResultExt, REASON, Remov
 use polars::prelude::*;
 use spec::Result;
 
+use crate::carry::{Carried, Parts};
 use crate::changes::Log;
 use crate::given::Given;
-use crate::carry::{Carried, Parts};
 use crate::plan::{Plan, RULE, Reason, Rule};
 use crate::seen::FirstSeen;
 use crate::steps::Step;
@@ -79,12 +79,7 @@ fn carried(mut input: LazyFrame, steps: &[Step], given: &Given, table_follows: b
 }
 
 /// The inputs that the step `llm` at `step` (from 0) asks about, each as often as rows hold it, and the step's place.
-pub(crate) fn asks(
-    mut input: LazyFrame,
-    steps: &[Step],
-    step: usize,
-    given: &Given,
-) -> Result<(LazyFrame, String)> {
+pub(crate) fn asks(mut input: LazyFrame, steps: &[Step], step: usize, given: &Given) -> Result<(LazyFrame, String)> {
     let given = Arc::new(given.clone());
     let columns = input.collect_schema().during("clean")?;
     let (mut plan, with_position) = planned(&columns, &steps[..step.min(steps.len())], given.clone(), true)?;

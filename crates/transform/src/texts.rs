@@ -116,7 +116,8 @@ mod tests {
     fn each_change_sees_what_the_one_before_left() {
         let double: Arc<dyn TextRule> =
             Arc::new(Of(|text: &str| text.len() > 2, |text: &str, into: &mut String| into.push_str(&text.repeat(2))));
-        let exclaim = Arc::new(Of(|text: &str| text.len() < 4, |text: &str, into: &mut String| into.extend([text, "!"])));
+        let exclaim =
+            Arc::new(Of(|text: &str| text.len() < 4, |text: &str, into: &mut String| into.extend([text, "!"])));
         let all = vec![double.clone(), double, exclaim];
         let table = df!("a" => [Some("long"), Some("abc"), None, Some("x"), Some("ab"), Some("")]).unwrap();
         let done = table.lazy().select([changed(col("a"), all)]).collect().unwrap();

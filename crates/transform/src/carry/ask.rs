@@ -102,4 +102,3 @@ fn limits(by: Spread, mut values: Vec<f64>) -> (Option<f64>, Option<f64>) {
     };
     (Some(low), Some(high))
 }
-

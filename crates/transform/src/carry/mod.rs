@@ -84,7 +84,8 @@ impl Carried {
                 Ok(())
             }
             Action::Set { columns, log } => {
-                let named = |(name, value): &(String, Value)| Ok(self.expr(value)?.alias(name.as_str()));
+                let named =
+                    |(name, value): &(String, Value)| -> Result<Expr> { Ok(self.expr(value)?.alias(name.as_str())) };
                 let columns = columns.iter().map(named).collect::<Result<Vec<Expr>>>()?;
                 match log {
                     Log::Nobody => self.put(columns),

@@ -30,8 +30,8 @@ impl Carried {
             Value::IsOutside { column, limits } => self.outside(column, limits).fill_null(lit(false)),
             Value::Empty { columns, all } => {
                 let empty = columns.iter().map(|name| col(name.as_str()).is_null());
-                let together = if *all { Expr::and } else { Expr::or };
-                empty.reduce(together).unwrap_or_else(|| lit(false))
+                let together = if *all { empty.reduce(Expr::and) } else { empty.reduce(Expr::or) };
+                together.unwrap_or_else(|| lit(false))
             }
             Value::Lost { now, before } => col(now.as_str()).is_null().and(col(before.as_str()).is_not_null()),
             Value::NotTrue(sql) => self.sql(sql)?.eq_missing(lit(true)).not(),

@@ -83,7 +83,7 @@ pub use spec::{
     At, Attribute, CUTOFF, CutoffSpec, Cutoffs, Entities, Every, FeatureKind, Features, Fraction, Label, LabelKind,
     LabelOf, Of, Quantile, Rows, Share, Sql,
 };
-pub use table::FeatureSet;
+pub use table::{FeatureSet, Prepared};
 
 use ::spec::Result;
 use chrono::NaiveDate;

@@ -329,7 +329,8 @@ impl Facts<'_> {
     ) -> Result<DataFrame> {
         let (plan, doing) = (self.plan, "computing features again");
         let world = World::read(plan, rows.clone().lazy(), others)?;
-        let all = Task::new(plan, day, with_label)?.rows(plan, &world, 0..world.entities())?;
+        let entities: Vec<u32> = (0..world.entities() as u32).collect();
+        let all = Task::new(plan, day, with_label)?.rows(plan, &world, &entities)?;
         let places: HashMap<Option<String>, u32> =
             (0u32..).zip(cells(&all, &plan.entity)?).map(|(row, entity)| (entity.key(), row)).collect();
         let rows: Vec<Option<u32>> =

@@ -59,16 +59,34 @@ pub(crate) enum Value {
     Of(Arc<dyn Operation>, String),
     /// Changes of the texts of a column, in order.
     Texts(Vec<Arc<dyn TextRule>>, String),
-    Filled { column: String, with: Filling },
-    Clipped { column: String, limits: Limits },
+    Filled {
+        column: String,
+        with: Filling,
+    },
+    Clipped {
+        column: String,
+        limits: Limits,
+    },
     /// Whether a number lies beyond the limits.
-    Outside { column: String, limits: Limits },
+    Outside {
+        column: String,
+        limits: Limits,
+    },
     /// The same, false for empty cells.
-    IsOutside { column: String, limits: Limits },
+    IsOutside {
+        column: String,
+        limits: Limits,
+    },
     /// Whether one of the cells is empty, or all.
-    Empty { columns: Vec<String>, all: bool },
+    Empty {
+        columns: Vec<String>,
+        all: bool,
+    },
     /// Whether a cell is empty now and was not before.
-    Lost { now: String, before: String },
+    Lost {
+        now: String,
+        before: String,
+    },
     /// Whether an expression is false or null.
     NotTrue(SqlExpr),
     /// Whether the row is a duplicate that goes.
@@ -77,9 +95,18 @@ pub(crate) enum Value {
     Copies(Ask),
     /// Whether a language model is asked about the row: there is an input, and the condition is true. `answered`: and the
     /// helper says that there is an answer.
-    Asked { inputs: Vec<String>, when: Option<SqlExpr>, answered: Option<String> },
+    Asked {
+        inputs: Vec<String>,
+        when: Option<SqlExpr>,
+        answered: Option<String>,
+    },
     /// The answer where `touched` is true; elsewhere the column as it is, or an empty cell.
-    Answered { touched: String, answer: Given, otherwise: Option<String>, dtype: DataType },
+    Answered {
+        touched: String,
+        answer: Given,
+        otherwise: Option<String>,
+        dtype: DataType,
+    },
 }
 
 /// What fills an empty cell.
@@ -98,7 +125,10 @@ pub(crate) enum Limits {
     /// Of the whole table.
     Of(Ask),
     /// Of the row's group: helpers that the question brings.
-    OfGroup { low: String, high: String },
+    OfGroup {
+        low: String,
+        high: String,
+    },
 }
 
 /// Where an answer of a language model stands.
@@ -111,14 +141,32 @@ pub(crate) enum Given {
 /// What is asked of all rows that are alive at this place of the plan.
 #[derive(Clone, Debug)]
 pub(crate) enum Question {
-    Mean { column: String },
-    Median { column: String },
+    Mean {
+        column: String,
+    },
+    Median {
+        column: String,
+    },
     /// The most frequent value; of several the smallest.
-    Mode { column: String },
+    Mode {
+        column: String,
+    },
     /// Limits of a column: of all rows, or of each group. Those of groups become the helpers.
-    Limits { column: String, by: Spread, groups: Vec<String>, nulls: Nulls, helpers: [String; 2] },
+    Limits {
+        column: String,
+        by: Spread,
+        groups: Vec<String>,
+        nulls: Nulls,
+        helpers: [String; 2],
+    },
     /// Which row of each key stays, and for how many it stands.
-    Contest { keys: Vec<String>, nulls: Nulls, by: Option<String>, winner: Winner, count: bool },
+    Contest {
+        keys: Vec<String>,
+        nulls: Nulls,
+        by: Option<String>,
+        winner: Winner,
+        count: bool,
+    },
 }
 
 /// How limits follow from the finite values.
@@ -187,7 +235,9 @@ impl std::fmt::Display for Value {
                 let rules: Vec<String> = rules.iter().map(|rule| shown(rule.name(), &rule.parameters())).collect();
                 write!(f, "{} of {column}", rules.join(", "))
             }
-            Value::Filled { column, with: Filling::Value(cell, _) } => write!(f, "{column}, {} where empty", json!(cell)),
+            Value::Filled { column, with: Filling::Value(cell, _) } => {
+                write!(f, "{column}, {} where empty", json!(cell))
+            }
             Value::Filled { column, with: Filling::Answer(ask) } => write!(f, "{column}, answer {ask} where empty"),
             Value::Clipped { column, limits } => write!(f, "{column} within {limits}"),
             Value::Outside { column, limits } | Value::IsOutside { column, limits } => {

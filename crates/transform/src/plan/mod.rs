@@ -373,9 +373,7 @@ impl std::fmt::Display for Plan {
 
 /// Whether these are changes of the texts of just these columns.
 fn is_texts_of(values: &[(String, Value)], columns: &[String]) -> bool {
-    let of = |(value, column): (&(String, Value), &String)| {
-        matches!(&value.1, Value::Texts(_, of) if of == column && value.0 == *column)
-    };
+    let of = |(value, column): (&(String, Value), &String)| matches!(&value.1, Value::Texts(_, of) if of == column && value.0 == *column);
     values.len() == columns.len() && values.iter().zip(columns).all(of)
 }
 

@@ -50,11 +50,7 @@ impl Parsed {
             let reading = Reading { format: Some(format), zone, ..Reading::of(self.to) };
             let one = values::column(left.iter().copied(), column.name(), &reading, &Plain, |_| false)?.series;
             let found = one.is_not_null();
-            found
-                .iter()
-                .zip(&mut left)
-                .filter(|(found, _)| *found == Some(true))
-                .for_each(|(_, text)| *text = None);
+            found.iter().zip(&mut left).filter(|(found, _)| *found == Some(true)).for_each(|(_, text)| *text = None);
             read = Some(match read {
                 None => one,
                 Some(earlier) => one.zip_with(&found, &earlier)?,

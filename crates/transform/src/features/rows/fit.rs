@@ -154,8 +154,7 @@ impl Plan {
     }
 
     fn how(&mut self, feature: &RowFeature, place: &str, open: Open) -> Result<How> {
-        if let Some((word, past)) = feature.past() {
-            let op = Op::of(word, past.q.map(|q| q.0));
+        if let Some((op, past)) = Op::of(feature) {
             return self.earlier(op, past, place, open).map(How::Earlier);
         }
         match feature {

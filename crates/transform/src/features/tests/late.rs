@@ -119,7 +119,9 @@ fn a_lookup_of_the_events_themselves_sees_what_they_show() {
         let spec = read(&format!("{head}features:\n  f: {}\n", lookup(late))).unwrap();
         assert_eq!(
             build(&spec, sales().lazy()).err().unwrap().to_string(),
-            format!("feature 'f': table 'log': '{late}' is known late; use an aggregate, such as {{last: {{of: {late}}}}}")
+            format!(
+                "feature 'f': table 'log': '{late}' is known late; use an aggregate, such as {{last: {{of: {late}}}}}"
+            )
         );
     }
 }

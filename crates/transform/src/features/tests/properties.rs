@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::Prepared;
 use super::*;
 
 type Tables = Vec<(&'static str, DataFrame)>;
@@ -57,7 +58,11 @@ fn tables(events: &[Event], who: u8, (time, known): (Unit, Unit)) -> Tables {
         Column::new("n".into(), events.iter().map(|event| event.3.map(i64::from)).collect::<Vec<_>>()),
         Column::new("kind".into(), events.iter().map(|e| e.4.map(|kind| format!("k{kind}"))).collect::<Vec<_>>()),
         // Tells events of one day apart.
-        times("stamp", events.iter().enumerate().map(|(i, e)| Some((e.1 * 200 + i as i32 - 20_000, 0))).collect(), time),
+        times(
+            "stamp",
+            events.iter().enumerate().map(|(i, e)| Some((e.1 * 200 + i as i32 - 20_000, 0))).collect(),
+            time,
+        ),
         Column::new("code".into(), events.iter().map(|e| e.4.map(|k| u64::MAX - u64::from(k))).collect::<Vec<_>>()),
     ];
     let log = DataFrame::new(events.len(), columns).unwrap();
@@ -148,6 +153,19 @@ proptest! {
             Err(error) => prop_assert_eq!(error.class(), spec::Class::Refused),
             Ok(set) => {
                 let drawn = drawn(set);
+                // Entities that are asked for alone, in any order, have the very values of the whole table.
+                let prepared = Prepared::read(&spec, &open, today()).unwrap();
+                for table in [&drawn.training, &drawn.scoring] {
+                    let table = table.drop("later").unwrap_or_else(|_| table.clone());
+                    for row in (0..table.height()).rev() {
+                        let whole = table.slice(row as i64, 1);
+                        let cutoff = whole.column("cutoff").unwrap().date().unwrap().physical().get(0).unwrap();
+                        let cutoff = chrono::NaiveDate::from_epoch_days(cutoff).unwrap();
+                        let entity = whole.column("who").unwrap().as_materialized_series().clone();
+                        let alone = prepared.rows(&entity, cutoff).unwrap();
+                        prop_assert!(alone.equals_missing(&whole), "{} {}", alone, whole);
+                    }
+                }
                 let pairs = drawn.training.height() + drawn.scoring.height();
                 let (training, scoring) = (drawn.training.lazy(), drawn.scoring.lazy());
                 let proof = super::super::proof::prove(&spec, &open, training, scoring, (2 * pairs, 1));

@@ -142,7 +142,10 @@ fn features(window: &str, lag: &str, hours: bool) -> Vec<String> {
         features.push(format!("last_{of}: {{last: {{of: {of}, window: {window}}}}}"));
     }
     features.push("n_measured: {count: {where: measured IS NOT NULL}}".to_owned());
-    features.push("filed: {count: {from: leases, time: signed, known_late: {deposit: filed}, where: filed IS NOT NULL}}".to_owned());
+    features.push(
+        "filed: {count: {from: leases, time: signed, known_late: {deposit: filed}, where: filed IS NOT NULL}}"
+            .to_owned(),
+    );
     features.push("change: {sql: mean / mean_l - 1}".to_owned());
     features
 }
