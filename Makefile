@@ -1,8 +1,8 @@
 # Millrace: builds the six tools and runs pipelines with them. `make help` lists what there is.
 #
-# Make knows the order of the stages; each tool knows whether it has cause to run. So every stage is asked
-# every time: one that is up to date answers within milliseconds, leaves its `latest` untouched, and Make goes
-# on. Changes that Make could never see (source files named in YAML, variables, artifacts gone missing) count too.
+# Make knows the order of the stages; each tool knows whether it needs to run. So Make calls every stage every time. A
+# stage that is up to date returns within milliseconds and leaves its `latest` untouched. This also covers changes that
+# Make cannot see: source files named in YAML, variables, missing artifacts.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -33,14 +33,14 @@ help: ## list what `make` can do
 #> <pipeline> -- run a whole pipeline: the name of a folder in resources/, such as `make churn`
 #> <pipeline>.<stage> -- run it up to a stage, such as `make churn.train`
 
-clean-data: ## remove what a pipeline has written: make clean-data PIPELINE=churn
+clean-data: ## delete the output of a pipeline: make clean-data PIPELINE=churn
 	@test -n "$(PIPELINE)" || { echo "name the pipeline: make clean-data PIPELINE=churn" >&2; exit 2; }
 	@case "$(PIPELINE)" in *[!a-zA-Z0-9_-]*) echo "'$(PIPELINE)' is not the name of a pipeline" >&2; exit 2;; esac
 	rm -rf data/raw/$(PIPELINE) data/processed/$(PIPELINE) data/models/$(PIPELINE) data/output/$(PIPELINE)
 
 ##@ Build and check
 
-setup: ## install what the build needs and this machine lacks; does nothing when all is there
+setup: ## install missing build requirements; does nothing if there are none
 	@scripts/setup
 
 build: bin/.built ## build the tools and put them into bin/
@@ -61,7 +61,7 @@ test: build ## run all tests (sets up and builds first)
 lint: ## check formatting, lints, scripts and dependencies
 	@scripts/lint
 
-docs: build ## write docs/tools/*.md and docs/schemas/*.json anew from the tools themselves
+docs: build ## regenerate docs/tools/*.md and docs/schemas/*.json from the tools
 	@scripts/docs
 
 coverage: build ## measure line coverage of the library crates
@@ -70,7 +70,7 @@ coverage: build ## measure line coverage of the library crates
 bench: build ## measure every stage at 1 M and 10 M purchases against hand-written Python
 	@scripts/bench/run
 
-ci: ## all that CI checks, as CI checks it
+ci: ## run everything that CI runs
 	@.ci/run
 
 # What each stage writes, and which stage it reads: ARCHITECTURE section 2.

@@ -3,7 +3,7 @@
     python measure.py --work FOLDER ROWS...
 
 Seconds are wall time, memory is the peak resident set, both as the kernel counts them for the process; own memory is
-the part of it that is no mapped file. Both sides run twice, in turn; the faster run of each is told in full.
+the part of it that is not a mapped file. Both sides run twice, in turn; the faster run of each is shown in full.
 """
 
 import argparse
@@ -249,11 +249,11 @@ def main():
         ours, theirs = [runs for runs, _ in turns], [hand for _, hand in turns]
         runs, hand = min(ours, key=total), min(theirs, key=lambda hand: hand.seconds)
         lines += tables(rows, runs, hand, log, root)
-        lines += [f"All turns: {listed(map(total, ours))} s, Python {listed(hand.seconds for hand in theirs)} s.", ""]
+        lines += [f"All runs: {listed(map(total, ours))} s, Python {listed(hand.seconds for hand in theirs)} s.", ""]
         totals.append((rows, total(runs)))
     if len(totals) > 1:
         (few, fast), (many, slow) = totals[0], totals[-1]
-        lines += [f"Growth: {many / few:.0f} times the rows took {slow / fast:.1f} times as long.", ""]
+        lines += [f"{many / few:.0f} times the rows took {slow / fast:.1f} times as long.", ""]
     lines.append(startup())
     report = "\n".join(lines) + "\n"
     (asked.work / "report.md").write_text(report)

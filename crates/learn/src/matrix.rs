@@ -8,9 +8,13 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int32Array, RecordBatch, RecordBatchOptions, UInt64Array};
-use arrow::datatypes::{self as types, DataType as ArrowType, Field, Schema};
-use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
+use arrow_array::cast::AsArray;
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Float64Array, Int32Array, PrimitiveArray, RecordBatch,
+    RecordBatchOptions, make_array, types,
+};
+use arrow_schema::{DataType as ArrowType, Field, Schema};
 use artifact::PolarsResultExt;
 use polars::prelude::{CompatLevel, DataFrame, DataType, Series, TimeUnit};
 use spec::{Error, Result};
@@ -136,10 +140,7 @@ impl Matrix {
     pub fn take(&self, rows: &[usize]) -> Matrix {
         let count = self.rows();
         assert!(rows.iter().all(|row| *row < count), "a row beyond the {count} of the matrix");
-        let indices = UInt64Array::from_iter_values(rows.iter().map(|row| *row as u64));
-        let columns = self.batch.columns().iter().map(|column| {
-            arrow::compute::take(column, &indices, None).expect("numbers and booleans can be taken within bounds")
-        });
+        let columns = self.batch.columns().iter().map(|column| take(column, rows));
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         let batch = RecordBatch::try_new_with_options(self.batch.schema(), columns.collect(), &options)
             .expect("taken columns have one length and their old types");
@@ -260,7 +261,26 @@ fn share(series: &Series, place: &str) -> Result<ArrayRef> {
         from_ffi(array, &schema)
     };
     let data = imported.map_err(|error| Error::cannot_run(format!("{place}: {error}")))?;
-    Ok(arrow::array::make_array(data))
+    Ok(make_array(data))
+}
+
+/// The values at these positions, in this order. A copy.
+fn take(column: &ArrayRef, rows: &[usize]) -> ArrayRef {
+    fn primitive<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>, rows: &[usize]) -> ArrayRef {
+        if array.null_count() == 0 {
+            let values = array.values();
+            return Arc::new(PrimitiveArray::<T>::from_iter_values(rows.iter().map(|row| values[*row])));
+        }
+        Arc::new(rows.iter().map(|row| array.is_valid(*row).then(|| array.value(*row))).collect::<PrimitiveArray<T>>())
+    }
+    arrow_array::downcast_primitive_array!(
+        column => primitive(column, rows),
+        ArrowType::Boolean => {
+            let array = column.as_boolean();
+            Arc::new(rows.iter().map(|row| array.is_valid(*row).then(|| array.value(*row))).collect::<BooleanArray>())
+        }
+        other => unreachable!("a matrix holds numbers and booleans, not {other}"),
+    )
 }
 
 #[cfg(test)]

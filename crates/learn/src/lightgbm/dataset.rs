@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
-use arrow::array::RecordBatchIterator;
-use arrow::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::RecordBatchIterator;
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use lightgbm3_sys as sys;
 use spec::{Error, Result};
 
