@@ -8,18 +8,12 @@ pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Days since 1970-01-01 of `YYYY-MM-DD`; nothing if it is no day of the calendar.
 pub(crate) fn date(text: &str) -> Option<i32> {
-    let text = text.trim();
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    let mut parts = digits.split('-');
+    let mut parts = text.trim().split('-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() || !(4..=6).contains(&year.len()) || month.len() > 2 || day.len() > 2 {
+    if parts.next().is_some() || year.len() != 4 || month.len() > 2 || day.len() > 2 {
         return None;
     }
-    let year = i64::from(whole(year)?);
-    let days = calendar::day(if negative { -year } else { year }, whole(month)?, whole(day)?)?;
+    let days = calendar::day(i64::from(whole(year)?), whole(month)?, whole(day)?)?;
     i32::try_from(days).ok()
 }
 

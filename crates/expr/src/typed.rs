@@ -3,7 +3,7 @@
 use polars::prelude::*;
 use spec::{Error, Result};
 
-use crate::cast::{self, Sort};
+use crate::cast::{self, Sort, sort_of};
 use crate::kernel::{Label, row_fn, rows};
 use crate::literal;
 use crate::node::{Interval, Literal};
@@ -34,7 +34,7 @@ impl Typed {
     }
 
     pub fn sort(&self) -> Option<Sort> {
-        crate::cast::sort_of(&self.dtype)
+        sort_of(&self.dtype)
     }
 
     pub fn is_null(&self) -> bool {
@@ -277,7 +277,7 @@ fn both(a: &DataType, other: &Typed) -> Option<DataType> {
         DataType::Decimal(_, behind) => *behind,
         _ => 0,
     };
-    Some(match (crate::cast::sort_of(a)?, crate::cast::sort_of(b)?) {
+    Some(match (sort_of(a)?, sort_of(b)?) {
         (Sort::Int, Sort::Int) => DataType::Int64,
         (Sort::Int | Sort::Float, Sort::Float) | (Sort::Float, Sort::Int) => DataType::Float64,
         (Sort::Decimal, Sort::Float) if decimal_literal(other).is_some() => {
@@ -316,11 +316,11 @@ pub(crate) fn into(label: &Label, typed: Typed, dtype: &DataType) -> Result<Type
         return Ok(held);
     }
     let open = typed.open;
-    let typed = match (crate::cast::sort_of(dtype), decimal_literal(&typed)) {
+    let typed = match (sort_of(dtype), decimal_literal(&typed)) {
         (Some(Sort::Decimal), Some(held)) => held,
         _ => typed,
     };
-    let expr = match (typed.sort(), crate::cast::sort_of(dtype)) {
+    let expr = match (typed.sort(), sort_of(dtype)) {
         (Some(Sort::Int), Some(Sort::Int)) if typed.dtype != DataType::UInt64 => typed.expr.cast(dtype.clone()),
         (Some(Sort::Text), Some(Sort::Text)) => typed.expr.cast(DataType::String),
         (Some(Sort::Float), Some(Sort::Float)) if *dtype == DataType::Float64 => typed.expr.cast(DataType::Float64),

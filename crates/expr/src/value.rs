@@ -289,12 +289,14 @@ pub(crate) fn column(
                 .into_series()
         }
         DataType::Date => {
-            let taken = ints(i128::from(i32::MIN), i128::from(i32::MAX), 1);
+            let taken = ints(FIRST_DAY, LAST_DAY, 1);
             let taken = taken.into_iter().map(|days| days.map(|days| days as i32));
             Int32Chunked::from_iter_options(name, taken).into_date().into_series()
         }
         DataType::Datetime(unit, zone) => {
-            let taken = ints(whole.0, whole.1, tick(*unit));
+            let (first, last) = (FIRST_DAY * DAY, (LAST_DAY + 1) * DAY - 1);
+            let (low, high) = (first / tick(*unit), last.div_euclid(tick(*unit)));
+            let taken = ints(low.max(whole.0), high.min(whole.1), tick(*unit));
             Int64Chunked::from_iter_options(name, taken.into_iter()).into_datetime(*unit, zone.clone()).into_series()
         }
         DataType::Duration(unit) => {
@@ -319,6 +321,10 @@ pub(crate) fn column(
         None => Ok(series),
     }
 }
+
+/// Days from 0000-01-01 to 9999-12-31: what four digits can write, and all calendars know.
+const FIRST_DAY: i128 = -719_528;
+const LAST_DAY: i128 = 2_932_896;
 
 /// The least and the greatest integer of an integer type.
 pub(crate) fn range(dtype: &DataType) -> (i128, i128) {

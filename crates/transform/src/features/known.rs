@@ -118,7 +118,7 @@ impl Knowledge {
             dtype_of(schema, column, &place)?;
             known.fits(schema, clock, &place)?;
         }
-        let mut known = Knowledge { rows: rows.cloned(), columns: Vec::new() };
+        let mut known = Knowledge { rows: rows.cloned(), ..Knowledge::default() };
         known.columns = columns.iter().map(|(column, known)| (column.to_owned(), known.clone())).collect();
         for (_, how) in columns.iter() {
             if let Known::At(moment) = how

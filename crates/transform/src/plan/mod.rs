@@ -354,10 +354,6 @@ impl Plan {
         format!("{HELPER}{}_{}_{what}", self.step, self.helpers)
     }
 
-    pub(crate) fn given(&self) -> &Given {
-        &self.given
-    }
-
     /// How the columns came to be.
     pub(crate) fn definitions(&self) -> artifact::Definitions {
         self.made.clone().finish(&self.schema)

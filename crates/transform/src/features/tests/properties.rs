@@ -47,6 +47,16 @@ fn entities(name: &str, who: Vec<Option<u8>>, kind: u8) -> Column {
     }
 }
 
+/// Numbers, some of them infinite or not numbers at all.
+fn number(of: i8) -> f64 {
+    match of {
+        120.. => f64::INFINITY,
+        ..-120 => f64::NEG_INFINITY,
+        -120..-110 => f64::NAN,
+        of => f64::from(of) / 4.0,
+    }
+}
+
 fn tables(events: &[Event], who: u8, (time, known): (Unit, Unit)) -> Tables {
     let later = |event: &Event, by: Option<i32>| by.map(|by| (event.1 + by, event.2));
     let columns = vec![
@@ -54,7 +64,7 @@ fn tables(events: &[Event], who: u8, (time, known): (Unit, Unit)) -> Tables {
         times("day", events.iter().map(|event| Some((event.1, event.2))).collect(), time),
         times("loaded", events.iter().map(|event| later(event, event.5)).collect(), known),
         times("fixed", events.iter().map(|event| later(event, event.6)).collect(), known),
-        Column::new("x".into(), events.iter().map(|e| e.3.map(|x| f64::from(x) / 4.0)).collect::<Vec<_>>()),
+        Column::new("x".into(), events.iter().map(|e| e.3.map(number)).collect::<Vec<_>>()),
         Column::new("n".into(), events.iter().map(|event| event.3.map(i64::from)).collect::<Vec<_>>()),
         Column::new("kind".into(), events.iter().map(|e| e.4.map(|kind| format!("k{kind}"))).collect::<Vec<_>>()),
         // Tells events of one day apart.
@@ -90,6 +100,9 @@ fn every_kind(late: bool, (window, horizon, delay): (&str, &str, Option<&str>), 
             features.push(format!("{kind}{suffix}: {{{kind}: {{of: n{join}{rows}}}}}"));
         }
         features.push(format!("quantile{suffix}: {{quantile: {{of: x, q: 0.3{join}{rows}}}}}"));
+        for kind in ["sum", "mean", "max", "last", "distinct"] {
+            features.push(format!("{kind}_x{suffix}: {{{kind}: {{of: x{join}{rows}}}}}"));
+        }
         for kind in ["distinct", "first", "last", "most_frequent"] {
             features.push(format!("{kind}_kind{suffix}: {{{kind}: {{of: kind{join}{rows}}}}}"));
             features.push(format!("{kind}_n{suffix}: {{{kind}: {{of: n{join}{rows}}}}}"));
