@@ -19,6 +19,60 @@ pub(crate) fn numbers(batches: impl Iterator<Item = Result<DataFrame>>, place: &
     Ok(all)
 }
 
+/// The values of batches of one column of whole numbers, in order: 16 bytes per row. None if no cell is empty.
+pub(crate) fn whole_numbers_with_gaps(
+    batches: impl Iterator<Item = Result<DataFrame>>,
+    place: &str,
+) -> Result<Option<Vec<i128>>> {
+    let (mut all, mut gaps) = (Vec::new(), 0);
+    for batch in batches {
+        let batch = batch?;
+        let values = &batch.columns()[0];
+        gaps += values.null_count();
+        match values.dtype() {
+            DataType::UInt64 => all.extend(values.u64().during(place)?.iter().flatten().map(i128::from)),
+            _ => {
+                let values = values.strict_cast(&DataType::Int64).during(place)?;
+                all.extend(values.i64().during(place)?.iter().flatten().map(i128::from));
+            }
+        }
+    }
+    Ok((gaps > 0).then_some(all))
+}
+
+/// A statistic of whole numbers.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Whole {
+    /// It is whole.
+    At(i128),
+    /// It lies between two whole numbers, near this.
+    Near(f64),
+}
+
+/// `sum / count`, exactly.
+fn divided(sum: i128, count: i128) -> Whole {
+    match sum % count {
+        0 => Whole::At(sum / count),
+        rest => Whole::Near((sum / count) as f64 + rest as f64 / count as f64),
+    }
+}
+
+/// The arithmetic mean of whole numbers; none of no values.
+pub(crate) fn whole_mean(values: Vec<i128>) -> Option<Whole> {
+    (!values.is_empty()).then(|| divided(values.iter().sum(), values.len() as i128))
+}
+
+/// The median of whole numbers, that of an even number of values between the two in the middle; none of no values.
+pub(crate) fn whole_median(mut values: Vec<i128>) -> Option<Whole> {
+    let last = values.len().checked_sub(1)?;
+    let (_, low, above) = values.select_nth_unstable(last / 2);
+    let low = *low;
+    match last % 2 {
+        0 => Some(Whole::At(low)),
+        _ => Some(divided(low + above.iter().copied().min().unwrap_or(low), 2)),
+    }
+}
+
 /// The finite values of the column [`VALUE`] per distinct combination of `groups`: one row of the table and one list each.
 pub(crate) fn numbers_by_group(
     batches: impl Iterator<Item = Result<DataFrame>>,

@@ -2,12 +2,12 @@
 
 use artifact::PolarsResultExt;
 use polars::prelude::*;
-use spec::Result;
+use spec::{Error, Result};
 
 use super::Carried;
-use crate::plan::{POSITION, Question, Spread};
+use crate::plan::{POSITION, Question, Spread, whole_cell};
 use crate::seen::Contest;
-use crate::statistics::{self, deviation, mean, numbers, numbers_by_group, quantile};
+use crate::statistics::{self, Whole, deviation, mean, numbers, numbers_by_group, quantile};
 
 /// The answer to a question.
 pub(super) enum Found {
@@ -25,12 +25,18 @@ impl Carried {
     pub(super) fn ask(&mut self, question: &Question) -> Result<Found> {
         let float = |column: &str| vec![col(column).cast(DataType::Float64)];
         Ok(match question {
+            Question::Mean { column } if self.dtype(column).is_integer() => {
+                self.whole(column, "mean", statistics::whole_mean)?
+            }
+            Question::Median { column } if self.dtype(column).is_integer() => {
+                self.whole(column, "median", statistics::whole_median)?
+            }
             Question::Mean { column } => Found::Number(mean(&numbers(self.alive(float(column))?, &self.place)?)),
             Question::Median { column } => {
                 Found::Number(quantile(&mut numbers(self.alive(float(column))?, &self.place)?, 0.5))
             }
             Question::Mode { column } => {
-                let dtype = self.schema.get(column).cloned().unwrap_or(DataType::Null);
+                let dtype = self.dtype(column);
                 let mode = statistics::mode(self.alive(vec![col(column.as_str())])?, column, &self.place)?;
                 Found::Cell(mode.map(|value| Scalar::new(dtype, value)))
             }
@@ -61,6 +67,21 @@ impl Carried {
                 Found::Contest(losers, counts)
             }
         })
+    }
+
+    /// A statistic of a column of whole numbers, to the digit; an error if it lies between two of them.
+    fn whole(&self, column: &str, what: &str, of: fn(Vec<i128>) -> Option<Whole>) -> Result<Found> {
+        let dtype = self.dtype(column);
+        let values = statistics::whole_numbers_with_gaps(self.alive(vec![col(column)])?, &self.place)?;
+        match values.and_then(of) {
+            None => Ok(Found::Cell(None)),
+            Some(Whole::At(value)) => Ok(Found::Cell(whole_cell(value, &dtype))),
+            Some(Whole::Near(value)) => {
+                let (place, found) = (&self.place, artifact::type_name(&dtype));
+                Err(Error::cannot_run(format!("{place}: column '{column}' is {found}, which cannot hold its {what} {value}"))
+                    .hint("cast it to float64 first, or give a value"))
+            }
+        }
     }
 
     fn contest(&self, mut contest: Contest, keys: &[String], by: Option<&str>) -> Result<(BooleanChunked, Vec<u32>)> {

@@ -14,7 +14,7 @@ use spec::Result;
 use self::ask::Found;
 use crate::changes::{By, Tracker};
 use crate::given::Given;
-use crate::plan::{Action, Ask, Limits, Log, POSITION, Plan, Problem, RULE, Rule, Value};
+use crate::plan::{Action, Ask, Log, POSITION, Plan, Problem, RULE, Rule, Value};
 use crate::seen::FirstSeen;
 
 /// A plan as polars runs it.
@@ -244,28 +244,17 @@ impl Carried {
         let problem = |rule: &Rule| match rule.reason.as_ref().map(|reason| &reason.problem) {
             None => String::new(),
             Some(Problem::Text(text)) => text.clone(),
-            Some(Problem::Beyond(limits)) => self.beyond(limits),
+            Some(Problem::Beyond(ask)) => match self.found.get(ask) {
+                Some(Found::Limits(low, high)) => match Problem::beyond(*low, *high) {
+                    Problem::Text(text) => text,
+                    Problem::Beyond(_) => String::new(),
+                },
+                _ => String::new(),
+            },
         };
         let problems = rules.iter().map(problem).collect();
         let Carried { frame, schema, late, tracker, .. } = self;
         Parts { frame, schema, late, tracker, problems }
-    }
-
-    /// ` is outside [-1.5, 8.5]`
-    fn beyond(&self, limits: &Limits) -> String {
-        let (low, high) = match limits {
-            Limits::Given(low, high) => (*low, *high),
-            Limits::Of(ask) => match self.found.get(ask) {
-                Some(Found::Limits(low, high)) => (*low, *high),
-                _ => (None, None),
-            },
-            Limits::OfGroup { .. } => return " is outside the limits of its group".to_owned(),
-        };
-        match (low, high) {
-            (Some(low), Some(high)) => format!(" is outside [{low}, {high}]"),
-            (Some(low), None) => format!(" is below {low}"),
-            (_, high) => format!(" is above {}", high.unwrap_or(f64::INFINITY)),
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use spec::Result;
 use super::{Carried, is_alive};
 use crate::SqlExpr;
 use crate::carry::ask::Found;
-use crate::plan::{Answer, Filling, Limits, POSITION, Value};
+use crate::plan::{Answer, Bound, Filling, Limits, POSITION, Value};
 use crate::seen::{count_at, is_loser};
 use crate::texts::changed;
 
@@ -22,10 +22,7 @@ impl Carried {
                 Some(filling) => col(column.as_str()).fill_null(filling),
                 None => col(column.as_str()),
             },
-            Value::Clipped { column, limits } => {
-                let (low, high) = self.limits(limits);
-                clipped(col(column.as_str()), &self.dtype(column), low, high)
-            }
+            Value::Clipped { column, limits } => self.clipped(column, limits),
             Value::Outside { column, limits } => self.outside(column, limits),
             Value::IsOutside { column, limits } => self.outside(column, limits).fill_null(lit(false)),
             Value::Empty { columns, all } => {
@@ -74,7 +71,7 @@ impl Carried {
         Ok(sql.compile_where(&self.schema, &self.place, Some(is_alive()))?.expr)
     }
 
-    fn dtype(&self, column: &str) -> DataType {
+    pub(super) fn dtype(&self, column: &str) -> DataType {
         self.schema.get(column).cloned().unwrap_or(DataType::Null)
     }
 
@@ -82,62 +79,83 @@ impl Carried {
         match with {
             Filling::Value(_, cell) => Some(lit(cell.clone())),
             Filling::Answer(ask) => match self.found.get(ask)? {
-                Found::Number(number) => {
-                    let number = (*number)?;
-                    Some(lit(if dtype.is_integer() { number.round() } else { number }).cast(dtype))
-                }
+                Found::Number(number) => number.map(|number| lit(number).cast(dtype)),
                 Found::Cell(cell) => cell.clone().map(lit),
                 _ => None,
             },
         }
     }
 
-    /// The limits as Float64, null where there is none.
-    fn limits(&self, limits: &Limits) -> (Expr, Expr) {
-        match limits {
-            Limits::Given(low, high) => (bound(*low), bound(*high)),
+    /// The limits in the type of a column.
+    fn limits(&self, column: &str, limits: &Limits) -> [Side; 2] {
+        let given = |bound: &Bound| match bound {
+            Bound::None => Side::Open,
+            Bound::At(cell) => Side::At(lit(cell.clone())),
+            Bound::All => Side::Shut,
+        };
+        let (low, high) = match limits {
+            Limits::Given { low, high } => return [given(low), given(high)],
             Limits::Of(ask) => match self.found.get(ask) {
-                Some(Found::Limits(low, high)) => (bound(*low), bound(*high)),
-                _ => (bound(None), bound(None)),
+                Some(Found::Limits(low, high)) => (float(*low), float(*high)),
+                _ => return [Side::Open, Side::Open],
             },
             Limits::OfGroup { low, high } => (col(low.as_str()), col(high.as_str())),
-        }
-    }
-
-    fn outside(&self, column: &str, limits: &Limits) -> Expr {
-        let (low, high) = self.limits(limits);
-        let number = col(column).cast(DataType::Float64);
-        number.clone().lt(low).or(number.gt(high))
-    }
-}
-
-/// A limit as a literal; null for none.
-fn bound(limit: Option<f64>) -> Expr {
-    match limit {
-        Some(limit) => lit(limit),
-        None => lit(NULL).cast(DataType::Float64),
-    }
-}
-
-/// `value` within limits, which are Float64 and null where there is none. Values inside stay bit for bit.
-fn clipped(value: Expr, dtype: &DataType, low: Expr, high: Expr) -> Expr {
-    if dtype.is_integer() || dtype.is_decimal() {
-        // Compared in the column's own type: a float64 does not tell 2^53 from its neighbour. A limit that the type cannot
-        // hold limits nothing.
+        };
+        // A limit that was computed counts as the next whole number inside; one beyond the type limits nothing.
+        let dtype = self.dtype(column);
         let (low, high) = match dtype.is_integer() {
             true => (low.ceil(), high.floor()),
             false => (low, high),
         };
-        let (low, high) = (low.cast(dtype.clone()), high.cast(dtype.clone()));
-        let clipped = when(value.clone().lt(low.clone())).then(low).when(value.clone().gt(high.clone())).then(high);
-        return clipped.otherwise(value);
+        [low, high].map(|limit| Side::At(limit.cast(dtype.clone())))
     }
-    let number = value.clone().cast(DataType::Float64);
-    let (least, most) = (low.clone(), high.clone());
-    // NaN is above every number in polars' order, and must not become the limit.
-    let too_high = match dtype.is_float() {
-        true => number.clone().gt(high).and(number.clone().is_not_nan()),
-        false => number.clone().gt(high),
-    };
-    when(number.lt(low)).then(least.cast(dtype.clone())).when(too_high).then(most.cast(dtype.clone())).otherwise(value)
+
+    /// Whether a number is below or above. NaN is above every number; null is neither.
+    fn outside(&self, column: &str, limits: &Limits) -> Expr {
+        let value = col(column);
+        let side = |side: Side, passes: fn(Expr, Expr) -> Expr| match side {
+            Side::Open => lit(false),
+            Side::At(limit) => passes(value.clone(), limit),
+            Side::Shut => value.clone().is_not_null(),
+        };
+        let [low, high] = self.limits(column, limits);
+        side(low, Expr::lt).or(side(high, Expr::gt))
+    }
+
+    /// The number, or the limit that it is beyond. Null and NaN stay; values inside stay bit for bit.
+    fn clipped(&self, column: &str, limits: &Limits) -> Expr {
+        let value = col(column);
+        let is_number = match self.dtype(column).is_float() {
+            // NaN is above every number in the engine's order, and must not become the limit.
+            true => value.clone().is_not_nan(),
+            false => lit(true),
+        };
+        let [low, high] = self.limits(column, limits);
+        let mut clipped = value.clone();
+        if let Side::At(high) = high {
+            clipped = when(value.clone().gt(high.clone()).and(is_number)).then(high).otherwise(clipped);
+        }
+        if let Side::At(low) = low {
+            clipped = when(value.lt(low.clone())).then(low).otherwise(clipped);
+        }
+        clipped
+    }
+}
+
+/// One side of limits.
+enum Side {
+    /// Every number passes.
+    Open,
+    /// A value of the column's type; null where a row has no limit.
+    At(Expr),
+    /// No number passes.
+    Shut,
+}
+
+/// A limit as a literal; null for none.
+fn float(limit: Option<f64>) -> Expr {
+    match limit {
+        Some(limit) => lit(limit),
+        None => lit(NULL).cast(DataType::Float64),
+    }
 }

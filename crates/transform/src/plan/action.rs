@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use polars::prelude::{DataType, Scalar, Schema};
+use polars::prelude::{DataType, NamedFrom, PlSmallStr, Scalar, Schema, Series};
 use serde_json::json;
 use spec::{Result, Scalar as Cell};
 
@@ -118,10 +118,30 @@ pub(crate) enum Filling {
     Answer(Ask),
 }
 
+/// A limit in the type of the column.
+#[derive(Clone, Debug)]
+pub(crate) enum Bound {
+    /// Every number passes.
+    None,
+    At(Scalar),
+    /// No number passes.
+    All,
+}
+
+/// A whole number as a cell of a type of whole numbers that holds it.
+pub(crate) fn whole_cell(whole: i128, dtype: &DataType) -> Option<Scalar> {
+    let cell = match u64::try_from(whole) {
+        Ok(whole) => Series::new(PlSmallStr::EMPTY, [whole]),
+        Err(_) => Series::new(PlSmallStr::EMPTY, [i64::try_from(whole).ok()?]),
+    };
+    let cell = cell.strict_cast(dtype).ok()?;
+    Some(Scalar::new(dtype.clone(), cell.get(0).ok()?.into_static()))
+}
+
 /// The least and the greatest number, where there is one.
 #[derive(Clone, Debug)]
 pub(crate) enum Limits {
-    Given(Option<f64>, Option<f64>),
+    Given { low: Bound, high: Bound },
     /// Of the whole table.
     Of(Ask),
     /// Of the row's group: helpers that the question brings.
@@ -263,7 +283,14 @@ impl std::fmt::Display for Value {
 impl std::fmt::Display for Limits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Limits::Given(low, high) => write!(f, "{} to {}", json!(low), json!(high)),
+            Limits::Given { low, high } => {
+                let shown = |bound: &Bound| match bound {
+                    Bound::None => "any".to_owned(),
+                    Bound::At(cell) => cell.value().to_string(),
+                    Bound::All => "none".to_owned(),
+                };
+                write!(f, "{} to {}", shown(low), shown(high))
+            }
             Limits::Of(ask) => write!(f, "answer {ask}"),
             Limits::OfGroup { low, high } => write!(f, "{low} to {high}"),
         }

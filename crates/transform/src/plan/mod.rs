@@ -7,13 +7,16 @@
 
 mod action;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use artifact::{FILE, Fate, REASON, ROW};
 use polars::prelude::{DataType, Schema};
 use spec::{Error, Result, did_you_mean};
 
-pub(crate) use action::{Action, Ask, Filling, Given as Answer, Limits, Log, Question, Spread, Value};
+pub(crate) use action::{
+    Action, Ask, Bound, Filling, Given as Answer, Limits, Log, Question, Spread, Value, whole_cell,
+};
 
 use crate::given::Given;
 use crate::keys::Nulls;
@@ -56,7 +59,19 @@ pub(crate) enum Problem {
     /// ` is not a float64`
     Text(String),
     /// Limits that are known once the plan runs.
-    Beyond(Limits),
+    Beyond(Ask),
+}
+
+impl Problem {
+    /// ` is outside [-1.5, 8.5]`
+    pub fn beyond(low: Option<impl Display>, high: Option<impl Display>) -> Problem {
+        Problem::Text(match (low, high) {
+            (Some(low), Some(high)) => format!(" is outside [{low}, {high}]"),
+            (Some(low), None) => format!(" is below {low}"),
+            (None, Some(high)) => format!(" is above {high}"),
+            (None, None) => String::new(),
+        })
+    }
 }
 
 /// The plan that the steps add to.

@@ -6,20 +6,19 @@
 //!
 //! Empty cells and NaN stay. In integer columns a limit with a fraction counts as the next integer inside.
 
-use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use spec::{Error, Result};
+use spec::{Error, Result, Scalar};
 
+use super::limits::Given;
 use super::{Apply, is_number};
-use crate::plan::{Limits, Plan, Value};
+use crate::plan::{Plan, Value};
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
 pub struct Clip {
     columns: Vec<String>,
-    min: Option<f64>,
-    max: Option<f64>,
+    limits: Given,
 }
 
 /// The step as written.
@@ -30,26 +29,18 @@ struct Written {
     columns: Vec<String>,
     /// Smaller numbers become this one. Default: no limit.
     #[serde(default)]
-    min: Option<f64>,
+    #[schemars(with = "Option<f64>")]
+    min: Option<Scalar>,
     /// Larger numbers become this one. Default: no limit.
     #[serde(default)]
-    max: Option<f64>,
+    #[schemars(with = "Option<f64>")]
+    max: Option<Scalar>,
 }
 
 impl TryFrom<Written> for Clip {
     type Error = Error;
     fn try_from(written: Written) -> Result<Clip> {
-        check_range(written.min, written.max)?;
-        Ok(Clip { columns: written.columns, min: written.min, max: written.max })
-    }
-}
-
-/// At least one limit, and none above the other.
-pub(super) fn check_range(min: Option<f64>, max: Option<f64>) -> Result<()> {
-    match (min, max) {
-        (None, None) => Err(Error::cannot_run("give 'min', 'max' or both")),
-        (Some(min), Some(max)) if min > max => Err(Error::cannot_run(format!("min {min} is above max {max}"))),
-        _ => Ok(()),
+        Ok(Clip { columns: written.columns, limits: Given::new(written.min, written.max)? })
     }
 }
 
@@ -60,39 +51,11 @@ impl Apply for Clip {
         }
         for name in plan.pick(&self.columns, "a number", |dtype| is_number(dtype) || dtype.is_decimal())? {
             let dtype = plan.dtype(&name)?;
-            check_holds(plan, &name, &dtype, self.min, self.max)?;
-            let limits = Limits::Given(self.min, self.max);
+            let limits = self.limits.within_type(plan, &name, &dtype)?;
             plan.set(vec![(name.clone(), Value::Clipped { column: name, limits })])?;
         }
         Ok(())
     }
-}
-
-/// Fails if a limit would have to become a value that the column's type cannot hold.
-pub(super) fn check_holds(plan: &Plan, name: &str, dtype: &DataType, min: Option<f64>, max: Option<f64>) -> Result<()> {
-    if let DataType::Decimal(digits, scale) = dtype {
-        for limit in [min, max].into_iter().flatten() {
-            let text = limit.abs().to_string();
-            let (whole, behind) = text.split_once('.').unwrap_or((&text, ""));
-            if behind.len() > *scale || whole.trim_start_matches('0').len() > digits - scale {
-                let found = artifact::type_name(dtype);
-                return Err(plan
-                    .error(format!("column '{name}' is {found}, which cannot hold {limit}"))
-                    .hint("choose a limit within the type, or cast the column first"));
-            }
-        }
-        return Ok(());
-    }
-    for limit in [min.map(f64::ceil), max.map(f64::floor)].into_iter().flatten() {
-        let cell = Series::new(PlSmallStr::EMPTY, [limit]).cast(dtype);
-        if dtype.is_integer() && cell.is_ok_and(|cell| cell.null_count() > 0) {
-            let found = artifact::type_name(dtype);
-            return Err(plan
-                .error(format!("column '{name}' is {found}, which cannot hold {limit}"))
-                .hint("choose a limit within the type, or cast the column first"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -120,6 +83,26 @@ mod tests {
         assert_eq!(out, df!("i" => [limit - 1, limit, limit]).unwrap());
         let out = rows(&df!("i" => [u64::MAX, 7]).unwrap(), "- clip: {columns: [i], min: 10, max: 1000}");
         assert_eq!(out, df!("i" => [1000u64, 10]).unwrap());
+        // Neither 2^53 + 1 nor 2^62 is touched by a limit of 2^62 + 1, and a limit of 2^53 + 1 leaves 2^53 + 1 alone.
+        for limit in [limit + 1, (1 << 62) + 1] {
+            let table = df!("i" => [(1i64 << 53) + 1, limit, limit - 1, i64::MAX]).unwrap();
+            let out = rows(&table, &format!("- clip: {{columns: [i], max: {limit}}}"));
+            assert_eq!(out, df!("i" => [(1i64 << 53) + 1, limit, limit - 1, limit]).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_limit_between_two_floats_is_refused() {
+        let limit = (1i64 << 53) + 1;
+        assert_eq!(
+            failure(&df!("f" => [1.0]).unwrap(), &format!("- clip: {{columns: [f], max: {limit}}}")),
+            format!(
+                "step 1 'clip': column 'f' is float64, which cannot hold {limit}; choose a limit within the type, or cast the \
+                 column first"
+            )
+        );
+        let narrow = df!("f" => [0.1f32, 0.3]).unwrap();
+        assert_eq!(rows(&narrow, "- clip: {columns: [f], max: 0.1}"), df!("f" => [0.1f32, 0.1]).unwrap());
     }
 
     #[test]

@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_later_look_at_the_table_changes_nothing() {
-        let (rows, removed) = kept("- dedupe: {keys: [id]}\n- fill_null: {columns: [t], with: mean}");
+        let (rows, removed) = kept("- dedupe: {keys: [id]}\n- fill_null: {columns: [t], with: mode}");
         assert_eq!(rows, [1, 2, 4, 5]);
         assert_eq!(removed, [("step 1 'dedupe' on id".to_owned(), 2)]);
     }

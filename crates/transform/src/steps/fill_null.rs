@@ -5,8 +5,8 @@
 //! - fill_null: {columns: [age], with: median}
 //! ```
 //!
-//! Statistics are those of the rows that are alive at this step; in an integer column mean and median are
-//! rounded. There is no "last value before": it would depend on the order of the rows.
+//! Statistics are those of the rows that are alive at this step. A column of whole numbers takes a mean or median only
+//! where it is whole too, or where no cell is empty. There is no "last value before": it would depend on the order of the rows.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,9 +30,9 @@ pub struct FillNull {
 enum With {
     /// This value, of the column's type.
     Value(Scalar),
-    /// The arithmetic mean of a number column.
+    /// The arithmetic mean of a number column. In a column of whole numbers it must be whole: cast to float64 first.
     Mean,
-    /// The median of a number column.
+    /// The median of a number column; between two middle values their mean. In a column of whole numbers it must be whole.
     Median,
     /// The most frequent value; of several the smallest.
     Mode,
@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn statistics_and_values() {
-        let steps = "- fill_null: {columns: [f, n], with: mean}\n- fill_null: {columns: [i], with: mean}\n- fill_null: {columns: [s], with: {value: '-'}}";
-        // pandas: pd.Series([1, None, 2, 10]).mean() = 4.333…; [1, None, 2, 2] = 1.667, rounded
+        let steps = "- fill_null: {columns: [f, n], with: mean}\n- fill_null: {columns: [i], with: median}\n- fill_null: {columns: [s], with: {value: '-'}}";
+        // pandas: pd.Series([1, None, 2, 10]).mean() = 4.333…; pd.Series([1, None, 2, 2]).median() = 2
         let expected = df!(
             "f" => [1.0, 13.0 / 3.0, 2.0, 10.0],
             "i" => [1i64, 2, 2, 2],
@@ -103,6 +103,29 @@ mod tests {
         assert_eq!(out.column("s").unwrap().str().unwrap().get(1), Some("a"));
         assert_eq!(out.column("i").unwrap().i64().unwrap().get(1), Some(2));
         assert_eq!(out.column("n").unwrap().null_count(), 4);
+    }
+
+    #[test]
+    fn whole_numbers_are_filled_to_the_digit_or_refused() {
+        let large = (1i64 << 53) + 1;
+        let table = df!("i" => [Some(large), Some(large), None, Some(large)], "u" => [Some(1u64), Some(u64::MAX), None, Some(u64::MAX)]).unwrap();
+        for with in ["mean", "median"] {
+            let out = rows(&table, &format!("- fill_null: {{columns: [i], with: {with}}}"));
+            assert_eq!(out.column("i").unwrap().i64().unwrap().get(2), Some(large), "{with}");
+        }
+        let out = rows(&table, "- fill_null: {columns: [u], with: median}");
+        assert_eq!(out.column("u").unwrap().u64().unwrap().get(2), Some(u64::MAX));
+        let table = df!("i" => [Some(1i64), Some(2), None, Some(4)], "j" => [Some(-1i64), Some(-2), None, None]).unwrap();
+        assert_eq!(
+            failure(&table, "- fill_null: {columns: [i], with: mean}"),
+            "step 1 'fill_null': column 'i' is int64, which cannot hold its mean 2.3333333333333335; cast it to float64 first, \
+             or give a value"
+        );
+        assert_eq!(
+            failure(&table, "- fill_null: {columns: [j], with: median}"),
+            "step 1 'fill_null': column 'j' is int64, which cannot hold its median -1.5; cast it to float64 first, or give a \
+             value"
+        );
     }
 
     #[test]

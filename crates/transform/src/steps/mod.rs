@@ -11,6 +11,7 @@ mod drop_null;
 mod fill_null;
 mod filter;
 mod fix_mojibake;
+mod limits;
 mod llm;
 mod map_values;
 mod mask;

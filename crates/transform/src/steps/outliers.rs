@@ -14,9 +14,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use spec::{Error, Result};
+use spec::{Error, Result, Scalar};
 
-use super::clip::{check_holds, check_range};
+use super::limits::Given;
 use super::{Apply, is_number};
 use crate::keys::Nulls;
 use crate::plan::{Limits, Plan, Problem, Question, Spread, Value};
@@ -52,10 +52,7 @@ enum Method {
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "WrittenRange")]
-struct Range {
-    min: Option<f64>,
-    max: Option<f64>,
-}
+struct Range(Given);
 
 /// Limits as written.
 #[derive(Deserialize, JsonSchema)]
@@ -63,17 +60,18 @@ struct Range {
 struct WrittenRange {
     /// The smallest number that is no outlier. Default: no limit.
     #[serde(default)]
-    min: Option<f64>,
+    #[schemars(with = "Option<f64>")]
+    min: Option<Scalar>,
     /// The largest number that is no outlier. Default: no limit.
     #[serde(default)]
-    max: Option<f64>,
+    #[schemars(with = "Option<f64>")]
+    max: Option<Scalar>,
 }
 
 impl TryFrom<WrittenRange> for Range {
     type Error = Error;
     fn try_from(written: WrittenRange) -> Result<Range> {
-        check_range(written.min, written.max)?;
-        Ok(Range { min: written.min, max: written.max })
+        Ok(Range(Given::new(written.min, written.max)?))
     }
 }
 
@@ -144,12 +142,8 @@ impl Apply for Outliers {
             return Err(plan.error("'nulls' is about group_by").hint("name the columns of groups, or leave it out"));
         }
         for name in plan.pick(&self.columns, "a number", is_number)? {
-            let dtype = plan.dtype(&name)?;
-            if let (Method::Range(range), Action::Clip) = (&self.method, self.action) {
-                check_holds(plan, &name, &dtype, range.min, range.max)?;
-            }
-            let limits = self.limits(plan, &name)?;
-            self.act(plan, name, limits)?;
+            let (limits, problem) = self.limits(plan, &name)?;
+            self.act(plan, name, limits, problem)?;
         }
         Ok(())
     }
@@ -160,10 +154,17 @@ impl Apply for Outliers {
 }
 
 impl Outliers {
-    /// The limits of a column: as given, or asked of the table.
-    fn limits(&self, plan: &mut Plan, name: &str) -> Result<Limits> {
+    /// The limits of a column, as given, or asked of the table; and what is wrong with a value beyond them.
+    fn limits(&self, plan: &mut Plan, name: &str) -> Result<(Limits, Problem)> {
         let by = match &self.method {
-            Method::Range(range) => return Ok(Limits::Given(range.min, range.max)),
+            Method::Range(Range(given)) => {
+                let dtype = plan.dtype(name)?;
+                let limits = match self.action {
+                    Action::Clip => given.within_type(plan, name, &dtype)?,
+                    _ => given.in_type(plan, name, &dtype)?,
+                };
+                return Ok((limits, Problem::beyond(given.min.as_ref(), given.max.as_ref())));
+            }
             Method::Iqr(Iqr { factor }) => Spread::Quartiles(factor.0),
             Method::Zscore(Zscore { factor }) => Spread::Deviations(factor.0),
         };
@@ -178,17 +179,22 @@ impl Outliers {
         let helpers = [plan.helper_name("low"), plan.helper_name("high")];
         let [low, high] = helpers.clone();
         let ask = plan.ask(Question::Limits { column: name.to_owned(), by, groups, nulls: self.nulls, helpers });
-        Ok(if is_grouped { Limits::OfGroup { low, high } } else { Limits::Of(ask) })
+        Ok(match is_grouped {
+            true => {
+                let problem = Problem::Text(" is outside the limits of its group".to_owned());
+                (Limits::OfGroup { low, high }, problem)
+            }
+            false => (Limits::Of(ask), Problem::Beyond(ask)),
+        })
     }
 
-    fn act(&self, plan: &mut Plan, column: String, limits: Limits) -> Result<()> {
+    fn act(&self, plan: &mut Plan, column: String, limits: Limits, problem: Problem) -> Result<()> {
         if matches!(self.action, Action::Refuse | Action::Drop) {
             plan.chooses_rows(&[&self.group_by[..], std::slice::from_ref(&column)].concat());
         }
         match self.action {
             Action::Refuse => {
                 let original = plan.keep("outlier", Value::Column(column.clone()));
-                let problem = Problem::Beyond(limits.clone());
                 plan.refuse(&column, &original, problem, Value::Outside { column: column.clone(), limits })
             }
             Action::Drop => plan.drop_rows(&format!("on {column}"), Value::Outside { column, limits }),
@@ -236,6 +242,26 @@ mod tests {
         assert_eq!(rows(&table(), &steps("2.3")).height(), 7);
         let ranged = run(&table(), "- outliers: {columns: [x], method: {range: {min: 2}}}");
         assert_eq!(reasons(&ranged), ["step 1 'outliers': x: '1.0' is below 2"]);
+    }
+
+    #[test]
+    fn a_range_is_compared_in_the_columns_own_type() {
+        let flags = |table: &DataFrame, range: &str| -> Vec<bool> {
+            let steps = format!("- outliers: {{columns: [x], method: {{range: {{{range}}}}}, action: flag}}");
+            rows(table, &steps).column("x_outlier").unwrap().bool().unwrap().iter().flatten().collect()
+        };
+        let limit = 1i64 << 53;
+        let near = df!("x" => [limit - 1, limit, limit + 1]).unwrap();
+        assert_eq!(flags(&near, &format!("max: {limit}")), [false, false, true]);
+        assert_eq!(flags(&near, &format!("min: {}", limit + 1)), [true, true, false]);
+        assert_eq!(flags(&df!("x" => [0.1f32, 0.2]).unwrap(), "max: 0.1"), [false, true]);
+        assert_eq!(flags(&df!("x" => [u64::MAX, 7]).unwrap(), "max: 8.5"), [true, false]);
+        // Limits beyond the type: nothing is above 300, everything is below it.
+        let small = df!("x" => [Some(-128i8), Some(127), None]).unwrap();
+        assert_eq!(flags(&small, "max: 300"), [false, false, false]);
+        assert_eq!(flags(&small, "min: 300"), [true, true, false]);
+        assert_eq!(flags(&small, "max: -1000"), [true, true, false]);
+        assert_eq!(flags(&small, "min: -.inf, max: 1e300"), [false, false, false]);
     }
 
     #[test]

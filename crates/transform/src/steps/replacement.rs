@@ -105,9 +105,14 @@ impl Groups {
             return Ok(());
         }
         let mut known: Vec<String> = (0..=self.count).map(|number| format!("${{{number}}}")).collect();
-        known.extend(self.names.iter().map(|name| format!("${{{name}}}")));
+        known.extend(self.names.iter().map(|name| format!("${name}")));
+        // `${name}` in YAML would be an environment variable.
+        let braces = match self.names.first() {
+            Some(name) => format!("; before letters write '$${{{name}}}' in YAML"),
+            None => String::new(),
+        };
         Err(Error::cannot_run(format!("'{with}' refers to a group '{name}' that the regular expression does not have"))
-            .hint(format!("there are: {} (0 is the whole match); '$$' stands for a plain '$'", known.join(", "))))
+            .hint(format!("there are: {} (0 is the whole match){braces}; '$$' stands for a plain '$'", known.join(", "))))
     }
 }
 
@@ -136,8 +141,8 @@ mod tests {
         let failure = |with: &str| replacement(with, r"(?P<year>\d+)-(\d+)").unwrap_err().to_string();
         assert_eq!(
             failure("$3"),
-            "'$3' refers to a group '3' that the regular expression does not have; there are: ${0}, ${1}, ${2}, ${year} (0 \
-             is the whole match); '$$' stands for a plain '$'"
+            "'$3' refers to a group '3' that the regular expression does not have; there are: ${0}, ${1}, ${2}, $year (0 \
+             is the whole match); before letters write '$${year}' in YAML; '$$' stands for a plain '$'"
         );
         for with in ["$10", "$yearly", "${}", "${ 1}", "$month", "$_"] {
             assert!(failure(with).contains("refers to a group"), "{with}");

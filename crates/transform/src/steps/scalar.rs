@@ -2,13 +2,13 @@
 
 use polars::prelude::{DataType, NamedFrom, PlSmallStr, Scalar as Cell, Series};
 use spec::Scalar;
-use values::{Plain, Purpose, Reading, numbers};
+use values::{Plain, Purpose, Reading};
 
 /// The value as a cell of `dtype`; none if it is none.
 pub(super) fn as_cell(value: &Scalar, dtype: &DataType) -> Option<Cell> {
     let fits = match value {
         Scalar::Bool(_) => dtype.is_bool(),
-        Scalar::Int(_) | Scalar::Float(_) => dtype.is_primitive_numeric(),
+        Scalar::Int(_) | Scalar::Float(_) => dtype.is_primitive_numeric() || dtype.is_decimal(),
         Scalar::Text(_) => !dtype.is_primitive_numeric() && !dtype.is_bool(),
     };
     let name = PlSmallStr::EMPTY;
@@ -32,15 +32,38 @@ pub(super) fn as_cell(value: &Scalar, dtype: &DataType) -> Option<Cell> {
             (in_unit.null_count() == 0 && back.equals(&cell.series)).then_some(in_unit)?
         }
         _ if dtype.is_decimal() && fits => {
-            let cell = series.cast(dtype).ok()?;
-            let digits = values::text_of(&cell)?;
-            let number = |text: &Series| numbers::float(text.str().ok()?.get(0)?.as_bytes());
-            let same = number(&series).is_some() && number(&series) == number(&digits);
-            same.then_some(cell)?
+            let text = value.to_string();
+            let cell = Series::new(PlSmallStr::EMPTY, [text.as_str()]).cast(dtype).ok()?;
+            let held = values::text_of(&cell)?;
+            (Digits::of(&text)? == Digits::of(held.str().ok()?.get(0)?)?).then_some(cell)?
         }
         _ => return None,
     };
     Some(Cell::new(dtype.clone(), cell.get(0).ok()?.into_static()))
+}
+
+/// The digits of a decimal number, without the zeros that mean nothing.
+#[derive(PartialEq)]
+struct Digits<'a> {
+    is_negative: bool,
+    whole: &'a str,
+    fraction: &'a str,
+}
+
+impl Digits<'_> {
+    fn of(text: &str) -> Option<Digits<'_>> {
+        let (is_negative, text) = match text.strip_prefix('-') {
+            Some(text) => (true, text),
+            None => (false, text),
+        };
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) {
+            return None;
+        }
+        let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+        Some(Digits { is_negative: is_negative && !(whole.is_empty() && fraction.is_empty()), whole, fraction })
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +91,13 @@ mod tests {
             (text("2024-02-29 10:00:00.0005"), moment, false),
             (text("12.50"), DataType::Decimal(10, 2), true),
             (text("12.345"), DataType::Decimal(10, 2), false),
+            (text("12345678901234567.89"), DataType::Decimal(20, 2), true),
+            (text("12345678901234567.89"), DataType::Decimal(20, 1), false),
+            (text("-0.00"), DataType::Decimal(10, 2), true),
+            (Scalar::Float(0.5), DataType::Decimal(10, 2), true),
+            (Scalar::Float(0.005), DataType::Decimal(10, 2), false),
+            (Scalar::Int(-3), DataType::Decimal(10, 2), true),
+            (Scalar::Int(i64::MAX), DataType::Decimal(10, 2), false),
             (text(" a "), DataType::String, true),
         ] {
             assert_eq!(as_cell(&value, &dtype).is_some(), holds, "{value:?} as {dtype}");

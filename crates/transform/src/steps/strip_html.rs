@@ -7,7 +7,8 @@
 //!
 //! Only elements that HTML has are tags: `<3`, `a < b` and a title in angle brackets such as `<Jaws>` stay. Comments go, and
 //! scripts and styles with all that they hold. A tag that ends a line or a block (`<br>`, `</p>`, `<td>`) leaves a blank
-//! where words would else touch. Text that was escaped twice or three times is read as often.
+//! where words would else touch. What a reference stands for is text, not markup: `&lt;br&gt;` becomes `<br>`, as a browser
+//! shows it. Texts that were escaped more than once, as scraped ones often were, need `escaped: 2` or `3`.
 
 mod entities;
 mod tags;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use spec::Result;
+use serde_json::{Value as Json, json};
+use spec::{Error, Result};
 
 use super::{Apply, is_text};
 use crate::operation::TextRule;
@@ -29,22 +31,46 @@ pub struct StripHtml {
     /// The text columns. Default: all.
     #[serde(default)]
     columns: Vec<String>,
+    /// How often the texts were escaped, from 1 to 3. Beyond 1, tags that appear when references are read are taken out too.
+    /// Default: 1.
+    #[serde(default)]
+    escaped: Escaped,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "u8")]
+struct Escaped(u8);
+
+impl Default for Escaped {
+    fn default() -> Escaped {
+        Escaped(1)
+    }
+}
+
+impl TryFrom<u8> for Escaped {
+    type Error = Error;
+    fn try_from(times: u8) -> Result<Escaped> {
+        match times {
+            1..=3 => Ok(Escaped(times)),
+            _ => Err(Error::cannot_run(format!("{times} times escaped is not from 1 to 3"))),
+        }
+    }
 }
 
 impl Apply for StripHtml {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         let columns = plan.pick(&self.columns, "string", is_text)?;
-        plan.change_texts(columns, vec![Arc::new(Stripped)])
+        plan.change_texts(columns, vec![Arc::new(self.escaped)])
     }
 }
 
-/// The change of one text.
-#[derive(Debug)]
-struct Stripped;
-
-impl TextRule for Stripped {
+impl TextRule for Escaped {
     fn name(&self) -> &'static str {
         "strip_html"
+    }
+
+    fn parameters(&self) -> Json {
+        json!({ "escaped": self.0 })
     }
 
     fn is_fine(&self, text: &str) -> bool {
@@ -52,20 +78,18 @@ impl TextRule for Stripped {
     }
 
     fn change(&self, text: &str, into: &mut String) {
-        strip(text, into);
+        strip(text, self.0, into);
     }
 }
-
-/// How often a text may have been escaped.
-const ROUNDS: usize = 3;
 
 fn is_plain(text: &str) -> bool {
     !text.bytes().any(|byte| matches!(byte, b'<' | b'&'))
 }
 
-fn strip(text: &str, into: &mut String) {
+/// `times`: how often the text was escaped.
+fn strip(text: &str, times: u8, into: &mut String) {
     let mut again = strip_once(text, into);
-    for _ in 1..ROUNDS {
+    for _ in 1..times {
         if !again {
             return;
         }
@@ -109,12 +133,16 @@ fn strip_once(text: &str, into: &mut String) -> bool {
 #[cfg(test)]
 mod tests {
     use super::strip;
-    use crate::steps::tests::rows;
+    use crate::steps::tests::{failure, rows};
     use polars::prelude::df;
 
     fn stripped(text: &str) -> String {
+        stripped_of(text, 1)
+    }
+
+    fn stripped_of(text: &str, times: u8) -> String {
         let mut into = String::new();
-        strip(text, &mut into);
+        strip(text, times, &mut into);
         into
     }
 
@@ -157,9 +185,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_reference_stands_for_is_text() {
+        for (text, plain) in [
+            ("use &lt;br&gt; for lines", "use <br> for lines"),
+            ("&amp;lt;b&amp;gt;", "&lt;b&gt;"),
+            ("<p>a &lt;p&gt;</p>", "a <p> "),
+        ] {
+            assert_eq!(stripped(text), plain);
+        }
+    }
+
+    #[test]
     fn what_was_escaped_twice_is_read_twice() {
-        assert_eq!(stripped("&lt;b&gt;AT&amp;amp;T&lt;/b&gt;"), "AT&T");
-        assert_eq!(stripped("<div&nbsp;class=&quot;x&quot;>a</div>"), "a ", "half of a tag was escaped");
-        assert_eq!(stripped("&amp;amp;amp;amp;"), "&amp;", "but not for ever");
+        assert_eq!(stripped_of("&lt;b&gt;AT&amp;amp;T&lt;/b&gt;", 2), "AT&T");
+        assert_eq!(stripped_of("<div&nbsp;class=&quot;x&quot;>a</div>", 3), "a ", "half of a tag was escaped");
+        assert_eq!(stripped_of("&amp;amp;amp;amp;", 3), "&amp;", "but no more often than that");
+        let table = df!("a" => ["&lt;b&gt;x&lt;/b&gt;"]).unwrap();
+        assert_eq!(rows(&table, "- strip_html: {escaped: 2}"), df!("a" => ["x"]).unwrap());
+        assert_eq!(
+            failure(&table, "- strip_html: {escaped: 4}"),
+            "clean.yaml:1:15: .[0].strip_html: 4 times escaped is not from 1 to 3"
+        );
     }
 }
