@@ -424,8 +424,8 @@ fn read_letters(letters: &str, format: &str, pieces: &mut Vec<Piece>) -> Result<
             }
             "U" | "W" | "V" | "G" | "g" | "u" | "w" | "C" | "q" => {
                 return Err(format!(
-                    "\"{format}\" has %{letter}, of which no date is made here; read the column as string, and make the date \
-                     in clean"
+                    "\"{format}\" has %{letter}, of which no date is made here; keep the text, and make the date of it in \
+                     clean by SQL"
                 ));
             }
             _ => match SHORTHANDS.iter().find(|(known, _)| *known == letter) {

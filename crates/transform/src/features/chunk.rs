@@ -9,7 +9,7 @@ use super::interner::Interner;
 use super::known::known;
 use super::plan::{Condition, Plan, condition_name};
 use super::store::{Codes, Test};
-use crate::form::{numbers, plain, whole};
+use crate::form::{numbers, refuse_infinite, whole};
 
 pub struct Chunk {
     pub entities: Vec<u32>,
@@ -47,17 +47,13 @@ impl Chunk {
             _ => chunk.ticks = ticks,
         }
         for name in &plan.numbers {
-            let place = format!("table '{}': column '{name}'", plan.table);
-            // The infinite is no number to compute with, as NaN is none.
-            let finite = |number: f64| if number.is_finite() { number } else { f64::NAN };
-            chunk.numbers.push(numbers(&column(name)?, &place)?.into_iter().map(finite).collect());
+            let values = column(name)?;
+            refuse_infinite(&values, &format!("table '{}'", plan.table))?;
+            chunk.numbers.push(numbers(&values, &format!("table '{}': column '{name}'", plan.table))?);
         }
         for (word, interner) in plan.words.iter().zip(words) {
             let values = column(&word.column)?;
-            let values = match values.dtype().is_float() {
-                true => plain(values, &format!("table '{}': column '{}'", plan.table, word.column))?,
-                false => values,
-            };
+            refuse_infinite(&values, &format!("table '{}'", plan.table))?;
             let codes = interner.encode(&values)?;
             chunk.words.push(match interner.len() {
                 ..0xFF => Codes::U8(codes.into_iter().map(|code| code as u8).collect()),

@@ -212,11 +212,6 @@ fn by_cutoff(table: &DataFrame) -> Result<BTreeMap<NaiveDate, DataFrame>> {
     rows.into_iter().map(part).collect()
 }
 
-/// The cells of a column, of which infinite ones are null.
-fn finite_cells(table: &DataFrame, name: &str) -> Result<Vec<Value>> {
-    Ok(cells(table, name)?.into_iter().map(finite).collect())
-}
-
 /// The rows of the sampled entities, and the tables of attributes.
 struct Facts<'a> {
     plan: &'a Plan,
@@ -255,8 +250,8 @@ impl Facts<'_> {
         Ok(Rows {
             places,
             times,
-            numbers: plan.numbers.iter().map(|name| finite_cells(table, name)).collect::<Result<_>>()?,
-            words: plan.words.iter().map(|word| finite_cells(table, &word.column)).collect::<Result<_>>()?,
+            numbers: plan.numbers.iter().map(|name| cells(table, name)).collect::<Result<_>>()?,
+            words: plan.words.iter().map(|word| cells(table, &word.column)).collect::<Result<_>>()?,
             conditions,
         })
     }

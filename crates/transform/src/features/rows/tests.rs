@@ -61,6 +61,19 @@ fn tables_of_another_spec_cannot_be_proved() {
     assert_eq!(proved(&spec, &tables(), &drawn).unwrap_err().to_string(), says("no feature is called 'leak'"));
 }
 
+#[test]
+fn infinite_numbers_are_refused() {
+    let mut all = tables();
+    all[0].1.with_column(Column::new("odd".into(), [1.0, f64::INFINITY, 2.0, 3.0, 4.0, 5.0, 6.0])).unwrap();
+    assert_eq!(
+        set(&spec_of(&["f: {mean: {of: odd}}"]), &all).err().unwrap().to_string(),
+        "feature 'f': column 'odd' holds an infinite number, which cannot be computed with; take such rows out in \
+         clean.yaml, for example by `filter: abs(odd) < 1e300`"
+    );
+    // SQL says null of it.
+    assert!(set(&spec_of(&["f: {mean: {of: odd * 2}}"]), &all).is_ok());
+}
+
 fn table(on: &[Option<&str>], columns: Vec<Column>) -> DataFrame {
     let mut all = vec![days("day", on)];
     all.extend(columns);

@@ -47,12 +47,10 @@ fn entities(name: &str, who: Vec<Option<u8>>, kind: u8) -> Column {
     }
 }
 
-/// Numbers, some of them infinite or not numbers at all.
+/// Numbers, some of which are none.
 fn number(of: i8) -> f64 {
     match of {
-        120.. => f64::INFINITY,
-        ..-120 => f64::NEG_INFINITY,
-        -120..-110 => f64::NAN,
+        ..-110 => f64::NAN,
         of => f64::from(of) / 4.0,
     }
 }
