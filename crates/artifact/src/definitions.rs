@@ -34,6 +34,9 @@ pub struct Definition {
     /// Of all that decides what the column holds: the table, the spec and the definitions of the columns it reads.
     /// Equal hashes mean equal meaning.
     pub hash: String,
+    /// The columns of the same table that it is made of, directly or by way of others, as they are called now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<String>,
 }
 
 impl Definition {
@@ -60,7 +63,7 @@ impl Definition {
             add(hash);
         }
         let hash = hasher.finalize().to_hex()[..32].to_owned();
-        Definition { name: name.into(), is: is.into(), hash }
+        Definition { name: name.into(), is: is.into(), hash, reads: Vec::new() }
     }
 }
 

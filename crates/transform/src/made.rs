@@ -8,7 +8,7 @@ use polars::prelude::{DataType, Schema};
 use serde_json::Value as Json;
 
 use crate::features::{flow, stripped};
-use crate::plan::Value;
+use crate::plan::{Value, is_helper};
 
 /// The name of the definition of rows.
 const ROWS: &str = "rows";
@@ -70,9 +70,14 @@ impl Made {
             let is = self.is(&what);
             let before = self.of(name).map(|before| format!("{}, ", before.is)).filter(|_| self.step != "derive");
             let is_now = format!("{}{is}", before.unwrap_or_default());
-            let reads = value.reads();
-            let reads = reads.iter().filter_map(|read| self.of(read));
-            new.push(Definition::new(name.as_str(), is_now, &format!("{is}\n{}", type_name(dtype)), reads));
+            let read = value.reads();
+            let known = read.iter().filter_map(|read| self.of(read));
+            let mut reads: Vec<String> = known.clone().flat_map(|known| known.reads.iter().cloned()).collect();
+            reads.extend(read.iter().filter(|read| !is_helper(read)).cloned());
+            reads.sort_unstable();
+            reads.dedup();
+            let meaning = format!("{is}\n{}", type_name(dtype));
+            new.push(Definition { reads, ..Definition::new(name.as_str(), is_now, &meaning, known) });
         }
         for definition in new {
             self.columns.retain(|known| known.name != definition.name);
@@ -100,6 +105,11 @@ impl Made {
             .collect();
         self.columns.retain(|known| !from.contains(&known.name) && !to.contains(&known.name));
         self.columns.extend(renamed);
+        for read in self.columns.iter_mut().flat_map(|known| &mut known.reads) {
+            if let Some(at) = from.iter().position(|old| old == read) {
+                read.clone_from(&to[at]);
+            }
+        }
     }
 
     fn of(&self, name: &str) -> Option<&Definition> {
@@ -159,8 +169,16 @@ mod tests {
             assert_eq!(changed(is, is), [""; 0]);
         }
         let is = definitions("- clip: {columns: [a], min: 0}\n- cast: {columns: {a: float64}}\n- derive: {r: a  + 1}");
-        assert_eq!(is.column("a").unwrap().is, "clip {min: 0.0}, cast float64");
+        assert_eq!(is.column("a").unwrap().is, "clip {min: 0}, cast float64");
         assert_eq!(is.column("r").unwrap().is, "derive a + 1");
+    }
+
+    #[test]
+    fn a_column_tells_what_it_is_made_of() {
+        let reads = |steps: &str, name: &str| definitions(steps).column(name).unwrap().reads.clone();
+        let steps = "- derive: {r: a / b, s: r * 2}\n- rename: {a: t2}";
+        assert_eq!(reads(steps, "s"), ["b", "r", "t2"]);
+        assert_eq!(reads("- trim: {columns: [t]}\n- derive: {r: t || u}", "r"), ["t", "u"]);
     }
 
     #[test]

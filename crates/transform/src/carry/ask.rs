@@ -78,8 +78,10 @@ impl Carried {
             Some(Whole::At(value)) => Ok(Found::Cell(whole_cell(value, &dtype))),
             Some(Whole::Near(value)) => {
                 let (place, found) = (&self.place, artifact::type_name(&dtype));
-                Err(Error::cannot_run(format!("{place}: column '{column}' is {found}, which cannot hold its {what} {value}"))
-                    .hint("cast it to float64 first, or give a value"))
+                Err(Error::cannot_run(format!(
+                    "{place}: column '{column}' is {found}, which cannot hold its {what} {value}"
+                ))
+                .hint("cast it to float64 first, or give a value"))
             }
         }
     }

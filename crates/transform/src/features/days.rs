@@ -133,11 +133,11 @@ impl Timed<'_> {
     }
 }
 
-/// The days, ascending with their rows, without those at both ends that lie alone: one row, or one of a thousand,
-/// beyond a gap of years that is longer than all the rest.
+/// The days, ascending with their rows, without those at both ends that lie alone: up to three rows (but no more than a
+/// tenth), or one of a thousand, beyond a gap of years that is longer than all the rest.
 fn among(days: &[(i64, u64)], today: i64) -> (usize, usize) {
     let rows: u64 = days.iter().map(|(_, count)| count).sum();
-    let most = (rows / 1_000).max(1);
+    let most = (rows / 1_000).max((rows / 10).min(3)).max(1);
     let inner = inner_span(days, most);
     let (mut from, mut to) = (0, days.len());
     let mut alone = 0;
@@ -217,6 +217,17 @@ mod tests {
         assert_eq!((found.first, found.last), (day("2024-01-01"), day("2024-03-01")));
         assert_eq!(found.warnings.len(), 2);
         assert!(found.warnings[0].contains("far before 2024-01-01, the first of the others: row 1, who 0"));
+    }
+
+    #[test]
+    fn two_rows_in_two_futures_move_nothing_either() {
+        let mut on: Vec<String> = (1..=12).map(|month| format!("2024-{month:02}-01")).collect();
+        on.extend((1..=12).map(|month| format!("2024-{month:02}-15")));
+        on.extend(["2203-01-06".to_owned(), "9999-12-31".to_owned()]);
+        let on: Vec<&str> = on.iter().map(String::as_str).collect();
+        let found = stretch(&on, "2026-01-01");
+        assert_eq!((found.first, found.last), (day("2024-01-01"), day("2024-12-15")));
+        assert!(found.warnings[0].contains("2 rows lie far after 2024-12-15"), "{:?}", found.warnings);
     }
 
     #[test]

@@ -193,7 +193,9 @@ impl Frame {
             )));
         }
         let calendar = Calendar::settle(&spec.cutoffs, &spec.label, stretch.first, stretch.last)?;
-        Ok(Frame { plan, calendar, rows: stretch.rows, warnings: stretch.warnings })
+        let mut warnings = stretch.warnings;
+        warnings.extend(calendar.notes.iter().map(|note| format!("cutoffs: {note}")));
+        Ok(Frame { plan, calendar, rows: stretch.rows, warnings })
     }
 }
 

@@ -141,7 +141,10 @@ pub(crate) fn whole_cell(whole: i128, dtype: &DataType) -> Option<Scalar> {
 /// The least and the greatest number, where there is one.
 #[derive(Clone, Debug)]
 pub(crate) enum Limits {
-    Given { low: Bound, high: Bound },
+    Given {
+        low: Bound,
+        high: Bound,
+    },
     /// Of the whole table.
     Of(Ask),
     /// Of the row's group: helpers that the question brings.

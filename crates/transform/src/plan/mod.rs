@@ -213,7 +213,7 @@ impl Plan {
     }
 
     /// An error at the step at work.
-    pub fn error(&self, message: impl std::fmt::Display) -> Error {
+    pub fn error(&self, message: impl Display) -> Error {
         Error::cannot_run(format!("{}: {message}", self.place))
     }
 
@@ -376,7 +376,7 @@ impl Plan {
 }
 
 /// The plan, one action a line.
-impl std::fmt::Display for Plan {
+impl Display for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.actions.iter().try_for_each(|action| writeln!(f, "{action}"))
     }

@@ -18,6 +18,7 @@ use crate::plan::{Plan, Value};
 #[serde(try_from = "Written")]
 pub struct Clip {
     columns: Vec<String>,
+    #[serde(flatten)]
     limits: Given,
 }
 

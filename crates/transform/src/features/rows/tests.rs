@@ -62,6 +62,30 @@ fn tables_of_another_spec_cannot_be_proved() {
 }
 
 #[test]
+fn what_clean_made_of_the_label_is_known_no_sooner() {
+    let made = |name: &str, reads: &[&str]| artifact::Definition {
+        reads: reads.iter().map(|read| (*read).to_owned()).collect(),
+        ..artifact::Definition::new(name, "derive", "derive", [])
+    };
+    let columns = vec![made("area", &["price", "floor"]), made("lat", &["floor"]), made("floor", &["rooms"])];
+    let made = artifact::Definitions { columns, ..Default::default() };
+    let failure =
+        |features: &[&str]| set(&spec_of(features).inheriting(&made), &tables()).err().map(|error| error.to_string());
+    assert_eq!(
+        failure(&["f: {sql: area}"]).unwrap(),
+        "feature 'f' reads 'area' of the row itself: it holds the label, which is not known yet; use an aggregate over \
+         earlier rows, such as {mean: {of: area}}"
+    );
+    assert_eq!(failure(&["f: {mean: {of: area}}", "g: {sql: lat}", "h: {sql: floor}"]), None);
+    let spec = read(&format!(
+        "{}features: {{f: {{sql: lat}}}}\n",
+        HEAD.replace("rows: {}", "known_late: {floor: 3d}\nrows: {}")
+    ));
+    let error = set(&spec.unwrap().inheriting(&made), &tables()).err().unwrap().to_string();
+    assert!(error.starts_with("feature 'f' reads 'lat' of the row itself: by 'known_at' and 'known_late'"), "{error}");
+}
+
+#[test]
 fn infinite_numbers_are_refused() {
     let mut all = tables();
     all[0].1.with_column(Column::new("odd".into(), [1.0, f64::INFINITY, 2.0, 3.0, 4.0, 5.0, 6.0])).unwrap();

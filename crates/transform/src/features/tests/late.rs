@@ -238,6 +238,29 @@ fn attributes_are_those_of_the_cutoff() {
 }
 
 #[test]
+fn moments_of_an_attribute_are_not_cut_to_their_day() {
+    let moments = |name: &str, on: [&str; 3]| {
+        let at = on.map(|text| chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap());
+        DatetimeChunked::from_naive_datetime(name.into(), at, TimeUnit::Milliseconds).into_column()
+    };
+    let traits = DataFrame::new(
+        3,
+        vec![
+            Column::new("who".into(), ["a", "a", "b"]),
+            moments("since", ["2024-02-28 23:00", "2024-02-28 00:00", "2024-02-28 12:00"]),
+            moments("told", ["2024-02-23 00:00", "2024-02-28 05:00", "2024-02-29 23:59"]),
+            Column::new("v".into(), ["late", "early", "noon"]),
+        ],
+    );
+    let tables = vec![("log", sales()), ("traits", traits.unwrap())];
+    for known in ["", ", known_at: told", ", known_at: 12h"] {
+        let spec = read(&format!("{HEAD}features:\n  f: {{lookup: {{of: traits, take: v, time: since{known}}}}}\n"));
+        let drawn = built_and_proved(&spec.unwrap(), &tables);
+        assert_eq!(lines(&drawn.training), ["a 2024-03-01 late 1", "b 2024-03-01 noon 0"], "{known}");
+    }
+}
+
+#[test]
 fn medians_and_quantiles_are_those_of_numpy() {
     let on = ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04", "2024-04-02"];
     let amounts = [Some(10.0), Some(1.0), None, Some(2.0), Some(5.0)];
