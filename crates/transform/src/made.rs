@@ -177,7 +177,7 @@ mod tests {
     fn a_column_tells_what_it_is_made_of() {
         let reads = |steps: &str, name: &str| definitions(steps).column(name).unwrap().reads.clone();
         let steps = "- derive: {r: a / b, s: r * 2}\n- rename: {a: t2}";
-        assert_eq!(reads(steps, "s"), ["b", "r", "t2"]);
+        assert_eq!(reads(steps, "s"), ["t2", "b", "r"]);
         assert_eq!(reads("- trim: {columns: [t]}\n- derive: {r: t || u}", "r"), ["t", "u"]);
     }
 
