@@ -222,7 +222,7 @@ pub(crate) fn last_day<'a>(row: &[Value<'a>]) -> Out<'a> {
 
 pub(crate) fn make_date<'a>(row: &[Value<'a>]) -> Out<'a> {
     let (year, month, day) = (whole(&row[0]), whole(&row[1]), whole(&row[2]));
-    let found = (-9999..=9999).contains(&year).then(|| {
+    let found = (0..=9999).contains(&year).then(|| {
         let (month, day) = (u32::try_from(month).ok()?, u32::try_from(day).ok()?);
         days(year as i64, month, day)
     });

@@ -191,6 +191,10 @@ pub(crate) fn single_or_all(column: &Column) -> Series {
     }
 }
 
+/// Days of the years 0 to 9999 since 1970: four digits write them, and no calendar fails on them. Sources refuse others too.
+const FIRST_DAY: i128 = -719_528;
+const LAST_DAY: i128 = 2_932_896;
+
 /// How many rows columns have together: those of one value take the length of the others.
 pub(crate) fn height(columns: &[Column]) -> usize {
     let all = columns.iter().map(Column::len);
@@ -294,9 +298,9 @@ pub(crate) fn column(
             Int32Chunked::from_iter_options(name, taken).into_date().into_series()
         }
         DataType::Datetime(unit, zone) => {
-            let (first, last) = (FIRST_DAY * DAY, (LAST_DAY + 1) * DAY - 1);
-            let (low, high) = (first / tick(*unit), last.div_euclid(tick(*unit)));
-            let taken = ints(low.max(whole.0), high.min(whole.1), tick(*unit));
+            let of_day = DAY / tick(*unit);
+            let (first, last) = (FIRST_DAY * of_day, (LAST_DAY + 1) * of_day - 1);
+            let taken = ints(first.max(whole.0), last.min(whole.1), tick(*unit));
             Int64Chunked::from_iter_options(name, taken.into_iter()).into_datetime(*unit, zone.clone()).into_series()
         }
         DataType::Duration(unit) => {
@@ -321,10 +325,6 @@ pub(crate) fn column(
         None => Ok(series),
     }
 }
-
-/// Days from 0000-01-01 to 9999-12-31: what four digits can write, and all calendars know.
-const FIRST_DAY: i128 = -719_528;
-const LAST_DAY: i128 = 2_932_896;
 
 /// The least and the greatest integer of an integer type.
 pub(crate) fn range(dtype: &DataType) -> (i128, i128) {

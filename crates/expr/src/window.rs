@@ -96,7 +96,7 @@ fn aggregate(
     }
     if of.iter().chain(only.as_deref()).any(|node| node.beyond_its_row().is_some()) {
         return Err(Error::cannot_run(format!("{name} holds an aggregate or a window itself"))
-            .hint("derive the inner one as a column first"));
+            .hint("only columns and functions of one row can stand there"));
     }
     Ok(Node::Aggregate { function, of, distinct, only })
 }
@@ -120,7 +120,7 @@ fn over(function: &'static Function, of: Node, window: &ast::WindowType, depth: 
         || order.iter().any(|order| order.by.beyond_its_row().is_some())
     {
         return Err(Error::cannot_run("a window holds an aggregate or a window itself")
-            .hint("derive the inner one as a column first"));
+            .hint("only columns and functions of one row can stand there"));
     }
     let rows = frame(window.window_frame.as_ref())?;
     if order.is_empty() && (rows || function.kind == Kind::Window) {

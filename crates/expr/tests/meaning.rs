@@ -89,6 +89,22 @@ fn integers_never_wrap() {
 }
 
 #[test]
+fn dates_stay_in_the_calendar() {
+    for (sql, value, dtype) in [
+        ("DATE '9999-12-31' + i8", "10000-04-09", "date"),
+        ("DATE '0000-01-01' - i32", "-137-02-08", "date"),
+        ("TIMESTAMP '9999-12-31 23:00:00' + INTERVAL 1 HOUR", "10000-01-01 00:00:00", "datetime"),
+        ("TIMESTAMP '2024-01-01' - INTERVAL 3000 YEAR", "-976-01-01 00:00:00", "datetime"),
+    ] {
+        assert_eq!(given(sql), format!("here: '{sql}': {value} is beyond {dtype}; take such rows out first"));
+    }
+    assert_eq!(given("DATE '9999-12-30' + 1"), "9999-12-31");
+    assert!(given("DATE '10000-01-01'").contains("10000-01-01"), "{}", given("DATE '10000-01-01'"));
+    assert_eq!(given("TRY_CAST('10000-01-01' AS DATE)"), "null");
+    assert_eq!(given("TRY_CAST('-0001-01-01' AS DATE)"), "null");
+}
+
+#[test]
 fn nan_and_division_by_zero_are_null_within() {
     for (sql, expected) in [
         ("x > 100", "null true false"),
@@ -273,7 +289,7 @@ fn mistakes_are_named_where_they_are_read() {
         ),
         (
             "sum(sum(x))",
-            "'sum(sum(x))': sum holds an aggregate or a window itself; derive the inner one as a column first",
+            "'sum(sum(x))': sum holds an aggregate or a window itself; only columns and functions of one row can stand there",
         ),
         ("lag(x)", "'lag(x)': lag needs a window; write lag(…) OVER (ORDER BY …)"),
         (

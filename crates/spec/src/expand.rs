@@ -202,7 +202,7 @@ struct Access<'e, A> {
     env: &'e Environment,
     fields: Option<&'static [&'static str]>,
     keys: Keys,
-    /// The keys of a struct so far.
+    /// The keys so far.
     seen: Vec<String>,
 }
 
@@ -225,9 +225,8 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Access<'_, A> {
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Access<'_, A> {
     type Error = A::Error;
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        let Some(fields) = self.fields else { return self.inner.next_key_seed(seed) };
         loop {
-            let key_of = KeyOf { fields, keys: self.keys, seen: &self.seen };
+            let key_of = KeyOf { fields: self.fields, keys: self.keys, seen: &self.seen };
             let Some(key) = self.inner.next_key_seed(key_of)? else { return Ok(None) };
             self.seen.push(key.clone());
             if !self.keys.skips(&key) {
@@ -253,9 +252,9 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Seed<'_, S> {
     }
 }
 
-/// Reads a struct's key; an unknown one fails here, where the parser still stands on it.
+/// Reads a key; one that a struct does not have, and one that came before, fail here, where the parser still stands on it.
 struct KeyOf<'a> {
-    fields: &'static [&'static str],
+    fields: Option<&'static [&'static str]>,
     keys: Keys,
     seen: &'a [String],
 }
@@ -276,9 +275,11 @@ impl Visitor<'_> for KeyOf<'_> {
         if self.seen.iter().any(|seen| seen == key) {
             return Err(E::custom(format!("'{key}' is given twice")));
         }
-        match self.fields.contains(&key) || self.keys.skips(key) {
-            true => Ok(key.to_owned()),
-            false => Err(E::custom(unknown("key", key, self.fields))),
+        match self.fields {
+            Some(fields) if !fields.contains(&key) && !self.keys.skips(key) => {
+                Err(E::custom(unknown("key", key, fields)))
+            }
+            _ => Ok(key.to_owned()),
         }
     }
 }

@@ -119,7 +119,7 @@ impl MomentFormat {
                 };
                 return cannot(
                     why,
-                    "keep the text, and make the date of it in clean by SQL, such as strptime(x || '01', '%Y%m%d')",
+                    "keep the column as string, and derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')",
                 );
             }
             ColumnType::Time if self.pieces.iter().any(is_of_date) => {

@@ -245,7 +245,7 @@ fn specs_of_moments_are_checked() {
     for (spec, why) in [
         (
             "{type: date, format: '%Y-%m'}",
-            "\"%Y-%m\" makes no date: it has no day; keep the text, and make the date of it in clean by SQL, such as strptime(x || '01', '%Y%m%d')",
+            "\"%Y-%m\" makes no date: it has no day; keep the column as string, and derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')",
         ),
         ("{type: int64, zone: UTC}", "'zone' is for the type datetime, not for int64"),
         ("{type: datetime, dst: later}", "'dst' needs a 'zone', such as Europe/Berlin"),

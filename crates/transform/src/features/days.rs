@@ -1,6 +1,7 @@
 //! The days on which the rows of a table lie, and those that lie alone in time.
 //!
-//! One row dated 2203 must not move the cutoffs of a whole log there, nor one of 1900 pass for its beginning.
+//! One row dated 2203 must not move the cutoffs of a whole log there, nor one of 1900 pass for its beginning. No row dated
+//! after today does, however many there are: what happens until then is not known yet.
 
 use std::collections::HashMap;
 
@@ -15,16 +16,14 @@ use crate::form::whole;
 
 /// A gap of so many days, five years, parts rows from the rest, if the rest spans no more than that itself.
 const GAP: i64 = 1_826;
-/// The same for rows dated after today.
-const GAP_AFTER_TODAY: i64 = 31;
 
-/// From which day to which the rows lie, but for those that lie alone.
+/// From which day to which the rows lie, but for those that lie alone or after today.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stretch {
     pub rows: u64,
     pub first: NaiveDate,
     pub last: NaiveDate,
-    /// What there is to say of rows that lie alone.
+    /// One for rows that lie alone or after today, at each end.
     pub warnings: Vec<String>,
 }
 
@@ -35,7 +34,7 @@ pub struct Timed<'a> {
     pub clock: Clock,
     /// A column that names a row.
     pub key: Option<&'a str>,
-    /// What follows from leaving out rows that lie alone, for the warning.
+    /// What follows from leaving out such rows, for the warning.
     pub so: &'a str,
 }
 
@@ -55,7 +54,8 @@ impl Timed<'_> {
         }
         let mut days: Vec<(i64, u64)> = counts.into_iter().collect();
         days.sort_unstable();
-        let (from, to) = among(&days, i64::from(today.to_epoch_days()));
+        let today_at = i64::from(today.to_epoch_days());
+        let (from, to) = among(&days, today_at);
         let (Some((first, _)), Some((last, _))) = (days.get(from), days.get(to.saturating_sub(1))) else {
             let cause = if rows == 0 { "no rows" } else { "no row with a time" };
             return Err(Error::refused(format!("table '{}' has {cause}", self.table))
@@ -73,11 +73,14 @@ impl Timed<'_> {
             if let (Some((low, _)), Some((high, _))) = (alone.first(), alone.last()) {
                 let count: u64 = alone.iter().map(|(_, count)| count).sum();
                 let row = self.row(input, *low, *high)?;
-                let than =
-                    if is_late { format!("after {last}, the last") } else { format!("before {first}, the first") };
+                let than = match is_late {
+                    true if *low > today_at => format!("after today, {today}"),
+                    true => format!("far after {last}, the last of the others"),
+                    false => format!("far before {first}, the first of the others"),
+                };
                 warnings.push(format!(
-                    "table '{}': {count} {} far {than} of the others: {row}; {}; mend it in clean.yaml, for example \
-                     with in_range on '{}'",
+                    "table '{}': {count} {} {than}: {row}; {}; if the date is wrong, correct or remove it in clean.yaml, for \
+                     example with in_range on '{}'",
                     self.table,
                     if count == 1 { "row lies" } else { "rows lie" },
                     self.so,
@@ -133,12 +136,17 @@ impl Timed<'_> {
     }
 }
 
-/// The days, ascending with their rows, without those at both ends that lie alone: up to three rows (but no more than a
-/// tenth), or one of a thousand, beyond a gap of years that is longer than all the rest.
+/// The days, ascending with their rows, without those after today, and without those at both ends that lie alone: one row,
+/// or one of a thousand, beyond a gap of years that is longer than all the rest.
 fn among(days: &[(i64, u64)], today: i64) -> (usize, usize) {
+    // East of here it may be tomorrow already. If all rows are later, the clock may be wrong: then nobody can say.
+    let days = match days.partition_point(|(day, _)| *day <= today + 1) {
+        0 => days,
+        past => &days[..past],
+    };
     let rows: u64 = days.iter().map(|(_, count)| count).sum();
-    let most = (rows / 1_000).max((rows / 10).min(3)).max(1);
-    let inner = inner_span(days, most);
+    let most = (rows / 1_000).max(1);
+    let gap = GAP.max(inner_span(days, most));
     let (mut from, mut to) = (0, days.len());
     let mut alone = 0;
     for place in 1..days.len() {
@@ -146,7 +154,7 @@ fn among(days: &[(i64, u64)], today: i64) -> (usize, usize) {
         if alone > most {
             break;
         }
-        if days[place].0 - days[place - 1].0 > GAP.max(inner) {
+        if days[place].0 - days[place - 1].0 > gap {
             from = place;
         }
     }
@@ -156,8 +164,7 @@ fn among(days: &[(i64, u64)], today: i64) -> (usize, usize) {
         if alone > most {
             break;
         }
-        let gap = days[place].0 - days[place - 1].0;
-        if gap > GAP.max(inner) || (days[place].0 > today && gap > GAP_AFTER_TODAY) {
+        if days[place].0 - days[place - 1].0 > gap {
             to = place;
         }
     }
@@ -209,8 +216,8 @@ mod tests {
         assert_eq!(
             found.warnings,
             [
-                "table 'log': 1 row lies far after 2024-03-01, the last of the others: row 2, who 1, 'day' 2203-05-06; it \
-              is left out; mend it in clean.yaml, for example with in_range on 'day'"
+                "table 'log': 1 row lies after today, 2026-01-01: row 2, who 1, 'day' 2203-05-06; it is left out; if the date \
+                 is wrong, correct or remove it in clean.yaml, for example with in_range on 'day'"
             ]
         );
         let found = stretch(&["1900-01-01", "2024-01-01", "2024-02-01", "9999-12-31", "2024-03-01"], "2026-01-01");
@@ -220,21 +227,17 @@ mod tests {
     }
 
     #[test]
-    fn two_rows_in_two_futures_move_nothing_either() {
-        let mut on: Vec<String> = (1..=12).map(|month| format!("2024-{month:02}-01")).collect();
-        on.extend((1..=12).map(|month| format!("2024-{month:02}-15")));
-        on.extend(["2203-01-06".to_owned(), "9999-12-31".to_owned()]);
-        let on: Vec<&str> = on.iter().map(String::as_str).collect();
-        let found = stretch(&on, "2026-01-01");
-        assert_eq!((found.first, found.last), (day("2024-01-01"), day("2024-12-15")));
-        assert!(found.warnings[0].contains("2 rows lie far after 2024-12-15"), "{:?}", found.warnings);
-    }
-
-    #[test]
-    fn a_row_after_today_lies_alone_sooner() {
-        let on = ["2023-01-01", "2024-01-01", "2024-03-01", "2025-03-01"];
-        assert_eq!(stretch(&on, "2024-03-02").last, day("2024-03-01"));
-        assert_eq!(stretch(&on, "2025-03-01").last, day("2025-03-01"));
+    fn rows_after_today_move_nothing_however_many_they_are() {
+        let on = ["2023-01-01", "2024-01-01", "2024-03-01", "2025-03-01", "2025-03-02", "2025-03-03"];
+        let found = stretch(&on, "2024-03-02");
+        assert_eq!(found.last, day("2024-03-01"));
+        assert!(
+            found.warnings[0].starts_with("table 'log': 3 rows lie after today, 2024-03-02: row 4, who 3"),
+            "{:?}",
+            found.warnings
+        );
+        assert_eq!(stretch(&on, "2025-03-01").last, day("2025-03-02"), "east of here it is tomorrow");
+        assert_eq!(stretch(&on, "2020-01-01").last, day("2025-03-03"), "the clock is wrong");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use polars::prelude::{
     SchemaRef, Series,
 };
 use rayon::prelude::*;
-use spec::{Error, Result, ResultExt, Span};
+use spec::{Error, Result, ResultExt};
 
 use super::attributes::{Attribute, Others, attributes, others};
 use super::calendar::{Calendar, after, before, midnight};
@@ -182,16 +182,6 @@ impl Frame {
             so: "cutoffs are derived without it",
         };
         let stretch = timed.stretch(&input, today)?;
-        let tomorrow = after(midnight(today), Span::days(1))?.date();
-        if spec.cutoffs.newest().is_none() && stretch.last > tomorrow {
-            return Err(Error::refused(format!(
-                "{doing}: the last row is of {}, after today: as of the day after it nobody knows a label yet",
-                stretch.last
-            ))
-            .hint(format!(
-                "name the newest cutoff, such as `newest: {tomorrow}` in 'cutoffs', or take such rows out in clean.yaml"
-            )));
-        }
         let calendar = Calendar::settle(&spec.cutoffs, &spec.label, stretch.first, stretch.last)?;
         let mut warnings = stretch.warnings;
         warnings.extend(calendar.notes.iter().map(|note| format!("cutoffs: {note}")));

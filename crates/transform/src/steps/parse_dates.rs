@@ -172,8 +172,8 @@ mod tests {
         );
         assert_eq!(
             failure(&table(), "- parse_dates: {columns: [d], formats: ['%Y-%m-%d', '%Y-%m']}"),
-            "clean.yaml:1:3: .[0]: formats[1]: \"%Y-%m\" makes no date: it has no day; keep the text, and \
-             make the date of it in clean by SQL, such as strptime(x || '01', '%Y%m%d')"
+            "clean.yaml:1:3: .[0]: formats[1]: \"%Y-%m\" makes no date: it has no day; keep the column as string, and \
+             derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')"
         );
         assert_eq!(
             failure(&table(), "- parse_dates: {columns: [d], formats: ['%Y-%m-%d'], zone: UTC}"),

@@ -96,22 +96,22 @@ fn formats_that_cannot_make_their_type_are_refused() {
         (
             "%Y-%m",
             Date,
-            "\"%Y-%m\" makes no date: it has no day; keep the text, and make the date of it in clean by SQL, such as strptime(x || '01', '%Y%m%d')",
+            "\"%Y-%m\" makes no date: it has no day; keep the column as string, and derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')",
         ),
         (
             "%Y",
             Datetime,
-            "\"%Y\" makes no datetime: it has neither month nor day; keep the text, and make the date of it in clean by SQL, such as strptime(x || '01', '%Y%m%d')",
+            "\"%Y\" makes no datetime: it has neither month nor day; keep the column as string, and derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')",
         ),
         (
             "%d.%m.",
             Date,
-            "\"%d.%m.\" makes no date: it has no year; keep the text, and make the date of it in clean by SQL, such as strptime(x || '01', '%Y%m%d')",
+            "\"%d.%m.\" makes no date: it has no year; keep the column as string, and derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')",
         ),
         (
             "%H:%M",
             Datetime,
-            "\"%H:%M\" makes no datetime: it has no date; keep the text, and make the date of it in clean by SQL, such as strptime(x || '01', '%Y%m%d')",
+            "\"%H:%M\" makes no datetime: it has no date; keep the column as string, and derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')",
         ),
         ("%Y-%m-%d %H:%M", Time, "\"%Y-%m-%d %H:%M\" makes no time: it has a date; read the column as datetime"),
         ("%%", Time, "\"%%\" makes no time: it has no hour; add %H"),

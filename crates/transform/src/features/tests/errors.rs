@@ -55,6 +55,8 @@ fn misspelt_kinds_and_keys_are_named() {
     assert!(error.contains("'a' is given twice"), "{error}");
     let error = read(&HEAD.replace("every: 30d, count: 2", "every: 30d")).unwrap_err().to_string();
     assert!(error.contains("cutoffs need both 'every' and 'count', or 'at' alone"), "{error}");
+    let error = read(&HEAD.replace("count: 2", "count: 2, count: 3")).unwrap_err().to_string();
+    assert!(error.contains("'count' is given twice"), "{error}");
 }
 
 #[test]
