@@ -102,12 +102,7 @@ impl<'de> Deserialize<'de> for Cutoffs {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Cutoffs, A::Error> {
                 const KEYS: [&str; 4] = ["every", "count", "newest", "at"];
                 let (mut every, mut count, mut newest, mut at) = (None, None, None, None);
-                let mut seen: Vec<String> = Vec::new();
                 while let Some(key) = map.next_key::<String>()? {
-                    if seen.contains(&key) {
-                        return Err(de::Error::custom(format!("'{key}' is given twice")));
-                    }
-                    seen.push(key.clone());
                     match key.as_str() {
                         "every" => every = Some(map.next_value::<Span>()?),
                         "count" => count = Some(map.next_value::<u32>()?),
