@@ -114,7 +114,9 @@ pub fn prove(
     today: NaiveDate,
 ) -> Result<Proof> {
     match spec {
-        FeaturesSpec::Cutoffs(spec) => proof::prove(spec, open, published_training, published_scoring, (sample, seed)),
+        FeaturesSpec::Cutoffs(spec) => {
+            proof::prove(spec, open, published_training, published_scoring, (sample, seed), today)
+        }
         FeaturesSpec::Rows(spec) => {
             rows::prove(spec, open, published_training, published_scoring, (sample, seed), today)
         }

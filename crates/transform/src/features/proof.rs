@@ -27,7 +27,7 @@ use super::plan::{How, Op, Plan};
 use super::reference::{Answer, Ask, DAY, Seen, Value, answer, cells, equal, moved};
 use super::rows::Open;
 use super::spec::{CUTOFF, CutoffSpec};
-use super::table::{Task, World};
+use super::table::{Prepared, Task, World};
 use crate::form::plain;
 
 /// How many earlier rows are invented again.
@@ -86,6 +86,7 @@ pub fn prove(
     published_training: LazyFrame,
     published_scoring: LazyFrame,
     (sample, seed): (usize, u64),
+    today: NaiveDate,
 ) -> Result<Proof> {
     let mut input = open(spec.table.as_str())?;
     let schema = input.collect_schema().during(format!("table '{}'", spec.table))?;
@@ -98,6 +99,10 @@ pub fn prove(
     };
     same_columns(&published_training, &columns(true))?;
     same_columns(&published_scoring, &columns(false))?;
+    let prepared = Prepared::read(spec, open, today)?;
+    for published in [&published_training, &published_scoring] {
+        same_entities(&plan, published, &prepared)?;
+    }
     let training = chosen(&plan, published_training, sample, seed)?;
     let scoring = chosen(&plan, published_scoring, sample, seed ^ 0x5c0_21e5)?;
     if training.height() + scoring.height() == 0 {
@@ -151,6 +156,30 @@ pub(super) fn with_slack(table: &DataFrame, known: &Answers) -> Result<Answers> 
         answers.insert(name.to_string(), values);
     }
     Ok(answers)
+}
+
+/// Refuses a table in which an entity is missing at a cutoff, or stands twice: who has a row must not depend on what came
+/// after, either.
+fn same_entities(plan: &Plan, published: &LazyFrame, prepared: &Prepared) -> Result<()> {
+    let keys = published.clone().select([col(plan.entity.as_str()), col(CUTOFF)]);
+    for (day, published) in by_cutoff(&artifact::collect(keys, "reading published features")?)? {
+        let mut counts: BTreeMap<String, (i64, String)> = BTreeMap::new();
+        let expected = prepared.present(day)?;
+        let expected = DataFrame::new(expected.len(), vec![expected.into()]).during("proof")?;
+        for (table, by) in [(&expected, 1), (&published, -1)] {
+            for entity in cells(table, &plan.entity)? {
+                let count = counts.entry(entity.key().unwrap_or_default()).or_insert_with(|| (0, entity.to_string()));
+                count.0 += by;
+            }
+        }
+        if let Some((count, entity)) = counts.into_values().find(|(count, _)| *count != 0) {
+            let what = if count > 0 { "is missing from the published table" } else { "was published once too often" };
+            return Err(Error::refused(format!("{} {entity}, cutoff {day}: it {what}", plan.entity)).hint(
+                "the clean tables or features.yaml changed since, or somebody else wrote the table: run features again",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Rows of a published table, chosen by the hash of their number: equal seeds choose equal rows.

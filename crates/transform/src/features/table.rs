@@ -126,6 +126,15 @@ impl Prepared {
     }
 }
 
+impl Prepared {
+    /// The keys of the entities that have a row in the whole table as of `cutoff`, ascending.
+    pub(super) fn present(&self, cutoff: NaiveDate) -> Result<Series> {
+        let task = Task::new(&self.plan, cutoff, false)?;
+        let present = Present::find(&self.world, &task.bounds, 0..self.world.entities());
+        take(&self.world.keys, &present.entities)
+    }
+}
+
 fn form_of(plan: &Plan) -> Result<Form> {
     Form::of(&plan.entity_type)
         .ok_or_else(|| Error::cannot_run(format!("the entity '{}' cannot be told apart", plan.entity)))

@@ -14,7 +14,8 @@ fn open(tables: &Tables) -> impl Fn(&str) -> spec::Result<LazyFrame> + '_ {
 fn built_and_proved(spec: &CutoffSpec, tables: &Tables) -> Drawn {
     let drawn = drawn(super::super::table::build(spec, &open(tables), today()).unwrap_or_else(|e| panic!("{e}")));
     let (training, scoring) = (drawn.training.clone().lazy(), drawn.scoring.clone().lazy());
-    super::super::proof::prove(spec, &open(tables), training, scoring, (1_000, 7)).unwrap_or_else(|e| panic!("{e}"));
+    super::super::proof::prove(spec, &open(tables), training, scoring, (1_000, 7), today())
+        .unwrap_or_else(|e| panic!("{e}"));
     drawn
 }
 

@@ -179,7 +179,7 @@ proptest! {
                 }
                 let pairs = drawn.training.height() + drawn.scoring.height();
                 let (training, scoring) = (drawn.training.lazy(), drawn.scoring.lazy());
-                let proof = super::super::proof::prove(&spec, &open, training, scoring, (2 * pairs, 1));
+                let proof = super::super::proof::prove(&spec, &open, training, scoring, (2 * pairs, 1), today());
                 prop_assert_eq!(proof.map(|proof| proof.pairs).map_err(|error| error.to_string()), Ok(pairs));
             }
         }
