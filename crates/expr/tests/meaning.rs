@@ -200,8 +200,8 @@ fn types_that_are_not_the_same_compare_rightly() {
 fn casts_lose_nothing() {
     for (sql, expected) in [
         ("TRY_CAST(s AS INTEGER)", "5 null null"),
-        ("CAST(0.00001234 AS VARCHAR)", "1.234e-5 1.234e-5 1.234e-5"),
-        ("CAST(-0.0 AS VARCHAR)", "-0.0 -0.0 -0.0"),
+        ("CAST(0.00001234 AS VARCHAR)", "1.234e-5"),
+        ("CAST(-0.0 AS VARCHAR)", "-0.0"),
         ("TRY_CAST(s AS DATE)", "null null 2024-01-31"),
         ("CASE WHEN s = '5' THEN CAST(s AS INTEGER) ELSE 0 END", "5 0 0"),
         ("CASE WHEN i8 > 100 THEN -nullif(-9223372036854775808, i32) ELSE i8 END", "100 -128 5"),
