@@ -96,7 +96,10 @@ fn dates_stay_in_the_calendar() {
         ("TIMESTAMP '9999-12-31 23:00:00' + INTERVAL 1 HOUR", "+10000-01-01 00:00:00"),
         ("TIMESTAMP '2024-01-01' - INTERVAL 3000 YEAR", "-0976-01-01 00:00:00"),
     ] {
-        assert_eq!(given(sql), format!("here: '{sql}': {value} is beyond the years 0 to 9999; take such rows out first"));
+        assert_eq!(
+            given(sql),
+            format!("here: '{sql}': {value} is beyond the years 0 to 9999; take such rows out first")
+        );
     }
     assert_eq!(given("DATE '9999-12-30' + 1"), "9999-12-31");
     assert!(given("DATE '10000-01-01'").contains("10000-01-01"), "{}", given("DATE '10000-01-01'"));
