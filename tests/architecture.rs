@@ -16,14 +16,16 @@ const MOST_LINES: usize = 600;
 fn allowed(package: &str) -> Vec<&'static str> {
     match package {
         "spec" | "testkit" => vec![],
-        "artifact" | "store" => vec!["spec"],
+        "artifact" | "store" | "forest" => vec!["spec"],
         "values" => vec!["spec", "artifact"],
         "expr" => vec!["spec", "artifact", "values"],
         "checks" => vec!["spec", "artifact", "expr", "values", "transform"],
+        "learn" => vec!["spec", "artifact", "expr", "values"],
         "transform" => vec!["spec", "artifact", "expr", "values"],
-        "sources" => vec!["spec", "artifact", "store", "values"],
-        domain if DOMAIN.contains(&domain) => vec!["spec", "artifact", "values"],
-        "stage" => [&["spec", "artifact", "store"], &DOMAIN[..]].concat(),
+        "demo" | "net" => vec!["spec"],
+        "sources" => vec!["spec", "artifact", "store", "net", "values", "demo"],
+        domain if DOMAIN.contains(&domain) => vec!["spec", "artifact", "net", "values"],
+        "stage" => [&["spec", "artifact", "store", "net"], &DOMAIN[..]].concat(),
         tool if TOOLS.contains(&tool) => [&["spec", "artifact", "expr", "values", "stage"], &DOMAIN[..]].concat(),
         "tests" => vec!["testkit"],
         other => panic!("crate '{other}' has no place in the architecture yet: give it one in this table"),
@@ -42,6 +44,15 @@ fn forbidden(package: &str) -> (&'static [&'static str], &'static str) {
         "store" => {
             (&["polars", "arrow", "parquet", "clap", "indicatif", "anyhow"], "a store knows no tables and no terminal")
         }
+        "net" => (
+            &["polars", "arrow", "parquet", "clap", "indicatif", "anyhow", "tokio-postgres"],
+            "connections know no tables and no terminal",
+        ),
+        "demo" => (TABLES, "invented data is text and numbers, for whoever reads it"),
+        "forest" => (
+            &["polars", "polars-arrow", "arrow", "parquet", "lightgbm3-sys", "clap", "indicatif", "anyhow", "tokio"],
+            "a forest scores without tables and without the library that trained it",
+        ),
         "testkit" => (&["polars", "arrow", "clap"], "tests of tools must build in seconds"),
         domain if DOMAIN.contains(&domain) => (
             TERMINAL,
@@ -78,7 +89,7 @@ fn crates_import_only_what_the_architecture_allows() {
 #[test]
 fn every_crate_of_the_architecture_is_there() {
     let packages = packages();
-    let others = ["stage", "expr", "artifact", "store", "values", "spec", "testkit"];
+    let others = ["stage", "forest", "expr", "artifact", "store", "values", "spec", "net", "demo", "testkit"];
     for name in TOOLS.iter().chain(&DOMAIN).chain(&others) {
         assert!(packages.iter().any(|package| package["name"] == **name), "no crate '{name}'");
     }

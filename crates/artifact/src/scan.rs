@@ -51,6 +51,7 @@ pub fn open(root: &Root, path: &Path) -> Result<Artifact> {
     if evidence.is_none() && file.extension().is_some_and(|extension| extension == "parquet") {
         let shown = root.relative(&file).display().to_string();
         check_types(&file, &shown)?;
+        crate::foreign::check(&file, &shown)?;
         check_pages(&file, &shown)?;
     }
     let table = match &evidence {

@@ -29,7 +29,15 @@ impl Earlier {
         let hint = || format!("restore the file, or read from the beginning: bin/ingest {} --full", job.pipeline);
         let snapshot = job.published().context(lost).map_err(|error| error.hint(hint()))?;
         for path in snapshot.map(|snapshot| snapshot.paths).unwrap_or_default() {
-            let evidence = evidence_of(&job.root.join(&path)).context(lost).map_err(|error| error.hint(hint()))?;
+            let known = job.flags.evidence.borrow().get(&path).cloned();
+            let evidence = match known {
+                Some(known) => known,
+                None => {
+                    let read = evidence_of(&job.root.join(&path)).context(lost).map_err(|error| error.hint(hint()))?;
+                    job.flags.evidence.borrow_mut().insert(path.clone(), read.clone());
+                    read
+                }
+            };
             if let Some(evidence) = evidence.filter(|evidence| evidence.kind == Kind::Table) {
                 artifacts.push((Kept { table: evidence.table.clone(), path }, evidence));
             }

@@ -83,6 +83,13 @@ pub struct Limits {
     pub breaker: Breaker,
 }
 
+impl Limits {
+    /// The pauses between tries.
+    pub fn backoff(&self) -> net::Backoff {
+        net::Backoff { first: self.backoff, longest: self.retry_after_cap }
+    }
+}
+
 /// The circuit breaker's settings, checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Breaker {

@@ -11,6 +11,7 @@ mod gates;
 mod history;
 mod incoming;
 mod inputs;
+mod later;
 mod lock;
 mod mirror;
 mod output;
@@ -25,6 +26,7 @@ mod runlog;
 mod signals;
 mod up_to_date;
 
+use std::cell::RefCell;
 use std::process::ExitCode;
 
 use artifact::{Artifact, Input, Snapshot, Stamp};
@@ -37,10 +39,11 @@ pub use args::RunFlags;
 pub use clap;
 pub use gates::{KEYS, StageSpec, read_spec};
 pub use inputs::{data_arguments, upstream};
+pub use later::Later;
 pub use mirror::Mirror;
 pub use output::{
-    Accepted, BooksOf, Empty, FALLBACK, FileOutput, FolderOutput, Judged, Kept, Output, RenderedOutput, Standing,
-    TableOutput, rows_of,
+    Accepted, BooksOf, Empty, FALLBACK, Facts, FileOutput, FolderOutput, Judged, Kept, Output, RenderedOutput,
+    Standing, TableOutput, rows_of,
 };
 pub use progress::Progress;
 pub use refusals::MaxRefused;
@@ -139,6 +142,10 @@ pub struct Job<S: Stage> {
     /// One id for all that this run writes.
     pub run: String,
     pub progress: Progress,
+    /// What waits until the stage's lock is free.
+    pub later: Later,
+    /// The soft checks that failed: people are told once the lock is free.
+    warnings: RefCell<Vec<String>>,
 }
 
 impl<S: Stage> Job<S> {
@@ -181,8 +188,7 @@ pub fn warn(text: impl AsRef<str>) {
 pub fn who() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| variable("HOSTNAME"));
-    format!("{user}@{}", host.as_deref().unwrap_or("unknown").trim())
+    format!("{user}@{}", net::host().as_deref().unwrap_or("unknown"))
 }
 
 /// Prints data to stdout. A reader that went away is an error whose `is_closed_pipe()` is true.

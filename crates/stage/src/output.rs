@@ -54,12 +54,10 @@ pub struct TableOutput {
     pub batches: Batches,
     pub books: BooksOf,
     pub empty: Empty,
-    /// How far an incremental source has come, known at the end of the batches.
-    pub bookmark: Box<dyn FnOnce() -> Option<serde_json::Value>>,
+    /// What the source says once the last batch was taken.
+    pub finish: Box<dyn FnOnce() -> Facts>,
     /// Gets the rows of each batch that go on, after the row checks and before the next batch is taken.
     pub accepted: Accepted,
-    /// Files without rows that were passed over, known at the end of the batches.
-    pub passed: Box<dyn FnOnce() -> Vec<String>>,
     /// What takes its place if its batches end in an error that another try may mend.
     pub fallback: Option<Fallback>,
     /// What the columns mean.
@@ -68,6 +66,17 @@ pub struct TableOutput {
     pub judged: Box<dyn FnOnce() -> Judged>,
     /// What else the evidence should say.
     pub notes: serde_json::Value,
+}
+
+/// What a source says of a table once the last batch was taken.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// How far an incremental source has come.
+    pub bookmark: Option<serde_json::Value>,
+    /// Files without rows that were passed over.
+    pub passed: Vec<String>,
+    /// What makes it likely that the source holds more than was read; people are told.
+    pub doubts: Vec<String>,
 }
 
 /// What a stage itself judged of the rows that went through it.
@@ -121,9 +130,8 @@ impl TableOutput {
             batches,
             books: BooksOf::Rows(rows_of(rows_in)),
             empty: Empty::Refused,
-            bookmark: Box::new(|| None),
+            finish: Box::new(Facts::default),
             accepted: Box::new(|_| Ok(())),
-            passed: Box::new(Vec::new),
             fallback: None,
             definitions: None,
             judged: Box::new(Judged::default),

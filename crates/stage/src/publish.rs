@@ -337,6 +337,7 @@ impl<S: Stage> Desk<'_, S> {
             books.add(&format!("check '{check}'"), Fate::Refused, rows);
         }
         books.rows_out = writer.rows();
+        let facts = (output.finish)();
         let books = match output.books {
             BooksOf::Rows(rows_in) => Books { rows_in: counted(&rows_in), ..books },
             BooksOf::Given(given) => Books { rows_out: books.rows_out, ..given },
@@ -363,13 +364,14 @@ impl<S: Stage> Desk<'_, S> {
         if written.rows == 0 && output.empty == Empty::Refused {
             failures.push(empty(&table, &books));
         }
+        facts.doubts.iter().for_each(|doubt| tracing::warn!("{}: {table}: {doubt}", self.who));
         let evidence = Evidence {
             quality: Some(Quality::of(&books, &taken, &results, &columns)),
             checks: results,
             columns,
             definitions: output.definitions,
-            bookmark: (output.bookmark)(),
-            notes: self.with_passed(&table, output.notes, (output.passed)()),
+            bookmark: facts.bookmark,
+            notes: self.with_passed(&table, output.notes, facts.passed),
             content: written.content.clone(),
             refused: refused.as_ref().map(|_| self.shown(&self.target(&table, "refused.parquet"))),
             changes: changes.as_ref().map(|_| self.shown(&log)),

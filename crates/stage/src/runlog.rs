@@ -144,17 +144,18 @@ fn post(url: &str, event: &Value) -> Result<(), String> {
         true => url.to_owned(),
         false => format!("{}/api/v1/lineage", url.trim_end_matches('/')),
     };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    runtime.block_on(async {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().map_err(|e| e.to_string())?;
+    let posted = net::block_on(async {
+        let client = net::client(Duration::from_secs(5), |builder| builder)?;
         let began = Instant::now();
-        let response = client.post(&url).json(event).send().await.map_err(|e| e.without_url().to_string())?;
+        let response = client.post(&url).json(event).send().await;
+        // The address may hold a secret.
+        let response = response.map_err(|error| Error::try_again(net::innermost(&error.without_url())))?;
         let status = response.status();
         tracing::debug!(status = status.as_u16(), seconds = began.elapsed().as_secs_f64(), "posted a lineage event");
         match status.is_success() {
             true => Ok(()),
-            false => Err(format!("the server answered {status}")),
+            false => Err(Error::try_again(format!("the server answered {status}"))),
         }
-    })
+    });
+    posted.map_err(|error| error.to_string())
 }

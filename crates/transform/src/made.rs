@@ -192,6 +192,11 @@ mod tests {
         let was = of("t,x ,ex\nu,w,v\n");
         let is = of("t,x ,other\nu,w,v\n");
         assert_eq!(was.changed(&is, ["t", "u"]).len(), 1);
+        // Another value, one more, an empty cell: of the column that has it. The order means nothing.
+        for other in ["t,x ,other\nu,w,v\n", "t,x ,ex\nt,q,r\nu,w,v\n", "t,x ,\nu,w,v\n"] {
+            assert_eq!(was.changed(&of(other), ["t", "u"]).len(), 1, "{other}");
+        }
+        assert_eq!(was.changed(&of("u,w,v\nt,x ,ex\n"), ["t", "u"]), [""; 0]);
         // The same decisions within the step are the same thing.
         let inline = definitions("- map_values: {columns: [t], values: {'x ': ex}}");
         assert_eq!(inline.changed(&was, ["t"]), [""; 0]);

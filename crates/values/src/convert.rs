@@ -187,6 +187,13 @@ pub fn as_it_is(source: &Series) -> PolarsResult<Converted> {
             };
             beyond(ticks.i64()?.iter().map(|tick| tick.map(day)))
         }
+        // Some programs write 24:00:00.
+        DataType::Time => {
+            let ticks = source.to_physical_repr();
+            let rows = ticks.i64()?.iter().enumerate();
+            let rows = rows.filter(|(_, tick)| tick.is_some_and(|tick| !(0..DAY * 1000).contains(&tick)));
+            rows.map(|(row, _)| row as u32).collect()
+        }
         _ => Vec::new(),
     };
     Ok(Converted { series: source.clone(), bad })

@@ -49,7 +49,7 @@ impl Parts {
     /// Days since 1970; nothing if there is no such day.
     pub(crate) fn days(&self) -> Option<i64> {
         if let Some(epoch) = self.epoch {
-            return Some(epoch.div_euclid(86_400));
+            return Some(epoch.div_euclid(86_400)).filter(|day| is_in_calendar(*day));
         }
         let year = i64::from(self.year?);
         let days = match (self.month, self.day, self.day_of_year) {
@@ -90,16 +90,19 @@ impl Parts {
         Some(seconds * 1_000_000 + i64::from(self.fraction))
     }
 
+    /// Nothing for one beyond the calendar, as milliseconds are that were taken for seconds.
     pub(crate) fn moment(&self) -> Option<Moment> {
-        if let Some(epoch) = self.epoch {
-            let micros = epoch.checked_mul(1_000_000)?.checked_add(i64::from(self.fraction))?;
-            return Some(Moment::Utc(micros));
-        }
-        let micros = self.days()? * DAY + self.micros()?;
-        Some(match self.ahead {
-            Some(ahead) => Moment::Utc(micros - i64::from(ahead) * 1_000_000),
-            None => Moment::Local(micros),
-        })
+        let moment = match self.epoch {
+            Some(epoch) => Moment::Utc(epoch.checked_mul(1_000_000)?.checked_add(i64::from(self.fraction))?),
+            None => {
+                let micros = self.days()? * DAY + self.micros()?;
+                match self.ahead {
+                    Some(ahead) => Moment::Utc(micros - i64::from(ahead) * 1_000_000),
+                    None => Moment::Local(micros),
+                }
+            }
+        };
+        Some(moment).filter(|moment| is_in_calendar(moment.micros().div_euclid(DAY)))
     }
 }
 
