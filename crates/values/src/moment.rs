@@ -49,7 +49,7 @@ impl Parts {
     /// Days since 1970; nothing if there is no such day.
     pub(crate) fn days(&self) -> Option<i64> {
         if let Some(epoch) = self.epoch {
-            return Some(epoch.div_euclid(86_400)).filter(|day| is_in_calendar(*day));
+            return Some(epoch.div_euclid(86_400)).filter(|day| calendar::has_four_digits(*day));
         }
         let year = i64::from(self.year?);
         let days = match (self.month, self.day, self.day_of_year) {
@@ -102,7 +102,7 @@ impl Parts {
                 }
             }
         };
-        Some(moment).filter(|moment| is_in_calendar(moment.micros().div_euclid(DAY)))
+        Some(moment).filter(|moment| calendar::has_four_digits(moment.micros().div_euclid(DAY)))
     }
 }
 
