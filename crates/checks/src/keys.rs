@@ -111,7 +111,7 @@ proptest! {
         let expected: Vec<i64> = (0..cells.len() as i64).filter(first).collect();
         prop_assert_eq!(numbers(&cleaned(&table, "- dedupe: {keys: [a, b]}"), "n"), expected.clone());
         let mut last: BTreeMap<_, i64> = BTreeMap::new();
-        read.iter().zip(0i64..).for_each(|(key, at)| drop(key.as_ref().map(|key| last.insert(key.clone(), at))));
+        last.extend(read.iter().zip(0i64..).filter_map(|(key, at)| Some((key.clone()?, at))));
         let stays = |at: &i64| read[*at as usize].as_ref().is_none_or(|key| last[key] == *at);
         let kept: Vec<i64> = (0..cells.len() as i64).filter(stays).collect();
         prop_assert_eq!(numbers(&cleaned(&table, "- dedupe: {keys: [a, b], keep: last, by: n}"), "n"), kept);
