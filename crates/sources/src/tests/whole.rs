@@ -249,3 +249,32 @@ fn times_keep_their_digits_as_text() {
     let read = project.read("source: {file: {path: a.parquet}}\ncolumns: {t: string}").unwrap();
     assert_eq!(read.table(), ["10:20:30.5|1", "10:20:30.000005|2", "23:59:59|3"]);
 }
+
+#[test]
+fn a_key_that_a_record_holds_twice_refuses_it() {
+    let lines = "{\"a\": 1, \"b\": 1}\n{\"a\": 2, \"b\": 2, \"a\": 3}\n";
+    let array = format!("[{}]", lines.trim_end().replace('\n', ","));
+    let project = Project::with("a.jsonl", lines).and("a.json", array);
+    for (path, columns) in [("a.jsonl", ""), ("a.json", ""), ("a.jsonl", "\ncolumns: {a: int64, b: int64}")] {
+        let read = project.read(&format!("source: {{file: {{path: {path}}}}}{columns}")).unwrap();
+        assert_eq!(read.table().len(), 1, "{path}");
+        assert!(read.refusals()[0].ends_with("the key 'a' is given twice"), "{:?}", read.refusals());
+    }
+    let server = HttpServer::start(|_, _| HttpAnswer::ok("[{\"a\": 1}, {\"a\": 2, \"a\": 3}]"));
+    let read = Project::new().read(&format!("source: {{http: {{url: '{}'}}}}", server.url("/a"))).unwrap();
+    assert_eq!((read.table(), read.refused.height()), (vec!["1|1".to_owned()], 1));
+}
+
+#[test]
+fn zeros_fill_up_what_is_compressed() {
+    let members = [gz(b"a\n1\n"), gz(b"2\n")].concat();
+    let padded = [&members[..], &[0; 700]].concat();
+    let rest = [&members[..], &[0; 700], b"x"].concat();
+    let project = Project::with("a.csv.gz", padded).and("b.csv.gz", rest).and("c.csv.gz", members);
+    for path in ["a.csv.gz", "c.csv.gz"] {
+        let read = project.read(&format!("source: {{file: {{path: {path}}}}}")).unwrap();
+        assert_eq!(read.table(), ["1|2", "2|3"], "{path}");
+    }
+    let failure = project.failure("source: {file: {path: b.csv.gz}}");
+    assert!(failure.contains("b.csv.gz"), "{failure}");
+}
