@@ -20,6 +20,7 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "values" => vec!["spec", "artifact"],
         "expr" => vec!["spec", "artifact", "values"],
         "checks" => vec!["spec", "artifact", "expr", "values", "transform"],
+        "learn" => vec!["spec", "artifact", "expr", "values"],
         "transform" => vec!["spec", "artifact", "expr", "values"],
         "demo" | "net" => vec!["spec"],
         "sources" => vec!["spec", "artifact", "store", "net", "values", "demo"],

@@ -66,7 +66,7 @@ fn several_classes_are_chosen_by_folds_and_predicted_with_their_probabilities() 
         assert!((127..=128).contains(&rows), "{rows} rows in fold {fold}");
     }
     let card = project.read("data/models/garden/v1/card.md");
-    for words in ["## Classes", "Rows count in learning by `counts`", "## Experiments over the folds"] {
+    for words in ["## Classes", "Rows count by `counts`, in learning and in metrics", "## Experiments over the folds"] {
         assert!(card.contains(words), "no '{words}' in {card}");
     }
 

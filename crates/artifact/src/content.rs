@@ -21,39 +21,70 @@ pub fn hash_file(path: &Path) -> Result<String> {
     }
 }
 
-/// The hash of a folder: of its files' names and hashes, in order of their names. Its own evidence does not count.
-pub fn hash_folder(folder: &Path) -> Result<String> {
+/// The hash of every file below `folder`, by its path there. Its own evidence does not count.
+///
+/// Errors: a link, whose content lies elsewhere, and whatever else is neither a file nor a folder.
+pub fn hash_files(folder: &Path) -> Result<BTreeMap<String, String>> {
     let evidence = crate::sidecar(folder);
     let mut hashes = BTreeMap::new();
     let mut open = vec![folder.to_owned()];
     while let Some(path) = open.pop() {
-        let entries = std::fs::read_dir(&path).map_err(|error| Error::io("read", &path, &error))?;
-        for entry in entries.flatten() {
-            let entry = entry.path();
-            if entry == evidence {
-                continue;
-            }
-            match entry.is_dir() {
-                true => open.push(entry),
-                false => {
-                    let name = entry.strip_prefix(folder).unwrap_or(&entry).display().to_string();
-                    hashes.insert(name, hash_file(&entry)?);
-                }
+        let failed = |error: std::io::Error| Error::io("read", &path, &error);
+        for entry in std::fs::read_dir(&path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let (kind, path) = (entry.file_type().map_err(failed)?, entry.path());
+            if kind.is_dir() {
+                open.push(path);
+            } else if !kind.is_file() {
+                let what = if kind.is_symlink() { "a link" } else { "neither a file nor a folder" };
+                return Err(Error::refused(format!("{}: {what}, but {} holds files only", path.display(), folder.display()))
+                    .hint("put the file itself in its place, or restore the folder from a backup"));
+            } else if path != evidence {
+                let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+                hashes.insert(name, hash_file(&path)?);
             }
         }
     }
-    let text: String = hashes.iter().map(|(name, hash)| format!("{name} {hash}\n")).collect();
-    Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
+    Ok(hashes)
 }
+
+/// The hash of a folder: of its files' names and hashes, in order of their names.
+pub fn hash_folder(folder: &Path) -> Result<String> {
+    Ok(hash_of(&hash_files(folder)?))
+}
+
+/// The hash of a folder with these files.
+pub fn hash_of(files: &BTreeMap<String, String>) -> String {
+    let text: String = files.iter().map(|(name, hash)| format!("{name} {hash}\n")).collect();
+    blake3::hash(text.as_bytes()).to_hex().to_string()
+}
+
+/// The note of a folder's evidence that holds the hash of each file, so that an error can name the one that changed.
+pub const FILES: &str = "files";
 
 /// Reads every file of a folder and compares them with the hash in the folder's evidence; a foreign folder has none.
 pub fn verify_folder(folder: &Path) -> Result<()> {
     let Some(evidence) = crate::evidence_of(folder)? else { return Ok(()) };
-    match hash_folder(folder)? == evidence.content {
-        true => Ok(()),
-        false => Err(Error::refused(format!("{}: its files are not those that were written", folder.display()))
-            .hint("restore the folder from a backup, or make it again")),
+    let files = hash_files(folder)?;
+    if hash_of(&files) == evidence.content {
+        return Ok(());
     }
+    let written = evidence.notes.get(FILES).cloned().and_then(|files| serde_json::from_value(files).ok());
+    let which = written.map(|written| differences(&written, &files)).unwrap_or_default();
+    Err(Error::refused(format!("{}: its files are not those that were written{which}", folder.display()))
+        .hint("restore the folder from a backup, or make it again"))
+}
+
+/// `: 'model.json' changed, 'notes.txt' was added`
+fn differences(written: &BTreeMap<String, String>, found: &BTreeMap<String, String>) -> String {
+    let changed = written.iter().filter_map(|(name, hash)| match found.get(name) {
+        None => Some(format!("'{name}' is missing")),
+        Some(now) if now != hash => Some(format!("'{name}' changed")),
+        Some(_) => None,
+    });
+    let added = found.keys().filter(|name| !written.contains_key(*name)).map(|name| format!("'{name}' was added"));
+    let all: Vec<String> = changed.chain(added).collect();
+    if all.is_empty() { String::new() } else { format!(": {}", all.join(", ")) }
 }
 
 #[cfg(test)]
@@ -77,5 +108,31 @@ mod tests {
         assert_eq!(hash_folder(path).unwrap(), whole);
         std::fs::rename(path.join("model.txt"), path.join("other.txt")).unwrap();
         assert_ne!(hash_folder(path).unwrap(), whole);
+    }
+
+    #[test]
+    fn each_file_that_differs_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let files = ["a.txt", "b.txt", "c.txt"];
+        let put = |name: &str, text: &str| std::fs::write(path.join(name), text).unwrap();
+        files.iter().for_each(|name| put(name, "1"));
+        let hashes = hash_files(path).unwrap();
+        let evidence = serde_json::json!({
+            "format": 1, "tool": "train", "version": "0.1.0", "pipeline": "p", "table": "v1", "kind": "file", "run": "",
+            "time": "", "spec": "", "inputs": [], "books": {"rows_in": 0, "rows_out": 0, "entries": []},
+            "content": hash_of(&hashes), "notes": {FILES: hashes},
+        });
+        std::fs::write(crate::sidecar(path), evidence.to_string()).unwrap();
+        verify_folder(path).unwrap();
+        put("a.txt", "2");
+        std::fs::remove_file(path.join("b.txt")).unwrap();
+        put("d.txt", "1");
+        let error = verify_folder(path).unwrap_err().to_string();
+        let expected = ": its files are not those that were written: 'a.txt' changed, 'b.txt' is missing, 'd.txt' was added; restore";
+        assert!(error.contains(expected), "{error}");
+        std::os::unix::fs::symlink("c.txt", path.join("b.txt")).unwrap();
+        let error = verify_folder(path).unwrap_err().to_string();
+        assert!(error.contains("b.txt: a link, but "), "{error}");
     }
 }

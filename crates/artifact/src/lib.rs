@@ -30,7 +30,7 @@ mod writer;
 pub use batch::{Batch, Batches, REASON, Removed};
 pub use books::{Books, Entry, Fate};
 pub use clock::{Stamp, now};
-pub use content::{hash_file, hash_folder, verify_folder};
+pub use content::{FILES, hash_file, hash_files, hash_folder, hash_of, verify_folder};
 pub use cpu_time::cpu_time;
 pub use definitions::{Definition, Definitions, definitions_of};
 pub use dtype::{column_type, dtype, type_name};

@@ -6,26 +6,6 @@ use std::path::Path;
 
 use spec::{Error, Result};
 
-/// The hash of every file in `folder`, by its path there.
-pub(crate) fn hashes(folder: &Path) -> Result<BTreeMap<String, String>> {
-    let mut hashes = BTreeMap::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(path) = open.pop() {
-        let entries = std::fs::read_dir(&path).map_err(|error| Error::io("read", &path, &error))?;
-        for entry in entries {
-            let entry = entry.map_err(|error| Error::io("read", &path, &error))?.path();
-            match entry.is_dir() {
-                true => open.push(entry),
-                false => {
-                    let name = entry.strip_prefix(folder).unwrap_or(&entry).display().to_string();
-                    hashes.insert(name, artifact::hash_file(&entry)?);
-                }
-            }
-        }
-    }
-    Ok(hashes)
-}
-
 /// Whether the files in `folder` are still those of `hashes`; the first that is not is refused.
 pub(crate) fn verify(folder: &Path, hashes: &BTreeMap<String, String>) -> Result<()> {
     const WAY_OUT: &str = "restore it from a backup, use another version, or train a new one";

@@ -12,6 +12,7 @@ mod learner;
 mod learners;
 mod lightgbm;
 mod likeness;
+mod loaded;
 mod manifest;
 mod matrix;
 pub mod metrics;
@@ -19,12 +20,14 @@ pub mod plots;
 mod random;
 mod reasons;
 mod registry;
+mod runs_table;
+mod scorer;
 mod split;
 mod threshold;
 mod write;
 
 pub use experiment::{
-    BASELINE, Champion, Explained, Gate, GateResult, Importance, Known, Measured, PromoteRule, PromoteWhen, Rebuild,
+    BASELINE, Explained, Gate, GateResult, Importance, Known, Measured, PromoteRule, PromoteWhen, Rebuild,
     Refit, TrainSpec, Trial, Tried, run,
 };
 pub use feature::{Feature, FeatureKind, MAX_CATEGORIES};
@@ -34,11 +37,14 @@ pub use learner::{Contributions, Data, Learner, Model, Task, Tuned};
 pub use learners::{
     Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree, load_model,
 };
-pub use likeness::{FeatureSummary, Likeness, LikenessSpec};
+pub use likeness::{FeatureSummary, Likeness, LikenessSpec, Spread};
+pub use loaded::LoadedVersion;
 pub use manifest::{Manifest, Origin};
-pub use matrix::Matrix;
+pub use matrix::{Encoder, Matrix};
 pub use reasons::reasons;
-pub use registry::{Action, Decision, Entry, Log, Registry, Run, Signature, Stage, Version};
-pub use split::{Fold, FoldsSummary, Part, PartSummary, Purge, Shares, Split, SplitBy, SplitSpec, SplitSummary};
+pub use registry::{Action, Decision, Entry, Log, ModelStage, Registry, Run, Signature, Version};
+pub use runs_table::{RunsFormat, RunsQuery, measure_text, runs_table};
+pub use scorer::{ScoredRows, Scorer};
+pub use split::{Fold, FoldsSummary, LabelKnown, Part, PartSummary, Purge, Shares, Split, SplitBy, SplitSpec, SplitSummary};
 pub use threshold::{Best, Cost, Share, Threshold, ThresholdRule};
 pub use write::{of_classes, write_version};

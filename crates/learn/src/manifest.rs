@@ -45,6 +45,9 @@ pub struct Manifest {
     /// The column that says how much a row counts in learning; none if all count the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
+    /// Whether they count so in the metrics, too.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub weighted_metrics: bool,
     /// How long after its time a row's label is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon_days: Option<i64>,
@@ -97,6 +100,10 @@ pub struct Manifest {
     pub split: SplitSummary,
     pub rows: u64,
     pub seed: u64,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Manifest {
@@ -152,6 +159,7 @@ pub(crate) fn example(version: &str) -> Manifest {
         entity: "customer_id".to_owned(),
         time: Some("cutoff".to_owned()),
         weight: None,
+        weighted_metrics: false,
         horizon_days: Some(90),
         label_transform: None,
         experiment: "best".to_owned(),

@@ -5,6 +5,7 @@
 //! So a matrix of a million rows costs nothing beside its table, and LightGBM reads it without a copy either.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -34,15 +35,7 @@ impl Matrix {
     /// The columns `features` of `df`, which must have their types ([`Feature::check_signature`]). Nulls,
     /// categories that the feature does not know, NaN and infinite numbers are missing.
     pub fn from_frame(df: &DataFrame, features: &[Feature]) -> Result<Matrix> {
-        Feature::check_signature(features, df.schema())?;
-        let columns = features
-            .iter()
-            .map(|feature| {
-                let column = df.column(&feature.name).during(format!("column '{}'", feature.name))?;
-                column_of(column.as_materialized_series(), feature)
-            })
-            .collect::<Result<Vec<ArrayRef>>>()?;
-        Matrix::assemble(features.into(), columns, df.height())
+        Encoder::new(features).encode(df)
     }
 
     /// A matrix from plain columns: one per feature, NaN where missing, categories as their codes.
@@ -163,6 +156,37 @@ impl Matrix {
     }
 }
 
+/// How rows of a table become a matrix. Made once, it serves any number of rows: the codes of categories are looked up in
+/// maps that are built here.
+#[derive(Clone, Debug)]
+pub struct Encoder {
+    features: Arc<[Feature]>,
+    /// Per feature the code of each category; none for numbers.
+    codes: Vec<Option<HashMap<String, i32>>>,
+}
+
+impl Encoder {
+    pub fn new(features: &[Feature]) -> Encoder {
+        let codes = |feature: &Feature| Some(feature.categories()?.iter().cloned().zip(0..).collect());
+        Encoder { codes: features.iter().map(codes).collect(), features: features.into() }
+    }
+
+    /// The features' columns of `rows`, as [`Matrix::from_frame`] has them.
+    pub fn encode(&self, rows: &DataFrame) -> Result<Matrix> {
+        Feature::check_signature(&self.features, rows.schema())?;
+        let column = |(feature, codes): (&Feature, &Option<HashMap<String, i32>>)| {
+            let place = format!("column '{}'", feature.name);
+            let series = rows.column(&feature.name).during(&place)?.as_materialized_series();
+            match codes {
+                Some(codes) => codes_of(series, codes, &place),
+                None => column_of(series, &place),
+            }
+        };
+        let columns = self.features.iter().zip(&self.codes).map(column).collect::<Result<Vec<ArrayRef>>>()?;
+        Matrix::assemble(self.features.clone(), columns, rows.height())
+    }
+}
+
 /// Writes `column[i]` to `values[i * stride + offset]` where it is not null.
 fn copy_into(column: &ArrayRef, values: &mut [f64], stride: usize, offset: usize) {
     fn spread(values: &mut [f64], stride: usize, offset: usize, column: &dyn Array, get: impl Fn(usize) -> f64) {
@@ -197,31 +221,55 @@ fn copy_into(column: &ArrayRef, values: &mut [f64], stride: usize, offset: usize
     }
 }
 
-fn column_of(series: &Series, feature: &Feature) -> Result<ArrayRef> {
-    let place = format!("column '{}'", feature.name);
-    if let Some(categories) = feature.categories() {
-        let codes: HashMap<&str, i32> = categories.iter().map(String::as_str).zip(0..).collect();
-        let texts = series.cast(&DataType::String).during(&place)?;
-        let texts = texts.str().during(&place)?;
-        let codes: Int32Array = texts.iter().map(|text| text.and_then(|text| codes.get(text).copied())).collect();
-        return Ok(Arc::new(codes));
-    }
+fn codes_of(series: &Series, codes: &HashMap<String, i32>, place: &str) -> Result<ArrayRef> {
+    let texts = series.cast(&DataType::String).during(place)?;
+    let texts = texts.str().during(place)?;
+    let codes: Int32Array = texts.iter().map(|text| text.and_then(|text| codes.get(text).copied())).collect();
+    Ok(Arc::new(codes))
+}
+
+fn column_of(series: &Series, place: &str) -> Result<ArrayRef> {
     match series.dtype() {
-        DataType::Float32 | DataType::Float64 => Ok(without_infinite(share(series, &place)?)),
-        DataType::Date => share(&series.to_physical_repr(), &place),
+        DataType::Float32 | DataType::Float64 => Ok(without_infinite(share(series, place)?)),
+        DataType::Date => share(&series.to_physical_repr(), place),
         DataType::Datetime(unit, _) => {
             let per_second = match unit {
                 TimeUnit::Nanoseconds => 1e9,
                 TimeUnit::Microseconds => 1e6,
                 TimeUnit::Milliseconds => 1e3,
             };
-            let ticks = share(&series.to_physical_repr(), &place)?;
+            let ticks = share(&series.to_physical_repr(), place)?;
             let seconds: Float64Array =
                 ticks.as_primitive::<types::Int64Type>().unary(|ticks| ticks as f64 / per_second);
             Ok(Arc::new(seconds))
         }
-        DataType::Decimal(..) => share(&series.cast(&DataType::Float64).during(&place)?, &place),
-        _ => share(series, &place),
+        DataType::Decimal(..) => share(&series.cast(&DataType::Float64).during(place)?, place),
+        DataType::Int64 => exact::<types::Int64Type>(share(series, place)?, place, i64::unsigned_abs),
+        DataType::UInt64 => exact::<types::UInt64Type>(share(series, place)?, place, |number| number),
+        _ => share(series, place),
+    }
+}
+
+/// A column of 64-bit integers, if a float holds each of them: models compute with floats, and two numbers that become one
+/// would be the same to them.
+fn exact<T: ArrowPrimitiveType>(column: ArrayRef, place: &str, size: impl Fn(T::Native) -> u64) -> Result<ArrayRef>
+where
+    T::Native: Display,
+{
+    const EXACT: u64 = 1 << 53;
+    let numbers = column.as_primitive::<T>();
+    let is_lossy = |number: &T::Native| {
+        let size = size(*number);
+        // Beyond 2^53 only multiples of a power of two are left.
+        size > EXACT && size.trailing_zeros() + 53 < 64 - size.leading_zeros()
+    };
+    match numbers.iter().flatten().find(is_lossy) {
+        None => Ok(column),
+        Some(number) => Err(Error::refused(format!(
+            "{place} holds {number}, of which a model would lose the last digits (beyond 2^53 it computes with rounded \
+             numbers)"
+        ))
+        .hint("if it is a code, cast it to a text or exclude it; if it is a number, derive a smaller one")),
     }
 }
 
@@ -378,6 +426,26 @@ mod tests {
         assert_eq!(failure(&[1.0]), "1 weights for 3 rows");
         assert_eq!(failure(&[1.0, -1.0, 1.0]), "the weight of row 2 is -1; weights must be finite and 0 or more");
         assert_eq!(failure(&[0.0; 3]), "all 3 weights are 0; no row would count");
+    }
+
+    #[test]
+    fn integers_that_a_float_would_merge_are_refused() {
+        let of = |df: &DataFrame| {
+            let names: Vec<String> = df.get_column_names().iter().map(|name| name.to_string()).collect();
+            Matrix::from_frame(df, &Feature::infer(df, &names).unwrap())
+        };
+        let fine = [1i64 << 53, (1 << 53) + 2, -(1 << 60), i64::MIN, (1 << 62) + (1 << 10)];
+        let matrix = of(&df!("x" => fine).unwrap()).unwrap();
+        assert_eq!(matrix.column(0).iter().map(|value| *value as i128).collect::<Vec<_>>(), fine.map(i128::from));
+        for lossy in [(1i64 << 53) + 1, -(1 << 53) - 1, i64::MAX, (1 << 60) + 1, (1 << 62) + (1 << 9)] {
+            let error = of(&df!("x" => [Some(1), None, Some(lossy)]).unwrap()).unwrap_err();
+            assert_eq!(error.class(), spec::Class::Refused);
+            assert!(error.to_string().starts_with(&format!("column 'x' holds {lossy}, of which a model")), "{error}");
+        }
+        assert!(of(&df!("x" => [u64::MAX]).unwrap()).is_err() && of(&df!("x" => [1u64 << 63]).unwrap()).is_ok());
+        // A slice begins elsewhere in its memory.
+        let rows = df!("x" => [i64::MAX, 1, 2, i64::MAX]).unwrap();
+        assert!(of(&rows.slice(1, 2)).is_ok() && of(&rows.slice(1, 3)).is_err());
     }
 
     #[test]

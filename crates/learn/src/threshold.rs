@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
-use crate::metrics::{Confusion, Scored};
+use crate::metrics::{Decisions, Scored};
 
-/// How the threshold is found; rows that score at least as much are flagged.
+/// How the threshold is found; rows that score at least as much are flagged. Rows count by their weights, if they have any.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ThresholdRule {
@@ -14,7 +14,7 @@ pub enum ThresholdRule {
     Fixed(Share),
     /// The score at which wrong decisions cost least on the validation part.
     Cost(Cost),
-    /// Flag at most this share of rows (0 to 1), those that score highest.
+    /// Flag at most this share of rows (0 to 1), those that score highest. With weights: this share of all weight.
     Quota(Share),
     /// The score at which this metric is best on the validation part.
     Best(Best),
@@ -115,8 +115,7 @@ impl ThresholdRule {
             ThresholdRule::Fixed(share) => (share.0, format!("fixed at {}", share.0)),
             ThresholdRule::Cost(cost) => {
                 let value = best_cut(valid, |counts| {
-                    -(cost.false_positive * counts.false_positive as f64
-                        + cost.false_negative * counts.false_negative as f64)
+                    -(cost.false_positive * counts.false_positive + cost.false_negative * counts.false_negative)
                 });
                 let words = format!(
                     "least cost on {rows}, a false positive costing {} and a false negative {}",
@@ -125,17 +124,20 @@ impl ThresholdRule {
                 (value, words)
             }
             ThresholdRule::Quota(quota) => {
-                let most = quota.0 * valid.rows() as f64;
+                let (ones, zeros) = valid.totals();
+                let most = quota.0 * (ones + zeros);
                 // The comparison forgives the rounding of a quota such as 0.1 of 30 rows.
+                let most = most + 1e-9 * most.max(1.0);
                 let value = best_cut(valid, |counts| {
-                    if counts.flagged() as f64 <= most + 1e-9 { counts.flagged() as f64 } else { -1.0 }
+                    if counts.flagged() <= most { counts.flagged() } else { -1.0 }
                 });
                 (value, format!("flags at most {} of {rows}", percent(quota.0)))
             }
             ThresholdRule::Best(best) => {
-                if valid.positives() == 0 {
+                if valid.totals().0 == 0.0 {
+                    let named = if valid.weights().is_some() { "rows that count" } else { "rows" };
                     return Err(Error::refused(format!(
-                        "threshold: none of the {} rows of {rows} has class 1",
+                        "threshold: none of the {} {named} of {rows} has class 1",
                         valid.rows()
                     ))
                     .hint("give the validation part a larger share in 'split', or use 'fixed'"));
@@ -152,21 +154,21 @@ impl ThresholdRule {
 }
 
 /// The cut with the most `worth`: between two neighbouring scores, above all or below all of them.
-fn best_cut(valid: &Scored, worth: impl Fn(&Confusion) -> f64) -> f64 {
-    let ones = valid.positives() as u64;
-    let zeros = valid.rows() as u64 - ones;
-    let counts = |one: u64, zero: u64| Confusion {
+fn best_cut(valid: &Scored, worth: impl Fn(&Decisions) -> f64) -> f64 {
+    let (ones, zeros) = valid.totals();
+    let counts = |one: f64, zero: f64| Decisions {
         true_positive: one,
         false_positive: zero,
         false_negative: ones - one,
         true_negative: zeros - zero,
     };
-    let mut best = (worth(&counts(0, 0)), None);
+    let mut best = (worth(&counts(0.0, 0.0)), None);
     let mut runs = valid.cumulative().peekable();
     let highest = runs.peek().map_or(0.0, |(score, ..)| *score);
     while let Some((score, one, zero)) = runs.next() {
         let worth = worth(&counts(one, zero));
-        if worth > best.0 {
+        // Sums of weights are rounded: what differs by less is equal.
+        if worth > best.0 + 1e-12 * best.0.abs() {
             best = (worth, Some((score, runs.peek().map(|(next, ..)| *next))));
         }
     }

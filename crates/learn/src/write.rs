@@ -8,7 +8,6 @@ use spec::{Error, Result};
 
 use crate::card::{card, page};
 use crate::experiment::{Trial, free_name};
-use crate::files;
 use crate::metrics::largest;
 use crate::plots::{self, Plot};
 use crate::{Decision, IntervalRecord, Manifest, Origin, Part, Task};
@@ -21,7 +20,7 @@ pub fn write_version(folder: &Path, trial: &Trial, origin: &Origin, decision: &D
     let file = trial.model.save(folder)?;
     let intervals = trial.intervals.as_ref().map(|intervals| intervals.save(folder)).transpose()?;
     // So far nothing else lies in the folder.
-    let files = files::hashes(folder)?;
+    let files = artifact::hash_files(folder)?;
     let manifest = Manifest { files, ..trial.manifest(origin, file, intervals) };
     manifest.write(folder)?;
     let plots = trial.plots()?;
@@ -68,6 +67,7 @@ impl Trial {
             entity: self.spec.entity.clone(),
             time: self.spec.time.clone(),
             weight: self.spec.weight.clone(),
+            weighted_metrics: self.spec.weight.is_some() && self.spec.weighted_metrics,
             horizon_days: self.horizon_days,
             label_transform: self.model.label_transform(),
             experiment: self.chosen.clone(),

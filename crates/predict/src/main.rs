@@ -5,7 +5,6 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-mod scorer;
 mod tool;
 
 fn main() -> ExitCode {

@@ -2,15 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use artifact::{Artifact, Batch, Definitions, Input, PolarsResultExt, fingerprint, stream};
-use learn::{Feature, Likeness, LikenessSpec, Log, Manifest, Registry, Version};
+use artifact::{Artifact, Batch, Input, PolarsResultExt, fingerprint, stream};
+use learn::{Likeness, LikenessSpec, Log, Registry, Scorer, Version};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use spec::{Error, Result, Tool};
+use spec::{Error, Result, ResultExt, Tool};
 use stage::clap::Args;
 use stage::{Job, Judged, Output, Stage, TableOutput};
-
-use crate::scorer::Scorer;
 
 /// The table that this stage publishes.
 const SCORES: &str = "scores";
@@ -74,7 +72,7 @@ impl Stage for Predict {
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let (registry, version) = model(job)?;
-        let champion = registry.load(version)?;
+        let loaded = registry.load(version)?;
         let table = &job.spec.table;
         let mut plan = job.scan(table)?;
         let schema = plan.collect_schema().during(format!("table '{table}'"))?;
@@ -82,20 +80,22 @@ impl Stage for Predict {
         if rows == 0 {
             return Err(nothing_to_score(job));
         }
-        Feature::check_signature(&champion.manifest.features, &schema)
-            .map_err(|error| error.context(format!("model {version}, table '{table}'")))?;
-        same_meaning(job, version, &champion.manifest)?;
-        let intervals = registry.intervals(&champion)?;
-        let likeness = Likeness::new(&champion.manifest.features, &champion.manifest.summaries);
+        let likeness = Likeness::new(&loaded.manifest.features, &loaded.manifest.summaries);
         let likeness = Arc::new(Mutex::new(likeness));
-        let scorer =
-            Scorer::new((champion, intervals), &schema, job.spec.reasons, job.stamp.time().timestamp_micros())?;
+        let scorer = Scorer::new(loaded, &schema, job.spec.reasons).context(format!("table '{table}'"))?;
+        let means = artifact::definitions_of(&job.artifacts, table)?;
+        if let Some(unknown) = scorer.loaded().check_meaning(table, means.as_ref())? {
+            stage::warn(format!("predict {}: {unknown}", job.pipeline));
+        }
+        let scored_at = job.stamp.time().timestamp_micros();
         let schema = scorer.schema().clone();
         let batches = stream(plan, format!("table '{table}'"))?;
         let seen = likeness.clone();
         let batches = batches.map(move |rows| {
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            scorer.score(&rows?, &mut seen).map(Batch::from)
+            let rows = rows?;
+            let scored = scorer.score(&rows, scored_at)?;
+            seen.lock().unwrap_or_else(PoisonError::into_inner).observe(&rows, &scored.matrix)?;
+            Ok(Batch::from(scored.table))
         });
         let (limits, pipeline) = (job.spec.like_training.clone(), job.pipeline.to_string());
         let judged = move || {
@@ -110,48 +110,6 @@ impl Stage for Predict {
             judged: Box::new(judged),
             ..TableOutput::new(SCORES, schema, Box::new(batches), rows)
         })])
-    }
-}
-
-/// Refused if the columns that the model learned from, or its label, mean something else in the table.
-fn same_meaning(job: &Job<Predict>, version: Version, manifest: &Manifest) -> Result<()> {
-    let table = &job.spec.table;
-    let now = artifact::definitions_of(&job.artifacts, table)?;
-    let (was, now): (&Definitions, &Definitions) = match (&manifest.definitions, &now) {
-        (Some(was), Some(now)) => (was, now),
-        (None, Some(_)) => {
-            stage::warn(format!(
-                "predict {}: {version} does not say how its features are made, so nobody knows whether those of table \
-                 '{table}' still mean the same; train again to be sure",
-                job.pipeline
-            ));
-            return Ok(());
-        }
-        (Some(_), None) => {
-            stage::warn(format!(
-                "predict {}: table '{table}' does not say how its columns are made, so nobody knows whether they mean what \
-                 {version} learned",
-                job.pipeline
-            ));
-            return Ok(());
-        }
-        (None, None) => return Ok(()),
-    };
-    let mut changed = was.changed(now, manifest.features.iter().map(|feature| feature.name.as_str()));
-    // Without features of a stage of its own, the rows to score need not have the label.
-    let label = if now.of_features { was.changed_label(now, &manifest.label) } else { None };
-    changed.extend(label.map(|changed| format!("the label {changed}")));
-    match changed.is_empty() {
-        true => Ok(()),
-        false => Err(Error::refused(format!(
-            "model {version}, table '{table}': its columns do not mean what the model learned: {}",
-            changed.join("; ")
-        ))
-        .hint(format!(
-            "run `bin/train {0}` and, if need be, `bin/train {0} --promote VERSION --why TEXT`, or go back to the spec that \
-             {version} was trained with",
-            job.pipeline
-        ))),
     }
 }
 
@@ -187,9 +145,6 @@ fn model(job: &Job<Predict>) -> Result<(Registry, Version)> {
     };
     job.mirror.bring(&folder.join(version.to_string()))?;
     registry.verified(version)?;
-    if job.common.verify {
-        artifact::verify_folder(&registry.folder(version))?;
-    }
     Ok((registry, version))
 }
 

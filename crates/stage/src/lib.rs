@@ -11,6 +11,7 @@ mod gates;
 mod history;
 mod incoming;
 mod inputs;
+mod later;
 mod lock;
 mod mirror;
 mod output;
@@ -25,6 +26,7 @@ mod runlog;
 mod signals;
 mod up_to_date;
 
+use std::cell::RefCell;
 use std::process::ExitCode;
 
 use artifact::{Artifact, Input, Snapshot, Stamp};
@@ -37,6 +39,7 @@ pub use args::RunFlags;
 pub use clap;
 pub use gates::{KEYS, StageSpec, read_spec};
 pub use inputs::{data_arguments, upstream};
+pub use later::Later;
 pub use mirror::Mirror;
 pub use output::{
     Accepted, BooksOf, Empty, FALLBACK, Facts, FileOutput, FolderOutput, Judged, Kept, Output, RenderedOutput,
@@ -139,6 +142,10 @@ pub struct Job<S: Stage> {
     /// One id for all that this run writes.
     pub run: String,
     pub progress: Progress,
+    /// What waits until the stage's lock is free.
+    pub later: Later,
+    /// The soft checks that failed: people are told once the lock is free.
+    warnings: RefCell<Vec<String>>,
 }
 
 impl<S: Stage> Job<S> {

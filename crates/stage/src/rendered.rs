@@ -1,7 +1,7 @@
 //! Tables that leave in another form than a Parquet file of their own: in a format for others, in a model's folder, or
 //! on stdout. Their checks are those of every other table, and are judged before anything is written.
 
-use artifact::{Batch, Books, Kind, Temporary, Written, hash_file, hash_folder, scan_files, stream, write_sidecar};
+use artifact::{Batch, Books, FILES, Kind, Temporary, Written, hash_file, hash_files, hash_of, scan_files, stream, write_sidecar};
 use polars::prelude::DataFrame;
 use spec::{Error, Result};
 
@@ -106,7 +106,7 @@ impl<S: Stage> Desk<'_, S> {
 
     /// Writes a folder with its tables. If a check of one of them fails, the table is all that comes back.
     pub(crate) fn folder(&self, output: FolderOutput, before: &[Draft], failures: &mut Vec<String>) -> Result<Draft> {
-        let FolderOutput { name, write, tables, books, notes, then, standing: _ } = output;
+        let FolderOutput { name, write, tables, books, mut notes, then, standing: _ } = output;
         let target = self.job.folder().join(&name);
         let temporary = Temporary::folder_beside(&target)?;
         write(temporary.path())?;
@@ -134,7 +134,9 @@ impl<S: Stage> Desk<'_, S> {
             results.extend(evidence.checks.iter().cloned());
             written.publish(&temporary.path().join(format!("{table}.parquet")), &evidence)?;
         }
-        let content = hash_folder(temporary.path())?;
+        let files = hash_files(temporary.path())?;
+        let content = hash_of(&files);
+        notes[FILES] = serde_json::json!(files);
         let evidence =
             artifact::Evidence { content, notes, checks: results, ..self.evidence(&name, Kind::File, books) };
         write_sidecar(temporary.path(), &evidence)?;

@@ -1,5 +1,6 @@
 //! One run of a stage, from the command line to the exit code. Read [`execute`] as a table of contents.
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -10,6 +11,7 @@ use spec::{Environment, Error, Exit, Name, Result, Root};
 
 use crate::args::Asked;
 use crate::gates::{CHECKS, StageSpec, read_spec};
+use crate::later::Later;
 use crate::mirror::{Candidate, Mirror};
 use crate::progress::Progress;
 use crate::publish::{Publication, publish, release, send_journals};
@@ -81,12 +83,18 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
         artifacts,
         run: uuid::Uuid::now_v7().to_string(),
         progress,
+        later: Later::default(),
+        warnings: RefCell::default(),
     };
     signals::watch(&who)?;
     if job.common.dry_run {
         return dry_run(&job, &who, &spec_hash);
     }
-    panics::caught(|| attempt(&mut job, &who, &spec_hash)).inspect_err(|error| {
+    let result = panics::caught(|| attempt(&mut job, &who, &spec_hash));
+    // The lock is free: whoever is told now may take long, and holds up no other run.
+    let told = panics::caught(|| job.later.run());
+    alarm::warned(&job, &job.warnings.take());
+    result.and_then(|exit| told.map(|()| exit)).inspect_err(|error| {
         if !error.is_closed_pipe() {
             alarm::failed(&job, error);
         }
@@ -162,7 +170,7 @@ fn recorded<S: Stage>(
             signals::end(|| log.complete(&publication));
             drop(guard);
             summary(who, &publication, began);
-            alarm::warned(job, &publication.warnings());
+            job.warnings.borrow_mut().extend(publication.warnings());
             Ok(publication.paths)
         }
         Err(error) => {
@@ -215,7 +223,7 @@ fn decide<S: Stage>(job: &Job<S>, spec: &str, inputs: &[Input]) -> Result<Course
     if let Some(cause) = S::cause(job) {
         return Ok(Course::Run(cause));
     }
-    let key = Key { spec, version: VERSION, inputs };
+    let key = Key { tool: S::TOOL, pipeline: job.pipeline.as_str(), spec, version: VERSION, inputs };
     let mut why = None;
     for Candidate { snapshot, released } in job.mirror.candidates(&S::TOOL.folder(&job.pipeline))? {
         match answer(&job.root, Some(&snapshot), &key)? {

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use artifact::{Evidence, Input, Snapshot, evidence_of};
-use spec::{Result, Root};
+use spec::{Result, Root, Tool};
 
 /// What decides: equal keys mean equal output.
 pub struct Key<'a> {
+    pub tool: Tool,
+    pub pipeline: &'a str,
     pub spec: &'a str,
     pub version: &'a str,
     pub inputs: &'a [Input],
@@ -33,6 +35,14 @@ pub fn answer(root: &Root, snapshot: Option<&Snapshot>, key: &Key<'_>) -> Result
         let Some(evidence) = evidence else {
             return Ok(Answer::Run(format!("{} is missing or damaged", path.display())));
         };
+        if evidence.tool != key.tool || evidence.pipeline != key.pipeline {
+            return Ok(Answer::Run(format!("{} is not of this stage", path.display())));
+        }
+        // A folder is small beside a table, and a model is read from it.
+        let file = root.join(path);
+        if file.is_dir() && artifact::verify_folder(&file).is_err() {
+            return Ok(Answer::Run(format!("{} is missing or damaged", path.display())));
+        }
         if let Some(reason) = difference(&evidence, key) {
             return Ok(Answer::Run(reason));
         }

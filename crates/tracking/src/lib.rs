@@ -8,12 +8,12 @@
 mod api;
 mod artifacts;
 mod client;
-mod plan;
 mod registry;
 mod runs;
+mod tracked;
 
 pub use client::{Settings, VARIABLES};
-pub use plan::{Sent, Tracked, TrackedRun};
+pub use tracked::{Sent, Tracked, TrackedRun};
 
 use spec::Result;
 

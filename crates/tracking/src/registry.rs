@@ -7,7 +7,7 @@ use spec::Result;
 
 use crate::TAG;
 use crate::api::Api;
-use crate::plan::{Sent, Tracked};
+use crate::tracked::{Sent, Tracked};
 use crate::runs::{Key, Known, key};
 
 /// The stages that have an alias: `models:/<pipeline>@production`.

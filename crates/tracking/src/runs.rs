@@ -8,7 +8,7 @@ use spec::Result;
 use crate::api::Api;
 use crate::artifacts::Artifacts;
 use crate::client::Settings;
-use crate::plan::{Sent, Tracked, TrackedRun};
+use crate::tracked::{Sent, Tracked, TrackedRun};
 use crate::{TAG, artifacts};
 
 /// Characters of a parameter's value: what the oldest servers take.

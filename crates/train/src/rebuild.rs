@@ -1,11 +1,11 @@
 //! The features of a champion, made again by its own definitions for the rows of today's table: so that it is compared
 //! on what it learned, not on what has its names today.
 
-use artifact::{Artifact, PolarsResultExt, definitions_of, fingerprint};
+use artifact::{Artifact, Definitions, PolarsResultExt, definitions_of, fingerprint};
 use chrono::{DateTime, Utc};
-use learn::{Champion, Trial};
+use learn::{LoadedVersion, Trial};
 use polars::prelude::{Column, DataFrame, IdxCa};
-use spec::{Error, Keys, Loaded, Result, Tool};
+use spec::{Error, Keys, Result, Tool};
 use stage::Job;
 use transform::features::{FeatureSet, FeaturesSpec, build, definitions, with_features};
 
@@ -15,22 +15,47 @@ use crate::tool::Train;
 ///
 /// Errors (why it cannot be done): a champion without definitions, a table that the features stage did not make as it
 /// would today, tables of the clean stage that are gone or made otherwise.
-pub fn rebuild(job: &Job<Train>, trial: &Trial, champion: &Champion) -> Result<DataFrame> {
+pub fn rebuild(job: &Job<Train>, trial: &Trial, champion: &LoadedVersion) -> Result<DataFrame> {
     let cannot = |why: String| Err(Error::cannot_run(why));
     let learned = match &champion.manifest.definitions {
         Some(learned) if learned.of_features => learned,
         Some(_) => return cannot("they are columns of clean, which are at hand only as they are today".to_owned()),
         None => return cannot("it does not say how they were made".to_owned()),
     };
-    let mut of_table = job.artifacts.iter().filter(|artifact| artifact.table == job.spec.table);
-    let (Some(table), None) = (of_table.next(), of_table.next()) else {
-        return cannot(format!("table '{}' has several files", job.spec.table));
-    };
+    let file = job.root.spec(&job.pipeline, Tool::Features)?;
+    let now = spec::load::<FeaturesSpec>(&job.root, &file, &job.env, Keys::Without(stage::KEYS))?;
+    let spec = with_features(&now.spec, learned)?;
+    job.progress.begin(format!("features of {}", champion.version));
+    // The files of a table may have been made on different days, from different inputs: each is made again by itself.
+    let mut batches: Vec<artifact::Batches> = Vec::new();
+    let mut rows = 0;
+    for table in job.artifacts.iter().filter(|artifact| artifact.table == job.spec.table) {
+        let made = again(job, table, (&spec, &now.hash), learned, champion)?;
+        if made.training_rows != table.rows()? {
+            let (found, wanted) = (made.training_rows, table.rows()?);
+            return cannot(format!("{found} rows come out where {} has {wanted}", table.path.display()));
+        }
+        rows += made.training_rows;
+        batches.push(made.training);
+    }
+    if rows != trial.rows {
+        return cannot(format!("{rows} rows come out where the table has {}", trial.rows));
+    }
+    test_rows(trial, Box::new(batches.into_iter().flatten()))
+}
+
+/// The features of one file of the table, made by `spec` from what it was made from.
+fn again(
+    job: &Job<Train>,
+    table: &Artifact,
+    (spec, hash): (&FeaturesSpec, &str),
+    learned: &Definitions,
+    champion: &LoadedVersion,
+) -> Result<FeatureSet> {
+    let cannot = |why: String| Err(Error::cannot_run(why));
     let Some(evidence) = table.evidence.as_ref().filter(|evidence| evidence.tool == Tool::Features) else {
         return cannot(format!("{} is not of the features stage", table.path.display()));
     };
-    let file = job.root.spec(&job.pipeline, Tool::Features)?;
-    let Loaded { spec, hash } = spec::load::<FeaturesSpec>(&job.root, &file, &job.env, Keys::Without(stage::KEYS))?;
     if hash != evidence.spec {
         return cannot(format!("features.yaml is not the one that {} was made with", table.path.display()));
     }
@@ -44,24 +69,17 @@ pub fn rebuild(job: &Job<Train>, trial: &Trial, champion: &Champion) -> Result<D
         }
         sources.push(artifact);
     }
-    let spec = with_features(&spec, learned)?;
     let of_clean = |table: &str| definitions_of(&sources, table).ok().flatten();
     let names = champion.model.features().iter().map(|feature| feature.name.as_str());
-    let changed = learned.changed(&definitions(&spec, &of_clean), names);
+    let changed = learned.changed(&definitions(spec, &of_clean), names);
     if !changed.is_empty() {
         return cannot(format!("what they are made of changed: {}", changed.join("; ")));
     }
-    job.progress.begin(format!("features of {}", champion.version));
-    // As of the day on which the table was made.
+    // As of the day on which the file was made.
     let Ok(made) = evidence.time.parse::<DateTime<Utc>>() else {
         return cannot(format!("{} does not say when it was made", table.path.display()));
     };
-    let FeatureSet { training, training_rows, .. } =
-        build(&spec, &|table| artifact::scan(&sources, table), made.date_naive())?;
-    if training_rows != trial.rows {
-        return cannot(format!("{training_rows} rows come out where the table has {}", trial.rows));
-    }
-    test_rows(trial, training)
+    build(spec, &|table| artifact::scan(&sources, table), made.date_naive())
 }
 
 /// Of all rows those of the test part, which must be about the same examples as the trial's.

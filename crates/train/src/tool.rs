@@ -4,15 +4,15 @@ use std::rc::Rc;
 
 use artifact::{Artifact, Books, Fate};
 use learn::{
-    Action, Decision, Entry, Known, Log, Origin, Part, Registry, Signature, TrainSpec, Trial, Version, write_version,
+    Action, Decision, Entry, Known, Log, Origin, Part, Registry, RunsFormat, RunsQuery, Signature, TrainSpec, Trial, Version,
+    measure_text, runs_table, write_version,
 };
 use serde_json::json;
 use spec::{Error, Exit, Result, Tool};
-use stage::clap::Args;
+use stage::clap::{Args, ValueEnum};
 use stage::{FolderOutput, Job, Output, Stage, Standing};
 
 use crate::rebuild::rebuild;
-use crate::runs::{self, Format, Wanted, number_text};
 use crate::track::Tracker;
 
 /// The table in a version's folder: the rows of the test part with what the model made of them.
@@ -54,6 +54,28 @@ pub struct Flags {
     why: Option<String>,
 }
 
+/// How `--runs` prints them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns, for people.
+    #[default]
+    Table,
+    /// One JSON object per line, with every column.
+    Json,
+    /// CSV with a header, with every column.
+    Csv,
+}
+
+impl From<Format> for RunsFormat {
+    fn from(format: Format) -> RunsFormat {
+        match format {
+            Format::Table => RunsFormat::Table,
+            Format::Json => RunsFormat::Json,
+            Format::Csv => RunsFormat::Csv,
+        }
+    }
+}
+
 pub struct Train;
 
 impl Stage for Train {
@@ -74,14 +96,16 @@ impl Stage for Train {
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let table = job.scan(&job.spec.table)?;
         let known = Known {
-            horizon_days: horizon_days(job),
+            horizon_days: notes(job, "horizon_days").filter_map(serde_json::Value::as_i64).max(),
+            label_known_at: notes(job, "label_known_at").find_map(serde_json::Value::as_str).map(str::to_owned),
             definitions: artifact::definitions_of(&job.artifacts, &job.spec.table)?,
         };
+        // A champion that cannot be read ends the run before it takes its time.
+        let registry = registry(job)?;
+        let champion = registry.production()?.map(|version| registry.load(version)).transpose()?;
         let trial = learn::run(&job.spec, table, &known, &|what| job.progress.begin(what))?;
         say_how_they_did(job, &trial);
         trial.notes.iter().for_each(|note| stage::say(format!("train {}: {note}", job.pipeline)));
-        let registry = registry(job)?;
-        let champion = registry.production()?.map(|version| registry.load(version)).transpose()?;
         let decision = trial.decide_with(champion.as_ref(), &|champion| rebuild(job, &trial, champion))?;
         Ok(vec![Output::Folder(version(job, registry, trial, decision)?)])
     }
@@ -101,15 +125,16 @@ impl Stage for Train {
             if all.is_empty() {
                 stage::say(format!("train {}: no version was trained yet", job.pipeline));
             }
-            stage::print(&runs::shown(&all, &Wanted { sort, filter, format: flags.format })?)?;
+            stage::print(&runs_table(&all, &RunsQuery { sort, filter, format: flags.format.into() })?)?;
         } else if flags.track {
-            Tracker::of(job).now(&registry)?;
+            let tracker = Tracker::of(job);
+            job.later.add(move || tracker.now(&registry));
         } else if let Some(version) = &flags.promote {
             stage::say(in_words(&registry.promote(version.parse()?, why, Signature::now())?));
-            Tracker::of(job).after_decision(&registry);
+            Tracker::of(job).after_decision(registry, &job.later);
         } else if flags.rollback {
             stage::say(in_words(&registry.rollback(why, Signature::now())?));
-            Tracker::of(job).after_decision(&registry);
+            Tracker::of(job).after_decision(registry, &job.later);
         } else {
             return Ok(None);
         }
@@ -132,10 +157,10 @@ fn registry(job: &Job<Train>) -> Result<Registry> {
     Ok(registry)
 }
 
-/// How long after its cutoff a label is known: the features stage says it in its evidence.
-fn horizon_days(job: &Job<Train>) -> Option<i64> {
-    let of_table = |artifact: &&Artifact| artifact.table == job.spec.table;
-    job.artifacts.iter().find(of_table)?.evidence.as_ref()?.notes["horizon_days"].as_i64()
+/// What the evidence of the table's files notes under `key`, such as how long after its cutoff a label is known.
+fn notes<'a>(job: &'a Job<Train>, key: &'a str) -> impl Iterator<Item = &'a serde_json::Value> {
+    let of_table = job.artifacts.iter().filter(|artifact: &&Artifact| artifact.table == job.spec.table);
+    of_table.filter_map(move |artifact| artifact.evidence.as_ref()?.notes.get(key))
 }
 
 /// The folder of the new version, and what follows once it is in place.
@@ -160,7 +185,7 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
     let books = books(&trial);
     let decision = Rc::new(decision);
     let logged = decision.clone();
-    let tracker = Tracker::of(job);
+    let (tracker, later) = (Tracker::of(job), job.later.clone());
     Ok(FolderOutput {
         name: version.to_string(),
         write: Box::new(move |folder| write_version(folder, &trial, &origin, &decision).map(|_| ())),
@@ -170,7 +195,7 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
         then: Box::new(move || {
             registry.record(version, &logged, Signature::now())?;
             stage::say(said);
-            tracker.after_decision(&registry);
+            tracker.after_decision(registry, &later);
             Ok(())
         }),
         standing,
@@ -185,7 +210,7 @@ fn say_how_they_did(job: &Job<Train>, trial: &Trial) {
         None => "on validation".to_owned(),
     };
     for (tried, took) in trial.tried.iter().zip(&trial.fitting) {
-        let value = tried.metrics.get(&metric).copied().flatten().map_or("undefined".to_owned(), number_text);
+        let value = tried.metrics.get(&metric).copied().flatten().map_or("undefined".to_owned(), measure_text);
         let name = &tried.name;
         stage::say(format!(
             "train {}: {name}: {} {value} {on}, fitted in {:.2} s",
@@ -209,7 +234,7 @@ fn said(job: &Job<Train>, version: Version, trial: &Trial, decision: &Decision) 
     let metric = job.spec.choose_by();
     let value = trial
         .metric(metric)
-        .map(|value| format!("{} {} on test", metric.name(), number_text(value)))
+        .map(|value| format!("{} {} on test", metric.name(), measure_text(value)))
         .unwrap_or_default();
     format!(
         "train {}: {version} ({}, {value}): {}: {}",

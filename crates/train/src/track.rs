@@ -1,14 +1,18 @@
 //! Tells a tracking server of the versions of a pipeline, from their folders.
 
+use std::fs::File;
 use std::path::Path;
 
-use learn::{Manifest, Registry, Run, Stage, Version};
+use learn::{Manifest, ModelStage, Registry, Run, Version};
 use serde_json::Value;
 use spec::{Error, Result};
-use stage::Job;
+use stage::{Job, Later};
 use tracking::{Sent, Settings, Tracked, TrackedRun, VARIABLES};
 
 use crate::tool::Train;
+
+/// The file in the registry's folder that whoever speaks with the server holds.
+const LOCK: &str = ".tracking.lock";
 
 /// The server that the environment names, for one pipeline.
 pub struct Tracker {
@@ -23,15 +27,18 @@ impl Tracker {
         Tracker { settings: Settings::of(&job.env, &pipeline), pipeline }
     }
 
-    /// Sends what the server lacks, if there is one. A server that fails is a warning: the model is trained and decided
-    /// on, and the next run sends what is missing.
-    pub fn after_decision(self, registry: &Registry) {
-        let who = format!("train {}", self.pipeline);
-        match self.send(registry) {
-            Ok(None) => {}
-            Ok(Some(sent)) => tell(&who, &sent),
-            Err(error) => stage::warn(format!("{who}: not tracked, the next run sends it: {error}")),
-        }
+    /// Sends what the server lacks, if there is one, as soon as the stage's lock is free. A server that fails is a warning:
+    /// the model is trained and decided on, and the next run sends what is missing.
+    pub fn after_decision(self, registry: Registry, later: &Later) {
+        later.add(move || {
+            let who = format!("train {}", self.pipeline);
+            match self.send(&registry) {
+                Ok(None) => {}
+                Ok(Some(sent)) => tell(&who, &sent),
+                Err(error) => stage::warn(format!("{who}: not tracked, the next run sends it: {error}")),
+            }
+            Ok(())
+        });
     }
 
     /// `--track`: sends what the server lacks, and fails if that fails.
@@ -49,6 +56,11 @@ impl Tracker {
 
     fn send(self, registry: &Registry) -> Result<Option<Sent>> {
         let Some(settings) = self.settings? else { return Ok(None) };
+        // One process at a time, so that nothing is sent twice; the stage's own lock is free for other runs.
+        let path = registry.path().join(LOCK);
+        let failed = |error: std::io::Error| Error::io("lock", &path, &error);
+        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        lock.lock().map_err(failed)?;
         tracking::send(&settings, &self.pipeline, &tracked(registry)?).map(Some)
     }
 }
@@ -77,7 +89,7 @@ fn tracked(registry: &Registry) -> Result<Vec<Tracked>> {
         if let Some(version) = versions.last_mut() {
             if run.chosen {
                 version.stage = run.stage.map(|stage| stage.name().to_owned());
-                version.registered = !matches!(run.stage, None | Some(Stage::Refused));
+                version.registered = !matches!(run.stage, None | Some(ModelStage::Refused));
             }
             version.runs.push(tracked_run(registry, &run)?);
         }

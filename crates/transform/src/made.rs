@@ -12,6 +12,8 @@ pub(crate) struct Made {
     columns: Vec<Definition>,
     step: &'static str,
     settings: String,
+    /// What the step is called in definitions, where its name says too little.
+    words: Option<String>,
 }
 
 impl Made {
@@ -19,6 +21,13 @@ impl Made {
     pub fn begin(&mut self, step: &'static str, settings: &str) {
         self.step = step;
         self.settings = without_lists(settings);
+        self.words = None;
+    }
+
+    /// Says what the step at work does in place of its settings, such as what stands in its file, and in a few words.
+    pub fn means(&mut self, settings: String, words: String) {
+        self.settings = settings;
+        self.words = Some(words);
     }
 
     /// Takes in the columns that the step at work sets. `schema` is that of the table behind it.
@@ -32,7 +41,7 @@ impl Made {
                 "derive" => (format!("derive {expr}"), expr.to_string()),
                 // What it does is in the type.
                 "cast" => (format!("cast {dtype}"), String::new()),
-                step => (step.to_owned(), self.settings.clone()),
+                step => (self.words.clone().unwrap_or_else(|| step.to_owned()), self.settings.clone()),
             };
             let before = self.of(&name).map(|before| format!("{}, ", before.is)).filter(|_| self.step != "derive");
             let is = format!("{}{is}", before.unwrap_or_default());
@@ -102,6 +111,35 @@ mod tests {
         let (was, is) = (definitions(was), definitions(is));
         let names = ["a", "b", "t", "u", "r", "s"];
         names.into_iter().filter(|name| !was.changed(&is, [*name]).is_empty()).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_mapping_is_its_values_wherever_they_stand() {
+        let path = "cities.csv";
+        let of = |steps: &str, file: &str| {
+            let table = df!("a" => [1i64, 2], "t" => ["x", "y"], "u" => ["z", "w"]).unwrap().lazy();
+            let steps: Vec<Step> =
+                spec::parse(steps, std::path::Path::new("steps.yaml"), &Default::default()).unwrap().spec;
+            let mapping = crate::Mapping::read(file, std::path::Path::new(path)).unwrap();
+            let given = Given { mappings: [(path.to_owned(), mapping)].into(), ..Given::default() };
+            clean(table, &steps, &given).unwrap_or_else(|error| panic!("{error}")).definitions
+        };
+        let step = format!("- map_values: {{file: {path}}}");
+        let was = of(&step, "column,before,after\nt,x,one\nt,y,two\nu,z,three\n");
+        let changed = |steps: &str, file: &str| was.changed(&of(steps, file), ["t", "u"]);
+        // Order and who decided mean nothing, nor does the place.
+        let same = "column,before,after,accepted_by\nu,z,three,ann\nt,y,two,ann\nt,x,one,ann\n";
+        assert_eq!(changed(&step, same), [""; 0]);
+        let inline = "- map_values: {columns: [t], values: {x: one, y: two}}\n- map_values: {columns: [u], values: {z: three}}";
+        assert_eq!(changed(inline, same), [""; 0]);
+        // Another value, one more, an empty cell: of the column that has it.
+        for other in ["t,x,one\nt,y,other\nu,z,three", "t,x,one\nt,y,two\nt,q,r\nu,z,three", "t,x,one\nt,y,\nu,z,three"] {
+            let found = changed(&step, &format!("column,before,after\n{other}\n"));
+            assert_eq!(found.len(), 1, "{other}: {found:?}");
+            let words = &found[0];
+            assert!(words.starts_with("'t' is map_values by cities.csv ") && words.contains(" now, was map_values by cities.csv "), "{words}");
+        }
+        assert_eq!(changed(&format!("- map_values: {{file: {path}, default: null}}"), same).len(), 2);
     }
 
     #[test]

@@ -139,6 +139,11 @@ impl Plan {
         }
     }
 
+    /// Says what the step at work does in place of its settings, and in a few words.
+    pub(crate) fn means(&mut self, settings: String, words: String) {
+        self.made.means(settings, words);
+    }
+
     /// The answers for the step at work.
     pub(crate) fn lookup(&self) -> Option<&Lookup> {
         self.given.lookups.get(&self.step.checked_sub(1)?)

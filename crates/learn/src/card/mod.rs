@@ -136,7 +136,10 @@ fn learned(manifest: &Manifest, split: &SplitSummary) -> String {
         let _ = writeln!(text, "{}\n", sentence(note));
     }
     if let Some(weight) = &manifest.weight {
-        let _ = writeln!(text, "Rows count in learning by {}; in metrics every row counts once.\n", code(weight));
+        let _ = match manifest.weighted_metrics {
+            true => writeln!(text, "Rows count by {}, in learning and in metrics.\n", code(weight)),
+            false => writeln!(text, "Rows count in learning by {}; in metrics every row counts once.\n", code(weight)),
+        };
     }
     text += "`parts.parquet` beside this card says of every row what it was used for.\n\n";
     text
@@ -245,11 +248,15 @@ fn threshold(manifest: &Manifest) -> String {
     table.row(row("class 1", counts.true_positive, counts.false_negative));
     table.row(row("class 0", counts.false_positive, counts.true_negative));
     let share = percent(counts.flagged() as f64 / counts.rows().max(1) as f64);
+    let once = match manifest.weighted_metrics {
+        true => " Here each row counts once; precision and recall above are by weight.",
+        false => "",
+    };
     let caught =
         counts.recall().map_or(String::new(), |recall| format!(", and {} of class 1 are caught", percent(recall)));
     format!(
         "## Threshold\n\nRows that score at least **{}** are flagged ({}). On the test part this flags {share} of rows; \
-         {} of the flagged are of class 1{caught}.\n\n{table}\n",
+         {} of the flagged are of class 1{caught}.{once}\n\n{table}\n",
         number_text(threshold.value),
         threshold.rule,
         percent(counts.precision()),
@@ -270,9 +277,13 @@ fn classes(manifest: &Manifest) -> String {
         let counts = found.rows[class].iter().map(u64::to_string);
         table.row([code(name)].into_iter().chain(counts).chain([share(all), share(predicted)]));
     }
+    let once = match manifest.weighted_metrics {
+        true => " Here each row counts once; the metrics above are by weight.",
+        false => "",
+    };
     format!(
         "## Classes\n\nRows of the test part by class, and what was predicted for them: the class with the largest \
-         probability.\n\n{table}\n"
+         probability.{once}\n\n{table}\n"
     )
 }
 

@@ -285,8 +285,15 @@ fn a_weight_counts_and_is_never_learned_from() {
         .predict(&Matrix::from_columns(trial.model.features().to_vec(), vec![vec![0.1, 0.9]]).unwrap())
         .unwrap();
     assert!(scores[0] > 0.7 && scores[1] < 0.3, "{scores:?}");
-    assert!(trial.metric(Metric::Auc).unwrap() < 0.5, "metrics count every row once");
-    assert!(card_of(&trial).contains("Rows count in learning by `counts`"));
+    assert!(trial.metric(Metric::Auc).unwrap() > 0.75, "only rows that count are judged by");
+    assert!(trial.tried[0].metrics[&Metric::Auc].unwrap() > 0.75, "in the choice, too");
+    assert!(trial.passed(), "{:?}", trial.gate);
+    assert!(card_of(&trial).contains("Rows count by `counts`, in learning and in metrics."));
+    let once = TrainSpec { weighted_metrics: false, ..spec.clone() };
+    let once = real(&once, weighted.clone());
+    assert!(once.metric(Metric::Auc).unwrap() < 0.5, "each row counts once");
+    assert!(!once.passed(), "{:?}", once.gate);
+    assert!(card_of(&once).contains("Rows count in learning by `counts`; in metrics every row counts once."));
 
     let failure = |column: Column| {
         let mut table = weighted.clone();
@@ -297,13 +304,16 @@ fn a_weight_counts_and_is_never_learned_from() {
     assert_eq!(text, "table 'training': weight 'counts' is string, not numbers; name a column of numbers");
     let text = failure(Column::new("counts".into(), (0..rows).map(|row| 1.0 - row as f64).collect::<Vec<f64>>()));
     assert_eq!(text, "table 'training': weight 'counts' is -1 in row 3; weights are finite numbers from 0");
-    // Of the test part no row need count: nobody learns from it.
+    // Rows of the test part need not count where metrics do not ask.
     let newest = 19_000 + 30 * 11;
     let old = |day: &str| i32::from(day != crate::calendar::day(newest));
     let without: Vec<i32> = column(&weighted, "cutoff").iter().map(|day| old(day)).collect();
     let mut late = weighted.clone();
-    late.with_column(Column::new("counts".into(), without)).unwrap();
-    assert_eq!(real(&spec, late).metric(Metric::Accuracy).map(f64::is_finite), Some(true));
+    late.with_column(Column::new("counts".into(), without.clone())).unwrap();
+    let once = TrainSpec { weighted_metrics: false, ..spec.clone() };
+    assert_eq!(real(&once, late).metric(Metric::Accuracy).map(f64::is_finite), Some(true));
+    let text = failure(Column::new("counts".into(), without));
+    assert!(text.contains("test part: all ") && text.contains(" weights are 0; no row would count"), "{text}");
     let text = failure(Column::new("counts".into(), vec![0i32; rows]));
     assert!(text.contains("train part: all ") && text.contains(" weights are 0; no row would count"), "{text}");
     let text = failure(Column::new(
@@ -329,4 +339,42 @@ fn a_metric_that_a_fold_lacks_says_which() {
     );
     assert!(text.ends_with("; write fewer folds, or choose by another metric"), "{text}");
     assert_eq!(error.class(), spec::Class::Refused);
+}
+
+#[test]
+fn a_row_teaches_only_once_its_label_is_known() {
+    // Cutoffs 30 days apart; the labels of every third customer come 200 days later, those of the others after 10.
+    let mut table = table(60);
+    let days: Vec<i32> = (0..table.height())
+        .map(|row| 19_000 + (row / 60) as i32 * 30 + if row % 3 == 0 { 200 } else { 10 })
+        .collect();
+    let told = Column::new("told".into(), days).cast(&DataType::Date).unwrap();
+    table.with_column(told).unwrap();
+    let spec = learners("split: {by: time}\nlabel_known_at: told\nexperiments: {linear: logistic}");
+    let trial = run(&spec, table.clone().lazy(), &known(None), &|_| {}).unwrap();
+    assert!(trial.model.features().iter().all(|feature| feature.name != "told"), "it is never learned from");
+    let (parts, learned) = (column(&trial.parts, "part"), column(&trial.parts, "learned"));
+    let (times, told) = (column(&trial.parts, "cutoff"), column(&trial.parts, "told"));
+    let begins = |name: &str| (0..parts.len()).filter(|row| parts[*row] == name).map(|row| times[row].clone()).min();
+    let (valid, test) = (begins("valid").unwrap(), begins("test").unwrap());
+    for row in 0..parts.len() {
+        // Days as text are in the order of the calendar.
+        let expected = match (&times[row], &told[row]) {
+            (time, _) if *time >= test => "test",
+            (_, told) if *told > test => "purged",
+            (time, _) if *time >= valid => "valid",
+            (_, told) if *told > valid => "purged",
+            _ => "train",
+        };
+        assert_eq!(parts[row], expected, "row {row}");
+        assert_eq!(learned[row] == "true", times[row] < test && told[row] <= test, "row {row}");
+    }
+    assert!(trial.split.notes[0].contains("their labels, known at 'told', reach into the next part"));
+    // The features stage may say so, too.
+    let said = Known { label_known_at: Some("told".to_owned()), ..known(Some(90)) };
+    let plain = learners("split: {by: time}\nexperiments: {linear: logistic}");
+    assert_eq!(run(&plain, table.clone().lazy(), &said, &|_| {}).unwrap().parts, trial.parts);
+    table.with_column(Column::new("told".into(), vec![None::<i32>; 720]).cast(&DataType::Date).unwrap()).unwrap();
+    let error = run(&spec, table.lazy(), &known(None), &|_| {}).unwrap_err().to_string();
+    assert!(error.contains("column 'told' is missing in 720 of 720 rows; rows whose label is not known yet"), "{error}");
 }

@@ -2,7 +2,7 @@
 
 use polars::prelude::*;
 
-use super::tests::{known, origin, table};
+use super::tests::{known, registered, table};
 use super::*;
 use crate::{Action, Part};
 
@@ -54,13 +54,8 @@ fn several_classes_are_learned_judged_released_and_loaded() {
         assert!((trial.metric(Metric::Accuracy).unwrap() - accuracy).abs() < 1e-12);
 
         let folder = tempfile::tempdir().unwrap();
-        let registry = crate::Registry::at(folder.path());
-        let version = registry.next().unwrap();
-        std::fs::create_dir(registry.folder(version)).unwrap();
-        let decision = trial.decide(None).unwrap();
-        assert_eq!(decision.action, Action::Promote, "{}", decision.why);
-        crate::write_version(&registry.folder(version), &trial, &origin(), &decision).unwrap();
-        registry.record(version, &decision, crate::Signature { time: String::new(), who: "t@t".to_owned() }).unwrap();
+        assert_eq!(trial.decide(None).unwrap().action, Action::Promote);
+        let (registry, version) = registered(&trial, folder.path());
         let champion = registry.load(version).unwrap();
         let rows = Matrix::from_frame(&trial.test_rows, champion.model.features()).unwrap();
         assert_eq!(champion.model.predict(&rows).unwrap(), trial.chosen_scored().score());
@@ -127,7 +122,7 @@ fn labels_that_are_no_several_classes_say_what_to_do() {
     assert_eq!(
         failure(&by_group, text(&|row| ["yes", "no"][row % 2].to_owned())),
         "table 'training': label 'level' has two classes only, 'no' and 'yes'; derive a label of true and false in \
-         features.yaml and write 'task: classification'"
+         clean.yaml or features.yaml and write 'task: classification'"
     );
     assert!(failure(&by_group, text(&|row| format!("c{row}"))).contains("has 240 distinct values, more than the 100"));
     assert!(

@@ -3,11 +3,10 @@
 //! The label, whom or what a row is about, when, which row it is and where it came from would tell the model what it
 //! must not know, or what no new row can tell it. So these are learned from only where the spec names them.
 
-use artifact::{Definitions, is_origin};
-use polars::prelude::{Column, DataType};
+use artifact::is_origin;
 use spec::{Error, Result, did_you_mean};
 
-use super::TrainSpec;
+use super::{Known, TrainSpec};
 use crate::SplitBy;
 
 /// Why a column is not learned from by default.
@@ -17,6 +16,8 @@ enum Carried {
     Time,
     Split,
     Weight,
+    /// When the label is known.
+    KnownAt,
     Provenance,
     /// The features stage carries it along, such as its `key`.
     NoFeature,
@@ -24,7 +25,7 @@ enum Carried {
 
 impl Carried {
     /// What `column` is, if it is no feature by itself.
-    fn of(column: &str, spec: &TrainSpec, definitions: Option<&Definitions>) -> Option<Carried> {
+    fn of(column: &str, spec: &TrainSpec, known: &Known) -> Option<Carried> {
         let splits = spec.split.by != SplitBy::Random && spec.split.column.as_deref() == Some(column);
         match column {
             _ if column == spec.entity => Some(Carried::Entity),
@@ -32,7 +33,8 @@ impl Carried {
             _ if splits => Some(Carried::Split),
             _ if spec.weight.as_deref() == Some(column) => Some(Carried::Weight),
             _ if is_origin(column) => Some(Carried::Provenance),
-            _ if definitions.is_some_and(|made| made.of_features && made.column(column).is_none()) => {
+            _ if known.label_known_at(spec) == Some(column) => Some(Carried::KnownAt),
+            _ if known.definitions.as_ref().is_some_and(|made| made.of_features && made.column(column).is_none()) => {
                 Some(Carried::NoFeature)
             }
             _ => None,
@@ -43,7 +45,7 @@ impl Carried {
 /// The features among the columns `names` of the table, in their order.
 ///
 /// Errors: columns of `exclude` and `include` that are not there, columns of `include` that are learned from anyway.
-pub(super) fn features(spec: &TrainSpec, names: &[String], definitions: Option<&Definitions>) -> Result<Vec<String>> {
+pub(super) fn features(spec: &TrainSpec, names: &[String], known: &Known) -> Result<Vec<String>> {
     let place = format!("table '{}'", spec.table);
     for (key, named) in [("exclude", &spec.exclude), ("include", &spec.include)] {
         if let Some(missing) = named.iter().find(|name| !names.contains(name)) {
@@ -51,25 +53,21 @@ pub(super) fn features(spec: &TrainSpec, names: &[String], definitions: Option<&
                 .hint(did_you_mean(missing, names.iter().map(String::as_str))));
         }
     }
-    let carried = |name: &String| Carried::of(name, spec, definitions);
+    let carried = |name: &String| Carried::of(name, spec, known);
     let is_feature = |name: &&String| {
         **name != spec.label && !spec.exclude.contains(name) && (spec.include.contains(name) || carried(name).is_none())
     };
     let features: Vec<String> = names.iter().filter(is_feature).cloned().collect();
     match features.is_empty() {
         true => Err(Error::cannot_run(format!("{place}: no column is left to learn from"))
-            .hint("shorten 'exclude', or add features in features.yaml")),
+            .hint("shorten 'exclude', or add features in clean.yaml or features.yaml")),
         false => Ok(features),
     }
 }
 
 /// Columns of `include` that are learned from in any case: whoever names them expects that the others are not.
-pub(super) fn check_included(
-    spec: &TrainSpec,
-    row_numbers: &[String],
-    definitions: Option<&Definitions>,
-) -> Result<()> {
-    let idle = |name: &&String| Carried::of(name, spec, definitions).is_none() && !row_numbers.contains(name);
+pub(super) fn check_included(spec: &TrainSpec, row_numbers: &[String], known: &Known) -> Result<()> {
+    let idle = |name: &&String| Carried::of(name, spec, known).is_none() && !row_numbers.contains(name);
     match spec.include.iter().find(idle) {
         Some(name) => Err(Error::cannot_run(format!("include: '{name}' is learned from anyway")).hint(
             "'include' adds columns that are left out by default (entity, time, keys, row numbers); to learn from some \
@@ -77,21 +75,6 @@ pub(super) fn check_included(
         )),
         None => Ok(()),
     }
-}
-
-/// Fewer rows than this may count by chance.
-const FEWEST: usize = 20;
-
-/// Whether the column counts the rows: whole numbers, each one more than the one above.
-pub(super) fn counts_rows(column: &Column) -> bool {
-    if !column.dtype().is_integer() || column.len() < FEWEST || column.null_count() > 0 {
-        return false;
-    }
-    let Ok(numbers) = column.cast(&DataType::Int64) else { return false };
-    let Ok(numbers) = numbers.i64() else { return false };
-    let Some(first) = numbers.first() else { return false };
-    // Beyond the range of i64 the cast gives nulls, which equal nothing.
-    numbers.iter().zip(0..).all(|(number, at)| number.is_some() && number == first.checked_add(at))
 }
 
 /// What people are told of columns that count the rows.

@@ -38,7 +38,7 @@ fn a_champion_is_compared_on_what_it_learned() {
          by hand if the challenger is to replace it"
     );
     // Made again, the champion's feature is as good as the challenger's best.
-    let rebuild = |_: &Champion| -> Result<DataFrame> {
+    let rebuild = |_: &LoadedVersion| -> Result<DataFrame> {
         let mut rows = trial.test_rows.clone();
         let good = rows.column("good").unwrap().clone();
         rows.with_column(good.with_name("fair".into())).unwrap();
@@ -81,7 +81,7 @@ fn a_label_redefined_cannot_be_compared() {
 fn only_features_are_learned_from_unless_others_are_named() {
     let learned = |more: &str, definitions: Option<Definitions>| {
         let spec = spec(&format!("split: {{by: time}}\n{more}"));
-        let known = Known { horizon_days: None, definitions };
+        let known = Known { definitions, ..Known::default() };
         let contenders = [("good", "good"), (BASELINE, "")]
             .map(|(name, column)| Contender { name: name.to_owned(), learner: Box::new(By(column)) });
         let mut table = table(400);

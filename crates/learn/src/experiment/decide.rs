@@ -9,21 +9,14 @@ use spec::{Error, Result, ResultExt};
 use super::{PromoteWhen, Trial, gain_text};
 use crate::metrics::{Classes, Metric, Scored};
 use crate::reasons::number_text;
-use crate::{Action, Decision, Feature, Manifest, Matrix, Model, Version};
+use crate::{Action, Decision, Feature, LoadedVersion, Matrix};
 
 /// What is said of a version that could be in production.
 const WAITS: &str = "and waits in staging for a decision by hand";
 
-/// The version in production, loaded.
-pub struct Champion {
-    pub version: Version,
-    pub manifest: Manifest,
-    pub model: Box<dyn Model>,
-}
-
 /// Makes the challenger's test rows again with the features of the champion, by its own definitions. An error says why
 /// that cannot be done.
-pub type Rebuild<'a> = &'a dyn Fn(&Champion) -> Result<DataFrame>;
+pub type Rebuild<'a> = &'a dyn Fn(&LoadedVersion) -> Result<DataFrame>;
 
 /// What the champion scores.
 struct Compared<'a> {
@@ -34,7 +27,7 @@ struct Compared<'a> {
 
 impl Trial {
     /// [`Trial::decide_with`] where a champion's features cannot be made again.
-    pub fn decide(&self, champion: Option<&Champion>) -> Result<Decision> {
+    pub fn decide(&self, champion: Option<&LoadedVersion>) -> Result<Decision> {
         self.decide_with(champion, &|_| Err(Error::cannot_run("they cannot be made again here")))
     }
 
@@ -43,7 +36,7 @@ impl Trial {
     ///
     /// The champion scores features that mean what it learned. Where the table's do not, `rebuild` makes them; if it
     /// cannot, or if the label is another question, the two cannot be compared: then nothing is promoted by itself.
-    pub fn decide_with(&self, champion: Option<&Champion>, rebuild: Rebuild<'_>) -> Result<Decision> {
+    pub fn decide_with(&self, champion: Option<&LoadedVersion>, rebuild: Rebuild<'_>) -> Result<Decision> {
         let decision = |action, why: String, metrics| Decision {
             action,
             champion: champion.map(|champion| champion.version),
@@ -89,8 +82,8 @@ impl Trial {
     }
 
     /// The test rows with the features that the champion knows, or why there are none.
-    fn for_champion(&self, champion: &Champion, rebuild: Rebuild<'_>) -> Result<Compared<'_>, String> {
-        let Champion { version, manifest, model } = champion;
+    fn for_champion(&self, champion: &LoadedVersion, rebuild: Rebuild<'_>) -> Result<Compared<'_>, String> {
+        let LoadedVersion { version, manifest, model, .. } = champion;
         let names = model.features().iter().map(|feature| feature.name.as_str());
         let (changed, remark) = match (&manifest.definitions, &self.definitions) {
             (Some(was), Some(is)) => (was.changed(is, names), String::new()),
@@ -127,7 +120,7 @@ impl Trial {
     }
 
     /// Why the champion answers another question, if it does: then no metric can compare the two.
-    fn other_question(&self, champion: &Champion) -> Option<String> {
+    fn other_question(&self, champion: &LoadedVersion) -> Option<String> {
         let theirs = &champion.manifest;
         let kinds = [
             ("label", theirs.label.clone(), self.spec.label.clone()),
@@ -156,7 +149,7 @@ impl Trial {
 
     fn against(
         &self,
-        champion: &Champion,
+        champion: &LoadedVersion,
         rows: &DataFrame,
         metrics: &mut BTreeMap<String, f64>,
     ) -> Result<(Action, String)> {
@@ -167,6 +160,7 @@ impl Trial {
         let scores = champion.model.predict(&rows).context(&place)?;
         let ours = self.chosen_scored();
         let theirs = Scored::new(self.spec.task, ours.label().to_vec(), scores, &place)?;
+        let theirs = theirs.with_weights(ours.weights());
         let at = |threshold: &Option<crate::Threshold>| threshold.as_ref().map(|threshold| threshold.value);
         let (our_cut, their_cut) = (at(&self.threshold), at(&champion.manifest.threshold));
         let (Some(our_value), Some(their_value)) = (ours.value(metric, our_cut), theirs.value(metric, their_cut))
@@ -201,7 +195,7 @@ impl Trial {
     }
 
     /// A remark if the champion may have learned from rows of this test part.
-    fn seen_before(&self, champion: &Champion, metric: Metric) -> String {
+    fn seen_before(&self, champion: &LoadedVersion, metric: Metric) -> String {
         let newest = |summary: &crate::SplitSummary| {
             let parts = [crate::Part::Train, crate::Part::Valid];
             parts.iter().filter_map(|part| Some(summary.of(*part)?.times.clone()?.1)).max()

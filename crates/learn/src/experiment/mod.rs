@@ -8,6 +8,7 @@ mod explain;
 mod gate;
 mod outcome;
 mod release;
+mod row_numbers;
 mod rows;
 mod run;
 mod told;
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Classes, Confusion, Interval, Metric, Resamples, Scored};
 use crate::{Contributions, FeatureSummary, Intervals, Matrix, Model, SplitSummary, Task, Threshold};
-pub use decide::{Champion, Rebuild};
+pub use decide::Rebuild;
 pub use gate::GateResult;
 pub(crate) use gate::gain_text;
 pub use release::Refit;
@@ -95,8 +96,17 @@ pub struct Explained {
 pub struct Known {
     /// How long after its time a row's label is known.
     pub horizon_days: Option<i64>,
+    /// The column that says of each row when its label is known, where that is not the same for all.
+    pub label_known_at: Option<String>,
     /// What its columns mean; `None` if it does not say.
     pub definitions: Option<Definitions>,
+}
+
+impl Known {
+    /// The column that says when a row's label is known: the one that the spec names, else the table's own.
+    fn label_known_at<'a>(&'a self, spec: &'a TrainSpec) -> Option<&'a str> {
+        spec.label_known_at.as_deref().or(self.label_known_at.as_deref())
+    }
 }
 
 /// A finished trial: everything that a version's folder and its decision are made of.
@@ -193,5 +203,9 @@ impl Trial {
 mod choice_tests;
 #[cfg(test)]
 mod classes_tests;
+#[cfg(test)]
+mod partition_tests;
+#[cfg(test)]
+mod scorer_tests;
 #[cfg(test)]
 mod tests;

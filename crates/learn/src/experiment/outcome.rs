@@ -50,7 +50,9 @@ impl Validated {
     /// All rows as one.
     fn pooled(&self, task: Task, place: &str) -> Result<Scored> {
         let of = |values: fn(&Scored) -> &[f64]| self.folds.iter().flat_map(|fold| values(fold).to_vec()).collect();
-        Scored::new(task, of(Scored::label), of(Scored::score), place)
+        let weights: Option<Vec<&[f64]>> = self.folds.iter().map(Scored::weights).collect();
+        let weights = weights.map(|folds| folds.concat());
+        Ok(Scored::new(task, of(Scored::label), of(Scored::score), place)?.with_weights(weights.as_deref()))
     }
 
     pub fn rows(&self) -> usize {
@@ -131,7 +133,7 @@ fn fit(spec: &TrainSpec, contender: &Contender, rows: (&PartRows, &PartRows), pl
     let model = contender.learner.fit(spec.task, train.data(), valid.data(), spec.seed).context(&of_experiment)?;
     let took = begun.elapsed();
     let scores = model.predict(&valid.features).context(&of_experiment)?;
-    let valid = Scored::new(spec.task, valid.label.clone(), scores, &format!("{of_experiment}{place}"))?;
+    let valid = scored(spec, valid.data(), scores, &format!("{of_experiment}{place}"))?;
     Ok(Fit { model, valid, took })
 }
 
@@ -139,7 +141,13 @@ fn fit(spec: &TrainSpec, contender: &Contender, rows: (&PartRows, &PartRows), pl
 pub(super) fn on_test(spec: &TrainSpec, name: &str, model: &dyn Model, rows: Data<'_>) -> Result<Scored> {
     let place = format!("experiment '{name}'");
     let scores = model.predict(rows.features).context(&place)?;
-    Scored::new(spec.task, rows.label.to_vec(), scores, &format!("{place} on the test part"))
+    scored(spec, rows, scores, &format!("{place} on the test part"))
+}
+
+/// `scores` of `rows`, which count by their weights unless the spec says otherwise.
+pub(super) fn scored(spec: &TrainSpec, rows: Data<'_>, scores: Vec<f64>, place: &str) -> Result<Scored> {
+    let weights = rows.features.weights().filter(|_| spec.weighted_metrics);
+    Ok(Scored::new(spec.task, rows.label.to_vec(), scores, place)?.with_weights(weights))
 }
 
 fn single(spec: &TrainSpec, contender: &Contender, fit: Fit, test: &PartRows) -> Result<Outcome> {

@@ -13,7 +13,7 @@ use super::told::Told;
 use super::{Contender, TrainSpec};
 use crate::intervals::{Fitting, Missed};
 use crate::metrics::{Metric, Scored};
-use crate::{Data, FeatureSummary, Intervals, LearnerSpec, Matrix, Model, Part, Split};
+use crate::{FeatureSummary, Intervals, LearnerSpec, Matrix, Model, Part, Split};
 
 /// How the chosen experiment learned again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,20 +104,19 @@ impl Trained<'_> {
         let last = outcomes.len() - 1;
         let missed = self.missed(&outcomes[chosen], &parts)?;
         let Parts { train, valid, test, test_rows } = parts;
-        let (rows, test_features) = match self.split.folds.is_empty() {
-            false => (train, test.features),
+        let (rows, test) = match self.split.folds.is_empty() {
+            false => (train, test),
             true => {
-                drop((train, valid, test.features));
+                drop((train, valid, test));
                 cut_before_test(self.table, self.split, self.told, &test_rows)?
             }
         };
-        let test = Data { features: &test_features, label: &test.label };
         let again = |number: usize| -> Result<(Box<dyn Model>, Scored)> {
             let (contender, outcome) = (&self.contenders[number], &outcomes[number]);
             progress(&format!("fitting {} again on {} rows", contender.name, rows.label.len()));
             let place = format!("experiment '{}' on all rows before the test part", contender.name);
             let model = contender.learner.refit(spec.task, rows.data(), &outcome.tuned, spec.seed).context(place)?;
-            let scored = on_test(spec, &contender.name, model.as_ref(), test)?;
+            let scored = on_test(spec, &contender.name, model.as_ref(), test.data())?;
             Ok((model, scored))
         };
         let before = before(spec, &outcomes[chosen]);
@@ -136,6 +135,7 @@ impl Trained<'_> {
         let refit = Refit { rows: rows.label.len() as u64, bridging, trees, before };
         let summaries = FeatureSummary::of(&rows.features);
         let refit = Some(refit);
+        let test_features = test.features;
         Ok(Released { model, summaries, intervals, refit, test: scored, baseline, test_features, test_rows })
     }
 
@@ -164,6 +164,7 @@ impl Trained<'_> {
             train: train.data(),
             valid: valid.data(),
             predicted: chosen.valid.folds[fold].score(),
+            weighted: self.spec.weighted_metrics,
             label_transform: self.spec.label_transform,
             chosen: self.learner_spec(chosen),
             seed: self.spec.seed,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use artifact::{Definitions, PolarsResultExt, type_name};
+use artifact::{PolarsResultExt, type_name};
 use polars::prelude::{
     BooleanChunked, Column, DataFrame, DataType, Expr, IntoColumn, LazyFrame, NamedFrom, NewChunkedArray, Series,
     TimeUnit, col,
@@ -10,9 +10,10 @@ use polars::prelude::{
 use spec::{Error, Result, ResultExt, did_you_mean};
 
 use super::told::Told;
-use super::{TrainSpec, columns};
+use super::row_numbers::{self, Places};
+use super::{Known, TrainSpec, columns};
 use crate::split::folds;
-use crate::{Data, Feature, Matrix, Part, Split, SplitBy, Task};
+use crate::{Data, Feature, LabelKnown, Matrix, Part, Split, SplitBy, Task};
 
 /// A part as learners take it.
 pub(super) struct PartRows {
@@ -49,32 +50,27 @@ pub(super) struct Table<'a> {
     features: Vec<String>,
     /// Columns that are not learned from though nobody excluded them, in words.
     notes: Vec<String>,
+    /// The column that says when a row's label is known.
+    label_known_at: Option<String>,
     spec: &'a TrainSpec,
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(
-        mut frame: LazyFrame,
-        definitions: Option<&Definitions>,
-        spec: &'a TrainSpec,
-    ) -> Result<Table<'a>> {
+    pub(super) fn new(mut frame: LazyFrame, known: &Known, spec: &'a TrainSpec) -> Result<Table<'a>> {
         let schema = frame.collect_schema().during(format!("table '{}'", spec.table))?;
         let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
-        let mut features = columns::features(spec, &names, definitions)?;
-        let mut table = Table { frame, names, features: Vec::new(), notes: Vec::new(), spec };
-        let mut row_numbers = Vec::new();
+        let mut features = columns::features(spec, &names, known)?;
+        let label_known_at = known.label_known_at(spec).map(str::to_owned);
+        let mut table = Table { frame, names, features: Vec::new(), notes: Vec::new(), label_known_at, spec };
+        let mut counting = Vec::new();
         // The features stage makes features only; among the columns of clean, one may count the rows.
-        if definitions.is_none_or(|made| !made.of_features) {
-            for name in features.iter().filter(|name| schema.get(name).is_some_and(DataType::is_integer)) {
-                let column = table.read(std::slice::from_ref(name))?;
-                if columns::counts_rows(&column.columns()[0]) {
-                    row_numbers.push(name.clone());
-                }
-            }
+        if known.definitions.as_ref().is_none_or(|made| !made.of_features) {
+            let candidates = features.iter().filter(|name| schema.get(name).is_some_and(row_numbers::may_count));
+            counting = table.row_numbers(candidates.cloned().collect())?;
         }
-        columns::check_included(spec, &row_numbers, definitions)?;
-        features.retain(|name| !row_numbers.contains(name) || spec.include.contains(name));
-        let left_out = row_numbers.iter().filter(|name| !features.contains(name));
+        columns::check_included(spec, &counting, known)?;
+        features.retain(|name| !counting.contains(name) || spec.include.contains(name));
+        let left_out = counting.iter().filter(|name| !features.contains(name));
         table.notes = left_out.map(|name| columns::row_number_note(name)).collect();
         if features.is_empty() {
             return Err(Error::cannot_run(format!(
@@ -101,7 +97,8 @@ impl<'a> Table<'a> {
         let spec = self.spec;
         let by = spec.split.column.as_ref().filter(|_| spec.split.by != SplitBy::Random);
         let mut keys: Vec<String> = Vec::new();
-        let all = [Some(&spec.label), Some(&spec.entity), spec.time.as_ref(), by, spec.weight.as_ref()];
+        let known_at = self.label_known_at.as_ref().filter(|_| spec.split.by == SplitBy::Time);
+        let all = [Some(&spec.label), Some(&spec.entity), spec.time.as_ref(), by, known_at, spec.weight.as_ref()];
         for name in all.into_iter().flatten() {
             self.must_have(name)?;
             if !keys.contains(name) {
@@ -139,8 +136,41 @@ impl<'a> Table<'a> {
     }
 
     fn read(&self, names: &[String]) -> Result<DataFrame> {
+        self.read_of(self.frame.clone(), names)
+    }
+
+    fn read_of(&self, frame: LazyFrame, names: &[String]) -> Result<DataFrame> {
         let columns: Vec<Expr> = names.iter().map(|name| col(name.as_str())).collect();
-        artifact::collect(self.frame.clone().select(columns), &format!("table '{}'", self.spec.table))
+        artifact::collect(frame.select(columns), &format!("table '{}'", self.spec.table))
+    }
+
+    /// Those of the columns `names` that count the rows. A glance at the first rows spares reading all others whole.
+    fn row_numbers(&self, mut names: Vec<String>) -> Result<Vec<String>> {
+        const GLANCE: u32 = 1000;
+        let traced = Places::columns(&self.names);
+        for frame in [self.frame.clone().limit(GLANCE), self.frame.clone()] {
+            if names.is_empty() {
+                break;
+            }
+            let mut count = None;
+            let places = match traced.is_empty() {
+                true => None,
+                false => Some(self.read_of(frame.clone(), &traced)?),
+            };
+            let mut counting = Vec::new();
+            for name in names {
+                let column = self.read_of(frame.clone(), std::slice::from_ref(&name))?.columns()[0].clone();
+                if count.is_none() {
+                    let rows = column.len();
+                    count = Some(Places::of(places.as_ref().unwrap_or(&DataFrame::empty()), rows)?);
+                }
+                if count.as_ref().is_some_and(|places| row_numbers::counts_rows(&column, places)) {
+                    counting.push(name);
+                }
+            }
+            names = counting;
+        }
+        Ok(names)
     }
 
     fn must_have(&self, name: &str) -> Result<()> {
@@ -173,10 +203,25 @@ pub(super) fn no_nulls(column: &Column, spec: &TrainSpec, hint: &str) -> Result<
     }
 }
 
+/// When the labels are known: by the column that says so, else so long after the rows as the table's evidence says.
+pub(super) fn label_known(rows: &DataFrame, table: &Table<'_>, known: &Known) -> Result<LabelKnown> {
+    let by_time = table.spec.split.by == SplitBy::Time;
+    Ok(match table.label_known_at.as_ref().filter(|_| by_time) {
+        None => LabelKnown::After(known.horizon_days.unwrap_or(0)),
+        Some(column) => {
+            let way_out = "rows whose label is not known yet teach nothing; drop them in clean.yaml or features.yaml";
+            LabelKnown::At { column: column.clone(), moments: times(rows, column, table.spec, way_out)? }
+        }
+    })
+}
+
+/// What to do about rows without a time.
+const NO_TIME: &str = "rows without a time belong to no part; drop them in clean.yaml or features.yaml";
+
 /// A column of times in microseconds since 1970.
-fn times(rows: &DataFrame, name: &str, spec: &TrainSpec) -> Result<Vec<i64>> {
+fn times(rows: &DataFrame, name: &str, spec: &TrainSpec, without: &str) -> Result<Vec<i64>> {
     let column = column(rows, name, spec)?;
-    no_nulls(column, spec, "rows without a time belong to no part; drop them in features.yaml")?;
+    no_nulls(column, spec, without)?;
     let place = format!("table '{}': column '{name}'", spec.table);
     let to = match column.dtype() {
         DataType::Date => DataType::Datetime(TimeUnit::Microseconds, None),
@@ -191,19 +236,19 @@ fn times(rows: &DataFrame, name: &str, spec: &TrainSpec) -> Result<Vec<i64>> {
 }
 
 /// The part of every row, with times and label means in the summary; with folds where the spec asks for them.
-pub(super) fn split(rows: &DataFrame, label: &[f64], horizon: Option<i64>, spec: &TrainSpec) -> Result<Split> {
+pub(super) fn split(rows: &DataFrame, label: &[f64], known: &LabelKnown, spec: &TrainSpec) -> Result<Split> {
     let time = spec.split.column.as_deref().filter(|_| spec.split.by == SplitBy::Time).or(spec.time.as_deref());
     let classes = spec.task.has_classes().then_some(label);
     let of = |values: &[f64], rows: &[usize]| rows.iter().map(|row| values[*row]).collect::<Vec<f64>>();
     let mut split = match spec.split.by {
         SplitBy::Time => {
             let name = time.unwrap_or_default();
-            spec.split.by_time(&times(rows, name, spec)?, horizon, name, spec.folds)?
+            spec.split.by_time(&times(rows, name, spec, NO_TIME)?, known, name, spec.folds)?
         }
         SplitBy::Group => {
             let name = spec.split.column.as_deref().unwrap_or(&spec.entity);
             let groups = column(rows, name, spec)?;
-            no_nulls(groups, spec, "rows without a group belong to no part; drop them in features.yaml")?;
+            no_nulls(groups, spec, "rows without a group belong to no part; drop them in clean.yaml or features.yaml")?;
             let texts = groups.cast(&DataType::String).during(name)?;
             let texts = texts.str().during(name)?;
             let split = spec.split.by_group(texts.iter().map(Option::unwrap_or_default), spec.seed, name)?;
@@ -239,7 +284,7 @@ pub(super) fn split(rows: &DataFrame, label: &[f64], horizon: Option<i64>, spec:
         }
     };
     if let (Some(time), true) = (time, spec.split.by != SplitBy::Time) {
-        split.summary.describe_times(&split.parts, &times(rows, time, spec)?);
+        split.summary.describe_times(&split.parts, &times(rows, time, spec, NO_TIME)?);
     }
     if spec.task != Task::Multiclass {
         split.summary.describe_labels(&split.parts, label);
@@ -299,11 +344,11 @@ pub(super) fn cut(table: &Table<'_>, split: &Split, told: &Told) -> Result<Parts
     let features = Feature::infer(&train, names).context(&place)?;
     let part = |rows: &DataFrame, part: Part| -> Result<PartRows> {
         let features = Matrix::from_frame(rows, &features).context(&place)?;
-        let wanted = split.parts.iter().map(|of| *of == part);
-        match part {
-            Part::Test => Ok(told.judging_rows(features, wanted)),
-            _ => told.rows(features, wanted).context(format!("{place}: {} part", part.name())),
-        }
+        let rows = match part {
+            Part::Test => told.test_rows(features, split, table.spec),
+            _ => told.rows(features, split.parts.iter().map(|of| *of == part)),
+        };
+        rows.context(format!("{place}: {} part", part.name()))
     };
     Ok(Parts {
         train: part(&train, Part::Train)?,
@@ -313,20 +358,21 @@ pub(super) fn cut(table: &Table<'_>, split: &Split, told: &Told) -> Result<Parts
     })
 }
 
-/// The rows before the test part, and the features of `test_rows` as a model that learns from these rows knows them.
+/// The rows before the test part, and `test_rows` as a model that learns from these rows knows them.
 pub(super) fn cut_before_test(
     table: &Table<'_>,
     split: &Split,
     told: &Told,
     test_rows: &DataFrame,
-) -> Result<(PartRows, Matrix)> {
+) -> Result<(PartRows, PartRows)> {
     let place = format!("table '{}'", table.spec.table);
     let names = &table.features;
     let [rows] = table.cut(&[mask(split.before_test.iter().copied())], |name, _| names.contains(name))?;
     let features = Feature::infer(&rows, names).context(&place)?;
     let test = Matrix::from_frame(test_rows, &features).context(&place)?;
     let rows = Matrix::from_frame(&rows, &features).context(&place)?;
-    Ok((told.rows(rows, split.before_test.iter().copied()).context(&place)?, test))
+    let rows = told.rows(rows, split.before_test.iter().copied()).context(&place)?;
+    Ok((rows, told.test_rows(test, split, table.spec).context(&place)?))
 }
 
 fn mask(rows: impl Iterator<Item = bool>) -> BooleanChunked {

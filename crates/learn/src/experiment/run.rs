@@ -53,17 +53,19 @@ pub(super) fn run_contenders(
     known: &Known,
     progress: &dyn Fn(&str),
 ) -> Result<Trial> {
-    let table = Table::new(table, known.definitions.as_ref(), spec)?;
+    let table = Table::new(table, known, spec)?;
     let keys = table.keys()?;
     let count = keys.height() as u64;
     let (label, classes) = match spec.task {
         Task::Multiclass => told::several_classes(&keys, spec).map(|(label, names)| (label, Some(names)))?,
         _ => (told::label(&keys, spec)?, None),
     };
-    let mut split = rows::split(&keys, &label, known.horizon_days, spec)?;
+    let label_known = rows::label_known(&keys, &table, known)?;
+    let mut split = rows::split(&keys, &label, &label_known, spec)?;
     if let Some(names) = &classes {
         told::every_class_teaches(&split, &label, names, spec)?;
     }
+    let of_split = split.summary.notes.clone();
     split.summary.notes.extend(table.notes().iter().cloned());
     let test_at = (0..).zip(&split.parts).filter(|(_, part)| **part == Part::Test).map(|(at, _)| at).collect();
     let judging = rows::renumbered(&rows::entities(&keys, spec)?, &split.judging());
@@ -129,7 +131,7 @@ pub(super) fn run_contenders(
         horizon_days: known.horizon_days,
         definitions: known.definitions.clone(),
         summaries,
-        notes: table.notes().to_vec(),
+        notes: table.notes().iter().chain(&of_split).cloned().collect(),
         rows: count,
         split: split.summary,
         within_noise: within_noise(spec, &tried, &chosen, &judges),

@@ -7,7 +7,7 @@ use spec::Result;
 
 use super::run::run_contenders;
 use super::*;
-use crate::{Action, Data, Feature, Learner, Matrix, Origin, Part};
+use crate::{Action, Data, Feature, Learner, LoadedVersion, Matrix, Origin, Part};
 
 /// What two models are compared on, and what is learned from.
 #[path = "compared_tests.rs"]
@@ -108,7 +108,7 @@ pub(super) fn trial_with(spec: &TrainSpec, learners: &[(&str, &'static str)], ta
 }
 
 pub(super) fn known(horizon_days: Option<i64>) -> Known {
-    Known { horizon_days, definitions: None }
+    Known { horizon_days, ..Known::default() }
 }
 
 fn trial(spec: &TrainSpec) -> Trial {
@@ -131,11 +131,24 @@ pub(super) fn origin() -> Origin {
     }
 }
 
-fn champion(column: &'static str, columns: &[&str]) -> Champion {
+/// A version of `trial` in a registry of its own, with the decision that a first one gets.
+pub(super) fn registered(trial: &Trial, folder: &Path) -> (crate::Registry, crate::Version) {
+    let registry = crate::Registry::at(folder);
+    let version = registry.next().unwrap();
+    std::fs::create_dir(registry.folder(version)).unwrap();
+    let decision = trial.decide(None).unwrap();
+    crate::write_version(&registry.folder(version), trial, &Origin { version, ..origin() }, &decision).unwrap();
+    crate::registry::tests::seal(&registry.folder(version));
+    registry.record(version, &decision, crate::Signature { time: String::new(), who: "t@t".to_owned() }).unwrap();
+    (registry, version)
+}
+
+fn champion(column: &'static str, columns: &[&str]) -> LoadedVersion {
     let features = columns.iter().map(|name| Feature::numeric(*name)).collect();
     let mut manifest = crate::manifest::example("v1");
     manifest.threshold = Some(Threshold { value: 0.5, rule: "fixed at 0.5".to_owned() });
-    Champion { version: "v1".parse().unwrap(), manifest, model: Box::new(ByModel { column, features, mean: 0.5 }) }
+    let model = Box::new(ByModel { column, features, mean: 0.5 });
+    LoadedVersion { version: "v1".parse().unwrap(), manifest, model, intervals: None }
 }
 
 #[test]
@@ -298,7 +311,7 @@ fn what_cannot_be_learned_from_is_named() {
     assert_eq!(
         failure(&by_time, &replace(Column::new("churned".into(), vec![true; rows]))),
         "table 'training': label 'churned' is 1 in all 600 rows; there is nothing to learn; look at the label's \
-         definition in features.yaml"
+         definition in clean.yaml or features.yaml"
     );
     assert!(
         failure(&by_time, &replace(Column::new("churned".into(), vec!["yes"; rows])))
@@ -379,12 +392,7 @@ fn a_real_model_is_registered_loaded_and_challenged() {
     assert!(said.borrow().iter().any(|line| line.starts_with("chosen: ")), "{said:?}");
 
     let folder = tempfile::tempdir().unwrap();
-    let registry = crate::Registry::at(folder.path());
-    let version = registry.next().unwrap();
-    std::fs::create_dir(registry.folder(version)).unwrap();
-    let decision = trial.decide(None).unwrap();
-    crate::write_version(&registry.folder(version), &trial, &origin(), &decision).unwrap();
-    registry.record(version, &decision, crate::Signature { time: String::new(), who: "t@t".to_owned() }).unwrap();
+    let (registry, version) = registered(&trial, folder.path());
     assert_eq!(registry.production().unwrap(), Some(version));
 
     let champion = registry.load(version).unwrap();
@@ -435,17 +443,12 @@ fn prices_are_learned_on_a_log_scale_with_intervals_and_come_back() {
         assert_eq!(trial.tried[0].parameters["trees"], 20);
 
         let folder = tempfile::tempdir().unwrap();
-        let registry = crate::Registry::at(folder.path());
-        let version = registry.next().unwrap();
-        std::fs::create_dir(registry.folder(version)).unwrap();
-        let decision = trial.decide(None).unwrap();
-        crate::write_version(&registry.folder(version), &trial, &origin(), &decision).unwrap();
-        registry.record(version, &decision, crate::Signature { time: String::new(), who: "t@t".to_owned() }).unwrap();
+        let (registry, version) = registered(&trial, folder.path());
         let champion = registry.load(version).unwrap();
         let rows = Matrix::from_frame(&trial.test_rows, champion.model.features()).unwrap();
         let predicted = champion.model.predict(&rows).unwrap();
         assert_eq!(predicted, trial.chosen_scored().score());
-        let intervals = registry.intervals(&champion).unwrap().unwrap();
+        let intervals = champion.intervals.as_ref().unwrap();
         assert_eq!(&intervals.bounds(&rows, &predicted).unwrap(), trial.chosen_scored().bounds().unwrap());
         let predictions = trial.predictions().unwrap();
         assert_eq!(predictions.get_column_names(), ["customer_id", "cutoff", "price", "score", "low", "high", "part"]);
@@ -459,7 +462,7 @@ fn prices_are_learned_on_a_log_scale_with_intervals_and_come_back() {
         let runs = registry.runs().unwrap();
         let chosen: Vec<_> = runs.iter().filter(|run| run.chosen).collect();
         assert_eq!((runs.len(), chosen.len()), (6, 1));
-        assert_eq!(chosen[0].stage, Some(crate::Stage::Production));
+        assert_eq!(chosen[0].stage, Some(crate::ModelStage::Production));
         assert_eq!(chosen[0].test[&Metric::Mae], trial.metric(Metric::Mae).unwrap());
     }
 }

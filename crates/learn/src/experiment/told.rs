@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use artifact::{PolarsResultExt, type_name};
-use polars::prelude::{Column, DataFrame, DataType};
+use polars::prelude::{ChunkCompareEq, Column, DataFrame, DataType};
 use spec::{Error, Result};
 
 use super::TrainSpec;
@@ -32,10 +32,16 @@ impl Told {
         Ok(PartRows { features, label: of(&self.label) })
     }
 
-    /// The same of rows from which nobody learns: they count once each.
-    pub fn judging_rows(&self, features: Matrix, wanted: impl Iterator<Item = bool>) -> PartRows {
-        let label = self.label.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(label, _)| *label);
-        PartRows { features, label: label.collect() }
+    /// The same of the test part, from which nobody learns: without weights where metrics do not ask for them.
+    pub fn test_rows(&self, features: Matrix, split: &Split, spec: &TrainSpec) -> Result<PartRows> {
+        let wanted = split.parts.iter().map(|part| *part == Part::Test);
+        match spec.weighted_metrics {
+            true => self.rows(features, wanted),
+            false => {
+                let label = self.label.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(label, _)| *label);
+                Ok(PartRows { features, label: label.collect() })
+            }
+        }
     }
 }
 
@@ -43,14 +49,14 @@ impl Told {
 pub(super) fn label(rows: &DataFrame, spec: &TrainSpec) -> Result<Vec<f64>> {
     let column = column(rows, &spec.label, spec)?;
     let place = format!("table '{}': label '{}'", spec.table, spec.label);
-    no_nulls(column, spec, "drop these rows in features.yaml, or choose a label that is always known")?;
+    no_nulls(column, spec, "drop these rows in clean.yaml or features.yaml, or choose a label that is always known")?;
     if !(column.dtype().is_primitive_numeric() || column.dtype().is_bool()) {
         let (wanted, hint) = match spec.task {
             Task::Classification => (
                 "true/false or 1/0",
-                "derive such a label in features.yaml, or write 'task: multiclass' if it has more than two classes",
+                "derive such a label in clean.yaml or features.yaml, or write 'task: multiclass' if it has more than two classes",
             ),
-            _ => ("numbers", "derive such a label in features.yaml"),
+            _ => ("numbers", "derive such a label in clean.yaml or features.yaml"),
         };
         return Err(Error::refused(format!("{place} is {}, not {wanted}", type_name(column.dtype()))).hint(hint));
     }
@@ -76,14 +82,14 @@ pub(super) fn label(rows: &DataFrame, spec: &TrainSpec) -> Result<Vec<f64>> {
             row + 1
         ))
         .hint(
-            "derive a label of two classes in features.yaml, or write 'task: multiclass' for more of them, or 'task: \
+            "derive a label of two classes in clean.yaml or features.yaml, or write 'task: multiclass' for more of them, or 'task: \
              regression' for numbers",
         ));
     }
     let ones = values.iter().filter(|value| **value == 1.0).count();
     if ones == 0 || ones == values.len() {
         return Err(Error::refused(format!("{place} is {} in all {} rows", u8::from(ones > 0), values.len()))
-            .hint("there is nothing to learn; look at the label's definition in features.yaml"));
+            .hint("there is nothing to learn; look at the label's definition in clean.yaml or features.yaml"));
     }
     Ok(values)
 }
@@ -96,11 +102,11 @@ const MAX_CLASSES: usize = 100;
 pub(super) fn several_classes(rows: &DataFrame, spec: &TrainSpec) -> Result<(Vec<f64>, Vec<String>)> {
     let column = column(rows, &spec.label, spec)?;
     let place = format!("table '{}': label '{}'", spec.table, spec.label);
-    no_nulls(column, spec, "drop these rows in features.yaml, or choose a label that is always known")?;
+    no_nulls(column, spec, "drop these rows in clean.yaml or features.yaml, or choose a label that is always known")?;
     let texts = matches!(column.dtype(), DataType::String | DataType::Categorical(..) | DataType::Enum(..));
     if !(texts || column.dtype().is_integer() || column.dtype().is_bool()) {
         return Err(Error::refused(format!("{place} is {}, not texts or whole numbers", type_name(column.dtype())))
-            .hint("derive such a label in features.yaml, or write 'task: regression'"));
+            .hint("derive such a label in clean.yaml or features.yaml, or write 'task: regression'"));
     }
     let cast = column.cast(&DataType::String).during(&place)?;
     let values: Vec<&str> = cast.str().during(&place)?.iter().map(Option::unwrap_or_default).collect();
@@ -111,9 +117,9 @@ pub(super) fn several_classes(rows: &DataFrame, spec: &TrainSpec) -> Result<(Vec
     }
     match names.len() {
         1 => Err(Error::refused(format!("{place} is {} in all {} rows", names[0], values.len()))
-            .hint("there is nothing to learn; look at the label's definition in features.yaml")),
+            .hint("there is nothing to learn; look at the label's definition in clean.yaml or features.yaml")),
         2 => Err(Error::refused(format!("{place} has two classes only, '{}' and '{}'", names[0], names[1]))
-            .hint("derive a label of true and false in features.yaml and write 'task: classification'")),
+            .hint("derive a label of true and false in clean.yaml or features.yaml and write 'task: classification'")),
         many if many > MAX_CLASSES => Err(Error::refused(format!(
             "{place} has {many} distinct values, more than the {MAX_CLASSES} that can be classes"
         ))
@@ -157,7 +163,7 @@ pub(super) fn weights(rows: &DataFrame, spec: &TrainSpec) -> Result<Option<Vec<f
     let Some(name) = &spec.weight else { return Ok(None) };
     let column = column(rows, name, spec)?;
     let place = format!("table '{}': weight '{name}'", spec.table);
-    no_nulls(column, spec, "say how much these rows count in features.yaml, 0 for not at all")?;
+    no_nulls(column, spec, "say how much these rows count in clean.yaml or features.yaml, 0 for not at all")?;
     if !(column.dtype().is_primitive_numeric() || matches!(column.dtype(), DataType::Decimal(..))) {
         return Err(Error::refused(format!("{place} is {}, not numbers", type_name(column.dtype())))
             .hint("name a column of numbers"));
@@ -172,5 +178,14 @@ pub(super) fn weights(rows: &DataFrame, spec: &TrainSpec) -> Result<Option<Vec<f
 
 fn numbers(column: &Column, place: &str) -> Result<Vec<f64>> {
     let cast = column.strict_cast(&DataType::Float64).during(place)?;
+    if column.dtype().is_integer() {
+        // Two labels that a float holds as one would be the same.
+        let back = cast.cast(column.dtype()).during(place)?;
+        let same = back.as_materialized_series().equal_missing(column.as_materialized_series()).during(place)?;
+        if let Some(row) = same.iter().position(|same| same != Some(true)) {
+            return Err(Error::refused(format!("{place} in row {} loses its last digits beyond 2^53", row + 1))
+                .hint("derive a smaller number, such as a difference or a ratio"));
+        }
+    }
     Ok(cast.f64().during(place)?.iter().map(|value| value.unwrap_or(f64::NAN)).collect())
 }

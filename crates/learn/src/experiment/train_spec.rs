@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use spec::{Map, Name};
 
 use crate::metrics::Metric;
-use crate::{IntervalSpec, LabelTransform, LearnerSpec, SplitBy, SplitSpec, Task, ThresholdRule};
+use crate::{IntervalSpec, LabelTransform, LearnerSpec, Purge, SplitBy, SplitSpec, Task, ThresholdRule};
 
 /// The name under which the constant baseline is reported.
 pub const BASELINE: &str = "baseline";
@@ -38,11 +38,20 @@ pub struct TrainSpec {
     /// Columns that are learned from although they are left out by themselves, such as `[cutoff]`. Never the label.
     #[serde(default)]
     pub include: Vec<String>,
-    /// The column that says how much a row counts in learning: finite numbers from 0, of which only ratios matter. It is
-    /// never learned from. Metrics, thresholds and the width of intervals count every row once. Default: all rows count
-    /// the same.
+    /// The column that says how much a row counts: finite numbers from 0, of which only ratios matter. A row of weight 2
+    /// is as good as the row twice. It is never learned from. Default: all rows count the same.
     #[serde(default)]
     pub weight: Option<String>,
+    /// Whether rows count by their weight also in metrics, and so in the choice, the threshold, the gate, the comparison
+    /// with the champion and the width of intervals. With `false` each row counts once there: for weights that only say
+    /// what to learn from, such as those that balance classes. Default: `true`.
+    #[serde(default = "yes")]
+    pub weighted_metrics: bool,
+    /// The column that says of each row when its label became known, such as the day on which goods came back. A split by
+    /// time lets no row teach before then. It is never learned from. Default: what features.yaml says, the same for all
+    /// rows.
+    #[serde(default)]
+    pub label_known_at: Option<String>,
     /// How rows are divided into train, validation and test.
     pub split: SplitSpec,
     /// Cross-validation: the rows of train and validation are divided into so many folds, 2 to 50; each experiment is
@@ -121,6 +130,10 @@ pub enum PromoteWhen {
     ByHand,
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn default_seed() -> u64 {
     42
 }
@@ -154,6 +167,9 @@ impl TrainSpec {
     }
 
     fn check(&self) -> Result<(), String> {
+        if !self.weighted_metrics && self.weight.is_none() {
+            return Err("weighted_metrics: there is no 'weight'; name its column, or remove it".to_owned());
+        }
         if let Some(weight) = &self.weight {
             let others = [("label", Some(&self.label)), ("entity", Some(&self.entity)), ("time", self.time.as_ref())];
             if let Some((other, _)) = others.into_iter().find(|(_, other)| *other == Some(weight)) {
@@ -212,8 +228,20 @@ impl TrainSpec {
         if let Some(weight) = self.weight.as_ref().filter(|weight| self.include.contains(weight)) {
             return Err(format!("include: '{weight}' is the weight, which is never learned from"));
         }
+        if let Some(known) = self.label_known_at.as_ref().filter(|known| self.include.contains(known)) {
+            return Err(format!("include: '{known}' says when the label is known, which no new row can tell"));
+        }
         if self.include.contains(&self.label) {
             return Err(format!("include: '{}' is the label; what is to be predicted is not known", self.label));
+        }
+        if let Some(known) = &self.label_known_at {
+            let keys = [("label", Some(&self.label)), ("entity", Some(&self.entity)), ("time", self.time.as_ref())];
+            if let Some((key, _)) = keys.into_iter().find(|(_, name)| *name == Some(known)) {
+                return Err(format!("label_known_at: '{known}' is the {key}; name the column that says when the label is known"));
+            }
+            if self.split.by != SplitBy::Time || self.split.purge == Purge::None {
+                return Err("label_known_at: only a split by time looks at it, and not with 'purge: none'; remove it".to_owned());
+            }
         }
         if self.split.by == SplitBy::Time && self.split.column.is_none() && self.time.is_none() {
             return Err("split by time: no column of times; write 'time: cutoff'".to_owned());
@@ -320,6 +348,9 @@ experiments: {plain: logistic}
             ("include: [churned]", "include: 'churned' is the label; what is to be predicted is not known"),
             ("weight: w\ninclude: [w]", "include: 'w' is the weight, which is never learned from"),
             ("weight: churned", "weight: 'churned' is the label; name the column that says how much a row counts"),
+            ("weighted_metrics: false", "weighted_metrics: there is no 'weight'; name its column, or remove it"),
+            ("label_known_at: cutoff", "label_known_at: 'cutoff' is the time; name the column that says when the label"),
+            ("label_known_at: k\ninclude: [k]", "include: 'k' says when the label is known, which no new row can tell"),
             ("folds: 1", "1 is not from 2 to 50"),
             ("folds: 5\nrefit: false", "refit: with folds no model has learned from all rows"),
             ("choose_by: brierr", "unknown metric 'brierr'; did you mean 'brier'?"),

@@ -46,7 +46,8 @@ pub enum IntervalMethod {
     Conformal,
     /// Two LightGBM models of the quantiles at both ends, widened or narrowed on the validation rows until they cover
     /// (conformalized quantile regression: Romano, Patterson and Candès 2019). As wide as each row needs. The
-    /// settings are those of the chosen experiment if it is a `lightgbm`, else the defaults.
+    /// settings are those of the chosen experiment if it is a `lightgbm` (but for `increasing` and `decreasing`, which
+    /// quantiles do not bear), else the defaults.
     Quantiles,
 }
 
@@ -100,6 +101,8 @@ pub(crate) struct Fitting<'a> {
     pub valid: Data<'a>,
     /// The model's predictions of the validation rows, in the label's unit.
     pub predicted: &'a [f64],
+    /// Whether misses count by the weights of their rows.
+    pub weighted: bool,
     pub label_transform: Option<LabelTransform>,
     /// The learner of the chosen experiment.
     pub chosen: Option<&'a LearnerSpec>,
@@ -110,6 +113,8 @@ pub(crate) struct Fitting<'a> {
 pub(crate) struct Missed {
     /// By how much, per row, on the scale that is learned on; negative within the bounds.
     misses: Vec<f64>,
+    /// How much each row counts; none: all the same.
+    weights: Option<Vec<f64>>,
     /// Models of the quantiles (`quantiles`).
     quantiles: Option<[Box<dyn Model>; 2]>,
 }
@@ -117,8 +122,8 @@ pub(crate) struct Missed {
 impl IntervalSpec {
     /// Intervals of a model by its errors on the validation rows. Errors: too few of these rows.
     pub(crate) fn fit(&self, fitting: &Fitting<'_>) -> Result<Intervals> {
-        let Missed { misses, quantiles } = self.missed(fitting)?;
-        self.intervals(misses, quantiles, fitting.label_transform)
+        let Missed { misses, weights, quantiles } = self.missed(fitting)?;
+        self.intervals(misses, weights, quantiles, fitting.label_transform)
     }
 
     /// Intervals of a model that learned from `rows`, among them all that taught and validated the fits of `missed`: one,
@@ -148,17 +153,23 @@ impl IntervalSpec {
                 Some([refit(0, &low)?, refit(1, &high)?])
             }
         };
+        let weights: Option<Vec<&[f64]>> = missed.iter().map(|missed| missed.weights.as_deref()).collect();
+        let weights = weights.map(|all| all.concat());
         let misses = missed.into_iter().flat_map(|missed| missed.misses).collect();
-        self.intervals(misses, quantiles, label_transform)
+        self.intervals(misses, weights, quantiles, label_transform)
     }
 
     fn intervals(
         &self,
         misses: Vec<f64>,
+        weights: Option<Vec<f64>>,
         quantiles: Option<[Box<dyn Model>; 2]>,
         label_transform: Option<LabelTransform>,
     ) -> Result<Intervals> {
-        let margin = conformal_quantile(misses, self.coverage)?;
+        let margin = match weights {
+            None => conformal_quantile(misses, self.coverage)?,
+            Some(weights) => weighted_quantile(misses, &weights, self.coverage)?,
+        };
         let record = IntervalRecord { coverage: self.coverage, by: self.by, margin, label_transform, files: None };
         Ok(Intervals { record, quantiles })
     }
@@ -170,18 +181,19 @@ impl IntervalSpec {
             None => values.to_vec(),
         };
         let label = scale(fitting.valid.label);
+        let weights = fitting.valid.features.weights().filter(|_| fitting.weighted).map(<[f64]>::to_vec);
         match self.by {
             IntervalMethod::Conformal => {
                 let predicted = scale(fitting.predicted);
                 let misses = label.iter().zip(&predicted).map(|(label, predicted)| (label - predicted).abs());
-                Ok(Missed { misses: misses.collect(), quantiles: None })
+                Ok(Missed { misses: misses.collect(), weights, quantiles: None })
             }
             IntervalMethod::Quantiles => {
                 let models = self.quantiles(fitting, &scale(fitting.train.label), &label)?;
                 let [low, high] = quantile_scores(&models, fitting.valid.features)?;
                 let misses = label.iter().zip(low.iter().zip(&high));
                 let misses = misses.map(|(label, (low, high))| (low - label).max(label - high));
-                Ok(Missed { misses: misses.collect(), quantiles: Some(models) })
+                Ok(Missed { misses: misses.collect(), weights, quantiles: Some(models) })
             }
         }
     }
@@ -199,7 +211,7 @@ impl IntervalSpec {
 
     fn quantile_learners(&self, chosen: Option<&LearnerSpec>) -> [Lightgbm; 2] {
         let settings = match chosen {
-            Some(LearnerSpec::Lightgbm(settings)) => settings.clone(),
+            Some(LearnerSpec::Lightgbm(settings)) => settings.clone().without_directions(),
             _ => Lightgbm::default(),
         };
         let outside = (1.0 - self.coverage) / 2.0;
@@ -226,14 +238,36 @@ fn conformal_quantile(mut misses: Vec<f64>, coverage: f64) -> Result<f64> {
     // In floats a product may come out a hair above a whole number, as 0.07 · 100 does.
     let rank = ((rows + 1) as f64 * coverage - 1e-9).ceil().max(1.0) as usize;
     if rank > rows {
-        let needed = (coverage / (1.0 - coverage) - 1e-9).ceil();
-        return Err(Error::refused(format!(
-            "intervals: {rows} validation rows are too few for a coverage of {coverage}; at least {needed} are needed"
-        ))
-        .hint("give the validation part a larger share in 'split', or ask for less coverage"));
+        return Err(too_few(rows, coverage));
     }
     let (_, quantile, _) = misses.select_nth_unstable_by(rank - 1, f64::total_cmp);
     Ok(*quantile)
+}
+
+/// The same where rows have weights (weighted conformal prediction: Tibshirani et al. 2019, "Conformal prediction under
+/// covariate shift"): the smallest miss up to which the rows weigh at least `coverage` of all, a new row of mean weight
+/// among them. Rows of weight 0 are not there.
+fn weighted_quantile(misses: Vec<f64>, weights: &[f64], coverage: f64) -> Result<f64> {
+    let mut misses: Vec<(f64, f64)> =
+        misses.into_iter().zip(weights.iter().copied()).filter(|(_, weight)| *weight > 0.0).collect();
+    misses.sort_unstable_by(|one, other| one.0.total_cmp(&other.0));
+    let rows = misses.len() as f64;
+    let mean = misses.iter().map(|(_, weight)| weight).sum::<f64>() / rows;
+    let goal = (rows + 1.0) * coverage - 1e-9;
+    let mut sum = 0.0;
+    let found = misses.iter().find(|(_, weight)| {
+        sum += weight / mean;
+        sum >= goal
+    });
+    found.map(|(miss, _)| *miss).ok_or_else(|| too_few(misses.len(), coverage))
+}
+
+fn too_few(rows: usize, coverage: f64) -> Error {
+    let needed = (coverage / (1.0 - coverage) - 1e-9).ceil();
+    Error::refused(format!(
+        "intervals: {rows} validation rows are too few for a coverage of {coverage}; at least {needed} are needed"
+    ))
+    .hint("give the validation part a larger share in 'split', or ask for less coverage")
 }
 
 impl Intervals {

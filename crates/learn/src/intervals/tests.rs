@@ -28,6 +28,7 @@ fn judged(spec: &IntervalSpec, label_transform: Option<LabelTransform>) -> (Inte
             train: Data { features: &train, label: &train_label },
             valid: Data { features: &valid, label: &valid_label },
             predicted: &predict(&valid),
+            weighted: true,
             label_transform,
             chosen: None,
             seed: 1,
@@ -84,6 +85,26 @@ fn the_quantile_is_that_of_finite_samples() {
         "intervals: 8 validation rows are too few for a coverage of 0.9; at least 9 are needed; give the validation part a \
          larger share in 'split', or ask for less coverage"
     );
+}
+
+#[test]
+fn misses_count_by_the_weights_of_their_rows() {
+    let misses = |rows: u32| (1..=rows).rev().map(f64::from).collect::<Vec<f64>>();
+    for rows in [9, 99, 100] {
+        for coverage in [0.5, 0.8, 0.9] {
+            let plain = conformal_quantile(misses(rows), coverage).unwrap();
+            let equal = weighted_quantile(misses(rows), &vec![2.5; rows as usize], coverage).unwrap();
+            assert_eq!(equal, plain, "{rows} rows, {coverage}");
+        }
+    }
+    // By hand: weights 1, 1, 6 and 0 of the misses 1, 2, 3 and 9. Scaled to a mean of 1 over the three that count they are
+    // 0.375, 0.375 and 2.25; with a new row of weight 1 there are 4: a half is 2, of which 0.75 lie below 3.
+    let weights = [1.0, 1.0, 6.0, 0.0];
+    assert_eq!(weighted_quantile(vec![1.0, 2.0, 3.0, 9.0], &weights, 0.5).unwrap(), 3.0);
+    // 0.1875 of 4 is 0.75.
+    assert_eq!(weighted_quantile(vec![1.0, 2.0, 3.0, 9.0], &weights, 0.1875).unwrap(), 2.0);
+    let error = weighted_quantile(vec![1.0, 2.0, 3.0, 9.0], &weights, 0.8).unwrap_err().to_string();
+    assert!(error.starts_with("intervals: 3 validation rows are too few for a coverage of 0.8"), "{error}");
 }
 
 #[test]

@@ -48,12 +48,11 @@ pub(super) fn classes_of(label: &[f64]) -> usize {
     label.iter().map(|label| *label as usize + 1).max().unwrap_or(0)
 }
 
-/// Refuses several classes in the name of a learner that knows two, or numbers.
-pub(super) fn no_several_classes(task: Task, learner: &str) -> Result<()> {
+/// How many classes a tree has to tell apart by their numbers: 1 where the label is 0 and 1, and for numbers.
+pub(super) fn views_of(task: Task, label: &[f64]) -> usize {
     match task {
-        Task::Multiclass => Err(Error::cannot_run(format!("{learner}: cannot learn more than two classes"))
-            .hint("use lightgbm or logistic, or derive a label of two classes in features.yaml")),
-        _ => Ok(()),
+        Task::Multiclass => classes_of(label),
+        Task::Classification | Task::Regression => 1,
     }
 }
 

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Each tree draws its rows with replacement (Breiman 1996) and its features once (random subspaces, Ho 1998;
-//! linfa cannot draw them anew for each split). The probability is the mean over the trees of the share of class 1 in the
+//! linfa cannot draw them anew for each split). The probability of a class is the mean over the trees of its share in the
 //! leaf; in a regression that of the mean label (see [`super::tree`] for how it splits).
 
 use std::path::Path;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spec::Result;
 
-use super::check::{check, no_several_classes, same_features};
+use super::check::{check, same_features, views_of};
 use super::grown::{Coded, Grown, Growth};
 use super::tree::unsound;
 use super::{range, store};
@@ -71,9 +71,8 @@ impl Learner for Forest {
     }
 
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
-        no_several_classes(task, NAME)?;
         check(task, train, valid)?;
-        let coded = Coded::new(train.features, train.label);
+        let coded = Coded::new(train.features, train.label, views_of(task, train.label));
         let (rows, features) = (train.label.len(), train.features.features().len());
         let drawn = rows.min(self.max_rows as usize);
         let seen = ((features as f64 * self.feature_share).ceil() as usize).clamp(1, features);
@@ -87,7 +86,7 @@ impl Learner for Forest {
                 random.shuffle(&mut features);
                 features.truncate(seen);
                 features.sort_unstable();
-                Grown::grow(&coded, train.label, &rows, &features, growth)
+                Grown::grow(&coded, &rows, &features, growth)
             })
             .collect::<Result<Vec<Grown>>>()?;
         Ok(Box::new(ForestModel { trees, features: train.features.features().to_vec() }))
@@ -101,7 +100,8 @@ struct ForestModel {
 
 pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>> {
     let trees: Vec<Grown> = store::read_json(path)?;
-    if trees.is_empty() || !trees.iter().all(|tree| tree.is_sound(&features)) {
+    let sound = trees.iter().all(|tree| tree.is_sound(&features));
+    if trees.is_empty() || !sound || trees.iter().any(|tree| tree.classes() != trees[0].classes()) {
         return Err(unsound(path));
     }
     Ok(Box::new(ForestModel { trees, features }))
@@ -118,9 +118,10 @@ impl Model for ForestModel {
 
     fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
         same_features(&self.features, rows)?;
-        let mut values = vec![0.0; rows.rows()];
-        values.par_chunks_mut(BLOCK).enumerate().for_each(|(block, values)| {
-            let part = rows.slice(block * BLOCK..block * BLOCK + values.len());
+        let classes = self.trees[0].classes();
+        let mut values = vec![0.0; rows.rows() * classes];
+        values.par_chunks_mut(BLOCK * classes).enumerate().for_each(|(block, values)| {
+            let part = rows.slice(block * BLOCK..block * BLOCK + values.len() / classes);
             let columns: Vec<Vec<f64>> = (0..self.features.len()).map(|feature| part.column(feature)).collect();
             // The trees add up in one order, whatever the number of threads.
             for tree in &self.trees {

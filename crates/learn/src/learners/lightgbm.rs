@@ -4,6 +4,8 @@
 //! - lightgbm: {trees: 500, learning_rate: 0.03, leaves: 63, parameters: {min_gain_to_split: 0.1}}
 //! ```
 
+mod constraints;
+
 use std::fmt;
 use std::path::Path;
 
@@ -66,6 +68,14 @@ pub struct Lightgbm {
     #[serde(deserialize_with = "range::not_negative")]
     #[schemars(range(min = 0))]
     pub l2: f64,
+    /// Features with which a prediction never falls: as such a number grows and all else stays, it stays or rises. For two
+    /// classes and regression.
+    pub increasing: Vec<String>,
+    /// Features with which a prediction never rises.
+    pub decreasing: Vec<String>,
+    /// Groups of features that may interact, such as `[[age, income], [city, region]]`: the questions from the root of a
+    /// tree to a leaf are about features of one group. A feature of no group is one by itself. Default: all may.
+    pub interactions: Vec<Vec<String>>,
     /// What a regression learns. Leave it out for classification.
     pub objective: Option<Objective>,
     /// Other parameters of LightGBM by their names, such as `max_bin: 63`, `boosting: dart` or `metric: auc` (what
@@ -85,6 +95,9 @@ impl Default for Lightgbm {
             row_share: 1.0,
             feature_share: 1.0,
             l2: 0.0,
+            increasing: Vec::new(),
+            decreasing: Vec::new(),
+            interactions: Vec::new(),
             objective: None,
             parameters: Map::default(),
         }
@@ -195,6 +208,8 @@ const OURS: &[(&str, &str)] = &[
     ("num_threads", "all cores are used"),
     ("device_type", "equal inputs must give equal models"),
     ("verbosity", "warnings are in the model's notes"),
+    ("monotone_constraints", "write 'increasing' or 'decreasing'"),
+    ("interaction_constraints", "write 'interactions'"),
     ("num_class", "the classes of the label are counted"),
     ("linear_tree", "its contributions would not add up"),
     ("bagging_seed", "the experiment has the seed"),
@@ -213,6 +228,7 @@ const OURS: &[(&str, &str)] = &[
 impl Lightgbm {
     /// Whether the settings fit the task and each other.
     pub(super) fn check(&self, task: Task) -> Result<()> {
+        self.check_constraints(task)?;
         self.others(task, None).map(|_| ())
     }
 
@@ -226,6 +242,24 @@ impl Lightgbm {
             }
             (Task::Regression, objective) => Ok(objective.unwrap_or_default().parameter()),
         }
+    }
+
+    /// Whether the objective takes these labels.
+    fn check_labels<'a>(&self, labels: impl Iterator<Item = &'a f64> + Clone) -> Result<()> {
+        let (name, least, words) = match self.objective {
+            Some(Objective::Poisson) => ("poisson", 0.0, "0 or more"),
+            Some(Objective::Tweedie) => ("tweedie", 0.0, "0 or more"),
+            Some(Objective::Gamma) => ("gamma", f64::MIN_POSITIVE, "above 0"),
+            _ => return Ok(()),
+        };
+        let (all, outside) = labels.clone().fold((0, 0), |(all, outside), label| (all + 1, outside + u32::from(*label < least)));
+        let refused = |what: String| Err(Error::refused(format!("lightgbm: objective {name} {what}")));
+        match outside {
+            0 if labels.clone().all(|label| *label == 0.0) => refused("needs a label that is not 0 in all rows".to_owned()),
+            0 => Ok(()),
+            _ => refused(format!("takes labels that are {words}, but {outside} of {all} are not")),
+        }
+        .map_err(|error: Error| error.hint("drop these rows in clean.yaml or features.yaml, or choose another objective"))
     }
 
     /// The other parameters under their own names. `categories`: whether there is a column of text, if that is known.
@@ -279,6 +313,7 @@ impl Lightgbm {
         if !categorical.is_empty() {
             parameters.set("categorical_feature", categorical.join(","));
         }
+        self.set_constraints(features, &mut parameters)?;
         // LightGBM's seeds are 32-bit integers.
         parameters.set("seed", seed % (1 << 31));
         parameters.set("deterministic", true);
@@ -315,6 +350,8 @@ impl Learner for Lightgbm {
 
     fn fit(&self, task: Task, rows: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
         check(task, rows, valid)?;
+        self.check_constraints(task)?;
+        self.check_labels(rows.label.iter().chain(valid.label))?;
         let features = rows.features.features();
         let parameters = self.parameters(task, classes_of(rows.label), features, seed)?;
         take_warnings();

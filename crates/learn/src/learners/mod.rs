@@ -26,7 +26,7 @@ pub use elastic_net::ElasticNet;
 pub use forest::Forest;
 pub use lightgbm::{Lightgbm, Objective};
 pub use logistic::Logistic;
-pub(crate) use range::{optional_whole, ratio, within};
+pub(crate) use range::{not_negative, optional_whole, ratio, within};
 pub(crate) use store::exact;
 pub use tree::Tree;
 

@@ -34,7 +34,7 @@ pub(crate) fn optional_whole<'de, const MIN: u32, const MAX: u32, D: Deserialize
 }
 
 /// A number that is 0 or more.
-pub(super) fn not_negative<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+pub(crate) fn not_negative<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     from.deserialize_f64(Number { range: (Bound::Included(0.0), Bound::Excluded(f64::INFINITY)), words: "0 or more" })
 }
 

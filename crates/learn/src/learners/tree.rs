@@ -4,7 +4,8 @@
 //! - tree: {depth: 4, min_leaf_rows: 100}
 //! ```
 //!
-//! linfa's trees predict labels; the probability is the share of class 1 among the training rows of the leaf.
+//! linfa's trees predict labels; the probability of a class is its share among the training rows of the leaf. Of several
+//! classes each question is the best of those that part one class from all others.
 //!
 //! They only classify. A regression asks each question between two classes: labels above the mean of the node's rows, and
 //! the others (regression by classification, Torgo and Gama 1997, with a discretisation of its own at each node); it
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spec::{Error, Result};
 
-use super::check::{check, no_several_classes, same_features};
+use super::check::{check, same_features, views_of};
 use super::grown::{Coded, Grown, Growth};
 use super::{range, store};
 use crate::random::sample;
@@ -62,7 +63,6 @@ impl Learner for Tree {
     }
 
     fn fit(&self, task: Task, train: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
-        no_several_classes(task, NAME)?;
         check(task, train, valid)?;
         let rows = sample(train.label.len(), self.max_rows as usize, seed);
         let used = rows.len();
@@ -75,11 +75,11 @@ impl Learner for Tree {
         } else {
             train
         };
-        let coded = Coded::new(data.features, data.label);
+        let coded = Coded::new(data.features, data.label, views_of(task, train.label));
         let all: Vec<usize> = (0..used).collect();
         let features: Vec<usize> = (0..train.features.features().len()).collect();
         let growth = Growth { depth: self.depth as usize, min_leaf_rows: self.min_leaf_rows as usize };
-        let tree = Grown::grow(&coded, data.label, &all, &features, growth)?;
+        let tree = Grown::grow(&coded, &all, &features, growth)?;
         Ok(Box::new(TreeModel { tree, features: train.features.features().to_vec() }))
     }
 }
@@ -114,7 +114,7 @@ impl Model for TreeModel {
     fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
         same_features(&self.features, rows)?;
         let columns: Vec<Vec<f64>> = (0..self.features.len()).map(|feature| rows.column(feature)).collect();
-        let mut values = vec![0.0; rows.rows()];
+        let mut values = vec![0.0; rows.rows() * self.tree.classes()];
         self.tree.add_means(&columns, &mut values);
         Ok(values)
     }

@@ -260,6 +260,9 @@ fn check_together(settled: &[(&'static str, String)], boosting: &str, setting: &
             "leave one out",
         );
     }
+    if value("use_missing") == Some("false") && value("zero_as_missing") == Some("true") {
+        return wrong("'zero_as_missing' has no effect with `use_missing: false`", "leave one out");
+    }
     if value("is_unbalance") == Some("true") && value("scale_pos_weight").is_some() {
         return wrong("'is_unbalance' and 'scale_pos_weight' weigh the same rows", "leave one out");
     }

@@ -135,6 +135,7 @@ fn plain_names(features: &[Feature]) -> Vec<String> {
             .chars()
             .map(|c| if c.is_whitespace() || c.is_control() || "\",:[]{}=".contains(c) { '_' } else { c })
             .collect();
+        let plain = if plain.is_empty() { "_".to_owned() } else { plain };
         let mut name = plain.clone();
         let mut count = 1;
         while !seen.insert(name.clone()) {
@@ -152,8 +153,8 @@ mod tests {
 
     #[test]
     fn names_are_made_plain_and_unique() {
-        let features = ["a b", "a:b", "ä", "a_b_2"].map(Feature::numeric);
-        assert_eq!(plain_names(&features), ["a_b", "a_b_2", "ä", "a_b_2_2"]);
+        let features = ["a b", "a:b", "ä", "a_b_2", ""].map(Feature::numeric);
+        assert_eq!(plain_names(&features), ["a_b", "a_b_2", "ä", "a_b_2_2", "_"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
-use super::{Metric, Scored};
+use super::{Counts, Metric, Scored, Sum, Weighed, Weights};
 use crate::Task;
 
 /// How often each class was predicted for each class.
@@ -62,7 +62,7 @@ impl Scored {
         let each = (0..classes).map(one_against_all).collect::<Result<Vec<Scored>>>()?;
         let order = (0..label.len() as u32).collect();
         let (ones, ties) = (Vec::new(), Vec::new());
-        Ok(Scored { task: Task::Multiclass, label, score, order, ones, ties, bounds: None, each })
+        Ok(Scored { task: Task::Multiclass, label, score, order, ones, ties, bounds: None, each, weights: None })
     }
 
     /// The number of the class with the largest probability, per row.
@@ -95,34 +95,40 @@ impl Scored {
     }
 
     /// `2 TP / (2 TP + FP + FN)` of each class that occurs or is predicted, on average.
-    pub(super) fn macro_f1(&self, weights: &[u8]) -> Option<f64> {
-        let classes = self.each.len();
-        let (mut right, mut named) = (vec![0u64; classes], vec![0u64; classes]);
-        for ((label, score), times) in self.label.iter().zip(self.score.chunks(classes)).zip(weights) {
-            let (class, predicted, times) = (*label as usize, largest(score), u64::from(*times));
-            right[class] += if class == predicted { times } else { 0 };
-            named[class] += times;
-            named[predicted] += times;
+    pub(super) fn macro_f1<W: Weights>(&self, weights: W) -> Option<f64> {
+        let (classes, none) = (self.each.len(), W::Sum::default());
+        let (mut right, mut named) = (vec![none; classes], vec![none; classes]);
+        let rows = self.label.iter().zip(self.score.chunks(classes)).zip(weights.of(0..self.rows()));
+        for ((label, score), weight) in rows {
+            let (class, predicted) = (*label as usize, largest(score));
+            right[class] += if class == predicted { weight } else { none };
+            named[class] += weight;
+            named[predicted] += weight;
         }
-        let all = right.iter().zip(&named).filter(|(_, named)| **named > 0);
-        let f1: Vec<f64> = all.map(|(right, named)| 2.0 * *right as f64 / *named as f64).collect();
+        let all = right.iter().zip(&named).filter(|(_, named)| **named > none);
+        let f1: Vec<f64> = all.map(|(right, named)| 2.0 * right.as_f64() / named.as_f64()).collect();
         (!f1.is_empty()).then(|| f1.iter().sum::<f64>() / f1.len() as f64)
     }
 
-    /// The mean of every class against all others; `None` if one does not occur, or no other.
-    pub(super) fn macro_auc(&self, weights: &[u8]) -> Option<f64> {
+    /// The mean of every class against all others; `None` if one does not occur, or no other. `counts`: how often each row
+    /// was drawn.
+    pub(super) fn macro_auc(&self, counts: &[u8]) -> Option<f64> {
         let of_class = |each: &Scored| {
-            let weights: Vec<u8> = each.order.iter().map(|row| weights[*row as usize]).collect();
-            each.auc(&weights)
+            let counts: Vec<u8> = each.order.iter().map(|row| counts[*row as usize]).collect();
+            match &each.weights {
+                None => each.auc(Counts(&counts)),
+                Some(weights) => each.auc(Weighed { counts: &counts, weights: &weights.of_positions }),
+            }
         };
         let all: Option<Vec<f64>> = self.each.iter().map(of_class).collect();
         all.map(|all| all.iter().sum::<f64>() / all.len() as f64)
     }
 
     pub(super) fn why_no_macro_auc(&self) -> String {
-        let lacks = self.each.iter().position(|each| each.positives() == 0);
+        let lacks = self.each.iter().position(|each| each.totals().0 == 0.0);
         let which = lacks.map_or("one of the classes".to_owned(), |class| format!("class number {}", class + 1));
-        format!("is undefined because none of the {} rows has {which}", self.rows())
+        let named = if self.weights.is_some() { "rows that count" } else { "rows" };
+        format!("is undefined because none of the {} {named} has {which}", self.rows())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Scored;
+use super::{Scored, Sum, Weights};
 
 /// Counts of decisions at a threshold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,42 @@ impl Confusion {
 
     /// `TP / (TP + FP)`; 0 if nothing is flagged, as scikit-learn has it.
     pub fn precision(&self) -> f64 {
+        Decisions::from(*self).precision()
+    }
+
+    /// `TP / (TP + FN)`; `None` without a row of class 1.
+    pub fn recall(&self) -> Option<f64> {
+        Decisions::from(*self).recall()
+    }
+}
+
+/// What rows count by decision and class: their number, or the sum of their weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Decisions {
+    pub true_positive: f64,
+    pub false_positive: f64,
+    pub false_negative: f64,
+    pub true_negative: f64,
+}
+
+impl From<Confusion> for Decisions {
+    fn from(counts: Confusion) -> Decisions {
+        Decisions {
+            true_positive: counts.true_positive as f64,
+            false_positive: counts.false_positive as f64,
+            false_negative: counts.false_negative as f64,
+            true_negative: counts.true_negative as f64,
+        }
+    }
+}
+
+impl Decisions {
+    pub fn flagged(&self) -> f64 {
+        self.true_positive + self.false_positive
+    }
+
+    /// `TP / (TP + FP)`; 0 if nothing is flagged, as scikit-learn has it.
+    pub fn precision(&self) -> f64 {
         share(self.true_positive, self.flagged()).unwrap_or(0.0)
     }
 
@@ -38,38 +74,53 @@ impl Confusion {
 
     /// `2 TP / (2 TP + FP + FN)`; `None` without a row of class 1 or flagged.
     pub fn f1(&self) -> Option<f64> {
-        share(2 * self.true_positive, 2 * self.true_positive + self.false_positive + self.false_negative)
+        share(2.0 * self.true_positive, 2.0 * self.true_positive + self.false_positive + self.false_negative)
     }
 
     /// `(TP + TN) / rows`.
     pub fn accuracy(&self) -> Option<f64> {
-        share(self.true_positive + self.true_negative, self.rows())
+        let right = self.true_positive + self.true_negative;
+        share(right, right + self.false_positive + self.false_negative)
     }
 }
 
-fn share(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
+fn share(part: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| part / whole)
 }
 
 impl Scored {
-    /// Decisions at `threshold`: rows that score at least as much are flagged.
+    /// Decisions at `threshold`, each row once: rows that score at least as much are flagged.
     pub fn confusion_at(&self, threshold: f64) -> Confusion {
-        self.confusion(threshold, &vec![1; self.rows()])
+        let flagged = self.flagged(threshold);
+        let ones = |positions: &[bool]| positions.iter().filter(|one| **one).count() as u64;
+        let (true_positive, false_negative) = (ones(&self.ones[..flagged]), ones(&self.ones[flagged..]));
+        Confusion {
+            true_positive,
+            false_positive: flagged as u64 - true_positive,
+            false_negative,
+            true_negative: (self.rows() - flagged) as u64 - false_negative,
+        }
     }
 
-    pub(super) fn confusion(&self, threshold: f64, weights: &[u8]) -> Confusion {
-        let flagged = self.order.partition_point(|row| self.score[*row as usize] >= threshold);
-        let count = |positions: std::ops::Range<usize>| {
-            let (mut ones, mut all) = (0u64, 0u64);
-            for (one, times) in self.ones[positions.clone()].iter().zip(&weights[positions]) {
-                ones += u64::from(*times) * u64::from(*one);
-                all += u64::from(*times);
+    /// How many positions are flagged: the first ones.
+    fn flagged(&self, threshold: f64) -> usize {
+        self.order.partition_point(|row| self.score[*row as usize] >= threshold)
+    }
+
+    pub(super) fn decisions<W: Weights>(&self, threshold: f64, weights: W) -> Decisions {
+        let flagged = self.flagged(threshold);
+        let sums = |positions: std::ops::Range<usize>| {
+            let none = W::Sum::default();
+            let (mut ones, mut zeros) = (none, none);
+            for (one, weight) in self.ones[positions.clone()].iter().zip(weights.of(positions)) {
+                ones += if *one { weight } else { none };
+                zeros += if *one { none } else { weight };
             }
-            (ones, all - ones)
+            (ones.as_f64(), zeros.as_f64())
         };
-        let (true_positive, false_positive) = count(0..flagged);
-        let (false_negative, true_negative) = count(flagged..self.rows());
-        Confusion { true_positive, false_positive, false_negative, true_negative }
+        let (true_positive, false_positive) = sums(0..flagged);
+        let (false_negative, true_negative) = sums(flagged..self.rows());
+        Decisions { true_positive, false_positive, false_negative, true_negative }
     }
 }
 

@@ -1,11 +1,13 @@
-//! Metrics by name, the same on one row or a million: each takes row weights, so that a bootstrap resample
-//! is only another set of weights and nothing is sorted twice.
+//! Metrics by name, the same on one row or a million: each takes how often rows are drawn, so that a bootstrap resample
+//! is only another set of counts and nothing is sorted twice. Rows may have weights besides: a row of weight 2 is as good
+//! as the row twice, as in scikit-learn's `sample_weight`.
 
 mod bootstrap;
 mod classes;
 mod confusion;
 mod errors;
 mod ranking;
+mod weights;
 
 use std::fmt;
 
@@ -19,8 +21,10 @@ pub use bootstrap::{Interval, Resamples};
 pub use classes::Classes;
 pub(crate) use classes::largest;
 pub use confusion::Confusion;
+pub(crate) use confusion::Decisions;
 pub use errors::{error_curve, error_quantile};
 pub use ranking::{Bin, Curve, calibration, precision_recall, roc};
+use weights::{Counts, Sum, Weighed, Weights, mean};
 
 /// A measure of how good predictions are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -192,6 +196,15 @@ pub struct Scored {
     bounds: Option<Bounds>,
     /// Several classes: each against all others.
     each: Vec<Scored>,
+    /// How much each row counts, and the row at each position; none: all the same.
+    weights: Option<RowWeights>,
+}
+
+/// Weights in the order of rows and in that of positions.
+#[derive(Clone, Debug)]
+struct RowWeights {
+    of_rows: Vec<f64>,
+    of_positions: Vec<f64>,
 }
 
 impl Scored {
@@ -225,11 +238,31 @@ impl Scored {
         }
         let order = (0..score.len() as u32).collect();
         let (ones, ties, each) = (Vec::new(), Vec::new(), Vec::new());
-        let mut scored = Scored { task, label, score, order, ones, ties, bounds: None, each };
+        let mut scored = Scored { task, label, score, order, ones, ties, bounds: None, each, weights: None };
         if task == Task::Classification {
             scored.sort();
         }
         Ok(scored)
+    }
+
+    /// The same rows with one weight each, finite and 0 or more; `None`: all count the same. Only ratios matter.
+    pub fn with_weights(mut self, weights: Option<&[f64]>) -> Scored {
+        self.each = self.each.into_iter().map(|each| each.with_weights(weights)).collect();
+        self.weights = weights.map(|weights| RowWeights {
+            of_rows: weights.to_vec(),
+            of_positions: self.order.iter().map(|row| weights[*row as usize]).collect(),
+        });
+        self
+    }
+
+    /// How much each row counts; `None`: all the same.
+    pub fn weights(&self) -> Option<&[f64]> {
+        self.weights.as_ref().map(|weights| &weights.of_rows[..])
+    }
+
+    /// How much a row counts: 1 without weights.
+    fn weight(&self, row: usize) -> f64 {
+        self.weights.as_ref().map_or(1.0, |weights| weights.of_rows[row])
     }
 
     /// The same rows with their prediction intervals, a lower and an upper bound per row.
@@ -268,6 +301,17 @@ impl Scored {
     /// Rows of class 1.
     pub fn positives(&self) -> usize {
         self.label.iter().filter(|label| **label == 1.0).count()
+    }
+
+    /// The share of class 1, by weight.
+    pub fn share_of_ones(&self) -> f64 {
+        let (mut ones, mut all) = (0.0, 0.0);
+        for (row, label) in self.label.iter().enumerate() {
+            let weight = self.weight(row);
+            ones += if *label == 1.0 { weight } else { 0.0 };
+            all += weight;
+        }
+        ones / all
     }
 
     /// The row at each position.
@@ -310,18 +354,19 @@ impl Scored {
 
     /// Why a metric has no value here, as the end of a sentence.
     pub fn why_undefined(&self, metric: Metric) -> String {
+        let counts = |row: &usize| self.weight(*row) > 0.0;
+        let rows = (0..self.rows()).filter(counts).count();
+        let ones = (0..self.rows()).filter(counts).filter(|row| self.label[*row] == 1.0).count();
+        let named = if self.weights.is_some() { "rows that count" } else { "rows" };
         match (metric.judges(self.task), metric) {
             (false, _) => "is not of this task".to_owned(),
+            _ if rows == 0 => format!("is undefined because all {} rows have the weight 0", self.rows()),
             (_, Metric::MacroAuc) => self.why_no_macro_auc(),
             (_, Metric::Mape) => "is undefined where a label is 0".to_owned(),
             (_, Metric::Coverage | Metric::IntervalWidth) => "is undefined without intervals".to_owned(),
             (_, Metric::R2) => "is undefined because all labels are equal".to_owned(),
-            (_, _) if self.positives() == 0 => {
-                format!("is undefined because none of the {} rows has class 1", self.rows())
-            }
-            (_, _) if self.positives() == self.rows() => {
-                format!("is undefined because all of the {} rows have class 1", self.rows())
-            }
+            (_, _) if ones == 0 => format!("is undefined because none of the {rows} {named} has class 1"),
+            (_, _) if ones == rows => format!("is undefined because all of the {rows} {named} have class 1"),
             _ => "is undefined without a threshold".to_owned(),
         }
     }
@@ -337,25 +382,32 @@ pub(crate) struct Measure<'a> {
 }
 
 impl Measure<'_> {
-    /// The metric where the row at position `i` counts `weights[i]` times; `None` where undefined.
-    pub fn value(&self, weights: &[u8]) -> Option<f64> {
+    /// The metric where the row at position `i` was drawn `counts[i]` times; `None` where undefined.
+    pub fn value(&self, counts: &[u8]) -> Option<f64> {
+        match &self.scored.weights {
+            None => self.weighed(counts, Counts(counts)),
+            Some(weights) => self.weighed(counts, Weighed { counts, weights: &weights.of_positions }),
+        }
+    }
+
+    fn weighed(&self, counts: &[u8], weights: impl Weights) -> Option<f64> {
         let scored = self.scored;
         if !self.metric.judges(scored.task) {
             return None;
         }
         if let Some(losses) = &self.losses {
-            return self.metric.of_loss(weighted_mean(losses, weights)?);
+            return self.metric.of_loss(mean(losses, weights)?);
         }
         let value = match self.metric {
             Metric::Auc => scored.auc(weights),
             Metric::AveragePrecision => scored.average_precision(weights),
-            Metric::Precision => Some(scored.confusion(self.threshold?, weights).precision()),
-            Metric::Recall => scored.confusion(self.threshold?, weights).recall(),
-            Metric::F1 => scored.confusion(self.threshold?, weights).f1(),
-            Metric::Accuracy => scored.confusion(self.threshold?, weights).accuracy(),
+            Metric::Precision => Some(scored.decisions(self.threshold?, weights).precision()),
+            Metric::Recall => scored.decisions(self.threshold?, weights).recall(),
+            Metric::F1 => scored.decisions(self.threshold?, weights).f1(),
+            Metric::Accuracy => scored.decisions(self.threshold?, weights).accuracy(),
             Metric::R2 => scored.r2(weights),
             Metric::MacroF1 => scored.macro_f1(weights),
-            Metric::MacroAuc => scored.macro_auc(weights),
+            Metric::MacroAuc => scored.macro_auc(counts),
             _ => None,
         };
         value.filter(|value| value.is_finite())
@@ -364,29 +416,20 @@ impl Measure<'_> {
 
 impl Scored {
     /// `1 - sum (y - ŷ)² / sum (y - mean y)²`.
-    fn r2(&self, weights: &[u8]) -> Option<f64> {
-        let mean = weighted_mean(&self.label, weights)?;
+    fn r2(&self, weights: impl Weights) -> Option<f64> {
+        let mean = mean(&self.label, weights)?;
         let (mut spread, mut error) = (0.0, 0.0);
-        for ((label, score), times) in self.label.iter().zip(&self.score).zip(weights) {
-            let times = f64::from(*times);
-            spread += times * (label - mean).powi(2);
-            error += times * (label - score).powi(2);
+        for ((label, score), weight) in self.label.iter().zip(&self.score).zip(weights.of(0..self.rows())) {
+            let weight = weight.as_f64();
+            spread += weight * (label - mean).powi(2);
+            error += weight * (label - score).powi(2);
         }
         (spread > 0.0).then(|| 1.0 - error / spread)
     }
 }
 
-fn weighted_mean(values: &[f64], weights: &[u8]) -> Option<f64> {
-    let (mut sum, mut rows) = (0.0, 0u64);
-    for (value, times) in values.iter().zip(weights) {
-        // A row that was not drawn must not spoil the sum if its loss is infinite.
-        if *times > 0 {
-            sum += f64::from(*times) * value;
-            rows += u64::from(*times);
-        }
-    }
-    (rows > 0).then(|| sum / rows as f64)
-}
+#[cfg(test)]
+mod weights_tests;
 
 #[cfg(test)]
 mod tests {

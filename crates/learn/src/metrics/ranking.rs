@@ -2,67 +2,77 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Scored;
+use super::{Scored, Sum, Weights};
 
 impl Scored {
-    /// Calls `block(class 1, class 0)` for each run of equal scores from the highest down, with weighted counts.
-    fn blocks(&self, weights: &[u8], mut block: impl FnMut(u64, u64)) {
+    /// Calls `block(class 1, class 0)` for each run of equal scores from the highest down, with what its rows count.
+    fn blocks<W: Weights>(&self, weights: W, mut block: impl FnMut(W::Sum, W::Sum)) {
+        let none = W::Sum::default();
         let mut start = 0;
         for end in &self.ties {
             let end = *end as usize;
             if end == start + 1 {
                 // Most scores are of one row: no loop for them.
-                let (all, one) = (u64::from(weights[start]), u64::from(self.ones[start]));
+                let (weight, one) = (weights.at(start), self.ones[start]);
                 start = end;
-                block(all * one, all * (1 - one));
+                block(if one { weight } else { none }, if one { none } else { weight });
                 continue;
             }
-            let (mut ones, mut all) = (0u64, 0u64);
-            for (one, times) in self.ones[start..end].iter().zip(&weights[start..end]) {
-                ones += u64::from(*times) * u64::from(*one);
-                all += u64::from(*times);
+            let (mut ones, mut zeros) = (none, none);
+            for (one, weight) in self.ones[start..end].iter().zip(weights.of(start..end)) {
+                ones += if *one { weight } else { none };
+                zeros += if *one { none } else { weight };
             }
             start = end;
-            block(ones, all - ones);
+            block(ones, zeros);
         }
     }
 
     /// The share of pairs (class 1, class 0) in the right order, ties counting half: the area under the ROC
-    /// curve by trapezoids. Exact: pairs are counted as integers.
-    pub(super) fn auc(&self, weights: &[u8]) -> Option<f64> {
-        let (mut ones, mut zeros, mut twice_area) = (0u64, 0u64, 0u64);
+    /// curve by trapezoids. Exact without weights: pairs are counted as integers.
+    pub(super) fn auc<W: Weights>(&self, weights: W) -> Option<f64> {
+        let none = W::Sum::default();
+        let (mut ones, mut zeros, mut twice_area) = (none, none, none);
         self.blocks(weights, |one, zero| {
-            twice_area += zero * (2 * ones + one);
+            twice_area += zero * (ones + ones + one);
             ones += one;
             zeros += zero;
         });
-        (ones > 0 && zeros > 0).then(|| twice_area as f64 / (2.0 * ones as f64 * zeros as f64))
+        let pairs = || 2.0 * ones.as_f64() * zeros.as_f64();
+        (ones > none && zeros > none).then(|| twice_area.as_f64() / pairs())
     }
 
     /// `sum over thresholds (recall_n - recall_(n-1)) * precision_n`, as scikit-learn has it: no interpolation.
-    pub(super) fn average_precision(&self, weights: &[u8]) -> Option<f64> {
-        let (mut ones, mut flagged, mut sum) = (0u64, 0u64, 0.0);
+    pub(super) fn average_precision<W: Weights>(&self, weights: W) -> Option<f64> {
+        let none = W::Sum::default();
+        let (mut ones, mut flagged, mut sum) = (none, none, 0.0);
         self.blocks(weights, |one, zero| {
             ones += one;
             flagged += one + zero;
-            if one > 0 {
-                sum += one as f64 * ones as f64 / flagged as f64;
+            if one > none {
+                sum += one.as_f64() * ones.as_f64() / flagged.as_f64();
             }
         });
-        (ones > 0).then(|| sum / ones as f64)
+        (ones > none).then(|| sum / ones.as_f64())
     }
 
-    /// Per run of equal scores, from the highest: its score, and rows of class 1 and of class 0 so far.
-    pub(crate) fn cumulative(&self) -> impl Iterator<Item = (f64, u64, u64)> + '_ {
-        let (mut start, mut ones, mut zeros) = (0, 0, 0);
+    /// Per run of equal scores, from the highest: its score, and what rows of class 1 and of class 0 count so far.
+    pub(crate) fn cumulative(&self) -> impl Iterator<Item = (f64, f64, f64)> + '_ {
+        let (mut start, mut ones, mut zeros) = (0, 0.0, 0.0);
         self.ties.iter().map(move |end| {
             let run = start..*end as usize;
             start = run.end;
-            let one = self.ones[run.clone()].iter().filter(|one| **one).count() as u64;
-            ones += one;
-            zeros += run.len() as u64 - one;
+            for position in run.clone() {
+                let weight = self.weight(self.order[position] as usize);
+                *(if self.ones[position] { &mut ones } else { &mut zeros }) += weight;
+            }
             (self.score[self.order[run.start] as usize], ones, zeros)
         })
+    }
+
+    /// What all rows of class 1 and of class 0 count, summed up as [`Scored::cumulative`] does.
+    pub(crate) fn totals(&self) -> (f64, f64) {
+        self.cumulative().last().map_or((0.0, 0.0), |(_, ones, zeros)| (ones, zeros))
     }
 }
 
@@ -74,24 +84,25 @@ const POINTS: f64 = 400.0;
 
 /// False positive rate against true positive rate, thinned to about 800 points. Empty if a class is missing.
 pub fn roc(scored: &Scored) -> Curve {
-    let ones = scored.positives() as f64;
-    let zeros = scored.rows() as f64 - ones;
+    let (ones, zeros) = scored.totals();
     if ones == 0.0 || zeros == 0.0 {
         return Vec::new();
     }
     thin(
         std::iter::once((0.0, 0.0))
-            .chain(scored.cumulative().map(|(_, one, zero)| (zero as f64 / zeros, one as f64 / ones))),
+            .chain(scored.cumulative().map(|(_, one, zero)| (zero / zeros, one / ones))),
     )
 }
 
 /// Recall against precision, thinned to about 800 points. Empty without a row of class 1.
 pub fn precision_recall(scored: &Scored) -> Curve {
-    let ones = scored.positives() as f64;
+    let (ones, _) = scored.totals();
     if ones == 0.0 {
         return Vec::new();
     }
-    thin(scored.cumulative().map(|(_, one, zero)| (one as f64 / ones, one as f64 / (one + zero) as f64)))
+    // Rows that do not count have no precision.
+    let counting = scored.cumulative().filter(|(_, one, zero)| one + zero > 0.0);
+    thin(counting.map(|(_, one, zero)| (one / ones, one / (one + zero))))
 }
 
 /// Keeps the points that lie a step away from the last one kept, and the last.
@@ -122,18 +133,23 @@ pub struct Bin {
 }
 
 /// The reliability diagram (DeGroot and Fienberg 1983): ten bins of equal width; those without rows have
-/// zeros.
+/// zeros. Means are by weight; rows without weight are left out.
 pub fn calibration(scored: &Scored) -> [Bin; 10] {
     let mut bins = [Bin { rows: 0, predicted: 0.0, observed: 0.0 }; 10];
-    for (label, score) in scored.label.iter().zip(&scored.score) {
-        let bin = &mut bins[((score.clamp(0.0, 1.0) * 10.0) as usize).min(9)];
-        bin.rows += 1;
-        bin.predicted += score;
-        bin.observed += label;
+    let mut weights = [0.0; 10];
+    for (row, (label, score)) in scored.label.iter().zip(&scored.score).enumerate() {
+        let weight = scored.weight(row);
+        if weight > 0.0 {
+            let at = ((score.clamp(0.0, 1.0) * 10.0) as usize).min(9);
+            bins[at].rows += 1;
+            bins[at].predicted += weight * score;
+            bins[at].observed += weight * label;
+            weights[at] += weight;
+        }
     }
-    for bin in bins.iter_mut().filter(|bin| bin.rows > 0) {
-        bin.predicted /= bin.rows as f64;
-        bin.observed /= bin.rows as f64;
+    for (bin, weight) in bins.iter_mut().zip(weights).filter(|(bin, _)| bin.rows > 0) {
+        bin.predicted /= weight;
+        bin.observed /= weight;
     }
     bins
 }

@@ -37,7 +37,7 @@ pub fn precision_recall(experiments: &[(&str, &Scored)], chosen: &str) -> Result
         let x = (0.0..1.0, "recall (share of class 1 that is flagged)");
         let mut chart = axes(area, x, (0.0..1.0, "precision (share of class 1 among the flagged)"), LEGEND)?;
         if let Some((_, scored)) = experiments.first() {
-            let share = scored.positives() as f64 / scored.rows() as f64;
+            let share = scored.share_of_ones();
             dashed(&mut chart, (0.0, share), (1.0, share), FAINT)?;
         }
         curves(area, &mut chart, experiments, chosen, Metric::AveragePrecision, metrics::precision_recall)

@@ -2,8 +2,8 @@
 //! is in production follows from the log alone.
 
 mod log;
+mod model_stage;
 mod runs;
-mod stage;
 mod version;
 
 use std::collections::BTreeMap;
@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 use spec::{Error, Result, did_you_mean};
 
-use crate::{Champion, Intervals, Manifest, files, load_model};
+use crate::{Intervals, LoadedVersion, Manifest, files, load_model};
 pub use log::{Action, Entry, Log};
+pub use model_stage::ModelStage;
 pub use runs::Run;
-pub use stage::Stage;
 pub use version::Version;
 
 /// The folder `data/models/<pipeline>/`.
@@ -120,20 +120,32 @@ impl Registry {
         Manifest::read(&self.folder(version))
     }
 
-    /// The `model.json` of `version`, whose files are compared with their hashes. A version of an earlier tool has none;
-    /// then the hash of its whole folder counts, where its evidence is at hand. Refused if a file is another one.
+    /// The `model.json` of `version`, with every file of its folder compared with what was written.
+    ///
+    /// Refused: a file that changed, is missing or was added; a folder of another name than its version's, or without the
+    /// evidence that says which files it was written with.
     pub fn verified(&self, version: Version) -> Result<Manifest> {
         let manifest = self.manifest(version)?;
         let folder = self.folder(version);
-        match manifest.files.is_empty() {
-            true => artifact::verify_folder(&folder)?,
-            false => files::verify(&folder, &manifest.files)?,
+        if manifest.origin.version != version {
+            return Err(Error::refused(format!("{}: holds {}, not {version}", folder.display(), manifest.origin.version))
+                .hint("a version keeps its name; restore the folder from a backup"));
         }
+        files::verify(&folder, &manifest.files)?;
+        if artifact::evidence_of(&folder)?.is_none() {
+            let path = artifact::sidecar(&folder);
+            return Err(Error::refused(format!(
+                "{}: no such file, so nothing says whether the files of {version} are those that were written",
+                path.display()
+            ))
+            .hint("restore it from a backup, use another version, or train a new one"));
+        }
+        artifact::verify_folder(&folder)?;
         Ok(manifest)
     }
 
     /// Reads `version` with its model, ready to score. Refused if a file of the model is not the one that was saved.
-    pub fn load(&self, version: Version) -> Result<Champion> {
+    pub fn load(&self, version: Version) -> Result<LoadedVersion> {
         let manifest = self.verified(version)?;
         let folder = self.folder(version);
         let model = load_model(&manifest.learner, &folder, &manifest.file, manifest.features.clone())?;
@@ -141,14 +153,9 @@ impl Registry {
             Some(transformed) => transformed.around(model),
             None => model,
         };
-        Ok(Champion { version, manifest, model })
-    }
-
-    /// The prediction intervals of a version that was loaded; `None` if it has none.
-    pub fn intervals(&self, champion: &Champion) -> Result<Option<Intervals>> {
-        let record = champion.manifest.intervals.as_ref();
-        let folder = self.folder(champion.version);
-        record.map(|record| Intervals::load(record, &folder, &champion.manifest.features)).transpose()
+        let intervals = manifest.intervals.as_ref();
+        let intervals = intervals.map(|record| Intervals::load(record, &folder, &manifest.features)).transpose()?;
+        Ok(LoadedVersion { version, model, intervals, manifest })
     }
 
     /// BLAKE3 of the version's `model.json`, as hex. An unknown version is an error that names the nearest.
@@ -222,4 +229,4 @@ impl Decision {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use spec::Result;
 
-use super::{Registry, Stage, Version};
+use super::{ModelStage, Registry, Version};
 use crate::Task;
 use crate::metrics::Metric;
 
@@ -25,7 +25,7 @@ pub struct Run {
     /// Whether it is the version's model.
     pub chosen: bool,
     /// Where the version stands; `None` but for the chosen experiment.
-    pub stage: Option<Stage>,
+    pub stage: Option<ModelStage>,
     /// When the version was trained, RFC 3339, UTC.
     pub time: String,
 }
@@ -38,7 +38,7 @@ impl Registry {
         let mut runs = Vec::new();
         for version in self.versions()? {
             let manifest = self.manifest(version)?;
-            let stage = Stage::of(version, &entries);
+            let stage = ModelStage::of(version, &entries);
             for tried in &manifest.experiments {
                 let chosen = tried.name == manifest.experiment;
                 let test = manifest.metrics.iter().filter(|_| chosen);

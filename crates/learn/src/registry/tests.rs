@@ -15,6 +15,18 @@ fn add(registry: &Registry, number: u32) {
     let folder = registry.folder(format!("v{number}").parse().unwrap());
     std::fs::create_dir(&folder).unwrap();
     crate::manifest::example(&format!("v{number}")).write(&folder).unwrap();
+    seal(&folder);
+}
+
+/// Puts the evidence of its files into a version's folder, as the stage does.
+pub(crate) fn seal(folder: &Path) {
+    let files = artifact::hash_files(folder).unwrap();
+    let evidence = serde_json::json!({
+        "format": 1, "tool": "train", "version": "0.1.0", "pipeline": "churn", "table": "v1", "kind": "file", "run": "",
+        "time": "", "spec": "", "inputs": [], "books": {"rows_in": 0, "rows_out": 0, "entries": []},
+        "content": artifact::hash_of(&files), "notes": {artifact::FILES: files},
+    });
+    std::fs::write(artifact::sidecar(folder), evidence.to_string()).unwrap();
 }
 
 fn v(number: u32) -> Version {
@@ -111,8 +123,9 @@ fn a_model_file_of_other_bytes_is_refused() {
         std::fs::write(folder.join(name), "12345").unwrap();
     }
     std::fs::remove_file(folder.join(Manifest::FILE)).unwrap();
-    let files = files::hashes(&folder).unwrap();
+    let files = artifact::hash_files(&folder).unwrap();
     Manifest { files, ..crate::manifest::example("v1") }.write(&folder).unwrap();
+    seal(&folder);
     registry.promote(v(1), "good", signature()).unwrap();
     registry.verified(v(1)).unwrap();
     for name in ["model.txt", "interval_low/model.txt"] {
@@ -132,19 +145,45 @@ fn a_model_file_of_other_bytes_is_refused() {
 }
 
 #[test]
-fn a_version_without_hashes_is_compared_with_its_evidence() {
-    let (_folder, registry) = registry(1);
+fn every_file_of_a_version_counts() {
+    let (_folder, registry) = registry(2);
     let folder = registry.folder(v(1));
-    std::fs::write(folder.join("model.txt"), "1").unwrap();
+    let refused = |words: &str| {
+        let error = registry.verified(v(1)).unwrap_err();
+        assert_eq!(error.class(), spec::Class::Refused);
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(registry.load(v(1)).is_err() && registry.promote(v(1), "good", signature()).is_err());
+    };
+    let put = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    let remove = |name: &str| std::fs::remove_file(folder.join(name)).unwrap();
+    put("card.md", "1");
+    seal(&folder);
     registry.verified(v(1)).unwrap();
-    let evidence = serde_json::json!({
-        "format": 1, "tool": "train", "version": "0.1.0", "pipeline": "churn", "table": "v1", "kind": "file", "run": "",
-        "time": "", "spec": "", "inputs": [], "books": {"rows_in": 0, "rows_out": 0, "entries": []},
-        "content": artifact::hash_folder(&folder).unwrap(),
-    });
-    std::fs::write(artifact::sidecar(&folder), evidence.to_string()).unwrap();
+    put("card.md", "2");
+    refused("v1: its files are not those that were written: 'card.md' changed; restore the folder");
+    put("card.md", "");
+    refused("'card.md' changed");
+    remove("card.md");
+    refused("'card.md' is missing");
+    put("notes.txt", "1");
+    refused("'card.md' is missing, 'notes.txt' was added");
+    std::os::unix::fs::symlink("notes.txt", folder.join("card.md")).unwrap();
+    refused("card.md: a link, but ");
+    remove("card.md");
+    remove("notes.txt");
+    put("card.md", "1");
     registry.verified(v(1)).unwrap();
-    std::fs::write(folder.join("model.txt"), "2").unwrap();
-    let error = registry.verified(v(1)).unwrap_err().to_string();
-    assert!(error.contains("v1: its files are not those that were written; restore the folder"), "{error}");
+    // No decision was made on it: its evidence alone speaks for `model.json`.
+    let manifest = std::fs::read_to_string(folder.join(Manifest::FILE)).unwrap();
+    put(Manifest::FILE, &manifest.replace("churned", "chuned"));
+    refused("'model.json' changed");
+    put(Manifest::FILE, &manifest);
+    std::fs::remove_file(artifact::sidecar(&folder)).unwrap();
+    refused("evidence.json: no such file, so nothing says whether the files of v1 are those that were written");
+    seal(&folder);
+    registry.verified(v(1)).unwrap();
+    // A folder under the name of another version.
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::rename(registry.folder(v(2)), &folder).unwrap();
+    refused("v1: holds v2, not v1; a version keeps its name");
 }

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
 use super::times::Distinct;
-use crate::calendar::DAY;
 use crate::random::Random;
 
 /// One round of cross-validation. Rows are positions among those of the train part, in ascending order.
@@ -132,26 +131,26 @@ fn deviation(values: &[f64]) -> f64 {
 }
 
 /// Folds in order of time: each is judged by the rows that come next, and taught by all rows before whose labels are known
-/// when those begin (`horizon` in the unit of `times`). The oldest rows only teach. Whole times stay together.
-pub(super) fn by_time(times: &[i64], horizon: i64, count: u32, column: &str) -> Result<Vec<Fold>> {
-    let distinct = Distinct::new(times);
+/// when those begin. The oldest rows only teach. Whole times stay together. `known`: when each row's label is known, not
+/// before its time; `words` say so in errors, `column` names the times.
+pub(super) fn by_time(times: &[i64], known: &[i64], count: u32, words: &str, column: &str) -> Result<Vec<Fold>> {
+    let distinct = Distinct::new(times, known);
     let count = count as usize;
-    let starts = starts(&distinct, horizon, count).ok_or_else(|| {
+    let starts = starts(&distinct, count).ok_or_else(|| {
         Error::refused(format!(
-            "folds: the {} values of '{column}' before the test part leave no room for {count} folds whose labels (known \
-             {} days later) are known before the next begins",
+            "folds: the {} values of '{column}' before the test part leave no room for {count} folds whose labels ({words}) \
+             are known before the next begins",
             distinct.times.len(),
-            horizon / DAY
         ))
         .hint("write fewer folds, add earlier cutoffs in features.yaml, or shorten the horizon")
     })?;
     let fold = |number: usize| {
         let start = starts[number];
         let end = starts.get(number + 1).copied().unwrap_or(i64::MAX);
-        let rows = |wanted: &dyn Fn(i64) -> bool| (0..times.len()).filter(|row| wanted(times[*row])).collect();
+        let rows = |wanted: &dyn Fn(usize) -> bool| (0..times.len()).filter(|row| wanted(*row)).collect();
         Fold {
-            train: rows(&|time| time < start && time.saturating_add(horizon) <= start),
-            valid: rows(&|time| time >= start && (time < end || number + 1 == count)),
+            train: rows(&|row| times[row] < start && known[row] <= start),
+            valid: rows(&|row| times[row] >= start && (times[row] < end || number + 1 == count)),
         }
     };
     Ok((0..count).map(fold).collect())
@@ -159,12 +158,12 @@ pub(super) fn by_time(times: &[i64], horizon: i64, count: u32, column: &str) -> 
 
 /// The first times of the folds. The first begins where as many rows can teach as in one of `count + 1` equal blocks (or as
 /// many as can be); what follows is divided equally.
-fn starts(distinct: &Distinct, horizon: i64, count: usize) -> Option<Vec<i64>> {
+fn starts(distinct: &Distinct, count: usize) -> Option<Vec<i64>> {
     let times = distinct.times.len();
     let last = times.checked_sub(count).filter(|last| *last > 0)?;
     let enough = distinct.rows() / (count as u64 + 1);
-    let first = (1..=last).find(|at| distinct.known(*at, horizon) >= enough.max(1)).unwrap_or(last);
-    if distinct.known(first, horizon) == 0 {
+    let first = (1..=last).find(|at| distinct.known(*at) >= enough.max(1)).unwrap_or(last);
+    if distinct.known(first) == 0 {
         return None;
     }
     let (begin, rows) = (distinct.before[first], distinct.rows() - distinct.before[first]);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::calendar::DAY;
 
 /// Every row judges at most once, and no row judges what it taught.
 fn sound(folds: &[Fold], rows: usize) {
@@ -89,7 +90,8 @@ fn folds_by_time_never_look_ahead() {
         let (rows, days) = (30 + random.below(200), 3 + random.below(40));
         let times: Vec<i64> = (0..rows).map(|_| random.below(days) as i64).collect();
         let (horizon, count) = (random.below(6) as i64, 2 + random.below(5) as u32);
-        let Ok(folds) = by_time(&times, horizon, count, "cutoff") else {
+        let known: Vec<i64> = times.iter().map(|time| time + horizon).collect();
+        let Ok(folds) = by_time(&times, &known, count, "known later", "cutoff") else {
             refused += 1;
             continue;
         };
@@ -118,14 +120,16 @@ fn folds_by_time_never_look_ahead() {
 fn monthly_cutoffs_make_folds_of_equal_size() {
     // Thirteen cutoffs of ten rows, 30 days apart, labels known 90 days later: three months of labels are the least.
     let times: Vec<i64> = (0..130).map(|row| row / 10 * 30 * DAY).collect();
-    let folds = by_time(&times, 90 * DAY, 3, "cutoff").unwrap();
+    let known: Vec<i64> = times.iter().map(|time| time + 90 * DAY).collect();
+    let words = "known 90 days after 'cutoff'";
+    let folds = by_time(&times, &known, 3, words, "cutoff").unwrap();
     let rows: Vec<(usize, usize)> = folds.iter().map(|fold| (fold.train.len(), fold.valid.len())).collect();
     assert_eq!(rows, [(40, 30), (70, 20), (90, 20)]);
-    let error = by_time(&times[..40], 90 * DAY, 3, "cutoff").unwrap_err().to_string();
+    let error = by_time(&times[..40], &known[..40], 3, words, "cutoff").unwrap_err().to_string();
     assert_eq!(
         error,
         "folds: the 4 values of 'cutoff' before the test part leave no room for 3 folds whose labels (known 90 days \
-         later) are known before the next begins; write fewer folds, add earlier cutoffs in features.yaml, or shorten \
+         after 'cutoff') are known before the next begins; write fewer folds, add earlier cutoffs in features.yaml, or shorten \
          the horizon"
     );
 }

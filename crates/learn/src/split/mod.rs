@@ -10,9 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
-use crate::calendar::{DAY, moment};
+use crate::calendar::moment;
 use crate::random::{Random, hash};
 pub use folds::{Fold, FoldsSummary};
+pub use times::LabelKnown;
 use times::Distinct;
 
 /// How rows are divided into train, validation and test.
@@ -21,7 +22,8 @@ pub struct SplitSpec {
     /// `time`: the oldest rows train, the newest test; `group`: all rows of an entity fall into one part;
     /// `random`: row by row.
     pub by: SplitBy,
-    /// Shares of train, validation and test; default 0.70, 0.15, 0.15.
+    /// Shares of train, validation and test; default 0.70, 0.15, 0.15. Of a split by time they are shares of the rows that
+    /// purging leaves.
     #[serde(default)]
     pub shares: Shares,
     /// The column of times or groups; default: the `time` or `entity` of the spec.
@@ -51,7 +53,7 @@ pub enum SplitBy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Purge {
-    /// Rows of train and validation whose label window (time + horizon) reaches into the next part.
+    /// Rows of train and validation whose label is not known before the next part begins.
     #[default]
     Overlap,
     /// Nothing.
@@ -163,34 +165,32 @@ impl SplitSummary {
 }
 
 impl SplitSpec {
-    /// Splits by time. `times`: microseconds since 1970, one per row. `horizon_days`: how long after its time
-    /// a row's label is known. `folds`: how many of them divide what comes before the test part; then there is no
-    /// validation part.
+    /// Splits by time. `times`: microseconds since 1970, one per row, of `column`. `label`: when labels are known. `folds`:
+    /// how many of them divide what comes before the test part; then there is no validation part.
     ///
     /// Whole times go to one part. Of all boundaries that leave no part empty those are taken whose
-    /// parts, after purging, come nearest to the shares of all rows (least squares).
-    pub fn by_time(&self, times: &[i64], horizon_days: Option<i64>, column: &str, folds: Option<u32>) -> Result<Split> {
-        let horizon = match self.purge {
-            Purge::Overlap => horizon_days.unwrap_or(0).max(0).saturating_mul(DAY),
-            Purge::None => 0,
-        };
-        let distinct = Distinct::new(times);
+    /// parts, after purging, come nearest to the shares of the rows that are left (least squares).
+    pub fn by_time(&self, times: &[i64], label: &LabelKnown, column: &str, folds: Option<u32>) -> Result<Split> {
+        let label = if self.purge == Purge::None { &LabelKnown::AT_ONCE } else { label };
+        let known = label.moments(times);
+        let distinct = Distinct::new(times, &known);
         let boundaries = match folds {
-            None => distinct.boundaries(horizon, self.shares.0),
-            Some(_) => distinct.boundary(horizon, self.shares.0).map(|test| (test, test)),
+            None => distinct.boundaries(self.shares.0),
+            Some(_) => distinct.boundary(self.shares.0).map(|test| (test, test)),
         };
-        let (valid, test) = boundaries.ok_or_else(|| distinct.no_room(horizon, column, folds))?;
-        let before_test = |time: i64| time < test && time.saturating_add(horizon) <= test;
-        let part_of = |time: i64| match time {
+        let (valid, test) = boundaries.ok_or_else(|| distinct.no_room(label, column, folds))?;
+        let before_test = |time: i64, known: i64| time < test && known <= test;
+        let part_of = |time: i64, known: i64| match time {
             time if time >= test => Part::Test,
-            time if !before_test(time) => Part::Purged,
+            time if !before_test(time, known) => Part::Purged,
             time if time >= valid => Part::Valid,
-            time if time.saturating_add(horizon) <= valid => Part::Train,
+            _ if known <= valid => Part::Train,
             _ => Part::Purged,
         };
-        let parts: Vec<Part> = times.iter().map(|time| part_of(*time)).collect();
+        let rows = || times.iter().copied().zip(known.iter().copied());
+        let parts: Vec<Part> = rows().map(|(time, known)| part_of(time, known)).collect();
         let mut split = self.finish(parts, Some(column.to_owned()), folds.is_some())?;
-        split.before_test = times.iter().map(|time| before_test(*time)).collect();
+        split.before_test = rows().map(|(time, known)| before_test(time, known)).collect();
         split.summary.describe_times(&split.parts, times);
         let purged = split.summary.rows(Part::Purged);
         if purged > 0 {
@@ -199,15 +199,18 @@ impl SplitSpec {
                 Some(_) => format!("test begins {}", moment(test)),
             };
             split.summary.notes.push(format!(
-                "{purged} rows were purged: their labels, known {} days after '{column}', reach into the next part \
-                 ({begins})",
-                horizon / DAY,
+                "{purged} rows were purged: their labels, {}, reach into the next part ({begins})",
+                label.in_words(column)
             ));
+            split.summary.notes.extend(self.small_parts(&split.summary, parts_asked(folds.is_some())));
         }
         if let Some(count) = folds {
-            let of_train = || times.iter().zip(&split.parts).filter(|(_, part)| **part == Part::Train);
-            let times: Vec<i64> = of_train().map(|(time, _)| *time).collect();
-            split.fold(folds::by_time(&times, horizon, count, column)?, "each validated by the rows that come next");
+            let of_train = |values: &[i64]| -> Vec<i64> {
+                let rows = values.iter().zip(&split.parts).filter(|(_, part)| **part == Part::Train);
+                rows.map(|(value, _)| *value).collect()
+            };
+            let folds = folds::by_time(&of_train(times), &of_train(&known), count, &label.in_words(column), column)?;
+            split.fold(folds, "each validated by the rows that come next");
         }
         Ok(split)
     }
@@ -215,7 +218,9 @@ impl SplitSpec {
     /// Splits by the hash of each row's group, so the shares are met on average only.
     pub fn by_group<'a>(&self, groups: impl Iterator<Item = &'a str>, seed: u64, column: &str) -> Result<Split> {
         let [train, valid, _] = self.shares.0;
+        let mut names = std::collections::HashSet::new();
         let parts = groups.map(|group| {
+            names.insert(group);
             let point = (hash(group, seed) >> 11) as f64 / (1u64 << 53) as f64;
             match point {
                 point if point < train => Part::Train,
@@ -223,7 +228,16 @@ impl SplitSpec {
                 _ => Part::Test,
             }
         });
-        self.finish(parts.collect(), Some(column.to_owned()), false)
+        let parts: Vec<Part> = parts.collect();
+        if Part::ALL.iter().take(3).any(|part| !parts.contains(part)) {
+            return Err(Error::refused(format!(
+                "split: the {} groups of '{column}' leave a part empty: whole groups fall into train, validation or test by \
+                 chance",
+                names.len()
+            ))
+            .hint("bring more groups, change 'shares' or 'seed', or split by time or at random"));
+        }
+        self.finish(parts, Some(column.to_owned()), false)
     }
 
     /// Splits `rows` rows by chance; the shares are met to the row. With `classes`, one per row, each class is
@@ -250,6 +264,25 @@ impl SplitSpec {
         Ok(split)
     }
 
+    /// What there is to say of parts that purging has left with less than half of their shares of all rows.
+    fn small_parts(&self, summary: &SplitSummary, asked: &[(Part, &[usize])]) -> Option<String> {
+        let all: u64 = summary.parts.iter().map(|part| part.rows).sum();
+        let small: Vec<String> = asked
+            .iter()
+            .filter_map(|(part, shares)| {
+                let (rows, share) = (summary.rows(*part), shares.iter().map(|at| self.shares.0[*at]).sum::<f64>());
+                let words = || format!("{} has {rows} of {all} rows, {:.0} % were asked for", part.name(), share * 100.0);
+                ((rows as f64) < share * all as f64 / 2.0).then(words)
+            })
+            .collect();
+        (!small.is_empty()).then(|| {
+            format!(
+                "purging leaves few rows: {}; bring rows of a longer time, or shorten the horizon or the delay",
+                small.join("; ")
+            )
+        })
+    }
+
     fn finish(&self, parts: Vec<Part>, column: Option<String>, folds: bool) -> Result<Split> {
         let counts = count(&parts);
         for (part, rows) in Part::ALL.into_iter().zip(counts).take(3) {
@@ -267,6 +300,14 @@ impl SplitSpec {
         let before_test = parts.iter().map(|part| matches!(part, Part::Train | Part::Valid)).collect();
         let summary = SplitSummary { by: self.by, column, parts: summaries, folds: None, notes: Vec::new() };
         Ok(Split { parts, before_test, folds: Vec::new(), summary })
+    }
+}
+
+/// The parts that a split has, with the positions of their shares.
+fn parts_asked(folds: bool) -> &'static [(Part, &'static [usize])] {
+    match folds {
+        true => &[(Part::Train, &[0, 1]), (Part::Test, &[2])],
+        false => &[(Part::Train, &[0]), (Part::Valid, &[1]), (Part::Test, &[2])],
     }
 }
 
@@ -349,10 +390,10 @@ impl SplitSummary {
 impl SplitSummary {
     /// A split of ten rows by time, for tests.
     pub(crate) fn example() -> SplitSummary {
-        let times: Vec<i64> = (0..10).map(|day| day * DAY).collect();
+        let times: Vec<i64> = (0..10).map(|day| day * crate::calendar::DAY).collect();
         let (shares, purge) = (Shares::default(), Purge::default());
         let spec = SplitSpec { by: SplitBy::Time, shares, column: None, purge, stratify: None };
-        spec.by_time(&times, None, "cutoff", None).expect("a split").summary
+        spec.by_time(&times, &LabelKnown::AT_ONCE, "cutoff", None).expect("a split").summary
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::calendar::DAY;
 
 fn spec(yaml: &str) -> SplitSpec {
     let path = std::path::Path::new("train.yaml");
@@ -20,7 +21,7 @@ fn monthly() -> Vec<i64> {
 
 #[test]
 fn whole_times_go_to_one_part_in_order() {
-    let split = spec("by: time\n").by_time(&monthly(), None, "cutoff", None).unwrap();
+    let split = spec("by: time\n").by_time(&monthly(), &LabelKnown::AT_ONCE, "cutoff", None).unwrap();
     assert_eq!(counts(&split), [80, 20, 20, 0]);
     for (time, part) in monthly().iter().zip(&split.parts) {
         let expected = if *time < 240 * DAY {
@@ -39,7 +40,7 @@ fn whole_times_go_to_one_part_in_order() {
 #[test]
 fn no_label_reaches_into_the_next_part() {
     let times = monthly();
-    let split = spec("by: time\n").by_time(&times, Some(90), "cutoff", None).unwrap();
+    let split = spec("by: time\n").by_time(&times, &LabelKnown::After(90), "cutoff", None).unwrap();
     let range = |part: Part| {
         let of_part = || times.iter().zip(&split.parts).filter(|(_, p)| **p == part).map(|(time, _)| *time);
         (of_part().min().unwrap(), of_part().max().unwrap())
@@ -50,32 +51,32 @@ fn no_label_reaches_into_the_next_part() {
     assert_eq!(counts(&split)[3], 40);
     assert_eq!(counts(&split).iter().sum::<u64>(), 120);
     assert!(split.summary.notes[0].starts_with("40 rows were purged: their labels, known 90 days after 'cutoff'"));
-    let kept = spec("{by: time, purge: none}\n").by_time(&times, Some(90), "cutoff", None).unwrap();
+    let kept = spec("{by: time, purge: none}\n").by_time(&times, &LabelKnown::After(90), "cutoff", None).unwrap();
     assert_eq!(counts(&kept)[3], 0);
 }
 
 #[test]
 fn too_few_times_say_how_many_are_needed() {
     let failure =
-        |times: &[i64], horizon| spec("by: time\n").by_time(times, horizon, "cutoff", None).unwrap_err().to_string();
+        |times: &[i64], label| spec("by: time\n").by_time(times, &label, "cutoff", None).unwrap_err().to_string();
     assert_eq!(
-        failure(&days([0, 0, 30]), None),
+        failure(&days([0, 0, 30]), LabelKnown::AT_ONCE),
         "split by time: column 'cutoff' has 2 distinct values, but train, validation and test need at least 3; add \
          cutoffs in features.yaml, or split by group"
     );
     assert_eq!(
-        failure(&days([0, 30, 60, 90]), Some(90)),
+        failure(&days([0, 30, 60, 90]), LabelKnown::After(90)),
         "split by time: the 4 values of 'cutoff' from 1970-01-01 to 1970-04-01 leave no room for three parts whose \
          labels (known 90 days later) do not reach into the next part; they must span at least 180 days and lie \
          close enough together: add earlier cutoffs in features.yaml, shorten the horizon, or split by group"
     );
-    assert!(failure(&[], None).contains("has 0 distinct values"));
+    assert!(failure(&[], LabelKnown::AT_ONCE).contains("has 0 distinct values"));
 }
 
 #[test]
 fn fine_times_are_cut_near_the_shares() {
     let times: Vec<i64> = (0..100_000).map(|second| second * 1_000_000).collect();
-    let [train, valid, test, purged] = counts(&spec("by: time\n").by_time(&times, None, "at", None).unwrap());
+    let [train, valid, test, purged] = counts(&spec("by: time\n").by_time(&times, &LabelKnown::AT_ONCE, "at", None).unwrap());
     assert!(train.abs_diff(70_000) < 500 && valid.abs_diff(15_000) < 500, "{train} {valid} {test}");
     assert_eq!((train + valid + test, purged), (100_000, 0));
 }
@@ -137,7 +138,7 @@ fn chance_gives_each_class_its_share_of_every_part() {
 #[test]
 fn what_may_teach_the_released_model_is_known_before_the_test_part() {
     let times = monthly();
-    let split = spec("by: time\n").by_time(&times, Some(90), "cutoff", None).unwrap();
+    let split = spec("by: time\n").by_time(&times, &LabelKnown::After(90), "cutoff", None).unwrap();
     let test = times.iter().zip(&split.parts).filter(|(_, part)| **part == Part::Test).map(|(time, _)| *time).min();
     for (row, time) in times.iter().enumerate() {
         assert_eq!(split.before_test[row], time + 90 * DAY <= test.unwrap(), "row {row}");
@@ -150,7 +151,7 @@ fn what_may_teach_the_released_model_is_known_before_the_test_part() {
 #[test]
 fn folds_by_time_leave_no_validation_part() {
     let times = monthly();
-    let split = spec("by: time\n").by_time(&times, Some(30), "cutoff", Some(3)).unwrap();
+    let split = spec("by: time\n").by_time(&times, &LabelKnown::After(30), "cutoff", Some(3)).unwrap();
     assert_eq!(counts(&split), [100, 0, 20, 0]);
     assert_eq!(split.folds.len(), 3);
     let numbers = split.fold_numbers();
@@ -158,8 +159,127 @@ fn folds_by_time_leave_no_validation_part() {
     assert!(split.judging().iter().all(|row| split.parts[*row] == Part::Train && numbers[*row].is_some()));
     let summary = split.summary.folds.unwrap();
     assert_eq!(summary.rows.len(), 3);
-    let error = spec("by: time\n").by_time(&days([0, 0]), None, "cutoff", Some(2)).unwrap_err().to_string();
+    let error = spec("by: time\n").by_time(&days([0, 0]), &LabelKnown::AT_ONCE, "cutoff", Some(2)).unwrap_err().to_string();
     assert!(
         error.starts_with("split by time: column 'cutoff' has 1 distinct value, but train and test need at least 2")
     );
+}
+
+/// The parts by hand: of all pairs of times those whose parts come nearest to the shares.
+fn by_hand(times: &[i64], known: &[i64]) -> Option<Vec<Part>> {
+    let mut distinct = times.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let part = |row: usize, valid: i64, test: i64| {
+        let (time, known) = (times[row], known[row]);
+        if time >= test {
+            Part::Test
+        } else if known > test || (time < valid && known > valid) {
+            Part::Purged
+        } else if time >= valid {
+            Part::Valid
+        } else {
+            Part::Train
+        }
+    };
+    let mut best: Option<(f64, Vec<Part>)> = None;
+    for valid in &distinct {
+        for test in distinct.iter().filter(|test| *test > valid) {
+            let parts: Vec<Part> = (0..times.len()).map(|row| part(row, *valid, *test)).collect();
+            let left = parts.iter().filter(|part| **part != Part::Purged).count() as f64;
+            let share = |of: Part| parts.iter().filter(|part| **part == of).count() as f64 / left;
+            let shares = [share(Part::Train), share(Part::Valid), share(Part::Test)];
+            let miss: f64 = shares.iter().zip([0.7, 0.15, 0.15]).map(|(share, goal)| (share - goal).powi(2)).sum();
+            if !shares.contains(&0.0) && best.as_ref().is_none_or(|(least, _)| miss < least - 1e-12) {
+                best = Some((miss, parts));
+            }
+        }
+    }
+    best.map(|(_, parts)| parts)
+}
+
+#[test]
+fn labels_that_become_known_row_by_row_purge_row_by_row() {
+    let mut random = Random::new(24, 0);
+    let mut refused = 0;
+    for round in 0..300 {
+        let (rows, span) = (5 + random.below(60), 3 + random.below(12));
+        let times = days((0..rows).map(|_| random.below(span) as i64));
+        // Some are known at once, some late, some never.
+        let lag = |random: &mut Random| match random.below(4) {
+            0 => 0,
+            1 => 1000,
+            _ => random.below(4) as i64,
+        };
+        let moments: Vec<i64> = times.iter().map(|time| time + lag(&mut random) * DAY - 1).collect();
+        let known: Vec<i64> = moments.iter().zip(&times).map(|(moment, time)| *moment.max(time)).collect();
+        let label = LabelKnown::At { column: "told".to_owned(), moments };
+        match (spec("by: time\n").by_time(&times, &label, "at", None), by_hand(&times, &known)) {
+            (Ok(split), Some(parts)) => {
+                assert_eq!(split.parts, parts, "round {round}");
+                let test = times.iter().zip(&parts).filter(|(_, part)| **part == Part::Test).map(|(time, _)| *time).min();
+                let before: Vec<bool> =
+                    times.iter().zip(&known).map(|(time, known)| *time < test.unwrap() && *known <= test.unwrap()).collect();
+                assert_eq!(split.before_test, before, "round {round}");
+                if parts.contains(&Part::Purged) {
+                    assert!(split.summary.notes[0].contains("their labels, known at 'told', reach into the next part"));
+                }
+            }
+            (Err(error), None) => {
+                refused += 1;
+                assert_eq!(error.class(), spec::Class::Refused);
+            }
+            (ours, theirs) => panic!("round {round}: {ours:?} {theirs:?}"),
+        }
+    }
+    assert!((1..150).contains(&refused), "{refused}");
+}
+
+#[test]
+fn folds_learn_from_no_label_that_is_told_later() {
+    let mut random = Random::new(25, 0);
+    let mut judged = 0;
+    for _ in 0..200 {
+        let rows = 40 + random.below(100);
+        let times = days((0..rows).map(|_| random.below(20) as i64));
+        let moments: Vec<i64> = times.iter().map(|time| time + random.below(6) as i64 * DAY).collect();
+        let label = LabelKnown::At { column: "told".to_owned(), moments: moments.clone() };
+        let Ok(split) = spec("by: time\n").by_time(&times, &label, "at", Some(3)) else { continue };
+        let train = split.rows_of(Part::Train);
+        for fold in &split.folds {
+            let begins = fold.valid.iter().map(|at| times[train[*at]]).min().unwrap();
+            let known: Vec<usize> = (0..train.len())
+                .filter(|at| times[train[*at]] < begins && moments[train[*at]] <= begins)
+                .collect();
+            assert_eq!(fold.train, known);
+            judged += 1;
+        }
+    }
+    assert!(judged > 300, "{judged}");
+}
+
+#[test]
+fn what_purging_leaves_is_shared_as_asked() {
+    // A thousand rows over 375 days.
+    let times: Vec<i64> = (0..1000).map(|row| row * 375 * DAY / 1000).collect();
+    for (days, left) in [(0, 1000.0), (30, 840.0), (60, 680.0), (90, 520.0), (120, 360.0)] {
+        let split = spec("by: time\n").by_time(&times, &LabelKnown::After(days), "at", None).unwrap();
+        let [train, valid, test, purged] = counts(&split).map(|rows| rows as f64);
+        assert!((train + valid + test - left).abs() < 12.0, "{days} days: {train} {valid} {test} {purged}");
+        for (rows, share) in [(train, 0.7), (valid, 0.15), (test, 0.15)] {
+            assert!((rows / (1000.0 - purged) - share).abs() < 0.01, "{days} days: {train} {valid} {test} {purged}");
+        }
+        let note = split.summary.notes.get(1).cloned().unwrap_or_default();
+        assert_eq!(note.starts_with("purging leaves few rows: "), days == 120, "{days}: {note}");
+    }
+    let folded = spec("by: time\n").by_time(&times, &LabelKnown::After(90), "at", Some(3)).unwrap();
+    let [train, valid, test, purged] = counts(&folded).map(|rows| rows as f64);
+    assert!(valid == 0.0 && (test / (1000.0 - purged) - 0.15).abs() < 0.01, "{train} {test} {purged}");
+}
+
+#[test]
+fn too_few_groups_are_counted() {
+    let groups = (0..200).map(|row| if row % 2 == 0 { "a" } else { "b" });
+    let error = spec("by: group\n").by_group(groups, 42, "shop").unwrap_err().to_string();
+    assert!(error.starts_with("split: the 2 groups of 'shop' leave a part empty: "), "{error}");
 }

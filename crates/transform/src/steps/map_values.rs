@@ -141,6 +141,13 @@ impl MapValues {
 impl Apply for MapValues {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         for (name, (old, new)) in self.pairs(plan)? {
+            // What it means is in the values, wherever they stand and in whatever order.
+            let mut values: Vec<(&String, &Option<String>)> = old.iter().zip(&new).collect();
+            values.sort_unstable();
+            let settings = format!("{:?} {values:?}", self.default);
+            let hash = blake3::hash(settings.as_bytes()).to_hex();
+            let by = self.file().map_or(String::new(), |file| format!(" by {file}"));
+            plan.means(settings, format!("map_values{by} {}", &hash[..8]));
             let known = Arc::new(old.into_iter().zip(new).collect::<Known>());
             let value = col(name.as_str());
             if self.default == Unlisted::Refuse {

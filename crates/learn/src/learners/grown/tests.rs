@@ -1,5 +1,7 @@
+use super::coded::{MAX_CUTS, edges};
 use super::*;
-use crate::Feature;
+use crate::random::Random;
+use crate::{Feature, Matrix};
 
 const ROWS: usize = 240;
 
@@ -17,14 +19,18 @@ fn table() -> (Matrix, Vec<f64>) {
 }
 
 fn grow(matrix: &Matrix, label: &[f64], depth: usize, min_leaf_rows: usize) -> Grown {
+    grow_classes(matrix, label, 1, depth, min_leaf_rows)
+}
+
+fn grow_classes(matrix: &Matrix, label: &[f64], classes: usize, depth: usize, min_leaf_rows: usize) -> Grown {
     let rows: Vec<usize> = (0..label.len()).collect();
     let features: Vec<usize> = (0..matrix.features().len()).collect();
-    Grown::grow(&Coded::new(matrix, label), label, &rows, &features, Growth { depth, min_leaf_rows }).unwrap()
+    Grown::grow(&Coded::new(matrix, label, classes), &rows, &features, Growth { depth, min_leaf_rows }).unwrap()
 }
 
 fn shares(tree: &Grown, matrix: &Matrix) -> Vec<f64> {
     let columns: Vec<Vec<f64>> = (0..matrix.features().len()).map(|at| matrix.column(at)).collect();
-    let mut shares = vec![0.0; matrix.rows()];
+    let mut shares = vec![0.0; matrix.rows() * tree.classes()];
     tree.add_means(&columns, &mut shares);
     shares
 }
@@ -167,4 +173,110 @@ fn trees_of_earlier_versions_are_read() {
     let text = r#"{"nodes":[{"rows":4,"share":"0.25"}],"ranks":[[]]}"#;
     let tree: Grown = serde_json::from_str(text).unwrap();
     assert_eq!(tree.nodes[0].mean, 0.25);
+}
+
+/// Random rows of numbers and categories, with a class that depends on both.
+fn random_rows(random: &mut Random, classes: usize) -> (Matrix, Vec<f64>) {
+    let rows = 60 + random.below(200);
+    let x: Vec<f64> = (0..rows).map(|_| random.below(40) as f64).collect();
+    let c: Vec<f64> = (0..rows).map(|_| if random.below(9) == 0 { f64::NAN } else { random.below(5) as f64 }).collect();
+    let mut label: Vec<f64> = (0..rows)
+        .map(|row| {
+            let score = x[row] / 40.0 * classes as f64 + if c[row] == 1.0 || c[row] == 4.0 { 1.0 } else { 0.0 };
+            ((score as usize + random.below(2)) % classes) as f64
+        })
+        .collect();
+    // Every class has a row.
+    (0..classes).for_each(|class| label[class] = class as f64);
+    let features = vec![Feature::numeric("x"), Feature::categorical("c", ["a", "b", "c", "d", "e"])];
+    (Matrix::from_columns(features, vec![x, c]).unwrap(), label)
+}
+
+#[test]
+fn two_numbered_classes_are_those_of_0_and_1() {
+    let mut random = Random::new(2, 5);
+    for _ in 0..30 {
+        let (matrix, label) = random_rows(&mut random, 2);
+        let plain = shares(&grow(&matrix, &label, 4, 3), &matrix);
+        let tree = grow_classes(&matrix, &label, 2, 4, 3);
+        assert_eq!(tree.classes(), 2);
+        for (pair, share) in shares(&tree, &matrix).chunks(2).zip(&plain) {
+            assert!((pair[1] - share).abs() < 1e-12 && (pair[0] + pair[1] - 1.0).abs() < 1e-12, "{pair:?} {share}");
+        }
+    }
+}
+
+/// The Gini decrease of parting the rows whose `codes` are at most `code`, by its definition.
+fn decrease_by_hand(codes: &[f64], label: &[f64], classes: usize, code: f64) -> f64 {
+    let impurity = |wanted: &dyn Fn(f64) -> bool| {
+        let rows: Vec<usize> = (0..label.len()).filter(|row| wanted(codes[*row])).collect();
+        let share = |class: usize| rows.iter().filter(|row| label[**row] == class as f64).count() as f64 / rows.len() as f64;
+        let squares: f64 = (0..classes).map(|class| share(class).powi(2)).sum();
+        if rows.is_empty() { 0.0 } else { (1.0 - squares) * rows.len() as f64 / label.len() as f64 }
+    };
+    impurity(&|_| true) - impurity(&|value| value <= code) - impurity(&|value| value > code)
+}
+
+#[test]
+fn of_several_classes_a_split_is_nearly_the_purest_that_there_is() {
+    let mut random = Random::new(4, 1);
+    let mut as_good = 0;
+    for round in 0..60 {
+        let classes = 3 + random.below(3);
+        let (matrix, label) = random_rows(&mut random, classes);
+        let x = matrix.column(0);
+        let only_x = Matrix::from_columns(vec![Feature::numeric("x")], vec![x.clone()]).unwrap();
+        let tree = grow_classes(&only_x, &label, classes, 1, 1);
+        let Some(split) = &tree.nodes[0].split else { panic!("round {round}: no split") };
+        let ours = decrease_by_hand(&x, &label, classes, split.threshold);
+        assert!((split.decrease - ours).abs() < 1e-9, "round {round}: {} said, {ours} by hand", split.decrease);
+        let best = x.iter().map(|code| decrease_by_hand(&x, &label, classes, *code)).fold(0.0, f64::max);
+        assert!(ours > 0.5 * best, "round {round}: {ours} of {best}");
+        as_good += u32::from(ours > 0.999 * best);
+    }
+    assert!(as_good >= 30, "{as_good} of 60 are the purest");
+}
+
+#[test]
+fn the_shares_of_several_classes_are_those_of_the_leaf() {
+    let mut random = Random::new(7, 1);
+    for _ in 0..20 {
+        let (matrix, label) = random_rows(&mut random, 4);
+        let tree = grow_classes(&matrix, &label, 4, 3, 5);
+        let shares = shares(&tree, &matrix);
+        assert!(tree.leaves() > 2);
+        let columns: Vec<Vec<f64>> = (0..2).map(|at| matrix.column(at)).collect();
+        let leaves: Vec<*const Node> = (0..label.len()).map(|row| std::ptr::from_ref(tree.leaf(&columns, row))).collect();
+        for (row, found) in shares.chunks(4).enumerate() {
+            let alike: Vec<usize> = (0..label.len()).filter(|at| leaves[*at] == leaves[row]).collect();
+            for (class, share) in found.iter().enumerate() {
+                let of = |rows: &[usize]| rows.iter().filter(|at| label[**at] == class as f64).count() as f64;
+                let all: Vec<usize> = (0..label.len()).collect();
+                let prior = of(&all) / label.len() as f64;
+                let expected = (of(&alike) + LEAN * prior) / (alike.len() as f64 + LEAN);
+                assert!((share - expected).abs() < 1e-9, "{share} instead of {expected}");
+            }
+        }
+        let text = serde_json::to_string(&tree).unwrap();
+        let back: Grown = serde_json::from_str(&text).unwrap();
+        assert!(back == tree && back.is_sound(matrix.features()));
+        let mut odd = tree.clone();
+        odd.nodes[1].shares.pop();
+        assert!(!odd.is_sound(matrix.features()));
+    }
+}
+
+#[test]
+fn weights_of_several_classes_are_rows() {
+    let mut random = Random::new(8, 1);
+    let (matrix, label) = random_rows(&mut random, 3);
+    let times: Vec<usize> = (0..label.len()).map(|row| row % 3 + 1).collect();
+    let repeated: Vec<usize> = (0..label.len()).flat_map(|row| vec![row; times[row]]).collect();
+    let weights: Vec<f64> = times.iter().map(|times| *times as f64).collect();
+    let weighed = matrix.clone().with_weights(&weights).unwrap();
+    // Only ratios count for a matrix, so leaves lean a little less to the mean of all.
+    let again: Vec<f64> = repeated.iter().map(|row| label[*row]).collect();
+    let one = shares(&grow_classes(&weighed, &label, 3, 1, 1), &matrix);
+    let other = shares(&grow_classes(&matrix.take(&repeated), &again, 3, 1, 1), &matrix);
+    assert!(one.iter().zip(&other).all(|(one, other)| (one - other).abs() < 0.02));
 }

@@ -271,6 +271,11 @@ fn what_has_no_effect_is_refused() {
             "`boosting: goss` and `data_sample_strategy: bagging` excl",
         ),
         ("row_share: 0.5", "pos_bagging_fraction: 0.5", "'pos_bagging_fraction' and 'neg_bagging_fraction' are shares"),
+        (
+            "",
+            "use_missing: false, zero_as_missing: true",
+            "'zero_as_missing' has no effect with `use_missing: false`; leave one out",
+        ),
         ("", "is_unbalance: true, scale_pos_weight: 2", "'is_unbalance' and 'scale_pos_weight' weigh the same rows"),
         (
             "min_leaf_rows: 1",

@@ -1,9 +1,12 @@
-//! Whether rows to score look like the rows that a model learned from: missing values, ranges, categories.
+//! Whether rows to score look like the rows that a model learned from: missing values, ranges, categories, and how the
+//! values are spread.
 //!
 //! A model scores whatever it is given. Rows unlike all that it learned from get scores nobody should trust, and only
 //! a look at both shows it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod summary;
+
+use std::collections::{BTreeMap, HashMap};
 
 use artifact::{CheckResult, PolarsResultExt, Verdict};
 use polars::prelude::{DataFrame, DataType};
@@ -11,44 +14,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::{Result, Severity};
 
-use crate::learners::ratio;
+use crate::learners::{not_negative, ratio};
 use crate::reasons::{number_text, value_text};
 use crate::{Feature, Matrix};
-
-/// What a feature held in the rows that a model learned from, as the model sees it: days and seconds for dates and
-/// moments, 0 and 1 for truths.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FeatureSummary {
-    pub name: String,
-    pub rows: u64,
-    /// Rows without a value.
-    pub missing: u64,
-    /// The smallest number; none for categories, and where all are missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub low: Option<f64>,
-    /// The largest number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub high: Option<f64>,
-}
-
-impl FeatureSummary {
-    /// One per feature of `rows`, in their order.
-    pub fn of(rows: &Matrix) -> Vec<FeatureSummary> {
-        let summary = |(at, feature): (usize, &Feature)| {
-            let values = rows.column(at);
-            let missing = values.iter().filter(|value| value.is_nan()).count() as u64;
-            let numbers = || values.iter().copied().filter(|value| !value.is_nan() && feature.categories().is_none());
-            FeatureSummary {
-                name: feature.name.clone(),
-                rows: values.len() as u64,
-                missing,
-                low: numbers().reduce(f64::min),
-                high: numbers().reduce(f64::max),
-            }
-        };
-        rows.features().iter().enumerate().map(summary).collect()
-    }
-}
+use summary::Binned;
+pub use summary::{FeatureSummary, Spread};
 
 /// How far the rows to score may differ from those that the model learned from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -67,13 +37,19 @@ pub struct LikenessSpec {
     #[serde(deserialize_with = "ratio")]
     #[schemars(range(min = 0, max = 1))]
     pub max_unseen: f64,
+    /// How far the values of a feature may be spread otherwise than in training, from 0; default 0.25. The population
+    /// stability index of its values that are not missing, by tenths of the training rows or by category: up to 0.1 is
+    /// little, from 0.25 on is much. What chance alone does with so few rows is allowed in any case.
+    #[serde(deserialize_with = "not_negative")]
+    #[schemars(range(min = 0))]
+    pub max_psi: f64,
     /// `soft` (default) warns, `hard` refuses the run.
     pub severity: Severity,
 }
 
 impl Default for LikenessSpec {
     fn default() -> LikenessSpec {
-        LikenessSpec { max_null_change: 0.1, max_outside: 0.05, max_unseen: 0.01, severity: Severity::Soft }
+        LikenessSpec { max_null_change: 0.1, max_outside: 0.05, max_unseen: 0.01, max_psi: 0.25, severity: Severity::Soft }
     }
 }
 
@@ -81,7 +57,6 @@ impl Default for LikenessSpec {
 pub struct Likeness {
     features: Vec<Feature>,
     trained: Vec<Option<FeatureSummary>>,
-    seen: Vec<Option<HashSet<String>>>,
     rows: u64,
     found: Vec<Found>,
 }
@@ -89,6 +64,7 @@ pub struct Likeness {
 /// What was found in one feature.
 #[derive(Clone, Debug, Default)]
 struct Found {
+    spread: Option<Binned>,
     missing: u64,
     outside: u64,
     low: Option<f64>,
@@ -108,14 +84,10 @@ impl Likeness {
     /// Compares with `trained`, the summaries that the model of these features keeps.
     pub fn new(features: &[Feature], trained: &[FeatureSummary]) -> Likeness {
         let of = |feature: &Feature| trained.iter().find(|summary| summary.name == feature.name).cloned();
-        let seen = |feature: &Feature| Some(feature.categories()?.iter().cloned().collect());
-        Likeness {
-            trained: features.iter().map(of).collect(),
-            seen: features.iter().map(seen).collect(),
-            found: vec![Found::default(); features.len()],
-            features: features.to_vec(),
-            rows: 0,
-        }
+        let trained: Vec<Option<FeatureSummary>> = features.iter().map(of).collect();
+        let found = features.iter().zip(&trained);
+        let found = found.map(|(feature, trained)| Found { spread: Binned::new(feature, trained.as_ref()), ..Found::default() });
+        Likeness { found: found.collect(), trained, features: features.to_vec(), rows: 0 }
     }
 
     /// Takes in rows, as they are in the table and as the model sees them.
@@ -123,20 +95,24 @@ impl Likeness {
         self.rows += rows.height() as u64;
         for (at, feature) in self.features.iter().enumerate() {
             let found = &mut self.found[at];
-            if let Some(seen) = &self.seen[at] {
+            let values = matrix.column(at);
+            if let Some(spread) = &mut found.spread {
+                values.iter().filter(|value| !value.is_nan()).for_each(|value| spread.add(*value));
+            }
+            if feature.categories().is_some() {
                 let place = format!("column '{}'", feature.name);
                 let texts = rows.column(&feature.name).during(&place)?.cast(&DataType::String).during(&place)?;
-                for text in texts.str().during(&place)?.iter() {
+                // A category without a code is one that training did not have.
+                for (text, _) in texts.str().during(&place)?.iter().zip(&values).filter(|(_, code)| code.is_nan()) {
                     match text {
                         None => found.missing += 1,
-                        Some(text) if !seen.contains(text) => found.add_unseen(text),
-                        Some(_) => {}
+                        Some(text) => found.add_unseen(text),
                     }
                 }
                 continue;
             }
             let limits = self.trained[at].as_ref().and_then(|trained| trained.low.zip(trained.high));
-            for value in matrix.column(at) {
+            for value in values {
                 if value.is_nan() {
                     found.missing += 1;
                     continue;
@@ -167,10 +143,15 @@ impl Likeness {
             true => Ok(judged),
             false => Err("the model keeps no summaries of its training rows; train a new version".to_owned()),
         };
+        let spread = match self.found.iter().any(|found| found.spread.is_some()) {
+            true => Ok(self.spreads(spec)),
+            false => Err("the model does not know how its training rows were spread; train a new version".to_owned()),
+        };
         vec![
             judged("nulls", kept(self.nulls(spec))),
             judged("ranges", kept(self.ranges(spec))),
             judged("categories", Ok(self.categories(spec))),
+            judged("distributions", spread),
         ]
     }
 
@@ -195,7 +176,7 @@ impl Likeness {
                 format!("'{}' is missing in {} of the rows, {} in training", feature.name, percent(is), percent(was));
             Some(((is - was).abs(), text))
         });
-        Judged::of(moved, spec.max_null_change, "missing as often as in training")
+        Judged::of(moved, spec.max_null_change, &percent, "missing as often as in training")
     }
 
     fn ranges(&self, spec: &LikenessSpec) -> Judged {
@@ -217,7 +198,7 @@ impl Likeness {
             );
             Some((share(found.outside, self.rows), text))
         });
-        Judged::of(outside, spec.max_outside, "within the ranges of training")
+        Judged::of(outside, spec.max_outside, &percent, "within the ranges of training")
     }
 
     fn categories(&self, spec: &LikenessSpec) -> Judged {
@@ -231,7 +212,16 @@ impl Likeness {
             );
             (share(rows, self.rows), text)
         });
-        Judged::of(unseen, spec.max_unseen, "only categories of training")
+        Judged::of(unseen, spec.max_unseen, &percent, "only categories of training")
+    }
+
+    fn spreads(&self, spec: &LikenessSpec) -> Judged {
+        let moved = self.each().filter_map(|(feature, _, found)| {
+            let (psi, chance) = found.spread.as_ref()?.distance()?;
+            let text = format!("'{}' is spread otherwise than in training, by a PSI of {psi:.2}", feature.name);
+            (psi > chance).then_some((psi, text))
+        });
+        Judged::of(moved, spec.max_psi, &|psi| format!("{psi}"), "spread as in training")
     }
 
     fn each(&self) -> impl Iterator<Item = (&Feature, Option<&FeatureSummary>, &Found)> {
@@ -277,7 +267,12 @@ struct Judged {
 impl Judged {
     /// Of features with how much each differs: those beyond the limit, most first; if there is none, the one that differs
     /// most.
-    fn of(features: impl Iterator<Item = (f64, String)>, most: f64, fine: &str) -> Judged {
+    fn of(
+        features: impl Iterator<Item = (f64, String)>,
+        most: f64,
+        in_words: &dyn Fn(f64) -> String,
+        fine: &str,
+    ) -> Judged {
         let mut features: Vec<(f64, String)> = features.filter(|(size, _)| *size > 0.0).collect();
         features.sort_by(|one, other| other.0.total_cmp(&one.0));
         let beyond = features.iter().filter(|(size, _)| *size > most).count();
@@ -288,8 +283,8 @@ impl Judged {
         }
         match beyond {
             0 if words.is_empty() => Judged { too_much: false, words: fine.to_owned() },
-            0 => Judged { too_much: false, words: format!("most: {words} (at most {} allowed)", percent(most)) },
-            _ => Judged { too_much: true, words: format!("{words} (at most {} allowed)", percent(most)) },
+            0 => Judged { too_much: false, words: format!("most: {words} (at most {} allowed)", in_words(most)) },
+            _ => Judged { too_much: true, words: format!("{words} (at most {} allowed)", in_words(most)) },
         }
     }
 }
@@ -315,92 +310,4 @@ pub(crate) fn short(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use polars::df;
-    use polars::prelude::*;
-
-    fn judged(train: &DataFrame, score: &DataFrame, spec: &LikenessSpec) -> Vec<(Verdict, String)> {
-        let names: Vec<String> = train.get_column_names().iter().map(|name| name.to_string()).collect();
-        let features = Feature::infer(train, &names).unwrap();
-        let trained = FeatureSummary::of(&Matrix::from_frame(train, &features).unwrap());
-        let mut likeness = Likeness::new(&features, &trained);
-        // In two batches, as a table comes.
-        for rows in [score.slice(0, score.height() / 3), score.slice((score.height() / 3) as i64, score.height())] {
-            likeness.observe(&rows, &Matrix::from_frame(&rows, &features).unwrap()).unwrap();
-        }
-        likeness.judge(spec).into_iter().map(|result| (result.verdict, result.found)).collect()
-    }
-
-    /// 100 rows: `n` is null in 2, `x` goes from 0 to 99, `c` is a or b.
-    fn train() -> DataFrame {
-        let n: Vec<Option<i64>> = (0..100).map(|row| (row >= 2).then_some(row)).collect();
-        let x: Vec<f64> = (0..100).map(f64::from).collect();
-        let c: Vec<&str> = (0..100).map(|row| if row % 2 == 0 { "a" } else { "b" }).collect();
-        df!("n" => n, "x" => x, "c" => c).unwrap()
-    }
-
-    #[test]
-    fn rows_like_those_of_training_pass() {
-        let found = judged(&train(), &train(), &LikenessSpec::default());
-        assert_eq!(found[0], (Verdict::Passed, "missing as often as in training".to_owned()));
-        assert_eq!(found[1], (Verdict::Passed, "within the ranges of training".to_owned()));
-        assert_eq!(found[2], (Verdict::Passed, "only categories of training".to_owned()));
-    }
-
-    #[test]
-    fn rows_unlike_those_of_training_are_told_with_numbers() {
-        let n: Vec<Option<i64>> = (0..100).map(|row| (row >= 90).then_some(row)).collect();
-        let x: Vec<f64> = (0..100).map(|row| f64::from(row) * 2.0).collect();
-        let c: Vec<&str> =
-            (0..100).map(|row| ["a", "Essen", "a", "Ulm", "Essen", "b", "b", "b", "b", "b"][row % 10]).collect();
-        let score = df!("n" => n, "x" => x, "c" => c).unwrap();
-        let found = judged(&train(), &score, &LikenessSpec::default());
-        let expected = [
-            "'n' is missing in 90.0 % of the rows, 2.0 % in training (at most 10.0 % allowed)",
-            "'x' lies beyond 0 to 99 of training in 50.0 % of the rows, from 0 to 198 (at most 5.0 % allowed)",
-            "'c' has categories in 30 of 100 rows that training did not have, which count as missing: 'Essen' (20), 'Ulm' \
-             (10) (at most 1.0 % allowed)",
-        ];
-        for (found, expected) in found.iter().zip(expected) {
-            assert_eq!(*found, (Verdict::Warned, expected.to_owned()));
-        }
-        let hard = LikenessSpec { severity: Severity::Hard, ..LikenessSpec::default() };
-        assert!(judged(&train(), &score, &hard).iter().all(|(verdict, _)| *verdict == Verdict::Failed));
-        let lenient =
-            LikenessSpec { max_null_change: 0.9, max_outside: 0.5, max_unseen: 0.3, ..LikenessSpec::default() };
-        let found = judged(&train(), &score, &lenient);
-        assert!(found.iter().all(|(verdict, _)| *verdict == Verdict::Passed), "{found:?}");
-        assert_eq!(
-            found[0].1,
-            "most: 'n' is missing in 90.0 % of the rows, 2.0 % in training (at most 90.0 % allowed)"
-        );
-    }
-
-    #[test]
-    fn missing_is_no_category_and_fewer_gaps_are_a_change_too() {
-        let c: Vec<Option<&str>> = (0..100).map(|row| (row % 2 == 0).then_some("a")).collect();
-        let score = train().drop("c").unwrap().hstack(&[Column::new("c".into(), c)]).unwrap();
-        let found = judged(&train(), &score, &LikenessSpec::default());
-        assert_eq!(found[0].1, "'c' is missing in 50.0 % of the rows, 0.0 % in training (at most 10.0 % allowed)");
-        assert_eq!(found[2].0, Verdict::Passed);
-        let found = judged(&score, &train(), &LikenessSpec::default());
-        assert_eq!(found[0].1, "'c' is missing in 0.0 % of the rows, 50.0 % in training (at most 10.0 % allowed)");
-        assert_eq!(
-            found[2].1,
-            "'c' has categories in 50 of 100 rows that training did not have, which count as missing: \
-                                'b' (50) (at most 1.0 % allowed)"
-        );
-    }
-
-    #[test]
-    fn a_model_of_an_earlier_version_is_skipped_but_for_its_categories() {
-        let features = Feature::infer(&train(), &["n".into(), "c".into()]).unwrap();
-        let mut likeness = Likeness::new(&features, &[]);
-        likeness.observe(&train(), &Matrix::from_frame(&train(), &features).unwrap()).unwrap();
-        let verdicts: Vec<Verdict> =
-            likeness.judge(&LikenessSpec::default()).into_iter().map(|result| result.verdict).collect();
-        assert_eq!(verdicts, [Verdict::Skipped, Verdict::Skipped, Verdict::Passed]);
-        assert!(Likeness::new(&features, &[]).judge(&LikenessSpec::default()).is_empty());
-    }
-}
+mod tests;

@@ -1,20 +1,20 @@
-//! `--runs`: the table of all experiments of all versions, filtered and sorted, from their records alone.
+//! The table of all experiments of all versions, filtered and sorted, from their records alone.
 
 use artifact::PolarsResultExt;
 use expr::SqlExpr;
-use learn::metrics::Metric;
-use learn::{LearnerSpec, Run};
 use polars::prelude::{
     Column, CsvWriter, DataFrame, DataType, IntoLazy, JsonFormat, JsonWriter, NamedFrom, SerWriter, Series,
     SortMultipleOptions,
 };
 use serde_json::Value;
 use spec::{Error, Result, did_you_mean};
-use stage::clap::ValueEnum;
+
+use crate::metrics::Metric;
+use crate::{LearnerSpec, Run};
 
 /// How the table is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RunsFormat {
     /// Aligned columns, for people.
     #[default]
     Table,
@@ -26,16 +26,16 @@ pub enum Format {
 
 /// What of the table is wanted.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted<'a> {
+pub struct RunsQuery<'a> {
     /// A column; with `-` before it in reverse.
     pub sort: Option<&'a str>,
     /// An SQL condition over the columns.
     pub filter: Option<&'a str>,
-    pub format: Format,
+    pub format: RunsFormat,
 }
 
-/// The table as text.
-pub fn shown(runs: &[Run], wanted: &Wanted<'_>) -> Result<String> {
+/// The table as text; empty without runs. Errors name the flags of `train --runs`.
+pub fn runs_table(runs: &[Run], wanted: &RunsQuery<'_>) -> Result<String> {
     if runs.is_empty() {
         return Ok(String::new());
     }
@@ -49,11 +49,11 @@ pub fn shown(runs: &[Run], wanted: &Wanted<'_>) -> Result<String> {
     let doing = "--runs";
     let mut bytes = Vec::new();
     match wanted.format {
-        Format::Table => return text(&table),
-        Format::Json => {
+        RunsFormat::Table => return text(&table),
+        RunsFormat::Json => {
             JsonWriter::new(&mut bytes).with_json_format(JsonFormat::JsonLines).finish(&mut table).during(doing)?;
         }
-        Format::Csv => CsvWriter::new(&mut bytes).finish(&mut table).during(doing)?,
+        RunsFormat::Csv => CsvWriter::new(&mut bytes).finish(&mut table).during(doing)?,
     }
     String::from_utf8(bytes).map_err(|error| Error::cannot_run(format!("{doing}: {error}")))
 }
@@ -189,7 +189,7 @@ fn text(table: &DataFrame) -> Result<String> {
             cells.push(match value {
                 polars::prelude::AnyValue::Null => "-".to_owned(),
                 polars::prelude::AnyValue::Boolean(chosen) => (if chosen { "*" } else { "" }).to_owned(),
-                polars::prelude::AnyValue::Float64(value) => number_text(value),
+                polars::prelude::AnyValue::Float64(value) => measure_text(value),
                 other => other.get_str().unwrap_or_default().to_owned(),
             });
         }
@@ -208,8 +208,8 @@ fn text(table: &DataFrame) -> Result<String> {
     Ok(lines)
 }
 
-/// Four decimals for shares and small errors, fewer for large numbers.
-pub(crate) fn number_text(value: f64) -> String {
+/// A metric's value: four decimals for shares and small errors, fewer for large numbers.
+pub fn measure_text(value: f64) -> String {
     match value.abs() {
         size if size < 10.0 => format!("{value:.4}"),
         size if size < 1000.0 => format!("{value:.2}"),
@@ -220,7 +220,7 @@ pub(crate) fn number_text(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use learn::{Stage, Task};
+    use crate::{ModelStage, Task};
     use serde_json::json;
 
     fn run(version: u32, experiment: &str, learner: &str, parameters: Value, mae: f64, chosen: bool) -> Run {
@@ -233,7 +233,7 @@ mod tests {
             valid: [(Metric::Mae, mae), (Metric::R2, 1.0 - mae / 1000.0)].into(),
             test: if chosen { [(Metric::Mae, mae + 10.0)].into() } else { Default::default() },
             chosen,
-            stage: chosen.then_some(if version == 10 { Stage::Production } else { Stage::Archived }),
+            stage: chosen.then_some(if version == 10 { ModelStage::Production } else { ModelStage::Archived }),
             time: format!("2026-11-{version:02}T02:00:00Z"),
         }
     }
@@ -252,8 +252,8 @@ mod tests {
         ]
     }
 
-    fn table_of(sort: Option<&str>, filter: Option<&str>, format: Format) -> String {
-        shown(&runs(), &Wanted { sort, filter, format }).unwrap()
+    fn table_of(sort: Option<&str>, filter: Option<&str>, format: RunsFormat) -> String {
+        runs_table(&runs(), &RunsQuery { sort, filter, format }).unwrap()
     }
 
     #[test]
@@ -265,11 +265,11 @@ v2       linear      elastic_net  penalty=0.1  505.00  0.4950         -         
 v10      fast        lightgbm                  300.25  0.6997    310.25  *       production  2026-11-10T02:00:00Z
 v10      old         gone                      600.00  0.4000         -          -           2026-11-10T02:00:00Z
 ";
-        assert_eq!(table_of(None, None, Format::Table), expected);
+        assert_eq!(table_of(None, None, RunsFormat::Table), expected);
     }
 
     fn order(sort: &str) -> Vec<String> {
-        let csv = table_of(Some(sort), None, Format::Csv);
+        let csv = table_of(Some(sort), None, RunsFormat::Csv);
         csv.lines().skip(1).map(|line| line.split(',').take(2).collect::<Vec<_>>().join("/")).collect()
     }
 
@@ -280,18 +280,18 @@ v10      old         gone                      600.00  0.4000         -         
         assert_eq!(order("-mae"), ["v10/old", "v2/linear", "v2/fast", "v10/fast"]);
         assert_eq!(order("test_mae")[..2], ["v10/fast", "v2/fast"]);
         assert_eq!(order("-version"), ["v10/fast", "v10/old", "v2/fast", "v2/linear"]);
-        let error = shown(&runs(), &Wanted { sort: Some("maee"), ..Wanted::default() }).unwrap_err().to_string();
+        let error = runs_table(&runs(), &RunsQuery { sort: Some("maee"), ..RunsQuery::default() }).unwrap_err().to_string();
         assert!(error.starts_with("--sort: no column 'maee'; did you mean 'mae'?"), "{error}");
     }
 
     #[test]
     fn conditions_are_sql_over_all_columns() {
-        let kept = |filter: &str| table_of(None, Some(filter), Format::Csv).lines().count() - 1;
+        let kept = |filter: &str| table_of(None, Some(filter), RunsFormat::Csv).lines().count() - 1;
         assert_eq!(kept("mae < 350"), 2);
         assert_eq!(kept("trees >= 200 AND stage = 'production'"), 1);
         assert_eq!(kept("NOT chosen"), 2);
         let failure = |filter: &str| {
-            shown(&runs(), &Wanted { filter: Some(filter), ..Wanted::default() }).unwrap_err().to_string()
+            runs_table(&runs(), &RunsQuery { filter: Some(filter), ..RunsQuery::default() }).unwrap_err().to_string()
         };
         assert!(failure("tree > 3").starts_with("--where: no column 'tree'; did you mean 'trees'?"));
         assert!(failure("mae <").starts_with("--where: 'mae <' is not an SQL expression"));
@@ -300,7 +300,7 @@ v10      old         gone                      600.00  0.4000         -         
 
     #[test]
     fn machines_get_every_column() {
-        let line = table_of(Some("mae"), Some("chosen"), Format::Json).lines().next().unwrap().to_owned();
+        let line = table_of(Some("mae"), Some("chosen"), RunsFormat::Json).lines().next().unwrap().to_owned();
         let object: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(
             (&object["version"], &object["mae"], &object["trees"]),

@@ -10,7 +10,7 @@ use super::{Action, Entry, Version};
 /// Where a version stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Stage {
+pub enum ModelStage {
     /// It scores.
     Production,
     /// The newest that passed its gate since production last changed: it waits for a decision by hand, or for a better
@@ -22,33 +22,33 @@ pub enum Stage {
     Refused,
 }
 
-impl Stage {
+impl ModelStage {
     pub fn name(self) -> &'static str {
         match self {
-            Stage::Production => "production",
-            Stage::Staging => "staging",
-            Stage::Archived => "archived",
-            Stage::Refused => "refused",
+            ModelStage::Production => "production",
+            ModelStage::Staging => "staging",
+            ModelStage::Archived => "archived",
+            ModelStage::Refused => "refused",
         }
     }
 
     /// Where `version` stands after these decisions, oldest first; `None` if none was ever made about it.
-    pub fn of(version: Version, entries: &[Entry]) -> Option<Stage> {
+    pub fn of(version: Version, entries: &[Entry]) -> Option<ModelStage> {
         if promoted(entries).last() == Some(&version) {
-            return Some(Stage::Production);
+            return Some(ModelStage::Production);
         }
         let changed = |entry: &Entry| matches!(entry.action, Action::Promote | Action::Rollback);
         let since = entries.iter().rposition(changed).map_or(0, |at| at + 1);
         let waiting = entries[since..].iter().rfind(|entry| entry.action == Action::Keep);
         if waiting.is_some_and(|entry| entry.version == version) {
-            return Some(Stage::Staging);
+            return Some(ModelStage::Staging);
         }
         let last = entries.iter().rfind(|entry| entry.version == version)?;
-        Some(if last.action == Action::Refuse { Stage::Refused } else { Stage::Archived })
+        Some(if last.action == Action::Refuse { ModelStage::Refused } else { ModelStage::Archived })
     }
 }
 
-impl fmt::Display for Stage {
+impl fmt::Display for ModelStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -74,7 +74,7 @@ mod tests {
     }
 
     fn stages(decisions: &[(Action, u32)]) -> Vec<Option<&'static str>> {
-        let stage = |number: u32| Stage::of(format!("v{number}").parse().unwrap(), &log(decisions)).map(Stage::name);
+        let stage = |number: u32| ModelStage::of(format!("v{number}").parse().unwrap(), &log(decisions)).map(ModelStage::name);
         (1..=4).map(stage).collect()
     }
 
