@@ -39,6 +39,7 @@ pub use errors::PolarsResultExt;
 pub use evidence::{CheckResult, Evidence, Input, Kind, Verdict};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use footer::{evidence_of, rows_of, sidecar, strip, write_sidecar};
+pub use foreign::{BytesOf, bytes_of};
 pub use quality::{Quality, TakenOut};
 pub use scan::{Artifact, open, scan, scan_files};
 pub use snapshot::{LATEST, Snapshot};

@@ -7,6 +7,8 @@ use polars_arrow::array::{BinaryViewArray, MutableBinaryViewArray};
 use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 use spec::{Error, Result};
 
+use crate::text::uuid;
+
 use super::types::Wire;
 
 /// Days from 1970 to 2000, from which the server counts.
@@ -205,19 +207,6 @@ pub(crate) fn garbled() -> Error {
 
 fn infinity(positive: bool) -> String {
     if positive { "infinity" } else { "-infinity" }.to_owned()
-}
-
-fn uuid(bytes: [u8; 16]) -> String {
-    let mut text = String::with_capacity(36);
-    for (i, byte) in bytes.iter().enumerate() {
-        if matches!(i, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(digit.into(), 16).unwrap_or_default());
-        }
-    }
-    text
 }
 
 /// A `numeric` as text: groups of four digits, of which the first `weight + 1` stand before the point, and `scale`

@@ -278,3 +278,48 @@ fn zeros_fill_up_what_is_compressed() {
     let failure = project.failure("source: {file: {path: b.csv.gz}}");
     assert!(failure.contains("b.csv.gz"), "{failure}");
 }
+
+/// A file of columns that polars does not write: each as the schema language of Parquet has it, with its values.
+fn foreign(columns: &[(&str, &[&[u8]])]) -> Vec<u8> {
+    use ::parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType};
+    use ::parquet::file::writer::SerializedFileWriter;
+    let fields: String = columns.iter().map(|(column, _)| format!("REQUIRED {column};")).collect();
+    let schema = ::parquet::schema::parser::parse_message_type(&format!("message m {{ {fields} }}")).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = SerializedFileWriter::new(&mut bytes, schema.into(), Default::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    for (column, values) in columns {
+        let mut leaf = group.next_column().unwrap().unwrap();
+        if column.starts_with("FIXED") {
+            let values: Vec<FixedLenByteArray> = values.iter().map(|value| value.to_vec().into()).collect();
+            leaf.typed::<FixedLenByteArrayType>().write_batch(&values, None, None).unwrap();
+        } else {
+            let values: Vec<ByteArray> = values.iter().map(|value| value.to_vec().into()).collect();
+            leaf.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
+        }
+        leaf.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[test]
+fn bytes_that_stand_for_text_are_text() {
+    let ids = [[0xA0; 16], [0x0F; 16]];
+    let file = foreign(&[
+        ("FIXED_LEN_BYTE_ARRAY (16) id (UUID)", &[&ids[0], &ids[1]]),
+        ("BYTE_ARRAY doc (JSON)", &[br#"{"a": 1}"#, b"\xff"]),
+    ]);
+    let project = Project::with("a.parquet", file);
+    for columns in ["", "\ncolumns: {id: string, doc: string}"] {
+        let read = project.read(&format!("source: {{file: {{path: a.parquet}}}}{columns}")).unwrap();
+        assert_eq!(read.types()[..2], ["id string", "doc string"]);
+        assert_eq!(read.table(), [r#"a0a0a0a0-a0a0-a0a0-a0a0-a0a0a0a0a0a0|{"a": 1}|1"#]);
+        assert!(
+            read.refusals()[0].starts_with("0f0f0f0f-0f0f-0f0f-0f0f-0f0f0f0f0f0f|\\xFF|2|-|doc: '"),
+            "{:?}",
+            read.refusals()
+        );
+    }
+}
