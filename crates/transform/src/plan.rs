@@ -37,6 +37,8 @@ pub(crate) struct Rule {
 /// The parts of `step 2 'cast': amount: 'abc' is not a float64`.
 #[derive(Clone, Debug)]
 pub(crate) struct Reason {
+    /// `step 2 'cast'`
+    pub place: String,
     /// The column as it is called now.
     pub column: String,
     /// The helper column with the value as the step found it; none if the value must not be shown.
@@ -368,7 +370,8 @@ impl Plan {
     /// Refuses the rows for which `hit` is true. `original` is the helper with the value in `column`.
     pub(crate) fn refuse(&mut self, column: &str, original: &str, problem: String, hit: Expr) -> Result<()> {
         let name = format!("{} on {column}", self.place);
-        let reason = Reason { column: column.to_owned(), original: Some(original.to_owned()), problem };
+        let place = self.place.clone();
+        let reason = Reason { place, column: column.to_owned(), original: Some(original.to_owned()), problem };
         self.remove(Rule { name, fate: Fate::Refused, reason: Some(reason) }, hit)
     }
 

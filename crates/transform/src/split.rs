@@ -104,7 +104,7 @@ impl Split {
         let mut reasons = Vec::new();
         for (row, mark) in marks.iter().enumerate() {
             if let Some(reason) = reason_of(*mark) {
-                reasons.push(self.tell(frame, row, *mark, reason).during("clean")?);
+                reasons.push(in_words(frame, row, reason).during("clean")?);
             }
         }
         if reasons.is_empty() {
@@ -114,18 +114,16 @@ impl Split {
         refused.with_column(Column::new(REASON.into(), reasons)).during("clean")?;
         Ok(Some(refused))
     }
+}
 
-    /// `step 2 'cast': amount: 'abc' is not a float64`
-    fn tell(&self, frame: &DataFrame, row: usize, mark: u16, reason: &Reason) -> PolarsResult<String> {
-        let rule = &self.rules[usize::from(mark) - 1].name;
-        let place = rule.rsplit_once(" on ").map_or(rule.as_str(), |(place, _)| place);
-        let value = match &reason.original {
-            Some(helper) => match frame.column(helper)?.get(row)? {
-                AnyValue::Null => "an empty cell".to_owned(),
-                value => format!("'{}'", value.str_value()),
-            },
-            None => "a masked value".to_owned(),
-        };
-        Ok(format!("{place}: {}: {value}{}", reason.column, reason.problem))
-    }
+/// `step 2 'cast': amount: 'abc' is not a float64`
+fn in_words(frame: &DataFrame, row: usize, reason: &Reason) -> PolarsResult<String> {
+    let value = match &reason.original {
+        Some(helper) => match frame.column(helper)?.get(row)? {
+            AnyValue::Null => "an empty cell".to_owned(),
+            value => format!("'{}'", value.str_value()),
+        },
+        None => "a masked value".to_owned(),
+    };
+    Ok(format!("{}: {}: {value}{}", reason.place, reason.column, reason.problem))
 }

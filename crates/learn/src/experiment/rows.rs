@@ -9,8 +9,8 @@ use polars::prelude::{
 };
 use spec::{Error, Result, ResultExt, did_you_mean};
 
-use super::row_numbers::{self, Places};
 use super::told::Told;
+use super::row_numbers::{self, Places};
 use super::{Known, TrainSpec, columns};
 use crate::split::folds;
 use crate::{Data, Feature, LabelKnown, Matrix, Part, Split, SplitBy, Task};

@@ -49,13 +49,7 @@ pub struct LikenessSpec {
 
 impl Default for LikenessSpec {
     fn default() -> LikenessSpec {
-        LikenessSpec {
-            max_null_change: 0.1,
-            max_outside: 0.05,
-            max_unseen: 0.01,
-            max_psi: 0.25,
-            severity: Severity::Soft,
-        }
+        LikenessSpec { max_null_change: 0.1, max_outside: 0.05, max_unseen: 0.01, max_psi: 0.25, severity: Severity::Soft }
     }
 }
 
@@ -92,8 +86,7 @@ impl Likeness {
         let of = |feature: &Feature| trained.iter().find(|summary| summary.name == feature.name).cloned();
         let trained: Vec<Option<FeatureSummary>> = features.iter().map(of).collect();
         let found = features.iter().zip(&trained);
-        let found = found
-            .map(|(feature, trained)| Found { spread: Binned::new(feature, trained.as_ref()), ..Found::default() });
+        let found = found.map(|(feature, trained)| Found { spread: Binned::new(feature, trained.as_ref()), ..Found::default() });
         Likeness { found: found.collect(), trained, features: features.to_vec(), rows: 0 }
     }
 

@@ -36,11 +36,7 @@ pub struct Signature {
 impl Signature {
     /// Now, by the user of this process.
     pub fn now() -> Signature {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned());
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| variable("HOSTNAME"));
-        let host = host.unwrap_or_else(|| "unknown".to_owned());
-        Signature { time: artifact::Stamp::now().rfc3339(), who: format!("{user}@{}", host.trim()) }
+        Signature { time: artifact::Stamp::now().rfc3339(), who: spec::who() }
     }
 }
 
@@ -128,12 +124,8 @@ impl Registry {
         let manifest = self.manifest(version)?;
         let folder = self.folder(version);
         if manifest.origin.version != version {
-            return Err(Error::refused(format!(
-                "{}: holds {}, not {version}",
-                folder.display(),
-                manifest.origin.version
-            ))
-            .hint("a version keeps its name; restore the folder from a backup"));
+            return Err(Error::refused(format!("{}: holds {}, not {version}", folder.display(), manifest.origin.version))
+                .hint("a version keeps its name; restore the folder from a backup"));
         }
         files::verify(&folder, &manifest.files)?;
         if artifact::evidence_of(&folder)?.is_none() {

@@ -13,8 +13,8 @@ use spec::{Error, Result};
 use crate::calendar::moment;
 use crate::random::{Random, hash};
 pub use folds::{Fold, FoldsSummary};
-use times::Distinct;
 pub use times::LabelKnown;
+use times::Distinct;
 
 /// How rows are divided into train, validation and test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -271,8 +271,7 @@ impl SplitSpec {
             .iter()
             .filter_map(|(part, shares)| {
                 let (rows, share) = (summary.rows(*part), shares.iter().map(|at| self.shares.0[*at]).sum::<f64>());
-                let words =
-                    || format!("{} has {rows} of {all} rows, {:.0} % were asked for", part.name(), share * 100.0);
+                let words = || format!("{} has {rows} of {all} rows, {:.0} % were asked for", part.name(), share * 100.0);
                 ((rows as f64) < share * all as f64 / 2.0).then(words)
             })
             .collect();
