@@ -305,7 +305,8 @@ mod tests {
             prop_oneof![any::<f64>(), (-2i32..300).prop_map(f64::from)].prop_map(|v| (
                 Wire::Float64,
                 v.to_be_bytes().to_vec(),
-                format!("{v}")
+                // All digits of a whole number: the shortest text that reads back as it ends in zeros.
+                if v.fract() == 0.0 { format!("{v:.0}") } else { format!("{v}") }
             )),
             (0u16..10_000, 0u16..10_000).prop_map(|(whole, behind)| {
                 (Wire::Numeric, sent(2, 0, 0, 4, &[whole, behind]), format!("{whole}.{behind:04}"))
