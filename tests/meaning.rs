@@ -376,7 +376,8 @@ fn rows_unlike_those_of_training_are_told_and_may_be_refused() {
     project.write("resources/flat/predict.yaml", "table: newcomers\nlike_training: {severity: hard}\n");
     project.run("predict", ["flat"]).exits(1).says("check 'like_training nulls' failed: 'b' is missing in 90.0 %");
     assert_eq!(project.latest("data/output/flat/predict"), before);
-    let lenient = "table: newcomers\nlike_training: {max_null_change: 1, max_outside: 1, max_unseen: 1, max_psi: 1000, severity: hard}\n";
+    let lenient =
+        "table: newcomers\nlike_training: {max_null_change: 1, max_outside: 1, max_unseen: 1, max_psi: 1000, severity: hard}\n";
     project.write("resources/flat/predict.yaml", lenient);
     // However many are allowed, categories that nobody learned are told.
     project.run("predict", ["flat"]).exits(0).says("'Essen' (20)");
