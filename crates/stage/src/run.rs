@@ -178,8 +178,10 @@ fn recorded<S: Stage>(
             drop(guard);
             summary(who, &publication, began);
             if publication.items.is_empty() {
-                let key = Key { tool: S::TOOL, pipeline: job.pipeline.as_str(), spec: &job.spec_hash, version: VERSION, inputs };
-                Looked::write(&job.folder(), &publication.paths, &key)?;
+                let key = key(job, inputs);
+                if let Err(error) = Looked::write(&job.folder(), &publication.paths, &key) {
+                    tracing::warn!("{who}: the next run looks again: {error}");
+                }
             }
             log.post();
             job.warnings.borrow_mut().extend(publication.warnings());
