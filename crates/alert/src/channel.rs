@@ -111,14 +111,6 @@ fn bounded(channel: &Arc<dyn Channel>, alert: &Arc<Alert>, timeout: Duration) ->
     }
 }
 
-/// The first `most` characters of `text`, with a sign that it was cut.
-pub fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some(_) => text.chars().take(most.saturating_sub(3)).chain("...".chars()).collect(),
-        None => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,11 +154,5 @@ mod tests {
     #[test]
     fn a_channel_that_panics_is_a_failure_like_any_other() {
         assert_eq!(tries(vec![]), (1, Err(Failure::lasting("the channel panicked"))));
-    }
-
-    #[test]
-    fn text_is_cut_at_characters() {
-        assert_eq!(cut("가나다라마", 5), "가나다라마");
-        assert_eq!(cut("가나다라마바", 5), "가나...");
     }
 }

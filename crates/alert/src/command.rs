@@ -6,8 +6,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use net::innermost;
 use spec::Exit;
+use spec::text::root_cause;
 
 use crate::channel::{Channel, Failure};
 use crate::text::Alert;
@@ -56,10 +56,10 @@ impl Channel for Program {
         let deadline = Instant::now() + timeout;
         let mut child = self
             .start(alert)
-            .map_err(|error| Failure::lasting(format!("cannot run '{}': {}", self.program(), innermost(&error))))?;
+            .map_err(|error| Failure::lasting(format!("cannot run '{}': {}", self.program(), root_cause(&error))))?;
         let complaint = read_aside(&mut child);
         write_aside(&mut child, alert.json().to_string());
-        let Some(status) = wait(&mut child, deadline).map_err(|error| Failure::lasting(innermost(&error)))? else {
+        let Some(status) = wait(&mut child, deadline).map_err(|error| Failure::lasting(root_cause(&error)))? else {
             return Err(Failure::too_slow(timeout));
         };
         if status.success() {

@@ -11,7 +11,7 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{Message, SmtpTransport, Transport};
 
 use crate::address::Address;
-use net::innermost;
+use spec::text::root_cause;
 
 use crate::channel::{Channel, Failure};
 use crate::text::Alert;
@@ -98,7 +98,7 @@ fn hello_name(host: &str) -> ClientId {
 }
 
 fn failure(error: &lettre::transport::smtp::Error, timeout: Duration) -> Failure {
-    let cause = innermost(error);
+    let cause = root_cause(error);
     match (error.status(), io_kind(error)) {
         (Some(code), _) if error.is_transient() => Failure::passing(format!("the server answered {code}: {cause}")),
         (Some(code), _) => Failure::lasting(format!("the server answered {code}: {cause}")),

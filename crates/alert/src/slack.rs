@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use net::innermost;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
+use spec::text::{cut, root_cause};
 
-use crate::channel::{Again, Channel, Failure, cut};
+use crate::channel::{Again, Channel, Failure};
 use crate::text::Alert;
 
 /// Characters of `text`: Discord takes 2,000.
@@ -72,9 +72,9 @@ impl Channel for Slack {
 fn failure(error: &reqwest::Error, timeout: Duration) -> Failure {
     match error {
         error if error.is_timeout() => Failure::too_slow(timeout),
-        error if error.is_builder() => Failure::lasting(innermost(error)),
-        error if error.is_connect() => Failure::passing(format!("cannot connect: {}", innermost(error))),
-        error => Failure::passing(innermost(error)),
+        error if error.is_builder() => Failure::lasting(root_cause(error)),
+        error if error.is_connect() => Failure::passing(format!("cannot connect: {}", root_cause(error))),
+        error => Failure::passing(root_cause(error)),
     }
 }
 

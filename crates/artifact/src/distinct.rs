@@ -36,7 +36,7 @@ fn each<T: PolarsNumericType>(values: &ChunkedArray<T>, mut visit: impl FnMut(T:
 }
 
 /// Spreads the bits of a value (the finalizer of SplitMix64, Steele et al. 2014).
-fn mix(value: u64) -> u64 {
+pub(crate) fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     value ^ (value >> 31)

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use artifact::{Artifact, Books, Definitions, LATEST};
-use serde_json::json;
+use artifact::{Artifact, Books, Definitions, LATEST, Notes};
 use spec::{Error, Exit, Result, Span, Tool, Unit};
 use stage::clap::Args;
 use stage::{BooksOf, Empty, FileOutput, Job, Output, Stage, TableOutput};
@@ -57,7 +56,8 @@ impl Stage for Features {
         warnings.iter().for_each(|warning| stage::warn(format!("features {}: {warning}", job.pipeline)));
         // How long after an example's time its label is known: a split by time leaves that much out.
         let horizon_days: i64 = spec.label_known_after().into_iter().map(days).sum();
-        let notes = json!({ "label": spec.label(), "horizon_days": horizon_days });
+        let notes =
+            Notes { label: Some(spec.label().to_owned()), horizon_days: Some(horizon_days), ..Notes::default() };
         let training = TableOutput {
             notes: notes.clone(),
             definitions: Some(definitions.clone()),
@@ -78,7 +78,7 @@ impl Stage for Features {
                 file.write_all(dictionary.as_bytes()).map_err(|error| Error::io("write", path, &error))
             }),
             books: Books::default(),
-            notes: serde_json::Value::Null,
+            notes: Notes::default(),
         };
         Ok(vec![Output::Table(training), Output::Table(scoring), Output::File(dictionary)])
     }

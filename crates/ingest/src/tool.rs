@@ -4,14 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use artifact::{Artifact, Evidence, Input};
+use artifact::{Artifact, Evidence, Input, Notes};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 use sources::{Finished, Located, Opened, Reach, TableSpec};
 use spec::{Class, Error, Exit, Map, Name, Result, ResultExt, Root, Tool};
 use stage::clap::Args;
-use stage::{BooksOf, Empty, FALLBACK, Facts, Job, Mirror, Output, Stage, TableOutput, data_arguments};
+use stage::{BooksOf, Empty, Facts, Job, Mirror, Output, Stage, TableOutput, data_arguments};
 
 use crate::backfill::Window;
 use crate::earlier::{self, Earlier};
@@ -173,7 +172,7 @@ fn incremental(
         (false, None) => Empty::Refused,
     };
     let kept = earlier.kept().filter(|_| adds).map(Output::Kept);
-    let new = TableOutput { empty, notes: earlier::note(window), ..read };
+    let new = TableOutput { empty, notes: earlier::noted(read.notes.clone(), window), ..read };
     let finish = new.finish;
     // A backfill goes back: it says nothing of how far the source came.
     let forgets = window.is_some();
@@ -195,7 +194,7 @@ fn read(job: &Job<Ingest>, name: &str, table: &TableSpec, reach: &Reach) -> Resu
         stage::warn(format!("ingest {pipeline}: table '{name_of_second}': {why}"));
         let opened = second.open(&name_of_second, &root, &cloud, &folder, &reach_of_second);
         let output = output(&name_of_second, opened.context("its source stays down, and so does its fallback")?);
-        Ok(TableOutput { notes: json!({ FALLBACK: why }), ..output })
+        Ok(TableOutput { notes: Notes { fallback: Some(why), ..output.notes.clone() }, ..output })
     };
     match open(job, name, table, reach) {
         Err(error) if error.class() == Class::TryAgain => fallback(&error),

@@ -155,11 +155,11 @@ pub(crate) fn http() -> Result<reqwest::Client> {
 }
 
 fn connection(error: &reqwest::Error) -> Fault {
-    match (error.is_timeout(), std::error::Error::source(error)) {
-        (true, _) => Fault::Timeout,
-        (false, None) => Fault::Connection("the exchange broke off".to_owned()),
-        // The cause is what people understand; the address may hold a password and is left out.
-        (false, Some(cause)) => Fault::Connection(net::innermost(cause)),
+    // The cause is what people understand; the address may hold a password and is left out.
+    match error.is_timeout() {
+        true => Fault::Timeout,
+        false if std::error::Error::source(error).is_none() => Fault::Connection("the exchange broke off".to_owned()),
+        false => Fault::Connection(spec::text::root_cause(error)),
     }
 }
 

@@ -4,9 +4,8 @@ use std::sync::Once;
 use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder, redirect};
+use spec::text::root_cause;
 use spec::{Error, Result};
-
-use crate::cause::innermost;
 
 /// Who asks, for the logs of servers.
 pub const USER_AGENT: &str = concat!("millrace/", env!("CARGO_PKG_VERSION"));
@@ -25,7 +24,7 @@ pub fn client(timeout: Duration, change: impl FnOnce(ClientBuilder) -> ClientBui
         .user_agent(USER_AGENT);
     let client = change(builder).build();
     client
-        .map_err(|error| Error::cannot_run(format!("cannot make an HTTP client: {}", innermost(&error.without_url()))))
+        .map_err(|error| Error::cannot_run(format!("cannot make an HTTP client: {}", root_cause(&error.without_url()))))
 }
 
 /// Installs the ciphers of TLS for clients that ask the process for them.

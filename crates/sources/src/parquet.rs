@@ -83,7 +83,10 @@ impl ParquetFile {
 
     fn open(self) -> Result<Opened> {
         let (object, folder) = match self {
-            ParquetFile::Here(artifact) => return Ok(Opened { artifact, copy: None }),
+            ParquetFile::Here(artifact) => {
+                artifact.verify()?;
+                return Ok(Opened { artifact, copy: None });
+            }
             ParquetFile::InStore { object, folder } => (object, folder),
         };
         let mut copy = Temporary::beside(&folder.join(object.url().name()))?;
@@ -91,7 +94,9 @@ impl ParquetFile {
         object.fetch(copy.file(), &path)?;
         let shown = object.url().to_string();
         let artifact = artifact::open(&Root::at(folder), &path).map_err(|error| error.context(&shown))?;
-        Ok(Opened { artifact: Artifact { path: shown.into(), ..artifact }, copy: Some(copy) })
+        let artifact = Artifact { path: shown.into(), ..artifact };
+        artifact.verify()?;
+        Ok(Opened { artifact, copy: Some(copy) })
     }
 }
 

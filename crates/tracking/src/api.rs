@@ -126,5 +126,5 @@ impl Api {
 
 /// The innermost cause, without the address, which may hold a secret.
 fn cause(error: reqwest::Error) -> String {
-    net::innermost(&error.without_url())
+    spec::text::root_cause(&error.without_url())
 }

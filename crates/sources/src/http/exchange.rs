@@ -208,7 +208,7 @@ impl Client {
         let what = if error.is_timeout() {
             format!("no answer within {} s", self.spec.timeout.as_secs())
         } else if error.is_connect() {
-            format!("no connection: {}", self.quoted(&net::innermost(error)))
+            format!("no connection: {}", self.quoted(&spec::text::root_cause(error)))
         } else {
             "the answer was cut short".to_owned()
         };

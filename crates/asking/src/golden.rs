@@ -3,7 +3,9 @@
 //! A golden file is a CSV with the task's input columns, and a column `expected_<output>` for each output that is
 //! judged. An empty cell is an empty cell.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
 use artifact::PolarsResultExt;
 use llm::judge::{Cell, Gate, Row};
@@ -34,13 +36,12 @@ pub struct Judged {
 impl Golden {
     /// Reads the file at `path`, relative to `root`. Errors name the file and what it lacks.
     pub fn read(root: &Root, path: &str) -> Result<Golden> {
-        let options = CsvReadOptions::default().with_has_header(true).with_infer_schema_length(Some(0));
         let file = root.join(Path::new(path));
         if !file.is_file() {
             return Err(Error::cannot_run(format!("no golden file '{path}'"))
                 .hint("write a CSV with the task's input columns and expected_<output>"));
         }
-        let rows = options.try_into_reader_with_file_path(Some(file)).and_then(SerReader::finish).during(path)?;
+        let rows = options().try_into_reader_with_file_path(Some(file)).and_then(SerReader::finish).during(path)?;
         let columns = rows.get_column_names().into_iter();
         let columns: Vec<String> = columns.filter_map(|name| Some(name.strip_prefix(EXPECTED)?.to_owned())).collect();
         if columns.is_empty() {
@@ -93,6 +94,51 @@ impl Golden {
     }
 }
 
+/// How golden files are read. Each option is set here and on purpose, so that one which the engine adds must be looked at
+/// before this compiles again: every cell is the text that stands there, an empty one is null, and a line with more
+/// cells than the header is an error.
+fn options() -> CsvReadOptions {
+    CsvReadOptions {
+        path: None,
+        has_header: true,
+        // Nothing is inferred: all cells are texts.
+        infer_schema_length: Some(0),
+        infer_schema_files: NonZeroUsize::MAX,
+        schema: None,
+        schema_overwrite: None,
+        dtype_overwrite: None,
+        column_names_overwrite: None,
+        fields_to_cast: Vec::new(),
+        // Every row and every column.
+        n_rows: None,
+        row_index: None,
+        columns: None,
+        projection: None,
+        skip_rows: 0,
+        skip_lines: 0,
+        skip_rows_after_header: 0,
+        raise_if_empty: true,
+        ignore_errors: false,
+        parse_options: Arc::new(CsvParseOptions {
+            separator: b',',
+            quote_char: Some(b'"'),
+            eol_char: b'\n',
+            encoding: CsvEncoding::Utf8,
+            null_values: None,
+            missing_is_null: true,
+            truncate_ragged_lines: false,
+            comment_prefix: None,
+            try_parse_dates: false,
+            decimal_comma: false,
+        }),
+        // What follows changes speed and memory only.
+        rechunk: true,
+        n_threads: None,
+        low_memory: false,
+        chunk_size: 1 << 18,
+    }
+}
+
 impl Models<'_> {
     /// Lets the task answer the golden rows of its `eval`. Without a configured provider there is nothing to judge.
     pub(super) fn judge(&self, asking: &Asking) -> Result<()> {
@@ -101,7 +147,7 @@ impl Models<'_> {
         let Some(judged) = self.answer_golden(&asking.task, &golden).context(&asking.place)? else { return Ok(()) };
         let gate = Gate { accuracy: eval.accuracy };
         let passed = gate.check(asking.task.name(), &golden.columns, &judged.rows).context(&asking.place)?;
-        stage::say(format!("{}: {passed}", asking.place));
+        tracing::info!("{}: {passed}", asking.place);
         Ok(())
     }
 

@@ -11,7 +11,6 @@ use spec::{Error, Result};
 use transform::{Given, Mapped, Mapping, Step};
 
 use super::{Asking, Mode, Models, ROUND, Round, frames};
-use crate::files::read;
 
 impl Models<'_> {
     /// Writes `resources/<pipeline>/mappings/<task>.csv` for each step `llm` of a table that has answers, and gives the
@@ -37,7 +36,7 @@ impl Models<'_> {
             let path = path.join(format!("{}.csv", asking.task.name()));
             let file = self.root.join(&path);
             let mut mapping = match file.is_file() {
-                true => Mapping::read(&read(self.root, &path)?, &path)?,
+                true => Mapping::read(&spec::text_of(self.root, &path)?, &path)?,
                 false => Mapping::default(),
             };
             let known: HashSet<(String, String)> =
@@ -45,17 +44,17 @@ impl Models<'_> {
             let before = mapping.entries.len();
             mapping.entries.extend(new.into_iter().filter(|e| !known.contains(&(e.column.clone(), e.before.clone()))));
             if mapping.entries.is_empty() {
-                stage::warn(format!("{}: no answer is known yet", asking.place));
+                tracing::warn!("{}: no answer is known yet", asking.place);
                 continue;
             }
             replace(&file, &mapping)?;
-            stage::say(format!(
+            tracing::info!(
                 "{}: {} new lines in {}; review them, then write `- map_values: {{file: {}}}` instead of the step",
                 asking.place,
                 mapping.entries.len() - before,
                 path.display(),
                 path.display()
-            ));
+            );
             paths.push(path);
             self.answer_step(&asking, inputs, &mut given, Mode::KnownOnly)?;
         }

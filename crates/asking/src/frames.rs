@@ -99,10 +99,7 @@ pub fn text(value: &Value) -> Option<String> {
 pub fn short(rows: &DataFrame, at: usize) -> String {
     let cells = rows.columns().iter().map(|column| column.get(at).map(|cell| cell.str_value().to_string()));
     let text = cells.filter_map(Result::ok).collect::<Vec<_>>().join(", ").replace(['\n', '\r', '\t'], " ");
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("'{}...'", &text[..end]),
-        None => format!("'{text}'"),
-    }
+    format!("'{}'", spec::text::cut(&text, LONGEST))
 }
 
 #[cfg(test)]

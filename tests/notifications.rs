@@ -1,4 +1,4 @@
-//! What a run tells the world: events to a lineage server, alerts to people. Both servers are loopback ones.
+//! What a run reports to others: events to a lineage server, alerts to people. Both servers are loopback ones.
 
 use serde_json::Value;
 use testkit::http_server::{HttpAnswer, HttpServer};

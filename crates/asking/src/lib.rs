@@ -1,5 +1,5 @@
 //! What the steps `llm` of a table need: the distinct inputs that rules did not settle are asked, and their answers
-//! become the lookups of the pass.
+//! become the lookups of the pass. It joins `llm`, which knows strings, with the tables of `transform`.
 //!
 //! Two passes over the raw table: the first collects what is to be asked ([`transform::pending`]), the second joins the
 //! answers. So memory grows with the distinct inputs, not with the rows.
@@ -14,16 +14,13 @@ mod watch;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use artifact::{Fingerprint, Input, PolarsResultExt};
+use artifact::{Asked, Fingerprint, Input, PolarsResultExt};
 use llm::{FailureKind, Ledger, Outcome, Settings, Stop, Task, Totals};
 use polars::prelude::*;
-use serde_json::json;
 use spec::{Environment, Error, Name, Result, ResultExt, Root};
-use stage::Progress;
 use transform::steps::Llm;
 use transform::{Given, Lookup, Step, pending};
 
-use crate::files::read;
 pub use estimate::HEADER as ESTIMATE_HEADER;
 use watch::Shown;
 
@@ -38,12 +35,20 @@ const BATCH_WAIT: Duration = Duration::from_secs(60);
 /// Inputs without an answer that are named.
 const NAMED: usize = 3;
 
+/// Shows people what is being done and how far it is.
+pub trait Progress {
+    /// Work of this name begins.
+    fn begin(&self, what: &str);
+    /// This is being done now, and so many inputs are.
+    fn at(&self, what: &str, inputs: u64);
+}
+
 /// Asks the models of a project.
 pub struct Models<'a> {
     root: &'a Root,
     env: &'a Environment,
     pipeline: &'a Name,
-    progress: &'a Progress,
+    progress: &'a dyn Progress,
     settings: Settings,
     ledger: Ledger,
 }
@@ -52,7 +57,7 @@ pub struct Models<'a> {
 pub struct Answered {
     pub given: Given,
     /// One entry per step, for the evidence.
-    pub notes: Vec<serde_json::Value>,
+    pub notes: Vec<Asked>,
 }
 
 /// A step `llm` with its task.
@@ -84,7 +89,7 @@ impl<'a> Models<'a> {
         root: &'a Root,
         env: &'a Environment,
         pipeline: &'a Name,
-        progress: &'a Progress,
+        progress: &'a dyn Progress,
     ) -> Result<Models<'a>> {
         let settings = Settings::load(root, Path::new(SETTINGS), env)?;
         let ledger = Ledger::open(&root.join(LEDGER))?;
@@ -122,13 +127,13 @@ impl<'a> Models<'a> {
         let task = &asking.task;
         let lookup = Lookup::new(task.name(), task.inputs().to_vec(), frames::outputs(task))?;
         given.lookups.insert(asking.at, lookup);
-        self.progress.begin(format!("{}: collects what to ask", asking.place));
+        self.progress.begin(&format!("{}: collects what to ask", asking.place));
         let (distinct, rows) = pending(raw.clone(), steps, asking.at, given)?.all()?;
         Ok(Inputs { distinct, rows })
     }
 
     /// Gives the step its answers, and says what came of it.
-    fn answer_step(&self, asking: &Asking, inputs: Inputs, given: &mut Given, mode: Mode) -> Result<serde_json::Value> {
+    fn answer_step(&self, asking: &Asking, inputs: Inputs, given: &mut Given, mode: Mode) -> Result<Asked> {
         let Inputs { distinct: inputs, rows: counts } = inputs;
         let mut round = Round::default();
         let mut is_answered = Vec::with_capacity(inputs.height());
@@ -163,12 +168,23 @@ impl<'a> Models<'a> {
         }
         let Totals { distinct, cached, answered, failed, requests, retries, tokens_in, tokens_out, cost, .. } =
             round.totals;
-        Ok(json!({
-            "step": asking.at + 1, "task": asking.task.name(), "prompt": asking.task.prompt_hash(),
-            "models": asking.task.models(), "rows": rows, "rows_without_answer": left, "distinct": distinct,
-            "known": cached, "answered": answered, "failed": failed, "requests": requests, "retries": retries,
-            "tokens_in": tokens_in, "tokens_out": tokens_out, "cost": cost,
-        }))
+        Ok(Asked {
+            step: asking.at + 1,
+            task: asking.task.name().to_owned(),
+            prompt: asking.task.prompt_hash().to_owned(),
+            models: asking.task.models().to_vec(),
+            rows,
+            rows_without_answer: left,
+            distinct,
+            known: cached,
+            answered,
+            failed,
+            requests,
+            retries,
+            tokens_in,
+            tokens_out,
+            cost,
+        })
     }
 
     /// One round: asks, or only looks up once something has stopped the asking.
@@ -224,11 +240,11 @@ impl Round {
         let (place, task, require) = (&asking.place, asking.task.name(), asking.step.require());
         let Totals { distinct, cached, answered, cost, requests, .. } = self.totals;
         let priced = if self.totals.unpriced { " (a model has no price)" } else { "" };
-        stage::say(format!(
+        tracing::info!(
             "{place}: task '{task}': {distinct} distinct inputs of {rows} rows: {cached} known, {answered} asked in \
              {requests} requests, {} without an answer; cost {cost:.4}{priced}",
             distinct - cached - answered
-        ));
+        );
         let rows_left = format!("{left} of {rows} rows have no answer");
         match &self.stopped {
             Some(Stop::NotConfigured(why)) if require => {
@@ -236,7 +252,7 @@ impl Round {
                     .hint("the step says `require: true`; without it the rows stay as they are"));
             }
             Some(Stop::NotConfigured(why)) => {
-                stage::warn(format!("{place}: {why}; {rows_left} and stay as the rules left them"));
+                tracing::warn!("{place}: {why}; {rows_left} and stay as the rules left them");
             }
             Some(stop) => {
                 return Err(Error::try_again(format!("{place}: {stop}; {rows_left}"))
@@ -259,7 +275,7 @@ impl Round {
         match require {
             true => Err(Error::refused(text).hint("correct the task, or leave `require: true` out")),
             false => {
-                stage::warn(format!("{text}\nTheir rows stay as the rules left them"));
+                tracing::warn!("{text}\nTheir rows stay as the rules left them");
                 Ok(())
             }
         }
@@ -285,7 +301,7 @@ pub fn inputs_of<'s>(steps: impl Iterator<Item = &'s Step>, root: &Root, env: &E
         let state = format!("{} {} {answers}", task.prompt_hash(), task.models().join(" "));
         add(step.task().to_owned(), Fingerprint::Given(state));
         if let Some(eval) = step.eval() {
-            add(eval.golden.clone(), Fingerprint::of_text(&read(root, &eval.golden)?));
+            add(eval.golden.clone(), Fingerprint::of_text(&spec::text_of(root, Path::new(&eval.golden))?));
         }
     }
     Ok(inputs)

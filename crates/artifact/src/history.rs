@@ -1,8 +1,8 @@
-//! Earlier runs of a stage, from the evidence of its artifacts.
+//! Earlier runs of a stage, from the evidence of its artifacts. There is no other record of them.
 
 use std::path::{Path, PathBuf};
 
-use artifact::{Evidence, Kind, evidence_of};
+use crate::{Evidence, Kind, evidence_of};
 
 /// The evidence of earlier artifacts of `table` in `folder`, newest first, at most `most`: tables, tables written in
 /// another format, and tables in the folder of a model version. Files that cannot be read are passed over: history is no

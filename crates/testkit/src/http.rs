@@ -6,10 +6,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::loopback::Ending;
 
+/// What a client asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub method: String,
+    /// Path and query.
     pub path: String,
-    headers: Vec<(String, String)>,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
     pub body: String,
 }
 
@@ -41,7 +45,7 @@ impl<'a> Reader<'a> {
         let head = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
         self.buffer.drain(..end + 4);
         let mut lines = head.split("\r\n");
-        let mut first = lines.next()?.split(' ');
+        let mut first = lines.next()?.split_whitespace();
         let (method, path) = (first.next()?.to_owned(), first.next()?.to_owned());
         let headers: Vec<(String, String)> = lines
             .filter_map(|line| line.split_once(':'))
