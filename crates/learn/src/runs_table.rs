@@ -280,7 +280,8 @@ v10      old         gone                      600.00  0.4000         -         
         assert_eq!(order("-mae"), ["v10/old", "v2/linear", "v2/fast", "v10/fast"]);
         assert_eq!(order("test_mae")[..2], ["v10/fast", "v2/fast"]);
         assert_eq!(order("-version"), ["v10/fast", "v10/old", "v2/fast", "v2/linear"]);
-        let error = runs_table(&runs(), &RunsQuery { sort: Some("maee"), ..RunsQuery::default() }).unwrap_err().to_string();
+        let error =
+            runs_table(&runs(), &RunsQuery { sort: Some("maee"), ..RunsQuery::default() }).unwrap_err().to_string();
         assert!(error.starts_with("--sort: no column 'maee'; did you mean 'mae'?"), "{error}");
     }
 

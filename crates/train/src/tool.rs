@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use artifact::{Artifact, Books, Fate};
 use learn::{
-    Action, Decision, Entry, Known, Log, Origin, Part, Registry, RunsFormat, RunsQuery, Signature, TrainSpec, Trial, Version,
-    measure_text, runs_table, write_version,
+    Action, Decision, Entry, Known, Log, Origin, Part, Registry, RunsFormat, RunsQuery, Signature, TrainSpec, Trial,
+    Version, measure_text, runs_table, write_version,
 };
 use serde_json::json;
 use spec::{Error, Exit, Result, Tool};

@@ -130,14 +130,20 @@ mod tests {
         // Order and who decided mean nothing, nor does the place.
         let same = "column,before,after,accepted_by\nu,z,three,ann\nt,y,two,ann\nt,x,one,ann\n";
         assert_eq!(changed(&step, same), [""; 0]);
-        let inline = "- map_values: {columns: [t], values: {x: one, y: two}}\n- map_values: {columns: [u], values: {z: three}}";
+        let inline =
+            "- map_values: {columns: [t], values: {x: one, y: two}}\n- map_values: {columns: [u], values: {z: three}}";
         assert_eq!(changed(inline, same), [""; 0]);
         // Another value, one more, an empty cell: of the column that has it.
-        for other in ["t,x,one\nt,y,other\nu,z,three", "t,x,one\nt,y,two\nt,q,r\nu,z,three", "t,x,one\nt,y,\nu,z,three"] {
+        for other in ["t,x,one\nt,y,other\nu,z,three", "t,x,one\nt,y,two\nt,q,r\nu,z,three", "t,x,one\nt,y,\nu,z,three"]
+        {
             let found = changed(&step, &format!("column,before,after\n{other}\n"));
             assert_eq!(found.len(), 1, "{other}: {found:?}");
             let words = &found[0];
-            assert!(words.starts_with("'t' is map_values by cities.csv ") && words.contains(" now, was map_values by cities.csv "), "{words}");
+            assert!(
+                words.starts_with("'t' is map_values by cities.csv ")
+                    && words.contains(" now, was map_values by cities.csv "),
+                "{words}"
+            );
         }
         assert_eq!(changed(&format!("- map_values: {{file: {path}, default: null}}"), same).len(), 2);
     }

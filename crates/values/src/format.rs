@@ -117,7 +117,10 @@ impl MomentFormat {
                     (false, _) if self.has(Part::Month) || self.has(Part::Day) => "it has no year",
                     (false, _) => "it has no date",
                 };
-                return cannot(why, "keep the column as string, and derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')");
+                return cannot(
+                    why,
+                    "keep the column as string, and derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')",
+                );
             }
             ColumnType::Time if self.pieces.iter().any(is_of_date) => {
                 return cannot("it has a date", "read the column as datetime");

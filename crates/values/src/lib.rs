@@ -16,6 +16,6 @@ mod zone;
 pub use convert::{Converted, Purpose, allows, as_it_is, convert, held, no_way};
 pub use format::MomentFormat;
 pub use iso::{iso_date, iso_datetime, iso_time};
-pub use moment::Moment;
+pub use moment::{Moment, day_text};
 pub use text::{Number, Plain, Reading, Told, column, is_code, read_one, text_of};
 pub use zone::{Dst, LocalTime, Zone};

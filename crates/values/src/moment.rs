@@ -128,7 +128,7 @@ pub(crate) fn is_in_calendar(day: i64) -> bool {
 }
 
 /// A day since 1970 as `YYYY-MM-DD` (Hinnant, `civil_from_days`).
-pub(crate) fn day_text(day: i64) -> String {
+pub fn day_text(day: i64) -> String {
     let days = day + 719_468;
     let era = days.div_euclid(146_097);
     let of_era = days.rem_euclid(146_097);

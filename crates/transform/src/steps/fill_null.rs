@@ -140,7 +140,8 @@ mod tests {
         }
         let out = rows(&table, "- fill_null: {columns: [u], with: median}");
         assert_eq!(out.column("u").unwrap().u64().unwrap().get(2), Some(u64::MAX));
-        let table = df!("i" => [Some(1i64), Some(2), None, Some(4)], "j" => [Some(-1i64), Some(-2), None, None]).unwrap();
+        let table =
+            df!("i" => [Some(1i64), Some(2), None, Some(4)], "j" => [Some(-1i64), Some(-2), None, None]).unwrap();
         assert_eq!(
             failure(&table, "- fill_null: {columns: [i], with: mean}"),
             "step 1 'fill_null': column 'i' is int64, which cannot hold its mean 2.3333333333333335; cast it to float64 first, \

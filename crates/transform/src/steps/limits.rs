@@ -37,8 +37,10 @@ impl Given {
     /// # Errors
     /// A decimal or float that cannot hold the limit to the digit.
     pub fn in_type(&self, plan: &Plan, name: &str, dtype: &DataType) -> Result<Limits> {
-        let low = self.min.as_ref().map(|limit| held(limit, Side::Low, dtype).ok_or_else(|| lost(plan, name, dtype, limit)));
-        let high = self.max.as_ref().map(|limit| held(limit, Side::High, dtype).ok_or_else(|| lost(plan, name, dtype, limit)));
+        let low =
+            self.min.as_ref().map(|limit| held(limit, Side::Low, dtype).ok_or_else(|| lost(plan, name, dtype, limit)));
+        let high =
+            self.max.as_ref().map(|limit| held(limit, Side::High, dtype).ok_or_else(|| lost(plan, name, dtype, limit)));
         Ok(Limits { low: low.transpose()?.unwrap_or(Limit::None), high: high.transpose()?.unwrap_or(Limit::None) })
     }
 

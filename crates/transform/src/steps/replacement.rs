@@ -112,7 +112,10 @@ impl Groups {
             None => String::new(),
         };
         Err(Error::cannot_run(format!("'{with}' refers to a group '{name}' that the regular expression does not have"))
-            .hint(format!("there are: {} (0 is the whole match){braces}; '$$' stands for a plain '$'", known.join(", "))))
+            .hint(format!(
+                "there are: {} (0 is the whole match){braces}; '$$' stands for a plain '$'",
+                known.join(", ")
+            )))
     }
 }
 
