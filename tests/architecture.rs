@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 const TOOLS: [&str; 6] = ["ingest", "clean", "features", "train", "predict", "export"];
-const DOMAIN: [&str; 8] = ["sources", "transform", "checks", "learn", "llm", "sinks", "alert", "tracking"];
+const DOMAIN: [&str; 9] = ["sources", "transform", "checks", "learn", "llm", "asking", "sinks", "alert", "tracking"];
 
 /// A file longer than this hardly has one responsibility.
 const MOST_LINES: usize = 600;
@@ -22,9 +22,12 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "checks" => vec!["spec", "artifact", "expr", "values", "transform"],
         "learn" => vec!["spec", "artifact", "expr", "values"],
         "transform" => vec!["spec", "artifact", "expr", "values"],
-        "sources" => vec!["spec", "artifact", "store", "values"],
-        domain if DOMAIN.contains(&domain) => vec!["spec", "artifact", "values"],
-        "stage" => [&["spec", "artifact", "store"], &DOMAIN[..]].concat(),
+        "demo" | "net" => vec!["spec"],
+        "sources" => vec!["spec", "artifact", "store", "net", "values", "demo"],
+        // What joins models and tables.
+        "asking" => vec!["spec", "artifact", "llm", "transform"],
+        domain if DOMAIN.contains(&domain) => vec!["spec", "artifact", "net", "values"],
+        "stage" => [&["spec", "artifact", "store", "net"], &DOMAIN[..]].concat(),
         tool if TOOLS.contains(&tool) => [&["spec", "artifact", "expr", "values", "stage"], &DOMAIN[..]].concat(),
         "tests" => vec!["testkit"],
         other => panic!("crate '{other}' has no place in the architecture yet: give it one in this table"),
@@ -43,6 +46,11 @@ fn forbidden(package: &str) -> (&'static [&'static str], &'static str) {
         "store" => {
             (&["polars", "arrow", "parquet", "clap", "indicatif", "anyhow"], "a store knows no tables and no terminal")
         }
+        "net" => (
+            &["polars", "arrow", "parquet", "clap", "indicatif", "anyhow", "tokio-postgres"],
+            "connections know no tables and no terminal",
+        ),
+        "demo" => (TABLES, "invented data is text and numbers, for whoever reads it"),
         "forest" => (
             &["polars", "polars-arrow", "arrow", "parquet", "lightgbm3-sys", "clap", "indicatif", "anyhow", "tokio"],
             "a forest scores without tables and without the library that trained it",
@@ -83,19 +91,77 @@ fn crates_import_only_what_the_architecture_allows() {
 #[test]
 fn every_crate_of_the_architecture_is_there() {
     let packages = packages();
-    let others = ["stage", "forest", "expr", "artifact", "store", "values", "spec", "testkit"];
+    let others = ["stage", "forest", "expr", "artifact", "store", "values", "spec", "net", "demo", "testkit"];
     for name in TOOLS.iter().chain(&DOMAIN).chain(&others) {
         assert!(packages.iter().any(|package| package["name"] == **name), "no crate '{name}'");
     }
 }
 
+/// A dependency that no source names costs time to build and says something that is not so. What cargo-machete and
+/// cargo-shear do, without a tool to install.
+#[test]
+fn every_dependency_is_used() {
+    let packages = packages();
+    let mut unused = Vec::new();
+    for package in &packages {
+        let manifest = Path::new(text(&package["manifest_path"]));
+        let folder = manifest.parent().expect("a manifest lies in a folder");
+        let sources: String = all_rust_files(folder).iter().map(|file| read(file)).collect();
+        for entry in package["dependencies"].as_array().into_iter().flatten() {
+            // A renamed crate is known by its new name.
+            let name = entry["rename"].as_str().unwrap_or(text(&entry["name"])).replace('-', "_");
+            let is_part = |c: char| c.is_alphanumeric() || c == '_';
+            let is_named = sources
+                .match_indices(&name)
+                .any(|(at, _)| !sources[..at].ends_with(is_part) && !sources[at + name.len()..].starts_with(is_part));
+            if !is_named {
+                unused.push(format!("{}: {name}", text(&package["name"])));
+            }
+        }
+    }
+    assert!(unused.is_empty(), "dependencies that no source names: {unused:#?}");
+    let listed: Vec<String> = read(&root().join("Cargo.toml"))
+        .lines()
+        .skip_while(|line| *line != "[workspace.dependencies]")
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()))
+        .filter_map(|line| Some(line.split_once(" = ")?.0.to_owned()))
+        .collect();
+    let wanted: Vec<String> = packages
+        .iter()
+        .map(|package| read(Path::new(text(&package["manifest_path"]))))
+        .flat_map(|manifest| manifest.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let idle: Vec<&String> =
+        listed.iter().filter(|name| !wanted.contains(&format!("{name}.workspace = true"))).collect();
+    assert!(listed.len() > 50 && idle.is_empty(), "the workspace lists what no crate asks for: {idle:?}");
+}
+
+/// Lines of code of a tool's crate, tests and documentation aside. What grows beyond this is somebody's domain.
+const MOST_WIRING: usize = 800;
+
+/// What only a domain crate may do: whoever computes in a tool computes where no other tool, and no server, can use it.
+const COMPUTING: [&str; 5] = ["rayon::", "ndarray::", "object_store::", "reqwest::", "rusqlite::"];
+
 #[test]
 fn tools_are_wiring_only() {
     for tool in TOOLS {
-        let main = root().join("crates").join(tool).join("src/main.rs");
-        let lines = lines_of(&main);
-        assert!(lines <= 30, "{}: a main is a doorbell, not {lines} lines", main.display());
+        let folder = root().join("crates").join(tool);
+        let main = lines_of(&folder.join("src/main.rs"));
+        assert!(main <= 30, "{tool}: a main is a doorbell, not {main} lines");
+        let code: usize = rust_files(&folder).iter().map(|file| lines_of_code(file)).sum();
+        assert!(code <= MOST_WIRING, "{tool}: {code} lines are no wiring; move what they compute into a domain crate");
+        let computing = files_with(&folder, &COMPUTING);
+        assert!(computing.is_empty(), "{tool} computes by itself: {computing:?}");
     }
+}
+
+/// Lines that are neither empty nor comments, up to the tests of the file.
+fn lines_of_code(file: &Path) -> usize {
+    let source = std::fs::read_to_string(file).expect("sources can be read");
+    let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
+    source.lines().take_while(|line| *line != "#[cfg(test)]").filter(is_code).count()
 }
 
 #[test]
@@ -153,7 +219,7 @@ fn text(value: &Value) -> &str {
 }
 
 fn lines_of(file: &Path) -> usize {
-    std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())).lines().count()
+    read(file).lines().count()
 }
 
 /// The sources below `folder` in which one of `words` occurs.
@@ -166,8 +232,20 @@ fn files_with(folder: &Path, words: &[&str]) -> Vec<PathBuf> {
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    below(vec![folder.join("crates"), folder.join("tests"), folder.join("src")])
+}
+
+/// All below `folder`.
+fn all_rust_files(folder: &Path) -> Vec<PathBuf> {
+    below(vec![folder.to_owned()])
+}
+
+fn read(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+fn below(mut open: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut open = vec![folder.join("crates"), folder.join("tests"), folder.join("src")];
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = entry.path();

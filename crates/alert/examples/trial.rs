@@ -37,7 +37,7 @@ fn run() -> Result<bool> {
         hint: None,
         snapshot: None,
         started: Utc::now(),
-        host: std::fs::read_to_string("/etc/hostname").unwrap_or_default().trim().to_owned(),
+        host: spec::host_name().unwrap_or_default(),
         log: "data/runs/trial.jsonl".into(),
     };
     let deliveries = alerts.send(&event, &root.join("data/runs/alerts"));

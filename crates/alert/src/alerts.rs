@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use spec::{Environment, Error, Keys, Map, Result, ResultExt, Root, Span};
+use spec::text::cut;
+use spec::{Environment, Error, Map, Result, ResultExt, Root, Span};
 
 use crate::cause::cause;
-use crate::channel::{Channel, Patience, cut, tell};
+use crate::channel::{Channel, Patience, tell};
 use crate::check::{check_channel, check_every, check_pipeline, check_stage};
 use crate::flood::{Flood, Verdict, key};
 use crate::priority::{Levels, PipelineLevels, priority_of};
@@ -60,34 +61,39 @@ impl Alerts {
             Ok(false) => return Ok(None),
             Err(error) => return Err(Error::io("read", path, &error)),
         }
-        let written = spec::load::<AlertsSpec>(root, path, env, Keys::All)?.spec;
-        Alerts::check(written, root, env).context(FILE).map(Some)
+        Alerts::parse(&spec::text_of(root, path)?, path, root, env).map(Some)
+    }
+
+    /// Reads and checks the text of such a file; `path` is for error messages.
+    pub fn parse(text: &str, path: &Path, root: &Root, env: &Environment) -> Result<Alerts> {
+        let written = spec::parse::<AlertsSpec>(text, path, env)?.spec;
+        Alerts::check(written, root, env).map_err(|error| error.placed(text, path))
     }
 
     fn check(written: AlertsSpec, root: &Root, env: &Environment) -> Result<Alerts> {
         let known = root.pipelines();
         for (pipeline, levels) in written.pipelines.iter() {
-            check_pipeline(pipeline, &known).context("pipelines")?;
+            check_pipeline(pipeline, &known).at(pipeline).at("pipelines")?;
             for stage in levels.stages.names() {
-                check_stage(stage).context(format!("pipelines.{pipeline}.stages"))?;
+                check_stage(stage).at(stage).at("stages").at(pipeline).at("pipelines")?;
             }
         }
         let mut secrets = Secrets::new(env);
         let mut subscribers = Vec::new();
         for (number, channel) in written.channels.into_iter().enumerate() {
-            let place = format!("channels[{number}]");
-            subscribers.extend(check_channel(channel, root, &known, &mut secrets).context(place)?);
+            let checked = check_channel(channel, root, &known, &mut secrets);
+            subscribers.extend(checked.at(number).at("channels")?);
         }
         if !(1..=300).contains(&written.timeout_seconds) {
             let given = written.timeout_seconds;
-            return Err(Error::cannot_run(format!("timeout_seconds: {given} is not between 1 and 300")));
+            return Err(Error::cannot_run(format!("{given} is not between 1 and 300")).at("timeout_seconds"));
         }
         Ok(Alerts {
             subscribers,
             priorities: written.priorities,
             pipelines: written.pipelines,
             every: written.every,
-            every_delta: check_every(written.every).context("every")?,
+            every_delta: check_every(written.every).at("every")?,
             patience: Patience { timeout: Duration::from_secs(written.timeout_seconds.into()), first_wait: FIRST_WAIT },
             secrets,
         })

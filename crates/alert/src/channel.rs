@@ -3,6 +3,8 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use net::Backoff;
+
 use crate::text::Alert;
 
 /// A way to tell people.
@@ -56,7 +58,7 @@ impl Failure {
 pub struct Patience {
     /// For one try.
     pub timeout: Duration,
-    /// Before the second try; twice as long before the third.
+    /// At most so long before the second try; twice as long before the third.
     pub first_wait: Duration,
 }
 
@@ -78,11 +80,11 @@ impl Patience {
 
 /// Tells `channel`, trying again where that may help. Returns the number of tries with what came out.
 pub fn tell(channel: &Arc<dyn Channel>, alert: &Arc<Alert>, patience: Patience) -> (u32, Result<(), Failure>) {
-    let mut wait = patience.first_wait;
+    let backoff = Backoff { first: patience.first_wait, longest: LONGEST_WAIT };
     for tries in 1.. {
         let result = bounded(channel, alert, patience.timeout);
         let pause = match &result {
-            Err(Failure { again: Again::Yes, .. }) => wait,
+            Err(Failure { again: Again::Yes, .. }) => backoff.pause(tries),
             Err(Failure { again: Again::After(asked), .. }) if *asked <= LONGEST_WAIT => *asked,
             _ => return (tries, result),
         };
@@ -90,7 +92,6 @@ pub fn tell(channel: &Arc<dyn Channel>, alert: &Arc<Alert>, patience: Patience) 
             return (tries, result);
         }
         std::thread::sleep(pause);
-        wait *= 2;
     }
     unreachable!("the loop ends with its last try")
 }
@@ -107,27 +108,6 @@ fn bounded(channel: &Arc<dyn Channel>, alert: &Arc<Alert>, timeout: Duration) ->
         Ok(result) => result,
         Err(mpsc::RecvTimeoutError::Timeout) => Err(Failure::too_slow(timeout)),
         Err(mpsc::RecvTimeoutError::Disconnected) => Err(Failure::lasting("the channel panicked")),
-    }
-}
-
-/// The innermost cause of `error`, without the number that only a C programmer wants to see.
-pub fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    let text = cause.to_string();
-    match text.split_once(" (os error") {
-        Some((words, _)) => words.to_lowercase(),
-        None => text,
-    }
-}
-
-/// The first `most` characters of `text`, with a sign that it was cut.
-pub fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some(_) => text.chars().take(most.saturating_sub(3)).chain("...".chars()).collect(),
-        None => text.to_owned(),
     }
 }
 
@@ -174,11 +154,5 @@ mod tests {
     #[test]
     fn a_channel_that_panics_is_a_failure_like_any_other() {
         assert_eq!(tries(vec![]), (1, Err(Failure::lasting("the channel panicked"))));
-    }
-
-    #[test]
-    fn text_is_cut_at_characters() {
-        assert_eq!(cut("가나다라마", 5), "가나다라마");
-        assert_eq!(cut("가나다라마바", 5), "가나...");
     }
 }

@@ -24,25 +24,27 @@ pub fn check_channel(
 ) -> Result<Option<Subscriber>> {
     let (kind, channel, priorities, pipelines) = match written {
         ChannelSpec::Slack(spec) => {
-            let channel = check_slack(&spec, secrets).context("slack.webhook")?;
+            let channel = check_slack(&spec, secrets).at("webhook").at("slack")?;
             ("slack", channel.map(arc), spec.priorities, spec.pipelines)
         }
         ChannelSpec::Mail(mut spec) => {
             let (priorities, pipelines) = (std::mem::take(&mut spec.priorities), spec.pipelines.take());
-            ("mail", check_mail(spec, secrets).context("mail")?.map(arc), priorities, pipelines)
+            ("mail", check_mail(spec, secrets).at("mail")?.map(arc), priorities, pipelines)
         }
         ChannelSpec::Command(spec) => {
-            let channel = arc(check_command(spec.run.clone(), root).context("command.run")?);
+            let channel = arc(check_command(spec.run.clone(), root).at("run").at("command")?);
             let CommandSpec { priorities, pipelines, .. } = spec;
             ("command", Some(channel), priorities, pipelines)
         }
     };
-    for pipeline in pipelines.iter().flatten() {
-        check_pipeline(pipeline, known).context(format!("{kind}.pipelines"))?;
+    for (number, pipeline) in pipelines.iter().flatten().enumerate() {
+        check_pipeline(pipeline, known).at(number).at("pipelines").at(kind)?;
     }
     if priorities.is_empty() {
-        return Err(Error::cannot_run(format!("{kind}.priorities: the list is empty"))
-            .hint("leave the key out to take all priorities, or remove the channel"));
+        return Err(Error::cannot_run("the list is empty")
+            .hint("leave the key out to take all priorities, or remove the channel")
+            .at("priorities")
+            .at(kind));
     }
     Ok(channel.map(|channel| Subscriber { channel, priorities, pipelines }))
 }
@@ -81,18 +83,19 @@ fn check_mail(spec: MailSpec, secrets: &mut Secrets) -> Result<Option<Mail>> {
         return Ok(None);
     }
     if spec.to.is_empty() {
-        return Err(Error::cannot_run("to: the list is empty").hint("name at least one recipient"));
+        return Err(Error::cannot_run("the list is empty").hint("name at least one recipient").at("to"));
     }
     let login = match (spec.user, spec.password) {
         (None, None) => None,
         (Some(user), Some(password)) => Some(Credentials::new(user, password)),
-        (Some(_), None) => return Err(Error::cannot_run("user: there is no password").hint("add one by ${VAR}")),
-        (None, Some(_)) => return Err(Error::cannot_run("password: there is no user")),
+        (Some(_), None) => return Err(Error::cannot_run("there is no password").hint("add one by ${VAR}").at("user")),
+        (None, Some(_)) => return Err(Error::cannot_run("there is no user").at("password")),
     };
     let here = matches!(spec.server.as_str(), "localhost" | "127.0.0.1" | "::1");
     if login.is_some() && spec.tls == Tls::None && !here {
-        return Err(Error::cannot_run("tls: 'none' would send the password in the clear")
-            .hint("use 'starttls' or 'tls', or leave user and password out"));
+        return Err(Error::cannot_run("'none' would send the password in the clear")
+            .hint("use 'starttls' or 'tls', or leave user and password out")
+            .at("tls"));
     }
     let port = spec.port.unwrap_or(spec.tls.port());
     Ok(Some(Mail { server: spec.server, port, tls: spec.tls, login, from: spec.from, to: spec.to }))

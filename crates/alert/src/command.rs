@@ -7,8 +7,9 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use spec::Exit;
+use spec::text::root_cause;
 
-use crate::channel::{Channel, Failure, root_cause};
+use crate::channel::{Channel, Failure};
 use crate::text::Alert;
 
 /// Bytes of stderr that are read; the rest is thrown away.

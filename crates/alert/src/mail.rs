@@ -11,7 +11,9 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{Message, SmtpTransport, Transport};
 
 use crate::address::Address;
-use crate::channel::{Channel, Failure, root_cause};
+use spec::text::root_cause;
+
+use crate::channel::{Channel, Failure};
 use crate::text::Alert;
 use crate::written::Tls;
 

@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, StatusCode, Url, redirect};
+use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
+use spec::text::{cut, root_cause};
 
-use crate::channel::{Again, Channel, Failure, cut, root_cause};
+use crate::channel::{Again, Channel, Failure};
 use crate::text::Alert;
 
 /// Characters of `text`: Discord takes 2,000.
@@ -28,25 +29,22 @@ impl Slack {
     }
 
     async fn post(&self, alert: &Alert, timeout: Duration) -> Result<(), Failure> {
-        // A webhook that moved must fail: a redirected POST would become a GET that any page answers with 200.
-        let client = Client::builder().timeout(timeout).redirect(redirect::Policy::none()).build();
-        let client = client.map_err(|error| Failure::lasting(root_cause(&error)))?;
+        let client = net::client(timeout, |builder| builder).map_err(|error| Failure::lasting(error.to_string()))?;
         let sent = client.post(self.webhook.clone()).json(&message(alert)).send().await;
         let response = sent.map_err(|error| failure(&error, timeout))?;
         let status = response.status();
         if status.is_success() {
             return Ok(());
         }
-        let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let wait = wait.and_then(|text| net::retry_after(text, chrono::Utc::now()));
         let answer = response.text().await.unwrap_or_default();
         let reason = match answer.trim() {
             "" => format!("the server answered {status}"),
             answer => format!("the server answered {status}: {answer}"),
         };
         let again = match (status, wait) {
-            (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(seconds)) => {
-                Again::After(Duration::from_secs(seconds))
-            }
+            (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(asked)) => Again::After(asked),
             (StatusCode::TOO_MANY_REQUESTS, None) => Again::Yes,
             _ if status.is_server_error() => Again::Yes,
             _ => Again::No,
@@ -65,13 +63,8 @@ impl Channel for Slack {
     }
 
     fn tell(&self, alert: &Alert, timeout: Duration) -> Result<(), Failure> {
-        // The runtime is only made here, so that runs that have nothing to tell never pay for it.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Failure::passing(root_cause(&error)))?;
-        let result = runtime.block_on(self.post(alert, timeout));
-        // Does not wait for a look-up of the name that hangs.
-        runtime.shutdown_background();
-        result
+        let told = net::block_on(async { Ok(self.post(alert, timeout).await) });
+        told.unwrap_or_else(|error| Err(Failure::passing(error.to_string())))
     }
 }
 

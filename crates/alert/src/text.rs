@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use spec::Span;
 
-use crate::channel::cut;
 use crate::{Event, EventClass, Priority};
+use spec::text::cut;
 
 /// Characters of a message that are told; the run log has all of it.
 const LONGEST_MESSAGE: usize = 2500;

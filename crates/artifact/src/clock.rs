@@ -2,15 +2,17 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Timelike, Utc};
 
 /// `YYYYMMDD_HHMMSS` in UTC: the time in file names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(DateTime<Utc>);
 
 impl Stamp {
+    /// The present, to the second.
     pub fn now() -> Stamp {
-        Stamp(now())
+        let now = now();
+        Stamp(now.with_nanosecond(0).unwrap_or(now))
     }
 
     /// The moment one second later: for a name that is taken.

@@ -63,9 +63,6 @@ pub fn hash_of(files: &BTreeMap<String, String>) -> String {
     blake3::hash(text.as_bytes()).to_hex().to_string()
 }
 
-/// The note of a folder's evidence that holds the hash of each file, so that an error can name the one that changed.
-pub const FILES: &str = "files";
-
 /// Reads every file of a folder and compares them with the hash in the folder's evidence; a foreign folder has none.
 pub fn verify_folder(folder: &Path) -> Result<()> {
     let Some(evidence) = crate::evidence_of(folder)? else { return Ok(()) };
@@ -73,8 +70,10 @@ pub fn verify_folder(folder: &Path) -> Result<()> {
     if hash_of(&files) == evidence.content {
         return Ok(());
     }
-    let written = evidence.notes.get(FILES).cloned().and_then(|files| serde_json::from_value(files).ok());
-    let which = written.map(|written| differences(&written, &files)).unwrap_or_default();
+    let which = match evidence.notes.files.is_empty() {
+        true => String::new(),
+        false => differences(&evidence.notes.files, &files),
+    };
     Err(Error::refused(format!("{}: its files are not those that were written{which}", folder.display()))
         .hint("restore the folder from a backup, or make it again"))
 }
@@ -125,7 +124,7 @@ mod tests {
         let evidence = serde_json::json!({
             "format": 1, "tool": "train", "version": "0.1.0", "pipeline": "p", "table": "v1", "kind": "file", "run": "",
             "time": "", "spec": "", "inputs": [], "books": {"rows_in": 0, "rows_out": 0, "entries": []},
-            "content": hash_of(&hashes), "notes": {FILES: hashes},
+            "content": hash_of(&hashes), "notes": {"files": hashes},
         });
         std::fs::write(crate::sidecar(path), evidence.to_string()).unwrap();
         verify_folder(path).unwrap();

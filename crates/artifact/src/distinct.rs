@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use foldhash::fast::FixedState;
 use polars::prelude::{ChunkedArray, PolarsNumericType};
-use spec::random::mix;
+pub(crate) use spec::random::mix;
 
 const EXACT_DISTINCT: usize = 1024;
 const REGISTER_BITS: u32 = 12;

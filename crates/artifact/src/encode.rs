@@ -16,7 +16,10 @@ use polars_parquet::write::{
 };
 use rayon::prelude::*;
 
+/// How every Parquet file is written, by whichever crate. Each option is set here and on purpose, so that one which the
+/// engine adds must be looked at before this compiles again. What is not here is decided per column by [`encoding`].
 const OPTIONS: WriteOptions = WriteOptions {
+    // What readers skip row groups by; the last says that texts are kept whole.
     statistics: StatisticsOptions {
         min_value: true,
         max_value: true,
@@ -24,14 +27,21 @@ const OPTIONS: WriteOptions = WriteOptions {
         null_count: true,
         binary_statistics_truncate_length: None,
     },
+    // The version that every reader knows.
     version: Version::V1,
     compression: CompressionOptions::Snappy,
+    // The engine's: a mebibyte.
     data_page_size: None,
 };
 
-/// A Parquet file in the making.
-pub(crate) struct RowGroups<W: Write> {
+/// Rows per row group: small batches are gathered up to this.
+const ROW_GROUP: usize = 1 << 17;
+
+/// A Parquet file in the making, without evidence: [`crate::TableWriter`] makes an artifact of it. Rows are gathered into
+/// row groups, whatever the size of the batches.
+pub struct RowGroups<W: Write> {
     file: FileWriter<W>,
+    pending: Option<DataFrame>,
     /// How the engine would write each column, leaf by leaf.
     usual: Vec<Vec<Encoding>>,
 }
@@ -39,14 +49,49 @@ pub(crate) struct RowGroups<W: Write> {
 type Pages = DynStreamingIterator<'static, CompressedPage, PolarsError>;
 
 impl<W: Write> RowGroups<W> {
-    pub(crate) fn new(writer: W, schema: &Schema) -> PolarsResult<RowGroups<W>> {
+    /// Begins a file of this schema.
+    pub fn new(writer: W, schema: &Schema) -> PolarsResult<RowGroups<W>> {
         let schema = schema.to_arrow(CompatLevel::newest());
         let usual = get_encodings(&schema).to_vec();
-        Ok(RowGroups { file: FileWriter::try_new(writer, schema, OPTIONS)?, usual })
+        Ok(RowGroups { file: FileWriter::try_new(writer, schema, OPTIONS)?, pending: None, usual })
+    }
+
+    /// Appends rows. Their columns must be those of the schema.
+    pub fn write(&mut self, rows: DataFrame) -> PolarsResult<()> {
+        let gathered = match self.pending.take() {
+            None => rows,
+            Some(mut pending) => {
+                pending.vstack_mut_owned(rows)?;
+                pending
+            }
+        };
+        if gathered.height() < ROW_GROUP {
+            self.pending = Some(gathered);
+            return Ok(());
+        }
+        self.write_groups(gathered)
+    }
+
+    fn write_groups(&mut self, mut rows: DataFrame) -> PolarsResult<()> {
+        let mut start = 0;
+        rows.rechunk_mut_par();
+        while start < rows.height() {
+            // A rest of less than half a row group joins the last one.
+            let left = rows.height() - start;
+            let take = if left < ROW_GROUP * 3 / 2 { left } else { ROW_GROUP };
+            self.write_group(&rows.slice(start as i64, take))?;
+            start += take;
+        }
+        Ok(())
+    }
+
+    /// Writes the rows that still wait for more.
+    pub(crate) fn flush(&mut self) -> PolarsResult<()> {
+        self.pending.take().map_or(Ok(()), |rest| self.write_groups(rest))
     }
 
     /// Writes one row group. The columns of `rows` must be in one chunk.
-    pub(crate) fn write(&mut self, rows: &DataFrame) -> PolarsResult<()> {
+    fn write_group(&mut self, rows: &DataFrame) -> PolarsResult<()> {
         let encodings: Vec<Vec<Encoding>> =
             rows.columns().par_iter().zip(&self.usual).map(|(column, usual)| encoding(column, usual)).collect();
         let fields = self.file.parquet_schema().fields().to_vec();
@@ -66,8 +111,9 @@ impl<W: Write> RowGroups<W> {
         Ok(())
     }
 
-    /// Writes the footer; returns the size of the file in bytes.
-    pub(crate) fn finish(&mut self) -> PolarsResult<u64> {
+    /// Writes what is left and the footer; returns the size of the file in bytes.
+    pub fn finish(&mut self) -> PolarsResult<u64> {
+        self.flush()?;
         self.file.end(None)
     }
 }
@@ -187,8 +233,9 @@ mod tests {
         table.with_column(days).unwrap();
         let mut bytes = Vec::new();
         let mut file = RowGroups::new(&mut bytes, table.schema()).unwrap();
-        file.write(&table.slice(0, 2_000)).unwrap();
-        file.write(&table.slice(2_000, 1_000)).unwrap();
+        file.write(table.slice(0, 2_000)).unwrap();
+        file.flush().unwrap();
+        file.write(table.slice(2_000, 1_000)).unwrap();
         file.finish().unwrap();
         let back = ParquetReader::new(std::io::Cursor::new(bytes)).finish().unwrap();
         assert!(back.equals_missing(&table), "{back}");

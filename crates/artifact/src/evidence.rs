@@ -1,14 +1,17 @@
 //! The record in each artifact's footer: where it came from, what became of every row, what was checked.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use spec::{Severity, Tool};
+use serde_json::Value;
+use spec::{Error, Result, Severity, Tool};
 
-use crate::{Books, ColumnSummary, Definitions, Fingerprint, Quality};
+use crate::{Books, ColumnSummary, Definitions, Fingerprint, Notes, Quality};
 
-/// The story of one artifact, as JSON under the footer key `millrace`.
+/// The story of one artifact, as JSON under the footer key `millrace`. Written by [`Evidence::to_json`], read by
+/// [`Evidence::from_json`], whatever version of the record it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// Version of this record.
+    /// Version of this record, [`Evidence::FORMAT`] in what is written now.
     pub format: u32,
     pub tool: Tool,
     pub version: String,
@@ -17,8 +20,8 @@ pub struct Evidence {
     pub kind: Kind,
     /// One id for all artifacts of a run.
     pub run: String,
-    /// When the run began, RFC 3339, UTC.
-    pub time: String,
+    /// When the run began, to the second.
+    pub time: DateTime<Utc>,
     /// Hash of the spec and of the flags that change the output.
     pub spec: String,
     pub inputs: Vec<Input>,
@@ -41,16 +44,73 @@ pub struct Evidence {
     pub changes: Option<String>,
     /// How far an incremental source has come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bookmark: Option<serde_json::Value>,
-    /// What the stage has to say beyond this: cutoffs, label, model version, metrics.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub notes: serde_json::Value,
+    pub bookmark: Option<Value>,
+    /// What the stage has to say beyond this.
+    #[serde(default, skip_serializing_if = "Notes::is_empty")]
+    pub notes: Notes,
     /// BLAKE3 of the artifact's content, as hex.
     pub content: String,
 }
 
 impl Evidence {
-    pub const FORMAT: u32 = 1;
+    /// The version of the record that this version of the tools writes. Raised when a field changes its meaning, not when
+    /// one is added; whoever raises it adds a step to [`migrated`] and a file to `fixtures/`.
+    ///
+    /// - 1: the first.
+    /// - 2: shares of frequent values are of the values, no longer of the rows; quantiles are percentiles.
+    pub const FORMAT: u32 = 2;
+
+    /// The record as the footer holds it.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|error| Error::cannot_run(error.to_string()))
+    }
+
+    /// Reads a record of this or an earlier version. `place` is the file, for errors.
+    ///
+    /// # Errors
+    /// Cannot run: a record of a later version, or none at all.
+    pub fn from_json(text: &str, place: impl std::fmt::Display) -> Result<Evidence> {
+        let unreadable = |error: serde_json::Error| {
+            Error::cannot_run(format!("{place}: its evidence cannot be read: {error}"))
+                .hint("the file was changed by another program; run its stage again with --force")
+        };
+        let record: Value = serde_json::from_str(text).map_err(unreadable)?;
+        let format = record.get("format").and_then(Value::as_u64).unwrap_or_default();
+        if format > u64::from(Evidence::FORMAT) {
+            return Err(Error::cannot_run(format!(
+                "{place}: its evidence has format {format}, and this version of the tools reads formats up to {}",
+                Evidence::FORMAT
+            ))
+            .hint("a later version wrote it: update the tools, or run its stage again with --force"));
+        }
+        serde_json::from_value(migrated(record, format)).map_err(unreadable)
+    }
+}
+
+/// A record of version `from` as the present version has it, one step for each version between.
+fn migrated(mut record: Value, from: u64) -> Value {
+    let Some(fields) = record.as_object_mut() else { return record };
+    if from == 1 {
+        let columns = fields.get_mut("columns").and_then(Value::as_array_mut);
+        columns.into_iter().flatten().for_each(shares_of_values);
+        fields.insert("format".to_owned(), 2.into());
+    }
+    record
+}
+
+/// From format 1 to 2: the shares of a column's frequent values were of its rows.
+fn shares_of_values(column: &mut Value) {
+    let count = |key: &str| column.get(key).and_then(Value::as_f64).unwrap_or_default();
+    let (rows, values) = (count("count"), count("count") - count("nulls"));
+    if values <= 0.0 {
+        return;
+    }
+    let top = column.get_mut("top").and_then(Value::as_array_mut);
+    for share in top.into_iter().flatten().filter_map(|entry| entry.get_mut(1)) {
+        // The sample's share of nulls is not quite the column's.
+        let of_values = share.as_f64().unwrap_or_default() * rows / values;
+        *share = of_values.min(1.0).into();
+    }
 }
 
 /// What an artifact holds.
@@ -102,3 +162,6 @@ pub enum Verdict {
     /// Nothing to compare with yet.
     Skipped,
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,17 +2,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use parquet::basic::{Compression, ConvertedType};
-use parquet::column::page::PageReader;
+use parquet::basic::ConvertedType;
 use parquet::file::FOOTER_SIZE;
-use parquet::file::metadata::{
-    ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter,
-};
-use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter};
 use spec::{Error, Result};
 
 use crate::errors::damaged;
@@ -25,25 +19,24 @@ const MAGIC: &[u8; 4] = b"PAR1";
 /// The evidence of an artifact: from its Parquet footer, or from the sidecar of a file that has none
 /// (`.<name>.evidence.json`; `evidence.json` in a model's folder). `None` if the file is not ours.
 pub fn evidence_of(path: &Path) -> Result<Option<Evidence>> {
+    evidence_shown(path, &path.display().to_string())
+}
+
+/// As [`evidence_of`]; `shown` is what errors call the file.
+pub(crate) fn evidence_shown(path: &Path, shown: &str) -> Result<Option<Evidence>> {
     let json = match path.extension().is_some_and(|extension| extension == "parquet") {
-        true => in_footer(path)?,
+        true => in_footer(path, shown)?,
         false => None,
     };
     let json = match json {
         Some(text) => Some(text),
         None => beside(path)?,
     };
-    json.map(|text| {
-        serde_json::from_str(&text).map_err(|error| {
-            Error::cannot_run(format!("{}: its evidence cannot be read: {error}", path.display()))
-                .hint("it was written by another version; run its stage again with --force")
-        })
-    })
-    .transpose()
+    json.map(|text| Evidence::from_json(&text, shown)).transpose()
 }
 
-fn in_footer(path: &Path) -> Result<Option<String>> {
-    let metadata = metadata(path)?;
+fn in_footer(path: &Path, shown: &str) -> Result<Option<String>> {
+    let metadata = metadata_shown(path, shown)?;
     let pairs = metadata.file_metadata().key_value_metadata();
     Ok(pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == KEY)?.value.clone()))
 }
@@ -97,32 +90,6 @@ pub(crate) fn check_types(path: &Path, shown: &str) -> Result<()> {
     Ok(())
 }
 
-/// Fails if pages of the Parquet file at `path` do not hold as many values as the footer says. Reads the pages' heads, not the
-/// pages.
-pub(crate) fn check_pages(path: &Path, shown: &str) -> Result<()> {
-    let metadata = metadata(path)?;
-    let file = Arc::new(File::open(path).map_err(|error| Error::io("read", path, &error))?);
-    let hold = |column: &ColumnChunkMetaData, rows: usize| -> Option<bool> {
-        // Nothing is unpacked, so that no codec is needed.
-        let column = column.clone().into_builder().set_compression(Compression::UNCOMPRESSED).build().ok()?;
-        let mut pages = SerializedPageReader::new(file.clone(), &column, rows, None).ok()?;
-        let mut left = usize::try_from(column.num_values()).ok()?;
-        while let Some(page) = pages.peek_next_page().ok()? {
-            left = left.checked_sub(page.num_levels.unwrap_or(0))?;
-            pages.skip_next_page().ok()?;
-        }
-        Some(left == 0)
-    };
-    // A head without what it should hold makes the reader of heads panic.
-    let is_whole = catch_unwind(AssertUnwindSafe(|| {
-        metadata.row_groups().iter().all(|group| {
-            let rows = group.num_rows() as usize;
-            group.columns().iter().all(|column| hold(column, rows) == Some(true))
-        })
-    }));
-    if is_whole.unwrap_or(false) { Ok(()) } else { Err(damaged(shown)) }
-}
-
 /// Where the evidence of a file or folder without a footer is kept.
 pub fn sidecar(path: &Path) -> PathBuf {
     if path.is_dir() {
@@ -143,8 +110,7 @@ pub fn write_sidecar(path: &Path, evidence: &Evidence) -> Result<()> {
 
 /// Rewrites the footer of the Parquet file at `path` so that it carries `evidence`.
 pub(crate) fn seal(path: &Path, evidence: &Evidence) -> Result<()> {
-    let text = serde_json::to_string(evidence).map_err(|e| Error::cannot_run(e.to_string()))?;
-    rewrite(path, Some(text))
+    rewrite(path, Some(evidence.to_json()?))
 }
 
 /// Takes the evidence out of the footer of the Parquet file at `path`: for files that leave the house.
@@ -221,12 +187,17 @@ fn is_plausible(metadata: &ParquetMetaData, length: u64) -> bool {
 
 /// The footer of a Parquet file, or an error that says what the file is instead.
 pub(crate) fn metadata(path: &Path) -> Result<ParquetMetaData> {
-    let mut file = File::open(path).map_err(|error| Error::io("read", path, &error))?;
+    metadata_shown(path, &path.display().to_string())
+}
+
+fn metadata_shown(path: &Path, shown: &str) -> Result<ParquetMetaData> {
+    let failed = |error: std::io::Error| Error::io("read", Path::new(shown), &error);
+    let mut file = File::open(path).map_err(failed)?;
     let not_parquet = |what: &str| {
-        Error::cannot_run(format!("{}: not a whole Parquet file: {what}", path.display()))
+        Error::cannot_run(format!("{shown}: not a whole Parquet file: {what}"))
             .hint("it is truncated or of another kind; run the stage that wrote it again")
     };
-    let length = file.metadata().map_err(|error| Error::io("read", path, &error))?.len();
+    let length = file.metadata().map_err(failed)?.len();
     if length == 0 {
         return Err(not_parquet("it is empty"));
     }
@@ -239,14 +210,14 @@ pub(crate) fn metadata(path: &Path) -> Result<ParquetMetaData> {
         file.seek(SeekFrom::End(-4))?;
         file.read_exact(&mut tail)
     })();
-    ends.map_err(|error: std::io::Error| Error::io("read", path, &error))?;
+    ends.map_err(failed)?;
     if &head != MAGIC {
         return Err(not_parquet("it does not begin with PAR1"));
     }
     if &tail != MAGIC {
         return Err(not_parquet("it does not end with PAR1"));
     }
-    let broken = || damaged(&path.display().to_string());
+    let broken = || damaged(shown);
     let metadata = ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|_| broken())?;
     if is_plausible(&metadata, length) { Ok(metadata) } else { Err(broken()) }
 }

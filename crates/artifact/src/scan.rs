@@ -7,8 +7,9 @@ use polars::io::parquet::read::ParallelStrategy;
 use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, Schema};
 use spec::{Error, Result, Root, did_you_mean};
 
-use crate::footer::{check_pages, check_types};
-use crate::{Evidence, Input, Kind, PolarsResultExt, evidence_of, fingerprint, rows_of};
+use crate::footer::{check_types, evidence_shown};
+use crate::pages::{check_heads, check_sums};
+use crate::{Evidence, Input, Kind, PolarsResultExt, fingerprint, rows_of};
 
 /// An input of a stage, known by its footer alone.
 #[derive(Clone, Debug)]
@@ -47,11 +48,12 @@ pub fn open(root: &Root, path: &Path) -> Result<Artifact> {
         return Err(Error::cannot_run(format!("{}: no such file", path.display()))
             .hint("run the stage that writes it, or name another input"));
     }
-    let evidence = evidence_of(&file)?;
+    let shown = root.relative(&file).display().to_string();
+    let evidence = evidence_shown(&file, &shown)?;
     if evidence.is_none() && file.extension().is_some_and(|extension| extension == "parquet") {
-        let shown = root.relative(&file).display().to_string();
         check_types(&file, &shown)?;
-        check_pages(&file, &shown)?;
+        crate::foreign::check(&file, &shown)?;
+        check_heads(&file, &shown)?;
     }
     let table = match &evidence {
         Some(evidence) => evidence.table.clone(),
@@ -112,11 +114,16 @@ pub(crate) fn schema_of(file: &Path) -> Result<Schema> {
 }
 
 impl Artifact {
-    /// Reads the whole file and compares it with the hash in its evidence; a foreign file has none.
+    /// Reads the whole file and compares it with the hash in its evidence; one of another program with the checksums of its
+    /// pages, where it has any.
+    ///
+    /// # Errors
+    /// Cannot run: the file is not what was written.
     pub fn verify(&self) -> Result<()> {
         match &self.evidence {
-            Some(evidence) if self.is_table() => crate::writer::verify(&self.file, &evidence.content),
-            _ => Ok(()),
+            _ if !self.is_table() => Ok(()),
+            Some(evidence) => crate::writer::verify(&self.file, &self.path, &evidence.content),
+            None => check_sums(&self.file, &self.path.display().to_string()),
         }
     }
 }

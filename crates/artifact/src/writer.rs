@@ -15,9 +15,6 @@ use crate::encode::RowGroups;
 use crate::footer::{footer_start, seal, start_in};
 use crate::{Evidence, PolarsResultExt, Summary, Temporary};
 
-/// Rows per row group: small batches are gathered up to this.
-const ROW_GROUP: usize = 1 << 17;
-
 /// Writes batches of one schema. Nothing is visible under the target's name until
 /// [`Written::publish`].
 pub struct TableWriter {
@@ -28,7 +25,6 @@ pub struct TableWriter {
     writer: RowGroups<Hashing>,
     content: Arc<Mutex<Content>>,
     schema: Schema,
-    pending: Option<DataFrame>,
     rows: u64,
     summary: Option<Summary>,
     summing: Duration,
@@ -68,7 +64,6 @@ impl TableWriter {
             writer,
             content,
             schema: schema.clone(),
-            pending: None,
             rows: 0,
             summary: Some(Summary::new(schema)),
             summing: Duration::ZERO,
@@ -98,33 +93,8 @@ impl TableWriter {
         if let Some(summary) = &mut self.summary {
             self.summing += summary.observe(&rows);
         }
-        let gathered = match self.pending.take() {
-            None => rows,
-            Some(mut pending) => {
-                pending.vstack_mut_owned(rows).during(&self.target)?;
-                pending
-            }
-        };
-        if gathered.height() < ROW_GROUP {
-            self.pending = Some(gathered);
-            return Ok(());
-        }
-        self.flush(gathered)
-    }
-
-    fn flush(&mut self, mut rows: DataFrame) -> Result<()> {
-        let mut start = 0;
-        rows.rechunk_mut_par();
-        while start < rows.height() {
-            // A rest of less than half a row group joins the last one.
-            let left = rows.height() - start;
-            let take = if left < ROW_GROUP * 3 / 2 { left } else { ROW_GROUP };
-            let group = rows.slice(start as i64, take);
-            let written = self.writer.write(&group);
-            written.map_err(|error| self.failed(error))?;
-            start += take;
-        }
-        Ok(())
+        let written = self.writer.write(rows);
+        written.map_err(|error| self.failed(error))
     }
 
     /// Rows written so far.
@@ -142,9 +112,8 @@ impl TableWriter {
 
     /// Writes the footer, still without evidence.
     pub fn finish(mut self) -> Result<Written> {
-        if let Some(rest) = self.pending.take() {
-            self.flush(rest)?;
-        }
+        let flushed = self.writer.flush();
+        flushed.map_err(|error| self.failed(error))?;
         self.content.lock().unwrap_or_else(PoisonError::into_inner).tail = Some(Vec::new());
         let bytes = self.writer.finish().map_err(|error| self.failed(error))?;
         let (mut hasher, tail, hashing) = {
@@ -235,9 +204,10 @@ impl Write for Hashing {
     }
 }
 
-/// Reads the data pages of the artifact at `path` and compares them with the `content` hash of its evidence.
-pub(crate) fn verify(path: &Path, content: &str) -> Result<()> {
-    let failed = |error: io::Error| Error::io("read", path, &error);
+/// Reads the data pages of the artifact at `path` and compares them with the `content` hash of its evidence. `shown`: what
+/// errors call the file.
+pub(crate) fn verify(path: &Path, shown: &Path, content: &str) -> Result<()> {
+    let failed = |error: io::Error| Error::io("read", shown, &error);
     let mut file = File::open(path).map_err(failed)?;
     let end = footer_start(&mut file).map_err(failed)?;
     file.seek(io::SeekFrom::Start(0)).map_err(failed)?;
@@ -254,7 +224,7 @@ pub(crate) fn verify(path: &Path, content: &str) -> Result<()> {
     hasher.update(describe(&schema).as_bytes());
     match hasher.finalize().to_hex().as_str() == content {
         true => Ok(()),
-        false => Err(Error::cannot_run(format!("{}: its content does not match its hash", path.display()))
+        false => Err(Error::cannot_run(format!("{}: its content does not match its hash", shown.display()))
             .hint("it was damaged or changed after it was written; run the stage that wrote it with --force")),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use spec::text::percent;
 
 /// A share between 0 (none) and 1 (all).
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize)]
@@ -86,24 +87,6 @@ impl fmt::Display for Rows {
     }
 }
 
-/// A share in percent with at most two decimals.
-pub(crate) fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    if percent != 0.0 && percent.abs() < 0.01 {
-        return "less than 0.01 %".to_owned();
-    }
-    format!("{} %", number((percent * 100.0).round() / 100.0))
-}
-
-/// A number without needless digits: at most six significant ones beyond the point.
-pub(crate) fn number(value: f64) -> String {
-    if value == value.trunc() || !value.is_finite() {
-        return format!("{value}");
-    }
-    let decimals = (5 - value.abs().log10().floor() as i32).clamp(0, 12) as usize;
-    format!("{value:.decimals$}").trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,13 +108,5 @@ mod tests {
         assert_eq!(Rows(1, 10_000_000).to_string(), "1 of 10000000 rows (less than 0.01 %)");
         assert_eq!(Share(0.015).allowed(), "at most 1.5 % allowed");
         assert_eq!(Share(0.0).allowed(), "none allowed");
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        assert_eq!(
-            [number(3.0), number(0.1 + 0.2), number(1234.56789), number(1e-7), number(-2.5)],
-            ["3", "0.3", "1234.57", "0.0000001", "-2.5"]
-        );
     }
 }

@@ -112,7 +112,7 @@ fn evidence(table: &DataFrame) -> Evidence {
         table: "orders".to_owned(),
         kind: Kind::Table,
         run: String::new(),
-        time: String::new(),
+        time: chrono::DateTime::UNIX_EPOCH,
         spec: String::new(),
         inputs: Vec::new(),
         books: Books::default(),

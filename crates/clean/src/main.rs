@@ -5,8 +5,6 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-mod files;
-mod models;
 mod raw_tables;
 mod tool;
 mod undone;

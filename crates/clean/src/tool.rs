@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use artifact::{Artifact, Batches, Fingerprint, Input};
+use artifact::{Artifact, Batches, Definition, Definitions, Fingerprint, Input, Notes};
+use asking::{Answered, Models};
 use polars::prelude::LazyFrame;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
-use spec::{Error, Exit, Map, Result, ResultExt, Root, Tool};
+use spec::{Error, Exit, Map, Result, ResultExt, Tool};
 use stage::clap::Args;
 use stage::{Empty, Job, Output, Stage, TableOutput};
 use transform::{ChangeId, Changes, Cleaned, Given, Mapping, Step, Undone, clean, union};
 
-use crate::files::read;
-use crate::models::{self, Answered, Models};
 use crate::raw_tables::RawTables;
 use crate::undone::Decisions;
 
@@ -85,10 +83,10 @@ impl Stage for Clean {
     fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
         let mut inputs: Vec<Input> = job.artifacts.iter().map(Artifact::as_input).collect::<Result<_>>()?;
         for path in mapping_files(&job.spec) {
-            let fingerprint = Fingerprint::of_text(&read(&job.root, path)?);
+            let fingerprint = Fingerprint::of_text(&spec::text_of(&job.root, Path::new(path))?);
             inputs.push(Input { path: path.to_owned(), fingerprint, rows: None });
         }
-        inputs.extend(models::inputs_of(steps(&job.spec), &job.root, &job.env)?);
+        inputs.extend(asking::inputs_of(steps(&job.spec), &job.root, &job.env)?);
         inputs.extend(Decisions::read(&job.root, &job.pipeline)?.as_input());
         Ok(inputs)
     }
@@ -103,7 +101,8 @@ impl Stage for Clean {
             return compile(job).map(Some);
         }
         if !compare.is_empty() {
-            let models = Models::open(&job.root, &job.env, &job.pipeline, &job.progress)?;
+            let screen = Screen(&job.progress);
+            let models = Models::open(&job.root, &job.env, &job.pipeline, &screen)?;
             let comparison = models.compare(compare, golden.as_deref(), steps(&job.spec))?;
             job.progress.end();
             stage::print(&format!("{comparison}\n"))?;
@@ -117,7 +116,8 @@ impl Stage for Clean {
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let decisions = Decisions::read(&job.root, &job.pipeline)?;
-        let models = models(job)?;
+        let screen = Screen(&job.progress);
+        let models = models(job, &screen)?;
         job.spec
             .tables
             .iter()
@@ -125,7 +125,7 @@ impl Stage for Clean {
                 check_name(name, table, &job.spec)?;
                 let (raw, rows) = raw(job, name, table)?;
                 let undone = decisions.of_table(name);
-                let given = given(name, table, undone.clone(), &job.root).context(format!("table '{name}'"))?;
+                let given = given(job, name, table, undone.clone()).context(format!("table '{name}'"))?;
                 let Answered { given, notes } = match &models {
                     Some(models) => models.answer(name, &raw, &table.steps, given)?,
                     None => Answered { given, notes: Vec::new() },
@@ -134,12 +134,11 @@ impl Stage for Clean {
                 let Cleaned { schema, changes, definitions, batches } = cleaned;
                 let place = format!("table '{name}'");
                 let batches: Batches = Box::new(batches.map(move |batch| batch.context(&place)));
-                let notes = if notes.is_empty() { Value::Null } else { json!({ "llm": notes }) };
                 Ok(Output::Table(TableOutput {
                     empty: if table.allow_empty { Empty::Published } else { Empty::Refused },
                     changes,
                     definitions: Some(definitions),
-                    notes,
+                    notes: Notes { llm: notes, ..Notes::default() },
                     ..TableOutput::new(name, schema, with_warning(batches, name, undone), rows)
                 }))
             })
@@ -163,21 +162,57 @@ fn raw(job: &Job<Clean>, name: &str, table: &TableSpec) -> Result<(LazyFrame, u6
 }
 
 /// All that the steps of a table need, but for the answers of models.
-fn given(name: &str, table: &TableSpec, undone: Undone, root: &Root) -> Result<Given> {
+fn given(job: &Job<Clean>, name: &str, table: &TableSpec, undone: Undone) -> Result<Given> {
     let changes = Changes { table: name.to_owned(), log: table.logs_changes(), undone };
     let mut mappings = BTreeMap::new();
     for path in table.steps.iter().filter_map(Step::mapping_file) {
-        mappings.insert(path.to_owned(), Mapping::read(&read(root, path)?, Path::new(path))?);
+        let file = Path::new(path);
+        mappings.insert(path.to_owned(), Mapping::read(&spec::text_of(&job.root, file)?, file)?);
     }
-    Ok(Given { mappings, changes: Some(changes), ..Given::default() })
+    let columns = Some(definitions(job, &table.from.or(name))?);
+    Ok(Given { mappings, changes: Some(changes), columns, ..Given::default() })
+}
+
+/// What is known of the rows of some raw tables together: which tables they are, and what ingest says of their columns.
+fn definitions(job: &Job<Clean>, from: &[&str]) -> Result<Definitions> {
+    let known = from.iter().map(|table| artifact::definitions_of(&job.artifacts, table));
+    let known: Vec<Definitions> = known.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+    let rows = known.iter().filter_map(|table| table.rows.as_ref());
+    let is = format!("rows of {}", from.join(", "));
+    let rows = Some(Definition::new("rows", is, &format!("rows\n{}", from.join("\n")), rows));
+    let mut columns: Vec<Definition> = Vec::new();
+    for column in known.iter().flat_map(|table| &table.columns) {
+        if columns.iter().any(|other| other.name == column.name) {
+            continue;
+        }
+        // A column of several tables is made in all their ways.
+        let ways: Vec<&Definition> = known.iter().filter_map(|table| table.column(&column.name)).collect();
+        columns.push(match ways[..] {
+            [one] => one.clone(),
+            _ => Definition::new(column.name.as_str(), column.is.as_str(), "union", ways),
+        });
+    }
+    Ok(Definitions { columns, rows, ..Definitions::default() })
 }
 
 /// Settings and ledger, if a step asks.
-fn models(job: &Job<Clean>) -> Result<Option<Models<'_>>> {
+fn models<'a>(job: &'a Job<Clean>, screen: &'a Screen<'_>) -> Result<Option<Models<'a>>> {
     if steps(&job.spec).all(|step| step.llm().is_none()) {
         return Ok(None);
     }
-    Models::open(&job.root, &job.env, &job.pipeline, &job.progress).map(Some)
+    Models::open(&job.root, &job.env, &job.pipeline, screen).map(Some)
+}
+
+/// The shell's progress, for whoever asks models.
+struct Screen<'a>(&'a stage::Progress);
+
+impl asking::Progress for Screen<'_> {
+    fn begin(&self, what: &str) {
+        self.0.begin(what);
+    }
+    fn at(&self, what: &str, inputs: u64) {
+        self.0.at(what, inputs);
+    }
 }
 
 /// Those of all tables.
@@ -190,7 +225,8 @@ fn for_tables<T>(
     job: &Job<Clean>,
     work: impl Fn(&Models, &str, &LazyFrame, &[Step], Given) -> Result<T>,
 ) -> Result<Vec<T>> {
-    let models = models(job)?.ok_or_else(|| {
+    let screen = Screen(&job.progress);
+    let models = models(job, &screen)?.ok_or_else(|| {
         Error::cannot_run(format!("no step of pipeline '{}' asks a language model", job.pipeline))
             .hint("add a step `- llm: {task: FILE}` to clean.yaml")
     })?;
@@ -199,7 +235,7 @@ fn for_tables<T>(
     let tables = job.spec.tables.iter().filter(|(_, table)| asks(table));
     let done = tables.map(|(name, table)| {
         let (raw, _) = raw(job, name, table)?;
-        let given = given(name, table, decisions.of_table(name), &job.root).context(format!("table '{name}'"))?;
+        let given = given(job, name, table, decisions.of_table(name)).context(format!("table '{name}'"))?;
         work(&models, name, &raw, &table.steps, given)
     });
     let done = done.collect();
@@ -209,7 +245,7 @@ fn for_tables<T>(
 
 fn print_estimate(job: &Job<Clean>) -> Result<Exit> {
     let lines = for_tables(job, |models, name, raw, steps, given| models.estimate(name, raw, steps, given))?;
-    stage::print(&format!("{}{}", models::ESTIMATE_HEADER, lines.concat()))?;
+    stage::print(&format!("{}{}", asking::ESTIMATE_HEADER, lines.concat()))?;
     Ok(Exit::Done)
 }
 
@@ -227,8 +263,8 @@ fn with_warning(batches: Batches, table: &str, undone: Undone) -> Batches {
         let missed: Vec<String> = undone.without_effect().iter().map(ToString::to_string).collect();
         if !missed.is_empty() {
             stage::warn(format!(
-                "table '{table}': nothing to take back any more for {}: the cell, its value or the step is another one \
-                 now; --redo takes an id off the list",
+                "table '{table}': nothing to take back any more for {}: the cell, its value or the step has changed; \
+                 --redo takes an id off the list",
                 missed.join(", ")
             ));
         }

@@ -7,7 +7,8 @@ use artifact::{Batch, PolarsResultExt, Temporary, stream};
 use polars::prelude::Schema;
 use sinks::{CsvOptions, ExportSpec, Format, plan, write};
 use spec::{Error, Exit, Result, Tool, Url};
-use stage::clap::{Args, ValueEnum};
+use stage::clap::Args;
+use stage::clap::builder::{PossibleValuesParser, TypedValueParser};
 use stage::{Empty, Job, Output, RenderedOutput, Rows, Stage, TableOutput, checked};
 
 #[derive(Args, Debug)]
@@ -16,18 +17,14 @@ pub struct Flags {
     #[arg(long, short, value_name = "PATH")]
     output: Option<String>,
     /// Write this format instead of the spec's
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    format: Option<FormatFlag>,
+    #[arg(long, value_parser = format_parser(), value_name = "FORMAT")]
+    format: Option<Format>,
 }
 
-/// The formats, as flags name them.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum FormatFlag {
-    Csv,
-    JsonLines,
-    Parquet,
-    Excel,
+/// Reads the name of a format; help and errors list those that there are.
+fn format_parser() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::names())
+        .try_map(|name| Format::named(&name).ok_or_else(|| format!("no format '{name}'")))
 }
 
 pub struct Export;
@@ -42,39 +39,37 @@ impl Stage for Export {
         vec![spec.stem().to_owned()]
     }
 
-    /// Options of a format that is not written.
-    fn fault(spec: &ExportSpec) -> Option<(&'static [&'static str], Error)> {
+    /// Options of a format that is not written, or that do not go together.
+    fn fault(spec: &ExportSpec) -> Option<Error> {
         let unused = |key: &str, of: &str| {
-            Error::cannot_run(format!(
-                "'{key}' has no effect: it is for the format {of}, and the format is {}",
-                spec.format
-            ))
-            .hint(format!("take it out, or write `format: {of}`"))
+            Error::cannot_run(format!("has no effect: it is for the format {of}, and the format is {}", spec.format))
+                .hint(format!("take it out, or write `format: {of}`"))
+                .at(key)
         };
-        if spec.csv != CsvOptions::default() && spec.format != Format::Csv {
-            return Some((&["csv"], unused("csv", "csv")));
+        if spec.csv != CsvOptions::default() && spec.format.name() != "csv" {
+            return Some(unused("csv", "csv"));
         }
-        (spec.strip_evidence && spec.format != Format::Parquet)
-            .then(|| (&["strip_evidence"][..], unused("strip_evidence", "parquet")))
+        if spec.strip_evidence && spec.format.name() != "parquet" {
+            return Some(unused("strip_evidence", "parquet"));
+        }
+        spec.csv.fault().map(|error| error.at("csv"))
     }
 
     fn variant(flags: &Flags) -> String {
-        flags.format.map(|format| format!("{format:?}")).unwrap_or_default()
+        flags.format.map(|format| format!(" {format}")).unwrap_or_default()
     }
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let spec = spec(job);
         let table = table(job, &spec)?;
-        if spec.format == Format::Parquet && !spec.strip_evidence {
+        if spec.format.keeps_evidence(&spec) {
             return Ok(vec![Output::Table(table)]);
         }
         let schema = table.schema.clone();
         Ok(vec![Output::Rendered(RenderedOutput {
             table,
             extension: spec.format.extension().to_owned(),
-            write: Box::new(move |rows, file, path| {
-                write_rows(&spec, &schema, rows, file, &path.display().to_string())
-            }),
+            write: Box::new(move |rows, file, place| write_rows(&spec, &schema, rows, file, place)),
         })])
     }
 
@@ -109,12 +104,8 @@ impl Stage for Export {
 /// The spec with this run's flags applied.
 fn spec(job: &Job<Export>) -> ExportSpec {
     let mut spec = job.spec.clone();
-    match job.flags.format {
-        Some(FormatFlag::Csv) => spec.format = Format::Csv,
-        Some(FormatFlag::JsonLines) => spec.format = Format::JsonLines,
-        Some(FormatFlag::Parquet) => spec.format = Format::Parquet,
-        Some(FormatFlag::Excel) => spec.format = Format::Excel,
-        None => {}
+    if let Some(format) = job.flags.format {
+        spec.format = format;
     }
     spec
 }

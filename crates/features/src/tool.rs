@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use artifact::{Artifact, Books, Definitions, LATEST};
-use serde_json::json;
+use artifact::{Artifact, Books, Definitions, LATEST, Notes};
 use spec::{Error, Exit, Result, Span, Tool, Unit};
 use stage::clap::Args;
 use stage::{BooksOf, Empty, FileOutput, Job, Output, Stage, TableOutput};
@@ -52,12 +51,13 @@ impl Stage for Features {
             dictionary,
             warnings,
             ..
-        } = build(spec, &|table| job.scan(table), job.stamp.time().date_naive())?;
+        } = build(&inheriting(job)?, &|table| job.scan(table), job.stamp.time().date_naive())?;
         let definitions = definitions(job)?;
         warnings.iter().for_each(|warning| stage::warn(format!("features {}: {warning}", job.pipeline)));
         // How long after an example's time its label is known: a split by time leaves that much out.
         let horizon_days: i64 = spec.label_known_after().into_iter().map(days).sum();
-        let notes = json!({ "label": spec.label(), "horizon_days": horizon_days });
+        let notes =
+            Notes { label: Some(spec.label().to_owned()), horizon_days: Some(horizon_days), ..Notes::default() };
         let training = TableOutput {
             notes: notes.clone(),
             definitions: Some(definitions.clone()),
@@ -78,7 +78,7 @@ impl Stage for Features {
                 file.write_all(dictionary.as_bytes()).map_err(|error| Error::io("write", path, &error))
             }),
             books: Books::default(),
-            notes: serde_json::Value::Null,
+            notes: Notes::default(),
         };
         Ok(vec![Output::Table(training), Output::Table(scoring), Output::File(dictionary)])
     }
@@ -90,8 +90,14 @@ impl Stage for Features {
         let published = published(job)?;
         let (training, scoring) = (artifact::scan(&published, TRAINING)?, artifact::scan(&published, SCORING)?);
         let drawn = (job.flags.sample, job.flags.seed);
-        let proof =
-            prove(&job.spec, &|table| job.scan(table), training, scoring, drawn, job.stamp.time().date_naive())?;
+        let proof = prove(
+            &inheriting(job)?,
+            &|table| job.scan(table),
+            training,
+            scoring,
+            drawn,
+            job.stamp.time().date_naive(),
+        )?;
         let from = match job.spec.says_when_known() {
             true => "what was known at their time",
             false => "rows dated before their time",
@@ -103,6 +109,12 @@ impl Stage for Features {
         ));
         Ok(Some(Exit::Done))
     }
+}
+
+/// The spec, where columns that clean made of the label or of late columns are known no sooner than these.
+fn inheriting(job: &Job<Features>) -> Result<FeaturesSpec> {
+    let made = artifact::definitions_of(&job.artifacts, job.spec.table())?;
+    Ok(job.spec.inheriting(&made.unwrap_or_default()))
 }
 
 /// What the features and the label mean, by the spec and by what clean made of the columns that they read.

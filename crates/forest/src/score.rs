@@ -84,7 +84,7 @@ pub(crate) struct Choice<W> {
 }
 
 /// Features of more categories are looked up in sets, split by split: tables would be large.
-const MOST_CHOICES: usize = 4_096;
+pub(crate) const MOST_CHOICES: usize = 4_096;
 
 #[derive(Debug)]
 pub(crate) struct AtMost<W> {

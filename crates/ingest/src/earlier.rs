@@ -1,16 +1,13 @@
 //! What earlier runs read: the artifacts to which an incremental source adds, and how far it came.
 
-use artifact::{Evidence, Kind, PolarsResultExt, evidence_of, scan_files};
+use artifact::{Evidence, Kind, Notes, PolarsResultExt, evidence_of, scan_files};
 use polars::prelude::Schema;
-use serde_json::{Value, json};
+use serde_json::Value;
 use spec::{Result, ResultExt};
 use stage::{Job, Kept};
 
 use crate::backfill::Window;
 use crate::tool::{Ingest, reads_all_anew};
-
-/// The note of an artifact that a backfill wrote: its days.
-const BACKFILL: &str = "backfill";
 
 /// The artifacts of the stage's current output, in their order.
 pub struct Earlier(Vec<(Kept, Evidence)>);
@@ -29,7 +26,15 @@ impl Earlier {
         let hint = || format!("restore the file, or read from the beginning: bin/ingest {} --full", job.pipeline);
         let snapshot = job.published().context(lost).map_err(|error| error.hint(hint()))?;
         for path in snapshot.map(|snapshot| snapshot.paths).unwrap_or_default() {
-            let evidence = evidence_of(&job.root.join(&path)).context(lost).map_err(|error| error.hint(hint()))?;
+            let known = job.flags.evidence.borrow().get(&path).cloned();
+            let evidence = match known {
+                Some(known) => known,
+                None => {
+                    let read = evidence_of(&job.root.join(&path)).context(lost).map_err(|error| error.hint(hint()))?;
+                    job.flags.evidence.borrow_mut().insert(path.clone(), read.clone());
+                    read
+                }
+            };
             if let Some(evidence) = evidence.filter(|evidence| evidence.kind == Kind::Table) {
                 artifacts.push((Kept { table: evidence.table.clone(), path }, evidence));
             }
@@ -58,7 +63,8 @@ impl Table<'_> {
 
     /// Whether a backfill read these days.
     pub fn has(&self, window: Window) -> bool {
-        self.0.iter().any(|(_, evidence)| evidence.notes.get(BACKFILL) == Some(&json!(window.to_string())))
+        let window = window.to_string();
+        self.0.iter().any(|(_, evidence)| evidence.notes.backfill.as_ref() == Some(&window))
     }
 
     /// The columns of the newest artifact.
@@ -70,10 +76,7 @@ impl Table<'_> {
     }
 }
 
-/// What the evidence of a backfill's artifact says.
-pub fn note(window: Option<Window>) -> Value {
-    match window {
-        Some(window) => json!({ BACKFILL: window.to_string() }),
-        None => Value::Null,
-    }
+/// The notes of an artifact that holds the rows of a backfill's window, if it is one.
+pub fn noted(notes: Notes, window: Option<Window>) -> Notes {
+    Notes { backfill: window.map(|window| window.to_string()), ..notes }
 }

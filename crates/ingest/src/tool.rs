@@ -1,15 +1,16 @@
 //! Wires the sources of a pipeline to the shell.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::path::PathBuf;
 
-use artifact::{Artifact, Input};
+use artifact::{Artifact, Evidence, Input, Notes};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
-use sources::{Opened, Reach, TableSpec};
+use sources::{Finished, Located, Opened, Reach, TableSpec};
 use spec::{Class, Error, Exit, Map, Name, Result, ResultExt, Root, Tool};
 use stage::clap::Args;
-use stage::{BooksOf, Empty, FALLBACK, Job, Mirror, Output, Stage, TableOutput, data_arguments};
+use stage::{BooksOf, Empty, Facts, Job, Mirror, Output, Stage, TableOutput, data_arguments};
 
 use crate::backfill::Window;
 use crate::earlier::{self, Earlier};
@@ -34,6 +35,12 @@ pub struct Flags {
     /// The months of the backfill that this run has come past.
     #[arg(skip)]
     past: Cell<usize>,
+    /// What each table reads, as it was found when the run began.
+    #[arg(skip)]
+    located: RefCell<HashMap<String, Located>>,
+    /// The evidence of artifacts, which never changes: each is read once, however many months a backfill has.
+    #[arg(skip)]
+    pub evidence: RefCell<HashMap<PathBuf, Option<Evidence>>>,
 }
 
 pub struct Ingest;
@@ -54,8 +61,11 @@ impl Stage for Ingest {
 
     fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
         let mut inputs = Vec::new();
-        for (_, table) in tables(job)? {
-            inputs.extend(table.inputs(&job.root, job.mirror.cloud())?);
+        let mut all = job.flags.located.borrow_mut();
+        for (name, table) in tables(job)? {
+            let located = table.locate(&job.root, job.mirror.cloud())?;
+            inputs.extend(located.inputs.iter().cloned());
+            all.insert(name, located);
         }
         Ok(inputs)
     }
@@ -162,11 +172,15 @@ fn incremental(
         (false, None) => Empty::Refused,
     };
     let kept = earlier.kept().filter(|_| adds).map(Output::Kept);
-    let new = TableOutput { empty, notes: earlier::note(window), ..read };
-    let bookmark = new.bookmark;
+    let new = TableOutput { empty, notes: earlier::noted(read.notes.clone(), window), ..read };
+    let finish = new.finish;
     // A backfill goes back: it says nothing of how far the source came.
-    let bookmark = if window.is_some() { Box::new(|| None) } else { bookmark };
-    Ok(kept.chain([Output::Table(TableOutput { bookmark, ..new })]).collect())
+    let forgets = window.is_some();
+    let finish = Box::new(move || {
+        let facts = finish();
+        Facts { bookmark: facts.bookmark.filter(|_| !forgets), ..facts }
+    });
+    Ok(kept.chain([Output::Table(TableOutput { finish, ..new })]).collect())
 }
 
 /// Begins to read a table; from its fallback if the source stays down.
@@ -180,7 +194,7 @@ fn read(job: &Job<Ingest>, name: &str, table: &TableSpec, reach: &Reach) -> Resu
         stage::warn(format!("ingest {pipeline}: table '{name_of_second}': {why}"));
         let opened = second.open(&name_of_second, &root, &cloud, &folder, &reach_of_second);
         let output = output(&name_of_second, opened.context("its source stays down, and so does its fallback")?);
-        Ok(TableOutput { notes: json!({ FALLBACK: why }), ..output })
+        Ok(TableOutput { notes: Notes { fallback: Some(why), ..output.notes.clone() }, ..output })
     };
     match open(job, name, table, reach) {
         Err(error) if error.class() == Class::TryAgain => fallback(&error),
@@ -189,18 +203,26 @@ fn read(job: &Job<Ingest>, name: &str, table: &TableSpec, reach: &Reach) -> Resu
 }
 
 fn open(job: &Job<Ingest>, name: &str, table: &TableSpec, reach: &Reach) -> Result<TableOutput> {
-    Ok(output(name, table.open(name, &job.root, job.mirror.cloud(), &job.folder(), reach)?))
+    // What the question whether the run is up to date was answered by is what is read.
+    let located = job.flags.located.borrow_mut().remove(name);
+    let opened = match located {
+        Some(located) => table.open_located(name, located, &job.root, &job.folder(), reach),
+        None => table.open(name, &job.root, job.mirror.cloud(), &job.folder(), reach),
+    };
+    Ok(output(name, opened?))
 }
 
 fn output(name: &str, opened: Opened) -> TableOutput {
-    let (bookmark, of_rows) = (opened.bookmark.clone(), opened.bookmark);
-    let passed = opened.passed;
+    let (of_rows, rows_in, ending) = (opened.ending.clone(), opened.ending.rows_in(), opened.ending);
+    let finish = move || {
+        let Finished { bookmark, passed, doubts, .. } = ending.finish();
+        Facts { bookmark, passed, doubts }
+    };
     TableOutput {
         accepted: Box::new(move |rows| of_rows.accept(rows)),
-        passed: Box::new(move || passed.get()),
+        finish: Box::new(finish),
         refused_schema: Some(opened.refused_schema),
-        books: BooksOf::Rows(opened.rows_in),
-        bookmark: Box::new(move || bookmark.get()),
+        books: BooksOf::Rows(rows_in),
         ..TableOutput::new(name, opened.schema, opened.batches, 0)
     }
 }

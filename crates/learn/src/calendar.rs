@@ -3,7 +3,7 @@
 /// Microseconds of a day.
 pub(crate) const DAY: i64 = 86_400_000_000;
 
-pub(crate) use values::day_text as day;
+pub(crate) use values::calendar::day_text as day;
 
 /// Microseconds since 1970 as a day, with the time of day where it is not midnight.
 pub(crate) fn moment(micros: i64) -> String {

@@ -43,7 +43,7 @@ pub use manifest::{Manifest, Origin};
 pub use matrix::{Encoder, Matrix};
 pub use reasons::reasons;
 pub use registry::{Action, Decision, Entry, Log, ModelStage, Registry, Run, Signature, Version};
-pub use runs_table::{RunsFormat, RunsQuery, measure_text, runs_table};
+pub use runs_table::{RunsQuery, measure_text, runs_table, runs_text};
 pub use scorer::{ScoredRows, Scorer};
 pub use split::{
     Fold, FoldsSummary, LabelKnown, Part, PartSummary, Purge, Shares, Split, SplitBy, SplitSpec, SplitSummary,

@@ -2,27 +2,12 @@
 
 use artifact::PolarsResultExt;
 use expr::SqlExpr;
-use polars::prelude::{
-    Column, CsvWriter, DataFrame, DataType, IntoLazy, JsonFormat, JsonWriter, NamedFrom, SerWriter, Series,
-    SortMultipleOptions,
-};
+use polars::prelude::{Column, DataFrame, DataType, IntoLazy, NamedFrom, Series, SortMultipleOptions};
 use serde_json::Value;
 use spec::{Error, Result, did_you_mean};
 
 use crate::metrics::Metric;
 use crate::{LearnerSpec, Run};
-
-/// How the table is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RunsFormat {
-    /// Aligned columns, for people.
-    #[default]
-    Table,
-    /// One JSON object per line, with every column.
-    Json,
-    /// CSV with a header, with every column.
-    Csv,
-}
 
 /// What of the table is wanted.
 #[derive(Clone, Debug, Default)]
@@ -31,31 +16,18 @@ pub struct RunsQuery<'a> {
     pub sort: Option<&'a str>,
     /// An SQL condition over the columns.
     pub filter: Option<&'a str>,
-    pub format: RunsFormat,
 }
 
-/// The table as text; empty without runs. Errors name the flags of `train --runs`.
-pub fn runs_table(runs: &[Run], wanted: &RunsQuery<'_>) -> Result<String> {
-    if runs.is_empty() {
-        return Ok(String::new());
-    }
+/// The table of at least one run. Errors name the flags of `train --runs`.
+pub fn runs_table(runs: &[Run], wanted: &RunsQuery<'_>) -> Result<DataFrame> {
     let mut table = table(runs)?;
     if let Some(condition) = wanted.filter {
         table = filtered(table, condition)?;
     }
-    if let Some(by) = wanted.sort {
-        table = sorted(&table, by)?;
+    match wanted.sort {
+        Some(by) => sorted(&table, by),
+        None => Ok(table),
     }
-    let doing = "--runs";
-    let mut bytes = Vec::new();
-    match wanted.format {
-        RunsFormat::Table => return text(&table),
-        RunsFormat::Json => {
-            JsonWriter::new(&mut bytes).with_json_format(JsonFormat::JsonLines).finish(&mut table).during(doing)?;
-        }
-        RunsFormat::Csv => CsvWriter::new(&mut bytes).finish(&mut table).during(doing)?,
-    }
-    String::from_utf8(bytes).map_err(|error| Error::cannot_run(format!("{doing}: {error}")))
 }
 
 /// Columns that every table has before its metrics, and after them.
@@ -170,9 +142,9 @@ fn sorted(table: &DataFrame, by: &str) -> Result<DataFrame> {
     table.sort([by], order).during("--runs")
 }
 
-/// Aligned columns, numbers to the right. Of the columns of the test part and of settings only what a line has room
+/// The table for people: aligned columns, numbers to the right. Of the columns of the test part and of settings only what a line has room
 /// for: the metrics of the validation part, and those of the test part that the table is sorted by or has first.
-fn text(table: &DataFrame) -> Result<String> {
+pub fn runs_text(table: &DataFrame) -> Result<String> {
     let names: Vec<String> = table.get_column_names().iter().map(|name| name.to_string()).collect();
     let is_metric = |name: &str| Metric::ALL.iter().any(|metric| metric.name() == name);
     let tested = names.iter().find(|name| name.strip_prefix("test_").is_some_and(is_metric));
@@ -252,8 +224,8 @@ mod tests {
         ]
     }
 
-    fn table_of(sort: Option<&str>, filter: Option<&str>, format: RunsFormat) -> String {
-        runs_table(&runs(), &RunsQuery { sort, filter, format }).unwrap()
+    fn table_of(sort: Option<&str>, filter: Option<&str>) -> DataFrame {
+        runs_table(&runs(), &RunsQuery { sort, filter }).unwrap()
     }
 
     #[test]
@@ -265,12 +237,18 @@ v2       linear      elastic_net  penalty=0.1  505.00  0.4950         -         
 v10      fast        lightgbm                  300.25  0.6997    310.25  *       production  2026-11-10T02:00:00Z
 v10      old         gone                      600.00  0.4000         -          -           2026-11-10T02:00:00Z
 ";
-        assert_eq!(table_of(None, None, RunsFormat::Table), expected);
+        assert_eq!(runs_text(&table_of(None, None)).unwrap(), expected);
     }
 
     fn order(sort: &str) -> Vec<String> {
-        let csv = table_of(Some(sort), None, RunsFormat::Csv);
-        csv.lines().skip(1).map(|line| line.split(',').take(2).collect::<Vec<_>>().join("/")).collect()
+        let table = table_of(Some(sort), None);
+        let texts = |name: &str| table.column(name).unwrap().str().unwrap().clone();
+        let (versions, names) = (texts("version"), texts("experiment"));
+        versions
+            .iter()
+            .zip(names.iter())
+            .map(|(version, name)| format!("{}/{}", version.unwrap(), name.unwrap()))
+            .collect()
     }
 
     #[test]
@@ -287,7 +265,7 @@ v10      old         gone                      600.00  0.4000         -         
 
     #[test]
     fn conditions_are_sql_over_all_columns() {
-        let kept = |filter: &str| table_of(None, Some(filter), RunsFormat::Csv).lines().count() - 1;
+        let kept = |filter: &str| table_of(None, Some(filter)).height();
         assert_eq!(kept("mae < 350"), 2);
         assert_eq!(kept("trees >= 200 AND stage = 'production'"), 1);
         assert_eq!(kept("NOT chosen"), 2);
@@ -301,15 +279,9 @@ v10      old         gone                      600.00  0.4000         -         
 
     #[test]
     fn machines_get_every_column() {
-        let line = table_of(Some("mae"), Some("chosen"), RunsFormat::Json).lines().next().unwrap().to_owned();
-        let object: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(
-            (&object["version"], &object["mae"], &object["trees"]),
-            (&json!("v10"), &json!(300.25), &json!(200.0))
-        );
-        assert_eq!(
-            (&object["test_mae"], &object["chosen"], &object["penalty"]),
-            (&json!(310.25), &json!(true), &Value::Null)
-        );
+        let table = table_of(Some("mae"), Some("chosen"));
+        let first = |name: &str| table.column(name).unwrap().get(0).unwrap().to_string();
+        let all = ["version", "mae", "trees", "test_mae", "chosen", "penalty"].map(first);
+        assert_eq!(all, ["\"v10\"", "300.25", "200.0", "310.25", "true", "null"]);
     }
 }

@@ -78,8 +78,7 @@ pub fn batch(
         failed: HashMap::new(),
         lost: HashSet::new(),
     };
-    let stopped =
-        engine::block_on(run.all(&mut plan, watch, wait)).map_err(|error| engine::redacted(error, settings))?;
+    let stopped = net::block_on(run.all(&mut plan, watch, wait)).map_err(|error| engine::redacted(error, settings))?;
     Ok(plan.finish(stopped))
 }
 

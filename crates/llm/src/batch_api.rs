@@ -13,7 +13,6 @@ use async_openai::types::files::{CreateFileRequest, FileInput, FilePurpose};
 use serde_json::Value;
 use spec::{Error, Result};
 
-use crate::backoff;
 use crate::client;
 use crate::settings::{Limits, Provider};
 
@@ -165,8 +164,8 @@ impl Api {
             return Err(Error::try_again(format!("provider '{}': cannot {doing}: {why}", self.provider.name))
                 .hint("what was submitted is written down; run again later"));
         }
-        tokio::time::sleep(backoff::pause(self.limits.backoff, *tries, self.limits.retry_after_cap)).await;
         *tries += 1;
+        tokio::time::sleep(self.limits.backoff().pause(*tries)).await;
         Ok(())
     }
 

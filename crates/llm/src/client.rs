@@ -4,7 +4,6 @@
 //! async-openai's errors keep neither `Retry-After` nor the status of an answer that is not JSON, it repeats requests
 //! by itself and has no time-out. Answers are read key by key, so that servers may leave out or add what they like.
 
-use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use async_openai::types::chat::{
@@ -15,7 +14,6 @@ use reqwest_openai as reqwest;
 use serde_json::Value;
 use spec::{Error, Result};
 
-use crate::backoff;
 use crate::prompt::{Message, Role};
 use crate::settings::{Model, Provider, Structured};
 use crate::task::Task;
@@ -131,7 +129,7 @@ impl Client {
         let response = request.send().await.map_err(|error| connection(&error))?;
         let status = response.status().as_u16();
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let retry_after = header("retry-after").and_then(|text| backoff::retry_after(&text, chrono::Utc::now()));
+        let retry_after = header("retry-after").and_then(|text| net::retry_after(&text, chrono::Utc::now()));
         let request_id = header("x-request-id");
         let bytes = response.bytes().await.map_err(|error| connection(&error))?;
         match status {
@@ -145,31 +143,23 @@ impl Client {
     }
 }
 
-/// The HTTP client under everything: ring for TLS, no redirects (they would carry the key elsewhere).
+/// The HTTP client under everything, as [`net::client`] makes it; async-openai brings another version of it.
 pub(crate) fn http() -> Result<reqwest::Client> {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        // Fails only if the program has installed one already, which then serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
+    net::secure();
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(10))
-        .user_agent(concat!("millrace/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(net::CONNECT)
+        .user_agent(net::USER_AGENT)
         .build();
     client.map_err(|error| Error::cannot_run(format!("cannot make an HTTP client: {}", error.without_url())))
 }
 
 fn connection(error: &reqwest::Error) -> Fault {
     // The cause is what people understand; the address may hold a password and is left out.
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
     match error.is_timeout() {
         true => Fault::Timeout,
-        false if std::ptr::addr_eq(cause, error) => Fault::Connection("the exchange broke off".to_owned()),
-        false => Fault::Connection(cause.to_string()),
+        false if std::error::Error::source(error).is_none() => Fault::Connection("the exchange broke off".to_owned()),
+        false => Fault::Connection(spec::text::root_cause(error)),
     }
 }
 

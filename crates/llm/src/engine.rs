@@ -137,16 +137,6 @@ pub(crate) fn redacted(error: Error, settings: &Settings) -> Error {
     }
 }
 
-/// Runs `work` on a runtime of its own, on this thread.
-pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::cannot_run(format!("cannot start a runtime: {error}")))?;
-    let done = runtime.block_on(work);
-    // A look-up of a name that hangs must not hold up the end.
-    runtime.shutdown_background();
-    done
-}
-
 pub(crate) fn client(settings: &Settings) -> Result<client::Client> {
     client::Client::new(settings.limits.timeout)
 }

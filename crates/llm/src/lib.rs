@@ -8,7 +8,7 @@
 //! 3. [`ask`] renders each input, makes them distinct by their key, and looks them up in the [`Ledger`] ([`engine`]).
 //!    If all is known, that is all: no runtime, no client.
 //! 4. The rest is claimed in the ledger, so that no other process pays for it too, and asked: `run` keeps the slots
-//!    full, `job` and `talk` hold one conversation, `limits`, `backoff` and `breaker` say when, `client` speaks HTTP.
+//!    full, `job` and `talk` hold one conversation, `limits` and `breaker` say when, `client` speaks HTTP.
 //! 5. `answer` and `schema` judge what comes back; a fault is told to the model once.
 //! 6. The ledger's own thread commits answers in groups; a slot is free again when its answer is committed.
 //! 7. [`Asked`] says for each input its answer or the reason, the sums, and whether to try again later.
@@ -16,7 +16,6 @@
 //! [`estimate`] does the first half and counts tokens. [`batch()`] sends the rest through OpenAI's Batch API instead.
 
 mod answer;
-mod backoff;
 pub mod batch;
 mod batch_api;
 mod breaker;

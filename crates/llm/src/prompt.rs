@@ -81,8 +81,9 @@ impl Prompts {
             let known: BTreeSet<&str> = environment.globals().map(|(name, _)| name).collect();
             for variable in variables {
                 if !inputs.contains(&variable) && !known.contains(variable.as_str()) {
-                    return Err(Error::cannot_run(format!("{name}: '{variable}' is no input column"))
-                        .hint(did_you_mean(&variable, inputs.iter().map(String::as_str))));
+                    return Err(Error::cannot_run(format!("'{variable}' is not an input column"))
+                        .hint(did_you_mean(&variable, inputs.iter().map(String::as_str)))
+                        .at(name));
                 }
                 used.insert((name, variable));
             }
@@ -132,8 +133,8 @@ fn value(cell: Option<&Value>) -> minijinja::Value {
 fn fault(name: &str, error: &minijinja::Error) -> Error {
     let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     match error.line() {
-        Some(line) => Error::cannot_run(format!("{name}: line {line} of the template: {detail}")),
-        None => Error::cannot_run(format!("{name}: {detail}")),
+        Some(line) => Error::cannot_run(format!("line {line} of the template: {detail}")).at(name),
+        None => Error::cannot_run(detail).at(name),
     }
 }
 
@@ -162,10 +163,10 @@ mod tests {
     #[test]
     fn a_variable_that_is_no_column_is_named_with_its_neighbour() {
         let text = |system, prompt| compile(system, prompt).unwrap_err().to_string();
-        assert_eq!(text("", "{{ txt }}"), "prompt: 'txt' is no input column; did you mean 'text'?");
+        assert_eq!(text("", "{{ txt }}"), "prompt: 'txt' is not an input column; did you mean 'text'?");
         assert_eq!(
             text("{{ language }}", "{{ text }}"),
-            "system_message: 'language' is no input column; choose one of: text, stars"
+            "system_message: 'language' is not an input column; choose one of: text, stars"
         );
     }
 

@@ -61,7 +61,7 @@ pub(crate) fn run(
     let units = std::mem::take(&mut plan.units);
     let work = Work { shared: &shared, lines: &lines, units: &units };
     let mut state = State::new(open, units.len());
-    let ended = engine::block_on(state.run(work, watch));
+    let ended = net::block_on(state.run(work, watch));
     let meter = &shared.meter;
     plan.totals.requests = meter.requests.get();
     plan.totals.retries = meter.retries.get();

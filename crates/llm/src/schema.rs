@@ -43,10 +43,12 @@ impl Schema {
         let columns: Vec<String> =
             json["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
         if columns.is_empty() {
-            return Err(Error::cannot_run("outputs: no column is named").hint("write for example {cleaned: string}"));
+            return Err(Error::cannot_run("no column is named")
+                .hint("write for example {cleaned: string}")
+                .at("outputs"));
         }
         let validator = jsonschema::validator_for(&json)
-            .map_err(|error| Error::cannot_run(format!("outputs: not a JSON Schema: {error}")))?;
+            .map_err(|error| Error::cannot_run(format!("not a JSON Schema: {error}")).at("outputs"))?;
         let strict = is_strict(&json);
         Ok(Schema { json, columns, strict, validator })
     }
@@ -110,17 +112,20 @@ fn of_columns(outputs: &Map<String, Value>) -> Result<Value> {
         let schema = match written {
             Value::String(name) if TYPES.contains(&name.as_str()) => json!({"type": name}),
             Value::String(name) => {
-                return Err(Error::cannot_run(format!("outputs.{column}: unknown type '{name}'"))
-                    .hint(did_you_mean(name, TYPES)));
+                return Err(Error::cannot_run(format!("unknown type '{name}'"))
+                    .hint(did_you_mean(name, TYPES))
+                    .at(column)
+                    .at("outputs"));
             }
             Value::Array(choices) if !choices.is_empty() && choices.iter().all(Value::is_string) => {
                 json!({"type": "string", "enum": choices})
             }
             Value::Object(_) => written.clone(),
             _ => {
-                return Err(Error::cannot_run(format!("outputs.{column}: found {written}")).hint(
-                    "write a type (string, integer, number, boolean), a list of allowed texts, or a JSON Schema",
-                ));
+                return Err(Error::cannot_run(format!("found {written}"))
+                    .hint("write a type (string, integer, number, boolean), a list of allowed texts, or a JSON Schema")
+                    .at(column)
+                    .at("outputs"));
             }
         };
         properties.insert(column.clone(), schema);

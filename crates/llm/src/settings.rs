@@ -21,7 +21,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use spec::{Environment, Error, Keys, Redactor, Result, Root, did_you_mean};
+use spec::{Environment, Error, Redactor, Result, ResultExt, Root, did_you_mean};
 
 mod written;
 
@@ -83,6 +83,13 @@ pub struct Limits {
     pub breaker: Breaker,
 }
 
+impl Limits {
+    /// The pauses between tries.
+    pub fn backoff(&self) -> net::Backoff {
+        net::Backoff { first: self.backoff, longest: self.retry_after_cap }
+    }
+}
+
 /// The circuit breaker's settings, checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Breaker {
@@ -122,9 +129,7 @@ impl Settings {
         if !root.join(path).exists() {
             return Settings::built_in(env);
         }
-        let spec: SettingsSpec = spec::load(root, path, env, Keys::All)?.spec;
-        let text = std::fs::read_to_string(root.join(path)).map_err(|error| Error::io("read", path, &error))?;
-        Settings::check(spec, &text, env).map_err(|error| error.context(path.display()))
+        Settings::parse_at(&spec::text_of(root, path)?, path, env)
     }
 
     /// One provider, `openai`, from `OPENAI_BASE_URL` and `OPENAI_API_KEY`.
@@ -134,42 +139,45 @@ impl Settings {
 
     /// Reads settings from their text.
     pub fn parse(text: &str, env: &Environment) -> Result<Settings> {
-        let path = Path::new("llm.yaml");
+        Settings::parse_at(text, Path::new("llm.yaml"), env)
+    }
+
+    fn parse_at(text: &str, path: &Path, env: &Environment) -> Result<Settings> {
         let spec: SettingsSpec = spec::parse(text, path, env)?.spec;
-        Settings::check(spec, text, env).map_err(|error| error.context(path.display()))
+        Settings::check(spec, text, env).map_err(|error| error.placed(text, path))
     }
 
     fn check(spec: SettingsSpec, text: &str, env: &Environment) -> Result<Settings> {
         let written: serde_yaml::Value = serde_yaml::from_str(text).unwrap_or_default();
         let mut providers = Vec::new();
         for (name, provider) in spec.providers.iter() {
-            providers.push(check_provider(name, provider, &written)?);
+            providers.push(check_provider(name, provider, &written).at(name).at("providers")?);
         }
         let known = || spec.providers.names();
-        let find = |name: &str, key: &str| {
+        let find = |name: &str| {
             providers.iter().position(|provider: &Provider| provider.name == name).ok_or_else(|| {
-                Error::cannot_run(format!("{key}: unknown provider '{name}'")).hint(did_you_mean(name, known()))
+                Error::cannot_run(format!("unknown provider '{name}'")).hint(did_you_mean(name, known())).at("provider")
             })
         };
         let default_provider = match &spec.provider {
-            Some(name) => find(name, "provider")?,
+            Some(name) => find(name)?,
             None if providers.is_empty() => {
-                return Err(
-                    Error::cannot_run("providers: none is named").hint("leave the file out for the built-in one")
-                );
+                return Err(Error::cannot_run("none is named")
+                    .hint("leave the file out for the built-in one")
+                    .at("providers"));
             }
             None => 0,
         };
         let mut models = Vec::new();
         for (name, model) in spec.models.iter() {
             let at = match &model.provider {
-                Some(provider) => find(provider, &format!("models.{name}.provider"))?,
+                Some(provider) => find(provider).at(name).at("models")?,
                 None => default_provider,
             };
             if let Some(price) = model.price {
                 let fits = |value: f64| value >= 0.0 && value.is_finite();
                 if !(fits(price.input) && fits(price.output) && fits(price.batch)) {
-                    return Err(Error::cannot_run(format!("models.{name}.price: found a price below 0")));
+                    return Err(Error::cannot_run("found a price below 0").at("price").at(name).at("models"));
                 }
             }
             models.push(Model {
@@ -184,7 +192,7 @@ impl Settings {
         Ok(Settings {
             default_provider,
             models,
-            limits: check_limits(&spec.limits)?,
+            limits: check_limits(&spec.limits).at("limits")?,
             daily: spec.daily,
             log_bodies: spec.log_bodies,
             redactor: Hidden(env.redactor()),
@@ -221,35 +229,41 @@ impl Settings {
 fn check_provider(name: &str, provider: &ProviderSpec, written: &serde_yaml::Value) -> Result<Provider> {
     let base_url = provider.base_url.trim_end_matches('/').to_owned();
     if !base_url.starts_with("http://") && !base_url.starts_with("https://") {
-        return Err(Error::cannot_run(format!("providers.{name}.base_url: not an address"))
-            .hint("write it with http:// or https://, up to and including the version: https://api.openai.com/v1"));
+        return Err(Error::cannot_run("not an address")
+            .hint("write it with http:// or https://, up to and including the version: https://api.openai.com/v1")
+            .at("base_url"));
     }
     let raw = written["providers"][name]["key"].as_str().unwrap_or_default();
     let variable = raw.split_once("${").and_then(|(_, rest)| rest.split([':', '}']).next()).map(str::to_owned);
     if variable.is_none() && !provider.key.is_empty() {
-        return Err(Error::cannot_run(format!("providers.{name}.key: a key does not belong into a file"))
-            .hint("put it into .env and write ${OPENAI_API_KEY:-}"));
+        return Err(Error::cannot_run("a key does not belong into a file")
+            .hint("put it into .env and write ${OPENAI_API_KEY:-}")
+            .at("key"));
     }
     if !provider.key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Error::cannot_run(format!(
-            "providers.{name}.key: the value of {} holds characters that no key has",
+            "the value of {} holds characters that no key has",
             variable.as_deref().unwrap_or("the variable")
         ))
-        .hint("look for blanks and line ends around it"));
+        .hint("look for blanks and line ends around it")
+        .at("key"));
     }
     Ok(Provider { name: name.to_owned(), base_url, key: provider.key.clone(), variable })
+}
+
+/// A fault at `key`, whose parts are separated by dots.
+fn under(key: &str, what: String) -> Error {
+    key.rsplit('.').fold(Error::cannot_run(what), Error::at)
 }
 
 fn check_limits(spec: &LimitsSpec) -> Result<Limits> {
     let seconds = |key: &str, value: f64| match value > 0.0 && value <= 86_400.0 {
         true => Ok(Duration::from_secs_f64(value)),
-        false => Err(Error::cannot_run(format!("limits.{key}: found {value}, expected a number above 0, up to 86400"))),
+        false => Err(under(key, format!("found {value}, expected a number above 0, up to 86400"))),
     };
     if !(spec.requests_per_second > 0.0 && spec.requests_per_second <= 100_000.0) {
-        return Err(Error::cannot_run(format!(
-            "limits.requests_per_second: found {}, expected a number above 0, up to 100000",
-            spec.requests_per_second
-        )));
+        let found = format!("found {}, expected a number above 0, up to 100000", spec.requests_per_second);
+        return Err(under("requests_per_second", found));
     }
     let positive = [
         ("requests_per_minute", spec.requests_per_minute == Some(0)),
@@ -259,7 +273,7 @@ fn check_limits(spec: &LimitsSpec) -> Result<Limits> {
         ("breaker.give_up_after", spec.breaker.give_up_after == 0),
     ];
     if let Some((key, _)) = positive.iter().find(|(_, zero)| *zero) {
-        return Err(Error::cannot_run(format!("limits.{key}: found 0, expected 1 or more")));
+        return Err(under(key, "found 0, expected 1 or more".to_owned()));
     }
     Ok(Limits {
         requests_per_second: spec.requests_per_second,

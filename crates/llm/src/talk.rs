@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 use spec::{Error, Result};
 
 use crate::answer;
-use crate::backoff;
 use crate::breaker::{Breaker, Gate};
 use crate::client::{self, Client, Fault, Reply};
 use crate::ledger::{Call, Record, Spend, Writer};
@@ -197,7 +196,7 @@ impl Shared<'_> {
                     if let Some(after) = after {
                         self.pace.hold(after.min(limits.retry_after_cap));
                     }
-                    backoff::pause(limits.backoff, busy - 1, limits.retry_after_cap)
+                    limits.backoff().pause(busy)
                 }
                 Fault::Timeout | Fault::Connection(_) | Fault::Server(_) | Fault::Garbled(_) => {
                     line.breaker.borrow_mut().failed(Instant::now());
@@ -205,7 +204,7 @@ impl Shared<'_> {
                     if failures > limits.retries {
                         return Ok(Sent::Unavailable(format!("{fault}, {failures} times")));
                     }
-                    backoff::pause(limits.backoff, failures - 1, limits.retry_after_cap)
+                    limits.backoff().pause(failures)
                 }
                 Fault::Rejected(..) => {
                     line.breaker.borrow_mut().succeeded();

@@ -12,12 +12,12 @@
 //! max_tokens: 300
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use spec::{Environment, Error, Keys, Result, ResultExt, Root};
+use spec::{Environment, Error, Result, Root};
 
 use crate::Input;
 use crate::canonical;
@@ -102,10 +102,18 @@ impl Task {
     /// # Errors
     /// Cannot run: with file, line and column, or with file, line of the variable, and key.
     pub fn load(root: &Root, path: &Path, env: &Environment) -> Result<Task> {
-        let spec: TaskSpec = spec::load(root, path, env, Keys::All)?.spec;
-        Task::check(spec).map_err(|error| {
-            let place = place(root, path, error_word(&error));
-            error.context(place)
+        Task::parse(&spec::text_of(root, path)?, path, env)
+    }
+
+    /// Reads and checks the text of a task file; `path` is for error messages.
+    ///
+    /// # Errors
+    /// As those of [`Task::load`].
+    pub fn parse(text: &str, path: &Path, env: &Environment) -> Result<Task> {
+        let spec: TaskSpec = spec::parse(text, path, env)?.spec;
+        Task::check(spec).map_err(|error| match place_of_word(text, error_word(&error)) {
+            Some((line, column)) => error.context(format!("{}:{line}:{column}", path.display())),
+            None => error.placed(text, path),
         })
     }
 
@@ -115,30 +123,37 @@ impl Task {
     /// Cannot run: names the key and the way out.
     pub fn check(spec: TaskSpec) -> Result<Task> {
         if spec.task_name.trim().is_empty() {
-            return Err(Error::cannot_run("task_name: nothing given"));
+            return Err(Error::cannot_run("nothing given").at("task_name"));
         }
         if spec.inputs.is_empty() {
-            return Err(Error::cannot_run("inputs: no column is named").hint("name the columns that the prompt uses"));
+            return Err(Error::cannot_run("no column is named")
+                .hint("name the columns that the prompt uses")
+                .at("inputs"));
         }
         if spec.temperature.is_some_and(|t| !(0.0..=2.0).contains(&t)) {
-            return Err(Error::cannot_run("temperature: found a value outside 0 to 2"));
+            return Err(Error::cannot_run("found a value outside 0 to 2").at("temperature"));
         }
         if spec.max_tokens == Some(0) {
-            return Err(Error::cannot_run("max_tokens: found 0").hint("leave it out for no bound"));
+            return Err(Error::cannot_run("found 0").hint("leave it out for no bound").at("max_tokens"));
         }
         if !(1..=MOST_ROWS).contains(&spec.batch_rows) {
-            return Err(Error::cannot_run(format!("batch_rows: found {}, expected 1 to {MOST_ROWS}", spec.batch_rows)));
+            return Err(
+                Error::cannot_run(format!("found {}, expected 1 to {MOST_ROWS}", spec.batch_rows)).at("batch_rows")
+            );
         }
         let mut models = vec![spec.model];
         for name in spec.fallback {
             if models.contains(&name) {
-                return Err(Error::cannot_run(format!("fallback: '{name}' is named twice")));
+                return Err(Error::cannot_run(format!("'{name}' is named twice")).at("fallback"));
             }
             models.push(name);
         }
         let schema = Schema::of_outputs(&spec.outputs)?;
         if spec.batch_rows > 1 && schema.columns().iter().any(|column| column == "row") {
-            return Err(Error::cannot_run("outputs: 'row' numbers the rows of a request").hint("use another name"));
+            return Err(Error::cannot_run("'row' numbers the rows of a request")
+                .hint("use another name")
+                .at("row")
+                .at("outputs"));
         }
         let prompts = Prompts::compile(&spec.system_message, &spec.prompt, &spec.inputs)?;
         let examples = examples(&spec.examples, &spec.inputs, &schema, &prompts)?;
@@ -310,17 +325,17 @@ fn examples(
 ) -> Result<Vec<(String, String)>> {
     let mut checked = Vec::new();
     for (at, example) in written.iter().enumerate() {
-        let wrong = |what: String| Error::cannot_run(format!("examples[{at}].{what}"));
+        let wrong = |key: &str, what: String| Error::cannot_run(what).at(key).at(at).at("examples");
         if let Some(other) = example.input.keys().find(|key| !inputs.contains(key)) {
-            return Err(wrong(format!("input: '{other}' is no input column"))
+            return Err(wrong("input", format!("'{other}' is not an input column"))
                 .hint(spec::did_you_mean(other, inputs.iter().map(String::as_str))));
         }
         if let Some(lost) = inputs.iter().find(|column| !example.input.contains_key(*column)) {
-            return Err(wrong(format!("input: column '{lost}' is missing")));
+            return Err(wrong("input", format!("column '{lost}' is missing")));
         }
         let answer = Value::Object(example.output.clone());
-        schema.check(&answer).map_err(|fault| wrong(format!("output: {fault}")))?;
-        let rendered = prompts.render(&example.input).map_err(Error::cannot_run).context(format!("examples[{at}]"))?;
+        schema.check(&answer).map_err(|fault| wrong("output", fault.to_string()))?;
+        let rendered = prompts.render(&example.input).map_err(|why| wrong("input", why))?;
         checked.push((rendered.user, canonical::text(&answer)));
     }
     Ok(checked)
@@ -328,29 +343,22 @@ fn examples(
 
 /// The word in quotes that a complaint about a template is about.
 fn error_word(error: &Error) -> Option<&str> {
-    error
-        .message()
-        .split_once(": '")
-        .and_then(|(_, rest)| rest.split_once("' is no input column"))
-        .map(|(word, _)| word)
+    let (_, rest) = error.message().split_once("'")?;
+    rest.split_once("' is not an input column").map(|(word, _)| word)
 }
 
-/// The file, with the line where `word` stands in a template if it can be found.
-fn place(root: &Root, path: &Path, word: Option<&str>) -> String {
-    let file: PathBuf = root.join(path);
-    let line = word.and_then(|word| {
-        let text = std::fs::read_to_string(&file).ok()?;
-        text.lines().position(|line| {
-            line.split("{{")
-                .chain(line.split("{%"))
-                .skip(1)
-                .any(|part| part.split(|c: char| !c.is_alphanumeric() && c != '_').any(|candidate| candidate == word))
-        })
-    });
-    match line {
-        Some(at) => format!("{}:{}", path.display(), at + 1),
-        None => path.display().to_string(),
-    }
+/// Line and column, from 1, of the first `{{ word }}` or `{% … word … %}` in a text.
+fn place_of_word(text: &str, word: Option<&str>) -> Option<(usize, usize)> {
+    let word = word?;
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    text.lines().enumerate().find_map(|(number, line)| {
+        let opened = [line.find("{{"), line.find("{%")].into_iter().flatten().min()?;
+        let found = line[opened..]
+            .match_indices(word)
+            .map(|(at, _)| opened + at)
+            .find(|at| !line[..*at].ends_with(is_part) && !line[at + word.len()..].starts_with(is_part))?;
+        Some((number + 1, line[..found].chars().count() + 1))
+    })
 }
 
 #[cfg(test)]

@@ -132,7 +132,7 @@ fn nothing_to_score(job: &Job<Predict>) -> Error {
     let evidence = job.artifacts.iter().find(of_table).and_then(|artifact| artifact.evidence.as_ref());
     match evidence {
         // Rows as of their own time, all of which have their label.
-        Some(evidence) if evidence.tool == Tool::Features && evidence.notes["horizon_days"] == 0 => error.hint(
+        Some(evidence) if evidence.tool == Tool::Features && evidence.notes.horizon_days == Some(0) => error.hint(
             "each row has its label already; wait for rows without one, or hold some back in features.yaml, such as \
              `score: {from: 2024-02-15}` or `score: {where: CONDITION}`",
         ),

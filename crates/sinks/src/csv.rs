@@ -6,17 +6,20 @@
 use std::fmt;
 use std::io::Write;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use artifact::PolarsResultExt;
+use polars::io::csv::write::BatchedWriter;
 use polars::prelude::{
-    Column, CsvWriter, DataFrame, DataType, Expr, Field, IntoColumn, PlSmallStr, PolarsResult, Schema, SerWriter,
-    StringChunked, col, concat_str, lit, when,
+    Column, CsvWriter, CsvWriterOptions, DataFrame, DataType, Expr, ExternalCompression, Field, IntoColumn, PlSmallStr,
+    PolarsResult, QuoteStyle, Schema, SerWriter, SerializeOptions, StringChunked, col, concat_str, lit, when,
 };
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use spec::{Error, Result};
 
-use crate::plain::{MOMENT, Plain, check_schema};
+use crate::plain::{MOMENT, Plain};
+use crate::sink::{Kind, Receipt, Sink, Target};
 
 /// Rows that one thread turns into text at a time.
 const CHUNK: NonZeroUsize = NonZeroUsize::new(8192).expect("not zero");
@@ -29,7 +32,8 @@ pub struct CsvOptions {
     pub separator: Separator,
     /// Begin with a byte order mark, without which Excel takes UTF-8 for another encoding. `true` by default.
     pub bom: bool,
-    /// What stands for a null; nothing by default.
+    /// What stands for a null; nothing by default, and then an empty text is written `""`. A table in which a value is
+    /// written like it is refused: nobody could tell the two apart.
     pub null: String,
     /// What stands before the fraction of a number. Default `.`.
     pub decimal: InNumbers,
@@ -51,6 +55,26 @@ impl Default for CsvOptions {
             thousands: None,
             escape_formulas: false,
         }
+    }
+}
+
+impl CsvOptions {
+    /// What is wrong with the options, each of which is right by itself.
+    pub fn fault(&self) -> Option<Error> {
+        if self.thousands == Some(self.decimal) {
+            return Some(
+                Error::cannot_run("'decimal' and 'thousands' are the same character")
+                    .hint("name both under 'csv'")
+                    .at("thousands"),
+            );
+        }
+        let breaks = |c: char| c == char::from(self.separator.0) || "\"\r\n".contains(c);
+        self.null.contains(breaks).then(|| {
+            let shown = self.null.escape_debug();
+            Error::cannot_run(format!("'{shown}' holds the separator, a quote or a line break"))
+                .hint("choose a text that can stand in a cell without quotes")
+                .at("null")
+        })
     }
 }
 
@@ -146,53 +170,142 @@ impl schemars::JsonSchema for InNumbers {
     }
 }
 
-pub(crate) fn write(
-    options: &CsvOptions,
-    schema: &Schema,
-    batches: impl Iterator<Item = Result<DataFrame>>,
-    out: &mut (dyn Write + Send),
-    place: &str,
-) -> Result<u64> {
-    let mut plain = Plain::new(schema, "CSV", place)?;
-    if options.escape_formulas {
-        let texts = schema.iter().filter(|(_, of)| is_text(of));
-        texts.for_each(|(name, _)| plain.change(without_formula(name)));
+pub(crate) struct Csv;
+
+impl Kind for Csv {
+    fn name(&self) -> &'static str {
+        "csv"
     }
-    let numerals = Numerals::new(options, place)?;
-    let shown: Schema = schema.iter().map(|(name, of)| numerals.field(shown_name(name, options), of)).collect();
-    if shown.len() != schema.len() {
-        return Err(Error::cannot_run(format!("{place}: two columns have one name once formulas are escaped"))
-            .hint("give them other names by 'columns'"));
+
+    fn extension(&self) -> &'static str {
+        "csv"
     }
-    // In a table of one column an empty line would be no row at all.
-    let null = match (schema.len(), options.null.as_str()) {
-        (1, "") => "\"\"",
-        (_, null) => null,
-    };
-    let mut writer = CsvWriter::new(out)
-        .include_bom(options.bom)
-        .with_separator(options.separator.0)
-        .with_null_value(null.into())
-        .with_datetime_format(Some(MOMENT.into()))
-        .with_batch_size(CHUNK)
-        .batched(&shown)
-        .during(place)?;
-    let mut rows = 0;
-    for batch in batches {
-        let batch = batch?;
-        check_schema(&batch, schema, place)?;
-        rows += batch.height() as u64;
-        let batch = plain.apply(batch).during(place)?;
-        let columns = batch.columns().iter().zip(shown.iter_names());
+
+    fn about(&self) -> &'static str {
+        "Comma-separated values: UTF-8 with byte order mark, one header line, quotes as in RFC 4180."
+    }
+
+    fn begin<'a>(&self, target: Target<'a>) -> Result<Box<dyn Sink + 'a>> {
+        let Target { spec, schema, out, place } = target;
+        let options = &spec.csv;
+        if let Some(fault) = options.fault() {
+            return Err(fault.at("csv").context(place));
+        }
+        let mut plain = Plain::new(schema, "CSV", place)?;
+        if options.escape_formulas {
+            let texts = schema.iter().filter(|(_, of)| is_text(of));
+            texts.for_each(|(name, _)| plain.change(without_formula(name)));
+        }
+        let numerals = Numerals { decimal: options.decimal.0, thousands: options.thousands.map(|mark| mark.0) };
+        let shown: Schema = schema.iter().map(|(name, of)| numerals.field(shown_name(name, options), of)).collect();
+        if shown.len() != schema.len() {
+            return Err(Error::cannot_run(format!("{place}: two columns have one name once formulas are escaped"))
+                .hint("give them other names by 'columns'"));
+        }
+        // In a table of one column an empty line would be no row at all.
+        let null = match (schema.len(), options.null.as_str()) {
+            (1, "") => "\"\"",
+            (_, null) => null,
+        };
+        let writer = writer(out, options, null).batched(&shown).during(place)?;
+        let marker = Marker::new(&options.null);
+        Ok(Box::new(CsvSink { writer, plain, numerals, marker, shown, place, rows: 0 }))
+    }
+}
+
+struct CsvSink<'a> {
+    writer: BatchedWriter<&'a mut (dyn Write + Send)>,
+    plain: Plain,
+    numerals: Numerals,
+    marker: Option<Marker>,
+    /// The columns as the file has them.
+    shown: Schema,
+    place: &'a str,
+    rows: u64,
+}
+
+impl Sink for CsvSink<'_> {
+    fn write(&mut self, batch: DataFrame) -> Result<()> {
+        if let Some(marker) = &self.marker {
+            marker.check(&batch, self.rows, self.place)?;
+        }
+        self.rows += batch.height() as u64;
+        let batch = self.plain.apply(batch).during(self.place)?;
+        let columns = batch.columns().iter().zip(self.shown.iter_names());
         let columns =
-            columns.map(|(column, name)| numerals.written(column).map(|column| column.with_name(name.clone())));
-        let columns = columns.collect::<PolarsResult<Vec<Column>>>().during(place)?;
-        let mut batch = DataFrame::new(batch.height(), columns).during(place)?;
+            columns.map(|(column, name)| self.numerals.written(column).map(|column| column.with_name(name.clone())));
+        let columns = columns.collect::<PolarsResult<Vec<Column>>>().during(self.place)?;
+        let mut batch = DataFrame::new(batch.height(), columns).during(self.place)?;
         batch.align_chunks_par();
-        writer.write_batch(&batch).during(place)?;
+        self.writer.write_batch(&batch).during(self.place)
     }
-    writer.finish().during(place)?;
-    Ok(rows)
+
+    fn commit(mut self: Box<Self>) -> Result<Receipt> {
+        self.writer.finish().during(self.place)?;
+        Ok(Receipt { rows: self.rows })
+    }
+}
+
+/// How CSV is written. Each of the engine's options is set here and on purpose, so that one which the engine adds must be
+/// looked at before this compiles again. `null` stands for a null.
+fn writer<W: Write>(out: W, options: &CsvOptions, null: &str) -> CsvWriter<W> {
+    let CsvWriterOptions {
+        include_bom,
+        include_header,
+        batch_size,
+        serialize_options,
+        compression: _,
+        check_extension: _,
+    } = CsvWriterOptions {
+        include_bom: options.bom,
+        include_header: true,
+        batch_size: CHUNK,
+        // Of files that the engine opens itself.
+        compression: ExternalCompression::Uncompressed,
+        check_extension: false,
+        serialize_options: Arc::new(SerializeOptions {
+            separator: options.separator.0,
+            quote_char: b'"',
+            quote_style: QuoteStyle::Necessary,
+            null: null.into(),
+            line_terminator: "\n".into(),
+            date_format: Some("%Y-%m-%d".into()),
+            time_format: Some("%H:%M:%S%.9f".into()),
+            datetime_format: Some(MOMENT.into()),
+            // The shortest text that reads back as the same number. Other marks are put in by `Numerals`.
+            float_scientific: None,
+            float_precision: None,
+            decimal_comma: false,
+        }),
+    };
+    let SerializeOptions {
+        separator,
+        quote_char,
+        quote_style,
+        null,
+        line_terminator,
+        date_format,
+        time_format,
+        datetime_format,
+        float_scientific,
+        float_precision,
+        decimal_comma,
+    } = Arc::unwrap_or_clone(serialize_options);
+    CsvWriter::new(out)
+        .include_bom(include_bom)
+        .include_header(include_header)
+        .with_batch_size(batch_size)
+        .with_separator(separator)
+        .with_quote_char(quote_char)
+        .with_quote_style(quote_style)
+        .with_null_value(null)
+        .with_line_terminator(line_terminator)
+        .with_date_format(date_format)
+        .with_time_format(time_format)
+        .with_datetime_format(datetime_format)
+        .with_float_scientific(float_scientific)
+        .with_float_precision(float_precision)
+        .with_decimal_comma(decimal_comma)
 }
 
 /// The name of a column as the header has it.
@@ -203,6 +316,53 @@ fn shown_name(name: &str, options: &CsvOptions) -> PlSmallStr {
     }
 }
 
+/// The text that stands for a null, where it is one that a value could be written as.
+struct Marker(String);
+
+impl Marker {
+    fn new(null: &str) -> Option<Marker> {
+        (!null.is_empty()).then(|| Marker(null.to_owned()))
+    }
+
+    /// Refuses rows with a value that is written like a null. `before`: rows of the table before these.
+    fn check(&self, rows: &DataFrame, before: u64, place: &str) -> Result<()> {
+        for column in rows.columns() {
+            let Some(row) = self.first_in(column).during(place)? else { continue };
+            let Marker(null) = self;
+            return Err(Error::refused(format!(
+                "{place}: row {}, column '{}': the value is written '{null}', which stands for a null",
+                before + row as u64 + 1,
+                column.name()
+            ))
+            .hint("choose another 'null' under 'csv'"));
+        }
+        Ok(())
+    }
+
+    fn first_in(&self, column: &Column) -> PolarsResult<Option<usize>> {
+        let Marker(null) = self;
+        // A number, a truth or a time looks like its text only if the marker looks like one: no need to write them all.
+        let may_be = match column.dtype() {
+            of if is_text(of) => true,
+            DataType::Boolean => null == "true" || null == "false",
+            _ => null.starts_with(|c: char| c.is_ascii_digit() || "+-NIni".contains(c)),
+        };
+        if !may_be {
+            return Ok(None);
+        }
+        let column = column.as_materialized_series();
+        if column.dtype().is_numeric() {
+            // However it is written: 0 and 0.0 are one number.
+            let Ok(number) = null.replace(',', ".").parse::<f64>() else { return Ok(None) };
+            let values = column.cast(&DataType::Float64)?;
+            let is_it = |value: f64| value == number || (value.is_nan() && number.is_nan());
+            return Ok(values.f64()?.iter().position(|value| value.is_some_and(is_it)));
+        }
+        let texts = column.cast(&DataType::String)?;
+        Ok(texts.str()?.iter().position(|text| text == Some(null.as_str())))
+    }
+}
+
 /// Writes numbers as people do.
 struct Numerals {
     decimal: char,
@@ -210,15 +370,6 @@ struct Numerals {
 }
 
 impl Numerals {
-    fn new(options: &CsvOptions, place: &str) -> Result<Numerals> {
-        let thousands = options.thousands.map(|mark| mark.0);
-        match thousands == Some(options.decimal.0) {
-            true => Err(Error::cannot_run(format!("{place}: 'decimal' and 'thousands' are the same character"))
-                .hint("name both under 'csv'")),
-            false => Ok(Numerals { decimal: options.decimal.0, thousands }),
-        }
-    }
-
     fn change(&self, of: &DataType) -> bool {
         let is_fractional = of.is_float() || of.is_decimal();
         (self.thousands.is_some() && (of.is_integer() || is_fractional)) || (self.decimal != '.' && is_fractional)
@@ -235,12 +386,16 @@ impl Numerals {
         }
         let name = column.name().clone();
         let texts: StringChunked = match column.dtype() {
-            DataType::Float32 => {
-                column.f32()?.iter().map(|value| value.map(|value| self.text(&format!("{value:?}")))).collect()
-            }
-            DataType::Float64 => {
-                column.f64()?.iter().map(|value| value.map(|value| self.text(&format!("{value:?}")))).collect()
-            }
+            DataType::Float32 => column
+                .f32()?
+                .iter()
+                .map(|value| value.map(|value| self.text(&shortest(format!("{value:?}")))))
+                .collect(),
+            DataType::Float64 => column
+                .f64()?
+                .iter()
+                .map(|value| value.map(|value| self.text(&shortest(format!("{value:?}")))))
+                .collect(),
             _ => {
                 let plain = column.cast(&DataType::String)?;
                 plain.str()?.iter().map(|text| text.map(|text| self.text(text))).collect()
@@ -271,6 +426,14 @@ impl Numerals {
     }
 }
 
+/// `1e20` as the engine writes it where no marks are asked for: `1e+20`.
+fn shortest(text: String) -> String {
+    match text.split_once('e') {
+        Some((digits, exponent)) if !exponent.starts_with('-') => format!("{digits}e+{exponent}"),
+        _ => text,
+    }
+}
+
 /// What a spreadsheet takes for the beginning of a formula, in wide characters, too.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
@@ -287,113 +450,4 @@ fn without_formula(name: &str) -> Expr {
 }
 
 #[cfg(test)]
-mod tests {
-    use polars::prelude::*;
-
-    use crate::testing::{ClosedPipe, failure, moments, spec, written};
-
-    fn csv(options: &str, table: &DataFrame) -> String {
-        String::from_utf8(written(&format!("table: t\nformat: csv\ncsv: {{{options}}}\n"), table)).unwrap()
-    }
-
-    #[test]
-    fn cells_are_quoted_only_where_they_must_be() {
-        let table = df!(
-            "name" => [Some("plain"), Some("a,b"), Some("say \"hi\""), Some("two\nlines"), Some("cr\rhere"), Some(""), None],
-            "größe, €" => [Some(1.5), Some(-0.25), Some(1e20), None, Some(f64::NAN), Some(3.0), Some(0.1)],
-        )
-        .unwrap();
-        assert_eq!(
-            csv("", &table),
-            "\u{feff}name,\"größe, €\"\nplain,1.5\n\"a,b\",-0.25\n\"say \"\"hi\"\"\",1e+20\n\"two\nlines\",\n\
-             \"cr\rhere\",NaN\n\"\",3.0\n,0.1\n"
-        );
-    }
-
-    #[test]
-    fn separator_mark_and_null_are_options() {
-        let table = df!("a" => [Some("x;y"), None], "b" => [true, false]).unwrap();
-        assert_eq!(csv("separator: ';', bom: false, 'null': NA", &table), "a;b\n\"x;y\";true\nNA;false\n");
-        assert_eq!(csv("separator: \"\\t\", bom: false", &table), "a\tb\nx;y\ttrue\n\tfalse\n");
-    }
-
-    #[test]
-    fn days_and_moments_are_iso_8601() {
-        assert_eq!(
-            csv("bom: false", &moments()),
-            "day,moment,zoned,time\n2024-12-31,2024-12-31T18:30:00,2024-12-31T18:30:00Z,18:30:00.000000000\n\
-             1969-12-31,1969-12-31T23:59:59.500,1969-12-31T23:59:59.500Z,00:00:00.000000000\n,,,\n"
-        );
-    }
-
-    #[test]
-    fn formulas_are_defused_when_asked() {
-        let table = df!("s" => ["=1+1", "-2", "@x", "a=b", "\ttab"], "n" => [-1, 2, 3, 4, 5]).unwrap();
-        assert_eq!(csv("bom: false", &table), "s,n\n=1+1,-1\n-2,2\n@x,3\na=b,4\n\ttab,5\n");
-        assert_eq!(csv("bom: false, escape_formulas: true", &table), "s,n\n'=1+1,-1\n'-2,2\n'@x,3\na=b,4\n'\ttab,5\n");
-    }
-
-    #[test]
-    fn names_of_columns_are_defused_like_cells() {
-        let table = df!("=HYPERLINK(1)" => [1], "a" => ["＝1"], "@b" => ["\n=1"]).unwrap();
-        assert_eq!(csv("bom: false", &table), "=HYPERLINK(1),a,@b\n1,＝1,\"\n=1\"\n");
-        assert_eq!(csv("bom: false, escape_formulas: true", &table), "'=HYPERLINK(1),a,'@b\n1,'＝1,\"'\n=1\"\n");
-    }
-
-    #[test]
-    fn numbers_have_the_marks_of_the_country() {
-        let table = df!(
-            "x" => [Some(1234567.5), Some(-0.25), None, Some(1e20), Some(f64::NAN)],
-            "n" => [Some(-1234i64), Some(999), Some(1000), None, Some(i64::MIN)],
-            "y" => [1.5f32, 0.1, 3.0, 1e10, -999.5],
-            "s" => ["1.5", "-2", "a", "b", "c"],
-        )
-        .unwrap();
-        assert_eq!(
-            csv("bom: false, separator: ';', decimal: ',', thousands: '.'", &table),
-            "x;n;y;s\n1.234.567,5;-1.234;1,5;1.5\n-0,25;999;0,1;-2\n;1.000;3,0;a\n1e20;;10.000.000.000,0;b\n\
-             NaN;-9.223.372.036.854.775.808;-999,5;c\n"
-        );
-        assert_eq!(
-            csv("bom: false, decimal: ',', escape_formulas: true", &df!("x" => [-1.5], "s" => ["-1.5"]).unwrap()),
-            "x,s\n\"-1,5\",'-1.5\n"
-        );
-        assert_eq!(
-            failure("table: t\nformat: csv\ncsv: {thousands: '.'}\n", &table),
-            "out: 'decimal' and 'thousands' are the same character; name both under 'csv'"
-        );
-    }
-
-    #[test]
-    fn an_empty_table_is_its_header() {
-        let table = df!("a" => Vec::<i64>::new(), "b" => Vec::<String>::new()).unwrap();
-        assert_eq!(csv("", &table), "\u{feff}a,b\n");
-    }
-
-    #[test]
-    fn a_null_in_a_single_column_is_still_a_row() {
-        assert_eq!(csv("bom: false", &df!("a" => [Some(1), None, Some(3)]).unwrap()), "a\n1\n\"\"\n3\n");
-    }
-
-    #[test]
-    fn a_reader_that_went_away_is_told_apart() {
-        let table = df!("a" => [1]).unwrap();
-        let error = crate::write(
-            &spec("table: t\nformat: csv\n"),
-            table.schema(),
-            std::iter::once(Ok(table.clone())),
-            &mut ClosedPipe,
-            "stdout",
-        );
-        assert!(error.unwrap_err().is_closed_pipe());
-    }
-
-    #[test]
-    fn lists_are_refused_with_the_way_out() {
-        let table = df!("a" => [1, 1], "b" => [1, 2]).unwrap().lazy().group_by([col("a")]).agg([col("b")]);
-        assert_eq!(
-            failure("table: t\nformat: csv\n", &table.collect().unwrap()),
-            "out: column 'b' holds list[i32], which CSV cannot show; leave it out by 'columns', or export as parquet"
-        );
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use spec::{Name, Url};
 
-use crate::CsvOptions;
+use crate::{CsvOptions, Format};
 
 /// One table, written as one file. Example:
 ///
@@ -20,7 +20,7 @@ use crate::CsvOptions;
 pub struct ExportSpec {
     /// The table to write.
     pub table: Name,
-    /// `csv`, `json_lines`, `parquet` or `excel`.
+    /// The kind of file.
     pub format: Format,
     /// What the file's name begins with; the table's name by default. The time follows: `scores_20261121_014200.csv`.
     #[serde(default)]
@@ -46,53 +46,23 @@ pub struct ExportSpec {
 }
 
 impl ExportSpec {
+    /// The whole table in this format, with nothing else said.
+    pub fn new(table: Name, format: Format) -> ExportSpec {
+        ExportSpec {
+            table,
+            format,
+            name: None,
+            columns: None,
+            sort: Vec::new(),
+            csv: CsvOptions::default(),
+            strip_evidence: false,
+            to: None,
+        }
+    }
+
     /// What the file's name begins with.
     pub fn stem(&self) -> &str {
         self.name.as_ref().unwrap_or(&self.table).as_str()
-    }
-}
-
-/// The kinds of file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// Comma-separated values: UTF-8 with byte order mark, one header line, quotes as in RFC 4180.
-    Csv,
-    /// One JSON object per line and row.
-    JsonLines,
-    /// Parquet with Snappy compression.
-    Parquet,
-    /// An Excel workbook with one sheet: bold header that stays in view, real dates. At most 1,048,575 rows.
-    Excel,
-}
-
-impl Format {
-    pub const ALL: [Format; 4] = [Format::Csv, Format::JsonLines, Format::Parquet, Format::Excel];
-
-    /// As YAML writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::Csv => "csv",
-            Format::JsonLines => "json_lines",
-            Format::Parquet => "parquet",
-            Format::Excel => "excel",
-        }
-    }
-
-    /// What the file's name ends in, without the dot.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Format::Csv => "csv",
-            Format::JsonLines => "jsonl",
-            Format::Parquet => "parquet",
-            Format::Excel => "xlsx",
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tables on their way out of the house: CSV, JSON lines, Parquet and Excel, written batch by batch.
 //!
 //! [`ExportSpec`] is the body of `export.yaml`, [`plan`] picks and orders columns and rows, [`write()`] puts
-//! the batches into whatever can be written to. Memory stays flat unless `sort` is asked for. Equal inputs
+//! the batches into a [`Sink`] of the kind that the spec names. Memory stays flat unless `sort` is asked for. Equal inputs
 //! give equal bytes.
 //!
 //! This crate must not know about snapshots, evidence or file names beyond [`file_name`]: publishing is the
@@ -14,6 +14,7 @@ mod json_lines;
 mod parquet;
 mod plain;
 mod plan;
+mod sink;
 #[cfg(test)]
 mod testing;
 
@@ -21,11 +22,13 @@ use std::io::Write;
 
 use artifact::Stamp;
 use polars::prelude::{DataFrame, Schema};
-use spec::Result;
+use spec::{Error, Result};
 
 pub use self::csv::{CsvOptions, Separator};
-pub use self::export_spec::{ExportSpec, Format, Order, OutColumn, SortKey};
+pub use self::export_spec::{ExportSpec, Order, OutColumn, SortKey};
 pub use self::plan::plan;
+pub use self::sink::{Format, KINDS, Kind, Receipt, Sink, Target};
+use crate::plain::check_schema;
 
 /// The name of the exported file, with the time of the run in UTC: `churn_scores_20261121_014200.csv`.
 pub fn file_name(spec: &ExportSpec, stamp: Stamp) -> String {
@@ -44,10 +47,18 @@ pub fn write(
     out: &mut (dyn Write + Send),
     place: &str,
 ) -> Result<u64> {
-    match spec.format {
-        Format::Csv => csv::write(&spec.csv, schema, batches, out, place),
-        Format::JsonLines => json_lines::write(schema, batches, out, place),
-        Format::Parquet => parquet::write(schema, batches, out, place),
-        Format::Excel => excel::write(spec.stem(), schema, batches, out, place),
+    let mut sink = spec.format.begin(Target { spec, schema, out, place })?;
+    let mut rows = 0;
+    for batch in batches {
+        let batch = batch?;
+        check_schema(&batch, schema, place)?;
+        rows += batch.height() as u64;
+        sink.write(batch)?;
+    }
+    let receipt = sink.commit()?;
+    match receipt.rows == rows {
+        true => Ok(rows),
+        false => Err(Error::cannot_run(format!("{place}: {} of {rows} rows were written", receipt.rows))
+            .hint("this is a defect of the tool; report it")),
     }
 }

@@ -1,35 +1,104 @@
 //! Parquet without evidence, for readers that are no pipeline of ours. A file of the pipeline is written by
 //! `artifact::TableWriter` and sealed by the shell.
 
-use std::io::Write;
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::path::Path;
+use std::rc::Rc;
 
-use artifact::PolarsResultExt;
-use polars::prelude::{DataFrame, ParquetCompression, ParquetWriter, Schema};
-use spec::Result;
+use artifact::{PolarsResultExt, RowGroups};
+use polars::prelude::{DataFrame, PolarsResult};
+use spec::{Error, Result};
 
-use crate::plain::check_schema;
+use crate::ExportSpec;
+use crate::sink::{Kind, Receipt, Sink, Target};
 
-pub(crate) fn write(
-    schema: &Schema,
-    batches: impl Iterator<Item = Result<DataFrame>>,
-    out: &mut (dyn Write + Send),
-    place: &str,
-) -> Result<u64> {
-    let mut writer =
-        ParquetWriter::new(out).with_compression(ParquetCompression::Snappy).batched(schema).during(place)?;
-    let mut rows = 0;
-    for batch in batches {
-        let mut batch = batch?;
-        check_schema(&batch, schema, place)?;
-        if batch.height() == 0 {
-            continue;
-        }
-        rows += batch.height() as u64;
-        batch.rechunk_mut_par();
-        writer.write_batch(&batch).during(place)?;
+pub(crate) struct Parquet;
+
+impl Kind for Parquet {
+    fn name(&self) -> &'static str {
+        "parquet"
     }
-    writer.finish().during(place)?;
-    Ok(rows)
+
+    fn extension(&self) -> &'static str {
+        "parquet"
+    }
+
+    fn about(&self) -> &'static str {
+        "Parquet with Snappy compression."
+    }
+
+    fn keeps_evidence(&self, spec: &ExportSpec) -> bool {
+        !spec.strip_evidence
+    }
+
+    fn begin<'a>(&self, target: Target<'a>) -> Result<Box<dyn Sink + 'a>> {
+        let Target { schema, out, place, .. } = target;
+        let failure = Rc::default();
+        let file = RowGroups::new(Remembering { out, failure: Rc::clone(&failure) }, schema).during(place)?;
+        Ok(Box::new(ParquetSink { file, failure, place, rows: 0 }))
+    }
+}
+
+struct ParquetSink<'a> {
+    file: RowGroups<Remembering<'a>>,
+    failure: Failure,
+    place: &'a str,
+    rows: u64,
+}
+
+impl ParquetSink<'_> {
+    /// The engine tells a failed write as text only; what the target said is more help, and a closed pipe is no failure.
+    fn checked<T>(&self, result: PolarsResult<T>) -> Result<T> {
+        match self.failure.borrow_mut().take() {
+            Some(cause) => Err(Error::io("write", Path::new(self.place), &cause)),
+            None => result.during(self.place),
+        }
+    }
+}
+
+/// What the target said when a write failed.
+type Failure = Rc<RefCell<Option<io::Error>>>;
+
+/// Keeps the cause of a failure before it is turned into text.
+struct Remembering<'a> {
+    out: &'a mut (dyn Write + Send),
+    failure: Failure,
+}
+
+impl Remembering<'_> {
+    fn keep<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        result.map_err(|error| {
+            let kind = error.kind();
+            *self.failure.borrow_mut() = Some(error);
+            kind.into()
+        })
+    }
+}
+
+impl Write for Remembering<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes);
+        self.keep(written)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.out.flush();
+        self.keep(flushed)
+    }
+}
+
+impl Sink for ParquetSink<'_> {
+    fn write(&mut self, batch: DataFrame) -> Result<()> {
+        self.rows += batch.height() as u64;
+        let written = self.file.write(batch);
+        self.checked(written)
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<Receipt> {
+        let finished = self.file.finish();
+        self.checked(finished)?;
+        Ok(Receipt { rows: self.rows })
+    }
 }
 
 #[cfg(test)]

@@ -121,7 +121,12 @@ impl<'de> Deserialize<'de> for ColumnSpec {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ColumnSpec, A::Error> {
                 let (mut column_type, mut format, mut from, mut optional) = (None, None, None, false);
                 let (mut zone, mut dst) = (None, None);
+                let mut seen: Vec<&str> = Vec::new();
                 while let Some(Key(key)) = map.next_key()? {
+                    if seen.contains(&key) {
+                        return Err(de::Error::custom(format!("'{key}' is given twice")));
+                    }
+                    seen.push(key);
                     match key {
                         "type" => column_type = Some(map.next_value::<TypeWord>()?.0),
                         "format" => format = Some(map.next_value::<MomentFormat>()?),

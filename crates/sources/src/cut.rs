@@ -48,12 +48,6 @@ pub(crate) trait Cutter: Send {
     /// From now on no new names are taken up.
     fn settle(&mut self) {}
 
-    /// Whether the source itself says that a column holds text, even where it looks like a number.
-    fn is_text(&self, column: usize) -> bool {
-        let _ = column;
-        false
-    }
-
     /// What the records showed of declared columns, for formats that name values in every record.
     fn absent(&self) -> Option<&Absent> {
         None

@@ -5,7 +5,7 @@
 
 use std::io::{self, Cursor, Read};
 
-use encoding_rs::{DecoderResult, Encoding, UTF_8};
+use encoding_rs::{DecoderResult, Encoding, ISO_8859_15, MACINTOSH, UTF_8, WINDOWS_1252};
 use spec::Error;
 
 /// Stands before the two hexadecimal digits (after an `x`) of a byte that could not be decoded.
@@ -28,7 +28,7 @@ pub(crate) fn decoded(
         return Ok((Box::new(rest), encoding));
     }
     let decoder = encoding.new_decoder_without_bom_handling();
-    let doubt = encoding.is_single_byte().then(|| Doubt::new(encoding));
+    let doubt = Some(Doubt::new(encoding));
     let decoding = Decoding {
         doubt,
         inner: rest,
@@ -43,21 +43,23 @@ pub(crate) fn decoded(
     Ok((Box::new(decoding), encoding))
 }
 
-/// So many characters of several bytes are no chance.
-const CHARACTERS: usize = 3;
-
-/// Whether bytes that any text of a single-byte encoding may have are UTF-8 throughout: then that is what they are, and
-/// `é` would become `Ã©` without a word.
+/// Whether bytes that are to be read in another encoding are UTF-8 throughout: then that is what they are, and `é` would become
+/// `Ã©` or `챕` without a word.
 struct Doubt {
     encoding: &'static Encoding,
     /// The beginning of a character that goes on in the next bytes.
     rest: Vec<u8>,
+    /// Characters of several bytes.
     characters: usize,
+    /// So many of them are no chance.
+    enough: usize,
 }
 
 impl Doubt {
     fn new(encoding: &'static Encoding) -> Doubt {
-        Doubt { encoding, rest: Vec::new(), characters: 0 }
+        // No word of a language with Latin letters has one of them; in other encodings a short text may have one or two.
+        let is_latin = [WINDOWS_1252, ISO_8859_15, MACINTOSH].contains(&encoding);
+        Doubt { encoding, rest: Vec::new(), characters: 0, enough: if is_latin { 1 } else { 3 } }
     }
 
     /// Whether all bytes so far, these included, may be UTF-8.
@@ -76,7 +78,7 @@ impl Doubt {
 
     /// The error at the end of the bytes, if they are UTF-8.
     fn judge(&self) -> io::Result<()> {
-        if self.rest.is_empty() && self.characters >= CHARACTERS {
+        if self.rest.is_empty() && self.characters >= self.enough {
             let error = Error::cannot_run(format!("the text is UTF-8, not {}", self.encoding.name()))
                 .hint("correct 'encoding', or leave it out");
             return Err(io::Error::other(error));

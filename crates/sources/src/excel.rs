@@ -10,7 +10,7 @@ use std::io::{Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use calamine::{Data, Range, Reader, open_workbook_auto_from_rs};
+use calamine::{Data, Range, Reader, Sheets, open_workbook_auto_from_rs};
 use spec::{Error, Result, did_you_mean};
 
 use crate::file_spec::{FileSpec, Sheet as Which};
@@ -28,8 +28,6 @@ pub(crate) struct Workbooks {
     places: std::vec::IntoIter<Place>,
     columns: Columns,
     current: Option<Current>,
-    /// By column: a cell was text. Numbers among the texts of such a column are no numbers.
-    text: Vec<bool>,
     /// By column: it was declared as one of floating-point numbers.
     floats: Vec<bool>,
     emptiness: Emptiness,
@@ -53,18 +51,18 @@ impl Workbooks {
             Columns::Found(_) | Columns::Unknown => Vec::new(),
         };
         let places = places.into_iter();
-        Workbooks { spec, places, columns, current: None, text: Vec::new(), floats, emptiness, rows_in }
+        Workbooks { spec, places, columns, current: None, floats, emptiness, rows_in }
     }
 
     pub(crate) fn passed(&self) -> Passed {
         self.emptiness.passed()
     }
 
-    /// The columns' names and first rows, and whether each is text.
-    pub(crate) fn first(&mut self) -> Result<(Vec<(String, bool)>, TextBatch)> {
+    /// The columns' names and first rows.
+    pub(crate) fn first(&mut self) -> Result<(Vec<String>, TextBatch)> {
         let batch = self.next_batch()?.ok_or_else(|| Error::cannot_run("there is nothing to read"))?;
         let names = match &self.columns {
-            Columns::Found(names) => names.iter().cloned().zip(self.text.iter().copied()).collect(),
+            Columns::Found(names) => names.clone(),
             Columns::Declared(_) | Columns::Unknown => Vec::new(),
         };
         Ok((names, batch))
@@ -89,6 +87,10 @@ impl Workbooks {
                 let Some((line, row)) = rows.pop_front() else {
                     return self.emptiness.none(shown, "there is no header").map(|()| None);
                 };
+                // Whatever the header says, a sheet without rows says nothing of the columns.
+                if rows.is_empty() {
+                    return self.emptiness.none(shown, "there is a header, but no rows").map(|()| None);
+                }
                 let at = format!("{shown}:{line}");
                 let header = row.iter().take(width).map(|cell| text(cell, true).ok().flatten().unwrap_or_default());
                 let header = header.collect();
@@ -118,11 +120,7 @@ impl Workbooks {
             return Err(Error::cannot_run(format!("{shown}: {cell} holds a formula that was never computed"))
                 .hint("open the workbook in a spreadsheet program and save it, which computes its formulas"));
         }
-        if rows.is_empty() {
-            return self.emptiness.none(shown, "there is a header, but no rows").map(|()| None);
-        }
         self.emptiness.rows();
-        self.text.resize(of_columns.len(), false);
         Ok(Some(Current { shown: shown.into(), rows, of_columns }))
     }
 }
@@ -140,7 +138,7 @@ impl TextSource for Workbooks {
         let mut batch = TextBatch::new(current.shown.clone(), current.of_columns.len());
         while batch.lines.len() + batch.broken.len() < BATCH_ROWS && batch.bytes.len() < BATCH_BYTES {
             let Some((line, row)) = current.rows.pop_front() else { break };
-            gather(&row, line, &current.of_columns, &self.floats, &mut self.text, &mut batch);
+            gather(&row, line, &current.of_columns, &self.floats, &mut batch);
         }
         self.rows_in.fetch_add((batch.lines.len() + batch.broken.len()) as u64, Ordering::Relaxed);
         Ok(Some(batch))
@@ -148,14 +146,7 @@ impl TextSource for Workbooks {
 }
 
 /// Adds the cells of a row; or the row as a whole, if one of them holds an error such as `#N/A`.
-fn gather(
-    row: &[Data],
-    line: u32,
-    of_columns: &[Option<usize>],
-    floats: &[bool],
-    is_text: &mut [bool],
-    batch: &mut TextBatch,
-) {
+fn gather(row: &[Data], line: u32, of_columns: &[Option<usize>], floats: &[bool], batch: &mut TextBatch) {
     let cell = |column: &Option<usize>| column.and_then(|column| row.get(column)).unwrap_or(&Data::Empty);
     let is_float = |i: usize| floats.get(i).copied().unwrap_or(false);
     let mut texts = Vec::with_capacity(of_columns.len());
@@ -177,7 +168,6 @@ fn gather(
     }
     for (i, (column, text)) in of_columns.iter().zip(texts).enumerate() {
         let said = matches!(cell(column), Data::String(_));
-        is_text[i] |= said;
         batch.columns[i].push(match text {
             None => Cell::NULL,
             Some(text) => {
@@ -225,7 +215,10 @@ fn sheet(bytes: Vec<u8>, wanted: Option<&Which>, shown: &str) -> Result<Sheet> {
                 .hint(did_you_mean(wanted, names.iter().map(String::as_str)))
         })?,
     };
-    let cells = workbook.worksheet_range(name).map_err(unreadable)?;
+    let mut cells = workbook.worksheet_range(name).map_err(unreadable)?;
+    if let Sheets::Ods(_) = workbook {
+        cells::mark_errors(&mut cells);
+    }
     let of_cells = workbook.worksheet_formula(name).map_err(unreadable)?;
     let uncomputed = formulas::uncomputed(&of_cells, &cells, awaits);
     Ok(Sheet { cells, uncomputed })

@@ -25,7 +25,8 @@ pub struct FileSpec {
     pub(crate) compression: Option<Compression>,
     pub(crate) widths: Vec<u32>,
     pub(crate) skip_lines: u64,
-    pub(crate) null_values: Vec<String>,
+    /// As written; by default the empty text.
+    pub(crate) null_values: Option<Vec<String>>,
     pub(crate) sheet: Option<Sheet>,
     pub(crate) empty_files: EmptyFiles,
     pub(crate) escape: Option<Character>,
@@ -71,8 +72,9 @@ struct Written {
     #[serde(default)]
     skip_lines: u64,
     /// Texts that stand for a missing value, in every column. Default `[""]`.
-    #[serde(default = "empty_text")]
-    null_values: Vec<String>,
+    #[serde(default)]
+    #[schemars(with = "Vec<String>", extend("default" = [""]))]
+    null_values: Option<Vec<String>>,
     /// The sheet of an `excel` workbook, by name or by number from 1. Default: the first.
     #[serde(default)]
     sheet: Option<Sheet>,
@@ -99,10 +101,6 @@ struct Written {
     /// and come after the columns of the files. By default the names of folders say nothing.
     #[serde(default)]
     folders: Vec<String>,
-}
-
-fn empty_text() -> Vec<String> {
-    vec![String::new()]
 }
 
 impl TryFrom<Written> for FileSpec {
@@ -209,7 +207,21 @@ impl FileSpec {
             Err(spec::Error::cannot_run(format!("'{key}' is for {formats}, not for {}", format.name()))
                 .hint(format!("leave '{key}' out, or correct 'format'")))
         };
+        let is_lines = format.is_text();
+        let is_json = matches!(format, Format::Json | Format::JsonLines);
         match format {
+            _ if self.header.is_some() && !format.may_have_header() => wrong("header", "text in lines and sheets"),
+            _ if self.quote != Quote::default() && !matches!(format, Format::Csv | Format::Tsv) => {
+                wrong("quote", "csv and tsv")
+            }
+            _ if self.separator.is_some() && matches!(format, Format::Parquet | Format::Excel) => {
+                wrong("separator", "csv")
+            }
+            _ if self.encoding.is_some() && !is_lines && !is_json => wrong("encoding", "text"),
+            _ if self.skip_lines > 0 && format == Format::Parquet => wrong("skip_lines", "text and sheets"),
+            _ if self.compression.is_some() && format == Format::Parquet => {
+                wrong("compression", "text and sheets, for Parquet is compressed within")
+            }
             _ if self.escape.is_some() && !matches!(format, Format::Csv | Format::Tsv) => {
                 wrong("escape", "csv and tsv")
             }

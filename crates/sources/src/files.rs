@@ -85,8 +85,8 @@ impl Files {
         self.emptiness.passed()
     }
 
-    /// The columns' names and first records. For formats that name them in each record, whether each is text.
-    pub(crate) fn first(&mut self) -> Result<(Vec<(String, bool)>, TextBatch)> {
+    /// The columns' names and first records.
+    pub(crate) fn first(&mut self) -> Result<(Vec<String>, TextBatch)> {
         let mut batch = self.next_batch()?.ok_or_else(|| Error::cannot_run("there is nothing to read"))?;
         if let (true, Some(broken)) = (batch.lines.is_empty(), batch.broken.first()) {
             let which = match batch.broken.len() {
@@ -109,15 +109,13 @@ impl Files {
                 let height = batch.lines.len();
                 batch.columns.resize_with(keys.len(), || vec![Cell::NULL; height]);
             }
-            keys.iter().enumerate().map(|(i, key)| (key.clone(), cutter.is_text(i))).collect::<Vec<_>>()
+            keys.to_vec()
         });
         if let (Columns::Unknown, Some(keyed)) = (&self.columns, &keyed) {
-            self.columns = Columns::Found(keyed.iter().map(|(key, _)| key.clone()).collect());
+            self.columns = Columns::Found(keyed.clone());
         }
         let names = match &self.columns {
-            Columns::Found(names) if keyed.as_ref().is_none_or(Vec::is_empty) => {
-                names.iter().map(|name| (name.clone(), false)).collect()
-            }
+            Columns::Found(names) if keyed.as_ref().is_none_or(Vec::is_empty) => names.clone(),
             _ => keyed.unwrap_or_default(),
         };
         Ok((names, batch))
@@ -171,6 +169,10 @@ impl Files {
         let Some(header) = reader.first_record(true)? else {
             return self.emptiness.none(reader.shown(), "there is no header").map(|()| None);
         };
+        // Whatever the header says, a file without rows says nothing of the columns.
+        if reader.first_record(false)?.is_none() {
+            return self.emptiness.none(reader.shown(), "there is a header, but no rows").map(|()| None);
+        }
         let header = named(header, &at)?;
         let of_columns = match_header(&mut self.columns, &header, &at)?;
         Ok(Some(Wanted::Fields { width: header.len(), of_columns }))
@@ -218,10 +220,8 @@ impl TextSource for Files {
                 self.absent.add(absent);
             }
             if records == 0 {
-                let header = matches!(current.wanted, Wanted::Fields { .. }) && current.reader.line() > 1;
-                let what = if header { "there is a header, but no rows" } else { "there are no rows" };
                 let shown = current.reader.shown().to_owned();
-                self.emptiness.none(&shown, what)?;
+                self.emptiness.none(&shown, "there are no rows")?;
             }
             self.current = None;
         }

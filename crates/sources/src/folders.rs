@@ -7,7 +7,7 @@ use artifact::{Batch, FILE};
 use polars::prelude::*;
 use spec::{Error, Result};
 
-use crate::Opened;
+use crate::source::Opened;
 
 /// What Hive writes for a missing value.
 const NULL: &str = "__HIVE_DEFAULT_PARTITION__";

@@ -1,18 +1,22 @@
 //! Invented sources: what they are called, their columns, and their rows with the columns as a table wants them.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use artifact::{Fingerprint, Input};
-use chrono::NaiveDate;
+use demo::{Log, MESSAGE_COLUMNS, MessageLog, Messages, SHOP_COLUMNS, Shop, ShopLog, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use spec::{ColumnType, Error, Map, Result, did_you_mean};
+use spec::{ColumnType, Error, Map, Result, Root, did_you_mean};
+use store::Cloud;
 
 use crate::column_spec::ColumnSpec;
-use crate::messages::{self, MessageLog, Messages};
-use crate::shop::{self, Shop, ShopLog};
-use crate::text::{TextBatch, TextSource};
+use crate::ending::Ending;
+use crate::flow;
+use crate::reader::BATCH_ROWS;
+use crate::source::{Located, Opened, Request, Source};
+use crate::text::{Cell, TextBatch, TextSource};
+use crate::typed::{Missing, Typing};
 
 /// What to invent.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -27,9 +31,22 @@ pub enum Generate {
 /// The file that the shop's rows are said to come from.
 const SHOP: &str = "generate:shop";
 
+impl Source for Generate {
+    fn locate(&self, _: &Root, _: &Cloud) -> Result<Located> {
+        Ok(self.input().into())
+    }
+
+    fn open(&self, located: Located, request: &Request<'_>) -> Result<Opened> {
+        let typing = Typing { columns: self.columns(request.columns)?, missing: Missing::empty() };
+        let ending = Ending::default();
+        let rows = self.rows(&typing.columns, ending.rows_in.clone());
+        Ok(Opened::typed(located.inputs, typing.schemas(), flow::flow(None, rows, typing)?, ending))
+    }
+}
+
 impl Generate {
     /// What stands for the rows when runs are compared.
-    pub(crate) fn input(&self) -> Input {
+    fn input(&self) -> Input {
         let (path, identity, rows) = match self {
             Generate::Shop(shop) => (SHOP, shop.identity(), shop.rows),
             Generate::Messages(messages) => (messages.kind.file(), messages.identity(), messages.rows),
@@ -38,7 +55,7 @@ impl Generate {
     }
 
     /// Its columns in the order of `declared`, or all.
-    pub(crate) fn columns(&self, declared: Option<&Map<ColumnSpec>>) -> Result<Vec<(String, ColumnSpec)>> {
+    fn columns(&self, declared: Option<&Map<ColumnSpec>>) -> Result<Vec<(String, ColumnSpec)>> {
         let (what, columns) = self.table();
         let Some(declared) = declared else {
             return Ok(columns.iter().map(|(name, of)| ((*name).to_owned(), ColumnSpec::from(*of))).collect());
@@ -54,56 +71,51 @@ impl Generate {
     }
 
     /// Its rows, with the cells of `columns` in that order.
-    pub(crate) fn rows(&self, columns: &[(String, ColumnSpec)], rows_in: Arc<AtomicU64>) -> Box<dyn TextSource> {
-        let source: Box<dyn TextSource> = match self {
-            Generate::Shop(shop) => Box::new(ShopLog::new(shop, SHOP, rows_in)),
-            Generate::Messages(messages) => Box::new(MessageLog::new(messages, rows_in)),
+    fn rows(&self, columns: &[(String, ColumnSpec)], rows_in: Arc<AtomicU64>) -> Box<dyn TextSource> {
+        let (file, log): (&str, Box<dyn Log>) = match self {
+            Generate::Shop(shop) => (SHOP, Box::new(ShopLog::new(shop))),
+            Generate::Messages(messages) => (messages.kind.file(), Box::new(MessageLog::new(messages))),
         };
         let (_, known) = self.table();
         let place = |(name, spec): &(String, ColumnSpec)| {
             let from = spec.from.as_deref().unwrap_or(name);
             known.iter().position(|(column, _)| *column == from).unwrap_or_default()
         };
-        Box::new(Pruned { source, places: columns.iter().map(place).collect() })
+        Box::new(Rows { log, file: file.into(), places: columns.iter().map(place).collect(), written: 0, rows_in })
     }
 
     /// How an error begins that tells of a column, and the columns.
     fn table(&self) -> (&'static str, &'static [(&'static str, ColumnType)]) {
         match self {
-            Generate::Shop(_) => ("the shop's log has", &shop::COLUMNS),
-            Generate::Messages(_) => ("messages have", &messages::COLUMNS),
+            Generate::Shop(_) => ("the shop's log has", &SHOP_COLUMNS),
+            Generate::Messages(_) => ("messages have", &MESSAGE_COLUMNS),
         }
     }
 }
 
-/// The days of an invented source, both ends included, must be some and not too many.
-pub(crate) fn check_days(from: NaiveDate, to: NaiveDate, what: &str) -> Result<(), String> {
-    let days = (to - from).num_days() + 1;
-    match (1..=36_600).contains(&days) {
-        true => Ok(()),
-        false => Err(format!("from {from} to {to} are {days} days; {what} 1 to 36600 days")),
-    }
-}
-
-/// Settings by name, each from 0 to its largest value.
-pub(crate) fn check_ranges(settings: &[(&str, f64, f64)]) -> Result<(), String> {
-    match settings.iter().find(|(_, value, most)| !(0.0..=*most).contains(value)) {
-        None => Ok(()),
-        Some((name, value, most)) => Err(format!("'{name}' is {value}; it goes from 0 to {most}")),
-    }
-}
-
-struct Pruned {
-    source: Box<dyn TextSource>,
+/// The rows of a log with the columns that the table asks for.
+struct Rows {
+    log: Box<dyn Log>,
+    file: Arc<str>,
+    /// For each column of the table, its place in the log.
     places: Vec<usize>,
+    /// Rows handed out.
+    written: u32,
+    rows_in: Arc<AtomicU64>,
 }
 
-impl TextSource for Pruned {
+impl TextSource for Rows {
     fn next_batch(&mut self) -> Result<Option<TextBatch>> {
-        let batch = self.source.next_batch()?;
-        Ok(batch.map(|mut batch| {
-            batch.columns = self.places.iter().map(|place| batch.columns[*place].clone()).collect();
-            batch
-        }))
+        let Some(text) = self.log.next(BATCH_ROWS as u64) else { return Ok(None) };
+        let rows = text.rows() as u32;
+        let cell = |span: &Span| span.range().map_or(Cell::NULL, |(start, end)| Cell::new(start, end));
+        let column = |place: &usize| text.columns[*place].iter().map(cell).collect();
+        let mut batch = TextBatch::new(self.file.clone(), 0);
+        batch.columns = self.places.iter().map(column).collect();
+        batch.bytes = text.bytes;
+        batch.lines = (self.written + 1..=self.written + rows).collect();
+        self.written += rows;
+        self.rows_in.fetch_add(u64::from(rows), Ordering::Relaxed);
+        Ok(Some(batch))
     }
 }

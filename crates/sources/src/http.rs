@@ -14,7 +14,6 @@
 //! The same answers give the same batches, however many requests are in flight. No more than a page per combination
 //! in flight is kept.
 
-mod backoff;
 mod exchange;
 mod flight;
 mod json_page;
@@ -27,22 +26,23 @@ mod tree;
 mod written;
 mod xml_page;
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-
 use artifact::{Fingerprint, Input};
 use chrono::{NaiveDate, Utc};
 use reqwest::Url;
-use spec::{Error, Map, Result};
+use spec::{Error, Map, Result, Root};
+use store::Cloud;
 
-use crate::apartments::{City, Server};
 use crate::column_spec::ColumnSpec;
-use crate::incremental::{Bookmark, Reach};
+use crate::ending::Ending;
+use crate::flow;
+use crate::incremental::Reach;
+use crate::infer::Ahead;
 use crate::numerals::Numerals;
-use crate::passed::Passed;
-use crate::text::TextBatch;
-use crate::typed::Typing;
-use crate::{Opened, flow, inferred, missing, once};
+use crate::places::once;
+use crate::source::{Located, Opened, Request, Source};
+use crate::text::{TextBatch, TextSource};
+use crate::typed::{Missing, Typing};
+use demo::apartments::{City, Server};
 
 use flight::Flight;
 use paging::Items;
@@ -51,16 +51,27 @@ use taking::lists_in_words;
 
 pub use written::{HttpSpec, PageFormat};
 
-impl HttpSpec {
+impl Source for HttpSpec {
     /// A service may answer differently each time, so it never equals an earlier one. Makes no request.
-    pub(crate) fn input(&self) -> Input {
-        Input { path: self.url.clone(), fingerprint: Fingerprint::Given(once("requests")), rows: None }
+    fn locate(&self, _: &Root, _: &Cloud) -> Result<Located> {
+        Ok(Input { path: self.url.clone(), fingerprint: Fingerprint::Given(once("requests")), rows: None }.into())
     }
 
-    pub(crate) fn is_incremental(&self) -> bool {
+    fn is_incremental(&self) -> bool {
         self.incremental.is_some()
     }
 
+    fn may_lack_columns(&self) -> bool {
+        true
+    }
+
+    /// Reads the first page, so that a service that is down or a key that is refused is known at once.
+    fn open(&self, located: Located, request: &Request<'_>) -> Result<Opened> {
+        self.open_on(located, request.columns, request.reach, Utc::now().date_naive())
+    }
+}
+
+impl HttpSpec {
     fn is_demo(&self) -> bool {
         self.url.starts_with(written::DEMO)
     }
@@ -80,12 +91,13 @@ impl HttpSpec {
         }
     }
 
-    /// Reads the first page, so that a service that is down or a key that is refused is known at once.
-    pub(crate) fn open(&self, declared: Option<&Map<ColumnSpec>>, reach: &Reach) -> Result<Opened> {
-        self.open_on(declared, reach, Utc::now().date_naive())
-    }
-
-    fn open_on(&self, declared: Option<&Map<ColumnSpec>>, reach: &Reach, today: NaiveDate) -> Result<Opened> {
+    fn open_on(
+        &self,
+        located: Located,
+        declared: Option<&Map<ColumnSpec>>,
+        reach: &Reach,
+        today: NaiveDate,
+    ) -> Result<Opened> {
         let (combinations, goal) = ranges::combinations(self, reach, today)?;
         let (server, url) = match self.url.strip_prefix(written::DEMO) {
             Some(rest) => {
@@ -96,9 +108,8 @@ impl HttpSpec {
             None => (None, self.url.clone()),
         };
         let base = Url::parse(&url).map_err(|error| Error::cannot_run(format!("'url' is no address: {error}")))?;
-        let mut flight = Flight::start(self, base, combinations, server)?;
-        let rows_in = Arc::new(AtomicU64::new(0));
-        let bookmark = Bookmark::default();
+        let ending = Ending::default();
+        let mut flight = Flight::start(self, base, combinations, server, ending.doubts.clone())?;
         let mut first = flight.next();
         while let (None, Some(Ok(items))) = (declared, &first) {
             if !items.nodes.is_empty() {
@@ -107,7 +118,7 @@ impl HttpSpec {
             first = flight.next();
         }
         let first = first.transpose()?;
-        let missing = missing(&[""]);
+        let missing = Missing::empty();
         let (layout, names) = match (declared, &first) {
             (Some(declared), _) => {
                 let names = declared.iter().map(|(name, of)| (of.from.as_deref().unwrap_or(name), of.optional));
@@ -122,25 +133,23 @@ impl HttpSpec {
                     .hint("check 'for' and 'items', or declare 'columns'"));
             }
         };
-        let goal = goal.map(|goal| (bookmark.clone(), goal));
-        let mut rows = Rows { flight, layout, rows_in: rows_in.clone(), url: self.url.clone(), bookmark: goal };
+        let goal = goal.map(|goal| (ending.bookmark.clone(), goal));
+        let mut rows = Rows { flight, layout, rows_in: ending.rows_in.clone(), url: self.url.clone(), bookmark: goal };
         let first: Option<TextBatch> = first.filter(|items| !items.nodes.is_empty()).map(|items| rows.batch(items));
-        let columns = match (declared, &first) {
-            (Some(declared), _) => declared.iter().map(|(name, spec)| (name.to_owned(), spec.clone())).collect(),
-            (None, Some(first)) => inferred(names, first, &missing, Numerals::default()),
-            (None, None) => Vec::new(),
+        let (columns, first, rest): (_, _, Box<dyn TextSource>) = match (declared, first) {
+            (Some(declared), first) => {
+                let columns = declared.iter().map(|(name, spec)| (name.to_owned(), spec.clone())).collect();
+                (columns, first, Box::new(rows))
+            }
+            (None, Some(first)) => {
+                // Later pages are held to the first: to read ahead would ask a service for pages that nobody may want.
+                let ahead = Ahead::only(first, Box::new(rows));
+                (ahead.columns(names, &missing, Numerals::default()), None, Box::new(ahead))
+            }
+            (None, None) => (Vec::new(), None, Box::new(rows)),
         };
         let typing = Typing { columns, missing };
-        let (schema, refused_schema) = (typing.schema(), typing.refused_schema());
-        let batches = flow::flow(first, Box::new(rows), typing)?;
-        Ok(Opened {
-            inputs: vec![self.input()],
-            schema,
-            refused_schema,
-            batches,
-            rows_in,
-            bookmark,
-            passed: Passed::default(),
-        })
+        let schemas = typing.schemas();
+        Ok(Opened::typed(located.inputs, schemas, flow::flow(first, rest, typing)?, ending))
     }
 }

@@ -35,8 +35,11 @@ struct State {
     /// Knows the rows of the batch that was handed out last.
     batch: Option<Furthest>,
     /// Adds to the value what the source has to remember beside it.
-    finish: Option<Box<dyn Fn(Value) -> Value + Send>>,
+    finish: Option<Finish>,
 }
+
+/// Makes the bookmark of the value of the last accepted row, if there is one.
+type Finish = Box<dyn Fn(Option<Value>) -> Option<Value> + Send>;
 
 /// Says how far the source came, given the numbers of the accepted rows of one batch, in order.
 pub(crate) type Furthest = Box<dyn FnOnce(&[u32]) -> Result<Option<Value>> + Send>;
@@ -45,15 +48,14 @@ impl Bookmark {
     /// Nothing for a source that is always read as a whole, or that has not come anywhere yet.
     pub fn get(&self) -> Option<Value> {
         let state = self.state();
-        let value = state.value.clone()?;
-        Some(match &state.finish {
-            Some(finish) => finish(value),
-            None => value,
-        })
+        match &state.finish {
+            Some(finish) => finish(state.value.clone()),
+            None => state.value.clone(),
+        }
     }
 
     /// What the source has to remember is added by `finish`.
-    pub(crate) fn finish_by(&self, finish: impl Fn(Value) -> Value + Send + 'static) {
+    pub(crate) fn finish_by(&self, finish: impl Fn(Option<Value>) -> Option<Value> + Send + 'static) {
         self.state().finish = Some(Box::new(finish));
     }
 
@@ -90,14 +92,25 @@ impl fmt::Debug for Bookmark {
     }
 }
 
-/// A bookmark further ahead of now than this many days is one that no new row would pass.
+/// A value further ahead of now than this many days is a mistake, or stands for "for ever".
 const AHEAD: u64 = 366;
 
-/// The error for a bookmark so far ahead that new rows would be left out for more than a year, if `moment` is such.
-pub(crate) fn far_ahead(moment: DateTime<Utc>, shown: &str) -> Result<()> {
-    match Utc::now().checked_add_days(Days::new(AHEAD)) {
-        Some(limit) if moment > limit => Err(nothing_after(shown)),
-        _ => Ok(()),
+/// Where a moment stands to now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    Past,
+    /// More than a day ahead, which is more than time zones and clocks explain. Such a row is read, but the bookmark waits for
+    /// the rows between.
+    Ahead,
+}
+
+/// Where `moment` stands to now. Fails for one so far ahead that it can be no time of a change.
+pub(crate) fn when(moment: DateTime<Utc>, shown: &str) -> Result<When> {
+    let now = Utc::now();
+    match (now.checked_add_days(Days::new(1)), now.checked_add_days(Days::new(AHEAD))) {
+        (_, Some(limit)) if moment > limit => Err(nothing_after(shown)),
+        (Some(limit), _) if moment > limit => Ok(When::Ahead),
+        _ => Ok(When::Past),
     }
 }
 

@@ -1,13 +1,15 @@
 //! Tells the types of columns from the first rows.
 
-use spec::ColumnType;
+use std::collections::VecDeque;
+
+use spec::{ColumnType, Result};
 
 use values::numbers::{float, int, truth_word};
 use values::{Moment, Number, Told, is_code, iso_date, iso_datetime};
 
 use crate::column_spec::ColumnSpec;
 use crate::numerals::Numerals;
-use crate::text::TextBatch;
+use crate::text::{TextBatch, TextSource};
 use crate::typed::Missing;
 
 /// Rows that are looked at (fewer where 16 MB of text hold fewer).
@@ -26,21 +28,21 @@ const CANDIDATES: [(ColumnType, Told, Fits); 6] = [
     (ColumnType::Datetime, Told::InferredUtc, |text, _| matches!(iso_datetime(text), Some(Moment::Utc(_)))),
 ];
 
-/// The type that all values of the column fit; text if there are none. `is_text`: the source says that numbers
-/// and truth values are text.
-pub(crate) fn infer(
-    batch: &TextBatch,
+/// The type that all values of the column fit; text if there are none. Where the source says of a value that it is text, the
+/// column holds neither numbers nor truth values.
+pub(crate) fn infer<'a>(
+    batches: impl Iterator<Item = &'a TextBatch>,
     column: usize,
     missing: &Missing,
-    is_text: bool,
     numerals: &Numerals,
 ) -> ColumnSpec {
-    let mut fits = [!is_text, !is_text, !is_text, true, true, true];
+    let mut fits = [true; CANDIDATES.len()];
     let mut seen = false;
-    for text in batch.column(column).take(INFER_ROWS).flatten() {
-        let text = text.trim_ascii();
-        if missing.is(text) {
-            continue;
+    let cells = batches.flat_map(|batch| batch.columns[column].iter().map(move |cell| (batch, cell)));
+    for (batch, cell) in cells.take(INFER_ROWS) {
+        let Some(text) = batch.get(*cell).map(<[u8]>::trim_ascii).filter(|text| !missing.is(text)) else { continue };
+        if cell.is_text() {
+            fits[..3].fill(false);
         }
         seen = true;
         for (fit, (_, _, reads)) in fits.iter_mut().zip(CANDIDATES) {
@@ -55,4 +57,59 @@ pub(crate) fn infer(
         let (column_type, told, _) = CANDIDATES[at];
         ColumnSpec { told, ..ColumnSpec::from(column_type) }
     })
+}
+
+/// A source whose first batches were taken out of it, to be handed on all the same.
+pub(crate) struct Ahead {
+    taken: VecDeque<Result<TextBatch>>,
+    rest: Box<dyn TextSource>,
+}
+
+impl Ahead {
+    /// `first` and as many batches after it as hold the rows from which types are told: files and pages may be small. An error
+    /// on the way is kept for its turn.
+    pub(crate) fn new(first: TextBatch, mut rest: Box<dyn TextSource>) -> Ahead {
+        let mut rows = first.lines.len();
+        let mut taken = VecDeque::from([Ok(first)]);
+        while rows < INFER_ROWS {
+            match rest.next_batch().transpose() {
+                Some(Ok(batch)) => {
+                    rows += batch.lines.len();
+                    taken.push_back(Ok(batch));
+                }
+                Some(Err(error)) => {
+                    taken.push_back(Err(error));
+                    break;
+                }
+                None => break,
+            }
+        }
+        Ahead { taken, rest }
+    }
+
+    /// Types are told from `first` alone.
+    pub(crate) fn only(first: TextBatch, rest: Box<dyn TextSource>) -> Ahead {
+        Ahead { taken: VecDeque::from([Ok(first)]), rest }
+    }
+
+    /// The columns by these names, each with the type that their first rows fit.
+    pub(crate) fn columns(
+        &self,
+        names: Vec<String>,
+        missing: &Missing,
+        numerals: Numerals,
+    ) -> Vec<(String, ColumnSpec)> {
+        let batches = || self.taken.iter().filter_map(|batch| batch.as_ref().ok());
+        let column = |(i, name)| (name, ColumnSpec { numerals, ..infer(batches(), i, missing, &numerals) });
+        names.into_iter().enumerate().map(column).collect()
+    }
+}
+
+impl TextSource for Ahead {
+    fn next_batch(&mut self) -> Result<Option<TextBatch>> {
+        match self.taken.pop_front() {
+            Some(batch) => batch.map(Some),
+            None => self.rest.next_batch(),
+        }
+    }
 }

@@ -42,8 +42,6 @@ pub(crate) struct Json {
     unknown: Unknown,
     keys: Vec<String>,
     index: HashMap<String, usize>,
-    /// By column: a string has been seen in it.
-    text: Vec<bool>,
     /// Declared columns that may lie deeper than in the record itself, by the name of the outermost value: which column, and
     /// the path from there on.
     paths: HashMap<String, Vec<(usize, String)>>,
@@ -69,7 +67,6 @@ impl Json {
             shape: if array { Shape::Outside } else { Shape::Lines },
             unknown,
             index: keys.iter().enumerate().map(|(i, key)| (key.clone(), i)).collect(),
-            text: vec![false; keys.len()],
             paths,
             depths: vec![u8::MAX; keys.len()],
             absent: Absent::new(keys.len()),
@@ -160,17 +157,14 @@ impl Json {
         }
         fields.cells[column] = match value {
             b"null" => Cell::NULL,
-            [b'"', inner @ .., b'"'] => {
-                self.text[column] = true;
-                match inner.contains(&b'\\') {
-                    false => Cell::new(at + 1, at + value.len() - 1).as_text(),
-                    true => {
-                        let begin = fields.side.len();
-                        fields.side.extend_from_slice(string(value)?.as_bytes());
-                        Cell::aside(begin, fields.side.len()).as_text()
-                    }
+            [b'"', inner @ .., b'"'] => match inner.contains(&b'\\') {
+                false => Cell::new(at + 1, at + value.len() - 1).as_text(),
+                true => {
+                    let begin = fields.side.len();
+                    fields.side.extend_from_slice(string(value)?.as_bytes());
+                    Cell::aside(begin, fields.side.len()).as_text()
                 }
-            }
+            },
             _ => Cell::new(at, at + value.len()),
         };
         Ok(())
@@ -187,7 +181,6 @@ impl Json {
             Unknown::Add => {
                 self.index.insert(key.to_owned(), self.keys.len());
                 self.keys.push(key.to_owned());
-                self.text.push(false);
                 Ok(Some(self.keys.len() - 1))
             }
         }
@@ -282,18 +275,15 @@ impl Cutter for Json {
         }
     }
 
-    fn is_text(&self, column: usize) -> bool {
-        self.text[column]
-    }
-
     fn absent(&self) -> Option<&Absent> {
         (self.unknown == Unknown::Ignore).then_some(&self.absent)
     }
 
     fn finish(&self) -> Result<()> {
         match self.shape {
-            Shape::Lines | Shape::Closed => Ok(()),
-            Shape::Inside | Shape::Outside => Err(breaks_off()),
+            // Before the array there are only blanks: a file of nothing else has no rows.
+            Shape::Lines | Shape::Closed | Shape::Outside => Ok(()),
+            Shape::Inside => Err(breaks_off()),
         }
     }
 }

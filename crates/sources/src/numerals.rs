@@ -1,8 +1,8 @@
 //! Numbers as people write them: with a decimal comma, and with something between thousands.
 
 use serde::Deserialize;
-use spec::Error;
-use values::Number;
+use spec::{ColumnType, Error};
+use values::{Number, numbers};
 
 /// The most bytes of a number.
 const LONGEST: usize = 64;
@@ -12,13 +12,27 @@ const LONGEST: usize = 64;
 pub(crate) struct Numerals {
     decimal: char,
     thousands: Option<char>,
+    /// The source has keys for both.
+    has_keys: bool,
 }
 
 impl Default for Numerals {
     fn default() -> Numerals {
-        Numerals { decimal: '.', thousands: None }
+        Numerals { decimal: '.', thousands: None, has_keys: false }
     }
 }
+
+/// Ways of writing numbers that are suggested, the commonest first.
+const WAYS: [(char, Option<char>); 8] = [
+    (',', None),
+    ('.', Some(',')),
+    (',', Some('.')),
+    ('.', Some(' ')),
+    (',', Some(' ')),
+    ('.', Some('\'')),
+    (',', Some('\'')),
+    ('.', Some('_')),
+];
 
 impl Numerals {
     pub(crate) fn new(decimal: Option<Mark>, thousands: Option<Mark>) -> Result<Numerals, String> {
@@ -28,12 +42,42 @@ impl Numerals {
             true => Err(format!(
                 "'decimal' and 'thousands' are both '{decimal}'; name both if thousands are marked by a point"
             )),
-            false => Ok(Numerals { decimal, thousands }),
+            false => Ok(Numerals { decimal, thousands, has_keys: true }),
         }
     }
 
     pub(crate) fn are_plain(&self) -> bool {
-        *self == Numerals::default()
+        (self.decimal, self.thousands) == ('.', None)
+    }
+
+    /// Which keys of the source would read `text`, if it is a number that is written in another way.
+    pub(crate) fn way_out(&self, text: &str, column_type: ColumnType) -> Option<String> {
+        let text = text.trim().as_bytes();
+        if !self.has_keys || !self.are_plain() || text.len() > LONGEST || !is_number(column_type) {
+            return None;
+        }
+        let is_float = matches!(column_type, ColumnType::Float32 | ColumnType::Float64);
+        // What is a number as it stands was refused for another reason.
+        let is_plain = if is_float { numbers::float(text).is_some() } else { numbers::int(text).is_some() };
+        if is_plain {
+            return None;
+        }
+        let mut ways: Vec<(f64, String)> = Vec::new();
+        for (decimal, thousands) in WAYS {
+            let numerals = Numerals { decimal, thousands, ..*self };
+            let value = match is_float {
+                true => numerals.read(text, numbers::float),
+                false => numerals.read(text, numbers::int).map(|value| value as f64),
+            };
+            let Some(value) = value.filter(|value| ways.iter().all(|(known, _)| known != value)) else { continue };
+            let keys: Vec<String> = [("decimal", Some(decimal).filter(|mark| *mark != '.')), ("thousands", thousands)]
+                .into_iter()
+                .filter_map(|(key, mark)| Some(format!("{key}: \"{}\"", mark?)))
+                .collect();
+            ways.push((value, format!("{} reads it as {value}", keys.join(" with "))));
+        }
+        let ways: Vec<String> = ways.into_iter().map(|(_, way)| way).collect();
+        (!ways.is_empty()).then(|| ways.join(", "))
     }
 
     /// Writes the number as programs do, and returns its length. Thousands are marked everywhere or nowhere: groups of
@@ -46,17 +90,18 @@ impl Numerals {
             length += 1;
             Some(())
         };
-        let (mut group, mut groups, mut behind) = (0, 0, false);
+        let (mut group, mut groups, mut behind, mut is_zero_first) = (0, 0, false, false);
         for (at, letter) in text.chars().enumerate() {
             let is_whole = !behind && letter.is_ascii_digit();
             if is_whole {
+                is_zero_first |= group == 0 && groups == 0 && letter == '0';
                 group += 1;
                 put(letter)?;
                 continue;
             }
             if !behind && self.parts(letter) {
-                // The first group has up to three digits, every other just three.
-                if group == 0 || group > 3 || groups > 0 && group != 3 {
+                // The first group has up to three digits, every other just three. Nobody writes one after a leading zero.
+                if group == 0 || group > 3 || groups > 0 && group != 3 || groups == 0 && is_zero_first {
                     return None;
                 }
                 groups += 1;
@@ -65,7 +110,8 @@ impl Numerals {
             }
             let is_end_of_whole = !behind && (letter == self.decimal || matches!(letter, 'e' | 'E'));
             if is_end_of_whole {
-                if groups > 0 && group != 3 {
+                // Nor does anybody group the digits before an exponent.
+                if groups > 0 && (group != 3 || letter != self.decimal) {
                     return None;
                 }
                 behind = true;
@@ -90,6 +136,18 @@ impl Numerals {
             Some(mark) => letter == mark,
         }
     }
+}
+
+fn is_number(column_type: ColumnType) -> bool {
+    let others = [
+        ColumnType::String,
+        ColumnType::Category,
+        ColumnType::Bool,
+        ColumnType::Date,
+        ColumnType::Datetime,
+        ColumnType::Time,
+    ];
+    !others.contains(&column_type)
 }
 
 impl Number for Numerals {
@@ -144,7 +202,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use values::numbers;
 
     fn numerals(decimal: char, thousands: Option<char>) -> Numerals {
         Numerals::new(Some(Mark(decimal)), thousands.map(Mark)).unwrap()
@@ -161,6 +218,10 @@ mod tests {
             ("12", 12.0),
             ("1234,5", 1234.5),
             ("1,5e3", 1500.0),
+            ("0", 0.0),
+            ("0,5", 0.5),
+            ("007", 7.0),
+            ("10.000", 10_000.0),
         ] {
             assert_eq!(float(german, text), Some(value), "{text}");
         }
@@ -178,6 +239,11 @@ mod tests {
             "a",
             "1-2",
             "1,234,567",
+            "0.123",
+            "001.234",
+            "-0.500",
+            "1.234E2",
+            "1.234e5",
         ] {
             assert_eq!(float(german, text), None, "{text}");
         }
@@ -189,6 +255,26 @@ mod tests {
         assert_eq!(numerals('.', Some(',')).read(b"82,500", numbers::int), Some(82_500));
         assert_eq!(numerals('.', Some(',')).read(b"8,2500", numbers::int), None);
         assert!(Numerals::new(None, Some(Mark('.'))).is_err());
+    }
+
+    #[test]
+    fn the_keys_that_would_read_a_number_are_named() {
+        let plain = Numerals::new(None, None).unwrap();
+        let float = |text: &str| plain.way_out(text, ColumnType::Float64).unwrap_or_default();
+        assert_eq!(float("1.234,50"), "decimal: \",\" with thousands: \".\" reads it as 1234.5");
+        assert_eq!(float("1 234,50"), "decimal: \",\" with thousands: \" \" reads it as 1234.5");
+        assert_eq!(float("12,5"), "decimal: \",\" reads it as 12.5");
+        assert_eq!(float("1,234"), "decimal: \",\" reads it as 1.234, thousands: \",\" reads it as 1234");
+        assert_eq!(float("1\u{a0}234"), "thousands: \" \" reads it as 1234");
+        assert_eq!(
+            plain.way_out("1.234", ColumnType::Int64).unwrap(),
+            "decimal: \",\" with thousands: \".\" reads it as 1234"
+        );
+        for text in ["abc", "", "1,2,3", "12-5"] {
+            assert_eq!(float(text), "", "{text}");
+        }
+        assert_eq!(Numerals::default().way_out("12,5", ColumnType::Float64), None, "a source without these keys");
+        assert_eq!(plain.way_out("12,5", ColumnType::Date), None);
     }
 
     /// Writes a number with marks, as a reference that shares nothing with the reading.

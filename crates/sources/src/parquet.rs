@@ -22,12 +22,40 @@ pub(crate) struct Parquet {
     first: Option<Opened>,
     files: std::vec::IntoIter<ParquetFile>,
     wanted: Vec<Recast>,
-    missing: Missing,
+    /// All columns of the first file are read, of which the others have no more and no less.
+    takes_all: bool,
+    nulls: Nulls,
     current: Option<Current>,
     /// Nothing more comes.
     ended: bool,
     emptiness: Emptiness,
     rows_in: Arc<AtomicU64>,
+}
+
+/// Values that stand for a missing one.
+pub(crate) struct Nulls {
+    pub missing: Missing,
+    /// The spec names them: then they are such in columns of every type, be they declared or not.
+    pub are_named: bool,
+}
+
+impl Nulls {
+    /// The column with nulls in the place of such values.
+    fn out_of(&self, column: &Series) -> PolarsResult<Series> {
+        let texts = match values::text_of(column) {
+            Some(texts) if self.are_named => texts.cast(&DataType::String)?,
+            _ => return Ok(column.clone()),
+        };
+        let is_missing = |text: &str| {
+            let whole = text.strip_suffix(".0").filter(|_| column.dtype().is_float());
+            self.missing.is(text.as_bytes()) || whole.is_some_and(|text| self.missing.is(text.as_bytes()))
+        };
+        let keep: BooleanChunked = texts.str()?.iter().map(|text| Some(!text.is_some_and(is_missing))).collect();
+        match keep.all() {
+            true => Ok(column.clone()),
+            false => column.zip_with(&keep, &Series::full_null(column.name().clone(), column.len(), column.dtype())),
+        }
+    }
 }
 
 /// A file on disk, or an object.
@@ -55,7 +83,10 @@ impl ParquetFile {
 
     fn open(self) -> Result<Opened> {
         let (object, folder) = match self {
-            ParquetFile::Here(artifact) => return Ok(Opened { artifact, copy: None }),
+            ParquetFile::Here(artifact) => {
+                artifact.verify()?;
+                return Ok(Opened { artifact, copy: None });
+            }
             ParquetFile::InStore { object, folder } => (object, folder),
         };
         let mut copy = Temporary::beside(&folder.join(object.url().name()))?;
@@ -63,7 +94,9 @@ impl ParquetFile {
         object.fetch(copy.file(), &path)?;
         let shown = object.url().to_string();
         let artifact = artifact::open(&Root::at(folder), &path).map_err(|error| error.context(&shown))?;
-        Ok(Opened { artifact: Artifact { path: shown.into(), ..artifact }, copy: Some(copy) })
+        let artifact = Artifact { path: shown.into(), ..artifact };
+        artifact.verify()?;
+        Ok(Opened { artifact, copy: Some(copy) })
     }
 }
 
@@ -97,12 +130,19 @@ impl Parquet {
     pub(crate) fn new(
         files: Vec<ParquetFile>,
         columns: Option<&Map<ColumnSpec>>,
-        missing: Missing,
-        emptiness: Emptiness,
+        nulls: Nulls,
+        mut emptiness: Emptiness,
         rows_in: Arc<AtomicU64>,
     ) -> Result<Parquet> {
         let mut files = files.into_iter();
-        let first = files.next().ok_or_else(|| Error::cannot_run("there is nothing to read"))?.open()?;
+        let mut first = files.next().ok_or_else(|| Error::cannot_run("there is nothing to read"))?.open()?;
+        // A file without rows says nothing of the columns.
+        while first.artifact.rows()? == 0
+            && let Some(next) = files.next()
+        {
+            emptiness.none(&first.artifact.path.display().to_string(), "there are no rows")?;
+            first = next.open()?;
+        }
         let shown = first.artifact.path.display().to_string();
         let schema = scan(&first.artifact)?.collect_schema().during(&shown)?;
         let wanted = match columns {
@@ -137,7 +177,9 @@ impl Parquet {
                 })
                 .collect(),
         };
-        Ok(Parquet { first: Some(first), files, wanted, missing, current: None, ended: false, emptiness, rows_in })
+        let takes_all = columns.is_none();
+        let first = Some(first);
+        Ok(Parquet { first, files, wanted, takes_all, nulls, current: None, ended: false, emptiness, rows_in })
     }
 
     pub(crate) fn schema(&self) -> Schema {
@@ -161,6 +203,11 @@ impl Parquet {
         self.rows_in.fetch_add(rows, Ordering::Relaxed);
         let mut plan = scan(&file)?;
         let schema = plan.collect_schema().during(&shown)?;
+        let is_known = |name: &str| RESERVED.contains(&name) || self.wanted.iter().any(|column| column.from == name);
+        if let (true, Some(new)) = (self.takes_all, schema.iter_names().find(|name| !is_known(name))) {
+            return Err(Error::cannot_run(format!("{shown}: the first file has no column '{new}'"))
+                .hint("name the columns to read under 'columns'"));
+        }
         for column in &self.wanted {
             let Some(found) = schema.get(&column.from) else {
                 return Err(Error::cannot_run(format!(
@@ -181,8 +228,10 @@ impl Parquet {
             .map(|row| u32::try_from(row + 1))
             .collect::<Result<_, _>>()
             .map_err(|_| Error::cannot_run(format!("{file}: more than {} rows", u32::MAX)).hint("split the file"))?;
-        let sources: Vec<&Series> = table.columns().iter().map(Column::as_materialized_series).collect();
-        recast(&self.wanted, &sources, &Strangers::new(), &self.missing, file, &numbers)
+        let columns = table.columns().iter().map(|column| self.nulls.out_of(column.as_materialized_series()));
+        let columns = columns.collect::<PolarsResult<Vec<Series>>>().during(file)?;
+        let sources: Vec<&Series> = columns.iter().collect();
+        recast(&self.wanted, &sources, &Strangers::new(), &self.nulls.missing, file, &numbers)
     }
 }
 

@@ -1,6 +1,7 @@
 //! From the paths of a spec to files and objects: globs, standard input, compression, and what a file is that cannot
 //! be read.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
@@ -116,7 +117,11 @@ impl Place {
         let failed = |error: &io::Error| Error::io("read", Path::new(self.shown()), error);
         let mut raw = io::BufReader::with_capacity(1 << 17, raw);
         let head = raw.fill_buf().map_err(|error| failed(&error))?;
-        if !head.is_empty() && !head.starts_with(magic) {
+        if head.is_empty() {
+            // An empty file, which is no compressed one either.
+            return Ok(Box::new(raw));
+        }
+        if !head.starts_with(magic) {
             return Err(Error::cannot_run(format!("{}: not compressed by {word}", self.shown()))
                 .hint("add 'compression: none', or the right one"));
         }
@@ -171,7 +176,12 @@ pub(crate) fn places(root: &Root, paths: &[String], cloud: &Cloud) -> Result<Vec
     if places.iter().filter(|place| matches!(place, Place::Stdin)).count() > 1 {
         return Err(Error::cannot_run("'-' is named twice").hint("standard input can be read only once"));
     }
-    Ok(places)
+    let mut seen = HashSet::new();
+    match places.iter().find(|place| !seen.insert(place.shown())) {
+        Some(twice) => Err(Error::cannot_run(format!("{}: is named twice under 'path'", twice.shown()))
+            .hint("take out one of the paths; its rows would be read twice")),
+        None => Ok(places),
+    }
 }
 
 /// The object at an address, or those that match it.
@@ -200,12 +210,16 @@ fn matches(root: &Root, pattern: &str) -> Result<Vec<Place>> {
         true => pattern.to_owned(),
         false => format!("{}/{pattern}", Pattern::escape(&root.path().display().to_string())),
     };
-    let found =
-        glob::glob(&full).map_err(|error| Error::cannot_run(format!("{pattern}: not a pattern: {}", error.msg)))?;
+    // As shells have it: `*` matches no hidden file, which may be one that is being written.
+    let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
+    let found = glob::glob_with(&full, options)
+        .map_err(|error| Error::cannot_run(format!("{pattern}: not a pattern: {}", error.msg)))?;
     let mut places = Vec::new();
     for entry in found {
         let path = entry.map_err(|error| Error::io("read", error.path(), error.error()))?;
-        if !path.is_dir() {
+        // Spreadsheet programs keep a file `~$b.xlsx` beside the open `b.xlsx`.
+        let is_lock = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"~$"));
+        if !path.is_dir() && !is_lock {
             places.push(Place::file(root, path));
         }
     }
@@ -223,7 +237,11 @@ pub(crate) fn not_text(head: &[u8]) -> Option<(&'static str, &'static str)> {
         [0x28, 0xB5, 0x2F, 0xFD, ..] => ("compressed by zstd", "add 'compression: zstd'"),
         [b'P', b'K', 3, 4, ..] => ("a zip archive or an Excel file", "unpack it, or add 'format: excel'"),
         [b'P', b'A', b'R', b'1', ..] => ("a Parquet file", "add 'format: parquet'"),
+        [0xFF, 0xFE, 0, 0] | [0, 0, 0xFE, 0xFF] => {
+            ("UTF-32, which is not read", "convert it to UTF-8: iconv -f UTF-32 -t UTF-8")
+        }
         [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => return None,
+        [_, 0, 0, 0] | [0, 0, 0, _] => ("UTF-32, which is not read", "convert it to UTF-8: iconv -f UTF-32 -t UTF-8"),
         [_, 0, _, 0, ..] => ("UTF-16 without a byte order mark", "add 'encoding: utf-16le'"),
         [0, _, 0, _, ..] => ("UTF-16 without a byte order mark", "add 'encoding: utf-16be'"),
         _ => return None,

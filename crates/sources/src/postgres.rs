@@ -10,23 +10,27 @@ mod decode;
 mod plan;
 mod types;
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use artifact::{Batch, Fingerprint, Input, PolarsResultExt};
 use chrono::{NaiveDate, NaiveTime};
-use polars::prelude::{PolarsResult, Schema, Series};
+use polars::prelude::{PolarsResult, Series};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use spec::{Error, Map, Result, ResultExt, Root};
+use spec::{Error, Result, ResultExt, Root};
+use store::Cloud;
 
-use crate::column_spec::ColumnSpec;
 use crate::database::{Rows, Selection};
+use crate::ending::Ending;
 use crate::hidden::Hidden;
-use crate::incremental::{Bookmark, Reach, far_ahead, nothing_after};
+use crate::incremental::{Bookmark, Reach, When, nothing_after, when};
+use crate::memory::{Mark, Memory, Past};
 use crate::places::once;
 use crate::recast::{Strangers, recast};
+use crate::source::{Located, Opened, Request, Source};
 use crate::typed::{Missing, refused_schema, with_origin};
 
 use address::Address;
@@ -84,40 +88,21 @@ impl TryFrom<Written> for Postgres {
     }
 }
 
-/// A server that is being read.
-pub(crate) struct Begun {
-    pub schema: Schema,
-    pub refused_schema: Schema,
-    pub batches: PostgresBatches,
-    pub bookmark: Bookmark,
-}
+impl Source for Postgres {
+    /// The address without user and password. It never equals an earlier one, for whether a server has changed can only be
+    /// told by reading it.
+    fn locate(&self, root: &Root, _: &Cloud) -> Result<Located> {
+        let path = self.shown(&Address::new(self.url.expose(), root)?);
+        Ok(Input { path, fingerprint: Fingerprint::Given(once("a database")), rows: None }.into())
+    }
 
-impl Postgres {
-    pub(crate) fn is_incremental(&self) -> bool {
+    fn is_incremental(&self) -> bool {
         self.selection.incremental.is_some()
     }
 
-    /// What stands for the rows: the address without user and password. It never equals an earlier one, for whether a
-    /// server has changed can only be told by reading it.
-    pub(crate) fn input(&self, root: &Root) -> Result<Input> {
-        let path = self.shown(&Address::new(self.url.expose(), root)?);
-        Ok(Input { path, fingerprint: Fingerprint::Given(once("a database")), rows: None })
-    }
-
-    fn shown(&self, address: &Address) -> String {
-        match &self.selection.rows {
-            Rows::Table(table) => format!("{}/{table}", address.shown()),
-            Rows::Query(_) => format!("{}/query", address.shown()),
-        }
-    }
-
-    pub(crate) fn begin(
-        &self,
-        columns: Option<&Map<ColumnSpec>>,
-        root: &Root,
-        reach: &Reach,
-        rows_in: Arc<AtomicU64>,
-    ) -> Result<Begun> {
+    fn open(&self, located: Located, request: &Request<'_>) -> Result<Opened> {
+        let Request { root, columns, reach, .. } = *request;
+        let ending = Ending::default();
         let address = Address::new(self.url.expose(), root)?;
         let (who, file) = (address.with_user(), self.shown(&address));
         let question = Question {
@@ -126,22 +111,50 @@ impl Postgres {
             reach: reach.clone(),
             timeout_seconds: self.timeout_seconds,
         };
-        let Copying { plan, mut chunks } = copy(address, question, rows_in)?;
+        let Copying { plan, mut chunks } = copy(address, question, ending.rows_in.clone())?;
         let first = chunks.next().transpose()?;
         if first.is_none() && *reach == Reach::All {
             return Err(self.selection.no_rows().context(who));
         }
-        let bookmark = Bookmark::default();
+        let bookmark = ending.bookmark.clone();
+        let mut past = None;
         if let Reach::After(value) = reach {
-            bookmark.set(value.clone());
+            let of_last_run = Past::of(value);
+            of_last_run.value.iter().for_each(|value| bookmark.set(value.clone()));
+            past = Some(of_last_run);
+        }
+        // The rows come in their order: those of the bookmark's own value, if they are asked for, are the first.
+        let greatest = past.as_ref().and_then(|past| past.value.as_ref()).map(|_| 0);
+        let known = Arc::new(Mutex::new(Memory::new(past.as_ref(), greatest, plan.is_unique)));
+        if plan.fields.iter().any(|field| matches!(field, Field::Key(_))) {
+            let of_rows = Arc::clone(&known);
+            bookmark.finish_by(move |value| of_rows.lock().unwrap_or_else(PoisonError::into_inner).bookmark(value));
         }
         let names = plan.columns.iter().map(|column| column.name.as_str());
-        Ok(Begun {
-            schema: with_origin(plan.columns.iter().map(|column| (column.name.as_str(), column.dtype.clone()))),
-            refused_schema: refused_schema(names),
-            bookmark: bookmark.clone(),
-            batches: PostgresBatches { first, chunks, failed: false, plan, file, lines: 0, bookmark },
-        })
+        let schema = with_origin(plan.columns.iter().map(|column| (column.name.as_str(), column.dtype.clone())));
+        let schemas = (schema, refused_schema(names));
+        let batches = PostgresBatches {
+            first,
+            chunks,
+            failed: false,
+            places: Places::after(past.as_ref()),
+            plan,
+            file,
+            lines: 0,
+            bookmark,
+            known,
+            rows_in: ending.rows_in.clone(),
+        };
+        Ok(Opened::typed(located.inputs, schemas, Box::new(batches), ending))
+    }
+}
+
+impl Postgres {
+    fn shown(&self, address: &Address) -> String {
+        match &self.selection.rows {
+            Rows::Table(table) => format!("{}/{table}", address.shown()),
+            Rows::Query(_) => format!("{}/query", address.shown()),
+        }
     }
 }
 
@@ -155,6 +168,34 @@ pub(crate) struct PostgresBatches {
     /// Rows handed out.
     lines: u32,
     bookmark: Bookmark,
+    places: Places,
+    known: Arc<Mutex<Memory<u64>>>,
+    rows_in: Arc<AtomicU64>,
+}
+
+/// Numbers the values of the incremental column, in their order.
+struct Places {
+    /// The value of the row before; at first that of the bookmark.
+    key: Option<Vec<u8>>,
+    place: u64,
+}
+
+impl Places {
+    fn after(past: Option<&Past>) -> Places {
+        Places { key: past.and_then(Past::text).map(String::into_bytes), place: 0 }
+    }
+
+    /// The place of the next row. `is_tie`: it has the value of the row before, if the server says so.
+    fn next(&mut self, key: &[u8], is_tie: Option<bool>) -> u64 {
+        let same = self.key.as_deref() == Some(key);
+        if !same && is_tie != Some(true) {
+            self.place += 1;
+        }
+        if !same {
+            self.key = Some(key.to_vec());
+        }
+        self.place
+    }
 }
 
 impl Iterator for PostgresBatches {
@@ -168,33 +209,51 @@ impl Iterator for PostgresBatches {
             Some(first) => Ok(first),
             None => self.chunks.next()?,
         };
-        let batch = chunk.and_then(|chunk| self.batch(&chunk));
+        let batch = chunk.and_then(|chunk| self.batch(chunk));
         self.failed = batch.is_err();
         Some(batch)
     }
 }
 
 impl PostgresBatches {
-    fn batch(&mut self, chunk: &Chunk) -> Result<Batch> {
-        let Taken { sources, strangers, keys } = self.take_up(chunk).context(&self.file)?;
-        let height = chunk.rows as u32;
-        let last = self.lines.checked_add(height).ok_or_else(|| {
+    fn batch(&mut self, chunk: Chunk) -> Result<Batch> {
+        let shown = self.file.clone();
+        let Taken { sources, strangers, count, rows } = self.take_up(&chunk).context(shown)?;
+        let last = self.lines.checked_add(count).ok_or_else(|| {
             Error::cannot_run(format!("{}: more than {} rows", self.file, u32::MAX)).hint("read a part by a query")
         })?;
         let first = self.lines + 1;
         let lines: Vec<u32> = (first..=last).collect();
         self.lines = last;
-        if let Some(Field::Key(kind)) = self.plan.fields.last().copied() {
-            // Rows come in the order of the column, so the last that was accepted has its greatest value.
-            self.bookmark.hand_out(Box::new(move |rows| {
+        let kind = self.plan.fields.iter().find_map(|field| match field {
+            Field::Key(kind) => Some(*kind),
+            Field::Column(_) | Field::Tie | Field::Skip => None,
+        });
+        if let Some(kind) = kind {
+            let (known, chunk) = (Arc::clone(&self.known), chunk.bytes);
+            self.bookmark.hand_out(Box::new(move |accepted| {
+                let bytes = |range: &Range<usize>| chunk.get(range.clone()).unwrap_or_default();
                 // What comes after everything is refused again with every run; that is no way to go on.
-                check_end(keys.get(keys.ends.len().saturating_sub(1)).unwrap_or_default())?;
-                match rows.last() {
-                    Some(row) => {
-                        keys.get(row.saturating_sub(first) as usize).map(|key| bookmark(key, kind)).transpose()
-                    }
-                    None => Ok(None),
+                if let Some(row) = rows.last() {
+                    check_end(bytes(&row.key))?;
                 }
+                let mut memory = known.lock().unwrap_or_else(PoisonError::into_inner);
+                // Rows come in the order of the column: the last that was accepted and does not lie ahead of now.
+                let mut value: Option<Value> = None;
+                for row in accepted.iter().rev().filter_map(|line| rows.get(line.saturating_sub(first) as usize)) {
+                    let (of_row, when) = bookmark(bytes(&row.key), kind)?;
+                    if when == When::Past {
+                        value = memory.move_to(row.place).then_some(of_row);
+                        break;
+                    }
+                }
+                for row in &rows {
+                    if memory.wants(Some(&row.place)) {
+                        memory.keep(Some(row.place), mark(bytes(&row.all)));
+                    }
+                }
+                memory.check()?;
+                Ok(value)
             }));
         }
         let by_column = self.plan.places.iter().map(|place| sources[*place].as_ref().ok_or_else(garbled));
@@ -202,73 +261,98 @@ impl PostgresBatches {
         recast(&self.plan.columns, &by_column, &strangers, &Missing::new(&[]), &self.file, &lines)
     }
 
-    /// Makes the fields of all rows columns.
-    fn take_up(&self, chunk: &Chunk) -> Result<Taken> {
+    /// Makes the fields of all rows columns; leaves out the rows that an earlier run read.
+    fn take_up(&mut self, chunk: &Chunk) -> Result<Taken> {
         let mut builders: Vec<Option<Builder>> = self
             .plan
             .fields
             .iter()
             .map(|field| match field {
                 Field::Column(wire) => Some(Builder::new(*wire, chunk.rows)),
-                Field::Key(_) | Field::Skip => None,
+                Field::Key(_) | Field::Tie | Field::Skip => None,
             })
             .collect();
+        let keyed = self.plan.fields.iter().position(|field| matches!(field, Field::Key(_)));
         let mut strangers = Strangers::new();
-        let mut keys = Keys::default();
-        let mut rest = chunk.bytes.as_slice();
-        for row in 0..chunk.rows as u32 {
-            let count: u16 = u16::from_be_bytes(take(&mut rest)?);
-            if usize::from(count) != builders.len() {
-                return Err(garbled());
+        let (mut rows, mut number) = (Vec::new(), 0);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fields = Vec::with_capacity(builders.len());
+        let bytes = |range: &Range<usize>| chunk.bytes.get(range.clone()).unwrap_or_default();
+        let mut at = 0;
+        for _ in 0..chunk.rows {
+            let start = at;
+            at = cut(&chunk.bytes, at, builders.len(), &mut fields)?;
+            if let Some(keyed) = keyed {
+                let key = fields[keyed].clone().ok_or_else(garbled)?;
+                let is_tie = fields.get(keyed + 1).and_then(Option::as_ref).map(|tie| bytes(tie) == [1]);
+                let row = Row { place: self.places.next(bytes(&key), is_tie), all: start..key.end, key };
+                if known.is_looking() && known.knows(Some(row.place), mark(bytes(&row.all))) {
+                    continue;
+                }
+                rows.push(row);
             }
-            for (place, builder) in builders.iter_mut().enumerate() {
-                let length = i32::from_be_bytes(take(&mut rest)?);
-                let Ok(length) = usize::try_from(length) else {
-                    // -1 is null.
-                    if let Some(builder) = builder {
-                        builder.push_null();
-                    }
+            for (place, (builder, field)) in builders.iter_mut().zip(&fields).enumerate() {
+                let Some(builder) = builder else { continue };
+                let Some(field) = field else {
+                    builder.push_null();
                     continue;
                 };
-                let (field, behind) = rest.split_at_checked(length).ok_or_else(garbled)?;
-                rest = behind;
-                match builder {
-                    Some(builder) => {
-                        if let Some(text) = builder.push(field)? {
-                            let columns = self.plan.places.iter().enumerate().filter(|(_, of)| **of == place);
-                            columns.for_each(|(column, _)| drop(strangers.insert((column, row), text.clone())));
-                        }
-                    }
-                    None => keys.bytes.extend_from_slice(field),
+                if let Some(text) = builder.push(bytes(field))? {
+                    let columns = self.plan.places.iter().enumerate().filter(|(_, of)| **of == place);
+                    columns.for_each(|(column, _)| drop(strangers.insert((column, number), text.clone())));
                 }
             }
-            keys.ends.push(keys.bytes.len());
+            number += 1;
         }
+        drop(known);
+        self.rows_in.fetch_sub((chunk.rows - number as usize) as u64, Ordering::Relaxed);
         let finish = |builder: Option<Builder>| builder.map(Builder::finish).transpose();
         let sources = builders.into_iter().map(finish).collect::<PolarsResult<_>>().during("a column of text")?;
-        Ok(Taken { sources, strangers, keys })
+        Ok(Taken { sources, strangers, count: number, rows })
     }
 }
 
-/// A chunk's columns by field, what they could not hold, and the values of the incremental column.
+/// A chunk's columns by field, what they could not hold, how many rows they have, and those rows where there is an
+/// incremental column.
 struct Taken {
     sources: Vec<Option<Series>>,
     strangers: Strangers,
-    keys: Keys,
+    count: u32,
+    rows: Vec<Row>,
 }
 
-/// The incremental column's texts, one behind the other.
-#[derive(Default)]
-struct Keys {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
+/// A row of a chunk, by places in its bytes.
+struct Row {
+    /// The place of its value among those of the incremental column.
+    place: u64,
+    all: Range<usize>,
+    key: Range<usize>,
 }
 
-impl Keys {
-    fn get(&self, row: usize) -> Option<&[u8]> {
-        let start = row.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
-        self.bytes.get(start..*self.ends.get(row)?)
+/// Cuts the row at `at` into as many `fields`, nothing for null; returns where the next row begins.
+#[inline]
+fn cut(bytes: &[u8], at: usize, count: usize, fields: &mut Vec<Option<Range<usize>>>) -> Result<usize> {
+    let mut rest = bytes.get(at..).ok_or_else(garbled)?;
+    if usize::from(u16::from_be_bytes(take(&mut rest)?)) != count {
+        return Err(garbled());
     }
+    fields.clear();
+    for _ in 0..count {
+        let length = i32::from_be_bytes(take(&mut rest)?);
+        // -1 is null.
+        let Ok(length) = usize::try_from(length) else {
+            fields.push(None);
+            continue;
+        };
+        let start = bytes.len() - rest.len();
+        rest = rest.get(length..).ok_or_else(garbled)?;
+        fields.push(Some(start..start + length));
+    }
+    Ok(bytes.len() - rest.len())
+}
+
+fn mark(bytes: &[u8]) -> Mark {
+    Mark::of(std::iter::once(Some(bytes)))
 }
 
 #[inline]
@@ -278,16 +362,17 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N]> {
     Ok(*head)
 }
 
-/// Whole numbers as such, everything else as the server writes it. Fails for a value that no later one can pass.
-fn bookmark(key: &[u8], kind: KeyKind) -> Result<Value> {
+/// Whole numbers as such, everything else as the server writes it; and where a moment stands to now. Fails for a value that
+/// no later one can pass.
+fn bookmark(key: &[u8], kind: KeyKind) -> Result<(Value, When)> {
     let text = check_end(key)?;
     match kind {
         KeyKind::Whole(last) => match text.parse::<i64>().map_err(|_| garbled())? {
             number if number == last => Err(nothing_after(text)),
-            number => Ok(number.into()),
+            number => Ok((number.into(), When::Past)),
         },
-        KeyKind::Moment => check_moment(text).map(|()| text.into()),
-        KeyKind::Other => Ok(text.into()),
+        KeyKind::Moment => Ok((text.into(), when_of(text)?)),
+        KeyKind::Other => Ok((text.into(), When::Past)),
     }
 }
 
@@ -300,11 +385,12 @@ fn check_end(key: &[u8]) -> Result<&str> {
     }
 }
 
-fn check_moment(text: &str) -> Result<()> {
+/// Where a moment as the server writes it, in UTC, stands to now; to the day.
+fn when_of(text: &str) -> Result<When> {
     let day = text.split(' ').next().unwrap_or_default();
     match day.parse::<NaiveDate>() {
-        _ if text.ends_with("BC") => Ok(()),
-        Ok(day) => far_ahead(day.and_time(NaiveTime::MIN).and_utc(), text),
+        _ if text.ends_with("BC") => Ok(When::Past),
+        Ok(day) => when(day.and_time(NaiveTime::MIN).and_utc(), text),
         // The server knows years of more than four digits.
         Err(_) => Err(nothing_after(text)),
     }
@@ -316,7 +402,9 @@ mod tests {
 
     #[test]
     fn a_bookmark_is_a_value_that_a_later_one_can_pass() {
-        let of = |text: &str, kind| bookmark(text.as_bytes(), kind).map_err(|error| error.message().to_owned());
+        let of = |text: &str, kind| {
+            bookmark(text.as_bytes(), kind).map(|(value, _)| value).map_err(|error| error.message().to_owned())
+        };
         let nothing = |text: &str| Err(format!("incremental: the greatest value is {text}, after which nothing comes"));
         assert_eq!(of("2147483646", KeyKind::Whole(i32::MAX.into())), Ok(2_147_483_646_i64.into()));
         assert_eq!(of("2147483647", KeyKind::Whole(i32::MAX.into())), nothing("2147483647"));

@@ -6,10 +6,10 @@
 mod cells;
 mod connection;
 mod order;
+mod shapes;
 
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use artifact::{Input, fingerprint};
 use chrono::{DateTime, Datelike, Days};
@@ -17,18 +17,25 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use spec::{ColumnType, Error, Map, Result, ResultExt, Root};
+use store::Cloud;
 
 use crate::column_spec::ColumnSpec;
 use crate::database::{Chosen, Rows, Selection, chosen, quoted};
-use crate::incremental::{Bookmark, Reach};
+use crate::ending::Ending;
+use crate::flow;
+use crate::incremental::Reach;
 use crate::infer::infer;
+use crate::memory::{Edge, Memory, Past};
 use crate::numerals::Numerals;
+use crate::reader::BATCH_ROWS;
+use crate::source::{Located, Opened, Request, Source};
 use crate::text::{TextBatch, TextSource, readable};
 use crate::typed::{Missing, Typing};
 
-use cells::{Cells, Keyed, Reading};
-use connection::{Connection, Offered, Stored, no_date};
-use order::{Follower, Key, Kind, Order, Recognition, Strays, Within, remembered};
+use cells::{Cells, Counted, Keyed, Reading, cell};
+use connection::{Connection, Offered, keeps_text};
+use order::{Follower, Key, Order, Within, locked};
+use shapes::Shapes;
 
 /// A table or query of an SQLite database.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -76,23 +83,9 @@ impl TryFrom<Written> for Sqlite {
     }
 }
 
-/// A database that is being read.
-pub(crate) struct Begun {
-    pub typing: Typing,
-    pub first: Option<TextBatch>,
-    pub rest: Box<dyn TextSource>,
-    pub bookmark: Bookmark,
-    /// Moves the bookmark.
-    pub follower: Option<Follower>,
-}
-
-impl Sqlite {
-    pub(crate) fn is_incremental(&self) -> bool {
-        self.selection.incremental.is_some()
-    }
-
+impl Source for Sqlite {
     /// The file, and what was written but not yet taken over into it.
-    pub(crate) fn inputs(&self, root: &Root) -> Result<Vec<Input>> {
+    fn locate(&self, root: &Root, _: &Cloud) -> Result<Located> {
         let file = root.join(&self.path);
         match file.metadata() {
             Ok(meta) if meta.is_file() => {}
@@ -109,55 +102,81 @@ impl Sqlite {
         if log.metadata().is_ok_and(|meta| meta.len() > 0) {
             inputs.push(Input { fingerprint: fingerprint(&log)?, path: format!("{shown}-wal"), rows: None });
         }
-        Ok(inputs)
+        Ok(Located { inputs, ..Located::default() })
     }
 
-    pub(crate) fn begin(
-        &self,
-        columns: Option<&Map<ColumnSpec>>,
-        root: &Root,
-        reach: &Reach,
-        rows_in: Arc<AtomicU64>,
-    ) -> Result<Begun> {
+    fn is_incremental(&self) -> bool {
+        self.selection.incremental.is_some()
+    }
+
+    fn open(&self, located: Located, request: &Request<'_>) -> Result<Opened> {
+        let Request { root, columns, reach, .. } = *request;
         let file = root.join(&self.path);
         let shown = root.relative(&file).display().to_string();
         let (connection, offered, wanted) = self.look(columns, &file).context(&shown)?;
-        let bookmark = Bookmark::default();
-        if let Reach::After(value) = reach {
-            bookmark.set(remembered(value).0);
-        }
+        let ending = Ending::default();
+        let bookmark = ending.bookmark.clone();
         let reading = self.reading(&connection, &wanted, &offered, &shown, reach).context(&shown)?;
-        if let Some(keyed) = &reading.keyed {
-            let strays = Arc::clone(&keyed.strays);
-            bookmark.finish_by(move |value| strays.lock().unwrap_or_else(PoisonError::into_inner).with(value));
-        }
+        let keyed = reading.keyed.as_ref();
         // Days of old say nothing of how far the rows were read.
-        let follower = reading.keyed.as_ref().filter(|_| !matches!(reach, Reach::Days(..))).map(|keyed| Follower {
-            order: keyed.order.clone(),
-            bookmark: bookmark.clone(),
-            greatest: Arc::new(Mutex::new(match &keyed.within {
-                Within::After(key) => Some(key.clone()),
-                Within::All | Within::Between(..) => None,
-            })),
+        let follower = keyed.filter(|_| !matches!(reach, Reach::Days(..))).map(|Keyed { order, known, .. }| {
+            if let Reach::After(value) = reach {
+                Past::of(value).value.into_iter().for_each(|value| bookmark.set(value));
+            }
+            let of_rows = Arc::clone(known);
+            bookmark.finish_by(move |value| locked(&of_rows).bookmark(value));
+            Follower { order: order.clone(), bookmark: bookmark.clone(), known: Arc::clone(known) }
         });
-        let mut rest = Cells::start(connection, reading, rows_in)?;
+        let is_told = |column: &Chosen| column.spec.is_some() || column_type(&offered[column.place]).is_some();
+        // What is new is too little to tell the types of the whole.
+        let sample = match wanted.iter().all(is_told) || *reach == Reach::All {
+            true => None,
+            false => self.sample(&wanted, &offered, &file, &shown).context(&shown)?,
+        };
+        let mut rest = Cells::start(connection, reading, ending.rows_in.clone())?;
         let first = rest.next_batch()?;
         if first.is_none() && *reach == Reach::All {
             return Err(self.selection.no_rows().context(&shown));
         }
         let missing = Missing::new(&[]);
+        let of_types = sample.as_ref().or(first.as_ref());
         let typed = wanted.iter().enumerate().map(|(i, column)| {
             let spec = column.spec.clone().unwrap_or_else(|| {
                 let declared = column_type(&offered[column.place]).map(ColumnSpec::from);
-                declared.unwrap_or_else(|| match &first {
-                    Some(first) => infer(first, i, &missing, rest.is_text(i), &Numerals::default()),
+                declared.unwrap_or_else(|| match of_types {
+                    Some(rows) => infer(std::iter::once(rows), i, &missing, &Numerals::default()),
                     None => ColumnSpec::from(ColumnType::String),
                 })
             });
             (column.name.clone(), spec)
         });
         let typing = Typing { columns: typed.collect(), missing: missing.clone() };
-        Ok(Begun { typing, first, rest: Box::new(rest), bookmark, follower })
+        let schemas = typing.schemas();
+        let batches = match follower {
+            None => flow::flow(first, Box::new(rest), typing)?,
+            Some(follower) => {
+                let watch = Box::new(move |batch| follower.hand_out(batch));
+                flow::watched(first, Box::new(rest), typing, watch)?
+            }
+        };
+        Ok(Opened::typed(located.inputs, schemas, batches, ending))
+    }
+}
+
+impl Sqlite {
+    /// The first rows of the whole, from which the first run told the types.
+    fn sample(&self, wanted: &[Chosen], offered: &[Offered], file: &Path, shown: &str) -> Result<Option<TextBatch>> {
+        let (columns, from) = (listed(wanted, offered), self.selection.from(quoted));
+        let order = self.selection.incremental.as_deref().map(|key| format!(" ORDER BY {}", quoted(key)));
+        let reading = Reading {
+            sql: format!("SELECT {columns} FROM {from}{} LIMIT {BATCH_ROWS}", order.unwrap_or_default()),
+            parameters: Vec::new(),
+            places: (0..wanted.len()).collect(),
+            keyed: None,
+            shown: shown.into(),
+        };
+        let connection = Connection::open(file, self.timeout_seconds)?;
+        Cells::start(connection, reading, Arc::default())?.next_batch()
     }
 
     /// Opens the database, and finds the columns it has and those to read.
@@ -186,8 +205,7 @@ impl Sqlite {
     ) -> Result<Reading> {
         let all: Vec<usize> = wanted.iter().map(|column| column.place).collect();
         let from = self.selection.from(quoted);
-        let columns: Vec<String> = all.iter().map(|place| quoted(&offered[*place].name)).collect();
-        let columns = columns.join(", ");
+        let columns = listed(wanted, offered);
         let Some(key) = &self.selection.incremental else {
             let (sql, places) = match &self.selection.rows {
                 Rows::Table(_) => (format!("SELECT {columns} FROM {from}"), (0..all.len()).collect()),
@@ -199,16 +217,30 @@ impl Sqlite {
         let by = quoted(key);
         let (order, is_typed) = self.order(connection, key, wanted, offered)?;
         let within = order.within(reach)?;
-        let strays = Recognition::new(match reach {
-            Reach::After(value) => remembered(value).1,
-            Reach::All | Reach::Days(..) => Strays::new(),
-        });
+        let past = match reach {
+            Reach::After(value) => Some(Past::of(value)),
+            Reach::All | Reach::Days(..) => None,
+        };
+        let greatest = match &within {
+            Within::After(key) | Within::From(key) => Some(key.clone()),
+            Within::All | Within::Between(..) => None,
+        };
+        let counted = match (past.as_ref().map(|past| past.edge), &greatest) {
+            (Some(Edge::Counted(before)), Some(key)) => {
+                let shown = past.as_ref().and_then(Past::text).unwrap_or_default();
+                Some(Counted { key: key.clone(), shown, before, now: 0 })
+            }
+            _ => None,
+        };
+        let is_unique = order.is_that_of_storage(offered) && connection.is_unique(&self.selection, key)?;
+        let memory = Memory::new(past.as_ref(), greatest, is_unique);
         let (new, parameters) = self.narrowed(connection, &order, &within, offered)?;
+        let known = Arc::new(Mutex::new(memory));
         Ok(Reading {
             sql: format!("SELECT {columns}, {by} FROM {from}{new} ORDER BY {by}"),
             parameters,
             places: (0..all.len()).collect(),
-            keyed: Some(Keyed { place: all.len(), order, within, is_typed, strays: Arc::new(Mutex::new(strays)) }),
+            keyed: Some(Keyed { place: all.len(), order, within, is_typed, known, counted }),
             shown: shown.into(),
         })
     }
@@ -230,26 +262,7 @@ impl Sqlite {
         if let Some(own) = own.as_ref().filter(has_order) {
             return Ok((Order::typed(key, own), read.any(|column| column.spec.is_none())));
         }
-        let stored = connection.stored(&self.selection, key)?;
-        let typed = |column_type: ColumnType| Order::typed(key, &ColumnSpec::from(column_type));
-        let order = match &stored {
-            Stored { numbers: true, reals: false, .. } => typed(ColumnType::Int64),
-            Stored { numbers: true, reals: true, .. } => typed(ColumnType::Float64),
-            Stored { dates: true, other: None, .. } => typed(ColumnType::Datetime),
-            Stored { dates: true, other: Some(other), .. } => {
-                return Err(Error::cannot_run(format!(
-                    "incremental: '{key}' holds dates and other texts, such as '{other}', which have no order in common"
-                ))
-                .hint(
-                    "declare it as a datetime under 'columns', which refuses such rows, or leave them out by a 'query'",
-                ));
-            }
-            Stored { only_digits: true, lengths_differ: true, .. } => {
-                Order { column: key.to_owned(), kind: Kind::Digits }
-            }
-            _ => Order { column: key.to_owned(), kind: Kind::Text },
-        };
-        Ok((order, false))
+        Ok((Shapes::of(connection, &self.selection, key)?.order(key)?, false))
     }
 
     /// A condition that every row asked for meets, so that an index can be used; none where the database's own order
@@ -262,33 +275,56 @@ impl Sqlite {
         offered: &[Offered],
     ) -> Result<(String, Vec<Value>)> {
         let by = quoted(&order.column);
+        let (key, operator) = match within {
+            Within::After(key) => (key, ">"),
+            Within::From(key) => (key, ">="),
+            Within::All | Within::Between(..) => return Ok((String::new(), Vec::new())),
+        };
         let is_text = offered.iter().any(|column| column.name == order.column && keeps_text(column));
-        match within {
+        let narrowed = match key {
             // Text comes after every number, so that none of it is missed.
-            Within::After(Key::Int(number)) if order.is_of_numbers() && !is_text => {
-                if let Ok(number) = i64::try_from(*number) {
-                    return Ok((format!(" WHERE {by} > ?1"), vec![number.into()]));
+            Key::Int(number) if order.is_of_numbers() && !is_text => {
+                i64::try_from(*number).ok().map(|number| (format!("{by} {operator} ?1"), number.into()))
+            }
+            Key::Float(number) if !is_text => Some((format!("{by} {operator} ?1"), (*number).into())),
+            Key::Text(text) => Some((format!("{by} COLLATE BINARY {operator} ?1"), readable(text).into())),
+            Key::Int(moment) if order.is_iso() => match day_before(*moment) {
+                Some(day) if !self.hides_rows(connection, order, within, &day)? => {
+                    Some((format!("{by} COLLATE BINARY >= ?1"), day.into()))
                 }
-            }
-            Within::After(Key::Float(number)) if !is_text => {
-                return Ok((format!(" WHERE {by} > ?1"), vec![(*number).into()]));
-            }
-            Within::After(Key::Text(text)) => {
-                return Ok((format!(" WHERE {by} COLLATE BINARY > ?1"), vec![readable(text).into()]));
-            }
-            Within::After(Key::Int(moment)) if order.is_iso() => {
-                if let Some(day) = day_before(*moment) {
-                    let other = match connection.has_no_date(&self.selection, &order.column)? {
-                        true => format!(" OR {}", no_date(&by)),
-                        false => String::new(),
-                    };
-                    return Ok((format!(" WHERE {by} COLLATE BINARY >= ?1{other}"), vec![day.into()]));
-                }
-            }
-            _ => {}
-        }
-        Ok((String::new(), Vec::new()))
+                _ => None,
+            },
+            _ => None,
+        };
+        Ok(narrowed.map_or_else(Default::default, |(condition, value)| (format!(" WHERE {condition}"), vec![value])))
     }
+
+    /// Whether a row that is asked for is kept before the text `day`, or one that cannot be read as a moment: only reading
+    /// them tells.
+    fn hides_rows(&self, connection: &Connection, order: &Order, within: &Within, day: &str) -> Result<bool> {
+        const MANY: usize = 4096;
+        let asks = |values: &[Vec<u8>]| {
+            let keys = order.keys(values.iter().map(|value| Some(value.as_slice())))?;
+            Ok(keys.iter().any(|key| key.as_ref().is_none_or(|key| within.has(key))))
+        };
+        let (mut values, mut hides) = (Vec::with_capacity(MANY), false);
+        connection.scan(&self.selection, &order.column, Some(day), |value| {
+            let mut text = Vec::new();
+            // What is neither number nor text has no place, which the reader says when it comes to it.
+            hides = cell(value, &mut text).is_none();
+            values.push(text);
+            if values.len() == MANY {
+                hides = hides || asks(&values)?;
+                values.clear();
+            }
+            Ok(!hides)
+        })?;
+        Ok(hides || asks(&values)?)
+    }
+}
+
+fn listed(wanted: &[Chosen], offered: &[Offered]) -> String {
+    wanted.iter().map(|column| quoted(&offered[column.place].name)).collect::<Vec<_>>().join(", ")
 }
 
 /// A day that every text of a moment from `micros` on follows, whatever offset to UTC it is written with.
@@ -297,12 +333,6 @@ fn day_before(micros: i128) -> Option<String> {
     let day = moment.date_naive().checked_sub_days(Days::new(2))?;
     // Other years are written with more or fewer digits.
     (1..10_000).contains(&day.year()).then(|| day.to_string())
-}
-
-/// Whether SQLite turns numbers into text in this column (its own rules of affinity).
-fn keeps_text(column: &Offered) -> bool {
-    let declared = column.declared.to_ascii_uppercase();
-    !declared.contains("INT") && ["CHAR", "CLOB", "TEXT"].iter().any(|word| declared.contains(word))
 }
 
 /// What a column's declaration in `CREATE TABLE` stands for here; nothing where it leaves the type open.

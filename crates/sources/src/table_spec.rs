@@ -10,6 +10,7 @@ use crate::generate::Generate;
 use crate::http::HttpSpec;
 use crate::incremental::Reach;
 use crate::postgres::Postgres;
+use crate::source::Source;
 use crate::sqlite::Sqlite;
 
 /// A table: where its rows come from, and what its columns are.
@@ -17,8 +18,8 @@ use crate::sqlite::Sqlite;
 #[serde(try_from = "Written")]
 #[schemars(with = "Written")]
 pub struct TableSpec {
-    pub source: Source,
-    pub fallback: Option<Source>,
+    pub source: SourceSpec,
+    pub fallback: Option<SourceSpec>,
     pub columns: Option<Map<ColumnSpec>>,
 }
 
@@ -31,17 +32,12 @@ impl TableSpec {
 
     /// Whether its rows come from files.
     pub fn reads_files(&self) -> bool {
-        matches!(self.source, Source::File(_))
+        matches!(self.source, SourceSpec::File(_))
     }
 
     /// Whether a run may read only what came after the last one.
     pub fn is_incremental(&self) -> bool {
-        match &self.source {
-            Source::Sqlite(sqlite) => sqlite.is_incremental(),
-            Source::Postgres(postgres) => postgres.is_incremental(),
-            Source::Http(http) => http.is_incremental(),
-            Source::File(_) | Source::Generate(_) => false,
-        }
+        self.source.source().is_incremental()
     }
 
     /// Fails if only a part is to be read of a source that knows no parts.
@@ -56,7 +52,7 @@ impl TableSpec {
     /// The same table read from other files; a generated one stays as it is.
     pub fn with_paths(&self, paths: Vec<String>) -> TableSpec {
         let mut table = self.clone();
-        if let Source::File(file) = &mut table.source {
+        if let SourceSpec::File(file) = &mut table.source {
             file.path = Paths(paths);
         }
         table
@@ -68,11 +64,11 @@ impl TableSpec {
 #[schemars(rename = "Table")]
 struct Written {
     /// Where the rows come from.
-    source: Source,
+    source: SourceSpec,
     /// Where they come from if the source stays down after all its retries. It is read once, with a warning, instead
     /// of the source; a run does not mix the two. One that is not incremental is read whole.
     #[serde(default)]
-    fallback: Option<Source>,
+    fallback: Option<SourceSpec>,
     /// The columns to read, in this order, each with its type; others in the source are left out. With a
     /// header (and in JSON and Parquet) they are found by name, without one they stand for the fields from left
     /// to right. By default all columns are read, and their types (int64, float64, bool, date, datetime, string)
@@ -98,7 +94,7 @@ impl TryFrom<Written> for TableSpec {
             }
         }
         let optional = columns.iter().flat_map(Map::iter).find(|(_, spec)| spec.optional);
-        if let (Some((name, _)), false) = (optional, matches!(source, Source::File(_) | Source::Http(_))) {
+        if let (Some((name, _)), false) = (optional, source.source().may_lack_columns()) {
             return Err(format!("'optional' of the column '{name}' is for files and services"));
         }
         Ok(TableSpec { source, fallback, columns })
@@ -111,10 +107,11 @@ pub const RAW: &str = "_raw";
 /// Columns that say where a row comes from: our own, so a source's columns of that name are passed over.
 pub(crate) const RESERVED: [&str; 4] = [artifact::FILE, artifact::ROW, artifact::REASON, RAW];
 
-/// Where the rows of a table come from.
+/// Where the rows of a table come from: the list of all kinds of sources.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Source {
+#[schemars(rename = "Source")]
+pub enum SourceSpec {
     /// A file, several files, or standard input.
     File(FileSpec),
     /// Invented data: the same for the same seed, on every machine.
@@ -125,4 +122,16 @@ pub enum Source {
     Postgres(Postgres),
     /// A REST service that answers in pages of JSON or XML.
     Http(Box<HttpSpec>),
+}
+
+impl SourceSpec {
+    pub(crate) fn source(&self) -> &dyn Source {
+        match self {
+            SourceSpec::File(file) => file,
+            SourceSpec::Generate(generate) => generate,
+            SourceSpec::Sqlite(sqlite) => sqlite,
+            SourceSpec::Postgres(postgres) => postgres,
+            SourceSpec::Http(http) => http.as_ref(),
+        }
+    }
 }

@@ -11,12 +11,14 @@ mod messages;
 mod mutated;
 mod objects;
 mod postgres;
+mod postgres_growing;
 mod refusals;
 mod sqlite;
+mod sqlite_growing;
+mod whole;
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 
 use artifact::REASON;
 use polars::prelude::*;
@@ -35,6 +37,7 @@ struct Read {
     refused: DataFrame,
     rows_in: u64,
     bookmark: Option<serde_json::Value>,
+    doubts: Vec<String>,
 }
 
 impl Project {
@@ -83,15 +86,15 @@ fn read_all(opened: crate::Opened) -> spec::Result<Read> {
     let mut refused = DataFrame::empty_with_schema(&opened.refused_schema);
     for batch in opened.batches {
         let batch = batch?;
-        opened.bookmark.accept(&batch.rows)?;
+        opened.ending.accept(&batch.rows)?;
         rows.vstack_mut(&batch.rows).unwrap();
         if let Some(more) = batch.refused {
             refused.vstack_mut(&more).unwrap();
         }
     }
-    let rows_in = opened.rows_in.load(Ordering::Relaxed);
+    let crate::Finished { rows_in, bookmark, doubts, .. } = opened.ending.finish();
     assert_eq!(rows_in as usize, rows.height() + refused.height(), "the books balance");
-    Ok(Read { schema: opened.schema, rows, refused, rows_in, bookmark: opened.bookmark.get() })
+    Ok(Read { schema: opened.schema, rows, refused, rows_in, bookmark, doubts })
 }
 
 fn table(yaml: &str) -> spec::Result<TableSpec> {
@@ -117,6 +120,11 @@ fn lines(frame: &DataFrame) -> Vec<String> {
 }
 
 impl Read {
+    /// The value of the bookmark.
+    fn reached(&self) -> Option<serde_json::Value> {
+        self.bookmark.as_ref().and_then(|bookmark| crate::memory::Past::of(bookmark).value)
+    }
+
     /// The rows that go on, without their file.
     fn table(&self) -> Vec<String> {
         lines(&self.rows.drop("_file").unwrap())

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::memory::Mark;
+
 /// Where a cell's text lies; [`Cell::NULL`] for a value that the record does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {
@@ -31,12 +33,6 @@ impl Cell {
     #[inline]
     pub(crate) fn is_text(self) -> bool {
         self.len & TEXT != 0 && self != Cell::NULL
-    }
-
-    /// The cell, `by` bytes further on.
-    #[inline]
-    pub(crate) fn moved(self, by: usize) -> Cell {
-        Cell { start: self.start + by as u32, len: self.len }
     }
 
     pub(crate) fn aside(start: usize, end: usize) -> Cell {
@@ -78,18 +74,6 @@ impl TextBatch {
         }
     }
 
-    /// Adds the records of another batch of the same file and columns. Its side buffer must be empty.
-    pub(crate) fn append(&mut self, other: TextBatch) {
-        debug_assert!(other.side.is_empty());
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(&other.bytes);
-        for (column, cells) in self.columns.iter_mut().zip(other.columns) {
-            column.extend(cells.into_iter().map(|cell| if cell == Cell::NULL { cell } else { cell.moved(start) }));
-        }
-        self.lines.extend(other.lines);
-        self.broken.extend(other.broken);
-    }
-
     #[inline]
     pub(crate) fn get(&self, cell: Cell) -> Option<&[u8]> {
         if cell.len == u32::MAX {
@@ -105,6 +89,11 @@ impl TextBatch {
     /// The cells of a column.
     pub(crate) fn column(&self, column: usize) -> impl ExactSizeIterator<Item = Option<&[u8]>> {
         self.columns[column].iter().map(|cell| self.get(*cell))
+    }
+
+    /// The content of a row, to know it again.
+    pub(crate) fn mark(&self, row: usize) -> Mark {
+        Mark::of(self.columns.iter().map(|cells| self.get(cells[row])))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -25,6 +25,16 @@ impl Missing {
         Missing { empty: values.iter().any(String::is_empty), others }
     }
 
+    /// Those of a spec; an empty text by default.
+    pub(crate) fn of(values: Option<&Vec<String>>) -> Missing {
+        values.map_or_else(Missing::empty, |values| Missing::new(values))
+    }
+
+    /// An empty text.
+    pub(crate) fn empty() -> Missing {
+        Missing { empty: true, others: Vec::new() }
+    }
+
     /// No text stands for a missing value.
     pub(crate) fn are_none(&self) -> bool {
         !self.empty && self.others.is_empty()
@@ -116,7 +126,11 @@ fn text_among_numbers(name: &str, cell: &str, spec: &ColumnSpec) -> String {
 
 /// `amount: 'abc' is not a float64`.
 pub(crate) fn reason(name: &str, cell: &str, spec: &ColumnSpec) -> String {
-    told(name, cell, &read_one(cell, &spec.reading()))
+    let why = told(name, cell, &read_one(cell, &spec.reading()));
+    match spec.numerals.way_out(cell, spec.column_type) {
+        Some(way_out) => format!("{why}; {way_out}"),
+        None => why,
+    }
 }
 
 fn told(name: &str, cell: &str, what: &str) -> String {

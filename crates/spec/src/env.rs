@@ -23,7 +23,10 @@ impl Environment {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(Error::io("read", &file, &error)),
         }
-        variables.extend(std::env::vars());
+        // A variable that is not text is of no use in a spec, and none of our business.
+        let of_process = std::env::vars_os();
+        variables
+            .extend(of_process.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))));
         Ok(Environment::new(variables))
     }
 
@@ -89,7 +92,7 @@ impl Environment {
         used.iter().map(|(name, value)| (name.clone(), (!is_secret(name, value)).then(|| value.clone()))).collect()
     }
 
-    /// Blots out the secrets among all variables.
+    /// Replaces the secrets among all variables.
     pub fn redactor(&self) -> Redactor {
         let secrets = self.variables.iter().filter(|(name, value)| value.len() >= 4 && is_secret(name, value));
         let mut values: Vec<String> = secrets.map(|(_, value)| value.clone()).collect();
@@ -99,7 +102,7 @@ impl Environment {
     }
 }
 
-/// Blots out secret values in text that people or machines will read.
+/// Replaces secret values in text that people or machines will read.
 #[derive(Clone, Default)]
 pub struct Redactor {
     values: Vec<String>,
@@ -134,15 +137,41 @@ fn read_dotenv(text: &str, file: &Path, into: &mut BTreeMap<String, String>) -> 
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        // The line itself may hold a secret, so the error must not repeat it.
-        let (name, value) = line
-            .split_once('=')
-            .ok_or_else(|| Error::cannot_run(format!("{}:{}: not a line of NAME=value", file.display(), number + 1)))?;
-        let value = value.trim();
-        let quoted = ['"', '\''].iter().find_map(|q| value.strip_prefix(*q)?.strip_suffix(*q));
-        into.insert(name.trim().to_owned(), quoted.unwrap_or(value).to_owned());
+        // The line itself may hold a secret, so errors must not repeat it.
+        let wrong = |what: &str| Error::cannot_run(format!("{}:{}: {what}", file.display(), number + 1));
+        let (name, value) = line.split_once('=').ok_or_else(|| wrong("not a line of NAME=value"))?;
+        let value = dotenv_value(value.trim()).ok_or_else(|| wrong("a quote is not closed, or text follows it"))?;
+        into.insert(name.trim().to_owned(), value.to_owned());
     }
     Ok(())
+}
+
+/// What stands between quotes, or else up to a comment. Nothing is replaced: a password may hold `$` and `\\`, which other
+/// readers of such files take for something else.
+fn dotenv_value(text: &str) -> Option<&str> {
+    for quote in ['"', '\''] {
+        if let Some(rest) = text.strip_prefix(quote) {
+            let (value, behind) = rest.split_once(quote)?;
+            let behind = behind.trim_start();
+            return (behind.is_empty() || behind.starts_with('#')).then_some(value);
+        }
+    }
+    let comment = text.match_indices('#').find(|(at, _)| text[..*at].ends_with(char::is_whitespace));
+    Some(comment.map_or(text, |(at, _)| text[..at].trim_end()))
+}
+
+/// The name of this machine, if it has one.
+pub fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok())?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Who runs this process, as `user@host`: for records of decisions.
+pub fn who() -> String {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let unknown = || "unknown".to_owned();
+    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(unknown);
+    format!("{user}@{}", host_name().unwrap_or_else(unknown))
 }
 
 #[cfg(test)]
@@ -173,12 +202,25 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_blotted_out_and_not_hashed() {
+    fn secrets_are_replaced_and_not_hashed() {
         let env = environment();
         let redactor = env.redactor();
         assert_eq!(redactor.redact("key s3cr3t at postgres://u:pw12@h/db for acme"), "key *** at *** for acme");
         env.expand("${API_KEY} ${SHOP}").unwrap();
         assert_eq!(env.used(), [("API_KEY".to_owned(), None), ("SHOP".to_owned(), Some("acme".to_owned()))]);
+    }
+
+    #[test]
+    fn values_of_dotenv_are_taken_as_they_stand() {
+        let mut into = BTreeMap::new();
+        let text = "# keys\n\nexport A = x # note\nB=\"a # b\" # note\nC='it\"s'\nD=pa$word\\n#1\nE=\nF=#1\n";
+        read_dotenv(text, Path::new(".env"), &mut into).unwrap();
+        let values: Vec<(&str, &str)> = into.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(values, [("A", "x"), ("B", "a # b"), ("C", "it\"s"), ("D", "pa$word\\n#1"), ("E", ""), ("F", "#1")]);
+        for wrong in ["A=\"x\n", "A='x' y\n"] {
+            let error = read_dotenv(wrong, Path::new(".env"), &mut into).unwrap_err().to_string();
+            assert_eq!(error, ".env:1: a quote is not closed, or text follows it");
+        }
     }
 
     #[test]

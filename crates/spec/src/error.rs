@@ -7,6 +7,8 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use crate::place::line_and_column;
+
 /// The kinds of failure that callers must tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -28,6 +30,8 @@ struct Inner {
     class: Class,
     message: String,
     hint: Option<String>,
+    /// The way to the key at fault in a spec, from the outermost one: keys of maps, and items of lists as numbers.
+    keys: Vec<String>,
     closed_pipe: bool,
 }
 
@@ -35,7 +39,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     fn new(class: Class, message: impl Into<String>) -> Error {
-        Error(Box::new(Inner { class, message: message.into(), hint: None, closed_pipe: false }))
+        Error(Box::new(Inner { class, message: message.into(), hint: None, keys: Vec::new(), closed_pipe: false }))
     }
 
     /// The data says no: a gate refused, or there is nothing to work on.
@@ -92,8 +96,25 @@ impl Error {
 
     /// Puts `what` (a place, or what was being done) in front of the message.
     pub fn context(mut self, what: impl fmt::Display) -> Error {
-        self.0.message = format!("{what}: {}", self.0.message);
+        let keys = std::mem::take(&mut self.0.keys);
+        self.0.message = format!("{what}: {}{}", shown(&keys), self.0.message);
         self
+    }
+
+    /// Says that the fault lies under `key` of a spec (an item of a list by its number): called from the inside out, and
+    /// ended by [`Error::placed`].
+    pub fn at(mut self, key: impl fmt::Display) -> Error {
+        self.0.keys.insert(0, key.to_string());
+        self
+    }
+
+    /// Puts file, line, column and the way to the key in front of the message: `text` is what the spec `file` holds. A key
+    /// that is not written there has the place of the one around it.
+    pub fn placed(self, text: &str, file: &Path) -> Error {
+        let keys: Vec<&str> = self.0.keys.iter().map(String::as_str).collect();
+        let found = (0..=keys.len()).rev().find_map(|length| line_and_column(text, &keys[..length]));
+        let (line, column) = found.unwrap_or((1, 1));
+        self.context(format!("{}:{line}:{column}", file.display()))
     }
 
     /// The message without the way out.
@@ -115,6 +136,19 @@ impl Error {
     }
 }
 
+/// `channels[0].slack: `
+fn shown(keys: &[String]) -> String {
+    let mut way = String::new();
+    for key in keys {
+        match key.parse::<usize>() {
+            Ok(item) => way += &format!("[{item}]"),
+            Err(_) if way.is_empty() => way += key,
+            Err(_) => way += &format!(".{key}"),
+        }
+    }
+    if way.is_empty() { way } else { way + ": " }
+}
+
 /// An I/O error without the number that only a C programmer wants to see.
 fn plain(cause: &io::Error) -> String {
     let text = cause.to_string();
@@ -126,7 +160,7 @@ fn plain(cause: &io::Error) -> String {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
+        write!(f, "{}{}", shown(&self.0.keys), self.0.message)?;
         match &self.0.hint {
             Some(hint) => write!(f, "; {hint}"),
             None => Ok(()),
@@ -138,12 +172,18 @@ impl std::error::Error for Error {}
 
 /// Adds what was being done to a result's error.
 pub trait ResultExt<T> {
+    /// See [`Error::context`].
     fn context(self, what: impl fmt::Display) -> Result<T>;
+    /// See [`Error::at`].
+    fn at(self, key: impl fmt::Display) -> Result<T>;
 }
 
 impl<T> ResultExt<T> for Result<T> {
     fn context(self, what: impl fmt::Display) -> Result<T> {
         self.map_err(|error| error.context(what))
+    }
+    fn at(self, key: impl fmt::Display) -> Result<T> {
+        self.map_err(|error| error.at(key))
     }
 }
 
@@ -155,6 +195,23 @@ mod tests {
     fn text_is_place_cause_way_out() {
         let error = Error::cannot_run("no column 'amout'").hint("did you mean 'amount'?").context("clean.yaml:3:5");
         assert_eq!(error.to_string(), "clean.yaml:3:5: no column 'amout'; did you mean 'amount'?");
+    }
+
+    #[test]
+    fn a_fault_found_later_has_the_place_of_its_key() {
+        let text = "every: 1h\nchannels:\n  - slack: {webhook: x}\n";
+        let file = Path::new("alerts.yaml");
+        let fault = || Error::cannot_run("not an address");
+        let deep = fault().at("webhook").at("slack").at(0).at("channels");
+        assert_eq!(deep.to_string(), "channels[0].slack.webhook: not an address");
+        assert_eq!(deep.placed(text, file).to_string(), "alerts.yaml:3:13: channels[0].slack.webhook: not an address");
+        let unwritten = fault().at("priorities").at("slack").at(0).at("channels");
+        assert_eq!(
+            unwritten.placed(text, file).to_string(),
+            "alerts.yaml:3:5: channels[0].slack.priorities: not an address"
+        );
+        assert_eq!(fault().at("timeout").placed(text, file).to_string(), "alerts.yaml:1:1: timeout: not an address");
+        assert_eq!(fault().placed(text, file).context("x").to_string(), "x: alerts.yaml:1:1: not an address");
     }
 
     #[test]

@@ -38,6 +38,12 @@ impl Keys {
             Keys::Only(own) => !own.contains(&key),
         }
     }
+
+    /// The keys that the file may have: those of the struct, and those that somebody else reads.
+    fn known(self, fields: &[&'static str]) -> Vec<&'static str> {
+        let others = if let Keys::Without(others) = self { others } else { &[] };
+        fields.iter().chain(others).copied().collect()
+    }
 }
 
 /// What kind of scalar the receiver asked for.
@@ -149,11 +155,11 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Layer<'_, V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.fields {
+        match self.fields.map(|fields| self.keys.known(fields)).as_deref() {
             None => self.visitor.expecting(f),
             Some([]) => f.write_str("nothing: there are no options"),
             Some([one]) => write!(f, "a map with the key '{one}'"),
-            Some(fields) => write!(f, "a map with keys among: {}", fields.join(", ")),
+            Some(keys) => write!(f, "a map with keys among: {}", keys.join(", ")),
         }
     }
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<V::Value, E> {
@@ -277,7 +283,7 @@ impl Visitor<'_> for KeyOf<'_> {
         }
         match self.fields {
             Some(fields) if !fields.contains(&key) && !self.keys.skips(key) => {
-                Err(E::custom(unknown("key", key, fields)))
+                Err(E::custom(unknown("key", key, &self.keys.known(fields))))
             }
             _ => Ok(key.to_owned()),
         }
@@ -405,8 +411,9 @@ impl<'de, A: MapAccess<'de>> Single<'_, A> {
         match self.map.next_key::<String>()? {
             None => Ok(()),
             Some(second) => Err(A::Error::custom(format!(
-                "'{second}' follows '{}' in the same list item; begin each {} with '- '",
-                self.variant, self.what
+                "'{second}' stands beside '{}', but {} has one key; in a list begin each with '- '",
+                self.variant,
+                with_article(&self.what)
             ))),
         }
     }

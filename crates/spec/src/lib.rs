@@ -18,11 +18,12 @@ mod read;
 mod scalar;
 mod span;
 mod suggest;
+pub mod text;
 mod url;
 mod words;
 
 pub use column_type::ColumnType;
-pub use env::{Environment, Redactor};
+pub use env::{Environment, Redactor, host_name, who};
 pub use error::{Class, Error, Result, ResultExt};
 pub use exit::Exit;
 pub use expand::Keys;

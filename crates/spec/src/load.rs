@@ -291,7 +291,7 @@ mod tests {
     fn a_lost_dash_and_a_missing_variable_are_explained() {
         assert_eq!(
             failure("tables:\n  a:\n    steps:\n      - trim: {}\n        dedupe: {by: [x]}\n"),
-            "clean.yaml:4:9: tables.a.steps[0]: 'dedupe' follows 'trim' in the same list item; begin each step with '- '"
+            "clean.yaml:4:9: tables.a.steps[0]: 'dedupe' stands beside 'trim', but a step has one key; in a list begin each with '- '"
         );
         assert_eq!(
             failure("tables: {}\nrows: ${NOPE}\n"),

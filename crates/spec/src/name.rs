@@ -20,7 +20,7 @@ impl Name {
         if fits {
             Ok(Name(text))
         } else {
-            Err(Error::cannot_run(format!("'{text}' is not a name"))
+            Err(Error::cannot_run(format!("'{}' is not a name", text.escape_debug()))
                 .hint("use up to 64 letters, digits, '_' and '-', beginning with a letter or digit"))
         }
     }

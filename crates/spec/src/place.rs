@@ -16,13 +16,19 @@ pub fn place(root: &Root, path: &Path, at: &[&str]) -> Result<String> {
 
 /// As [`place`], in the text of the file.
 pub fn place_in(text: &str, path: &Path, at: &[&str]) -> String {
-    let inner = serde_yaml::Deserializer::from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
-    // The search ends in an error on purpose: errors know line and column, values do not.
-    let found = Seek { at }.deserialize(inner).err();
-    match found.filter(|error| error.to_string().contains(FOUND)).and_then(|error| error.location()) {
-        Some(location) => format!("{}:{}:{}", path.display(), location.line(), location.column()),
+    match line_and_column(text, at) {
+        Some((line, column)) => format!("{}:{line}:{column}", path.display()),
         None => path.display().to_string(),
     }
+}
+
+/// Line and column, from 1, of what `at` leads to; nothing if it does not lead anywhere.
+pub(crate) fn line_and_column(text: &str, at: &[&str]) -> Option<(usize, usize)> {
+    let inner = serde_yaml::Deserializer::from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
+    // The search ends in an error on purpose: errors know line and column, values do not.
+    let found = Seek { at }.deserialize(inner).err()?;
+    let location = found.location().filter(|_| found.to_string().contains(FOUND))?;
+    Some((location.line(), location.column()))
 }
 
 /// The message of the error that ends a search well.

@@ -39,7 +39,7 @@ fn tell<S: Stage>(job: &Job<S>, class: EventClass, message: &str, hint: Option<&
         hint: hint.map(console::redact),
         snapshot: stands.then_some(snapshot),
         started: job.stamp.time(),
-        host: std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),
+        host: spec::host_name().unwrap_or_default(),
         log: format!("data/runs/{}.jsonl", job.pipeline).into(),
     };
     for delivery in alerts.send(&event, &job.root.join(STATE)) {

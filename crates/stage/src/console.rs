@@ -1,4 +1,4 @@
-//! Log lines on stderr, for people or machines, with secrets blotted out.
+//! Log lines on stderr, for people or machines, with secrets replaced.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
@@ -26,7 +26,7 @@ pub fn begin(format: LogFormat, quiet: bool) {
     };
 }
 
-/// From here on these secrets are blotted out of every line.
+/// From here on these secrets are replaced in every line.
 pub fn redact_with(redactor: Redactor) {
     let _ = REDACTOR.set(redactor);
 }
@@ -37,7 +37,7 @@ pub fn engine_warns(text: &str, _: polars::error::PolarsWarning) {
     tracing::debug!("query engine: {text}");
 }
 
-/// Blots out secrets in text that leaves by another way than the log.
+/// Replaces secrets in text that leaves by another way than the log.
 pub fn redact(text: &str) -> String {
     match REDACTOR.get() {
         Some(redactor) => redactor.redact(text),
@@ -49,16 +49,16 @@ pub fn redact(text: &str) -> String {
 struct Stderr;
 
 impl<'a> MakeWriter<'a> for Stderr {
-    type Writer = Line;
-    fn make_writer(&'a self) -> Line {
-        Line(Vec::new())
+    type Writer = Buffered;
+    fn make_writer(&'a self) -> Buffered {
+        Buffered(Vec::new())
     }
 }
 
 /// Gathers one line, so that a secret split over two writes is still seen.
-struct Line(Vec<u8>);
+struct Buffered(Vec<u8>);
 
-impl Write for Line {
+impl Write for Buffered {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -68,13 +68,22 @@ impl Write for Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for Buffered {
     fn drop(&mut self) {
-        let text = redact(&String::from_utf8_lossy(&self.0));
+        let text = printable(redact(&String::from_utf8_lossy(&self.0)));
         crate::progress::suspended(|| {
             // Nobody reads stderr any more: there is no one to tell.
             let _ = io::stderr().lock().write_all(text.as_bytes());
         });
+    }
+}
+
+/// Without characters that mean something to a terminal: messages repeat what files hold.
+fn printable(text: String) -> String {
+    let commands = |c: char| c.is_control() && !"\n\t".contains(c);
+    match text.contains(commands) {
+        true => text.chars().map(|c| if commands(c) { c.escape_debug().to_string() } else { c.to_string() }).collect(),
+        false => text,
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use checks::{Check, Checks};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use spec::{Environment, Error, Keys, Loaded, Result, did_you_mean};
+use spec::{Environment, Error, Keys, Loaded, Name, Result, did_you_mean};
 
 use crate::output::Output;
 use crate::refusals::{MAX_REFUSED, MaxRefused};
@@ -42,13 +42,16 @@ pub struct StageSpec<S: Stage> {
 /// Reads a stage's file from its text; `file` is for error messages. A table under `checks` that the stage does not
 /// publish is an error that names the nearest one, for its checks would never be judged.
 pub fn read_spec<S: Stage>(text: &str, file: &Path, env: &Environment) -> Result<StageSpec<S>> {
-    let gates: Loaded<Gates> = spec::parse_keys(text, file, env, Keys::Only(KEYS))?;
-    let Loaded { spec: body, hash } = spec::parse_keys::<S::Spec>(text, file, env, Keys::Without(KEYS))?;
-    if let Some((at, error)) = S::fault(&body) {
-        return Err(error.context(spec::place_in(text, file, at)));
-    }
+    // The body comes first: it has the keys that a file must have. The hash covers the variables of both.
+    let body = spec::parse_keys::<S::Spec>(text, file, env, Keys::Without(KEYS))?.spec;
+    let Loaded { spec: gates, hash } = spec::parse_keys::<Gates>(text, file, env, Keys::Only(KEYS))?;
+    S::fault(&body).map_or(Ok(()), |error| Err(error.placed(text, file)))?;
     let tables = S::tables(&body);
-    let Gates { checks, max_refused } = gates.spec;
+    for table in &tables {
+        // Files are called after tables: a name must not lead out of the stage's folder, nor break a list of paths.
+        Name::new(table.as_str()).map_err(|error| error.at("tables").placed(text, file))?;
+    }
+    let Gates { checks, max_refused } = gates;
     let named = checks.names().map(|name| (CHECKS, name)).chain(max_refused.names().map(|name| (MAX_REFUSED, name)));
     for (key, unknown) in named {
         if !tables.iter().any(|table| table == unknown) {

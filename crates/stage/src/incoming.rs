@@ -132,11 +132,9 @@ fn settle(temporary: Temporary, target: &Path) -> Result<()> {
 }
 
 fn read(file: &Path, url: &Url) -> Result<Evidence> {
-    let text = std::fs::read(file).map_err(|_| Error::cannot_run(format!("{url}: its evidence is missing")))?;
-    serde_json::from_slice(&text).map_err(|error| {
-        Error::cannot_run(format!("{url}: its evidence cannot be read: {error}"))
-            .hint("it was written by another version; run its stage again with --force")
-    })
+    let text =
+        std::fs::read_to_string(file).map_err(|_| Error::cannot_run(format!("{url}: its evidence is missing")))?;
+    Evidence::from_json(&text, url)
 }
 
 fn damaged(url: &Url) -> Error {

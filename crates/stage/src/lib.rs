@@ -7,8 +7,8 @@ mod alarm;
 mod args;
 mod aside;
 mod console;
+mod drafts;
 mod gates;
-mod history;
 mod incoming;
 mod inputs;
 mod later;
@@ -17,6 +17,7 @@ mod mirror;
 mod output;
 mod panics;
 mod progress;
+mod publication;
 mod publish;
 mod refusals;
 mod refused_rows;
@@ -25,6 +26,7 @@ mod run;
 mod runlog;
 mod signals;
 mod up_to_date;
+mod verification;
 
 use std::cell::RefCell;
 use std::process::ExitCode;
@@ -42,13 +44,13 @@ pub use inputs::{data_arguments, upstream};
 pub use later::Later;
 pub use mirror::Mirror;
 pub use output::{
-    Accepted, BooksOf, Empty, FALLBACK, FileOutput, FolderOutput, Judged, Kept, Output, RenderedOutput, Standing,
+    Accepted, BooksOf, Empty, Facts, FileOutput, FolderOutput, Judged, Kept, Output, RenderedOutput, Standing,
     TableOutput, rows_of,
 };
 pub use progress::Progress;
 pub use refusals::MaxRefused;
 pub use rendered::{Rows, checked};
-pub use spec::Exit;
+pub use spec::{Exit, who};
 
 /// A stage of the pipeline. Two methods are required; the rest have sound defaults.
 pub trait Stage: Sized {
@@ -67,9 +69,9 @@ pub trait Stage: Sized {
     /// The tables that it publishes: those that may have checks.
     fn tables(spec: &Self::Spec) -> Vec<String>;
 
-    /// What is wrong with the file as a whole, such as keys that have no effect together: the way to the key at fault,
-    /// and the error. Default: nothing.
-    fn fault(_spec: &Self::Spec) -> Option<(&'static [&'static str], Error)> {
+    /// What is wrong with the file as a whole, such as keys that have no effect together: an error that says by
+    /// [`Error::at`] where. Default: nothing.
+    fn fault(_spec: &Self::Spec) -> Option<Error> {
         None
     }
 
@@ -122,7 +124,8 @@ pub struct Job<S: Stage> {
     pub pipeline: Name,
     pub root: Root,
     pub spec: S::Spec,
-    /// Hash of the spec file and of the variables it read.
+    /// Hash of the spec file and of the variables it read, with [`Stage::variant`] behind it: equal ones mean equal output
+    /// of equal inputs.
     pub spec_hash: String,
     /// The gates by table: every stage's file may hold them under `checks`.
     pub checks: Checks,
@@ -182,14 +185,6 @@ pub fn say(text: impl AsRef<str>) {
 /// Warns people of something that does not stop the run, on stderr.
 pub fn warn(text: impl AsRef<str>) {
     tracing::warn!("{}", text.as_ref().trim_end());
-}
-
-/// Who runs this process, as `user@host`: for records of decisions.
-pub fn who() -> String {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| variable("HOSTNAME"));
-    format!("{user}@{}", host.as_deref().unwrap_or("unknown").trim())
 }
 
 /// Prints data to stdout. A reader that went away is an error whose `is_closed_pipe()` is true.

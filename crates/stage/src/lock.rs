@@ -24,7 +24,7 @@ pub fn lock(folder: &Path, shown: &Path, who: &str, no_wait: bool) -> Result<Loc
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) if no_wait => {
-            Err(Error::try_again(format!("{who}: another run is at work in {}", shown.display()))
+            Err(Error::try_again(format!("another run is at work in {}", shown.display()))
                 .hint("wait for it to end, or leave out --no-wait"))
         }
         Err(TryLockError::WouldBlock) => {

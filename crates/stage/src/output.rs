@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use artifact::{Batches, Books, CheckResult, Definitions};
+use artifact::{Batches, Books, CheckResult, Definitions, Notes};
 use polars::prelude::{DataFrame, Schema};
 use spec::{Error, Result};
 
@@ -54,12 +54,10 @@ pub struct TableOutput {
     pub batches: Batches,
     pub books: BooksOf,
     pub empty: Empty,
-    /// How far an incremental source has come, known at the end of the batches.
-    pub bookmark: Box<dyn FnOnce() -> Option<serde_json::Value>>,
+    /// What the source says once the last batch was taken.
+    pub finish: Box<dyn FnOnce() -> Facts>,
     /// Gets the rows of each batch that go on, after the row checks and before the next batch is taken.
     pub accepted: Accepted,
-    /// Files without rows that were passed over, known at the end of the batches.
-    pub passed: Box<dyn FnOnce() -> Vec<String>>,
     /// What takes its place if its batches end in an error that another try may mend.
     pub fallback: Option<Fallback>,
     /// What the columns mean.
@@ -67,7 +65,18 @@ pub struct TableOutput {
     /// What the stage itself judged of the rows, known at the end of the batches: as if it were checks of the spec.
     pub judged: Box<dyn FnOnce() -> Judged>,
     /// What else the evidence should say.
-    pub notes: serde_json::Value,
+    pub notes: Notes,
+}
+
+/// What a source says of a table once the last batch was taken.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// How far an incremental source has come.
+    pub bookmark: Option<serde_json::Value>,
+    /// Files without rows that were passed over.
+    pub passed: Vec<String>,
+    /// What makes it likely that the source holds more than was read; people are told.
+    pub doubts: Vec<String>,
 }
 
 /// What a stage itself judged of the rows that went through it.
@@ -90,14 +99,8 @@ pub enum Empty {
     Nothing,
 }
 
-/// The note of a table that says why its fallback was taken; people are told.
-pub const FALLBACK: &str = "fallback";
-
 /// Sees rows that go on.
 pub type Accepted = Box<dyn FnMut(&DataFrame) -> Result<()>>;
-
-/// The note of a table that lists the files without rows; people are told.
-pub const EMPTY_FILES: &str = "empty_files";
 
 /// Makes another table in place of one that failed with this error.
 pub type Fallback = Box<dyn FnOnce(&Error) -> Result<TableOutput>>;
@@ -121,13 +124,12 @@ impl TableOutput {
             batches,
             books: BooksOf::Rows(rows_of(rows_in)),
             empty: Empty::Refused,
-            bookmark: Box::new(|| None),
+            finish: Box::new(Facts::default),
             accepted: Box::new(|_| Ok(())),
-            passed: Box::new(Vec::new),
             fallback: None,
             definitions: None,
             judged: Box::new(Judged::default),
-            notes: serde_json::Value::Null,
+            notes: Notes::default(),
         }
     }
 }
@@ -140,8 +142,8 @@ pub struct RenderedOutput {
     pub write: WriteRows,
 }
 
-/// Writes the rows of a table and returns how many there were.
-pub type WriteRows = Box<dyn FnOnce(Rows, &mut File, &Path) -> Result<u64>>;
+/// Writes the rows of a table to a file, which errors call by the text, and returns how many there were.
+pub type WriteRows = Box<dyn FnOnce(Rows, &mut File, &str) -> Result<u64>>;
 
 /// A file that is no table, written as `<stem>_<time>.<extension>`.
 pub struct FileOutput {
@@ -149,10 +151,10 @@ pub struct FileOutput {
     pub extension: String,
     pub write: WriteFile,
     pub books: Books,
-    pub notes: serde_json::Value,
+    pub notes: Notes,
 }
 
-/// Writes a file's content.
+/// Writes a file's content. The path is the one that the file will have, for errors.
 pub type WriteFile = Box<dyn FnOnce(&mut File, &Path) -> Result<()>>;
 
 /// Writes a folder's files.
@@ -166,8 +168,9 @@ pub struct FolderOutput {
     /// rows as `<name>.refused.parquet`.
     pub tables: Vec<(String, DataFrame)>,
     pub books: Books,
-    pub notes: serde_json::Value,
-    /// What to do once the folder has its name, before the snapshot is replaced.
+    pub notes: Notes,
+    /// What to do once the folder has its name, before the snapshot is replaced. An interruption waits for it: nothing that
+    /// takes long, and nothing that goes over the network.
     pub then: Box<dyn FnOnce() -> Result<()>>,
     /// Whether the folder becomes the stage's output.
     pub standing: Standing,

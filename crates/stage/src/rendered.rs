@@ -2,13 +2,14 @@
 //! on stdout. Their checks are those of every other table, and are judged before anything is written.
 
 use artifact::{
-    Batch, Books, FILES, Kind, Temporary, Written, hash_file, hash_files, hash_of, scan_files, stream, write_sidecar,
+    Batch, Books, Kind, Temporary, Written, hash_file, hash_files, hash_of, scan_files, stream, write_sidecar,
 };
 use polars::prelude::DataFrame;
 use spec::{Error, Result};
 
+use crate::drafts::{Draft, Drafting};
 use crate::output::{BooksOf, Empty, FolderOutput, RenderedOutput, TableOutput, counted, rows_of};
-use crate::publish::{Desk, Draft};
+use crate::verification::verify;
 use crate::{Job, Stage};
 
 /// The rows of a table that passed its checks, in their order.
@@ -40,22 +41,26 @@ impl Rows {
 /// The rows of a table that goes elsewhere than into the stage's folder, once its checks are judged: a hard one that
 /// fails is an error, a soft one warns, and refused rows are kept in the stage's folder.
 pub fn checked<S: Stage>(job: &Job<S>, table: TableOutput) -> Result<Rows> {
+    if !job.common.verify {
+        // What goes elsewhere goes at once: it cannot be called back.
+        verify(&job.artifacts)?;
+    }
     if !has_checks(job, &table.table) {
         return Ok(Rows::unchecked(table));
     }
     let inputs = S::inputs(job)?;
     let who = format!("{} {}", S::TOOL, job.pipeline);
-    let spec_hash = format!("{}{}", job.spec_hash, S::variant(&job.flags));
-    let desk = Desk { job, who: &who, inputs: &inputs, spec_hash: &spec_hash };
+    let drafting = Drafting { job, who: &who, inputs: &inputs };
     let mut failures = Vec::new();
-    let Some(Draft::Table { written, refused, changes, evidence }) = desk.written(table, &[], &mut failures)? else {
+    let Some(Draft::Table { written, refused, changes, evidence }) = drafting.written(table, &[], &mut failures)?
+    else {
         return Err(Error::refused("there is nothing to write"));
     };
     if !failures.is_empty() {
-        return Err(desk.refuse(vec![Draft::Table { written, refused, changes, evidence }], &failures));
+        return Err(drafting.refuse(vec![Draft::Table { written, refused, changes, evidence }], &failures));
     }
     if let Some(rows) = refused {
-        let path = desk.name_refused(rows, &evidence)?;
+        let path = drafting.name_refused(rows, &evidence)?;
         tracing::info!("{who}: refused rows are in {}", path.display());
     }
     Rows::of(written, &evidence.table)
@@ -65,7 +70,7 @@ fn has_checks<S: Stage>(job: &Job<S>, table: &str) -> bool {
     job.checks.get(table).is_some_and(|checks| !checks.is_empty())
 }
 
-impl<S: Stage> Desk<'_, S> {
+impl<S: Stage> Drafting<'_, S> {
     /// Writes a table in its own format, if its checks let it go.
     pub(crate) fn rendered(
         &self,
@@ -98,7 +103,7 @@ impl<S: Stage> Desk<'_, S> {
         };
         let mut temporary = Temporary::beside(&target)?;
         let path = temporary.path().to_owned();
-        let rows_out = write(rows, temporary.file(), &path)?;
+        let rows_out = write(rows, temporary.file(), &self.shown(&target))?;
         let books = Books { rows_out, ..evidence.books.clone() };
         books.balance(&name)?;
         let content = hash_file(&path)?;
@@ -138,7 +143,7 @@ impl<S: Stage> Desk<'_, S> {
         }
         let files = hash_files(temporary.path())?;
         let content = hash_of(&files);
-        notes[FILES] = serde_json::json!(files);
+        notes.files = files;
         let evidence =
             artifact::Evidence { content, notes, checks: results, ..self.evidence(&name, Kind::File, books) };
         write_sidecar(temporary.path(), &evidence)?;

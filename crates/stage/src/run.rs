@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use artifact::{Artifact, Input, Publishing, Snapshot, Stamp};
+use artifact::{Input, Publishing, Snapshot, Stamp};
 use checks::Checks;
 use spec::{Environment, Error, Exit, Name, Result, Root};
 
@@ -14,10 +14,12 @@ use crate::gates::{CHECKS, StageSpec, read_spec};
 use crate::later::Later;
 use crate::mirror::{Candidate, Mirror};
 use crate::progress::Progress;
-use crate::publish::{Publication, publish, release, send_journals};
+use crate::publication::Publication;
+use crate::publish::{publish, release, send_journals};
 use crate::refusals::{MAX_REFUSED, MaxRefused};
 use crate::runlog::RunLog;
-use crate::up_to_date::{Answer, Key, answer};
+use crate::up_to_date::{Answer, Key, Looked, answer};
+use crate::verification::{Verification, verify};
 use crate::{Job, Stage, alarm, args, console, lock, panics, signals};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -66,13 +68,12 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
         verify(&artifacts)?;
     }
     let progress = Progress::new(!asked.common.quiet);
-    let spec_hash = format!("{hash}{}", S::variant(&asked.flags));
     let mut job = Job::<S> {
         stamp: Stamp::now(),
         pipeline,
         root,
         spec: body,
-        spec_hash: hash,
+        spec_hash: format!("{hash}{}", S::variant(&asked.flags)),
         checks,
         max_refused,
         flags: asked.flags,
@@ -88,9 +89,9 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
     };
     signals::watch(&who)?;
     if job.common.dry_run {
-        return dry_run(&job, &who, &spec_hash);
+        return dry_run(&job, &who);
     }
-    let result = panics::caught(|| attempt(&mut job, &who, &spec_hash));
+    let result = panics::caught(|| attempt(&mut job, &who));
     // The lock is free: whoever is told now may take long, and holds up no other run.
     let told = panics::caught(|| job.later.run());
     alarm::warned(&job, &job.warnings.take());
@@ -102,7 +103,7 @@ fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
 }
 
 /// Waits for its turn, decides whether there is cause to run, and runs.
-fn attempt<S: Stage>(job: &mut Job<S>, who: &str, spec_hash: &str) -> Result<Exit> {
+fn attempt<S: Stage>(job: &mut Job<S>, who: &str) -> Result<Exit> {
     let shown = S::TOOL.folder(&job.pipeline);
     let _lock = lock::lock(&job.folder(), &shown, who, job.common.no_wait)?;
     artifact::sweep(&job.folder());
@@ -115,7 +116,7 @@ fn attempt<S: Stage>(job: &mut Job<S>, who: &str, spec_hash: &str) -> Result<Exi
         return Ok(exit);
     }
     let inputs = S::inputs(job)?;
-    match decide(job, spec_hash, &inputs)? {
+    match decide(job, &inputs)? {
         Course::UpToDate(snapshot) => {
             if Snapshot::read(&job.folder())?.as_ref() != Some(&snapshot) {
                 snapshot.write(&job.folder())?;
@@ -134,11 +135,11 @@ fn attempt<S: Stage>(job: &mut Job<S>, who: &str, spec_hash: &str) -> Result<Exi
             Ok(Exit::Done)
         }
         Course::Run(reason) => {
-            let mut paths = once(job, who, &inputs, spec_hash, &reason)?;
+            let mut paths = once(job, who, &inputs, &reason)?;
             while S::more(job)? {
                 job.stamp = free_stamp(&job.folder());
                 job.run = uuid::Uuid::now_v7().to_string();
-                paths = once(job, who, &inputs, spec_hash, &reason)?;
+                paths = once(job, who, &inputs, &reason)?;
             }
             print(&paths)?;
             Ok(Exit::Done)
@@ -147,10 +148,15 @@ fn attempt<S: Stage>(job: &mut Job<S>, who: &str, spec_hash: &str) -> Result<Exi
 }
 
 /// Runs the stage and publishes what it gives.
-fn once<S: Stage>(job: &Job<S>, who: &str, inputs: &[Input], spec_hash: &str, reason: &str) -> Result<Vec<PathBuf>> {
+fn once<S: Stage>(job: &Job<S>, who: &str, inputs: &[Input], reason: &str) -> Result<Vec<PathBuf>> {
     recorded(job, who, inputs, || {
         tracing::info!(reason, "{who}: runs because {reason}");
-        publish(job, who, S::run(job)?, inputs, spec_hash)
+        let mut verification = match job.common.verify {
+            true => Verification::done(),
+            false => Verification::begin(&job.artifacts),
+        };
+        panics::caught(|| publish(job, who, S::run(job)?, inputs, &mut verification))
+            .map_err(|error| verification.or_cause(error))
     })
 }
 
@@ -163,6 +169,7 @@ fn recorded<S: Stage>(
 ) -> Result<Vec<PathBuf>> {
     let began = Instant::now();
     let log = signals::begin(|| RunLog::begin(&job.root, &job.env, &job.run, S::TOOL, &job.pipeline, inputs))?;
+    log.post();
     let result = panics::caught(work);
     job.progress.end();
     match result {
@@ -170,11 +177,23 @@ fn recorded<S: Stage>(
             signals::end(|| log.complete(&publication));
             drop(guard);
             summary(who, &publication, began);
+            if publication.items.is_empty() {
+                let key = Key {
+                    tool: S::TOOL,
+                    pipeline: job.pipeline.as_str(),
+                    spec: &job.spec_hash,
+                    version: VERSION,
+                    inputs,
+                };
+                Looked::write(&job.folder(), &publication.paths, &key)?;
+            }
+            log.post();
             job.warnings.borrow_mut().extend(publication.warnings());
             Ok(publication.paths)
         }
         Err(error) => {
             signals::end(|| log.fail(&console::redact(&error.to_string())));
+            log.post();
             Err(error)
         }
     }
@@ -216,17 +235,18 @@ enum Course {
     Run(String),
 }
 
-fn decide<S: Stage>(job: &Job<S>, spec: &str, inputs: &[Input]) -> Result<Course> {
+fn decide<S: Stage>(job: &Job<S>, inputs: &[Input]) -> Result<Course> {
     if job.common.force {
         return Ok(Course::Run("of --force".to_owned()));
     }
     if let Some(cause) = S::cause(job) {
         return Ok(Course::Run(cause));
     }
-    let key = Key { tool: S::TOOL, pipeline: job.pipeline.as_str(), spec, version: VERSION, inputs };
+    let key = Key { tool: S::TOOL, pipeline: job.pipeline.as_str(), spec: &job.spec_hash, version: VERSION, inputs };
+    let looked = Looked::read(&job.folder());
     let mut why = None;
     for Candidate { snapshot, released } in job.mirror.candidates(&S::TOOL.folder(&job.pipeline))? {
-        match answer(&job.root, Some(&snapshot), &key)? {
+        match answer(&job.root, Some(&snapshot), looked.as_ref(), &key)? {
             Answer::UpToDate if released => return Ok(Course::UpToDate(snapshot)),
             Answer::UpToDate => return Ok(Course::Release(snapshot)),
             Answer::Run(reason) => why = why.or(Some(reason)),
@@ -236,9 +256,9 @@ fn decide<S: Stage>(job: &Job<S>, spec: &str, inputs: &[Input]) -> Result<Course
 }
 
 /// Says what a run would do. Takes no lock and publishes nothing.
-fn dry_run<S: Stage>(job: &Job<S>, who: &str, spec_hash: &str) -> Result<Exit> {
+fn dry_run<S: Stage>(job: &Job<S>, who: &str) -> Result<Exit> {
     let inputs = S::inputs(job)?;
-    match decide(job, spec_hash, &inputs)? {
+    match decide(job, &inputs)? {
         Course::UpToDate(_) => tracing::info!("{who}: would not run: up to date"),
         Course::Release(_) => tracing::info!("{who}: would send what an earlier run wrote"),
         Course::Run(reason) => {
@@ -266,11 +286,6 @@ fn free_stamp(folder: &Path) -> Stamp {
         stamp = stamp.next();
     }
     stamp
-}
-
-/// Reads every input of ours whole and compares it with the hash in its evidence.
-fn verify(artifacts: &[Artifact]) -> Result<()> {
-    artifacts.iter().try_for_each(Artifact::verify)
 }
 
 fn print_schema<S: Stage>() -> Result<Exit> {

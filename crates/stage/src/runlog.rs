@@ -1,5 +1,5 @@
 //! The run log: an OpenLineage event pair per run, as JSON lines under `data/runs/`, and posted to
-//! `OPENLINEAGE_URL` where that is set.
+//! `OPENLINEAGE_URL` where that is set. Events are recorded while an interruption waits, and posted when none has to.
 //!
 //! Events follow <https://openlineage.io/spec/2-0-2/OpenLineage.json>.
 
@@ -7,13 +7,14 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use artifact::{Input, Stamp};
+use artifact::Input;
 use serde_json::{Value, json};
 use spec::{Environment, Error, Name, Result, Root, Tool};
 
-use crate::publish::Publication;
+use crate::publication::Publication;
 
 const SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/definitions/RunEvent";
 const PRODUCER: &str = concat!("https://github.com/millrace/millrace/tree/v", env!("CARGO_PKG_VERSION"));
@@ -27,6 +28,8 @@ pub struct RunLog {
     job: String,
     inputs: Vec<Value>,
     began: Instant,
+    /// Events that are recorded and not posted yet.
+    unsent: Arc<Mutex<Vec<Value>>>,
 }
 
 impl RunLog {
@@ -49,6 +52,7 @@ impl RunLog {
             job: format!("{pipeline}.{tool}"),
             inputs,
             began: Instant::now(),
+            unsent: Arc::default(),
         };
         log.append(&log.event("START", json!({}), Vec::new()))?;
         Ok(log)
@@ -97,7 +101,7 @@ impl RunLog {
             json!({ "_producer": PRODUCER, "_schemaURL": SCHEMA, "seconds": self.began.elapsed().as_secs_f64() });
         json!({
             "eventType": kind,
-            "eventTime": Stamp::now().time().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+            "eventTime": artifact::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
             "producer": PRODUCER,
             "schemaURL": SCHEMA,
             "run": { "runId": self.run, "facets": facets },
@@ -118,12 +122,20 @@ impl RunLog {
             .open(&self.file)
             .and_then(|mut file| file.write_all(line.as_bytes()))
             .map_err(|error| Error::io("append to", &self.file, &error))?;
-        if let Some(url) = &self.url
-            && let Err(error) = post(url, event)
-        {
-            tracing::warn!("run log: OPENLINEAGE_URL: {error}");
+        if self.url.is_some() {
+            self.unsent.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
         }
         Ok(())
+    }
+
+    /// Posts what was recorded since the last call. A server that fails is a warning: the events are in the file.
+    pub fn post(&self) {
+        let events = std::mem::take(&mut *self.unsent.lock().unwrap_or_else(PoisonError::into_inner));
+        for event in &events {
+            if let Some(Err(error)) = self.url.as_deref().map(|url| post(url, event)) {
+                tracing::warn!("run log: OPENLINEAGE_URL: {error}");
+            }
+        }
     }
 }
 
@@ -144,17 +156,18 @@ fn post(url: &str, event: &Value) -> Result<(), String> {
         true => url.to_owned(),
         false => format!("{}/api/v1/lineage", url.trim_end_matches('/')),
     };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    runtime.block_on(async {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().map_err(|e| e.to_string())?;
+    let posted = net::block_on(async {
+        let client = net::client(Duration::from_secs(5), |builder| builder)?;
         let began = Instant::now();
-        let response = client.post(&url).json(event).send().await.map_err(|e| e.without_url().to_string())?;
+        let response = client.post(&url).json(event).send().await;
+        // The address may hold a secret.
+        let response = response.map_err(|error| Error::try_again(spec::text::root_cause(&error.without_url())))?;
         let status = response.status();
         tracing::debug!(status = status.as_u16(), seconds = began.elapsed().as_secs_f64(), "posted a lineage event");
         match status.is_success() {
             true => Ok(()),
-            false => Err(format!("the server answered {status}")),
+            false => Err(Error::try_again(format!("the server answered {status}"))),
         }
-    })
+    });
+    posted.map_err(|error| error.to_string())
 }

@@ -1,5 +1,6 @@
 //! INT and TERM: leave no trace but a log line.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -39,6 +40,17 @@ pub fn end(log: impl FnOnce()) {
     *moment = Moment::After;
 }
 
+/// Whether the store is just being told what the output is.
+static IS_SENDING: AtomicBool = AtomicBool::new(false);
+
+/// Does what an interruption does not wait for, and of which it cannot know how far it came.
+pub fn while_sending<T>(work: impl FnOnce() -> T) -> T {
+    IS_SENDING.store(true, Ordering::SeqCst);
+    let done = work();
+    IS_SENDING.store(false, Ordering::SeqCst);
+    done
+}
+
 /// Watches for signals on a thread of its own: work deep inside a library cannot look for a flag.
 pub fn watch(who: &str) -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])
@@ -49,12 +61,18 @@ pub fn watch(who: &str) -> Result<()> {
             let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
             artifact::discard_all();
             let moment = moment();
-            if let Moment::During(log) = &*moment {
-                log.abort(&format!("interrupted by {name}"));
-            }
+            let is_sending = IS_SENDING.load(Ordering::SeqCst);
             match &*moment {
                 Moment::After => tracing::error!("{who}: interrupted by {name} after its end"),
+                _ if is_sending => tracing::error!(
+                    "{who}: interrupted by {name} while the store was told of the new output; the next run sees whether it \
+                     was in time"
+                ),
                 _ => tracing::error!("{who}: interrupted by {name}; nothing was published"),
+            }
+            if let Moment::During(log) = &*moment {
+                log.abort(&format!("interrupted by {name}"));
+                log.post();
             }
             std::process::exit(i32::from(Exit::TryAgain.code()));
         }

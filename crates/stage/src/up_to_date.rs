@@ -1,9 +1,12 @@
 //! Is the published output still what this run would write? Answered from footers alone.
 
-use std::path::Path;
+use std::cmp::Ordering;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use artifact::{Evidence, Input, Snapshot, evidence_of};
-use spec::{Result, Root, Tool};
+use artifact::{Evidence, Input, Snapshot, Temporary, evidence_of};
+use serde::{Deserialize, Serialize};
+use spec::{Error, Result, Root, Tool};
 
 /// What decides: equal keys mean equal output.
 pub struct Key<'a> {
@@ -21,11 +24,13 @@ pub enum Answer {
     Run(String),
 }
 
-/// Compares the evidence of every artifact in `snapshot` with `key`.
-pub fn answer(root: &Root, snapshot: Option<&Snapshot>, key: &Key<'_>) -> Result<Answer> {
+/// Compares the evidence of the artifacts in `snapshot` with `key`. All must be there; those of the newest run decide, for
+/// it looked at the others and kept them as they were. `looked`: of a run that looked later and found nothing new.
+pub fn answer(root: &Root, snapshot: Option<&Snapshot>, looked: Option<&Looked>, key: &Key<'_>) -> Result<Answer> {
     let Some(snapshot) = snapshot.filter(|snapshot| !snapshot.paths.is_empty()) else {
         return Ok(Answer::Run("it has not run yet".to_owned()));
     };
+    let mut newest: Vec<Evidence> = Vec::new();
     for path in &snapshot.paths {
         // An artifact that cannot be read any more is a reason to run, not to fail.
         let evidence = match root.join(path).exists() {
@@ -43,14 +48,57 @@ pub fn answer(root: &Root, snapshot: Option<&Snapshot>, key: &Key<'_>) -> Result
         if file.is_dir() && artifact::verify_folder(&file).is_err() {
             return Ok(Answer::Run(format!("{} is missing or damaged", path.display())));
         }
-        if let Some(reason) = difference(&evidence, key) {
-            return Ok(Answer::Run(reason));
+        // Ids of runs begin with their time.
+        match newest.first().map(|known| evidence.run.cmp(&known.run)) {
+            None | Some(Ordering::Greater) => newest = vec![evidence],
+            Some(Ordering::Equal) => newest.push(evidence),
+            Some(Ordering::Less) => {}
         }
     }
-    Ok(Answer::UpToDate)
+    if looked.is_some_and(|looked| looked.paths == snapshot.paths && difference(&looked.of, key).is_none()) {
+        return Ok(Answer::UpToDate);
+    }
+    let of = |evidence: Evidence| Of { version: evidence.version, spec: evidence.spec, inputs: evidence.inputs };
+    let reason = newest.into_iter().find_map(|evidence| difference(&of(evidence), key));
+    Ok(reason.map_or(Answer::UpToDate, Answer::Run))
 }
 
-fn difference(evidence: &Evidence, key: &Key<'_>) -> Option<String> {
+/// What an output was made of.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct Of {
+    version: String,
+    spec: String,
+    inputs: Vec<Input>,
+}
+
+/// What a run saw that found nothing new, and so left no evidence of it. It can be lost: then the stage looks again.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct Looked {
+    paths: Vec<PathBuf>,
+    of: Of,
+}
+
+impl Looked {
+    const FILE: &str = ".looked.json";
+
+    /// What was noted last in a stage's folder; nothing if it cannot be read.
+    pub fn read(folder: &Path) -> Option<Looked> {
+        serde_json::from_slice(&std::fs::read(folder.join(Looked::FILE)).ok()?).ok()
+    }
+
+    /// Notes that `key` was looked at and `snapshot` stays what it is.
+    pub fn write(folder: &Path, snapshot: &[PathBuf], key: &Key<'_>) -> Result<()> {
+        let of = Of { version: key.version.to_owned(), spec: key.spec.to_owned(), inputs: key.inputs.to_vec() };
+        let looked = Looked { paths: snapshot.to_vec(), of };
+        let target = folder.join(Looked::FILE);
+        let text = serde_json::to_vec(&looked).map_err(|error| Error::cannot_run(error.to_string()))?;
+        let mut temporary = Temporary::beside(&target)?;
+        temporary.file().write_all(&text).map_err(|error| Error::io("write", &target, &error))?;
+        temporary.replace(&target)
+    }
+}
+
+fn difference(evidence: &Of, key: &Key<'_>) -> Option<String> {
     if evidence.version != key.version {
         return Some(format!("the tool is version {} now, it was {}", key.version, evidence.version));
     }
@@ -65,9 +113,5 @@ fn difference(evidence: &Evidence, key: &Key<'_>) -> Option<String> {
         }
     }
     let gone = evidence.inputs.iter().find(|known| !key.inputs.iter().any(|input| input.path == known.path));
-    gone.map(|input| format!("{} is no longer an input", short(Path::new(&input.path))))
-}
-
-fn short(path: &Path) -> String {
-    path.display().to_string()
+    gone.map(|input| format!("{} is no longer an input", input.path))
 }

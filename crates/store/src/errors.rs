@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 
 use object_store::client::HttpError;
+use spec::text::root_cause;
 use spec::{Error, Scheme, Url};
 
 /// What went wrong with `url`. Passing causes (network, overload) are worth another try.
@@ -74,18 +75,13 @@ fn endpoint(scheme: Scheme) -> &'static str {
 
 /// Why the store could not be spoken to, if that is what failed.
 fn reached(error: &(dyn StdError + 'static)) -> Option<String> {
-    causes(error).find(|cause| cause.is::<HttpError>()).map(innermost)
-}
-
-fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
+    let mut causes = std::iter::successors(Some(error), |error: &&(dyn StdError + 'static)| (*error).source());
+    causes.find(|cause| cause.is::<HttpError>()).map(innermost)
 }
 
 /// The cause of all causes, as one lower-case phrase.
 fn innermost(error: &(dyn StdError + 'static)) -> String {
-    let text = causes(error).last().map(ToString::to_string).unwrap_or_default();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    text.lines().next().unwrap_or_default().to_lowercase()
+    root_cause(error).lines().next().unwrap_or_default().to_lowercase()
 }
 
 /// The number of the HTTP answer. It stands in the text alone: its type is not public.

@@ -17,12 +17,15 @@
 //!
 //! This crate must not know about tables: it reads what tools wrote through footers and through `export`.
 
+pub mod fuzz;
+mod http;
 pub mod http_server;
 pub mod llm_server;
 mod loopback;
 mod mangle;
 mod mask;
 mod mlflow;
+mod moment;
 mod outcome;
 mod parquet_file;
 mod postgres_server;
@@ -33,9 +36,10 @@ pub mod signal;
 pub mod smtp_server;
 mod table;
 
-pub use mangle::mangle;
+pub use mangle::{mangle, mangle_texts};
 pub use mask::mask;
 pub use mlflow::Mlflow;
+pub use moment::{Killer, Moment};
 pub use outcome::{Outcome, check_pinned};
 pub use parquet_file::{evidence, whole_parquet};
 pub use postgres_server::PostgresServer;

@@ -16,12 +16,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::Random;
 use crate::loopback::{Ending, Loopback, lock};
+use crate::{Random, http};
 
 mod batches;
 mod fit;
-mod http;
 
 pub use batches::BatchPlan;
 pub use fit::fitted;

@@ -1,16 +1,16 @@
 //! Specs that people write by mistake: the project's own, and the examples of its docs, mangled at random.
 //!
-//! Whatever comes out must be read, or refused with file, line and column and in the words of someone who writes YAML. A
-//! bounded number of texts is tried; `MILLRACE_FUZZ_SECONDS` goes on for that long instead, from a seed of its own.
+//! Whatever comes out must be read, or refused with file, line and column and in the words of someone who writes YAML. How
+//! many texts are tried says [`crate::fuzz`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use crate::Random;
+use crate::fuzz::Rounds;
 
 /// How many texts are tried if nobody asks for a time.
-const TEXTS: usize = 3000;
+const TEXTS: u64 = 3000;
 /// That of a program's first thread, on which a tool reads its spec.
 const STACK: usize = 8 << 20;
 
@@ -125,8 +125,18 @@ const CHARACTERS: &[char] = &[
 /// Reads mangled specs of `tool` by `read`, which gives the error's text. Panics with the text that was read if that
 /// panics, or if an error has no place or speaks of what is none of a user's business.
 pub fn mangle(tool: &str, read: impl Fn(&str) -> Result<(), String> + Send + 'static) {
-    let tool = tool.to_owned();
-    let fuzzer = std::thread::Builder::new().stack_size(STACK).spawn(move || Fuzzer::new(&tool).run(&read));
+    let file = format!("{tool}.yaml");
+    let specs = folders(&repository().join("resources"));
+    let specs: Vec<String> =
+        specs.iter().filter_map(|folder| std::fs::read_to_string(folder.join(&file)).ok()).collect();
+    assert!(!specs.is_empty(), "no pipeline has a file {file}");
+    mangle_texts(&file, specs, read);
+}
+
+/// As [`mangle`], for a file of another kind: `specs` are whole texts of it, and errors must begin with `file`.
+pub fn mangle_texts(file: &str, specs: Vec<String>, read: impl Fn(&str) -> Result<(), String> + Send + 'static) {
+    let fuzzer = Fuzzer::new(file, specs);
+    let fuzzer = std::thread::Builder::new().stack_size(STACK).spawn(move || fuzzer.run(&read));
     if let Err(panic) = fuzzer.expect("a thread can be started").join() {
         std::panic::resume_unwind(panic);
     }
@@ -162,41 +172,23 @@ struct Fuzzer {
     /// Lines of all examples, for splicing.
     lines: Vec<String>,
     random: Random,
-    until: Option<Instant>,
 }
 
 impl Fuzzer {
-    fn new(tool: &str) -> Fuzzer {
-        let seconds = std::env::var("MILLRACE_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
-        let until = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-        let clock = || {
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |now| now.as_nanos() as u64)
-        };
-        let root =
-            Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates lie in the repository").to_owned();
-        let mut specs = Vec::new();
-        for folder in folders(&root.join("resources")) {
-            specs.extend(std::fs::read_to_string(folder.join(format!("{tool}.yaml"))));
-        }
-        assert!(!specs.is_empty(), "no pipeline has a file {tool}.yaml");
-        let pages = [root.join("docs"), root.join("docs/tools")];
+    fn new(file: &str, mut specs: Vec<String>) -> Fuzzer {
+        let pages = [repository().join("docs"), repository().join("docs/tools")];
         let examples: Vec<String> =
             pages.iter().flat_map(|folder| files(folder, "md")).flat_map(|page| yaml_in(&page)).collect();
         let lines = specs.iter().chain(&examples).flat_map(|text| text.lines()).map(str::to_owned).collect();
         specs.extend(examples);
-        Fuzzer {
-            file: format!("{tool}.yaml"),
-            specs,
-            lines,
-            random: Random::seeded(if until.is_some() { clock() } else { 7 }),
-            until,
-        }
+        Fuzzer { file: file.to_owned(), specs, lines, random: Random::seeded(0) }
     }
 
     fn run(mut self, read: &dyn Fn(&str) -> Result<(), String>) {
         let (mut tried, mut refused) = (0usize, 0usize);
         let mut faults = Faults::default();
-        while faults.told.len() < FAULTS && self.until.map_or(tried < TEXTS, |until| Instant::now() < until) {
+        for round in Rounds::of(TEXTS) {
+            self.random = round.random;
             let text = self.text();
             let result = catch_unwind(AssertUnwindSafe(|| read(&text)));
             tried += 1;
@@ -209,6 +201,9 @@ impl Fuzzer {
                     }
                 }
                 Ok(Ok(())) => {}
+            }
+            if faults.told.len() >= FAULTS {
+                break;
             }
         }
         assert!(faults.told.is_empty(), "{}", faults.told.join("\n"));
@@ -328,6 +323,10 @@ fn fault(file: &str, error: &str) -> Option<String> {
     let raw = [" at line ", " at position ", ".rs:", " core::", " alloc::", "while parsing a", "while scanning a"];
     let foreign = foreign.or_else(|| raw.into_iter().find(|text| error.contains(text)));
     foreign.map(|word| format!("a foreign word ('{word}')"))
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates lie in the repository").to_owned()
 }
 
 fn folders(folder: &Path) -> Vec<PathBuf> {

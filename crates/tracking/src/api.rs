@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Method, RequestBuilder, StatusCode, Url, redirect};
+use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
-use spec::{Error, Result};
+use spec::{Error, Result, ResultExt};
 
 use crate::client::{Credentials, Settings};
 
@@ -31,10 +31,7 @@ struct Refusal {
 
 impl Api {
     pub fn new(settings: &Settings) -> Result<Api> {
-        // Credentials must not follow a redirect to another server.
-        let client =
-            Client::builder().connect_timeout(CONNECT).timeout(ANSWER).redirect(redirect::Policy::none()).build();
-        let client = client.map_err(|error| Error::cannot_run(format!("MLflow: no HTTP client: {}", cause(error))))?;
+        let client = net::client(ANSWER, |builder| builder.connect_timeout(CONNECT)).context("MLflow")?;
         Ok(Api { client, settings: settings.clone() })
     }
 
@@ -129,10 +126,5 @@ impl Api {
 
 /// The innermost cause, without the address, which may hold a secret.
 fn cause(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
+    spec::text::root_cause(&error.without_url())
 }

@@ -15,7 +15,7 @@ mod tracked;
 pub use client::{Settings, VARIABLES};
 pub use tracked::{Sent, Tracked, TrackedRun};
 
-use spec::{Error, Result};
+use spec::Result;
 
 use api::Api;
 
@@ -28,19 +28,13 @@ const TAG: &str = "millrace";
 /// Errors: a server that cannot be reached (try again), refuses the credentials, or answers what it should not.
 /// What was sent before stays there.
 pub fn send(settings: &Settings, model: &str, versions: &[Tracked]) -> Result<Sent> {
-    // The runtime is only made here, so that trainings without a server never pay for it.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::cannot_run(format!("MLflow: no runtime: {error}")))?;
-    let result = runtime.block_on(async {
+    net::block_on(async {
         let api = Api::new(settings)?;
         let mut sent = Sent::default();
         let known = runs::send(&api, settings, model, versions, &mut sent).await?;
         registry::update(&api, model, versions, &known, &mut sent).await?;
         Ok(sent)
-    });
-    // Does not wait for a look-up of the name that hangs.
-    runtime.shutdown_background();
-    result
+    })
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ fn settings(server: &Mlflow) -> Settings {
 
 /// What the server answers at `path`.
 fn get(server: &Mlflow, path: &str) -> String {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = net::runtime().unwrap();
     runtime.block_on(async { reqwest::get(server.url(path)).await.unwrap().text().await.unwrap() })
 }
 

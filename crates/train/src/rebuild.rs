@@ -2,7 +2,6 @@
 //! on what it learned, not on what has its names today.
 
 use artifact::{Artifact, Definitions, PolarsResultExt, definitions_of, fingerprint};
-use chrono::{DateTime, Utc};
 use learn::{LoadedVersion, Trial};
 use polars::prelude::{Column, DataFrame, IdxCa};
 use spec::{Error, Keys, Result, Tool};
@@ -76,10 +75,7 @@ fn again(
         return cannot(format!("what they are made of changed: {}", changed.join("; ")));
     }
     // As of the day on which the file was made.
-    let Ok(made) = evidence.time.parse::<DateTime<Utc>>() else {
-        return cannot(format!("{} does not say when it was made", table.path.display()));
-    };
-    build(spec, &|table| artifact::scan(&sources, table), made.date_naive())
+    build(spec, &|table| artifact::scan(&sources, table), evidence.time.date_naive())
 }
 
 /// Of all rows those of the test part, which must be about the same examples as the trial's.

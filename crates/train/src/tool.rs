@@ -2,17 +2,17 @@
 
 use std::rc::Rc;
 
-use artifact::{Artifact, Books, Fate};
+use artifact::{Artifact, Books, Fate, Notes};
 use learn::{
-    Action, Decision, Entry, Known, Log, Origin, Part, Registry, RunsFormat, RunsQuery, Signature, TrainSpec, Trial,
-    Version, measure_text, runs_table, write_version,
+    Action, Decision, Entry, Known, Log, Origin, Part, Registry, RunsQuery, Signature, TrainSpec, Trial, Version,
+    measure_text, write_version,
 };
-use serde_json::json;
 use spec::{Error, Exit, Result, Tool};
-use stage::clap::{Args, ValueEnum};
+use stage::clap::Args;
 use stage::{FolderOutput, Job, Output, Stage, Standing};
 
 use crate::rebuild::rebuild;
+use crate::runs::{self, Format};
 use crate::track::Tracker;
 
 /// The table in a version's folder: the rows of the test part with what the model made of them.
@@ -54,28 +54,6 @@ pub struct Flags {
     why: Option<String>,
 }
 
-/// How `--runs` prints them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Aligned columns, for people.
-    #[default]
-    Table,
-    /// One JSON object per line, with every column.
-    Json,
-    /// CSV with a header, with every column.
-    Csv,
-}
-
-impl From<Format> for RunsFormat {
-    fn from(format: Format) -> RunsFormat {
-        match format {
-            Format::Table => RunsFormat::Table,
-            Format::Json => RunsFormat::Json,
-            Format::Csv => RunsFormat::Csv,
-        }
-    }
-}
-
 pub struct Train;
 
 impl Stage for Train {
@@ -96,8 +74,8 @@ impl Stage for Train {
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let table = job.scan(&job.spec.table)?;
         let known = Known {
-            horizon_days: notes(job, "horizon_days").filter_map(serde_json::Value::as_i64).max(),
-            label_known_at: notes(job, "label_known_at").find_map(serde_json::Value::as_str).map(str::to_owned),
+            horizon_days: notes(job).filter_map(|notes| notes.horizon_days).max(),
+            label_known_at: notes(job).find_map(|notes| notes.label_known_at.clone()),
             definitions: artifact::definitions_of(&job.artifacts, &job.spec.table)?,
         };
         // A champion that cannot be read ends the run before it takes its time.
@@ -125,7 +103,7 @@ impl Stage for Train {
             if all.is_empty() {
                 stage::say(format!("train {}: no version was trained yet", job.pipeline));
             }
-            stage::print(&runs_table(&all, &RunsQuery { sort, filter, format: flags.format.into() })?)?;
+            stage::print(&runs::written(&all, &RunsQuery { sort, filter }, flags.format)?)?;
         } else if flags.track {
             let tracker = Tracker::of(job);
             job.later.add(move || tracker.now(&registry));
@@ -157,10 +135,10 @@ fn registry(job: &Job<Train>) -> Result<Registry> {
     Ok(registry)
 }
 
-/// What the evidence of the table's files notes under `key`, such as how long after its cutoff a label is known.
-fn notes<'a>(job: &'a Job<Train>, key: &'a str) -> impl Iterator<Item = &'a serde_json::Value> {
+/// What the evidence of the table's files notes.
+fn notes(job: &Job<Train>) -> impl Iterator<Item = &Notes> {
     let of_table = job.artifacts.iter().filter(|artifact: &&Artifact| artifact.table == job.spec.table);
-    of_table.filter_map(move |artifact| artifact.evidence.as_ref()?.notes.get(key))
+    of_table.filter_map(|artifact| Some(&artifact.evidence.as_ref()?.notes))
 }
 
 /// The folder of the new version, and what follows once it is in place.
@@ -191,7 +169,7 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
         write: Box::new(move |folder| write_version(folder, &trial, &origin, &decision).map(|_| ())),
         tables: vec![(PREDICTIONS.to_owned(), predictions), (PARTS.to_owned(), parts)],
         books,
-        notes: json!({ "version": version.to_string() }),
+        notes: Notes { version: Some(version.to_string()), ..Notes::default() },
         then: Box::new(move || {
             registry.record(version, &logged, Signature::now())?;
             stage::say(said);

@@ -4,7 +4,7 @@
 //! (`1.3.2024`). Two numbers that touch need all their digits: nobody knows what `2024111` is.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use spec::ColumnType;
 
 use crate::moment::{DAY, Moment, Parts, digits, fraction, offset, plain};
@@ -263,7 +263,8 @@ impl MomentFormat {
     fn parts(&self, mut text: &[u8]) -> Option<Parts> {
         let mut parts = Parts::default();
         let text = &mut text;
-        for piece in &self.pieces {
+        let mut pieces = self.pieces.iter();
+        while let Some(piece) = pieces.next() {
             match piece {
                 Piece::Number(part, width) => {
                     if width.blanks {
@@ -312,13 +313,20 @@ impl MomentFormat {
                         _ => return None,
                     });
                 }
-                Piece::Epoch { behind } => {
+                // The count of a smaller unit: its last digits are the fraction, which comes next.
+                Piece::Epoch { behind } if *behind > 0 => {
                     let digits = text.iter().skip(1).take_while(|byte| byte.is_ascii_digit()).count() + 1;
-                    let (whole, rest) = text.split_at_checked(digits.checked_sub(*behind)?)?;
-                    // Digits behind a minus would be counted the wrong way round.
-                    if *behind > 0 && whole.first() == Some(&b'-') {
-                        return None;
-                    }
+                    let (count, rest) = text.split_at_checked(digits)?;
+                    *text = rest;
+                    let (count, units) =
+                        (crate::numbers::int(count)?, 10i64.checked_pow(u32::try_from(*behind).ok()?)?);
+                    parts.epoch = Some(count.div_euclid(units));
+                    parts.fraction = (i128::from(count.rem_euclid(units)) * 1_000_000 / i128::from(units)) as u32;
+                    pieces.next();
+                }
+                Piece::Epoch { .. } => {
+                    let digits = text.iter().skip(1).take_while(|byte| byte.is_ascii_digit()).count() + 1;
+                    let (whole, rest) = text.split_at_checked(digits)?;
                     *text = rest;
                     parts.epoch = Some(crate::numbers::int(whole)?);
                 }
@@ -333,6 +341,12 @@ impl MomentFormat {
 impl<'de> Deserialize<'de> for MomentFormat {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<MomentFormat, D::Error> {
         spec::read_text(deserializer, "a strptime format such as %d.%m.%Y", MomentFormat::new)
+    }
+}
+
+impl Serialize for MomentFormat {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text())
     }
 }
 
@@ -418,8 +432,8 @@ fn read_letters(letters: &str, format: &str, pieces: &mut Vec<Piece>) -> Result<
             }
             "U" | "W" | "V" | "G" | "g" | "u" | "w" | "C" | "q" => {
                 return Err(format!(
-                    "\"{format}\" has %{letter}, of which no date is made here; read the column as string, and make the date \
-                     in clean"
+                    "\"{format}\" has %{letter}, of which no date is made here; keep the text, and make the date of it in \
+                     clean by SQL"
                 ));
             }
             _ => match SHORTHANDS.iter().find(|(known, _)| *known == letter) {

@@ -93,6 +93,13 @@ mod tests {
     }
 
     #[test]
+    fn moments_beyond_the_calendar_are_none() {
+        assert_eq!(iso_datetime(b"9999-12-31T23:59:59-01:00"), None);
+        assert_eq!(iso_datetime(b"0000-01-01T00:00:00+01:00"), None);
+        assert!(iso_datetime(b"9999-12-31T23:59:59+01:00").is_some());
+    }
+
+    #[test]
     fn offsets_are_reckoned_back_to_utc() {
         let second = MOMENT - 345_678;
         for text in [

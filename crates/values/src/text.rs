@@ -6,10 +6,11 @@ use polars_arrow::array::{BinaryViewArray, BooleanArray, MutableBinaryViewArray}
 use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 use spec::ColumnType;
 
+use crate::calendar::day_text;
 use crate::convert::Converted;
 use crate::format::MomentFormat;
 use crate::iso::{iso_date, iso_datetime, iso_time};
-use crate::moment::{Moment, day_text};
+use crate::moment::Moment;
 use crate::numbers;
 use crate::zone::LocalTime;
 
@@ -59,11 +60,13 @@ impl Number for Plain {
     }
 }
 
-/// Digits that are a name rather than a number: zeros in front, an exponent such as that of `5E0`, or more digits than
+/// Digits that are a name rather than a number: zeros in front, a plus before many, an exponent such as that of `5E0`, or more digits than
 /// an int64 holds. Programs write exponents with a sign or behind a point.
 pub fn is_code(text: &[u8]) -> bool {
     let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
-    if matches!(digits, [b'0', b'0'..=b'9', ..]) {
+    // `+491711234567` is a telephone number.
+    let is_phone = text.first() == Some(&b'+') && digits.len() >= 7 && digits.iter().all(u8::is_ascii_digit);
+    if is_phone || matches!(digits, [b'0', b'0'..=b'9', ..]) {
         return true;
     }
     if let Some(e) = digits.iter().position(|byte| matches!(byte, b'e' | b'E')) {
@@ -305,10 +308,25 @@ pub fn text_of(source: &Series) -> Option<Series> {
             let text = |tick: i64| moment_text(tick, *unit) + end;
             ticks.i64().ok()?.iter().map(|tick| tick.map(text)).collect::<StringChunked>()
         }
+        // With all digits that say something, where the engine's own cast stops at seconds.
+        DataType::Time => {
+            let ticks = source.to_physical_repr();
+            ticks.i64().ok()?.iter().map(|tick| tick.map(time_text)).collect::<StringChunked>()
+        }
         DataType::List(..) | DataType::Struct(..) | DataType::Array(..) | DataType::Duration(..) => return None,
         _ => return source.cast(&DataType::String).ok(),
     };
     Some(text.with_name(name).into_series())
+}
+
+/// `10:20:30`, or `10:20:30.5`: nanoseconds since midnight, or beyond the day.
+fn time_text(tick: i64) -> String {
+    let (seconds, fraction) = (tick.div_euclid(1_000_000_000), tick.rem_euclid(1_000_000_000));
+    let time = format!("{:02}:{:02}:{:02}", seconds.div_euclid(3600), seconds / 60 % 60, seconds % 60);
+    match fraction {
+        0 => time,
+        fraction => format!("{time}.{fraction:09}").trim_end_matches('0').to_owned(),
+    }
 }
 
 /// `2024-01-31 10:20:30.000000`, with the digits of the unit.

@@ -1,4 +1,5 @@
 use polars::prelude::*;
+use testkit::fuzz::{Round, Rounds};
 
 use super::*;
 use crate::TableWriter;
@@ -92,15 +93,10 @@ fn damaged_files_are_errors() {
     of_all_kinds(&file);
     assert_eq!(read_whole(&root, &file).unwrap(), 300);
     let whole = std::fs::read(&file).unwrap();
-    let tries: u64 = std::env::var("FUZZ").ok().and_then(|tries| tries.parse().ok()).unwrap_or(200);
-    let mut state = std::env::var("FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7u64);
-    let mut random = move |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((state >> 33) % below as u64) as usize
-    };
     // Words of the engine, or without a way out.
     let mut raw_texts = std::collections::BTreeSet::new();
-    for number in 0..tries {
+    for Round { seed, mut random } in Rounds::of(200) {
+        let mut random = |below: usize| random.below(below as u64) as usize;
         let mut bytes = whole.clone();
         for _ in 0..=random(4) {
             let at = match random(2) {
@@ -118,11 +114,8 @@ fn damaged_files_are_errors() {
             bytes.truncate(random(bytes.len()));
         }
         // A file of its own: the engine may still have the last one in its memory map.
-        let damaged = folder.path().join(format!("{number}_b.parquet"));
+        let damaged = folder.path().join(format!("{seed}_b.parquet"));
         std::fs::write(&damaged, &bytes).unwrap();
-        if std::env::var("FUZZ_KEEP").is_ok() {
-            std::fs::write("/tmp/values_last.parquet", &bytes).unwrap();
-        }
         let read = std::panic::catch_unwind(|| read_whole(&root, &damaged));
         match read {
             Ok(Ok(_)) => {}
@@ -139,9 +132,10 @@ fn damaged_files_are_errors() {
             Err(_) => {
                 let kept = std::env::temp_dir().join("millrace-damaged.parquet");
                 std::fs::write(&kept, &bytes).unwrap();
-                panic!("reading panics: {}", kept.display());
+                panic!("reading panics: seed {seed}, {}", kept.display());
             }
         }
+        std::fs::remove_file(&damaged).unwrap();
     }
     assert!(raw_texts.is_empty(), "{raw_texts:#?}");
 }
@@ -227,4 +221,39 @@ fn types_of_other_programs_are_read_or_named() {
         let error = read_whole(&root, &file).unwrap_err().to_string();
         assert_eq!(error, format!("c.parquet: column 'c' is {why}"));
     }
+}
+
+/// A page of data whose counts fit and whose bytes do not is decoded as it is: a wrong value. Its checksum finds it.
+#[test]
+fn a_page_that_does_not_match_its_checksum_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::at(folder.path());
+    // Written by pyarrow 26 with write_page_checksum=True, two row groups, columns n, s, x; plain, Snappy and dictionary.
+    let whole = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/with_checksums.parquet")).unwrap();
+    let verified = |bytes: &[u8], name: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        open(&root, &file).and_then(|artifact| artifact.verify())
+    };
+    verified(&whole, "whole.parquet").unwrap();
+    let file = folder.path().join("whole.parquet");
+    let metadata = crate::footer::metadata(&file).unwrap();
+    let mut found = 0;
+    for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+        // The last byte of a column is the last of its last page.
+        let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
+        let mut bytes = whole.clone();
+        bytes[(start + column.compressed_size() - 1) as usize] ^= 1;
+        let error = verified(&bytes, "damaged.parquet").unwrap_err().to_string();
+        let name = column.column_descr().path().string();
+        assert_eq!(
+            error,
+            format!(
+                "damaged.parquet: column '{name}' is damaged: a page does not match its checksum; fetch the file again, or \
+                 have it written again"
+            )
+        );
+        found += 1;
+    }
+    assert_eq!(found, 6);
 }

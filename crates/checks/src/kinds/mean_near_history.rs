@@ -8,7 +8,7 @@ use spec::{Result, Severity};
 use super::described;
 use crate::Published;
 use crate::check::{Columns, Finding, TableCheck};
-use crate::share::{number, percent};
+use spec::text::{number, percent};
 
 /// The mean of a column differs from that of earlier runs by no more than a share of it. Compared with the
 /// mean of the means of the newest `runs` earlier artifacts of the same table, read from their footers;

@@ -8,8 +8,8 @@ use spec::{Result, Severity};
 use super::described;
 use crate::Published;
 use crate::check::{Columns, Finding, TableCheck};
-use crate::share::number;
 use expr::SqlExpr;
+use spec::text::number;
 
 /// An SQL expression of aggregates is true. Null fails: it says nothing about the table. Example:
 /// `- table: {sql: 'SUM(amount) > 0 AND COUNT(*) > 100'}`.

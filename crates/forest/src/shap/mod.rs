@@ -12,7 +12,7 @@ use crate::Column;
 use crate::column::rows;
 use crate::forest::{Forest, in_parallel};
 use crate::model::Tree;
-use crate::slots::{BLOCK, Block, GROUP, Lanes};
+use crate::slots::{BLOCK, Block, GROUP, GROUPS, Lanes};
 use plan::Plan;
 use run::{PARTS, Space};
 
@@ -65,6 +65,7 @@ impl Strongest {
 struct Work {
     block: Block,
     space: Space,
+    /// Sums of each feature used, group by group.
     sums: Vec<Lanes<[f64; PARTS]>>,
     /// Contributions of one row, by feature used.
     row: Vec<f64>,
@@ -174,7 +175,7 @@ impl Explainer<'_> {
         Work {
             block: self.forest.slots.block(),
             space: Space::new(self.plans.iter().flatten()),
-            sums: vec![[[0.0; PARTS]; GROUP]; self.used.len()],
+            sums: vec![[[0.0; PARTS]; GROUP]; self.used.len() * GROUPS],
             row: vec![0.0; self.used.len()],
             order: Vec::new(),
         }
@@ -192,19 +193,22 @@ impl Explainer<'_> {
         let Work { block, space, sums, row, order } = work;
         self.forest.slots.fill(columns, start, count, block);
         let outputs = self.forest.outputs();
-        for group in 0..count.div_ceil(GROUP) {
-            for output in 0..outputs {
-                sums.fill([[0.0; PARTS]; GROUP]);
-                for plan in self.plans.iter().skip(output).step_by(outputs).flatten() {
-                    run::add(plan, block.group(group), space, sums);
+        let used = self.used.len();
+        for output in 0..outputs {
+            sums.fill([[0.0; PARTS]; GROUP]);
+            // All groups at one tree, whose tables are then near.
+            for plan in self.plans.iter().skip(output).step_by(outputs).flatten() {
+                for group in 0..count.div_ceil(GROUP) {
+                    run::add(plan, block.group(group), space, &mut sums[group * used..][..used]);
                 }
-                for lane in 0..GROUP.min(count - group * GROUP) {
-                    for (value, sums) in row.iter_mut().zip(sums.iter()) {
-                        let [a, b, c, d] = sums[lane];
-                        *value = (a + b) + (c + d);
-                    }
-                    take(group * GROUP + lane, output, row, order);
+            }
+            for at in 0..count {
+                let sums = &sums[at / GROUP * used..][..used];
+                for (value, sums) in row.iter_mut().zip(sums) {
+                    let [a, b, c, d] = sums[at % GROUP];
+                    *value = (a + b) + (c + d);
                 }
+                take(at, output, row, order);
             }
         }
     }

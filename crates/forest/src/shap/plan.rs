@@ -14,7 +14,7 @@
 use super::quadrature;
 use super::table::{Job, share};
 use crate::model::Tree;
-use crate::score::Set;
+use crate::score::{MOST_CHOICES, Set};
 use crate::slots::{RankTest, Slots};
 
 /// Outcomes of a twig are numbered by as many bits at most.
@@ -34,7 +34,11 @@ pub(crate) struct Plan {
 
 /// The outcome of a few splits, as a number: one bit each.
 #[derive(Debug)]
-pub(crate) struct Input(pub Vec<Bit>);
+pub(crate) struct Input {
+    pub bits: Vec<Bit>,
+    /// Bits that depend on a category, by slot and category.
+    pub tables: Vec<(u32, Vec<u8>)>,
+}
 
 #[derive(Debug)]
 pub(crate) enum Bit {
@@ -42,6 +46,8 @@ pub(crate) enum Bit {
     AtMost { slot: u32, rank: i32 },
     /// Whether the row's category is in the set.
     Among { slot: u32, set: Set },
+    /// One of a table's.
+    InTable,
     /// Whether the row keeps to the path, as far as the feature of an earlier split goes, when it leaves that split.
     Kept { input: u32, right: bool, has_prior: bool },
 }
@@ -272,8 +278,24 @@ impl Builder<'_> {
         (splits, features)
     }
 
-    fn input(&mut self, bits: Vec<Bit>) -> u32 {
-        self.inputs.push(Input(bits));
+    fn input(&mut self, mut bits: Vec<Bit>) -> u32 {
+        let mut tables: Vec<(u32, Vec<u8>)> = Vec::new();
+        for (shift, bit) in bits.iter_mut().enumerate() {
+            let Bit::Among { slot, set } = bit else { continue };
+            let (slot, places) = (*slot, self.slots.categories(*slot as usize) + 1);
+            if places > MOST_CHOICES {
+                continue;
+            }
+            let at = tables.iter().position(|table| table.0 == slot).unwrap_or_else(|| {
+                tables.push((slot, vec![0; places]));
+                tables.len() - 1
+            });
+            for (place, bits) in tables[at].1.iter_mut().enumerate() {
+                *bits |= (set.has(place as i32) as u8) << shift;
+            }
+            *bit = Bit::InTable;
+        }
+        self.inputs.push(Input { bits, tables });
         self.inputs.len() as u32 - 1
     }
 

@@ -1,6 +1,6 @@
 //! Contributions of a group of rows: the steps of each tree, all rows at each step.
 
-use super::plan::{Bit, Pass, Passes, Plan, Step};
+use super::plan::{Bit, Input, Pass, Passes, Plan, Step};
 use crate::slots::{GROUP, Lanes};
 
 /// Numbers that are only ever added up are kept apart by this many.
@@ -79,20 +79,40 @@ fn add_avx2(plan: &Plan, ranks: &[Lanes<i32>], space: &mut Space, sums: &mut [La
 fn add_in(plan: &Plan, ranks: &[Lanes<i32>], space: &mut Space, sums: &mut [Lanes<[f64; PARTS]>]) {
     let Space { outcomes, two, four, six, eight } = space;
     for (at, input) in plan.inputs.iter().enumerate() {
-        outcomes[at] = outcome(&input.0, ranks, outcomes);
+        outcomes[at] = outcome(input, ranks, outcomes);
     }
     match &plan.passes {
-        Passes::Two(passes) => passes.iter().for_each(|pass| run(plan, pass, outcomes, two, sums)),
-        Passes::Four(passes) => passes.iter().for_each(|pass| run(plan, pass, outcomes, four, sums)),
-        Passes::Six(passes) => passes.iter().for_each(|pass| run(plan, pass, outcomes, six, sums)),
-        Passes::Eight(passes) => passes.iter().for_each(|pass| run(plan, pass, outcomes, eight, sums)),
+        Passes::Two(passes) => run_all(plan, passes, outcomes, two, sums),
+        Passes::Four(passes) => run_all(plan, passes, outcomes, four, sums),
+        Passes::Six(passes) => run_all(plan, passes, outcomes, six, sums),
+        Passes::Eight(passes) => run_all(plan, passes, outcomes, eight, sums),
+    }
+}
+
+/// A loop and not a closure, which would not be compiled for wider registers.
+#[inline(always)]
+fn run_all<const M: usize>(
+    plan: &Plan,
+    passes: &[Pass<M>],
+    outcomes: &[Lanes<u32>],
+    levels: &mut Levels<M>,
+    sums: &mut [Lanes<[f64; PARTS]>],
+) {
+    for pass in passes {
+        run(plan, pass, outcomes, levels, sums);
     }
 }
 
 #[inline(always)]
-fn outcome(bits: &[Bit], ranks: &[Lanes<i32>], outcomes: &[Lanes<u32>]) -> Lanes<u32> {
+fn outcome(input: &Input, ranks: &[Lanes<i32>], outcomes: &[Lanes<u32>]) -> Lanes<u32> {
     let mut numbers = [0; GROUP];
-    for (shift, bit) in bits.iter().enumerate() {
+    for (slot, table) in &input.tables {
+        let ranks = &ranks[*slot as usize];
+        for lane in 0..GROUP {
+            numbers[lane] |= u32::from(table[ranks[lane] as usize]);
+        }
+    }
+    for (shift, bit) in input.bits.iter().enumerate() {
         match bit {
             Bit::AtMost { slot, rank } => {
                 let ranks = &ranks[*slot as usize];
@@ -106,6 +126,7 @@ fn outcome(bits: &[Bit], ranks: &[Lanes<i32>], outcomes: &[Lanes<u32>]) -> Lanes
                     numbers[lane] |= set.has(ranks[lane]) << shift;
                 }
             }
+            Bit::InTable => {}
             Bit::Kept { input, right, has_prior } => {
                 let earlier = &outcomes[*input as usize];
                 let (flip, always) = (u32::from(*right), u32::from(!*has_prior));
@@ -159,20 +180,19 @@ fn run<const M: usize>(
                 }
             }
             Step::Twig { input, table, level, out, features } => {
-                let outcomes = &outcomes[*input as usize];
+                let stride = 1 + features.len() as u32;
+                let entries = outcomes[*input as usize].map(|outcome| outcome * stride);
                 let products = &levels.products[*level as usize];
-                let (stride, table) = (1 + features.len(), &pass.table[*table as usize..]);
                 if let Some(out) = out {
-                    let out = &mut levels.sums[*out as usize];
+                    let (out, table) = (&mut levels.sums[*out as usize], &pass.table[*table as usize..]);
                     for lane in 0..GROUP {
-                        out[lane] = times(&products[lane], &table[outcomes[lane] as usize * stride]);
+                        out[lane] = times(&products[lane], &table[entries[lane] as usize]);
                     }
                 }
                 for (at, feature) in features.iter().enumerate() {
-                    let of_feature = &mut sums[*feature as usize];
+                    let (of_feature, table) = (&mut sums[*feature as usize], &pass.table[*table as usize + 1 + at..]);
                     for lane in 0..GROUP {
-                        let share = times(&products[lane], &table[outcomes[lane] as usize * stride + 1 + at]);
-                        fold(&mut of_feature[lane], &share);
+                        fold(&mut of_feature[lane], &times(&products[lane], &table[entries[lane] as usize]));
                     }
                 }
             }

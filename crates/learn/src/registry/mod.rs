@@ -36,11 +36,7 @@ pub struct Signature {
 impl Signature {
     /// Now, by the user of this process.
     pub fn now() -> Signature {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned());
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| variable("HOSTNAME"));
-        let host = host.unwrap_or_else(|| "unknown".to_owned());
-        Signature { time: artifact::Stamp::now().rfc3339(), who: format!("{user}@{}", host.trim()) }
+        Signature { time: artifact::Stamp::now().rfc3339(), who: spec::who() }
     }
 }
 

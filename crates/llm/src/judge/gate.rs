@@ -78,11 +78,7 @@ fn shown(value: &Option<String>) -> String {
 
 /// The beginning of a text, on one line. Other spaces are kept: they may be what is wrong.
 fn short(text: &str) -> String {
-    let text = text.replace('\n', "\\n").replace('\t', "\\t").replace('\r', "\\r");
-    match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}...", &text[..at]),
-        None => text,
-    }
+    spec::text::cut(&text.replace('\n', "\\n").replace('\t', "\\t").replace('\r', "\\r"), LONGEST)
 }
 
 #[cfg(test)]
@@ -143,7 +139,7 @@ mod tests {
         let rows = [Row { row: "key".to_owned(), cells: vec![cell] }];
         let text = Gate::default().check("t", &["out".to_owned()], &rows).unwrap_err().message().to_owned();
         assert!(
-            text.ends_with(&format!("expected '{}...', answered null (edit distance 1.00)", "x".repeat(60))),
+            text.ends_with(&format!("expected '{}…', answered null (edit distance 1.00)", "x".repeat(59))),
             "{text}"
         );
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use spec::text::percent;
+
 use crate::judge::{Comparison, Interval, Method, Side, Verdict};
 
 impl Comparison {
@@ -27,7 +29,7 @@ impl Comparison {
 
     fn interval(&self, difference: Interval) -> String {
         let Interval { mean, low, high } = difference;
-        format!("{} ({} % interval {} to {})", signed(mean), percent(self.confidence), signed(low), signed(high))
+        format!("{} ({} interval {} to {})", signed(mean), percent(self.confidence), signed(low), signed(high))
     }
 
     fn lines(&self) -> Vec<[String; 4]> {
@@ -104,11 +106,6 @@ fn signed(value: f64) -> String {
         "+0.0000" | "-0.0000" => "0.0000".to_owned(),
         text => text.to_owned(),
     }
-}
-
-fn percent(share: f64) -> String {
-    let percent = (share * 1000.0).round() / 10.0;
-    percent.to_string()
 }
 
 /// Four digits after the point, or six where a row costs next to nothing.

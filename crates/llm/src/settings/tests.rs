@@ -45,7 +45,7 @@ fn a_key_in_the_file_is_refused_and_not_repeated() {
     let text = failure(&format!("providers:\n  a: {{base_url: http://a/v1, key: {CANARY}}}\n"));
     assert_eq!(
         text,
-        "llm.yaml: providers.a.key: a key does not belong into a file; put it into .env and write ${OPENAI_API_KEY:-}"
+        "llm.yaml:2:30: providers.a.key: a key does not belong into a file; put it into .env and write ${OPENAI_API_KEY:-}"
     );
 }
 
@@ -62,15 +62,31 @@ fn mistakes_name_the_key() {
     let server = "providers:\n  a: {base_url: http://a/v1}\n";
     assert_eq!(
         failure(&format!("{server}provider: b\n")),
-        "llm.yaml: provider: unknown provider 'b'; choose one of: a"
+        "llm.yaml:3:1: provider: unknown provider 'b'; choose one of: a"
     );
     assert_eq!(
         failure(&format!("{server}limits: {{concurrency: 0}}\n")),
-        "llm.yaml: limits.concurrency: found 0, expected 1 or more"
+        "llm.yaml:3:10: limits.concurrency: found 0, expected 1 or more"
     );
     assert_eq!(
         failure(&format!("{server}limits: {{request_per_second: 3}}\n")),
         "llm.yaml:3:10: limits: unknown key 'request_per_second'; did you mean 'requests_per_second'?"
     );
     assert!(failure("providers:\n  a: {base_url: localhost:1}\n").contains("providers.a.base_url: not an address"));
+}
+
+#[test]
+fn mangled_files_are_read_or_refused_with_their_place() {
+    // The example of the module, without its margin.
+    let example: String = include_str!("../settings.rs")
+        .lines()
+        .skip_while(|line| *line != "//! ```yaml")
+        .skip(1)
+        .take_while(|line| *line != "//! ```")
+        .map(|line| format!("{}\n", line.trim_start_matches("//! ")))
+        .collect();
+    Settings::parse(&example, &env(&[])).unwrap();
+    testkit::mangle_texts("llm.yaml", vec![example, BUILT_IN.to_owned()], |text| {
+        Settings::parse(text, &env(&[("OPENAI_API_KEY", CANARY)])).map(drop).map_err(|error| error.to_string())
+    });
 }

@@ -73,7 +73,7 @@ fn json_is_read_as_well() {
 fn a_missing_variable_is_placed_before_anything_is_spent() {
     assert_eq!(
         failure("{{ text }}", "{{ txt }}"),
-        "resources/t.yaml:9: prompt: 'txt' is no input column; did you mean 'text'?"
+        "resources/t.yaml:9:6: prompt: 'txt' is not an input column; did you mean 'text'?"
     );
 }
 
@@ -90,15 +90,18 @@ fn unknown_keys_are_placed() {
 fn mistakes_name_the_key() {
     assert_eq!(
         failure("cleaned: good", "cleand: good"),
-        "resources/t.yaml: examples[0].output: Additional properties are not allowed ('cleand' was unexpected); \
+        "resources/t.yaml:16:5: examples[0].output: Additional properties are not allowed ('cleand' was unexpected); \
          \"cleaned\" is a required property"
     );
     assert_eq!(
         failure("temperature: 0", "temperature: 3"),
-        "resources/t.yaml: temperature: found a value outside 0 to 2"
+        "resources/t.yaml:12:1: temperature: found a value outside 0 to 2"
     );
-    assert_eq!(failure("max_tokens: 50", "batch_rows: 0"), "resources/t.yaml: batch_rows: found 0, expected 1 to 200");
-    assert_eq!(failure("[large]", "[small]"), "resources/t.yaml: fallback: 'small' is named twice");
+    assert_eq!(
+        failure("max_tokens: 50", "batch_rows: 0"),
+        "resources/t.yaml:13:1: batch_rows: found 0, expected 1 to 200"
+    );
+    assert_eq!(failure("[large]", "[small]"), "resources/t.yaml:11:1: fallback: 'small' is named twice");
 }
 
 #[test]
@@ -156,4 +159,19 @@ fn the_shape_of_both_files_can_be_printed() {
         "batch_rows description examples fallback inputs max_tokens model outputs prompt system_message task_name temperature"
     );
     assert_eq!(keys(schemars::schema_for!(crate::SettingsSpec)), "daily limits log_bodies models provider providers");
+}
+
+#[test]
+fn mangled_files_are_read_or_refused_with_their_place() {
+    let tasks = ["reviews", "texts"].map(|pipeline| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../resources").join(pipeline).join("tasks");
+        std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+    });
+    let mut tasks: Vec<String> = tasks.into_iter().flatten().collect();
+    tasks.push(WRITTEN.to_owned());
+    tasks.sort();
+    testkit::mangle_texts("task.yaml", tasks, |text| {
+        let read = Task::parse(text, Path::new("task.yaml"), &Environment::default());
+        read.map(drop).map_err(|error| error.to_string())
+    });
 }

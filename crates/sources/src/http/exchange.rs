@@ -1,21 +1,27 @@
 //! One request and its answer, repeated while what is wrong may pass.
 
-use std::sync::Once;
+use std::io::Read;
 use std::time::Duration;
 
 use encoding_rs::{Encoding, UTF_8};
+use flate2::read::MultiGzDecoder;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use net::Backoff;
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER};
 use spec::{Error, Result};
 
 use super::tree::{Found, Node};
 use super::written::{PageFormat, Rate};
-use super::{HttpSpec, backoff, json_page, xml_page};
+use super::{HttpSpec, json_page, xml_page};
 
 /// The largest answer that is read, in bytes: it stands in memory as a whole, several times over.
 const LARGEST: usize = 256 << 20;
+/// The longest time that a server may ask to wait; one that asks for more stays down.
+const LONGEST: Duration = Duration::from_secs(120);
+/// The first pause lasts half a second at most. Unit tests do not wait for it.
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(if cfg!(test) { 5 } else { 500 }), longest: LONGEST };
 /// Most characters of a server's words that go into an error.
 const QUOTED: usize = 300;
 
@@ -35,6 +41,8 @@ pub(crate) struct Page {
     pub typed: bool,
     /// The address in `Link: <...>; rel="next"`.
     pub next: Option<String>,
+    /// There is a `Link` header, whatever it says.
+    pub has_link: bool,
 }
 
 /// Why there is no page.
@@ -47,23 +55,7 @@ enum Fault {
 
 impl Client {
     pub(crate) fn new(spec: &HttpSpec) -> Result<Client> {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            // Fails only if the program has installed one already, which then serves as well.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
-        // Redirects would carry the key elsewhere.
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .timeout(spec.timeout)
-            .user_agent(concat!("millrace/", env!("CARGO_PKG_VERSION")));
-        if spec.is_demo() {
-            builder = builder.no_proxy();
-        }
-        let http = builder
-            .build()
-            .map_err(|error| Error::cannot_run(format!("cannot make an HTTP client: {}", error.without_url())))?;
+        let http = net::client(spec.timeout, |builder| if spec.is_demo() { builder.no_proxy() } else { builder })?;
         let mut headers = HeaderMap::new();
         for (name, value) in spec.headers.iter() {
             let pair = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(value.expose()).ok());
@@ -93,11 +85,11 @@ impl Client {
                 Err(Fault::Lasting(error)) => return Err(error.context(shown)),
                 Err(Fault::Passing(why, asked)) => (why, asked),
             };
-            let too_long = asked.filter(|asked| *asked > backoff::LONGEST);
+            let too_long = asked.filter(|asked| *asked > LONGEST);
             if tries > self.spec.retries || too_long.is_some() {
                 return Err(stays_down(shown, &why, tries, too_long));
             }
-            let pause = backoff::pause(backoff::FIRST, tries - 1);
+            let pause = BACKOFF.pause(tries);
             tokio::time::sleep(asked.map_or(pause, |asked| asked.max(pause))).await;
         }
     }
@@ -116,17 +108,25 @@ impl Client {
         let response = sent.map_err(|error| self.broken(&error))?;
         let status = response.status();
         let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let asked = header(RETRY_AFTER).and_then(|text| backoff::retry_after(text, chrono::Utc::now()));
+        let asked = header(RETRY_AFTER).and_then(|text| net::retry_after(text, chrono::Utc::now()));
         let content_type = header(CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+        let has_link = response.headers().contains_key(LINK);
         let links = response.headers().get_all(LINK).iter().filter_map(|value| value.to_str().ok());
         let next = links.filter_map(next_link).next();
         let body = self.body(response).await?;
         match status.as_u16() {
+            // No content: no items, and nothing that leads on.
+            204 => return Ok(Page { root: Node::Null, typed: true, next: None, has_link }),
             200..300 => {}
             408 | 425 | 429 | 500.. => return Err(Fault::Passing(format!("the server answers {status}"), asked)),
             _ => return Err(Fault::Lasting(self.refusal(status, &body))),
         }
+        let body = unpacked(body).map_err(|why| Fault::Passing(why, None))?;
         let text = decoded(&body, &content_type).map_err(|why| Fault::Passing(why, None))?;
+        if self.spec.format.is_none() && is_page(&content_type, &text) {
+            let said = self.quoted(&text);
+            return Err(Fault::Passing(format!("the answer is a page for people (HTML): {said}"), None));
+        }
         let format = self.spec.format.unwrap_or_else(|| told(&content_type, &text));
         let root = match format {
             PageFormat::Json => json_page::read(&text),
@@ -141,7 +141,7 @@ impl Client {
             }
         })?;
         self.check(&root, &text)?;
-        Ok(Page { root, typed: format == PageFormat::Json, next })
+        Ok(Page { root, typed: format == PageFormat::Json, next, has_link })
     }
 
     async fn body(&self, mut response: reqwest::Response) -> Result<Vec<u8>, Fault> {
@@ -205,14 +205,10 @@ impl Client {
 
     /// What broke an exchange, in words: the address may hold a key and is left out.
     fn broken(&self, error: &reqwest::Error) -> Fault {
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
-        }
         let what = if error.is_timeout() {
             format!("no answer within {} s", self.spec.timeout.as_secs())
         } else if error.is_connect() {
-            format!("no connection: {}", self.quoted(&cause.to_string()))
+            format!("no connection: {}", self.quoted(&spec::text::root_cause(error)))
         } else {
             "the answer was cut short".to_owned()
         };
@@ -249,6 +245,26 @@ fn stays_down(shown: &str, why: &str, tries: u32, too_long: Option<Duration>) ->
     let asked = too_long.map(|asked| format!(" and asks to wait {} s", asked.as_secs())).unwrap_or_default();
     Error::try_again(format!("{shown}: {why}{asked} ({tried})"))
         .hint("run again later, or name another source under 'fallback'")
+}
+
+/// The body, decompressed if it is compressed by gzip, which some services do unasked.
+fn unpacked(body: Vec<u8>) -> Result<Vec<u8>, String> {
+    if !body.starts_with(&[0x1F, 0x8B]) {
+        return Ok(body);
+    }
+    let mut text = Vec::new();
+    let read = MultiGzDecoder::new(body.as_slice()).take(LARGEST as u64 + 1).read_to_end(&mut text);
+    match read {
+        Ok(bytes) if bytes <= LARGEST => Ok(text),
+        Ok(_) => Err(format!("the answer unpacks to more than {} MiB", LARGEST >> 20)),
+        Err(error) => Err(format!("the answer is compressed, and cannot be unpacked: {error}")),
+    }
+}
+
+/// Whether an answer is HTML, as pages for logging in and for maintenance are.
+fn is_page(content_type: &str, text: &str) -> bool {
+    let begin: String = text.trim_start().chars().take(14).collect::<String>().to_ascii_lowercase();
+    content_type.contains("html") || begin.starts_with("<!doctype html") || begin.starts_with("<html")
 }
 
 fn told(content_type: &str, text: &str) -> PageFormat {

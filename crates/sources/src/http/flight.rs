@@ -7,14 +7,15 @@ use futures::channel::mpsc::{Receiver, Sender, channel};
 use futures::{SinkExt, StreamExt};
 use reqwest::Url;
 use spec::{Error, Result};
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Handle;
 
 use super::HttpSpec;
 use super::exchange::Client;
 use super::paging::{Items, walk};
 use super::proof::Proof;
 use super::ranges::Combination;
-use crate::apartments::Server;
+use crate::ending::Doubts;
+use demo::apartments::Server;
 
 /// Pages that may wait, for each combination and in all.
 const WAITING: usize = 1;
@@ -32,18 +33,19 @@ impl Flight {
         base: Url,
         combinations: Vec<Combination>,
         server: Option<Server>,
+        doubts: Doubts,
     ) -> Result<Flight> {
         let cannot =
             |error: std::io::Error| Error::cannot_run(format!("cannot start the thread for requests: {error}"));
         let client = Arc::new(Client::new(spec)?);
         let spec = Arc::new(spec.clone());
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(cannot)?;
+        let runtime = net::runtime()?;
         let handle = runtime.handle().clone();
         let (out, pages) = channel(WAITING);
         let thread = std::thread::Builder::new().name("http".to_owned());
         thread
             .spawn(move || {
-                runtime.block_on(drive(client, spec, base, combinations, out));
+                runtime.block_on(drive(client, spec, base, combinations, doubts, out));
                 drop(server);
             })
             .map_err(cannot)?;
@@ -62,6 +64,7 @@ async fn drive(
     spec: Arc<HttpSpec>,
     base: Url,
     combinations: Vec<Combination>,
+    doubts: Doubts,
     mut out: Sender<Result<Items>>,
 ) {
     let mut waiting = combinations.into_iter();
@@ -75,8 +78,9 @@ async fn drive(
             open.push_back((receiver, tokio::spawn(walk)));
         }
         let Some((mut pages, task)) = open.pop_front() else {
-            if let Err(error) = proof.judge() {
-                let _ = out.send(Err(error)).await;
+            match proof.judge() {
+                Ok(()) => proof.doubts().into_iter().for_each(|doubt| doubts.add(doubt)),
+                Err(error) => drop(out.send(Err(error)).await),
             }
             return;
         };

@@ -12,7 +12,7 @@ use spec::{Error, Result};
 
 use super::HttpSpec;
 use super::exchange::{Client, Page};
-use super::proof::{Lead, Proof};
+use super::proof::{Lead, NO_LINK, Proof};
 use super::ranges::Combination;
 use super::taking::Taking;
 use super::tree::{Found, Node, Path};
@@ -35,6 +35,17 @@ const MOST: u64 = 100_000;
 /// So many empty pages in a row, each of which leads on to another, are the end.
 const EMPTY: u32 = 10;
 
+/// Pages of so many items are taken for full ones, where nothing says how many they hold.
+const SIZES: [usize; 12] = [10, 20, 25, 30, 40, 50, 100, 200, 250, 300, 500, 1000];
+
+/// Whether a parameter says how many items a page holds.
+fn is_size(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["size", "limit", "per_page", "perpage", "per-page", "count", "rows", "top", "max", "take"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
 /// What one combination has read so far.
 struct Walk<'a> {
     spec: &'a HttpSpec,
@@ -50,6 +61,10 @@ struct Walk<'a> {
     seen: HashMap<u64, u64>,
     /// The cursor, the address or the last id that leads to the page to come.
     next: Option<String>,
+    /// The address of the last page, which relative ones in it count from.
+    here: Url,
+    /// Items of the first page.
+    first: usize,
     /// Empty pages in a row.
     empty: u32,
     proof: &'a Proof,
@@ -86,6 +101,8 @@ pub(crate) async fn walk(
         asked: HashSet::new(),
         seen: HashMap::new(),
         next: None,
+        here: base.clone(),
+        first: 0,
         empty: 0,
         proof: &proof,
         missing: Vec::new(),
@@ -121,6 +138,7 @@ impl Walk<'_> {
         };
         let page = client.page(&url, &place).await?;
         self.asked.insert(hash(&url));
+        self.here = url;
         self.take(page).map_err(|error| error.context(place))
     }
 
@@ -167,7 +185,7 @@ impl Walk<'_> {
     fn followed(&self, next: &str) -> Result<Url> {
         let what = self.lead();
         let url = self
-            .base
+            .here
             .join(next)
             .map_err(|error| Error::cannot_run(format!("{}: {what} is no address: {error}", self.shown)))?;
         match url.origin() == self.base.origin() {
@@ -190,9 +208,21 @@ impl Walk<'_> {
     fn take(&mut self, page: Page) -> Result<(Items, bool)> {
         self.announced(&page.root)?;
         let ahead = self.ahead(&page)?;
+        if page.has_link {
+            self.proof.of(Lead::Link).found.store(true, Ordering::Relaxed);
+        }
+        if matches!(self.spec.pages, Pages::None) && page.next.is_some() && self.total.is_none() {
+            self.proof.doubt(format!(
+                "{}: the answer names a next page in its 'Link' header, but 'pages' is none, so one page was read",
+                self.shown
+            ));
+        }
         let taking =
             Taking { at: &self.spec.items, is_paged: !matches!(self.spec.pages, Pages::None), total: self.total };
         let nodes = taking.of(page.root)?;
+        if self.page == 1 {
+            self.first = nodes.len();
+        }
         let before = self.landed;
         self.landed += nodes.len() as u64;
         match nodes.is_empty() {
@@ -201,6 +231,17 @@ impl Walk<'_> {
                 self.empty = 0;
                 self.repeated(&nodes)?;
             }
+        }
+        if let (Pages::Cursor(cursor), Some(true), None) = (&self.spec.pages, ahead.more, &ahead.pointer) {
+            let what =
+                format!("the answer says that more items follow, but '{}' holds nothing that leads to them", cursor.at);
+            return Err(Error::refused(what).hint("check 'at' and 'more' under 'pages'; or run again"));
+        }
+        if self.empty == EMPTY && ahead.pointer.is_some() && self.total.is_none() {
+            self.proof.doubt(format!(
+                "{}: {EMPTY} empty pages in a row, each of which leads to another, were taken for the end",
+                self.shown
+            ));
         }
         let more = match &self.spec.pages {
             Pages::None => false,
@@ -284,6 +325,31 @@ impl Walk<'_> {
         for (lead, error) in self.missing.drain(..) {
             self.proof.of(lead).missing.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
+        if matches!(self.spec.pages, Pages::Link) && self.page == 1 {
+            self.without_link();
+        }
+    }
+
+    /// One page was read, on the word of a `Link` header that is not there. Services leave it out where there is one page,
+    /// and those that know no such header look alike. A page that is full is taken for one of many.
+    fn without_link(&self) {
+        let count = self.first;
+        let asked = self.spec.query.iter().find(|(name, value)| is_size(name) && value.expose() == count.to_string());
+        let full = match asked {
+            Some((name, _)) => format!("its first page is full, with the {count} items that '{name}' asks for"),
+            None if SIZES.contains(&count) => {
+                format!("its first page holds {count} items, which looks like a full page")
+            }
+            None => {
+                return self.proof.doubt(format!(
+                    "{}: {NO_LINK}, so one page was read, of {count} items; if that is all, write 'pages: none'",
+                    self.shown
+                ));
+            }
+        };
+        let error = Error::cannot_run(format!("{}: {NO_LINK}, and {full}", self.shown))
+            .hint("write how the service leads on under 'pages' (number, offset, cursor, next or last), or 'pages: none' if that is all");
+        self.proof.of(Lead::Link).missing.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 
     fn id(&self, at: &Path, item: &Node) -> Result<String> {

@@ -5,12 +5,18 @@ use std::sync::{Mutex, PoisonError};
 
 use spec::{Error, Result};
 
+/// What a doubt about a missing `Link` header says.
+pub(crate) const NO_LINK: &str = "no answer has a 'Link' header";
+
 /// Whether the paths that lead from page to page lead anywhere at all. A service may leave a cursor out of its last page,
 /// so that only all answers together tell a misspelt path.
 #[derive(Debug, Default)]
 pub(crate) struct Proof {
     pointer: Trace,
     more: Trace,
+    link: Trace,
+    /// What makes it likely, but not certain, that something was left behind.
+    doubts: Mutex<Vec<String>>,
 }
 
 /// Whether one path was found in any answer, and the error if it was in none.
@@ -27,6 +33,8 @@ pub(crate) enum Lead {
     Pointer,
     /// To whether there are more.
     More,
+    /// The `Link` header.
+    Link,
 }
 
 impl Proof {
@@ -34,12 +42,26 @@ impl Proof {
         match lead {
             Lead::Pointer => &self.pointer,
             Lead::More => &self.more,
+            Lead::Link => &self.link,
         }
+    }
+
+    pub(crate) fn doubt(&self, what: String) {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    }
+
+    /// What people should hear of, once all answers were read.
+    pub(crate) fn doubts(&self) -> Vec<String> {
+        let mut doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if self.link.found.load(Ordering::Relaxed) {
+            doubts.retain(|doubt| !doubt.contains(NO_LINK));
+        }
+        doubts
     }
 
     /// The error of a path that was found in no answer.
     pub(crate) fn judge(&self) -> Result<()> {
-        for lead in [Lead::Pointer, Lead::More] {
+        for lead in [Lead::Pointer, Lead::More, Lead::Link] {
             let Trace { found, missing } = self.of(lead);
             match missing.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 Some(error) if !found.load(Ordering::Relaxed) => return Err(error),

@@ -170,6 +170,13 @@ impl Range {
 }
 
 impl Values {
+    /// A value that the list names twice.
+    pub(crate) fn twice(&self) -> Option<&str> {
+        let Values::List(values) = self else { return None };
+        let mut named = values.iter().enumerate();
+        named.find(|(at, value)| values[..*at].contains(value)).map(|(_, value)| value.as_str())
+    }
+
     /// The parameter that is set beside the one of this name.
     pub(crate) fn second(&self) -> Option<&str> {
         match self {

@@ -50,22 +50,19 @@ impl Layout {
         Layout { absent: Absent::new(columns.len()), columns, known: None }
     }
 
-    /// All members of the items, in the order in which they first come; and for each whether the answer says that
-    /// it is text.
-    pub(crate) fn found(items: &Items) -> (Layout, Vec<(String, bool)>) {
-        let mut names: Vec<(String, bool)> = Vec::new();
+    /// All members of the items, in the order in which they first come.
+    pub(crate) fn found(items: &Items) -> (Layout, Vec<String>) {
+        let mut names: Vec<String> = Vec::new();
         for node in &items.nodes {
             let Node::Map(members) = node else { continue };
-            for (name, value) in members.iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())) {
-                let is_text = items.typed && matches!(value, Node::Text(_));
-                match names.iter_mut().find(|(known, _)| known == name) {
-                    Some((_, text)) => *text |= is_text,
-                    None => names.push((name.clone(), is_text)),
+            for (name, _) in members.iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())) {
+                if !names.contains(name) {
+                    names.push(name.clone());
                 }
             }
         }
-        let columns = names.iter().map(|(name, _)| Wanted::new(name, true)).collect();
-        let known = names.iter().map(|(name, _)| name.clone()).collect();
+        let columns = names.iter().map(|name| Wanted::new(name, true)).collect();
+        let known = names.iter().cloned().collect();
         (Layout { columns, known: Some(known), absent: Absent::default() }, names)
     }
 

@@ -352,6 +352,11 @@ fn check_url(url: &str) -> Result<(), String> {
 /// Every parameter has one place where it is set.
 fn check_parameters(written: &Written) -> Result<(), String> {
     let paging = written.pages.parameter();
+    for (name, values) in written.each.iter() {
+        if let Some(twice) = values.twice() {
+            return Err(format!("'{name}' under 'for' names {twice} twice, whose items would be read twice"));
+        }
+    }
     let each: Vec<&str> =
         written.each.iter().flat_map(|(name, values)| std::iter::once(name).chain(values.second())).collect();
     for (at, name) in each.iter().enumerate() {

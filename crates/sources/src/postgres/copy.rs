@@ -63,9 +63,7 @@ pub(crate) fn copy(address: Address, question: Question, rows_in: Arc<AtomicU64>
     let (chunk_sender, received) = sync_channel(1);
     let run = move || {
         let who = address.with_user();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Error::cannot_run(format!("cannot start the connection: {error}")));
-        let client = runtime.and_then(|runtime| {
+        let client = net::runtime().and_then(|runtime| {
             let begun = runtime.block_on(begin(&address, &question))?;
             Ok((runtime, begun))
         });

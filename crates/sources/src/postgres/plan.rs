@@ -7,6 +7,7 @@ use tokio_postgres::{Client, Column};
 use crate::column_spec::ColumnSpec;
 use crate::database::{Rows, Selection, chosen, quoted};
 use crate::incremental::Reach;
+use crate::memory::{Edge, Past, miscounted};
 use crate::recast::Recast;
 
 use super::connect::in_words;
@@ -27,6 +28,8 @@ pub(crate) enum Field {
     Column(Wire),
     /// The incremental column as text.
     Key(KeyKind),
+    /// Whether it has the same value as the row before.
+    Tie,
     Skip,
 }
 
@@ -60,6 +63,8 @@ pub(crate) struct Plan {
     pub fields: Vec<Field>,
     pub columns: Vec<Recast>,
     pub places: Vec<usize>,
+    /// The server sees to it that no two rows have the same value in the incremental column.
+    pub is_unique: bool,
 }
 
 impl Plan {
@@ -104,13 +109,14 @@ impl Plan {
                     fields: wires.into_iter().map(Field::Column).collect(),
                     places: (0..columns.len()).collect(),
                     columns,
+                    is_unique: false,
                 },
                 // As it stands: a query around it would be free to lose its order.
                 Rows::Query(query) => {
                     let mut fields = vec![Field::Skip; offered.len()];
                     wanted.iter().zip(wires).for_each(|(column, wire)| fields[column.place] = Field::Column(wire));
                     let places = wanted.iter().map(|column| column.place).collect();
-                    Plan { sql: query.clone(), fields, columns, places }
+                    Plan { sql: query.clone(), fields, columns, places, is_unique: false }
                 }
             });
         };
@@ -120,27 +126,64 @@ impl Plan {
             return Err(selection.without_value(key));
         }
         let server = offered.iter().find(|column| column.name() == key).map_or(&Type::TEXT, Column::type_);
+        if let Reach::After(value) = &question.reach {
+            check_count(client, selection, &by, &Past::of(value)).await?;
+        }
         let new = condition(&by, key, server, &question.reach)?;
         if matches!(*server, Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME) {
             let declared =
                 wanted.iter().filter(|column| names[column.place] == *key).find_map(|column| column.spec.as_ref());
             check_text(key, declared)?;
             let kinds = client.query_one(&text_kinds(&from, &by), &[]).await.map_err(failed)?;
-            check_kinds(key, kinds.get(0), kinds.get(1))?;
+            check_kinds(key, [kinds.get(0), kinds.get(1), kinds.get(2), kinds.get(3)])?;
         }
-        let last = match question.reach {
-            // Days of old say nothing of how far the rows were read.
-            Reach::Days(..) => Field::Skip,
-            Reach::All | Reach::After(_) => Field::Key(KeyKind::of(server)),
+        let is_unique = match &selection.rows {
+            Rows::Table(name) => client.query_one(&unique(name, key), &[]).await.map_err(failed)?.get(0),
+            Rows::Query(_) => false,
         };
-        let fields = wires.into_iter().map(Field::Column).chain([last]).collect();
+        let kind = KeyKind::of(server);
+        let (last, tie): (&[Field], _) = match (&question.reach, kind) {
+            // Days of old say nothing of how far the rows were read.
+            (Reach::Days(..), _) => (&[Field::Skip], String::new()),
+            // Values that are equal are not always written alike: 1.0 and 1.00.
+            (_, KeyKind::Other) => (
+                &[Field::Key(KeyKind::Other), Field::Tie],
+                format!(", coalesce({by} = lag({by}) OVER (ORDER BY {by}), false) AS the_tie"),
+            ),
+            (_, kind) => (&[Field::Key(kind)], String::new()),
+        };
+        let fields = wires.into_iter().map(Field::Column).chain(last.iter().copied()).collect();
+        let listed = listed(&columns);
         Ok(Plan {
-            sql: format!("SELECT {}, {by}::text AS the_bookmark FROM {from}{new} ORDER BY {by}", listed(&columns)),
+            sql: format!("SELECT {listed}, {by}::text AS the_bookmark{tie} FROM {from}{new} ORDER BY {by}"),
             fields,
             places: (0..columns.len()).collect(),
             columns,
+            is_unique,
         })
     }
+}
+
+/// Fails if rows of the bookmark's value came or went that are known only by how many they were.
+async fn check_count(client: &Client, selection: &Selection, by: &str, past: &Past) -> Result<()> {
+    let (Edge::Counted(before), Some(text)) = (past.edge, past.text()) else { return Ok(()) };
+    let sql = format!("SELECT count(*) FROM {} WHERE {by} = {}", selection.from(table), literal(&text));
+    let row = client.query_one(&sql, &[]).await.map_err(|error| in_words(&error, selection.key()))?;
+    match u64::try_from(row.get::<_, i64>(0)).unwrap_or_default() {
+        now if now == before => Ok(()),
+        now => Err(miscounted(&text, before, now)),
+    }
+}
+
+/// Asks whether an index keeps the values of a table's column apart. Tables that inherit from it have indexes of their own.
+fn unique(name: &str, column: &str) -> String {
+    format!(
+        "SELECT EXISTS (SELECT 1 FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
+         WHERE i.indrelid = to_regclass({}) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnatts = 1 \
+         AND a.attname = {} AND NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = i.indrelid))",
+        literal(&table(name)),
+        literal(column)
+    )
 }
 
 fn listed(columns: &[Recast]) -> String {
@@ -161,8 +204,13 @@ fn condition(by: &str, key: &str, server: &Type, reach: &Reach) -> Result<String
         Reach::All => Ok(String::new()),
         // A literal takes the type of what it is compared with.
         Reach::After(value) => {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            Ok(format!(" WHERE {by} > {}", literal(&text)))
+            let past = Past::of(value);
+            let Some(text) = past.text() else { return Ok(String::new()) };
+            let operator = match past.edge {
+                Edge::Open => ">=",
+                Edge::Closed | Edge::Counted(_) => ">",
+            };
+            Ok(format!(" WHERE {by} {operator} {}", literal(&text)))
         }
         Reach::Days(first, last) => match *server {
             Type::DATE | Type::TIMESTAMP | Type::TIMESTAMPTZ => {
@@ -187,24 +235,37 @@ fn check_text(key: &str, declared: Option<&ColumnSpec>) -> Result<()> {
     }
 }
 
-/// Asks whether a column of text holds moments that are written in two ways, and whether it holds nothing but whole
-/// numbers of different lengths.
+/// Asks of a column of text in which ways its order can be another than that of what it says: see [`check_kinds`].
 fn text_kinds(from: &str, by: &str) -> String {
     let date = "^[0-9]{4}-[0-9]{2}-[0-9]{2}";
+    let turned = "^[0-9]{1,2}([./-])[0-9]{1,2}\\1([0-9]{2}|[0-9]{4})([T ]|$)";
+    let offset = ":[0-9.]+((?:[+-][0-9]{2}(?::?[0-9]{2})?)|Z)$";
     format!(
-        "SELECT coalesce(bool_or({by}::text ~ '{date}[Tt]') AND bool_or({by}::text ~ '{date}( |$)'), false), \
-         coalesce(bool_and({by}::text ~ '^[0-9]+$') AND min(length({by}::text)) <> max(length({by}::text)), false) \
-         FROM {from}"
+        "SELECT bool_or(c ~ '{date}[Tt]') AND bool_or(c ~ '{date}( |$)'), \
+         min(written) <> max(written), \
+         bool_and(c ~ '^[+-]?[0-9]+([.][0-9]+)?$') AND (min(length(c)) <> max(length(c)) OR bool_or(c !~ '^[0-9]+$')), \
+         bool_and(c ~ '{turned}') OR (min(skeleton) = max(skeleton) AND min(runs) <> max(runs) AND NOT bool_and(c ~ '{date}')) \
+         FROM (SELECT c, regexp_replace(c, '[0-9]+', '0', 'g') COLLATE \"C\" AS skeleton, \
+         regexp_replace(c, '[0-9]', '0', 'g') COLLATE \"C\" AS runs, \
+         (CASE WHEN c ~ '{date}.*:' THEN coalesce(substring(c FROM '{offset}'), '') END) COLLATE \"C\" AS written \
+         FROM (SELECT {by}::text AS c FROM {from}) AS texts) AS shapes"
     )
 }
 
-fn check_kinds(key: &str, two_ways: bool, numbers: bool) -> Result<()> {
-    let what = match (two_ways, numbers) {
-        (false, false) => return Ok(()),
-        (true, _) => "moments with 'T' and with a blank, whose order as text is not that of time",
-        (false, true) => "numbers as text, whose order is not that of numbers",
-    };
-    Err(Error::cannot_run(format!("incremental: '{key}' holds {what}")).hint(cast(key)))
+/// Fails for texts whose order is not that of what they say: moments with `T` and with a blank, with several offsets to UTC,
+/// numbers, dates that begin with the day or month, and texts around numbers of different lengths.
+fn check_kinds(key: &str, kinds: [Option<bool>; 4]) -> Result<()> {
+    let whats = [
+        "moments with 'T' and with a blank, whose order as text is not that of time",
+        "moments with several offsets to UTC, whose order as text is not that of time",
+        "numbers as text, whose order is not that of numbers",
+        "dates that do not begin with the year, or texts with numbers of different lengths, whose order as text is not that of \
+         what they say",
+    ];
+    match whats.iter().zip(kinds).find(|(_, is_so)| *is_so == Some(true)) {
+        Some((what, _)) => Err(Error::cannot_run(format!("incremental: '{key}' holds {what}")).hint(cast(key))),
+        None => Ok(()),
+    }
 }
 
 fn cast(key: &str) -> String {

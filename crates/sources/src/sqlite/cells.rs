@@ -1,8 +1,8 @@
 //! A thread that steps through the rows of a statement and gathers their cells as text.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, mpsc::SyncSender};
+use std::sync::{Arc, mpsc::SyncSender};
 
 use rusqlite::types::{Value as SqlValue, ValueRef};
 use rusqlite::{Row, params_from_iter};
@@ -10,11 +10,12 @@ use serde_json::Value;
 use spec::{Error, Result, ResultExt};
 
 use crate::flow::panicked;
+use crate::memory::{Mark, miscounted};
 use crate::reader::{BATCH_BYTES, BATCH_ROWS};
 use crate::text::{Broken, Cell, TextBatch, TextSource, readable};
 
 use super::connection::Connection;
-use super::order::{Key, Order, Recognition, Within};
+use super::order::{Key, Known, Order, Within, locked};
 
 /// A longer row is a mistake: no batch could hold it.
 const ROW_BYTES: usize = 64 << 20;
@@ -37,8 +38,19 @@ pub(crate) struct Keyed {
     pub within: Within,
     /// A value that cannot be read refuses its row by the column's type. If not, it is refused here.
     pub is_typed: bool,
-    /// Rows whose value cannot be read.
-    pub strays: Arc<Mutex<Recognition>>,
+    /// What is known of the rows of earlier runs, and to be remembered of those of this run.
+    pub known: Known,
+    /// Rows of this value were read, and are known by how many they were.
+    pub counted: Option<Counted>,
+}
+
+/// Rows with the value of the bookmark.
+pub(crate) struct Counted {
+    pub key: Key,
+    /// The value, for errors.
+    pub shown: String,
+    pub before: u64,
+    pub now: u64,
 }
 
 /// The rows of a statement as they come.
@@ -46,30 +58,22 @@ pub(crate) struct Cells {
     /// `None` is the last row's end. A channel that closes without it belongs to a thread that panicked.
     received: Receiver<Result<Option<TextBatch>>>,
     ended: bool,
-    /// By column: a cell was text. Numbers among the texts of such a column are no numbers.
-    text: Arc<[AtomicBool]>,
 }
 
 impl Cells {
     pub(crate) fn start(connection: Connection, reading: Reading, rows_in: Arc<AtomicU64>) -> Result<Cells> {
         // Two steps ahead at most: memory stays flat.
         let (sender, received) = sync_channel(1);
-        let text: Arc<[AtomicBool]> = reading.places.iter().map(|_| AtomicBool::new(false)).collect();
-        let seen = Arc::clone(&text);
         let step = move || {
             let shown = reading.shown.clone();
-            let mut gathering = Gathering { reading, text: seen, rows_in, sender: sender.clone(), number: 0 };
+            let mut gathering = Gathering { reading, rows_in, sender: sender.clone(), number: 0 };
             let end = gathering.run(&connection).context(&shown).map(|()| None);
             // Nobody may be listening any more.
             drop(sender.send(end));
         };
         let thread = std::thread::Builder::new().name("sqlite".to_owned()).spawn(step);
         thread.map_err(|error| Error::cannot_run(format!("cannot start the reading thread: {error}")))?;
-        Ok(Cells { received, ended: false, text })
-    }
-
-    pub(crate) fn is_text(&self, column: usize) -> bool {
-        self.text[column].load(Ordering::Relaxed)
+        Ok(Cells { received, ended: false })
     }
 }
 
@@ -86,7 +90,6 @@ impl TextSource for Cells {
 
 struct Gathering {
     reading: Reading,
-    text: Arc<[AtomicBool]>,
     rows_in: Arc<AtomicU64>,
     sender: SyncSender<Result<Option<TextBatch>>>,
     /// The number of the last row that was handed out.
@@ -121,7 +124,13 @@ impl Gathering {
                 return Ok(());
             }
         }
-        self.hand_out(gathered).map(drop)
+        let goes_on = self.hand_out(gathered)?;
+        match self.reading.keyed.as_ref().and_then(|keyed| keyed.counted.as_ref()) {
+            Some(Counted { shown, before, now, .. }) if goes_on && before != now => {
+                Err(miscounted(shown, *before, *now))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn nothing(&self) -> Gathered {
@@ -132,7 +141,7 @@ impl Gathering {
     /// Leaves out the rows that are not asked for, and numbers the others. Returns whether anybody still wants batches.
     fn hand_out(&mut self, gathered: Gathered) -> Result<bool> {
         let Gathered { mut batch, broken_keys } = gathered;
-        if let Some(keyed) = &self.reading.keyed {
+        if let Some(keyed) = &mut self.reading.keyed {
             keyed.choose(&mut batch, &broken_keys)?;
         }
         let count = batch.lines.len() + batch.broken.len();
@@ -176,9 +185,6 @@ impl Gathering {
         for (column, place) in self.reading.places.iter().enumerate() {
             let value = row.get_ref_unwrap(*place);
             if let Some(cell) = cell(value, &mut batch.bytes) {
-                if matches!(value, ValueRef::Text(_)) && !self.text[column].load(Ordering::Relaxed) {
-                    self.text[column].store(true, Ordering::Relaxed);
-                }
                 batch.columns[column].push(cell);
                 continue;
             }
@@ -209,7 +215,7 @@ impl Gathering {
 }
 
 /// Writes a value behind `bytes`; nothing if it is neither number nor text.
-fn cell(value: ValueRef, bytes: &mut Vec<u8>) -> Option<Cell> {
+pub(crate) fn cell(value: ValueRef, bytes: &mut Vec<u8>) -> Option<Cell> {
     let start = bytes.len();
     match value {
         ValueRef::Null => return Some(Cell::NULL),
@@ -230,24 +236,31 @@ fn cell_of_key(row: &Row, keyed: &Keyed, bytes: &mut Vec<u8>) -> Result<Cell> {
 }
 
 impl Keyed {
-    /// Keeps the rows that are asked for; one whose value has no place in the order is refused.
-    fn choose(&self, batch: &mut TextBatch, broken_keys: &[Vec<u8>]) -> Result<()> {
+    /// Keeps the rows that are asked for; one whose value has no place in the order is refused. Refused rows are remembered.
+    fn choose(&mut self, batch: &mut TextBatch, broken_keys: &[Vec<u8>]) -> Result<()> {
         let Some(last) = batch.columns.len().checked_sub(1) else { return Ok(()) };
         let keys = self.order.keys(batch.column(last))?;
         let of_broken = self.order.keys(broken_keys.iter().map(|key| Some(key.as_slice())))?;
-        let mut asked = of_broken.iter().zip(broken_keys).map(|(key, text)| self.asks_for(key.as_ref(), text));
-        batch.broken.retain(|_| asked.next().unwrap_or(true));
-        let texts = batch.column(last).map(Option::unwrap_or_default);
-        let mut keep: Vec<bool> = keys.iter().zip(texts).map(|(key, text)| self.asks_for(key.as_ref(), text)).collect();
-        for row in 0..keys.len() {
-            if !keep[row] || keys[row].is_some() || self.is_typed {
-                continue;
+        let mut broken = Vec::new();
+        for ((row, key), text) in batch.broken.drain(..).zip(of_broken).zip(broken_keys) {
+            let mark = || Mark::of([Some(row.text.as_bytes()), Some(text.as_slice())].into_iter());
+            if self.asks_for(key.as_ref(), mark) {
+                locked(&self.known).keep(key, mark());
+                broken.push(row);
             }
-            keep[row] = false;
-            let shown = |column: usize| batch.get(batch.columns[column][row]).map(readable).unwrap_or_default();
-            let text = (0..last).map(shown).collect::<Vec<_>>().join("\t");
-            let why = self.order.reason(&shown(last));
-            batch.broken.push(Broken { line: batch.lines[row], text, why });
+        }
+        batch.broken = broken;
+        let mut keep = Vec::with_capacity(keys.len());
+        for (row, key) in keys.into_iter().enumerate() {
+            let is_asked = self.asks_for(key.as_ref(), || batch.mark(row));
+            keep.push(is_asked && (key.is_some() || self.is_typed));
+            if is_asked && key.is_none() && !self.is_typed {
+                let shown = |column: usize| batch.get(batch.columns[column][row]).map(readable).unwrap_or_default();
+                let text = (0..last).map(shown).collect::<Vec<_>>().join("\t");
+                let why = self.order.reason(&shown(last));
+                locked(&self.known).keep(None, batch.mark(row));
+                batch.broken.push(Broken { line: batch.lines[row], text, why });
+            }
         }
         batch.broken.sort_by_key(|row| row.line);
         if keep.contains(&false) {
@@ -261,15 +274,23 @@ impl Keyed {
         Ok(())
     }
 
-    /// Whether a row is to be read. One whose value cannot be read belongs to no day; it is read, and refused, once.
-    fn asks_for(&self, key: Option<&Key>, text: &[u8]) -> bool {
-        match (key, &self.within) {
-            (Some(key), within) => within.has(key),
-            (None, Within::Between(..)) => false,
-            (None, Within::All | Within::After(_)) => {
-                self.strays.lock().unwrap_or_else(PoisonError::into_inner).is_new(readable(text))
-            }
+    /// Whether a row is to be read: one that no earlier run read. A value that cannot be read belongs to no day.
+    fn asks_for(&mut self, key: Option<&Key>, mark: impl FnOnce() -> Mark) -> bool {
+        let is_within = match key {
+            Some(key) => self.within.has(key),
+            None => !matches!(self.within, Within::Between(..)),
+        };
+        if !is_within {
+            return false;
         }
+        if let (Some(counted), Some(key)) = (&mut self.counted, key)
+            && counted.key == *key
+        {
+            counted.now += 1;
+            return false;
+        }
+        let mut known = locked(&self.known);
+        !(known.is_looking() && known.knows(key.cloned(), mark()))
     }
 }
 

@@ -4,11 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{ErrorCode, OpenFlags};
+use rusqlite::{ErrorCode, OpenFlags, params_from_iter};
 use spec::{Error, Result, did_you_mean};
 
 use crate::database::{Rows, Selection, quoted};
-use crate::text::readable;
 
 /// A column of a table or query.
 pub(crate) struct Offered {
@@ -17,25 +16,10 @@ pub(crate) struct Offered {
     pub declared: String,
 }
 
-/// What a column holds.
-pub(crate) struct Stored {
-    pub numbers: bool,
-    pub reals: bool,
-    /// Texts that begin like a date.
-    pub dates: bool,
-    /// A text that does not.
-    pub other: Option<String>,
-    /// Every value is a text of digits.
-    pub only_digits: bool,
-    pub lengths_differ: bool,
-}
-
-/// A text that begins like a date, as GLOB has it.
-const DATE: &str = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*";
-
-/// The condition that a value is something else than text that begins like a date.
-pub(crate) fn no_date(by: &str) -> String {
-    format!("typeof({by}) <> 'text' OR {by} NOT GLOB '{DATE}'")
+/// Whether SQLite turns numbers into text in this column (its own rules of affinity).
+pub(crate) fn keeps_text(column: &Offered) -> bool {
+    let declared = column.declared.to_ascii_uppercase();
+    !declared.contains("INT") && ["CHAR", "CLOB", "TEXT"].iter().any(|word| declared.contains(word))
 }
 
 /// A database that can only be read.
@@ -101,31 +85,37 @@ impl Connection {
         self.inner.query_row(&sql, (), |row| row.get(0)).map_err(|error| self.failed(&error, selection))
     }
 
-    /// Whether a row holds something else in `column` than text that begins like a date.
-    pub(crate) fn has_no_date(&self, selection: &Selection, column: &str) -> Result<bool> {
-        let (from, other) = (selection.from(quoted), no_date(&quoted(column)));
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM {from} WHERE {other})");
-        self.inner.query_row(&sql, (), |row| row.get(0)).map_err(|error| self.failed(&error, selection))
+    /// Whether the database itself sees to it that no two rows have the same value in `column`.
+    pub(crate) fn is_unique(&self, selection: &Selection, column: &str) -> Result<bool> {
+        let Rows::Table(table) = &selection.rows else { return Ok(false) };
+        let sql =
+            "SELECT (SELECT count(*) = 1 AND max(name) = ?2 COLLATE NOCASE FROM pragma_table_xinfo(?1) WHERE pk > 0)
+            OR EXISTS (SELECT 1 FROM pragma_index_list(?1) AS i WHERE i.\"unique\" AND NOT i.partial
+                AND (SELECT count(*) = 1 AND max(name) = ?2 COLLATE NOCASE FROM pragma_index_info(i.name)))";
+        let unique = self.inner.query_row(sql, (table, column), |row| row.get::<_, Option<bool>>(0));
+        unique.map(|unique| unique == Some(true)).map_err(|error| self.failed(&error, selection))
     }
 
-    /// What kinds of values `column` holds.
-    pub(crate) fn stored(&self, selection: &Selection, column: &str) -> Result<Stored> {
+    /// Hands the values of `column` to `take` for as long as it asks for more: all of them, or those that come before the
+    /// text `before`.
+    pub(crate) fn scan(
+        &self,
+        selection: &Selection,
+        column: &str,
+        before: Option<&str>,
+        mut take: impl FnMut(ValueRef) -> Result<bool>,
+    ) -> Result<()> {
         let (from, by) = (selection.from(quoted), quoted(column));
-        let sql = format!(
-            "SELECT coalesce(max(t IN ('integer', 'real')), 0), coalesce(max(t = 'real'), 0),
-                coalesce(max(t = 'text' AND c GLOB '{DATE}'), 0), max(CASE WHEN t = 'text' AND c NOT GLOB '{DATE}' THEN c END),
-                coalesce(min(t = 'text' AND c <> '' AND c NOT GLOB '*[^0-9]*'), 0), coalesce(min(length(c)) <> max(length(c)), 0)
-             FROM (SELECT {by} AS c, typeof({by}) AS t FROM {from})"
-        );
-        let stored = self.inner.query_row(&sql, (), |row| {
-            let other = match row.get_ref(3)? {
-                ValueRef::Text(text) => Some(readable(text)),
-                _ => None,
-            };
-            let (numbers, reals, dates) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok(Stored { numbers, reals, dates, other, only_digits: row.get(4)?, lengths_differ: row.get(5)? })
-        });
-        stored.map_err(|error| self.failed(&error, selection))
+        let condition = before.map(|_| format!(" WHERE {by} COLLATE BINARY < ?1")).unwrap_or_default();
+        let failed = |error: rusqlite::Error| self.failed(&error, selection);
+        let mut statement = self.inner.prepare(&format!("SELECT {by} FROM {from}{condition}")).map_err(failed)?;
+        let mut rows = statement.query(params_from_iter(before)).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            if !take(row.get_ref(0).map_err(failed)?)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn failed(&self, error: &rusqlite::Error, selection: &Selection) -> Error {

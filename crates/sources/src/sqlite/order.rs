@@ -4,8 +4,7 @@
 //! `2024-01-01T09:00` follows `2024-01-01 10:00`, and `9` follows `10` where numbers are kept as text. So values are
 //! read as their type, and the database only narrows down which rows can be new.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use artifact::PolarsResultExt;
 use chrono::{DateTime, Days, NaiveDate};
@@ -14,9 +13,12 @@ use serde_json::Value;
 use spec::{ColumnType, Error, Result};
 
 use crate::column_spec::ColumnSpec;
-use crate::incremental::{Bookmark, Reach, far_ahead, nothing_after};
+use crate::incremental::{Bookmark, Reach, When, nothing_after, when};
+use crate::memory::{Edge, Memory, Past};
 use crate::text::{TextBatch, readable};
 use crate::typed::{Missing, convert, reason};
+
+use super::connection::{Offered, keeps_text};
 
 /// By what values are ordered.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +52,10 @@ pub(crate) enum Key {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Within {
     All,
+    /// Greater than this one.
     After(Key),
+    /// This one, or greater.
+    From(Key),
     /// From the first on, before the last.
     Between(Key, Key),
 }
@@ -61,6 +66,7 @@ impl Within {
         match self {
             Within::All => true,
             Within::After(before) => key > before,
+            Within::From(first) => key >= first,
             Within::Between(first, end) => first <= key && key < end,
         }
     }
@@ -93,6 +99,12 @@ impl Order {
 
     pub(crate) fn is_of_numbers(&self) -> bool {
         matches!(&self.kind, Kind::Typed(spec) if matches!(spec.column_type, ColumnType::Int64 | ColumnType::Uint64 | ColumnType::Float64))
+    }
+
+    /// Whether two values are equal exactly where SQLite says so.
+    pub(crate) fn is_that_of_storage(&self, offered: &[Offered]) -> bool {
+        let is_text = offered.iter().any(|column| column.name == self.column && keeps_text(column));
+        matches!(self.kind, Kind::Text) || self.is_of_numbers() && !is_text
     }
 
     /// The places of `cells`; nothing for one that cannot be read.
@@ -132,8 +144,8 @@ impl Order {
         match reach {
             Reach::All => Ok(Within::All),
             Reach::After(value) => {
-                let (value, _) = remembered(value);
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let past = Past::of(value);
+                let Some(text) = past.text() else { return Ok(Within::All) };
                 let key = self.key(text.as_bytes())?.ok_or_else(|| {
                     let column = &self.column;
                     Error::cannot_run(format!(
@@ -141,12 +153,15 @@ impl Order {
                     ))
                     .hint("read all again with 'ingest --full', which sets it anew")
                 })?;
-                self.check_end(&key, &text).map_err(|error| {
+                self.when(&key, &text).map_err(|error| {
                     error.hint(
                         "read all again with 'ingest --full' when such rows are gone, which sets the bookmark anew",
                     )
                 })?;
-                Ok(Within::After(key))
+                Ok(match past.edge {
+                    Edge::Closed => Within::After(key),
+                    Edge::Open | Edge::Counted(_) => Within::From(key),
+                })
             }
             Reach::Days(first, last) if self.is_of_moments() => {
                 let midnight = |day: NaiveDate| {
@@ -163,16 +178,16 @@ impl Order {
         }
     }
 
-    /// Fails for the place of a value that no later one can pass.
-    fn check_end(&self, key: &Key, shown: &str) -> Result<()> {
+    /// Where a value stands to now. Fails for one that no later one can pass.
+    fn when(&self, key: &Key, shown: &str) -> Result<When> {
         match key {
             Key::Int(micros) if self.is_of_moments() => {
                 let micros = i64::try_from(*micros).unwrap_or(i64::MAX);
-                DateTime::from_timestamp_micros(micros)
-                    .map_or_else(|| Err(nothing_after(shown)), |moment| far_ahead(moment, shown))
+                let moment = DateTime::from_timestamp_micros(micros).ok_or_else(|| nothing_after(shown))?;
+                when(moment, shown)
             }
             Key::Int(number) if *number >= i128::from(i64::MAX) => Err(nothing_after(shown)),
-            _ => Ok(()),
+            _ => Ok(When::Past),
         }
     }
 
@@ -200,56 +215,11 @@ fn places(series: &Series, scale: i128) -> polars::prelude::PolarsResult<Vec<Opt
     })
 }
 
-/// Values that have no place in the order, each with how many rows have it.
-pub(crate) type Strays = BTreeMap<String, u64>;
+/// What is remembered of the rows of a run.
+pub(crate) type Known = Arc<Mutex<Memory<Key>>>;
 
-/// So many of them are remembered at most.
-const STRAYS: usize = 1000;
-
-const AFTER: &str = "after";
-const REFUSED: &str = "refused";
-
-/// The value of a bookmark, and the rows without a place that were refused before: nothing else tells them from new ones.
-pub(crate) fn remembered(bookmark: &Value) -> (Value, Strays) {
-    match bookmark.get(AFTER) {
-        None => (bookmark.clone(), Strays::new()),
-        Some(value) => {
-            let refused = bookmark.get(REFUSED).cloned().unwrap_or_default();
-            (value.clone(), serde_json::from_value(refused).unwrap_or_default())
-        }
-    }
-}
-
-/// Tells rows without a place that were refused by an earlier run from new ones.
-#[derive(Debug, Default)]
-pub(crate) struct Recognition {
-    before: Strays,
-    seen: Strays,
-}
-
-impl Recognition {
-    pub(crate) fn new(before: Strays) -> Recognition {
-        Recognition { before, seen: Strays::new() }
-    }
-
-    /// Whether a row of this value is one more than before.
-    pub(crate) fn is_new(&mut self, value: String) -> bool {
-        let before = self.before.get(&value).copied().unwrap_or(0);
-        if self.seen.len() == STRAYS && !self.seen.contains_key(&value) {
-            return true;
-        }
-        let seen = self.seen.entry(value).or_default();
-        *seen += 1;
-        *seen > before
-    }
-
-    /// A bookmark that remembers them.
-    pub(crate) fn with(&self, value: Value) -> Value {
-        match self.seen.is_empty() {
-            true => value,
-            false => serde_json::json!({ AFTER: value, REFUSED: self.seen }),
-        }
-    }
+pub(crate) fn locked(known: &Known) -> MutexGuard<'_, Memory<Key>> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Follows the accepted rows, and moves the bookmark by them.
@@ -257,30 +227,39 @@ impl Recognition {
 pub(crate) struct Follower {
     pub order: Order,
     pub bookmark: Bookmark,
-    pub greatest: Arc<Mutex<Option<Key>>>,
+    pub known: Known,
 }
 
 impl Follower {
     /// `batch` is handed out; the incremental column is its last.
     pub(crate) fn hand_out(&self, batch: TextBatch) {
-        let Follower { order, greatest, .. } = self.clone();
+        let Follower { order, known, .. } = self.clone();
         self.bookmark.hand_out(Box::new(move |rows| {
             let Some(last) = batch.columns.len().checked_sub(1) else { return Ok(None) };
             let keys = order.keys(batch.column(last))?;
-            let mut greatest = greatest.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut moved = None;
+            let text = |at: usize| batch.get(batch.columns[last][at]).unwrap_or_default();
+            let mut memory = locked(&known);
+            let mut furthest: Option<(usize, &Key)> = None;
             for row in rows {
                 let Ok(at) = batch.lines.binary_search(row) else { continue };
                 let Some(key) = &keys[at] else { continue };
-                if greatest.as_ref().is_none_or(|greatest| key > greatest) {
-                    *greatest = Some(key.clone());
-                    moved = Some(at);
+                let is_further =
+                    furthest.map_or(memory.greatest(), |(_, key)| Some(key)).is_none_or(|known| key > known);
+                if is_further && order.when(key, &readable(text(at)))? == When::Past {
+                    furthest = Some((at, key));
                 }
             }
-            let (Some(at), Some(key)) = (moved, &*greatest) else { return Ok(None) };
-            let text = batch.get(batch.columns[last][at]).unwrap_or_default();
-            order.check_end(key, &readable(text))?;
-            Ok(Some(order.bookmark(key, text)))
+            let value = match furthest {
+                Some((at, key)) => memory.move_to(key.clone()).then(|| order.bookmark(key, text(at))),
+                None => None,
+            };
+            for (at, key) in keys.into_iter().enumerate() {
+                if memory.wants(key.as_ref()) {
+                    memory.keep(key, batch.mark(at));
+                }
+            }
+            memory.check()?;
+            Ok(value)
         }));
     }
 }

@@ -75,7 +75,7 @@ fn an_empty_file_among_others_is_passed_over() {
                     .flatten()
                     .collect();
                 assert_eq!(
-                    (rows, opened.passed.get()),
+                    (rows, opened.ending.finish().passed),
                     (vec![1, 2], vec![format!("{}: {what}", name(at))]),
                     "{extension}"
                 );

@@ -182,6 +182,120 @@ fn durations_and_long_numbers() {
     assert_eq!(floats.rows.column("n").unwrap().f64().unwrap().get(2), Some(1_234_567_890_123_456_789.0));
 }
 
+/// A ZIP archive of files that are stored as they are (APPNOTE 6.3.10, 4.3), which an .ods file is.
+fn zipped(files: &[(&str, &str)]) -> Vec<u8> {
+    let (mut archive, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in files {
+        let mut crc = flate2::Crc::new();
+        crc.update(content.as_bytes());
+        let size = content.len() as u32;
+        let mut common = Vec::new();
+        // Version 2.0, no flags, stored, 1 January 1980.
+        [20u16, 0, 0, 0, 33].iter().for_each(|field| common.extend(field.to_le_bytes()));
+        [crc.sum(), size, size].iter().for_each(|field| common.extend(field.to_le_bytes()));
+        [name.len() as u16, 0].iter().for_each(|field| common.extend(field.to_le_bytes()));
+        let start = archive.len() as u32;
+        archive.extend([&b"PK\x03\x04"[..], &common, name.as_bytes(), content.as_bytes()].concat());
+        directory
+            .extend([&b"PK\x01\x02\x14\x00"[..], &common, &[0; 10], &start.to_le_bytes(), name.as_bytes()].concat());
+    }
+    let (count, size, start) = (files.len() as u16, directory.len() as u32, archive.len() as u32);
+    archive.extend(directory);
+    archive.extend(b"PK\x05\x06\0\0\0\0");
+    archive.extend([count.to_le_bytes(), count.to_le_bytes()].concat());
+    archive.extend([size.to_le_bytes(), start.to_le_bytes()].concat());
+    archive.extend([0, 0]);
+    archive
+}
+
+/// A sheet as LibreOffice writes it: values in attributes, what people see in paragraphs.
+fn ods(rows: &str) -> Vec<u8> {
+    let content = format!(
+        r#"<?xml version="1.0" encoding="UTF-8"?><office:document-content
+            xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"
+            xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0" office:version="1.2"><office:body><office:spreadsheet><table:table
+            table:name="Sheet1">{rows}</table:table></office:spreadsheet></office:body></office:document-content>"#
+    );
+    let manifest = r#"<?xml version="1.0" encoding="UTF-8"?><manifest:manifest
+        xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"></manifest:manifest>"#;
+    zipped(&[
+        ("mimetype", "application/vnd.oasis.opendocument.spreadsheet"),
+        ("content.xml", &content),
+        ("META-INF/manifest.xml", manifest),
+    ])
+}
+
+#[test]
+fn times_and_durations_of_open_document_sheets() {
+    let cell = |kind: &str, value: &str, shown: &str| {
+        let attribute = match kind {
+            "float" => "value".to_owned(),
+            kind => format!("{kind}-value"),
+        };
+        format!(
+            r#"<table:table-cell office:value-type="{kind}" office:{attribute}="{value}"><text:p>{shown}</text:p></table:table-cell>"#
+        )
+    };
+    let text = |text: &str| {
+        format!(r#"<table:table-cell office:value-type="string"><text:p>{text}</text:p></table:table-cell>"#)
+    };
+    let row = |cells: &[String]| format!("<table:table-row>{}</table:table-row>", cells.concat());
+    let lines: Vec<String> = [
+        ("1", "2024-02-29", "2024-02-29T10:30:00", "PT18H00M00S", "PT36H10M05S"),
+        ("2", "1969-12-31", "1969-12-31T23:59:59.5", "PT00H00M00S", "-PT01H30M00S"),
+        ("3", "2024-03-01", "2024-03-01T00:00:00", "PT09H05M07S", "PT984H00M00.25S"),
+    ]
+    .iter()
+    .map(|(id, day, at, time, span)| {
+        row(&[
+            cell("float", id, id),
+            cell("date", day, "shown otherwise"),
+            cell("date", at, "shown otherwise"),
+            cell("time", time, "shown otherwise"),
+            cell("time", span, "shown otherwise"),
+        ])
+    })
+    .collect();
+    let header = row(&["id", "day", "at", "time", "span"].map(text));
+    let project = Project::with("a.ods", ods(&format!("{header}{}", lines.concat())));
+    let read = project.read("source: {file: {path: a.ods}}").unwrap();
+    assert_eq!(read.types()[..5], ["id int64", "day date", "at datetime", "time string", "span string"]);
+    assert_eq!(
+        read.table(),
+        [
+            "1|2024-02-29|2024-02-29 10:30:00|18:00:00|36:10:05|2",
+            "2|1969-12-31|1969-12-31 23:59:59.500|00:00:00|-01:30:00|3",
+            "3|2024-03-01|2024-03-01 00:00:00|09:05:07|984:00:00.250|4"
+        ]
+    );
+    let columns = "columns: {id: int8, time: time, span: time}";
+    let read = project.read(&format!("source: {{file: {{path: a.ods}}}}\n{columns}")).unwrap();
+    assert_eq!(read.table(), Vec::<String>::new(), "a duration of more than a day is no time of day");
+    assert_eq!(read.refusals()[0], "1|18:00:00|36:10:05|2|-|span: '36:10:05' is not a time");
+    let read = project.read("source: {file: {path: a.ods}}\ncolumns: {id: int8, time: time}").unwrap();
+    assert_eq!(read.table()[0], "1|18:00:00|2");
+}
+
+#[test]
+fn errors_of_open_document_sheets_refuse_their_row() {
+    let cell = |kind: &str, text: &str| {
+        format!(
+            r#"<table:table-cell {kind} office:value-type="string" office:string-value=""><text:p>{text}</text:p></table:table-cell>"#
+        )
+    };
+    let number =
+        r#"<table:table-cell office:value-type="float" office:value="5"><text:p>5</text:p></table:table-cell>"#;
+    let error = r#"table:formula="of:=1/0" calcext:value-type="error" xmlns:calcext="urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0""#;
+    let row = |cell: &str| format!("<table:table-row>{cell}</table:table-row>");
+    let header = r#"<table:table-cell office:value-type="string"><text:p>v</text:p></table:table-cell>"#.to_owned();
+    let rows = [header, number.to_owned(), cell(error, "#DIV/0!"), cell(error, "Err:502")];
+    let project = Project::with("a.ods", ods(&rows.map(|cell| row(&cell)).concat()));
+    let read = project.read("source: {file: {path: a.ods}}").unwrap();
+    assert_eq!((read.types()[0].as_str(), read.table()), ("v int64", vec!["5|2".to_owned()]));
+    assert_eq!(read.refusals()[0], "-|3|#DIV/0!|row 3: column 1 holds #DIV/0!");
+    assert_eq!(read.refused.height(), 2);
+}
+
 /// Stations of Seoul without a header, from `MILLRACE_SHARED_DATA` or `../shared/data` beside the repository.
 #[test]
 fn a_real_workbook_without_a_header() {

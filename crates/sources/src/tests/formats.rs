@@ -231,13 +231,18 @@ fn escaped_characters_and_values_carried_down() {
             "North, far|b|2|3",
             "North, far|c \"x\"|3|4",
             "South|-|4|5",
-            "South|e|5|7",
             // Not beyond the end of a file.
             "-|f|6|2",
             "West|g|7|3"
         ]
     );
-    assert_eq!(read.refusals(), ["-|-|-|6|bad|line 6: 1 field instead of 3"]);
+    assert_eq!(
+        read.refusals(),
+        [
+            "-|-|-|6|bad|line 6: 1 field instead of 3",
+            "-|-|-|7|\te\t5|the value above, which 'fill_down' would take, stands in a row that could not be read"
+        ]
+    );
     assert_eq!(
         project.failure("source: {file: {path: a.csv, fill_down: [regoin]}}"),
         "table 't': 'fill_down' names 'regoin', which is no column of the table; did you mean 'region'?"

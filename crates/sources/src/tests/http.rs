@@ -5,7 +5,7 @@ use spec::{Class, Error};
 
 use super::*;
 use crate::Opened;
-use crate::apartments::{City, Fault, Server};
+use demo::apartments::{City, Fault, Server};
 
 /// About 90 sales a district and month, so that pages of 40 rows make three or four of them.
 fn serving(faults: Vec<Fault>) -> Server {
@@ -377,7 +377,7 @@ fn an_incremental_source_moves_its_bookmark_when_all_was_read() {
         let asked = server.requests().len();
         let mut opened = open(&yaml, reach).unwrap();
         opened.batches.by_ref().for_each(|batch| drop(batch.unwrap()));
-        (server.requests().len() - asked, opened.bookmark.get())
+        (server.requests().len() - asked, opened.ending.finish().bookmark)
     };
     assert_eq!(read(&Reach::All), (6, Some(Value::from("2023-06"))));
     assert_eq!(read(&Reach::After(Value::from("2023-05"))), (3, Some(Value::from("2023-06"))));
@@ -387,7 +387,7 @@ fn an_incremental_source_moves_its_bookmark_when_all_was_read() {
     let broken = serving(vec![Fault::TotalOffBy(1)]);
     let mut opened = open(&trades(&broken, keys), &Reach::All).unwrap();
     let error = opened.batches.find_map(|batch| batch.err()).unwrap();
-    assert_eq!((error.class(), opened.bookmark.get()), (Class::Refused, None));
+    assert_eq!((error.class(), opened.ending.finish().bookmark), (Class::Refused, None));
     let way_out = "add 'incremental:' to a source that offers it, or read all of it";
     let whole = "table 't': the source is not incremental, so it can only be read as a whole";
     for yaml in

@@ -344,3 +344,111 @@ fn services_made_at_random_are_read_whole_or_refused() {
     }
     assert!(whole > 250 && refused > 0, "{whole} whole, {refused} refused");
 }
+
+#[test]
+fn a_service_without_link_headers_is_not_taken_for_one_page() {
+    let items = |count: usize| move |_: u64| json!((0..count).map(|id| json!({"id": id})).collect::<Vec<_>>());
+    let way_out = "write how the service leads on under 'pages' (number, offset, cursor, next or last), or 'pages: none' if that is all";
+    let server = service(items(7));
+    let (error, text) = fails(&server, "pages: link, query: {per_page: 7}");
+    assert_eq!(error.class(), Class::CannotRun);
+    assert_eq!(
+        text,
+        format!(
+            "http://h/orders: no answer has a 'Link' header, and its first page is full, with the 7 items that 'per_page' asks \
+             for; {way_out}"
+        )
+    );
+    let (_, text) = fails(&service(items(30)), "pages: link");
+    assert!(text.contains("and its first page holds 30 items, which looks like a full page"), "{text}");
+    // A part of a page is all, as far as can be told; people hear of it.
+    let read = Project::new().read(&spec(&server, "pages: link, query: {per_page: 50}")).unwrap();
+    assert_eq!((ids(&read).len(), read.doubts.len()), (7, 1));
+    assert!(
+        read.doubts[0].contains("no answer has a 'Link' header, so one page was read, of 7 items"),
+        "{:?}",
+        read.doubts
+    );
+    // A total proves it, as does a header that names other pages.
+    let server = service(|_| json!({"data": [{"id": 1}], "total": 1}));
+    let read =
+        Project::new().read(&spec(&server, "items: data, total: total, pages: link, query: {per_page: 1}")).unwrap();
+    assert_eq!((ids(&read), read.doubts), (vec![1], vec![]));
+    let server =
+        HttpServer::start(|_, _| HttpAnswer::ok("[{\"id\": 1}]").with_header("link", "</orders?page=1>; rel=\"last\""));
+    let read = Project::new().read(&spec(&server, "pages: link, query: {per_page: 1}")).unwrap();
+    assert_eq!((ids(&read), read.doubts), (vec![1], vec![]));
+    // One combination of two leads on, which proves that the service knows the header.
+    let server = HttpServer::start(|_, request| {
+        let (day, page) = (parameter(request, "day").unwrap(), parameter(request, "page"));
+        let answer = HttpAnswer::ok(&json!([{"id": day, "page": page}]).to_string());
+        match day == "2" && page.is_none() {
+            true => answer.with_header("link", "</orders?day=2&page=2>; rel=\"next\""),
+            false => answer,
+        }
+    });
+    let keys = "pages: link, query: {per_page: 1}, for: {day: [1, 2]}";
+    let read = Project::new().read(&format!("{}\ncolumns: {{id: int64}}", spec(&server, keys))).unwrap();
+    assert_eq!((ids(&read), read.doubts), (vec![1, 2, 2], vec![]));
+}
+
+#[test]
+fn doubts_about_the_end_are_told() {
+    let server = service(|n| json!({"data": if n < 2 { vec![json!({"id": n})] } else { Vec::new() }, "next": n + 1}));
+    let read = Project::new().read(&spec(&server, CURSOR)).unwrap();
+    assert_eq!(ids(&read), [0, 1]);
+    assert!(read.doubts[0].contains("10 empty pages in a row, each of which leads to another, were taken for the end"));
+    let server =
+        HttpServer::start(|_, _| HttpAnswer::ok("[{\"id\": 1}]").with_header("link", "</orders?page=2>; rel=\"next\""));
+    let read = Project::new().read(&spec(&server, "pages: none")).unwrap();
+    assert!(read.doubts[0].contains("the answer names a next page in its 'Link' header, but 'pages' is none"));
+}
+
+#[test]
+fn an_end_that_contradicts_itself_is_refused() {
+    let cursor = "items: data, pages: {cursor: {query: cursor, at: next, more: has_more}}";
+    for next in [json!(null), json!(""), json!(false)] {
+        let server = service(move |_| json!({"data": [{"id": 1}], "next": next, "has_more": true}));
+        let (error, text) = fails(&server, cursor);
+        assert_eq!(error.class(), Class::Refused);
+        assert!(
+            text.ends_with(
+                "the answer says that more items follow, but 'next' holds nothing that leads to them; check 'at' and 'more' \
+                 under 'pages'; or run again"
+            ),
+            "{text}"
+        );
+    }
+    // The total shrinks while pages are read.
+    let server = service(|n| json!({"data": [{"id": n}], "total": 5 - n}));
+    let (error, text) = fails(&server, "items: data, total: total, pages: {number: {query: page, first: 0}}");
+    assert_eq!(error.class(), Class::TryAgain);
+    assert!(text.contains("the announced total changed from 5 to 4 between two pages"), "{text}");
+    // A service that grants smaller pages than asked for is read by what came.
+    let server = HttpServer::start(|_, request| {
+        let from: u64 = parameter(request, "offset").unwrap().parse().unwrap();
+        let ids: Vec<Value> = (from..7).take(3).map(|id| json!({"id": id})).collect();
+        HttpAnswer::ok(&json!(ids).to_string())
+    });
+    let read = Project::new().read(&spec(&server, "pages: {offset: {query: offset}}, query: {limit: 1000}")).unwrap();
+    assert_eq!(ids(&read), [0, 1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn relative_addresses_count_from_the_page_that_names_them() {
+    let server = HttpServer::start(|_, request| {
+        let (id, next) = match request.path.as_str() {
+            "/orders" => (1, Some("/v2/list/second")),
+            "/v2/list/second" => (2, Some("third")),
+            "/v2/list/third" => (3, None),
+            other => panic!("{other}"),
+        };
+        HttpAnswer::ok(&json!({"data": [{"id": id}], "next": next}).to_string())
+    });
+    assert_eq!(ids(&Project::new().read(&spec(&server, "items: data, pages: {next: {at: next}}")).unwrap()), [1, 2, 3]);
+    for next in ["//elsewhere.example/orders", "http://127.0.0.1:9/orders"] {
+        let server = service(move |_| json!({"data": [{"id": 1}], "next": next}));
+        let (_, text) = fails(&server, "items: data, headers: {Authorization: secret}, pages: {next: {at: next}}");
+        assert!(text.contains("'next' leads to another server; the key is not sent there"), "{text}");
+    }
+}

@@ -1,34 +1,29 @@
-//! Files of every format with random damage: they are read, refused or named; nothing panics. `FUZZ=100000` tries longer.
+//! Files of every format with random damage: they are read, refused or named; nothing panics. How long it tries
+//! says `testkit::fuzz`.
+
+use testkit::Random;
+use testkit::fuzz::{Round, Rounds};
 
 use super::*;
 
-/// A generator that gives the same for the same seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) % below.max(1) as u64) as usize
-    }
-}
-
 fn damaged(whole: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut below = |end: usize| random.below(end as u64) as usize;
     let mut bytes = whole.to_vec();
-    for _ in 0..=random.below(5) {
-        let at = random.below(bytes.len());
-        match random.below(6) {
-            0 => bytes[at] ^= 1 << random.below(8),
+    for _ in 0..=below(5) {
+        let at = below(bytes.len());
+        match below(6) {
+            0 => bytes[at] ^= 1 << below(8),
             1 => {
-                bytes[at] = [0, 0xFF, b'"', b'\n', b'\\', b'{', b'}', b'[', b',', b'-', b'.', b'e', b'\r', b'%']
-                    [random.below(14)]
+                bytes[at] =
+                    [0, 0xFF, b'"', b'\n', b'\\', b'{', b'}', b'[', b',', b'-', b'.', b'e', b'\r', b'%'][below(14)]
             }
-            2 => bytes[at] = random.below(256) as u8,
+            2 => bytes[at] = below(256) as u8,
             3 => drop(bytes.remove(at)),
-            4 => bytes.insert(at, random.below(256) as u8),
+            4 => bytes.insert(at, below(256) as u8),
             _ => {
-                let end = (at + random.below(20)).min(bytes.len());
+                let end = (at + below(20)).min(bytes.len());
                 let part = bytes[at..end].to_vec();
-                let to = random.below(bytes.len());
+                let to = below(bytes.len());
                 bytes.splice(to..to, part);
             }
         }
@@ -36,8 +31,8 @@ fn damaged(whole: &[u8], random: &mut Random) -> Vec<u8> {
             bytes.push(b'x');
         }
     }
-    if random.below(8) == 0 {
-        bytes.truncate(random.below(bytes.len()));
+    if below(8) == 0 {
+        bytes.truncate(below(bytes.len()));
     }
     bytes
 }
@@ -47,12 +42,10 @@ const RAW: [&str; 8] =
     ["polars", "panicked", "called `", "Error(", "Error {", "src/", "ComputeError", "expected usize"];
 
 fn try_all(name: &str, whole: &[u8], yaml: &[&str]) {
-    let tries: u64 = std::env::var("FUZZ").ok().and_then(|tries| tries.parse().ok()).unwrap_or(100);
-    let mut random = Random(11);
-    for number in 0..tries {
+    for Round { seed, mut random } in Rounds::of(100) {
         let bytes = damaged(whole, &mut random);
         let (stem, extension) = name.split_once('.').unwrap();
-        let file = format!("{stem}{number}.{extension}");
+        let file = format!("{stem}{seed}.{extension}");
         let project = Project::with(&file, &bytes);
         for yaml in yaml {
             let yaml = yaml.replace(name, &file);
@@ -70,7 +63,7 @@ fn try_all(name: &str, whole: &[u8], yaml: &[&str]) {
             };
             let kept = std::env::temp_dir().join(format!("millrace-{file}"));
             std::fs::write(&kept, &bytes).unwrap();
-            panic!("{}: {problem}\n{yaml}", kept.display());
+            panic!("{}, seed {seed}: {problem}\n{yaml}", kept.display());
         }
     }
 }

@@ -9,34 +9,34 @@ use testkit::PostgresServer;
 use super::*;
 
 /// A project whose specs know the server as `${DATABASE_URL}`.
-struct Shop {
-    project: Project,
-    server: PostgresServer,
+pub(super) struct Shop {
+    pub project: Project,
+    pub server: PostgresServer,
 }
 
 impl Shop {
-    fn with(sql: &str) -> Option<Shop> {
+    pub fn with(sql: &str) -> Option<Shop> {
         let server = PostgresServer::start()?;
         server.psql(sql);
         Some(Shop { project: Project::new(), server })
     }
 
-    fn table(&self, yaml: &str) -> TableSpec {
+    pub fn table(&self, yaml: &str) -> TableSpec {
         table_at(&self.server.url(), yaml).unwrap()
     }
 
-    fn read_part(&self, yaml: &str, reach: &Reach) -> spec::Result<Read> {
+    pub fn read_part(&self, yaml: &str, reach: &Reach) -> spec::Result<Read> {
         let opened =
             self.table(yaml).open("t", &self.project.root(), &Cloud::default(), self.project.0.path(), reach)?;
         read_all(opened)
     }
 
-    fn read(&self, yaml: &str) -> Read {
+    pub fn read(&self, yaml: &str) -> Read {
         self.read_part(yaml, &Reach::All).unwrap()
     }
 
     /// The error with the port, which differs from run to run, as `PORT`.
-    fn failure(&self, yaml: &str) -> (Class, String) {
+    pub fn failure(&self, yaml: &str) -> (Class, String) {
         let error = self.read_part(yaml, &Reach::All).err().expect("it fails");
         (error.class(), self.masked(&error.to_string()))
     }
@@ -52,11 +52,11 @@ fn table_at(url: &str, yaml: &str) -> spec::Result<TableSpec> {
     spec::parse(yaml, Path::new("ingest.yaml"), &Environment::new(variables)).map(|loaded| loaded.spec)
 }
 
-fn of_table(keys: &str) -> String {
+pub(super) fn of_table(keys: &str) -> String {
     format!("source: {{postgres: {{url: '${{DATABASE_URL}}', {keys}}}}}")
 }
 
-const AT: &str = "table 't': postgres://millrace@127.0.0.1:PORT/postgres: ";
+pub(super) const AT: &str = "table 't': postgres://millrace@127.0.0.1:PORT/postgres: ";
 
 #[test]
 fn every_type_there_and_back() {
@@ -173,23 +173,23 @@ fn a_second_run_reads_what_is_new() {
         |column: &str| format!("{}\ncolumns: {{id: int64}}", of_table(&format!("table: t, incremental: {column}")));
     let first = shop.read(&by("at"));
     assert_eq!(
-        (first.table(), first.bookmark),
+        (first.table(), first.reached()),
         (vec!["1|1".into(), "2|2".into(), "3|3".into()], Some(json!("2024-01-05 00:00:00+00")))
     );
-    assert_eq!(shop.read(&by("id")).bookmark, Some(json!(3)));
-    assert_eq!(shop.read(&by("price")).bookmark, Some(json!("2.00000000000000000000")));
+    assert_eq!(shop.read(&by("id")).reached(), Some(json!(3)));
+    assert_eq!(shop.read(&by("price")).reached(), Some(json!("2.00000000000000000000")));
 
     shop.server.psql("INSERT INTO t VALUES (5, '2024-01-07', 3), (4, '2024-01-06', 1.00000000000000000002)");
     let after = |column: &str, value| shop.read_part(&by(column), &Reach::After(value)).unwrap();
     let second = after("at", json!("2024-01-05 00:00:00+00"));
     assert_eq!(
-        (second.table(), second.bookmark),
+        (second.table(), second.reached()),
         (vec!["4|1".into(), "5|2".into()], Some(json!("2024-01-07 00:00:00+00")))
     );
     assert_eq!(after("id", json!(4)).table(), ["5|1"]);
     assert_eq!(after("price", json!("1.00000000000000000001")).table(), ["4|1", "2|2", "5|3"]);
     let nothing = after("id", json!(5));
-    assert_eq!((nothing.rows_in, nothing.bookmark), (0, Some(json!(5))));
+    assert_eq!((nothing.rows_in, nothing.reached()), (0, Some(json!(5))));
     assert!(shop.table(&by("id")).is_incremental());
 
     let day = |text: &str| text.parse().unwrap();
@@ -411,10 +411,10 @@ fn a_bookmark_is_that_of_rows_that_were_accepted() {
         format!("{}\ncolumns: {{id: int64, x: int64}}", of_table(&format!("table: t, incremental: {column}")))
     };
     let first = shop.read(&by("at"));
-    assert_eq!((first.table(), first.bookmark.clone()), (vec!["1|1|1".into()], Some(json!("2024-01-01"))));
+    assert_eq!((first.table(), first.reached()), (vec!["1|1|1".into()], Some(json!("2024-01-01"))));
     shop.server.psql("UPDATE t SET x = '2' WHERE id = 2");
     let second = shop.read_part(&by("at"), &Reach::After(first.bookmark.unwrap())).unwrap();
-    assert_eq!((second.table(), second.bookmark), (vec!["2|2|1".into()], Some(json!("2024-01-02"))));
+    assert_eq!((second.table(), second.reached()), (vec!["2|2|1".into()], Some(json!("2024-01-02"))));
 
     shop.server.psql("INSERT INTO t VALUES (3, '9999-12-31', '3', '100', '2024-01-02')");
     let failure = |yaml: &str| shop.failure(yaml);

@@ -7,13 +7,13 @@ use spec::Class;
 use super::*;
 
 /// A project with the database `shop.db`, made by `sql`.
-fn shop(sql: &str) -> Project {
+pub(super) fn shop(sql: &str) -> Project {
     let project = Project::new();
     change(&project, sql);
     project
 }
 
-fn change(project: &Project, sql: &str) {
+pub(super) fn change(project: &Project, sql: &str) {
     Connection::open(project.0.path().join("shop.db")).unwrap().execute_batch(sql).unwrap();
 }
 
@@ -102,7 +102,7 @@ fn more_rows_than_a_batch_come_in_order() {
          INSERT INTO t SELECT i, 'name ' || i FROM n;",
     );
     let read = project.read("source: {sqlite: {path: shop.db, table: t, incremental: id}}").unwrap();
-    assert_eq!((read.rows_in, read.bookmark), (300_000, Some(json!(300_000))));
+    assert_eq!((read.rows_in, read.reached()), (300_000, Some(json!(300_000))));
     let ids = read.rows.column("id").unwrap().i64().unwrap().clone();
     assert!(ids.iter().enumerate().all(|(i, id)| id == Some(i as i64 + 1)));
 }
@@ -110,17 +110,17 @@ fn more_rows_than_a_batch_come_in_order() {
 #[test]
 fn a_second_run_reads_what_is_new() {
     let project = shop(ORDERS);
-    let read = project.read(NEW_ORDERS).unwrap();
-    assert_eq!((read.rows.height(), read.bookmark.clone()), (3, Some(json!("2024-01-05"))));
+    let yaml = format!("{NEW_ORDERS}\ncolumns: {{id: int64}}");
+    let read = project.read(&yaml).unwrap();
+    assert_eq!((read.rows.height(), read.reached()), (3, Some(json!("2024-01-05"))));
     assert!(table(NEW_ORDERS).unwrap().is_incremental());
 
     let after = Reach::After(read.bookmark.unwrap());
-    let read = project.read_part(NEW_ORDERS, &after).unwrap();
-    assert_eq!((read.rows.height(), read.bookmark), (0, Some(json!("2024-01-05"))));
-    change(&project, "INSERT INTO orders VALUES (4, '2024-01-07', 1), (5, '2024-01-06', 2)");
-    let yaml = format!("{NEW_ORDERS}\ncolumns: {{id: int64}}");
     let read = project.read_part(&yaml, &after).unwrap();
-    assert_eq!((read.table(), read.bookmark), (vec!["5|1".to_owned(), "4|2".to_owned()], Some(json!("2024-01-07"))));
+    assert_eq!((read.rows.height(), read.rows_in, read.reached()), (0, 0, Some(json!("2024-01-05"))));
+    change(&project, "INSERT INTO orders VALUES (4, '2024-01-07', 1), (5, '2024-01-06', 2)");
+    let read = project.read_part(&yaml, &after).unwrap();
+    assert_eq!((read.table(), read.reached()), (vec!["5|1".to_owned(), "4|2".to_owned()], Some(json!("2024-01-07"))));
 
     let day = |text: &str| text.parse().unwrap();
     let read = project.read_part(&yaml, &Reach::Days(day("2024-01-02"), day("2024-01-06"))).unwrap();
@@ -132,11 +132,11 @@ fn bookmarks_keep_their_type() {
     let project = shop(ORDERS);
     let yaml = "source: {sqlite: {path: shop.db, query: 'SELECT id, amount FROM orders', incremental: id}}";
     let read = project.read(yaml).unwrap();
-    assert_eq!(read.bookmark, Some(json!(3)));
+    assert_eq!(read.reached(), Some(json!(3)));
     let read = project.read_part(yaml, &Reach::After(json!(2))).unwrap();
     assert_eq!(read.rows.height(), 1);
     let yaml = "source: {sqlite: {path: shop.db, query: 'SELECT id + 0.25 AS x FROM orders', incremental: x}}";
-    assert_eq!(project.read(yaml).unwrap().bookmark, Some(json!(3.25)));
+    assert_eq!(project.read(yaml).unwrap().reached(), Some(json!(3.25)));
     assert_eq!(project.read_part(yaml, &Reach::After(json!(2.25))).unwrap().table(), ["3.25|1"]);
 }
 
@@ -272,194 +272,4 @@ fn keys_that_contradict_each_other() {
         let text = table(&format!("source: {{sqlite: {{{keys}}}}}")).unwrap_err().to_string();
         assert!(text.starts_with("ingest.yaml:1:") && text.ends_with(error), "{text}");
     }
-}
-
-/// Reads what is new, run by run, as `ingest` does.
-fn run(project: &Project, yaml: &str, bookmark: &mut Option<serde_json::Value>) -> spec::Result<Read> {
-    let reach = bookmark.clone().map_or(Reach::All, Reach::After);
-    let read = project.read_part(yaml, &reach)?;
-    bookmark.clone_from(&read.bookmark);
-    Ok(read)
-}
-
-fn ids(read: &Read) -> Vec<i64> {
-    read.rows.column("id").unwrap().i64().unwrap().iter().flatten().collect()
-}
-
-#[test]
-fn a_refused_row_does_not_move_the_bookmark() {
-    for (sql_type, first, bad, later) in [
-        ("DATETIME", "'2024-01-01 10:00:00'", "'unknown'", "'2024-01-02'"),
-        ("INTEGER", "17", "'n/a'", "18"),
-        ("REAL", "0.5", "'far'", "0.75"),
-        // A text of the right shape that is no moment; it is refused, though no column asks for it.
-        ("TEXT", "'2024-01-01'", "'2024-99-99'", "'2024-01-02T00:00:00'"),
-    ] {
-        let project =
-            shop(&format!("CREATE TABLE t (id INTEGER, at {sql_type}); INSERT INTO t VALUES (1, {first}), (2, {bad})"));
-        let mut bookmark = None;
-        for yaml in [
-            "source: {sqlite: {path: shop.db, table: t, incremental: at}}",
-            "source: {sqlite: {path: shop.db, table: t, incremental: at}}\ncolumns: {id: int64}",
-        ] {
-            bookmark = None;
-            let read = run(&project, yaml, &mut bookmark).unwrap();
-            assert_eq!((ids(&read), read.refused.height()), (vec![1], 1), "{sql_type} {bad}");
-            assert!(read.refusals()[0].contains("at: "), "{:?}", read.refusals());
-        }
-        change(&project, &format!("INSERT INTO t VALUES (3, {later})"));
-        let yaml = "source: {sqlite: {path: shop.db, table: t, incremental: at}}";
-        let read = run(&project, yaml, &mut bookmark).unwrap();
-        assert_eq!((ids(&read), read.refused.height()), (vec![3], 0), "{sql_type} {bad}: it was refused before");
-        assert_eq!(run(&project, yaml, &mut bookmark).unwrap().rows_in, 0);
-        change(&project, &format!("INSERT INTO t VALUES (4, {bad})"));
-        assert_eq!(run(&project, yaml, &mut bookmark).unwrap().rows_in, 1, "a second one is new");
-        assert_eq!(run(&project, yaml, &mut bookmark).unwrap().rows_in, 0);
-    }
-    // The row is refused for another column: its value does not count either, and it is read again once it is mended.
-    let project = shop("CREATE TABLE t (id INTEGER, x REAL); INSERT INTO t VALUES (1, 1), (2, 'far')");
-    let yaml = "source: {sqlite: {path: shop.db, table: t, incremental: id}}";
-    let mut bookmark = None;
-    assert_eq!(ids(&run(&project, yaml, &mut bookmark).unwrap()), [1]);
-    assert_eq!(bookmark, Some(json!(1)));
-    change(&project, "UPDATE t SET x = 2 WHERE id = 2");
-    assert_eq!(ids(&run(&project, yaml, &mut bookmark).unwrap()), [2]);
-}
-
-#[test]
-fn values_are_ordered_by_what_they_mean() {
-    for (name, sql_type, columns, values) in [
-        ("T and blank", "DATETIME", "", ["'2024-01-01T09:00:00'", "'2024-01-01 10:00:00'", "'2024-01-01T11:00:00Z'"]),
-        ("T and blank as text", "TEXT", "", ["'2024-01-01T09:00'", "'2024-01-01 10:00'", "'2024-01-02'"]),
-        ("numbers as text", "TEXT", "", ["'9'", "'10'", "'100'"]),
-        ("numbers as text, declared", "TEXT", "columns: {id: int64, at: int64}", ["'9'", "'10'", "'100'"]),
-        (
-            "days as people write them",
-            "TEXT",
-            "columns: {id: int64, at: {type: date, format: '%d.%m.%Y'}}",
-            ["'31.01.2024'", "'01.02.2024'", "'02.01.2025'"],
-        ),
-        ("codes", "TEXT", "", ["'A1'", "'B0'", "'C'"]),
-        ("whole and broken numbers", "NUMERIC", "", ["9", "9.5", "10"]),
-    ] {
-        let project = shop(&format!("CREATE TABLE t (id INTEGER, at {sql_type})"));
-        let yaml = format!("source: {{sqlite: {{path: shop.db, table: t, incremental: at}}}}\n{columns}");
-        let mut bookmark = None;
-        for (id, value) in (1..).zip(values) {
-            change(&project, &format!("INSERT INTO t VALUES ({id}, {value})"));
-            assert_eq!(ids(&run(&project, &yaml, &mut bookmark).unwrap()), [id], "{name}: {value}");
-        }
-        assert_eq!(run(&project, &yaml, &mut bookmark).unwrap().rows_in, 0, "{name}");
-    }
-}
-
-#[test]
-fn a_value_after_which_nothing_comes_is_an_error() {
-    let way_out = "take another column, or a 'query' that leaves these rows out";
-    for (sql_type, value, shown) in [
-        ("DATE", "'9999-12-31'", "9999-12-31"),
-        ("TEXT", "'2999-12-31T23:59:59'", "2999-12-31T23:59:59"),
-        ("INTEGER", "9223372036854775807", "9223372036854775807"),
-    ] {
-        let first = if sql_type == "INTEGER" { "1" } else { "'2024-01-01'" };
-        let project = shop(&format!(
-            "CREATE TABLE t (id INTEGER, at {sql_type}); INSERT INTO t VALUES (1, {first}), (2, {value})"
-        ));
-        let yaml = "source: {sqlite: {path: shop.db, table: t, incremental: at}}";
-        let error = project.read(yaml).map(|read| read.rows_in).unwrap_err();
-        assert_eq!(error.class(), Class::CannotRun);
-        assert_eq!(
-            error.to_string(),
-            format!("incremental: the greatest value is {shown}, after which nothing comes; {way_out}")
-        );
-        // A bookmark that an earlier version set.
-        let after = project.read_part(yaml, &Reach::After(shown.parse::<i64>().map_or(json!(shown), |n| json!(n))));
-        assert_eq!(
-            after.map(|read| read.rows_in).unwrap_err().to_string(),
-            format!(
-                "table 't': shop.db: incremental: the greatest value is {shown}, after which nothing comes; read all \
-                 again with 'ingest --full' when such rows are gone, which sets the bookmark anew"
-            )
-        );
-    }
-    let project = shop("CREATE TABLE t (id INTEGER, at TEXT); INSERT INTO t VALUES (1, '2024-01-01'), (2, 'unknown')");
-    let yaml = "source: {sqlite: {path: shop.db, table: t, incremental: at}}";
-    assert_eq!(
-        project.failure(yaml),
-        "table 't': shop.db: incremental: 'at' holds dates and other texts, such as 'unknown', which have no order in \
-         common; declare it as a datetime under 'columns', which refuses such rows, or leave them out by a 'query'"
-    );
-    let after = project.read_part(&format!("{yaml}\ncolumns: {{at: date}}"), &Reach::After(json!("unknown")));
-    assert_eq!(
-        after.map(|read| read.rows_in).unwrap_err().to_string(),
-        "table 't': shop.db: incremental: the bookmark of the last run is 'unknown', which is no value of 'at'; read \
-         all again with 'ingest --full', which sets it anew"
-    );
-}
-
-/// A table that grows at random, in several ways of keeping its moments, read run by run: every row that can be read and
-/// comes later than those before is read exactly once.
-#[test]
-fn whatever_is_written_later_is_read_once() {
-    let mut random = testkit::Random::seeded(17);
-    for round in 0..40 {
-        let (sql_type, columns) = [
-            ("DATETIME", ""),
-            ("TEXT", "columns: {id: int64, at: datetime}"),
-            ("INTEGER", ""),
-            ("TEXT", "columns: {id: int64, at: int64}"),
-            ("NUMERIC", "columns: {id: int64, at: float64}"),
-        ][round % 5];
-        let is_moment = round % 5 < 2;
-        let project = shop(&format!("CREATE TABLE t (id INTEGER PRIMARY KEY, at {sql_type})"));
-        let yaml = format!("source: {{sqlite: {{path: shop.db, table: t, incremental: at}}}}\n{columns}");
-        let (mut bookmark, mut clock, mut id, mut bad, mut refused) = (None, 1u64, 0i64, 0, 0);
-        for _ in 0..6 {
-            let mut expected = Vec::new();
-            let mut rows = Vec::new();
-            for _ in 0..random.below(6) + u64::from(bookmark.is_none()) {
-                id += 1;
-                if bookmark.is_some() && random.below(5) == 0 {
-                    rows.push(format!("({id}, '{}')", ["unknown", "", "2024-13-01", "x1"][random.below(4) as usize]));
-                    bad += 1;
-                    continue;
-                }
-                clock += 1 + random.below(50);
-                let value = match is_moment {
-                    false => format!("{clock}"),
-                    true => {
-                        let (day, hour, minute) = (1 + clock / 1440, clock / 60 % 24, clock % 60);
-                        let separator = ['T', ' '][random.below(2) as usize];
-                        let end = ["", ":00", ":00Z", ":00.000"][random.below(4) as usize];
-                        format!("'2024-01-{day:02}{separator}{hour:02}:{minute:02}{end}'")
-                    }
-                };
-                rows.push(format!("({id}, {value})"));
-                expected.push(id);
-            }
-            if !rows.is_empty() {
-                change(&project, &format!("INSERT INTO t VALUES {}", rows.join(", ")));
-            }
-            let read = run(&project, &yaml, &mut bookmark).unwrap();
-            let mut found = ids(&read);
-            found.sort_unstable();
-            assert_eq!(found, expected, "round {round}: {:?}", read.refusals());
-            refused += read.refused.height();
-            assert_eq!(refused, bad, "round {round}: each is refused once");
-        }
-    }
-}
-
-#[test]
-fn rows_that_whoever_reads_refuses_do_not_move_the_bookmark() {
-    let project = shop("CREATE TABLE t (id INTEGER); INSERT INTO t VALUES (1), (2), (99999)");
-    let yaml = "source: {sqlite: {path: shop.db, table: t, incremental: id}}";
-    let opened =
-        table(yaml).unwrap().open("t", &project.root(), &Cloud::default(), project.0.path(), &Reach::All).unwrap();
-    for batch in opened.batches {
-        // As a row check takes out what it does not believe.
-        let rows = batch.unwrap().rows.lazy().filter(col("id").lt(lit(1000))).collect().unwrap();
-        opened.bookmark.accept(&rows).unwrap();
-    }
-    assert_eq!(opened.bookmark.get(), Some(json!(2)));
 }

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use serde_json::{Value, json};
 
-use super::{Asked, Shared, error, http, lock, prompt};
+use super::{Asked, Shared, error, lock, prompt};
+use crate::http;
 
 /// What becomes of a batch.
 #[derive(Clone, Debug, PartialEq)]

@@ -204,15 +204,15 @@ fn with_true_sizes(text: &str) -> String {
     format!("{}\n\n{rest}", head.join("\n").trim_end_matches('\n'))
 }
 
-/// `MILLRACE_FUZZ` counts the mutations: CI tries more than a quick run.
+/// How long it tries says `testkit::fuzz`.
 #[test]
 fn what_passes_is_safe_to_score_with() {
-    let rounds: usize = std::env::var("MILLRACE_FUZZ").ok().and_then(|count| count.parse().ok()).unwrap_or(2_000);
     let (models, matrix) = (models(), matrix().slice(0..24));
-    let mut random = Random::new(20_261_126, 0);
-    let (mut passed, mut refused) = (0, 0);
-    for round in 0..rounds {
-        let mut text = models[round % models.len()].clone();
+    let (mut passed, mut refused, mut rounds) = (0, 0, 0);
+    for round in testkit::fuzz::Rounds::of(2_000) {
+        let mut random = Random::new(round.seed, 0);
+        let mut text = models[rounds % models.len()].clone();
+        rounds += 1;
         for _ in 0..1 + random.below(2) {
             text = mutated(&text, &mut random);
         }

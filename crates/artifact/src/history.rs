@@ -1,0 +1,36 @@
+//! Earlier runs of a stage, from the evidence of its artifacts. There is no other record of them.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Evidence, Kind, evidence_of};
+
+/// The evidence of earlier artifacts of `table` in `folder`, newest first, at most `most`: tables, tables written in
+/// another format, and tables in the folder of a model version. Files that cannot be read are passed over: history is no
+/// reason to stop a run.
+pub fn of_table(folder: &Path, table: &str, most: usize) -> Vec<Evidence> {
+    let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .partition(|path| path.is_dir());
+    let is_meant = |evidence: &Evidence| {
+        // A file that is no table has no summaries of columns.
+        evidence.table == table
+            && (evidence.kind == Kind::Table || evidence.kind == Kind::File && !evidence.columns.is_empty())
+    };
+    let prefix = format!("{table}_");
+    let mut files: Vec<PathBuf> = files
+        .into_iter()
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
+        .collect();
+    // Names go on with the time of their run, so their order is that of time.
+    files.sort();
+    let files = files.iter().rev().filter_map(|path| evidence_of(path).ok().flatten());
+    let mut found: Vec<Evidence> = files.filter(is_meant).take(most).collect();
+    let inside = folders.iter().map(|folder| folder.join(format!("{table}.parquet"))).filter(|path| path.is_file());
+    found.extend(inside.filter_map(|path| evidence_of(&path).ok().flatten()).filter(is_meant));
+    found.sort_by(|one, other| other.time.cmp(&one.time));
+    found.truncate(most);
+    found
+}

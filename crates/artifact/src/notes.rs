@@ -1,0 +1,76 @@
+//! What a stage has to say in its evidence beyond what every stage says. Other stages read some of it, so each note has a
+//! name and a type here.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Notes of a table, file or folder. A note that a stage does not leave is not written.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Notes {
+    /// features: the column that is to be predicted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// features: days after an example's time until its label is known. 0 where labels are known at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub horizon_days: Option<i64>,
+    /// features: the column that says from when on a row's label is known, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_known_at: Option<String>,
+    /// train: the version of the model, such as `v3`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Folders: the hash of each file, so that an error can name the one that changed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+    /// ingest: the window of a backfill, such as `2023-01..2023-06`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backfill: Option<String>,
+    /// ingest: why rows of an earlier run, or of another source, stand in for the table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
+    /// ingest: files without rows that were passed over, each with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub empty_files: Vec<String>,
+    /// clean: one entry for each step that asked a language model.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub llm: Vec<Asked>,
+}
+
+impl Notes {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        *self == Notes::default()
+    }
+}
+
+/// What came of a step that asked a language model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    /// The step of the table, counted from 1.
+    pub step: usize,
+    /// The name of the task.
+    pub task: String,
+    /// Hash of the prompt.
+    pub prompt: String,
+    /// The models, in the order in which they are asked.
+    pub models: Vec<String>,
+    pub rows: u64,
+    pub rows_without_answer: u64,
+    /// Distinct inputs among the rows; the counts below are of these.
+    pub distinct: u64,
+    /// Answered by an earlier run.
+    pub known: u64,
+    /// Answered by this run.
+    pub answered: u64,
+    pub failed: u64,
+    /// Requests to the provider, and how many of them were made again.
+    pub requests: u64,
+    pub retries: u64,
+    pub tokens_in: u64,
+    pub tokens_out: u64,
+    /// In the currency of the prices in `llm.yaml`.
+    pub cost: f64,
+}

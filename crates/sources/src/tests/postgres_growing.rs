@@ -1,0 +1,127 @@
+//! Tables of a PostgreSQL server that grow between runs: every row is read once, and none is lost.
+
+use serde_json::json;
+
+use super::postgres::{Shop, of_table};
+use super::*;
+
+/// Reads what is new and refuses every row in whose column `bad` something stands, as a check does.
+fn run_checked(shop: &Shop, yaml: &str, bookmark: &mut Option<serde_json::Value>) -> (Vec<i64>, u64) {
+    let reach = bookmark.clone().map_or(Reach::All, Reach::After);
+    let opened =
+        shop.table(yaml).open("t", &shop.project.root(), &Cloud::default(), shop.project.0.path(), &reach).unwrap();
+    let mut accepted = Vec::new();
+    for batch in opened.batches {
+        let rows = batch.unwrap().rows.lazy().filter(col("bad").is_null()).collect().unwrap();
+        opened.ending.accept(&rows).unwrap();
+        accepted.extend(rows.column("id").unwrap().i64().unwrap().iter().flatten());
+    }
+    let finished = opened.ending.finish();
+    bookmark.clone_from(&finished.bookmark);
+    accepted.sort_unstable();
+    (accepted, finished.rows_in)
+}
+
+/// As the test of the same name for SQLite: values that come several times, refused rows, and refused rows that are
+/// corrected.
+#[test]
+fn nothing_is_lost_and_nothing_counted_twice() {
+    let Some(shop) = Shop::with("CREATE TABLE none (id int)") else { return };
+    let mut random = testkit::Random::seeded(72);
+    for (round, sql_type) in
+        ["int4", "date", "timestamptz", "numeric", "float8", "timestamp", "text"].into_iter().enumerate()
+    {
+        let table = format!("t{round}");
+        shop.server.psql(&format!("CREATE TABLE {table} (id int8 PRIMARY KEY, at {sql_type} NOT NULL, bad int4)"));
+        let yaml =
+            format!("{}\ncolumns: {{id: int64, bad: int32}}", of_table(&format!("table: {table}, incremental: at")));
+        let (mut bookmark, mut clock, mut id, mut reached) = (None, 10u64, 0i64, 0u64);
+        let mut refused: Vec<(i64, u64)> = Vec::new();
+        for step in 0..8 {
+            let (mut expected, mut read) = (Vec::new(), 0);
+            let mut sql = String::new();
+            if !refused.is_empty() && random.below(3) == 0 {
+                let (corrected, value) = refused.swap_remove(random.below(refused.len() as u64) as usize);
+                sql.push_str(&format!("UPDATE {table} SET bad = NULL WHERE id = {corrected};"));
+                if value >= reached {
+                    expected.push((corrected, value));
+                    read += 1;
+                }
+            }
+            for _ in 0..random.below(6) + u64::from(step == 0) {
+                id += 1;
+                clock += random.below(3);
+                let bad = id > 1 && random.below(3) == 0;
+                let value = match sql_type {
+                    "date" | "timestamp" | "timestamptz" | "text" => {
+                        format!("'2024-{:02}-{:02}'", 1 + clock / 28, 1 + clock % 28)
+                    }
+                    // One value, written in several ways.
+                    "numeric" => format!("{clock}.{}", "0".repeat(random.below(3) as usize)),
+                    _ => clock.to_string(),
+                };
+                sql.push_str(&format!(
+                    "INSERT INTO {table} VALUES ({id}, {value}, {});",
+                    if bad { "1" } else { "NULL" }
+                ));
+                read += 1;
+                match bad {
+                    true => refused.push((id, clock)),
+                    false => expected.push((id, clock)),
+                }
+            }
+            if !sql.is_empty() {
+                shop.server.psql(&sql);
+            }
+            let (found, rows_in) = run_checked(&shop, &yaml, &mut bookmark);
+            reached = expected.iter().map(|(_, value)| *value).max().unwrap_or(0).max(reached);
+            let mut expected: Vec<i64> = expected.into_iter().map(|(id, _)| id).collect();
+            expected.sort_unstable();
+            assert_eq!((found, rows_in), (expected, read), "{sql_type}, step {step}: {bookmark:?}");
+        }
+    }
+}
+
+#[test]
+fn bookmarks_of_unique_columns_and_of_rows_ahead() {
+    let Some(shop) = Shop::with(
+        "CREATE TABLE t (id int8 PRIMARY KEY, at timestamptz, bad int4);
+         INSERT INTO t VALUES (1, '2024-01-01', NULL), (2, now() + interval '200 days', NULL);",
+    ) else {
+        return;
+    };
+    let yaml =
+        |by: &str| format!("{}\ncolumns: {{id: int64, bad: int32}}", of_table(&format!("table: t, incremental: {by}")));
+    let mut bookmark = None;
+    assert_eq!(run_checked(&shop, &yaml("id"), &mut bookmark), (vec![1, 2], 2));
+    assert_eq!(bookmark, Some(json!(2)));
+    let mut bookmark = None;
+    assert_eq!(run_checked(&shop, &yaml("at"), &mut bookmark), (vec![1, 2], 2));
+    assert_eq!(bookmark.as_ref().unwrap()["from"], json!("2024-01-01 00:00:00+00"));
+    shop.server.psql("INSERT INTO t VALUES (3, now() - interval '1 day', NULL)");
+    assert_eq!(run_checked(&shop, &yaml("at"), &mut bookmark), (vec![3], 1));
+    assert_eq!(run_checked(&shop, &yaml("at"), &mut bookmark), (vec![], 0));
+}
+
+#[test]
+fn texts_in_an_order_of_their_own_are_no_bookmarks() {
+    let Some(shop) = Shop::with(
+        "CREATE TABLE t (turned text, code text, signed text, written text, good text, fine text);
+         INSERT INTO t VALUES ('31.01.2024', 'A-9', '-9', '2024-01-01 10:00:00Z', 'A1', '2024-01-01T10:00:00.5'),
+            ('01.02.2024', 'A-10', '3', '2024-01-01 10:00:00+09', 'B', '2024-01-01T10:00:00.25');",
+    ) else {
+        return;
+    };
+    for (column, what) in [
+        ("turned", "dates that do not begin with the year"),
+        ("code", "dates that do not begin with the year, or texts with numbers of different lengths"),
+        ("signed", "numbers as text, whose order is not that of numbers"),
+        ("written", "moments with several offsets to UTC"),
+    ] {
+        let (_, failure) = shop.failure(&of_table(&format!("table: t, incremental: {column}")));
+        assert!(failure.contains(&format!("incremental: '{column}' holds {what}")), "{failure}");
+    }
+    for column in ["good", "fine"] {
+        assert_eq!(shop.read(&of_table(&format!("table: t, incremental: {column}"))).rows_in, 2);
+    }
+}

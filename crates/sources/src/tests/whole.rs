@@ -1,0 +1,251 @@
+//! Nothing is dropped, changed or read twice without a word.
+
+use testkit::http_server::{HttpAnswer, HttpServer};
+
+use super::*;
+
+fn parquet(frame: DataFrame) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ParquetWriter::new(&mut bytes).finish(&mut frame.clone()).unwrap();
+    bytes
+}
+
+#[test]
+fn text_in_utf_8_is_not_read_in_another_encoding() {
+    let rows: String = (0..300).map(|id| format!("{id},Köln Straße\n")).collect();
+    for encoding in ["cp949", "euc-kr", "shift_jis", "gbk", "big5", "latin-1", "koi8-r"] {
+        let project = Project::with("a.csv", format!("id,city\n{rows}"));
+        let failure = project.failure(&format!("source: {{file: {{path: a.csv, encoding: {encoding}}}}}"));
+        assert!(failure.contains("the text is UTF-8, not "), "{encoding}: {failure}");
+    }
+    let small = Project::with("a.csv", "a,b\n1,Köln\n");
+    let failure = small.failure("source: {file: {path: a.csv, encoding: latin-1}}");
+    assert!(failure.ends_with("the text is UTF-8, not windows-1252; correct 'encoding', or leave it out"), "{failure}");
+    for (encoding, bytes, city) in [
+        ("latin-1", &b"a,b\n1,K\xf6ln\n"[..], "Köln"),
+        ("cp949", b"a,b\n1,\xbc\xad\xbf\xef\n", "서울"),
+        ("windows-1251", b"a,b\n1,\xcf\xf2\xf0\n", "Птр"),
+    ] {
+        let project = Project::with("a.csv", bytes);
+        let read = project.read(&format!("source: {{file: {{path: a.csv, encoding: {encoding}}}}}")).unwrap();
+        assert_eq!(read.table(), [format!("1|{city}|2")]);
+    }
+}
+
+#[test]
+fn utf_32_is_not_taken_for_utf_16() {
+    let text: Vec<u8> = "\u{feff}a,b\n1,2\n".chars().flat_map(|letter| (letter as u32).to_le_bytes()).collect();
+    let big: Vec<u8> = "\u{feff}a,b\n1,2\n".chars().flat_map(|letter| (letter as u32).to_be_bytes()).collect();
+    for bytes in [&text[..], &text[4..], &big[..], &big[4..]] {
+        for encoding in ["", ", encoding: utf-16le"] {
+            let project = Project::with("a.csv", bytes);
+            let failure = project.failure(&format!("source: {{file: {{path: a.csv{encoding}}}}}"));
+            assert!(
+                failure.ends_with(
+                    "not text, but UTF-32, which is not read; convert it to UTF-8: iconv -f UTF-32 -t UTF-8"
+                ),
+                "{failure}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_filled_down_does_not_come_from_before_a_row_that_cannot_be_read() {
+    let yaml = "source: {file: {path: a.csv, fill_down: [r]}}\ncolumns: {r: string, c: int64}";
+    for bad in ["S,2,extra", "S\u{0}"] {
+        let text = format!("r,c\nN,1\n,2\n{bad}\n,3\n,4\nW,5\n,6\n").replace("S\u{0}", "S\u{ff}");
+        let mut bytes = text.into_bytes();
+        // One byte that is no UTF-8.
+        if let Some(at) = bytes.windows(2).position(|pair| pair == [0xC3, 0xBF]) {
+            bytes.splice(at..at + 2, [0xFF]);
+        }
+        let read = Project::with("a.csv", bytes).read(yaml).unwrap();
+        assert_eq!(read.table(), ["N|1|2", "N|2|3", "W|5|7", "W|6|8"]);
+        assert_eq!(read.refused.height(), 3);
+        let refusal = &read.refusals()[1];
+        assert!(
+            refusal.ends_with("the value above, which 'fill_down' would take, stands in a row that could not be read"),
+            "{refusal}"
+        );
+    }
+}
+
+#[test]
+fn a_file_without_rows_says_nothing_of_the_columns() {
+    for (first, second) in [("x,y\n", "a,b\n1,2\n"), ("a,b\n1,2\n", "x,y\n")] {
+        let project = Project::with("0.csv", first).and("1.csv", second);
+        for columns in ["", "\ncolumns: {a: int64, b: int64}"] {
+            let read = project.read(&format!("source: {{file: {{path: '*.csv'}}}}{columns}")).unwrap();
+            assert_eq!(read.table(), ["1|2|2"]);
+        }
+    }
+    let (none, one) = (df!("w" => Vec::<i64>::new()).unwrap(), df!("v" => [5i64]).unwrap());
+    let project = Project::with("a.parquet", parquet(none)).and("b.parquet", parquet(one));
+    assert_eq!(project.read("source: {file: {path: '*.parquet'}}").unwrap().table(), ["5|1"]);
+}
+
+#[test]
+fn a_late_text_does_not_change_the_type_of_a_column() {
+    let numbers = |end: &str| format!("{}{{\"a\":{end}}}\n", "{\"a\":0}\n".repeat(12_000));
+    for (end, refused) in [("\"5\"", 1), ("\"x\"", 1), ("\"\"", 0), ("1.5", 1), ("7", 0)] {
+        let lines = numbers(end);
+        let array = format!("[{}]", lines.trim_end().replace('\n', ","));
+        let project = Project::with("a.jsonl", &lines).and("b.json", array);
+        for path in ["a.jsonl", "b.json"] {
+            let read = project.read(&format!("source: {{file: {{path: {path}}}}}")).unwrap();
+            assert_eq!((read.types()[0].as_str(), read.refused.height()), ("a int64", refused), "{path} {end}");
+        }
+    }
+}
+
+#[test]
+fn columns_that_come_later_are_not_dropped() {
+    let (first, second) = (df!("v" => [1i64]).unwrap(), df!("v" => [2i64], "w" => [3i64]).unwrap());
+    let project = Project::with("a.parquet", parquet(first)).and("b.parquet", parquet(second));
+    let yaml = "source: {file: {path: '*.parquet'}}";
+    let failure = project.read(yaml).err().unwrap().to_string();
+    assert_eq!(failure, "b.parquet: the first file has no column 'w'; name the columns to read under 'columns'");
+    assert_eq!(project.read(&format!("{yaml}\ncolumns: {{v: int64}}")).unwrap().table(), ["1|1", "2|1"]);
+}
+
+#[test]
+fn keys_without_effect_are_refused() {
+    let frame = df!("v" => [1i64]).unwrap();
+    let project =
+        Project::with("a.parquet", parquet(frame)).and("a.jsonl", "{\"v\": 1}\n").and("a.json", "[{\"v\": 1}]");
+    for (path, keys, what) in [
+        ("a.parquet", "skip_lines: 1", "'skip_lines' is for text and sheets, not for parquet"),
+        ("a.parquet", "header: false", "'header' is for text in lines and sheets, not for parquet"),
+        ("a.parquet", "separator: ';'", "'separator' is for csv, not for parquet"),
+        ("a.parquet", "quote: \"'\"", "'quote' is for csv and tsv, not for parquet"),
+        ("a.parquet", "encoding: latin-1", "'encoding' is for text, not for parquet"),
+        (
+            "a.parquet",
+            "compression: gzip",
+            "'compression' is for text and sheets, for Parquet is compressed within, not for parquet",
+        ),
+        ("a.jsonl", "header: false", "'header' is for text in lines and sheets, not for json_lines"),
+        ("a.json", "quote: null", "'quote' is for csv and tsv, not for json"),
+    ] {
+        let failure = project.failure(&format!("source: {{file: {{path: {path}, {keys}}}}}"));
+        assert!(failure.contains(what), "{failure}");
+    }
+}
+
+#[test]
+fn null_values_hold_in_parquet_for_every_type() {
+    let frame = df!("n" => [1i64, -999], "x" => [0.5, -999.0], "s" => ["NA", ""]).unwrap();
+    let project = Project::with("a.parquet", parquet(frame));
+    let read = |keys: &str, columns: &str| {
+        project.read(&format!("source: {{file: {{path: a.parquet{keys}}}}}{columns}")).unwrap().table()
+    };
+    for columns in ["", "\ncolumns: {n: int64, x: float64, s: string}"] {
+        assert_eq!(read(", null_values: ['-999', NA]", columns), ["1|0.5|-|1", "-|-||2"], "{columns}");
+    }
+    assert_eq!(read("", ""), ["1|0.5|NA|1", "-999|-999.0||2"]);
+}
+
+#[test]
+fn a_key_given_twice_is_refused() {
+    for (columns, key) in [("x: {type: int64, from: a, from: b}", "from"), ("a: {type: int64, type: string}", "type")] {
+        let error =
+            table(&format!("source: {{file: {{path: a.csv}}}}\ncolumns: {{{columns}}}")).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("'{key}' is given twice")), "{error}");
+    }
+}
+
+#[test]
+fn a_file_is_read_once_and_hidden_ones_are_not() {
+    let project = Project::with("in/a.csv", "a\n1\n").and("in/.b.csv", "a\n2\n");
+    assert_eq!(project.read("source: {file: {path: 'in/*.csv'}}").unwrap().table(), ["1|2"]);
+    assert_eq!(
+        project.failure("source: {file: {path: [in/a.csv, 'in/*.csv']}}"),
+        "table 't': in/a.csv: is named twice under 'path'; take out one of the paths; its rows would be read twice"
+    );
+}
+
+#[test]
+fn answers_that_are_no_data_are_not_taken_for_it() {
+    let read = |answer: fn() -> HttpAnswer, columns: &str| {
+        let server = HttpServer::start(move |_, _| answer());
+        let read =
+            Project::new().read(&format!("source: {{http: {{url: '{}', retries: 0}}}}{columns}", server.url("/a")));
+        read.map(|read| read.table())
+            .map_err(|error| (error.class(), error.to_string().replace(&server.url(""), "http://h")))
+    };
+    for answer in
+        [(|| HttpAnswer::ok("<html>x</html>").with_header("content-type", "text/html")) as fn() -> HttpAnswer, || {
+            HttpAnswer::ok("<!DOCTYPE html><html><body>Sign in</body></html>")
+        }]
+    {
+        let (class, text) = read(answer, "").unwrap_err();
+        assert_eq!(class, spec::Class::TryAgain);
+        assert!(text.contains("http://h/a: the answer is a page for people (HTML): <"), "{text}");
+    }
+    assert_eq!(read(|| HttpAnswer::status(204, ""), "\ncolumns: {a: int64}"), Ok(Vec::new()));
+}
+
+#[test]
+fn texts_that_look_like_numbers_with_marks_name_the_keys() {
+    let project = Project::with("a.csv", "v;w\n1.234,50;1\n2;1 234\n3;4\n");
+    let read = project.read("source: {file: {path: a.csv, separator: ';'}}\ncolumns: {v: float64, w: int64}").unwrap();
+    assert_eq!(
+        read.refusals(),
+        [
+            "1.234,50|1|2|-|v: '1.234,50' is not a float64; decimal: \",\" with thousands: \".\" reads it as 1234.5",
+            "2|1 234|3|-|w: '1 234' is not an int64; thousands: \" \" reads it as 1234"
+        ]
+    );
+    let read = project
+        .read("source: {file: {path: a.csv, separator: ';', decimal: ',', thousands: '.'}}\ncolumns: {v: float64}");
+    assert_eq!(read.unwrap().table(), ["1234.5|2", "2.0|3", "3.0|4"]);
+}
+
+#[test]
+fn telephone_numbers_are_no_numbers() {
+    let read = Project::with("a.csv", "a,b\n+491711234567,+5\n+491711234568,-3\n")
+        .read("source: {file: {path: a.csv}}")
+        .unwrap();
+    assert_eq!(read.types()[..2], ["a string", "b int64"]);
+    assert_eq!(read.table()[0], "+491711234567|5|2");
+}
+
+#[test]
+fn types_are_told_from_the_first_rows_of_all_files() {
+    let yaml = "source: {file: {path: '*.csv'}}";
+    let read = Project::with("a.csv", "a,b\n1,\n").and("b.csv", "a,b\n1.5,2\n").read(yaml).unwrap();
+    assert_eq!(
+        (read.types()[..2].to_vec(), read.table()),
+        (vec!["a float64".into(), "b int64".into()], vec!["1.0|-|2".into(), "1.5|2|2".into()])
+    );
+    // After so many rows they stand.
+    let many = format!("a\n{}", "1\n".repeat(10_000));
+    let read = Project::with("a.csv", many).and("b.csv", "a\nx\n").read(yaml).unwrap();
+    assert_eq!((read.types()[0].as_str(), read.refused.height()), ("a int64", 1));
+}
+
+#[test]
+fn empty_files_of_every_kind_are_passed_over() {
+    let one = gz(b"a\n1\n");
+    let project = Project::with("a.csv.gz", one).and("b.csv.gz", "");
+    assert_eq!(project.read("source: {file: {path: '*.gz'}}").unwrap().table(), ["1|2"]);
+    let project = Project::with("a.csv.zst", zstd::encode_all(&b"a\n1\n"[..], 1).unwrap()).and("b.csv.zst", "");
+    assert_eq!(project.read("source: {file: {path: '*.zst'}}").unwrap().table(), ["1|2"]);
+    let project = Project::with("a.json", "[{\"a\": 1}]").and("b.json", " \n");
+    assert_eq!(project.read("source: {file: {path: '*.json'}}").unwrap().table(), ["1|1"]);
+    assert!(Project::with("a.json", "[{\"a\": 1}").read("source: {file: {path: a.json}}").is_err());
+}
+
+#[test]
+fn times_keep_their_digits_as_text() {
+    let of = |ticks: &[i64]| {
+        let ticks: Int64Chunked = ticks.iter().copied().map(Some).collect();
+        let height = ticks.len();
+        let times = ticks.into_time().into_series().with_name("t".into()).into_column();
+        Project::with("a.parquet", parquet(DataFrame::new(height, vec![times]).unwrap()))
+    };
+    let project = of(&[37_230_500_000_000, 37_230_000_005_000, 86_399_000_000_000]);
+    let read = project.read("source: {file: {path: a.parquet}}\ncolumns: {t: string}").unwrap();
+    assert_eq!(read.table(), ["10:20:30.5|1", "10:20:30.000005|2", "23:59:59|3"]);
+}

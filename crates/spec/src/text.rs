@@ -1,0 +1,68 @@
+//! How values are put into sentences: the same in every message.
+
+use std::error::Error;
+
+/// A share in percent with at most two decimals: `33.33 %`.
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent != 0.0 && percent.abs() < 0.01 {
+        return "less than 0.01 %".to_owned();
+    }
+    format!("{} %", number((percent * 100.0).round() / 100.0))
+}
+
+/// A number without needless digits: at most six significant ones beyond the point.
+pub fn number(value: f64) -> String {
+    if value == value.trunc() || !value.is_finite() {
+        return format!("{value}");
+    }
+    let decimals = (5 - value.abs().log10().floor() as i32).clamp(0, 12) as usize;
+    format!("{value:.decimals$}").trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The text if it has at most `most` characters; else its beginning and `…`, which together have as many.
+pub fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+        None => text.to_owned(),
+    }
+}
+
+/// The cause of all causes of an error, without the number that only a C programmer wants to see. What lies around it
+/// mostly repeats what we say ourselves.
+pub fn root_cause(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
+    let text = causes.last().map(ToString::to_string).unwrap_or_default();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_lowercase(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_and_numbers_are_short() {
+        assert_eq!([percent(0.012), percent(1.0 / 3.0), percent(1.0)], ["1.2 %", "33.33 %", "100 %"]);
+        assert_eq!([percent(1e-7), percent(0.0)], ["less than 0.01 %", "0 %"]);
+        assert_eq!(
+            [number(3.0), number(0.1 + 0.2), number(1234.56789), number(1e-7), number(-2.5)],
+            ["3", "0.3", "1234.57", "0.0000001", "-2.5"]
+        );
+    }
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!(cut("가나다라마", 5), "가나다라마");
+        assert_eq!(cut("가나다라마바", 5), "가나다라…");
+    }
+
+    #[test]
+    fn the_innermost_cause_counts() {
+        let inner = std::io::Error::from_raw_os_error(111);
+        assert_eq!(root_cause(&std::io::Error::other(inner)), "connection refused");
+        assert_eq!(root_cause(&"x".parse::<u8>().unwrap_err()), "invalid digit found in string");
+    }
+}
