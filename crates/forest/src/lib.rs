@@ -28,11 +28,13 @@ mod column;
 mod forest;
 mod model;
 mod objective;
+mod pieces;
 mod row;
 mod score;
 mod shap;
 mod slots;
 mod text;
+mod walk;
 
 pub use column::{Bits, Column, Values};
 pub use forest::{Forest, Importance, Score};

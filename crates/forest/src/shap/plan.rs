@@ -14,7 +14,7 @@
 use super::quadrature;
 use super::table::{Job, share};
 use crate::model::Tree;
-use crate::score::{MOST_CHOICES, Set};
+use crate::pieces::{MOST_CHOICES, Set};
 use crate::slots::{RankTest, Slots};
 
 /// Outcomes of a twig are numbered by as many bits at most.

@@ -108,7 +108,7 @@ pub fn model(kind: &str, random: &mut Random) -> (String, Table) {
     let table = Table::new(random, rows);
     let objective = kind.split(' ').next().unwrap().trim_start_matches("objective=");
     let label = table.label(objective, random);
-    let leaves = *random.of(&[2, 3, 5, 8, 16, 31, 32, 33, 50, 64, 65, 90, 150]);
+    let leaves = *random.of(&[2, 3, 5, 8, 16, 31, 32, 33, 50, 64, 65, 90, 150, 300]);
     let least = *random.of(&[1, 2, 5, 20]);
     let rounds = *random.of(&[1, 3, 8, 20]);
     let seed = random.below(10_000);
