@@ -6,7 +6,7 @@ use spec::Result;
 
 use crate::column::{Column, rows};
 use crate::model::{self, Model};
-use crate::row::Quick;
+use crate::row::{MOST_ENTRIES, Quick};
 use crate::score::{Scorer, Work, sums};
 use crate::slots::{BLOCK, Slots};
 
@@ -48,7 +48,7 @@ impl Forest {
         let model = model::read(text)?;
         let slots = Slots::new(&model);
         let scorers = Scorer::all(&model, &slots);
-        let quick = Quick::new(&scorers);
+        let quick = Quick::new(&scorers, MOST_ENTRIES);
         let linear = model.trees.iter().any(|tree| tree.is_linear);
         Ok(Forest { model, slots, scorers, quick, linear })
     }

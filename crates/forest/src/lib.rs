@@ -36,6 +36,9 @@ mod slots;
 mod text;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use column::{Bits, Column, Values};
 pub use forest::{Forest, Importance, Score};
 pub use row::RowScorer;

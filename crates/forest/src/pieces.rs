@@ -154,7 +154,7 @@ impl Piece {
     fn add(&mut self, test: Among, places: usize) {
         match places {
             ..=32 => self.few.push(Few { slot: test.slot, set: test.set.0[0], mask: test.mask }),
-            ..=MOST_CHOICES => self.choose(&test, places),
+            33..=MOST_CHOICES => self.choose(&test, places),
             _ => self.sets.push(test),
         }
     }

@@ -56,10 +56,11 @@ enum Place {
 /// Splits between two places where what a run comes to is kept, at least.
 const LEAST_STRIDE: usize = 64;
 /// A table for all pieces has this many entries at most.
-const MOST_ENTRIES: usize = 1 << 20;
+pub(crate) const MOST_ENTRIES: usize = 1 << 18;
 
 impl Quick {
-    pub fn new(scorers: &[Scorer]) -> Quick {
+    /// Tables for all pieces together have at most `most_entries` entries.
+    pub fn new(scorers: &[Scorer], most_entries: usize) -> Quick {
         let (mut trees, mut values, mut pieces) = (Vec::new(), Vec::new(), Vec::<&Piece>::new());
         for scorer in scorers {
             let first = pieces.len() as u32;
@@ -96,17 +97,17 @@ impl Quick {
             quick.sets.extend(piece.sets.iter().map(|set| (at as u32, set.clone())));
             for few in &piece.few {
                 let left = (0..32).map(|place| few.left(place)).collect();
-                quick.choose(at, &Choice { slot: few.slot, left });
+                quick.choose(at, &Choice { slot: few.slot, left }, most_entries);
             }
-            piece.choices.iter().for_each(|choice| quick.choose(at, choice));
+            piece.choices.iter().for_each(|choice| quick.choose(at, choice, most_entries));
         }
         quick
     }
 
     /// Takes in a piece's table of categories.
-    fn choose(&mut self, piece: usize, choice: &Choice) {
+    fn choose(&mut self, piece: usize, choice: &Choice, most_entries: usize) {
         let pieces = self.pieces;
-        if choice.left.len() * pieces > MOST_ENTRIES {
+        if choice.left.len() * pieces > most_entries {
             self.tables.push((piece as u32, choice.clone()));
             return;
         }
