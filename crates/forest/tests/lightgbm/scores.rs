@@ -59,9 +59,10 @@ fn random_models_score_random_rows_as_lightgbm_does() {
 #[test]
 fn features_of_many_thresholds_and_categories_score_as_lightgbm_does() {
     let mut random = Random::new(31);
-    let count = 12_000;
-    let categories: Vec<f64> = (0..count).map(|_| random.below(5_000) as f64).collect();
-    let far: Vec<f64> = (0..count).map(|_| (random.below(300) * 1_009) as f64).collect();
+    let count = 6_000;
+    let categories: Vec<f64> = (0..count).map(|_| random.below(1_600) as f64).collect();
+    let far = |at: usize| if at == 0 { 70_000.0 } else { (at * 11) as f64 };
+    let far: Vec<f64> = (0..count).map(|_| far(random.below(300))).collect();
     let number: Vec<f64> = (0..count).map(|_| random.share()).collect();
     let table = vec![categories, far, number];
     let label: Vec<f32> = (0..count)
@@ -72,16 +73,16 @@ fn features_of_many_thresholds_and_categories_score_as_lightgbm_does() {
         .collect();
     for leaves in [31, 60, 1_000, 1_500] {
         let parameters = format!(
-            "objective=regression num_leaves={leaves} categorical_feature=0,1 max_bin=6000 min_data_in_leaf=1 min_data_in_bin=1 \
-             min_data_per_group=1 max_cat_threshold=2000 cat_smooth=0 cat_l2=0.1 learning_rate=0.5 verbosity=-1 num_threads=1"
+            "objective=regression num_leaves={leaves} categorical_feature=0,1 max_bin=2000 min_data_in_leaf=1 min_data_in_bin=1 \
+             min_data_per_group=1 max_cat_threshold=500 cat_smooth=0 cat_l2=0.1 learning_rate=0.5 verbosity=-1 num_threads=1"
         );
         let text = train(&table, &label, None, &parameters, if leaves > 100 { 2 } else { 6 });
         let forest = Forest::read(&text).unwrap();
-        let rows: Vec<usize> = (0..2_000).map(|_| random.below(count)).collect();
+        let rows: Vec<usize> = (0..1_000).map(|_| random.below(count)).collect();
         let mut some: Vec<Vec<f64>> =
             table.iter().map(|column| rows.iter().map(|row| column[*row]).collect()).collect();
         for row in 0..rows.len() / 4 {
-            some[random.below(3)][row] = random.below(400_000) as f64 - 5.0;
+            some[random.below(3)][row] = random.below(80_000) as f64 - 5.0;
         }
         let flat: Vec<f64> = (0..rows.len()).flat_map(|row| some.iter().map(move |column| column[row])).collect();
         let booster = Booster::read(&text).unwrap();
