@@ -16,6 +16,10 @@ pub struct Definitions {
     /// carried along (whom or what a row is about, when, and where it came from).
     pub of_features: bool,
     pub columns: Vec<Definition>,
+    /// Which rows the table holds: of which tables, and by which steps they were chosen. Who looks at many rows of it, such
+    /// as an average, means these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Definition>,
     /// What is to be predicted; none where the table has no label of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Definition>,
@@ -30,11 +34,14 @@ pub struct Definition {
     /// Of all that decides what the column holds: the table, the spec and the definitions of the columns it reads.
     /// Equal hashes mean equal meaning.
     pub hash: String,
+    /// The columns of the same table that it is made of, directly or by way of others, as they are called now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<String>,
 }
 
 impl Definition {
-    /// A definition whose meaning is decided by `is`, by `of` (the table, its entity, its time) and by what the
-    /// columns mean that it reads.
+    /// A definition whose meaning is decided by `meaning` (its spec, the table, its entity, its time) and by what the
+    /// columns mean that it reads, in any order.
     pub fn new<'a>(
         name: impl Into<String>,
         is: impl Into<String>,
@@ -48,12 +55,15 @@ impl Definition {
             hasher.update(text.as_bytes());
         };
         add(meaning);
-        for read in reads {
-            add(&read.name);
-            add(&read.hash);
+        let mut reads: Vec<(&str, &str)> = reads.into_iter().map(|read| (&*read.name, &*read.hash)).collect();
+        reads.sort_unstable();
+        reads.dedup();
+        for (name, hash) in reads {
+            add(name);
+            add(hash);
         }
         let hash = hasher.finalize().to_hex()[..32].to_owned();
-        Definition { name: name.into(), is: is.into(), hash }
+        Definition { name: name.into(), is: is.into(), hash, reads: Vec::new() }
     }
 }
 
@@ -130,7 +140,7 @@ mod tests {
 
     fn made(columns: &[(&str, &str)]) -> Definitions {
         let columns = columns.iter().map(|(name, is)| Definition::new(*name, *is, is, [])).collect();
-        Definitions { of_features: true, columns, label: None }
+        Definitions { of_features: true, columns, ..Definitions::default() }
     }
 
     #[test]
@@ -150,6 +160,7 @@ mod tests {
             of_features: true,
             columns: vec![Definition::new("b", "a * 2", "a * 2", [read])],
             label: Some(Definition::new("y", "a", "a", [read])),
+            rows: None,
         };
         assert_eq!(of(&short).changed(&of(&long), ["b"]), ["'b' is made of columns that are made otherwise now"]);
         assert_eq!(of(&short).changed(&of(&short), ["b"]), [""; 0]);
@@ -157,6 +168,10 @@ mod tests {
             of(&short).changed_label(&of(&long), "y").as_deref(),
             Some("'y' is made of columns that are made otherwise now")
         );
+        // Where a column stands is no part of what it means.
+        let both = |reads: [&Definition; 2]| Definition::new("c", "a + b", "a + b", reads).hash;
+        let b = Definition::new("b", "b", "b", []);
+        assert_eq!(both([&short, &b]), both([&b, &short]));
         // The same letters in another order are another thing.
         assert_ne!(Definition::new("x", "", "ab", []).hash, Definition::new("x", "", "ba", []).hash);
         assert_ne!(Definition::new("x", "", "a", [&short]).hash, Definition::new("x", "", "aa", [&short]).hash);

@@ -22,6 +22,8 @@
 
 mod check;
 mod judge;
+#[cfg(test)]
+mod keys;
 mod kinds;
 mod list;
 mod names;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use artifact::{Artifact, Batches, Fingerprint, Input, Notes};
+use artifact::{Artifact, Batches, Definition, Definitions, Fingerprint, Input, Notes};
 use asking::{Answered, Models};
 use polars::prelude::LazyFrame;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use spec::{Error, Exit, Map, Result, ResultExt, Root, Tool};
+use spec::{Error, Exit, Map, Result, ResultExt, Tool};
 use stage::clap::Args;
 use stage::{Empty, Job, Output, Stage, TableOutput};
 use transform::{ChangeId, Changes, Cleaned, Given, Mapping, Step, Undone, clean, union};
@@ -125,7 +125,7 @@ impl Stage for Clean {
                 check_name(name, table, &job.spec)?;
                 let (raw, rows) = raw(job, name, table)?;
                 let undone = decisions.of_table(name);
-                let given = given(name, table, undone.clone(), &job.root).context(format!("table '{name}'"))?;
+                let given = given(job, name, table, undone.clone()).context(format!("table '{name}'"))?;
                 let Answered { given, notes } = match &models {
                     Some(models) => models.answer(name, &raw, &table.steps, given)?,
                     None => Answered { given, notes: Vec::new() },
@@ -162,14 +162,37 @@ fn raw(job: &Job<Clean>, name: &str, table: &TableSpec) -> Result<(LazyFrame, u6
 }
 
 /// All that the steps of a table need, but for the answers of models.
-fn given(name: &str, table: &TableSpec, undone: Undone, root: &Root) -> Result<Given> {
+fn given(job: &Job<Clean>, name: &str, table: &TableSpec, undone: Undone) -> Result<Given> {
     let changes = Changes { table: name.to_owned(), log: table.logs_changes(), undone };
     let mut mappings = BTreeMap::new();
     for path in table.steps.iter().filter_map(Step::mapping_file) {
         let file = Path::new(path);
-        mappings.insert(path.to_owned(), Mapping::read(&spec::text_of(root, file)?, file)?);
+        mappings.insert(path.to_owned(), Mapping::read(&spec::text_of(&job.root, file)?, file)?);
     }
-    Ok(Given { mappings, changes: Some(changes), ..Given::default() })
+    let columns = Some(definitions(job, &table.from.or(name))?);
+    Ok(Given { mappings, changes: Some(changes), columns, ..Given::default() })
+}
+
+/// What is known of the rows of some raw tables together: which tables they are, and what ingest says of their columns.
+fn definitions(job: &Job<Clean>, from: &[&str]) -> Result<Definitions> {
+    let known = from.iter().map(|table| artifact::definitions_of(&job.artifacts, table));
+    let known: Vec<Definitions> = known.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+    let rows = known.iter().filter_map(|table| table.rows.as_ref());
+    let is = format!("rows of {}", from.join(", "));
+    let rows = Some(Definition::new("rows", is, &format!("rows\n{}", from.join("\n")), rows));
+    let mut columns: Vec<Definition> = Vec::new();
+    for column in known.iter().flat_map(|table| &table.columns) {
+        if columns.iter().any(|other| other.name == column.name) {
+            continue;
+        }
+        // A column of several tables is made in all their ways.
+        let ways: Vec<&Definition> = known.iter().filter_map(|table| table.column(&column.name)).collect();
+        columns.push(match ways[..] {
+            [one] => one.clone(),
+            _ => Definition::new(column.name.as_str(), column.is.as_str(), "union", ways),
+        });
+    }
+    Ok(Definitions { columns, rows, ..Definitions::default() })
 }
 
 /// Settings and ledger, if a step asks.
@@ -212,7 +235,7 @@ fn for_tables<T>(
     let tables = job.spec.tables.iter().filter(|(_, table)| asks(table));
     let done = tables.map(|(name, table)| {
         let (raw, _) = raw(job, name, table)?;
-        let given = given(name, table, decisions.of_table(name), &job.root).context(format!("table '{name}'"))?;
+        let given = given(job, name, table, decisions.of_table(name)).context(format!("table '{name}'"))?;
         work(&models, name, &raw, &table.steps, given)
     });
     let done = done.collect();
@@ -240,8 +263,8 @@ fn with_warning(batches: Batches, table: &str, undone: Undone) -> Batches {
         let missed: Vec<String> = undone.without_effect().iter().map(ToString::to_string).collect();
         if !missed.is_empty() {
             stage::warn(format!(
-                "table '{table}': nothing to take back any more for {}: the cell, its value or the step is another one \
-                 now; --redo takes an id off the list",
+                "table '{table}': nothing to take back any more for {}: the cell, its value or the step has changed; \
+                 --redo takes an id off the list",
                 missed.join(", ")
             ));
         }

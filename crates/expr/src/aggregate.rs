@@ -11,9 +11,6 @@ use crate::node::{Literal, Node};
 use crate::typed::{self, Typed};
 use crate::value::{Value, View, single_or_all};
 
-/// Half a 64-bit integer: the sums of both halves of as many rows as there can be stay within int64.
-const HALF: i64 = 1 << 32;
-
 impl Compiler<'_> {
     pub fn aggregate(
         &self,
@@ -121,41 +118,27 @@ pub(crate) fn result(function: &Function, of: &Typed) -> Result<DataType> {
     }
 }
 
-/// A sum of integers of any width. Each is split in two halves, whose sums cannot leave int64.
+/// A sum of integers of any width, added up in 128 bits.
 fn integer_sum(label: &Label, of: Expr) -> Expr {
     let label = label.clone();
     let wide = columns(vec![of], DataType::Int64, {
         let label = label.clone();
         move |columns| Ok(crate::arithmetic::int64(&columns[0], &label)?.into_series())
     });
-    let half = |of: Expr, upper: bool| {
-        columns(vec![of], DataType::Int64, move |columns| {
-            let series = single_or_all(&columns[0]);
-            let split = |value: i64| if upper { value.div_euclid(HALF) } else { value.rem_euclid(HALF) };
-            Ok(series.i64()?.apply_values(split).into_series())
-        })
-    };
-    let known = wide.clone().count();
-    let inputs = vec![half(wide.clone(), true).sum(), half(wide, false).sum(), known];
+    let inputs = vec![wide.clone().cast(DataType::Int128).sum(), wide.count()];
     columns(inputs, DataType::Int64, move |columns| {
-        let views = columns.iter().map(View::of).collect::<PolarsResult<Vec<View>>>()?;
-        let whole = |view: &View, row: usize| match view.get(row) {
-            Some(Value::Int(wide)) => wide,
-            _ => 0,
-        };
-        let mut sums = Vec::new();
-        for row in 0..crate::value::height(columns) {
-            let sum = whole(&views[0], row) * i128::from(HALF) + whole(&views[1], row);
+        let sums = single_or_all(&columns[0]).cast(&DataType::Int128)?;
+        let counts = single_or_all(&columns[1]).cast(&DataType::Int64)?;
+        let mut found = Vec::new();
+        for (sum, count) in sums.i128()?.iter().zip(counts.i64()?.iter()) {
+            let sum = sum.unwrap_or_default();
             if i64::try_from(sum).is_err() {
-                return Err(Refusal::new(
-                    format!("the sum {sum} is beyond int64"),
-                    "sum CAST(… AS DOUBLE) or a DECIMAL",
-                )
-                .at(&label));
+                let hint = "sum CAST(… AS DOUBLE) or a DECIMAL";
+                return Err(Refusal::new(format!("the sum {sum} is beyond int64"), hint).at(&label));
             }
-            sums.push((whole(&views[2], row) > 0).then_some(Value::Int(sum)));
+            found.push((count > Some(0)).then_some(Value::Int(sum)));
         }
-        built(&label, &DataType::Int64, sums)
+        built(&label, &DataType::Int64, found)
     })
 }
 

@@ -2,6 +2,7 @@
 
 use polars::prelude::*;
 use spec::{Error, Result};
+use values::{Dst, LocalTime, Zone};
 
 use crate::cast::Sort;
 use crate::compile::{Compiler, equal, refused};
@@ -141,6 +142,31 @@ impl Compiler<'_> {
                 let function = row_fn(move |row| dates::read(&row[0], &format, or_null));
                 Ok(Typed::new(self.run(vec![of], dtype.clone(), function), dtype))
             }
+            ToLocal => {
+                let zone = zone(name, &arguments[1])?;
+                let of = self.clock_time(name, &arguments[0], true)?;
+                let dtype = of.dtype.clone();
+                let function = row_fn(move |row| dates::to_local(&row[0], zone));
+                Ok(Typed::new(self.run(vec![of.expr], dtype.clone(), function), dtype))
+            }
+            ToUtc => {
+                let dst = match arguments.get(2).map(|dst| fixed_text(name, "third argument", dst)).transpose()? {
+                    None => Dst::Refuse,
+                    Some(dst) => match dst.as_str() {
+                        "earlier" => Dst::Earlier,
+                        "later" => Dst::Later,
+                        other => {
+                            return Err(Error::cannot_run(format!("{name} has no '{other}'"))
+                                .hint("write 'earlier' or 'later', or leave it out"));
+                        }
+                    },
+                };
+                let local = LocalTime { zone: zone(name, &arguments[1])?, dst };
+                let of = self.clock_time(name, &arguments[0], false)?;
+                let dtype = of.dtype.clone();
+                let function = row_fn(move |row| dates::to_utc(&row[0], local));
+                Ok(Typed::new(self.run(vec![of.expr], dtype.clone(), function), dtype))
+            }
             _ => Err(Error::cannot_run(format!("{name} is no function of one row"))),
         }
     }
@@ -175,6 +201,23 @@ impl Compiler<'_> {
             }
             _ => Err(Error::cannot_run(format!("{name} takes a date or timestamp, but this is {}", typed.name()))
                 .hint("make it one: CAST(… AS DATE)")),
+        }
+    }
+
+    /// A moment with a time of day, as a column without a time zone. `instants`: one in a time zone will do, too.
+    fn clock_time(&self, name: &str, typed: &Typed, instants: bool) -> Result<Typed> {
+        if let DataType::Datetime(unit, Some(_)) = &typed.dtype
+            && instants
+        {
+            // Its ticks count from 1970 in UTC, whatever the zone.
+            let dtype = DataType::Datetime(*unit, None);
+            return Ok(Typed { dtype, ..typed.clone() });
+        }
+        let of = self.moment(name, typed)?;
+        match of.sort() {
+            Some(Sort::Moment) => Ok(of),
+            _ => Err(Error::cannot_run(format!("{name} takes a timestamp, but this is {}", of.name()))
+                .hint("a date has no time of the day; if it begins at midnight, write CAST(… AS TIMESTAMP)")),
         }
     }
 
@@ -369,6 +412,11 @@ fn fixed_text(name: &str, what: &str, typed: &Typed) -> Result<String> {
         Error::cannot_run(format!("the {what} of {name} is no text that stands in the expression"))
             .hint("write it in single quotes")
     })
+}
+
+fn zone(name: &str, typed: &Typed) -> Result<Zone> {
+    let zone = fixed_text(name, "time zone", typed)?;
+    Zone::named(&zone).map_err(Error::cannot_run)
 }
 
 fn unit(name: &str, typed: &Typed) -> Result<Part> {

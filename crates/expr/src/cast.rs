@@ -1,14 +1,15 @@
-//! `CAST`: which type becomes which, and what becomes of each value. What would lose something is refused;
-//! `TRY_CAST` gives null for it.
+//! `CAST`: what becomes of each value. Which type becomes which says the table of crate `values`, where the step `cast` and
+//! all sources look, too. What would lose something is refused; `TRY_CAST` gives null for it.
 
 use std::borrow::Cow;
 
 use polars::prelude::*;
+pub(crate) use values::Sort;
+use values::{calendar, iso_date, iso_datetime, iso_time, numbers};
 
 use crate::kernel::Refusal;
-use crate::literal;
 use crate::node::Target;
-use crate::value::{DAY, SECOND, Value, decimal_as_float, range};
+use crate::value::{DAY, SECOND, Value, range};
 
 /// The table type of a target.
 pub(crate) fn dtype(target: &Target) -> DataType {
@@ -32,87 +33,9 @@ pub(crate) fn dtype(target: &Target) -> DataType {
     }
 }
 
-/// The sorts of types that the table of casts tells apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sort {
-    Bool,
-    Int,
-    Float,
-    Decimal,
-    Text,
-    Date,
-    Moment,
-    Time,
-    Duration,
-}
-
-impl Sort {
-    pub fn of(dtype: &DataType) -> Option<Sort> {
-        Some(match dtype {
-            DataType::Boolean => Sort::Bool,
-            dtype if dtype.is_integer() => Sort::Int,
-            dtype if dtype.is_float() => Sort::Float,
-            DataType::Decimal(..) => Sort::Decimal,
-            DataType::String | DataType::Categorical(..) | DataType::Enum(..) => Sort::Text,
-            DataType::Date => Sort::Date,
-            DataType::Datetime(_, None) => Sort::Moment,
-            // Moments without a zone are those of UTC. In other zones days and hours begin elsewhere.
-            DataType::Datetime(_, Some(zone)) if is_utc(zone) => Sort::Moment,
-            DataType::Time => Sort::Time,
-            DataType::Duration(_) => Sort::Duration,
-            _ => return None,
-        })
-    }
-}
-
-fn is_utc(zone: &TimeZone) -> bool {
-    ["UTC", "Etc/UTC", "+00:00", "Z"].contains(&zone.as_str())
-}
-
-/// The table of casts: from, to, and what they give. What is not in it is refused when the expression is read.
-pub const CASTS: &[(&str, &str, &str)] = &[
-    ("any", "itself", "the same"),
-    ("integer", "integer", "the same number; refused beyond the width"),
-    ("integer", "float", "the same number; refused where the float has no such number, as beyond 2^53"),
-    ("integer", "decimal", "the same number; refused with too many digits"),
-    ("integer", "boolean", "0 is false, 1 is true; all else is refused"),
-    ("float", "integer", "the same number; refused with a fraction or beyond the width"),
-    ("float", "float", "the nearest; refused beyond the width"),
-    ("float", "decimal", "the digits as shown; refused if more of them stand behind the point"),
-    ("decimal", "integer", "the same number; refused with a fraction or beyond the width"),
-    ("decimal", "float", "the nearest"),
-    ("decimal", "decimal", "the same number; refused if digits would be lost"),
-    ("boolean", "integer", "0 or 1"),
-    ("text", "integer", "digits with a sign or without; blanks around them are passed over"),
-    ("text", "float", "a number; refused beyond float64, and whole numbers that it would round"),
-    ("text", "decimal", "a number with a point or without; refused with more digits"),
-    ("text", "boolean", "true, t, yes, y, 1 or false, f, no, n, 0 in any case"),
-    ("text", "date", "`YYYY-MM-DD`"),
-    ("text", "timestamp", "`YYYY-MM-DD`, with a time behind `T` or a blank"),
-    ("text", "time", "`HH:MM`, `HH:MM:SS` or `HH:MM:SS.ffffff`"),
-    ("any plain type", "text", "as shown: `2024-01-31`, `2024-01-31 12:30:00`, `12.0`, `true`"),
-    ("date", "timestamp", "its midnight"),
-    ("timestamp", "date", "its day"),
-    ("timestamp", "time", "its time of the day"),
-    ("timestamp", "timestamp", "the same moment; refused where nanoseconds would be lost"),
-];
-
-/// Whether one sort ever becomes the other.
-pub(crate) fn is_known(from: Sort, to: Sort) -> bool {
-    use Sort::*;
-    let text = to == Text && from != Duration;
-    from == to && from != Duration
-        || text
-        || matches!(
-            (from, to),
-            (Int, Float | Decimal | Bool)
-                | (Float, Int | Decimal)
-                | (Decimal, Int | Float)
-                | (Bool, Int)
-                | (Text, Int | Float | Decimal | Bool | Date | Moment | Time)
-                | (Date, Moment)
-                | (Moment, Date | Time)
-        )
+/// What a column holds, as far as expressions know it: not moments of other zones than UTC, and not bytes.
+pub(crate) fn sort_of(dtype: &DataType) -> Option<Sort> {
+    Sort::of(dtype).filter(|sort| !matches!(sort, Sort::Instant | Sort::Bytes))
 }
 
 /// The way out where there is no such cast.
@@ -125,7 +48,6 @@ pub(crate) fn instead(from: Sort, to: Sort) -> &'static str {
         (Int, Date) => "write DATE '1970-01-01' + x if it counts days",
         (Int | Float, Moment) => "write TIMESTAMP '1970-01-01' + to_seconds(x) if it counts seconds",
         (Duration, _) => "write epoch(x) for its seconds",
-        (Float | Decimal, Bool) => "write x <> 0",
         _ => "docs/sql.md lists the casts",
     }
 }
@@ -155,8 +77,10 @@ pub(crate) fn converted<'a>(value: &Value<'a>, to: &DataType) -> Result<Value<'a
             _ => lost("write round(x, digits) around it, or name a decimal of more digits"),
         }
     };
-    Ok(match (value, Sort::of(to)) {
+    Ok(match (value, sort_of(to)) {
         (Bool(truth), Some(Sort::Int)) => Int(i128::from(*truth)),
+        (Bool(truth), Some(Sort::Float)) => Float(f64::from(u8::from(*truth))),
+        (Bool(truth), Some(Sort::Decimal)) => scaled(i128::from(*truth), 0)?,
         (Int(wide), Some(Sort::Int)) => whole(*wide)?,
         (Int(wide), Some(Sort::Float)) => match exact_float(*wide, to) {
             Some(float) => Float(float),
@@ -165,7 +89,13 @@ pub(crate) fn converted<'a>(value: &Value<'a>, to: &DataType) -> Result<Value<'a
         (Int(wide), Some(Sort::Decimal)) => scaled(*wide, 0)?,
         (Int(0), Some(Sort::Bool)) => Bool(false),
         (Int(1), Some(Sort::Bool)) => Bool(true),
-        (Int(_), Some(Sort::Bool)) => return unread("only 0 and 1 are; write x <> 0, or TRY_CAST for null"),
+        (Float(float), Some(Sort::Bool)) if *float == 0.0 || *float == 1.0 => Bool(*float == 1.0),
+        (Decimal(digits, behind), Some(Sort::Bool)) if matches!(rescaled(*digits, *behind, 0), Some(0 | 1)) => {
+            Bool(*digits != 0)
+        }
+        (Int(_) | Float(_) | Decimal(..), Some(Sort::Bool)) => {
+            return unread("only 0 and 1 are; write x <> 0, or TRY_CAST for null");
+        }
         (Float(float), Some(Sort::Int)) => {
             if !float.is_finite() || float.abs() > 1e30 {
                 return unread(TRY);
@@ -175,12 +105,13 @@ pub(crate) fn converted<'a>(value: &Value<'a>, to: &DataType) -> Result<Value<'a
             }
             whole(*float as i128)?
         }
-        (Float(float), Some(Sort::Float)) => {
-            if *to == DataType::Float32 && float.is_finite() && !(*float as f32).is_finite() {
-                return lost("keep it as DOUBLE");
+        (Float(float), Some(Sort::Float)) if *to == DataType::Float32 && float.is_finite() => {
+            match numbers::narrow(*float) {
+                Some(narrow) => Float(f64::from(narrow)),
+                None => return lost("keep it as DOUBLE"),
             }
-            Float(*float)
         }
+        (Float(float), Some(Sort::Float)) => Float(*float),
         (Float(float), Some(Sort::Decimal)) => match literal_digits(&format!("{float}")) {
             Some((digits, behind)) => scaled(digits, behind)?,
             None => return unread(TRY),
@@ -189,7 +120,10 @@ pub(crate) fn converted<'a>(value: &Value<'a>, to: &DataType) -> Result<Value<'a
             Some(wide) => whole(wide)?,
             None => return lost(ROUND),
         },
-        (Decimal(digits, behind), Some(Sort::Float)) => Float(decimal_as_float(*digits, *behind)),
+        (Decimal(..), Some(Sort::Float)) => match float(&text(value), to) {
+            Some(float) => Float(float),
+            None => return lost("write x + 0.0 if rounding does no harm, or TRY_CAST for null"),
+        },
         (Decimal(digits, behind), Some(Sort::Decimal)) => scaled(*digits, *behind)?,
         (Text(text), Some(sort)) => return from_text(text, sort, to).unwrap_or_else(|| unread(TRY)),
         (Date(days), Some(Sort::Moment)) => Moment(i128::from(*days) * DAY),
@@ -210,38 +144,31 @@ pub(crate) fn converted<'a>(value: &Value<'a>, to: &DataType) -> Result<Value<'a
     })
 }
 
-/// A text read as another sort; nothing if it cannot be.
+/// A text read as another sort, as sources read it; nothing if it cannot be.
 fn from_text<'a>(text: &Cow<'a, str>, sort: Sort, to: &DataType) -> Option<Result<Value<'a>, Refusal>> {
-    let bare = text.trim();
-    let again = |value: Value<'a>| Some(converted(&value, to));
+    let bare = text.trim_ascii();
+    let bytes = bare.as_bytes();
     match sort {
         Sort::Text => Some(Ok(Value::Text(text.clone()))),
         Sort::Int => {
-            let digits = bare.strip_prefix(['-', '+']).unwrap_or(bare);
-            let all_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-            all_digits.then(|| bare.parse().ok()).flatten().and_then(|wide| again(Value::Int(wide)))
+            let wide = numbers::int(bytes).map(i128::from).or_else(|| numbers::uint(bytes).map(i128::from))?;
+            Some(converted(&Value::Int(wide), to))
         }
-        Sort::Float => {
-            let is_number = bare.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-            let float: f64 = is_number.then(|| bare.parse().ok()).flatten()?;
-            if !float.is_finite() {
-                return None;
-            }
-            match bare.parse::<i128>() {
-                Ok(wide) => again(Value::Int(wide)),
-                Err(_) => again(Value::Float(float)),
-            }
-        }
-        Sort::Decimal => literal_digits(bare).and_then(|(digits, behind)| again(Value::Decimal(digits, behind))),
-        Sort::Bool => match bare.to_ascii_lowercase().as_str() {
-            "true" | "t" | "yes" | "y" | "1" => Some(Ok(Value::Bool(true))),
-            "false" | "f" | "no" | "n" | "0" => Some(Ok(Value::Bool(false))),
-            _ => None,
-        },
-        Sort::Date => literal::date(bare).map(|days| Ok(Value::Date(days))),
-        Sort::Moment => literal::moment(bare).map(|micros| Ok(Value::Moment(i128::from(micros) * 1000))),
-        Sort::Time => literal::time(bare).map(|nanos| Ok(Value::Time(nanos))),
-        Sort::Duration => None,
+        Sort::Float => Some(Ok(Value::Float(float(bare, to)?))),
+        Sort::Decimal => literal_digits(bare).map(|(digits, behind)| converted(&Value::Decimal(digits, behind), to)),
+        Sort::Bool => numbers::bool(bytes).map(|truth| Ok(Value::Bool(truth))),
+        Sort::Date => iso_date(bytes).map(|days| Ok(Value::Date(days))),
+        Sort::Moment => iso_datetime(bytes).map(|moment| Ok(Value::Moment(i128::from(moment.micros()) * 1000))),
+        Sort::Time => iso_time(bytes).map(|nanos| Ok(Value::Time(nanos))),
+        Sort::Duration | Sort::Instant | Sort::Bytes => None,
+    }
+}
+
+/// A number of a type of floats, correctly rounded.
+fn float(text: &str, to: &DataType) -> Option<f64> {
+    match to {
+        DataType::Float32 => numbers::float32(text.as_bytes()).map(f64::from),
+        _ => numbers::float(text.as_bytes()),
     }
 }
 
@@ -287,18 +214,13 @@ pub(crate) fn text(value: &Value<'_>) -> String {
             format!("{sign}{}.{:0width$}", bare / unit, bare % unit, width = *behind as usize)
         }
         Value::Text(text) => text.to_string(),
-        Value::Date(days) => date(i64::from(*days)),
+        Value::Date(days) => calendar::day_text(i64::from(*days)),
         Value::Moment(nanos) => {
-            format!("{} {}", date(nanos.div_euclid(DAY) as i64), clock(nanos.rem_euclid(DAY)))
+            format!("{} {}", calendar::day_text(nanos.div_euclid(DAY) as i64), clock(nanos.rem_euclid(DAY)))
         }
         Value::Time(nanos) => clock(i128::from(*nanos)),
         Value::Duration(nanos) => format!("{} s", *nanos as f64 / SECOND as f64),
     }
-}
-
-fn date(days: i64) -> String {
-    let (year, month, day) = literal::civil(days);
-    format!("{year:04}-{month:02}-{day:02}")
 }
 
 fn clock(nanos: i128) -> String {

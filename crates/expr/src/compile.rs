@@ -4,7 +4,7 @@ use polars::prelude::*;
 use spec::{Error, Result, did_you_mean};
 
 use crate::arithmetic;
-use crate::cast::{self, Sort};
+use crate::cast::{self, Sort, sort_of};
 use crate::compare;
 use crate::dates;
 use crate::functions::Id;
@@ -287,6 +287,7 @@ impl Compiler<'_> {
             _ if typed.is_null() => Ok(typed::scalar(DataType::String, AnyValue::Null)),
             Some(Sort::Text) if typed.dtype == DataType::String => Ok(typed.expr),
             Some(Sort::Text) => Ok(typed.expr.cast(DataType::String)),
+            _ if typed.dtype == DataType::Float32 => Ok(narrow_text(&self.label, typed.expr)),
             Some(sort) if sort != Sort::Duration => Ok(typed::changed(&self.label, typed.expr, DataType::String)),
             _ => Err(Error::cannot_run(format!("{} has no text", typed.name())).hint("name a column of plain values")),
         }
@@ -398,12 +399,15 @@ impl Compiler<'_> {
         if of.dtype == *to {
             return Ok(Typed { literal: None, ..of });
         }
-        let (from, target) = (of.sort(), Sort::of(to));
-        let known = from.zip(target).is_some_and(|(from, to)| cast::is_known(from, to));
+        let (from, target) = (of.sort(), sort_of(to));
+        let known = from.zip(target).is_some_and(|(from, to)| values::sql_casts(from, to));
         if !known {
             let error = Error::cannot_run(format!("{} cannot be cast to {}", of.name(), cast::name(to)));
             return Err(error
                 .hint(from.zip(target).map_or("docs/sql.md lists the casts", |(from, to)| cast::instead(from, to))));
+        }
+        if of.dtype == DataType::Float32 && target == Some(Sort::Text) {
+            return Ok(Typed::new(narrow_text(&self.label, of.expr), DataType::String));
         }
         if from == Some(Sort::Text) && target == Some(Sort::Text) {
             return Ok(Typed::new(of.expr.cast(DataType::String), DataType::String));
@@ -459,6 +463,15 @@ impl Compiler<'_> {
         let function = row_fn(move |row| dates::part(part, &row[0]));
         Ok(Typed::new(rows(&self.label, vec![of.expr], dtype.clone(), function), dtype))
     }
+}
+
+/// A float32 with the digits that tell it from other ones: as a float64 it has more, which mean nothing.
+fn narrow_text(label: &Label, of: Expr) -> Expr {
+    let function = row_fn(|row| match &row[0] {
+        Value::Float(value) => Ok(Some(Value::Text(format!("{:?}", *value as f32).into()))),
+        _ => Ok(None),
+    });
+    rows(label, vec![of], DataType::String, function)
 }
 
 /// Nanoseconds of a moment, of a date's midnight or of a length of time.

@@ -1,7 +1,9 @@
 //! Functions of dates, moments, times and lengths of time.
 
+use values::calendar::{civil, days_in, weekday};
+use values::{LocalTime, Zone};
+
 use crate::kernel::Refusal;
-use crate::literal::{civil, days, days_of_month};
 use crate::node::{Interval, Part};
 use crate::texts::{text, whole};
 use crate::value::{DAY, SECOND, Value};
@@ -32,6 +34,11 @@ fn within(value: &Value<'_>) -> Result<Option<(i64, i128)>, Refusal> {
     }
 }
 
+/// The day of a date; nothing beyond what a column of dates holds.
+fn days(year: i64, month: u32, day: u32) -> Option<i32> {
+    i32::try_from(values::calendar::day(year, month, day)?).ok()
+}
+
 /// `EXTRACT`.
 pub(crate) fn part<'a>(part: Part, value: &Value<'a>) -> Out<'a> {
     if let Value::Duration(nanos) = value {
@@ -39,8 +46,7 @@ pub(crate) fn part<'a>(part: Part, value: &Value<'a>) -> Out<'a> {
     }
     let Some((day, clock)) = within(value)? else { return Ok(None) };
     let (year, month, of_month) = civil(day);
-    // 1970-01-01 was a Thursday.
-    let weekday = (day + 3).rem_euclid(7) + 1;
+    let weekday = weekday(day) + 1;
     let of_year = || day - i64::from(days(year, 1, 1).unwrap_or_default()) + 1;
     let whole = match part {
         Part::Year => year,
@@ -82,7 +88,7 @@ fn seconds(nanos: i128) -> f64 {
 
 /// Year and week of ISO 8601: the week belongs to the year of its Thursday.
 fn iso_week(day: i64) -> (i64, i64) {
-    let thursday = day - (day + 3).rem_euclid(7) + 3;
+    let thursday = day - weekday(day) + 3;
     let year = civil(thursday).0;
     let first = i64::from(days(year, 1, 1).unwrap_or_default());
     (year, (thursday - first) / 7 + 1)
@@ -114,7 +120,7 @@ pub(crate) fn truncated<'a>(part: Part, value: &Value<'a>) -> Out<'a> {
         Part::Year => start(1),
         Part::Quarter => start((month - 1) / 3 * 3 + 1),
         Part::Month => start(month),
-        Part::Week => day - (day + 3).rem_euclid(7),
+        Part::Week => day - weekday(day),
         _ => day,
     };
     Ok(Some(match value {
@@ -158,7 +164,7 @@ pub(crate) fn moved<'a>(value: &Value<'a>, by: Interval, sign: i64) -> Out<'a> {
     if year.abs() > 260_000 {
         return Err(beyond());
     }
-    let start = days(year, month, of_month.min(days_of_month(year, month))).ok_or_else(beyond)?;
+    let start = days(year, month, of_month.min(days_in(year, month).unwrap_or(31))).ok_or_else(beyond)?;
     let by_days = i128::from(by.days) * i128::from(sign);
     let by_clock = i128::from(by.micros) * 1000 * i128::from(sign);
     let nanos = (i128::from(start) + by_days) * DAY + clock + by_clock;
@@ -178,10 +184,40 @@ pub(crate) fn days_later<'a>(value: &Value<'a>, by: i128) -> Out<'a> {
     }
 }
 
+/// What the clocks of a zone show at a moment of UTC.
+pub(crate) fn to_local<'a>(value: &Value<'a>, zone: Zone) -> Out<'a> {
+    let Some((micros, rest)) = in_micros(value) else { return Ok(None) };
+    match micros.and_then(|micros| Some((micros, zone.ahead(micros)?))) {
+        Some((micros, ahead)) => {
+            let local = i128::from(micros) + i128::from(ahead) * 1_000_000;
+            Ok(Some(Value::Moment(local * 1000 + rest)))
+        }
+        None => Err(Refusal::new(format!("{} lies beyond the calendar", value.shown()), BEYOND)),
+    }
+}
+
+/// The moment of UTC at which the clocks of a zone show a time.
+pub(crate) fn to_utc<'a>(value: &Value<'a>, local: LocalTime) -> Out<'a> {
+    let Some((micros, rest)) = in_micros(value) else { return Ok(None) };
+    match micros.and_then(|micros| local.utc(micros)) {
+        Some(utc) => Ok(Some(Value::Moment(i128::from(utc) * 1000 + rest))),
+        None => Err(Refusal::new(
+            format!("the clocks of {} skip {} or show it twice", local.zone.name(), value.shown()),
+            "add 'earlier' or 'later' as the third argument to take one of the two moments",
+        )),
+    }
+}
+
+/// A moment in microseconds, and the nanoseconds that are left.
+fn in_micros(value: &Value<'_>) -> Option<(Option<i64>, i128)> {
+    let Value::Moment(nanos) = value else { return None };
+    Some((i64::try_from(nanos.div_euclid(1000)).ok(), nanos.rem_euclid(1000)))
+}
+
 pub(crate) fn last_day<'a>(row: &[Value<'a>]) -> Out<'a> {
     let Some((day, _)) = within(&row[0])? else { return Ok(None) };
     let (year, month, _) = civil(day);
-    Ok(days(year, month, days_of_month(year, month)).map(Value::Date))
+    Ok(days_in(year, month).and_then(|last| days(year, month, last)).map(Value::Date))
 }
 
 pub(crate) fn make_date<'a>(row: &[Value<'a>]) -> Out<'a> {
@@ -265,7 +301,7 @@ pub(crate) fn strftime<'a>(value: &Value<'a>, format: &str) -> Out<'a> {
     let (year, month, of_month) = civil(day);
     let seconds = clock / SECOND;
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let weekday = WEEKDAYS[(day + 3).rem_euclid(7) as usize];
+    let weekday = WEEKDAYS[weekday(day) as usize];
     let name = MONTHS[month as usize - 1];
     let mut out = String::new();
     let mut letters = format.chars();

@@ -110,6 +110,8 @@ pub(crate) enum Id {
     Strftime,
     Strptime,
     TryStrptime,
+    ToLocal,
+    ToUtc,
     Count,
     Sum,
     Mean,
@@ -229,6 +231,8 @@ pub const FUNCTIONS: &[Function] = functions! {
     Row Strftime "strftime" [] "(x, format)" 2..=2 "as text, by the format";
     Row Strptime "strptime" [] "(text, format)" 2..=2 "the moment read by the format; what does not fit is refused";
     Row TryStrptime "try_strptime" [] "(text, format)" 2..=2 "the moment read by the format; null where it does not fit";
+    Row ToLocal "to_local" [] "(x, zone)" 2..=2 "what the clocks of a time zone show at the moment `x` of UTC";
+    Row ToUtc "to_utc" [] "(x, zone, dst)" 2..=3 "the moment of UTC at which the clocks of a time zone show `x`; a time that they skip or show twice is refused, or with `dst` as 'earlier' or 'later' one of the two";
     Aggregate Count "count" [] "(x), (DISTINCT x) or (*)" 1..=1 "how many are not null, how many different ones, how many rows";
     Aggregate Sum "sum" [] "(x)" 1..=1 "the sum; null of no values; of truths, how many are true";
     Aggregate Mean "avg" ["mean"] "(x)" 1..=1 "the mean, as float64";

@@ -144,7 +144,11 @@ pub(crate) fn beyond_type(value: &Value<'_>, dtype: &DataType) -> Refusal {
         dtype if dtype.is_integer() => "compute with DOUBLE or DECIMAL instead, such as CAST(… AS DOUBLE)",
         _ => "take such rows out first",
     };
-    Refusal::new(format!("{} is beyond {}", value.shown(), crate::cast::name(dtype)), hint)
+    let beyond = match dtype {
+        DataType::Date | DataType::Datetime(..) => "the years 0 to 9999".to_owned(),
+        dtype => crate::cast::name(dtype),
+    };
+    Refusal::new(format!("{} is beyond {beyond}", value.shown()), hint)
 }
 
 /// Null in place of NaN, and of infinities if `finite`.

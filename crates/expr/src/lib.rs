@@ -26,7 +26,6 @@ mod typed;
 mod value;
 mod window;
 
-pub use cast::CASTS;
 pub use compile::Compiled;
 pub use functions::{FUNCTIONS, Function, Kind};
 pub use row::RowExpr;

@@ -4,7 +4,7 @@ use std::any::TypeId;
 
 use spec::{Error, Result};
 use sqlparser::ast;
-use sqlparser::dialect::{Dialect, DuckDbDialect};
+use sqlparser::dialect::{Dialect, DuckDbDialect, GenericDialect, Precedence};
 use sqlparser::keywords::{ALL_KEYWORDS, Keyword};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Word};
@@ -48,7 +48,36 @@ impl Dialect for Grammar {
     fn supports_comma_separated_trim(&self) -> bool {
         true
     }
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        match precedence {
+            // As in PostgreSQL and DuckDB: above comparisons.
+            Precedence::Between | Precedence::Like => BETWEEN,
+            other => GenericDialect {}.prec_value(other),
+        }
+    }
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        // Below `+`, not beside `*`.
+        (parser.peek_token_ref().token == Token::StringConcat).then_some(Ok(CONCAT))
+    }
+    fn parse_infix(&self, parser: &mut Parser, left: &ast::Expr, _: u8) -> Option<Result<ast::Expr, ParserError>> {
+        // Of itself the parser takes all that stands behind FROM, an AND among it.
+        let is_not = parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]);
+        if !is_not && !parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]) {
+            return None;
+        }
+        let right = parser.parse_subexpr(self.prec_value(Precedence::Is));
+        let both = |right: ast::Expr| (Box::new(left.clone()), Box::new(right));
+        Some(right.map(both).map(|(left, right)| match is_not {
+            true => ast::Expr::IsNotDistinctFrom(left, right),
+            false => ast::Expr::IsDistinctFrom(left, right),
+        }))
+    }
 }
+
+/// How strongly `||` binds: weaker than `+` (30).
+const CONCAT: u8 = 28;
+/// How strongly `BETWEEN`, `IN` and `LIKE` bind: stronger than `=` (20).
+const BETWEEN: u8 = 26;
 
 /// Parses the one expression that `text` is.
 pub(crate) fn parse(text: &str) -> Result<ast::Expr> {

@@ -126,8 +126,9 @@ pub(crate) fn node(tree: &Sql, depth: usize) -> Result<Node> {
         }
         Sql::Function(function) => window::function(function, depth)?,
         Sql::AtTimeZone { .. } => {
-            return Err(Error::cannot_run("AT TIME ZONE is no part of these expressions")
-                .hint("convert local times with `zone` where the table is ingested"));
+            return Err(Error::cannot_run("AT TIME ZONE is no part of these expressions").hint(
+                "write to_local(x, 'Europe/Berlin') for what the clocks there show, or to_utc(x, …) for the way back",
+            ));
         }
         Sql::Wildcard(_) | Sql::QualifiedWildcard(..) => {
             return Err(Error::cannot_run("'*' stands for many columns").hint("name the columns one by one"));

@@ -3,10 +3,11 @@
 use polars::prelude::*;
 use spec::{Error, Result};
 
-use crate::cast::{self, Sort};
+use crate::cast::{self, Sort, sort_of};
 use crate::kernel::{Label, row_fn, rows};
 use crate::literal;
 use crate::node::{Interval, Literal};
+use crate::value::{Value, decimal_as_float};
 
 /// An expression of polars and what is known of it.
 #[derive(Clone)]
@@ -33,7 +34,7 @@ impl Typed {
     }
 
     pub fn sort(&self) -> Option<Sort> {
-        Sort::of(&self.dtype)
+        sort_of(&self.dtype)
     }
 
     pub fn is_null(&self) -> bool {
@@ -206,10 +207,16 @@ pub(crate) fn as_float(label: &Label, typed: Typed) -> Typed {
     Typed { expr, dtype: DataType::Float64, literal: None, open: typed.open }
 }
 
-/// A value of another type by the table of casts.
+/// A value of another type, because it meets one: as a cast makes it, but that decimals become the nearest float.
 pub(crate) fn changed(label: &Label, of: Expr, to: DataType) -> Expr {
     let target = to.clone();
-    rows(label, vec![of], to, row_fn(move |row| cast::converted(&row[0], &target).map(Some)))
+    let function = row_fn(move |row| match &row[0] {
+        Value::Decimal(digits, behind) if target.is_float() => {
+            Ok(Some(Value::Float(decimal_as_float(*digits, *behind))))
+        }
+        value => cast::converted(value, &target).map(Some),
+    });
+    rows(label, vec![of], to, function)
 }
 
 /// All in one type that holds each of their values; `what` names them in errors, such as "the branches of CASE".
@@ -270,7 +277,7 @@ fn both(a: &DataType, other: &Typed) -> Option<DataType> {
         DataType::Decimal(_, behind) => *behind,
         _ => 0,
     };
-    Some(match (Sort::of(a)?, Sort::of(b)?) {
+    Some(match (sort_of(a)?, sort_of(b)?) {
         (Sort::Int, Sort::Int) => DataType::Int64,
         (Sort::Int | Sort::Float, Sort::Float) | (Sort::Float, Sort::Int) => DataType::Float64,
         (Sort::Decimal, Sort::Float) if decimal_literal(other).is_some() => {
@@ -309,11 +316,11 @@ pub(crate) fn into(label: &Label, typed: Typed, dtype: &DataType) -> Result<Type
         return Ok(held);
     }
     let open = typed.open;
-    let typed = match (Sort::of(dtype), decimal_literal(&typed)) {
+    let typed = match (sort_of(dtype), decimal_literal(&typed)) {
         (Some(Sort::Decimal), Some(held)) => held,
         _ => typed,
     };
-    let expr = match (typed.sort(), Sort::of(dtype)) {
+    let expr = match (typed.sort(), sort_of(dtype)) {
         (Some(Sort::Int), Some(Sort::Int)) if typed.dtype != DataType::UInt64 => typed.expr.cast(dtype.clone()),
         (Some(Sort::Text), Some(Sort::Text)) => typed.expr.cast(DataType::String),
         (Some(Sort::Float), Some(Sort::Float)) if *dtype == DataType::Float64 => typed.expr.cast(DataType::Float64),

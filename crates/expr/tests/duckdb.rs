@@ -174,7 +174,9 @@ fn all_but_the_listed_is_as_in_duckdb() {
 #[test]
 fn every_function_is_compared() {
     let recorded = include_str!("duckdb/recorded.tsv").to_lowercase();
-    for function in FUNCTIONS {
+    // DuckDB says this by types with a time zone; tests/zones.rs compares them with another library.
+    let of_ours = ["to_local", "to_utc"];
+    for function in FUNCTIONS.iter().filter(|function| !of_ours.contains(&function.name)) {
         assert!(recorded.contains(&format!("{}(", function.name)), "{} is not compared with DuckDB", function.name);
     }
 }

@@ -90,13 +90,16 @@ fn integers_never_wrap() {
 
 #[test]
 fn dates_stay_in_the_calendar() {
-    for (sql, value, dtype) in [
-        ("DATE '9999-12-31' + i8", "10000-04-09", "date"),
-        ("DATE '0000-01-01' - i32", "-137-02-08", "date"),
-        ("TIMESTAMP '9999-12-31 23:00:00' + INTERVAL 1 HOUR", "10000-01-01 00:00:00", "datetime"),
-        ("TIMESTAMP '2024-01-01' - INTERVAL 3000 YEAR", "-976-01-01 00:00:00", "datetime"),
+    for (sql, value) in [
+        ("DATE '9999-12-31' + i8", "+10000-04-09"),
+        ("DATE '0000-01-01' - i32", "-0137-02-08"),
+        ("TIMESTAMP '9999-12-31 23:00:00' + INTERVAL 1 HOUR", "+10000-01-01 00:00:00"),
+        ("TIMESTAMP '2024-01-01' - INTERVAL 3000 YEAR", "-0976-01-01 00:00:00"),
     ] {
-        assert_eq!(given(sql), format!("here: '{sql}': {value} is beyond {dtype}; take such rows out first"));
+        assert_eq!(
+            given(sql),
+            format!("here: '{sql}': {value} is beyond the years 0 to 9999; take such rows out first")
+        );
     }
     assert_eq!(given("DATE '9999-12-30' + 1"), "9999-12-31");
     assert!(given("DATE '10000-01-01'").contains("10000-01-01"), "{}", given("DATE '10000-01-01'"));
@@ -200,6 +203,8 @@ fn types_that_are_not_the_same_compare_rightly() {
 fn casts_lose_nothing() {
     for (sql, expected) in [
         ("TRY_CAST(s AS INTEGER)", "5 null null"),
+        ("CAST(0.00001234 AS VARCHAR)", "1.234e-5"),
+        ("CAST(-0.0 AS VARCHAR)", "-0.0"),
         ("TRY_CAST(s AS DATE)", "null null 2024-01-31"),
         ("CASE WHEN s = '5' THEN CAST(s AS INTEGER) ELSE 0 END", "5 0 0"),
         ("CASE WHEN i8 > 100 THEN -nullif(-9223372036854775808, i32) ELSE i8 END", "100 -128 5"),
@@ -239,6 +244,55 @@ fn casts_lose_nothing() {
     }
 }
 
+/// Each pair is one expression, as it is read without brackets. DuckDB and PostgreSQL read them so.
+#[test]
+fn operators_bind_as_in_sql() {
+    let table = df!(
+        "i" => [Some(1i64), Some(2), Some(3), None, Some(0)],
+        "j" => [Some(1i64), None, Some(7), Some(2), Some(0)],
+        "b" => [Some(true), Some(false), None, Some(true), Some(false)],
+        "c" => [Some(false), Some(false), Some(true), None, Some(true)],
+        "s" => [Some("Hi"), Some("ho"), None, Some("H"), Some("x1")],
+    )
+    .unwrap();
+    let of = |sql: &str| {
+        let value =
+            SqlExpr::new(sql).and_then(|sql| sql.compile(table.schema(), "")).unwrap_or_else(|e| panic!("{sql}: {e}"));
+        table.clone().lazy().select([value.expr.alias("value")]).collect().unwrap_or_else(|e| panic!("{sql}: {e}"))
+    };
+    for (bare, bracketed) in [
+        ("b IS DISTINCT FROM TRUE AND i > 1", "(b IS DISTINCT FROM TRUE) AND (i > 1)"),
+        ("b IS NOT DISTINCT FROM TRUE AND i > 0", "(b IS NOT DISTINCT FROM TRUE) AND (i > 0)"),
+        ("b IS DISTINCT FROM FALSE OR i > 100", "(b IS DISTINCT FROM FALSE) OR (i > 100)"),
+        ("i > 0 AND b IS DISTINCT FROM TRUE AND j > 2", "(i > 0) AND (b IS DISTINCT FROM TRUE) AND (j > 2)"),
+        ("i IS DISTINCT FROM 1 AND b", "(i IS DISTINCT FROM 1) AND b"),
+        ("i IS NOT DISTINCT FROM j + 1", "i IS NOT DISTINCT FROM (j + 1)"),
+        ("NOT b IS DISTINCT FROM c", "NOT (b IS DISTINCT FROM c)"),
+        (
+            "CASE WHEN b IS DISTINCT FROM TRUE AND i > 0 THEN 1 ELSE 0 END",
+            "CASE WHEN (b IS DISTINCT FROM TRUE) AND (i > 0) THEN 1 ELSE 0 END",
+        ),
+        ("1 + 2 || '0'", "(1 + 2) || '0'"),
+        ("s || i + 1", "s || (i + 1)"),
+        ("i || j * 2", "i || (j * 2)"),
+        ("i || j = '11'", "(i || j) = '11'"),
+        ("s || 'a' LIKE '%a'", "(s || 'a') LIKE '%a'"),
+        ("b = i IN (1, 2)", "b = (i IN (1, 2))"),
+        ("s LIKE 'H%' = b", "(s LIKE 'H%') = b"),
+        ("i BETWEEN 1 AND 2 = b", "(i BETWEEN 1 AND 2) = b"),
+        ("i NOT IN (1, 2) = b", "(i NOT IN (1, 2)) = b"),
+        ("i BETWEEN j - 1 AND j + 1 AND b", "(i BETWEEN (j - 1) AND (j + 1)) AND b"),
+        ("NOT i IN (1, 2)", "NOT (i IN (1, 2))"),
+        ("NOT b = c", "NOT (b = c)"),
+        ("i = j IS NULL", "(i = j) IS NULL"),
+        ("b OR c AND i > 1", "b OR (c AND (i > 1))"),
+        ("-i * 2 + j // 2 % 3", "((-i) * 2) + ((j // 2) % 3)"),
+        ("i + j::DOUBLE / 2", "i + ((j::DOUBLE) / 2)"),
+    ] {
+        assert!(of(bare).equals_missing(&of(bracketed)), "{bare}: {} but {}", of(bare), of(bracketed));
+    }
+}
+
 #[test]
 fn mistakes_are_named_where_they_are_read() {
     let error = |sql: &str| SqlExpr::new(sql).unwrap_err().to_string();
@@ -247,7 +301,7 @@ fn mistakes_are_named_where_they_are_read() {
         ("round()", "'round()': round does not take 0 arguments; write round(x, digits)"),
         (
             "d AT TIME ZONE 'UTC'",
-            "'d AT TIME ZONE 'UTC'': AT TIME ZONE is no part of these expressions; convert local times with `zone` where the table is ingested",
+            "'d AT TIME ZONE 'UTC'': AT TIME ZONE is no part of these expressions; write to_local(x, 'Europe/Berlin') for what the clocks there show, or to_utc(x, …) for the way back",
         ),
         ("amount >", "'amount >' is not an SQL expression: where it ends, an expression is missing"),
         ("a b", "'a b' is not an SQL expression: after the expression stands 'b'"),

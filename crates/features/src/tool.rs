@@ -51,7 +51,7 @@ impl Stage for Features {
             dictionary,
             warnings,
             ..
-        } = build(spec, &|table| job.scan(table), job.stamp.time().date_naive())?;
+        } = build(&inheriting(job)?, &|table| job.scan(table), job.stamp.time().date_naive())?;
         let definitions = definitions(job)?;
         warnings.iter().for_each(|warning| stage::warn(format!("features {}: {warning}", job.pipeline)));
         // How long after an example's time its label is known: a split by time leaves that much out.
@@ -90,8 +90,14 @@ impl Stage for Features {
         let published = published(job)?;
         let (training, scoring) = (artifact::scan(&published, TRAINING)?, artifact::scan(&published, SCORING)?);
         let drawn = (job.flags.sample, job.flags.seed);
-        let proof =
-            prove(&job.spec, &|table| job.scan(table), training, scoring, drawn, job.stamp.time().date_naive())?;
+        let proof = prove(
+            &inheriting(job)?,
+            &|table| job.scan(table),
+            training,
+            scoring,
+            drawn,
+            job.stamp.time().date_naive(),
+        )?;
         let from = match job.spec.says_when_known() {
             true => "what was known at their time",
             false => "rows dated before their time",
@@ -103,6 +109,12 @@ impl Stage for Features {
         ));
         Ok(Some(Exit::Done))
     }
+}
+
+/// The spec, where columns that clean made of the label or of late columns are known no sooner than these.
+fn inheriting(job: &Job<Features>) -> Result<FeaturesSpec> {
+    let made = artifact::definitions_of(&job.artifacts, job.spec.table())?;
+    Ok(job.spec.inheriting(&made.unwrap_or_default()))
 }
 
 /// What the features and the label mean, by the spec and by what clean made of the columns that they read.

@@ -244,7 +244,7 @@ v10      old         gone                      600.00  0.4000         -         
         let table = table_of(Some(sort), None);
         let texts = |name: &str| table.column(name).unwrap().str().unwrap().clone();
         let (versions, names) = (texts("version"), texts("experiment"));
-        versions.iter().zip(&names).map(|(version, name)| format!("{}/{}", version.unwrap(), name.unwrap())).collect()
+        versions.iter().zip(names.iter()).map(|(version, name)| format!("{}/{}", version.unwrap(), name.unwrap())).collect()
     }
 
     #[test]

@@ -199,6 +199,23 @@ pub fn numbers(column: &Series, place: &str) -> Result<Vec<f64>> {
     })
 }
 
+/// Refuses a column of floats with an infinite cell: no sum, mean or rank of it means anything.
+pub fn refuse_infinite(column: &Series, place: &str) -> Result<()> {
+    let is_infinite = match column.dtype() {
+        DataType::Float32 => column.f32().during(place)?.iter().flatten().any(f32::is_infinite),
+        DataType::Float64 => column.f64().during(place)?.iter().flatten().any(f64::is_infinite),
+        _ => false,
+    };
+    match is_infinite {
+        false => Ok(()),
+        true => Err(Error::refused(format!(
+            "{place}: column '{}' holds an infinite number, which cannot be computed with",
+            column.name()
+        ))
+        .hint(format!("take such rows out in clean.yaml, for example by `filter: abs({}) < 1e300`", column.name()))),
+    }
+}
+
 fn fits<N: Copy + std::fmt::Display>(
     mut values: impl Iterator<Item = N>,
     size: impl Fn(N) -> u64,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use artifact::Definitions;
+
 use crate::changes::Changes;
 use crate::lookup::Lookup;
 use crate::mapping::Mapping;
@@ -15,4 +17,13 @@ pub struct Given {
     pub mappings: BTreeMap<String, Mapping>,
     /// Whether changes are logged, and which are taken back. Default: nothing is watched, at no cost.
     pub changes: Option<Changes>,
+    /// What is known of the table before the first step: which table it is, and how its columns came to be.
+    pub columns: Option<Definitions>,
+}
+
+impl Given {
+    /// Whether changes are logged or taken back.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.changes.as_ref().is_some_and(|changes| changes.log || !changes.undone.is_empty())
+    }
 }

@@ -1,6 +1,12 @@
-//! Sets of keys: which rows have the same values in some columns.
+//! Keys: the values by which rows are compared, in one column or several. What holds for all who compare rows by keys
+//! (`dedupe`, `outliers`, `unique`, `references`, lookups, groups and entities of features) is decided here:
 //!
-//! A key is known by 76 bits of hash (12 choose one of 4096 shards, 64 are stored there), or exactly where it
+//! - A key with an empty cell equals no other key, not even one that is empty, too: nobody knows what stands there. NaN
+//!   counts as empty, and so does a struct with an empty field. Only where the YAML says `nulls: equal`, and where whole
+//!   rows are compared, an empty cell is a value like others.
+//! - 0.0 and -0.0 are one value.
+//!
+//! Sets of keys: a key is known by 76 bits of hash (12 choose one of 4096 shards, 64 are stored there), or exactly where it
 //! is a single whole number or date. The chance that any two of 100 million different keys are taken for one is
 //! below 1 in 10 million. Equal keys are never taken for different ones.
 
@@ -9,6 +15,8 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use polars::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// How many sets share the keys, so that growing copies a small one.
 pub(crate) const SHARDS: usize = 1 << 12;
@@ -51,16 +59,45 @@ pub(crate) fn keys(columns: &[Column]) -> PolarsResult<Vec<Key>> {
     Ok(rows.iter().map(|row| hashed(row.unwrap_or_default())).collect())
 }
 
-/// Which rows have a value in every column of their key; `None` if all do. NaN is no value.
-pub(crate) fn filled(columns: &[Column]) -> PolarsResult<Option<Vec<bool>>> {
+/// Whether empty cells of a key are equal to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Nulls {
+    /// Nobody knows what stands in an empty cell: a key with one equals no other.
+    #[default]
+    Differ,
+    /// An empty cell is a value like others.
+    Equal,
+}
+
+impl Nulls {
+    /// Which rows have a key that can be compared; `None` if all do.
+    pub(crate) fn comparable(self, key: &[Column]) -> PolarsResult<Option<Vec<bool>>> {
+        match self {
+            Nulls::Differ => filled(key),
+            Nulls::Equal => Ok(None),
+        }
+    }
+}
+
+/// Which rows have a value in every column of their key; `None` if all do.
+pub fn filled(columns: &[Column]) -> PolarsResult<Option<Vec<bool>>> {
     let mut filled: Option<Vec<bool>> = None;
     for column in columns {
-        let mut has_value = column.is_not_null();
-        if column.dtype().is_float() {
-            has_value = has_value & column.is_not_nan()?;
-        } else if column.null_count() == 0 {
-            continue;
-        }
+        let has_value = match column.dtype() {
+            DataType::Float32 | DataType::Float64 => column.is_not_null() & column.is_not_nan()?,
+            DataType::Struct(_) => {
+                let fields = column.struct_()?.fields_as_series();
+                let fields: Vec<Column> = fields.into_iter().map(IntoColumn::into_column).collect();
+                match self::filled(&fields)? {
+                    None if column.null_count() == 0 => continue,
+                    None => column.is_not_null(),
+                    Some(rows) => column.is_not_null() & BooleanChunked::from_slice(PlSmallStr::EMPTY, &rows),
+                }
+            }
+            _ if column.null_count() == 0 => continue,
+            _ => column.is_not_null(),
+        };
         let rows = filled.get_or_insert_with(|| vec![true; column.len()]);
         for (row, has_value) in rows.iter_mut().zip(has_value.iter()) {
             *row &= has_value == Some(true);

@@ -2,6 +2,7 @@
 //!
 //! This crate must not know about files, terminals or networks: what goes in and out are plans and batches.
 
+mod carry;
 mod changes;
 pub mod features;
 pub mod form;
@@ -10,6 +11,7 @@ mod keys;
 mod lookup;
 mod made;
 mod mapping;
+mod operation;
 mod pending;
 mod plan;
 mod seen;
@@ -22,11 +24,11 @@ mod union;
 pub use changes::{ChangeId, Changes, Undone};
 pub use expr::{RowExpr, SqlExpr};
 pub use given::Given;
-pub use keys::{KeySet, is_exact};
+pub use keys::{KeySet, Nulls, filled, is_exact};
 pub use lookup::{Lookup, PROMPT_HASH};
 pub use mapping::{Mapped, Mapping};
 pub use pending::{Pending, pending};
 pub use plan::Plan;
-pub use split::{Cleaned, clean};
+pub use split::{Cleaned, clean, plan};
 pub use steps::Step;
 pub use union::union;

@@ -100,12 +100,43 @@ impl Lookup {
         self.len() == 0
     }
 
-    pub(crate) fn asked(&self) -> &DataFrame {
-        &self.asked
+    /// The helper with who answered.
+    pub(crate) fn by_helper(prefix: &str) -> String {
+        format!("{prefix}by")
     }
 
-    pub(crate) fn answers(&self) -> &DataFrame {
-        &self.answers
+    /// The helper with the answer's column `name`.
+    pub(crate) fn answer_helper(&self, prefix: &str, name: &str) -> String {
+        format!("{prefix}answer_{}", self.answers.get_column_index(name).unwrap_or_default())
+    }
+
+    /// The columns of [`Lookup::table`] that are joined on, in the order of the inputs.
+    pub(crate) fn asked_helpers(&self, prefix: &str) -> Vec<String> {
+        (0..self.inputs.len()).map(|at| format!("{prefix}asked_{at}")).collect()
+    }
+
+    /// The other columns of [`Lookup::table`].
+    pub(crate) fn answer_helpers(&self, prefix: &str) -> Vec<String> {
+        let answers = (0..self.answers.width()).map(|at| format!("{prefix}answer_{at}"));
+        answers.chain([Lookup::by_helper(prefix)]).collect()
+    }
+
+    /// What was asked, as columns of the types of the inputs, and the answers, all under the names of helpers.
+    pub(crate) fn table(&self, inputs: &[DataType], prefix: &str) -> PolarsResult<DataFrame> {
+        let mut columns = Vec::new();
+        for ((asked, name), dtype) in self.asked.columns().iter().zip(self.asked_helpers(prefix)).zip(inputs) {
+            columns.push(asked.cast(dtype)?.with_name(name.into()));
+        }
+        for (answer, name) in self.answers.columns().iter().zip(self.answer_helpers(prefix)) {
+            columns.push(answer.clone().with_name(name.into()));
+        }
+        let (models, prompts) = (self.answers.column(LLM_MODEL)?.str()?, self.answers.column(PROMPT_HASH)?.str()?);
+        let by = models.iter().zip(prompts.iter()).map(|(model, prompt)| {
+            let prompt: String = prompt.unwrap_or_default().chars().take(8).collect();
+            format!("model {}, task {}, prompt {prompt}", model.unwrap_or_default(), self.task)
+        });
+        columns.push(StringChunked::from_iter_values(Lookup::by_helper(prefix).into(), by).into_column());
+        DataFrame::new(self.len(), columns)
     }
 }
 

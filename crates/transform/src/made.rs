@@ -1,59 +1,96 @@
-//! How the columns of a table came to be: which steps made or changed each, for whoever learns from them.
+//! How the columns of a table came to be, and which rows it holds: which steps made, changed or chose each, for whoever
+//! learns from them.
 //!
-//! A column that no step touched has no definition: it is what was ingested under its name.
+//! A column of which nothing is known has no definition: it is what was ingested under its name.
 
-use artifact::{Definition, Definitions, PolarsResultExt, type_name};
-use polars::prelude::{Expr, Schema};
-use spec::Result;
+use artifact::{Definition, Definitions, type_name};
+use polars::prelude::{DataType, Schema};
+use serde_json::Value as Json;
 
-/// The columns that steps have made or changed so far.
+use crate::features::{flow, stripped};
+use crate::plan::{Value, is_helper};
+
+/// The name of the definition of rows.
+const ROWS: &str = "rows";
+
+/// The columns that steps have made or changed so far, and the rows that they left.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Made {
     columns: Vec<Definition>,
+    rows: Option<Definition>,
     step: &'static str,
-    settings: String,
-    /// What the step is called in definitions, where its name says too little.
-    words: Option<String>,
+    /// Those of the step, without the list of columns that it is done to: another column in the list does not change what
+    /// is done to the first.
+    settings: Json,
+    /// What the next column means, where that is not in the settings.
+    means: Option<String>,
 }
 
 impl Made {
+    /// Begins with what is known of the table before the first step.
+    pub fn new(known: Option<&Definitions>) -> Made {
+        let known = known.cloned().unwrap_or_default();
+        Made { columns: known.columns, rows: known.rows, ..Made::default() }
+    }
+
     /// Says which step makes columns from here on.
-    pub fn begin(&mut self, step: &'static str, settings: &str) {
+    pub fn begin(&mut self, step: &'static str, settings: &Json) {
         self.step = step;
-        self.settings = without_lists(settings);
-        self.words = None;
+        self.settings = stripped(settings.clone());
+        if let Json::Object(entries) = &mut self.settings {
+            entries.retain(|key, value| key != "columns" || !value.is_array());
+        }
+        self.means = None;
     }
 
-    /// Says what the step at work does in place of its settings, such as what stands in its file, and in a few words.
-    pub fn means(&mut self, settings: String, words: String) {
-        self.settings = settings;
-        self.words = Some(words);
+    /// Says what the columns mean that are set next.
+    pub fn means(&mut self, what: String) {
+        self.means = Some(what);
     }
 
-    /// Takes in the columns that the step at work sets. `schema` is that of the table behind it.
-    pub fn set(&mut self, columns: &[Expr], schema: &Schema) -> Result<()> {
+    /// `clip {min: 0}`
+    fn is(&self, what: &str) -> String {
+        match what {
+            "" | "{}" | "null" => self.step.to_owned(),
+            what => format!("{} {what}", self.step),
+        }
+    }
+
+    /// Takes in the columns that the step at work sets, and their types.
+    pub fn set(&mut self, columns: &[(String, Value)], types: &[DataType]) {
+        let means = self.means.take();
         let mut new = Vec::with_capacity(columns.len());
-        for expr in columns {
-            let name = expr.clone().meta().output_name().during("clean")?;
-            let dtype = schema.get(&name).map(type_name).unwrap_or_default();
-            let (is, how) = match self.step {
-                // Each column by its own expression: one step makes many that have nothing to do with each other.
-                "derive" => (format!("derive {expr}"), expr.to_string()),
+        for ((name, value), dtype) in columns.iter().zip(types) {
+            let what = match (&means, self.step) {
+                (Some(means), _) => means.clone(),
                 // What it does is in the type.
-                "cast" => (format!("cast {dtype}"), String::new()),
-                step => (self.words.clone().unwrap_or_else(|| step.to_owned()), self.settings.clone()),
+                (None, "cast") => type_name(dtype),
+                (None, _) => flow(&self.settings),
             };
-            let before = self.of(&name).map(|before| format!("{}, ", before.is)).filter(|_| self.step != "derive");
-            let is = format!("{}{is}", before.unwrap_or_default());
-            let reads = expr.clone().meta().root_names();
-            let reads = reads.iter().filter_map(|read| self.of(read));
-            new.push(Definition::new(name.as_str(), is, &format!("{}\n{how}\n{dtype}", self.step), reads));
+            let is = self.is(&what);
+            let before = self.of(name).map(|before| format!("{}, ", before.is)).filter(|_| self.step != "derive");
+            let is_now = format!("{}{is}", before.unwrap_or_default());
+            let read = value.reads();
+            let known = read.iter().filter_map(|read| self.of(read));
+            let mut reads: Vec<String> = known.clone().flat_map(|known| known.reads.iter().cloned()).collect();
+            reads.extend(read.iter().filter(|read| !is_helper(read)).cloned());
+            reads.sort_unstable();
+            reads.dedup();
+            let meaning = format!("{is}\n{}", type_name(dtype));
+            new.push(Definition { reads, ..Definition::new(name.as_str(), is_now, &meaning, known) });
         }
         for definition in new {
             self.columns.retain(|known| known.name != definition.name);
             self.columns.push(definition);
         }
-        Ok(())
+    }
+
+    /// The step at work chooses rows by what stands in some columns.
+    pub fn choose(&mut self, by: &[String]) {
+        let is = self.is(&flow(&self.settings));
+        let before = self.rows.as_ref().map(|before| format!("{}, ", before.is)).unwrap_or_default();
+        let reads = by.iter().filter_map(|column| self.of(column)).chain(&self.rows);
+        self.rows = Some(Definition::new(ROWS, format!("{before}{is}"), &format!("{is}\n{}", by.join("\n")), reads));
     }
 
     /// A column keeps its meaning under another name.
@@ -68,6 +105,11 @@ impl Made {
             .collect();
         self.columns.retain(|known| !from.contains(&known.name) && !to.contains(&known.name));
         self.columns.extend(renamed);
+        for read in self.columns.iter_mut().flat_map(|known| &mut known.reads) {
+            if let Some(at) = from.iter().position(|old| old == read) {
+                read.clone_from(&to[at]);
+            }
+        }
     }
 
     fn of(&self, name: &str) -> Option<&Definition> {
@@ -77,21 +119,8 @@ impl Made {
     /// What is known of the columns that are left.
     pub fn finish(self, schema: &Schema) -> Definitions {
         let columns = self.columns.into_iter().filter(|known| schema.contains(&known.name)).collect();
-        Definitions { of_features: false, columns, label: None }
+        Definitions { columns, rows: self.rows, ..Definitions::default() }
     }
-}
-
-/// The settings of a step without the lists of columns that it is done to: another column in the list does not change
-/// what is done to the first.
-fn without_lists(settings: &str) -> String {
-    let mut out = String::new();
-    let mut rest = settings;
-    while let Some(at) = rest.find("columns: [") {
-        let end = rest[at..].find(']').map_or(rest.len(), |end| at + end + 1);
-        out += &rest[..at];
-        rest = &rest[end..];
-    }
-    out + rest
 }
 
 #[cfg(test)]
@@ -101,10 +130,14 @@ mod tests {
     use crate::{Given, Step, clean};
 
     fn definitions(steps: &str) -> artifact::Definitions {
+        definitions_given(steps, &Given::default())
+    }
+
+    fn definitions_given(steps: &str, given: &Given) -> artifact::Definitions {
         let table = df!("a" => [1i64, 2], "b" => [3i64, 4], "t" => ["x ", "y"], "u" => [" z", "w"]).unwrap().lazy();
         let steps: Vec<Step> =
             spec::parse(steps, std::path::Path::new("steps.yaml"), &Default::default()).unwrap().spec;
-        clean(table, &steps, &Given::default()).unwrap_or_else(|error| panic!("{error}")).definitions
+        clean(table, &steps, given).unwrap_or_else(|error| panic!("{error}")).definitions
     }
 
     fn changed(was: &str, is: &str) -> Vec<String> {
@@ -114,40 +147,15 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_is_its_values_wherever_they_stand() {
-        let path = "cities.csv";
-        let of = |steps: &str, file: &str| {
-            let table = df!("a" => [1i64, 2], "t" => ["x", "y"], "u" => ["z", "w"]).unwrap().lazy();
-            let steps: Vec<Step> =
-                spec::parse(steps, std::path::Path::new("steps.yaml"), &Default::default()).unwrap().spec;
-            let mapping = crate::Mapping::read(file, std::path::Path::new(path)).unwrap();
-            let given = Given { mappings: [(path.to_owned(), mapping)].into(), ..Given::default() };
-            clean(table, &steps, &given).unwrap_or_else(|error| panic!("{error}")).definitions
-        };
-        let step = format!("- map_values: {{file: {path}}}");
-        let was = of(&step, "column,before,after\nt,x,one\nt,y,two\nu,z,three\n");
-        let changed = |steps: &str, file: &str| was.changed(&of(steps, file), ["t", "u"]);
-        // Order and who decided mean nothing, nor does the place.
-        let same = "column,before,after,accepted_by\nu,z,three,ann\nt,y,two,ann\nt,x,one,ann\n";
-        assert_eq!(changed(&step, same), [""; 0]);
-        let inline = "- map_values: {columns: [t], values: {x: one, y: two}}\n- map_values: {columns: [u], values: {z: three}}";
-        assert_eq!(changed(inline, same), [""; 0]);
-        // Another value, one more, an empty cell: of the column that has it.
-        for other in ["t,x,one\nt,y,other\nu,z,three", "t,x,one\nt,y,two\nt,q,r\nu,z,three", "t,x,one\nt,y,\nu,z,three"] {
-            let found = changed(&step, &format!("column,before,after\n{other}\n"));
-            assert_eq!(found.len(), 1, "{other}: {found:?}");
-            let words = &found[0];
-            assert!(words.starts_with("'t' is map_values by cities.csv ") && words.contains(" now, was map_values by cities.csv "), "{words}");
-        }
-        assert_eq!(changed(&format!("- map_values: {{file: {path}, default: null}}"), same).len(), 2);
-    }
-
-    #[test]
     fn a_step_is_part_of_what_its_columns_mean() {
         let derive = "- derive: {r: a / b, s: r * 2}";
         for (was, is, expected) in [
             (derive, "- derive: {r: b / a, s: r * 2}", &["r", "s"][..]),
+            (derive, "- derive: {r: a * b, s: r * 2}", &["r", "s"]),
+            (derive, "- derive: {r: 'a  /  b', s: r * 2}", &[]),
             (derive, "- derive: {r: a / b, s: r * 3}", &["s"]),
+            ("- derive: {r: round(a)}", "- derive: {r: floor(a)}", &["r"]),
+            ("- derive: {r: \"t LIKE 'x%'\"}", "- derive: {r: \"t LIKE 'y%'\"}", &["r"]),
             (derive, "- clip: {columns: [b], min: 0}\n- derive: {r: a / b, s: r * 2}", &["b", "r", "s"]),
             (derive, "- filter: a > 1\n- derive: {r: a / b, s: r * 2}", &[]),
             ("- trim: {columns: [t]}", "- trim: {columns: [t, u]}", &["u"]),
@@ -155,15 +163,63 @@ mod tests {
             ("- rename: {a: r}", "- rename: {b: r}", &["r"]),
             ("- cast: {columns: {a: float64}}", "- cast: {columns: {a: float64, b: float64}}", &["b"]),
             ("- cast: {columns: {a: float64}}", "- cast: {columns: {a: string}}", &["a"]),
+            ("- fill_null: {columns: [a], with: mean}", "- fill_null: {columns: [a], with: median}", &["a"]),
         ] {
             assert_eq!(changed(was, is), expected, "{was} -> {is}");
             assert_eq!(changed(is, is), [""; 0]);
         }
-        let is = definitions("- clip: {columns: [a], min: 0}\n- cast: {columns: {a: float64}}")
-            .column("a")
-            .unwrap()
-            .is
-            .clone();
-        assert_eq!(is, "clip, cast float64");
+        let is = definitions("- clip: {columns: [a], min: 0}\n- cast: {columns: {a: float64}}\n- derive: {r: a  + 1}");
+        assert_eq!(is.column("a").unwrap().is, "clip {min: 0}, cast float64");
+        assert_eq!(is.column("r").unwrap().is, "derive a + 1");
+    }
+
+    #[test]
+    fn a_column_tells_what_it_is_made_of() {
+        let reads = |steps: &str, name: &str| definitions(steps).column(name).unwrap().reads.clone();
+        let steps = "- derive: {r: a / b, s: r * 2}\n- rename: {a: t2}";
+        assert_eq!(reads(steps, "s"), ["t2", "b", "r"]);
+        assert_eq!(reads("- trim: {columns: [t]}\n- derive: {r: t || u}", "r"), ["t", "u"]);
+    }
+
+    #[test]
+    fn the_content_of_a_mapping_file_is_part_of_it() {
+        let of = |pairs: &str| {
+            let text = format!("column,before,after\n{pairs}");
+            let mapping = crate::Mapping::read(&text, std::path::Path::new("m.csv")).unwrap();
+            let given = Given { mappings: [("m.csv".to_owned(), mapping)].into(), ..Given::default() };
+            definitions_given("- map_values: {file: m.csv}", &given)
+        };
+        let was = of("t,x ,ex\nu,w,v\n");
+        let is = of("t,x ,other\nu,w,v\n");
+        assert_eq!(was.changed(&is, ["t", "u"]).len(), 1);
+        // Another value, one more, an empty cell: of the column that has it. The order means nothing.
+        for other in ["t,x ,other\nu,w,v\n", "t,x ,ex\nt,q,r\nu,w,v\n", "t,x ,\nu,w,v\n"] {
+            assert_eq!(was.changed(&of(other), ["t", "u"]).len(), 1, "{other}");
+        }
+        assert_eq!(was.changed(&of("u,w,v\nt,x ,ex\n"), ["t", "u"]), [""; 0]);
+        // The same decisions within the step are the same thing.
+        let inline = definitions("- map_values: {columns: [t], values: {'x ': ex}}");
+        assert_eq!(inline.changed(&was, ["t"]), [""; 0]);
+    }
+
+    #[test]
+    fn rows_are_what_chose_them() {
+        let hash = |steps: &str| definitions(steps).rows.map(|rows| rows.hash);
+        assert_eq!(hash("- trim: {columns: [t]}"), None);
+        let all = [
+            "- filter: a > 1",
+            "- filter: a > 2",
+            "- dedupe: {keys: [t]}",
+            "- dedupe: {keys: [t], keep: last}",
+            "- trim: {columns: [t]}\n- dedupe: {keys: [t]}",
+            "- drop_null: {columns: [t]}",
+            "- outliers: {columns: [a], method: iqr, action: drop}",
+        ];
+        let mut hashes: Vec<_> = all.iter().map(|steps| hash(steps).unwrap()).collect();
+        hashes.sort();
+        hashes.dedup();
+        assert_eq!(hashes.len(), all.len());
+        assert_eq!(hash("- outliers: {columns: [a], method: iqr, action: clip}"), None);
+        assert_eq!(hash("- filter: a > 1\n- trim: {columns: [t]}"), hash("- filter: a > 1"));
     }
 }

@@ -9,7 +9,7 @@ use spec::Result;
 
 use crate::given::Given;
 use crate::keys::{SHARDS, keys};
-use crate::split::planned;
+use crate::split::asks;
 use crate::steps::Step;
 
 /// Distinct inputs in the order of the table: frames of the task's input columns, each row new. Memory: about 25 bytes
@@ -28,15 +28,9 @@ pub struct Pending {
 /// `given` must hold the lookups of all steps `llm` up to this one. Of this step's own only the columns count, not
 /// the answers: who has an answer already is for the caller to know.
 ///
-/// Errors: the step at `step` is no `llm`; whatever the steps before it refuse.
+/// Errors: the step at `step` is not an `llm`; whatever the steps before it refuse.
 pub fn pending(input: LazyFrame, steps: &[Step], step: usize, given: &Given) -> Result<Pending> {
-    let mut plan = planned(input, &steps[..step.min(steps.len())], given, true)?;
-    let Some(llm) = steps.get(step).and_then(Step::llm) else {
-        return Err(plan.error(format!("step {} is no step 'llm'", step + 1)));
-    };
-    plan.begin(step + 1, steps[step].name(), String::new(), false);
-    let frame = llm.asks(&mut plan)?;
-    let place = plan.place().to_owned();
+    let (frame, place) = asks(input, steps, step, given)?;
     Ok(Pending {
         frames: Box::new(artifact::stream(frame, place.clone())?),
         known: (0..=SHARDS).map(|_| HashMap::with_hasher(FixedState::with_seed(3))).collect(),
@@ -112,14 +106,14 @@ mod tests {
         Lookup::new("fix", inputs, vec![("fixed".to_owned(), DataType::String)]).unwrap()
     }
 
-    fn asks(steps: &str, step: usize, given: &Given) -> Result<(DataFrame, Vec<u64>)> {
+    fn asked(steps: &str, step: usize, given: &Given) -> Result<(DataFrame, Vec<u64>)> {
         pending(texts().lazy(), &parse(steps)?, step, given)?.all()
     }
 
     #[test]
     fn each_distinct_input_is_asked_once_and_its_rows_are_counted() {
         let given = Given { lookups: [(1, lookup(&["text"]))].into(), ..Given::default() };
-        let (inputs, counts) = asks("- trim\n- llm: {task: t.yaml}", 1, &given).unwrap();
+        let (inputs, counts) = asked("- trim\n- llm: {task: t.yaml}", 1, &given).unwrap();
         assert_eq!(inputs, df!("text" => ["a", "b", "c"]).unwrap());
         assert_eq!(counts, [3, 2, 1]);
     }
@@ -128,7 +122,7 @@ mod tests {
     fn rows_that_rules_settled_or_removed_are_not_asked() {
         let steps = "- dedupe: {keys: [id]}\n- filter: id <> 6\n- llm: {task: t.yaml, when: id > 1}";
         let given = Given { lookups: [(2, lookup(&["text"]))].into(), ..Given::default() };
-        let (inputs, counts) = asks(steps, 2, &given).unwrap();
+        let (inputs, counts) = asked(steps, 2, &given).unwrap();
         assert_eq!(inputs, df!("text" => ["b", " a", "a"]).unwrap());
         assert_eq!(counts, [1, 1, 1]);
     }
@@ -141,7 +135,7 @@ mod tests {
         let first = lookup(&["text"]).answer(df!("text" => ["a"]).unwrap(), origin).unwrap();
         let given = Given { lookups: [(0, first), (1, lookup(&["fixed", "text"]))].into(), ..Given::default() };
         let steps = "- llm: {task: a.yaml}\n- llm: {task: b.yaml, when: id < 3}";
-        let (inputs, counts) = asks(steps, 1, &given).unwrap();
+        let (inputs, counts) = asked(steps, 1, &given).unwrap();
         let expected = df!("fixed" => [Some("A"), None], "text" => ["a", "b"]).unwrap();
         assert!(inputs.equals_missing(&expected), "{inputs}");
         assert_eq!(counts, [1, 2]);
@@ -149,6 +143,6 @@ mod tests {
 
     #[test]
     fn only_a_step_llm_asks() {
-        assert_eq!(asks("- trim", 0, &Given::default()).unwrap_err().to_string(), "clean: step 1 is no step 'llm'");
+        assert_eq!(asked("- trim", 0, &Given::default()).unwrap_err().to_string(), "clean: step 1 is not a step 'llm'");
     }
 }

@@ -1,36 +1,14 @@
 //! Duplicates by key ([`crate::keys`]): which rows lose against another row of the same key.
 //!
-//! Memory: about 13 bytes per distinct key to keep the first row, 35 to choose by another column.
+//! Memory: about 13 bytes per distinct key to keep the first row, 43 to choose by another column.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use foldhash::fast::FixedState;
 use polars::prelude::*;
-use schemars::JsonSchema;
-use serde::Deserialize;
 
-use crate::keys::{KeySet, SHARDS, filled, keys};
-
-/// Whether empty cells of a key are equal to each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Nulls {
-    /// Nobody knows what stands in an empty cell: a row with one in its key is no duplicate of any other.
-    Differ,
-    /// An empty cell is a value like others.
-    Equal,
-}
-
-impl Nulls {
-    /// Which rows have a key that can be compared; `None` if all do.
-    fn comparable(self, key: &[Column]) -> PolarsResult<Option<Vec<bool>>> {
-        match self {
-            Nulls::Differ => filled(key),
-            Nulls::Equal => Ok(None),
-        }
-    }
-}
+use crate::keys::{KeySet, Nulls, SHARDS, keys};
 
 /// Whether the row at `at` takes part.
 fn takes_part(comparable: &Option<Vec<bool>>, at: usize) -> bool {
@@ -83,7 +61,7 @@ pub(crate) struct Contest {
     winner: Winner,
     nulls: Nulls,
     /// Rank and position of the best row so far.
-    best: Vec<HashMap<u64, (u64, IdxSize), FixedState>>,
+    best: Vec<HashMap<u64, (Rank, IdxSize), FixedState>>,
     losers: Vec<bool>,
     /// By position: for how many rows the row stands; `None` if nobody wants to know.
     counts: Option<Vec<u32>>,
@@ -100,7 +78,7 @@ impl Contest {
     pub(crate) fn observe(&mut self, positions: &IdxCa, by: Option<&Column>, key: &[Column]) -> PolarsResult<()> {
         let ranks = match by {
             Some(by) => ranks(by, self.winner)?,
-            None => vec![0; positions.len()],
+            None => vec![(0, 0); positions.len()],
         };
         let comparable = self.nulls.comparable(key)?;
         for (at, ((position, rank), key)) in positions.iter().zip(ranks).zip(keys(key)?).enumerate() {
@@ -149,24 +127,36 @@ impl Contest {
     }
 }
 
-/// Numbers in the order of the column's values; an empty cell loses against every value.
-fn ranks(by: &Column, winner: Winner) -> PolarsResult<Vec<u64>> {
-    let empty = if winner == Winner::Smallest { u64::MAX } else { 0 };
+/// Ordered as the values are: the upper and the lower half of 128 bits.
+type Rank = (u64, u64);
+
+/// Ranks in the order of the column's values; an empty cell loses against every value.
+fn ranks(by: &Column, winner: Winner) -> PolarsResult<Vec<Rank>> {
+    let empty = if winner == Winner::Smallest { (u64::MAX, u64::MAX) } else { (0, 0) };
+    // Every value is above the rank of empty cells.
+    let narrow = |rank: u64| (rank, 1);
     let physical = by.to_physical_repr();
     let ranks = match physical.dtype() {
         DataType::Float32 | DataType::Float64 => {
             let wide = physical.cast(&DataType::Float64)?;
             let rank = |value: f64| {
                 let bits = (value + 0.0).to_bits();
-                if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
+                narrow(if bits >> 63 == 1 { !bits } else { bits | 1 << 63 })
             };
             wide.f64()?.iter().map(|v| v.filter(|v| !v.is_nan()).map_or(empty, rank)).collect()
         }
-        DataType::UInt64 => physical.u64()?.iter().map(|v| v.unwrap_or(empty)).collect(),
+        DataType::UInt64 => physical.u64()?.iter().map(|v| v.map_or(empty, narrow)).collect(),
+        // Decimals.
+        DataType::Int128 => {
+            let rank = |value: i128| {
+                let bits = (value as u128) ^ (1 << 127);
+                ((bits >> 64) as u64, bits as u64)
+            };
+            physical.i128()?.iter().map(|v| v.map_or(empty, rank)).collect()
+        }
         _ => {
-            // Decimals of more than 64 bits have no such number: an error, never a null.
             let wide = physical.strict_cast(&DataType::Int64)?;
-            wide.i64()?.iter().map(|v| v.map_or(empty, |v| (v as u64) ^ (1 << 63))).collect()
+            wide.i64()?.iter().map(|v| v.map_or(empty, |v| narrow((v as u64) ^ (1 << 63)))).collect()
         }
     };
     Ok(ranks)
@@ -255,6 +245,22 @@ mod tests {
         assert_eq!(losers(Winner::Smallest, key(), Some(by)), [false, false, false, true, true]);
         let by = Column::new("t".into(), [Some(-1i64), Some(0), Some(-3), Some(-2), Some(-2)]);
         assert_eq!(losers(Winner::Smallest, key(), Some(by)), [true, false, false, false, true]);
+    }
+
+    #[test]
+    fn a_row_is_chosen_by_any_number() {
+        let chosen = |by: Column| {
+            let key = Column::new("k".into(), ["a"; 4]);
+            let stays = |winner| losers(winner, key.clone(), Some(by.clone())).iter().position(|lost| !lost).unwrap();
+            (stays(Winner::Smallest), stays(Winner::Largest))
+        };
+        let decimals = [Some(10i128.pow(37)), None, Some(-10i128.pow(37)), Some(0)];
+        let decimals = Int128Chunked::from_iter_options("t".into(), decimals.into_iter()).into_decimal(38, 2).unwrap();
+        assert_eq!(chosen(decimals.into_column()), (2, 0));
+        assert_eq!(chosen(Column::new("t".into(), [Some(u64::MAX), None, Some(0), Some(1)])), (2, 0));
+        assert_eq!(chosen(Column::new("t".into(), [Some(i64::MIN), None, Some(i64::MAX), Some(0)])), (0, 2));
+        assert_eq!(chosen(Column::new("t".into(), [Some(0.0), None, Some(f64::INFINITY), Some(-1e300)])), (3, 2));
+        assert_eq!(chosen(Column::new("t".into(), [Some(true), None, Some(false), None])), (2, 0));
     }
 
     #[test]

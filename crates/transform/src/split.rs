@@ -1,12 +1,15 @@
 //! The end of the pass: batches of the plan, split into rows that go on, rows refused and rows removed.
 
+use std::sync::Arc;
+
 use artifact::{Batch, Batches, Definitions, Fate, PolarsResultExt, REASON, Removed};
 use polars::prelude::*;
 use spec::Result;
 
+use crate::carry::{Carried, Parts};
 use crate::changes::Log;
 use crate::given::Given;
-use crate::plan::{Parts, Plan, RULE, Reason, Rule};
+use crate::plan::{Plan, RULE, Reason, Rule};
 use crate::seen::FirstSeen;
 use crate::steps::Step;
 
@@ -32,32 +35,67 @@ pub struct Cleaned {
 /// back; empty where nothing can: masks, changes of type), `_file`, `_row`, `column` (as it is called in the end),
 /// `before` and `after` (text; empty of masked columns), `by` (the step, or the model, task and prompt).
 pub fn clean(input: LazyFrame, steps: &[Step], given: &Given) -> Result<Cleaned> {
-    let Parts { frame, schema, rules, late, tracker, made } = planned(input, steps, given, false)?.finish();
+    let (plan, carried) = carried(input, steps, given, false)?;
+    let definitions = plan.definitions();
+    let Parts { frame, schema, late, tracker, problems } = carried.finish(&plan.rules);
     let names: Vec<PlSmallStr> = schema.iter_names().cloned().collect();
     let log = tracker.and_then(|tracker| Log::new(tracker, &schema));
     let changes = log.as_ref().map(|log| log.schema().clone());
     let frames = artifact::stream(frame, "clean")?;
-    let mut split = Split { rules, late, names, log };
+    let mut split = Split { rules: plan.rules, problems, late, names, log };
     let batches = frames.map(move |frame| split.batch(frame?));
-    Ok(Cleaned { definitions: made.finish(&schema), schema, changes, batches: Box::new(batches) })
+    Ok(Cleaned { definitions, schema, changes, batches: Box::new(batches) })
 }
 
-/// The plan of all `steps`. `table_follows`: whoever asks looks at the whole table behind the last one.
-pub(crate) fn planned(input: LazyFrame, steps: &[Step], given: &Given, table_follows: bool) -> Result<Plan> {
+/// The plan of `steps` for a table of these columns; nothing is read for it. `table_follows`: whoever asks looks at the
+/// whole table behind the last step.
+///
+/// Errors: whatever steps refuse of columns and their types.
+pub fn plan(columns: &Schema, steps: &[Step], given: &Given) -> Result<Plan> {
+    planned(columns, steps, Arc::new(given.clone()), false).map(|(plan, _)| plan)
+}
+
+/// And whether rows have to be told apart by their position.
+fn planned(columns: &Schema, steps: &[Step], given: Arc<Given>, table_follows: bool) -> Result<(Plan, bool)> {
     let last_of_table = steps.iter().rposition(Step::needs_table);
     let follows = |at: usize| table_follows || last_of_table > Some(at);
     // A dedupe that cannot wait for the end of the pass marks rows by their position.
     let with_position = steps.iter().enumerate().any(|(at, step)| step.needs_position(follows(at)));
-    let mut plan = Plan::new(input, with_position, given.clone())?;
+    let mut plan = Plan::new(columns, given)?;
     for (at, step) in steps.iter().enumerate() {
-        plan.begin(at + 1, step.name(), format!("{step:?}"), follows(at));
+        plan.begin(at + 1, step.name(), &step.settings(), follows(at));
         step.apply(&mut plan)?;
     }
-    Ok(plan)
+    Ok((plan, with_position))
+}
+
+/// The plan of all `steps`, and polars at work on it.
+fn carried(mut input: LazyFrame, steps: &[Step], given: &Given, table_follows: bool) -> Result<(Plan, Carried)> {
+    let given = Arc::new(given.clone());
+    let columns = input.collect_schema().during("clean")?;
+    let (plan, with_position) = planned(&columns, steps, given.clone(), table_follows)?;
+    let carried = Carried::new(input, &plan, given, with_position)?;
+    Ok((plan, carried))
+}
+
+/// The inputs that the step `llm` at `step` (from 0) asks about, each as often as rows hold it, and the step's place.
+pub(crate) fn asks(mut input: LazyFrame, steps: &[Step], step: usize, given: &Given) -> Result<(LazyFrame, String)> {
+    let given = Arc::new(given.clone());
+    let columns = input.collect_schema().during("clean")?;
+    let (mut plan, with_position) = planned(&columns, &steps[..step.min(steps.len())], given.clone(), true)?;
+    let Some(llm) = steps.get(step).and_then(Step::llm) else {
+        return Err(plan.error(format!("step {} is not a step 'llm'", step + 1)));
+    };
+    plan.begin(step + 1, steps[step].name(), &steps[step].settings(), false);
+    let (asked, inputs) = llm.asks(&plan)?;
+    let carried = Carried::new(input, &plan, given, with_position)?;
+    Ok((carried.alive_where(&asked, &inputs)?, plan.place().to_owned()))
 }
 
 struct Split {
     rules: Vec<Rule>,
+    /// What is wrong with the values of refused rows, by rule.
+    problems: Vec<String>,
     late: Vec<FirstSeen>,
     names: Vec<PlSmallStr>,
     log: Option<Log>,
@@ -104,7 +142,7 @@ impl Split {
         let mut reasons = Vec::new();
         for (row, mark) in marks.iter().enumerate() {
             if let Some(reason) = reason_of(*mark) {
-                reasons.push(in_words(frame, row, reason).during("clean")?);
+                reasons.push(self.tell(frame, row, *mark, reason).during("clean")?);
             }
         }
         if reasons.is_empty() {
@@ -114,16 +152,18 @@ impl Split {
         refused.with_column(Column::new(REASON.into(), reasons)).during("clean")?;
         Ok(Some(refused))
     }
-}
 
-/// `step 2 'cast': amount: 'abc' is not a float64`
-fn in_words(frame: &DataFrame, row: usize, reason: &Reason) -> PolarsResult<String> {
-    let value = match &reason.original {
-        Some(helper) => match frame.column(helper)?.get(row)? {
-            AnyValue::Null => "an empty cell".to_owned(),
-            value => format!("'{}'", value.str_value()),
-        },
-        None => "a masked value".to_owned(),
-    };
-    Ok(format!("{}: {}: {value}{}", reason.place, reason.column, reason.problem))
+    /// `step 2 'cast': amount: 'abc' is not a float64`
+    fn tell(&self, frame: &DataFrame, row: usize, mark: u16, reason: &Reason) -> PolarsResult<String> {
+        let at = usize::from(mark) - 1;
+        let (place, problem) = (&self.rules[at].place, &self.problems[at]);
+        let value = match &reason.original {
+            Some(helper) => match frame.column(helper)?.get(row)? {
+                AnyValue::Null => "an empty cell".to_owned(),
+                value => format!("'{}'", value.str_value()),
+            },
+            None => "a masked value".to_owned(),
+        };
+        Ok(format!("{place}: {}: {value}{problem}", reason.column))
+    }
 }

@@ -5,29 +5,35 @@ use artifact::PolarsResultExt;
 use polars::prelude::*;
 use spec::Result;
 
-use crate::plan::Plan;
+use crate::keys::Nulls;
 
-/// The finite values of `column`, in order: 8 bytes per row.
-pub(crate) fn numbers(plan: &Plan, column: &str) -> Result<Vec<f64>> {
+/// The column of values beside those of groups.
+pub(crate) const VALUE: &str = "_step_value";
+
+/// The finite values of batches of one column of Float64, in order: 8 bytes per row. Errors name the `place`.
+pub(crate) fn numbers(batches: impl Iterator<Item = Result<DataFrame>>, place: &str) -> Result<Vec<f64>> {
     let mut all = Vec::new();
-    for batch in plan.alive(vec![col(column).cast(DataType::Float64)])? {
-        finite(batch?.column(column).during(plan.place())?, &mut all).during(plan.place())?;
+    for batch in batches {
+        finite(&batch?.columns()[0], &mut all).during(place)?;
     }
     Ok(all)
 }
 
-/// The values of a column of whole numbers, in order: 16 bytes per row. None if no cell is empty.
-pub(crate) fn whole_numbers_with_gaps(plan: &Plan, column: &str) -> Result<Option<Vec<i128>>> {
+/// The values of batches of one column of whole numbers, in order: 16 bytes per row. None if no cell is empty.
+pub(crate) fn whole_numbers_with_gaps(
+    batches: impl Iterator<Item = Result<DataFrame>>,
+    place: &str,
+) -> Result<Option<Vec<i128>>> {
     let (mut all, mut gaps) = (Vec::new(), 0);
-    for batch in plan.alive(vec![col(column)])? {
+    for batch in batches {
         let batch = batch?;
-        let values = batch.column(column).during(plan.place())?;
+        let values = &batch.columns()[0];
         gaps += values.null_count();
         match values.dtype() {
-            DataType::UInt64 => all.extend(values.u64().during(plan.place())?.iter().flatten().map(i128::from)),
+            DataType::UInt64 => all.extend(values.u64().during(place)?.iter().flatten().map(i128::from)),
             _ => {
-                let values = values.strict_cast(&DataType::Int64).during(plan.place())?;
-                all.extend(values.i64().during(plan.place())?.iter().flatten().map(i128::from));
+                let values = values.strict_cast(&DataType::Int64).during(place)?;
+                all.extend(values.i64().during(place)?.iter().flatten().map(i128::from));
             }
         }
     }
@@ -67,34 +73,39 @@ pub(crate) fn whole_median(mut values: Vec<i128>) -> Option<Whole> {
     }
 }
 
-/// The finite values of `column` per distinct combination of `groups`: one row of the table and one list each.
-pub(crate) fn numbers_by_group(plan: &Plan, column: &str, groups: &[String]) -> Result<(DataFrame, Vec<Vec<f64>>)> {
-    const VALUE: &str = "_step_value";
-    let mut wanted: Vec<Expr> = groups.iter().map(|name| col(name.as_str())).collect();
-    let keys = wanted.clone();
-    wanted.push(col(column).cast(DataType::Float64).alias(VALUE));
+/// The finite values of the column [`VALUE`] per distinct combination of `groups`: one row of the table and one list each.
+pub(crate) fn numbers_by_group(
+    batches: impl Iterator<Item = Result<DataFrame>>,
+    groups: &[String],
+    nulls: Nulls,
+    place: &str,
+) -> Result<(DataFrame, Vec<Vec<f64>>)> {
+    let keys: Vec<Expr> = groups.iter().map(|name| col(name.as_str())).collect();
     let mut gathered: Option<DataFrame> = None;
-    for batch in plan.alive(wanted)? {
-        let batch = batch?;
+    for batch in batches {
+        let mut batch = batch?;
+        if let Some(rows) = nulls.comparable(&batch.columns()[..groups.len()]).during(place)? {
+            batch = batch.filter(&BooleanChunked::from_slice(PlSmallStr::EMPTY, &rows)).during(place)?;
+        }
         match &mut gathered {
             None => gathered = Some(batch),
             Some(all) => {
-                all.vstack_mut(&batch).during(plan.place())?;
+                all.vstack_mut(&batch).during(place)?;
             }
         }
     }
     let Some(gathered) = gathered else { return Ok((DataFrame::empty(), Vec::new())) };
-    let grouped = gathered.lazy().group_by_stable(keys).agg([col(VALUE)]).collect().during(plan.place())?;
-    let column = grouped.column(VALUE).during(plan.place())?;
+    let grouped = gathered.lazy().group_by_stable(keys).agg([col(VALUE)]).collect().during(place)?;
+    let column = grouped.column(VALUE).during(place)?;
     let mut lists = Vec::with_capacity(grouped.height());
     for row in 0..grouped.height() {
         let mut values = Vec::new();
-        if let AnyValue::List(list) = column.get(row).during(plan.place())? {
-            finite(&list.into_column(), &mut values).during(plan.place())?;
+        if let AnyValue::List(list) = column.get(row).during(place)? {
+            finite(&list.into_column(), &mut values).during(place)?;
         }
         lists.push(values);
     }
-    let groups = grouped.drop(VALUE).during(plan.place())?;
+    let groups = grouped.drop(VALUE).during(place)?;
     Ok((groups, lists))
 }
 
@@ -135,26 +146,30 @@ pub(crate) fn quantile(values: &mut [f64], p: f64) -> Option<f64> {
     Some(low + (high - low) * (place - at as f64))
 }
 
-/// The value that occurs most often; of several the smallest. None of an all-empty column.
-pub(crate) fn mode(plan: &Plan, column: &str) -> Result<Option<AnyValue<'static>>> {
+/// The value of the one column that occurs most often; of several the smallest. None of an all-empty column.
+pub(crate) fn mode(
+    batches: impl Iterator<Item = Result<DataFrame>>,
+    column: &str,
+    place: &str,
+) -> Result<Option<AnyValue<'static>>> {
     const COUNT: &str = "_step_count";
     let mut counts: Option<DataFrame> = None;
-    for batch in plan.alive(vec![col(column)])? {
+    for batch in batches {
         let of_batch = batch?.lazy().drop_nulls(None).select([col(column), lit(1u64).alias(COUNT)]);
         let together = match counts {
             None => of_batch,
-            Some(counts) => concat([counts.lazy(), of_batch], UnionArgs::default()).during(plan.place())?,
+            Some(counts) => concat([counts.lazy(), of_batch], UnionArgs::default()).during(place)?,
         };
         let summed = together.group_by([col(column)]).agg([col(COUNT).sum()]).collect();
-        counts = Some(summed.during(plan.place())?);
+        counts = Some(summed.during(place)?);
     }
     let Some(counts) = counts else { return Ok(None) };
     let order = SortMultipleOptions::default().with_order_descending_multi([true, false]);
-    let sorted = counts.lazy().sort([COUNT, column], order).collect().during(plan.place())?;
+    let sorted = counts.lazy().sort([COUNT, column], order).collect().during(place)?;
     if sorted.height() == 0 {
         return Ok(None);
     }
-    Ok(Some(sorted.column(column).and_then(|values| values.get(0).map(AnyValue::into_static)).during(plan.place())?))
+    Ok(Some(sorted.column(column).and_then(|values| values.get(0).map(AnyValue::into_static)).during(place)?))
 }
 
 #[cfg(test)]

@@ -4,32 +4,11 @@ use std::sync::Arc;
 
 use polars::prelude::*;
 
-type Change = dyn Fn(&str, &mut String) -> bool + Send + Sync;
+use crate::operation::TextRule;
 
-/// A change of one text.
-#[derive(Clone)]
-pub(crate) struct TextChange(Arc<Change>);
-
-impl TextChange {
-    /// Changes texts that are not `fine`: `change` appends the new text to an empty buffer. What is `fine` is told
-    /// cheaply: most texts are.
-    pub fn new(
-        fine: impl Fn(&str) -> bool + Send + Sync + 'static,
-        change: impl Fn(&str, &mut String) + Send + Sync + 'static,
-    ) -> TextChange {
-        TextChange(Arc::new(move |text, into| {
-            let changes = !fine(text);
-            if changes {
-                change(text, into);
-            }
-            changes
-        }))
-    }
-}
-
-/// A text column after all `changes`, in order. Texts that repeat within a batch are changed once; batches in which
+/// A text column after all `rules`, in order. Texts that repeat within a batch are changed once; batches in which
 /// nothing changes pass untouched.
-pub(crate) fn changed(text: Expr, changes: Vec<TextChange>) -> Expr {
+pub(crate) fn changed(text: Expr, rules: Vec<Arc<dyn TextRule>>) -> Expr {
     text.map(
         move |column| {
             let texts = column.str()?;
@@ -37,7 +16,7 @@ pub(crate) fn changed(text: Expr, changes: Vec<TextChange>) -> Expr {
             let text = |number: usize| texts.get(firsts[number] as usize);
             let mut desk = Desk::default();
             let mut all = 0..firsts.len();
-            let Some(first) = all.find(|number| text(*number).is_some_and(|text| desk.change(text, &changes))) else {
+            let Some(first) = all.find(|number| text(*number).is_some_and(|text| desk.change(text, &rules))) else {
                 return Ok(column);
             };
             let mut changed = StringChunkedBuilder::new(texts.name().clone(), firsts.len());
@@ -45,7 +24,7 @@ pub(crate) fn changed(text: Expr, changes: Vec<TextChange>) -> Expr {
             changed.append_value(&desk.text);
             for number in all {
                 match text(number) {
-                    Some(text) if desk.change(text, &changes) => changed.append_value(&desk.text),
+                    Some(text) if desk.change(text, &rules) => changed.append_value(&desk.text),
                     other => changed.append_option(other),
                 }
             }
@@ -93,11 +72,13 @@ struct Desk {
 
 impl Desk {
     /// Leaves the changed text in `self.text`; false if nothing changes it.
-    fn change(&mut self, text: &str, changes: &[TextChange]) -> bool {
+    fn change(&mut self, text: &str, rules: &[Arc<dyn TextRule>]) -> bool {
         let mut is_changed = false;
-        for TextChange(change) in changes {
-            self.next.clear();
-            if change(if is_changed { &self.text } else { text }, &mut self.next) {
+        for rule in rules {
+            let before = if is_changed { &self.text } else { text };
+            if !rule.is_fine(before) {
+                self.next.clear();
+                rule.change(before, &mut self.next);
                 std::mem::swap(&mut self.text, &mut self.next);
                 is_changed = true;
             }
@@ -110,10 +91,33 @@ impl Desk {
 mod tests {
     use super::*;
 
+    /// A rule of two functions.
+    struct Of<F, C>(F, C);
+
+    impl<F, C> std::fmt::Debug for Of<F, C> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a rule of a test")
+        }
+    }
+
+    impl<F: Fn(&str) -> bool + Send + Sync, C: Fn(&str, &mut String) + Send + Sync> TextRule for Of<F, C> {
+        fn name(&self) -> &'static str {
+            "test"
+        }
+        fn is_fine(&self, text: &str) -> bool {
+            self.0(text)
+        }
+        fn change(&self, text: &str, into: &mut String) {
+            self.1(text, into);
+        }
+    }
+
     #[test]
     fn each_change_sees_what_the_one_before_left() {
-        let double = TextChange::new(|text| text.len() > 2, |text, into| into.push_str(&text.repeat(2)));
-        let exclaim = TextChange::new(|text| text.len() < 4, |text, into| into.extend([text, "!"]));
+        let double: Arc<dyn TextRule> =
+            Arc::new(Of(|text: &str| text.len() > 2, |text: &str, into: &mut String| into.push_str(&text.repeat(2))));
+        let exclaim =
+            Arc::new(Of(|text: &str| text.len() < 4, |text: &str, into: &mut String| into.extend([text, "!"])));
         let all = vec![double.clone(), double, exclaim];
         let table = df!("a" => [Some("long"), Some("abc"), None, Some("x"), Some("ab"), Some("")]).unwrap();
         let done = table.lazy().select([changed(col("a"), all)]).collect().unwrap();
@@ -127,13 +131,13 @@ mod tests {
     fn texts_that_repeat_are_changed_once_and_stand_where_they_stood() {
         let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
         let seen = asked.clone();
-        let shout = TextChange::new(
-            |text| text.is_empty(),
-            move |text, into| {
+        let shout: Arc<dyn TextRule> = Arc::new(Of(
+            |text: &str| text.is_empty(),
+            move |text: &str, into: &mut String| {
                 seen.lock().unwrap().push(text.to_owned());
                 into.push_str(&text.to_uppercase());
             },
-        );
+        ));
         let long = "a text that does not fit into its view";
         let texts = StringChunked::new("a".into(), [Some(long), None, Some("b"), Some("")]);
         // As a dictionary gives them: the same views again; and a second chunk, whose views are its own.

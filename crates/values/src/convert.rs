@@ -1,25 +1,13 @@
-//! From columns of one type to those of another: the table of what becomes what, and its kernels.
-//!
-//! | from \ to | bool | integer | float | string, category | date | datetime | time |
-//! |---|---|---|---|---|---|---|---|
-//! | bool | same | 0, 1 | 0, 1 | `true`, `false` | | | |
-//! | integer | 0, 1 | in range | exact | digits | by format | by format | by format |
-//! | float | 0, 1 | whole, in range | finite; float32 rounds | digits | | | |
-//! | decimal | 0, 1 | whole, in range | as its digits | digits | | | |
-//! | string, category | words | digits | digits | same | ISO or format | ISO or format | ISO or format |
-//! | date | | | | ISO | same | midnight | |
-//! | datetime | | | | ISO | midnight only | to the microsecond | |
-//! | time | | | | ISO | | | same |
-//! | bytes | | | | UTF-8 | | | |
-//!
-//! An empty place is no conversion: it is refused before a row is read.
+//! From columns of one type to those of another, as the table has it: the kernels.
 
 use artifact::dtype;
 use polars::prelude::*;
 use spec::ColumnType;
 
-use crate::moment::{DAY, is_in_calendar};
+use crate::calendar::has_four_digits;
+use crate::moment::DAY;
 use crate::numbers;
+use crate::table::{Sort, columns_become};
 use crate::text::{Number, Reading, column, decimal_text, text_of};
 use crate::zone::{LocalTime, Zone};
 
@@ -41,21 +29,16 @@ pub enum Purpose {
 
 /// Whether there is a way from one type to the other. `format`: it is said how moments are written.
 pub fn allows(from: &DataType, to: ColumnType, format: bool) -> bool {
-    use DataType as D;
-    let is_text = matches!(to, ColumnType::String | ColumnType::Category);
     match from {
-        D::Null | D::String | D::Categorical(..) | D::Enum(..) => true,
-        D::Binary => is_text,
-        D::Boolean | D::Float32 | D::Float64 | D::Decimal(..) => is_text || is_number(to),
-        from if from.is_integer() => is_text || is_number(to) || format,
-        D::Date => is_text || matches!(to, ColumnType::Date | ColumnType::Datetime),
-        D::Datetime(_, None) => is_text || matches!(to, ColumnType::Date | ColumnType::Datetime),
-        D::Datetime(_, Some(zone)) => {
-            is_text || to == ColumnType::Datetime || to == ColumnType::Date && Zone::named(zone.as_str()).is_ok()
+        DataType::Null => return true,
+        // Its day is that of its zone, which must be known.
+        DataType::Datetime(_, Some(zone)) if to == ColumnType::Date && Zone::named(zone.as_str()).is_err() => {
+            return false;
         }
-        D::Time => is_text || to == ColumnType::Time,
-        _ => false,
+        _ => {}
     }
+    let sorts = Sort::of(from).zip(Sort::of(&dtype(to)));
+    sorts.is_some_and(|(from, to)| columns_become(from, to, format))
 }
 
 /// `is int64, which has no datetime form`.
@@ -129,12 +112,12 @@ pub fn convert(
             let days = days.i32()?.iter();
             match to {
                 ColumnType::Date => {
-                    let days = make::<_, Int32Type>(name, days, |day| is_in_calendar(day.into()).then_some(day))?;
+                    let days = make::<_, Int32Type>(name, days, |day| has_four_digits(day.into()).then_some(day))?;
                     Ok(Converted { series: days.series.into_date(), bad: days.bad })
                 }
                 _ => {
                     let midnight = |day: i32| {
-                        let day = Some(i64::from(day)).filter(|day| is_in_calendar(*day))?;
+                        let day = Some(i64::from(day)).filter(|day| has_four_digits(*day))?;
                         utc(day * DAY, reading.zone)
                     };
                     moments(make::<_, Int64Type>(name, days, midnight)?)
@@ -155,7 +138,7 @@ pub fn convert(
                         let ahead = zone.map_or(Some(0), |zone| zone.ahead(micros))?;
                         let local = micros.checked_add(i64::from(ahead) * 1_000_000)?;
                         let is_day = purpose == Purpose::Cast || local.rem_euclid(DAY) == 0;
-                        let day = Some(local.div_euclid(DAY)).filter(|day| is_day && is_in_calendar(*day));
+                        let day = Some(local.div_euclid(DAY)).filter(|day| is_day && has_four_digits(*day));
                         day?.try_into().ok()
                     };
                     let days = make::<_, Int32Type>(name, ticks, day)?;
@@ -165,7 +148,7 @@ pub fn convert(
                     let zone = reading.zone.filter(|_| zone.is_none());
                     let moment = |tick: i64| {
                         let micros = whole_micros(tick, *unit)?;
-                        is_in_calendar(micros.div_euclid(DAY)).then(|| utc(micros, zone))?
+                        has_four_digits(micros.div_euclid(DAY)).then(|| utc(micros, zone))?
                     };
                     moments(make::<_, Int64Type>(name, ticks, moment)?)
                 }
@@ -217,7 +200,7 @@ pub fn as_it_is(source: &Series) -> PolarsResult<Converted> {
 }
 
 fn beyond(days: impl Iterator<Item = Option<i64>>) -> Vec<u32> {
-    let rows = days.enumerate().filter(|(_, day)| day.is_some_and(|day| !is_in_calendar(day)));
+    let rows = days.enumerate().filter(|(_, day)| day.is_some_and(|day| !has_four_digits(day)));
     rows.map(|(row, _)| row as u32).collect()
 }
 

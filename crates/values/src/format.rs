@@ -4,7 +4,7 @@
 //! (`1.3.2024`). Two numbers that touch need all their digits: nobody knows what `2024111` is.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use spec::ColumnType;
 
 use crate::moment::{DAY, Moment, Parts, digits, fraction, offset, plain};
@@ -344,6 +344,12 @@ impl<'de> Deserialize<'de> for MomentFormat {
     }
 }
 
+impl Serialize for MomentFormat {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text())
+    }
+}
+
 impl schemars::JsonSchema for MomentFormat {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "DateFormat".into()
@@ -426,8 +432,8 @@ fn read_letters(letters: &str, format: &str, pieces: &mut Vec<Piece>) -> Result<
             }
             "U" | "W" | "V" | "G" | "g" | "u" | "w" | "C" | "q" => {
                 return Err(format!(
-                    "\"{format}\" has %{letter}, of which no date is made here; read the column as string, and make the date \
-                     in clean"
+                    "\"{format}\" has %{letter}, of which no date is made here; keep the text, and make the date of it in \
+                     clean by SQL"
                 ));
             }
             _ => match SHORTHANDS.iter().find(|(known, _)| *known == letter) {

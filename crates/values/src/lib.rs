@@ -1,15 +1,17 @@
 //! What a text, a number or a moment means, and which type may become which: one place for all who read values.
 //!
 //! Nothing is lost without a word: a value that a type cannot hold is told by its row, and whoever asked refuses it or
-//! makes it null. The table of what becomes what stands in [`convert`]; docs/values.md says the same for people.
+//! makes it null. The table of what becomes what stands in `table`; docs/values.md and docs/sql.md say the same for people.
 //!
 //! This crate must not know about files, terminals or networks.
 
+pub mod calendar;
 mod convert;
 mod format;
 mod iso;
 mod moment;
 pub mod numbers;
+mod table;
 mod text;
 mod zone;
 
@@ -17,5 +19,6 @@ pub use convert::{Converted, Purpose, allows, as_it_is, convert, held, no_way};
 pub use format::MomentFormat;
 pub use iso::{iso_date, iso_datetime, iso_time};
 pub use moment::Moment;
+pub use table::{By, CONVERSIONS, Conversion, Sort, conversion, sql_casts};
 pub use text::{Number, Plain, Reading, Told, column, is_code, read_one, text_of};
 pub use zone::{Dst, LocalTime, Zone};

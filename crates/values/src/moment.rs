@@ -1,5 +1,7 @@
 //! What is read of a moment, part by part, and what the parts make.
 
+use crate::calendar;
+
 /// Microseconds of a day.
 pub(crate) const DAY: i64 = 86_400_000_000;
 
@@ -47,33 +49,28 @@ impl Parts {
     /// Days since 1970; nothing if there is no such day.
     pub(crate) fn days(&self) -> Option<i64> {
         if let Some(epoch) = self.epoch {
-            return Some(epoch.div_euclid(86_400)).filter(|day| is_in_calendar(*day));
+            return Some(epoch.div_euclid(86_400)).filter(|day| calendar::has_four_digits(*day));
         }
-        let year = self.year?;
+        let year = i64::from(self.year?);
         let days = match (self.month, self.day, self.day_of_year) {
             (Some(month), Some(day), of_year) => {
-                if !(1..=days_in(year, month)?).contains(&day) {
-                    return None;
-                }
-                let days = days_from_civil(year, month, day);
-                let first = days_from_civil(year, 1, 1);
+                let days = calendar::day(year, month, day)?;
+                let first = calendar::day(year, 1, 1)?;
                 if of_year.is_some_and(|of_year| first + i64::from(of_year) - 1 != days) {
                     return None;
                 }
                 days
             }
             (None, None, Some(of_year)) => {
-                let longest = if is_leap(year) { 366 } else { 365 };
+                let longest = if calendar::is_leap(year) { 366 } else { 365 };
                 if !(1..=longest).contains(&of_year) {
                     return None;
                 }
-                days_from_civil(year, 1, 1) + i64::from(of_year) - 1
+                calendar::day(year, 1, 1)? + i64::from(of_year) - 1
             }
             _ => return None,
         };
-        // 1970-01-01 was a Thursday.
-        let weekday = (days + 3).rem_euclid(7);
-        if self.weekday.is_some_and(|said| i64::from(said) != weekday) {
+        if self.weekday.is_some_and(|said| i64::from(said) != calendar::weekday(days)) {
             return None;
         }
         Some(days)
@@ -105,60 +102,8 @@ impl Parts {
                 }
             }
         };
-        Some(moment).filter(|moment| is_in_calendar(moment.micros().div_euclid(DAY)))
+        Some(moment).filter(|moment| calendar::has_four_digits(moment.micros().div_euclid(DAY)))
     }
-}
-
-fn is_leap(year: i32) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-}
-
-fn days_in(year: i32, month: u32) -> Option<u32> {
-    Some(match month {
-        2 => 28 + u32::from(is_leap(year)),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    })
-}
-
-/// Days of the years 0 to 9999, which four digits can write; engines and calendars fail beyond some of them.
-const CALENDAR: std::ops::RangeInclusive<i64> = -719_528..=2_932_896;
-
-/// Whether a day (since 1970) lies in a year of four digits.
-pub(crate) fn is_in_calendar(day: i64) -> bool {
-    CALENDAR.contains(&day)
-}
-
-/// A day since 1970 as `YYYY-MM-DD` (Hinnant, `civil_from_days`).
-pub(crate) fn day_text(day: i64) -> String {
-    let days = day + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let sign = match year {
-        0..=9999 => "",
-        year if year < 0 => "-",
-        _ => "+",
-    };
-    format!("{sign}{:04}-{month:02}-{day:02}", year.abs())
-}
-
-/// Days since 1970-01-01 in the proleptic Gregorian calendar (Howard Hinnant, "chrono-Compatible
-/// Low-Level Date Algorithms", `days_from_civil`).
-pub(crate) fn days_from_civil(year: i32, month: u32, day: u32) -> i64 {
-    let year = i64::from(year) - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let month = i64::from(month);
-    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + i64::from(day) - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
 }
 
 /// Reads between `least` and `most` digits from the front.

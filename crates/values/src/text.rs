@@ -6,10 +6,11 @@ use polars_arrow::array::{BinaryViewArray, BooleanArray, MutableBinaryViewArray}
 use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 use spec::ColumnType;
 
+use crate::calendar::day_text;
 use crate::convert::Converted;
 use crate::format::MomentFormat;
 use crate::iso::{iso_date, iso_datetime, iso_time};
-use crate::moment::{Moment, day_text};
+use crate::moment::Moment;
 use crate::numbers;
 use crate::zone::LocalTime;
 

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::{TZ_VARIANTS, Tz};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use spec::did_you_mean;
 
 /// The zone in which local times were written down, and what becomes of those that are no one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LocalTime {
     pub zone: Zone,
     pub dst: Dst,
@@ -18,7 +18,7 @@ pub struct Zone(Tz);
 
 /// What becomes of local times that are no one moment: those that the clocks show twice when they are put back in
 /// autumn, and those that they leap over in spring.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Dst {
     /// The row is refused.
@@ -51,6 +51,31 @@ impl Zone {
     pub fn ahead(&self, utc: i64) -> Option<i32> {
         let utc = DateTime::from_timestamp_micros(utc)?.naive_utc();
         Some(self.0.offset_from_utc_datetime(&utc).fix().local_minus_utc())
+    }
+
+    /// What the clocks of the zone show at a moment, both in microseconds since 1970.
+    pub fn local(&self, utc: i64) -> Option<i64> {
+        utc.checked_add(i64::from(self.ahead(utc)?) * 1_000_000)
+    }
+
+    /// The first moment from which on the clocks of the zone show `local` or a later time. It is unique: of a time that
+    /// they show twice it is the first of both moments, of one that they skip the moment of the change.
+    pub fn first(&self, local: i64) -> Option<i64> {
+        let both = [Dst::Earlier, Dst::Later].map(|dst| LocalTime { zone: *self, dst }.utc(local));
+        let [Some(earlier), Some(later)] = both else { return None };
+        if self.local(earlier)? >= local {
+            return Some(earlier);
+        }
+        // The clocks change between the two.
+        let (mut before, mut after) = (earlier, later);
+        while after - before > 1 {
+            let middle = before + (after - before) / 2;
+            match self.local(middle)? >= local {
+                true => after = middle,
+                false => before = middle,
+            }
+        }
+        Some(after)
     }
 }
 
@@ -88,6 +113,12 @@ impl LocalTime {
 impl<'de> Deserialize<'de> for Zone {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Zone, D::Error> {
         spec::read_text(deserializer, "the name of a time zone such as Europe/Berlin", Zone::named)
+    }
+}
+
+impl Serialize for Zone {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 
@@ -143,6 +174,40 @@ mod tests {
             assert_eq!(utc("Europe/Berlin", Dst::Later, local), Some(micros(later)), "{local}");
         }
         assert_eq!(utc("Europe/Berlin", Dst::Refuse, "2024-03-31 03:00:00"), Some(micros("2024-03-31 01:00:00")));
+    }
+
+    #[test]
+    fn the_first_moment_of_a_time() {
+        let first = |zone: &str, local: &str| Zone::named(zone).unwrap().first(micros(local)).unwrap();
+        for (zone, local, utc) in [
+            ("Europe/Berlin", "2024-07-15 00:00:00", "2024-07-14 22:00:00"),
+            ("Europe/Berlin", "2024-03-31 02:30:00", "2024-03-31 01:00:00"),
+            ("Europe/Berlin", "2024-10-27 02:30:00", "2024-10-27 00:30:00"),
+            // Midnight is skipped; so is a whole day when the date line moved.
+            ("America/Sao_Paulo", "2018-11-04 00:00:00", "2018-11-04 03:00:00"),
+            ("Pacific/Apia", "2011-12-30 12:00:00", "2011-12-30 10:00:00"),
+        ] {
+            assert_eq!(first(zone, local), micros(utc), "{zone} {local}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_first_moment_is_that_of_a_search(
+            zone in proptest::sample::select(vec!["Europe/Berlin", "Australia/Lord_Howe", "America/Sao_Paulo", "UTC"]),
+            hours in 0i64..24 * 366 * 40, quarter in 0i64..4,
+        ) {
+            const QUARTER: i64 = 900_000_000;
+            let zone = Zone::named(zone).unwrap();
+            let local = (hours * 4 + quarter) * QUARTER;
+            // Quarter by quarter, in the zone database itself.
+            let shown = |utc: i64| {
+                let at = DateTime::from_timestamp_micros(utc).unwrap().naive_utc();
+                utc + i64::from(zone.0.offset_from_utc_datetime(&at).fix().local_minus_utc()) * 1_000_000
+            };
+            let found = (-60..=60).map(|quarters| local + quarters * QUARTER).find(|utc| shown(*utc) >= local);
+            proptest::prop_assert_eq!(zone.first(local), found);
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! `unique`: keys that stand for one row each.
 
-use polars::prelude::{AnyValue, DataType, Expr, LazyFrame, all_horizontal, as_struct, col};
+use polars::prelude::{
+    AnyValue, BooleanChunked, Column, DataType, Expr, Field, IntoColumn, LazyFrame, NewChunkedArray, as_struct, col,
+};
 use serde::{Deserialize, Serialize};
 use spec::{Result, Severity};
 
@@ -51,13 +53,18 @@ impl Unique {
         self.columns.iter().map(|name| col(name.as_str())).collect()
     }
 
-    /// The rows without a null in the key, key columns only.
-    fn compared(&self, table: &Columns, published: &Published) -> Result<LazyFrame> {
-        let is_float = |name: &String| published.schema.get(name).is_some_and(DataType::is_float);
-        let mut whole: Vec<Expr> = self.names().into_iter().map(Expr::is_not_null).collect();
-        whole.extend(self.columns.iter().filter(|name| is_float(name)).map(|name| col(name.as_str()).is_not_nan()));
-        let whole = all_horizontal(whole).during(&table.place)?;
-        Ok(published.frame.clone().select(self.names()).filter(whole))
+    /// The rows whose keys can be compared, key columns only.
+    fn compared(&self, published: &Published) -> LazyFrame {
+        let whole = as_struct(self.names()).map(
+            |column| {
+                let key: Vec<Column> =
+                    column.struct_()?.fields_as_series().into_iter().map(IntoColumn::into_column).collect();
+                let filled = transform::filled(&key)?.unwrap_or_else(|| vec![true; column.len()]);
+                Ok(BooleanChunked::from_slice(column.name().clone(), &filled).into_column())
+            },
+            |_, field| Ok(Field::new(field.name().clone(), DataType::Boolean)),
+        );
+        published.frame.clone().select(self.names()).filter(whole)
     }
 
     /// Counts in one pass with a compact set. Where that set might take two keys for one, repeats are counted
@@ -65,7 +72,7 @@ impl Unique {
     fn count(&self, table: &Columns, published: &Published) -> Result<Counted> {
         let mut seen = KeySet::default();
         let mut counted = Counted { compared: 0, repeated: 0 };
-        for rows in artifact::stream(self.compared(table, published)?, table.place.clone())? {
+        for rows in artifact::stream(self.compared(published), table.place.clone())? {
             let rows = rows?;
             counted.compared += rows.height() as u64;
             counted.repeated += seen.insert_all(rows.columns()).during(&table.place)?;
@@ -74,7 +81,7 @@ impl Unique {
             self.columns.iter().map(|name| table.dtype(name).cloned()).collect::<Result<_>>()?;
         if counted.repeated > 0 && !transform::is_exact(&dtypes) {
             drop(seen);
-            let distinct = self.compared(table, published)?.select([as_struct(self.names()).n_unique()]);
+            let distinct = self.compared(published).select([as_struct(self.names()).n_unique()]);
             let distinct = artifact::collect(distinct, &table.place)?;
             let distinct: u64 = distinct.columns()[0].get(0).ok().and_then(|v| v.extract()).unwrap_or_default();
             counted.repeated = counted.compared.saturating_sub(distinct);

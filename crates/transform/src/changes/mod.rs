@@ -5,8 +5,8 @@
 //!
 //! Each change has an id that stays the same from run to run: a hash of the table, the row's provenance, the column,
 //! the step's name and settings, and the value before. A step that is added, removed or moved elsewhere in the list
-//! leaves it alone. What a step says of itself is its `Debug` text, so a new version of this crate that renames
-//! settings gives new ids; [`Undone::without_effect`] then names the ids that met no cell.
+//! leaves it alone. What a step says of itself are its settings as the YAML has them, those that are given, in the order
+//! of their keys; [`Undone::without_effect`] names the ids that met no cell.
 
 mod log;
 mod track;

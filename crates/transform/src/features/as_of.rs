@@ -1,7 +1,7 @@
 //! A column of another table by key: the one row of a key, or the newest row as of a time.
 
 use artifact::PolarsResultExt;
-use polars::prelude::{DataFrame, Schema};
+use polars::prelude::{DataFrame, DataType, Schema};
 use spec::{Error, Result};
 
 use super::calendar::Clock;
@@ -25,6 +25,7 @@ impl ByKey {
     ///
     /// Errors (cannot run): columns that are unknown or no time; a span where there is no time that it follows.
     pub fn fits(&self, schema: &Schema, clock: Clock, place: &str) -> Result<()> {
+        let clock = self.clock(schema, clock);
         let place = format!("{place}: table '{}'", self.table);
         for (known, key) in [(self.time.clone().map(Known::At).as_ref(), "time"), (self.known.as_ref(), "known_at")] {
             match known {
@@ -41,6 +42,20 @@ impl ByKey {
         Ok(())
     }
 
+    /// The clock by which rows of the other table are told apart: where they have moments it counts moments, though the
+    /// asking rows may have days.
+    fn clock(&self, schema: &Schema, clock: Clock) -> Clock {
+        let known = match &self.known {
+            Some(Known::At(column)) => Some(column),
+            _ => None,
+        };
+        let has_moments = |column: &String| matches!(schema.get(column), Some(DataType::Datetime(..)));
+        match clock {
+            Clock::Days if self.time.iter().chain(known).any(has_moments) => Clock::Ticks(1_000_000_000),
+            clock => clock,
+        }
+    }
+
     /// The columns of the other table that are read.
     pub fn theirs(&self) -> Vec<String> {
         let mut columns: Vec<String> = self.on.iter().map(|(_, their)| their.clone()).collect();
@@ -55,6 +70,8 @@ impl ByKey {
 
 /// Rows by the code of their key.
 pub struct AsOf {
+    /// How many ticks of its rows make one of those who ask.
+    factor: i64,
     /// Since when a row holds, when it became known, its number: ascending within each key.
     rows: Vec<(i64, i64, u32)>,
     offsets: Vec<usize>,
@@ -65,6 +82,8 @@ impl AsOf {
     ///
     /// Errors (refused): two rows of one key between which nothing decides.
     pub fn new(other: &DataFrame, of: &ByKey, codes: &[u32], count: usize, clock: Clock, place: &str) -> Result<AsOf> {
+        let asking = clock;
+        let clock = of.clock(other.schema(), asking);
         let times = match &of.time {
             Some(time) => known(&Known::At(time.clone()), other, &[], clock)?,
             None => vec![i64::MIN; other.height()],
@@ -91,7 +110,8 @@ impl AsOf {
         for i in 1..offsets.len() {
             offsets[i] += offsets[i - 1];
         }
-        Ok(AsOf { rows: rows.into_iter().map(|(_, time, known, row)| (time, known, row)).collect(), offsets })
+        let factor = clock.per_day() / asking.per_day();
+        Ok(AsOf { factor, rows: rows.into_iter().map(|(_, time, known, row)| (time, known, row)).collect(), offsets })
     }
 
     /// The row of a key that holds as of a time: of those before it that were known before it the newest.
@@ -99,6 +119,7 @@ impl AsOf {
         let Some(end) = self.offsets.get((code as usize).saturating_add(1)).filter(|_| code != NULL) else {
             return NULL;
         };
+        let time = time.saturating_mul(self.factor);
         let rows = &self.rows[self.offsets[code as usize]..*end];
         let before = &rows[..rows.partition_point(|(since, ..)| *since < time)];
         before.iter().rev().find(|(_, known, _)| *known < time).map_or(NULL, |(.., row)| *row)

@@ -9,7 +9,7 @@ use super::interner::Interner;
 use super::known::known;
 use super::plan::{Condition, Plan, condition_name};
 use super::store::{Codes, Test};
-use crate::form::{numbers, whole};
+use crate::form::{numbers, refuse_infinite, whole};
 
 pub struct Chunk {
     pub entities: Vec<u32>,
@@ -47,10 +47,14 @@ impl Chunk {
             _ => chunk.ticks = ticks,
         }
         for name in &plan.numbers {
-            chunk.numbers.push(numbers(&column(name)?, &format!("table '{}': column '{name}'", plan.table))?);
+            let values = column(name)?;
+            refuse_infinite(&values, &format!("table '{}'", plan.table))?;
+            chunk.numbers.push(numbers(&values, &format!("table '{}': column '{name}'", plan.table))?);
         }
         for (word, interner) in plan.words.iter().zip(words) {
-            let codes = interner.encode(&column(&word.column)?)?;
+            let values = column(&word.column)?;
+            refuse_infinite(&values, &format!("table '{}'", plan.table))?;
+            let codes = interner.encode(&values)?;
             chunk.words.push(match interner.len() {
                 ..0xFF => Codes::U8(codes.into_iter().map(|code| code as u8).collect()),
                 0xFF..0xFFFF => Codes::U16(codes.into_iter().map(|code| code as u16).collect()),

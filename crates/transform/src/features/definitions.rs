@@ -77,7 +77,12 @@ fn of_rows(spec: &RowSpec, sources: Sources<'_>) -> Definitions {
     let table = spec.table.as_str();
     let context = format!("rows\n{table}\n{}", spec.time);
     let keys = [&*spec.time, &*spec.time];
-    let known = (value(&spec.known_at), value(&spec.known_late));
+    let mut known = (value(&spec.known_at), value(&spec.known_late));
+    // Aggregates over earlier rows read what belongs to the label only when it is known.
+    if let (Some(delay), Value::Object(late)) = (spec.label.delay, &mut known.1) {
+        let hidden = spec.label.known_with.clone().unwrap_or_else(|| spec.label.is.sql().sql().columns());
+        late.extend(hidden.into_iter().map(|column| (column, value(&delay))));
+    }
     let mut made = Making { context, table, keys, known, sources, columns: Vec::new() };
     for (name, feature) in spec.features.iter() {
         made.add(name, value(feature), true);
@@ -105,8 +110,12 @@ impl Making<'_> {
         let mut words = Words::default();
         words.take(&is, None);
         let late = self.known.1.as_object().into_iter().flatten();
-        when.extend(late.filter(|(column, _)| words.own.contains(column)).map(|(column, at)| json!({ column: at })));
-        let definition = self.define(name, &is, reads_features, &flow(&Value::Array(when)));
+        // A moment at which a column became known is known late, too.
+        let moment = |at: &Value| at.as_str().is_some_and(|at| words.own.iter().any(|word| word == at));
+        let late = late.filter(|(column, at)| words.own.contains(column) || moment(at));
+        when.extend(late.map(|(column, at)| json!({ column: at })));
+        let own_rows = looks_at_rows(&is);
+        let definition = self.define(name, &is, reads_features, own_rows, &flow(&Value::Array(when)));
         self.columns.push(definition);
     }
 
@@ -115,11 +124,14 @@ impl Making<'_> {
         if let Some(entries) = is.as_object_mut() {
             entries.retain(|key, _| !matches!(key.as_str(), "name" | "known_with" | "delay"));
         }
-        let label = self.define(label, &is, false, "");
-        Definitions { of_features: true, columns: self.columns, label: Some(label) }
+        // The label of an entity is an aggregate; that of a row is its own.
+        let own_rows = is.get("horizon").is_some();
+        let label = self.define(label, &is, false, own_rows, "");
+        Definitions { of_features: true, columns: self.columns, rows: None, label: Some(label) }
     }
 
-    fn define(&self, name: &str, is: &Value, reads_features: bool, when: &str) -> Definition {
+    /// `own_rows`: it looks at many rows of the own table, so it means another thing where the table holds others.
+    fn define(&self, name: &str, is: &Value, reads_features: bool, own_rows: bool, when: &str) -> Definition {
         let mut words = Words::default();
         words.take(is, None);
         let meaning = format!("{SEMANTICS}\n{}\n{when}\n{}", self.context, flow(&normal(is)));
@@ -130,8 +142,17 @@ impl Making<'_> {
         let columns = own.columns.iter().filter(read);
         let theirs = others.iter().flat_map(|other| &other.columns);
         let theirs = theirs.filter(|column| words.own.contains(&column.name) || words.theirs.contains(&column.name));
-        Definition::new(name, flow(is), &meaning, earlier.chain(columns).chain(theirs))
+        let rows = own.rows.iter().filter(|_| own_rows).chain(others.iter().filter_map(|other| other.rows.as_ref()));
+        Definition::new(name, flow(is), &meaning, earlier.chain(columns).chain(theirs).chain(rows))
     }
+}
+
+/// Whether a feature is an aggregate over rows of the own table.
+fn looks_at_rows(is: &Value) -> bool {
+    let kind = is.as_object().and_then(|entries| entries.iter().next());
+    kind.is_some_and(|(kind, of)| {
+        !matches!(kind.as_str(), "sql" | "lookup" | "nearest" | "count_within") && of.get("from").is_none()
+    })
 }
 
 /// The names in a definition: of columns or features of the own row, of other tables, and of their columns.
@@ -187,26 +208,28 @@ fn tokens(sql: &str) -> Option<Vec<Token>> {
 
 /// A spec as a value: without its description, and without what is not given.
 fn value(of: &impl Serialize) -> Value {
-    fn strip(value: Value) -> Value {
-        match value {
-            Value::Object(entries) => {
-                let given = entries.into_iter().filter(|(key, value)| {
-                    let nothing = match value {
-                        Value::Null => true,
-                        Value::Array(items) => items.is_empty(),
-                        Value::Object(entries) => key == "known_late" && entries.is_empty(),
-                        _ => false,
-                    };
-                    key != "description" && !nothing
-                });
-                let given: BTreeMap<String, Value> = given.map(|(key, value)| (key, strip(value))).collect();
-                Value::Object(given.into_iter().collect())
-            }
-            Value::Array(items) => Value::Array(items.into_iter().map(strip).collect()),
-            other => other,
+    stripped(serde_json::to_value(of).unwrap_or_default())
+}
+
+/// A value of settings without descriptions and without what is not given, its keys in order.
+pub(crate) fn stripped(value: Value) -> Value {
+    match value {
+        Value::Object(entries) => {
+            let given = entries.into_iter().filter(|(key, value)| {
+                let nothing = match value {
+                    Value::Null => true,
+                    Value::Array(items) => items.is_empty(),
+                    Value::Object(entries) => key == "known_late" && entries.is_empty(),
+                    _ => false,
+                };
+                key != "description" && !nothing
+            });
+            let given: BTreeMap<String, Value> = given.map(|(key, value)| (key, stripped(value))).collect();
+            Value::Object(given.into_iter().collect())
         }
+        Value::Array(items) => Value::Array(items.into_iter().map(stripped).collect()),
+        other => other,
     }
-    strip(serde_json::to_value(of).unwrap_or_default())
 }
 
 /// The same value with each SQL text as the sequence of its words and signs.
@@ -229,7 +252,7 @@ const KEYWORDS: [&str; 16] = [
     "AS",
 ];
 
-fn normal_sql(sql: &str) -> String {
+pub(crate) fn normal_sql(sql: &str) -> String {
     let Some(tokens) = tokens(sql) else { return sql.to_owned() };
     let parts = tokens.into_iter().filter_map(|token| match token {
         Token::Whitespace(_) => None,
@@ -243,7 +266,7 @@ fn normal_sql(sql: &str) -> String {
 }
 
 /// A value on one line, as YAML reads it: `{mean: {of: amount, window: 90d}}`.
-fn flow(value: &Value) -> String {
+pub(crate) fn flow(value: &Value) -> String {
     match value {
         Value::Object(entries) => {
             let entries = entries.iter().map(|(key, value)| format!("{}: {}", flow_text(key), flow(value)));

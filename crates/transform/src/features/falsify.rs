@@ -88,7 +88,9 @@ pub struct KnownTimes {
 impl KnownTimes {
     pub fn of(of: &Knowledge, rows: &DataFrame, times: &[Option<i128>], rows_have_days: bool) -> Result<KnownTimes> {
         let read = |how: &Known| known_times(how, rows, times, rows_have_days);
-        let columns = of.columns.iter().map(|(column, how)| Ok((column.clone(), read(how)?)));
+        // A column that no feature reads is not among the rows.
+        let columns = of.columns.iter().filter(|(column, _)| rows.get_column_index(column).is_some());
+        let columns = columns.map(|(column, how)| Ok((column.clone(), read(how)?)));
         Ok(KnownTimes { rows: of.rows.as_ref().map(read).transpose()?, columns: columns.collect::<Result<_>>()? })
     }
 

@@ -5,8 +5,6 @@
 //! as the difference of running sums: rows outside cannot change even its last digit, which is what `--prove`
 //! relies on.
 
-use std::ops::Range;
-
 use super::interner::NULL;
 use super::plan::{Aggregate, Op};
 use super::store::{Codes, Store, Words};
@@ -58,7 +56,7 @@ pub struct Present {
 }
 
 impl Present {
-    pub fn find(store: &Store, bounds: &Bounds, entities: Range<usize>) -> Present {
+    pub fn find(store: &Store, bounds: &Bounds, entities: impl IntoIterator<Item = usize>) -> Present {
         let mut present = Present { entities: Vec::new(), rows: Vec::new(), ends: Vec::new() };
         for entity in entities {
             let (start, end) = (store.offsets[entity], store.offsets[entity + 1]);

@@ -90,19 +90,24 @@ impl schemars::JsonSchema for Known {
 pub struct Knowledge {
     /// The rows themselves.
     pub rows: Option<Known>,
-    /// Single columns.
+    /// Single columns. One that is named twice is known when both say so.
     pub columns: Vec<(String, Known)>,
+    /// The column that says when the rows became known, if it is not their time.
+    pub rows_at: Option<String>,
 }
 
 impl Knowledge {
-    /// As written. `place` is where, for errors.
+    /// As written, for a table whose rows happened at `time`. `place` is where, for errors.
+    ///
+    /// A column that says when another became known is filled by the same event: it is late, too, and known at its own
+    /// moment.
     ///
     /// Errors (cannot run): unknown columns; columns that are no time; spans that the clock cannot measure.
     pub fn new(
         rows: Option<&Known>,
         columns: &Map<Known>,
         schema: &Schema,
-        clock: Clock,
+        (time, clock): (&str, Clock),
         place: &str,
     ) -> Result<Knowledge> {
         if let Some(known) = rows {
@@ -113,18 +118,33 @@ impl Knowledge {
             dtype_of(schema, column, &place)?;
             known.fits(schema, clock, &place)?;
         }
-        let columns = columns.iter().map(|(column, known)| (column.to_owned(), known.clone())).collect();
-        Ok(Knowledge { rows: rows.cloned(), columns })
+        let mut known = Knowledge { rows: rows.cloned(), ..Knowledge::default() };
+        known.columns = columns.iter().map(|(column, known)| (column.to_owned(), known.clone())).collect();
+        for (_, how) in columns.iter() {
+            if let Known::At(moment) = how
+                && moment != time
+                && !known.columns.iter().any(|(late, _)| late == moment)
+            {
+                known.columns.push((moment.clone(), how.clone()));
+            }
+        }
+        known.rows_at = rows.and_then(|rows| match rows {
+            Known::At(moment) if moment != time => Some(moment.clone()),
+            _ => None,
+        });
+        Ok(known)
     }
 
+    /// Whether a row's own time may be too early to know a column of it. Of a row that is known, the moment since when it
+    /// is known, too.
     pub fn is_late(&self, column: &str) -> bool {
-        self.columns.iter().any(|(late, _)| late == column)
+        self.columns.iter().any(|(late, _)| late == column) || self.rows_at.as_deref() == Some(column)
     }
 
     /// What of it concerns a feature that reads some columns.
     pub fn of(&self, reads: &[String]) -> Knowledge {
         let columns = self.columns.iter().filter(|(column, _)| reads.contains(column)).cloned().collect();
-        Knowledge { rows: self.rows.clone(), columns }
+        Knowledge { rows: self.rows.clone(), columns, rows_at: self.rows_at.clone() }
     }
 
     pub fn is_empty(&self) -> bool {

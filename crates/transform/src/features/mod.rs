@@ -71,6 +71,7 @@ mod table;
 
 pub use calendar::Calendar;
 pub use definitions::{Sources, definitions, with_features};
+pub(crate) use definitions::{flow, normal_sql, stripped};
 pub use known::Known;
 pub use proof::Proof;
 pub use rows::{
@@ -82,7 +83,7 @@ pub use spec::{
     At, Attribute, CUTOFF, CutoffSpec, Cutoffs, Entities, Every, FeatureKind, Features, Fraction, Label, LabelKind,
     LabelOf, Of, Quantile, Rows, Share, Sql,
 };
-pub use table::FeatureSet;
+pub use table::{FeatureSet, Prepared};
 
 use ::spec::Result;
 use chrono::NaiveDate;
@@ -113,7 +114,9 @@ pub fn prove(
     today: NaiveDate,
 ) -> Result<Proof> {
     match spec {
-        FeaturesSpec::Cutoffs(spec) => proof::prove(spec, open, published_training, published_scoring, (sample, seed)),
+        FeaturesSpec::Cutoffs(spec) => {
+            proof::prove(spec, open, published_training, published_scoring, (sample, seed), today)
+        }
         FeaturesSpec::Rows(spec) => {
             rows::prove(spec, open, published_training, published_scoring, (sample, seed), today)
         }

@@ -116,7 +116,7 @@ impl Plan {
         let time_type = dtype_of(schema, &spec.time, &format!("table '{}': 'time'", spec.table))?;
         let place = format!("table '{}'", spec.table);
         let clock = Clock::of(&time_type, &spec.time)?;
-        let known = Knowledge::new(spec.known_at.as_ref(), &spec.known_late, schema, clock, &place)?;
+        let known = Knowledge::new(spec.known_at.as_ref(), &spec.known_late, schema, (&spec.time, clock), &place)?;
         if let Some(late) = [&spec.entity, &spec.time].into_iter().find(|column| known.is_late(column)) {
             return Err(Error::cannot_run(format!(
                 "'known_late': '{late}' says whose row it is and when, so it must be known at once"
@@ -240,12 +240,22 @@ impl Plan {
             return Err(Error::cannot_run(format!("{place}: '{}' is {is}", attribute.take))
                 .hint("take a column of plain values"));
         }
+        let mut known = attribute.known_at.clone();
+        if table == self.table {
+            // What holds for the events holds for them here, too.
+            known = known.or_else(|| self.known.rows.clone());
+            let read = [Some(&attribute.take), attribute.time.as_ref()].into_iter().flatten();
+            if let Some(late) = read.into_iter().find(|column| self.known.is_late(column)) {
+                return Err(Error::cannot_run(format!("{place}: '{late}' is known late"))
+                    .hint(format!("use an aggregate, such as {{last: {{of: {late}}}}}")));
+            }
+        }
         let by_key = ByKey {
             table,
             on: vec![(self.entity.clone(), their)],
             take: attribute.take.clone(),
             time: attribute.time.clone(),
-            known: attribute.known_at.clone(),
+            known,
         };
         by_key.fits(&schema, self.clock, feature)?;
         self.lookups.push(by_key);

@@ -27,7 +27,7 @@ use super::plan::{How, Op, Plan};
 use super::reference::{Answer, Ask, DAY, Seen, Value, answer, cells, equal, moved};
 use super::rows::Open;
 use super::spec::{CUTOFF, CutoffSpec};
-use super::table::{Task, World};
+use super::table::{Prepared, Task, World};
 use crate::form::plain;
 
 /// How many earlier rows are invented again.
@@ -86,11 +86,23 @@ pub fn prove(
     published_training: LazyFrame,
     published_scoring: LazyFrame,
     (sample, seed): (usize, u64),
+    today: NaiveDate,
 ) -> Result<Proof> {
     let mut input = open(spec.table.as_str())?;
     let schema = input.collect_schema().during(format!("table '{}'", spec.table))?;
     let plan = Plan::new(spec, &schema, open)?;
     let mut proof = Proof::default();
+    let columns = |with_label: bool| {
+        let features = plan.features.iter().map(|(name, _)| name.as_str());
+        let label = with_label.then_some(plan.label.0.as_str());
+        [&*plan.entity, CUTOFF].into_iter().chain(features).chain(label).collect::<Vec<&str>>()
+    };
+    same_columns(&published_training, &columns(true))?;
+    same_columns(&published_scoring, &columns(false))?;
+    let prepared = Prepared::read(spec, open, today)?;
+    for published in [&published_training, &published_scoring] {
+        same_entities(&plan, published, &prepared)?;
+    }
     let training = chosen(&plan, published_training, sample, seed)?;
     let scoring = chosen(&plan, published_scoring, sample, seed ^ 0x5c0_21e5)?;
     if training.height() + scoring.height() == 0 {
@@ -100,10 +112,7 @@ pub fn prove(
         Facts { plan: &plan, history: history(&plan, input, &[&training, &scoring])?, others: others(&plan, open)? };
     for (table, with_label) in [(training, true), (scoring, false)] {
         for (day, published) in by_cutoff(&table)? {
-            let mut expected: Vec<&str> = vec![&plan.entity, CUTOFF];
-            expected.extend(plan.features.iter().map(|(name, _)| name.as_str()));
-            expected.extend(with_label.then_some(plan.label.0.as_str()));
-            let published = published.select(expected).map_err(other_columns)?;
+            let published = published.select(columns(with_label)).during("reading published features")?;
             proof.pairs += published.height();
             let known = facts.on_the_past(&published, day, with_label)?;
             let again = facts.kernel(&published, &facts.history, &facts.others, (day, with_label))?;
@@ -117,10 +126,21 @@ pub fn prove(
     Ok(proof)
 }
 
-/// The table was published for another spec.
-pub(super) fn other_columns(error: impl std::fmt::Display) -> Error {
-    Error::cannot_run(format!("the published table does not have the columns of the spec: {error}"))
-        .hint("features.yaml changed since; run features again")
+/// Refuses a published table that lacks a column of the spec, or has one that the spec does not make: nobody could say
+/// what it shows.
+pub(super) fn same_columns(published: &LazyFrame, expected: &[&str]) -> Result<()> {
+    let schema = published.clone().collect_schema().during("reading published features")?;
+    let differs = |what: String| {
+        Err(Error::cannot_run(format!("the published table does not have the columns of the spec: {what}"))
+            .hint("features.yaml has changed since, or somebody else wrote the table; run features again"))
+    };
+    if let Some(missing) = expected.iter().find(|name| !schema.contains(name)) {
+        return differs(format!("'{missing}' is missing"));
+    }
+    match schema.iter_names().find(|name| !expected.contains(&name.as_str())) {
+        Some(other) => differs(format!("no feature is called '{other}'")),
+        None => Ok(()),
+    }
 }
 
 /// Columns of answers by name.
@@ -136,6 +156,30 @@ pub(super) fn with_slack(table: &DataFrame, known: &Answers) -> Result<Answers> 
         answers.insert(name.to_string(), values);
     }
     Ok(answers)
+}
+
+/// Refuses a table in which an entity is missing at a cutoff, or stands twice: who has a row must not depend on what came
+/// after, either.
+fn same_entities(plan: &Plan, published: &LazyFrame, prepared: &Prepared) -> Result<()> {
+    let keys = published.clone().select([col(plan.entity.as_str()), col(CUTOFF)]);
+    for (day, published) in by_cutoff(&artifact::collect(keys, "reading published features")?)? {
+        let mut counts: BTreeMap<String, (i64, String)> = BTreeMap::new();
+        let expected = prepared.present(day)?;
+        let expected = DataFrame::new(expected.len(), vec![expected.into()]).during("proof")?;
+        for (table, by) in [(&expected, 1), (&published, -1)] {
+            for entity in cells(table, &plan.entity)? {
+                let count = counts.entry(entity.key().unwrap_or_default()).or_insert_with(|| (0, entity.to_string()));
+                count.0 += by;
+            }
+        }
+        if let Some((count, entity)) = counts.into_values().find(|(count, _)| *count != 0) {
+            let what = if count > 0 { "is missing from the published table" } else { "was published once too often" };
+            return Err(Error::refused(format!("{} {entity}, cutoff {day}: it {what}", plan.entity)).hint(
+                "the clean tables or features.yaml changed since, or somebody else wrote the table: run features again",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Rows of a published table, chosen by the hash of their number: equal seeds choose equal rows.
@@ -314,7 +358,8 @@ impl Facts<'_> {
     ) -> Result<DataFrame> {
         let (plan, doing) = (self.plan, "computing features again");
         let world = World::read(plan, rows.clone().lazy(), others)?;
-        let all = Task::new(plan, day, with_label)?.rows(plan, &world, 0..world.entities())?;
+        let entities: Vec<u32> = (0..world.entities() as u32).collect();
+        let all = Task::new(plan, day, with_label)?.rows(plan, &world, &entities)?;
         let places: HashMap<Option<String>, u32> =
             (0u32..).zip(cells(&all, &plan.entity)?).map(|(row, entity)| (entity.key(), row)).collect();
         let rows: Vec<Option<u32>> =

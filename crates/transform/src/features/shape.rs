@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use artifact::{Definition, Definitions};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use spec::{Map, Name, Span};
 
@@ -20,6 +21,14 @@ pub enum FeaturesSpec {
 }
 
 impl FeaturesSpec {
+    /// The table of the events, or of the rows.
+    pub fn table(&self) -> &str {
+        match self {
+            FeaturesSpec::Cutoffs(spec) => spec.table.as_str(),
+            FeaturesSpec::Rows(spec) => spec.table.as_str(),
+        }
+    }
+
     /// The column that is to be predicted.
     pub fn label(&self) -> &str {
         match self {
@@ -35,6 +44,43 @@ impl FeaturesSpec {
             FeaturesSpec::Cutoffs(spec) => std::iter::once(spec.label.horizon).chain(spec.label.delay).collect(),
             FeaturesSpec::Rows(spec) => spec.label.delay.into_iter().collect(),
         }
+    }
+
+    /// The spec with what follows from how clean made the columns of its table: a column that was made of one that is known
+    /// with the label, or late, is known no sooner.
+    pub fn inheriting(&self, made: &Definitions) -> FeaturesSpec {
+        let of = |column: &str| {
+            let from = move |other: &&Definition| other.name != column && other.reads.iter().any(|read| read == column);
+            made.columns.iter().filter(from).map(|other| other.name.clone()).collect::<Vec<String>>()
+        };
+        let late = |known: &Map<Known>| -> Map<Known> {
+            let inherited =
+                known.iter().flat_map(|(column, at)| of(column).into_iter().map(move |it| (it, at.clone())));
+            let inherited = inherited.filter(|(column, _)| known.get(column).is_none());
+            known.iter().map(|(column, at)| (column.to_owned(), at.clone())).chain(inherited).collect()
+        };
+        let mut spec = self.clone();
+        match &mut spec {
+            FeaturesSpec::Cutoffs(spec) => spec.known_late = late(&spec.known_late),
+            FeaturesSpec::Rows(spec) => {
+                let mut hidden = spec.label.known_with.clone().unwrap_or_else(|| spec.label.is.sql().sql().columns());
+                let carried = |column: &String| *column == spec.time || spec.key.as_ref() == Some(column);
+                for column in hidden.clone().iter().flat_map(|column| of(column)).filter(|column| !carried(column)) {
+                    if !hidden.contains(&column) {
+                        hidden.push(column);
+                    }
+                }
+                spec.known_late = late(&spec.known_late)
+                    .iter()
+                    .filter(|(column, _)| {
+                        spec.known_late.get(column).is_some() || !hidden.iter().any(|hidden| hidden == column)
+                    })
+                    .map(|(column, at)| (column.to_owned(), at.clone()))
+                    .collect();
+                spec.label.known_with = Some(hidden);
+            }
+        }
+        spec
     }
 
     /// Whether an example is a row of the table.

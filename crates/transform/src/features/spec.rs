@@ -91,7 +91,7 @@ impl<'de> Deserialize<'de> for Cutoffs {
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Cutoffs, A::Error> {
                 let mut dates = Vec::new();
-                while let Some(date) = items.next_element::<NaiveDate>()? {
+                while let Some(Day(date)) = items.next_element()? {
                     dates.push(date);
                 }
                 match dates.is_empty() {
@@ -106,8 +106,10 @@ impl<'de> Deserialize<'de> for Cutoffs {
                     match key.as_str() {
                         "every" => every = Some(map.next_value::<Span>()?),
                         "count" => count = Some(map.next_value::<u32>()?),
-                        "newest" => newest = Some(map.next_value::<NaiveDate>()?),
-                        "at" => at = Some(map.next_value::<Vec<NaiveDate>>()?),
+                        "newest" => newest = Some(map.next_value::<Day>()?.0),
+                        "at" => {
+                            at = Some(map.next_value::<Vec<Day>>()?.into_iter().map(|day| day.0).collect::<Vec<_>>())
+                        }
                         other => {
                             let hint = did_you_mean(other, KEYS);
                             return Err(de::Error::custom(format!("unknown key '{other}'; {hint}")));
@@ -129,6 +131,17 @@ impl<'de> Deserialize<'de> for Cutoffs {
             }
         }
         deserializer.deserialize_any(Written)
+    }
+}
+
+/// A day of the calendar.
+struct Day(NaiveDate);
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Day, D::Error> {
+        spec::read_text(deserializer, "a day such as 2024-01-31", |text| {
+            text.parse().map(Day).map_err(|_| format!("'{text}' is not a day of the calendar; write it as 2024-01-31"))
+        })
     }
 }
 

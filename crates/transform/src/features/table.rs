@@ -1,5 +1,6 @@
 //! From the store to tables: batches of training and scoring rows, books and schemas.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use super::plan::{Aggregate, How, Op, Plan};
 use super::rows::Open;
 use super::spec::{CUTOFF, CutoffSpec};
 use super::store::{Store, integers, take};
-use crate::form::{is_text, plain};
+use crate::form::{Form, is_text, plain, tokens};
 
 /// Entities per batch.
 const BATCH: usize = 1 << 17;
@@ -52,13 +53,9 @@ pub struct FeatureSet {
 /// Errors: columns that are unknown or of an unfit type (cannot run); no rows, or no cutoff that leaves room
 /// for the label's horizon (refused).
 pub fn build(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<FeatureSet> {
-    let input = open(spec.table.as_str())?;
     let frame = Frame::new(spec, open, today)?;
     let (plan, calendar) = (frame.plan, frame.calendar);
-    let bound = plan.clock.at(midnight(calendar.newest));
-    let store = Store::read(&plan, input, bound)?;
-    let attributes = attributes(&plan, &store.keys, &others(&plan, open)?)?;
-    let store = Arc::new(World { store, attributes });
+    let store = Arc::new(World::before(&plan, open, calendar.newest)?);
     let plan = Arc::new(plan);
     let training: Vec<Task> =
         calendar.training.iter().map(|day| Task::new(&plan, *day, true)).collect::<Result<_>>()?;
@@ -86,6 +83,63 @@ pub fn build(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<FeatureS
     })
 }
 
+/// Features of given entities, by the same code that computes whole tables: the rows are read, sorted and indexed once,
+/// and nothing changes while they are asked, so that many threads may share it.
+pub struct Prepared {
+    plan: Plan,
+    world: World,
+    /// The newest day as of which it can be asked: later rows were not read.
+    newest: NaiveDate,
+    /// The rank of each entity, by its key.
+    ranks: HashMap<String, u32>,
+}
+
+impl Prepared {
+    /// Reads the rows before the newest cutoff of `spec`, and the tables of attributes.
+    ///
+    /// Errors: as [`build`].
+    pub fn read(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<Prepared> {
+        let Frame { plan, calendar, .. } = Frame::new(spec, open, today)?;
+        let world = World::before(&plan, open, calendar.newest)?;
+        let keys = tokens(&world.keys, form_of(&plan)?)?;
+        let ranks = keys.into_iter().zip(0u32..).filter_map(|(key, rank)| Some((key?, rank))).collect();
+        Ok(Prepared { plan, world, newest: calendar.newest, ranks })
+    }
+
+    /// Entity, cutoff and features of those of `entities` that have a row before `cutoff`, in the order in which they are
+    /// asked for: the very rows of the whole table.
+    ///
+    /// Errors: a cutoff later than the newest; entities of another kind (cannot run).
+    pub fn rows(&self, entities: &Series, cutoff: NaiveDate) -> Result<DataFrame> {
+        if cutoff > self.newest {
+            return Err(Error::cannot_run(format!("rows after {} are not at hand", self.newest))
+                .hint("prepare the features again with a later newest cutoff"));
+        }
+        if Form::of_both(&self.plan.entity_type, entities.dtype()) != Some(form_of(&self.plan)?) {
+            let (asked, known) = (artifact::type_name(entities.dtype()), artifact::type_name(&self.plan.entity_type));
+            return Err(Error::cannot_run(format!("the entity '{}' is {known}, not {asked}", self.plan.entity))
+                .hint("ask for keys of the same type"));
+        }
+        let asked = tokens(entities, form_of(&self.plan)?)?;
+        let ranks = asked.into_iter().flatten().filter_map(|key| self.ranks.get(&key).copied());
+        Task::new(&self.plan, cutoff, false)?.rows(&self.plan, &self.world, &ranks.collect::<Vec<u32>>())
+    }
+}
+
+impl Prepared {
+    /// The keys of the entities that have a row in the whole table as of `cutoff`, ascending.
+    pub(super) fn present(&self, cutoff: NaiveDate) -> Result<Series> {
+        let task = Task::new(&self.plan, cutoff, false)?;
+        let present = Present::find(&self.world, &task.bounds, 0..self.world.entities());
+        take(&self.world.keys, &present.entities)
+    }
+}
+
+fn form_of(plan: &Plan) -> Result<Form> {
+    Form::of(&plan.entity_type)
+        .ok_or_else(|| Error::cannot_run(format!("the entity '{}' cannot be told apart", plan.entity)))
+}
+
 /// All that a task looks at.
 pub(super) struct World {
     store: Store,
@@ -93,6 +147,13 @@ pub(super) struct World {
 }
 
 impl World {
+    /// The rows before a day.
+    fn before(plan: &Plan, open: Open, newest: NaiveDate) -> Result<World> {
+        let store = Store::read(plan, open(&plan.table)?, plan.clock.at(midnight(newest)))?;
+        let attributes = attributes(plan, &store.keys, &others(plan, open)?)?;
+        Ok(World { store, attributes })
+    }
+
     pub fn read(plan: &Plan, input: LazyFrame, others: &Others) -> Result<World> {
         let store = Store::read(plan, input, i64::MAX)?;
         let attributes = attributes(plan, &store.keys, others)?;
@@ -131,7 +192,9 @@ impl Frame {
         };
         let stretch = timed.stretch(&input, today)?;
         let calendar = Calendar::settle(&spec.cutoffs, &spec.label, stretch.first, stretch.last)?;
-        Ok(Frame { plan, calendar, rows: stretch.rows, warnings: stretch.warnings })
+        let mut warnings = stretch.warnings;
+        warnings.extend(calendar.notes.iter().map(|note| format!("cutoffs: {note}")));
+        Ok(Frame { plan, calendar, rows: stretch.rows, warnings })
     }
 }
 
@@ -175,13 +238,13 @@ impl Task {
         (0..store.entities().div_ceil(RUN)).into_par_iter().map(present).sum()
     }
 
-    /// The rows of some entities.
-    pub fn rows(&self, plan: &Plan, store: &World, entities: Range<usize>) -> Result<DataFrame> {
-        let runs = entities.clone().step_by(RUN).collect::<Vec<_>>();
+    /// The rows of some entities, by their ranks.
+    pub fn rows(&self, plan: &Plan, store: &World, entities: &[u32]) -> Result<DataFrame> {
         let runs: Vec<(Vec<u32>, Vec<Lane>)> =
-            runs.into_par_iter().map(|from| self.run(plan, store, from..(from + RUN).min(entities.end))).collect();
+            entities.par_chunks(RUN).map(|entities| self.run(plan, store, entities)).collect();
         let mut runs = runs.into_iter();
-        let (mut present, mut lanes) = runs.next().unwrap_or_default();
+        // Without entities there are columns all the same.
+        let (mut present, mut lanes) = runs.next().unwrap_or_else(|| self.run(plan, store, &[]));
         for (more, other) in runs {
             present.extend(more);
             lanes.iter_mut().zip(other).for_each(|(lane, other)| lane.append(other));
@@ -200,8 +263,8 @@ impl Task {
         finish(plan, columns, self.with_label)
     }
 
-    fn run(&self, plan: &Plan, store: &Store, entities: Range<usize>) -> (Vec<u32>, Vec<Lane>) {
-        let present = Present::find(store, &self.bounds, entities);
+    fn run(&self, plan: &Plan, store: &Store, entities: &[u32]) -> (Vec<u32>, Vec<Lane>) {
+        let present = Present::find(store, &self.bounds, entities.iter().map(|entity| *entity as usize));
         let windows: Vec<_> = self.bounds.windows.iter().map(|bound| present.since(store, *bound)).collect();
         let mut lanes = Vec::with_capacity(plan.features.len() + 1);
         for (_, how) in &plan.features {
@@ -304,7 +367,8 @@ fn batches(plan: Arc<Plan>, store: Arc<World>, tasks: Vec<Task>) -> Batches {
         let (plan, store) = (plan.clone(), store.clone());
         let starts: Vec<usize> = (0..store.entities()).step_by(BATCH).collect();
         starts.into_iter().map(move |from| {
-            let rows = task.rows(&plan, &store, from..(from + BATCH).min(store.entities()));
+            let entities: Vec<u32> = (from as u32..(from + BATCH).min(store.entities()) as u32).collect();
+            let rows = task.rows(&plan, &store, &entities);
             rows.map(Batch::from).context(format!("cutoff {}", task.day))
         })
     }))

@@ -12,17 +12,20 @@
 //! UTC, and as `true`/`false`, `yes`/`no`, `t`/`f`, `y`/`n`, `1`/`0` for bool. Blanks around numbers and dates do not
 //! count. docs/values.md has the whole table, which holds for sources, too.
 
+use std::sync::Arc;
+
 use polars::prelude::*;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
 use spec::{ColumnType, Map, Result};
-
 use values::{Plain, Purpose, Reading};
 
 use super::{Apply, OnFailure};
-use crate::plan::Plan;
+use crate::operation::Operation;
+use crate::plan::{Plan, Problem, Value};
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cast {
     /// Column to new type.
@@ -46,15 +49,16 @@ impl Apply for Cast {
                     .error(format!("column '{name}' {}", values::no_way(&from, *to)))
                     .hint("compute the column with the step 'derive'"));
             }
-            let converted = convert(col(name), *to);
+            let converted = Value::Of(Arc::new(CastTo(*to)), name.to_owned());
             if self.on_failure == OnFailure::Null {
-                plan.set(vec![converted.alias(name)])?;
+                plan.set(vec![(name.to_owned(), converted)])?;
                 continue;
             }
-            let original = plan.keep("cell", col(name))?;
-            plan.set(vec![converted.alias(name)])?;
-            let failed = col(name).is_null().and(col(original.as_str()).is_not_null());
-            plan.refuse(name, &original, format!(" is not {}", with_article(to.name())), failed)?;
+            let original = plan.keep("cell", Value::Column(name.to_owned()));
+            plan.set(vec![(name.to_owned(), converted)])?;
+            let failed = Value::Lost { now: name.to_owned(), before: original.clone() };
+            let problem = Problem::Text(format!(" is not {}", with_article(to.name())));
+            plan.refuse(name, &original, problem, failed)?;
         }
         Ok(())
     }
@@ -66,16 +70,34 @@ fn with_article(word: &str) -> String {
 }
 
 /// The conversion, null where a value has none.
-fn convert(value: Expr, to: ColumnType) -> Expr {
-    value.map(
-        move |column| {
-            let reading = Reading::of(to);
-            let source = column.as_materialized_series();
-            let converted = values::convert(source, &reading, Purpose::Cast, &Plain, |_| false)?;
-            Ok(values::held(converted)?.into_column())
-        },
-        move |_, field| Ok(Field::new(field.name().clone(), artifact::dtype(to))),
-    )
+#[derive(Debug)]
+struct CastTo(ColumnType);
+
+impl Operation for CastTo {
+    fn name(&self) -> &'static str {
+        "cast"
+    }
+
+    fn parameters(&self) -> Json {
+        json!({ "to": self.0 })
+    }
+
+    fn gives(&self, _: &DataType) -> DataType {
+        artifact::dtype(self.0)
+    }
+
+    fn expr(self: Arc<Self>, of: Expr) -> Expr {
+        let to = self.0;
+        of.map(
+            move |column| {
+                let reading = Reading::of(to);
+                let source = column.as_materialized_series();
+                let converted = values::convert(source, &reading, Purpose::Cast, &Plain, |_| false)?;
+                Ok(values::held(converted)?.into_column())
+            },
+            move |_, field| Ok(Field::new(field.name().clone(), artifact::dtype(to))),
+        )
+    }
 }
 
 #[cfg(test)]

@@ -6,19 +6,19 @@
 //!
 //! Empty cells and NaN stay. In integer columns a limit with a fraction counts as the next integer inside.
 
-use polars::prelude::*;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::{Error, Result, Scalar};
 
 use super::limits::Given;
 use super::{Apply, is_number};
-use crate::plan::Plan;
+use crate::plan::{Plan, Value};
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
 pub struct Clip {
     columns: Vec<String>,
+    #[serde(flatten)]
     limits: Given,
 }
 
@@ -53,7 +53,7 @@ impl Apply for Clip {
         for name in plan.pick(&self.columns, "a number", |dtype| is_number(dtype) || dtype.is_decimal())? {
             let dtype = plan.dtype(&name)?;
             let limits = self.limits.within_type(plan, &name, &dtype)?;
-            plan.set(vec![limits.clip(col(name.as_str()), &dtype).alias(name.as_str())])?;
+            plan.set(vec![(name.clone(), Value::Clipped { column: name, limits })])?;
         }
         Ok(())
     }

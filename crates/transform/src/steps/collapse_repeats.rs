@@ -9,16 +9,18 @@
 //! such as `♥`. Only runs of exactly the same character count.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
 use spec::Result;
 
 use super::{Apply, is_text};
+use crate::operation::TextRule;
 use crate::plan::Plan;
-use crate::texts::TextChange;
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CollapseRepeats {
     /// The text columns. Default: all.
@@ -50,18 +52,32 @@ impl Apply for CollapseRepeats {
                 .hint("say how many may follow each other, such as 'letters: 3' or 'punctuation: 3'"));
         }
         let limits = Limits(limits.map(|limit| limit.map_or(u32::MAX, NonZeroU32::get)));
-        let fine = limits.clone();
         let columns = plan.pick(&self.columns, "string", is_text)?;
-        plan.change_texts(
-            columns,
-            vec![TextChange::new(move |text| fine.hold(text), move |text, into| limits.cut(text, into))],
-        )
+        plan.change_texts(columns, vec![Arc::new(limits)])
     }
 }
 
 /// The longest run of letters, digits, punctuation, symbols, jamo.
-#[derive(Clone)]
+#[derive(Debug)]
 struct Limits([u32; 5]);
+
+impl TextRule for Limits {
+    fn name(&self) -> &'static str {
+        "collapse_repeats"
+    }
+
+    fn parameters(&self) -> Json {
+        json!(self.0)
+    }
+
+    fn is_fine(&self, text: &str) -> bool {
+        self.hold(text)
+    }
+
+    fn change(&self, text: &str, into: &mut String) {
+        self.cut(text, into);
+    }
+}
 
 impl Limits {
     fn of(&self, c: char) -> u32 {

@@ -14,17 +14,17 @@
 //! of the table takes no extra reading, unless a later step looks at the whole table or `count` is given: a column that
 //! says how many rows each one stands for.
 
-use artifact::{Fate, PolarsResultExt};
-use polars::prelude::*;
+use artifact::Fate;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::Result;
 
 use super::{Apply, any};
-use crate::plan::{POSITION, Plan, Rule};
-use crate::seen::{Contest, FirstSeen, Nulls, Winner, count_at, is_loser};
+use crate::keys::Nulls;
+use crate::plan::{Ask, Plan, Question, Value};
+use crate::seen::Winner;
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dedupe {
     /// The columns whose values together make a row unique. Default: all (without provenance).
@@ -45,7 +45,7 @@ pub struct Dedupe {
     count: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Keep {
     /// The first, or the one with the smallest `by`.
@@ -62,23 +62,19 @@ impl Apply for Dedupe {
         if !self.keys.is_empty() {
             name = format!("{name} on {}", keys.join(", "));
         }
-        let rule = Rule { name, fate: Fate::Duplicate, reason: None };
         if let Some(count) = &self.count {
             plan.check_new(count)?;
         }
+        let mut by = keys.clone();
+        by.extend(self.by.clone());
+        plan.chooses_rows(&by);
         if !self.needs_table() && !plan.table_follows() {
-            let number = plan.add(rule)?;
-            let mut helpers = Vec::with_capacity(keys.len());
-            for key in &keys {
-                helpers.push(plan.keep("key", col(key.as_str()))?);
-            }
-            plan.dedupe_late(FirstSeen::new(number, helpers, self.nulls()));
-            return Ok(());
+            return plan.keep_first(name, &keys, self.nulls());
         }
-        let (losers, counts) = self.contest(plan, &keys)?.finish();
-        plan.remove(rule, is_loser(losers, col(POSITION)))?;
+        let ask = self.ask(plan, keys)?;
+        plan.remove(name, Fate::Duplicate, None, Value::Duplicate(ask))?;
         match &self.count {
-            Some(count) => plan.set(vec![count_at(counts, col(POSITION)).alias(count.as_str())]),
+            Some(count) => plan.set(vec![(count.clone(), Value::Copies(ask))]),
             None => Ok(()),
         }
     }
@@ -106,33 +102,19 @@ impl Dedupe {
         self.nulls.unwrap_or(if self.keys.is_empty() { Nulls::Equal } else { Nulls::Differ })
     }
 
-    fn contest(&self, plan: &Plan, keys: &[String]) -> Result<Contest> {
-        let mut wanted: Vec<Expr> = keys.iter().map(|key| col(key.as_str())).collect();
-        wanted.push(col(POSITION));
+    /// Asks which row of each key stays.
+    fn ask(&self, plan: &mut Plan, keys: Vec<String>) -> Result<Ask> {
         if let Some(by) = &self.by {
             let dtype = plan.dtype(by)?;
-            if !(dtype.is_primitive_numeric() || dtype.is_temporal() || dtype.is_bool()) {
+            if !(dtype.is_numeric() || dtype.is_temporal() || dtype.is_bool()) {
                 let found = artifact::type_name(&dtype);
                 return Err(plan
                     .error(format!("column '{by}' is {found}, which has no order to go by"))
                     .hint("cast it to a number, or read it with 'parse_dates' first"));
             }
-            if !keys.contains(by) {
-                wanted.push(col(by.as_str()));
-            }
         }
-        let mut contest = Contest::new(self.winner(), self.nulls(), self.count.is_some());
-        for batch in plan.alive(wanted)? {
-            let batch = batch?;
-            let mut observe = || {
-                let key: Vec<Column> =
-                    keys.iter().map(|key| batch.column(key).cloned()).collect::<PolarsResult<_>>()?;
-                let by = self.by.as_ref().map(|by| batch.column(by)).transpose()?;
-                contest.observe(batch.column(POSITION)?.idx()?, by, &key)
-            };
-            observe().during(plan.place())?;
-        }
-        Ok(contest)
+        let (nulls, winner, count) = (self.nulls(), self.winner(), self.count.is_some());
+        Ok(plan.ask(Question::Contest { keys, nulls, by: self.by.clone(), winner, count }))
     }
 }
 

@@ -10,36 +10,37 @@
 //! `CAST(x AS …)` of a cell that does not fit ends the run, as do integers beyond int64; `TRY_CAST` gives an empty cell,
 //! and the step `cast` refuses the row. `docs/sql.md` has the expressions.
 
-use expr::{Compiled, RowExpr, SqlExpr};
+use expr::{RowExpr, SqlExpr};
+use polars::prelude::DataType;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::{Map, Result};
 
 use super::Apply;
-use crate::plan::Plan;
+use crate::plan::{Plan, Value};
 
 /// New column to SQL expression.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Derive(Map<RowExpr>);
 
 impl Apply for Derive {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         for (name, sql) in self.0.iter() {
             plan.check_new(name)?;
-            let value = checked(plan, sql.sql())?;
-            plan.set(vec![value.expr.alias(name)])?;
+            checked(plan, sql.sql())?;
+            plan.means(crate::features::normal_sql(sql.sql().text()));
+            plan.set(vec![(name.to_owned(), Value::Sql(sql.sql().clone()))])?;
         }
         Ok(())
     }
 }
 
-/// The expression over the plan's columns. Rows that are out already read as empty where a value could end the run: a
-/// row must not do so after a step took it out.
-pub(super) fn checked(plan: &Plan, sql: &SqlExpr) -> Result<Compiled> {
+/// The type of an expression over the plan's columns.
+pub(super) fn checked(plan: &Plan, sql: &SqlExpr) -> Result<DataType> {
     for column in sql.columns() {
         plan.dtype(&column)?;
     }
-    sql.compile_where(plan.schema(), plan.place(), Some(Plan::is_alive()))
+    Ok(sql.compile(plan.schema(), plan.place())?.dtype)
 }
 
 #[cfg(test)]

@@ -4,15 +4,14 @@
 //! - drop: {columns: [comment]}
 //! ```
 
-use polars::prelude::col;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::Result;
 
 use super::{Apply, any};
 use crate::plan::Plan;
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Drop {
     /// The columns to drop.
@@ -32,7 +31,8 @@ impl Apply for Drop {
         if left.is_empty() {
             return Err(plan.error("no columns would be left").hint("keep at least one"));
         }
-        plan.select(&left.iter().map(|name| col(name.as_str())).collect::<Vec<_>>())
+        plan.select(left);
+        Ok(())
     }
 }
 

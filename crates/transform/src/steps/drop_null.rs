@@ -4,15 +4,14 @@
 //! - drop_null: {columns: [customer_id, date], when: any}
 //! ```
 
-use polars::prelude::{Expr, col, lit};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::Result;
 
 use super::{Apply, any};
-use crate::plan::Plan;
+use crate::plan::{Plan, Value};
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DropNull {
     /// The columns to look at. Default: all.
@@ -23,7 +22,7 @@ pub struct DropNull {
     when: When,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum When {
     /// One empty cell is enough.
@@ -36,13 +35,9 @@ enum When {
 impl Apply for DropNull {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         let columns = plan.pick(&self.columns, "", any)?;
-        let empty = columns.iter().map(|name| col(name.as_str()).is_null());
-        let hit = match self.when {
-            When::Any => empty.reduce(Expr::or),
-            When::All => empty.reduce(Expr::and),
-        };
         let what = if self.columns.is_empty() { String::new() } else { format!("on {}", columns.join(", ")) };
-        plan.drop_rows(&what, hit.unwrap_or_else(|| lit(false)))
+        plan.chooses_rows(&columns);
+        plan.drop_rows(&what, Value::Empty { columns, all: self.when == When::All })
     }
 }
 

@@ -8,28 +8,26 @@
 //! Statistics are those of the rows that are alive at this step. A column of whole numbers takes a mean or median only
 //! where it is whole too, or where no cell is empty. There is no "last value before": it would depend on the order of the rows.
 
-use polars::prelude::*;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::{Result, Scalar};
 
 use super::scalar::as_cell;
 use super::{Apply, any, is_number};
-use crate::plan::Plan;
-use crate::statistics::{Whole, mean, mode, numbers, quantile, whole_mean, whole_median, whole_numbers_with_gaps};
+use crate::plan::{Filling, Plan, Question, Value};
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FillNull {
     /// The columns to fill.
     columns: Vec<String>,
     /// What to fill them with.
-    with: Filling,
+    with: With,
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Filling {
+enum With {
     /// This value, of the column's type.
     Value(Scalar),
     /// The arithmetic mean of a number column. In a column of whole numbers it must be whole: cast to float64 first.
@@ -45,53 +43,30 @@ impl Apply for FillNull {
         if self.columns.is_empty() {
             return Err(plan.error("no columns given").hint("name the columns to fill"));
         }
-        let fits = if matches!(self.with, Filling::Mean | Filling::Median) { is_number } else { any };
+        let fits = if matches!(self.with, With::Mean | With::Median) { is_number } else { any };
         for name in plan.pick(&self.columns, "a number", fits)? {
             let dtype = plan.dtype(&name)?;
-            let filling = match &self.with {
-                Filling::Value(value) => Some(as_cell(value, &dtype).ok_or_else(|| {
-                    let found = artifact::type_name(&dtype);
-                    plan.error(format!("column '{name}' is {found}, which cannot hold '{value}'"))
-                        .hint("give a value of that type, or cast the column first")
-                })?),
-                Filling::Mean if dtype.is_integer() => whole(plan, &name, &dtype, "mean", whole_mean)?,
-                Filling::Median if dtype.is_integer() => whole(plan, &name, &dtype, "median", whole_median)?,
-                Filling::Mean => mean(&numbers(plan, &name)?).map(|value| lit(value).cast(dtype)),
-                Filling::Median => quantile(&mut numbers(plan, &name)?, 0.5).map(|value| lit(value).cast(dtype)),
-                Filling::Mode => mode(plan, &name)?.map(|value| lit(polars::prelude::Scalar::new(dtype, value))),
+            let column = name.clone();
+            let with = match &self.with {
+                With::Value(value) => {
+                    let cell = as_cell(value, &dtype).ok_or_else(|| {
+                        let found = artifact::type_name(&dtype);
+                        plan.error(format!("column '{name}' is {found}, which cannot hold '{value}'"))
+                            .hint("give a value of that type, or cast the column first")
+                    })?;
+                    Filling::Value(value.clone(), cell)
+                }
+                With::Mean => Filling::Answer(plan.ask(Question::Mean { column })),
+                With::Median => Filling::Answer(plan.ask(Question::Median { column })),
+                With::Mode => Filling::Answer(plan.ask(Question::Mode { column })),
             };
-            if let Some(filling) = filling {
-                plan.set(vec![col(name.as_str()).fill_null(filling)])?;
-            }
+            plan.set(vec![(name.clone(), Value::Filled { column: name, with })])?;
         }
         Ok(())
     }
 
     fn needs_table(&self) -> bool {
-        !matches!(self.with, Filling::Value(_))
-    }
-}
-
-/// A statistic of a column of whole numbers, to the digit; an error if it lies between two of them.
-fn whole(
-    plan: &Plan,
-    name: &str,
-    dtype: &DataType,
-    what: &str,
-    of: fn(Vec<i128>) -> Option<Whole>,
-) -> Result<Option<Expr>> {
-    match whole_numbers_with_gaps(plan, name)?.and_then(of) {
-        None => Ok(None),
-        Some(Whole::At(value)) => Ok(Some(match u64::try_from(value) {
-            Ok(value) => lit(value).cast(dtype.clone()),
-            Err(_) => lit(value as i64).cast(dtype.clone()),
-        })),
-        Some(Whole::Near(value)) => {
-            let found = artifact::type_name(dtype);
-            Err(plan
-                .error(format!("column '{name}' is {found}, which cannot hold its {what} {value}"))
-                .hint("cast it to float64 first, or give a value"))
-        }
+        !matches!(self.with, With::Value(_))
     }
 }
 

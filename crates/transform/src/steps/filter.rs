@@ -5,26 +5,27 @@
 //! - filter: amount > 0 AND country IN ('DE', 'FR')
 //! ```
 
-use polars::prelude::{DataType, lit};
+use polars::prelude::DataType;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::Result;
 
 use super::{Apply, derive};
 use crate::RowExpr;
-use crate::plan::Plan;
+use crate::plan::{Plan, Value};
 
 /// An SQL expression that is true for the rows to keep.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Filter(RowExpr);
 
 impl Apply for Filter {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         let keep = derive::checked(plan, self.0.sql())?;
-        if keep.dtype != DataType::Boolean {
+        if keep != DataType::Boolean {
             return Err(plan.error(format!("'{}' is neither true nor false", self.0)).hint("write a comparison"));
         }
-        plan.drop_rows(&self.0.to_string(), keep.expr.eq_missing(lit(true)).not())
+        plan.chooses_rows(&self.0.sql().columns());
+        plan.drop_rows(&self.0.to_string(), Value::NotTrue(self.0.sql().clone()))
     }
 }
 

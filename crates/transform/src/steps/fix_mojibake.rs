@@ -9,15 +9,17 @@
 //! company of a sequence that could not. Text that was spoilt twice is repaired twice, up to three times.
 //! Put the step before `normalize_text`, which would take no-break spaces, the remains of `à`, for blanks.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::Result;
 
 use super::{Apply, is_text};
+use crate::operation::TextRule;
 use crate::plan::Plan;
-use crate::texts::TextChange;
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FixMojibake {
     /// The text columns. Default: all.
@@ -28,7 +30,25 @@ pub struct FixMojibake {
 impl Apply for FixMojibake {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         let columns = plan.pick(&self.columns, "string", is_text)?;
-        plan.change_texts(columns, vec![TextChange::new(is_sound, fix)])
+        plan.change_texts(columns, vec![Arc::new(Fixed)])
+    }
+}
+
+/// The change of one text.
+#[derive(Debug)]
+struct Fixed;
+
+impl TextRule for Fixed {
+    fn name(&self) -> &'static str {
+        "fix_mojibake"
+    }
+
+    fn is_fine(&self, text: &str) -> bool {
+        is_sound(text)
+    }
+
+    fn change(&self, text: &str, into: &mut String) {
+        fix(text, into);
     }
 }
 

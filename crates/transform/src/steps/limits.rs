@@ -1,15 +1,16 @@
 //! Limits of numbers, as `clip` and `outliers` know them, compared in the column's own type and to the digit: a float64
 //! does not tell 2^53 from its neighbour.
 
-use polars::prelude::*;
+use polars::prelude::DataType;
 use schemars::JsonSchema;
+use serde::Serialize;
 use spec::{Error, Result, Scalar};
 
 use super::scalar::as_cell;
-use crate::plan::Plan;
+use crate::plan::{Bound, Limits, Plan, whole_cell};
 
 /// `min` and `max` as written, at least one of them.
-#[derive(Clone, Debug, JsonSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(super) struct Given {
     pub min: Option<Scalar>,
     pub max: Option<Scalar>,
@@ -41,15 +42,20 @@ impl Given {
             self.min.as_ref().map(|limit| held(limit, Side::Low, dtype).ok_or_else(|| lost(plan, name, dtype, limit)));
         let high =
             self.max.as_ref().map(|limit| held(limit, Side::High, dtype).ok_or_else(|| lost(plan, name, dtype, limit)));
-        Ok(Limits { low: low.transpose()?.unwrap_or(Limit::None), high: high.transpose()?.unwrap_or(Limit::None) })
+        Ok(Limits::Given {
+            low: low.transpose()?.unwrap_or(Bound::None),
+            high: high.transpose()?.unwrap_or(Bound::None),
+        })
     }
 
     /// Likewise, for limits that cells may become: those beyond the type are errors too.
     pub fn within_type(&self, plan: &Plan, name: &str, dtype: &DataType) -> Result<Limits> {
         let limits = self.in_type(plan, name, dtype)?;
-        for (limit, given) in [(&limits.low, &self.min), (&limits.high, &self.max)] {
-            if let Some(given) = given.as_ref().filter(|_| !matches!(limit, Limit::At(_))) {
-                return Err(lost(plan, name, dtype, given));
+        if let Limits::Given { low, high } = &limits {
+            for (limit, given) in [(low, &self.min), (high, &self.max)] {
+                if let Some(given) = given.as_ref().filter(|_| !matches!(limit, Bound::At(_))) {
+                    return Err(lost(plan, name, dtype, given));
+                }
             }
         }
         Ok(limits)
@@ -78,25 +84,15 @@ enum Side {
     High,
 }
 
-#[derive(Clone)]
-enum Limit {
-    /// Every number passes.
-    None,
-    /// A value of the column's type; null where there is no limit for a row.
-    At(Expr),
-    /// No number passes.
-    All,
-}
-
 /// The limit in the type of a column; none if that would change it.
-fn held(limit: &Scalar, side: Side, dtype: &DataType) -> Option<Limit> {
+fn held(limit: &Scalar, side: Side, dtype: &DataType) -> Option<Bound> {
     let beyond = |is_above: bool| match is_above == (side == Side::High) {
-        true => Limit::None,
-        false => Limit::All,
+        true => Bound::None,
+        false => Bound::All,
     };
     match limit {
         Scalar::Float(limit) if limit.is_infinite() => return Some(beyond(*limit > 0.0)),
-        _ if !dtype.is_integer() => return as_cell(limit, dtype).map(Limit::At),
+        _ if !dtype.is_integer() => return as_cell(limit, dtype).map(Bound::At),
         _ => {}
     }
     let whole = match limit {
@@ -109,11 +105,8 @@ fn held(limit: &Scalar, side: Side, dtype: &DataType) -> Option<Limit> {
     Some(match whole {
         _ if whole < least => beyond(false),
         _ if whole > most => beyond(true),
-        // A literal of int64 beside a column of uint64 would be compared as floats.
-        _ => Limit::At(match u64::try_from(whole) {
-            Ok(whole) => lit(whole).cast(dtype.clone()),
-            Err(_) => lit(i64::try_from(whole).ok()?).cast(dtype.clone()),
-        }),
+        // In the column's own type: int64 beside uint64 would be compared as floats.
+        _ => Bound::At(whole_cell(whole, dtype)?),
     })
 }
 
@@ -134,49 +127,4 @@ fn range_of(dtype: &DataType) -> Option<(i128, i128)> {
         DataType::UInt64 => of!(u64),
         _ => return None,
     })
-}
-
-/// Limits in the type of a column.
-#[derive(Clone)]
-pub(super) struct Limits {
-    low: Limit,
-    high: Limit,
-}
-
-impl Limits {
-    /// From limits that were computed: Float64, null where a row has none.
-    pub fn computed(low: Expr, high: Expr, dtype: &DataType) -> Limits {
-        let (low, high) = match dtype.is_integer() {
-            true => (low.ceil(), high.floor()),
-            false => (low, high),
-        };
-        Limits { low: Limit::At(low.cast(dtype.clone())), high: Limit::At(high.cast(dtype.clone())) }
-    }
-
-    /// Whether `value` is below or above. NaN is above every number; null is neither.
-    pub fn outside(&self, value: &Expr) -> Expr {
-        let side = |limit: &Limit, passes: fn(Expr, Expr) -> Expr| match limit {
-            Limit::None => lit(false),
-            Limit::At(limit) => passes(value.clone(), limit.clone()),
-            Limit::All => value.clone().is_not_null(),
-        };
-        side(&self.low, Expr::lt).or(side(&self.high, Expr::gt))
-    }
-
-    /// `value`, or the limit that it is beyond. Null and NaN stay; values inside stay bit for bit.
-    pub fn clip(&self, value: Expr, dtype: &DataType) -> Expr {
-        let is_number = match dtype.is_float() {
-            // NaN is above every number in the engine's order, and must not become the limit.
-            true => value.clone().is_not_nan(),
-            false => lit(true),
-        };
-        let mut clipped = value.clone();
-        if let Limit::At(high) = &self.high {
-            clipped = when(value.clone().gt(high.clone()).and(is_number)).then(high.clone()).otherwise(clipped);
-        }
-        if let Limit::At(low) = &self.low {
-            clipped = when(value.lt(low.clone())).then(low.clone()).otherwise(clipped);
-        }
-        clipped
-    }
 }

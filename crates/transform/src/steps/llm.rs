@@ -9,18 +9,18 @@
 //! `llm_model`, `cleaning_task` and `processed_at` say of each row who answered, what was asked, and when; they are
 //! empty where no model touched the row, and of several tasks they name the last one that did.
 
-use artifact::{CLEANING_TASK, LLM_MODEL, PROCESSED_AT, PolarsResultExt};
-use polars::prelude::*;
+use artifact::{CLEANING_TASK, LLM_MODEL, PROCESSED_AT};
+use polars::prelude::{DataType, TimeUnit};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::Result;
 
 use super::{Apply, derive};
 use crate::RowExpr;
-use crate::lookup::{Lookup, PROMPT_HASH};
-use crate::plan::Plan;
+use crate::lookup::Lookup;
+use crate::plan::{Answer, Log, Plan, Value};
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Llm {
     /// The task file, relative to the project's root.
@@ -42,7 +42,7 @@ pub struct Llm {
 }
 
 /// How a task is judged before it is used.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Eval {
     /// A CSV file, relative to the project's root: the task's input columns, and `expected_<column>` with the right
@@ -78,12 +78,10 @@ impl Llm {
         self.eval.as_ref()
     }
 
-    /// The inputs of the rows to ask about, in order, each as often as rows hold it.
-    pub(crate) fn asks(&self, plan: &mut Plan) -> Result<LazyFrame> {
+    /// Whether a row is one to ask about, and the columns to ask about.
+    pub(crate) fn asks(&self, plan: &Plan) -> Result<(Value, Vec<String>)> {
         let lookup = self.lookup(plan)?;
-        let asked = self.is_asked(plan, &lookup)?;
-        let inputs = lookup.inputs().iter().map(|name| col(name.as_str())).collect();
-        Ok(plan.alive_where(asked, inputs))
+        Ok((self.is_asked(plan, &lookup, None)?, lookup.inputs().to_vec()))
     }
 
     fn lookup(&self, plan: &Plan) -> Result<Lookup> {
@@ -108,66 +106,36 @@ impl Llm {
         Ok(lookup)
     }
 
-    /// Whether a row is one to ask about: by `when`, and because there is something to ask.
-    fn is_asked(&self, plan: &Plan, lookup: &Lookup) -> Result<Expr> {
-        let inputs = lookup.inputs().iter().map(|name| col(name.as_str()).is_not_null());
-        let something = inputs.reduce(Expr::or).unwrap_or_else(|| lit(false));
-        let Some(when) = &self.when else { return Ok(something) };
-        let when = derive::checked(plan, when.sql())?;
-        if when.dtype != DataType::Boolean {
-            let text = self.when.as_ref().map(ToString::to_string).unwrap_or_default();
-            return Err(plan.error(format!("'{text}' is neither true nor false")).hint("write a comparison"));
+    /// Whether a row is one to ask about: by `when`, and because there is something to ask. `answered`: and there is an
+    /// answer in this helper.
+    fn is_asked(&self, plan: &Plan, lookup: &Lookup, answered: Option<String>) -> Result<Value> {
+        if let Some(when) = &self.when
+            && derive::checked(plan, when.sql())? != DataType::Boolean
+        {
+            return Err(plan.error(format!("'{when}' is neither true nor false")).hint("write a comparison"));
         }
-        Ok(something.and(when.expr.eq_missing(lit(true))))
-    }
-
-    /// The answers under helper names, to be joined on helper names of the inputs.
-    fn table(plan: &Plan, lookup: &Lookup, helper: impl Fn(&str, usize) -> String) -> Result<DataFrame> {
-        let mut columns = Vec::new();
-        for (at, (name, asked)) in lookup.inputs().iter().zip(lookup.asked().columns()).enumerate() {
-            columns.push(asked.cast(&plan.dtype(name)?).during(plan.place())?.with_name(helper("asked", at).into()));
-        }
-        for (at, answer) in lookup.answers().columns().iter().enumerate() {
-            columns.push(answer.clone().with_name(helper("answer", at).into()));
-        }
-        let text = |name: &str| lookup.answers().column(name).and_then(|column| column.str().cloned());
-        let (models, prompts) = (text(LLM_MODEL).during(plan.place())?, text(PROMPT_HASH).during(plan.place())?);
-        let by = models.iter().zip(prompts.iter()).map(|(model, prompt)| {
-            let prompt: String = prompt.unwrap_or_default().chars().take(8).collect();
-            format!("model {}, task {}, prompt {prompt}", model.unwrap_or_default(), lookup.task())
-        });
-        let by = StringChunked::from_iter_values(helper("by", 0).into(), by);
-        columns.push(by.into_column());
-        DataFrame::new(lookup.len(), columns).during(plan.place())
+        let when = self.when.as_ref().map(|when| when.sql().clone());
+        Ok(Value::Asked { inputs: lookup.inputs().to_vec(), when, answered })
     }
 }
 
 impl Apply for Llm {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         let lookup = self.lookup(plan)?;
-        let asked = self.is_asked(plan, &lookup)?;
-        let count = plan.helper_name("");
-        let helper = move |what: &str, at: usize| format!("{count}{what}_{at}");
-        let table = Llm::table(plan, &lookup, &helper)?;
-        let by = helper("by", 0);
-        let keys: Vec<Expr> = (0..lookup.inputs().len()).map(|at| col(helper("asked", at))).collect();
-        let inputs: Vec<Expr> = lookup.inputs().iter().map(|name| col(name.as_str())).collect();
-        let mut helpers: Vec<String> = (0..lookup.answers().width()).map(|at| helper("answer", at)).collect();
-        helpers.push(by.clone());
-        plan.join_helpers(table, &inputs, &keys, helpers)?;
+        let prefix = plan.answers();
+        let by = Lookup::by_helper(&prefix);
         // The condition may read columns that the answers replace.
-        let touched = col(plan.keep("touched", asked.and(col(by.as_str()).is_not_null()))?);
+        let asked = self.is_asked(plan, &lookup, Some(by.clone()))?;
+        let touched = plan.keep("touched", asked);
+        let answer = |name: &str| Answer::Helper(lookup.answer_helper(&prefix, name));
 
-        let outputs = lookup.outputs().iter().enumerate();
-        let outputs: Vec<Expr> = outputs
-            .map(|(at, (name, dtype))| answered(plan, &touched, col(helper("answer", at)), name, dtype))
-            .collect();
-        let place_of = |name: &str| lookup.answers().get_column_index(name).unwrap_or_default();
+        let outputs = lookup.outputs().iter();
+        let outputs = outputs.map(|(name, dtype)| answered(plan, &touched, answer(name), name, dtype)).collect();
         let moment = DataType::Datetime(TimeUnit::Microseconds, None);
         let marks = [
-            (LLM_MODEL, col(helper("answer", place_of(LLM_MODEL))), DataType::String),
-            (CLEANING_TASK, lit(lookup.task()), DataType::String),
-            (PROCESSED_AT, col(helper("answer", place_of(PROCESSED_AT))), moment),
+            (LLM_MODEL, answer(LLM_MODEL), DataType::String),
+            (CLEANING_TASK, Answer::Text(lookup.task().to_owned()), DataType::String),
+            (PROCESSED_AT, answer(PROCESSED_AT), moment),
         ];
         let mut origin = Vec::with_capacity(marks.len());
         for (name, value, dtype) in marks {
@@ -181,18 +149,15 @@ impl Apply for Llm {
             }
             origin.push(answered(plan, &touched, value, name, &dtype));
         }
-        plan.set_by(outputs, &by)?;
-        plan.put(origin)
+        plan.set_by(outputs, Log::Helper(by))?;
+        plan.set_by(origin, Log::Nobody)
     }
 }
 
 /// `answer` where the model touched the row; elsewhere the column as it is, or empty cells of a new one.
-fn answered(plan: &Plan, touched: &Expr, answer: Expr, name: &str, dtype: &DataType) -> Expr {
-    let otherwise = match plan.schema().contains(name) {
-        true => col(name),
-        false => lit(NULL).cast(dtype.clone()),
-    };
-    when(touched.clone()).then(answer).otherwise(otherwise).alias(name)
+fn answered(plan: &Plan, touched: &str, answer: Answer, name: &str, dtype: &DataType) -> (String, Value) {
+    let otherwise = plan.schema().contains(name).then(|| name.to_owned());
+    (name.to_owned(), Value::Answered { touched: touched.to_owned(), answer, otherwise, dtype: dtype.clone() })
 }
 
 #[cfg(test)]

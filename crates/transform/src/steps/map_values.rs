@@ -16,13 +16,15 @@ use std::sync::Arc;
 
 use polars::prelude::*;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
 use spec::{Error, Map, Result};
 
 use super::{Apply, is_text};
-use crate::plan::Plan;
+use crate::operation::Operation;
+use crate::plan::{Plan, Problem, Value};
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
 #[schemars(with = "Written")]
 pub struct MapValues {
@@ -31,7 +33,8 @@ pub struct MapValues {
     default: Unlisted,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
 enum Table {
     Values(Map<Option<String>>),
     File(String),
@@ -77,7 +80,7 @@ impl TryFrom<Written> for MapValues {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Unlisted {
     /// They stay as they are.
@@ -141,62 +144,98 @@ impl MapValues {
 impl Apply for MapValues {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         for (name, (old, new)) in self.pairs(plan)? {
-            // What it means is in the values, wherever they stand and in whatever order.
-            let mut values: Vec<(&String, &Option<String>)> = old.iter().zip(&new).collect();
-            values.sort_unstable();
-            let settings = format!("{:?} {values:?}", self.default);
-            let hash = blake3::hash(settings.as_bytes()).to_hex();
-            let by = self.file().map_or(String::new(), |file| format!(" by {file}"));
-            plan.means(settings, format!("map_values{by} {}", &hash[..8]));
             let known = Arc::new(old.into_iter().zip(new).collect::<Known>());
-            let value = col(name.as_str());
             if self.default == Unlisted::Refuse {
-                let original = plan.keep("value", value.clone())?;
-                let unknown = unlisted(value.clone(), known.clone());
-                let problem = format!(" is none of the {} known values", known.len());
+                let original = plan.keep("value", Value::Column(name.clone()));
+                let unknown = Value::Of(Arc::new(IsUnlisted(known.clone())), name.clone());
+                let problem = Problem::Text(format!(" is none of the {} known values", known.len()));
                 plan.refuse(&name, &original, problem, unknown)?;
             }
-            let mapped = mapped(value, known, self.default == Unlisted::Null);
-            plan.set(vec![mapped.alias(name.as_str())])?;
+            // Where the values are written down is no part of what they mean.
+            plan.means(format!("{{default: {}, values: {}}}", json!(self.default), digest(&known)));
+            let mapped = Mapped { known, others_to_null: self.default == Unlisted::Null };
+            plan.set(vec![(name.clone(), Value::Of(Arc::new(mapped), name))])?;
         }
         Ok(())
     }
+}
+
+/// How many values there are, and a hash of them.
+fn digest(known: &Known) -> String {
+    let mut pairs: Vec<_> = known.iter().collect();
+    pairs.sort_unstable();
+    let hash = blake3::hash(json!(pairs).to_string().as_bytes()).to_hex();
+    format!("{} of {}", pairs.len(), &hash[..16])
 }
 
 /// Old texts, and what they become.
 type Known = HashMap<String, Option<String>, foldhash::fast::FixedState>;
 
 /// The texts mapped one by one: unlike `replace_strict`, for which the engine gathers the whole column.
-fn mapped(text: Expr, known: Arc<Known>, others_to_null: bool) -> Expr {
-    text.map(
-        move |column| {
-            let texts = column.str()?;
-            let is_listed = |text: Option<&str>| text.is_some_and(|text| known.contains_key(text));
-            if !others_to_null && !texts.iter().any(is_listed) {
-                return Ok(column);
-            }
-            let map = |text| match known.get(text) {
-                Some(new) => new.as_deref(),
-                None if others_to_null => None,
-                None => Some(text),
-            };
-            let mapped: StringChunked = texts.iter().map(|text| text.and_then(map)).collect();
-            Ok(mapped.with_name(texts.name().clone()).into_column())
-        },
-        |_, field| Ok(field.clone()),
-    )
+#[derive(Debug)]
+struct Mapped {
+    known: Arc<Known>,
+    others_to_null: bool,
+}
+
+impl Operation for Mapped {
+    fn name(&self) -> &'static str {
+        "map_values"
+    }
+
+    fn parameters(&self) -> Json {
+        json!({ "values": digest(&self.known), "others_to_null": self.others_to_null })
+    }
+
+    fn expr(self: Arc<Self>, of: Expr) -> Expr {
+        of.map(
+            move |column| {
+                let Mapped { known, others_to_null } = self.as_ref();
+                let texts = column.str()?;
+                let is_listed = |text: Option<&str>| text.is_some_and(|text| known.contains_key(text));
+                if !others_to_null && !texts.iter().any(is_listed) {
+                    return Ok(column);
+                }
+                let map = |text| match known.get(text) {
+                    Some(new) => new.as_deref(),
+                    None if *others_to_null => None,
+                    None => Some(text),
+                };
+                let mapped: StringChunked = texts.iter().map(|text| text.and_then(map)).collect();
+                Ok(mapped.with_name(texts.name().clone()).into_column())
+            },
+            |_, field| Ok(field.clone()),
+        )
+    }
 }
 
 /// Whether there is a text that is not listed.
-fn unlisted(text: Expr, known: Arc<Known>) -> Expr {
-    text.map(
-        move |column| {
-            let texts = column.str()?;
-            let unlisted = texts.iter().map(|text| text.is_some_and(|text| !known.contains_key(text)));
-            Ok(unlisted.collect::<BooleanChunked>().with_name(texts.name().clone()).into_column())
-        },
-        |_, field| Ok(Field::new(field.name().clone(), DataType::Boolean)),
-    )
+#[derive(Debug)]
+struct IsUnlisted(Arc<Known>);
+
+impl Operation for IsUnlisted {
+    fn name(&self) -> &'static str {
+        "unlisted"
+    }
+
+    fn parameters(&self) -> Json {
+        json!({ "values": digest(&self.0) })
+    }
+
+    fn gives(&self, _: &DataType) -> DataType {
+        DataType::Boolean
+    }
+
+    fn expr(self: Arc<Self>, of: Expr) -> Expr {
+        of.map(
+            move |column| {
+                let texts = column.str()?;
+                let unlisted = texts.iter().map(|text| text.is_some_and(|text| !self.0.contains_key(text)));
+                Ok(unlisted.collect::<BooleanChunked>().with_name(texts.name().clone()).into_column())
+            },
+            |_, field| Ok(Field::new(field.name().clone(), DataType::Boolean)),
+        )
+    }
 }
 
 #[cfg(test)]

@@ -17,18 +17,20 @@
 mod personal;
 
 use std::fmt;
+use std::sync::Arc;
 
 use polars::prelude::*;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value as Json, json};
 use spec::Result;
 
 use super::{Apply, any, is_text};
-use crate::plan::Plan;
-use crate::texts::TextChange;
+use crate::operation::{Operation, TextRule};
+use crate::plan::{Plan, Value};
 use personal::{Found, Part};
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mask {
     /// The columns to mask. They become text; empty cells stay empty.
@@ -40,7 +42,7 @@ pub struct Mask {
     method: Method,
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Method {
     /// A keyed hash: equal texts stay equal.
@@ -49,14 +51,14 @@ enum Method {
     Redact(Redact),
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Hash {
     /// The secret key, at least 16 characters, from the environment.
     key: Secret,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Redact {
     /// What to show instead. Default: `***`, and of parts their name, such as `[email]`.
@@ -70,6 +72,12 @@ struct Secret([u8; 32]);
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{self:?}"))
     }
 }
 
@@ -104,42 +112,77 @@ impl Apply for Mask {
             plan.check_new(&name)?;
             plan.hide(&name);
             if !self.parts.is_empty() {
-                plan.change_texts(vec![name], vec![self.mask_parts()])?;
+                let rule = MaskedParts { parts: self.parts.clone(), method: self.method.clone() };
+                plan.change_texts(vec![name], vec![Arc::new(rule)])?;
                 continue;
             }
-            let text = col(name.as_str()).cast(DataType::String);
-            let masked = match &self.method {
-                Method::Hash(Hash { key }) => hash(text, key.clone()),
-                Method::Redact(Redact { with }) => {
-                    let with = with.as_deref().unwrap_or("***");
-                    when(text.is_not_null()).then(lit(with)).otherwise(lit(NULL).cast(DataType::String))
-                }
-            };
-            plan.set(vec![masked.alias(name.as_str())])?;
+            let masked = Value::Of(Arc::new(Masked(self.method.clone())), name.clone());
+            plan.set(vec![(name, masked)])?;
         }
         Ok(())
     }
 }
 
-impl Mask {
-    fn mask_parts(&self) -> TextChange {
-        let (parts, method) = (self.parts.clone(), self.method.clone());
-        let fine_parts = parts.clone();
-        TextChange::new(
-            move |text| !personal::may_hold(text, &fine_parts),
-            move |text, into| {
-                let mut from = 0;
-                for Found { part, start, end } in personal::find(text, &parts) {
-                    into.push_str(&text[from..start]);
-                    match &method {
-                        Method::Hash(Hash { key }) => into.push_str(&digits(key, &text[start..end])),
-                        Method::Redact(Redact { with }) => into.push_str(with.as_deref().unwrap_or(part.shown())),
-                    }
-                    from = end;
-                }
-                into.push_str(&text[from..]);
-            },
-        )
+/// The text with what is found in it masked.
+#[derive(Debug)]
+struct MaskedParts {
+    parts: Vec<Part>,
+    method: Method,
+}
+
+impl TextRule for MaskedParts {
+    fn name(&self) -> &'static str {
+        "mask"
+    }
+
+    fn parameters(&self) -> Json {
+        json!({ "parts": self.parts, "method": self.method })
+    }
+
+    fn is_fine(&self, text: &str) -> bool {
+        !personal::may_hold(text, &self.parts)
+    }
+
+    fn change(&self, text: &str, into: &mut String) {
+        let mut from = 0;
+        for Found { part, start, end } in personal::find(text, &self.parts) {
+            into.push_str(&text[from..start]);
+            match &self.method {
+                Method::Hash(Hash { key }) => into.push_str(&digits(key, &text[start..end])),
+                Method::Redact(Redact { with }) => into.push_str(with.as_deref().unwrap_or(part.shown())),
+            }
+            from = end;
+        }
+        into.push_str(&text[from..]);
+    }
+}
+
+/// The cell as a whole masked; empty cells stay empty.
+#[derive(Debug)]
+struct Masked(Method);
+
+impl Operation for Masked {
+    fn name(&self) -> &'static str {
+        "mask"
+    }
+
+    fn parameters(&self) -> Json {
+        json!({ "method": self.0 })
+    }
+
+    fn gives(&self, _: &DataType) -> DataType {
+        DataType::String
+    }
+
+    fn expr(self: Arc<Self>, of: Expr) -> Expr {
+        let text = of.cast(DataType::String);
+        match &self.0 {
+            Method::Hash(Hash { key }) => hash(text, key.clone()),
+            Method::Redact(Redact { with }) => {
+                let with = with.as_deref().unwrap_or("***");
+                when(text.is_not_null()).then(lit(with)).otherwise(lit(NULL).cast(DataType::String))
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The clean steps: one file per step, and here the one list of all of them.
+//! The clean steps: one file per step, and here the one list of all of them, `steps!`.
 
 mod cast;
 mod clip;
@@ -32,98 +32,97 @@ mod trim;
 pub(crate) mod tests;
 
 use polars::prelude::DataType;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use spec::Result;
 
 use crate::plan::Plan;
 
-pub use cast::Cast;
-pub use clip::Clip;
-pub use collapse_repeats::CollapseRepeats;
-pub use dedupe::Dedupe;
-pub use derive::Derive;
-pub use drop::Drop;
-pub use drop_null::DropNull;
-pub use fill_null::FillNull;
-pub use filter::Filter;
-pub use fix_mojibake::FixMojibake;
-pub use llm::Llm;
-pub use map_values::MapValues;
-pub use mask::Mask;
-pub use normalize_text::NormalizeText;
-pub use outliers::Outliers;
-pub use parse_dates::ParseDates;
-pub use remove_invisible::RemoveInvisible;
-pub use rename::Rename;
-pub use replace::Replace;
-pub use select::Select;
-pub use space_punctuation::SpacePunctuation;
-pub use strip_html::StripHtml;
-pub use trim::Trim;
+/// Declares the steps: type and name of each, in the order of the docs.
+macro_rules! steps {
+    ($($(#[doc = $doc:literal])* $module:ident::$step:ident,)*) => {
+        $(pub use $module::$step;)*
 
-/// One clean step, written `- trim: {columns: [name]}`.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Step {
+        /// One clean step, written `- trim: {columns: [name]}`.
+        #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Step {
+            $($(#[doc = $doc])* $step($step),)*
+        }
+
+        impl Step {
+            /// The names of all steps, in the order of the docs.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($module)),*];
+
+            fn entry(&self) -> (&'static str, &dyn Apply) {
+                match self {
+                    $(Step::$step(step) => (stringify!($module), step),)*
+                }
+            }
+        }
+    };
+}
+
+steps! {
     /// Gives columns new names.
-    Rename(Rename),
+    rename::Rename,
     /// Keeps the named columns only, in that order.
-    Select(Select),
+    select::Select,
     /// Drops columns.
-    Drop(Drop),
+    drop::Drop,
     /// Changes the type of columns.
-    Cast(Cast),
+    cast::Cast,
     /// Takes blanks off both ends of texts.
-    Trim(Trim),
+    trim::Trim,
     /// Makes texts uniform: Unicode form, blanks, case.
-    NormalizeText(NormalizeText),
+    normalize_text::NormalizeText,
     /// Repairs UTF-8 that was read as another encoding.
-    FixMojibake(FixMojibake),
+    fix_mojibake::FixMojibake,
     /// Takes tags and character references of HTML out of texts.
-    StripHtml(StripHtml),
+    strip_html::StripHtml,
     /// Removes characters that nobody sees.
-    RemoveInvisible(RemoveInvisible),
+    remove_invisible::RemoveInvisible,
     /// Shortens runs of one character.
-    CollapseRepeats(CollapseRepeats),
+    collapse_repeats::CollapseRepeats,
     /// Sets blanks around punctuation.
-    SpacePunctuation(SpacePunctuation),
+    space_punctuation::SpacePunctuation,
     /// Replaces parts of texts.
-    Replace(Replace),
+    replace::Replace,
     /// Replaces whole values by a table.
-    MapValues(MapValues),
+    map_values::MapValues,
     /// Reads dates written in one of several formats.
-    ParseDates(ParseDates),
+    parse_dates::ParseDates,
     /// Fills empty cells.
-    FillNull(FillNull),
+    fill_null::FillNull,
     /// Drops rows with empty cells.
-    DropNull(DropNull),
+    drop_null::DropNull,
     /// Drops duplicate rows.
-    Dedupe(Dedupe),
+    dedupe::Dedupe,
     /// Keeps the rows for which an SQL expression is true.
-    Filter(Filter),
+    filter::Filter,
     /// Computes columns by SQL expressions.
-    Derive(Derive),
+    derive::Derive,
     /// Limits numbers to a range.
-    Clip(Clip),
+    clip::Clip,
     /// Deals with values far from the others.
-    Outliers(Outliers),
+    outliers::Outliers,
     /// Makes personal data unreadable.
-    Mask(Mask),
+    mask::Mask,
     /// Lets a language model do what rules cannot.
-    Llm(Llm),
+    llm::Llm,
 }
 
 /// What a step does.
 pub(crate) trait Apply {
-    /// Adds the step to the plan.
+    /// Adds to the plan what the step does.
     fn apply(&self, plan: &mut Plan) -> Result<()>;
 
-    /// Whether it looks at the whole table before the pass.
+    /// Whether it asks something of the whole table before the pass.
     fn needs_table(&self) -> bool {
         false
     }
 
-    /// Whether it marks rows by their position. `table_follows`: a later step looks at the whole table.
+    /// Whether it tells rows apart by their position. `table_follows`: a later step asks something of the whole table.
     fn needs_position(&self, table_follows: bool) -> bool {
         let _ = table_follows;
         false
@@ -131,64 +130,19 @@ pub(crate) trait Apply {
 }
 
 impl Step {
-    /// The names of all steps, in the order of the docs.
-    pub const NAMES: [&'static str; 23] = [
-        "rename",
-        "select",
-        "drop",
-        "cast",
-        "trim",
-        "normalize_text",
-        "fix_mojibake",
-        "strip_html",
-        "remove_invisible",
-        "collapse_repeats",
-        "space_punctuation",
-        "replace",
-        "map_values",
-        "parse_dates",
-        "fill_null",
-        "drop_null",
-        "dedupe",
-        "filter",
-        "derive",
-        "clip",
-        "outliers",
-        "mask",
-        "llm",
-    ];
-
-    fn entry(&self) -> (&'static str, &dyn Apply) {
-        match self {
-            Step::Rename(step) => ("rename", step),
-            Step::Select(step) => ("select", step),
-            Step::Drop(step) => ("drop", step),
-            Step::Cast(step) => ("cast", step),
-            Step::Trim(step) => ("trim", step),
-            Step::NormalizeText(step) => ("normalize_text", step),
-            Step::FixMojibake(step) => ("fix_mojibake", step),
-            Step::StripHtml(step) => ("strip_html", step),
-            Step::RemoveInvisible(step) => ("remove_invisible", step),
-            Step::CollapseRepeats(step) => ("collapse_repeats", step),
-            Step::SpacePunctuation(step) => ("space_punctuation", step),
-            Step::Replace(step) => ("replace", step),
-            Step::MapValues(step) => ("map_values", step),
-            Step::ParseDates(step) => ("parse_dates", step),
-            Step::FillNull(step) => ("fill_null", step),
-            Step::DropNull(step) => ("drop_null", step),
-            Step::Dedupe(step) => ("dedupe", step),
-            Step::Filter(step) => ("filter", step),
-            Step::Derive(step) => ("derive", step),
-            Step::Clip(step) => ("clip", step),
-            Step::Outliers(step) => ("outliers", step),
-            Step::Mask(step) => ("mask", step),
-            Step::Llm(step) => ("llm", step),
-        }
-    }
-
     /// The name as written in YAML.
     pub fn name(&self) -> &'static str {
         self.entry().0
+    }
+
+    /// All that tells the step from others of its name, secrets apart: what is given, in the order of the keys. Change ids
+    /// and definitions rest on it, so a setting that comes later must be left out where it has its default.
+    pub fn settings(&self) -> Json {
+        let settings = match serde_json::to_value(self) {
+            Ok(Json::Object(mut entries)) => entries.remove(self.name()).unwrap_or_default(),
+            _ => Json::Null,
+        };
+        crate::features::stripped(settings)
     }
 
     /// The step, if it asks a language model.
@@ -221,7 +175,7 @@ impl Step {
 }
 
 /// What becomes of a cell that cannot be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
     /// The row goes to the refused rows, with the cell as it was.

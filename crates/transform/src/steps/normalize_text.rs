@@ -4,16 +4,19 @@
 //! - normalize_text: {columns: [city], unicode: nfc, whitespace: collapse, case: title}
 //! ```
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
 use spec::Result;
 use unicode_normalization::UnicodeNormalization;
 
 use super::{Apply, is_text};
+use crate::operation::TextRule;
 use crate::plan::Plan;
-use crate::texts::TextChange;
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NormalizeText {
     /// The text columns. Default: all.
@@ -30,7 +33,7 @@ pub struct NormalizeText {
     case: Case,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Unicode {
     #[default]
@@ -42,7 +45,7 @@ enum Unicode {
     Keep,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Whitespace {
     /// One blank for each run, none at the ends.
@@ -51,7 +54,7 @@ enum Whitespace {
     Keep,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Case {
     #[default]
@@ -68,34 +71,94 @@ enum Case {
 impl Apply for NormalizeText {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         let columns = plan.pick(&self.columns, "string", is_text)?;
-        let changes = [normal_form(self.unicode), white_space(self.whitespace), letter_case(self.case)];
-        plan.change_texts(columns, changes.into_iter().flatten().collect())
+        let mut rules: Vec<Arc<dyn TextRule>> = Vec::new();
+        if self.unicode != Unicode::Keep {
+            rules.push(Arc::new(self.unicode));
+        }
+        if self.whitespace != Whitespace::Keep {
+            rules.push(Arc::new(self.whitespace));
+        }
+        if self.case != Case::Keep {
+            rules.push(Arc::new(self.case));
+        }
+        plan.change_texts(columns, rules)
     }
 }
 
-/// ASCII is normal in every form.
-fn normal_form(form: Unicode) -> Option<TextChange> {
-    match form {
-        Unicode::Nfc => Some(TextChange::new(is_surely_nfc, |text, into| into.extend(text.nfc()))),
-        Unicode::Nfd => Some(TextChange::new(str::is_ascii, |text, into| into.extend(text.nfd()))),
-        Unicode::Nfkc => Some(TextChange::new(str::is_ascii, |text, into| into.extend(text.nfkc()))),
-        Unicode::Nfkd => Some(TextChange::new(str::is_ascii, |text, into| into.extend(text.nfkd()))),
-        Unicode::Keep => None,
+impl TextRule for Unicode {
+    fn name(&self) -> &'static str {
+        "unicode"
+    }
+
+    fn parameters(&self) -> Json {
+        json!(self)
+    }
+
+    fn is_fine(&self, text: &str) -> bool {
+        match self {
+            Unicode::Nfc => is_surely_nfc(text),
+            // ASCII is normal in every form.
+            Unicode::Nfd | Unicode::Nfkc | Unicode::Nfkd => text.is_ascii(),
+            Unicode::Keep => true,
+        }
+    }
+
+    fn change(&self, text: &str, into: &mut String) {
+        match self {
+            Unicode::Nfc => into.extend(text.nfc()),
+            Unicode::Nfd => into.extend(text.nfd()),
+            Unicode::Nfkc => into.extend(text.nfkc()),
+            Unicode::Nfkd => into.extend(text.nfkd()),
+            Unicode::Keep => into.push_str(text),
+        }
     }
 }
 
-fn white_space(whitespace: Whitespace) -> Option<TextChange> {
-    (whitespace == Whitespace::Collapse).then(|| TextChange::new(is_collapsed, collapse))
+impl TextRule for Whitespace {
+    fn name(&self) -> &'static str {
+        "whitespace"
+    }
+
+    fn parameters(&self) -> Json {
+        json!(self)
+    }
+
+    fn is_fine(&self, text: &str) -> bool {
+        *self == Whitespace::Keep || is_collapsed(text)
+    }
+
+    fn change(&self, text: &str, into: &mut String) {
+        collapse(text, into);
+    }
 }
 
-fn letter_case(case: Case) -> Option<TextChange> {
-    let has_no = |cased: fn(char) -> bool| move |text: &str| !text.chars().any(cased);
-    match case {
-        Case::Keep => None,
-        Case::Lower => Some(TextChange::new(has_no(is_not_lower), |text, into| into.push_str(&text.to_lowercase()))),
-        Case::Upper => Some(TextChange::new(has_no(is_not_upper), |text, into| into.push_str(&text.to_uppercase()))),
-        Case::Title => Some(TextChange::new(|_| false, title)),
-        Case::Unshout => Some(TextChange::new(|text| !is_shouted(text), sentences)),
+impl TextRule for Case {
+    fn name(&self) -> &'static str {
+        "case"
+    }
+
+    fn parameters(&self) -> Json {
+        json!(self)
+    }
+
+    fn is_fine(&self, text: &str) -> bool {
+        match self {
+            Case::Keep => true,
+            Case::Lower => !text.chars().any(is_not_lower),
+            Case::Upper => !text.chars().any(is_not_upper),
+            Case::Title => false,
+            Case::Unshout => !is_shouted(text),
+        }
+    }
+
+    fn change(&self, text: &str, into: &mut String) {
+        match self {
+            Case::Keep => into.push_str(text),
+            Case::Lower => into.push_str(&text.to_lowercase()),
+            Case::Upper => into.push_str(&text.to_uppercase()),
+            Case::Title => title(text, into),
+            Case::Unshout => sentences(text, into),
+        }
     }
 }
 

@@ -9,21 +9,19 @@
 //! `iqr`: outside [Q1 - f·(Q3 - Q1), Q3 + f·(Q3 - Q1)], quartiles by linear interpolation (Tukey 1977; numpy's
 //! default). `zscore`: farther than f standard deviations (of the population) from the mean. Both are taken from
 //! the finite values of the rows that are alive at this step. An empty cell is no outlier; NaN is above every
-//! limit.
+//! limit. With `group_by` a row that has an empty cell there (or NaN) belongs to no group and is no outlier, unless the step
+//! says `nulls: equal`: then an empty cell is a value like others.
 
-use std::fmt::Display;
-
-use polars::prelude::*;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::{Error, Result, Scalar};
 
-use super::limits::{Given, Limits};
-use super::{Apply, any, is_number};
-use crate::plan::Plan;
-use crate::statistics::{deviation, mean, numbers, numbers_by_group, quantile};
+use super::limits::Given;
+use super::{Apply, is_number};
+use crate::keys::Nulls;
+use crate::plan::{Limits, Plan, Problem, Question, Spread, Value};
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Outliers {
     /// The number columns to look at.
@@ -33,12 +31,15 @@ pub struct Outliers {
     /// Columns whose values make groups, each with limits of its own. Not for `range`.
     #[serde(default)]
     group_by: Vec<String>,
+    /// Whether rows with an empty cell in `group_by` make a group. Default: `differ`, which leaves them as they are.
+    #[serde(default)]
+    nulls: Nulls,
     /// What becomes of outliers. Default: refuse.
     #[serde(default)]
     action: Action,
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Method {
     /// Limits as given: `{range: {min: 0, max: 100}}`.
@@ -49,7 +50,7 @@ enum Method {
     Zscore(Zscore),
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "WrittenRange")]
 struct Range(Given);
 
@@ -74,7 +75,7 @@ impl TryFrom<WrittenRange> for Range {
     }
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Iqr {
     /// Interquartile ranges beyond the quartiles. Default: 1.5.
@@ -87,7 +88,7 @@ impl Default for Iqr {
     }
 }
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Zscore {
     /// Standard deviations from the mean. Default: 3.
@@ -101,7 +102,7 @@ impl Default for Zscore {
 }
 
 /// A number above 0.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "f64")]
 struct Factor(f64);
 
@@ -115,7 +116,7 @@ impl TryFrom<f64> for Factor {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Action {
     /// Their rows are refused.
@@ -137,26 +138,12 @@ impl Apply for Outliers {
         if matches!(self.method, Method::Range(_)) && !self.group_by.is_empty() {
             return Err(plan.error("a range is the same in every group").hint("leave out group_by"));
         }
+        if self.group_by.is_empty() && self.nulls == Nulls::Equal {
+            return Err(plan.error("'nulls' is about group_by").hint("name the columns of groups, or leave it out"));
+        }
         for name in plan.pick(&self.columns, "a number", is_number)? {
-            let dtype = plan.dtype(&name)?;
-            let (limits, problem) = match &self.method {
-                Method::Range(Range(given)) => {
-                    let limits = match self.action {
-                        Action::Clip => given.within_type(plan, &name, &dtype)?,
-                        _ => given.in_type(plan, &name, &dtype)?,
-                    };
-                    (limits, problem(given.min.as_ref(), given.max.as_ref()))
-                }
-                _ if self.group_by.is_empty() => {
-                    let (low, high) = self.limits(numbers(plan, &name)?);
-                    (Limits::computed(bound(low), bound(high), &dtype), problem(low, high))
-                }
-                _ => {
-                    let (low, high) = self.group_limits(plan, &name)?;
-                    (Limits::computed(low, high, &dtype), " is outside the limits of its group".to_owned())
-                }
-            };
-            self.act(plan, &name, &dtype, &limits, problem)?;
+            let (limits, problem) = self.limits(plan, &name)?;
+            self.act(plan, name, limits, problem)?;
         }
         Ok(())
     }
@@ -166,82 +153,53 @@ impl Apply for Outliers {
     }
 }
 
-/// A limit as a literal; null for none.
-fn bound(limit: Option<f64>) -> Expr {
-    match limit {
-        Some(limit) => lit(limit),
-        None => lit(NULL).cast(DataType::Float64),
-    }
-}
-
-fn problem(low: Option<impl Display>, high: Option<impl Display>) -> String {
-    match (low, high) {
-        (Some(low), Some(high)) => format!(" is outside [{low}, {high}]"),
-        (Some(low), None) => format!(" is below {low}"),
-        (None, Some(high)) => format!(" is above {high}"),
-        (None, None) => String::new(),
-    }
-}
-
 impl Outliers {
-    /// The limits for a set of values, as the method computes them; none of no values.
-    fn limits(&self, mut values: Vec<f64>) -> (Option<f64>, Option<f64>) {
-        let (low, high) = match &self.method {
-            Method::Range(_) => return (None, None),
-            Method::Iqr(Iqr { factor }) => {
-                let (Some(first), Some(third)) = (quantile(&mut values, 0.25), quantile(&mut values, 0.75)) else {
-                    return (None, None);
+    /// The limits of a column, as given, or asked of the table; and what is wrong with a value beyond them.
+    fn limits(&self, plan: &mut Plan, name: &str) -> Result<(Limits, Problem)> {
+        let by = match &self.method {
+            Method::Range(Range(given)) => {
+                let dtype = plan.dtype(name)?;
+                let limits = match self.action {
+                    Action::Clip => given.within_type(plan, name, &dtype)?,
+                    _ => given.in_type(plan, name, &dtype)?,
                 };
-                let margin = factor.0 * (third - first);
-                (first - margin, third + margin)
+                return Ok((limits, Problem::beyond(given.min.as_ref(), given.max.as_ref())));
             }
-            Method::Zscore(Zscore { factor }) => {
-                let (Some(mean), Some(deviation)) = (mean(&values), deviation(&values)) else { return (None, None) };
-                // Rounding may put the mean of equal values beside them.
-                if values.iter().all(|value| *value == values[0]) {
-                    return (Some(values[0]), Some(values[0]));
-                }
-                (mean - factor.0 * deviation, mean + factor.0 * deviation)
-            }
+            Method::Iqr(Iqr { factor }) => Spread::Quartiles(factor.0),
+            Method::Zscore(Zscore { factor }) => Spread::Deviations(factor.0),
         };
-        (Some(low), Some(high))
-    }
-
-    /// Limits of each group, joined as helper columns.
-    fn group_limits(&self, plan: &mut Plan, name: &str) -> Result<(Expr, Expr)> {
-        let groups = plan.pick(&self.group_by, "", any)?;
+        let groups = match self.group_by.is_empty() {
+            true => Vec::new(),
+            false => plan.pick(&self.group_by, "a plain value", |dtype| !dtype.is_nested())?,
+        };
         if groups.iter().any(|group| group == name) {
             return Err(plan.error(format!("column '{name}' cannot be grouped by itself")).hint("name other columns"));
         }
-        let (mut table, values) = numbers_by_group(plan, name, &groups)?;
-        if table.width() == 0 {
-            return Ok((bound(None), bound(None)));
-        }
-        let (low, high): (Vec<Option<f64>>, Vec<Option<f64>>) =
-            values.into_iter().map(|values| self.limits(values)).unzip();
-        let names = [plan.helper_name("low"), plan.helper_name("high")];
-        for (helper, limits) in names.iter().zip([low, high]) {
-            table.with_column(Column::new(helper.as_str().into(), limits)).map_err(|error| plan.error(error))?;
-        }
-        let exprs = (col(names[0].as_str()), col(names[1].as_str()));
-        let on: Vec<Expr> = groups.iter().map(|group| col(group.as_str())).collect();
-        plan.join_helpers(table, &on, &on, names.into())?;
-        Ok(exprs)
+        let is_grouped = !groups.is_empty();
+        let helpers = [plan.helper_name("low"), plan.helper_name("high")];
+        let [low, high] = helpers.clone();
+        let ask = plan.ask(Question::Limits { column: name.to_owned(), by, groups, nulls: self.nulls, helpers });
+        Ok(match is_grouped {
+            true => {
+                let problem = Problem::Text(" is outside the limits of its group".to_owned());
+                (Limits::OfGroup { low, high }, problem)
+            }
+            false => (Limits::Of(ask), Problem::Beyond(ask)),
+        })
     }
 
-    fn act(&self, plan: &mut Plan, name: &str, dtype: &DataType, limits: &Limits, problem: String) -> Result<()> {
-        let outside = limits.outside(&col(name));
+    fn act(&self, plan: &mut Plan, column: String, limits: Limits, problem: Problem) -> Result<()> {
+        if matches!(self.action, Action::Refuse | Action::Drop) {
+            plan.chooses_rows(&[&self.group_by[..], std::slice::from_ref(&column)].concat());
+        }
         match self.action {
             Action::Refuse => {
-                let original = plan.keep("outlier", col(name))?;
-                plan.refuse(name, &original, problem, outside)
+                let original = plan.keep("outlier", Value::Column(column.clone()));
+                plan.refuse(&column, &original, problem, Value::Outside { column: column.clone(), limits })
             }
-            Action::Drop => plan.drop_rows(&format!("on {name}"), outside),
-            Action::Clip => plan.set(vec![limits.clip(col(name), dtype).alias(name)]),
-            Action::Flag => {
-                let flag = format!("{name}_outlier");
-                plan.set(vec![outside.fill_null(lit(false)).alias(flag.as_str())])
-            }
+            Action::Drop => plan.drop_rows(&format!("on {column}"), Value::Outside { column, limits }),
+            Action::Clip => plan.set(vec![(column.clone(), Value::Clipped { column, limits })]),
+            Action::Flag => plan.set(vec![(format!("{column}_outlier"), Value::IsOutside { column, limits })]),
         }
     }
 }
@@ -321,12 +279,17 @@ mod tests {
             "x" => [1i64, 2, 3, 4, 100, 101, 102, 103, 104, 3]
         )
         .unwrap();
-        // numpy.quantile([1,2,3,4,100], [.25,.75]) = [2, 4] → [-1, 7]; of [101,102,103,104,3] = [101, 103] → [98, 106]
+        // Without a group there are no limits.
         let clipped = rows(&table, "- outliers: {columns: [x], method: iqr, group_by: [g], action: clip}");
+        let expected = Column::new("x".into(), [1i64, 2, 3, 4, 7, 101, 102, 103, 104, 3]);
+        assert_eq!(clipped.column("x").unwrap(), &expected);
+        // numpy.quantile([1,2,3,4,100], [.25,.75]) = [2, 4] → [-1, 7]; of [101,102,103,104,3] = [101, 103] → [98, 106]
+        let equal = "group_by: [g], nulls: equal";
+        let clipped = rows(&table, &format!("- outliers: {{columns: [x], method: iqr, {equal}, action: clip}}"));
         let expected = Column::new("x".into(), [1i64, 2, 3, 4, 7, 101, 102, 103, 104, 98]);
         assert_eq!(clipped.column("x").unwrap(), &expected);
         assert_eq!(clipped.get_column_names(), ["g", "x"]);
-        let refused = run(&table, "- outliers: {columns: [x], method: iqr, group_by: [g]}");
+        let refused = run(&table, &format!("- outliers: {{columns: [x], method: iqr, {equal}}}"));
         assert_eq!(
             reasons(&refused),
             [

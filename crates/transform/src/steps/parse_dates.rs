@@ -8,18 +8,18 @@
 //!     on_failure: refuse
 //! ```
 
-use polars::prelude::*;
-use schemars::JsonSchema;
-use serde::Deserialize;
-use spec::{ColumnType, Error, Result};
+use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use spec::{ColumnType, Error, Result};
 use values::{Dst, LocalTime, MomentFormat, Zone};
 
-use super::dates::parse;
+use super::dates::Parsed;
 use super::{Apply, OnFailure, is_text};
-use crate::plan::Plan;
+use crate::plan::{Plan, Problem, Value};
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
 #[schemars(with = "Written")]
 pub struct ParseDates {
@@ -54,7 +54,7 @@ struct Written {
     on_failure: OnFailure,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum To {
     /// A calendar day; a time of day in the format is dropped.
@@ -102,15 +102,16 @@ impl Apply for ParseDates {
         }
         let to = self.to.column_type();
         for name in plan.pick(&self.columns, "string", is_text)? {
-            let read = parse(col(name.as_str()), self.formats.clone(), to, self.zone).alias(name.as_str());
+            let read = Parsed { formats: self.formats.clone(), to, zone: self.zone };
+            let read = vec![(name.clone(), Value::Of(Arc::new(read), name.clone()))];
             if self.on_failure == OnFailure::Null {
-                plan.set(vec![read])?;
+                plan.set(read)?;
                 continue;
             }
-            let original = plan.keep("text", col(name.as_str()))?;
-            plan.set(vec![read])?;
-            let failed = col(name.as_str()).is_null().and(col(original.as_str()).is_not_null());
-            plan.refuse(&name, &original, " fits no format".to_owned(), failed)?;
+            let original = plan.keep("text", Value::Column(name.clone()));
+            plan.set(read)?;
+            let failed = Value::Lost { now: name.clone(), before: original.clone() };
+            plan.refuse(&name, &original, Problem::Text(" fits no format".to_owned()), failed)?;
         }
         Ok(())
     }

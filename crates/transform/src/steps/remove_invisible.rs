@@ -9,15 +9,17 @@
 //! become blanks. The joiners U+200C and U+200D stay where they mean something: within emoji and in the scripts of
 //! India, Arabic and Persian.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::Result;
 
 use super::{Apply, is_text};
+use crate::operation::TextRule;
 use crate::plan::Plan;
-use crate::texts::TextChange;
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RemoveInvisible {
     /// The text columns. Default: all.
@@ -28,7 +30,25 @@ pub struct RemoveInvisible {
 impl Apply for RemoveInvisible {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         let columns = plan.pick(&self.columns, "string", is_text)?;
-        plan.change_texts(columns, vec![TextChange::new(|text| !text.chars().any(is_suspect), remove)])
+        plan.change_texts(columns, vec![Arc::new(Removed)])
+    }
+}
+
+/// The change of one text.
+#[derive(Debug)]
+struct Removed;
+
+impl TextRule for Removed {
+    fn name(&self) -> &'static str {
+        "remove_invisible"
+    }
+
+    fn is_fine(&self, text: &str) -> bool {
+        !text.chars().any(is_suspect)
+    }
+
+    fn change(&self, text: &str, into: &mut String) {
+        remove(text, into);
     }
 }
 

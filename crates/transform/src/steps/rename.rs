@@ -5,14 +5,14 @@
 //! ```
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::{Map, Result};
 
 use super::Apply;
 use crate::plan::Plan;
 
 /// Old name to new name. All renames happen at once, so two columns may swap their names.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Rename(Map<String>);
 
 impl Apply for Rename {
@@ -33,7 +33,10 @@ impl Apply for Rename {
                 return Err(plan.error(format!("two columns would be called '{new}'")).hint("choose another name"));
             }
         }
-        if from.is_empty() { Ok(()) } else { plan.rename(&from, &to) }
+        if !from.is_empty() {
+            plan.rename(from, to);
+        }
+        Ok(())
     }
 }
 

@@ -10,16 +10,20 @@
 //! an error. As YAML files read `${NAME}` from the environment, a named group in braces is written `$${name}`; `${1}` needs
 //! no such thing, for no variable has a number as its name.
 
-use polars::prelude::{NewChunkedArray, StringChunked, StringNameSpaceImpl, col, lit};
+use std::sync::Arc;
+
+use polars::prelude::{Expr, NewChunkedArray, StringChunked, StringNameSpaceImpl, lit};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
 use spec::{Error, Result};
 
 use super::replacement::replacement;
 use super::{Apply, is_text};
-use crate::plan::Plan;
+use crate::operation::Operation;
+use crate::plan::{Plan, Value};
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
 pub struct Replace {
     columns: Vec<String>,
@@ -84,10 +88,28 @@ impl Apply for Replace {
             return Err(plan.error("no columns given").hint("name the columns to change"));
         }
         let columns = plan.pick(&self.columns, "string", is_text)?;
-        let replaced = |name: &String| {
-            col(name.as_str()).str().replace_all(lit(self.pattern.as_str()), lit(self.with.as_str()), self.is_literal)
-        };
-        plan.set(columns.iter().map(replaced).collect())
+        let replaced = Arc::new(Replaced(self.clone()));
+        plan.set(columns.into_iter().map(|name| (name.clone(), Value::Of(replaced.clone(), name))).collect())
+    }
+}
+
+/// The text with all that was found replaced.
+#[derive(Debug)]
+struct Replaced(Replace);
+
+impl Operation for Replaced {
+    fn name(&self) -> &'static str {
+        "replace"
+    }
+
+    fn parameters(&self) -> Json {
+        let Replace { pattern, is_literal, with, .. } = &self.0;
+        json!({ "pattern": pattern, "is_literal": is_literal, "with": with })
+    }
+
+    fn expr(self: Arc<Self>, of: Expr) -> Expr {
+        let Replace { pattern, is_literal, with, .. } = &self.0;
+        of.str().replace_all(lit(pattern.as_str()), lit(with.as_str()), *is_literal)
     }
 }
 

@@ -1,11 +1,11 @@
 //! A value of YAML as a cell of a column.
 
-use polars::prelude::{DataType, Expr, NamedFrom, PlSmallStr, Series, lit};
+use polars::prelude::{DataType, NamedFrom, PlSmallStr, Scalar as Cell, Series};
 use spec::Scalar;
 use values::{Plain, Purpose, Reading};
 
 /// The value as a cell of `dtype`; none if it is none.
-pub(super) fn as_cell(value: &Scalar, dtype: &DataType) -> Option<Expr> {
+pub(super) fn as_cell(value: &Scalar, dtype: &DataType) -> Option<Cell> {
     let fits = match value {
         Scalar::Bool(_) => dtype.is_bool(),
         Scalar::Int(_) | Scalar::Float(_) => dtype.is_primitive_numeric() || dtype.is_decimal(),
@@ -39,7 +39,7 @@ pub(super) fn as_cell(value: &Scalar, dtype: &DataType) -> Option<Expr> {
         }
         _ => return None,
     };
-    Some(lit(polars::prelude::Scalar::new(dtype.clone(), cell.get(0).ok()?.into_static())))
+    Some(Cell::new(dtype.clone(), cell.get(0).ok()?.into_static()))
 }
 
 /// The digits of a decimal number, without the zeros that mean nothing.

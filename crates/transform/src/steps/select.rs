@@ -4,15 +4,14 @@
 //! - select: {columns: [customer_id, date, amount]}
 //! ```
 
-use polars::prelude::col;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::Result;
 
 use super::{Apply, any};
 use crate::plan::Plan;
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Select {
     /// The columns to keep, in the order wanted.
@@ -28,7 +27,8 @@ impl Apply for Select {
             plan.check_new(name)?;
         }
         let columns = plan.pick(&self.columns, "", any)?;
-        plan.select(&columns.iter().map(|name| col(name.as_str())).collect::<Vec<_>>())
+        plan.select(columns);
+        Ok(())
     }
 }
 

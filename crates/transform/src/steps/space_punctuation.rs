@@ -9,15 +9,17 @@
 //! (`3.5`, `1,000`), abbreviations (`z.B.`), dots at the start of a word (`.NET`, `...hm`) and faces (`;)`, `ㅠ.ㅠ`). French sets
 //! a blank before `!`, `?` and `;`; leave the step out where that is wanted.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use spec::Result;
 
 use super::{Apply, is_text};
+use crate::operation::TextRule;
 use crate::plan::Plan;
-use crate::texts::TextChange;
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpacePunctuation {
     /// The text columns. Default: all.
@@ -28,7 +30,25 @@ pub struct SpacePunctuation {
 impl Apply for SpacePunctuation {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         let columns = plan.pick(&self.columns, "string", is_text)?;
-        plan.change_texts(columns, vec![TextChange::new(has_no_mark_within, space)])
+        plan.change_texts(columns, vec![Arc::new(Spaced)])
+    }
+}
+
+/// The change of one text.
+#[derive(Debug)]
+struct Spaced;
+
+impl TextRule for Spaced {
+    fn name(&self) -> &'static str {
+        "space_punctuation"
+    }
+
+    fn is_fine(&self, text: &str) -> bool {
+        has_no_mark_within(text)
+    }
+
+    fn change(&self, text: &str, into: &mut String) {
+        space(text, into);
     }
 }
 

@@ -13,16 +13,19 @@
 mod entities;
 mod tags;
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
 use spec::{Error, Result};
 
 use super::{Apply, is_text};
+use crate::operation::TextRule;
 use crate::plan::Plan;
-use crate::texts::TextChange;
 use tags::Markup;
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StripHtml {
     /// The text columns. Default: all.
@@ -34,7 +37,7 @@ pub struct StripHtml {
     escaped: Escaped,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "u8")]
 struct Escaped(u8);
 
@@ -57,9 +60,25 @@ impl TryFrom<u8> for Escaped {
 impl Apply for StripHtml {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         let columns = plan.pick(&self.columns, "string", is_text)?;
-        let Escaped(times) = self.escaped;
-        let change = move |text: &str, into: &mut String| strip(text, times, into);
-        plan.change_texts(columns, vec![TextChange::new(is_plain, change)])
+        plan.change_texts(columns, vec![Arc::new(self.escaped)])
+    }
+}
+
+impl TextRule for Escaped {
+    fn name(&self) -> &'static str {
+        "strip_html"
+    }
+
+    fn parameters(&self) -> Json {
+        json!({ "escaped": self.0 })
+    }
+
+    fn is_fine(&self, text: &str) -> bool {
+        is_plain(text)
+    }
+
+    fn change(&self, text: &str, into: &mut String) {
+        strip(text, self.0, into);
     }
 }
 

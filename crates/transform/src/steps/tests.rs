@@ -108,7 +108,7 @@ fn every_step_has_a_file_with_an_example_of_itself() {
     for name in Step::NAMES {
         assert!(source(name).starts_with(&format!("//! `{name}` ")), "{name}: the doc begins with the name");
         let steps = parse(&example(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(steps.iter().all(|step| step.name() == name), "{name}: an example of another step");
+        assert!(steps.iter().all(|step| step.name() == *name), "{name}: an example of another step");
     }
 }
 

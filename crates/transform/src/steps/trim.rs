@@ -4,15 +4,19 @@
 //! - trim: {columns: [customer_id, country], blank: null}
 //! ```
 
-use polars::prelude::{DataType, Expr, NULL, col, lit, when};
+use std::sync::Arc;
+
+use polars::prelude::{DataType, Expr, NULL, lit, when};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
 use spec::Result;
 
 use super::{Apply, is_text};
-use crate::plan::Plan;
+use crate::operation::Operation;
+use crate::plan::{Plan, Value};
 
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trim {
     /// The text columns to trim. Default: all.
@@ -23,7 +27,7 @@ pub struct Trim {
     blank: Blank,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Blank {
     /// They stay, as texts without letters.
@@ -36,16 +40,34 @@ enum Blank {
 impl Apply for Trim {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
         let columns = plan.pick(&self.columns, "string", is_text)?;
-        plan.set(columns.iter().map(|name| col(name.as_str()).str().strip_chars(lit(NULL))).collect())?;
-        match self.blank {
-            Blank::Keep => Ok(()),
-            Blank::Null => plan.set(columns.iter().map(|name| blank_to_null(name)).collect()),
-        }
+        let trimmed = Arc::new(Trimmed(self.blank));
+        plan.set(columns.into_iter().map(|name| (name.clone(), Value::Of(trimmed.clone(), name))).collect())
     }
 }
 
-fn blank_to_null(name: &str) -> Expr {
-    when(col(name).str().len_bytes().gt(lit(0))).then(col(name)).otherwise(lit(NULL).cast(DataType::String)).alias(name)
+/// The text without blanks at its ends.
+#[derive(Debug)]
+struct Trimmed(Blank);
+
+impl Operation for Trimmed {
+    fn name(&self) -> &'static str {
+        "trim"
+    }
+
+    fn parameters(&self) -> Json {
+        json!({ "blank": self.0 })
+    }
+
+    fn expr(self: Arc<Self>, of: Expr) -> Expr {
+        let trimmed = of.str().strip_chars(lit(NULL));
+        match self.0 {
+            Blank::Keep => trimmed,
+            Blank::Null => {
+                let has_letters = trimmed.clone().str().len_bytes().gt(lit(0));
+                when(has_letters).then(trimmed).otherwise(lit(NULL).cast(DataType::String))
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -156,6 +156,42 @@ fn what_clean_made_of_a_column_belongs_to_its_features() {
 }
 
 #[test]
+fn aggregates_mean_the_rows_that_they_look_at() {
+    let rows = |table: &'static str| {
+        move |asked: &str| {
+            let rows = Some(Definition::new("rows", "filter", "filter", []));
+            (asked == table).then(|| Definitions { rows, ..Definitions::default() })
+        }
+    };
+    let moved = |text: &str, table: &'static str| -> Vec<String> {
+        let (was, is) = (made(text), definitions(&read(text), &rows(table)));
+        let names = was.columns.iter().map(|column| column.name.as_str());
+        let mut moved: Vec<String> =
+            names.filter(|name| !was.changed(&is, [*name]).is_empty()).map(str::to_owned).collect();
+        moved.extend(was.changed_label(&is, "label").map(|_| "label".to_owned()));
+        moved
+    };
+    assert_eq!(moved(ROWS, "leases"), ["lease", "ratio"]);
+    assert_eq!(moved(ROWS, "stations"), ["near"]);
+    assert_eq!(moved(ROWS, "trades"), ["mean_3m", "ratio"], "the features and the label of the row itself stay");
+    assert!(moved(CUTOFFS, "purchases").contains(&"label".to_owned()));
+}
+
+#[test]
+fn a_label_that_is_known_late_changes_what_reads_it() {
+    assert_eq!(moved(ROWS, "is: {sql: price}", "is: {sql: price}, delay: 30d"), ["mean_3m", "ratio"]);
+}
+
+#[test]
+fn the_order_of_features_means_nothing() {
+    let of = |text: &str| definitions(&read(text), &|_| None);
+    let head = "table: t\ntime: day\nrows: {}\nlabel: {name: y, is: {sql: y}}\nfeatures:\n";
+    let was = of(&format!("{head}  a: {{sql: x}}\n  b: {{sql: z}}\n  c: {{sql: a + b}}\n"));
+    let is = of(&format!("{head}  b: {{sql: z}}\n  a: {{sql: x}}\n  c: {{sql: a + b}}\n"));
+    assert_eq!(was.changed(&is, ["a", "b", "c"]), [""; 0]);
+}
+
+#[test]
 fn definitions_are_a_spec_again() {
     for text in [CUTOFFS, ROWS] {
         let was = made(text);

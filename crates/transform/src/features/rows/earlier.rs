@@ -16,7 +16,7 @@ use crate::features::eval::{evaluated, holds};
 use crate::features::interner::{Interner, NULL};
 use crate::features::known::{Knowledge, known};
 use crate::features::store::{integers, take};
-use crate::form::{Form, Kind, floats, numbers, plain};
+use crate::form::{Form, Kind, floats, numbers, plain, refuse_infinite};
 
 /// The rows that are looked at, once for each mask of late columns that are known (see [`Late`]).
 struct Looked {
@@ -34,6 +34,10 @@ impl Looked {
         if rows << late.len() >= NULL as usize {
             return Err(Error::refused(format!("{place}: over 4 billion rows, each with {} late columns", late.len()))
                 .hint("compute features of one part of the rows at a time"));
+        }
+        // What SQL computes of infinite cells is null; a column that is taken as it is must not have any.
+        if let Some(column) = of.of.as_ref().and_then(|sql| source.column(sql.sql().text().trim()).ok()) {
+            refuse_infinite(column.as_materialized_series(), place)?;
         }
         let mut kept = of.filter.as_ref().map(|_| Vec::new());
         let mut values: Option<Series> = None;

@@ -111,7 +111,8 @@ impl Plan {
     fn known_fits(&mut self, spec: &RowSpec) -> Result<()> {
         let (table, place) = (self.table.clone(), format!("table '{}'", self.table));
         let schema = self.schemas[&table].clone();
-        let mut known = Knowledge::new(spec.known_at.as_ref(), &spec.known_late, &schema, self.clock, &place)?;
+        let mut known =
+            Knowledge::new(spec.known_at.as_ref(), &spec.known_late, &schema, (&self.time, self.clock), &place)?;
         for (column, _) in &known.columns {
             if *column == self.time || self.key.as_ref() == Some(column) {
                 return Err(Error::cannot_run(format!(
@@ -119,7 +120,7 @@ impl Plan {
                 ))
                 .hint("name columns that were filled or changed later"));
             }
-            if self.hidden.contains(column) {
+            if self.hidden.contains(column) && spec.known_late.get(column).is_some() {
                 return Err(Error::cannot_run(format!("'known_late': '{column}' is known with the label"))
                     .hint("write label.delay: how long after the row's time the label is known"));
             }
@@ -153,8 +154,7 @@ impl Plan {
     }
 
     fn how(&mut self, feature: &RowFeature, place: &str, open: Open) -> Result<How> {
-        if let Some((word, past)) = feature.past() {
-            let op = Op::of(word, past.q.map(|q| q.0));
+        if let Some((op, past)) = Op::of(feature) {
             return self.earlier(op, past, place, open).map(How::Earlier);
         }
         match feature {
@@ -288,7 +288,8 @@ impl Plan {
             Some(table) => {
                 let schema = self.schemas[table].clone();
                 let (known_at, known_late) = (past.known_at.as_ref(), &past.known_late);
-                let known = Knowledge::new(known_at, known_late, &schema, self.clock, place)?.of(&reads);
+                let time = from.as_ref().map_or(self.time.as_str(), |(_, time)| time);
+                let known = Knowledge::new(known_at, known_late, &schema, (time, self.clock), place)?.of(&reads);
                 known.moments().try_for_each(|column| self.read(table, column, place).map(|_| ()))?;
                 known
             }
@@ -368,7 +369,7 @@ impl Plan {
         }
         if self.known.is_late(column) {
             return Err(Error::cannot_run(format!(
-                "{place} reads '{column}' of the row itself: 'known_late' says that it is not known yet"
+                "{place} reads '{column}' of the row itself: by 'known_at' and 'known_late' it is not known yet"
             ))
             .hint(format!("use an aggregate over earlier rows, such as {{last: {{of: {column}}}}}")));
         }

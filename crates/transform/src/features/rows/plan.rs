@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use polars::prelude::{DataType, LazyFrame, SchemaRef};
 use spec::{Result, Span};
 
-use super::spec::{Metres, Score};
+use super::spec::{Metres, Past, RowFeature, Score};
 use crate::RowExpr;
 use crate::features::as_of::ByKey;
 use crate::features::calendar::Clock;
@@ -35,25 +35,28 @@ pub enum Op {
 }
 
 impl Op {
-    /// The aggregate of a word of the YAML, and its `q`.
-    pub fn of(word: &str, q: Option<f64>) -> Op {
-        match word {
-            "median" => Op::Quantile(0.5),
-            "quantile" => Op::Quantile(q.unwrap_or(0.5)),
-            "count" => Op::Count,
-            "distinct" => Op::Distinct,
-            "sum" => Op::Sum,
-            "mean" => Op::Mean,
-            "min" => Op::Min,
-            "max" => Op::Max,
-            "std" => Op::Std,
-            "share" => Op::Share,
-            "first" => Op::First,
-            "last" => Op::Last,
-            "recency" => Op::Recency,
-            "tenure" => Op::Tenure,
-            _ => Op::MeanGap,
-        }
+    /// The aggregate that a feature is, and which rows it looks at; none if it is another kind.
+    pub fn of(feature: &RowFeature) -> Option<(Op, &Past)> {
+        Some(match feature {
+            RowFeature::Count(past) => (Op::Count, past),
+            RowFeature::Distinct(past) => (Op::Distinct, past),
+            RowFeature::Sum(past) => (Op::Sum, past),
+            RowFeature::Mean(past) => (Op::Mean, past),
+            RowFeature::Min(past) => (Op::Min, past),
+            RowFeature::Max(past) => (Op::Max, past),
+            RowFeature::Std(past) => (Op::Std, past),
+            RowFeature::Share(past) => (Op::Share, past),
+            RowFeature::Median(past) => (Op::Quantile(0.5), past),
+            RowFeature::Quantile(past) => (Op::Quantile(past.q.map_or(0.5, |q| q.0)), past),
+            RowFeature::First(past) => (Op::First, past),
+            RowFeature::Last(past) => (Op::Last, past),
+            RowFeature::Recency(past) => (Op::Recency, past),
+            RowFeature::Tenure(past) => (Op::Tenure, past),
+            RowFeature::MeanGap(past) => (Op::MeanGap, past),
+            RowFeature::Sql(_) | RowFeature::Nearest(_) | RowFeature::CountWithin(_) | RowFeature::Lookup(_) => {
+                return None;
+            }
+        })
     }
 
     /// Whether it computes with numbers.

@@ -26,7 +26,7 @@ use crate::features::calendar::Clock;
 use crate::features::eval::evaluated;
 use crate::features::falsify::{KnownTimes, at_time, falsified, falsified_where, times};
 use crate::features::known::{Knowledge, Known};
-use crate::features::proof::{Answers, Fault, Proof, mixed, other_columns, with_slack};
+use crate::features::proof::{Answers, Fault, Proof, mixed, same_columns, with_slack};
 use crate::features::reference::{Answer, DAY, cells, date, equal};
 use crate::form::plain;
 
@@ -56,9 +56,9 @@ pub fn prove(
     {
         let label = (part == Part::Training).then_some(&label);
         let again = chosen(&plan, &frame, &parts, part, label)?;
-        let columns: Vec<_> = again.get_column_names().iter().map(|name| col(name.as_str())).collect();
-        let mut published = published.select(columns);
-        published.collect_schema().map_err(other_columns)?;
+        let names: Vec<&str> = again.get_column_names().iter().map(|name| name.as_str()).collect();
+        same_columns(&published, &names)?;
+        let published = published.select(names.into_iter().map(col).collect::<Vec<_>>());
         let published = artifact::collect(published, "reading published features")?;
         let rows: Vec<u32> = (0u32..).zip(&parts).filter(|(_, other)| **other == part).map(|(row, _)| row).collect();
         if rows.len() != published.height() {
@@ -220,7 +220,7 @@ fn other_world(
                 let days = plan.clock == Clock::Days;
                 let own_times = match since {
                     Some(column) => KnownTimes::of(
-                        &Knowledge { rows: Some(Known::At(column.to_owned())), columns: Vec::new() },
+                        &Knowledge { rows: Some(Known::At(column.to_owned())), ..Knowledge::default() },
                         frame,
                         &[],
                         days,
@@ -229,7 +229,7 @@ fn other_world(
                     .unwrap_or_default(),
                     None => vec![Some(i128::MIN); frame.height()],
                 };
-                let known = Knowledge { rows: known.cloned(), columns: Vec::new() };
+                let known = Knowledge { rows: known.cloned(), ..Knowledge::default() };
                 let known = KnownTimes::of(&known, frame, &own_times, days)?;
                 let here: Vec<bool> = (0..frame.height())
                     .map(|row| own_times[row].is_none_or(|since| since >= time) || !known.is_known(row, time))

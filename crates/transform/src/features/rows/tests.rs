@@ -47,10 +47,55 @@ fn proved(spec: &FeaturesSpec, tables: &Tables, drawn: &Drawn) -> spec::Result<P
 fn tables_of_another_spec_cannot_be_proved() {
     let spec = spec_of(&["area: {sql: area}"]);
     let mut drawn = built(&spec, &tables());
-    drawn.training = drawn.training.drop("area").unwrap();
-    let error = proved(&spec, &tables(), &drawn).unwrap_err().to_string();
-    assert!(error.starts_with("the published table does not have the columns of the spec: "), "{error}");
-    assert!(error.contains("area") && error.ends_with("; features.yaml changed since; run features again"), "{error}");
+    let whole = drawn.training.clone();
+    drawn.training = whole.drop("area").unwrap();
+    let says = |what: &str| {
+        format!(
+            "the published table does not have the columns of the spec: {what}; features.yaml has changed since, or \
+             somebody else wrote the table; run features again"
+        )
+    };
+    assert_eq!(proved(&spec, &tables(), &drawn).unwrap_err().to_string(), says("'area' is missing"));
+    drawn.training = whole.clone();
+    drawn.training.with_column(whole.column("price").unwrap().clone().with_name("leak".into())).unwrap();
+    assert_eq!(proved(&spec, &tables(), &drawn).unwrap_err().to_string(), says("no feature is called 'leak'"));
+}
+
+#[test]
+fn what_clean_made_of_the_label_is_known_no_sooner() {
+    let made = |name: &str, reads: &[&str]| artifact::Definition {
+        reads: reads.iter().map(|read| (*read).to_owned()).collect(),
+        ..artifact::Definition::new(name, "derive", "derive", [])
+    };
+    let columns = vec![made("area", &["price", "floor"]), made("lat", &["floor"]), made("floor", &["rooms"])];
+    let made = artifact::Definitions { columns, ..Default::default() };
+    let failure =
+        |features: &[&str]| set(&spec_of(features).inheriting(&made), &tables()).err().map(|error| error.to_string());
+    assert_eq!(
+        failure(&["f: {sql: area}"]).unwrap(),
+        "feature 'f' reads 'area' of the row itself: it holds the label, which is not known yet; use an aggregate over \
+         earlier rows, such as {mean: {of: area}}"
+    );
+    assert_eq!(failure(&["f: {mean: {of: area}}", "g: {sql: lat}", "h: {sql: floor}"]), None);
+    let spec = read(&format!(
+        "{}features: {{f: {{sql: lat}}}}\n",
+        HEAD.replace("rows: {}", "known_late: {floor: 3d}\nrows: {}")
+    ));
+    let error = set(&spec.unwrap().inheriting(&made), &tables()).err().unwrap().to_string();
+    assert!(error.starts_with("feature 'f' reads 'lat' of the row itself: by 'known_at' and 'known_late'"), "{error}");
+}
+
+#[test]
+fn infinite_numbers_are_refused() {
+    let mut all = tables();
+    all[0].1.with_column(Column::new("odd".into(), [1.0, f64::INFINITY, 2.0, 3.0, 4.0, 5.0, 6.0])).unwrap();
+    assert_eq!(
+        set(&spec_of(&["f: {mean: {of: odd}}"]), &all).err().unwrap().to_string(),
+        "feature 'f': column 'odd' holds an infinite number, which cannot be computed with; take such rows out in \
+         clean.yaml, for example by `filter: abs(odd) < 1e300`"
+    );
+    // SQL says null of it.
+    assert!(set(&spec_of(&["f: {mean: {of: odd * 2}}"]), &all).is_ok());
 }
 
 fn table(on: &[Option<&str>], columns: Vec<Column>) -> DataFrame {

@@ -14,7 +14,8 @@ fn open(tables: &Tables) -> impl Fn(&str) -> spec::Result<LazyFrame> + '_ {
 fn built_and_proved(spec: &CutoffSpec, tables: &Tables) -> Drawn {
     let drawn = drawn(super::super::table::build(spec, &open(tables), today()).unwrap_or_else(|e| panic!("{e}")));
     let (training, scoring) = (drawn.training.clone().lazy(), drawn.scoring.clone().lazy());
-    super::super::proof::prove(spec, &open(tables), training, scoring, (1_000, 7)).unwrap_or_else(|e| panic!("{e}"));
+    super::super::proof::prove(spec, &open(tables), training, scoring, (1_000, 7), today())
+        .unwrap_or_else(|e| panic!("{e}"));
     drawn
 }
 
@@ -82,6 +83,48 @@ fn columns_changed_later_are_null_until_then() {
         ["a 2024-03-01 1 0.5 10 1 40 true 1", "b 2024-03-01 0 0 0 2 20 - 0"]
     );
     assert_eq!(lines(&drawn.scoring), ["a 2024-04-01 2 0.666667 50 1 160 true", "b 2024-04-01 0 0 0 2 80 -"]);
+}
+
+/// A column that says when another changed is filled by the same event: before it, nobody knew it either.
+#[test]
+fn moments_of_changes_are_known_at_themselves() {
+    let late = HEAD.replace("cutoffs", "known_late: {returned: returned_on}\ncutoffs");
+    let spec = read(&format!(
+        "{late}features:\n  back: {{count: {{where: returned_on IS NOT NULL}}}}\n  flagged: {{count: {{where: returned}}}}\n  \
+         when: {{last: {{of: returned_on}}}}\n  different: {{distinct: {{of: returned_on}}}}\n"
+    ))
+    .unwrap();
+    let drawn = built_and_proved(&spec, &vec![("log", sales())]);
+    // The return of 5 March lies ahead of the cutoff.
+    assert_eq!(lines(&drawn.training), ["a 2024-03-01 1 1 2024-02-01 1 1", "b 2024-03-01 0 0 - 0 0"]);
+    assert_eq!(lines(&drawn.scoring), ["a 2024-04-01 2 2 2024-03-05 2", "b 2024-04-01 0 0 - 0"]);
+}
+
+#[test]
+fn a_late_column_that_no_feature_reads_is_no_trouble() {
+    let late = HEAD.replace("cutoffs", "known_late: {returned: returned_on, amount: 3d}\ncutoffs");
+    let spec = read(&format!("{late}features: {{c: count}}\n")).unwrap();
+    let drawn = built_and_proved(&spec, &vec![("log", sales())]);
+    assert_eq!(lines(&drawn.training), ["a 2024-03-01 2 1", "b 2024-03-01 2 0"]);
+}
+
+#[test]
+fn a_lookup_of_the_events_themselves_sees_what_they_show() {
+    let head = HEAD.replace("cutoffs", "known_at: loaded\nknown_late: {returned: returned_on}\ncutoffs");
+    let lookup = |take: &str| format!("{{lookup: {{of: log, take: {take}, time: day}}}}");
+    let spec = read(&format!("{head}features:\n  f: {}\n  l: {{last: {{of: amount}}}}\n", lookup("amount"))).unwrap();
+    let drawn = built_and_proved(&spec, &vec![("log", sales())]);
+    // The newest sale of b never arrived.
+    assert_eq!(lines(&drawn.scoring), ["a 2024-04-01 160 160", "b 2024-04-01 20 20"]);
+    for late in ["returned", "returned_on", "loaded"] {
+        let spec = read(&format!("{head}features:\n  f: {}\n", lookup(late))).unwrap();
+        assert_eq!(
+            build(&spec, sales().lazy()).err().unwrap().to_string(),
+            format!(
+                "feature 'f': table 'log': '{late}' is known late; use an aggregate, such as {{last: {{of: {late}}}}}"
+            )
+        );
+    }
 }
 
 #[test]
@@ -193,6 +236,29 @@ fn attributes_are_those_of_the_cutoff() {
         error("{of: regions, theirs: region, take: who}"),
         "feature 'f': table 'regions': 'region' is uint8, but the entity 'who' is string; cast one of them in clean.yaml"
     );
+}
+
+#[test]
+fn moments_of_an_attribute_are_not_cut_to_their_day() {
+    let moments = |name: &str, on: [&str; 3]| {
+        let at = on.map(|text| chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap());
+        DatetimeChunked::from_naive_datetime(name.into(), at, TimeUnit::Milliseconds).into_column()
+    };
+    let traits = DataFrame::new(
+        3,
+        vec![
+            Column::new("who".into(), ["a", "a", "b"]),
+            moments("since", ["2024-02-28 23:00", "2024-02-28 00:00", "2024-02-28 12:00"]),
+            moments("told", ["2024-02-23 00:00", "2024-02-28 05:00", "2024-02-29 23:59"]),
+            Column::new("v".into(), ["late", "early", "noon"]),
+        ],
+    );
+    let tables = vec![("log", sales()), ("traits", traits.unwrap())];
+    for known in ["", ", known_at: told", ", known_at: 12h"] {
+        let spec = read(&format!("{HEAD}features:\n  f: {{lookup: {{of: traits, take: v, time: since{known}}}}}\n"));
+        let drawn = built_and_proved(&spec.unwrap(), &tables);
+        assert_eq!(lines(&drawn.training), ["a 2024-03-01 late 1", "b 2024-03-01 noon 0"], "{known}");
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn prove(
     sample: usize,
     seed: u64,
 ) -> spec::Result<Proof> {
-    super::proof::prove(spec, &only(&table), training, scoring, (sample, seed))
+    super::proof::prove(spec, &only(&table), training, scoring, (sample, seed), today())
 }
 
 /// Reads a spec as `features.yaml` would be.

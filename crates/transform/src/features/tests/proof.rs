@@ -100,6 +100,25 @@ fn a_label_or_feature_computed_from_all_rows_is_found() {
 }
 
 #[test]
+fn an_entity_that_is_missing_or_there_twice_is_found() {
+    let Drawn { training, scoring } = built(&spec(), &table());
+    let way_out =
+        "; the clean tables or features.yaml changed since, or somebody else wrote the table: run features again";
+    let without = training.slice(1, training.height() - 1);
+    let (who, day) =
+        (training.column("who").unwrap().get(0).unwrap(), training.column("cutoff").unwrap().get(0).unwrap());
+    assert_eq!(
+        proved(without, scoring.clone()).unwrap_err().to_string(),
+        format!("who {who}, cutoff {day}: it is missing from the published table{way_out}")
+    );
+    let twice = training.vstack(&training.slice(0, 1)).unwrap();
+    assert_eq!(
+        proved(twice, scoring).unwrap_err().to_string(),
+        format!("who {who}, cutoff {day}: it was published once too often{way_out}")
+    );
+}
+
+#[test]
 fn equal_seeds_choose_equal_rows_and_others_others() {
     let Drawn { training, scoring } = built(&spec(), &table());
     let leaky = training.clone().lazy().with_columns([col("spend") + lit(1)]).collect().unwrap();

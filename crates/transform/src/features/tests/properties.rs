@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::Prepared;
 use super::*;
 
 type Tables = Vec<(&'static str, DataFrame)>;
@@ -46,6 +47,14 @@ fn entities(name: &str, who: Vec<Option<u8>>, kind: u8) -> Column {
     }
 }
 
+/// Numbers, some of which are none.
+fn number(of: i8) -> f64 {
+    match of {
+        ..-110 => f64::NAN,
+        of => f64::from(of) / 4.0,
+    }
+}
+
 fn tables(events: &[Event], who: u8, (time, known): (Unit, Unit)) -> Tables {
     let later = |event: &Event, by: Option<i32>| by.map(|by| (event.1 + by, event.2));
     let columns = vec![
@@ -53,9 +62,15 @@ fn tables(events: &[Event], who: u8, (time, known): (Unit, Unit)) -> Tables {
         times("day", events.iter().map(|event| Some((event.1, event.2))).collect(), time),
         times("loaded", events.iter().map(|event| later(event, event.5)).collect(), known),
         times("fixed", events.iter().map(|event| later(event, event.6)).collect(), known),
-        Column::new("x".into(), events.iter().map(|e| e.3.map(|x| f64::from(x) / 4.0)).collect::<Vec<_>>()),
+        Column::new("x".into(), events.iter().map(|e| e.3.map(number)).collect::<Vec<_>>()),
         Column::new("n".into(), events.iter().map(|event| event.3.map(i64::from)).collect::<Vec<_>>()),
         Column::new("kind".into(), events.iter().map(|e| e.4.map(|kind| format!("k{kind}"))).collect::<Vec<_>>()),
+        // Tells events of one day apart.
+        times(
+            "stamp",
+            events.iter().enumerate().map(|(i, e)| Some((e.1 * 200 + i as i32 - 20_000, 0))).collect(),
+            time,
+        ),
         Column::new("code".into(), events.iter().map(|e| e.4.map(|k| u64::MAX - u64::from(k))).collect::<Vec<_>>()),
     ];
     let log = DataFrame::new(events.len(), columns).unwrap();
@@ -83,6 +98,9 @@ fn every_kind(late: bool, (window, horizon, delay): (&str, &str, Option<&str>), 
             features.push(format!("{kind}{suffix}: {{{kind}: {{of: n{join}{rows}}}}}"));
         }
         features.push(format!("quantile{suffix}: {{quantile: {{of: x, q: 0.3{join}{rows}}}}}"));
+        for kind in ["sum", "mean", "max", "last", "distinct"] {
+            features.push(format!("{kind}_x{suffix}: {{{kind}: {{of: x{join}{rows}}}}}"));
+        }
         for kind in ["distinct", "first", "last", "most_frequent"] {
             features.push(format!("{kind}_kind{suffix}: {{{kind}: {{of: kind{join}{rows}}}}}"));
             features.push(format!("{kind}_n{suffix}: {{{kind}: {{of: n{join}{rows}}}}}"));
@@ -92,6 +110,10 @@ fn every_kind(late: bool, (window, horizon, delay): (&str, &str, Option<&str>), 
     }
     features.push("share: {share: {where: x < 0, window: 20d}}".to_owned());
     features.push("share_late: {share: {where: n < 0}}".to_owned());
+    features.push("fixes: {count: {where: fixed IS NOT NULL, window: 1mo}}".to_owned());
+    features.push("last_fix: {last: {of: fixed}}".to_owned());
+    features.push("arrivals: {distinct: {of: loaded}}".to_owned());
+    features.push("newest_kind: {lookup: {of: log, take: kind, time: stamp}}".to_owned());
     features.push("size: {lookup: {of: traits, theirs: id, take: size, time: since, known_at: told}}".to_owned());
     features.push("ratio: {sql: sum_w / sum + size}".to_owned());
     let features: String = features.iter().map(|line| format!("  {line}\n")).collect();
@@ -142,9 +164,22 @@ proptest! {
             Err(error) => prop_assert_eq!(error.class(), spec::Class::Refused),
             Ok(set) => {
                 let drawn = drawn(set);
+                // Entities that are asked for alone, in any order, have the very values of the whole table.
+                let prepared = Prepared::read(&spec, &open, today()).unwrap();
+                for table in [&drawn.training, &drawn.scoring] {
+                    let table = table.drop("later").unwrap_or_else(|_| table.clone());
+                    for row in (0..table.height()).rev() {
+                        let whole = table.slice(row as i64, 1);
+                        let cutoff = whole.column("cutoff").unwrap().date().unwrap().physical().get(0).unwrap();
+                        let cutoff = chrono::NaiveDate::from_epoch_days(cutoff).unwrap();
+                        let entity = whole.column("who").unwrap().as_materialized_series().clone();
+                        let alone = prepared.rows(&entity, cutoff).unwrap();
+                        prop_assert!(alone.equals_missing(&whole), "{} {}", alone, whole);
+                    }
+                }
                 let pairs = drawn.training.height() + drawn.scoring.height();
                 let (training, scoring) = (drawn.training.lazy(), drawn.scoring.lazy());
-                let proof = super::super::proof::prove(&spec, &open, training, scoring, (2 * pairs, 1));
+                let proof = super::super::proof::prove(&spec, &open, training, scoring, (2 * pairs, 1), today());
                 prop_assert_eq!(proof.map(|proof| proof.pairs).map_err(|error| error.to_string()), Ok(pairs));
             }
         }

@@ -179,7 +179,7 @@ fn nothing_is_ever_nan_or_infinite() {
         Series::new("".into(), [1i64, 1, 1]),
         &["2024-01-01", "2024-02-01", "2024-04-02"],
         vec![
-            Column::new("x".into(), [f64::NAN, f64::INFINITY, 0.0]),
+            Column::new("x".into(), [f64::NAN, 2.5, f64::INFINITY]),
             Column::full_null("empty".into(), 3, &DataType::Float64),
             Column::full_null("void".into(), 3, &DataType::String),
         ],
@@ -197,7 +197,20 @@ fn nothing_is_ever_nan_or_infinite() {
             "y: {sql: t / t}",
         ],
     );
-    assert_eq!(lines(&built(&spec, &table).training), ["1 2024-03-01 - - 0 0 - - - 1"]);
+    // A row after the newest cutoff is not looked at.
+    assert_eq!(lines(&built(&spec, &table).training), ["1 2024-03-01 2.5 - 0 0 - - - 1"]);
+    let table = log(
+        Series::new("".into(), [1i64, 1]),
+        &["2024-01-01", "2024-04-02"],
+        vec![Column::new("x".into(), [f64::NEG_INFINITY, 0.0])],
+    );
+    for feature in ["s: {sum: {of: x}}", "d: {distinct: {of: x}}", "l: {last: {of: x}}"] {
+        assert_eq!(
+            build(&spec_of(MARCH, GONE, &[feature]), table.clone().lazy()).err().unwrap().to_string(),
+            "table 'log': column 'x' holds an infinite number, which cannot be computed with; take such rows out in \
+             clean.yaml, for example by `filter: abs(x) < 1e300`"
+        );
+    }
 }
 
 #[test]

@@ -185,13 +185,57 @@ fn rows_and_columns_known_late() {
     };
     assert_eq!(
         error("f: {sql: returned}"),
-        "feature 'f' reads 'returned' of the row itself: 'known_late' says that it is not known yet; use an aggregate \
+        "feature 'f' reads 'returned' of the row itself: by 'known_at' and 'known_late' it is not known yet; use an aggregate \
          over earlier rows, such as {last: {of: returned}}"
     );
     assert_eq!(
         error("f: {count: {by: returned}}"),
         "feature 'f': 'by' reads 'returned', which is known late; group by columns that are known at once"
     );
+}
+
+/// A column that says when another changed is filled by the same event: before it, nobody knew it either.
+#[test]
+fn moments_of_changes_are_known_at_themselves() {
+    let head = HEAD.replace("rows: {}", "known_at: loaded\nknown_late: {returned: returned_on}\nrows: {}");
+    let features = [
+        "back: {count: {where: returned_on IS NOT NULL}}",
+        "flagged: {count: {where: returned}}",
+        "latest: {max: {of: epoch(returned_on) / 86400}}",
+        "arrived: {count: {where: loaded IS NOT NULL}}",
+    ];
+    // The first came back on the 12th, day 19734; of the third that is known after the 20th, day 19742.
+    assert_eq!(
+        features_of(&head, &features, &sales()),
+        ["1 0 0 - 0", "2 0 0 - 1", "3 0 0 - 1", "4 1 1 19734 3", "5 2 2 19742 3"]
+    );
+    let error = |feature: &str| {
+        let spec = read(&format!("{head}features: {{f: {feature}}}\n")).unwrap();
+        set(&spec, &sales()).err().unwrap().to_string()
+    };
+    for column in ["returned_on", "loaded"] {
+        assert_eq!(
+            error(&format!("{{sql: \"date_diff('day', day, {column})\"}}")),
+            format!(
+                "feature 'f' reads '{column}' of the row itself: by 'known_at' and 'known_late' it is not known yet; use an \
+                 aggregate over earlier rows, such as {{last: {{of: {column}}}}}"
+            )
+        );
+        assert!(error(&format!("{{count: {{by: {column}}}}}")).contains(&format!("'by' reads '{column}'")));
+    }
+    // The same of another table.
+    let mut tables = sales();
+    let own = table(
+        &[Some("2024-01-15"), Some("2024-01-25")],
+        vec![Column::new("trade_id".into(), [1i64, 2]), Column::new("price".into(), [1.0, 2.0])],
+    );
+    tables[0].0 = "sales";
+    tables.push(("trades", own));
+    let features = [
+        "back: {count: {from: sales, known_late: {returned: returned_on}, where: returned_on IS NOT NULL}}",
+        "flagged: {count: {from: sales, known_late: {returned: returned_on}, where: returned}}",
+    ];
+    assert_eq!(features_of(HEAD, &features, &tables), ["1 1 1", "2 2 2"]);
 }
 
 #[test]

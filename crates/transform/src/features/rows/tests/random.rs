@@ -52,6 +52,10 @@ fn random(trades: &[Trade], leases: &[Lease], time: Time, known: Time) -> Tables
     let degree = |i: usize, step: i8| f64::from(step) / 4.0 + [37.0, 127.0][i];
     let later = |trade: &Trade, by: Option<i32>| by.map(|by| (trade.0 + by, trade.1));
     let code = |trade: &Trade| trade.2.map(|district| u64::MAX - u64::from(district));
+    // Two zeros, no number, and a few others.
+    let ratio = |of: i8| [Some(0.0), Some(-0.0), Some(f64::NAN), None, Some(1.5)][of.rem_euclid(5) as usize];
+    let wide = trades.iter().map(|trade| trade.3.map(|p| 10i128.pow(30) + i128::from(p.rem_euclid(4))));
+    let exact = Int128Chunked::from_iter_options("".into(), wide).into_decimal(38, 3).unwrap().into_series();
     let trades_table = DataFrame::new(
         trades.len(),
         vec![
@@ -61,6 +65,12 @@ fn random(trades: &[Trade], leases: &[Lease], time: Time, known: Time) -> Tables
             Column::new("trade_id".into(), (0..trades.len() as i64).collect::<Vec<_>>()),
             Column::new("district".into(), trades.iter().map(|trade| name(&trade.2)).collect::<Vec<_>>()),
             Column::new("code".into(), trades.iter().map(code).collect::<Vec<_>>()),
+            Column::new("ratio".into(), trades.iter().map(|trade| ratio(trade.4)).collect::<Vec<_>>()),
+            Column::new("flag".into(), trades.iter().map(|trade| trade.3.map(|p| p > 0)).collect::<Vec<_>>()),
+            Column::new("kind".into(), trades.iter().map(|trade| name(&trade.2)).collect::<Vec<_>>())
+                .cast(&artifact::dtype(spec::ColumnType::Category))
+                .unwrap(),
+            exact.with_name("exact".into()).into(),
             Column::new("price".into(), trades.iter().map(|t| t.3.map(|p| f64::from(p) / 3.0)).collect::<Vec<_>>()),
             Column::new("area".into(), trades.iter().map(|trade| f64::from(trade.4)).collect::<Vec<_>>()),
             Column::new("size".into(), trades.iter().map(|trade| i64::from(trade.4)).collect::<Vec<_>>()),
@@ -122,6 +132,20 @@ fn features(window: &str, lag: &str, hours: bool) -> Vec<String> {
     }
     features.push("last_station: {last: {of: station, by: district}}".to_owned());
     features.push("codes: {distinct: {of: code}}".to_owned());
+    for key in ["ratio", "flag", "kind", "exact", "[kind, ratio]"] {
+        let name = key.replace(['[', ']', ',', ' '], "");
+        features.push(format!("of_{name}: {{count: {{by: {key}, window: {window}}}}}"));
+        features.push(format!("sum_of_{name}: {{sum: {{of: size, by: {key}}}}}"));
+    }
+    for of in ["ratio", "flag", "kind", "exact", "measured", "loaded"] {
+        features.push(format!("distinct_{of}: {{distinct: {{of: {of}, by: district}}}}"));
+        features.push(format!("last_{of}: {{last: {{of: {of}, window: {window}}}}}"));
+    }
+    features.push("n_measured: {count: {where: measured IS NOT NULL}}".to_owned());
+    features.push(
+        "filed: {count: {from: leases, time: signed, known_late: {deposit: filed}, where: filed IS NOT NULL}}"
+            .to_owned(),
+    );
     features.push("change: {sql: mean / mean_l - 1}".to_owned());
     features
 }

@@ -1,0 +1,269 @@
+//! How polars carries out a plan: each action becomes part of one lazy plan, which runs once. What the plan asks of the
+//! whole table is answered by runs of their own over the rows that are alive at that place.
+
+mod ask;
+mod value;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use artifact::{FILE, PolarsResultExt, REASON, ROW};
+use polars::prelude::*;
+use spec::Result;
+
+use self::ask::Found;
+use crate::changes::{By, Tracker};
+use crate::given::Given;
+use crate::plan::{Action, Ask, Log, POSITION, Plan, Problem, RULE, Rule, Value};
+use crate::seen::FirstSeen;
+
+/// A plan as polars runs it.
+pub(crate) struct Carried {
+    frame: LazyFrame,
+    /// The columns of the table, helpers left out.
+    schema: Schema,
+    helpers: Vec<String>,
+    given: Arc<Given>,
+    /// Only while changes are logged or taken back.
+    tracker: Option<Tracker>,
+    found: HashMap<Ask, Found>,
+    late: Vec<FirstSeen>,
+    place: String,
+    step: usize,
+    kept: usize,
+}
+
+/// A carried plan at its end.
+pub(crate) struct Parts {
+    pub frame: LazyFrame,
+    pub schema: Schema,
+    pub late: Vec<FirstSeen>,
+    pub tracker: Option<Tracker>,
+    /// What is wrong with the values of refused rows, by the number of the rule less one.
+    pub problems: Vec<String>,
+}
+
+impl Carried {
+    /// Carries out all of `plan` over `input`, with the position of each row if that is needed.
+    pub fn new(input: LazyFrame, plan: &Plan, given: Arc<Given>, with_position: bool) -> Result<Carried> {
+        let mut frame = input;
+        if frame.collect_schema().during("clean")?.contains(REASON) {
+            frame = frame.drop(by_name([REASON], true, false));
+        }
+        let mut helpers = vec![RULE.to_owned()];
+        if with_position {
+            frame = frame.with_row_index(POSITION, None);
+            helpers.push(POSITION.to_owned());
+        }
+        let watched = given.changes.clone().filter(|_| given.is_watched());
+        let mut carried = Carried {
+            frame: frame.with_column(mark(0).alias(RULE)),
+            schema: Schema::default(),
+            helpers,
+            given,
+            tracker: watched.map(Tracker::new),
+            found: HashMap::new(),
+            late: Vec::new(),
+            place: "clean".to_owned(),
+            step: 0,
+            kept: 0,
+        };
+        carried.refresh()?;
+        plan.actions.iter().try_for_each(|action| carried.carry(action))?;
+        Ok(carried)
+    }
+
+    fn carry(&mut self, action: &Action) -> Result<()> {
+        match action {
+            Action::Begin { step, place, settings } => {
+                self.step = *step;
+                self.place.clone_from(place);
+                if let Some(tracker) = &mut self.tracker {
+                    tracker.begin(*step, place, settings.clone());
+                }
+                Ok(())
+            }
+            Action::Set { columns, log } => {
+                let named =
+                    |(name, value): &(String, Value)| -> Result<Expr> { Ok(self.expr(value)?.alias(name.as_str())) };
+                let columns = columns.iter().map(named).collect::<Result<Vec<Expr>>>()?;
+                match log {
+                    Log::Nobody => self.put(columns),
+                    Log::Step => self.put_watched(columns, None),
+                    Log::Helper(by) => self.put_watched(columns, Some(By::Column(by.clone()))),
+                }
+            }
+            Action::Keep { helper, value } => {
+                let value = self.expr(value)?.alias(helper.as_str());
+                self.helpers.push(helper.clone());
+                self.put(vec![value])
+            }
+            Action::Remove { rule, hit } => {
+                let hit = self.expr(hit)?;
+                let marked = when(is_alive().and(hit)).then(mark(*rule)).otherwise(col(RULE));
+                self.put(vec![marked.alias(RULE)])
+            }
+            Action::Select { columns } => self.select(columns),
+            Action::Rename { from, to } => {
+                self.frame = self.frame.clone().rename(from, to, true);
+                if let Some(tracker) = &mut self.tracker {
+                    tracker.rename(from, to);
+                }
+                self.refresh()
+            }
+            Action::Hide { column } => {
+                if let Some(tracker) = &mut self.tracker {
+                    tracker.hide(column);
+                }
+                Ok(())
+            }
+            Action::KeepFirst { rule, keys, nulls } => {
+                self.late.push(FirstSeen::new(*rule, keys.clone(), *nulls));
+                Ok(())
+            }
+            Action::Ask { ask, question } => {
+                let found = self.ask(question)?;
+                self.found.insert(*ask, found);
+                Ok(())
+            }
+            Action::Answer { step, prefix } => self.answer(*step, prefix),
+        }
+    }
+
+    /// Adds or replaces columns without a word in the change log.
+    fn put(&mut self, columns: Vec<Expr>) -> Result<()> {
+        self.frame = self.frame.clone().with_columns(columns);
+        self.refresh()
+    }
+
+    /// Adds or replaces columns, and keeps the old ones as helpers, if anybody wants to know.
+    fn put_watched(&mut self, columns: Vec<Expr>, by: Option<By>) -> Result<()> {
+        if self.tracker.is_none() {
+            return self.put(columns);
+        }
+        let types = self.frame.clone().with_columns(columns.clone()).collect_schema().during(&self.place)?;
+        let mut all = Vec::with_capacity(2 * columns.len());
+        for new in columns {
+            let name = new.clone().meta().output_name().during(&self.place)?;
+            let helper = self.helper_name("before");
+            let (Some(tracker), Some(old)) = (&mut self.tracker, self.schema.get(&name)) else {
+                all.push(new);
+                continue;
+            };
+            let kept = tracker.replaced(&name, old, by.clone(), helper.clone());
+            all.push(tracker.with_undone(&name, new, types.get(&name), kept.is_some()));
+            if let Some(kept) = kept {
+                all.push(kept);
+                self.helpers.push(helper);
+            }
+        }
+        self.put(all)
+    }
+
+    /// Keeps columns in this order, provenance and helpers behind them; for the change log also those that go.
+    fn select(&mut self, columns: &[String]) -> Result<()> {
+        let provenance = [FILE, ROW];
+        let names: Vec<String> = self.schema.iter_names().map(ToString::to_string).collect();
+        for name in names.iter().filter(|name| !columns.contains(name) && !provenance.contains(&name.as_str())) {
+            let helper = self.helper_name("dropped");
+            if self.tracker.as_mut().is_some_and(|tracker| tracker.dropped(name, &helper)) {
+                self.helpers.push(helper.clone());
+                self.put(vec![col(name.as_str()).alias(helper)])?;
+            }
+        }
+        let provenance = provenance.into_iter().filter(|name| self.schema.contains(name));
+        let all = columns.iter().map(String::as_str).chain(provenance);
+        let all = all.chain(self.helpers.iter().map(String::as_str)).map(col);
+        self.frame = self.frame.clone().select(all.collect::<Vec<Expr>>());
+        self.refresh()
+    }
+
+    /// Joins a small table, in which each of `keys` stands once, where `on` equals it. The rows keep their order.
+    /// `helpers` names the columns that the table brings. `nulls_equal`: an empty cell is a value like others.
+    fn join(
+        &mut self,
+        table: DataFrame,
+        on: &[String],
+        keys: &[String],
+        helpers: Vec<String>,
+        nulls_equal: bool,
+    ) -> Result<()> {
+        let columns = |names: &[String]| names.iter().map(|name| col(name.as_str())).collect::<Vec<Expr>>();
+        self.frame = self
+            .frame
+            .clone()
+            .join_builder()
+            .with(table.lazy())
+            .how(JoinType::Left)
+            .left_on(columns(on))
+            .right_on(columns(keys))
+            .join_nulls(nulls_equal)
+            .maintain_order(MaintainOrderJoin::Left)
+            .finish();
+        self.helpers.extend(helpers);
+        self.refresh()
+    }
+
+    /// Joins the answers of the step's task.
+    fn answer(&mut self, step: usize, prefix: &str) -> Result<()> {
+        let Some(lookup) = self.given.lookups.get(&step).cloned() else { return Ok(()) };
+        let dtypes = lookup.inputs().iter().map(|name| self.schema.get(name).cloned().unwrap_or(DataType::String));
+        let table = lookup.table(&dtypes.collect::<Vec<_>>(), prefix).during(&self.place)?;
+        let keys = lookup.asked_helpers(prefix);
+        let helpers = lookup.answer_helpers(prefix);
+        // What was asked was asked of these very cells: empty ones are equal.
+        self.join(table, lookup.inputs(), &keys, helpers, true)
+    }
+
+    /// The alive rows, as far as `wanted` reads them, in order.
+    fn alive(&self, wanted: Vec<Expr>) -> Result<impl Iterator<Item = Result<DataFrame>> + use<>> {
+        artifact::stream(self.frame.clone().filter(is_alive()).select(wanted), self.place.clone())
+    }
+
+    /// The alive rows for which `hit` is true, as a plan.
+    pub fn alive_where(&self, hit: &Value, wanted: &[String]) -> Result<LazyFrame> {
+        let wanted: Vec<Expr> = wanted.iter().map(|name| col(name.as_str())).collect();
+        Ok(self.frame.clone().filter(is_alive().and(self.expr(hit)?)).select(wanted))
+    }
+
+    /// A name for a helper column of the change log.
+    fn helper_name(&mut self, what: &str) -> String {
+        self.kept += 1;
+        format!("_step_{}_log{}_{what}", self.step, self.kept)
+    }
+
+    fn refresh(&mut self) -> Result<()> {
+        let all = self.frame.collect_schema().during(&self.place)?;
+        let visible = all.iter().filter(|(name, _)| !self.helpers.iter().any(|helper| helper == name.as_str()));
+        self.schema = visible.map(|(name, dtype)| (name.clone(), dtype.clone())).collect();
+        Ok(())
+    }
+
+    /// `rules` are those of the plan.
+    pub fn finish(self, rules: &[Rule]) -> Parts {
+        let problem = |rule: &Rule| match rule.reason.as_ref().map(|reason| &reason.problem) {
+            None => String::new(),
+            Some(Problem::Text(text)) => text.clone(),
+            Some(Problem::Beyond(ask)) => match self.found.get(ask) {
+                Some(Found::Limits(low, high)) => match Problem::beyond(*low, *high) {
+                    Problem::Text(text) => text,
+                    Problem::Beyond(_) => String::new(),
+                },
+                _ => String::new(),
+            },
+        };
+        let problems = rules.iter().map(problem).collect();
+        let Carried { frame, schema, late, tracker, .. } = self;
+        Parts { frame, schema, late, tracker, problems }
+    }
+}
+
+/// Whether a row is alive.
+pub(crate) fn is_alive() -> Expr {
+    col(RULE).eq(mark(0))
+}
+
+/// A rule number as a literal of the column's type; a plain literal would widen it.
+fn mark(number: u16) -> Expr {
+    lit(Scalar::new(DataType::UInt16, AnyValue::UInt16(number)))
+}

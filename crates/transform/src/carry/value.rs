@@ -1,0 +1,161 @@
+//! Values of rows as expressions of polars.
+
+use polars::prelude::*;
+use spec::Result;
+
+use super::{Carried, is_alive};
+use crate::SqlExpr;
+use crate::carry::ask::Found;
+use crate::plan::{Answer, Bound, Filling, Limits, POSITION, Value};
+use crate::seen::{count_at, is_loser};
+use crate::texts::changed;
+
+impl Carried {
+    /// A value over the rows as they are here.
+    pub(super) fn expr(&self, value: &Value) -> Result<Expr> {
+        Ok(match value {
+            Value::Column(column) => col(column.as_str()),
+            Value::Sql(sql) => self.sql(sql)?,
+            Value::Of(operation, column) => operation.clone().expr(col(column.as_str())),
+            Value::Texts(rules, column) => changed(col(column.as_str()), rules.clone()),
+            Value::Filled { column, with } => match self.filling(with, self.dtype(column)) {
+                Some(filling) => col(column.as_str()).fill_null(filling),
+                None => col(column.as_str()),
+            },
+            Value::Clipped { column, limits } => self.clipped(column, limits),
+            Value::Outside { column, limits } => self.outside(column, limits),
+            Value::IsOutside { column, limits } => self.outside(column, limits).fill_null(lit(false)),
+            Value::Empty { columns, all } => {
+                let empty = columns.iter().map(|name| col(name.as_str()).is_null());
+                let together = if *all { empty.reduce(Expr::and) } else { empty.reduce(Expr::or) };
+                together.unwrap_or_else(|| lit(false))
+            }
+            Value::Lost { now, before } => col(now.as_str()).is_null().and(col(before.as_str()).is_not_null()),
+            Value::NotTrue(sql) => self.sql(sql)?.eq_missing(lit(true)).not(),
+            Value::Duplicate(ask) => match self.found.get(ask) {
+                Some(Found::Contest(losers, _)) => is_loser(losers.clone(), col(POSITION)),
+                _ => lit(false),
+            },
+            Value::Copies(ask) => match self.found.get(ask) {
+                Some(Found::Contest(_, counts)) => count_at(counts.clone(), col(POSITION)),
+                _ => lit(NULL).cast(DataType::UInt32),
+            },
+            Value::Asked { inputs, when, answered } => {
+                let any = inputs.iter().map(|name| col(name.as_str()).is_not_null()).reduce(Expr::or);
+                let mut asked = any.unwrap_or_else(|| lit(false));
+                if let Some(when) = when {
+                    asked = asked.and(self.sql(when)?.eq_missing(lit(true)));
+                }
+                match answered {
+                    Some(helper) => asked.and(col(helper.as_str()).is_not_null()),
+                    None => asked,
+                }
+            }
+            Value::Answered { touched, answer, otherwise, dtype } => {
+                let answer = match answer {
+                    Answer::Helper(helper) => col(helper.as_str()),
+                    Answer::Text(text) => lit(text.as_str()),
+                };
+                let otherwise = match otherwise {
+                    Some(column) => col(column.as_str()),
+                    None => lit(NULL).cast(dtype.clone()),
+                };
+                when(col(touched.as_str())).then(answer).otherwise(otherwise)
+            }
+        })
+    }
+
+    /// Rows that are out already read as empty where a value could end the run: a row must not do so after a step took it
+    /// out.
+    fn sql(&self, sql: &SqlExpr) -> Result<Expr> {
+        Ok(sql.compile_where(&self.schema, &self.place, Some(is_alive()))?.expr)
+    }
+
+    pub(super) fn dtype(&self, column: &str) -> DataType {
+        self.schema.get(column).cloned().unwrap_or(DataType::Null)
+    }
+
+    fn filling(&self, with: &Filling, dtype: DataType) -> Option<Expr> {
+        match with {
+            Filling::Value(_, cell) => Some(lit(cell.clone())),
+            Filling::Answer(ask) => match self.found.get(ask)? {
+                Found::Number(number) => number.map(|number| lit(number).cast(dtype)),
+                Found::Cell(cell) => cell.clone().map(lit),
+                _ => None,
+            },
+        }
+    }
+
+    /// The limits in the type of a column.
+    fn limits(&self, column: &str, limits: &Limits) -> [Side; 2] {
+        let given = |bound: &Bound| match bound {
+            Bound::None => Side::Open,
+            Bound::At(cell) => Side::At(lit(cell.clone())),
+            Bound::All => Side::Shut,
+        };
+        let (low, high) = match limits {
+            Limits::Given { low, high } => return [given(low), given(high)],
+            Limits::Of(ask) => match self.found.get(ask) {
+                Some(Found::Limits(low, high)) => (float(*low), float(*high)),
+                _ => return [Side::Open, Side::Open],
+            },
+            Limits::OfGroup { low, high } => (col(low.as_str()), col(high.as_str())),
+        };
+        // A limit that was computed counts as the next whole number inside; one beyond the type limits nothing.
+        let dtype = self.dtype(column);
+        let (low, high) = match dtype.is_integer() {
+            true => (low.ceil(), high.floor()),
+            false => (low, high),
+        };
+        [low, high].map(|limit| Side::At(limit.cast(dtype.clone())))
+    }
+
+    /// Whether a number is below or above. NaN is above every number; null is neither.
+    fn outside(&self, column: &str, limits: &Limits) -> Expr {
+        let value = col(column);
+        let side = |side: Side, passes: fn(Expr, Expr) -> Expr| match side {
+            Side::Open => lit(false),
+            Side::At(limit) => passes(value.clone(), limit),
+            Side::Shut => value.clone().is_not_null(),
+        };
+        let [low, high] = self.limits(column, limits);
+        side(low, Expr::lt).or(side(high, Expr::gt))
+    }
+
+    /// The number, or the limit that it is beyond. Null and NaN stay; values inside stay bit for bit.
+    fn clipped(&self, column: &str, limits: &Limits) -> Expr {
+        let value = col(column);
+        let is_number = match self.dtype(column).is_float() {
+            // NaN is above every number in the engine's order, and must not become the limit.
+            true => value.clone().is_not_nan(),
+            false => lit(true),
+        };
+        let [low, high] = self.limits(column, limits);
+        let mut clipped = value.clone();
+        if let Side::At(high) = high {
+            clipped = when(value.clone().gt(high.clone()).and(is_number)).then(high).otherwise(clipped);
+        }
+        if let Side::At(low) = low {
+            clipped = when(value.lt(low.clone())).then(low).otherwise(clipped);
+        }
+        clipped
+    }
+}
+
+/// One side of limits.
+enum Side {
+    /// Every number passes.
+    Open,
+    /// A value of the column's type; null where a row has no limit.
+    At(Expr),
+    /// No number passes.
+    Shut,
+}
+
+/// A limit as a literal; null for none.
+fn float(limit: Option<f64>) -> Expr {
+    match limit {
+        Some(limit) => lit(limit),
+        None => lit(NULL).cast(DataType::Float64),
+    }
+}
