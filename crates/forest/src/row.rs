@@ -5,6 +5,8 @@
 //! depends on the row, but hardly any jump does, so the processor is never caught out. What each long run comes to is kept at
 //! places along it, for all pieces at once, so that only the rest of the run is looked at.
 
+use std::ops::Deref;
+
 use spec::{Error, Result};
 
 use crate::forest::{Forest, Score};
@@ -175,29 +177,36 @@ fn runs(pieces: &[&Piece], stride: usize) -> Vec<Run> {
     runs
 }
 
-/// Scores single rows. Holds the working memory, so it is made once and used by one thread.
+/// Scores single rows. Holds the working memory, so it is made once and used by one thread. The forest is borrowed or shared:
+/// `RowScorer<&Forest>`, `RowScorer<Arc<Forest>>`.
 #[derive(Debug)]
-pub struct RowScorer<'forest> {
-    forest: &'forest Forest,
+pub struct RowScorer<F> {
+    forest: F,
     ranks: Vec<i32>,
     standing: Vec<u32>,
 }
 
 impl Forest {
     /// A scorer of single rows.
-    pub fn row_scorer(&self) -> RowScorer<'_> {
-        RowScorer { forest: self, ranks: vec![0; self.slots.len()], standing: vec![0; self.quick.pieces] }
+    pub fn row_scorer(&self) -> RowScorer<&Forest> {
+        RowScorer::new(self)
     }
 }
 
-impl RowScorer<'_> {
+impl<F: Deref<Target = Forest>> RowScorer<F> {
+    /// A scorer of single rows.
+    pub fn new(forest: F) -> RowScorer<F> {
+        let (ranks, standing) = (vec![0; forest.slots.len()], vec![0; forest.quick.pieces]);
+        RowScorer { forest, ranks, standing }
+    }
+
     /// Writes the scores of one row, one per output of the forest. `row` has one number per feature; NaN is missing. Every
     /// bit is LightGBM's. Nothing is allocated.
     ///
     /// # Errors
     /// If `row` or `scores` is not as long as it should be.
     pub fn score(&mut self, row: &[f64], score: Score, scores: &mut [f64]) -> Result<()> {
-        let forest = self.forest;
+        let forest = &*self.forest;
         if row.len() != forest.features() || scores.len() != forest.outputs() {
             return Err(Error::cannot_run(format!(
                 "a row of {} features and {} scores for a model of {} and {}",
@@ -224,7 +233,7 @@ impl RowScorer<'_> {
 
     #[inline(always)]
     fn tree(&self, tree: usize, place: Place, row: &[f64]) -> f64 {
-        let (forest, quick) = (self.forest, &self.forest.quick);
+        let (forest, quick) = (&*self.forest, &self.forest.quick);
         let scorer = &forest.scorers[tree];
         match place {
             Place::Piece(piece, values) if !forest.linear => {

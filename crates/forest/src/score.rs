@@ -168,7 +168,7 @@ fn sums_avx2(forest: &Forest, columns: &[Column<'_>], start: usize, work: &mut W
 }
 
 #[inline(always)]
-fn sums_in(forest: &Forest, columns: &[Column<'_>], start: usize, work: &mut Work, out: &mut [f64]) {
+pub(crate) fn sums_in(forest: &Forest, columns: &[Column<'_>], start: usize, work: &mut Work, out: &mut [f64]) {
     let outputs = forest.model.outputs;
     let count = out.len() / outputs;
     forest.slots.fill(columns, start, count, &mut work.block);

@@ -1,7 +1,9 @@
 //! A small model written by hand, with the values that follow from it by the definitions.
 
 use crate::row::Quick;
-use crate::{Column, Forest, Importance, Score, Values};
+use crate::score::{Work, sums, sums_in};
+use crate::{Column, Explainer, Forest, Importance, RowScorer, Score, Values};
+use std::sync::Arc;
 
 /// `x <= 0.5` gives 1, else `c` in {1, 3} gives 2, else 4. The counts are training rows of the three leaves.
 fn tree(counts: [u32; 3]) -> String {
@@ -78,4 +80,38 @@ fn single_rows_score_alike_however_tables_are_kept() {
     assert_eq!(scores[..8], [3.0, 12.0, 3.0, 6.0, 3.0, 12.0, 3.0, 6.0]);
     forest.quick = Quick::new(&forest.scorers, 0);
     assert_eq!(score(&forest), scores);
+}
+
+/// Without AVX2 the same code runs, compiled for what every processor has.
+#[test]
+fn wider_registers_change_nothing() {
+    let forest = Forest::read(&model("regression", &[tree([4, 2, 4]), tree([3, 1, 1])])).unwrap();
+    let x: Vec<f64> = (0..100).map(|at| f64::from(at % 7) / 6.0).collect();
+    let c: Vec<f64> = (0..100).map(|at| f64::from(at % 5)).collect();
+    let columns = [&x, &c, &c].map(|column| Column::new(Values::F64(column)));
+    let (mut wide, mut narrow) = (vec![0.0; 100], vec![0.0; 100]);
+    sums(&forest, &columns, 0, &mut Work::new(&forest), &mut wide);
+    sums_in(&forest, &columns, 0, &mut Work::new(&forest), &mut narrow);
+    assert_eq!(wide, narrow);
+    assert!(wide.contains(&2.0) && wide.contains(&4.0) && wide.contains(&8.0));
+}
+
+#[test]
+fn a_forest_may_be_shared() {
+    let forest = Arc::new(Forest::read(&model("regression", &[tree([4, 2, 4])])).unwrap());
+    let (explainer, mut scorer) = (Explainer::new(Arc::clone(&forest)).unwrap(), RowScorer::new(forest));
+    let mut score = [0.0];
+    scorer.score(&[1.0, 3.0, 0.0], Score::Raw, &mut score).unwrap();
+    assert_eq!(score, [2.0]);
+    assert!((explainer.base()[0] - 2.4).abs() < 1e-15);
+}
+
+#[test]
+fn tables_have_a_limit() {
+    let forest = Forest::read(&model("regression", &[tree([4, 2, 4]), tree([4, 2, 4])])).unwrap();
+    // Four outcomes of a sum and two features at two points; each tree has such a table.
+    let each = 4 * 3 * 2 * 8;
+    assert!(Explainer::within(&forest, 2 * each).is_ok());
+    let error = Explainer::within(&forest, 2 * each - 1).unwrap_err();
+    assert_eq!(error.message(), "contributions of features would need tables of more than 0 GiB");
 }

@@ -198,10 +198,8 @@ pub fn rows(text: &str, table: &Table, random: &mut Random, count: usize) -> (Ve
         // Some rows are as they were trained on, but for one value.
         let known = random.below(3) == 0;
         let (row, changed) = (random.below(table.columns[0].len()), random.below(features));
-        for feature in 0..features {
-            let value =
-                if known && feature != changed { table.columns[feature][row] } else { *random.of(&pools[feature]) };
-            rows.push(value);
+        for (feature, (pool, column)) in pools.iter().zip(&table.columns).enumerate() {
+            rows.push(if known && feature != changed { column[row] } else { *random.of(pool) });
         }
     }
     let columns = (0..features).map(|feature| rows[feature..].iter().step_by(features).copied().collect()).collect();

@@ -29,8 +29,8 @@ fn random_models_score_random_rows_as_lightgbm_does() {
         let count = 1 + random.below(700);
         let (flat, by_column) = rows(&text, &table, &mut random, count);
         let table = columns(&by_column);
-        for (score, theirs) in [(Score::Raw, Kind::Raw), (Score::Predicted, Kind::Normal)] {
-            let theirs = booster.predict(&flat, theirs, 1);
+        for (score, kind_of_score) in [(Score::Raw, Kind::Raw), (Score::Predicted, Kind::Normal)] {
+            let theirs = booster.predict(&flat, kind_of_score, 1);
             let threads = 1 + random.below(3);
             same_bits(
                 &forest.scores(&table, score, threads).unwrap(),
@@ -38,9 +38,12 @@ fn random_models_score_random_rows_as_lightgbm_does() {
                 &format!("{kind}, {score:?}, {threads}"),
             );
             let mut scorer = forest.row_scorer();
-            let mut one_by_one = vec![0.0; theirs.len()];
+            let mut single = booster.single_rows(kind_of_score);
+            let (mut one_by_one, mut their_score) = (vec![0.0; theirs.len()], vec![0.0; booster.outputs]);
             for (row, scores) in flat.chunks(booster.features).zip(one_by_one.chunks_mut(booster.outputs)) {
                 scorer.score(row, score, scores).unwrap();
+                single.predict(row, &mut their_score);
+                same_bits(scores, &their_score, &format!("{kind}, {score:?}, a single row"));
             }
             same_bits(&one_by_one, &theirs, &format!("{kind}, {score:?}, one by one"));
         }
@@ -81,8 +84,8 @@ fn features_of_many_thresholds_and_categories_score_as_lightgbm_does() {
         let rows: Vec<usize> = (0..1_000).map(|_| random.below(count)).collect();
         let mut some: Vec<Vec<f64>> =
             table.iter().map(|column| rows.iter().map(|row| column[*row]).collect()).collect();
-        for row in 0..rows.len() / 4 {
-            some[random.below(3)][row] = random.below(80_000) as f64 - 5.0;
+        for _ in 0..rows.len() / 4 {
+            some[random.below(3)][random.below(rows.len())] = random.below(80_000) as f64 - 5.0;
         }
         let flat: Vec<f64> = (0..rows.len()).flat_map(|row| some.iter().map(move |column| column[row])).collect();
         let booster = Booster::read(&text).unwrap();
