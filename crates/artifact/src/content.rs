@@ -119,7 +119,7 @@ mod tests {
         let hashes = hash_files(path).unwrap();
         let evidence = serde_json::json!({
             "format": 1, "tool": "train", "version": "0.1.0", "pipeline": "p", "table": "v1", "kind": "file", "run": "",
-            "time": "", "spec": "", "inputs": [], "books": {"rows_in": 0, "rows_out": 0, "entries": []},
+            "time": "2026-01-01T00:00:00Z", "spec": "", "inputs": [], "books": {"rows_in": 0, "rows_out": 0, "entries": []},
             "content": hash_of(&hashes), "notes": {"files": hashes},
         });
         std::fs::write(crate::sidecar(path), evidence.to_string()).unwrap();

@@ -23,7 +23,7 @@ pub(crate) fn seal(folder: &Path) {
     let files = artifact::hash_files(folder).unwrap();
     let evidence = serde_json::json!({
         "format": 1, "tool": "train", "version": "0.1.0", "pipeline": "churn", "table": "v1", "kind": "file", "run": "",
-        "time": "", "spec": "", "inputs": [], "books": {"rows_in": 0, "rows_out": 0, "entries": []},
+        "time": "2026-01-01T00:00:00Z", "spec": "", "inputs": [], "books": {"rows_in": 0, "rows_out": 0, "entries": []},
         "content": artifact::hash_of(&files), "notes": {"files": files},
     });
     std::fs::write(artifact::sidecar(folder), evidence.to_string()).unwrap();
