@@ -5,8 +5,10 @@
 //! other programs may be running. With one thread on Linux it is the thread's own time on the processor that counts.
 
 #[path = "../tests/lightgbm/library.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
 mod library;
 #[path = "../tests/lightgbm/random.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
 mod random;
 
 use std::time::Instant;

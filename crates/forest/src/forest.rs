@@ -6,7 +6,7 @@ use spec::Result;
 
 use crate::column::{Column, rows};
 use crate::model::{self, Model};
-use crate::row::Quick;
+use crate::row::{MOST_ENTRIES, Quick};
 use crate::score::{Scorer, Work, sums};
 use crate::slots::{BLOCK, Slots};
 
@@ -17,6 +17,8 @@ pub struct Forest {
     pub(crate) slots: Slots,
     pub(crate) scorers: Vec<Scorer>,
     pub(crate) quick: Quick,
+    /// Whether any leaf holds a linear model.
+    pub(crate) linear: bool,
 }
 
 /// What a score is.
@@ -46,8 +48,9 @@ impl Forest {
         let model = model::read(text)?;
         let slots = Slots::new(&model);
         let scorers = Scorer::all(&model, &slots);
-        let quick = Quick::new(&scorers);
-        Ok(Forest { model, slots, scorers, quick })
+        let quick = Quick::new(&scorers, MOST_ENTRIES);
+        let linear = model.trees.iter().any(|tree| tree.is_linear);
+        Ok(Forest { model, slots, scorers, quick, linear })
     }
 
     /// Number of features, which is the number of columns of a row.
@@ -88,7 +91,7 @@ impl Forest {
 
     /// Whether leaves hold linear models. Such forests have no contributions.
     pub fn is_linear(&self) -> bool {
-        self.model.trees.iter().any(|tree| tree.is_linear)
+        self.linear
     }
 
     /// LightGBM's name of the objective, such as `binary`; none if the model was trained with one of the user's own.

@@ -28,11 +28,16 @@ mod column;
 mod forest;
 mod model;
 mod objective;
+mod pieces;
 mod row;
 mod score;
 mod shap;
 mod slots;
 mod text;
+mod walk;
+
+#[cfg(test)]
+mod tests;
 
 pub use column::{Bits, Column, Values};
 pub use forest::{Forest, Importance, Score};

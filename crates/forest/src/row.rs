@@ -1,200 +1,212 @@
 //! Scores of one row at a time, without allocation: for a service that is asked about single rows.
 //!
 //! Over all trees at once, the splits of a slot lie in the order of their ranks. Those that send the row to the right are a
-//! run from the first on, as long as the row's rank says; each takes its leaves away from its tree. How many there are
-//! depends on the row, but hardly any jump does, so the processor is never caught out.
+//! run from the first on, as long as the row's rank says; each takes its exits away from its piece. How many there are
+//! depends on the row, but hardly any jump does, so the processor is never caught out. What each long run comes to is kept at
+//! places along it, for all pieces at once, so that only the rest of the run is looked at.
+
+use std::ops::Deref;
 
 use spec::{Error, Result};
 
 use crate::forest::{Forest, Score};
-use crate::score::{Among, Mask, Masks, Scorer, Shape};
+use crate::pieces::{Among, Choice, PIECE, Piece};
+use crate::score::{Scorer, Shape};
 use crate::slots::near_zero_is_zero;
 
-/// The splits of all trees that are scored by masks, slot by slot.
+/// The splits of all pieces, slot by slot.
 #[derive(Debug)]
 pub(crate) struct Quick {
-    narrow: Runs<u32>,
-    wide: Runs<u64>,
-    /// Where each tree stands among those of its kind.
+    pieces: usize,
+    stride: usize,
+    runs: Vec<Run>,
+    /// For each feature of categories and each category: what is left of the exits of every piece.
+    choices: Vec<(u32, Vec<u32>)>,
+    /// The same of single pieces, where that would be too much: piece and its table.
+    tables: Vec<(u32, Choice)>,
+    /// Splits that are looked up in sets, by piece.
+    sets: Vec<(u32, Among)>,
     trees: Vec<Place>,
-    /// The values of the leaves of all trees.
+    /// The values of the exits of all trees of one piece.
     values: Vec<f64>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    kind: Kind,
-    /// Among the trees of the kind.
-    at: u32,
-    /// The first of its values.
-    values: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
-    Constant,
-    Narrow,
-    Wide,
-    /// Walked, or linear.
-    Other,
-}
-
-#[derive(Debug)]
-struct Runs<W> {
-    trees: u32,
-    runs: Vec<Run>,
-    /// Tree and what is left of its leaves, by slot and rank.
-    splits: Vec<(u32, W)>,
-    /// Of each run: how many splits have a rank below 0, 1, 2, ….
-    ends: Vec<u32>,
-    /// For each feature of categories and each category: what is left of the leaves of every tree.
-    choices: Vec<(u32, Vec<W>)>,
-    sets: Vec<(u32, Among<W>)>,
-}
-
+/// The splits of a slot.
 #[derive(Debug)]
 struct Run {
     slot: u32,
-    first_split: u32,
-    first_end: u32,
-    last_rank: i32,
+    /// Piece and what is left of its exits, by rank.
+    splits: Vec<(u32, u32)>,
+    /// How many splits have a rank below 0, 1, 2, ….
+    ends: Vec<u32>,
+    /// What the first splits leave of the exits of every piece: as many as a stride, two strides, ….
+    kept: Vec<u32>,
 }
 
-impl<W: Mask> Runs<W> {
-    fn new() -> Runs<W> {
-        Runs { trees: 0, runs: Vec::new(), splits: Vec::new(), ends: Vec::new(), choices: Vec::new(), sets: Vec::new() }
-    }
+/// How a tree is scored.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// One leaf, whose value stands here.
+    Constant(u32),
+    /// The piece, and where the values of its exits begin.
+    Piece(u32, u32),
+    /// The first of its pieces.
+    Pieces(u32),
+    Walk,
+}
 
-    /// Sorts the splits of all trees, which are (slot, rank, tree, mask).
-    fn set_splits(&mut self, mut splits: Vec<(u32, i32, u32, W)>) {
-        splits.sort_by_key(|(slot, rank, tree, _)| (*slot, *rank, *tree));
-        for of_slot in splits.chunk_by(|a, b| a.0 == b.0) {
-            let last_rank = of_slot.last().map_or(0, |split| split.1);
-            let (first_split, first_end) = (self.splits.len() as u32, self.ends.len() as u32);
-            self.runs.push(Run { slot: of_slot[0].0, first_split, first_end, last_rank });
-            self.ends.extend((0..=last_rank + 1).map(|rank| of_slot.partition_point(|split| split.1 < rank) as u32));
-            self.splits.extend(of_slot.iter().map(|(_, _, tree, mask)| (*tree, *mask)));
-        }
-    }
+/// Splits between two places where what a run comes to is kept, at least.
+const LEAST_STRIDE: usize = 64;
+/// A table for all pieces has this many entries at most.
+pub(crate) const MOST_ENTRIES: usize = 1 << 18;
 
-    /// Brings together the tables of all trees, which are (slot, tree, masks by category).
-    fn set_choices(&mut self, mut tables: Vec<(u32, u32, &[W])>) {
-        tables.sort_by_key(|(slot, tree, _)| (*slot, *tree));
-        let trees = self.trees as usize;
-        for of_slot in tables.chunk_by(|a, b| a.0 == b.0) {
-            let mut all = vec![W::ALL; of_slot[0].2.len() * trees];
-            for (_, tree, table) in of_slot {
-                for (place, mask) in table.iter().enumerate() {
-                    all[place * trees + *tree as usize] = *mask;
+impl Quick {
+    /// Tables for all pieces together have at most `most_entries` entries.
+    pub fn new(scorers: &[Scorer], most_entries: usize) -> Quick {
+        let (mut trees, mut values, mut pieces) = (Vec::new(), Vec::new(), Vec::<&Piece>::new());
+        for scorer in scorers {
+            let first = pieces.len() as u32;
+            trees.push(match &scorer.shape {
+                Shape::Constant => Place::Constant(values.len() as u32),
+                Shape::Pieces(pieces) if pieces.len() == 1 => Place::Piece(first, values.len() as u32),
+                Shape::Pieces(_) => Place::Pieces(first),
+                Shape::Walk(_) => Place::Walk,
+            });
+            match &scorer.shape {
+                Shape::Constant => values.push(scorer.values[0]),
+                Shape::Pieces(more) => {
+                    pieces.extend(more.iter().map(|(piece, _)| piece));
+                    if let [(_, of_exits)] = &more[..] {
+                        values.extend(of_exits);
+                    }
                 }
+                Shape::Walk(_) => {}
             }
-            self.choices.push((of_slot[0].0, all));
+        }
+        // With this, what is kept grows with the number of splits and not with its square.
+        let stride = LEAST_STRIDE.max(pieces.len() / 2);
+        let mut quick = Quick {
+            pieces: pieces.len(),
+            stride,
+            runs: runs(&pieces, stride),
+            choices: Vec::new(),
+            tables: Vec::new(),
+            sets: Vec::new(),
+            trees,
+            values,
+        };
+        for (at, piece) in pieces.iter().enumerate() {
+            quick.sets.extend(piece.sets.iter().map(|set| (at as u32, set.clone())));
+            for few in &piece.few {
+                let left = (0..32).map(|place| few.left(place)).collect();
+                quick.choose(at, &Choice { slot: few.slot, left }, most_entries);
+            }
+            piece.choices.iter().for_each(|choice| quick.choose(at, choice, most_entries));
+        }
+        quick
+    }
+
+    /// Takes in a piece's table of categories.
+    fn choose(&mut self, piece: usize, choice: &Choice, most_entries: usize) {
+        let pieces = self.pieces;
+        if choice.left.len() * pieces > most_entries {
+            self.tables.push((piece as u32, choice.clone()));
+            return;
+        }
+        let at = self.choices.iter().position(|(slot, _)| *slot == choice.slot).unwrap_or_else(|| {
+            self.choices.push((choice.slot, vec![u32::MAX; choice.left.len() * pieces]));
+            self.choices.len() - 1
+        });
+        for (category, mask) in choice.left.iter().enumerate() {
+            self.choices[at].1[category * pieces + piece] &= *mask;
         }
     }
 
+    /// The exits of all pieces that a row may still take.
     #[inline(always)]
-    fn apply(&self, ranks: &[i32], standing: &mut [W]) {
-        standing.fill(W::ALL);
+    fn apply(&self, ranks: &[i32], standing: &mut [u32]) {
+        standing.fill(u32::MAX);
         for run in &self.runs {
-            let rank = ranks[run.slot as usize].clamp(0, run.last_rank + 1);
-            let count = self.ends[run.first_end as usize + rank as usize] as usize;
-            for (tree, mask) in &self.splits[run.first_split as usize..][..count] {
-                standing[*tree as usize] = standing[*tree as usize] & *mask;
+            let rank = ranks[run.slot as usize].max(0) as usize;
+            let count = run.ends[rank.min(run.ends.len() - 1)] as usize;
+            let kept = count / self.stride;
+            if kept > 0 {
+                and_all(standing, &run.kept[(kept - 1) * self.pieces..][..self.pieces]);
+            }
+            for (piece, mask) in &run.splits[kept * self.stride..count] {
+                standing[*piece as usize] &= mask;
             }
         }
         for (slot, all) in &self.choices {
-            let masks = &all[ranks[*slot as usize] as usize * standing.len()..][..standing.len()];
-            for (standing, mask) in standing.iter_mut().zip(masks) {
-                *standing = *standing & *mask;
-            }
+            and_all(standing, &all[ranks[*slot as usize] as usize * self.pieces..][..self.pieces]);
         }
-        for (tree, test) in &self.sets {
-            let keeps = W::repeated(test.set.has(ranks[test.slot as usize]));
-            standing[*tree as usize] = standing[*tree as usize] & (test.mask | keeps);
+        for (piece, choice) in &self.tables {
+            standing[*piece as usize] &= choice.left[ranks[choice.slot as usize] as usize];
+        }
+        for (piece, test) in &self.sets {
+            standing[*piece as usize] &= test.left(ranks[test.slot as usize]);
         }
     }
 }
 
-impl Quick {
-    pub fn new(scorers: &[Scorer]) -> Quick {
-        let (mut narrow, mut wide) = (Runs::new(), Runs::new());
-        let (mut narrow_parts, mut wide_parts) = (Parts::new(), Parts::new());
-        let (mut trees, mut values) = (Vec::new(), Vec::new());
-        for scorer in scorers {
-            let (kind, at) = match &scorer.shape {
-                _ if !scorer.linear.is_empty() => (Kind::Other, 0),
-                Shape::Constant => (Kind::Constant, 0),
-                Shape::Narrow(masks) => (Kind::Narrow, add(masks, &mut narrow, &mut narrow_parts)),
-                Shape::Wide(masks) => (Kind::Wide, add(masks, &mut wide, &mut wide_parts)),
-                Shape::Walk(_) => (Kind::Other, 0),
-            };
-            trees.push(Place { kind, at, values: values.len() as u32 });
-            if kind != Kind::Other {
-                values.extend_from_slice(&scorer.values);
-            }
+#[inline(always)]
+fn and_all(standing: &mut [u32], masks: &[u32]) {
+    for (standing, mask) in standing.iter_mut().zip(masks) {
+        *standing &= *mask;
+    }
+}
+
+fn runs(pieces: &[&Piece], stride: usize) -> Vec<Run> {
+    let mut splits: Vec<(u32, i32, u32, u32)> = Vec::new();
+    for (at, piece) in pieces.iter().enumerate() {
+        splits.extend(piece.numbers.iter().map(|test| (test.slot, test.rank, at as u32, test.mask)));
+    }
+    splits.sort_unstable();
+    let mut runs = Vec::new();
+    for of_slot in splits.chunk_by(|a, b| a.0 == b.0) {
+        let last = of_slot.last().map_or(0, |split| split.1);
+        let ends = (0..=last + 1).map(|rank| of_slot.partition_point(|split| split.1 < rank) as u32).collect();
+        let (mut kept, mut so_far) = (Vec::new(), vec![u32::MAX; pieces.len()]);
+        for chunk in of_slot.chunks_exact(stride) {
+            chunk.iter().for_each(|(.., piece, mask)| so_far[*piece as usize] &= mask);
+            kept.extend_from_slice(&so_far);
         }
-        narrow.set_splits(narrow_parts.splits);
-        narrow.set_choices(narrow_parts.tables);
-        wide.set_splits(wide_parts.splits);
-        wide.set_choices(wide_parts.tables);
-        Quick { narrow, wide, trees, values }
+        let splits = of_slot.iter().map(|(.., piece, mask)| (*piece, *mask)).collect();
+        runs.push(Run { slot: of_slot[0].0, splits, ends, kept });
     }
+    runs
 }
 
-/// What the trees bring, before it is put in order.
-struct Parts<'a, W> {
-    /// Slot, rank, tree and what is left of its leaves.
-    splits: Vec<(u32, i32, u32, W)>,
-    /// Slot, tree and what is left of its leaves for each category.
-    tables: Vec<(u32, u32, &'a [W])>,
-}
-
-impl<W> Parts<'_, W> {
-    fn new() -> Self {
-        Parts { splits: Vec::new(), tables: Vec::new() }
-    }
-}
-
-/// Takes in a tree; returns its number.
-fn add<'a, W: Mask>(masks: &'a Masks<W>, runs: &mut Runs<W>, parts: &mut Parts<'a, W>) -> u32 {
-    let tree = runs.trees;
-    runs.trees += 1;
-    parts.splits.extend(masks.numbers.iter().map(|test| (test.slot, test.rank, tree, test.mask)));
-    parts.tables.extend(masks.categories.iter().map(|choice| (choice.slot, tree, &choice.left[..])));
-    runs.sets.extend(masks.sets.iter().map(|test| (tree, test.clone())));
-    tree
-}
-
-/// Scores single rows. Holds the working memory, so it is made once and used by one thread.
+/// Scores single rows. Holds the working memory, so it is made once and used by one thread. The forest is borrowed or shared:
+/// `RowScorer<&Forest>`, `RowScorer<Arc<Forest>>`.
 #[derive(Debug)]
-pub struct RowScorer<'forest> {
-    forest: &'forest Forest,
+pub struct RowScorer<F> {
+    forest: F,
     ranks: Vec<i32>,
-    narrow: Vec<u32>,
-    wide: Vec<u64>,
+    standing: Vec<u32>,
 }
 
 impl Forest {
     /// A scorer of single rows.
-    pub fn row_scorer(&self) -> RowScorer<'_> {
-        let quick = &self.quick;
-        RowScorer {
-            forest: self,
-            ranks: vec![0; self.slots.len()],
-            narrow: vec![0; quick.narrow.trees as usize],
-            wide: vec![0; quick.wide.trees as usize],
-        }
+    pub fn row_scorer(&self) -> RowScorer<&Forest> {
+        RowScorer::new(self)
     }
 }
 
-impl RowScorer<'_> {
+impl<F: Deref<Target = Forest>> RowScorer<F> {
+    /// A scorer of single rows.
+    pub fn new(forest: F) -> RowScorer<F> {
+        let (ranks, standing) = (vec![0; forest.slots.len()], vec![0; forest.quick.pieces]);
+        RowScorer { forest, ranks, standing }
+    }
+
     /// Writes the scores of one row, one per output of the forest. `row` has one number per feature; NaN is missing. Every
     /// bit is LightGBM's. Nothing is allocated.
     ///
     /// # Errors
     /// If `row` or `scores` is not as long as it should be.
     pub fn score(&mut self, row: &[f64], score: Score, scores: &mut [f64]) -> Result<()> {
-        let forest = self.forest;
+        let forest = &*self.forest;
         if row.len() != forest.features() || scores.len() != forest.outputs() {
             return Err(Error::cannot_run(format!(
                 "a row of {} features and {} scores for a model of {} and {}",
@@ -205,40 +217,49 @@ impl RowScorer<'_> {
             )));
         }
         scores.fill(0.0);
-        self.sum(row, scores);
-        forest.finish(scores, score);
-        Ok(())
-    }
-
-    fn sum(&mut self, row: &[f64], scores: &mut [f64]) {
-        let RowScorer { forest, ranks, narrow, wide } = self;
-        let quick = &forest.quick;
-        forest.slots.fill_row(row, ranks);
-        quick.narrow.apply(ranks, narrow);
-        quick.wide.apply(ranks, wide);
+        forest.slots.fill_row(row, &mut self.ranks);
+        forest.quick.apply(&self.ranks, &mut self.standing);
         let mut output = 0;
-        for (tree, place) in quick.trees.iter().enumerate() {
-            let leaf = match place.kind {
-                Kind::Constant => 0,
-                Kind::Narrow => narrow[place.at as usize].lowest(),
-                Kind::Wide => wide[place.at as usize].lowest(),
-                Kind::Other => {
-                    scores[output] += other(forest, tree, row, ranks);
-                    output = (output + 1) % scores.len();
-                    continue;
-                }
-            };
-            scores[output] += quick.values[(place.values + leaf) as usize];
+        for (tree, place) in forest.quick.trees.iter().enumerate() {
+            scores[output] += self.tree(tree, *place, row);
             output += 1;
             if output == scores.len() {
                 output = 0;
             }
         }
+        forest.finish(scores, score);
+        Ok(())
     }
-}
 
-#[cold]
-fn other(forest: &Forest, tree: usize, row: &[f64], ranks: &[i32]) -> f64 {
-    let value = |place| near_zero_is_zero(row[forest.slots.raw_feature(place)]);
-    forest.scorers[tree].value(ranks, value)
+    #[inline(always)]
+    fn tree(&self, tree: usize, place: Place, row: &[f64]) -> f64 {
+        let (forest, quick) = (&*self.forest, &self.forest.quick);
+        let scorer = &forest.scorers[tree];
+        match place {
+            Place::Piece(piece, values) if !forest.linear => {
+                quick.values[(values + self.standing[piece as usize].trailing_zeros()) as usize]
+            }
+            Place::Constant(value) if !forest.linear => quick.values[value as usize],
+            _ => {
+                let value = |place| near_zero_is_zero(row[forest.slots.raw_feature(place)]);
+                scorer.value(self.leaf(scorer, place), value)
+            }
+        }
+    }
+
+    fn leaf(&self, scorer: &Scorer, place: Place) -> u32 {
+        let reached = |piece: u32| self.standing[piece as usize].trailing_zeros() as usize;
+        match (&scorer.shape, place) {
+            (Shape::Pieces(pieces), Place::Piece(first, _) | Place::Pieces(first)) => {
+                let mut exit = PIECE | (pieces.len() as u32 - 1);
+                while exit & PIECE != 0 {
+                    let piece = exit & !PIECE;
+                    exit = pieces[piece as usize].0.exits[reached(first + piece)];
+                }
+                exit
+            }
+            (Shape::Walk(walk), _) => walk.leaf(&self.ranks),
+            _ => 0,
+        }
+    }
 }

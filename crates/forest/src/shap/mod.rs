@@ -6,6 +6,8 @@ mod quadrature;
 mod run;
 mod table;
 
+use std::ops::Deref;
+
 use spec::{Error, Result};
 
 use crate::Column;
@@ -16,10 +18,11 @@ use crate::slots::{BLOCK, Block, GROUP, GROUPS, Lanes};
 use plan::Plan;
 use run::{PARTS, Space};
 
-/// Explains scores. What depends on the model alone is computed once, when the explainer is made.
+/// Explains scores. What depends on the model alone is computed once, when the explainer is made. The forest is borrowed or
+/// shared: `Explainer<&Forest>`, `Explainer<Arc<Forest>>`.
 #[derive(Debug)]
-pub struct Explainer<'forest> {
-    forest: &'forest Forest,
+pub struct Explainer<F> {
+    forest: F,
     /// Features of any split, in order.
     used: Vec<u32>,
     /// By tree; none for trees of one leaf.
@@ -73,28 +76,56 @@ struct Work {
     order: Vec<u32>,
 }
 
+/// Bytes of tables at most. Models that were trained take a thousandth of it.
+const MOST_BYTES: u64 = 1 << 32;
+
 impl Forest {
-    /// What is needed to explain scores. Takes milliseconds, and memory of the order of the model text.
+    /// What is needed to explain scores; see [`Explainer::new`].
     ///
     /// # Errors
-    /// If leaves hold linear models: what their features contribute is not defined.
-    pub fn explainer(&self) -> Result<Explainer<'_>> {
-        if self.is_linear() {
+    /// If leaves hold linear models, or trees are too large.
+    pub fn explainer(&self) -> Result<Explainer<&Forest>> {
+        Explainer::new(self)
+    }
+}
+
+impl<F: Deref<Target = Forest>> Explainer<F> {
+    /// Takes milliseconds, and some times the memory of the model text.
+    ///
+    /// # Errors
+    /// If leaves hold linear models: what their features contribute is not defined. If trees are so large that tables would
+    /// take more than 4 GiB.
+    pub fn new(forest: F) -> Result<Explainer<F>> {
+        Explainer::within(forest, MOST_BYTES)
+    }
+
+    /// An explainer whose tables take at most so many bytes.
+    pub(crate) fn within(forest: F, most_bytes: u64) -> Result<Explainer<F>> {
+        if forest.is_linear() {
             return Err(Error::cannot_run("contributions of features are not defined for linear trees")
                 .hint("train without `linear_tree`"));
         }
-        let mut used: Vec<u32> =
-            self.model.trees.iter().flat_map(|tree| &tree.splits).map(|split| split.feature).collect();
+        let trees = &forest.model.trees;
+        let mut used: Vec<u32> = trees.iter().flat_map(|tree| &tree.splits).map(|split| split.feature).collect();
         used.sort_unstable();
         used.dedup();
         let place = |feature: u32| used.binary_search(&feature).unwrap_or_default() as u32;
-        let plan = |tree: &Tree| (!tree.splits.is_empty()).then(|| Plan::new(tree, &self.slots, &place));
-        let plans = self.model.trees.iter().map(plan).collect();
-        let mut base = vec![0.0; self.outputs()];
-        for (at, tree) in self.model.trees.iter().enumerate() {
-            base[at % self.outputs()] += expected(tree);
+        let mut bytes = most_bytes;
+        let (mut plans, mut base) = (Vec::new(), vec![0.0; forest.outputs()]);
+        for (at, tree) in trees.iter().enumerate() {
+            base[at % forest.outputs()] += expected(tree);
+            if tree.splits.is_empty() {
+                plans.push(None);
+                continue;
+            }
+            let plan = Plan::new(tree, &forest.slots, &place, &mut bytes).ok_or_else(|| {
+                let gib = most_bytes >> 30;
+                Error::cannot_run(format!("contributions of features would need tables of more than {gib} GiB"))
+                    .hint("train fewer or smaller trees")
+            })?;
+            plans.push(Some(plan));
         }
-        Ok(Explainer { forest: self, used, plans, base })
+        Ok(Explainer { forest, used, plans, base })
     }
 }
 
@@ -105,7 +136,7 @@ fn expected(tree: &Tree) -> f64 {
     tree.leaves.iter().map(|leaf| f64::from(leaf.count) / total * leaf.value).fold(0.0, |sum, part| sum + part)
 }
 
-impl Explainer<'_> {
+impl<F: Deref<Target = Forest> + Sync> Explainer<F> {
     /// The base value of each output: what the score would be if nothing were known of a row.
     pub fn base(&self) -> &[f64] {
         &self.base

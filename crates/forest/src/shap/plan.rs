@@ -14,7 +14,7 @@
 use super::quadrature;
 use super::table::{Job, share};
 use crate::model::Tree;
-use crate::score::{MOST_CHOICES, Set};
+use crate::pieces::{MOST_CHOICES, Set};
 use crate::slots::{RankTest, Slots};
 
 /// Outcomes of a twig are numbered by as many bits at most.
@@ -124,8 +124,8 @@ struct Builder<'a> {
 }
 
 impl Plan {
-    /// `places` numbers the features that the forest uses.
-    pub fn new(tree: &Tree, slots: &Slots, places: &dyn Fn(u32) -> u32) -> Plan {
+    /// `places` numbers the features that the forest uses. The tables are taken off `bytes`; none if they are too large.
+    pub fn new(tree: &Tree, slots: &Slots, places: &dyn Fn(u32) -> u32, bytes: &mut u64) -> Option<Plan> {
         let most_bits = if tree.leaves.len() > MANY_LEAVES { 1 } else { MOST_BITS };
         let mut builder = Builder {
             tree,
@@ -142,14 +142,16 @@ impl Plan {
             longest: longest_path(tree),
         };
         builder.child(if tree.splits.is_empty() { !0 } else { 0 }, 0, None);
-        let points = quadrature::points(builder.longest.div_ceil(2).max(1));
+        let count = builder.longest.div_ceil(2).max(1);
+        *bytes = bytes.checked_sub(builder.table_length as u64 * count.next_multiple_of(2) as u64 * 8)?;
+        let points = quadrature::points(count);
         let passes = match points.len() {
             0..=2 => Passes::Two(builder.passes(&points)),
             3..=4 => Passes::Four(builder.passes(&points)),
             5..=6 => Passes::Six(builder.passes(&points)),
             _ => Passes::Eight(builder.passes(&points)),
         };
-        Plan { inputs: builder.inputs, steps: builder.steps, levels: builder.levels, passes }
+        Some(Plan { inputs: builder.inputs, steps: builder.steps, levels: builder.levels, passes })
     }
 }
 

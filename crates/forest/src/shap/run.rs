@@ -181,7 +181,10 @@ fn run<const M: usize>(
             }
             Step::Twig { input, table, level, out, features } => {
                 let stride = 1 + features.len() as u32;
-                let entries = outcomes[*input as usize].map(|outcome| outcome * stride);
+                let mut entries = outcomes[*input as usize];
+                for entry in &mut entries {
+                    *entry *= stride;
+                }
                 let products = &levels.products[*level as usize];
                 if let Some(out) = out {
                     let (out, table) = (&mut levels.sums[*out as usize], &pass.table[*table as usize..]);
@@ -202,12 +205,20 @@ fn run<const M: usize>(
 
 #[inline(always)]
 fn times<const M: usize>(a: &[f64; M], b: &[f64; M]) -> [f64; M] {
-    std::array::from_fn(|k| a[k] * b[k])
+    let mut product = [0.0; M];
+    for k in 0..M {
+        product[k] = a[k] * b[k];
+    }
+    product
 }
 
 #[inline(always)]
 fn plus<const M: usize>(a: &[f64; M], b: &[f64; M]) -> [f64; M] {
-    std::array::from_fn(|k| a[k] + b[k])
+    let mut sum = [0.0; M];
+    for k in 0..M {
+        sum[k] = a[k] + b[k];
+    }
+    sum
 }
 
 #[inline(always)]

@@ -108,7 +108,7 @@ pub fn model(kind: &str, random: &mut Random) -> (String, Table) {
     let table = Table::new(random, rows);
     let objective = kind.split(' ').next().unwrap().trim_start_matches("objective=");
     let label = table.label(objective, random);
-    let leaves = *random.of(&[2, 3, 5, 8, 16, 31, 32, 33, 50, 64, 65, 90, 150]);
+    let leaves = *random.of(&[2, 3, 5, 8, 16, 31, 32, 33, 50, 64, 65, 90, 150, 300]);
     let least = *random.of(&[1, 2, 5, 20]);
     let rounds = *random.of(&[1, 3, 8, 20]);
     let seed = random.below(10_000);
@@ -198,10 +198,8 @@ pub fn rows(text: &str, table: &Table, random: &mut Random, count: usize) -> (Ve
         // Some rows are as they were trained on, but for one value.
         let known = random.below(3) == 0;
         let (row, changed) = (random.below(table.columns[0].len()), random.below(features));
-        for feature in 0..features {
-            let value =
-                if known && feature != changed { table.columns[feature][row] } else { *random.of(&pools[feature]) };
-            rows.push(value);
+        for (feature, (pool, column)) in pools.iter().zip(&table.columns).enumerate() {
+            rows.push(if known && feature != changed { column[row] } else { *random.of(pool) });
         }
     }
     let columns = (0..features).map(|feature| rows[feature..].iter().step_by(features).copied().collect()).collect();

@@ -29,8 +29,8 @@ fn random_models_score_random_rows_as_lightgbm_does() {
         let count = 1 + random.below(700);
         let (flat, by_column) = rows(&text, &table, &mut random, count);
         let table = columns(&by_column);
-        for (score, theirs) in [(Score::Raw, Kind::Raw), (Score::Predicted, Kind::Normal)] {
-            let theirs = booster.predict(&flat, theirs, 1);
+        for (score, kind_of_score) in [(Score::Raw, Kind::Raw), (Score::Predicted, Kind::Normal)] {
+            let theirs = booster.predict(&flat, kind_of_score, 1);
             let threads = 1 + random.below(3);
             same_bits(
                 &forest.scores(&table, score, threads).unwrap(),
@@ -38,9 +38,12 @@ fn random_models_score_random_rows_as_lightgbm_does() {
                 &format!("{kind}, {score:?}, {threads}"),
             );
             let mut scorer = forest.row_scorer();
-            let mut one_by_one = vec![0.0; theirs.len()];
+            let mut single = booster.single_rows(kind_of_score);
+            let (mut one_by_one, mut their_score) = (vec![0.0; theirs.len()], vec![0.0; booster.outputs]);
             for (row, scores) in flat.chunks(booster.features).zip(one_by_one.chunks_mut(booster.outputs)) {
                 scorer.score(row, score, scores).unwrap();
+                single.predict(row, &mut their_score);
+                same_bits(scores, &their_score, &format!("{kind}, {score:?}, a single row"));
             }
             same_bits(&one_by_one, &theirs, &format!("{kind}, {score:?}, one by one"));
         }
@@ -59,9 +62,10 @@ fn random_models_score_random_rows_as_lightgbm_does() {
 #[test]
 fn features_of_many_thresholds_and_categories_score_as_lightgbm_does() {
     let mut random = Random::new(31);
-    let count = 12_000;
-    let categories: Vec<f64> = (0..count).map(|_| random.below(5_000) as f64).collect();
-    let far: Vec<f64> = (0..count).map(|_| (random.below(300) * 1_009) as f64).collect();
+    let count = 6_000;
+    let categories: Vec<f64> = (0..count).map(|_| random.below(1_600) as f64).collect();
+    let far = |at: usize| if at == 0 { 70_000.0 } else { (at * 11) as f64 };
+    let far: Vec<f64> = (0..count).map(|_| far(random.below(300))).collect();
     let number: Vec<f64> = (0..count).map(|_| random.share()).collect();
     let table = vec![categories, far, number];
     let label: Vec<f32> = (0..count)
@@ -70,18 +74,18 @@ fn features_of_many_thresholds_and_categories_score_as_lightgbm_does() {
             (wave + random.share()) as f32
         })
         .collect();
-    for leaves in [31, 60, 100] {
+    for leaves in [31, 60, 1_000, 1_500] {
         let parameters = format!(
-            "objective=regression num_leaves={leaves} categorical_feature=0,1 max_bin=6000 min_data_in_leaf=1 min_data_in_bin=1 \
-             min_data_per_group=1 max_cat_threshold=2000 cat_smooth=0 cat_l2=0.1 learning_rate=0.5 verbosity=-1 num_threads=1"
+            "objective=regression num_leaves={leaves} categorical_feature=0,1 max_bin=2000 min_data_in_leaf=1 min_data_in_bin=1 \
+             min_data_per_group=1 max_cat_threshold=500 cat_smooth=0 cat_l2=0.1 learning_rate=0.5 verbosity=-1 num_threads=1"
         );
-        let text = train(&table, &label, None, &parameters, 6);
+        let text = train(&table, &label, None, &parameters, if leaves > 100 { 2 } else { 6 });
         let forest = Forest::read(&text).unwrap();
-        let rows: Vec<usize> = (0..2_000).map(|_| random.below(count)).collect();
+        let rows: Vec<usize> = (0..1_000).map(|_| random.below(count)).collect();
         let mut some: Vec<Vec<f64>> =
             table.iter().map(|column| rows.iter().map(|row| column[*row]).collect()).collect();
-        for row in 0..rows.len() / 4 {
-            some[random.below(3)][row] = random.below(400_000) as f64 - 5.0;
+        for _ in 0..rows.len() / 4 {
+            some[random.below(3)][random.below(rows.len())] = random.below(80_000) as f64 - 5.0;
         }
         let flat: Vec<f64> = (0..rows.len()).flat_map(|row| some.iter().map(move |column| column[row])).collect();
         let booster = Booster::read(&text).unwrap();
@@ -94,9 +98,9 @@ fn features_of_many_thresholds_and_categories_score_as_lightgbm_does() {
             scorer.score(row, Score::Raw, &mut score).unwrap();
             same_bits(&score, &[*theirs], &format!("{leaves} leaves, one by one"));
         }
-        let first: Vec<Vec<f64>> = some.iter().map(|column| column[..100].to_vec()).collect();
+        let first: Vec<Vec<f64>> = some.iter().map(|column| column[..20].to_vec()).collect();
         let ours = forest.explainer().unwrap().contributions(&columns(&first), 1).unwrap();
-        let theirs = booster.predict(&flat[..300], Kind::Contributions, 1);
+        let theirs = booster.predict(&flat[..60], Kind::Contributions, 1);
         assert!(ours.iter().zip(&theirs).all(|(ours, theirs)| (ours - theirs).abs() < 1e-9), "{leaves} leaves");
     }
 }
