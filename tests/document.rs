@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 use tests::TOOLS;
-
-type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -19,30 +18,34 @@ fn main() -> ExitCode {
     match TOOLS.iter().try_for_each(|tool| document(Path::new(tools), Path::new(docs), tool)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("document: {error}");
+            eprintln!("document: {error:#}");
             ExitCode::from(2)
         }
     }
 }
 
-fn document(tools: &Path, docs: &Path, tool: &str) -> Result<(), Failure> {
+fn document(tools: &Path, docs: &Path, tool: &str) -> Result<()> {
     let schema = said(&tools.join(tool), "--schema")?;
     let help = said(&tools.join(tool), "--help")?;
-    let parsed: Value = serde_json::from_str(&schema).map_err(|error| format!("{tool} --schema: {error}"))?;
-    for folder in ["schemas", "tools"] {
-        std::fs::create_dir_all(docs.join(folder))?;
-    }
-    std::fs::write(docs.join(format!("schemas/{tool}.json")), &schema)?;
-    std::fs::write(docs.join(format!("tools/{tool}.md")), page(tool, help.trim_end(), &parsed))?;
-    Ok(())
+    let parsed: Value = serde_json::from_str(&schema).with_context(|| format!("{tool} --schema"))?;
+    write(&docs.join(format!("schemas/{tool}.json")), &schema)?;
+    write(&docs.join(format!("tools/{tool}.md")), &page(tool, help.trim_end(), &parsed))
 }
 
-fn said(tool: &Path, flag: &str) -> Result<String, Failure> {
-    let output = Command::new(tool).arg(flag).env("COLUMNS", "100").env_remove("MILLRACE_ROOT").output()?;
+fn write(file: &Path, text: &str) -> Result<()> {
+    let failed = || format!("cannot write {}", file.display());
+    std::fs::create_dir_all(file.parent().unwrap_or(Path::new("."))).with_context(failed)?;
+    std::fs::write(file, text).with_context(failed)
+}
+
+fn said(tool: &Path, flag: &str) -> Result<String> {
+    let asked = || format!("{} {flag}", tool.display());
+    let output =
+        Command::new(tool).arg(flag).env("COLUMNS", "100").env_remove("MILLRACE_ROOT").output().with_context(asked)?;
     if !output.status.success() {
-        return Err(format!("{} {flag}: {}", tool.display(), String::from_utf8_lossy(&output.stderr)).into());
+        bail!("{}: {}", asked(), String::from_utf8_lossy(&output.stderr));
     }
-    Ok(String::from_utf8(output.stdout)?)
+    String::from_utf8(output.stdout).with_context(asked)
 }
 
 fn page(tool: &str, help: &str, schema: &Value) -> String {
