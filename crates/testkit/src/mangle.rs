@@ -167,8 +167,10 @@ impl Faults {
 
 struct Fuzzer {
     file: String,
-    /// Whole specs of the tool.
+    /// Whole texts of the kind that is read, then the examples of the docs, most of which are of other kinds.
     specs: Vec<String>,
+    /// How many are of the kind.
+    own: usize,
     /// Lines of all examples, for splicing.
     lines: Vec<String>,
     random: Random,
@@ -180,8 +182,9 @@ impl Fuzzer {
         let examples: Vec<String> =
             pages.iter().flat_map(|folder| files(folder, "md")).flat_map(|page| yaml_in(&page)).collect();
         let lines = specs.iter().chain(&examples).flat_map(|text| text.lines()).map(str::to_owned).collect();
+        let own = specs.len();
         specs.extend(examples);
-        Fuzzer { file: file.to_owned(), specs, lines, random: Random::seeded(0) }
+        Fuzzer { file: file.to_owned(), specs, own, lines, random: Random::seeded(0) }
     }
 
     fn run(mut self, read: &dyn Fn(&str) -> Result<(), String>) {
@@ -218,7 +221,10 @@ impl Fuzzer {
     }
 
     fn text(&mut self) -> String {
-        let spec = self.pick(self.specs.len());
+        let spec = match self.pick(4) {
+            0 => self.pick(self.specs.len()),
+            _ => self.pick(self.own),
+        };
         let mut text = self.specs[spec].clone();
         for _ in 0..self.pick(4) {
             text = self.mangled(&text);
