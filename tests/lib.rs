@@ -178,3 +178,20 @@ pub fn people_pipeline() -> Project {
     }
     project
 }
+
+/// Nothing was published: no snapshot, no artifact, no temporary.
+#[track_caller]
+pub fn nothing_in(project: &Project, folder: &str) {
+    assert_eq!(project.list(folder), Vec::<String>::new(), "{folder} is not empty");
+}
+
+/// Ingests `orders.csv` with this content; returns the project and the raw table's path.
+#[track_caller]
+pub fn ingested(content: impl AsRef<[u8]>) -> (Project, String) {
+    let project = shop();
+    project.write("orders.csv", content);
+    let outcome = project.run("ingest", ["shop"]);
+    outcome.exits(0);
+    let path = outcome.path();
+    (project, path)
+}

@@ -204,6 +204,22 @@ fn columns_of_clean_have_definitions_where_there_is_no_features_stage() {
     project.run("predict", ["flat"]).exits(1).says("'r' is derive ").never_says("'a' ").never_says("'b' ");
 }
 
+#[test]
+fn a_label_redefined_in_clean_is_noticed_though_the_rows_to_score_have_none() {
+    let project = flat("1,n1,5,5,Ulm\n2,n2,50,5,Bonn\n");
+    project.run("predict", ["flat"]).exits(0);
+    project.write(
+        "resources/flat/clean.yaml",
+        "tables:\n  people:\n    steps:\n      - derive: {y: 1 - y}\n  newcomers: {}\n",
+    );
+    project.run("clean", ["flat"]).exits(0);
+    project
+        .run("predict", ["flat"])
+        .exits(1)
+        .says("table 'newcomers': its columns do not mean what the model learned: the label 'y' is derive ")
+        .never_says("'a' is");
+}
+
 /// The model's file in the version's folder.
 fn model_file(project: &Project) -> String {
     let manifest: serde_json::Value = serde_json::from_str(&project.read("data/models/churn/v1/model.json")).unwrap();
@@ -376,8 +392,7 @@ fn rows_unlike_those_of_training_are_told_and_may_be_refused() {
     project.write("resources/flat/predict.yaml", "table: newcomers\nlike_training: {severity: hard}\n");
     project.run("predict", ["flat"]).exits(1).says("check 'like_training nulls' failed: 'b' is missing in 90.0 %");
     assert_eq!(project.latest("data/output/flat/predict"), before);
-    let lenient =
-        "table: newcomers\nlike_training: {max_null_change: 1, max_outside: 1, max_unseen: 1, max_psi: 1000, severity: hard}\n";
+    let lenient = "table: newcomers\nlike_training: {max_null_change: 1, max_outside: 1, max_unseen: 1, max_psi: 1000, severity: hard}\n";
     project.write("resources/flat/predict.yaml", lenient);
     // However many are allowed, categories that nobody learned are told.
     project.run("predict", ["flat"]).exits(0).says("'Essen' (20)");

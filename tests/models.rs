@@ -1,6 +1,10 @@
 //! A regression from its spec to predictions with intervals, the list of runs, and an MLflow server that is told of
 //! them: one made for the test that is down, and the real one where it is installed.
 
+use std::process::Stdio;
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
+
 use testkit::http_server::{HttpAnswer, HttpServer};
 use testkit::{Mlflow, Project};
 use tests::small_churn;
@@ -84,6 +88,36 @@ fn a_tracking_server_that_is_down_never_fails_a_training() {
         .exits(0)
         .says("tracked: runs v1/boosted, v1/linear, v1/readable, v1/baseline; registered v1; aliases production = v1");
     project.run("train", ["churn", "--track"]).exits(0).says("the tracking server has everything");
+}
+
+#[test]
+fn a_tracking_server_that_never_answers_holds_up_nobody() {
+    let (arrived, wait) = mpsc::channel();
+    let (open, gate) = mpsc::channel::<()>();
+    let (arrived, gate) = (Mutex::new(arrived), Mutex::new(gate));
+    let server = HttpServer::start(move |_, _| {
+        let _ = arrived.lock().unwrap().send(());
+        // Until the test ends, which drops the other side.
+        let _ = gate.lock().unwrap().recv();
+        HttpAnswer::Cut
+    });
+    let open = open;
+    let project = baskets().with_variable("MLFLOW_TRACKING_URI", server.url(""));
+    let mut command = project.command("train", ["churn"]);
+    let child = command.stderr(Stdio::piped()).spawn().expect("train starts");
+    wait.recv_timeout(Duration::from_secs(300)).expect("the server is asked");
+    // The version is there, decided on, and the stage is free, though the server has said nothing.
+    assert_eq!(project.latest("data/models/churn"), ["data/models/churn/v1"]);
+    let decisions = project.run("train", ["churn", "--decisions", "--no-wait"]);
+    decisions.exits(0);
+    assert_eq!(decisions.stdout().len(), 1, "{decisions}");
+    let begun = Instant::now();
+    testkit::signal::send("TERM", &child.id().to_string()).expect("a signal can be sent");
+    let ended = child.wait_with_output().expect("it ends");
+    assert!(begun.elapsed() < Duration::from_secs(5), "it waited for the server");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.code() == Some(75) && said.contains("interrupted by SIGTERM after its end"), "{said}");
+    drop(open);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use testkit::http_server::{HttpAnswer, HttpServer};
-use tests::shop;
+use tests::{people_pipeline, shop};
 
 #[test]
 fn every_run_is_posted_to_the_lineage_server() {
@@ -71,4 +71,49 @@ fn channels_that_cannot_be_read_change_no_answer() {
     let project = shop();
     project.write("resources/alerts.yaml", "chanels: []\n").write("orders.csv", "id,customer,day,amount\n");
     project.run("ingest", ["shop"]).exits(2).says("resources/alerts.yaml:1:1: unknown key 'chanels'");
+}
+
+/// Sends SIGTERM as soon as the server was asked so often, and returns how the tool ended while the server still says
+/// nothing.
+fn interrupted(mut child: std::process::Child, server: &HttpServer, requests: usize) -> std::process::Output {
+    drop(child.stdin.take());
+    while server.requests().len() < requests {
+        assert!(child.try_wait().expect("a child can be asked").is_none(), "it ended before it asked the server");
+        std::thread::yield_now();
+    }
+    assert!(testkit::signal::send("TERM", &child.id().to_string()).expect("there is a shell").success());
+    child.wait_with_output().expect("it ends")
+}
+
+#[test]
+fn an_interruption_does_not_wait_for_a_lineage_server() {
+    // It hangs on the second event, that of the end.
+    let server = HttpServer::start(|number, _| if number == 0 { HttpAnswer::ok("") } else { HttpAnswer::Hang });
+    let project = shop().with_variable("OPENLINEAGE_URL", server.url(""));
+    let output = interrupted(project.command("ingest", ["shop"]).spawn().expect("ingest starts"), &server, 2);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(75), "{said}");
+    assert!(said.contains("interrupted by SIGTERM after its end"), "{said}");
+    // A run that waited for the answer would have complained of its absence.
+    assert!(!said.contains("OPENLINEAGE_URL"), "{said}");
+    assert_eq!(project.latest("data/raw/shop").len(), 1);
+    assert!(project.read("data/runs/shop.jsonl").contains("\"COMPLETE\""));
+}
+
+#[test]
+fn an_interruption_does_not_wait_for_a_tracking_server() {
+    let server = HttpServer::answering([HttpAnswer::Hang]);
+    let project = people_pipeline();
+    for tool in ["ingest", "clean", "features"] {
+        project.run(tool, ["p"]).exits(0);
+    }
+    let project = project.with_variable("MLFLOW_TRACKING_URI", server.url(""));
+    let output = interrupted(project.command("train", ["p"]).spawn().expect("train starts"), &server, 1);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(75), "{said}");
+    assert!(said.contains("interrupted by SIGTERM after its end"), "{said}");
+    assert!(!said.contains("not tracked"), "{said}");
+    // The version is decided on and stands; the next run sends what the server lacks.
+    assert_eq!(project.latest("data/models/p"), ["data/models/p/v1"]);
+    assert!(project.run("train", ["p", "--decisions"]).stdout().join("\n").contains("v1"));
 }

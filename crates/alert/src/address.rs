@@ -12,7 +12,7 @@ impl<'de> Deserialize<'de> for Address {
         spec::read_text(deserializer, "a mail address", |text| {
             text.parse()
                 .map(Address)
-                .map_err(|_| format!("'{text}' is not a mail address; write 'name@host' or 'Some Name <name@host>'"))
+                .map_err(|_| format!("'{text}' is not a mail address; write 'name@host' or 'Your Name <name@host>'"))
         })
     }
 }
@@ -30,7 +30,7 @@ impl schemars::JsonSchema for Address {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string", "pattern": "@",
-            "description": "A mail address: name@host or Some Name <name@host>."
+            "description": "A mail address: name@host or Your Name <name@host>."
         })
     }
 }

@@ -37,8 +37,12 @@ pub fn hash_files(folder: &Path) -> Result<BTreeMap<String, String>> {
                 open.push(path);
             } else if !kind.is_file() {
                 let what = if kind.is_symlink() { "a link" } else { "neither a file nor a folder" };
-                return Err(Error::refused(format!("{}: {what}, but {} holds files only", path.display(), folder.display()))
-                    .hint("put the file itself in its place, or restore the folder from a backup"));
+                return Err(Error::refused(format!(
+                    "{}: {what}, but {} holds files only",
+                    path.display(),
+                    folder.display()
+                ))
+                .hint("put the file itself in its place, or restore the folder from a backup"));
             } else if path != evidence {
                 let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
                 hashes.insert(name, hash_file(&path)?);

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use foldhash::fast::FixedState;
 use polars::prelude::{ChunkedArray, PolarsNumericType};
+pub(crate) use spec::random::mix;
 
 const EXACT_DISTINCT: usize = 1024;
 const REGISTER_BITS: u32 = 12;
@@ -33,13 +34,6 @@ fn each<T: PolarsNumericType>(values: &ChunkedArray<T>, mut visit: impl FnMut(T:
             Some(_) => chunk.non_null_values_iter().for_each(&mut visit),
         }
     }
-}
-
-/// Spreads the bits of a value (the finalizer of SplitMix64, Steele et al. 2014).
-pub(crate) fn mix(value: u64) -> u64 {
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
 }
 
 impl Distinct {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use parquet::basic::{ConvertedType, LogicalType, TimeUnit as Unit};
 use parquet::file::statistics::Statistics;
+use parquet::schema::types::ColumnDescPtr;
 use polars_arrow::datatypes::{ArrowDataType, IntervalUnit, TimeUnit};
 use polars_parquet::read::{infer_schema, read_metadata};
 use spec::{Error, Result};
@@ -57,6 +58,31 @@ fn check_times(path: &Path, shown: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What bytes of a column stand for, where Parquet says so and the engine does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BytesOf {
+    /// 16 bytes, for people in five groups of hexadecimal digits.
+    Uuid,
+    /// Text in UTF-8.
+    Json,
+}
+
+/// The columns of the file at `path` whose bytes stand for something.
+pub fn bytes_of(path: &Path) -> Result<Vec<(String, BytesOf)>> {
+    let metadata = crate::footer::metadata(path)?;
+    let columns = metadata.file_metadata().schema_descr().columns().iter();
+    let of = |column: &ColumnDescPtr| {
+        let of = match column.logical_type_ref() {
+            Some(LogicalType::Uuid) => BytesOf::Uuid,
+            Some(LogicalType::Json) => BytesOf::Json,
+            _ => return None,
+        };
+        // Within lists and structs they stay what they are.
+        (column.path().parts().len() == 1).then(|| (column.name().to_owned(), of))
+    };
+    Ok(columns.filter_map(of).collect())
 }
 
 /// What cannot be read of a type, and how else to write it.

@@ -46,6 +46,7 @@ pub use errors::PolarsResultExt;
 pub use evidence::{CheckResult, Evidence, Input, Kind, Verdict};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use footer::{evidence_of, rows_of, sidecar, strip, write_sidecar};
+pub use foreign::{BytesOf, bytes_of};
 pub use notes::{Asked, Notes};
 pub use quality::{Quality, TakenOut};
 pub use quantiles::Quantiles;

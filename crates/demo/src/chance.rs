@@ -1,14 +1,6 @@
 //! Chance by counting: every number follows from a key, none from what was drawn before for something else.
 
-/// Stafford's mix 13, as in SplitMix64 (Steele, Lea and Flood 2014).
-#[inline]
-fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
-}
-
-const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+use spec::random::{STEP, mix};
 
 /// A stream of chance for one thing.
 #[derive(Clone, Copy, Debug)]

@@ -3,19 +3,7 @@
 /// Microseconds of a day.
 pub(crate) const DAY: i64 = 86_400_000_000;
 
-/// Days since 1970-01-01 as `YYYY-MM-DD` (Hinnant 2013, "chrono-compatible low-level date algorithms").
-pub(crate) fn day(days: i64) -> String {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
-}
+pub(crate) use values::calendar::day_text as day;
 
 /// Microseconds since 1970 as a day, with the time of day where it is not midnight.
 pub(crate) fn moment(micros: i64) -> String {

@@ -139,7 +139,7 @@ pub trait Model: Send + Sync {
 }
 
 /// Additive contributions (SHAP values: Lundberg and Lee 2017) in the model's raw score (log-odds for
-/// classification; the logarithm of the label where that is learned).
+/// classification, of a `tree` the probability; the logarithm of the label where that is learned).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contributions {
     pub features: usize,

@@ -27,8 +27,8 @@ mod threshold;
 mod write;
 
 pub use experiment::{
-    BASELINE, Explained, Gate, GateResult, Importance, Known, Measured, PromoteRule, PromoteWhen, Rebuild,
-    Refit, TrainSpec, Trial, Tried, run,
+    BASELINE, Explained, Gate, GateResult, Importance, Known, Measured, PromoteRule, PromoteWhen, Rebuild, Refit,
+    TrainSpec, Trial, Tried, run,
 };
 pub use feature::{Feature, FeatureKind, MAX_CATEGORIES};
 pub use intervals::{Bounds, IntervalMethod, IntervalRecord, IntervalSpec, Intervals};
@@ -45,6 +45,8 @@ pub use reasons::reasons;
 pub use registry::{Action, Decision, Entry, Log, ModelStage, Registry, Run, Signature, Version};
 pub use runs_table::{RunsQuery, measure_text, runs_table, runs_text};
 pub use scorer::{ScoredRows, Scorer};
-pub use split::{Fold, FoldsSummary, LabelKnown, Part, PartSummary, Purge, Shares, Split, SplitBy, SplitSpec, SplitSummary};
+pub use split::{
+    Fold, FoldsSummary, LabelKnown, Part, PartSummary, Purge, Shares, Split, SplitBy, SplitSpec, SplitSummary,
+};
 pub use threshold::{Best, Cost, Share, Threshold, ThresholdRule};
 pub use write::{of_classes, write_version};

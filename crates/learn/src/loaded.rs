@@ -16,11 +16,16 @@ pub struct LoadedVersion {
 
 impl LoadedVersion {
     /// Whether the columns of `table`, which mean `now`, mean what the model learned. `Some` says why nobody knows: the
-    /// version, or the table, does not say how its columns are made.
+    /// version, or the table, does not say how its columns are made. `of_training`: what the columns of the table mean today
+    /// that the model learned from, if it is at hand; rows to score need not have the label themselves.
     ///
-    /// Errors: columns that the model learned from, or its label, that mean something else. Without features of a stage of
-    /// its own the rows to score need not have the label.
-    pub fn check_meaning(&self, table: &str, now: Option<&Definitions>) -> Result<Option<String>> {
+    /// Errors: columns that the model learned from, or its label, that mean something else.
+    pub fn check_meaning(
+        &self,
+        table: &str,
+        now: Option<&Definitions>,
+        of_training: Option<&Definitions>,
+    ) -> Result<Option<String>> {
         let (version, manifest) = (self.version, &self.manifest);
         let (was, now) = match (&manifest.definitions, now) {
             (Some(was), Some(now)) => (was, now),
@@ -39,7 +44,8 @@ impl LoadedVersion {
             (None, None) => return Ok(None),
         };
         let mut changed = was.changed(now, manifest.features.iter().map(|feature| feature.name.as_str()));
-        let label = if now.of_features { was.changed_label(now, &manifest.label) } else { None };
+        let asked = if now.of_features { Some(now) } else { of_training };
+        let label = asked.and_then(|asked| was.changed_label(asked, &manifest.label));
         changed.extend(label.map(|changed| format!("the label {changed}")));
         match changed.is_empty() {
             true => Ok(None),

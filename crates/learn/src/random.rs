@@ -1,40 +1,7 @@
-//! Pseudo-random numbers whose sequence is part of our results: the same seed gives the same split and the
-//! same intervals with every version of every dependency.
+//! What chance decides: hashes of names and samples of rows, over the sequence of [`spec::random`].
 
-/// SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators").
-#[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
-
-impl Random {
-    /// The stream number `stream` of `seed`: streams of one seed are independent of one another.
-    pub fn new(seed: u64, stream: u64) -> Random {
-        Random(mix(seed).wrapping_add(mix(stream ^ 0x6a09_e667_f3bc_c909)))
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
-    }
-
-    /// A number below `limit`, which must not be 0. The bias is below `limit` / 2⁶⁴.
-    pub fn below(&mut self, limit: usize) -> usize {
-        ((u128::from(self.next()) * limit as u128) >> 64) as usize
-    }
-
-    /// Puts `items` in a random order (Fisher and Yates).
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.below(last + 1));
-        }
-    }
-}
-
-/// Spreads the bits of a number over all 64.
-pub(crate) fn mix(value: u64) -> u64 {
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
-}
+pub(crate) use spec::random::Random;
+use spec::random::mix;
 
 /// A hash of text that never changes (FNV-1a, then spread): which part an entity falls into.
 pub(crate) fn hash(text: &str, seed: u64) -> u64 {
@@ -62,22 +29,6 @@ pub(crate) fn sample(of: usize, count: usize, seed: u64) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_sequence_is_the_published_one() {
-        // The reference implementation (prng.di.unimi.it/splitmix64.c) with state 1234567.
-        let mut random = Random(1234567);
-        assert_eq!(random.next(), 6457827717110365317);
-        assert_eq!(random.next(), 3203168211198807973);
-    }
-
-    #[test]
-    fn numbers_below_a_limit_are_even() {
-        let mut random = Random::new(1, 0);
-        let mut counts = [0; 10];
-        (0..100_000).for_each(|_| counts[random.below(10)] += 1);
-        assert!(counts.iter().all(|count| (9_600..10_400).contains(count)), "{counts:?}");
-    }
 
     #[test]
     fn a_sample_has_distinct_numbers_in_order() {

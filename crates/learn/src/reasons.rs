@@ -8,20 +8,22 @@ use crate::{Feature, FeatureKind};
 /// `recency_days=143 (+0.82)`.
 ///
 /// `contributions` and `values` hold one number per feature, as in [`crate::Contributions::row`] and the
-/// columns of [`crate::Matrix`]. `unseen` gives the category of a feature that the model does not know, if the row has
-/// one there. Features without any contribution are left out; equal ones keep their order.
+/// columns of [`crate::Matrix`]. `told` gives what stands in the row where the model sees a missing value, if something does:
+/// a category that it does not know, or a number that is none or infinite. Features without any contribution are left out;
+/// equal ones keep their order.
 pub fn reasons(
     contributions: &[f64],
     features: &[Feature],
     values: &[f64],
-    unseen: &dyn Fn(usize) -> Option<String>,
+    told: &dyn Fn(usize) -> Option<String>,
     count: usize,
 ) -> Vec<String> {
     strongest(contributions, count)
         .into_iter()
         .map(|at| {
-            let value = match values[at].is_nan().then(|| unseen(at)).flatten() {
-                Some(category) => format!("unseen: {}", short(&category)),
+            let value = match values[at].is_nan().then(|| told(at)).flatten() {
+                Some(category) if features[at].categories().is_some() => format!("unseen: {}", short(&category)),
+                Some(number) => format!("{number}, as missing"),
                 None => value_text(&features[at], values[at]),
             };
             format!("{}={value} ({:+.2})", features[at].name, contributions[at])
@@ -100,6 +102,11 @@ mod tests {
             ["country=unseen: Essen (-1.50)", "recency_days=missing (+0.82)"]
         );
         assert_eq!(reasons(&contributions[..2], &features, &values, &unseen, 1), ["country=de (-1.50)"]);
+        let infinite = |at: usize| (at == 0).then(|| "inf".to_owned());
+        assert_eq!(
+            reasons(&contributions[..2], &features, &missing, &infinite, 3),
+            ["country=missing (-1.50)", "recency_days=inf, as missing (+0.82)"]
+        );
         assert_eq!(reasons(&[], &[], &[], &|_| None, 3), Vec::<String>::new());
     }
 

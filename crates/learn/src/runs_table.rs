@@ -244,7 +244,11 @@ v10      old         gone                      600.00  0.4000         -         
         let table = table_of(Some(sort), None);
         let texts = |name: &str| table.column(name).unwrap().str().unwrap().clone();
         let (versions, names) = (texts("version"), texts("experiment"));
-        versions.iter().zip(names.iter()).map(|(version, name)| format!("{}/{}", version.unwrap(), name.unwrap())).collect()
+        versions
+            .iter()
+            .zip(names.iter())
+            .map(|(version, name)| format!("{}/{}", version.unwrap(), name.unwrap()))
+            .collect()
     }
 
     #[test]
@@ -254,7 +258,8 @@ v10      old         gone                      600.00  0.4000         -         
         assert_eq!(order("-mae"), ["v10/old", "v2/linear", "v2/fast", "v10/fast"]);
         assert_eq!(order("test_mae")[..2], ["v10/fast", "v2/fast"]);
         assert_eq!(order("-version"), ["v10/fast", "v10/old", "v2/fast", "v2/linear"]);
-        let error = runs_table(&runs(), &RunsQuery { sort: Some("maee"), ..RunsQuery::default() }).unwrap_err().to_string();
+        let error =
+            runs_table(&runs(), &RunsQuery { sort: Some("maee"), ..RunsQuery::default() }).unwrap_err().to_string();
         assert!(error.starts_with("--sort: no column 'maee'; did you mean 'mae'?"), "{error}");
     }
 

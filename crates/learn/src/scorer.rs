@@ -83,6 +83,13 @@ impl Scorer {
         &self.loaded
     }
 
+    /// Whether the model can say what its scores are made of.
+    pub fn gives_reasons(&self) -> Result<bool> {
+        let features = &self.loaded.manifest.features;
+        let one = Matrix::from_columns(features.clone(), vec![vec![f64::NAN]; features.len()])?;
+        Ok(self.loaded.model.contributions(&one)?.is_some())
+    }
+
     /// Scores `rows`: one, or as many as there are. `scored_at`: microseconds since 1970.
     ///
     /// Errors: a score that is no finite number.
@@ -136,15 +143,17 @@ impl Scorer {
         let values = matrix.row_major(0..matrix.rows());
         let mut texts: Vec<Option<Column>> = Vec::with_capacity(width);
         for feature in features {
-            let text = || rows.column(&feature.name)?.cast(&DataType::String);
-            texts.push(feature.categories().map(|_| text()).transpose().during("reasons")?);
+            let column = rows.column(&feature.name).during("reasons")?;
+            let differs = feature.categories().is_some() || column.dtype().is_float();
+            texts.push(differs.then(|| column.cast(&DataType::String)).transpose().during("reasons")?);
         }
         Ok((0..matrix.rows())
             .map(|row| {
                 let values = &values[row * width..(row + 1) * width];
-                // A category that the model does not know is a missing value to it, but not to whoever reads the reason.
-                let unseen = |at: usize| Some(texts[at].as_ref()?.str().ok()?.get(row)?.to_owned());
-                Some(reasons(contributions.row(row), features, values, &unseen, self.reasons).join("; "))
+                // A category that the model does not know, and an infinite number, are missing values to it, but not to
+                // whoever reads the reason.
+                let told = |at: usize| Some(texts[at].as_ref()?.str().ok()?.get(row)?.to_owned());
+                Some(reasons(contributions.row(row), features, values, &told, self.reasons).join("; "))
             })
             .collect())
     }

@@ -128,9 +128,7 @@ impl ThresholdRule {
                 let most = quota.0 * (ones + zeros);
                 // The comparison forgives the rounding of a quota such as 0.1 of 30 rows.
                 let most = most + 1e-9 * most.max(1.0);
-                let value = best_cut(valid, |counts| {
-                    if counts.flagged() <= most { counts.flagged() } else { -1.0 }
-                });
+                let value = best_cut(valid, |counts| if counts.flagged() <= most { counts.flagged() } else { -1.0 });
                 (value, format!("flags at most {} of {rows}", percent(quota.0)))
             }
             ThresholdRule::Best(best) => {

@@ -25,7 +25,6 @@ mod bootstrap;
 mod compare;
 mod gate;
 mod mcnemar;
-mod random;
 mod score;
 mod table;
 

@@ -20,7 +20,8 @@ pub struct Spec {
     #[serde(default = "scoring")]
     table: String,
     /// How many reasons each score is given: the features that contributed most to it (SHAP values, in log-odds for
-    /// classification). Default: 3. With 0 none are computed, which is faster.
+    /// classification, of a `tree` in probabilities). Default: 3. With 0 none are computed, which is faster. The learners
+    /// `forest` and `baseline` give none.
     #[serde(default = "three")]
     reasons: usize,
     /// How far the rows may differ from those that the model learned from: missing values, ranges, categories.
@@ -84,8 +85,18 @@ impl Stage for Predict {
         let likeness = Arc::new(Mutex::new(likeness));
         let scorer = Scorer::new(loaded, &schema, job.spec.reasons).context(format!("table '{table}'"))?;
         let means = artifact::definitions_of(&job.artifacts, table)?;
-        if let Some(unknown) = scorer.loaded().check_meaning(table, means.as_ref())? {
+        let of_training = artifact::definitions_of(&job.artifacts, &scorer.loaded().manifest.table)?;
+        if let Some(unknown) = scorer.loaded().check_meaning(table, means.as_ref(), of_training.as_ref())? {
             stage::warn(format!("predict {}: {unknown}", job.pipeline));
+        }
+        if job.spec.reasons > 0 && !scorer.gives_reasons()? {
+            stage::warn(format!(
+                "predict {}: {} is of learner '{}', which gives no reasons: the column 'reasons' is empty; write `reasons: 0` \
+                 to leave it out, or learn with lightgbm, logistic, elastic_net or tree",
+                job.pipeline,
+                scorer.loaded().version,
+                scorer.loaded().manifest.learner
+            ));
         }
         let scored_at = job.stamp.time().timestamp_micros();
         let schema = scorer.schema().clone();

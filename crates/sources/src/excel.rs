@@ -10,7 +10,7 @@ use std::io::{Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use calamine::{Data, Range, Reader, Sheets, open_workbook_auto_from_rs};
+use calamine::{Data, HeaderRow, Range, Reader, Sheets, open_workbook_auto_from_rs};
 use spec::{Error, Result, did_you_mean};
 
 use crate::file_spec::{FileSpec, Sheet as Which};
@@ -201,6 +201,8 @@ fn sheet(bytes: Vec<u8>, wanted: Option<&Which>, shown: &str) -> Result<Sheet> {
             .hint("save it as .xlsx, without a password")
     };
     let mut workbook = open_workbook_auto_from_rs(Cursor::new(bytes.as_slice())).map_err(unreadable)?;
+    // The range begins with the first row that holds something; which row is the header is our own decision.
+    workbook.with_header_row(HeaderRow::FirstNonEmptyRow);
     let names = workbook.sheet_names();
     let awaits = formulas::awaits_computing(&bytes);
     let name = match wanted {

@@ -299,7 +299,7 @@ pub enum Compression {
 
 /// A sheet of a workbook.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "'sheet' is neither the name of a sheet nor its number from 1")]
 pub(crate) enum Sheet {
     /// From 1.
     Number(usize),

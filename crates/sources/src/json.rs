@@ -151,6 +151,9 @@ impl Json {
         if depth > self.depths[column] {
             return Ok(());
         }
+        if depth == self.depths[column] {
+            return Err(format!("the key '{}' is given twice", self.keys[column]));
+        }
         self.depths[column] = depth;
         if self.unknown == Unknown::Ignore {
             self.absent.found(column);

@@ -23,6 +23,7 @@ mod fill_down;
 mod flow;
 mod folders;
 mod generate;
+mod gzip;
 mod hidden;
 mod http;
 mod incremental;

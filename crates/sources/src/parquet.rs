@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use artifact::{Artifact, Batch, Input, PolarsResultExt, Temporary, dtype, stream};
+use artifact::{Artifact, Batch, BytesOf, Input, PolarsResultExt, Temporary, dtype, stream};
 use polars::prelude::*;
 use spec::{Error, Map, Result, Root, did_you_mean};
 use store::Object;
@@ -15,6 +15,7 @@ use crate::passed::Emptiness;
 use crate::places::Place;
 use crate::recast::{Recast, Strangers, recast};
 use crate::table_spec::RESERVED;
+use crate::text::{readable, uuid};
 use crate::typed::{Missing, refused_schema, with_origin};
 
 pub(crate) struct Parquet {
@@ -100,10 +101,24 @@ impl ParquetFile {
     }
 }
 
+impl Opened {
+    /// The columns as they are read: those whose bytes stand for something are texts.
+    fn schema(&self, shown: &str) -> Result<(Schema, Vec<(String, BytesOf)>)> {
+        let mut schema = scan(&self.artifact)?.collect_schema().during(shown)?.as_ref().clone();
+        let bytes = artifact::bytes_of(&self.artifact.file)?;
+        for (name, _) in &bytes {
+            schema.with_column(name.as_str().into(), DataType::String);
+        }
+        Ok((schema, bytes))
+    }
+}
+
 struct Current {
     file: String,
     _copy: Option<Temporary>,
     batches: Box<dyn Iterator<Item = Result<DataFrame>> + Send>,
+    /// By column: what its bytes stand for.
+    bytes: Vec<Option<BytesOf>>,
     /// Rows handed out.
     rows: u64,
 }
@@ -144,7 +159,7 @@ impl Parquet {
             first = next.open()?;
         }
         let shown = first.artifact.path.display().to_string();
-        let schema = scan(&first.artifact)?.collect_schema().during(&shown)?;
+        let (schema, _) = first.schema(&shown)?;
         let wanted = match columns {
             Some(columns) => columns
                 .iter()
@@ -201,8 +216,10 @@ impl Parquet {
         self.emptiness.rows();
         // The footer's count stands apart from the rows that are read.
         self.rows_in.fetch_add(rows, Ordering::Relaxed);
-        let mut plan = scan(&file)?;
-        let schema = plan.collect_schema().during(&shown)?;
+        let opened = Opened { artifact: file, copy };
+        let (schema, bytes) = opened.schema(&shown)?;
+        let Opened { artifact: file, copy } = opened;
+        let plan = scan(&file)?;
         let is_known = |name: &str| RESERVED.contains(&name) || self.wanted.iter().any(|column| column.from == name);
         if let (true, Some(new)) = (self.takes_all, schema.iter_names().find(|name| !is_known(name))) {
             return Err(Error::cannot_run(format!("{shown}: the first file has no column '{new}'"))
@@ -220,19 +237,47 @@ impl Parquet {
         }
         let columns: Vec<Expr> = self.wanted.iter().map(|c| col(c.from.as_str()).alias(c.name.as_str())).collect();
         let batches = Box::new(stream(plan.select(columns), shown.clone())?);
-        Ok(Some(Current { file: shown, _copy: copy, batches, rows: 0 }))
+        let bytes =
+            self.wanted.iter().map(|column| Some(bytes.iter().find(|(name, _)| *name == column.from)?.1)).collect();
+        Ok(Some(Current { file: shown, _copy: copy, batches, bytes, rows: 0 }))
     }
 
-    fn batch(&self, table: &DataFrame, file: &str, first: u64) -> Result<Batch> {
+    fn batch(&self, table: &DataFrame, file: &str, bytes: &[Option<BytesOf>], first: u64) -> Result<Batch> {
         let numbers: Vec<u32> = (first..first + table.height() as u64)
             .map(|row| u32::try_from(row + 1))
             .collect::<Result<_, _>>()
             .map_err(|_| Error::cannot_run(format!("{file}: more than {} rows", u32::MAX)).hint("split the file"))?;
-        let columns = table.columns().iter().map(|column| self.nulls.out_of(column.as_materialized_series()));
+        let mut strangers = Strangers::new();
+        let columns = table.columns().iter().zip(bytes).enumerate().map(|(at, (column, bytes))| {
+            let column = column.as_materialized_series();
+            let column =
+                bytes.map_or_else(|| Ok(column.clone()), |bytes| spelled(column, bytes, at, &mut strangers))?;
+            self.nulls.out_of(&column)
+        });
         let columns = columns.collect::<PolarsResult<Vec<Series>>>().during(file)?;
         let sources: Vec<&Series> = columns.iter().collect();
-        recast(&self.wanted, &sources, &Strangers::new(), &self.nulls.missing, file, &numbers)
+        recast(&self.wanted, &sources, &strangers, &self.nulls.missing, file, &numbers)
     }
+}
+
+/// A column of bytes as the text that they stand for; bytes that stand for none go to `strangers`.
+fn spelled(column: &Series, bytes: BytesOf, at: usize, strangers: &mut Strangers) -> PolarsResult<Series> {
+    let mut texts = StringChunkedBuilder::new(column.name().clone(), column.len());
+    for (row, value) in column.binary()?.iter().enumerate() {
+        let Some(value) = value else {
+            texts.append_null();
+            continue;
+        };
+        let text = match bytes {
+            BytesOf::Uuid => value.try_into().ok().map(uuid),
+            BytesOf::Json => std::str::from_utf8(value).ok().map(str::to_owned),
+        };
+        if text.is_none() {
+            strangers.insert((at, row as u32), readable(value));
+        }
+        texts.append_option(text);
+    }
+    Ok(texts.finish().into_series())
 }
 
 impl Iterator for Parquet {
@@ -263,7 +308,7 @@ impl Iterator for Parquet {
             }
             let current = self.current.as_mut()?;
             let read = current.batches.next();
-            let (file, first) = (current.file.clone(), current.rows);
+            let (file, bytes, first) = (current.file.clone(), current.bytes.clone(), current.rows);
             match read {
                 None => self.current = None,
                 Some(Err(error)) => {
@@ -273,7 +318,7 @@ impl Iterator for Parquet {
                 }
                 Some(Ok(table)) => {
                     current.rows += table.height() as u64;
-                    return Some(self.batch(&table, &file, first));
+                    return Some(self.batch(&table, &file, &bytes, first));
                 }
             }
         }

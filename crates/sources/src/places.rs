@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use artifact::{Fingerprint, Input, fingerprint};
-use flate2::bufread::MultiGzDecoder;
 use glob::{MatchOptions, Pattern};
 use spec::{Error, Result, Root, Url};
 use store::{Cloud, Depth, Object};
 
 use crate::file_spec::{Compression, FileSpec, Format};
+use crate::gzip::{Gzip, MAGIC};
 
 /// Something to read from.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ impl Place {
         let compression = spec.compression.or(self.extensions().0).unwrap_or(Compression::None);
         let (magic, word): (&[u8], &str) = match compression {
             Compression::None => return Ok(raw),
-            Compression::Gzip => (&[0x1F, 0x8B], "gzip"),
+            Compression::Gzip => (&MAGIC, "gzip"),
             Compression::Zstd => (&[0x28, 0xB5, 0x2F, 0xFD], "zstd"),
         };
         let failed = |error: &io::Error| Error::io("read", Path::new(self.shown()), error);
@@ -127,7 +127,7 @@ impl Place {
         }
         Ok(match compression {
             Compression::Zstd => Box::new(zstd::Decoder::with_buffer(raw).map_err(|error| failed(&error))?),
-            _ => Box::new(MultiGzDecoder::new(raw)),
+            _ => Box::new(Gzip::new(raw)),
         })
     }
 }

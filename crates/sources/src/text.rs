@@ -117,3 +117,17 @@ pub(crate) fn readable(bytes: &[u8]) -> String {
     }
     text
 }
+
+/// A UUID as people write it.
+pub(crate) fn uuid(bytes: [u8; 16]) -> String {
+    let mut text = String::with_capacity(36);
+    for (i, byte) in bytes.iter().enumerate() {
+        if matches!(i, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(digit.into(), 16).unwrap_or_default());
+        }
+    }
+    text
+}

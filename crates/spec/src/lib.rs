@@ -13,6 +13,7 @@ mod map;
 mod name;
 mod paths;
 mod place;
+pub mod random;
 mod read;
 mod scalar;
 mod span;

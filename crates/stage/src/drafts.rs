@@ -20,24 +20,9 @@ use crate::{Job, Stage};
 /// A written output that still has its temporary name.
 pub(crate) enum Draft {
     Kept(Kept),
-    Table {
-        written: Written,
-        refused: Option<Written>,
-        changes: Option<Written>,
-        evidence: Evidence,
-    },
-    File {
-        temporary: Temporary,
-        target: PathBuf,
-        refused: Option<Written>,
-        evidence: Evidence,
-    },
-    Folder {
-        temporary: Temporary,
-        target: PathBuf,
-        evidence: Evidence,
-        then: Box<dyn FnOnce() -> Result<()>>,
-    },
+    Table { written: Written, refused: Option<Written>, changes: Option<Written>, evidence: Evidence },
+    File { temporary: Temporary, target: PathBuf, refused: Option<Written>, evidence: Evidence },
+    Folder { temporary: Temporary, target: PathBuf, evidence: Evidence, then: Box<dyn FnOnce() -> Result<()>> },
 }
 
 /// Writes the outputs of one run.

@@ -64,15 +64,17 @@ fn from_here(path: &str, root: &Root) -> PathBuf {
 fn latest(before: Tool, pipeline: &Name, mirror: &Mirror) -> Result<Vec<PathBuf>> {
     let folder = before.folder(pipeline);
     match mirror.latest(&folder)? {
-        Some(snapshot) if !snapshot.paths.is_empty() => match snapshot.paths.iter().find(|path| !path.starts_with(&folder)) {
-            None => Ok(snapshot.paths),
-            Some(other) => Err(Error::cannot_run(format!(
-                "{}: names {}, which is not in its folder",
-                folder.join(LATEST).display(),
-                other.display()
-            ))
-            .hint(format!("run `bin/{before} {pipeline} --force`, which writes it anew"))),
-        },
+        Some(snapshot) if !snapshot.paths.is_empty() => {
+            match snapshot.paths.iter().find(|path| !path.starts_with(&folder)) {
+                None => Ok(snapshot.paths),
+                Some(other) => Err(Error::cannot_run(format!(
+                    "{}: names {}, which is not in its folder",
+                    folder.join(LATEST).display(),
+                    other.display()
+                ))
+                .hint(format!("run `bin/{before} {pipeline} --force`, which writes it anew"))),
+            }
+        }
         _ => Err(Error::cannot_run(format!("{}: no such file", folder.join(LATEST).display()))
             .hint(format!("run `bin/{before} {pipeline}` first"))),
     }

@@ -44,8 +44,8 @@ pub use inputs::{data_arguments, upstream};
 pub use later::Later;
 pub use mirror::Mirror;
 pub use output::{
-    Accepted, BooksOf, Empty, Facts, FileOutput, FolderOutput, Judged, Kept, Output, RenderedOutput, Standing, TableOutput,
-    rows_of,
+    Accepted, BooksOf, Empty, Facts, FileOutput, FolderOutput, Judged, Kept, Output, RenderedOutput, Standing,
+    TableOutput, rows_of,
 };
 pub use progress::Progress;
 pub use refusals::MaxRefused;

@@ -1,7 +1,9 @@
 //! Tables that leave in another form than a Parquet file of their own: in a format for others, in a model's folder, or
 //! on stdout. Their checks are those of every other table, and are judged before anything is written.
 
-use artifact::{Batch, Books, Kind, Temporary, Written, hash_file, hash_files, hash_of, scan_files, stream, write_sidecar};
+use artifact::{
+    Batch, Books, Kind, Temporary, Written, hash_file, hash_files, hash_of, scan_files, stream, write_sidecar,
+};
 use polars::prelude::DataFrame;
 use spec::{Error, Result};
 

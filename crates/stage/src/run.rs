@@ -178,8 +178,10 @@ fn recorded<S: Stage>(
             drop(guard);
             summary(who, &publication, began);
             if publication.items.is_empty() {
-                let key = Key { tool: S::TOOL, pipeline: job.pipeline.as_str(), spec: &job.spec_hash, version: VERSION, inputs };
-                Looked::write(&job.folder(), &publication.paths, &key)?;
+                let key = key(job, inputs);
+                if let Err(error) = Looked::write(&job.folder(), &publication.paths, &key) {
+                    tracing::warn!("{who}: the next run looks again: {error}");
+                }
             }
             log.post();
             job.warnings.borrow_mut().extend(publication.warnings());
@@ -229,6 +231,12 @@ enum Course {
     Run(String),
 }
 
+/// What decides whether an output is what this run would write.
+fn key<'a, S: Stage>(job: &'a Job<S>, inputs: &'a [Input]) -> Key<'a> {
+    let pipeline = job.pipeline.as_str();
+    Key { tool: S::TOOL, pipeline, spec: &job.spec_hash, version: VERSION, inputs }
+}
+
 fn decide<S: Stage>(job: &Job<S>, inputs: &[Input]) -> Result<Course> {
     if job.common.force {
         return Ok(Course::Run("of --force".to_owned()));
@@ -236,8 +244,7 @@ fn decide<S: Stage>(job: &Job<S>, inputs: &[Input]) -> Result<Course> {
     if let Some(cause) = S::cause(job) {
         return Ok(Course::Run(cause));
     }
-    let key =
-        Key { tool: S::TOOL, pipeline: job.pipeline.as_str(), spec: &job.spec_hash, version: VERSION, inputs };
+    let key = key(job, inputs);
     let looked = Looked::read(&job.folder());
     let mut why = None;
     for Candidate { snapshot, released } in job.mirror.candidates(&S::TOOL.folder(&job.pipeline))? {

@@ -19,6 +19,9 @@ use crate::publication::Publication;
 const SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/definitions/RunEvent";
 const PRODUCER: &str = concat!("https://github.com/millrace/millrace/tree/v", env!("CARGO_PKG_VERSION"));
 
+/// How long a lineage server may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Writes the events of one run.
 #[derive(Clone)]
 pub struct RunLog {
@@ -130,9 +133,14 @@ impl RunLog {
 
     /// Posts what was recorded since the last call. A server that fails is a warning: the events are in the file.
     pub fn post(&self) {
+        self.post_within(PATIENCE);
+    }
+
+    /// As [`RunLog::post`], waiting no longer than this for each answer.
+    pub fn post_within(&self, patience: Duration) {
         let events = std::mem::take(&mut *self.unsent.lock().unwrap_or_else(PoisonError::into_inner));
         for event in &events {
-            if let Some(Err(error)) = self.url.as_deref().map(|url| post(url, event)) {
+            if let Some(Err(error)) = self.url.as_deref().map(|url| post(url, event, patience)) {
                 tracing::warn!("run log: OPENLINEAGE_URL: {error}");
             }
         }
@@ -151,13 +159,13 @@ fn error_facet(message: &str) -> Value {
 }
 
 /// Posts an event. The runtime is only made here, so that runs without a lineage server never pay for it.
-fn post(url: &str, event: &Value) -> Result<(), String> {
+fn post(url: &str, event: &Value, patience: Duration) -> Result<(), String> {
     let url = match url.contains("/api/") {
         true => url.to_owned(),
         false => format!("{}/api/v1/lineage", url.trim_end_matches('/')),
     };
     let posted = net::block_on(async {
-        let client = net::client(Duration::from_secs(5), |builder| builder)?;
+        let client = net::client(patience, |builder| builder)?;
         let began = Instant::now();
         let response = client.post(&url).json(event).send().await;
         // The address may hold a secret.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -72,7 +73,8 @@ pub fn watch(who: &str) -> Result<()> {
             }
             if let Moment::During(log) = &*moment {
                 log.abort(&format!("interrupted by {name}"));
-                log.post();
+                // Whoever interrupts does not want to wait.
+                log.post_within(Duration::from_secs(1));
             }
             std::process::exit(i32::from(Exit::TryAgain.code()));
         }

@@ -319,7 +319,10 @@ fn fault(file: &str, error: &str) -> Option<String> {
         return Some(format!("no place ({file}:LINE:COLUMN)"));
     }
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    let foreign = error.split(|c: char| !is_part(c)).find(|word| FOREIGN.contains(word));
+    // What stands in quotes is repeated of the text that was read.
+    let ours: Vec<&str> = error.split(['\'', '"']).step_by(2).collect();
+    let mut words = ours.iter().flat_map(|part| part.split(|c: char| !is_part(c)));
+    let foreign = words.find(|word| FOREIGN.contains(word));
     let raw = [" at line ", " at position ", ".rs:", " core::", " alloc::", "while parsing a", "while scanning a"];
     let foreign = foreign.or_else(|| raw.into_iter().find(|text| error.contains(text)));
     foreign.map(|word| format!("a foreign word ('{word}')"))
@@ -367,6 +370,7 @@ mod tests {
     #[test]
     fn faults_of_errors_are_seen() {
         assert_eq!(fault("a.yaml", "a.yaml:1:2: x: found 3, expected text"), None);
+        assert_eq!(fault("a.yaml", "a.yaml:1:2: unknown key 'struct'; did you mean 'structured'?"), None);
         for wrong in
             ["a.yaml: no place", "a.yaml:1: x", "a.yaml:1:2: expected usize", "a.yaml:1:2: x at line 3 column 4"]
         {

@@ -7,8 +7,8 @@ use spec::Result;
 
 use crate::TAG;
 use crate::api::Api;
-use crate::tracked::{Sent, Tracked};
 use crate::runs::{Key, Known, key};
+use crate::tracked::{Sent, Tracked};
 
 /// The stages that have an alias: `models:/<pipeline>@production`.
 const ALIASES: [&str; 2] = ["production", "staging"];

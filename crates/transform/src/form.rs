@@ -76,6 +76,14 @@ pub enum Measure {
     Nanoseconds,
 }
 
+/// A type as a text says it that tells two types apart: `datetime with time zone UTC`.
+pub fn kind_name(dtype: &DataType) -> String {
+    match dtype {
+        DataType::Datetime(_, Some(zone)) => format!("{} with time zone {zone}", type_name(dtype)),
+        other => type_name(other),
+    }
+}
+
 impl Form {
     /// The form of one column.
     pub fn of(dtype: &DataType) -> Option<Form> {

@@ -77,6 +77,7 @@ fn of_all_kinds(file: &Path) {
 fn read_whole(root: &Root, file: &Path) -> Result<usize> {
     let artifact = open(root, file)?;
     artifact.rows()?;
+    artifact.verify()?;
     let plan = scan(std::slice::from_ref(&artifact), &artifact.table)?;
     let mut rows = 0;
     for batch in crate::stream(plan, file.display().to_string())? {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use artifact::{PolarsResultExt, type_name};
+use artifact::PolarsResultExt;
 use polars::prelude::{
     BooleanChunked, Column, DataType, Expr, Field, IntoColumn, PlHashSet, PlSmallStr, PolarsError, Series, as_struct,
     col, concat_str, lit,
 };
 use serde::{Deserialize, Serialize};
 use spec::{Result, Severity};
-use transform::form::{Form, tokens, whole};
+use transform::form::{Form, kind_name, tokens, whole};
 
 use super::{described, joined, shown};
 use crate::check::{Columns, Lookup, RowCheck, RowTest};
@@ -57,7 +57,7 @@ impl RowCheck for References {
         for (ours, their) in self.columns.iter().zip(theirs.iter()) {
             let (of, other) = (table.dtype(ours)?, there.dtype(their)?);
             forms.push(Form::of_both(of, other).ok_or_else(|| {
-                let (of, other) = (type_name(of), type_name(other));
+                let (of, other) = (kind_name(of), kind_name(other));
                 table
                     .error(format!("column '{ours}' holds {of}, but '{their}' in '{}' {other}", self.table))
                     .hint("cast one of them first")
@@ -217,6 +217,22 @@ mod tests {
         assert_eq!(reasons("columns: [at], table: moments", micros), 1);
         let pairs = df!("a" => ["p\u{1f}q", "p", "r"], "b" => ["s", "q\u{1f}s", "s"]).unwrap();
         assert_eq!(reasons("columns: [a, b], table: texts", pairs), 2);
+    }
+
+    #[test]
+    fn moments_with_and_without_a_zone_are_told_apart() {
+        let at = |zone| {
+            let dtype = DataType::Datetime(TimeUnit::Microseconds, zone);
+            DataFrame::new(1, vec![Column::new("at".into(), [1i64]).cast(&dtype).unwrap()]).unwrap()
+        };
+        let theirs = |_: &str| Ok(at(None).lazy());
+        let text = compiled("references: {columns: [at], table: moments}", &at(Some(TimeZone::UTC)), &theirs)
+            .err()
+            .unwrap()
+            .to_string();
+        let expected =
+            "column 'at' holds datetime with time zone UTC, but 'at' in 'moments' datetime; cast one of them first";
+        assert!(text.ends_with(expected), "{text}");
     }
 
     #[test]

@@ -330,7 +330,7 @@ fn features(trial: &Trial, plots: &[Plot]) -> String {
     let images = images(plots, &["contributions", "importance"]);
     format!(
         "## What moves it\n\nWeight: {}. SHAP values say how far a feature moves the raw score (log-odds for \
-         classification) of a row of the test part.\n\n{table}\n{images}",
+         classification, of a tree the probability) of a row of the test part.\n\n{table}\n{images}",
         trial.importance.of
     )
 }

@@ -345,9 +345,8 @@ fn a_metric_that_a_fold_lacks_says_which() {
 fn a_row_teaches_only_once_its_label_is_known() {
     // Cutoffs 30 days apart; the labels of every third customer come 200 days later, those of the others after 10.
     let mut table = table(60);
-    let days: Vec<i32> = (0..table.height())
-        .map(|row| 19_000 + (row / 60) as i32 * 30 + if row % 3 == 0 { 200 } else { 10 })
-        .collect();
+    let days: Vec<i32> =
+        (0..table.height()).map(|row| 19_000 + (row / 60) as i32 * 30 + if row % 3 == 0 { 200 } else { 10 }).collect();
     let told = Column::new("told".into(), days).cast(&DataType::Date).unwrap();
     table.with_column(told).unwrap();
     let spec = learners("split: {by: time}\nlabel_known_at: told\nexperiments: {linear: logistic}");
@@ -376,5 +375,8 @@ fn a_row_teaches_only_once_its_label_is_known() {
     assert_eq!(run(&plain, table.clone().lazy(), &said, &|_| {}).unwrap().parts, trial.parts);
     table.with_column(Column::new("told".into(), vec![None::<i32>; 720]).cast(&DataType::Date).unwrap()).unwrap();
     let error = run(&spec, table.lazy(), &known(None), &|_| {}).unwrap_err().to_string();
-    assert!(error.contains("column 'told' is missing in 720 of 720 rows; rows whose label is not known yet"), "{error}");
+    assert!(
+        error.contains("column 'told' is missing in 720 of 720 rows; rows whose label is not known yet"),
+        "{error}"
+    );
 }

@@ -11,7 +11,7 @@ mod release;
 mod row_numbers;
 mod rows;
 mod run;
-mod told;
+mod targets;
 mod train_spec;
 
 use std::collections::BTreeMap;

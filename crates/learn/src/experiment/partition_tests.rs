@@ -114,7 +114,8 @@ fn random_table(random: &mut Random) -> (DataFrame, Vec<f64>, Vec<f64>) {
     let days = 12 + random.below(30);
     let rare = 2 + random.below(8);
     let label: Vec<f64> = (0..rows).map(|_| f64::from(u8::from(random.below(rare) == 0))).collect();
-    let weight: Vec<f64> = (0..rows).map(|_| random.below(4) as f64 + f64::from(u8::from(random.below(9) > 0))).collect();
+    let weight: Vec<f64> =
+        (0..rows).map(|_| random.below(4) as f64 + f64::from(u8::from(random.below(9) > 0))).collect();
     let who: Vec<String> = (0..rows).map(|_| format!("e{}", random.below(entities))).collect();
     let day: Vec<i32> = (0..rows).map(|_| 19_000 + random.below(days) as i32).collect();
     let told: Vec<i32> = day.iter().map(|day| day + random.below(6) as i32).collect();
@@ -159,7 +160,7 @@ fn rows_are_used_for_exactly_what_the_table_of_parts_says() {
             text = text.replace("[told, weight]", "[told]") + "weight: weight\n";
         }
         if late && by == 0 {
-            text = text.replace("[told", "[") .replace("[, ", "[") + "label_known_at: told\n";
+            text = text.replace("[told", "[").replace("[, ", "[") + "label_known_at: told\n";
         }
         let spec: TrainSpec = spec::parse(&text, Path::new("train.yaml"), &Default::default())
             .unwrap_or_else(|error| panic!("{error}\n{text}"))
@@ -215,7 +216,8 @@ fn rows_are_used_for_exactly_what_the_table_of_parts_says() {
         }
         assert!(learned.is_disjoint(&test), "round {round}: no row of the test part teaches");
         // The test part is scored whole, and by whoever scores it nothing else.
-        let allowed: Vec<BTreeSet<u32>> = notes.fits.iter().map(|(_, judged)| judged.clone()).chain([test.clone()]).collect();
+        let allowed: Vec<BTreeSet<u32>> =
+            notes.fits.iter().map(|(_, judged)| judged.clone()).chain([test.clone()]).collect();
         assert!(notes.scored.iter().all(|scored| allowed.contains(scored)), "round {round}\n{text}");
         assert!(notes.scored.contains(&test), "round {round}");
         let published: BTreeSet<u32> = trial.test_at.iter().copied().collect();
@@ -223,7 +225,9 @@ fn rows_are_used_for_exactly_what_the_table_of_parts_says() {
         if by == 1 {
             // Whole groups.
             let who = trial.parts.column("who").unwrap().str().unwrap().clone();
-            let of = |rows: &BTreeSet<u32>| rows.iter().map(|row| who.get(*row as usize).unwrap().to_owned()).collect::<BTreeSet<_>>();
+            let of = |rows: &BTreeSet<u32>| {
+                rows.iter().map(|row| who.get(*row as usize).unwrap().to_owned()).collect::<BTreeSet<_>>()
+            };
             assert!(of(&learned).is_disjoint(&of(&test)), "round {round}");
             for (taught, judged) in &notes.fits {
                 assert!(of(taught).is_disjoint(&of(judged)), "round {round}");

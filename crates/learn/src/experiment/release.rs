@@ -9,7 +9,7 @@ use spec::{Error, Result, ResultExt};
 
 use super::outcome::{Outcome, on_test};
 use super::rows::{PartRows, Parts, Table, cut_before_test};
-use super::told::Told;
+use super::targets::Targets;
 use super::{Contender, TrainSpec};
 use crate::intervals::{Fitting, Missed};
 use crate::metrics::{Metric, Scored};
@@ -51,7 +51,7 @@ pub(super) struct Trained<'a> {
     pub spec: &'a TrainSpec,
     pub table: &'a Table<'a>,
     pub split: &'a Split,
-    pub told: &'a Told,
+    pub targets: &'a Targets,
     pub contenders: &'a [Contender],
 }
 
@@ -108,7 +108,7 @@ impl Trained<'_> {
             false => (train, test),
             true => {
                 drop((train, valid, test));
-                cut_before_test(self.table, self.split, self.told, &test_rows)?
+                cut_before_test(self.table, self.split, self.targets, &test_rows)?
             }
         };
         let again = |number: usize| -> Result<(Box<dyn Model>, Scored)> {

@@ -103,7 +103,9 @@ fn steps(points: &[(u32, i64, i64)]) -> impl Iterator<Item = (i128, i128)> + '_ 
 
 fn by_equal_steps(points: &[(u32, i64, i64)]) -> bool {
     let Some((rows, values)) = steps(points).next() else { return false };
-    values != 0 && rows != 0 && steps(points).all(|(of_row, of_value)| of_row != 0 && of_value * rows == values * of_row)
+    values != 0
+        && rows != 0
+        && steps(points).all(|(of_row, of_value)| of_row != 0 && of_value * rows == values * of_row)
 }
 
 /// Strictly up or strictly down, with at least half of the numbers in between.
@@ -136,7 +138,9 @@ mod tests {
 
     #[test]
     fn counters_are_known_by_their_steps() {
-        assert!(plain((5..45).collect()) && plain((0..40).rev().collect()) && plain((0..40).map(|row| 7 * row).collect()));
+        assert!(
+            plain((5..45).collect()) && plain((0..40).rev().collect()) && plain((0..40).map(|row| 7 * row).collect())
+        );
         assert!(!plain((0..19).collect()), "too few");
         assert!(!plain((0..40).map(|row| row * row).collect()));
         assert!(!plain((0..40).map(|row| row % 20).collect()));
@@ -155,7 +159,8 @@ mod tests {
     fn the_row_of_the_file_tells_a_counter_whatever_became_of_the_rows() {
         let rows: Vec<i64> = (0..100).map(|at| (at * 37) % 101 + 1).collect();
         let places = |rows: &[i64]| df!(ROW => rows).unwrap();
-        let column = |of: &dyn Fn(i64) -> i64| Column::new("x".into(), rows.iter().map(|row| of(*row)).collect::<Vec<i64>>());
+        let column =
+            |of: &dyn Fn(i64) -> i64| Column::new("x".into(), rows.iter().map(|row| of(*row)).collect::<Vec<i64>>());
         assert!(counts(column(&|row| row - 1), places(&rows)) && counts(column(&|row| 500 - 2 * row), places(&rows)));
         assert!(!counts(column(&|row| row * 13 % 100), places(&rows)));
         // Lines of the file, of which some cells take two.
@@ -172,7 +177,8 @@ mod tests {
         // The day of the month in a file per month is none.
         assert!(!counts(Column::new("x".into(), row), places));
         // One row in each file says nothing.
-        let single = df!(FILE => (0..40).map(|at| at.to_string()).collect::<Vec<String>>(), ROW => vec![1i64; 40]).unwrap();
+        let single =
+            df!(FILE => (0..40).map(|at| at.to_string()).collect::<Vec<String>>(), ROW => vec![1i64; 40]).unwrap();
         assert!(!counts(Column::new("x".into(), (0..40i64).map(|at| at * at).collect::<Vec<i64>>()), single));
     }
 }

@@ -9,8 +9,8 @@ use polars::prelude::{
 };
 use spec::{Error, Result, ResultExt, did_you_mean};
 
-use super::told::Told;
 use super::row_numbers::{self, Places};
+use super::targets::Targets;
 use super::{Known, TrainSpec, columns};
 use crate::split::folds;
 use crate::{Data, Feature, LabelKnown, Matrix, Part, Split, SplitBy, Task};
@@ -333,7 +333,7 @@ pub(super) fn renumbered(numbers: &[u32], rows: &[usize]) -> Vec<u32> {
 
 /// Cuts the table into its parts. Column by column, each freed as soon as it is cut, so that the table never
 /// stands in memory twice; the matrices share the memory of the parts.
-pub(super) fn cut(table: &Table<'_>, split: &Split, told: &Told) -> Result<Parts> {
+pub(super) fn cut(table: &Table<'_>, split: &Split, targets: &Targets) -> Result<Parts> {
     const PARTS: [Part; 3] = [Part::Train, Part::Valid, Part::Test];
     let place = format!("table '{}'", table.spec.table);
     let names = &table.features;
@@ -345,8 +345,8 @@ pub(super) fn cut(table: &Table<'_>, split: &Split, told: &Told) -> Result<Parts
     let part = |rows: &DataFrame, part: Part| -> Result<PartRows> {
         let features = Matrix::from_frame(rows, &features).context(&place)?;
         let rows = match part {
-            Part::Test => told.test_rows(features, split, table.spec),
-            _ => told.rows(features, split.parts.iter().map(|of| *of == part)),
+            Part::Test => targets.test_rows(features, split, table.spec),
+            _ => targets.rows(features, split.parts.iter().map(|of| *of == part)),
         };
         rows.context(format!("{place}: {} part", part.name()))
     };
@@ -362,7 +362,7 @@ pub(super) fn cut(table: &Table<'_>, split: &Split, told: &Told) -> Result<Parts
 pub(super) fn cut_before_test(
     table: &Table<'_>,
     split: &Split,
-    told: &Told,
+    targets: &Targets,
     test_rows: &DataFrame,
 ) -> Result<(PartRows, PartRows)> {
     let place = format!("table '{}'", table.spec.table);
@@ -371,8 +371,8 @@ pub(super) fn cut_before_test(
     let features = Feature::infer(&rows, names).context(&place)?;
     let test = Matrix::from_frame(test_rows, &features).context(&place)?;
     let rows = Matrix::from_frame(&rows, &features).context(&place)?;
-    let rows = told.rows(rows, split.before_test.iter().copied()).context(&place)?;
-    Ok((rows, told.test_rows(test, split, table.spec).context(&place)?))
+    let rows = targets.rows(rows, split.before_test.iter().copied()).context(&place)?;
+    Ok((rows, targets.test_rows(test, split, table.spec).context(&place)?))
 }
 
 fn mask(rows: impl Iterator<Item = bool>) -> BooleanChunked {

@@ -11,7 +11,7 @@ use super::gate::beats_baseline;
 use super::outcome::fit_all;
 use super::release::{Released, Trained};
 use super::rows::{self, Table};
-use super::told::{self, Told};
+use super::targets::{self, Targets};
 use super::{BASELINE, Known, Measured, TrainSpec, Trial};
 use crate::metrics::{Interval, Metric, Resamples};
 use crate::{Learner, LearnerSpec, Part, SplitSummary, Task};
@@ -57,21 +57,21 @@ pub(super) fn run_contenders(
     let keys = table.keys()?;
     let count = keys.height() as u64;
     let (label, classes) = match spec.task {
-        Task::Multiclass => told::several_classes(&keys, spec).map(|(label, names)| (label, Some(names)))?,
-        _ => (told::label(&keys, spec)?, None),
+        Task::Multiclass => targets::several_classes(&keys, spec).map(|(label, names)| (label, Some(names)))?,
+        _ => (targets::label(&keys, spec)?, None),
     };
     let label_known = rows::label_known(&keys, &table, known)?;
     let mut split = rows::split(&keys, &label, &label_known, spec)?;
     if let Some(names) = &classes {
-        told::every_class_teaches(&split, &label, names, spec)?;
+        targets::every_class_teaches(&split, &label, names, spec)?;
     }
     let of_split = split.summary.notes.clone();
     split.summary.notes.extend(table.notes().iter().cloned());
     let test_at = (0..).zip(&split.parts).filter(|(_, part)| **part == Part::Test).map(|(at, _)| at).collect();
     let judging = rows::renumbered(&rows::entities(&keys, spec)?, &split.judging());
-    let told = Told { weights: told::weights(&keys, spec)?, label, classes };
+    let targets = Targets { weights: targets::weights(&keys, spec)?, label, classes };
     drop(keys);
-    let parts = rows::cut(&table, &split, &told)?;
+    let parts = rows::cut(&table, &split, &targets)?;
     progress(&in_words(&split.summary));
     let mut outcomes = fit_all(spec, contenders, &parts, &split.folds, progress)?;
     let chosen = choose(spec, &outcomes)?;
@@ -81,7 +81,7 @@ pub(super) fn run_contenders(
         folds => format!("{} rows in {folds} folds", outcomes[chosen].valid.rows()),
     };
     progress(&format!("chosen: {}", outcomes[chosen].tried.name));
-    let trained = Trained { spec, table: &table, split: &split, told: &told, contenders };
+    let trained = Trained { spec, table: &table, split: &split, targets: &targets, contenders };
     let Released { model, summaries, intervals, refit, test: best, baseline, test_features, test_rows } =
         trained.release(&mut outcomes, chosen, parts, progress)?;
 
@@ -106,7 +106,7 @@ pub(super) fn run_contenders(
     let limits = spec.gate.iter().map(|gate| gate.judge(value(gate.metric), &best));
     let gate = std::iter::once(against_baseline).chain(limits).collect();
     let confusion = at.map(|threshold| best.confusion_at(threshold));
-    let classes = told.classes.as_ref().map(|names| best.classes(names));
+    let classes = targets.classes.as_ref().map(|names| best.classes(names));
     let explained = explain(model.as_ref(), &test_features, spec.seed)?;
     let importance = importance(model.as_ref(), explained.as_ref());
     drop(test_features);

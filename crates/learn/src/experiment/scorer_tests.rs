@@ -19,7 +19,8 @@ fn trained(text: &str, table: &DataFrame) -> Scorer {
 /// Rows as a server gets them: one at a time, some with gaps, some with a city that nobody saw.
 fn odd(table: &DataFrame) -> DataFrame {
     let mut rows = table.slice(0, 60);
-    let city: Vec<Option<&str>> = (0..60).map(|row| [Some("Ulm"), None, Some("Essen"), Some("Bonn")][row % 4]).collect();
+    let city: Vec<Option<&str>> =
+        (0..60).map(|row| [Some("Ulm"), None, Some("Essen"), Some("Bonn")][row % 4]).collect();
     rows.with_column(Column::new("city".into(), city)).unwrap();
     let good: Vec<Option<f64>> = (0..60).map(|row| (row % 7 != 3).then_some(row as f64 / 60.0)).collect();
     rows.with_column(Column::new("good".into(), good)).unwrap();
@@ -36,7 +37,8 @@ fn a_row_by_itself_scores_as_in_its_table() {
     let mut levels = churn.drop("churned").unwrap();
     levels.with_column(Column::new("level".into(), level)).unwrap();
     let mut cases: Vec<(String, &DataFrame)> = Vec::new();
-    for learner in ["lightgbm: {trees: 20}", "logistic: {}", "tree: {}", "forest: {trees: 9}", "baseline: {by: [city]}"] {
+    for learner in ["lightgbm: {trees: 20}", "logistic: {}", "tree: {}", "forest: {trees: 9}", "baseline: {by: [city]}"]
+    {
         let learner = format!("{HEAD}label: churned\ntask: classification\nexperiments: {{one: {{{learner}}}}}\n");
         cases.push((learner, &churn));
     }
@@ -98,7 +100,10 @@ fn a_table_that_does_not_fit_is_refused_at_once() {
         loaded
     };
     let error = Scorer::new(loaded("customer_id"), other.schema(), 0).err().unwrap().to_string();
-    assert!(error.starts_with("model v1: the table does not fit the model's signature: missing columns: 'good'"), "{error}");
+    assert!(
+        error.starts_with("model v1: the table does not fit the model's signature: missing columns: 'good'"),
+        "{error}"
+    );
     let error = Scorer::new(loaded("who"), table.schema(), 0).err().unwrap().to_string();
     assert_eq!(error, "no column 'who' to score by");
     let mut named = table.clone();

@@ -237,10 +237,13 @@ impl TrainSpec {
         if let Some(known) = &self.label_known_at {
             let keys = [("label", Some(&self.label)), ("entity", Some(&self.entity)), ("time", self.time.as_ref())];
             if let Some((key, _)) = keys.into_iter().find(|(_, name)| *name == Some(known)) {
-                return Err(format!("label_known_at: '{known}' is the {key}; name the column that says when the label is known"));
+                return Err(format!(
+                    "label_known_at: '{known}' is the {key}; name the column that says when the label is known"
+                ));
             }
             if self.split.by != SplitBy::Time || self.split.purge == Purge::None {
-                return Err("label_known_at: only a split by time looks at it, and not with 'purge: none'; remove it".to_owned());
+                return Err("label_known_at: only a split by time looks at it, and not with 'purge: none'; remove it"
+                    .to_owned());
             }
         }
         if self.split.by == SplitBy::Time && self.split.column.is_none() && self.time.is_none() {
@@ -349,7 +352,10 @@ experiments: {plain: logistic}
             ("weight: w\ninclude: [w]", "include: 'w' is the weight, which is never learned from"),
             ("weight: churned", "weight: 'churned' is the label; name the column that says how much a row counts"),
             ("weighted_metrics: false", "weighted_metrics: there is no 'weight'; name its column, or remove it"),
-            ("label_known_at: cutoff", "label_known_at: 'cutoff' is the time; name the column that says when the label"),
+            (
+                "label_known_at: cutoff",
+                "label_known_at: 'cutoff' is the time; name the column that says when the label",
+            ),
             ("label_known_at: k\ninclude: [k]", "include: 'k' says when the label is known, which no new row can tell"),
             ("folds: 1", "1 is not from 2 to 50"),
             ("folds: 5\nrefit: false", "refit: with folds no model has learned from all rows"),

@@ -200,7 +200,7 @@ pub(super) fn beats_chance(yaml: &str) {
     assert!(importance[0] > importance[1] && importance[2] > importance[1], "{importance:?}");
 }
 
-/// Contributions, where there are any, sum to the log-odds or the value.
+/// Contributions, where there are any, sum to the log-odds, the share of a leaf or the value.
 pub(super) fn explains_itself(yaml: &str, task: Task) {
     let (train, valid) = (Toy::of(task, 600, 1), Toy::of(task, 200, 2));
     let model = fit(yaml, task, train.data(), valid.data()).unwrap();
@@ -209,6 +209,8 @@ pub(super) fn explains_itself(yaml: &str, task: Task) {
     for (row, predicted) in model.predict(&valid.matrix).unwrap().into_iter().enumerate() {
         let score = contributions.base + contributions.row(row).iter().sum::<f64>();
         let raw = match task {
+            // The score of a tree is the share of its leaf.
+            _ if model.learner() == "tree" => predicted,
             Task::Classification | Task::Multiclass => (predicted / (1.0 - predicted)).ln(),
             Task::Regression => predicted,
         };

@@ -21,6 +21,7 @@
 //! order of a hash map; of the splits that come back the one is taken that makes the node purest for all classes together.
 
 mod coded;
+mod shap;
 
 use std::hash::{Hash, Hasher};
 
@@ -141,18 +142,22 @@ impl Grown {
     fn leaf(&self, columns: &[Vec<f64>], row: usize) -> &Node {
         let mut node = &self.nodes[0];
         while let Some(split) = &node.split {
-            let value = columns[split.feature][row];
-            let ranks = &self.ranks[split.feature];
-            let value = if ranks.is_empty() || value.is_nan() {
-                value
-            } else {
-                let categories = ranks.len() / self.classes();
-                let of_view = &ranks[split.view * categories..(split.view + 1) * categories];
-                of_view.get(value as usize).map_or(f64::NAN, |rank| f64::from(*rank))
-            };
-            node = &self.nodes[if value.is_nan() || value <= split.threshold { split.left } else { split.right }];
+            node = &self.nodes[if self.goes_left(split, columns, row) { split.left } else { split.right }];
         }
         node
+    }
+
+    fn goes_left(&self, split: &Split, columns: &[Vec<f64>], row: usize) -> bool {
+        let value = columns[split.feature][row];
+        let ranks = &self.ranks[split.feature];
+        let value = if ranks.is_empty() || value.is_nan() {
+            value
+        } else {
+            let categories = ranks.len() / self.classes();
+            let of_view = &ranks[split.view * categories..(split.view + 1) * categories];
+            of_view.get(value as usize).map_or(f64::NAN, |rank| f64::from(*rank))
+        };
+        value.is_nan() || value <= split.threshold
     }
 
     /// Adds each feature's total decrease of impurity, as shares of the training rows, to `weights`.

@@ -252,14 +252,19 @@ impl Lightgbm {
             Some(Objective::Gamma) => ("gamma", f64::MIN_POSITIVE, "above 0"),
             _ => return Ok(()),
         };
-        let (all, outside) = labels.clone().fold((0, 0), |(all, outside), label| (all + 1, outside + u32::from(*label < least)));
+        let (all, outside) =
+            labels.clone().fold((0, 0), |(all, outside), label| (all + 1, outside + u32::from(*label < least)));
         let refused = |what: String| Err(Error::refused(format!("lightgbm: objective {name} {what}")));
         match outside {
-            0 if labels.clone().all(|label| *label == 0.0) => refused("needs a label that is not 0 in all rows".to_owned()),
+            0 if labels.clone().all(|label| *label == 0.0) => {
+                refused("needs a label that is not 0 in all rows".to_owned())
+            }
             0 => Ok(()),
             _ => refused(format!("takes labels that are {words}, but {outside} of {all} are not")),
         }
-        .map_err(|error: Error| error.hint("drop these rows in clean.yaml or features.yaml, or choose another objective"))
+        .map_err(|error: Error| {
+            error.hint("drop these rows in clean.yaml or features.yaml, or choose another objective")
+        })
     }
 
     /// The other parameters under their own names. `categories`: whether there is a column of text, if that is known.

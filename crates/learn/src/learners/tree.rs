@@ -13,6 +13,7 @@
 
 use std::path::Path;
 
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -21,8 +22,9 @@ use spec::{Error, Result};
 use super::check::{check, same_features, views_of};
 use super::grown::{Coded, Grown, Growth};
 use super::{range, store};
+use crate::metrics::largest;
 use crate::random::sample;
-use crate::{Data, Feature, Learner, Matrix, Model, Task};
+use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task};
 
 pub(super) const NAME: &str = "tree";
 const FILE: &str = "tree.json";
@@ -121,6 +123,23 @@ impl Model for TreeModel {
 
     fn save(&self, folder: &Path) -> Result<String> {
         store::write_json(folder, FILE, &self.tree)
+    }
+
+    /// In the unit of the prediction: of classes in probabilities.
+    fn contributions(&self, rows: &Matrix) -> Result<Option<Contributions>> {
+        same_features(&self.features, rows)?;
+        let (features, classes) = (self.features.len(), self.tree.classes());
+        let columns: Vec<Vec<f64>> = (0..features).map(|feature| rows.column(feature)).collect();
+        let mut scores = vec![0.0; rows.rows() * classes];
+        self.tree.add_means(&columns, &mut scores);
+        let mut values = vec![0.0; rows.rows() * features];
+        values.par_chunks_mut(features).zip(scores.par_chunks(classes)).enumerate().for_each(
+            |(row, (sums, scores))| {
+                self.tree.add_contributions(&columns, row, largest(scores), sums);
+            },
+        );
+        let base = if classes > 1 { f64::NAN } else { self.tree.base(0) };
+        Ok(Some(Contributions { features, values, base }))
     }
 
     /// Total decrease of Gini impurity, in a regression that of "above the node's mean".

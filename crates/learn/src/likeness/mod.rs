@@ -49,7 +49,13 @@ pub struct LikenessSpec {
 
 impl Default for LikenessSpec {
     fn default() -> LikenessSpec {
-        LikenessSpec { max_null_change: 0.1, max_outside: 0.05, max_unseen: 0.01, max_psi: 0.25, severity: Severity::Soft }
+        LikenessSpec {
+            max_null_change: 0.1,
+            max_outside: 0.05,
+            max_unseen: 0.01,
+            max_psi: 0.25,
+            severity: Severity::Soft,
+        }
     }
 }
 
@@ -77,8 +83,8 @@ struct Found {
 
 /// Categories kept by name.
 const NAMED: usize = 1000;
-/// Features and categories that are told.
-const TOLD: usize = 5;
+/// Features and categories that a message names.
+const NAMED_AT_MOST: usize = 5;
 
 impl Likeness {
     /// Compares with `trained`, the summaries that the model of these features keeps.
@@ -86,7 +92,8 @@ impl Likeness {
         let of = |feature: &Feature| trained.iter().find(|summary| summary.name == feature.name).cloned();
         let trained: Vec<Option<FeatureSummary>> = features.iter().map(of).collect();
         let found = features.iter().zip(&trained);
-        let found = found.map(|(feature, trained)| Found { spread: Binned::new(feature, trained.as_ref()), ..Found::default() });
+        let found = found
+            .map(|(feature, trained)| Found { spread: Binned::new(feature, trained.as_ref()), ..Found::default() });
         Likeness { found: found.collect(), trained, features: features.to_vec(), rows: 0 }
     }
 
@@ -249,9 +256,9 @@ impl Found {
     fn unseen_names(&self) -> String {
         let sorted: BTreeMap<(std::cmp::Reverse<u64>, &str), ()> =
             self.unseen.iter().map(|(name, rows)| ((std::cmp::Reverse(*rows), name.as_str()), ())).collect();
-        let names = sorted.keys().take(TOLD).map(|(rows, name)| format!("'{}' ({})", short(name), rows.0));
+        let names = sorted.keys().take(NAMED_AT_MOST).map(|(rows, name)| format!("'{}' ({})", short(name), rows.0));
         let mut text = names.collect::<Vec<String>>().join(", ");
-        if sorted.len() > TOLD || self.others > 0 {
+        if sorted.len() > NAMED_AT_MOST || self.others > 0 {
             text += ", and others";
         }
         text
@@ -276,10 +283,10 @@ impl Judged {
         let mut features: Vec<(f64, String)> = features.filter(|(size, _)| *size > 0.0).collect();
         features.sort_by(|one, other| other.0.total_cmp(&one.0));
         let beyond = features.iter().filter(|(size, _)| *size > most).count();
-        let told = beyond.clamp(1, TOLD);
-        let mut words = features.iter().take(told).map(|(_, text)| text.as_str()).collect::<Vec<&str>>().join("; ");
-        if beyond > told {
-            words += &format!("; and {} more features", beyond - told);
+        let named = beyond.clamp(1, NAMED_AT_MOST);
+        let mut words = features.iter().take(named).map(|(_, text)| text.as_str()).collect::<Vec<&str>>().join("; ");
+        if beyond > named {
+            words += &format!("; and {} more features", beyond - named);
         }
         match beyond {
             0 if words.is_empty() => Judged { too_much: false, words: fine.to_owned() },

@@ -50,14 +50,16 @@ fn rows_unlike_those_of_training_are_told_with_numbers() {
     }
     let hard = LikenessSpec { severity: Severity::Hard, ..LikenessSpec::default() };
     assert!(judged(&train(), &score, &hard).iter().all(|(verdict, _)| *verdict == Verdict::Failed));
-    let lenient =
-        LikenessSpec { max_null_change: 0.9, max_outside: 0.5, max_unseen: 0.3, max_psi: 100.0, ..LikenessSpec::default() };
+    let lenient = LikenessSpec {
+        max_null_change: 0.9,
+        max_outside: 0.5,
+        max_unseen: 0.3,
+        max_psi: 100.0,
+        ..LikenessSpec::default()
+    };
     let found = judged(&train(), &score, &lenient);
     assert!(found.iter().all(|(verdict, _)| *verdict == Verdict::Passed), "{found:?}");
-    assert_eq!(
-        found[0].1,
-        "most: 'n' is missing in 90.0 % of the rows, 2.0 % in training (at most 90.0 % allowed)"
-    );
+    assert_eq!(found[0].1, "most: 'n' is missing in 90.0 % of the rows, 2.0 % in training (at most 90.0 % allowed)");
 }
 
 #[test]

@@ -88,10 +88,7 @@ pub fn roc(scored: &Scored) -> Curve {
     if ones == 0.0 || zeros == 0.0 {
         return Vec::new();
     }
-    thin(
-        std::iter::once((0.0, 0.0))
-            .chain(scored.cumulative().map(|(_, one, zero)| (zero / zeros, one / ones))),
-    )
+    thin(std::iter::once((0.0, 0.0)).chain(scored.cumulative().map(|(_, one, zero)| (zero / zeros, one / ones))))
 }
 
 /// Recall against precision, thinned to about 800 points. Empty without a row of class 1.

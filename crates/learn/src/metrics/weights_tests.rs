@@ -140,7 +140,8 @@ fn a_row_of_weight_two_is_as_good_as_the_row_twice() {
             assert!(near(ours.predicted, theirs.predicted) && near(ours.observed, theirs.observed), "round {round}");
         }
         // Which points are left out as too close may hang on a last digit; the area does not.
-        let area = |curve: Curve| curve.windows(2).map(|at| (at[1].0 - at[0].0) * (at[0].1 + at[1].1) / 2.0).sum::<f64>();
+        let area =
+            |curve: Curve| curve.windows(2).map(|at| (at[1].0 - at[0].0) * (at[0].1 + at[1].1) / 2.0).sum::<f64>();
         let [ours, theirs] = [&weighed, &repeated].map(|scored| area(roc(scored)));
         assert!((ours - theirs).abs() < 2e-3, "round {round}: {ours} instead of {theirs}");
         let (weighed, repeated) = pair(Task::Regression, &mut random);

@@ -124,8 +124,12 @@ impl Registry {
         let manifest = self.manifest(version)?;
         let folder = self.folder(version);
         if manifest.origin.version != version {
-            return Err(Error::refused(format!("{}: holds {}, not {version}", folder.display(), manifest.origin.version))
-                .hint("a version keeps its name; restore the folder from a backup"));
+            return Err(Error::refused(format!(
+                "{}: holds {}, not {version}",
+                folder.display(),
+                manifest.origin.version
+            ))
+            .hint("a version keeps its name; restore the folder from a backup"));
         }
         files::verify(&folder, &manifest.files)?;
         if artifact::evidence_of(&folder)?.is_none() {

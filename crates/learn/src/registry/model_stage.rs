@@ -74,7 +74,8 @@ mod tests {
     }
 
     fn stages(decisions: &[(Action, u32)]) -> Vec<Option<&'static str>> {
-        let stage = |number: u32| ModelStage::of(format!("v{number}").parse().unwrap(), &log(decisions)).map(ModelStage::name);
+        let stage =
+            |number: u32| ModelStage::of(format!("v{number}").parse().unwrap(), &log(decisions)).map(ModelStage::name);
         (1..=4).map(stage).collect()
     }
 

@@ -13,8 +13,8 @@ use spec::{Error, Result};
 use crate::calendar::moment;
 use crate::random::{Random, hash};
 pub use folds::{Fold, FoldsSummary};
-pub use times::LabelKnown;
 use times::Distinct;
+pub use times::LabelKnown;
 
 /// How rows are divided into train, validation and test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -202,7 +202,9 @@ impl SplitSpec {
                 "{purged} rows were purged: their labels, {}, reach into the next part ({begins})",
                 label.in_words(column)
             ));
-            split.summary.notes.extend(self.small_parts(&split.summary, parts_asked(folds.is_some())));
+            let asked = parts_asked(folds.is_some());
+            self.enough(&split.summary, asked, &label.in_words(column))?;
+            split.summary.notes.extend(self.small_parts(&split.summary, asked));
         }
         if let Some(count) = folds {
             let of_train = |values: &[i64]| -> Vec<i64> {
@@ -264,6 +266,23 @@ impl SplitSpec {
         Ok(split)
     }
 
+    /// Refuses a part of which purging has left next to nothing: no choice and no judgement can be made on it.
+    fn enough(&self, summary: &SplitSummary, asked: &[(Part, &[usize])], words: &str) -> Result<()> {
+        const FEWEST: u64 = 10;
+        let all: u64 = summary.parts.iter().map(|part| part.rows).sum();
+        for (part, shares) in asked {
+            let (rows, share) = (summary.rows(*part), shares.iter().map(|at| self.shares.0[*at]).sum::<f64>());
+            if rows < FEWEST && share * all as f64 >= 2.0 * FEWEST as f64 {
+                return Err(Error::refused(format!(
+                    "split: purging leaves the {} part {rows} of {all} rows, because labels are {words}",
+                    part.name()
+                ))
+                .hint("bring rows of a longer time, shorten the horizon or the delay, or split by group"));
+            }
+        }
+        Ok(())
+    }
+
     /// What there is to say of parts that purging has left with less than half of their shares of all rows.
     fn small_parts(&self, summary: &SplitSummary, asked: &[(Part, &[usize])]) -> Option<String> {
         let all: u64 = summary.parts.iter().map(|part| part.rows).sum();
@@ -271,7 +290,8 @@ impl SplitSpec {
             .iter()
             .filter_map(|(part, shares)| {
                 let (rows, share) = (summary.rows(*part), shares.iter().map(|at| self.shares.0[*at]).sum::<f64>());
-                let words = || format!("{} has {rows} of {all} rows, {:.0} % were asked for", part.name(), share * 100.0);
+                let words =
+                    || format!("{} has {rows} of {all} rows, {:.0} % were asked for", part.name(), share * 100.0);
                 ((rows as f64) < share * all as f64 / 2.0).then(words)
             })
             .collect();

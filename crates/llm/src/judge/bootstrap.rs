@@ -2,7 +2,7 @@
 //!
 //! Efron, B. and Tibshirani, R. J. (1993), "An Introduction to the Bootstrap", chapter 13: the percentile interval.
 
-use crate::judge::random::Random;
+use spec::random::Random;
 
 /// How an interval is found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +38,7 @@ impl Resampling {
             return Interval { mean: 0.0, low: 0.0, high: 0.0 };
         }
         let mean = |sum: f64| sum / count as f64;
-        let mut random = Random::new(self.seed);
+        let mut random = Random::from_state(self.seed);
         let mut means: Vec<f64> = (0..self.samples.max(1))
             .map(|_| mean((0..count).map(|_| differences[random.below(count)]).sum()))
             .collect();

@@ -4,13 +4,14 @@ use std::io::Read;
 use std::time::Duration;
 
 use encoding_rs::{Encoding, UTF_8};
-use flate2::read::MultiGzDecoder;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use net::Backoff;
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER};
 use spec::{Error, Result};
+
+use crate::gzip::{Gzip, MAGIC};
 
 use super::tree::{Found, Node};
 use super::written::{PageFormat, Rate};
@@ -249,11 +250,11 @@ fn stays_down(shown: &str, why: &str, tries: u32, too_long: Option<Duration>) ->
 
 /// The body, decompressed if it is compressed by gzip, which some services do unasked.
 fn unpacked(body: Vec<u8>) -> Result<Vec<u8>, String> {
-    if !body.starts_with(&[0x1F, 0x8B]) {
+    if !body.starts_with(&MAGIC) {
         return Ok(body);
     }
     let mut text = Vec::new();
-    let read = MultiGzDecoder::new(body.as_slice()).take(LARGEST as u64 + 1).read_to_end(&mut text);
+    let read = Gzip::new(body.as_slice()).take(LARGEST as u64 + 1).read_to_end(&mut text);
     match read {
         Ok(bytes) if bytes <= LARGEST => Ok(text),
         Ok(_) => Err(format!("the answer unpacks to more than {} MiB", LARGEST >> 20)),

@@ -69,6 +69,10 @@ impl Layout {
     /// Why an item cannot be read, if so.
     fn refusal(&self, item: &Node) -> Option<String> {
         let Node::Map(members) = item else { return Some(format!("{} instead of an object", item.kind())) };
+        let mut names = HashSet::with_capacity(members.len());
+        if let Some((twice, _)) = members.iter().find(|(name, _)| !names.insert(name)) {
+            return Some(format!("the key '{twice}' is given twice"));
+        }
         let known = self.known.as_ref()?;
         let unknown = |name: &str| !known.contains(name) && !RESERVED.contains(&name);
         let (new, _) = members.iter().find(|(name, _)| unknown(name))?;

@@ -15,6 +15,12 @@ use super::tree::{DEEPEST, Node};
 /// The answer as a tree whose one member is the root element, or why it is none.
 pub(crate) fn read(text: &str) -> Result<Node, String> {
     let mut reader = Reader::from_str(text);
+    // Each option is set on purpose: what is not XML is an error, and every character of a text arrives here.
+    let config = reader.config_mut();
+    (config.allow_dangling_amp, config.allow_unmatched_ends, config.check_end_names) = (false, false, true);
+    (config.trim_text_start, config.trim_text_end, config.trim_markup_names_in_closing_tags) = (false, false, true);
+    // Comments are passed over, whatever they hold, and an empty element is an event of its own.
+    (config.check_comments, config.expand_empty_elements) = (false, false);
     let mut open: Vec<Element> = Vec::new();
     let mut root = None;
     loop {

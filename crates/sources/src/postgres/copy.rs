@@ -90,9 +90,11 @@ pub(crate) fn copy(address: Address, question: Question, rows_in: Arc<AtomicU64>
 async fn begin(address: &Address, question: &Question) -> Result<(Client, Plan)> {
     let client = connect(address).await?;
     let milliseconds = u64::from(question.timeout_seconds) * 1000;
+    // How values are written as text must not depend on the settings of the server, the database or the user.
     let begin = format!(
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {milliseconds}; \
-         SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; SET LOCAL standard_conforming_strings = on"
+         SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; SET LOCAL standard_conforming_strings = on; \
+         SET LOCAL extra_float_digits = 3; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'"
     );
     client.batch_execute(&begin).await.map_err(|error| in_words(&error, "url"))?;
     let plan = Plan::new(&client, question).await?;

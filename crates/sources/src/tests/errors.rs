@@ -20,6 +20,15 @@ fn files_that_are_not_there() {
     assert_eq!(failure("in"), "table 't': in: is a folder; name the files in it, such as 'in/*.csv'");
 }
 
+/// Found by fuzzing: the words of serde for what is neither a number nor a text.
+#[test]
+fn a_sheet_is_a_name_or_a_number() {
+    for sheet in ["1.5", "[a]", "true", "{}", "-1"] {
+        let error = Project::new().failure(&format!("source: {{file: {{path: a.xlsx, sheet: {sheet}}}}}"));
+        assert!(error.contains("'sheet' is neither the name of a sheet nor its number from 1"), "{error}");
+    }
+}
+
 #[test]
 fn files_without_rows() {
     let way_out = "fetch the file again, or take it out of 'path'";

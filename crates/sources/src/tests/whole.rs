@@ -249,3 +249,77 @@ fn times_keep_their_digits_as_text() {
     let read = project.read("source: {file: {path: a.parquet}}\ncolumns: {t: string}").unwrap();
     assert_eq!(read.table(), ["10:20:30.5|1", "10:20:30.000005|2", "23:59:59|3"]);
 }
+
+#[test]
+fn a_key_that_a_record_holds_twice_refuses_it() {
+    let lines = "{\"a\": 1, \"b\": 1}\n{\"a\": 2, \"b\": 2, \"a\": 3}\n";
+    let array = format!("[{}]", lines.trim_end().replace('\n', ","));
+    let project = Project::with("a.jsonl", lines).and("a.json", array);
+    for (path, columns) in [("a.jsonl", ""), ("a.json", ""), ("a.jsonl", "\ncolumns: {a: int64, b: int64}")] {
+        let read = project.read(&format!("source: {{file: {{path: {path}}}}}{columns}")).unwrap();
+        assert_eq!(read.table().len(), 1, "{path}");
+        assert!(read.refusals()[0].ends_with("the key 'a' is given twice"), "{:?}", read.refusals());
+    }
+    let server = HttpServer::start(|_, _| HttpAnswer::ok("[{\"a\": 1}, {\"a\": 2, \"a\": 3}]"));
+    let read = Project::new().read(&format!("source: {{http: {{url: '{}'}}}}", server.url("/a"))).unwrap();
+    assert_eq!((read.table(), read.refused.height()), (vec!["1|1".to_owned()], 1));
+}
+
+#[test]
+fn zeros_fill_up_what_is_compressed() {
+    let members = [gz(b"a\n1\n"), gz(b"2\n")].concat();
+    let padded = [&members[..], &[0; 700]].concat();
+    let rest = [&members[..], &[0; 700], b"x"].concat();
+    let project = Project::with("a.csv.gz", padded).and("b.csv.gz", rest).and("c.csv.gz", members);
+    for path in ["a.csv.gz", "c.csv.gz"] {
+        let read = project.read(&format!("source: {{file: {{path: {path}}}}}")).unwrap();
+        assert_eq!(read.table(), ["1|2", "2|3"], "{path}");
+    }
+    let failure = project.failure("source: {file: {path: b.csv.gz}}");
+    assert!(failure.contains("b.csv.gz"), "{failure}");
+}
+
+/// A file of columns that polars does not write: each as the schema language of Parquet has it, with its values.
+fn foreign(columns: &[(&str, &[&[u8]])]) -> Vec<u8> {
+    use ::parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType};
+    use ::parquet::file::writer::SerializedFileWriter;
+    let fields: String = columns.iter().map(|(column, _)| format!("REQUIRED {column};")).collect();
+    let schema = ::parquet::schema::parser::parse_message_type(&format!("message m {{ {fields} }}")).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = SerializedFileWriter::new(&mut bytes, schema.into(), Default::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    for (column, values) in columns {
+        let mut leaf = group.next_column().unwrap().unwrap();
+        if column.starts_with("FIXED") {
+            let values: Vec<FixedLenByteArray> = values.iter().map(|value| value.to_vec().into()).collect();
+            leaf.typed::<FixedLenByteArrayType>().write_batch(&values, None, None).unwrap();
+        } else {
+            let values: Vec<ByteArray> = values.iter().map(|value| value.to_vec().into()).collect();
+            leaf.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
+        }
+        leaf.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+#[test]
+fn bytes_that_stand_for_text_are_text() {
+    let ids = [[0xA0; 16], [0x0F; 16]];
+    let file = foreign(&[
+        ("FIXED_LEN_BYTE_ARRAY (16) id (UUID)", &[&ids[0], &ids[1]]),
+        ("BYTE_ARRAY doc (JSON)", &[br#"{"a": 1}"#, b"\xff"]),
+    ]);
+    let project = Project::with("a.parquet", file);
+    for columns in ["", "\ncolumns: {id: string, doc: string}"] {
+        let read = project.read(&format!("source: {{file: {{path: a.parquet}}}}{columns}")).unwrap();
+        assert_eq!(read.types()[..2], ["id string", "doc string"]);
+        assert_eq!(read.table(), [r#"a0a0a0a0-a0a0-a0a0-a0a0-a0a0a0a0a0a0|{"a": 1}|1"#]);
+        assert!(
+            read.refusals()[0].starts_with("0f0f0f0f-0f0f-0f0f-0f0f-0f0f0f0f0f0f|\\xFF|2|-|doc: '"),
+            "{:?}",
+            read.refusals()
+        );
+    }
+}

@@ -228,9 +228,9 @@ impl Plan {
         if Form::of_both(&self.entity_type, &dtype).is_none() {
             return Err(Error::cannot_run(format!(
                 "{place}: '{their}' is {}, but the entity '{}' is {}",
-                artifact::type_name(&dtype),
+                crate::form::kind_name(&dtype),
                 self.entity,
-                artifact::type_name(&self.entity_type)
+                crate::form::kind_name(&self.entity_type)
             ))
             .hint("cast one of them in clean.yaml"));
         }

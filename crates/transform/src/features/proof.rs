@@ -200,10 +200,7 @@ fn chosen(plan: &Plan, published: LazyFrame, sample: usize, seed: u64) -> Result
 
 /// SplitMix64 (Steele, Lea and Flood 2014) of seed and number.
 pub(super) fn mixed(seed: u64, number: u64) -> u64 {
-    let mut z = seed.wrapping_add(number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    spec::random::mix(seed.wrapping_add(number.wrapping_add(1).wrapping_mul(spec::random::STEP)))
 }
 
 /// All rows of the sampled entities, in the order of the table, with every column of the table that is read.

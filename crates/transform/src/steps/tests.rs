@@ -254,3 +254,36 @@ fn a_step_judges_the_values_that_it_was_given() {
     assert_eq!(done.rows, df!("s" => ["b"], "n" => [-2.0], "k" => [2i64], "_row" => [1u32]).unwrap());
     assert!(done.refused.is_none(), "{:?}", done.refused);
 }
+
+/// What is done per row, per key and over the table is known before any row is read: the table here is only its columns.
+#[test]
+fn a_plan_shows_itself() {
+    let columns = Schema::from_iter(
+        [("k", DataType::String), ("x", DataType::Float64)].map(|(name, dtype)| (name.into(), dtype)),
+    );
+    let steps = "
+- trim: {columns: [k]}
+- fill_null: {columns: [x], with: mean}
+- outliers: {columns: [x], method: iqr, action: clip, group_by: [k]}
+- derive: {y: x * 2}
+- filter: y > 1
+- dedupe: {keys: [k], keep: last, by: y}";
+    let plan = crate::plan(&columns, &parse(steps).unwrap(), &Given::default()).unwrap();
+    let expected = r#"step 1 'trim'
+per row: k = trim {"blank":"keep"} of k
+step 2 'fill_null'
+over the table: answer 1 = mean of x
+per row: x = x, answer 1 where empty
+step 3 'outliers'
+per key k: answer 2 = limits of x by Quartiles(1.5); nulls Differ
+per row: x = x within _step_3_1_low to _step_3_2_high
+step 4 'derive'
+per row: y = x * 2
+step 5 'filter'
+per row: out by rule 1 where y > 1 is not true
+step 6 'dedupe'
+per key k: answer 3 = Largest y; nulls Differ
+per row: out by rule 2 where loses in answer 3
+"#;
+    assert_eq!(plan.to_string(), expected);
+}

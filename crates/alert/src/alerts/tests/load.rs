@@ -64,7 +64,7 @@ fn what_is_wrong_is_placed_and_the_way_out_named() {
         (
             "channels:\n  - mail: {server: s, from: nobody, to: [a@b.c]}\n",
             "resources/alerts.yaml:2:29: channels[0].mail.from: 'nobody' is not a mail address; \
-             write 'name@host' or 'Some Name <name@host>'",
+             write 'name@host' or 'Your Name <name@host>'",
         ),
         (
             "channels:\n  - slack: {webhook: \"${NOPE}\"}\n",

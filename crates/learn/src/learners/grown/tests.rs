@@ -210,7 +210,8 @@ fn two_numbered_classes_are_those_of_0_and_1() {
 fn decrease_by_hand(codes: &[f64], label: &[f64], classes: usize, code: f64) -> f64 {
     let impurity = |wanted: &dyn Fn(f64) -> bool| {
         let rows: Vec<usize> = (0..label.len()).filter(|row| wanted(codes[*row])).collect();
-        let share = |class: usize| rows.iter().filter(|row| label[**row] == class as f64).count() as f64 / rows.len() as f64;
+        let share =
+            |class: usize| rows.iter().filter(|row| label[**row] == class as f64).count() as f64 / rows.len() as f64;
         let squares: f64 = (0..classes).map(|class| share(class).powi(2)).sum();
         if rows.is_empty() { 0.0 } else { (1.0 - squares) * rows.len() as f64 / label.len() as f64 }
     };
@@ -246,7 +247,8 @@ fn the_shares_of_several_classes_are_those_of_the_leaf() {
         let shares = shares(&tree, &matrix);
         assert!(tree.leaves() > 2);
         let columns: Vec<Vec<f64>> = (0..2).map(|at| matrix.column(at)).collect();
-        let leaves: Vec<*const Node> = (0..label.len()).map(|row| std::ptr::from_ref(tree.leaf(&columns, row))).collect();
+        let leaves: Vec<*const Node> =
+            (0..label.len()).map(|row| std::ptr::from_ref(tree.leaf(&columns, row))).collect();
         for (row, found) in shares.chunks(4).enumerate() {
             let alike: Vec<usize> = (0..label.len()).filter(|at| leaves[*at] == leaves[row]).collect();
             for (class, share) in found.iter().enumerate() {

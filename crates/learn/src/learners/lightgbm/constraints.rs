@@ -45,7 +45,8 @@ impl Lightgbm {
     ///
     /// Errors: names that no feature has, directions for text.
     pub(super) fn set_constraints(&self, features: &[Feature], parameters: &mut Parameters) -> Result<()> {
-        let place = |key: &str, name: &str| position(features, name).map_err(|error| error.context(format!("lightgbm: {key}")));
+        let place =
+            |key: &str, name: &str| position(features, name).map_err(|error| error.context(format!("lightgbm: {key}")));
         let mut signs = vec![0i8; features.len()];
         for (key, names, sign) in [("increasing", &self.increasing, 1), ("decreasing", &self.decreasing, -1)] {
             for name in names {
@@ -193,9 +194,21 @@ mod tests {
             ("{increasing: [xx]}", Task::Regression, "lightgbm: increasing: no feature 'xx'; did you mean 'x'?"),
             ("{interactions: [[x, q]]}", Task::Regression, "lightgbm: interactions: no feature 'q'"),
             ("{decreasing: [city]}", Task::Regression, "lightgbm: decreasing: 'city' is text, which has no order"),
-            ("{increasing: [x], decreasing: [x]}", Task::Regression, "lightgbm: 'x' is under 'increasing' and under 'd"),
-            ("{increasing: [x]}", Task::Multiclass, "lightgbm: 'increasing' and 'decreasing' do not go with several cl"),
-            ("{increasing: [x], objective: absolute}", Task::Regression, "lightgbm: 'increasing' and 'decreasing' do not"),
+            (
+                "{increasing: [x], decreasing: [x]}",
+                Task::Regression,
+                "lightgbm: 'x' is under 'increasing' and under 'd",
+            ),
+            (
+                "{increasing: [x]}",
+                Task::Multiclass,
+                "lightgbm: 'increasing' and 'decreasing' do not go with several cl",
+            ),
+            (
+                "{increasing: [x], objective: absolute}",
+                Task::Regression,
+                "lightgbm: 'increasing' and 'decreasing' do not",
+            ),
             ("{interactions: [[]]}", Task::Regression, "lightgbm: a group of 'interactions' is []; name the features"),
         ] {
             let found = match task {

@@ -300,6 +300,33 @@ fn what_has_no_effect_is_refused() {
 }
 
 #[test]
+fn labels_that_an_objective_cannot_take_are_counted() {
+    let numbers = Matrix::from_columns(vec![Feature::numeric("x")], vec![(0..60).map(f64::from).collect()]).unwrap();
+    let error = |objective: &str, odd: f64| {
+        let mut label = vec![1.0; 60];
+        (label[3], label[7]) = (odd, odd);
+        let data = Data { features: &numbers, label: &label };
+        let none = Data { features: &numbers.slice(0..0), label: &[] };
+        spec(&format!("{{objective: {objective}}}")).fit(Task::Regression, data, none, 1).err().map(|error| {
+            assert_eq!(error.class(), spec::Class::Refused);
+            error.to_string()
+        })
+    };
+    for (objective, odd, words) in
+        [("poisson", -1.0, "0 or more"), ("tweedie", -0.5, "0 or more"), ("gamma", 0.0, "above 0")]
+    {
+        let found = error(objective, odd).unwrap();
+        let expected =
+            format!("lightgbm: objective {objective} takes labels that are {words}, but 2 of 60 are not; drop these");
+        assert!(found.starts_with(&expected), "{found}");
+    }
+    assert_eq!(error("poisson", 0.0), None);
+    let zeros = Data { features: &numbers, label: &[0.0; 60] };
+    let found = spec("{objective: tweedie}").fit(Task::Regression, zeros, zeros, 1).err().unwrap().to_string();
+    assert!(found.starts_with("lightgbm: objective tweedie needs a label that is not 0 in all rows"), "{found}");
+}
+
+#[test]
 fn a_forest_of_trees_without_splits_is_refused() {
     let error = fit(&yaml("row_share: 0.5, min_leaf_rows: 500", "boosting: rf"), Task::Classification).err().unwrap();
     assert_eq!(

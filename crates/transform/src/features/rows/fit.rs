@@ -13,7 +13,7 @@ use crate::RowExpr;
 use crate::features::as_of::ByKey;
 use crate::features::calendar::Clock;
 use crate::features::known::{Knowledge, Known};
-use crate::form::{Form, Kind, nanoseconds};
+use crate::form::{Form, Kind, kind_name, nanoseconds};
 
 impl Plan {
     /// Checks `spec` against the tables.
@@ -340,8 +340,8 @@ impl Plan {
             if let Some(mine) = mine.filter(|mine| Form::of_both(mine, &other).is_none()) {
                 return Err(Error::cannot_run(format!(
                     "{place}: '{own}' is {}, but '{their}' of table '{table}' is {}",
-                    type_name(&mine),
-                    type_name(&other)
+                    kind_name(&mine),
+                    kind_name(&other)
                 ))
                 .hint("cast one of them in clean.yaml"));
             }

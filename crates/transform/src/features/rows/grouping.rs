@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use artifact::{PolarsResultExt, type_name};
+use artifact::PolarsResultExt;
 use polars::prelude::{DataFrame, Series};
 use spec::{Error, Result};
 
@@ -12,7 +12,7 @@ use super::plan::Earlier;
 use super::window::Sorted;
 use crate::features::calendar::Clock;
 use crate::features::interner::{Interner, NULL};
-use crate::form::Form;
+use crate::form::{Form, kind_name};
 
 /// Rows that were grouped and sorted, to be used by all features that ask for the same.
 pub struct Groupings {
@@ -90,8 +90,8 @@ pub fn codes(
         let form = Form::of_both(mine.dtype(), dtype).ok_or_else(|| {
             Error::cannot_run(format!(
                 "{place}: '{own}' is {}, but '{their}' is {}",
-                type_name(mine.dtype()),
-                type_name(dtype)
+                kind_name(mine.dtype()),
+                kind_name(dtype)
             ))
             .hint("cast one of them in clean.yaml")
         })?;

@@ -11,7 +11,7 @@ use super::rows::{PartRows, column, no_nulls};
 use crate::{LabelTransform, Matrix, Part, Split, Task};
 
 /// What the table says of every row beside its features.
-pub(super) struct Told {
+pub(super) struct Targets {
     pub label: Vec<f64>,
     /// The names of the classes, where there are several: the label is the number of one of them.
     pub classes: Option<Vec<String>>,
@@ -19,7 +19,7 @@ pub(super) struct Told {
     pub weights: Option<Vec<f64>>,
 }
 
-impl Told {
+impl Targets {
     /// `features` of the rows that are `wanted` with their labels and weights.
     pub fn rows(&self, features: Matrix, wanted: impl Iterator<Item = bool> + Clone) -> Result<PartRows> {
         let of = |values: &[f64]| -> Vec<f64> {
