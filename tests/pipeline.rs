@@ -108,7 +108,7 @@ fn a_prediction_can_be_traced_to_raw_rows() {
     for id in 0..1_500 {
         // Every other customer stays away from summer on, which a model can learn.
         let customer = random.below(120);
-        let (day, amount) = (random.below(if customer % 2 == 0 { 360 } else { 200 }), 1 + random.below(90));
+        let (day, amount) = (random.below(if customer.is_multiple_of(2) { 360 } else { 200 }), 1 + random.below(90));
         log += &format!("{id}, c{customer} ,2025-{:02}-{:02},{amount}\n", 1 + day / 30, 1 + day % 28);
     }
     project

@@ -30,7 +30,7 @@ pub fn of_table(folder: &Path, table: &str, most: usize) -> Vec<Evidence> {
     let mut found: Vec<Evidence> = files.filter(is_meant).take(most).collect();
     let inside = folders.iter().map(|folder| folder.join(format!("{table}.parquet"))).filter(|path| path.is_file());
     found.extend(inside.filter_map(|path| evidence_of(&path).ok().flatten()).filter(is_meant));
-    found.sort_by(|one, other| other.time.cmp(&one.time));
+    found.sort_by_key(|evidence| std::cmp::Reverse(evidence.time));
     found.truncate(most);
     found
 }

@@ -111,14 +111,15 @@ impl Scorer {
                 let bounds = self.loaded.intervals.as_ref();
                 let bounds = bounds.map(|intervals| intervals.bounds(&matrix, &scores)).transpose()?;
                 let threshold = manifest.threshold.as_ref().map(|threshold| threshold.value);
-                let decisions = threshold.map(|threshold| scores.iter().map(|score| *score >= threshold).collect());
+                let decisions: Option<Vec<bool>> =
+                    threshold.map(|threshold| scores.iter().map(|score| *score >= threshold).collect());
                 columns.push(Column::new("score".into(), scores));
                 if let Some(bounds) = bounds {
                     columns.push(Column::new("low".into(), bounds.low));
                     columns.push(Column::new("high".into(), bounds.high));
                 }
                 if manifest.task == Task::Classification {
-                    columns.push(Column::new("decision".into(), decisions.unwrap_or_else(Vec::<bool>::new)));
+                    columns.push(Column::new("decision".into(), decisions.unwrap_or_default()));
                 }
             }
         }

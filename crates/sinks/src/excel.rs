@@ -176,7 +176,7 @@ enum Cells {
     Numbers(Float64Chunked),
     /// Numbers with all their digits.
     Decimals(StringChunked),
-    Times(Times),
+    Times(Box<Times>),
     Texts(StringChunked),
 }
 
@@ -189,7 +189,7 @@ impl Cells {
             of if of.is_integer() => Cells::Whole(values.cast(&DataType::Int64)?.i64()?.clone()),
             DataType::Decimal(..) => Cells::Decimals(values.cast(&DataType::String)?.str()?.clone()),
             of if of.is_float() => Cells::Numbers(values.cast(&DataType::Float64)?.f64()?.clone()),
-            DataType::Date | DataType::Datetime(..) | DataType::Time => Cells::Times(Times::of(&values)?),
+            DataType::Date | DataType::Datetime(..) | DataType::Time => Cells::Times(Box::new(Times::of(&values)?)),
             _ => Cells::Texts(values.cast(&DataType::String)?.str()?.clone()),
         })
     }

@@ -194,7 +194,7 @@ fn rows_are_used_for_exactly_what_the_table_of_parts_says() {
             None => {
                 assert_eq!(notes.fits, [(train.clone(), valid.clone())], "round {round}\n{text}");
                 match refits {
-                    true => assert_eq!(notes.refits, [learned.clone()], "round {round}\n{text}"),
+                    true => assert_eq!(notes.refits, std::slice::from_ref(&learned), "round {round}\n{text}"),
                     false => assert!(notes.refits.is_empty() && learned == train, "round {round}\n{text}"),
                 }
             }
@@ -210,7 +210,7 @@ fn rows_are_used_for_exactly_what_the_table_of_parts_says() {
                         assert_eq!(*taught, rest, "round {round}, fold {number}");
                     }
                 }
-                assert_eq!(notes.refits, [learned.clone()], "round {round}\n{text}");
+                assert_eq!(notes.refits, std::slice::from_ref(&learned), "round {round}\n{text}");
                 assert_eq!(learned, train, "round {round}");
             }
         }
