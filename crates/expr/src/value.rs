@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use polars::prelude::*;
+use values::calendar::FOUR_DIGITS;
 
 /// A value that is not null. Integers are wide enough for every width, moments and durations count nanoseconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -191,10 +192,6 @@ pub(crate) fn single_or_all(column: &Column) -> Series {
     }
 }
 
-/// Days of the years 0 to 9999 since 1970: four digits write them, and no calendar fails on them. Sources refuse others too.
-const FIRST_DAY: i128 = -719_528;
-const LAST_DAY: i128 = 2_932_896;
-
 /// How many rows columns have together: those of one value take the length of the others.
 pub(crate) fn height(columns: &[Column]) -> usize {
     let all = columns.iter().map(Column::len);
@@ -230,6 +227,7 @@ pub(crate) fn column(
         taken
     };
     let whole = (i128::from(i64::MIN), i128::from(i64::MAX));
+    let (first_day, last_day) = (i128::from(*FOUR_DIGITS.start()), i128::from(*FOUR_DIGITS.end()));
     let series = match dtype {
         DataType::Boolean => {
             let taken = values.iter().map(|value| match value {
@@ -293,13 +291,13 @@ pub(crate) fn column(
                 .into_series()
         }
         DataType::Date => {
-            let taken = ints(FIRST_DAY, LAST_DAY, 1);
+            let taken = ints(first_day, last_day, 1);
             let taken = taken.into_iter().map(|days| days.map(|days| days as i32));
             Int32Chunked::from_iter_options(name, taken).into_date().into_series()
         }
         DataType::Datetime(unit, zone) => {
             let of_day = DAY / tick(*unit);
-            let (first, last) = (FIRST_DAY * of_day, (LAST_DAY + 1) * of_day - 1);
+            let (first, last) = (first_day * of_day, (last_day + 1) * of_day - 1);
             let taken = ints(first.max(whole.0), last.min(whole.1), tick(*unit));
             Int64Chunked::from_iter_options(name, taken.into_iter()).into_datetime(*unit, zone.clone()).into_series()
         }

@@ -1,5 +1,4 @@
-//! What every outward connection needs, once: an HTTP client, pauses between tries, a runtime
-//! for one task.
+//! What every outward connection needs, once: an HTTP client, pauses between tries, a runtime for one task.
 //!
 //! This crate must not know whom it connects to: what an answer means, and whether to try again, is its users' business.
 

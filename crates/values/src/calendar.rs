@@ -2,7 +2,7 @@
 //! "chrono-Compatible Low-Level Date Algorithms", `days_from_civil` and `civil_from_days`).
 
 /// Days of the years 0 to 9999, which four digits can write; engines and calendars fail beyond some of them.
-const FOUR_DIGITS: std::ops::RangeInclusive<i64> = -719_528..=2_932_896;
+pub const FOUR_DIGITS: std::ops::RangeInclusive<i64> = -719_528..=2_932_896;
 
 /// Whether a day lies in a year of four digits.
 pub fn has_four_digits(day: i64) -> bool {
