@@ -1,0 +1,1 @@
+//! Results and predictions over HTTP, from artifacts and journals alone.
