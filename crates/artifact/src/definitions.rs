@@ -4,6 +4,8 @@
 //! column from the stage that makes it, a model keeps those that it learned from, and whoever scores or compares
 //! looks at both.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
@@ -23,20 +25,32 @@ pub struct Definitions {
     /// What is to be predicted; none where the table has no label of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Definition>,
+    /// How the columns of other tables of the same snapshot were read, by `table.column`: a model that is applied to
+    /// another table than it learned from knows by these whether that table is still read as it was.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub others: Readings,
 }
+
+/// How raw columns were read from their source, by `table.column`: the settings of `ingest.yaml` that decide values, in
+/// one line, and empty where there are none.
+pub type Readings = BTreeMap<String, String>;
 
 /// How one column is made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Definition {
     pub name: String,
-    /// As its spec has it, in one line and without its description.
+    /// As its spec has it, in one line and without its description. Empty if no step made or changed the column.
     pub is: String,
     /// Of all that decides what the column holds: the table, the spec and the definitions of the columns it reads.
-    /// Equal hashes mean equal meaning.
+    /// Equal hashes mean equal meaning, if the raw columns are read alike. Empty if no step made or changed the column.
     pub hash: String,
     /// The columns of the same table that it is made of, directly or by way of others, as they are called now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<String>,
+    /// The raw columns that it is made of, and how each was read. They are compared table by table, since another source of
+    /// the same values may write them differently.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub readings: Readings,
 }
 
 impl Definition {
@@ -55,16 +69,44 @@ impl Definition {
             hasher.update(text.as_bytes());
         };
         add(meaning);
-        let mut reads: Vec<(&str, &str)> = reads.into_iter().map(|read| (&*read.name, &*read.hash)).collect();
-        reads.sort_unstable();
-        reads.dedup();
-        for (name, hash) in reads {
+        let reads: Vec<&Definition> = reads.into_iter().collect();
+        let made = reads.iter().filter(|read| !read.is_raw());
+        let mut made: Vec<(&str, &str)> = made.map(|read| (&*read.name, &*read.hash)).collect();
+        made.sort_unstable();
+        made.dedup();
+        for (name, hash) in made {
             add(name);
             add(hash);
         }
         let hash = hasher.finalize().to_hex()[..32].to_owned();
-        Definition { name: name.into(), is: is.into(), hash, reads: Vec::new() }
+        Definition { name: name.into(), is: is.into(), hash, reads: Vec::new(), readings: readings_of(reads) }
     }
+
+    /// A column as it was read from its source into `table`.
+    pub fn raw(table: &str, name: &str, reading: String) -> Definition {
+        let readings = Readings::from([(format!("{table}.{name}"), reading)]);
+        Definition { name: name.to_owned(), is: String::new(), hash: String::new(), reads: Vec::new(), readings }
+    }
+
+    /// Whether no step made or changed the column since it was read.
+    pub fn is_raw(&self) -> bool {
+        self.hash.is_empty()
+    }
+
+    /// A column of several tables under one name, made in all the ways of `ways`, of which there is at least one.
+    pub fn union(ways: &[&Definition]) -> Definition {
+        match ways {
+            [one] => (*one).clone(),
+            _ if ways.iter().all(|way| way.is_raw()) => {
+                Definition { readings: readings_of(ways.iter().copied()), ..ways[0].clone() }
+            }
+            _ => Definition::new(&*ways[0].name, &*ways[0].is, "union", ways.iter().copied()),
+        }
+    }
+}
+
+fn readings_of<'a>(definitions: impl IntoIterator<Item = &'a Definition>) -> Readings {
+    definitions.into_iter().flat_map(|definition| definition.readings.clone()).collect()
 }
 
 impl Definitions {
@@ -75,14 +117,49 @@ impl Definitions {
 
     /// Which of the columns `names` mean something else in `now` than here, in words.
     pub fn changed<'a>(&self, now: &Definitions, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-        let pairs = names.into_iter().map(|name| (name, self.column(name), now.column(name)));
-        pairs.filter_map(|(name, was, is)| difference(name, was, is)).collect()
+        let pairs: Vec<_> = names.into_iter().map(|name| (name, self.column(name), now.column(name))).collect();
+        let made = pairs.iter().filter_map(|(name, was, is)| difference(name, *was, *is));
+        made.chain(self.read_differently(&pairs)).collect()
     }
 
     /// How the label differs in meaning in `now`, in words. In a table of which clean makes the columns, it is the column
     /// `name`.
     pub fn changed_label(&self, now: &Definitions, name: &str) -> Option<String> {
-        difference(name, self.label(name), now.label(name))
+        let (was, is) = (self.label(name), now.label(name));
+        difference(name, was, is).or_else(|| self.read_differently(&[(name, was, is)]).pop())
+    }
+
+    /// The raw columns that are read in another way now than they were, and what is made of them. Nothing is known of columns
+    /// of tables that were not there.
+    fn read_differently(&self, pairs: &[(&str, Option<&Definition>, Option<&Definition>)]) -> Vec<String> {
+        let mut changed: BTreeMap<&str, (&str, &str, Vec<&str>)> = BTreeMap::new();
+        for (name, was, is) in pairs {
+            for (column, now) in is.iter().flat_map(|is| &is.readings) {
+                let before = was.and_then(|was| was.readings.get(column)).or_else(|| self.others.get(column));
+                if let Some(before) = before.filter(|before| *before != now) {
+                    changed.entry(column).or_insert((before, now, Vec::new())).2.push(name);
+                }
+            }
+        }
+        let in_words = |reading: &str| match reading {
+            "" => "without settings".to_owned(),
+            settings => format!("with {settings}"),
+        };
+        let clause = |(column, (was, is, made)): (&str, (&str, &str, Vec<&str>))| {
+            let made = match made[..] {
+                [name] if column.rsplit_once('.').is_some_and(|(_, own)| own == name) => String::new(),
+                _ => format!(", which changes {}", listed(&made)),
+            };
+            format!("'{column}' is read {} now, was read {}{made}", in_words(is), in_words(was))
+        };
+        changed.into_iter().map(clause).collect()
+    }
+
+    /// The same, with what is known of the other tables among `artifacts`.
+    pub fn beside(self, artifacts: &[Artifact]) -> Definitions {
+        let evidence = artifacts.iter().filter_map(|artifact| artifact.evidence.as_ref()?.definitions.as_ref());
+        let others = evidence.flat_map(|definitions| readings_of(&definitions.columns)).collect();
+        Definitions { others, ..self }
     }
 
     fn label(&self, name: &str) -> Option<&Definition> {
@@ -90,8 +167,20 @@ impl Definitions {
     }
 }
 
+/// `'a', 'b', 'c' and 4 more`
+fn listed(names: &[&str]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("'{name}'")).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// How a column is made differently, whatever its source.
 fn difference(name: &str, was: Option<&Definition>, is: Option<&Definition>) -> Option<String> {
-    match (was, is) {
+    let made = |definition: &&Definition| !definition.is_raw();
+    match (was.filter(made), is.filter(made)) {
         (None, None) => None,
         (Some(was), Some(is)) if was.hash == is.hash => None,
         (Some(was), Some(is)) if was.is != is.is => Some(format!("'{name}' is {} now, was {}", is.is, was.is)),
@@ -160,7 +249,7 @@ mod tests {
             of_features: true,
             columns: vec![Definition::new("b", "a * 2", "a * 2", [read])],
             label: Some(Definition::new("y", "a", "a", [read])),
-            rows: None,
+            ..Definitions::default()
         };
         assert_eq!(of(&short).changed(&of(&long), ["b"]), ["'b' is made of columns that are made otherwise now"]);
         assert_eq!(of(&short).changed(&of(&short), ["b"]), [""; 0]);
@@ -175,5 +264,53 @@ mod tests {
         // The same letters in another order are another thing.
         assert_ne!(Definition::new("x", "", "ab", []).hash, Definition::new("x", "", "ba", []).hash);
         assert_ne!(Definition::new("x", "", "a", [&short]).hash, Definition::new("x", "", "aa", [&short]).hash);
+    }
+
+    /// `total` made of the raw column `amount` of `table`, and `amount` itself.
+    fn read(table: &str, reading: &str) -> Definitions {
+        let amount = Definition::raw(table, "amount", reading.to_owned());
+        let total = Definition::new("total", "derive amount * 2", "derive", [&amount]);
+        Definitions { columns: vec![amount, total], ..Definitions::default() }
+    }
+
+    #[test]
+    fn how_a_raw_column_is_read_belongs_to_all_that_is_made_of_it() {
+        let (was, is) = (read("orders", ""), read("orders", r#"{"decimal":","}"#));
+        let said = r#"'orders.amount' is read with {"decimal":","} now, was read without settings"#;
+        assert_eq!(was.changed(&is, ["total", "amount"]), [format!("{said}, which changes 'total', 'amount'")]);
+        assert_eq!(was.changed(&is, ["amount"]), [said]);
+        assert_eq!(was.changed(&was, ["total", "amount"]), [""; 0]);
+        let label = is.changed_label(&was, "total").unwrap();
+        assert!(
+            label.ends_with(r#"is read without settings now, was read with {"decimal":","}, which changes 'total'"#)
+        );
+        // The hash is that of earlier versions, which knew nothing of raw columns.
+        assert_eq!(was.columns[1].hash, Definition::new("total", "derive amount * 2", "derive", []).hash);
+        let unknown =
+            Definitions { columns: vec![Definition::new("total", "", "derive", [])], ..Definitions::default() };
+        assert_eq!(unknown.changed(&is, ["total", "amount"]), [""; 0]);
+    }
+
+    #[test]
+    fn other_tables_are_compared_with_what_they_were() {
+        let (was, is) = (read("people", r#"{"decimal":","}"#), read("newcomers", ""));
+        assert_eq!(was.changed(&is, ["total"]), [""; 0], "another source of the same values");
+        let knows = |reading: &str| Definitions {
+            others: Readings::from([("newcomers.amount".to_owned(), reading.to_owned())]),
+            ..was.clone()
+        };
+        assert_eq!(knows("").changed(&is, ["total"]), [""; 0]);
+        assert_eq!(knows("{}").changed(&is, ["total"]).len(), 1);
+    }
+
+    #[test]
+    fn a_column_of_several_tables_is_read_in_all_their_ways() {
+        let (a, b) = (Definition::raw("a", "x", "1".to_owned()), Definition::raw("b", "x", "2".to_owned()));
+        let both = Definition::union(&[&a, &b]);
+        assert!(both.is_raw());
+        assert_eq!(both.readings.len(), 2);
+        let made = Definition::new("x", "trim", "trim", [&b]);
+        let mixed = Definition::union(&[&a, &made]);
+        assert!(!mixed.is_raw() && mixed.readings == both.readings);
     }
 }

@@ -79,7 +79,8 @@ impl Compiler<'_> {
             _ => None,
         };
         share.filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| {
-            Error::cannot_run("the share of quantile_cont is no number from 0 to 1").hint("write it out, such as 0.9")
+            Error::cannot_run("the share of quantile_cont must be a number from 0 to 1")
+                .hint("write it out, such as 0.9")
         })
     }
 }
@@ -106,7 +107,7 @@ pub(crate) fn result(function: &Function, of: &Typed) -> Result<DataType> {
         (Id::Min | Id::Max, Some(_)) => Ok(of.dtype.clone()),
         (Id::Min | Id::Max, None) => wrong("values that have an order", "name a column of plain values"),
         (Id::AllTrue | Id::AnyTrue, Some(Sort::Bool)) => Ok(DataType::Boolean),
-        (Id::AllTrue | Id::AnyTrue, _) => wrong("truths", "compare it with something, such as x > 0"),
+        (Id::AllTrue | Id::AnyTrue, _) => wrong("booleans", "compare it with something, such as x > 0"),
         (Id::Sum, Some(Sort::Int | Sort::Bool)) => Ok(DataType::Int64),
         (Id::Sum, Some(Sort::Decimal)) => match of.dtype {
             DataType::Decimal(_, behind) => Ok(DataType::Decimal(crate::arithmetic::DIGITS, behind)),

@@ -107,7 +107,13 @@ impl Compiler<'_> {
     fn column(&self, name: &str) -> Result<Typed> {
         let Some(dtype) = self.schema.get(name) else {
             let known: Vec<&str> = self.schema.iter_names().map(|name| name.as_str()).collect();
-            return Err(Error::cannot_run(format!("no column '{name}'")).hint(did_you_mean(name, known)));
+            let near = did_you_mean(name, known);
+            // SQL writes names in double quotes, and texts in single ones.
+            let way_out = match self.label.contains(&format!("\"{name}\"")) {
+                true => format!("a text belongs in single quotes: '{name}'; {near}"),
+                false => near,
+            };
+            return Err(Error::cannot_run(format!("no column '{name}'")).hint(way_out));
         };
         Ok(match dtype.is_float() {
             true => Typed { open: true, ..Typed::new(defined(col(name), dtype, false), dtype.clone()) },
@@ -121,7 +127,7 @@ impl Compiler<'_> {
         match typed.dtype {
             DataType::Boolean => Ok(typed.expr),
             DataType::Null if typed.interval().is_none() => Ok(typed::scalar(DataType::Boolean, AnyValue::Null)),
-            _ => Err(Error::cannot_run(format!("{what} takes a truth, but this is {}", typed.name()))
+            _ => Err(Error::cannot_run(format!("{what} needs a boolean, but this is {}", typed.name()))
                 .hint("compare it with something, such as x <> 0")),
         }
     }

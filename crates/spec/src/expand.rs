@@ -411,7 +411,7 @@ impl<'de, A: MapAccess<'de>> Single<'_, A> {
         match self.map.next_key::<String>()? {
             None => Ok(()),
             Some(second) => Err(A::Error::custom(format!(
-                "'{second}' stands beside '{}', but {} has one key; in a list begin each with '- '",
+                "'{second}' is given next to '{}', but {} has one key; in a list begin each with '- '",
                 self.variant,
                 with_article(&self.what)
             ))),

@@ -23,7 +23,7 @@ mod url;
 mod words;
 
 pub use column_type::ColumnType;
-pub use env::{Environment, Redactor, host_name, who};
+pub use env::{Environment, Redactor, host_name, sounds_secret, who};
 pub use error::{Class, Error, Result, ResultExt};
 pub use exit::Exit;
 pub use expand::Keys;
