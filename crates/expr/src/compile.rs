@@ -74,7 +74,7 @@ impl Compiler<'_> {
             Node::Literal(literal) => typed::of_literal(literal),
             Node::Negate(of) => self.negated(of),
             Node::Not(of) => Ok(Typed::boolean(self.truth(of, "NOT")?.not())),
-            Node::Arithmetic(op, left, right) => self.arithmetic(*op, self.node(left)?, self.node(right)?),
+            Node::Arithmetic(op, left, right) => self.arithmetic(*op, self.operand(left)?, self.operand(right)?),
             Node::Join(left, right) => {
                 let sides = vec![self.shown(self.node(left)?)?, self.shown(self.node(right)?)?];
                 Ok(Typed::new(rows(&self.label, sides, DataType::String, row_fn(texts::join)), DataType::String))
@@ -101,6 +101,17 @@ impl Compiler<'_> {
                 self.aggregate(function, of, *distinct, only.as_deref())
             }
             Node::Over { of, partition, order, rows } => self.over(of, partition, order, *rows),
+        }
+    }
+
+    /// A side of an arithmetic operation. Of a column of floats NaN need not be made null before: the result is NaN then,
+    /// and [`arithmetic::floats`], which every such operation is, makes null of that in the pass that it takes anyway.
+    fn operand(&self, node: &Node) -> Result<Typed> {
+        match node {
+            Node::Column(name) if self.schema.get(name).is_some_and(DataType::is_float) => {
+                Ok(Typed { expr: col(name.as_str()), ..self.column(name)? })
+            }
+            _ => self.node(node),
         }
     }
 
