@@ -4,7 +4,7 @@
 //! column from the stage that makes it, a model keeps those that it learned from, and whoever scores or compares
 //! looks at both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
@@ -156,12 +156,15 @@ impl Definitions {
     /// The raw columns that are read in another way now than they were, and what is made of them. Nothing is known of columns
     /// of tables that were not there.
     fn read_differently(&self, pairs: &[(&str, Option<&Definition>, Option<&Definition>)]) -> Vec<String> {
-        let mut changed: BTreeMap<&str, (&str, &str, Vec<&str>)> = BTreeMap::new();
+        // By how they were read and are read: what decides all columns of a source is said once.
+        let mut changed: BTreeMap<(&str, &str), (BTreeSet<&str>, Vec<&str>)> = BTreeMap::new();
         for (name, was, is) in pairs {
             for (column, now) in is.iter().flat_map(|is| &is.readings) {
                 let before = was.and_then(|was| was.readings.get(column)).or_else(|| self.others.get(column));
                 if let Some(before) = before.filter(|before| *before != now) {
-                    changed.entry(column).or_insert((before, now, Vec::new())).2.push(name);
+                    let (columns, made) = changed.entry((before, now)).or_default();
+                    columns.insert(column);
+                    made.extend(Some(*name).filter(|name| !made.contains(name)));
                 }
             }
         }
@@ -169,12 +172,14 @@ impl Definitions {
             "" => "without settings".to_owned(),
             settings => format!("with {settings}"),
         };
-        let clause = |(column, (was, is, made)): (&str, (&str, &str, Vec<&str>))| {
-            let made = match made[..] {
-                [name] if column.rsplit_once('.').is_some_and(|(_, own)| own == name) => String::new(),
-                _ => format!(", which changes {}", listed(&made)),
-            };
-            format!("'{column}' is read {} now, was read {}{made}", in_words(is), in_words(was))
+        let clause = |((was, is), (columns, mut made)): ((&str, &str), (BTreeSet<&str>, Vec<&str>))| {
+            let (are, were) = if columns.len() == 1 { ("is", "was") } else { ("are", "were") };
+            made.retain(|name| {
+                columns.iter().all(|column| column.rsplit_once('.').is_none_or(|(_, own)| own != *name))
+            });
+            let made = if made.is_empty() { String::new() } else { format!(", which changes {}", listed(&made)) };
+            let columns = listed(&columns.into_iter().collect::<Vec<&str>>());
+            format!("{columns} {are} read {} now, {were} read {}{made}", in_words(is), in_words(was))
         };
         changed.into_iter().map(clause).collect()
     }
@@ -350,12 +355,21 @@ mod tests {
     fn how_a_raw_column_is_read_belongs_to_all_that_is_made_of_it() {
         let (was, is) = (read("orders", ""), read("orders", r#"{"decimal":","}"#));
         let said = r#"'orders.amount' is read with {"decimal":","} now, was read without settings"#;
-        assert_eq!(was.changed(&is, ["total", "amount"]), [format!("{said}, which changes 'total', 'amount'")]);
+        assert_eq!(was.changed(&is, ["total", "amount"]), [format!("{said}, which changes 'total'")]);
         assert_eq!(was.changed(&is, ["amount"]), [said]);
         assert_eq!(was.changed(&was, ["total", "amount"]), [""; 0]);
         let label = is.changed_label(&was, "total").unwrap();
         assert!(
             label.ends_with(r#"is read without settings now, was read with {"decimal":","}, which changes 'total'"#)
+        );
+        // A setting of the whole source is said once.
+        let of = |reading: &str| Definitions {
+            columns: ["a", "b", "c", "d", "e"].map(|name| Definition::raw("t", name, reading.to_owned())).to_vec(),
+            ..Definitions::default()
+        };
+        assert_eq!(
+            of("1").changed(&of("2"), ["a", "b", "c", "d", "e"]),
+            ["'t.a', 't.b', 't.c' and 2 more are read with 2 now, were read with 1"]
         );
         // The hash is that of earlier versions, which knew nothing of raw columns.
         assert_eq!(was.columns[1].hash, Definition::new("total", "derive amount * 2", "derive", []).hash);
