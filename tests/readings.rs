@@ -331,7 +331,9 @@ fn each_edit_of(name: &str) {
         let expected = i32::from(matches!(effect, Meaning(_)));
         assert!(run.code == Some(expected), "{definition}.{key} in {edited}\n{run}");
         if expected == 1 {
-            run.says("its columns do not mean what the model learned").says("is read with {").says("bin/train flat");
+            run.says("its columns are defined differently from those that the model learned")
+                .says(" read with {")
+                .says("bin/train flat");
         }
     }
 }
@@ -400,7 +402,7 @@ fn a_table_to_score_may_be_read_otherwise_than_that_of_training_but_not_otherwis
     };
     run("decimal: ','", "decimal: ',', thousands: '.'")
         .exits(1)
-        .says("'newcomers.a' is read with {\"decimal\":\",\",\"separator\":\";\",\"thousands\":\".\"} now, was read with {\"decimal\":\",\",\"separator\":\";\"}");
+        .says("'newcomers.a', 'newcomers.b' are read with {\"decimal\":\",\",\"separator\":\";\",\"thousands\":\".\"} now, were read with {\"decimal\":\",\",\"separator\":\";\"}");
     // The training table is not scored: how it is read today changes no score, unless the question is another one.
     run("a: float64", "a: {type: float64, from: b}").exits(0);
     run("y: int64", "y: {type: int64, from: a}")
