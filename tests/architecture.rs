@@ -7,8 +7,8 @@ use std::process::Command;
 use serde_json::Value;
 
 const TOOLS: [&str; 7] = ["ingest", "clean", "features", "train", "predict", "export", "monitor"];
-const DOMAIN: [&str; 10] =
-    ["sources", "transform", "checks", "learn", "llm", "asking", "sinks", "alert", "tracking", "watch"];
+const DOMAIN: [&str; 11] =
+    ["sources", "transform", "featurize", "checks", "learn", "llm", "asking", "sinks", "alert", "tracking", "watch"];
 
 /// A file longer than this hardly has one responsibility.
 const MOST_LINES: usize = 600;
@@ -22,7 +22,7 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "expr" => vec!["spec", "artifact", "values"],
         "checks" => vec!["spec", "artifact", "expr", "values", "transform"],
         "learn" => vec!["spec", "artifact", "expr", "values"],
-        "transform" => vec!["spec", "artifact", "expr", "values"],
+        "transform" | "featurize" => vec!["spec", "artifact", "expr", "values"],
         "demo" | "net" => vec!["spec"],
         "sources" => vec!["spec", "artifact", "store", "net", "values", "demo"],
         // What a model learned from is what its rows are compared with; what is found has a priority.
