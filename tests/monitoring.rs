@@ -94,11 +94,11 @@ fn soft_drift_warns_and_an_earlier_snapshot_can_be_the_reference() {
     let warned = project.run("monitor", ["p"]);
     warned.exits(0).says("warning: monitor p: drift: of 2 columns drifted 'income' (");
     assert_eq!(warned.stdout(), project.latest(OUTPUT));
-    project.write("resources/p/monitor.yaml", "drift: {except: [aeg]}\n");
+    project.write("resources/p/monitor.yaml", "drift: {except: [agee]}\n");
     project
         .run("monitor", ["p"])
         .exits(2)
-        .says("drift.except: no column 'aeg' in table 'scoring'; did you mean 'age'?");
+        .says("drift.except: no column 'agee' in table 'scoring'; did you mean 'age'?");
     let wrong = "drift: {table: scring}\n";
     project.write("resources/p/monitor.yaml", wrong);
     project.run("monitor", ["p"]).exits(2).says("no table 'scring' among the features; did you mean 'scoring'?");

@@ -47,7 +47,7 @@ pub fn look(job: &Job<Monitor>, spec: &DriftSpec) -> Result<(DriftReport, Option
         .collect();
     for name in &spec.except {
         if !now.iter().any(|column| column.name == *name) {
-            let known = now.iter().map(|column| column.name.as_str());
+            let known = now.iter().map(|column| column.name.as_str()).filter(|name| !artifact::is_origin(name));
             return Err(Error::cannot_run(format!("drift.except: no column '{name}' in table '{}'", spec.table))
                 .hint(did_you_mean(name, known)));
         }
