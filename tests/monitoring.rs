@@ -18,11 +18,17 @@ fn trained(monitor: &str) -> Project {
 
 /// People whose label nobody knows yet, with their incomes as `income` makes them of a share from 0 to 1.
 fn newcomers(project: &Project, seed: u64, income: impl Fn(f64) -> f64) {
+    with_newcomers(project, seed, income, |_, _| String::new());
+}
+
+/// As [`newcomers`]; `bought` makes their label of that share and of another, drawn by chance.
+fn with_newcomers(project: &Project, seed: u64, income: impl Fn(f64) -> f64, bought: impl Fn(f64, f64) -> String) {
     let mut random = testkit::Random::seeded(seed);
     let mut rows = tests::people();
     for id in 1000..1200 {
-        let share = random.below(1000) as f64 / 1000.0;
-        rows += &format!("{id},2026-01-28,{},{},\n", 20 + id % 50, income(share));
+        let mut share = || random.below(1000) as f64 / 1000.0;
+        let (of, chance) = (share(), share());
+        rows += &format!("{id},2026-01-28,{},{},{}\n", 20 + id % 50, income(of), bought(of, chance));
     }
     project.write("people.csv", rows);
     for tool in ["ingest", "clean", "features"] {
@@ -108,7 +114,10 @@ fn soft_drift_warns_and_an_earlier_snapshot_can_be_the_reference() {
 fn what_is_missing_is_named_with_the_way_out() {
     let project = people_pipeline();
     project.write("resources/p/monitor.yaml", "drift: {}\n");
-    project.run("monitor", ["p"]).exits(2).says("no model is in production; run `bin/train p`, or compare with");
+    project
+        .run("monitor", ["p"])
+        .exits(2)
+        .says("no model is in production; run `bin/train p`; drift can also be told from an earlier snapshot");
     project.write("resources/p/monitor.yaml", "drift: {against: first}\n");
     project.run("monitor", ["p"]).exits(1).says("pipeline 'p': there are no features to look at; run `bin/features p`");
     project.write("resources/p/monitor.yaml", "drift: {}\nchecks: {runs: [{row_count: {min: 1}}]}\n");
@@ -116,6 +125,43 @@ fn what_is_missing_is_named_with_the_way_out() {
         .run("monitor", ["p"])
         .exits(2)
         .says("resources/p/monitor.yaml:2:10: checks: monitor publishes no table 'runs'");
+}
+
+#[test]
+fn predictions_are_judged_once_it_is_known_what_happened() {
+    let project = trained("performance: {metric: auc, segments: [age_group], severity: hard, priority: P1}\n");
+    let features = tests::PEOPLE[2]
+        .1
+        .replace("features: {", "features: {age_group: {sql: \"CASE WHEN age < 40 THEN 'young' ELSE 'old' END\"}, ");
+    project.write("resources/p/features.yaml", features);
+    newcomers(&project, 1, |share| share);
+    project.run("train", ["p"]).exits(0);
+    project.run("monitor", ["p"]).exits(1).says("there are no predictions to judge by; run `bin/predict p`");
+    project.run("predict", ["p"]).exits(0);
+    project.run("monitor", ["p"]).exits(0).says("monitor p: performance: no prediction has an outcome yet");
+
+    // They buy as those did whom the model learned from: the more often, the greater the income.
+    let learn_of = |bought: fn(f64, f64) -> String| {
+        with_newcomers(&project, 1, |share| share, bought);
+    };
+    learn_of(|income, chance| (chance < income).to_string());
+    let fine = project.run("monitor", ["p"]);
+    fine.exits(0).says("monitor p: performance: v").says(": auc 0.").says(" on 200 rows, ");
+    let table = project.table(&fine.path()).select(&["week", "segment", "segment_value", "rows", "failed"]);
+    let lines: Vec<String> = table.rows.iter().map(|row| row.join("|")).collect();
+    assert_eq!(lines[..2], ["|||200|false", "2026-01-26|||200|false"]);
+    assert!(lines[2].starts_with("|age_group|old|") && lines[3].starts_with("|age_group|young|"), "{lines:?}");
+    // The world turned round: the rich do not buy any more. The table says so, and is kept.
+    let before = project.latest(OUTPUT);
+    learn_of(|income, chance| (chance > income).to_string());
+    let worse = project.run("monitor", ["p"]);
+    worse.exits(1).says("check 'performance' failed: worse than on the test part: v").says(" worse than 0.");
+    assert_eq!(project.latest(OUTPUT), before);
+    project.write("resources/p/monitor.yaml", "performance: {metric: mae}\n");
+    project
+        .run("monitor", ["p"])
+        .exits(2)
+        .says("performance.metric: 'mae' does not judge this model; choose one of: auc, ");
 }
 
 #[test]

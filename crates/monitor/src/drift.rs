@@ -20,15 +20,23 @@ pub fn model(job: &Job<Monitor>, spec: &DriftSpec) -> Result<Option<(Version, Pa
     if spec.against != Against::Training {
         return Ok(None);
     }
+    let (version, registry) = production(job)?;
+    Ok(Some((version, registry.folder(version))))
+}
+
+/// The version in production, on disk, and its registry.
+pub fn production(job: &Job<Monitor>) -> Result<(Version, Registry)> {
     let folder = Tool::Train.folder(&job.pipeline);
     job.mirror.read_journal(&folder, Log::FILE)?;
     let registry = Registry::at(job.root.join(&folder));
     let version = registry.production()?.ok_or_else(|| {
-        Error::cannot_run(format!("pipeline '{}': no model is in production", job.pipeline))
-            .hint(format!("run `bin/train {}`, or compare with an earlier snapshot: `against: previous`", job.pipeline))
+        Error::cannot_run(format!("pipeline '{}': no model is in production", job.pipeline)).hint(format!(
+            "run `bin/train {}`; drift can also be told from an earlier snapshot: `against: previous`",
+            job.pipeline
+        ))
     })?;
     job.mirror.bring(&folder.join(version.to_string()))?;
-    Ok(Some((version, registry.folder(version))))
+    Ok((version, registry))
 }
 
 /// Compares the table with its reference. Returns what was found and the version that it was compared with, if one was.
