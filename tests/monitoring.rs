@@ -138,7 +138,10 @@ fn predictions_are_judged_once_it_is_known_what_happened() {
     project.run("train", ["p"]).exits(0);
     project.run("monitor", ["p"]).exits(1).says("there are no predictions to judge by; run `bin/predict p`");
     project.run("predict", ["p"]).exits(0);
-    project.run("monitor", ["p"]).exits(0).says("monitor p: performance: no prediction has an outcome yet");
+    project
+        .run("monitor", ["p"])
+        .exits(0)
+        .says("performance: check 'performance' skipped: no prediction has an outcome yet");
 
     // They buy as those did whom the model learned from: the more often, the greater the income.
     let learn_of = |bought: fn(f64, f64) -> String| {
@@ -177,10 +180,15 @@ fn stages_that_fail_are_counted_from_the_run_log() {
                            succeeded (output at most 1d old)",
     );
     // By now the log holds a failed run of monitor itself, which does not count.
-    project.write("resources/p/monitor.yaml", "runs: {min_success: 0.5}\n");
+    project.write("resources/p/monitor.yaml", "runs: {min_success: 0.5}\ndisk: {min_free: 0}\nspend: {}\n");
     let outcome = project.run("monitor", ["p"]);
-    outcome.exits(0).says("runs because the run log is read as of now").says("runs: 1 stage as they should be");
-    let table = project.table(&outcome.path());
+    outcome.exits(0).says("runs because it looks at things as they are now").says("runs: 1 stage as they should be");
+    let paths = outcome.stdout();
+    assert_eq!((paths.len(), project.table(&paths[2]).rows.len()), (3, 0));
+    let disk = project.table(&paths[1]).select(&["folder", "files"]);
+    assert!(disk.rows.contains(&vec!["data/raw/p".to_owned(), "4".to_owned()]), "{disk}");
+    outcome.says("% of the disk is free").says("spend: 0 in 30 days");
+    let table = project.table(&paths[0]);
     let counts = table.select(&["stage", "runs", "succeeded", "failed"]);
     assert_eq!(counts.rows, [["ingest", "2", "1", "1"]]);
     let error = table.column("last_error")[0];
