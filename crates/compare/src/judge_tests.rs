@@ -53,8 +53,8 @@ fn a_better_version_is_promoted() {
     assert_eq!((found.control_version.as_str(), found.challenger_version.as_str()), ("v6", "v7"));
     assert_eq!(
         found.why,
-        "of 10,000 visitors with v7 12 % had 'contract', of 90,000 with v6 10 %, 20 % better (the truth lies between 9 % \
-         better and 31 % better); that is more than the 5 % asked for, and a difference that chance alone would hardly make"
+        "of 10,000 visitors with v7 12 % had 'contract', of 90,000 with v6 10 %, 20 % better (the truth lies between 8.9 % \
+         better and 31.1 % better); that is more than the 5 % asked for, and a difference that chance alone would hardly make"
     );
     assert_eq!(found.arms[0].need, None);
     let metrics = found.metrics();
@@ -95,7 +95,7 @@ fn an_outcome_may_be_better_when_it_is_lower() {
         (found.verdict, found.why)
     };
     let (verdict, why) = lower(800);
-    assert!(verdict == Verdict::Promote && why.contains("20 % better (the truth lies between 10.9 % better"), "{why}");
+    assert!(verdict == Verdict::Promote && why.contains("20 % better (the truth lies between 10.6 % better"), "{why}");
     let (verdict, why) = lower(1_200);
     assert!(verdict == Verdict::Keep && why.contains("20 % worse") && why.ends_with("surely worse, so v6 stays"), "{why}");
 }

@@ -1,23 +1,25 @@
 //! A test of a difference that stays valid however often it is looked at: the normal-mixture confidence sequence.
 //!
 //! **The method.** Under the hypothesis that the true difference is δ, the likelihood ratio of differences spread around δ
-//! like a normal distribution of variance τ², against δ itself, is a martingale that begins at 1 (Robbins 1970; as a test,
-//! the mixture SPRT of Johari, Pekelis, Walsh 2022, "Always Valid Inference"). By Ville's inequality it ever reaches 1/α with a
-//! probability of at most α. With D the measured difference and V the variance of D, it is
+//! against δ itself is a martingale that begins at 1 (Robbins 1970; as a test, the mixture SPRT of Johari, Pekelis, Walsh
+//! 2022, "Always Valid Inference"). By Ville's inequality it ever reaches 1/α with a probability of at most α. With D the
+//! measured difference, V the variance of D, and differences spread by normal distributions of variances τₖ², it is
 //!
 //! ```text
-//! Λ(δ) = √(V / (V + τ²)) · exp( τ² (D − δ)² / (2 V (V + τ²)) )
+//! Λ(δ) = mean over k of  √(V / (V + τₖ²)) · exp( τₖ² (D − δ)² / (2 V (V + τₖ²)) )
 //! ```
 //!
 //! The interval is all δ with Λ(δ) < 1/α. It holds the true difference at **all** looks together with a probability of
 //! at least 1 − α, so whoever looks every day and stops when 0 is outside is wrong with a probability of at most α.
 //!
+//! The τₖ are 1, 4 and 16 times the size of difference that the comparison is made to find. They are no part of what the
+//! interval promises, but decide how soon it is narrow: a single τ that is much too small would leave a large difference
+//! undetected for long; three of them cost little where one would have been right.
+//!
 //! V is estimated from the data, which makes this an asymptotic confidence sequence (Waudby-Smith, Arbour, Sinha, Kennedy,
 //! Ramdas 2024, "Time-uniform central limit theory and asymptotic confidence sequences"): it holds for samples that are not
 //! tiny. For rates, a success and a failure are added to each arm before V is computed (Agresti, Caffo 2000), so that rare
 //! outcomes do not make V too small. `tests/simulation.rs` measures how often equal arms are told apart.
-//!
-//! τ is the size of difference for which the test is quickest. It is no part of what the interval promises.
 
 use crate::{Measure, Sample};
 
@@ -32,7 +34,10 @@ pub struct Difference {
     pub p: f64,
 }
 
-/// Compares two arms at this look. `tau`: the size of difference to be quickest for, in the unit of the mean.
+/// How large the differences are that the mixture expects, in sizes of the difference to be found.
+const SCALES: [f64; 3] = [1.0, 4.0, 16.0];
+
+/// Compares two arms at this look. `tau`: the size of difference to be found, in the unit of the mean.
 ///
 /// Fewer than two keys in an arm, no variation, or a `tau` that is not above 0 say nothing: `p` is 1 and the interval has
 /// no ends.
@@ -44,16 +49,41 @@ pub fn test(measure: Measure, control: &Sample, challenger: &Sample, alpha: f64,
         return Difference { value, low: f64::NEG_INFINITY, high: f64::INFINITY, p: 1.0 };
     }
     let half = half_width(variance, tau, alpha);
-    let spread = variance + tau * tau;
-    // Its logarithm: the ratio itself overflows for differences that nobody doubts.
-    let ratio = 0.5 * (variance / spread).ln() + tau * tau * value * value / (2.0 * variance * spread);
-    Difference { value, low: value - half, high: value + half, p: (-ratio).exp().min(1.0) }
+    let p = (-log_ratio(value, variance, tau)).exp().min(1.0);
+    Difference { value, low: value - half, high: value + half, p }
 }
 
-/// How far the interval reaches to either side of a difference of variance `variance`.
+/// The logarithm of Λ for a difference that is `off` from the hypothesis. The ratio itself overflows for differences that
+/// nobody doubts.
+fn log_ratio(off: f64, variance: f64, tau: f64) -> f64 {
+    let of = |scale: &f64| {
+        let spread = tau * tau * scale * scale;
+        let sum = variance + spread;
+        0.5 * (variance / sum).ln() + spread * off * off / (2.0 * variance * sum)
+    };
+    let logs = SCALES.map(|scale| of(&scale));
+    let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    largest + (logs.iter().map(|log| (log - largest).exp()).sum::<f64>() / SCALES.len() as f64).ln()
+}
+
+/// How far the interval reaches to either side of a difference of variance `variance`: where Λ reaches 1/α.
 pub fn half_width(variance: f64, tau: f64, alpha: f64) -> f64 {
-    let spread = variance + tau * tau;
-    (2.0 * variance * spread / (tau * tau) * (0.5 * (spread / variance).ln() - alpha.ln())).sqrt()
+    // Λ grows with the distance, and is above its limit where one of its parts alone is.
+    let alone = |scale: &f64| {
+        let spread = tau * tau * scale * scale;
+        let sum = variance + spread;
+        let limit = (SCALES.len() as f64 / alpha).ln();
+        (2.0 * variance * sum / spread * (0.5 * (sum / variance).ln() + limit)).sqrt()
+    };
+    let (mut low, mut high) = (0.0, SCALES.iter().map(alone).fold(f64::INFINITY, f64::min));
+    for _ in 0..200 {
+        let middle = 0.5 * (low + high);
+        if middle <= low || middle >= high {
+            break;
+        }
+        if log_ratio(middle, variance, tau) < -alpha.ln() { low = middle } else { high = middle }
+    }
+    high
 }
 
 /// How far a single mean may be from the truth at any look: the same for one arm.
@@ -78,10 +108,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_interval_is_where_the_ratio_is_below_its_limit() {
-        // By hand, digit by digit from the formula of the module, for V = 4e-4, τ = 0.03, α = 0.05 (Python's math):
-        // sqrt(2*4e-4*(4e-4+9e-4)/9e-4*(0.5*log((4e-4+9e-4)/4e-4)+log(20))) = 0.06436409
-        assert!((half_width(4e-4, 0.03, 0.05) - 0.064_364_09).abs() < 1e-7, "{}", half_width(4e-4, 0.03, 0.05));
+    fn a_large_difference_shows_soon_though_a_small_one_is_looked_for() {
+        // Six standard deviations, twenty times the size that the comparison is made to find.
+        let (control, challenger) = (Sample::of_rate(118, 1180), Sample::of_rate(101, 505));
+        let found = test(Measure::Rate, &control, &challenger, 0.05, 0.005);
+        assert!(found.p < 1e-4, "{found:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Visitors are invented here, one by one, and reach the judge as rows of requests and outcomes. Nothing of what the judge
 //! computes with is used to invent them.
 
-use compare::{CompareSpec, Counts, OutcomeRow, RequestRow, Verdict, judge};
+use compare::{CompareSpec, Counts, Judgement, OutcomeRow, RequestRow, Verdict, judge};
 use testkit::Random;
 
 const DAY: i64 = 86_400_000_000;
@@ -43,8 +43,8 @@ impl World {
     }
 }
 
-/// The verdict of the look at the end of `day`.
-fn look(spec: &CompareSpec, visitors: &[Visitor], day: i64) -> Verdict {
+/// The look at the end of `day`.
+fn look(spec: &CompareSpec, visitors: &[Visitor], day: i64) -> Judgement {
     let now = (day + 1) * DAY;
     let here = &visitors[..visitors.partition_point(|visitor| visitor.came < now)];
     let counts = Counts::of(
@@ -52,11 +52,10 @@ fn look(spec: &CompareSpec, visitors: &[Visitor], day: i64) -> Verdict {
         |take| {
             for Visitor { key, came, challenger, .. } in here {
                 let (arm, version) = if *challenger { ("staging", "v2") } else { ("production", "v1") };
-                let key = Some(key.as_str());
                 take(RequestRow {
                     time: *came,
                     request_id: None,
-                    key,
+                    key: Some(key),
                     arm: Some(arm),
                     version,
                     status: 200,
@@ -74,22 +73,43 @@ fn look(spec: &CompareSpec, visitors: &[Visitor], day: i64) -> Verdict {
             Ok(())
         },
     );
-    judge(spec, &counts.expect("both arms answer every day")).verdict
+    judge(spec, &counts.expect("both arms answer every day"))
 }
 
-/// How a comparison ends that is looked at on each of these days, and stops at the first verdict that is none of `more data`.
-fn ends(spec: &CompareSpec, world: &World, seed: u64, every: usize) -> Verdict {
-    let visitors = world.visitors(seed);
-    let looks = (0..DAYS).rev().step_by(every).collect::<Vec<_>>();
-    let verdicts = looks.into_iter().rev().map(|day| look(spec, &visitors, day));
-    let mut last = Verdict::MoreData;
-    for verdict in verdicts {
-        last = verdict;
-        if verdict != Verdict::MoreData {
-            break;
+/// How many of the comparisons ended in each way.
+#[derive(Debug, Default)]
+struct Ends {
+    promoted: u32,
+    kept: u32,
+    open: u32,
+    stopped: u32,
+    /// How many a fixed-horizon test would have told apart that is looked at as often.
+    misused: u32,
+}
+
+/// Runs comparisons that are looked at every day and end with the first verdict that is not `more data`.
+fn run(spec: &CompareSpec, world: &World, comparisons: u64) -> Ends {
+    let mut ends = Ends::default();
+    for number in 0..comparisons {
+        let visitors = world.visitors(1_000 + number);
+        let (mut misused, mut last) = (false, Verdict::MoreData);
+        for day in 0..DAYS {
+            let found = look(spec, &visitors, day);
+            misused |= found.arms[0].primary.fixed.p < spec.alpha;
+            last = found.verdict;
+            if last != Verdict::MoreData {
+                break;
+            }
+        }
+        ends.misused += u32::from(misused);
+        match last {
+            Verdict::Promote => ends.promoted += 1,
+            Verdict::Keep => ends.kept += 1,
+            Verdict::MoreData => ends.open += 1,
+            Verdict::SampleRatio => ends.stopped += 1,
         }
     }
-    last
+    ends
 }
 
 fn spec(more: &str) -> CompareSpec {
@@ -97,45 +117,28 @@ fn spec(more: &str) -> CompareSpec {
     spec::parse(&text, std::path::Path::new("release.yaml"), &Default::default()).expect("a spec").spec
 }
 
-fn count(spec: &CompareSpec, world: &World, comparisons: u64, every: usize) -> [u64; 4] {
-    let mut found = [0; 4];
-    for seed in 0..comparisons {
-        let at = match ends(spec, world, 1_000 + seed, every) {
-            Verdict::Promote => 0,
-            Verdict::Keep => 1,
-            Verdict::MoreData => 2,
-            Verdict::SampleRatio => 3,
-        };
-        found[at] += 1;
-    }
-    found
-}
-
-/// As many comparisons of equal arms as the issue asks for. Without a least improvement, so that nothing but the test keeps
-/// a challenger from being promoted.
-const COMPARISONS: u64 = 1000;
-
 #[test]
 fn equal_arms_that_are_looked_at_every_day_are_hardly_ever_told_apart() {
-    for (world, more) in [
-        (World { per_day: 60, share: 300, rates: [1000, 1000] }, "least_improvement: 0"),
-        (World { per_day: 60, share: 300, rates: [300, 300] }, "least_improvement: 0"),
-    ] {
-        let [promoted, kept, _, stopped] = count(&spec(more), &world, COMPARISONS, 1);
-        // α is 0.05 for both directions together, so 50 of 1,000 may be told apart.
-        assert!(promoted + kept <= 50, "promoted {promoted}, kept {kept}");
-        assert!(promoted <= 25, "promoted {promoted}");
+    for rate in [1000, 300] {
+        // Without a least improvement, so that nothing but the test keeps a challenger from being promoted.
+        let world = World { per_day: 60, share: 300, rates: [rate, rate] };
+        let ends = run(&spec("least_improvement: 0"), &world, 1000);
+        println!("1,000 comparisons of two arms at {} %, looked at on each of 28 days: {ends:?}", rate / 100);
+        // α is 0.05 for both directions together.
+        assert!(ends.promoted + ends.kept <= 50, "{ends:?}");
         // The sample ratio is looked at as often, at 0.001.
-        assert!(stopped <= 15, "stopped {stopped}");
-        println!("A/A, {:?} of 10,000, daily looks: promoted {promoted}, kept {kept}, stopped {stopped} of 1,000", world.rates);
+        assert!(ends.stopped <= 20, "{ends:?}");
+        // The same looks at a test that is made for one are wrong far more often: the simulation can tell.
+        assert!(ends.misused > 120, "{ends:?}");
     }
 }
 
 #[test]
 fn a_better_version_is_found() {
-    // The control signs in 10 %, the challenger in 20 %.
-    let world = World { per_day: 60, share: 300, rates: [1000, 2000] };
-    let [promoted, kept, open, stopped] = count(&spec(""), &world, 200, 1);
-    println!("A/B, 10 % and 20 %, daily looks: promoted {promoted}, kept {kept}, open {open}, stopped {stopped} of 200");
-    assert!(promoted >= 160 && kept == 0, "promoted {promoted}, kept {kept}, open {open}");
+    for (rates, at_least) in [([1000, 2000], 190), ([1000, 1500], 100)] {
+        let world = World { per_day: 60, share: 300, rates };
+        let ends = run(&spec(""), &world, 200);
+        println!("200 comparisons of {rates:?} of 10,000, looked at on each of 28 days: {ends:?}");
+        assert!(ends.promoted >= at_least && ends.kept == 0, "{ends:?}");
+    }
 }

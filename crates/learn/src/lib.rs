@@ -42,7 +42,7 @@ pub use loaded::LoadedVersion;
 pub use manifest::{Manifest, Origin};
 pub use matrix::{Encoder, Matrix};
 pub use reasons::reasons;
-pub use registry::{Action, Decision, Entry, Log, ModelStage, Registry, Run, Signature, Version};
+pub use registry::{Action, Decision, Entry, InProduction, Log, ModelStage, Registry, Run, Signature, Version};
 pub use runs_table::{RunsQuery, measure_text, runs_table, runs_text};
 pub use scorer::{ScoredRows, Scorer};
 pub use split::{

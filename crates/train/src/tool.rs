@@ -108,10 +108,10 @@ impl Stage for Train {
             let tracker = Tracker::of(job);
             job.later.add(move || tracker.now(&registry));
         } else if let Some(version) = &flags.promote {
-            stage::say(in_words(&registry.promote(version.parse()?, why, Signature::now())?));
+            stage::say(in_words(&registry.promote(version.parse()?, registry.production()?, why, Signature::now())?));
             Tracker::of(job).after_decision(registry, &job.later);
         } else if flags.rollback {
-            stage::say(in_words(&registry.rollback(why, Signature::now())?));
+            stage::say(in_words(&registry.rollback(&registry.standing()?, why, Signature::now())?));
             Tracker::of(job).after_decision(registry, &job.later);
         } else {
             return Ok(None);
