@@ -24,6 +24,7 @@ mod runs_table;
 mod scorer;
 mod split;
 mod threshold;
+mod versus;
 mod write;
 
 pub use experiment::{
@@ -48,5 +49,6 @@ pub use scorer::{ScoredRows, Scorer};
 pub use split::{
     Fold, FoldsSummary, LabelKnown, Part, PartSummary, Purge, Shares, Split, SplitBy, SplitSpec, SplitSummary,
 };
+pub use versus::{Draws, Duel, Versus, versus};
 pub use threshold::{Best, Cost, Share, Threshold, ThresholdRule};
 pub use write::{of_classes, write_version};
