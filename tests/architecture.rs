@@ -6,8 +6,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const TOOLS: [&str; 6] = ["ingest", "clean", "features", "train", "predict", "export"];
-const DOMAIN: [&str; 9] = ["sources", "transform", "checks", "learn", "llm", "asking", "sinks", "alert", "tracking"];
+const TOOLS: [&str; 7] = ["ingest", "clean", "features", "train", "predict", "export", "release"];
+const DOMAIN: [&str; 10] =
+    ["sources", "transform", "checks", "learn", "llm", "asking", "sinks", "alert", "tracking", "compare"];
 
 /// A file longer than this hardly has one responsibility.
 const MOST_LINES: usize = 600;
@@ -26,6 +27,9 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "transform" => vec!["spec", "artifact", "expr", "values"],
         "demo" | "net" => vec!["spec"],
         "sources" => vec!["spec", "artifact", "store", "net", "values", "demo"],
+        // Reports the versions of a registry, and judges what they do on live traffic.
+        "tracking" => vec!["spec", "net", "score"],
+        "compare" => vec!["spec", "artifact"],
         // What joins models and tables.
         "asking" => vec!["spec", "artifact", "llm", "transform"],
         domain if DOMAIN.contains(&domain) => vec!["spec", "artifact", "net", "values"],
