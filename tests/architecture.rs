@@ -7,8 +7,19 @@ use std::process::Command;
 use serde_json::Value;
 
 const TOOLS: [&str; 7] = ["ingest", "clean", "features", "train", "predict", "export", "release"];
-const DOMAIN: [&str; 10] =
-    ["sources", "transform", "checks", "learn", "llm", "asking", "sinks", "alert", "tracking", "compare"];
+const DOMAIN: [&str; 11] = [
+    "sources",
+    "transform",
+    "featurize",
+    "checks",
+    "learn",
+    "llm",
+    "asking",
+    "sinks",
+    "alert",
+    "tracking",
+    "compare",
+];
 
 /// A file longer than this hardly has one responsibility.
 const MOST_LINES: usize = 600;
@@ -24,7 +35,7 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "score" => vec!["spec", "artifact", "values", "forest"],
         // Its tests compare with the forest.
         "learn" => vec!["spec", "artifact", "expr", "score", "forest"],
-        "transform" => vec!["spec", "artifact", "expr", "values"],
+        "transform" | "featurize" => vec!["spec", "artifact", "expr", "values"],
         "demo" | "net" => vec!["spec"],
         "sources" => vec!["spec", "artifact", "store", "net", "values", "demo"],
         // Reports the versions of a registry, and judges what they do on live traffic.
