@@ -5,18 +5,11 @@ use std::io::Write;
 use std::path::Path;
 
 use artifact::{Artifact, Books, Definitions, LATEST, Notes};
-<<<<<<< HEAD:crates/features/src/wiring.rs
 use clap::Args;
-=======
 use featurize::{FeatureSet, FeaturesSpec, build, prove};
->>>>>>> main:crates/features/src/tool.rs
 use spec::{Error, Exit, Result, Span, Tool, Unit};
 use stage::{BooksOf, Empty, FileOutput, Job, Output, Stage, TableOutput};
-<<<<<<< HEAD:crates/features/src/wiring.rs
 use tool::About;
-use transform::features::{self, FeatureSet, FeaturesSpec, build, prove};
-=======
->>>>>>> main:crates/features/src/tool.rs
 
 /// The table with labels: at past cutoffs, or of rows whose label is known.
 const TRAINING: &str = "training";
