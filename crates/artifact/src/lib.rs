@@ -50,7 +50,7 @@ pub use fingerprint::{Fingerprint, fingerprint};
 pub use footer::{evidence_of, rows_of, sidecar, strip, write_sidecar};
 pub use foreign::{BytesOf, bytes_of};
 pub use journal_lock::lock_journal;
-pub use notes::{Asked, Notes};
+pub use notes::{Asked, Notes, Watch};
 pub use quality::{Quality, TakenOut};
 pub use quantiles::Quantiles;
 pub use scan::{Artifact, open, scan, scan_files};

@@ -76,8 +76,8 @@ impl Counts {
     /// function that it is given; `outcomes` likewise.
     ///
     /// # Errors
-    /// Refused: an arm of the spec that never answered, or no time at which all arms did; an outcome whose value is not
-    /// finite. Cannot run: what reading says.
+    /// Try again: an arm of the spec that never answered, or no time at which all arms did. Refused: an outcome whose value is
+    /// not finite. Cannot run: what reading says.
     pub fn of(
         spec: &CompareSpec,
         requests: impl Fn(&mut dyn FnMut(RequestRow<'_>)) -> Result<()>,
@@ -100,10 +100,10 @@ impl Counts {
 fn nothing_to_compare(names: &[&str], answers: &Answers) -> Error {
     let silent: Vec<String> = answers.silent().map(|arm| format!("'{}'", names[arm])).collect();
     let error = match (answers.newest(), silent.as_slice()) {
-        (None, _) => Error::refused("there are no requests yet"),
-        (_, []) => Error::refused("the arms never answered at the same time with the versions that they have now"),
-        (_, [arm]) => Error::refused(format!("no request has reached arm {arm} yet")),
-        (_, arms) => Error::refused(format!("no request has reached the arms {} yet", arms.join(", "))),
+        (None, _) => Error::try_again("there are no requests yet"),
+        (_, []) => Error::try_again("the arms never answered at the same time with the versions that they have now"),
+        (_, [arm]) => Error::try_again(format!("no request has reached arm {arm} yet")),
+        (_, arms) => Error::try_again(format!("no request has reached the arms {} yet", arms.join(", "))),
     };
     error.hint("see that `serve` runs with these arms, and that its journal has been sealed since")
 }

@@ -202,7 +202,7 @@ pub(crate) fn notes(spec: &CompareSpec, counts: &Counts) -> Vec<String> {
         (counts.requests_without_key, "requests have no key and are left out".to_owned()),
         (
             counts.requests_outside,
-            "requests are left out: another version answered them, or one of the arms was not there yet".to_owned(),
+            "requests lie before or after the comparison, when other versions answered or an arm was not there, and are left out".to_owned(),
         ),
         (counts.outcomes_unknown, "outcomes belong to no request of the comparison and are left out".to_owned()),
         (counts.outcomes_too_early, "outcomes are older than the first request of their key and are left out".to_owned()),

@@ -38,11 +38,11 @@ pub fn duel(context: &Context, one: Version, other: Version, format: Format) -> 
     found.notes.iter().for_each(|note| tool::warn(format!("{}: {note}", context.who)));
     match format {
         Format::Json => tool::print(&format!("{}\n", json_of(&found))),
-        Format::Text => tool::print(&text_of(&found, &spec)?),
+        Format::Text => tool::print(&text_of(&found, &spec)),
     }
 }
 
-fn text_of(found: &Versus, spec: &TrainSpec) -> Result<String> {
+fn text_of(found: &Versus, spec: &TrainSpec) -> String {
     let Versus { one, other, rows, left_out, .. } = found;
     let gain = |duel: &Duel| match duel.gain {
         Some(gain) => format!("{} ({} to {})", number(gain.value), number(gain.low), number(gain.high)),
@@ -54,7 +54,7 @@ fn text_of(found: &Versus, spec: &TrainSpec) -> Result<String> {
         .map(|duel| [duel.metric.name().to_owned(), number(duel.one), number(duel.other), gain(duel)])
         .collect();
     let heads = ["metric".to_owned(), one.to_string(), other.to_string(), format!("gain of {other} (95 % interval)")];
-    let table = aligned(&[&heads[0], &heads[1], &heads[2], &heads[3]].map(String::as_str), &lines)?;
+    let table = aligned(&heads.each_ref().map(String::as_str), &lines);
     let by = spec.promote_by();
     let verdict = found.metrics.iter().find(|duel| duel.metric == by).and_then(|duel| duel.gain);
     let verdict = match verdict {
@@ -63,10 +63,10 @@ fn text_of(found: &Versus, spec: &TrainSpec) -> Result<String> {
         Some(_) => format!("by {by}, {one} and {other} cannot be told apart on these rows"),
         None => format!("by {by}, nothing can be said of these rows"),
     };
-    Ok(format!(
+    format!(
         "{table}{rows} rows of table '{}' that neither has learned from ({left_out} others left out); {verdict}\n",
         spec.table
-    ))
+    )
 }
 
 fn json_of(found: &Versus) -> serde_json::Value {

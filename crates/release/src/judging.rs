@@ -48,7 +48,7 @@ fn judged(context: &Context, named: &[String], format: Format, dry_run: bool, qu
             tool::say(format!("{}: {over}", context.who));
             return Ok(None);
         }
-        found.notes.iter().for_each(|note| tool::warn(format!("{}: {note}", context.who)));
+        found.notes.iter().for_each(|note| tool::say(format!("{}: {note}", context.who)));
         if !quiet || format == Format::Json {
             tool::print(&match format {
                 Format::Text => text_of(&spec, &found),
@@ -200,10 +200,15 @@ fn text_of(spec: &CompareSpec, found: &Judgement) -> String {
     let ratio = &found.sample_ratio;
     let names = spec.arms.names();
     let got: Vec<String> = names.zip(&ratio.keys).map(|(arm, keys)| format!("{arm} {keys}")).collect();
-    let p = ratio.p.map(|p| format!(" (p {})", number(p))).unwrap_or_default();
+    let p = ratio.p.map(|p| format!(" (p {})", probability(p))).unwrap_or_default();
     text += &format!("{:<11} {}{p}\n", spec.units, got.join(", "));
     found.arms.iter().for_each(|arm| text += &arm_text(spec, arm));
     text
+}
+
+/// Four decimals: whoever reads it wants to know whether it is small.
+fn probability(p: f64) -> String {
+    if p < 0.0001 { "below 0.0001".to_owned() } else { format!("{p:.4}") }
 }
 
 fn arm_text(spec: &CompareSpec, arm: &ArmJudgement) -> String {
@@ -220,8 +225,8 @@ fn arm_text(spec: &CompareSpec, arm: &ArmJudgement) -> String {
             share(compared.challenger),
             share(compared.control),
             relative.unwrap_or_default(),
-            number(compared.sequential.p),
-            number(compared.fixed.p)
+            probability(compared.sequential.p),
+            probability(compared.fixed.p)
         );
     }
     for guarded in &arm.guardrails {

@@ -1,9 +1,7 @@
 //! Answers from the registry: list, show, history, what was in production when.
 
-use artifact::PolarsResultExt;
 use chrono::{DateTime, SecondsFormat, Utc};
 use learn::TrainSpec;
-use polars::prelude::{Column, DataFrame};
 use score::{Entry, Manifest, ModelStage, Version};
 use serde_json::{Value, json};
 use spec::{Error, Result, Tool};
@@ -47,21 +45,26 @@ pub fn list(context: &Context, format: Format) -> Result<()> {
     }
     match format {
         Format::Json => tool::print(&lines),
-        Format::Text => tool::print(&aligned(&["version", "stage", "trained", "experiment", "quality", "decided"], &rows)?),
+        Format::Text => tool::print(&aligned(&["version", "stage", "trained", "experiment", "quality", "decided"], &rows)),
     }
 }
 
-/// Texts in columns; empty without rows.
-pub fn aligned<const N: usize>(names: &[&str; N], rows: &[[String; N]]) -> Result<String> {
+/// Texts in columns under their names; empty without rows.
+pub fn aligned<const N: usize>(names: &[&str; N], rows: &[[String; N]]) -> String {
     if rows.is_empty() {
-        return Ok(String::new());
+        return String::new();
     }
-    let column = |at: usize| {
-        let texts = rows.iter().map(|row| Some(row[at].as_str()).filter(|text| !text.is_empty()));
-        Column::new(names[at].into(), texts.collect::<Vec<_>>())
+    let width = |at: usize| {
+        let texts = rows.iter().map(|row| row[at].as_str()).chain([names[at]]);
+        texts.map(|text| text.chars().count()).max().unwrap_or_default()
     };
-    let table = DataFrame::new(rows.len(), (0..N).map(column).collect()).during("release")?;
-    learn::runs_text(&table)
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |cells: [&str; N]| {
+        let cells = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    let head = line(*names);
+    rows.iter().fold(head, |text, row| text + &line(std::array::from_fn(|at| row[at].as_str())))
 }
 
 /// The metric that the pipeline chooses by, as far as its `train.yaml` can be read: none stands in the way of an answer.

@@ -8,6 +8,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod moved;
 mod rebuild;
 mod runs;
+mod since;
 mod wiring;
 
 fn main() -> ExitCode {

@@ -2,19 +2,20 @@
 
 use std::rc::Rc;
 
-use artifact::{Artifact, Books, Fate, Notes};
+use artifact::{Artifact, Books, Fate, Notes, Snapshot};
 use clap::Args;
 use learn::{
     Action, Decision, Known, Log, Origin, Part, Registry, RunsQuery, Signature, TrainSpec, Trial, Version,
     measure_text, write_version,
 };
 use spec::{Exit, Result, Tool};
-use stage::{FolderOutput, Job, Output, Stage, Standing};
+use stage::{Cause, FolderOutput, Job, Output, Stage, Standing};
 use tool::About;
 use tracking::{Sent, Tracker, no_server};
 
 use crate::rebuild::rebuild;
 use crate::runs::{self, Format};
+use crate::since::since;
 
 /// The table in a version's folder: the rows of the test part with what the model made of them.
 const PREDICTIONS: &str = "predictions";
@@ -84,6 +85,17 @@ impl Stage for Train {
         trial.notes.iter().for_each(|note| tool::say(format!("train {}: {note}", job.pipeline)));
         let decision = trial.decide_with(champion.as_ref(), &|champion| rebuild(job, &trial, champion))?;
         Ok(vec![Output::Folder(version(job, registry, trial, decision)?)])
+    }
+
+    fn enough(job: &Job<Self>, snapshot: &Snapshot, reason: String) -> Result<Cause> {
+        let Some(rule) = &job.spec.retrain else { return Ok(Cause::Enough(reason)) };
+        Ok(match since(job, snapshot)? {
+            None => Cause::Enough(reason),
+            Some(since) => match rule.cause(&since) {
+                Ok(cause) => Cause::Enough(cause),
+                Err(none) => Cause::NotYet(format!("no cause to train again: {none}")),
+            },
+        })
     }
 
     fn instead(job: &Job<Self>) -> Result<Option<Exit>> {
