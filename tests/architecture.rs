@@ -6,8 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const TOOLS: [&str; 7] = ["ingest", "clean", "features", "train", "predict", "export", "release"];
-const DOMAIN: [&str; 11] = [
+const TOOLS: [&str; 8] = ["ingest", "clean", "features", "train", "predict", "export", "monitor", "release"];
+const DOMAIN: [&str; 12] = [
     "sources",
     "transform",
     "featurize",
@@ -18,6 +18,7 @@ const DOMAIN: [&str; 11] = [
     "sinks",
     "alert",
     "tracking",
+    "watch",
     "compare",
 ];
 
@@ -41,6 +42,8 @@ fn allowed(package: &str) -> Vec<&'static str> {
         // Reports the versions of a registry, and judges what they do on live traffic.
         "tracking" => vec!["spec", "net", "score"],
         "compare" => vec!["spec", "artifact"],
+        // What a model learned from is what its rows are compared with; what is found has a priority.
+        "watch" => vec!["spec", "artifact", "score", "alert"],
         // What joins models and tables.
         "asking" => vec!["spec", "artifact", "llm", "transform"],
         domain if DOMAIN.contains(&domain) => vec!["spec", "artifact", "net", "values"],
@@ -120,7 +123,8 @@ fn crates_import_only_what_the_architecture_allows() {
 #[test]
 fn every_crate_of_the_architecture_is_there() {
     let packages = packages();
-    let others = ["tool", "stage", "score", "forest", "expr", "artifact", "store", "values", "spec", "net", "demo", "testkit"];
+    let others =
+        ["tool", "stage", "score", "forest", "expr", "artifact", "store", "values", "spec", "net", "demo", "testkit"];
     for name in TOOLS.iter().chain(&DOMAIN).chain(&others) {
         assert!(packages.iter().any(|package| package["name"] == **name), "no crate '{name}'");
     }

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 
 use testkit::{Outcome, Project};
 
-/// The six tools, in pipeline order.
+/// The stages, in pipeline order.
 pub const TOOLS: [&str; 6] = ["ingest", "clean", "features", "train", "predict", "export"];
+
+/// The programs that are no stages.
+pub const PROGRAMS: [&str; 1] = ["release"];
 
 /// The folder of each tool's `latest` for a pipeline.
 pub fn folder(tool: &str, pipeline: &str) -> String {

@@ -127,7 +127,7 @@ impl Stage for Predict {
                 tool::say(format!("predict {pipeline}: {unseen}"));
             }
             let (cells, nulls) = likeness.cells();
-            Judged { checks: likeness.judge(&limits), cells, nulls }
+            Judged { checks: likeness.judge(&limits), cells, nulls, is_record: false }
         };
         Ok(vec![Output::Table(TableOutput {
             judged: Box::new(judged),
