@@ -14,10 +14,11 @@ fn three_versions() -> Project {
         project.run(tool, ["p"]).exits(0);
     }
     for seed in [1, 2] {
-        let spec = project.read("resources/p/train.yaml").lines().filter(|line| !line.starts_with("seed")).fold(
-            String::new(),
-            |text, line| text + line + "\n",
-        );
+        let spec = project
+            .read("resources/p/train.yaml")
+            .lines()
+            .filter(|line| !line.starts_with("seed"))
+            .fold(String::new(), |text, line| text + line + "\n");
         project.write("resources/p/train.yaml", format!("{spec}seed: {seed}\n"));
         project.run("train", ["p"]).exits(0).says("keep");
     }
@@ -45,29 +46,42 @@ fn the_verbs_of_the_registry() {
     release(&project, &["--promote", "v3"]).exits(2).says("--why");
     release(&project, &["--promote", "v9", "--why", "x"]).exits(2).says("no model version 'v9'");
     release(&project, &["--promote", "v1", "--why", "x"]).exits(1).says("'v1' is in production already");
-    release(&project, &["--rollback", "--why", "x"]).exits(1).says("'v1' is the only version that was ever in production");
+    release(&project, &["--rollback", "--why", "x"])
+        .exits(1)
+        .says("'v1' is the only version that was ever in production");
     let promoted = release(&project, &["--promote", "v3", "--why", "the newest data"]);
     promoted.exits(0).says("promote v3, champion v1 by ").says(": the newest data");
     assert!(promoted.stdout().is_empty());
     assert_eq!(stages(&project), ["v1 archived", "v2 archived", "v3 production"]);
     release(&project, &["--rollback", "--why", "v3 flags everyone"]).exits(0).says("rollback v1, champion v3");
     assert_eq!(stages(&project), ["v1 production", "v2 archived", "v3 archived"]);
-    release(&project, &["--archive", "v1", "--why", "x"]).exits(1).says("'v1' is in production; promote another version");
+    release(&project, &["--archive", "v1", "--why", "x"])
+        .exits(1)
+        .says("'v1' is in production; promote another version");
     release(&project, &["--archive", "v2", "--why", "x"]).exits(1).says("'v2' is archived already");
 
     let history = release(&project, &["--history"]);
     let actions = |outcome: &Outcome| -> Vec<String> {
-        outcome.stdout().iter().map(|line| line.split_whitespace().skip(1).take(2).collect::<Vec<_>>().join(" ")).collect()
+        outcome
+            .stdout()
+            .iter()
+            .map(|line| line.split_whitespace().skip(1).take(2).collect::<Vec<_>>().join(" "))
+            .collect()
     };
-    assert_eq!(actions(&history), ["promote v1,", "keep v2,", "keep v3,", "promote v3,", "rollback v1,"].map(|text| {
-        if text == "promote v1," { "promote v1".to_owned() } else { text.to_owned() }
-    }));
+    assert_eq!(
+        actions(&history),
+        ["promote v1,", "keep v2,", "keep v3,", "promote v3,", "rollback v1,"]
+            .map(|text| { if text == "promote v1," { "promote v1".to_owned() } else { text.to_owned() } })
+    );
     let json: Vec<serde_json::Value> = release(&project, &["--history", "--format", "json"])
         .stdout()
         .iter()
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect();
-    assert_eq!((json.len(), json[4]["action"].as_str(), json[4]["why"].as_str()), (5, Some("rollback"), Some("v3 flags everyone")));
+    assert_eq!(
+        (json.len(), json[4]["action"].as_str(), json[4]["why"].as_str()),
+        (5, Some("rollback"), Some("v3 flags everyone"))
+    );
 
     let production = release(&project, &["--production"]);
     assert!(production.stdout()[0].starts_with("model      v1 (linear)"), "{production}");
@@ -75,19 +89,33 @@ fn the_verbs_of_the_registry() {
     let shown = release(&project, &["--show"]);
     shown.exits(0);
     let text = shown.stdout().join("\n");
-    for part in ["model      v1 (linear, logistic), production", "files      as they were written", "decision   ", "metric     auc 0."] {
+    for part in [
+        "model      v1 (linear, logistic), production",
+        "files      as they were written",
+        "decision   ",
+        "metric     auc 0.",
+    ] {
         assert!(text.contains(part), "no '{part}' in {shown}");
     }
     release(&project, &["--show", "v7"]).exits(2).says("no model version 'v7'");
-    let json: serde_json::Value = serde_json::from_str(&release(&project, &["--show", "v3", "--format", "json"]).stdout()[0]).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&release(&project, &["--show", "v3", "--format", "json"]).stdout()[0]).unwrap();
     assert_eq!((json["stage"].as_str(), json["decisions"].as_array().map(Vec::len)), (Some("archived"), Some(3)));
 
     // A version that was changed cannot come into production, and the list says which it is.
     let card = project.read("data/models/p/v3/card.md");
     project.write("data/models/p/v3/card.md", card + "!");
     release(&project, &["--promote", "v3", "--why", "x"]).exits(1).says("'card.md' changed");
-    assert!(release(&project, &["--show", "v3"]).stdout().join("\n").contains("files      data/models/p/v3: its files are not those")
-        || release(&project, &["--show", "v3"]).stdout().join("\n").contains("its files are not those that were written"));
+    assert!(
+        release(&project, &["--show", "v3"])
+            .stdout()
+            .join("\n")
+            .contains("files      data/models/p/v3: its files are not those")
+            || release(&project, &["--show", "v3"])
+                .stdout()
+                .join("\n")
+                .contains("its files are not those that were written")
+    );
 }
 
 #[test]
@@ -95,7 +123,9 @@ fn a_pipeline_without_models_says_so() {
     let project = people_pipeline();
     assert!(release(&project, &["--list"]).exits(0).says("no version was trained yet").stdout().is_empty());
     assert!(release(&project, &["--history"]).exits(0).stdout().is_empty());
-    release(&project, &["--production"]).exits(1).says("pipeline 'p': no version is in production; `bin/release p --history`");
+    release(&project, &["--production"])
+        .exits(1)
+        .says("pipeline 'p': no version is in production; `bin/release p --history`");
     release(&project, &["--rollback", "--why", "x"]).exits(1).says("no version was ever in production");
     project.run("release", ["q", "--list"]).exits(2).says("no pipeline 'q'");
     project.run("release", [""]).exits(2);
@@ -107,17 +137,26 @@ fn a_pipeline_without_models_says_so() {
 #[test]
 fn what_was_in_production_then() {
     let project = three_versions();
-    release(&project, &["--at", "2020-01-01T00:00"]).exits(1).says("pipeline 'p': no version was in production at <time>");
+    release(&project, &["--at", "2020-01-01T00:00"])
+        .exits(1)
+        .says("pipeline 'p': no version was in production at <time>");
     release(&project, &["--promote", "v3", "--why", "the newest data"]).exits(0);
     let at = release(&project, &["--at", "2999-01-01"]);
     at.exits(0);
     let text = at.stdout().join("\n");
     assert!(text.starts_with("model      v3 from 20") && text.contains(" until now"), "{at}");
-    assert!(text.contains("the newest data") && text.contains("evidence   model.json ") && text.contains(": still the same"), "{at}");
+    assert!(
+        text.contains("the newest data")
+            && text.contains("evidence   model.json ")
+            && text.contains(": still the same"),
+        "{at}"
+    );
     let first = project.read("data/models/p/decisions.jsonl");
     let entry: serde_json::Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
-    let json: serde_json::Value =
-        serde_json::from_str(&release(&project, &["--at", entry["time"].as_str().unwrap(), "--format", "json"]).stdout()[0]).unwrap();
+    let json: serde_json::Value = serde_json::from_str(
+        &release(&project, &["--at", entry["time"].as_str().unwrap(), "--format", "json"]).stdout()[0],
+    )
+    .unwrap();
     // Several decisions may fall into the same second; v2 and v3 were trained after v1.
     assert!(["v1", "v3"].contains(&json["version"].as_str().unwrap()), "{json}");
     assert_eq!(json["evidence"], "still the same");
@@ -214,7 +253,8 @@ impl Traffic {
                 let minute = number * 14_400 / (self.visitors[arm] - 1);
                 let time = format!("2026-03-{:02}T{:02}:{:02}:00", 1 + minute / 1440, minute / 60 % 24, minute % 60);
                 let key = format!("{name}-{number}");
-                requests += &format!("{time},r-{key},{key},{name},{},200,{},0.5\n", self.versions[arm], 900 + number % 100);
+                requests +=
+                    &format!("{time},r-{key},{key},{name},{},200,{},0.5\n", self.versions[arm], 900 + number % 100);
                 if number % 1000 < self.signs[arm] {
                     outcomes += &format!("{time},r-{key},,contract,1\n");
                 }
@@ -244,7 +284,8 @@ fn compared(traffic: &Traffic, spec: &str) -> Project {
 }
 
 fn last(project: &Project) -> serde_json::Value {
-    serde_json::from_str(project.read("data/models/p/decisions.jsonl").lines().last().expect("a decision")).expect("JSON")
+    serde_json::from_str(project.read("data/models/p/decisions.jsonl").lines().last().expect("a decision"))
+        .expect("JSON")
 }
 
 #[test]
@@ -257,10 +298,16 @@ fn a_better_version_is_proposed_to_those_who_decide_by_hand() {
     assert_eq!(project.read("data/models/p/decisions.jsonl"), before);
 
     let judged = release(&project, &[]);
-    judged.exits(0).says("propose v3, champion v1 by ").says(": promote it: of 1,000 visitors with v3 20 % had 'contract', of 9,000 with v1 10 %");
+    judged
+        .exits(0)
+        .says("propose v3, champion v1 by ")
+        .says(": promote it: of 1,000 visitors with v3 20 % had 'contract', of 9,000 with v1 10 %");
     assert_eq!(stages(&project), ["v1 production", "v2 archived", "v3 staging"]);
     let entry = last(&project);
-    assert_eq!((entry["metrics"]["control_keys"].as_f64(), entry["metrics"]["improvement"].as_f64()), (Some(9000.0), Some(1.0)));
+    assert_eq!(
+        (entry["metrics"]["control_keys"].as_f64(), entry["metrics"]["improvement"].as_f64()),
+        (Some(9000.0), Some(1.0))
+    );
     assert_eq!(entry["judged_on"].as_str().map(str::len), Some(64));
     // Looking again at the same data is not another look.
     let again = release(&project, &[]);
@@ -291,7 +338,8 @@ fn more_data_keep_and_stop_end_by_the_contract() {
     let waits = release(&project, &[]);
     waits.exits(0).says("wait v3, champion v1 by ").says("more data: ").says(" more visitors, which takes about ");
     assert_eq!(stages(&project)[2], "v3 staging");
-    let json: serde_json::Value = serde_json::from_str(&release(&project, &["--dry-run", "--format", "json"]).stdout()[0]).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&release(&project, &["--dry-run", "--format", "json"]).stdout()[0]).unwrap();
     assert_eq!((json["verdict"].as_str(), json["challenger_version"].as_str()), (Some("more data"), Some("v3")));
 
     Traffic { signs: [200, 100], ..BETTER }.sealed(&project);
@@ -315,7 +363,10 @@ fn what_cannot_be_judged_yet_says_what_is_missing() {
     release(&project, &[]).exits(75).says("arm 'production' answered last with v2, but v1 is in production");
     project.write("resources/p/release.yaml", "primary: {outcome: contract}\n");
     release(&project, &[]).exits(2).says("resources/p/release.yaml: it names no arms, and serve has none either");
-    project.write("resources/p/serve.yaml", "arms:\n  production: {}\n  staging: {share: 0.1}\n  next: {version: v9, shadow: true}\n");
+    project.write(
+        "resources/p/serve.yaml",
+        "arms:\n  production: {}\n  staging: {share: 0.1}\n  next: {version: v9, shadow: true}\n",
+    );
     release(&project, &[]).exits(75).says("arm 'production' answered last with v2");
     BETTER.sealed(&project);
     release(&project, &[]).exits(0).says("propose v3");

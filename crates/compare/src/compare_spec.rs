@@ -212,7 +212,10 @@ impl CompareSpec {
             if self.outcomes().take(at).any(|before| {
                 (&before.outcome, before.measure, before.window) == (&outcome.outcome, outcome.measure, outcome.window)
             }) {
-                return Err(format!("{place}: '{}' is there already, with the same measure and window", outcome.outcome));
+                return Err(format!(
+                    "{place}: '{}' is there already, with the same measure and window",
+                    outcome.outcome
+                ));
             }
             if let Some(share) = outcome.worse_by.filter(|share| !(*share >= 0.0 && share.is_finite())) {
                 return Err(format!("{place}.worse_by: {share} is not 0 or more"));
@@ -232,7 +235,9 @@ impl CompareSpec {
             return Err("shortest: it is longer than 'longest'".to_owned());
         }
         if self.test == Test::Fixed && self.least_keys.is_none() && self.longest.is_none() {
-            return Err("test: a fixed test is looked at once, at a planned time; write 'least_keys' or 'longest'".to_owned());
+            return Err(
+                "test: a fixed test is looked at once, at a planned time; write 'least_keys' or 'longest'".to_owned()
+            );
         }
         Ok(())
     }

@@ -244,7 +244,8 @@ impl<'a> Counting<'a> {
                         && !unit.mixed
                         && window.is_none_or(|window| self.counts.now - unit.first >= window)
                 };
-                let judged = self.units.iter().zip(&values).filter(|(unit, _)| is_judged(unit)).map(|(_, value)| *value);
+                let judged =
+                    self.units.iter().zip(&values).filter(|(unit, _)| is_judged(unit)).map(|(_, value)| *value);
                 arm.samples.push(match outcome.measure {
                     Measure::Rate => {
                         let (keys, hits) = judged.fold((0, 0), |(keys, hits), value| (keys + 1, hits + value as u64));

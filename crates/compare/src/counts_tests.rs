@@ -80,7 +80,10 @@ fn keys_are_counted_not_requests() {
     assert_eq!((found.from, found.to, found.now), (2 * MINUTE, 90 * MINUTE, 90 * MINUTE));
     // The request of minute 1 lies before the comparison: the other arm was not there yet.
     assert_eq!(found.requests_outside, 1);
-    assert_eq!(found.arms.iter().map(|arm| (arm.keys, arm.requests, arm.failed)).collect::<Vec<_>>(), [(2, 3, 1), (2, 3, 0)]);
+    assert_eq!(
+        found.arms.iter().map(|arm| (arm.keys, arm.requests, arm.failed)).collect::<Vec<_>>(),
+        [(2, 3, 1), (2, 3, 0)]
+    );
     assert_eq!(found.arms[0].latencies, [3000, 4000, 90_000]);
     assert_eq!(means(&found, 0), [(2, 0.5), (2, 0.5)]);
     assert_eq!(means(&found, 1), [(2, 6.25), (2, 0.0)]);
@@ -103,12 +106,12 @@ fn only_what_the_arm_may_have_caused_counts() {
         (75, "r8", "b", "new", "v2", 200),
     ];
     let happened = [
-        (9, "", "a", "sign", 1.0),        // before the first request
-        (71, "", "b", "sign", 1.0),       // after more than an hour
-        (70, "", "c", "sign", 1.0),       // within it, by a minute
-        (30, "", "nobody", "sign", 1.0),  // of no key
-        (30, "r99", "", "sign", 1.0),     // of no request
-        (30, "", "", "sign", 1.0),        // of nothing
+        (9, "", "a", "sign", 1.0),       // before the first request
+        (71, "", "b", "sign", 1.0),      // after more than an hour
+        (70, "", "c", "sign", 1.0),      // within it, by a minute
+        (30, "", "nobody", "sign", 1.0), // of no key
+        (30, "r99", "", "sign", 1.0),    // of no request
+        (30, "", "", "sign", 1.0),       // of nothing
         (62, "r5", "", "sign", 1.0),
     ];
     let found = counts(&asked, &happened).unwrap();
@@ -124,7 +127,12 @@ fn only_what_the_arm_may_have_caused_counts() {
 
 #[test]
 fn an_outcome_at_the_moment_of_the_request_counts_and_a_window_includes_its_end() {
-    let asked = [(10, "r1", "a", "old", "v1", 200), (10, "r2", "b", "new", "v2", 200), (70, "r3", "b", "new", "v2", 200), (70, "r4", "a", "old", "v1", 200)];
+    let asked = [
+        (10, "r1", "a", "old", "v1", 200),
+        (10, "r2", "b", "new", "v2", 200),
+        (70, "r3", "b", "new", "v2", 200),
+        (70, "r4", "a", "old", "v1", 200),
+    ];
     let found = counts(&asked, &[(10, "", "a", "sign", 1.0), (70, "", "b", "sign", 1.0)]).unwrap();
     assert_eq!((means(&found, 0), means(&found, 2)), (vec![(1, 1.0), (1, 1.0)], vec![(1, 1.0), (1, 1.0)]));
 }
@@ -167,9 +175,11 @@ fn the_order_of_rows_does_not_matter() {
         happened.reverse();
         happened.rotate_left(random.below(40) as usize);
         let found = counts(&asked, &happened).unwrap();
-        let rounded = |counts: &Counts| counts.arms.iter().map(|arm| (arm.samples[1].mean * 1e9).round()).collect::<Vec<_>>();
+        let rounded =
+            |counts: &Counts| counts.arms.iter().map(|arm| (arm.samples[1].mean * 1e9).round()).collect::<Vec<_>>();
         assert_eq!(rounded(&found), rounded(&expected));
-        let plain = |counts: &Counts| (counts.from, counts.to, counts.outcomes_too_early, counts.arms[0].latencies.clone());
+        let plain =
+            |counts: &Counts| (counts.from, counts.to, counts.outcomes_too_early, counts.arms[0].latencies.clone());
         assert_eq!(plain(&found), plain(&expected));
     }
 }

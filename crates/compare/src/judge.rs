@@ -7,7 +7,9 @@
 use crate::compare_spec::micros;
 use crate::judgement::{ArmJudgement, Compared, Judgement, Need, SampleRatio, Tested, Verdict};
 use crate::sample_size::{self, Goal};
-use crate::{ArmCounts, Better, CompareSpec, Counts, Measure, Outcome, Test, fixed, guardrails, sample_ratio, sequential, words};
+use crate::{
+    ArmCounts, Better, CompareSpec, Counts, Measure, Outcome, Test, fixed, guardrails, sample_ratio, sequential, words,
+};
 
 /// More keys in several arms than this share mean that the division does not work.
 const MOST_MIXED: f64 = 0.01;
@@ -93,8 +95,12 @@ struct Look<'a> {
 
 impl Look<'_> {
     fn challenger(&self, control: &ArmCounts, challenger: &ArmCounts) -> ArmJudgement {
-        let mut compared: Vec<Compared> =
-            self.spec.outcomes().enumerate().map(|(at, outcome)| self.compare(outcome, at, control, challenger)).collect();
+        let mut compared: Vec<Compared> = self
+            .spec
+            .outcomes()
+            .enumerate()
+            .map(|(at, outcome)| self.compare(outcome, at, control, challenger))
+            .collect();
         let primary = compared.remove(0);
         let guardrails = guardrails::of(self.spec, self.alpha, control, challenger);
         let need = self.need(control, challenger);

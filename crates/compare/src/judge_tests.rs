@@ -4,7 +4,8 @@ use crate::Sample;
 const DAY: i64 = 86_400_000_000;
 
 fn spec(more: &str) -> CompareSpec {
-    let text = format!("arms: {{production: 0.9, staging: 0.1}}\nunits: visitors\nprimary: {{outcome: contract}}\n{more}\n");
+    let text =
+        format!("arms: {{production: 0.9, staging: 0.1}}\nunits: visitors\nprimary: {{outcome: contract}}\n{more}\n");
     spec::parse(&text, std::path::Path::new("release.yaml"), &Default::default()).unwrap().spec
 }
 
@@ -67,7 +68,11 @@ fn a_better_version_is_promoted() {
 fn what_may_be_chance_needs_more_data_and_says_how_much() {
     let (verdict, why) = verdict("", &counts(1_060));
     assert_eq!(verdict, Verdict::MoreData);
-    assert!(why.contains("6 % better") && why.contains("that may still be chance, or less than the 5 % asked for; it needs about "), "{why}");
+    assert!(
+        why.contains("6 % better")
+            && why.contains("that may still be chance, or less than the 5 % asked for; it needs about "),
+        "{why}"
+    );
     assert!(why.contains(" more visitors, which takes about ") && why.ends_with(" days at the present rate"), "{why}");
     let need = judge(&spec(""), &counts(1_060)).arms[0].need.unwrap();
     assert_eq!(need.more_keys, need.keys - 100_000);
@@ -97,7 +102,10 @@ fn an_outcome_may_be_better_when_it_is_lower() {
     let (verdict, why) = lower(800);
     assert!(verdict == Verdict::Promote && why.contains("20 % better (the truth lies between 10.6 % better"), "{why}");
     let (verdict, why) = lower(1_200);
-    assert!(verdict == Verdict::Keep && why.contains("20 % worse") && why.ends_with("surely worse, so v6 stays"), "{why}");
+    assert!(
+        verdict == Verdict::Keep && why.contains("20 % worse") && why.ends_with("surely worse, so v6 stays"),
+        "{why}"
+    );
 }
 
 #[test]
@@ -134,7 +142,10 @@ fn guardrails_stop_what_would_win() {
     failing.arms[1].failed = 205;
     let (waits, why) = verdict("guardrails: {errors: 0.01}", &failing);
     assert_eq!(waits, Verdict::MoreData);
-    assert!(why.ends_with("but a guardrail is not kept, which may be chance: failed requests 1 %, at most 1 % is allowed"), "{why}");
+    assert!(
+        why.ends_with("but a guardrail is not kept, which may be chance: failed requests 1 %, at most 1 % is allowed"),
+        "{why}"
+    );
     failing.arms[1].failed = 100;
     let (promoted, why) = verdict("guardrails: {errors: 0.01, p95_ms: 10}", &failing);
     assert!(promoted == Verdict::Promote && why.ends_with("hardly make; all guardrails are kept"), "{why}");
@@ -157,18 +168,27 @@ fn a_secondary_outcome_can_stop_a_promotion() {
 #[test]
 fn time_has_a_least_and_a_most() {
     let (waits, why) = verdict("shortest: 2w", &counts(1_300));
-    assert!(waits == Verdict::MoreData && why.ends_with("that is enough, but a comparison runs for at least 2w"), "{why}");
+    assert!(
+        waits == Verdict::MoreData && why.ends_with("that is enough, but a comparison runs for at least 2w"),
+        "{why}"
+    );
     assert_eq!(verdict("shortest: 10d", &counts(1_300)).0, Verdict::Promote);
     assert_eq!(verdict("longest: 10d", &counts(1_300)).0, Verdict::Promote);
     let (kept, why) = verdict("longest: 10d", &counts(1_060));
     assert_eq!(kept, Verdict::Keep);
-    assert!(why.starts_with("the longest duration of 10d is over, and v7 has not been shown to be better by more than 5 %"), "{why}");
+    assert!(
+        why.starts_with("the longest duration of 10d is over, and v7 has not been shown to be better by more than 5 %"),
+        "{why}"
+    );
     assert_eq!(verdict("longest: 11d", &counts(1_060)).0, Verdict::MoreData);
     let mut few = counts(1_300);
     few.arms[1].samples[0] = Sample::of_rate(20, 60);
     let (waits, why) = verdict("", &few);
     assert_eq!(waits, Verdict::MoreData);
-    assert!(why.starts_with("the smaller arm has 60 visitors, and at least 100 are needed before anything is decided"), "{why}");
+    assert!(
+        why.starts_with("the smaller arm has 60 visitors, and at least 100 are needed before anything is decided"),
+        "{why}"
+    );
     assert_eq!(verdict("longest: 10d", &few).0, Verdict::Keep);
 }
 
@@ -180,10 +200,17 @@ fn a_fixed_test_looks_once() {
     let (waits, why) = verdict("test: fixed\nleast_keys: 20000", &counts(1_300));
     assert!(waits == Verdict::MoreData && why.contains("at least 20,000 are needed"), "{why}");
     let (waits, why) = verdict("test: fixed\nlongest: 14d", &counts(1_300));
-    assert!(waits == Verdict::MoreData && why == "the only look is planned for the end of 14d, of which 10 days have passed", "{why}");
+    assert!(
+        waits == Verdict::MoreData
+            && why == "the only look is planned for the end of 14d, of which 10 days have passed",
+        "{why}"
+    );
     assert_eq!(verdict("test: fixed\nlongest: 10d", &counts(1_085)).0, Verdict::Promote);
     let (kept, why) = verdict("test: fixed\nleast_keys: 10000", &counts(1_040));
-    assert!(kept == Verdict::Keep && why.starts_with("at the planned number of visitors, v7 has not been shown"), "{why}");
+    assert!(
+        kept == Verdict::Keep && why.starts_with("at the planned number of visitors, v7 has not been shown"),
+        "{why}"
+    );
 }
 
 #[test]

@@ -36,6 +36,15 @@ fn nothing_to_find_needs_no_number() {
     for test in [Test::Fixed, Test::Sequential] {
         assert_eq!(keys(test, Measure::Rate, goal(0.0), (&some, &some), 0.5), None);
         assert_eq!(keys(test, Measure::Rate, goal(0.0), (&none, &none), 0.5), None);
-        assert_eq!(keys(test, Measure::Mean, goal(0.1), (&Sample { keys: 9, mean: 1.0, variance: 0.0 }, &Sample::default()), 0.5), None);
+        assert_eq!(
+            keys(
+                test,
+                Measure::Mean,
+                goal(0.1),
+                (&Sample { keys: 9, mean: 1.0, variance: 0.0 }, &Sample::default()),
+                0.5
+            ),
+            None
+        );
     }
 }

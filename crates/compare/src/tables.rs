@@ -9,7 +9,9 @@
 //! are not read.
 
 use artifact::{Artifact, PolarsResultExt, type_name};
-use polars::prelude::{Column, DataFrame, DataType, Float64Chunked, Int64Chunked, LazyFrame, StringChunked, TimeUnit, col};
+use polars::prelude::{
+    Column, DataFrame, DataType, Float64Chunked, Int64Chunked, LazyFrame, StringChunked, TimeUnit, col,
+};
 use spec::{Error, Result, ResultExt, did_you_mean};
 
 use crate::{CompareSpec, Counts};
@@ -52,8 +54,7 @@ impl Counts {
     /// a time or a version.
     pub fn of_tables(spec: &CompareSpec, artifacts: &[Artifact]) -> Result<Counts> {
         let there = artifacts.iter().any(|artifact| artifact.is_table() && artifact.table == OUTCOMES);
-        let requests =
-            |take: &mut dyn FnMut(RequestRow<'_>)| read_requests(artifact::scan(artifacts, REQUESTS)?, take);
+        let requests = |take: &mut dyn FnMut(RequestRow<'_>)| read_requests(artifact::scan(artifacts, REQUESTS)?, take);
         let outcomes = |take: &mut dyn FnMut(OutcomeRow<'_>)| match there {
             true => read_outcomes(artifact::scan(artifacts, OUTCOMES)?, take),
             false => Ok(()),
@@ -70,7 +71,8 @@ fn read_requests(plan: LazyFrame, take: &mut dyn FnMut(RequestRow<'_>)) -> Resul
             [texts(rows, "request_id")?, texts(rows, "key")?, texts(rows, "arm")?, texts(rows, "version")?];
         let (status, latency) = (whole_numbers(rows, "status")?, whole_numbers(rows, "latency_us")?);
         for row in 0..rows.height() {
-            let (Some(time), Some(version), Some(status)) = (time.get(row), filled(&version, row), status.get(row)) else {
+            let (Some(time), Some(version), Some(status)) = (time.get(row), filled(&version, row), status.get(row))
+            else {
                 return Err(Error::refused(format!("table '{REQUESTS}': a request has no time, version or status"))
                     .hint("the server writes all three; was the table changed?"));
             };
@@ -125,8 +127,9 @@ fn each_batch(
     let schema = plan.collect_schema().during(format!("table '{table}'"))?;
     if let Some(missing) = columns.iter().find(|name| !schema.contains(name)) {
         let known = schema.iter_names().map(|name| name.as_str());
-        return Err(Error::cannot_run(format!("table '{table}': no column '{missing}'"))
-            .hint(did_you_mean(missing, known)));
+        return Err(
+            Error::cannot_run(format!("table '{table}': no column '{missing}'")).hint(did_you_mean(missing, known))
+        );
     }
     let plan = plan.select(columns.iter().map(|name| col(*name)).collect::<Vec<_>>());
     for batch in artifact::stream(plan, format!("table '{table}'"))? {

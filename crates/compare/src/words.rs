@@ -48,12 +48,17 @@ pub(crate) fn why(
             )
         }
         Reason::Broken(at) => match arm.guardrails.get(*at) {
-            Some(guarded) => format!("{} is given up, because it surely breaks a guardrail: {}", arm.version, limit(guarded)),
+            Some(guarded) => {
+                format!("{} is given up, because it surely breaks a guardrail: {}", arm.version, limit(guarded))
+            }
             None => format!("{} is given up, because it surely breaks a guardrail", arm.version),
         },
         Reason::Worse => format!("{found}, {between}; that is surely worse, so {} stays", control.version),
         Reason::Hopeless => {
-            format!("{found}, {between}; it is surely not better by more than the {asked} asked for, so {} stays", control.version)
+            format!(
+                "{found}, {between}; it is surely not better by more than the {asked} asked for, so {} stays",
+                control.version
+            )
         }
         Reason::TimeIsUp => {
             let longest = spec.longest.map(|span| format!(" of {span}")).unwrap_or_default();
@@ -144,7 +149,10 @@ fn too_few(spec: &CompareSpec, arm: &ArmJudgement, counts: &Counts) -> String {
             let days = (counts.to - counts.from) as f64 / 86_400e6;
             format!("the only look is planned for the end of {longest}, of which {} have passed", days_text(days))
         }
-        false => format!("the smaller arm has {keys}, and at least {} are needed before anything is decided{need}", count(spec.least_keys())),
+        false => format!(
+            "the smaller arm has {keys}, and at least {} are needed before anything is decided{need}",
+            count(spec.least_keys())
+        ),
     }
 }
 
@@ -186,7 +194,8 @@ pub(crate) fn sample_ratio(counts: &Counts, p: f64) -> String {
             format!("'{}' got {} ({}), not {}", arm.arm, count(arm.keys), rounded(share), percent(arm.share))
         })
         .collect();
-    let chance = if p < 1e-6 { "less than one in a million".to_owned() } else { format!("one in {}", count((1.0 / p) as u64)) };
+    let chance =
+        if p < 1e-6 { "less than one in a million".to_owned() } else { format!("one in {}", count((1.0 / p) as u64)) };
     format!(
         "the arms did not get their shares: {}; chance does that in {chance} comparisons, so something else decides who gets \
          into which arm, and no difference between them means anything; find out what it is and begin again",

@@ -73,7 +73,8 @@ impl RetrainRule {
         if let Some(limit) = when.error_up {
             match since.watch.as_ref().map(|watch| watch.error_up) {
                 Some(Some(up)) => {
-                    let change = if up < 0.0 { format!("down {}", percent(-up)) } else { format!("up {}", percent(up)) };
+                    let change =
+                        if up < 0.0 { format!("down {}", percent(-up)) } else { format!("up {}", percent(up)) };
                     look(up > limit, format!("error {change}, of the {} allowed", percent(limit)));
                 }
                 Some(None) => look(false, "no labels to measure the error by yet".to_owned()),
@@ -164,7 +165,10 @@ mod tests {
         // Nobody asked for it.
         rule("{new_rows: 0.1}").cause(&since(0, 1, Some(drifted))).unwrap_err();
         let worse = Watch { drifted: Vec::new(), error_up: Some(0.21) };
-        assert_eq!(all.cause(&since(500, 1, Some(worse))).unwrap(), "50 % new rows of the 10 % needed, error up 21 %, of the 20 % allowed");
+        assert_eq!(
+            all.cause(&since(500, 1, Some(worse))).unwrap(),
+            "50 % new rows of the 10 % needed, error up 21 %, of the 20 % allowed"
+        );
         assert!(rule("{older_than: 1mo}").cause(&since(0, 24 * 28, None)).is_ok());
         assert!(rule("{older_than: 1mo}").cause(&since(0, 24 * 27, None)).is_err());
     }

@@ -7,7 +7,7 @@ use score::{Log, Registry, Version};
 use spec::{Environment, Error, Name, Result, Root, Tool};
 use stage::Mirror;
 use tool::Project;
-use tool::signals::{Interrupted, while_sending, watch};
+use tool::signals::{Interrupted, watch, while_sending};
 use tracking::Tracker;
 
 /// What an interruption leaves behind.
@@ -87,24 +87,20 @@ impl Context {
     /// failure is a warning.
     pub fn decided(&self) -> Result<()> {
         let sent = self.logged();
-        while_sending(|| {
-            match Tracker::of(&self.env, &self.pipeline).send(&self.registry) {
-                Ok(None) => {}
-                Ok(Some(tracked)) => {
-                    tracked.warnings.iter().for_each(|warning| tool::warn(format!("{}: {warning}", self.who)));
-                    tool::say(format!("{}: {}", self.who, tracked.in_words()));
-                }
-                Err(error) => tool::warn(format!("{}: not tracked, the next decision sends it: {error}", self.who)),
+        while_sending(|| match Tracker::of(&self.env, &self.pipeline).send(&self.registry) {
+            Ok(None) => {}
+            Ok(Some(tracked)) => {
+                tracked.warnings.iter().for_each(|warning| tool::warn(format!("{}: {warning}", self.who)));
+                tool::say(format!("{}: {}", self.who, tracked.in_words()));
             }
+            Err(error) => tool::warn(format!("{}: not tracked, the next decision sends it: {error}", self.who)),
         });
         sent
     }
 
     /// Nothing is in production.
     pub fn nothing_in_production(&self) -> Error {
-        Error::refused(format!("pipeline '{}': no version is in production", self.pipeline)).hint(format!(
-            "`bin/release {0} --history` says why; `bin/train {0}` trains one",
-            self.pipeline
-        ))
+        Error::refused(format!("pipeline '{}': no version is in production", self.pipeline))
+            .hint(format!("`bin/release {0} --history` says why; `bin/train {0}` trains one", self.pipeline))
     }
 }

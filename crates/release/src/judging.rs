@@ -24,6 +24,7 @@ pub fn judge(context: &Context, named: &[String], format: Format, dry_run: bool,
                 run: &run,
                 started: context.began.time(),
                 snapshot: None,
+                priority: None,
             };
             let class = EventClass::from(error.class());
             tool::alert(&context.root, &context.env, source, class, error.message(), error.way_out());
@@ -102,7 +103,10 @@ fn shares(arms: &Value) -> Map<f64> {
     let answering = arms.as_object().into_iter().flatten().filter(|(_, arm)| arm["shadow"] != json!(true));
     let arms: Vec<(String, Option<f64>)> = answering.map(|(name, arm)| (name.clone(), arm["share"].as_f64())).collect();
     let given: f64 = arms.iter().filter_map(|(_, share)| *share).sum();
-    arms.into_iter().map(|(name, share)| (name, share.unwrap_or(1.0 - given))).filter(|(_, share)| *share > 0.0).collect()
+    arms.into_iter()
+        .map(|(name, share)| (name, share.unwrap_or(1.0 - given)))
+        .filter(|(_, share)| *share > 0.0)
+        .collect()
 }
 
 /// The tables that were named, else what `serve` has sealed.
@@ -149,7 +153,9 @@ fn is_over(context: &Context, found: &Judgement, champion: Version) -> Result<Op
             "arm '{}' answered last with {}, but {champion} is in production",
             found.control, found.control_version
         ))
-        .hint("`serve` takes up a promotion within a second; judge again once requests of the new comparison are sealed"));
+        .hint(
+            "`serve` takes up a promotion within a second; judge again once requests of the new comparison are sealed",
+        ));
     }
     let challenger: Version = found.challenger_version.parse()?;
     let entries = context.registry.decisions()?;
@@ -195,7 +201,8 @@ fn ended(entry: &Entry) -> Result<Exit> {
 }
 
 fn text_of(spec: &CompareSpec, found: &Judgement) -> String {
-    let mut text = format!("verdict     {} ({} against {})\n", found.verdict, found.challenger_version, found.control_version);
+    let mut text =
+        format!("verdict     {} ({} against {})\n", found.verdict, found.challenger_version, found.control_version);
     text += &format!("because     {}\n", found.why);
     let ratio = &found.sample_ratio;
     let names = spec.arms.names();
@@ -218,7 +225,8 @@ fn arm_text(spec: &CompareSpec, arm: &ArmJudgement) -> String {
             "rate" => percent(value),
             _ => number(value),
         };
-        let relative = compared.relative.map(|share| format!(", {}{}", if share > 0.0 { "+" } else { "" }, percent(share)));
+        let relative =
+            compared.relative.map(|share| format!(", {}{}", if share > 0.0 { "+" } else { "" }, percent(share)));
         text += &format!(
             "outcome     {} {} against {}{}; p {} at all looks, {} for a single one\n",
             compared.outcome,
@@ -231,7 +239,12 @@ fn arm_text(spec: &CompareSpec, arm: &ArmJudgement) -> String {
     }
     for guarded in &arm.guardrails {
         let word = if guarded.held { "kept" } else { "not kept" };
-        text += &format!("guardrail   {} {}, at most {}: {word}\n", guarded.what, number(guarded.value), number(guarded.limit));
+        text += &format!(
+            "guardrail   {} {}, at most {}: {word}\n",
+            guarded.what,
+            number(guarded.value),
+            number(guarded.limit)
+        );
     }
     if let Some(need) = arm.need {
         text += &format!("needs       {} more {}\n", need.more_keys, spec.units);

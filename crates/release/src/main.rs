@@ -10,6 +10,7 @@ mod deciding;
 mod duel;
 mod judging;
 mod reading;
+mod training;
 mod wiring;
 
 fn main() -> ExitCode {

@@ -1,12 +1,13 @@
 //! Answers from the registry: list, show, history, what was in production when.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use learn::TrainSpec;
+use score::metrics::Metric;
 use score::{Entry, Manifest, ModelStage, Version};
 use serde_json::{Value, json};
-use spec::{Error, Result, Tool};
+use spec::{Error, Result};
 
 use crate::context::Context;
+use crate::training::Training;
 use crate::wiring::Format;
 
 /// `2026-11-26T09:18:57Z promote v2, champion v1 by ann@laptop: better`
@@ -45,7 +46,9 @@ pub fn list(context: &Context, format: Format) -> Result<()> {
     }
     match format {
         Format::Json => tool::print(&lines),
-        Format::Text => tool::print(&aligned(&["version", "stage", "trained", "experiment", "quality", "decided"], &rows)),
+        Format::Text => {
+            tool::print(&aligned(&["version", "stage", "trained", "experiment", "quality", "decided"], &rows))
+        }
     }
 }
 
@@ -67,16 +70,15 @@ pub fn aligned<const N: usize>(names: &[&str; N], rows: &[[String; N]]) -> Strin
     rows.iter().fold(head, |text, row| text + &line(std::array::from_fn(|at| row[at].as_str())))
 }
 
-/// The metric that the pipeline chooses by, as far as its `train.yaml` can be read: none stands in the way of an answer.
-fn metric(context: &Context) -> Option<score::metrics::Metric> {
-    let file = context.root.spec(&context.pipeline, Tool::Train).ok()?;
-    stage::body_of::<TrainSpec>(&context.root, &file, &context.env).ok().map(|loaded| loaded.spec.choose_by())
+/// The metric that the pipeline chooses by, as far as its `train.yaml` can be read: it stands in the way of no answer.
+fn metric(context: &Context) -> Option<Metric> {
+    Training::of(context).ok()?.choose_by
 }
 
-fn quality(manifest: &Manifest, metric: Option<score::metrics::Metric>) -> String {
-    let measured = metric.and_then(|metric| Some((metric, manifest.metrics.get(&metric)?)));
-    let first = || manifest.metrics.iter().next().map(|(metric, measured)| (*metric, measured));
-    measured.or_else(first).map(|(metric, measured)| format!("{metric} {}", measured.in_words())).unwrap_or_default()
+fn quality(manifest: &Manifest, metric: Option<Metric>) -> String {
+    let metric = metric.unwrap_or(manifest.task.chosen_by());
+    let measured = manifest.metrics.get(&metric);
+    measured.map(|measured| format!("{metric} {}", measured.in_words())).unwrap_or_default()
 }
 
 /// Prints version, quality and card of the production model, a line each.
@@ -154,8 +156,11 @@ pub fn history(context: &Context, format: Format) -> Result<()> {
 pub fn at(context: &Context, time: DateTime<Utc>, format: Format) -> Result<()> {
     let shown = time.to_rfc3339_opts(SecondsFormat::Secs, true);
     let Some(found) = context.registry.in_production_at(time)? else {
-        return Err(Error::refused(format!("pipeline '{}': no version was in production at {shown}", context.pipeline))
-            .hint(format!("`bin/release {} --history` lists every decision", context.pipeline)));
+        return Err(Error::refused(format!(
+            "pipeline '{}': no version was in production at {shown}",
+            context.pipeline
+        ))
+        .hint(format!("`bin/release {} --history` lists every decision", context.pipeline)));
     };
     context.bring(found.version)?;
     let decision = &found.decision;

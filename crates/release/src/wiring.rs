@@ -51,13 +51,27 @@ pub struct Arguments {
     format: Format,
 
     /// Put this version into production
-    #[arg(long, value_name = "VERSION", help_heading = "Decide", group = "change", requires = "why", conflicts_with = "ask")]
+    #[arg(
+        long,
+        value_name = "VERSION",
+        help_heading = "Decide",
+        group = "change",
+        requires = "why",
+        conflicts_with = "ask"
+    )]
     promote: Option<String>,
     /// Return to the version that was in production before
     #[arg(long, help_heading = "Decide", group = "change", requires = "why", conflicts_with = "ask")]
     rollback: bool,
     /// Set this version aside: it no longer waits in staging
-    #[arg(long, value_name = "VERSION", help_heading = "Decide", group = "change", requires = "why", conflicts_with = "ask")]
+    #[arg(
+        long,
+        value_name = "VERSION",
+        help_heading = "Decide",
+        group = "change",
+        requires = "why",
+        conflicts_with = "ask"
+    )]
     archive: Option<String>,
     /// The reason, for the log of decisions
     #[arg(long, value_name = "TEXT", help_heading = "Decide", requires = "change")]
@@ -165,7 +179,9 @@ mod tests {
         for text in ["", "yesterday", "2026-13-01", "02.01.2026", "2026-01-02T25:00"] {
             assert_eq!(
                 moment(text).unwrap_err().to_string(),
-                format!("--at: '{text}' is not a time; write a day such as 2026-01-01, or a time such as 2026-01-01T08:30 (UTC)")
+                format!(
+                    "--at: '{text}' is not a time; write a day such as 2026-01-01, or a time such as 2026-01-01T08:30 (UTC)"
+                )
             );
         }
     }

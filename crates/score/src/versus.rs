@@ -94,7 +94,8 @@ pub fn versus(
     let (ours, theirs) = (scored(one)?, scored(other)?);
     let resamples = Resamples::of_entities(numbered(&texts(&rows, &one.manifest.entity)?), draws.times, draws.seed);
     let cut = |version: &LoadedVersion| version.manifest.threshold.as_ref().map(|threshold| threshold.value);
-    let metrics = Metric::ALL.into_iter().filter(|metric| metric.judges(one.manifest.task) || metric.judges_intervals());
+    let metrics =
+        Metric::ALL.into_iter().filter(|metric| metric.judges(one.manifest.task) || metric.judges_intervals());
     let duels = metrics.filter_map(|metric| {
         Some(Duel {
             metric,
@@ -142,8 +143,7 @@ fn read(mut table: LazyFrame, versions: [&LoadedVersion; 2], place: &str) -> Res
     let schema = table.collect_schema().during(place)?;
     let mut names: Vec<&str> = Vec::new();
     for version in versions {
-        Feature::check_signature(version.model.features(), &schema)
-            .context(format!("{}, {place}", version.version))?;
+        Feature::check_signature(version.model.features(), &schema).context(format!("{}, {place}", version.version))?;
         let manifest = &version.manifest;
         names.extend(version.model.features().iter().map(|feature| feature.name.as_str()));
         names.extend([&manifest.label, &manifest.entity].map(String::as_str));
@@ -177,8 +177,9 @@ fn unseen(
                 let here = joined(rows, &keys).context(place)?;
                 new.iter_mut().zip(&here).for_each(|(new, key)| *new &= !learned.contains(key));
             }
-            None => notes
-                .push(format!("{version} does not say which rows it has learned from: its values may flatter it")),
+            None => {
+                notes.push(format!("{version} does not say which rows it has learned from: its values may flatter it"))
+            }
         }
     }
     Ok((BooleanChunked::from_slice("".into(), &new), notes))
@@ -200,7 +201,13 @@ fn learned(file: &Path, keys: &[&str]) -> Result<Option<HashSet<String>>> {
     let rows = artifact::collect(plan.select(columns), &place)?;
     let is_learned = rows.column("learned").during(&place)?.bool().during(&place)?.clone();
     let keys = joined(&rows, keys)?;
-    Ok(Some(keys.into_iter().zip(is_learned.iter()).filter(|(_, learned)| *learned == Some(true)).map(|(key, _)| key).collect()))
+    Ok(Some(
+        keys.into_iter()
+            .zip(is_learned.iter())
+            .filter(|(_, learned)| *learned == Some(true))
+            .map(|(key, _)| key)
+            .collect(),
+    ))
 }
 
 /// What identifies each row.

@@ -43,7 +43,8 @@ impl Tracker {
 
 /// The error of `--track` where nothing says which server is meant.
 pub fn no_server() -> Error {
-    Error::cannot_run("--track: no tracking server is named").hint(format!("set {}: {}", VARIABLES[0].0, VARIABLES[0].1))
+    Error::cannot_run("--track: no tracking server is named")
+        .hint(format!("set {}: {}", VARIABLES[0].0, VARIABLES[0].1))
 }
 
 impl Sent {

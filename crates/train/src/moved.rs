@@ -28,7 +28,9 @@ pub fn passed_on() -> Option<ExitCode> {
         Ok(release) => Command::new(release).args(&arguments).exec(),
         Err(error) => error,
     };
-    eprintln!("error: train: '{flag}' has moved to `release`, which cannot be called: {error}; build it with `make build`");
+    eprintln!(
+        "error: train: '{flag}' has moved to `release`, which cannot be called: {error}; build it with `make build`"
+    );
     Some(ExitCode::from(Exit::CannotRun.code()))
 }
 

@@ -47,15 +47,19 @@ fn newest(evidence: &Evidence, time: &str) -> Option<f64> {
     column(evidence, time)?.max.as_ref()?.as_f64()
 }
 
-/// What the newest run of `monitor` found.
+/// What the newest run of `monitor` found, over all its tables; `None` if it never ran, or looked at nothing that is cause
+/// to train again.
 fn watch(job: &Job<Train>) -> Result<Option<Watch>> {
     let snapshot = job.mirror.latest(&Tool::Monitor.folder(&job.pipeline))?.unwrap_or_default();
+    let mut all: Option<Watch> = None;
     for path in &snapshot.paths {
         job.mirror.bring(path)?;
         let Artifact { evidence, .. } = artifact::open(&job.root, path)?;
         if let Some(watch) = evidence.and_then(|evidence| evidence.notes.watch) {
-            return Ok(Some(watch));
+            let all = all.get_or_insert_default();
+            all.drifted.extend(watch.drifted);
+            all.error_up = all.error_up.or(watch.error_up);
         }
     }
-    Ok(None)
+    Ok(all)
 }

@@ -148,11 +148,7 @@ fn default_resamples() -> u32 {
 
 impl TrainSpec {
     pub fn choose_by(&self) -> Metric {
-        self.choose_by.unwrap_or(match self.task {
-            Task::Classification => Metric::Auc,
-            Task::Multiclass => Metric::LogLoss,
-            Task::Regression => Metric::Rmse,
-        })
+        self.choose_by.unwrap_or(self.task.chosen_by())
     }
 
     /// Whether the chosen experiment learns again from all rows before the test part.

@@ -177,12 +177,7 @@ pub(super) fn promoted(entries: &[Entry]) -> Vec<Version> {
             Action::Rollback => {
                 stack.pop();
             }
-            Action::Keep
-            | Action::Refuse
-            | Action::Archive
-            | Action::Propose
-            | Action::Wait
-            | Action::Stop => {}
+            Action::Keep | Action::Refuse | Action::Archive | Action::Propose | Action::Wait | Action::Stop => {}
         }
     }
     stack

@@ -221,7 +221,13 @@ impl Registry {
     ///
     /// # Errors
     /// Refused: it is in production already, its files are not those that were written, production changed meanwhile.
-    pub fn promote(&self, version: Version, champion: Option<Version>, why: &str, signature: Signature) -> Result<Entry> {
+    pub fn promote(
+        &self,
+        version: Version,
+        champion: Option<Version>,
+        why: &str,
+        signature: Signature,
+    ) -> Result<Entry> {
         if champion == Some(version) {
             return Err(Error::refused(format!("'{version}' is in production already")));
         }
