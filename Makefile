@@ -12,6 +12,9 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # The stages of a pipeline, in order, and the programs that decide about what they made.
 TOOLS := ingest clean features train predict export
+# What looks after a pipeline and is no stage of it: `make churn.monitor`.
+WATCHERS := monitor
+# What decides about models, by hand or from cron.
 PROGRAMS := release
 PIPELINES := $(sort $(patsubst resources/%/,%,$(wildcard resources/*/)))
 COMMANDS := help setup build test bench docs lint coverage ci clean-data
@@ -52,7 +55,7 @@ bin/.built: $(SOURCES)
 	@test -d "$(TARGET)/release/deps" || scripts/lib/announce-cold-build
 	@$(CARGO) build --release --workspace
 	@mkdir -p bin
-	@for tool in $(TOOLS) $(PROGRAMS); do scripts/lib/install-tool "$(TARGET)/release/$$tool" "bin/$$tool"; done
+	@for tool in $(TOOLS) $(WATCHERS) $(PROGRAMS); do scripts/lib/install-tool "$(TARGET)/release/$$tool" "bin/$$tool"; done
 	@touch $@
 
 # Tests run the tools in $(TARGET)/release, so cargo itself says that these are what the sources say.
@@ -112,6 +115,14 @@ define pipeline_rule
 $(1): $(call $(lastword $(call stages_of,$(1)))_latest,$(1))
 	@scripts/lib/report $(1)
 $(foreach stage,$(call stages_of,$(1)),$(eval $(call stage_rule,$(1),$(stage))))
+$(foreach tool,$(WATCHERS),$(if $(wildcard resources/$(1)/$(tool).yaml),$(eval $(call watcher_rule,$(1),$(tool)))))
+endef
+
+# $(call watcher_rule,PIPELINE,TOOL): looks at what there is, and runs nothing first.
+define watcher_rule
+.PHONY: $(1).$(2)
+$(1).$(2): | build
+	bin/$(2) $(1)
 endef
 
 $(foreach pipeline,$(PIPELINES),$(if $(filter $(pipeline),$(COMMANDS)),\
