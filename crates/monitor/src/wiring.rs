@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use alert::Priority;
-use artifact::{Artifact, Batch, CheckResult, Input, Notes, Verdict, fingerprint, history};
+use artifact::{Artifact, Batch, CheckResult, Input, Notes, Verdict, Watch, fingerprint, history};
 use clap::Args;
 use polars::prelude::DataFrame;
 use schemars::JsonSchema;
@@ -133,14 +133,18 @@ impl Stage for Monitor {
             let (verdict, words) = report.verdict(spec.severity);
             let check = format!("drift of '{}'", spec.table);
             let check = CheckResult { check, severity: spec.severity, verdict, found: words };
-            let notes = Notes { version, ..Notes::default() };
+            // What `train` asks for, which trains again when the world moves.
+            let watch = Watch { drifted: report.drifted(), error_up: None };
+            let notes = Notes { version, watch: Some(watch), ..Notes::default() };
             found.push(Found { name: DRIFT, table: report.table()?, check, priority: spec.priority, notes });
         }
         if let Some(spec) = &spec.performance {
-            let report = performance::judge(job, spec)?;
+            let (report, version) = performance::judge(job, spec)?;
+            let watch = Watch { drifted: Vec::new(), error_up: report.worse(&version, spec) };
             let (verdict, words) = report.verdict(spec.severity);
             let check = CheckResult { check: PERFORMANCE.to_owned(), severity: spec.severity, verdict, found: words };
-            let (priority, notes) = (spec.priority, Notes::default());
+            let notes = Notes { version: Some(version), watch: Some(watch), ..Notes::default() };
+            let priority = spec.priority;
             found.push(Found { name: PERFORMANCE, table: report.table()?, check, priority, notes });
         }
         if let Some(spec) = &spec.runs {
