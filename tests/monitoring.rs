@@ -10,6 +10,8 @@ const OUTPUT: &str = "data/output/p/monitor";
 fn trained(monitor: &str) -> Project {
     let project = people_pipeline();
     project.write("resources/p/monitor.yaml", monitor);
+    let train = project.read("resources/p/train.yaml");
+    project.write("resources/p/train.yaml", train + "retrain: {when: {drift: true}}\n");
     for tool in ["ingest", "clean", "features", "train"] {
         project.run(tool, ["p"]).exits(0);
     }
@@ -52,6 +54,10 @@ fn columns_that_move_look_after_look_are_drift_and_the_record_is_kept() {
     );
     // Like those that the model learned from.
     newcomers(&project, 1, |share| share);
+    project
+        .run("train", ["p", "--dry-run"])
+        .exits(0)
+        .says("would not run: no cause to train again: no watch has run yet");
     let first = project.run("monitor", ["p"]);
     first.exits(0).says("monitor p: drift of 'scoring': none of 2 columns moved; false alarms by chance: none in 200");
     let kept = project.latest(OUTPUT);
@@ -83,6 +89,8 @@ fn columns_that_move_look_after_look_are_drift_and_the_record_is_kept() {
     let newest = project.list(OUTPUT).into_iter().filter(|name| name.starts_with("drift_")).max().expect("a table");
     let rows = drift_table(&project, &format!("{OUTPUT}/{newest}"));
     assert_eq!(rows, ["age false 0 false", "income true 2 true"]);
+    // `train` sees it although the run was refused.
+    project.run("train", ["p", "--dry-run"]).exits(0).says("would run because drift of income");
     // It is not forgotten by the next look.
     newcomers(&project, 4, |share| share + 0.7);
     project.run("monitor", ["p"]).exits(1).says("3 looks in a row)");
@@ -135,7 +143,7 @@ fn predictions_are_judged_once_it_is_known_what_happened() {
         .replace("features: {", "features: {age_group: {sql: \"CASE WHEN age < 40 THEN 'young' ELSE 'old' END\"}, ");
     project.write("resources/p/features.yaml", features);
     newcomers(&project, 1, |share| share);
-    project.run("train", ["p"]).exits(0);
+    project.run("train", ["p", "--force"]).exits(0);
     project.run("monitor", ["p"]).exits(1).says("there are no predictions to judge by; run `bin/predict p`");
     project.run("predict", ["p"]).exits(0);
     project
