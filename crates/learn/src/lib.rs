@@ -44,7 +44,7 @@ pub use matrix::{Encoder, Matrix};
 pub use reasons::reasons;
 pub use registry::{Action, Decision, Entry, Log, ModelStage, Registry, Run, Signature, Version};
 pub use runs_table::{RunsQuery, measure_text, runs_table, runs_text};
-pub use scorer::{ScoredRows, Scorer};
+pub use scorer::{Predicted, ScoredRows, Scorer};
 pub use split::{
     Fold, FoldsSummary, LabelKnown, Part, PartSummary, Purge, Shares, Split, SplitBy, SplitSpec, SplitSummary,
 };

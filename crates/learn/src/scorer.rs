@@ -10,6 +10,10 @@ use crate::matrix::Encoder;
 use crate::reasons::reasons;
 use crate::{Feature, LoadedVersion, Matrix, Task, of_classes};
 
+mod values;
+
+pub use values::Predicted;
+
 const DOING: &str = "scores";
 
 /// Scores rows with one version of a model.
