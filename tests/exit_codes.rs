@@ -61,7 +61,7 @@ fn try_again_is_75_while_another_run_is_at_work() {
     project.write("data/raw/shop/.lock", "");
     let lock = std::fs::File::options().write(true).open(project.at("data/raw/shop/.lock")).expect("the lock opens");
     lock.lock().expect("nobody else holds it");
-    project.run("ingest", ["shop", "--no-wait"]).exits(TRY_AGAIN).says("another run is at work in data/raw/shop");
+    project.run("ingest", ["shop", "--no-wait"]).exits(TRY_AGAIN).says("another run is in progress in data/raw/shop");
     drop(lock);
     project.run("ingest", ["shop", "--no-wait"]).exits(DONE);
 }

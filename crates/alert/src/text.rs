@@ -40,18 +40,18 @@ impl Alert {
         cut(&format!("[millrace {}] {pipeline} {stage} {}: {message}", self.priority, class.verb()), LONGEST_SUBJECT)
     }
 
-    /// What happened, what stands, the way out, which run, how to look further.
+    /// What happened, what the output is now, what to do, which run, how to look further.
     pub fn parts(&self) -> Vec<Part> {
         let event = &self.event;
         let mut parts = vec![
             Part { title: "What happened", text: cut(event.message.trim(), LONGEST_MESSAGE) },
-            Part { title: "What stands", text: self.what_stands() },
-            Part { title: "The way out", text: self.way_out() },
+            Part { title: "Current output", text: self.current_output() },
+            Part { title: "What to do", text: self.way_out() },
             Part { title: "The run", text: self.run() },
             Part { title: "To look further", text: format!("grep {} {}", event.run_id, event.log.display()) },
         ];
         if let Some(text) = self.not_told() {
-            parts.push(Part { title: "Not told before", text });
+            parts.push(Part { title: "Not reported before", text });
         }
         parts
     }
@@ -62,9 +62,9 @@ impl Alert {
         self.parts().into_iter().map(indented).collect::<Vec<_>>().join("\n")
     }
 
-    fn what_stands(&self) -> String {
+    fn current_output(&self) -> String {
         let before = match &self.event.snapshot {
-            Some(path) => format!("the previous snapshot stands: {}", path.display()),
+            Some(path) => format!("the previous snapshot is unchanged: {}", path.display()),
             None => "there is no snapshot yet".to_owned(),
         };
         match self.event.class {
@@ -117,7 +117,7 @@ impl Alert {
             _ => ("alerts", "were"),
         };
         Some(format!(
-            "{} earlier {alerts} of the same cause {were} not sent: a cause is told once in {} \
+            "{} earlier {alerts} of the same cause {were} not sent: a cause is reported once in {} \
              (resources/alerts.yaml).",
             self.held_back, self.every
         ))
@@ -211,7 +211,7 @@ What happened
   resources/churn/clean.yaml: orders: 3 of 100 rows have no 'customer_id'
 
 What stands
-  Nothing was published, the previous snapshot stands: data/processed/churn/clean/latest.
+  Nothing was published, the previous snapshot is unchanged: data/processed/churn/clean/latest.
 
 The way out
   look at data/processed/churn/clean/orders_refused.parquet
@@ -225,8 +225,8 @@ The run
 To look further
   grep 0193a2b4-77e1 data/runs/churn.jsonl
 
-Not told before
-  4 earlier alerts of the same cause were not sent: a cause is told once in 1h (resources/alerts.yaml).
+Not reported before
+  4 earlier alerts of the same cause were not sent: a cause is reported once in 1h (resources/alerts.yaml).
 "
         );
     }

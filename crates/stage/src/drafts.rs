@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use artifact::{
     Batch, Books, CheckResult, Evidence, Fate, Input, Kind, Notes, Quality, TableWriter, TakenOut, Temporary, Verdict,
-    Written, hash_file, history, scan_files, stream,
+    WrittenTable, hash_file, history, scan_files, stream,
 };
 use checks::{Check, Published, RowChecks};
 use polars::prelude::{LazyFrame, Schema};
+use spec::text::count;
 use spec::{Class, Result};
 
 use crate::aside::Aside;
@@ -20,8 +21,8 @@ use crate::{Job, Stage};
 /// A written output that still has its temporary name.
 pub(crate) enum Draft {
     Kept(Kept),
-    Table { written: Written, refused: Option<Written>, changes: Option<Written>, evidence: Evidence },
-    File { temporary: Temporary, target: PathBuf, refused: Option<Written>, evidence: Evidence },
+    Table { written: WrittenTable, refused: Option<WrittenTable>, changes: Option<WrittenTable>, evidence: Evidence },
+    File { temporary: Temporary, target: PathBuf, refused: Option<WrittenTable>, evidence: Evidence },
     Folder { temporary: Temporary, target: PathBuf, evidence: Evidence, then: Box<dyn FnOnce() -> Result<()>> },
 }
 
@@ -198,7 +199,7 @@ impl<S: Stage> Drafting<'_, S> {
         table: &str,
         checks: &[Check],
         row_checks: &RowChecks,
-        written: &Written,
+        written: &WrittenTable,
         schema: &Schema,
         columns: &[artifact::ColumnSummary],
     ) -> Result<Vec<CheckResult>> {
@@ -224,7 +225,10 @@ impl<S: Stage> Drafting<'_, S> {
         for result in results {
             match result.verdict {
                 Verdict::Warned => tracing::warn!(check = result.check, "{}: {table}: {}", self.who, result.found),
-                Verdict::Skipped => tracing::info!(check = result.check, "{}: {table}: {}", self.who, result.found),
+                Verdict::Skipped => {
+                    let (check, why) = (&result.check, &result.found);
+                    tracing::info!(check, "{}: {table}: check '{check}' skipped: {why}", self.who);
+                }
                 Verdict::Passed | Verdict::Failed => {}
             }
         }
@@ -276,7 +280,7 @@ fn failed(table: &str, results: &[CheckResult]) -> Vec<String> {
 }
 
 fn empty(table: &str, books: &Books) -> String {
-    let mut text = format!("table '{table}' has no rows left: {} rows in", books.rows_in);
+    let mut text = format!("table '{table}' has no rows left: {} in", count(books.rows_in, "row"));
     for entry in &books.entries {
         text += &format!(", {} {} by {}", entry.rows, entry.fate.word(), entry.rule);
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use artifact::{Books, Evidence, Input, Kind, Publishing, Snapshot, Written, publishing, write_sidecar};
+use artifact::{Books, Evidence, Input, Kind, Publishing, Snapshot, WrittenTable, publishing, write_sidecar};
 use spec::{Error, Result, Url};
 
 use crate::drafts::{Draft, Drafting, changes_of};
@@ -10,7 +10,7 @@ use crate::gates::order;
 use crate::output::{Output, Standing};
 use crate::publication::{ChangeLog, Item, Publication};
 use crate::verification::Verification;
-use crate::{Job, Stage, signals};
+use crate::{Job, Stage};
 
 /// Writes, checks and publishes `outputs`, then replaces the snapshot.
 pub fn publish<S: Stage>(
@@ -63,7 +63,7 @@ pub fn publish<S: Stage>(
         job.mirror.send(&publication.paths)?;
         send_journals(job)?;
         let kept: Vec<String> = publication.paths.iter().map(|path| path.display().to_string()).collect();
-        return Err(Error::refused(why).hint(format!("the previous output stands; see {}", kept.join(", "))));
+        return Err(Error::refused(why).hint(format!("the previous output is unchanged; see {}", kept.join(", "))));
     }
     let guard = release(job, who, &Snapshot { paths: publication.paths.clone() }, guard)?;
     Ok((publication, guard))
@@ -84,7 +84,7 @@ pub fn release<S: Stage>(job: &Job<S>, who: &str, snapshot: &Snapshot, mut guard
         }
         sent?;
         // Whether an interruption came too late to keep it from being replaced, the next run sees in the store.
-        signals::while_sending(|| job.mirror.replace_latest(&S::TOOL.folder(&job.pipeline), snapshot))?;
+        tool::signals::while_sending(|| job.mirror.replace_latest(&S::TOOL.folder(&job.pipeline), snapshot))?;
         guard = publishing();
     }
     snapshot.write(&job.folder())?;
@@ -138,7 +138,7 @@ impl<S: Stage> Drafting<'_, S> {
         Item::new(self.job.root.relative(target).to_owned(), evidence, bytes)
     }
 
-    pub(crate) fn name_refused(&self, rows: Written, of: &Evidence) -> Result<PathBuf> {
+    pub(crate) fn name_refused(&self, rows: WrittenTable, of: &Evidence) -> Result<PathBuf> {
         let target = self.target(&of.table, "refused.parquet");
         let evidence = Evidence {
             kind: Kind::Refused,
@@ -156,7 +156,7 @@ impl<S: Stage> Drafting<'_, S> {
     }
 
     /// The log is a table of its own, under a name of its own, and has no books: its rows are no rows of the table.
-    fn name_changes(&self, log: Written, of: &Evidence) -> Result<ChangeLog> {
+    fn name_changes(&self, log: WrittenTable, of: &Evidence) -> Result<ChangeLog> {
         let table = changes_of(&of.table);
         let target = self.target(&table, "parquet");
         let rows = log.rows;
@@ -178,9 +178,11 @@ impl<S: Stage> Drafting<'_, S> {
         }
         let error = Error::refused(failures.join("; "));
         match kept.is_empty() {
-            true => error.hint("nothing was published; the previous output stands"),
-            false => error
-                .hint(format!("nothing was published; the previous output stands; refused rows: {}", kept.join(", "))),
+            true => error.hint("nothing was published; the previous output is unchanged"),
+            false => error.hint(format!(
+                "nothing was published; the previous output is unchanged; refused rows: {}",
+                kept.join(", ")
+            )),
         }
     }
 }

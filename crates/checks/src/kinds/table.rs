@@ -47,7 +47,7 @@ impl TableCheck for Table {
 
     fn judge(&self, _: &Columns, _: &Published, values: &[AnyValue<'_>]) -> Result<Finding> {
         let left = match (values.get(1), self.sql.compared()) {
-            (Some(left), Some((_, word))) => format!("; left of '{word}' stands {}", shown(left)),
+            (Some(left), Some((_, word))) => format!("; the left side of '{word}' is {}", shown(left)),
             _ => String::new(),
         };
         Ok(match values.first() {
@@ -98,7 +98,7 @@ mod tests {
         let table = df!("amount" => Vec::<f64>::new()).unwrap();
         assert_eq!(
             judged("table: {sql: AVG(amount) > 0}", &table),
-            Failed("null, neither true nor false; left of '>' stands null".into())
+            Failed("null, neither true nor false; the left side of '>' is null".into())
         );
     }
 

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use artifact::{Artifact, Evidence, Input, Notes};
+use clap::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sources::{Finished, Located, Opened, Reach, TableSpec};
 use spec::{Class, Error, Exit, Map, Name, Result, ResultExt, Root, Tool};
-use stage::clap::Args;
 use stage::{BooksOf, Empty, Facts, Job, Mirror, Output, Stage, TableOutput, data_arguments};
+use tool::About;
 
 use crate::backfill::Window;
 use crate::earlier::{self, Earlier};
@@ -47,6 +48,20 @@ pub struct Ingest;
 
 impl Stage for Ingest {
     const TOOL: Tool = Tool::Ingest;
+    const ABOUT: About = About {
+        short: "Read a pipeline's sources into raw Parquet tables",
+        long: "Each source of resources/<PIPELINE>/ingest.yaml becomes data/raw/<PIPELINE>/<table>_<time>.parquet. Rows \
+               that cannot be read go to <table>_<time>.refused.parquet with their original text and the reason. An \
+               incremental source adds what is new to what earlier runs read. Every row keeps its file and line in _file \
+               and _row. ARTIFACT names files to read instead of the file source's own path; `-` reads the data itself \
+               from stdin.",
+        examples: &[
+            ("ingest churn", "read the sources of the pipeline"),
+            ("ingest shop orders_may.csv", "read this file instead of the spec's path"),
+            ("ingest housing --backfill 2023-01..2023-06", "read these months once more"),
+            ("zcat orders.csv.gz | ingest shop -", "read stdin"),
+        ],
+    };
     type Spec = Spec;
     type Flags = Flags;
 
@@ -83,12 +98,9 @@ impl Stage for Ingest {
         if next_window(job)?.is_some() {
             return Ok(None);
         }
-        stage::say(format!(
-            "ingest {}: the backfill of {asked} was read already; --force reads it again",
-            job.pipeline
-        ));
+        tool::say(format!("ingest {}: the backfill of {asked} was read already; --force reads it again", job.pipeline));
         let paths = job.published()?.map(|snapshot| snapshot.text()).unwrap_or_default();
-        stage::print(&paths)?;
+        tool::print(&paths)?;
         Ok(Some(Exit::Done))
     }
 
@@ -104,7 +116,7 @@ impl Stage for Ingest {
         let window = match next_window(job)? {
             Some((index, window)) => {
                 job.flags.past.set(index + 1);
-                stage::say(format!("ingest {}: reads {window}", job.pipeline));
+                tool::say(format!("ingest {}: reads {window}", job.pipeline));
                 Some(window)
             }
             None => None,
@@ -191,7 +203,7 @@ fn read(job: &Job<Ingest>, name: &str, table: &TableSpec, reach: &Reach) -> Resu
     let (root, folder, name_of_second) = (job.root.clone(), job.folder(), name.to_owned());
     let fallback = move |error: &Error| {
         let why = format!("read from its fallback, for the source stays down: {error}");
-        stage::warn(format!("ingest {pipeline}: table '{name_of_second}': {why}"));
+        tool::warn(format!("ingest {pipeline}: table '{name_of_second}': {why}"));
         let opened = second.open(&name_of_second, &root, &cloud, &folder, &reach_of_second);
         let output = output(&name_of_second, opened.context("its source stays down, and so does its fallback")?);
         Ok(TableOutput { notes: Notes { fallback: Some(why), ..output.notes.clone() }, ..output })
