@@ -1,7 +1,6 @@
 //! The routes and what answers them.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use axum::Router;
@@ -311,7 +310,3 @@ async fn report(
     }
 }
 
-/// Whether the server takes no more requests.
-pub fn is_draining(app: &App) -> bool {
-    app.draining.load(Ordering::Acquire)
-}

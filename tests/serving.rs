@@ -1,0 +1,272 @@
+//! `serve` from outside: the real program, asked over HTTP.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+use testkit::{Project, Serve, Table};
+use tests::{people_pipeline, small_churn};
+
+const PREDICTIONS: &str = "/api/v1/pipelines/p/predictions";
+
+/// The pipeline of people, served; up to its predictions.
+fn people() -> Project {
+    let project = people_pipeline();
+    project.write("resources/p/serve.yaml", "table: scoring\n");
+    for tool in ["ingest", "clean", "features", "train", "predict"] {
+        project.run(tool, ["p"]).exits(0);
+    }
+    project
+}
+
+fn bits(value: &Value) -> u64 {
+    value.as_f64().unwrap_or_else(|| panic!("not a number: {value}")).to_bits()
+}
+
+fn cell_bits(cell: &str) -> u64 {
+    cell.parse::<f64>().unwrap_or_else(|_| panic!("not a number: {cell}")).to_bits()
+}
+
+/// A cell as a client would send it.
+fn sent(cell: &str, column_type: &str) -> Value {
+    match column_type {
+        _ if cell.is_empty() => Value::Null,
+        "string" | "category" | "date" | "datetime" => cell.into(),
+        "bool" => (cell == "true").into(),
+        _ => serde_json::from_str(cell).unwrap_or_else(|_| panic!("not a number: {cell}")),
+    }
+}
+
+/// Asks for every row of the scoring table by its key and by its features, one by one and all at once, and compares with
+/// what `predict` wrote.
+fn same_both_ways(project: &Project, pipeline: &str, entity: &str) {
+    let scores = project.table(&project.latest(&format!("data/output/{pipeline}/predict"))[0]);
+    let features = project.latest(&format!("data/processed/{pipeline}/features"));
+    let scoring = features.iter().find(|path| path.contains("/scoring_")).expect("there is a scoring table");
+    let scoring: Table = project.table(scoring);
+    let server = Serve::start(project, &[pipeline]);
+    let mut client = server.client();
+    let described = client.get(&format!("/api/v1/pipelines/{pipeline}")).json();
+    let columns = described["features"].as_array().expect("columns");
+    let path = format!("/api/v1/pipelines/{pipeline}/predictions");
+    let has_decision = scores.columns.iter().any(|name| name == "decision");
+    let reasons = scores.columns.iter().any(|name| name == "reasons");
+    let keys: Vec<Value> = scoring.column(entity).iter().map(|key| sent(key, "int64")).collect();
+    let rows: Vec<Value> = (0..scoring.rows.len())
+        .map(|row| {
+            let cell = |column: &Value| {
+                let name = column["name"].as_str().expect("a name");
+                (name.to_owned(), sent(scoring.column(name)[row], column["type"].as_str().expect("a type")))
+            };
+            Value::Object(columns.iter().map(cell).collect())
+        })
+        .collect();
+    let check = |prediction: &Value, row: usize, what: &str| {
+        assert_eq!(bits(&prediction["score"]), cell_bits(scores.column("score")[row]), "{what} {row}: {prediction}");
+        if has_decision {
+            assert_eq!(prediction["decision"].to_string(), scores.column("decision")[row], "{what} {row}");
+        }
+        for bound in ["low", "high"].into_iter().filter(|bound| scores.columns.iter().any(|name| name == bound)) {
+            assert_eq!(bits(&prediction[bound]), cell_bits(scores.column(bound)[row]), "{what} {row}");
+        }
+        assert_eq!(prediction["version"], scores.column("model_version")[row]);
+    };
+    let whole = client.post(&path, &json!({"keys": keys})).has_status(200).json();
+    let given = client.post(&path, &json!({"features": rows})).has_status(200).json();
+    for row in 0..keys.len() {
+        check(&whole["predictions"][row], row, "by key, all at once");
+        check(&given["predictions"][row], row, "by features, all at once");
+    }
+    for row in (0..keys.len()).take(60) {
+        let one = client.post(&path, &json!({"key": keys[row], "reasons": 3})).has_status(200).json();
+        check(&one["predictions"][0], row, "by key");
+        assert_eq!(one["predictions"][0]["key"], keys[row]);
+        if reasons {
+            let listed = one["predictions"][0]["reasons"].as_array().expect("reasons");
+            let text: Vec<&str> = listed.iter().filter_map(Value::as_str).collect();
+            assert_eq!(text.join("; "), scores.column("reasons")[row], "{row}");
+        }
+        let one = client.post(&path, &json!({"features": rows[row]})).has_status(200).json();
+        check(&one["predictions"][0], row, "by features");
+    }
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn one_row_over_http_is_the_row_of_the_batch_bit_for_bit() {
+    same_both_ways(&people(), "p", "id");
+}
+
+#[test]
+fn a_boosted_model_with_categories_scores_the_same_both_ways() {
+    let project = small_churn().with_variable("CHURN_PURCHASES", "6000");
+    project.write("resources/churn/serve.yaml", "table: scoring\n");
+    let train = project.read("resources/churn/train.yaml");
+    let (before, rest) = train.split_once("experiments:").expect("there are experiments");
+    let after = rest.split_once("choose_by:").expect("there is a choice").1;
+    let train = format!("{before}experiments: {{one: {{lightgbm: {{trees: 30}}}}}}\nchoose_by:{after}");
+    let train = train.replace("at_least: 0.70", "at_least: 0.5").replace("{metric: brier, at_most: 0.25}", "{metric: brier, at_most: 0.5}");
+    project.write("resources/churn/train.yaml", train);
+    for tool in ["ingest", "clean", "features", "train", "predict"] {
+        project.run(tool, ["churn"]).exits(0);
+    }
+    same_both_ways(&project, "churn", "customer_id");
+}
+
+#[test]
+fn what_is_wrong_with_a_request_is_said_in_our_words() {
+    let project = people();
+    let server = Serve::start(&project, &[]);
+    let mut client = server.client();
+    for (body, status, error) in [
+        (
+            json!({"features": {"age": 30, "incom": 0.5}}),
+            422,
+            json!({"code": "unknown_column", "message": "the model has no column 'incom'", "column": "incom",
+                   "nearest": "income", "way_out": "did you mean 'income'?"}),
+        ),
+        (
+            json!({"features": [{"age": 30, "income": 0.5}, {"age": "old", "income": 0.5}]}),
+            422,
+            json!({"code": "wrong_type", "message": "column 'age': expected a whole number, not a text", "row": 1,
+                   "column": "age", "value": "old"}),
+        ),
+        (
+            json!({"features": {"age": 30}}),
+            422,
+            json!({"code": "missing_column", "message": "column 'income' is missing", "column": "income",
+                   "way_out": "give it, with null if its value is not known"}),
+        ),
+        (
+            json!({"key": 9_999_999}),
+            404,
+            json!({"code": "not_found", "message": "no 'id' is '9999999' in the newest features", "column": "id",
+                   "value": 9_999_999, "way_out": "give its features instead, or run the features stage"}),
+        ),
+    ] {
+        let answer = client.post(PREDICTIONS, &body);
+        assert_eq!((answer.status, answer.json()), (status, json!({"error": error})));
+        assert!(answer.header("x-request-id").is_some());
+    }
+    let answer = client.post("/api/v1/pipelines/q/predictions", &json!({"key": 1}));
+    assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (404, Some("not_found")));
+    assert_eq!(client.get("/nowhere").has_status(404).json()["error"]["code"], "not_found");
+    assert_eq!(client.get(PREDICTIONS).has_status(405).json()["error"]["code"], "method");
+    assert_eq!(client.get("/../../etc/passwd").status, 404);
+    let send = |kind: &str, body: &[u8]| {
+        server.client().send("POST", PREDICTIONS, &[("content-type", kind)], body).expect("an answer")
+    };
+    assert_eq!(send("text/plain", b"{}").has_status(415).json()["error"]["code"], "content_type");
+    assert_eq!(send("application/json", b"{\"key\": 1").has_status(400).json()["error"]["code"], "malformed");
+    assert_eq!(send("application/json", &[0xff, 0xfe]).has_status(400).json()["error"]["code"], "malformed");
+    // A body that is too long is refused by its header alone.
+    let mut client = server.client();
+    client.send_raw(format!("POST {PREDICTIONS} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\n\r\n").as_bytes()).expect("sent");
+    assert_eq!(client.read(false).expect("an answer").status, 413);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+/// Lines of a pipeline's journals and rows of their artifacts, all together.
+fn logged(project: &Project, journal: &str) -> Vec<String> {
+    let mut ids = Vec::new();
+    for file in project.list("data/journals/p").into_iter().filter(|file| file.starts_with(&format!("{journal}-"))) {
+        for line in project.read(format!("data/journals/p/{file}")).lines().skip(1) {
+            let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{file}: not JSON: {line}"));
+            ids.push(line["request"].as_str().expect("a request").to_owned());
+        }
+    }
+    for path in project.latest("data/raw/p_served").into_iter().filter(|path| path.contains(&format!("/{journal}_"))) {
+        ids.extend(project.table(&path).column("request").into_iter().map(str::to_owned));
+    }
+    ids
+}
+
+#[test]
+fn nothing_that_was_answered_is_lost_when_the_server_is_killed() {
+    let project = people();
+    let mut answered: Vec<String> = Vec::new();
+    for round in 0..3 {
+        let server = Serve::start(&project, &[]);
+        let (stop, count) = (AtomicBool::new(false), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            let askers: Vec<_> = (0..8)
+                .map(|asker| {
+                    let (server, stop, count) = (&server, &stop, &count);
+                    scope.spawn(move || {
+                        let mut client = server.client();
+                        let mut ids = Vec::new();
+                        while !stop.load(Ordering::Relaxed) {
+                            let key = 400 + (asker * 7 + ids.len()) % 50;
+                            let body = json!({"key": key}).to_string();
+                            let headers = [("content-type", "application/json")];
+                            let Ok(answer) = client.send("POST", PREDICTIONS, &headers, body.as_bytes()) else { break };
+                            answer.has_status(200);
+                            ids.push(answer.json()["request_id"].as_str().expect("an id").to_owned());
+                            count.fetch_add(1, Ordering::Relaxed);
+                        }
+                        ids
+                    })
+                })
+                .collect();
+            server.wait("answers", || count.load(Ordering::Relaxed) > 100 * (round + 1));
+            testkit::signal::send("KILL", &server.process().to_string()).expect("killed");
+            stop.store(true, Ordering::Relaxed);
+            for asker in askers {
+                answered.extend(asker.join().expect("no panic"));
+            }
+        });
+        server.kill();
+    }
+    assert!(answered.len() > 300);
+    // The next server seals what the killed ones left, and again nothing is lost or doubled.
+    let server = Serve::start(&project, &[]);
+    assert_eq!(server.stop().0, Some(0));
+    let mut logged = logged(&project, "requests");
+    logged.sort();
+    let all = logged.len();
+    logged.dedup();
+    assert_eq!(logged.len(), all, "a request is logged twice");
+    let missing: Vec<&String> = answered.iter().filter(|id| logged.binary_search(id).is_err()).collect();
+    assert!(missing.is_empty(), "{} of {} answers are not in the log", missing.len(), answered.len());
+    assert!(project.list("data/raw/p_served").iter().any(|file| file.ends_with(".parquet")));
+}
+
+#[test]
+fn outcomes_are_kept_and_the_journals_become_tables() {
+    let project = people();
+    let server = Serve::start(&project, &[]);
+    let mut client = server.client();
+    let id = client.post(PREDICTIONS, &json!({"key": 420, "unit": "u1"})).json()["request_id"].clone();
+    client.post(PREDICTIONS, &json!({"features": {"age": 3, "income": null}})).has_status(200);
+    client.post(PREDICTIONS, &json!({"key": "x"})).has_status(422);
+    let outcomes = "/api/v1/pipelines/p/outcomes";
+    let body = json!({"outcomes": [{"request_id": id, "name": "signed", "value": true},
+                                   {"unit": "u1", "name": "amount", "value": 12.5, "time": "2026-01-31T12:00:00Z"}]});
+    assert_eq!(client.post(outcomes, &body).has_status(201).json(), json!({"kept": 2}));
+    assert_eq!(client.post(outcomes, &json!({"name": "signed", "value": 1})).status, 422);
+    // A second server on the project is refused.
+    project.run("serve", ["--listen", "127.0.0.1:0"]).exits(75).says("another process writes the journal 'requests'");
+    assert_eq!(server.stop().0, Some(0));
+
+    let paths = project.latest("data/raw/p_served");
+    let table = |name: &str| project.table(paths.iter().find(|path| path.contains(&format!("/{name}_"))).expect(name));
+    let requests = table("requests");
+    assert_eq!(requests.column("status"), ["200", "200", "422"]);
+    assert_eq!(requests.column("way"), ["key", "features", ""]);
+    assert_eq!(requests.column("key"), ["420", "", ""]);
+    assert_eq!(requests.column("unit")[0], "u1");
+    assert_eq!(requests.column("error")[2], "wrong_type");
+    assert_eq!(requests.column("version"), ["v1", "v1", ""]);
+    let features: Value = serde_json::from_str(requests.column("features")[1]).expect("features");
+    assert_eq!(features, json!({"age": 3.0, "income": null}));
+    let outcomes = table("outcomes");
+    assert_eq!(outcomes.column("value"), ["1.0", "12.5"]);
+    assert_eq!(outcomes.column("request")[0], id.as_str().expect("an id"));
+    assert_eq!(outcomes.column("time")[1], "2026-01-31T12:00:00");
+    // Ordinary artifacts, with their evidence.
+    let evidence = project.evidence(&paths[0]);
+    assert_eq!((evidence["tool"].as_str(), evidence["books"]["rows_out"].as_u64()), (Some("serve"), Some(3)));
+    project.write("resources/log/ingest.yaml", "tables:\n  requests:\n    source: {file: {path: data/raw/p_served/requests_*.parquet}}\n");
+    let ingested = project.run("ingest", ["log"]);
+    ingested.exits(0);
+    assert_eq!(project.table(&ingested.path()).column("status").len(), 3);
+}
