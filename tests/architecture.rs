@@ -6,8 +6,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const TOOLS: [&str; 6] = ["ingest", "clean", "features", "train", "predict", "export"];
-const DOMAIN: [&str; 9] = ["sources", "transform", "checks", "learn", "llm", "asking", "sinks", "alert", "tracking"];
+const TOOLS: [&str; 7] = ["ingest", "clean", "features", "train", "predict", "export", "monitor"];
+const DOMAIN: [&str; 11] =
+    ["sources", "transform", "featurize", "checks", "learn", "llm", "asking", "sinks", "alert", "tracking", "watch"];
 
 /// A file longer than this hardly has one responsibility.
 const MOST_LINES: usize = 600;
@@ -21,9 +22,11 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "expr" => vec!["spec", "artifact", "values"],
         "checks" => vec!["spec", "artifact", "expr", "values", "transform"],
         "learn" => vec!["spec", "artifact", "expr", "values"],
-        "transform" => vec!["spec", "artifact", "expr", "values"],
+        "transform" | "featurize" => vec!["spec", "artifact", "expr", "values"],
         "demo" | "net" => vec!["spec"],
         "sources" => vec!["spec", "artifact", "store", "net", "values", "demo"],
+        // What a model learned from is what its rows are compared with; what is found has a priority.
+        "watch" => vec!["spec", "artifact", "learn", "alert"],
         // What joins models and tables.
         "asking" => vec!["spec", "artifact", "llm", "transform"],
         domain if DOMAIN.contains(&domain) => vec!["spec", "artifact", "net", "values"],

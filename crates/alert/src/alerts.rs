@@ -111,7 +111,8 @@ impl Alerts {
     fn send_at(&self, event: &Event, state_dir: &Path, now: DateTime<Utc>) -> Vec<Delivery> {
         let pipeline = event.pipeline.as_str();
         let levels = self.pipelines.get(pipeline);
-        let Some(priority) = priority_of(event.class, event.stage, &self.priorities, levels) else {
+        let by_class = || priority_of(event.class, event.stage, &self.priorities, levels);
+        let Some(priority) = event.priority.or_else(by_class) else {
             return Vec::new();
         };
         let takers: Vec<&Subscriber> = self.subscribers.iter().filter(|one| one.takes(pipeline, priority)).collect();

@@ -82,7 +82,7 @@ impl Alert {
         match self.event.class {
             EventClass::CannotRun => {
                 format!(
-                    "Mend what the message names (the command, the YAML file or the machine), then: \
+                    "Correct what the message names (the command, the YAML file or the machine), then: \
                      bin/{stage} {pipeline}"
                 )
             }
@@ -102,7 +102,7 @@ impl Alert {
     fn run(&self) -> String {
         let event = &self.event;
         format!(
-            "id       {}\nhost     {}\nstarted  {}\ntold     {}",
+            "id       {}\nhost     {}\nstarted  {}\nsent     {}",
             event.run_id,
             event.host,
             in_words(event.started),
@@ -179,6 +179,7 @@ pub fn example() -> Alert {
             stage: spec::Tool::Clean,
             run_id: "0193a2b4-77e1".to_owned(),
             class: EventClass::Refused,
+            priority: None,
             message: "resources/churn/clean.yaml: orders: 3 of 100 rows have no 'customer_id'".to_owned(),
             hint: Some("look at data/processed/churn/clean/orders_refused.parquet".to_owned()),
             snapshot: Some("data/processed/churn/clean/latest".into()),
@@ -210,17 +211,17 @@ mod tests {
 What happened
   resources/churn/clean.yaml: orders: 3 of 100 rows have no 'customer_id'
 
-What stands
+Current output
   Nothing was published, the previous snapshot is unchanged: data/processed/churn/clean/latest.
 
-The way out
+What to do
   look at data/processed/churn/clean/orders_refused.parquet
 
 The run
   id       0193a2b4-77e1
   host     prod-1
   started  2026-11-21 01:42:00 UTC
-  told     2026-11-21 01:42:13 UTC
+  sent     2026-11-21 01:42:13 UTC
 
 To look further
   grep 0193a2b4-77e1 data/runs/churn.jsonl
@@ -236,12 +237,12 @@ Not reported before
         let told = |class| {
             let mut alert = example();
             alert.event = Event { class, hint: None, snapshot: None, message: "m".to_owned(), ..alert.event };
-            format!("{}\n{}\n{}", alert.subject(), alert.what_stands(), alert.way_out())
+            format!("{}\n{}\n{}", alert.subject(), alert.current_output(), alert.way_out())
         };
         assert_eq!(
             told(EventClass::CannotRun),
             "[millrace P2] churn clean could not run: m\nNothing was published, there is no snapshot yet.\n\
-             Mend what the message names (the command, the YAML file or the machine), then: bin/clean churn"
+             Correct what the message names (the command, the YAML file or the machine), then: bin/clean churn"
         );
         assert_eq!(
             told(EventClass::Refused),

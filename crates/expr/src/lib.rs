@@ -25,8 +25,10 @@ mod texts;
 mod typed;
 mod value;
 mod window;
+mod wording;
 
 pub use compile::Compiled;
 pub use functions::{FUNCTIONS, Function, Kind};
 pub use row::RowExpr;
 pub use sql::SqlExpr;
+pub use wording::{normal, words};

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use artifact::{Artifact, Books, Definitions, LATEST, Notes};
 use clap::Args;
+use featurize::{FeatureSet, FeaturesSpec, build, prove};
 use spec::{Error, Exit, Result, Span, Tool, Unit};
 use stage::{BooksOf, Empty, FileOutput, Job, Output, Stage, TableOutput};
 use tool::About;
-use transform::features::{self, FeatureSet, FeaturesSpec, build, prove};
 
 /// The table with labels: at past cutoffs, or of rows whose label is known.
 const TRAINING: &str = "training";
@@ -63,11 +63,13 @@ impl Stage for Features {
             dictionary,
             warnings,
             ..
-        } = build(&inheriting(job)?, &|table| job.scan(table), job.stamp.time().date_naive())?;
+        } = build(&inheriting(job)?, &|table| job.scan(table), spec.today(job.stamp.time()))?;
         let definitions = definitions(job)?;
         warnings.iter().for_each(|warning| tool::warn(format!("features {}: {warning}", job.pipeline)));
         // How long after an example's time its label is known: a split by time leaves that much out.
         let horizon_days: i64 = spec.label_known_after().into_iter().map(days).sum();
+        // Days of a zone may be longer than those of UTC, in which rows are split.
+        let horizon_days = horizon_days + i64::from(spec.is_of_rows() && spec.zone().is_some() && horizon_days > 0);
         let notes =
             Notes { label: Some(spec.label().to_owned()), horizon_days: Some(horizon_days), ..Notes::default() };
         let training = TableOutput {
@@ -108,7 +110,7 @@ impl Stage for Features {
             training,
             scoring,
             drawn,
-            job.stamp.time().date_naive(),
+            job.spec.today(job.stamp.time()),
         )?;
         let from = match job.spec.says_when_known() {
             true => "what was known at their time",
@@ -137,7 +139,7 @@ fn definitions(job: &Job<Features>) -> Result<Definitions> {
             sources.extend(artifact::definitions_of(&job.artifacts, table)?.map(|found| (table, found)));
         }
     }
-    Ok(features::definitions(&job.spec, &|table| sources.get(table).cloned()))
+    Ok(featurize::definitions(&job.spec, &|table| sources.get(table).cloned()))
 }
 
 /// What this stage published last.

@@ -104,8 +104,8 @@ impl Stage for Predict {
         if job.spec.reasons > 0 && !scorer.gives_reasons()? {
             tool::warn(format!(
                 "predict {}: {} is of learner '{}', which gives no reasons: the column 'reasons' is empty; write \
-                 `reasons: 0` \
-                 to leave it out, or learn with lightgbm, logistic, elastic_net or tree",
+                 `reasons: 0` to leave it \
+                 out, or learn with lightgbm, logistic, elastic_net or tree",
                 job.pipeline,
                 scorer.loaded().version,
                 scorer.loaded().manifest.learner
@@ -128,7 +128,7 @@ impl Stage for Predict {
                 tool::say(format!("predict {pipeline}: {unseen}"));
             }
             let (cells, nulls) = likeness.cells();
-            Judged { checks: likeness.judge(&limits), cells, nulls }
+            Judged { checks: likeness.judge(&limits), cells, nulls, is_record: false }
         };
         Ok(vec![Output::Table(TableOutput {
             judged: Box::new(judged),

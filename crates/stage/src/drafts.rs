@@ -1,5 +1,6 @@
 //! Outputs on disk that still have their temporary names: written, split by row checks, judged, their books balanced.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use artifact::{
@@ -31,6 +32,8 @@ pub(crate) struct Drafting<'a, S: Stage> {
     pub job: &'a Job<S>,
     pub who: &'a str,
     pub inputs: &'a [Input],
+    /// Why the run is refused although its tables are kept.
+    pub findings: RefCell<Vec<String>>,
 }
 
 impl<S: Stage> Drafting<'_, S> {
@@ -158,10 +161,17 @@ impl<S: Stage> Drafting<'_, S> {
         let columns = written.summary.as_ref().map(artifact::Summary::finish).unwrap_or_default();
         let mut results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
         let judged = (output.judged)();
+        // A record of what failed stays: it is no less right for what it found.
+        let own = failed(&table, &judged.checks);
+        match judged.is_record {
+            true => self.findings.borrow_mut().extend(own),
+            false => failures.extend(own),
+        }
+        let checked = failed(&table, &results);
         results.extend(judged.checks);
         taken.add_cells(judged.cells, judged.nulls);
         self.tell(&table, &results);
-        failures.extend(failed(&table, &results));
+        failures.extend(checked);
         match refusals.judge(&table, books.rows_in, &self.job.max_refused) {
             Some(Ok(told)) => tracing::warn!("{}: {table}: {told}", self.who),
             Some(Err(why)) => failures.push(why),

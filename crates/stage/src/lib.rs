@@ -23,9 +23,10 @@ mod run;
 mod up_to_date;
 mod verification;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::process::ExitCode;
 
+use alert::Priority;
 use artifact::{Artifact, Input, Snapshot, Stamp};
 use checks::Checks;
 use schemars::JsonSchema;
@@ -143,6 +144,8 @@ pub struct Job<S: Stage> {
     pub progress: Progress,
     /// What waits until the stage's lock is free.
     pub later: Later,
+    /// How urgent an alert of this run is, where the stage knows better than `resources/alerts.yaml`.
+    pub priority: Cell<Option<Priority>>,
     /// The soft checks that failed: people are notified once the lock is free.
     warnings: RefCell<Vec<String>>,
 }

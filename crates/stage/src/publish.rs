@@ -1,5 +1,6 @@
 //! From drafts to what the world may see: names, the snapshot, and what is sent elsewhere.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use artifact::{Books, Evidence, Input, Kind, Publishing, Snapshot, WrittenTable, publishing, write_sidecar};
@@ -20,7 +21,7 @@ pub fn publish<S: Stage>(
     inputs: &[Input],
     verification: &mut Verification,
 ) -> Result<(Publication, Publishing)> {
-    let drafting = Drafting { job, who, inputs };
+    let drafting = Drafting { job, who, inputs, findings: RefCell::default() };
     let order = order(job, &outputs)?;
     let mut outputs: Vec<Option<Output>> = outputs.into_iter().map(Some).collect();
     let mut drafts = Vec::new();
@@ -44,6 +45,10 @@ pub fn publish<S: Stage>(
     }
     if !failures.is_empty() {
         return Err(drafting.refuse(drafts, &failures));
+    }
+    let findings = drafting.findings.take();
+    if !findings.is_empty() {
+        standing = Standing::Refused(findings.join("; "));
     }
     verification.end()?;
     // Whatever had to be written first: the output is listed in the order of the spec.

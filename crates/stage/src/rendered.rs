@@ -1,6 +1,8 @@
 //! Tables that leave in another form than a Parquet file of their own: in a format for others, in a model's folder, or
 //! on stdout. Their checks are those of every other table, and are judged before anything is written.
 
+use std::cell::RefCell;
+
 use artifact::{
     Batch, Books, Kind, Temporary, WrittenTable, hash_file, hash_files, hash_of, scan_files, stream, write_sidecar,
 };
@@ -50,7 +52,7 @@ pub fn checked<S: Stage>(job: &Job<S>, table: TableOutput) -> Result<Rows> {
     }
     let inputs = S::inputs(job)?;
     let who = format!("{} {}", S::TOOL, job.pipeline);
-    let drafting = Drafting { job, who: &who, inputs: &inputs };
+    let drafting = Drafting { job, who: &who, inputs: &inputs, findings: RefCell::default() };
     let mut failures = Vec::new();
     let Some(Draft::Table { written, refused, changes, evidence }) = drafting.written(table, &[], &mut failures)?
     else {

@@ -1,6 +1,6 @@
 //! One run of a stage, from the command line to the exit code. Read [`execute`] as a table of contents.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -77,6 +77,7 @@ fn execute<S: Stage>(arguments: Arguments<S::Flags>, common: &Common) -> Result<
         run: uuid::Uuid::now_v7().to_string(),
         progress,
         later: Later::default(),
+        priority: Cell::default(),
         warnings: RefCell::default(),
     };
     watch(&who, INTERRUPTED)?;
@@ -112,6 +113,7 @@ fn alert<S: Stage>(job: &Job<S>, class: EventClass, message: &str, hint: Option<
         pipeline: &job.pipeline,
         run: &job.run,
         started: job.stamp.time(),
+        priority: job.priority.get(),
         snapshot: is_there.then(|| S::TOOL.folder(&job.pipeline).join(artifact::LATEST)),
     };
     tool::alert(&job.root, &job.env, source, class, message, hint);

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use alert::{Alerts, Event, EventClass};
+use alert::{Alerts, Event, EventClass, Priority};
 use chrono::{DateTime, Utc};
 use spec::{Environment, Name, Root, Tool};
 
@@ -21,6 +21,8 @@ pub struct Source<'a> {
     pub run: &'a str,
     /// When the run began.
     pub started: DateTime<Utc>,
+    /// How urgent it is; `None`: as `resources/alerts.yaml` says.
+    pub priority: Option<Priority>,
     /// The snapshot that is still the stage's output, relative to the root; `None` if there is none.
     pub snapshot: Option<PathBuf>,
 }
@@ -38,6 +40,7 @@ pub fn alert(root: &Root, env: &Environment, source: Source<'_>, class: EventCla
         stage: source.tool,
         run_id: source.run.to_owned(),
         class,
+        priority: source.priority,
         message: console::redact(message),
         hint: hint.map(console::redact),
         snapshot: source.snapshot,

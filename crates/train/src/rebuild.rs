@@ -2,11 +2,11 @@
 //! on what it learned, not on what has its names today.
 
 use artifact::{Artifact, Definitions, PolarsResultExt, definitions_of, fingerprint};
+use featurize::{FeatureSet, FeaturesSpec, build, definitions, with_features};
 use learn::{LoadedVersion, Trial};
 use polars::prelude::{Column, DataFrame, IdxCa};
 use spec::{Error, Result, Tool};
 use stage::Job;
-use transform::features::{FeatureSet, FeaturesSpec, build, definitions, with_features};
 
 use crate::wiring::Train;
 
@@ -75,7 +75,7 @@ fn again(
         return cannot(format!("what they are made of changed: {}", changed.join("; ")));
     }
     // As of the day on which the file was made.
-    build(spec, &|table| artifact::scan(&sources, table), evidence.time.date_naive())
+    build(spec, &|table| artifact::scan(&sources, table), spec.today(evidence.time))
 }
 
 /// Of all rows those of the test part, which must be about the same examples as the trial's.

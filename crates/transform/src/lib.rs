@@ -1,11 +1,9 @@
-//! Pure table transformations: the clean steps and the feature plan, in SQL terms.
+//! Pure table transformations: the clean steps, in SQL terms.
 //!
 //! This crate must not know about files, terminals or networks: what goes in and out are plans and batches.
 
 mod carry;
 mod changes;
-pub mod features;
-pub mod form;
 mod given;
 mod keys;
 mod lookup;

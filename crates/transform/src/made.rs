@@ -3,11 +3,10 @@
 //!
 //! A column of which nothing is known has no definition: it is what was ingested under its name.
 
-use artifact::{Definition, Definitions, type_name};
+use artifact::{Definition, Definitions, flow, stripped, type_name};
 use polars::prelude::{DataType, Schema};
 use serde_json::Value as Json;
 
-use crate::features::{flow, stripped};
 use crate::plan::{Value, is_helper};
 
 /// The name of the definition of rows.

@@ -7,6 +7,7 @@
 
 pub mod calendar;
 mod convert;
+pub mod form;
 mod format;
 mod iso;
 mod moment;

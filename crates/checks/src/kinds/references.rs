@@ -9,7 +9,7 @@ use polars::prelude::{
 };
 use serde::{Deserialize, Serialize};
 use spec::{Result, Severity};
-use transform::form::{Form, kind_name, tokens, whole};
+use values::form::{Form, kind_name, tokens, whole};
 
 use super::{described, joined, shown};
 use crate::check::{Columns, Lookup, RowCheck, RowTest};

@@ -28,7 +28,7 @@ impl Apply for Derive {
         for (name, sql) in self.0.iter() {
             plan.check_new(name)?;
             checked(plan, sql.sql())?;
-            plan.means(crate::features::normal_sql(sql.sql().text()));
+            plan.means(expr::normal(sql.sql().text()));
             plan.set(vec![(name.to_owned(), Value::Sql(sql.sql().clone()))])?;
         }
         Ok(())

@@ -142,7 +142,7 @@ impl Step {
             Ok(Json::Object(mut entries)) => entries.remove(self.name()).unwrap_or_default(),
             _ => Json::Null,
         };
-        crate::features::stripped(settings)
+        artifact::stripped(settings)
     }
 
     /// The step, if it asks a language model.

@@ -1,0 +1,129 @@
+//! One batch of a table, as it is read.
+
+use artifact::PolarsResultExt;
+use polars::prelude::{DataFrame, DataType, Series};
+use spec::Result;
+
+use super::eval::evaluated;
+use super::interner::Interner;
+use super::known::known;
+use super::plan::{Condition, Plan, condition_name};
+use super::store::{Codes, Test};
+use values::form::{numbers, refuse_infinite, whole};
+
+pub struct Chunk {
+    pub entities: Vec<u32>,
+    pub days: Vec<i32>,
+    pub ticks: Vec<i64>,
+    pub numbers: Vec<Vec<f64>>,
+    pub words: Vec<Codes>,
+    pub conditions: Vec<Vec<u8>>,
+    pub known: Vec<i64>,
+    pub late: Vec<Vec<i64>>,
+}
+
+impl Chunk {
+    /// `rows` have entity and time.
+    pub fn read(plan: &Plan, rows: &DataFrame, entities: &mut Interner, words: &mut [Interner]) -> Result<Chunk> {
+        let doing = || format!("reading table '{}'", plan.table);
+        let column = |name: &str| -> Result<Series> {
+            Ok(rows.column(name).during(doing())?.as_materialized_series().rechunk())
+        };
+        let times = column(&plan.time)?;
+        let ticks: Vec<i64> = whole(&times)?.into_iter().flatten().collect();
+        let known_of = |how| known(how, rows, &ticks, plan.clock);
+        let mut chunk = Chunk {
+            entities: entities.encode(&column(&plan.entity)?)?,
+            days: Vec::new(),
+            known: plan.known.rows.as_ref().map_or_else(|| Ok(Vec::new()), known_of)?,
+            late: plan.known.columns.iter().map(|(_, how)| known_of(how)).collect::<Result<_>>()?,
+            ticks: Vec::new(),
+            numbers: Vec::new(),
+            words: Vec::new(),
+            conditions: conditions(plan, rows)?,
+        };
+        match times.dtype() {
+            DataType::Date => chunk.days = ticks.iter().map(|day| *day as i32).collect(),
+            _ => chunk.ticks = ticks,
+        }
+        for name in &plan.numbers {
+            let values = column(name)?;
+            refuse_infinite(&values, &format!("table '{}'", plan.table))?;
+            chunk.numbers.push(numbers(&values, &format!("table '{}': column '{name}'", plan.table))?);
+        }
+        for (word, interner) in plan.words.iter().zip(words) {
+            let values = column(&word.column)?;
+            refuse_infinite(&values, &format!("table '{}'", plan.table))?;
+            let codes = interner.encode(&values)?;
+            chunk.words.push(match interner.len() {
+                ..0xFF => Codes::U8(codes.into_iter().map(|code| code as u8).collect()),
+                0xFF..0xFFFF => Codes::U16(codes.into_iter().map(|code| code as u16).collect()),
+                _ => Codes::U32(codes),
+            });
+        }
+        Ok(chunk)
+    }
+}
+
+fn conditions(plan: &Plan, rows: &DataFrame) -> Result<Vec<Vec<u8>>> {
+    let doing = || format!("reading table '{}'", plan.table);
+    let (tests, bits) = Test::all(plan);
+    let mut lanes = vec![vec![0u8; rows.height()]; bits.div_ceil(8)];
+    for (i, (condition, test)) in plan.conditions.iter().zip(&tests).enumerate() {
+        for way in 0..1usize << test.late.len() {
+            let holds = match test.late.is_empty() {
+                true => rows.column(&condition_name(i)).during(doing())?.as_materialized_series().clone(),
+                false => in_a_way(plan, rows, condition, way)?,
+            };
+            let bit = test.first + way;
+            if holds.dtype() == &DataType::Null {
+                continue;
+            }
+            for (lane, holds) in lanes[bit / 8].iter_mut().zip(holds.bool().during(doing())?.iter()) {
+                *lane |= u8::from(holds == Some(true)) << (bit % 8);
+            }
+        }
+    }
+    Ok(lanes)
+}
+
+/// A condition while some of its late columns are not known: they are null.
+fn in_a_way(plan: &Plan, rows: &DataFrame, condition: &Condition, way: usize) -> Result<Series> {
+    let place = format!("where '{}'", condition.sql);
+    let mut masked = rows.clone();
+    for (_, late) in condition.late.iter().enumerate().filter(|(bit, _)| way & (1 << bit) == 0) {
+        let name = plan.known.columns[*late].0.as_str();
+        let dtype = rows.column(name).during(&place)?.dtype().clone();
+        masked.with_column(Series::full_null(name.into(), rows.height(), &dtype).into()).during(&place)?;
+    }
+    evaluated(&masked, &condition.sql, "a condition", &place)
+}
+
+/// The chunks of every column, so that a column's can go as soon as it is placed.
+#[derive(Default)]
+pub struct Columns {
+    pub entities: Vec<Vec<u32>>,
+    pub days: Vec<Vec<i32>>,
+    pub ticks: Vec<Vec<i64>>,
+    pub numbers: Vec<Vec<Vec<f64>>>,
+    pub words: Vec<Vec<Codes>>,
+    pub conditions: Vec<Vec<Vec<u8>>>,
+    pub known: Vec<Vec<i64>>,
+    pub late: Vec<Vec<Vec<i64>>>,
+}
+
+impl Columns {
+    pub fn push(&mut self, chunk: Chunk) {
+        if chunk.days.is_empty() {
+            self.ticks.push(chunk.ticks);
+        } else {
+            self.days.push(chunk.days);
+        }
+        self.entities.push(chunk.entities);
+        self.known.push(chunk.known);
+        self.numbers.iter_mut().zip(chunk.numbers).for_each(|(column, part)| column.push(part));
+        self.words.iter_mut().zip(chunk.words).for_each(|(column, part)| column.push(part));
+        self.conditions.iter_mut().zip(chunk.conditions).for_each(|(column, part)| column.push(part));
+        self.late.iter_mut().zip(chunk.late).for_each(|(column, part)| column.push(part));
+    }
+}

@@ -1,0 +1,224 @@
+//! Codes for distinct values, in the order in which they first appear.
+
+use std::hash::Hash;
+
+use polars::prelude::{
+    DataType, Float64Chunked, Int64Chunked, IntoSeries, NewChunkedArray, PlHashMap, PlSmallStr, Series, StringChunked,
+    UInt64Chunked,
+};
+use spec::{Error, Result};
+
+use artifact::PolarsResultExt;
+
+use values::form::{Form, Measure, floats, whole, wide};
+
+/// Stands for null.
+pub const NULL: u32 = u32::MAX;
+
+/// Integers from 0 up to this are looked up in a table instead of a map.
+const TABLE: i64 = 1 << 22;
+
+/// Gives every distinct value a code from 0 up.
+pub enum Interner {
+    Texts {
+        codes: PlHashMap<Box<str>, u32>,
+        values: Vec<Box<str>>,
+    },
+    /// Integers, or floats by their bits.
+    Integers {
+        table: Vec<u32>,
+        codes: Codes<i64>,
+        is_float: bool,
+    },
+    Wide {
+        codes: Codes<i128>,
+        measure: Measure,
+    },
+}
+
+/// Codes of numbers.
+pub struct Codes<K> {
+    known: PlHashMap<K, u32>,
+    pub values: Vec<K>,
+}
+
+impl<K: Copy + Eq + Hash> Codes<K> {
+    fn new() -> Codes<K> {
+        Codes { known: PlHashMap::default(), values: Vec::new() }
+    }
+
+    fn of(&mut self, key: K) -> u32 {
+        *self.known.entry(key).or_insert_with(|| {
+            self.values.push(key);
+            self.values.len() as u32 - 1
+        })
+    }
+}
+
+impl Interner {
+    pub fn new(form: Form) -> Interner {
+        match form {
+            Form::Text => Interner::Texts { codes: PlHashMap::default(), values: Vec::new() },
+            Form::Whole => Interner::Integers { table: Vec::new(), codes: Codes::new(), is_float: false },
+            Form::Float => Interner::Integers { table: Vec::new(), codes: Codes::new(), is_float: true },
+            Form::Wide(measure) => Interner::Wide { codes: Codes::new(), measure },
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Interner::Texts { values, .. } => values.len(),
+            Interner::Integers { codes, .. } => codes.values.len(),
+            Interner::Wide { codes, .. } => codes.values.len(),
+        }
+    }
+
+    /// The codes of a column whose values have the interner's form.
+    pub fn encode(&mut self, column: &Series) -> Result<Vec<u32>> {
+        let doing = || format!("column '{}'", column.name());
+        let encoded = match self {
+            _ if column.dtype() == &DataType::Null => vec![NULL; column.len()],
+            Interner::Texts { codes, values } => {
+                let texts = column.strict_cast(&DataType::String).during(doing())?;
+                let code = |text: Option<&str>| {
+                    let Some(text) = text else { return NULL };
+                    if let Some(code) = codes.get(text) {
+                        return *code;
+                    }
+                    let code = values.len() as u32;
+                    codes.insert(text.into(), code);
+                    values.push(text.into());
+                    code
+                };
+                texts.str().during(doing())?.iter().map(code).collect()
+            }
+            Interner::Integers { table, codes, is_float: true } => {
+                let floats = column.strict_cast(&DataType::Float64).during(doing())?;
+                // The two zeros are one value; NaN counts as null.
+                let bits = |value: f64| if value == 0.0 { 0 } else { value.to_bits() as i64 };
+                let keys = floats.f64().during(doing())?.iter();
+                let keys = keys.map(|value| value.filter(|value| !value.is_nan()).map(bits));
+                keys.map(|key| key.map_or(NULL, |key| integer(table, codes, key))).collect()
+            }
+            Interner::Integers { table, codes, is_float: false } => {
+                let keys = whole(column)?.into_iter();
+                keys.map(|key| key.map_or(NULL, |key| integer(table, codes, key))).collect()
+            }
+            Interner::Wide { codes, measure } => {
+                let keys = wide(column, *measure)?.into_iter();
+                keys.map(|key| key.map_or(NULL, |key| codes.of(key))).collect()
+            }
+        };
+        if self.len() >= NULL as usize {
+            return Err(Error::refused(format!("{} has over 4 billion distinct values", doing())));
+        }
+        Ok(encoded)
+    }
+
+    /// The distinct values by code, as a column of the type that they came from; decimals and floats as Float64.
+    pub fn into_values(self, dtype: &DataType, name: &str) -> Result<Series> {
+        let name = PlSmallStr::from_str(name);
+        match self {
+            Interner::Texts { values, .. } => {
+                Ok(StringChunked::from_iter_values(name, values.iter().map(|value| &**value)).into_series())
+            }
+            Interner::Integers { codes, .. } => restore(codes.values, dtype, name),
+            Interner::Wide { codes, .. } => restore_wide(&codes.values, dtype, name),
+        }
+    }
+}
+
+fn integer(table: &mut Vec<u32>, codes: &mut Codes<i64>, key: i64) -> u32 {
+    if !(0..TABLE).contains(&key) {
+        return codes.of(key);
+    }
+    let small = key as usize;
+    if small >= table.len() {
+        table.resize((small + 1).next_power_of_two(), NULL);
+    }
+    if table[small] == NULL {
+        table[small] = codes.values.len() as u32;
+        codes.values.push(key);
+    }
+    table[small]
+}
+
+/// Integers back to the type that they stand for; an infinite float becomes null, as in all features.
+pub fn restore(values: Vec<i64>, dtype: &DataType, name: PlSmallStr) -> Result<Series> {
+    let doing = format!("column '{name}'");
+    let of_type = |series: Series, dtype: &DataType| series.strict_cast(dtype).during(&doing);
+    match dtype {
+        DataType::Float32 | DataType::Float64 => {
+            let values = values.into_iter().map(|bits| f64::from_bits(bits as u64)).collect();
+            Ok(floats(values).with_name(name))
+        }
+        DataType::Date => {
+            let days = of_type(Int64Chunked::from_vec(name, values).into_series(), &DataType::Int32)?;
+            of_type(days, dtype)
+        }
+        _ => of_type(Int64Chunked::from_vec(name, values).into_series(), dtype),
+    }
+}
+
+/// 128-bit integers back to the type that they stand for.
+pub fn restore_wide(values: &[i128], dtype: &DataType, name: PlSmallStr) -> Result<Series> {
+    let held = |value: &i128| format!("column '{name}': {value} is not {dtype}");
+    match dtype {
+        DataType::Decimal(_, scale) => {
+            // By way of the text, which gives the float that is nearest.
+            let float = |value: &i128| format!("{value}e-{scale}").parse().unwrap_or(f64::NAN);
+            Ok(Float64Chunked::from_vec(name.clone(), values.iter().map(float).collect()).into_series())
+        }
+        DataType::UInt64 => {
+            let number = |value: &i128| u64::try_from(*value).map_err(|_| Error::cannot_run(held(value)));
+            Ok(UInt64Chunked::from_vec(name.clone(), values.iter().map(number).collect::<Result<_>>()?).into_series())
+        }
+        _ => {
+            let number = |value: &i128| i64::try_from(*value).map_err(|_| Error::cannot_run(held(value)));
+            restore(values.iter().map(number).collect::<Result<_>>()?, dtype, name.clone())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars::prelude::{NamedFrom, TimeUnit};
+
+    #[test]
+    fn codes_follow_first_appearance_and_come_back() {
+        let mut texts = Interner::new(Form::Text);
+        let column = Series::new("a".into(), [Some("b"), None, Some("a"), Some("b")]);
+        assert_eq!(texts.encode(&column).unwrap(), [0, NULL, 1, 0]);
+        assert_eq!(texts.into_values(&DataType::String, "a").unwrap(), Series::new("a".into(), ["b", "a"]));
+
+        let mut integers = Interner::new(Form::Whole);
+        let column = Series::new("a".into(), [Some(-5i64), None, Some(7), Some(1 << 40), Some(7), Some(-5)]);
+        assert_eq!(integers.encode(&column).unwrap(), [0, NULL, 1, 2, 1, 0]);
+        assert_eq!(integers.into_values(&DataType::Int64, "a").unwrap(), Series::new("a".into(), [-5i64, 7, 1 << 40]));
+    }
+
+    #[test]
+    fn floats_have_one_zero_and_no_nan() {
+        let mut floats = Interner::new(Form::Float);
+        let column = Series::new("a".into(), [0.0, -0.0, 1.5, f64::NAN]);
+        assert_eq!(floats.encode(&column).unwrap(), [0, 0, 1, NULL]);
+        assert_eq!(floats.into_values(&DataType::Float64, "a").unwrap(), Series::new("a".into(), [0.0, 1.5]));
+    }
+
+    #[test]
+    fn large_numbers_stay_apart_and_units_meet() {
+        let mut large = Interner::new(Form::of(&DataType::UInt64).unwrap());
+        let column = Series::new("a".into(), [u64::MAX, 1 << 63, 3, u64::MAX]);
+        assert_eq!(large.encode(&column).unwrap(), [0, 1, 2, 0]);
+        // The bits of -1 are those of the largest number.
+        assert_eq!(large.encode(&Series::new("a".into(), [-1i64, 3])).unwrap(), [3, 2]);
+
+        let [ms, us] = [TimeUnit::Milliseconds, TimeUnit::Microseconds].map(|unit| DataType::Datetime(unit, None));
+        let mut moments = Interner::new(Form::of_both(&ms, &us).unwrap());
+        let moment = |ticks: i64, dtype: &DataType| Series::new("a".into(), [ticks]).cast(dtype).unwrap();
+        assert_eq!(moments.encode(&moment(1_710_000_000_123, &ms)).unwrap(), [0]);
+        assert_eq!(moments.encode(&moment(1_710_000_000_123_000, &us)).unwrap(), [0]);
+        assert_eq!(moments.encode(&moment(1_710_000_000_123_001, &us)).unwrap(), [1]);
+    }
+}

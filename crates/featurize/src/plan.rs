@@ -1,0 +1,388 @@
+//! From the spec and the table's schema to a checked plan: which columns are read and what is computed of them.
+
+use artifact::PolarsResultExt;
+use polars::prelude::{DataType, Expr, LazyFrame, Schema, col, lit};
+use spec::{Error, Result, ResultExt, Span, did_you_mean};
+
+use super::as_of::ByKey;
+use super::clock::Clock;
+use super::known::Knowledge;
+use super::rows::Open;
+use super::spec::{Attribute, CUTOFF, CutoffSpec, FeatureKind, LabelKind};
+use expr::RowExpr;
+use values::form::{Form, Kind};
+
+/// At most so many late columns may be read by one condition: it is computed for each way in which they are known.
+const MOST_LATE: usize = 4;
+
+/// What is computed of a range of an entity's rows. Numbers point into [`Plan::numbers`] or [`Plan::words`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Op {
+    Count,
+    /// 1 where there is no row, else 0.
+    None,
+    /// 1 where there is a row, else 0.
+    Any,
+    Distinct(usize),
+    Sum(usize),
+    Mean(usize),
+    Min(usize),
+    Max(usize),
+    Std(usize),
+    /// At a share of the way from the smallest to the largest.
+    Quantile(usize, f64),
+    /// The share of rows for which a condition holds.
+    Share(usize),
+    FirstNumber(usize),
+    LastNumber(usize),
+    FirstWord(usize),
+    LastWord(usize),
+    MostFrequent(usize),
+    Recency,
+    Tenure,
+    MeanGap,
+}
+
+/// An aggregate over the rows in a window for which a condition holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Aggregate {
+    pub op: Op,
+    /// Into [`Plan::windows`].
+    pub window: usize,
+    /// Into [`Plan::conditions`].
+    pub condition: Option<usize>,
+}
+
+/// How a feature is computed.
+#[derive(Clone, Debug)]
+pub enum How {
+    Aggregate(Aggregate),
+    Sql(RowExpr),
+    /// Into [`Plan::lookups`].
+    Lookup(usize),
+}
+
+/// A column that is held as codes of its distinct values.
+#[derive(Clone, Debug)]
+pub struct Word {
+    pub column: String,
+    pub dtype: DataType,
+}
+
+/// A condition that rows may meet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    pub sql: RowExpr,
+    /// The late columns that it reads, into those of [`Plan::known`].
+    pub late: Vec<usize>,
+}
+
+/// A spec that fits its table.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub table: String,
+    pub entity: String,
+    pub entity_type: DataType,
+    pub time: String,
+    pub clock: Clock,
+    /// What becomes known after a row's time.
+    pub known: Knowledge,
+    pub active_within: Option<Span>,
+    /// Columns held as 64-bit floats.
+    pub numbers: Vec<String>,
+    pub words: Vec<Word>,
+    pub conditions: Vec<Condition>,
+    pub lookups: Vec<ByKey>,
+    /// `None` is all rows before the cutoff.
+    pub windows: Vec<Option<Span>>,
+    pub features: Vec<(String, How)>,
+    pub label: (String, Op, Option<usize>),
+    pub horizon: Span,
+    schema: Schema,
+}
+
+impl Plan {
+    /// Checks `spec` against the table. Unknown columns are named with their nearest neighbour.
+    pub fn new(spec: &CutoffSpec, schema: &Schema, open: Open) -> Result<Plan> {
+        let entity_type = dtype_of(schema, &spec.entity, &format!("table '{}': 'entity'", spec.table))?;
+        if !matches!(Kind::of(&entity_type), Some(Kind::Integer | Kind::Text)) {
+            return Err(Error::cannot_run(format!(
+                "'entity': column '{}' is {}, but an entity is a string, category or integer",
+                spec.entity,
+                artifact::type_name(&entity_type)
+            ))
+            .hint("cast it in clean.yaml, or name another column"));
+        }
+        let time_type = dtype_of(schema, &spec.time, &format!("table '{}': 'time'", spec.table))?;
+        let place = format!("table '{}'", spec.table);
+        let clock = Clock::of(&time_type, &spec.time, spec.zone)?;
+        let known = Knowledge::new(spec.known_at.as_ref(), &spec.known_late, schema, (&spec.time, clock), &place)?;
+        if let Some(late) = [&spec.entity, &spec.time].into_iter().find(|column| known.is_late(column)) {
+            return Err(Error::cannot_run(format!(
+                "'known_late': '{late}' says whose row it is and when, so it must be known at once"
+            ))
+            .hint("name columns that were filled or changed later, or write known_at for the whole row"));
+        }
+        let mut plan = Plan {
+            table: spec.table.to_string(),
+            entity: spec.entity.clone(),
+            entity_type,
+            time: spec.time.clone(),
+            clock,
+            known,
+            active_within: spec.entities.active_within,
+            numbers: Vec::new(),
+            words: Vec::new(),
+            conditions: Vec::new(),
+            lookups: Vec::new(),
+            windows: vec![None],
+            features: Vec::new(),
+            label: (spec.label.name.clone(), Op::Count, None),
+            horizon: spec.label.horizon,
+            schema: schema.clone(),
+        };
+        if let Some(span) = plan.active_within {
+            plan.clock.measures(span, "'entities.active_within'")?;
+        }
+        for (name, kind) in spec.features.iter() {
+            if name == spec.entity || name == spec.label.name {
+                return Err(Error::cannot_run(format!("feature '{name}' has the name of the entity or of the label"))
+                    .hint("name it otherwise"));
+            }
+            let how = plan.how(kind, &format!("feature '{name}'"), open)?;
+            plan.features.push((name.to_owned(), how));
+        }
+        let place = format!("label '{}'", spec.label.name);
+        if spec.label.name == spec.entity || spec.label.name == CUTOFF {
+            return Err(Error::cannot_run(format!("{place} has the name of another column")).hint("name it otherwise"));
+        }
+        plan.clock.measures(spec.label.horizon, &place)?;
+        if let Some(delay) = spec.label.delay {
+            plan.clock.measures(delay, &format!("{place}: 'delay'"))?;
+        }
+        let op = match &spec.label.is {
+            LabelKind::NoRows => Op::None,
+            LabelKind::AnyRows => Op::Any,
+            LabelKind::Count => Op::Count,
+            LabelKind::Distinct(of) => Op::Distinct(plan.word(&of.of, &place)?),
+            LabelKind::Sum(of) => Op::Sum(plan.number(&of.of, &place)?),
+            LabelKind::Mean(of) => Op::Mean(plan.number(&of.of, &place)?),
+            LabelKind::Min(of) => Op::Min(plan.number(&of.of, &place)?),
+            LabelKind::Max(of) => Op::Max(plan.number(&of.of, &place)?),
+        };
+        let condition = plan.condition(spec.label.filter.as_ref(), &place)?;
+        plan.label = (spec.label.name.clone(), op, condition);
+        Ok(plan)
+    }
+
+    fn how(&mut self, kind: &FeatureKind, place: &str, open: Open) -> Result<How> {
+        let (op, window, filter) = match kind {
+            FeatureKind::Count(rows) => (Op::Count, rows.window, rows.filter.as_ref()),
+            FeatureKind::Recency(rows) => (Op::Recency, rows.window, rows.filter.as_ref()),
+            FeatureKind::Tenure(rows) => (Op::Tenure, rows.window, rows.filter.as_ref()),
+            FeatureKind::MeanGap(rows) => (Op::MeanGap, rows.window, rows.filter.as_ref()),
+            FeatureKind::Distinct(of) => (Op::Distinct(self.word(&of.of, place)?), of.window, of.filter.as_ref()),
+            FeatureKind::Sum(of) => (Op::Sum(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
+            FeatureKind::Mean(of) => (Op::Mean(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
+            FeatureKind::Min(of) => (Op::Min(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
+            FeatureKind::Max(of) => (Op::Max(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
+            FeatureKind::Std(of) => (Op::Std(self.number(&of.of, place)?), of.window, of.filter.as_ref()),
+            FeatureKind::Median(of) => (Op::Quantile(self.number(&of.of, place)?, 0.5), of.window, of.filter.as_ref()),
+            FeatureKind::Quantile(of) => {
+                (Op::Quantile(self.number(&of.of, place)?, of.q.0), of.window, of.filter.as_ref())
+            }
+            FeatureKind::MostFrequent(of) => {
+                (Op::MostFrequent(self.word(&of.of, place)?), of.window, of.filter.as_ref())
+            }
+            FeatureKind::First(of) | FeatureKind::Last(of) => {
+                let first = matches!(kind, FeatureKind::First(_));
+                let numeric = dtype_of(&self.schema, &of.of, place)?.is_primitive_numeric();
+                let op = match (numeric, first) {
+                    (true, true) => Op::FirstNumber(self.number(&of.of, place)?),
+                    (true, false) => Op::LastNumber(self.number(&of.of, place)?),
+                    (false, true) => Op::FirstWord(self.word(&of.of, place)?),
+                    (false, false) => Op::LastWord(self.word(&of.of, place)?),
+                };
+                (op, of.window, of.filter.as_ref())
+            }
+            FeatureKind::Share(share) => {
+                let index = self.condition(Some(&share.filter), place)?;
+                (Op::Share(index.unwrap_or_default()), share.window, None)
+            }
+            FeatureKind::Sql(sql) => return Ok(How::Sql(sql.is.clone())),
+            FeatureKind::Lookup(attribute) => return self.lookup(attribute, place, open),
+        };
+        if let Some(span) = window {
+            self.clock.measures(span, place)?;
+        }
+        let condition = self.condition(filter, place)?;
+        Ok(How::Aggregate(Aggregate { op, window: index(&mut self.windows, window), condition }))
+    }
+
+    fn lookup(&mut self, attribute: &Attribute, place: &str, open: Open) -> Result<How> {
+        let table = attribute.of.to_string();
+        let (feature, place) = (place, format!("{place}: table '{table}'"));
+        let schema = open(&table).context(&place)?.collect_schema().during(&place)?;
+        let their = attribute.theirs.clone().unwrap_or_else(|| self.entity.clone());
+        let dtype = dtype_of(&schema, &their, &place)?;
+        if Form::of_both(&self.entity_type, &dtype).is_none() {
+            return Err(Error::cannot_run(format!(
+                "{place}: '{their}' is {}, but the entity '{}' is {}",
+                values::form::kind_name(&dtype),
+                self.entity,
+                values::form::kind_name(&self.entity_type)
+            ))
+            .hint("cast one of them in clean.yaml"));
+        }
+        let dtype = dtype_of(&schema, &attribute.take, &place)?;
+        if Kind::of(&dtype).is_none() {
+            let is = artifact::type_name(&dtype);
+            return Err(Error::cannot_run(format!("{place}: '{}' is {is}", attribute.take))
+                .hint("take a column of plain values"));
+        }
+        let mut known = attribute.known_at.clone();
+        if table == self.table {
+            // What holds for the events holds for them here, too.
+            known = known.or_else(|| self.known.rows.clone());
+            let read = [Some(&attribute.take), attribute.time.as_ref()].into_iter().flatten();
+            if let Some(late) = read.into_iter().find(|column| self.known.is_late(column)) {
+                return Err(Error::cannot_run(format!("{place}: '{late}' is known late"))
+                    .hint(format!("use an aggregate, such as {{last: {{of: {late}}}}}")));
+            }
+        }
+        let by_key = ByKey {
+            table,
+            on: vec![(self.entity.clone(), their)],
+            take: attribute.take.clone(),
+            time: attribute.time.clone(),
+            known,
+        };
+        by_key.fits(&schema, self.clock, feature)?;
+        self.lookups.push(by_key);
+        Ok(How::Lookup(self.lookups.len() - 1))
+    }
+
+    fn number(&mut self, column: &str, place: &str) -> Result<usize> {
+        let dtype = dtype_of(&self.schema, column, place)?;
+        if !(dtype.is_numeric() || dtype.is_bool() || dtype == DataType::Null) {
+            return Err(Error::cannot_run(format!(
+                "{place}: column '{column}' is {}, which cannot be computed with",
+                artifact::type_name(&dtype)
+            ))
+            .hint("name a column of numbers, or use distinct, first, last or most_frequent"));
+        }
+        Ok(index(&mut self.numbers, column.to_owned()))
+    }
+
+    fn word(&mut self, column: &str, place: &str) -> Result<usize> {
+        let dtype = dtype_of(&self.schema, column, place)?;
+        if Kind::of(&dtype).is_none() {
+            return Err(Error::cannot_run(format!("{place}: column '{column}' is {}", artifact::type_name(&dtype)))
+                .hint("name a column of plain values"));
+        }
+        match self.words.iter().position(|word| word.column == column) {
+            Some(known) => Ok(known),
+            None => {
+                self.words.push(Word { column: column.to_owned(), dtype });
+                Ok(self.words.len() - 1)
+            }
+        }
+    }
+
+    fn condition(&mut self, filter: Option<&RowExpr>, place: &str) -> Result<Option<usize>> {
+        let Some(filter) = filter else { return Ok(None) };
+        for column in filter.sql().columns() {
+            dtype_of(&self.schema, &column, &format!("{place}: where"))?;
+        }
+        let late: Vec<usize> = filter.sql().columns().iter().filter_map(|column| self.late(column)).collect();
+        if late.len() > MOST_LATE {
+            return Err(Error::cannot_run(format!(
+                "{place}: where: reads {} columns that are known late, more than {MOST_LATE}",
+                late.len()
+            ))
+            .hint("derive one column of them in clean.yaml"));
+        }
+        Ok(Some(index(&mut self.conditions, Condition { sql: filter.clone(), late })))
+    }
+
+    /// The number of a late column among those of [`Plan::known`].
+    pub fn late(&self, column: &str) -> Option<usize> {
+        self.known.columns.iter().position(|(late, _)| late == column)
+    }
+
+    /// The columns of the table that are read, each once.
+    pub fn needed(&self) -> Vec<String> {
+        let mut needed = vec![self.entity.clone(), self.time.clone()];
+        needed.extend(self.numbers.iter().cloned().chain(self.words.iter().map(|word| word.column.clone())));
+        // Of a condition that reads late columns, the columns: it is computed in several ways.
+        let late = self.conditions.iter().filter(|condition| !condition.late.is_empty());
+        needed.extend(late.flat_map(|condition| condition.sql.sql().columns()));
+        needed.extend(self.known.moments().map(str::to_owned));
+        let mut seen = std::collections::BTreeSet::new();
+        needed.retain(|name| seen.insert(name.clone()));
+        needed
+    }
+
+    /// The columns that are read, and the conditions that depend on nothing late.
+    pub fn read(&self, input: LazyFrame) -> Result<LazyFrame> {
+        let mut columns: Vec<Expr> = self.needed().iter().map(|name| col(name.as_str())).collect();
+        for (i, condition) in self.conditions.iter().enumerate().filter(|(_, condition)| condition.late.is_empty()) {
+            let value = condition.sql.sql().compile(&self.schema, &format!("table '{}': where", self.table))?;
+            columns.push(value.expr.fill_null(lit(false)).alias(condition_name(i)));
+        }
+        Ok(input.select(columns))
+    }
+
+    /// Rows read per feature, for the data dictionary: the source columns of each.
+    pub fn sources(&self, how: &How) -> Vec<String> {
+        let mut columns = match how {
+            How::Sql(sql) => return sql.sql().columns(),
+            How::Lookup(i) => {
+                let (table, theirs) = (&self.lookups[*i].table, self.lookups[*i].theirs());
+                return theirs.iter().map(|column| format!("{table}.{column}")).collect();
+            }
+            How::Aggregate(aggregate) => self.columns_of(aggregate.op),
+        };
+        let How::Aggregate(aggregate) = how else { return columns };
+        for column in aggregate.condition.iter().flat_map(|i| self.conditions[*i].sql.sql().columns()) {
+            if !columns.contains(&column) {
+                columns.push(column);
+            }
+        }
+        columns
+    }
+
+    fn columns_of(&self, op: Op) -> Vec<String> {
+        match op {
+            Op::Count | Op::None | Op::Any | Op::Recency | Op::Tenure | Op::MeanGap => vec![self.time.clone()],
+            Op::Share(i) => self.conditions[i].sql.sql().columns(),
+            Op::Sum(i) | Op::Mean(i) | Op::Min(i) | Op::Max(i) | Op::Std(i) => vec![self.numbers[i].clone()],
+            Op::Quantile(i, _) | Op::FirstNumber(i) | Op::LastNumber(i) => vec![self.numbers[i].clone()],
+            Op::Distinct(i) | Op::FirstWord(i) | Op::LastWord(i) | Op::MostFrequent(i) => {
+                vec![self.words[i].column.clone()]
+            }
+        }
+    }
+}
+
+/// What a computed condition is called; no table has such a column.
+pub fn condition_name(i: usize) -> String {
+    format!("condition {i} of the plan")
+}
+
+fn index<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
+    match list.iter().position(|known| *known == item) {
+        Some(known) => known,
+        None => {
+            list.push(item);
+            list.len() - 1
+        }
+    }
+}
+
+pub fn dtype_of(schema: &Schema, column: &str, place: &str) -> Result<DataType> {
+    schema.get(column).cloned().ok_or_else(|| {
+        let names = schema.iter_names().map(|name| name.as_str());
+        Error::cannot_run(format!("{place}: unknown column '{column}'")).hint(did_you_mean(column, names))
+    })
+}

@@ -1,0 +1,152 @@
+//! From the computed rows to the training and the scoring table.
+
+use std::sync::Arc;
+
+use artifact::{Batch, Batches, Books, Fate, PolarsResultExt};
+use chrono::NaiveDate;
+use polars::prelude::{BooleanChunked, DataFrame, IntoLazy, NewChunkedArray, Series};
+use spec::{Error, Result, Span};
+
+use super::compute::{Tables, compute, times_of};
+use super::plan::{Open, Plan};
+use super::spec::{RowSpec, Score};
+use crate::days::{Stretch, Timed};
+use crate::eval::{evaluated, holds};
+use crate::known::{Known, known};
+use crate::table::FeatureSet;
+use values::form::plain;
+
+/// Rows per batch.
+const BATCH: usize = 1 << 17;
+
+/// What becomes of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Training,
+    Scoring,
+    /// It meets neither `score` nor `rows`; later rows see it.
+    NoExample,
+    /// It would be learned from, but its label is null.
+    NoLabel,
+    /// It would be learned from, but its label may still change.
+    TooYoung,
+}
+
+/// From when to when the own rows are, but for those that lie alone in time.
+pub fn stretch(plan: &Plan, own: &DataFrame, today: NaiveDate) -> Result<Stretch> {
+    let timed = Timed {
+        table: &plan.table,
+        time: &plan.time,
+        clock: plan.clock,
+        key: plan.key.as_deref(),
+        so: match plan.delay {
+            Some(_) => "which labels are known is derived without it",
+            None => "it is an example like any other",
+        },
+    };
+    timed.stretch(&own.clone().lazy(), today)
+}
+
+/// The label of each row, and what becomes of it. `last` is the last day of the table.
+pub fn parted(plan: &Plan, own: &DataFrame, last: NaiveDate) -> Result<(Series, Vec<Part>)> {
+    let place = format!("label '{}'", plan.label);
+    let label = plain(evaluated(own, &plan.label_sql, &plan.label, &place)?, &place)?;
+    let every = || vec![true; own.height()];
+    let times = times_of(own, &plan.time, plan.clock)?;
+    let final_by_now: Vec<bool> = match plan.delay {
+        None => every(),
+        Some(delay) => {
+            let now = plan.clock.moved_day(last, Span::days(1), true)?;
+            let known = known(&Known::After(delay), own, &times, plan.clock)?;
+            known.into_iter().map(|known| known <= now).collect()
+        }
+    };
+    let known: Vec<bool> = label.is_not_null().iter().map(|known| known == Some(true)).collect();
+    let score = match &plan.score {
+        None => known.iter().zip(&final_by_now).map(|(known, is_final)| !known || !is_final).collect(),
+        Some(Score::Where(condition)) => holds(own, condition, "'score'")?,
+        Some(Score::From(day)) => {
+            let from = plan.clock.start(*day);
+            times.into_iter().map(|time| time >= from).collect()
+        }
+    };
+    let rows = plan.rows.as_ref().map_or_else(|| Ok(every()), |condition| holds(own, condition, "'rows'"))?;
+    let part = |row: usize| match (score[row], rows[row], known[row]) {
+        (true, ..) => Part::Scoring,
+        (false, false, _) => Part::NoExample,
+        (false, true, false) => Part::NoLabel,
+        (false, true, true) if !final_by_now[row] => Part::TooYoung,
+        (false, true, true) => Part::Training,
+    };
+    Ok((label, (0..own.height()).map(part).collect()))
+}
+
+/// Computes both tables.
+pub fn build(spec: &RowSpec, open: Open, today: NaiveDate) -> Result<FeatureSet> {
+    let plan = Plan::new(spec, open)?;
+    let (tables, untimed) = Tables::read(&plan, open)?;
+    let stretch = stretch(&plan, &tables.own, today)?;
+    let (label, parts) = parted(&plan, &tables.own, stretch.last)?;
+    let count = |part: Part| parts.iter().filter(|other| **other == part).count() as u64;
+    let (training_rows, scoring_rows) = (count(Part::Training), count(Part::Scoring));
+    if training_rows == 0 {
+        return Err(Error::refused(format!(
+            "table '{}': no row to learn from; {scoring_rows} are scored, {} have no label, {} are too young for it, {} \
+             do not meet 'rows', {untimed} have no time",
+            plan.table,
+            count(Part::NoLabel),
+            count(Part::TooYoung),
+            count(Part::NoExample)
+        ))
+        .hint("see 'rows', 'score' and 'label'"));
+    }
+    let frame = compute(&plan, &tables)?;
+    let training = chosen(&plan, &frame, &parts, Part::Training, Some(&label))?;
+    let scoring = chosen(&plan, &frame, &parts, Part::Scoring, None)?;
+    let mut books = Books { rows_in: tables.own.height() as u64 + untimed, ..Books::default() };
+    let rule = format!("became {training_rows} training and {scoring_rows} scoring rows");
+    books.add(&rule, Fate::Used, training_rows + scoring_rows);
+    books.add("no time", Fate::Dropped, untimed);
+    books.add("no label", Fate::Dropped, count(Part::NoLabel));
+    books.add("too young for its label", Fate::Dropped, count(Part::TooYoung));
+    books.add("no example: seen by later rows only", Fate::Dropped, count(Part::NoExample));
+    books.balance(&plan.table)?;
+    let days = |rows: &DataFrame| super::dictionary::days(&plan, rows);
+    let spans = (days(&training)?, days(&scoring)?);
+    let dictionary = super::dictionary::write(spec, &plan, training.schema(), (training_rows, scoring_rows), spans);
+    Ok(FeatureSet {
+        training_schema: training.schema().clone(),
+        scoring_schema: scoring.schema().clone(),
+        training: batches(training),
+        scoring: batches(scoring),
+        training_rows,
+        scoring_rows,
+        books,
+        dictionary,
+        warnings: stretch.warnings,
+    })
+}
+
+/// Key, time, features, label and where the row came from, of the rows of one part in the order of the table.
+pub fn chosen(plan: &Plan, frame: &DataFrame, parts: &[Part], part: Part, label: Option<&Series>) -> Result<DataFrame> {
+    let doing = "features";
+    let mut names: Vec<&str> = plan.key.iter().map(String::as_str).chain([plan.time.as_str()]).collect();
+    names.extend(plan.features.iter().map(|(name, _)| name.as_str()));
+    let mut table = frame.select(names.iter().copied()).during(doing)?;
+    if let Some(label) = label {
+        table.with_column(label.clone().with_name(plan.label.as_str().into()).into()).during(doing)?;
+    }
+    for name in [artifact::FILE, artifact::ROW] {
+        if let Ok(column) = frame.column(name) {
+            table.with_column(column.clone()).during(doing)?;
+        }
+    }
+    let mask: Vec<bool> = parts.iter().map(|other| *other == part).collect();
+    table.filter(&BooleanChunked::from_slice("".into(), &mask)).during(doing)
+}
+
+fn batches(table: DataFrame) -> Batches {
+    let table = Arc::new(table);
+    let starts: Vec<usize> = (0..table.height()).step_by(BATCH).collect();
+    Box::new(starts.into_iter().map(move |from| Ok(Batch::from(table.slice(from as i64, BATCH)))))
+}

@@ -1,0 +1,389 @@
+//! The rows before the newest cutoff, once, in compact columns sorted by entity and time.
+//!
+//! A row costs 4 bytes for its time (8 if it is a moment), 8 per number, 1 to 4 per word (a code as wide as the
+//! column has distinct values) and a bit per condition; until it is placed it costs 8 more.
+//! Rows are placed by a counting sort over the entities in the order of their keys, so ties in time keep the
+//! order of the table. Each batch is placed in the order of the places, computed once for all columns: walking
+//! through memory in one direction is several times as fast as jumping in it.
+
+use polars::prelude::{DataFrame, DataType, Int64Chunked, IntoSeries, LazyFrame, NewChunkedArray, PlSmallStr, Series};
+use rayon::prelude::*;
+use spec::{Error, Result};
+
+use artifact::{PolarsResultExt, stream};
+
+use super::chunk::{Chunk, Columns};
+use super::interner::{Interner, NULL, restore, restore_wide};
+use super::plan::Plan;
+use values::form::{Form, whole};
+
+/// Times, as wide as their type needs.
+pub enum Times {
+    Days(Vec<i32>),
+    Ticks(Vec<i64>),
+}
+
+impl Times {
+    pub fn at(&self, row: usize) -> i64 {
+        match self {
+            Times::Days(days) => i64::from(days[row]),
+            Times::Ticks(ticks) => ticks[row],
+        }
+    }
+
+    /// The first row of `from..to` that is not before `bound`.
+    pub fn first_from(&self, from: usize, to: usize, bound: i64) -> usize {
+        from + match self {
+            Times::Days(days) => days[from..to].partition_point(|day| i64::from(*day) < bound),
+            Times::Ticks(ticks) => ticks[from..to].partition_point(|tick| *tick < bound),
+        }
+    }
+}
+
+/// Codes, as wide as the number of distinct values needs. The largest number stands for null.
+pub enum Codes {
+    U8(Vec<u8>),
+    U16(Vec<u16>),
+    U32(Vec<u32>),
+}
+
+/// A column of codes with the values that they stand for.
+pub struct Words {
+    pub codes: Codes,
+    pub values: Series,
+}
+
+/// How many rows became what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows without entity or time.
+    pub incomplete: u64,
+    /// Rows at or after the newest cutoff.
+    pub late: u64,
+    pub kept: u64,
+}
+
+/// All rows that features and labels can see.
+pub struct Store {
+    /// The entities' keys, ascending, in their own type.
+    pub keys: Series,
+    /// Where the rows of each entity begin; one more at the end.
+    pub offsets: Vec<usize>,
+    pub times: Times,
+    pub numbers: Vec<Vec<f64>>,
+    pub words: Vec<Words>,
+    /// Bit `i` of all conditions is bit `i % 8` of lane `i / 8`.
+    pub conditions: Vec<Vec<u8>>,
+    /// Where the bits of each condition are.
+    pub tests: Vec<Test>,
+    /// When the rows became known, if not at their time.
+    pub known: Option<Vec<i64>>,
+    /// When the late columns became known.
+    pub late: Vec<Vec<i64>>,
+    /// Which numbers and words are late columns.
+    pub late_numbers: Vec<Option<usize>>,
+    pub late_words: Vec<Option<usize>>,
+    pub counts: Counts,
+}
+
+/// Where a condition's bits are: one for each way in which its late columns can be known. Bit `k` of the way stands
+/// for the late column `k` of the condition.
+#[derive(Clone, Debug)]
+pub struct Test {
+    pub first: usize,
+    pub late: Vec<usize>,
+}
+
+impl Test {
+    /// Those of a plan, and how many bits they take.
+    pub fn all(plan: &Plan) -> (Vec<Test>, usize) {
+        let mut next = 0;
+        let mut test = |late: &Vec<usize>| {
+            let first = next;
+            next += 1 << late.len();
+            Test { first, late: late.clone() }
+        };
+        let tests = plan.conditions.iter().map(|condition| test(&condition.late)).collect();
+        (tests, next)
+    }
+}
+
+impl Store {
+    /// Reads the table in one pass. `bound` is the newest cutoff as the time column counts.
+    pub fn read(plan: &Plan, input: LazyFrame, bound: i64) -> Result<Store> {
+        let doing = format!("reading table '{}'", plan.table);
+        let mut entities = interner_of(&plan.entity_type, &plan.entity)?;
+        let mut words: Vec<Interner> =
+            plan.words.iter().map(|word| interner_of(&word.dtype, &word.column)).collect::<Result<_>>()?;
+        let mut counts = Counts::default();
+        let mut chunks = Vec::new();
+        for batch in stream(plan.read(input)?, &doing)? {
+            if let Some(rows) = keep(plan, batch?, bound, &mut counts)? {
+                chunks.push(Chunk::read(plan, &rows, &mut entities, &mut words)?);
+            }
+        }
+        Store::place(plan, chunks, entities, words, counts)
+    }
+
+    fn place(
+        plan: &Plan,
+        chunks: Vec<Chunk>,
+        entities: Interner,
+        words: Vec<Interner>,
+        counts: Counts,
+    ) -> Result<Store> {
+        let (keys, ranks) = sorted(entities, &plan.entity_type, &plan.entity)?;
+        let mut offsets = vec![0; ranks.len() + 1];
+        let mut columns = Columns::default();
+        let (tests, bits) = Test::all(plan);
+        columns.numbers.resize_with(plan.numbers.len(), Vec::new);
+        columns.words.resize_with(plan.words.len(), Vec::new);
+        columns.conditions.resize_with(bits.div_ceil(8), Vec::new);
+        columns.late.resize_with(plan.known.columns.len(), Vec::new);
+        for mut chunk in chunks {
+            for code in &mut chunk.entities {
+                *code = ranks[*code as usize];
+                offsets[*code as usize + 1] += 1;
+            }
+            columns.push(chunk);
+        }
+        for i in 1..offsets.len() {
+            offsets[i] += offsets[i - 1];
+        }
+        if counts.kept > u64::from(u32::MAX) {
+            return Err(Error::refused(format!(
+                "table '{}' has over 4 billion rows before the newest cutoff",
+                plan.table
+            ))
+            .hint("compute features of one partition of the entities at a time"));
+        }
+        let Columns { entities, days, ticks, numbers, words: codes, conditions, known, late } = columns;
+        let target = Target::new(&offsets, entities);
+        let mut times = match days.is_empty() {
+            true => Times::Ticks(target.scatter(ticks)),
+            false => Times::Days(target.scatter(days)),
+        };
+        let swaps = match &mut times {
+            Times::Days(days) => sort_within(&offsets, days),
+            Times::Ticks(ticks) => sort_within(&offsets, ticks),
+        };
+        let numbers = numbers.into_par_iter().map(|chunks| swap(target.scatter(chunks), &swaps)).collect();
+        let conditions = conditions.into_par_iter().map(|chunks| swap(target.scatter(chunks), &swaps)).collect();
+        let known = plan.known.rows.as_ref().map(|_| swap(target.scatter(known), &swaps));
+        let late = late.into_par_iter().map(|chunks| swap(target.scatter(chunks), &swaps)).collect();
+        let words = codes
+            .into_par_iter()
+            .zip(words)
+            .zip(&plan.words)
+            .map(|((chunks, interner), word)| {
+                let codes = match interner.len() {
+                    ..0xFF => Codes::U8(swap(target.scatter_codes(chunks, |c| c as u8), &swaps)),
+                    0xFF..0xFFFF => Codes::U16(swap(target.scatter_codes(chunks, |c| c as u16), &swaps)),
+                    _ => Codes::U32(swap(target.scatter_codes(chunks, |c| c), &swaps)),
+                };
+                Ok(Words { codes, values: interner.into_values(&word.dtype, &word.column)? })
+            })
+            .collect::<Result<_>>()?;
+        let late_numbers = plan.numbers.iter().map(|column| plan.late(column)).collect();
+        let late_words = plan.words.iter().map(|word| plan.late(&word.column)).collect();
+        Ok(Store {
+            keys,
+            offsets,
+            times,
+            numbers,
+            words,
+            conditions,
+            tests,
+            known,
+            late,
+            late_numbers,
+            late_words,
+            counts,
+        })
+    }
+
+    pub fn entities(&self) -> usize {
+        self.offsets.len() - 1
+    }
+}
+
+fn interner_of(dtype: &DataType, column: &str) -> Result<Interner> {
+    Form::of(dtype).map(Interner::new).ok_or_else(|| {
+        Error::cannot_run(format!("column '{column}' is {dtype}, whose values cannot be compared"))
+            .hint("name a column of plain values")
+    })
+}
+
+/// The rows of a batch that have entity and time and lie before the newest cutoff.
+fn keep(plan: &Plan, rows: DataFrame, bound: i64, counts: &mut Counts) -> Result<Option<DataFrame>> {
+    let doing = format!("reading table '{}'", plan.table);
+    let column = |rows: &DataFrame, name: &str| -> Result<Series> {
+        Ok(rows.column(name).during(&doing)?.as_materialized_series().clone())
+    };
+    let complete = column(&rows, &plan.entity)?.is_not_null() & column(&rows, &plan.time)?.is_not_null();
+    let complete_rows = complete.sum().unwrap_or(0) as usize;
+    counts.incomplete += (rows.height() - complete_rows) as u64;
+    let rows = if complete_rows == rows.height() { rows } else { rows.filter(&complete).during(&doing)? };
+    let times = column(&rows, &plan.time)?.to_physical_repr().strict_cast(&DataType::Int64).during(&doing)?;
+    if times.max::<i64>().during(&doing)?.is_none_or(|newest| newest < bound) {
+        counts.kept += rows.height() as u64;
+        return Ok((rows.height() > 0).then_some(rows));
+    }
+    let times = whole(&times)?;
+    let early: polars::prelude::BooleanChunked = times.iter().map(|time| time.map(|time| time < bound)).collect();
+    let early_rows = early.sum().unwrap_or(0) as usize;
+    counts.late += (rows.height() - early_rows) as u64;
+    counts.kept += early_rows as u64;
+    let rows = if early_rows == rows.height() { rows } else { rows.filter(&early).during(&doing)? };
+    Ok((early_rows > 0).then_some(rows))
+}
+
+/// Where each row goes: for every chunk its rows in the order of their places, and the places.
+struct Target {
+    rows: usize,
+    chunks: Vec<(Vec<u32>, Vec<u32>)>,
+}
+
+impl Target {
+    fn new(offsets: &[usize], entities: Vec<Vec<u32>>) -> Target {
+        let in_order = |entities: &Vec<u32>| {
+            let mut keys: Vec<u64> =
+                entities.iter().zip(0u64..).map(|(entity, row)| u64::from(*entity) << 32 | row).collect();
+            keys.sort_unstable();
+            keys
+        };
+        let mut next: Vec<u32> = offsets.iter().map(|offset| *offset as u32).collect();
+        let mut chunks = Vec::with_capacity(entities.len());
+        let mut entities = entities.into_iter();
+        loop {
+            // A few at a time: sorted in parallel, placed one after the other.
+            let some: Vec<Vec<u32>> = entities.by_ref().take(16).collect();
+            if some.is_empty() {
+                break;
+            }
+            let sorted: Vec<Vec<u64>> = some.par_iter().map(in_order).collect();
+            for keys in sorted {
+                let place = |key: &u64| {
+                    let slot = &mut next[(key >> 32) as usize];
+                    *slot += 1;
+                    *slot - 1
+                };
+                let places = keys.iter().map(place).collect();
+                chunks.push((keys.iter().map(|key| *key as u32).collect(), places));
+            }
+        }
+        Target { rows: offsets.last().copied().unwrap_or(0), chunks }
+    }
+
+    fn scatter<T: Copy + Default>(&self, chunks: Vec<Vec<T>>) -> Vec<T> {
+        self.scatter_by(chunks, |part, at| part[at])
+    }
+
+    /// Codes that were read while the column had fewer distinct values are widened; nulls stay nulls.
+    fn scatter_codes<T: Copy + Default>(&self, chunks: Vec<Codes>, narrow: impl Fn(u32) -> T) -> Vec<T> {
+        let wide = |code: u32, null: u32| narrow(if code == null { NULL } else { code });
+        self.scatter_by(chunks, |part, at| match part {
+            Codes::U8(codes) => wide(u32::from(codes[at]), u32::from(u8::MAX)),
+            Codes::U16(codes) => wide(u32::from(codes[at]), u32::from(u16::MAX)),
+            Codes::U32(codes) => wide(codes[at], NULL),
+        })
+    }
+
+    fn scatter_by<C, T: Copy + Default>(&self, chunks: Vec<C>, value: impl Fn(&C, usize) -> T) -> Vec<T> {
+        let mut placed = vec![T::default(); self.rows];
+        for (part, (order, places)) in chunks.into_iter().zip(&self.chunks) {
+            for (row, place) in order.iter().zip(places) {
+                placed[*place as usize] = value(&part, *row as usize);
+            }
+        }
+        placed
+    }
+}
+
+/// The entities' keys ascending, and the rank of each code.
+fn sorted(entities: Interner, dtype: &DataType, name: &str) -> Result<(Series, Vec<u32>)> {
+    let mut ranks = vec![0u32; entities.len()];
+    let keys = match entities {
+        Interner::Texts { values, codes } => {
+            drop(codes);
+            let mut order: Vec<u32> = (0..values.len() as u32).collect();
+            order.par_sort_unstable_by(|a, b| values[*a as usize].cmp(&values[*b as usize]));
+            order.iter().enumerate().for_each(|(rank, code)| ranks[*code as usize] = rank as u32);
+            let keys = order.iter().map(|code| &*values[*code as usize]);
+            let keys = polars::prelude::StringChunked::from_iter_values(PlSmallStr::from_str(name), keys);
+            keys.into_series().strict_cast(dtype).during(format!("column '{name}'"))?
+        }
+        Interner::Integers { codes, .. } => {
+            restore(in_order(codes.values, &mut ranks), dtype, PlSmallStr::from_str(name))?
+        }
+        Interner::Wide { codes, .. } => {
+            restore_wide(&in_order(codes.values, &mut ranks), dtype, PlSmallStr::from_str(name))?
+        }
+    };
+    Ok((keys, ranks))
+}
+
+/// Keys ascending, by code until now; writes down their ranks.
+fn in_order<K: Copy + Ord + Send + Sync>(keys: Vec<K>, ranks: &mut [u32]) -> Vec<K> {
+    let mut order: Vec<u32> = (0..keys.len() as u32).collect();
+    order.par_sort_unstable_by_key(|code| keys[*code as usize]);
+    order.iter().enumerate().for_each(|(rank, code)| ranks[*code as usize] = rank as u32);
+    order.iter().map(|code| keys[*code as usize]).collect()
+}
+
+/// The new order of the rows from `start` on, relative to it.
+struct Swap {
+    start: usize,
+    order: Vec<u32>,
+}
+
+/// Sorts the times of every entity that is out of order (stably) and says how, for the other columns.
+fn sort_within<T: Copy + Ord + Send + Sync>(offsets: &[usize], times: &mut [T]) -> Vec<Swap> {
+    let all = &*times;
+    let swaps: Vec<Swap> = offsets
+        .par_windows(2)
+        .filter(|range| !all[range[0]..range[1]].is_sorted())
+        .map(|range| {
+            let rows = &all[range[0]..range[1]];
+            let mut order: Vec<u32> = (0..rows.len() as u32).collect();
+            order.sort_by_key(|row| rows[*row as usize]);
+            Swap { start: range[0], order }
+        })
+        .collect();
+    apply(times, &swaps);
+    swaps
+}
+
+fn swap<T: Copy>(mut column: Vec<T>, swaps: &[Swap]) -> Vec<T> {
+    apply(&mut column, swaps);
+    column
+}
+
+fn apply<T: Copy>(column: &mut [T], swaps: &[Swap]) {
+    let mut before = Vec::new();
+    for Swap { start, order } in swaps {
+        let rows = &mut column[*start..start + order.len()];
+        before.clear();
+        before.extend_from_slice(rows);
+        rows.iter_mut().zip(order).for_each(|(row, from)| *row = before[*from as usize]);
+    }
+}
+
+/// Keys of chosen entities, by rank.
+pub fn take(values: &Series, codes: &[u32]) -> Result<Series> {
+    let index = polars::prelude::IdxCa::from_iter_options(
+        PlSmallStr::EMPTY,
+        codes.iter().map(|code| (*code != NULL).then_some(*code)),
+    );
+    values.take(&index).during(format!("column '{}'", values.name()))
+}
+
+/// Integers of which the smallest stands for null.
+pub fn integers(name: &str, values: Vec<i64>) -> Series {
+    let name = PlSmallStr::from_str(name);
+    if values.contains(&i64::MIN) {
+        let values = values.into_iter().map(|value| (value != i64::MIN).then_some(value));
+        return Int64Chunked::from_iter_options(name, values).into_series();
+    }
+    Int64Chunked::from_vec(name, values).into_series()
+}

@@ -1,0 +1,244 @@
+//! For any log, the kernel computes what the plain definitions say: a proof of all rows compares every value.
+
+use proptest::prelude::*;
+
+use super::super::Prepared;
+use super::*;
+
+type Tables = Vec<(&'static str, DataFrame)>;
+/// Who, day, hour, number, kind, days until the row arrived, days until the number was corrected.
+type Event = (Option<u8>, i32, i64, Option<i8>, Option<u8>, Option<i32>, Option<i32>);
+
+/// How time is written; days where there is no unit.
+type Unit = Option<TimeUnit>;
+
+fn units() -> impl Strategy<Value = Unit> {
+    use TimeUnit::*;
+    prop::sample::select(vec![None, Some(Milliseconds), Some(Microseconds), Some(Nanoseconds)])
+}
+
+/// Days and hours since a day as a column.
+fn times(name: &str, first: i64, on: Vec<Option<(i32, i64)>>, unit: Unit) -> Column {
+    match unit {
+        None => {
+            let days: Vec<Option<i32>> = on.iter().map(|on| on.map(|on| first as i32 + on.0)).collect();
+            Series::new(name.into(), days).cast(&DataType::Date).unwrap().into()
+        }
+        Some(unit) => {
+            let per_hour = match unit {
+                TimeUnit::Milliseconds => 3_600_000,
+                TimeUnit::Microseconds => 3_600_000_000,
+                TimeUnit::Nanoseconds => 3_600_000_000_000,
+            };
+            let ticks = on.iter().map(|on| on.map(|on| ((first + i64::from(on.0)) * 24 + on.1) * per_hour));
+            let ticks = Series::new(name.into(), ticks.collect::<Vec<Option<i64>>>());
+            ticks.cast(&DataType::Datetime(unit, None)).unwrap().into()
+        }
+    }
+}
+
+/// Entities as texts, small integers, or integers that only an unsigned type holds.
+fn entities(name: &str, who: Vec<Option<u8>>, kind: u8) -> Column {
+    match kind {
+        0 => Column::new(name.into(), who.iter().map(|who| who.map(|who| format!("e{who}"))).collect::<Vec<_>>()),
+        1 => Column::new(name.into(), who.iter().map(|who| who.map(i64::from)).collect::<Vec<_>>()),
+        _ => Column::new(name.into(), who.iter().map(|who| who.map(|w| u64::MAX - u64::from(w))).collect::<Vec<_>>()),
+    }
+}
+
+/// Numbers, some of which are none.
+fn number(of: i8) -> f64 {
+    match of {
+        ..-110 => f64::NAN,
+        of => f64::from(of) / 4.0,
+    }
+}
+
+fn tables(events: &[Event], who: u8, (time, known): (Unit, Unit), first: i64) -> Tables {
+    let times = |name: &str, on, unit| times(name, first, on, unit);
+    let later = |event: &Event, by: Option<i32>| by.map(|by| (event.1 + by, event.2));
+    let columns = vec![
+        entities("who", events.iter().map(|event| event.0).collect(), who),
+        times("day", events.iter().map(|event| Some((event.1, event.2))).collect(), time),
+        times("loaded", events.iter().map(|event| later(event, event.5)).collect(), known),
+        times("fixed", events.iter().map(|event| later(event, event.6)).collect(), known),
+        Column::new("x".into(), events.iter().map(|e| e.3.map(number)).collect::<Vec<_>>()),
+        Column::new("n".into(), events.iter().map(|event| event.3.map(i64::from)).collect::<Vec<_>>()),
+        Column::new("kind".into(), events.iter().map(|e| e.4.map(|kind| format!("k{kind}"))).collect::<Vec<_>>()),
+        // Tells events of one day apart.
+        times(
+            "stamp",
+            events.iter().enumerate().map(|(i, e)| Some((e.1 * 200 + i as i32 - 20_000, 0))).collect(),
+            time,
+        ),
+        Column::new("code".into(), events.iter().map(|e| e.4.map(|k| u64::MAX - u64::from(k))).collect::<Vec<_>>()),
+    ];
+    let log = DataFrame::new(events.len(), columns).unwrap();
+    // Every third event also says what the entity is from then on; equal times are told apart by when they were told.
+    let told: Vec<(usize, &Event)> = events.iter().enumerate().step_by(3).collect();
+    let traits = vec![
+        entities("id", told.iter().map(|(_, event)| event.0).collect(), who),
+        times("since", told.iter().map(|(_, event)| Some((event.1, 0))).collect(), time),
+        times("told", told.iter().map(|(i, event)| Some((event.1 + *i as i32, 0))).collect(), known),
+        Column::new("size".into(), told.iter().map(|(i, _)| *i as i32).collect::<Vec<_>>()),
+    ];
+    vec![("log", log), ("traits", DataFrame::new(told.len(), traits).unwrap())]
+}
+
+fn every_kind(
+    late: bool,
+    (window, horizon, delay): (&str, &str, Option<&str>),
+    cutoffs: &str,
+    zone: Option<&str>,
+) -> CutoffSpec {
+    let mut features = Vec::new();
+    for (suffix, rows) in
+        [("", String::new()), ("_w", format!("window: {window}")), ("_m", "window: 1mo, where: n > 0".to_owned())]
+    {
+        let join = if rows.is_empty() { "" } else { ", " };
+        for kind in ["count", "recency", "tenure", "mean_gap"] {
+            features.push(format!("{kind}{suffix}: {{{kind}: {{{rows}}}}}"));
+        }
+        for kind in ["sum", "mean", "min", "max", "std", "first", "last", "median"] {
+            features.push(format!("{kind}{suffix}: {{{kind}: {{of: n{join}{rows}}}}}"));
+        }
+        features.push(format!("quantile{suffix}: {{quantile: {{of: x, q: 0.3{join}{rows}}}}}"));
+        for kind in ["sum", "mean", "max", "last", "distinct"] {
+            features.push(format!("{kind}_x{suffix}: {{{kind}: {{of: x{join}{rows}}}}}"));
+        }
+        for kind in ["distinct", "first", "last", "most_frequent"] {
+            features.push(format!("{kind}_kind{suffix}: {{{kind}: {{of: kind{join}{rows}}}}}"));
+            features.push(format!("{kind}_n{suffix}: {{{kind}: {{of: n{join}{rows}}}}}"));
+        }
+        features.push(format!("codes{suffix}: {{distinct: {{of: code{join}{rows}}}}}"));
+        features.push(format!("code{suffix}: {{most_frequent: {{of: code{join}{rows}}}}}"));
+    }
+    features.push("share: {share: {where: x < 0, window: 20d}}".to_owned());
+    features.push("share_late: {share: {where: n < 0}}".to_owned());
+    features.push("fixes: {count: {where: fixed IS NOT NULL, window: 1mo}}".to_owned());
+    features.push("last_fix: {last: {of: fixed}}".to_owned());
+    features.push("arrivals: {distinct: {of: loaded}}".to_owned());
+    features.push("newest_kind: {lookup: {of: log, take: kind, time: stamp}}".to_owned());
+    features.push("size: {lookup: {of: traits, theirs: id, take: size, time: since, known_at: told}}".to_owned());
+    features.push("ratio: {sql: sum_w / sum + size}".to_owned());
+    let features: String = features.iter().map(|line| format!("  {line}\n")).collect();
+    let known = if late { "known_at: loaded\nknown_late: {n: fixed}\n" } else { "" };
+    let zone = zone.map(|zone| format!("zone: {zone}\n")).unwrap_or_default();
+    let delay = delay.map(|delay| format!("delay: {delay}, ")).unwrap_or_default();
+    let text = format!(
+        "table: log\nentity: who\ntime: day\n{known}{zone}cutoffs: {cutoffs}\nlabel: {{name: later, horizon: {horizon}, \
+         {delay}is: {{sum: {{of: n}}}}, where: n > -100}}\nfeatures:\n{features}"
+    );
+    read(&text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn hour() -> impl Strategy<Value = i64> {
+    prop::sample::select(vec![0i64, 0, 1, 2, 3, 12, 21, 22, 23])
+}
+
+/// Zones, and the first day of a log whose day 79 or so is one on which the clocks of the zone change.
+fn zones() -> impl Strategy<Value = (&'static str, i64)> {
+    prop::sample::select(vec![
+        ("Europe/Berlin", 19_000),
+        ("Europe/Berlin", 19_216),
+        // At midnight: they skip it, or show it twice, or the hour before it.
+        ("America/Sao_Paulo", 17_760),
+        ("America/Sao_Paulo", 17_501),
+        ("Africa/Cairo", 19_760),
+        ("Asia/Beirut", 19_734),
+        ("America/Havana", 18_985),
+        ("America/Havana", 19_220),
+        // By half an hour; by a whole day; never.
+        ("Australia/Lord_Howe", 19_006),
+        ("Pacific/Apia", 15_259),
+        ("Asia/Kolkata", 19_000),
+    ])
+}
+
+/// Days after the first: mostly the ends of months.
+fn day() -> impl Strategy<Value = i32> {
+    let ends = [20, 21, 22, 23, 24, 48, 49, 50, 51, 52, 79, 80, 81, 82, 109, 110, 111, 112, 113];
+    prop_oneof![2 => prop::sample::select(ends.to_vec()), 1 => 0i32..120]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn kernel_and_definitions_agree(
+        events in prop::collection::vec(
+            (prop::option::weighted(0.95, 0u8..6), day(), hour(),
+             prop::option::weighted(0.9, any::<i8>()), prop::option::weighted(0.9, 0u8..5),
+             prop::option::weighted(0.9, prop::sample::select(vec![0, 0, 1, 10, 60])),
+             prop::option::weighted(0.7, prop::sample::select(vec![0, 1, 10, 60]))),
+            1..120,
+        ),
+        who in 0u8..3,
+        units in (units(), units()),
+        late in any::<bool>(),
+        span in prop::sample::select(vec![
+            ("20d", "25d", None), ("1mo", "1mo", None), ("2w", "2w", Some("1mo")), ("1y", "10d", Some("3d")),
+        ]),
+        cutoffs in prop::sample::select(vec![
+            "{every: 15d, count: 3}", "{every: 1mo, count: 3}", "[2022-02-28, 2022-03-01, 2022-03-30, 2022-03-31]",
+        ]),
+    ) {
+        agree(&every_kind(late, span, cutoffs, None), &tables(&events, who, units, 19_000))?;
+    }
+
+    #[test]
+    fn days_of_a_zone_are_those_of_the_definitions(
+        events in prop::collection::vec(
+            (prop::option::weighted(0.95, 0u8..4), day(), hour(), prop::option::weighted(0.9, any::<i8>()),
+             prop::option::weighted(0.9, 0u8..5), prop::option::weighted(0.9, prop::sample::select(vec![0, 0, 1, 10])),
+             prop::option::weighted(0.7, prop::sample::select(vec![0, 1, 10]))),
+            1..100,
+        ),
+        units in (units(), units()),
+        late in any::<bool>(),
+        span in prop::sample::select(vec![
+            ("1d", "25h", None), ("1mo", "1mo", Some("12h")), ("2w", "2d", Some("1mo")), ("20d", "10d", Some("3d")),
+        ]),
+        cutoffs in prop::sample::select(vec!["{every: 1d, count: 9}", "{every: 7d, count: 5}", "{every: 1mo, count: 3}"]),
+        (zone, first) in zones(),
+    ) {
+        // Hours cannot be told apart in dates.
+        let span = if units.0.is_none() { ("1d", "1d", None) } else { span };
+        agree(&every_kind(late, span, cutoffs, Some(zone)), &tables(&events, 0, units, first))?;
+    }
+}
+
+/// The table, single entities and the definitions give the same values.
+fn agree(spec: &CutoffSpec, tables: &Tables) -> Result<(), TestCaseError> {
+    let open = |name: &str| match tables.iter().find(|(known, _)| *known == name) {
+        Some((_, table)) => Ok(table.clone().lazy()),
+        None => Err(spec::Error::cannot_run(format!("no table '{name}'"))),
+    };
+    let set = match super::super::table::build(spec, &open, today()) {
+        Ok(set) => set,
+        // Logs too short for a cutoff are refused; that is another test's matter.
+        Err(error) => {
+            prop_assert_eq!(error.class(), spec::Class::Refused);
+            return Ok(());
+        }
+    };
+    let drawn = drawn(set);
+    // Entities that are asked for alone, in any order, have the very values of the whole table.
+    let prepared = Prepared::read(spec, &open, today()).unwrap();
+    for table in [&drawn.training, &drawn.scoring] {
+        let table = table.drop("later").unwrap_or_else(|_| table.clone());
+        for row in (0..table.height()).rev() {
+            let whole = table.slice(row as i64, 1);
+            let cutoff = whole.column("cutoff").unwrap().date().unwrap().physical().get(0).unwrap();
+            let cutoff = chrono::NaiveDate::from_epoch_days(cutoff).unwrap();
+            let entity = whole.column("who").unwrap().as_materialized_series().clone();
+            let alone = prepared.rows(&entity, cutoff).unwrap();
+            prop_assert!(alone.equals_missing(&whole), "{} {}", alone, whole);
+        }
+    }
+    let pairs = drawn.training.height() + drawn.scoring.height();
+    let (training, scoring) = (drawn.training.lazy(), drawn.scoring.lazy());
+    let proof = super::super::proof::prove(spec, &open, training, scoring, (2 * pairs, 1), today());
+    prop_assert_eq!(proof.map(|proof| proof.pairs).map_err(|error| error.to_string()), Ok(pairs));
+    Ok(())
+}
