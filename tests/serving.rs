@@ -270,3 +270,142 @@ fn outcomes_are_kept_and_the_journals_become_tables() {
     ingested.exits(0);
     assert_eq!(project.table(&ingested.path()).column("status").len(), 3);
 }
+
+/// The version that answers each of `keys`, in order.
+fn versions(client: &mut testkit::HttpClient, keys: &[Value]) -> Vec<String> {
+    let answer = client.post(PREDICTIONS, &json!({"keys": keys})).has_status(200).json();
+    let all = answer["predictions"].as_array().expect("predictions");
+    all.iter().map(|prediction| prediction["version"].as_str().expect("a version").to_owned()).collect()
+}
+
+const AT_ONCE: &str = "table: scoring\nrollout: {smoke_for: 1ms, watch_for: 1ms}\n";
+
+#[test]
+fn swaps_are_noticed_within_a_second_and_no_request_fails() {
+    let project = people();
+    project.write("resources/p/serve.yaml", AT_ONCE);
+    let train = project.read("resources/p/train.yaml");
+    project.write("resources/p/train.yaml", train.replace("{linear: logistic}", "{small: {tree: {depth: 2}}}"));
+    project.run("train", ["p"]).exits(0);
+    project.write("resources/p/train.yaml", train);
+    let trained = project.run("train", ["p", "--decisions"]);
+    let in_production = |project: &Project| {
+        let log = project.read("data/models/p/decisions.jsonl");
+        let standing = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a decision"));
+        let last = standing.filter(|entry| ["promote", "rollback"].contains(&entry["action"].as_str().expect("an action"))).last();
+        last.expect("a decision")["version"].as_str().expect("a version").to_owned()
+    };
+    assert!(trained.stdout().len() >= 2, "{trained}");
+    let server = Serve::start(&project, &[]);
+    let (stop, count) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let askers: Vec<_> = (0..4)
+            .map(|asker| {
+                let (server, stop, count) = (&server, &stop, &count);
+                scope.spawn(move || {
+                    let mut client = server.client();
+                    let mut seen = std::collections::BTreeSet::new();
+                    while !stop.load(Ordering::Relaxed) {
+                        let answer = client.post(PREDICTIONS, &json!({"key": 400 + asker}));
+                        // Whoever answers, it is one whole version.
+                        let answer = answer.has_status(200).json();
+                        let prediction = &answer["predictions"][0];
+                        seen.insert((prediction["version"].to_string(), bits(&prediction["score"])));
+                        count.fetch_add(1, Ordering::Relaxed);
+                    }
+                    seen
+                })
+            })
+            .collect();
+        let mut client = server.client();
+        for swap in 0..6 {
+            let now = in_production(&project);
+            let other = if now == "v1" { "v2" } else { "v1" };
+            let arguments: &[&str] = match swap % 3 {
+                2 => &["p", "--rollback", "--why", "a test"],
+                _ => &["p", "--promote", other, "--why", "a test"],
+            };
+            project.run("train", arguments).exits(0);
+            let expected = in_production(&project);
+            assert_ne!(expected, now);
+            let began = std::time::Instant::now();
+            server.wait("the swap", || versions(&mut client, &[json!(420)]) == [expected.as_str()]);
+            assert!(began.elapsed().as_secs_f64() < 1.5, "{:?}", began.elapsed());
+        }
+        stop.store(true, Ordering::Relaxed);
+        for asker in askers {
+            let seen = asker.join().expect("no request fails");
+            assert_eq!(seen.len(), 2, "two versions, each with one score: {seen:?}");
+        }
+    });
+    assert!(count.load(Ordering::Relaxed) > 100);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn a_version_that_cannot_prove_itself_does_not_answer() {
+    let project = people();
+    project.write("resources/p/serve.yaml", AT_ONCE);
+    let server = Serve::start(&project, &[]);
+    let mut client = server.client();
+    assert_eq!(versions(&mut client, &[json!(420)]), ["v1"]);
+    // A second version whose test predictions are not what it scores now: those of another model.
+    let train = project.read("resources/p/train.yaml");
+    project.write("resources/p/train.yaml", train.replace("linear: logistic", "linear: {logistic: {penalty: 5}}"));
+    let trained = project.run("train", ["p"]);
+    trained.exits(0);
+    let features = project.latest("data/processed/p/features");
+    let training = features.iter().find(|path| path.contains("/training_")).expect("a training table");
+    let whole = std::fs::read(project.at(training)).expect("it can be read");
+    std::fs::remove_file(project.at(training)).expect("it can be removed");
+    let log = project.read("data/models/p/decisions.jsonl");
+    if !log.lines().last().expect("a line").contains("\"promote\"") {
+        project.run("train", ["p", "--promote", "v2", "--why", "a test"]).exits(0);
+    }
+    server.wait("the refusal", || server.said().contains("its test cannot be repeated"));
+    assert_eq!(versions(&mut client, &[json!(420)]), ["v1"], "the old version answers");
+    let described = client.get("/api/v1/pipelines/p").json();
+    assert!(described["problem"].as_str().expect("a problem").contains("is not there any more"), "{described}");
+    assert_eq!(client.get("/readyz").status, 200, "it answers, if by the old version");
+    // The file is back: the next change is taken.
+    std::fs::write(project.at(training), whole).expect("it can be written");
+    project.run("train", ["p", "--rollback", "--why", "a test"]).exits(0);
+    project.run("train", ["p", "--promote", "v2", "--why", "a test"]).exits(0);
+    server.wait("v2", || versions(&mut client, &[json!(420)]) == ["v2"]);
+    assert_eq!(client.get("/api/v1/pipelines/p").json()["problem"], Value::Null);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn the_same_visitor_gets_the_same_arm_and_shadows_answer_nobody() {
+    let project = people();
+    let train = project.read("resources/p/train.yaml");
+    project.write("resources/p/train.yaml", train.replace("linear: logistic", "linear: {logistic: {penalty: 5}}"));
+    project.run("train", ["p"]).exits(0);
+    project.run("train", ["p", "--promote", "v1", "--why", "a test"]);
+    let arms = "arms:\n  production: {version: v1}\n  new: {version: v2, share: 0.3}\n  later: {version: v2, shadow: true}\n";
+    project.write("resources/p/serve.yaml", format!("{AT_ONCE}{arms}mask: {{unit: remove}}\n"));
+    let server = Serve::start(&project, &[]);
+    let mut client = server.client();
+    let mut new = 0;
+    for unit in 0..200 {
+        let mut arm = || {
+            let body = json!({"key": 420, "unit": format!("visitor {unit}")});
+            let prediction = client.post(PREDICTIONS, &body).has_status(200).json()["predictions"][0].clone();
+            (prediction["arm"].as_str().expect("an arm").to_owned(), prediction["version"].as_str().expect("a version").to_owned())
+        };
+        let first = arm();
+        assert_eq!(first, arm(), "the same visitor");
+        assert_eq!(first.1, if first.0 == "new" { "v2" } else { "v1" });
+        new += usize::from(first.0 == "new");
+    }
+    // 60 expected; four standard deviations are 26.
+    assert!((34..=86).contains(&new), "{new}");
+    assert_eq!(server.stop().0, Some(0));
+    let path = project.latest("data/raw/p_served").remove(0);
+    let log = project.table(&path);
+    let shadows = log.column("shadow").iter().filter(|shadow| **shadow == "true").count();
+    assert_eq!((log.rows.len(), shadows), (800, 400));
+    assert!(log.column("unit").iter().all(|unit| unit.is_empty()), "masked");
+    assert!(log.column("arm").contains(&"later"));
+}

@@ -75,11 +75,14 @@ impl App {
     /// Looks at every pipeline: whether what answers should change, and whether a takeover fails.
     pub fn refresh(&self) {
         for pipeline in self.pipelines.values() {
-            for error in [rollout::watch(pipeline, self.host.as_ref()), pipeline.refresh(&self.root, &self.metrics)] {
-                if let Some(error) = error {
-                    tracing::error!(pipeline = pipeline.name.as_str(), "serve {}: {error}", pipeline.name);
-                    self.host.alert(&pipeline.name, &error);
-                }
+            let found = [
+                rollout::watch(pipeline, self.host.as_ref()),
+                pipeline.refresh(&self.root, &self.metrics),
+                pipeline.refresh_results(&self.root),
+            ];
+            for error in found.into_iter().flatten() {
+                tracing::error!(pipeline = pipeline.name.as_str(), "serve {}: {error}", pipeline.name);
+                self.host.alert(&pipeline.name, &error);
             }
         }
     }

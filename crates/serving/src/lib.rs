@@ -21,6 +21,8 @@ mod predictions;
 mod record;
 mod refusal;
 mod request;
+mod results;
+mod results_routes;
 mod rollout;
 mod routes;
 mod seal;

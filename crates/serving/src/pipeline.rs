@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use artifact::LATEST;
+use artifact::{LATEST, Snapshot};
 use journal::Journal;
 use learn::{Log, Registry};
 use prometheus_client::metrics::counter::Counter;
@@ -14,6 +14,7 @@ use crate::arm::Arm;
 use crate::deployment::{self, Deployment};
 use crate::masking::Masking;
 use crate::metrics::{ArmMetrics, Metrics};
+use crate::results::Results;
 use crate::rollout::Phase;
 use crate::spec::ServeSpec;
 
@@ -37,6 +38,9 @@ pub struct Pipeline {
     pub answered: Counter,
     current: RwLock<Option<Arc<Current>>>,
     problem: Mutex<Option<String>>,
+    results: RwLock<Option<Arc<Results>>>,
+    /// The snapshot that `results` could not be read from, so that it is not tried over and over.
+    unreadable: Mutex<Option<Snapshot>>,
     seen: Mutex<Option<Seen>>,
 }
 
@@ -81,6 +85,8 @@ impl Pipeline {
             answered: metrics.requests(name.as_str(), "predictions", 200),
             current: RwLock::new(None),
             problem: Mutex::new(None),
+            results: RwLock::new(None),
+            unreadable: Mutex::new(None),
             seen: Mutex::new(None),
             spec,
             name,
@@ -95,6 +101,39 @@ impl Pipeline {
     /// Why what answers is not the newest, if so.
     pub fn problem(&self) -> Option<String> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The newest results that could be read.
+    pub fn results(&self) -> Option<Arc<Results>> {
+        self.results.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the results anew if there is another snapshot of them. What cannot be read leaves those before in place.
+    pub fn refresh_results(&self, root: &Root) -> Option<Error> {
+        let folder = root.join(Tool::Predict.folder(&self.name));
+        let snapshot = match Snapshot::read(&folder) {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => return None,
+            Err(error) => return Some(error),
+        };
+        if self.results().is_some_and(|results| results.snapshot == snapshot) {
+            return None;
+        }
+        let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        if unreadable.as_ref() == Some(&snapshot) {
+            return None;
+        }
+        match Results::read(root, &self.name, &self.spec.results.table) {
+            Ok(results) => {
+                *self.results.write().unwrap_or_else(PoisonError::into_inner) = results.map(Arc::new);
+                *unreadable = None;
+                None
+            }
+            Err(error) => {
+                *unreadable = Some(snapshot);
+                Some(error.context("results"))
+            }
+        }
     }
 
     /// Notes what is wrong. Whether it is news.

@@ -17,7 +17,7 @@ use crate::pipeline::Pipeline;
 use crate::predictions::{self, Context};
 use crate::refusal::{Code, Refusal};
 use crate::tokens::Role;
-use crate::{outcomes, record};
+use crate::{outcomes, record, results_routes};
 
 type Shared = State<Arc<App>>;
 
@@ -28,6 +28,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/pipelines/{pipeline}", get(pipeline))
         .route("/api/v1/pipelines/{pipeline}/predictions", post(predict))
         .route("/api/v1/pipelines/{pipeline}/outcomes", post(report))
+        .route("/api/v1/results", get(results_routes::list))
+        .route("/api/v1/results/{key}", get(results_routes::one))
+        .route("/api/v1/results/{key}/history", get(results_routes::history))
         .layer(middleware::from_fn_with_state(app.clone(), bounded));
     Router::new()
         .merge(api)

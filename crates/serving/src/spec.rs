@@ -43,6 +43,9 @@ pub struct ServeSpec {
     /// What the request log becomes.
     #[serde(default)]
     pub journal: JournalSpec,
+    /// Which results are answered under `/api/v1/results`.
+    #[serde(default)]
+    pub results: ResultsSpec,
     /// What a version must reproduce before it answers anybody.
     #[serde(default)]
     pub health_check: HealthCheck,
@@ -146,6 +149,20 @@ pub struct JournalSpec {
 impl Default for JournalSpec {
     fn default() -> JournalSpec {
         JournalSpec { seal_every: Length::minutes(60), seal_entries: 500_000 }
+    }
+}
+
+/// Results of the stage `predict`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResultsSpec {
+    /// The table. Its first column is the key. Default: `scores`.
+    pub table: String,
+}
+
+impl Default for ResultsSpec {
+    fn default() -> ResultsSpec {
+        ResultsSpec { table: "scores".to_owned() }
     }
 }
 
