@@ -21,12 +21,14 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "values" => vec!["spec", "artifact"],
         "expr" => vec!["spec", "artifact", "values"],
         "checks" => vec!["spec", "artifact", "expr", "values", "transform"],
-        "learn" => vec!["spec", "artifact", "expr", "values"],
+        "score" => vec!["spec", "artifact", "values", "forest"],
+        // Its tests compare with the forest.
+        "learn" => vec!["spec", "artifact", "expr", "score", "forest"],
         "transform" | "featurize" => vec!["spec", "artifact", "expr", "values"],
         "demo" | "net" => vec!["spec"],
         "sources" => vec!["spec", "artifact", "store", "net", "values", "demo"],
         // What a model learned from is what its rows are compared with; what is found has a priority.
-        "watch" => vec!["spec", "artifact", "learn", "alert"],
+        "watch" => vec!["spec", "artifact", "score", "alert"],
         // What joins models and tables.
         "asking" => vec!["spec", "artifact", "llm", "transform"],
         domain if DOMAIN.contains(&domain) => vec!["spec", "artifact", "net", "values"],
@@ -34,10 +36,10 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "tool" => vec!["spec", "net", "alert"],
         "stage" => [&["spec", "artifact", "store", "tool"], &DOMAIN[..]].concat(),
         tool if TOOLS.contains(&tool) => {
-            [&["spec", "artifact", "expr", "values", "tool", "stage"], &DOMAIN[..]].concat()
+            [&["spec", "artifact", "expr", "values", "score", "tool", "stage"], &DOMAIN[..]].concat()
         }
         // What answers over HTTP: it reads what the stages wrote, and writes what it was asked.
-        "serving" => vec!["spec", "artifact", "values", "journal", "learn", "featurize"],
+        "serving" => vec!["spec", "artifact", "values", "journal", "score", "featurize"],
         "serve" => vec!["spec", "tool", "alert", "serving"],
         "tests" => vec!["testkit"],
         other => panic!("crate '{other}' has no place in the architecture yet: give it one in this table"),
@@ -50,6 +52,10 @@ fn forbidden(package: &str) -> (&'static [&'static str], &'static str) {
     const TERMINAL: &[&str] = &["clap", "indicatif", "anyhow", "tracing-subscriber", "parquet", "object_store"];
     match package {
         "spec" => (TABLES, "words know no tables, terminals or networks"),
+        "score" => (
+            &["lightgbm3-sys", "linfa", "plotters", "clap", "indicatif", "anyhow", "tokio", "parquet"],
+            "whoever scores needs no library that learns, no network and no terminal",
+        ),
         "artifact" | "expr" | "values" => {
             (&["clap", "indicatif", "anyhow", "tokio"], "the base knows no terminal and no network")
         }
@@ -110,7 +116,8 @@ fn crates_import_only_what_the_architecture_allows() {
 #[test]
 fn every_crate_of_the_architecture_is_there() {
     let packages = packages();
-    let others = ["tool", "stage", "forest", "expr", "artifact", "store", "values", "spec", "net", "demo", "testkit"];
+    let others =
+        ["tool", "stage", "score", "forest", "expr", "artifact", "store", "values", "spec", "net", "demo", "testkit"];
     for name in TOOLS.iter().chain(&DOMAIN).chain(&others) {
         assert!(packages.iter().any(|package| package["name"] == **name), "no crate '{name}'");
     }
@@ -209,6 +216,28 @@ fn plans_stream_in_one_place() {
     let crates = root().join("crates");
     let files: Vec<_> = files_with(&root(), &running).into_iter().filter(|file| file.starts_with(&crates)).collect();
     assert_eq!(files, [crates.join("artifact/src/engine.rs")]);
+}
+
+/// LightGBM makes a program larger, slower to build and slower to start, and needs a C++ compiler.
+#[test]
+fn only_training_links_lightgbm() {
+    let with_it = |package: &str| {
+        let output = Command::new(env!("CARGO"))
+            .args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--package", package])
+            .current_dir(root())
+            // Where features are those of the whole workspace, the tree is, too.
+            .env_remove("CARGO_RESOLVER_FEATURE_UNIFICATION")
+            .output()
+            .expect("cargo can be called");
+        assert!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+        let tree = String::from_utf8(output.stdout).expect("cargo tree writes text");
+        assert!(tree.lines().any(|line| line.starts_with("spec ")), "{package} depends on something of ours:\n{tree}");
+        tree.lines().any(|line| line.starts_with("lightgbm3-sys "))
+    };
+    assert!(with_it("train"), "train learns with it");
+    let without: Vec<&str> = TOOLS.into_iter().filter(|tool| *tool != "train").chain(["score", "forest"]).collect();
+    let wrong: Vec<&str> = without.into_iter().filter(|package| with_it(package)).collect();
+    assert!(wrong.is_empty(), "these link LightGBM: {wrong:?}");
 }
 
 fn root() -> PathBuf {

@@ -57,7 +57,7 @@ fn a_feature_redefined_under_its_name_is_not_scored_by_the_old_model() {
     project
         .run("predict", ["churn"])
         .exits(1)
-        .says("model v1, table 'scoring': its columns do not mean what the model learned: 'spent_90d' is {sum: {of: amount, window: 30d}} now, was {sum: {of: amount, window: 90d}}")
+        .says("model v1, table 'scoring': its columns are defined differently from those that the model learned: 'spent_90d' is {sum: {of: amount, window: 30d}} now, was {sum: {of: amount, window: 90d}}")
         .says("run `bin/train churn`")
         .never_says("'orders'");
     assert_eq!(project.latest("data/output/churn/predict"), scores, "the earlier scores stand");
@@ -66,7 +66,10 @@ fn a_feature_redefined_under_its_name_is_not_scored_by_the_old_model() {
     project.run("train", ["churn"]).exits(0);
     decided(
         &project,
-        &[" of the champion v1 on the same ", "(the features of v1 were made again as it learned them: 'spent_90d' is"],
+        &[
+            " of the champion v1 on the same ",
+            "(the features of v1 were recomputed by its own definitions: 'spent_90d' is",
+        ],
     );
 
     // Back to the old spec, the old model scores again.
@@ -95,7 +98,7 @@ fn what_a_feature_reads_is_part_of_it() {
         .run("predict", ["churn"])
         .exits(1)
         .says("'orders_90d' is {count: {window: 90d}} now, was {count: {where: \"NOT is_return\", window: 90d}}")
-        .says("'order_trend' is made of columns that are made otherwise now");
+        .says("'order_trend' is computed from columns that are defined differently now");
     // Blanks, order and descriptions mean nothing.
     rewrite(
         &project,
@@ -122,7 +125,7 @@ fn what_clean_does_to_a_column_is_part_of_the_features_that_read_it() {
     project
         .run("predict", ["churn"])
         .exits(1)
-        .says("'spent_90d' is made of columns that are made otherwise now")
+        .says("7 columns are computed from columns that are defined differently now: 'spent_90d', 'spent_365d', 'basket_mean' and 4 more;")
         .never_says("'recency_days'");
     // What the old model learned cannot be made from today's table, so nothing is promoted by itself.
     project.run("train", ["churn"]).exits(0);
@@ -130,7 +133,7 @@ fn what_clean_does_to_a_column_is_part_of_the_features_that_read_it() {
         &project,
         &[
             "keep v2, champion v1",
-            "could not be made again (what they are made of changed: ",
+            "could not be recomputed (what they are made of changed: ",
             "promote by hand if the challenger is to replace it",
         ],
     );
@@ -175,7 +178,7 @@ fn a_champion_that_knew_a_feature_that_is_gone_is_compared_all_the_same() {
         &project,
         &[
             " of the champion v1 on the same ",
-            "were made again as it learned them: 'recency_days' is not made any more",
+            "were recomputed by its own definitions: 'recency_days' is no longer computed",
         ],
     );
 }
@@ -216,7 +219,7 @@ fn a_label_redefined_in_clean_is_noticed_though_the_rows_to_score_have_none() {
     project
         .run("predict", ["flat"])
         .exits(1)
-        .says("table 'newcomers': its columns do not mean what the model learned: the label 'y' is derive ")
+        .says("table 'newcomers': its columns are defined differently from those that the model learned: the label 'y' is derive ")
         .never_says("'a' is");
 }
 
@@ -373,8 +376,8 @@ fn rows_unlike_those_of_training_are_told_and_may_be_refused() {
     let scores = project.run("predict", ["flat"]);
     scores
         .exits(0)
-        .says("'b' is missing in 90.0 % of the rows, 0.0 % in training (at most 10.0 % allowed)")
-        .says("'a' lies beyond 0 to 100 of training in 100.0 % of the rows, from 500 to 599")
+        .says("'b' is missing in 90 % of the rows, 0 % in training (at most 10 % allowed)")
+        .says("'a' is outside the training range (0 to 100) in 100 % of the rows; values from 500 to 599")
         .says(
             "'city' has categories in 20 of 100 rows that training did not have, which count as missing: 'Essen' (20)",
         )
@@ -390,7 +393,7 @@ fn rows_unlike_those_of_training_are_told_and_may_be_refused() {
 
     let before = project.latest("data/output/flat/predict");
     project.write("resources/flat/predict.yaml", "table: newcomers\nlike_training: {severity: hard}\n");
-    project.run("predict", ["flat"]).exits(1).says("check 'like_training nulls' failed: 'b' is missing in 90.0 %");
+    project.run("predict", ["flat"]).exits(1).says("check 'like_training nulls' failed: 'b' is missing in 90 %");
     assert_eq!(project.latest("data/output/flat/predict"), before);
     let lenient = "table: newcomers\nlike_training: {max_null_change: 1, max_outside: 1, max_unseen: 1, max_psi: 1000, severity: hard}\n";
     project.write("resources/flat/predict.yaml", lenient);

@@ -73,16 +73,38 @@ impl Definitions {
         self.columns.iter().find(|definition| definition.name == name)
     }
 
-    /// Which of the columns `names` mean something else in `now` than here, in words.
+    /// Which of the columns `names` mean something else in `now` than here, in a few clauses: columns that changed
+    /// themselves each have one, as far as people read on, and those that only read others share one.
     pub fn changed<'a>(&self, now: &Definitions, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-        let pairs = names.into_iter().map(|name| (name, self.column(name), now.column(name)));
-        pairs.filter_map(|(name, was, is)| difference(name, was, is)).collect()
+        let (mut clauses, mut more, mut by_others) = (Vec::new(), Vec::new(), Vec::new());
+        for name in names {
+            match difference(self.column(name), now.column(name)) {
+                None => {}
+                Some(Difference::Reads) => by_others.push(name),
+                Some(difference) if clauses.len() < NAMED => clauses.push(difference.of(name)),
+                Some(_) => more.push(name),
+            }
+        }
+        if !more.is_empty() {
+            let are = if more.len() == 1 { "is" } else { "are" };
+            clauses.push(format!("{} {are} defined differently, too", listed(&more)));
+        }
+        match &by_others[..] {
+            [] => {}
+            [name] => clauses.push(Difference::Reads.of(name)),
+            names => clauses.push(format!(
+                "{} columns are computed from columns that are defined differently now: {}",
+                names.len(),
+                listed(names)
+            )),
+        }
+        clauses
     }
 
     /// How the label differs in meaning in `now`, in words. In a table of which clean makes the columns, it is the column
     /// `name`.
     pub fn changed_label(&self, now: &Definitions, name: &str) -> Option<String> {
-        difference(name, self.label(name), now.label(name))
+        difference(self.label(name), now.label(name)).map(|difference| difference.of(name))
     }
 
     fn label(&self, name: &str) -> Option<&Definition> {
@@ -90,14 +112,46 @@ impl Definitions {
     }
 }
 
-fn difference(name: &str, was: Option<&Definition>, is: Option<&Definition>) -> Option<String> {
+/// Columns that a message names one by one.
+const NAMED: usize = 5;
+
+/// How two definitions of one column differ.
+enum Difference {
+    /// In itself, in words.
+    Itself(String),
+    /// In the columns that it reads.
+    Reads,
+}
+
+impl Difference {
+    fn of(&self, name: &str) -> String {
+        match self {
+            Difference::Itself(words) => format!("'{name}' {words}"),
+            Difference::Reads => format!("'{name}' is computed from columns that are defined differently now"),
+        }
+    }
+}
+
+fn difference(was: Option<&Definition>, is: Option<&Definition>) -> Option<Difference> {
+    let itself = |words: String| Some(Difference::Itself(words));
     match (was, is) {
         (None, None) => None,
         (Some(was), Some(is)) if was.hash == is.hash => None,
-        (Some(was), Some(is)) if was.is != is.is => Some(format!("'{name}' is {} now, was {}", is.is, was.is)),
-        (Some(_), Some(_)) => Some(format!("'{name}' is made of columns that are made otherwise now")),
-        (Some(was), None) => Some(format!("'{name}' is not made any more, was {}", was.is)),
-        (None, Some(is)) => Some(format!("'{name}' is {} now, was not made by a spec", is.is)),
+        (Some(was), Some(is)) if was.is != is.is => itself(format!("is {} now, was {}", is.is, was.is)),
+        (Some(_), Some(_)) => Some(Difference::Reads),
+        (Some(was), None) => itself(format!("is no longer computed, was {}", was.is)),
+        (None, Some(is)) => itself(format!("is {} now, was not computed by a spec", is.is)),
+    }
+}
+
+/// `'a', 'b', 'c' and 23 more`.
+fn listed(names: &[&str]) -> String {
+    const FIRST: usize = 3;
+    let named = |names: &[&str]| names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        // Two words more for one name are not shorter than its name.
+        count if count > FIRST + 1 => format!("{} and {} more", named(&names[..FIRST]), count - FIRST),
+        _ => named(names),
     }
 }
 
@@ -149,7 +203,36 @@ mod tests {
         let is = made(&[("c", "3"), ("b", "7"), ("d", "4")]);
         assert_eq!(
             was.changed(&is, ["a", "b", "c", "d", "e"]),
-            ["'a' is not made any more, was 1", "'b' is 7 now, was 2", "'d' is 4 now, was not made by a spec"]
+            ["'a' is no longer computed, was 1", "'b' is 7 now, was 2", "'d' is 4 now, was not computed by a spec"]
+        );
+    }
+
+    #[test]
+    fn many_changes_are_said_in_a_few_words() {
+        let [short, long] = ["30d", "90d"].map(|window| Definition::new("a", window, window, []));
+        let names: Vec<String> = (0..26).map(|at| format!("f{at}")).collect();
+        let reading = |read: &Definition| Definitions {
+            columns: names.iter().map(|name| Definition::new(name, "a * 2", "a * 2", [read])).collect(),
+            ..Definitions::default()
+        };
+        assert_eq!(
+            reading(&short).changed(&reading(&long), names.iter().map(String::as_str)),
+            ["26 columns are computed from columns that are defined differently now: 'f0', 'f1', 'f2' and 23 more"]
+        );
+        assert_eq!(
+            reading(&short).changed(&reading(&long), ["f3", "f4", "f5", "f6"]),
+            ["4 columns are computed from columns that are defined differently now: 'f3', 'f4', 'f5', 'f6'"]
+        );
+        let with = |is: &str| Definitions {
+            columns: names.iter().map(|name| Definition::new(name, is, is, [])).collect(),
+            ..Definitions::default()
+        };
+        let found = with("1").changed(&with("2"), names.iter().map(String::as_str));
+        assert_eq!(found[0], "'f0' is 2 now, was 1");
+        assert_eq!(found[5..], ["'f5', 'f6', 'f7' and 18 more are defined differently, too"]);
+        assert_eq!(
+            with("1").changed(&with("2"), names[..6].iter().map(String::as_str))[5],
+            "'f5' is defined differently, too"
         );
     }
 
@@ -162,12 +245,10 @@ mod tests {
             label: Some(Definition::new("y", "a", "a", [read])),
             rows: None,
         };
-        assert_eq!(of(&short).changed(&of(&long), ["b"]), ["'b' is made of columns that are made otherwise now"]);
+        let clause = "is computed from columns that are defined differently now";
+        assert_eq!(of(&short).changed(&of(&long), ["b"]), [format!("'b' {clause}")]);
         assert_eq!(of(&short).changed(&of(&short), ["b"]), [""; 0]);
-        assert_eq!(
-            of(&short).changed_label(&of(&long), "y").as_deref(),
-            Some("'y' is made of columns that are made otherwise now")
-        );
+        assert_eq!(of(&short).changed_label(&of(&long), "y"), Some(format!("'y' {clause}")));
         // Where a column stands is no part of what it means.
         let both = |reads: [&Definition; 2]| Definition::new("c", "a + b", "a + b", reads).hash;
         let b = Definition::new("b", "b", "b", []);

@@ -45,12 +45,15 @@ impl Forest {
     /// # Errors
     /// If the text is damaged or holds what is not known here. The error names the line.
     pub fn read(text: &str) -> Result<Forest> {
-        let model = model::read(text)?;
+        Ok(Forest::of(model::read(text)?))
+    }
+
+    pub(crate) fn of(model: Model) -> Forest {
         let slots = Slots::new(&model);
         let scorers = Scorer::all(&model, &slots);
         let quick = Quick::new(&scorers, MOST_ENTRIES);
         let linear = model.trees.iter().any(|tree| tree.is_linear);
-        Ok(Forest { model, slots, scorers, quick, linear })
+        Forest { model, slots, scorers, quick, linear }
     }
 
     /// Number of features, which is the number of columns of a row.
@@ -76,6 +79,11 @@ impl Forest {
     /// Trees of a single leaf.
     pub fn stumps(&self) -> usize {
         self.model.trees.iter().filter(|tree| tree.splits.is_empty()).count()
+    }
+
+    /// Leaves of all trees together.
+    pub fn leaves(&self) -> usize {
+        self.model.trees.iter().map(|tree| tree.leaves.len()).sum()
     }
 
     /// Trees of each output.

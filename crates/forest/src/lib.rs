@@ -22,10 +22,13 @@
 //! # }
 //! ```
 //!
+//! Trees that were grown elsewhere come in node by node ([`Forest::of_trees`]).
+//!
 //! It knows no tables of others and prints nothing. How it computes: `docs/adr/0012-forest.md`.
 
 mod column;
 mod forest;
+mod given;
 mod model;
 mod objective;
 mod pieces;
@@ -41,5 +44,6 @@ mod tests;
 
 pub use column::{Bits, Column, Values};
 pub use forest::{Forest, Importance, Score};
+pub use given::{Node, Rule};
 pub use row::RowScorer;
 pub use shap::{Explainer, Reason, Strongest};

@@ -22,7 +22,18 @@ pub(crate) struct Model {
     pub averages: bool,
     pub objective: Option<String>,
     pub transform: Transform,
+    pub reading: Reading,
     pub trees: Vec<Tree>,
+}
+
+/// How values are seen by the tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// As LightGBM does: values within 1e-35 of 0 are 0.
+    #[default]
+    NearZero,
+    /// As they are.
+    Double,
 }
 
 /// One tree. A child of 0 or more is a split, another the leaf of its complement. Split 0 is the root, if there is one.
@@ -42,8 +53,8 @@ pub(crate) struct Split {
     pub right: i32,
     /// Loss that the split saved, as LightGBM holds it.
     pub gain: f32,
-    /// Training rows, at least 1.
-    pub count: i32,
+    /// Training rows, or their weight; above 0.
+    pub count: f64,
 }
 
 /// Which rows go left.
@@ -68,8 +79,8 @@ pub(crate) enum Missing {
 #[derive(Debug, Default)]
 pub(crate) struct Leaf {
     pub value: f64,
-    /// Training rows.
-    pub count: i32,
+    /// Training rows, or their weight.
+    pub count: f64,
     /// The linear model, if the tree has such. `value` stands in where one of its features is NaN.
     pub constant: f64,
     /// Features and their coefficients.
@@ -152,7 +163,11 @@ fn header(reader: &mut Reader<'_>) -> Checked<(Model, Vec<usize>)> {
         return Err(format!("'tree_sizes' has {} entries with {classes} classes", tree_sizes.len()));
     }
     fields.nothing_left()?;
-    Ok((Model { feature_names, outputs: classes, averages, objective, transform, trees: Vec::new() }, tree_sizes))
+    let reading = Reading::NearZero;
+    Ok((
+        Model { feature_names, outputs: classes, averages, objective, transform, reading, trees: Vec::new() },
+        tree_sizes,
+    ))
 }
 
 /// `none`, `[low:high]` of a number, or the categories `0:1:2`.
@@ -220,8 +235,8 @@ fn tree(fields: &mut Fields<'_>, features: usize) -> Checked<Tree> {
     finite("leaf_value", &values)?;
     let counts: Vec<i32> = fields.list("leaf_count", leaves, leaves)?;
     at_least("leaf_count", &counts, 0)?;
-    let leaf =
-        |at: usize| Leaf { value: values[at], count: counts.get(at).copied().unwrap_or_default(), ..Leaf::default() };
+    let count = |at: usize| f64::from(counts.get(at).copied().unwrap_or_default());
+    let leaf = |at: usize| Leaf { value: values[at], count: count(at), ..Leaf::default() };
     let mut tree = Tree { leaves: (0..leaves).map(leaf).collect(), is_linear, splits: Vec::new() };
     tree.splits = read_splits(fields, splits, sets, features)?;
     check_shape(&tree.splits)?;
@@ -281,7 +296,7 @@ fn read_splits(fields: &mut Fields<'_>, length: usize, sets: usize, features: us
     for at in 0..length {
         let test = test(thresholds[at], decisions[at], &mut bits)?;
         used += usize::from(matches!(test, Test::Set(_)));
-        let (feature, gain, count) = (split_features[at], gains[at], counts[at]);
+        let (feature, gain, count) = (split_features[at], gains[at], f64::from(counts[at]));
         splits.push(Split { feature, test, left: left[at], right: right[at], gain, count });
     }
     match used == sets {
@@ -329,7 +344,7 @@ fn test(threshold: f64, decision: i8, sets: &mut [Option<Vec<u32>>]) -> Checked<
 }
 
 /// Whether the nodes are one tree: from the root, each is reached once.
-fn check_shape(tree: &[Split]) -> Checked<()> {
+pub(crate) fn check_shape(tree: &[Split]) -> Checked<()> {
     let splits = tree.len();
     let (mut seen_splits, mut seen_leaves) = (vec![false; splits], vec![false; splits + 1]);
     let mut open = Vec::new();
@@ -428,7 +443,7 @@ mod tests {
     fn shape(children: &[(i32, i32)]) -> Checked<()> {
         let split = |(left, right): &(i32, i32)| {
             let test = Test::Set(Vec::new());
-            Split { feature: 0, test, left: *left, right: *right, gain: 0.0, count: 1 }
+            Split { feature: 0, test, left: *left, right: *right, gain: 0.0, count: 1.0 }
         };
         check_shape(&children.iter().map(split).collect::<Vec<_>>())
     }

@@ -12,7 +12,6 @@ use spec::{Error, Result};
 use crate::forest::{Forest, Score};
 use crate::pieces::{Among, Choice, PIECE, Piece};
 use crate::score::{Scorer, Shape};
-use crate::slots::near_zero_is_zero;
 
 /// The splits of all pieces, slot by slot.
 #[derive(Debug)]
@@ -241,7 +240,7 @@ impl<F: Deref<Target = Forest>> RowScorer<F> {
             }
             Place::Constant(value) if !forest.linear => quick.values[value as usize],
             _ => {
-                let value = |place| near_zero_is_zero(row[forest.slots.raw_feature(place)]);
+                let value = |place| forest.slots.seen(row[forest.slots.raw_feature(place)]);
                 scorer.value(self.leaf(scorer, place), value)
             }
         }

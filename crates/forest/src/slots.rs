@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::Column;
-use crate::model::{Missing, Model, Test};
+use crate::model::{Missing, Model, Reading, Test};
 
 /// Rows that are scored in step.
 pub(crate) const GROUP: usize = 32;
@@ -30,6 +30,7 @@ pub(crate) struct Slots {
     /// Features whose values linear leaves read.
     raw: Vec<u32>,
     count: usize,
+    reading: Reading,
 }
 
 /// Thresholds of one feature.
@@ -110,7 +111,7 @@ impl Slots {
         }
         raw.sort_unstable();
         raw.dedup();
-        let mut slots = Slots { raw, ..Slots::default() };
+        let mut slots = Slots { raw, reading: model.reading, ..Slots::default() };
         for (feature, (mut thresholds, ways)) in numbers {
             thresholds.sort_unstable_by(f64::total_cmp);
             thresholds.dedup();
@@ -203,7 +204,7 @@ impl Slots {
     pub fn fill(&self, columns: &[Column<'_>], start: usize, count: usize, block: &mut Block) {
         let Block { slots, raws, ranks, raw, buffer, base } = block;
         for numbers in &self.numbers {
-            read(&columns[numbers.feature as usize], start, count, buffer);
+            self.read(&columns[numbers.feature as usize], start, count, buffer);
             rank_all(&numbers.thresholds, buffer, base);
             for (slot, missing, left) in &numbers.slots {
                 let (zero_rank, missing_rank) = numbers.special(*missing, *left);
@@ -218,7 +219,7 @@ impl Slots {
             }
         }
         for categories in &self.categories {
-            read(&columns[categories.feature as usize], start, count, buffer);
+            self.read(&columns[categories.feature as usize], start, count, buffer);
             for (group, values) in buffer.as_chunks::<GROUP>().0.iter().enumerate() {
                 let ranks = &mut ranks[group * *slots + categories.slot];
                 for lane in 0..GROUP {
@@ -227,17 +228,39 @@ impl Slots {
             }
         }
         for (place, feature) in self.raw.iter().enumerate() {
-            read(&columns[*feature as usize], start, count, buffer);
+            self.read(&columns[*feature as usize], start, count, buffer);
             for (group, values) in buffer.as_chunks().0.iter().enumerate() {
                 raw[group * *raws + place] = *values;
             }
         }
     }
 
+    #[inline(always)]
+    fn read(&self, column: &Column<'_>, start: usize, count: usize, buffer: &mut [f64; BLOCK]) {
+        column.read(start, &mut buffer[..count]);
+        match self.reading {
+            Reading::NearZero => {
+                for value in buffer.iter_mut() {
+                    *value = near_zero_is_zero(*value);
+                }
+            }
+            Reading::Double => {}
+        }
+    }
+
+    /// A value as the tests see it.
+    #[inline(always)]
+    pub fn seen(&self, value: f64) -> f64 {
+        match self.reading {
+            Reading::NearZero => near_zero_is_zero(value),
+            Reading::Double => value,
+        }
+    }
+
     /// The ranks of a single row.
     pub fn fill_row(&self, row: &[f64], ranks: &mut [i32]) {
         for numbers in &self.numbers {
-            let value = near_zero_is_zero(row[numbers.feature as usize]);
+            let value = self.seen(row[numbers.feature as usize]);
             let base = rank(&numbers.thresholds, value);
             for (slot, missing, left) in &numbers.slots {
                 let (zero_rank, missing_rank) = numbers.special(*missing, *left);
@@ -246,7 +269,7 @@ impl Slots {
             }
         }
         for categories in &self.categories {
-            ranks[categories.slot] = categories.place(near_zero_is_zero(row[categories.feature as usize]));
+            ranks[categories.slot] = categories.place(self.seen(row[categories.feature as usize]));
         }
     }
 }
@@ -304,16 +327,8 @@ fn members(bits: &[u32]) -> impl Iterator<Item = u32> {
 
 /// The value as LightGBM sees it.
 #[inline(always)]
-pub(crate) fn near_zero_is_zero(value: f64) -> f64 {
+fn near_zero_is_zero(value: f64) -> f64 {
     if value.abs() <= ZERO { 0.0 } else { value }
-}
-
-#[inline(always)]
-fn read(column: &Column<'_>, start: usize, count: usize, buffer: &mut [f64; BLOCK]) {
-    column.read(start, &mut buffer[..count]);
-    for value in buffer.iter_mut() {
-        *value = near_zero_is_zero(*value);
-    }
 }
 
 /// The count of thresholds below `value`; 0 for NaN.

@@ -1,59 +1,15 @@
-//! Labels that are learned on another scale than their own, and predictions that come back from it.
+//! Learners on a transformed label; the way back is [`score::Transformed`].
 
-use std::path::Path;
-
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use score::{LabelTransform, Matrix, Model, Task, Transformed, Tuned, logarithms};
 use spec::Result;
 
-use crate::learners::exact;
-use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task, Tuned};
+use crate::{Data, Learner};
 
-/// The scale that a regression learns on. Predictions, metrics and intervals are in the label's own unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LabelTransform {
-    /// The natural logarithm: for prices, amounts and durations, whose errors grow with their size. Every label must be
-    /// above 0.
-    ///
-    /// exp() of a mean of logarithms lies below the mean, so predictions are multiplied by the mean of exp(residual)
-    /// over the validation rows (the smearing factor: Duan 1983, "Smearing estimate: a nonparametric retransformation
-    /// method"). Learners of a median or quantile need no factor: exp() of a median is the median.
-    Log,
-}
-
-/// A transform with what was estimated for the way back.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Transformed {
-    Log {
-        /// What exp(raw score) is multiplied with; 1 for learners of quantiles.
-        #[serde(with = "exact")]
-        smearing: f64,
-    },
-}
-
-impl LabelTransform {
-    /// `learner` on the transformed label.
-    pub(crate) fn around(self, learner: Box<dyn Learner>) -> Box<dyn Learner> {
-        match self {
-            LabelTransform::Log => Box::new(LogLearner(learner)),
-        }
+/// `learner` on the transformed label.
+pub(crate) fn around(transform: LabelTransform, learner: Box<dyn Learner>) -> Box<dyn Learner> {
+    match transform {
+        LabelTransform::Log => Box::new(LogLearner(learner)),
     }
-}
-
-impl Transformed {
-    /// `model`, whose raw scores are on the transformed scale, with predictions in the label's unit.
-    pub(crate) fn around(self, model: Box<dyn Model>) -> Box<dyn Model> {
-        match self {
-            Transformed::Log { smearing } => Box::new(LogModel { model, smearing }),
-        }
-    }
-}
-
-/// The logarithm of every label.
-pub(crate) fn logarithms(label: &[f64]) -> Vec<f64> {
-    label.iter().map(|label| label.ln()).collect()
 }
 
 struct LogLearner(Box<dyn Learner>);
@@ -79,7 +35,7 @@ impl Learner for LogLearner {
         // Residuals of the training rows are smaller than those of new ones; without others they must do.
         let rows = if valid.label.is_empty() { train } else { valid };
         let smearing = if self.learns_mean() { smearing(rows, &model.predict(rows.features)?) } else { 1.0 };
-        Ok(Box::new(LogModel { model, smearing }))
+        Ok(Transformed::Log { smearing }.around(model))
     }
 
     /// With the factor of the earlier fits: the residuals of rows that it has learned would make it too small.
@@ -90,7 +46,7 @@ impl Learner for LogLearner {
             Some(Transformed::Log { smearing }) => smearing,
             None => 1.0,
         };
-        Ok(Box::new(LogModel { model, smearing }))
+        Ok(Transformed::Log { smearing }.around(model))
     }
 }
 
@@ -102,61 +58,12 @@ fn smearing(rows: Data<'_>, score: &[f64]) -> f64 {
     sum / all
 }
 
-struct LogModel {
-    /// Its scores are logarithms.
-    model: Box<dyn Model>,
-    smearing: f64,
-}
-
-impl Model for LogModel {
-    fn learner(&self) -> &'static str {
-        self.model.learner()
-    }
-
-    fn features(&self) -> &[Feature] {
-        self.model.features()
-    }
-
-    fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        let scores = self.model.predict(rows)?;
-        Ok(scores.into_iter().map(|score| score.exp() * self.smearing).collect())
-    }
-
-    fn save(&self, folder: &Path) -> Result<String> {
-        self.model.save(folder)
-    }
-
-    fn label_transform(&self) -> Option<Transformed> {
-        Some(Transformed::Log { smearing: self.smearing })
-    }
-
-    fn tuned(&self) -> Tuned {
-        Tuned { label_transform: self.label_transform(), ..self.model.tuned() }
-    }
-
-    /// In logarithms: 0.1 raises the prediction by about a tenth.
-    fn contributions(&self, rows: &Matrix) -> Result<Option<Contributions>> {
-        let contributions = self.model.contributions(rows)?;
-        Ok(contributions.map(|found| Contributions { base: found.base + self.smearing.ln(), ..found }))
-    }
-
-    fn importance(&self) -> Vec<f64> {
-        self.model.importance()
-    }
-
-    fn notes(&self) -> serde_json::Value {
-        let mut notes = self.model.notes();
-        if !notes.is_object() {
-            notes = serde_json::json!({});
-        }
-        notes["smearing"] = self.smearing.into();
-        notes
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::Feature;
     use crate::learners::LearnerSpec;
     use crate::random::Random;
 
@@ -178,7 +85,7 @@ mod tests {
     fn fit(yaml: &str) -> Box<dyn Model> {
         let spec: LearnerSpec = spec::parse(yaml, Path::new("t.yaml"), &Default::default()).unwrap().spec;
         let ((train, train_label), (valid, valid_label)) = (prices(6000, 1), prices(6000, 2));
-        let learner = LabelTransform::Log.around(spec.build());
+        let learner = around(LabelTransform::Log, spec.build());
         let data = Data { features: &train, label: &train_label };
         learner.fit(Task::Regression, data, Data { features: &valid, label: &valid_label }, 1).unwrap()
     }

@@ -1,52 +1,34 @@
-//! Learners, each library wrapped once behind two object-safe traits ([`Learner`], [`Model`]), and what
-//! surrounds them: matrices, splits, metrics, plots, model cards and the registry of versions.
+//! Learners, each library wrapped once behind the object-safe trait [`Learner`], and what surrounds them: splits,
+//! experiments, plots and model cards. Fitted models, and all that scores with them, are in the crate [`score`].
 
-mod calendar;
 mod card;
 mod experiment;
-mod feature;
-mod files;
 mod intervals;
 mod label_transform;
 mod learner;
 mod learners;
 mod lightgbm;
-mod likeness;
-mod loaded;
-mod manifest;
-mod matrix;
-pub mod metrics;
 pub mod plots;
 mod random;
-mod reasons;
-mod registry;
 mod runs_table;
-mod scorer;
 mod split;
-mod threshold;
 mod write;
 
 pub use experiment::{
-    BASELINE, Explained, Gate, GateResult, Importance, Known, Measured, PromoteRule, PromoteWhen, Rebuild, Refit,
-    TrainSpec, Trial, Tried, run,
+    BASELINE, Explained, Gate, Importance, Known, PromoteRule, PromoteWhen, Rebuild, TrainSpec, Trial, run,
 };
-pub use feature::{Feature, FeatureKind, MAX_CATEGORIES};
-pub use intervals::{Bounds, IntervalMethod, IntervalRecord, IntervalSpec, Intervals};
-pub use label_transform::{LabelTransform, Transformed};
-pub use learner::{Contributions, Data, Learner, Model, Task, Tuned};
-pub use learners::{
-    Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree, load_model,
-};
-pub use likeness::{FeatureSummary, Likeness, LikenessSpec, Spread};
-pub use loaded::LoadedVersion;
-pub use manifest::{Manifest, Origin};
-pub use matrix::{Encoder, Matrix};
-pub use reasons::reasons;
-pub use registry::{Action, Decision, Entry, Log, ModelStage, Registry, Run, Signature, Version};
+pub use intervals::IntervalSpec;
+pub use learner::{Data, Learner};
+pub use learners::{Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree};
 pub use runs_table::{RunsQuery, measure_text, runs_table, runs_text};
-pub use scorer::{Predicted, ScoredRows, Scorer};
-pub use split::{
-    Fold, FoldsSummary, LabelKnown, Part, PartSummary, Purge, Shares, Split, SplitBy, SplitSpec, SplitSummary,
+pub use score::metrics;
+// All of it, so that whoever trains need not know which crate has what. Whoever only scores asks `score` alone.
+pub use score::{
+    Action, Bounds, Contributions, Decision, Encoder, Entry, Feature, FeatureKind, FeatureSummary, FoldsSummary,
+    GateResult, IntervalMethod, IntervalRecord, Intervals, LabelTransform, Likeness, LikenessSpec, LoadedVersion, Log,
+    Manifest, Matrix, Measured, Model, ModelStage, Origin, Part, PartSummary, Reason, Refit, Registry, Run, ScoredRows,
+    Scorer, Signature, SplitBy, SplitSummary, Task, Threshold, ThresholdRule, Transformed, Tried, Tuned, Version,
+    load_model,
 };
-pub use threshold::{Best, Cost, Share, Threshold, ThresholdRule};
-pub use write::{of_classes, write_version};
+pub use split::{Fold, LabelKnown, Purge, Shares, Split, SplitSpec};
+pub use write::write_version;

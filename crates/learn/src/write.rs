@@ -4,11 +4,11 @@ use std::path::Path;
 
 use artifact::PolarsResultExt;
 use polars::prelude::{Column, DataFrame, PlSmallStr};
+use score::of_classes;
 use spec::{Error, Result};
 
 use crate::card::{card, page};
 use crate::experiment::{Trial, free_name};
-use crate::metrics::largest;
 use crate::plots::{self, Plot};
 use crate::{Decision, IntervalRecord, Manifest, Origin, Part, Task};
 
@@ -38,21 +38,6 @@ pub fn write_version(folder: &Path, trial: &Trial, origin: &Origin, decision: &D
 
 fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).map_err(|error| Error::io("write", path, &error))
-}
-
-/// A column `probability_<class>` per class and `class`, the most probable one, from one probability per row and class.
-/// `name` makes the name of a column one that is free.
-pub fn of_classes(classes: &[String], probabilities: &[f64], name: impl Fn(&str) -> PlSmallStr) -> Vec<Column> {
-    let count = classes.len();
-    let of_class = |class: usize| -> Vec<f64> { probabilities.iter().skip(class).step_by(count).copied().collect() };
-    let mut columns: Vec<Column> = classes
-        .iter()
-        .enumerate()
-        .map(|(class, text)| Column::new(name(&format!("probability_{text}")), of_class(class)))
-        .collect();
-    let predicted: Vec<&str> = probabilities.chunks(count).map(|row| classes[largest(row)].as_str()).collect();
-    columns.push(Column::new(name("class"), predicted));
-    columns
 }
 
 impl Trial {

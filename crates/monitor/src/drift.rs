@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use artifact::{ColumnSummary, Evidence, PolarsResultExt, history};
-use learn::{Log, Manifest, Registry, Version};
 use polars::prelude::{Schema, SchemaRef, col};
+use score::{Log, Manifest, Registry, Version};
 use spec::{Error, Result, Tool, did_you_mean};
 use stage::Job;
 use watch::{Against, DriftReport, DriftSpec, Look, Profile, Watched};
@@ -101,7 +101,7 @@ fn schema_of(job: &Job<Monitor>, spec: &DriftSpec) -> Result<SchemaRef> {
 }
 
 fn of_training(manifest: &Manifest, now: &Schema) -> Vec<(String, Profile)> {
-    let of = |feature: &learn::Feature| {
+    let of = |feature: &score::Feature| {
         let summary = manifest.summaries.iter().find(|summary| summary.name == feature.name)?;
         Some((feature.name.clone(), Profile::of_training(feature, summary, now.get(&feature.name)?)))
     };

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use artifact::{Artifact, Batch, Input, PolarsResultExt, fingerprint, stream};
 use clap::Args;
-use learn::{Likeness, LikenessSpec, Log, Registry, Scorer, Version};
 use schemars::JsonSchema;
+use score::{Likeness, LikenessSpec, Log, Registry, Scorer, Version};
 use serde::Deserialize;
 use spec::{Error, Result, ResultExt, Tool};
 use stage::{Job, Judged, Output, Stage, TableOutput};
@@ -21,8 +21,8 @@ pub struct Spec {
     #[serde(default = "scoring")]
     table: String,
     /// How many reasons each score is given: the features that contributed most to it (SHAP values, in log-odds for
-    /// classification, of a `tree` in probabilities). Default: 3. With 0 none are computed, which is faster. The learners
-    /// `forest` and `baseline` give none.
+    /// classification, of a `tree` or `forest` in probabilities). Default: 3. With 0 none are computed. The learner
+    /// `baseline` gives none.
     #[serde(default = "three")]
     reasons: usize,
     /// How far the rows may differ from those that the model learned from: missing values, ranges, categories.
@@ -103,9 +103,8 @@ impl Stage for Predict {
         }
         if job.spec.reasons > 0 && !scorer.gives_reasons()? {
             tool::warn(format!(
-                "predict {}: {} is of learner '{}', which gives no reasons: the column 'reasons' is empty; write \
-                 `reasons: 0` to leave it \
-                 out, or learn with lightgbm, logistic, elastic_net or tree",
+                "predict {}: {} is of learner '{}', which gives no reasons: the column 'reasons' is empty; write `reasons: 0` \
+                 to leave it out, or learn with another learner",
                 job.pipeline,
                 scorer.loaded().version,
                 scorer.loaded().manifest.learner

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use artifact::{Artifact, PolarsResultExt};
-use learn::{LoadedVersion, Registry, Scorer, Task, Version};
+use score::{LoadedVersion, Registry, Scorer, Task, Version};
 use spec::{Error, Result};
 
 use crate::health::{self, Health};
@@ -81,7 +81,7 @@ impl Arm {
     }
 
     /// The manifest of the version.
-    pub fn manifest(&self) -> &learn::Manifest {
+    pub fn manifest(&self) -> &score::Manifest {
         &self.loaded().manifest
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use artifact::{Artifact, Snapshot};
-use learn::{Action, Entry, ModelStage, Registry, Version};
+use score::{Action, Entry, ModelStage, Registry, Version};
 use spec::{Error, Name, Result, Root, Tool};
 
 use crate::arm::{Arm, NamedArm, no_model};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use artifact::{Input, PolarsResultExt, dtype};
-use learn::{LoadedVersion, Registry, Scorer};
+use score::{LoadedVersion, Registry, Scorer};
 use polars::prelude::{DataFrame, DataType, LazyFrame, Schema, col, lit};
 use spec::{ColumnType, Error, Result, Root};
 

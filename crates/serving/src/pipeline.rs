@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use artifact::{LATEST, Snapshot};
 use journal::Journal;
-use learn::{Log, Registry};
+use score::{Log, Registry};
 use prometheus_client::metrics::counter::Counter;
 use spec::{Environment, Error, Name, Result, Root, Tool};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use learn::Predicted;
+use score::Predicted;
 
 use crate::arm::{Arm, NamedArm};
 use crate::cell::{Cell, Row};

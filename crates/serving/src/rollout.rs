@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use learn::{Action, Registry, Signature, Version};
+use score::{Action, Registry, Signature, Version};
 use spec::text::{number, percent};
 use spec::{Error, Result};
 
@@ -108,7 +108,7 @@ pub fn watch(pipeline: &Pipeline, host: &dyn Host) -> Option<Error> {
         if pipeline.registry.production()? != Some(bad) {
             return Ok(());
         }
-        let decision = learn::Decision {
+        let decision = score::Decision {
             action: Action::Rollback,
             champion: Some(bad),
             why: format!("by itself, while it took over: {why}"),

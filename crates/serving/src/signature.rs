@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use learn::{Feature, FeatureKind};
+use score::{Feature, FeatureKind};
 use spec::ColumnType;
 
 use crate::cell::Cell;

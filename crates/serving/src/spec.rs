@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use learn::Version;
+use score::Version;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use spec::{Environment, Error, Map, Result, Root};

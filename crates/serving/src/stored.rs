@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use artifact::{Artifact, PolarsResultExt, column_type};
-use learn::{Encoder, Feature};
+use score::{Encoder, Feature};
 use polars::prelude::{DataFrame, DataType};
 use spec::{Error, Result};
 

@@ -15,6 +15,7 @@ mod name;
 mod paths;
 mod place;
 pub mod random;
+pub mod range;
 mod read;
 mod scalar;
 mod span;

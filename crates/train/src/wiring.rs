@@ -268,7 +268,7 @@ fn production(job: &Job<Train>, registry: &Registry) -> Result<String> {
     let mut lines = format!("model      {version} ({})\n", manifest.experiment);
     for (metric, measured) in &manifest.metrics {
         if *metric == job.spec.choose_by() {
-            lines += &format!("quality    {metric} {} on rows that no model had seen\n", measured.in_words());
+            lines += &format!("quality    {metric} {} on unseen test rows\n", measured.in_words());
         }
     }
     let folder = Tool::Train.folder(&job.pipeline).join(version.to_string());

@@ -132,8 +132,7 @@ impl<F: Deref<Target = Forest>> Explainer<F> {
 /// The mean of a tree's output over its training rows.
 fn expected(tree: &Tree) -> f64 {
     let Some(root) = tree.splits.first() else { return tree.leaves[0].value };
-    let total = f64::from(root.count);
-    tree.leaves.iter().map(|leaf| f64::from(leaf.count) / total * leaf.value).fold(0.0, |sum, part| sum + part)
+    tree.leaves.iter().map(|leaf| leaf.count / root.count * leaf.value).fold(0.0, |sum, part| sum + part)
 }
 
 impl<F: Deref<Target = Forest> + Sync> Explainer<F> {

@@ -54,7 +54,7 @@ pub(crate) fn share(tree: &Tree, at: usize, child: i32) -> f64 {
         Ok(split) => tree.splits[split].count,
         Err(_) => tree.leaves[!child as usize].count,
     };
-    f64::from(count) / f64::from(tree.splits[at].count)
+    count / tree.splits[at].count
 }
 
 /// Factors to the left and right, and what sums from there count for the feature.

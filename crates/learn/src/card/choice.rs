@@ -4,10 +4,9 @@ use serde_json::{Map, Value};
 
 use super::sentence;
 use super::tables::Table;
-use crate::Manifest;
-use crate::experiment::Tried;
 use crate::metrics::Metric;
-use crate::reasons::number_text;
+use crate::{Manifest, Tried};
+use score::number_text;
 
 pub(super) fn experiments(manifest: &Manifest) -> String {
     let metrics: Vec<Metric> = Metric::of(manifest.task).collect();

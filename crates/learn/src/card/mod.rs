@@ -8,15 +8,17 @@ use std::fmt::Write;
 
 use artifact::{Fingerprint, Input};
 
-use crate::experiment::{Measured, Refit, Trial};
+use crate::experiment::Trial;
 use crate::metrics::Metric;
 use crate::plots::Plot;
-use crate::reasons::number_text;
 use crate::{
-    Action, Decision, IntervalMethod, LabelTransform, Manifest, Part, SplitBy, SplitSummary, Task, Transformed,
+    Action, Decision, IntervalMethod, LabelTransform, Manifest, Measured, Part, Refit, SplitBy, SplitSummary, Task,
+    Transformed,
 };
 pub use page::page;
-use tables::{Table, code, percent};
+use score::number_text;
+use spec::text::percent;
+use tables::{Table, code};
 
 /// Rows of the table of features.
 const FEATURES: usize = 20;
@@ -141,7 +143,7 @@ fn learned(manifest: &Manifest, split: &SplitSummary) -> String {
             false => writeln!(text, "Rows count in learning by {}; in metrics every row counts once.\n", code(weight)),
         };
     }
-    text += "`parts.parquet` beside this card says of every row what it was used for.\n\n";
+    text += "`parts.parquet` beside this card records what each row was used for.\n\n";
     text
 }
 
@@ -330,7 +332,7 @@ fn features(trial: &Trial, plots: &[Plot]) -> String {
     let images = images(plots, &["contributions", "importance"]);
     format!(
         "## What moves it\n\nWeight: {}. SHAP values say how far a feature moves the raw score (log-odds for \
-         classification, of a tree the probability) of a row of the test part.\n\n{table}\n{images}",
+         classification, of a tree or forest the probability) of a row of the test part.\n\n{table}\n{images}",
         trial.importance.of
     )
 }

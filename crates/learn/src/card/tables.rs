@@ -43,10 +43,6 @@ pub(super) fn code(name: &str) -> String {
     format!("`{}`", name.replace('`', "'"))
 }
 
-pub(super) fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use spec::{Error, Result};
 use super::outcome::Outcome;
 use super::{BASELINE, TrainSpec, Tried};
 use crate::metrics::Resamples;
-use crate::reasons::number_text;
+use score::number_text;
 
 /// The best experiment on the rows that judge; of equals the first. The last outcome, the baseline, is no candidate.
 pub(super) fn choose(spec: &TrainSpec, outcomes: &[Outcome]) -> Result<usize> {

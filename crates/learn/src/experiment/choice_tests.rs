@@ -306,7 +306,7 @@ fn a_weight_counts_and_is_never_learned_from() {
     assert_eq!(text, "table 'training': weight 'counts' is -1 in row 3; weights are finite numbers from 0");
     // Rows of the test part need not count where metrics do not ask.
     let newest = 19_000 + 30 * 11;
-    let old = |day: &str| i32::from(day != crate::calendar::day(newest));
+    let old = |day: &str| i32::from(day != score::calendar::day(newest));
     let without: Vec<i32> = column(&weighted, "cutoff").iter().map(|day| old(day)).collect();
     let mut late = weighted.clone();
     late.with_column(Column::new("counts".into(), without.clone())).unwrap();

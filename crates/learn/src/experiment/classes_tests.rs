@@ -154,7 +154,7 @@ fn keys_that_need_two_classes_or_numbers_are_refused() {
         ("label_transform: log", "label_transform: only the numbers of regression have one; remove it"),
         (
             "choose_by: auc",
-            "choose_by: 'auc' is no metric of multiclass; choose one of: log_loss, accuracy, macro_f1, macro_auc",
+            "choose_by: 'auc' is not a metric for multiclass; choose one of: log_loss, accuracy, macro_f1, macro_auc",
         ),
     ] {
         let yaml = format!(

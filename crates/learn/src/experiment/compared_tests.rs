@@ -35,7 +35,7 @@ fn a_champion_is_compared_on_what_it_learned() {
     assert_eq!(
         kept.why,
         "the champion v1 learned other features than table 'training' has ('fair' is {mean: {of: x}} now, was {mean: {of: \
-         other}}), which could not be made again (they cannot be made again here), so the two cannot be compared; promote \
+         other}}), which could not be recomputed (they cannot be recomputed here), so the two cannot be compared; promote \
          by hand if the challenger is to replace it"
     );
     // Made again, the champion's feature is as good as the challenger's best.
@@ -49,7 +49,7 @@ fn a_champion_is_compared_on_what_it_learned() {
     assert_eq!((compared.action, compared.metrics["gain"]), (Action::Keep, 0.0));
     assert!(
         compared.why.ends_with(
-            "(the features of v1 were made again as it learned them: 'fair' is {mean: {of: x}} now, was {mean: {of: other}})"
+            "(the features of v1 were recomputed by its own definitions: 'fair' is {mean: {of: x}} now, was {mean: {of: other}})"
         ),
         "{}",
         compared.why

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use polars::prelude::DataFrame;
 use spec::{Error, Result, ResultExt};
 
-use super::{PromoteWhen, Trial, gain_text};
+use super::{PromoteWhen, Trial};
 use crate::metrics::{Classes, Metric, Scored};
-use crate::reasons::number_text;
 use crate::{Action, Decision, Feature, LoadedVersion, Matrix};
+use score::{gain_text, number_text};
 
 /// What is said of a version that could be in production.
 const WAITS: &str = "and waits in staging for a decision by hand";
@@ -28,7 +28,7 @@ struct Compared<'a> {
 impl Trial {
     /// [`Trial::decide_with`] where a champion's features cannot be made again.
     pub fn decide(&self, champion: Option<&LoadedVersion>) -> Result<Decision> {
-        self.decide_with(champion, &|_| Err(Error::cannot_run("they cannot be made again here")))
+        self.decide_with(champion, &|_| Err(Error::cannot_run("they cannot be recomputed here")))
     }
 
     /// Decides about this trial's model. A challenger that passed its gate is promoted if there is no champion, or if
@@ -108,10 +108,10 @@ impl Trial {
         match rows {
             Ok(rows) => Ok(Compared {
                 rows: Cow::Owned(rows),
-                remark: format!(" (the features of {version} were made again as it learned them: {what})"),
+                remark: format!(" (the features of {version} were recomputed by its own definitions: {what})"),
             }),
             Err(error) => Err(format!(
-                "the champion {version} learned other features than table '{}' has ({what}), which could not be made again \
+                "the champion {version} learned other features than table '{}' has ({what}), which could not be recomputed \
                  ({})",
                 self.spec.table,
                 error.message()

@@ -1,4 +1,4 @@
-//! What moves the released model: contributions of a sample of test rows, and weights of features.
+//! What moves the released model: contributions of test rows, and weights of features.
 
 use spec::Result;
 
@@ -6,11 +6,15 @@ use super::{Explained, Importance};
 use crate::random::sample;
 use crate::{Matrix, Model};
 
-/// Rows of the test part that are explained by contributions.
-const EXPLAINED: usize = 1000;
+/// Rows of the test part that are explained at most, and at least, if there are so many.
+const MOST: usize = 100_000;
+const LEAST: usize = 1_000;
+/// Products that may be spent on it: a second or two. Not a time, for equal inputs give equal cards.
+const EFFORT: usize = 1_000_000_000;
 
 pub(super) fn explain(model: &dyn Model, test: &Matrix, seed: u64) -> Result<Option<Explained>> {
-    let rows = test.take(&sample(test.rows(), EXPLAINED, seed));
+    let count = (EFFORT / model.effort().max(1)).clamp(LEAST, MOST);
+    let rows = if test.rows() <= count { test.clone() } else { test.take(&sample(test.rows(), count, seed)) };
     Ok(model.contributions(&rows)?.map(|contributions| Explained { contributions, rows }))
 }
 

@@ -1,20 +1,9 @@
 //! What the chosen model must reach before anyone may use it.
 
-use serde::{Deserialize, Serialize};
+use score::{GateResult, gain_text, number_text};
 
 use super::Gate;
 use crate::metrics::{Interval, Metric, Scored};
-use crate::reasons::number_text;
-
-/// One rule of the gate and what was found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GateResult {
-    /// The rule in words, such as `auc at least 0.7`.
-    pub rule: String,
-    pub passed: bool,
-    /// What was found, in words with numbers.
-    pub found: String,
-}
 
 impl Gate {
     /// Judges the value on the test part; an undefined one does not pass.
@@ -70,17 +59,6 @@ pub(super) fn beats_baseline(
             found: format!("{metric} {} on the test part", test.why_undefined(metric)),
         },
     }
-}
-
-/// A gain with its interval, such as `better by 0.031 (95 % interval 0.012 to 0.05)`.
-pub(crate) fn gain_text(gain: Interval) -> String {
-    let word = if gain.value < 0.0 { "worse" } else { "better" };
-    format!(
-        "{word} by {} (95 % interval of the gain {} to {})",
-        number_text(gain.value.abs()),
-        number_text(gain.low),
-        number_text(gain.high)
-    )
 }
 
 #[cfg(test)]

@@ -19,72 +19,19 @@ use std::time::Duration;
 
 use artifact::Definitions;
 use polars::prelude::DataFrame;
-use serde::{Deserialize, Serialize};
 
 use crate::metrics::{Classes, Confusion, Interval, Metric, Resamples, Scored};
-use crate::{Contributions, FeatureSummary, Intervals, Matrix, Model, SplitSummary, Task, Threshold};
+use crate::{
+    Contributions, FeatureSummary, GateResult, Intervals, Matrix, Measured, Model, Refit, SplitSummary, Task,
+    Threshold, Tried,
+};
 pub use decide::Rebuild;
-pub use gate::GateResult;
-pub(crate) use gate::gain_text;
-pub use release::Refit;
 pub(crate) use rows::free_name;
 use run::Contender;
 pub use run::run;
 pub use train_spec::{BASELINE, Gate, PromoteRule, PromoteWhen, TrainSpec};
 
-/// One experiment on the validation part, or over the folds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Tried {
-    /// Its name in the spec, or [`BASELINE`].
-    pub name: String,
-    pub learner: String,
-    /// Its settings, defaults included.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub parameters: serde_json::Value,
-    /// On the validation part, or the mean over the folds; `null` where undefined.
-    pub metrics: BTreeMap<Metric, Option<f64>>,
-    /// The metric that chooses, fold by fold; empty without folds.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub by_fold: Vec<f64>,
-    /// By how much the chosen experiment is better on the same rows, by the metric that chooses; none of the chosen one,
-    /// and where it is undefined.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub behind: Option<Interval>,
-    /// The threshold its decisions were judged at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub threshold: Option<Threshold>,
-    /// What fitting had to tell.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub notes: serde_json::Value,
-}
-
-/// A metric of the chosen model on the test part, and of the baseline there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
-    /// `None` where undefined; `why` says why.
-    pub value: Option<f64>,
-    /// `None` where undefined, or where too few resamples had a value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interval: Option<Interval>,
-    pub baseline: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-}
-
-impl Measured {
-    /// `0.7812 (95 % interval 0.7701 to 0.7923)`, or why there is no value.
-    pub fn in_words(&self) -> String {
-        match (self.value, &self.interval) {
-            (Some(value), Some(interval)) => {
-                format!("{value:.4} (95 % interval {:.4} to {:.4})", interval.low, interval.high)
-            }
-            (Some(value), None) => format!("{value:.4}"),
-            (None, _) => self.why.clone().unwrap_or_else(|| "undefined".to_owned()),
-        }
-    }
-}
-
-/// Contributions of a sample of test rows, with the rows.
+/// Contributions of test rows, of many a sample, with the rows.
 #[derive(Clone, Debug)]
 pub struct Explained {
     pub contributions: Contributions,

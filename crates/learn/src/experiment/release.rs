@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use polars::prelude::DataFrame;
-use serde::{Deserialize, Serialize};
 use spec::{Error, Result, ResultExt};
 
 use super::outcome::{Outcome, on_test};
@@ -13,22 +12,7 @@ use super::targets::Targets;
 use super::{Contender, TrainSpec};
 use crate::intervals::{Fitting, Missed};
 use crate::metrics::{Metric, Scored};
-use crate::{FeatureSummary, Intervals, LearnerSpec, Matrix, Model, Part, Split};
-
-/// How the chosen experiment learned again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Refit {
-    /// Rows that it learned from.
-    pub rows: u64,
-    /// Those among them that had been purged, because they reached from train into validation only.
-    pub bridging: u64,
-    /// Trees that it was given, where early stopping had found their number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trees: Option<u32>,
-    /// The metrics on the test part of the model that had learned from train alone; empty with folds.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub before: BTreeMap<Metric, f64>,
-}
+use crate::{FeatureSummary, Intervals, LearnerSpec, Matrix, Model, Part, Refit, Split};
 
 /// The model with all that judges it.
 pub(super) struct Released {

@@ -13,6 +13,7 @@ use super::release::{Released, Trained};
 use super::rows::{self, Table};
 use super::targets::{self, Targets};
 use super::{BASELINE, Known, Measured, TrainSpec, Trial};
+use crate::label_transform::around;
 use crate::metrics::{Interval, Metric, Resamples};
 use crate::{Learner, LearnerSpec, Part, SplitSummary, Task};
 
@@ -34,7 +35,7 @@ pub fn run(spec: &TrainSpec, table: LazyFrame, known: &Known, progress: &dyn Fn(
         let learner = match (spec.label_transform, learner) {
             // A baseline is the mean or median of the label itself, not of its logarithm.
             (Some(transform), learner) if !matches!(learner, LearnerSpec::Baseline(_)) => {
-                transform.around(learner.build())
+                around(transform, learner.build())
             }
             _ => learner.build(),
         };

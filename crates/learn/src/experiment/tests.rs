@@ -138,14 +138,41 @@ pub(super) fn registered(trial: &Trial, folder: &Path) -> (crate::Registry, crat
     std::fs::create_dir(registry.folder(version)).unwrap();
     let decision = trial.decide(None).unwrap();
     crate::write_version(&registry.folder(version), trial, &Origin { version, ..origin() }, &decision).unwrap();
-    crate::registry::tests::seal(&registry.folder(version));
+    seal(&registry.folder(version));
     registry.record(version, &decision, crate::Signature { time: String::new(), who: "t@t".to_owned() }).unwrap();
     (registry, version)
 }
 
+/// Puts the evidence of its files into a version's folder, as the stage does.
+fn seal(folder: &Path) {
+    let files = artifact::hash_files(folder).unwrap();
+    let evidence = serde_json::json!({
+        "format": 1, "tool": "train", "version": "0.1.0", "pipeline": "churn", "table": "v1", "kind": "file", "run": "",
+        "time": "2026-01-01T00:00:00Z", "spec": "", "inputs": [], "books": {"rows_in": 0, "rows_out": 0, "entries": []},
+        "content": artifact::hash_of(&files), "notes": {"files": files},
+    });
+    std::fs::write(artifact::sidecar(folder), evidence.to_string()).unwrap();
+}
+
+/// As a version of an earlier release wrote it: what may be left out is.
+fn manifest() -> crate::Manifest {
+    serde_json::from_value(serde_json::json!({
+        "format": 1,
+        "lineage": {
+            "pipeline": "churn", "version": "v1", "created": "2026-01-02T03:04:05Z", "tool_version": "0.1.0",
+            "spec": "abc", "inputs": [], "command": "bin/train churn"
+        },
+        "table": "training", "task": "classification", "label": "churned", "entity": "customer_id", "time": "cutoff",
+        "horizon_days": 90, "experiment": "best", "learner": "fake", "file": "model.txt", "features": [],
+        "metrics": {"auc": {"value": 0.8, "baseline": 0.5}}, "experiments": [], "gate": [],
+        "split": {"by": "time", "column": "cutoff", "parts": []}, "rows": 10, "seed": 42
+    }))
+    .unwrap()
+}
+
 fn champion(column: &'static str, columns: &[&str]) -> LoadedVersion {
     let features = columns.iter().map(|name| Feature::numeric(*name)).collect();
-    let mut manifest = crate::manifest::example("v1");
+    let mut manifest = manifest();
     manifest.threshold = Some(Threshold { value: 0.5, rule: "fixed at 0.5".to_owned() });
     let model = Box::new(ByModel { column, features, mean: 0.5 });
     LoadedVersion { version: "v1".parse().unwrap(), manifest, model, intervals: None }
@@ -254,8 +281,8 @@ fn a_champion_that_cannot_be_compared_is_explained() {
     assert_eq!(
         gone.why,
         "the champion v1 learned other features than table 'training' has (the table does not fit the model's signature: \
-         missing columns: 'gone'; changed types: 'city' is string, was float64), which could not be made again (they \
-         cannot be made again here), so the two cannot be compared; promote by hand if the challenger is to replace it"
+         missing columns: 'gone'; changed types: 'city' is string, was float64), which could not be recomputed (they \
+         cannot be recomputed here), so the two cannot be compared; promote by hand if the challenger is to replace it"
     );
     let mut other = champion("good", &["good"]);
     other.manifest.horizon_days = Some(30);

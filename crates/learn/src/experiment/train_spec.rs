@@ -27,10 +27,10 @@ pub struct TrainSpec {
     pub label_transform: Option<LabelTransform>,
     /// The column that says whom or what a row is about.
     pub entity: String,
-    /// The column with the moment a row describes, such as the cutoff.
+    /// The column with the time that a row describes, such as the cutoff.
     #[serde(default)]
     pub time: Option<String>,
-    /// Columns that are not learned from, besides those that never are by themselves: label, entity, time, the column
+    /// Columns that are not learned from, in addition to those that are always left out: label, entity, time, the column
     /// that the split goes by, what the features stage carries along (`key`), columns that count the rows, and those
     /// that say where a row came from (names that begin with `_`).
     #[serde(default)]
@@ -58,7 +58,7 @@ pub struct TrainSpec {
     /// learned once per fold, from the others, and judged on it. Folds are made as `split` says: at random (each class
     /// divided equally), of whole groups, or by time, each judged by the rows that come next. For few rows, where one
     /// validation part says little. Default: none, one validation part judges.
-    #[serde(default, deserialize_with = "crate::learners::optional_whole::<2, 50, _>")]
+    #[serde(default, deserialize_with = "spec::range::optional_whole::<2, 50, _>")]
     #[schemars(range(min = 2, max = 50))]
     pub folds: Option<u32>,
     /// Whether the chosen experiment learns again from train and validation together, with what validation has taught
@@ -196,7 +196,10 @@ impl TrainSpec {
             if let Some(metric) = metric.filter(|metric| !metric.judges(self.task)) {
                 let known: Vec<&str> = Metric::of(self.task).map(Metric::name).collect();
                 let known = known.join(", ");
-                return Err(format!("{key}: '{metric}' is no metric of {}; choose one of: {known}", self.task.name()));
+                return Err(format!(
+                    "{key}: '{metric}' is not a metric for {}; choose one of: {known}",
+                    self.task.name()
+                ));
             }
         }
         if let Some((key, metric)) =
@@ -342,7 +345,7 @@ experiments: {plain: logistic}
         for (more, text) in [
             (
                 "choose_by: rmse",
-                "choose_by: 'rmse' is no metric of classification; choose one of: auc, average_precision",
+                "choose_by: 'rmse' is not a metric for classification; choose one of: auc, average_precision",
             ),
             ("gate: [{metric: auc}]", "gate: 'auc' has no limit; write at_least or at_most"),
             ("gate: [{metric: auc, at_lest: 1}]", "unknown key 'at_lest'; did you mean 'at_least'?"),

@@ -1,3 +1,7 @@
+use std::path::Path;
+
+use score::{Bounds, Feature, Matrix};
+
 use super::*;
 use crate::metrics::{Metric, Scored};
 use crate::random::Random;
@@ -129,8 +133,10 @@ fn intervals_survive_saving() {
 
 #[test]
 fn bounds_never_turn_round() {
-    let (mut fitted, scored, test) = judged(&spec("by: quantiles"), None);
-    fitted.record.margin = -1e6;
+    let (fitted, scored, test) = judged(&spec("by: quantiles"), None);
+    let folder = tempfile::tempdir().unwrap();
+    let record = IntervalRecord { margin: -1e6, ..fitted.save(folder.path()).unwrap() };
+    let fitted = Intervals::load(&record, folder.path(), test.features()).unwrap();
     let Bounds { low, high } = fitted.bounds(&test, scored.score()).unwrap();
     assert!(low.iter().zip(&high).all(|(low, high)| low == high && low.is_finite()));
 }

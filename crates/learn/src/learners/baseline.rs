@@ -5,20 +5,17 @@
 //! - baseline: {of: median, by: [district, size_band]}
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use score::models::baseline::{Constant, Group, Key, NAME, keys};
+use score::{Feature, Model, Task, models};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spec::{Error, Result, did_you_mean};
 
-use super::check::{check, classes_of, mean, same_features};
-use super::store;
-use crate::{Data, Feature, Learner, Matrix, Model, Task};
-
-pub(super) const NAME: &str = "baseline";
-const FILE: &str = "baseline.json";
+use super::check::{check, classes_of, mean};
+use crate::{Data, Learner};
 
 /// Predicts the share of class 1 in the training rows, or their mean or median.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -120,7 +117,7 @@ impl Learner for Baseline {
         let groups = groups.map(|(key, rows)| Group { key, value: value(rows) }).collect();
         let constant =
             Constant { value: self.of.of(train.label, train.features.weights()), by, groups, shares: Vec::new() };
-        Ok(Box::new(BaselineModel::new(constant, features.to_vec())))
+        Ok(models::baseline::model(constant, features.to_vec()))
     }
 }
 
@@ -137,7 +134,7 @@ impl Baseline {
         let all: f64 = shares.iter().sum();
         shares.iter_mut().for_each(|share| *share /= all);
         let constant = Constant { value: shares[0], by: Vec::new(), groups: Vec::new(), shares };
-        Ok(Box::new(BaselineModel::new(constant, train.features.features().to_vec())))
+        Ok(models::baseline::model(constant, train.features.features().to_vec()))
     }
 }
 
@@ -148,102 +145,11 @@ fn position(name: &str, features: &[Feature]) -> Result<usize> {
     })
 }
 
-/// The bits of a row's values of the features that group; equal values have equal bits.
-type Key = Vec<u64>;
-
-fn keys(rows: &Matrix, by: &[usize]) -> Vec<Key> {
-    let mut keys = vec![Vec::with_capacity(by.len()); rows.rows()];
-    for feature in by {
-        for (key, value) in keys.iter_mut().zip(rows.column(*feature)) {
-            // There are two zeros and many NaN.
-            let value = if value.is_nan() { f64::NAN } else { value + 0.0 };
-            key.push(value.to_bits());
-        }
-    }
-    keys
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Constant {
-    #[serde(with = "store::exact")]
-    value: f64,
-    /// Positions of the features that group.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    by: Vec<usize>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    groups: Vec<Group>,
-    /// Of several classes the share of each.
-    #[serde(default, with = "store::exact_list", skip_serializing_if = "Vec::is_empty")]
-    shares: Vec<f64>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Group {
-    key: Key,
-    #[serde(with = "store::exact")]
-    value: f64,
-}
-
-struct BaselineModel {
-    constant: Constant,
-    of_group: HashMap<Key, f64>,
-    features: Vec<Feature>,
-}
-
-impl BaselineModel {
-    fn new(constant: Constant, features: Vec<Feature>) -> BaselineModel {
-        let of_group = constant.groups.iter().map(|group| (group.key.clone(), group.value)).collect();
-        BaselineModel { constant, of_group, features }
-    }
-}
-
-pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>> {
-    let constant: Constant = store::read_json(path)?;
-    if constant.by.iter().any(|feature| *feature >= features.len()) {
-        return Err(Error::cannot_run(format!("{}: its groups do not fit its features", path.display()))
-            .hint("restore the file or train again"));
-    }
-    Ok(Box::new(BaselineModel::new(constant, features)))
-}
-
-impl Model for BaselineModel {
-    fn learner(&self) -> &'static str {
-        NAME
-    }
-
-    fn features(&self) -> &[Feature] {
-        &self.features
-    }
-
-    fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        same_features(&self.features, rows)?;
-        if !self.constant.shares.is_empty() {
-            return Ok(self.constant.shares.repeat(rows.rows()));
-        }
-        let of_all = self.constant.value;
-        if self.constant.by.is_empty() {
-            return Ok(vec![of_all; rows.rows()]);
-        }
-        let keys = keys(rows, &self.constant.by);
-        Ok(keys.iter().map(|key| self.of_group.get(key).copied().unwrap_or(of_all)).collect())
-    }
-
-    fn save(&self, folder: &Path) -> Result<String> {
-        store::write_json(folder, FILE, &self.constant)
-    }
-
-    fn notes(&self) -> serde_json::Value {
-        match self.constant.groups.len() {
-            _ if !self.constant.shares.is_empty() => json!({ "shares": self.constant.shares }),
-            0 => json!({ "constant": self.constant.value }),
-            groups => json!({ "constant": self.constant.value, "groups": groups }),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use score::Matrix;
+    use std::path::Path;
 
     fn rows() -> (Matrix, Vec<f64>) {
         let features = vec![Feature::categorical("city", ["Bonn", "Ulm"]), Feature::numeric("rooms")];
@@ -258,7 +164,7 @@ mod tests {
         let model = spec.fit(Task::Regression, data, data, 1)?;
         let folder = tempfile::tempdir().unwrap();
         let file = model.save(folder.path()).unwrap();
-        let model = load(&folder.path().join(file), model.features().to_vec()).unwrap();
+        let model = score::load_model(NAME, folder.path(), &file, model.features().to_vec()).unwrap();
         // The last row is of a combination that was not learned.
         let asked = vec![vec![0.0, 1.0, f64::NAN, 1.0], vec![1.0, 0.0, 2.0, 2.0]];
         model.predict(&Matrix::from_columns(matrix.features().to_vec(), asked).unwrap())

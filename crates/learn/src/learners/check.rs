@@ -2,7 +2,9 @@
 
 use spec::{Error, Result};
 
-use crate::{Data, Feature, Matrix, Task};
+use score::Task;
+
+use crate::Data;
 
 /// Rows and labels that agree, at least one row and feature, finite labels; for classification 0 and 1, both of them.
 pub(super) fn check(task: Task, train: Data<'_>, valid: Data<'_>) -> Result<()> {
@@ -27,7 +29,7 @@ pub(super) fn check(task: Task, train: Data<'_>, valid: Data<'_>) -> Result<()> 
 /// Numbers of classes from 0, each of which has training rows that count.
 fn several_classes(Data { label, features }: Data<'_>) -> Result<()> {
     if let Some(other) = label.iter().find(|label| **label < 0.0 || label.fract() != 0.0 || **label > 1e6) {
-        return Err(Error::refused(format!("the label has the value {other}, which is no number of a class"))
+        return Err(Error::refused(format!("the label has the value {other}, which is not the number of a class"))
             .hint("number the classes from 0, or set the task to regression"));
     }
     let mut counts = vec![0.0; classes_of(label)];
@@ -95,18 +97,6 @@ pub(super) fn classifies_only(task: Task, learner: &str) -> Result<()> {
         Task::Regression => Err(Error::cannot_run(format!("{learner}: learns classes, not numbers"))
             .hint("use lightgbm, elastic_net, forest or tree for regression")),
     }
-}
-
-/// Refuses rows that the model was not made for.
-pub(super) fn same_features(model: &[Feature], rows: &Matrix) -> Result<()> {
-    if model == rows.features() {
-        return Ok(());
-    }
-    let names = |features: &[Feature]| features.iter().map(|f| f.name.as_str()).collect::<Vec<_>>().join(", ");
-    if names(model) == names(rows.features()) {
-        return Err(Error::cannot_run("the rows have features of other types or categories than the model"));
-    }
-    Err(Error::cannot_run(format!("the model expects the features {}, not {}", names(model), names(rows.features()))))
 }
 
 /// The mean, which of classes is the share of class 1.

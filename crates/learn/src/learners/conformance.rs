@@ -6,7 +6,7 @@ use spec::Environment;
 
 use super::*;
 use crate::random::Random;
-use crate::{Data, Matrix, Task};
+use crate::{Data, Feature, Matrix, Model, Task, load_model};
 
 /// A toy shop: label 1 for a small amount or the city Bonn, with some noise; every ninth amount is missing.
 pub(super) struct Toy {
@@ -204,13 +204,16 @@ pub(super) fn beats_chance(yaml: &str) {
 pub(super) fn explains_itself(yaml: &str, task: Task) {
     let (train, valid) = (Toy::of(task, 600, 1), Toy::of(task, 200, 2));
     let model = fit(yaml, task, train.data(), valid.data()).unwrap();
-    let Some(contributions) = model.contributions(&valid.matrix).unwrap() else { return };
+    let Some(contributions) = model.contributions(&valid.matrix).unwrap() else {
+        assert_eq!(model.learner(), "baseline", "all others explain themselves");
+        return;
+    };
     assert_eq!((contributions.rows(), contributions.features), (200, 3));
     for (row, predicted) in model.predict(&valid.matrix).unwrap().into_iter().enumerate() {
         let score = contributions.base + contributions.row(row).iter().sum::<f64>();
         let raw = match task {
             // The score of a tree is the share of its leaf.
-            _ if model.learner() == "tree" => predicted,
+            _ if matches!(model.learner(), "tree" | "forest") => predicted,
             Task::Classification | Task::Multiclass => (predicted / (1.0 - predicted)).ln(),
             Task::Regression => predicted,
         };

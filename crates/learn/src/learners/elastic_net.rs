@@ -8,25 +8,21 @@
 //! label is standardised too while it is learned, so that a penalty means the same in every unit; weights and
 //! predictions are in the label's own.
 
-use std::path::Path;
-
 use linfa::DatasetBase;
 use linfa::traits::Fit;
 use linfa_elasticnet::ElasticNet as Solver;
 use ndarray::Array1;
 use schemars::JsonSchema;
+use score::models::elastic_net::NAME;
+use score::models::{self, Equation};
+use score::{Model, Task};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use spec::{Error, Result};
+use spec::{Error, Result, range};
 
 use super::check::{check, mean};
-use super::design::{Design, Equation};
-use super::linear::{Kind, LinearModel};
-use super::range;
-use crate::{Data, Feature, Learner, Model, Task};
-
-pub(super) const NAME: &str = "elastic_net";
-const KIND: Kind = Kind { learner: NAME, file: "elastic_net.json", link: |score| score };
+use super::design::Design;
+use crate::{Data, Learner};
 
 /// Linear regression on standardised features. Minimises, with features and label standardised,
 /// `1/2n · Σ (y - ŷ)² + penalty · (l1_ratio · Σ |w| + (1 - l1_ratio)/2 · Σ w²)`.
@@ -76,7 +72,7 @@ impl Learner for ElasticNet {
         let (centre, scale) = centre_and_scale(train.label, train.features.weights());
         if columns.is_empty() || scale == 0.0 {
             let equation = Equation::new(centre, vec![0.0; columns.len()], columns);
-            return Ok(model(equation.ok_or_else(no_weights)?, features, 0));
+            return Ok(models::elastic_net::model(equation.ok_or_else(no_weights)?, features, 0));
         }
         let mut label: Array1<f64> = train.label.iter().map(|label| (label - centre) / scale).collect();
         if let Some(weights) = train.features.weights() {
@@ -99,14 +95,8 @@ impl Learner for ElasticNet {
         let weights: Vec<f64> = fitted.hyperplane().iter().map(|weight| weight * scale).collect();
         let intercept = centre + fitted.intercept() * scale;
         let equation = Equation::new(intercept, weights, columns).ok_or_else(no_weights)?;
-        Ok(model(equation, features, fitted.n_steps()))
+        Ok(models::elastic_net::model(equation, features, fitted.n_steps()))
     }
-}
-
-/// `steps` are those that the solver took.
-fn model(equation: Equation, features: Vec<Feature>, steps: u32) -> Box<dyn Model> {
-    let used = equation.used();
-    Box::new(LinearModel::new(&KIND, equation, features).telling("columns_used", used).telling("steps", steps))
 }
 
 fn no_weights() -> Error {
@@ -118,8 +108,4 @@ fn centre_and_scale(label: &[f64], weights: Option<&[f64]>) -> (f64, f64) {
     let centre = mean(label, weights);
     let squares: Vec<f64> = label.iter().map(|label| (label - centre).powi(2)).collect();
     (centre, mean(&squares, weights).sqrt())
-}
-
-pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>> {
-    LinearModel::load(&KIND, path, features)
 }

@@ -8,26 +8,19 @@
 //! linfa cannot draw them anew for each split). The probability of a class is the mean over the trees of its share in the
 //! leaf; in a regression that of the mean label (see [`super::tree`] for how it splits).
 
-use std::path::Path;
-
 use rayon::prelude::*;
 use schemars::JsonSchema;
+use score::models::grown::Grown;
+use score::models::random_forest::NAME;
+use score::{Model, Task, models};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use spec::Result;
+use spec::{Result, range};
 
-use super::check::{check, same_features, views_of};
-use super::grown::{Coded, Grown, Growth};
-use super::tree::unsound;
-use super::{range, store};
+use super::check::{check, views_of};
+use super::grown::{Coded, Growth, grow};
 use crate::random::Random;
-use crate::{Data, Feature, Learner, Matrix, Model, Task};
-
-pub(super) const NAME: &str = "forest";
-const FILE: &str = "forest.json";
-
-/// Rows that are predicted at a time by one thread: few enough to stay in its cache with a tree.
-const BLOCK: usize = 2048;
+use crate::{Data, Learner};
 
 /// Many decision trees, averaged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -86,65 +79,9 @@ impl Learner for Forest {
                 random.shuffle(&mut features);
                 features.truncate(seen);
                 features.sort_unstable();
-                Grown::grow(&coded, &rows, &features, growth)
+                grow(&coded, &rows, &features, growth)
             })
             .collect::<Result<Vec<Grown>>>()?;
-        Ok(Box::new(ForestModel { trees, features: train.features.features().to_vec() }))
-    }
-}
-
-struct ForestModel {
-    trees: Vec<Grown>,
-    features: Vec<Feature>,
-}
-
-pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>> {
-    let trees: Vec<Grown> = store::read_json(path)?;
-    let sound = trees.iter().all(|tree| tree.is_sound(&features));
-    if trees.is_empty() || !sound || trees.iter().any(|tree| tree.classes() != trees[0].classes()) {
-        return Err(unsound(path));
-    }
-    Ok(Box::new(ForestModel { trees, features }))
-}
-
-impl Model for ForestModel {
-    fn learner(&self) -> &'static str {
-        NAME
-    }
-
-    fn features(&self) -> &[Feature] {
-        &self.features
-    }
-
-    fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        same_features(&self.features, rows)?;
-        let classes = self.trees[0].classes();
-        let mut values = vec![0.0; rows.rows() * classes];
-        values.par_chunks_mut(BLOCK * classes).enumerate().for_each(|(block, values)| {
-            let part = rows.slice(block * BLOCK..block * BLOCK + values.len() / classes);
-            let columns: Vec<Vec<f64>> = (0..self.features.len()).map(|feature| part.column(feature)).collect();
-            // The trees add up in one order, whatever the number of threads.
-            for tree in &self.trees {
-                tree.add_means(&columns, values);
-            }
-            values.iter_mut().for_each(|value| *value /= self.trees.len() as f64);
-        });
-        Ok(values)
-    }
-
-    fn save(&self, folder: &Path) -> Result<String> {
-        store::write_json(folder, FILE, &self.trees)
-    }
-
-    /// Mean over the trees of the total decrease of Gini impurity.
-    fn importance(&self) -> Vec<f64> {
-        let mut weights = vec![0.0; self.features.len()];
-        self.trees.iter().for_each(|tree| tree.add_importance(&mut weights));
-        weights.iter().map(|weight| weight / self.trees.len() as f64).collect()
-    }
-
-    fn notes(&self) -> serde_json::Value {
-        let leaves: usize = self.trees.iter().map(Grown::leaves).sum();
-        json!({ "trees": self.trees.len(), "leaves_per_tree": leaves as f64 / self.trees.len() as f64 })
+        models::random_forest::model(trees, train.features.features().to_vec())
     }
 }

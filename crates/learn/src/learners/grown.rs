@@ -21,7 +21,6 @@
 //! order of a hash map; of the splits that come back the one is taken that makes the node purest for all classes together.
 
 mod coded;
-mod shap;
 
 use std::hash::{Hash, Hasher};
 
@@ -29,11 +28,9 @@ use linfa::traits::Fit;
 use linfa::{DatasetBase, ParamGuard};
 use linfa_trees::DecisionTree;
 use ndarray::{Array1, Array2};
-use serde::{Deserialize, Serialize};
+use score::models::grown::{Grown, Node, Split};
 use spec::{Error, Result};
 
-use super::store::{exact, exact_list, exact_optional};
-use crate::Feature;
 pub(super) use coded::Coded;
 use coded::Cuts;
 
@@ -51,145 +48,22 @@ pub(super) struct Growth {
     pub min_leaf_rows: usize,
 }
 
-/// A tree of yes/no questions; node 0 is the root.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Grown {
-    nodes: Vec<Node>,
-    /// Per feature the rank of each of its categories; empty for numbers. Of several classes the ranks of one after the other.
-    ranks: Vec<Vec<u32>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Node {
-    /// Training rows that came here.
-    rows: usize,
-    /// What they weigh together; none without weights.
-    #[serde(default, with = "exact_optional", skip_serializing_if = "Option::is_none")]
-    weight: Option<f64>,
-    /// Their mean label, of two classes the share of class 1, leaning to that of all rows; 0 of several classes.
-    #[serde(with = "exact", alias = "share")]
-    mean: f64,
-    /// Of several classes the share of each, leaning to that of all rows.
-    #[serde(default, with = "exact_list", skip_serializing_if = "Vec::is_empty")]
-    shares: Vec<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    split: Option<Split>,
-}
-
-impl Node {
-    /// Its rows, or their weight.
-    fn size(&self) -> f64 {
-        self.weight.unwrap_or(self.rows as f64)
-    }
-}
-
-/// Rows whose value is missing or at most `threshold` go to `left`, others to `right`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Split {
-    feature: usize,
-    /// Of several classes the one by whose shares categories are ranked.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    view: usize,
-    #[serde(with = "exact")]
-    threshold: f64,
-    left: usize,
-    right: usize,
-    /// How much purer (Gini) the split made its rows.
-    #[serde(with = "exact")]
-    decrease: f64,
-}
-
-fn is_zero(number: &usize) -> bool {
-    *number == 0
-}
-
-impl Grown {
-    /// Grows a tree on `rows` (which may repeat) and `features` of the coded training rows.
-    pub fn grow(coded: &Coded<'_>, rows: &[usize], features: &[usize], growth: Growth) -> Result<Grown> {
-        let of_view = |cuts: &Cuts| match cuts {
-            Cuts::Edges(_) => Vec::new(),
-            Cuts::Ranks(ranks) => ranks.clone(),
-        };
-        let ranks = coded.cuts.iter().map(|views| views.iter().flat_map(of_view).collect()).collect();
-        let mut tree = Grown { nodes: Vec::new(), ranks };
-        let mut growing = Growing { coded, features, growth, prior: Vec::new() };
-        // Rows without weight are not there; if a draw has no others, it is as if none had weights.
-        let counting: Vec<usize> = rows.iter().copied().filter(|row| coded.weight(*row) > 0.0).collect();
-        let rows = if counting.is_empty() { rows } else { &counting };
-        let all = growing.weight(rows).max(f64::MIN_POSITIVE);
-        growing.prior = growing.sums(rows).into_iter().map(|sum| sum / all).collect();
-        growing.add(&mut tree.nodes, rows, growth.depth)?;
-        Ok(tree)
-    }
-
-    /// How many classes it knows by their numbers; 1 if their label was 0 and 1, and for numbers.
-    pub fn classes(&self) -> usize {
-        self.nodes[0].shares.len().max(1)
-    }
-
-    /// Adds to `sums` the mean of each row's leaf, of several classes the share of each class, row after row; `columns` are
-    /// the feature values.
-    pub fn add_means(&self, columns: &[Vec<f64>], sums: &mut [f64]) {
-        for (row, sums) in sums.chunks_mut(self.classes()).enumerate() {
-            let leaf = self.leaf(columns, row);
-            match &leaf.shares[..] {
-                [] => sums[0] += leaf.mean,
-                shares => sums.iter_mut().zip(shares).for_each(|(sum, share)| *sum += share),
-            }
-        }
-    }
-
-    fn leaf(&self, columns: &[Vec<f64>], row: usize) -> &Node {
-        let mut node = &self.nodes[0];
-        while let Some(split) = &node.split {
-            node = &self.nodes[if self.goes_left(split, columns, row) { split.left } else { split.right }];
-        }
-        node
-    }
-
-    fn goes_left(&self, split: &Split, columns: &[Vec<f64>], row: usize) -> bool {
-        let value = columns[split.feature][row];
-        let ranks = &self.ranks[split.feature];
-        let value = if ranks.is_empty() || value.is_nan() {
-            value
-        } else {
-            let categories = ranks.len() / self.classes();
-            let of_view = &ranks[split.view * categories..(split.view + 1) * categories];
-            of_view.get(value as usize).map_or(f64::NAN, |rank| f64::from(*rank))
-        };
-        value.is_nan() || value <= split.threshold
-    }
-
-    /// Adds each feature's total decrease of impurity, as shares of the training rows, to `weights`.
-    pub fn add_importance(&self, weights: &mut [f64]) {
-        let all = self.nodes[0].size().max(f64::MIN_POSITIVE);
-        for node in &self.nodes {
-            if let Some(split) = &node.split {
-                weights[split.feature] += split.decrease * node.size() / all;
-            }
-        }
-    }
-
-    pub fn leaves(&self) -> usize {
-        self.nodes.iter().filter(|node| node.split.is_none()).count()
-    }
-
-    /// Whether the tree, as read from a file, can be walked with these features: every step leads on, to a node
-    /// that is there.
-    pub fn is_sound(&self, features: &[Feature]) -> bool {
-        if self.nodes.is_empty() || self.ranks.len() != features.len() {
-            return false;
-        }
-        let classes = self.classes();
-        let of_nodes = self.nodes.iter().enumerate().all(|(at, node)| {
-            let on = |to: usize| to > at && to < self.nodes.len();
-            let leads_on = node.split.as_ref().is_none_or(|split| {
-                split.feature < features.len() && split.view < classes && on(split.left) && on(split.right)
-            });
-            leads_on && node.shares.len() == self.nodes[0].shares.len()
-        });
-        of_nodes && self.ranks.iter().all(|ranks| ranks.len().is_multiple_of(classes))
-    }
+/// Grows a tree on `rows` (which may repeat) and `features` of the coded training rows.
+pub(super) fn grow(coded: &Coded<'_>, rows: &[usize], features: &[usize], growth: Growth) -> Result<Grown> {
+    let of_view = |cuts: &Cuts| match cuts {
+        Cuts::Edges(_) => Vec::new(),
+        Cuts::Ranks(ranks) => ranks.clone(),
+    };
+    let ranks = coded.cuts.iter().map(|views| views.iter().flat_map(of_view).collect()).collect();
+    let mut tree = Grown { nodes: Vec::new(), ranks };
+    let mut growing = Growing { coded, features, growth, prior: Vec::new() };
+    // Rows without weight are not there; if a draw has no others, it is as if none had weights.
+    let counting: Vec<usize> = rows.iter().copied().filter(|row| coded.weight(*row) > 0.0).collect();
+    let rows = if counting.is_empty() { rows } else { &counting };
+    let all = growing.weight(rows).max(f64::MIN_POSITIVE);
+    growing.prior = growing.sums(rows).into_iter().map(|sum| sum / all).collect();
+    growing.add(&mut tree.nodes, rows, growth.depth)?;
+    Ok(tree)
 }
 
 /// The rows of one node.
@@ -360,5 +234,7 @@ impl Ord for Class {
 
 impl linfa::Label for Class {}
 
+#[cfg(test)]
+mod shap_tests;
 #[cfg(test)]
 mod tests;

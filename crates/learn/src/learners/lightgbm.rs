@@ -7,24 +7,18 @@
 mod constraints;
 
 use std::fmt;
-use std::path::Path;
 
 use schemars::JsonSchema;
+use score::models::lightgbm::{LightgbmModel, NAME};
+use score::{Feature, Model, Task, Tuned};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
-use spec::{Error, Map, Result, ResultExt};
+use spec::{Error, Map, Result, ResultExt, range};
 
-use super::check::{check, classes_of, same_features};
-use super::{range, store};
-use crate::lightgbm::{
-    Booster, Dataset, Importance, Parameters, Setting, Stop, canonical, settled, take_warnings, train,
-};
-use crate::metrics::largest;
-use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task, Tuned};
-
-pub(super) const NAME: &str = "lightgbm";
-const FILE: &str = "lightgbm.txt";
+use super::check::{check, classes_of};
+use crate::lightgbm::{Dataset, Parameters, Setting, Stop, canonical, settled, take_warnings, train};
+use crate::{Data, Learner};
 
 /// Gradient boosted trees. Categories and missing values are used as they are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -377,8 +371,17 @@ impl Learner for Lightgbm {
         if !warnings.is_empty() {
             notes["warnings"] = json!(warnings);
         }
-        let trees = Some(trained.best);
-        Ok(Box::new(LightgbmModel { booster: trained.booster, features: features.to_vec(), trees, notes }))
+        let model = LightgbmModel::from_text(trained.text, features.to_vec())?;
+        let forest = model.forest();
+        if forest.averages() && forest.stumps() > 0 {
+            return Err(Error::refused(format!(
+                "lightgbm: {} of {} trees of the random forest found no split, and the mean would count them as 0",
+                forest.stumps(),
+                forest.trees()
+            ))
+            .hint("lower 'min_leaf_rows', or raise 'row_share' and 'feature_share'"));
+        }
+        Ok(Box::new(model.trained(trained.best, notes)))
     }
 
     fn refit(&self, task: Task, rows: Data<'_>, tuned: &Tuned, seed: u64) -> Result<Box<dyn Model>> {
@@ -390,89 +393,7 @@ impl Learner for Lightgbm {
     }
 }
 
-struct LightgbmModel {
-    booster: Booster,
-    features: Vec<Feature>,
-    /// Trees that were kept; none of a model that was read from its file.
-    trees: Option<u32>,
-    notes: serde_json::Value,
-}
-
-pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>> {
-    let booster = Booster::from_text(store::read(path)?).context(path.display())?;
-    if booster.features() != features.len() {
-        return Err(Error::cannot_run(format!(
-            "{}: a model of {} features, but the signature has {}",
-            path.display(),
-            booster.features(),
-            features.len()
-        )));
-    }
-    Ok(Box::new(LightgbmModel { booster, features, trees: None, notes: serde_json::Value::Null }))
-}
-
-impl LightgbmModel {
-    /// Contributions to the raw score of the class that is predicted.
-    fn of_predicted_class(&self, rows: &Matrix) -> Result<Contributions> {
-        let (features, classes) = (self.features.len(), self.booster.classes());
-        let predicted = self.booster.predict(rows)?;
-        let all = self.booster.contributions(rows)?;
-        let mut values = Vec::with_capacity(rows.rows() * features);
-        // Per row and class one number per feature, then the base value.
-        for (row, probabilities) in predicted.chunks(classes).enumerate() {
-            let start = (row * classes + largest(probabilities)) * (features + 1);
-            values.extend_from_slice(&all[start..start + features]);
-        }
-        Ok(Contributions { features, values, base: f64::NAN })
-    }
-}
-
-impl Model for LightgbmModel {
-    fn learner(&self) -> &'static str {
-        NAME
-    }
-
-    fn features(&self) -> &[Feature] {
-        &self.features
-    }
-
-    fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        same_features(&self.features, rows)?;
-        self.booster.predict(rows)
-    }
-
-    fn save(&self, folder: &Path) -> Result<String> {
-        store::write(folder, FILE, self.booster.text())
-    }
-
-    fn contributions(&self, rows: &Matrix) -> Result<Option<Contributions>> {
-        same_features(&self.features, rows)?;
-        if self.booster.classes() > 1 {
-            return self.of_predicted_class(rows).map(Some);
-        }
-        let mut values = self.booster.contributions(rows)?;
-        let (features, width) = (self.features.len(), self.features.len() + 1);
-        let base = values.get(features).copied().unwrap_or(0.0);
-        // The base value closes each row; it is the same in all, so the rows close up over it.
-        for row in 0..rows.rows() {
-            values.copy_within(row * width..row * width + features, row * features);
-        }
-        values.truncate(rows.rows() * features);
-        Ok(Some(Contributions { features, values, base }))
-    }
-
-    fn tuned(&self) -> Tuned {
-        Tuned { trees: self.trees, label_transform: None }
-    }
-
-    fn importance(&self) -> Vec<f64> {
-        self.booster.importance(Importance::Gain).unwrap_or_default()
-    }
-
-    fn notes(&self) -> serde_json::Value {
-        self.notes.clone()
-    }
-}
-
+#[cfg(test)]
+mod equal_tests;
 #[cfg(test)]
 mod tests;

@@ -6,31 +6,23 @@
 //!
 //! Its columns are those of [`super::design`]: standardised numbers, flags for gaps, a column of 0 and 1 per category.
 
-use std::path::Path;
-
 use linfa::DatasetBase;
 use linfa::traits::Fit;
 use linfa_logistic::LogisticRegression;
 use ndarray::{Array1, Array2, ArrayView1};
 use schemars::JsonSchema;
+use score::models::logistic::{NAME, probability};
+use score::models::{self, Equation};
+use score::{Model, Task};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use spec::{Error, Result};
+use spec::{Error, Result, range};
 
 use super::check::{check, classifies_only};
-use super::design::{Design, Equation};
+use super::design::Design;
 use super::lbfgs::minimise;
-use super::linear::{Kind, LinearModel};
-use super::{range, softmax, store};
-use crate::{Data, Feature, Learner, Model, Task};
-
-pub(super) const NAME: &str = "logistic";
-pub(super) const FILE: &str = "logistic.json";
-const KIND: Kind = Kind { learner: NAME, file: FILE, link: probability };
-
-fn probability(score: f64) -> f64 {
-    1.0 / (1.0 + (-score).exp())
-}
+use super::softmax;
+use crate::{Data, Learner};
 
 /// Logistic regression on standardised features.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -78,7 +70,7 @@ impl Learner for Logistic {
         let equation = Equation::new(intercept, weights, columns).ok_or_else(|| {
             Error::cannot_run("logistic: the solver found no finite weights").hint("give it a larger 'l2'")
         })?;
-        Ok(Box::new(LinearModel::new(&KIND, equation, train.features.features().to_vec())))
+        Ok(models::logistic::model(equation, train.features.features().to_vec()))
     }
 }
 
@@ -126,13 +118,5 @@ impl Logistic {
         let mut weights = found;
         let intercept = weights.pop().unwrap_or(f64::NAN);
         (weights, intercept)
-    }
-}
-
-pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>> {
-    // A list of equations, one per class, or one equation.
-    match store::read(path)?.starts_with('[') {
-        true => softmax::load(path, features),
-        false => LinearModel::load(&KIND, path, features),
     }
 }

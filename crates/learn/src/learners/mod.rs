@@ -8,29 +8,22 @@ mod forest;
 mod grown;
 mod lbfgs;
 mod lightgbm;
-mod linear;
 mod logistic;
-mod range;
 mod softmax;
-mod store;
 mod tree;
-
-use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use spec::{Error, Result};
+use spec::Result;
 
 pub use baseline::{Average, Baseline};
 pub use elastic_net::ElasticNet;
 pub use forest::Forest;
 pub use lightgbm::{Lightgbm, Objective};
 pub use logistic::Logistic;
-pub(crate) use range::{not_negative, optional_whole, ratio, within};
-pub(crate) use store::exact;
 pub use tree::Tree;
 
-use crate::{Feature, Learner, Model, Task};
+use crate::{Learner, Task};
 
 /// What learns, with its settings. Every setting has a default: `- lightgbm` alone is enough.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -53,7 +46,7 @@ pub enum LearnerSpec {
 }
 
 impl LearnerSpec {
-    /// The learner's word in YAML, which is also [`Model::learner`] of its models.
+    /// The learner's word in YAML, which is also [`score::Model::learner`] of its models.
     pub fn name(&self) -> &'static str {
         self.learner().name()
     }
@@ -93,22 +86,6 @@ impl LearnerSpec {
             LearnerSpec::Forest(spec) => spec,
             LearnerSpec::Baseline(spec) => spec,
         }
-    }
-}
-
-/// Reads what [`Model::save`] of a `learner`'s model wrote as `file` into `folder`. `features` are those of the model, in
-/// order.
-pub fn load_model(learner: &str, folder: &Path, file: &str, features: Vec<Feature>) -> Result<Box<dyn Model>> {
-    let path = folder.join(file);
-    match learner {
-        lightgbm::NAME => lightgbm::load(&path, features),
-        logistic::NAME => logistic::load(&path, features),
-        elastic_net::NAME => elastic_net::load(&path, features),
-        tree::NAME => tree::load(&path, features),
-        forest::NAME => forest::load(&path, features),
-        baseline::NAME => baseline::load(&path, features),
-        other => Err(Error::cannot_run(format!("{}: no learner '{other}' is known", path.display()))
-            .hint("read it with the version of millrace that wrote it")),
     }
 }
 

@@ -2,9 +2,8 @@
 //! hold of each.
 
 use super::conformance::{Toy, learner};
-use super::*;
 use crate::metrics::largest;
-use crate::{Data, Feature, Matrix, Task};
+use crate::{Data, Feature, Matrix, Task, load_model};
 
 const ROWS: usize = 240;
 const ALL: [&str; 5] = ["lightgbm", "logistic", "tree", "forest", "baseline"];
@@ -150,6 +149,8 @@ fn who_cannot_learn_several_classes_says_so() {
     for yaml in ALL {
         assert!(fails(yaml, &gap).starts_with("no training row that counts is of class number 2"), "{yaml}");
         assert!(fails(yaml, &[0.0; 300]).starts_with("the label has one class only in all 300 training rows"));
-        assert!(fails(yaml, &[1.5; 300]).starts_with("the label has the value 1.5, which is no number of a class"));
+        assert!(
+            fails(yaml, &[1.5; 300]).starts_with("the label has the value 1.5, which is not the number of a class")
+        );
     }
 }

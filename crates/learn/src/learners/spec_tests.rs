@@ -6,7 +6,7 @@ use spec::Environment;
 
 use super::conformance::{Toy, learner};
 use super::*;
-use crate::{Data, Feature, Matrix, Task};
+use crate::{Data, Feature, Matrix, Task, load_model};
 
 fn failure(yaml: &str) -> String {
     spec::parse::<Vec<LearnerSpec>>(yaml, Path::new("train.yaml"), &Environment::default()).unwrap_err().to_string()

@@ -11,23 +11,17 @@
 //! the others (regression by classification, Torgo and Gama 1997, with a discretisation of its own at each node); it
 //! predicts the mean label of the leaf.
 
-use std::path::Path;
-
-use rayon::prelude::*;
 use schemars::JsonSchema;
+use score::models::tree::NAME;
+use score::{Model, Task, models};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use spec::{Error, Result};
+use spec::{Result, range};
 
-use super::check::{check, same_features, views_of};
-use super::grown::{Coded, Grown, Growth};
-use super::{range, store};
-use crate::metrics::largest;
+use super::check::{check, views_of};
+use super::grown::{Coded, Growth, grow};
 use crate::random::sample;
-use crate::{Contributions, Data, Feature, Learner, Matrix, Model, Task};
-
-pub(super) const NAME: &str = "tree";
-const FILE: &str = "tree.json";
+use crate::{Data, Learner};
 
 /// One decision tree. In a regression a leaf predicts the mean label of its rows, and a question parts those above the mean
 /// from those below.
@@ -81,75 +75,7 @@ impl Learner for Tree {
         let all: Vec<usize> = (0..used).collect();
         let features: Vec<usize> = (0..train.features.features().len()).collect();
         let growth = Growth { depth: self.depth as usize, min_leaf_rows: self.min_leaf_rows as usize };
-        let tree = Grown::grow(&coded, &all, &features, growth)?;
-        Ok(Box::new(TreeModel { tree, features: train.features.features().to_vec() }))
-    }
-}
-
-struct TreeModel {
-    tree: Grown,
-    features: Vec<Feature>,
-}
-
-pub(super) fn load(path: &Path, features: Vec<Feature>) -> Result<Box<dyn Model>> {
-    let tree: Grown = store::read_json(path)?;
-    if !tree.is_sound(&features) {
-        return Err(unsound(path));
-    }
-    Ok(Box::new(TreeModel { tree, features }))
-}
-
-pub(super) fn unsound(path: &Path) -> Error {
-    Error::cannot_run(format!("{}: its trees do not fit its features", path.display()))
-        .hint("restore the file or train again")
-}
-
-impl Model for TreeModel {
-    fn learner(&self) -> &'static str {
-        NAME
-    }
-
-    fn features(&self) -> &[Feature] {
-        &self.features
-    }
-
-    fn predict(&self, rows: &Matrix) -> Result<Vec<f64>> {
-        same_features(&self.features, rows)?;
-        let columns: Vec<Vec<f64>> = (0..self.features.len()).map(|feature| rows.column(feature)).collect();
-        let mut values = vec![0.0; rows.rows() * self.tree.classes()];
-        self.tree.add_means(&columns, &mut values);
-        Ok(values)
-    }
-
-    fn save(&self, folder: &Path) -> Result<String> {
-        store::write_json(folder, FILE, &self.tree)
-    }
-
-    /// In the unit of the prediction: of classes in probabilities.
-    fn contributions(&self, rows: &Matrix) -> Result<Option<Contributions>> {
-        same_features(&self.features, rows)?;
-        let (features, classes) = (self.features.len(), self.tree.classes());
-        let columns: Vec<Vec<f64>> = (0..features).map(|feature| rows.column(feature)).collect();
-        let mut scores = vec![0.0; rows.rows() * classes];
-        self.tree.add_means(&columns, &mut scores);
-        let mut values = vec![0.0; rows.rows() * features];
-        values.par_chunks_mut(features).zip(scores.par_chunks(classes)).enumerate().for_each(
-            |(row, (sums, scores))| {
-                self.tree.add_contributions(&columns, row, largest(scores), sums);
-            },
-        );
-        let base = if classes > 1 { f64::NAN } else { self.tree.base(0) };
-        Ok(Some(Contributions { features, values, base }))
-    }
-
-    /// Total decrease of Gini impurity, in a regression that of "above the node's mean".
-    fn importance(&self) -> Vec<f64> {
-        let mut weights = vec![0.0; self.features.len()];
-        self.tree.add_importance(&mut weights);
-        weights
-    }
-
-    fn notes(&self) -> serde_json::Value {
-        json!({ "leaves": self.tree.leaves() })
+        let tree = grow(&coded, &all, &features, growth)?;
+        models::tree::model(tree, train.features.features().to_vec())
     }
 }

@@ -2,8 +2,7 @@
 //! columns, and what must hold of every learner.
 
 use super::conformance::{Toy, learner};
-use super::*;
-use crate::{Data, Feature, Matrix, Task, Tuned};
+use crate::{Data, Feature, Matrix, Model, Task, Tuned, load_model};
 
 const ROWS: usize = 240;
 

@@ -7,17 +7,20 @@
 
 mod allowed;
 mod api;
+#[cfg(test)]
 mod booster;
 mod dataset;
-mod model_text;
+mod grow;
 mod parameters;
 
 #[cfg(test)]
 pub(crate) use allowed::ALLOWED;
 pub(crate) use allowed::{Setting, settled};
 pub(crate) use api::take_warnings;
-pub(crate) use booster::{Booster, Importance, Stop, train};
+#[cfg(test)]
+pub(crate) use booster::{Booster, Importance};
 pub(crate) use dataset::Dataset;
+pub(crate) use grow::{Stop, train};
 pub(crate) use parameters::{Parameters, canonical};
 
 #[cfg(test)]

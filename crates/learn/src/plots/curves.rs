@@ -6,8 +6,8 @@ use spec::Result;
 use super::Plot;
 use super::canvas::{ACCENT, Area, Drawn, FAINT, GRID, INK, axes, dashed, legend, other, page, short, text};
 use crate::metrics::{self, Curve, Metric, Scored};
-use crate::reasons::number_text;
 use plotters::style::text_anchor::HPos;
+use score::number_text;
 
 const SIZE: (u32, u32) = (760, 520);
 const LEGEND: u32 = 210;

@@ -7,7 +7,7 @@ use super::Plot;
 use super::canvas::{ACCENT, Chart, Drawn, FAINT, axes, dashed, page};
 use crate::metrics::{Metric, Scored};
 use crate::random::sample;
-use crate::reasons::number_text;
+use score::number_text;
 
 /// Rows drawn; more would only make the page heavy.
 const DOTS: usize = 2000;

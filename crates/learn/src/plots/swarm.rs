@@ -1,4 +1,4 @@
-//! Contributions of a sample of rows, a swarm of dots per feature (the SHAP summary plot of Lundberg and
+//! Contributions of rows, a swarm of dots per feature (the SHAP summary plot of Lundberg and
 //! Lee 2017).
 
 use plotters::prelude::*;
@@ -7,8 +7,8 @@ use spec::Result;
 
 use super::Plot;
 use super::canvas::{Drawn, FAINT, GRID, INK, page, short, text};
-use crate::reasons::number_text;
 use crate::{Contributions, Matrix};
+use score::number_text;
 
 /// Features shown.
 const FEATURES: usize = 15;

@@ -1,6 +1,6 @@
 //! Cross-validation: the train part divided into folds, each of which judges what the others teach.
 
-use serde::{Deserialize, Serialize};
+use score::FoldsSummary;
 use spec::{Error, Result};
 
 use super::times::Distinct;
@@ -15,20 +15,9 @@ pub struct Fold {
     pub valid: Vec<usize>,
 }
 
-/// The folds in numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FoldsSummary {
-    /// How they were made, in words.
-    pub how: String,
-    /// Rows that teach and rows that judge, per fold.
-    pub rows: Vec<(u64, u64)>,
-}
-
-impl FoldsSummary {
-    pub(super) fn of(folds: &[Fold], how: &str) -> FoldsSummary {
-        let rows = folds.iter().map(|fold| (fold.train.len() as u64, fold.valid.len() as u64));
-        FoldsSummary { how: how.to_owned(), rows: rows.collect() }
-    }
+pub(super) fn summary(folds: &[Fold], how: &str) -> FoldsSummary {
+    let rows = folds.iter().map(|fold| (fold.train.len() as u64, fold.valid.len() as u64));
+    FoldsSummary { how: how.to_owned(), rows: rows.collect() }
 }
 
 /// From the number of each row's fold to folds in which all other rows teach.

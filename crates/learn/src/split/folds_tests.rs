@@ -1,5 +1,5 @@
 use super::*;
-use crate::calendar::DAY;
+use score::calendar::DAY;
 
 /// Every row judges at most once, and no row judges what it taught.
 fn sound(folds: &[Fold], rows: usize) {

@@ -10,9 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
-use crate::calendar::moment;
+use score::calendar::moment;
+use score::{Part, PartSummary, SplitBy, SplitSummary};
+
 use crate::random::{Random, hash};
-pub use folds::{Fold, FoldsSummary};
+pub use folds::Fold;
 use times::Distinct;
 pub use times::LabelKnown;
 
@@ -35,18 +37,6 @@ pub struct SplitSpec {
     /// `random` rows of a classification: whether each class has the same share of every part. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stratify: Option<bool>,
-}
-
-/// What decides the part of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SplitBy {
-    /// The row's time; rows of one time stay together.
-    Time,
-    /// A hash of the row's group: the same group falls into the same part in every run with the same seed.
-    Group,
-    /// Chance.
-    Random,
 }
 
 /// What a split by time leaves out.
@@ -87,30 +77,6 @@ impl From<Shares> for Vec<f64> {
     }
 }
 
-/// The part that a row falls into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Part {
-    Train,
-    Valid,
-    Test,
-    /// In no part: its label window reaches into the next part.
-    Purged,
-}
-
-impl Part {
-    pub const ALL: [Part; 4] = [Part::Train, Part::Valid, Part::Test, Part::Purged];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Part::Train => "train",
-            Part::Valid => "valid",
-            Part::Test => "test",
-            Part::Purged => "purged",
-        }
-    }
-}
-
 /// The part of every row, and the counts for the books.
 #[derive(Clone, Debug)]
 pub struct Split {
@@ -122,46 +88,6 @@ pub struct Split {
     /// train part, and folds count positions among its rows.
     pub folds: Vec<Fold>,
     pub summary: SplitSummary,
-}
-
-/// A split in numbers: part of the lineage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SplitSummary {
-    pub by: SplitBy,
-    /// The column that decides; none at random.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub column: Option<String>,
-    /// In the order of [`Part::ALL`].
-    pub parts: Vec<PartSummary>,
-    /// The folds of the train part; none without cross-validation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub folds: Option<FoldsSummary>,
-    /// What there is to say beyond the numbers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
-}
-
-/// One part in numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PartSummary {
-    pub part: Part,
-    pub rows: u64,
-    /// Share of class 1 (classification) or mean of the label (regression).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label_mean: Option<f64>,
-    /// The oldest and newest time, where rows have one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub times: Option<(String, String)>,
-}
-
-impl SplitSummary {
-    pub fn of(&self, part: Part) -> Option<&PartSummary> {
-        self.parts.iter().find(|summary| summary.part == part)
-    }
-
-    pub fn rows(&self, part: Part) -> u64 {
-        self.of(part).map_or(0, |summary| summary.rows)
-    }
 }
 
 impl SplitSpec {
@@ -351,7 +277,7 @@ impl Split {
     }
 
     fn fold(&mut self, folds: Vec<Fold>, how: &str) {
-        self.summary.folds = Some(FoldsSummary::of(&folds, how));
+        self.summary.folds = Some(folds::summary(&folds, how));
         self.folds = folds;
     }
 
@@ -380,40 +306,6 @@ impl Split {
             fold.valid.iter().for_each(|at| numbers[train[*at]] = Some(number));
         }
         numbers
-    }
-}
-
-impl SplitSummary {
-    /// Fills in the oldest and newest time of each part.
-    pub(crate) fn describe_times(&mut self, parts: &[Part], times: &[i64]) {
-        let mut ranges = [(i64::MAX, i64::MIN); 4];
-        for (part, time) in parts.iter().zip(times) {
-            let range = &mut ranges[*part as usize];
-            *range = (range.0.min(*time), range.1.max(*time));
-        }
-        for (summary, (first, last)) in self.parts.iter_mut().zip(ranges) {
-            summary.times = (first <= last).then(|| (moment(first), moment(last)));
-        }
-    }
-
-    /// Fills in the mean label of each part.
-    pub(crate) fn describe_labels(&mut self, parts: &[Part], label: &[f64]) {
-        let mut sums = [0.0; 4];
-        parts.iter().zip(label).for_each(|(part, label)| sums[*part as usize] += label);
-        for (summary, sum) in self.parts.iter_mut().zip(sums) {
-            summary.label_mean = (summary.rows > 0).then(|| sum / summary.rows as f64);
-        }
-    }
-}
-
-#[cfg(test)]
-impl SplitSummary {
-    /// A split of ten rows by time, for tests.
-    pub(crate) fn example() -> SplitSummary {
-        let times: Vec<i64> = (0..10).map(|day| day * crate::calendar::DAY).collect();
-        let (shares, purge) = (Shares::default(), Purge::default());
-        let spec = SplitSpec { by: SplitBy::Time, shares, column: None, purge, stratify: None };
-        spec.by_time(&times, &LabelKnown::AT_ONCE, "cutoff", None).expect("a split").summary
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::calendar::DAY;
+use score::calendar::DAY;
 
 fn spec(yaml: &str) -> SplitSpec {
     let path = std::path::Path::new("train.yaml");

@@ -2,7 +2,7 @@
 
 use spec::Error;
 
-use crate::calendar::{DAY, moment};
+use score::calendar::{DAY, moment};
 
 /// No more boundaries than these are tried; rows of times as fine as seconds are cut between hundredths.
 const BOUNDARIES: usize = 256;

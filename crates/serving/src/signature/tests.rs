@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use artifact::type_name;
-use learn::{Encoder, Feature};
+use score::{Encoder, Feature};
 use polars::prelude::*;
 use serde_json::{Value, json};
 

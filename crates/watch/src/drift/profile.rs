@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use artifact::{ColumnSummary, Quantiles};
-use learn::{Feature, FeatureSummary, Spread};
 use polars::prelude::{DataType, TimeUnit};
+use score::{Feature, FeatureSummary, Spread};
 
 use crate::statistics::wasserstein;
 

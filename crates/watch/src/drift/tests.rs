@@ -1,6 +1,6 @@
 use artifact::{Summary, Verdict};
-use learn::{Feature, FeatureSummary, Matrix};
 use polars::prelude::{Column, DataFrame, DataType, TimeUnit};
+use score::{Feature, FeatureSummary, Matrix};
 use spec::random::Random;
 
 use super::*;

@@ -1,7 +1,8 @@
 use super::coded::{MAX_CUTS, edges};
-use super::*;
+use super::{Coded, Growth, LEAN};
 use crate::random::Random;
 use crate::{Feature, Matrix};
+use score::models::grown::{Grown, Node, Split};
 
 const ROWS: usize = 240;
 
@@ -25,14 +26,33 @@ fn grow(matrix: &Matrix, label: &[f64], depth: usize, min_leaf_rows: usize) -> G
 fn grow_classes(matrix: &Matrix, label: &[f64], classes: usize, depth: usize, min_leaf_rows: usize) -> Grown {
     let rows: Vec<usize> = (0..label.len()).collect();
     let features: Vec<usize> = (0..matrix.features().len()).collect();
-    Grown::grow(&Coded::new(matrix, label, classes), &rows, &features, Growth { depth, min_leaf_rows }).unwrap()
+    super::grow(&Coded::new(matrix, label, classes), &rows, &features, Growth { depth, min_leaf_rows }).unwrap()
 }
 
 fn shares(tree: &Grown, matrix: &Matrix) -> Vec<f64> {
-    let columns: Vec<Vec<f64>> = (0..matrix.features().len()).map(|at| matrix.column(at)).collect();
-    let mut shares = vec![0.0; matrix.rows() * tree.classes()];
-    tree.add_means(&columns, &mut shares);
-    shares
+    score::models::tree::model(tree.clone(), matrix.features().to_vec()).unwrap().predict(matrix).unwrap()
+}
+
+/// The leaf of a row, by the words on [`Split`].
+pub(super) fn leaf<'a>(tree: &'a Grown, columns: &[Vec<f64>], row: usize) -> &'a Node {
+    let mut node = &tree.nodes[0];
+    while let Some(split) = &node.split {
+        node = &tree.nodes[if goes_left(tree, split, columns, row) { split.left } else { split.right }];
+    }
+    node
+}
+
+pub(super) fn goes_left(tree: &Grown, split: &Split, columns: &[Vec<f64>], row: usize) -> bool {
+    let (value, ranks) = (columns[split.feature][row], &tree.ranks[split.feature]);
+    if value.is_nan() {
+        return true;
+    }
+    if ranks.is_empty() {
+        return value <= split.threshold;
+    }
+    let categories = ranks.len() / tree.classes();
+    let rank = ranks[split.view * categories..][..categories].get(value as usize);
+    rank.is_none_or(|rank| f64::from(*rank) <= split.threshold)
 }
 
 #[test]
@@ -139,13 +159,31 @@ fn of_many_values_some_are_cuts() {
 #[test]
 fn a_damaged_tree_is_not_walked() {
     let (matrix, label) = table();
-    let mut tree = grow(&matrix, &label, 3, 10);
-    assert!(tree.is_sound(matrix.features()));
-    assert!(!tree.is_sound(&matrix.features()[..1]));
-    if let Some(split) = &mut tree.nodes[1].split {
-        split.left = 0;
-    }
-    assert!(!tree.is_sound(matrix.features()), "a step back would never end");
+    let tree = grow(&matrix, &label, 3, 10);
+    let refused = |tree: Grown, features: &[Feature]| {
+        score::models::tree::model(tree, features.to_vec()).err().expect("a damaged tree").to_string()
+    };
+    assert_eq!(refused(tree.clone(), &matrix.features()[..1]), "a node of a tree has no feature");
+    let with = |change: fn(&mut Grown)| {
+        let mut tree = tree.clone();
+        change(&mut tree);
+        refused(tree, matrix.features())
+    };
+    let split = |tree: &mut Grown, to: usize| {
+        if let Some(split) = &mut tree.nodes[1].split {
+            split.left = to;
+        }
+    };
+    // A step back would never end.
+    let mut back = tree.clone();
+    split(&mut back, 0);
+    assert_eq!(refused(back, matrix.features()), "tree 0: 0 is the child of two splits");
+    let mut beyond = tree.clone();
+    split(&mut beyond, 99);
+    assert_eq!(refused(beyond, matrix.features()), "tree 0: a child is node 99 of 13");
+    assert_eq!(with(|tree| tree.nodes.clear()), "there is no tree");
+    assert_eq!(with(|tree| tree.ranks[0] = vec![1, 2]), "a node of a tree has other categories than its feature");
+    assert_eq!(with(|tree| tree.nodes[3].shares = vec![0.5, 0.5]), "the trees know different classes");
 }
 
 #[test]
@@ -248,7 +286,7 @@ fn the_shares_of_several_classes_are_those_of_the_leaf() {
         assert!(tree.leaves() > 2);
         let columns: Vec<Vec<f64>> = (0..2).map(|at| matrix.column(at)).collect();
         let leaves: Vec<*const Node> =
-            (0..label.len()).map(|row| std::ptr::from_ref(tree.leaf(&columns, row))).collect();
+            (0..label.len()).map(|row| std::ptr::from_ref(leaf(&tree, &columns, row))).collect();
         for (row, found) in shares.chunks(4).enumerate() {
             let alike: Vec<usize> = (0..label.len()).filter(|at| leaves[*at] == leaves[row]).collect();
             for (class, share) in found.iter().enumerate() {
@@ -261,10 +299,11 @@ fn the_shares_of_several_classes_are_those_of_the_leaf() {
         }
         let text = serde_json::to_string(&tree).unwrap();
         let back: Grown = serde_json::from_str(&text).unwrap();
-        assert!(back == tree && back.is_sound(matrix.features()));
+        assert_eq!(back, tree);
         let mut odd = tree.clone();
         odd.nodes[1].shares.pop();
-        assert!(!odd.is_sound(matrix.features()));
+        let error = score::models::tree::model(odd, matrix.features().to_vec()).err().unwrap();
+        assert_eq!(error.to_string(), "the trees know different classes");
     }
 }
 

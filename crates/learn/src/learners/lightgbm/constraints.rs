@@ -159,8 +159,8 @@ mod tests {
             assert!(rises(&along(held.as_ref(), 0)), "{task:?} {base}: x");
             assert!(falls(&along(held.as_ref(), 1)), "{task:?} {base}: y");
             let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join(held.save(folder.path()).unwrap());
-            let read = super::super::load(&path, held.features().to_vec()).unwrap();
+            let file = held.save(folder.path()).unwrap();
+            let read = crate::load_model(held.learner(), folder.path(), &file, held.features().to_vec()).unwrap();
             assert_eq!(along(read.as_ref(), 2), along(held.as_ref(), 2), "it is read back");
         }
     }

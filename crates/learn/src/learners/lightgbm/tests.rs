@@ -1,6 +1,10 @@
 //! Other parameters: each that is accepted changes something, and each way of boosting is judged, saved and explained as
 //! one model.
 
+use std::path::Path;
+
+use score::{Matrix, load_model};
+
 use super::*;
 use crate::lightgbm::ALLOWED;
 use crate::metrics::{Metric, Scored};
@@ -10,13 +14,13 @@ const ROWS: usize = 600;
 
 /// Numbers, one with gaps and one with many zeros, and a column of 12 categories; a label of two classes that depends on
 /// all of them with noise.
-struct Rows {
-    matrix: Matrix,
-    classes: Vec<f64>,
-    amounts: Vec<f64>,
+pub(super) struct Rows {
+    pub matrix: Matrix,
+    pub classes: Vec<f64>,
+    pub amounts: Vec<f64>,
 }
 
-fn rows(seed: u64) -> Rows {
+pub(super) fn rows(seed: u64) -> Rows {
     let mut random = Random::new(seed, 0);
     let mut uniform = || random.below(1 << 30) as f64 / f64::from(1 << 30);
     let mut columns: [Vec<f64>; 4] = Default::default();
@@ -45,7 +49,7 @@ fn rows(seed: u64) -> Rows {
     Rows { matrix: Matrix::from_columns(features, columns.to_vec()).unwrap(), classes, amounts }
 }
 
-fn spec(yaml: &str) -> Lightgbm {
+pub(super) fn spec(yaml: &str) -> Lightgbm {
     spec::parse(yaml, Path::new("t.yaml"), &Default::default()).unwrap_or_else(|error| panic!("{error}")).spec
 }
 
@@ -66,7 +70,7 @@ fn seen(model: &dyn Model) -> (Vec<f64>, Vec<f64>, serde_json::Value) {
 }
 
 /// Of each parameter a setting in which another value must change something.
-const CASES: &[(&str, Task, &str, &str, &str)] = {
+pub(super) const CASES: &[(&str, Task, &str, &str, &str)] = {
     const C: Task = Task::Classification;
     const R: Task = Task::Regression;
     &[
@@ -112,7 +116,7 @@ const CASES: &[(&str, Task, &str, &str, &str)] = {
     ]
 };
 
-fn yaml(base: &str, others: &str) -> String {
+pub(super) fn yaml(base: &str, others: &str) -> String {
     let base =
         if base.contains("early_stopping") { base.to_owned() } else { format!("trees: 12, early_stopping: 0, {base}") };
     format!("{{{}, parameters: {{{others}}}}}", base.trim_end_matches(", "))
@@ -190,7 +194,7 @@ fn what_is_saved_is_what_was_judged() {
         let metric = if notes["stopped_by"]["metric"] == "auc" { Metric::Auc } else { Metric::LogLoss };
         let folder = tempfile::tempdir().unwrap();
         let file = model.save(folder.path()).unwrap();
-        let saved = load(&folder.path().join(file), model.features().to_vec()).unwrap();
+        let saved = load_model(NAME, folder.path(), &file, model.features().to_vec()).unwrap();
         for model in [model, saved] {
             let scores = model.predict(&valid.matrix).unwrap();
             let scored = Scored::new(Task::Classification, valid.classes.clone(), scores, "valid").unwrap();
@@ -340,17 +344,18 @@ fn a_forest_of_trees_without_splits_is_refused() {
 fn a_damaged_file_is_named_with_its_line() {
     let model = fit(&yaml("", ""), Task::Classification).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(model.save(folder.path()).unwrap());
+    let file = model.save(folder.path()).unwrap();
+    let path = folder.path().join(&file);
     let text = std::fs::read_to_string(&path).unwrap();
     let error = |text: &[u8]| {
         std::fs::write(&path, text).unwrap();
-        let error = load(&path, model.features().to_vec()).err().unwrap().to_string();
+        let error = load_model(NAME, folder.path(), &file, model.features().to_vec()).err().unwrap().to_string();
         error.strip_prefix(&format!("{}: ", path.display())).unwrap_or_else(|| panic!("{error}")).to_owned()
     };
     let damaged = error(text.replacen("split_feature=", "split_feature=9 ", 1).as_bytes());
     assert!(damaged.starts_with("line ") && damaged.contains(": tree 0: 'split_feature' has "), "{damaged}");
     assert!(
-        damaged.ends_with("; the file is damaged or no model of LightGBM 4; restore it, or train again"),
+        damaged.ends_with("; the file is damaged or not a model of LightGBM 4; restore it, or train again"),
         "{damaged}"
     );
     let cut = error(&text.as_bytes()[..text.len() / 2]);

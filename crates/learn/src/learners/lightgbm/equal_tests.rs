@@ -1,0 +1,119 @@
+//! Scores of the models that are learned here equal, bit by bit, what LightGBM makes of their text; contributions equal
+//! its own to rounding errors.
+
+use std::path::Path;
+
+use score::{Feature, Matrix, Model, Task};
+
+use super::tests::{CASES, rows, spec, yaml};
+use crate::lightgbm::{Booster, Importance};
+use crate::random::Random;
+use crate::{Data, Learner};
+
+/// Values that are hard to get right, and others near those of the training rows.
+fn asked(features: &[Feature], random: &mut Random) -> Matrix {
+    const ODD: [f64; 12] =
+        [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1e-36, -1e-36, 1e-34, f64::MIN, f64::MAX, 5e-324, -1.0];
+    let rows = 300 + random.below(300);
+    let column = |feature: &Feature| -> Vec<f64> {
+        let mut value = || match (random.below(4), feature.categories()) {
+            (0, None) => ODD[random.below(ODD.len())],
+            (0, Some(_)) => [f64::NAN, -1.0, 40.0, 1e9, 3e9, 12.0][random.below(6)],
+            (_, Some(categories)) => random.below(categories.len()) as f64,
+            _ => random.below(100_000) as f64 / 8000.0 - 2.0,
+        };
+        (0..rows).map(|_| value()).collect()
+    };
+    Matrix::from_columns(features.to_vec(), features.iter().map(column).collect()).unwrap()
+}
+
+fn check(model: &dyn Model, what: &str, random: &mut Random) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = model.save(folder.path()).unwrap();
+    let theirs = Booster::from_text(&std::fs::read_to_string(folder.path().join(file)).unwrap()).unwrap();
+    let rows = asked(model.features(), random);
+    let bits = |values: Vec<f64>| values.into_iter().map(f64::to_bits).collect::<Vec<u64>>();
+    let expected = bits(theirs.predict(&rows).unwrap());
+    assert_eq!(bits(model.predict(&rows).unwrap()), expected, "{what}");
+    let classes = theirs.classes();
+    // One row, or a few, go another way than many.
+    let few = rows.slice(3..6);
+    assert_eq!(bits(model.predict(&few).unwrap()), expected[3 * classes..6 * classes], "{what}");
+    assert_eq!(bits(model.importance()), bits(theirs.importance(Importance::Gain).unwrap()), "{what}");
+
+    let some = rows.slice(7..107);
+    let features = model.features().len();
+    let (found, all) = (model.contributions(&some).unwrap().unwrap(), theirs.contributions(&some).unwrap());
+    let strongest = model.strongest(&some, 2).unwrap().unwrap();
+    let scores = model.predict(&some).unwrap();
+    for (row, scores) in scores.chunks(classes).enumerate() {
+        let class = crate::metrics::largest(scores);
+        let theirs = &all[(row * classes + class) * (features + 1)..][..features + 1];
+        let scale = theirs.iter().fold(1.0, |most: f64, value| most.max(value.abs()));
+        for (ours, theirs) in found.row(row).iter().zip(theirs) {
+            assert!((ours - theirs).abs() < 1e-9 * scale, "{what}, row {row}: {ours}, LightGBM {theirs}");
+        }
+        assert!(classes > 1 || (found.base - theirs[features]).abs() < 1e-9 * scale, "{what}: base");
+        let ours: Vec<f64> = strongest[row].iter().map(|reason| reason.contribution).collect();
+        let mut sizes: Vec<f64> = found.row(row).iter().map(|value| value.abs()).collect();
+        sizes.sort_by(|a, b| b.total_cmp(a));
+        assert!(
+            ours.iter().zip(sizes).all(|(ours, size)| (ours.abs() - size).abs() < 1e-12 * scale),
+            "{what}: {ours:?}"
+        );
+    }
+}
+
+#[test]
+fn every_kind_of_model_scores_as_lightgbm_does() {
+    let mut random = Random::new(11, 0);
+    let (train, valid) = (rows(1), rows(2));
+    let mut fit = |yaml: &str, task: Task| {
+        let label = |rows: &super::tests::Rows| match task {
+            Task::Classification => rows.classes.clone(),
+            Task::Regression => rows.amounts.clone(),
+            Task::Multiclass => rows.amounts.iter().map(|amount| amount.floor().min(3.0)).collect(),
+        };
+        let (of_train, of_valid) = (label(&train), label(&valid));
+        let data = Data { features: &train.matrix, label: &of_train };
+        let model = spec(yaml).fit(task, data, Data { features: &valid.matrix, label: &of_valid }, 7);
+        check(&*model.unwrap_or_else(|error| panic!("{yaml}: {error}")), yaml, &mut random);
+    };
+    for (_, task, base, with, value) in CASES {
+        let both = format!("{with}{}{value}", if with.is_empty() { "" } else { ", " });
+        fit(&yaml(base, &both), *task);
+    }
+    for objective in ["squared", "absolute", "huber", "quantile: 0.9", "poisson", "gamma", "tweedie"] {
+        let objective = if objective.contains(':') { format!("{{{objective}}}") } else { objective.to_owned() };
+        fit(&format!("{{trees: 25, objective: {objective}}}"), Task::Regression);
+    }
+    fit("{trees: 8}", Task::Multiclass);
+    fit("{trees: 8, row_share: 0.6, parameters: {boosting: rf}}", Task::Multiclass);
+    fit(
+        "{trees: 40, leaves: 120, min_leaf_rows: 1, increasing: [x], interactions: [[x, y], [z, category]]}",
+        Task::Classification,
+    );
+    // A tree of one leaf.
+    fit("{trees: 3, min_leaf_rows: 400}", Task::Classification);
+}
+
+#[test]
+fn models_that_train_does_not_make_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = rows(1);
+    let data = Data { features: &rows.matrix, label: &rows.classes };
+    let model = spec("{trees: 2}").fit(Task::Classification, data, data, 7).unwrap();
+    let file = model.save(folder.path()).unwrap();
+    let text = std::fs::read_to_string(folder.path().join(&file)).unwrap();
+    let refused = |text: &str, features: &[Feature]| {
+        std::fs::write(folder.path().join(&file), text).unwrap();
+        let error = score::load_model(super::NAME, folder.path(), &file, features.to_vec()).err().unwrap().to_string();
+        error.strip_prefix(&format!("{}: ", Path::new(folder.path()).join(&file).display())).unwrap().to_owned()
+    };
+    let ranking = text.replacen("objective=binary sigmoid:1", "objective=lambdarank", 1);
+    assert_eq!(
+        refused(&ranking, model.features()),
+        "a model of the objective 'lambdarank', which train does not have; train again with another objective"
+    );
+    assert_eq!(refused(&text, &model.features()[..2]), "a model of 4 features, but the signature has 2");
+}

@@ -1,0 +1,333 @@
+//! Intervals by the percentile bootstrap (Efron 1979): the metric over many resamples of the same rows.
+//!
+//! A resample is a vector of counts, not a copy of rows: scores are sorted once and every metric reads the
+//! counts as weights in one sequential pass. Counts are bytes, so that those of a million rows stay in the
+//! cache. Whole entities are drawn, not rows, where an entity has several rows: its rows are
+//! alike, and intervals that took them for independent would be too narrow.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{Measure, Metric, Scored};
+use spec::random::Random;
+
+/// A value with the interval that holds it in 95 % of resamples.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    pub value: f64,
+    /// The 2.5 % quantile over the resamples.
+    pub low: f64,
+    /// The 97.5 % quantile.
+    pub high: f64,
+}
+
+/// How rows are drawn: how often, from which seed, and which rows belong together.
+#[derive(Clone, Debug)]
+pub struct Resamples {
+    times: usize,
+    seed: u64,
+    rows: usize,
+    /// The number of its entity for each row; `None` if every row is one of its own.
+    entity: Option<Vec<u32>>,
+    entities: usize,
+}
+
+impl Resamples {
+    /// Draws `rows` rows with replacement, `times` times (200 to 1000 is usual).
+    pub fn of_rows(rows: usize, times: usize, seed: u64) -> Resamples {
+        Resamples { times, seed, rows, entity: None, entities: rows }
+    }
+
+    /// Draws whole entities: `entity` numbers them from 0 without gaps, one number per row.
+    pub fn of_entities(entity: Vec<u32>, times: usize, seed: u64) -> Resamples {
+        let entities = entity.iter().max().map_or(0, |last| *last as usize + 1);
+        let rows = entity.len();
+        let entity = (entities < rows).then_some(entity);
+        Resamples { times, seed, rows, entity, entities }
+    }
+
+    pub fn times(&self) -> usize {
+        self.times
+    }
+
+    /// How many units are drawn from: entities, or rows.
+    pub fn units(&self) -> usize {
+        self.entities
+    }
+
+    /// Whether entities have several rows.
+    pub fn by_entity(&self) -> bool {
+        self.entity.is_some()
+    }
+
+    /// The metrics with their intervals, all from the same resamples; `None` where undefined.
+    pub fn intervals(&self, scored: &Scored, metrics: &[Metric], threshold: Option<f64>) -> Vec<Option<Interval>> {
+        let measures: Vec<Measure<'_>> = metrics.iter().map(|metric| scored.prepare(*metric, threshold)).collect();
+        let units = self.units_of(scored);
+        let resampled = self.resample(|counts, weights| {
+            spread(counts, &units, weights);
+            measures.iter().map(|measure| measure.value(weights)).collect()
+        });
+        let all = metrics.iter().enumerate();
+        all.map(|(at, metric)| self.interval(scored.value(*metric, threshold)?, &resampled, at)).collect()
+    }
+
+    /// How much better `a` is than `b` on the same resamples (positive: better); `None` where undefined.
+    pub fn gain(&self, metric: Metric, a: (&Scored, Option<f64>), b: (&Scored, Option<f64>)) -> Option<Interval> {
+        self.gain_over_folds(metric, (std::slice::from_ref(a.0), a.1), (std::slice::from_ref(b.0), b.1))
+    }
+
+    /// The same on average over folds, of which `a` and `b` have scored the same rows, one after the other the rows that
+    /// are drawn here; `None` where undefined in one of them.
+    pub fn gain_over_folds(
+        &self,
+        metric: Metric,
+        a: (&[Scored], Option<f64>),
+        b: (&[Scored], Option<f64>),
+    ) -> Option<Interval> {
+        let mean = |gains: &mut dyn Iterator<Item = Option<f64>>| {
+            let gains: Option<Vec<f64>> = gains.collect();
+            gains.filter(|gains| !gains.is_empty()).map(|gains| gains.iter().sum::<f64>() / gains.len() as f64)
+        };
+        let folds = || a.0.iter().zip(b.0);
+        let gain = |ours: Option<f64>, theirs: Option<f64>| Some(metric.gain(ours?, theirs?));
+        let value = mean(&mut folds().map(|(ours, theirs)| gain(ours.value(metric, a.1), theirs.value(metric, b.1))))?;
+        let mut start = 0;
+        let mut sides = Vec::new();
+        for (ours, theirs) in folds() {
+            sides.push(
+                [(ours, a.1), (theirs, b.1)]
+                    .map(|(scored, threshold)| (self.units_from(scored, start), scored.prepare(metric, threshold))),
+            );
+            start += ours.rows();
+        }
+        let resampled = self.resample(|counts, weights| {
+            let mut measured = |(units, measure): &(Vec<u32>, Measure<'_>)| {
+                let weights = &mut weights[..units.len()];
+                spread(counts, units, weights);
+                measure.value(weights)
+            };
+            vec![mean(&mut sides.iter().map(|[ours, theirs]| {
+                let ours = measured(ours);
+                gain(ours, measured(theirs))
+            }))]
+        });
+        self.interval(value, &resampled, 0)
+    }
+
+    /// The unit that the row at each position belongs to.
+    fn units_of(&self, scored: &Scored) -> Vec<u32> {
+        self.units_from(scored, 0)
+    }
+
+    /// The same where the first row of `scored` is the one numbered `start` here.
+    fn units_from(&self, scored: &Scored, start: usize) -> Vec<u32> {
+        let numbers = scored.order().iter().map(|row| *row + start as u32);
+        match &self.entity {
+            None => numbers.collect(),
+            Some(entity) => numbers.map(|row| entity[row as usize]).collect(),
+        }
+    }
+
+    /// `measure(counts of units, buffer for weights of positions)` of every resample, in order.
+    fn resample<T: Send>(&self, measure: impl Fn(&[u8], &mut [u8]) -> T + Sync) -> Vec<T> {
+        let numbers = (0..self.times as u64).into_par_iter();
+        let buffers = || (vec![0u8; self.entities], vec![0u8; self.rows]);
+        numbers
+            .map_init(buffers, |(counts, weights), number| {
+                self.draw(counts, number);
+                measure(counts, weights)
+            })
+            .collect()
+    }
+
+    fn interval(&self, value: f64, resampled: &[Vec<Option<f64>>], at: usize) -> Option<Interval> {
+        let mut found: Vec<f64> = resampled.iter().filter_map(|values| values[at]).collect();
+        // With few rows a resample may miss a class; an interval from a minority of resamples means nothing.
+        if found.is_empty() || found.len() * 2 < self.times {
+            return None;
+        }
+        found.sort_unstable_by(f64::total_cmp);
+        Some(Interval { value, low: quantile(&found, 0.025), high: quantile(&found, 0.975) })
+    }
+
+    fn draw(&self, counts: &mut [u8], number: u64) {
+        let mut random = Random::new(self.seed, number);
+        counts.fill(0);
+        for _ in 0..counts.len() {
+            // A count beyond a byte takes more units than a byte counts, and then never occurs (p < 1e-500).
+            let count = &mut counts[random.below(self.entities)];
+            *count = count.saturating_add(1);
+        }
+    }
+}
+
+/// From the counts of units to the weight of each position.
+fn spread(counts: &[u8], units: &[u32], weights: &mut [u8]) {
+    for (weight, unit) in weights.iter_mut().zip(units) {
+        *weight = counts[*unit as usize];
+    }
+}
+
+/// The quantile of sorted values by linear interpolation (numpy's default).
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let at = share * (sorted.len() - 1) as f64;
+    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    below + (above - below) * at.fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Task;
+
+    fn interval(resamples: &Resamples, scored: &Scored, metric: Metric) -> Option<Interval> {
+        resamples.intervals(scored, &[metric], Some(0.5)).pop().flatten()
+    }
+
+    /// 400 rows whose score says something about their class.
+    fn scored(shift: f64) -> Scored {
+        let mut random = Random::new(11, 0);
+        let mut uniform = || random.below(1 << 20) as f64 / f64::from(1 << 20);
+        let rows: Vec<(f64, f64)> = (0..400)
+            .map(|_| {
+                let label = f64::from(uniform() < 0.4);
+                (label, 0.5 * uniform() + 0.5 * (uniform() + shift * label) / (1.0 + shift))
+            })
+            .collect();
+        let (label, score) = rows.into_iter().unzip();
+        Scored::new(Task::Classification, label, score, "test").unwrap()
+    }
+
+    #[test]
+    fn a_resample_counts_as_many_rows_as_there_are() {
+        let resamples = Resamples::of_rows(50, 10, 3);
+        let mut counts = vec![0; 50];
+        resamples.draw(&mut counts, 4);
+        assert_eq!(counts.iter().map(|count| u32::from(*count)).sum::<u32>(), 50);
+        assert!(counts.iter().any(|count| *count > 1));
+    }
+
+    #[test]
+    fn a_weighted_metric_is_that_of_repeated_rows() {
+        let scored = scored(1.0);
+        let counts: Vec<u8> = (0..400).map(|row| (row * 7 % 4) as u8).collect();
+        let repeat = |of: &[f64]| -> Vec<f64> {
+            of.iter().zip(&counts).flat_map(|(value, count)| std::iter::repeat_n(*value, *count as usize)).collect()
+        };
+        let repeated =
+            Scored::new(Task::Classification, repeat(scored.label()), repeat(scored.score()), "test").unwrap();
+        for metric in Metric::of(Task::Classification) {
+            let mut weights = vec![0; 400];
+            spread(&counts, scored.order(), &mut weights);
+            let weighted = scored.prepare(metric, Some(0.5)).value(&weights).unwrap();
+            let plain = repeated.value(metric, Some(0.5)).unwrap();
+            assert!((weighted - plain).abs() < 1e-12, "{metric}: {weighted} instead of {plain}");
+        }
+    }
+
+    #[test]
+    fn the_interval_of_a_mean_is_that_of_theory() {
+        let scored = scored(1.0);
+        let found = interval(&Resamples::of_rows(400, 2000, 5), &scored, Metric::Accuracy).unwrap();
+        let half = 1.96 * (found.value * (1.0 - found.value) / 400.0).sqrt();
+        assert!((found.low - (found.value - half)).abs() < 0.006, "{found:?}, half {half}");
+        assert!((found.high - (found.value + half)).abs() < 0.006, "{found:?}, half {half}");
+    }
+
+    #[test]
+    fn rows_of_one_entity_widen_the_interval() {
+        let scored = scored(1.0);
+        let width = |resamples: Resamples| {
+            let found = interval(&resamples, &scored, Metric::Brier).unwrap();
+            found.high - found.low
+        };
+        let twins = |scored: &Scored| {
+            let twice = |of: &[f64]| [of, of].concat();
+            Scored::new(Task::Classification, twice(scored.label()), twice(scored.score()), "test").unwrap()
+        };
+        let entity: Vec<u32> = (0..400).chain(0..400).collect();
+        let doubled = twins(&scored);
+        let by_entity = interval(&Resamples::of_entities(entity, 500, 5), &doubled, Metric::Brier).unwrap();
+        let single = width(Resamples::of_rows(400, 500, 5));
+        assert!(((by_entity.high - by_entity.low) / single - 1.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_interval_and_a_model_gains_nothing_over_itself() {
+        let (good, poor) = (scored(1.0), scored(0.2));
+        let resamples = Resamples::of_rows(400, 200, 9);
+        let auc = interval(&resamples, &good, Metric::Auc).unwrap();
+        assert_eq!(Some(auc), interval(&resamples, &good, Metric::Auc));
+        assert!(auc.low < auc.value && auc.value < auc.high);
+        let none = resamples.gain(Metric::Auc, (&good, None), (&good, None)).unwrap();
+        assert_eq!((none.value, none.low, none.high), (0.0, 0.0, 0.0));
+        let better = resamples.gain(Metric::LogLoss, (&good, None), (&poor, None)).unwrap();
+        assert!(better.value > 0.0, "{better:?}");
+    }
+
+    /// Rows `rows` of `scored`, each as often as `times` says.
+    fn part(scored: &Scored, rows: std::ops::Range<usize>, times: &[u8]) -> Scored {
+        let repeat = |of: &[f64]| -> Vec<f64> {
+            rows.clone().flat_map(|row| std::iter::repeat_n(of[row], times[row] as usize)).collect()
+        };
+        Scored::new(Task::Classification, repeat(scored.label()), repeat(scored.score()), "test").unwrap()
+    }
+
+    #[test]
+    fn the_gain_over_folds_is_the_mean_of_the_gains_on_the_rows_drawn() {
+        let (good, poor) = (scored(1.0), scored(0.2));
+        let folds = [0..130, 130..270, 270..400];
+        let cut = |of: &Scored| folds.clone().map(|rows| part(of, rows, &[1; 400]));
+        // Entities of two rows each, which lie in different folds.
+        let entity: Vec<u32> = (0..400).map(|row| row % 200).collect();
+        let resamples = Resamples::of_entities(entity.clone(), 100, 4);
+        for metric in [Metric::Auc, Metric::LogLoss] {
+            let found = resamples.gain_over_folds(metric, (&cut(&good), None), (&cut(&poor), None)).unwrap();
+            let gain = |times: &[u8]| -> f64 {
+                let of = |scored: &Scored, rows| part(scored, rows, times).value(metric, None).unwrap();
+                let gains = folds.clone().map(|rows| metric.gain(of(&good, rows.clone()), of(&poor, rows)));
+                gains.iter().sum::<f64>() / 3.0
+            };
+            let mut drawn: Vec<f64> = (0..100)
+                .map(|number| {
+                    let mut counts = vec![0; 200];
+                    resamples.draw(&mut counts, number);
+                    gain(&entity.iter().map(|entity| counts[*entity as usize]).collect::<Vec<u8>>())
+                })
+                .collect();
+            drawn.sort_unstable_by(f64::total_cmp);
+            let expected = [gain(&[1; 400]), quantile(&drawn, 0.025), quantile(&drawn, 0.975)];
+            for (ours, theirs) in [found.value, found.low, found.high].into_iter().zip(expected) {
+                assert!((ours - theirs).abs() < 1e-12, "{metric}: {found:?}, by hand {expected:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn differences_are_paired() {
+        // The same scores with a little noise: both vary far more than their difference.
+        let one = scored(1.0);
+        let near = one.score().iter().enumerate().map(|(row, score)| score + 0.01 * f64::from(row as u32 % 7));
+        let other = Scored::new(Task::Classification, one.label().to_vec(), near.collect(), "test").unwrap();
+        let resamples = Resamples::of_rows(400, 500, 2);
+        let width = |found: Interval| found.high - found.low;
+        let difference = width(resamples.gain(Metric::Auc, (&one, None), (&other, None)).unwrap());
+        let alone = width(interval(&resamples, &one, Metric::Auc).unwrap());
+        assert!(difference > 0.0 && difference < alone / 3.0, "{difference} {alone}");
+    }
+
+    #[test]
+    fn quantiles_are_those_of_numpy() {
+        // numpy: np.quantile([1, 2, 3, 10], [0.025, 0.975])
+        let sorted = [1.0, 2.0, 3.0, 10.0];
+        assert!((quantile(&sorted, 0.025) - 1.075).abs() < 1e-12);
+        assert!((quantile(&sorted, 0.975) - 9.475).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_class_has_no_interval() {
+        let one = Scored::new(Task::Classification, vec![1.0; 5], vec![0.5; 5], "test").unwrap();
+        assert_eq!(interval(&Resamples::of_rows(5, 100, 1), &one, Metric::Auc), None);
+    }
+}
