@@ -28,7 +28,7 @@ use super::plan::{How, Op, Plan};
 use super::reference::{Answer, Ask, Seen, Value, answer, cells, equal};
 use super::rows::Open;
 use super::spec::{CUTOFF, CutoffSpec};
-use super::table::{Prepared, Task, World};
+use super::table::{Keyed, Task, World};
 use values::form::plain;
 
 /// How many earlier rows are invented again.
@@ -100,7 +100,7 @@ pub fn prove(
     };
     same_columns(&published_training, &columns(true))?;
     same_columns(&published_scoring, &columns(false))?;
-    let prepared = Prepared::read(spec, open, today)?;
+    let prepared = Keyed::read(spec, open, today)?;
     for published in [&published_training, &published_scoring] {
         same_entities(&plan, published, &prepared)?;
     }
@@ -161,7 +161,7 @@ pub(super) fn with_slack(table: &DataFrame, known: &Answers) -> Result<Answers> 
 
 /// Refuses a table in which an entity is missing at a cutoff, or stands twice: who has a row must not depend on what came
 /// after, either.
-fn same_entities(plan: &Plan, published: &LazyFrame, prepared: &Prepared) -> Result<()> {
+fn same_entities(plan: &Plan, published: &LazyFrame, prepared: &Keyed) -> Result<()> {
     let keys = published.clone().select([col(plan.entity.as_str()), col(CUTOFF)]);
     for (day, published) in by_cutoff(&artifact::collect(keys, "reading published features")?)? {
         let mut counts: BTreeMap<String, (i64, String)> = BTreeMap::new();
@@ -366,7 +366,7 @@ impl Facts<'_> {
         let (plan, doing) = (self.plan, "computing features again");
         let world = World::read(plan, rows.clone().lazy(), others)?;
         let entities: Vec<u32> = (0..world.entities() as u32).collect();
-        let all = Task::new(plan, day, with_label)?.rows(plan, &world, &entities)?;
+        let (_, all) = Task::new(plan, day, with_label)?.rows(plan, &world, &entities)?;
         let places: HashMap<Option<String>, u32> =
             (0u32..).zip(cells(&all, &plan.entity)?).map(|(row, entity)| (entity.key(), row)).collect();
         let rows: Vec<Option<u32>> =

@@ -85,48 +85,78 @@ pub fn build(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<FeatureS
 
 /// Features of given entities, by the same code that computes whole tables: the rows are read, sorted and indexed once,
 /// and nothing changes while they are asked, so that many threads may share it.
-pub struct Prepared {
+pub struct Keyed {
     plan: Plan,
     world: World,
     /// The newest day as of which it can be asked: later rows were not read.
     newest: NaiveDate,
     /// The rank of each entity, by its key.
     ranks: HashMap<String, u32>,
+    inputs: SchemaRef,
+    outputs: SchemaRef,
 }
 
-impl Prepared {
+/// What was found of entities that were asked for.
+pub struct OfKeys {
+    /// Entity, cutoff and features: the very rows of the whole table, in the order in which they were asked for.
+    pub rows: DataFrame,
+    /// For each entity its row; none where it has no row before the cutoff, or no key.
+    pub places: Vec<Option<u32>>,
+}
+
+impl Keyed {
     /// Reads the rows before the newest cutoff of `spec`, and the tables of attributes.
     ///
     /// Errors: as [`build`].
-    pub fn read(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<Prepared> {
+    pub fn read(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<Keyed> {
         let Frame { plan, calendar, .. } = Frame::new(spec, open, today)?;
         let world = World::before(&plan, open, calendar.newest)?;
         let keys = tokens(&world.keys, form_of(&plan)?)?;
         let ranks = keys.into_iter().zip(0u32..).filter_map(|(key, rank)| Some((key?, rank))).collect();
-        Ok(Prepared { plan, world, newest: calendar.newest, ranks })
+        let mut inputs = Schema::default();
+        inputs.insert(plan.entity.as_str().into(), plan.entity_type.clone());
+        let outputs = Task::new(&plan, calendar.newest, false)?.schema(&plan, &world)?;
+        let (inputs, outputs) = (Arc::new(inputs), Arc::new(outputs));
+        Ok(Keyed { plan, world, newest: calendar.newest, ranks, inputs, outputs })
     }
 
-    /// Entity, cutoff and features of those of `entities` that have a row before `cutoff`, in the order in which they are
-    /// asked for: the very rows of the whole table.
+    /// The day as of which entities are scored.
+    pub fn newest(&self) -> NaiveDate {
+        self.newest
+    }
+
+    /// The column of the entities.
+    pub fn inputs(&self) -> &SchemaRef {
+        &self.inputs
+    }
+
+    /// The columns of an answer.
+    pub fn outputs(&self) -> &SchemaRef {
+        &self.outputs
+    }
+
+    /// The rows of those of `entities` that have one before `cutoff`.
     ///
     /// Errors: a cutoff later than the newest; entities of another kind (cannot run).
-    pub fn rows(&self, entities: &Series, cutoff: NaiveDate) -> Result<DataFrame> {
+    pub fn rows(&self, entities: &Series, cutoff: NaiveDate) -> Result<OfKeys> {
         if cutoff > self.newest {
             return Err(Error::cannot_run(format!("rows after {} are not at hand", self.newest))
-                .hint("prepare the features again with a later newest cutoff"));
+                .hint("ask for an earlier cutoff, or prepare the features again with a later newest one"));
         }
         if Form::of_both(&self.plan.entity_type, entities.dtype()) != Some(form_of(&self.plan)?) {
             let (asked, known) = (artifact::type_name(entities.dtype()), artifact::type_name(&self.plan.entity_type));
             return Err(Error::cannot_run(format!("the entity '{}' is {known}, not {asked}", self.plan.entity))
                 .hint("ask for keys of the same type"));
         }
-        let asked = tokens(entities, form_of(&self.plan)?)?;
-        let ranks = asked.into_iter().flatten().filter_map(|key| self.ranks.get(&key).copied());
-        Task::new(&self.plan, cutoff, false)?.rows(&self.plan, &self.world, &ranks.collect::<Vec<u32>>())
+        let asked = tokens(entities, form_of(&self.plan)?)?.into_iter();
+        let asked: Vec<Option<u32>> = asked.map(|key| self.ranks.get(&key?).copied()).collect();
+        let ranks: Vec<u32> = asked.iter().flatten().copied().collect();
+        let (present, rows) = Task::new(&self.plan, cutoff, false)?.rows(&self.plan, &self.world, &ranks)?;
+        let mut present = (0u32..).zip(present).peekable();
+        let place = |rank: Option<u32>| Some(present.next_if(|(_, found)| Some(*found) == rank)?.0);
+        Ok(OfKeys { rows, places: asked.into_iter().map(place).collect() })
     }
-}
 
-impl Prepared {
     /// The keys of the entities that have a row in the whole table as of `cutoff`, ascending.
     pub(super) fn present(&self, cutoff: NaiveDate) -> Result<Series> {
         let task = Task::new(&self.plan, cutoff, false)?;
@@ -237,8 +267,8 @@ impl Task {
         (0..store.entities().div_ceil(RUN)).into_par_iter().map(present).sum()
     }
 
-    /// The rows of some entities, by their ranks.
-    pub fn rows(&self, plan: &Plan, store: &World, entities: &[u32]) -> Result<DataFrame> {
+    /// The rows of those of some entities, by their ranks, that have one; with their ranks.
+    pub fn rows(&self, plan: &Plan, store: &World, entities: &[u32]) -> Result<(Vec<u32>, DataFrame)> {
         let runs: Vec<(Vec<u32>, Vec<Lane>)> =
             entities.par_chunks(RUN).map(|entities| self.run(plan, store, entities)).collect();
         let mut runs = runs.into_iter();
@@ -259,7 +289,7 @@ impl Task {
                 columns.push(store.attributes[*i].as_of(&present, self.bounds.cutoff)?.with_name(name.as_str().into()));
             }
         }
-        finish(plan, columns, self.with_label)
+        Ok((present, finish(plan, columns, self.with_label)?))
     }
 
     fn run(&self, plan: &Plan, store: &Store, entities: &[u32]) -> (Vec<u32>, Vec<Lane>) {
@@ -368,7 +398,7 @@ fn batches(plan: Arc<Plan>, store: Arc<World>, tasks: Vec<Task>) -> Batches {
         starts.into_iter().map(move |from| {
             let entities: Vec<u32> = (from as u32..(from + BATCH).min(store.entities()) as u32).collect();
             let rows = task.rows(&plan, &store, &entities);
-            rows.map(Batch::from).context(format!("cutoff {}", task.day))
+            rows.map(|(_, rows)| Batch::from(rows)).context(format!("cutoff {}", task.day))
         })
     }))
 }
