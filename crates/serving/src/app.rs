@@ -19,6 +19,7 @@ use crate::tokens::Tokens;
 /// The state of the server.
 pub struct App {
     pub root: Root,
+    pub env: Environment,
     pub options: Options,
     pub pipelines: BTreeMap<String, Arc<Pipeline>>,
     pub metrics: Metrics,
@@ -60,6 +61,7 @@ impl App {
             in_flight: Semaphore::new(options.in_flight),
             computing: Arc::new(Semaphore::new(threads)),
             root,
+            env: env.clone(),
             options,
             pipelines,
             metrics,
@@ -81,6 +83,16 @@ impl App {
                 pipeline.refresh_results(&self.root),
             ];
             for error in found.into_iter().flatten() {
+                tracing::error!(pipeline = pipeline.name.as_str(), "serve {}: {error}", pipeline.name);
+                self.host.alert(&pipeline.name, &error);
+            }
+        }
+    }
+
+    /// Reads the clean tables of pipelines whose rows are computed when they are asked for.
+    pub fn refresh_raw(&self) {
+        for pipeline in self.pipelines.values() {
+            if let Some(error) = pipeline.refresh_raw(&self.root, &self.env) {
                 tracing::error!(pipeline = pipeline.name.as_str(), "serve {}: {error}", pipeline.name);
                 self.host.alert(&pipeline.name, &error);
             }

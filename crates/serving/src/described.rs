@@ -86,6 +86,12 @@ impl Pipeline {
             .iter()
             .map(|feature| json!({"name": feature.name, "type": feature.column_type, "categories": feature.categories()}))
             .collect();
+        if let Some(raw) = self.raw() {
+            let inputs = raw.inputs().iter().map(|(name, dtype)| {
+                json!({"name": name.as_str(), "type": artifact::type_name(dtype), "optional": raw.is_optional(name)})
+            });
+            described["row"] = inputs.collect::<Vec<Value>>().into();
+        }
         described["arms"] = arms.into();
         described["takeover"] = takeover.into();
         described["entity"] = first.manifest().entity.clone().into();

@@ -14,6 +14,7 @@ use crate::arm::Arm;
 use crate::deployment::{self, Deployment};
 use crate::masking::Masking;
 use crate::metrics::{ArmMetrics, Metrics};
+use crate::raw::{MadeOf, Raw};
 use crate::results::Results;
 use crate::rollout::Phase;
 use crate::spec::ServeSpec;
@@ -38,6 +39,9 @@ pub struct Pipeline {
     pub answered: Counter,
     current: RwLock<Option<Arc<Current>>>,
     problem: Mutex<Option<String>>,
+    raw: RwLock<Option<Arc<Raw>>>,
+    /// What the last try to read the clean tables was about, so that a failed one is not made over and over.
+    raw_tried: Mutex<Option<MadeOf>>,
     results: RwLock<Option<Arc<Results>>>,
     /// The snapshot that `results` could not be read from, so that it is not tried over and over.
     unreadable: Mutex<Option<Snapshot>>,
@@ -85,6 +89,8 @@ impl Pipeline {
             answered: metrics.requests(name.as_str(), "predictions", 200),
             current: RwLock::new(None),
             problem: Mutex::new(None),
+            raw: RwLock::new(None),
+            raw_tried: Mutex::new(None),
             results: RwLock::new(None),
             unreadable: Mutex::new(None),
             seen: Mutex::new(None),
@@ -101,6 +107,38 @@ impl Pipeline {
     /// Why what answers is not the newest, if so.
     pub fn problem(&self) -> Option<String> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What features of rows are computed with; `None` if the clean tables are not read (yet).
+    pub fn raw(&self) -> Option<Arc<Raw>> {
+        self.raw.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the clean tables anew if they, or the spec, changed: takes as long as the features stage on them.
+    pub fn refresh_raw(&self, root: &Root, env: &Environment) -> Option<Error> {
+        let (spec, made_of) = match Raw::wanted(root, &self.name, env) {
+            Ok(Some(wanted)) => wanted,
+            Ok(None) => return None,
+            Err(error) => return self.news_of_raw(None).then_some(error),
+        };
+        if self.raw().is_some_and(|raw| raw.made_of == made_of) || !self.news_of_raw(Some(&made_of)) {
+            return None;
+        }
+        match Raw::open(root, &spec, made_of) {
+            Ok(raw) => {
+                *self.raw.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(raw));
+                None
+            }
+            Err(error) => Some(error.context("features of rows")),
+        }
+    }
+
+    /// Whether this is another try than the last.
+    fn news_of_raw(&self, made_of: Option<&MadeOf>) -> bool {
+        let mut tried = self.raw_tried.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = tried.as_ref() != made_of || made_of.is_none() && tried.is_some();
+        *tried = made_of.cloned();
+        is_news
     }
 
     /// The newest results that could be read.

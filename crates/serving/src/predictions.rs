@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use polars::prelude::DataFrame;
 use score::Predicted;
 
 use crate::arm::{Arm, NamedArm};
@@ -10,6 +11,7 @@ use crate::cell::{Cell, Row};
 use crate::deployment::Deployment;
 use crate::json;
 use crate::masking::Masking;
+use crate::raw::Raw;
 use crate::record;
 use crate::refusal::Refusal;
 use crate::request::{Request, Rows, read};
@@ -26,6 +28,8 @@ pub struct Context<'a> {
     pub spec: &'a ServeSpec,
     pub deployment: &'a Deployment,
     pub masking: &'a Masking,
+    /// What rows are computed with that come without features.
+    pub raw: Option<&'a Raw>,
 }
 
 /// An answered request.
@@ -68,6 +72,8 @@ struct Part<'a> {
     /// Rows in the stored features, for those asked by key.
     stored: Vec<Option<u32>>,
     values: Vec<f64>,
+    /// All computed rows of the request as the version sees them.
+    computed: Option<Vec<f64>>,
     shadow: bool,
 }
 
@@ -83,12 +89,20 @@ pub fn answer(
 ) -> Result<Option<Answer>, Refusal> {
     let Context { spec, deployment, .. } = context;
     let request = read(body, spec.max_rows, spec.max_reasons)?;
-    if !large && (request.rows.len() > FEW_ROWS || request.reasons > 0) {
+    if !large && (request.rows.len() > FEW_ROWS || request.reasons > 0 || matches!(request.rows, Rows::Raw(_))) {
         return Ok(None);
     }
     let parsed = Instant::now();
     let keys = keys_of(&request, deployment);
-    let parts = parts(&request, &keys, deployment, id)?;
+    let computed = match (&request.rows, context.raw) {
+        (Rows::Raw(rows), Some(raw)) => Some(raw.features(rows)?),
+        (Rows::Raw(_), None) => {
+            return Err(Refusal::unavailable("no_rows", "features of rows are not computed here, or not yet")
+                .way_out("give the features, or a key; or ask again once the clean tables are read"));
+        }
+        _ => None,
+    };
+    let parts = parts(&request, &keys, computed.as_ref(), deployment, id)?;
     let prepared = Instant::now();
     let mut predicted = Vec::with_capacity(parts.len());
     for part in &parts {
@@ -141,7 +155,15 @@ pub fn answer(
                 key: keys[*row].as_ref(),
                 arm: &part.named.name,
                 version: &part.arm.version_text,
-                way: if part.stored[place].is_some() { "key" } else { "features" },
+                way: match request.rows {
+                    Rows::Keys(_) => "key",
+                    Rows::Features(_) => "features",
+                    Rows::Raw(_) => "row",
+                },
+                inputs: match &request.rows {
+                    Rows::Raw(rows) => Some(&rows[*row]),
+                    _ => None,
+                },
                 shadow: part.shadow,
                 times,
             };
@@ -167,7 +189,7 @@ fn keys_of<'a>(request: &Request<'a>, deployment: &Deployment) -> Vec<Option<Cel
     let entity = &deployment.arms[0].arm.manifest().entity;
     match &request.rows {
         Rows::Keys(keys) => keys.iter().cloned().map(Some).collect(),
-        Rows::Features(rows) => rows
+        Rows::Features(rows) | Rows::Raw(rows) => rows
             .iter()
             .map(|Row(columns)| {
                 let (_, key) = columns.iter().find(|(name, _)| name == entity)?;
@@ -191,6 +213,7 @@ fn text_of<'a>(key: &'a Cell<'_>) -> std::borrow::Cow<'a, str> {
 fn parts<'a>(
     request: &Request<'_>,
     keys: &[Option<Cell<'_>>],
+    computed: Option<&DataFrame>,
     deployment: &'a Deployment,
     id: &str,
 ) -> Result<Vec<Part<'a>>, Refusal> {
@@ -208,12 +231,12 @@ fn parts<'a>(
                 Some(at) => at,
                 None => {
                     let (rows, stored, values) = (Vec::new(), Vec::new(), Vec::new());
-                    parts.push(Part { named, arm, rows, stored, values, shadow });
+                    parts.push(Part { named, arm, rows, stored, values, computed: None, shadow });
                     parts.len() - 1
                 }
             };
             let part = &mut parts[at];
-            let filled = fill(part, request, row);
+            let filled = fill(part, request, computed, row);
             match filled {
                 Ok(stored) => {
                     part.rows.push(row);
@@ -233,7 +256,12 @@ fn parts<'a>(
 }
 
 /// Appends the numbers of a row; gives its place among the stored ones if it was found there.
-fn fill(part: &mut Part<'_>, request: &Request<'_>, row: usize) -> Result<Option<u32>, Refusal> {
+fn fill(
+    part: &mut Part<'_>,
+    request: &Request<'_>,
+    computed: Option<&DataFrame>,
+    row: usize,
+) -> Result<Option<u32>, Refusal> {
     match &request.rows {
         Rows::Keys(keys) => {
             let stored = part.arm.stored.as_ref().ok_or_else(|| {
@@ -245,6 +273,17 @@ fn fill(part: &mut Part<'_>, request: &Request<'_>, row: usize) -> Result<Option
         }
         Rows::Features(rows) => {
             part.arm.signature.encode(&rows[row].0, &mut part.values)?;
+            Ok(None)
+        }
+        Rows::Raw(_) => {
+            let Some(computed) = computed else { return Ok(None) };
+            if part.computed.is_none() {
+                let matrix = part.arm.scorer.matrix_of(computed)?;
+                part.computed = Some(matrix.row_major(0..matrix.rows()));
+            }
+            let width = part.arm.signature.width();
+            let values = part.computed.as_deref().unwrap_or_default();
+            part.values.extend_from_slice(&values[row * width..(row + 1) * width]);
             Ok(None)
         }
     }

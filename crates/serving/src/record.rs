@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cell::Cell;
+use crate::cell::{Cell, Row};
 use crate::json;
 use crate::masking::Masking;
 use crate::predictions::Parts;
@@ -24,6 +24,8 @@ pub struct Line<'a> {
     pub arm: &'a str,
     pub version: &'a str,
     pub way: &'static str,
+    /// The raw columns that were given.
+    pub inputs: Option<&'a Row<'a>>,
     pub shadow: bool,
     pub times: Parts,
 }
@@ -62,6 +64,14 @@ impl Line<'_> {
         out.push(b'{');
         scores(out);
         out.extend_from_slice(b"}");
+        if let Some(Row(inputs)) = self.inputs {
+            json::key(out, "inputs");
+            out.push(b'{');
+            for (name, cell) in inputs {
+                json::field(out, name, &masking.value(name, cell.json()));
+            }
+            out.push(b'}');
+        }
         json::key(out, "features");
         out.push(b'{');
         for (at, name) in signature.names().enumerate() {
@@ -113,6 +123,7 @@ pub struct Request {
     pub features_us: Option<u64>,
     pub model_us: Option<u64>,
     pub prediction: Option<serde_json::Map<String, serde_json::Value>>,
+    pub inputs: Option<serde_json::Map<String, serde_json::Value>>,
     pub features: Option<serde_json::Map<String, serde_json::Value>>,
     pub error: Option<String>,
     pub column: Option<String>,

@@ -25,18 +25,20 @@ pub enum Rows<'a> {
     Keys(Vec<Cell<'a>>),
     /// Features of rows.
     Features(Vec<Row<'a>>),
+    /// Rows as the clean table has them, whose features are not computed yet.
+    Raw(Vec<Row<'a>>),
 }
 
 impl Rows<'_> {
     pub fn len(&self) -> usize {
         match self {
             Rows::Keys(keys) => keys.len(),
-            Rows::Features(rows) => rows.len(),
+            Rows::Features(rows) | Rows::Raw(rows) => rows.len(),
         }
     }
 }
 
-const KEYS: [&str; 5] = ["key", "keys", "features", "unit", "reasons"];
+const KEYS: [&str; 7] = ["key", "keys", "features", "row", "rows", "unit", "reasons"];
 
 /// Reads a body.
 ///
@@ -64,31 +66,41 @@ pub fn read(body: &[u8], most_rows: usize, most_reasons: usize) -> Result<Reques
         let message = format!("'{name}' must be {expected}, not {}", found.kind());
         Refusal { column: None, ..shape("wrong_type", message) }
     };
-    let rows = match (take("key"), take("keys"), take("features")) {
-        (Some(Part::Cell(key)), None, None) => Rows::Keys(vec![key]),
-        (Some(other), None, None) => return Err(wrong("key", "a text or a number", &other)),
-        (None, Some(Part::List(keys)), None) => {
+    let ways = ["key", "keys", "features", "row", "rows"].map(|name| (name, take(name)));
+    let mut given_ways = ways.into_iter().filter_map(|(name, part)| Some((name, part?)));
+    let Some((way, part)) = given_ways.next() else {
+        return Err(shape("nothing_asked", "the request names no rows".to_owned()).way_out(EXAMPLE));
+    };
+    if let Some((other, _)) = given_ways.next() {
+        return Err(shape("several_ways", format!("give one of '{way}' and '{other}', not both")));
+    }
+    let objects = |part| -> Result<Vec<Row<'_>>, Refusal> {
+        let expected = "an object of columns, or a list of them";
+        match part {
+            Part::Row(row) => Ok(vec![row]),
+            Part::List(rows) => {
+                let row = |(at, part)| match part {
+                    Part::Row(row) => Ok(row),
+                    other => Err(wrong(way, expected, &other).at_row(at)),
+                };
+                rows.into_iter().enumerate().map(row).collect()
+            }
+            other => Err(wrong(way, expected, &other)),
+        }
+    };
+    let rows = match (way, part) {
+        ("key", Part::Cell(key)) => Rows::Keys(vec![key]),
+        ("key", other) => return Err(wrong("key", "a text or a number", &other)),
+        ("keys", Part::List(keys)) => {
             let cell = |part| match part {
                 Part::Cell(cell) => Ok(cell),
                 other => Err(wrong("keys", "a list of texts or numbers", &other)),
             };
             Rows::Keys(keys.into_iter().map(cell).collect::<Result<_, _>>()?)
         }
-        (None, Some(other), None) => return Err(wrong("keys", "a list", &other)),
-        (None, None, Some(Part::Row(row))) => Rows::Features(vec![row]),
-        (None, None, Some(Part::List(rows))) => {
-            let row = |(at, part)| match part {
-                Part::Row(row) => Ok(row),
-                other => Err(wrong("features", "an object of columns, or a list of them", &other).at_row(at)),
-            };
-            Rows::Features(rows.into_iter().enumerate().map(row).collect::<Result<_, _>>()?)
-        }
-        (None, None, Some(other)) => return Err(wrong("features", "an object of columns, or a list of them", &other)),
-        (None, None, None) => return Err(shape("nothing_asked", "the request names no rows".to_owned()).way_out(EXAMPLE)),
-        _ => {
-            let message = "give one of 'key', 'keys' and 'features', not several".to_owned();
-            return Err(shape("several_ways", message));
-        }
+        ("keys", other) => return Err(wrong("keys", "a list", &other)),
+        ("features", part) => Rows::Features(objects(part)?),
+        (_, part) => Rows::Raw(objects(part)?),
     };
     if rows.len() > most_rows {
         let message = format!("{} rows, but a request has at most {most_rows}", rows.len());
@@ -114,7 +126,8 @@ pub fn read(body: &[u8], most_rows: usize, most_reasons: usize) -> Result<Reques
     Ok(Request { rows, unit, reasons })
 }
 
-const EXAMPLE: &str = "write {\"key\": …}, {\"keys\": […]}, {\"features\": {…}} or {\"features\": [{…}, …]}";
+const EXAMPLE: &str =
+    "write {\"key\": …} or {\"keys\": […]}, {\"features\": {…}}, or {\"row\": {…}}; 'features' and 'rows' may be lists";
 
 /// What the parser says of a body that is no JSON, in our words.
 pub fn syntax(error: &serde_json::Error) -> Refusal {
@@ -267,7 +280,7 @@ mod tests {
             ("{}", 422, "nothing_asked", "the request names no rows"),
             ("{\"kye\": 1}", 422, "unknown_field", "a request has no field 'kye'"),
             ("{\"key\": 1, \"key\": 2}", 422, "twice", "'key' is given twice"),
-            ("{\"key\": 1, \"keys\": [2]}", 422, "several_ways", "give one of 'key', 'keys' and 'features', not several"),
+            ("{\"key\": 1, \"keys\": [2]}", 422, "several_ways", "give one of 'key' and 'keys', not both"),
             ("{\"key\": [1]}", 422, "wrong_type", "'key' must be a text or a number, not a list"),
             ("{\"keys\": 1}", 422, "wrong_type", "'keys' must be a list, not a number"),
             ("{\"keys\": [1,2,3,4]}", 422, "too_many_rows", "4 rows, but a request has at most 3"),

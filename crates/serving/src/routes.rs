@@ -17,7 +17,7 @@ use crate::pipeline::Pipeline;
 use crate::predictions::{self, Context};
 use crate::refusal::{Code, Refusal};
 use crate::tokens::Role;
-use crate::{outcomes, record, results_routes};
+use crate::{openapi, outcomes, record, results_routes};
 
 type Shared = State<Arc<App>>;
 
@@ -37,6 +37,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/openapi.json", get(described))
         .fallback(nothing_there)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), guarded))
@@ -94,6 +95,10 @@ async fn bounded(State(app): Shared, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     app.metrics.in_flight.dec();
     response
+}
+
+async fn described(State(app): Shared) -> Response {
+    axum::Json(openapi::document(&app)).into_response()
 }
 
 async fn healthz() -> &'static str {
@@ -232,12 +237,14 @@ async fn answer(
     })?;
     let work = {
         let (pipeline, current, body, id) = (pipeline.clone(), current.clone(), body.clone(), id.to_owned());
+        let raw = pipeline.raw();
         move |large: bool| {
             let context = Context {
                 pipeline: pipeline.name.as_str(),
                 spec: &pipeline.spec,
                 deployment: &current.deployment,
                 masking: &pipeline.masking,
+                raw: raw.as_deref(),
             };
             predictions::answer(&context, &body, &id, received, large)
         }

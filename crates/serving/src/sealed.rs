@@ -54,6 +54,7 @@ pub fn requests(lines: &[Vec<u8>]) -> Result<(DataFrame, u64)> {
         ),
         Column::new("class".into(), texts(&|row| text(row.prediction.as_ref()?.get("class")?))),
         Column::new("probabilities".into(), texts(&probabilities)),
+        Column::new("inputs".into(), texts(&|row| object(&row.inputs))),
         Column::new("features".into(), texts(&|row| object(&row.features))),
         Column::new("parse_us".into(), counts(&|row| row.parse_us)),
         Column::new("features_us".into(), counts(&|row| row.features_us)),

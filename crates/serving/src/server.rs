@@ -159,30 +159,39 @@ fn tls(chain: &Path, key: &Path) -> Result<TlsAcceptor> {
 /// The thread that looks for changes and seals what is due.
 struct Watching {
     stop: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<()>,
+    threads: Vec<std::thread::JoinHandle<()>>,
 }
 
 impl Watching {
     fn start(app: &Arc<App>) -> Result<Watching> {
         let stop = Arc::new(AtomicBool::new(false));
-        let (app, stopped) = (app.clone(), stop.clone());
-        let work = move || {
-            let mut due = seal::Due::default();
-            while !stopped.load(Ordering::Acquire) {
-                std::thread::park_timeout(LOOK_EVERY);
-                app.refresh();
-                due.seal(&app);
-            }
+        let spawn = |name: &str, mut work: Box<dyn FnMut(&App) + Send>| {
+            let (app, stopped) = (app.clone(), stop.clone());
+            let work = move || {
+                while !stopped.load(Ordering::Acquire) {
+                    work(&app);
+                    std::thread::park_timeout(LOOK_EVERY);
+                }
+            };
+            let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+            thread.map_err(|error| Error::cannot_run(format!("cannot start a thread: {error}")))
         };
-        let thread = std::thread::Builder::new().name("watch".to_owned()).spawn(work);
-        let thread = thread.map_err(|error| Error::cannot_run(format!("cannot start a thread: {error}")))?;
-        Ok(Watching { stop, thread })
+        let mut due = seal::Due::default();
+        let watch = move |app: &App| {
+            app.refresh();
+            due.seal(app);
+        };
+        // Reading the clean tables may take long; a swap of versions does not wait for it.
+        let threads = vec![spawn("watch", Box::new(watch))?, spawn("tables", Box::new(App::refresh_raw))?];
+        Ok(Watching { stop, threads })
     }
 
     fn end(self) {
         self.stop.store(true, Ordering::Release);
-        self.thread.thread().unpark();
-        // A panic there was reported by the hook.
-        let _ = self.thread.join();
+        for thread in self.threads {
+            thread.thread().unpark();
+            // A panic there was reported by the hook.
+            let _ = thread.join();
+        }
     }
 }

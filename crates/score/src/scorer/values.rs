@@ -1,5 +1,6 @@
 //! Rows that are numbers already, as a server holds and gets them: no table is made for a single row.
 
+use polars::prelude::DataFrame;
 use spec::{Error, Result};
 
 use super::Scorer;
@@ -28,6 +29,11 @@ impl Scorer {
     /// [`Matrix::row_major`] gives them: NaN where missing, categories as their codes.
     pub fn matrix(&self, values: &[f64]) -> Result<Matrix> {
         self.encoder.encode_values(values)
+    }
+
+    /// The rows of a table as this model sees them.
+    pub fn matrix_of(&self, rows: &DataFrame) -> Result<Matrix> {
+        self.encoder.encode(rows)
     }
 
     /// As [`Scorer::score`], without a table around it.
