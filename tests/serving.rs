@@ -104,7 +104,9 @@ fn a_boosted_model_with_categories_scores_the_same_both_ways() {
     let (before, rest) = train.split_once("experiments:").expect("there are experiments");
     let after = rest.split_once("choose_by:").expect("there is a choice").1;
     let train = format!("{before}experiments: {{one: {{lightgbm: {{trees: 30}}}}}}\nchoose_by:{after}");
-    let train = train.replace("at_least: 0.70", "at_least: 0.5").replace("{metric: brier, at_most: 0.25}", "{metric: brier, at_most: 0.5}");
+    let train = train
+        .replace("at_least: 0.70", "at_least: 0.5")
+        .replace("{metric: brier, at_most: 0.25}", "{metric: brier, at_most: 0.5}");
     project.write("resources/churn/train.yaml", train);
     for tool in ["ingest", "clean", "features", "train", "predict"] {
         project.run(tool, ["churn"]).exits(0);
@@ -265,7 +267,10 @@ fn outcomes_are_kept_and_the_journals_become_tables() {
     // Ordinary artifacts, with their evidence.
     let evidence = project.evidence(&paths[0]);
     assert_eq!((evidence["tool"].as_str(), evidence["books"]["rows_out"].as_u64()), (Some("serve"), Some(3)));
-    project.write("resources/log/ingest.yaml", "tables:\n  requests:\n    source: {file: {path: data/raw/p_served/requests_*.parquet}}\n");
+    project.write(
+        "resources/log/ingest.yaml",
+        "tables:\n  requests:\n    source: {file: {path: data/raw/p_served/requests_*.parquet}}\n",
+    );
     let ingested = project.run("ingest", ["log"]);
     ingested.exits(0);
     assert_eq!(project.table(&ingested.path()).column("status").len(), 3);
@@ -292,7 +297,9 @@ fn swaps_are_noticed_within_a_second_and_no_request_fails() {
     let in_production = |project: &Project| {
         let log = project.read("data/models/p/decisions.jsonl");
         let standing = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a decision"));
-        let last = standing.filter(|entry| ["promote", "rollback"].contains(&entry["action"].as_str().expect("an action"))).last();
+        let last = standing
+            .filter(|entry| ["promote", "rollback"].contains(&entry["action"].as_str().expect("an action")))
+            .last();
         last.expect("a decision")["version"].as_str().expect("a version").to_owned()
     };
     assert!(trained.stdout().len() >= 2, "{trained}");
@@ -351,7 +358,7 @@ fn a_version_that_cannot_prove_itself_does_not_answer() {
     assert_eq!(versions(&mut client, &[json!(420)]), ["v1"]);
     // A second version whose test predictions are not what it scores now: those of another model.
     let train = project.read("resources/p/train.yaml");
-    project.write("resources/p/train.yaml", train.replace("linear: logistic", "linear: {logistic: {penalty: 5}}"));
+    project.write("resources/p/train.yaml", train.replace("linear: logistic", "linear: {logistic: {l2: 50}}"));
     let trained = project.run("train", ["p"]);
     trained.exits(0);
     let features = project.latest("data/processed/p/features");
@@ -380,10 +387,11 @@ fn a_version_that_cannot_prove_itself_does_not_answer() {
 fn the_same_visitor_gets_the_same_arm_and_shadows_answer_nobody() {
     let project = people();
     let train = project.read("resources/p/train.yaml");
-    project.write("resources/p/train.yaml", train.replace("linear: logistic", "linear: {logistic: {penalty: 5}}"));
+    project.write("resources/p/train.yaml", train.replace("linear: logistic", "linear: {logistic: {l2: 50}}"));
     project.run("train", ["p"]).exits(0);
     project.run("train", ["p", "--promote", "v1", "--why", "a test"]);
-    let arms = "arms:\n  production: {version: v1}\n  new: {version: v2, share: 0.3}\n  later: {version: v2, shadow: true}\n";
+    let arms =
+        "arms:\n  production: {version: v1}\n  new: {version: v2, share: 0.3}\n  later: {version: v2, shadow: true}\n";
     project.write("resources/p/serve.yaml", format!("{AT_ONCE}{arms}mask: {{unit: remove}}\n"));
     let server = Serve::start(&project, &[]);
     let mut client = server.client();
@@ -392,7 +400,10 @@ fn the_same_visitor_gets_the_same_arm_and_shadows_answer_nobody() {
         let mut arm = || {
             let body = json!({"key": 420, "unit": format!("visitor {unit}")});
             let prediction = client.post(PREDICTIONS, &body).has_status(200).json()["predictions"][0].clone();
-            (prediction["arm"].as_str().expect("an arm").to_owned(), prediction["version"].as_str().expect("a version").to_owned())
+            (
+                prediction["arm"].as_str().expect("an arm").to_owned(),
+                prediction["version"].as_str().expect("a version").to_owned(),
+            )
         };
         let first = arm();
         assert_eq!(first, arm(), "the same visitor");
@@ -408,4 +419,182 @@ fn the_same_visitor_gets_the_same_arm_and_shadows_answer_nobody() {
     assert_eq!((log.rows.len(), shadows), (800, 400));
     assert!(log.column("unit").iter().all(|unit| unit.is_empty()), "masked");
     assert!(log.column("arm").contains(&"later"));
+}
+
+#[test]
+fn a_row_that_no_table_holds_scores_as_it_would_in_the_table() {
+    let project = people();
+    let scores = project.table(&project.latest("data/output/p/predict")[0]);
+    let raw = Table::from_csv(&project.read("people.csv"));
+    let server = Serve::start(&project, &[]);
+    let mut client = server.client();
+    server.wait("the clean tables", || !client.get("/api/v1/pipelines/p").json()["row"].is_null());
+    let described = client.get("/api/v1/pipelines/p").json()["row"].clone();
+    let optional: Vec<&str> = described
+        .as_array()
+        .expect("columns")
+        .iter()
+        .filter(|column| column["optional"] == true)
+        .filter_map(|column| column["name"].as_str())
+        .collect();
+    assert_eq!(optional, ["id", "day"]);
+    let row = |id: &str| {
+        let at = raw.column("id").iter().position(|known| *known == id).expect("a person");
+        let number = |name: &str| serde_json::from_str::<Value>(raw.column(name)[at]).expect("a number");
+        json!({"id": number("id"), "day": raw.column("day")[at], "age": number("age"), "income": number("income")})
+    };
+    let rows: Vec<Value> = scores.column("id").iter().map(|id| row(id)).collect();
+    let answer = client.post(PREDICTIONS, &json!({"rows": rows})).has_status(200).json();
+    for (at, prediction) in answer["predictions"].as_array().expect("predictions").iter().enumerate() {
+        assert_eq!(bits(&prediction["score"]), cell_bits(scores.column("score")[at]), "{at}");
+        assert_eq!(prediction["key"].to_string(), scores.column("id")[at]);
+        let one = client.post(PREDICTIONS, &json!({"row": rows[at]})).has_status(200).json();
+        assert_eq!(one["predictions"][0], *prediction);
+    }
+    // Somebody new, without a key or a day; a column that no feature reads is passed over.
+    let new = json!({"row": {"age": 33, "income": 0.25, "bought": null}});
+    assert!(client.post(PREDICTIONS, &new).has_status(200).json()["predictions"][0]["score"].is_f64());
+    let wrong = client.post(PREDICTIONS, &json!({"row": {"age": 33, "incom": 0.25}}));
+    assert_eq!(wrong.has_status(422).json()["error"]["nearest"], "income");
+    assert_eq!(server.stop().0, Some(0));
+    let log = project
+        .table(project.latest("data/raw/p_served").iter().find(|path| path.contains("/requests_")).expect("a log"));
+    let inputs: Value = serde_json::from_str(log.column("inputs")[0]).expect("inputs");
+    assert_eq!(inputs, rows[0]);
+}
+
+#[test]
+fn results_are_found_by_columns_and_keys_in_every_format() {
+    let project = people();
+    let server = Serve::start(&project, &[]);
+    let mut client = server.client();
+    let scores = project.table(&project.latest("data/output/p/predict")[0]);
+    let get =
+        |client: &mut testkit::HttpClient, query: &str| client.get(&format!("/api/v1/results?pipeline=p&{query}"));
+    let page = get(&mut client, "per_page=3&page=2&sort=-score&fields=id,score").has_status(200).json();
+    let mut expected: Vec<(f64, &str)> =
+        scores.column("score").iter().map(|cell| cell.parse().expect("a number")).zip(scores.column("id")).collect();
+    expected.sort_by(|a, b| b.0.total_cmp(&a.0));
+    assert_eq!(page["total"], 50);
+    let rows = page["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 3);
+    for (row, (score, id)) in rows.iter().zip(&expected[3..6]) {
+        assert_eq!((bits(&row["score"]), row["id"].to_string()), (score.to_bits(), (*id).to_owned()));
+        assert_eq!(row.as_object().expect("an object").len(), 2);
+    }
+    let above = expected.iter().filter(|(score, _)| *score >= 0.5).count();
+    assert_eq!(get(&mut client, "score.ge=0.5").json()["total"], above);
+    assert_eq!(get(&mut client, "decision=true&score.lt=0.5").json()["total"].as_u64(), {
+        let rows = scores.column("decision").into_iter().zip(scores.column("score"));
+        Some(
+            rows.filter(|(decision, score)| *decision == "true" && score.parse::<f64>().expect("a number") < 0.5)
+                .count() as u64,
+        )
+    });
+    assert_eq!(get(&mut client, "id=420").json()["rows"][0]["id"], 420);
+    assert_eq!(get(&mut client, "model_version.contains=V1").json()["total"], 50);
+    assert_eq!(get(&mut client, "scor.ge=1").has_status(422).json()["error"]["nearest"], "score");
+    assert_eq!(
+        get(&mut client, "score.ge=high").has_status(422).json()["error"]["message"],
+        "column 'score' is compared with a number"
+    );
+    assert_eq!(get(&mut client, "score.over=1").has_status(422).json()["error"]["code"], "bad_parameter");
+    assert_eq!(get(&mut client, "per_page=0").status, 422);
+
+    let path = "/api/v1/results?pipeline=p&sort=id&per_page=50";
+    let csv = client.send("GET", path, &[("accept", "text/csv")], b"").expect("CSV");
+    assert_eq!(Table::from_csv(&csv.text()).column("score"), scores.column("score"));
+    let parquet = client.send("GET", path, &[("accept", "application/vnd.apache.parquet")], b"").expect("Parquet");
+    assert!(parquet.body.starts_with(b"PAR1") && parquet.body.ends_with(b"PAR1"));
+    assert_eq!(client.send("GET", path, &[("accept", "image/png")], b"").expect("an answer").status, 406);
+
+    let first = client.get(path);
+    let tag = first.header("etag").expect("a tag").to_owned();
+    let again = client.send("GET", path, &[("if-none-match", &tag)], b"").expect("an answer");
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    let one = client.get("/api/v1/results/420?pipeline=p").has_status(200).json();
+    assert_eq!(one["rows"][0]["id"], 420);
+    assert_eq!(client.get("/api/v1/results/999?pipeline=p").has_status(404).json()["error"]["column"], "id");
+    // A second snapshot: the answer has another tag, and the history has both.
+    project.run("predict", ["p", "--force"]).exits(0);
+    server.wait("the new snapshot", || client.get(path).header("etag") != Some(&tag));
+    let history = client.get("/api/v1/results/420/history?pipeline=p").has_status(200).json();
+    assert_eq!(history["history"].as_array().expect("a history").len(), 2);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn tokens_have_roles_and_without_any_only_this_machine_is_answered() {
+    let project = people();
+    project
+        .run("serve", ["--listen", "0.0.0.0:0"])
+        .exits(2)
+        .says("without tokens the server answers this machine only");
+    let (viewer, operator) = ("viewer-0123456789abcdef", "operator-0123456789abcdef");
+    let project = project.with_variable("SERVE_TOKEN_VIEWER", viewer).with_variable("SERVE_TOKEN_OPERATOR", operator);
+    let server = Serve::start(&project, &["--listen", "0.0.0.0:0"]);
+    let url = server.url().replace("0.0.0.0", "127.0.0.1");
+    let as_who =
+        |token: &str| testkit::HttpClient::connect(&url).with_header("authorization", &format!("Bearer {token}"));
+    let body = json!({"key": 420});
+    let status = |client: &mut testkit::HttpClient| client.post(PREDICTIONS, &body).status;
+    assert_eq!(status(&mut testkit::HttpClient::connect(&url)), 401);
+    assert_eq!(status(&mut as_who("viewer-0123456789abcdeg")), 401);
+    assert_eq!(status(&mut as_who(viewer)), 403);
+    assert_eq!(status(&mut as_who(operator)), 200);
+    assert_eq!(as_who(viewer).get("/api/v1/results?pipeline=p").status, 200);
+    assert_eq!(testkit::HttpClient::connect(&url).get("/metrics").status, 401);
+    assert_eq!(testkit::HttpClient::connect(&url).get("/readyz").status, 200);
+    let metrics = as_who(viewer).get("/metrics").has_status(200).text();
+    assert!(
+        metrics.contains("millrace_serve_predictions_total{pipeline=\"p\",arm=\"production\",version=\"v1\"} 1"),
+        "{metrics}"
+    );
+    let (code, said) = server.stop();
+    assert_eq!(code, Some(0));
+    assert!(!said.contains(viewer) && !said.contains(operator), "{said}");
+}
+
+#[test]
+fn slow_and_silent_clients_are_let_go_and_too_many_are_turned_away() {
+    let project = people();
+    let server = Serve::start(&project, &["--idle", "1", "--in-flight", "1"]);
+    let began = std::time::Instant::now();
+    // Half a head, half a body, and nothing at all.
+    for bytes in [
+        "GET /healthz HTT".to_owned(),
+        format!(
+            "POST {PREDICTIONS} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{{"
+        ),
+        String::new(),
+    ] {
+        let mut client = server.client();
+        client.send_raw(bytes.as_bytes()).expect("sent");
+        // The connection is closed, or the half request is answered with 408; it does not hang.
+        if let Ok(answer) = client.read(false) {
+            assert_eq!(answer.status, 408);
+        }
+    }
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+    // One request that sends its body slowly takes the only place.
+    let mut slow = server.client();
+    slow.send_raw(format!("POST {PREDICTIONS} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 12\r\n\r\n{{\"key\"").as_bytes()).expect("sent");
+    let mut client = server.client();
+    let mut turned_away = 0;
+    let began = std::time::Instant::now();
+    while turned_away == 0 && began.elapsed().as_secs() < 10 {
+        let answer = client.post(PREDICTIONS, &json!({"key": 420}));
+        if answer.status == 503 {
+            assert_eq!(
+                (answer.header("retry-after"), answer.json()["error"]["code"].as_str()),
+                (Some("1"), Some("busy"))
+            );
+            turned_away += 1;
+        }
+    }
+    assert!(turned_away > 0);
+    assert_eq!(client.get("/healthz").status, 200, "whoever watches is answered");
+    drop(slow);
+    server.wait("room", || client.post(PREDICTIONS, &json!({"key": 420})).status == 200);
+    assert_eq!(server.stop().0, Some(0));
 }

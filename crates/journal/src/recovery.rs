@@ -40,8 +40,7 @@ pub fn open(folder: &Path, name: &str) -> Result<Open> {
     let mut open = OpenOptions::new().read(true).write(true).open(file).map_err(failed)?;
     open.read_to_end(&mut bytes).map_err(failed)?;
     let first = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
-    let header: Option<Header> =
-        first.strip_suffix(b"\n").and_then(|line| serde_json::from_slice(line).ok());
+    let header: Option<Header> = first.strip_suffix(b"\n").and_then(|line| serde_json::from_slice(line).ok());
     let Some(header) = header else {
         if !is_torn(&bytes) {
             return Err(changed(file, 1));

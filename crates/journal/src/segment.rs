@@ -19,7 +19,8 @@ pub struct Header {
 
 impl Header {
     pub fn line(&self) -> Result<Vec<u8>> {
-        let mut line = serde_json::to_vec(self).map_err(|error| Error::cannot_run(format!("a journal's header: {error}")))?;
+        let mut line =
+            serde_json::to_vec(self).map_err(|error| Error::cannot_run(format!("a journal's header: {error}")))?;
         line.push(b'\n');
         Ok(line)
     }
@@ -65,7 +66,8 @@ pub struct Entries {
 /// Errors: a first line that is no header.
 pub fn entries(path: &Path) -> Result<Entries> {
     let file = std::fs::File::open(path).map_err(|error| Error::io("read", path, &error))?;
-    let mut entries = Entries { lines: BufReader::new(file), path: path.to_owned(), number: 0, chain: Chain::default() };
+    let mut entries =
+        Entries { lines: BufReader::new(file), path: path.to_owned(), number: 0, chain: Chain::default() };
     let header: Option<Header> = entries.line()?.and_then(|line| serde_json::from_slice(&line).ok());
     match header {
         Some(header) => entries.chain = Chain::from_text(&header.previous),

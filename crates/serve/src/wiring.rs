@@ -109,7 +109,14 @@ struct Around {
 impl Host for Around {
     fn alert(&self, pipeline: &Name, error: &Error) {
         let run = uuid::Uuid::now_v7().to_string();
-        let source = Source { tool: Tool::Serve, pipeline, run: &run, started: chrono::Utc::now(), snapshot: None, priority: None };
+        let source = Source {
+            tool: Tool::Serve,
+            pipeline,
+            run: &run,
+            started: chrono::Utc::now(),
+            snapshot: None,
+            priority: None,
+        };
         tool::alert(&self.root, &self.env, source, error.class().into(), error.message(), error.way_out());
     }
 

@@ -37,13 +37,7 @@ impl App {
     ///
     /// Errors: a spec that is wrong; no pipeline to serve; another server on the project. A pipeline whose model cannot be
     /// loaded is not an error: `/readyz` says what is wrong with it.
-    pub fn open(
-        root: Root,
-        env: &Environment,
-        named: &[Name],
-        options: Options,
-        host: Arc<dyn Host>,
-    ) -> Result<App> {
+    pub fn open(root: Root, env: &Environment, named: &[Name], options: Options, host: Arc<dyn Host>) -> Result<App> {
         let tokens = Tokens::of(env)?;
         options.check(tokens.are_given())?;
         let names = match named {
@@ -132,8 +126,7 @@ impl App {
 /// The pipelines that have a `serve.yaml`.
 fn served(root: &Root) -> Result<Vec<Name>> {
     let all = root.pipelines();
-    let has_spec =
-        |name: &&String| root.join("resources").join(name.as_str()).join(crate::spec::FILE).is_file();
+    let has_spec = |name: &&String| root.join("resources").join(name.as_str()).join(crate::spec::FILE).is_file();
     let names = all.iter().filter(has_spec).map(|name| Name::new(name.clone())).collect::<Result<Vec<Name>>>()?;
     match names.is_empty() {
         true => Err(Error::cannot_run("no pipeline has a serve.yaml, so there is nothing to serve")

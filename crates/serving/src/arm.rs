@@ -62,7 +62,9 @@ impl Arm {
         let scorer = Scorer::new(loaded, &schema, 0)?;
         let health = health::check(&scorer, registry, spec.health_check, root)?;
         let stored = match has_table {
-            true => Some(Stored::read(features, table, &manifest.features, &manifest.entity, manifest.time.as_deref())?),
+            true => {
+                Some(Stored::read(features, table, &manifest.features, &manifest.entity, manifest.time.as_deref())?)
+            }
             false => None,
         };
         let beside = [Some(&manifest.entity), manifest.time.as_ref()].into_iter().flatten().cloned().collect();

@@ -111,7 +111,8 @@ pub fn sources(
 ) -> Result<Sources> {
     let entries = registry.decisions()?;
     let existing = registry.versions()?;
-    let staging = existing.iter().copied().find(|version| ModelStage::of(*version, &entries) == Some(ModelStage::Staging));
+    let staging =
+        existing.iter().copied().find(|version| ModelStage::of(*version, &entries) == Some(ModelStage::Staging));
     let production = registry.production()?;
     let versions: Vec<Option<Version>> = spec
         .arms()
@@ -130,8 +131,21 @@ pub fn sources(
 
 /// The time of the newest decision that put `version` into production.
 pub fn promoted_at(entries: &[Entry], version: Version) -> Option<&str> {
-    let is_meant = |entry: &&Entry| entry.version == version && matches!(entry.action, Action::Promote | Action::Rollback);
+    let is_meant =
+        |entry: &&Entry| entry.version == version && matches!(entry.action, Action::Promote | Action::Rollback);
     entries.iter().rev().find(is_meant).map(|entry| entry.time.as_str())
+}
+
+/// The artifacts of a snapshot. Only those of `table` must be there: nobody is answered from the others.
+fn open(root: &Root, snapshot: &Snapshot, table: &str) -> Result<Vec<Artifact>> {
+    let prefix = format!("{table}_");
+    let is_needed =
+        |path: &std::path::Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix));
+    let opened = snapshot.paths.iter().filter_map(|path| match artifact::open(root, path) {
+        Err(_) if !is_needed(path) => None,
+        opened => Some(opened),
+    });
+    opened.collect()
 }
 
 /// Loads what `sources` names; versions that `known` holds with the same features are taken over from there. `share`: how
@@ -145,8 +159,7 @@ pub fn load(
     known: Option<&Deployment>,
     share: f64,
 ) -> Result<Deployment> {
-    let artifacts: Vec<Artifact> =
-        sources.features.paths.iter().map(|path| artifact::open(root, path)).collect::<Result<_>>()?;
+    let artifacts = open(root, &sources.features, &spec.table)?;
     let mut loaded: Vec<Arc<Arm>> = Vec::new();
     let mut arm = |version: Version| -> Result<Arc<Arm>> {
         let same = known.filter(|known| known.sources.features == sources.features);

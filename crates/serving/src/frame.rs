@@ -18,7 +18,11 @@ pub fn frame(rows: &[Row<'_>], schema: &Schema, optional: &[String]) -> Result<D
     for (at, Row(row)) in rows.iter().enumerate() {
         for (place, (name, _)) in row.iter().enumerate() {
             if row[..place].iter().any(|(other, _)| other == name) {
-                return Err(placed(at)(Refusal::wrong("twice", name.as_ref(), format!("column '{name}' is given twice"))));
+                return Err(placed(at)(Refusal::wrong(
+                    "twice",
+                    name.as_ref(),
+                    format!("column '{name}' is given twice"),
+                )));
             }
             if !schema.contains(name) {
                 let message = format!("the pipeline has no column '{}'", spec::text::cut(name, 100));
@@ -176,9 +180,15 @@ mod tests {
         let (twice, row, _) = one(r#""floor": 200"#);
         assert_eq!((twice, row), ("twice", Some(1)));
         let refusal = read(r#"[{"id": 1, "floor": 200, "area": 1.5, "district": "x", "new": true}]"#).unwrap_err();
-        assert_eq!((refusal.code, refusal.message.as_str()), ("out_of_range", "column 'floor': int8 cannot hold this value"));
+        assert_eq!(
+            (refusal.code, refusal.message.as_str()),
+            ("out_of_range", "column 'floor': int8 cannot hold this value")
+        );
         let refusal = read(r#"[{"id": 1, "floor": 2, "area": "big", "district": "x", "new": true}]"#).unwrap_err();
-        assert_eq!((refusal.code, refusal.message.as_str()), ("wrong_type", "column 'area': expected a number, not a text"));
+        assert_eq!(
+            (refusal.code, refusal.message.as_str()),
+            ("wrong_type", "column 'area': expected a number, not a text")
+        );
         let (code, row, _) = one(r#""distrct": "y""#);
         assert_eq!((code, row), ("unknown_column", Some(1)));
         let refusal = read(r#"[{"id": 1, "floor": 2, "area": 2, "new": true}]"#).unwrap_err();

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use artifact::{Input, PolarsResultExt, dtype};
-use score::{LoadedVersion, Registry, Scorer};
 use polars::prelude::{DataFrame, DataType, LazyFrame, Schema, col, lit};
+use score::{LoadedVersion, Registry, Scorer};
 use spec::{ColumnType, Error, Result, Root};
 
 use crate::spec::{HealthCheck, WithoutRows};
@@ -29,9 +29,8 @@ pub fn check(scorer: &Scorer, registry: &Registry, spec: HealthCheck, root: &Roo
     match sample(scorer, registry, spec.rows, root)? {
         Ok((rows, predictions)) => compare(scorer, &rows, &predictions).map(Health::Reproduced),
         Err(why) if spec.without_rows == WithoutRows::Accept => Ok(Health::NotChecked(why)),
-        Err(why) => Err(Error::refused(format!("model {version}: its test cannot be repeated: {why}")).hint(
-            "restore the file, train again, or write `health_check: {without_rows: accept}` in serve.yaml",
-        )),
+        Err(why) => Err(Error::refused(format!("model {version}: its test cannot be repeated: {why}"))
+            .hint("restore the file, train again, or write `health_check: {without_rows: accept}` in serve.yaml")),
     }
 }
 
@@ -51,8 +50,7 @@ fn sample(scorer: &Scorer, registry: &Registry, most: usize, root: &Root) -> Res
             Err(why) => return Ok(Err(why)),
         }
     }
-    let keys: Vec<&str> =
-        [Some(manifest.entity.as_str()), manifest.time.as_deref()].into_iter().flatten().collect();
+    let keys: Vec<&str> = [Some(manifest.entity.as_str()), manifest.time.as_deref()].into_iter().flatten().collect();
     let doing = "test predictions";
     let predictions = artifact::collect(artifact::scan_files(&[&file])?, doing)?;
     let predictions = spread(predictions, most);
@@ -164,4 +162,3 @@ pub fn schema_of(loaded: &LoadedVersion) -> Result<Schema> {
     }
     Ok(schema)
 }
-

@@ -48,7 +48,11 @@ impl Default for Metrics {
         let requests: Family<Labels, Counter> = Family::default();
         registry.register("requests", "Requests by pipeline, route and status", requests.clone());
         let predictions: Family<Labels, Counter> = Family::default();
-        registry.register("predictions", "Predictions by pipeline, arm and version; shadows included", predictions.clone());
+        registry.register(
+            "predictions",
+            "Predictions by pipeline, arm and version; shadows included",
+            predictions.clone(),
+        );
         let latency: Family<Labels, Histogram, fn() -> Histogram> = Family::new_with_constructor(histogram);
         registry.register(
             "request_seconds",
@@ -64,7 +68,11 @@ impl Default for Metrics {
         let in_flight = Gauge::default();
         registry.register("in_flight", "Requests that are worked on", in_flight.clone());
         let turned_away = Counter::default();
-        registry.register("turned_away", "Requests answered with 503 because too many were worked on", turned_away.clone());
+        registry.register(
+            "turned_away",
+            "Requests answered with 503 because too many were worked on",
+            turned_away.clone(),
+        );
         let swaps: Family<Labels, Counter> = Family::default();
         registry.register("swaps", "Changes of what answers, by pipeline and outcome", swaps.clone());
         Metrics { registry, requests, predictions, latency, journal, age, version, in_flight, turned_away, swaps }
@@ -87,21 +95,15 @@ impl Metrics {
 
     /// Counts a request on a route.
     pub fn request(&self, pipeline: &str, route: &'static str, status: u16) {
-        let labels = vec![
-            ("pipeline", pipeline.to_owned()),
-            ("route", route.to_owned()),
-            ("status", status.to_string()),
-        ];
+        let labels =
+            vec![("pipeline", pipeline.to_owned()), ("route", route.to_owned()), ("status", status.to_string())];
         self.requests.get_or_create(&labels).inc();
     }
 
     /// The counter of requests, to be kept at hand.
     pub fn requests(&self, pipeline: &str, route: &'static str, status: u16) -> Counter {
-        let labels = vec![
-            ("pipeline", pipeline.to_owned()),
-            ("route", route.to_owned()),
-            ("status", status.to_string()),
-        ];
+        let labels =
+            vec![("pipeline", pipeline.to_owned()), ("route", route.to_owned()), ("status", status.to_string())];
         self.requests.get_or_create_owned(&labels)
     }
 

@@ -25,17 +25,20 @@ pub fn document(app: &App) -> Value {
 }
 
 fn paths(pipelines: &[&str]) -> Value {
-    let pipeline = json!({"name": "pipeline", "in": "path", "required": true, "schema": {"type": "string", "enum": pipelines}});
+    let pipeline =
+        json!({"name": "pipeline", "in": "path", "required": true, "schema": {"type": "string", "enum": pipelines}});
     let of_query = json!({"name": "pipeline", "in": "query", "schema": {"type": "string", "enum": pipelines},
                           "required": pipelines.len() > 1});
     let key = json!({"name": "key", "in": "path", "required": true, "schema": {"type": "string"}});
-    let parameter = |name: &str, schema: Value, about: &str| {
-        json!({"name": name, "in": "query", "schema": schema, "description": about})
-    };
+    let parameter = |name: &str, schema: Value, about: &str| json!({"name": name, "in": "query", "schema": schema, "description": about});
     let page = [
         of_query.clone(),
         parameter("page", json!({"type": "integer", "minimum": 1}), "Which page. Default: 1"),
-        parameter("per_page", json!({"type": "integer", "minimum": 1, "maximum": 10_000}), "Rows of a page. Default: 100"),
+        parameter(
+            "per_page",
+            json!({"type": "integer", "minimum": 1, "maximum": 10_000}),
+            "Rows of a page. Default: 100",
+        ),
         parameter("sort", json!({"type": "string"}), "A column; with - in front, falling"),
         parameter("fields", json!({"type": "string"}), "The columns of the answer, with commas between them"),
     ];

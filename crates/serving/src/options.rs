@@ -46,8 +46,10 @@ impl Options {
         let address: IpAddr = self.listen.ip();
         match has_tokens || address.is_loopback() {
             true => Ok(()),
-            false => Err(Error::cannot_run(format!("{}: without tokens the server answers this machine only", self.listen))
-                .hint("set SERVE_TOKEN_VIEWER, SERVE_TOKEN_OPERATOR or SERVE_TOKEN_ADMIN, or listen on 127.0.0.1")),
+            false => {
+                Err(Error::cannot_run(format!("{}: without tokens the server answers this machine only", self.listen))
+                    .hint("set SERVE_TOKEN_VIEWER, SERVE_TOKEN_OPERATOR or SERVE_TOKEN_ADMIN, or listen on 127.0.0.1"))
+            }
         }
     }
 }

@@ -43,14 +43,14 @@ pub fn read(body: &[u8], masking: &Masking, most: usize) -> Result<(usize, Vec<u
     Ok((outcomes.len(), lines))
 }
 
-const EXAMPLE: &str =
-    "write {\"request_id\": …, \"name\": \"signed\", \"value\": true}, or {\"outcomes\": [{…}, …]}; 'key' or 'unit' may \
+const EXAMPLE: &str = "write {\"request_id\": …, \"name\": \"signed\", \"value\": true}, or {\"outcomes\": [{…}, …]}; 'key' or 'unit' may \
      stand in place of 'request_id'";
 
 fn line(outcome: &Map<String, Value>, now: &str, masking: &Masking, lines: &mut Vec<u8>) -> Result<(), Refusal> {
     let wrong = |code, field: &str, message: String| Refusal::wrong(code, field, message);
     if let Some(unknown) = outcome.keys().find(|name| !FIELDS.contains(&name.as_str())) {
-        let refusal = wrong("unknown_field", unknown, format!("an outcome has no field '{}'", spec::text::cut(unknown, 100)));
+        let refusal =
+            wrong("unknown_field", unknown, format!("an outcome has no field '{}'", spec::text::cut(unknown, 100)));
         return Err(refusal.among(unknown, FIELDS));
     }
     let given = |name: &str| outcome.get(name).filter(|value| !value.is_null());
@@ -126,8 +126,11 @@ mod tests {
         let body = br#"{"outcomes": [{"request_id": "r1", "name": "signed", "value": true, "time": "2026-01-31T12:00:00+01:00"},
             {"key": 7, "unit": "u", "name": "amount", "value": 0.1}]}"#;
         let (count, lines) = read(body, &masking(), 10).unwrap();
-        let lines: Vec<Value> =
-            lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).unwrap()).collect();
+        let lines: Vec<Value> = lines
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
         assert_eq!(count, 2);
         assert_eq!(lines[0]["time"], "2026-01-31T11:00:00.000000Z");
         assert_eq!((&lines[0]["request"], &lines[0]["value"]), (&"r1".into(), &true.into()));

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use artifact::{LATEST, Snapshot};
 use journal::Journal;
-use score::{Log, Registry};
 use prometheus_client::metrics::counter::Counter;
+use score::{Log, Registry};
 use spec::{Environment, Error, Name, Result, Root, Tool};
 
 use crate::arm::Arm;

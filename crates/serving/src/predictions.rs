@@ -109,11 +109,8 @@ pub fn answer(
         predicted.push(score(part, request.reasons)?);
     }
     let us = |from: Instant, to: Instant| to.duration_since(from).as_micros() as u64;
-    let times = Parts {
-        parse: us(received, parsed),
-        features: us(parsed, prepared),
-        model: us(prepared, Instant::now()),
-    };
+    let times =
+        Parts { parse: us(received, parsed), features: us(parsed, prepared), model: us(prepared, Instant::now()) };
     let count = request.rows.len();
     // Where each row's prediction is: of answering parts only.
     let mut places = vec![(0, 0); count];

@@ -110,7 +110,9 @@ pub fn read(body: &[u8], most_rows: usize, most_reasons: usize) -> Result<Reques
         None | Some(Part::Cell(Cell::Null)) => None,
         Some(Part::Cell(Cell::Text(text))) if (1..=200).contains(&text.chars().count()) => Some(text.into_owned()),
         Some(Part::Cell(Cell::Int(number))) => Some(number.to_string()),
-        Some(Part::Cell(Cell::Text(_))) => return Err(shape("wrong_type", "'unit' has 1 to 200 characters".to_owned())),
+        Some(Part::Cell(Cell::Text(_))) => {
+            return Err(shape("wrong_type", "'unit' has 1 to 200 characters".to_owned()));
+        }
         Some(other) => return Err(wrong("unit", "a text or a whole number", &other)),
     };
     let reasons = match take("reasons") {
@@ -295,7 +297,7 @@ mod tests {
         ] {
             assert_eq!(failure(body), (status, code, message.to_owned()), "{body}");
         }
-        assert_eq!(read(br#"{"kye": 1}"#, 3, 5).unwrap_err().nearest.as_deref(), Some("key"));
+        assert_eq!(read(br#"{"kye": 1}"#, 3, 5).unwrap_err().nearest.as_deref(), Some("keys"));
         let deep = format!("{{\"features\": {}{}}}", "[".repeat(5000), "]".repeat(5000));
         assert_eq!(failure(&deep).0, 400);
     }

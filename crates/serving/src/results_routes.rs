@@ -8,11 +8,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
+use crate::json;
 use crate::pipeline::Pipeline;
 use crate::refusal::Refusal;
 use crate::results::{self, Format, Results};
 use crate::tokens::Role;
-use crate::json;
 
 type Shared = State<Arc<App>>;
 type Parameters = Vec<(String, String)>;
@@ -31,13 +31,16 @@ fn pipeline_of<'a>(app: &'a App, parameters: &Parameters) -> Result<&'a Arc<Pipe
         (None, Some(only)) if app.pipelines.len() == 1 => Ok(only),
         (None, _) => {
             let names: Vec<&str> = app.pipelines.keys().map(String::as_str).collect();
-            Err(Refusal::malformed("the parameter 'pipeline' is missing").way_out(format!("write one of: {}", names.join(", "))))
+            Err(Refusal::malformed("the parameter 'pipeline' is missing")
+                .way_out(format!("write one of: {}", names.join(", "))))
         }
     }
 }
 
 fn parameters(asked: Asked) -> Result<Parameters, Refusal> {
-    asked.map(|Query(parameters)| parameters).map_err(|_| Refusal::malformed("the parameters of the address cannot be read"))
+    asked
+        .map(|Query(parameters)| parameters)
+        .map_err(|_| Refusal::malformed("the parameters of the address cannot be read"))
 }
 
 fn results_of(pipeline: &Pipeline) -> Result<Arc<Results>, Refusal> {
@@ -165,10 +168,8 @@ pub async fn history(
     let results = results_of(&pipeline)?;
     let (root, name, wanted) = (app.root.clone(), pipeline.name.clone(), key.clone());
     let (table, entity) = (pipeline.spec.results.table.clone(), results.entity.clone());
-    let found = computed(&app, move || {
-        Ok(Results::history(&root, &name, &table, &entity, &wanted, MOST_HISTORY)?)
-    })
-    .await?;
+    let found =
+        computed(&app, move || Ok(Results::history(&root, &name, &table, &entity, &wanted, MOST_HISTORY)?)).await?;
     if found.is_empty() {
         return Err(Refusal::not_found(format!("no snapshot has '{}'", spec::text::cut(&key, 100))));
     }
@@ -187,4 +188,3 @@ pub async fn history(
     out.push(b'}');
     Ok(([(header::CONTENT_TYPE, "application/json")], out).into_response())
 }
-

@@ -8,8 +8,8 @@ use spec::text::{number, percent};
 use spec::{Error, Result};
 
 use crate::deployment::promoted_at;
-use crate::pipeline::Pipeline;
 use crate::host::Host;
+use crate::pipeline::Pipeline;
 use crate::spec::Rollout;
 use crate::speed::Counted;
 

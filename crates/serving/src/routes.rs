@@ -126,7 +126,8 @@ async fn metrics(State(app): Shared, headers: HeaderMap) -> Result<Response, Ref
             app.metrics.age(pipeline.name.as_str(), kind, age);
         }
     }
-    let currents: Vec<_> = app.pipelines.iter().filter_map(|(name, pipeline)| Some((name, pipeline.current()?))).collect();
+    let currents: Vec<_> =
+        app.pipelines.iter().filter_map(|(name, pipeline)| Some((name, pipeline.current()?))).collect();
     let arms = currents.iter().flat_map(|(name, current)| {
         let arms = current.deployment.arms.iter();
         arms.map(move |arm| (name.as_str(), arm.name.as_ref(), arm.arm.version_text.as_str()))
@@ -152,11 +153,7 @@ async fn body_of(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Re
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/json") {
-        let refusal = Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "content_type",
-            "the body must be JSON",
-        );
+        let refusal = Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", "the body must be JSON");
         return Err(refusal.way_out("send the header `Content-Type: application/json`"));
     }
     let too_long = || {
@@ -319,4 +316,3 @@ async fn report(
             .way_out("send them again later")),
     }
 }
-

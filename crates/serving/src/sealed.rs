@@ -23,7 +23,9 @@ pub fn requests(lines: &[Vec<u8>]) -> Result<(DataFrame, u64)> {
     let numbers = |name: &str| -> Vec<Option<f64>> { rows.iter().map(|row| number(row, name)).collect() };
     let texts = |of: &dyn Fn(&Request) -> Option<String>| -> Vec<Option<String>> { rows.iter().map(of).collect() };
     let counts = |of: &dyn Fn(&Request) -> Option<u64>| -> Vec<Option<u64>> { rows.iter().map(of).collect() };
-    let object = |object: &Option<serde_json::Map<String, Value>>| object.as_ref().map(|map| Value::from(map.clone()).to_string());
+    let object = |object: &Option<serde_json::Map<String, Value>>| {
+        object.as_ref().map(|map| Value::from(map.clone()).to_string())
+    };
     let probabilities = |row: &Request| {
         let prediction = row.prediction.as_ref()?;
         let all: serde_json::Map<String, Value> = prediction

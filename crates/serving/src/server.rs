@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::{App, LOOK_EVERY};
@@ -43,10 +44,11 @@ pub fn listen(address: SocketAddr) -> Result<std::net::TcpListener> {
 
 /// Serves until `stop` is done; then lets requests that are worked on come to their end, and seals the journals.
 pub async fn serve(app: Arc<App>, listener: std::net::TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
-    let failed = |error: std::io::Error| Error::cannot_run(format!("cannot listen: {}", spec::text::root_cause(&error)));
+    let failed =
+        |error: std::io::Error| Error::cannot_run(format!("cannot listen: {}", spec::text::root_cause(&error)));
     let listener = TcpListener::from_std(listener).map_err(failed)?;
     let tls = app.options.tls.as_ref().map(|(chain, key)| tls(chain, key)).transpose()?;
-    let router = routes::router(app.clone()).layer(CatchPanicLayer::custom(panicked));
+    let router = routes::router(app.clone()).layer(ServiceBuilder::new().layer(CatchPanicLayer::custom(panicked)));
     let watching = Watching::start(&app)?;
     let connections = Arc::new(Semaphore::new(app.options.connections));
     let graceful = GracefulShutdown::new();
@@ -117,16 +119,15 @@ where
     let service = TowerToHyperService::new(router);
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!("a connection broke off: {error}");
+        // Clients that go, or are too slow, are no fault of ours.
+        let slow = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout);
+        tracing::debug!(slow, "a connection broke off: {error}");
     }
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> axum::response::Response {
-    let refusal = Refusal::new(
-        axum::http::StatusCode::INTERNAL_SERVER_ERROR,
-        "failed",
-        "the server failed at this request",
-    );
+    let refusal =
+        Refusal::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "failed", "the server failed at this request");
     axum::response::IntoResponse::into_response(refusal.way_out("this is a defect; please report it with the log"))
 }
 
@@ -137,9 +138,10 @@ fn tls(chain: &Path, key: &Path) -> Result<TlsAcceptor> {
     };
     let read = |path: &Path| std::fs::read(path).map_err(|error| Error::io("read", path, &error));
     let chain_pem = read(chain)?;
-    let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_reader_iter(BufReader::new(chain_pem.as_slice()))
-        .collect::<Result<_, _>>()
-        .map_err(|_| wrong(chain, "not a chain of certificates"))?;
+    let certificates: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_reader_iter(BufReader::new(chain_pem.as_slice()))
+            .collect::<Result<_, _>>()
+            .map_err(|_| wrong(chain, "not a chain of certificates"))?;
     if certificates.is_empty() {
         return Err(wrong(chain, "it holds no certificate"));
     }

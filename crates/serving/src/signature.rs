@@ -27,7 +27,10 @@ struct Column {
 }
 
 enum Kind {
-    Category { codes: HashMap<String, u32>, names: Vec<String> },
+    Category {
+        codes: HashMap<String, u32>,
+        names: Vec<String>,
+    },
     Bool,
     /// Whole numbers from the first to the second.
     Whole(&'static str, i128, i128),
@@ -126,10 +129,9 @@ impl Given {
 impl Column {
     fn of(feature: &Feature) -> Column {
         let kind = match (&feature.kind, feature.column_type.as_str()) {
-            (FeatureKind::Categorical { categories }, _) => Kind::Category {
-                codes: categories.iter().cloned().zip(0..).collect(),
-                names: categories.clone(),
-            },
+            (FeatureKind::Categorical { categories }, _) => {
+                Kind::Category { codes: categories.iter().cloned().zip(0..).collect(), names: categories.clone() }
+            }
             (_, "bool") => Kind::Bool,
             (_, "int8") => Kind::Whole("int8", i8::MIN.into(), i8::MAX.into()),
             (_, "int16") => Kind::Whole("int16", i16::MIN.into(), i16::MAX.into()),
@@ -179,11 +181,13 @@ impl Column {
                 Some(value) => Ok(value),
                 None => {
                     let message = "a float cannot hold all digits of this number".to_owned();
-                    Err(self.wrong("out_of_range", cell, message).way_out("write it with a decimal point if digits may go"))
+                    Err(self
+                        .wrong("out_of_range", cell, message)
+                        .way_out("write it with a decimal point if digits may go"))
                 }
             },
             (Kind::Float32, Cell::Int(_) | Cell::Unsigned(_) | Cell::Float(_)) => {
-                match values::numbers::narrow(as_float(cell)) {
+                match narrow(as_float(cell)) {
                     Some(value) => Ok(f64::from(value)),
                     None => Err(self.wrong("out_of_range", cell, "float32 cannot hold this number".to_owned())),
                 }
@@ -193,7 +197,9 @@ impl Column {
                 let held = (value * unit).round() / unit;
                 match held == value {
                     true => Ok(held),
-                    false => Err(self.wrong("out_of_range", cell, format!("more than {scale} digits behind the point"))),
+                    false => {
+                        Err(self.wrong("out_of_range", cell, format!("more than {scale} digits behind the point")))
+                    }
                 }
             }
             (Kind::Date, Cell::Text(text)) => match values::iso_date(text.as_bytes()) {
@@ -206,7 +212,9 @@ impl Column {
                     .wrong("wrong_type", cell, "not a datetime".to_owned())
                     .way_out("write YYYY-MM-DDTHH:MM:SS, in UTC")),
             },
-            (kind, cell) => Err(self.wrong("wrong_type", cell, format!("expected {}, not {}", kind.expected(), cell.kind()))),
+            (kind, cell) => {
+                Err(self.wrong("wrong_type", cell, format!("expected {}, not {}", kind.expected(), cell.kind())))
+            }
         }
     }
 
@@ -247,6 +255,12 @@ fn whole(cell: &Cell<'_>) -> Option<i128> {
 fn exact(whole: i128) -> Option<f64> {
     let value = whole as f64;
     (value as i128 == whole).then_some(value)
+}
+
+/// The nearest number that 32 bits hold, if it is one.
+fn narrow(value: f64) -> Option<f32> {
+    let narrow = value as f32;
+    (narrow.is_finite() && (narrow != 0.0 || value == 0.0)).then_some(narrow)
 }
 
 fn as_float(cell: &Cell<'_>) -> f64 {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use score::Version;
 use schemars::JsonSchema;
+use score::Version;
 use serde::{Deserialize, Deserializer};
 use spec::{Environment, Error, Map, Result, Root};
 
@@ -105,7 +105,8 @@ impl std::str::FromStr for Which {
             "production" => Ok(Which::Production),
             "staging" => Ok(Which::Staging),
             version => version.parse().map(Which::Version).map_err(|_| {
-                Error::cannot_run(format!("'{version}' names no version")).hint("write production, staging, or v1, v2, …")
+                Error::cannot_run(format!("'{version}' names no version"))
+                    .hint("write production, staging, or v1, v2, …")
             }),
         }
     }
@@ -242,7 +243,8 @@ impl ServeSpec {
 
     fn fault(&self) -> Option<Error> {
         let outside = |share: f64| !(0.0..=1.0).contains(&share);
-        let share = |error: f64| Error::cannot_run(format!("{error} is not a share")).hint("write a number from 0 to 1");
+        let share =
+            |error: f64| Error::cannot_run(format!("{error} is not a share")).hint("write a number from 0 to 1");
         for (key, value) in [("smoke_share", self.rollout.smoke_share), ("max_errors", self.rollout.max_errors)] {
             if outside(value) {
                 return Some(share(value).at(key).at("rollout"));
@@ -328,7 +330,8 @@ mod tests {
 
     #[test]
     fn shares_leave_nothing_open() {
-        let spec = read("arms:\n  production: {}\n  staging: {share: 0.1}\n  next: {version: v7, shadow: true}\n").unwrap();
+        let spec =
+            read("arms:\n  production: {}\n  staging: {share: 0.1}\n  next: {version: v7, shadow: true}\n").unwrap();
         let arms = spec.arms();
         assert_eq!(arms[0], ("production".to_owned(), Which::Production, ArmShare::Answers(0.9)));
         assert_eq!(arms[1], ("staging".to_owned(), Which::Staging, ArmShare::Answers(0.1)));
@@ -338,10 +341,7 @@ mod tests {
 
     #[test]
     fn faults_are_placed() {
-        assert_eq!(
-            failure("tabel: x\n"),
-            "serve.yaml:1:1: unknown key 'tabel'; did you mean 'table'?"
-        );
+        assert_eq!(failure("tabel: x\n"), "serve.yaml:1:1: unknown key 'tabel'; did you mean 'table'?");
         assert_eq!(
             failure("arms:\n  production: {share: 0.5}\n  staging: {share: 0.7}\n"),
             "serve.yaml:1:1: arms: the shares sum up to 1.2, which is more than 1; lower them"

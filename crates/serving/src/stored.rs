@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use artifact::{Artifact, PolarsResultExt, column_type};
-use score::{Encoder, Feature};
 use polars::prelude::{DataFrame, DataType};
+use score::{Encoder, Feature};
 use spec::{Error, Result};
 
 use crate::cell::Cell;
@@ -71,7 +71,13 @@ impl Stored {
     }
 
     /// Reads the rows from the artifacts of the features stage.
-    pub fn read(artifacts: &[Artifact], table: &str, features: &[Feature], entity: &str, time: Option<&str>) -> Result<Stored> {
+    pub fn read(
+        artifacts: &[Artifact],
+        table: &str,
+        features: &[Feature],
+        entity: &str,
+        time: Option<&str>,
+    ) -> Result<Stored> {
         let rows = artifact::collect(artifact::scan(artifacts, table)?, &format!("table '{table}'"))?;
         Stored::new(&rows, features, entity, time).map_err(|error| error.context(format!("table '{table}'")))
     }

@@ -19,7 +19,8 @@ impl Serve {
     /// ends instead.
     #[track_caller]
     pub fn start(project: &Project, arguments: &[&str]) -> Serve {
-        let all = ["--listen", "127.0.0.1:0"].iter().chain(arguments);
+        let own: &[&str] = if arguments.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
+        let all = own.iter().chain(arguments);
         let mut child = project.command("serve", all).spawn().expect("serve can be started");
         let said = Arc::new(Mutex::new(String::new()));
         gather(child.stderr.take().expect("stderr is piped"), said.clone());
@@ -53,7 +54,11 @@ impl Serve {
     pub fn wait(&self, what: &str, mut is_so: impl FnMut() -> bool) {
         let began = Instant::now();
         while !is_so() {
-            assert!(began.elapsed() < Duration::from_secs(10), "{what}: not within ten seconds; it said: {}", self.said());
+            assert!(
+                began.elapsed() < Duration::from_secs(10),
+                "{what}: not within ten seconds; it said: {}",
+                self.said()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -77,7 +77,11 @@ fn a_second_process_is_refused() {
     let _held = Journal::open(folder.path(), "j").unwrap();
     let error = Journal::open(folder.path(), "j").err().unwrap();
     assert_eq!(error.class(), spec::Class::TryAgain);
-    assert!(error.to_string().ends_with("another process writes the journal 'j'; stop the other server first: a project has one"));
+    assert!(
+        error
+            .to_string()
+            .ends_with("another process writes the journal 'j'; stop the other server first: a project has one")
+    );
 }
 
 /// A journal of `count` entries, closed, and the path of its segment.

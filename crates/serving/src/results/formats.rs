@@ -195,7 +195,8 @@ mod tests {
 
     #[test]
     fn every_format_holds_the_same_values() {
-        let rows = df!("n" => [1i64, -2], "x" => [Some(0.1 + 0.2), None], "t" => ["a,\"b", "ü"], "ok" => [true, false]).unwrap();
+        let rows = df!("n" => [1i64, -2], "x" => [Some(0.1 + 0.2), None], "t" => ["a,\"b", "ü"], "ok" => [true, false])
+            .unwrap();
         let json = String::from_utf8(Format::Json.write(rows.clone()).unwrap()).unwrap();
         assert_eq!(
             json,

@@ -102,7 +102,9 @@ impl Query {
                     let (name, falls) = value.strip_prefix('-').map_or((value.as_str(), false), |name| (name, true));
                     query.sort = Some((column(name)?, falls));
                 }
-                "fields" => query.fields = value.split(',').map(|name| column(name.trim())).collect::<Result<_, _>>()?,
+                "fields" => {
+                    query.fields = value.split(',').map(|name| column(name.trim())).collect::<Result<_, _>>()?
+                }
                 name => query.filters.push(filter(name, value, schema, &column)?),
             }
         }
@@ -144,9 +146,9 @@ fn filter(
             Some((_, test)) => Ok(Filter { column: of.to_owned(), test: *test, value }),
             None => Err(wrong(of, format!("'{word}' is no way to compare")).among(word, TESTS.map(|(word, _)| word))),
         },
-        Some((of, word)) if TESTS.iter().any(|(known, _)| *known == word) => Err(column(of).err().unwrap_or_else(|| {
-            wrong(of, format!("'{name}' is no filter"))
-        })),
+        Some((of, word)) if TESTS.iter().any(|(known, _)| *known == word) => {
+            Err(column(of).err().unwrap_or_else(|| wrong(of, format!("'{name}' is no filter"))))
+        }
         _ => Err(column(name).err().unwrap_or_else(|| wrong(name, format!("'{name}' is no filter")))),
     }
 }

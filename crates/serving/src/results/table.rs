@@ -95,7 +95,8 @@ impl Results {
                 None => Box::new(0..self.rows.height() as u32),
                 Some(order) => Box::new(order.into_no_null_iter()),
             };
-            let passing = all.filter(|row| passes.as_ref().is_none_or(|passes| passes.get(*row as usize) == Some(true)));
+            let passing =
+                all.filter(|row| passes.as_ref().is_none_or(|passes| passes.get(*row as usize) == Some(true)));
             passing.skip(start).take(query.per_page).collect()
         };
         Ok(Page { rows: self.take(places, &query.fields)?, total })
@@ -119,7 +120,8 @@ impl Results {
         if let Some(order) = self.orders.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(order.clone());
         }
-        let options = SortOptions { descending: falls, nulls_last: true, maintain_order: true, ..SortOptions::default() };
+        let options =
+            SortOptions { descending: falls, nulls_last: true, maintain_order: true, ..SortOptions::default() };
         let order = Arc::new(self.rows.column(column).during(column)?.as_materialized_series().arg_sort(options));
         let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         if orders.len() >= ORDERS {

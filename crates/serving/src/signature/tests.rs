@@ -1,8 +1,8 @@
 use std::borrow::Cow;
 
 use artifact::type_name;
-use score::{Encoder, Feature};
 use polars::prelude::*;
+use score::{Encoder, Feature};
 use serde_json::{Value, json};
 
 use super::*;
@@ -48,11 +48,9 @@ fn json_of(value: &AnyValue<'_>) -> Value {
         AnyValue::Float32(value) => value.to_string().parse::<f64>().unwrap().into(),
         AnyValue::String(text) => (*text).into(),
         AnyValue::Date(day) => values::calendar::day_text((*day).into()).into(),
-        AnyValue::Datetime(micros, ..) => chrono::DateTime::from_timestamp_micros(*micros)
-            .unwrap()
-            .format("%Y-%m-%dT%H:%M:%S%.6f")
-            .to_string()
-            .into(),
+        AnyValue::Datetime(micros, ..) => {
+            chrono::DateTime::from_timestamp_micros(*micros).unwrap().format("%Y-%m-%dT%H:%M:%S%.6f").to_string().into()
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -75,7 +73,9 @@ fn a_row_in_json_is_the_row_of_the_table_bit_for_bit() {
         let Row(cells) = serde_json::from_str(&text).unwrap();
         signature.encode(&cells, &mut found).unwrap_or_else(|refusal| panic!("{text}: {refusal:?}"));
     }
-    let bits = |values: &[f64]| values.iter().map(|value| if value.is_nan() { 0 } else { value.to_bits() }).collect::<Vec<_>>();
+    let bits = |values: &[f64]| {
+        values.iter().map(|value| if value.is_nan() { 0 } else { value.to_bits() }).collect::<Vec<_>>()
+    };
     assert_eq!(bits(&found), bits(&expected));
     assert!(table.schema().iter().all(|(_, dtype)| !type_name(dtype).is_empty()));
 }
@@ -84,11 +84,8 @@ fn refused(changes: &[(&str, Option<Value>)]) -> Refusal {
     let table = table();
     let features = Feature::infer(&table, &names(&table)).unwrap();
     let signature = Signature::new(&features, vec!["id".to_owned()], UnknownCategories::Refuse);
-    let mut row: serde_json::Map<String, Value> = table
-        .columns()
-        .iter()
-        .map(|column| (column.name().to_string(), json_of(&column.get(0).unwrap())))
-        .collect();
+    let mut row: serde_json::Map<String, Value> =
+        table.columns().iter().map(|column| (column.name().to_string(), json_of(&column.get(0).unwrap()))).collect();
     row.insert("id".to_owned(), json!("x"));
     for (name, value) in changes {
         match value {
@@ -114,7 +111,12 @@ fn what_the_model_would_not_see_as_it_is_gets_refused() {
             "out_of_range",
             "column 'n': a model would lose the last digits (beyond 2^53 it computes with rounded numbers)",
         ),
-        ("n", json!(u64::MAX), "out_of_range", "column 'n': int64 holds whole numbers from -9223372036854775808 to 9223372036854775807"),
+        (
+            "n",
+            json!(u64::MAX),
+            "out_of_range",
+            "column 'n': int64 holds whole numbers from -9223372036854775808 to 9223372036854775807",
+        ),
         ("small", json!(128), "out_of_range", "column 'small': int8 holds whole numbers from -128 to 127"),
         ("f", json!("0.1"), "wrong_type", "column 'f': expected a number, not a text"),
         ("g", json!(1e300), "out_of_range", "column 'g': float32 cannot hold this number"),
