@@ -39,7 +39,7 @@ pub use books::{Books, Entry, Fate};
 pub use clock::{Stamp, now};
 pub use content::{hash_file, hash_files, hash_folder, hash_of, verify_folder};
 pub use cpu_time::cpu_time;
-pub use definitions::{Definition, Definitions, definitions_of};
+pub use definitions::{Definition, Definitions, Readings, definitions_of};
 pub use dtype::{column_type, dtype, type_name};
 pub use encode::RowGroups;
 pub use engine::{collect, set_up_engine, stream};

@@ -201,10 +201,7 @@ fn definitions(job: &Job<Clean>, from: &[&str]) -> Result<Definitions> {
         }
         // A column of several tables is made in all their ways.
         let ways: Vec<&Definition> = known.iter().filter_map(|table| table.column(&column.name)).collect();
-        columns.push(match ways[..] {
-            [one] => one.clone(),
-            _ => Definition::new(column.name.as_str(), column.is.as_str(), "union", ways),
-        });
+        columns.push(Definition::union(&ways));
     }
     Ok(Definitions { columns, rows, ..Definitions::default() })
 }

@@ -20,15 +20,23 @@ pub fn model(job: &Job<Monitor>, spec: &DriftSpec) -> Result<Option<(Version, Pa
     if spec.against != Against::Training {
         return Ok(None);
     }
+    let (version, registry) = production(job)?;
+    Ok(Some((version, registry.folder(version))))
+}
+
+/// The version in production, on disk, and its registry.
+pub fn production(job: &Job<Monitor>) -> Result<(Version, Registry)> {
     let folder = Tool::Train.folder(&job.pipeline);
     job.mirror.read_journal(&folder, Log::FILE)?;
     let registry = Registry::at(job.root.join(&folder));
     let version = registry.production()?.ok_or_else(|| {
-        Error::cannot_run(format!("pipeline '{}': no model is in production", job.pipeline))
-            .hint(format!("run `bin/train {}`, or compare with an earlier snapshot: `against: previous`", job.pipeline))
+        Error::cannot_run(format!("pipeline '{}': no model is in production", job.pipeline)).hint(format!(
+            "run `bin/train {}`; drift can also be told from an earlier snapshot: `against: previous`",
+            job.pipeline
+        ))
     })?;
     job.mirror.bring(&folder.join(version.to_string()))?;
-    Ok(Some((version, registry.folder(version))))
+    Ok((version, registry))
 }
 
 /// Compares the table with its reference. Returns what was found and the version that it was compared with, if one was.
@@ -45,8 +53,16 @@ pub fn look(job: &Job<Monitor>, spec: &DriftSpec) -> Result<(DriftReport, Option
         .flat_map(|manifest| &manifest.importance)
         .map(|(name, share)| (name.as_str(), *share))
         .collect();
+    for name in &spec.except {
+        if !now.iter().any(|column| column.name == *name) {
+            let known = now.iter().map(|column| column.name.as_str()).filter(|name| !artifact::is_origin(name));
+            return Err(Error::cannot_run(format!("drift.except: no column '{name}' in table '{}'", spec.table))
+                .hint(did_you_mean(name, known)));
+        }
+    }
     let watched: Vec<Watched<'_>> = references
         .iter()
+        .filter(|(name, _)| !spec.except.contains(name))
         .filter_map(|(name, reference)| {
             let now = now.iter().find(|column| column.name == *name)?;
             Some(Watched { name, importance: importance.get(name.as_str()).copied(), reference, now })
@@ -121,8 +137,8 @@ fn of_snapshot(job: &Job<Monitor>, spec: &DriftSpec) -> Result<Vec<(String, Prof
     };
     let Some(chosen) = chosen else { return Ok(Vec::new()) };
     let files: Vec<&Evidence> = all.iter().filter(|evidence| evidence.run == chosen.run).collect();
-    let is_told_apart = |column: &ColumnSummary| !column.name.starts_with('_');
-    let columns = merged(&files)?.into_iter().filter(is_told_apart);
+    let is_value = |column: &ColumnSummary| !artifact::is_origin(&column.name);
+    let columns = merged(&files)?.into_iter().filter(is_value);
     Ok(columns.map(|column| (column.name.clone(), Profile::of_snapshot(&column))).collect())
 }
 
@@ -139,15 +155,17 @@ fn earlier_looks(job: &Job<Monitor>, spec: &DriftSpec, version: Option<&str>) ->
     let mut newer = looked_at(&mut of_table.map(|artifact| artifact.path.display().to_string()));
     let mut looks = Vec::new();
     for (file, evidence) in history::files_of_table(&job.folder(), "drift", HISTORY) {
-        if looks.len() as u32 + 1 >= spec.looks {
-            break;
-        }
         let paths = looked_at(&mut evidence.inputs.iter().map(|input| input.path.clone()));
         if evidence.notes.version.as_deref() != version || paths == newer {
             continue;
         }
         newer = paths;
-        looks.push(moved_in(&file)?);
+        let look = moved_in(&file)?;
+        if look.is_empty() {
+            // Nothing moved: whatever moved before did not move in a row.
+            break;
+        }
+        looks.push(look);
     }
     Ok(looks)
 }

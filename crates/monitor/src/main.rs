@@ -6,6 +6,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod drift;
+mod performance;
 mod wiring;
 
 fn main() -> ExitCode {

@@ -9,12 +9,14 @@ use serde::Deserialize;
 use spec::{Error, Name, Result, Root, Severity, Tool};
 use stage::{Empty, Job, Judged, Mirror, Output, Stage, TableOutput};
 use tool::About;
-use watch::{DriftSpec, RunsSpec};
+use watch::{DriftSpec, PerformanceSpec, RunsSpec};
 
-use crate::drift;
+use crate::{drift, performance};
 
 /// The table of columns that were compared.
 const DRIFT: &str = "drift";
+/// The table of predictions and what happened.
+const PERFORMANCE: &str = "performance";
 /// The table of stages and their runs.
 const RUNS: &str = "runs";
 
@@ -24,6 +26,9 @@ pub struct Spec {
     /// Whether the columns that a model sees are still distributed as in the rows that it learned from.
     #[serde(default)]
     pub drift: Option<DriftSpec>,
+    /// How good the predictions of earlier runs turned out to be, once their labels are known.
+    #[serde(default)]
+    performance: Option<PerformanceSpec>,
     /// Whether the pipeline's stages succeed, in their usual time, and how old their output is.
     #[serde(default)]
     runs: Option<RunsSpec>,
@@ -51,16 +56,21 @@ impl Stage for Monitor {
     type Flags = Flags;
 
     fn tables(spec: &Spec) -> Vec<String> {
-        let asked = [(DRIFT, spec.drift.is_some()), (RUNS, spec.runs.is_some())];
+        let asked =
+            [(DRIFT, spec.drift.is_some()), (PERFORMANCE, spec.performance.is_some()), (RUNS, spec.runs.is_some())];
         asked.into_iter().filter(|(_, is_asked)| *is_asked).map(|(table, _)| table.to_owned()).collect()
     }
 
     fn fault(spec: &Spec) -> Option<Error> {
         if Monitor::tables(spec).is_empty() {
-            return Some(Error::cannot_run("nothing is watched").hint("add `drift: {}` or `runs: {}`"));
+            return Some(
+                Error::cannot_run("nothing is watched").hint("add `drift: {}`, `performance: {}` or `runs: {}`"),
+            );
         }
-        let of_drift = spec.drift.as_ref().and_then(DriftSpec::fault).map(|error| error.at(DRIFT));
-        of_drift.or_else(|| spec.runs.as_ref().and_then(RunsSpec::fault).map(|error| error.at(RUNS)))
+        let of_drift = || spec.drift.as_ref()?.fault().map(|error| error.at(DRIFT));
+        let of_performance = || spec.performance.as_ref()?.fault().map(|error| error.at(PERFORMANCE));
+        let of_runs = || spec.runs.as_ref()?.fault().map(|error| error.at(RUNS));
+        of_drift().or_else(of_performance).or_else(of_runs)
     }
 
     /// The feature tables; without any named, the `latest` ones, if there are.
@@ -88,9 +98,14 @@ impl Stage for Monitor {
         Ok(inputs)
     }
 
-    /// The run log grows and time passes, whatever the inputs are.
+    /// The run log and the predictions grow and time passes, whatever the inputs are.
     fn cause(job: &Job<Self>) -> Option<String> {
-        job.spec.runs.is_some().then(|| "the run log is read as of now".to_owned())
+        let Spec { performance, runs, .. } = &job.spec;
+        match (performance, runs) {
+            (_, Some(_)) => Some("the run log is read as of now".to_owned()),
+            (Some(_), None) => Some("predictions are judged by what is known now".to_owned()),
+            (None, None) => None,
+        }
     }
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
@@ -106,6 +121,13 @@ impl Stage for Monitor {
             };
             let notes = Notes { version, ..Notes::default() };
             outputs.push(record(job, DRIFT, found.table()?, check, spec.priority, notes));
+        }
+        if let Some(spec) = &job.spec.performance {
+            let found = performance::judge(job, spec)?;
+            let (verdict, words) = found.verdict(spec.severity);
+            let severity = spec.severity;
+            let check = CheckResult { check: PERFORMANCE.to_owned(), severity, verdict, found: words };
+            outputs.push(record(job, PERFORMANCE, found.table()?, check, spec.priority, Notes::default()));
         }
         if let Some(spec) = &job.spec.runs {
             let now = job.stamp.time();
@@ -192,11 +214,13 @@ mod tests {
     fn limits_and_names_are_checked_before_anything_is_read() {
         assert_eq!(read("drift: {}\nruns: {max_age: {ingest: 26h}}\n"), Ok(()));
         for (text, error) in [
-            ("drift:\n", "1:1: nothing is watched; add `drift: {}` or `runs: {}`"),
+            ("drift:\n", "1:1: nothing is watched; add `drift: {}`, `performance: {}` or `runs: {}`"),
             ("drift: {alpha: 2}\n", "1:9: drift.alpha: found 2, expected a number from 0 to 1"),
             ("drift: {looks: 0}\n", "1:9: drift.looks: found 0, expected a whole number from 1 to 50"),
             ("runs: {max_age: {ingst: 1d}}\n", "1:18: runs.max_age.ingst: no tool 'ingst'; did you mean 'ingest'?"),
-            ("drift: {psi: 1}\n", "1:9: drift: unknown key 'psi'; did you mean 'max_psi'?"),
+            ("drift: {max_psy: 1}\n", "1:9: drift: unknown key 'max_psy'; did you mean 'max_psi'?"),
+            ("performance: {metric: auk}\n", "1:23: performance.metric: unknown metric 'auk'; did you mean 'auc'?"),
+            ("performance: {weeks: 0}\n", "1:15: performance.weeks: found 0, expected a whole number from 1 to 5000"),
         ] {
             assert_eq!(read(text).unwrap_err(), format!("monitor.yaml:{error}"), "{text:?}");
         }

@@ -132,14 +132,19 @@ impl Redactor {
     }
 }
 
+/// Whether a name is that of a secret, in any case: `API_KEY`, `serviceKey`.
+pub fn sounds_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let words = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "WEBHOOK"];
+    words.iter().any(|word| name.contains(word))
+}
+
 /// A variable is secret by its name, or because its value is an address with a password in it.
 fn is_secret(name: &str, value: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    let by_name = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "WEBHOOK"];
     let has_login = value.split_once("://").is_some_and(|(_, rest)| {
         rest.split('/').next().and_then(|host| host.rsplit_once('@')).is_some_and(|(login, _)| login.contains(':'))
     });
-    by_name.iter().any(|word| name.contains(word)) || has_login
+    sounds_secret(name) || has_login
 }
 
 fn read_dotenv(text: &str, file: &Path, into: &mut BTreeMap<String, String>) -> Result<()> {

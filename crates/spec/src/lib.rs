@@ -26,7 +26,7 @@ mod words;
 
 pub use beside::Beside;
 pub use column_type::ColumnType;
-pub use env::{Environment, Redactor, host_name, who};
+pub use env::{Environment, Redactor, host_name, sounds_secret, who};
 pub use error::{Class, Error, Result, ResultExt};
 pub use exit::Exit;
 pub use load::{Loaded, parse, parse_with, text_of};

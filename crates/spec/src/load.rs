@@ -81,11 +81,27 @@ fn located(text: &str, path: &Path, error: &serde_yaml::Error) -> Error {
         None => words::value(&message),
     };
     let message = words::without_middle(&message, LONGEST);
-    let cut = match is_cut(text, line, column) {
-        true => "; in braces and brackets YAML cuts a text at each ',': put the whole text in quotes",
-        false => "",
+    let (message, way_out) = if is_cut(text, line, column) {
+        // The bracket is closed in what YAML cut off.
+        let message = message.strip_suffix("; close the bracket").unwrap_or(&message);
+        (message, "; in braces and brackets YAML cuts a text at each ',': put the whole text in quotes".to_owned())
+    } else {
+        let is_meant = |key: &str| words::is_missing_key(&message) || message.contains(&format!("'{key} "));
+        let lacks_colon = without_colon(text, line).filter(|(key, _)| is_meant(key));
+        let lacks_colon = lacks_colon.map(|(key, line)| format!("; line {line} may lack a ':' after '{key}'"));
+        (&*message, lacks_colon.unwrap_or_default())
     };
-    Error::cannot_run(format!("{}:{line}:{column}: {message}{cut}", path.display()))
+    Error::cannot_run(format!("{}:{line}:{column}: {message}{way_out}", path.display()))
+}
+
+/// The key in `line` or right before it that seems to lack its colon, and where it is: `- trim {columns: [city]}`.
+fn without_colon(text: &str, line: usize) -> Option<(&str, usize)> {
+    let upwards = text.lines().zip(1..).take(line).collect::<Vec<(&str, usize)>>().into_iter().rev();
+    upwards.filter(|(text, _)| !text.trim().is_empty()).take(2).find_map(|(text, line)| {
+        let (key, rest) = text.trim().trim_start_matches("- ").split_once(' ')?;
+        let is_name = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        (is_name && rest.trim_start().starts_with(['{', '['])).then_some((key, line))
+    })
 }
 
 /// Whether a plain text in braces or brackets stands at this place, with a parenthesis that only what is behind the next
@@ -264,6 +280,21 @@ mod tests {
             "clean.yaml:2:41: tables.orders.steps[0].trim: unknown key 'y)'; choose one of: columns; in braces and brackets \
              YAML cuts a text at each ',': put the whole text in quotes"
         );
+    }
+
+    #[test]
+    fn a_lost_colon_is_found() {
+        for (step, rest) in [
+            ("trim {columns: [city]}", "      - dedupe: {by: [a]}\n"),
+            ("trim {columns: [city]}", ""),
+            ("trim {columns: [city]}", "\nrows: 1\n"),
+            ("trim {columns: city}", "      - dedupe: {by: [a]}\n"),
+        ] {
+            let found = failure(&format!("tables:\n  a:\n    steps:\n      - {step}\n{rest}"));
+            assert!(found.ends_with("; line 4 may lack a ':' after 'trim'"), "{found}");
+        }
+        let found = failure("tables:\n  a:\n    steps:\n      - trim: {columns: [city]\n      - x\n");
+        assert!(!found.contains("lack"), "{found}");
     }
 
     #[test]

@@ -114,6 +114,11 @@ const TAG: &str = "'!' begins a YAML tag, which specs do not use; put the text i
 const DIRECTIVE: &str = "'%' begins a YAML directive, which specs do not use; put the text in quotes";
 const MERGE: &str = "'<<' takes in a map or a list of maps; write a reference to one, such as `<<: *name`";
 
+/// Whether this is what we say where a key was expected.
+pub fn is_missing_key(ours: &str) -> bool {
+    ours.starts_with("a key was expected here")
+}
+
 /// What is wrong with the YAML itself, if that is what `message` is about.
 pub fn syntax(message: &str) -> Option<&'static str> {
     SYNTAX.iter().find(|(theirs, _)| message.starts_with(theirs)).map(|(_, ours)| *ours)

@@ -90,7 +90,8 @@ impl Stage for Train {
         let known = Known {
             horizon_days: notes(job).filter_map(|notes| notes.horizon_days).max(),
             label_known_at: notes(job).find_map(|notes| notes.label_known_at.clone()),
-            definitions: artifact::definitions_of(&job.artifacts, &job.spec.table)?,
+            definitions: artifact::definitions_of(&job.artifacts, &job.spec.table)?
+                .map(|definitions| definitions.beside(&job.artifacts)),
         };
         // A champion that cannot be read ends the run before it takes its time.
         let registry = registry(job)?;

@@ -4,8 +4,10 @@
 //! Everything here is computed from evidence, the run log and small tables; `monitor` wires it to the shell.
 
 mod drift;
+mod performance;
 mod runs;
 mod statistics;
 
 pub use drift::{Against, ColumnDrift, DriftReport, DriftSpec, Look, Profile, Watched, judge};
+pub use performance::{Keys, Performance, PerformanceReport, PerformanceSpec, Promised, performance};
 pub use runs::{RunsSpec, StageRuns, findings, runs_table, stage_runs};

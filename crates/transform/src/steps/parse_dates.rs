@@ -37,7 +37,7 @@ struct Written {
     /// The text columns to read.
     columns: Vec<String>,
     /// strptime formats, tried in order, such as `%d.%m.%Y %H:%M`. `%Y` has four digits, `%y` two (69 to 99 are 1969 to
-    /// 1999); an offset (`%z`, which reads `+0900`, `+09:00` and `Z`) is reckoned back to UTC.
+    /// 1999); an offset (`%z`, which reads `+0900`, `+09:00` and `Z`) is converted to UTC.
     formats: Vec<MomentFormat>,
     /// What they become. Default: date.
     #[serde(default)]

@@ -30,6 +30,8 @@ pub struct DriftSpec {
     pub table: String,
     /// What it is compared with. Default: `training`.
     pub against: Against,
+    /// Columns that are not watched, such as keys. Default: none; of a model's training only its features are watched.
+    pub except: Vec<String>,
     /// The smallest population stability index that matters, over tenths of the reference's values or over its
     /// categories: up to 0.1 is little, from 0.25 on is much. Default: 0.2.
     pub max_psi: f64,
@@ -59,6 +61,7 @@ impl Default for DriftSpec {
         DriftSpec {
             table: "scoring".to_owned(),
             against: Against::default(),
+            except: Vec::new(),
             max_psi: 0.2,
             max_null_change: 0.1,
             max_unseen: 0.01,
