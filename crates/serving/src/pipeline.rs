@@ -69,7 +69,7 @@ type Seen = Vec<Option<(SystemTime, u64)>>;
 impl Pipeline {
     /// Opens the pipeline's journals. Nothing answers yet.
     pub fn open(root: &Root, name: Name, env: &Environment, metrics: &Metrics) -> Result<Pipeline> {
-        let spec = ServeSpec::load(root, name.as_str(), env)?;
+        let spec = ServeSpec::load(root, &name, env)?;
         let folder = root.join(journals(&name));
         let open = |journal: &str| -> Result<Journal> {
             let (open, recovered) = Journal::open(&folder, journal)?;

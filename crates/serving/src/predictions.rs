@@ -102,11 +102,28 @@ pub fn answer(
         }
         _ => None,
     };
-    let parts = parts(&request, &keys, computed.as_ref(), deployment, id)?;
+    let mut parts = parts(&request, &keys, computed.as_ref(), deployment, id)?;
     let prepared = Instant::now();
     let mut predicted = Vec::with_capacity(parts.len());
-    for part in &parts {
-        predicted.push(score(part, request.reasons)?);
+    let mut failed = None;
+    parts.retain(|part| match score(part, request.reasons) {
+        Ok(scored) => {
+            predicted.push(scored);
+            true
+        }
+        // A shadow that fails is nobody's business but the log's of the server.
+        Err(refusal) if part.shadow => {
+            tracing::warn!("serve {}: shadow '{}': {}", context.pipeline, part.named.name, refusal.message);
+            false
+        }
+        Err(refusal) => {
+            part.arm.speed.answered(received.elapsed(), true);
+            failed = Some(refusal);
+            false
+        }
+    });
+    if let Some(refusal) = failed {
+        return Err(refusal);
     }
     let us = |from: Instant, to: Instant| to.duration_since(from).as_micros() as u64;
     let times =

@@ -301,4 +301,41 @@ mod tests {
         let deep = format!("{{\"features\": {}{}}}", "[".repeat(5000), "]".repeat(5000));
         assert_eq!(failure(&deep).0, 400);
     }
+
+    #[test]
+    fn any_bytes_are_read_or_refused_in_our_words() {
+        const BODIES: [&str; 5] = [
+            r#"{"key": "a\u00e9\ud83d\ude00", "unit": 7, "reasons": true}"#,
+            r#"{"keys": [1, -2.5e-3, 18446744073709551615, null]}"#,
+            r#"{"features": [{"a": 1, "b": null, "c": [1, {"d": 2}]}, {"a": false}], "reasons": 2}"#,
+            r#"{"row": {"day": "2024-02-29", "x": 1e308}}"#,
+            r#"{"outcomes": [{"request_id": "r", "name": "n", "value": 1, "time": "2026-01-01T00:00:00Z"}]}"#,
+        ];
+        let masking = crate::masking::Masking::new(
+            &crate::spec::ServeSpec::parse("table: t\n", std::path::Path::new("s"), &Default::default()).unwrap(),
+        );
+        for mut round in testkit::fuzz::Rounds::of(20_000) {
+            let random = &mut round.random;
+            let mut body = BODIES[random.below(BODIES.len() as u64) as usize].as_bytes().to_vec();
+            for _ in 0..=random.below(4) {
+                let at = random.below(body.len() as u64 + 1) as usize;
+                match random.below(4) {
+                    0 => body.truncate(at),
+                    1 => body.insert(at, random.below(256) as u8),
+                    2 if at < body.len() => drop(body.remove(at)),
+                    _ if at < body.len() => {
+                        body[at] = b"{}[]\",:0123456789eE+-.ntf\\ \0\xff"[random.below(31) as usize]
+                    }
+                    _ => {}
+                }
+            }
+            let refusals = [read(&body, 3, 5).err(), crate::outcomes::read(&body, &masking, 3).err()];
+            for refusal in refusals.into_iter().flatten() {
+                let theirs = ["invalid type", "expected value", "EOF", "missing field", "unknown field", "at line"];
+                let text = refusal.message.replace("at line ", "");
+                assert!(!theirs.iter().any(|words| text.contains(words)), "seed {}: {text}", round.seed);
+                assert!([400, 422].contains(&refusal.status.as_u16()), "seed {}: {refusal:?}", round.seed);
+            }
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The routes and what answers them.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -13,8 +13,8 @@ use axum::routing::{get, post};
 use journal::{Journal, Kept};
 
 use crate::app::App;
-use crate::pipeline::Pipeline;
-use crate::predictions::{self, Context};
+use crate::pipeline::{Current, Pipeline};
+use crate::predictions::{self, Answer, Context};
 use crate::refusal::{Code, Refusal};
 use crate::tokens::Role;
 use crate::{openapi, outcomes, record, results_routes};
@@ -187,18 +187,15 @@ async fn predict(
     let pipeline = app.pipeline(&name)?.clone();
     let id = uuid::Uuid::now_v7().to_string();
     let answered = answer(&app, &pipeline, &headers, body, &id, received).await;
-    let (status, content, line) = match answered {
-        Ok((content, lines)) => (StatusCode::OK, Ok(content), lines),
-        Err(refusal) => (refusal.status, Err(refusal.clone()), record::refused(&id, &refusal, &received)),
-    };
-    keep(&pipeline.requests, line).await;
-    let mut response = match content {
-        Ok(content) => {
-            pipeline.answered.inc();
-            ([(header::CONTENT_TYPE, "application/json")], content).into_response()
+    let mut response = match answered {
+        Ok((mut answer, current)) => {
+            keep(&pipeline.requests, std::mem::take(&mut answer.lines)).await;
+            count(&pipeline, &current, &answer, received.elapsed());
+            ([(header::CONTENT_TYPE, "application/json")], answer.body).into_response()
         }
         Err(refusal) => {
-            app.metrics.request(pipeline.name.as_str(), "predictions", status.as_u16());
+            keep(&pipeline.requests, record::refused(&id, &refusal, &received)).await;
+            app.metrics.request(pipeline.name.as_str(), "predictions", refusal.status.as_u16());
             refusal.into_response()
         }
     };
@@ -206,6 +203,22 @@ async fn predict(
         response.headers_mut().insert(REQUEST_ID, id);
     }
     Ok(response)
+}
+
+/// Counts an answered request for its pipeline and for the versions that answered.
+fn count(pipeline: &Pipeline, current: &Current, answer: &Answer, latency: Duration) {
+    pipeline.answered.inc();
+    for worked in &answer.by_arm {
+        if !worked.shadow {
+            worked.arm.speed.answered(latency, false);
+        }
+        if let Some(metrics) = current.metrics(&worked.name, &worked.arm) {
+            metrics.predictions.inc_by(worked.rows as u64);
+            if !worked.shadow {
+                metrics.latency.observe(latency.as_secs_f64());
+            }
+        }
+    }
 }
 
 /// Waits until the line is on disk, or cannot be kept: the answer leaves either way, and `/readyz` says that the log does not
@@ -226,7 +239,7 @@ async fn answer(
     body: Body,
     id: &str,
     received: Instant,
-) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
+) -> Result<(Answer, Arc<Current>), Refusal> {
     let body = body_of(app, headers, body).await?;
     let current = pipeline.current().ok_or_else(|| {
         let why = pipeline.problem().unwrap_or_else(|| "no model is loaded yet".to_owned());
@@ -265,24 +278,7 @@ async fn answer(
             }
         }
     };
-    let latency = received.elapsed();
-    match answered {
-        Ok(answer) => {
-            for worked in &answer.by_arm {
-                if !worked.shadow {
-                    worked.arm.speed.answered(latency, false);
-                }
-                if let Some(metrics) = current.metrics(&worked.name, &worked.arm) {
-                    metrics.predictions.inc_by(worked.rows as u64);
-                    if !worked.shadow {
-                        metrics.latency.observe(latency.as_secs_f64());
-                    }
-                }
-            }
-            Ok((answer.body, answer.lines))
-        }
-        Err(refusal) => Err(refusal),
-    }
+    Ok((answered?, current))
 }
 
 /// A defect of ours; the log has it.

@@ -186,12 +186,10 @@ impl Column {
                         .way_out("write it with a decimal point if digits may go"))
                 }
             },
-            (Kind::Float32, Cell::Int(_) | Cell::Unsigned(_) | Cell::Float(_)) => {
-                match narrow(as_float(cell)) {
-                    Some(value) => Ok(f64::from(value)),
-                    None => Err(self.wrong("out_of_range", cell, "float32 cannot hold this number".to_owned())),
-                }
-            }
+            (Kind::Float32, Cell::Int(_) | Cell::Unsigned(_) | Cell::Float(_)) => match narrow(as_float(cell)) {
+                Some(value) => Ok(f64::from(value)),
+                None => Err(self.wrong("out_of_range", cell, "float32 cannot hold this number".to_owned())),
+            },
             (Kind::Decimal(scale), Cell::Int(_) | Cell::Unsigned(_) | Cell::Float(_)) => {
                 let (value, unit) = (as_float(cell), 10f64.powi(*scale as i32));
                 let held = (value * unit).round() / unit;

@@ -236,8 +236,8 @@ impl ServeSpec {
     }
 
     /// Reads the spec of a pipeline.
-    pub fn load(root: &Root, pipeline: &str, env: &Environment) -> Result<ServeSpec> {
-        let file = Path::new("resources").join(pipeline).join(FILE);
+    pub fn load(root: &Root, pipeline: &spec::Name, env: &Environment) -> Result<ServeSpec> {
+        let file = root.spec(pipeline, spec::Tool::Serve)?;
         ServeSpec::parse(&spec::text_of(root, &file)?, &file, env)
     }
 
@@ -364,5 +364,10 @@ mod tests {
             "serve.yaml:1:1: mask: hashes of personal data need a key of at least 16 characters; write `mask_key: \
              ${SERVE_MASK_KEY}` and set the variable"
         );
+    }
+
+    #[test]
+    fn mangled_specs_are_read_or_refused_with_their_place() {
+        testkit::mangle("serve", |text| read(text).map(drop).map_err(|error| error.to_string()));
     }
 }
