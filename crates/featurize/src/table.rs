@@ -17,7 +17,8 @@ use super::attributes::{Attribute, Others, attributes, others};
 use super::calendar::Calendar;
 use super::days::Timed;
 use super::eval::evaluated;
-use super::kernel::{Bounds, Lane, Present, RUN, aggregate};
+use super::kernel::{Bounds, Lane, Present, RUN, aggregate, label_known};
+use super::known::NEVER;
 use super::plan::{Aggregate, How, Op, Plan};
 use super::rows::Open;
 use super::spec::{CUTOFF, CutoffSpec};
@@ -44,6 +45,8 @@ pub struct FeatureSet {
     pub books: Books,
     /// What every column means, as Markdown.
     pub dictionary: String,
+    /// The column of the training rows that says from when on their label is known, if that is not the same for all.
+    pub label_known_at: Option<String>,
     /// What people should look at: rows that lie alone in time.
     pub warnings: Vec<String>,
 }
@@ -67,6 +70,7 @@ pub fn build(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<FeatureS
             .hint("lengthen entities.active_within, or name other cutoffs"));
     }
     let books = balanced(&plan, &store, frame.rows, &training, &scoring, (training_rows, scoring_rows))?;
+    let label_known_at = plan.label_known.as_ref().map(|known| known.column.clone());
     let scoring_schema = Arc::new(scoring.schema(&plan, &store)?);
     let training_schema = Arc::new(training[0].schema(&plan, &store)?);
     let dictionary = super::dictionary::write(spec, &plan, &calendar, &training_schema, (training_rows, scoring_rows));
@@ -79,6 +83,7 @@ pub fn build(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<FeatureS
         scoring_rows,
         books,
         dictionary,
+        label_known_at,
         warnings: frame.warnings,
     })
 }
@@ -252,11 +257,13 @@ impl Task {
     pub fn new(plan: &Plan, day: NaiveDate, with_label: bool) -> Result<Task> {
         // A window that begins before the calendar holds all rows.
         let since = |span| plan.clock.moved_day(day, span, false).unwrap_or(i64::MIN);
+        let horizon = plan.clock.moved_day(day, plan.horizon, true)?;
         let bounds = Bounds {
             cutoff: plan.clock.start(day),
             windows: plan.windows.iter().map(|window| window.map_or(i64::MIN, since)).collect(),
             active: plan.active_within.map(since),
-            horizon: plan.clock.moved_day(day, plan.horizon, true)?,
+            horizon,
+            over: plan.delay.map_or(Some(horizon), |delay| plan.clock.moved(horizon, delay, true)).unwrap_or(NEVER),
             clock: plan.clock,
         };
         Ok(Task { day, bounds, with_label })
@@ -280,9 +287,11 @@ impl Task {
         }
         let mut columns = vec![take(&store.keys, &present)?, self.cutoffs(present.len())?];
         let names = plan.features.iter().filter(|(_, how)| matches!(how, How::Aggregate(_)));
-        let names = names.map(|(name, _)| name.as_str()).chain(self.with_label.then_some(plan.label.0.as_str()));
+        let names = names.map(|(name, _)| name.as_str()).chain(self.of_label(plan));
         for (name, lane) in names.zip(lanes) {
-            columns.push(series(store, name, lane)?);
+            let column = series(store, name, lane)?;
+            let is_known = plan.label_known.as_ref().is_some_and(|known| known.column == name);
+            columns.push(if is_known { days(column)? } else { column });
         }
         for (name, how) in &plan.features {
             if let How::Lookup(i) = how {
@@ -290,6 +299,12 @@ impl Task {
             }
         }
         Ok((present, finish(plan, columns, self.with_label)?))
+    }
+
+    /// The label, and the column that says when it is known.
+    fn of_label<'a>(&self, plan: &'a Plan) -> impl Iterator<Item = &'a str> {
+        let known = plan.label_known.iter().map(|known| known.column.as_str());
+        [plan.label.0.as_str()].into_iter().chain(known).filter(|_| self.with_label)
     }
 
     fn run(&self, plan: &Plan, store: &Store, entities: &[u32]) -> (Vec<u32>, Vec<Lane>) {
@@ -307,6 +322,9 @@ impl Task {
             let (_, op, condition) = &plan.label;
             let of = Aggregate { op: *op, window: 0, condition: *condition };
             lanes.push(aggregate(store, &self.bounds, &ahead, of, None));
+            if let Some(known) = &plan.label_known {
+                lanes.push(label_known(store, &self.bounds, &ahead, &known.late));
+            }
         }
         (present.entities, lanes)
     }
@@ -329,9 +347,18 @@ impl Task {
         }
         if self.with_label {
             columns.push(Series::new_empty(plan.label.0.as_str().into(), &dtype_of(plan, plan.label.1)));
+            if let Some(known) = &plan.label_known {
+                columns.push(Series::new_empty(known.column.as_str().into(), &DataType::Date));
+            }
         }
         Ok(finish(plan, columns, self.with_label)?.schema().as_ref().clone())
     }
+}
+
+/// Numbers of days as days.
+fn days(numbers: Series) -> Result<Series> {
+    let doing = format!("column '{}'", numbers.name());
+    numbers.strict_cast(&DataType::Int32).during(&doing)?.strict_cast(&DataType::Date).during(&doing)
 }
 
 fn run_of(store: &Store, run: usize) -> Range<usize> {
@@ -387,7 +414,10 @@ pub(super) fn finish(plan: &Plan, columns: Vec<Series>, with_label: bool) -> Res
     }
     let mut order: Vec<&str> = vec![&plan.entity, CUTOFF];
     order.extend(plan.features.iter().map(|(name, _)| name.as_str()));
-    order.extend(with_label.then_some(plan.label.0.as_str()));
+    if with_label {
+        order.push(&plan.label.0);
+        order.extend(plan.label_known.iter().map(|known| known.column.as_str()));
+    }
     table.select(order).during("features")
 }
 

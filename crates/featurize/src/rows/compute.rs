@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use artifact::PolarsResultExt;
 use expr::RowExpr;
-use polars::prelude::{DataFrame, DataType, Expr, Series, col};
+use polars::prelude::{DataFrame, DataType, Expr, NamedFrom, Series, col};
 use spec::{Error, Result};
 
 use super::grouping::Groupings;
@@ -133,6 +133,13 @@ pub fn times_of(frame: &DataFrame, time: &str, clock: Clock) -> Result<Vec<i64>>
         })
     };
     whole(times)?.into_iter().map(|time| time.map_or(Ok(i64::MIN), counted)).collect()
+}
+
+/// Times that a plan's clock counted, as a column of the type that its times have.
+pub fn counted(times: Vec<i64>, dtype: &DataType, name: &str) -> Result<Series> {
+    let narrow = if dtype == &DataType::Date { DataType::Int32 } else { DataType::Int64 };
+    let times = Series::new(name.into(), times);
+    times.strict_cast(&narrow).during(name)?.strict_cast(dtype).during(name)
 }
 
 /// A column of another table by key, ready to be asked.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use artifact::{PolarsResultExt, type_name};
 use chrono::{DateTime, Utc};
-use polars::prelude::{Column, DataFrame, DataType, NamedFrom, Schema, SchemaRef, Series};
+use polars::prelude::{Column, DataFrame, DataType, Schema, SchemaRef, Series};
 use spec::{Error, Result, did_you_mean};
 
-use super::compute::{Asked, Ready, Tables, times_of};
+use super::compute::{Asked, Ready, Tables, counted, times_of};
 use super::grouping::Groupings;
 use super::plan::{How, Open, Plan};
 use super::spec::RowSpec;
@@ -99,13 +99,10 @@ impl Prepared {
         if times.null_count() == 0 {
             return Ok(times.clone());
         }
-        let doing = format!("column '{}'", self.plan.time);
         let nanoseconds = i128::from(now.timestamp_micros()) * 1_000;
         let now = self.plan.clock.counted(nanoseconds);
-        let counted: Vec<i64> = values::form::whole(times)?.into_iter().map(|time| time.unwrap_or(now)).collect();
-        let counted = Series::new(times.name().clone(), counted);
-        let narrow = if times.dtype() == &DataType::Date { DataType::Int32 } else { DataType::Int64 };
-        counted.strict_cast(&narrow).during(&doing)?.strict_cast(times.dtype()).during(&doing)
+        let times_or_now = values::form::whole(times)?.into_iter().map(|time| time.unwrap_or(now)).collect();
+        counted(times_or_now, times.dtype(), times.name())
     }
 }
 
