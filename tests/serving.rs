@@ -172,15 +172,15 @@ fn outcomes_are_kept_and_the_journals_become_tables() {
     let requests = table("requests");
     assert_eq!(requests.column("status"), ["200", "200", "422"]);
     assert_eq!(requests.column("way"), ["key", "features", ""]);
-    assert_eq!(requests.column("key"), ["420", "", ""]);
-    assert_eq!(requests.column("unit")[0], "u1");
+    assert_eq!(requests.column("entity"), ["420", "", ""]);
+    assert_eq!(requests.column("key")[0], "u1");
     assert_eq!(requests.column("error")[2], "wrong_type");
-    assert_eq!(requests.column("version"), ["v1", "v1", ""]);
+    assert_eq!(requests.column("version"), ["v1", "v1", "v1"]);
     let features: Value = serde_json::from_str(requests.column("features")[1]).expect("features");
     assert_eq!(features, json!({"age": 3.0, "income": null}));
     let outcomes = table("outcomes");
     assert_eq!(outcomes.column("value"), ["1.0", "12.5"]);
-    assert_eq!(outcomes.column("request")[0], id.as_str().expect("an id"));
+    assert_eq!(outcomes.column("request_id")[0], id.as_str().expect("an id"));
     assert_eq!(outcomes.column("time")[1], "2026-01-31T12:00:00");
     // Ordinary artifacts, with their evidence.
     let evidence = project.evidence(&paths[0]);
@@ -200,7 +200,7 @@ fn the_same_visitor_gets_the_same_arm_and_shadows_answer_nobody() {
     let train = project.read("resources/p/train.yaml");
     project.write("resources/p/train.yaml", train.replace("linear: logistic", "linear: {logistic: {l2: 50}}"));
     project.run("train", ["p"]).exits(0);
-    project.run("train", ["p", "--promote", "v1", "--why", "a test"]);
+    project.run("release", ["p", "--promote", "v1", "--why", "a test"]);
     let arms =
         "arms:\n  production: {version: v1}\n  new: {version: v2, share: 0.3}\n  later: {version: v2, shadow: true}\n";
     project.write("resources/p/serve.yaml", format!("{AT_ONCE}{arms}mask: {{unit: remove}}\n"));
@@ -228,7 +228,7 @@ fn the_same_visitor_gets_the_same_arm_and_shadows_answer_nobody() {
     let log = project.table(&path);
     let shadows = log.column("shadow").iter().filter(|shadow| **shadow == "true").count();
     assert_eq!((log.rows.len(), shadows), (800, 400));
-    assert!(log.column("unit").iter().all(|unit| unit.is_empty()), "masked");
+    assert!(log.column("key").iter().all(|key| key.is_empty()), "masked");
     assert!(log.column("arm").contains(&"later"));
 }
 

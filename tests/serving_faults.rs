@@ -12,11 +12,11 @@ fn logged(project: &Project, journal: &str) -> Vec<String> {
     for file in project.list("data/journals/p").into_iter().filter(|file| file.starts_with(&format!("{journal}-"))) {
         for line in project.read(format!("data/journals/p/{file}")).lines().skip(1) {
             let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{file}: not JSON: {line}"));
-            ids.push(line["request"].as_str().expect("a request").to_owned());
+            ids.push(line["request_id"].as_str().expect("a request").to_owned());
         }
     }
     for path in project.latest("data/raw/p_served").into_iter().filter(|path| path.contains(&format!("/{journal}_"))) {
-        ids.extend(project.table(&path).column("request").into_iter().map(str::to_owned));
+        ids.extend(project.table(&path).column("request_id").into_iter().map(str::to_owned));
     }
     ids
 }
@@ -79,7 +79,7 @@ fn swaps_are_noticed_within_a_second_and_no_request_fails() {
     project.write("resources/p/train.yaml", train.replace("{linear: logistic}", "{small: {tree: {depth: 2}}}"));
     project.run("train", ["p"]).exits(0);
     project.write("resources/p/train.yaml", train);
-    let trained = project.run("train", ["p", "--decisions"]);
+    let trained = project.run("release", ["p", "--history"]);
     let in_production = |project: &Project| {
         let log = project.read("data/models/p/decisions.jsonl");
         let standing = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a decision"));
@@ -118,7 +118,7 @@ fn swaps_are_noticed_within_a_second_and_no_request_fails() {
                 2 => &["p", "--rollback", "--why", "a test"],
                 _ => &["p", "--promote", other, "--why", "a test"],
             };
-            project.run("train", arguments).exits(0);
+            project.run("release", arguments).exits(0);
             let expected = in_production(&project);
             assert_ne!(expected, now);
             let began = std::time::Instant::now();
@@ -153,7 +153,7 @@ fn a_version_that_cannot_prove_itself_does_not_answer() {
     std::fs::remove_file(project.at(training)).expect("it can be removed");
     let log = project.read("data/models/p/decisions.jsonl");
     if !log.lines().last().expect("a line").contains("\"promote\"") {
-        project.run("train", ["p", "--promote", "v2", "--why", "a test"]).exits(0);
+        project.run("release", ["p", "--promote", "v2", "--why", "a test"]).exits(0);
     }
     server.wait("the refusal", || server.said().contains("its test cannot be repeated"));
     assert_eq!(versions(&mut client, &[json!(420)]), ["v1"], "the old version answers");
@@ -162,8 +162,8 @@ fn a_version_that_cannot_prove_itself_does_not_answer() {
     assert_eq!(client.get("/readyz").status, 200, "it answers, if by the old version");
     // The file is back: the next change is taken.
     std::fs::write(project.at(training), whole).expect("it can be written");
-    project.run("train", ["p", "--rollback", "--why", "a test"]).exits(0);
-    project.run("train", ["p", "--promote", "v2", "--why", "a test"]).exits(0);
+    project.run("release", ["p", "--rollback", "--why", "a test"]).exits(0);
+    project.run("release", ["p", "--promote", "v2", "--why", "a test"]).exits(0);
     server.wait("v2", || versions(&mut client, &[json!(420)]) == ["v2"]);
     assert_eq!(client.get("/api/v1/pipelines/p").json()["problem"], Value::Null);
     assert_eq!(server.stop().0, Some(0));
@@ -248,10 +248,10 @@ fn a_version_that_is_too_slow_is_put_back_by_itself() {
     let train = project.read("resources/p/train.yaml");
     project.write("resources/p/train.yaml", train.replace("linear: logistic", "linear: {logistic: {l2: 50}}"));
     project.run("train", ["p"]).exits(0);
-    project.run("train", ["p", "--promote", "v1", "--why", "a test"]);
+    project.run("release", ["p", "--promote", "v1", "--why", "a test"]);
     let server = Serve::start(&project, &[]);
     let mut client = server.client();
-    project.run("train", ["p", "--promote", "v2", "--why", "a test"]).exits(0);
+    project.run("release", ["p", "--promote", "v2", "--why", "a test"]).exits(0);
     server.wait("v2", || versions(&mut client, &[json!(420)]) == ["v2"]);
     assert_eq!(client.get("/api/v1/pipelines/p").json()["takeover"]["before"], "v1");
     // So many rows at once take longer than a millisecond.

@@ -28,9 +28,23 @@ impl Masking {
     pub fn value(&self, column: &str, value: Value) -> Value {
         match self.of(column) {
             None => value,
-            Some(_) if value.is_null() => value,
-            Some(Mask::Remove) => Value::Null,
-            Some(Mask::Hash) => {
+            Some(mask) => self.masked(mask, value),
+        }
+    }
+
+    /// A key as the journal keeps it: masked as `key`, or as the column that it is of.
+    pub fn key(&self, entity: &str, value: Value) -> Value {
+        match self.of("key").or(self.of(entity)) {
+            None => value,
+            Some(mask) => self.masked(mask, value),
+        }
+    }
+
+    fn masked(&self, mask: Mask, value: Value) -> Value {
+        match mask {
+            _ if value.is_null() => value,
+            Mask::Remove => Value::Null,
+            Mask::Hash => {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 blake3::keyed_hash(&self.key, text.as_bytes()).to_hex()[..32].to_owned().into()
             }
@@ -54,5 +68,7 @@ mod tests {
         let hash = masking.value("email", "a@b.de".into());
         let key = *blake3::hash(b"0123456789abcdef").as_bytes();
         assert_eq!(hash, blake3::keyed_hash(&key, b"a@b.de").to_hex()[..32]);
+        assert_eq!(masking.key("email", "a@b.de".into()), hash);
+        assert_eq!(masking.key("id", 7.into()), 7);
     }
 }

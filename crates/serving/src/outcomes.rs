@@ -10,10 +10,10 @@ use crate::request::syntax;
 
 const FIELDS: [&str; 6] = ["request_id", "key", "unit", "name", "value", "time"];
 
-/// Reads one outcome, or a list of them under `outcomes`: their number, and their lines for the journal.
+/// Reads one outcome, or a list of them under `outcomes`, whose keys are of the column `entity`: their number, and their lines for the journal.
 ///
 /// Errors: no JSON (400); an outcome that lacks its name or value, or whatever it is about (422).
-pub fn read(body: &[u8], masking: &Masking, most: usize) -> Result<(usize, Vec<u8>), Refusal> {
+pub fn read(body: &[u8], masking: &Masking, entity: &str, most: usize) -> Result<(usize, Vec<u8>), Refusal> {
     let body: Value = serde_json::from_slice(body).map_err(|error| syntax(&error))?;
     let shape = |code, message: String| Refusal::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, code, message);
     let Value::Object(mut body) = body else {
@@ -38,7 +38,7 @@ pub fn read(body: &[u8], masking: &Masking, most: usize) -> Result<(usize, Vec<u
         let Value::Object(outcome) = outcome else {
             return Err(placed(shape("wrong_type", "an outcome must be an object".to_owned()).way_out(EXAMPLE)));
         };
-        line(outcome, &now, masking, &mut lines).map_err(placed)?;
+        line(outcome, &now, (masking, entity), &mut lines).map_err(placed)?;
     }
     Ok((outcomes.len(), lines))
 }
@@ -46,7 +46,12 @@ pub fn read(body: &[u8], masking: &Masking, most: usize) -> Result<(usize, Vec<u
 const EXAMPLE: &str = "write {\"request_id\": …, \"name\": \"signed\", \"value\": true}, or {\"outcomes\": [{…}, …]}; 'key' or 'unit' may \
      stand in place of 'request_id'";
 
-fn line(outcome: &Map<String, Value>, now: &str, masking: &Masking, lines: &mut Vec<u8>) -> Result<(), Refusal> {
+fn line(
+    outcome: &Map<String, Value>,
+    now: &str,
+    (masking, entity): (&Masking, &str),
+    lines: &mut Vec<u8>,
+) -> Result<(), Refusal> {
     let wrong = |code, field: &str, message: String| Refusal::wrong(code, field, message);
     if let Some(unknown) = outcome.keys().find(|name| !FIELDS.contains(&name.as_str())) {
         let refusal =
@@ -97,12 +102,13 @@ fn line(outcome: &Map<String, Value>, now: &str, masking: &Masking, lines: &mut 
     json::field(lines, "received", now);
     json::field(lines, "time", &time);
     if let Some(request) = given("request_id") {
-        json::field(lines, "request", request);
+        json::field(lines, "request_id", request);
     }
-    for field in ["key", "unit"] {
-        if let Some(value) = given(field) {
-            json::field(lines, field, &masking.value(field, value.clone()));
-        }
+    if let Some(key) = given("key") {
+        json::field(lines, "key", &masking.key(entity, key.clone()));
+    }
+    if let Some(unit) = given("unit") {
+        json::field(lines, "unit", &masking.value("unit", unit.clone()));
     }
     json::field(lines, "name", name);
     json::field(lines, "value", &value);
@@ -125,7 +131,7 @@ mod tests {
     fn outcomes_become_lines() {
         let body = br#"{"outcomes": [{"request_id": "r1", "name": "signed", "value": true, "time": "2026-01-31T12:00:00+01:00"},
             {"key": 7, "unit": "u", "name": "amount", "value": 0.1}]}"#;
-        let (count, lines) = read(body, &masking(), 10).unwrap();
+        let (count, lines) = read(body, &masking(), "id", 10).unwrap();
         let lines: Vec<Value> = lines
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
@@ -133,7 +139,7 @@ mod tests {
             .collect();
         assert_eq!(count, 2);
         assert_eq!(lines[0]["time"], "2026-01-31T11:00:00.000000Z");
-        assert_eq!((&lines[0]["request"], &lines[0]["value"]), (&"r1".into(), &true.into()));
+        assert_eq!((&lines[0]["request_id"], &lines[0]["value"]), (&"r1".into(), &true.into()));
         assert_eq!((&lines[1]["key"], &lines[1]["unit"], &lines[1]["value"]), (&7.into(), &Value::Null, &0.1.into()));
     }
 
@@ -150,7 +156,7 @@ mod tests {
             (r#"{"outcomes": []}"#, 422, "too_many_rows"),
             (r#"{"outcomes": [{"key": "x", "name": "a", "value": 1}], "key": 1}"#, 422, "several_ways"),
         ] {
-            let refusal = read(body.as_bytes(), &masking(), 10).unwrap_err();
+            let refusal = read(body.as_bytes(), &masking(), "id", 10).unwrap_err();
             assert_eq!((refusal.status.as_u16(), refusal.code), (status, code), "{body}");
         }
     }

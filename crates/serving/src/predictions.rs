@@ -167,6 +167,7 @@ pub fn answer(
                 row: *row,
                 unit: request.unit.as_deref(),
                 key: keys[*row].as_ref(),
+                entity: &part.arm.manifest().entity,
                 arm: &part.named.name,
                 version: &part.arm.version_text,
                 way: match request.rows {

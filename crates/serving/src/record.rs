@@ -21,6 +21,8 @@ pub struct Line<'a> {
     pub row: usize,
     pub unit: Option<&'a str>,
     pub key: Option<&'a Cell<'a>>,
+    /// The column that keys are of.
+    pub entity: &'a str,
     pub arm: &'a str,
     pub version: &'a str,
     pub way: &'static str,
@@ -42,14 +44,14 @@ impl Line<'_> {
     ) {
         out.push(b'{');
         json::field(out, "time", self.time);
-        json::field(out, "request", self.request);
+        json::field(out, "request_id", self.request);
         json::field(out, "row", &self.row);
         json::field(out, "status", &200);
         if let Some(unit) = self.unit {
             json::field(out, "unit", &masking.value("unit", unit.into()));
         }
         if let Some(key) = self.key {
-            json::field(out, "key", &masking.value("key", key.json()));
+            json::field(out, "key", &masking.key(self.entity, key.json()));
         }
         json::field(out, "arm", self.arm);
         json::field(out, "version", self.version);
@@ -88,13 +90,14 @@ impl Line<'_> {
     }
 }
 
-/// The line of a request that got no prediction. Values are left out: they are not known to be harmless.
-pub fn refused(request: &str, refusal: &Refusal, arrived: &std::time::Instant) -> Vec<u8> {
+/// The line of a request that got no prediction. `version`: the one in production. Values are left out: they are not known to be harmless.
+pub fn refused(request: &str, version: &str, refusal: &Refusal, arrived: &std::time::Instant) -> Vec<u8> {
     let mut out = b"{".to_vec();
     json::field(&mut out, "time", &now());
-    json::field(&mut out, "request", request);
+    json::field(&mut out, "request_id", request);
     json::field(&mut out, "row", &0);
     json::field(&mut out, "status", &refusal.status.as_u16());
+    json::field(&mut out, "version", version);
     json::field(&mut out, "error", refusal.code);
     if let Some(column) = &refusal.column {
         // A client may put anything in the place of a name.
@@ -105,14 +108,21 @@ pub fn refused(request: &str, refusal: &Refusal, arrived: &std::time::Instant) -
     out
 }
 
+/// A value that is there, even if it is null.
+pub fn given<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<serde_json::Value>, D::Error> {
+    serde_json::Value::deserialize(value).map(Some)
+}
+
 /// A line of the request log, read again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Request {
     pub time: String,
-    pub request: String,
+    pub request_id: String,
     pub row: u32,
     pub status: u16,
+    /// Given but masked: `Some(Null)`.
+    #[serde(deserialize_with = "given")]
     pub unit: Option<serde_json::Value>,
     pub key: Option<serde_json::Value>,
     pub arm: Option<String>,
@@ -129,4 +139,12 @@ pub struct Request {
     pub column: Option<String>,
     /// Entries that the disk did not take, in a line that says only this.
     pub lost: u64,
+}
+
+impl Request {
+    /// Microseconds that the request was worked on, but for the time until its line was on disk.
+    pub fn latency_us(&self) -> Option<u64> {
+        let parts = [self.parse_us, self.features_us, self.model_us];
+        parts.iter().any(Option::is_some).then(|| parts.into_iter().flatten().sum())
+    }
 }

@@ -329,7 +329,7 @@ mod tests {
                     _ => {}
                 }
             }
-            let refusals = [read(&body, 3, 5).err(), crate::outcomes::read(&body, &masking, 3).err()];
+            let refusals = [read(&body, 3, 5).err(), crate::outcomes::read(&body, &masking, "id", 3).err()];
             for refusal in refusals.into_iter().flatten() {
                 let theirs = ["invalid type", "expected value", "EOF", "missing field", "unknown field", "at line"];
                 let text = refusal.message.replace("at line ", "");

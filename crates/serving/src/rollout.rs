@@ -113,6 +113,7 @@ pub fn watch(pipeline: &Pipeline, host: &dyn Host) -> Option<Error> {
             champion: Some(bad),
             why: format!("by itself, while it took over: {why}"),
             metrics: metrics.clone(),
+            judged_on: None,
         };
         pipeline.registry.record(good, &decision, Signature::now())?;
         done = true;

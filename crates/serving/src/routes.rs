@@ -194,7 +194,9 @@ async fn predict(
             ([(header::CONTENT_TYPE, "application/json")], answer.body).into_response()
         }
         Err(refusal) => {
-            keep(&pipeline.requests, record::refused(&id, &refusal, &received)).await;
+            let current = pipeline.current();
+            let version = current.as_ref().map_or("none", |current| &current.deployment.arms[0].arm.version_text);
+            keep(&pipeline.requests, record::refused(&id, version, &refusal, &received)).await;
             app.metrics.request(pipeline.name.as_str(), "predictions", refusal.status.as_u16());
             refusal.into_response()
         }
@@ -296,7 +298,11 @@ async fn report(
     app.tokens.check(&headers, Role::Operator)?;
     let pipeline = app.pipeline(&name)?;
     let answered = match body_of(&app, &headers, body).await {
-        Ok(body) => outcomes::read(&body, &pipeline.masking, pipeline.spec.max_rows),
+        Ok(body) => {
+            let current = pipeline.current();
+            let entity = current.as_ref().map_or("key", |current| &current.deployment.arms[0].arm.manifest().entity);
+            outcomes::read(&body, &pipeline.masking, entity, pipeline.spec.max_rows)
+        }
         Err(refusal) => Err(refusal),
     };
     let status = answered.as_ref().map_or_else(|refusal| refusal.status, |_| StatusCode::CREATED);

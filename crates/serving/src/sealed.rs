@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use spec::{Error, Result};
 
-use crate::record::Request;
+use crate::record::{Request, given};
 
 /// A row per prediction, and one per request that got none; and how many requests the disk did not take.
 pub fn requests(lines: &[Vec<u8>]) -> Result<(DataFrame, u64)> {
@@ -37,12 +37,13 @@ pub fn requests(lines: &[Vec<u8>]) -> Result<(DataFrame, u64)> {
     };
     let columns = vec![
         moments("time", rows.iter().map(|row| row.time.as_str()))?,
-        Column::new("request".into(), texts(&|row| Some(row.request.clone()))),
+        Column::new("request_id".into(), texts(&|row| Some(row.request_id.clone()))),
         Column::new("row".into(), rows.iter().map(|row| i64::from(row.row)).collect::<Vec<_>>()),
         Column::new("status".into(), rows.iter().map(|row| i64::from(row.status)).collect::<Vec<_>>()),
         Column::new("error".into(), texts(&|row| row.error.clone())),
-        Column::new("unit".into(), texts(&|row| row.unit.as_ref().and_then(text))),
-        Column::new("key".into(), texts(&|row| row.key.as_ref().and_then(text))),
+        // Whom the division into arms is by: who asked, or else whom it was about.
+        Column::new("key".into(), texts(&|row| row.unit.as_ref().or(row.key.as_ref()).and_then(text))),
+        Column::new("entity".into(), texts(&|row| row.key.as_ref().and_then(text))),
         Column::new("arm".into(), texts(&|row| row.arm.clone())),
         Column::new("version".into(), texts(&|row| row.version.clone())),
         Column::new("shadow".into(), rows.iter().map(|row| row.shadow).collect::<Vec<_>>()),
@@ -58,6 +59,7 @@ pub fn requests(lines: &[Vec<u8>]) -> Result<(DataFrame, u64)> {
         Column::new("probabilities".into(), texts(&probabilities)),
         Column::new("inputs".into(), texts(&|row| object(&row.inputs))),
         Column::new("features".into(), texts(&|row| object(&row.features))),
+        Column::new("latency_us".into(), counts(&|row| row.latency_us())),
         Column::new("parse_us".into(), counts(&|row| row.parse_us)),
         Column::new("features_us".into(), counts(&|row| row.features_us)),
         Column::new("model_us".into(), counts(&|row| row.model_us)),
@@ -70,8 +72,9 @@ pub fn requests(lines: &[Vec<u8>]) -> Result<(DataFrame, u64)> {
 struct Outcome {
     received: String,
     time: String,
-    request: Option<String>,
+    request_id: Option<String>,
     key: Option<Value>,
+    #[serde(deserialize_with = "given")]
     unit: Option<Value>,
     name: String,
     value: Value,
@@ -94,9 +97,9 @@ pub fn outcomes(lines: &[Vec<u8>]) -> Result<DataFrame> {
     let columns = vec![
         moments("received", rows.iter().map(|row| row.received.as_str()))?,
         moments("time", rows.iter().map(|row| row.time.as_str()))?,
-        Column::new("request".into(), texts(&|row| row.request.clone())),
-        Column::new("key".into(), texts(&|row| row.key.as_ref().and_then(text))),
-        Column::new("unit".into(), texts(&|row| row.unit.as_ref().and_then(text))),
+        Column::new("request_id".into(), texts(&|row| row.request_id.clone())),
+        Column::new("key".into(), texts(&|row| row.unit.as_ref().or(row.key.as_ref()).and_then(text))),
+        Column::new("entity".into(), texts(&|row| row.key.as_ref().and_then(text))),
         Column::new("name".into(), texts(&|row| Some(row.name.clone()))),
         Column::new("value".into(), rows.iter().map(|row| number(&row.value)).collect::<Vec<_>>()),
         Column::new("text".into(), texts(&|row| text(&row.value))),
