@@ -21,7 +21,7 @@ use crate::footer::{footer_start, seal, start_in};
 use crate::{Evidence, PolarsResultExt, Summary, Temporary};
 
 /// Writes batches of one schema. Nothing is visible under the target's name until
-/// [`Written::publish`].
+/// [`WrittenTable::publish`].
 pub struct TableWriter {
     temporary: Temporary,
     target: String,
@@ -37,7 +37,7 @@ pub struct TableWriter {
 
 /// A table on disk that still has its temporary name.
 #[derive(Debug)]
-pub struct Written {
+pub struct WrittenTable {
     temporary: Temporary,
     pub rows: u64,
     pub bytes: u64,
@@ -116,7 +116,7 @@ impl TableWriter {
     }
 
     /// Writes the footer, still without evidence.
-    pub fn finish(mut self) -> Result<Written> {
+    pub fn finish(mut self) -> Result<WrittenTable> {
         let mut writer =
             std::mem::replace(&mut self.writer, Writer::Gone).groups().map_err(|error| self.failed(error))?;
         writer.flush().map_err(|error| self.failed(error))?;
@@ -129,7 +129,7 @@ impl TableWriter {
         // The footer is rewritten when the file is sealed, so it is no part of the content; the page index before it is.
         hasher.update(&tail[..start_in(&tail)]);
         hasher.update(describe(&self.schema).as_bytes());
-        Ok(Written {
+        Ok(WrittenTable {
             temporary: self.temporary,
             rows: self.rows,
             bytes,
@@ -140,7 +140,7 @@ impl TableWriter {
     }
 }
 
-impl Written {
+impl WrittenTable {
     /// Where the rows are until they are published: for checks that read them back.
     pub fn path(&self) -> &Path {
         self.temporary.path()

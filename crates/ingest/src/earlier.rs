@@ -7,7 +7,7 @@ use spec::{Result, ResultExt};
 use stage::{Job, Kept};
 
 use crate::backfill::Window;
-use crate::tool::{Ingest, reads_all_anew};
+use crate::wiring::{Ingest, reads_all_anew};
 
 /// The artifacts of the stage's current output, in their order.
 pub struct Earlier(Vec<(Kept, Evidence)>);

@@ -8,7 +8,7 @@ use crate::Class;
 pub enum Exit {
     /// Done, or already up to date.
     Done = 0,
-    /// The data says no: a gate refused. The previous snapshot stands.
+    /// The data failed a check. The previous output is unchanged.
     Refused = 1,
     /// Could not run: usage, spec, input or output.
     CannotRun = 2,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::Result;
 
-/// A truth, a number or text. Days and moments are text.
+/// A boolean, a number or text. Dates and timestamps are text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scalar {
     Bool(bool),

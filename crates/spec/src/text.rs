@@ -13,11 +13,21 @@ pub fn percent(share: f64) -> String {
 
 /// A number without needless digits: at most six significant ones beyond the point.
 pub fn number(value: f64) -> String {
+    // Adding zero makes -0.0, which is the sum of no values, plain 0.
+    let value = value + 0.0;
     if value == value.trunc() || !value.is_finite() {
         return format!("{value}");
     }
     let decimals = (5 - value.abs().log10().floor() as i32).clamp(0, 12) as usize;
     format!("{value:.decimals$}").trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// How many there are of something that takes an `s` in the plural: `1 row`, `2 rows`.
+pub fn count(number: u64, one: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        number => format!("{number} {one}s"),
+    }
 }
 
 /// The text if it has at most `most` characters; else its beginning and `…`, which together have as many.
@@ -48,8 +58,16 @@ mod tests {
         assert_eq!([percent(0.012), percent(1.0 / 3.0), percent(1.0)], ["1.2 %", "33.33 %", "100 %"]);
         assert_eq!([percent(1e-7), percent(0.0)], ["less than 0.01 %", "0 %"]);
         assert_eq!(
-            [number(3.0), number(0.1 + 0.2), number(1234.56789), number(1e-7), number(-2.5)],
-            ["3", "0.3", "1234.57", "0.0000001", "-2.5"]
+            [number(3.0), number(0.1 + 0.2), number(1234.56789), number(1e-7), number(-2.5), number(-0.0)],
+            ["3", "0.3", "1234.57", "0.0000001", "-2.5", "0"]
+        );
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(
+            [count(0, "row"), count(1, "row"), count(2, "changed cell")],
+            ["0 rows", "1 row", "2 changed cells"]
         );
     }
 

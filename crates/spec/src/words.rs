@@ -13,8 +13,9 @@ const SYNTAX: &[(&str, &str)] = &[
     ),
     (
         "did not find expected key",
-        "a key was expected here; line up the keys of a map, close what was opened, and put a text that begins with a \
-         quote or bracket in quotes as a whole",
+        "a key was expected here; line up the keys of a map, write ':' after each, close what was opened, and put a \
+         text that \
+         begins with a quote or bracket in quotes as a whole",
     ),
     (
         "did not find expected ',' or '}'",
@@ -52,9 +53,9 @@ const SYNTAX: &[(&str, &str)] = &[
         "did not find expected hexadecimal number",
         "'\\x' and '\\u' need hexadecimal digits; write the text in single quotes, where '\\' is a plain character",
     ),
-    ("found a tab character", "unexpected tab; indent with spaces"),
+    ("found a tab character", "found a tab in the indentation; indent with spaces"),
     ("block sequence entries are not allowed", "a list cannot begin here; begin its first '- ' on a line of its own"),
-    ("mapping keys are not allowed", "'? ' cannot stand here; put the text in quotes"),
+    ("mapping keys are not allowed", "unexpected '? '; put the text in quotes"),
     ("did not find expected node content", "a value is missing here; write one, or take out the ',' or ':' before it"),
     (
         "did not find expected comment or line break",
@@ -80,7 +81,8 @@ const SYNTAX: &[(&str, &str)] = &[
     ("unexpected tagged value in merge", TAG),
     (
         "did not find expected <document start>",
-        "unexpected content after the end of the document; correct the indentation of this line",
+        "unexpected content after the end of the document; correct the \
+     indentation of this line",
     ),
     ("found incompatible YAML document", DIRECTIVE),
     ("found unknown directive name", DIRECTIVE),
@@ -91,8 +93,8 @@ const SYNTAX: &[(&str, &str)] = &[
     ("did not find expected version number", DIRECTIVE),
     ("did not find expected digit or '.' character", DIRECTIVE),
     ("did not find expected whitespace", DIRECTIVE),
-    ("control characters are not allowed", "unexpected control character; take it out"),
-    ("invalid Unicode character", "invalid character; take it out"),
+    ("control characters are not allowed", "found a control character; remove it"),
+    ("invalid Unicode character", "found an invalid character; remove it"),
     ("input is too long", "the file is too long for a spec"),
     ("EOF while parsing a value", "the file ends where a value was expected"),
     (

@@ -1,0 +1,17 @@
+//! Judgments on what happens once a model is in production: whether what it sees still looks like what it learned from,
+//! whether its pipeline runs, and how good its predictions turned out to be.
+//!
+//! Everything here is computed from evidence, the run log and small tables; `monitor` wires it to the shell.
+
+mod disk;
+mod drift;
+mod performance;
+mod runs;
+mod spend;
+mod statistics;
+
+pub use disk::{DiskSpec, DiskUse, FolderUse, disk_use};
+pub use drift::{Against, ColumnDrift, DriftReport, DriftSpec, Look, Profile, Watched, judge};
+pub use performance::{Keys, Performance, PerformanceReport, PerformanceSpec, Promised, performance};
+pub use runs::{RunsSpec, StageRuns, findings, runs_table, stage_runs};
+pub use spend::{SpendSpec, Spent, overspent, spend_table, spent};
