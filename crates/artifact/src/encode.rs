@@ -195,7 +195,8 @@ fn codes(array: &dyn Array) -> Option<Box<dyn Array>> {
         }
         keys.push(place.1);
     }
-    if values.is_empty() {
+    // A dictionary of values that hardly repeat is larger than they are.
+    if values.is_empty() || values.len() * 2 > texts.len() {
         return None;
     }
     let keys = PrimitiveArray::from_vec(keys).with_validity(texts.validity().cloned());
@@ -303,9 +304,10 @@ mod tests {
                 values.len()
             })
         };
-        assert_eq!(of(&[Some("A"), None, Some("B"), Some("A"), Some("")]), Some(3));
+        assert_eq!(of(&[Some("A"), None, Some("B"), Some("A"), Some(""), Some("B")]), Some(3));
+        assert_eq!(of(&[Some("A"), Some("B"), Some("C"), Some("A")]), None, "they hardly repeat");
         assert_eq!(of(&[None, Some("twelve bytes")]), Some(1));
-        assert_eq!(of(&[Some("a text of more than twelve bytes"), Some("A")]), Some(2));
+        assert_eq!(of(&[Some("a text of more than twelve bytes"), Some("A"), Some("A"), Some("A")]), Some(2));
         assert_eq!(of(&[Some("A"), Some("a text of more than twelve bytes")]), None);
         assert_eq!(of(&[None, None]), None);
         assert_eq!(of(&[]), None);

@@ -183,7 +183,10 @@ impl Writer {
             Writer::There { rows, .. } => match rows.send(batch) {
                 Ok(()) => Ok(()),
                 // It stopped, and knows why.
-                Err(_) => std::mem::replace(self, Writer::Gone).groups().map(drop),
+                Err(_) => {
+                    std::mem::replace(self, Writer::Gone).groups()?;
+                    Err(PolarsError::ComputeError("the writing thread ended early".into()))
+                }
             },
             Writer::Gone => Err(PolarsError::ComputeError("the file was given up".into())),
         }

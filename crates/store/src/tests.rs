@@ -1,5 +1,6 @@
 //! The calls against a folder, against a real S3 protocol, and against a server that says no.
 
+use std::io::Read;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
