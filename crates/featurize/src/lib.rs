@@ -10,7 +10,7 @@
 //! | `clock` | how a time column counts, and when days begin, in a zone too |
 //! | `calendar` | the cutoffs of a run |
 //! | `plan` | the spec checked against the table's columns |
-//! | `known` | when rows and columns became known |
+//! | `known`, `changes` | when rows and columns became known, once or more often |
 //! | `days` | on which days rows lie, and which lie alone |
 //! | `eval` | SQL expressions over rows in memory |
 //! | `interner`, `chunk`, `store` | the rows before the newest cutoff, in compact columns sorted by entity and time |
@@ -54,6 +54,7 @@ mod almanac;
 mod as_of;
 mod attributes;
 mod calendar;
+mod changes;
 mod chunk;
 mod clock;
 mod days;
@@ -75,6 +76,7 @@ mod store;
 mod table;
 
 pub use calendar::Calendar;
+pub use changes::{Changes, Late};
 pub use definitions::{Sources, definitions, with_features};
 pub use known::Known;
 pub use prepared::Prepared;

@@ -22,7 +22,7 @@ mod earlier;
 mod fit;
 mod fold;
 mod grouping;
-mod keys;
+pub mod keys;
 mod late;
 mod looked;
 mod near;
