@@ -99,6 +99,8 @@ pub struct Knowledge {
     pub columns: Vec<(String, Known)>,
     /// Columns that changed more than once.
     pub changes: Vec<(String, Changes)>,
+    /// Columns that clean made of one of those.
+    pub made: Vec<(String, String)>,
     /// The column that says when the rows became known, if it is not their time.
     pub rows_at: Option<String>,
 }
@@ -129,7 +131,10 @@ impl Knowledge {
                     how.fits(schema, clock, &place)?;
                     known.columns.push((column.to_owned(), how.clone()));
                 }
-                Late::Changes(changes) => known.changes.push((column.to_owned(), changes.as_ref().clone())),
+                Late::Changes(changes) => match &changes.made_of {
+                    Some(of) => known.made.push((column.to_owned(), of.clone())),
+                    None => known.changes.push((column.to_owned(), changes.as_ref().clone())),
+                },
             }
         }
         for (_, how) in known.columns.clone() {
@@ -157,6 +162,7 @@ impl Knowledge {
     pub fn is_late(&self, column: &str) -> bool {
         self.columns.iter().any(|(late, _)| late == column)
             || self.changed(column).is_some()
+            || self.made_of(column).is_some()
             || self.rows_at.as_deref() == Some(column)
     }
 
@@ -165,10 +171,14 @@ impl Knowledge {
         self.changes.iter().find(|(changed, _)| changed == column).map(|(_, changes)| changes)
     }
 
+    /// The column that changed, of which clean made another.
+    pub fn made_of(&self, column: &str) -> Option<&str> {
+        self.made.iter().find(|(made, _)| made == column).map(|(_, of)| of.as_str())
+    }
+
     /// Refuses columns that clean made of one that changed: nobody can say what they were before.
     pub fn can_be_read<'a>(&self, reads: impl IntoIterator<Item = &'a String>, place: &str) -> Result<()> {
-        let made = reads.into_iter().find_map(|column| Some((column, self.changed(column)?.made_of.as_ref()?)));
-        match made {
+        match reads.into_iter().find_map(|column| Some((column, self.made_of(column)?))) {
             None => Ok(()),
             Some((column, of)) => Err(Error::cannot_run(format!(
                 "{place} reads '{column}', which clean makes of '{of}', whose changes are known, but not its own"
@@ -181,7 +191,8 @@ impl Knowledge {
     pub fn of(&self, reads: &[String]) -> Knowledge {
         let columns = self.columns.iter().filter(|(column, _)| reads.contains(column)).cloned().collect();
         let changes = self.changes.iter().filter(|(column, _)| reads.contains(column)).cloned().collect();
-        Knowledge { rows: self.rows.clone(), columns, changes, rows_at: self.rows_at.clone() }
+        let made = self.made.iter().filter(|(column, _)| reads.contains(column)).cloned().collect();
+        Knowledge { rows: self.rows.clone(), columns, changes, made, rows_at: self.rows_at.clone() }
     }
 
     pub fn is_empty(&self) -> bool {

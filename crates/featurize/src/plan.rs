@@ -231,9 +231,8 @@ impl Plan {
 
     /// A column under the name under which it is read as it is today, though it changed.
     fn as_it_is_today(&mut self, column: &str) -> String {
-        let Some(dtype) = self.known.changed(column).and_then(|_| self.schema.get(column).cloned()) else {
-            return column.to_owned();
-        };
+        let is_late = self.known.changed(column).is_some() || self.known.made_of(column).is_some();
+        let Some(dtype) = self.schema.get(column).filter(|_| is_late).cloned() else { return column.to_owned() };
         let alias = format!("{column} as it is today");
         self.schema.insert(alias.as_str().into(), dtype);
         index(&mut self.today, (alias.clone(), column.to_owned()));
