@@ -50,7 +50,7 @@ fn a_refusal_is_told_once_and_the_secret_address_never() {
     let first = project.run("ingest", ["shop"]);
     first.exits(1).says("alert: slack 127.0.0.1").says("sent");
     let again = project.run("ingest", ["shop"]);
-    again.exits(1).says("held back: the same cause was told at");
+    again.exits(1).says("held back: the same cause was reported at");
 
     let requests = server.requests();
     assert_eq!(requests.len(), 1, "one alert per cause and hour");
@@ -115,5 +115,5 @@ fn an_interruption_does_not_wait_for_a_tracking_server() {
     assert!(!said.contains("not tracked"), "{said}");
     // The version is decided on and stands; the next run sends what the server lacks.
     assert_eq!(project.latest("data/models/p"), ["data/models/p/v1"]);
-    assert!(project.run("train", ["p", "--decisions"]).stdout().join("\n").contains("v1"));
+    assert!(project.run("release", ["p", "--history"]).stdout().join("\n").contains("v1"));
 }

@@ -1,0 +1,189 @@
+//! Wires a registered model to the shell: features in, scores with their reasons out.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use artifact::{Artifact, Batch, Input, PolarsResultExt, fingerprint, stream};
+use clap::Args;
+use schemars::JsonSchema;
+use score::{Likeness, LikenessSpec, Log, Registry, Scorer, Version};
+use serde::Deserialize;
+use spec::{Error, Result, ResultExt, Tool};
+use stage::{Job, Judged, Output, Stage, TableOutput};
+use tool::About;
+
+/// The table that this stage publishes.
+const SCORES: &str = "scores";
+
+/// `resources/<pipeline>/predict.yaml`: what is scored.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Spec {
+    /// The table of the features stage to score. Default: `scoring`.
+    #[serde(default = "scoring")]
+    table: String,
+    /// How many reasons each score is given: the features that contributed most to it (SHAP values, in log-odds for
+    /// classification, of a `tree` or `forest` in probabilities). Default: 3. With 0 none are computed. The learner
+    /// `baseline` gives none.
+    #[serde(default = "three")]
+    reasons: usize,
+    /// How far the rows may differ from those that the model learned from: missing values, ranges, categories.
+    #[serde(default)]
+    like_training: LikenessSpec,
+}
+
+fn scoring() -> String {
+    "scoring".to_owned()
+}
+
+fn three() -> usize {
+    3
+}
+
+#[derive(Args, Debug)]
+pub struct Flags {
+    /// Score with this version instead of the one in production
+    #[arg(long, value_name = "VERSION")]
+    model: Option<String>,
+}
+
+pub struct Predict;
+
+impl Stage for Predict {
+    const TOOL: Tool = Tool::Predict;
+    const ABOUT: About = About {
+        short: "Score the newest features with the production model",
+        long: "Reads the scoring table of the features stage and writes data/output/<PIPELINE>/predict/: entity, score, \
+               decision, model version and the main reasons. Features that do not match the model's signature are \
+               refused \
+               with the difference.",
+        examples: &[
+            ("predict churn", "score with the production model"),
+            ("predict churn --model v3", "score with another version"),
+        ],
+    };
+    type Spec = Spec;
+    type Flags = Flags;
+
+    fn tables(_: &Spec) -> Vec<String> {
+        vec![SCORES.to_owned()]
+    }
+
+    /// The feature tables and the model's folder.
+    fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
+        let (registry, version) = model(job)?;
+        let folder = registry.folder(version);
+        let mut inputs: Vec<Input> = Vec::new();
+        for artifact in job.artifacts.iter().filter(|artifact| artifact.table == job.spec.table) {
+            inputs.push(artifact.as_input()?);
+        }
+        inputs.push(Input {
+            path: job.root.relative(&folder).display().to_string(),
+            fingerprint: fingerprint(&folder)?,
+            rows: None,
+        });
+        Ok(inputs)
+    }
+
+    fn run(job: &Job<Self>) -> Result<Vec<Output>> {
+        let (registry, version) = model(job)?;
+        let loaded = registry.load(version)?;
+        let table = &job.spec.table;
+        let mut plan = job.scan(table)?;
+        let schema = plan.collect_schema().during(format!("table '{table}'"))?;
+        let rows = job.rows(table)?;
+        if rows == 0 {
+            return Err(nothing_to_score(job));
+        }
+        let likeness = Likeness::new(&loaded.manifest.features, &loaded.manifest.summaries);
+        let likeness = Arc::new(Mutex::new(likeness));
+        let scorer = Scorer::new(loaded, &schema, job.spec.reasons).context(format!("table '{table}'"))?;
+        let means = artifact::definitions_of(&job.artifacts, table)?;
+        let of_training = artifact::definitions_of(&job.artifacts, &scorer.loaded().manifest.table)?;
+        if let Some(unknown) = scorer.loaded().check_meaning(table, means.as_ref(), of_training.as_ref())? {
+            tool::warn(format!("predict {}: {unknown}", job.pipeline));
+        }
+        if job.spec.reasons > 0 && !scorer.gives_reasons()? {
+            tool::warn(format!(
+                "predict {}: {} is of learner '{}', which gives no reasons: the column 'reasons' is empty; write `reasons: 0` \
+                 to leave it out, or learn with another learner",
+                job.pipeline,
+                scorer.loaded().version,
+                scorer.loaded().manifest.learner
+            ));
+        }
+        let scored_at = job.stamp.time().timestamp_micros();
+        let schema = scorer.schema().clone();
+        let batches = stream(plan, format!("table '{table}'"))?;
+        let seen = likeness.clone();
+        let batches = batches.map(move |rows| {
+            let rows = rows?;
+            let scored = scorer.score(&rows, scored_at)?;
+            seen.lock().unwrap_or_else(PoisonError::into_inner).observe(&rows, &scored.matrix)?;
+            Ok(Batch::from(scored.table))
+        });
+        let (limits, pipeline) = (job.spec.like_training.clone(), job.pipeline.to_string());
+        let judged = move || {
+            let likeness = likeness.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(unseen) = likeness.unseen(&limits) {
+                tool::say(format!("predict {pipeline}: {unseen}"));
+            }
+            let (cells, nulls) = likeness.cells();
+            Judged { checks: likeness.judge(&limits), cells, nulls, is_record: false }
+        };
+        Ok(vec![Output::Table(TableOutput {
+            judged: Box::new(judged),
+            ..TableOutput::new(SCORES, schema, Box::new(batches), rows)
+        })])
+    }
+}
+
+/// Why the table has no rows, and what to do about it.
+fn nothing_to_score(job: &Job<Predict>) -> Error {
+    let table = &job.spec.table;
+    let error = Error::refused(format!("table '{table}' has no rows: there is nothing to predict"));
+    let of_table = |artifact: &&Artifact| artifact.table == *table;
+    let evidence = job.artifacts.iter().find(of_table).and_then(|artifact| artifact.evidence.as_ref());
+    match evidence {
+        // Rows as of their own time, all of which have their label.
+        Some(evidence) if evidence.tool == Tool::Features && evidence.notes.horizon_days == Some(0) => error.hint(
+            "each row has its label already; wait for rows without one, or hold some back in features.yaml, such as \
+             `score: {from: 2024-02-15}` or `score: {where: CONDITION}`",
+        ),
+        _ => error.hint("see what the stage before it leaves out, or name another table as 'table' in predict.yaml"),
+    }
+}
+
+/// The version to score with: the one asked for, else the one in production.
+fn model(job: &Job<Predict>) -> Result<(Registry, Version)> {
+    let folder = Tool::Train.folder(&job.pipeline);
+    job.mirror.read_journal(&folder, Log::FILE)?;
+    let registry = Registry::at(job.root.join(&folder));
+    let version = match &job.flags.model {
+        Some(version) => version.parse()?,
+        None => registry.production()?.ok_or_else(|| {
+            Error::cannot_run(format!("pipeline '{}': no model is in production", job.pipeline)).hint(format!(
+                "run `bin/train {0}`; if it did run, `bin/release {0} --history` says why none was promoted",
+                job.pipeline
+            ))
+        })?,
+    };
+    job.mirror.bring(&folder.join(version.to_string()))?;
+    registry.verified(version)?;
+    Ok((registry, version))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use spec::Environment;
+
+    use super::Predict;
+
+    #[test]
+    fn mangled_specs_are_read_or_refused_with_their_place() {
+        testkit::mangle("predict", |text| {
+            let read = stage::read_spec::<Predict>(text, Path::new("predict.yaml"), &Environment::default());
+            read.map(drop).map_err(|error| error.to_string())
+        });
+    }
+}
