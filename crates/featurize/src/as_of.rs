@@ -9,7 +9,7 @@ use super::interner::NULL;
 use super::known::{Known, NEVER, known};
 
 /// A column of another table by key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct ByKey {
     pub table: String,
     /// The asking columns, and those that they are compared with.

@@ -91,7 +91,7 @@ impl schemars::JsonSchema for Known {
 }
 
 /// What of a table becomes known after its rows' time.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Knowledge {
     /// The rows themselves.
     pub rows: Option<Known>,

@@ -2,6 +2,7 @@
 
 use artifact::PolarsResultExt;
 use polars::prelude::{DataType, Expr, LazyFrame, Schema, col, lit};
+use serde::{Serialize, Serializer};
 use spec::{Error, Result, ResultExt, Span, did_you_mean};
 
 use super::as_of::ByKey;
@@ -16,7 +17,7 @@ use values::form::{Form, Kind};
 const MOST_LATE: usize = 4;
 
 /// What is computed of a range of an entity's rows. Numbers point into [`Plan::numbers`] or [`Plan::words`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum Op {
     Count,
     /// 1 where there is no row, else 0.
@@ -44,7 +45,7 @@ pub enum Op {
 }
 
 /// An aggregate over the rows in a window for which a condition holds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Aggregate {
     pub op: Op,
     /// Into [`Plan::windows`].
@@ -54,7 +55,7 @@ pub struct Aggregate {
 }
 
 /// How a feature is computed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum How {
     Aggregate(Aggregate),
     Sql(RowExpr),
@@ -63,14 +64,15 @@ pub enum How {
 }
 
 /// A column that is held as codes of its distinct values.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Word {
     pub column: String,
+    #[serde(serialize_with = "type_of")]
     pub dtype: DataType,
 }
 
 /// A condition that rows may meet.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Condition {
     pub sql: RowExpr,
     /// Whether it reads the columns as they are today, though they changed: the label's does.
@@ -82,7 +84,7 @@ pub struct Condition {
 }
 
 /// The column that says when a row's label is known, and the late columns that the label reads.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LabelKnown {
     pub column: String,
     pub late: Vec<usize>,
@@ -91,10 +93,11 @@ pub struct LabelKnown {
 }
 
 /// A spec that fits its table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     pub table: String,
     pub entity: String,
+    #[serde(serialize_with = "type_of")]
     pub entity_type: DataType,
     pub time: String,
     pub clock: Clock,
@@ -116,6 +119,7 @@ pub struct Plan {
     pub delay: Option<Span>,
     /// How it is known when a row's label is known, if that is not the same for all.
     pub label_known: Option<LabelKnown>,
+    #[serde(skip)]
     schema: Schema,
 }
 
@@ -490,4 +494,9 @@ pub fn dtype_of(schema: &Schema, column: &str, place: &str) -> Result<DataType> 
         let names = schema.iter_names().map(|name| name.as_str());
         Error::cannot_run(format!("{place}: unknown column '{column}'")).hint(did_you_mean(column, names))
     })
+}
+
+/// A type as people know it.
+pub fn type_of<S: Serializer>(dtype: &DataType, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&artifact::type_name(dtype))
 }

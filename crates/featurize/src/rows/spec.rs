@@ -38,7 +38,7 @@ pub struct Examples {
 }
 
 /// Which rows go to the scoring table instead of the training table: `{where: condition}` or `{from: date}`.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Score {
     /// Rows for which this SQL condition holds.
