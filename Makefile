@@ -1,4 +1,4 @@
-# Millrace: builds the six tools and runs pipelines with them. `make help` lists what there is.
+# Millrace: builds the tools and runs pipelines with them. `make help` lists what there is.
 #
 # Make knows the order of the stages; each tool knows whether it needs to run. So Make calls every stage every time. A
 # stage that is up to date returns within milliseconds and leaves its `latest` untouched. This also covers changes that
@@ -11,6 +11,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 
 TOOLS := ingest clean features train predict export
+# What looks after a pipeline and is no stage of it: `make churn.monitor`.
+WATCHERS := monitor
 PIPELINES := $(sort $(patsubst resources/%/,%,$(wildcard resources/*/)))
 COMMANDS := help setup build test bench docs lint coverage ci clean-data
 
@@ -50,7 +52,7 @@ bin/.built: $(SOURCES)
 	@test -d "$(TARGET)/release/deps" || scripts/lib/announce-cold-build
 	@$(CARGO) build --release --workspace
 	@mkdir -p bin
-	@for tool in $(TOOLS); do scripts/lib/install-tool "$(TARGET)/release/$$tool" "bin/$$tool"; done
+	@for tool in $(TOOLS) $(WATCHERS); do scripts/lib/install-tool "$(TARGET)/release/$$tool" "bin/$$tool"; done
 	@touch $@
 
 # Tests run the tools in $(TARGET)/release, so cargo itself says that these are what the sources say.
@@ -110,6 +112,14 @@ define pipeline_rule
 $(1): $(call $(lastword $(call stages_of,$(1)))_latest,$(1))
 	@scripts/lib/report $(1)
 $(foreach stage,$(call stages_of,$(1)),$(eval $(call stage_rule,$(1),$(stage))))
+$(foreach tool,$(WATCHERS),$(if $(wildcard resources/$(1)/$(tool).yaml),$(eval $(call watcher_rule,$(1),$(tool)))))
+endef
+
+# $(call watcher_rule,PIPELINE,TOOL): looks at what there is, and runs nothing first.
+define watcher_rule
+.PHONY: $(1).$(2)
+$(1).$(2): | build
+	bin/$(2) $(1)
 endef
 
 $(foreach pipeline,$(PIPELINES),$(if $(filter $(pipeline),$(COMMANDS)),\

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const TOOLS: [&str; 6] = ["ingest", "clean", "features", "train", "predict", "export"];
-const DOMAIN: [&str; 10] =
-    ["sources", "transform", "featurize", "checks", "learn", "llm", "asking", "sinks", "alert", "tracking"];
+const TOOLS: [&str; 7] = ["ingest", "clean", "features", "train", "predict", "export", "monitor"];
+const DOMAIN: [&str; 11] =
+    ["sources", "transform", "featurize", "checks", "learn", "llm", "asking", "sinks", "alert", "tracking", "watch"];
 
 /// A file longer than this hardly has one responsibility.
 const MOST_LINES: usize = 600;
@@ -27,12 +27,16 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "transform" | "featurize" => vec!["spec", "artifact", "expr", "values"],
         "demo" | "net" => vec!["spec"],
         "sources" => vec!["spec", "artifact", "store", "net", "values", "demo"],
+        // What a model learned from is what its rows are compared with; what is found has a priority.
+        "watch" => vec!["spec", "artifact", "score", "alert"],
         // What joins models and tables.
         "asking" => vec!["spec", "artifact", "llm", "transform"],
         domain if DOMAIN.contains(&domain) => vec!["spec", "artifact", "net", "values"],
-        "stage" => [&["spec", "artifact", "store", "net"], &DOMAIN[..]].concat(),
+        // For anything that runs: it can be called, heard and recorded without knowing a table.
+        "tool" => vec!["spec", "net", "alert"],
+        "stage" => [&["spec", "artifact", "store", "tool"], &DOMAIN[..]].concat(),
         tool if TOOLS.contains(&tool) => {
-            [&["spec", "artifact", "expr", "values", "score", "stage"], &DOMAIN[..]].concat()
+            [&["spec", "artifact", "expr", "values", "score", "tool", "stage"], &DOMAIN[..]].concat()
         }
         "tests" => vec!["testkit"],
         other => panic!("crate '{other}' has no place in the architecture yet: give it one in this table"),
@@ -63,6 +67,10 @@ fn forbidden(package: &str) -> (&'static [&'static str], &'static str) {
         "forest" => (
             &["polars", "polars-arrow", "arrow", "parquet", "lightgbm3-sys", "clap", "indicatif", "anyhow", "tokio"],
             "a forest scores without tables and without the library that trained it",
+        ),
+        "tool" => (
+            &["polars", "polars-arrow", "arrow", "parquet", "object_store", "anyhow"],
+            "a program can run without tables: only stages publish them",
         ),
         "testkit" => (&["polars", "arrow", "clap"], "tests of tools must build in seconds"),
         domain if DOMAIN.contains(&domain) => (
@@ -100,7 +108,8 @@ fn crates_import_only_what_the_architecture_allows() {
 #[test]
 fn every_crate_of_the_architecture_is_there() {
     let packages = packages();
-    let others = ["stage", "score", "forest", "expr", "artifact", "store", "values", "spec", "net", "demo", "testkit"];
+    let others =
+        ["tool", "stage", "score", "forest", "expr", "artifact", "store", "values", "spec", "net", "demo", "testkit"];
     for name in TOOLS.iter().chain(&DOMAIN).chain(&others) {
         assert!(packages.iter().any(|package| package["name"] == **name), "no crate '{name}'");
     }

@@ -169,8 +169,9 @@ fn what_cannot_be_taken_back_any_more_is_said() {
     project.run("clean", ["shop", "--undo", &change]).exits(0).never_says("any more");
     project.write("resources/shop/clean.yaml", LOGGED.replace("trim: {columns: [customer]}", "trim: {blank: null}"));
     project.run("clean", ["shop"]).exits(0).says(&format!(
-        "table 'orders': nothing to take back any more for {change}: the cell, its value or the step has changed; --redo takes \
-         an id off the list"
+        "table 'orders': cannot undo {change} any more: the cell, its value or the step has changed; --redo takes an \
+         id off \
+         the list"
     ));
     project.run("clean", ["shop", "--redo", &change]).exits(0).never_says("any more");
 }

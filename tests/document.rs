@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
-use tests::TOOLS;
+use tests::ALL_TOOLS;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         eprintln!("usage: document BIN_FOLDER DOCS_FOLDER");
         return ExitCode::from(2);
     };
-    match TOOLS.iter().try_for_each(|tool| document(Path::new(tools), Path::new(docs), tool)) {
+    match ALL_TOOLS.iter().try_for_each(|tool| document(Path::new(tools), Path::new(docs), tool)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("document: {error:#}");

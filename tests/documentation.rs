@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use testkit::Project;
-use tests::{TOOLS, repository};
+use tests::{ALL_TOOLS, repository};
 
 #[test]
 fn every_tool_has_a_page_and_a_schema() {
-    for tool in TOOLS {
+    for tool in ALL_TOOLS {
         for file in [format!("docs/tools/{tool}.md"), format!("docs/schemas/{tool}.json")] {
             assert!(repository().join(&file).is_file(), "no {file}; run `make docs`");
         }

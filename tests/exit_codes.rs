@@ -1,7 +1,7 @@
 //! The exit codes are a public contract (docs/exit-codes.md): each is asserted by name, by every way to it.
 
 use testkit::pinned;
-use tests::{ORDERS, SHOP_INGEST, TOOLS, shop};
+use tests::{ALL_TOOLS, ORDERS, SHOP_INGEST, shop};
 
 const DONE: i32 = 0;
 const REFUSED: i32 = 1;
@@ -35,7 +35,7 @@ fn refused_is_1_and_the_snapshot_stands() {
 #[test]
 fn cannot_run_is_2_for_wrong_usage() {
     let project = shop();
-    for tool in TOOLS {
+    for tool in ALL_TOOLS {
         project.run::<&str>(tool, []).exits(CANNOT_RUN);
         project.run(tool, ["shop", "--no-such-flag"]).exits(CANNOT_RUN);
         project.run(tool, ["no/name"]).exits(CANNOT_RUN);
@@ -61,7 +61,7 @@ fn try_again_is_75_while_another_run_is_at_work() {
     project.write("data/raw/shop/.lock", "");
     let lock = std::fs::File::options().write(true).open(project.at("data/raw/shop/.lock")).expect("the lock opens");
     lock.lock().expect("nobody else holds it");
-    project.run("ingest", ["shop", "--no-wait"]).exits(TRY_AGAIN).says("another run is at work in data/raw/shop");
+    project.run("ingest", ["shop", "--no-wait"]).exits(TRY_AGAIN).says("another run is in progress in data/raw/shop");
     drop(lock);
     project.run("ingest", ["shop", "--no-wait"]).exits(DONE);
 }
@@ -69,7 +69,7 @@ fn try_again_is_75_while_another_run_is_at_work() {
 #[test]
 fn help_version_and_schema_are_0_and_go_to_stdout() {
     let project = shop();
-    for tool in TOOLS {
+    for tool in ALL_TOOLS {
         for flag in ["--help", "--version", "--schema"] {
             let outcome = project.run(tool, [flag]);
             outcome.exits(DONE);
@@ -82,7 +82,7 @@ fn help_version_and_schema_are_0_and_go_to_stdout() {
 #[test]
 fn every_help_names_every_exit_code() {
     let project = shop();
-    for tool in TOOLS {
+    for tool in ALL_TOOLS {
         let help = project.run(tool, ["--help"]).stdout().join("\n");
         for code in [DONE, REFUSED, CANNOT_RUN, TRY_AGAIN] {
             assert!(help.contains(&format!("\n  {code:<4}")), "{tool} --help does not name exit code {code}");

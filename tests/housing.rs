@@ -143,13 +143,13 @@ fn its_fallback_is_read_and_people_are_told() {
         .write("resources/sales/ingest.yaml", format!("{DOWN}    fallback: {{file: {{path: backup.csv}}}}\n"))
         .write("backup.csv", "id\n1\n2\n");
     let outcome = project.run("ingest", ["sales"]);
-    outcome.exits(0).says("table 'sales': read from its fallback, for the source stays down:");
+    outcome.exits(0).says("table 'sales': read from its fallback, because the source is still unavailable:");
     assert_eq!(project.table(&outcome.path()).column("id"), ["1", "2"]);
     let why = project.evidence(&outcome.path())["notes"]["fallback"].to_string();
     assert!(why.contains("127.0.0.1:1"), "{why}");
 
     std::fs::remove_file(project.at("backup.csv")).expect("the backup can be removed");
-    project.run("ingest", ["sales", "--force"]).exits(2).says("its source stays down, and so does its fallback");
+    project.run("ingest", ["sales", "--force"]).exits(2).says("its source and its fallback are both unavailable");
 }
 
 #[test]

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 
 use testkit::{Outcome, Project};
 
-/// The six tools, in pipeline order.
+/// The tools that make up a pipeline, in its order.
 pub const TOOLS: [&str; 6] = ["ingest", "clean", "features", "train", "predict", "export"];
+
+/// All tools: those of a pipeline, and those that look after it.
+pub const ALL_TOOLS: [&str; 7] = ["ingest", "clean", "features", "train", "predict", "export", "monitor"];
 
 /// The folder of each tool's `latest` for a pipeline.
 pub fn folder(tool: &str, pipeline: &str) -> String {

@@ -111,8 +111,8 @@ mod files {
         let outcome = project.run("ingest", ["shop"]);
         outcome.exits(1).says(
             "ingest shop: table 'orders': 2 of 6 rows (33.33 %) refused, but 'max_refused' allows 1 %: id: 'x5' is not an \
-             int64; day: 'someday' is not a date; if that is as it should be, raise 'max_refused'; nothing was published; \
-             the previous output stands; refused rows: data/raw/shop/orders_<time>.refused.parquet",
+             int64; day: 'someday' is not a date; if that is as it should be, raise 'max_refused'; nothing was \
+             published; the previous output is unchanged; refused rows: data/raw/shop/orders_<time>.refused.parquet",
         );
         assert!(!project.exists("data/raw/shop/latest"));
         let limits = |limit: &str| {
@@ -141,8 +141,8 @@ mod files {
         let spec = SHOP_INGEST.replace("{path: orders.csv}", "{path: 'orders*.csv'}");
         project.write("orders_2.csv", "id,customer,day,amount\n").write("resources/shop/ingest.yaml", &spec);
         let outcome = project.run("ingest", ["shop"]);
-        outcome.exits(0).says("4 rows in, 4 out; 1 file without rows passed over").says(
-            "warning: ingest shop: orders: 1 file without rows passed over: orders_2.csv: there is a header, but no rows",
+        outcome.exits(0).says("4 rows in, 4 out; 1 file without rows skipped").says(
+            "warning: ingest shop: orders: 1 file without rows skipped: orders_2.csv: there is a header, but no rows",
         );
         let notes = &project.evidence(&outcome.path())["notes"];
         assert_eq!(notes["empty_files"][0], "orders_2.csv: there is a header, but no rows");

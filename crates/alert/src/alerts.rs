@@ -27,7 +27,7 @@ const LONGEST_REASON: usize = 400;
 /// The wait before the second try.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
-/// Who is told about which event.
+/// Who is notified about which event.
 pub struct Alerts {
     subscribers: Vec<Subscriber>,
     priorities: Levels,
@@ -111,7 +111,8 @@ impl Alerts {
     fn send_at(&self, event: &Event, state_dir: &Path, now: DateTime<Utc>) -> Vec<Delivery> {
         let pipeline = event.pipeline.as_str();
         let levels = self.pipelines.get(pipeline);
-        let Some(priority) = priority_of(event.class, event.stage, &self.priorities, levels) else {
+        let by_class = || priority_of(event.class, event.stage, &self.priorities, levels);
+        let Some(priority) = event.priority.or_else(by_class) else {
             return Vec::new();
         };
         let takers: Vec<&Subscriber> = self.subscribers.iter().filter(|one| one.takes(pipeline, priority)).collect();
@@ -131,8 +132,8 @@ impl Alerts {
         let alert = |held_back| Alert { event: event.clone(), priority, now, held_back, every: self.every };
         let outcomes = self.tell_all(&takers, &verdicts, alert);
         let record = match claimed {
-            Ok(_) => flood.settle(&results(keys, &verdicts, &outcomes), now).map_err(|e| (e, "not recorded as told")),
-            Err(error) => Err((error, "told without it")),
+            Ok(_) => flood.settle(&results(keys, &verdicts, &outcomes), now).map_err(|e| (e, "not recorded as sent")),
+            Err(error) => Err((error, "sent without the record")),
         };
 
         let of_channels = std::iter::zip(takers, outcomes)

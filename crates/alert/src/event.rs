@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use spec::{Class, Name, Tool};
 
+use crate::Priority;
+
 /// The kinds of event that `priorities` tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventClass {
@@ -57,6 +59,8 @@ pub struct Event {
     pub stage: Tool,
     pub run_id: String,
     pub class: EventClass,
+    /// How urgent it is, where whoever sends it knows; `None`: as `alerts.yaml` says of its class.
+    pub priority: Option<Priority>,
     /// What happened, in the words of the run's error, without the way out.
     pub message: String,
     /// The way out, if the error knows one.

@@ -1,4 +1,4 @@
-//! No flood: a cause is told once in a while on each channel, whatever the number of runs and processes.
+//! No flood: a cause is reported once in a while on each channel, whatever the number of runs and processes.
 //!
 //! What was told when stands in one small JSON file, read and replaced under a lock. The lock is not held while
 //! telling: a process first claims a cause, then tells it, then records what came out. A claim that is never settled

@@ -40,18 +40,18 @@ impl Alert {
         cut(&format!("[millrace {}] {pipeline} {stage} {}: {message}", self.priority, class.verb()), LONGEST_SUBJECT)
     }
 
-    /// What happened, what stands, the way out, which run, how to look further.
+    /// What happened, what the output is now, what to do, which run, how to look further.
     pub fn parts(&self) -> Vec<Part> {
         let event = &self.event;
         let mut parts = vec![
             Part { title: "What happened", text: cut(event.message.trim(), LONGEST_MESSAGE) },
-            Part { title: "What stands", text: self.what_stands() },
-            Part { title: "The way out", text: self.way_out() },
+            Part { title: "Current output", text: self.current_output() },
+            Part { title: "What to do", text: self.way_out() },
             Part { title: "The run", text: self.run() },
             Part { title: "To look further", text: format!("grep {} {}", event.run_id, event.log.display()) },
         ];
         if let Some(text) = self.not_told() {
-            parts.push(Part { title: "Not told before", text });
+            parts.push(Part { title: "Not reported before", text });
         }
         parts
     }
@@ -62,9 +62,9 @@ impl Alert {
         self.parts().into_iter().map(indented).collect::<Vec<_>>().join("\n")
     }
 
-    fn what_stands(&self) -> String {
+    fn current_output(&self) -> String {
         let before = match &self.event.snapshot {
-            Some(path) => format!("the previous snapshot stands: {}", path.display()),
+            Some(path) => format!("the previous snapshot is unchanged: {}", path.display()),
             None => "there is no snapshot yet".to_owned(),
         };
         match self.event.class {
@@ -82,7 +82,7 @@ impl Alert {
         match self.event.class {
             EventClass::CannotRun => {
                 format!(
-                    "Mend what the message names (the command, the YAML file or the machine), then: \
+                    "Correct what the message names (the command, the YAML file or the machine), then: \
                      bin/{stage} {pipeline}"
                 )
             }
@@ -102,7 +102,7 @@ impl Alert {
     fn run(&self) -> String {
         let event = &self.event;
         format!(
-            "id       {}\nhost     {}\nstarted  {}\ntold     {}",
+            "id       {}\nhost     {}\nstarted  {}\nsent     {}",
             event.run_id,
             event.host,
             in_words(event.started),
@@ -117,7 +117,7 @@ impl Alert {
             _ => ("alerts", "were"),
         };
         Some(format!(
-            "{} earlier {alerts} of the same cause {were} not sent: a cause is told once in {} \
+            "{} earlier {alerts} of the same cause {were} not sent: a cause is reported once in {} \
              (resources/alerts.yaml).",
             self.held_back, self.every
         ))
@@ -179,6 +179,7 @@ pub fn example() -> Alert {
             stage: spec::Tool::Clean,
             run_id: "0193a2b4-77e1".to_owned(),
             class: EventClass::Refused,
+            priority: None,
             message: "resources/churn/clean.yaml: orders: 3 of 100 rows have no 'customer_id'".to_owned(),
             hint: Some("look at data/processed/churn/clean/orders_refused.parquet".to_owned()),
             snapshot: Some("data/processed/churn/clean/latest".into()),
@@ -210,23 +211,23 @@ mod tests {
 What happened
   resources/churn/clean.yaml: orders: 3 of 100 rows have no 'customer_id'
 
-What stands
-  Nothing was published, the previous snapshot stands: data/processed/churn/clean/latest.
+Current output
+  Nothing was published, the previous snapshot is unchanged: data/processed/churn/clean/latest.
 
-The way out
+What to do
   look at data/processed/churn/clean/orders_refused.parquet
 
 The run
   id       0193a2b4-77e1
   host     prod-1
   started  2026-11-21 01:42:00 UTC
-  told     2026-11-21 01:42:13 UTC
+  sent     2026-11-21 01:42:13 UTC
 
 To look further
   grep 0193a2b4-77e1 data/runs/churn.jsonl
 
-Not told before
-  4 earlier alerts of the same cause were not sent: a cause is told once in 1h (resources/alerts.yaml).
+Not reported before
+  4 earlier alerts of the same cause were not sent: a cause is reported once in 1h (resources/alerts.yaml).
 "
         );
     }
@@ -236,12 +237,12 @@ Not told before
         let told = |class| {
             let mut alert = example();
             alert.event = Event { class, hint: None, snapshot: None, message: "m".to_owned(), ..alert.event };
-            format!("{}\n{}\n{}", alert.subject(), alert.what_stands(), alert.way_out())
+            format!("{}\n{}\n{}", alert.subject(), alert.current_output(), alert.way_out())
         };
         assert_eq!(
             told(EventClass::CannotRun),
             "[millrace P2] churn clean could not run: m\nNothing was published, there is no snapshot yet.\n\
-             Mend what the message names (the command, the YAML file or the machine), then: bin/clean churn"
+             Correct what the message names (the command, the YAML file or the machine), then: bin/clean churn"
         );
         assert_eq!(
             told(EventClass::Refused),

@@ -7,7 +7,7 @@ use crate::Priority;
 use crate::address::Address;
 use crate::priority::{Levels, PipelineLevels};
 
-/// Who is told about which event. Example:
+/// Who is notified about which event. Example:
 ///
 /// ```yaml
 /// every: 1h
@@ -31,7 +31,7 @@ use crate::priority::{Levels, PipelineLevels};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlertsSpec {
-    /// Who is told, each on its own: one that fails does not keep the others from telling.
+    /// The channels. They are independent: if one fails, the others still send.
     pub channels: Vec<ChannelSpec>,
     /// How urgent each class of event is.
     #[serde(default)]
@@ -39,10 +39,10 @@ pub struct AlertsSpec {
     /// What single pipelines say otherwise.
     #[serde(default)]
     pub pipelines: Map<PipelineLevels>,
-    /// The same cause is told once in this time, on each channel: `1h` by default; hours, days or weeks.
+    /// The same cause is reported at most once in this time, on each channel: `1h` by default; hours, days or weeks.
     #[serde(default = "one_hour")]
     pub every: Span,
-    /// How long one try to tell one channel may take, in seconds: 10 by default, 1 to 300.
+    /// How long one attempt to reach one channel may take, in seconds: 10 by default, 1 to 300.
     #[serde(default = "ten")]
     pub timeout_seconds: u32,
 }

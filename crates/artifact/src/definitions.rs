@@ -4,6 +4,8 @@
 //! column from the stage that makes it, a model keeps those that it learned from, and whoever scores or compares
 //! looks at both.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
@@ -23,20 +25,32 @@ pub struct Definitions {
     /// What is to be predicted; none where the table has no label of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Definition>,
+    /// How the columns of other tables of the same snapshot were read, by `table.column`: a model that is applied to
+    /// another table than it learned from knows by these whether that table is still read as it was.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub others: Readings,
 }
+
+/// How raw columns were read from their source, by `table.column`: the settings of `ingest.yaml` that decide values, in
+/// one line, and empty where there are none.
+pub type Readings = BTreeMap<String, String>;
 
 /// How one column is made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Definition {
     pub name: String,
-    /// As its spec has it, in one line and without its description.
+    /// As its spec has it, in one line and without its description. Empty if no step made or changed the column.
     pub is: String,
     /// Of all that decides what the column holds: the table, the spec and the definitions of the columns it reads.
-    /// Equal hashes mean equal meaning.
+    /// Equal hashes mean equal meaning, if the raw columns are read alike. Empty if no step made or changed the column.
     pub hash: String,
     /// The columns of the same table that it is made of, directly or by way of others, as they are called now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<String>,
+    /// The raw columns that it is made of, and how each was read. They are compared table by table, since another source of
+    /// the same values may write them differently.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub readings: Readings,
 }
 
 impl Definition {
@@ -55,16 +69,44 @@ impl Definition {
             hasher.update(text.as_bytes());
         };
         add(meaning);
-        let mut reads: Vec<(&str, &str)> = reads.into_iter().map(|read| (&*read.name, &*read.hash)).collect();
-        reads.sort_unstable();
-        reads.dedup();
-        for (name, hash) in reads {
+        let reads: Vec<&Definition> = reads.into_iter().collect();
+        let made = reads.iter().filter(|read| !read.is_raw());
+        let mut made: Vec<(&str, &str)> = made.map(|read| (&*read.name, &*read.hash)).collect();
+        made.sort_unstable();
+        made.dedup();
+        for (name, hash) in made {
             add(name);
             add(hash);
         }
         let hash = hasher.finalize().to_hex()[..32].to_owned();
-        Definition { name: name.into(), is: is.into(), hash, reads: Vec::new() }
+        Definition { name: name.into(), is: is.into(), hash, reads: Vec::new(), readings: readings_of(reads) }
     }
+
+    /// A column as it was read from its source into `table`.
+    pub fn raw(table: &str, name: &str, reading: String) -> Definition {
+        let readings = Readings::from([(format!("{table}.{name}"), reading)]);
+        Definition { name: name.to_owned(), is: String::new(), hash: String::new(), reads: Vec::new(), readings }
+    }
+
+    /// Whether no step made or changed the column since it was read.
+    pub fn is_raw(&self) -> bool {
+        self.hash.is_empty()
+    }
+
+    /// A column of several tables under one name, made in all the ways of `ways`, of which there is at least one.
+    pub fn union(ways: &[&Definition]) -> Definition {
+        match ways {
+            [one] => (*one).clone(),
+            _ if ways.iter().all(|way| way.is_raw()) => {
+                Definition { readings: readings_of(ways.iter().copied()), ..ways[0].clone() }
+            }
+            _ => Definition::new(&*ways[0].name, &*ways[0].is, "union", ways.iter().copied()),
+        }
+    }
+}
+
+fn readings_of<'a>(definitions: impl IntoIterator<Item = &'a Definition>) -> Readings {
+    definitions.into_iter().flat_map(|definition| definition.readings.clone()).collect()
 }
 
 impl Definitions {
@@ -77,12 +119,13 @@ impl Definitions {
     /// themselves each have one, as far as people read on, and those that only read others share one.
     pub fn changed<'a>(&self, now: &Definitions, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
         let (mut clauses, mut more, mut by_others) = (Vec::new(), Vec::new(), Vec::new());
-        for name in names {
-            match difference(self.column(name), now.column(name)) {
+        let pairs: Vec<_> = names.into_iter().map(|name| (name, self.column(name), now.column(name))).collect();
+        for (name, was, is) in &pairs {
+            match difference(*was, *is) {
                 None => {}
-                Some(Difference::Reads) => by_others.push(name),
+                Some(Difference::Reads) => by_others.push(*name),
                 Some(difference) if clauses.len() < NAMED => clauses.push(difference.of(name)),
-                Some(_) => more.push(name),
+                Some(_) => more.push(*name),
             }
         }
         if !more.is_empty() {
@@ -98,13 +141,54 @@ impl Definitions {
                 listed(names)
             )),
         }
+        clauses.extend(self.read_differently(&pairs));
         clauses
     }
 
     /// How the label differs in meaning in `now`, in words. In a table of which clean makes the columns, it is the column
     /// `name`.
     pub fn changed_label(&self, now: &Definitions, name: &str) -> Option<String> {
-        difference(self.label(name), now.label(name)).map(|difference| difference.of(name))
+        let (was, is) = (self.label(name), now.label(name));
+        let itself = difference(was, is).map(|difference| difference.of(name));
+        itself.or_else(|| self.read_differently(&[(name, was, is)]).pop())
+    }
+
+    /// The raw columns that are read in another way now than they were, and what is made of them. Nothing is known of columns
+    /// of tables that were not there.
+    fn read_differently(&self, pairs: &[(&str, Option<&Definition>, Option<&Definition>)]) -> Vec<String> {
+        // By how they were read and are read: what decides all columns of a source is said once.
+        let mut changed: BTreeMap<(&str, &str), (BTreeSet<&str>, Vec<&str>)> = BTreeMap::new();
+        for (name, was, is) in pairs {
+            for (column, now) in is.iter().flat_map(|is| &is.readings) {
+                let before = was.and_then(|was| was.readings.get(column)).or_else(|| self.others.get(column));
+                if let Some(before) = before.filter(|before| *before != now) {
+                    let (columns, made) = changed.entry((before, now)).or_default();
+                    columns.insert(column);
+                    made.extend(Some(*name).filter(|name| !made.contains(name)));
+                }
+            }
+        }
+        let in_words = |reading: &str| match reading {
+            "" => "without settings".to_owned(),
+            settings => format!("with {settings}"),
+        };
+        let clause = |((was, is), (columns, mut made)): ((&str, &str), (BTreeSet<&str>, Vec<&str>))| {
+            let (are, were) = if columns.len() == 1 { ("is", "was") } else { ("are", "were") };
+            made.retain(|name| {
+                columns.iter().all(|column| column.rsplit_once('.').is_none_or(|(_, own)| own != *name))
+            });
+            let made = if made.is_empty() { String::new() } else { format!(", which changes {}", listed(&made)) };
+            let columns = listed(&columns.into_iter().collect::<Vec<&str>>());
+            format!("{columns} {are} read {} now, {were} read {}{made}", in_words(is), in_words(was))
+        };
+        changed.into_iter().map(clause).collect()
+    }
+
+    /// The same, with what is known of the other tables among `artifacts`.
+    pub fn beside(self, artifacts: &[Artifact]) -> Definitions {
+        let evidence = artifacts.iter().filter_map(|artifact| artifact.evidence.as_ref()?.definitions.as_ref());
+        let others = evidence.flat_map(|definitions| readings_of(&definitions.columns)).collect();
+        Definitions { others, ..self }
     }
 
     fn label(&self, name: &str) -> Option<&Definition> {
@@ -132,9 +216,11 @@ impl Difference {
     }
 }
 
+/// How a column is made differently, whatever its source.
 fn difference(was: Option<&Definition>, is: Option<&Definition>) -> Option<Difference> {
     let itself = |words: String| Some(Difference::Itself(words));
-    match (was, is) {
+    let made = |definition: &&Definition| !definition.is_raw();
+    match (was.filter(made), is.filter(made)) {
         (None, None) => None,
         (Some(was), Some(is)) if was.hash == is.hash => None,
         (Some(was), Some(is)) if was.is != is.is => itself(format!("is {} now, was {}", is.is, was.is)),
@@ -169,9 +255,9 @@ pub fn definitions_of(artifacts: &[Artifact], table: &str) -> Result<Option<Defi
             found = Some((artifact, here));
             continue;
         };
-        let names = known.columns.iter().chain(&here.columns).map(|definition| definition.name.as_str());
+        let new = here.columns.iter().filter(|column| known.column(&column.name).is_none());
+        let names = known.columns.iter().chain(new).map(|definition| definition.name.as_str());
         let mut changed = known.changed(here, names);
-        changed.dedup();
         if let Some(label) = known.label.as_ref().or(here.label.as_ref()) {
             changed.extend(known.changed_label(here, &label.name));
         }
@@ -243,7 +329,7 @@ mod tests {
             of_features: true,
             columns: vec![Definition::new("b", "a * 2", "a * 2", [read])],
             label: Some(Definition::new("y", "a", "a", [read])),
-            rows: None,
+            ..Definitions::default()
         };
         let clause = "is computed from columns that are defined differently now";
         assert_eq!(of(&short).changed(&of(&long), ["b"]), [format!("'b' {clause}")]);
@@ -256,5 +342,62 @@ mod tests {
         // The same letters in another order are another thing.
         assert_ne!(Definition::new("x", "", "ab", []).hash, Definition::new("x", "", "ba", []).hash);
         assert_ne!(Definition::new("x", "", "a", [&short]).hash, Definition::new("x", "", "aa", [&short]).hash);
+    }
+
+    /// `total` made of the raw column `amount` of `table`, and `amount` itself.
+    fn read(table: &str, reading: &str) -> Definitions {
+        let amount = Definition::raw(table, "amount", reading.to_owned());
+        let total = Definition::new("total", "derive amount * 2", "derive", [&amount]);
+        Definitions { columns: vec![amount, total], ..Definitions::default() }
+    }
+
+    #[test]
+    fn how_a_raw_column_is_read_belongs_to_all_that_is_made_of_it() {
+        let (was, is) = (read("orders", ""), read("orders", r#"{"decimal":","}"#));
+        let said = r#"'orders.amount' is read with {"decimal":","} now, was read without settings"#;
+        assert_eq!(was.changed(&is, ["total", "amount"]), [format!("{said}, which changes 'total'")]);
+        assert_eq!(was.changed(&is, ["amount"]), [said]);
+        assert_eq!(was.changed(&was, ["total", "amount"]), [""; 0]);
+        let label = is.changed_label(&was, "total").unwrap();
+        assert!(
+            label.ends_with(r#"is read without settings now, was read with {"decimal":","}, which changes 'total'"#)
+        );
+        // A setting of the whole source is said once.
+        let of = |reading: &str| Definitions {
+            columns: ["a", "b", "c", "d", "e"].map(|name| Definition::raw("t", name, reading.to_owned())).to_vec(),
+            ..Definitions::default()
+        };
+        assert_eq!(
+            of("1").changed(&of("2"), ["a", "b", "c", "d", "e"]),
+            ["'t.a', 't.b', 't.c' and 2 more are read with 2 now, were read with 1"]
+        );
+        // The hash is that of earlier versions, which knew nothing of raw columns.
+        assert_eq!(was.columns[1].hash, Definition::new("total", "derive amount * 2", "derive", []).hash);
+        let unknown =
+            Definitions { columns: vec![Definition::new("total", "", "derive", [])], ..Definitions::default() };
+        assert_eq!(unknown.changed(&is, ["total", "amount"]), [""; 0]);
+    }
+
+    #[test]
+    fn other_tables_are_compared_with_what_they_were() {
+        let (was, is) = (read("people", r#"{"decimal":","}"#), read("newcomers", ""));
+        assert_eq!(was.changed(&is, ["total"]), [""; 0], "another source of the same values");
+        let knows = |reading: &str| Definitions {
+            others: Readings::from([("newcomers.amount".to_owned(), reading.to_owned())]),
+            ..was.clone()
+        };
+        assert_eq!(knows("").changed(&is, ["total"]), [""; 0]);
+        assert_eq!(knows("{}").changed(&is, ["total"]).len(), 1);
+    }
+
+    #[test]
+    fn a_column_of_several_tables_is_read_in_all_their_ways() {
+        let (a, b) = (Definition::raw("a", "x", "1".to_owned()), Definition::raw("b", "x", "2".to_owned()));
+        let both = Definition::union(&[&a, &b]);
+        assert!(both.is_raw());
+        assert_eq!(both.readings.len(), 2);
+        let made = Definition::new("x", "trim", "trim", [&b]);
+        let mixed = Definition::union(&[&a, &made]);
+        assert!(!mixed.is_raw() && mixed.readings == both.readings);
     }
 }

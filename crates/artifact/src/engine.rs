@@ -12,6 +12,20 @@ use crate::PolarsResultExt;
 /// Rows per batch that the engine hands out: a quarter of a row group, for several of them wait on their way to the writer.
 const BATCH_ROWS: usize = 1 << 15;
 
+/// Rows that the query engine takes in hand at once. Each step of a plan holds a few such pieces, so their size decides
+/// how much memory a run needs, whatever the rows of the table; smaller ones than this cost time.
+const ENGINE_ROWS: (&str, &str) = ("POLARS_STREAMING_CHUNK_SIZE", "32768");
+
+/// Sets the engine up. Called first in a program's `main`, while no other thread runs.
+pub fn set_up_engine() {
+    if std::env::var_os(ENGINE_ROWS.0).is_none() {
+        // SAFETY: no other thread runs yet that could read the environment.
+        unsafe { std::env::set_var(ENGINE_ROWS.0, ENGINE_ROWS.1) };
+    }
+    // What the engine says to whoever writes plans for it: no user can do anything about it.
+    polars::error::set_warning_function(|_, _| {});
+}
+
 /// Runs a plan and gives its whole result. `doing` names the work in errors.
 pub fn collect(plan: LazyFrame, doing: &str) -> Result<DataFrame> {
     Ok(as_written(plan).collect_with_engine(Engine::Streaming).during(doing)?.unwrap_single())
@@ -49,9 +63,10 @@ impl Iterator for Stream {
                 self.receiver = None;
                 match self.engine.take()?.join() {
                     Ok(()) => None,
-                    Err(_) => Some(Err(spec::Error::cannot_run(format!("{}: the query engine broke off", self.doing))
+                    Err(_) => Some(Err(spec::Error::cannot_run(format!("{}: the query engine failed", self.doing))
                         .hint(
-                            "an input may be damaged, which '--verify' tells of files of ours; if none is, report it",
+                            "an input may be damaged: '--verify' checks files that millrace wrote; otherwise please \
+                             report it",
                         ))),
                 }
             }

@@ -4,9 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use parquet::basic::ConvertedType;
+use parquet::basic::{ConvertedType, LogicalType};
 use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter};
+use parquet::schema::types::Type;
 use spec::{Error, Result};
 
 use crate::errors::damaged;
@@ -72,6 +73,13 @@ pub(crate) fn check_types(path: &Path, shown: &str) -> Result<()> {
             .hint("give each its own name where the file is written"));
         }
     }
+    for field in fields {
+        // The engine fails at these as if the file were damaged.
+        if let Some((name, what)) = unknown_kind(field) {
+            return Err(Error::cannot_run(format!("{shown}: column '{name}' is {what}, which is not read"))
+                .hint("write it as text, or in columns of plain types"));
+        }
+    }
     for column in metadata.file_metadata().schema_descr().columns() {
         let (precision, scale) = (column.type_precision(), column.type_scale());
         let (what, way_out) = match column.converted_type() {
@@ -88,6 +96,20 @@ pub(crate) fn check_types(path: &Path, shown: &str) -> Result<()> {
         return Err(Error::cannot_run(format!("{shown}: column '{name}' is {what}")).hint(way_out));
     }
     Ok(())
+}
+
+/// A field, itself or within others, of a kind that the engine does not know: its name, and what it is.
+fn unknown_kind(field: &Type) -> Option<(&str, &'static str)> {
+    let what = match field.get_basic_info().logical_type_ref() {
+        Some(LogicalType::Variant(_)) => "a VARIANT",
+        Some(LogicalType::Geometry(_)) => "a GEOMETRY",
+        Some(LogicalType::Geography(_)) => "a GEOGRAPHY",
+        Some(LogicalType::File) => "a reference to a file",
+        Some(LogicalType::_Unknown { .. }) => "of a type that is newer than this version",
+        _ if field.is_group() => return field.get_fields().iter().find_map(|field| unknown_kind(field)),
+        _ => return None,
+    };
+    Some((field.name(), what))
 }
 
 /// Where the evidence of a file or folder without a footer is kept.

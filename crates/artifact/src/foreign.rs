@@ -157,6 +157,25 @@ mod tests {
     }
 
     #[test]
+    fn kinds_that_the_engine_does_not_know_are_refused_by_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("v.parquet");
+        for (column, what) in [
+            ("optional group v (VARIANT) { required binary metadata; required binary value; }", "'v' is a VARIANT"),
+            ("optional group g { optional binary p (GEOMETRY); }", "'p' is a GEOMETRY"),
+        ] {
+            let schema = format!("message m {{ optional int32 a; {column} }}");
+            let schema = parquet::schema::parser::parse_message_type(&schema).unwrap();
+            let file = File::create(&path).unwrap();
+            SerializedFileWriter::new(file, schema.into(), Default::default()).unwrap().close().unwrap();
+            assert_eq!(
+                crate::open(&Root::at(folder.path()), &path).unwrap_err().to_string(),
+                format!("v.parquet: column {what}, which is not read; write it as text, or in columns of plain types")
+            );
+        }
+    }
+
+    #[test]
     fn what_would_be_misread_is_refused_by_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());

@@ -8,6 +8,11 @@ use crate::{Evidence, Kind, evidence_of};
 /// another format, and tables in the folder of a model version. Files that cannot be read are passed over: history is no
 /// reason to stop a run.
 pub fn of_table(folder: &Path, table: &str, most: usize) -> Vec<Evidence> {
+    files_of_table(folder, table, most).into_iter().map(|(_, evidence)| evidence).collect()
+}
+
+/// As [`of_table`], each with the file that it is in.
+pub fn files_of_table(folder: &Path, table: &str, most: usize) -> Vec<(PathBuf, Evidence)> {
     let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = std::fs::read_dir(folder)
         .into_iter()
         .flatten()
@@ -26,11 +31,11 @@ pub fn of_table(folder: &Path, table: &str, most: usize) -> Vec<Evidence> {
         .collect();
     // Names go on with the time of their run, so their order is that of time.
     files.sort();
-    let files = files.iter().rev().filter_map(|path| evidence_of(path).ok().flatten());
-    let mut found: Vec<Evidence> = files.filter(is_meant).take(most).collect();
+    let read = |path: PathBuf| evidence_of(&path).ok().flatten().filter(is_meant).map(|evidence| (path, evidence));
+    let mut found: Vec<(PathBuf, Evidence)> = files.into_iter().rev().filter_map(read).take(most).collect();
     let inside = folders.iter().map(|folder| folder.join(format!("{table}.parquet"))).filter(|path| path.is_file());
-    found.extend(inside.filter_map(|path| evidence_of(&path).ok().flatten()).filter(is_meant));
-    found.sort_by_key(|evidence| std::cmp::Reverse(evidence.time));
+    found.extend(inside.filter_map(read));
+    found.sort_by_key(|(_, evidence)| std::cmp::Reverse(evidence.time));
     found.truncate(most);
     found
 }

@@ -39,10 +39,10 @@ pub use books::{Books, Entry, Fate};
 pub use clock::{Stamp, now};
 pub use content::{hash_file, hash_files, hash_folder, hash_of, verify_folder};
 pub use cpu_time::cpu_time;
-pub use definitions::{Definition, Definitions, definitions_of};
+pub use definitions::{Definition, Definitions, Readings, definitions_of};
 pub use dtype::{column_type, dtype, type_name};
 pub use encode::RowGroups;
-pub use engine::{collect, stream};
+pub use engine::{collect, set_up_engine, stream};
 pub use errors::PolarsResultExt;
 pub use evidence::{CheckResult, Evidence, Input, Kind, Verdict};
 pub use fingerprint::{Fingerprint, fingerprint};
@@ -56,7 +56,7 @@ pub use settings::{flow, stripped};
 pub use snapshot::{LATEST, Snapshot};
 pub use summary::{ColumnSummary, Summary};
 pub use temporary::{Publishing, Temporary, discard_all, publishing, sweep};
-pub use writer::{TableWriter, Written};
+pub use writer::{TableWriter, WrittenTable};
 
 /// The column that names the source file of a row.
 pub const FILE: &str = "_file";

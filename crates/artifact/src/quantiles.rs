@@ -46,14 +46,18 @@ impl Quantiles {
         self.0.get((p.clamp(0.0, 1.0) * last as f64).round() as usize).copied()
     }
 
-    /// The share of values up to and including `border`, by a line between the two values around it.
+    /// The share of values up to and including `border`, by a line between the two values around it. A value that stands at
+    /// several ranks ends somewhere before the next one: half way is right within half an interval; of a value at one rank the
+    /// share may be one interval too small.
     pub fn share_up_to(&self, border: f64) -> f64 {
         let known = self.0.partition_point(|value| *value <= border);
         if known == 0 || known == self.0.len() {
             return if known == 0 { 0.0 } else { 1.0 };
         }
         let (low, high) = (self.0[known - 1], self.0[known]);
-        ((known - 1) as f64 + (border - low) / (high - low)) / (self.0.len() - 1) as f64
+        let is_tied = low == border && known > 1 && self.0[known - 2] == border;
+        let beyond = if is_tied { 0.5 } else { (border - low) / (high - low) };
+        ((known - 1) as f64 + beyond) / (self.0.len() - 1) as f64
     }
 
     /// Those of all values of `parts`, each with how many values it stands for.
@@ -99,6 +103,23 @@ mod tests {
         assert_eq!([-1.0, 0.0, 125.0, 1000.0, 2000.0].map(|x| of.share_up_to(x)), [0.0, 0.0, 0.125, 1.0, 1.0]);
         assert_eq!(Quantiles::of(&[f64::NAN, 7.0]).at(0.5), Some(7.0));
         assert_eq!((Quantiles::of(&[]).at(0.5), Quantiles::default().is_empty()), (None, true));
+    }
+
+    #[test]
+    fn shares_of_few_distinct_values_are_right_within_half_an_interval() {
+        let mut random = testkit::Random::seeded(18);
+        for round in 0..500 {
+            let (count, distinct) = (200 + random.below(3_000), 1 + random.below(9));
+            let values: Vec<f64> = (0..count).map(|_| random.below(distinct).min(random.below(distinct)) as f64).collect();
+            let of = Quantiles::of(&values);
+            for value in 0..distinct {
+                let (found, right) = (of.share_up_to(value as f64), share(&values, value as f64));
+                // Half an interval, or a whole one of a value that stands at one rank alone; and half a row of so many.
+                let ranks = of.values().iter().filter(|known| **known == value as f64).count();
+                let most = if ranks == 1 { 0.01 } else { 0.005 } + 0.5 / count as f64 + 1e-12;
+                assert!((found - right).abs() <= most, "round {round}: {found}, not {right}, up to {value} of {distinct}");
+            }
+        }
     }
 
     #[test]

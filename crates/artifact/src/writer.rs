@@ -16,7 +16,7 @@ use crate::footer::{footer_start, seal, start_in};
 use crate::{Evidence, PolarsResultExt, Summary, Temporary};
 
 /// Writes batches of one schema. Nothing is visible under the target's name until
-/// [`Written::publish`].
+/// [`WrittenTable::publish`].
 pub struct TableWriter {
     temporary: Temporary,
     target: String,
@@ -32,7 +32,7 @@ pub struct TableWriter {
 
 /// A table on disk that still has its temporary name.
 #[derive(Debug)]
-pub struct Written {
+pub struct WrittenTable {
     temporary: Temporary,
     pub rows: u64,
     pub bytes: u64,
@@ -111,7 +111,7 @@ impl TableWriter {
     }
 
     /// Writes the footer, still without evidence.
-    pub fn finish(mut self) -> Result<Written> {
+    pub fn finish(mut self) -> Result<WrittenTable> {
         let flushed = self.writer.flush();
         flushed.map_err(|error| self.failed(error))?;
         self.content.lock().unwrap_or_else(PoisonError::into_inner).tail = Some(Vec::new());
@@ -123,7 +123,7 @@ impl TableWriter {
         // The footer is rewritten when the file is sealed, so it is no part of the content; the page index before it is.
         hasher.update(&tail[..start_in(&tail)]);
         hasher.update(describe(&self.schema).as_bytes());
-        Ok(Written {
+        Ok(WrittenTable {
             temporary: self.temporary,
             rows: self.rows,
             bytes,
@@ -134,7 +134,7 @@ impl TableWriter {
     }
 }
 
-impl Written {
+impl WrittenTable {
     /// Where the rows are until they are published: for checks that read them back.
     pub fn path(&self) -> &Path {
         self.temporary.path()

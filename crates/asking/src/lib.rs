@@ -260,7 +260,7 @@ impl Round {
             }
             None if self.unasked > 0 => {
                 return Err(Error::try_again(format!(
-                    "{place}: {} inputs were asked in vain; {rows_left}",
+                    "{place}: {} inputs were sent without getting an answer; {rows_left}",
                     self.unasked
                 ))
                 .hint("what was answered is kept; run again later"));

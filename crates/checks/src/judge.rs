@@ -88,7 +88,7 @@ pub fn refusal(table: &str, results: &[CheckResult]) -> Option<Error> {
     }
     Some(
         Error::refused(format!("table '{table}': {}", failed.join("; ")))
-            .hint("mend the data, or change the check's threshold or severity"),
+            .hint("correct the data, or change the check's threshold or severity"),
     )
 }
 
@@ -127,8 +127,8 @@ mod tests {
         assert_eq!(error.class(), spec::Class::Refused);
         assert_eq!(
             error.to_string(),
-            "table 'orders': check 'table SUM(amount) > 0': false; left of '>' stands 0; mend the data, or change the \
-             check's threshold or severity"
+            "table 'orders': check 'table SUM(amount) > 0': false; the left side of '>' is 0; correct the data, or \
+             change the check's threshold or severity"
         );
         assert!(refusal("orders", &results[..3]).is_none());
     }

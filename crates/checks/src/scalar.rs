@@ -36,10 +36,10 @@ pub(crate) fn literal(value: &Scalar, of: &DataType) -> Result<Expr> {
                 TimeUnit::Microseconds => Some(time.timestamp_micros()),
                 TimeUnit::Nanoseconds => time.timestamp_nanos_opt(),
             };
-            let ticks = ticks.ok_or_else(|| not("a moment between 1677 and 2262"))?;
+            let ticks = ticks.ok_or_else(|| not("a timestamp between 1677 and 2262"))?;
             Ok(lit(ticks).cast(of.clone()))
         }
-        (DataType::Date | DataType::Datetime(..), _) => Err(not("a day or moment").hint("write it as 2024-12-31")),
+        (DataType::Date | DataType::Datetime(..), _) => Err(not("a date or timestamp").hint("write it as 2024-12-31")),
         (other, _) => Err(not(&format!("comparable with {other}"))),
     }
 }
@@ -69,7 +69,7 @@ impl std::str::FromStr for Moment {
             .find_map(|format| NaiveDateTime::parse_from_str(&plain, format).ok())
             .map(|time| Moment { time, whole_day: false })
             .ok_or_else(|| {
-                Error::cannot_run(format!("'{text}' is not a day or moment"))
+                Error::cannot_run(format!("'{text}' is not a date or timestamp"))
                     .hint("write it as 2024-12-31 or 2024-12-31 18:30:00")
             })
     }
@@ -86,7 +86,7 @@ impl fmt::Display for Moment {
 
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Moment, D::Error> {
-        spec::read_text(deserializer, "a day or moment", str::parse)
+        spec::read_text(deserializer, "a date or timestamp", str::parse)
     }
 }
 
@@ -103,7 +103,7 @@ impl schemars::JsonSchema for Moment {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "description": "A day (its first moment) or a moment, in UTC: 2024-12-31 or 2024-12-31 18:30:00."
+            "description": "A date (its midnight) or a timestamp, in UTC: 2024-12-31 or 2024-12-31 18:30:00."
         })
     }
 }
@@ -143,7 +143,7 @@ mod tests {
         }
         assert_eq!(
             "31.12.2024".parse::<Moment>().unwrap_err().to_string(),
-            "'31.12.2024' is not a day or moment; write it as 2024-12-31 or 2024-12-31 18:30:00"
+            "'31.12.2024' is not a date or timestamp; write it as 2024-12-31 or 2024-12-31 18:30:00"
         );
     }
 

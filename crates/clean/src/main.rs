@@ -1,4 +1,4 @@
-//! `clean`: cleans tables by steps, behind checks. See `stage` for all that the tools share.
+//! `clean`: cleans tables by steps, behind checks. See `stage` for all that the stages share.
 
 use std::process::ExitCode;
 
@@ -6,9 +6,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod raw_tables;
-mod tool;
 mod undone;
+mod wiring;
 
 fn main() -> ExitCode {
-    stage::main::<tool::Clean>()
+    stage::main::<wiring::Clean>()
 }

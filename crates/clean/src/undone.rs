@@ -90,7 +90,7 @@ impl Decisions {
         new.sort_unstable();
         new.dedup();
         for id in undo.iter().filter(|id| stands(id).is_some()) {
-            stage::say(format!("change '{id}' is taken back already"));
+            tool::say(format!("change '{id}' is taken back already"));
         }
         let mut entries: Vec<Entry> =
             find(&new, root, folder)?.into_iter().map(|change| Entry { undo: true, change }).collect();
@@ -118,7 +118,7 @@ impl Decisions {
         if !self.text.is_empty() && !self.text.ends_with('\n') {
             text.push('\n');
         }
-        let (time, who) = (Stamp::now().rfc3339(), stage::who());
+        let (time, who) = (Stamp::now().rfc3339(), spec::who());
         entries.iter().for_each(|entry| text += &entry.line(&time, &who));
         let file = OpenOptions::new().append(true).create(true).open(root.join(&self.path));
         file.and_then(|mut file: File| {

@@ -36,7 +36,7 @@ pub use log::MessageLog;
 /// Changes with the messages that a spec makes, so that the same spec is not taken for up to date.
 const VERSION: u32 = 1;
 
-/// What customers write to a shop, in the order of time, in several languages and with the dirt of real messages.
+/// What customers write to a shop, in the order of time, in several languages and with the errors of real messages.
 ///
 /// Its columns: `id` (int64), `source` (string: the kind), `raw_text` (string), `created_at` (datetime), `metadata`
 /// (string, JSON).
@@ -54,7 +54,7 @@ pub struct Messages {
     pub languages: Vec<Language>,
 }
 
-/// What customers write to a shop, in the order of time, in several languages and with the dirt of real messages.
+/// What customers write to a shop, in the order of time, in several languages and with the errors of real messages.
 ///
 /// Its columns: `id` (int64), `source` (string: the kind), `raw_text` (string), `created_at` (datetime), `metadata`
 /// (string, JSON).
@@ -77,7 +77,7 @@ struct Written {
     /// The share of rows that say word for word what an earlier row said, from 0 to 0.99. Default 0.5.
     #[serde(default = "half")]
     repeats: f64,
-    /// The share of texts that are spoilt, from 0 to 1. Default 0.3.
+    /// The share of texts with errors, from 0 to 1. Default 0.3.
     #[serde(default = "three_tenths")]
     dirt: f64,
     /// The languages, equally often if named once each. Default: all.

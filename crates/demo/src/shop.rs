@@ -44,7 +44,7 @@ pub use log::ShopLog;
 /// Changes with the log that a spec makes, so that the same spec is not taken for up to date.
 const VERSION: u32 = 1;
 
-/// An online shop's log of purchases and returns, in the order of time, with the dirt of real logs.
+/// An online shop's log of purchases and returns, in the order of time, with the errors of real logs.
 ///
 /// Its columns: `order_id`, `customer_id` (int64), `ordered_at` (datetime), `product`, `category`, `channel`
 /// (string), `quantity` (int64), `unit_price`, `amount` (float64). A return has a negative quantity and amount.
@@ -61,7 +61,7 @@ pub struct Shop {
     pub returns: f64,
 }
 
-/// An online shop's log of purchases and returns, in the order of time, with the dirt of real logs.
+/// An online shop's log of purchases and returns, in the order of time, with the errors of real logs.
 ///
 /// Its columns: `order_id`, `customer_id` (int64), `ordered_at` (datetime), `product`, `category`, `channel`
 /// (string), `quantity` (int64), `unit_price`, `amount` (float64). A return has a negative quantity and amount.
@@ -79,7 +79,7 @@ struct Written {
     /// The last day.
     #[schemars(with = "String")]
     to: NaiveDate,
-    /// The share of rows that are spoilt, from 0 to 0.5. Default 0.01.
+    /// The share of rows with errors, from 0 to 0.5. Default 0.01.
     #[serde(default = "one_percent")]
     dirt: f64,
     /// By which share the arrivals of new customers grow per year, from 0 to 10. Default 0.3.

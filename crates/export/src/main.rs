@@ -1,12 +1,12 @@
-//! `export`: delivers a table. See `stage` for all that the tools share.
+//! `export`: delivers a table. See `stage` for all that the stages share.
 
 use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-mod tool;
+mod wiring;
 
 fn main() -> ExitCode {
-    stage::main::<tool::Export>()
+    stage::main::<wiring::Export>()
 }

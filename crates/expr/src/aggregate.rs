@@ -1,6 +1,7 @@
 //! Aggregates: over all rows by polars, whose sums are checked; over the rows of a window by themselves.
 
 use polars::prelude::*;
+use polars_arrow::array::Array as _;
 use spec::{Error, Result};
 
 use crate::cast::Sort;
@@ -9,7 +10,7 @@ use crate::functions::{Function, Id};
 use crate::kernel::{Label, Refusal, built, columns};
 use crate::node::{Literal, Node};
 use crate::typed::{self, Typed};
-use crate::value::{Value, View, single_or_all};
+use crate::value::{Value, View};
 
 impl Compiler<'_> {
     pub fn aggregate(
@@ -79,7 +80,8 @@ impl Compiler<'_> {
             _ => None,
         };
         share.filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| {
-            Error::cannot_run("the share of quantile_cont is no number from 0 to 1").hint("write it out, such as 0.9")
+            Error::cannot_run("the share of quantile_cont must be a number from 0 to 1")
+                .hint("write it out, such as 0.9")
         })
     }
 }
@@ -106,7 +108,7 @@ pub(crate) fn result(function: &Function, of: &Typed) -> Result<DataType> {
         (Id::Min | Id::Max, Some(_)) => Ok(of.dtype.clone()),
         (Id::Min | Id::Max, None) => wrong("values that have an order", "name a column of plain values"),
         (Id::AllTrue | Id::AnyTrue, Some(Sort::Bool)) => Ok(DataType::Boolean),
-        (Id::AllTrue | Id::AnyTrue, _) => wrong("truths", "compare it with something, such as x > 0"),
+        (Id::AllTrue | Id::AnyTrue, _) => wrong("booleans", "compare it with something, such as x > 0"),
         (Id::Sum, Some(Sort::Int | Sort::Bool)) => Ok(DataType::Int64),
         (Id::Sum, Some(Sort::Decimal)) => match of.dtype {
             DataType::Decimal(_, behind) => Ok(DataType::Decimal(crate::arithmetic::DIGITS, behind)),
@@ -121,25 +123,26 @@ pub(crate) fn result(function: &Function, of: &Typed) -> Result<DataType> {
 /// A sum of integers of any width, added up in 128 bits.
 fn integer_sum(label: &Label, of: Expr) -> Expr {
     let label = label.clone();
-    let wide = columns(vec![of], DataType::Int64, {
-        let label = label.clone();
-        move |columns| Ok(crate::arithmetic::int64(&columns[0], &label)?.into_series())
-    });
-    let inputs = vec![wide.clone().cast(DataType::Int128).sum(), wide.count()];
-    columns(inputs, DataType::Int64, move |columns| {
-        let sums = single_or_all(&columns[0]).cast(&DataType::Int128)?;
-        let counts = single_or_all(&columns[1]).cast(&DataType::Int64)?;
-        let mut found = Vec::new();
-        for (sum, count) in sums.i128()?.iter().zip(counts.i64()?.iter()) {
-            let sum = sum.unwrap_or_default();
+    of.agg_with_fmt_str(
+        move |column| {
+            let whole = crate::arithmetic::int64(column.as_materialized_series(), &label)?;
+            let mut sum = 0i128;
+            for chunk in whole.downcast_iter() {
+                sum += match chunk.null_count() {
+                    0 => chunk.values().iter().map(|value| i128::from(*value)).sum::<i128>(),
+                    _ => chunk.iter().flatten().map(|value| i128::from(*value)).sum::<i128>(),
+                };
+            }
             if i64::try_from(sum).is_err() {
                 let hint = "sum CAST(… AS DOUBLE) or a DECIMAL";
                 return Err(Refusal::new(format!("the sum {sum} is beyond int64"), hint).at(&label));
             }
-            found.push((count > Some(0)).then_some(Value::Int(sum)));
-        }
-        built(&label, &DataType::Int64, found)
-    })
+            let sum = (whole.len() > whole.null_count()).then_some(Value::Int(sum));
+            Ok(built(&label, &DataType::Int64, vec![sum])?.with_name(column.name().clone()).into_column())
+        },
+        |_, field| Ok(Field::new(field.name().clone(), DataType::Int64)),
+        "sum",
+    )
 }
 
 /// A sum of decimals or lengths of time, value by value.

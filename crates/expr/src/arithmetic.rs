@@ -2,6 +2,7 @@
 //! decimals, exact.
 
 use polars::prelude::*;
+use polars_arrow::bitmap::Bitmap;
 
 use crate::kernel::{Label, Refusal, columns, row_fn, rows};
 use crate::node::Arithmetic;
@@ -16,7 +17,7 @@ const WIDER: &str = "compute with DOUBLE or DECIMAL instead, such as CAST(… AS
 pub(crate) fn integers(label: &Label, op: Arithmetic, left: Expr, right: Expr) -> Expr {
     let label = label.clone();
     columns(vec![left, right], DataType::Int64, move |columns| {
-        let (a, b) = (int64(&columns[0], &label)?, int64(&columns[1], &label)?);
+        let (a, b) = (int64(&single_or_all(&columns[0]), &label)?, int64(&single_or_all(&columns[1]), &label)?);
         let height = height(columns);
         match op {
             Arithmetic::Add => checked(&label, "+", &a, &b, height, i64::overflowing_add),
@@ -29,8 +30,8 @@ pub(crate) fn integers(label: &Label, op: Arithmetic, left: Expr, right: Expr) -
 }
 
 /// Integers of any width as int64; a uint64 beyond it is refused.
-pub(crate) fn int64(column: &Column, label: &Label) -> PolarsResult<Int64Chunked> {
-    let series = single_or_all(column).rechunk();
+pub(crate) fn int64(series: &Series, label: &Label) -> PolarsResult<Int64Chunked> {
+    let series = series.rechunk();
     if let Ok(unsigned) = series.u64()
         && let Some(beyond) = unsigned.iter().flatten().find(|value| i64::try_from(*value).is_err())
     {
@@ -142,7 +143,7 @@ fn finite<T: Copy>(a: &[T], b: &[T], height: usize, of: impl Fn(T, T) -> f64) ->
 pub(crate) fn quotient(label: &Label, left: Expr, right: Expr) -> Expr {
     let label = label.clone();
     columns(vec![left, right], DataType::Float64, move |columns| {
-        let (a, b) = (int64(&columns[0], &label)?, int64(&columns[1], &label)?);
+        let (a, b) = (int64(&single_or_all(&columns[0]), &label)?, int64(&single_or_all(&columns[1]), &label)?);
         let height = height(columns);
         let (out, all_finite) = finite(values(&a), values(&b), height, |a, b| a as f64 / b as f64);
         let quotients = with_nulls::<_, Float64Type>(out, &a, &b, height);
@@ -150,7 +151,8 @@ pub(crate) fn quotient(label: &Label, left: Expr, right: Expr) -> Expr {
             true => quotients,
             // Only division by zero is not.
             false => {
-                quotients.iter().map(|value| value.filter(|value| value.is_finite())).collect_ca(PlSmallStr::EMPTY)
+                let is_defined = values(&quotients).iter().map(|value| value.is_finite());
+                defined(quotients.clone(), &Bitmap::from_trusted_len_iter(is_defined))
             }
         }
         .into_series())
@@ -177,28 +179,36 @@ pub(crate) fn floats(label: &Label, op: Arithmetic, left: Expr, right: Expr) -> 
             Arithmetic::Remainder => finite(av, bv, height, |a, b| a % b),
         };
         let divides = matches!(op, Arithmetic::Divide | Arithmetic::DivideWhole | Arithmetic::Remainder);
-        // Division by zero is never finite.
         let (out, all_finite) = out;
         if all_finite {
             return Ok(with_nulls::<_, Float64Type>(out, &a, &b, height).into_series());
         }
-        let mut defined = Vec::with_capacity(height);
-        for (row, value) in out.into_iter().enumerate() {
-            defined.push(match (at(&a, row), at(&b, row)) {
-                (Some(_), Some(0.0)) if divides => None,
-                (Some(a), Some(b)) if !value.is_finite() => {
-                    if a.is_finite() && b.is_finite() {
-                        let cause = format!("{a:?} {} {b:?} is beyond float64", op.sign());
-                        return Err(Refusal::new(cause, "take such rows out first").at(&label));
-                    }
-                    None
-                }
-                (Some(_), Some(_)) => Some(value),
-                _ => None,
-            });
+        // Division by zero is never finite, and neither is what has a NaN or an infinite side.
+        let is_defined = Bitmap::from_trusted_len_iter(out.iter().map(|value| value.is_finite()));
+        for row in (0..height).filter(|row| !out[*row].is_finite()) {
+            if let (Some(a), Some(b)) = (at(&a, row), at(&b, row))
+                && a.is_finite()
+                && b.is_finite()
+                && !(divides && b == 0.0)
+            {
+                let cause = format!("{a:?} {} {b:?} is beyond float64", op.sign());
+                return Err(Refusal::new(cause, "take such rows out first").at(&label));
+            }
         }
-        Ok(Float64Chunked::from_iter_options(PlSmallStr::EMPTY, defined.into_iter()).into_series())
+        Ok(defined(with_nulls(out, &a, &b, height), &is_defined).into_series())
     })
+}
+
+/// Null where `is_defined` says no.
+fn defined(column: Float64Chunked, is_defined: &Bitmap) -> Float64Chunked {
+    let chunks = column.downcast_iter().map(|chunk| {
+        let validity = match chunk.validity() {
+            Some(known) => known & is_defined,
+            None => is_defined.clone(),
+        };
+        chunk.clone().with_validity(Some(validity))
+    });
+    Float64Chunked::from_chunk_iter(PlSmallStr::EMPTY, chunks)
 }
 
 /// Decimals and integers, exact. `scales` are the digits behind the point of both sides.

@@ -167,7 +167,7 @@ impl Compiler<'_> {
                 let function = row_fn(move |row| dates::to_utc(&row[0], local));
                 Ok(Typed::new(self.run(vec![of.expr], dtype.clone(), function), dtype))
             }
-            _ => Err(Error::cannot_run(format!("{name} is no function of one row"))),
+            _ => Err(Error::cannot_run(format!("{name} is not a function of one row"))),
         }
     }
 
@@ -243,7 +243,7 @@ impl Compiler<'_> {
             }
             Some((_, other)) => {
                 return Err(Error::cannot_run(format!(
-                    "the digits of {name} are no whole number but {}",
+                    "the digits of {name} must be a whole number, not {}",
                     other.name()
                 ))
                 .hint("write them out, as in round(x, 2)"));
@@ -343,7 +343,7 @@ impl Compiler<'_> {
         let probe = StringChunked::from_slice(PlSmallStr::EMPTY, &[""]);
         if probe.contains(&pattern, true).is_err() {
             return Err(Error::cannot_run(format!("'{pattern}' is not a pattern"))
-                .hint("docs/sql.md has the patterns; \\ takes the meaning of a character away"));
+                .hint("docs/sql.md has the patterns; \\ escapes a character"));
         }
         let label = self.label.clone();
         let failed = move |error: PolarsError| {
@@ -409,8 +409,7 @@ impl Compiler<'_> {
 /// A text that stands in the expression.
 fn fixed_text(name: &str, what: &str, typed: &Typed) -> Result<String> {
     typed.text().map(str::to_owned).ok_or_else(|| {
-        Error::cannot_run(format!("the {what} of {name} is no text that stands in the expression"))
-            .hint("write it in single quotes")
+        Error::cannot_run(format!("the {what} of {name} must be a text literal")).hint("write it in single quotes")
     })
 }
 

@@ -115,7 +115,7 @@ fn adapted(left: Typed, right: Typed) -> Result<(Typed, Typed)> {
         (Some(Sort::Text), _) | (_, Some(Sort::Text)) if numbers(&left) || numbers(&right) => {
             "make them one type: CAST(… AS DOUBLE), or quote the number"
         }
-        (Some(Sort::Bool), _) | (_, Some(Sort::Bool)) => "compare a truth with TRUE or FALSE",
+        (Some(Sort::Bool), _) | (_, Some(Sort::Bool)) => "compare a boolean with TRUE or FALSE",
         _ if is_zoned(&left) || is_zoned(&right) => "one has a time zone: convert it where the table is ingested",
         _ => "make them one type: CAST(… AS …)",
     };

@@ -74,7 +74,7 @@ impl Compiler<'_> {
             Node::Literal(literal) => typed::of_literal(literal),
             Node::Negate(of) => self.negated(of),
             Node::Not(of) => Ok(Typed::boolean(self.truth(of, "NOT")?.not())),
-            Node::Arithmetic(op, left, right) => self.arithmetic(*op, self.node(left)?, self.node(right)?),
+            Node::Arithmetic(op, left, right) => self.arithmetic(*op, self.operand(left)?, self.operand(right)?),
             Node::Join(left, right) => {
                 let sides = vec![self.shown(self.node(left)?)?, self.shown(self.node(right)?)?];
                 Ok(Typed::new(rows(&self.label, sides, DataType::String, row_fn(texts::join)), DataType::String))
@@ -104,10 +104,27 @@ impl Compiler<'_> {
         }
     }
 
+    /// A side of an arithmetic operation. Of a column of floats NaN need not be made null before: the result is NaN then,
+    /// and [`arithmetic::floats`], which every such operation is, makes null of that in the pass that it takes anyway.
+    fn operand(&self, node: &Node) -> Result<Typed> {
+        match node {
+            Node::Column(name) if self.schema.get(name).is_some_and(DataType::is_float) => {
+                Ok(Typed { expr: col(name.as_str()), ..self.column(name)? })
+            }
+            _ => self.node(node),
+        }
+    }
+
     fn column(&self, name: &str) -> Result<Typed> {
         let Some(dtype) = self.schema.get(name) else {
             let known: Vec<&str> = self.schema.iter_names().map(|name| name.as_str()).collect();
-            return Err(Error::cannot_run(format!("no column '{name}'")).hint(did_you_mean(name, known)));
+            let near = did_you_mean(name, known);
+            // SQL writes names in double quotes, and texts in single ones.
+            let way_out = match self.label.contains(&format!("\"{name}\"")) {
+                true => format!("a text belongs in single quotes: '{name}'; {near}"),
+                false => near,
+            };
+            return Err(Error::cannot_run(format!("no column '{name}'")).hint(way_out));
         };
         Ok(match dtype.is_float() {
             true => Typed { open: true, ..Typed::new(defined(col(name), dtype, false), dtype.clone()) },
@@ -121,7 +138,7 @@ impl Compiler<'_> {
         match typed.dtype {
             DataType::Boolean => Ok(typed.expr),
             DataType::Null if typed.interval().is_none() => Ok(typed::scalar(DataType::Boolean, AnyValue::Null)),
-            _ => Err(Error::cannot_run(format!("{what} takes a truth, but this is {}", typed.name()))
+            _ => Err(Error::cannot_run(format!("{what} needs a boolean, but this is {}", typed.name()))
                 .hint("compare it with something, such as x <> 0")),
         }
     }

@@ -203,7 +203,7 @@ pub(crate) fn to_utc<'a>(value: &Value<'a>, local: LocalTime) -> Out<'a> {
         Some(utc) => Ok(Some(Value::Moment(i128::from(utc) * 1000 + rest))),
         None => Err(Refusal::new(
             format!("the clocks of {} skip {} or show it twice", local.zone.name(), value.shown()),
-            "add 'earlier' or 'later' as the third argument to take one of the two moments",
+            "add 'earlier' or 'later' as the third argument to take one of the two",
         )),
     }
 }

@@ -36,7 +36,7 @@ impl Compiler<'_> {
         let (function, arguments, distinct, only) = match of {
             Node::Aggregate { function, of, distinct, only } => (function, of, *distinct, only.as_deref()),
             Node::Call(function, arguments) => (function, arguments, false, None),
-            _ => return Err(Error::cannot_run("a window holds no function").hint("write f(x) OVER (…)")),
+            _ => return Err(Error::cannot_run("a window needs a function").hint("write f(x) OVER (…)")),
         };
         let mut inputs: Vec<Expr> = Vec::new();
         let mut dtype = DataType::Int64;
@@ -70,7 +70,7 @@ impl Compiler<'_> {
             _ => Some(1),
         };
         let distance = distance.ok_or_else(|| {
-            Error::cannot_run(format!("the count of {} is no whole number that stands there", function.name))
+            Error::cannot_run(format!("the count of {} must be a whole number literal", function.name))
                 .hint("write it out, such as lag(x, 2)")
         })?;
         let share = if function.id == Id::Quantile { Some(self.share(arguments)?) } else { None };

@@ -94,10 +94,10 @@ pub(crate) fn parse(text: &str) -> Result<ast::Expr> {
     match &parser.peek_token_ref().token {
         Token::EOF => Ok(tree),
         Token::Word(word) if word.keyword == Keyword::AS => {
-            Err(failed("after the expression stands 'AS'".to_owned())
+            Err(failed("unexpected 'AS' after the expression".to_owned())
                 .hint("the name of the column is the key in the YAML"))
         }
-        token => Err(with_hint(failed(format!("after the expression stands '{token}'")), text)),
+        token => Err(with_hint(failed(format!("unexpected '{token}' after the expression")), text)),
     }
 }
 
@@ -107,7 +107,7 @@ fn cause(error: &ParserError) -> String {
         ParserError::TokenizerError(cause) | ParserError::ParserError(cause) => {
             let (cause, place) = place_of(cause);
             if cause.starts_with("No infix parser for token ") {
-                return format!("a sign that is no operator stands{place}");
+                return format!("unknown operator{place}");
             }
             if let Some((wanted, found)) =
                 cause.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: "))
@@ -115,7 +115,7 @@ fn cause(error: &ParserError) -> String {
                 let wanted = if wanted == "variant object key name" { "a name" } else { wanted };
                 return match found {
                     "EOF" => format!("where it ends, {wanted} is missing"),
-                    found => format!("where {wanted} is expected stands '{found}'{place}"),
+                    found => format!("expected {wanted}, found '{found}'{place}"),
                 };
             }
             let unclosed = cause.strip_prefix("Expected close delimiter ");
@@ -145,8 +145,7 @@ fn place_of(cause: &str) -> (&str, String) {
 fn with_hint(error: Error, text: &str) -> Error {
     let count = |sign: char| text.chars().filter(|letter| *letter == sign).count();
     if count('(') > count(')') {
-        return error
-            .hint("close the bracket; within {…} of YAML a comma ends a value, so write the expression in quotes");
+        return error.hint("close the bracket");
     }
     if text.contains("&&") {
         return error.hint("write AND");

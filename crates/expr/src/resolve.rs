@@ -126,7 +126,7 @@ pub(crate) fn node(tree: &Sql, depth: usize) -> Result<Node> {
         }
         Sql::Function(function) => window::function(function, depth)?,
         Sql::AtTimeZone { .. } => {
-            return Err(Error::cannot_run("AT TIME ZONE is no part of these expressions").hint(
+            return Err(Error::cannot_run("AT TIME ZONE is not supported").hint(
                 "write to_local(x, 'Europe/Berlin') for what the clocks there show, or to_utc(x, …) for the way back",
             ));
         }
@@ -137,12 +137,11 @@ pub(crate) fn node(tree: &Sql, depth: usize) -> Result<Node> {
             return Err(Error::cannot_run("a subquery reads another table").hint("derive a column first and use that"));
         }
         Sql::Collate { .. } => {
-            return Err(Error::cannot_run("COLLATE is no part of these expressions")
+            return Err(Error::cannot_run("COLLATE is not supported")
                 .hint("texts are compared letter by letter; write lower(x) to compare without case"));
         }
         other => {
-            return Err(Error::cannot_run(format!("'{other}' is no part of these expressions"))
-                .hint("docs/sql.md lists what is"));
+            return Err(Error::cannot_run(format!("'{other}' is not supported")).hint("docs/sql.md lists what is"));
         }
     })
 }
@@ -252,7 +251,7 @@ pub(crate) fn known_function(name: &str) -> Result<&'static functions::Function>
 }
 
 fn no_operator(sign: &str) -> Error {
-    Error::cannot_run(format!("'{sign}' is no operator of these expressions")).hint("docs/sql.md lists the operators")
+    Error::cannot_run(format!("'{sign}' is not a supported operator")).hint("docs/sql.md lists the operators")
 }
 
 fn value_of(value: &ast::Value) -> Result<Literal> {
@@ -262,7 +261,7 @@ fn value_of(value: &ast::Value) -> Result<Literal> {
         ast::Value::Number(digits, false) => Literal::Number(digits.replace('_', "")),
         ast::Value::SingleQuotedString(text) => Literal::Text(text.clone()),
         other => {
-            return Err(Error::cannot_run(format!("{other} is no value of these expressions"))
+            return Err(Error::cannot_run(format!("{other} is not a supported literal"))
                 .hint("write numbers as 12.5, texts as 'text', dates as DATE '2024-01-31'"));
         }
     })
@@ -271,7 +270,7 @@ fn value_of(value: &ast::Value) -> Result<Literal> {
 fn typed_string(typed: &ast::TypedString) -> Result<Node> {
     let text = match &typed.value.value {
         ast::Value::SingleQuotedString(text) => text,
-        other => return Err(Error::cannot_run(format!("{other} is no text")).hint("write it in single quotes")),
+        other => return Err(Error::cannot_run(format!("{other} is not a text")).hint("write it in single quotes")),
     };
     let read = match target(&typed.data_type)? {
         Target::Date => literal::date(text).map(Literal::Date).ok_or(("a date", "DATE '2024-01-31'")),
@@ -291,7 +290,7 @@ fn typed_string(typed: &ast::TypedString) -> Result<Node> {
 
 fn interval_of(interval: &ast::Interval) -> Result<crate::node::Interval> {
     let no_interval = || {
-        Error::cannot_run(format!("'{interval}' is no length of time"))
+        Error::cannot_run(format!("'{interval}' is not a valid interval"))
             .hint("write INTERVAL '3 days' or INTERVAL 3 DAY")
     };
     if interval.last_field.is_some() || interval.leading_precision.is_some() {
@@ -335,7 +334,7 @@ pub(crate) fn part(name: &str) -> Result<Part> {
             Some(near) => format!("did you mean '{near}'?"),
             None => "docs/sql.md lists the parts".to_owned(),
         };
-        Error::cannot_run(format!("'{lower}' is no part of a date or time")).hint(hint)
+        Error::cannot_run(format!("'{lower}' is not a part of a date or time")).hint(hint)
     })
 }
 
@@ -370,7 +369,7 @@ fn target(of: &ast::DataType) -> Result<Target> {
             Target::Integer(32, false)
         }
         other => {
-            return Err(Error::cannot_run(format!("{other} is no type of these expressions")).hint(
+            return Err(Error::cannot_run(format!("{other} is not a supported type")).hint(
                 "the types are BOOLEAN, TINYINT, SMALLINT, INTEGER, BIGINT, their unsigned kinds, REAL, DOUBLE, DECIMAL(p, s), \
                  VARCHAR, DATE, TIMESTAMP and TIME",
             ));
@@ -383,7 +382,7 @@ fn decimal(digits: u64, behind: i64) -> Result<Target> {
         (Ok(digits), Ok(behind)) if (1..=38).contains(&digits) && behind <= digits => {
             Ok(Target::Decimal(digits, behind))
         }
-        _ => Err(Error::cannot_run(format!("DECIMAL({digits}, {behind}) is no decimal"))
+        _ => Err(Error::cannot_run(format!("DECIMAL({digits}, {behind}) is not a valid decimal type"))
             .hint("a decimal has 1 to 38 digits, no more of them behind the point than all")),
     }
 }

@@ -12,8 +12,10 @@ pub(crate) fn function(call: &ast::Function, depth: usize) -> Result<Node> {
     let list = match &call.args {
         ast::FunctionArguments::List(list) => list,
         ast::FunctionArguments::None => {
-            return Err(Error::cannot_run(format!("'{name}' is a keyword of SQL without a meaning here"))
-                .hint(format!("if '{name}' is a column, write it in double quotes: \"{name}\"")));
+            return Err(Error::cannot_run(format!(
+                "'{name}' is an SQL keyword and cannot be used as a name without quotes"
+            ))
+            .hint(format!("if '{name}' is a column, write it in double quotes: \"{name}\"")));
         }
         ast::FunctionArguments::Subquery(_) => {
             return Err(Error::cannot_run("a subquery reads another table").hint("derive a column first and use that"));
@@ -77,7 +79,10 @@ fn row_call(function: &'static Function, mut arguments: Vec<Node>) -> Result<Nod
         let of = arguments.remove(1);
         return match &arguments[0] {
             Node::Literal(Literal::Text(name)) => Ok(Node::Part(part(name)?, Box::new(of))),
-            _ => Err(Error::cannot_run("the part of date_part is no text").hint("write date_part('year', x)")),
+            _ => {
+                Err(Error::cannot_run("the part of date_part must be a text literal")
+                    .hint("write date_part('year', x)"))
+            }
         };
     }
     checked_call(Node::Call(function, arguments))
@@ -103,10 +108,10 @@ fn aggregate(
 
 fn over(function: &'static Function, of: Node, window: &ast::WindowType, depth: usize) -> Result<Node> {
     let ast::WindowType::WindowSpec(window) = window else {
-        return Err(Error::cannot_run("a named window stands nowhere").hint("write the window out: OVER (…)"));
+        return Err(Error::cannot_run("named windows are not supported").hint("write the window out: OVER (…)"));
     };
     if window.window_name.is_some() {
-        return Err(Error::cannot_run("a named window stands nowhere").hint("write the window out: OVER (…)"));
+        return Err(Error::cannot_run("named windows are not supported").hint("write the window out: OVER (…)"));
     }
     let below = |tree: &Sql| node(tree, depth + 1);
     let partition = window.partition_by.iter().map(below).collect::<Result<Vec<Node>>>()?;
@@ -149,7 +154,7 @@ fn frame(frame: Option<&ast::WindowFrame>) -> Result<bool> {
     match frame.units {
         ast::WindowFrameUnits::Rows if to_here => Ok(true),
         ast::WindowFrameUnits::Range if to_here => Ok(false),
-        _ => Err(Error::cannot_run("a window of these bounds has no meaning here")
+        _ => Err(Error::cannot_run("a window with these bounds is not supported")
             .hint("leave them out, or write ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW")),
     }
 }

@@ -1,12 +1,12 @@
-//! `features`: computes features as of cutoffs. See `stage` for all that the tools share.
+//! `features`: computes features as of cutoffs. See `stage` for all that the stages share.
 
 use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-mod tool;
+mod wiring;
 
 fn main() -> ExitCode {
-    stage::main::<tool::Features>()
+    stage::main::<wiring::Features>()
 }

@@ -131,7 +131,7 @@ impl Making<'_> {
         // The label of an entity is an aggregate; that of a row is its own.
         let own_rows = is.get("horizon").is_some();
         let label = self.define(label, &is, false, own_rows, "");
-        Definitions { of_features: true, columns: self.columns, rows: None, label: Some(label) }
+        Definitions { of_features: true, columns: self.columns, label: Some(label), ..Definitions::default() }
     }
 
     /// `own_rows`: it looks at many rows of the own table, so it means another thing where the table holds others.

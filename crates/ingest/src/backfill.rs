@@ -33,10 +33,10 @@ impl FromStr for Window {
     fn from_str(text: &str) -> Result<Window, Error> {
         let wrong = |what: String| Error::cannot_run(what).hint("write 2023-01..2023-06 or 2023-01-15..2023-02-10");
         let Some((from, to)) = text.split_once("..") else {
-            return Err(wrong(format!("'{text}' is no range of days")));
+            return Err(wrong(format!("'{text}' is not a range of days")));
         };
-        let first = day(from, |first| first).ok_or_else(|| wrong(format!("'{from}' is no day and no month")))?;
-        let last = day(to, end_of_month).ok_or_else(|| wrong(format!("'{to}' is no day and no month")))?;
+        let first = day(from, |first| first).ok_or_else(|| wrong(format!("'{from}' is neither a day nor a month")))?;
+        let last = day(to, end_of_month).ok_or_else(|| wrong(format!("'{to}' is neither a day nor a month")))?;
         match first <= last {
             true => Ok(Window { first, last }),
             false => Err(wrong(format!("'{text}' ends before it begins"))),
@@ -88,8 +88,8 @@ mod tests {
     #[test]
     fn what_is_no_range_is_named() {
         let hint = "; write 2023-01..2023-06 or 2023-01-15..2023-02-10";
-        assert_eq!(window("2023").unwrap_err(), format!("'2023' is no range of days{hint}"));
-        assert_eq!(window("2023-13..2024-01").unwrap_err(), format!("'2023-13' is no day and no month{hint}"));
+        assert_eq!(window("2023").unwrap_err(), format!("'2023' is not a range of days{hint}"));
+        assert_eq!(window("2023-13..2024-01").unwrap_err(), format!("'2023-13' is neither a day nor a month{hint}"));
         assert_eq!(window("2023-02..2023-01").unwrap_err(), format!("'2023-02..2023-01' ends before it begins{hint}"));
     }
 }

@@ -1,13 +1,13 @@
 //! What earlier runs read: the artifacts to which an incremental source adds, and how far it came.
 
-use artifact::{Evidence, Kind, Notes, PolarsResultExt, evidence_of, scan_files};
+use artifact::{Definitions, Evidence, Kind, Notes, PolarsResultExt, evidence_of, scan_files};
 use polars::prelude::Schema;
 use serde_json::Value;
 use spec::{Result, ResultExt};
 use stage::{Job, Kept};
 
 use crate::backfill::Window;
-use crate::tool::{Ingest, reads_all_anew};
+use crate::wiring::{Ingest, reads_all_anew};
 
 /// The artifacts of the stage's current output, in their order.
 pub struct Earlier(Vec<(Kept, Evidence)>);
@@ -65,6 +65,11 @@ impl Table<'_> {
     pub fn has(&self, window: Window) -> bool {
         let window = window.to_string();
         self.0.iter().any(|(_, evidence)| evidence.notes.backfill.as_ref() == Some(&window))
+    }
+
+    /// What the columns of the newest artifact mean, if it says so.
+    pub fn definitions(&self) -> Option<&Definitions> {
+        self.0.last().and_then(|(_, evidence)| evidence.definitions.as_ref())
     }
 
     /// The columns of the newest artifact.

@@ -1,4 +1,4 @@
-//! `ingest`: reads sources into raw tables. See `stage` for all that the tools share.
+//! `ingest`: reads sources into raw tables. See `stage` for all that the stages share.
 
 use std::process::ExitCode;
 
@@ -7,8 +7,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod backfill;
 mod earlier;
-mod tool;
+mod wiring;
 
 fn main() -> ExitCode {
-    stage::main::<tool::Ingest>()
+    stage::main::<wiring::Ingest>()
 }

@@ -62,6 +62,7 @@ impl Trial {
             features: self.model.features().to_vec(),
             definitions: self.definitions.clone(),
             summaries: self.summaries.clone(),
+            importance: self.importance_shares(),
             threshold: self.threshold.clone(),
             intervals,
             metrics: self.test.clone(),
@@ -76,6 +77,24 @@ impl Trial {
             rows: self.rows,
             seed: self.spec.seed,
         }
+    }
+
+    /// See [`Manifest::importance`].
+    fn importance_shares(&self) -> Vec<(String, f64)> {
+        let mut weights = match &self.explained {
+            Some(explained) => {
+                let names = self.model.features().iter().map(|feature| feature.name.clone());
+                names.zip(explained.mean_sizes()).collect()
+            }
+            None => self.importance.weights.clone(),
+        };
+        let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
+        if !(total > 0.0 && total.is_finite()) {
+            return Vec::new();
+        }
+        weights.iter_mut().for_each(|(_, weight)| *weight /= total);
+        weights.sort_by(|one, other| other.1.total_cmp(&one.1));
+        weights
     }
 
     /// All plots that the task and the model allow, in the order of the card.

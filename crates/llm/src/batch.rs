@@ -18,10 +18,10 @@ use crate::client;
 use crate::engine;
 use crate::ledger::{self, Batch, Entry, Item, Key, Ledger, Lot, Spend, owner};
 use crate::outcome::{Asked, FailureKind, Outcome, Progress, Stop, Watch};
-use crate::plan::Plan;
 use crate::settings::{Model, Settings};
 use crate::task::Task;
 use crate::tokens;
+use crate::worklist::Worklist;
 
 /// Most requests of one batch, and most bytes of its file: OpenAI's limits are 50,000 and 200 MB.
 const MOST_LINES: usize = 50_000;
@@ -48,23 +48,23 @@ pub fn batch(
     watch: &dyn Watch,
     wait: Duration,
 ) -> Result<Asked> {
-    let mut plan = Plan::new(task, inputs, settings, ledger)?;
-    if plan.open().is_empty() {
-        return Ok(plan.finish(None));
+    let mut worklist = Worklist::new(task, inputs, settings, ledger)?;
+    if worklist.open().is_empty() {
+        return Ok(worklist.finish(None));
     }
-    if !plan.models[0].provider.is_configured() {
-        let provider = plan.models[0].provider.name.clone();
-        return Ok(plan.finish(Some(Stop::NotConfigured(format!("provider '{provider}' has no key")))));
+    if !worklist.models[0].provider.is_configured() {
+        let provider = worklist.models[0].provider.name.clone();
+        return Ok(worklist.finish(Some(Stop::NotConfigured(format!("provider '{provider}' has no key")))));
     }
-    engine::need_prices(&plan.models[..1], settings)?;
-    let model = plan.models[0].clone();
+    engine::need_prices(&worklist.models[..1], settings)?;
+    let model = worklist.models[0].clone();
     let lot = Lot {
         task: task.name().to_owned(),
         model: model.wire_name.clone(),
         provider: model.provider.name.clone(),
         prompt: task.prompt_hash().to_owned(),
     };
-    let by_key = plan.units.iter().enumerate().map(|(at, unit)| (unit.keys[0], at)).collect();
+    let by_key = worklist.units.iter().enumerate().map(|(at, unit)| (unit.keys[0], at)).collect();
     let api = Api::new(&model.provider, &settings.limits)?;
     let mut run = Run {
         task,
@@ -78,8 +78,9 @@ pub fn batch(
         failed: HashMap::new(),
         lost: HashSet::new(),
     };
-    let stopped = net::block_on(run.all(&mut plan, watch, wait)).map_err(|error| engine::redacted(error, settings))?;
-    Ok(plan.finish(stopped))
+    let stopped =
+        net::block_on(run.all(&mut worklist, watch, wait)).map_err(|error| engine::redacted(error, settings))?;
+    Ok(worklist.finish(stopped))
 }
 
 struct Run<'a> {
@@ -96,7 +97,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn all(&mut self, plan: &mut Plan, watch: &dyn Watch, wait: Duration) -> Result<Option<Stop>> {
+    async fn all(&mut self, worklist: &mut Worklist, watch: &dyn Watch, wait: Duration) -> Result<Option<Stop>> {
         let begun = Instant::now();
         let mut stop = None;
         self.find_intended().await?;
@@ -104,17 +105,18 @@ impl Run<'_> {
             if round > 0 && (watch.cancelled() || stop.is_some()) {
                 break;
             }
-            stop = self.submit(plan).await?;
-            let open = self.look_after(plan, watch, begun, wait).await?;
+            stop = self.submit(worklist).await?;
+            let open = self.look_after(worklist, watch, begun, wait).await?;
             if !open.is_empty() {
                 let names: Vec<&str> = open.iter().map(|batch| batch.id.as_deref().unwrap_or(&batch.token)).collect();
                 return Ok(Some(Stop::InBatch(format!("they wait in {}", names.join(", ")))));
             }
-            if plan.open().is_empty() {
+            if worklist.open().is_empty() {
                 break;
             }
         }
-        for unit in plan.units.iter_mut().filter(|unit| unit.outcome.is_none() && self.lost.contains(&unit.keys[0])) {
+        for unit in worklist.units.iter_mut().filter(|unit| unit.outcome.is_none() && self.lost.contains(&unit.keys[0]))
+        {
             unit.outcome = Some(Outcome::failed(FailureKind::Unasked, "its batch ended before it was answered"));
         }
         Ok(stop.or_else(|| watch.cancelled().then_some(Stop::Cancelled)))
@@ -132,14 +134,14 @@ impl Run<'_> {
     }
 
     /// Submits what is open, in as many batches as it takes and as the day's caps allow.
-    async fn submit(&self, plan: &Plan) -> Result<Option<Stop>> {
-        let mut open: Vec<usize> = plan.open();
+    async fn submit(&self, worklist: &Worklist) -> Result<Option<Stop>> {
+        let mut open: Vec<usize> = worklist.open();
         let mut stop = None;
         while !open.is_empty() && stop.is_none() {
             let (mut items, mut lines, mut bytes, mut planned) = (Vec::new(), Vec::new(), 0, Spend::default());
             let day = self.ledger.spend_today()?;
             while let Some(unit) = open.last().copied() {
-                let unit = &plan.units[unit];
+                let unit = &worklist.units[unit];
                 let messages = self.task.conversation(&unit.rendered);
                 let expected = self.expect(&messages);
                 let mut after = day;
@@ -204,7 +206,7 @@ impl Run<'_> {
     /// Looks at all open batches until they have ended, `wait` is over or the caller wants an end.
     async fn look_after(
         &mut self,
-        plan: &mut Plan,
+        worklist: &mut Worklist,
         watch: &dyn Watch,
         begun: Instant,
         wait: Duration,
@@ -222,11 +224,11 @@ impl Run<'_> {
                     Look::Ended(ended) => self.collect(&batch, ended).await?,
                 }
             }
-            self.settle(plan)?;
+            self.settle(worklist)?;
             watch.progress(&Progress {
-                done: plan.totals.distinct - plan.open().len() as u64,
-                total: plan.totals.distinct,
-                cost: plan.totals.cost,
+                done: worklist.totals.distinct - worklist.open().len() as u64,
+                total: worklist.totals.distinct,
+                cost: worklist.totals.cost,
                 per_second: 0.0,
             });
             let over = begun.elapsed() >= wait || watch.cancelled();
@@ -299,7 +301,7 @@ impl Run<'_> {
             return Some(Err(format!("the model refuses: {words}")));
         }
         if let Some(reason @ ("length" | "content_filter")) = reply.finish_reason.as_deref() {
-            return Some(Err(format!("the answer broke off: {reason}")));
+            return Some(Err(format!("the answer was cut short: {reason}")));
         }
         let values = match answer::of_one(&reply.content, self.task.schema()) {
             Ok(values) => values,
@@ -323,17 +325,17 @@ impl Run<'_> {
     }
 
     /// Takes what is in the ledger by now, whoever put it there.
-    fn settle(&mut self, plan: &mut Plan) -> Result<()> {
-        let open = plan.open();
-        let keys: Vec<Key> = open.iter().map(|unit| plan.units[*unit].keys[0]).collect();
+    fn settle(&mut self, worklist: &mut Worklist) -> Result<()> {
+        let open = worklist.open();
+        let keys: Vec<Key> = open.iter().map(|unit| worklist.units[*unit].keys[0]).collect();
         for (unit, known) in open.into_iter().zip(self.ledger.look_up(&keys)?) {
             if let Some(known) = known {
-                plan.settle_new(unit, 0, known);
+                worklist.settle_new(unit, 0, known);
             }
         }
         for (key, reason) in self.failed.drain() {
             if let Some(unit) = self.by_key.get(&key) {
-                plan.units[*unit].outcome = Some(Outcome::failed(FailureKind::Refused, reason));
+                worklist.units[*unit].outcome = Some(Outcome::failed(FailureKind::Refused, reason));
             }
         }
         Ok(())

@@ -95,7 +95,7 @@ impl std::fmt::Display for Fault {
             Fault::Garbled(what) => write!(f, "the server answered something else: {what}"),
             Fault::Rejected(status, what) => write!(f, "the server rejects the request ({status}): {what}"),
             Fault::Denied(status) => write!(f, "the server rejects the key ({status})"),
-            Fault::NotFound(what) => write!(f, "the server knows no such model or address (404): {what}"),
+            Fault::NotFound(what) => write!(f, "no such model or address on the server (404): {what}"),
             Fault::NoQuota => f.write_str("the account's quota is used up"),
         }
     }
@@ -158,7 +158,7 @@ fn connection(error: &reqwest::Error) -> Fault {
     // The cause is what people understand; the address may hold a password and is left out.
     match error.is_timeout() {
         true => Fault::Timeout,
-        false if std::error::Error::source(error).is_none() => Fault::Connection("the exchange broke off".to_owned()),
+        false if std::error::Error::source(error).is_none() => Fault::Connection("the connection broke".to_owned()),
         false => Fault::Connection(spec::text::root_cause(error)),
     }
 }

@@ -6,11 +6,11 @@ use crate::Input;
 use crate::client;
 use crate::ledger::Ledger;
 use crate::outcome::{Asked, Stop, Watch};
-use crate::plan::Plan;
 use crate::run;
 use crate::settings::{Model, Settings};
 use crate::task::Task;
 use crate::tokens;
+use crate::worklist::Worklist;
 
 /// Asks for each input, distinct ones once, and only what the ledger does not know.
 ///
@@ -21,17 +21,17 @@ use crate::tokens;
 /// Cannot run: a key that is refused, an unknown model, requests that are rejected one and all, a ledger that cannot
 /// be written. Answers that had come by then are in the ledger.
 pub fn ask(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Ledger, watch: &dyn Watch) -> Result<Asked> {
-    let mut plan = Plan::new(task, inputs, settings, ledger)?;
-    if plan.open().is_empty() {
-        return Ok(plan.finish(None));
+    let mut worklist = Worklist::new(task, inputs, settings, ledger)?;
+    if worklist.open().is_empty() {
+        return Ok(worklist.finish(None));
     }
     if let Some(stop) = not_configured(task, settings) {
-        return Ok(plan.finish(Some(stop)));
+        return Ok(worklist.finish(Some(stop)));
     }
-    need_prices(&plan.models, settings)?;
-    let stopped = run::run(task, &mut plan, settings, ledger, watch);
+    need_prices(&worklist.models, settings)?;
+    let stopped = run::run(task, &mut worklist, settings, ledger, watch);
     let stopped = stopped.map_err(|error| redacted(error, settings))?;
-    Ok(plan.finish(stopped))
+    Ok(worklist.finish(stopped))
 }
 
 /// Gives the answers that the ledger knows, without a call.
@@ -39,7 +39,7 @@ pub fn ask(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Ledger, 
 /// # Errors
 /// Cannot run: the ledger cannot be read.
 pub fn known(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Ledger) -> Result<Asked> {
-    Ok(Plan::new(task, inputs, settings, ledger)?.finish(Some(Stop::Cancelled)))
+    Ok(Worklist::new(task, inputs, settings, ledger)?.finish(Some(Stop::Cancelled)))
 }
 
 /// What asking would take.
@@ -78,24 +78,24 @@ impl std::ops::AddAssign for Estimate {
 /// # Errors
 /// Cannot run: the ledger cannot be read.
 pub fn estimate(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Ledger) -> Result<Estimate> {
-    let plan = Plan::new(task, inputs, settings, ledger)?;
-    let (open, model) = (plan.open(), &plan.models[0]);
+    let worklist = Worklist::new(task, inputs, settings, ledger)?;
+    let (open, model) = (worklist.open(), &worklist.models[0]);
     let expected = expected_tokens_out(task, model, ledger)?;
     let (mut requests, mut tokens_in, mut tokens_out) = (0, 0, 0.0);
     for chunk in open.chunks(task.batch_rows()) {
-        let rows: Vec<_> = chunk.iter().map(|unit| &plan.units[*unit].rendered).collect();
+        let rows: Vec<_> = chunk.iter().map(|unit| &worklist.units[*unit].rendered).collect();
         let messages = if rows.len() > 1 { task.conversation_of_rows(&rows) } else { task.conversation(rows[0]) };
         requests += 1;
         tokens_in += tokens::of_messages(&messages);
         for unit in chunk {
-            tokens_out += expected.unwrap_or_else(|| tokens::of_text(&plan.units[*unit].input) as f64);
+            tokens_out += expected.unwrap_or_else(|| tokens::of_text(&worklist.units[*unit].input) as f64);
         }
     }
     let tokens_out = tokens_out.ceil() as u64;
     Ok(Estimate {
-        rows: plan.totals.inputs,
-        distinct: plan.totals.distinct,
-        cached: plan.totals.cached,
+        rows: worklist.totals.inputs,
+        distinct: worklist.totals.distinct,
+        cached: worklist.totals.cached,
         requests,
         tokens_in,
         tokens_out,

@@ -11,8 +11,8 @@ use crate::canonical;
 use crate::client::Fault;
 use crate::ledger::{self, Done, Entry, Key, Record};
 use crate::outcome::{Answer, Failure, Outcome, Stop};
-use crate::plan::Unit;
-use crate::talk::{Line, Rows, Shared, Talk, Usage};
+use crate::talk::{Candidate, Rows, Shared, Talk, Usage};
+use crate::worklist::Unit;
 
 /// What became of one job.
 #[derive(Default)]
@@ -30,7 +30,7 @@ pub struct Finished {
 pub struct Work<'a> {
     pub shared: &'a Shared<'a>,
     /// Models that can be asked, with their places in the order of preference.
-    pub lines: &'a [(usize, Line)],
+    pub candidates: &'a [(usize, Candidate)],
     pub units: &'a [Unit],
 }
 
@@ -45,18 +45,18 @@ impl Work<'_> {
         loop {
             let mut why = String::new();
             let mut exhausted = false;
-            for (place, line) in self.lines {
-                let open = line.breaker.borrow().look(Instant::now()) == Gate::Open;
+            for (place, candidate) in self.candidates {
+                let open = candidate.breaker.borrow().look(Instant::now()) == Gate::Open;
                 if !open {
                     continue;
                 }
-                match self.shared.converse(line, messages.clone(), units.len()).await? {
+                match self.shared.converse(candidate, messages.clone(), units.len()).await? {
                     Talk::Answered(rows, usage, record) => {
-                        return self.keep(&units, (*place, line), rows, &usage, record).await;
+                        return self.keep(&units, (*place, candidate), rows, &usage, record).await;
                     }
                     Talk::Stopped(stop) => return Ok(Finished { stop: Some(stop), ..Finished::default() }),
                     Talk::Unavailable(reason) => {
-                        exhausted |= line.breaker.borrow().look(Instant::now()) == Gate::Open;
+                        exhausted |= candidate.breaker.borrow().look(Instant::now()) == Gate::Open;
                         why = reason;
                     }
                 }
@@ -75,7 +75,7 @@ impl Work<'_> {
     /// Time until the first breaker lets somebody try; None if all models are given up.
     fn next_opening(self) -> Option<Duration> {
         let now = Instant::now();
-        let pauses = self.lines.iter().filter_map(|(_, line)| match line.breaker.borrow().look(now) {
+        let pauses = self.candidates.iter().filter_map(|(_, candidate)| match candidate.breaker.borrow().look(now) {
             Gate::Open => Some(Duration::ZERO),
             Gate::ShutUntil(until) => Some(until.duration_since(now)),
             Gate::Trying => Some(Duration::from_millis(20)),
@@ -86,10 +86,12 @@ impl Work<'_> {
 
     /// No model can be had in this run. A refused key or an unknown model is no matter of waiting.
     fn down(self) -> Result<Finished> {
-        let reasons: Vec<String> = self.lines.iter().map(|(_, line)| self.shared.down(line)).collect();
+        let reasons: Vec<String> = self.candidates.iter().map(|(_, candidate)| self.shared.down(candidate)).collect();
         let reasons = reasons.join("; ");
-        let is_ours = |line: &Line| matches!(&*line.last_fault.borrow(), Some(Fault::Denied(_) | Fault::NotFound(_)));
-        if self.lines.iter().all(|(_, line)| is_ours(line)) {
+        let is_ours = |candidate: &Candidate| {
+            matches!(&*candidate.last_fault.borrow(), Some(Fault::Denied(_) | Fault::NotFound(_)))
+        };
+        if self.candidates.iter().all(|(_, candidate)| is_ours(candidate)) {
             let task = self.shared.task.name();
             return Err(Error::cannot_run(format!("task '{task}': {reasons}")));
         }
@@ -110,7 +112,7 @@ impl Work<'_> {
     async fn keep(
         self,
         units: &[usize],
-        (place, line): (usize, &Line),
+        (place, candidate): (usize, &Candidate),
         rows: Rows,
         usage: &Usage,
         mut record: Record,
@@ -121,11 +123,11 @@ impl Work<'_> {
             let key = self.units[*unit].keys[place];
             match row {
                 Ok(values) => {
-                    let entry = self.entry(*unit, key, line, &values, usage, count);
+                    let entry = self.entry(*unit, key, candidate, &values, usage, count);
                     record.answered.push(self.units[*unit].keys[0]);
                     let answer = Answer {
                         values,
-                        model: line.model.wire_name.clone(),
+                        model: candidate.model.wire_name.clone(),
                         prompt_hash: task.prompt_hash().to_owned(),
                         time: entry.time,
                         cost: entry.cost,
@@ -151,7 +153,7 @@ impl Work<'_> {
         self,
         unit: usize,
         key: Key,
-        line: &Line,
+        candidate: &Candidate,
         values: &serde_json::Map<String, Value>,
         usage: &Usage,
         count: u64,
@@ -160,8 +162,8 @@ impl Work<'_> {
             key,
             time: ledger::now(),
             task: self.shared.task.name().to_owned(),
-            model: line.model.wire_name.clone(),
-            provider: line.model.provider.name.clone(),
+            model: candidate.model.wire_name.clone(),
+            provider: candidate.model.provider.name.clone(),
             prompt: self.shared.task.prompt_hash().to_owned(),
             input: self.units[unit].input.clone(),
             answer: canonical::text(&Value::Object(values.clone())),

@@ -27,7 +27,6 @@ pub mod judge;
 pub mod ledger;
 mod limits;
 mod outcome;
-mod plan;
 mod prompt;
 mod run;
 mod schema;
@@ -35,6 +34,7 @@ pub mod settings;
 mod talk;
 pub mod task;
 mod tokens;
+mod worklist;
 
 pub use batch::batch;
 pub use engine::{Estimate, ask, estimate, known};

@@ -19,10 +19,10 @@ use crate::job::{Finished, Work, heard};
 use crate::ledger::{Claim, Claimed, Known, Ledger, Writer};
 use crate::limits::{Concurrency, Pace};
 use crate::outcome::{FailureKind, Outcome, Progress, Stop, Watch};
-use crate::plan::Plan;
 use crate::settings::Settings;
-use crate::talk::{Line, Meter, Shared};
+use crate::talk::{Candidate, Meter, Shared};
 use crate::task::Task;
+use crate::worklist::Worklist;
 
 /// How often the caller is told and asked, at least.
 const TICK: Duration = Duration::from_millis(100);
@@ -33,20 +33,21 @@ const GRACE: Duration = Duration::from_millis(1000);
 /// How many inputs are claimed ahead, for each slot.
 const AHEAD: usize = 2;
 
-/// Asks for all open units of `plan`. Says why it ended, if not because all was settled.
+/// Asks for all open units of `worklist`. Says why it ended, if not because all was settled.
 pub(crate) fn run(
     task: &Task,
-    plan: &mut Plan,
+    worklist: &mut Worklist,
     settings: &Settings,
     ledger: &Ledger,
     watch: &dyn Watch,
 ) -> Result<Option<Stop>> {
-    let mut lines = Vec::new();
-    for model in plan.models.iter().filter(|model| model.provider.is_configured()) {
+    let mut candidates = Vec::new();
+    for model in worklist.models.iter().filter(|model| model.provider.is_configured()) {
         let breaker = RefCell::new(Breaker::new(settings.limits.breaker));
         let tokens_out = engine::expected_tokens_out(task, model, ledger)?;
-        let place = plan.models.iter().position(|other| other.name == model.name).unwrap_or_default();
-        lines.push((place, Line { model: model.clone(), breaker, tokens_out, last_fault: RefCell::default() }));
+        let place = worklist.models.iter().position(|other| other.name == model.name).unwrap_or_default();
+        candidates
+            .push((place, Candidate { model: model.clone(), breaker, tokens_out, last_fault: RefCell::default() }));
     }
     let shared = Shared {
         task,
@@ -57,24 +58,24 @@ pub(crate) fn run(
         concurrency: Concurrency::new(settings.limits.concurrency),
         meter: Meter::default(),
     };
-    let open: VecDeque<usize> = plan.open().into();
-    let units = std::mem::take(&mut plan.units);
-    let work = Work { shared: &shared, lines: &lines, units: &units };
+    let open: VecDeque<usize> = worklist.open().into();
+    let units = std::mem::take(&mut worklist.units);
+    let work = Work { shared: &shared, candidates: &candidates, units: &units };
     let mut state = State::new(open, units.len());
     let ended = net::block_on(state.run(work, watch));
     let meter = &shared.meter;
-    plan.totals.requests = meter.requests.get();
-    plan.totals.retries = meter.retries.get();
-    plan.totals.tokens_in = meter.tokens_in.get();
-    plan.totals.tokens_out = meter.tokens_out.get();
-    plan.totals.cost = meter.cost.get();
-    plan.totals.unpriced = meter.unpriced.get();
-    plan.units = units;
+    worklist.totals.requests = meter.requests.get();
+    worklist.totals.retries = meter.retries.get();
+    worklist.totals.tokens_in = meter.tokens_in.get();
+    worklist.totals.tokens_out = meter.tokens_out.get();
+    worklist.totals.cost = meter.cost.get();
+    worklist.totals.unpriced = meter.unpriced.get();
+    worklist.units = units;
     let settled = state.settled;
     for (unit, outcome) in settled {
         match outcome {
-            Settled::Known(at, known) => plan.settle_known(unit, at, *known),
-            Settled::Now(outcome) => plan.units[unit].outcome = Some(outcome),
+            Settled::Known(at, known) => worklist.settle_known(unit, at, *known),
+            Settled::Now(outcome) => worklist.units[unit].outcome = Some(outcome),
         }
     }
     ended

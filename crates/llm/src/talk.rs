@@ -24,7 +24,7 @@ const BUSY_FACTOR: u32 = 4;
 const ALL_REJECTED: u32 = 20;
 
 /// A model and how it fares in this run.
-pub(crate) struct Line {
+pub(crate) struct Candidate {
     pub model: Model,
     pub breaker: RefCell<Breaker>,
     /// Expected tokens of one row's answer.
@@ -90,15 +90,15 @@ enum Sent {
 }
 
 impl Shared<'_> {
-    /// Asks `line`'s model for as many rows as `messages` ask for.
+    /// Asks `candidate`'s model for as many rows as `messages` ask for.
     ///
     /// # Errors
     /// What no other request would do better: a refused key, an unknown model, a ledger that cannot be written.
-    pub async fn converse(&self, line: &Line, mut messages: Vec<Message>, rows: usize) -> Result<Talk> {
+    pub async fn converse(&self, candidate: &Candidate, mut messages: Vec<Message>, rows: usize) -> Result<Talk> {
         let mut spent = Usage::default();
         let mut told = false;
         loop {
-            let (reply, usage, record) = match self.send(line, &messages, rows).await? {
+            let (reply, usage, record) = match self.send(candidate, &messages, rows).await? {
                 Sent::Reply(reply, usage, record) => (reply, usage, record),
                 Sent::Unavailable(why) => return Ok(Talk::Unavailable(why)),
                 Sent::Stopped(stop) => return Ok(Talk::Stopped(stop)),
@@ -153,41 +153,43 @@ impl Shared<'_> {
     }
 
     /// Sends one request until it is answered or given up.
-    async fn send(&self, line: &Line, messages: &[Message], rows: usize) -> Result<Sent> {
+    async fn send(&self, candidate: &Candidate, messages: &[Message], rows: usize) -> Result<Sent> {
         let limits = &self.settings.limits;
-        let body = client::body(self.task, &line.model, messages, rows);
-        let expected = self.expect(line, messages, rows);
+        let body = client::body(self.task, &candidate.model, messages, rows);
+        let expected = self.expect(candidate, messages, rows);
         let (mut failures, mut busy) = (0, 0);
         loop {
-            match line.breaker.borrow_mut().enter(Instant::now()) {
+            match candidate.breaker.borrow_mut().enter(Instant::now()) {
                 Gate::Open => {}
-                Gate::ShutUntil(_) | Gate::Trying | Gate::GivenUp => return Ok(Sent::Unavailable(self.down(line))),
+                Gate::ShutUntil(_) | Gate::Trying | Gate::GivenUp => {
+                    return Ok(Sent::Unavailable(self.down(candidate)));
+                }
             }
             self.pace.leave(expected.tokens).await;
             if let Some(stop) = self.reserve(expected) {
-                line.breaker.borrow_mut().withdrawn();
+                candidate.breaker.borrow_mut().withdrawn();
                 return Ok(Sent::Stopped(stop));
             }
             add(&self.meter.requests, 1);
             add(&self.meter.retries, u64::from(failures + busy > 0));
-            let (result, latency) = self.client.send(&line.model, &body).await;
+            let (result, latency) = self.client.send(&candidate.model, &body).await;
             let fault = match result {
                 Ok(reply) => {
-                    line.breaker.borrow_mut().succeeded();
+                    candidate.breaker.borrow_mut().succeeded();
                     self.concurrency.succeeded();
                     self.meter.accepted.set(true);
                     let (usage, record) =
-                        self.account(line, reply.clone(), latency, messages, failures + busy, expected);
-                    let record = self.with_call(record, line, rows, &body, Some(&reply.content));
+                        self.account(candidate, reply.clone(), latency, messages, failures + busy, expected);
+                    let record = self.with_call(record, candidate, rows, &body, Some(&reply.content));
                     return Ok(Sent::Reply(reply, usage, record));
                 }
                 Err(fault) => fault,
             };
-            self.log(line, &fault, latency, rows, failures + busy, expected, &body);
-            *line.last_fault.borrow_mut() = Some(fault.clone());
+            self.log(candidate, &fault, latency, rows, failures + busy, expected, &body);
+            *candidate.last_fault.borrow_mut() = Some(fault.clone());
             let pause = match fault {
                 Fault::Busy(after) => {
-                    line.breaker.borrow_mut().withdrawn();
+                    candidate.breaker.borrow_mut().withdrawn();
                     self.concurrency.busy(Instant::now());
                     busy += 1;
                     if busy > limits.retries.saturating_mul(BUSY_FACTOR) {
@@ -199,7 +201,7 @@ impl Shared<'_> {
                     limits.backoff().pause(busy)
                 }
                 Fault::Timeout | Fault::Connection(_) | Fault::Server(_) | Fault::Garbled(_) => {
-                    line.breaker.borrow_mut().failed(Instant::now());
+                    candidate.breaker.borrow_mut().failed(Instant::now());
                     failures += 1;
                     if failures > limits.retries {
                         return Ok(Sent::Unavailable(format!("{fault}, {failures} times")));
@@ -207,13 +209,13 @@ impl Shared<'_> {
                     limits.backoff().pause(failures)
                 }
                 Fault::Rejected(..) => {
-                    line.breaker.borrow_mut().succeeded();
-                    return self.rejected(line, &fault);
+                    candidate.breaker.borrow_mut().succeeded();
+                    return self.rejected(candidate, &fault);
                 }
                 Fault::Denied(_) | Fault::NotFound(_) | Fault::NoQuota => {
-                    line.breaker.borrow_mut().give_up();
-                    tracing::warn!(model = %line.model.name, class = fault.class(), "model is not asked again");
-                    return Ok(Sent::Unavailable(self.down(line)));
+                    candidate.breaker.borrow_mut().give_up();
+                    tracing::warn!(model = %candidate.model.name, class = fault.class(), "model is not asked again");
+                    return Ok(Sent::Unavailable(self.down(candidate)));
                 }
             };
             tokio::time::sleep(pause).await;
@@ -221,7 +223,7 @@ impl Shared<'_> {
     }
 
     /// What the request is expected to take; tokens are counted only where they are limited.
-    fn expect(&self, line: &Line, messages: &[Message], rows: usize) -> Spend {
+    fn expect(&self, candidate: &Candidate, messages: &[Message], rows: usize) -> Spend {
         let daily = &self.settings.daily;
         let counted =
             daily.tokens.is_some() || daily.money.is_some() || self.settings.limits.tokens_per_minute.is_some();
@@ -229,9 +231,9 @@ impl Shared<'_> {
             return Spend { requests: 1, ..Spend::default() };
         }
         let tokens_in = tokens::of_messages(messages);
-        let bound = self.task.max_tokens().map(f64::from).or(line.tokens_out);
+        let bound = self.task.max_tokens().map(f64::from).or(candidate.tokens_out);
         let tokens_out = bound.map_or(tokens_in, |each| (each * rows as f64).ceil() as u64);
-        let money = line.model.price.map_or(0.0, |price| price.of(tokens_in, tokens_out));
+        let money = candidate.model.price.map_or(0.0, |price| price.of(tokens_in, tokens_out));
         Spend { requests: 1, tokens: tokens_in + tokens_out, money }
     }
 
@@ -259,7 +261,7 @@ impl Shared<'_> {
 
     fn account(
         &self,
-        line: &Line,
+        candidate: &Candidate,
         reply: Reply,
         latency: Duration,
         messages: &[Message],
@@ -269,7 +271,7 @@ impl Shared<'_> {
         // Servers that do not count leave it to us.
         let counted = reply.tokens.unwrap_or_else(|| (tokens::of_messages(messages), tokens::of_text(&reply.content)));
         let (tokens_in, tokens_out) = counted;
-        let cost = line.model.price.map(|price| price.of(tokens_in, tokens_out));
+        let cost = candidate.model.price.map(|price| price.of(tokens_in, tokens_out));
         add(&self.meter.tokens_in, tokens_in);
         add(&self.meter.tokens_out, tokens_out);
         self.meter.cost.set(self.meter.cost.get() + cost.unwrap_or_default());
@@ -292,7 +294,7 @@ impl Shared<'_> {
     #[allow(clippy::too_many_arguments)]
     fn log(
         &self,
-        line: &Line,
+        candidate: &Candidate,
         fault: &Fault,
         latency: Duration,
         rows: usize,
@@ -304,16 +306,23 @@ impl Shared<'_> {
         let call = Call { retries, status, error, latency, ..Call::default() };
         let spend = Spend { requests: 1, ..Spend::default() };
         let record = Record { call: Some(call), spend, reserved, ..Record::default() };
-        let record = self.with_call(record, line, rows, body, None);
-        tracing::debug!(model = %line.model.wire_name, class = fault.class(), retries, "request failed");
+        let record = self.with_call(record, candidate, rows, body, None);
+        tracing::debug!(model = %candidate.model.wire_name, class = fault.class(), retries, "request failed");
         self.writer.keep_soon(record);
     }
 
-    fn with_call(&self, mut record: Record, line: &Line, rows: usize, body: &Value, said: Option<&str>) -> Record {
+    fn with_call(
+        &self,
+        mut record: Record,
+        candidate: &Candidate,
+        rows: usize,
+        body: &Value,
+        said: Option<&str>,
+    ) -> Record {
         if let Some(call) = &mut record.call {
             call.task = self.task.name().to_owned();
-            call.model = line.model.wire_name.clone();
-            call.provider = line.model.provider.name.clone();
+            call.model = candidate.model.wire_name.clone();
+            call.provider = candidate.model.provider.name.clone();
             call.rows = rows;
             if self.settings.log_bodies {
                 let redact = |text: &str| self.settings.redact(text);
@@ -323,14 +332,14 @@ impl Shared<'_> {
         record
     }
 
-    fn rejected(&self, line: &Line, fault: &Fault) -> Result<Sent> {
+    fn rejected(&self, candidate: &Candidate, fault: &Fault) -> Result<Sent> {
         let text = self.settings.redact(&fault.to_string());
         self.meter.rejected.set(self.meter.rejected.get() + 1);
         if !self.meter.accepted.get() && self.meter.rejected.get() >= ALL_REJECTED {
             return Err(Error::cannot_run(format!(
                 "task '{}': model '{}': the first {ALL_REJECTED} requests were all rejected: {text}",
                 self.task.name(),
-                line.model.name
+                candidate.model.name
             ))
             .hint("correct the task file or the model's settings"));
         }
@@ -338,10 +347,10 @@ impl Shared<'_> {
     }
 
     /// Why a model cannot be had.
-    pub fn down(&self, line: &Line) -> String {
-        let model = &line.model;
+    pub fn down(&self, candidate: &Candidate) -> String {
+        let model = &candidate.model;
         let who = format!("model '{}' at provider '{}'", model.name, model.provider.name);
-        match &*line.last_fault.borrow() {
+        match &*candidate.last_fault.borrow() {
             Some(Fault::Denied(status)) => {
                 let variable = model.provider.variable.as_deref().unwrap_or("no variable");
                 let key = if model.provider.key.is_empty() { "none is set" } else { "its value is not accepted" };

@@ -36,7 +36,7 @@ pub struct TaskSpec {
     /// Message to the model that comes first; a template like `prompt`.
     #[serde(default)]
     pub system_message: String,
-    /// Template (Jinja) of the message for one row: `{{ column }}` stands for the row's value.
+    /// Template (Jinja) of the message for one row: `{{ column }}` is replaced by the row's value.
     pub prompt: String,
     /// Model: a name in `resources/llm.yaml`, or one that the default provider knows.
     pub model: String,

@@ -95,7 +95,7 @@ fn an_unknown_model_and_an_empty_account_are_not_repeated() {
     let bench = Bench::new();
     bench.server.fault_often(1.0, 1, vec![Fault::Status(404)]);
     let error = ask(&task(json!({})), &inputs(50), &bench.settings(""), &bench.ledger, &()).unwrap_err().to_string();
-    assert!(error.contains("the server knows no such model or address (404): the server says no"), "{error}");
+    assert!(error.contains("no such model or address on the server (404): the server says no"), "{error}");
     assert!(bench.server.stats().requests <= 4);
     let bench = Bench::new();
     bench.server.fault_often(1.0, 1, vec![Fault::NoQuota]);

@@ -1,12 +1,12 @@
-//! `predict`: scores the newest features with the production model. See `stage` for all that the tools share.
+//! `predict`: scores the newest features with the production model. See `stage` for all that the stages share.
 
 use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-mod tool;
+mod wiring;
 
 fn main() -> ExitCode {
-    stage::main::<tool::Predict>()
+    stage::main::<wiring::Predict>()
 }

@@ -74,6 +74,10 @@ pub struct Manifest {
     /// What the features held in the rows of the train part: rows to score should look like them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub summaries: Vec<FeatureSummary>,
+    /// How much of what moves the model each feature is, as shares that add up to 1, the largest first: by the mean size of
+    /// contributions (SHAP), of models without them by their own weights. Empty if there are neither.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub importance: Vec<(String, f64)>,
     /// Rows that score at least this are flagged; none for regression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<Threshold>,
@@ -171,6 +175,7 @@ pub(crate) fn example(version: &str) -> Manifest {
         features: Vec::new(),
         definitions: None,
         summaries: Vec::new(),
+        importance: Vec::new(),
         threshold: None,
         intervals: None,
         metrics: [

@@ -28,16 +28,16 @@ const CHUNK: NonZeroUsize = NonZeroUsize::new(8192).expect("not zero");
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CsvOptions {
-    /// What stands between cells: one character, `,` by default; `"\t"` for tabs.
+    /// The separator between cells: one character, `,` by default; `"\t"` for tabs.
     pub separator: Separator,
     /// Begin with a byte order mark, without which Excel takes UTF-8 for another encoding. `true` by default.
     pub bom: bool,
-    /// What stands for a null; nothing by default, and then an empty text is written `""`. A table in which a value is
-    /// written like it is refused: nobody could tell the two apart.
+    /// The text for a null; empty by default, and then an empty text is written `""`. A table in which a value would
+    /// be written like a null is refused, because a reader could not distinguish them.
     pub null: String,
-    /// What stands before the fraction of a number. Default `.`.
+    /// The decimal separator of numbers. Default `.`.
     pub decimal: InNumbers,
-    /// What stands between the thousands of a number: nothing by default.
+    /// The separator of thousands in numbers. Default: none.
     pub thousands: Option<InNumbers>,
     /// Put `'` before text that begins with `=`, `+`, `-`, `@`, tab, carriage return or line feed, which a spreadsheet
     /// would run as a formula; in names of columns, too. `false` by default, as it changes the data; switch it on where people open the file in
@@ -72,7 +72,7 @@ impl CsvOptions {
         self.null.contains(breaks).then(|| {
             let shown = self.null.escape_debug();
             Error::cannot_run(format!("'{shown}' holds the separator, a quote or a line break"))
-                .hint("choose a text that can stand in a cell without quotes")
+                .hint("choose a text that needs no quotes in a cell")
                 .at("null")
         })
     }
@@ -102,7 +102,8 @@ impl Visitor<'_> for OneCharacter {
                 Ok(Separator(*byte))
             }
             _ => Err(E::custom(format!(
-                "'{text}' is not a separator; write one character that is no letter, digit, quote or line break, such as \
+                "'{text}' is not a separator; write one character that is not a letter, digit, quote or line break, \
+                 such as \
                  ',', ';', '|' or \"\\t\""
             ))),
         }
@@ -146,7 +147,7 @@ impl Visitor<'_> for OneMark {
         match (letters.next(), letters.next()) {
             (Some(letter), None) if !letter.is_alphanumeric() && !"-+\"\r\n".contains(letter) => Ok(InNumbers(letter)),
             _ => Err(E::custom(format!(
-                "'{text}' does not stand within numbers; write one character, such as ',', '.', ' ' or an apostrophe"
+                "'{text}' cannot be part of a number; write one character, such as ',', '.', ' ' or an apostrophe"
             ))),
         }
     }
@@ -330,7 +331,7 @@ impl Marker {
             let Some(row) = self.first_in(column).during(place)? else { continue };
             let Marker(null) = self;
             return Err(Error::refused(format!(
-                "{place}: row {}, column '{}': the value is written '{null}', which stands for a null",
+                "{place}: row {}, column '{}': the value is written '{null}', which is also the text for a null",
                 before + row as u64 + 1,
                 column.name()
             ))

@@ -91,7 +91,7 @@ fn begun(name: &str, schema: &Schema) -> Result<Workbook, XlsxError> {
 /// The writer keeps rows in a temporary file and panics when that cannot be written, as on a full disk.
 fn guarded<T>(place: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(Error::cannot_run(format!("{place}: the Excel writer gave up"))
+        Err(Error::cannot_run(format!("{place}: the Excel writer failed"))
             .hint("look for free space in the folder for temporary files (TMPDIR)"))
     })
 }

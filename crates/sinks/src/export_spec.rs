@@ -210,7 +210,8 @@ mod tests {
             ),
             (
                 "table: t\nformat: csv\ncsv: {separator: '::'}\n",
-                "export.yaml:3:18: csv.separator: '::' is not a separator; write one character that is no letter, digit, \
+                "export.yaml:3:18: csv.separator: '::' is not a separator; write one character that is not a letter, \
+                 digit, \
                  quote or line break, such as ',', ';', '|' or \"\\t\"",
             ),
             (

@@ -1,19 +1,19 @@
 //! Tables on their way out of the house: CSV, JSON lines, Parquet and Excel, written batch by batch.
 //!
-//! [`ExportSpec`] is the body of `export.yaml`, [`plan`] picks and orders columns and rows, [`write()`] puts
+//! [`ExportSpec`] is the body of `export.yaml`, [`arrange`] picks and orders columns and rows, [`write()`] puts
 //! the batches into a [`Sink`] of the kind that the spec names. Memory stays flat unless `sort` is asked for. Equal inputs
 //! give equal bytes.
 //!
 //! This crate must not know about snapshots, evidence or file names beyond [`file_name`]: publishing is the
 //! shell's.
 
+mod arrange;
 mod csv;
 mod excel;
 mod export_spec;
 mod json_lines;
 mod parquet;
 mod plain;
-mod plan;
 mod sink;
 #[cfg(test)]
 mod testing;
@@ -24,9 +24,9 @@ use artifact::Stamp;
 use polars::prelude::{DataFrame, Schema};
 use spec::{Error, Result};
 
+pub use self::arrange::arrange;
 pub use self::csv::{CsvOptions, Separator};
 pub use self::export_spec::{ExportSpec, Order, OutColumn, SortKey};
-pub use self::plan::plan;
 pub use self::sink::{Format, KINDS, Kind, Receipt, Sink, Target};
 use crate::plain::check_schema;
 

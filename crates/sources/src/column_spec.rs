@@ -154,7 +154,7 @@ impl<'de> Deserialize<'de> for ColumnSpec {
                     }
                     (Some(_), _) if format.as_ref().is_some_and(MomentFormat::has_offset) => {
                         return Err(de::Error::custom(
-                            "'zone' has no say where the format itself tells the offset; leave it out",
+                            "'zone' has no effect when the format includes the offset; leave it out",
                         ));
                     }
                     (Some(zone), dst) => Some(LocalTime { zone, dst: dst.unwrap_or_default() }),

@@ -100,7 +100,7 @@ impl Csv {
                         side.push(*letter);
                         at += 2;
                     }
-                    None if end => return Err("an escape character stands at the end of the file"),
+                    None if end => return Err("the file ends with an escape character"),
                     None => return Ok(None),
                 },
                 Some(quote) if *byte == quote => match following {

@@ -45,6 +45,11 @@ pub(crate) trait Cutter: Send {
         None
     }
 
+    /// Names that no cell may have, for formats that name them in every record.
+    fn left_out(&self) -> &[String] {
+        &[]
+    }
+
     /// From now on no new names are taken up.
     fn settle(&mut self) {}
 

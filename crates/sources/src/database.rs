@@ -3,6 +3,7 @@
 use spec::{Error, Result, did_you_mean};
 
 use crate::column_spec::ColumnSpec;
+use crate::reading::{Settings, Target};
 use crate::table_spec::RESERVED;
 use spec::Map;
 
@@ -40,6 +41,16 @@ impl Selection {
             (None, None) => return Err("say what to read: 'table: NAME' or 'query: SELECT ...'".to_owned()),
         };
         Ok(Selection { rows, incremental })
+    }
+
+    /// Which rows and columns there are: every column depends on it.
+    pub(crate) fn settings(&self, of: &Target<'_>) -> Settings {
+        let Selection { rows, incremental: _ } = self;
+        let (key, text) = match rows {
+            Rows::Table(table) => ("table", table),
+            Rows::Query(query) => ("query", query),
+        };
+        Settings::from([(key.to_owned(), of.shown(text))])
     }
 
     /// `table 'orders'`, or `the query`.

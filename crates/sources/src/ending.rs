@@ -45,6 +45,17 @@ impl Ending {
         Arc::clone(&self.rows_in)
     }
 
+    /// Notes that these columns of the source at `place` are not read, since their names are taken.
+    pub(crate) fn leaves_out(&self, place: &str, names: &[String]) {
+        let Some(first) = names.first() else { return };
+        let listed: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+        self.doubts.add(format!(
+            "{place}: left out {}, since each row gets columns of these names that say where it comes from; to keep them, \
+             declare them with other names under 'columns', such as `source{first}: {{type: string, from: {first}}}`",
+            listed.join(", ")
+        ));
+    }
+
     /// To be called after the last batch.
     pub fn finish(&self) -> Finished {
         Finished {

@@ -18,6 +18,7 @@ use crate::files::{Columns, match_header, named, without_header};
 use crate::passed::{Emptiness, Passed};
 use crate::places::Place;
 use crate::reader::{BATCH_BYTES, BATCH_ROWS};
+use crate::table_spec::reserved;
 use crate::text::{Broken, Cell, TextBatch, TextSource};
 
 use cells::text;
@@ -32,6 +33,8 @@ pub(crate) struct Workbooks {
     floats: Vec<bool>,
     emptiness: Emptiness,
     rows_in: Arc<AtomicU64>,
+    /// The first workbook, and its columns that are not read.
+    left_out: (String, Vec<String>),
 }
 
 struct Current {
@@ -51,7 +54,13 @@ impl Workbooks {
             Columns::Found(_) | Columns::Unknown => Vec::new(),
         };
         let places = places.into_iter();
-        Workbooks { spec, places, columns, current: None, floats, emptiness, rows_in }
+        let left_out = Default::default();
+        Workbooks { spec, places, columns, current: None, floats, emptiness, rows_in, left_out }
+    }
+
+    /// The workbook that was read first, and its columns that are not read.
+    pub(crate) fn left_out(&self) -> (&str, &[String]) {
+        (&self.left_out.0, &self.left_out.1)
     }
 
     pub(crate) fn passed(&self) -> Passed {
@@ -94,7 +103,11 @@ impl Workbooks {
                 let at = format!("{shown}:{line}");
                 let header = row.iter().take(width).map(|cell| text(cell, true).ok().flatten().unwrap_or_default());
                 let header = header.collect();
-                match_header(&mut self.columns, &named(header, &at)?, &at)?
+                let header = named(header, &at)?;
+                if self.columns == Columns::Unknown {
+                    self.left_out = (shown.to_owned(), reserved(header.iter().map(String::as_str)));
+                }
+                match_header(&mut self.columns, &header, &at)?
             }
             false => {
                 if width == 0 {
@@ -195,10 +208,37 @@ struct Sheet {
     uncomputed: formulas::Cells,
 }
 
+/// Why a workbook cannot be read, and what to do.
+fn unreadable(error: &calamine::Error) -> (String, &'static str) {
+    use calamine::{OdsError, XlsError, XlsbError, XlsxError};
+    let of_cell = |code: &dyn std::fmt::Display| {
+        let why = format!("a cell holds the error {code}, which is not read");
+        (why, "correct its formula, or put values in place of the formulas")
+    };
+    match error {
+        calamine::Error::Xlsx(XlsxError::Password)
+        | calamine::Error::Xls(XlsError::Password)
+        | calamine::Error::Xlsb(XlsbError::Password)
+        | calamine::Error::Ods(OdsError::Password) => {
+            ("the workbook is protected by a password".to_owned(), "save it without the password")
+        }
+        calamine::Error::Xlsx(XlsxError::CellError(code)) => of_cell(code),
+        calamine::Error::Xlsb(XlsbError::CellError(code)) => of_cell(&format!("with the code {code}")),
+        calamine::Error::Msg(_) => (
+            "not a workbook: its content is neither .xlsx, .xls, .xlsb nor .ods".to_owned(),
+            "check 'format', or save it as .xlsx",
+        ),
+        _ => (
+            "the workbook is damaged, or was not written as its format demands".to_owned(),
+            "open it in a spreadsheet program and save it as .xlsx",
+        ),
+    }
+}
+
 fn sheet(bytes: Vec<u8>, wanted: Option<&Which>, shown: &str) -> Result<Sheet> {
     let unreadable = |error: calamine::Error| {
-        Error::cannot_run(format!("{shown}: not a workbook that can be read: {error}"))
-            .hint("save it as .xlsx, without a password")
+        let (why, way_out) = unreadable(&error);
+        Error::cannot_run(format!("{shown}: {why}")).hint(way_out)
     };
     let mut workbook = open_workbook_auto_from_rs(Cursor::new(bytes.as_slice())).map_err(unreadable)?;
     // The range begins with the first row that holds something; which row is the header is our own decision.

@@ -1,20 +1,24 @@
 //! The `file` source: which files, in which format, and what their first rows say of the columns.
 
+use std::collections::BTreeSet;
+
 use artifact::Input;
+use serde_json::Value;
 use spec::{ColumnType, Error, Map, Result, Root, did_you_mean};
 use store::Cloud;
 
 use crate::column_spec::ColumnSpec;
 use crate::ending::Ending;
 use crate::excel::Workbooks;
-use crate::file_spec::{FileSpec, Format};
+use crate::file_spec::{FileSpec, Format, Quote, Sheet};
 use crate::files::{Columns, Declared, Files, same_format};
 use crate::fill_down::{Carry, FillDown};
 use crate::infer::Ahead;
-use crate::numerals::Numerals;
+use crate::numerals::{Numerals, is_number};
 use crate::parquet::{self, Nulls, Parquet};
 use crate::passed::Emptiness;
-use crate::places::{Place, places};
+use crate::places::{Place, format_of_path, places};
+use crate::reading::{Settings, Target};
 use crate::source::{Located, Opened, Request, Source};
 use crate::text::{TextBatch, TextSource};
 use crate::typed::{Missing, Typing};
@@ -44,6 +48,88 @@ impl Source for FileSpec {
         }
     }
 
+    fn settings(&self, of: &Target<'_>) -> Settings {
+        let FileSpec {
+            path,
+            format,
+            separator,
+            quote,
+            header,
+            encoding,
+            compression: _,
+            widths,
+            skip_lines,
+            null_values,
+            sheet,
+            empty_files: _,
+            escape,
+            numerals,
+            fill_down,
+            folders,
+        } = self;
+        let mut settings = Settings::new();
+        let mut set = |key: &str, value: Value| settings.insert(key.to_owned(), value);
+        if folders.iter().any(|folder| folder == of.name) {
+            set("folders", true.into());
+            return settings;
+        }
+        // Formats that cut the same bytes into other fields; the others can only be read as what they are.
+        let format = format.or_else(|| format_of_path(path.0.first()?));
+        if let Some(format) = format.filter(|format| format.is_text() && *format != Format::Csv) {
+            set("format", format.name().into());
+        }
+        if let Some(separator) = separator.filter(|separator| separator.0 != b',') {
+            set("separator", char::from(separator.0).to_string().into());
+        }
+        if *quote != Quote::default() {
+            set("quote", quote.0.map(|quote| char::from(quote).to_string()).into());
+        }
+        if let Some(escape) = escape {
+            set("escape", char::from(escape.0).to_string().into());
+        }
+        if !widths.is_empty() {
+            set("widths", widths.as_slice().into());
+        }
+        if *skip_lines > 0 {
+            set("skip_lines", (*skip_lines).into());
+        }
+        // Without a header, the place among the columns says which field it is.
+        let has_header = header.unwrap_or(!matches!(format, Some(Format::Whitespace | Format::FixedWidth)));
+        if let (false, Some(place)) = (has_header, of.place) {
+            set("field", place.into());
+        }
+        let encoding = encoding.filter(|encoding| encoding.0 != encoding_rs::UTF_8);
+        let is_text = |column_type| matches!(column_type, ColumnType::String | ColumnType::Category);
+        if let Some(encoding) = encoding.filter(|_| of.may_be(is_text)) {
+            set("encoding", encoding.0.name().to_lowercase().into());
+        }
+        if of.may_be(is_number) {
+            let (decimal, thousands) = numerals.marks();
+            if decimal != '.' {
+                set("decimal", decimal.to_string().into());
+            }
+            if let Some(thousands) = thousands {
+                set("thousands", thousands.to_string().into());
+            }
+        }
+        if let Some(texts) = null_values {
+            let texts: BTreeSet<&str> = texts.iter().map(String::as_str).collect();
+            // Parquet has nulls of its own.
+            if format == Some(Format::Parquet) || !texts.iter().eq([&""]) {
+                set("null_values", texts.into_iter().collect());
+            }
+        }
+        match sheet {
+            None | Some(Sheet::Number(1)) => {}
+            Some(Sheet::Number(number)) => drop(set("sheet", (*number).into())),
+            Some(Sheet::Name(name)) => drop(set("sheet", name.as_str().into())),
+        }
+        if fill_down.iter().any(|filled| filled == of.name) {
+            set("fill_down", true.into());
+        }
+        settings
+    }
+
     fn may_lack_columns(&self) -> bool {
         true
     }
@@ -62,12 +148,16 @@ impl FileSpec {
                 let mut sheets = Workbooks::new(self.clone(), places, columns, rows_in);
                 (names, first) = sheets.first()?;
                 ending.passed = sheets.passed();
+                let (workbook, left_out) = sheets.left_out();
+                ending.leaves_out(workbook, left_out);
                 rest = Box::new(sheets);
             }
             _ => {
                 let mut files = Files::new(self.clone(), places, columns, rows_in)?;
                 (names, first) = files.first()?;
                 ending.passed = files.passed();
+                let (file, left_out) = files.left_out();
+                ending.leaves_out(file, &left_out);
                 rest = Box::new(files);
             }
         }
@@ -119,6 +209,8 @@ impl FileSpec {
         let ending = Ending { passed: emptiness.passed(), ..Ending::default() };
         let nulls = Nulls { missing: Missing::of(self.null_values.as_ref()), are_named: self.null_values.is_some() };
         let parquet = Parquet::new(files, request.columns, nulls, emptiness, ending.rows_in.clone())?;
+        let (file, left_out) = parquet.left_out();
+        ending.leaves_out(file, left_out);
         let schemas = (parquet.schema(), parquet.refused_schema());
         Ok(Opened::typed(inputs, schemas, Box::new(parquet), ending))
     }
@@ -143,7 +235,7 @@ fn wanted(columns: Option<&Map<ColumnSpec>>) -> Columns {
 fn carried(names: &[String], columns: &[String]) -> Result<Vec<usize>> {
     let place = |name: &String| {
         columns.iter().position(|column| column == name).ok_or_else(|| {
-            Error::cannot_run(format!("'fill_down' names '{name}', which is no column of the table"))
+            Error::cannot_run(format!("'fill_down' names '{name}', which is not a column of the table"))
                 .hint(did_you_mean(name, columns.iter().map(String::as_str)))
         })
     };

@@ -1,5 +1,6 @@
 //! The `file` source for text formats: one file after the other, as one stream of records.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,7 +15,7 @@ use crate::lines::{FixedWidth, Whitespace};
 use crate::passed::{Emptiness, Passed};
 use crate::places::Place;
 use crate::reader::{ENCODING, TextReader, Wanted};
-use crate::table_spec::RESERVED;
+use crate::table_spec::{RESERVED, reserved};
 use crate::text::{Cell, TextBatch, TextSource};
 
 /// Which columns to read.
@@ -52,6 +53,10 @@ pub(crate) struct Files {
     /// The first file, and how many there are, for errors.
     whole: String,
     rows_in: Arc<AtomicU64>,
+    /// Columns of the first file that are not read.
+    left_out: Vec<String>,
+    /// Batches that were read before any record had a key, to be handed on all the same.
+    early: VecDeque<TextBatch>,
 }
 
 struct Current {
@@ -78,7 +83,8 @@ impl Files {
         };
         let emptiness = Emptiness::new(spec.empty_files, places.len());
         let (places, absent) = (places.into_iter(), Absent::default());
-        Ok(Files { spec, format, places, columns, current: None, emptiness, absent, whole, rows_in })
+        let (left_out, early) = (Vec::new(), VecDeque::new());
+        Ok(Files { spec, format, places, columns, current: None, emptiness, absent, whole, rows_in, left_out, early })
     }
 
     pub(crate) fn passed(&self) -> Passed {
@@ -100,6 +106,12 @@ impl Files {
                 false => "check 'format', 'header', 'separator' and the number of 'columns'",
             }));
         }
+        let mut without_keys = Vec::new();
+        while self.is_without_keys() {
+            // Records such as `{}` say nothing of the columns, and neither does a file of them.
+            let Some(next) = self.next_batch()? else { break };
+            without_keys.push(std::mem::replace(&mut batch, next));
+        }
         let keyed = self.current.as_mut().map(|current| {
             let cutter = current.reader.cutter();
             cutter.settle();
@@ -118,7 +130,26 @@ impl Files {
             Columns::Found(names) if keyed.as_ref().is_none_or(Vec::is_empty) => names.clone(),
             _ => keyed.unwrap_or_default(),
         };
+        for mut early in without_keys {
+            early.columns = vec![vec![Cell::NULL; early.lines.len()]; names.len()];
+            self.early.push_back(early);
+        }
+        if let Some(first) = self.early.pop_front() {
+            self.early.push_back(std::mem::replace(&mut batch, first));
+        }
         Ok((names, batch))
+    }
+
+    /// The file that was read first, and its columns that are not read.
+    pub(crate) fn left_out(&mut self) -> (&str, Vec<String>) {
+        let keyed = self.current.as_mut().map(|current| current.reader.cutter().left_out().to_vec());
+        (&self.whole, std::mem::take(&mut self.left_out).into_iter().chain(keyed.unwrap_or_default()).collect())
+    }
+
+    /// Whether records name their values, but none has so far.
+    fn is_without_keys(&mut self) -> bool {
+        let keys = self.current.as_mut().and_then(|current| current.reader.cutter().keys());
+        self.columns == Columns::Unknown && keys.is_some_and(<[String]>::is_empty)
     }
 
     fn cutter(&self) -> Box<dyn Cutter> {
@@ -174,6 +205,9 @@ impl Files {
             return self.emptiness.none(reader.shown(), "there is a header, but no rows").map(|()| None);
         }
         let header = named(header, &at)?;
+        if self.columns == Columns::Unknown {
+            self.left_out = reserved(header.iter().map(String::as_str));
+        }
         let of_columns = match_header(&mut self.columns, &header, &at)?;
         Ok(Some(Wanted::Fields { width: header.len(), of_columns }))
     }
@@ -183,8 +217,9 @@ impl Files {
         let Some(first) = reader.first_record(false)? else {
             return self.emptiness.none(&shown, "there are no rows").map(|()| None);
         };
-        let width = without_header(&mut self.columns, &shown, first.len())?;
+        // Of fixed widths are as many fields as widths, whatever the first line holds.
         let widths = self.spec.widths.len();
+        let width = without_header(&mut self.columns, &shown, if widths > 0 { widths } else { first.len() })?;
         if widths > 0 && widths != width {
             return Err(Error::cannot_run(format!("{}: {widths} 'widths' for {width} columns", reader.shown()))
                 .hint("give each column its width"));
@@ -195,6 +230,9 @@ impl Files {
 
 impl TextSource for Files {
     fn next_batch(&mut self) -> Result<Option<TextBatch>> {
+        if let Some(early) = self.early.pop_front() {
+            return Ok(Some(early));
+        }
         loop {
             if self.current.is_none() {
                 let Some(place) = self.places.next() else {

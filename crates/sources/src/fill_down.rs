@@ -102,7 +102,7 @@ fn refuse(batch: &mut TextBatch, rows: &BTreeSet<usize>) {
     for row in rows {
         let cell = |cells: &Vec<Cell>| batch.get(cells[*row]).map(readable).unwrap_or_default();
         let text = batch.columns.iter().map(cell).collect::<Vec<_>>().join("\t");
-        let why = "the value above, which 'fill_down' would take, stands in a row that could not be read".to_owned();
+        let why = "the value above, which 'fill_down' would take, is in a row that could not be read".to_owned();
         batch.broken.push(Broken { line: batch.lines[*row], text, why });
     }
     batch.broken.sort_by_key(|row| row.line);

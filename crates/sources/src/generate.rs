@@ -14,17 +14,18 @@ use crate::column_spec::ColumnSpec;
 use crate::ending::Ending;
 use crate::flow;
 use crate::reader::BATCH_ROWS;
+use crate::reading::{Settings, Target};
 use crate::source::{Located, Opened, Request, Source};
 use crate::text::{Cell, TextBatch, TextSource};
 use crate::typed::{Missing, Typing};
 
-/// What to invent.
+/// What to generate.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Generate {
-    /// An online shop's log of purchases and returns, in the order of time, with the dirt of real logs.
+    /// An online shop's log of purchases and returns, in the order of time, with the errors of real logs.
     Shop(Shop),
-    /// What customers write to a shop, in several languages and with the dirt of real messages.
+    /// What customers write to a shop, in several languages and with the errors of real messages.
     Messages(Messages),
 }
 
@@ -41,6 +42,15 @@ impl Source for Generate {
         let ending = Ending::default();
         let rows = self.rows(&typing.columns, ending.rows_in.clone());
         Ok(Opened::typed(located.inputs, typing.schemas(), flow::flow(None, rows, typing)?, ending))
+    }
+
+    /// Which log it is. How many rows, from which seed and how dirty says as much about the data as a path does.
+    fn settings(&self, _: &Target<'_>) -> Settings {
+        let kind = match self {
+            Generate::Shop(_) => SHOP,
+            Generate::Messages(messages) => messages.kind.file(),
+        };
+        Settings::from([("generate".to_owned(), kind.into())])
     }
 }
 

@@ -39,6 +39,7 @@ use crate::incremental::Reach;
 use crate::infer::Ahead;
 use crate::numerals::Numerals;
 use crate::places::once;
+use crate::reading::{Settings, Target};
 use crate::source::{Located, Opened, Request, Source};
 use crate::text::{TextBatch, TextSource};
 use crate::typed::{Missing, Typing};
@@ -55,6 +56,10 @@ impl Source for HttpSpec {
     /// A service may answer differently each time, so it never equals an earlier one. Makes no request.
     fn locate(&self, _: &Root, _: &Cloud) -> Result<Located> {
         Ok(Input { path: self.url.clone(), fingerprint: Fingerprint::Given(once("requests")), rows: None }.into())
+    }
+
+    fn settings(&self, of: &Target<'_>) -> Settings {
+        written::settings(self, of)
     }
 
     fn is_incremental(&self) -> bool {
@@ -107,7 +112,8 @@ impl HttpSpec {
             }
             None => (None, self.url.clone()),
         };
-        let base = Url::parse(&url).map_err(|error| Error::cannot_run(format!("'url' is no address: {error}")))?;
+        let base =
+            Url::parse(&url).map_err(|error| Error::cannot_run(format!("'url' is not a valid address: {error}")))?;
         let ending = Ending::default();
         let mut flight = Flight::start(self, base, combinations, server, ending.doubts.clone())?;
         let mut first = flight.next();
@@ -126,11 +132,14 @@ impl HttpSpec {
             }
             (None, Some(items)) => {
                 self.check_item(items)?;
-                Layout::found(items)
+                Layout::found(items, &ending)
             }
             (None, None) => {
-                return Err(Error::refused(format!("{}: no items came, so there are no columns", self.url))
-                    .hint("check 'for' and 'items', or declare 'columns'"));
+                return Err(Error::refused(format!(
+                    "{}: the service returned no items, so columns cannot be inferred",
+                    self.url
+                ))
+                .hint("check 'for' and 'items', or declare 'columns'"));
             }
         };
         let goal = goal.map(|goal| (ending.bookmark.clone(), goal));

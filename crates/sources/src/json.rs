@@ -12,6 +12,7 @@ use spec::{Error, Result};
 
 use crate::absent::Absent;
 use crate::cut::{Cut, Cutter, Fields, line_end};
+use crate::table_spec::RESERVED;
 use crate::text::{Cell, readable};
 
 /// How the objects follow one another.
@@ -49,6 +50,8 @@ pub(crate) struct Json {
     /// before a path.
     depths: Vec<u8>,
     absent: Absent,
+    /// Keys that no column may have.
+    left_out: Vec<String>,
 }
 
 impl Json {
@@ -70,6 +73,7 @@ impl Json {
             paths,
             depths: vec![u8::MAX; keys.len()],
             absent: Absent::new(keys.len()),
+            left_out: Vec::new(),
             keys,
         }
     }
@@ -179,7 +183,12 @@ impl Json {
         }
         match self.unknown {
             Unknown::Ignore => Ok(None),
-            _ if crate::table_spec::RESERVED.contains(&key) => Ok(None),
+            _ if RESERVED.contains(&key) => {
+                if self.left_out.iter().all(|name| name != key) {
+                    self.left_out.push(key.to_owned());
+                }
+                Ok(None)
+            }
             Unknown::Refuse => Err(format!("the key '{key}' is new; name it under 'columns' to read it")),
             Unknown::Add => {
                 self.index.insert(key.to_owned(), self.keys.len());
@@ -224,7 +233,7 @@ impl Json {
         let Some(follows) = bytes.get(after) else { return more() };
         let record = &bytes[at..stop];
         if let Err(error) = serde_json::from_slice::<IgnoredAny>(record) {
-            return Err(Error::cannot_run(not_json(&error)).hint("mend the file, or fetch it again"));
+            return Err(Error::cannot_run(not_json(&error)).hint("correct the file, or fetch it again"));
         }
         let next = match follows {
             b',' => after + 1,
@@ -232,7 +241,7 @@ impl Json {
             other => {
                 let found = readable(&[*other]);
                 let error = Error::cannot_run(format!("not JSON: '{found}' follows a record instead of ',' or ']'"));
-                return Err(error.hint("mend the file, or fetch it again"));
+                return Err(error.hint("correct the file, or fetch it again"));
             }
         };
         Ok(match self.cells(record, at, fields) {
@@ -268,6 +277,10 @@ impl Cutter for Json {
         }
     }
 
+    fn left_out(&self) -> &[String] {
+        &self.left_out
+    }
+
     fn keys(&self) -> Option<&[String]> {
         Some(&self.keys)
     }
@@ -294,7 +307,7 @@ impl Cutter for Json {
 const BROKEN: &str = "not JSON";
 
 fn breaks_off() -> Error {
-    Error::cannot_run("the JSON breaks off").hint("the file was cut short, or is still being written; fetch it again")
+    Error::cannot_run("the JSON is truncated").hint("the file was cut short, or is still being written; fetch it again")
 }
 
 fn not_json(error: &serde_json::Error) -> String {
@@ -346,7 +359,7 @@ fn kind(value: &[u8]) -> &'static str {
         Some(b't' | b'f') => "a bool",
         Some(b'n') => "null",
         Some(b'0'..=b'9' | b'-') => "a number",
-        _ => "text that is no JSON",
+        _ => "text that is not JSON",
     }
 }
 

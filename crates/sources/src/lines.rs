@@ -69,7 +69,9 @@ impl Cutter for FixedWidth {
         let mut start = at;
         for width in &self.widths {
             if start == stop {
-                break;
+                // The line ends early: it has nothing here.
+                fields.cells.push(Cell::NULL);
+                continue;
             }
             let finish = forward(bytes, start, stop, *width);
             fields.cells.push(trimmed(bytes, start, finish));

@@ -204,7 +204,7 @@ pub(crate) fn miscounted(shown: &str, before: u64, now: u64) -> Error {
         "incremental: {before} rows had the value {shown} when it was read, now there are {now}, which are too many to tell \
          apart"
     ))
-    .hint("read all again with 'ingest --full', or take a column with finer values, such as a moment or an id")
+    .hint("read all again with 'ingest --full', or take a column with finer values, such as a timestamp or an id")
 }
 
 #[cfg(test)]

@@ -46,6 +46,11 @@ impl Numerals {
         }
     }
 
+    /// What stands before the fraction, and between thousands.
+    pub(crate) fn marks(&self) -> (char, Option<char>) {
+        (self.decimal, self.thousands)
+    }
+
     pub(crate) fn are_plain(&self) -> bool {
         (self.decimal, self.thousands) == ('.', None)
     }
@@ -138,7 +143,7 @@ impl Numerals {
     }
 }
 
-fn is_number(column_type: ColumnType) -> bool {
+pub(crate) fn is_number(column_type: ColumnType) -> bool {
     let others = [
         ColumnType::String,
         ColumnType::Category,

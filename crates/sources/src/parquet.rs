@@ -14,7 +14,7 @@ use crate::column_spec::ColumnSpec;
 use crate::passed::Emptiness;
 use crate::places::Place;
 use crate::recast::{Recast, Strangers, recast};
-use crate::table_spec::RESERVED;
+use crate::table_spec::{RESERVED, reserved};
 use crate::text::{readable, uuid};
 use crate::typed::{Missing, refused_schema, with_origin};
 
@@ -31,6 +31,8 @@ pub(crate) struct Parquet {
     ended: bool,
     emptiness: Emptiness,
     rows_in: Arc<AtomicU64>,
+    /// The first file with rows, and its columns that are not read.
+    left_out: (String, Vec<String>),
 }
 
 /// Values that stand for a missing one.
@@ -193,8 +195,29 @@ impl Parquet {
                 .collect(),
         };
         let takes_all = columns.is_none();
-        let first = Some(first);
-        Ok(Parquet { first, files, wanted, takes_all, nulls, current: None, ended: false, emptiness, rows_in })
+        // In a file of ours they say the same as our own will: where the rows came from.
+        let left_out = match takes_all && first.artifact.evidence.is_none() {
+            true => reserved(schema.iter_names().map(PlSmallStr::as_str)),
+            false => Vec::new(),
+        };
+        let (first, left_out) = (Some(first), (shown, left_out));
+        Ok(Parquet {
+            first,
+            files,
+            wanted,
+            takes_all,
+            nulls,
+            current: None,
+            ended: false,
+            emptiness,
+            rows_in,
+            left_out,
+        })
+    }
+
+    /// The first file with rows, and its columns that are not read.
+    pub(crate) fn left_out(&self) -> (&str, &[String]) {
+        (&self.left_out.0, &self.left_out.1)
     }
 
     pub(crate) fn schema(&self) -> Schema {

@@ -10,7 +10,7 @@ use spec::{Error, Result};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum EmptyFiles {
-    /// It is passed over, with a warning.
+    /// It is skipped, with a warning.
     #[default]
     PassOver,
     /// The run ends with an error.

@@ -73,14 +73,7 @@ impl Place {
 
     /// The lower-case extensions of the name: the last but one is the format's if the last is a compression's.
     fn extensions(&self) -> (Option<Compression>, String) {
-        let name = self.shown().rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-        let (stem, compression) = match name.rsplit_once('.') {
-            Some((stem, "gz" | "gzip")) => (stem, Some(Compression::Gzip)),
-            Some((stem, "zst" | "zstd")) => (stem, Some(Compression::Zstd)),
-            _ => (name.as_str(), None),
-        };
-        let extension = stem.rsplit_once('.').map_or("", |(_, extension)| extension).to_owned();
-        (compression, extension)
+        extensions(self.shown())
     }
 
     pub(crate) fn format(&self, spec: &FileSpec) -> Result<Format> {
@@ -130,6 +123,22 @@ impl Place {
             _ => Box::new(Gzip::new(raw)),
         })
     }
+}
+
+fn extensions(path: &str) -> (Option<Compression>, String) {
+    let name = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let (stem, compression) = match name.rsplit_once('.') {
+        Some((stem, "gz" | "gzip")) => (stem, Some(Compression::Gzip)),
+        Some((stem, "zst" | "zstd")) => (stem, Some(Compression::Zstd)),
+        _ => (name.as_str(), None),
+    };
+    let extension = stem.rsplit_once('.').map_or("", |(_, extension)| extension).to_owned();
+    (compression, extension)
+}
+
+/// The format that the extension of a path, or of a pattern for paths, says.
+pub(crate) fn format_of_path(path: &str) -> Option<Format> {
+    Format::of_extension(&extensions(path).1)
 }
 
 fn is_regular(path: &Path) -> bool {

@@ -29,6 +29,7 @@ use crate::hidden::Hidden;
 use crate::incremental::{Bookmark, Reach, When, nothing_after, when};
 use crate::memory::{Mark, Memory, Past};
 use crate::places::once;
+use crate::reading::{Settings, Target};
 use crate::recast::{Strangers, recast};
 use crate::source::{Located, Opened, Request, Source};
 use crate::typed::{Missing, refused_schema, with_origin};
@@ -96,6 +97,11 @@ impl Source for Postgres {
         Ok(Input { path, fingerprint: Fingerprint::Given(once("a database")), rows: None }.into())
     }
 
+    fn settings(&self, of: &Target<'_>) -> Settings {
+        let Postgres { url: _, selection, timeout_seconds: _ } = self;
+        selection.settings(of)
+    }
+
     fn is_incremental(&self) -> bool {
         self.selection.incremental.is_some()
     }
@@ -116,6 +122,7 @@ impl Source for Postgres {
         if first.is_none() && *reach == Reach::All {
             return Err(self.selection.no_rows().context(who));
         }
+        ending.leaves_out(&who, &plan.left_out);
         let bookmark = ending.bookmark.clone();
         let mut past = None;
         if let Reach::After(value) = reach {

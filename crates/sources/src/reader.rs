@@ -338,7 +338,7 @@ fn feed_error(shown: &str, line: u64, error: &io::Error) -> Error {
     let text = error.to_string();
     let place = format!("{shown}:{line}");
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => Error::cannot_run(format!("{place}: the compressed data breaks off"))
+        io::ErrorKind::UnexpectedEof => Error::cannot_run(format!("{place}: the compressed data is truncated"))
             .hint("the file was cut short, or is still being written; fetch it again"),
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
             Error::cannot_run(format!("{place}: cannot decompress: {text}"))

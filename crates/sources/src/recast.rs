@@ -28,6 +28,23 @@ fn as_strings(text: Option<Series>) -> Option<Series> {
     text?.cast(&DataType::String).ok()
 }
 
+/// The name of a type with its unit and time zone, where it has them.
+fn in_full(dtype: &DataType) -> String {
+    let unit = |unit: &TimeUnit| match unit {
+        TimeUnit::Milliseconds => "milliseconds",
+        TimeUnit::Microseconds => "microseconds",
+        TimeUnit::Nanoseconds => "nanoseconds",
+    };
+    match dtype {
+        DataType::Datetime(of, zone) => {
+            let zone = zone.as_ref().map_or("without time zone".to_owned(), |zone| format!("in {}", zone.as_str()));
+            format!("{} ({}, {zone})", type_name(dtype), unit(of))
+        }
+        DataType::Duration(of) => format!("{} ({})", type_name(dtype), unit(of)),
+        _ => type_name(dtype),
+    }
+}
+
 /// Values that the source has, but no column of ours could take up: by column and row, as text. The column has null
 /// in their place.
 pub(crate) type Strangers = BTreeMap<(usize, u32), String>;
@@ -79,7 +96,7 @@ impl Recast {
             return match found == &self.dtype || self.own_type().is_some_and(|own| allows(found, own, false)) {
                 true => Ok(()),
                 false => {
-                    let (here, first) = (type_name(found), type_name(&self.dtype));
+                    let (here, first) = (in_full(found), in_full(&self.dtype));
                     Err(Error::cannot_run(format!(
                         "{place}: column '{}' is {here}, but {first} in the first file",
                         self.from
@@ -97,7 +114,7 @@ impl Recast {
                 "say how its numbers are written: 'format: \"%s\"' counts seconds since 1970, \"%s%3f\" milliseconds, \
                  \"%Y%m%d\" days such as 20240131"
             }
-            _ => "declare a type that it has, or leave it out of 'columns'; docs/values.md says what becomes what",
+            _ => "declare a type that it has, or leave it out of 'columns'; docs/values.md lists the conversions",
         }))
     }
 

@@ -95,7 +95,7 @@ impl TextShapes {
         }
         if self.any && self.turned_dates {
             return Some(
-                "holds dates that do not begin with the year, whose order as text is not that of time".to_owned(),
+                "holds dates that do not begin with the year, whose text order is not chronological".to_owned(),
             );
         }
         (self.skeleton.is_some() && self.runs_differ).then(|| {

@@ -11,6 +11,7 @@ use crate::column_spec::ColumnSpec;
 use crate::ending::Ending;
 use crate::incremental::Reach;
 use crate::places::Place;
+use crate::reading::{Settings, Target};
 use crate::typed::Typing;
 
 /// A kind of source. It is listed in [`crate::SourceSpec`].
@@ -21,6 +22,9 @@ pub(crate) trait Source {
     /// Begins to read what was located: finds out columns and types from the first rows, and checks what is declared against
     /// them. Errors later on come out of the batches.
     fn open(&self, located: Located, request: &Request<'_>) -> Result<Opened>;
+
+    /// Its settings that decide what a column holds, as opposed to where its rows lie and how they are fetched.
+    fn settings(&self, of: &Target<'_>) -> Settings;
 
     /// Whether a run may read only what came after the last one.
     fn is_incremental(&self) -> bool {

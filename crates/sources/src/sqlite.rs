@@ -28,7 +28,9 @@ use crate::infer::infer;
 use crate::memory::{Edge, Memory, Past};
 use crate::numerals::Numerals;
 use crate::reader::BATCH_ROWS;
+use crate::reading::{Settings, Target};
 use crate::source::{Located, Opened, Request, Source};
+use crate::table_spec::reserved;
 use crate::text::{TextBatch, TextSource, readable};
 use crate::typed::{Missing, Typing};
 
@@ -51,7 +53,7 @@ pub struct Sqlite {
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "Sqlite")]
 struct Written {
-    /// The database file, relative to the project root. It is only read.
+    /// The database file, relative to the project root. It is opened read-only.
     path: String,
     /// The name of a table or view, of which all columns are read, or those under `columns`.
     #[serde(default)]
@@ -105,6 +107,11 @@ impl Source for Sqlite {
         Ok(Located { inputs, ..Located::default() })
     }
 
+    fn settings(&self, of: &Target<'_>) -> Settings {
+        let Sqlite { path: _, selection, timeout_seconds: _ } = self;
+        selection.settings(of)
+    }
+
     fn is_incremental(&self) -> bool {
         self.selection.incremental.is_some()
     }
@@ -115,6 +122,9 @@ impl Source for Sqlite {
         let shown = root.relative(&file).display().to_string();
         let (connection, offered, wanted) = self.look(columns, &file).context(&shown)?;
         let ending = Ending::default();
+        if columns.is_none() {
+            ending.leaves_out(&shown, &reserved(offered.iter().map(|column| column.name.as_str())));
+        }
         let bookmark = ending.bookmark.clone();
         let reading = self.reading(&connection, &wanted, &offered, &shown, reach).context(&shown)?;
         let keyed = reading.keyed.as_ref();

@@ -72,10 +72,10 @@ struct Written {
     /// The columns to read, in this order, each with its type; others in the source are left out. With a
     /// header (and in JSON and Parquet) they are found by name, without one they stand for the fields from left
     /// to right. By default all columns are read, and their types (int64, float64, bool, date, datetime, string)
-    /// are told from the first 10,000 rows.
+    /// are inferred from the first 10,000 rows.
     ///
     /// A cell that cannot be read as its type refuses its row, which is kept aside with its original text. Numbers
-    /// may have blanks around them; `nan` and `inf` are no numbers. Text keeps its blanks.
+    /// may have blanks around them; `nan` and `inf` are not numbers. Text keeps its white space.
     #[serde(default)]
     columns: Option<Map<ColumnSpec>>,
 }
@@ -104,8 +104,13 @@ impl TryFrom<Written> for TableSpec {
 /// The original text of a row that could not be cut into columns.
 pub const RAW: &str = "_raw";
 
-/// Columns that say where a row comes from: our own, so a source's columns of that name are passed over.
+/// Columns that say where a row comes from: our own, so a source's columns of that name are left out, with a warning.
 pub(crate) const RESERVED: [&str; 4] = [artifact::FILE, artifact::ROW, artifact::REASON, RAW];
+
+/// Those of a source's columns that are left out.
+pub(crate) fn reserved<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    names.filter(|name| RESERVED.contains(name)).map(str::to_owned).collect()
+}
 
 /// Where the rows of a table come from: the list of all kinds of sources.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -114,7 +119,7 @@ pub(crate) const RESERVED: [&str; 4] = [artifact::FILE, artifact::ROW, artifact:
 pub enum SourceSpec {
     /// A file, several files, or standard input.
     File(FileSpec),
-    /// Invented data: the same for the same seed, on every machine.
+    /// Generated data: the same seed gives the same data on every machine.
     Generate(Generate),
     /// A table or query of an SQLite database.
     Sqlite(Sqlite),

@@ -9,6 +9,7 @@ pub(crate) use values::Converted;
 use values::{Told, column, read_one};
 
 use crate::column_spec::ColumnSpec;
+use crate::guess;
 use crate::table_spec::RAW;
 use crate::text::{Broken, Cell, TextBatch, readable};
 
@@ -121,13 +122,14 @@ impl Typing {
 
 fn text_among_numbers(name: &str, cell: &str, spec: &ColumnSpec) -> String {
     let word = spec.column_type.name();
-    format!("{}; declare the column under 'columns'", told(name, cell, &format!("is text among values of {word}")))
+    format!("{}; declare the column under 'columns'", told(name, cell, &format!("is text in a column of {word}")))
 }
 
 /// `amount: 'abc' is not a float64`.
 pub(crate) fn reason(name: &str, cell: &str, spec: &ColumnSpec) -> String {
     let why = told(name, cell, &read_one(cell, &spec.reading()));
-    match spec.numerals.way_out(cell, spec.column_type) {
+    let way_out = spec.numerals.way_out(cell, spec.column_type);
+    match way_out.or_else(|| guess::way_out(cell, &spec.reading())) {
         Some(way_out) => format!("{why}; {way_out}"),
         None => why,
     }

@@ -24,7 +24,7 @@ pub enum ColumnType {
     Float64,
     /// A calendar day.
     Date,
-    /// A moment in microseconds, without time zone.
+    /// A timestamp in microseconds, without time zone.
     Datetime,
     /// A time of day.
     Time,

@@ -6,11 +6,10 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Variables by name. Remembers which were read, so that a spec's hash covers them.
-#[derive(Debug, Default)]
+/// Variables by name.
+#[derive(Clone, Debug, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
-    used: RefCell<BTreeMap<String, String>>,
 }
 
 impl Environment {
@@ -31,7 +30,7 @@ impl Environment {
     }
 
     pub fn new(variables: BTreeMap<String, String>) -> Environment {
-        Environment { variables, used: RefCell::default() }
+        Environment { variables }
     }
 
     /// The variable's value, if set and not empty.
@@ -46,9 +45,31 @@ impl Environment {
         variables.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// Replaces the secrets among all variables.
+    pub fn redactor(&self) -> Redactor {
+        let secrets = self.variables.iter().filter(|(name, value)| value.len() >= 4 && is_secret(name, value));
+        let mut values: Vec<String> = secrets.map(|(_, value)| value.clone()).collect();
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values.dedup();
+        Redactor { values }
+    }
+}
+
+/// The variables while one file is read. Remembers which of them the file reads, so that its hash covers them.
+#[derive(Debug)]
+pub(crate) struct Variables<'e> {
+    env: &'e Environment,
+    used: RefCell<BTreeMap<String, String>>,
+}
+
+impl<'e> Variables<'e> {
+    pub(crate) fn of(env: &'e Environment) -> Variables<'e> {
+        Variables { env, used: RefCell::default() }
+    }
+
     /// Replaces `${NAME}` and `${NAME:-default}`; `$${` stands for a literal `${`. `${1}` stays as it is: no variable has
     /// a name of digits alone, and a replacement means its first group by it.
-    pub fn expand(&self, text: &str) -> Result<String, String> {
+    pub(crate) fn expand(&self, text: &str) -> Result<String, String> {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find("${") {
@@ -73,7 +94,7 @@ impl Environment {
             if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
                 return Err(format!("'{name}' is not the name of a variable; write ${{NAME}} or ${{NAME:-default}}"));
             }
-            let value = self.get(name).or(default).ok_or_else(|| {
+            let value = self.env.get(name).or(default).ok_or_else(|| {
                 format!(
                     "the environment variable {name} is not set; set it, put it in .env, or write ${{{name}:-default}}"
                 )
@@ -90,15 +111,6 @@ impl Environment {
     pub(crate) fn used(&self) -> Vec<(String, Option<String>)> {
         let used = self.used.borrow();
         used.iter().map(|(name, value)| (name.clone(), (!is_secret(name, value)).then(|| value.clone()))).collect()
-    }
-
-    /// Replaces the secrets among all variables.
-    pub fn redactor(&self) -> Redactor {
-        let secrets = self.variables.iter().filter(|(name, value)| value.len() >= 4 && is_secret(name, value));
-        let mut values: Vec<String> = secrets.map(|(_, value)| value.clone()).collect();
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        values.dedup();
-        Redactor { values }
     }
 }
 
@@ -120,14 +132,19 @@ impl Redactor {
     }
 }
 
+/// Whether a name is that of a secret, in any case: `API_KEY`, `serviceKey`.
+pub fn sounds_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let words = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "WEBHOOK"];
+    words.iter().any(|word| name.contains(word))
+}
+
 /// A variable is secret by its name, or because its value is an address with a password in it.
 fn is_secret(name: &str, value: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    let by_name = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "WEBHOOK"];
     let has_login = value.split_once("://").is_some_and(|(_, rest)| {
         rest.split('/').next().and_then(|host| host.rsplit_once('@')).is_some_and(|(login, _)| login.contains(':'))
     });
-    by_name.iter().any(|word| name.contains(word)) || has_login
+    sounds_secret(name) || has_login
 }
 
 fn read_dotenv(text: &str, file: &Path, into: &mut BTreeMap<String, String>) -> Result<()> {
@@ -186,6 +203,7 @@ mod tests {
     #[test]
     fn expands_names_and_defaults() {
         let env = environment();
+        let env = Variables::of(&env);
         assert_eq!(env.expand("a/${SHOP}/${NONE:-x}/$${SHOP}").unwrap(), "a/acme/x/${SHOP}");
         assert_eq!(env.expand("${EMPTY:-y}").unwrap(), "y");
         assert_eq!(env.expand(r"^\d{3}$").unwrap(), r"^\d{3}$");
@@ -196,7 +214,7 @@ mod tests {
     #[test]
     fn a_missing_variable_names_the_way_out() {
         assert_eq!(
-            environment().expand("${NONE}").unwrap_err(),
+            Variables::of(&environment()).expand("${NONE}").unwrap_err(),
             "the environment variable NONE is not set; set it, put it in .env, or write ${NONE:-default}"
         );
     }
@@ -206,8 +224,9 @@ mod tests {
         let env = environment();
         let redactor = env.redactor();
         assert_eq!(redactor.redact("key s3cr3t at postgres://u:pw12@h/db for acme"), "key *** at *** for acme");
-        env.expand("${API_KEY} ${SHOP}").unwrap();
-        assert_eq!(env.used(), [("API_KEY".to_owned(), None), ("SHOP".to_owned(), Some("acme".to_owned()))]);
+        let variables = Variables::of(&env);
+        variables.expand("${API_KEY} ${SHOP}").unwrap();
+        assert_eq!(variables.used(), [("API_KEY".to_owned(), None), ("SHOP".to_owned(), Some("acme".to_owned()))]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::Class;
 pub enum Exit {
     /// Done, or already up to date.
     Done = 0,
-    /// The data says no: a gate refused. The previous snapshot stands.
+    /// The data failed a check. The previous output is unchanged.
     Refused = 1,
     /// Could not run: usage, spec, input or output.
     CannotRun = 2,
@@ -29,7 +29,7 @@ impl Exit {
     pub fn meaning(self) -> &'static str {
         match self {
             Exit::Done => "done, or already up to date",
-            Exit::Refused => "the data says no: a gate refused; the previous snapshot stands",
+            Exit::Refused => "the data failed a check; the previous output is unchanged",
             Exit::CannotRun => "could not run: usage, spec, input or output",
             Exit::TryAgain => {
                 "try again later: network, rate limit, budget, lock or interruption; what was done is kept"

@@ -3,47 +3,21 @@
 
 use std::fmt;
 
-use serde::de::IgnoredAny;
 use serde::de::value::{MapDeserializer, StrDeserializer, StringDeserializer};
 use serde::de::{
     self, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
-use crate::{Environment, did_you_mean};
+use crate::did_you_mean;
+use crate::env::Variables;
 
 /// Wraps a deserializer, and with it everything that is read through it.
 pub struct Expand<'e, D> {
     pub inner: D,
-    pub env: &'e Environment,
-    /// Which keys of the outermost struct are read.
-    pub keys: Keys,
-}
-
-/// A file may be read in two parts, by two owners of its keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keys {
-    All,
-    /// All but these, which somebody else reads.
-    Without(&'static [&'static str]),
-    /// These alone.
-    Only(&'static [&'static str]),
-}
-
-impl Keys {
-    fn skips(self, key: &str) -> bool {
-        match self {
-            Keys::All => false,
-            Keys::Without(others) => others.contains(&key),
-            Keys::Only(own) => !own.contains(&key),
-        }
-    }
-
-    /// The keys that the file may have: those of the struct, and those that somebody else reads.
-    fn known(self, fields: &[&'static str]) -> Vec<&'static str> {
-        let others = if let Keys::Without(others) = self { others } else { &[] };
-        fields.iter().chain(others).copied().collect()
-    }
+    pub env: &'e Variables<'e>,
+    /// Keys of the outermost struct that are not its own: somebody else reads them.
+    pub others: &'static [&'static str],
 }
 
 /// What kind of scalar the receiver asked for.
@@ -55,7 +29,7 @@ enum Wanted {
 
 impl<'e, D> Expand<'e, D> {
     fn layer<V>(&self, visitor: V, wanted: Wanted) -> Layer<'e, V> {
-        Layer { visitor, env: self.env, wanted, fields: None, keys: Keys::All }
+        Layer { visitor, env: self.env, wanted, fields: None, others: &[] }
     }
 }
 
@@ -91,7 +65,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Expand<'_, D> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let layer = Layer { fields: Some(fields), keys: self.keys, ..self.layer(visitor, Wanted::Any) };
+        let layer = Layer { fields: Some(fields), others: self.others, ..self.layer(visitor, Wanted::Any) };
         self.inner.deserialize_struct(name, fields, layer)
     }
 
@@ -121,10 +95,10 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Expand<'_, D> {
 /// A visitor that expands what it passes on.
 struct Layer<'e, V> {
     visitor: V,
-    env: &'e Environment,
+    env: &'e Variables<'e>,
     wanted: Wanted,
     fields: Option<&'static [&'static str]>,
-    keys: Keys,
+    others: &'static [&'static str],
 }
 
 impl<'de, V: Visitor<'de>> Layer<'_, V> {
@@ -155,7 +129,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Layer<'_, V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.fields.map(|fields| self.keys.known(fields)).as_deref() {
+        match self.fields.map(|fields| [fields, self.others].concat()).as_deref() {
             None => self.visitor.expecting(f),
             Some([]) => f.write_str("nothing: there are no options"),
             Some([one]) => write!(f, "a map with the key '{one}'"),
@@ -187,7 +161,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Layer<'_, V> {
         self.visitor.visit_unit()
     }
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.visitor.visit_some(Expand { inner, env: self.env, keys: Keys::All })
+        self.visitor.visit_some(Expand { inner, env: self.env, others: &[] })
     }
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         // serde would take the items for the values of the keys, in an order that no user knows.
@@ -197,7 +171,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Layer<'_, V> {
         self.visitor.visit_seq(Access::new(inner, self.env))
     }
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let access = Access { fields: self.fields, keys: self.keys, ..Access::new(inner, self.env) };
+        let access = Access { fields: self.fields, others: self.others, ..Access::new(inner, self.env) };
         self.visitor.visit_map(access)
     }
 }
@@ -205,16 +179,16 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Layer<'_, V> {
 /// Items of a list or a map, each expanded; keys of a struct checked against its fields.
 struct Access<'e, A> {
     inner: A,
-    env: &'e Environment,
+    env: &'e Variables<'e>,
     fields: Option<&'static [&'static str]>,
-    keys: Keys,
+    others: &'static [&'static str],
     /// The keys so far.
     seen: Vec<String>,
 }
 
 impl<'e, A> Access<'e, A> {
-    fn new(inner: A, env: &'e Environment) -> Access<'e, A> {
-        Access { inner, env, fields: None, keys: Keys::All, seen: Vec::new() }
+    fn new(inner: A, env: &'e Variables<'e>) -> Access<'e, A> {
+        Access { inner, env, fields: None, others: &[], seen: Vec::new() }
     }
 }
 
@@ -231,15 +205,10 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Access<'_, A> {
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Access<'_, A> {
     type Error = A::Error;
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        loop {
-            let key_of = KeyOf { fields: self.fields, keys: self.keys, seen: &self.seen };
-            let Some(key) = self.inner.next_key_seed(key_of)? else { return Ok(None) };
-            self.seen.push(key.clone());
-            if !self.keys.skips(&key) {
-                return seed.deserialize(StringDeserializer::new(key)).map(Some);
-            }
-            self.inner.next_value::<IgnoredAny>()?;
-        }
+        let key_of = KeyOf { fields: self.fields, others: self.others, seen: &self.seen };
+        let Some(key) = self.inner.next_key_seed(key_of)? else { return Ok(None) };
+        self.seen.push(key.clone());
+        seed.deserialize(StringDeserializer::new(key)).map(Some)
     }
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
         self.inner.next_value_seed(Seed { seed, env: self.env })
@@ -248,20 +217,20 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Access<'_, A> {
 
 struct Seed<'e, S> {
     seed: S,
-    env: &'e Environment,
+    env: &'e Variables<'e>,
 }
 
 impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Seed<'_, S> {
     type Value = S::Value;
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
-        self.seed.deserialize(Expand { inner, env: self.env, keys: Keys::All })
+        self.seed.deserialize(Expand { inner, env: self.env, others: &[] })
     }
 }
 
 /// Reads a key; one that a struct does not have, and one that came before, fail here, where the parser still stands on it.
 struct KeyOf<'a> {
     fields: Option<&'static [&'static str]>,
-    keys: Keys,
+    others: &'static [&'static str],
     seen: &'a [String],
 }
 
@@ -282,8 +251,8 @@ impl Visitor<'_> for KeyOf<'_> {
             return Err(E::custom(format!("'{key}' is given twice")));
         }
         match self.fields {
-            Some(fields) if !fields.contains(&key) && !self.keys.skips(key) => {
-                Err(E::custom(unknown("key", key, &self.keys.known(fields))))
+            Some(fields) if !fields.contains(&key) && !self.others.contains(&key) => {
+                Err(E::custom(unknown("key", key, &[fields, self.others].concat())))
             }
             _ => Ok(key.to_owned()),
         }
@@ -314,7 +283,7 @@ fn with_article(noun: &str) -> String {
 
 struct EnumLayer<'e, V> {
     visitor: V,
-    env: &'e Environment,
+    env: &'e Variables<'e>,
     name: &'static str,
     variants: &'static [&'static str],
 }
@@ -401,7 +370,7 @@ impl<'de, E: de::Error> VariantAccess<'de> for Bare<E> {
 struct Single<'e, A> {
     variant: String,
     map: A,
-    env: &'e Environment,
+    env: &'e Variables<'e>,
     what: String,
 }
 
@@ -411,7 +380,7 @@ impl<'de, A: MapAccess<'de>> Single<'_, A> {
         match self.map.next_key::<String>()? {
             None => Ok(()),
             Some(second) => Err(A::Error::custom(format!(
-                "'{second}' stands beside '{}', but {} has one key; in a list begin each with '- '",
+                "found '{second}' beside '{}', but {} has one key; in a list begin each with '- '",
                 self.variant,
                 with_article(&self.what)
             ))),

@@ -3,6 +3,7 @@
 //!
 //! This crate must not know about tables (no polars), terminals (no clap) or networks (no tokio).
 
+mod beside;
 mod column_type;
 mod env;
 mod error;
@@ -23,12 +24,12 @@ pub mod text;
 mod url;
 mod words;
 
+pub use beside::Beside;
 pub use column_type::ColumnType;
-pub use env::{Environment, Redactor, host_name, who};
+pub use env::{Environment, Redactor, host_name, sounds_secret, who};
 pub use error::{Class, Error, Result, ResultExt};
 pub use exit::Exit;
-pub use expand::Keys;
-pub use load::{Loaded, load, parse, parse_keys, text_of};
+pub use load::{Loaded, parse, parse_with, text_of};
 pub use map::Map;
 pub use name::Name;
 pub use paths::{Root, Tool};
@@ -43,7 +44,7 @@ pub use url::{Scheme, Url};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// The run is refused: exit 1, the previous snapshot stands.
+    /// The run is refused: exit 1, the previous output is unchanged.
     #[default]
     Hard,
     /// The run goes on with a warning.

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use crate::expand::{Expand, Keys};
+use crate::beside::{Beside, Divided};
+use crate::env::Variables;
+use crate::expand::Expand;
 use crate::{Environment, Error, Result, Root, words};
 
 /// A spec with the hash of all that it says: its text and the variables it read.
@@ -13,11 +15,6 @@ pub struct Loaded<T> {
     pub spec: T,
     /// BLAKE3 of the file's text and the values of the variables it read, as hex. Of secrets only the names.
     pub hash: String,
-}
-
-/// Reads the spec at `path`, which is relative to `root`; of its outermost keys those that `keys` says.
-pub fn load<T: DeserializeOwned>(root: &Root, path: &Path, env: &Environment, keys: Keys) -> Result<Loaded<T>> {
-    parse_keys(&text_of(root, path)?, path, env, keys)
 }
 
 /// The text of the spec at `path`, which is relative to `root`.
@@ -33,11 +30,15 @@ pub fn text_of(root: &Root, path: &Path) -> Result<String> {
 
 /// Reads a spec from its text; `path` is for error messages.
 pub fn parse<T: DeserializeOwned>(text: &str, path: &Path, env: &Environment) -> Result<Loaded<T>> {
-    parse_keys(text, path, env, Keys::All)
+    parse_with::<T, ()>(text, path, env).map(|(loaded, ())| loaded)
 }
 
-/// As [`parse`], of the outermost keys those that `keys` says.
-pub fn parse_keys<T: DeserializeOwned>(text: &str, path: &Path, env: &Environment, keys: Keys) -> Result<Loaded<T>> {
+/// As [`parse`], where some of the outermost keys are not the body's: both are read in one pass.
+pub fn parse_with<T: DeserializeOwned, B: Beside>(
+    text: &str,
+    path: &Path,
+    env: &Environment,
+) -> Result<(Loaded<T>, B)> {
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let says_nothing = |line: &str| {
         let line = line.trim();
@@ -46,14 +47,16 @@ pub fn parse_keys<T: DeserializeOwned>(text: &str, path: &Path, env: &Environmen
     if body.lines().all(says_nothing) {
         return Err(Error::cannot_run(format!("{}:1:1: the file is empty", path.display())));
     }
-    let inner = serde_yaml::Deserializer::from_str(body);
-    let spec = T::deserialize(Expand { inner, env, keys }).map_err(|error| located(body, path, &error))?;
+    let variables = Variables::of(env);
+    let mut beside = B::default();
+    let inner = Expand { inner: serde_yaml::Deserializer::from_str(body), env: &variables, others: B::KEYS };
+    let spec = T::deserialize(Divided { inner, beside: &mut beside }).map_err(|error| located(body, path, &error))?;
     let mut hasher = blake3::Hasher::new();
     hasher.update(text.as_bytes());
-    for (name, value) in env.used() {
+    for (name, value) in variables.used() {
         hasher.update(format!("\0{name}={}", value.unwrap_or_default()).as_bytes());
     }
-    Ok(Loaded { spec, hash: hasher.finalize().to_hex().to_string() })
+    Ok((Loaded { spec, hash: hasher.finalize().to_hex().to_string() }, beside))
 }
 
 /// Longest message, in characters: a spec may hold texts of any length, and errors repeat them.
@@ -78,11 +81,27 @@ fn located(text: &str, path: &Path, error: &serde_yaml::Error) -> Error {
         None => words::value(&message),
     };
     let message = words::without_middle(&message, LONGEST);
-    let cut = match is_cut(text, line, column) {
-        true => "; in braces and brackets YAML cuts a text at each ',': put the whole text in quotes",
-        false => "",
+    let (message, way_out) = if is_cut(text, line, column) {
+        // The bracket is closed in what YAML cut off.
+        let message = message.strip_suffix("; close the bracket").unwrap_or(&message);
+        (message, "; in braces and brackets YAML cuts a text at each ',': put the whole text in quotes".to_owned())
+    } else {
+        let is_meant = |key: &str| words::is_missing_key(&message) || message.contains(&format!("'{key} "));
+        let lacks_colon = without_colon(text, line).filter(|(key, _)| is_meant(key));
+        let lacks_colon = lacks_colon.map(|(key, line)| format!("; line {line} may lack a ':' after '{key}'"));
+        (&*message, lacks_colon.unwrap_or_default())
     };
-    Error::cannot_run(format!("{}:{line}:{column}: {message}{cut}", path.display()))
+    Error::cannot_run(format!("{}:{line}:{column}: {message}{way_out}", path.display()))
+}
+
+/// The key in `line` or right before it that seems to lack its colon, and where it is: `- trim {columns: [city]}`.
+fn without_colon(text: &str, line: usize) -> Option<(&str, usize)> {
+    let upwards = text.lines().zip(1..).take(line).collect::<Vec<(&str, usize)>>().into_iter().rev();
+    upwards.filter(|(text, _)| !text.trim().is_empty()).take(2).find_map(|(text, line)| {
+        let (key, rest) = text.trim().trim_start_matches("- ").split_once(' ')?;
+        let is_name = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        (is_name && rest.trim_start().starts_with(['{', '['])).then_some((key, line))
+    })
 }
 
 /// Whether a plain text in braces or brackets stands at this place, with a parenthesis that only what is behind the next
@@ -264,15 +283,30 @@ mod tests {
     }
 
     #[test]
+    fn a_lost_colon_is_found() {
+        for (step, rest) in [
+            ("trim {columns: [city]}", "      - dedupe: {by: [a]}\n"),
+            ("trim {columns: [city]}", ""),
+            ("trim {columns: [city]}", "\nrows: 1\n"),
+            ("trim {columns: city}", "      - dedupe: {by: [a]}\n"),
+        ] {
+            let found = failure(&format!("tables:\n  a:\n    steps:\n      - {step}\n{rest}"));
+            assert!(found.ends_with("; line 4 may lack a ':' after 'trim'"), "{found}");
+        }
+        let found = failure("tables:\n  a:\n    steps:\n      - trim: {columns: [city]\n      - x\n");
+        assert!(!found.contains("lack"), "{found}");
+    }
+
+    #[test]
     fn faults_of_yaml_are_placed_and_come_with_the_way_out() {
         for (text, error) in [
             ("tables: {a: {steps: []}\n", "2:1: a map in braces goes wrong here"),
             ("tables: 'x\n", "2:1: a quote is not closed before the end of the file"),
             ("tables: {}\n\trows: 1\n", "2:1: a value cannot begin with this character"),
-            ("tables: {}\nrows: 1: 2\n", "2:8: a ':' stands where none can"),
-            ("tables: {}\nrows: \u{1}\n", "2:7: a control character stands here"),
+            ("tables: {}\nrows: 1: 2\n", "2:8: unexpected ':'"),
+            ("tables: {}\nrows: \u{1}\n", "2:7: found a control character"),
             ("tables: {}\n---\nrows: 1\n", "2:1: a second document begins here"),
-            ("tables: *gone\n", "1:9: '*name' refers to a '&name' that is not there"),
+            ("tables: *gone\n", "1:9: '*name' refers to an undefined anchor '&name'"),
             ("tables: !x {}\n", "1:9: tables: found a YAML tag ('!'), expected a map of names"),
         ] {
             let found = failure(text);
@@ -291,7 +325,8 @@ mod tests {
     fn a_lost_dash_and_a_missing_variable_are_explained() {
         assert_eq!(
             failure("tables:\n  a:\n    steps:\n      - trim: {}\n        dedupe: {by: [x]}\n"),
-            "clean.yaml:4:9: tables.a.steps[0]: 'dedupe' stands beside 'trim', but a step has one key; in a list begin each with '- '"
+            "clean.yaml:4:9: tables.a.steps[0]: found 'dedupe' beside 'trim', but a step has one key; in a list begin \
+             each with '- '"
         );
         assert_eq!(
             failure("tables: {}\nrows: ${NOPE}\n"),
@@ -299,18 +334,49 @@ mod tests {
         );
     }
 
-    #[test]
-    fn two_owners_read_their_own_keys() {
-        #[derive(Deserialize)]
-        struct Gates {
-            checks: Vec<String>,
+    /// The keys of another owner.
+    #[derive(Default)]
+    struct Gates {
+        checks: Vec<String>,
+        limit: u32,
+    }
+
+    impl Beside for Gates {
+        const KEYS: &'static [&'static str] = &["checks", "limit"];
+        fn read<'de, D: serde::Deserializer<'de>>(&mut self, key: &str, value: D) -> Result<(), D::Error> {
+            match key {
+                "checks" => self.checks = Vec::deserialize(value)?,
+                _ => self.limit = u32::deserialize(value)?,
+            }
+            Ok(())
         }
-        let text = "tables: {}\nchecks: [a, b]\nrows: 3\n";
-        let env = Environment::default();
-        let path = Path::new("clean.yaml");
-        let body = parse_keys::<Clean>(text, path, &env, Keys::Without(&["checks"])).unwrap().spec;
-        let gates = parse_keys::<Gates>(text, path, &env, Keys::Only(&["checks"])).unwrap().spec;
-        assert_eq!((body.rows, gates.checks), (Some(3), vec!["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
+    fn two_owners_read_their_own_keys_in_one_pass() {
+        let env = Environment::new([("N".to_owned(), "7".to_owned())].into());
+        let read = |text: &str| parse_with::<Clean, Gates>(text, Path::new("clean.yaml"), &env);
+        let (loaded, gates) = read("checks: [a, \"${N}\"]\ntables: {}\nlimit: ${N}\nrows: 3\n").unwrap();
+        assert_eq!((loaded.spec.rows, gates.limit, gates.checks), (Some(3), 7, vec!["a".to_owned(), "7".to_owned()]));
+        for (text, error) in [
+            ("tables: {}\nchecks: [a, [b]]\n", "2:13: checks[1]: found a list, expected text"),
+            ("tables: {}\nlimit: many\n", "2:8: limit: found \"many\", expected a whole number from 0 to 4294967295"),
+            ("tables: {}\nlimit: 1\nlimit: 2\n", "3:1: 'limit' is given twice"),
+            ("tables: {}\nlimits: 1\n", "2:1: unknown key 'limits'; did you mean 'limit'?"),
+            ("checks: []\n", "1:1: missing key 'tables'"),
+            ("5\n", "1:1: found 5, expected a map with keys among: tables, rows, checks, limit"),
+        ] {
+            assert_eq!(read(text).map(drop).unwrap_err().to_string(), format!("clean.yaml:{error}"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_hash_covers_the_variables_of_its_own_file_only() {
+        let env = Environment::new([("N".to_owned(), "7".to_owned())].into());
+        let hash = || parse::<Clean>("tables: {}\nrows: 3\n", Path::new("c.yaml"), &env).unwrap().hash;
+        let before = hash();
+        parse::<Clean>("tables: {}\nrows: ${N}\n", Path::new("d.yaml"), &env).unwrap();
+        assert_eq!(hash(), before);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Name, Result, did_you_mean};
 
-/// The six tools, in pipeline order.
+/// The tools, in the order of a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tool {
@@ -17,10 +17,23 @@ pub enum Tool {
     Train,
     Predict,
     Export,
+    Monitor,
+    Release,
+    Serve,
 }
 
 impl Tool {
-    pub const ALL: [Tool; 6] = [Tool::Ingest, Tool::Clean, Tool::Features, Tool::Train, Tool::Predict, Tool::Export];
+    pub const ALL: [Tool; 9] = [
+        Tool::Ingest,
+        Tool::Clean,
+        Tool::Features,
+        Tool::Train,
+        Tool::Predict,
+        Tool::Export,
+        Tool::Monitor,
+        Tool::Release,
+        Tool::Serve,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -30,13 +43,17 @@ impl Tool {
             Tool::Train => "train",
             Tool::Predict => "predict",
             Tool::Export => "export",
+            Tool::Monitor => "monitor",
+            Tool::Release => "release",
+            Tool::Serve => "serve",
         }
     }
 
-    /// The tool that comes before it in a pipeline that has all of them.
+    /// The tool that comes before it in a pipeline that has all of them: whose `latest` it reads when no input is named.
     pub fn upstream(self) -> Option<Tool> {
         match self {
-            Tool::Ingest => None,
+            // What these read is more than one stage's output.
+            Tool::Ingest | Tool::Monitor | Tool::Release | Tool::Serve => None,
             Tool::Clean => Some(Tool::Ingest),
             Tool::Features => Some(Tool::Clean),
             Tool::Train | Tool::Predict => Some(Tool::Features),
@@ -44,15 +61,17 @@ impl Tool {
         }
     }
 
-    /// The folder that the tool owns for `pipeline`, relative to the project root.
+    /// The folder that the tool owns for `pipeline`, relative to the project root. `release` decides in the folder of
+    /// `train`; what `serve` has been asked is a source for `ingest`.
     pub fn folder(self, pipeline: &Name) -> PathBuf {
         let pipeline = pipeline.as_str();
         let data = Path::new("data");
         match self {
             Tool::Ingest => data.join("raw").join(pipeline),
             Tool::Clean | Tool::Features => data.join("processed").join(pipeline).join(self.name()),
-            Tool::Train => data.join("models").join(pipeline),
-            Tool::Predict | Tool::Export => data.join("output").join(pipeline).join(self.name()),
+            Tool::Train | Tool::Release => data.join("models").join(pipeline),
+            Tool::Serve => data.join("raw").join(format!("{pipeline}_served")),
+            Tool::Predict | Tool::Export | Tool::Monitor => data.join("output").join(pipeline).join(self.name()),
         }
     }
 }

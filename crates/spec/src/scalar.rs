@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::Result;
 
-/// A truth, a number or text. Days and moments are text.
+/// A boolean, a number or text. Dates and timestamps are text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scalar {
     Bool(bool),
@@ -45,7 +45,7 @@ impl<'de> Deserialize<'de> for Scalar {
             }
             fn visit_f64<E: de::Error>(self, value: f64) -> Result<Scalar, E> {
                 match value.is_nan() {
-                    true => Err(E::custom("NaN is no value: nothing compares with it; write null or leave it out")),
+                    true => Err(E::custom("NaN is not a value that can be compared; write null or leave it out")),
                     false => Ok(Scalar::Float(value)),
                 }
             }

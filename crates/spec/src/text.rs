@@ -20,6 +20,14 @@ pub fn number(value: f64) -> String {
     format!("{value:.decimals$}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// How many there are of something that takes an `s` in the plural: `1 row`, `2 rows`.
+pub fn count(number: u64, one: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        number => format!("{number} {one}s"),
+    }
+}
+
 /// The text if it has at most `most` characters; else its beginning and `…`, which together have as many.
 pub fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
@@ -50,6 +58,14 @@ mod tests {
         assert_eq!(
             [number(3.0), number(0.1 + 0.2), number(1234.56789), number(1e-7), number(-2.5)],
             ["3", "0.3", "1234.57", "0.0000001", "-2.5"]
+        );
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(
+            [count(0, "row"), count(1, "row"), count(2, "changed cell")],
+            ["0 rows", "1 row", "2 changed cells"]
         );
     }
 

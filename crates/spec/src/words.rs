@@ -9,12 +9,13 @@ const SHOWN: usize = 60;
 const SYNTAX: &[(&str, &str)] = &[
     (
         "mapping values are not allowed in this context",
-        "a ':' stands where none can; put a text that holds ': ' in quotes, or mend the indentation",
+        "unexpected ':'; put a text that contains ': ' in quotes, or correct the indentation",
     ),
     (
         "did not find expected key",
-        "a key was expected here; line up the keys of a map, close what was opened, and put a text that begins with a \
-         quote or bracket in quotes as a whole",
+        "a key was expected here; line up the keys of a map, write ':' after each, close what was opened, and put a \
+         text that \
+         begins with a quote or bracket in quotes as a whole",
     ),
     (
         "did not find expected ',' or '}'",
@@ -52,16 +53,16 @@ const SYNTAX: &[(&str, &str)] = &[
         "did not find expected hexadecimal number",
         "'\\x' and '\\u' need hexadecimal digits; write the text in single quotes, where '\\' is a plain character",
     ),
-    ("found a tab character", "a tab stands where blanks are needed; indent with blanks"),
+    ("found a tab character", "found a tab in the indentation; indent with spaces"),
     ("block sequence entries are not allowed", "a list cannot begin here; begin its first '- ' on a line of its own"),
-    ("mapping keys are not allowed", "'? ' cannot stand here; put the text in quotes"),
+    ("mapping keys are not allowed", "unexpected '? '; put the text in quotes"),
     ("did not find expected node content", "a value is missing here; write one, or take out the ',' or ':' before it"),
     (
         "did not find expected comment or line break",
         "text follows '|' or '>' on its line; begin the text on the next line, or put it in quotes",
     ),
     ("found an indentation indicator equal to 0", "'0' follows '|' or '>'; leave it out"),
-    ("found unexpected ':'", "a ':' stands where none can; put the text in quotes"),
+    ("found unexpected ':'", "unexpected ':'; put the text in quotes"),
     ("found undefined alias", NO_ANCHOR),
     ("unknown anchor", NO_ANCHOR),
     (
@@ -78,7 +79,11 @@ const SYNTAX: &[(&str, &str)] = &[
     ("did not find expected whitespace or line break", TAG),
     ("empty YAML tag is not allowed", TAG),
     ("unexpected tagged value in merge", TAG),
-    ("did not find expected <document start>", "the document was over before this; mend the indentation of this line"),
+    (
+        "did not find expected <document start>",
+        "unexpected content after the end of the document; correct the \
+     indentation of this line",
+    ),
     ("found incompatible YAML document", DIRECTIVE),
     ("found unknown directive name", DIRECTIVE),
     ("found extremely long version number", DIRECTIVE),
@@ -88,8 +93,8 @@ const SYNTAX: &[(&str, &str)] = &[
     ("did not find expected version number", DIRECTIVE),
     ("did not find expected digit or '.' character", DIRECTIVE),
     ("did not find expected whitespace", DIRECTIVE),
-    ("control characters are not allowed", "a control character stands here; take it out"),
-    ("invalid Unicode character", "a character that is none stands here; take it out"),
+    ("control characters are not allowed", "found a control character; remove it"),
+    ("invalid Unicode character", "found an invalid character; remove it"),
     ("input is too long", "the file is too long for a spec"),
     ("EOF while parsing a value", "the file ends where a value was expected"),
     (
@@ -100,13 +105,19 @@ const SYNTAX: &[(&str, &str)] = &[
     ("repetition limit exceeded", "references ('*name') repeat too much; write some of it out"),
     ("expected a mapping or list of mappings for merging", MERGE),
     ("expected a mapping for merging", MERGE),
-    ("failed to parse YAML number", "this is no number; put it in quotes if it is text"),
+    ("failed to parse YAML number", "this is not a number; put it in quotes if it is text"),
 ];
 
-const NO_ANCHOR: &str = "'*name' refers to a '&name' that is not there; put the text in quotes if it is no reference";
+const NO_ANCHOR: &str =
+    "'*name' refers to an undefined anchor '&name'; put the text in quotes if it is not a reference";
 const TAG: &str = "'!' begins a YAML tag, which specs do not use; put the text in quotes";
 const DIRECTIVE: &str = "'%' begins a YAML directive, which specs do not use; put the text in quotes";
 const MERGE: &str = "'<<' takes in a map or a list of maps; write a reference to one, such as `<<: *name`";
+
+/// Whether this is what we say where a key was expected.
+pub fn is_missing_key(ours: &str) -> bool {
+    ours.starts_with("a key was expected here")
+}
 
 /// What is wrong with the YAML itself, if that is what `message` is about.
 pub fn syntax(message: &str) -> Option<&'static str> {
@@ -276,7 +287,7 @@ mod tests {
     fn faults_of_yaml_come_with_the_way_out() {
         assert_eq!(
             syntax("mapping values are not allowed in this context at line 2 column 5"),
-            Some("a ':' stands where none can; put a text that holds ': ' in quotes, or mend the indentation")
+            Some("unexpected ':'; put a text that contains ': ' in quotes, or correct the indentation")
         );
         assert_eq!(syntax("unknown step 'x'"), None);
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use artifact::{Batch, Batches, Books, Fate, TableWriter, Written};
+use artifact::{Batch, Batches, Books, Fate, TableWriter, WrittenTable};
 use polars::prelude::{DataFrame, Schema};
 use spec::Result;
 
@@ -45,7 +45,7 @@ impl Aside {
         target: &Path,
         schema: &Schema,
         accepted: &mut Accepted,
-    ) -> Result<Written> {
+    ) -> Result<WrittenTable> {
         let mut spool = TableWriter::create(target, schema)?.without_summary();
         for batch in batches {
             let rows = self.take(batch?)?;

@@ -1,13 +1,15 @@
 //! Outputs on disk that still have their temporary names: written, split by row checks, judged, their books balanced.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use artifact::{
     Batch, Books, CheckResult, Evidence, Fate, Input, Kind, Notes, Quality, TableWriter, TakenOut, Temporary, Verdict,
-    Written, hash_file, history, scan_files, stream,
+    WrittenTable, hash_file, history, scan_files, stream,
 };
 use checks::{Check, Published, RowChecks};
 use polars::prelude::{LazyFrame, Schema};
+use spec::text::count;
 use spec::{Class, Result};
 
 use crate::aside::Aside;
@@ -20,8 +22,8 @@ use crate::{Job, Stage};
 /// A written output that still has its temporary name.
 pub(crate) enum Draft {
     Kept(Kept),
-    Table { written: Written, refused: Option<Written>, changes: Option<Written>, evidence: Evidence },
-    File { temporary: Temporary, target: PathBuf, refused: Option<Written>, evidence: Evidence },
+    Table { written: WrittenTable, refused: Option<WrittenTable>, changes: Option<WrittenTable>, evidence: Evidence },
+    File { temporary: Temporary, target: PathBuf, refused: Option<WrittenTable>, evidence: Evidence },
     Folder { temporary: Temporary, target: PathBuf, evidence: Evidence, then: Box<dyn FnOnce() -> Result<()>> },
 }
 
@@ -30,6 +32,8 @@ pub(crate) struct Drafting<'a, S: Stage> {
     pub job: &'a Job<S>,
     pub who: &'a str,
     pub inputs: &'a [Input],
+    /// Why the run is refused although its tables are kept.
+    pub findings: RefCell<Vec<String>>,
 }
 
 impl<S: Stage> Drafting<'_, S> {
@@ -157,10 +161,17 @@ impl<S: Stage> Drafting<'_, S> {
         let columns = written.summary.as_ref().map(artifact::Summary::finish).unwrap_or_default();
         let mut results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
         let judged = (output.judged)();
+        // A record of what failed stays: it is no less right for what it found.
+        let own = failed(&table, &judged.checks);
+        match judged.is_record {
+            true => self.findings.borrow_mut().extend(own),
+            false => failures.extend(own),
+        }
+        let checked = failed(&table, &results);
         results.extend(judged.checks);
         taken.add_cells(judged.cells, judged.nulls);
         self.tell(&table, &results);
-        failures.extend(failed(&table, &results));
+        failures.extend(checked);
         match refusals.judge(&table, books.rows_in, &self.job.max_refused) {
             Some(Ok(told)) => tracing::warn!("{}: {table}: {told}", self.who),
             Some(Err(why)) => failures.push(why),
@@ -198,7 +209,7 @@ impl<S: Stage> Drafting<'_, S> {
         table: &str,
         checks: &[Check],
         row_checks: &RowChecks,
-        written: &Written,
+        written: &WrittenTable,
         schema: &Schema,
         columns: &[artifact::ColumnSummary],
     ) -> Result<Vec<CheckResult>> {
@@ -224,7 +235,10 @@ impl<S: Stage> Drafting<'_, S> {
         for result in results {
             match result.verdict {
                 Verdict::Warned => tracing::warn!(check = result.check, "{}: {table}: {}", self.who, result.found),
-                Verdict::Skipped => tracing::info!(check = result.check, "{}: {table}: {}", self.who, result.found),
+                Verdict::Skipped => {
+                    let (check, why) = (&result.check, &result.found);
+                    tracing::info!(check, "{}: {table}: check '{check}' skipped: {why}", self.who);
+                }
                 Verdict::Passed | Verdict::Failed => {}
             }
         }
@@ -276,7 +290,7 @@ fn failed(table: &str, results: &[CheckResult]) -> Vec<String> {
 }
 
 fn empty(table: &str, books: &Books) -> String {
-    let mut text = format!("table '{table}' has no rows left: {} rows in", books.rows_in);
+    let mut text = format!("table '{table}' has no rows left: {} in", count(books.rows_in, "row"));
     for entry in &books.entries {
         text += &format!(", {} {} by {}", entry.rows, entry.fate.word(), entry.rule);
     }

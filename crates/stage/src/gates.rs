@@ -3,28 +3,36 @@
 use std::path::Path;
 
 use checks::{Check, Checks};
-use schemars::JsonSchema;
-use serde::Deserialize;
-use spec::{Environment, Error, Keys, Loaded, Name, Result, did_you_mean};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use spec::{Beside, Environment, Error, Loaded, Name, Result, Root, did_you_mean};
 
 use crate::output::Output;
 use crate::refusals::{MAX_REFUSED, MaxRefused};
 use crate::{Job, Stage};
 
 /// The key of the gates.
-pub const CHECKS: &str = "checks";
-/// The keys that the shell reads of every stage's file.
-pub const KEYS: &[&str] = &[CHECKS, MAX_REFUSED];
+const CHECKS: &str = "checks";
 
-#[derive(Deserialize, JsonSchema)]
+/// The keys that every stage's file may have beside its own.
+#[derive(Default)]
 struct Gates {
-    /// Gates by table: what must hold before the stage's tables are published. See docs/checks.md.
-    #[serde(default)]
+    /// What must hold before a table is published, by table.
     checks: Checks,
-    /// The largest share of rows that the stage may refuse because it cannot read them: one for all tables, or one for
-    /// each by name. Default 0.01.
-    #[serde(default)]
+    /// The largest share of rows that the stage may refuse because it cannot read them.
     max_refused: MaxRefused,
+}
+
+impl Beside for Gates {
+    const KEYS: &'static [&'static str] = &[CHECKS, MAX_REFUSED];
+
+    fn read<'de, D: Deserializer<'de>>(&mut self, key: &str, value: D) -> Result<(), D::Error> {
+        match key {
+            CHECKS => self.checks = Checks::deserialize(value)?,
+            _ => self.max_refused = MaxRefused::deserialize(value)?,
+        }
+        Ok(())
+    }
 }
 
 /// A stage's file, as checked as it can be before anything is read.
@@ -42,9 +50,7 @@ pub struct StageSpec<S: Stage> {
 /// Reads a stage's file from its text; `file` is for error messages. A table under `checks` that the stage does not
 /// publish is an error that names the nearest one, for its checks would never be judged.
 pub fn read_spec<S: Stage>(text: &str, file: &Path, env: &Environment) -> Result<StageSpec<S>> {
-    // The body comes first: it has the keys that a file must have. The hash covers the variables of both.
-    let body = spec::parse_keys::<S::Spec>(text, file, env, Keys::Without(KEYS))?.spec;
-    let Loaded { spec: gates, hash } = spec::parse_keys::<Gates>(text, file, env, Keys::Only(KEYS))?;
+    let (Loaded { spec: body, hash }, gates) = spec::parse_with::<S::Spec, Gates>(text, file, env)?;
     S::fault(&body).map_or(Ok(()), |error| Err(error.placed(text, file)))?;
     let tables = S::tables(&body);
     for table in &tables {
@@ -61,6 +67,24 @@ pub fn read_spec<S: Stage>(text: &str, file: &Path, env: &Environment) -> Result
         }
     }
     Ok(StageSpec { body, checks, max_refused, hash })
+}
+
+/// The body of the file of another stage than the one that runs, with the hash that the evidence of its outputs holds.
+/// `file`
+/// is relative to `root`.
+pub fn body_of<T: DeserializeOwned>(root: &Root, file: &Path, env: &Environment) -> Result<Loaded<T>> {
+    spec::parse_with::<T, Gates>(&spec::text_of(root, file)?, file, env).map(|(loaded, _)| loaded)
+}
+
+/// The JSON Schema of a stage's file.
+pub(crate) fn schema<S: Stage>() -> serde_json::Value {
+    let mut generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
+    let checks = generator.subschema_for::<Checks>();
+    let max_refused = generator.subschema_for::<MaxRefused>();
+    let mut schema = generator.into_root_schema_for::<S::Spec>().to_value();
+    schema["properties"][CHECKS] = checks.to_value();
+    schema["properties"][MAX_REFUSED] = max_refused.to_value();
+    schema
 }
 
 /// The order in which outputs are written, as indexes: a table comes after those that its checks refer to. Otherwise

@@ -91,7 +91,7 @@ fn from_stdin(stdin: impl BufRead) -> Result<Vec<PathBuf>> {
     }
     match paths.is_empty() {
         true => Err(Error::cannot_run("stdin names no input")
-            .hint("the tool before this one failed: see its message; old data is not used in its place")),
+            .hint("the previous command failed, see its message; old data is not used instead")),
         false => Ok(paths),
     }
 }
@@ -104,7 +104,7 @@ mod tests {
     fn an_empty_stdin_is_an_error_not_old_data() {
         assert_eq!(
             from_stdin(&b"\n \n"[..]).unwrap_err().to_string(),
-            "stdin names no input; the tool before this one failed: see its message; old data is not used in its place"
+            "stdin names no input; the previous command failed, see its message; old data is not used instead"
         );
         assert_eq!(from_stdin(&b"a.parquet\n\nb.parquet\n"[..]).unwrap().len(), 2);
     }

@@ -1,45 +1,41 @@
-//! What every tool wears: arguments, inputs, lock, up-to-date check, gates, publishing, run log, exit code.
+//! What every stage of a pipeline shares: inputs, lock, up-to-date check, gates, publishing, run log.
 //!
-//! A tool implements [`Stage`] and its `main` calls [`main`]. The order of a run is in [`run`]; everything
-//! that ARCHITECTURE sections 2 to 5 promise is kept there once, for all tools.
+//! A tool that publishes implements [`Stage`] and its `main` calls [`main`]. The order of a run is in the module
+//! `run`: what
+//! docs/architecture.md, sections 2 to 5, promises is kept there once, for all stages. What any program needs, whether it
+//! publishes or not, is in the crate `tool`.
 
-mod alarm;
 mod args;
 mod aside;
-mod console;
 mod drafts;
 mod gates;
 mod incoming;
 mod inputs;
 mod later;
-mod lock;
 mod mirror;
 mod output;
-mod panics;
-mod progress;
 mod publication;
 mod publish;
 mod refusals;
 mod refused_rows;
 mod rendered;
 mod run;
-mod runlog;
-mod signals;
 mod up_to_date;
 mod verification;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::process::ExitCode;
 
+use alert::Priority;
 use artifact::{Artifact, Input, Snapshot, Stamp};
 use checks::Checks;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use spec::{Environment, Error, Name, Result, Root, Tool, Url};
+use spec::{Environment, Error, Exit, Name, Result, Root, Tool, Url};
+use tool::{About, Progress};
 
 pub use args::RunFlags;
-pub use clap;
-pub use gates::{KEYS, StageSpec, read_spec};
+pub use gates::{StageSpec, body_of, read_spec};
 pub use inputs::{data_arguments, upstream};
 pub use later::Later;
 pub use mirror::Mirror;
@@ -47,15 +43,16 @@ pub use output::{
     Accepted, BooksOf, Empty, Facts, FileOutput, FolderOutput, Judged, Kept, Output, RenderedOutput, Standing,
     TableOutput, rows_of,
 };
-pub use progress::Progress;
 pub use refusals::MaxRefused;
 pub use rendered::{Rows, checked};
-pub use spec::{Exit, who};
 
 /// A stage of the pipeline. Two methods are required; the rest have sound defaults.
 pub trait Stage: Sized {
     /// Which tool it is: decides names, folders and the upstream stage.
     const TOOL: Tool;
+
+    /// What its `--help` says.
+    const ABOUT: About;
 
     /// The body of `resources/<pipeline>/<tool>.yaml`, but for `checks`, which the shell reads.
     type Spec: DeserializeOwned + JsonSchema;
@@ -147,7 +144,9 @@ pub struct Job<S: Stage> {
     pub progress: Progress,
     /// What waits until the stage's lock is free.
     pub later: Later,
-    /// The soft checks that failed: people are told once the lock is free.
+    /// How urgent an alert of this run is, where the stage knows better than `resources/alerts.yaml`.
+    pub priority: Cell<Option<Priority>>,
+    /// The soft checks that failed: people are notified once the lock is free.
     warnings: RefCell<Vec<String>>,
 }
 
@@ -177,31 +176,8 @@ impl<S: Stage> Job<S> {
     }
 }
 
-/// Tells people something, on stderr.
-pub fn say(text: impl AsRef<str>) {
-    tracing::info!("{}", text.as_ref().trim_end());
-}
-
-/// Warns people of something that does not stop the run, on stderr.
-pub fn warn(text: impl AsRef<str>) {
-    tracing::warn!("{}", text.as_ref().trim_end());
-}
-
-/// Prints data to stdout. A reader that went away is an error whose `is_closed_pipe()` is true.
-pub fn print(text: &str) -> Result<()> {
-    run::write_stdout(text)
-}
-
-/// Rows that the query engine takes in hand at once. Each step of a plan holds a few such pieces, so their size decides
-/// how much memory a run needs, whatever the rows of the table; smaller ones than this cost time.
-const ENGINE_ROWS: (&str, &str) = ("POLARS_STREAMING_CHUNK_SIZE", "32768");
-
-/// The whole of a tool's `main`.
+/// The whole of a stage's `main`.
 pub fn main<S: Stage>() -> ExitCode {
-    if std::env::var_os(ENGINE_ROWS.0).is_none() {
-        // SAFETY: no other thread runs yet that could read the environment.
-        unsafe { std::env::set_var(ENGINE_ROWS.0, ENGINE_ROWS.1) };
-    }
-    polars::error::set_warning_function(console::engine_warns);
-    ExitCode::from(run::run::<S>().code())
+    artifact::set_up_engine();
+    tool::main::<run::Staged<S>>()
 }

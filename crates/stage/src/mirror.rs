@@ -13,7 +13,6 @@ use spec::{Environment, Error, Result, ResultExt, Root, Url};
 use store::{Cloud, Put, Version};
 
 use crate::incoming::Incoming;
-use crate::lock;
 
 /// The variable that names the store.
 const VARIABLE: &str = "MILLRACE_STORE";
@@ -203,7 +202,7 @@ impl Mirror {
         if !self.is_on() {
             return Ok(());
         }
-        match lock::lock(&self.root.join(folder), folder, name, true) {
+        match tool::lock(&self.root.join(folder), folder, name, true) {
             Ok(_lock) => self.take_journal(folder, name),
             Err(error) if error.class() == spec::Class::TryAgain => Ok(()),
             Err(error) => Err(error),

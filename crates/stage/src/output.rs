@@ -86,6 +86,9 @@ pub struct Judged {
     /// Cells that the rows were made from, and how many of them were empty: they count in the table's quality.
     pub cells: u64,
     pub nulls: u64,
+    /// Whether the table is the record of what was judged: then it keeps its name even if one of these checks refuses the
+    /// run, for whoever looks into it, beside the previous output.
+    pub is_record: bool,
 }
 
 /// What a table without rows means.

@@ -1,10 +1,13 @@
-//! What a run made visible, and how people are told of it.
+//! What a run made visible, and how people and the run log are informed of it.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use artifact::{Books, Evidence, Quality, Snapshot, Verdict};
+use serde_json::json;
+use spec::text::count;
 use spec::{Result, Root};
+use tool::{Dataset, facet};
 
 /// All that a run made visible.
 pub struct Publication {
@@ -45,6 +48,22 @@ impl Publication {
     /// The soft checks that failed.
     pub fn warnings(&self) -> Vec<String> {
         self.items.iter().flat_map(|item| item.warnings.iter().cloned()).collect()
+    }
+
+    /// What is new, as the run log describes it.
+    pub(crate) fn datasets(&self) -> Vec<Dataset> {
+        const STATISTICS: &str = "https://openlineage.io/spec/facets/1-0-2/OutputStatisticsOutputDatasetFacet.json";
+        let dataset = |item: &Item| {
+            let statistics = json!({ "rowCount": item.books.rows_out, "size": item.bytes });
+            let facets = [
+                ("outputStatistics", facet(Some(STATISTICS), statistics)),
+                ("millrace_quality", facet(None, json!({ "quality": item.quality }))),
+                ("millrace_books", facet(None, json!({ "books": item.books }))),
+            ];
+            let facets = facets.into_iter().map(|(name, facet)| (name.to_owned(), facet)).collect();
+            Dataset { name: item.path.display().to_string(), facets }
+        };
+        self.items.iter().map(dataset).collect()
     }
 
     /// What an earlier run wrote, from its evidence.
@@ -95,7 +114,7 @@ impl Item {
         if books == &Books::default() {
             return format!("{} written", self.path.display());
         }
-        let mut words = format!("{}: {} rows in, {} out", self.table, books.rows_in, books.rows_out);
+        let mut words = format!("{}: {} in, {} out", self.table, count(books.rows_in, "row"), books.rows_out);
         for entry in &books.entries {
             words += &format!("; {} {} by {}", entry.rows, entry.fate.word(), entry.rule);
         }
@@ -115,7 +134,6 @@ impl Item {
     }
 }
 
-pub(crate) fn files_passed(count: usize) -> String {
-    let files = if count == 1 { "file" } else { "files" };
-    format!("{count} {files} without rows passed over")
+pub(crate) fn files_passed(empty: usize) -> String {
+    format!("{} without rows skipped", count(empty as u64, "file"))
 }

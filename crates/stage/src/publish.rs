@@ -1,8 +1,9 @@
 //! From drafts to what the world may see: names, the snapshot, and what is sent elsewhere.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use artifact::{Books, Evidence, Input, Kind, Publishing, Snapshot, Written, publishing, write_sidecar};
+use artifact::{Books, Evidence, Input, Kind, Publishing, Snapshot, WrittenTable, publishing, write_sidecar};
 use spec::{Error, Result, Url};
 
 use crate::drafts::{Draft, Drafting, changes_of};
@@ -10,7 +11,7 @@ use crate::gates::order;
 use crate::output::{Output, Standing};
 use crate::publication::{ChangeLog, Item, Publication};
 use crate::verification::Verification;
-use crate::{Job, Stage, signals};
+use crate::{Job, Stage};
 
 /// Writes, checks and publishes `outputs`, then replaces the snapshot.
 pub fn publish<S: Stage>(
@@ -20,7 +21,7 @@ pub fn publish<S: Stage>(
     inputs: &[Input],
     verification: &mut Verification,
 ) -> Result<(Publication, Publishing)> {
-    let drafting = Drafting { job, who, inputs };
+    let drafting = Drafting { job, who, inputs, findings: RefCell::default() };
     let order = order(job, &outputs)?;
     let mut outputs: Vec<Option<Output>> = outputs.into_iter().map(Some).collect();
     let mut drafts = Vec::new();
@@ -45,6 +46,10 @@ pub fn publish<S: Stage>(
     if !failures.is_empty() {
         return Err(drafting.refuse(drafts, &failures));
     }
+    let findings = drafting.findings.take();
+    if !findings.is_empty() {
+        standing = Standing::Refused(findings.join("; "));
+    }
     verification.end()?;
     // Whatever had to be written first: the output is listed in the order of the spec.
     let mut drafts: Vec<(usize, Draft)> = places.into_iter().zip(drafts).collect();
@@ -63,7 +68,7 @@ pub fn publish<S: Stage>(
         job.mirror.send(&publication.paths)?;
         send_journals(job)?;
         let kept: Vec<String> = publication.paths.iter().map(|path| path.display().to_string()).collect();
-        return Err(Error::refused(why).hint(format!("the previous output stands; see {}", kept.join(", "))));
+        return Err(Error::refused(why).hint(format!("the previous output is unchanged; see {}", kept.join(", "))));
     }
     let guard = release(job, who, &Snapshot { paths: publication.paths.clone() }, guard)?;
     Ok((publication, guard))
@@ -84,7 +89,7 @@ pub fn release<S: Stage>(job: &Job<S>, who: &str, snapshot: &Snapshot, mut guard
         }
         sent?;
         // Whether an interruption came too late to keep it from being replaced, the next run sees in the store.
-        signals::while_sending(|| job.mirror.replace_latest(&S::TOOL.folder(&job.pipeline), snapshot))?;
+        tool::signals::while_sending(|| job.mirror.replace_latest(&S::TOOL.folder(&job.pipeline), snapshot))?;
         guard = publishing();
     }
     snapshot.write(&job.folder())?;
@@ -138,7 +143,7 @@ impl<S: Stage> Drafting<'_, S> {
         Item::new(self.job.root.relative(target).to_owned(), evidence, bytes)
     }
 
-    pub(crate) fn name_refused(&self, rows: Written, of: &Evidence) -> Result<PathBuf> {
+    pub(crate) fn name_refused(&self, rows: WrittenTable, of: &Evidence) -> Result<PathBuf> {
         let target = self.target(&of.table, "refused.parquet");
         let evidence = Evidence {
             kind: Kind::Refused,
@@ -156,7 +161,7 @@ impl<S: Stage> Drafting<'_, S> {
     }
 
     /// The log is a table of its own, under a name of its own, and has no books: its rows are no rows of the table.
-    fn name_changes(&self, log: Written, of: &Evidence) -> Result<ChangeLog> {
+    fn name_changes(&self, log: WrittenTable, of: &Evidence) -> Result<ChangeLog> {
         let table = changes_of(&of.table);
         let target = self.target(&table, "parquet");
         let rows = log.rows;
@@ -178,9 +183,11 @@ impl<S: Stage> Drafting<'_, S> {
         }
         let error = Error::refused(failures.join("; "));
         match kept.is_empty() {
-            true => error.hint("nothing was published; the previous output stands"),
-            false => error
-                .hint(format!("nothing was published; the previous output stands; refused rows: {}", kept.join(", "))),
+            true => error.hint("nothing was published; the previous output is unchanged"),
+            false => error.hint(format!(
+                "nothing was published; the previous output is unchanged; refused rows: {}",
+                kept.join(", ")
+            )),
         }
     }
 }

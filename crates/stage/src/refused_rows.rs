@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use artifact::{PolarsResultExt, REASON, TableWriter, Written};
+use artifact::{PolarsResultExt, REASON, TableWriter, WrittenTable};
 use polars::prelude::{Column, DataFrame, DataType, Schema};
 use spec::Result;
 
@@ -30,7 +30,7 @@ impl RefusedRows {
         Ok(())
     }
 
-    pub(crate) fn finish(self) -> Result<Option<Written>> {
+    pub(crate) fn finish(self) -> Result<Option<WrittenTable>> {
         match self.writer {
             Some((writer, _)) if writer.rows() > 0 => writer.finish().map(Some),
             _ => Ok(None),

@@ -1,8 +1,10 @@
 //! Tables that leave in another form than a Parquet file of their own: in a format for others, in a model's folder, or
 //! on stdout. Their checks are those of every other table, and are judged before anything is written.
 
+use std::cell::RefCell;
+
 use artifact::{
-    Batch, Books, Kind, Temporary, Written, hash_file, hash_files, hash_of, scan_files, stream, write_sidecar,
+    Batch, Books, Kind, Temporary, WrittenTable, hash_file, hash_files, hash_of, scan_files, stream, write_sidecar,
 };
 use polars::prelude::DataFrame;
 use spec::{Error, Result};
@@ -16,7 +18,7 @@ use crate::{Job, Stage};
 pub struct Rows {
     batches: Box<dyn Iterator<Item = Result<DataFrame>>>,
     /// Where they lie while they are read; nowhere if nothing had to be checked.
-    _kept: Option<Written>,
+    _kept: Option<WrittenTable>,
 }
 
 impl Iterator for Rows {
@@ -32,7 +34,7 @@ impl Rows {
         Rows { batches: Box::new(table.batches.map(|batch| Ok(batch?.rows))), _kept: None }
     }
 
-    fn of(written: Written, table: &str) -> Result<Rows> {
+    fn of(written: WrittenTable, table: &str) -> Result<Rows> {
         let batches = stream(scan_files(&[written.path()])?, format!("table '{table}'"))?;
         Ok(Rows { batches: Box::new(batches), _kept: Some(written) })
     }
@@ -50,7 +52,7 @@ pub fn checked<S: Stage>(job: &Job<S>, table: TableOutput) -> Result<Rows> {
     }
     let inputs = S::inputs(job)?;
     let who = format!("{} {}", S::TOOL, job.pipeline);
-    let drafting = Drafting { job, who: &who, inputs: &inputs };
+    let drafting = Drafting { job, who: &who, inputs: &inputs, findings: RefCell::default() };
     let mut failures = Vec::new();
     let Some(Draft::Table { written, refused, changes, evidence }) = drafting.written(table, &[], &mut failures)?
     else {

@@ -1,111 +1,128 @@
 //! One run of a stage, from the command line to the exit code. Read [`execute`] as a table of contents.
 
-use std::cell::RefCell;
-use std::io::Write;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use alert::EventClass;
 use artifact::{Input, Publishing, Snapshot, Stamp};
-use checks::Checks;
-use spec::{Environment, Error, Exit, Name, Result, Root};
+use spec::text::count;
+use spec::{Exit, Name, Result, Tool};
+use tool::signals::{Interrupted, watch};
+use tool::{About, Common, Dataset, Program, Progress, Project, RunLog, Source, caught};
 
-use crate::args::Asked;
-use crate::gates::{CHECKS, StageSpec, read_spec};
+use crate::args::Arguments;
+use crate::gates::{StageSpec, read_spec, schema};
 use crate::later::Later;
 use crate::mirror::{Candidate, Mirror};
-use crate::progress::Progress;
 use crate::publication::Publication;
 use crate::publish::{publish, release, send_journals};
-use crate::refusals::{MAX_REFUSED, MaxRefused};
-use crate::runlog::RunLog;
 use crate::up_to_date::{Answer, Key, Looked, answer};
 use crate::verification::{Verification, verify};
-use crate::{Job, Stage, alarm, args, console, lock, panics, signals};
+use crate::{Job, Stage};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Runs the tool and says how it went.
-pub fn run<S: Stage>() -> Exit {
-    let asked = match args::parse::<S>() {
-        Ok(asked) => asked,
-        Err(exit) => return exit,
-    };
-    if asked.common.schema {
-        return finish::<S>("", print_schema::<S>());
-    }
-    console::begin(asked.common.log_format, asked.common.quiet);
-    panics::keep_quiet();
-    let who = asked.pipeline.clone();
-    finish::<S>(&who, panics::caught(|| execute::<S>(asked)))
-}
+/// A stage as a program.
+pub struct Staged<S>(std::marker::PhantomData<S>);
 
-fn finish<S: Stage>(pipeline: &str, result: Result<Exit>) -> Exit {
-    match result {
-        Ok(exit) => exit,
-        Err(error) if error.is_closed_pipe() => Exit::Done,
-        Err(error) => {
-            let exit = Exit::from(error.class());
-            tracing::error!(tool = S::TOOL.name(), pipeline, exit = exit.code(), "{} {pipeline}: {error}", S::TOOL);
-            exit
-        }
+impl<S: Stage> Program for Staged<S> {
+    const TOOL: Tool = S::TOOL;
+    const ABOUT: About = S::ABOUT;
+    type Arguments = Arguments<S::Flags>;
+
+    fn schema() -> serde_json::Value {
+        schema::<S>()
+    }
+
+    fn subject(arguments: &Arguments<S::Flags>) -> String {
+        arguments.pipeline.clone().unwrap_or_default()
+    }
+
+    fn run(arguments: Arguments<S::Flags>, common: Common) -> Result<Exit> {
+        execute::<S>(arguments, &common)
     }
 }
 
-fn execute<S: Stage>(asked: Asked<S::Flags>) -> Result<Exit> {
-    let pipeline = Name::new(asked.pipeline).map_err(|error| error.context("PIPELINE"))?;
+fn execute<S: Stage>(arguments: Arguments<S::Flags>, common: &Common) -> Result<Exit> {
+    let Arguments { pipeline, artifacts: named, run: flags_of_run, flags } = arguments;
+    let pipeline = Name::new(pipeline.unwrap_or_default()).map_err(|error| error.context("PIPELINE"))?;
     let who = format!("{} {pipeline}", S::TOOL);
-    let root = Root::find()?;
-    let env = Environment::of_process(root.path())?;
-    console::redact_with(env.redactor());
+    let Project { root, env } = Project::open()?;
     let file = root.spec(&pipeline, S::TOOL)?;
     let StageSpec { body, checks, max_refused, hash } = read_spec::<S>(&spec::text_of(&root, &file)?, &file, &env)?;
     let mirror = Mirror::new(&root, &env)?;
-    let artifacts = match S::reads_inputs(&asked.flags) {
-        true => S::artifacts(&pipeline, &asked.artifacts, &root, &mirror)?,
+    let artifacts = match S::reads_inputs(&flags) {
+        true => S::artifacts(&pipeline, &named, &root, &mirror)?,
         false => Vec::new(),
     };
-    if asked.common.verify {
+    if flags_of_run.verify {
         verify(&artifacts)?;
     }
-    let progress = Progress::new(!asked.common.quiet);
+    let progress = Progress::new(!common.quiet);
     let mut job = Job::<S> {
         stamp: Stamp::now(),
         pipeline,
         root,
         spec: body,
-        spec_hash: format!("{hash}{}", S::variant(&asked.flags)),
+        spec_hash: format!("{hash}{}", S::variant(&flags)),
         checks,
         max_refused,
-        flags: asked.flags,
-        common: asked.common,
+        flags,
+        common: flags_of_run,
         env,
         mirror,
-        named: asked.artifacts,
+        named,
         artifacts,
         run: uuid::Uuid::now_v7().to_string(),
         progress,
         later: Later::default(),
+        priority: Cell::default(),
         warnings: RefCell::default(),
     };
-    signals::watch(&who)?;
+    watch(&who, INTERRUPTED)?;
     if job.common.dry_run {
         return dry_run(&job, &who);
     }
-    let result = panics::caught(|| attempt(&mut job, &who));
-    // The lock is free: whoever is told now may take long, and holds up no other run.
-    let told = panics::caught(|| job.later.run());
-    alarm::warned(&job, &job.warnings.take());
-    result.and_then(|exit| told.map(|()| exit)).inspect_err(|error| {
+    let result = caught(|| attempt(&mut job, &who));
+    // The lock is free: servers that are contacted now may take long, and hold up no other run.
+    let after = caught(|| job.later.run());
+    let warnings = job.warnings.take();
+    if !warnings.is_empty() {
+        alert(&job, EventClass::Warning, &warnings.join("; "), None);
+    }
+    result.and_then(|exit| after.map(|()| exit)).inspect_err(|error| {
         if !error.is_closed_pipe() {
-            alarm::failed(&job, error);
+            alert(&job, error.class().into(), error.message(), error.way_out());
         }
     })
+}
+
+/// What an interruption leaves behind.
+const INTERRUPTED: Interrupted = Interrupted {
+    clean_up: artifact::discard_all,
+    unfinished: "nothing was published",
+    while_sending: "while the store was being updated; the next run finds out whether the update was in time",
+};
+
+/// Notifies people of how the run went.
+fn alert<S: Stage>(job: &Job<S>, class: EventClass, message: &str, hint: Option<&str>) {
+    let is_there = Snapshot::read(&job.folder()).is_ok_and(|snapshot| snapshot.is_some());
+    let source = Source {
+        tool: S::TOOL,
+        pipeline: &job.pipeline,
+        run: &job.run,
+        started: job.stamp.time(),
+        priority: job.priority.get(),
+        snapshot: is_there.then(|| S::TOOL.folder(&job.pipeline).join(artifact::LATEST)),
+    };
+    tool::alert(&job.root, &job.env, source, class, message, hint);
 }
 
 /// Waits for its turn, decides whether there is cause to run, and runs.
 fn attempt<S: Stage>(job: &mut Job<S>, who: &str) -> Result<Exit> {
     let shown = S::TOOL.folder(&job.pipeline);
-    let _lock = lock::lock(&job.folder(), &shown, who, job.common.no_wait)?;
+    let _lock = tool::lock(&job.folder(), &shown, who, job.common.no_wait)?;
     artifact::sweep(&job.folder());
     job.stamp = free_stamp(&job.folder());
     for journal in S::JOURNALS {
@@ -155,7 +172,7 @@ fn once<S: Stage>(job: &Job<S>, who: &str, inputs: &[Input], reason: &str) -> Re
             true => Verification::done(),
             false => Verification::begin(&job.artifacts),
         };
-        panics::caught(|| publish(job, who, S::run(job)?, inputs, &mut verification))
+        caught(|| publish(job, who, S::run(job)?, inputs, &mut verification))
             .map_err(|error| verification.or_cause(error))
     })
 }
@@ -168,31 +185,21 @@ fn recorded<S: Stage>(
     work: impl FnOnce() -> Result<(Publication, Publishing)>,
 ) -> Result<Vec<PathBuf>> {
     let began = Instant::now();
-    let log = signals::begin(|| RunLog::begin(&job.root, &job.env, &job.run, S::TOOL, &job.pipeline, inputs))?;
-    log.post();
-    let result = panics::caught(work);
+    let read: Vec<Dataset> = inputs.iter().map(|input| Dataset::named(&input.path)).collect();
+    let begin = || RunLog::begin(&job.root, &job.env, &job.run, S::TOOL, &job.pipeline, &read);
+    let outcome = tool::recorded(begin, work, |(publication, _)| publication.datasets());
     job.progress.end();
-    match result {
-        Ok((publication, guard)) => {
-            signals::end(|| log.complete(&publication));
-            drop(guard);
-            summary(who, &publication, began);
-            if publication.items.is_empty() {
-                let key = key(job, inputs);
-                if let Err(error) = Looked::write(&job.folder(), &publication.paths, &key) {
-                    tracing::warn!("{who}: the next run looks again: {error}");
-                }
-            }
-            log.post();
-            job.warnings.borrow_mut().extend(publication.warnings());
-            Ok(publication.paths)
-        }
-        Err(error) => {
-            signals::end(|| log.fail(&console::redact(&error.to_string())));
-            log.post();
-            Err(error)
-        }
+    let ((publication, guard), log) = outcome?;
+    drop(guard);
+    summary(who, &publication, began);
+    if publication.items.is_empty()
+        && let Err(error) = Looked::write(&job.folder(), &publication.paths, &key(job, inputs))
+    {
+        tracing::warn!("{who}: the next run looks again: {error}");
     }
+    log.post();
+    job.warnings.borrow_mut().extend(publication.warnings());
+    Ok(publication.paths)
 }
 
 fn summary(who: &str, publication: &Publication, began: Instant) {
@@ -216,7 +223,8 @@ fn summary(who: &str, publication: &Publication, began: Instant) {
         }
         if let Some(changes) = &item.changes {
             let (path, rows) = (changes.path.display(), changes.rows);
-            tracing::info!(rows, "{who}: {rows} changed cells of '{}' are logged in {path}", item.table);
+            let (cells, are) = (count(rows, "changed cell"), if rows == 1 { "is" } else { "are" });
+            tracing::info!(rows, "{who}: {cells} of '{}' {are} logged in {path}", item.table);
         }
     }
 }
@@ -266,7 +274,7 @@ fn dry_run<S: Stage>(job: &Job<S>, who: &str) -> Result<Exit> {
         Course::Run(reason) => {
             tracing::info!("{who}: would run because {reason}");
             for input in &inputs {
-                let rows = input.rows.map(|rows| format!(" ({rows} rows)")).unwrap_or_default();
+                let rows = input.rows.map(|rows| format!(" ({})", count(rows, "row"))).unwrap_or_default();
                 tracing::info!("{who}: would read {}{rows}", input.path);
             }
             tracing::info!("{who}: would write to {}", S::TOOL.folder(&job.pipeline).display());
@@ -290,26 +298,6 @@ fn free_stamp(folder: &Path) -> Stamp {
     stamp
 }
 
-fn print_schema<S: Stage>() -> Result<Exit> {
-    let mut generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
-    let checks = generator.subschema_for::<Checks>();
-    let max_refused = generator.subschema_for::<MaxRefused>();
-    let mut schema = generator.into_root_schema_for::<S::Spec>().to_value();
-    schema["properties"][CHECKS] = checks.to_value();
-    schema["properties"][MAX_REFUSED] = max_refused.to_value();
-    let text = serde_json::to_string_pretty(&schema).map_err(|error| Error::cannot_run(error.to_string()))?;
-    write_stdout(&format!("{text}\n"))?;
-    Ok(Exit::Done)
-}
-
 fn print(paths: &[PathBuf]) -> Result<()> {
-    write_stdout(&paths.iter().map(|path| format!("{}\n", path.display())).collect::<String>())
-}
-
-pub fn write_stdout(text: &str) -> Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Error::io("write", Path::new("stdout"), &error))
+    tool::print(&paths.iter().map(|path| format!("{}\n", path.display())).collect::<String>())
 }

@@ -92,8 +92,8 @@ fn an_object_is_never_overwritten() {
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "{}: another object of this name is there already; another machine wrote it in the same second, or it \
-                     is not ours; run again with --force for a new name",
+                    "{}: another object of this name is there already; another machine wrote it in the same second, or \
+                     millrace did not write it; run again with --force for a new name",
                     store.base.join(&name)
                 )
             );

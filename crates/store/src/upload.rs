@@ -65,8 +65,10 @@ fn same(object: &Object, file: &mut File, size: u64, path: &Path) -> Result<Put>
     if object.size() == size && (length == 0 || wait_for(object.part(size - length..size))?? == tail) {
         return Ok(Put::There);
     }
-    Err(Error::try_again(format!("{}: another object of this name is there already", object.url()))
-        .hint("another machine wrote it in the same second, or it is not ours; run again with --force for a new name"))
+    Err(Error::try_again(format!("{}: another object of this name is there already", object.url())).hint(
+        "another machine wrote it in the same second, or millrace did not write it; run again with --force for a \
+         new name",
+    ))
 }
 
 fn in_parts(store: &Arc<dyn ObjectStore>, key: &Key, url: &Url, file: File, size: u64, path: &Path) -> Result<()> {

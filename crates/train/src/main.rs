@@ -1,4 +1,4 @@
-//! `train`: learns, judges, explains and releases a model. See `stage` for all that the tools share.
+//! `train`: learns, judges, explains and releases a model. See `stage` for all that the stages share.
 
 use std::process::ExitCode;
 
@@ -7,9 +7,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod rebuild;
 mod runs;
-mod tool;
 mod track;
+mod wiring;
 
 fn main() -> ExitCode {
-    stage::main::<tool::Train>()
+    stage::main::<wiring::Train>()
 }

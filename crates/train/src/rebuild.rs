@@ -5,10 +5,10 @@ use artifact::{Artifact, Definitions, PolarsResultExt, definitions_of, fingerpri
 use featurize::{FeatureSet, FeaturesSpec, build, definitions, with_features};
 use learn::{LoadedVersion, Trial};
 use polars::prelude::{Column, DataFrame, IdxCa};
-use spec::{Error, Keys, Result, Tool};
+use spec::{Error, Result, Tool};
 use stage::Job;
 
-use crate::tool::Train;
+use crate::wiring::Train;
 
 /// The test rows of `trial` with the features that `champion` learned.
 ///
@@ -22,7 +22,7 @@ pub fn rebuild(job: &Job<Train>, trial: &Trial, champion: &LoadedVersion) -> Res
         None => return cannot("it does not say how they were made".to_owned()),
     };
     let file = job.root.spec(&job.pipeline, Tool::Features)?;
-    let now = spec::load::<FeaturesSpec>(&job.root, &file, &job.env, Keys::Without(stage::KEYS))?;
+    let now = stage::body_of::<FeaturesSpec>(&job.root, &file, &job.env)?;
     let spec = with_features(&now.spec, learned)?;
     job.progress.begin(format!("features of {}", champion.version));
     // The files of a table may have been made on different days, from different inputs: each is made again by itself.

@@ -1,10 +1,10 @@
 //! `--runs`: the table of all experiments of all versions, as people or programs want it.
 
+use clap::ValueEnum;
 use learn::{Run, RunsQuery, runs_table, runs_text};
 use polars::prelude::DataFrame;
 use sinks::ExportSpec;
 use spec::{Error, Name, Result};
-use stage::clap::ValueEnum;
 
 /// How the table is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -9,7 +9,7 @@ use spec::{Error, Result};
 use stage::{Job, Later};
 use tracking::{Sent, Settings, Tracked, TrackedRun, VARIABLES};
 
-use crate::tool::Train;
+use crate::wiring::Train;
 
 /// The file in the registry's folder that whoever speaks with the server holds.
 const LOCK: &str = ".tracking.lock";
@@ -35,7 +35,7 @@ impl Tracker {
             match self.send(&registry) {
                 Ok(None) => {}
                 Ok(Some(sent)) => tell(&who, &sent),
-                Err(error) => stage::warn(format!("{who}: not tracked, the next run sends it: {error}")),
+                Err(error) => tool::warn(format!("{who}: not tracked, the next run sends it: {error}")),
             }
             Ok(())
         });
@@ -66,15 +66,15 @@ impl Tracker {
 }
 
 fn tell(who: &str, sent: &Sent) {
-    sent.warnings.iter().for_each(|warning| stage::warn(format!("{who}: {warning}")));
+    sent.warnings.iter().for_each(|warning| tool::warn(format!("{who}: {warning}")));
     let said: Vec<String> = [("runs", &sent.runs), ("registered", &sent.registered), ("aliases", &sent.aliases)]
         .into_iter()
         .filter(|(_, names)| !names.is_empty())
         .map(|(what, names)| format!("{what} {}", names.join(", ")))
         .collect();
     match said.is_empty() {
-        true => stage::say(format!("{who}: the tracking server has everything")),
-        false => stage::say(format!("{who}: tracked: {}", said.join("; "))),
+        true => tool::say(format!("{who}: the tracking server has everything")),
+        false => tool::say(format!("{who}: tracked: {}", said.join("; "))),
     }
 }
 

@@ -110,7 +110,7 @@ fn shard(hash: u64) -> u16 {
     (hash >> 52) as u16
 }
 
-/// Whether keys in `columns` are kept whole: a single column of whole numbers, days or moments.
+/// Whether keys in `columns` are kept whole: a single column of whole numbers, dates or timestamps.
 pub fn is_exact(dtypes: &[DataType]) -> bool {
     matches!(dtypes, [one] if is_narrow(&one.to_physical()))
 }

@@ -1,7 +1,7 @@
 //! How the columns of a table came to be, and which rows it holds: which steps made, changed or chose each, for whoever
 //! learns from them.
 //!
-//! A column of which nothing is known has no definition: it is what was ingested under its name.
+//! A column that no step touched is what was ingested under its name: it has the definition that ingest wrote, or none.
 
 use artifact::{Definition, Definitions, flow, stripped, type_name};
 use polars::prelude::{DataType, Schema};
@@ -67,7 +67,8 @@ impl Made {
                 (None, _) => flow(&self.settings),
             };
             let is = self.is(&what);
-            let before = self.of(name).map(|before| format!("{}, ", before.is)).filter(|_| self.step != "derive");
+            let before = self.of(name).filter(|before| self.step != "derive" && !before.is_raw());
+            let before = before.map(|before| format!("{}, ", before.is));
             let is_now = format!("{}{is}", before.unwrap_or_default());
             let read = value.reads();
             let known = read.iter().filter_map(|read| self.of(read));
@@ -98,8 +99,8 @@ impl Made {
             .iter()
             .zip(to)
             .map(|(from, to)| match self.of(from) {
-                Some(known) => Definition { name: to.clone(), ..known.clone() },
-                None => Definition::new(to, format!("column '{from}' as ingested"), &format!("rename\n{from}"), []),
+                Some(known) if !known.is_raw() => Definition { name: to.clone(), ..known.clone() },
+                raw => Definition::new(to, format!("column '{from}' as ingested"), &format!("rename\n{from}"), raw),
             })
             .collect();
         self.columns.retain(|known| !from.contains(&known.name) && !to.contains(&known.name));

@@ -14,17 +14,17 @@ pub(crate) fn changed(text: Expr, rules: Vec<Arc<dyn TextRule>>) -> Expr {
             let texts = column.str()?;
             let Distinct { firsts, numbers } = Distinct::of(texts);
             let text = |number: usize| texts.get(firsts[number] as usize);
-            let mut desk = Desk::default();
+            let mut scratch = Scratch::default();
             let mut all = 0..firsts.len();
-            let Some(first) = all.find(|number| text(*number).is_some_and(|text| desk.change(text, &rules))) else {
+            let Some(first) = all.find(|number| text(*number).is_some_and(|text| scratch.change(text, &rules))) else {
                 return Ok(column);
             };
             let mut changed = StringChunkedBuilder::new(texts.name().clone(), firsts.len());
             (0..first).for_each(|number| changed.append_option(text(number)));
-            changed.append_value(&desk.text);
+            changed.append_value(&scratch.text);
             for number in all {
                 match text(number) {
-                    Some(text) if desk.change(text, &rules) => changed.append_value(&desk.text),
+                    Some(text) if scratch.change(text, &rules) => changed.append_value(&scratch.text),
                     other => changed.append_option(other),
                 }
             }
@@ -65,12 +65,12 @@ impl Distinct {
 
 /// Where one text after the other is worked on.
 #[derive(Default)]
-struct Desk {
+struct Scratch {
     text: String,
     next: String,
 }
 
-impl Desk {
+impl Scratch {
     /// Leaves the changed text in `self.text`; false if nothing changes it.
     fn change(&mut self, text: &str, rules: &[Arc<dyn TextRule>]) -> bool {
         let mut is_changed = false;

@@ -171,7 +171,7 @@ impl MomentFormat {
         }
     }
 
-    /// Microseconds since 1970. Without a time of day midnight is meant; an offset is reckoned back to UTC.
+    /// Microseconds since 1970. Without a time of day midnight is meant; an offset is converted to UTC.
     pub fn datetime(&self, text: &[u8]) -> Option<Moment> {
         self.parts(text)?.moment()
     }
@@ -247,7 +247,7 @@ impl MomentFormat {
             }
             () if half && !twelve => "has %p without %I; write %I for an hour of twelve",
             () if self.has_epoch() && self.pieces.iter().any(is_of_moment) => {
-                "has %s, which counts seconds since 1970, and other parts of a moment; keep one of the two"
+                "has %s, which counts seconds since 1970, and other parts of a timestamp; keep one of the two"
             }
             () if self.has(Part::Minute) && !self.has_time() => "has minutes without an hour; add %H",
             () if self.has(Part::Second) && !self.has(Part::Minute) => "has seconds without minutes; add %M",

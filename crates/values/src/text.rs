@@ -186,9 +186,7 @@ pub fn read_one(text: &str, reading: &Reading) -> String {
         let moment = reading.format.map_or_else(|| iso_datetime(cell), |format| format.datetime(cell));
         if moment.is_some() {
             let zone = zone.zone.name();
-            return format!(
-                "is no one moment in {zone}, where the clocks leap over it or show it twice; 'dst' decides"
-            );
+            return format!("does not exist or occurs twice in {zone} because clocks change; set 'dst'");
         }
     }
     let is_number = matches!(reading.column_type, ColumnType::Int64 | ColumnType::Float64);

@@ -3,7 +3,6 @@
 use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use spec::did_you_mean;
 
 /// The zone in which local times were written down, and what becomes of those that are no one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -30,13 +29,30 @@ pub enum Dst {
     Later,
 }
 
+/// The zone that may be meant. Most people know the city, but not the region in front of it.
+fn near(name: &str) -> Option<&'static str> {
+    let written = name.trim().replace(' ', "_");
+    let zones = || TZ_VARIANTS.iter().map(|zone| zone.name());
+    let city = |zone: &'static str| zone.rsplit('/').next().unwrap_or(zone);
+    // Cities of regions come before names of former times, such as Singapore beside Asia/Singapore.
+    let mut of_city = zones().filter(|zone| city(zone).eq_ignore_ascii_case(&written));
+    let regional = of_city.clone().find(|zone| zone.contains('/'));
+    regional.or_else(|| of_city.next()).or_else(|| {
+        let whole = spec::nearest(&written, zones());
+        let cities = spec::nearest(&written, zones().map(city));
+        match written.contains('/') {
+            true => whole,
+            false => cities.and_then(|near| zones().find(|zone| city(zone) == near)).or(whole),
+        }
+    })
+}
+
 impl Zone {
     /// Fails with the nearest name.
     pub fn named(name: &str) -> Result<Zone, String> {
         name.parse().map(Zone).map_err(|_| {
-            let near = spec::nearest(name, TZ_VARIANTS.iter().map(|zone| zone.name()));
-            let way_out = match near {
-                Some(near) => did_you_mean(name, [near]),
+            let way_out = match near(name) {
+                Some(near) => format!("did you mean '{near}'?"),
                 None => "write one such as Europe/Berlin, Asia/Seoul or UTC".to_owned(),
             };
             format!("unknown time zone '{name}'; {way_out}")
@@ -216,6 +232,16 @@ mod tests {
             Zone::named("Europe/Berln").unwrap_err(),
             "unknown time zone 'Europe/Berln'; did you mean 'Europe/Berlin'?"
         );
+        for (name, meant) in [
+            ("Berlin", "Europe/Berlin"),
+            ("seoul", "Asia/Seoul"),
+            ("New York", "America/New_York"),
+            ("Singapor", "Asia/Singapore"),
+            ("Europa/Berlin", "Europe/Berlin"),
+        ] {
+            let error = Zone::named(name).unwrap_err();
+            assert_eq!(error, format!("unknown time zone '{name}'; did you mean '{meant}'?"));
+        }
         assert_eq!(Zone::named("PST").unwrap_err(), "unknown time zone 'PST'; did you mean 'PST8PDT'?");
     }
 }

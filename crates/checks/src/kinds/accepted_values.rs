@@ -18,7 +18,7 @@ const LISTED: usize = 10;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptedValues {
-    /// A column of text, numbers, truths, days or moments.
+    /// A column of text, numbers, booleans, dates or timestamps.
     pub column: String,
     /// The values allowed, compared exactly: case and blanks count.
     pub values: Vec<Scalar>,

@@ -11,17 +11,17 @@ use crate::check::{Columns, Finding, TableCheck};
 use crate::scalar::moment_of;
 use crate::{Moment, Published};
 
-/// The newest day or moment is not older than `max_age`. Rows dated after now are not news: they do not count, and the
+/// The newest date or timestamp is not older than `max_age`. Rows dated in the future do not count, and the
 /// finding names the first of them. A table without any other fails. Example:
 /// `- freshness: {column: ordered_at, max_age: 7d}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Freshness {
-    /// A column of days or moments (UTC where it has no time zone).
+    /// A column of dates or timestamps (UTC where it has no time zone).
     pub column: String,
     /// The age allowed, by the calendar: `24h`, `7d`, `2w`, `1mo`.
     pub max_age: Span,
-    /// The moment from which age is counted. Without it, now: the start of the run.
+    /// The time from which age is counted. Without it, now: the start of the run.
     #[serde(default)]
     pub as_of: Option<Moment>,
     /// `hard` (default) refuses the run, `soft` warns.
@@ -104,7 +104,7 @@ impl Freshness {
         let of = table.dtype(&self.column)?;
         match of {
             DataType::Date | DataType::Datetime(..) => Ok(of),
-            _ => Err(table.unsuited(&self.column, "days or moments").hint("parse it as a date first")),
+            _ => Err(table.unsuited(&self.column, "dates or timestamps").hint("parse it as a date first")),
         }
     }
 
@@ -261,7 +261,8 @@ mod tests {
         let table = df!("day" => ["2024-01-01"]).unwrap();
         assert_eq!(
             failure("freshness: {column: day, max_age: 7d}", &table).to_string(),
-            "table 'orders': check 1 'freshness': column 'day' holds string, not days or moments; parse it as a date first"
+            "table 'orders': check 1 'freshness': column 'day' holds string, not dates or timestamps; parse it as a \
+             date first"
         );
     }
 }

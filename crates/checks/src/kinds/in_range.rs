@@ -9,18 +9,18 @@ use crate::Share;
 use crate::check::{Columns, Lookup, RowCheck, RowTest};
 use crate::scalar::literal;
 
-/// A number, day or moment lies between `min` and `max`, both included. Null passes, NaN fails. Example:
+/// A number, date or timestamp lies between `min` and `max`, both included. Null passes, NaN fails. Example:
 /// `- in_range: {column: amount, min: 0, max: 10000, max_share: 0.02, severity: soft}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "Written", deny_unknown_fields)]
 #[schemars(!try_from)]
 pub struct InRange {
-    /// A column of numbers, days or moments.
+    /// A column of numbers, dates or timestamps.
     pub column: String,
-    /// Smallest value allowed; a day stands for its first moment. Without it, anything up to `max`.
+    /// Smallest value allowed; a date stands for its midnight. Without it, anything up to `max`.
     #[serde(default)]
     pub min: Option<Scalar>,
-    /// Largest value allowed; a day stands for its first moment. Without it, anything from `min`.
+    /// Largest value allowed; a date stands for its midnight. Without it, anything from `min`.
     #[serde(default)]
     pub max: Option<Scalar>,
     /// Share of all rows that may fail, from 0 (default) to 1.
@@ -89,7 +89,9 @@ impl RowCheck for InRange {
     fn compile(&self, table: &Columns, _: Lookup) -> Result<RowTest> {
         let of = table.dtype(&self.column)?;
         if !(of.is_numeric() || matches!(of, DataType::Date | DataType::Datetime(..))) {
-            return Err(table.unsuited(&self.column, "numbers, days or moments").hint("cast it first, or use 'row'"));
+            return Err(table
+                .unsuited(&self.column, "numbers, dates or timestamps")
+                .hint("cast it first, or use 'row'"));
         }
         let bound = |value: &Scalar| {
             literal(value, of).map_err(|error| table.error(format!("bound of '{}': {error}", self.column)))
@@ -167,7 +169,8 @@ mod tests {
         let table = df!("channel" => ["web"], "n" => [1]).unwrap();
         assert_eq!(
             failure("in_range: {column: channel, min: 0}", &table).to_string(),
-            "table 'orders': check 1 'in_range': column 'channel' holds string, not numbers, days or moments; cast it \
+            "table 'orders': check 1 'in_range': column 'channel' holds string, not numbers, dates or timestamps; cast \
+             it \
              first, or use 'row'"
         );
         assert_eq!(

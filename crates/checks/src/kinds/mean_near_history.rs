@@ -17,7 +17,7 @@ use spec::text::{number, percent};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MeanNearHistory {
-    /// A column of numbers, truths, days or moments.
+    /// A column of numbers, booleans, dates or timestamps.
     pub column: String,
     /// The difference allowed, as a share of the earlier mean: 0.2 is 20 % either way.
     pub within_share: f64,
@@ -52,7 +52,7 @@ impl TableCheck for MeanNearHistory {
             .take(self.runs)
             .collect();
         if earlier.is_empty() {
-            return Ok(Finding::Skipped("no earlier run to compare with".to_owned()));
+            return Ok(Finding::Skipped("there is no earlier run to compare with".to_owned()));
         }
         let reference = earlier.iter().sum::<f64>() / earlier.len() as f64;
         let runs =
@@ -98,7 +98,7 @@ mod tests {
     fn nothing_to_compare_with_is_skipped() {
         assert_eq!(
             judged("mean_near_history: {column: amount, within_share: 0.2}", &amounts(&[1.0])),
-            Skipped("no earlier run to compare with".into())
+            Skipped("there is no earlier run to compare with".into())
         );
     }
 

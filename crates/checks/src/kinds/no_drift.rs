@@ -22,11 +22,11 @@ const BINS: u32 = 10;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoDrift {
-    /// The columns. Without them, all columns of numbers and truths whose name does not begin with `_`.
+    /// The columns. Without them, all columns of numbers and booleans whose name does not begin with `_`.
     #[serde(default)]
     pub columns: Option<ColumnNames>,
     /// The largest population stability index allowed; 0.2 by default.
-    #[serde(default = "fifth")]
+    #[serde(default = "default_max_psi")]
     pub max_psi: f64,
     /// How far the mean may move, in standard deviations of the last run. Without it, any way.
     #[serde(default)]
@@ -39,7 +39,7 @@ pub struct NoDrift {
     pub severity: Severity,
 }
 
-fn fifth() -> f64 {
+fn default_max_psi() -> f64 {
     0.2
 }
 
@@ -54,7 +54,7 @@ impl TableCheck for NoDrift {
             columns.iter().try_for_each(|column| table.dtype(column).map(|_| ()))?;
         }
         let Some(last) = published.history.iter().find(|evidence| evidence.kind == Kind::Table) else {
-            return Ok(Finding::Skipped("no earlier run to compare with".to_owned()));
+            return Ok(Finding::Skipped("there is no earlier run to compare with".to_owned()));
         };
         let asked = |summary: &&ColumnSummary| match &self.columns {
             Some(columns) => columns.contains(&summary.name),
@@ -183,7 +183,7 @@ mod tests {
     fn the_first_run_passes_with_a_note() {
         assert_eq!(
             judged("no_drift: {columns: [price]}", &spread(0.0, 1.0, 100)),
-            Skipped("no earlier run to compare with".into())
+            Skipped("there is no earlier run to compare with".into())
         );
     }
 

@@ -15,7 +15,7 @@ use super::{described, joined, shown};
 use crate::check::{Columns, Lookup, RowCheck, RowTest};
 use crate::{ColumnNames, Share};
 
-/// The key is found in another table: one that this stage publishes, wherever it stands in the file, or one that it reads.
+/// The key is found in another table: one that this stage publishes, in any order, or one that it reads.
 /// A table may refer to itself. A key with a null passes, as in SQL. Example:
 /// `- references: {columns: [product_id], table: products, key: [id]}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

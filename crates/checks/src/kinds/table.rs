@@ -47,7 +47,7 @@ impl TableCheck for Table {
 
     fn judge(&self, _: &Columns, _: &Published, values: &[AnyValue<'_>]) -> Result<Finding> {
         let left = match (values.get(1), self.sql.compared()) {
-            (Some(left), Some((_, word))) => format!("; left of '{word}' stands {}", shown(left)),
+            (Some(left), Some((_, word))) => format!("; the left side of '{word}' is {}", shown(left)),
             _ => String::new(),
         };
         Ok(match values.first() {
@@ -88,8 +88,8 @@ mod tests {
     #[test]
     fn aggregates_are_judged_and_shown() {
         let table = df!("amount" => [1.5, -4.0], "n" => [1i64, 2]).unwrap();
-        assert_eq!(judged("table: {sql: SUM(amount) > 0}", &table), Failed("false; left of '>' stands -2.5".into()));
-        assert_eq!(judged("table: {sql: COUNT(*) = 2}", &table), Passed("true; left of '=' stands 2".into()));
+        assert_eq!(judged("table: {sql: SUM(amount) > 0}", &table), Failed("false; the left side of '>' is -2.5".into()));
+        assert_eq!(judged("table: {sql: COUNT(*) = 2}", &table), Passed("true; the left side of '=' is 2".into()));
         assert_eq!(judged("table: {sql: SUM(n) > 2 AND MAX(amount) < 2}", &table), Passed("true".into()));
     }
 
@@ -98,7 +98,7 @@ mod tests {
         let table = df!("amount" => Vec::<f64>::new()).unwrap();
         assert_eq!(
             judged("table: {sql: AVG(amount) > 0}", &table),
-            Failed("null, neither true nor false; left of '>' stands null".into())
+            Failed("null, neither true nor false; the left side of '>' is null".into())
         );
     }
 

@@ -9,8 +9,8 @@ fn made(changed: &str, label: &str) -> Definitions {
     Definitions {
         of_features: true,
         columns: ["good", "fair", "noise", "city"].map(definition).to_vec(),
-        rows: None,
         label: Some(artifact::Definition::new("churned", label, label, [])),
+        ..Definitions::default()
     }
 }
 

@@ -115,7 +115,7 @@ fn check_paired(first: Candidate, second: Candidate) -> Result<()> {
         .hint("run both on the same golden file"));
     }
     if first.rows.is_empty() {
-        return Err(Error::refused("there is no golden row to compare by")
+        return Err(Error::refused("the golden file has no rows to compare on")
             .hint("add rows with the right answers to the golden file"));
     }
     let same = |one: &Row, other: &Row| {

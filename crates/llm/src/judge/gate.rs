@@ -36,7 +36,7 @@ impl Gate {
             return Err(Error::cannot_run(format!("accuracy: {} is not between 0 and 1", self.accuracy)));
         }
         if rows.is_empty() {
-            return Err(Error::refused(format!("task '{task}': there is no golden row to judge it by"))
+            return Err(Error::refused(format!("task '{task}': the golden file has no rows"))
                 .hint("add rows with the right answers to the golden file"));
         }
         let score = score(columns, rows);
@@ -128,7 +128,7 @@ mod tests {
     fn nothing_to_judge_by_is_no_pass() {
         assert_eq!(
             check(0.0, &[]).unwrap_err(),
-            "task 't': there is no golden row to judge it by; add rows with the right answers to the golden file"
+            "task 't': the golden file has no rows; add rows with the right answers to the golden file"
         );
         assert_eq!(check(90.0, &["right"]).unwrap_err(), "accuracy: 90 is not between 0 and 1");
     }

@@ -92,9 +92,9 @@ pub enum Structured {
     /// The server gets the schema and holds the model to it.
     #[default]
     JsonSchema,
-    /// The server holds the model to JSON; the schema is told in words.
+    /// The server enforces JSON; the prompt describes the schema.
     JsonObject,
-    /// The server does nothing; the schema is told in words.
+    /// The server enforces nothing; the prompt describes the schema.
     None,
 }
 

@@ -115,7 +115,8 @@ fn nothing_is_written_like_a_null() {
         df!("code" => [Some("FR"), None, Some("NA")], "n" => [1i64, 2, 0], "x" => [0.5, f64::NAN, 2.0]).unwrap();
     assert_eq!(
         fails("NA", &codes),
-        "out: row 3, column 'code': the value is written 'NA', which stands for a null; choose another 'null' under 'csv'"
+        "out: row 3, column 'code': the value is written 'NA', which is also the text for a null; choose another \
+         'null' under 'csv'"
     );
     assert!(fails("'0'", &codes).starts_with("out: row 3, column 'n': the value is written '0'"));
     assert!(fails("'2.00'", &codes).starts_with("out: row 2, column 'n'"));

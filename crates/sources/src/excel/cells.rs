@@ -7,13 +7,15 @@ use calamine::{CellErrorType, Data, ExcelDateTime, Range};
 pub(crate) fn text(cell: &Data, is_float: bool) -> Result<Option<String>, String> {
     /// Below it a float64 holds every whole number; of a greater one, and of this, it is not known which it was.
     const EXACT: f64 = 9_007_199_254_740_992.0;
+    /// From here on nobody counts or numbers: it is a measure, written with an exponent.
+    const LARGE: f64 = 1e21;
     Ok(Some(match cell {
         Data::Empty => return Ok(None),
         Data::String(text) => text.clone(),
         Data::Int(value) => value.to_string(),
         // Excel knows no whole numbers.
         Data::Float(value) if value.fract() == 0.0 && value.abs() < EXACT => (*value as i64).to_string(),
-        Data::Float(value) if value.fract() == 0.0 && !is_float => {
+        Data::Float(value) if value.fract() == 0.0 && !is_float && value.abs() < LARGE => {
             return Err(format!(
                 "holds a whole number of more than 15 digits (about {value:?}), of which a workbook does not keep all; keep \
                  it as text there, or declare the column as float64"
@@ -135,6 +137,8 @@ mod tests {
             (Data::Float(0.1), "0.1"),
             (Data::Float(999_999_999_999_999.0), "999999999999999"),
             (Data::Float(9_007_199_254_740_991.0), "9007199254740991"),
+            (Data::Float(1e300), "1.0e300"),
+            (Data::Float(-1e21), "-1.0e21"),
             (Data::Bool(true), "true"),
             (Data::String("007".to_owned()), "007"),
             (moment(45_351.0), "2024-02-29"),
@@ -169,6 +173,7 @@ mod tests {
             assert_eq!(text(&Data::Float(value), false), Err(why));
             assert_eq!(text(&Data::Float(value), true), Ok(Some(shown.to_owned())));
         }
+        assert!(text(&Data::Float(1e20), false).is_err_and(|why| why.contains("(about 1e20)")));
         for day in [-1.0, 2_958_466.0, 1e9] {
             let cell = Data::DateTime(ExcelDateTime::new(day, ExcelDateTimeType::DateTime, false));
             assert_eq!(text(&cell, false), Err(format!("holds a date that no calendar has (day {day})")));

@@ -136,7 +136,7 @@ impl Client {
         let root = root.map_err(|why| {
             let said = self.quoted(&text);
             let said = if said.is_empty() { "nothing".to_owned() } else { said };
-            match why.ends_with("breaks off") {
+            match why.ends_with("is truncated") {
                 true => Fault::Passing(format!("the answer was cut short: {why}"), None),
                 false => Fault::Passing(format!("the answer cannot be read: {why}; it says: {said}"), None),
             }
@@ -193,7 +193,7 @@ impl Client {
             401 | 403 => Error::cannot_run(format!("the server refuses the key ({status})"))
                 .hint("check the key under 'query' or 'headers', and whether it has expired"),
             404 => Error::cannot_run(format!("the server answers {status}")).hint("check 'url'"),
-            300..=399 => Error::cannot_run(format!("the server sends us elsewhere ({status})"))
+            300..=399 => Error::cannot_run(format!("the server redirects to another address ({status})"))
                 .hint("write the address that it moved to under 'url'"),
             _ => {
                 let said = self.quoted(&String::from_utf8_lossy(body));
@@ -294,7 +294,7 @@ fn decoded(body: &[u8], content_type: &str) -> Result<String, String> {
     };
     let (text, encoding, garbled) = encoding.decode(body);
     match garbled {
-        true => Err(format!("the answer has bytes that are no {}", encoding.name())),
+        true => Err(format!("the answer has bytes that are not valid {}", encoding.name())),
         false => Ok(text.into_owned()),
     }
 }
@@ -338,7 +338,7 @@ mod tests {
             decoded(b"<?xml version=\"1.0\" encoding=\"euc-kr\"?><a>\xb0\xa1</a>", "").unwrap(),
             "<?xml version=\"1.0\" encoding=\"euc-kr\"?><a>가</a>"
         );
-        assert_eq!(decoded(b"\xb0\xa1", "").unwrap_err(), "the answer has bytes that are no UTF-8");
+        assert_eq!(decoded(b"\xb0\xa1", "").unwrap_err(), "the answer has bytes that are not valid UTF-8");
         assert_eq!(decoded(b"a", "charset=klingon").unwrap_err(), "its encoding 'klingon' is not known");
     }
 }

@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 use super::tree::{DEEPEST, Node};
 use crate::json::{after_string, after_value, blanks};
 
-const BROKEN: &str = "the JSON breaks off";
+const BROKEN: &str = "the JSON is truncated";
 
 /// The answer as a tree, or why it is none.
 pub(crate) fn read(text: &str) -> Result<Node, String> {
@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn what_is_no_json_says_so() {
-        assert_eq!(read(r#"{"a": [1, "#).unwrap_err(), "the JSON breaks off");
-        assert_eq!(read("").unwrap_err(), "the JSON breaks off");
+        assert_eq!(read(r#"{"a": [1, "#).unwrap_err(), "the JSON is truncated");
+        assert_eq!(read("").unwrap_err(), "the JSON is truncated");
         assert_eq!(read("<html>").unwrap_err(), "it is not JSON: expected value at line 1 column 1");
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
         let error = read(&deep).unwrap_err();

@@ -187,7 +187,7 @@ impl Walk<'_> {
         let url = self
             .here
             .join(next)
-            .map_err(|error| Error::cannot_run(format!("{}: {what} is no address: {error}", self.shown)))?;
+            .map_err(|error| Error::cannot_run(format!("{}: {what} is not a valid address: {error}", self.shown)))?;
         match url.origin() == self.base.origin() {
             true => Ok(url),
             false => Err(Error::cannot_run(format!("{}: {what} leads to another server", self.shown))
@@ -378,7 +378,7 @@ impl Walk<'_> {
         };
         let number = found.and_then(|text| text.replace(',', "").parse::<u64>().ok());
         let total = number
-            .ok_or_else(|| Error::cannot_run(format!("'{at}' holds no number of items")).hint("check 'total'"))?;
+            .ok_or_else(|| Error::cannot_run(format!("'{at}' is not a number of items")).hint("check 'total'"))?;
         match self.total.replace(total) {
             Some(before) if before != total => {
                 Err(Error::try_again(format!("the announced total changed from {before} to {total} between two pages"))

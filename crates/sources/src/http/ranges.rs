@@ -146,7 +146,7 @@ impl Range {
                 let read = bookmark.as_str().and_then(|text| self.step.read(text));
                 let at = read.ok_or_else(|| {
                     Error::cannot_run(format!(
-                        "the bookmark of the last run is {bookmark}, which is no period of '{name}'"
+                        "the bookmark of the last run is {bookmark}, which is not a period of '{name}'"
                     ))
                     .hint("'for' or 'incremental' changed since; read everything once more with 'ingest --full'")
                 })?;

@@ -11,8 +11,9 @@ use super::flight::Flight;
 use super::paging::Items;
 use super::tree::{Found, Node, Path};
 use crate::absent::Absent;
+use crate::ending::Ending;
 use crate::incremental::Bookmark;
-use crate::table_spec::RESERVED;
+use crate::table_spec::{RESERVED, reserved};
 use crate::text::{Broken, Cell, TextBatch, TextSource};
 
 /// What a column is called in an item: a name, or a path into nested values.
@@ -51,16 +52,19 @@ impl Layout {
     }
 
     /// All members of the items, in the order in which they first come.
-    pub(crate) fn found(items: &Items) -> (Layout, Vec<String>) {
+    /// Those of names that are taken are reported to `ending`.
+    pub(crate) fn found(items: &Items, ending: &Ending) -> (Layout, Vec<String>) {
         let mut names: Vec<String> = Vec::new();
         for node in &items.nodes {
             let Node::Map(members) = node else { continue };
-            for (name, _) in members.iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())) {
+            for (name, _) in members {
                 if !names.contains(name) {
                     names.push(name.clone());
                 }
             }
         }
+        ending.leaves_out(&items.shown, &reserved(names.iter().map(String::as_str)));
+        names.retain(|name| !RESERVED.contains(&name.as_str()));
         let columns = names.iter().map(|name| Wanted::new(name, true)).collect();
         let known = names.iter().cloned().collect();
         (Layout { columns, known: Some(known), absent: Absent::default() }, names)

@@ -91,7 +91,7 @@ impl Node {
         match self {
             Node::Null => "null",
             Node::Text(_) => "text",
-            Node::Plain(_) => "a number or truth value",
+            Node::Plain(_) => "a number or boolean",
             Node::List(_) => "a list",
             Node::Map(_) => "an object",
         }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use spec::{Map, Span, did_you_mean};
 
 use crate::hidden::Hidden;
+use crate::reading::{Settings, Target};
 
 use super::ranges::{Overlap, Values};
 use super::tree::Path;
@@ -46,9 +47,9 @@ pub(crate) struct Moving {
 #[schemars(rename = "Http")]
 struct Written {
     /// Where to ask, without a query: `https://api.example.org/v1/orders`. `demo:apartments/trades` (and `leases`,
-    /// `complexes`, `stations`, `schools`) is an invented service that runs within the tool.
+    /// `complexes`, `stations`, `schools`) is a demo service that runs inside the tool.
     url: String,
-    /// How answers are written; by default told from their Content-Type.
+    /// How answers are written; by default recognised by the Content-Type.
     #[serde(default)]
     format: Option<PageFormat>,
     /// Parameters of every request. Their values are in no file, log or error.
@@ -300,7 +301,7 @@ impl TryFrom<Written> for HttpSpec {
         within("parallel", written.parallel, 1, 64)?;
         for (name, value) in written.headers.iter() {
             if reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
-                return Err(format!("'{name}' is no name of a header"));
+                return Err(format!("'{name}' is not a valid header name"));
             }
             if reqwest::header::HeaderValue::from_str(value.expose()).is_err() {
                 return Err(format!("the value of the header '{name}' has characters that no header may have"));
@@ -327,6 +328,46 @@ impl TryFrom<Written> for HttpSpec {
     }
 }
 
+/// The settings that decide what an item's members hold: the address without its host, the parameters that every request
+/// has, and where the items stand. `for` and `pages` say which items are fetched.
+pub(super) fn settings(spec: &HttpSpec, of: &Target<'_>) -> Settings {
+    let HttpSpec {
+        url,
+        query,
+        headers,
+        items,
+        format: _,
+        each: _,
+        pages: _,
+        total: _,
+        error: _,
+        rate: _,
+        timeout: _,
+        retries: _,
+        parallel: _,
+        incremental: _,
+    } = spec;
+    let path = reqwest::Url::parse(url).ok().filter(|_| !url.starts_with(DEMO)).map(|url| url.path().to_owned());
+    let mut settings = Settings::from([("url".to_owned(), path.unwrap_or_else(|| url.clone()).into())]);
+    if !items.is_empty() {
+        settings.insert("items".to_owned(), items.to_string().into());
+    }
+    // Who asks does not decide what is answered.
+    let is_login = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        spec::sounds_secret(&name) || ["authorization", "cookie", "user-agent"].contains(&&*name)
+    };
+    for (key, parameters) in [("query", query), ("headers", headers)] {
+        let parameters = parameters.iter().filter(|(name, _)| !is_login(name));
+        let hidden = |(name, value): (&str, &Hidden)| (name.to_owned(), of.hidden(value.expose()));
+        let parameters: serde_json::Map<String, serde_json::Value> = parameters.map(hidden).collect();
+        if !parameters.is_empty() {
+            settings.insert(key.to_owned(), parameters.into());
+        }
+    }
+    settings
+}
+
 /// An address that may be shown: without a login and without a query. Errors do not repeat it.
 fn check_url(url: &str) -> Result<(), String> {
     if let Some(rest) = url.strip_prefix(DEMO) {
@@ -339,7 +380,7 @@ fn check_url(url: &str) -> Result<(), String> {
     if url.contains('?') || url.contains('#') {
         return Err("'url' has a query; write its parameters under 'query'".to_owned());
     }
-    let parsed = reqwest::Url::parse(url).map_err(|error| format!("'url' is no address: {error}"))?;
+    let parsed = reqwest::Url::parse(url).map_err(|error| format!("'url' is not a valid address: {error}"))?;
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err("'url' begins with http:// or https://".to_owned());
     }
@@ -361,7 +402,7 @@ fn check_parameters(written: &Written) -> Result<(), String> {
         written.each.iter().flat_map(|(name, values)| std::iter::once(name).chain(values.second())).collect();
     for (at, name) in each.iter().enumerate() {
         if written.query.get(name).is_some() {
-            return Err(format!("the parameter '{name}' stands under 'query' and under 'for'"));
+            return Err(format!("the parameter '{name}' is set under both 'query' and 'for'"));
         }
         if each[..at].contains(name) {
             return Err(format!("the parameter '{name}' is set twice under 'for'"));

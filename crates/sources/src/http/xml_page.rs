@@ -74,7 +74,7 @@ pub(crate) fn read(text: &str) -> Result<Node, String> {
     }
 }
 
-const BROKEN: &str = "the XML breaks off";
+const BROKEN: &str = "the XML is truncated";
 
 /// An element that has not ended yet.
 struct Element {
@@ -162,8 +162,8 @@ mod tests {
 
     #[test]
     fn what_is_no_xml_says_so() {
-        assert_eq!(read("<r><a>1</a>").unwrap_err(), "the XML breaks off");
-        assert_eq!(read("<r><a>1</").unwrap_err(), "the XML breaks off");
+        assert_eq!(read("<r><a>1</a>").unwrap_err(), "the XML is truncated");
+        assert_eq!(read("<r><a>1</").unwrap_err(), "the XML is truncated");
         assert_eq!(read("").unwrap_err(), "it is not XML: there is no element");
         assert_eq!(read("{\"a\": 1}").unwrap_err(), "it is not XML: there is text outside of the root element");
         assert_eq!(read("<r>&nbsp;</r>").unwrap_err(), "it is not XML: '&nbsp;' is not known");

@@ -127,7 +127,7 @@ fn of_connection(error: &tokio_postgres::Error) -> Error {
             .hint("run again when the server is up; if it is, check host and port in 'url'");
     }
     if error.is_closed() || text.starts_with("error communicating with the server") {
-        return Error::try_again("the connection broke off").hint("run again; nothing was published");
+        return Error::try_again("the connection was lost").hint("run again; nothing was published");
     }
     match text.contains("invalid configuration") || text.contains("authentication") {
         true => Error::cannot_run(text).hint("check user and password in 'url'"),

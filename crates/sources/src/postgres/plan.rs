@@ -9,6 +9,7 @@ use crate::database::{Rows, Selection, chosen, quoted};
 use crate::incremental::Reach;
 use crate::memory::{Edge, Past, miscounted};
 use crate::recast::Recast;
+use crate::table_spec::reserved;
 
 use super::connect::in_words;
 use super::types::{self, Wire};
@@ -65,6 +66,8 @@ pub(crate) struct Plan {
     pub places: Vec<usize>,
     /// The server sees to it that no two rows have the same value in the incremental column.
     pub is_unique: bool,
+    /// Columns that are not read, since their names are taken.
+    pub left_out: Vec<String>,
 }
 
 impl Plan {
@@ -80,6 +83,10 @@ impl Plan {
         let offered = statement.columns();
         let names: Vec<String> = offered.iter().map(|column| column.name().to_owned()).collect();
         let wanted = chosen(&names, question.columns.as_ref(), selection)?;
+        let left_out = match question.columns {
+            None => reserved(names.iter().map(String::as_str)),
+            Some(_) => Vec::new(),
+        };
         selection.check_incremental(names.iter().map(String::as_str))?;
         let mut columns = Vec::with_capacity(wanted.len());
         let mut wires = Vec::with_capacity(wanted.len());
@@ -110,13 +117,14 @@ impl Plan {
                     places: (0..columns.len()).collect(),
                     columns,
                     is_unique: false,
+                    left_out,
                 },
                 // As it stands: a query around it would be free to lose its order.
                 Rows::Query(query) => {
                     let mut fields = vec![Field::Skip; offered.len()];
                     wanted.iter().zip(wires).for_each(|(column, wire)| fields[column.place] = Field::Column(wire));
                     let places = wanted.iter().map(|column| column.place).collect();
-                    Plan { sql: query.clone(), fields, columns, places, is_unique: false }
+                    Plan { sql: query.clone(), fields, columns, places, is_unique: false, left_out }
                 }
             });
         };
@@ -160,6 +168,7 @@ impl Plan {
             places: (0..columns.len()).collect(),
             columns,
             is_unique,
+            left_out,
         })
     }
 }
@@ -193,7 +202,7 @@ fn listed(columns: &[Recast]) -> String {
 fn wire(column: &Column) -> Result<(Wire, spec::ColumnType)> {
     let (name, server) = (column.name(), column.type_());
     types::of(server, column.type_modifier()).ok_or_else(|| {
-        Error::cannot_run(format!("the column '{name}' is of the type {server}, for which there is no column type"))
+        Error::cannot_run(format!("the column '{name}' is of the type {server}, which is not supported"))
             .hint(format!("name the other columns under 'columns', or {}", types::way_out(name, server)))
     })
 }
@@ -217,7 +226,7 @@ fn condition(by: &str, key: &str, server: &Type, reach: &Reach) -> Result<String
                 let (first, after) = (first.to_string(), (*last + chrono::Days::new(1)).to_string());
                 Ok(format!(" WHERE {by} >= {} AND {by} < {}", literal(&first), literal(&after)))
             }
-            _ => Err(Error::cannot_run(format!("incremental: '{key}' is of the type {server}, which knows no days"))
+            _ => Err(Error::cannot_run(format!("incremental: '{key}' is of the type {server}, which is not a date or timestamp, so days cannot be read again"))
                 .hint("read all rows again, or take a column of dates")),
         },
     }
@@ -256,8 +265,8 @@ fn text_kinds(from: &str, by: &str) -> String {
 /// numbers, dates that begin with the day or month, and texts around numbers of different lengths.
 fn check_kinds(key: &str, kinds: [Option<bool>; 4]) -> Result<()> {
     let whats = [
-        "moments with 'T' and with a blank, whose order as text is not that of time",
-        "moments with several offsets to UTC, whose order as text is not that of time",
+        "timestamps with 'T' and with a blank, whose text order is not chronological",
+        "moments with several offsets to UTC, whose text order is not chronological",
         "numbers as text, whose order is not that of numbers",
         "dates that do not begin with the year, or texts with numbers of different lengths, whose order as text is not that of \
          what they say",

@@ -135,7 +135,7 @@ impl Order {
     pub(crate) fn reason(&self, cell: &str) -> String {
         match &self.kind {
             Kind::Typed(spec) => reason(&self.column, cell, spec),
-            Kind::Digits | Kind::Text => format!("{}: '{cell}' is no number", self.column),
+            Kind::Digits | Kind::Text => format!("{}: '{cell}' is not a number", self.column),
         }
     }
 
@@ -149,7 +149,7 @@ impl Order {
                 let key = self.key(text.as_bytes())?.ok_or_else(|| {
                     let column = &self.column;
                     Error::cannot_run(format!(
-                        "incremental: the bookmark of the last run is '{text}', which is no value of '{column}'"
+                        "incremental: the bookmark of the last run is '{text}', which is not a value of '{column}'"
                     ))
                     .hint("read all again with 'ingest --full', which sets it anew")
                 })?;
@@ -172,8 +172,10 @@ impl Order {
             }
             Reach::Days(..) => {
                 let column = &self.column;
-                Err(Error::cannot_run(format!("incremental: '{column}' holds no dates as text, so it knows no days"))
-                    .hint("read all rows again, or take a column with dates written YYYY-MM-DD"))
+                Err(Error::cannot_run(format!(
+                    "incremental: '{column}' does not hold dates as text, so days cannot be read again"
+                ))
+                .hint("read all rows again, or take a column with dates written YYYY-MM-DD"))
             }
         }
     }

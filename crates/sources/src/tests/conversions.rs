@@ -75,7 +75,7 @@ fn what_has_no_way_is_said_before_a_row_is_read() {
         DataFrame::new(1, vec![Column::new("n".into(), [1_710_000_000_123i64]), days.into(), list.into()]).unwrap();
     let project = parquet(table);
     let at = "table 't': a.parquet: column ";
-    let way_out = "; declare a type that it has, or leave it out of 'columns'; docs/values.md says what becomes what";
+    let way_out = "; declare a type that it has, or leave it out of 'columns'; docs/values.md lists the conversions";
     for (columns, why) in [
         ("n: datetime", "'n' is int64, which has no datetime form; say how its numbers are written: 'format: \"%s\"' counts seconds since 1970, \"%s%3f\" milliseconds, \"%Y%m%d\" days such as 20240131".to_owned()),
         ("d: int64", format!("'d' is date, which has no int64 form{way_out}")),
@@ -183,10 +183,7 @@ fn text_among_the_numbers_of_json_is_refused_as_at_first() {
     );
     let read = read.read("source: {file: {path: a.jsonl}}").unwrap();
     assert_eq!(read.types()[0], "n int64");
-    assert_eq!(
-        read.refusals(),
-        ["8|140001|-|n: '8' is text among values of int64; declare the column under 'columns'"]
-    );
+    assert_eq!(read.refusals(), ["8|140001|-|n: '8' is text in a column of int64; declare the column under 'columns'"]);
     let declared = Project::with("a.jsonl", format!("{numbers}{{\"n\": \"8\"}}\n"))
         .read("source: {file: {path: a.jsonl}}\ncolumns: {n: int64}");
     assert_eq!(declared.unwrap().refused.height(), 0, "a declared type reads text");
@@ -223,7 +220,7 @@ fn local_times_of_a_zone_become_utc() {
     };
     let read = Project::with("a.csv", text).read(&zone("")).unwrap();
     assert_eq!(read.table(), ["2024-07-01 10:00:00|2", "2024-07-01 12:00:00|5"]);
-    let why = "is no one moment in Europe/Berlin, where the clocks leap over it or show it twice; 'dst' decides";
+    let why = "does not exist or occurs twice in Europe/Berlin because clocks change; set 'dst'";
     assert_eq!(
         read.refusals(),
         [
@@ -252,7 +249,7 @@ fn specs_of_moments_are_checked() {
         ("{type: datetime, zone: Europe/Berln}", "unknown time zone 'Europe/Berln'; did you mean 'Europe/Berlin'?"),
         (
             "{type: datetime, zone: UTC, format: '%Y-%m-%d %H:%M%z'}",
-            "'zone' has no say where the format itself tells the offset; leave it out",
+            "'zone' has no effect when the format includes the offset; leave it out",
         ),
         ("{type: datetime, zone: UTC, dst: both}", "unknown dst 'both'; choose one of: refuse, earlier, later"),
     ] {
@@ -394,6 +391,6 @@ fn later_pages_of_a_service_are_held_to_the_first() {
     let reasons: Vec<&str> = read.refused.column("_reason").unwrap().str().unwrap().iter().flatten().collect();
     assert_eq!(
         reasons,
-        ["id: '007' is text among values of int64; declare the column under 'columns'", "x: 'true' is not a float64"]
+        ["id: '007' is text in a column of int64; declare the column under 'columns'", "x: 'true' is not a float64"]
     );
 }

@@ -182,7 +182,7 @@ fn files_that_break_off() {
     let failure = project.failure("source: {file: {path: a.csv.gz}}");
     assert!(
         failure.ends_with(
-            ": the compressed data breaks off; the file was cut short, or is still being written; fetch it again"
+            ": the compressed data is truncated; the file was cut short, or is still being written; fetch it again"
         ),
         "{failure}"
     );
@@ -194,7 +194,7 @@ fn files_that_break_off() {
     let project = Project::with("a.jsonl", "{\"a\": 1}\n{\"a\":").and("a.json", "[{\"a\": 1},\n{\"a\": 2");
     let project = project.and("b.json", "[{\"a\": 1}\n").and("c.json", "{\"a\": 1}").and("d.json", "[{\"a\": 1} 2]");
     let failure = |path: &str| project.failure(&format!("source: {{file: {{path: {path}}}}}"));
-    let breaks_off = "the JSON breaks off; the file was cut short, or is still being written; fetch it again";
+    let breaks_off = "the JSON is truncated; the file was cut short, or is still being written; fetch it again";
     assert_eq!(failure("a.jsonl"), format!("table 't': a.jsonl:2: {breaks_off}"));
     assert_eq!(failure("a.json"), format!("table 't': a.json:2: {breaks_off}"));
     assert_eq!(failure("b.json"), format!("table 't': b.json:1: {breaks_off}"));
@@ -205,7 +205,7 @@ fn files_that_break_off() {
     );
     assert_eq!(
         failure("d.json"),
-        "table 't': d.json:1: not JSON: '2' follows a record instead of ',' or ']'; mend the file, or fetch it again"
+        "table 't': d.json:1: not JSON: '2' follows a record instead of ',' or ']'; correct the file, or fetch it again"
     );
 }
 

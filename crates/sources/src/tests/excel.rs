@@ -104,8 +104,8 @@ fn what_cannot_be_read() {
     );
     assert_eq!(
         failure("path: b.xlsx"),
-        "table 't': b.xlsx: not a workbook that can be read: Cannot detect file format; save it as .xlsx, without a \
-         password"
+        "table 't': b.xlsx: not a workbook: its content is neither .xlsx, .xls, .xlsb nor .ods; check 'format', or save it \
+         as .xlsx"
     );
     assert_eq!(
         failure("path: c.csv, sheet: 1"),

@@ -240,12 +240,12 @@ fn escaped_characters_and_values_carried_down() {
         read.refusals(),
         [
             "-|-|-|6|bad|line 6: 1 field instead of 3",
-            "-|-|-|7|\te\t5|the value above, which 'fill_down' would take, stands in a row that could not be read"
+            "-|-|-|7|\te\t5|the value above, which 'fill_down' would take, is in a row that could not be read"
         ]
     );
     assert_eq!(
         project.failure("source: {file: {path: a.csv, fill_down: [regoin]}}"),
-        "table 't': 'fill_down' names 'regoin', which is no column of the table; did you mean 'region'?"
+        "table 't': 'fill_down' names 'regoin', which is not a column of the table; did you mean 'region'?"
     );
     // A value goes down over the end of a batch.
     let mut text = "g,n\nfirst,0\n".to_owned();

@@ -171,7 +171,7 @@ fn what_stays_down_is_worth_another_try_later() {
     );
     assert_eq!(
         failure(Fault::CutText { times: 99 }, ""),
-        format!("{place}: the answer was cut short: the XML breaks off (tried 4 times); {way_out}")
+        format!("{place}: the answer was cut short: the XML is truncated (tried 4 times); {way_out}")
     );
     assert_eq!(
         failure(Fault::NeverAnswer { times: 99 }, "timeout_seconds: 1\nretries: 0"),
@@ -255,7 +255,7 @@ fn errors_of_the_service_and_of_the_spec() {
     );
     assert_eq!(
         failure("/stations", "items: total"),
-        "table 't': http://h/stations: 'total' is a number or truth value instead of a list; check 'items': it is a dotted path"
+        "table 't': http://h/stations: 'total' is a number or boolean instead of a list; check 'items': it is a dotted path"
     );
     assert_eq!(
         failure("/stations", "items: items, total: totl"),
@@ -263,7 +263,7 @@ fn errors_of_the_service_and_of_the_spec() {
     );
     assert_eq!(
         failure("/stations", "items: items, total: items"),
-        "table 't': http://h/stations: 'items' holds no number of items; check 'total'"
+        "table 't': http://h/stations: 'items' is not a number of items; check 'total'"
     );
 }
 
@@ -408,7 +408,7 @@ fn months_without_items_give_no_rows() {
     assert_eq!(error.class(), Class::Refused);
     assert_eq!(
         text,
-        "table 't': http://h/trades: no items came, so there are no columns; check 'for' and 'items', or declare 'columns'"
+        "table 't': http://h/trades: the service returned no items, so columns cannot be inferred; check 'for' and 'items', or declare 'columns'"
     );
 }
 

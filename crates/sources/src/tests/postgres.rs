@@ -150,7 +150,7 @@ fn types_without_a_column_type_name_the_way_out() {
         (
             Class::CannotRun,
             format!(
-                "{AT}the column 'tags' is of the type _text, for which there is no column type; name the other columns \
+                "{AT}the column 'tags' is of the type _text, which is not supported; name the other columns \
                  under 'columns', or read it by a query: tags::text AS tags"
             )
         )
@@ -197,7 +197,12 @@ fn a_second_run_reads_what_is_new() {
     let read = shop.read_part(&by("at"), &days).unwrap();
     assert_eq!((read.table(), read.bookmark), (vec!["2|1".into(), "3|2".into()], None));
     let error = shop.read_part(&by("id"), &days).err().unwrap();
-    assert!(error.to_string().contains("incremental: 'id' is of the type int4, which knows no days; "), "{error}");
+    assert!(
+        error.to_string().contains(
+            "incremental: 'id' is of the type int4, which is not a date or timestamp, so days cannot be read again; "
+        ),
+        "{error}"
+    );
     shop.server.psql("INSERT INTO t VALUES (NULL, 'infinity', 1)");
     assert!(shop.failure(&by("id")).1.contains("incremental: table 't' has rows without a value in 'id'; "));
     assert!(
@@ -304,7 +309,7 @@ fn a_server_that_is_down_or_stops_is_worth_another_try() {
         (error.class(), shop.masked(&error.to_string())),
         (
             Class::TryAgain,
-            "postgres://millrace@127.0.0.1:PORT/postgres: the connection broke off; run again; nothing was published"
+            "postgres://millrace@127.0.0.1:PORT/postgres: the connection was lost; run again; nothing was published"
                 .to_owned()
         )
     );
@@ -433,7 +438,7 @@ fn a_bookmark_is_that_of_rows_that_were_accepted() {
     assert_eq!(
         failure(&by("day")).1,
         format!(
-            "{AT}incremental: 'day' holds moments with 'T' and with a blank, whose order as text is not that of time; {}",
+            "{AT}incremental: 'day' holds timestamps with 'T' and with a blank, whose text order is not chronological; {}",
             cast("day")
         )
     );

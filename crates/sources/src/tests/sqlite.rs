@@ -159,7 +159,7 @@ fn incremental_columns_that_cannot_be() {
     let day = "2024-01-01".parse().unwrap();
     assert_eq!(
         failure("id", &Reach::Days(day, day)),
-        "table 't': shop.db: incremental: 'id' holds no dates as text, so it knows no days; read all rows again, or \
+        "table 't': shop.db: incremental: 'id' does not hold dates as text, so days cannot be read again; read all rows again, or \
          take a column with dates written YYYY-MM-DD"
     );
     let whole = "source: {sqlite: {path: shop.db, table: orders}}";

@@ -126,7 +126,7 @@ fn a_value_after_which_nothing_comes_is_an_error() {
     let after = project.read_part(&format!("{yaml}\ncolumns: {{at: date}}"), &Reach::After(json!("unknown")));
     assert_eq!(
         after.map(|read| read.rows_in).unwrap_err().to_string(),
-        "table 't': shop.db: incremental: the bookmark of the last run is 'unknown', which is no value of 'at'; read \
+        "table 't': shop.db: incremental: the bookmark of the last run is 'unknown', which is not a value of 'at'; read \
          all again with 'ingest --full', which sets it anew"
     );
 }

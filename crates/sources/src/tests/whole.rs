@@ -65,7 +65,7 @@ fn what_is_filled_down_does_not_come_from_before_a_row_that_cannot_be_read() {
         assert_eq!(read.refused.height(), 3);
         let refusal = &read.refusals()[1];
         assert!(
-            refusal.ends_with("the value above, which 'fill_down' would take, stands in a row that could not be read"),
+            refusal.ends_with("the value above, which 'fill_down' would take, is in a row that could not be read"),
             "{refusal}"
         );
     }
@@ -322,4 +322,98 @@ fn bytes_that_stand_for_text_are_text() {
             read.refusals()
         );
     }
+}
+
+/// A workbook whose first sheet holds these lines of cells.
+fn book(lines: &[&[&str]]) -> Vec<u8> {
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let sheet = book.add_worksheet();
+    for (row, line) in lines.iter().enumerate() {
+        for (column, cell) in line.iter().enumerate() {
+            sheet.write(row as u32, column as u16, *cell).unwrap();
+        }
+    }
+    book.save_to_buffer().unwrap()
+}
+
+#[test]
+fn columns_whose_names_are_taken_are_left_out_with_a_warning() {
+    let said = |place: &str| {
+        format!(
+            "{place}: left out '_file', '_row', since each row gets columns of these names that say where it comes from; to \
+             keep them, declare them with other names under 'columns', such as `source_file: {{type: string, from: _file}}`"
+        )
+    };
+    let frame = df!("_file" => ["x"], "_row" => [7i64], "a" => [1i64]).unwrap();
+    let json = br#"{"_file": "x", "_row": 7, "a": 1}"#;
+    let project = Project::with("a.csv", "_file,_row,a\nx,7,1\n")
+        .and("a.json", [b"[", &json[..], b"]"].concat())
+        .and("a.jsonl", json)
+        .and("a.parquet", parquet(frame))
+        .and("a.xlsx", book(&[&["_file", "_row", "a"], &["x", "7", "1"]]));
+    for file in ["a.csv", "a.json", "a.jsonl", "a.parquet", "a.xlsx"] {
+        let read = project.read(&format!("source: {{file: {{path: {file}}}}}")).unwrap();
+        assert_eq!(read.schema.iter_names().collect::<Vec<_>>(), ["a", "_file", "_row"], "{file}");
+        assert_eq!(read.doubts, [said(file)]);
+        let columns = "columns: {source_file: {type: string, from: _file}, a: int64}";
+        let read = project.read(&format!("source: {{file: {{path: {file}}}}}\n{columns}"));
+        // A text in a sheet is no number.
+        if let Ok(read) = read {
+            assert_eq!(
+                (&*read.table()[0], read.doubts.len()),
+                (&*format!("x|1|{}", read.table()[0].rsplit('|').next().unwrap()), 0)
+            );
+        }
+    }
+    let connection = rusqlite::Connection::open(project.0.path().join("s.db")).unwrap();
+    connection.execute_batch("CREATE TABLE t(_file TEXT, _row INT, a INT); INSERT INTO t VALUES('x', 7, 1)").unwrap();
+    let read = project.read("source: {sqlite: {path: s.db, table: t}}").unwrap();
+    assert_eq!(read.doubts, [said("s.db")]);
+    let server = HttpServer::answering([HttpAnswer::ok(r#"[{"_file": "x", "_row": 7, "a": 1}]"#)]);
+    let url = server.url("/t");
+    let read = project.read(&format!("source: {{http: {{url: '{url}'}}}}")).unwrap();
+    assert_eq!(read.doubts, [said(&url)]);
+}
+
+#[test]
+fn records_without_keys_say_nothing_of_the_columns() {
+    let project = Project::with("a.json", "[{}]")
+        .and("b.json", r#"[{}, {}]"#)
+        .and("c.json", r#"[{}, {"a": 1, "b": "x"}, {"a": 2}]"#)
+        .and("d.json", r#"[{"a": 3}, {"c": 1}]"#);
+    let read = project.read("source: {file: {path: [a.json, b.json, c.json, d.json]}}").unwrap();
+    assert_eq!(read.types()[..2], ["a int64", "b string"]);
+    assert_eq!(read.table(), ["-|-|1", "-|-|1", "-|-|1", "-|-|1", "1|x|1", "2|-|1", "3|-|1"]);
+    assert_eq!(read.refusals(), ["-|-|1|{\"c\": 1}|line 1: the key 'c' is new; name it under 'columns' to read it"]);
+}
+
+#[test]
+fn types_of_two_files_are_told_apart_by_unit_and_zone() {
+    let moments = |unit: TimeUnit, zone: Option<TimeZone>| {
+        let column = Column::new("at".into(), [1_710_000_000_000i64]).cast(&DataType::Datetime(unit, zone)).unwrap();
+        parquet(DataFrame::new(1, vec![column]).unwrap())
+    };
+    let seoul = TimeZone::opt_try_new(Some("Asia/Seoul")).unwrap();
+    let project = Project::with("a.parquet", moments(TimeUnit::Microseconds, None))
+        .and("b.parquet", moments(TimeUnit::Nanoseconds, None))
+        .and("c.parquet", moments(TimeUnit::Milliseconds, seoul));
+    let failure = |files: &str| project.failure(&format!("source: {{file: {{path: [{files}]}}}}"));
+    assert_eq!(
+        failure("b.parquet, a.parquet"),
+        "a.parquet: column 'at' is datetime (microseconds, without time zone), but datetime (nanoseconds, without \
+         time zone) in the first file; declare its type under 'columns', or make a table of each kind of file"
+    );
+    assert!(
+        failure("b.parquet, c.parquet")
+            .contains("column 'at' is datetime (milliseconds, in Asia/Seoul), but datetime (")
+    );
+}
+
+#[test]
+fn cells_of_blanks_stay_and_damaged_workbooks_are_named() {
+    let good = book(&[&["a", "b"], &["  ", "x"], &["y", "z"]]);
+    let read = Project::with("a.xlsx", &good).read("source: {file: {path: a.xlsx}}").unwrap();
+    assert_eq!(read.table(), ["  |x|2", "y|z|3"], "as in a CSV file");
+    let failure = Project::with("a.xlsx", &good[..good.len() / 2]).failure("source: {file: {path: a.xlsx}}");
+    assert!(failure.starts_with("table 't': a.xlsx: ") && !failure.contains("Zip"), "{failure}");
 }

@@ -30,7 +30,7 @@ use crate::plan::{Plan, Problem, Value};
 pub struct Cast {
     /// Column to new type.
     columns: Map<ColumnType>,
-    /// What becomes of cells that the new type cannot hold. Default: refuse the row.
+    /// What to do with cells that cannot be converted. Default: refuse the row.
     #[serde(default)]
     on_failure: OnFailure,
 }

@@ -49,11 +49,11 @@ pub struct Eval {
     /// answer for one or more of its output columns.
     pub golden: String,
     /// The least share of rows that are right in all their columns, from 0 to 1. Default: 0.90.
-    #[serde(default = "nine_tenths")]
+    #[serde(default = "default_accuracy")]
     pub accuracy: f64,
 }
 
-fn nine_tenths() -> f64 {
+fn default_accuracy() -> f64 {
     0.90
 }
 

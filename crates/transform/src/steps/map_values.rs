@@ -54,7 +54,7 @@ struct Written {
     /// `column,before,after,accepted_by`, or `.yaml` such as `city: {NYC: New York}`.
     #[serde(default)]
     file: Option<String>,
-    /// What becomes of values that are not in the table. Empty cells stay. Default: keep.
+    /// What to do with values that are not listed. Empty cells stay. Default: keep.
     #[serde(default)]
     default: Unlisted,
 }

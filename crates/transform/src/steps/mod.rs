@@ -72,19 +72,19 @@ steps! {
     drop::Drop,
     /// Changes the type of columns.
     cast::Cast,
-    /// Takes blanks off both ends of texts.
+    /// Removes white space at both ends of texts.
     trim::Trim,
-    /// Makes texts uniform: Unicode form, blanks, case.
+    /// Unifies Unicode form, white space and case of texts.
     normalize_text::NormalizeText,
     /// Repairs UTF-8 that was read as another encoding.
     fix_mojibake::FixMojibake,
-    /// Takes tags and character references of HTML out of texts.
+    /// Removes HTML tags and resolves character references.
     strip_html::StripHtml,
-    /// Removes characters that nobody sees.
+    /// Removes invisible characters.
     remove_invisible::RemoveInvisible,
     /// Shortens runs of one character.
     collapse_repeats::CollapseRepeats,
-    /// Sets blanks around punctuation.
+    /// Corrects the white space around punctuation.
     space_punctuation::SpacePunctuation,
     /// Replaces parts of texts.
     replace::Replace,
@@ -174,7 +174,7 @@ impl Step {
     }
 }
 
-/// What becomes of a cell that cannot be read.
+/// What to do with a cell that cannot be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {

@@ -39,7 +39,7 @@ enum Unicode {
     #[default]
     Nfc,
     Nfd,
-    /// As nfc; ligatures, full-width letters and their like become plain.
+    /// As nfc; ligatures, full-width letters and similar forms become plain letters.
     Nfkc,
     Nfkd,
     Keep,

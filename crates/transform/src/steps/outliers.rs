@@ -34,7 +34,7 @@ pub struct Outliers {
     /// Whether rows with an empty cell in `group_by` make a group. Default: `differ`, which leaves them as they are.
     #[serde(default)]
     nulls: Nulls,
-    /// What becomes of outliers. Default: refuse.
+    /// What to do with outliers. Default: refuse.
     #[serde(default)]
     action: Action,
 }
@@ -58,11 +58,11 @@ struct Range(Given);
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WrittenRange {
-    /// The smallest number that is no outlier. Default: no limit.
+    /// The smallest number that is not an outlier. Default: no limit.
     #[serde(default)]
     #[schemars(with = "Option<f64>")]
     min: Option<Scalar>,
-    /// The largest number that is no outlier. Default: no limit.
+    /// The largest number that is not an outlier. Default: no limit.
     #[serde(default)]
     #[schemars(with = "Option<f64>")]
     max: Option<Scalar>,

@@ -37,19 +37,19 @@ struct Written {
     /// The text columns to read.
     columns: Vec<String>,
     /// strptime formats, tried in order, such as `%d.%m.%Y %H:%M`. `%Y` has four digits, `%y` two (69 to 99 are 1969 to
-    /// 1999); an offset (`%z`, which reads `+0900`, `+09:00` and `Z`) is reckoned back to UTC.
+    /// 1999); an offset (`%z`, which reads `+0900`, `+09:00` and `Z`) is converted to UTC.
     formats: Vec<MomentFormat>,
     /// What they become. Default: date.
     #[serde(default)]
     to: To,
-    /// The time zone in which moments without offset were written down, such as `Europe/Berlin`: they become UTC. Default:
+    /// The time zone of times without an offset, such as `Europe/Berlin`: they become UTC. Default:
     /// they are taken as they stand.
     #[serde(default)]
     zone: Option<Zone>,
     /// What becomes of local times that the clocks of the zone show twice or leap over. Default: they fit no format.
     #[serde(default)]
     dst: Option<Dst>,
-    /// What becomes of texts that fit no format. Default: refuse the row.
+    /// What to do with texts that match no format. Default: refuse the row.
     #[serde(default)]
     on_failure: OnFailure,
 }
@@ -60,7 +60,7 @@ enum To {
     /// A calendar day; a time of day in the format is dropped.
     #[default]
     Date,
-    /// A moment in microseconds, without time zone; midnight where the format has no time.
+    /// A timestamp in microseconds, without time zone; midnight where the format has no time.
     Datetime,
 }
 
@@ -82,7 +82,7 @@ impl TryFrom<Written> for ParseDates {
         }
         let zone = match (zone, dst) {
             (Some(_), _) if to == To::Date => {
-                return Err(Error::cannot_run("'zone' is for moments").hint("write 'to: datetime', or leave it out"));
+                return Err(Error::cannot_run("'zone' is for timestamps").hint("write 'to: datetime', or leave it out"));
             }
             (Some(zone), dst) => Some(LocalTime { zone, dst: dst.unwrap_or_default() }),
             (None, Some(_)) => return Err(Error::cannot_run("'dst' needs a 'zone', such as Europe/Berlin")),
@@ -177,7 +177,7 @@ mod tests {
         );
         assert_eq!(
             failure(&table(), "- parse_dates: {columns: [d], formats: ['%Y-%m-%d'], zone: UTC}"),
-            "clean.yaml:1:3: .[0]: 'zone' is for moments; write 'to: datetime', or leave it out"
+            "clean.yaml:1:3: .[0]: 'zone' is for timestamps; write 'to: datetime', or leave it out"
         );
     }
 

@@ -22,7 +22,7 @@ pub struct Trim {
     /// The text columns to trim. Default: all.
     #[serde(default)]
     columns: Vec<String>,
-    /// What becomes of texts of which nothing is left. Default: keep.
+    /// What to do with texts that are empty after trimming. Default: keep.
     #[serde(default)]
     blank: Blank,
 }

@@ -137,7 +137,7 @@ fn formats_that_cannot_make_their_type_are_refused() {
         (
             "%s %H",
             Datetime,
-            "\"%s %H\" has %s, which counts seconds since 1970, and other parts of a moment; keep one of the two",
+            "\"%s %H\" has %s, which counts seconds since 1970, and other parts of a timestamp; keep one of the two",
         ),
         (
             "%-d%-m%Y",

@@ -15,7 +15,7 @@ fn a_cause_is_told_once_in_a_while_and_the_next_one_says_so() {
         ..event()
     };
     assert_eq!(told(&alerts, &project, &event(3, "a"), 0), ["slack 127.0.0.1: sent"]);
-    let held = "slack 127.0.0.1: held back: the same cause was told at 2026-11-21 01:42:13 UTC";
+    let held = "slack 127.0.0.1: held back: the same cause was reported at 2026-11-21 01:42:13 UTC";
     assert_eq!(told(&alerts, &project, &event(4, "b"), 60), [held]);
     assert_eq!(told(&alerts, &project, &event(5, "c"), 119), [held]);
     let other = Event { message: "orders: no column 'id'".to_owned(), ..event(0, "d") };
@@ -25,7 +25,10 @@ fn a_cause_is_told_once_in_a_while_and_the_next_one_says_so() {
     let requests = server.requests();
     assert_eq!(requests.len(), 3);
     assert!(!requests[0].body.contains("not sent"));
-    assert!(requests[2].body.contains("2 earlier alerts of the same cause were not sent: a cause is told once in 2h"));
+    assert!(requests[2].body.contains(
+        "2 earlier alerts of the same cause were not sent: a cause is reported once in \
+     2h"
+    ));
 }
 
 #[test]
@@ -51,7 +54,11 @@ fn without_a_place_for_the_record_it_is_told_and_said() {
     let told = told(&alerts(&project, &[]), &project, &event(), 0);
     assert_eq!(told.len(), 2);
     assert!(
-        told[0].starts_with("record of alerts: not sent: ") && told[0].ends_with("not a directory; told without it"),
+        told[0].starts_with("record of alerts: not sent: ")
+            && told[0].ends_with(
+                "not a directory; sent without the \
+         record"
+            ),
         "{}",
         told[0]
     );

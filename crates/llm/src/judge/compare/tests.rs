@@ -143,6 +143,6 @@ fn only_the_same_rows_can_be_compared() {
     );
     assert_eq!(
         comparison(&(vec![], vec![])).unwrap_err().to_string(),
-        "there is no golden row to compare by; add rows with the right answers to the golden file"
+        "the golden file has no rows to compare on; add rows with the right answers to the golden file"
     );
 }

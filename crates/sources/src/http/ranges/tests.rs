@@ -50,10 +50,7 @@ fn a_period_may_be_asked_for_by_its_first_and_its_last_day() {
     let days = "for: {d: {days: {from: 2024-02-29, to: 2024-02-29, format: '%d/%m/%Y', last_day: e}}}";
     assert_eq!(ends(days, &Reach::All), ["?d=29/02/2024&e=29/02/2024"]);
     for (keys, told) in [
-        (
-            "query: {e: 1}\nfor: {d: {days: {from: 2024-01-01, last_day: e}}}",
-            "'e' stands under 'query' and under 'for'",
-        ),
+        ("query: {e: 1}\nfor: {d: {days: {from: 2024-01-01, last_day: e}}}", "'e' is set under both 'query' and 'for'"),
         ("for: {d: {days: {from: 2024-01-01, last_day: d}}}", "'d' is set twice under 'for'"),
         ("for: {e: [1], d: {days: {from: 2024-01-01, last_day: e}}}", "'e' is set twice under 'for'"),
         ("pages: {number: {query: e}}\nfor: {d: {days: {from: 2024-01-01, last_day: e}}}", "'e' is set by 'pages'"),
@@ -76,7 +73,7 @@ fn a_range_begins_at_the_bookmark_less_the_overlap() {
     assert_eq!(asked(MONTHS, &after("2025-01")).unwrap().0, ["?M=202403"], "nor after it ends");
     assert_eq!(
         asked(MONTHS, &after("17")).unwrap_err().to_string(),
-        "the bookmark of the last run is \"17\", which is no period of 'M'; 'for' or 'incremental' changed since; read \
+        "the bookmark of the last run is \"17\", which is not a period of 'M'; 'for' or 'incremental' changed since; read \
          everything once more with 'ingest --full'"
     );
 }
@@ -112,12 +109,12 @@ fn what_cannot_be_meant_is_refused_in_its_place() {
         ("for: {Mon: {months: {from: 2024-01}}}\nincremental: Mom", "did you mean 'Mon'?"),
         ("for: {M: {months: {from: 2024-01}}}\nincremental: M\noverlap: 5d", "write 2mo or 1y"),
         ("overlap: 5d", "'overlap' is for a source with 'incremental'"),
-        ("for: {M: [a]}\nquery: {M: 1}", "the parameter 'M' stands under 'query' and under 'for'"),
+        ("for: {M: [a]}\nquery: {M: 1}", "the parameter 'M' is set under both 'query' and 'for'"),
         ("query: {p: 1}\npages: {number: {query: p}}", "the parameter 'p' is set by 'pages'"),
         ("retries: 4", "'retries' is 4; it goes from 0 to 3"),
         ("rate: fast", "'fast' is not a rate; write 10/s, 100/min or 1000/h"),
         ("pages: {offst: {query: p}}", "did you mean 'offset'?"),
-        ("headers: {'a b': x}", "'a b' is no name of a header"),
+        ("headers: {'a b': x}", "'a b' is not a valid header name"),
         ("item: a", "did you mean 'items'?"),
     ] {
         let failure = failure(keys);

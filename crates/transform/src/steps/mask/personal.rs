@@ -10,7 +10,7 @@ pub(crate) enum Part {
     /// An e-mail address.
     Email,
     /// A phone number: international with `+` or `00`; national with a leading 0; or grouped as in North America
-    /// (`555-123-4567`) or with the area in brackets. Dates, prices and plain order numbers are none.
+    /// (`555-123-4567`) or with the area in brackets. Dates, prices and plain order numbers are not masked.
     Phone,
     /// A payment card: 13 to 19 digits that pass the check of Luhn (ISO/IEC 7812).
     Card,

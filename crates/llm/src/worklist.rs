@@ -28,7 +28,7 @@ pub(crate) struct Unit {
 }
 
 /// All that is known before anything is sent.
-pub(crate) struct Plan {
+pub(crate) struct Worklist {
     pub models: Vec<Model>,
     pub units: Vec<Unit>,
     /// For each input its unit, or why it cannot be rendered.
@@ -36,8 +36,8 @@ pub(crate) struct Plan {
     pub totals: Totals,
 }
 
-impl Plan {
-    pub fn new(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Ledger) -> Result<Plan> {
+impl Worklist {
+    pub fn new(task: &Task, inputs: &[Input], settings: &Settings, ledger: &Ledger) -> Result<Worklist> {
         let models: Vec<Model> = task.models().iter().map(|name| settings.model(name)).collect();
         let keyrings: Vec<_> = models.iter().map(|model| task.keys(&model.wire_name, &model.extra)).collect();
         let unit_of = |input: &Input| -> Result<Unit, Outcome> {
@@ -56,9 +56,9 @@ impl Plan {
             }));
         }
         let totals = Totals { inputs: inputs.len() as u64, distinct: units.len() as u64, ..Totals::default() };
-        let mut plan = Plan { models, units, of_input, totals };
-        plan.look_up(ledger)?;
-        Ok(plan)
+        let mut worklist = Worklist { models, units, of_input, totals };
+        worklist.look_up(ledger)?;
+        Ok(worklist)
     }
 
     /// Takes what the ledger knows, the preferred model's answer first.

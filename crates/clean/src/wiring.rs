@@ -5,12 +5,13 @@ use std::path::Path;
 
 use artifact::{Artifact, Batches, Definition, Definitions, Fingerprint, Input, Notes};
 use asking::{Answered, Models};
+use clap::Args;
 use polars::prelude::LazyFrame;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::{Error, Exit, Map, Result, ResultExt, Tool};
-use stage::clap::Args;
 use stage::{Empty, Job, Output, Stage, TableOutput};
+use tool::About;
 use transform::{ChangeId, Changes, Cleaned, Given, Mapping, Step, Undone, clean, union};
 
 use crate::raw_tables::RawTables;
@@ -51,13 +52,13 @@ pub struct Flags {
     /// Let a change that was taken back happen again. May be repeated
     #[arg(long, value_name = "ID", conflicts_with = "dry_run", help_heading = "Changes")]
     redo: Vec<ChangeId>,
-    /// Say what the steps 'llm' would ask and cost, without a call, and exit
+    /// Estimate the requests and cost of the steps 'llm', without a call, and exit
     #[arg(long, group = "models", conflicts_with_all = ["dry_run", "undo", "redo"], help_heading = "Language models")]
     estimate: bool,
     /// Write the answers so far as mapping files to be reviewed, for the step 'map_values', and exit
     #[arg(long, group = "models", conflicts_with_all = ["dry_run", "undo", "redo"], help_heading = "Language models")]
     compile_mapping: bool,
-    /// Let two tasks answer the golden rows, say which is better and how sure that is, and exit
+    /// Compare two tasks on the golden rows, and exit
     #[arg(
         long, num_args = 2, value_names = ["TASK", "TASK"], group = "models",
         conflicts_with_all = ["dry_run", "undo", "redo"], help_heading = "Language models"
@@ -72,6 +73,19 @@ pub struct Clean;
 
 impl Stage for Clean {
     const TOOL: Tool = Tool::Clean;
+    const ABOUT: About = About {
+        short: "Clean tables by the steps of a pipeline, behind its checks",
+        long: "Reads raw tables, applies the steps of resources/<PIPELINE>/clean.yaml in order and writes \
+               data/processed/<PIPELINE>/clean/. Every row that goes in is accounted for: it comes out, is refused \
+               with a \
+               reason, or was removed by a named step.",
+        examples: &[
+            ("clean churn", "clean the latest raw tables"),
+            ("ingest churn | clean churn -", "clean what ingest just wrote"),
+            ("clean churn --dry-run", "report whether anything would change"),
+            ("clean churn --undo 00a1b2c3d4e5f607", "take back one change of its change log"),
+        ],
+    };
     type Spec = Spec;
     type Flags = Flags;
 
@@ -105,7 +119,7 @@ impl Stage for Clean {
             let models = Models::open(&job.root, &job.env, &job.pipeline, &screen)?;
             let comparison = models.compare(compare, golden.as_deref(), steps(&job.spec))?;
             job.progress.end();
-            stage::print(&format!("{comparison}\n"))?;
+            tool::print(&format!("{comparison}\n"))?;
             return Ok(Some(Exit::Done));
         }
         if !undo.is_empty() || !redo.is_empty() {
@@ -187,10 +201,7 @@ fn definitions(job: &Job<Clean>, from: &[&str]) -> Result<Definitions> {
         }
         // A column of several tables is made in all their ways.
         let ways: Vec<&Definition> = known.iter().filter_map(|table| table.column(&column.name)).collect();
-        columns.push(match ways[..] {
-            [one] => one.clone(),
-            _ => Definition::new(column.name.as_str(), column.is.as_str(), "union", ways),
-        });
+        columns.push(Definition::union(&ways));
     }
     Ok(Definitions { columns, rows, ..Definitions::default() })
 }
@@ -204,7 +215,7 @@ fn models<'a>(job: &'a Job<Clean>, screen: &'a Screen<'_>) -> Result<Option<Mode
 }
 
 /// The shell's progress, for whoever asks models.
-struct Screen<'a>(&'a stage::Progress);
+struct Screen<'a>(&'a tool::Progress);
 
 impl asking::Progress for Screen<'_> {
     fn begin(&self, what: &str) {
@@ -245,14 +256,14 @@ fn for_tables<T>(
 
 fn print_estimate(job: &Job<Clean>) -> Result<Exit> {
     let lines = for_tables(job, |models, name, raw, steps, given| models.estimate(name, raw, steps, given))?;
-    stage::print(&format!("{}{}", asking::ESTIMATE_HEADER, lines.concat()))?;
+    tool::print(&format!("{}{}", asking::ESTIMATE_HEADER, lines.concat()))?;
     Ok(Exit::Done)
 }
 
 fn compile(job: &Job<Clean>) -> Result<Exit> {
     let paths = for_tables(job, |models, name, raw, steps, given| models.compile(name, raw, steps, given))?;
     let paths: Vec<String> = paths.concat().iter().map(|path| format!("{}\n", path.display())).collect();
-    stage::print(&paths.concat())?;
+    tool::print(&paths.concat())?;
     Ok(Exit::Done)
 }
 
@@ -262,9 +273,10 @@ fn with_warning(batches: Batches, table: &str, undone: Undone) -> Batches {
     let warning = std::iter::from_fn(move || {
         let missed: Vec<String> = undone.without_effect().iter().map(ToString::to_string).collect();
         if !missed.is_empty() {
-            stage::warn(format!(
-                "table '{table}': nothing to take back any more for {}: the cell, its value or the step has changed; \
-                 --redo takes an id off the list",
+            tool::warn(format!(
+                "table '{table}': cannot undo {} any more: the cell, its value or the step has changed; --redo takes \
+                 an id \
+                 off the list",
                 missed.join(", ")
             ));
         }

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use artifact::{Artifact, Batch, Input, PolarsResultExt, fingerprint, stream};
+use clap::Args;
 use schemars::JsonSchema;
 use score::{Likeness, LikenessSpec, Log, Registry, Scorer, Version};
 use serde::Deserialize;
 use spec::{Error, Result, ResultExt, Tool};
-use stage::clap::Args;
 use stage::{Job, Judged, Output, Stage, TableOutput};
+use tool::About;
 
 /// The table that this stage publishes.
 const SCORES: &str = "scores";
@@ -48,6 +49,17 @@ pub struct Predict;
 
 impl Stage for Predict {
     const TOOL: Tool = Tool::Predict;
+    const ABOUT: About = About {
+        short: "Score the newest features with the production model",
+        long: "Reads the scoring table of the features stage and writes data/output/<PIPELINE>/predict/: entity, score, \
+               decision, model version and the main reasons. Features that do not match the model's signature are \
+               refused \
+               with the difference.",
+        examples: &[
+            ("predict churn", "score with the production model"),
+            ("predict churn --model v3", "score with another version"),
+        ],
+    };
     type Spec = Spec;
     type Flags = Flags;
 
@@ -87,10 +99,10 @@ impl Stage for Predict {
         let means = artifact::definitions_of(&job.artifacts, table)?;
         let of_training = artifact::definitions_of(&job.artifacts, &scorer.loaded().manifest.table)?;
         if let Some(unknown) = scorer.loaded().check_meaning(table, means.as_ref(), of_training.as_ref())? {
-            stage::warn(format!("predict {}: {unknown}", job.pipeline));
+            tool::warn(format!("predict {}: {unknown}", job.pipeline));
         }
         if job.spec.reasons > 0 && !scorer.gives_reasons()? {
-            stage::warn(format!(
+            tool::warn(format!(
                 "predict {}: {} is of learner '{}', which gives no reasons: the column 'reasons' is empty; write `reasons: 0` \
                  to leave it out, or learn with another learner",
                 job.pipeline,
@@ -112,10 +124,10 @@ impl Stage for Predict {
         let judged = move || {
             let likeness = likeness.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(unseen) = likeness.unseen(&limits) {
-                stage::say(format!("predict {pipeline}: {unseen}"));
+                tool::say(format!("predict {pipeline}: {unseen}"));
             }
             let (cells, nulls) = likeness.cells();
-            Judged { checks: likeness.judge(&limits), cells, nulls }
+            Judged { checks: likeness.judge(&limits), cells, nulls, is_record: false }
         };
         Ok(vec![Output::Table(TableOutput {
             judged: Box::new(judged),

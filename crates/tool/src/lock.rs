@@ -1,4 +1,4 @@
-//! One run of a stage at a time.
+//! One run at a time of whatever changes a folder.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,7 +10,7 @@ use spec::{Error, Result};
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
 
-/// Locks the stage's `folder`. If another run holds it: waits, or fails with "try again" when `no_wait`.
+/// Locks `folder`, which messages call `shown`. If another run holds it: waits, or fails with "try again" when `no_wait`.
 pub fn lock(folder: &Path, shown: &Path, who: &str, no_wait: bool) -> Result<Lock> {
     std::fs::create_dir_all(folder).map_err(|error| Error::io("create", shown, &error))?;
     let path = folder.join(".lock");
@@ -24,7 +24,7 @@ pub fn lock(folder: &Path, shown: &Path, who: &str, no_wait: bool) -> Result<Loc
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) if no_wait => {
-            Err(Error::try_again(format!("another run is at work in {}", shown.display()))
+            Err(Error::try_again(format!("another run is in progress in {}", shown.display()))
                 .hint("wait for it to end, or leave out --no-wait"))
         }
         Err(TryLockError::WouldBlock) => {

@@ -4,12 +4,13 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use artifact::{Batch, PolarsResultExt, Temporary, stream};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polars::prelude::Schema;
-use sinks::{CsvOptions, ExportSpec, Format, plan, write};
+use sinks::{CsvOptions, ExportSpec, Format, arrange, write};
 use spec::{Error, Exit, Result, Tool, Url};
-use stage::clap::Args;
-use stage::clap::builder::{PossibleValuesParser, TypedValueParser};
 use stage::{Empty, Job, Output, RenderedOutput, Rows, Stage, TableOutput, checked};
+use tool::About;
 
 #[derive(Args, Debug)]
 pub struct Flags {
@@ -31,6 +32,17 @@ pub struct Export;
 
 impl Stage for Export {
     const TOOL: Tool = Tool::Export;
+    const ABOUT: About = About {
+        short: "Deliver a table as CSV, JSON lines, Parquet or Excel",
+        long: "Reads what predict wrote and writes data/output/<PIPELINE>/export/, or the data itself to stdout with \
+         `-o -`. \
+               In a shell, call it as bin/export: `export` alone is the shell's own command.",
+        examples: &[
+            ("bin/export churn", "write the file that export.yaml describes"),
+            ("bin/export churn -o - | head", "print the data instead"),
+            ("bin/export churn --format json_lines -o scores.jsonl", "write it in another format to another file"),
+        ],
+    };
     type Spec = ExportSpec;
     type Flags = Flags;
 
@@ -96,7 +108,7 @@ impl Stage for Export {
         let mut temporary = Temporary::beside(&target)?;
         write_rows(&spec, &schema, rows, temporary.file(), output)?;
         temporary.replace(&target)?;
-        stage::print(&format!("{output}\n"))?;
+        tool::print(&format!("{output}\n"))?;
         Ok(Some(Exit::Done))
     }
 }
@@ -113,7 +125,7 @@ fn spec(job: &Job<Export>) -> ExportSpec {
 /// The table as it is written: sorted, its columns picked and renamed, under the name that the file has.
 fn table(job: &Job<Export>, spec: &ExportSpec) -> Result<TableOutput> {
     let place = format!("table '{}'", spec.table);
-    let mut plan = plan(spec, job.scan(spec.table.as_str())?)?;
+    let mut plan = arrange(spec, job.scan(spec.table.as_str())?)?;
     let schema = plan.collect_schema().during(&place)?;
     let batches = stream(plan, place)?.map(|rows| rows.map(Batch::from));
     let rows = job.rows(spec.table.as_str())?;

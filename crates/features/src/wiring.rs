@@ -5,10 +5,11 @@ use std::io::Write;
 use std::path::Path;
 
 use artifact::{Artifact, Books, Definitions, LATEST, Notes};
+use clap::Args;
 use featurize::{FeatureSet, FeaturesSpec, build, prove};
 use spec::{Error, Exit, Result, Span, Tool, Unit};
-use stage::clap::Args;
 use stage::{BooksOf, Empty, FileOutput, Job, Output, Stage, TableOutput};
+use tool::About;
 
 /// The table with labels: at past cutoffs, or of rows whose label is known.
 const TRAINING: &str = "training";
@@ -32,6 +33,17 @@ pub struct Features;
 
 impl Stage for Features {
     const TOOL: Tool = Tool::Features;
+    const ABOUT: About = About {
+        short: "Compute features with no look into the future",
+        long: "Reads the clean tables and writes data/processed/<PIPELINE>/features/: a training table with one row per \
+               entity and cutoff, or per row of a table as of its own time; a scoring table of what is to be \
+               predicted; and \
+               a data dictionary.",
+        examples: &[
+            ("features churn", "compute the features"),
+            ("features churn --prove", "recompute a sample from only what was known at the time"),
+        ],
+    };
     type Spec = FeaturesSpec;
     type Flags = Flags;
 
@@ -53,7 +65,7 @@ impl Stage for Features {
             ..
         } = build(&inheriting(job)?, &|table| job.scan(table), spec.today(job.stamp.time()))?;
         let definitions = definitions(job)?;
-        warnings.iter().for_each(|warning| stage::warn(format!("features {}: {warning}", job.pipeline)));
+        warnings.iter().for_each(|warning| tool::warn(format!("features {}: {warning}", job.pipeline)));
         // How long after an example's time its label is known: a split by time leaves that much out.
         let horizon_days: i64 = spec.label_known_after().into_iter().map(days).sum();
         // Days of a zone may be longer than those of UTC, in which rows are split.
@@ -104,7 +116,7 @@ impl Stage for Features {
             true => "what was known at their time",
             false => "rows dated before their time",
         };
-        stage::say(format!(
+        tool::say(format!(
             "features {}: proved: {} rows recomputed from only {from}, {} values equal; with a falsified future {} \
              values stayed the same",
             job.pipeline, proof.pairs, proof.values, proof.perturbed

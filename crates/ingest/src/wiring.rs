@@ -4,13 +4,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use artifact::{Artifact, Evidence, Input, Notes};
+use artifact::{Artifact, Definition, Definitions, Evidence, FILE, Input, Notes, ROW};
+use clap::Args;
+use polars::prelude::PlSmallStr;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sources::{Finished, Located, Opened, Reach, TableSpec};
-use spec::{Class, Error, Exit, Map, Name, Result, ResultExt, Root, Tool};
-use stage::clap::Args;
+use spec::{Class, Error, Exit, Map, Name, Redactor, Result, ResultExt, Root, Tool};
 use stage::{BooksOf, Empty, Facts, Job, Mirror, Output, Stage, TableOutput, data_arguments};
+use tool::About;
 
 use crate::backfill::Window;
 use crate::earlier::{self, Earlier};
@@ -47,6 +49,20 @@ pub struct Ingest;
 
 impl Stage for Ingest {
     const TOOL: Tool = Tool::Ingest;
+    const ABOUT: About = About {
+        short: "Read a pipeline's sources into raw Parquet tables",
+        long: "Each source of resources/<PIPELINE>/ingest.yaml becomes data/raw/<PIPELINE>/<table>_<time>.parquet. Rows \
+               that cannot be read go to <table>_<time>.refused.parquet with their original text and the reason. An \
+               incremental source adds what is new to what earlier runs read. Every row keeps its file and line in _file \
+               and _row. ARTIFACT names files to read instead of the file source's own path; `-` reads the data itself \
+               from stdin.",
+        examples: &[
+            ("ingest churn", "read the sources of the pipeline"),
+            ("ingest shop orders_may.csv", "read this file instead of the spec's path"),
+            ("ingest housing --backfill 2023-01..2023-06", "read these months once more"),
+            ("zcat orders.csv.gz | ingest shop -", "read stdin"),
+        ],
+    };
     type Spec = Spec;
     type Flags = Flags;
 
@@ -83,12 +99,9 @@ impl Stage for Ingest {
         if next_window(job)?.is_some() {
             return Ok(None);
         }
-        stage::say(format!(
-            "ingest {}: the backfill of {asked} was read already; --force reads it again",
-            job.pipeline
-        ));
+        tool::say(format!("ingest {}: the backfill of {asked} was read already; --force reads it again", job.pipeline));
         let paths = job.published()?.map(|snapshot| snapshot.text()).unwrap_or_default();
-        stage::print(&paths)?;
+        tool::print(&paths)?;
         Ok(Some(Exit::Done))
     }
 
@@ -104,7 +117,7 @@ impl Stage for Ingest {
         let window = match next_window(job)? {
             Some((index, window)) => {
                 job.flags.past.set(index + 1);
-                stage::say(format!("ingest {}: reads {window}", job.pipeline));
+                tool::say(format!("ingest {}: reads {window}", job.pipeline));
                 Some(window)
             }
             None => None,
@@ -159,11 +172,19 @@ fn incremental(
     };
     let read = read(job, name, table, &reach)?;
     let adds = reach != Reach::All && !earlier.is_empty();
+    let from_the_beginning = || format!("read it from the beginning: bin/ingest {} --full", job.pipeline);
     if adds && earlier.schema(job)?.is_some_and(|schema| schema != read.schema) {
-        return Err(Error::cannot_run(format!(
-            "table '{name}': its columns are others now than when it was read before"
-        ))
-        .hint(format!("read it from the beginning: bin/ingest {} --full", job.pipeline)));
+        return Err(Error::cannot_run(format!("table '{name}': its columns have changed since the last run"))
+            .hint(from_the_beginning()));
+    }
+    let changed = match (earlier.definitions(), &read.definitions) {
+        (Some(was), Some(is)) if adds => was.changed(is, read.schema.iter_names().map(|name| name.as_str())),
+        _ => Vec::new(),
+    };
+    if !changed.is_empty() {
+        let changed = changed.join("; ");
+        return Err(Error::cannot_run(format!("table '{name}': what was read before means something else: {changed}"))
+            .hint(format!("{}, or go back to the settings of the last run", from_the_beginning())));
     }
     let empty = match (adds, window) {
         // That a month is empty is worth knowing: it is not read again.
@@ -185,34 +206,55 @@ fn incremental(
 
 /// Begins to read a table; from its fallback if the source stays down.
 fn read(job: &Job<Ingest>, name: &str, table: &TableSpec, reach: &Reach) -> Result<TableOutput> {
-    let Some(second) = table.fallback() else { return open(job, name, table, reach) };
+    let meaning = Meaning { table: table.clone(), secrets: job.env.redactor() };
+    let Some(second) = table.fallback() else { return open(job, name, &meaning, reach) };
     let reach_of_second = if second.is_incremental() { reach.clone() } else { Reach::All };
     let (pipeline, cloud) = (job.pipeline.clone(), job.mirror.cloud().clone());
     let (root, folder, name_of_second) = (job.root.clone(), job.folder(), name.to_owned());
+    let of_fallback = meaning.clone();
     let fallback = move |error: &Error| {
-        let why = format!("read from its fallback, for the source stays down: {error}");
-        stage::warn(format!("ingest {pipeline}: table '{name_of_second}': {why}"));
+        let why = format!("read from its fallback, because the source is still unavailable: {error}");
+        tool::warn(format!("ingest {pipeline}: table '{name_of_second}': {why}"));
         let opened = second.open(&name_of_second, &root, &cloud, &folder, &reach_of_second);
-        let output = output(&name_of_second, opened.context("its source stays down, and so does its fallback")?);
+        let opened = opened.context("its source and its fallback are both unavailable")?;
+        let output = output(&name_of_second, opened, &of_fallback);
         Ok(TableOutput { notes: Notes { fallback: Some(why), ..output.notes.clone() }, ..output })
     };
-    match open(job, name, table, reach) {
+    match open(job, name, &meaning, reach) {
         Err(error) if error.class() == Class::TryAgain => fallback(&error),
         opened => Ok(TableOutput { fallback: Some(Box::new(fallback)), ..opened? }),
     }
 }
 
-fn open(job: &Job<Ingest>, name: &str, table: &TableSpec, reach: &Reach) -> Result<TableOutput> {
+fn open(job: &Job<Ingest>, name: &str, meaning: &Meaning, reach: &Reach) -> Result<TableOutput> {
+    let table = &meaning.table;
     // What the question whether the run is up to date was answered by is what is read.
     let located = job.flags.located.borrow_mut().remove(name);
     let opened = match located {
         Some(located) => table.open_located(name, located, &job.root, &job.folder(), reach),
         None => table.open(name, &job.root, job.mirror.cloud(), &job.folder(), reach),
     };
-    Ok(output(name, opened?))
+    Ok(output(name, opened?, meaning))
 }
 
-fn output(name: &str, opened: Opened) -> TableOutput {
+/// What the columns of a table mean: how they are read, from its source or its fallback.
+#[derive(Clone)]
+struct Meaning {
+    /// As the spec has it, with both.
+    table: TableSpec,
+    secrets: Redactor,
+}
+
+impl Meaning {
+    fn definitions(&self, name: &str, opened: &Opened) -> Definitions {
+        let columns = opened.schema.iter_names().filter(|column| ![FILE, ROW].contains(&column.as_str()));
+        let raw = |column: &PlSmallStr| Definition::raw(name, column, self.table.reading(column, &self.secrets));
+        Definitions { columns: columns.map(raw).collect(), ..Definitions::default() }
+    }
+}
+
+fn output(name: &str, opened: Opened, meaning: &Meaning) -> TableOutput {
+    let definitions = meaning.definitions(name, &opened);
     let (of_rows, rows_in, ending) = (opened.ending.clone(), opened.ending.rows_in(), opened.ending);
     let finish = move || {
         let Finished { bookmark, passed, doubts, .. } = ending.finish();
@@ -223,6 +265,7 @@ fn output(name: &str, opened: Opened) -> TableOutput {
         finish: Box::new(finish),
         refused_schema: Some(opened.refused_schema),
         books: BooksOf::Rows(rows_in),
+        definitions: Some(definitions),
         ..TableOutput::new(name, opened.schema, opened.batches, 0)
     }
 }

@@ -1,4 +1,4 @@
-//! INT and TERM: leave no trace but a log line.
+//! INT and TERM: leave no trace but a log line. For programs that run to an end; a server stops by itself.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,7 +27,7 @@ fn moment() -> MutexGuard<'static, Moment> {
 }
 
 /// Logs the beginning of the run; an interruption meanwhile waits until it is logged.
-pub fn begin(log: impl FnOnce() -> Result<RunLog>) -> Result<RunLog> {
+pub(crate) fn begin(log: impl FnOnce() -> Result<RunLog>) -> Result<RunLog> {
     let mut moment = moment();
     let log = log()?;
     *moment = Moment::During(log.clone());
@@ -35,13 +35,13 @@ pub fn begin(log: impl FnOnce() -> Result<RunLog>) -> Result<RunLog> {
 }
 
 /// Logs the end of the run; an interruption meanwhile waits until it is logged.
-pub fn end(log: impl FnOnce()) {
+pub(crate) fn end(log: impl FnOnce()) {
     let mut moment = moment();
     log();
     *moment = Moment::After;
 }
 
-/// Whether the store is just being told what the output is.
+/// Whether something is just being sent that an interruption does not wait for.
 static IS_SENDING: AtomicBool = AtomicBool::new(false);
 
 /// Does what an interruption does not wait for, and of which it cannot know how far it came.
@@ -52,24 +52,32 @@ pub fn while_sending<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Watches for signals on a thread of its own: work deep inside a library cannot look for a flag.
-pub fn watch(who: &str) -> Result<()> {
+/// What a program does and says when it is interrupted.
+pub struct Interrupted {
+    /// Removes what is half-done; may wait for what must not be cut short.
+    pub clean_up: fn(),
+    /// What an interruption means, such as `nothing was published`.
+    pub unfinished: &'static str,
+    /// What it means during [`while_sending`].
+    pub while_sending: &'static str,
+}
+
+/// Watches for signals on a thread of its own: work deep inside a library cannot look for a flag. `who` begins the log
+/// line. The program ends with the exit code "try again".
+pub fn watch(who: &str, interrupted: Interrupted) -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])
         .map_err(|error| Error::cannot_run(format!("cannot watch for signals: {error}")))?;
     let who = who.to_owned();
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
-            artifact::discard_all();
+            (interrupted.clean_up)();
             let moment = moment();
             let is_sending = IS_SENDING.load(Ordering::SeqCst);
             match &*moment {
                 Moment::After => tracing::error!("{who}: interrupted by {name} after its end"),
-                _ if is_sending => tracing::error!(
-                    "{who}: interrupted by {name} while the store was told of the new output; the next run sees whether it \
-                     was in time"
-                ),
-                _ => tracing::error!("{who}: interrupted by {name}; nothing was published"),
+                _ if is_sending => tracing::error!("{who}: interrupted by {name} {}", interrupted.while_sending),
+                _ => tracing::error!("{who}: interrupted by {name}; {}", interrupted.unfinished),
             }
             if let Moment::During(log) = &*moment {
                 log.abort(&format!("interrupted by {name}"));

@@ -3,13 +3,14 @@
 use std::rc::Rc;
 
 use artifact::{Artifact, Books, Fate, Notes};
+use clap::Args;
 use learn::{
     Action, Decision, Entry, Known, Log, Origin, Part, Registry, RunsQuery, Signature, TrainSpec, Trial, Version,
     measure_text, write_version,
 };
 use spec::{Error, Exit, Result, Tool};
-use stage::clap::Args;
 use stage::{FolderOutput, Job, Output, Stage, Standing};
+use tool::About;
 
 use crate::rebuild::rebuild;
 use crate::runs::{self, Format};
@@ -58,6 +59,19 @@ pub struct Train;
 
 impl Stage for Train {
     const TOOL: Tool = Tool::Train;
+    const ABOUT: About = About {
+        short: "Learn, judge, explain and release a model",
+        long: "Runs the experiments of resources/<PIPELINE>/train.yaml side by side, judges the best on rows that none \
+         of \
+               them saw, and writes data/models/<PIPELINE>/v<N>/. A version that passes its gates is promoted to \
+               production \
+               if it beats the version that is there; the log of decisions says why.",
+        examples: &[
+            ("train churn", "learn and judge"),
+            ("train churn --decisions", "print what was decided, and why"),
+            ("train churn --rollback --why 'drift'", "return to the version before"),
+        ],
+    };
     type Spec = TrainSpec;
     type Flags = Flags;
     const JOURNALS: &'static [&'static str] = &[Log::FILE];
@@ -76,14 +90,15 @@ impl Stage for Train {
         let known = Known {
             horizon_days: notes(job).filter_map(|notes| notes.horizon_days).max(),
             label_known_at: notes(job).find_map(|notes| notes.label_known_at.clone()),
-            definitions: artifact::definitions_of(&job.artifacts, &job.spec.table)?,
+            definitions: artifact::definitions_of(&job.artifacts, &job.spec.table)?
+                .map(|definitions| definitions.beside(&job.artifacts)),
         };
         // A champion that cannot be read ends the run before it takes its time.
         let registry = registry(job)?;
         let champion = registry.production()?.map(|version| registry.load(version)).transpose()?;
         let trial = learn::run(&job.spec, table, &known, &|what| job.progress.begin(what))?;
         say_how_they_did(job, &trial);
-        trial.notes.iter().for_each(|note| stage::say(format!("train {}: {note}", job.pipeline)));
+        trial.notes.iter().for_each(|note| tool::say(format!("train {}: {note}", job.pipeline)));
         let decision = trial.decide_with(champion.as_ref(), &|champion| rebuild(job, &trial, champion))?;
         Ok(vec![Output::Folder(version(job, registry, trial, decision)?)])
     }
@@ -94,24 +109,24 @@ impl Stage for Train {
         let why = flags.why.as_deref().unwrap_or_default();
         if flags.decisions {
             let decisions = registry.decisions()?;
-            stage::print(&decisions.iter().map(in_words).collect::<String>())?;
+            tool::print(&decisions.iter().map(in_words).collect::<String>())?;
         } else if flags.production {
-            stage::print(&production(job, &registry)?)?;
+            tool::print(&production(job, &registry)?)?;
         } else if flags.runs {
             let (sort, filter) = (flags.sort.as_deref(), flags.r#where.as_deref());
             let all = registry.runs()?;
             if all.is_empty() {
-                stage::say(format!("train {}: no version was trained yet", job.pipeline));
+                tool::say(format!("train {}: no version was trained yet", job.pipeline));
             }
-            stage::print(&runs::written(&all, &RunsQuery { sort, filter }, flags.format)?)?;
+            tool::print(&runs::written(&all, &RunsQuery { sort, filter }, flags.format)?)?;
         } else if flags.track {
             let tracker = Tracker::of(job);
             job.later.add(move || tracker.now(&registry));
         } else if let Some(version) = &flags.promote {
-            stage::say(in_words(&registry.promote(version.parse()?, why, Signature::now())?));
+            tool::say(in_words(&registry.promote(version.parse()?, why, Signature::now())?));
             Tracker::of(job).after_decision(registry, &job.later);
         } else if flags.rollback {
-            stage::say(in_words(&registry.rollback(why, Signature::now())?));
+            tool::say(in_words(&registry.rollback(why, Signature::now())?));
             Tracker::of(job).after_decision(registry, &job.later);
         } else {
             return Ok(None);
@@ -172,7 +187,7 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
         notes: Notes { version: Some(version.to_string()), ..Notes::default() },
         then: Box::new(move || {
             registry.record(version, &logged, Signature::now())?;
-            stage::say(said);
+            tool::say(said);
             tracker.after_decision(registry, &later);
             Ok(())
         }),
@@ -190,7 +205,7 @@ fn say_how_they_did(job: &Job<Train>, trial: &Trial) {
     for (tried, took) in trial.tried.iter().zip(&trial.fitting) {
         let value = tried.metrics.get(&metric).copied().flatten().map_or("undefined".to_owned(), measure_text);
         let name = &tried.name;
-        stage::say(format!(
+        tool::say(format!(
             "train {}: {name}: {} {value} {on}, fitted in {:.2} s",
             job.pipeline,
             metric.name(),
@@ -198,10 +213,10 @@ fn say_how_they_did(job: &Job<Train>, trial: &Trial) {
         ));
     }
     if let Some(noise) = &trial.within_noise {
-        stage::warn(format!("train {}: {noise}", job.pipeline));
+        tool::warn(format!("train {}: {noise}", job.pipeline));
     }
     if let Some(refit) = &trial.refit {
-        stage::say(format!(
+        tool::say(format!(
             "train {}: {} learned again from all {} rows before the test part",
             job.pipeline, trial.chosen, refit.rows
         ));

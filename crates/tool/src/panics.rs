@@ -1,5 +1,6 @@
-//! A panic is a defect of ours, never the user's: it ends the run with an error like any other, in our words, recorded and
-//! told, with nothing left half-done.
+//! A panic is a defect of ours, never the user's: it ends the run with an error like any other, in our words, recorded
+//! and
+//! reported, with nothing left half-done.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
@@ -29,10 +30,8 @@ pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let first = FIRST.lock().unwrap_or_else(PoisonError::into_inner).take();
         let said = first.unwrap_or_else(|| "no message".to_owned());
-        Err(Error::cannot_run(format!("an internal error: {}", one_line(&said))).hint(
-            "this is a defect of the tool, not of your data; nothing was published; please report it with this text \
-             and the command",
-        ))
+        Err(Error::cannot_run(format!("an internal error: {}", one_line(&said)))
+            .hint("this is a defect of the tool, not of your data; please report it with this text and the command"))
     })
 }
 

@@ -10,17 +10,73 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use artifact::Input;
-use serde_json::{Value, json};
+use chrono::{SecondsFormat, Utc};
+use serde_json::{Map, Value, json};
 use spec::{Environment, Error, Name, Result, Root, Tool};
 
-use crate::publication::Publication;
+use crate::{console, panics, signals};
 
 const SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/definitions/RunEvent";
 const PRODUCER: &str = concat!("https://github.com/millrace/millrace/tree/v", env!("CARGO_PKG_VERSION"));
 
 /// How long a lineage server may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A file that a run read or wrote, as the log describes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// Relative to the root.
+    pub name: String,
+    /// What is known of it as an output, by name; see [`facet`].
+    pub facets: Map<String, Value>,
+}
+
+impl Dataset {
+    /// A file of which no more than its name is recorded.
+    pub fn named(name: impl Into<String>) -> Dataset {
+        Dataset { name: name.into(), facets: Map::new() }
+    }
+
+    fn to_json(&self) -> Value {
+        let mut json = json!({ "namespace": "file", "name": self.name });
+        if !self.facets.is_empty() {
+            json["outputFacets"] = Value::Object(self.facets.clone());
+        }
+        json
+    }
+}
+
+/// A facet: an object `content` with its producer, and the address of its schema; `None` for one of ours.
+pub fn facet(schema: Option<&str>, content: Value) -> Value {
+    let mut facet = json!({ "_producer": PRODUCER, "_schemaURL": schema.unwrap_or(SCHEMA) });
+    if let (Some(facet), Value::Object(content)) = (facet.as_object_mut(), content) {
+        facet.extend(content);
+    }
+    facet
+}
+
+/// Records `work`: its beginning before it begins, then its success with the files that `outputs` lists, or its error.
+/// Returns
+/// the log of a success, for the caller to [`RunLog::post`] once nothing waits for it.
+pub fn recorded<T>(
+    begin: impl FnOnce() -> Result<RunLog>,
+    work: impl FnOnce() -> Result<T>,
+    outputs: impl FnOnce(&T) -> Vec<Dataset>,
+) -> Result<(T, RunLog)> {
+    let log = signals::begin(begin)?;
+    log.post();
+    match panics::caught(work) {
+        Ok(done) => {
+            signals::end(|| log.complete(&outputs(&done)));
+            Ok((done, log))
+        }
+        Err(error) => {
+            signals::end(|| log.fail(&console::redact(&error.to_string())));
+            log.post();
+            Err(error)
+        }
+    }
+}
 
 /// Writes the events of one run.
 #[derive(Clone)]
@@ -36,24 +92,24 @@ pub struct RunLog {
 }
 
 impl RunLog {
-    /// Records the start. A run log that cannot be written stops the run before it costs anything.
+    /// Records the start of the run with the id `run`. A run log that cannot be written stops the run before it costs
+    /// anything.
     pub fn begin(
         root: &Root,
         env: &Environment,
         run: &str,
         tool: Tool,
         pipeline: &Name,
-        inputs: &[Input],
+        inputs: &[Dataset],
     ) -> Result<RunLog> {
         let folder = root.join("data/runs");
         std::fs::create_dir_all(&folder).map_err(|error| Error::io("create", &folder, &error))?;
-        let inputs = inputs.iter().map(|input| json!({"namespace": "file", "name": input.path})).collect();
         let log = RunLog {
             file: folder.join(format!("{pipeline}.jsonl")),
             url: env.get("OPENLINEAGE_URL").map(str::to_owned),
             run: run.to_owned(),
             job: format!("{pipeline}.{tool}"),
-            inputs,
+            inputs: inputs.iter().map(Dataset::to_json).collect(),
             began: Instant::now(),
             unsent: Arc::default(),
         };
@@ -61,34 +117,18 @@ impl RunLog {
         Ok(log)
     }
 
-    /// Records success with what was published.
-    pub fn complete(&self, publication: &Publication) {
-        let outputs = publication.items.iter().map(|item| {
-            json!({
-                "namespace": "file",
-                "name": item.path,
-                "outputFacets": {
-                    "outputStatistics": {
-                        "_producer": PRODUCER,
-                        "_schemaURL": "https://openlineage.io/spec/facets/1-0-2/OutputStatisticsOutputDatasetFacet.json",
-                        "rowCount": item.books.rows_out,
-                        "size": item.bytes,
-                    },
-                    "millrace_quality": { "_producer": PRODUCER, "_schemaURL": SCHEMA, "quality": item.quality },
-                    "millrace_books": { "_producer": PRODUCER, "_schemaURL": SCHEMA, "books": item.books },
-                },
-            })
-        });
-        self.record("COMPLETE", json!({}), outputs.collect());
+    /// Records success with what was written.
+    fn complete(&self, outputs: &[Dataset]) {
+        self.record("COMPLETE", json!({}), outputs.iter().map(Dataset::to_json).collect());
     }
 
     /// Records failure with its error.
-    pub fn fail(&self, error: &str) {
+    fn fail(&self, error: &str) {
         self.record("FAIL", error_facet(error), Vec::new());
     }
 
     /// Records that the run was interrupted.
-    pub fn abort(&self, why: &str) {
+    pub(crate) fn abort(&self, why: &str) {
         self.record("ABORT", error_facet(why), Vec::new());
     }
 
@@ -100,11 +140,10 @@ impl RunLog {
     }
 
     fn event(&self, kind: &str, mut facets: Value, outputs: Vec<Value>) -> Value {
-        facets["millrace_duration"] =
-            json!({ "_producer": PRODUCER, "_schemaURL": SCHEMA, "seconds": self.began.elapsed().as_secs_f64() });
+        facets["millrace_duration"] = facet(None, json!({ "seconds": self.began.elapsed().as_secs_f64() }));
         json!({
             "eventType": kind,
-            "eventTime": artifact::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+            "eventTime": Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
             "producer": PRODUCER,
             "schemaURL": SCHEMA,
             "run": { "runId": self.run, "facets": facets },
@@ -137,7 +176,7 @@ impl RunLog {
     }
 
     /// As [`RunLog::post`], waiting no longer than this for each answer.
-    pub fn post_within(&self, patience: Duration) {
+    pub(crate) fn post_within(&self, patience: Duration) {
         let events = std::mem::take(&mut *self.unsent.lock().unwrap_or_else(PoisonError::into_inner));
         for event in &events {
             if let Some(Err(error)) = self.url.as_deref().map(|url| post(url, event, patience)) {
@@ -148,13 +187,9 @@ impl RunLog {
 }
 
 fn error_facet(message: &str) -> Value {
+    let content = json!({ "message": message, "programmingLanguage": "rust" });
     json!({
-        "errorMessage": {
-            "_producer": PRODUCER,
-            "_schemaURL": "https://openlineage.io/spec/facets/1-0-1/ErrorMessageRunFacet.json",
-            "message": message,
-            "programmingLanguage": "rust",
-        }
+        "errorMessage": facet(Some("https://openlineage.io/spec/facets/1-0-1/ErrorMessageRunFacet.json"), content)
     })
 }
 

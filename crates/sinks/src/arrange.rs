@@ -8,7 +8,7 @@ use crate::{ExportSpec, Order};
 
 /// The table as the file shall hold it: sorted, with its columns picked and renamed. An unknown column is an
 /// error that names the nearest one.
-pub fn plan(spec: &ExportSpec, mut table: LazyFrame) -> Result<LazyFrame> {
+pub fn arrange(spec: &ExportSpec, mut table: LazyFrame) -> Result<LazyFrame> {
     let place = format!("table '{}'", spec.table);
     let schema = table.collect_schema().during(&place)?;
     let known: Vec<&str> = schema.iter_names().map(|name| name.as_str()).collect();
@@ -65,19 +65,19 @@ mod tests {
     }
 
     fn failure(text: &str) -> String {
-        plan(&spec(&format!("table: scores\nformat: csv\n{text}")), scores()).err().unwrap().to_string()
+        arrange(&spec(&format!("table: scores\nformat: csv\n{text}")), scores()).err().unwrap().to_string()
     }
 
     #[test]
     fn picks_renames_and_sorts() {
         let spec = spec("table: scores\nformat: csv\ncolumns: [{score: p}]\nsort: [{score: desc}, {id: desc}]\n");
-        let out = plan(&spec, scores()).unwrap().collect().unwrap();
+        let out = arrange(&spec, scores()).unwrap().collect().unwrap();
         assert_eq!(out, df!("p" => [Some(0.9), Some(0.5), Some(0.5), None]).unwrap().lazy().collect().unwrap());
     }
 
     #[test]
     fn writes_all_but_the_hidden_columns_by_default() {
-        let out = plan(&spec("table: scores\nformat: csv\n"), scores()).unwrap().collect().unwrap();
+        let out = arrange(&spec("table: scores\nformat: csv\n"), scores()).unwrap().collect().unwrap();
         assert_eq!(out.get_column_names(), ["id", "score"]);
     }
 

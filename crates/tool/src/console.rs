@@ -31,12 +31,6 @@ pub fn redact_with(redactor: Redactor) {
     let _ = REDACTOR.set(redactor);
 }
 
-/// What the query engine says to whoever writes plans for it: no user can do anything about it. To be seen while such code
-/// is written, it goes to the log below the level that is ever shown.
-pub fn engine_warns(text: &str, _: polars::error::PolarsWarning) {
-    tracing::debug!("query engine: {text}");
-}
-
 /// Replaces secrets in text that leaves by another way than the log.
 pub fn redact(text: &str) -> String {
     match REDACTOR.get() {

@@ -1,0 +1,118 @@
+//! What every program of the project needs, whether it publishes anything or not: arguments, project and environment,
+//! log lines and progress, exit codes, panics, signals, one run at a time, the run log, alerts.
+//!
+//! A program implements [`Program`] and its `main` calls [`main`]. A stage, which publishes tables, does so through the
+//! crate `stage`; a server, or a command that only changes a registry, uses this crate alone.
+//!
+//! This crate must not know about tables.
+
+mod alarm;
+mod args;
+mod console;
+mod lock;
+mod panics;
+mod progress;
+mod project;
+mod runlog;
+pub mod signals;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::Value;
+use spec::{Error, Exit, Result, Tool};
+
+pub use alarm::{Source, alert};
+pub use args::{About, Common, LogFormat};
+pub use console::redact;
+pub use lock::{Lock, lock};
+pub use panics::caught;
+pub use progress::Progress;
+pub use project::Project;
+pub use runlog::{Dataset, RunLog, facet, recorded};
+
+/// A program: what it is called, what it is called with, and what it does.
+pub trait Program: Sized {
+    /// Which tool it is: names it in messages and in the run log.
+    const TOOL: Tool;
+
+    /// What its `--help` says.
+    const ABOUT: About;
+
+    /// Its arguments and flags, beyond those that all programs have.
+    type Arguments: clap::Args;
+
+    /// The JSON Schema of its YAML file, which `--schema` prints.
+    fn schema() -> Value;
+
+    /// What it was called for, mostly a pipeline: error messages begin with the name of the tool and this. May be empty.
+    fn subject(arguments: &Self::Arguments) -> String;
+
+    /// Does what it was called for.
+    fn run(arguments: Self::Arguments, common: Common) -> Result<Exit>;
+}
+
+/// The whole of a program's `main`.
+pub fn main<P: Program>() -> ExitCode {
+    ExitCode::from(run::<P>().code())
+}
+
+fn run<P: Program>() -> Exit {
+    let (arguments, common) = match args::parse::<P>() {
+        Ok(parsed) => parsed,
+        Err(exit) => return exit,
+    };
+    console::begin(common.log_format, common.quiet);
+    if common.schema {
+        return exit_of::<P>("", print_schema(&P::schema()));
+    }
+    panics::keep_quiet();
+    let subject = P::subject(&arguments);
+    exit_of::<P>(&subject, caught(|| P::run(arguments, common)))
+}
+
+/// Reports the error, if there is one.
+fn exit_of<P: Program>(subject: &str, result: Result<Exit>) -> Exit {
+    match result {
+        Ok(exit) => exit,
+        Err(error) if error.is_closed_pipe() => Exit::Done,
+        Err(error) => {
+            let exit = Exit::from(error.class());
+            let who = format!("{} {subject}", P::TOOL);
+            tracing::error!(
+                tool = P::TOOL.name(),
+                pipeline = subject,
+                exit = exit.code(),
+                "{}: {error}",
+                who.trim_end()
+            );
+            exit
+        }
+    }
+}
+
+fn print_schema(schema: &Value) -> Result<Exit> {
+    let text = serde_json::to_string_pretty(schema).map_err(|error| Error::cannot_run(error.to_string()))?;
+    print(&format!("{text}\n"))?;
+    Ok(Exit::Done)
+}
+
+/// Informs people, on stderr.
+pub fn say(text: impl AsRef<str>) {
+    tracing::info!("{}", text.as_ref().trim_end());
+}
+
+/// Warns people of something that does not stop the program, on stderr.
+pub fn warn(text: impl AsRef<str>) {
+    tracing::warn!("{}", text.as_ref().trim_end());
+}
+
+/// Prints data to stdout. A reader that went away is an error whose `is_closed_pipe()` is true.
+pub fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .map_err(|error| Error::io("write", Path::new("stdout"), &error))
+}

@@ -1,0 +1,13 @@
+//! Judgments on what happens once a model is in production: whether what it sees still looks like what it learned from,
+//! whether its pipeline runs, and how good its predictions turned out to be.
+//!
+//! Everything here is computed from evidence, the run log and small tables; `monitor` wires it to the shell.
+
+mod drift;
+mod performance;
+mod runs;
+mod statistics;
+
+pub use drift::{Against, ColumnDrift, DriftReport, DriftSpec, Look, Profile, Watched, judge};
+pub use performance::{Keys, Performance, PerformanceReport, PerformanceSpec, Promised, performance};
+pub use runs::{RunsSpec, StageRuns, findings, runs_table, stage_runs};

@@ -1,0 +1,432 @@
+//! How good predictions turned out to be, once it is known what happened: by version, week and segment, beside the figure
+//! that the test part promised.
+
+use std::collections::{BTreeMap, HashMap};
+
+use alert::Priority;
+use artifact::PolarsResultExt;
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
+use polars::prelude::{AnyValue, Column, DataFrame, DataType, IntoColumn, NamedFrom, Series, TimeUnit};
+use schemars::JsonSchema;
+use score::Task;
+use score::metrics::{Metric, Resamples, Scored};
+use serde::Deserialize;
+use spec::text::{number, percent};
+use spec::{Error, Result, Severity, did_you_mean};
+
+/// How predictions are judged by what happened.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PerformanceSpec {
+    /// The table of the features stage that holds labels. Default: `training`.
+    pub labels: String,
+    /// By which metric; it must be one that the model's card has. Default: `auc`, of regression `mae`.
+    pub metric: Option<Metric>,
+    /// How much worse than the card's figure it may be, as a share of that figure: 0.2 is MAE up by 20 %. Default: 0.2.
+    pub max_worse: f64,
+    /// Fewer rows than this are reported and not judged. Default: 100.
+    pub min_rows: u32,
+    /// Columns of the table of labels; the metric is computed for each of their values, too. Default: none.
+    pub segments: Vec<String>,
+    /// Predictions of how many weeks are judged, from the newest whose outcome is known. Default: 26.
+    pub weeks: u32,
+    /// `soft` (default) warns, `hard` refuses the run.
+    pub severity: Severity,
+    /// How urgent an alert is, from `P0` to `P3`. Default: as `resources/alerts.yaml` says.
+    pub priority: Option<Priority>,
+}
+
+impl Default for PerformanceSpec {
+    fn default() -> PerformanceSpec {
+        PerformanceSpec {
+            labels: "training".to_owned(),
+            metric: None,
+            max_worse: 0.2,
+            min_rows: 100,
+            segments: Vec::new(),
+            weeks: 26,
+            severity: Severity::Soft,
+            priority: None,
+        }
+    }
+}
+
+impl PerformanceSpec {
+    /// The first key whose value is out of its range, with the way out.
+    pub fn fault(&self) -> Option<Error> {
+        let wrong = |key: &str, found: String, wanted: &str| {
+            Some(Error::cannot_run(format!("found {found}, expected {wanted}")).at(key))
+        };
+        if !(self.max_worse >= 0.0 && self.max_worse.is_finite()) {
+            return wrong("max_worse", number(self.max_worse), "a number from 0");
+        }
+        if self.weeks == 0 || self.weeks > 5000 {
+            return wrong("weeks", self.weeks.to_string(), "a whole number from 1 to 5000");
+        }
+        (self.min_rows == 0).then(|| wrong("min_rows", "0".to_owned(), "a whole number from 1"))?
+    }
+
+    /// The metric by which predictions of `task` are judged.
+    ///
+    /// # Errors
+    /// Cannot run: a metric that does not judge such a task, or several classes.
+    pub fn metric_of(&self, task: Task) -> Result<Metric> {
+        let metric = self.metric.unwrap_or(if task == Task::Regression { Metric::Mae } else { Metric::Auc });
+        if task == Task::Multiclass {
+            return Err(Error::cannot_run("performance: predictions of several classes cannot be judged yet")
+                .hint("take 'performance' out of monitor.yaml"));
+        }
+        if !metric.judges(task) || metric.judges_intervals() {
+            let known: Vec<&str> = Metric::of(task).filter(|m| !m.judges_intervals()).map(Metric::name).collect();
+            return Err(Error::cannot_run(format!("performance.metric: '{metric}' does not judge this model"))
+                .hint(format!("choose one of: {}", known.join(", "))));
+        }
+        Ok(metric)
+    }
+}
+
+/// The names of the columns by which predictions and outcomes belong together.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    pub entity: String,
+    /// None if a row is one of its entity alone.
+    pub time: Option<String>,
+    pub label: String,
+}
+
+/// What the card says of a version.
+#[derive(Clone, Debug, Default)]
+pub struct Promised {
+    /// The metric on the test part.
+    pub test: Option<f64>,
+    /// Rows that score at least this are flagged.
+    pub threshold: Option<f64>,
+}
+
+/// A prediction and what happened.
+#[derive(Clone, Debug, PartialEq)]
+struct Outcome {
+    version: String,
+    entity: u32,
+    /// The Monday of its week.
+    week: NaiveDate,
+    segments: Vec<Option<String>>,
+    label: f64,
+    score: f64,
+}
+
+/// One line of the report: all rows of a version, of one of its weeks, or of one value of a segment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Performance {
+    pub version: String,
+    pub week: Option<NaiveDate>,
+    pub segment: Option<(String, Option<String>)>,
+    pub rows: u64,
+    /// `None` where it is undefined, such as the AUC of rows of one class.
+    pub value: Option<f64>,
+    /// The interval that holds the value in 95 % of resamples of whole entities.
+    pub interval: Option<(f64, f64)>,
+    pub test: Option<f64>,
+    /// How much worse than on the test part, as a share of that; negative if better.
+    pub worse: Option<f64>,
+    /// Whether it is worse than allowed, and not by chance.
+    pub failed: bool,
+}
+
+/// How good predictions were.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PerformanceReport {
+    pub metric: Metric,
+    /// Predictions whose outcome is known.
+    pub rows: u64,
+    /// For each version the whole first, then its weeks, then its segments.
+    pub lines: Vec<Performance>,
+}
+
+/// Joins predictions with outcomes and judges them. `predictions`: the keys, `score`, `model_version` and `scored_at`, of all
+/// runs; the last one about a row counts, for each version. `outcomes`: the keys, the label and the segments; of several
+/// lines about a row the first counts. `promised`: by version.
+///
+/// # Errors
+/// Cannot run: keys of different types, a label that is not of numbers or booleans, an unknown segment.
+pub fn performance(
+    spec: &PerformanceSpec,
+    task: Task,
+    keys: &Keys,
+    predictions: &DataFrame,
+    outcomes: &DataFrame,
+    promised: &BTreeMap<String, Promised>,
+) -> Result<PerformanceReport> {
+    let metric = spec.metric_of(task)?;
+    let mut joined = join(spec, keys, predictions, outcomes)?;
+    if let Some(newest) = joined.iter().map(|outcome| outcome.week).max() {
+        let oldest = newest - TimeDelta::weeks(i64::from(spec.weeks) - 1);
+        joined.retain(|outcome| outcome.week >= oldest);
+    }
+    let mut lines = Vec::new();
+    let versions: BTreeMap<&str, Vec<&Outcome>> = grouped(joined.iter(), |outcome| outcome.version.as_str());
+    for (version, rows) in versions {
+        let promised = promised.get(version).cloned().unwrap_or_default();
+        let mut line = |week, segment, rows: &[&Outcome]| -> Result<()> {
+            let line = judged(spec, task, metric, &promised, rows)?;
+            lines.push(Performance { version: version.to_owned(), week, segment, ..line });
+            Ok(())
+        };
+        line(None, None, &rows)?;
+        for (week, rows) in grouped(rows.iter().copied(), |outcome| outcome.week) {
+            line(Some(week), None, &rows)?;
+        }
+        for (at, name) in spec.segments.iter().enumerate() {
+            for (value, rows) in grouped(rows.iter().copied(), |outcome| outcome.segments[at].clone()) {
+                line(None, Some((name.clone(), value)), &rows)?;
+            }
+        }
+    }
+    Ok(PerformanceReport { metric, rows: joined.len() as u64, lines })
+}
+
+fn grouped<'a, K: Ord>(
+    rows: impl Iterator<Item = &'a Outcome>,
+    key: impl Fn(&'a Outcome) -> K,
+) -> BTreeMap<K, Vec<&'a Outcome>> {
+    let mut groups: BTreeMap<K, Vec<&Outcome>> = BTreeMap::new();
+    rows.for_each(|row| groups.entry(key(row)).or_default().push(row));
+    groups
+}
+
+/// Resamples behind an interval, and their seed.
+const RESAMPLES: (usize, u64) = (500, 42);
+
+fn judged(
+    spec: &PerformanceSpec,
+    task: Task,
+    metric: Metric,
+    promised: &Promised,
+    rows: &[&Outcome],
+) -> Result<Performance> {
+    let (label, score) = (rows.iter().map(|row| row.label).collect(), rows.iter().map(|row| row.score).collect());
+    let scored = Scored::new(task, label, score, "performance")?;
+    let value = scored.value(metric, promised.threshold);
+    let mut numbers: HashMap<u32, u32> = HashMap::new();
+    let entity: Vec<u32> = rows
+        .iter()
+        .map(|row| {
+            let next = numbers.len() as u32;
+            *numbers.entry(row.entity).or_insert(next)
+        })
+        .collect();
+    let resamples = Resamples::of_entities(entity, RESAMPLES.0, RESAMPLES.1);
+    let interval = resamples.intervals(&scored, &[metric], promised.threshold).remove(0);
+    let interval = interval.map(|interval| (interval.low, interval.high));
+    let share = |value: f64, test: f64| (test != 0.0).then(|| -metric.gain(value, test) / test.abs());
+    let worse = value.zip(promised.test).and_then(|(value, test)| share(value, test));
+    // Chance explains it as long as the interval holds the figure of the test.
+    let beyond_chance = interval
+        .zip(promised.test)
+        .is_some_and(|((low, high), test)| if metric.higher_is_better() { high < test } else { low > test });
+    let enough = rows.len() as u64 >= u64::from(spec.min_rows);
+    Ok(Performance {
+        version: String::new(),
+        week: None,
+        segment: None,
+        rows: rows.len() as u64,
+        value,
+        interval,
+        test: promised.test,
+        worse,
+        failed: enough && beyond_chance && worse.is_some_and(|worse| worse > spec.max_worse),
+    })
+}
+
+/// What is known of a row whose outcome is known.
+struct Known {
+    label: f64,
+    segments: Vec<Option<String>>,
+}
+
+fn join(spec: &PerformanceSpec, keys: &Keys, predictions: &DataFrame, outcomes: &DataFrame) -> Result<Vec<Outcome>> {
+    const DOING: &str = "performance";
+    let names: Vec<&String> = [Some(&keys.entity), keys.time.as_ref()].into_iter().flatten().collect();
+    for name in &names {
+        let (ours, theirs) = (predictions.column(name).during(DOING)?, outcomes.column(name).during(DOING)?);
+        if ours.dtype() != theirs.dtype() {
+            return Err(Error::cannot_run(format!(
+                "performance: column '{name}' is {} in the predictions, but {} in the labels",
+                artifact::type_name(ours.dtype()),
+                artifact::type_name(theirs.dtype())
+            ))
+            .hint("predictions from before the change cannot be judged: move them out of the folder of predict"));
+        }
+    }
+    let labels = numbers_of(outcomes.column(&keys.label).during(DOING)?)?;
+    let segments: Vec<Vec<Option<String>>> = spec
+        .segments
+        .iter()
+        .map(|name| {
+            let column = outcomes.column(name).map_err(|_| {
+                let known: Vec<&str> = outcomes.get_column_names().into_iter().map(|name| name.as_str()).collect();
+                Error::cannot_run(format!("performance.segments: no column '{name}' in table '{}'", spec.labels))
+                    .hint(did_you_mean(name, known))
+            })?;
+            let texts = column.cast(&DataType::String).during(DOING)?;
+            Ok(texts.str().during(DOING)?.iter().map(|text| text.map(str::to_owned)).collect())
+        })
+        .collect::<Result<_>>()?;
+    let mut known: HashMap<Vec<String>, Known> = HashMap::new();
+    for row in 0..outcomes.height() {
+        let (Some(key), Some(label)) = (key_of(outcomes, &names, row)?, labels[row]) else { continue };
+        let of_row = || Known { label, segments: segments.iter().map(|values| values[row].clone()).collect() };
+        known.entry(key).or_insert_with(of_row);
+    }
+    let scores = numbers_of(predictions.column("score").during(DOING)?)?;
+    let versions = predictions.column("model_version").during(DOING)?.str().during(DOING)?.clone();
+    let scored_at = micros_of(predictions.column("scored_at").during(DOING)?)?;
+    let times = match &keys.time {
+        Some(time) => micros_of(predictions.column(time).during(DOING)?)?,
+        None => scored_at.clone(),
+    };
+    let mut entities: HashMap<String, u32> = HashMap::new();
+    let mut newest: BTreeMap<(String, Vec<String>), (i64, Outcome)> = BTreeMap::new();
+    for row in 0..predictions.height() {
+        let Some(key) = key_of(predictions, &names, row)? else { continue };
+        let (Some(found), Some(score), Some(version)) = (known.get(&key), scores[row], versions.get(row)) else {
+            continue;
+        };
+        let (Some(at), Some(time)) = (scored_at[row], times[row]) else { continue };
+        let next = entities.len() as u32;
+        let entity = *entities.entry(key[0].clone()).or_insert(next);
+        let Some(week) = monday_of(time) else { continue };
+        let (label, segments) = (found.label, found.segments.clone());
+        let outcome = Outcome { version: version.to_owned(), entity, week, segments, label, score };
+        let of_row = newest.entry((version.to_owned(), key)).or_insert_with(|| (at, outcome.clone()));
+        if at > of_row.0 {
+            *of_row = (at, outcome);
+        }
+    }
+    Ok(newest.into_values().map(|(_, outcome)| outcome).collect())
+}
+
+/// The key of a row; none if a part of it is null.
+fn key_of(table: &DataFrame, names: &[&String], row: usize) -> Result<Option<Vec<String>>> {
+    let mut key = Vec::with_capacity(names.len());
+    for name in names {
+        let value = table.column(name).during("performance")?.get(row).during("performance")?;
+        match value {
+            AnyValue::Null => return Ok(None),
+            AnyValue::String(text) => key.push(text.to_owned()),
+            other => key.push(other.to_string()),
+        }
+    }
+    Ok(Some(key))
+}
+
+/// Numbers, or 0 and 1 for booleans.
+fn numbers_of(column: &Column) -> Result<Vec<Option<f64>>> {
+    let name = column.name();
+    if !(column.dtype().is_primitive_numeric() || column.dtype().is_bool()) {
+        return Err(Error::cannot_run(format!(
+            "performance: column '{name}' is {}, expected numbers or booleans",
+            artifact::type_name(column.dtype())
+        )));
+    }
+    let numbers = column.cast(&DataType::Float64).during(format!("column '{name}'"))?;
+    Ok(numbers.f64().during("performance")?.iter().collect())
+}
+
+/// Microseconds since 1970 of dates and timestamps.
+fn micros_of(column: &Column) -> Result<Vec<Option<i64>>> {
+    let name = column.name();
+    if !matches!(column.dtype(), DataType::Date | DataType::Datetime(..)) {
+        return Err(Error::cannot_run(format!(
+            "performance: column '{name}' is {}, expected dates or timestamps",
+            artifact::type_name(column.dtype())
+        )));
+    }
+    let micros = column.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).during(format!("column '{name}'"))?;
+    let micros = micros.to_physical_repr();
+    Ok(micros.i64().during("performance")?.iter().collect())
+}
+
+fn monday_of(micros: i64) -> Option<NaiveDate> {
+    let day = DateTime::from_timestamp_micros(micros)?.date_naive();
+    day.checked_sub_signed(TimeDelta::days(i64::from(day.weekday().num_days_from_monday())))
+}
+
+/// Lines that a message names.
+const NAMED: usize = 3;
+
+impl PerformanceReport {
+    /// The verdict, and what was found in words.
+    pub fn verdict(&self, severity: Severity) -> (artifact::Verdict, String) {
+        use artifact::Verdict;
+        if self.rows == 0 {
+            return (Verdict::Skipped, "no prediction has an outcome yet".to_owned());
+        }
+        let failed: Vec<&Performance> = self.lines.iter().filter(|line| line.failed).collect();
+        let named = |lines: &[&Performance]| {
+            let more = lines.len().saturating_sub(NAMED);
+            let words: Vec<String> = lines.iter().take(NAMED).map(|line| line.in_words(self.metric)).collect();
+            words.join("; ") + &if more > 0 { format!("; and {more} more") } else { String::new() }
+        };
+        if failed.is_empty() {
+            let whole: Vec<&Performance> =
+                self.lines.iter().filter(|line| line.week.is_none() && line.segment.is_none()).collect();
+            return (Verdict::Passed, named(&whole));
+        }
+        let verdict = if severity == Severity::Hard { Verdict::Failed } else { Verdict::Warned };
+        (verdict, format!("worse than on the test part: {}", named(&failed)))
+    }
+
+    /// One row per line.
+    pub fn table(&self) -> Result<DataFrame> {
+        let of = &self.lines;
+        let texts = |name: &str, value: &dyn Fn(&Performance) -> Option<String>| {
+            Column::new(name.into(), of.iter().map(value).collect::<Vec<_>>())
+        };
+        let floats = |name: &str, value: &dyn Fn(&Performance) -> Option<f64>| {
+            Column::new(name.into(), of.iter().map(value).collect::<Vec<_>>())
+        };
+        let epoch = NaiveDate::default();
+        let days: Vec<Option<i32>> = of.iter().map(|line| Some((line.week? - epoch).num_days() as i32)).collect();
+        let weeks = Series::new("week".into(), days).cast(&DataType::Date).during("performance")?;
+        let columns = vec![
+            texts("model_version", &|line| Some(line.version.clone())),
+            weeks.into_column(),
+            texts("segment", &|line| Some(line.segment.as_ref()?.0.clone())),
+            texts("segment_value", &|line| line.segment.as_ref()?.1.clone()),
+            Column::new("rows".into(), of.iter().map(|line| line.rows as i64).collect::<Vec<_>>()),
+            texts("metric", &|_| Some(self.metric.name().to_owned())),
+            floats("value", &|line| line.value),
+            floats("low", &|line| Some(line.interval?.0)),
+            floats("high", &|line| Some(line.interval?.1)),
+            floats("test", &|line| line.test),
+            floats("worse", &|line| line.worse),
+            Column::new("failed".into(), of.iter().map(|line| line.failed).collect::<Vec<_>>()),
+        ];
+        DataFrame::new(of.len(), columns).during("performance")
+    }
+}
+
+impl Performance {
+    /// `v3, week of 2026-01-05: mae 412.3 on 900 rows, 31 % worse than 315.1 on test`
+    fn in_words(&self, metric: Metric) -> String {
+        let place = match (&self.week, &self.segment) {
+            (Some(week), _) => format!(", week of {week}"),
+            (None, Some((name, value))) => format!(", {name} '{}'", value.as_deref().unwrap_or("null")),
+            (None, None) => String::new(),
+        };
+        let rows = spec::text::count(self.rows, "row");
+        let Some(value) = self.value else { return format!("{}{place}: {metric} undefined on {rows}", self.version) };
+        let beside = match (self.worse, self.test) {
+            (Some(worse), Some(test)) if worse >= 0.0 => {
+                format!(", {} worse than {} on test", percent(worse), number(test))
+            }
+            (Some(worse), Some(test)) => format!(", {} better than {} on test", percent(-worse), number(test)),
+            _ => String::new(),
+        };
+        format!("{}{place}: {metric} {} on {rows}{beside}", self.version, number(value))
+    }
+}
+
+#[cfg(test)]
+mod tests;

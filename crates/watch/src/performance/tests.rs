@@ -1,0 +1,170 @@
+use artifact::Verdict;
+use polars::prelude::df;
+use spec::random::Random;
+
+use super::*;
+
+const DAY: i64 = 86_400_000_000;
+
+fn keys() -> Keys {
+    Keys { entity: "id".to_owned(), time: Some("day".to_owned()), label: "price".to_owned() }
+}
+
+fn times(micros: Vec<Option<i64>>, name: &str) -> Column {
+    let series = Series::new(name.into(), micros);
+    series.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap().into_column()
+}
+
+/// Days since 1970-01-05, which was a Monday.
+fn day(number: i64) -> i64 {
+    (4 + number) * DAY
+}
+
+fn promised(test: f64) -> BTreeMap<String, Promised> {
+    let of = |name: &str| (name.to_owned(), Promised { test: Some(test), threshold: None });
+    [of("v1"), of("v2")].into()
+}
+
+fn report(spec: &PerformanceSpec, predictions: &DataFrame, outcomes: &DataFrame, test: f64) -> PerformanceReport {
+    performance(spec, Task::Regression, &keys(), predictions, outcomes, &promised(test)).unwrap()
+}
+
+#[test]
+fn predictions_are_judged_by_version_week_and_segment() {
+    let mut predictions = df!(
+        "id" => [1i64, 2, 3, 1, 9],
+        "score" => [11.0, 18.0, 33.0, 40.0, 1.0],
+        "model_version" => ["v1", "v1", "v1", "v2", "v2"],
+    )
+    .unwrap();
+    let at = |days: [i64; 5]| days.map(|days| Some(day(days))).to_vec();
+    predictions.with_column(times(at([0, 6, 7, 7, 7]), "day")).unwrap();
+    predictions.with_column(times(at([1, 7, 8, 8, 8]), "scored_at")).unwrap();
+    let mut outcomes =
+        df!("id" => [1i64, 2, 3, 1], "price" => [10.0, 20.0, 30.0, 20.0], "district" => ["a", "b", "a", "a"]).unwrap();
+    outcomes.with_column(times([0, 6, 7, 7].map(|days| Some(day(days))).to_vec(), "day")).unwrap();
+    let spec = PerformanceSpec { segments: vec!["district".to_owned()], min_rows: 1, ..PerformanceSpec::default() };
+    let found = report(&spec, &predictions, &outcomes, 2.0);
+    let week = |number: i64| NaiveDate::from_ymd_opt(1970, 1, 5).unwrap() + TimeDelta::weeks(number);
+    let lines: Vec<_> = found
+        .lines
+        .iter()
+        .map(|line| {
+            let segment = line.segment.clone().map(|(_, value)| value.unwrap());
+            (line.version.as_str(), line.week, segment, line.rows, line.value.unwrap(), line.failed)
+        })
+        .collect();
+    let (a, b) = (Some("a".to_owned()), Some("b".to_owned()));
+    assert_eq!(
+        lines,
+        [
+            ("v1", None, None, 3, 2.0, false),
+            ("v1", Some(week(0)), None, 2, 1.5, false),
+            ("v1", Some(week(1)), None, 1, 3.0, true),
+            ("v1", None, a.clone(), 2, 2.0, false),
+            ("v1", None, b, 1, 2.0, false),
+            ("v2", None, None, 1, 20.0, true),
+            ("v2", Some(week(1)), None, 1, 20.0, true),
+            ("v2", None, a, 1, 20.0, true),
+        ]
+    );
+    assert_eq!((found.rows, found.lines[0].worse, found.lines[5].worse), (4, Some(0.0), Some(9.0)));
+    let (verdict, words) = found.verdict(Severity::Hard);
+    assert_eq!(verdict, Verdict::Failed);
+    assert_eq!(
+        words,
+        "worse than on the test part: v1, week of 1970-01-12: mae 3 on 1 row, 50 % worse than 2 on test; v2: mae 20 on 1 \
+         row, 900 % worse than 2 on test; v2, week of 1970-01-12: mae 20 on 1 row, 900 % worse than 2 on test; and 1 more"
+    );
+    // Too few rows to judge; the newest week alone.
+    let careful = report(&PerformanceSpec { min_rows: 100, ..spec.clone() }, &predictions, &outcomes, 2.0);
+    assert_eq!(careful.verdict(Severity::Hard).0, Verdict::Passed);
+    let newest = report(&PerformanceSpec { weeks: 1, ..spec.clone() }, &predictions, &outcomes, 2.0);
+    assert_eq!((newest.rows, newest.lines[0].rows), (2, 1));
+    let table = found.table().unwrap();
+    assert_eq!(table.column("week").unwrap().dtype(), &DataType::Date);
+    let unknown = PerformanceSpec { segments: vec!["distrct".to_owned()], ..spec };
+    let error = performance(&unknown, Task::Regression, &keys(), &predictions, &outcomes, &promised(2.0)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "performance.segments: no column 'distrct' in table 'training'; did you mean 'district'?"
+    );
+}
+
+#[test]
+fn the_last_prediction_about_a_row_and_its_first_known_outcome_count() {
+    let mut random = Random::new(6, 1);
+    for round in 0..50 {
+        let (rows, known) = (1 + random.below(60), 1 + random.below(40));
+        let mut id = || (random.below(9) > 0).then(|| random.below(12) as i64);
+        let (ids, outcome_ids): (Vec<_>, Vec<_>) =
+            ((0..rows).map(|_| id()).collect(), (0..known).map(|_| id()).collect());
+        let days: Vec<Option<i64>> = (0..rows).map(|_| Some(day(random.below(3) as i64))).collect();
+        let outcome_days: Vec<Option<i64>> = (0..known).map(|_| Some(day(random.below(3) as i64))).collect();
+        let versions: Vec<&str> = (0..rows).map(|_| ["v1", "v2"][random.below(2)]).collect();
+        let scores: Vec<f64> = (0..rows).map(|_| random.below(1000) as f64 / 8.0).collect();
+        // No two at one moment: which of them counts would be chance.
+        let mut order: Vec<i64> = (0..rows as i64).collect();
+        random.shuffle(&mut order);
+        let labels: Vec<Option<f64>> =
+            (0..known).map(|_| (random.below(5) > 0).then(|| random.below(1000) as f64 / 8.0)).collect();
+        let mut predictions = df!("id" => &ids, "score" => &scores, "model_version" => &versions).unwrap();
+        predictions.with_column(times(days.clone(), "day")).unwrap();
+        predictions.with_column(times(order.iter().map(|at| Some(day(9) + at)).collect(), "scored_at")).unwrap();
+        let mut outcomes = df!("id" => &outcome_ids, "price" => &labels).unwrap();
+        outcomes.with_column(times(outcome_days.clone(), "day")).unwrap();
+        let found = report(&PerformanceSpec::default(), &predictions, &outcomes, 1.0);
+        // The same, one row after the other.
+        for version in ["v1", "v2"] {
+            let mut errors = Vec::new();
+            for row in 0..rows {
+                let same =
+                    |other: &usize| versions[*other] == version && ids[*other] == ids[row] && days[*other] == days[row];
+                let is_last = (0..rows).filter(same).all(|other| order[other] <= order[row]);
+                let label = (0..known)
+                    .find(|at| outcome_ids[*at] == ids[row] && outcome_days[*at] == days[row] && labels[*at].is_some());
+                if let (true, true, Some(at)) = (versions[row] == version && ids[row].is_some(), is_last, label) {
+                    errors.push((labels[at].unwrap() - scores[row]).abs());
+                }
+            }
+            let line = found.lines.iter().find(|line| line.version == version && line.week.is_none());
+            let expected = (!errors.is_empty()).then(|| errors.iter().sum::<f64>() / errors.len() as f64);
+            let value = line.and_then(|line| line.value);
+            assert_eq!(line.map_or(0, |line| line.rows), errors.len() as u64, "round {round}");
+            assert!(
+                value.zip(expected).map_or(value == expected, |(one, other)| (one - other).abs() < 1e-9),
+                "round {round}: {value:?}, not {expected:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_judged_is_named() {
+    let spec = PerformanceSpec { metric: Some(Metric::Auc), ..PerformanceSpec::default() };
+    let error = spec.metric_of(Task::Regression).unwrap_err().to_string();
+    assert_eq!(error, "performance.metric: 'auc' does not judge this model; choose one of: mae, rmse, mape, r2");
+    assert!(spec.metric_of(Task::Multiclass).unwrap_err().to_string().contains("several classes"));
+    let wrong = PerformanceSpec { max_worse: -0.1, ..PerformanceSpec::default() };
+    assert_eq!(wrong.fault().unwrap().to_string(), "max_worse: found -0.1, expected a number from 0");
+    let mut predictions = df!("id" => ["1"], "score" => [1.0], "model_version" => ["v1"]).unwrap();
+    predictions.with_column(times(vec![Some(0)], "day")).unwrap();
+    predictions.with_column(times(vec![Some(0)], "scored_at")).unwrap();
+    let mut outcomes = df!("id" => [1i64], "price" => [1.0]).unwrap();
+    outcomes.with_column(times(vec![Some(0)], "day")).unwrap();
+    let spec = PerformanceSpec::default();
+    let error = performance(&spec, Task::Regression, &keys(), &predictions, &outcomes, &promised(1.0)).unwrap_err();
+    assert!(
+        error.to_string().starts_with("performance: column 'id' is string in the predictions, but int64 in the labels")
+    );
+    assert_eq!(
+        report(
+            &spec,
+            &predictions.slice(0, 0),
+            &predictions.slice(0, 0).hstack(&[outcomes.column("price").unwrap().slice(0, 0)]).unwrap(),
+            1.0
+        )
+        .verdict(Severity::Soft),
+        (Verdict::Skipped, "no prediction has an outcome yet".to_owned())
+    );
+}
