@@ -10,9 +10,12 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
 
+# The stages of a pipeline, in order, and the programs that decide about what they made.
 TOOLS := ingest clean features train predict export
 # What looks after a pipeline and is no stage of it: `make churn.monitor`.
 WATCHERS := monitor
+# What decides about models, by hand or from cron.
+PROGRAMS := release
 PIPELINES := $(sort $(patsubst resources/%/,%,$(wildcard resources/*/)))
 COMMANDS := help setup build test bench docs lint coverage ci clean-data
 
@@ -52,7 +55,7 @@ bin/.built: $(SOURCES)
 	@test -d "$(TARGET)/release/deps" || scripts/lib/announce-cold-build
 	@$(CARGO) build --release --workspace
 	@mkdir -p bin
-	@for tool in $(TOOLS) $(WATCHERS); do scripts/lib/install-tool "$(TARGET)/release/$$tool" "bin/$$tool"; done
+	@for tool in $(TOOLS) $(WATCHERS) $(PROGRAMS); do scripts/lib/install-tool "$(TARGET)/release/$$tool" "bin/$$tool"; done
 	@touch $@
 
 # Tests run the tools in $(TARGET)/release, so cargo itself says that these are what the sources say.

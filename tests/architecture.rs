@@ -6,9 +6,21 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const TOOLS: [&str; 7] = ["ingest", "clean", "features", "train", "predict", "export", "monitor"];
-const DOMAIN: [&str; 11] =
-    ["sources", "transform", "featurize", "checks", "learn", "llm", "asking", "sinks", "alert", "tracking", "watch"];
+const TOOLS: [&str; 8] = ["ingest", "clean", "features", "train", "predict", "export", "monitor", "release"];
+const DOMAIN: [&str; 12] = [
+    "sources",
+    "transform",
+    "featurize",
+    "checks",
+    "learn",
+    "llm",
+    "asking",
+    "sinks",
+    "alert",
+    "tracking",
+    "watch",
+    "compare",
+];
 
 /// A file longer than this hardly has one responsibility.
 const MOST_LINES: usize = 600;
@@ -27,6 +39,9 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "transform" | "featurize" => vec!["spec", "artifact", "expr", "values"],
         "demo" | "net" => vec!["spec"],
         "sources" => vec!["spec", "artifact", "store", "net", "values", "demo"],
+        // Reports the versions of a registry, and judges what they do on live traffic.
+        "tracking" => vec!["spec", "net", "score"],
+        "compare" => vec!["spec", "artifact"],
         // What a model learned from is what its rows are compared with; what is found has a priority.
         "watch" => vec!["spec", "artifact", "score", "alert"],
         // What joins models and tables.

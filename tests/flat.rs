@@ -80,10 +80,13 @@ fn a_registry_answers_although_no_stage_is_before_it() {
     let table = project.run("clean", ["raw"]).path();
     project.run("train", ["alone"]).exits(2).says("latest: no such file");
     project.run("train", ["alone", &table]).exits(0);
-    for question in ["--runs", "--decisions", "--production"] {
-        let answer = project.run("train", ["alone", question]);
+    for (tool, question) in [("train", "--runs"), ("release", "--history"), ("release", "--production")] {
+        let answer = project.run(tool, ["alone", question]);
         answer.exits(0);
         assert!(answer.stdout().concat().contains("v1"), "{answer}");
     }
-    project.run("train", ["alone", "--promote", "v1", "--why", "again"]).exits(1).says("'v1' is in production already");
+    project
+        .run("release", ["alone", "--promote", "v1", "--why", "again"])
+        .exits(1)
+        .says("'v1' is in production already");
 }

@@ -70,6 +70,7 @@ fn killed_at_a_moment_of_publishing_every_stage_has_published_all_or_nothing() {
                 Moment::Sealed => assert_eq!((&now, &shown), (&before, &known), "{tool}: all is as it was"),
                 Moment::Renamed | Moment::BeforeLatest => assert_eq!(now, before, "{tool} {moment:?}: published"),
                 Moment::Latest | Moment::Logged => assert_ne!(now, before, "{tool} {moment:?}: not published"),
+                Moment::Deciding | Moment::Decided => unreachable!("no moment of publishing"),
             }
             let logged = usize::from(moment == Moment::Logged);
             assert_eq!(ends_of_runs(&project), ended + logged, "{tool} {moment:?}: the log says another thing");

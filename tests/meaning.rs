@@ -36,7 +36,7 @@ fn rewrite(project: &Project, tool: &str, from: &str, to: &str) {
 /// What the log of decisions must say.
 #[track_caller]
 fn decided(project: &Project, texts: &[&str]) {
-    let decisions = project.run("train", ["churn", "--decisions"]);
+    let decisions = project.run("release", ["churn", "--history"]);
     decisions.exits(0);
     for text in texts {
         assert!(decisions.stdout().iter().any(|line| line.contains(text)), "no '{text}' in {decisions}");
@@ -157,7 +157,7 @@ fn a_label_redefined_under_its_name_is_another_question() {
     project.run("train", ["churn"]).exits(0);
     let other_question = "the champion v1 answers another question than the challenger: its label 'churned' is";
     decided(&project, &["keep v2, champion v1", other_question]);
-    project.run("train", ["churn", "--promote", "v2", "--why", "the new question"]).exits(0);
+    project.run("release", ["churn", "--promote", "v2", "--why", "the new question"]).exits(0);
     project.run("predict", ["churn"]).exits(0);
 }
 

@@ -108,7 +108,7 @@ fn a_tracking_server_that_never_answers_holds_up_nobody() {
     wait.recv_timeout(Duration::from_secs(300)).expect("the server is asked");
     // The version is there, decided on, and the stage is free, though the server has said nothing.
     assert_eq!(project.latest("data/models/churn"), ["data/models/churn/v1"]);
-    let decisions = project.run("train", ["churn", "--decisions", "--no-wait"]);
+    let decisions = project.run("release", ["churn", "--history"]);
     decisions.exits(0);
     assert_eq!(decisions.stdout().len(), 1, "{decisions}");
     let begun = Instant::now();

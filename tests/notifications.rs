@@ -115,5 +115,5 @@ fn an_interruption_does_not_wait_for_a_tracking_server() {
     assert!(!said.contains("not tracked"), "{said}");
     // The version is decided on and stands; the next run sends what the server lacks.
     assert_eq!(project.latest("data/models/p"), ["data/models/p/v1"]);
-    assert!(project.run("train", ["p", "--decisions"]).stdout().join("\n").contains("v1"));
+    assert!(project.run("release", ["p", "--history"]).stdout().join("\n").contains("v1"));
 }

@@ -240,12 +240,12 @@ fn models_and_their_decisions_are_shared() {
     // It trains the next version, and both know of it.
     other.run("train", ["churn", "--force"]).exits(0);
     for project in [&one, &other] {
-        let decisions = project.run("train", ["churn", "--decisions"]);
+        let decisions = project.run("release", ["churn", "--history"]);
         assert!(decisions.stdout().len() == 2 && decisions.stdout()[1].contains(" v2"), "{decisions}");
     }
     one.run("predict", ["churn", "--model", "v2"]).exits(0);
     // A decision by hand is shared too.
-    one.run("train", ["churn", "--promote", "v2", "--why", "a test"]).exits(0);
+    one.run("release", ["churn", "--promote", "v2", "--why", "a test"]).exits(0);
     let scores = other.run("predict", ["churn"]).path();
     assert_eq!(other.table(&scores).column("model_version")[0], "v2");
 }
@@ -258,7 +258,7 @@ fn two_logs_of_decisions_that_have_gone_apart_are_an_error() {
         one.run(tool, ["churn"]).exits(0);
     }
     one.write("data/models/churn/decisions.jsonl", "{}\n");
-    one.run("train", ["churn", "--decisions"])
+    one.run("release", ["churn", "--history"])
         .exits(2)
         .says("two machines decided at once; the store counts: move data/models/churn aside and run again");
 }

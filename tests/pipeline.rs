@@ -68,7 +68,7 @@ fn a_forced_equal_model_is_not_promoted_and_the_log_says_why() {
     run_all(&project, "churn");
     let again = project.run("train", ["churn", "--force"]);
     again.exits(0);
-    let decisions = project.run("train", ["churn", "--decisions"]);
+    let decisions = project.run("release", ["churn", "--history"]);
     decisions.exits(0);
     let text = decisions.stdout().join("\n");
     assert!(text.contains("v1") && text.contains("v2"), "{decisions}");

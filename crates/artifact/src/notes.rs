@@ -36,6 +36,9 @@ pub struct Notes {
     /// clean: one entry for each step that asked a language model.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub llm: Vec<Asked>,
+    /// monitor: what it found, as far as it is cause to train again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Watch>,
 }
 
 impl Notes {
@@ -73,4 +76,15 @@ pub struct Asked {
     pub tokens_out: u64,
     /// In the currency of the prices in `llm.yaml`.
     pub cost: f64,
+}
+
+/// What `monitor` found, as far as it is cause to train again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Watch {
+    /// The columns that surely drifted and matter to the model, the most important first.
+    pub drifted: Vec<String>,
+    /// By how much the error on known labels is above that of the model's card, as a share of it: 0.2 is a fifth more.
+    /// `None` where no labels are known yet.
+    pub error_up: Option<f64>,
 }

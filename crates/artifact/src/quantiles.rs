@@ -110,14 +110,18 @@ mod tests {
         let mut random = testkit::Random::seeded(18);
         for round in 0..500 {
             let (count, distinct) = (200 + random.below(3_000), 1 + random.below(9));
-            let values: Vec<f64> = (0..count).map(|_| random.below(distinct).min(random.below(distinct)) as f64).collect();
+            let values: Vec<f64> =
+                (0..count).map(|_| random.below(distinct).min(random.below(distinct)) as f64).collect();
             let of = Quantiles::of(&values);
             for value in 0..distinct {
                 let (found, right) = (of.share_up_to(value as f64), share(&values, value as f64));
                 // Half an interval, or a whole one of a value that stands at one rank alone; and half a row of so many.
                 let ranks = of.values().iter().filter(|known| **known == value as f64).count();
                 let most = if ranks == 1 { 0.01 } else { 0.005 } + 0.5 / count as f64 + 1e-12;
-                assert!((found - right).abs() <= most, "round {round}: {found}, not {right}, up to {value} of {distinct}");
+                assert!(
+                    (found - right).abs() <= most,
+                    "round {round}: {found}, not {right}, up to {value} of {distinct}"
+                );
             }
         }
     }

@@ -10,6 +10,7 @@ mod learners;
 mod lightgbm;
 pub mod plots;
 mod random;
+mod retrain;
 mod runs_table;
 mod split;
 mod write;
@@ -20,6 +21,7 @@ pub use experiment::{
 pub use intervals::IntervalSpec;
 pub use learner::{Data, Learner};
 pub use learners::{Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree};
+pub use retrain::{RetrainRule, RetrainWhen, Since};
 pub use runs_table::{RunsQuery, measure_text, runs_table, runs_text};
 pub use score::metrics;
 // All of it, so that whoever trains need not know which crate has what. Whoever only scores asks `score` alone.

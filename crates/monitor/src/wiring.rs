@@ -1,7 +1,7 @@
 //! Wires the judgments of `watch` to the shell: what is watched, what it is compared with, what becomes of the verdict.
 
 use alert::Priority;
-use artifact::{Artifact, Batch, CheckResult, Input, Notes, Verdict, fingerprint};
+use artifact::{Artifact, Batch, CheckResult, Input, Notes, Verdict, Watch, fingerprint};
 use clap::Args;
 use polars::prelude::DataFrame;
 use schemars::JsonSchema;
@@ -119,7 +119,9 @@ impl Stage for Monitor {
                 verdict,
                 found: words,
             };
-            let notes = Notes { version, ..Notes::default() };
+            // What `train` asks for, which trains again when the world moves.
+            let watch = Watch { drifted: found.drifted(), error_up: None };
+            let notes = Notes { version, watch: Some(watch), ..Notes::default() };
             outputs.push(record(job, DRIFT, found.table()?, check, spec.priority, notes));
         }
         if let Some(spec) = &job.spec.performance {

@@ -161,7 +161,7 @@ fn model(job: &Job<Predict>) -> Result<(Registry, Version)> {
         Some(version) => version.parse()?,
         None => registry.production()?.ok_or_else(|| {
             Error::cannot_run(format!("pipeline '{}': no model is in production", job.pipeline)).hint(format!(
-                "run `bin/train {0}`; if it did run, `bin/train {0} --decisions` says why none was promoted",
+                "run `bin/train {0}`; if it did run, `bin/release {0} --history` says why none was promoted",
                 job.pipeline
             ))
         })?,

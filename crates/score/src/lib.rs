@@ -20,6 +20,7 @@ mod registry;
 mod scorer;
 mod split_summary;
 mod threshold;
+mod versus;
 
 pub use feature::{Feature, FeatureKind, MAX_CATEGORIES, is_number_like};
 pub use intervals::{Bounds, IntervalMethod, IntervalRecord, Intervals, quantile_scores};
@@ -32,7 +33,8 @@ pub use matrix::{Encoder, Matrix};
 pub use model::{Contributions, Model, Reason, Task, Tuned};
 pub use models::load_model;
 pub use reasons::{number_text, reasons, value_text};
-pub use registry::{Action, Decision, Entry, Log, ModelStage, Registry, Run, Signature, Version};
+pub use registry::{Action, Decision, Entry, InProduction, Log, ModelStage, Registry, Run, Signature, Version};
 pub use scorer::{ScoredRows, Scorer, of_classes};
 pub use split_summary::{FoldsSummary, Part, PartSummary, SplitBy, SplitSummary};
 pub use threshold::{Best, Cost, Share, Threshold, ThresholdRule};
+pub use versus::{Draws, Duel, Versus, versus};

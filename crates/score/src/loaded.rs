@@ -54,7 +54,7 @@ impl LoadedVersion {
                 changed.join("; ")
             ))
             .hint(format!(
-                "run `bin/train {0}` and, if need be, `bin/train {0} --promote VERSION --why TEXT`, or go back to the spec \
+                "run `bin/train {0}` and, if need be, `bin/release {0} --promote VERSION --why TEXT`, or go back to the spec \
                  that {version} was trained with",
                 manifest.origin.pipeline
             ))),

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::Result;
 
+use crate::metrics::Metric;
 use crate::{Feature, Matrix, Transformed};
 
 /// What is learned.
@@ -27,6 +28,15 @@ impl Task {
             Task::Classification => "classification",
             Task::Multiclass => "multiclass",
             Task::Regression => "regression",
+        }
+    }
+
+    /// The metric that chooses among models where nothing else is asked for.
+    pub fn chosen_by(self) -> Metric {
+        match self {
+            Task::Classification => Metric::Auc,
+            Task::Multiclass => Metric::LogLoss,
+            Task::Regression => Metric::Rmse,
         }
     }
 

@@ -100,6 +100,12 @@ pub trait Stage: Sized {
         None
     }
 
+    /// Whether changed inputs are cause enough to run. `snapshot` is what the stage wrote last, `reason` the change. Answered
+    /// from footers, before any work. Default: they always are.
+    fn enough(_job: &Job<Self>, _snapshot: &Snapshot, reason: String) -> Result<Cause> {
+        Ok(Cause::Enough(reason))
+    }
+
     /// Whether there is more to do after a run that published, such as the next window of a backfill.
     fn more(_job: &Job<Self>) -> Result<bool> {
         Ok(false)
@@ -114,6 +120,14 @@ pub trait Stage: Sized {
     fn instead(_job: &Job<Self>) -> Result<Option<Exit>> {
         Ok(None)
     }
+}
+
+/// Whether there is cause to run.
+pub enum Cause {
+    /// There is: the reason.
+    Enough(String),
+    /// There is not: what people should know, such as what is missing.
+    NotYet(String),
 }
 
 /// One run of a stage.

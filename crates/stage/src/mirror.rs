@@ -182,8 +182,15 @@ impl Mirror {
     }
 
     /// Brings a file that is only ever appended to up to what the store has. What was appended here and is not sent
-    /// yet stays. The caller holds the lock of the stage that owns `folder`.
+    /// yet stays.
     pub fn take_journal(&self, folder: &Path, name: &str) -> Result<()> {
+        if !self.is_on() {
+            return Ok(());
+        }
+        let local = self.root.join(folder);
+        std::fs::create_dir_all(&local).map_err(|error| Error::io("create", folder, &error))?;
+        // Whoever appends meanwhile would append to the file that is replaced.
+        let _lock = artifact::lock_journal(&local.join(name))?;
         let Some(Journal { url, here, there }) = self.journal(folder, name)? else { return Ok(()) };
         if there.len() <= here.len() {
             return Ok(());

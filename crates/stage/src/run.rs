@@ -19,7 +19,7 @@ use crate::publication::Publication;
 use crate::publish::{publish, release, send_journals};
 use crate::up_to_date::{Answer, Key, Looked, answer};
 use crate::verification::{Verification, verify};
-use crate::{Job, Stage};
+use crate::{Cause, Job, Stage};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -134,11 +134,11 @@ fn attempt<S: Stage>(job: &mut Job<S>, who: &str) -> Result<Exit> {
     }
     let inputs = S::inputs(job)?;
     match decide(job, &inputs)? {
-        Course::UpToDate(snapshot) => {
+        Course::UpToDate(snapshot, why) => {
             if Snapshot::read(&job.folder())?.as_ref() != Some(&snapshot) {
                 snapshot.write(&job.folder())?;
             }
-            tracing::info!(up_to_date = true, "{who}: up to date");
+            tracing::info!(up_to_date = true, "{who}: {why}");
             print(&snapshot.paths)?;
             Ok(Exit::Done)
         }
@@ -231,8 +231,8 @@ fn summary(who: &str, publication: &Publication, began: Instant) {
 
 /// What a run has to do.
 enum Course {
-    /// Nothing: this is the stage's output, and what would come out again.
-    UpToDate(Snapshot),
+    /// Nothing: this is the stage's output. Why that is so: mostly, that the same would come out again.
+    UpToDate(Snapshot, String),
     /// This would come out again, but it is not everywhere yet where it has to be.
     Release(Snapshot),
     /// All, for this reason.
@@ -257,8 +257,13 @@ fn decide<S: Stage>(job: &Job<S>, inputs: &[Input]) -> Result<Course> {
     let mut why = None;
     for Candidate { snapshot, released } in job.mirror.candidates(&S::TOOL.folder(&job.pipeline))? {
         match answer(&job.root, Some(&snapshot), looked.as_ref(), &key)? {
-            Answer::UpToDate if released => return Ok(Course::UpToDate(snapshot)),
+            Answer::UpToDate if released => return Ok(Course::UpToDate(snapshot, "up to date".to_owned())),
             Answer::UpToDate => return Ok(Course::Release(snapshot)),
+            Answer::InputsChanged(reason) => match S::enough(job, &snapshot, reason)? {
+                Cause::Enough(reason) => why = why.or(Some(reason)),
+                Cause::NotYet(reason) if released => return Ok(Course::UpToDate(snapshot, reason)),
+                Cause::NotYet(_) => return Ok(Course::Release(snapshot)),
+            },
             Answer::Run(reason) => why = why.or(Some(reason)),
         }
     }
@@ -269,7 +274,7 @@ fn decide<S: Stage>(job: &Job<S>, inputs: &[Input]) -> Result<Course> {
 fn dry_run<S: Stage>(job: &Job<S>, who: &str) -> Result<Exit> {
     let inputs = S::inputs(job)?;
     match decide(job, &inputs)? {
-        Course::UpToDate(_) => tracing::info!("{who}: would not run: up to date"),
+        Course::UpToDate(_, why) => tracing::info!("{who}: would not run: {why}"),
         Course::Release(_) => tracing::info!("{who}: would send what an earlier run wrote"),
         Course::Run(reason) => {
             tracing::info!("{who}: would run because {reason}");

@@ -21,6 +21,8 @@ pub struct Key<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     UpToDate,
+    /// All that differs is what it reads.
+    InputsChanged(String),
     Run(String),
 }
 
@@ -60,7 +62,11 @@ pub fn answer(root: &Root, snapshot: Option<&Snapshot>, looked: Option<&Looked>,
     }
     let of = |evidence: Evidence| Of { version: evidence.version, spec: evidence.spec, inputs: evidence.inputs };
     let reason = newest.into_iter().find_map(|evidence| difference(&of(evidence), key));
-    Ok(reason.map_or(Answer::UpToDate, Answer::Run))
+    Ok(match reason {
+        None => Answer::UpToDate,
+        Some(Difference { reason, of_inputs: true }) => Answer::InputsChanged(reason),
+        Some(Difference { reason, .. }) => Answer::Run(reason),
+    })
 }
 
 /// What an output was made of.
@@ -98,20 +104,31 @@ impl Looked {
     }
 }
 
-fn difference(evidence: &Of, key: &Key<'_>) -> Option<String> {
+/// The first difference between what an output was made of and what it would be made of.
+struct Difference {
+    reason: String,
+    /// Whether it is one of inputs, while tool and spec are the same.
+    of_inputs: bool,
+}
+
+fn difference(evidence: &Of, key: &Key<'_>) -> Option<Difference> {
+    let other = |reason: String| Some(Difference { reason, of_inputs: false });
     if evidence.version != key.version {
-        return Some(format!("the tool is version {} now, it was {}", key.version, evidence.version));
+        return other(format!("the tool is version {} now, it was {}", key.version, evidence.version));
     }
     if evidence.spec != key.spec {
-        return Some("its spec, a variable in it or a flag changed".to_owned());
+        return other("its spec, a variable in it or a flag changed".to_owned());
     }
+    let of_inputs = |reason: String| Some(Difference { reason, of_inputs: true });
     for input in key.inputs {
         match evidence.inputs.iter().find(|known| known.path == input.path) {
-            None => return Some(format!("{} is a new input", input.path)),
-            Some(known) if known.fingerprint != input.fingerprint => return Some(format!("{} changed", input.path)),
+            None => return of_inputs(format!("{} is a new input", input.path)),
+            Some(known) if known.fingerprint != input.fingerprint => {
+                return of_inputs(format!("{} changed", input.path));
+            }
             Some(_) => {}
         }
     }
     let gone = evidence.inputs.iter().find(|known| !key.inputs.iter().any(|input| input.path == known.path));
-    gone.map(|input| format!("{} is no longer an input", input.path))
+    gone.and_then(|input| of_inputs(format!("{} is no longer an input", input.path)))
 }

@@ -28,7 +28,10 @@ int rename(const char *from, const char *to) {
 
 ssize_t write(int file, const void *bytes, size_t length) {
   ssize_t (*real)(int, const void *, size_t) = (ssize_t (*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
+  int is_decision = length > 12 && memmem(bytes, length, "\"previous\":\"", 12);
+  if (is_decision) at("deciding");
   ssize_t result = real(file, bytes, length);
+  if (is_decision) at("decided");
   if (length > 10 && memmem(bytes, length, "\"COMPLETE\"", 10)) at("logged");
   return result;
 }

@@ -21,9 +21,14 @@ pub enum Moment {
     Latest,
     /// The log holds the end of the run.
     Logged,
+    /// A decision on a model is about to be logged. No moment of publishing.
+    Deciding,
+    /// A decision on a model is logged, and nobody knows of it yet. No moment of publishing.
+    Decided,
 }
 
 impl Moment {
+    /// Those of publishing.
     pub const ALL: [Moment; 5] =
         [Moment::Sealed, Moment::Renamed, Moment::BeforeLatest, Moment::Latest, Moment::Logged];
 
@@ -34,6 +39,8 @@ impl Moment {
             Moment::BeforeLatest => "before_latest",
             Moment::Latest => "latest",
             Moment::Logged => "logged",
+            Moment::Deciding => "deciding",
+            Moment::Decided => "decided",
         }
     }
 }

@@ -3,7 +3,8 @@
 //! The server is the only memory: it is asked which runs it has, and what is missing is sent. So a server that was
 //! down gets everything with the next call, and a call that was interrupted is repeated without harm.
 //!
-//! This crate must not know how models are learned or kept: it sends names, numbers, texts and files.
+//! [`Tracker`] reads versions from the registry; everything below it only knows names, numbers, texts and files. This crate
+//! must not know how models are learned.
 
 mod api;
 mod artifacts;
@@ -11,9 +12,11 @@ mod client;
 mod registry;
 mod runs;
 mod tracked;
+mod tracker;
 
 pub use client::{Settings, VARIABLES};
 pub use tracked::{Sent, Tracked, TrackedRun};
+pub use tracker::{Tracker, no_server};
 
 use spec::Result;
 

@@ -1,15 +1,16 @@
-//! `train`: learns, judges, explains and releases a model. See `stage` for all that the stages share.
+//! `train`: learns, judges and explains models. See `stage` for all that the stages share.
 
 use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod moved;
 mod rebuild;
 mod runs;
-mod track;
+mod since;
 mod wiring;
 
 fn main() -> ExitCode {
-    stage::main::<wiring::Train>()
+    moved::passed_on().unwrap_or_else(stage::main::<wiring::Train>)
 }

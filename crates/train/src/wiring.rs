@@ -1,20 +1,21 @@
-//! Wires the experiments of a pipeline to the shell and keeps its registry.
+//! Wires the experiments of a pipeline to the shell. What is decided about versions afterwards is `release`.
 
 use std::rc::Rc;
 
-use artifact::{Artifact, Books, Fate, Notes};
+use artifact::{Artifact, Books, Fate, Notes, Snapshot};
 use clap::Args;
 use learn::{
-    Action, Decision, Entry, Known, Log, Origin, Part, Registry, RunsQuery, Signature, TrainSpec, Trial, Version,
+    Action, Decision, Known, Log, Origin, Part, Registry, RunsQuery, Signature, TrainSpec, Trial, Version,
     measure_text, write_version,
 };
-use spec::{Error, Exit, Result, Tool};
-use stage::{FolderOutput, Job, Output, Stage, Standing};
+use spec::{Exit, Result, Tool};
+use stage::{Cause, FolderOutput, Job, Output, Stage, Standing};
 use tool::About;
+use tracking::{Sent, Tracker, no_server};
 
 use crate::rebuild::rebuild;
 use crate::runs::{self, Format};
-use crate::track::Tracker;
+use crate::since::since;
 
 /// The table in a version's folder: the rows of the test part with what the model made of them.
 const PREDICTIONS: &str = "predictions";
@@ -23,36 +24,21 @@ const PARTS: &str = "parts";
 
 #[derive(Args, Debug)]
 pub struct Flags {
-    /// Print every decision on this pipeline's models, oldest first, and exit
-    #[arg(long, help_heading = "Registry", group = "registry")]
-    decisions: bool,
-    /// Print the production model's version, quality and card, and exit
-    #[arg(long, help_heading = "Registry", group = "registry")]
-    production: bool,
     /// Print all experiments of all versions with their metrics on the validation part, and exit
-    #[arg(long, help_heading = "Registry", group = "registry")]
+    #[arg(long, help_heading = "Experiments", group = "ask")]
     runs: bool,
     /// Sort them by this column, a metric best first; with `-` before it in reverse
-    #[arg(long, value_name = "COLUMN", help_heading = "Registry", requires = "runs", allow_hyphen_values = true)]
+    #[arg(long, value_name = "COLUMN", help_heading = "Experiments", requires = "runs", allow_hyphen_values = true)]
     sort: Option<String>,
     /// Only those for which this SQL condition holds, such as "mae < 350 AND learner = 'lightgbm'"
-    #[arg(long, value_name = "CONDITION", help_heading = "Registry", requires = "runs")]
+    #[arg(long, value_name = "CONDITION", help_heading = "Experiments", requires = "runs")]
     r#where: Option<String>,
     /// How to print them: json and csv have every metric and setting
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Registry", requires = "runs")]
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Experiments", requires = "runs")]
     format: Format,
     /// Send what the tracking server (MLFLOW_TRACKING_URI) does not have yet, and exit
-    #[arg(long, help_heading = "Registry", group = "registry")]
+    #[arg(long, help_heading = "Experiments", group = "ask")]
     track: bool,
-    /// Put this version into production
-    #[arg(long, value_name = "VERSION", help_heading = "Registry", group = "registry", requires = "why")]
-    promote: Option<String>,
-    /// Return to the version that was in production before
-    #[arg(long, help_heading = "Registry", group = "registry", requires = "why")]
-    rollback: bool,
-    /// The reason, for the log of decisions
-    #[arg(long, value_name = "TEXT", help_heading = "Registry")]
-    why: Option<String>,
 }
 
 pub struct Train;
@@ -60,7 +46,7 @@ pub struct Train;
 impl Stage for Train {
     const TOOL: Tool = Tool::Train;
     const ABOUT: About = About {
-        short: "Learn, judge, explain and release a model",
+        short: "Learn, judge and explain a model",
         long: "Runs the experiments of resources/<PIPELINE>/train.yaml side by side, judges the best on rows that none \
          of \
                them saw, and writes data/models/<PIPELINE>/v<N>/. A version that passes its gates is promoted to \
@@ -68,8 +54,7 @@ impl Stage for Train {
                if it beats the version that is there; the log of decisions says why.",
         examples: &[
             ("train churn", "learn and judge"),
-            ("train churn --decisions", "print what was decided, and why"),
-            ("train churn --rollback --why 'drift'", "return to the version before"),
+            ("train churn --runs --sort auc", "print all experiments, the best first"),
         ],
     };
     type Spec = TrainSpec;
@@ -80,9 +65,9 @@ impl Stage for Train {
         [PREDICTIONS, PARTS].map(str::to_owned).into()
     }
 
-    /// The registry answers from what is there: no rows are read.
+    /// What was tried is answered from what is there: no rows are read.
     fn reads_inputs(flags: &Flags) -> bool {
-        !(flags.decisions || flags.production || flags.runs || flags.track || flags.rollback || flags.promote.is_some())
+        !(flags.runs || flags.track)
     }
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
@@ -103,51 +88,56 @@ impl Stage for Train {
         Ok(vec![Output::Folder(version(job, registry, trial, decision)?)])
     }
 
+    fn enough(job: &Job<Self>, snapshot: &Snapshot, reason: String) -> Result<Cause> {
+        let Some(rule) = &job.spec.retrain else { return Ok(Cause::Enough(reason)) };
+        Ok(match since(job, snapshot)? {
+            None => Cause::Enough(reason),
+            Some(since) => match rule.cause(&since) {
+                Ok(cause) => Cause::Enough(cause),
+                Err(none) => Cause::NotYet(format!("no cause to train again: {none}")),
+            },
+        })
+    }
+
     fn instead(job: &Job<Self>) -> Result<Option<Exit>> {
-        let registry = registry(job)?;
         let flags = &job.flags;
-        let why = flags.why.as_deref().unwrap_or_default();
-        if flags.decisions {
-            let decisions = registry.decisions()?;
-            tool::print(&decisions.iter().map(in_words).collect::<String>())?;
-        } else if flags.production {
-            tool::print(&production(job, &registry)?)?;
-        } else if flags.runs {
+        if !(flags.runs || flags.track) {
+            return Ok(None);
+        }
+        let registry = registry(job)?;
+        if flags.track {
+            let (tracker, who) = (Tracker::of(&job.env, &job.pipeline), format!("train {}", job.pipeline));
+            job.later.add(move || {
+                tell(&who, &tracker.send(&registry)?.ok_or_else(no_server)?);
+                Ok(())
+            });
+        } else {
             let (sort, filter) = (flags.sort.as_deref(), flags.r#where.as_deref());
             let all = registry.runs()?;
             if all.is_empty() {
                 tool::say(format!("train {}: no version was trained yet", job.pipeline));
             }
             tool::print(&runs::written(&all, &RunsQuery { sort, filter }, flags.format)?)?;
-        } else if flags.track {
-            let tracker = Tracker::of(job);
-            job.later.add(move || tracker.now(&registry));
-        } else if let Some(version) = &flags.promote {
-            tool::say(in_words(&registry.promote(version.parse()?, why, Signature::now())?));
-            Tracker::of(job).after_decision(registry, &job.later);
-        } else if flags.rollback {
-            tool::say(in_words(&registry.rollback(why, Signature::now())?));
-            Tracker::of(job).after_decision(registry, &job.later);
-        } else {
-            return Ok(None);
         }
         Ok(Some(Exit::Done))
     }
 }
 
-/// The registry, with those versions on disk that this run may need: the one in production, the one before it, and
-/// the one that is to be promoted.
+/// The registry, with the version in production on disk.
 fn registry(job: &Job<Train>) -> Result<Registry> {
     let registry = Registry::at(job.folder());
-    if !job.mirror.is_on() {
-        return Ok(registry);
-    }
-    let asked = job.flags.promote.as_deref().map(str::parse::<Version>).transpose()?;
-    let standing = registry.standing()?;
-    for version in standing.iter().rev().take(2).copied().chain(asked) {
-        job.mirror.bring(&Tool::Train.folder(&job.pipeline).join(version.to_string()))?;
+    if job.mirror.is_on() {
+        for version in registry.standing()?.iter().rev().take(1) {
+            job.mirror.bring(&Tool::Train.folder(&job.pipeline).join(version.to_string()))?;
+        }
     }
     Ok(registry)
+}
+
+/// What the tracking server was sent.
+fn tell(who: &str, sent: &Sent) {
+    sent.warnings.iter().for_each(|warning| tool::warn(format!("{who}: {warning}")));
+    tool::say(format!("{who}: {}", sent.in_words()));
 }
 
 /// What the evidence of the table's files notes.
@@ -178,7 +168,8 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
     let books = books(&trial);
     let decision = Rc::new(decision);
     let logged = decision.clone();
-    let (tracker, later) = (Tracker::of(job), job.later.clone());
+    let (tracker, later) = (Tracker::of(&job.env, &job.pipeline), job.later.clone());
+    let who = format!("train {}", job.pipeline);
     Ok(FolderOutput {
         name: version.to_string(),
         write: Box::new(move |folder| write_version(folder, &trial, &origin, &decision).map(|_| ())),
@@ -186,13 +177,41 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
         books,
         notes: Notes { version: Some(version.to_string()), ..Notes::default() },
         then: Box::new(move || {
-            registry.record(version, &logged, Signature::now())?;
             tool::say(said);
-            tracker.after_decision(registry, &later);
+            if let Some(note) = record(&registry, version, &logged)? {
+                tool::warn(format!("{who}: {note}"));
+            }
+            // As soon as the stage's lock is free. A server that fails is a warning: the model is trained and decided on.
+            later.add(move || {
+                match tracker.send(&registry) {
+                    Ok(None) => {}
+                    Ok(Some(sent)) => tell(&who, &sent),
+                    Err(error) => tool::warn(format!("{who}: not tracked, the next run sends it: {error}")),
+                }
+                Ok(())
+            });
             Ok(())
         }),
         standing,
     })
+}
+
+/// Logs the decision. A promotion over a champion that is no longer there is none: the version waits in staging, and the note
+/// says why.
+fn record(registry: &Registry, version: Version, decision: &Decision) -> Result<Option<String>> {
+    let error = match registry.record(version, decision, Signature::now()) {
+        Ok(_) => return Ok(None),
+        Err(error) => error,
+    };
+    let now = registry.production()?;
+    if decision.action != Action::Promote || now == decision.champion {
+        return Err(error);
+    }
+    let note = "it was compared with a version that has left production meanwhile, so it waits in staging";
+    let why = format!("{}; but {note}", decision.why);
+    let kept = Decision { action: Action::Keep, champion: now, why, ..decision.clone() };
+    registry.record(version, &kept, Signature::now())?;
+    Ok(Some(format!("{version}: {note}")))
 }
 
 /// A line for each experiment, the baseline last.
@@ -252,29 +271,6 @@ fn books(trial: &Trial) -> Books {
         books.add("refit", Fate::Used, bridging);
     }
     books
-}
-
-fn in_words(entry: &Entry) -> String {
-    let champion = entry.champion.map(|version| format!(", champion {version}")).unwrap_or_default();
-    format!("{} {} {}{champion} by {}: {}\n", entry.time, entry.action.word(), entry.version, entry.who, entry.why)
-}
-
-/// Version, quality and card of the production model, a line each.
-fn production(job: &Job<Train>, registry: &Registry) -> Result<String> {
-    let Some(version) = registry.production()? else {
-        return Err(Error::refused(format!("pipeline '{}': no version is in production", job.pipeline))
-            .hint(format!("`bin/train {0} --decisions` says why; `bin/train {0}` trains one", job.pipeline)));
-    };
-    let manifest = registry.manifest(version)?;
-    let mut lines = format!("model      {version} ({})\n", manifest.experiment);
-    for (metric, measured) in &manifest.metrics {
-        if *metric == job.spec.choose_by() {
-            lines += &format!("quality    {metric} {} on unseen test rows\n", measured.in_words());
-        }
-    }
-    let folder = Tool::Train.folder(&job.pipeline).join(version.to_string());
-    lines += &format!("read next  {}\n", folder.join("card.html").display());
-    Ok(lines)
 }
 
 #[cfg(test)]

@@ -47,6 +47,8 @@ fn head(manifest: &Manifest, decision: &Decision) -> String {
         Action::Keep => "not promoted: the champion stays",
         Action::Refuse => "refused by its gate",
         Action::Rollback => "rolled back to",
+        Action::Archive => "archived",
+        Action::Propose | Action::Wait | Action::Stop => "in comparison with production",
     };
     let kind = match manifest.task {
         Task::Classification => "the probability that",

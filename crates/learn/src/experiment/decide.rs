@@ -42,6 +42,7 @@ impl Trial {
             champion: champion.map(|champion| champion.version),
             why,
             metrics,
+            judged_on: None,
         };
         let mut metrics = BTreeMap::new();
         for (metric, measured) in &self.test {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 use spec::{Map, Name};
 
 use crate::metrics::Metric;
+use crate::retrain::RetrainRule;
 use crate::{IntervalSpec, LabelTransform, LearnerSpec, Purge, SplitBy, SplitSpec, Task, ThresholdRule};
 
 /// The name under which the constant baseline is reported.
@@ -85,6 +86,9 @@ pub struct TrainSpec {
     /// When a model that passed its gate replaces the one in production.
     #[serde(default)]
     pub promote: PromoteRule,
+    /// When new data are cause to train again. Default: always, as soon as the feature table changes.
+    #[serde(default)]
+    pub retrain: Option<RetrainRule>,
     /// Seed of all that is random; default 42.
     #[serde(default = "default_seed")]
     pub seed: u64,
@@ -126,7 +130,7 @@ pub enum PromoteWhen {
     /// At once, if it is the first or better than the champion.
     #[default]
     Better,
-    /// Never by itself: it waits in staging for `train --promote`.
+    /// Never by itself: it waits in staging for `release --promote`.
     ByHand,
 }
 
@@ -144,11 +148,7 @@ fn default_resamples() -> u32 {
 
 impl TrainSpec {
     pub fn choose_by(&self) -> Metric {
-        self.choose_by.unwrap_or(match self.task {
-            Task::Classification => Metric::Auc,
-            Task::Multiclass => Metric::LogLoss,
-            Task::Regression => Metric::Rmse,
-        })
+        self.choose_by.unwrap_or(self.task.chosen_by())
     }
 
     /// Whether the chosen experiment learns again from all rows before the test part.
@@ -264,6 +264,9 @@ impl TrainSpec {
                         again; remove 'refit: false'"
                 .to_owned());
         }
+        if let Some(rule) = &self.retrain {
+            rule.check()?;
+        }
         if !self.promote.margin.is_finite() {
             return Err("promote: margin must be a finite number".to_owned());
         }
@@ -360,6 +363,11 @@ experiments: {plain: logistic}
                 "label_known_at: 'cutoff' is the time; name the column that says when the label",
             ),
             ("label_known_at: k\ninclude: [k]", "include: 'k' says when the label is known, which no new row can tell"),
+            ("retrain: {when: {}}", "retrain: when: it names no cause; write at least one, such as 'new_rows: 0.1'"),
+            ("retrain: {when: {new_rows: 0}}", "retrain: when: new_rows: 0 is not above 0"),
+            ("retrain: {when: {error_up: -1}}", "retrain: when: error_up: -1 is not above 0"),
+            ("retrain: {when: {drift: false}}", "retrain: when: it names no cause"),
+            ("retrain: {when: {older: 7d}}", "unknown key 'older'; did you mean 'older_than'?"),
             ("folds: 1", "1 is not from 2 to 50"),
             ("folds: 5\nrefit: false", "refit: with folds no model has learned from all rows"),
             ("choose_by: brierr", "unknown metric 'brierr'; did you mean 'brier'?"),

@@ -1,6 +1,8 @@
 //! The log of decisions: one JSON line each, append-only, every line carrying the hash of the one before.
 //!
-//! Whoever edits, drops or reorders a line breaks the chain at that place, and every reader says so.
+//! Whoever edits, drops or reorders a line breaks the chain at that place, and every reader says so. Whoever appends holds
+//! the log's own lock for as long as it takes to look at what is there and to write one line: nobody waits for a training, and
+//! of two who decide at once the second one sees what the first has done.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -25,6 +27,14 @@ pub enum Action {
     Refuse,
     /// Production goes back to `version`; `champion` is the one that left.
     Rollback,
+    /// The version is set aside: it no longer waits in staging.
+    Archive,
+    /// A comparison has a verdict on the version, which a person carries out or not.
+    Propose,
+    /// A comparison of the version with production needs more data.
+    Wait,
+    /// A comparison of the version with production was stopped, because it cannot say anything.
+    Stop,
 }
 
 impl Action {
@@ -34,7 +44,16 @@ impl Action {
             Action::Keep => "keep",
             Action::Refuse => "refuse",
             Action::Rollback => "rollback",
+            Action::Archive => "archive",
+            Action::Propose => "propose",
+            Action::Wait => "wait",
+            Action::Stop => "stop",
         }
+    }
+
+    /// Whether it leaves every version where it is: a look at a comparison.
+    pub fn is_remark(self) -> bool {
+        matches!(self, Action::Propose | Action::Wait | Action::Stop)
     }
 }
 
@@ -57,6 +76,9 @@ pub struct Entry {
     pub metrics: BTreeMap<String, f64>,
     /// BLAKE3 of the version's `model.json`, as hex.
     pub evidence: String,
+    /// Verdicts on a running comparison: BLAKE3 over the spec and the tables that it was judged by, as hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged_on: Option<String>,
     /// BLAKE3 of the line before, as hex; empty in the first line.
     pub previous: String,
 }
@@ -80,18 +102,31 @@ impl Log {
         Ok(self.read_chain()?.0)
     }
 
-    /// The entries, and the hash that the next one must carry.
+    /// The entries, and the hash that the next one must carry. A line that is only half there may be one that is just being
+    /// written, so the log is read once more when nobody writes.
     fn read_chain(&self) -> Result<(Vec<Entry>, String)> {
-        let text = match std::fs::read_to_string(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), String::new())),
-            Err(error) => return Err(Error::io("read", &self.path, &error)),
-        };
+        let text = self.text()?;
+        if text.is_empty() || text.ends_with('\n') {
+            return self.chain(&text);
+        }
+        let _lock = artifact::lock_journal(&self.path)?;
+        self.chain(&self.text()?)
+    }
+
+    fn text(&self) -> Result<String> {
+        match std::fs::read_to_string(&self.path) {
+            Ok(text) => Ok(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+            Err(error) => Err(Error::io("read", &self.path, &error)),
+        }
+    }
+
+    fn chain(&self, text: &str) -> Result<(Vec<Entry>, String)> {
         let (mut entries, mut previous) = (Vec::new(), String::new());
         for (number, line) in text.split_inclusive('\n').enumerate() {
             let broken = |cause: &str| {
                 Error::cannot_run(format!("{}:{}: {cause}", self.path.display(), number + 1))
-                    .hint("restore the file from a backup; it is only ever appended to by 'train'")
+                    .hint("restore the file from a backup; the tools only ever append to it")
             };
             let line = line.strip_suffix('\n').ok_or_else(|| broken("the last line is cut off"))?;
             let entry: Entry =
@@ -105,16 +140,27 @@ impl Log {
         Ok((entries, previous))
     }
 
-    /// Appends `entry` with one write, chained to the last line, and syncs. The caller holds the stage's lock.
-    pub fn append(&self, mut entry: Entry) -> Result<Entry> {
+    /// Appends `entry` with one write, chained to the last line, and syncs. `check` sees what is there, and nothing comes in
+    /// between; its error is returned, and nothing is written.
+    ///
+    /// # Errors
+    /// Cannot run: a broken chain, a disk that is full. Then the log is as it was.
+    pub fn append(&self, mut entry: Entry, check: impl FnOnce(&[Entry]) -> Result<()>) -> Result<Entry> {
         let failed = |error: std::io::Error| Error::io("append to", &self.path, &error);
-        entry.previous = self.read_chain()?.1;
+        let _lock = artifact::lock_journal(&self.path)?;
+        let (entries, previous) = self.chain(&self.text()?)?;
+        check(&entries)?;
+        entry.previous = previous;
         let mut line = serde_json::to_string(&entry)
             .map_err(|error| Error::cannot_run(format!("{}: {error}", self.path.display())))?;
         line.push('\n');
         let mut file = OpenOptions::new().append(true).create(true).mode(0o640).open(&self.path).map_err(failed)?;
-        file.write_all(line.as_bytes()).map_err(failed)?;
-        file.sync_all().map_err(failed)?;
+        let before = file.metadata().map_err(failed)?.len();
+        if let Err(error) = file.write_all(line.as_bytes()).and_then(|()| file.sync_all()) {
+            // Half a line would make the whole log unreadable.
+            let _ = file.set_len(before);
+            return Err(failed(error));
+        }
         let folder = self.path.parent().unwrap_or(Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
         Ok(entry)
@@ -131,7 +177,7 @@ pub(super) fn promoted(entries: &[Entry]) -> Vec<Version> {
             Action::Rollback => {
                 stack.pop();
             }
-            Action::Keep | Action::Refuse => {}
+            Action::Keep | Action::Refuse | Action::Archive | Action::Propose | Action::Wait | Action::Stop => {}
         }
     }
     stack

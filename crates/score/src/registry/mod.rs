@@ -1,6 +1,7 @@
 //! The registry of a pipeline's model versions: a folder per version and a log of decisions. Which version
 //! is in production follows from the log alone.
 
+mod history;
 mod log;
 mod model_stage;
 mod runs;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use spec::{Error, Result, did_you_mean};
 
 use crate::{Intervals, LoadedVersion, Manifest, files, load_model};
+pub use history::InProduction;
 pub use log::{Action, Entry, Log};
 pub use model_stage::ModelStage;
 pub use runs::Run;
@@ -50,6 +52,19 @@ pub struct Decision {
     pub why: String,
     /// The numbers that decided, by name.
     pub metrics: BTreeMap<String, f64>,
+    /// Verdicts on a running comparison: hash of what it was judged by.
+    pub judged_on: Option<String>,
+}
+
+/// Somebody else changed production since the decision was made.
+fn changed_meanwhile(action: Action, version: Version, entries: &[Entry]) -> Error {
+    let change = entries.iter().rfind(|entry| matches!(entry.action, Action::Promote | Action::Rollback));
+    let what = change.map_or_else(
+        || "no version is in production any more".to_owned(),
+        |entry| format!("{} put {} there at {} ({})", entry.who, entry.version, entry.time, entry.action.word()),
+    );
+    Error::refused(format!("{} {version}: production changed meanwhile: {what}", action.word()))
+        .hint("look at `release PIPELINE --history`, and decide again if it is still right")
 }
 
 impl Registry {
@@ -173,43 +188,90 @@ impl Registry {
     }
 
     /// Logs `decision` on `version`, whose folder is in place.
+    ///
+    /// # Errors
+    /// Refused: the decision changes production, and production is no longer what the decision was made on.
     pub fn record(&self, version: Version, decision: &Decision, signature: Signature) -> Result<Entry> {
-        self.log.append(Entry {
+        let (action, champion) = (decision.action, decision.champion);
+        let entry = Entry {
             time: signature.time,
             who: signature.who,
-            action: decision.action,
+            action,
             version,
-            champion: decision.champion,
+            champion,
             why: decision.why.clone(),
             metrics: decision.metrics.clone(),
             evidence: self.evidence(version)?,
+            judged_on: decision.judged_on.clone(),
             previous: String::new(),
+        };
+        self.log.append(entry, |entries| {
+            let standing = log::promoted(entries);
+            let is_same = match action {
+                Action::Promote => standing.last().copied() == champion,
+                // Both who leaves and who comes back.
+                Action::Rollback => champion.is_some_and(|champion| standing.ends_with(&[version, champion])),
+                _ => true,
+            };
+            if is_same { Ok(()) } else { Err(changed_meanwhile(action, version, entries)) }
         })
     }
 
-    /// Puts `version` into production by hand.
-    pub fn promote(&self, version: Version, why: &str, signature: Signature) -> Result<Entry> {
-        let champion = self.production()?;
+    /// Puts `version` into production by hand. `champion`: what was in production when that was decided.
+    ///
+    /// # Errors
+    /// Refused: it is in production already, its files are not those that were written, production changed meanwhile.
+    pub fn promote(
+        &self,
+        version: Version,
+        champion: Option<Version>,
+        why: &str,
+        signature: Signature,
+    ) -> Result<Entry> {
         if champion == Some(version) {
             return Err(Error::refused(format!("'{version}' is in production already")));
         }
+        let decision = Decision::by_hand(Action::Promote, champion, why)?;
         self.verified(version)?;
-        self.record(version, &Decision::by_hand(Action::Promote, champion, why)?, signature)
+        self.record(version, &decision, signature)
     }
 
-    /// Goes back to the version that was in production before the present one.
-    pub fn rollback(&self, why: &str, signature: Signature) -> Result<Entry> {
-        let promoted = log::promoted(&self.log.read()?);
-        let [.., before, champion] = promoted[..] else {
-            let now = match promoted.last() {
+    /// Goes back to the version that was in production before the present one. `standing`: [`Registry::standing`] when that
+    /// was decided.
+    ///
+    /// # Errors
+    /// Refused: there is none, its files are not those that were written, production changed meanwhile.
+    pub fn rollback(&self, standing: &[Version], why: &str, signature: Signature) -> Result<Entry> {
+        let [.., before, champion] = standing[..] else {
+            let now = match standing.last() {
                 Some(version) => format!("'{version}' is the only version that was ever in production"),
                 None => "no version was ever in production".to_owned(),
             };
             return Err(Error::refused(format!("{}: cannot roll back: {now}", self.folder.display()))
                 .hint("train or promote another version first"));
         };
+        let decision = Decision::by_hand(Action::Rollback, Some(champion), why)?;
         self.verified(before)?;
-        self.record(before, &Decision::by_hand(Action::Rollback, Some(champion), why)?, signature)
+        self.record(before, &decision, signature)
+    }
+
+    /// Sets `version` aside: it no longer waits in staging.
+    ///
+    /// # Errors
+    /// Refused: it is in production, it is set aside already, or it never passed its gate. Cannot run: an unknown version.
+    pub fn archive(&self, version: Version, why: &str, signature: Signature) -> Result<Entry> {
+        let entries = self.decisions()?;
+        let decision = Decision::by_hand(Action::Archive, log::promoted(&entries).last().copied(), why)?;
+        self.evidence(version)?;
+        match ModelStage::of(version, &entries) {
+            Some(ModelStage::Production) => Err(Error::refused(format!("'{version}' is in production"))
+                .hint("promote another version or roll back first; it is archived by that")),
+            Some(ModelStage::Archived) => Err(Error::refused(format!("'{version}' is archived already"))),
+            Some(ModelStage::Refused) => {
+                Err(Error::refused(format!("'{version}' did not pass its gate, so it waits for nothing")))
+            }
+            Some(ModelStage::Staging) | None => self.record(version, &decision, signature),
+        }
     }
 
     /// The path of the registry, for messages.
@@ -223,7 +285,7 @@ impl Decision {
         match why.trim() {
             "" => Err(Error::cannot_run(format!("{}: no reason given", action.word()))
                 .hint("give the reason for the log with --why")),
-            why => Ok(Decision { action, champion, why: why.to_owned(), metrics: BTreeMap::new() }),
+            why => Ok(Decision { action, champion, why: why.to_owned(), metrics: BTreeMap::new(), judged_on: None }),
         }
     }
 }

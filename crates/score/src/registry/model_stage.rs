@@ -39,11 +39,19 @@ impl ModelStage {
         }
         let changed = |entry: &Entry| matches!(entry.action, Action::Promote | Action::Rollback);
         let since = entries.iter().rposition(changed).map_or(0, |at| at + 1);
-        let waiting = entries[since..].iter().rfind(|entry| entry.action == Action::Keep);
-        if waiting.is_some_and(|entry| entry.version == version) {
+        let mut waiting = None;
+        for entry in &entries[since..] {
+            match entry.action {
+                Action::Keep => waiting = Some(entry.version),
+                Action::Archive if waiting == Some(entry.version) => waiting = None,
+                _ => {}
+            }
+        }
+        if waiting == Some(version) {
             return Some(ModelStage::Staging);
         }
-        let last = entries.iter().rfind(|entry| entry.version == version)?;
+        let is_about = |entry: &&Entry| entry.version == version && !entry.action.is_remark();
+        let last = entries.iter().filter(is_about).next_back()?;
         Some(if last.action == Action::Refuse { ModelStage::Refused } else { ModelStage::Archived })
     }
 }
@@ -68,6 +76,7 @@ mod tests {
             why: String::new(),
             metrics: Default::default(),
             evidence: String::new(),
+            judged_on: None,
             previous: String::new(),
         };
         decisions.iter().map(entry).collect()
@@ -93,5 +102,19 @@ mod tests {
         assert_eq!(stages(&log)[2], Some("staging"));
         log.push((Rollback, 1));
         assert_eq!(stages(&log), [Some("production"), Some("archived"), Some("archived"), None]);
+    }
+
+    #[test]
+    fn what_is_archived_waits_no_longer_and_remarks_change_nothing() {
+        use Action::{Archive, Keep, Promote, Propose, Refuse, Stop, Wait};
+        let mut log = vec![(Promote, 1), (Keep, 2), (Wait, 2), (Stop, 2), (Propose, 2)];
+        assert_eq!(stages(&log), [Some("production"), Some("staging"), None, None]);
+        log.push((Archive, 2));
+        assert_eq!(stages(&log), [Some("production"), Some("archived"), None, None]);
+        // One that was archived does not come back because a newer one is.
+        log.extend([(Keep, 3), (Archive, 2)]);
+        assert_eq!(stages(&log), [Some("production"), Some("archived"), Some("staging"), None]);
+        log.extend([(Archive, 3), (Refuse, 4), (Propose, 4)]);
+        assert_eq!(stages(&log), [Some("production"), Some("archived"), Some("archived"), Some("refused")]);
     }
 }

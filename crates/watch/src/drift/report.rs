@@ -26,6 +26,14 @@ impl DriftReport {
         self.columns.iter().filter(|column| !column.moved.is_empty()).map(|column| column.name.clone()).collect()
     }
 
+    /// The columns that drifted, the most important first.
+    pub fn drifted(&self) -> Vec<String> {
+        let mut drifted: Vec<&ColumnDrift> = self.columns.iter().filter(|column| column.drifted).collect();
+        let importance = |column: &ColumnDrift| column.importance.unwrap_or(0.0);
+        drifted.sort_by(|one, other| importance(other).total_cmp(&importance(one)));
+        drifted.into_iter().map(|column| column.name.clone()).collect()
+    }
+
     /// The share of the model's importance that lies in columns that drifted.
     pub fn drifted_importance(&self) -> f64 {
         self.columns.iter().filter(|column| column.drifted).filter_map(|column| column.importance).sum()

@@ -1,15 +1,13 @@
-//! Tells a tracking server of the versions of a pipeline, from their folders.
+//! The versions of a pipeline as a server is told of them, from their folders and the log of decisions.
 
 use std::fs::File;
 use std::path::Path;
 
-use learn::{Manifest, ModelStage, Registry, Run, Version};
+use score::{Manifest, ModelStage, Registry, Run, Version};
 use serde_json::Value;
-use spec::{Error, Result};
-use stage::{Job, Later};
-use tracking::{Sent, Settings, Tracked, TrackedRun, VARIABLES};
+use spec::{Environment, Error, Name, Result};
 
-use crate::wiring::Train;
+use crate::{Sent, Settings, Tracked, TrackedRun, VARIABLES};
 
 /// The file in the registry's folder that whoever speaks with the server holds.
 const LOCK: &str = ".tracking.lock";
@@ -22,59 +20,45 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    pub fn of(job: &Job<Train>) -> Tracker {
-        let pipeline = job.pipeline.to_string();
-        Tracker { settings: Settings::of(&job.env, &pipeline), pipeline }
+    pub fn of(env: &Environment, pipeline: &Name) -> Tracker {
+        let pipeline = pipeline.to_string();
+        Tracker { settings: Settings::of(env, &pipeline), pipeline }
     }
 
-    /// Sends what the server lacks, if there is one, as soon as the stage's lock is free. A server that fails is a warning:
-    /// the model is trained and decided on, and the next run sends what is missing.
-    pub fn after_decision(self, registry: Registry, later: &Later) {
-        later.add(move || {
-            let who = format!("train {}", self.pipeline);
-            match self.send(&registry) {
-                Ok(None) => {}
-                Ok(Some(sent)) => tell(&who, &sent),
-                Err(error) => tool::warn(format!("{who}: not tracked, the next run sends it: {error}")),
-            }
-            Ok(())
-        });
-    }
-
-    /// `--track`: sends what the server lacks, and fails if that fails.
-    pub fn now(self, registry: &Registry) -> Result<()> {
-        let who = format!("train {}", self.pipeline);
-        match self.send(registry)? {
-            Some(sent) => {
-                tell(&who, &sent);
-                Ok(())
-            }
-            None => Err(Error::cannot_run("--track: no tracking server is named")
-                .hint(format!("set {}: {}", VARIABLES[0].0, VARIABLES[0].1))),
-        }
-    }
-
-    fn send(self, registry: &Registry) -> Result<Option<Sent>> {
+    /// Sends what the server lacks of the versions in `registry`; `None` if no server is named. It may take as long as the
+    /// server takes, so the caller holds no lock.
+    ///
+    /// # Errors
+    /// Try again: no connection. Cannot run: a server that refuses, settings that make no sense.
+    pub fn send(self, registry: &Registry) -> Result<Option<Sent>> {
         let Some(settings) = self.settings? else { return Ok(None) };
-        // One process at a time, so that nothing is sent twice; the stage's own lock is free for other runs.
+        // One process at a time, so that nothing is sent twice.
         let path = registry.path().join(LOCK);
         let failed = |error: std::io::Error| Error::io("lock", &path, &error);
         let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
         lock.lock().map_err(failed)?;
-        tracking::send(&settings, &self.pipeline, &tracked(registry)?).map(Some)
+        crate::send(&settings, &self.pipeline, &tracked(registry)?).map(Some)
     }
 }
 
-fn tell(who: &str, sent: &Sent) {
-    sent.warnings.iter().for_each(|warning| tool::warn(format!("{who}: {warning}")));
-    let said: Vec<String> = [("runs", &sent.runs), ("registered", &sent.registered), ("aliases", &sent.aliases)]
-        .into_iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(what, names)| format!("{what} {}", names.join(", ")))
-        .collect();
-    match said.is_empty() {
-        true => tool::say(format!("{who}: the tracking server has everything")),
-        false => tool::say(format!("{who}: tracked: {}", said.join("; "))),
+/// The error of `--track` where nothing says which server is meant.
+pub fn no_server() -> Error {
+    Error::cannot_run("--track: no tracking server is named")
+        .hint(format!("set {}: {}", VARIABLES[0].0, VARIABLES[0].1))
+}
+
+impl Sent {
+    /// `tracked: runs v1/boosted; registered v1`, or that there was nothing to send.
+    pub fn in_words(&self) -> String {
+        let said: Vec<String> = [("runs", &self.runs), ("registered", &self.registered), ("aliases", &self.aliases)]
+            .into_iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(what, names)| format!("{what} {}", names.join(", ")))
+            .collect();
+        match said.is_empty() {
+            true => "the tracking server has everything".to_owned(),
+            false => format!("tracked: {}", said.join("; ")),
+        }
     }
 }
 

@@ -1,0 +1,142 @@
+//! What a comparison that is looked at every day gets wrong, and what it finds: by simulation.
+//!
+//! Visitors are invented here, one by one, and reach the judge as rows of requests and outcomes. Nothing of what the judge
+//! computes with is used to invent them.
+
+use compare::{CompareSpec, Counts, Judgement, OutcomeRow, RequestRow, Verdict, judge};
+use testkit::Random;
+
+const DAY: i64 = 86_400_000_000;
+const DAYS: i64 = 28;
+
+/// A visitor: when it came, which arm it got, and when it signed.
+struct Visitor {
+    key: String,
+    came: i64,
+    challenger: bool,
+    signed: Option<i64>,
+}
+
+struct World {
+    per_day: u64,
+    /// How many of a thousand get the challenger.
+    share: u64,
+    /// How many of ten thousand sign, in the control and with the challenger.
+    rates: [u64; 2],
+}
+
+impl World {
+    /// Four weeks of visitors, in order of their arrival. They sign up to three days later.
+    fn visitors(&self, seed: u64) -> Vec<Visitor> {
+        let mut random = Random::seeded(seed);
+        let mut visitors = Vec::new();
+        for day in 0..DAYS {
+            for number in 0..self.per_day {
+                let challenger = random.below(1000) < self.share;
+                let came = day * DAY + (number as i64) * (DAY / self.per_day as i64);
+                let signs = random.below(10_000) < self.rates[usize::from(challenger)];
+                let signed = signs.then(|| came + random.below(3 * 86_400) as i64 * 1_000_000);
+                visitors.push(Visitor { key: format!("{day}-{number}"), came, challenger, signed });
+            }
+        }
+        visitors
+    }
+}
+
+/// The look at the end of `day`.
+fn look(spec: &CompareSpec, visitors: &[Visitor], day: i64) -> Judgement {
+    let now = (day + 1) * DAY;
+    let here = &visitors[..visitors.partition_point(|visitor| visitor.came < now)];
+    let counts = Counts::of(
+        spec,
+        |take| {
+            for Visitor { key, came, challenger, .. } in here {
+                let (arm, version) = if *challenger { ("staging", "v2") } else { ("production", "v1") };
+                take(RequestRow {
+                    time: *came,
+                    request_id: None,
+                    key: Some(key),
+                    arm: Some(arm),
+                    version,
+                    status: 200,
+                    latency_us: Some(900),
+                });
+            }
+            Ok(())
+        },
+        |take| {
+            for visitor in here {
+                if let Some(time) = visitor.signed.filter(|time| *time < now) {
+                    take(OutcomeRow { time, request_id: None, key: Some(&visitor.key), name: "sign", value: 1.0 });
+                }
+            }
+            Ok(())
+        },
+    );
+    judge(spec, &counts.expect("both arms answer every day"))
+}
+
+/// How many of the comparisons ended in each way.
+#[derive(Debug, Default)]
+struct Ends {
+    promoted: u32,
+    kept: u32,
+    open: u32,
+    stopped: u32,
+    /// How many a fixed-horizon test would have told apart that is looked at as often.
+    misused: u32,
+}
+
+/// Runs comparisons that are looked at every day and end with the first verdict that is not `more data`.
+fn run(spec: &CompareSpec, world: &World, comparisons: u64) -> Ends {
+    let mut ends = Ends::default();
+    for number in 0..comparisons {
+        let visitors = world.visitors(1_000 + number);
+        let (mut misused, mut last) = (false, Verdict::MoreData);
+        for day in 0..DAYS {
+            let found = look(spec, &visitors, day);
+            misused |= found.arms[0].primary.fixed.p < spec.alpha;
+            last = found.verdict;
+            if last != Verdict::MoreData {
+                break;
+            }
+        }
+        ends.misused += u32::from(misused);
+        match last {
+            Verdict::Promote => ends.promoted += 1,
+            Verdict::Keep => ends.kept += 1,
+            Verdict::MoreData => ends.open += 1,
+            Verdict::SampleRatio => ends.stopped += 1,
+        }
+    }
+    ends
+}
+
+fn spec(more: &str) -> CompareSpec {
+    let text = format!("arms: {{production: 0.7, staging: 0.3}}\nprimary: {{outcome: sign}}\nleast_keys: 20\n{more}\n");
+    spec::parse(&text, std::path::Path::new("release.yaml"), &Default::default()).expect("a spec").spec
+}
+
+#[test]
+fn equal_arms_that_are_looked_at_every_day_are_hardly_ever_told_apart() {
+    for rate in [1000, 300] {
+        // Without a least improvement, so that nothing but the test keeps a challenger from being promoted.
+        let world = World { per_day: 60, share: 300, rates: [rate, rate] };
+        let ends = run(&spec("least_improvement: 0"), &world, 1000);
+        // α is 0.05 for both directions together.
+        assert!(ends.promoted + ends.kept <= 50, "{ends:?}");
+        // The sample ratio is looked at as often, at 0.001.
+        assert!(ends.stopped <= 20, "{ends:?}");
+        // The same looks at a test that is made for one are wrong far more often: the simulation can tell.
+        assert!(ends.misused > 120, "{ends:?}");
+    }
+}
+
+#[test]
+fn a_better_version_is_found() {
+    for (rates, at_least) in [([1000, 2000], 180), ([1000, 1500], 60)] {
+        let world = World { per_day: 60, share: 300, rates };
+        let ends = run(&spec(""), &world, 200);
+        assert!(ends.promoted >= at_least && ends.kept == 0, "{ends:?}");
+    }
+}

@@ -1,0 +1,65 @@
+//! What has happened since the last version was trained, from footers alone.
+
+use artifact::{Artifact, ColumnSummary, Evidence, Snapshot, Watch, evidence_of};
+use learn::{Manifest, Since};
+use spec::{Result, Tool};
+use stage::Job;
+
+use crate::wiring::Train;
+
+/// `None` if the last version cannot be read: that is no reason not to train.
+pub fn since(job: &Job<Train>, snapshot: &Snapshot) -> Result<Option<Since>> {
+    let Some(folder) = snapshot.paths.first().map(|path| job.root.join(path)) else { return Ok(None) };
+    let (Ok(Some(evidence)), Ok(manifest)) = (evidence_of(&folder), Manifest::read(&folder)) else { return Ok(None) };
+    let (rows, now) = (manifest.rows, job.rows(&job.spec.table)?);
+    // A window that moves on has as many rows as before, of which some are new.
+    let later = job.spec.time.as_deref().and_then(|time| later_rows(job, &evidence, time, now));
+    let new_rows = now.saturating_sub(rows).max(later.unwrap_or(0));
+    Ok(Some(Since { rows, new_rows, trained: evidence.time, now: job.stamp.time(), watch: watch(job)? }))
+}
+
+/// How many rows have a later time than all that the version was made from, within the error of quantiles; `None` if its
+/// inputs are gone, or do not say.
+fn later_rows(job: &Job<Train>, version: &Evidence, time: &str, rows: u64) -> Option<u64> {
+    let inputs = version.inputs.iter().map(|input| evidence_of(&job.root.join(&input.path)).ok().flatten());
+    let inputs: Vec<Evidence> = inputs.collect::<Option<_>>()?;
+    let before = inputs.iter().filter(|input| input.table == job.spec.table).map(|input| newest(input, time));
+    let before: Vec<f64> = before.collect::<Option<_>>()?;
+    let newest = before.into_iter().max_by(f64::total_cmp)?;
+    let of_table = job.artifacts.iter().filter(|artifact| artifact.table == job.spec.table);
+    let mut later = 0.0;
+    for table in of_table {
+        let column = column(table.evidence.as_ref()?, time)?;
+        let values = (column.count - column.nulls) as f64;
+        later += match column.max.as_ref()?.as_f64()? > newest {
+            true => values * (1.0 - column.quantiles.share_up_to(newest)),
+            false => 0.0,
+        };
+    }
+    Some((later.round() as u64).min(rows))
+}
+
+fn column<'a>(evidence: &'a Evidence, name: &str) -> Option<&'a ColumnSummary> {
+    evidence.columns.iter().find(|column| column.name == name)
+}
+
+fn newest(evidence: &Evidence, time: &str) -> Option<f64> {
+    column(evidence, time)?.max.as_ref()?.as_f64()
+}
+
+/// What the newest run of `monitor` found, over all its tables; `None` if it never ran, or looked at nothing that is cause
+/// to train again.
+fn watch(job: &Job<Train>) -> Result<Option<Watch>> {
+    let snapshot = job.mirror.latest(&Tool::Monitor.folder(&job.pipeline))?.unwrap_or_default();
+    let mut all: Option<Watch> = None;
+    for path in &snapshot.paths {
+        job.mirror.bring(path)?;
+        let Artifact { evidence, .. } = artifact::open(&job.root, path)?;
+        if let Some(watch) = evidence.and_then(|evidence| evidence.notes.watch) {
+            let all = all.get_or_insert_default();
+            all.drifted.extend(watch.drifted);
+            all.error_up = all.error_up.or(watch.error_up);
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,96 @@
+//! `retrain:` in train.yaml: new data are trained on when there is cause, and otherwise cost nothing.
+
+use testkit::{Outcome, Project};
+use tests::people_pipeline;
+
+/// The pipeline `p` with a rule, trained once.
+fn trained(when: &str) -> Project {
+    let project = people_pipeline();
+    let train = project.read("resources/p/train.yaml");
+    project.write("resources/p/train.yaml", format!("{train}retrain: {{when: {when}}}\n"));
+    up_to_features(&project);
+    project.run("train", ["p"]).exits(0).says("runs because it has not run yet");
+    project
+}
+
+fn up_to_features(project: &Project) {
+    for tool in ["ingest", "clean", "features"] {
+        project.run(tool, ["p"]).exits(0);
+    }
+}
+
+/// `count` more people, whose labels are known, on a later day; `income` is between this and 1 more.
+fn more_people(project: &Project, count: u64, day: &str, income: f64) {
+    let mut rows = project.read("people.csv");
+    let first = rows.lines().count();
+    for number in 0..count {
+        let income = income + (number % 10) as f64 / 10.0;
+        rows += &format!("{},{day},{},{income},{}\n", first as u64 + number, 20 + number % 50, number % 2 == 0);
+    }
+    project.write("people.csv", rows);
+    up_to_features(project);
+}
+
+#[track_caller]
+fn waits(project: &Project, why: &str) -> Outcome {
+    let outcome = project.run("train", ["p"]);
+    outcome.exits(0).says(&format!("train p: no cause to train again: {why}"));
+    assert_eq!(outcome.stdout(), project.latest("data/models/p"), "{outcome}");
+    outcome
+}
+
+#[test]
+fn new_rows_are_trained_on_once_there_are_enough() {
+    let project = trained("{new_rows: 0.1, drift: true, error_up: 0.2, older_than: 7d}");
+    project.run("train", ["p"]).exits(0).says("train p: up to date");
+    // 400 rows have their label. 12 more are 3 %.
+    more_people(&project, 12, "2026-02-01", 0.0);
+    let why = "3 % new rows of the 10 % needed, no watch has run yet, model less than an hour old, of the 7d allowed";
+    waits(&project, why);
+    project
+        .run("train", ["p", "--dry-run"])
+        .exits(0)
+        .says("train p: would not run: no cause to train again: 3 % new rows");
+    assert_eq!(project.list("data/models/p").iter().filter(|name| name.starts_with('v')).count(), 1);
+    // Rows count from the last version on, not from the last look.
+    more_people(&project, 28, "2026-02-02", 0.0);
+    project.run("train", ["p"]).exits(0).says("runs because 10 % new rows of the 10 % needed");
+    assert!(project.exists("data/models/p/v2"));
+    more_people(&project, 1, "2026-02-03", 0.0);
+    waits(&project, "0.");
+    project.run("train", ["p", "--force"]).exits(0).says("runs because of --force");
+    // The spec is no data.
+    let train = project.read("resources/p/train.yaml");
+    project.write("resources/p/train.yaml", train + "seed: 7\n");
+    project.run("train", ["p"]).exits(0).says("its spec, a variable in it or a flag changed");
+}
+
+#[test]
+fn a_window_that_moves_on_has_new_rows_though_it_has_no_more_of_them() {
+    let project = trained("{new_rows: 0.2}");
+    // The last fifty have no label; of the others the first hundred go, and a hundred come.
+    let rows = project.read("people.csv");
+    let kept: Vec<&str> = rows.lines().take(1).chain(rows.lines().skip(101)).collect();
+    project.write("people.csv", kept.join("\n") + "\n");
+    more_people(&project, 100, "2026-02-01", 0.0);
+    project.run("train", ["p"]).exits(0).says("% new rows of the 20 % needed");
+}
+
+#[test]
+fn the_watch_is_a_cause() {
+    let project = trained("{drift: true}");
+    project.write("resources/p/monitor.yaml", "drift: {looks: 1, severity: soft}\n");
+    more_people(&project, 2, "2026-02-01", 0.0);
+    waits(&project, "no watch has run yet, model less than an hour old");
+    project.run("monitor", ["p"]).exits(0);
+    waits(&project, "no drift, model less than an hour old");
+    // The incomes of those who are to be scored are others now: ten times as many, and far higher.
+    let mut rows = project.read("people.csv");
+    for number in 0..500 {
+        rows += &format!("{},2026-02-02,{},{},\n", 9000 + number, 20 + number % 50, 5.0 + f64::from(number) / 500.0);
+    }
+    project.write("people.csv", rows);
+    up_to_features(&project);
+    project.run("monitor", ["p"]).exits(0).says("drifted");
+    project.run("train", ["p"]).exits(0).says("runs because drift of income");
+}
