@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import fasttreeshap_fixed as fasttreeshap
 import lightgbm
 import numpy as np
 
@@ -21,10 +22,6 @@ def main(folder):
     booster = lightgbm.Booster(model_file=folder / "model.txt")
     rows = np.fromfile(folder / "rows.f64").reshape(-1, FEATURES)
     theirs = booster.predict(rows, pred_contrib=True, num_threads=1)[:, :-1]
-    try:
-        import fasttreeshap
-    except ImportError as error:
-        sys.exit(f"shap: {error}; pip install fasttreeshap-fixed")
     for algorithm in ("v1", "v2"):
         explainer = fasttreeshap.TreeExplainer(booster, algorithm=algorithm, n_jobs=1)
         least = float("inf")
