@@ -4,9 +4,9 @@
 use serde::Serialize;
 use spec::Result;
 
+use super::rows;
 use super::rows::Open;
 use super::shape::FeaturesSpec;
-use super::rows;
 
 /// What is computed, in either shape.
 #[derive(Clone, Debug, PartialEq, Serialize)]
