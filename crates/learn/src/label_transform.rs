@@ -1,6 +1,6 @@
 //! Learners on a transformed label; the way back is [`score::Transformed`].
 
-use score::{LabelTransform, Matrix, Model, Task, Transformed, Tuned, logarithms};
+use score::{LabelTransform, Model, Task, Transformed, Tuned, logarithms};
 use spec::Result;
 
 use crate::{Data, Learner};
@@ -63,7 +63,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::Feature;
+    use crate::{Feature, Matrix};
     use crate::learners::LearnerSpec;
     use crate::random::Random;
 
