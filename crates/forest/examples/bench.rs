@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p forest --example bench [THREADS] [LEAVES] [TREES] [ROWS] [FOLDER]` on made-up data of 26 features;
 //! 1 thread, 31 leaves, 200 trees and a million rows unless it is said otherwise. The model and the rows that are explained
-//! are written into the folder, if there is one, for other libraries to explain (`scripts/bench/shap.py`). Times are the least of some rounds, taken in turn, for
+//! are written into the folder, if there is one, for other libraries to explain (`scripts/bench/shap.py`); then the categories
+//! are numbers, for fasttreeshap knows no others. Times are the least of some rounds, taken in turn, for
 //! other programs may be running. With one thread on Linux it is the thread's own time on the processor that counts.
 
 #[path = "../tests/lightgbm/library.rs"]
@@ -92,8 +93,9 @@ fn main() {
     let mut random = Random::new(7);
     let train = table(&mut random, 60_000);
     let label = label(&train, &mut random);
-    let parameters =
-        format!("objective=binary num_leaves={leaves} categorical_feature=24,25 verbosity=-1 seed=1 num_threads=2");
+    let folder = std::env::args().nth(5).map(PathBuf::from);
+    let categories = if folder.is_some() { "" } else { "categorical_feature=24,25" };
+    let parameters = format!("objective=binary num_leaves={leaves} {categories} verbosity=-1 seed=1 num_threads=2");
     let text = library::train(&train, &label, None, &parameters, trees);
     let start = Instant::now();
     let forest = Forest::read(&text).unwrap();
@@ -146,7 +148,7 @@ fn main() {
 
     let flat = &flat[..EXPLAINED * FEATURES];
     let first: Vec<&[f64]> = table.iter().map(|column| &column[..EXPLAINED]).collect();
-    if let Some(folder) = std::env::args().nth(5).map(PathBuf::from) {
+    if let Some(folder) = folder {
         std::fs::write(folder.join("model.txt"), &text).unwrap();
         let bytes: Vec<u8> = flat.iter().flat_map(|value| value.to_le_bytes()).collect();
         std::fs::write(folder.join("rows.f64"), bytes).unwrap();
