@@ -9,8 +9,7 @@ use testkit::{Outcome, Project};
 pub const TOOLS: [&str; 6] = ["ingest", "clean", "features", "train", "predict", "export"];
 
 /// All tools: those of a pipeline, and those that look after it.
-pub const ALL_TOOLS: [&str; 8] =
-    ["ingest", "clean", "features", "train", "predict", "export", "monitor", "release"];
+pub const ALL_TOOLS: [&str; 8] = ["ingest", "clean", "features", "train", "predict", "export", "monitor", "release"];
 
 /// The folder of each tool's `latest` for a pipeline.
 pub fn folder(tool: &str, pipeline: &str) -> String {
