@@ -16,8 +16,12 @@ TOOLS := ingest clean features train predict export
 WATCHERS := monitor
 # What decides about models, by hand or from cron.
 PROGRAMS := release
+# What answers for all of them.
+SERVERS := serve
+# Pipelines that are served.
+SERVED := $(sort $(patsubst resources/%/serve.yaml,%,$(wildcard resources/*/serve.yaml)))
 PIPELINES := $(sort $(patsubst resources/%/,%,$(wildcard resources/*/)))
-COMMANDS := help setup build test bench docs lint coverage ci clean-data
+COMMANDS := help serve setup build test bench docs lint coverage ci clean-data
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Cargo and the makes that it calls have their own flags.
@@ -38,6 +42,9 @@ help: ## list what `make` can do
 #> <pipeline> -- run a whole pipeline: the name of a folder in resources/, such as `make churn`
 #> <pipeline>.<stage> -- run it up to a stage, such as `make churn.train`
 
+serve: $(addsuffix .predict,$(SERVED)) | build ## run what is missing for the pipelines that have a serve.yaml, then serve them
+	@bin/serve $(SERVED)
+
 clean-data: ## delete the output of a pipeline: make clean-data PIPELINE=churn
 	@test -n "$(PIPELINE)" || { echo "name the pipeline: make clean-data PIPELINE=churn" >&2; exit 2; }
 	@case "$(PIPELINE)" in *[!a-zA-Z0-9_-]*) echo "'$(PIPELINE)' is not the name of a pipeline" >&2; exit 2;; esac
@@ -55,7 +62,7 @@ bin/.built: $(SOURCES)
 	@test -d "$(TARGET)/release/deps" || scripts/lib/announce-cold-build
 	@$(CARGO) build --release --workspace
 	@mkdir -p bin
-	@for tool in $(TOOLS) $(WATCHERS) $(PROGRAMS); do scripts/lib/install-tool "$(TARGET)/release/$$tool" "bin/$$tool"; done
+	@for tool in $(TOOLS) $(WATCHERS) $(PROGRAMS) $(SERVERS); do scripts/lib/install-tool "$(TARGET)/release/$$tool" "bin/$$tool"; done
 	@touch $@
 
 # Tests run the tools in $(TARGET)/release, so cargo itself says that these are what the sources say.

@@ -29,7 +29,7 @@ const MOST_LINES: usize = 600;
 fn allowed(package: &str) -> Vec<&'static str> {
     match package {
         "spec" | "testkit" => vec![],
-        "artifact" | "store" | "forest" => vec!["spec"],
+        "artifact" | "store" | "forest" | "journal" => vec!["spec"],
         "values" => vec!["spec", "artifact"],
         "expr" => vec!["spec", "artifact", "values"],
         "checks" => vec!["spec", "artifact", "expr", "values", "transform"],
@@ -53,6 +53,9 @@ fn allowed(package: &str) -> Vec<&'static str> {
         tool if TOOLS.contains(&tool) => {
             [&["spec", "artifact", "expr", "values", "score", "tool", "stage"], &DOMAIN[..]].concat()
         }
+        // What answers over HTTP: it reads what the stages wrote, and writes what it was asked.
+        "serving" => vec!["spec", "artifact", "values", "journal", "score", "featurize"],
+        "serve" => vec!["spec", "tool", "alert", "serving"],
         "tests" => vec!["testkit"],
         other => panic!("crate '{other}' has no place in the architecture yet: give it one in this table"),
     }
@@ -86,6 +89,11 @@ fn forbidden(package: &str) -> (&'static [&'static str], &'static str) {
         "tool" => (
             &["polars", "polars-arrow", "arrow", "parquet", "object_store", "anyhow"],
             "a program can run without tables: only stages publish them",
+        ),
+        "journal" => (TABLES, "a journal is lines of text"),
+        "serving" => (
+            &["clap", "indicatif", "anyhow", "tracing-subscriber", "parquet", "object_store"],
+            "a server prints nothing; only artifact opens or writes Parquet",
         ),
         "testkit" => (&["polars", "arrow", "clap"], "tests of tools must build in seconds"),
         domain if DOMAIN.contains(&domain) => (

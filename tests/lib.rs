@@ -1,6 +1,8 @@
 //! What the whole-pipeline tests share: a small shop read from a CSV, and the project's own `churn` pipeline at a
 //! size that runs in seconds.
 
+pub mod served;
+
 use std::path::{Path, PathBuf};
 
 use testkit::{Outcome, Project};
@@ -9,7 +11,8 @@ use testkit::{Outcome, Project};
 pub const TOOLS: [&str; 6] = ["ingest", "clean", "features", "train", "predict", "export"];
 
 /// All tools: those of a pipeline, and those that look after it.
-pub const ALL_TOOLS: [&str; 8] = ["ingest", "clean", "features", "train", "predict", "export", "monitor", "release"];
+pub const ALL_TOOLS: [&str; 9] =
+    ["ingest", "clean", "features", "train", "predict", "export", "monitor", "release", "serve"];
 
 /// The folder of each tool's `latest` for a pipeline.
 pub fn folder(tool: &str, pipeline: &str) -> String {

@@ -61,6 +61,7 @@ impl Stage for Features {
             training_rows,
             books,
             dictionary,
+            label_known_at,
             warnings,
             ..
         } = build(&inheriting(job)?, &|table| job.scan(table), spec.today(job.stamp.time()))?;
@@ -73,7 +74,7 @@ impl Stage for Features {
         let notes =
             Notes { label: Some(spec.label().to_owned()), horizon_days: Some(horizon_days), ..Notes::default() };
         let training = TableOutput {
-            notes: notes.clone(),
+            notes: Notes { label_known_at, ..notes.clone() },
             definitions: Some(definitions.clone()),
             ..TableOutput::new(TRAINING, training_schema.as_ref().clone(), training, training_rows)
         };

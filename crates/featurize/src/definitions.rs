@@ -77,9 +77,9 @@ fn of_rows(spec: &RowSpec, sources: Sources<'_>) -> Definitions {
     let keys = [&*spec.time, &*spec.time];
     let mut known = (value(&spec.known_at), value(&spec.known_late));
     // Aggregates over earlier rows read what belongs to the label only when it is known.
-    if let (Some(delay), Value::Object(late)) = (spec.label.delay, &mut known.1) {
+    if let (Some(how), Value::Object(late)) = (spec.label.known(), &mut known.1) {
         let hidden = spec.label.known_with.clone().unwrap_or_else(|| spec.label.is.sql().sql().columns());
-        late.extend(hidden.into_iter().map(|column| (column, value(&delay))));
+        late.extend(hidden.into_iter().map(|column| (column, value(&how))));
     }
     let mut made = Making { context, zone: spec.zone, table, keys, known, sources, columns: Vec::new() };
     for (name, feature) in spec.features.iter() {
@@ -126,7 +126,7 @@ impl Making<'_> {
     /// Closes with the label. Its name, what else is hidden with it and when it becomes known are no part of the question.
     fn finish(self, label: &str, mut is: Value) -> Definitions {
         if let Some(entries) = is.as_object_mut() {
-            entries.retain(|key, _| !matches!(key.as_str(), "name" | "known_with" | "delay"));
+            entries.retain(|key, _| !matches!(key.as_str(), "name" | "known_with" | "delay" | "known_at"));
         }
         // The label of an entity is an aggregate; that of a row is its own.
         let own_rows = is.get("horizon").is_some();

@@ -43,6 +43,13 @@ pub fn write(spec: &CutoffSpec, plan: &Plan, calendar: &Calendar, schema: &Schem
     if let Some(delay) = label.delay {
         line(format!("Known {delay} after its horizon.\n"));
     }
+    if let Some(known) = &plan.label_known {
+        line(format!(
+            "`{}` is the first day as of which the label is known: its horizon is over, and the rows in it have become known. It \
+             is not learned from.\n",
+            known.column
+        ));
+    }
     let dtype = schema.get(&label.name).map(type_name).unwrap_or_default();
     line("| name | type | meaning | horizon | where |\n|---|---|---|---|---|".to_owned());
     line(format!(

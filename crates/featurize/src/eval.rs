@@ -9,9 +9,14 @@ use expr::RowExpr;
 /// What an expression gives for each row, of the type that it has.
 pub fn evaluated(rows: &DataFrame, sql: &RowExpr, name: &str, place: &str) -> Result<Series> {
     let value = sql.sql().compile(rows.schema(), place)?;
-    let with = rows.clone().lazy().with_columns([value.expr.alias(name)]);
+    // A column of one row would be computed with as a constant is, and a division by a constant is a multiplication by its
+    // inverse: the last digit of a value must not depend on how many rows there are.
+    let single = rows.height() == 1;
+    let rows = if single { rows.vstack(rows).during(place)? } else { rows.clone() };
+    let with = rows.lazy().with_columns([value.expr.alias(name)]);
     let given = with.select([col(name)]).collect().during(place)?;
-    Ok(given.column(name).during(place)?.as_materialized_series().rechunk())
+    let given = given.column(name).during(place)?.as_materialized_series().rechunk();
+    Ok(if single { given.slice(0, 1) } else { given })
 }
 
 /// Where a condition holds: null does not.

@@ -15,6 +15,9 @@ use values::form::{Form, Measure, floats, whole, wide};
 /// Stands for null.
 pub const NULL: u32 = u32::MAX;
 
+/// Stands for a value that has no code.
+pub const UNKNOWN: u32 = NULL - 1;
+
 /// Integers from 0 up to this are looked up in a table instead of a map.
 const TABLE: i64 = 1 << 22;
 
@@ -73,13 +76,12 @@ impl Interner {
         }
     }
 
-    /// The codes of a column whose values have the interner's form.
+    /// The codes of a column whose values have the interner's form; new values are given one.
     pub fn encode(&mut self, column: &Series) -> Result<Vec<u32>> {
-        let doing = || format!("column '{}'", column.name());
-        let encoded = match self {
-            _ if column.dtype() == &DataType::Null => vec![NULL; column.len()],
-            Interner::Texts { codes, values } => {
-                let texts = column.strict_cast(&DataType::String).during(doing())?;
+        let keys = Keys::of(column, self.form())?;
+        let encoded = match (&mut *self, keys) {
+            (_, Keys::None(rows)) => vec![NULL; rows],
+            (Interner::Texts { codes, values }, Keys::Texts(texts)) => {
                 let code = |text: Option<&str>| {
                     let Some(text) = text else { return NULL };
                     if let Some(code) = codes.get(text) {
@@ -90,29 +92,52 @@ impl Interner {
                     values.push(text.into());
                     code
                 };
-                texts.str().during(doing())?.iter().map(code).collect()
+                texts.str().during("keys")?.iter().map(code).collect()
             }
-            Interner::Integers { table, codes, is_float: true } => {
-                let floats = column.strict_cast(&DataType::Float64).during(doing())?;
-                // The two zeros are one value; NaN counts as null.
-                let bits = |value: f64| if value == 0.0 { 0 } else { value.to_bits() as i64 };
-                let keys = floats.f64().during(doing())?.iter();
-                let keys = keys.map(|value| value.filter(|value| !value.is_nan()).map(bits));
-                keys.map(|key| key.map_or(NULL, |key| integer(table, codes, key))).collect()
+            (Interner::Integers { table, codes, .. }, Keys::Whole(keys)) => {
+                keys.into_iter().map(|key| key.map_or(NULL, |key| integer(table, codes, key))).collect()
             }
-            Interner::Integers { table, codes, is_float: false } => {
-                let keys = whole(column)?.into_iter();
-                keys.map(|key| key.map_or(NULL, |key| integer(table, codes, key))).collect()
+            (Interner::Wide { codes, .. }, Keys::Wide(keys)) => {
+                keys.into_iter().map(|key| key.map_or(NULL, |key| codes.of(key))).collect()
             }
-            Interner::Wide { codes, measure } => {
-                let keys = wide(column, *measure)?.into_iter();
-                keys.map(|key| key.map_or(NULL, |key| codes.of(key))).collect()
-            }
+            _ => return Err(unlike(column)),
         };
-        if self.len() >= NULL as usize {
-            return Err(Error::refused(format!("{} has over 4 billion distinct values", doing())));
+        if self.len() >= UNKNOWN as usize {
+            return Err(Error::refused(format!("column '{}' has over 4 billion distinct values", column.name())));
         }
         Ok(encoded)
+    }
+
+    /// The codes of a column whose values have the interner's form; [`UNKNOWN`] for values without one.
+    pub fn find(&self, column: &Series) -> Result<Vec<u32>> {
+        let found = |code: Option<u32>| code.unwrap_or(UNKNOWN);
+        Ok(match (self, Keys::of(column, self.form())?) {
+            (_, Keys::None(rows)) => vec![NULL; rows],
+            (Interner::Texts { codes, .. }, Keys::Texts(texts)) => {
+                let texts = texts.str().during("keys")?.iter();
+                texts.map(|text| text.map_or(NULL, |text| found(codes.get(text).copied()))).collect()
+            }
+            (Interner::Integers { table, codes, .. }, Keys::Whole(keys)) => {
+                let code = |key: i64| match usize::try_from(key).ok().filter(|_| key < TABLE) {
+                    Some(small) => table.get(small).copied().filter(|code| *code != NULL),
+                    None => codes.known.get(&key).copied(),
+                };
+                keys.into_iter().map(|key| key.map_or(NULL, |key| found(code(key)))).collect()
+            }
+            (Interner::Wide { codes, .. }, Keys::Wide(keys)) => {
+                keys.into_iter().map(|key| key.map_or(NULL, |key| found(codes.known.get(&key).copied()))).collect()
+            }
+            _ => return Err(unlike(column)),
+        })
+    }
+
+    fn form(&self) -> Form {
+        match self {
+            Interner::Texts { .. } => Form::Text,
+            Interner::Integers { is_float: true, .. } => Form::Float,
+            Interner::Integers { .. } => Form::Whole,
+            Interner::Wide { measure, .. } => Form::Wide(*measure),
+        }
     }
 
     /// The distinct values by code, as a column of the type that they came from; decimals and floats as Float64.
@@ -126,6 +151,38 @@ impl Interner {
             Interner::Wide { codes, .. } => restore_wide(&codes.values, dtype, name),
         }
     }
+}
+
+/// The values of a column as they are told apart.
+enum Keys {
+    /// Nulls only.
+    None(usize),
+    Texts(Series),
+    Whole(Vec<Option<i64>>),
+    Wide(Vec<Option<i128>>),
+}
+
+impl Keys {
+    fn of(column: &Series, form: Form) -> Result<Keys> {
+        let doing = || format!("column '{}'", column.name());
+        Ok(match form {
+            _ if column.dtype() == &DataType::Null => Keys::None(column.len()),
+            Form::Text => Keys::Texts(column.strict_cast(&DataType::String).during(doing())?),
+            Form::Whole => Keys::Whole(whole(column)?),
+            Form::Float => {
+                let floats = column.strict_cast(&DataType::Float64).during(doing())?;
+                // The two zeros are one value; NaN counts as null.
+                let bits = |value: f64| if value == 0.0 { 0 } else { value.to_bits() as i64 };
+                let keys = floats.f64().during(doing())?.iter();
+                Keys::Whole(keys.map(|value| value.filter(|value| !value.is_nan()).map(bits)).collect())
+            }
+            Form::Wide(measure) => Keys::Wide(wide(column, measure)?),
+        })
+    }
+}
+
+fn unlike(column: &Series) -> Error {
+    Error::cannot_run(format!("column '{}' is {}, whose values cannot be compared here", column.name(), column.dtype()))
 }
 
 fn integer(table: &mut Vec<u32>, codes: &mut Codes<i64>, key: i64) -> u32 {

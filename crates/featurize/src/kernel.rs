@@ -7,6 +7,7 @@
 
 use super::clock::Clock;
 use super::interner::NULL;
+use super::known::{LAST_DAY, NEVER};
 use super::plan::{Aggregate, Op};
 use super::store::{Codes, Store, Words};
 
@@ -23,6 +24,8 @@ pub struct Bounds {
     pub active: Option<i64>,
     /// Where the label's horizon ends.
     pub horizon: i64,
+    /// When its label is known, as far as all rows of the horizon are known by then.
+    pub over: i64,
     pub clock: Clock,
 }
 
@@ -87,6 +90,32 @@ impl Present {
         let rows = self.rows.iter().zip(&self.ends);
         rows.map(|((_, high), end)| (*high, store.times.first_from(*high, *end, bound))).collect()
     }
+}
+
+/// The first day, since 1970, as of which the label of each entity is known: the horizon and its delay are over, and the rows
+/// of the horizon became known before, with the columns `late` of them.
+pub fn label_known(store: &Store, bounds: &Bounds, ahead: &[(usize, usize)], late: &[usize]) -> Lane {
+    let clock = bounds.clock;
+    let next = |time: i64, is_at: bool| {
+        let mut day = clock.day_number(time);
+        while clock.start_of(day) < time || (!is_at && clock.start_of(day) == time) {
+            day += 1;
+        }
+        day
+    };
+    let at_last = i64::from(LAST_DAY.to_epoch_days());
+    let over = next(bounds.over, true);
+    let days = ahead.iter().map(|(low, high)| {
+        let rows = store.known.iter().flat_map(|known| &known[*low..*high]);
+        // A column that never changed is no reason to wait.
+        let columns = late.iter().flat_map(|late| &store.late[*late][*low..*high]).filter(|at| **at != NEVER);
+        match rows.chain(columns).max() {
+            None => over,
+            Some(&NEVER) => at_last,
+            Some(latest) => over.max(next(*latest, false)),
+        }
+    });
+    Lane::Integers(days.collect())
 }
 
 /// Computes an aggregate for the ranges of one window, as of a time: of rows and columns that became known late only

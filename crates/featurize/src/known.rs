@@ -6,6 +6,7 @@
 use std::fmt;
 
 use artifact::PolarsResultExt;
+use chrono::NaiveDate;
 use polars::prelude::{DataFrame, DataType, Schema, Series};
 use serde::de::{Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
@@ -120,19 +121,22 @@ impl Knowledge {
         }
         let mut known = Knowledge { rows: rows.cloned(), ..Knowledge::default() };
         known.columns = columns.iter().map(|(column, known)| (column.to_owned(), known.clone())).collect();
-        for (_, how) in columns.iter() {
-            if let Known::At(moment) = how
-                && moment != time
-                && !known.columns.iter().any(|(late, _)| late == moment)
-            {
-                known.columns.push((moment.clone(), how.clone()));
-            }
-        }
+        columns.iter().for_each(|(_, how)| known.add_moment(how, time));
         known.rows_at = rows.and_then(|rows| match rows {
             Known::At(moment) if moment != time => Some(moment.clone()),
             _ => None,
         });
         Ok(known)
+    }
+
+    /// Notes that the column that says when another became known is known at its own moment, unless it is the row's time.
+    pub fn add_moment(&mut self, how: &Known, time: &str) {
+        if let Known::At(moment) = how
+            && moment != time
+            && !self.columns.iter().any(|(late, _)| late == moment)
+        {
+            self.columns.push((moment.clone(), how.clone()));
+        }
     }
 
     /// Whether a row's own time may be too early to know a column of it. Of a row that is known, the moment since when it
@@ -160,6 +164,17 @@ impl Knowledge {
         })
     }
 }
+
+/// What the column is called that says when a label is known.
+pub fn known_at_name(label: &str) -> String {
+    format!("{label}_known_at")
+}
+
+/// The last day of the calendar: a label that counts a row of which nobody says when it became known is known no sooner.
+pub const LAST_DAY: NaiveDate = match NaiveDate::from_ymd_opt(9_999, 12, 31) {
+    Some(day) => day,
+    None => NaiveDate::MAX,
+};
 
 /// When something became known, for rows whose times a clock counts: it is known at every time that is larger. Null is
 /// never; the smallest time stands for null and is never known.

@@ -17,6 +17,7 @@
 //! | `kernel` | aggregates over ranges of sorted rows |
 //! | `as_of`, `attributes` | columns of other tables by key, as of a time |
 //! | `table` | batches, books, schemas |
+//! | `prepared` | features of single entities or rows, now |
 //! | `dictionary` | the data dictionary |
 //! | `definitions` | what each feature means, with a hash, for those who learn from it |
 //! | `almanac`, `reference`, `falsify`, `proof` | a calendar of their own, the plain definitions of all aggregates, another future, and the proof by all three |
@@ -64,6 +65,7 @@ mod interner;
 mod kernel;
 mod known;
 mod plan;
+mod prepared;
 mod proof;
 mod reference;
 mod rows;
@@ -75,6 +77,7 @@ mod table;
 pub use calendar::Calendar;
 pub use definitions::{Sources, definitions, with_features};
 pub use known::Known;
+pub use prepared::Prepared;
 pub use proof::Proof;
 pub use rows::{
     CountWithin, Examples, Lookup, Metres, Names, Nearest, Open, Past, RowFeature, RowFeatures, RowLabel, RowLabelKind,
@@ -85,7 +88,7 @@ pub use spec::{
     At, Attribute, CUTOFF, CutoffSpec, Cutoffs, Entities, Every, FeatureKind, Features, Fraction, Label, LabelKind,
     LabelOf, Of, Quantile, Rows, Share, Sql,
 };
-pub use table::{FeatureSet, Prepared};
+pub use table::{FeatureSet, OfKeys};
 
 use ::spec::Result;
 use chrono::NaiveDate;

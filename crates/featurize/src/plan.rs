@@ -6,7 +6,7 @@ use spec::{Error, Result, ResultExt, Span, did_you_mean};
 
 use super::as_of::ByKey;
 use super::clock::Clock;
-use super::known::Knowledge;
+use super::known::{Knowledge, known_at_name};
 use super::rows::Open;
 use super::spec::{Attribute, CUTOFF, CutoffSpec, FeatureKind, LabelKind};
 use expr::RowExpr;
@@ -77,6 +77,13 @@ pub struct Condition {
     pub late: Vec<usize>,
 }
 
+/// The column that says when a row's label is known, and the late columns that the label reads.
+#[derive(Clone, Debug)]
+pub struct LabelKnown {
+    pub column: String,
+    pub late: Vec<usize>,
+}
+
 /// A spec that fits its table.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -98,6 +105,9 @@ pub struct Plan {
     pub features: Vec<(String, How)>,
     pub label: (String, Op, Option<usize>),
     pub horizon: Span,
+    pub delay: Option<Span>,
+    /// How it is known when a row's label is known, if that is not the same for all.
+    pub label_known: Option<LabelKnown>,
     schema: Schema,
 }
 
@@ -139,6 +149,8 @@ impl Plan {
             features: Vec::new(),
             label: (spec.label.name.clone(), Op::Count, None),
             horizon: spec.label.horizon,
+            delay: spec.label.delay,
+            label_known: None,
             schema: schema.clone(),
         };
         if let Some(span) = plan.active_within {
@@ -172,7 +184,33 @@ impl Plan {
         };
         let condition = plan.condition(spec.label.filter.as_ref(), &place)?;
         plan.label = (spec.label.name.clone(), op, condition);
+        let late = plan.late_of_label();
+        if plan.known.rows.is_some() || !late.is_empty() {
+            let column = known_at_name(&spec.label.name);
+            if column == spec.entity || column == CUTOFF || spec.features.iter().any(|(name, _)| name == column) {
+                return Err(Error::cannot_run(format!(
+                    "{place}: '{column}' is the name of the column that says when it is known"
+                ))
+                .hint("name the feature or the label otherwise"));
+            }
+            plan.label_known = Some(LabelKnown { column, late });
+        }
         Ok(plan)
+    }
+
+    /// The late columns that the label reads.
+    fn late_of_label(&self) -> Vec<usize> {
+        let (_, op, condition) = &self.label;
+        let column = match op {
+            Op::Distinct(i) => Some(&self.words[*i].column),
+            Op::Sum(i) | Op::Mean(i) | Op::Min(i) | Op::Max(i) => Some(&self.numbers[*i]),
+            _ => None,
+        };
+        let mut late: Vec<usize> = column.and_then(|column| self.late(column)).into_iter().collect();
+        late.extend(condition.iter().flat_map(|i| &self.conditions[*i].late));
+        late.sort_unstable();
+        late.dedup();
+        late
     }
 
     fn how(&mut self, kind: &FeatureKind, place: &str, open: Open) -> Result<How> {

@@ -24,11 +24,11 @@ use super::attributes::{Others, others};
 use super::eval::{evaluated, holds};
 use super::falsify::{KnownTimes, at_time, falsified, falsified_where, known_times, times};
 use super::known::Known;
-use super::plan::{How, Op, Plan};
+use super::plan::{How, LabelKnown, Op, Plan};
 use super::reference::{Answer, Ask, Seen, Value, answer, cells, equal};
 use super::rows::Open;
 use super::spec::{CUTOFF, CutoffSpec};
-use super::table::{Prepared, Task, World};
+use super::table::{Keyed, Task, World};
 use values::form::plain;
 
 /// How many earlier rows are invented again.
@@ -96,11 +96,12 @@ pub fn prove(
     let columns = |with_label: bool| {
         let features = plan.features.iter().map(|(name, _)| name.as_str());
         let label = with_label.then_some(plan.label.0.as_str());
-        [&*plan.entity, CUTOFF].into_iter().chain(features).chain(label).collect::<Vec<&str>>()
+        let known = plan.label_known.iter().filter(|_| with_label).map(|known| known.column.as_str());
+        [&*plan.entity, CUTOFF].into_iter().chain(features).chain(label).chain(known).collect::<Vec<&str>>()
     };
     same_columns(&published_training, &columns(true))?;
     same_columns(&published_scoring, &columns(false))?;
-    let prepared = Prepared::read(spec, open, today)?;
+    let prepared = Keyed::read(spec, open, today)?;
     for published in [&published_training, &published_scoring] {
         same_entities(&plan, published, &prepared)?;
     }
@@ -161,7 +162,7 @@ pub(super) fn with_slack(table: &DataFrame, known: &Answers) -> Result<Answers> 
 
 /// Refuses a table in which an entity is missing at a cutoff, or stands twice: who has a row must not depend on what came
 /// after, either.
-fn same_entities(plan: &Plan, published: &LazyFrame, prepared: &Prepared) -> Result<()> {
+fn same_entities(plan: &Plan, published: &LazyFrame, prepared: &Keyed) -> Result<()> {
     let keys = published.clone().select([col(plan.entity.as_str()), col(CUTOFF)]);
     for (day, published) in by_cutoff(&artifact::collect(keys, "reading published features")?)? {
         let mut counts: BTreeMap<String, (i64, String)> = BTreeMap::new();
@@ -333,6 +334,15 @@ impl Facts<'_> {
             let ahead = self.rows(&self.history, |_| true)?;
             let label = |entity: &String| ahead.answer(entity, (*op, *condition), (cutoff, to), cutoff);
             answers.insert(name.clone(), entities.iter().map(label).collect());
+            if let Some(of) = &plan.label_known {
+                let over = plan.delay.map_or(to, |delay| almanac.moved(to, delay, true));
+                let known = |entity: &String| {
+                    let places = ahead.places.get(entity).into_iter().flatten().copied();
+                    let places = places.filter(|place| all[*place].is_some_and(|at| cutoff <= at && at < to));
+                    Answer::from(label_known(of, places, &known, over, plan, almanac))
+                };
+                answers.insert(of.column.clone(), entities.iter().map(known).collect());
+            }
         }
         Ok(answers)
     }
@@ -366,7 +376,7 @@ impl Facts<'_> {
         let (plan, doing) = (self.plan, "computing features again");
         let world = World::read(plan, rows.clone().lazy(), others)?;
         let entities: Vec<u32> = (0..world.entities() as u32).collect();
-        let all = Task::new(plan, day, with_label)?.rows(plan, &world, &entities)?;
+        let (_, all) = Task::new(plan, day, with_label)?.rows(plan, &world, &entities)?;
         let places: HashMap<Option<String>, u32> =
             (0u32..).zip(cells(&all, &plan.entity)?).map(|(row, entity)| (entity.key(), row)).collect();
         let rows: Vec<Option<u32>> =
@@ -432,7 +442,9 @@ impl Facts<'_> {
     /// values.
     fn compare(&self, published: &DataFrame, answers: &Answers, day: NaiveDate, fault: Fault) -> Result<usize> {
         let plan = self.plan;
-        let names = plan.features.iter().map(|(name, _)| name.as_str()).chain([plan.label.0.as_str()]);
+        let of_label =
+            [plan.label.0.as_str()].into_iter().chain(plan.label_known.iter().map(|known| known.column.as_str()));
+        let names = plan.features.iter().map(|(name, _)| name.as_str()).chain(of_label);
         let mut values = 0;
         for name in names {
             let Some(answers) = answers.get(name) else { continue };
@@ -447,6 +459,36 @@ impl Facts<'_> {
         }
         Ok(values)
     }
+}
+
+/// The first day that begins when the label is known: not before `over`, and after the rows at some places, and their late
+/// columns, became known.
+fn label_known(
+    of: &LabelKnown,
+    places: impl Iterator<Item = usize>,
+    known: &KnownTimes,
+    over: i128,
+    plan: &Plan,
+    almanac: Almanac,
+) -> Value {
+    let (mut after, mut is_never) = (i128::MIN, false);
+    for place in places {
+        match known.rows.as_ref().map(|rows| rows[place]) {
+            Some(None) => is_never = true,
+            Some(Some(at)) => after = after.max(at),
+            None => {}
+        }
+        for late in &of.late {
+            let name = &plan.known.columns[*late].0;
+            let column = known.columns.iter().find(|(column, _)| column == name);
+            after = after.max(column.and_then(|(_, at)| at[place]).unwrap_or(i128::MIN));
+        }
+    }
+    let mut day = almanac.day(over);
+    while almanac.start(day) < over || almanac.start(day) <= after {
+        day += 1;
+    }
+    Value::Day(if is_never { 2_932_896 } else { day })
 }
 
 /// There is no infinity in features.

@@ -17,7 +17,8 @@ use super::attributes::{Attribute, Others, attributes, others};
 use super::calendar::Calendar;
 use super::days::Timed;
 use super::eval::evaluated;
-use super::kernel::{Bounds, Lane, Present, RUN, aggregate};
+use super::kernel::{Bounds, Lane, Present, RUN, aggregate, label_known};
+use super::known::NEVER;
 use super::plan::{Aggregate, How, Op, Plan};
 use super::rows::Open;
 use super::spec::{CUTOFF, CutoffSpec};
@@ -44,6 +45,8 @@ pub struct FeatureSet {
     pub books: Books,
     /// What every column means, as Markdown.
     pub dictionary: String,
+    /// The column of the training rows that says from when on their label is known, if that is not the same for all.
+    pub label_known_at: Option<String>,
     /// What people should look at: rows that lie alone in time.
     pub warnings: Vec<String>,
 }
@@ -67,6 +70,7 @@ pub fn build(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<FeatureS
             .hint("lengthen entities.active_within, or name other cutoffs"));
     }
     let books = balanced(&plan, &store, frame.rows, &training, &scoring, (training_rows, scoring_rows))?;
+    let label_known_at = plan.label_known.as_ref().map(|known| known.column.clone());
     let scoring_schema = Arc::new(scoring.schema(&plan, &store)?);
     let training_schema = Arc::new(training[0].schema(&plan, &store)?);
     let dictionary = super::dictionary::write(spec, &plan, &calendar, &training_schema, (training_rows, scoring_rows));
@@ -79,54 +83,85 @@ pub fn build(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<FeatureS
         scoring_rows,
         books,
         dictionary,
+        label_known_at,
         warnings: frame.warnings,
     })
 }
 
 /// Features of given entities, by the same code that computes whole tables: the rows are read, sorted and indexed once,
 /// and nothing changes while they are asked, so that many threads may share it.
-pub struct Prepared {
+pub struct Keyed {
     plan: Plan,
     world: World,
     /// The newest day as of which it can be asked: later rows were not read.
     newest: NaiveDate,
     /// The rank of each entity, by its key.
     ranks: HashMap<String, u32>,
+    inputs: SchemaRef,
+    outputs: SchemaRef,
 }
 
-impl Prepared {
+/// What was found of entities that were asked for.
+pub struct OfKeys {
+    /// Entity, cutoff and features: the very rows of the whole table, in the order in which they were asked for.
+    pub rows: DataFrame,
+    /// For each entity its row; none where it has no row before the cutoff, or no key.
+    pub places: Vec<Option<u32>>,
+}
+
+impl Keyed {
     /// Reads the rows before the newest cutoff of `spec`, and the tables of attributes.
     ///
     /// Errors: as [`build`].
-    pub fn read(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<Prepared> {
+    pub fn read(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<Keyed> {
         let Frame { plan, calendar, .. } = Frame::new(spec, open, today)?;
         let world = World::before(&plan, open, calendar.newest)?;
         let keys = tokens(&world.keys, form_of(&plan)?)?;
         let ranks = keys.into_iter().zip(0u32..).filter_map(|(key, rank)| Some((key?, rank))).collect();
-        Ok(Prepared { plan, world, newest: calendar.newest, ranks })
+        let mut inputs = Schema::default();
+        inputs.insert(plan.entity.as_str().into(), plan.entity_type.clone());
+        let outputs = Task::new(&plan, calendar.newest, false)?.schema(&plan, &world)?;
+        let (inputs, outputs) = (Arc::new(inputs), Arc::new(outputs));
+        Ok(Keyed { plan, world, newest: calendar.newest, ranks, inputs, outputs })
     }
 
-    /// Entity, cutoff and features of those of `entities` that have a row before `cutoff`, in the order in which they are
-    /// asked for: the very rows of the whole table.
+    /// The day as of which entities are scored.
+    pub fn newest(&self) -> NaiveDate {
+        self.newest
+    }
+
+    /// The column of the entities.
+    pub fn inputs(&self) -> &SchemaRef {
+        &self.inputs
+    }
+
+    /// The columns of an answer.
+    pub fn outputs(&self) -> &SchemaRef {
+        &self.outputs
+    }
+
+    /// The rows of those of `entities` that have one before `cutoff`.
     ///
     /// Errors: a cutoff later than the newest; entities of another kind (cannot run).
-    pub fn rows(&self, entities: &Series, cutoff: NaiveDate) -> Result<DataFrame> {
+    pub fn rows(&self, entities: &Series, cutoff: NaiveDate) -> Result<OfKeys> {
         if cutoff > self.newest {
             return Err(Error::cannot_run(format!("rows after {} are not at hand", self.newest))
-                .hint("prepare the features again with a later newest cutoff"));
+                .hint("ask for an earlier cutoff, or prepare the features again with a later newest one"));
         }
         if Form::of_both(&self.plan.entity_type, entities.dtype()) != Some(form_of(&self.plan)?) {
             let (asked, known) = (artifact::type_name(entities.dtype()), artifact::type_name(&self.plan.entity_type));
             return Err(Error::cannot_run(format!("the entity '{}' is {known}, not {asked}", self.plan.entity))
                 .hint("ask for keys of the same type"));
         }
-        let asked = tokens(entities, form_of(&self.plan)?)?;
-        let ranks = asked.into_iter().flatten().filter_map(|key| self.ranks.get(&key).copied());
-        Task::new(&self.plan, cutoff, false)?.rows(&self.plan, &self.world, &ranks.collect::<Vec<u32>>())
+        let asked = tokens(entities, form_of(&self.plan)?)?.into_iter();
+        let asked: Vec<Option<u32>> = asked.map(|key| self.ranks.get(&key?).copied()).collect();
+        let ranks: Vec<u32> = asked.iter().flatten().copied().collect();
+        let (present, rows) = Task::new(&self.plan, cutoff, false)?.rows(&self.plan, &self.world, &ranks)?;
+        let mut present = (0u32..).zip(present).peekable();
+        let place = |rank: Option<u32>| Some(present.next_if(|(_, found)| Some(*found) == rank)?.0);
+        Ok(OfKeys { rows, places: asked.into_iter().map(place).collect() })
     }
-}
 
-impl Prepared {
     /// The keys of the entities that have a row in the whole table as of `cutoff`, ascending.
     pub(super) fn present(&self, cutoff: NaiveDate) -> Result<Series> {
         let task = Task::new(&self.plan, cutoff, false)?;
@@ -222,11 +257,13 @@ impl Task {
     pub fn new(plan: &Plan, day: NaiveDate, with_label: bool) -> Result<Task> {
         // A window that begins before the calendar holds all rows.
         let since = |span| plan.clock.moved_day(day, span, false).unwrap_or(i64::MIN);
+        let horizon = plan.clock.moved_day(day, plan.horizon, true)?;
         let bounds = Bounds {
             cutoff: plan.clock.start(day),
             windows: plan.windows.iter().map(|window| window.map_or(i64::MIN, since)).collect(),
             active: plan.active_within.map(since),
-            horizon: plan.clock.moved_day(day, plan.horizon, true)?,
+            horizon,
+            over: plan.delay.map_or(Some(horizon), |delay| plan.clock.moved(horizon, delay, true)).unwrap_or(NEVER),
             clock: plan.clock,
         };
         Ok(Task { day, bounds, with_label })
@@ -237,8 +274,8 @@ impl Task {
         (0..store.entities().div_ceil(RUN)).into_par_iter().map(present).sum()
     }
 
-    /// The rows of some entities, by their ranks.
-    pub fn rows(&self, plan: &Plan, store: &World, entities: &[u32]) -> Result<DataFrame> {
+    /// The rows of those of some entities, by their ranks, that have one; with their ranks.
+    pub fn rows(&self, plan: &Plan, store: &World, entities: &[u32]) -> Result<(Vec<u32>, DataFrame)> {
         let runs: Vec<(Vec<u32>, Vec<Lane>)> =
             entities.par_chunks(RUN).map(|entities| self.run(plan, store, entities)).collect();
         let mut runs = runs.into_iter();
@@ -250,16 +287,24 @@ impl Task {
         }
         let mut columns = vec![take(&store.keys, &present)?, self.cutoffs(present.len())?];
         let names = plan.features.iter().filter(|(_, how)| matches!(how, How::Aggregate(_)));
-        let names = names.map(|(name, _)| name.as_str()).chain(self.with_label.then_some(plan.label.0.as_str()));
+        let names = names.map(|(name, _)| name.as_str()).chain(self.of_label(plan));
         for (name, lane) in names.zip(lanes) {
-            columns.push(series(store, name, lane)?);
+            let column = series(store, name, lane)?;
+            let is_known = plan.label_known.as_ref().is_some_and(|known| known.column == name);
+            columns.push(if is_known { days(column)? } else { column });
         }
         for (name, how) in &plan.features {
             if let How::Lookup(i) = how {
                 columns.push(store.attributes[*i].as_of(&present, self.bounds.cutoff)?.with_name(name.as_str().into()));
             }
         }
-        finish(plan, columns, self.with_label)
+        Ok((present, finish(plan, columns, self.with_label)?))
+    }
+
+    /// The label, and the column that says when it is known.
+    fn of_label<'a>(&self, plan: &'a Plan) -> impl Iterator<Item = &'a str> {
+        let known = plan.label_known.iter().map(|known| known.column.as_str());
+        [plan.label.0.as_str()].into_iter().chain(known).filter(|_| self.with_label)
     }
 
     fn run(&self, plan: &Plan, store: &Store, entities: &[u32]) -> (Vec<u32>, Vec<Lane>) {
@@ -277,6 +322,9 @@ impl Task {
             let (_, op, condition) = &plan.label;
             let of = Aggregate { op: *op, window: 0, condition: *condition };
             lanes.push(aggregate(store, &self.bounds, &ahead, of, None));
+            if let Some(known) = &plan.label_known {
+                lanes.push(label_known(store, &self.bounds, &ahead, &known.late));
+            }
         }
         (present.entities, lanes)
     }
@@ -299,9 +347,18 @@ impl Task {
         }
         if self.with_label {
             columns.push(Series::new_empty(plan.label.0.as_str().into(), &dtype_of(plan, plan.label.1)));
+            if let Some(known) = &plan.label_known {
+                columns.push(Series::new_empty(known.column.as_str().into(), &DataType::Date));
+            }
         }
         Ok(finish(plan, columns, self.with_label)?.schema().as_ref().clone())
     }
+}
+
+/// Numbers of days as days.
+fn days(numbers: Series) -> Result<Series> {
+    let doing = format!("column '{}'", numbers.name());
+    numbers.strict_cast(&DataType::Int32).during(&doing)?.strict_cast(&DataType::Date).during(&doing)
 }
 
 fn run_of(store: &Store, run: usize) -> Range<usize> {
@@ -357,7 +414,10 @@ pub(super) fn finish(plan: &Plan, columns: Vec<Series>, with_label: bool) -> Res
     }
     let mut order: Vec<&str> = vec![&plan.entity, CUTOFF];
     order.extend(plan.features.iter().map(|(name, _)| name.as_str()));
-    order.extend(with_label.then_some(plan.label.0.as_str()));
+    if with_label {
+        order.push(&plan.label.0);
+        order.extend(plan.label_known.iter().map(|known| known.column.as_str()));
+    }
     table.select(order).during("features")
 }
 
@@ -368,7 +428,7 @@ fn batches(plan: Arc<Plan>, store: Arc<World>, tasks: Vec<Task>) -> Batches {
         starts.into_iter().map(move |from| {
             let entities: Vec<u32> = (from as u32..(from + BATCH).min(store.entities()) as u32).collect();
             let rows = task.rows(&plan, &store, &entities);
-            rows.map(Batch::from).context(format!("cutoff {}", task.day))
+            rows.map(|(_, rows)| Batch::from(rows)).context(format!("cutoff {}", task.day))
         })
     }))
 }

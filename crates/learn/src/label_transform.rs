@@ -1,6 +1,6 @@
 //! Learners on a transformed label; the way back is [`score::Transformed`].
 
-use score::{LabelTransform, Matrix, Model, Task, Transformed, Tuned, logarithms};
+use score::{LabelTransform, Model, Task, Transformed, Tuned, logarithms};
 use spec::Result;
 
 use crate::{Data, Learner};

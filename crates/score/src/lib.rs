@@ -34,7 +34,7 @@ pub use model::{Contributions, Model, Reason, Task, Tuned};
 pub use models::load_model;
 pub use reasons::{number_text, reasons, value_text};
 pub use registry::{Action, Decision, Entry, InProduction, Log, ModelStage, Registry, Run, Signature, Version};
-pub use scorer::{ScoredRows, Scorer, of_classes};
+pub use scorer::{Predicted, ScoredRows, Scorer, of_classes};
 pub use split_summary::{FoldsSummary, Part, PartSummary, SplitBy, SplitSummary};
 pub use threshold::{Best, Cost, Share, Threshold, ThresholdRule};
 pub use versus::{Draws, Duel, Versus, versus};

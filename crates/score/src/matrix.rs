@@ -193,6 +193,18 @@ impl Encoder {
         let columns = self.features.iter().zip(&self.codes).map(column).collect::<Result<Vec<ArrayRef>>>()?;
         Matrix::assemble(self.features.clone(), columns, rows.height())
     }
+
+    /// Rows from plain numbers, one per row and feature, row after row: what [`Matrix::row_major`] gives.
+    pub(crate) fn encode_values(&self, values: &[f64]) -> Result<Matrix> {
+        let width = self.features.len();
+        if width == 0 || values.len() % width != 0 {
+            return Err(Error::cannot_run(format!("{} values for rows of {width} features", values.len())));
+        }
+        let column = |at: usize| -> ArrayRef {
+            Arc::new(values.iter().skip(at).step_by(width).copied().collect::<Float64Array>())
+        };
+        Matrix::assemble(self.features.clone(), (0..width).map(column).collect(), values.len() / width)
+    }
 }
 
 /// The number at a place of a column; NaN where it is null.

@@ -13,6 +13,10 @@ use crate::metrics::largest;
 use crate::reasons::reasons as in_words;
 use crate::{Feature, LoadedVersion, Matrix, Reason, Task};
 
+mod values;
+
+pub use values::Predicted;
+
 const DOING: &str = "scores";
 
 /// Scores rows with one version of a model.

@@ -1,1 +1,45 @@
 //! Results and predictions over HTTP, from artifacts and journals alone.
+//!
+//! One process holds what answers in memory: per pipeline a [`deployment`] of model versions with the newest features, which
+//! never changes and is swapped as a whole. Each request is appended to a journal before its answer leaves.
+
+mod app;
+mod arm;
+mod cell;
+mod deployment;
+mod described;
+mod duration;
+mod frame;
+mod health;
+mod host;
+mod json;
+mod masking;
+mod metrics;
+mod openapi;
+mod options;
+mod outcomes;
+mod pipeline;
+mod predictions;
+mod raw;
+mod record;
+mod refusal;
+mod request;
+mod results;
+mod results_routes;
+mod rollout;
+mod routes;
+mod seal;
+mod sealed;
+mod server;
+mod signature;
+mod spec;
+mod speed;
+mod stored;
+mod timed;
+mod tokens;
+
+pub use app::App;
+pub use host::Host;
+pub use options::Options;
+pub use server::{listen, serve};
+pub use spec::{FILE, ServeSpec};

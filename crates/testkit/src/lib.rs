@@ -19,6 +19,7 @@
 
 pub mod fuzz;
 mod http;
+mod http_client;
 pub mod http_server;
 pub mod llm_server;
 mod loopback;
@@ -32,10 +33,12 @@ mod postgres_server;
 mod project;
 mod random;
 mod s3;
+mod serve;
 pub mod signal;
 pub mod smtp_server;
 mod table;
 
+pub use http_client::{HttpClient, HttpResponse};
 pub use mangle::{mangle, mangle_texts};
 pub use mask::mask;
 pub use mlflow::Mlflow;
@@ -46,6 +49,7 @@ pub use postgres_server::PostgresServer;
 pub use project::{Project, binary};
 pub use random::Random;
 pub use s3::S3;
+pub use serve::Serve;
 pub use table::Table;
 
 /// Says that a test was skipped for want of `service`, such as `postgres`, and why.

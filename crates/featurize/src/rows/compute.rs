@@ -1,15 +1,17 @@
 //! The features of all rows of a table, in its order.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use artifact::PolarsResultExt;
-use polars::prelude::{DataFrame, DataType, Expr, Series, col};
+use expr::RowExpr;
+use polars::prelude::{DataFrame, DataType, Expr, NamedFrom, Series, col};
 use spec::{Error, Result};
 
-use super::earlier::earlier;
-use super::grouping::{Groupings, codes};
-use super::places::near;
+use super::grouping::Groupings;
+use super::keys::Keys;
 use super::plan::{How, Open, Plan};
+use super::{earlier, places};
 use crate::as_of::{AsOf, ByKey};
 use crate::clock::Clock;
 use crate::eval::evaluated;
@@ -52,21 +54,66 @@ impl Tables {
     }
 }
 
+/// The rows that ask, with the features so far.
+pub struct Asked<'a> {
+    pub rows: &'a DataFrame,
+    /// As the plan's clock counts them.
+    pub times: &'a [i64],
+    /// Whether they are the rows of the own table.
+    pub are_all: bool,
+}
+
+/// A feature, ready to be asked.
+pub enum Ready {
+    Sql(RowExpr),
+    Earlier(Box<earlier::Ready>),
+    Near(places::Ready),
+    ByKey(Box<ByKeyReady>),
+}
+
+impl Ready {
+    /// As [`earlier::Ready::new`].
+    pub fn new(
+        plan: &Plan,
+        tables: &Tables,
+        own: (&DataFrame, &Arc<[i64]>),
+        how: &How,
+        groupings: &mut Groupings,
+        all_ask: bool,
+        place: &str,
+    ) -> Result<Ready> {
+        Ok(match how {
+            How::Sql { sql, .. } => Ready::Sql(sql.clone()),
+            How::Earlier(of) => {
+                Ready::Earlier(Box::new(earlier::Ready::new(plan, tables, own, of, groupings, all_ask, place)?))
+            }
+            How::Near(of) => Ready::Near(places::Ready::new(plan, tables, of, place)?),
+            How::ByKey(of) => Ready::ByKey(Box::new(ByKeyReady::new(plan, tables, own.0, of, place)?)),
+        })
+    }
+
+    /// The feature's column `name` for rows that ask.
+    pub fn ask(&self, asked: &Asked, name: &str, place: &str) -> Result<Series> {
+        let column = match self {
+            Ready::Sql(sql) => evaluated(asked.rows, sql, name, place)?,
+            Ready::Earlier(of) => of.ask(asked, place)?,
+            Ready::Near(of) => of.ask(asked.rows, place)?,
+            Ready::ByKey(of) => of.ask(asked, place)?,
+        };
+        Ok(plain(column, place)?.with_name(name.into()))
+    }
+}
+
 /// The own table with all features as further columns. The same bytes for any number of threads.
 pub fn compute(plan: &Plan, tables: &Tables) -> Result<DataFrame> {
     let mut frame = tables.own.clone();
-    let times = times_of(&frame, &plan.time, plan.clock)?;
-    let mut groupings = Groupings::new(times, plan.clock);
+    let times: Arc<[i64]> = times_of(&frame, &plan.time, plan.clock)?.into();
+    let mut groupings = Groupings::default();
     for (name, how) in &plan.features {
         let place = format!("feature '{name}'");
-        let column = match how {
-            How::Sql { sql, .. } => evaluated(&frame, sql, name, &place)?,
-            How::Earlier(of) => earlier(plan, tables, &frame, of, &mut groupings, &place)?,
-            How::Near(of) => near(plan, tables, &frame, of, &place)?,
-            How::ByKey(of) => by_key(plan, tables, &frame, of, &place)?,
-        };
-        let column = plain(column, &place)?;
-        frame.with_column(column.with_name(name.as_str().into()).into()).during(&place)?;
+        let ready = Ready::new(plan, tables, (&frame, &times), how, &mut groupings, true, &place)?;
+        let column = ready.ask(&Asked { rows: &frame, times: &times, are_all: true }, name, &place)?;
+        frame.with_column(column.into()).during(&place)?;
     }
     Ok(frame)
 }
@@ -88,11 +135,31 @@ pub fn times_of(frame: &DataFrame, time: &str, clock: Clock) -> Result<Vec<i64>>
     whole(times)?.into_iter().map(|time| time.map_or(Ok(i64::MIN), counted)).collect()
 }
 
-fn by_key(plan: &Plan, tables: &Tables, frame: &DataFrame, of: &ByKey, place: &str) -> Result<Series> {
-    let table = tables.other(&of.table)?;
-    let (own, theirs, count) = codes(frame, Some(table), &of.on, place)?;
-    let known = AsOf::new(table, of, &theirs, count, plan.clock, place)?;
-    let times = times_of(frame, &plan.time, plan.clock)?;
-    let found: Vec<u32> = own.iter().zip(times).map(|(code, time)| known.at(*code, time)).collect();
-    take(table.column(&of.take).during(place)?.as_materialized_series(), &found)
+/// Times that a plan's clock counted, as a column of the type that its times have.
+pub fn counted(times: Vec<i64>, dtype: &DataType, name: &str) -> Result<Series> {
+    let narrow = if dtype == &DataType::Date { DataType::Int32 } else { DataType::Int64 };
+    let times = Series::new(name.into(), times);
+    times.strict_cast(&narrow).during(name)?.strict_cast(dtype).during(name)
+}
+
+/// A column of another table by key, ready to be asked.
+pub struct ByKeyReady {
+    keys: Keys,
+    known: AsOf,
+    values: Series,
+}
+
+impl ByKeyReady {
+    fn new(plan: &Plan, tables: &Tables, own: &DataFrame, of: &ByKey, place: &str) -> Result<ByKeyReady> {
+        let table = tables.other(&of.table)?;
+        let (keys, codes) = Keys::new(table, &of.on, own.schema(), place)?;
+        let known = AsOf::new(table, of, &codes, keys.count(), plan.clock, place)?;
+        Ok(ByKeyReady { keys, known, values: table.column(&of.take).during(place)?.as_materialized_series().clone() })
+    }
+
+    fn ask(&self, asked: &Asked, place: &str) -> Result<Series> {
+        let codes = self.keys.find(asked.rows, place)?;
+        let found: Vec<u32> = codes.iter().zip(asked.times).map(|(code, time)| self.known.at(*code, *time)).collect();
+        take(&self.values, &found)
+    }
 }

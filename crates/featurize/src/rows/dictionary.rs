@@ -51,6 +51,15 @@ pub fn write(spec: &RowSpec, plan: &Plan, schema: &Schema, rows: (u64, u64), day
         Some(Score::From(day)) => format!("| scored | from {day} on |"),
     });
     line("\n## Label\n".to_owned());
+    if let Some(column) = &spec.label.known_at {
+        line(format!(
+            "Known from `{column}` on: later rows do not read it earlier, and rows of which it is not over are not learned \
+             from.\n"
+        ));
+    }
+    if let Some(name) = &plan.label_known_at {
+        line(format!("`{name}` is the time from which on a row's label is known; it is not learned from.\n"));
+    }
     if let Some(delay) = spec.label.delay {
         line(format!(
             "Known {delay} after the row's time: later rows do not read it earlier, and rows too young for it are not \

@@ -11,7 +11,7 @@ use super::plan::{Earlier, How, Near, NearWhat, Op, Open, Plan};
 use super::spec::{CountWithin, DISTANCE, Lookup, Names, Nearest, Past, RowFeature, RowSpec, Score};
 use crate::as_of::ByKey;
 use crate::clock::Clock;
-use crate::known::{Knowledge, Known};
+use crate::known::{Knowledge, Known, known_at_name};
 use expr::RowExpr;
 use values::form::{Form, Kind, kind_name, nanoseconds};
 
@@ -31,7 +31,8 @@ impl Plan {
             key: spec.key.clone(),
             time: spec.time.clone(),
             time_type,
-            delay: spec.label.delay,
+            label_known: spec.label.known(),
+            label_known_at: None,
             known: Knowledge::default(),
             label: spec.label.name.clone(),
             hidden: spec.label.known_with.clone().unwrap_or_else(|| label_sql.sql().columns()),
@@ -97,8 +98,21 @@ impl Plan {
             return Err(Error::cannot_run(format!("{place}: 'known_with' holds no column that 'is' reads"))
                 .hint(format!("name at least one of: {}", columns.join(", "))));
         }
+        if spec.label.delay.is_some() && spec.label.known_at.is_some() {
+            return Err(Error::cannot_run(format!("{place}: 'delay' and 'known_at' both say when it is known"))
+                .hint("write one of them"));
+        }
+        if spec.label.known_at.is_some() || spec.known_at.is_some() {
+            self.label_known_at = Some(known_at_name(&self.label));
+        }
         let carried = Some(&spec.time).into_iter().chain(&spec.key);
         for name in carried {
+            if self.label_known_at.as_ref() == Some(name) {
+                return Err(Error::cannot_run(format!(
+                    "{place}: '{name}' is the name of the column that says when it is known"
+                ))
+                .hint("rename the column in clean.yaml, or the label"));
+            }
             if *name == self.label || self.hidden.contains(name) {
                 return Err(Error::cannot_run(format!("{place} is made of '{name}', which every example carries"))
                     .hint("name another column as the label, or as time and key"));
@@ -122,12 +136,14 @@ impl Plan {
             }
             if self.hidden.contains(column) && spec.known_late.get(column).is_some() {
                 return Err(Error::cannot_run(format!("'known_late': '{column}' is known with the label"))
-                    .hint("write label.delay: how long after the row's time the label is known"));
+                    .hint("write label.delay, how long after the row's time the label is known, or label.known_at, the column that says when"));
             }
         }
-        if let Some(delay) = self.delay {
-            self.clock.measures(delay, "'label.delay'")?;
-            known.columns.extend(self.hidden.iter().map(|column| (column.clone(), Known::After(delay))));
+        if let Some(how) = &self.label_known {
+            let key = if matches!(how, Known::At(_)) { "known_at" } else { "delay" };
+            how.fits(&schema, self.clock, &format!("'label.{key}'"))?;
+            known.columns.extend(self.hidden.iter().map(|column| (column.clone(), how.clone())));
+            known.add_moment(how, &self.time);
         }
         let moments: Vec<String> = known.moments().map(str::to_owned).collect();
         moments.iter().try_for_each(|column| self.read_own(column, &place))?;
@@ -138,7 +154,7 @@ impl Plan {
     /// A name means one thing only: a feature may be called like a column if it is that column.
     fn name_fits(&self, name: &str, how: &How) -> Result<()> {
         let carried = [Some(&self.time), self.key.as_ref()].into_iter().flatten().any(|carried| carried == name);
-        if name == self.label || carried {
+        if name == self.label || carried || self.label_known_at.as_deref() == Some(name) {
             return Err(Error::cannot_run(format!("feature '{name}' has the name of the time, the key or the label"))
                 .hint("name it otherwise"));
         }

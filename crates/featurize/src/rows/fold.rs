@@ -5,6 +5,8 @@ use crate::interner::NULL;
 /// What is known of some rows in their order, joined from what is known of each.
 pub trait Fold: Copy + Send + Sync {
     const EMPTY: Self;
+    /// Whether rows may be joined in parts of any size: sums of floats depend on it in their last digits.
+    const IS_EXACT: bool;
     /// `later` are the rows that follow.
     fn join(self, later: Self) -> Self;
 }
@@ -18,6 +20,7 @@ pub struct Total {
 
 impl Fold for Total {
     const EMPTY: Total = Total { count: 0, sum: 0.0 };
+    const IS_EXACT: bool = false;
     fn join(self, later: Total) -> Total {
         Total { count: self.count + later.count, sum: self.sum + later.sum }
     }
@@ -33,6 +36,7 @@ pub struct Moments {
 
 impl Fold for Moments {
     const EMPTY: Moments = Moments { count: 0.0, mean: 0.0, squares: 0.0 };
+    const IS_EXACT: bool = false;
     fn join(self, later: Moments) -> Moments {
         if self.count == 0.0 || later.count == 0.0 {
             return if self.count == 0.0 { later } else { self };
@@ -55,6 +59,7 @@ pub struct Extremes {
 
 impl Fold for Extremes {
     const EMPTY: Extremes = Extremes { min: f64::NAN, max: f64::NAN };
+    const IS_EXACT: bool = true;
     fn join(self, later: Extremes) -> Extremes {
         // The minimum of a number and NaN is the number.
         Extremes { min: self.min.min(later.min), max: self.max.max(later.max) }
@@ -71,11 +76,24 @@ pub struct Ends {
 
 impl Fold for Ends {
     const EMPTY: Ends = Ends { count: 0, first: NULL, last: NULL };
+    const IS_EXACT: bool = true;
     fn join(self, later: Ends) -> Ends {
         Ends {
             count: self.count + later.count,
             first: if self.first == NULL { later.first } else { self.first },
             last: if later.last == NULL { self.last } else { later.last },
         }
+    }
+}
+
+/// The latest of some times.
+#[derive(Clone, Copy)]
+pub struct Latest(pub i64);
+
+impl Fold for Latest {
+    const EMPTY: Latest = Latest(i64::MIN);
+    const IS_EXACT: bool = true;
+    fn join(self, later: Latest) -> Latest {
+        Latest(self.0.max(later.0))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Which late columns of a row are known is a mask: bit `i` stands for the column `i`. An unknown column is null.
 
-use super::window::Group;
+use super::sorted::Group;
 use crate::known::NEVER;
 
 /// At most so many late columns may be read by one feature: its values are computed for each mask.
@@ -11,6 +11,8 @@ pub const MOST_LATE: usize = 4;
 /// When the rows that are looked at, and their late columns, became known, by row number.
 pub struct Late {
     pub rows: Option<Vec<i64>>,
+    /// When another version took their place; they are seen no more after that.
+    pub until: Option<Vec<i64>>,
     pub columns: Vec<Vec<i64>>,
 }
 
@@ -22,32 +24,61 @@ impl Late {
 
     fn of(&self, row: u32) -> impl Iterator<Item = (Part, i64)> {
         let rows = self.rows.iter().map(move |rows| (Part::Row, rows[row as usize]));
+        let until = self.until.iter().map(move |until| (Part::Gone, until[row as usize]));
         let columns = (0u8..).zip(&self.columns);
-        rows.chain(columns.map(move |(column, known)| (Part::Column(column), known[row as usize])))
+        rows.chain(columns.map(move |(column, known)| (Part::Column(column), known[row as usize]))).chain(until)
+    }
+
+    /// The mask of a row when `has_come` says of each of its times whether that has come; none if the row is not seen then.
+    fn mask(&self, row: u32, has_come: impl Fn(i64) -> bool) -> Option<u8> {
+        let mut mask = 0;
+        for (part, at) in self.of(row) {
+            match (part, has_come(at)) {
+                (Part::Row, false) | (Part::Gone, true) => return None,
+                (Part::Column(column), true) => mask |= 1 << column,
+                _ => {}
+            }
+        }
+        Some(mask)
+    }
+
+    /// The mask of a row as of a time; none if it is not seen then.
+    pub fn as_of(&self, row: u32, time: i64) -> Option<u8> {
+        self.mask(row, |at| at < time)
+    }
+
+    /// The mask of a row when all is known that will ever be.
+    pub fn at_last(&self, row: u32) -> Option<u8> {
+        self.mask(row, |at| at != NEVER)
+    }
+
+    /// When the last of a row becomes known.
+    pub fn settled(&self, row: u32) -> i64 {
+        self.of(row).map(|(_, at)| at).filter(|at| *at != NEVER).max().unwrap_or(i64::MIN)
     }
 
     /// How a group of rows becomes known; nothing if all is known by the time of each row, for a row is only ever
     /// looked at later than that.
     pub fn timeline(&self, seen: Group) -> Option<Timeline> {
         let all = self.all_known();
-        let mut timeline = Timeline { visible: Vec::new(), masks: Vec::new(), events: Vec::new(), next: 0 };
+        let mut timeline = Timeline { rows: Vec::new(), events: Vec::new(), next: 0 };
         for (place, (row, time)) in (0u32..).zip(seen.rows.iter().zip(seen.times)) {
-            let (mut visible, mut mask) = (true, all);
-            for (part, known) in self.of(*row).filter(|(_, known)| known > time) {
+            let mut state = State { is_there: true, is_gone: false, mask: all };
+            for (part, known) in self.of(*row) {
                 match part {
-                    Part::Row => visible = false,
-                    Part::Column(column) => mask &= !(1 << column),
+                    Part::Gone => state.is_gone = known <= *time,
+                    _ if known <= *time => continue,
+                    Part::Row => state.is_there = false,
+                    Part::Column(column) => state.mask &= !(1 << column),
                 }
-                if known != NEVER {
+                if known > *time && known != NEVER {
                     timeline.events.push((known, place, part));
                 }
             }
-            timeline.visible.push(visible);
-            timeline.masks.push(mask);
+            timeline.rows.push(state);
         }
-        let on_time = timeline.events.is_empty()
-            && timeline.visible.iter().all(|visible| *visible)
-            && timeline.masks.iter().all(|mask| *mask == all);
+        let is_on_time = |row: &State| row.is_there && !row.is_gone && row.mask == all;
+        let on_time = timeline.events.is_empty() && timeline.rows.iter().all(is_on_time);
         timeline.events.sort_unstable();
         (!on_time).then_some(timeline)
     }
@@ -57,21 +88,31 @@ impl Late {
 enum Part {
     Row,
     Column(u8),
+    /// Another version takes its place.
+    Gone,
+}
+
+/// What is known of a row.
+#[derive(Clone, Copy)]
+struct State {
+    is_there: bool,
+    is_gone: bool,
+    mask: u8,
 }
 
 /// What is known of the rows of a group, while time goes on.
 pub struct Timeline {
-    visible: Vec<bool>,
-    masks: Vec<u8>,
+    rows: Vec<State>,
     /// When, at which place, what becomes known.
     events: Vec<(i64, u32, Part)>,
     next: usize,
 }
 
 impl Timeline {
-    /// The mask of the row at a place; none while the row itself is not known.
+    /// The mask of the row at a place; none while the row itself is not known, or gone.
     pub fn known(&self, place: usize) -> Option<u8> {
-        self.visible[place].then_some(self.masks[place])
+        let row = self.rows[place];
+        (row.is_there && !row.is_gone).then_some(row.mask)
     }
 
     /// The place of which something becomes known next, if that is before `time`.
@@ -82,8 +123,9 @@ impl Timeline {
     pub fn advance(&mut self) {
         if let Some((_, place, part)) = self.events.get(self.next) {
             match part {
-                Part::Row => self.visible[*place as usize] = true,
-                Part::Column(column) => self.masks[*place as usize] |= 1 << column,
+                Part::Row => self.rows[*place as usize].is_there = true,
+                Part::Gone => self.rows[*place as usize].is_gone = true,
+                Part::Column(column) => self.rows[*place as usize].mask |= 1 << column,
             }
             self.next += 1;
         }

@@ -12,31 +12,46 @@ use crate::interner::NULL;
 use crate::store::{integers, take};
 use values::form::{floats, numbers};
 
-pub fn near(plan: &Plan, tables: &Tables, frame: &DataFrame, of: &Near, place: &str) -> Result<Series> {
-    let table = tables.other(&of.table)?;
-    let mut places = coordinates(table, &of.theirs, &of.table, place)?;
-    let points = coordinates(frame, &of.at, &plan.table, place)?;
-    if let NearWhat::Within(_, Some(filter)) = &of.what {
-        for (at, keeps) in places.iter_mut().zip(holds(table, filter, place)?) {
-            *at = at.filter(|_| keeps);
+/// A feature of places, ready to be asked.
+pub struct Ready {
+    of: Near,
+    table: String,
+    places: Places,
+    /// The column that is taken.
+    values: Option<Series>,
+}
+
+impl Ready {
+    pub fn new(plan: &Plan, tables: &Tables, of: &Near, place: &str) -> Result<Ready> {
+        let table = tables.other(&of.table)?;
+        let mut places = coordinates(table, &of.theirs, &of.table, place)?;
+        if let NearWhat::Within(_, Some(filter)) = &of.what {
+            for (at, keeps) in places.iter_mut().zip(holds(table, filter, place)?) {
+                *at = at.filter(|_| keeps);
+            }
         }
+        let values = match &of.what {
+            NearWhat::Column(name) => Some(table.column(name).during(place)?.as_materialized_series().clone()),
+            _ => None,
+        };
+        Ok(Ready { of: of.clone(), table: plan.table.clone(), places: Places::new(&places), values })
     }
-    let known = Places::new(&places);
-    Ok(match &of.what {
-        NearWhat::Within(radius, _) => {
-            let counts = within_of_all(&known, &points, radius.0);
-            integers("", counts.into_iter().map(|count| count.unwrap_or(i64::MIN)).collect())
-        }
-        NearWhat::Distance => {
-            let nearest = nearest_of_all(&known, &points);
-            floats(nearest.into_iter().map(|found| found.map_or(f64::NAN, |(_, metres)| metres)).collect())
-        }
-        NearWhat::Column(name) => {
-            let nearest = nearest_of_all(&known, &points);
-            let rows: Vec<u32> = nearest.into_iter().map(|found| found.map_or(NULL, |(row, _)| row)).collect();
-            take(table.column(name).during(place)?.as_materialized_series(), &rows)?
-        }
-    })
+
+    pub fn ask(&self, rows: &DataFrame, place: &str) -> Result<Series> {
+        let points = coordinates(rows, &self.of.at, &self.table, place)?;
+        let nearest = || nearest_of_all(&self.places, &points).into_iter();
+        Ok(match (&self.of.what, &self.values) {
+            (NearWhat::Within(radius, _), _) => {
+                let counts = within_of_all(&self.places, &points, radius.0);
+                integers("", counts.into_iter().map(|count| count.unwrap_or(i64::MIN)).collect())
+            }
+            (NearWhat::Column(_), Some(values)) => {
+                let rows: Vec<u32> = nearest().map(|found| found.map_or(NULL, |(row, _)| row)).collect();
+                take(values, &rows)?
+            }
+            _ => floats(nearest().map(|found| found.map_or(f64::NAN, |(_, metres)| metres)).collect()),
+        })
+    }
 }
 
 /// Latitudes and longitudes in degrees. What lies off the globe is refused, since nothing near it can be right.

@@ -8,7 +8,7 @@ use spec::{Result, Span};
 use super::spec::{Metres, Past, RowFeature, Score};
 use crate::as_of::ByKey;
 use crate::clock::Clock;
-use crate::known::Knowledge;
+use crate::known::{Knowledge, Known};
 use expr::RowExpr;
 
 /// Opens a table of the clean stage by name.
@@ -120,8 +120,10 @@ pub struct Plan {
     pub clock: Clock,
     pub label: String,
     pub label_sql: RowExpr,
-    /// How long after the row's time the label is known.
-    pub delay: Option<Span>,
+    /// When the label is known, if later than the row.
+    pub label_known: Option<Known>,
+    /// The column of the training table that says from when on a row's label is known, if that is not the same for all.
+    pub label_known_at: Option<String>,
     /// The columns that are known only with the label.
     pub hidden: Vec<String>,
     /// What of the own table becomes known after its rows' time, the columns of a delayed label among it.

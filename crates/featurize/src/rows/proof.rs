@@ -19,7 +19,7 @@ use spec::{Error, Result};
 
 use super::compute::{Tables, compute};
 use super::plan::{How, Open, Plan};
-use super::reference::{from_earlier_rows, from_key, from_places};
+use super::reference::{from_earlier_rows, from_key, from_places, label_known_at};
 use super::spec::RowSpec;
 use super::table::{Part, chosen, parted, stretch};
 use crate::almanac::{Almanac, date};
@@ -48,7 +48,7 @@ pub fn prove(
 ) -> Result<Proof> {
     let plan = Plan::new(spec, open)?;
     let (tables, _) = Tables::read(&plan, open)?;
-    let (label, parts) = parted(&plan, &tables.own, stretch(&plan, &tables.own, today)?.last)?;
+    let parted = parted(&plan, &tables.own, stretch(&plan, &tables.own, today)?.last)?;
     let frame = compute(&plan, &tables)?;
     let almanac = Almanac::of(plan.clock);
     let all = times(&tables.own, &plan.time, almanac)?;
@@ -56,13 +56,13 @@ pub fn prove(
     for (part, published, seed) in
         [(Part::Training, published_training, seed), (Part::Scoring, published_scoring, seed ^ 0x5c0_21e5)]
     {
-        let label = (part == Part::Training).then_some(&label);
-        let again = chosen(&plan, &frame, &parts, part, label)?;
+        let again = chosen(&plan, &frame, &parted, part)?;
         let names: Vec<&str> = again.get_column_names().iter().map(|name| name.as_str()).collect();
         same_columns(&published, &names)?;
         let published = published.select(names.into_iter().map(col).collect::<Vec<_>>());
         let published = artifact::collect(published, "reading published features")?;
-        let rows: Vec<u32> = (0u32..).zip(&parts).filter(|(_, other)| **other == part).map(|(row, _)| row).collect();
+        let rows: Vec<u32> =
+            (0u32..).zip(&parted.parts).filter(|(_, other)| **other == part).map(|(row, _)| row).collect();
         if rows.len() != published.height() {
             return Err(Error::refused(format!(
                 "{} rows were published, but table '{}' gives {}",
@@ -82,10 +82,14 @@ pub fn prove(
             let own = evaluated(&taken(&tables.own, &asked)?, &plan.label_sql, &plan.label, &place)?;
             let own = DataFrame::new(own.len(), vec![plain(own, &place)?.into()]).during(&place)?;
             known.insert(plan.label.clone(), cells(&own, &plan.label)?.into_iter().map(Answer::from).collect());
+            if let Some(name) = &plan.label_known_at {
+                known.insert(name.clone(), label_known_at(&plan, &taken(&tables.own, &asked)?)?);
+            }
         }
         compare(&plan, &published, &with_slack(&again, &known)?, Fault::Changed)?;
         proof.values += compare(&plan, &published, &known, Fault::Wrong)?;
         known.remove(&plan.label);
+        plan.label_known_at.as_ref().map(|name| known.remove(name));
         // What SQL makes of aggregates cannot look ahead if these do not; but where it takes nearly equal ones from each
         // other, the last digits of their sums, which may be added up in another order, become the first of its own.
         for (name, how) in &plan.features {
@@ -349,7 +353,8 @@ fn cut(frame: &DataFrame, times: &[Option<i128>], time: i128) -> Result<(DataFra
 
 /// Compares features (and the label, where there are answers) with what was published. Returns the number of values.
 fn compare(plan: &Plan, published: &DataFrame, answers: &Answers, fault: Fault) -> Result<usize> {
-    let names = plan.features.iter().map(|(name, _)| name.as_str()).chain([plan.label.as_str()]);
+    let of_label = [plan.label.as_str()].into_iter().chain(plan.label_known_at.as_deref());
+    let names = plan.features.iter().map(|(name, _)| name.as_str()).chain(of_label);
     let mut values = 0;
     for name in names {
         let Some(answers) = answers.get(name) else { continue };

@@ -10,10 +10,11 @@ use spec::Result;
 use super::compute::Tables;
 use super::near::haversine;
 use super::plan::{Earlier, Near, NearWhat, Op, Plan};
-use crate::almanac::Almanac;
+use crate::almanac::{Almanac, DAY};
 use crate::as_of::ByKey;
 use crate::eval::evaluated;
-use crate::falsify::{KnownTimes, times};
+use crate::falsify::{KnownTimes, known_times, times};
+use crate::known::Known;
 use crate::proof::held;
 use crate::reference::{Answer, Ask, Seen, Value, answer, cells};
 use expr::RowExpr;
@@ -231,4 +232,31 @@ pub fn from_key(plan: &Plan, tables: &Tables, rows: &DataFrame, of: &ByKey) -> R
     };
     let values = asking.iter().zip(times(rows, &plan.time, own)?).map(|asked| value(asked).unwrap_or(Value::Null));
     Ok(values.map(|value| Answer::from(finite(value))).collect())
+}
+
+/// From when on the labels of rows are known: not before the row is, and after the moment that a column names.
+pub fn label_known_at(plan: &Plan, rows: &DataFrame) -> Result<Vec<Answer>> {
+    let almanac = Almanac::of(plan.clock);
+    let tick = DAY / i128::from(plan.clock.per_day());
+    // The last day of the calendar, or the last time that the column holds.
+    let last = if tick == 1 { i128::from(i64::MAX) } else { almanac.start(2_932_896) };
+    let after = |known: Option<i128>| known.map_or(last, |known| (known.div_euclid(tick) + 1) * tick);
+    let own = times(rows, &plan.time, almanac)?;
+    let column = |how: &Option<Known>| -> Result<Option<Vec<i128>>> {
+        let Some(how) = how else { return Ok(None) };
+        Ok(Some(known_times(how, rows, &own, almanac)?.into_iter().map(after).collect()))
+    };
+    let arrived = column(&plan.known.rows)?;
+    let told = match &plan.label_known {
+        Some(Known::After(span)) => {
+            Some(own.iter().map(|time| time.map_or(last, |time| almanac.moved(time, *span, true))).collect())
+        }
+        how => column(how)?,
+    };
+    let known = |row: usize| {
+        let told = told.as_ref().map_or(own[row].unwrap_or(last), |told: &Vec<i128>| told[row]);
+        let known = arrived.as_ref().map_or(told, |arrived| told.max(arrived[row])).min(last);
+        if almanac.has_days { Value::Day(known / DAY) } else { Value::Moment(known) }
+    };
+    Ok((0..rows.height()).map(|row| known(row).into()).collect())
 }

@@ -62,9 +62,20 @@ pub struct RowLabel {
     /// young for it are not learned from. Default: at once.
     #[serde(default)]
     pub delay: Option<Span>,
+    /// Instead of `delay`: the column that says when the label became known, such as the day of a payment. Rows without it are
+    /// not learned from. The training table gets a column of these times, by which `train` leaves out rows.
+    #[serde(default)]
+    pub known_at: Option<String>,
     /// A sentence for the data dictionary.
     #[serde(default)]
     pub description: Option<String>,
+}
+
+impl RowLabel {
+    /// When the label is known; nothing if at once.
+    pub fn known(&self) -> Option<Known> {
+        self.known_at.clone().map(Known::At).or(self.delay.map(Known::After))
+    }
 }
 
 /// How the label is made.

@@ -7,12 +7,12 @@ use chrono::NaiveDate;
 use polars::prelude::{BooleanChunked, DataFrame, IntoLazy, NewChunkedArray, Series};
 use spec::{Error, Result, Span};
 
-use super::compute::{Tables, compute, times_of};
+use super::compute::{Tables, compute, counted, times_of};
 use super::plan::{Open, Plan};
 use super::spec::{RowSpec, Score};
 use crate::days::{Stretch, Timed};
 use crate::eval::{evaluated, holds};
-use crate::known::{Known, known};
+use crate::known::{Known, LAST_DAY, NEVER, known};
 use crate::table::FeatureSet;
 use values::form::plain;
 
@@ -39,7 +39,7 @@ pub fn stretch(plan: &Plan, own: &DataFrame, today: NaiveDate) -> Result<Stretch
         time: &plan.time,
         clock: plan.clock,
         key: plan.key.as_deref(),
-        so: match plan.delay {
+        so: match plan.label_known {
             Some(_) => "which labels are known is derived without it",
             None => "it is an example like any other",
         },
@@ -47,19 +47,26 @@ pub fn stretch(plan: &Plan, own: &DataFrame, today: NaiveDate) -> Result<Stretch
     timed.stretch(&own.clone().lazy(), today)
 }
 
-/// The label of each row, and what becomes of it. `last` is the last day of the table.
-pub fn parted(plan: &Plan, own: &DataFrame, last: NaiveDate) -> Result<(Series, Vec<Part>)> {
+/// The label of each row, and what becomes of it.
+pub struct Parted {
+    pub label: Series,
+    /// From when on each label is known, where that is a column of the training table.
+    label_known: Option<Series>,
+    pub parts: Vec<Part>,
+}
+
+/// Parts the rows. `last` is the last day of the table.
+pub fn parted(plan: &Plan, own: &DataFrame, last: NaiveDate) -> Result<Parted> {
     let place = format!("label '{}'", plan.label);
     let label = plain(evaluated(own, &plan.label_sql, &plan.label, &place)?, &place)?;
     let every = || vec![true; own.height()];
     let times = times_of(own, &plan.time, plan.clock)?;
-    let final_by_now: Vec<bool> = match plan.delay {
-        None => every(),
-        Some(delay) => {
-            let now = plan.clock.moved_day(last, Span::days(1), true)?;
-            let known = known(&Known::After(delay), own, &times, plan.clock)?;
-            known.into_iter().map(|known| known <= now).collect()
-        }
+    let label_known = plan.label_known.as_ref().map(|how| known(how, own, &times, plan.clock)).transpose()?;
+    let now = plan.clock.moved_day(last, Span::days(1), true)?;
+    let final_by_now: Vec<bool> = match (&plan.label_known, &label_known) {
+        (Some(Known::At(_)), Some(known)) => known.iter().map(|known| *known < now).collect(),
+        (_, Some(known)) => known.iter().map(|known| *known <= now).collect(),
+        (_, None) => every(),
     };
     let known: Vec<bool> = label.is_not_null().iter().map(|known| known == Some(true)).collect();
     let score = match &plan.score {
@@ -67,7 +74,7 @@ pub fn parted(plan: &Plan, own: &DataFrame, last: NaiveDate) -> Result<(Series, 
         Some(Score::Where(condition)) => holds(own, condition, "'score'")?,
         Some(Score::From(day)) => {
             let from = plan.clock.start(*day);
-            times.into_iter().map(|time| time >= from).collect()
+            times.iter().map(|time| *time >= from).collect()
         }
     };
     let rows = plan.rows.as_ref().map_or_else(|| Ok(every()), |condition| holds(own, condition, "'rows'"))?;
@@ -78,7 +85,25 @@ pub fn parted(plan: &Plan, own: &DataFrame, last: NaiveDate) -> Result<(Series, 
         (false, true, true) if !final_by_now[row] => Part::TooYoung,
         (false, true, true) => Part::Training,
     };
-    Ok((label, (0..own.height()).map(part).collect()))
+    let parts = (0..own.height()).map(part).collect();
+    let label_known = label_known_at(plan, own, &times, label_known)?;
+    Ok(Parted { label, label_known, parts })
+}
+
+/// The first time as of which each label is known: nothing that a column names is known before the time after.
+fn label_known_at(plan: &Plan, own: &DataFrame, times: &[i64], label: Option<Vec<i64>>) -> Result<Option<Series>> {
+    let Some(name) = &plan.label_known_at else { return Ok(None) };
+    let rows = plan.known.rows.as_ref().map(|how| known(how, own, times, plan.clock)).transpose()?;
+    // Nanoseconds do not reach that far.
+    let day = i64::from(LAST_DAY.to_epoch_days());
+    let at_last = day.checked_mul(plan.clock.per_day()).map_or(i64::MAX, |midnight| plan.clock.first(midnight));
+    let after = |known: i64| if known == NEVER { at_last } else { known.saturating_add(1) };
+    let is_column = matches!(plan.label_known, Some(Known::At(_)));
+    let first = |row: usize| {
+        let label = label.as_ref().map_or(times[row], |known| if is_column { after(known[row]) } else { known[row] });
+        rows.as_ref().map_or(label, |known| label.max(after(known[row]))).min(at_last)
+    };
+    counted((0..times.len()).map(first).collect(), &plan.time_type, name).map(Some)
 }
 
 /// Computes both tables.
@@ -86,8 +111,8 @@ pub fn build(spec: &RowSpec, open: Open, today: NaiveDate) -> Result<FeatureSet>
     let plan = Plan::new(spec, open)?;
     let (tables, untimed) = Tables::read(&plan, open)?;
     let stretch = stretch(&plan, &tables.own, today)?;
-    let (label, parts) = parted(&plan, &tables.own, stretch.last)?;
-    let count = |part: Part| parts.iter().filter(|other| **other == part).count() as u64;
+    let parted = parted(&plan, &tables.own, stretch.last)?;
+    let count = |part: Part| parted.parts.iter().filter(|other| **other == part).count() as u64;
     let (training_rows, scoring_rows) = (count(Part::Training), count(Part::Scoring));
     if training_rows == 0 {
         return Err(Error::refused(format!(
@@ -101,8 +126,8 @@ pub fn build(spec: &RowSpec, open: Open, today: NaiveDate) -> Result<FeatureSet>
         .hint("see 'rows', 'score' and 'label'"));
     }
     let frame = compute(&plan, &tables)?;
-    let training = chosen(&plan, &frame, &parts, Part::Training, Some(&label))?;
-    let scoring = chosen(&plan, &frame, &parts, Part::Scoring, None)?;
+    let training = chosen(&plan, &frame, &parted, Part::Training)?;
+    let scoring = chosen(&plan, &frame, &parted, Part::Scoring)?;
     let mut books = Books { rows_in: tables.own.height() as u64 + untimed, ..Books::default() };
     let rule = format!("became {training_rows} training and {scoring_rows} scoring rows");
     books.add(&rule, Fate::Used, training_rows + scoring_rows);
@@ -123,25 +148,30 @@ pub fn build(spec: &RowSpec, open: Open, today: NaiveDate) -> Result<FeatureSet>
         scoring_rows,
         books,
         dictionary,
+        label_known_at: plan.label_known_at,
         warnings: stretch.warnings,
     })
 }
 
-/// Key, time, features, label and where the row came from, of the rows of one part in the order of the table.
-pub fn chosen(plan: &Plan, frame: &DataFrame, parts: &[Part], part: Part, label: Option<&Series>) -> Result<DataFrame> {
+/// Key, time, features, label (of training rows) and where the row came from, of the rows of one part in the order of the
+/// table.
+pub fn chosen(plan: &Plan, frame: &DataFrame, parted: &Parted, part: Part) -> Result<DataFrame> {
     let doing = "features";
     let mut names: Vec<&str> = plan.key.iter().map(String::as_str).chain([plan.time.as_str()]).collect();
     names.extend(plan.features.iter().map(|(name, _)| name.as_str()));
     let mut table = frame.select(names.iter().copied()).during(doing)?;
-    if let Some(label) = label {
-        table.with_column(label.clone().with_name(plan.label.as_str().into()).into()).during(doing)?;
+    if part == Part::Training {
+        table.with_column(parted.label.clone().with_name(plan.label.as_str().into()).into()).during(doing)?;
+        if let Some(known) = &parted.label_known {
+            table.with_column(known.clone().into()).during(doing)?;
+        }
     }
     for name in [artifact::FILE, artifact::ROW] {
         if let Ok(column) = frame.column(name) {
             table.with_column(column.clone()).during(doing)?;
         }
     }
-    let mask: Vec<bool> = parts.iter().map(|other| *other == part).collect();
+    let mask: Vec<bool> = parted.parts.iter().map(|other| *other == part).collect();
     table.filter(&BooleanChunked::from_slice("".into(), &mask)).during(doing)
 }
 

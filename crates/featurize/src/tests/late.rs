@@ -56,15 +56,59 @@ fn rows_that_arrived_later_were_not_there() {
     let known = HEAD.replace("cutoffs", "known_at: loaded\ncutoffs");
     let spec = read(&format!("{known}{features}")).unwrap();
     let drawn = built_and_proved(&spec, &vec![("log", sales())]);
-    // b's first sale arrived on the very day of the cutoff, so b was not known at all.
-    assert_eq!(lines(&drawn.training), ["a 2024-03-01 2 50 20 1"]);
+    // b's first sale arrived on the very day of the cutoff, so b was not known at all. The label's horizon ends on the 31st.
+    assert_eq!(lines(&drawn.training), ["a 2024-03-01 2 50 20 1 2024-03-31"]);
     // The row of 20 February never arrived.
     assert_eq!(lines(&drawn.scoring), ["a 2024-04-01 3 210 22", "b 2024-04-01 1 20 72"]);
     let known = HEAD.replace("cutoffs", "known_at: 20d\ncutoffs");
     let spec = read(&format!("{known}{features}")).unwrap();
     let drawn = built_and_proved(&spec, &vec![("log", sales())]);
     // 10 February + 20 days is 1 March, which is not before it.
-    assert_eq!(lines(&drawn.training), ["a 2024-03-01 1 10 51 1", "b 2024-03-01 1 20 41 0"]);
+    assert_eq!(lines(&drawn.training), ["a 2024-03-01 1 10 51 1 2024-03-31", "b 2024-03-01 1 20 41 0 2024-03-31"]);
+}
+
+#[test]
+fn a_label_is_known_when_the_rows_of_its_horizon_are() {
+    let label =
+        "label: {name: n, horizon: 30d, is: {sum: {of: amount}}, where: NOT returned}\nfeatures: {all: count}\n";
+    let training = |known: &str| {
+        let spec = read(&format!(
+            "table: log\nentity: who\ntime: day\n{known}cutoffs: {{at: [2024-02-01, 2024-03-05]}}\n{label}"
+        ));
+        let set = super::super::table::build(spec.as_ref().unwrap(), &open(&vec![("log", sales())]), today()).unwrap();
+        let name = set.label_known_at.clone();
+        let drawn = built_and_proved(&spec.unwrap(), &vec![("log", sales())]);
+        (name, lines(&drawn.training))
+    };
+    let at_once = ["a 2024-02-01 1 0", "b 2024-02-01 1 80", "a 2024-03-05 2 160", "b 2024-03-05 2 0"];
+    assert_eq!(training(""), (None, at_once.map(str::to_owned).to_vec()));
+    // The row of 20 February never arrived, as far as anybody knows; that of 10 March did in time.
+    let (name, known) = training("known_at: loaded\n");
+    assert_eq!(name.as_deref(), Some("n_known_at"));
+    assert_eq!(known, ["a 2024-02-01 1 0 2024-03-02", "a 2024-03-05 2 160 2024-04-04", "b 2024-03-05 1 0 2024-04-04"]);
+    // The sale of 10 February came back on 5 March, which the label knows a day later; what never came back is no reason to wait.
+    let (_, known) = training("known_late: {returned: returned_on}\n");
+    assert_eq!(
+        known,
+        [
+            "a 2024-02-01 1 0 2024-03-06",
+            "b 2024-02-01 1 80 2024-03-02",
+            "a 2024-03-05 2 160 2024-04-04",
+            "b 2024-03-05 2 0 2024-04-04"
+        ]
+    );
+    // What arrives 20 days late: 20 February + 20 days is 11 March.
+    let (_, known) = training("known_at: 20d\n");
+    assert_eq!(known[0], "a 2024-02-01 1 0 2024-03-02");
+    assert!(known.contains(&"b 2024-03-05 1 0 2024-04-04".to_owned()), "{known:?}");
+    let spec = read(&format!(
+        "table: log\nentity: who\ntime: day\nknown_at: loaded\ncutoffs: [2024-02-01]\n{}",
+        label.replace("all", "n_known_at")
+    ));
+    assert_eq!(
+        super::super::table::build(&spec.unwrap(), &open(&vec![("log", sales())]), today()).err().unwrap().to_string(),
+        "label 'n': 'n_known_at' is the name of the column that says when it is known; name the feature or the label otherwise"
+    );
 }
 
 #[test]

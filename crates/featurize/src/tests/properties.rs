@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::super::Prepared;
 use super::*;
+use crate::FeaturesSpec;
+use crate::Prepared;
 
 type Tables = Vec<(&'static str, DataFrame)>;
 /// Who, day, hour, number, kind, days until the row arrived, days until the number was corrected.
@@ -208,6 +209,15 @@ proptest! {
     }
 }
 
+/// How the entities of a log are written, as [`entities`] has it.
+fn who_kind(log: &DataFrame) -> u8 {
+    match log.column("who").unwrap().dtype() {
+        DataType::String => 0,
+        DataType::Int64 => 1,
+        _ => 2,
+    }
+}
+
 /// The table, single entities and the definitions give the same values.
 fn agree(spec: &CutoffSpec, tables: &Tables) -> Result<(), TestCaseError> {
     let open = |name: &str| match tables.iter().find(|(known, _)| *known == name) {
@@ -224,18 +234,33 @@ fn agree(spec: &CutoffSpec, tables: &Tables) -> Result<(), TestCaseError> {
     };
     let drawn = drawn(set);
     // Entities that are asked for alone, in any order, have the very values of the whole table.
-    let prepared = Prepared::read(spec, &open, today()).unwrap();
+    let prepared = Prepared::open(&FeaturesSpec::Cutoffs(Box::new(spec.clone())), &open, today()).unwrap();
     for table in [&drawn.training, &drawn.scoring] {
-        let table = table.drop("later").unwrap_or_else(|_| table.clone());
+        let mut table = table.clone();
+        for of_label in ["later", "later_known_at"] {
+            table = table.drop(of_label).unwrap_or(table);
+        }
         for row in (0..table.height()).rev() {
             let whole = table.slice(row as i64, 1);
             let cutoff = whole.column("cutoff").unwrap().date().unwrap().physical().get(0).unwrap();
             let cutoff = chrono::NaiveDate::from_epoch_days(cutoff).unwrap();
-            let entity = whole.column("who").unwrap().as_materialized_series().clone();
-            let alone = prepared.rows(&entity, cutoff).unwrap();
-            prop_assert!(alone.equals_missing(&whole), "{} {}", alone, whole);
+            let alone = prepared.for_keys(&whole, Some(cutoff)).unwrap();
+            prop_assert_eq!(alone.places, [Some(0)]);
+            prop_assert!(alone.rows.equals_missing(&whole), "{} {}", alone.rows, whole);
         }
     }
+    // Many at once, some of them unknown, some twice.
+    let asked = entities("who", vec![Some(200), Some(1), None, Some(1), Some(0)], who_kind(&tables[0].1));
+    let asked = DataFrame::new(5, vec![asked]).unwrap();
+    let found = prepared.for_keys(&asked, None).unwrap();
+    let known: Vec<bool> = found.places.iter().map(Option::is_some).collect();
+    prop_assert!(!known[0] && !known[2] && known[1] == known[3]);
+    for (row, place) in found.places.iter().enumerate() {
+        let Some(place) = place else { continue };
+        let asked = asked.column("who").unwrap().get(row).unwrap();
+        prop_assert_eq!(found.rows.column("who").unwrap().get(*place as usize).unwrap(), asked);
+    }
+    prop_assert_eq!(found.rows.schema(), prepared.outputs());
     let pairs = drawn.training.height() + drawn.scoring.height();
     let (training, scoring) = (drawn.training.lazy(), drawn.scoring.lazy());
     let proof = super::super::proof::prove(spec, &open, training, scoring, (2 * pairs, 1), today());

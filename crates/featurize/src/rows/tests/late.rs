@@ -13,6 +13,7 @@ fn features_of(head: &str, features: &[&str], tables: &Tables) -> Vec<String> {
     let drawn = built(&spec, tables);
     proved(&spec, tables, &drawn).unwrap_or_else(|error| panic!("{error}"));
     let mut all = drawn.training.drop("price").unwrap();
+    all = all.drop("price_known_at").unwrap_or(all);
     all.vstack_mut(&drawn.scoring).unwrap();
     lines(&all.drop("day").unwrap())
 }
@@ -313,4 +314,73 @@ fn another_table_as_of_the_row() {
             .to_string(),
         "feature 'f': table 'rates' holds shop 1, since 2024-01-10 twice (rows 2 and 3), so 'rate' is ambiguous; dedupe 'rates' in clean.yaml, or name the columns that make it one row"
     );
+}
+
+#[test]
+fn a_label_that_a_column_says_is_known() {
+    // Paid on the 3rd, the 25th, never, the 30th, the 30th.
+    let mut tables = sales();
+    let paid = [Some("2024-01-03"), Some("2024-01-25"), None, Some("2024-01-30"), Some("2024-01-30")];
+    tables[0].1.with_column(days("paid", &paid)).unwrap();
+    let head = HEAD.replace("is: {sql: price}", "is: {sql: price}, known_at: paid");
+    let features = ["n: count", "s: {sum: {of: price}}", "p: {last: {of: paid}}"];
+    let spec = |features: &[&str]| {
+        let features: String = features.iter().map(|line| format!("  {line}\n")).collect();
+        read(&format!("{head}features:\n{features}"))
+    };
+    let set = set(&spec(&features).unwrap(), &tables).unwrap();
+    assert_eq!(set.label_known_at.as_deref(), Some("price_known_at"));
+    assert!(set.dictionary.contains("Known from `paid` on"), "{}", set.dictionary);
+    let drawn = drawn(set);
+    proved(&spec(&features).unwrap(), &tables, &drawn).unwrap();
+    // The sale of the 10th was never paid: it is scored. A price that is known on the 30th is known to those of the 31st.
+    assert_eq!(
+        lines(&drawn.training.drop("day").unwrap()),
+        [
+            "1 0 0 - 1 2024-01-04",
+            "2 1 1 2024-01-03 2 2024-01-26",
+            "4 3 1 2024-01-03 8 2024-01-31",
+            "5 4 3 2024-01-25 16 2024-01-31"
+        ]
+    );
+    assert_eq!(lines(&drawn.scoring.drop("day").unwrap()), ["3 2 1 2024-01-03"]);
+    // A value that somebody knew sooner is found.
+    let mut leaking = drawn;
+    let sums = Column::new("s".into(), [0.0, 1.0, 3.0, 3.0]);
+    leaking.training.with_column(sums).unwrap();
+    let error = proved(&spec(&features).unwrap(), &tables, &leaking).unwrap_err().to_string();
+    assert!(
+        error.starts_with("trade_id 4, day 2024-01-20, 's': published is 3, but computed again it is 1"),
+        "{error}"
+    );
+    let error = |text: &str| super::set(&read(text).unwrap(), &tables).err().unwrap().to_string();
+    assert_eq!(
+        error(&format!("{head}features: {{f: {{sql: paid}}}}\n")),
+        "feature 'f' reads 'paid' of the row itself: by 'known_at' and 'known_late' it is not known yet; use an aggregate over \
+         earlier rows, such as {last: {of: paid}}"
+    );
+    assert_eq!(
+        error(&format!("{}features: {{n: count}}\n", head.replace("paid", "paid, delay: 3d"))),
+        "label 'price': 'delay' and 'known_at' both say when it is known; write one of them"
+    );
+    assert_eq!(
+        error(&format!("{}features: {{n: count}}\n", head.replace("known_at: paid", "known_at: piad"))),
+        "'label.known_at': unknown column 'piad'; did you mean 'paid'?"
+    );
+    assert!(error(&format!("{head}features: {{price_known_at: count}}\n")).contains("has the name of the time"));
+}
+
+#[test]
+fn a_row_that_arrived_late_has_no_label_before() {
+    let head = HEAD.replace("rows: {}", "known_at: loaded\nrows: {}");
+    let spec = read(&format!("{head}features: {{n: count}}\n")).unwrap();
+    let drawn = built(&spec, &sales());
+    proved(&spec, &sales(), &drawn).unwrap();
+    let known = drawn.training.column("price_known_at").unwrap();
+    let loaded = sales()[0].1.column("loaded").unwrap().clone();
+    let day = |column: &Column, row: usize| column.date().unwrap().physical().get(row);
+    for row in 0..5 {
+        // The day after the row arrived; never, if nobody knows when.
+        assert_eq!(day(known, row), Some(day(&loaded, row).map_or(2_932_896, |day| day + 1)));
+    }
 }

@@ -1,8 +1,12 @@
 //! For any tables, the kernel computes what the plain definitions say: a proof of all rows compares every value.
 
+use std::collections::HashMap;
+
+use ::spec::random::Random;
 use proptest::prelude::*;
 
 use super::*;
+use crate::Prepared;
 
 /// Day, hour, district, price, area, place, days until it arrived, days until the area was corrected.
 type Trade = (i32, i64, Option<u8>, Option<i8>, i8, Option<(i8, i8)>, Option<i32>, Option<i32>);
@@ -192,6 +196,7 @@ proptest! {
         window in prop::sample::select(vec!["1d", "1w", "20d", "1mo", "2mo", "3mo", "1y"]),
         lag in prop::sample::select(vec!["1d", "1w", "1mo", "2mo", "1y"]),
         late in any::<bool>(),
+        seed in any::<u64>(),
         delay in prop::option::of(prop::sample::select(vec!["1d", "10d", "1mo"])),
         zone in prop::option::weighted(0.7, prop::sample::select(vec![
             ("Europe/Berlin", 18_988), ("Europe/Berlin", 19_205), ("America/Sao_Paulo", 17_749), ("America/Sao_Paulo", 17_490),
@@ -208,6 +213,7 @@ proptest! {
             Err(error) => prop_assert_eq!(error.class(), spec::Class::Refused),
             Ok(set) => {
                 let drawn = drawn(set);
+                ask_alone(&spec, &tables, &drawn, &mut Random::new(seed, 0))?;
                 let (training, scoring) = (drawn.training.height(), drawn.scoring.height());
                 let proof = proved(&spec, &tables, &drawn);
                 prop_assert!(proof.is_ok(), "{}", proof.unwrap_err());
@@ -215,4 +221,52 @@ proptest! {
             }
         }
     }
+}
+
+/// Every row of the table, asked alone, has the values that it has in the whole table, to the last bit: in any order, in
+/// batches of any size.
+fn ask_alone(spec: &FeaturesSpec, tables: &Tables, drawn: &Drawn, random: &mut Random) -> Result<(), TestCaseError> {
+    let prepared = Prepared::open(spec, &open(tables), today()).unwrap();
+    let columns: Vec<&str> = prepared.outputs().iter_names().map(|name| name.as_str()).collect();
+    let mut whole = drawn.training.select(columns.iter().copied()).unwrap();
+    whole.vstack_mut(&drawn.scoring.select(columns.iter().copied()).unwrap()).unwrap();
+    prop_assert_eq!(whole.schema(), prepared.outputs());
+    let own = &tables[0].1;
+    let place = |frame: &DataFrame| -> HashMap<i64, u32> {
+        (0u32..)
+            .zip(frame.column("trade_id").unwrap().i64().unwrap().iter())
+            .map(|(at, id)| (id.unwrap(), at))
+            .collect()
+    };
+    let (in_own, in_whole) = (place(own), place(&whole));
+    let mut ids: Vec<i64> = in_whole.keys().copied().collect();
+    ids.sort_unstable();
+    random.shuffle(&mut ids);
+    let taken = |frame: &DataFrame, at: &HashMap<i64, u32>, ids: &[i64]| {
+        let at: Vec<u32> = ids.iter().map(|id| at[id]).collect();
+        frame.take(&IdxCa::from_vec("".into(), at)).unwrap()
+    };
+    let mut rest = &ids[..];
+    while !rest.is_empty() {
+        let (now, later) = rest.split_at(1 + random.below(rest.len().min(7)));
+        rest = later;
+        let mut asked = taken(own, &in_own, now);
+        // What is known only later need not be given, nor be true.
+        for hidden in ["price", "size", "loaded", "measured"] {
+            asked = asked.drop(hidden).unwrap_or(asked);
+        }
+        let answer = prepared.for_rows(&asked, chrono::DateTime::UNIX_EPOCH).unwrap();
+        let expected = taken(&whole, &in_whole, now);
+        for (one, other) in answer.columns().iter().zip(expected.columns()) {
+            let bits = |column: &Column| match column.f64() {
+                Ok(floats) => floats.iter().map(|float| float.map(f64::to_bits)).collect::<Vec<_>>(),
+                Err(_) => Vec::new(),
+            };
+            prop_assert!(
+                bits(one) == bits(other) && one.as_materialized_series().equals_missing(other.as_materialized_series()),
+                "{one:?} {other:?} {asked:?}"
+            );
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,181 @@
+//! The thread that writes: gathers what waits, writes it at once, syncs once, then tells everybody.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender};
+
+use spec::Result;
+
+use crate::chain::Chain;
+use crate::journal::{Kept, State};
+use crate::recovery::{self, Open};
+use crate::segment::path;
+
+/// Told once about one entry.
+pub type Then = Box<dyn FnOnce(Kept) + Send>;
+
+pub enum Message {
+    Entry(Vec<u8>, Then),
+    /// Begins the next segment, unless this one has no entries; answers with the path of the one that is closed.
+    Rotate(Sender<Result<Option<PathBuf>>>),
+}
+
+/// Where bytes go: a file, or in tests a disk that fails.
+pub trait Storage: Send {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+    fn sync(&mut self) -> io::Result<()>;
+    /// Takes back what lies behind `length`.
+    fn cut(&mut self, length: u64) -> io::Result<()>;
+}
+
+impl Storage for File {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)?;
+        self.seek(SeekFrom::Start(length)).map(drop)
+    }
+}
+
+/// Bytes that one write takes at most: those who wait behind it wait no longer than this takes.
+const MOST: usize = 4 << 20;
+
+pub struct Writer<S> {
+    pub folder: PathBuf,
+    pub name: String,
+    pub storage: S,
+    pub number: u64,
+    pub chain: Chain,
+    /// Bytes that are on disk.
+    pub length: u64,
+    /// Entries in this segment.
+    pub entries: u64,
+    pub state: Arc<State>,
+    /// Entries that were lost since the last that was kept.
+    pub gap: u64,
+    /// Whether the disk still has to take back what a failed write may have left behind.
+    pub dirty: bool,
+}
+
+impl Writer<File> {
+    pub fn new(folder: PathBuf, name: String, open: Open, state: Arc<State>) -> Writer<File> {
+        Writer {
+            folder,
+            name,
+            storage: open.file,
+            number: open.number,
+            chain: open.chain,
+            length: open.length,
+            entries: open.recovered.entries,
+            state,
+            gap: 0,
+            dirty: false,
+        }
+    }
+
+    /// Works until nobody can send any more.
+    pub fn run(mut self, messages: &Receiver<Message>) {
+        let (mut batch, mut then) = (Vec::new(), Vec::new());
+        while let Ok(first) = messages.recv() {
+            let mut next = Some(first);
+            let mut rotate = None;
+            let mut size = 0;
+            while let Some(message) = next.take() {
+                match message {
+                    Message::Entry(entry, told) => {
+                        size += entry.len();
+                        batch.push(entry);
+                        then.push(told);
+                    }
+                    Message::Rotate(answer) => {
+                        rotate = Some(answer);
+                        break;
+                    }
+                }
+                if size < MOST {
+                    next = messages.try_recv().ok();
+                }
+            }
+            if !batch.is_empty() {
+                let kept = self.commit(&batch);
+                batch.clear();
+                then.drain(..).for_each(|told: Then| told(kept));
+            }
+            if let Some(answer) = rotate {
+                // Whoever asked may be gone.
+                let _ = answer.send(self.rotate());
+            }
+        }
+    }
+
+    fn rotate(&mut self) -> Result<Option<PathBuf>> {
+        if self.entries == 0 || self.dirty {
+            return Ok(None);
+        }
+        let closed = path(&self.folder, &self.name, self.number);
+        let open = recovery::begin(&self.folder, &self.name, self.number + 1, self.chain.clone(), 0)?;
+        (self.storage, self.number, self.length, self.entries) = (open.file, open.number, open.length, 0);
+        self.state.segment_entries.store(0, Ordering::Relaxed);
+        Ok(Some(closed))
+    }
+}
+
+impl<S: Storage> Writer<S> {
+    /// Writes these entries, all or none.
+    pub fn commit(&mut self, batch: &[Vec<u8>]) -> Kept {
+        let count = batch.iter().map(|entry| lines(entry).count() as u64).sum();
+        match self.try_commit(batch) {
+            Ok(()) => {
+                self.gap = 0;
+                self.state.kept.fetch_add(count, Ordering::Relaxed);
+                self.state.segment_entries.store(self.entries, Ordering::Relaxed);
+                self.state.failing.store(false, Ordering::Release);
+                Kept::Yes
+            }
+            Err(error) => {
+                self.dirty = self.storage.cut(self.length).is_err();
+                self.gap += count;
+                self.state.lost.fetch_add(count, Ordering::Relaxed);
+                self.state.failing.store(true, Ordering::Release);
+                self.state.said(&error);
+                Kept::No
+            }
+        }
+    }
+
+    fn try_commit(&mut self, batch: &[Vec<u8>]) -> io::Result<()> {
+        if self.dirty {
+            self.storage.cut(self.length)?;
+            self.dirty = false;
+        }
+        let mut chain = self.chain.clone();
+        let mut lines = Vec::with_capacity(batch.iter().map(|entry| entry.len() + 64).sum());
+        let mut entries = self.entries;
+        if self.gap > 0 {
+            // Whoever reads the journal sees that entries are missing here, and how many.
+            chain.add(format!("{{\"lost\":{}}}", self.gap).as_bytes(), &mut lines);
+            entries += 1;
+        }
+        for entry in batch.iter().flat_map(|entry| self::lines(entry)) {
+            chain.add(entry, &mut lines);
+            entries += 1;
+        }
+        self.storage.write(&lines)?;
+        self.storage.sync()?;
+        self.length += lines.len() as u64;
+        (self.chain, self.entries) = (chain, entries);
+        Ok(())
+    }
+}
+
+/// The objects of one call to [`crate::Journal::append`].
+fn lines(entry: &[u8]) -> impl Iterator<Item = &[u8]> {
+    entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
+}

@@ -1,0 +1,127 @@
+//! Wires the server to the command line, the signals, the alerts and the locks of the other tools.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+use serving::{App, Host, Options, ServeSpec};
+use spec::{Environment, Error, Exit, Name, Result, Root, Tool};
+use tokio::signal::unix::{SignalKind, signal};
+use tool::{About, Common, Program, Project, Source};
+
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The pipelines to serve; none means all that have a serve.yaml
+    #[arg(value_name = "PIPELINE")]
+    pipelines: Vec<String>,
+    /// Address and port to listen on; port 0 takes one that is free. Without tokens only this machine may be answered
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Requests that are worked on at once; more are answered with 503
+    #[arg(long, value_name = "COUNT", default_value_t = 256)]
+    in_flight: usize,
+    /// Longest body of a request, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 16)]
+    max_body: usize,
+    /// Seconds for which a client may be silent
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    idle: u64,
+    /// PEM file with the certificate chain: the server speaks TLS
+    #[arg(long, value_name = "FILE", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// PEM file with the private key of the certificate
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+}
+
+pub struct Serve;
+
+impl Program for Serve {
+    const TOOL: Tool = Tool::Serve;
+    const ABOUT: About = About {
+        short: "Answer over HTTP: results, predictions, the state of pipelines",
+        long: "Serves every pipeline that has a resources/<PIPELINE>/serve.yaml, from its artifacts alone. Each request is \
+               appended to a journal before its answer leaves; journals become Parquet under data/raw/<PIPELINE>_served/. A \
+               promotion, a rollback or a new snapshot is noticed within a second. Prints the address that it listens on. TERM \
+               stops it once the requests that are worked on are answered.",
+        examples: &[
+            ("serve", "serve all pipelines on 127.0.0.1:8080"),
+            ("serve housing --listen 127.0.0.1:0", "serve one, on a port that is free"),
+            ("SERVE_TOKEN_VIEWER=… serve --listen 0.0.0.0:8080", "answer other machines that have the token"),
+        ],
+    };
+    type Arguments = Arguments;
+
+    fn schema() -> Value {
+        schemars::schema_for!(ServeSpec).to_value()
+    }
+
+    fn subject(arguments: &Arguments) -> String {
+        arguments.pipelines.join(" ")
+    }
+
+    fn run(arguments: Arguments, _: Common) -> Result<Exit> {
+        let Project { root, env } = Project::open()?;
+        let names = arguments.pipelines.iter().map(|name| Name::new(name.clone())).collect::<Result<Vec<Name>>>()?;
+        let options = Options {
+            in_flight: arguments.in_flight.max(1),
+            body: arguments.max_body.clamp(1, 4096) << 20,
+            idle: Duration::from_secs(arguments.idle.max(1)),
+            tls: arguments.certificate.zip(arguments.key),
+            ..Options::on(arguments.listen)
+        };
+        let secure = options.tls.is_some();
+        let host = Arc::new(Around { root: root.clone(), env: env.clone() });
+        let app = Arc::new(App::open(root, &env, &names, options, host)?);
+        let listener = serving::listen(arguments.listen)?;
+        let address = listener.local_addr().map_err(|error| Error::cannot_run(format!("cannot listen: {error}")))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::cannot_run(format!("cannot start: {error}")))?;
+        runtime.block_on(async {
+            let failed = |error: std::io::Error| Error::cannot_run(format!("cannot watch for signals: {error}"));
+            let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+            let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+            let scheme = if secure { "https" } else { "http" };
+            tool::print(&format!("{scheme}://{address}\n"))?;
+            let stop = async {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            };
+            serving::serve(app, listener, stop).await
+        })?;
+        Ok(Exit::Done)
+    }
+}
+
+/// What the server needs from outside.
+struct Around {
+    root: Root,
+    env: Environment,
+}
+
+impl Host for Around {
+    fn alert(&self, pipeline: &Name, error: &Error) {
+        let run = uuid::Uuid::now_v7().to_string();
+        let source = Source {
+            tool: Tool::Serve,
+            pipeline,
+            run: &run,
+            started: chrono::Utc::now(),
+            snapshot: None,
+            priority: None,
+        };
+        tool::alert(&self.root, &self.env, source, error.class().into(), error.message(), error.way_out());
+    }
+
+    fn locked(&self, folder: &Path, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        let _lock = tool::lock(&self.root.join(folder), folder, "serve", false)?;
+        work()
+    }
+}

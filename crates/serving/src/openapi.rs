@@ -1,0 +1,162 @@
+//! The description of the interface, as OpenAPI 3.1 has it, for the pipelines that are served.
+
+use serde_json::{Map, Value, json};
+
+use crate::app::App;
+
+/// The document behind `/openapi.json`.
+pub fn document(app: &App) -> Value {
+    let pipelines: Vec<&str> = app.pipelines.keys().map(String::as_str).collect();
+    let security = if app.tokens.are_given() { json!([{"token": []}]) } else { json!([]) };
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Millrace",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Results and predictions of the pipelines of this project."
+        },
+        "security": security,
+        "paths": paths(&pipelines),
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": schemas(),
+        }
+    })
+}
+
+fn paths(pipelines: &[&str]) -> Value {
+    let pipeline =
+        json!({"name": "pipeline", "in": "path", "required": true, "schema": {"type": "string", "enum": pipelines}});
+    let of_query = json!({"name": "pipeline", "in": "query", "schema": {"type": "string", "enum": pipelines},
+                          "required": pipelines.len() > 1});
+    let key = json!({"name": "key", "in": "path", "required": true, "schema": {"type": "string"}});
+    let parameter = |name: &str, schema: Value, about: &str| json!({"name": name, "in": "query", "schema": schema, "description": about});
+    let page = [
+        of_query.clone(),
+        parameter("page", json!({"type": "integer", "minimum": 1}), "Which page. Default: 1"),
+        parameter(
+            "per_page",
+            json!({"type": "integer", "minimum": 1, "maximum": 10_000}),
+            "Rows of a page. Default: 100",
+        ),
+        parameter("sort", json!({"type": "string"}), "A column; with - in front, falling"),
+        parameter("fields", json!({"type": "string"}), "The columns of the answer, with commas between them"),
+    ];
+    json!({
+        "/healthz": {"get": operation("Whether the process lives", &[], None, &[(200, "text/plain", None)])},
+        "/readyz": {"get": operation("Whether everything that is served can be answered", &[], None,
+            &[(200, "text/plain", None), (503, "application/json", None)])},
+        "/metrics": {"get": operation("What Prometheus reads", &[], None,
+            &[(200, "application/openmetrics-text", None), (401, "application/json", Some("Error"))])},
+        "/openapi.json": {"get": operation("This document", &[], None, &[(200, "application/json", None)])},
+        "/api/v1/pipelines": {"get": operation("All pipelines: state, versions, columns", &[], None,
+            &with_errors(&[(200, "application/json", None)]))},
+        "/api/v1/pipelines/{pipeline}": {"get": operation("One pipeline: state, versions, columns", &[pipeline.clone()], None,
+            &with_errors(&[(200, "application/json", None)]))},
+        "/api/v1/pipelines/{pipeline}/predictions": {"post": operation(
+            "Predictions for keys, features or rows; each row is logged before the answer leaves",
+            &[pipeline.clone()], Some("PredictionRequest"), &with_errors(&[(200, "application/json", Some("PredictionAnswer"))]))},
+        "/api/v1/pipelines/{pipeline}/outcomes": {"post": operation(
+            "What happened after a prediction; the answer leaves once it is on disk",
+            &[pipeline], Some("Outcomes"), &with_errors(&[(201, "application/json", None)]))},
+        "/api/v1/results": {"get": operation(
+            "The newest results. Any column is a filter: COLUMN=value, or COLUMN.ge=value with eq, ne, lt, le, gt, ge, contains or null",
+            &page, None,
+            &with_errors(&[(200, "application/json", None), (304, "", None), (406, "application/json", Some("Error"))]))},
+        "/api/v1/results/{key}": {"get": operation("The newest results of one key", &[key.clone(), of_query.clone()], None,
+            &with_errors(&[(200, "application/json", None), (304, "", None)]))},
+        "/api/v1/results/{key}/history": {"get": operation("What each snapshot said of one key, newest first", &[key, of_query],
+            None, &with_errors(&[(200, "application/json", None)]))},
+    })
+}
+
+type Answer = (u16, &'static str, Option<&'static str>);
+
+/// Adds the errors that every operation of the interface may answer with.
+fn with_errors(answers: &[Answer]) -> Vec<Answer> {
+    let errors = [400, 401, 403, 404, 408, 413, 415, 422, 500, 503];
+    answers.iter().copied().chain(errors.map(|status| (status, "application/json", Some("Error")))).collect()
+}
+
+fn operation(summary: &str, parameters: &[Value], body: Option<&str>, answers: &[Answer]) -> Value {
+    let content = |kind: &str, schema: Option<&str>| {
+        let schema = schema.map_or(json!({}), |name| json!({"$ref": format!("#/components/schemas/{name}")}));
+        json!({kind: {"schema": schema}})
+    };
+    let mut responses = Map::new();
+    for (status, kind, schema) in answers {
+        let mut response = json!({"description": reason(*status)});
+        if !kind.is_empty() {
+            response["content"] = content(kind, *schema);
+        }
+        responses.insert(status.to_string(), response);
+    }
+    let mut operation = json!({"summary": summary, "parameters": parameters, "responses": responses});
+    if let Some(body) = body {
+        operation["requestBody"] = json!({"required": true, "content": content("application/json", Some(body))});
+    }
+    operation
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "the answer",
+        201 => "kept",
+        304 => "unchanged since the tag of If-None-Match",
+        400 => "the request cannot be read",
+        401 => "no token, or an unknown one",
+        403 => "the token has another role",
+        404 => "there is no such thing",
+        406 => "no format of the answer is accepted",
+        408 => "the body took too long to arrive",
+        413 => "the body is too long",
+        415 => "the body is not JSON",
+        422 => "a value is wrong: `column`, `value` and `nearest` say which",
+        503 => "not now; Retry-After says when",
+        _ => "a defect of the server",
+    }
+}
+
+fn schemas() -> Value {
+    let row = json!({"type": "object", "additionalProperties": {"type": ["number", "string", "boolean", "null"]}});
+    let key = json!({"type": ["string", "integer"]});
+    json!({
+        "Error": {"type": "object", "required": ["error"], "properties": {"error": {
+            "type": "object", "required": ["code", "message"], "properties": {
+                "code": {"type": "string"}, "message": {"type": "string"}, "row": {"type": "integer"},
+                "column": {"type": "string"}, "value": {}, "nearest": {"type": "string"}, "way_out": {"type": "string"}
+            }}}},
+        "PredictionRequest": {
+            "type": "object", "additionalProperties": false,
+            "description": "One of key, keys, features, row and rows",
+            "properties": {
+                "key": key,
+                "keys": {"type": "array", "items": key},
+                "features": {"anyOf": [row, {"type": "array", "items": row}]},
+                "row": row,
+                "rows": {"type": "array", "items": row},
+                "unit": {"type": ["string", "integer", "null"], "description": "Who asks: decides which arm answers"},
+                "reasons": {"type": ["integer", "boolean", "null"]}
+            }},
+        "PredictionAnswer": {"type": "object", "required": ["request_id", "pipeline", "predictions"], "properties": {
+            "request_id": {"type": "string"}, "pipeline": {"type": "string"},
+            "predictions": {"type": "array", "items": {"type": "object", "required": ["version", "arm"], "properties": {
+                "key": key, "score": {"type": "number"}, "low": {"type": "number"}, "high": {"type": "number"},
+                "decision": {"type": "boolean"}, "class": {"type": "string"}, "version": {"type": "string"},
+                "arm": {"type": "string"}, "reasons": {"type": "array", "items": {"type": "string"}}
+            }}}}},
+        "Outcomes": {"anyOf": [
+            {"$ref": "#/components/schemas/Outcome"},
+            {"type": "object", "additionalProperties": false, "required": ["outcomes"],
+             "properties": {"outcomes": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Outcome"}}}}
+        ]},
+        "Outcome": {"type": "object", "additionalProperties": false, "required": ["name", "value"],
+            "anyOf": [{"required": ["request_id"]}, {"required": ["key"]}, {"required": ["unit"]}],
+            "properties": {
+                "request_id": {"type": "string"}, "key": key, "unit": key,
+                "name": {"type": "string", "minLength": 1, "maxLength": 100},
+                "value": {"type": ["number", "string", "boolean"]},
+                "time": {"type": "string", "format": "date-time"}
+            }}
+    })
+}

@@ -1,0 +1,163 @@
+//! What happened after a prediction, as clients report it.
+
+use serde_json::{Map, Value};
+
+use crate::json;
+use crate::masking::Masking;
+use crate::record;
+use crate::refusal::Refusal;
+use crate::request::syntax;
+
+const FIELDS: [&str; 6] = ["request_id", "key", "unit", "name", "value", "time"];
+
+/// Reads one outcome, or a list of them under `outcomes`, whose keys are of the column `entity`: their number, and their lines for the journal.
+///
+/// Errors: no JSON (400); an outcome that lacks its name or value, or whatever it is about (422).
+pub fn read(body: &[u8], masking: &Masking, entity: &str, most: usize) -> Result<(usize, Vec<u8>), Refusal> {
+    let body: Value = serde_json::from_slice(body).map_err(|error| syntax(&error))?;
+    let shape = |code, message: String| Refusal::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, code, message);
+    let Value::Object(mut body) = body else {
+        return Err(shape("wrong_type", "the body must be an object".to_owned()).way_out(EXAMPLE));
+    };
+    let (outcomes, several) = match body.remove("outcomes") {
+        None => (vec![Value::Object(body)], false),
+        Some(_) if !body.is_empty() => {
+            return Err(shape("several_ways", "'outcomes' is given beside other fields".to_owned()).way_out(EXAMPLE));
+        }
+        Some(Value::Array(outcomes)) => (outcomes, true),
+        Some(_) => return Err(shape("wrong_type", "'outcomes' must be a list".to_owned())),
+    };
+    if outcomes.is_empty() || outcomes.len() > most {
+        let message = format!("{} outcomes, but a request has 1 to {most}", outcomes.len());
+        return Err(shape("too_many_rows", message));
+    }
+    let mut lines = Vec::new();
+    let now = record::now();
+    for (at, outcome) in outcomes.iter().enumerate() {
+        let placed = |refusal: Refusal| if several { refusal.at_row(at) } else { refusal };
+        let Value::Object(outcome) = outcome else {
+            return Err(placed(shape("wrong_type", "an outcome must be an object".to_owned()).way_out(EXAMPLE)));
+        };
+        line(outcome, &now, (masking, entity), &mut lines).map_err(placed)?;
+    }
+    Ok((outcomes.len(), lines))
+}
+
+const EXAMPLE: &str = "write {\"request_id\": …, \"name\": \"signed\", \"value\": true}, or {\"outcomes\": [{…}, …]}; 'key' or 'unit' may \
+     stand in place of 'request_id'";
+
+fn line(
+    outcome: &Map<String, Value>,
+    now: &str,
+    (masking, entity): (&Masking, &str),
+    lines: &mut Vec<u8>,
+) -> Result<(), Refusal> {
+    let wrong = |code, field: &str, message: String| Refusal::wrong(code, field, message);
+    if let Some(unknown) = outcome.keys().find(|name| !FIELDS.contains(&name.as_str())) {
+        let refusal =
+            wrong("unknown_field", unknown, format!("an outcome has no field '{}'", spec::text::cut(unknown, 100)));
+        return Err(refusal.among(unknown, FIELDS));
+    }
+    let given = |name: &str| outcome.get(name).filter(|value| !value.is_null());
+    let name = match given("name") {
+        Some(Value::String(name)) if (1..=100).contains(&name.chars().count()) => name,
+        Some(_) => return Err(wrong("wrong_type", "name", "'name' is a text of 1 to 100 characters".to_owned())),
+        None => return Err(wrong("missing_field", "name", "an outcome has a name".to_owned()).way_out(EXAMPLE)),
+    };
+    let value = match given("value") {
+        Some(value @ (Value::Bool(_) | Value::Number(_))) => value.clone(),
+        Some(Value::String(text)) => spec::text::cut(text, 1000).into(),
+        Some(_) => {
+            let message = "'value' is a number, a text, true or false".to_owned();
+            return Err(wrong("wrong_type", "value", message));
+        }
+        None => return Err(wrong("missing_field", "value", "an outcome has a value".to_owned()).way_out(EXAMPLE)),
+    };
+    let time = match given("time") {
+        None => now.to_owned(),
+        Some(Value::String(text)) => match values::iso_datetime(text.as_bytes()) {
+            Some(values::Moment::Utc(micros)) => chrono::DateTime::from_timestamp_micros(micros)
+                .map(|time| time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
+                .unwrap_or_else(|| now.to_owned()),
+            _ => {
+                let refusal = wrong("wrong_type", "time", "'time' is not a moment".to_owned()).value(text.as_str());
+                return Err(refusal.way_out("write it with its distance from UTC, such as 2026-01-31T12:00:00Z"));
+            }
+        },
+        Some(_) => return Err(wrong("wrong_type", "time", "'time' is a text".to_owned())),
+    };
+    let about = ["request_id", "key", "unit"];
+    for field in about {
+        match given(field) {
+            None | Some(Value::String(_)) => {}
+            Some(Value::Number(number)) if field != "request_id" && (number.is_i64() || number.is_u64()) => {}
+            Some(_) => return Err(wrong("wrong_type", field, format!("'{field}' is a text or a whole number"))),
+        }
+    }
+    if about.iter().all(|field| given(field).is_none()) {
+        let message = "an outcome is about a request, a key or a unit".to_owned();
+        return Err(wrong("missing_field", "request_id", message).way_out(EXAMPLE));
+    }
+    lines.push(b'{');
+    json::field(lines, "received", now);
+    json::field(lines, "time", &time);
+    if let Some(request) = given("request_id") {
+        json::field(lines, "request_id", request);
+    }
+    if let Some(key) = given("key") {
+        json::field(lines, "key", &masking.key(entity, key.clone()));
+    }
+    if let Some(unit) = given("unit") {
+        json::field(lines, "unit", &masking.value("unit", unit.clone()));
+    }
+    json::field(lines, "name", name);
+    json::field(lines, "value", &value);
+    lines.extend_from_slice(b"}\n");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::spec::ServeSpec;
+
+    fn masking() -> Masking {
+        Masking::new(&ServeSpec::parse("mask: {unit: remove}\n", Path::new("s"), &Default::default()).unwrap())
+    }
+
+    #[test]
+    fn outcomes_become_lines() {
+        let body = br#"{"outcomes": [{"request_id": "r1", "name": "signed", "value": true, "time": "2026-01-31T12:00:00+01:00"},
+            {"key": 7, "unit": "u", "name": "amount", "value": 0.1}]}"#;
+        let (count, lines) = read(body, &masking(), "id", 10).unwrap();
+        let lines: Vec<Value> = lines
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
+        assert_eq!(count, 2);
+        assert_eq!(lines[0]["time"], "2026-01-31T11:00:00.000000Z");
+        assert_eq!((&lines[0]["request_id"], &lines[0]["value"]), (&"r1".into(), &true.into()));
+        assert_eq!((&lines[1]["key"], &lines[1]["unit"], &lines[1]["value"]), (&7.into(), &Value::Null, &0.1.into()));
+    }
+
+    #[test]
+    fn what_is_no_outcome_is_refused() {
+        for (body, status, code) in [
+            ("{", 400, "malformed"),
+            ("[]", 422, "wrong_type"),
+            ("{}", 422, "missing_field"),
+            (r#"{"name": "a", "value": 1}"#, 422, "missing_field"),
+            (r#"{"key": "x", "name": "a", "value": []}"#, 422, "wrong_type"),
+            (r#"{"key": "x", "name": "a", "value": 1, "time": "2026-01-31T12:00:00"}"#, 422, "wrong_type"),
+            (r#"{"kye": "x", "name": "a", "value": 1}"#, 422, "unknown_field"),
+            (r#"{"outcomes": []}"#, 422, "too_many_rows"),
+            (r#"{"outcomes": [{"key": "x", "name": "a", "value": 1}], "key": 1}"#, 422, "several_ways"),
+        ] {
+            let refusal = read(body.as_bytes(), &masking(), "id", 10).unwrap_err();
+            assert_eq!((refusal.status.as_u16(), refusal.code), (status, code), "{body}");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! A pipeline that is served: what answers now, its journals, and what is wrong with it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use artifact::{LATEST, Snapshot};
+use journal::Journal;
+use prometheus_client::metrics::counter::Counter;
+use score::{Log, Registry};
+use spec::{Environment, Error, Name, Result, Root, Tool};
+
+use crate::arm::Arm;
+use crate::deployment::{self, Deployment};
+use crate::masking::Masking;
+use crate::metrics::{ArmMetrics, Metrics};
+use crate::raw::{MadeOf, Raw};
+use crate::results::Results;
+use crate::rollout::Phase;
+use crate::spec::ServeSpec;
+
+/// Names of the journals.
+pub const REQUESTS: &str = "requests";
+pub const OUTCOMES: &str = "outcomes";
+
+/// The folder of a pipeline's journals, relative to the root.
+pub fn journals(pipeline: &Name) -> std::path::PathBuf {
+    std::path::Path::new("data").join("journals").join(pipeline.as_str())
+}
+
+pub struct Pipeline {
+    pub name: Name,
+    pub spec: ServeSpec,
+    pub registry: Registry,
+    pub masking: Masking,
+    pub requests: Journal,
+    pub outcomes: Journal,
+    /// Answered requests for predictions, kept at hand.
+    pub answered: Counter,
+    current: RwLock<Option<Arc<Current>>>,
+    problem: Mutex<Option<String>>,
+    raw: RwLock<Option<Arc<Raw>>>,
+    /// What the last try to read the clean tables was about, so that a failed one is not made over and over.
+    raw_tried: Mutex<Option<MadeOf>>,
+    results: RwLock<Option<Arc<Results>>>,
+    /// The snapshot that `results` could not be read from, so that it is not tried over and over.
+    unreadable: Mutex<Option<Snapshot>>,
+    seen: Mutex<Option<Seen>>,
+}
+
+/// A deployment with what is counted for its arms.
+pub struct Current {
+    pub deployment: Deployment,
+    pub phase: Phase,
+    /// By name of the arm and place of its version in memory.
+    metrics: HashMap<(Arc<str>, usize), ArmMetrics>,
+}
+
+impl Current {
+    /// What is counted for an arm and its version.
+    pub fn metrics(&self, name: &Arc<str>, arm: &Arc<Arm>) -> Option<&ArmMetrics> {
+        self.metrics.get(&(name.clone(), Arc::as_ptr(arm) as usize))
+    }
+}
+
+/// What files looked like at the last look: their times and sizes.
+type Seen = Vec<Option<(SystemTime, u64)>>;
+
+impl Pipeline {
+    /// Opens the pipeline's journals. Nothing answers yet.
+    pub fn open(root: &Root, name: Name, env: &Environment, metrics: &Metrics) -> Result<Pipeline> {
+        let spec = ServeSpec::load(root, &name, env)?;
+        let folder = root.join(journals(&name));
+        let open = |journal: &str| -> Result<Journal> {
+            let (open, recovered) = Journal::open(&folder, journal)?;
+            if recovered.cut > 0 {
+                tracing::warn!(
+                    "serve {name}: journal '{journal}': {} bytes of a line that was never finished were cut off",
+                    recovered.cut
+                );
+            }
+            Ok(open)
+        };
+        Ok(Pipeline {
+            requests: open(REQUESTS)?,
+            outcomes: open(OUTCOMES)?,
+            registry: Registry::at(root.join(Tool::Train.folder(&name))),
+            masking: Masking::new(&spec),
+            answered: metrics.requests(name.as_str(), "predictions", 200),
+            current: RwLock::new(None),
+            problem: Mutex::new(None),
+            raw: RwLock::new(None),
+            raw_tried: Mutex::new(None),
+            results: RwLock::new(None),
+            unreadable: Mutex::new(None),
+            seen: Mutex::new(None),
+            spec,
+            name,
+        })
+    }
+
+    /// What answers now; `None` before the first version could be loaded.
+    pub fn current(&self) -> Option<Arc<Current>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why what answers is not the newest, if so.
+    pub fn problem(&self) -> Option<String> {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What features of rows are computed with; `None` if the clean tables are not read (yet).
+    pub fn raw(&self) -> Option<Arc<Raw>> {
+        self.raw.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the clean tables anew if they, or the spec, changed: takes as long as the features stage on them.
+    pub fn refresh_raw(&self, root: &Root, env: &Environment) -> Option<Error> {
+        let (spec, made_of) = match Raw::wanted(root, &self.name, env) {
+            Ok(Some(wanted)) => wanted,
+            Ok(None) => return None,
+            Err(error) => return self.news_of_raw(None).then_some(error),
+        };
+        if self.raw().is_some_and(|raw| raw.made_of == made_of) || !self.news_of_raw(Some(&made_of)) {
+            return None;
+        }
+        match Raw::open(root, &spec, made_of) {
+            Ok(raw) => {
+                *self.raw.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(raw));
+                None
+            }
+            Err(error) => Some(error.context("features of rows")),
+        }
+    }
+
+    /// Whether this is another try than the last.
+    fn news_of_raw(&self, made_of: Option<&MadeOf>) -> bool {
+        let mut tried = self.raw_tried.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = tried.as_ref() != made_of || made_of.is_none() && tried.is_some();
+        *tried = made_of.cloned();
+        is_news
+    }
+
+    /// The newest results that could be read.
+    pub fn results(&self) -> Option<Arc<Results>> {
+        self.results.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the results anew if there is another snapshot of them. What cannot be read leaves those before in place.
+    pub fn refresh_results(&self, root: &Root) -> Option<Error> {
+        let folder = root.join(Tool::Predict.folder(&self.name));
+        let snapshot = match Snapshot::read(&folder) {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => return None,
+            Err(error) => return Some(error),
+        };
+        if self.results().is_some_and(|results| results.snapshot == snapshot) {
+            return None;
+        }
+        let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        if unreadable.as_ref() == Some(&snapshot) {
+            return None;
+        }
+        match Results::read(root, &self.name, &self.spec.results.table) {
+            Ok(results) => {
+                *self.results.write().unwrap_or_else(PoisonError::into_inner) = results.map(Arc::new);
+                *unreadable = None;
+                None
+            }
+            Err(error) => {
+                *unreadable = Some(snapshot);
+                Some(error.context("results"))
+            }
+        }
+    }
+
+    /// Notes what is wrong. Whether it is news.
+    fn set_problem(&self, problem: Option<String>) -> bool {
+        let mut known = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = *known != problem;
+        *known = problem;
+        is_news
+    }
+
+    /// The files whose change means that something else may have to answer.
+    fn look(&self, root: &Root) -> Seen {
+        let before = root.upstream(&self.name, Tool::Predict).unwrap_or(Tool::Features);
+        let files = [self.registry.path().join(Log::FILE), root.join(before.folder(&self.name)).join(LATEST)];
+        let seen = |file: &std::path::PathBuf| {
+            let meta = std::fs::metadata(file).ok()?;
+            Some((meta.modified().ok()?, meta.len()))
+        };
+        files.iter().map(seen).collect()
+    }
+
+    /// Looks whether anything changed since the last call, and if so loads it beside what answers and swaps the two. What is
+    /// wrong with the new one is told once; until it is mended the old one answers. Gives what is wrong for the first time.
+    pub fn refresh(&self, root: &Root, metrics: &Metrics) -> Option<Error> {
+        let seen = self.look(root);
+        let now = self.current();
+        let phase = match Phase::now(&self.registry, &self.spec.rollout) {
+            Ok(phase) => phase,
+            Err(error) => return self.set_problem(Some(error.to_string())).then_some(error),
+        };
+        {
+            let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let same = known.as_ref() == Some(&seen) && now.as_ref().is_none_or(|now| now.phase == phase);
+            if same {
+                return None;
+            }
+            *known = Some(seen);
+        }
+        match self.load(root, phase, now.as_deref(), metrics) {
+            Ok(None) => {
+                self.set_problem(None);
+                None
+            }
+            Ok(Some(current)) => {
+                let arms = current.deployment.arms.iter();
+                let arms: Vec<String> = arms.map(|arm| format!("{} {}", arm.name, arm.arm.version)).collect();
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(current));
+                self.set_problem(None);
+                metrics.swap(self.name.as_str(), "done");
+                tracing::info!(pipeline = self.name.as_str(), "serve {}: answers with {}", self.name, arms.join(", "));
+                None
+            }
+            Err(error) => {
+                let is_news = self.set_problem(Some(error.to_string()));
+                if is_news {
+                    metrics.swap(self.name.as_str(), "refused");
+                }
+                is_news.then_some(error)
+            }
+        }
+    }
+
+    /// Loads what should answer now; `None` if it does already.
+    fn load(&self, root: &Root, phase: Phase, now: Option<&Current>, metrics: &Metrics) -> Result<Option<Current>> {
+        let sources = deployment::sources(root, &self.name, &self.registry, &self.spec, phase.before())?;
+        if now.is_some_and(|now| now.deployment.sources == sources && now.phase == phase) {
+            return Ok(None);
+        }
+        let known = now.map(|now| &now.deployment);
+        let share = phase.share(&self.spec.rollout);
+        let deployment = deployment::load(root, &self.name, &self.registry, &self.spec, sources, known, share)?;
+        let mut of_arms = HashMap::new();
+        let pipeline = self.name.as_str();
+        let before = deployment.rollout.iter().map(|takeover| (&deployment.arms[takeover.arm].name, &takeover.before));
+        for (name, arm) in deployment.arms.iter().map(|arm| (&arm.name, &arm.arm)).chain(before) {
+            let metrics = metrics.arm(pipeline, name, &arm.version_text);
+            of_arms.insert((name.clone(), Arc::as_ptr(arm) as usize), metrics);
+        }
+        Ok(Some(Current { deployment, phase, metrics: of_arms }))
+    }
+}

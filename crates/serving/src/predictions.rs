@@ -1,0 +1,355 @@
+//! Predictions: from a request's body to the answer and the lines of its log. No network here, and no waiting.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use polars::prelude::DataFrame;
+use score::Predicted;
+
+use crate::arm::{Arm, NamedArm};
+use crate::cell::{Cell, Row};
+use crate::deployment::Deployment;
+use crate::json;
+use crate::masking::Masking;
+use crate::raw::Raw;
+use crate::record;
+use crate::refusal::Refusal;
+use crate::request::{Request, Rows, read};
+use crate::spec::ServeSpec;
+
+/// Bytes of a body up to which a request is answered on the thread that received it.
+const SMALL_BODY: usize = 16 << 10;
+/// Rows up to which it is.
+const FEW_ROWS: usize = 8;
+
+/// What every request of a pipeline needs.
+pub struct Context<'a> {
+    pub pipeline: &'a str,
+    pub spec: &'a ServeSpec,
+    pub deployment: &'a Deployment,
+    pub masking: &'a Masking,
+    /// What rows are computed with that come without features.
+    pub raw: Option<&'a Raw>,
+}
+
+/// An answered request.
+pub struct Answer {
+    /// The body of the answer.
+    pub body: Vec<u8>,
+    /// Lines for the journal, one per prediction.
+    pub lines: Vec<u8>,
+    /// The arms that answered, with how many rows and for how long their model worked.
+    pub by_arm: Vec<Worked>,
+}
+
+/// What one version did for a request.
+pub struct Worked {
+    pub name: Arc<str>,
+    pub arm: Arc<Arm>,
+    pub rows: usize,
+    pub shadow: bool,
+}
+
+/// Microseconds of the parts of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Parts {
+    pub parse: u64,
+    pub features: u64,
+    pub model: u64,
+}
+
+/// Whether a request is so small that handing it to another thread would cost more than answering it.
+pub fn is_small(body: &[u8]) -> bool {
+    body.len() <= SMALL_BODY
+}
+
+/// Rows of a request that one version scores.
+struct Part<'a> {
+    named: &'a NamedArm,
+    arm: &'a Arc<Arm>,
+    /// Places of its rows in the request.
+    rows: Vec<usize>,
+    /// Rows in the stored features, for those asked by key.
+    stored: Vec<Option<u32>>,
+    values: Vec<f64>,
+    /// All computed rows of the request as the version sees them.
+    computed: Option<Vec<f64>>,
+    shadow: bool,
+}
+
+/// Answers `body`. `None`: it asks for more than a thread of the network should do; call again elsewhere with `large`.
+///
+/// Errors: see [`Refusal`].
+pub fn answer(
+    context: &Context<'_>,
+    body: &[u8],
+    id: &str,
+    received: Instant,
+    large: bool,
+) -> Result<Option<Answer>, Refusal> {
+    let Context { spec, deployment, .. } = context;
+    let request = read(body, spec.max_rows, spec.max_reasons)?;
+    if !large && (request.rows.len() > FEW_ROWS || request.reasons > 0 || matches!(request.rows, Rows::Raw(_))) {
+        return Ok(None);
+    }
+    let parsed = Instant::now();
+    let keys = keys_of(&request, deployment);
+    let computed = match (&request.rows, context.raw) {
+        (Rows::Raw(rows), Some(raw)) => Some(raw.features(rows)?),
+        (Rows::Raw(_), None) => {
+            return Err(Refusal::unavailable("no_rows", "features of rows are not computed here, or not yet")
+                .way_out("give the features, or a key; or ask again once the clean tables are read"));
+        }
+        _ => None,
+    };
+    let mut parts = parts(&request, &keys, computed.as_ref(), deployment, id)?;
+    let prepared = Instant::now();
+    let mut predicted = Vec::with_capacity(parts.len());
+    let mut failed = None;
+    parts.retain(|part| match score(part, request.reasons) {
+        Ok(scored) => {
+            predicted.push(scored);
+            true
+        }
+        // A shadow that fails is nobody's business but the log's of the server.
+        Err(refusal) if part.shadow => {
+            tracing::warn!("serve {}: shadow '{}': {}", context.pipeline, part.named.name, refusal.message);
+            false
+        }
+        Err(refusal) => {
+            part.arm.speed.answered(received.elapsed(), true);
+            failed = Some(refusal);
+            false
+        }
+    });
+    if let Some(refusal) = failed {
+        return Err(refusal);
+    }
+    let us = |from: Instant, to: Instant| to.duration_since(from).as_micros() as u64;
+    let times =
+        Parts { parse: us(received, parsed), features: us(parsed, prepared), model: us(prepared, Instant::now()) };
+    let count = request.rows.len();
+    // Where each row's prediction is: of answering parts only.
+    let mut places = vec![(0, 0); count];
+    for (at, part) in parts.iter().enumerate().filter(|(_, part)| !part.shadow) {
+        for (place, row) in part.rows.iter().enumerate() {
+            places[*row] = (at, place);
+        }
+    }
+    let mut out = Vec::with_capacity(128 + 160 * count);
+    out.push(b'{');
+    json::field(&mut out, "request_id", id);
+    json::field(&mut out, "pipeline", context.pipeline);
+    json::key(&mut out, "predictions");
+    json::list(&mut out, places.iter().enumerate(), |out, (row, (at, place))| {
+        let (part, scored) = (&parts[*at], &predicted[*at]);
+        out.push(b'{');
+        if let Some(key) = &keys[row] {
+            json::key(out, "key");
+            json::value(out, &key.json());
+        }
+        write_scores(out, part.arm, &scored.predicted, *place);
+        json::field(out, "version", &part.arm.version_text);
+        json::field(out, "arm", part.named.name.as_ref());
+        if let Some(reasons) = &scored.reasons {
+            json::field(out, "reasons", &reasons[*place]);
+        }
+        out.push(b'}');
+    });
+    out.push(b'}');
+    let mut lines = Vec::with_capacity(512 * count);
+    let time = record::now();
+    for (part, scored) in parts.iter().zip(&predicted) {
+        for (place, row) in part.rows.iter().enumerate() {
+            let line = record::Line {
+                time: &time,
+                request: id,
+                row: *row,
+                unit: request.unit.as_deref(),
+                key: keys[*row].as_ref(),
+                entity: &part.arm.manifest().entity,
+                arm: &part.named.name,
+                version: &part.arm.version_text,
+                way: match request.rows {
+                    Rows::Keys(_) => "key",
+                    Rows::Features(_) => "features",
+                    Rows::Raw(_) => "row",
+                },
+                inputs: match &request.rows {
+                    Rows::Raw(rows) => Some(&rows[*row]),
+                    _ => None,
+                },
+                shadow: part.shadow,
+                times,
+            };
+            let width = part.arm.signature.width();
+            let values = &part.values[place * width..(place + 1) * width];
+            line.write(&mut lines, context.masking, &part.arm.signature, values, |out| {
+                write_scores(out, part.arm, &scored.predicted, place);
+            });
+        }
+    }
+    let by_arm = parts.iter().map(|part| Worked {
+        name: part.named.name.clone(),
+        arm: part.arm.clone(),
+        rows: part.rows.len(),
+        shadow: part.shadow,
+    });
+    let by_arm = by_arm.collect();
+    Ok(Some(Answer { body: out, lines, by_arm }))
+}
+
+/// The key of each row: the one asked for, or what the row has in the entity's column.
+fn keys_of<'a>(request: &Request<'a>, deployment: &Deployment) -> Vec<Option<Cell<'a>>> {
+    let entity = &deployment.arms[0].arm.manifest().entity;
+    match &request.rows {
+        Rows::Keys(keys) => keys.iter().cloned().map(Some).collect(),
+        Rows::Features(rows) | Rows::Raw(rows) => rows
+            .iter()
+            .map(|Row(columns)| {
+                let (_, key) = columns.iter().find(|(name, _)| name == entity)?;
+                matches!(key, Cell::Text(_) | Cell::Int(_) | Cell::Unsigned(_)).then(|| key.clone())
+            })
+            .collect(),
+    }
+}
+
+/// Text of a key, for who gets which arm.
+fn text_of<'a>(key: &'a Cell<'_>) -> std::borrow::Cow<'a, str> {
+    match key {
+        Cell::Text(text) => text.as_ref().into(),
+        Cell::Int(number) => number.to_string().into(),
+        Cell::Unsigned(number) => number.to_string().into(),
+        _ => "".into(),
+    }
+}
+
+/// Divides the rows among the versions that score them, with their numbers.
+fn parts<'a>(
+    request: &Request<'_>,
+    keys: &[Option<Cell<'_>>],
+    computed: Option<&DataFrame>,
+    deployment: &'a Deployment,
+    id: &str,
+) -> Result<Vec<Part<'a>>, Refusal> {
+    let mut parts: Vec<Part<'a>> = Vec::with_capacity(1 + deployment.shadows().len());
+    let several = request.rows.len() > 1;
+    for row in 0..request.rows.len() {
+        let key_text = keys[row].as_ref().map(text_of);
+        let unit = request.unit.as_deref().or(key_text.as_deref()).unwrap_or(id);
+        let (named, arm) = deployment.choose(unit);
+        let chosen = std::iter::once((named, arm, false));
+        let shadows = deployment.shadows().iter().map(|shadow| (shadow, &shadow.arm, true));
+        for (named, arm, shadow) in chosen.chain(shadows) {
+            let is_same = |part: &Part<'_>| Arc::ptr_eq(part.arm, arm) && Arc::ptr_eq(&part.named.name, &named.name);
+            let at = match parts.iter().position(is_same) {
+                Some(at) => at,
+                None => {
+                    let (rows, stored, values) = (Vec::new(), Vec::new(), Vec::new());
+                    parts.push(Part { named, arm, rows, stored, values, computed: None, shadow });
+                    parts.len() - 1
+                }
+            };
+            let part = &mut parts[at];
+            let filled = fill(part, request, computed, row);
+            match filled {
+                Ok(stored) => {
+                    part.rows.push(row);
+                    part.stored.push(stored);
+                }
+                // A shadow that does not understand the request is nobody's business.
+                Err(_) if shadow => {
+                    let width = part.arm.signature.width();
+                    part.values.truncate(part.rows.len() * width);
+                }
+                Err(refusal) => return Err(if several { refusal.at_row(row) } else { refusal }),
+            }
+        }
+    }
+    parts.retain(|part| !part.rows.is_empty());
+    Ok(parts)
+}
+
+/// Appends the numbers of a row; gives its place among the stored ones if it was found there.
+fn fill(
+    part: &mut Part<'_>,
+    request: &Request<'_>,
+    computed: Option<&DataFrame>,
+    row: usize,
+) -> Result<Option<u32>, Refusal> {
+    match &request.rows {
+        Rows::Keys(keys) => {
+            let stored = part.arm.stored.as_ref().ok_or_else(|| {
+                Refusal::not_found("this pipeline has no stored features").way_out("give the features of the row")
+            })?;
+            let place = stored.find(&keys[row])?;
+            part.values.extend_from_slice(stored.values(place));
+            Ok(Some(place))
+        }
+        Rows::Features(rows) => {
+            part.arm.signature.encode(&rows[row].0, &mut part.values)?;
+            Ok(None)
+        }
+        Rows::Raw(_) => {
+            let Some(computed) = computed else { return Ok(None) };
+            if part.computed.is_none() {
+                let matrix = part.arm.scorer.matrix_of(computed)?;
+                part.computed = Some(matrix.row_major(0..matrix.rows()));
+            }
+            let width = part.arm.signature.width();
+            let values = part.computed.as_deref().unwrap_or_default();
+            part.values.extend_from_slice(&values[row * width..(row + 1) * width]);
+            Ok(None)
+        }
+    }
+}
+
+struct Scored {
+    predicted: Predicted,
+    reasons: Option<Vec<Vec<String>>>,
+}
+
+fn score(part: &Part<'_>, reasons: usize) -> Result<Scored, Refusal> {
+    let scorer = &part.arm.scorer;
+    let matrix = scorer.matrix(&part.values)?;
+    let predicted = scorer.predict(&matrix)?;
+    let reasons = match reasons {
+        0 => None,
+        _ if part.shadow => None,
+        count => {
+            let told = |row: usize, feature: usize| {
+                let stored = part.arm.stored.as_ref()?;
+                stored.told(part.stored[row]?, feature).map(str::to_owned)
+            };
+            scorer.reasons_of(&matrix, &told, count)?
+        }
+    };
+    Ok(Scored { predicted, reasons })
+}
+
+/// Appends what the model says of one row, under the names of `predict`'s columns.
+fn write_scores(out: &mut Vec<u8>, arm: &Arm, predicted: &Predicted, row: usize) {
+    match &arm.classes {
+        Some(names) => {
+            let probabilities = &predicted.scores[row * names.len()..(row + 1) * names.len()];
+            for (name, probability) in names.iter().zip(probabilities) {
+                json::key(out, &format!("probability_{name}"));
+                json::number(out, *probability);
+            }
+            json::field(out, "class", &names[predicted.class(row, names.len())]);
+        }
+        None => {
+            json::key(out, "score");
+            json::number(out, predicted.scores[row]);
+            if let Some(bounds) = &predicted.bounds {
+                json::key(out, "low");
+                json::number(out, bounds.low[row]);
+                json::key(out, "high");
+                json::number(out, bounds.high[row]);
+            }
+            if let Some(decision) = predicted.decisions.as_ref().and_then(|decisions| decisions.get(row)) {
+                json::field(out, "decision", decision);
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Results as JSON, CSV, an Arrow stream or Parquet.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_array::RecordBatch;
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
+use arrow_array::make_array;
+use arrow_schema::{Field, Schema};
+use artifact::{PolarsResultExt, RowGroups};
+use polars::prelude::{AnyValue, CompatLevel, CsvWriter, DataFrame, DataType, SerWriter, Series};
+use spec::{Error, Result};
+
+use crate::json;
+use crate::refusal::Refusal;
+
+/// A format of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    Csv,
+    Arrow,
+    Parquet,
+}
+
+impl Format {
+    const ALL: [(Format, &'static str); 4] = [
+        (Format::Json, "application/json"),
+        (Format::Csv, "text/csv"),
+        (Format::Arrow, "application/vnd.apache.arrow.stream"),
+        (Format::Parquet, "application/vnd.apache.parquet"),
+    ];
+
+    /// As `Content-Type` names it.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Format::Csv => "text/csv; charset=utf-8",
+            other => Format::ALL.iter().find(|(format, _)| *format == other).map_or("", |(_, name)| name),
+        }
+    }
+
+    /// The format that `accept` likes best; JSON without such a header.
+    ///
+    /// Errors (406): none of ours is acceptable.
+    pub fn accepted(accept: Option<&str>) -> std::result::Result<Format, Refusal> {
+        let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else { return Ok(Format::Json) };
+        let mut best: Option<(f32, Format)> = None;
+        for part in accept.split(',') {
+            let mut parameters = part.split(';').map(str::trim);
+            let name = parameters.next().unwrap_or_default().to_ascii_lowercase();
+            let weight = parameters.find_map(|parameter| parameter.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0f32);
+            let format = match name.as_str() {
+                "*/*" | "application/*" => Some(Format::Json),
+                "text/*" => Some(Format::Csv),
+                name => Format::ALL.iter().find(|(_, known)| *known == name).map(|(format, _)| *format),
+            };
+            if let Some(format) = format.filter(|_| weight > 0.0)
+                && best.is_none_or(|(known, _)| weight > known)
+            {
+                best = Some((weight, format));
+            }
+        }
+        best.map(|(_, format)| format).ok_or_else(|| {
+            let names: Vec<&str> = Format::ALL.iter().map(|(_, name)| *name).collect();
+            Refusal::new(axum::http::StatusCode::NOT_ACCEPTABLE, "not_acceptable", "results come in no such format")
+                .way_out(format!("accept one of: {}", names.join(", ")))
+        })
+    }
+
+    /// Rows in a format that is not JSON.
+    pub fn write(self, rows: DataFrame) -> Result<Vec<u8>> {
+        match self {
+            Format::Json => {
+                let mut out = Vec::new();
+                write_rows(&mut out, &rows);
+                Ok(out)
+            }
+            Format::Csv => {
+                let (mut out, mut rows) = (Vec::new(), rows);
+                CsvWriter::new(&mut out).finish(&mut rows).during("CSV")?;
+                Ok(out)
+            }
+            Format::Arrow => arrow(&rows),
+            Format::Parquet => {
+                let buffer = Shared::default();
+                let mut file = RowGroups::new(buffer.clone(), rows.schema()).during("Parquet")?;
+                file.write(rows).during("Parquet")?;
+                file.finish().during("Parquet")?;
+                Ok(std::mem::take(&mut *buffer.0.lock().unwrap_or_else(PoisonError::into_inner)))
+            }
+        }
+    }
+}
+
+/// Memory that is written to, and read once it is whole.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Appends the rows as a list of objects.
+pub fn write_rows(out: &mut Vec<u8>, rows: &DataFrame) {
+    json::list(out, 0..rows.height(), |out, row| {
+        out.push(b'{');
+        for column in rows.columns() {
+            json::key(out, column.name());
+            // A row that is there has a value in each column.
+            write_value(out, column.dtype(), &column.get(row).unwrap_or(AnyValue::Null));
+        }
+        out.push(b'}');
+    });
+}
+
+/// Appends a value: numbers as numbers, days and moments as ISO 8601 has them.
+fn write_value(out: &mut Vec<u8>, dtype: &DataType, value: &AnyValue<'_>) {
+    match value {
+        AnyValue::Null => json::value(out, &()),
+        AnyValue::Boolean(value) => json::value(out, value),
+        AnyValue::String(text) => json::value(out, text),
+        AnyValue::Float64(number) => json::number(out, *number),
+        // Its shortest text, not that of the double with the same value.
+        AnyValue::Float32(number) => json::value(out, number),
+        AnyValue::UInt64(number) => json::value(out, number),
+        value if dtype.is_integer() => json::value(out, &value.extract::<i64>()),
+        AnyValue::Date(day) => json::value(out, &values::calendar::day_text((*day).into())),
+        AnyValue::Datetime(ticks, unit, _) => {
+            let per = match unit {
+                polars::prelude::TimeUnit::Nanoseconds => 1e-3,
+                polars::prelude::TimeUnit::Microseconds => 1.0,
+                polars::prelude::TimeUnit::Milliseconds => 1e3,
+            };
+            let micros = if per == 1.0 { *ticks } else { (*ticks as f64 * per) as i64 };
+            let text = chrono::DateTime::from_timestamp_micros(micros)
+                .map(|moment| moment.format("%Y-%m-%dT%H:%M:%S%.f").to_string());
+            json::value(out, &text);
+        }
+        other => json::value(out, &other.str_value()),
+    }
+}
+
+fn arrow(rows: &DataFrame) -> Result<Vec<u8>> {
+    let failed = |error: arrow_schema::ArrowError| Error::cannot_run(format!("Arrow: {error}"));
+    let (mut fields, mut arrays) = (Vec::new(), Vec::new());
+    for column in rows.columns() {
+        let array = share(column.as_materialized_series())?;
+        fields.push(Field::new(column.name().as_str(), array.data_type().clone(), true));
+        arrays.push(array);
+    }
+    let schema = Arc::new(Schema::new(fields));
+    let batch = RecordBatch::try_new(schema.clone(), arrays).map_err(failed)?;
+    let mut writer = arrow_ipc::writer::StreamWriter::try_new(Vec::new(), &schema).map_err(failed)?;
+    writer.write(&batch).map_err(failed)?;
+    writer.into_inner().map_err(failed)
+}
+
+/// The series as one array of the other Arrow, whose memory it keeps.
+fn share(series: &Series) -> Result<arrow_array::ArrayRef> {
+    let array = series.rechunk().to_arrow(0, CompatLevel::oldest());
+    let field = polars_arrow::datatypes::Field::new(series.name().clone(), array.dtype().clone(), true);
+    let mut schema = polars_arrow::ffi::export_field_to_c(&field);
+    let mut array = polars_arrow::ffi::export_array_to_c(array);
+    // SAFETY: both declare these structs after the Arrow C data interface, with `repr(C)`, so the pointers may be cast.
+    // `from_raw` moves the contents out and leaves an empty struct behind, whose drop releases nothing.
+    let imported = unsafe {
+        let schema = FFI_ArrowSchema::from_raw((&raw mut schema).cast());
+        let array = FFI_ArrowArray::from_raw((&raw mut array).cast());
+        from_ffi(array, &schema)
+    };
+    Ok(make_array(imported.map_err(|error| Error::cannot_run(format!("Arrow: {error}")))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::df;
+
+    use super::*;
+
+    #[test]
+    fn the_best_accepted_format_is_chosen() {
+        let accepted = |accept: &str| Format::accepted(Some(accept)).map_err(|refusal| refusal.status.as_u16());
+        assert_eq!(accepted("text/csv"), Ok(Format::Csv));
+        assert_eq!(accepted("text/html, application/json;q=0.9, */*;q=0.1"), Ok(Format::Json));
+        assert_eq!(accepted("text/csv;q=0.2, application/vnd.apache.arrow.stream"), Ok(Format::Arrow));
+        assert_eq!(accepted("image/png"), Err(406));
+        assert_eq!(accepted("text/csv;q=0"), Err(406));
+        assert_eq!(Format::accepted(None).unwrap(), Format::Json);
+    }
+
+    #[test]
+    fn every_format_holds_the_same_values() {
+        let rows = df!("n" => [1i64, -2], "x" => [Some(0.1 + 0.2), None], "t" => ["a,\"b", "ü"], "ok" => [true, false])
+            .unwrap();
+        let json = String::from_utf8(Format::Json.write(rows.clone()).unwrap()).unwrap();
+        assert_eq!(
+            json,
+            r#"[{"n":1,"x":0.30000000000000004,"t":"a,\"b","ok":true},{"n":-2,"x":null,"t":"ü","ok":false}]"#
+        );
+        let csv = String::from_utf8(Format::Csv.write(rows.clone()).unwrap()).unwrap();
+        assert_eq!(csv, "n,x,t,ok\n1,0.30000000000000004,\"a,\"\"b\",true\n-2,,ü,false\n");
+        let arrow = Format::Arrow.write(rows.clone()).unwrap();
+        let mut reader = arrow_ipc::reader::StreamReader::try_new(arrow.as_slice(), None).unwrap();
+        let batch = reader.next().unwrap().unwrap();
+        assert_eq!((batch.num_rows(), batch.num_columns()), (2, 4));
+        let x = batch.column(1).as_any().downcast_ref::<arrow_array::Float64Array>().unwrap();
+        assert_eq!(x.value(0).to_bits(), (0.1f64 + 0.2).to_bits());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.parquet");
+        std::fs::write(&path, Format::Parquet.write(rows.clone()).unwrap()).unwrap();
+        let read = artifact::collect(artifact::scan_files(&[&path]).unwrap(), "r").unwrap();
+        assert!(read.equals_missing(&rows));
+    }
+}

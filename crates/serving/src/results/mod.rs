@@ -1,0 +1,9 @@
+//! Results: the newest published scores of a pipeline, asked by columns and keys.
+
+mod formats;
+mod query;
+mod table;
+
+pub use formats::{Format, write_rows};
+pub use query::{MOST_ROWS, Query};
+pub use table::Results;

@@ -1,0 +1,218 @@
+//! What a request for results asks: filters, order, columns, and which page.
+
+use axum::http::StatusCode;
+use polars::prelude::{DataType, Expr, Schema, TimeUnit, col, lit};
+
+use crate::refusal::Refusal;
+
+/// A request for results, checked against the columns of the table.
+#[derive(Debug)]
+pub struct Query {
+    pub page: usize,
+    pub per_page: usize,
+    /// Column and whether it falls.
+    pub sort: Option<(String, bool)>,
+    /// The columns of the answer, in order.
+    pub fields: Vec<String>,
+    pub filters: Vec<Filter>,
+}
+
+/// One condition on a column.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    pub column: String,
+    pub test: Test,
+    pub value: String,
+}
+
+/// How a column is compared with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Test {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    /// The text occurs in the column's, upper and lower case alike.
+    Contains,
+    /// `true`: the column has no value.
+    Null,
+}
+
+const TESTS: [(&str, Test); 8] = [
+    ("eq", Test::Eq),
+    ("ne", Test::Ne),
+    ("lt", Test::Lt),
+    ("le", Test::Le),
+    ("gt", Test::Gt),
+    ("ge", Test::Ge),
+    ("contains", Test::Contains),
+    ("null", Test::Null),
+];
+
+/// Parameters that are no filters.
+const OWN: [&str; 5] = ["pipeline", "page", "per_page", "sort", "fields"];
+const DEFAULT_ROWS: usize = 100;
+
+/// Most rows of a page.
+pub const MOST_ROWS: usize = 10_000;
+
+fn wrong(column: &str, message: String) -> Refusal {
+    Refusal::wrong("bad_parameter", column, message)
+}
+
+impl Query {
+    /// Reads the parameters of an address. `most`: most rows of a page.
+    ///
+    /// Errors (422): a column that the table does not have; a value of another type; a page that is none.
+    pub fn read(parameters: &[(String, String)], schema: &Schema, most: usize) -> Result<Query, Refusal> {
+        let names = || schema.iter_names().map(|name| name.as_str());
+        let column = |name: &str| match schema.contains(name) {
+            true => Ok(name.to_owned()),
+            false => {
+                let refusal = Refusal::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "unknown_column",
+                    format!("the results have no column '{}'", spec::text::cut(name, 100)),
+                );
+                Err(Refusal { column: Some(name.to_owned()), ..refusal }.among(name, names()))
+            }
+        };
+        let mut query = Query {
+            page: 1,
+            per_page: DEFAULT_ROWS.min(most),
+            sort: None,
+            fields: names().map(str::to_owned).collect(),
+            filters: Vec::new(),
+        };
+        let count = |name: &str, text: &str, most: usize| {
+            let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+            number.ok_or_else(|| wrong(name, format!("'{name}' is a whole number from 1 to {most}")).value(text))
+        };
+        for (at, (name, value)) in parameters.iter().enumerate() {
+            if OWN.contains(&name.as_str()) && parameters[..at].iter().any(|(other, _)| other == name) {
+                return Err(wrong(name, format!("'{name}' is given twice")));
+            }
+            match name.as_str() {
+                "pipeline" => {}
+                "page" => query.page = count(name, value, 1_000_000_000)?,
+                "per_page" => query.per_page = count(name, value, most)?,
+                "sort" => {
+                    let (name, falls) = value.strip_prefix('-').map_or((value.as_str(), false), |name| (name, true));
+                    query.sort = Some((column(name)?, falls));
+                }
+                "fields" => {
+                    query.fields = value.split(',').map(|name| column(name.trim())).collect::<Result<_, _>>()?
+                }
+                name => query.filters.push(filter(name, value, schema, &column)?),
+            }
+        }
+        for (at, field) in query.fields.iter().enumerate() {
+            if query.fields[..at].contains(field) {
+                return Err(wrong("fields", format!("column '{field}' is named twice")));
+            }
+        }
+        Ok(query)
+    }
+
+    /// Rows that pass all filters.
+    pub fn condition(&self, schema: &Schema) -> Result<Option<Expr>, Refusal> {
+        let mut all: Option<Expr> = None;
+        for filter in &self.filters {
+            let one = filter.expr(schema)?;
+            all = Some(match all {
+                None => one,
+                Some(all) => all.and(one),
+            });
+        }
+        Ok(all)
+    }
+}
+
+/// `score.ge=0.5` or `district=Mapo`.
+fn filter(
+    name: &str,
+    value: &str,
+    schema: &Schema,
+    column: &dyn Fn(&str) -> Result<String, Refusal>,
+) -> Result<Filter, Refusal> {
+    let value = value.to_owned();
+    if schema.contains(name) {
+        return Ok(Filter { column: name.to_owned(), test: Test::Eq, value });
+    }
+    match name.rsplit_once('.') {
+        Some((of, word)) if schema.contains(of) => match TESTS.iter().find(|(known, _)| *known == word) {
+            Some((_, test)) => Ok(Filter { column: of.to_owned(), test: *test, value }),
+            None => Err(wrong(of, format!("'{word}' is no way to compare")).among(word, TESTS.map(|(word, _)| word))),
+        },
+        Some((of, word)) if TESTS.iter().any(|(known, _)| *known == word) => {
+            Err(column(of).err().unwrap_or_else(|| wrong(of, format!("'{name}' is no filter"))))
+        }
+        _ => Err(column(name).err().unwrap_or_else(|| wrong(name, format!("'{name}' is no filter")))),
+    }
+}
+
+impl Filter {
+    fn expr(&self, schema: &Schema) -> Result<Expr, Refusal> {
+        let Filter { column, test, value } = self;
+        let dtype = schema.get(column).cloned().unwrap_or(DataType::Null);
+        let of = col(column.as_str());
+        if *test == Test::Null {
+            return match value.as_str() {
+                "true" => Ok(of.is_null()),
+                "false" => Ok(of.is_not_null()),
+                _ => Err(self.bad("true or false")),
+            };
+        }
+        if *test == Test::Contains {
+            return match dtype {
+                DataType::String | DataType::Categorical(..) | DataType::Enum(..) => {
+                    let of = of.cast(DataType::String).str().to_lowercase();
+                    Ok(of.str().contains_literal(lit(value.to_lowercase())).fill_null(lit(false)))
+                }
+                _ => Err(wrong(column, format!("column '{column}' holds no texts, so nothing is contained in it"))),
+            };
+        }
+        let (of, value) = match &dtype {
+            DataType::String => (of, lit(value.clone())),
+            DataType::Categorical(..) | DataType::Enum(..) => (of.cast(DataType::String), lit(value.clone())),
+            DataType::Boolean => (of, lit(value.parse::<bool>().map_err(|_| self.bad("true or false"))?)),
+            dtype if dtype.is_integer() => {
+                let number = value.parse::<i64>().map_err(|_| self.bad("a whole number"))?;
+                (of.cast(DataType::Int64), lit(number))
+            }
+            dtype if dtype.is_float() || dtype.is_decimal() => {
+                let number = value.parse::<f64>().ok().filter(|number| number.is_finite());
+                (of.cast(DataType::Float64), lit(number.ok_or_else(|| self.bad("a number"))?))
+            }
+            DataType::Date => {
+                let day = values::iso_date(value.as_bytes()).ok_or_else(|| self.bad("a date, YYYY-MM-DD"))?;
+                (of.cast(DataType::Int32), lit(day))
+            }
+            DataType::Datetime(..) => {
+                let moment = values::iso_datetime(value.as_bytes());
+                let moment = moment.ok_or_else(|| self.bad("a moment, YYYY-MM-DDTHH:MM:SS"))?;
+                let micros = of.cast(DataType::Datetime(TimeUnit::Microseconds, None)).cast(DataType::Int64);
+                (micros, lit(moment.micros()))
+            }
+            other => {
+                return Err(wrong(column, format!("column '{column}' is {other}, which cannot be compared")));
+            }
+        };
+        let passes = match test {
+            Test::Eq => of.eq(value),
+            Test::Ne => of.neq(value),
+            Test::Lt => of.lt(value),
+            Test::Le => of.lt_eq(value),
+            Test::Gt => of.gt(value),
+            Test::Ge => of.gt_eq(value),
+            Test::Contains | Test::Null => unreachable!("answered above"),
+        };
+        Ok(passes.fill_null(lit(false)))
+    }
+
+    fn bad(&self, expected: &str) -> Refusal {
+        wrong(&self.column, format!("column '{}' is compared with {expected}", self.column)).value(self.value.as_str())
+    }
+}

@@ -1,0 +1,172 @@
+//! The newest scores in memory, and the pages that are cut from them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use artifact::{Artifact, Kind, PolarsResultExt, Snapshot};
+use polars::prelude::{DataFrame, DataType, IdxCa, IntoLazy, LazyFrame, Schema, SortOptions, col, lit};
+use spec::{Name, Result, Root, Tool};
+
+use super::query::Query;
+use crate::refusal::Refusal;
+
+/// Orders that are kept: each takes four bytes per row.
+const ORDERS: usize = 16;
+
+/// The rows of one snapshot.
+pub struct Results {
+    pub snapshot: Snapshot,
+    pub rows: DataFrame,
+    /// The hash of the artifacts' contents.
+    pub content: String,
+    /// The column that a key is looked up in.
+    pub entity: String,
+    by_key: HashMap<Box<str>, Vec<u32>>,
+    orders: Mutex<HashMap<(String, bool), Arc<IdxCa>>>,
+}
+
+/// Some rows of the results.
+pub struct Page {
+    pub rows: DataFrame,
+    /// Rows that pass the filters.
+    pub total: usize,
+}
+
+/// The folder that results are read from.
+pub fn folder(pipeline: &Name) -> PathBuf {
+    Tool::Predict.folder(pipeline)
+}
+
+/// The artifacts of `table` that `snapshot` names.
+fn artifacts(root: &Root, snapshot: &Snapshot, table: &str) -> Result<Vec<Artifact>> {
+    let all = snapshot.paths.iter().map(|path| artifact::open(root, path)).collect::<Result<Vec<_>>>()?;
+    Ok(all.into_iter().filter(|artifact| artifact.is_table() && artifact.table == table).collect())
+}
+
+impl Results {
+    /// Reads the rows of the snapshot that the pipeline's predictions are now; `None` if there is none.
+    pub fn read(root: &Root, pipeline: &Name, table: &str) -> Result<Option<Results>> {
+        let Some(snapshot) = Snapshot::read(&root.join(folder(pipeline)))? else { return Ok(None) };
+        let artifacts = artifacts(root, &snapshot, table)?;
+        if artifacts.is_empty() {
+            return Ok(None);
+        }
+        let rows = artifact::collect(artifact::scan(&artifacts, table)?, &format!("table '{table}'"))?;
+        let mut hasher = blake3::Hasher::new();
+        for artifact in &artifacts {
+            let content = artifact.evidence.as_ref().map(|evidence| evidence.content.as_str());
+            hasher.update(content.unwrap_or_default().as_bytes());
+        }
+        let entity = rows.schema().iter_names().next().map(ToString::to_string).unwrap_or_default();
+        let keys = rows.column(&entity).and_then(|keys| keys.cast(&DataType::String)).during(&entity)?;
+        let mut by_key: HashMap<Box<str>, Vec<u32>> = HashMap::with_capacity(rows.height());
+        for (row, key) in (0u32..).zip(keys.str().during(&entity)?.iter()) {
+            if let Some(key) = key {
+                by_key.entry(key.into()).or_default().push(row);
+            }
+        }
+        let content = hasher.finalize().to_hex()[..32].to_owned();
+        Ok(Some(Results { snapshot, rows, content, entity, by_key, orders: Mutex::default() }))
+    }
+
+    pub fn schema(&self) -> &Schema {
+        self.rows.schema()
+    }
+
+    /// The page that `query` asks for.
+    pub fn page(&self, query: &Query) -> std::result::Result<Page, Refusal> {
+        let passes = query.condition(self.schema())?;
+        let passes = match passes {
+            None => None,
+            Some(passes) => {
+                let mask = artifact::collect(self.rows.clone().lazy().select([passes.alias("passes")]), "filters")?;
+                Some(mask.column("passes").and_then(|mask| mask.bool().cloned()).during("filters")?)
+            }
+        };
+        let total = match &passes {
+            None => self.rows.height(),
+            Some(passes) => passes.sum().unwrap_or_default() as usize,
+        };
+        let order = query.sort.as_ref().map(|(column, falls)| self.order(column, *falls)).transpose()?;
+        let start = query.page.saturating_sub(1).saturating_mul(query.per_page);
+        let places: Vec<u32> = {
+            let all: Box<dyn Iterator<Item = u32>> = match &order {
+                None => Box::new(0..self.rows.height() as u32),
+                Some(order) => Box::new(order.into_no_null_iter()),
+            };
+            let passing =
+                all.filter(|row| passes.as_ref().is_none_or(|passes| passes.get(*row as usize) == Some(true)));
+            passing.skip(start).take(query.per_page).collect()
+        };
+        Ok(Page { rows: self.take(places, &query.fields)?, total })
+    }
+
+    /// The rows of a key; empty if it has none.
+    pub fn of_key(&self, key: &str) -> Result<DataFrame> {
+        let places = self.by_key.get(key).cloned().unwrap_or_default();
+        let all: Vec<String> = self.schema().iter_names().map(|name| name.to_string()).collect();
+        self.take(places, &all)
+    }
+
+    fn take(&self, places: Vec<u32>, fields: &[String]) -> Result<DataFrame> {
+        let rows = self.rows.select(fields.iter().map(String::as_str)).during("results")?;
+        rows.take(&IdxCa::from_vec("".into(), places)).during("results")
+    }
+
+    /// The rows in order of a column, missing values last; equal ones keep their order.
+    fn order(&self, column: &str, falls: bool) -> Result<Arc<IdxCa>> {
+        let key = (column.to_owned(), falls);
+        if let Some(order) = self.orders.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(order.clone());
+        }
+        let options =
+            SortOptions { descending: falls, nulls_last: true, maintain_order: true, ..SortOptions::default() };
+        let order = Arc::new(self.rows.column(column).during(column)?.as_materialized_series().arg_sort(options));
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        if orders.len() >= ORDERS {
+            orders.clear();
+        }
+        orders.insert(key, order.clone());
+        Ok(order)
+    }
+
+    /// What earlier snapshots said of a key, newest first: each with the path of its artifact and the time of its run. At
+    /// most `most` artifacts are read.
+    pub fn history(
+        root: &Root,
+        pipeline: &Name,
+        table: &str,
+        entity: &str,
+        key: &str,
+        most: usize,
+    ) -> Result<Vec<(String, String, DataFrame)>> {
+        let folder = folder(pipeline);
+        let prefix = format!("{table}_");
+        let mut files: Vec<PathBuf> = std::fs::read_dir(root.join(&folder))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| folder.join(entry.file_name()))
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "parquet"))
+            .collect();
+        files.sort();
+        let mut found = Vec::new();
+        for path in files.into_iter().rev().take(most) {
+            // One that cannot be read is no reason to keep quiet about the others.
+            let Ok(artifact) = artifact::open(root, &path) else { continue };
+            let Some(evidence) = artifact.evidence.as_ref() else { continue };
+            if evidence.table != table || evidence.kind != Kind::Table {
+                continue;
+            }
+            let plan: LazyFrame = artifact::scan_files(&[&artifact.file])?;
+            let is_meant = col(entity).cast(DataType::String).eq(lit(key.to_owned()));
+            let Ok(rows) = artifact::collect(plan.filter(is_meant), "history") else { continue };
+            if rows.height() > 0 {
+                found.push((path.display().to_string(), evidence.time.format("%Y-%m-%dT%H:%M:%SZ").to_string(), rows));
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,190 @@
+//! What answers under `/api/v1/results`.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::app::App;
+use crate::json;
+use crate::pipeline::Pipeline;
+use crate::refusal::Refusal;
+use crate::results::{self, Format, Results};
+use crate::tokens::Role;
+
+type Shared = State<Arc<App>>;
+type Parameters = Vec<(String, String)>;
+type Asked = Result<Query<Parameters>, QueryRejection>;
+
+/// Most rows of a page in a format for programs, which read whole tables.
+const MOST_ROWS_OF_A_FILE: usize = 10_000_000;
+/// Earlier artifacts that are looked through for a key.
+const MOST_HISTORY: usize = 100;
+
+/// The pipeline that the parameters name, or the only one.
+fn pipeline_of<'a>(app: &'a App, parameters: &Parameters) -> Result<&'a Arc<Pipeline>, Refusal> {
+    let named = parameters.iter().find(|(name, _)| name == "pipeline").map(|(_, value)| value.as_str());
+    match (named, app.pipelines.values().next()) {
+        (Some(name), _) => app.pipeline(name),
+        (None, Some(only)) if app.pipelines.len() == 1 => Ok(only),
+        (None, _) => {
+            let names: Vec<&str> = app.pipelines.keys().map(String::as_str).collect();
+            Err(Refusal::malformed("the parameter 'pipeline' is missing")
+                .way_out(format!("write one of: {}", names.join(", "))))
+        }
+    }
+}
+
+fn parameters(asked: Asked) -> Result<Parameters, Refusal> {
+    asked
+        .map(|Query(parameters)| parameters)
+        .map_err(|_| Refusal::malformed("the parameters of the address cannot be read"))
+}
+
+fn results_of(pipeline: &Pipeline) -> Result<Arc<Results>, Refusal> {
+    pipeline.results().ok_or_else(|| {
+        Refusal::not_found(format!("pipeline '{}' has no results yet", pipeline.name))
+            .way_out(format!("run `bin/predict {}`", pipeline.name))
+    })
+}
+
+/// The tag of an answer: of the content of the results, and of all that was asked.
+fn tag(results: &Results, asked: &str) -> String {
+    format!("\"{}-{}\"", results.content, &blake3::hash(asked.as_bytes()).to_hex()[..16])
+}
+
+/// Whether the client has this very answer already.
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    known.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == tag || one == "*")
+}
+
+fn tagged(tag: &str, mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept, authorization"));
+    response
+}
+
+/// Does what takes longer than a thread of the network should wait.
+async fn computed<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let permit = app.computing.clone().acquire_owned().await;
+    let work = tokio::task::spawn_blocking(move || {
+        let done = work();
+        drop(permit);
+        done
+    });
+    work.await.unwrap_or_else(|_| {
+        Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the server failed at this request"))
+    })
+}
+
+/// `GET /api/v1/results`: a page of the newest results.
+pub async fn list(State(app): Shared, asked: Asked, headers: HeaderMap) -> Result<Response, Refusal> {
+    app.tokens.check(&headers, Role::Viewer)?;
+    let parameters = parameters(asked)?;
+    let pipeline = pipeline_of(&app, &parameters)?.clone();
+    let results = results_of(&pipeline)?;
+    let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()))?;
+    let tag = tag(&results, &format!("{parameters:?} {format:?}"));
+    if is_known(&headers, &tag) {
+        return Ok(tagged(&tag, StatusCode::NOT_MODIFIED.into_response()));
+    }
+    let most = if format == Format::Json { results::MOST_ROWS } else { MOST_ROWS_OF_A_FILE };
+    let query = results::Query::read(&parameters, results.schema(), most)?;
+    let (body, total, returned) = computed(&app, move || {
+        let page = results.page(&query)?;
+        let returned = page.rows.height();
+        if format != Format::Json {
+            return Ok((format.write(page.rows)?, page.total, returned));
+        }
+        let mut out = b"{".to_vec();
+        json::field(&mut out, "pipeline", pipeline.name.as_str());
+        json::field(&mut out, "content", &results.content);
+        json::field(&mut out, "snapshot", &results.snapshot.paths);
+        json::field(&mut out, "total", &page.total);
+        json::field(&mut out, "page", &query.page);
+        json::field(&mut out, "per_page", &query.per_page);
+        json::key(&mut out, "rows");
+        results::write_rows(&mut out, &page.rows);
+        out.push(b'}');
+        Ok((out, page.total, returned))
+    })
+    .await?;
+    let mut response = ([(header::CONTENT_TYPE, format.media_type())], body).into_response();
+    for (name, count) in [("x-total-rows", total), ("x-rows", returned)] {
+        response.headers_mut().insert(name, count.into());
+    }
+    Ok(tagged(&tag, response))
+}
+
+/// `GET /api/v1/results/KEY`: the rows of one key.
+pub async fn one(
+    State(app): Shared,
+    Path(key): Path<String>,
+    asked: Asked,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    app.tokens.check(&headers, Role::Viewer)?;
+    let parameters = parameters(asked)?;
+    let pipeline = pipeline_of(&app, &parameters)?;
+    let results = results_of(pipeline)?;
+    let tag = tag(&results, &format!("{key} {parameters:?}"));
+    if is_known(&headers, &tag) {
+        return Ok(tagged(&tag, StatusCode::NOT_MODIFIED.into_response()));
+    }
+    let rows = results.of_key(&key)?;
+    if rows.height() == 0 {
+        let message = format!("no '{}' is '{}' in the newest results", results.entity, spec::text::cut(&key, 100));
+        return Err(Refusal { column: Some(results.entity.clone()), ..Refusal::not_found(message) }.value(key));
+    }
+    let mut out = b"{".to_vec();
+    json::field(&mut out, "pipeline", pipeline.name.as_str());
+    json::field(&mut out, "content", &results.content);
+    json::key(&mut out, "rows");
+    results::write_rows(&mut out, &rows);
+    out.push(b'}');
+    Ok(tagged(&tag, ([(header::CONTENT_TYPE, "application/json")], out).into_response()))
+}
+
+/// `GET /api/v1/results/KEY/history`: what each snapshot said of one key, newest first.
+pub async fn history(
+    State(app): Shared,
+    Path(key): Path<String>,
+    asked: Asked,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    app.tokens.check(&headers, Role::Viewer)?;
+    let parameters = parameters(asked)?;
+    let pipeline = pipeline_of(&app, &parameters)?.clone();
+    let results = results_of(&pipeline)?;
+    let (root, name, wanted) = (app.root.clone(), pipeline.name.clone(), key.clone());
+    let (table, entity) = (pipeline.spec.results.table.clone(), results.entity.clone());
+    let found =
+        computed(&app, move || Ok(Results::history(&root, &name, &table, &entity, &wanted, MOST_HISTORY)?)).await?;
+    if found.is_empty() {
+        return Err(Refusal::not_found(format!("no snapshot has '{}'", spec::text::cut(&key, 100))));
+    }
+    let mut out = b"{".to_vec();
+    json::field(&mut out, "pipeline", pipeline.name.as_str());
+    json::field(&mut out, "key", &key);
+    json::key(&mut out, "history");
+    json::list(&mut out, &found, |out, (path, time, rows)| {
+        out.push(b'{');
+        json::field(out, "artifact", path);
+        json::field(out, "time", time);
+        json::key(out, "rows");
+        results::write_rows(out, rows);
+        out.push(b'}');
+    });
+    out.push(b'}');
+    Ok(([(header::CONTENT_TYPE, "application/json")], out).into_response())
+}

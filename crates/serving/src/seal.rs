@@ -1,0 +1,164 @@
+//! Journals become artifacts: a segment that no longer changes is written as Parquet with its evidence, and then removed.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use artifact::{
+    Books, Evidence, Fate, Fingerprint, Input, Kind, Notes, Snapshot, Stamp, TableWriter, evidence_of, hash_file,
+};
+use journal::{Journal, entries, segments};
+use polars::prelude::DataFrame;
+use spec::{Error, Result, Tool};
+
+use crate::app::App;
+use crate::pipeline::{OUTCOMES, Pipeline, REQUESTS, journals};
+use crate::sealed;
+
+/// When each journal was sealed last.
+#[derive(Default)]
+pub struct Due(HashMap<(String, &'static str), Instant>);
+
+impl Due {
+    /// Seals the journals that are due by time or size.
+    pub fn seal(&mut self, app: &App) {
+        for pipeline in app.pipelines.values() {
+            for (name, journal) in pipeline.journals() {
+                let spec = &pipeline.spec.journal;
+                let counts = journal.counts();
+                let last = self.0.entry((pipeline.name.to_string(), name)).or_insert_with(Instant::now);
+                let is_due = last.elapsed() >= spec.seal_every.duration() || counts.in_segment >= spec.seal_entries;
+                if counts.in_segment > 0 && is_due {
+                    *last = Instant::now();
+                    told(pipeline, name, seal(app, pipeline, name, journal));
+                }
+            }
+        }
+    }
+}
+
+/// Seals every journal that holds something: the last act of a server.
+pub fn all(app: &App) {
+    for pipeline in app.pipelines.values() {
+        for (name, journal) in pipeline.journals() {
+            told(pipeline, name, seal(app, pipeline, name, journal));
+        }
+    }
+}
+
+/// A journal that cannot be sealed keeps its entries: the next time they are sealed with what came since.
+fn told(pipeline: &Pipeline, journal: &str, sealed: Result<Vec<PathBuf>>) {
+    match sealed {
+        Ok(paths) => {
+            for path in paths {
+                tracing::info!("serve {}: journal '{journal}' is now {}", pipeline.name, path.display());
+            }
+        }
+        Err(error) => tracing::error!("serve {}: journal '{journal}' stays as it is: {error}", pipeline.name),
+    }
+}
+
+/// Closes the segment that is written to, and turns each closed segment into an artifact of the snapshot.
+pub fn seal(app: &App, pipeline: &Pipeline, name: &'static str, journal: &Journal) -> Result<Vec<PathBuf>> {
+    journal.rotate()?;
+    let folder = app.root.join(journals(&pipeline.name));
+    let mut closed = segments(&folder, name)?;
+    // The newest one is written to.
+    closed.pop();
+    let mut sealed = Vec::new();
+    for (_, segment) in closed {
+        sealed.extend(publish(app, pipeline, name, &segment)?);
+        std::fs::remove_file(&segment).map_err(|error| Error::io("remove", &segment, &error))?;
+    }
+    Ok(sealed)
+}
+
+/// Writes one segment; `None` if an artifact of it is there already, or it holds nothing.
+fn publish(app: &App, pipeline: &Pipeline, name: &str, segment: &Path) -> Result<Option<PathBuf>> {
+    let folder = app.root.join(Tool::Serve.folder(&pipeline.name));
+    let content = hash_file(segment)?;
+    let mut snapshot = Snapshot::read(&folder)?.unwrap_or_default();
+    // A crash after the artifact and before the removal of its segment.
+    if already(&folder, name, &content) {
+        return Ok(None);
+    }
+    let mut lines = Vec::new();
+    for entry in entries(segment)? {
+        lines.push(entry?);
+    }
+    let (rows, lost): (DataFrame, u64) = match name {
+        REQUESTS => sealed::requests(&lines)?,
+        _ => (sealed::outcomes(&lines)?, 0),
+    };
+    if lost > 0 {
+        tracing::warn!("serve {}: {lost} requests were answered that the disk did not take", pipeline.name);
+    }
+    if rows.height() == 0 {
+        return Ok(None);
+    }
+    std::fs::create_dir_all(&folder).map_err(|error| Error::io("create", &folder, &error))?;
+    let mut stamp = Stamp::now();
+    let target = loop {
+        let target = folder.join(format!("{name}_{stamp}.parquet"));
+        if !target.exists() {
+            break target;
+        }
+        stamp = stamp.next();
+    };
+    let height = rows.height() as u64;
+    let mut writer = TableWriter::create(&target, rows.schema())?;
+    writer.write(rows)?;
+    let written = writer.finish()?;
+    let mut books = Books { rows_in: height + lost, rows_out: height, entries: Vec::new() };
+    books.add("the disk was full", Fate::Dropped, lost);
+    let evidence = Evidence {
+        format: Evidence::FORMAT,
+        tool: Tool::Serve,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pipeline: pipeline.name.to_string(),
+        table: name.to_owned(),
+        kind: Kind::Table,
+        run: uuid::Uuid::now_v7().to_string(),
+        time: stamp.time(),
+        spec: String::new(),
+        inputs: vec![Input {
+            path: app.root.relative(segment).display().to_string(),
+            fingerprint: Fingerprint::Content(content),
+            rows: Some(height),
+        }],
+        books,
+        checks: Vec::new(),
+        columns: written.summary.as_ref().map(|summary| summary.finish()).unwrap_or_default(),
+        definitions: None,
+        quality: None,
+        refused: None,
+        changes: None,
+        bookmark: None,
+        notes: Notes::default(),
+        content: written.content.clone(),
+    };
+    written.publish(&target, &evidence)?;
+    let path = app.root.relative(&target).to_owned();
+    snapshot.paths.push(path.clone());
+    snapshot.write(&folder)?;
+    Ok(Some(path))
+}
+
+/// Whether an artifact holds the segment with this content.
+fn already(folder: &Path, name: &str, content: &str) -> bool {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let prefix = format!("{name}_");
+    let is_ours = |path: &PathBuf| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&prefix));
+    let wanted = Fingerprint::Content(content.to_owned());
+    files
+        .filter(is_ours)
+        .filter_map(|path| evidence_of(&path).ok().flatten())
+        .any(|evidence| evidence.inputs.iter().any(|input| input.fingerprint == wanted))
+}
+
+/// The journals of a pipeline, by name.
+impl Pipeline {
+    pub fn journals(&self) -> [(&'static str, &Journal); 2] {
+        [(REQUESTS, &self.requests), (OUTCOMES, &self.outcomes)]
+    }
+}

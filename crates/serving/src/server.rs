@@ -1,0 +1,199 @@
+//! Connections: accepted, limited, served, and drained at the end.
+
+use std::io::BufReader;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use spec::{Error, Result};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::app::{App, LOOK_EVERY};
+use crate::refusal::Refusal;
+use crate::{routes, seal};
+
+/// Largest head of a request, in bytes.
+const HEAD: usize = 32 << 10;
+
+/// Listens on the address of the options.
+///
+/// Errors: the address is taken, or not ours.
+pub fn listen(address: SocketAddr) -> Result<std::net::TcpListener> {
+    let failed = |error: std::io::Error| {
+        Error::cannot_run(format!("{address}: cannot listen: {}", spec::text::root_cause(&error)))
+            .hint("stop what listens there, or choose another address with --listen")
+    };
+    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+/// Serves until `stop` is done; then lets requests that are worked on come to their end, and seals the journals.
+pub async fn serve(app: Arc<App>, listener: std::net::TcpListener, stop: impl Future<Output = ()>) -> Result<()> {
+    let failed =
+        |error: std::io::Error| Error::cannot_run(format!("cannot listen: {}", spec::text::root_cause(&error)));
+    let listener = TcpListener::from_std(listener).map_err(failed)?;
+    let tls = app.options.tls.as_ref().map(|(chain, key)| tls(chain, key)).transpose()?;
+    let router = routes::router(app.clone()).layer(ServiceBuilder::new().layer(CatchPanicLayer::custom(panicked)));
+    let watching = Watching::start(&app)?;
+    let connections = Arc::new(Semaphore::new(app.options.connections));
+    let graceful = GracefulShutdown::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let room = connections.clone().acquire_owned();
+        let accepted = tokio::select! {
+            accepted = async { (room.await, listener.accept().await) } => accepted,
+            () = &mut stop => break,
+        };
+        let (room, stream) = match accepted {
+            (Ok(room), Ok((stream, _))) => (room, stream),
+            (_, Err(error)) => {
+                // Too many files are open, or the client was gone: others may come yet.
+                tracing::debug!("a connection failed: {error}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+            (Err(_), _) => break,
+        };
+        let (app, router, tls, watcher) = (app.clone(), router.clone(), tls.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            let _room = room;
+            // A request and its answer are a few packets: none shall wait for another.
+            let _ = stream.set_nodelay(true);
+            match tls {
+                None => connection(app, router, stream, watcher).await,
+                Some(tls) => {
+                    let greeted = tokio::time::timeout(app.options.idle, tls.accept(stream)).await;
+                    if let Ok(Ok(stream)) = greeted {
+                        connection(app, router, stream, watcher).await;
+                    }
+                }
+            }
+        });
+    }
+    app.draining.store(true, Ordering::Release);
+    drop(listener);
+    tracing::info!("serve: stops once the requests that are worked on are answered");
+    if tokio::time::timeout(app.options.drain, graceful.shutdown()).await.is_err() {
+        tracing::warn!("serve: some requests were cut off: they took longer than {} s", app.options.drain.as_secs());
+    }
+    tokio::task::spawn_blocking(move || {
+        watching.end();
+        seal::all(&app);
+    })
+    .await
+    .map_err(|_| Error::cannot_run("the journals could not be sealed"))
+}
+
+async fn connection<S>(app: Arc<App>, router: Router, stream: S, watcher: hyper_util::server::graceful::Watcher)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let stream = crate::timed::Timed::new(stream, app.options.idle);
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(app.options.idle)
+        .max_buf_size(HEAD.max(8192))
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(app.options.idle)
+        .keep_alive_timeout(app.options.idle)
+        .max_concurrent_streams(app.options.in_flight as u32)
+        .max_header_list_size(HEAD as u32);
+    let service = TowerToHyperService::new(router);
+    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    if let Err(error) = watcher.watch(connection).await {
+        // Clients that go, or are too slow, are no fault of ours.
+        let slow = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout);
+        tracing::debug!(slow, "a connection broke off: {error}");
+    }
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> axum::response::Response {
+    let refusal =
+        Refusal::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "failed", "the server failed at this request");
+    axum::response::IntoResponse::into_response(refusal.way_out("this is a defect; please report it with the log"))
+}
+
+/// Reads a certificate chain and its key.
+fn tls(chain: &Path, key: &Path) -> Result<TlsAcceptor> {
+    let wrong = |path: &Path, what: &str| {
+        Error::cannot_run(format!("{}: {what}", path.display())).hint("give PEM files with --certificate and --key")
+    };
+    let read = |path: &Path| std::fs::read(path).map_err(|error| Error::io("read", path, &error));
+    let chain_pem = read(chain)?;
+    let certificates: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_reader_iter(BufReader::new(chain_pem.as_slice()))
+            .collect::<Result<_, _>>()
+            .map_err(|_| wrong(chain, "not a chain of certificates"))?;
+    if certificates.is_empty() {
+        return Err(wrong(chain, "it holds no certificate"));
+    }
+    let key_der = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| wrong(key, "not a private key"))?;
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::cannot_run(format!("TLS: {error}")))?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key_der)
+        .map_err(|_| wrong(key, "it is not the key of the certificate"))?;
+    let mut config = config;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// The thread that looks for changes and seals what is due.
+struct Watching {
+    stop: Arc<AtomicBool>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Watching {
+    fn start(app: &Arc<App>) -> Result<Watching> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let spawn = |name: &str, mut work: Box<dyn FnMut(&App) + Send>| {
+            let (app, stopped) = (app.clone(), stop.clone());
+            let work = move || {
+                while !stopped.load(Ordering::Acquire) {
+                    work(&app);
+                    std::thread::park_timeout(LOOK_EVERY);
+                }
+            };
+            let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+            thread.map_err(|error| Error::cannot_run(format!("cannot start a thread: {error}")))
+        };
+        let mut due = seal::Due::default();
+        let watch = move |app: &App| {
+            app.refresh();
+            due.seal(app);
+        };
+        // Reading the clean tables may take long; a swap of versions does not wait for it.
+        let threads = vec![spawn("watch", Box::new(watch))?, spawn("tables", Box::new(App::refresh_raw))?];
+        Ok(Watching { stop, threads })
+    }
+
+    fn end(self) {
+        self.stop.store(true, Ordering::Release);
+        for thread in self.threads {
+            thread.thread().unpark();
+            // A panic there was reported by the hook.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The features of the newest snapshot, as one version sees them, found by key.
+
+use std::collections::HashMap;
+
+use artifact::{Artifact, PolarsResultExt, column_type};
+use polars::prelude::{DataFrame, DataType};
+use score::{Encoder, Feature};
+use spec::{Error, Result};
+
+use crate::cell::Cell;
+use crate::refusal::Refusal;
+use crate::signature::is_text;
+
+/// Rows of one table, as numbers, row after row.
+pub struct Stored {
+    width: usize,
+    values: Vec<f64>,
+    rows: HashMap<Box<str>, u32>,
+    /// What stands where the model sees a missing value, though something does: a category that it does not know, or a
+    /// number that is infinite.
+    told: HashMap<(u32, u32), Box<str>>,
+    entity: String,
+    keys_are_texts: bool,
+}
+
+impl Stored {
+    /// The rows of `table`, found by the column `entity`; of several rows with one key the last by `time`.
+    ///
+    /// Errors: keys that are missing; two rows of one key that nothing tells apart.
+    pub fn new(table: &DataFrame, features: &[Feature], entity: &str, time: Option<&str>) -> Result<Stored> {
+        let matrix = Encoder::new(features).encode(table)?;
+        let values = matrix.row_major(0..table.height());
+        let column = table.column(entity).during(entity)?;
+        let keys_are_texts = is_text(column_type(column.dtype()));
+        let texts = column.cast(&DataType::String).during(entity)?;
+        let texts = texts.str().during(entity)?;
+        let times = time.map(|time| table.column(time).and_then(|time| time.cast(&DataType::Int64))).transpose();
+        let times = times.during("the time of the rows")?;
+        let times = times.as_ref().map(|times| times.i64()).transpose().during("the time of the rows")?;
+        let time_of = |row: u32| times.and_then(|times| times.get(row as usize));
+        let mut rows: HashMap<Box<str>, u32> = HashMap::with_capacity(table.height());
+        for (row, key) in (0u32..).zip(texts.iter()) {
+            let key = key.ok_or_else(|| Error::refused(format!("row {} has no '{entity}'", row + 1)))?;
+            match rows.get_mut(key) {
+                None => drop(rows.insert(key.into(), row)),
+                Some(known) if time_of(*known) < time_of(row) => *known = row,
+                Some(known) if time_of(*known) > time_of(row) => {}
+                Some(_) => {
+                    return Err(Error::refused(format!("two rows have the key '{key}' in column '{entity}'"))
+                        .hint("a key must stand for one row; give the features stage another entity"));
+                }
+            }
+        }
+        let mut told = HashMap::new();
+        for (at, feature) in features.iter().enumerate() {
+            let column = table.column(&feature.name).during(&feature.name)?;
+            if feature.categories().is_none() && !column.dtype().is_float() {
+                continue;
+            }
+            let texts = column.cast(&DataType::String).during(&feature.name)?;
+            let texts = texts.str().during(&feature.name)?;
+            for (row, text) in texts.iter().enumerate() {
+                if let Some(text) = text
+                    && values[row * features.len() + at].is_nan()
+                {
+                    told.insert((row as u32, at as u32), text.into());
+                }
+            }
+        }
+        Ok(Stored { width: features.len(), values, rows, told, entity: entity.to_owned(), keys_are_texts })
+    }
+
+    /// Reads the rows from the artifacts of the features stage.
+    pub fn read(
+        artifacts: &[Artifact],
+        table: &str,
+        features: &[Feature],
+        entity: &str,
+        time: Option<&str>,
+    ) -> Result<Stored> {
+        let rows = artifact::collect(artifact::scan(artifacts, table)?, &format!("table '{table}'"))?;
+        Stored::new(&rows, features, entity, time).map_err(|error| error.context(format!("table '{table}'")))
+    }
+
+    /// Rows that can be asked for.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The row of a key.
+    ///
+    /// Errors: a key of another type (422), one that the snapshot does not have (404).
+    pub fn find(&self, key: &Cell<'_>) -> std::result::Result<u32, Refusal> {
+        let column = || self.entity.clone();
+        let text = match key {
+            Cell::Text(text) if self.keys_are_texts => text.clone(),
+            Cell::Int(number) if !self.keys_are_texts => number.to_string().into(),
+            Cell::Unsigned(number) if !self.keys_are_texts => number.to_string().into(),
+            other => {
+                let expected = if self.keys_are_texts { "a text" } else { "a whole number" };
+                let message = format!("a key of '{}' is {expected}, not {}", self.entity, other.kind());
+                return Err(Refusal::wrong("wrong_type", column(), message).value(other.json()));
+            }
+        };
+        self.rows.get(text.as_ref()).copied().ok_or_else(|| {
+            let message = format!("no '{}' is '{}' in the newest features", self.entity, spec::text::cut(&text, 100));
+            let refusal = Refusal { column: Some(column()), ..Refusal::not_found(message) };
+            refusal.value(key.json()).way_out("give its features instead, or run the features stage")
+        })
+    }
+
+    /// The numbers of a row.
+    pub fn values(&self, row: u32) -> &[f64] {
+        &self.values[row as usize * self.width..(row as usize + 1) * self.width]
+    }
+
+    /// What stands in a row where the model sees a missing value.
+    pub fn told(&self, row: u32, feature: usize) -> Option<&str> {
+        self.told.get(&(row, feature as u32)).map(AsRef::as_ref)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::df;
+
+    use super::*;
+
+    fn key(text: &str) -> Cell<'_> {
+        Cell::Text(text.into())
+    }
+
+    #[test]
+    fn the_newest_row_of_a_key_counts() {
+        let table = df!("id" => ["a", "b", "a"], "at" => [2i64, 1, 3], "x" => [1.0, 2.0, f64::INFINITY], "c" => ["u", "v", "w"]);
+        let table = table.unwrap();
+        let features = [Feature::numeric("x"), Feature::categorical("c", ["u", "v"])];
+        let stored = Stored::new(&table, &features, "id", Some("at")).unwrap();
+        assert_eq!(stored.len(), 2);
+        let row = stored.find(&key("a")).unwrap();
+        assert!(stored.values(row).iter().all(|value| value.is_nan()));
+        assert_eq!((stored.told(row, 0), stored.told(row, 1)), (Some("inf"), Some("w")));
+        let row = stored.find(&key("b")).unwrap();
+        assert_eq!(stored.values(row), [2.0, 1.0]);
+        assert_eq!(stored.told(row, 0), None);
+        let refusal = stored.find(&key("c")).unwrap_err();
+        assert_eq!((refusal.status.as_u16(), refusal.message.as_str()), (404, "no 'id' is 'c' in the newest features"));
+        let refusal = stored.find(&Cell::Int(1)).unwrap_err();
+        assert_eq!((refusal.status.as_u16(), refusal.message.as_str()), (422, "a key of 'id' is a text, not a number"));
+        let twins = Stored::new(&table, &features, "id", None).err().unwrap().to_string();
+        assert!(twins.starts_with("two rows have the key 'a' in column 'id'"), "{twins}");
+    }
+
+    #[test]
+    fn whole_numbers_are_keys_too() {
+        let table = df!("id" => [7i64, 8], "x" => [1.0, 2.0]).unwrap();
+        let stored = Stored::new(&table, &[Feature::numeric("x")], "id", None).unwrap();
+        assert_eq!(stored.values(stored.find(&Cell::Int(8)).unwrap()), [2.0]);
+        assert_eq!(stored.find(&key("8")).unwrap_err().message, "a key of 'id' is a whole number, not a text");
+    }
+}

@@ -1,0 +1,149 @@
+//! Who may do what: tokens with roles, from the environment. They are kept as hashes and compared in constant time.
+
+use axum::http::{HeaderMap, StatusCode, header};
+use spec::{Environment, Error, Result};
+
+use crate::refusal::Refusal;
+
+/// What somebody may do; each role may do what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Read results and pages.
+    Viewer,
+    /// Ask for predictions, report outcomes, start stages.
+    Operator,
+    /// Promote and roll back.
+    Admin,
+}
+
+impl Role {
+    pub const ALL: [Role; 3] = [Role::Viewer, Role::Operator, Role::Admin];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Viewer => "viewer",
+            Role::Operator => "operator",
+            Role::Admin => "admin",
+        }
+    }
+
+    fn variable(self) -> &'static str {
+        match self {
+            Role::Viewer => "SERVE_TOKEN_VIEWER",
+            Role::Operator => "SERVE_TOKEN_OPERATOR",
+            Role::Admin => "SERVE_TOKEN_ADMIN",
+        }
+    }
+}
+
+/// Shortest token: shorter ones can be guessed.
+const SHORTEST: usize = 16;
+
+/// The tokens of the environment, as hashes.
+pub struct Tokens(Vec<(blake3::Hash, Role)>);
+
+impl Tokens {
+    /// Reads `SERVE_TOKEN_VIEWER`, `SERVE_TOKEN_OPERATOR` and `SERVE_TOKEN_ADMIN`: one token each, or several with commas.
+    ///
+    /// Errors: a token of fewer than 16 characters.
+    pub fn of(env: &Environment) -> Result<Tokens> {
+        let mut tokens = Vec::new();
+        for role in Role::ALL {
+            for token in env.get(role.variable()).into_iter().flat_map(|all| all.split(',')).map(str::trim) {
+                if token.len() < SHORTEST {
+                    return Err(Error::cannot_run(format!(
+                        "{}: a token has at least {SHORTEST} characters",
+                        role.variable()
+                    ))
+                    .hint("make one with `openssl rand -hex 32`"));
+                }
+                tokens.push((blake3::hash(token.as_bytes()), role));
+            }
+        }
+        Ok(Tokens(tokens))
+    }
+
+    /// Whether anybody is told apart at all.
+    pub fn are_given(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// The role of a token. Every known token is compared, each in constant time, so that time says nothing about them.
+    pub fn role(&self, token: &str) -> Option<Role> {
+        let hash = blake3::hash(token.as_bytes());
+        self.0.iter().fold(None, |found, (known, role)| if *known == hash { found.max(Some(*role)) } else { found })
+    }
+
+    /// Whether the request may do what `needed` may.
+    ///
+    /// Errors: 401 without a known token, 403 with one of a lesser role.
+    pub fn check(&self, headers: &HeaderMap, needed: Role) -> std::result::Result<Role, Refusal> {
+        if !self.are_given() {
+            return Ok(Role::Admin);
+        }
+        let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = token.and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        });
+        let role = match token {
+            None => Err(Refusal::new(StatusCode::UNAUTHORIZED, "no_token", "this needs a token")
+                .way_out("send the header `Authorization: Bearer TOKEN`")),
+            Some(token) => self
+                .role(token)
+                .ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "unknown_token", "this token is not known")),
+        }?;
+        match role >= needed {
+            true => Ok(role),
+            false => Err(Refusal::new(
+                StatusCode::FORBIDDEN,
+                "role",
+                format!("this needs the role {}, and the token has {}", needed.name(), role.name()),
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn tokens(pairs: &[(&str, &str)]) -> Result<Tokens> {
+        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Tokens::of(&Environment::new(pairs.collect()))
+    }
+
+    #[test]
+    fn a_token_has_the_role_of_its_variable_and_those_below() {
+        let tokens = tokens(&[
+            ("SERVE_TOKEN_VIEWER", "viewer-viewer-viewer"),
+            ("SERVE_TOKEN_ADMIN", "admin-admin-admin-1, admin-admin-admin-2"),
+        ])
+        .unwrap();
+        let check = |value: Option<&'static str>, needed| {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = value {
+                headers.insert(header::AUTHORIZATION, HeaderValue::from_static(value));
+            }
+            tokens.check(&headers, needed).map_err(|refusal| (refusal.status.as_u16(), refusal.code))
+        };
+        assert_eq!(check(Some("Bearer viewer-viewer-viewer"), Role::Viewer), Ok(Role::Viewer));
+        assert_eq!(check(Some("bearer admin-admin-admin-2"), Role::Operator), Ok(Role::Admin));
+        assert_eq!(check(Some("Bearer viewer-viewer-viewer"), Role::Operator), Err((403, "role")));
+        assert_eq!(check(Some("Bearer viewer-viewer-viewe"), Role::Viewer), Err((401, "unknown_token")));
+        assert_eq!(check(Some("Basic viewer-viewer-viewer"), Role::Viewer), Err((401, "no_token")));
+        assert_eq!(check(None, Role::Viewer), Err((401, "no_token")));
+    }
+
+    #[test]
+    fn short_tokens_are_refused_without_being_shown() {
+        let error = tokens(&[("SERVE_TOKEN_ADMIN", "hunter2")]).err().unwrap().to_string();
+        assert_eq!(
+            error,
+            "SERVE_TOKEN_ADMIN: a token has at least 16 characters; make one with `openssl rand -hex 32`"
+        );
+        assert!(!tokens(&[]).unwrap().are_given());
+    }
+}
