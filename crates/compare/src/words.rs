@@ -219,7 +219,7 @@ pub(crate) fn notes(spec: &CompareSpec, counts: &Counts) -> Vec<String> {
     let units = &spec.units;
     [
         (counts.mixed_keys, format!("{units} were seen in several arms and are left out")),
-        (counts.requests_without_key, "requests have no key and are left out".to_owned()),
+        (counts.requests_without_key, "requests have no key and count for errors and latency only".to_owned()),
         (
             counts.requests_outside,
             "requests lie before or after the comparison, when other versions answered or an arm was not there, and are left out".to_owned(),

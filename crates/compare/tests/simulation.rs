@@ -57,7 +57,7 @@ fn look(spec: &CompareSpec, visitors: &[Visitor], day: i64) -> Judgement {
                     request_id: None,
                     key: Some(key),
                     arm: Some(arm),
-                    version,
+                    version: Some(version),
                     status: 200,
                     latency_us: Some(900),
                 });
