@@ -10,6 +10,8 @@ const OUTPUT: &str = "data/output/p/monitor";
 fn trained(monitor: &str) -> Project {
     let project = people_pipeline();
     project.write("resources/p/monitor.yaml", monitor);
+    let train = project.read("resources/p/train.yaml");
+    project.write("resources/p/train.yaml", train + "retrain: {when: {drift: true}}\n");
     for tool in ["ingest", "clean", "features", "train"] {
         project.run(tool, ["p"]).exits(0);
     }
@@ -52,6 +54,10 @@ fn columns_that_move_look_after_look_are_drift_and_the_record_is_kept() {
     );
     // Like those that the model learned from.
     newcomers(&project, 1, |share| share);
+    project
+        .run("train", ["p", "--dry-run"])
+        .exits(0)
+        .says("would not run: no cause to train again: no watch has run yet");
     let first = project.run("monitor", ["p"]);
     first.exits(0).says("monitor p: drift of 'scoring': none of 2 columns moved; false alarms by chance: none in 200");
     let kept = project.latest(OUTPUT);
@@ -83,6 +89,8 @@ fn columns_that_move_look_after_look_are_drift_and_the_record_is_kept() {
     let newest = project.list(OUTPUT).into_iter().filter(|name| name.starts_with("drift_")).max().expect("a table");
     let rows = drift_table(&project, &format!("{OUTPUT}/{newest}"));
     assert_eq!(rows, ["age false 0 false", "income true 2 true"]);
+    // `train` sees it although the run was refused.
+    project.run("train", ["p", "--dry-run"]).exits(0).says("would run because drift of income");
     // It is not forgotten by the next look.
     newcomers(&project, 4, |share| share + 0.7);
     project.run("monitor", ["p"]).exits(1).says("3 looks in a row)");
@@ -135,10 +143,13 @@ fn predictions_are_judged_once_it_is_known_what_happened() {
         .replace("features: {", "features: {age_group: {sql: \"CASE WHEN age < 40 THEN 'young' ELSE 'old' END\"}, ");
     project.write("resources/p/features.yaml", features);
     newcomers(&project, 1, |share| share);
-    project.run("train", ["p"]).exits(0);
+    project.run("train", ["p", "--force"]).exits(0);
     project.run("monitor", ["p"]).exits(1).says("there are no predictions to judge by; run `bin/predict p`");
     project.run("predict", ["p"]).exits(0);
-    project.run("monitor", ["p"]).exits(0).says("monitor p: performance: no prediction has an outcome yet");
+    project
+        .run("monitor", ["p"])
+        .exits(0)
+        .says("performance: check 'performance' skipped: no prediction has an outcome yet");
 
     // They buy as those did whom the model learned from: the more often, the greater the income.
     let learn_of = |bought: fn(f64, f64) -> String| {
@@ -177,10 +188,15 @@ fn stages_that_fail_are_counted_from_the_run_log() {
                            succeeded (output at most 1d old)",
     );
     // By now the log holds a failed run of monitor itself, which does not count.
-    project.write("resources/p/monitor.yaml", "runs: {min_success: 0.5}\n");
+    project.write("resources/p/monitor.yaml", "runs: {min_success: 0.5}\ndisk: {min_free: 0}\nspend: {}\n");
     let outcome = project.run("monitor", ["p"]);
-    outcome.exits(0).says("runs because the run log is read as of now").says("runs: 1 stage as they should be");
-    let table = project.table(&outcome.path());
+    outcome.exits(0).says("runs because it looks at things as they are now").says("runs: 1 stage as they should be");
+    let paths = outcome.stdout();
+    assert_eq!((paths.len(), project.table(&paths[2]).rows.len()), (3, 0));
+    let disk = project.table(&paths[1]).select(&["folder", "files"]);
+    assert!(disk.rows.contains(&vec!["data/raw/p".to_owned(), "4".to_owned()]), "{disk}");
+    outcome.says("% of the disk is free").says("spend: 0 in 30 days");
+    let table = project.table(&paths[0]);
     let counts = table.select(&["stage", "runs", "succeeded", "failed"]);
     assert_eq!(counts.rows, [["ingest", "2", "1", "1"]]);
     let error = table.column("last_error")[0];

@@ -50,7 +50,7 @@ fn a_refusal_is_told_once_and_the_secret_address_never() {
     let first = project.run("ingest", ["shop"]);
     first.exits(1).says("alert: slack 127.0.0.1").says("sent");
     let again = project.run("ingest", ["shop"]);
-    again.exits(1).says("held back: the same cause was reported at");
+    again.exits(1).says("not sent again: the same cause was reported at");
 
     let requests = server.requests();
     assert_eq!(requests.len(), 1, "one alert per cause and hour");

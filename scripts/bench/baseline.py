@@ -4,7 +4,8 @@
 
 CSV in, typed, cleaned and deduplicated by the same rules; the same features at the same cutoffs; the same LightGBM
 parameters and split by time; AUC on the test part; scores of the newest customers as CSV out. Like a good script, and
-unlike the tools, it writes no intermediate files, keeps no evidence and checks nothing. Prints one JSON line.
+unlike the tools, it writes no intermediate files, keeps no evidence and checks nothing. With BENCH_REASONS=3 each score gets
+its three strongest reasons. Prints one JSON line.
 """
 
 import json
@@ -12,6 +13,7 @@ import os
 import sys
 import time
 
+import numpy as np
 import polars as pl
 
 import features
@@ -78,6 +80,19 @@ def table(log, cutoff, labelled):
     return rows.join(favourites(log.lazy(), cutoff), on="customer_id", how="left").collect(engine="streaming")
 
 
+def reasons(model, rows, names, wanted, threads):
+    """The features that contributed most to each score, with their values; in portions, for the matrix of contributions is large."""
+    texts = []
+    for start in range(0, rows.height, 100_000):
+        part = rows.slice(start, 100_000)
+        values = model.predict(learning.matrix(part, names), pred_contrib=True, num_threads=threads)[:, :-1]
+        strongest = np.argsort(-np.abs(values), axis=1)[:, :wanted]
+        shown = [part[name].cast(pl.String).fill_null("missing").to_list() for name in names]
+        for row, features_of_row in enumerate(strongest):
+            texts.append("; ".join(f"{names[at]}={shown[at][row]} ({values[row, at]:+.2f})" for at in features_of_row))
+    return texts
+
+
 def main(source, target):
     threads = os.cpu_count()
     marks = [("start", time.perf_counter())]
@@ -100,7 +115,11 @@ def main(source, target):
     quality = learning.auc(test["churned"], model.predict(learning.matrix(test, names), num_threads=threads))
     mark("train")
     score = model.predict(learning.matrix(scoring, names), num_threads=threads)
-    scoring.select("customer_id", score=pl.Series(score)).sort("customer_id").write_csv(target, include_bom=True)
+    scores = scoring.select("customer_id", score=pl.Series(score))
+    wanted = int(os.environ.get("BENCH_REASONS", "0"))
+    if wanted:
+        scores = scores.with_columns(reasons=pl.Series(reasons(model, scoring, names, wanted, threads)))
+    scores.sort("customer_id").write_csv(target, include_bom=True)
     mark("predict and export")
     seconds = {name: at - before for (_, before), (name, at) in zip(marks, marks[1:])}
     print(json.dumps({"rows": rows, "auc": quality, "rounds": model.current_iteration(), "scored": scoring.height, "seconds": seconds}))

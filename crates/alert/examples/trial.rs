@@ -33,6 +33,7 @@ fn run() -> Result<bool> {
         stage: Tool::Clean,
         run_id: "trial".to_owned(),
         class: EventClass::Refused,
+        priority: None,
         message: "a trial alert: nothing has happened (한글도 됩니다)".to_owned(),
         hint: None,
         snapshot: None,

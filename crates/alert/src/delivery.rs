@@ -43,7 +43,7 @@ impl fmt::Display for Delivery {
             Outcome::Sent { tries: 1, .. } => write!(f, "sent"),
             Outcome::Sent { tries, .. } => write!(f, "sent after {tries} tries"),
             Outcome::HeldBack { told } => {
-                write!(f, "held back: the same cause was reported at {}", told.format("%Y-%m-%d %H:%M:%S UTC"))
+                write!(f, "not sent again: the same cause was reported at {}", told.format("%Y-%m-%d %H:%M:%S UTC"))
             }
             Outcome::Failed { reason, tries: 0 | 1 } => write!(f, "not sent: {reason}"),
             Outcome::Failed { reason, tries } => write!(f, "not sent after {tries} tries: {reason}"),

@@ -22,14 +22,14 @@ const LOCK: &str = ".lock";
 /// The lock is held for reading and writing a small file. Whoever waits longer waits for a process that hangs.
 const LONGEST_LOCK: Duration = Duration::from_secs(2);
 
-/// A cause not heard of for so long is forgotten, with the count of what was held back.
+/// A cause not heard of for so long is forgotten, with the count of what was not sent.
 const REMEMBERED: TimeDelta = TimeDelta::days(30);
 
 /// The rule, with the folder of its state.
 #[derive(Clone, Copy, Debug)]
 pub struct Flood<'a> {
     pub folder: &'a Path,
-    /// A cause is told once in this time.
+    /// A cause is reported at most once in this time.
     pub every: TimeDelta,
     /// After this time a claim that was not settled no longer counts.
     pub claim: TimeDelta,

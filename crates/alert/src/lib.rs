@@ -3,7 +3,7 @@
 //! `resources/alerts.yaml` names the channels and which event is how urgent. [`Alerts::load`] reads and checks it,
 //! [`Alerts::send`] tells all channels that take the event at once, each bounded in time. What became of it comes back
 //! as [`Delivery`] values and never as an error: an alert that cannot be sent does not change what a run answers.
-//! The same cause is told once in a while only (`every`, one hour by default), see the module `flood`.
+//! The same cause is reported once in a while only (`every`, one hour by default), see the module `flood`.
 //!
 //! Nothing but reading a small file is done before there is something to send: no client, no thread, no runtime.
 //!

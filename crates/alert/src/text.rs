@@ -18,11 +18,11 @@ const LONGEST_SUBJECT: usize = 150;
 pub struct Alert {
     pub event: Event,
     pub priority: Priority,
-    /// When it is told.
+    /// When it is sent.
     pub now: DateTime<Utc>,
     /// Earlier alerts of the same cause that this channel was not told.
     pub held_back: u64,
-    /// The time in which a cause is told once.
+    /// The time in which a cause is reported at most once.
     pub every: Span,
 }
 

@@ -4,15 +4,17 @@
 //! to row: written as differences (`DELTA_BINARY_PACKED` of the Parquet format, every reader knows it) they
 //! shrink to a fraction, at no cost in time.
 
+use std::collections::HashMap;
 use std::io::Write;
 
+use foldhash::fast::FixedState;
 use polars::error::{PolarsError, PolarsResult};
 use polars::io::parquet::write::get_encodings;
 use polars::prelude::{Column, CompatLevel, DataFrame, DataType, Schema, SchemaExt};
-use polars_parquet::read::ParquetError;
+use polars_arrow::array::{Array, DictionaryArray, PrimitiveArray, Utf8ViewArray, View};
 use polars_parquet::write::{
-    CompressedPage, CompressionOptions, Compressor, DynIter, DynStreamingIterator, Encoding, FallibleStreamingIterator,
-    FileWriter, StatisticsOptions, Version, WriteOptions, array_to_columns,
+    CompressedPage, CompressionOptions, DynIter, DynStreamingIterator, Encoding, FallibleStreamingIterator, FileWriter,
+    StatisticsOptions, Version, WriteOptions, array_to_columns, compress,
 };
 use rayon::prelude::*;
 
@@ -35,7 +37,10 @@ const OPTIONS: WriteOptions = WriteOptions {
 };
 
 /// Rows per row group: small batches are gathered up to this.
-const ROW_GROUP: usize = 1 << 17;
+pub(crate) const ROW_GROUP: usize = 1 << 17;
+
+/// Rows that make a row group as they come: to gather more would copy them.
+const ENOUGH: usize = ROW_GROUP / 4 * 3;
 
 /// A Parquet file in the making, without evidence: [`crate::TableWriter`] makes an artifact of it. Rows are gathered into
 /// row groups, whatever the size of the batches.
@@ -65,11 +70,16 @@ impl<W: Write> RowGroups<W> {
                 pending
             }
         };
-        if gathered.height() < ROW_GROUP {
+        if gathered.height() < ENOUGH {
             self.pending = Some(gathered);
             return Ok(());
         }
         self.write_groups(gathered)
+    }
+
+    /// Rows that wait for more.
+    pub(crate) fn waiting(&self) -> usize {
+        self.pending.as_ref().map_or(0, DataFrame::height)
     }
 
     fn write_groups(&mut self, mut rows: DataFrame) -> PolarsResult<()> {
@@ -102,8 +112,10 @@ impl<W: Write> RowGroups<W> {
                 .zip(&fields)
                 .zip(&encodings)
                 .map(|((array, field), encoding)| {
+                    let dictionary = codes(array.as_ref());
+                    let array = dictionary.as_ref().unwrap_or(array);
                     let leaves = array_to_columns(array, field.clone(), OPTIONS, encoding)?;
-                    Ok(leaves.into_iter().map(compressed).collect())
+                    leaves.into_iter().map(compressed).collect()
                 })
                 .collect::<PolarsResult<_>>()?;
             self.file.write(batch.len() as u64, DynIter::new(columns.into_iter().flatten().map(Ok)))?;
@@ -118,11 +130,78 @@ impl<W: Write> RowGroups<W> {
     }
 }
 
-fn compressed(pages: DynIter<'static, PolarsResult<polars_parquet::write::Page>>) -> Pages {
-    let pages = pages.map(|page| page.map_err(|error| ParquetError::FeatureNotSupported(error.to_string())));
-    DynStreamingIterator::new(
-        Compressor::new_from_vec(pages, OPTIONS.compression, Vec::new()).map_err(PolarsError::from),
-    )
+/// Pages encoded and compressed: at once, and not when they are written, so that columns are done side by side.
+fn compressed(pages: DynIter<'static, PolarsResult<polars_parquet::write::Page>>) -> PolarsResult<Pages> {
+    let pages = pages.map(|page| compress(page?, Vec::new(), OPTIONS.compression).map_err(PolarsError::from));
+    let pages = pages.collect::<PolarsResult<Vec<CompressedPage>>>()?;
+    Ok(DynStreamingIterator::new(Done { pages: pages.into_iter(), current: None }))
+}
+
+/// Pages in the form in which the engine takes them.
+struct Done {
+    pages: std::vec::IntoIter<CompressedPage>,
+    current: Option<CompressedPage>,
+}
+
+impl FallibleStreamingIterator for Done {
+    type Item = CompressedPage;
+    type Error = PolarsError;
+
+    fn advance(&mut self) -> PolarsResult<()> {
+        self.current = self.pages.next();
+        Ok(())
+    }
+
+    fn get(&self) -> Option<&CompressedPage> {
+        self.current.as_ref()
+    }
+}
+
+/// Short texts of which there are few, such as codes, with their dictionary; nothing for other columns. The engine would find
+/// the same dictionary by hashing and comparing every text; views of short texts, which hold them whole, are told apart
+/// faster.
+fn codes(array: &dyn Array) -> Option<Box<dyn Array>> {
+    /// With more of them the engine decides.
+    const MOST: usize = 1 << 10;
+    const PLACES: usize = 64;
+    let texts = array.as_any().downcast_ref::<Utf8ViewArray>()?;
+    let first = texts.views().first()?.as_u128();
+    let mut known: HashMap<u128, u32, FixedState> = HashMap::with_hasher(FixedState::with_seed(0));
+    let mut recent = [(first, u32::MAX); PLACES];
+    let mut values: Vec<&str> = Vec::new();
+    let mut keys: Vec<u32> = Vec::with_capacity(texts.len());
+    for (at, view) in texts.views().iter().enumerate() {
+        let bits = view.as_u128();
+        // Of a long text the view says where it is: another view may be the same text.
+        if view.length > View::MAX_INLINE_SIZE && bits != first {
+            return None;
+        }
+        if texts.is_null(at) {
+            keys.push(0);
+            continue;
+        }
+        let mixed = (bits as u64 ^ (bits >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58;
+        let place = &mut recent[mixed as usize % PLACES];
+        if place.0 != bits || place.1 == u32::MAX {
+            let next = values.len() as u32;
+            let key = *known.entry(bits).or_insert(next);
+            if key == next {
+                if values.len() == MOST {
+                    return None;
+                }
+                values.push(texts.value(at));
+            }
+            *place = (bits, key);
+        }
+        keys.push(place.1);
+    }
+    // A dictionary of values that hardly repeat is larger than they are.
+    if values.is_empty() || values.len() * 2 > texts.len() {
+        return None;
+    }
+    let keys = PrimitiveArray::from_vec(keys).with_validity(texts.validity().cloned());
+    let values = Utf8ViewArray::from_slice_values(values).boxed();
+    Some(DictionaryArray::<u32>::try_from_keys(keys, values, false).ok()?.boxed())
 }
 
 /// Differences where a sample says that they are clearly smaller, else what is usual.
@@ -211,6 +290,30 @@ mod tests {
         for column in [hashes, few, empty, text, short] {
             assert!(!differences_pay(&column), "{column:?}");
         }
+    }
+
+    #[test]
+    fn codes_are_found_by_their_views() {
+        let of = |texts: &[Option<&str>]| {
+            let array = Utf8ViewArray::from_slice(texts);
+            codes(&array).map(|found| {
+                let found = found.as_any().downcast_ref::<DictionaryArray<u32>>().unwrap();
+                let values = found.values().as_any().downcast_ref::<Utf8ViewArray>().unwrap();
+                let text = |key: Option<&u32>| key.map(|key| values.value(*key as usize).to_owned());
+                assert!(found.keys().iter().map(text).eq(texts.iter().map(|text| text.map(str::to_owned))));
+                values.len()
+            })
+        };
+        assert_eq!(of(&[Some("A"), None, Some("B"), Some("A"), Some(""), Some("B")]), Some(3));
+        assert_eq!(of(&[Some("A"), Some("B"), Some("C"), Some("A")]), None, "they hardly repeat");
+        assert_eq!(of(&[None, Some("twelve bytes")]), Some(1));
+        assert_eq!(of(&[Some("a text of more than twelve bytes"), Some("A"), Some("A"), Some("A")]), Some(2));
+        assert_eq!(of(&[Some("A"), Some("a text of more than twelve bytes")]), None);
+        assert_eq!(of(&[None, None]), None);
+        assert_eq!(of(&[]), None);
+        let numbers: Vec<String> = (0..2000).map(|number| number.to_string()).collect();
+        assert_eq!(of(&numbers.iter().map(|text| Some(text.as_str())).collect::<Vec<_>>()), None);
+        assert!(codes(&PrimitiveArray::from_vec(vec![1i64])).is_none());
     }
 
     #[test]

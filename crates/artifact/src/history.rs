@@ -5,10 +5,17 @@ use std::path::{Path, PathBuf};
 use crate::{Evidence, Kind, evidence_of};
 
 /// The evidence of earlier artifacts of `table` in `folder`, newest first, at most `most`: tables, tables written in
-/// another format, and tables in the folder of a model version. Files that cannot be read are passed over: history is no
+/// another format, and tables in the folder of a model version. Files that cannot be read are left out: history is no
 /// reason to stop a run.
 pub fn of_table(folder: &Path, table: &str, most: usize) -> Vec<Evidence> {
     files_of_table(folder, table, most).into_iter().map(|(_, evidence)| evidence).collect()
+}
+
+/// The evidence of all artifacts in `folder`, in no order. Files that cannot be read are left out.
+pub fn all(folder: &Path) -> Vec<Evidence> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let artifacts = files.filter(|path| path.extension().is_some_and(|extension| extension == "parquet"));
+    artifacts.filter_map(|path| evidence_of(&path).ok().flatten()).collect()
 }
 
 /// As [`of_table`], each with the file that it is in.

@@ -30,7 +30,7 @@ pub struct Notes {
     /// ingest: why rows of an earlier run, or of another source, stand in for the table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
-    /// ingest: files without rows that were passed over, each with the reason.
+    /// ingest: files without rows that were skipped, each with the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub empty_files: Vec<String>,
     /// clean: one entry for each step that asked a language model.

@@ -106,6 +106,8 @@ struct Column {
     /// The smallest and the largest of integers, days and ticks.
     integers: Option<(i128, i128)>,
     text: Option<(String, String)>,
+    /// What the smallest and the largest text begin with.
+    between: (u64, u64),
     numbers_sample: Sample<f64>,
     texts_sample: Sample<Option<String>>,
 }
@@ -121,6 +123,7 @@ impl Column {
             numbers: None,
             integers: None,
             text: None,
+            between: (0, 0),
             numbers_sample: Sample::of_at_most(NUMBERS),
             texts_sample: Sample::of_at_most(TEXTS),
         }
@@ -146,8 +149,8 @@ impl Column {
             }
             DataType::UInt64 => {
                 if let Ok(numbers) = values.u64() {
-                    self.widen(numbers.min().map(i128::from), numbers.max().map(i128::from));
-                    self.sum_up(numbers, |v: u64| v as f64, |_| true);
+                    let range = self.sum_up(numbers, |v: u64| v as f64, |_| true);
+                    self.widen(range, || (numbers.min().map(i128::from), numbers.max().map(i128::from)));
                     self.distinct.add_each(numbers, |v: u64| v);
                     self.numbers_sample.take(numbers.len(), |row| numbers.get(row).map_or(f64::NAN, |v| v as f64));
                 }
@@ -155,8 +158,8 @@ impl Column {
             dtype if dtype.is_integer() || dtype.is_temporal() || dtype.is_bool() => {
                 if let Ok(numbers) = values.to_physical_repr().strict_cast(&DataType::Int64) {
                     let numbers = numbers.i64().expect("cast to i64");
-                    self.widen(numbers.min().map(i128::from), numbers.max().map(i128::from));
-                    self.sum_up(numbers, |v: i64| v as f64, |_| true);
+                    let range = self.sum_up(numbers, |v: i64| v as f64, |_| true);
+                    self.widen(range, || (numbers.min().map(i128::from), numbers.max().map(i128::from)));
                     self.distinct.add_each(numbers, |v: i64| v as u64);
                     self.numbers_sample.take(numbers.len(), |row| numbers.get(row).map_or(f64::NAN, |v| v as f64));
                 }
@@ -165,9 +168,16 @@ impl Column {
         }
     }
 
-    /// The smallest and the largest integer: as floats, those beyond 2^53 would lose their last digits.
-    fn widen(&mut self, min: Option<i128>, max: Option<i128>) {
-        if let (Some(min), Some(max)) = (min, max) {
+    /// The smallest and the largest integer of a batch: as floats, those from 2^53 on would lose their last digits, and are
+    /// looked for once more.
+    fn widen(&mut self, floats: Option<(f64, f64)>, integers: impl Fn() -> (Option<i128>, Option<i128>)) {
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        let range = match floats {
+            None => return,
+            Some((min, max)) if -EXACT < min && max < EXACT => (Some(min as i128), Some(max as i128)),
+            Some(_) => integers(),
+        };
+        if let (Some(min), Some(max)) = range {
             let (low, high) = self.integers.unwrap_or((min, max));
             self.integers = Some((low.min(min), high.max(max)));
         }
@@ -196,8 +206,11 @@ impl Column {
         if !self.distinct.add(FixedState::with_seed(0).hash_one(value)) {
             return;
         }
+        let begins = beginning(value);
         match &mut self.text {
             None => self.text = Some((value.to_owned(), value.to_owned())),
+            // Most texts differ from both in their first bytes.
+            Some(_) if self.between.0 < begins && begins < self.between.1 => return,
             Some((min, max)) => {
                 if value < min.as_str() {
                     *min = value.to_owned();
@@ -207,16 +220,19 @@ impl Column {
                 }
             }
         }
+        self.between = self.text.as_ref().map_or((0, 0), |(min, max)| (beginning(min), beginning(max)));
     }
 
     /// One pass over the batch, in lanes that the compiler turns into vector instructions. Squares are taken of the
     /// distance from the first value, which loses nothing where values are large and near each other.
+    /// Returns the smallest and the largest number.
     fn sum_up<T: PolarsNumericType>(
         &mut self,
         values: &ChunkedArray<T>,
         number: impl Fn(T::Native) -> f64,
         counts: impl Fn(f64) -> bool,
-    ) {
+    ) -> Option<(f64, f64)> {
+        let mut range: Option<(f64, f64)> = None;
         for chunk in values.downcast_iter() {
             let mut lanes = match first_of(chunk.non_null_values_iter().map(&number), &counts) {
                 Some(shift) => Lanes::new(shift),
@@ -227,11 +243,16 @@ impl Column {
                 Some(_) => chunk.non_null_values_iter().for_each(|value| lanes.add(0, number(value), &counts)),
             }
             let batch = lanes.finish();
+            range = Some(match range {
+                None => (batch.min, batch.max),
+                Some((min, max)) => (min.min(batch.min), max.max(batch.max)),
+            });
             self.numbers = Some(match self.numbers.take() {
                 None => batch,
                 Some(before) => before.merge(&batch),
             });
         }
+        range
     }
 
     fn finish(&self) -> ColumnSummary {
@@ -274,6 +295,14 @@ impl Column {
             top: if distinct <= FREQUENT { shares(self.texts_sample.values()) } else { Vec::new() },
         }
     }
+}
+
+/// The first bytes of a text, in the order of texts.
+fn beginning(text: &str) -> u64 {
+    let mut bytes = [0; 8];
+    let length = text.len().min(8);
+    bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
+    u64::from_be_bytes(bytes)
 }
 
 /// The values of a sample with their shares, the most frequent first. Nulls are no values.

@@ -1,17 +1,22 @@
 //! Writes a table to a temporary Parquet file, summing it up on the way.
+//!
+//! Tables of more than a row group are encoded, hashed and written on a thread of their own, while the next rows are being
+//! computed. What is written does not depend on it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use polars::error::PolarsError;
+use polars::error::{PolarsError, PolarsResult};
 use polars::prelude::{DataFrame, Schema};
 use spec::{Error, Result};
 
 use crate::cpu_time::spending;
-use crate::encode::RowGroups;
+use crate::encode::{ROW_GROUP, RowGroups};
 use crate::footer::{footer_start, seal, start_in};
 use crate::{Evidence, PolarsResultExt, Summary, Temporary};
 
@@ -22,7 +27,7 @@ pub struct TableWriter {
     target: String,
     folder: PathBuf,
     failure: Failure,
-    writer: RowGroups<Hashing>,
+    writer: Writer,
     content: Arc<Mutex<Content>>,
     schema: Schema,
     rows: u64,
@@ -61,7 +66,7 @@ impl TableWriter {
             target: target.display().to_string(),
             folder: target.parent().unwrap_or(Path::new(".")).to_owned(),
             failure,
-            writer,
+            writer: Writer::Here(Box::new(writer)),
             content,
             schema: schema.clone(),
             rows: 0,
@@ -112,10 +117,11 @@ impl TableWriter {
 
     /// Writes the footer, still without evidence.
     pub fn finish(mut self) -> Result<WrittenTable> {
-        let flushed = self.writer.flush();
-        flushed.map_err(|error| self.failed(error))?;
+        let mut writer =
+            std::mem::replace(&mut self.writer, Writer::Gone).groups().map_err(|error| self.failed(error))?;
+        writer.flush().map_err(|error| self.failed(error))?;
         self.content.lock().unwrap_or_else(PoisonError::into_inner).tail = Some(Vec::new());
-        let bytes = self.writer.finish().map_err(|error| self.failed(error))?;
+        let bytes = writer.finish().map_err(|error| self.failed(error))?;
         let (mut hasher, tail, hashing) = {
             let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
             (content.hasher.clone(), content.tail.take().unwrap_or_default(), content.spent)
@@ -147,6 +153,64 @@ impl WrittenTable {
         spending(&mut spent, || seal(self.temporary.path(), evidence))?;
         self.temporary.publish(target)?;
         Ok(spent)
+    }
+}
+
+/// Who writes the row groups.
+enum Writer {
+    /// The thread that hands out the rows: there may be too few of them for another.
+    Here(Box<RowGroups<Hashing>>),
+    There {
+        rows: SyncSender<DataFrame>,
+        thread: JoinHandle<PolarsResult<RowGroups<Hashing>>>,
+    },
+    /// It failed, or was finished.
+    Gone,
+}
+
+impl Writer {
+    /// Batches that may wait for the thread: they are in memory.
+    const WAITING: usize = 1;
+
+    fn write(&mut self, batch: DataFrame) -> PolarsResult<()> {
+        match self {
+            Writer::Here(groups) if groups.waiting() + batch.height() < ROW_GROUP => groups.write(batch),
+            Writer::Here(_) => {
+                let groups = std::mem::replace(self, Writer::Gone).groups()?;
+                *self = Writer::spawn(groups)?;
+                self.write(batch)
+            }
+            Writer::There { rows, .. } => match rows.send(batch) {
+                Ok(()) => Ok(()),
+                // It stopped, and knows why.
+                Err(_) => {
+                    std::mem::replace(self, Writer::Gone).groups()?;
+                    Err(PolarsError::ComputeError("the writing thread ended early".into()))
+                }
+            },
+            Writer::Gone => Err(PolarsError::ComputeError("the file was given up".into())),
+        }
+    }
+
+    fn spawn(mut groups: RowGroups<Hashing>) -> PolarsResult<Writer> {
+        let (rows, received) = sync_channel::<DataFrame>(Writer::WAITING);
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+            received.into_iter().try_for_each(|batch| groups.write(batch))?;
+            Ok(groups)
+        });
+        Ok(Writer::There { rows, thread: thread.map_err(PolarsError::from)? })
+    }
+
+    /// Waits until all is written that was handed out.
+    fn groups(self) -> PolarsResult<RowGroups<Hashing>> {
+        match self {
+            Writer::Here(groups) => Ok(*groups),
+            Writer::There { rows, thread } => {
+                drop(rows);
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            }
+            Writer::Gone => Err(PolarsError::ComputeError("the file was given up".into())),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Counts {
     pub now: i64,
     /// Keys that were seen in several arms.
     pub mixed_keys: u64,
-    /// Requests of the comparison without a key, which cannot be counted.
+    /// Requests of the comparison without a key: they count for errors and latency only.
     pub requests_without_key: u64,
     /// Requests of its arms before and after it: of other versions, or while another arm was not there.
     pub requests_outside: u64,
@@ -86,7 +86,11 @@ impl Counts {
         let names: Vec<&str> = spec.arms.names().collect();
         let arm_of = |arm: Option<&str>| names.iter().position(|name| Some(*name) == arm);
         let mut answers = Answers::of_arms(names.len());
-        requests(&mut |row| answers.see(arm_of(row.arm), row.version, row.time))?;
+        requests(&mut |row| {
+            // What no version answered says nothing of when which one did.
+            let arm = arm_of(row.arm).filter(|_| row.version.is_some());
+            answers.see(arm, row.version.unwrap_or_default(), row.time);
+        })?;
         let (Some(now), Some(period)) = (answers.newest(), answers.period()) else {
             return Err(nothing_to_compare(&names, &answers));
         };
@@ -117,6 +121,8 @@ struct Counting<'a> {
     pending: Vec<Pending>,
     /// Which requests outcomes refer to, and which unit made them.
     asked: HashMap<Box<str>, Option<Box<str>>>,
+    /// The request that was counted last, by arm.
+    last: Vec<Option<Box<str>>>,
     counts: Counts,
 }
 
@@ -154,6 +160,7 @@ impl<'a> Counting<'a> {
             numbers: HashMap::new(),
             pending: Vec::new(),
             asked: HashMap::new(),
+            last: vec![None; names.len()],
             counts,
         }
     }
@@ -189,18 +196,24 @@ impl<'a> Counting<'a> {
             *asked = Some(key.into());
         }
         let Some(arm) = arm else { return };
-        if row.version != period.versions[arm] || !(period.from..=period.to).contains(&row.time) {
+        let is_of_another = row.version.is_some_and(|version| version != period.versions[arm]);
+        if is_of_another || !(period.from..=period.to).contains(&row.time) {
             self.counts.requests_outside += 1;
             return;
         }
+        // A request of many rows has a line for each, one after the other.
+        let is_first = row.request_id.is_none() || self.last[arm].as_deref() != row.request_id;
+        if is_first {
+            self.last[arm] = row.request_id.map(Box::from);
+            let counts = &mut self.counts.arms[arm];
+            counts.requests += 1;
+            counts.failed += u64::from(row.status >= 500);
+            counts.latencies.extend(row.latency_us.map(|latency| u32::try_from(latency).unwrap_or(u32::MAX)));
+        }
         let Some(key) = row.key else {
-            self.counts.requests_without_key += 1;
+            self.counts.requests_without_key += u64::from(is_first);
             return;
         };
-        let counts = &mut self.counts.arms[arm];
-        counts.requests += 1;
-        counts.failed += u64::from(row.status >= 500);
-        counts.latencies.extend(row.latency_us.map(|latency| u32::try_from(latency).unwrap_or(u32::MAX)));
         match self.numbers.get(key) {
             Some(number) => {
                 let unit = &mut self.units[*number as usize];

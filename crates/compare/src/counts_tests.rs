@@ -27,7 +27,7 @@ fn counts(asked: &[Asked], happened: &[Happened]) -> Result<Counts> {
                     request_id: text(request),
                     key: text(key),
                     arm: text(arm),
-                    version,
+                    version: text(version),
                     status: *status,
                     latency_us: Some(1000 * minute),
                 });
@@ -152,6 +152,25 @@ fn a_key_in_two_arms_belongs_to_none() {
     // With a later request of the control, the one without a key lies within the comparison.
     let inside = counts(&[&asked[..], &[(20, "r6", "d", "old", "v1", 200)]].concat(), &[]).unwrap();
     assert_eq!(inside.requests_without_key, 1);
+}
+
+#[test]
+fn a_request_of_many_rows_is_one_request_and_one_that_failed_counts() {
+    let asked = [
+        (10, "r1", "a", "old", "v1", 200),
+        (10, "r1", "b", "old", "v1", 200),
+        (10, "r2", "c", "new", "v2", 200),
+        (10, "r1", "d", "old", "v1", 200),
+        // Nobody answered, so nobody knows which version it was.
+        (11, "r3", "", "new", "", 500),
+        (12, "r4", "e", "new", "", 503),
+        (13, "r5", "f", "new", "v2", 200),
+        (13, "r6", "g", "old", "v1", 200),
+    ];
+    let found = counts(&asked, &[]).unwrap();
+    let numbers = |arm: &ArmCounts| (arm.requests, arm.failed, arm.keys, arm.latencies.len());
+    assert_eq!(found.arms.iter().map(numbers).collect::<Vec<_>>(), [(2, 0, 4, 2), (4, 2, 3, 4)]);
+    assert_eq!((found.requests_without_key, found.requests_outside), (1, 0));
 }
 
 #[test]

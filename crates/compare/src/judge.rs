@@ -200,10 +200,12 @@ impl Look<'_> {
         const DAY: f64 = 86_400e6;
         let spec = self.spec;
         let samples = (&control.samples[0], &challenger.samples[0]);
+        let tau = spec.wanted_improvement() * samples.0.mean.abs();
         let goal = Goal {
+            tau,
             difference: match spec.primary.better {
-                Better::Higher => spec.wanted_improvement() * samples.0.mean.abs(),
-                Better::Lower => -spec.wanted_improvement() * samples.0.mean.abs(),
+                Better::Higher => tau,
+                Better::Lower => -tau,
             },
             alpha: self.alpha,
             power: spec.power,
@@ -220,7 +222,16 @@ impl Look<'_> {
         let days = self.elapsed as f64 / DAY;
         let per_day = (control.keys + challenger.keys) as f64 / days;
         let days = (days > 0.0 && per_day > 0.0).then(|| more_keys as f64 / per_day);
-        Some(Need { keys: keys as u64, more_keys, days })
+        let measured = samples.1.mean - samples.0.mean;
+        let is_larger = measured * goal.difference > 0.0 && measured.abs() > goal.difference.abs();
+        let if_measured = || {
+            let goal = Goal { difference: measured, ..goal };
+            sample_size::keys(spec.test, spec.primary.measure, goal, samples, share)
+        };
+        let more_if_measured = if is_larger { if_measured() } else { None }
+            .map(|keys| (keys.max(least) as u64).saturating_sub(there))
+            .filter(|keys| (1..more_keys).contains(keys));
+        Some(Need { keys: keys as u64, more_keys, more_if_measured, days })
     }
 }
 

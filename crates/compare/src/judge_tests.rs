@@ -70,12 +70,18 @@ fn what_may_be_chance_needs_more_data_and_says_how_much() {
     assert_eq!(verdict, Verdict::MoreData);
     assert!(
         why.contains("6 % better")
-            && why.contains("that may still be chance, or less than the 5 % asked for; it needs about "),
+            && why.contains("that may still be chance, or less than the 5 % asked for; to find 5 % it needs about "),
         "{why}"
     );
-    assert!(why.contains(" more visitors, which takes about ") && why.ends_with(" days at the present rate"), "{why}");
+    assert!(
+        why.contains(" more visitors, which takes about ") && why.ends_with(" if it is as much better as it looks"),
+        "{why}"
+    );
     let need = judge(&spec(""), &counts(1_060)).arms[0].need.unwrap();
     assert_eq!(need.more_keys, need.keys - 100_000);
+    // 6 % are found sooner than 5 %, and 4 % are no more than what is looked for.
+    assert!(need.more_if_measured.unwrap() < need.more_keys, "{need:?}");
+    assert_eq!(judge(&spec(""), &counts(1_040)).arms[0].need.unwrap().more_if_measured, None);
     // 10,000 keys a day.
     assert!((need.days.unwrap() - need.more_keys as f64 / 10_000.0).abs() < 1e-6, "{need:?}");
 }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::words;
+
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Verdict {
@@ -138,8 +140,18 @@ pub struct Need {
     pub keys: u64,
     /// How many of them are missing.
     pub more_keys: u64,
+    /// How many would be missing if the improvement measured so far were the true one; none if that is no larger than what the
+    /// comparison is made to find.
+    pub more_if_measured: Option<u64>,
     /// How many days that takes at the rate so far; none if nobody can know.
     pub days: Option<f64>,
+}
+
+impl Guarded {
+    /// `failed requests 0.3 %, at most 1 % is allowed`
+    pub fn in_words(&self) -> String {
+        words::limit(self)
+    }
 }
 
 impl Judgement {

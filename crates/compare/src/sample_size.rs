@@ -9,6 +9,8 @@ use crate::{Measure, Sample, Test};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Goal {
     pub difference: f64,
+    /// The size of difference that the sequential test is made to find.
+    pub tau: f64,
     pub alpha: f64,
     pub power: f64,
 }
@@ -49,15 +51,15 @@ pub(crate) fn keys(
             };
             ((level * under_none.max(0.0).sqrt() + power * unit.sqrt()) / difference).powi(2)
         }
-        Test::Sequential => unit / variance_needed(difference, goal.alpha, power),
+        Test::Sequential => unit / variance_needed(difference, goal.tau, goal.alpha, power),
     };
     Some(keys.ceil())
 }
 
 /// The variance of a difference at which the sequential interval excludes 0 with the wanted power, if `difference` is
 /// the true one. It may have excluded 0 at an earlier look, so fewer keys are often enough.
-fn variance_needed(difference: f64, alpha: f64, power: f64) -> f64 {
-    let too_large = |variance: f64| half_width(variance, difference, alpha) + power * variance.sqrt() > difference;
+fn variance_needed(difference: f64, tau: f64, alpha: f64, power: f64) -> f64 {
+    let too_large = |variance: f64| half_width(variance, tau, alpha) + power * variance.sqrt() > difference;
     // In logarithms, from far too exact to far too vague.
     let (mut low, mut high) = ((difference * difference * 1e-6).ln(), (difference * difference * 1e3).ln());
     for _ in 0..200 {

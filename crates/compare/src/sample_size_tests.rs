@@ -6,7 +6,7 @@ use crate::sequential;
 fn a_fixed_test_needs_as_many_keys_as_statsmodels_says() {
     for case in reference("sizes") {
         let of = |key: &str| case[key].as_f64().unwrap();
-        let goal = Goal { difference: of("difference"), alpha: of("alpha"), power: of("power") };
+        let goal = Goal { difference: of("difference"), tau: 0.0, alpha: of("alpha"), power: of("power") };
         let control = Sample { keys: 10, mean: of("rate"), variance: 0.0 };
         let keys = keys(Test::Fixed, Measure::Rate, goal, (&control, &control), of("share")).unwrap();
         // Ours is a whole number.
@@ -17,7 +17,7 @@ fn a_fixed_test_needs_as_many_keys_as_statsmodels_says() {
 #[test]
 fn a_sequential_test_has_the_power_at_its_number_of_keys() {
     let control = Sample::of_rate(1000, 10_000);
-    let goal = Goal { difference: 0.02, alpha: 0.05, power: 0.8 };
+    let goal = Goal { difference: 0.02, tau: 0.02, alpha: 0.05, power: 0.8 };
     let total = keys(Test::Sequential, Measure::Rate, goal, (&control, &control), 0.5).unwrap();
     let fixed = keys(Test::Fixed, Measure::Rate, goal, (&control, &control), 0.5).unwrap();
     assert!(fixed < total && total < 2.5 * fixed, "{total} {fixed}");
@@ -31,7 +31,7 @@ fn a_sequential_test_has_the_power_at_its_number_of_keys() {
 
 #[test]
 fn nothing_to_find_needs_no_number() {
-    let goal = |difference| Goal { difference, alpha: 0.05, power: 0.8 };
+    let goal = |difference| Goal { difference, tau: 0.02, alpha: 0.05, power: 0.8 };
     let (none, some) = (Sample::of_rate(0, 100), Sample::of_rate(10, 100));
     for test in [Test::Fixed, Test::Sequential] {
         assert_eq!(keys(test, Measure::Rate, goal(0.0), (&some, &some), 0.5), None);

@@ -20,7 +20,7 @@ use crate::{CompareSpec, Counts};
 const REQUESTS: &str = "requests";
 const OUTCOMES: &str = "outcomes";
 
-/// A request that was answered, or not.
+/// A row of a request that was answered, or a request that was not.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestRow<'a> {
     /// Microseconds since 1970.
@@ -28,7 +28,8 @@ pub struct RequestRow<'a> {
     pub request_id: Option<&'a str>,
     pub key: Option<&'a str>,
     pub arm: Option<&'a str>,
-    pub version: &'a str,
+    /// The version that answered; `None` if none did.
+    pub version: Option<&'a str>,
     pub status: i64,
     pub latency_us: Option<i64>,
 }
@@ -71,17 +72,16 @@ fn read_requests(plan: LazyFrame, take: &mut dyn FnMut(RequestRow<'_>)) -> Resul
             [texts(rows, "request_id")?, texts(rows, "key")?, texts(rows, "arm")?, texts(rows, "version")?];
         let (status, latency) = (whole_numbers(rows, "status")?, whole_numbers(rows, "latency_us")?);
         for row in 0..rows.height() {
-            let (Some(time), Some(version), Some(status)) = (time.get(row), filled(&version, row), status.get(row))
-            else {
-                return Err(Error::refused(format!("table '{REQUESTS}': a request has no time, version or status"))
-                    .hint("the server writes all three; was the table changed?"));
+            let (Some(time), Some(status)) = (time.get(row), status.get(row)) else {
+                return Err(Error::refused("a request has no time or status")
+                    .hint("the server writes both; was the table changed?"));
             };
             take(RequestRow {
                 time,
                 request_id: filled(&request_id, row),
                 key: filled(&key, row),
                 arm: filled(&arm, row),
-                version,
+                version: filled(&version, row),
                 status,
                 latency_us: latency.get(row),
             });
@@ -98,7 +98,7 @@ fn read_outcomes(plan: LazyFrame, take: &mut dyn FnMut(OutcomeRow<'_>)) -> Resul
         let value = numbers(rows, "value")?;
         for row in 0..rows.height() {
             let (Some(time), Some(name)) = (time.get(row), filled(&name, row)) else {
-                return Err(Error::refused(format!("table '{OUTCOMES}': an outcome has no time or name"))
+                return Err(Error::refused("an outcome has no time or name")
                     .hint("the server writes both; was the table changed?"));
             };
             take(OutcomeRow {

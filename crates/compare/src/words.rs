@@ -132,8 +132,11 @@ fn between(spec: &CompareSpec, compared: &Compared, tested: Tested) -> String {
     }
 }
 
-fn limit(guarded: &Guarded) -> String {
-    let shown = |value: f64| if guarded.is_share { rounded(value) } else { number((value * 10.0).round() / 10.0) };
+/// A limit and what was measured; what is better than the control is not worse by anything.
+pub(crate) fn limit(guarded: &Guarded) -> String {
+    let shown = |value: f64| {
+        if guarded.is_share { rounded(value.max(0.0)) } else { number((value * 10.0).round() / 10.0) }
+    };
     format!("{} {}, at most {} is allowed", guarded.what, shown(guarded.value), shown(guarded.limit))
 }
 
@@ -163,7 +166,15 @@ fn need_text(spec: &CompareSpec, need: Need) -> String {
     }
     let units = &spec.units;
     let days = need.days.map(|days| format!(", which takes about {} at the present rate", days_text(days)));
-    format!("; it needs about {} more {units}{}", count(need.more_keys), days.unwrap_or_default())
+    let sooner =
+        need.more_if_measured.map(|keys| format!(", or about {} if it is as much better as it looks", count(keys)));
+    format!(
+        "; to find {} it needs about {} more {units}{}{}",
+        percent(spec.wanted_improvement()),
+        count(need.more_keys),
+        days.unwrap_or_default(),
+        sooner.unwrap_or_default()
+    )
 }
 
 fn days_text(days: f64) -> String {
@@ -208,7 +219,7 @@ pub(crate) fn notes(spec: &CompareSpec, counts: &Counts) -> Vec<String> {
     let units = &spec.units;
     [
         (counts.mixed_keys, format!("{units} were seen in several arms and are left out")),
-        (counts.requests_without_key, "requests have no key and are left out".to_owned()),
+        (counts.requests_without_key, "requests have no key and count for errors and latency only".to_owned()),
         (
             counts.requests_outside,
             "requests lie before or after the comparison, when other versions answered or an arm was not there, and are left out".to_owned(),

@@ -9,7 +9,7 @@ use super::interner::NULL;
 use super::known::{Known, NEVER, known};
 
 /// A column of another table by key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct ByKey {
     pub table: String,
     /// The asking columns, and those that they are compared with.
@@ -121,6 +121,22 @@ impl AsOf {
         }
         let finer = (clock != asking).then_some(clock);
         Ok(AsOf { finer, rows: rows.into_iter().map(|(_, time, known, row)| (time, known, row)).collect(), offsets })
+    }
+
+    /// All rows of a key with the times since when they hold, as `clock` counts, in the order of time; of those that it cannot
+    /// tell apart the last.
+    pub fn all(&self, code: u32, clock: Clock) -> Vec<(i64, u32)> {
+        let end = self.offsets.get((code as usize).saturating_add(1)).filter(|_| code != NULL);
+        let rows = end.map_or(&[][..], |end| &self.rows[self.offsets[code as usize]..*end]);
+        let mut all: Vec<(i64, u32)> = Vec::with_capacity(rows.len());
+        for (since, _, row) in rows {
+            let since = if self.finer.is_some() { clock.counted(i128::from(*since)) } else { *since };
+            match all.last_mut() {
+                Some(last) if last.0 == since => last.1 = *row,
+                _ => all.push((since, *row)),
+            }
+        }
+        all
     }
 
     /// The row of a key that holds as of a time: of those before it that were known before it the newest.

@@ -7,6 +7,7 @@ use polars::prelude::{DataFrame, DataType, Expr, Series, col};
 use spec::{Error, Result};
 
 use super::as_of::AsOf;
+use super::changes::{Changes, History};
 use super::interner::Interner;
 use super::plan::Plan;
 use super::rows::Open;
@@ -45,12 +46,28 @@ pub fn others(plan: &Plan, open: Open) -> Result<Others> {
         columns.sort_unstable();
         columns.dedup();
     }
+    for (column, changes) in &plan.known.changes {
+        let columns = needed.entry(changes.of.as_str()).or_default();
+        columns.extend(changes.reads(column));
+        columns.sort_unstable();
+        columns.dedup();
+    }
     let read = |(table, columns): (&str, Vec<String>)| {
         let columns: Vec<Expr> = columns.iter().map(|name| col(name.as_str())).collect();
         let rows = artifact::collect(open(table)?.select(columns), &format!("reading table '{table}'"))?;
         Ok((table.to_owned(), rows))
     };
     needed.into_iter().map(read).collect()
+}
+
+/// The changes of columns, which rows are read with.
+pub fn histories(plan: &Plan, others: &Others) -> Result<Vec<History>> {
+    let history = |(column, changes): &(String, Changes)| {
+        let other = others.get(changes.of.as_str());
+        let other = other.ok_or_else(|| Error::cannot_run(format!("table '{}' was not read", changes.of)))?;
+        History::new(column, changes, other, plan.schema(), plan.clock)
+    };
+    plan.known.changes.iter().map(history).collect()
 }
 
 /// The attributes of a plan, for entities by their keys.

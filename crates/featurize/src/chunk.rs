@@ -4,6 +4,7 @@ use artifact::PolarsResultExt;
 use polars::prelude::{DataFrame, DataType, Series};
 use spec::Result;
 
+use super::changes::{History, Versions};
 use super::eval::evaluated;
 use super::interner::Interner;
 use super::known::known;
@@ -18,13 +19,28 @@ pub struct Chunk {
     pub numbers: Vec<Vec<f64>>,
     pub words: Vec<Codes>,
     pub conditions: Vec<Vec<u8>>,
+    /// When the rows became known, and then when they are seen: versions are from a change on.
+    pub arrived: Vec<i64>,
     pub known: Vec<i64>,
+    pub until: Vec<i64>,
     pub late: Vec<Vec<i64>>,
 }
 
 impl Chunk {
     /// `rows` have entity and time.
-    pub fn read(plan: &Plan, rows: &DataFrame, entities: &mut Interner, words: &mut [Interner]) -> Result<Chunk> {
+    pub fn read(
+        plan: &Plan,
+        rows: &DataFrame,
+        entities: &mut Interner,
+        words: &mut [Interner],
+        histories: &[History],
+    ) -> Result<Chunk> {
+        let versions = if histories.is_empty() { None } else { Some(Versions::of(rows, histories)?) };
+        let expanded = match &versions {
+            Some(versions) => Some((versions.frame(rows)?, versions.as_today(rows)?)),
+            None => None,
+        };
+        let (rows, today) = expanded.as_ref().map_or((rows, rows), |(rows, today)| (rows, today));
         let doing = || format!("reading table '{}'", plan.table);
         let column = |name: &str| -> Result<Series> {
             Ok(rows.column(name).during(doing())?.as_materialized_series().rechunk())
@@ -35,13 +51,23 @@ impl Chunk {
         let mut chunk = Chunk {
             entities: entities.encode(&column(&plan.entity)?)?,
             days: Vec::new(),
-            known: plan.known.rows.as_ref().map_or_else(|| Ok(Vec::new()), known_of)?,
+            arrived: plan.known.rows.as_ref().map_or_else(|| Ok(Vec::new()), known_of)?,
+            known: Vec::new(),
+            until: Vec::new(),
             late: plan.known.columns.iter().map(|(_, how)| known_of(how)).collect::<Result<_>>()?,
             ticks: Vec::new(),
             numbers: Vec::new(),
             words: Vec::new(),
-            conditions: conditions(plan, rows)?,
+            conditions: conditions(plan, rows, today)?,
         };
+        match versions {
+            None => chunk.known = std::mem::take(&mut chunk.arrived),
+            Some(versions) => {
+                chunk.known = versions.from;
+                chunk.known.iter_mut().zip(&chunk.arrived).for_each(|(from, arrived)| *from = (*from).max(*arrived));
+                chunk.until = versions.until;
+            }
+        }
         match times.dtype() {
             DataType::Date => chunk.days = ticks.iter().map(|day| *day as i32).collect(),
             _ => chunk.ticks = ticks,
@@ -65,13 +91,15 @@ impl Chunk {
     }
 }
 
-fn conditions(plan: &Plan, rows: &DataFrame) -> Result<Vec<Vec<u8>>> {
+/// `today` are the rows with all columns as they are today.
+fn conditions(plan: &Plan, rows: &DataFrame, today: &DataFrame) -> Result<Vec<Vec<u8>>> {
     let doing = || format!("reading table '{}'", plan.table);
     let (tests, bits) = Test::all(plan);
     let mut lanes = vec![vec![0u8; rows.height()]; bits.div_ceil(8)];
     for (i, (condition, test)) in plan.conditions.iter().zip(&tests).enumerate() {
         for way in 0..1usize << test.late.len() {
-            let holds = match test.late.is_empty() {
+            let rows = if condition.is_of_today { today } else { rows };
+            let holds = match condition.is_read {
                 true => rows.column(&condition_name(i)).during(doing())?.as_materialized_series().clone(),
                 false => in_a_way(plan, rows, condition, way)?,
             };
@@ -108,7 +136,9 @@ pub struct Columns {
     pub numbers: Vec<Vec<Vec<f64>>>,
     pub words: Vec<Vec<Codes>>,
     pub conditions: Vec<Vec<Vec<u8>>>,
+    pub arrived: Vec<Vec<i64>>,
     pub known: Vec<Vec<i64>>,
+    pub until: Vec<Vec<i64>>,
     pub late: Vec<Vec<Vec<i64>>>,
 }
 
@@ -120,7 +150,9 @@ impl Columns {
             self.days.push(chunk.days);
         }
         self.entities.push(chunk.entities);
+        self.arrived.push(chunk.arrived);
         self.known.push(chunk.known);
+        self.until.push(chunk.until);
         self.numbers.iter_mut().zip(chunk.numbers).for_each(|(column, part)| column.push(part));
         self.words.iter_mut().zip(chunk.words).for_each(|(column, part)| column.push(part));
         self.conditions.iter_mut().zip(chunk.conditions).for_each(|(column, part)| column.push(part));

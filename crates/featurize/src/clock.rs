@@ -11,7 +11,7 @@ use spec::{Error, Result, Span, Unit};
 use values::Zone;
 
 /// What a time column counts from 1970-01-01.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub enum Count {
     Days,
     /// Ticks of which so many make a second.
@@ -19,7 +19,7 @@ pub enum Count {
 }
 
 /// How a time column counts, and in which zone its days lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Clock {
     count: Count,
     zone: Option<Zone>,

@@ -117,9 +117,11 @@ impl Making<'_> {
         // A moment at which a column became known is known late, too.
         let moment = |at: &Value| at.as_str().is_some_and(|at| words.own.iter().any(|word| word == at));
         let late = late.filter(|(column, at)| words.own.contains(column) || moment(at));
-        when.extend(late.map(|(column, at)| json!({ column: at })));
+        let late: Vec<(&String, &Value)> = late.collect();
+        when.extend(late.iter().map(|(column, at)| json!({ *column: at })));
         let own_rows = looks_at_rows(&is);
-        let definition = self.define(name, &is, reads_features, own_rows, &flow(&Value::Array(when)));
+        let changes = late.into_iter().map(|(_, at)| at);
+        let definition = self.define(name, &is, reads_features, own_rows, (&flow(&Value::Array(when)), changes));
         self.columns.push(definition);
     }
 
@@ -130,14 +132,22 @@ impl Making<'_> {
         }
         // The label of an entity is an aggregate; that of a row is its own.
         let own_rows = is.get("horizon").is_some();
-        let label = self.define(label, &is, false, own_rows, "");
+        let label = self.define(label, &is, false, own_rows, ("", std::iter::empty()));
         Definitions { of_features: true, columns: self.columns, label: Some(label), ..Definitions::default() }
     }
 
     /// `own_rows`: it looks at many rows of the own table, so it means another thing where the table holds others.
-    fn define(&self, name: &str, is: &Value, reads_features: bool, own_rows: bool, when: &str) -> Definition {
+    fn define<'v>(
+        &self,
+        name: &str,
+        is: &Value,
+        reads_features: bool,
+        own_rows: bool,
+        (when, late): (&str, impl Iterator<Item = &'v Value>),
+    ) -> Definition {
         let mut words = Words::default();
         words.take(is, None);
+        late.for_each(|at| words.changes(at));
         let meaning = format!("{SEMANTICS}\n{}\n{when}\n{}", self.context, flow(&normal(is)));
         let own = (self.sources)(self.table).unwrap_or_default();
         let others: Vec<Definitions> = words.tables.iter().filter_map(|table| (self.sources)(table)).collect();
@@ -186,11 +196,25 @@ impl Words {
                 ("known_late", Value::Object(columns)) => {
                     self.theirs.extend(columns.keys().cloned());
                     columns.values().for_each(|at| texts(at, &mut self.theirs));
+                    columns.values().for_each(|at| self.changes(at));
                 }
                 ("where", value) if other_table => texts(value, &mut self.theirs),
                 (_, Value::Object(_)) => self.take(value, Some(key)),
                 (_, value) => texts(value, &mut self.own),
             }
+        }
+    }
+}
+
+impl Words {
+    /// The names in a table of changes.
+    fn changes(&mut self, at: &Value) {
+        let Value::Object(of) = at else { return };
+        if let Some(Value::String(table)) = of.get("of") {
+            self.tables.push(table.clone());
+        }
+        for key in ["on", "theirs", "take", "time"] {
+            of.get(key).into_iter().for_each(|names| texts(names, &mut self.theirs));
         }
     }
 }

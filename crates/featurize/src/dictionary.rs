@@ -88,7 +88,9 @@ pub fn knowledge(known: &Knowledge) -> String {
         Some(known) => format!("A row counts as known from {known} on"),
         None => "A row counts as known at its time".to_owned(),
     };
-    let columns: Vec<String> = known.columns.iter().map(|(column, at)| format!("`{column}` from {at} on")).collect();
+    let once = known.columns.iter().map(|(column, at)| format!("`{column}` from {at} on"));
+    let often = known.changes.iter().map(|(column, changes)| format!("`{column}` from {changes} on"));
+    let columns: Vec<String> = once.chain(often).collect();
     match (known.is_empty(), columns.is_empty()) {
         (true, _) => format!("{rows}, with the values that it has today."),
         (false, true) => format!("{rows}."),

@@ -1,14 +1,17 @@
 //! Tables with another future than the one that was: what a proof holds against a feature that looks ahead.
 
+use std::collections::{BTreeMap, HashMap};
+
 use artifact::PolarsResultExt;
 use polars::prelude::{
-    BooleanChunked, ChunkApply, DataFrame, DataType, IntoSeries, NamedFrom, NewChunkedArray, Series,
+    BooleanChunked, ChunkApply, DataFrame, DataType, IdxCa, IntoSeries, NamedFrom, NewChunkedArray, Series,
 };
 use spec::Result;
 
 use super::almanac::Almanac;
+use super::changes::Changes;
 use super::known::{Knowledge, Known};
-use super::reference::{Value, cells};
+use super::reference::{Value, cells, keys};
 
 const DOING: &str = "falsifying the future";
 
@@ -87,15 +90,69 @@ pub fn known_times(
 pub struct KnownTimes {
     pub rows: Option<Vec<Option<i128>>>,
     pub columns: Vec<(String, Vec<Option<i128>>)>,
+    pub changes: Vec<ChangesOf>,
+}
+
+/// The changes of a column: for each row when it was changed, in the order of time, to the value at which place.
+pub struct ChangesOf {
+    pub column: String,
+    pub rows: Vec<Vec<(i128, usize)>>,
+    values: Series,
+}
+
+impl ChangesOf {
+    fn new(
+        (column, of): &(String, Changes),
+        rows: &DataFrame,
+        almanac: Almanac,
+        others: &BTreeMap<String, DataFrame>,
+    ) -> Result<ChangesOf> {
+        let other = &others[of.of.as_str()];
+        let pairs = of.pairs();
+        let moments = cells(other, &of.time)?;
+        let mut of_key: HashMap<Vec<String>, Vec<(i128, i128, usize)>> = HashMap::new();
+        for (place, key) in keys(other, pairs.iter().map(|(_, their)| their))?.into_iter().enumerate() {
+            let times = almanac.known_by(&moments[place]).zip(almanac.of_moments().known_by(&moments[place]));
+            if let (Some(key), Some((known, exact))) = (key, times) {
+                of_key.entry(key).or_default().push((known, exact, place));
+            }
+        }
+        of_key.values_mut().for_each(|changes| changes.sort_unstable());
+        let of_row = |key: Option<Vec<String>>| {
+            let changes = key.and_then(|key| of_key.get(&key)).into_iter().flatten();
+            changes.map(|(known, _, place)| (*known, *place)).collect()
+        };
+        let rows = keys(rows, pairs.iter().map(|(own, _)| own))?.into_iter().map(of_row).collect();
+        let values = other.column(of.take(column)).during(DOING)?.as_materialized_series().clone();
+        Ok(ChangesOf { column: column.clone(), rows, values })
+    }
+
+    /// The values as they were known before a time.
+    fn before(&self, time: i128) -> Result<Series> {
+        let newest =
+            |changes: &Vec<(i128, usize)>| changes.iter().rfind(|(at, _)| *at < time).map(|(_, place)| *place as u32);
+        let places: IdxCa = self.rows.iter().map(newest).collect();
+        self.values.take(&places).during(DOING)
+    }
 }
 
 impl KnownTimes {
-    pub fn of(of: &Knowledge, rows: &DataFrame, times: &[Option<i128>], almanac: Almanac) -> Result<KnownTimes> {
+    pub fn of(
+        of: &Knowledge,
+        rows: &DataFrame,
+        times: &[Option<i128>],
+        almanac: Almanac,
+        others: &BTreeMap<String, DataFrame>,
+    ) -> Result<KnownTimes> {
         let read = |how: &Known| known_times(how, rows, times, almanac);
         // A column that no feature reads is not among the rows.
         let columns = of.columns.iter().filter(|(column, _)| rows.get_column_index(column).is_some());
         let columns = columns.map(|(column, how)| Ok((column.clone(), read(how)?)));
-        Ok(KnownTimes { rows: of.rows.as_ref().map(read).transpose()?, columns: columns.collect::<Result<_>>()? })
+        let is_there = |column: &String| rows.get_column_index(column).is_some();
+        let changes = of.changes.iter().filter(|(column, of)| is_there(column) && of.on.0.iter().all(is_there));
+        let changes = changes.map(|changes| ChangesOf::new(changes, rows, almanac, others)).collect::<Result<_>>()?;
+        let rows = of.rows.as_ref().map(read).transpose()?;
+        Ok(KnownTimes { rows, columns: columns.collect::<Result<_>>()?, changes })
     }
 
     /// Whether a row was known before a time.
@@ -114,7 +171,8 @@ impl KnownTimes {
                 unknown.map(|(known, not)| !not && known.is_none_or(|known| known >= time)).collect();
             rows = falsified_where(&rows, &unknown, |name| name == column)?;
         }
-        Ok(rows)
+        // What such a column is today, nobody may look at.
+        falsified(&rows, |name| self.changes.iter().any(|changes| changes.column == name))
     }
 
     /// The late columns as they were known before a time: null elsewhere.
@@ -127,6 +185,10 @@ impl KnownTimes {
             let here = BooleanChunked::from_slice("".into(), &is_known);
             masked.with_column(series.zip_with(&here, &nulls).during(DOING)?.into()).during(DOING)?;
         }
+        for changes in &self.changes {
+            let values = changes.before(time)?.with_name(changes.column.as_str().into());
+            masked.with_column(values.into()).during(DOING)?;
+        }
         Ok(masked)
     }
 }
@@ -134,4 +196,12 @@ impl KnownTimes {
 /// The times of rows, as an almanac has them.
 pub fn times(rows: &DataFrame, column: &str, almanac: Almanac) -> Result<Vec<Option<i128>>> {
     Ok(cells(rows, column)?.iter().map(|value: &Value| almanac.time(value)).collect())
+}
+
+/// A table of changes in which the values that came at or after a time are others.
+pub fn changed_later(table: &DataFrame, of: &Changes, column: &str, time: i128, almanac: Almanac) -> Result<DataFrame> {
+    let times = cells(table, &of.time)?;
+    let here: Vec<bool> = times.iter().map(|at| almanac.known_by(at).is_none_or(|at| at >= time)).collect();
+    let is_key = |name: &str| of.pairs().iter().any(|(_, their)| their == name) || name == of.time;
+    falsified_where(table, &here, |name| name == of.take(column) && !is_key(name))
 }

@@ -8,7 +8,7 @@
 use super::clock::Clock;
 use super::interner::NULL;
 use super::known::{LAST_DAY, NEVER};
-use super::plan::{Aggregate, Op};
+use super::plan::{Aggregate, LabelKnown, Op};
 use super::store::{Codes, Store, Words};
 
 /// Entities that are computed at a time: their rows fit into the processor's cache.
@@ -94,7 +94,7 @@ impl Present {
 
 /// The first day, since 1970, as of which the label of each entity is known: the horizon and its delay are over, and the rows
 /// of the horizon became known before, with the columns `late` of them.
-pub fn label_known(store: &Store, bounds: &Bounds, ahead: &[(usize, usize)], late: &[usize]) -> Lane {
+pub fn label_known(store: &Store, bounds: &Bounds, ahead: &[(usize, usize)], of: &LabelKnown) -> Lane {
     let clock = bounds.clock;
     let next = |time: i64, is_at: bool| {
         let mut day = clock.day_number(time);
@@ -105,14 +105,19 @@ pub fn label_known(store: &Store, bounds: &Bounds, ahead: &[(usize, usize)], lat
     };
     let at_last = i64::from(LAST_DAY.to_epoch_days());
     let over = next(bounds.over, true);
+    // The last version of a row is there since the last change, which matters if the label reads a column that changed.
+    let since = if of.reads_changes || store.until.is_none() { &store.known } else { &store.arrived };
     let days = ahead.iter().map(|(low, high)| {
-        let rows = store.known.iter().flat_map(|known| &known[*low..*high]);
+        let is_last = |row: &usize| store.until.as_ref().is_none_or(|until| until[*row] == NEVER);
+        let rows = since.iter().flat_map(|since| (*low..*high).filter(is_last).map(|row| since[row]));
+        let rows = rows.filter(|at| *at != i64::MIN);
         // A column that never changed is no reason to wait.
-        let columns = late.iter().flat_map(|late| &store.late[*late][*low..*high]).filter(|at| **at != NEVER);
+        let columns =
+            of.late.iter().flat_map(|late| &store.late[*late][*low..*high]).copied().filter(|at| *at != NEVER);
         match rows.chain(columns).max() {
             None => over,
-            Some(&NEVER) => at_last,
-            Some(latest) => over.max(next(*latest, false)),
+            Some(NEVER) => at_last,
+            Some(latest) => over.max(next(latest, false)),
         }
     });
     Lane::Integers(days.collect())
@@ -122,15 +127,21 @@ pub fn label_known(store: &Store, bounds: &Bounds, ahead: &[(usize, usize)], lat
 /// what was known before it counts. Nothing is the present, as which labels are computed.
 pub fn aggregate(store: &Store, bounds: &Bounds, ranges: &[(usize, usize)], of: Aggregate, as_of: Option<i64>) -> Lane {
     let known = store.known.as_ref().zip(as_of);
-    match (of.condition, known) {
-        (None, None) => compute(store, bounds, ranges, of.op, as_of, |_| true),
-        (None, Some((known, as_of))) => compute(store, bounds, ranges, of.op, Some(as_of), |row| known[row] < as_of),
-        (Some(i), None) if store.tests[i].late.is_empty() => {
+    let until = store.until.as_ref();
+    match (of.condition, known, until) {
+        (None, None, None) => compute(store, bounds, ranges, of.op, as_of, |_| true),
+        (None, Some((known, as_of)), None) => {
+            compute(store, bounds, ranges, of.op, Some(as_of), |row| known[row] < as_of)
+        }
+        (Some(i), None, None) if store.tests[i].late.is_empty() => {
             let (lane, bit) = bit_of(store, i);
             compute(store, bounds, ranges, of.op, as_of, |row| lane[row] & bit != 0)
         }
-        (Some(i), known) => compute(store, bounds, ranges, of.op, as_of, |row| {
-            known.is_none_or(|(known, as_of)| known[row] < as_of) && holds(store, i, row, as_of)
+        (condition, known, until) => compute(store, bounds, ranges, of.op, as_of, |row| {
+            known.is_none_or(|(known, as_of)| known[row] < as_of)
+                // Of the versions of a row that of the time; today the last.
+                && until.is_none_or(|until| until[row] >= as_of.unwrap_or(NEVER))
+                && condition.is_none_or(|i| holds(store, i, row, as_of))
         }),
     }
 }

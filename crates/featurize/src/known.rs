@@ -12,6 +12,7 @@ use serde::de::{Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 use spec::{Error, Map, Result, Span};
 
+use super::changes::{Changes, Late};
 use super::clock::Clock;
 use super::plan::dtype_of;
 use values::form::nanoseconds;
@@ -28,14 +29,7 @@ pub enum Known {
 
 impl<'de> Deserialize<'de> for Known {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Known, D::Error> {
-        spec::read_text(deserializer, "a column of timestamps, or a span such as 14d", |text| {
-            let starts_with_digit = text.starts_with(|first: char| first.is_ascii_digit());
-            match (text.parse::<Span>(), starts_with_digit) {
-                (Ok(span), _) => Ok(Known::After(span)),
-                (Err(error), true) => Err(error.to_string()),
-                (Err(_), false) => Ok(Known::At(text.to_owned())),
-            }
-        })
+        spec::read_text(deserializer, "a column of timestamps, or a span such as 14d", Known::read)
     }
 }
 
@@ -49,6 +43,16 @@ impl Serialize for Known {
 }
 
 impl Known {
+    /// A span if it begins with a digit, else a column.
+    pub fn read(text: &str) -> std::result::Result<Known, String> {
+        let starts_with_digit = text.starts_with(|first: char| first.is_ascii_digit());
+        match (text.parse::<Span>(), starts_with_digit) {
+            (Ok(span), _) => Ok(Known::After(span)),
+            (Err(error), true) => Err(error.to_string()),
+            (Err(_), false) => Ok(Known::At(text.to_owned())),
+        }
+    }
+
     /// Checks that it can be told of a table. `place` names the key, for errors.
     pub fn fits(&self, schema: &Schema, clock: Clock, place: &str) -> Result<()> {
         match self {
@@ -87,12 +91,16 @@ impl schemars::JsonSchema for Known {
 }
 
 /// What of a table becomes known after its rows' time.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Knowledge {
     /// The rows themselves.
     pub rows: Option<Known>,
     /// Single columns. One that is named twice is known when both say so.
     pub columns: Vec<(String, Known)>,
+    /// Columns that changed more than once.
+    pub changes: Vec<(String, Changes)>,
+    /// Columns that clean made of one of those.
+    pub made: Vec<(String, String)>,
     /// The column that says when the rows became known, if it is not their time.
     pub rows_at: Option<String>,
 }
@@ -106,7 +114,7 @@ impl Knowledge {
     /// Errors (cannot run): unknown columns; columns that are no time; spans that the clock cannot measure.
     pub fn new(
         rows: Option<&Known>,
-        columns: &Map<Known>,
+        columns: &Map<Late>,
         schema: &Schema,
         (time, clock): (&str, Clock),
         place: &str,
@@ -114,14 +122,24 @@ impl Knowledge {
         if let Some(known) = rows {
             known.fits(schema, clock, &format!("{place}: 'known_at'"))?;
         }
-        for (column, known) in columns.iter() {
+        let mut known = Knowledge { rows: rows.cloned(), ..Knowledge::default() };
+        for (column, how) in columns.iter() {
             let place = format!("{place}: 'known_late'");
             dtype_of(schema, column, &place)?;
-            known.fits(schema, clock, &place)?;
+            match how {
+                Late::Once(how) => {
+                    how.fits(schema, clock, &place)?;
+                    known.columns.push((column.to_owned(), how.clone()));
+                }
+                Late::Changes(changes) => match &changes.made_of {
+                    Some(of) => known.made.push((column.to_owned(), of.clone())),
+                    None => known.changes.push((column.to_owned(), changes.as_ref().clone())),
+                },
+            }
         }
-        let mut known = Knowledge { rows: rows.cloned(), ..Knowledge::default() };
-        known.columns = columns.iter().map(|(column, known)| (column.to_owned(), known.clone())).collect();
-        columns.iter().for_each(|(_, how)| known.add_moment(how, time));
+        for (_, how) in known.columns.clone() {
+            known.add_moment(&how, time);
+        }
         known.rows_at = rows.and_then(|rows| match rows {
             Known::At(moment) if moment != time => Some(moment.clone()),
             _ => None,
@@ -142,17 +160,43 @@ impl Knowledge {
     /// Whether a row's own time may be too early to know a column of it. Of a row that is known, the moment since when it
     /// is known, too.
     pub fn is_late(&self, column: &str) -> bool {
-        self.columns.iter().any(|(late, _)| late == column) || self.rows_at.as_deref() == Some(column)
+        self.columns.iter().any(|(late, _)| late == column)
+            || self.changed(column).is_some()
+            || self.made_of(column).is_some()
+            || self.rows_at.as_deref() == Some(column)
+    }
+
+    /// The table of a column's changes.
+    pub fn changed(&self, column: &str) -> Option<&Changes> {
+        self.changes.iter().find(|(changed, _)| changed == column).map(|(_, changes)| changes)
+    }
+
+    /// The column that changed, of which clean made another.
+    pub fn made_of(&self, column: &str) -> Option<&str> {
+        self.made.iter().find(|(made, _)| made == column).map(|(_, of)| of.as_str())
+    }
+
+    /// Refuses columns that clean made of one that changed: nobody can say what they were before.
+    pub fn can_be_read<'a>(&self, reads: impl IntoIterator<Item = &'a String>, place: &str) -> Result<()> {
+        match reads.into_iter().find_map(|column| Some((column, self.made_of(column)?))) {
+            None => Ok(()),
+            Some((column, of)) => Err(Error::cannot_run(format!(
+                "{place} reads '{column}', which clean makes of '{of}', whose changes are known, but not its own"
+            ))
+            .hint(format!("read '{of}' and compute the rest in SQL here"))),
+        }
     }
 
     /// What of it concerns a feature that reads some columns.
     pub fn of(&self, reads: &[String]) -> Knowledge {
         let columns = self.columns.iter().filter(|(column, _)| reads.contains(column)).cloned().collect();
-        Knowledge { rows: self.rows.clone(), columns, rows_at: self.rows_at.clone() }
+        let changes = self.changes.iter().filter(|(column, _)| reads.contains(column)).cloned().collect();
+        let made = self.made.iter().filter(|(column, _)| reads.contains(column)).cloned().collect();
+        Knowledge { rows: self.rows.clone(), columns, changes, made, rows_at: self.rows_at.clone() }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.rows.is_none() && self.columns.is_empty()
+        self.rows.is_none() && self.columns.is_empty() && self.changes.is_empty()
     }
 
     /// The columns that say when something became known.

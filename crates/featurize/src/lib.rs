@@ -9,8 +9,8 @@
 //! | `spec` | the shapes of the YAML; SQL features see only features further up, and only their own row |
 //! | `clock` | how a time column counts, and when days begin, in a zone too |
 //! | `calendar` | the cutoffs of a run |
-//! | `plan` | the spec checked against the table's columns |
-//! | `known` | when rows and columns became known |
+//! | `plan`, `planned` | the spec checked against the table's columns: what is computed, as data |
+//! | `known`, `changes` | when rows and columns became known, once or more often |
 //! | `days` | on which days rows lie, and which lie alone |
 //! | `eval` | SQL expressions over rows in memory |
 //! | `interner`, `chunk`, `store` | the rows before the newest cutoff, in compact columns sorted by entity and time |
@@ -54,6 +54,7 @@ mod almanac;
 mod as_of;
 mod attributes;
 mod calendar;
+mod changes;
 mod chunk;
 mod clock;
 mod days;
@@ -65,6 +66,7 @@ mod interner;
 mod kernel;
 mod known;
 mod plan;
+mod planned;
 mod prepared;
 mod proof;
 mod reference;
@@ -75,8 +77,10 @@ mod store;
 mod table;
 
 pub use calendar::Calendar;
+pub use changes::{Changes, Late};
 pub use definitions::{Sources, definitions, with_features};
 pub use known::Known;
+pub use planned::{Plan, plan};
 pub use prepared::Prepared;
 pub use proof::Proof;
 pub use rows::{

@@ -2,6 +2,7 @@
 
 use artifact::PolarsResultExt;
 use polars::prelude::{DataType, Expr, LazyFrame, Schema, col, lit};
+use serde::{Serialize, Serializer};
 use spec::{Error, Result, ResultExt, Span, did_you_mean};
 
 use super::as_of::ByKey;
@@ -16,7 +17,7 @@ use values::form::{Form, Kind};
 const MOST_LATE: usize = 4;
 
 /// What is computed of a range of an entity's rows. Numbers point into [`Plan::numbers`] or [`Plan::words`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum Op {
     Count,
     /// 1 where there is no row, else 0.
@@ -44,7 +45,7 @@ pub enum Op {
 }
 
 /// An aggregate over the rows in a window for which a condition holds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Aggregate {
     pub op: Op,
     /// Into [`Plan::windows`].
@@ -54,7 +55,7 @@ pub struct Aggregate {
 }
 
 /// How a feature is computed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum How {
     Aggregate(Aggregate),
     Sql(RowExpr),
@@ -63,32 +64,40 @@ pub enum How {
 }
 
 /// A column that is held as codes of its distinct values.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Word {
     pub column: String,
+    #[serde(serialize_with = "type_of")]
     pub dtype: DataType,
 }
 
 /// A condition that rows may meet.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Condition {
     pub sql: RowExpr,
+    /// Whether it reads the columns as they are today, though they changed: the label's does.
+    pub is_of_today: bool,
+    /// Whether it depends on nothing late, so that it is computed while the table is read.
+    pub is_read: bool,
     /// The late columns that it reads, into those of [`Plan::known`].
     pub late: Vec<usize>,
 }
 
 /// The column that says when a row's label is known, and the late columns that the label reads.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LabelKnown {
     pub column: String,
     pub late: Vec<usize>,
+    /// Whether it reads a column that changed more than once.
+    pub reads_changes: bool,
 }
 
 /// A spec that fits its table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     pub table: String,
     pub entity: String,
+    #[serde(serialize_with = "type_of")]
     pub entity_type: DataType,
     pub time: String,
     pub clock: Clock,
@@ -102,12 +111,15 @@ pub struct Plan {
     pub lookups: Vec<ByKey>,
     /// `None` is all rows before the cutoff.
     pub windows: Vec<Option<Span>>,
+    /// Columns that changed, as they are today: what they are called here, and in the table.
+    pub today: Vec<(String, String)>,
     pub features: Vec<(String, How)>,
     pub label: (String, Op, Option<usize>),
     pub horizon: Span,
     pub delay: Option<Span>,
     /// How it is known when a row's label is known, if that is not the same for all.
     pub label_known: Option<LabelKnown>,
+    #[serde(skip)]
     schema: Schema,
 }
 
@@ -133,6 +145,20 @@ impl Plan {
             ))
             .hint("name columns that were filled or changed later, or write known_at for the whole row"));
         }
+        if let Some((changed, _)) =
+            known.changes.iter().find(|(column, _)| [&spec.entity, &spec.time].contains(&column))
+        {
+            return Err(Error::cannot_run(format!(
+                "'known_late': '{changed}' says whose row it is and when, so it cannot change"
+            ))
+            .hint("name columns that were filled or changed later"));
+        }
+        for (column, changes) in &known.changes {
+            let table = changes.of.as_str();
+            let place = format!("{place}: 'known_late'");
+            let theirs = open(table).context(&place)?.collect_schema().during(format!("{place}: table '{table}'"))?;
+            changes.fits(column, schema, &theirs, clock, &place)?;
+        }
         let mut plan = Plan {
             table: spec.table.to_string(),
             entity: spec.entity.clone(),
@@ -146,6 +172,7 @@ impl Plan {
             conditions: Vec::new(),
             lookups: Vec::new(),
             windows: vec![None],
+            today: Vec::new(),
             features: Vec::new(),
             label: (spec.label.name.clone(), Op::Count, None),
             horizon: spec.label.horizon,
@@ -172,20 +199,28 @@ impl Plan {
         if let Some(delay) = spec.label.delay {
             plan.clock.measures(delay, &format!("{place}: 'delay'"))?;
         }
+        let read = match &spec.label.is {
+            LabelKind::Distinct(of)
+            | LabelKind::Sum(of)
+            | LabelKind::Mean(of)
+            | LabelKind::Min(of)
+            | LabelKind::Max(of) => plan.as_it_is_today(&of.of),
+            LabelKind::NoRows | LabelKind::AnyRows | LabelKind::Count => String::new(),
+        };
         let op = match &spec.label.is {
             LabelKind::NoRows => Op::None,
             LabelKind::AnyRows => Op::Any,
             LabelKind::Count => Op::Count,
-            LabelKind::Distinct(of) => Op::Distinct(plan.word(&of.of, &place)?),
-            LabelKind::Sum(of) => Op::Sum(plan.number(&of.of, &place)?),
-            LabelKind::Mean(of) => Op::Mean(plan.number(&of.of, &place)?),
-            LabelKind::Min(of) => Op::Min(plan.number(&of.of, &place)?),
-            LabelKind::Max(of) => Op::Max(plan.number(&of.of, &place)?),
+            LabelKind::Distinct(_) => Op::Distinct(plan.word(&read, &place)?),
+            LabelKind::Sum(_) => Op::Sum(plan.number(&read, &place)?),
+            LabelKind::Mean(_) => Op::Mean(plan.number(&read, &place)?),
+            LabelKind::Min(_) => Op::Min(plan.number(&read, &place)?),
+            LabelKind::Max(_) => Op::Max(plan.number(&read, &place)?),
         };
-        let condition = plan.condition(spec.label.filter.as_ref(), &place)?;
+        let condition = plan.condition(spec.label.filter.as_ref(), true, &place)?;
         plan.label = (spec.label.name.clone(), op, condition);
-        let late = plan.late_of_label();
-        if plan.known.rows.is_some() || !late.is_empty() {
+        let (late, reads_changes) = (plan.late_of_label(), plan.label_reads_changes());
+        if plan.known.rows.is_some() || !late.is_empty() || reads_changes {
             let column = known_at_name(&spec.label.name);
             if column == spec.entity || column == CUTOFF || spec.features.iter().any(|(name, _)| name == column) {
                 return Err(Error::cannot_run(format!(
@@ -193,9 +228,29 @@ impl Plan {
                 ))
                 .hint("name the feature or the label otherwise"));
             }
-            plan.label_known = Some(LabelKnown { column, late });
+            plan.label_known = Some(LabelKnown { column, late, reads_changes });
         }
         Ok(plan)
+    }
+
+    /// A column under the name under which it is read as it is today, though it changed.
+    fn as_it_is_today(&mut self, column: &str) -> String {
+        let is_late = self.known.changed(column).is_some() || self.known.made_of(column).is_some();
+        let Some(dtype) = self.schema.get(column).filter(|_| is_late).cloned() else { return column.to_owned() };
+        let alias = format!("{column} as it is today");
+        self.schema.insert(alias.as_str().into(), dtype);
+        index(&mut self.today, (alias.clone(), column.to_owned()));
+        alias
+    }
+
+    /// The column of the table that is read under a name.
+    pub fn column<'a>(&'a self, name: &'a str) -> &'a str {
+        self.today.iter().find(|(alias, _)| alias == name).map_or(name, |(_, column)| column)
+    }
+
+    fn label_reads_changes(&self) -> bool {
+        let mut conditions = self.label.2.iter().flat_map(|i| self.conditions[*i].sql.sql().columns());
+        !self.today.is_empty() || conditions.any(|column| self.known.changed(&column).is_some())
     }
 
     /// The late columns that the label reads.
@@ -244,7 +299,7 @@ impl Plan {
                 (op, of.window, of.filter.as_ref())
             }
             FeatureKind::Share(share) => {
-                let index = self.condition(Some(&share.filter), place)?;
+                let index = self.condition(Some(&share.filter), false, place)?;
                 (Op::Share(index.unwrap_or_default()), share.window, None)
             }
             FeatureKind::Sql(sql) => return Ok(How::Sql(sql.is.clone())),
@@ -253,7 +308,7 @@ impl Plan {
         if let Some(span) = window {
             self.clock.measures(span, place)?;
         }
-        let condition = self.condition(filter, place)?;
+        let condition = self.condition(filter, false, place)?;
         Ok(How::Aggregate(Aggregate { op, window: index(&mut self.windows, window), condition }))
     }
 
@@ -301,6 +356,7 @@ impl Plan {
     }
 
     fn number(&mut self, column: &str, place: &str) -> Result<usize> {
+        self.known.can_be_read([&column.to_owned()], place)?;
         let dtype = dtype_of(&self.schema, column, place)?;
         if !(dtype.is_numeric() || dtype.is_bool() || dtype == DataType::Null) {
             return Err(Error::cannot_run(format!(
@@ -313,6 +369,7 @@ impl Plan {
     }
 
     fn word(&mut self, column: &str, place: &str) -> Result<usize> {
+        self.known.can_be_read([&column.to_owned()], place)?;
         let dtype = dtype_of(&self.schema, column, place)?;
         if Kind::of(&dtype).is_none() {
             return Err(Error::cannot_run(format!("{place}: column '{column}' is {}", artifact::type_name(&dtype)))
@@ -327,8 +384,11 @@ impl Plan {
         }
     }
 
-    fn condition(&mut self, filter: Option<&RowExpr>, place: &str) -> Result<Option<usize>> {
+    fn condition(&mut self, filter: Option<&RowExpr>, is_of_today: bool, place: &str) -> Result<Option<usize>> {
         let Some(filter) = filter else { return Ok(None) };
+        if !is_of_today {
+            self.known.can_be_read(&filter.sql().columns(), place)?;
+        }
         for column in filter.sql().columns() {
             dtype_of(&self.schema, &column, &format!("{place}: where"))?;
         }
@@ -340,7 +400,10 @@ impl Plan {
             ))
             .hint("derive one column of them in clean.yaml"));
         }
-        Ok(Some(index(&mut self.conditions, Condition { sql: filter.clone(), late })))
+        let changed = filter.sql().columns().iter().any(|column| self.known.changed(column).is_some());
+        let is_of_today = is_of_today && changed;
+        let is_read = late.is_empty() && (is_of_today || !changed);
+        Ok(Some(index(&mut self.conditions, Condition { sql: filter.clone(), is_of_today, is_read, late })))
     }
 
     /// The number of a late column among those of [`Plan::known`].
@@ -348,14 +411,21 @@ impl Plan {
         self.known.columns.iter().position(|(late, _)| late == column)
     }
 
+    /// The columns of the table.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
     /// The columns of the table that are read, each once.
     pub fn needed(&self) -> Vec<String> {
         let mut needed = vec![self.entity.clone(), self.time.clone()];
         needed.extend(self.numbers.iter().cloned().chain(self.words.iter().map(|word| word.column.clone())));
         // Of a condition that reads late columns, the columns: it is computed in several ways.
-        let late = self.conditions.iter().filter(|condition| !condition.late.is_empty());
+        let late = self.conditions.iter().filter(|condition| !condition.is_read);
         needed.extend(late.flat_map(|condition| condition.sql.sql().columns()));
         needed.extend(self.known.moments().map(str::to_owned));
+        needed.extend(self.known.changes.iter().flat_map(|(_, changes)| changes.pairs()).map(|(own, _)| own));
+        needed.retain(|name| self.column(name) == name);
         let mut seen = std::collections::BTreeSet::new();
         needed.retain(|name| seen.insert(name.clone()));
         needed
@@ -364,7 +434,8 @@ impl Plan {
     /// The columns that are read, and the conditions that depend on nothing late.
     pub fn read(&self, input: LazyFrame) -> Result<LazyFrame> {
         let mut columns: Vec<Expr> = self.needed().iter().map(|name| col(name.as_str())).collect();
-        for (i, condition) in self.conditions.iter().enumerate().filter(|(_, condition)| condition.late.is_empty()) {
+        columns.extend(self.today.iter().map(|(alias, column)| col(column.as_str()).alias(alias.as_str())));
+        for (i, condition) in self.conditions.iter().enumerate().filter(|(_, condition)| condition.is_read) {
             let value = condition.sql.sql().compile(&self.schema, &format!("table '{}': where", self.table))?;
             columns.push(value.expr.fill_null(lit(false)).alias(condition_name(i)));
         }
@@ -423,4 +494,9 @@ pub fn dtype_of(schema: &Schema, column: &str, place: &str) -> Result<DataType> 
         let names = schema.iter_names().map(|name| name.as_str());
         Error::cannot_run(format!("{place}: unknown column '{column}'")).hint(did_you_mean(column, names))
     })
+}
+
+/// A type as people know it.
+pub fn type_of<S: Serializer>(dtype: &DataType, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&artifact::type_name(dtype))
 }

@@ -22,7 +22,7 @@ use super::almanac::Almanac;
 use super::as_of::ByKey;
 use super::attributes::{Others, others};
 use super::eval::{evaluated, holds};
-use super::falsify::{KnownTimes, at_time, falsified, falsified_where, known_times, times};
+use super::falsify::{KnownTimes, at_time, changed_later, falsified, falsified_where, known_times, times};
 use super::known::Known;
 use super::plan::{How, LabelKnown, Op, Plan};
 use super::reference::{Answer, Ask, Seen, Value, answer, cells, equal};
@@ -214,6 +214,13 @@ fn history(plan: &Plan, input: LazyFrame, tables: &[&DataFrame]) -> Result<DataF
     }
     let on = [col(plan.entity.as_str())];
     let mut needed = plan.needed();
+    needed.extend(
+        plan.today
+            .iter()
+            .map(|(_, column)| column.clone())
+            .filter(|column| !needed.contains(column))
+            .collect::<Vec<_>>(),
+    );
     for column in plan.conditions.iter().flat_map(|condition| condition.sql.sql().columns()) {
         if !needed.contains(&column) {
             needed.push(column);
@@ -293,8 +300,8 @@ impl Facts<'_> {
             almanac: self.almanac(),
             places,
             times,
-            numbers: plan.numbers.iter().map(|name| cells(table, name)).collect::<Result<_>>()?,
-            words: plan.words.iter().map(|word| cells(table, &word.column)).collect::<Result<_>>()?,
+            numbers: plan.numbers.iter().map(|name| cells(table, plan.column(name))).collect::<Result<_>>()?,
+            words: plan.words.iter().map(|word| cells(table, plan.column(&word.column))).collect::<Result<_>>()?,
             conditions,
         })
     }
@@ -304,7 +311,7 @@ impl Facts<'_> {
         let (plan, almanac) = (self.plan, self.almanac());
         let cutoff = almanac.start(number(day));
         let all = times(&self.history, &plan.time, almanac)?;
-        let known = KnownTimes::of(&plan.known, &self.history, &all, almanac)?;
+        let known = KnownTimes::of(&plan.known, &self.history, &all, almanac, &self.others)?;
         let past = self.rows(&known.masked(&self.history, cutoff)?, |row| {
             all[row].is_some_and(|time| time < cutoff) && known.is_known(row, cutoff)
         })?;
@@ -405,7 +412,7 @@ impl Facts<'_> {
         let (past, future) =
             (self.history.filter(&is_past).during(doing)?, self.history.filter(&!&is_past).during(doing)?);
         let past_times = times(&past, &plan.time, almanac)?;
-        let known = KnownTimes::of(&plan.known, &past, &past_times, almanac)?;
+        let known = KnownTimes::of(&plan.known, &past, &past_times, almanac, &self.others)?;
         let changed = falsified(&future, change)?;
         let invented = falsified(&past.tail(Some(INVENTED)), change)?;
         let mut table = known.falsified(&past, cutoff, change)?;
@@ -417,6 +424,15 @@ impl Facts<'_> {
             table.vstack_mut(&at_time(&invented, column, cutoff, almanac)?).during(doing)?;
         }
         let mut others = self.others.clone();
+        for (column, changes) in &plan.known.changes {
+            // A table that attributes look at as well is falsified with them.
+            if plan.lookups.iter().any(|of| of.table == changes.of.as_str()) {
+                continue;
+            }
+            if let Some(table) = others.get_mut(changes.of.as_str()) {
+                *table = changed_later(table, changes, column, cutoff, almanac)?;
+            }
+        }
         for of in plan.lookups.iter().filter(|of| of.time.is_some() || of.known.is_some()) {
             // A table that another feature looks at otherwise stays as it is.
             let same_table = || plan.lookups.iter().filter(|other| other.table == of.table);
@@ -477,6 +493,9 @@ fn label_known(
             Some(None) => is_never = true,
             Some(Some(at)) => after = after.max(at),
             None => {}
+        }
+        for changes in known.changes.iter().filter(|_| of.reads_changes) {
+            after = after.max(changes.rows[place].last().map_or(i128::MIN, |(at, _)| *at));
         }
         for late in &of.late {
             let name = &plan.known.columns[*late].0;

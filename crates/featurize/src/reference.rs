@@ -111,6 +111,20 @@ pub fn cells(frame: &DataFrame, name: &str) -> Result<Vec<Value>> {
     Ok(column.iter().map(|cell| Value::of(&cell)).collect())
 }
 
+/// The values of some columns as one key per row; nothing where one is null.
+pub fn keys<'a>(frame: &DataFrame, columns: impl Iterator<Item = &'a String>) -> Result<Vec<Option<Vec<String>>>> {
+    let mut keys = vec![Some(Vec::new()); frame.height()];
+    for column in columns {
+        for (key, value) in keys.iter_mut().zip(cells(frame, column)?) {
+            *key = key.take().zip(value.key()).map(|(mut key, part)| {
+                key.push(part);
+                key
+            });
+        }
+    }
+    Ok(keys)
+}
+
 /// What is asked of some rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Ask {

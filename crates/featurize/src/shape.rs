@@ -8,6 +8,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use spec::{Map, Name, Span};
 use values::Zone;
 
+use super::changes::Late;
 use super::known::Known;
 use super::rows::{Examples, RowFeature, RowLabel, RowSpec, Score};
 use super::spec::{CutoffSpec, Cutoffs, Entities, FeatureKind, Label};
@@ -69,9 +70,14 @@ impl FeaturesSpec {
             let from = move |other: &&Definition| other.name != column && other.reads.iter().any(|read| read == column);
             made.columns.iter().filter(from).map(|other| other.name.clone()).collect::<Vec<String>>()
         };
-        let late = |known: &Map<Known>| -> Map<Known> {
-            let inherited =
-                known.iter().flat_map(|(column, at)| of(column).into_iter().map(move |it| (it, at.clone())));
+        let late = |known: &Map<Late>| -> Map<Late> {
+            let inherited = known.iter().flat_map(|(column, at)| {
+                let mut at = at.clone();
+                if let Late::Changes(changes) = &mut at {
+                    changes.made_of = Some(column.to_owned());
+                }
+                of(column).into_iter().map(move |it| (it, at.clone()))
+            });
             let inherited = inherited.filter(|(column, _)| known.get(column).is_none());
             known.iter().map(|(column, at)| (column.to_owned(), at.clone())).chain(inherited).collect()
         };
@@ -108,7 +114,9 @@ impl FeaturesSpec {
     pub fn says_when_known(&self) -> bool {
         match self {
             FeaturesSpec::Cutoffs(spec) => spec.known_at.is_some() || !spec.known_late.is_empty(),
-            FeaturesSpec::Rows(spec) => spec.known_at.is_some() || !spec.known_late.is_empty(),
+            FeaturesSpec::Rows(spec) => {
+                spec.known_at.is_some() || !spec.known_late.is_empty() || spec.label.known().is_some()
+            }
         }
     }
 }
@@ -128,7 +136,7 @@ struct Written {
     known_at: Option<Known>,
     /// Columns that were filled or changed after the row was known, each with when that was. Before it, and without
     /// it, aggregates read null.
-    known_late: Option<Map<Known>>,
+    known_late: Option<Map<Late>>,
     /// The zone whose days count, such as `Europe/Berlin`: days, weeks, months and years, and cutoffs at its midnight. Times
     /// are UTC then. Default: days are those of the times as they are.
     zone: Option<Zone>,
@@ -238,7 +246,7 @@ impl<'de> Visitor<'de> for Keys {
                 ("table", _) => table = Some(map.next_value::<Name>()?),
                 ("time", _) => time = Some(map.next_value::<String>()?),
                 ("known_at", _) => known_at = Some(map.next_value::<Known>()?),
-                ("known_late", _) => known_late = map.next_value::<Map<Known>>()?,
+                ("known_late", _) => known_late = map.next_value::<Map<Late>>()?,
                 ("zone", _) => zone = Some(map.next_value::<Zone>()?),
                 ("entity", _) => entity = Some(map.next_value::<String>()?),
                 ("cutoffs", _) => cutoffs = Some(map.next_value::<Cutoffs>()?),

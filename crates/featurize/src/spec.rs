@@ -9,6 +9,7 @@ use spec::{Map, Name, Span, did_you_mean};
 
 use values::Zone;
 
+use super::changes::Late;
 use super::known::Known;
 use expr::RowExpr;
 
@@ -32,7 +33,7 @@ pub struct CutoffSpec {
     /// Columns that were filled or changed after the row was known, each with when that was. Before it, and without
     /// it, features read null.
     #[serde(default)]
-    pub known_late: Map<Known>,
+    pub known_late: Map<Late>,
     /// The zone whose days count (`Europe/Berlin`), for times in UTC. Default: days are those of the times as they are.
     #[serde(default)]
     pub zone: Option<Zone>,

@@ -12,8 +12,10 @@ use spec::{Error, Result};
 
 use artifact::{PolarsResultExt, stream};
 
+use super::changes::History;
 use super::chunk::{Chunk, Columns};
 use super::interner::{Interner, NULL, restore, restore_wide};
+use super::known::NEVER;
 use super::plan::Plan;
 use values::form::{Form, whole};
 
@@ -76,8 +78,13 @@ pub struct Store {
     pub conditions: Vec<Vec<u8>>,
     /// Where the bits of each condition are.
     pub tests: Vec<Test>,
-    /// When the rows became known, if not at their time.
+    /// Since when the rows are seen, if not since their time: when they became known or, where columns changed, from one
+    /// version to the next.
     pub known: Option<Vec<i64>>,
+    /// When another version takes their place.
+    pub until: Option<Vec<i64>>,
+    /// When the rows became known, where that is not all of `known`.
+    pub arrived: Option<Vec<i64>>,
     /// When the late columns became known.
     pub late: Vec<Vec<i64>>,
     /// Which numbers and words are late columns.
@@ -110,7 +117,7 @@ impl Test {
 
 impl Store {
     /// Reads the table in one pass. `bound` is the newest cutoff as the time column counts.
-    pub fn read(plan: &Plan, input: LazyFrame, bound: i64) -> Result<Store> {
+    pub fn read(plan: &Plan, input: LazyFrame, bound: i64, histories: &[History]) -> Result<Store> {
         let doing = format!("reading table '{}'", plan.table);
         let mut entities = interner_of(&plan.entity_type, &plan.entity)?;
         let mut words: Vec<Interner> =
@@ -119,7 +126,7 @@ impl Store {
         let mut chunks = Vec::new();
         for batch in stream(plan.read(input)?, &doing)? {
             if let Some(rows) = keep(plan, batch?, bound, &mut counts)? {
-                chunks.push(Chunk::read(plan, &rows, &mut entities, &mut words)?);
+                chunks.push(Chunk::read(plan, &rows, &mut entities, &mut words, histories)?);
             }
         }
         Store::place(plan, chunks, entities, words, counts)
@@ -150,14 +157,14 @@ impl Store {
         for i in 1..offsets.len() {
             offsets[i] += offsets[i - 1];
         }
-        if counts.kept > u64::from(u32::MAX) {
+        if offsets.last().is_some_and(|rows| *rows > u32::MAX as usize) {
             return Err(Error::refused(format!(
                 "table '{}' has over 4 billion rows before the newest cutoff",
                 plan.table
             ))
             .hint("compute features of one partition of the entities at a time"));
         }
-        let Columns { entities, days, ticks, numbers, words: codes, conditions, known, late } = columns;
+        let Columns { entities, days, ticks, numbers, words: codes, conditions, arrived, known, until, late } = columns;
         let target = Target::new(&offsets, entities);
         let mut times = match days.is_empty() {
             true => Times::Ticks(target.scatter(ticks)),
@@ -169,7 +176,10 @@ impl Store {
         };
         let numbers = numbers.into_par_iter().map(|chunks| swap(target.scatter(chunks), &swaps)).collect();
         let conditions = conditions.into_par_iter().map(|chunks| swap(target.scatter(chunks), &swaps)).collect();
-        let known = plan.known.rows.as_ref().map(|_| swap(target.scatter(known), &swaps));
+        let has_versions = !plan.known.changes.is_empty();
+        let known = (plan.known.rows.is_some() || has_versions).then(|| swap(target.scatter(known), &swaps));
+        let until = has_versions.then(|| swap(target.scatter(until), &swaps));
+        let arrived = (plan.known.rows.is_some() && has_versions).then(|| swap(target.scatter(arrived), &swaps));
         let late = late.into_par_iter().map(|chunks| swap(target.scatter(chunks), &swaps)).collect();
         let words = codes
             .into_par_iter()
@@ -195,11 +205,23 @@ impl Store {
             conditions,
             tests,
             known,
+            until,
+            arrived,
             late,
             late_numbers,
             late_words,
             counts,
         })
+    }
+
+    /// How many rows of the table an entity has.
+    pub fn rows_of(&self, entity: usize) -> u64 {
+        let range = self.offsets[entity]..self.offsets[entity + 1];
+        match &self.until {
+            None => range.len() as u64,
+            // Each row has one version that is the last.
+            Some(until) => until[range].iter().filter(|until| **until == NEVER).count() as u64,
+        }
     }
 
     pub fn entities(&self) -> usize {

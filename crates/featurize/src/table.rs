@@ -13,7 +13,7 @@ use polars::prelude::{
 use rayon::prelude::*;
 use spec::{Error, Result, ResultExt};
 
-use super::attributes::{Attribute, Others, attributes, others};
+use super::attributes::{Attribute, Others, attributes, histories, others};
 use super::calendar::Calendar;
 use super::days::Timed;
 use super::eval::evaluated;
@@ -184,13 +184,15 @@ pub(super) struct World {
 impl World {
     /// The rows before a day.
     fn before(plan: &Plan, open: Open, newest: NaiveDate) -> Result<World> {
-        let store = Store::read(plan, open(&plan.table)?, plan.clock.start(newest))?;
-        let attributes = attributes(plan, &store.keys, &others(plan, open)?)?;
+        let others = others(plan, open)?;
+        let histories = histories(plan, &others)?;
+        let store = Store::read(plan, open(&plan.table)?, plan.clock.start(newest), &histories)?;
+        let attributes = attributes(plan, &store.keys, &others)?;
         Ok(World { store, attributes })
     }
 
     pub fn read(plan: &Plan, input: LazyFrame, others: &Others) -> Result<World> {
-        let store = Store::read(plan, input, i64::MAX)?;
+        let store = Store::read(plan, input, i64::MAX, &histories(plan, others)?)?;
         let attributes = attributes(plan, &store.keys, others)?;
         Ok(World { store, attributes })
     }
@@ -323,7 +325,7 @@ impl Task {
             let of = Aggregate { op: *op, window: 0, condition: *condition };
             lanes.push(aggregate(store, &self.bounds, &ahead, of, None));
             if let Some(known) = &plan.label_known {
-                lanes.push(label_known(store, &self.bounds, &ahead, &known.late));
+                lanes.push(label_known(store, &self.bounds, &ahead, known));
             }
         }
         (present.entities, lanes)
@@ -452,7 +454,7 @@ fn balanced(
                 }
             }
             let entities = run_of(store, run).zip(seen).filter(|(_, seen)| *seen);
-            entities.map(|(entity, _)| (store.offsets[entity + 1] - store.offsets[entity]) as u64).sum::<u64>()
+            entities.map(|(entity, _)| store.rows_of(entity)).sum::<u64>()
         })
         .sum();
     let counts = store.counts;

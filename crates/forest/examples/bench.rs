@@ -1,7 +1,9 @@
 //! The forest beside LightGBM, in one run: scores of many rows, of single rows, and contributions.
 //!
-//! `cargo run --release -p forest --example bench [THREADS] [LEAVES] [TREES] [ROWS]` on made-up data of 26 features; 1 thread,
-//! 31 leaves, 200 trees and a million rows unless it is said otherwise. Times are the least of some rounds, taken in turn, for
+//! `cargo run --release -p forest --example bench [THREADS] [LEAVES] [TREES] [ROWS] [FOLDER]` on made-up data of 26 features;
+//! 1 thread, 31 leaves, 200 trees and a million rows unless it is said otherwise. The model and the rows that are explained
+//! are written into the folder, if there is one, for other libraries to explain (`scripts/bench/shap.py`); then the categories
+//! are numbers, for fasttreeshap knows no others. Times are the least of some rounds, taken in turn, for
 //! other programs may be running. With one thread on Linux it is the thread's own time on the processor that counts.
 
 #[path = "../tests/lightgbm/library.rs"]
@@ -11,6 +13,7 @@ mod library;
 #[allow(dead_code, reason = "shared with the tests")]
 mod random;
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use forest::{Column, Forest, Score, Values};
@@ -90,8 +93,9 @@ fn main() {
     let mut random = Random::new(7);
     let train = table(&mut random, 60_000);
     let label = label(&train, &mut random);
-    let parameters =
-        format!("objective=binary num_leaves={leaves} categorical_feature=24,25 verbosity=-1 seed=1 num_threads=2");
+    let folder = std::env::args().nth(5).map(PathBuf::from);
+    let categories = if folder.is_some() { "" } else { "categorical_feature=24,25" };
+    let parameters = format!("objective=binary num_leaves={leaves} {categories} verbosity=-1 seed=1 num_threads=2");
     let text = library::train(&train, &label, None, &parameters, trees);
     let start = Instant::now();
     let forest = Forest::read(&text).unwrap();
@@ -144,6 +148,11 @@ fn main() {
 
     let flat = &flat[..EXPLAINED * FEATURES];
     let first: Vec<&[f64]> = table.iter().map(|column| &column[..EXPLAINED]).collect();
+    if let Some(folder) = folder {
+        std::fs::write(folder.join("model.txt"), &text).unwrap();
+        let bytes: Vec<u8> = flat.iter().flat_map(|value| value.to_le_bytes()).collect();
+        std::fs::write(folder.join("rows.f64"), bytes).unwrap();
+    }
     let columns: Vec<Column<'_>> = first.iter().map(|column| Column::new(Values::F64(column))).collect();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let times = clock.least(

@@ -9,6 +9,7 @@ use crate::model::{self, Model};
 use crate::row::{MOST_ENTRIES, Quick};
 use crate::score::{Scorer, Work, sums};
 use crate::slots::{BLOCK, Slots};
+use crate::xgboost;
 
 /// A trained model that scores rows. See the [crate] for what it reads.
 #[derive(Debug)]
@@ -46,6 +47,16 @@ impl Forest {
     /// If the text is damaged or holds what is not known here. The error names the line.
     pub fn read(text: &str) -> Result<Forest> {
         Ok(Forest::of(model::read(text)?))
+    }
+
+    /// Reads a model of XGBoost 2 or 3 as `save_model` writes it, JSON or UBJSON: boosters `gbtree` and `dart`, splits by
+    /// numbers and categories, all objectives of one label. Scores are those of `Booster.predict` with all trees; of
+    /// `multi:softmax` they are probabilities, not the number of the class.
+    ///
+    /// # Errors
+    /// If the file is damaged or holds what is not known here. The error names the place.
+    pub fn read_xgboost(bytes: &[u8]) -> Result<Forest> {
+        Ok(Forest::of(xgboost::read(bytes)?))
     }
 
     pub(crate) fn of(model: Model) -> Forest {

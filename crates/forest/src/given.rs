@@ -61,6 +61,7 @@ impl Forest {
             objective: None,
             transform: Transform::Identity,
             reading: Reading::Double,
+            base: vec![0.0; outputs],
             trees,
         }))
     }
@@ -126,7 +127,7 @@ fn test(rule: &Rule) -> Result<Test, String> {
                 }
                 bits[word] |= 1 << (category % 32);
             }
-            Ok(Test::Set(bits))
+            Ok(Test::Set { bits, missing: false })
         }
     }
 }

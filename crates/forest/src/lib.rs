@@ -22,6 +22,7 @@
 //! # }
 //! ```
 //!
+//! XGBoost's models are read, too, JSON and UBJSON ([`Forest::read_xgboost`]): equal to its `Booster.predict` bit by bit.
 //! Trees that were grown elsewhere come in node by node ([`Forest::of_trees`]).
 //!
 //! It knows no tables of others and prints nothing. How it computes: `docs/adr/0012-forest.md`.
@@ -38,6 +39,7 @@ mod shap;
 mod slots;
 mod text;
 mod walk;
+mod xgboost;
 
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,8 @@ pub(crate) struct Model {
     pub objective: Option<String>,
     pub transform: Transform,
     pub reading: Reading,
+    /// What the sums of each output begin with.
+    pub base: Vec<f64>,
     pub trees: Vec<Tree>,
 }
 
@@ -34,6 +36,8 @@ pub(crate) enum Reading {
     NearZero,
     /// As they are.
     Double,
+    /// Rounded to `f32`, as XGBoost does; so are sums after each tree.
+    Single,
 }
 
 /// One tree. A child of 0 or more is a split, another the leaf of its complement. Split 0 is the root, if there is one.
@@ -62,8 +66,8 @@ pub(crate) struct Split {
 pub(crate) enum Test {
     /// Values up to the threshold; missing ones where `missing_left` says.
     Number { threshold: f64, missing: Missing, missing_left: bool },
-    /// Categories whose bit is set.
-    Set(Vec<u32>),
+    /// Categories whose bit is set, and missing values if `missing` says so.
+    Set { bits: Vec<u32>, missing: bool },
 }
 
 /// What counts as missing at a split.
@@ -163,9 +167,9 @@ fn header(reader: &mut Reader<'_>) -> Checked<(Model, Vec<usize>)> {
         return Err(format!("'tree_sizes' has {} entries with {classes} classes", tree_sizes.len()));
     }
     fields.nothing_left()?;
-    let reading = Reading::NearZero;
+    let (reading, base) = (Reading::NearZero, vec![0.0; classes]);
     Ok((
-        Model { feature_names, outputs: classes, averages, objective, transform, reading, trees: Vec::new() },
+        Model { feature_names, outputs: classes, averages, objective, transform, reading, base, trees: Vec::new() },
         tree_sizes,
     ))
 }
@@ -295,7 +299,7 @@ fn read_splits(fields: &mut Fields<'_>, length: usize, sets: usize, features: us
     let mut splits = Vec::with_capacity(length);
     for at in 0..length {
         let test = test(thresholds[at], decisions[at], &mut bits)?;
-        used += usize::from(matches!(test, Test::Set(_)));
+        used += usize::from(matches!(test, Test::Set { .. }));
         let (feature, gain, count) = (split_features[at], gains[at], f64::from(counts[at]));
         splits.push(Split { feature, test, left: left[at], right: right[at], gain, count });
     }
@@ -340,7 +344,9 @@ fn test(threshold: f64, decision: i8, sets: &mut [Option<Vec<u32>>]) -> Checked<
     let set = (threshold.fract() == 0.0 && threshold >= 0.0).then(|| sets.get_mut(threshold as usize)).flatten();
     let set = set.ok_or_else(|| format!("a split asks for set {threshold} of {count} sets of categories"))?;
     // Each set belongs to one split, so that a short text cannot ask for much memory.
-    set.take().map(Test::Set).ok_or_else(|| format!("two splits ask for set {threshold} of categories"))
+    set.take()
+        .map(|bits| Test::Set { bits, missing: false })
+        .ok_or_else(|| format!("two splits ask for set {threshold} of categories"))
 }
 
 /// Whether the nodes are one tree: from the root, each is reached once.
@@ -442,7 +448,7 @@ mod tests {
 
     fn shape(children: &[(i32, i32)]) -> Checked<()> {
         let split = |(left, right): &(i32, i32)| {
-            let test = Test::Set(Vec::new());
+            let test = Test::Set { bits: Vec::new(), missing: false };
             Split { feature: 0, test, left: *left, right: *right, gain: 0.0, count: 1.0 }
         };
         check_shape(&children.iter().map(split).collect::<Vec<_>>())
@@ -473,7 +479,7 @@ mod tests {
     #[test]
     fn a_set_belongs_to_one_split() {
         let mut sets = vec![Some(vec![1])];
-        assert!(matches!(test(0.0, 1, &mut sets), Ok(Test::Set(bits)) if bits == [1]));
+        assert!(matches!(test(0.0, 1, &mut sets), Ok(Test::Set { bits, .. }) if bits == [1]));
         assert_eq!(test(0.0, 1, &mut sets).unwrap_err(), "two splits ask for set 0 of categories");
         assert_eq!(test(1.0, 1, &mut sets).unwrap_err(), "a split asks for set 1 of 1 sets of categories");
         assert_eq!(test(0.5, 1, &mut sets).unwrap_err(), "a split asks for set 0.5 of 1 sets of categories");

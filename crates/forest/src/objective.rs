@@ -16,6 +16,12 @@ pub(crate) enum Transform {
     Log1pExp,
     /// Shares of `exp(score)` over all outputs.
     Softmax,
+    /// `Exp`, `Sigmoid` and `Softmax` as XGBoost computes them, in single precision.
+    SingleExp,
+    SingleSigmoid,
+    SingleSoftmax,
+    /// 1 above 0, else 0.
+    Hinge,
 }
 
 impl Transform {
@@ -34,6 +40,25 @@ impl Transform {
                 scores.iter_mut().for_each(|score| *score = 1.0 / (1.0 + (-slope * *score).exp()));
             }
             Transform::Log1pExp => scores.iter_mut().for_each(|score| *score = score.exp().ln_1p()),
+            Transform::SingleExp => scores.iter_mut().for_each(|score| *score = f64::from((*score as f32).exp())),
+            Transform::SingleSigmoid => {
+                for score in scores {
+                    // XGBoost keeps the divisor away from 0.
+                    let divisor = (-(*score as f32)).min(88.7).exp() + 1.0 + 1e-16;
+                    *score = f64::from(1.0 / divisor);
+                }
+            }
+            Transform::SingleSoftmax => {
+                let most = scores.iter().map(|score| *score as f32).fold(f32::NEG_INFINITY, f32::max);
+                let mut sum = 0.0;
+                for score in scores.iter_mut() {
+                    *score = f64::from((*score as f32 - most).exp());
+                    sum += *score;
+                }
+                let sum = sum as f32;
+                scores.iter_mut().for_each(|score| *score = f64::from(*score as f32 / sum));
+            }
+            Transform::Hinge => scores.iter_mut().for_each(|score| *score = f64::from(u8::from(*score > 0.0))),
             Transform::Softmax => {
                 // `std::max`, which keeps what is not a number.
                 let most = scores.iter().copied().reduce(|most, score| if score < most { most } else { score });

@@ -10,6 +10,7 @@ use std::ops::Deref;
 use spec::{Error, Result};
 
 use crate::forest::{Forest, Score};
+use crate::model::Reading;
 use crate::pieces::{Among, Choice, PIECE, Piece};
 use crate::score::{Scorer, Shape};
 
@@ -215,12 +216,16 @@ impl<F: Deref<Target = Forest>> RowScorer<F> {
                 forest.outputs()
             )));
         }
-        scores.fill(0.0);
+        scores.copy_from_slice(&forest.model.base);
+        let single = forest.model.reading == Reading::Single;
         forest.slots.fill_row(row, &mut self.ranks);
         forest.quick.apply(&self.ranks, &mut self.standing);
         let mut output = 0;
         for (tree, place) in forest.quick.trees.iter().enumerate() {
             scores[output] += self.tree(tree, *place, row);
+            if single {
+                scores[output] = f64::from(scores[output] as f32);
+            }
             output += 1;
             if output == scores.len() {
                 output = 0;

@@ -1,6 +1,6 @@
 //! Scores of many rows, tree by tree, a block of rows at each.
 
-use crate::model::{Model, Tree};
+use crate::model::{Model, Reading, Tree};
 use crate::pieces::{EXITS, Piece, pieces};
 use crate::slots::{Block, GROUP, GROUPS, Lanes, Slots};
 use crate::walk::Walk;
@@ -172,13 +172,22 @@ pub(crate) fn sums_in(forest: &Forest, columns: &[Column<'_>], start: usize, wor
     let outputs = forest.model.outputs;
     let count = out.len() / outputs;
     forest.slots.fill(columns, start, count, &mut work.block);
-    work.sums.fill([0.0; GROUP]);
+    for (sums, base) in work.sums.chunks_mut(GROUPS).zip(&forest.model.base) {
+        sums.fill([*base; GROUP]);
+    }
+    let single = forest.model.reading == Reading::Single;
     let groups = count.div_ceil(GROUP);
     for (tree, scorer) in forest.scorers.iter().enumerate() {
         let output = tree % outputs;
         for group in 0..groups {
             let sums = &mut work.sums[output * GROUPS + group];
             scorer.add(work.block.group(group), work.block.raw(group), &mut work.found, sums);
+            if single {
+                // The sum of two `f32` is exact in `f64`, or rounded so far beyond that rounding again is right.
+                for sum in sums.iter_mut() {
+                    *sum = f64::from(*sum as f32);
+                }
+            }
         }
     }
     for (row, out) in out.chunks_exact_mut(outputs).enumerate() {

@@ -50,6 +50,10 @@ struct Categories {
     known: Vec<u32>,
     /// The place in `known` of each small category.
     places: Vec<i32>,
+    /// The least value that is a category.
+    least: f64,
+    /// Whether missing values have a place of their own, after that of unknown categories.
+    missing: bool,
     slot: usize,
 }
 
@@ -90,7 +94,7 @@ const MOST_PLACES: u32 = 1 << 16;
 impl Slots {
     pub fn new(model: &Model) -> Slots {
         let mut numbers: BTreeMap<u32, (Vec<f64>, Vec<Way>)> = BTreeMap::new();
-        let mut categories: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        let mut categories: BTreeMap<u32, (Vec<u32>, bool)> = BTreeMap::new();
         let mut raw = Vec::new();
         for tree in &model.trees {
             for split in &tree.splits {
@@ -104,7 +108,11 @@ impl Slots {
                             entry.1.push(way);
                         }
                     }
-                    Test::Set(bits) => categories.entry(split.feature).or_default().extend(members(bits)),
+                    Test::Set { bits, missing } => {
+                        let entry = categories.entry(split.feature).or_default();
+                        entry.0.extend(members(bits));
+                        entry.1 |= missing;
+                    }
                 }
             }
             raw.extend(tree.leaves.iter().flat_map(|leaf| leaf.terms.iter().map(|(feature, _)| *feature)));
@@ -120,7 +128,7 @@ impl Slots {
             let slots_of = ways.into_iter().map(|(missing, left)| (slots.next(), missing, left)).collect();
             slots.numbers.push(Numbers { feature, thresholds, slots: slots_of });
         }
-        for (feature, mut known) in categories {
+        for (feature, (mut known, missing)) in categories {
             known.sort_unstable();
             known.dedup();
             let mut places = Vec::new();
@@ -131,7 +139,8 @@ impl Slots {
                 }
             }
             let slot = slots.next();
-            slots.categories.push(Categories { feature, known, places, slot });
+            let least = if model.reading == Reading::Single { 0.0 } else { (-1.0f64).next_up() };
+            slots.categories.push(Categories { feature, known, places, least, missing, slot });
         }
         slots
     }
@@ -146,9 +155,9 @@ impl Slots {
         self.count
     }
 
-    /// Number of categories of a slot; the ranks of its rows go from 0 up to this.
+    /// The highest rank of a slot of categories.
     pub fn categories(&self, slot: usize) -> usize {
-        self.categories.iter().find(|categories| categories.slot == slot).map_or(0, |categories| categories.known.len())
+        self.categories.iter().find(|categories| categories.slot == slot).map_or(0, Categories::last)
     }
 
     /// Where linear leaves find the values of a feature.
@@ -172,11 +181,13 @@ impl Slots {
                 let rank = numbers.thresholds.partition_point(|known| known < threshold);
                 (slot.map_or(0, |(slot, ..)| *slot), RankTest::AtMost(rank as i32))
             }
-            Test::Set(bits) => {
+            Test::Set { bits, missing } => {
                 let at = self.categories.partition_point(|categories| categories.feature < feature);
                 let categories = &self.categories[at];
                 let mut packed: Vec<u32> = Vec::new();
-                for place in members(bits).filter_map(|category| categories.known.binary_search(&category).ok()) {
+                let places = members(bits).filter_map(|category| categories.known.binary_search(&category).ok());
+                let of_missing = missing.then(|| categories.known.len() + 1);
+                for place in places.chain(of_missing) {
                     if packed.len() <= place / 32 {
                         packed.resize(place / 32 + 1, 0);
                     }
@@ -245,6 +256,11 @@ impl Slots {
                 }
             }
             Reading::Double => {}
+            Reading::Single => {
+                for value in buffer.iter_mut() {
+                    *value = f64::from(*value as f32);
+                }
+            }
         }
     }
 
@@ -254,6 +270,7 @@ impl Slots {
         match self.reading {
             Reading::NearZero => near_zero_is_zero(value),
             Reading::Double => value,
+            Reading::Single => f64::from(value as f32),
         }
     }
 
@@ -288,13 +305,18 @@ impl Numbers {
 }
 
 impl Categories {
+    /// The highest place.
+    fn last(&self) -> usize {
+        self.known.len() + usize::from(self.missing)
+    }
+
     /// The place of a category; one beyond the last if no split knows it. A value is cut off at its point.
     #[inline(always)]
     fn place(&self, value: f64) -> i32 {
         let none = self.known.len() as i32;
-        // False for NaN, too. -0.5 is category 0.
-        if !(value > -1.0 && value < 2_147_483_648.0) {
-            return none;
+        // False for NaN, too. To LightGBM -0.5 is category 0.
+        if !(value >= self.least && value < 2_147_483_648.0) {
+            return none + i32::from(self.missing && value.is_nan());
         }
         let category = value as u32;
         if !self.places.is_empty() {

@@ -63,9 +63,9 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::Feature;
     use crate::learners::LearnerSpec;
     use crate::random::Random;
+    use crate::{Feature, Matrix};
 
     /// Prices that grow by a tenth with each room, times noise of exp(0.5 · normal).
     fn prices(rows: usize, seed: u64) -> (Matrix, Vec<f64>) {

@@ -9,7 +9,7 @@
 //!    If all is known, that is all: no runtime, no client.
 //! 4. The rest is claimed in the ledger, so that no other process pays for it too, and asked: `run` keeps the slots
 //!    full, `job` and `talk` hold one conversation, `limits` and `breaker` say when, `client` speaks HTTP.
-//! 5. `answer` and `schema` judge what comes back; a fault is told to the model once.
+//! 5. `answer` and `schema` judge what comes back; the model learns of a fault once.
 //! 6. The ledger's own thread commits answers in groups; a slot is free again when its answer is committed.
 //! 7. [`Asked`] says for each input its answer or the reason, the sums, and whether to try again later.
 //!

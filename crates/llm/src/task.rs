@@ -200,7 +200,7 @@ impl Task {
         &self.models
     }
 
-    /// Hash of all that the model is told apart from the row: templates, examples, schema, parameters. 64 hex digits.
+    /// Hash of all that the model gets apart from the row: templates, examples, schema, parameters. 64 hex digits.
     pub fn prompt_hash(&self) -> &str {
         &self.hash
     }

@@ -17,8 +17,8 @@ use crate::wiring::Monitor;
 /// Tables of each kind that are considered.
 const HISTORY: usize = 10_000;
 
-/// Judges the predictions on disk by the labels on disk.
-pub fn judge(job: &Job<Monitor>, spec: &PerformanceSpec) -> Result<PerformanceReport> {
+/// Judges the predictions on disk by the labels on disk. Returns the version in production, too.
+pub fn judge(job: &Job<Monitor>, spec: &PerformanceSpec) -> Result<(PerformanceReport, String)> {
     let (version, registry) = production(job)?;
     let manifest = registry.manifest(version)?;
     let metric = spec.metric_of(manifest.task)?;
@@ -36,7 +36,8 @@ pub fn judge(job: &Job<Monitor>, spec: &PerformanceSpec) -> Result<PerformanceRe
     let predictions = predictions.ok_or_else(|| missing("predictions", Tool::Predict))?;
     let outcomes = outcomes.ok_or_else(|| missing("labels", Tool::Features))?;
     let promised = promised(&registry, &manifest, metric)?;
-    watch::performance(spec, manifest.task, &keys, &predictions, &outcomes, &promised)
+    let report = watch::performance(spec, manifest.task, &keys, &predictions, &outcomes, &promised)?;
+    Ok((report, version.to_string()))
 }
 
 /// The files of a table in a stage's folder, the newest first: a label that was put right later counts.

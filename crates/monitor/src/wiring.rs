@@ -1,15 +1,18 @@
 //! Wires the judgments of `watch` to the shell: what is watched, what it is compared with, what becomes of the verdict.
 
+use std::path::{Path, PathBuf};
+
 use alert::Priority;
-use artifact::{Artifact, Batch, CheckResult, Input, Notes, Verdict, Watch, fingerprint};
+use artifact::{Artifact, Batch, CheckResult, Input, Notes, Verdict, Watch, fingerprint, history};
 use clap::Args;
 use polars::prelude::DataFrame;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use spec::text::{count, number, percent};
 use spec::{Error, Name, Result, Root, Severity, Tool};
 use stage::{Empty, Job, Judged, Mirror, Output, Stage, TableOutput};
 use tool::About;
-use watch::{DriftSpec, PerformanceSpec, RunsSpec};
+use watch::{DiskSpec, DriftSpec, PerformanceSpec, RunsSpec, SpendSpec};
 
 use crate::{drift, performance};
 
@@ -19,6 +22,10 @@ const DRIFT: &str = "drift";
 const PERFORMANCE: &str = "performance";
 /// The table of stages and their runs.
 const RUNS: &str = "runs";
+/// The table of folders and their sizes.
+const DISK: &str = "disk";
+/// The table of days and what language models cost.
+const SPEND: &str = "spend";
 
 /// `resources/<pipeline>/monitor.yaml`: what is watched. Each key makes a table of its name.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -32,6 +39,12 @@ pub struct Spec {
     /// Whether the pipeline's stages succeed, in their usual time, and how old their output is.
     #[serde(default)]
     runs: Option<RunsSpec>,
+    /// How much of the disk the pipeline takes, and how much is left.
+    #[serde(default)]
+    disk: Option<DiskSpec>,
+    /// What the steps `llm` of clean cost, by day and task. Runs that published count.
+    #[serde(default)]
+    spend: Option<SpendSpec>,
 }
 
 #[derive(Args, Debug)]
@@ -56,21 +69,29 @@ impl Stage for Monitor {
     type Flags = Flags;
 
     fn tables(spec: &Spec) -> Vec<String> {
-        let asked =
-            [(DRIFT, spec.drift.is_some()), (PERFORMANCE, spec.performance.is_some()), (RUNS, spec.runs.is_some())];
+        let asked = [
+            (DRIFT, spec.drift.is_some()),
+            (PERFORMANCE, spec.performance.is_some()),
+            (RUNS, spec.runs.is_some()),
+            (DISK, spec.disk.is_some()),
+            (SPEND, spec.spend.is_some()),
+        ];
         asked.into_iter().filter(|(_, is_asked)| *is_asked).map(|(table, _)| table.to_owned()).collect()
     }
 
     fn fault(spec: &Spec) -> Option<Error> {
         if Monitor::tables(spec).is_empty() {
             return Some(
-                Error::cannot_run("nothing is watched").hint("add `drift: {}`, `performance: {}` or `runs: {}`"),
+                Error::cannot_run("nothing is watched")
+                    .hint("add `drift: {}`, `performance: {}`, `runs: {}`, `disk: {}` or `spend: {}`"),
             );
         }
         let of_drift = || spec.drift.as_ref()?.fault().map(|error| error.at(DRIFT));
         let of_performance = || spec.performance.as_ref()?.fault().map(|error| error.at(PERFORMANCE));
         let of_runs = || spec.runs.as_ref()?.fault().map(|error| error.at(RUNS));
-        of_drift().or_else(of_performance).or_else(of_runs)
+        let of_disk = || spec.disk.as_ref()?.fault().map(|error| error.at(DISK));
+        let of_spend = || spec.spend.as_ref()?.fault().map(|error| error.at(SPEND));
+        of_drift().or_else(of_performance).or_else(of_runs).or_else(of_disk).or_else(of_spend)
     }
 
     /// The feature tables; without any named, the `latest` ones, if there are.
@@ -79,7 +100,7 @@ impl Stage for Monitor {
             return stage::upstream(Tool::Monitor, pipeline, named, root, mirror);
         }
         let snapshot = mirror.latest(&Tool::Features.folder(pipeline))?.unwrap_or_default();
-        let open = |path: &std::path::PathBuf| {
+        let open = |path: &PathBuf| {
             mirror.bring(path)?;
             artifact::open(root, path)
         };
@@ -98,68 +119,117 @@ impl Stage for Monitor {
         Ok(inputs)
     }
 
-    /// The run log and the predictions grow and time passes, whatever the inputs are.
+    /// The run log, the predictions and the disk change and time passes, whatever the inputs are.
     fn cause(job: &Job<Self>) -> Option<String> {
-        let Spec { performance, runs, .. } = &job.spec;
-        match (performance, runs) {
-            (_, Some(_)) => Some("the run log is read as of now".to_owned()),
-            (Some(_), None) => Some("predictions are judged by what is known now".to_owned()),
-            (None, None) => None,
-        }
+        let only_drift = Monitor::tables(&job.spec) == [DRIFT];
+        (!only_drift).then(|| "it looks at things as they are now".to_owned())
     }
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
-        let mut outputs = Vec::new();
-        if let Some(spec) = &job.spec.drift {
-            let (found, version) = drift::look(job, spec)?;
-            let (verdict, words) = found.verdict(spec.severity);
-            let check = CheckResult {
-                check: format!("drift of '{}'", spec.table),
-                severity: spec.severity,
-                verdict,
-                found: words,
-            };
+        let (spec, now) = (&job.spec, job.stamp.time());
+        let mut found = Vec::new();
+        if let Some(spec) = &spec.drift {
+            let (report, version) = drift::look(job, spec)?;
+            let (verdict, words) = report.verdict(spec.severity);
+            let check = format!("drift of '{}'", spec.table);
+            let check = CheckResult { check, severity: spec.severity, verdict, found: words };
             // What `train` asks for, which trains again when the world moves.
-            let watch = Watch { drifted: found.drifted(), error_up: None };
+            let watch = Watch { drifted: report.drifted(), error_up: None };
             let notes = Notes { version, watch: Some(watch), ..Notes::default() };
-            outputs.push(record(job, DRIFT, found.table()?, check, spec.priority, notes));
+            found.push(Found { name: DRIFT, table: report.table()?, check, priority: spec.priority, notes });
         }
-        if let Some(spec) = &job.spec.performance {
-            let found = performance::judge(job, spec)?;
-            let (verdict, words) = found.verdict(spec.severity);
-            let severity = spec.severity;
-            let check = CheckResult { check: PERFORMANCE.to_owned(), severity, verdict, found: words };
-            outputs.push(record(job, PERFORMANCE, found.table()?, check, spec.priority, Notes::default()));
+        if let Some(spec) = &spec.performance {
+            let (report, version) = performance::judge(job, spec)?;
+            let watch = Watch { drifted: Vec::new(), error_up: report.worse(&version, spec) };
+            let (verdict, words) = report.verdict(spec.severity);
+            let check = CheckResult { check: PERFORMANCE.to_owned(), severity: spec.severity, verdict, found: words };
+            let notes = Notes { version: Some(version), watch: Some(watch), ..Notes::default() };
+            let priority = spec.priority;
+            found.push(Found { name: PERFORMANCE, table: report.table()?, check, priority, notes });
         }
-        if let Some(spec) = &job.spec.runs {
-            let now = job.stamp.time();
-            let log = log_of(job)?;
-            let stages = watch::stage_runs(&log, job.pipeline.as_str(), spec, now);
-            let check = CheckResult {
-                check: "runs".to_owned(),
-                severity: spec.severity,
-                verdict: match (watch::findings(&stages), spec.severity) {
-                    (None, _) => Verdict::Passed,
-                    (Some(_), Severity::Hard) => Verdict::Failed,
-                    (Some(_), Severity::Soft) => Verdict::Warned,
-                },
-                found: watch::findings(&stages).unwrap_or_else(|| format!("{} as they should be", all(stages.len()))),
-            };
-            let table = watch::runs_table(&stages, now)?;
-            outputs.push(record(job, RUNS, table, check, spec.priority, Notes::default()));
+        if let Some(spec) = &spec.runs {
+            let stages = watch::stage_runs(&log_of(job)?, job.pipeline.as_str(), spec, now);
+            let fine = format!("{} as they should be", count(stages.len() as u64, "stage"));
+            let check = judged(RUNS, spec.severity, watch::findings(&stages), fine);
+            found.push(Found::new(RUNS, watch::runs_table(&stages, now)?, check, spec.priority));
         }
-        Ok(outputs)
+        if let Some(spec) = &spec.disk {
+            let stages = [Tool::Ingest, Tool::Clean, Tool::Features, Tool::Train, Tool::Predict, Tool::Export];
+            let mut folders: Vec<PathBuf> = stages.iter().map(|tool| tool.folder(&job.pipeline)).collect();
+            folders.push("data/runs".into());
+            let disk = watch::disk_use(job.root.path(), &folders.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+            let fine = format!("{} of the disk is free", percent(disk.share_free()));
+            let check = judged(DISK, spec.severity, disk.finding(spec), fine);
+            found.push(Found::new(DISK, disk.table()?, check, spec.priority));
+        }
+        if let Some(spec) = &spec.spend {
+            let published = history::all(&job.root.join(Tool::Clean.folder(&job.pipeline)));
+            let spent = watch::spent(&published, spec, now);
+            let total: f64 = spent.iter().map(|spent| spent.cost).sum();
+            let fine = format!("{} in {}", number(total), count(spec.days.into(), "day"));
+            let check = judged(SPEND, spec.severity, watch::overspent(&spent, spec), fine);
+            found.push(Found::new(SPEND, watch::spend_table(&spent)?, check, spec.priority));
+        }
+        job.priority.set(urgency(&found));
+        Ok(found.into_iter().map(|found| found.published(job)).collect())
     }
 }
 
-/// `1 stage`, `6 stages`
-fn all(stages: usize) -> String {
-    spec::text::count(stages as u64, "stage")
+/// What one key of the file found.
+struct Found {
+    name: &'static str,
+    table: DataFrame,
+    check: CheckResult,
+    priority: Option<Priority>,
+    notes: Notes,
+}
+
+impl Found {
+    fn new(name: &'static str, table: DataFrame, check: CheckResult, priority: Option<Priority>) -> Found {
+        Found { name, table, check, priority, notes: Notes::default() }
+    }
+
+    /// The table, which records what was found, with its verdict.
+    fn published(self, job: &Job<Monitor>) -> Output {
+        let Found { name, table, check, notes, .. } = self;
+        if check.verdict == Verdict::Passed {
+            tool::say(format!("monitor {}: {}: {}", job.pipeline, check.check, check.found));
+        }
+        let (schema, rows) = (table.schema().as_ref().clone(), table.height() as u64);
+        let judged = move || Judged { checks: vec![check], is_record: true, ..Judged::default() };
+        let batches = Box::new(std::iter::once(Ok(Batch::from(table))));
+        Output::Table(TableOutput {
+            empty: Empty::Published,
+            judged: Box::new(judged),
+            notes,
+            ..TableOutput::new(name, schema, batches, rows)
+        })
+    }
+}
+
+/// A verdict on something that is as it should be unless there is a finding.
+fn judged(check: &str, severity: Severity, finding: Option<String>, fine: String) -> CheckResult {
+    let verdict = match (&finding, severity) {
+        (None, _) => Verdict::Passed,
+        (Some(_), Severity::Hard) => Verdict::Failed,
+        (Some(_), Severity::Soft) => Verdict::Warned,
+    };
+    CheckResult { check: check.to_owned(), severity, verdict, found: finding.unwrap_or(fine) }
+}
+
+/// How urgent the run's alert is: as the most urgent of what refuses it, or if nothing does, of what it warns of. A finding
+/// without a priority has that of its class, which is at most P2.
+fn urgency(found: &[Found]) -> Option<Priority> {
+    let of = |verdict: Verdict| found.iter().filter(move |found| found.check.verdict == verdict);
+    let deciding = if of(Verdict::Failed).next().is_some() { Verdict::Failed } else { Verdict::Warned };
+    let most_urgent = of(deciding).filter_map(|found| found.priority).min();
+    let all_have_one = of(deciding).all(|found| found.priority.is_some());
+    most_urgent.filter(|priority| all_have_one || *priority <= Priority::P1)
 }
 
 /// The run log of the pipeline; empty if nothing has run.
 fn log_of(job: &Job<Monitor>) -> Result<String> {
-    let path = std::path::Path::new("data/runs").join(format!("{}.jsonl", job.pipeline));
+    let path = Path::new("data/runs").join(format!("{}.jsonl", job.pipeline));
     match std::fs::read(job.root.join(&path)) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
@@ -167,40 +237,11 @@ fn log_of(job: &Job<Monitor>) -> Result<String> {
     }
 }
 
-/// A table that records what was found, with its verdict. The most urgent of the verdicts is that of the run.
-fn record(
-    job: &Job<Monitor>,
-    name: &str,
-    table: DataFrame,
-    check: CheckResult,
-    priority: Option<Priority>,
-    notes: Notes,
-) -> Output {
-    let is_bad = matches!(check.verdict, Verdict::Failed | Verdict::Warned);
-    if is_bad {
-        // P0 is the most urgent, and the least by its order.
-        job.priority.set(job.priority.get().into_iter().chain(priority).min());
-    } else {
-        tool::say(format!("monitor {}: {}: {}", job.pipeline, check.check, check.found));
-    }
-    let (schema, rows) = (table.schema().as_ref().clone(), table.height() as u64);
-    let judged = move || Judged { checks: vec![check], is_record: true, ..Judged::default() };
-    let batches = Box::new(std::iter::once(Ok(Batch::from(table))));
-    Output::Table(TableOutput {
-        empty: Empty::Published,
-        judged: Box::new(judged),
-        notes,
-        ..TableOutput::new(name, schema, batches, rows)
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use spec::Environment;
 
-    use super::Monitor;
+    use super::*;
 
     fn read(text: &str) -> Result<(), String> {
         let read = stage::read_spec::<Monitor>(text, Path::new("monitor.yaml"), &Environment::default());
@@ -213,10 +254,30 @@ mod tests {
     }
 
     #[test]
+    fn the_most_urgent_of_what_decides_is_the_priority() {
+        let found = |verdict: Verdict, priority: Option<Priority>| {
+            let check = CheckResult { verdict, ..judged("x", Severity::Hard, None, String::new()) };
+            Found::new(RUNS, DataFrame::empty(), check, priority)
+        };
+        let of = |all: &[(Verdict, Option<Priority>)]| {
+            urgency(&all.iter().map(|(verdict, priority)| found(*verdict, *priority)).collect::<Vec<_>>())
+        };
+        use Priority::{P0, P1, P3};
+        assert_eq!(of(&[(Verdict::Passed, Some(P0)), (Verdict::Skipped, Some(P0))]), None);
+        assert_eq!(of(&[(Verdict::Warned, Some(P0)), (Verdict::Failed, Some(P3))]), Some(P3));
+        assert_eq!(of(&[(Verdict::Warned, Some(P3)), (Verdict::Warned, Some(P1))]), Some(P1));
+        assert_eq!(of(&[(Verdict::Failed, None), (Verdict::Failed, Some(P3))]), None);
+        assert_eq!(of(&[(Verdict::Failed, None), (Verdict::Failed, Some(P0))]), Some(P0));
+    }
+
+    #[test]
     fn limits_and_names_are_checked_before_anything_is_read() {
         assert_eq!(read("drift: {}\nruns: {max_age: {ingest: 26h}}\n"), Ok(()));
         for (text, error) in [
-            ("drift:\n", "1:1: nothing is watched; add `drift: {}`, `performance: {}` or `runs: {}`"),
+            (
+                "drift:\n",
+                "1:1: nothing is watched; add `drift: {}`, `performance: {}`, `runs: {}`, `disk: {}` or `spend: {}`",
+            ),
             ("drift: {alpha: 2}\n", "1:9: drift.alpha: found 2, expected a number from 0 to 1"),
             ("drift: {looks: 0}\n", "1:9: drift.looks: found 0, expected a whole number from 1 to 50"),
             ("runs: {max_age: {ingst: 1d}}\n", "1:18: runs.max_age.ingst: no tool 'ingst'; did you mean 'ingest'?"),

@@ -239,12 +239,7 @@ fn arm_text(spec: &CompareSpec, arm: &ArmJudgement) -> String {
     }
     for guarded in &arm.guardrails {
         let word = if guarded.held { "kept" } else { "not kept" };
-        text += &format!(
-            "guardrail   {} {}, at most {}: {word}\n",
-            guarded.what,
-            number(guarded.value),
-            number(guarded.limit)
-        );
+        text += &format!("guardrail   {}: {word}\n", guarded.in_words());
     }
     if let Some(need) = arm.need {
         text += &format!("needs       {} more {}\n", need.more_keys, spec.units);

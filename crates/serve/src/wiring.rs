@@ -1,7 +1,7 @@
 //! Wires the server to the command line, the signals, the alerts and the locks of the other tools.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,10 +118,5 @@ impl Host for Around {
             priority: None,
         };
         tool::alert(&self.root, &self.env, source, error.class().into(), error.message(), error.way_out());
-    }
-
-    fn locked(&self, folder: &Path, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        let _lock = tool::lock(&self.root.join(folder), folder, "serve", false)?;
-        work()
     }
 }

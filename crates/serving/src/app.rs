@@ -72,7 +72,7 @@ impl App {
     pub fn refresh(&self) {
         for pipeline in self.pipelines.values() {
             let found = [
-                rollout::watch(pipeline, self.host.as_ref()),
+                rollout::watch(pipeline),
                 pipeline.refresh(&self.root, &self.metrics),
                 pipeline.refresh_results(&self.root),
             ];

@@ -8,7 +8,6 @@ use spec::text::{number, percent};
 use spec::{Error, Result};
 
 use crate::deployment::promoted_at;
-use crate::host::Host;
 use crate::pipeline::Pipeline;
 use crate::spec::Rollout;
 use crate::speed::Counted;
@@ -88,7 +87,7 @@ pub fn judge(counted: Counted, spec: &Rollout) -> Option<String> {
 }
 
 /// Puts the version before back if the new one fails. Gives the error that people are told.
-pub fn watch(pipeline: &Pipeline, host: &dyn Host) -> Option<Error> {
+pub fn watch(pipeline: &Pipeline) -> Option<Error> {
     let current = pipeline.current()?;
     let takeover = current.deployment.rollout.as_ref()?;
     let new = &current.deployment.arms[takeover.arm].arm;
@@ -101,28 +100,28 @@ pub fn watch(pipeline: &Pipeline, host: &dyn Host) -> Option<Error> {
         ("p95_ms".to_owned(), counted.p95_ms),
     ]
     .into();
-    let folder = spec::Tool::Train.folder(&pipeline.name);
-    let mut done = false;
-    let decided = host.locked(&folder, &mut || {
-        // Somebody may have decided meanwhile.
+    let decide = || -> Result<bool> {
+        // Somebody may have decided meanwhile. The log lets only one decision count, and waits for no training.
         if pipeline.registry.production()? != Some(bad) {
-            return Ok(());
+            return Ok(false);
         }
         let decision = score::Decision {
             action: Action::Rollback,
             champion: Some(bad),
             why: format!("by itself, while it took over: {why}"),
-            metrics: metrics.clone(),
+            metrics,
             judged_on: None,
         };
-        pipeline.registry.record(good, &decision, Signature::now())?;
-        done = true;
-        Ok(())
-    });
-    match decided {
+        match pipeline.registry.record(good, &decision, Signature::now()) {
+            Ok(_) => Ok(true),
+            Err(_) if pipeline.registry.production()? != Some(bad) => Ok(false),
+            Err(error) => Err(error),
+        }
+    };
+    match decide() {
         Err(error) => Some(error.context(format!("{bad} must not go on ({why}), but {good} cannot be put back"))),
-        Ok(()) if done => Some(Error::refused(format!("{bad} was put back to {good}: {why}"))),
-        Ok(()) => None,
+        Ok(true) => Some(Error::refused(format!("{bad} was put back to {good}: {why}"))),
+        Ok(false) => None,
     }
 }
 

@@ -12,7 +12,7 @@ use spec::{Result, did_you_mean};
 
 use crate::ExportSpec;
 
-/// All kinds of sinks, in the order in which people are told of them.
+/// All kinds of sinks, in the order of help and errors.
 pub const KINDS: [&dyn Kind; 4] =
     [&crate::csv::Csv, &crate::json_lines::JsonLines, &crate::parquet::Parquet, &crate::excel::Excel];
 

@@ -13,7 +13,7 @@ use store::Object;
 use crate::column_spec::ColumnSpec;
 use crate::passed::Emptiness;
 use crate::places::Place;
-use crate::recast::{Recast, Strangers, recast};
+use crate::recast::{Recast, Unconvertible, recast};
 use crate::table_spec::{RESERVED, reserved};
 use crate::text::{readable, uuid};
 use crate::typed::{Missing, refused_schema, with_origin};
@@ -270,21 +270,21 @@ impl Parquet {
             .map(|row| u32::try_from(row + 1))
             .collect::<Result<_, _>>()
             .map_err(|_| Error::cannot_run(format!("{file}: more than {} rows", u32::MAX)).hint("split the file"))?;
-        let mut strangers = Strangers::new();
+        let mut unconvertible = Unconvertible::new();
         let columns = table.columns().iter().zip(bytes).enumerate().map(|(at, (column, bytes))| {
             let column = column.as_materialized_series();
             let column =
-                bytes.map_or_else(|| Ok(column.clone()), |bytes| spelled(column, bytes, at, &mut strangers))?;
+                bytes.map_or_else(|| Ok(column.clone()), |bytes| spelled(column, bytes, at, &mut unconvertible))?;
             self.nulls.out_of(&column)
         });
         let columns = columns.collect::<PolarsResult<Vec<Series>>>().during(file)?;
         let sources: Vec<&Series> = columns.iter().collect();
-        recast(&self.wanted, &sources, &strangers, &self.nulls.missing, file, &numbers)
+        recast(&self.wanted, &sources, &unconvertible, &self.nulls.missing, file, &numbers)
     }
 }
 
-/// A column of bytes as the text that they stand for; bytes that stand for none go to `strangers`.
-fn spelled(column: &Series, bytes: BytesOf, at: usize, strangers: &mut Strangers) -> PolarsResult<Series> {
+/// A column of bytes as the text that they stand for; bytes that stand for none go to `unconvertible`.
+fn spelled(column: &Series, bytes: BytesOf, at: usize, unconvertible: &mut Unconvertible) -> PolarsResult<Series> {
     let mut texts = StringChunkedBuilder::new(column.name().clone(), column.len());
     for (row, value) in column.binary()?.iter().enumerate() {
         let Some(value) = value else {
@@ -296,7 +296,7 @@ fn spelled(column: &Series, bytes: BytesOf, at: usize, strangers: &mut Strangers
             BytesOf::Json => std::str::from_utf8(value).ok().map(str::to_owned),
         };
         if text.is_none() {
-            strangers.insert((at, row as u32), readable(value));
+            unconvertible.insert((at, row as u32), readable(value));
         }
         texts.append_option(text);
     }

@@ -30,7 +30,7 @@ use crate::incremental::{Bookmark, Reach, When, nothing_after, when};
 use crate::memory::{Mark, Memory, Past};
 use crate::places::once;
 use crate::reading::{Settings, Target};
-use crate::recast::{Strangers, recast};
+use crate::recast::{Unconvertible, recast};
 use crate::source::{Located, Opened, Request, Source};
 use crate::typed::{Missing, refused_schema, with_origin};
 
@@ -225,7 +225,7 @@ impl Iterator for PostgresBatches {
 impl PostgresBatches {
     fn batch(&mut self, chunk: Chunk) -> Result<Batch> {
         let shown = self.file.clone();
-        let Taken { sources, strangers, count, rows } = self.take_up(&chunk).context(shown)?;
+        let Taken { sources, unconvertible, count, rows } = self.take_up(&chunk).context(shown)?;
         let last = self.lines.checked_add(count).ok_or_else(|| {
             Error::cannot_run(format!("{}: more than {} rows", self.file, u32::MAX)).hint("read a part by a query")
         })?;
@@ -265,7 +265,7 @@ impl PostgresBatches {
         }
         let by_column = self.plan.places.iter().map(|place| sources[*place].as_ref().ok_or_else(garbled));
         let by_column = by_column.collect::<Result<Vec<&Series>>>()?;
-        recast(&self.plan.columns, &by_column, &strangers, &Missing::new(&[]), &self.file, &lines)
+        recast(&self.plan.columns, &by_column, &unconvertible, &Missing::new(&[]), &self.file, &lines)
     }
 
     /// Makes the fields of all rows columns; leaves out the rows that an earlier run read.
@@ -280,7 +280,7 @@ impl PostgresBatches {
             })
             .collect();
         let keyed = self.plan.fields.iter().position(|field| matches!(field, Field::Key(_)));
-        let mut strangers = Strangers::new();
+        let mut unconvertible = Unconvertible::new();
         let (mut rows, mut number) = (Vec::new(), 0);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut fields = Vec::with_capacity(builders.len());
@@ -306,7 +306,7 @@ impl PostgresBatches {
                 };
                 if let Some(text) = builder.push(bytes(field))? {
                     let columns = self.plan.places.iter().enumerate().filter(|(_, of)| **of == place);
-                    columns.for_each(|(column, _)| drop(strangers.insert((column, number), text.clone())));
+                    columns.for_each(|(column, _)| drop(unconvertible.insert((column, number), text.clone())));
                 }
             }
             number += 1;
@@ -315,7 +315,7 @@ impl PostgresBatches {
         self.rows_in.fetch_sub((chunk.rows - number as usize) as u64, Ordering::Relaxed);
         let finish = |builder: Option<Builder>| builder.map(Builder::finish).transpose();
         let sources = builders.into_iter().map(finish).collect::<PolarsResult<_>>().during("a column of text")?;
-        Ok(Taken { sources, strangers, count: number, rows })
+        Ok(Taken { sources, unconvertible, count: number, rows })
     }
 }
 
@@ -323,7 +323,7 @@ impl PostgresBatches {
 /// incremental column.
 struct Taken {
     sources: Vec<Option<Series>>,
-    strangers: Strangers,
+    unconvertible: Unconvertible,
     count: u32,
     rows: Vec<Row>,
 }

@@ -47,13 +47,13 @@ fn in_full(dtype: &DataType) -> String {
 
 /// Values that the source has, but no column of ours could take up: by column and row, as text. The column has null
 /// in their place.
-pub(crate) type Strangers = BTreeMap<(usize, u32), String>;
+pub(crate) type Unconvertible = BTreeMap<(usize, u32), String>;
 
 /// Makes `sources`, one for each of `columns`, the columns of a batch. `lines`: the number of each row.
 pub(crate) fn recast(
     columns: &[Recast],
     sources: &[&Series],
-    strangers: &Strangers,
+    unconvertible: &Unconvertible,
     missing: &Missing,
     file: &str,
     lines: &[u32],
@@ -64,14 +64,14 @@ pub(crate) fn recast(
         .map(|(column, source)| column.convert(source, missing))
         .collect::<PolarsResult<_>>()
         .during(file)?;
-    strangers.keys().for_each(|(column, row)| converted[*column].bad.push(*row));
+    unconvertible.keys().for_each(|(column, row)| converted[*column].bad.push(*row));
     let texts: Vec<Option<Series>> = match converted.iter().all(|column| column.bad.is_empty()) {
         true => vec![None; sources.len()],
         false => sources.iter().map(|source| text_of(source)).map(as_strings).collect(),
     };
     let text = |column: usize, row: u32| -> Option<String> {
-        if let Some(stranger) = strangers.get(&(column, row)) {
-            return Some(stranger.clone());
+        if let Some(unconvertible) = unconvertible.get(&(column, row)) {
+            return Some(unconvertible.clone());
         }
         let value = texts[column].as_ref()?.str().ok()?.get(row as usize)?;
         Some(value.to_owned())

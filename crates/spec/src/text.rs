@@ -13,6 +13,8 @@ pub fn percent(share: f64) -> String {
 
 /// A number without needless digits: at most six significant ones beyond the point.
 pub fn number(value: f64) -> String {
+    // Adding zero makes -0.0, which is the sum of no values, plain 0.
+    let value = value + 0.0;
     if value == value.trunc() || !value.is_finite() {
         return format!("{value}");
     }
@@ -56,8 +58,8 @@ mod tests {
         assert_eq!([percent(0.012), percent(1.0 / 3.0), percent(1.0)], ["1.2 %", "33.33 %", "100 %"]);
         assert_eq!([percent(1e-7), percent(0.0)], ["less than 0.01 %", "0 %"]);
         assert_eq!(
-            [number(3.0), number(0.1 + 0.2), number(1234.56789), number(1e-7), number(-2.5)],
-            ["3", "0.3", "1234.57", "0.0000001", "-2.5"]
+            [number(3.0), number(0.1 + 0.2), number(1234.56789), number(1e-7), number(-2.5), number(-0.0)],
+            ["3", "0.3", "1234.57", "0.0000001", "-2.5", "0"]
         );
     }
 

@@ -58,7 +58,7 @@ pub struct TableOutput {
     pub finish: Box<dyn FnOnce() -> Facts>,
     /// Gets the rows of each batch that go on, after the row checks and before the next batch is taken.
     pub accepted: Accepted,
-    /// What takes its place if its batches end in an error that another try may mend.
+    /// What takes its place if its batches end in an error after which another try may succeed.
     pub fallback: Option<Fallback>,
     /// What the columns mean.
     pub definitions: Option<Definitions>,
@@ -73,9 +73,9 @@ pub struct TableOutput {
 pub struct Facts {
     /// How far an incremental source has come.
     pub bookmark: Option<serde_json::Value>,
-    /// Files without rows that were passed over.
+    /// Files without rows that were skipped.
     pub passed: Vec<String>,
-    /// What makes it likely that the source holds more than was read; people are told.
+    /// What makes it likely that the source holds more than was read: a warning.
     pub doubts: Vec<String>,
 }
 

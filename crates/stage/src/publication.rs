@@ -31,7 +31,7 @@ pub struct Item {
     pub judged: (usize, usize),
     /// The soft checks that failed, with what was found.
     pub warnings: Vec<String>,
-    /// How many files without rows were passed over.
+    /// How many files without rows were skipped.
     pub empty_files: usize,
     /// The processor time that its summaries, hash and seal took; zero for what is no table.
     pub evidence: Duration,

@@ -1,4 +1,4 @@
-//! Rows that a stage refuses because it cannot read them: people are told the first reasons, and more of them than a
+//! Rows that a stage refuses because it cannot read them: the first reasons are reported, and more of them than a
 //! share of all rows end the run. Rows that a check takes out have the check's own `max_share`.
 
 use std::fmt;
@@ -14,8 +14,8 @@ use spec::Map;
 
 /// The share that ends a run, where the spec says nothing.
 const DEFAULT: f64 = 0.01;
-/// Kinds of reasons that people are told.
-const TOLD: usize = 3;
+/// Kinds of reasons that are reported.
+const REPORTED: usize = 3;
 /// Most kinds that are kept apart.
 const KINDS: usize = 100;
 
@@ -118,7 +118,7 @@ impl Refusals {
         }
     }
 
-    /// What people are told, if anything was refused, and whether it is more than the limit allows.
+    /// What is reported, if anything was refused, and whether it is more than the limit allows.
     pub(crate) fn judge(&self, table: &str, rows_in: u64, limit: &MaxRefused) -> Option<Result<String, String>> {
         if self.rows == 0 {
             return None;
@@ -137,8 +137,8 @@ impl Refusals {
 
     /// The first reasons, each with how many are like it.
     fn in_words(&self) -> String {
-        let told: Vec<String> = self.kinds.iter().take(TOLD).map(Reason::in_words).collect();
-        let others: u64 = self.rows - self.kinds.iter().take(TOLD).map(|reason| reason.rows).sum::<u64>();
+        let told: Vec<String> = self.kinds.iter().take(REPORTED).map(Reason::in_words).collect();
+        let others: u64 = self.rows - self.kinds.iter().take(REPORTED).map(|reason| reason.rows).sum::<u64>();
         match others {
             0 => told.join("; "),
             others => format!("{}; and {others} for other reasons", told.join("; ")),

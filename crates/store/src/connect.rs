@@ -105,7 +105,7 @@ pub(crate) fn connect(url: &Url, variables: &Variables) -> Result<Arc<dyn Object
 
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// The variables that begin with `prefix` and that a builder knows; others, such as `AWS_PROFILE`, are passed over.
+/// The variables that begin with `prefix` and that a builder knows; others, such as `AWS_PROFILE`, are ignored.
 fn known<'a, K: FromStr>(variables: &'a Variables, prefix: &'a str) -> impl Iterator<Item = (K, &'a str)> {
     let ours = variables.iter().filter(move |(name, _)| name.starts_with(prefix));
     ours.filter_map(|(name, value)| Some((name.to_ascii_lowercase().parse().ok()?, value.as_str())))

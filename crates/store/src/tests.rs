@@ -1,12 +1,13 @@
 //! The calls against a folder, against a real S3 protocol, and against a server that says no.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
 use spec::{Class, Environment, Error, Url};
 use tempfile::TempDir;
 use testkit::S3;
+use testkit::http_server::{HttpAnswer, HttpServer};
 
 use crate::{Cloud, Depth, PART, Put};
 
@@ -176,22 +177,18 @@ fn a_missing_bucket_is_not_a_missing_object() {
     assert_eq!((put.class(), put.to_string()), (Class::CannotRun, format!("s3://nobody/k: {no_bucket}")));
 }
 
-/// What `read` says of a server that answers everything with `answer`; with none, of one that is not there.
-fn failure(answer: Option<&'static str>) -> Error {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    match answer {
-        // The thread ends with the process: it waits for callers until then.
-        Some(answer) => drop(std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let mut request = [0u8; 4096];
-                let _ = stream.read(&mut request);
-                let _ = stream.write_all(answer.as_bytes());
-            }
-        })),
-        None => drop(listener),
-    }
+/// What `read` says of a server that answers everything with this status and body; with none, of one that is not there.
+fn failure(answer: Option<(u16, &str)>) -> Error {
+    let (endpoint, _server) = match answer {
+        Some((status, body)) => {
+            let server = HttpServer::answering([HttpAnswer::status(status, body)]);
+            (server.url(""), Some(server))
+        }
+        None => {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            (format!("http://{}", listener.local_addr().unwrap()), None)
+        }
+    };
     let cloud = Cloud::new(&environment([
         ("AWS_ENDPOINT_URL", endpoint),
         ("AWS_ALLOW_HTTP", "true".to_owned()),
@@ -203,10 +200,7 @@ fn failure(answer: Option<&'static str>) -> Error {
 
 #[test]
 fn denied_is_for_people_to_mend() {
-    let error = failure(Some(
-        "HTTP/1.1 403 Forbidden\r\nContent-Length: 50\r\nConnection: close\r\n\r\n\
-         <Error><Code>SignatureDoesNotMatch</Code></Error>\n",
-    ));
+    let error = failure(Some((403, "<Error><Code>SignatureDoesNotMatch</Code></Error>\n")));
     assert_eq!(error.class(), Class::CannotRun);
     assert_eq!(
         error.to_string(),
@@ -217,10 +211,7 @@ fn denied_is_for_people_to_mend() {
 
 #[test]
 fn overload_and_silence_are_worth_another_try() {
-    let overload = failure(Some(
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 37\r\nConnection: close\r\n\r\n\
-         <Error><Code>SlowDown</Code></Error>\n",
-    ));
+    let overload = failure(Some((503, "<Error><Code>SlowDown</Code></Error>\n")));
     assert_eq!(overload.class(), Class::TryAgain);
     assert_eq!(
         overload.to_string(),

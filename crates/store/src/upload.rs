@@ -84,7 +84,7 @@ fn in_parts(store: &Arc<dyn ObjectStore>, key: &Key, url: &Url, file: File, size
             Err(error) => Err(error),
         };
         if sent.is_err() {
-            // The cause is told, not that its parts could not be removed: the bucket's own rule does it later.
+            // The cause is reported, not that its parts could not be removed: the bucket's own rule does it later.
             let _ = logged("abort parts of", url, 0, upload.abort()).await;
         }
         sent

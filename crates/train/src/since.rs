@@ -1,6 +1,6 @@
 //! What has happened since the last version was trained, from footers alone.
 
-use artifact::{Artifact, ColumnSummary, Evidence, Snapshot, Watch, evidence_of};
+use artifact::{ColumnSummary, Evidence, Snapshot, Watch, evidence_of, history};
 use learn::{Manifest, Since};
 use spec::{Result, Tool};
 use stage::Job;
@@ -50,12 +50,16 @@ fn newest(evidence: &Evidence, time: &str) -> Option<f64> {
 /// What the newest run of `monitor` found, over all its tables; `None` if it never ran, or looked at nothing that is cause
 /// to train again.
 fn watch(job: &Job<Train>) -> Result<Option<Watch>> {
-    let snapshot = job.mirror.latest(&Tool::Monitor.folder(&job.pipeline))?.unwrap_or_default();
-    let mut all: Option<Watch> = None;
-    for path in &snapshot.paths {
+    let folder = Tool::Monitor.folder(&job.pipeline);
+    for path in &job.mirror.latest(&folder)?.unwrap_or_default().paths {
         job.mirror.bring(path)?;
-        let Artifact { evidence, .. } = artifact::open(&job.root, path)?;
-        if let Some(watch) = evidence.and_then(|evidence| evidence.notes.watch) {
+    }
+    // A run that was refused leaves the record of what it found beside the output. Ids of runs begin with their time.
+    let found = history::all(&job.root.join(&folder));
+    let newest = found.iter().map(|evidence| evidence.run.clone()).max();
+    let mut all: Option<Watch> = None;
+    for evidence in found.into_iter().filter(|evidence| Some(&evidence.run) == newest.as_ref()) {
+        if let Some(watch) = evidence.notes.watch {
             let all = all.get_or_insert_default();
             all.drifted.extend(watch.drifted);
             all.error_up = all.error_up.or(watch.error_up);

@@ -55,8 +55,9 @@ impl Parts {
         let days = match (self.month, self.day, self.day_of_year) {
             (Some(month), Some(day), of_year) => {
                 let days = calendar::day(year, month, day)?;
-                let first = calendar::day(year, 1, 1)?;
-                if of_year.is_some_and(|of_year| first + i64::from(of_year) - 1 != days) {
+                if let Some(of_year) = of_year
+                    && calendar::day(year, 1, 1)? + i64::from(of_year) - 1 != days
+                {
                     return None;
                 }
                 days

@@ -3,11 +3,15 @@
 //!
 //! Everything here is computed from evidence, the run log and small tables; `monitor` wires it to the shell.
 
+mod disk;
 mod drift;
 mod performance;
 mod runs;
+mod spend;
 mod statistics;
 
+pub use disk::{DiskSpec, DiskUse, FolderUse, disk_use};
 pub use drift::{Against, ColumnDrift, DriftReport, DriftSpec, Look, Profile, Watched, judge};
 pub use performance::{Keys, Performance, PerformanceReport, PerformanceSpec, Promised, performance};
 pub use runs::{RunsSpec, StageRuns, findings, runs_table, stage_runs};
+pub use spend::{SpendSpec, Spent, overspent, spend_table, spent};

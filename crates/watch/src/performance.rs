@@ -356,6 +356,14 @@ fn monday_of(micros: i64) -> Option<NaiveDate> {
 const NAMED: usize = 3;
 
 impl PerformanceReport {
+    /// How much worse than on the test part all predictions of `version` were, as a share of the test's figure; `None`
+    /// where it is not known, or from too few rows.
+    pub fn worse(&self, version: &str, spec: &PerformanceSpec) -> Option<f64> {
+        let is_whole = |line: &&Performance| line.version == version && line.week.is_none() && line.segment.is_none();
+        let enough = |line: &&Performance| line.rows >= u64::from(spec.min_rows);
+        self.lines.iter().find(is_whole).filter(enough)?.worse
+    }
+
     /// The verdict, and what was found in words.
     pub fn verdict(&self, severity: Severity) -> (artifact::Verdict, String) {
         use artifact::Verdict;

@@ -88,7 +88,10 @@ mod tests {
     #[test]
     fn aggregates_are_judged_and_shown() {
         let table = df!("amount" => [1.5, -4.0], "n" => [1i64, 2]).unwrap();
-        assert_eq!(judged("table: {sql: SUM(amount) > 0}", &table), Failed("false; the left side of '>' is -2.5".into()));
+        assert_eq!(
+            judged("table: {sql: SUM(amount) > 0}", &table),
+            Failed("false; the left side of '>' is -2.5".into())
+        );
         assert_eq!(judged("table: {sql: COUNT(*) = 2}", &table), Passed("true; the left side of '=' is 2".into()));
         assert_eq!(judged("table: {sql: SUM(n) > 2 AND MAX(amount) < 2}", &table), Passed("true".into()));
     }

@@ -69,7 +69,15 @@ impl Ready {
             Some((table, _)) => tables.other(table)?,
             None => own.0,
         };
-        let late = late(source, &of.known, &grouping.times, plan.clock)?;
+        let expanded = match &grouping.versions {
+            Some(versions) => Some(versions.frame(source)?),
+            None => None,
+        };
+        let source = expanded.as_ref().unwrap_or(source);
+        let mut late = late(source, &of.known, &grouping.times, plan.clock)?;
+        if let (Some(late), Some(versions)) = (&mut late, &grouping.versions) {
+            late.are_versions(versions);
+        }
         let mut looked = Looked::at(source, of, place)?;
         let values = match of.op {
             Op::Count | Op::Recency | Op::Tenure | Op::MeanGap | Op::Share => Values::None,

@@ -56,7 +56,7 @@ impl Plan {
             }
         }
         plan.label_fits(spec)?;
-        plan.known_fits(spec)?;
+        plan.known_fits(spec, open)?;
         let conditions = [("rows", plan.rows.clone()), ("score", plan.score_condition())];
         for (place, condition) in conditions {
             if let Some(condition) = condition {
@@ -122,12 +122,15 @@ impl Plan {
     }
 
     /// What becomes known late. The columns of a delayed label are among it: earlier rows show them only then.
-    fn known_fits(&mut self, spec: &RowSpec) -> Result<()> {
+    fn known_fits(&mut self, spec: &RowSpec, open: Open) -> Result<()> {
         let (table, place) = (self.table.clone(), format!("table '{}'", self.table));
         let schema = self.schemas[&table].clone();
         let mut known =
             Knowledge::new(spec.known_at.as_ref(), &spec.known_late, &schema, (&self.time, self.clock), &place)?;
-        for (column, _) in &known.columns {
+        self.changes_fit(&table, &known, &place, open)?;
+        for column in
+            known.columns.iter().map(|(column, _)| column).chain(known.changes.iter().map(|(column, _)| column))
+        {
             if *column == self.time || self.key.as_ref() == Some(column) {
                 return Err(Error::cannot_run(format!(
                     "'known_late': '{column}' is carried by every example, so it must be known at once"
@@ -148,6 +151,23 @@ impl Plan {
         let moments: Vec<String> = known.moments().map(str::to_owned).collect();
         moments.iter().try_for_each(|column| self.read_own(column, &place))?;
         self.known = known;
+        Ok(())
+    }
+
+    /// The tables of changes of a table's columns.
+    fn changes_fit(&mut self, table: &str, known: &Knowledge, place: &str, open: Open) -> Result<()> {
+        for (column, changes) in &known.changes {
+            let place = format!("{place}: 'known_late'");
+            let other = changes.of.as_str();
+            self.open(other, &place, open)?;
+            changes.fits(column, &self.schemas[table], &self.schemas[other], self.clock, &place)?;
+            for (own, _) in changes.pairs() {
+                self.read(table, &own, &place)?;
+            }
+            for their in changes.reads(column) {
+                self.read(other, &their, &place)?;
+            }
+        }
         Ok(())
     }
 
@@ -305,11 +325,20 @@ impl Plan {
                 let schema = self.schemas[table].clone();
                 let (known_at, known_late) = (past.known_at.as_ref(), &past.known_late);
                 let time = from.as_ref().map_or(self.time.as_str(), |(_, time)| time);
-                let known = Knowledge::new(known_at, known_late, &schema, (time, self.clock), place)?.of(&reads);
+                let known = Knowledge::new(known_at, known_late, &schema, (time, self.clock), place)?;
+                if let Some((_, late)) = by.iter().find(|(_, their)| known.is_late(their)) {
+                    return Err(Error::cannot_run(format!(
+                        "{place}: 'by' reads '{late}' of '{table}', which is known late"
+                    ))
+                    .hint("group by columns that are known at once"));
+                }
+                let known = known.of(&reads);
                 known.moments().try_for_each(|column| self.read(table, column, place).map(|_| ()))?;
+                self.changes_fit(table, &known, place, open)?;
                 known
             }
         };
+        known.can_be_read(&reads, place)?;
         if known.columns.len() > MOST_LATE {
             return Err(Error::cannot_run(format!(
                 "{place} reads {} columns that are known late, more than {MOST_LATE}",

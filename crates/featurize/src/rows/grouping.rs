@@ -9,6 +9,7 @@ use super::compute::{Tables, times_of};
 use super::keys::Keys;
 use super::plan::{Earlier, Plan};
 use super::sorted::Sorted;
+use crate::changes::{Changes, History, Versions};
 use crate::interner::{NULL, UNKNOWN};
 
 /// Rows that were grouped and sorted, to be used by all features that ask for the same.
@@ -22,6 +23,7 @@ pub struct Groupings {
 struct Wanted {
     by: Vec<(String, String)>,
     from: Option<(String, String)>,
+    changes: Vec<(String, Changes)>,
 }
 
 /// The rows that are looked at.
@@ -32,6 +34,8 @@ pub struct Grouping {
     pub times: Arc<[i64]>,
     /// The rows of the own table, where others are looked at and all of the own ask.
     pub asking: Option<Sorted>,
+    /// The versions that the rows that are looked at are, where columns of them changed.
+    pub versions: Option<Versions>,
 }
 
 impl Groupings {
@@ -45,11 +49,11 @@ impl Groupings {
         all_ask: bool,
         place: &str,
     ) -> Result<Arc<Grouping>> {
-        let wanted = Wanted { by: of.by.clone(), from: of.from.clone() };
+        let wanted = Wanted { by: of.by.clone(), from: of.from.clone(), changes: of.known.changes.clone() };
         if let Some((_, known)) = self.known.iter().find(|(known, _)| *known == wanted) {
             return Ok(known.clone());
         }
-        let (source, times) = match &of.from {
+        let (source, mut times): (&DataFrame, Arc<[i64]>) = match &of.from {
             Some((table, time)) => {
                 let other = tables.other(table)?;
                 (other, times_of(other, time, plan.clock)?.into())
@@ -61,8 +65,13 @@ impl Groupings {
         for (code, _) in codes.iter_mut().zip(times.iter()).filter(|(_, time)| **time == i64::MIN) {
             *code = NULL;
         }
+        let versions = versions(plan, tables, source, of)?;
+        if let Some(versions) = &versions {
+            times = versions.rows.iter().map(|row| times[*row as usize]).collect();
+            codes = versions.rows.iter().map(|row| codes[*row as usize]).collect();
+        }
         let seen = Sorted::new(&codes, keys.count(), &times);
-        let asking = match all_ask && of.from.is_some() {
+        let asking = match all_ask && (of.from.is_some() || versions.is_some()) {
             false => None,
             true => {
                 // What is asked for and not there is one group, without rows.
@@ -72,8 +81,20 @@ impl Groupings {
                 Some(Sorted::new(&groups, keys.count() + 1, own.1))
             }
         };
-        let grouping = Arc::new(Grouping { keys, seen, times, asking });
+        let grouping = Arc::new(Grouping { keys, seen, times, asking, versions });
         self.known.push((wanted, grouping.clone()));
         Ok(grouping)
     }
+}
+
+/// The versions of rows of which an aggregate reads columns that changed.
+fn versions(plan: &Plan, tables: &Tables, source: &DataFrame, of: &Earlier) -> Result<Option<Versions>> {
+    if of.known.changes.is_empty() {
+        return Ok(None);
+    }
+    let history = |(column, changes): &(String, Changes)| {
+        History::new(column, changes, tables.other(changes.of.as_str())?, source.schema(), plan.clock)
+    };
+    let histories = of.known.changes.iter().map(history).collect::<Result<Vec<_>>>()?;
+    Versions::of(source, &histories).map(Some)
 }

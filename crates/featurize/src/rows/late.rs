@@ -3,6 +3,7 @@
 //! Which late columns of a row are known is a mask: bit `i` stands for the column `i`. An unknown column is null.
 
 use super::sorted::Group;
+use crate::changes::Versions;
 use crate::known::NEVER;
 
 /// At most so many late columns may be read by one feature: its values are computed for each mask.
@@ -17,6 +18,14 @@ pub struct Late {
 }
 
 impl Late {
+    /// Takes in that the rows are versions, which are seen from one change to the next.
+    pub fn are_versions(&mut self, versions: &Versions) {
+        let arrived = self.rows.take();
+        let from = versions.from.iter().enumerate();
+        self.rows = Some(from.map(|(row, from)| arrived.as_ref().map_or(*from, |rows| rows[row].max(*from))).collect());
+        self.until = Some(versions.until.clone());
+    }
+
     /// The mask of a row of which everything is known.
     pub fn all_known(&self) -> u8 {
         (1u8 << self.columns.len()) - 1

@@ -22,7 +22,7 @@ mod earlier;
 mod fit;
 mod fold;
 mod grouping;
-mod keys;
+pub mod keys;
 mod late;
 mod looked;
 mod near;
@@ -38,7 +38,7 @@ mod table;
 mod tree;
 mod window;
 
-pub use plan::Open;
+pub use plan::{Open, Plan};
 pub use prepared::Prepared;
 pub use proof::prove;
 pub use spec::{

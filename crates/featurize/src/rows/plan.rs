@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 
 use polars::prelude::{DataType, LazyFrame, SchemaRef};
+use serde::Serialize;
 use spec::{Result, Span};
 
 use super::spec::{Metres, Past, RowFeature, Score};
 use crate::as_of::ByKey;
 use crate::clock::Clock;
 use crate::known::{Knowledge, Known};
+use crate::plan::type_of;
 use expr::RowExpr;
 
 /// Opens a table of the clean stage by name.
 pub type Open<'a> = &'a dyn Fn(&str) -> Result<LazyFrame>;
 
 /// What is computed of the rows in a window.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum Op {
     Count,
     Distinct,
@@ -66,7 +68,7 @@ impl Op {
 }
 
 /// An aggregate over earlier rows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Earlier {
     pub op: Op,
     pub of: Option<RowExpr>,
@@ -82,7 +84,7 @@ pub struct Earlier {
 }
 
 /// A search among places.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Near {
     pub table: String,
     pub at: [String; 2],
@@ -90,7 +92,7 @@ pub struct Near {
     pub what: NearWhat,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum NearWhat {
     Distance,
     Column(String),
@@ -98,7 +100,7 @@ pub enum NearWhat {
 }
 
 /// How a feature is computed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum How {
     /// `late` if it depends on earlier rows.
     Sql {
@@ -111,11 +113,12 @@ pub enum How {
 }
 
 /// A spec that fits its tables.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     pub table: String,
     pub key: Option<String>,
     pub time: String,
+    #[serde(serialize_with = "type_of")]
     pub time_type: DataType,
     pub clock: Clock,
     pub label: String,
@@ -133,6 +136,7 @@ pub struct Plan {
     pub features: Vec<(String, How)>,
     /// The columns that are read of each table.
     pub needs: BTreeMap<String, Vec<String>>,
+    #[serde(skip)]
     pub(super) schemas: BTreeMap<String, SchemaRef>,
     /// Columns and features that a feature may read of its own row, in order.
     pub(super) names: Vec<String>,

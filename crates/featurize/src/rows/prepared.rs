@@ -81,7 +81,10 @@ impl Prepared {
         for (name, wanted) in self.inputs.iter() {
             let column = match rows.column(name) {
                 Ok(column) => of_type(column.as_materialized_series(), wanted)?,
-                Err(_) if *name == self.plan.time => Series::full_null(name.clone(), rows.height(), wanted),
+                // A new row need not have a time or a key yet.
+                Err(_) if *name == self.plan.time || self.plan.key.as_deref() == Some(name.as_str()) => {
+                    Series::full_null(name.clone(), rows.height(), wanted)
+                }
                 Err(_) => {
                     let given = rows.get_column_names();
                     return Err(Error::cannot_run(format!("column '{name}' is missing"))

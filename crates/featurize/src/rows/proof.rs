@@ -10,7 +10,7 @@
 //!
 //! SQL features are evaluated again from the published features that they read, each of which is proved itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifact::PolarsResultExt;
 use chrono::NaiveDate;
@@ -24,8 +24,9 @@ use super::spec::RowSpec;
 use super::table::{Part, chosen, parted, stretch};
 use crate::almanac::{Almanac, date};
 use crate::as_of::ByKey;
+use crate::changes::Changes;
 use crate::eval::evaluated;
-use crate::falsify::{KnownTimes, at_time, falsified, falsified_where, times};
+use crate::falsify::{KnownTimes, at_time, changed_later, falsified, falsified_where, times};
 use crate::known::{Knowledge, Known};
 use crate::proof::{Answers, Fault, Proof, held, mixed, same_columns, with_slack};
 use crate::reference::{Answer, Value, cells, equal};
@@ -210,16 +211,20 @@ fn other_world(
     let later = later.filter(&BooleanChunked::from_slice("".into(), &others)).during("proof")?;
     let own = falsified(&taken(&tables.own, asked)?, |name| is_hidden(plan, name))?;
     let place = past.height();
-    let as_of = AsOf { plan, time, column: &plan.time, known: &plan.known };
+    let as_of = AsOf { plan, time, column: &plan.time, known: &plan.known, others: &tables.others };
     let mut world = Tables { own: as_of.joined(&past, Some(&own), &later, &keep)?, others: tables.others.clone() };
     for (name, frame) in &tables.others {
         let keep = kept_columns(plan, name);
         match seen_as(plan, name) {
+            SeenAs::Changes(column, of) => {
+                let almanac = Almanac::of(plan.clock);
+                world.others.insert(name.clone(), changed_later(frame, of, column, time, almanac)?);
+            }
             // A table of places or keys has no time: it stays as it is.
             SeenAs::ItIs => {}
             SeenAs::Earlier(column, known) => {
                 let (past, later) = cut(frame, &times(frame, column, Almanac::of(plan.clock))?, time)?;
-                let as_of = AsOf { plan, time, column, known };
+                let as_of = AsOf { plan, time, column, known, others: &tables.others };
                 world.others.insert(name.clone(), as_of.joined(&past, None, &later, &keep)?);
             }
             SeenAs::AsOf(of) => {
@@ -249,6 +254,7 @@ struct AsOf<'a> {
     /// Its column of time.
     column: &'a str,
     known: &'a Knowledge,
+    others: &'a BTreeMap<String, DataFrame>,
 }
 
 impl AsOf<'_> {
@@ -264,7 +270,7 @@ impl AsOf<'_> {
         let change =
             |name: &str| name != self.column && !keep.contains(name) && !self.known.moments().any(|at| at == name);
         let almanac = Almanac::of(self.plan.clock);
-        let known = KnownTimes::of(self.known, past, &times(past, self.column, almanac)?, almanac)?;
+        let known = KnownTimes::of(self.known, past, &times(past, self.column, almanac)?, almanac, self.others)?;
         let mut all = known.falsified(past, self.time, change)?;
         let invented = past.tail(Some(INVENTED)).vstack(later).during("proof")?;
         let invented = falsified(&invented, change)?;
@@ -289,6 +295,8 @@ enum SeenAs<'a> {
     ItIs,
     /// Its earlier rows.
     Earlier(&'a str, &'a Knowledge),
+    /// As the changes of a column.
+    Changes(&'a str, &'a Changes),
     /// Its newest row of a key: since when it holds, and when it became known.
     AsOf(&'a ByKey),
 }
@@ -296,7 +304,20 @@ enum SeenAs<'a> {
 /// A table that several features look at in different ways stays as it is.
 fn seen_as<'a>(plan: &'a Plan, table: &str) -> SeenAs<'a> {
     let mut seen: Option<SeenAs<'a>> = None;
-    for (_, how) in &plan.features {
+    let all = plan.features.iter().map(|(_, how)| how);
+    // Those of the own table, and of others that are looked at.
+    let known = [&plan.known].into_iter().chain(all.clone().filter_map(|how| match how {
+        How::Earlier(of) => Some(&of.known),
+        _ => None,
+    }));
+    for (column, changes) in known.flat_map(|known| &known.changes).filter(|(_, changes)| changes.of.as_str() == table)
+    {
+        match &seen {
+            Some(SeenAs::Changes(one, other)) if *one != column || *other != changes => return SeenAs::ItIs,
+            _ => seen = Some(SeenAs::Changes(column, changes)),
+        }
+    }
+    for how in all {
         let other = match how {
             How::Near(of) if of.table == table => return SeenAs::ItIs,
             How::ByKey(of) if of.table == table => match (&of.time, &of.known) {

@@ -16,22 +16,8 @@ use crate::eval::evaluated;
 use crate::falsify::{KnownTimes, known_times, times};
 use crate::known::Known;
 use crate::proof::held;
-use crate::reference::{Answer, Ask, Seen, Value, answer, cells};
+use crate::reference::{Answer, Ask, Seen, Value, answer, cells, keys};
 use expr::RowExpr;
-
-/// The values of some columns as one key per row; nothing where one is null.
-pub fn keys<'a>(frame: &DataFrame, columns: impl Iterator<Item = &'a String>) -> Result<Vec<Option<Vec<String>>>> {
-    let mut keys = vec![Some(Vec::new()); frame.height()];
-    for column in columns {
-        for (key, value) in keys.iter_mut().zip(cells(frame, column)?) {
-            *key = key.take().zip(value.key()).map(|(mut key, part)| {
-                key.push(part);
-                key
-            });
-        }
-    }
-    Ok(keys)
-}
 
 /// Rows of a group that features ask for, and all that an aggregate reads of them.
 struct Group {
@@ -41,13 +27,15 @@ struct Group {
     /// What `of` gives, for each way in which the late columns are known: bit `i` of the way stands for column `i`.
     values: Vec<Vec<Value>>,
     holds: Vec<Vec<bool>>,
+    /// The rows themselves, where columns of them changed.
+    rows: Option<DataFrame>,
 }
 
 impl Group {
-    fn new(plan: &Plan, rows: &DataFrame, time: &str, of: &Earlier, place: &str) -> Result<Group> {
+    fn new(plan: &Plan, tables: &Tables, rows: &DataFrame, time: &str, of: &Earlier, place: &str) -> Result<Group> {
         let almanac = Almanac::of(plan.clock);
         let times = times(rows, time, almanac)?;
-        let known = KnownTimes::of(&of.known, rows, &times, almanac)?;
+        let known = KnownTimes::of(&of.known, rows, &times, almanac, &tables.others)?;
         let (mut values, mut holds) = (Vec::new(), Vec::new());
         for way in 0..1usize << of.known.columns.len() {
             let mut seen = rows.clone();
@@ -56,30 +44,20 @@ impl Group {
                 let nulls = Series::full_null(column.as_str().into(), rows.height(), &dtype);
                 seen.with_column(nulls.into()).during(place)?;
             }
-            let given = |sql: &Option<RowExpr>| -> Result<Option<Vec<Value>>> {
-                let Some(sql) = sql else { return Ok(None) };
-                let given = evaluated(&seen, sql, "given", place)?;
-                let given = DataFrame::new(given.len(), vec![given.into()]).during(place)?;
-                Ok(Some(cells(&given, "given")?))
-            };
-            let all = || vec![Value::Null; rows.height()];
-            // Of divisions by zero there is no value.
-            let finite = |value: Value| match value {
-                Value::Number(number) if !number.is_finite() => Value::Null,
-                other => other,
-            };
-            values.push(given(&of.of)?.unwrap_or_else(all).into_iter().map(finite).collect());
-            let kept = given(&of.filter)?;
-            holds.push(match kept {
-                Some(kept) => kept.into_iter().map(|value| value == Value::Truth(true)).collect(),
-                None => vec![true; rows.height()],
-            });
+            let (one, other) = looked(&seen, of, place)?;
+            values.push(one);
+            holds.push(other);
         }
-        Ok(Group { times, almanac, known, values, holds })
+        let rows = (!known.changes.is_empty()).then(|| rows.clone());
+        Ok(Group { times, almanac, known, values, holds, rows })
     }
 
     /// The aggregate over some of the rows as of a time.
-    fn answer(&self, of: &Earlier, places: &[usize], time: i128) -> Answer {
+    fn answer(&self, of: &Earlier, places: &[usize], time: i128, place: &str) -> Result<Answer> {
+        let as_of = match &self.rows {
+            Some(rows) => Some(looked(&self.known.masked(rows, time)?, of, place)?),
+            None => None,
+        };
         let end = of.lag.map_or(time, |lag| self.almanac.moved(time, lag, false));
         let start = of.window.map_or(i128::MIN, |window| self.almanac.moved(end, window, false));
         let mut seen = Vec::new();
@@ -91,11 +69,31 @@ impl Group {
             let is_known = |known: &Vec<Option<i128>>| known[*place].is_some_and(|known| known < time);
             let columns = self.known.columns.iter().enumerate();
             let way: usize = columns.map(|(i, (_, known))| usize::from(is_known(known)) << i).sum();
-            let (value, holds) = (self.values[way][*place].clone(), self.holds[way][*place]);
+            let (values, holds) =
+                as_of.as_ref().map_or((&self.values[way], &self.holds[way]), |(one, other)| (one, other));
+            let (value, holds) = (values[*place].clone(), holds[*place]);
             seen.push(Seen { time: at, value, holds });
         }
-        answer(ask(of.op), &seen, time, self.almanac)
+        Ok(answer(ask(of.op), &seen, time, self.almanac))
     }
+}
+
+/// What an aggregate reads of rows: its values, and where its condition holds.
+fn looked(rows: &DataFrame, of: &Earlier, place: &str) -> Result<(Vec<Value>, Vec<bool>)> {
+    let given = |sql: &Option<RowExpr>| -> Result<Option<Vec<Value>>> {
+        let Some(sql) = sql else { return Ok(None) };
+        let given = evaluated(rows, sql, "given", place)?;
+        let given = DataFrame::new(given.len(), vec![given.into()]).during(place)?;
+        Ok(Some(cells(&given, "given")?))
+    };
+    // Of divisions by zero there is no value.
+    let finite = |value: Value| match value {
+        Value::Number(number) if !number.is_finite() => Value::Null,
+        other => other,
+    };
+    let values = given(&of.of)?.unwrap_or_else(|| vec![Value::Null; rows.height()]).into_iter().map(finite).collect();
+    let kept = given(&of.filter)?.map(|kept| kept.into_iter().map(|value| value == Value::Truth(true)).collect());
+    Ok((values, kept.unwrap_or_else(|| vec![true; rows.height()])))
 }
 
 fn ask(op: Op) -> Ask {
@@ -139,7 +137,7 @@ pub fn from_earlier_rows(
         .map(|(row, _)| row)
         .collect();
     let group = source.take(&IdxCa::from_slice("".into(), &chosen)).during(place)?;
-    let group = Group::new(plan, &group, time, of, place)?;
+    let group = Group::new(plan, tables, &group, time, of, place)?;
     let mut places: HashMap<&Vec<String>, Vec<usize>> = HashMap::new();
     for (place, row) in chosen.iter().enumerate() {
         if let Some(key) = &theirs[*row as usize] {
@@ -149,10 +147,10 @@ pub fn from_earlier_rows(
     places.values_mut().for_each(|places| places.sort_by_key(|place| group.times[*place]));
     let none = Vec::new();
     let value = |(key, time): (&Option<Vec<String>>, Option<i128>)| match (key, time) {
-        (Some(key), Some(time)) => group.answer(of, places.get(key).unwrap_or(&none), time),
-        _ => Value::Null.into(),
+        (Some(key), Some(time)) => group.answer(of, places.get(key).unwrap_or(&none), time, place),
+        _ => Ok(Value::Null.into()),
     };
-    Ok(asking.iter().zip(times(rows, &plan.time, Almanac::of(plan.clock))?).map(value).collect())
+    asking.iter().zip(times(rows, &plan.time, Almanac::of(plan.clock))?).map(value).collect()
 }
 
 /// Coordinates in degrees.

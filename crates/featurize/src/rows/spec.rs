@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use spec::{Map, Name, Span};
 use values::Zone;
 
+use crate::changes::Late;
 use crate::known::Known;
 use crate::spec::{Fraction, Sql};
 use expr::RowExpr;
@@ -19,7 +20,7 @@ pub struct RowSpec {
     pub key: Option<String>,
     pub time: String,
     pub known_at: Option<Known>,
-    pub known_late: Map<Known>,
+    pub known_late: Map<Late>,
     pub zone: Option<Zone>,
     pub rows: Examples,
     pub score: Option<Score>,
@@ -37,7 +38,7 @@ pub struct Examples {
 }
 
 /// Which rows go to the scoring table instead of the training table: `{where: condition}` or `{from: date}`.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Score {
     /// Rows for which this SQL condition holds.
@@ -165,7 +166,7 @@ pub struct Past {
     /// When a row of `from` became known: a column of dates or moments, or a span after its time. Default: at its time.
     pub known_at: Option<Known>,
     /// Columns of `from` that were filled or changed after the row was known, each with when that was.
-    pub known_late: Map<Known>,
+    pub known_late: Map<Late>,
     /// A sentence for the data dictionary.
     pub description: Option<String>,
 }

@@ -62,6 +62,34 @@ fn tables_of_another_spec_cannot_be_proved() {
 }
 
 #[test]
+fn a_new_row_is_asked_with_its_own_columns() {
+    let spec = spec_of(&["area: {sql: area}", "n: {count: {by: district}}", "m: {mean: {of: price, by: district}}"]);
+    let prepared = crate::Prepared::open(&spec, &open(&tables()), today()).unwrap();
+    let inputs: Vec<&str> = prepared.inputs().iter_names().map(|name| name.as_str()).collect();
+    assert_eq!(inputs, ["trade_id", "day", "area", "district"]);
+    let now = chrono::DateTime::from_timestamp(1_711_929_600, 0).unwrap();
+    // On 1 April, with whole numbers for the area, a district that nobody knows, and one without.
+    let asked =
+        df!("district" => [Some("a"), Some("z"), None], "area" => [80i64, 70, 60], "more" => [1, 2, 3]).unwrap();
+    let answer = prepared.for_rows(&asked, now).unwrap();
+    assert_eq!(lines(&answer), ["- 2024-04-01 80 4 47.5", "- 2024-04-01 70 0 -", "- 2024-04-01 60 - -"]);
+    assert_eq!(prepared.for_rows(&asked.head(Some(0)), now).unwrap().schema(), prepared.outputs());
+    let error = |asked: DataFrame| prepared.for_rows(&asked, now).unwrap_err().to_string();
+    assert_eq!(
+        error(asked.drop("area").unwrap().lazy().rename(["more"], ["araea"], true).collect().unwrap()),
+        "column 'area' is missing; did you mean 'araea'?"
+    );
+    let text = df!("district" => ["a"], "area" => ["large"]).unwrap();
+    assert_eq!(error(text), "column 'area' is string, but the table has float64; give it as float64");
+    let huge = df!("district" => ["a"], "area" => [9_007_199_254_740_993i64]).unwrap();
+    assert_eq!(error(huge), "column 'area' is int64, but the table has float64; give it as float64");
+    assert_eq!(
+        prepared.for_keys(&asked, None).err().unwrap().to_string(),
+        "each row is an example here, so a key alone has no features; ask with the columns of a row"
+    );
+}
+
+#[test]
 fn what_clean_made_of_the_label_is_known_no_sooner() {
     let made = |name: &str, reads: &[&str]| artifact::Definition {
         reads: reads.iter().map(|read| (*read).to_owned()).collect(),

@@ -2,16 +2,16 @@
 
 use super::*;
 
-type Tables = Vec<(&'static str, DataFrame)>;
+pub type Tables = Vec<(&'static str, DataFrame)>;
 
-fn open(tables: &Tables) -> impl Fn(&str) -> spec::Result<LazyFrame> + '_ {
+pub fn open(tables: &Tables) -> impl Fn(&str) -> spec::Result<LazyFrame> + '_ {
     |name| match tables.iter().find(|(known, _)| *known == name) {
         Some((_, table)) => Ok(table.clone().lazy()),
         None => Err(spec::Error::cannot_run(format!("no table '{name}' among the inputs"))),
     }
 }
 
-fn built_and_proved(spec: &CutoffSpec, tables: &Tables) -> Drawn {
+pub fn built_and_proved(spec: &CutoffSpec, tables: &Tables) -> Drawn {
     let drawn = drawn(super::super::table::build(spec, &open(tables), today()).unwrap_or_else(|e| panic!("{e}")));
     let (training, scoring) = (drawn.training.clone().lazy(), drawn.scoring.clone().lazy());
     super::super::proof::prove(spec, &open(tables), training, scoring, (1_000, 7), today())

@@ -1,5 +1,6 @@
 //! Tests of whole feature tables.
 
+mod changes;
 mod errors;
 mod late;
 mod pandas;

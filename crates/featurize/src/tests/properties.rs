@@ -72,6 +72,8 @@ fn tables(events: &[Event], who: u8, (time, known): (Unit, Unit), first: i64) ->
             events.iter().enumerate().map(|(i, e)| Some((e.1 * 200 + i as i32 - 20_000, 0))).collect(),
             time,
         ),
+        Column::new("id".into(), (0..events.len() as i64).collect::<Vec<_>>()),
+        Column::new("status".into(), events.iter().map(|e| e.4.map(|k| format!("s{}", k % 3))).collect::<Vec<_>>()),
         Column::new("code".into(), events.iter().map(|e| e.4.map(|k| u64::MAX - u64::from(k))).collect::<Vec<_>>()),
     ];
     let log = DataFrame::new(events.len(), columns).unwrap();
@@ -83,7 +85,22 @@ fn tables(events: &[Event], who: u8, (time, known): (Unit, Unit), first: i64) ->
         times("told", told.iter().map(|(i, event)| Some((event.1 + *i as i32, 0))).collect(), known),
         Column::new("size".into(), told.iter().map(|(i, _)| *i as i32).collect::<Vec<_>>()),
     ];
-    vec![("log", log), ("traits", DataFrame::new(told.len(), traits).unwrap())]
+    // How the status of each event came to be: none to three changes, the last of which it may not say.
+    let moves: Vec<(usize, i32, i64, String)> = events
+        .iter()
+        .enumerate()
+        .flat_map(|(i, event)| {
+            let seed = i32::from(event.3.unwrap_or(5)).rem_euclid(4);
+            (0..seed).map(move |k| (i, event.1 + 9 * k + seed, event.2, format!("s{}", (seed + k * i as i32) % 3)))
+        })
+        .collect();
+    let changes = vec![
+        Column::new("event".into(), moves.iter().map(|(i, ..)| *i as i32).collect::<Vec<_>>()),
+        times("at", moves.iter().map(|(_, day, hour, _)| Some((*day, *hour))).collect(), known),
+        Column::new("became".into(), moves.iter().map(|(.., status)| status.clone()).collect::<Vec<_>>()),
+    ];
+    let changes = DataFrame::new(moves.len(), changes).unwrap();
+    vec![("log", log), ("traits", DataFrame::new(told.len(), traits).unwrap()), ("moves", changes)]
 }
 
 fn every_kind(
@@ -122,13 +139,26 @@ fn every_kind(
     features.push("newest_kind: {lookup: {of: log, take: kind, time: stamp}}".to_owned());
     features.push("size: {lookup: {of: traits, theirs: id, take: size, time: since, known_at: told}}".to_owned());
     features.push("ratio: {sql: sum_w / sum + size}".to_owned());
+    for (name, feature) in [
+        ("status_1", "count: {where: status = 's1'}"),
+        ("status_2", "share: {where: \"status = 's2' AND n > 0\", window: 1mo}"),
+        ("status_n", "sum: {of: n, where: status IS NULL}"),
+        ("statuses", "distinct: {of: status}"),
+        ("status_last", "last: {of: status}"),
+        ("status_most", "most_frequent: {of: status}"),
+        ("status_gap", "mean_gap: {where: status = 's0'}"),
+    ] {
+        features.push(format!("{name}: {{{feature}}}"));
+    }
     let features: String = features.iter().map(|line| format!("  {line}\n")).collect();
-    let known = if late { "known_at: loaded\nknown_late: {n: fixed}\n" } else { "" };
+    let changes = "status: {of: moves, on: id, theirs: event, take: became, time: at}";
+    let known = if late { &*format!("known_at: loaded\nknown_late: {{n: fixed, {changes}}}\n") } else { "" };
+    let known = if zone.is_some() && !late { &*format!("known_late: {{{changes}}}\n") } else { known };
     let zone = zone.map(|zone| format!("zone: {zone}\n")).unwrap_or_default();
     let delay = delay.map(|delay| format!("delay: {delay}, ")).unwrap_or_default();
     let text = format!(
         "table: log\nentity: who\ntime: day\n{known}{zone}cutoffs: {cutoffs}\nlabel: {{name: later, horizon: {horizon}, \
-         {delay}is: {{sum: {{of: n}}}}, where: n > -100}}\nfeatures:\n{features}"
+         {delay}is: {{sum: {{of: n}}}}, where: \"n > -100 OR status = 's0'\"}}\nfeatures:\n{features}"
     );
     read(&text).unwrap_or_else(|error| panic!("{error}"))
 }

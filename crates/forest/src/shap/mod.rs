@@ -111,7 +111,7 @@ impl<F: Deref<Target = Forest>> Explainer<F> {
         used.dedup();
         let place = |feature: u32| used.binary_search(&feature).unwrap_or_default() as u32;
         let mut bytes = most_bytes;
-        let (mut plans, mut base) = (Vec::new(), vec![0.0; forest.outputs()]);
+        let (mut plans, mut base) = (Vec::new(), forest.model.base.clone());
         for (at, tree) in trees.iter().enumerate() {
             base[at % forest.outputs()] += expected(tree);
             if tree.splits.is_empty() {

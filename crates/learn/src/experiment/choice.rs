@@ -28,17 +28,14 @@ pub(super) fn choose(spec: &TrainSpec, outcomes: &[Outcome]) -> Result<usize> {
 /// each row that judges, in the order in which they do.
 pub(super) fn compare(spec: &TrainSpec, outcomes: &mut [Outcome], chosen: usize, entities: Vec<u32>) {
     let resamples = Resamples::of_entities(entities, spec.resamples as usize, spec.seed);
-    let at = |outcome: &Outcome| outcome.tried.threshold.as_ref().map(|threshold| threshold.value);
-    let best = &outcomes[chosen];
-    let behind: Vec<_> = outcomes
-        .iter()
-        .map(|other| {
-            let (ours, theirs) = ((&best.valid.folds[..], at(best)), (&other.valid.folds[..], at(other)));
-            resamples.gain_over_folds(spec.choose_by(), ours, theirs)
-        })
-        .collect();
-    for (number, (outcome, behind)) in outcomes.iter_mut().zip(behind).enumerate() {
-        outcome.tried.behind = behind.filter(|_| number != chosen);
+    fn side(outcome: &Outcome) -> (&[crate::metrics::Scored], Option<f64>) {
+        (&outcome.valid.folds, outcome.tried.threshold.as_ref().map(|threshold| threshold.value))
+    }
+    let others: Vec<usize> = (0..outcomes.len()).filter(|number| *number != chosen).collect();
+    let of_others: Vec<_> = others.iter().map(|number| side(&outcomes[*number])).collect();
+    let behind = resamples.gains(spec.choose_by(), side(&outcomes[chosen]), &of_others);
+    for (number, behind) in others.into_iter().zip(behind) {
+        outcomes[number].tried.behind = behind;
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{Matrix, Model};
 const MOST: usize = 100_000;
 const LEAST: usize = 1_000;
 /// Products that may be spent on it: a second or two. Not a time, for equal inputs give equal cards.
-const EFFORT: usize = 1_000_000_000;
+const EFFORT: usize = 500_000_000;
 
 pub(super) fn explain(model: &dyn Model, test: &Matrix, seed: u64) -> Result<Option<Explained>> {
     let count = (EFFORT / model.effort().max(1)).clamp(LEAST, MOST);

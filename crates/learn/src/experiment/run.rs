@@ -92,15 +92,14 @@ pub(super) fn run_contenders(
     let at_baseline = outcomes.last().and_then(|last| Some(last.tried.threshold.as_ref()?.value));
     let of_intervals = Metric::of_intervals().filter(|_| intervals.is_some());
     let metrics: Vec<Metric> = Metric::of(spec.task).chain(of_intervals).collect();
-    let resampled = resamples.intervals(&best, &metrics, at);
+    let choose_by = spec.choose_by();
+    let (resampled, gain) = resamples.judge((&best, at), &metrics, choose_by, (&baseline, at_baseline));
     let measured = |(metric, interval): (&Metric, Option<Interval>)| {
         let value = best.value(*metric, at);
         let why = value.is_none().then(|| best.why_undefined(*metric));
         (*metric, Measured { value, interval, baseline: baseline.value(*metric, at_baseline), why })
     };
     let test: BTreeMap<Metric, Measured> = metrics.iter().zip(resampled).map(measured).collect();
-    let choose_by = spec.choose_by();
-    let gain = resamples.gain(choose_by, (&best, at), (&baseline, at_baseline));
     let value = |metric: Metric| test.get(&metric).and_then(|measured| measured.value);
     let against_baseline =
         beats_baseline(choose_by, gain, value(choose_by), baseline.value(choose_by, at_baseline), &best);

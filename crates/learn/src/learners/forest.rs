@@ -1,12 +1,12 @@
-//! `forest`: many decision trees on random rows and features (linfa-trees, grown side by side).
+//! `forest`: many decision trees on random rows and features (grown side by side).
 //!
 //! ```yaml
 //! - forest: {trees: 200, max_rows: 50000}
 //! ```
 //!
-//! Each tree draws its rows with replacement (Breiman 1996) and its features once (random subspaces, Ho 1998;
-//! linfa cannot draw them anew for each split). The probability of a class is the mean over the trees of its share in the
-//! leaf; in a regression that of the mean label (see [`super::tree`] for how it splits).
+//! Each tree draws its rows with replacement (Breiman 1996) and its features once (random subspaces, Ho 1998). The
+//! probability of a class is the mean over the trees of its share in the leaf; in a regression that of the mean label (see
+//! [`super::tree`] for how it splits).
 
 use rayon::prelude::*;
 use schemars::JsonSchema;
@@ -81,7 +81,7 @@ impl Learner for Forest {
                 features.sort_unstable();
                 grow(&coded, &rows, &features, growth)
             })
-            .collect::<Result<Vec<Grown>>>()?;
+            .collect::<Vec<Grown>>();
         models::random_forest::model(trees, train.features.features().to_vec())
     }
 }

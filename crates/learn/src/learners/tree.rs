@@ -1,11 +1,11 @@
-//! `tree`: one decision tree (linfa-trees, Gini).
+//! `tree`: one decision tree (Gini).
 //!
 //! ```yaml
 //! - tree: {depth: 4, min_leaf_rows: 100}
 //! ```
 //!
-//! linfa's trees predict labels; the probability of a class is its share among the training rows of the leaf. Of several
-//! classes each question is the best of those that part one class from all others.
+//! The probability of a class is its share among the training rows of the leaf. Of several classes each question is the best
+//! of those that part one class from all others.
 //!
 //! They only classify. A regression asks each question between two classes: labels above the mean of the node's rows, and
 //! the others (regression by classification, Torgo and Gama 1997, with a discretisation of its own at each node); it
@@ -75,7 +75,7 @@ impl Learner for Tree {
         let all: Vec<usize> = (0..used).collect();
         let features: Vec<usize> = (0..train.features.features().len()).collect();
         let growth = Growth { depth: self.depth as usize, min_leaf_rows: self.min_leaf_rows as usize };
-        let tree = grow(&coded, &all, &features, growth)?;
+        let tree = grow(&coded, &all, &features, growth);
         models::tree::model(tree, train.features.features().to_vec())
     }
 }

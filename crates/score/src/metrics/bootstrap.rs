@@ -63,7 +63,7 @@ impl Resamples {
     /// The metrics with their intervals, all from the same resamples; `None` where undefined.
     pub fn intervals(&self, scored: &Scored, metrics: &[Metric], threshold: Option<f64>) -> Vec<Option<Interval>> {
         let measures: Vec<Measure<'_>> = metrics.iter().map(|metric| scored.prepare(*metric, threshold)).collect();
-        let units = self.units_of(scored);
+        let units = self.units_from(scored, 0);
         let resampled = self.resample(|counts, weights| {
             spread(counts, &units, weights);
             measures.iter().map(|measure| measure.value(weights)).collect()
@@ -74,53 +74,65 @@ impl Resamples {
 
     /// How much better `a` is than `b` on the same resamples (positive: better); `None` where undefined.
     pub fn gain(&self, metric: Metric, a: (&Scored, Option<f64>), b: (&Scored, Option<f64>)) -> Option<Interval> {
-        self.gain_over_folds(metric, (std::slice::from_ref(a.0), a.1), (std::slice::from_ref(b.0), b.1))
+        let folds = |side: &(_, Option<f64>)| (std::slice::from_ref::<Scored>(side.0), side.1);
+        self.gains(metric, folds(&a), &[folds(&b)]).pop().flatten()
     }
 
-    /// The same on average over folds, of which `a` and `b` have scored the same rows, one after the other the rows that
-    /// are drawn here; `None` where undefined in one of them.
-    pub fn gain_over_folds(
-        &self,
-        metric: Metric,
-        a: (&[Scored], Option<f64>),
-        b: (&[Scored], Option<f64>),
-    ) -> Option<Interval> {
-        let mean = |gains: &mut dyn Iterator<Item = Option<f64>>| {
-            let gains: Option<Vec<f64>> = gains.collect();
-            gains.filter(|gains| !gains.is_empty()).map(|gains| gains.iter().sum::<f64>() / gains.len() as f64)
-        };
-        let folds = || a.0.iter().zip(b.0);
-        let gain = |ours: Option<f64>, theirs: Option<f64>| Some(metric.gain(ours?, theirs?));
-        let value = mean(&mut folds().map(|(ours, theirs)| gain(ours.value(metric, a.1), theirs.value(metric, b.1))))?;
-        let mut start = 0;
-        let mut sides = Vec::new();
-        for (ours, theirs) in folds() {
-            sides.push(
-                [(ours, a.1), (theirs, b.1)]
-                    .map(|(scored, threshold)| (self.units_from(scored, start), scored.prepare(metric, threshold))),
-            );
-            start += ours.rows();
-        }
+    /// How much better `a` is than each of `others` on the same resamples, on average over folds. All have scored the same
+    /// rows, fold after fold those that are drawn here. `None` where undefined in one of the folds.
+    pub fn gains(&self, metric: Metric, a: Side<'_>, others: &[Side<'_>]) -> Vec<Option<Interval>> {
+        let of =
+            |side: &Side<'_>| -> Vec<Option<f64>> { side.0.iter().map(|fold| fold.value(metric, side.1)).collect() };
+        let ours = of(&a);
+        let values: Vec<Option<f64>> = others.iter().map(|other| mean_gain(metric, &ours, &of(other))).collect();
+        let [a, others] = [&[a], others]
+            .map(|sides| -> Vec<Vec<Fold<'_>>> { sides.iter().map(|side| self.prepared(metric, side)).collect() });
         let resampled = self.resample(|counts, weights| {
-            let mut measured = |(units, measure): &(Vec<u32>, Measure<'_>)| {
-                let weights = &mut weights[..units.len()];
-                spread(counts, units, weights);
-                measure.value(weights)
+            let mut measured = |folds: &Vec<Fold<'_>>| -> Vec<Option<f64>> {
+                folds.iter().map(|fold| fold.value(counts, weights)).collect()
             };
-            vec![mean(&mut sides.iter().map(|[ours, theirs]| {
-                let ours = measured(ours);
-                gain(ours, measured(theirs))
-            }))]
+            let ours = measured(&a[0]);
+            others.iter().map(|other| mean_gain(metric, &ours, &measured(other))).collect()
         });
-        self.interval(value, &resampled, 0)
+        values.into_iter().enumerate().map(|(at, value)| self.interval(value?, &resampled, at)).collect()
     }
 
-    /// The unit that the row at each position belongs to.
-    fn units_of(&self, scored: &Scored) -> Vec<u32> {
-        self.units_from(scored, 0)
+    /// [`Resamples::intervals`] of `scored` and, in the same pass, how much better it is than `other` by a metric.
+    pub fn judge(
+        &self,
+        (scored, threshold): (&Scored, Option<f64>),
+        metrics: &[Metric],
+        metric: Metric,
+        other: (&Scored, Option<f64>),
+    ) -> (Vec<Option<Interval>>, Option<Interval>) {
+        let measures: Vec<Measure<'_>> = metrics.iter().map(|metric| scored.prepare(*metric, threshold)).collect();
+        let (ours, theirs) = (scored.prepare(metric, threshold), other.0.prepare(metric, other.1));
+        let [units, their_units] = [scored, other.0].map(|scored| self.units_from(scored, 0));
+        let resampled = self.resample(|counts, weights| {
+            spread(counts, &units, weights);
+            let mut values: Vec<Option<f64>> = measures.iter().map(|measure| measure.value(weights)).collect();
+            let ours = ours.value(weights);
+            spread(counts, &their_units, weights);
+            values.push(mean_gain(metric, &[ours], &[theirs.value(weights)]));
+            values
+        });
+        let of = |(at, metric): (usize, &Metric)| self.interval(scored.value(*metric, threshold)?, &resampled, at);
+        let gain = mean_gain(metric, &[scored.value(metric, threshold)], &[other.0.value(metric, other.1)]);
+        let gain = gain.and_then(|gain| self.interval(gain, &resampled, metrics.len()));
+        (metrics.iter().enumerate().map(of).collect(), gain)
     }
 
-    /// The same where the first row of `scored` is the one numbered `start` here.
+    fn prepared<'a>(&self, metric: Metric, side: &Side<'a>) -> Vec<Fold<'a>> {
+        let mut start = 0;
+        let mut fold = |scored: &'a Scored| {
+            let units = self.units_from(scored, start);
+            start += scored.rows();
+            Fold { units, measure: scored.prepare(metric, side.1) }
+        };
+        side.0.iter().map(&mut fold).collect()
+    }
+
+    /// The unit that the row at each position belongs to, where the first row of `scored` is the one numbered `start` here.
     fn units_from(&self, scored: &Scored, start: usize) -> Vec<u32> {
         let numbers = scored.order().iter().map(|row| *row + start as u32);
         match &self.entity {
@@ -160,6 +172,31 @@ impl Resamples {
             *count = count.saturating_add(1);
         }
     }
+}
+
+/// Scores of one model, fold after fold, and the threshold of its decisions.
+pub type Side<'a> = (&'a [Scored], Option<f64>);
+
+/// Scores that are measured on each resample.
+struct Fold<'a> {
+    /// The unit of the row at each position.
+    units: Vec<u32>,
+    measure: Measure<'a>,
+}
+
+impl Fold<'_> {
+    fn value(&self, counts: &[u8], weights: &mut [u8]) -> Option<f64> {
+        let weights = &mut weights[..self.units.len()];
+        spread(counts, &self.units, weights);
+        self.measure.value(weights)
+    }
+}
+
+/// The mean over folds of how much better `ours` is; `None` without folds, or if it is undefined in one of them.
+fn mean_gain(metric: Metric, ours: &[Option<f64>], theirs: &[Option<f64>]) -> Option<f64> {
+    let gains = ours.iter().zip(theirs).map(|(ours, theirs)| Some(metric.gain((*ours)?, (*theirs)?)));
+    let gains = gains.collect::<Option<Vec<f64>>>().filter(|gains| !gains.is_empty())?;
+    Some(gains.iter().sum::<f64>() / gains.len() as f64)
 }
 
 /// From the counts of units to the weight of each position.
@@ -283,7 +320,7 @@ mod tests {
         let entity: Vec<u32> = (0..400).map(|row| row % 200).collect();
         let resamples = Resamples::of_entities(entity.clone(), 100, 4);
         for metric in [Metric::Auc, Metric::LogLoss] {
-            let found = resamples.gain_over_folds(metric, (&cut(&good), None), (&cut(&poor), None)).unwrap();
+            let found = resamples.gains(metric, (&cut(&good), None), &[(&cut(&poor), None)])[0].unwrap();
             let gain = |times: &[u8]| -> f64 {
                 let of = |scored: &Scored, rows| part(scored, rows, times).value(metric, None).unwrap();
                 let gains = folds.clone().map(|rows| metric.gain(of(&good, rows.clone()), of(&poor, rows)));
@@ -329,5 +366,28 @@ mod tests {
     fn one_class_has_no_interval() {
         let one = Scored::new(Task::Classification, vec![1.0; 5], vec![0.5; 5], "test").unwrap();
         assert_eq!(interval(&Resamples::of_rows(5, 100, 1), &one, Metric::Auc), None);
+    }
+
+    #[test]
+    fn one_pass_measures_what_each_alone_would() {
+        let mut random = Random::new(4, 2);
+        let label: Vec<f64> = (0..300).map(|_| random.below(2) as f64).collect();
+        let mut scored = |noise: usize| {
+            let score = label.iter().map(|label| (label * 4.0 + random.below(noise) as f64) / (4.0 + noise as f64));
+            Scored::new(Task::Classification, label.clone(), score.collect(), "test").unwrap()
+        };
+        let (good, fair, poor) = (scored(4), scored(9), scored(40));
+        let resamples = Resamples::of_entities((0..300).map(|row| row / 2).collect(), 200, 3);
+        let metrics = [Metric::Auc, Metric::LogLoss, Metric::Recall];
+        let (intervals, gain) = resamples.judge((&good, Some(0.5)), &metrics, Metric::Auc, (&poor, Some(0.4)));
+        assert_eq!(intervals, resamples.intervals(&good, &metrics, Some(0.5)));
+        assert_eq!(gain, resamples.gain(Metric::Auc, (&good, Some(0.5)), (&poor, Some(0.4))));
+        let side = |scored: &'static [Scored]| (scored, None);
+        let [good, fair, poor] = [good, fair, poor].map(|scored| side(Box::leak(Box::new([scored]))));
+        let gains = resamples.gains(Metric::Brier, good, &[fair, poor]);
+        assert!(gains[1].unwrap().low > 0.0, "{gains:?}");
+        for (gain, other) in gains.iter().zip([fair, poor]) {
+            assert_eq!(*gain, resamples.gain(Metric::Brier, (&good.0[0], None), (&other.0[0], None)));
+        }
     }
 }

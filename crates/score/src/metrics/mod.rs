@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
 use crate::{Bounds, Task};
-pub use bootstrap::{Interval, Resamples};
+pub use bootstrap::{Interval, Resamples, Side};
 pub use classes::Classes;
 pub use classes::largest;
 pub use confusion::Confusion;

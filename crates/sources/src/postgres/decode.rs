@@ -54,7 +54,7 @@ impl Builder {
     /// Adds a value. Comes back with its text if the column cannot hold it, such as `infinity` of a date.
     #[inline]
     pub(crate) fn push(&mut self, field: &[u8]) -> Result<Option<String>> {
-        let stranger = match (&mut self.values, self.wire) {
+        let unconvertible = match (&mut self.values, self.wire) {
             (Values::Bool(values), _) => {
                 values.push(u8::from_be_bytes(fixed(field)?) != 0);
                 None
@@ -122,12 +122,12 @@ impl Builder {
                 None
             }
         };
-        if stranger.is_some() {
+        if unconvertible.is_some() {
             self.fill();
             self.absent.push(self.rows);
         }
         self.rows += 1;
-        Ok(stranger)
+        Ok(unconvertible)
     }
 
     #[inline]
@@ -259,7 +259,7 @@ mod tests {
 
     use super::*;
     use crate::column_spec::{ColumnSpec, TYPES};
-    use crate::recast::{Recast, Strangers, recast};
+    use crate::recast::{Recast, Unconvertible, recast};
     use crate::typed::Missing;
 
     fn sent(count: i16, weight: i16, sign: u16, scale: u16, groups: &[u16]) -> Vec<u8> {
@@ -332,11 +332,11 @@ mod tests {
                 return Ok(());
             }
             let mut builder = Builder::new(wire, 1);
-            let stranger = builder.push(&sent).unwrap();
+            let unconvertible = builder.push(&sent).unwrap();
             let source = builder.finish().unwrap();
             prop_assert_eq!(source.dtype(), &wire.dtype());
-            let strangers: Strangers = stranger.into_iter().map(|text| ((0, 0), text)).collect();
-            let batch = recast(&[column], &[&source], &strangers, &Missing::new(&[]), "t", &[1]).unwrap();
+            let unconvertible: Unconvertible = unconvertible.into_iter().map(|text| ((0, 0), text)).collect();
+            let batch = recast(&[column], &[&source], &unconvertible, &Missing::new(&[]), "t", &[1]).unwrap();
             let refused = batch.refused.map_or(0, |refused| refused.height());
             prop_assert_eq!(batch.rows.height() + refused, 1);
             if refused == 1 {

@@ -76,7 +76,9 @@ fn predictions_are_judged_by_version_week_and_segment() {
         "worse than on the test part: v1, week of 1970-01-12: mae 3 on 1 row, 50 % worse than 2 on test; v2: mae 20 on 1 \
          row, 900 % worse than 2 on test; v2, week of 1970-01-12: mae 20 on 1 row, 900 % worse than 2 on test; and 1 more"
     );
+    assert_eq!([found.worse("v2", &spec), found.worse("v3", &spec)], [Some(9.0), None]);
     // Too few rows to judge; the newest week alone.
+    assert_eq!(found.worse("v2", &PerformanceSpec { min_rows: 100, ..spec.clone() }), None);
     let careful = report(&PerformanceSpec { min_rows: 100, ..spec.clone() }, &predictions, &outcomes, 2.0);
     assert_eq!(careful.verdict(Severity::Hard).0, Verdict::Passed);
     let newest = report(&PerformanceSpec { weeks: 1, ..spec.clone() }, &predictions, &outcomes, 2.0);

@@ -15,7 +15,7 @@ fn a_cause_is_told_once_in_a_while_and_the_next_one_says_so() {
         ..event()
     };
     assert_eq!(told(&alerts, &project, &event(3, "a"), 0), ["slack 127.0.0.1: sent"]);
-    let held = "slack 127.0.0.1: held back: the same cause was reported at 2026-11-21 01:42:13 UTC";
+    let held = "slack 127.0.0.1: not sent again: the same cause was reported at 2026-11-21 01:42:13 UTC";
     assert_eq!(told(&alerts, &project, &event(4, "b"), 60), [held]);
     assert_eq!(told(&alerts, &project, &event(5, "c"), 119), [held]);
     let other = Event { message: "orders: no column 'id'".to_owned(), ..event(0, "d") };

@@ -227,7 +227,7 @@ fn one_channel_that_fails_does_not_keep_the_others_from_telling() {
     assert_eq!(
         told(&alerts(&project, &[]), &project, &event(), 1).join("\n"),
         "slack 127.0.0.1: not sent: the server answered 403 Forbidden: invalid_token\n\
-         slack 127.0.0.1: held back: the same cause was reported at 2026-11-21 01:42:13 UTC"
+         slack 127.0.0.1: not sent again: the same cause was reported at 2026-11-21 01:42:13 UTC"
     );
 }
 

@@ -74,6 +74,7 @@ fn random(trades: &[Trade], leases: &[Lease], (time, known): (Time, Time), first
             Column::new("kind".into(), trades.iter().map(|trade| name(&trade.2)).collect::<Vec<_>>())
                 .cast(&artifact::dtype(spec::ColumnType::Category))
                 .unwrap(),
+            Column::new("status".into(), trades.iter().map(|t| t.2.map(|d| format!("s{d}"))).collect::<Vec<_>>()),
             exact.with_name("exact".into()).into(),
             Column::new("price".into(), trades.iter().map(|t| t.3.map(|p| f64::from(p) / 3.0)).collect::<Vec<_>>()),
             Column::new("area".into(), trades.iter().map(|trade| f64::from(trade.4)).collect::<Vec<_>>()),
@@ -89,6 +90,8 @@ fn random(trades: &[Trade], leases: &[Lease], (time, known): (Time, Time), first
             times("signed", leases.iter().map(|lease| lease.0.map(|on| (on, 12))).collect(), time),
             times("filed", leases.iter().map(|l| l.0.zip(l.3).map(|(on, by)| (on + by, 0))).collect(), known),
             Column::new("zone".into(), leases.iter().map(|lease| name(&lease.1)).collect::<Vec<_>>()),
+            Column::new("lease".into(), (0..leases.len() as i32).collect::<Vec<_>>()),
+            Column::new("state".into(), leases.iter().map(|l| l.1.map(|_| "s1")).collect::<Vec<_>>()),
             Column::new("deposit".into(), leases.iter().map(|lease| f64::from(lease.2) / 7.0).collect::<Vec<_>>()),
         ],
     )
@@ -98,6 +101,25 @@ fn random(trades: &[Trade], leases: &[Lease], (time, known): (Time, Time), first
     all[1].1 = leases_table;
     let codes = df!("code" => [u64::MAX, u64::MAX - 1, 1 << 63], "name" => ["first", "second", "other"]).unwrap();
     all.push(("codes", codes));
+    // What became of each, none to three times; the first trades and leases have the same keys.
+    let changes = |rows: Vec<(i32, i64, i32)>| {
+        let rows: Vec<(usize, i32, i64, i32)> = rows
+            .into_iter()
+            .enumerate()
+            .flat_map(|(i, (day, hour, seed))| {
+                (0..seed.rem_euclid(4))
+                    .map(move |k| (i, day + 8 * k + seed.rem_euclid(3), hour, (seed + k).rem_euclid(3)))
+            })
+            .collect();
+        let columns = vec![
+            Column::new("id".into(), rows.iter().map(|(i, ..)| *i as i64).collect::<Vec<_>>()),
+            times("at", rows.iter().map(|(_, day, hour, _)| Some((*day, *hour))).collect(), known),
+            Column::new("status".into(), rows.iter().map(|(.., of)| format!("s{of}")).collect::<Vec<_>>()),
+        ];
+        DataFrame::new(rows.len(), columns).unwrap()
+    };
+    all.push(("trade_changes", changes(trades.iter().map(|t| (t.0, t.1, i32::from(t.4))).collect())));
+    all.push(("lease_changes", changes(leases.iter().map(|l| (l.0.unwrap_or(50), 12, i32::from(l.2))).collect())));
     all
 }
 
@@ -150,6 +172,21 @@ fn features(window: &str, lag: &str, hours: bool) -> Vec<String> {
         "filed: {count: {from: leases, time: signed, known_late: {deposit: filed}, where: filed IS NOT NULL}}"
             .to_owned(),
     );
+    let of_leases = "from: leases, time: signed, known_late: {state: {of: lease_changes, on: lease, theirs: id, take: status, time: \
+                     at}, deposit: filed}";
+    for feature in [
+        format!("status_1: {{count: {{where: status = 's1', by: district, window: {window}}}}}"),
+        "status_2: {sum: {of: \"CASE WHEN status = 's2' THEN size ELSE 1 END\"}}".to_owned(),
+        "statuses: {distinct: {of: status, by: district}}".to_owned(),
+        format!("status_last: {{last: {{of: status, lag: {lag}}}}}"),
+        "status_share: {share: {where: \"status = 's0' OR size > 0\"}}".to_owned(),
+        "status_mean: {mean: {of: price, where: status IS NULL}}".to_owned(),
+        "status_gap: {mean_gap: {where: status IS NOT NULL}}".to_owned(),
+        format!("states: {{count: {{{of_leases}, by: district, theirs: zone, where: state = 's1'}}}}"),
+        format!("state_sum: {{sum: {{{of_leases}, of: deposit, where: state <> 's1'}}}}"),
+    ] {
+        features.push(feature);
+    }
     features.push("change: {sql: mean / mean_l - 1}".to_owned());
     features
 }
@@ -160,7 +197,7 @@ fn spec(features: &[String], late: bool, delay: Option<&str>, zone: Option<&str>
         head = head.replace("rows: {}", &format!("zone: {zone}\nrows: {{}}"));
     }
     if late {
-        head = head.replace("rows: {}", "known_at: loaded\nknown_late: {size: measured}\nrows: {}");
+        head = head.replace("rows: {}", "known_at: loaded\nknown_late: {size: measured, status: {of: trade_changes, on: trade_id, theirs: id, time: at}}\nrows: {}");
     }
     if let Some(delay) = delay {
         head = head.replace("is: {sql: price}", &format!("is: {{sql: price}}, delay: {delay}"));
@@ -252,7 +289,7 @@ fn ask_alone(spec: &FeaturesSpec, tables: &Tables, drawn: &Drawn, random: &mut R
         rest = later;
         let mut asked = taken(own, &in_own, now);
         // What is known only later need not be given, nor be true.
-        for hidden in ["price", "size", "loaded", "measured"] {
+        for hidden in ["price", "size", "loaded", "measured", "status"] {
             asked = asked.drop(hidden).unwrap_or(asked);
         }
         let answer = prepared.for_rows(&asked, chrono::DateTime::UNIX_EPOCH).unwrap();

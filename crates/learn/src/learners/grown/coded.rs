@@ -1,4 +1,4 @@
-//! The training rows as linfa shall see them: codes instead of values, and labels of two classes.
+//! The training rows as splits see them: codes instead of values, and labels of two classes.
 
 use crate::Matrix;
 

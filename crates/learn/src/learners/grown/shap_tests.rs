@@ -68,8 +68,7 @@ fn contributions_are_shapley_values() {
         let mut half: Vec<usize> = all.clone();
         random.shuffle(&mut half);
         half.truncate(rows / 2);
-        let trees =
-            [grow(&coded, &all, &[0, 1, 2, 3], growth).unwrap(), grow(&coded, &half, &[0, 2, 3], growth).unwrap()];
+        let trees = [grow(&coded, &all, &[0, 1, 2, 3], growth), grow(&coded, &half, &[0, 2, 3], growth)];
         let features = matrix.features().to_vec();
         explained(&*tree::model(trees[0].clone(), features.clone()).unwrap(), &trees[..1], &columns, &matrix);
         explained(&*random_forest::model(trees.to_vec(), features).unwrap(), &trees, &columns, &matrix);

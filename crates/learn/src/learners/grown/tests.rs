@@ -26,7 +26,7 @@ fn grow(matrix: &Matrix, label: &[f64], depth: usize, min_leaf_rows: usize) -> G
 fn grow_classes(matrix: &Matrix, label: &[f64], classes: usize, depth: usize, min_leaf_rows: usize) -> Grown {
     let rows: Vec<usize> = (0..label.len()).collect();
     let features: Vec<usize> = (0..matrix.features().len()).collect();
-    super::grow(&Coded::new(matrix, label, classes), &rows, &features, Growth { depth, min_leaf_rows }).unwrap()
+    super::grow(&Coded::new(matrix, label, classes), &rows, &features, Growth { depth, min_leaf_rows })
 }
 
 fn shares(tree: &Grown, matrix: &Matrix) -> Vec<f64> {

@@ -1,0 +1,202 @@
+//! XGBoost's models, JSON and UBJSON, as versions 2 and 3 write them.
+//!
+//! XGBoost computes in single precision: values are rounded before they are compared, a row goes left if its value is
+//! *below* the threshold, and sums are rounded after each tree, beginning with the base score.
+
+mod json;
+mod tree;
+mod ubjson;
+mod value;
+
+use spec::{Error, Result};
+
+use crate::model::{Model, Reading, Tree};
+use crate::objective::Transform;
+use crate::text::{Checked, shown};
+use value::At;
+
+/// Reads a model to its end. The error names the place.
+pub(crate) fn read(bytes: &[u8]) -> Result<Model> {
+    parsed(bytes).map_err(|cause| {
+        Error::cannot_run(cause)
+            .hint("the file is damaged or not a model of XGBoost 2 or 3; restore it, or train again")
+    })
+}
+
+fn parsed(bytes: &[u8]) -> Checked<Model> {
+    // A JSON object goes on with a name, a blank or its end; a binary one with the length of a name.
+    let is_json = !matches!(bytes, [b'{', b'i' | b'U' | b'I' | b'l' | b'L', ..]);
+    let value = match is_json {
+        true => {
+            json::read(std::str::from_utf8(bytes).map_err(|error| format!("byte {}: not UTF-8", error.valid_up_to()))?)?
+        }
+        false => ubjson::read(bytes)?,
+    };
+    model(At::root(&value))
+}
+
+fn model(root: At<'_, '_>) -> Checked<Model> {
+    root.only(&["learner", "version"])?;
+    let version = root.get("version")?;
+    let numbers: Vec<i64> = version.numbers()?;
+    if !matches!(numbers.first(), Some(1..=3)) {
+        return Err(version.wrong(format!("version {} is not known", list(&numbers))));
+    }
+    let learner = root.get("learner")?;
+    learner.only(&[
+        "attributes",
+        "feature_names",
+        "feature_types",
+        "gradient_booster",
+        "learner_model_param",
+        "objective",
+    ])?;
+    let parameters = learner.get("learner_model_param")?;
+    parameters.only(&["base_score", "boost_from_average", "num_class", "num_feature", "num_target"])?;
+    let features = parameters.get("num_feature")?;
+    let count: i64 = features.parameter()?;
+    let features = usize::try_from(count).ok().filter(|count| (1..=i32::MAX as usize).contains(count));
+    let features = features.ok_or_else(|| parameters.wrong(format!("'num_feature' is {count}")))?;
+    let outputs = outputs(&parameters)?;
+    let (objective, transform, margin) = objective(&learner.get("objective")?, outputs)?;
+    let base = base(&parameters, outputs, margin)?;
+    let feature_names = names(&learner, features)?;
+    let trees = booster(&learner.get("gradient_booster")?, features, outputs)?;
+    let reading = Reading::Single;
+    Ok(Model { feature_names, outputs, averages: false, objective: Some(objective), transform, reading, base, trees })
+}
+
+fn list(numbers: &[i64]) -> String {
+    numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(".")
+}
+
+/// Scores per row: one per class, or one.
+fn outputs(parameters: &At<'_, '_>) -> Checked<usize> {
+    const MOST: i64 = 10_000;
+    let at_least_one = |name: &str| -> Checked<i64> {
+        let found: i64 = match parameters.get_if_there(name)? {
+            Some(found) => found.parameter()?,
+            None => 1,
+        };
+        match (0..=MOST).contains(&found) {
+            true => Ok(found.max(1)),
+            false => Err(parameters.wrong(format!("'{name}' is {found}, not 0 to {MOST}"))),
+        }
+    };
+    match (at_least_one("num_class")?, at_least_one("num_target")?) {
+        (outputs, 1) => Ok(outputs as usize),
+        (_, targets) => Err(parameters.wrong(format!("models of {targets} labels are not known here"))),
+    }
+}
+
+/// From the base score as a user gives it to a raw score.
+type Margin = fn(f32) -> f32;
+
+fn objective(at: &At<'_, '_>, outputs: usize) -> Checked<(String, Transform, Margin)> {
+    let name = at.get("name")?;
+    let name = name.text()?;
+    let same: Margin = |base| base;
+    let logit: Margin = |base| -(1.0 / base - 1.0).ln();
+    let (transform, margin) = match name {
+        "reg:squarederror"
+        | "reg:squaredlogerror"
+        | "reg:pseudohubererror"
+        | "reg:absoluteerror"
+        | "binary:logitraw"
+        | "rank:ndcg"
+        | "rank:map"
+        | "rank:pairwise" => (Transform::Identity, same),
+        "binary:logistic" | "reg:logistic" => (Transform::SingleSigmoid, logit),
+        "binary:hinge" => (Transform::Hinge, same),
+        "count:poisson" | "reg:gamma" | "reg:tweedie" | "survival:cox" | "survival:aft" => {
+            (Transform::SingleExp, f32::ln as Margin)
+        }
+        "multi:softprob" | "multi:softmax" => (Transform::SingleSoftmax, same),
+        other => return Err(at.wrong(format!("objective {} is not known", shown(other)))),
+    };
+    match name.starts_with("multi:") == (outputs > 1) {
+        true => Ok((name.to_owned(), transform, margin)),
+        false => Err(at.wrong(format!("objective '{name}' does not fit {outputs} classes"))),
+    }
+}
+
+/// The raw score before the first tree, of each output: `5E-1`, `[5E-1]` or one number per output.
+fn base(parameters: &At<'_, '_>, outputs: usize, margin: Margin) -> Checked<Vec<f64>> {
+    let at = parameters.get("base_score")?;
+    let text = at.text()?;
+    let numbers = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let numbers: Option<Vec<f32>> = numbers.split(',').map(|number| number.trim().parse().ok()).collect();
+    let mut base = numbers.ok_or_else(|| at.wrong(format!("{} is not a list of numbers", shown(text))))?;
+    if base.len() == 1 {
+        base.resize(outputs, base[0]);
+    }
+    let base: Vec<f64> = base.into_iter().map(|base| f64::from(margin(base))).collect();
+    match base.len() == outputs && base.iter().all(|base| base.is_finite()) {
+        true => Ok(base),
+        false => Err(at.wrong(format!("{} is not the base score of {outputs} outputs", shown(text)))),
+    }
+}
+
+/// The names of the features; `f0`, `f1`, … if the model has none, as XGBoost calls them.
+fn names(learner: &At<'_, '_>, features: usize) -> Checked<Vec<String>> {
+    let names = match learner.get_if_there("feature_names")? {
+        Some(at) => at.texts()?,
+        None => Vec::new(),
+    };
+    match names.len() {
+        0 => Ok((0..features).map(|at| format!("f{at}")).collect()),
+        found if found == features => Ok(names),
+        found => Err(learner.wrong(format!("'feature_names' has {found} entries, not {features}"))),
+    }
+}
+
+/// The trees, those of one iteration after those of the one before, and among them output by output.
+fn booster(at: &At<'_, '_>, features: usize, outputs: usize) -> Checked<Vec<Tree>> {
+    let name = at.get("name")?;
+    match name.text()? {
+        "gbtree" => {
+            at.only(&["model", "name"])?;
+            trees(&at.get("model")?, None, features, outputs)
+        }
+        "dart" => {
+            at.only(&["gbtree", "name", "weight_drop"])?;
+            let weights = at.get("weight_drop")?;
+            let weights: Vec<f32> = weights.numbers()?;
+            let inner = at.get("gbtree")?;
+            inner.only(&["model", "name"])?;
+            trees(&inner.get("model")?, Some(weights), features, outputs)
+        }
+        other => Err(name.wrong(format!("booster {} is not a forest", shown(other)))),
+    }
+}
+
+fn trees(model: &At<'_, '_>, weights: Option<Vec<f32>>, features: usize, outputs: usize) -> Checked<Vec<Tree>> {
+    model.only(&["cats", "gbtree_model_param", "iteration_indptr", "tree_info", "trees"])?;
+    let all = model.get("trees")?;
+    let count = all.items()?.count();
+    let parameters = model.get("gbtree_model_param")?;
+    let said = parameters.get("num_trees")?;
+    let said: i64 = said.parameter()?;
+    if usize::try_from(said) != Ok(count) {
+        return Err(model.wrong(format!("{count} trees, but 'num_trees' is {said}")));
+    }
+    let info = model.get("tree_info")?;
+    let of_output: Vec<i64> = info.as_many(count)?;
+    if let Some(wrong) = of_output.iter().find(|output| !(0..outputs as i64).contains(output)) {
+        return Err(info.wrong(format!("holds {wrong}, but there are {outputs} outputs")));
+    }
+    if let Some(weights) = weights.as_ref().filter(|weights| weights.len() != count) {
+        return Err(model.wrong(format!("{count} trees, but 'weight_drop' has {} entries", weights.len())));
+    }
+    // Within one output the order of the trees is the order of the sum.
+    let mut by_output: Vec<Vec<Tree>> = (0..outputs).map(|_| Vec::new()).collect();
+    for ((at, item), output) in all.items()?.enumerate().zip(&of_output) {
+        let weight = weights.as_ref().map_or(1.0, |weights| weights[at]);
+        by_output[*output as usize].push(tree::tree(&item, features, weight)?);
+    }
+    if by_output.iter().any(|trees| trees.len() != by_output[0].len()) {
+        return Err(info.wrong("not every output has as many trees"));
+    }
+    let mut turns: Vec<_> = by_output.into_iter().map(Vec::into_iter).collect();
+    Ok((0..count).filter_map(|at| turns[at % outputs].next()).collect())
+}

@@ -1,0 +1,92 @@
+//! Labels that become known at a time of their own, columns that change, and days of a zone: from the YAML to the model.
+
+use testkit::Project;
+
+/// Sales, each settled some days later, with a status that changes; all times in UTC.
+fn sales() -> Project {
+    let project = Project::new();
+    let day = |row: usize| format!("2024-{:02}-{:02}", 1 + row / 40, 1 + row % 28);
+    let settled = |row: usize| match row % 3 {
+        // At the end of the next month, after ten days, never.
+        0 => format!("2024-{:02}-28 12:00:00", 2 + row / 40),
+        1 => format!("{} 23:30:00", day(row)),
+        _ if row % 30 == 2 => String::new(),
+        _ => format!("{} 12:00:00", day(row)),
+    };
+    let rows: String = (0..400)
+        .map(|row| {
+            let area = 30 + (row * 37) % 101;
+            let price = 3 * area + (row * 53) % 17;
+            format!("s{row},{} 22:30:00,{},{area},{price},paid\n", day(row), settled(row))
+        })
+        .collect();
+    let changes: String = (0..400)
+        .map(|row| format!("s{row},open,{0} 22:31:00\ns{row},paid,2024-12-{1:02} 10:00:00\n", day(row), 1 + row % 28))
+        .collect();
+    project
+        .write("sales.csv", format!("id,at,settled,area,price,status\n{rows}"))
+        .write("changes.csv", format!("sale,became,changed_at\n{changes}"))
+        .write(
+            "resources/sales/ingest.yaml",
+            "tables:\n  sales:\n    source: {file: {path: sales.csv}}\n    columns: {id: string, at: datetime, settled: \
+             datetime, area: float64, price: float64, status: string}\n  changes:\n    source: {file: {path: changes.csv}}\n    \
+             columns: {sale: string, became: string, changed_at: datetime}\n",
+        )
+        .write("resources/sales/clean.yaml", "tables:\n  sales: {}\n  changes: {}\n")
+        .write(
+            "resources/sales/features.yaml",
+            "table: sales\nkey: id\ntime: at\nzone: Europe/Berlin\nknown_late: {status: {of: changes, on: id, theirs: sale, \
+             take: became, time: changed_at}}\nrows: {}\nlabel: {name: price, is: {sql: price}, known_at: settled}\nfeatures:\n  \
+             area: {sql: area}\n  mean_before: {mean: {of: price}}\n  open: {count: {where: status = 'open'}}\n  paid: {count: \
+             {where: status = 'paid'}}\n  day: {count: {window: 1d}}\n",
+        )
+        .write(
+            "resources/sales/train.yaml",
+            "table: training\nlabel: price\ntask: regression\nentity: id\ntime: at\nsplit: {by: time}\nresamples: 100\n\
+             experiments: {t: {tree: {depth: 3}}}\npromote: {when: by_hand}\n",
+        );
+    for tool in ["ingest", "clean", "features"] {
+        project.run(tool, ["sales"]).exits(0);
+    }
+    project
+}
+
+#[test]
+fn no_row_teaches_before_its_label_is_known() {
+    let project = sales();
+    project.run("features", ["sales", "--prove"]).exits(0).says("proved: ");
+    // Those that were never settled are scored.
+    let shown = project.run("features", ["sales", "--force"]);
+    shown.exits(0);
+    let dictionary = project.latest("data/processed/sales/features");
+    let dictionary = dictionary.iter().find(|path| path.ends_with(".md")).expect("there is a dictionary");
+    let dictionary = project.read(dictionary);
+    for text in
+        ["| days | of Europe/Berlin", "`price_known_at` is the time from which on", "`status` from each `changed_at`"]
+    {
+        assert!(dictionary.contains(text), "no '{text}' in {dictionary}");
+    }
+    project.run("train", ["sales"]).exits(0).says("their labels, known at 'price_known_at', reach into the next part");
+    let manifest: serde_json::Value =
+        serde_json::from_str(&project.read("data/models/sales/v1/model.json")).expect("the manifest is JSON");
+    let names: Vec<&str> =
+        manifest["features"].as_array().unwrap().iter().map(|feature| feature["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["area", "mean_before", "open", "paid", "day"]);
+}
+
+#[test]
+fn another_zone_is_another_feature() {
+    let project = sales();
+    project.run("train", ["sales"]).exits(0);
+    project.write("resources/sales/predict.yaml", "table: scoring\n");
+    let features = project.read("resources/sales/features.yaml");
+    project.write("resources/sales/features.yaml", features.replace("zone: Europe/Berlin", "zone: Asia/Seoul"));
+    project.run("features", ["sales"]).exits(0);
+    project.run("predict", ["sales", "--model", "v1"]).exits(1).says(
+        "'day' is {count: {window: 1d}} # days of Asia/Seoul now, was {count: {window: 1d}} # days of Europe/Berlin",
+    );
+    project.write("resources/sales/features.yaml", features.replace("Europe/Berlin", "Europe/Berln"));
+    project.run("features", ["sales"]).exits(2).says(
+        "resources/sales/features.yaml:4:7: zone: unknown time zone 'Europe/Berln'; did you mean 'Europe/Berlin'?",
+    );
+}
