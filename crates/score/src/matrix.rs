@@ -197,7 +197,7 @@ impl Encoder {
     /// Rows from plain numbers, one per row and feature, row after row: what [`Matrix::row_major`] gives.
     pub(crate) fn encode_values(&self, values: &[f64]) -> Result<Matrix> {
         let width = self.features.len();
-        if width == 0 || values.len() % width != 0 {
+        if width == 0 || !values.len().is_multiple_of(width) {
             return Err(Error::cannot_run(format!("{} values for rows of {width} features", values.len())));
         }
         let column = |at: usize| -> ArrayRef {

@@ -51,11 +51,11 @@ fn paths(pipelines: &[&str]) -> Value {
         "/openapi.json": {"get": operation("This document", &[], None, &[(200, "application/json", None)])},
         "/api/v1/pipelines": {"get": operation("All pipelines: state, versions, columns", &[], None,
             &with_errors(&[(200, "application/json", None)]))},
-        "/api/v1/pipelines/{pipeline}": {"get": operation("One pipeline: state, versions, columns", &[pipeline.clone()], None,
+        "/api/v1/pipelines/{pipeline}": {"get": operation("One pipeline: state, versions, columns", std::slice::from_ref(&pipeline), None,
             &with_errors(&[(200, "application/json", None)]))},
         "/api/v1/pipelines/{pipeline}/predictions": {"post": operation(
             "Predictions for keys, features or rows; each row is logged before the answer leaves",
-            &[pipeline.clone()], Some("PredictionRequest"), &with_errors(&[(200, "application/json", Some("PredictionAnswer"))]))},
+            std::slice::from_ref(&pipeline), Some("PredictionRequest"), &with_errors(&[(200, "application/json", Some("PredictionAnswer"))]))},
         "/api/v1/pipelines/{pipeline}/outcomes": {"post": operation(
             "What happened after a prediction; the answer leaves once it is on disk",
             &[pipeline], Some("Outcomes"), &with_errors(&[(201, "application/json", None)]))},

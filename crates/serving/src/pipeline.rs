@@ -1,6 +1,7 @@
 //! A pipeline that is served: what answers now, its journals, and what is wrong with it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -42,6 +43,8 @@ pub struct Pipeline {
     raw: RwLock<Option<Arc<Raw>>>,
     /// What the last try to read the clean tables was about, so that a failed one is not made over and over.
     raw_tried: Mutex<Option<MadeOf>>,
+    /// Whether features of rows are computed here at all; unknown before the first look.
+    has_rows: AtomicBool,
     results: RwLock<Option<Arc<Results>>>,
     /// The snapshot that `results` could not be read from, so that it is not tried over and over.
     unreadable: Mutex<Option<Snapshot>>,
@@ -91,6 +94,7 @@ impl Pipeline {
             problem: Mutex::new(None),
             raw: RwLock::new(None),
             raw_tried: Mutex::new(None),
+            has_rows: AtomicBool::new(true),
             results: RwLock::new(None),
             unreadable: Mutex::new(None),
             seen: Mutex::new(None),
@@ -114,13 +118,22 @@ impl Pipeline {
         self.raw.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether features of rows are computed here, or will be.
+    pub fn has_rows(&self) -> bool {
+        self.has_rows.load(Ordering::Relaxed)
+    }
+
     /// Reads the clean tables anew if they, or the spec, changed: takes as long as the features stage on them.
     pub fn refresh_raw(&self, root: &Root, env: &Environment) -> Option<Error> {
         let (spec, made_of) = match Raw::wanted(root, &self.name, env) {
             Ok(Some(wanted)) => wanted,
-            Ok(None) => return None,
+            Ok(None) => {
+                self.has_rows.store(false, Ordering::Relaxed);
+                return None;
+            }
             Err(error) => return self.news_of_raw(None).then_some(error),
         };
+        self.has_rows.store(true, Ordering::Relaxed);
         if self.raw().is_some_and(|raw| raw.made_of == made_of) || !self.news_of_raw(Some(&made_of)) {
             return None;
         }

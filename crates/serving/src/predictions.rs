@@ -30,6 +30,8 @@ pub struct Context<'a> {
     pub masking: &'a Masking,
     /// What rows are computed with that come without features.
     pub raw: Option<&'a Raw>,
+    /// Whether there is, or will be, something to compute them with.
+    pub has_rows: bool,
 }
 
 /// An answered request.
@@ -96,9 +98,14 @@ pub fn answer(
     let keys = keys_of(&request, deployment);
     let computed = match (&request.rows, context.raw) {
         (Rows::Raw(rows), Some(raw)) => Some(raw.features(rows)?),
+        (Rows::Raw(_), None) if context.has_rows => {
+            return Err(Refusal::unavailable("no_rows", "the clean tables are not read yet")
+                .way_out("try again in a second, or give a key or features"));
+        }
         (Rows::Raw(_), None) => {
-            return Err(Refusal::unavailable("no_rows", "features of rows are not computed here, or not yet")
-                .way_out("give the features, or a key; or ask again once the clean tables are read"));
+            let message = "features of this pipeline are not those of rows";
+            let refusal = Refusal::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "no_rows", message);
+            return Err(refusal.way_out("give a key or features"));
         }
         _ => None,
     };
@@ -234,8 +241,8 @@ fn parts<'a>(
 ) -> Result<Vec<Part<'a>>, Refusal> {
     let mut parts: Vec<Part<'a>> = Vec::with_capacity(1 + deployment.shadows().len());
     let several = request.rows.len() > 1;
-    for row in 0..request.rows.len() {
-        let key_text = keys[row].as_ref().map(text_of);
+    for (row, key) in keys.iter().enumerate() {
+        let key_text = key.as_ref().map(text_of);
         let unit = request.unit.as_deref().or(key_text.as_deref()).unwrap_or(id);
         let (named, arm) = deployment.choose(unit);
         let chosen = std::iter::once((named, arm, false));

@@ -257,6 +257,7 @@ async fn answer(
                 deployment: &current.deployment,
                 masking: &pipeline.masking,
                 raw: raw.as_deref(),
+                has_rows: pipeline.has_rows(),
             };
             predictions::answer(&context, &body, &id, received, large)
         }
