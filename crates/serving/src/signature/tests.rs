@@ -28,7 +28,9 @@ fn table() -> DataFrame {
         typed("f", DataType::Float64),
     ];
     let mut table = table.clone();
-    columns.into_iter().for_each(|column| drop(table.with_column(column).unwrap()));
+    for column in columns {
+        table.with_column(column).unwrap();
+    }
     table
 }
 
