@@ -82,10 +82,9 @@ fn swaps_are_noticed_within_a_second_and_no_request_fails() {
     let trained = project.run("release", ["p", "--history"]);
     let in_production = |project: &Project| {
         let log = project.read("data/models/p/decisions.jsonl");
-        let standing = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a decision"));
-        let last = standing
-            .filter(|entry| ["promote", "rollback"].contains(&entry["action"].as_str().expect("an action")))
-            .last();
+        let mut decisions = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a decision"));
+        let last =
+            decisions.rfind(|entry| ["promote", "rollback"].contains(&entry["action"].as_str().expect("an action")));
         last.expect("a decision")["version"].as_str().expect("a version").to_owned()
     };
     assert!(trained.stdout().len() >= 2, "{trained}");

@@ -157,14 +157,14 @@ impl Definitions {
     /// of tables that were not there.
     fn read_differently(&self, pairs: &[(&str, Option<&Definition>, Option<&Definition>)]) -> Vec<String> {
         // By how they were read and are read: what decides all columns of a source is said once.
-        let mut changed: BTreeMap<(&str, &str), (BTreeSet<&str>, Vec<&str>)> = BTreeMap::new();
+        let mut changed: BTreeMap<(&str, &str), Affected> = BTreeMap::new();
         for (name, was, is) in pairs {
             for (column, now) in is.iter().flat_map(|is| &is.readings) {
                 let before = was.and_then(|was| was.readings.get(column)).or_else(|| self.others.get(column));
                 if let Some(before) = before.filter(|before| *before != now) {
-                    let (columns, made) = changed.entry((before, now)).or_default();
-                    columns.insert(column);
-                    made.extend(Some(*name).filter(|name| !made.contains(name)));
+                    let affected = changed.entry((before, now)).or_default();
+                    affected.columns.insert(column);
+                    affected.made.extend(Some(*name).filter(|name| !affected.made.contains(name)));
                 }
             }
         }
@@ -172,7 +172,7 @@ impl Definitions {
             "" => "without settings".to_owned(),
             settings => format!("with {settings}"),
         };
-        let clause = |((was, is), (columns, mut made)): ((&str, &str), (BTreeSet<&str>, Vec<&str>))| {
+        let clause = |((was, is), Affected { columns, mut made }): ((&str, &str), Affected)| {
             let (are, were) = if columns.len() == 1 { ("is", "was") } else { ("are", "were") };
             made.retain(|name| {
                 columns.iter().all(|column| column.rsplit_once('.').is_none_or(|(_, own)| own != *name))
@@ -194,6 +194,15 @@ impl Definitions {
     fn label(&self, name: &str) -> Option<&Definition> {
         self.label.as_ref().or_else(|| self.column(name))
     }
+}
+
+/// What one change of settings concerns.
+#[derive(Default)]
+struct Affected<'a> {
+    /// Raw columns that are read in another way.
+    columns: BTreeSet<&'a str>,
+    /// Columns that are made of them.
+    made: Vec<&'a str>,
 }
 
 /// Columns that a message names one by one.

@@ -45,7 +45,7 @@ pub fn test(measure: Measure, control: &Sample, challenger: &Sample, alpha: f64,
     let value = challenger.mean - control.mean;
     let variance = variance(measure, control) + variance(measure, challenger);
     let usable = control.keys > 1 && challenger.keys > 1 && variance > 0.0 && variance.is_finite();
-    if !usable || !(tau > 0.0 && tau.is_finite()) {
+    if !(usable && tau > 0.0 && tau.is_finite()) {
         return Difference { value, low: f64::NEG_INFINITY, high: f64::INFINITY, p: 1.0 };
     }
     let half = half_width(variance, tau, alpha);

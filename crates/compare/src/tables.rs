@@ -114,7 +114,7 @@ fn read_outcomes(plan: LazyFrame, take: &mut dyn FnMut(OutcomeRow<'_>)) -> Resul
 }
 
 /// A text; an empty one is none.
-fn filled<'a>(texts: &'a StringChunked, row: usize) -> Option<&'a str> {
+fn filled(texts: &StringChunked, row: usize) -> Option<&str> {
     texts.get(row).filter(|text| !text.is_empty())
 }
 

@@ -560,13 +560,16 @@ impl Rows {
 
 /// The rows of a lookup: since when each holds, when it became known, and the cutoff to compare both with.
 struct Held {
-    since: Vec<Option<i128>>,
-    known: Vec<Option<i128>>,
+    since: Times,
+    known: Times,
     cutoff: i128,
 }
 
+/// A time per row of a table.
+type Times = Vec<Option<i128>>;
+
 /// Since when the rows of a lookup hold, and when they became known.
-pub(super) fn held(of: &ByKey, table: &DataFrame, almanac: Almanac) -> Result<(Vec<Option<i128>>, Vec<Option<i128>>)> {
+pub(super) fn held(of: &ByKey, table: &DataFrame, almanac: Almanac) -> Result<(Times, Times)> {
     let always = || vec![Some(i128::MIN); table.height()];
     let since = match &of.time {
         Some(time) => known_times(&Known::At(time.clone()), table, &[], almanac)?,

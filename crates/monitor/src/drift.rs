@@ -132,7 +132,7 @@ fn of_snapshot(job: &Job<Monitor>, spec: &DriftSpec) -> Result<Vec<(String, Prof
     let all = history::of_table(&folder, &spec.table, HISTORY);
     let mut earlier = all.iter().filter(|evidence| !current.contains(&evidence.run));
     let chosen = match spec.against {
-        Against::First => earlier.last(),
+        Against::First => earlier.next_back(),
         Against::Previous | Against::Training => earlier.next(),
     };
     let Some(chosen) = chosen else { return Ok(Vec::new()) };

@@ -64,6 +64,7 @@ pub struct Asked<'a> {
 }
 
 /// A feature, ready to be asked.
+#[expect(clippy::large_enum_variant, reason = "one for each feature of a plan")]
 pub enum Ready {
     Sql(RowExpr),
     Earlier(Box<earlier::Ready>),

@@ -66,7 +66,8 @@ fn many_writers_share_the_journal_and_lose_nothing() {
     });
     let mut found = all(folder.path());
     let mut expected = numbered(0..WRITERS * EACH);
-    (found.sort(), expected.sort());
+    found.sort();
+    expected.sort();
     assert_eq!(found, expected);
     assert_eq!(journal.counts().kept, (WRITERS * EACH) as u64);
 }

@@ -51,7 +51,7 @@ impl ModelStage {
             return Some(ModelStage::Staging);
         }
         let is_about = |entry: &&Entry| entry.version == version && !entry.action.is_remark();
-        let last = entries.iter().filter(is_about).next_back()?;
+        let last = entries.iter().rfind(is_about)?;
         Some(if last.action == Action::Refuse { ModelStage::Refused } else { ModelStage::Archived })
     }
 }

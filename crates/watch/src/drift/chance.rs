@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn multinomials_add_up_and_keep_their_shares() {
         let mut random = Random::new(7, 3);
-        let mut sums = vec![0.0; 4];
+        let mut sums = [0.0; 4];
         for _ in 0..2000 {
             let drawn = multinomial(&[5.0, 0.0, 3.0, 2.0], 1000.0, &mut random);
             assert_eq!(drawn.iter().sum::<f64>(), 1000.0);
