@@ -235,6 +235,7 @@ fn slow_and_silent_clients_are_let_go_and_too_many_are_turned_away() {
     assert_eq!(client.get("/healthz").status, 200, "whoever watches is answered");
     drop(slow);
     server.wait("room", || client.post(PREDICTIONS, &json!({"key": 420})).status == 200);
+    server.wait("nobody", || client.get("/metrics").text().contains("millrace_serve_in_flight 0\n"));
     assert_eq!(server.stop().0, Some(0));
 }
 

@@ -11,6 +11,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use journal::{Journal, Kept};
+use prometheus_client::metrics::gauge::Gauge;
 
 use crate::app::App;
 use crate::pipeline::{Current, Pipeline};
@@ -91,10 +92,24 @@ async fn bounded(State(app): Shared, request: Request, next: Next) -> Response {
         let refusal = Refusal::unavailable("busy", "too many requests are worked on");
         return refusal.way_out("try again in a second").into_response();
     };
-    app.metrics.in_flight.inc();
-    let response = next.run(request).await;
-    app.metrics.in_flight.dec();
-    response
+    let _counted = Counted::begin(&app.metrics.in_flight);
+    next.run(request).await
+}
+
+/// Counts a request as long as it lives: one whose client goes away ends where it waits.
+struct Counted(Gauge);
+
+impl Counted {
+    fn begin(gauge: &Gauge) -> Counted {
+        gauge.inc();
+        Counted(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 async fn described(State(app): Shared) -> Response {
