@@ -15,6 +15,9 @@ use crate::app::App;
 use crate::pipeline::{OUTCOMES, Pipeline, REQUESTS, journals};
 use crate::sealed;
 
+/// Entries that are read and written at once: they are in memory.
+const AT_ONCE: usize = 1000;
+
 /// When each journal was sealed last.
 #[derive(Default)]
 pub struct Due(HashMap<(String, &'static str), Instant>);
@@ -82,32 +85,33 @@ fn publish(app: &App, pipeline: &Pipeline, name: &str, segment: &Path) -> Result
     if already(&folder, name, &content) {
         return Ok(None);
     }
-    let mut lines = Vec::new();
-    for entry in entries(segment)? {
-        lines.push(entry?);
+    let mut entries = entries(segment)?;
+    let mut writer: Option<(PathBuf, Stamp, TableWriter)> = None;
+    let (mut height, mut lost) = (0, 0);
+    loop {
+        let lines = entries.by_ref().take(AT_ONCE).collect::<Result<Vec<_>>>()?;
+        if lines.is_empty() {
+            break;
+        }
+        let (rows, missing): (DataFrame, u64) = match name {
+            REQUESTS => sealed::requests(&lines)?,
+            _ => (sealed::outcomes(&lines)?, 0),
+        };
+        lost += missing;
+        if rows.height() == 0 {
+            continue;
+        }
+        height += rows.height() as u64;
+        let (_, _, writer) = match &mut writer {
+            Some(begun) => begun,
+            none => none.insert(begin(&folder, name, &rows)?),
+        };
+        writer.write(rows)?;
     }
-    let (rows, lost): (DataFrame, u64) = match name {
-        REQUESTS => sealed::requests(&lines)?,
-        _ => (sealed::outcomes(&lines)?, 0),
-    };
     if lost > 0 {
         tracing::warn!("serve {}: {lost} requests were answered that the disk did not take", pipeline.name);
     }
-    if rows.height() == 0 {
-        return Ok(None);
-    }
-    std::fs::create_dir_all(&folder).map_err(|error| Error::io("create", &folder, &error))?;
-    let mut stamp = Stamp::now();
-    let target = loop {
-        let target = folder.join(format!("{name}_{stamp}.parquet"));
-        if !target.exists() {
-            break target;
-        }
-        stamp = stamp.next();
-    };
-    let height = rows.height() as u64;
-    let mut writer = TableWriter::create(&target, rows.schema())?;
-    writer.write(rows)?;
+    let Some((target, stamp, writer)) = writer else { return Ok(None) };
     let written = writer.finish()?;
     let mut books = Books { rows_in: height + lost, rows_out: height, entries: Vec::new() };
     books.add("the disk was full", Fate::Dropped, lost);
@@ -142,6 +146,21 @@ fn publish(app: &App, pipeline: &Pipeline, name: &str, segment: &Path) -> Result
     snapshot.paths.push(path.clone());
     snapshot.write(&folder)?;
     Ok(Some(path))
+}
+
+/// A table of the journal `name` with the columns of `rows`, under a name that is free.
+fn begin(folder: &Path, name: &str, rows: &DataFrame) -> Result<(PathBuf, Stamp, TableWriter)> {
+    std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, &error))?;
+    let mut stamp = Stamp::now();
+    let target = loop {
+        let target = folder.join(format!("{name}_{stamp}.parquet"));
+        if !target.exists() {
+            break target;
+        }
+        stamp = stamp.next();
+    };
+    let writer = TableWriter::create(&target, rows.schema())?;
+    Ok((target, stamp, writer))
 }
 
 /// Whether an artifact holds the segment with this content.
