@@ -299,6 +299,7 @@ fn fill(
         }
         Rows::Raw(_) => {
             let Some(computed) = computed else { return Ok(None) };
+            part.arm.signature.check_categories(computed, row)?;
             if part.computed.is_none() {
                 let matrix = part.arm.scorer.matrix_of(computed)?;
                 part.computed = Some(matrix.row_major(0..matrix.rows()));

@@ -49,6 +49,19 @@ impl Signature {
         Signature { columns, places, beside, unknown }
     }
 
+    /// Holds the categories of a computed row to those that the model knows, as those of a row that is given are.
+    ///
+    /// Errors (422): a category that it does not know.
+    pub fn check_categories(&self, computed: &polars::prelude::DataFrame, row: usize) -> Result<(), Refusal> {
+        for column in self.columns.iter().filter(|column| matches!(column.kind, Kind::Category { .. })) {
+            let texts = computed.column(&column.name).ok().and_then(|values| values.str().ok());
+            if let Some(text) = texts.and_then(|texts| texts.get(row)) {
+                column.number(&Cell::Text(text.into()), self.unknown)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Features of a row.
     pub fn width(&self) -> usize {
         self.columns.len()

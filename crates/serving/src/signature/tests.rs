@@ -157,3 +157,17 @@ fn a_column_given_twice_is_refused_and_whole_floats_are_whole() {
     let row = [(Cow::Borrowed("n"), Cell::Text(Cow::Borrowed("a"))); 1];
     assert_eq!(signature.encode(&row, &mut Vec::new()).unwrap_err().code, "wrong_type");
 }
+
+#[test]
+fn computed_rows_are_held_to_the_categories_of_the_model() {
+    let table = table();
+    let features = Feature::infer(&table, &names(&table)).unwrap();
+    let computed = df!("city" => [Some("Ulm"), None, Some("Ulmm")]).unwrap();
+    let signature = Signature::new(&features, vec![], UnknownCategories::Refuse);
+    signature.check_categories(&computed, 0).unwrap();
+    signature.check_categories(&computed, 1).unwrap();
+    let refusal = signature.check_categories(&computed, 2).unwrap_err();
+    assert_eq!((refusal.code, refusal.column.as_deref()), ("unknown_category", Some("city")));
+    let lenient = Signature::new(&features, vec![], UnknownCategories::Missing);
+    lenient.check_categories(&computed, 2).unwrap();
+}
