@@ -152,6 +152,8 @@ fn attempt<S: Stage>(job: &mut Job<S>, who: &str) -> Result<Exit> {
             Ok(Exit::Done)
         }
         Course::Run(reason) => {
+            // What was fetched from the store meanwhile may bear the time that was free before.
+            job.stamp = free_stamp(&job.folder());
             let mut paths = once(job, who, &inputs, &reason)?;
             while S::more(job)? {
                 job.stamp = free_stamp(&job.folder());
