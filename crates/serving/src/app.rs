@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 use spec::{Environment, Error, Name, Result, Root};
 use tokio::sync::Semaphore;
 
+use crate::audit::Audit;
 use crate::host::Host;
+use crate::jobs::Jobs;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::pipeline::Pipeline;
 use crate::refusal::Refusal;
 use crate::rollout;
+use crate::sessions::Sessions;
 use crate::tokens::Tokens;
 
 /// The state of the server.
@@ -24,6 +27,9 @@ pub struct App {
     pub pipelines: BTreeMap<String, Arc<Pipeline>>,
     pub metrics: Metrics,
     pub tokens: Tokens,
+    pub sessions: Sessions,
+    pub audit: Arc<Audit>,
+    pub jobs: Jobs,
     pub in_flight: Semaphore,
     /// Threads that may compute beside those of the network.
     pub computing: Arc<Semaphore>,
@@ -50,6 +56,8 @@ impl App {
             let pipeline = Arc::new(Pipeline::open(&root, name.clone(), env, &metrics)?);
             pipelines.insert(name.to_string(), pipeline);
         }
+        let sessions = Sessions::new(!tokens.are_given())?;
+        let audit = Arc::new(Audit::open(&root)?);
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let app = App {
             in_flight: Semaphore::new(options.in_flight),
@@ -60,6 +68,9 @@ impl App {
             pipelines,
             metrics,
             tokens,
+            sessions,
+            audit,
+            jobs: Jobs::default(),
             host,
             draining: AtomicBool::new(false),
             started: Instant::now(),
@@ -106,6 +117,9 @@ impl App {
         let mut problems: BTreeMap<String, Vec<String>> = BTreeMap::new();
         if self.draining.load(Ordering::Acquire) {
             problems.entry("server".to_owned()).or_default().push("it is about to stop".to_owned());
+        }
+        if let Some(problem) = self.audit.problem() {
+            problems.entry("server".to_owned()).or_default().push(problem);
         }
         for pipeline in self.pipelines.values() {
             let mut add = |text: String| problems.entry(pipeline.name.to_string()).or_default().push(text);

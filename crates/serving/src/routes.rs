@@ -18,7 +18,7 @@ use crate::pipeline::{Current, Pipeline};
 use crate::predictions::{self, Answer, Context};
 use crate::refusal::{Code, Refusal};
 use crate::tokens::Role;
-use crate::{openapi, outcomes, record, results_routes};
+use crate::{openapi, origin, outcomes, record, results_routes, site, writes};
 
 type Shared = State<Arc<App>>;
 
@@ -32,6 +32,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/results", get(results_routes::list))
         .route("/api/v1/results/{key}", get(results_routes::one))
         .route("/api/v1/results/{key}/history", get(results_routes::history))
+        .merge(writes::router())
+        .merge(site::router(app.clone()))
         .layer(middleware::from_fn_with_state(app.clone(), bounded));
     Router::new()
         .merge(api)
@@ -57,8 +59,14 @@ async fn wrong_method() -> Refusal {
 async fn guarded(State(app): Shared, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let answered = tokio::time::timeout(app.options.request, next.run(request)).await;
-    let mut response = answered.unwrap_or_else(|_| {
+    let allowed = origin::check(&request, app.tokens.are_given(), app.options.public.as_ref());
+    let answered = tokio::time::timeout(app.options.request, async {
+        match allowed {
+            Ok(()) => next.run(request).await,
+            Err(refusal) => refusal.into_response(),
+        }
+    });
+    let mut response = answered.await.unwrap_or_else(|_| {
         Refusal::unavailable("too_slow", "the answer took too long").way_out("ask for less at once").into_response()
     });
     let headers = response.headers_mut();
@@ -164,7 +172,7 @@ async fn pipeline(State(app): Shared, Path(name): Path<String>, headers: HeaderM
 }
 
 /// The body of a request, if it is of an allowed kind and length.
-async fn body_of(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+pub async fn body_of(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/json") {
@@ -197,15 +205,20 @@ async fn predict(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let received = Instant::now();
     app.tokens.check(&headers, Role::Operator)?;
     let pipeline = app.pipeline(&name)?.clone();
+    Ok(predicted(&app, &pipeline, &headers, body).await)
+}
+
+/// Answers whoever may ask for predictions.
+pub async fn predicted(app: &Arc<App>, pipeline: &Arc<Pipeline>, headers: &HeaderMap, body: Body) -> Response {
+    let received = Instant::now();
     let id = uuid::Uuid::now_v7().to_string();
-    let answered = answer(&app, &pipeline, &headers, body, &id, received).await;
+    let answered = answer(app, pipeline, headers, body, &id, received).await;
     let mut response = match answered {
         Ok((mut answer, current)) => {
             keep(&pipeline.requests, std::mem::take(&mut answer.lines)).await;
-            count(&pipeline, &current, &answer, received.elapsed());
+            count(pipeline, &current, &answer, received.elapsed());
             ([(header::CONTENT_TYPE, "application/json")], answer.body).into_response()
         }
         Err(refusal) => {
@@ -219,7 +232,7 @@ async fn predict(
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    Ok(response)
+    response
 }
 
 /// Counts an answered request for its pipeline and for the versions that answered.

@@ -1,0 +1,71 @@
+//! The log of a run, as the script wrote it.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use pages::{Facts, badge, el, words};
+use serde::Deserialize;
+
+use super::frame::{self, Part};
+use super::runs::{Call, Runs};
+use super::shown;
+use super::visit::{Visitor, Wrong};
+use crate::app::App;
+use crate::refusal::Refusal;
+use crate::results_routes::computed;
+use crate::writes;
+
+/// Lines of a log that are shown; the last ones say why it stopped.
+const MOST: usize = 2000;
+
+#[derive(Deserialize)]
+pub struct Which {
+    at: Option<String>,
+}
+
+pub async fn page(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(which): Query<Which>,
+    visitor: Visitor,
+) -> Result<Response, Wrong> {
+    let name = writes::named(&app, &name)?;
+    let (root, env, of) = (app.root.clone(), app.env.clone(), name.clone());
+    let runs = computed(&app, move || Ok(Runs::read(&root, &env, &of)?)).await?;
+    let call: Option<&Call> = match &which.at {
+        Some(at) => Some(runs.calls.iter().find(|call| call.id().as_deref() == Some(at)).ok_or_else(|| {
+            Refusal::not_found("the log has no run of that time any more")
+                .way_out("old logs are put aside beside it, in data/logs/")
+        })?),
+        None => runs.calls.iter().rev().find(|call| call.began.is_some()).or(runs.calls.last()),
+    };
+    let mut page = frame::below(&app, &visitor.0, &name, Part::Runs, "Log");
+    let is_running = runs.is_at_work || app.jobs.newest(name.as_str()).is_some_and(|started| started.ended.is_none());
+    if is_running && which.at.is_none() {
+        page = page.refresh(3);
+    }
+    let Some(call) = call else {
+        page.push(el("p").class("empty").text("scripts/run-pipeline has written no log yet."));
+        return Ok(frame::answer(page));
+    };
+    let ended = call.ended.as_ref();
+    let outcome = match ended {
+        Some(_) if call.is_ok() => badge(pages::State::Good, "done"),
+        Some(ended) => badge(pages::State::Bad, &ended.word),
+        None if is_running && which.at.is_none() => badge(pages::State::Running, "running"),
+        None => badge(pages::State::Neutral, "no end"),
+    };
+    let facts = Facts::new()
+        .fact_if("Began", call.began.map(shown::time))
+        .fact("Outcome", outcome)
+        .fact_if("Took", ended.map(|ended| words::seconds(ended.seconds)))
+        .fact_if("Cause", ended.filter(|ended| !ended.detail.is_empty()).map(|ended| ended.detail.as_str()));
+    page.push(facts);
+    let hidden = call.lines.len().saturating_sub(MOST);
+    if hidden > 0 {
+        page.push(pages::note(format!("{} lines before these are not shown.", words::grouped(hidden as u64))));
+    }
+    page.push(el("pre").attr("tabindex", "0").attr("aria-label", "Log").text(call.lines[hidden..].join("\n")));
+    Ok(frame::answer(page))
+}
