@@ -172,12 +172,14 @@ mod tests {
 
     #[test]
     fn a_public_url_is_a_scheme_and_a_host() {
-        let read = |text: &str| text.parse::<PublicUrl>().map(|url| (url.is_https, url.authority));
+        let read = |text: &str| {
+            text.parse::<PublicUrl>().map(|url| (url.is_https, url.authority)).map_err(|error| error.to_string())
+        };
         assert_eq!(read("https://M.example/"), Ok((true, "m.example".to_owned())));
         assert_eq!(read("http://m.example:8080"), Ok((false, "m.example:8080".to_owned())));
         for text in ["m.example", "ftp://m.example", "https://", "https://m.example/x", "https://u:p@m.example"] {
             assert_eq!(
-                read(text).unwrap_err().to_string(),
+                read(text).unwrap_err(),
                 format!(
                     "--public-url: '{text}' is not the address of a site; write a scheme and a host, such as \
                      https://millrace.example.com"

@@ -127,6 +127,11 @@ impl Kind {
     }
 }
 
+/// A column of the table. By its bare name `ORDER BY` would take the one of the answer, which may be a text.
+fn column_of_table(name: &str) -> String {
+    format!("the_table.{}", quoted(name))
+}
+
 /// What a query binds, in order.
 type Bounds = Vec<Box<dyn ToSql + Sync + Send>>;
 
@@ -223,9 +228,10 @@ impl Relation {
         };
         let chosen: Vec<&Field> =
             query.fields.iter().filter_map(|name| fields.iter().find(|field| field.name == *name)).collect();
-        let columns: Vec<String> = chosen.iter().map(|field| field.kind.selected(&quoted(&field.name))).collect();
+        let columns: Vec<String> =
+            chosen.iter().map(|field| field.kind.selected(&column_of_table(&field.name))).collect();
         let statement = format!(
-            "SELECT {} FROM {}{condition}{} LIMIT {} OFFSET {}",
+            "SELECT {} FROM {} AS the_table{condition}{} LIMIT {} OFFSET {}",
             columns.join(", "),
             self.from,
             order(&query, &fields, &entity, has_places),
@@ -270,7 +276,7 @@ async fn count(
     condition: &str,
     bounds: &[&(dyn ToSql + Sync)],
 ) -> std::result::Result<usize, tokio_postgres::Error> {
-    let row = transaction.query_one(&format!("SELECT count(*) FROM {from}{condition}"), bounds).await?;
+    let row = transaction.query_one(&format!("SELECT count(*) FROM {from} AS the_table{condition}"), bounds).await?;
     Ok(usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or_default())
 }
 
@@ -280,10 +286,10 @@ fn order(query: &Query, fields: &[Field], entity: &str, has_places: bool) -> Str
     let by = |name: &str, falls: bool| {
         let field = fields.iter().find(|field| field.name == name)?;
         let way = if falls { "DESC" } else { "ASC" };
-        Some(format!("{} {way} NULLS LAST", field.kind.compared(&quoted(name))))
+        Some(format!("{} {way} NULLS LAST", field.kind.compared(&column_of_table(name))))
     };
     let asked = query.sort.as_ref().and_then(|(name, falls)| by(name, *falls));
-    let place = has_places.then(|| "ctid".to_owned());
+    let place = has_places.then(|| "the_table.ctid".to_owned());
     let all: Vec<String> = asked.into_iter().chain(by(entity, false)).chain(place).collect();
     format!(" ORDER BY {}", all.join(", "))
 }
@@ -294,10 +300,11 @@ fn condition(filters: &[Filter], fields: &[Field], schema: &Schema) -> std::resu
     for filter in filters {
         let Some(field) = fields.iter().find(|field| field.name == filter.column) else { continue };
         if filter.value.contains('\0') {
-            let refusal = Refusal::wrong("wrong_value", &filter.column, "no text in the database holds the character U+0000");
+            let refusal =
+                Refusal::wrong("wrong_value", &filter.column, "no text in the database holds the character U+0000");
             return Err(refusal);
         }
-        let name = quoted(&field.name);
+        let name = column_of_table(&field.name);
         let column = field.kind.compared(&name);
         let place = bounds.len() + 1;
         let sign = match filter.test {

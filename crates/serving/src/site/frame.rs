@@ -2,7 +2,7 @@
 
 use axum::response::{Html as Document, IntoResponse, Response};
 use pages::{Address, Form, Html, Page, State, Style, badge, el, link};
-use spec::Name;
+use spec::{Name, Tool};
 
 use crate::app::App;
 use crate::refusal::Refusal;
@@ -83,24 +83,29 @@ pub fn of_pipeline(app: &App, session: &Session, pipeline: &Name, part: Part) ->
         Part::Runs => pipeline.as_str().to_owned(),
         part => format!("{} of {pipeline}", part.name()),
     };
-    with_parts(page(app, Some(session), &title), pipeline, part)
+    with_parts(app, page(app, Some(session), &title), pipeline, part)
 }
 
 /// A page below one of a pipeline's.
 pub fn below(app: &App, session: &Session, pipeline: &Name, part: Part, title: &str) -> Page {
     let page = page(app, Some(session), title);
-    with_parts(page, pipeline, part).crumb(part.name(), part.address(pipeline))
+    with_parts(app, page, pipeline, part).crumb(part.name(), part.address(pipeline))
 }
 
-fn with_parts(page: Page, pipeline: &Name, part: Part) -> Page {
+fn with_parts(app: &App, page: Page, pipeline: &Name, part: Part) -> Page {
     let page = page.crumb("Pipelines", Address::home());
     let page = match part {
         Part::Runs => page,
         _ => page.crumb(pipeline.as_str(), Part::Runs.address(pipeline)),
     };
-    Part::ALL
-        .into_iter()
-        .fold(page, |page, beside| page.beside(beside.name(), beside.address(pipeline), beside == part))
+    let is_served = app.pipelines.contains_key(pipeline.as_str());
+    let is_there = |beside: &Part| match beside {
+        Part::Runs | Part::Watch => true,
+        Part::Models => app.root.spec(pipeline, Tool::Train).is_ok(),
+        Part::Results | Part::Comparison | Part::Try => is_served,
+    };
+    let all = Part::ALL.into_iter().filter(|beside| *beside == part || is_there(beside));
+    all.fold(page, |page, beside| page.beside(beside.name(), beside.address(pipeline), beside == part))
 }
 
 /// The page as an answer.

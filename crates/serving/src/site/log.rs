@@ -34,7 +34,7 @@ pub async fn page(
     let (root, env, of) = (app.root.clone(), app.env.clone(), name.clone());
     let runs = computed(&app, move || Ok(Runs::read(&root, &env, &of)?)).await?;
     let call: Option<&Call> = match &which.at {
-        Some(at) => Some(runs.calls.iter().find(|call| call.id().as_deref() == Some(at)).ok_or_else(|| {
+        Some(at) => Some(runs.calls.iter().find(|call| call.id == *at).ok_or_else(|| {
             Refusal::not_found("the log has no run of that time any more")
                 .way_out("old logs are put aside beside it, in data/logs/")
         })?),

@@ -89,8 +89,8 @@ fn failure(name: &Name, stage: Option<Tool>, why: &str, runs: &Runs) -> Html {
 
 fn log_of(name: &Name, call: Option<&Call>) -> Address {
     let address = Address::to(&["pipelines", name.as_str(), "log"]);
-    match call.and_then(Call::id) {
-        Some(id) => address.with("at", id),
+    match call {
+        Some(call) => address.with("at", &call.id),
         None => address,
     }
 }
@@ -165,7 +165,7 @@ fn calls(name: &Name, runs: &Runs) -> Html {
     ];
     let mut table = Table::new("Calls of scripts/run-pipeline, newest first", columns)
         .or_else("scripts/run-pipeline has not been called yet, by cron or from here.");
-    for call in runs.calls.iter().rev().filter(|call| call.id().is_some()).take(MOST) {
+    for call in runs.calls.iter().rev().take(MOST) {
         let began = call.began.or_else(|| Some(call.ended.as_ref()?.time)).map(shown::time);
         let (state, seconds, detail) = match &call.ended {
             Some(ended) => {

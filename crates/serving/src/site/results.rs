@@ -73,8 +73,17 @@ pub async fn page(
     visitor: Visitor,
 ) -> Result<Response, Wrong> {
     let name = writes::named(&app, &name)?;
-    let results = found(&app, &name)?;
     let mut page = frame::of_pipeline(&app, &visitor.0, &name, Part::Results);
+    let results = match found(&app, &name) {
+        Ok(results) => results,
+        // Nothing is wrong with a pipeline that has not come so far yet.
+        Err(refusal) if app.pipelines.contains_key(name.as_str()) => {
+            page.push(el("p").class("empty").text(&refusal.message));
+            page.push(refusal.way_out.map(note));
+            return Ok(frame::answer(page));
+        }
+        Err(refusal) => return Err(refusal.into()),
+    };
     let mut asked = parameters.clone();
     if !asked.iter().any(|(name, _)| name == "per_page") {
         asked.push(("per_page".to_owned(), ROWS.to_string()));

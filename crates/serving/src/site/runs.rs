@@ -33,6 +33,8 @@ pub struct Call {
     pub ended: Option<CallEnd>,
     /// All lines.
     pub lines: Vec<String>,
+    /// A text that finds this call again: its time, and which it is of those of one second.
+    pub id: String,
 }
 
 /// The last line of a call.
@@ -46,15 +48,22 @@ pub struct CallEnd {
     pub detail: String,
 }
 
+impl CallEnd {
+    /// The stage that the detail names, and the words after it: `in clean: error: clean p: …`.
+    pub fn cause(&self) -> (Option<Tool>, &str) {
+        let named = self.detail.strip_prefix("in ").and_then(|rest| rest.split_once(": "));
+        let found =
+            named.and_then(|(name, rest)| Some((Tool::ALL.into_iter().find(|tool| tool.name() == name)?, rest)));
+        match found {
+            Some((tool, rest)) => (Some(tool), rest.strip_prefix("error: ").unwrap_or(rest)),
+            None => (None, self.detail.strip_prefix("error: ").unwrap_or(&self.detail)),
+        }
+    }
+}
+
 impl Call {
     pub fn is_ok(&self) -> bool {
         self.ended.as_ref().is_some_and(|ended| ended.word == "ok")
-    }
-
-    /// A text that finds this call again.
-    pub fn id(&self) -> Option<String> {
-        let time = self.began.or_else(|| Some(self.ended.as_ref()?.time))?;
-        Some(time.format("%Y%m%dT%H%M%SZ").to_string())
     }
 }
 
@@ -101,11 +110,17 @@ impl Runs {
             End::Interrupted => Some((run.ended, Some(tool), "it was interrupted".to_owned())),
             _ => None,
         });
-        // A stage that failed before its run began has told the script alone.
+        // A stage that failed before its run began has told the script alone. Its times are whole seconds.
         let of_call = self.calls.last().and_then(|call| {
             let ended = call.ended.as_ref().filter(|ended| ended.word != "ok" && ended.word != "try again")?;
-            let is_recorded = last_of_stage.clone().any(|(_, run)| run.ended + TimeDelta::seconds(2) >= ended.time);
-            (!is_recorded).then(|| (ended.time, call.stage, ended.detail.clone()))
+            let (stage, why) = ended.cause();
+            let stage = stage.or(call.stage);
+            let is_meant = |tool: Tool| stage.is_none_or(|stage| stage == tool);
+            let is_known = last_of_stage.clone().filter(|(tool, _)| is_meant(*tool)).any(|(_, run)| match run.end {
+                End::Success { .. } => run.began > ended.time + TimeDelta::seconds(1),
+                _ => run.ended + TimeDelta::seconds(2) >= ended.time,
+            });
+            (!is_known).then(|| (ended.time, stage, why.to_owned()))
         });
         if let Some((_, stage, why)) = failed.chain(of_call).max_by_key(|(time, ..)| *time) {
             return Health::Failed(stage, why);
@@ -203,7 +218,7 @@ fn end_of(time: DateTime<Utc>, rest: &str) -> Option<CallEnd> {
 
 /// The calls that a log tells of.
 fn calls(text: &str, pipeline: &str) -> Vec<Call> {
-    let (mut calls, mut open) = (Vec::new(), Call::default());
+    let (mut calls, mut open): (Vec<Call>, Call) = (Vec::new(), Call::default());
     for line in text.lines() {
         let of_script = of_script(line, pipeline);
         let ended = of_script.and_then(|(time, rest)| end_of(time, rest));
@@ -230,6 +245,13 @@ fn calls(text: &str, pipeline: &str) -> Vec<Call> {
     }
     if !open.lines.is_empty() {
         calls.push(open);
+    }
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for call in &mut calls {
+        let time = call.began.or_else(|| Some(call.ended.as_ref()?.time));
+        let time = time.map_or_else(|| "unknown".to_owned(), |time| time.format("%Y%m%dT%H%M%SZ").to_string());
+        let number = seen.entry(time.clone()).and_modify(|number| *number += 1).or_insert(1);
+        call.id = if *number == 1 { time } else { format!("{time}-{number}") };
     }
     calls
 }
@@ -275,7 +297,8 @@ error: ingest p: a.csv: no such file; check the path
             (failed.seconds, failed.detail.as_str()),
             (3.0, "in ingest: error: ingest p: a.csv: no such file; check the path")
         );
-        assert_eq!(calls[0].id().as_deref(), Some("20260101T020000Z"));
+        let ids: Vec<&str> = calls.iter().map(|call| call.id.as_str()).collect();
+        assert_eq!(ids[..3], ["20260101T020000Z", "20260102T020000Z", "20260102T020000Z-2"]);
     }
 
     #[test]
@@ -295,14 +318,20 @@ error: ingest p: a.csv: no such file; check the path
             Run { began: time, ended: time, end }
         };
         let success = End::Success { seconds: 1.0, rows: 2 };
-        let of =
-            |runs: Vec<Run>, log: &str| Runs { stages: [(Tool::Ingest, runs)].into(), calls: calls(log, "p") }.health();
+        let of = |runs: Vec<Run>, log: &str| {
+            Runs { stages: [(Tool::Ingest, runs)].into(), calls: calls(log, "p"), is_at_work: false }.health()
+        };
         let failed_call = "2026-01-02T02:00:03Z p failed 3.0 s in ingest: x\n";
         assert_eq!(of(vec![], ""), Health::NoRun);
         assert_eq!(of(vec![run("2026-01-01T00:00:00Z", success.clone())], ""), Health::Fine);
         assert_eq!(
             of(vec![run("2026-01-01T00:00:00Z", success.clone())], failed_call),
-            Health::Failed(None, "in ingest: x".to_owned())
+            Health::Failed(Some(Tool::Ingest), "x".to_owned())
+        );
+        // Within the same second, but before.
+        assert_eq!(
+            of(vec![run("2026-01-02T02:00:03Z", success.clone())], failed_call),
+            Health::Failed(Some(Tool::Ingest), "x".to_owned())
         );
         assert_eq!(of(vec![run("2026-01-03T00:00:00Z", success)], failed_call), Health::Fine);
         let failed = run("2026-01-02T02:00:02Z", End::Failure("the cause; the way out".to_owned()));
