@@ -153,8 +153,7 @@ fn plots(app: &App, name: &Name, version: Version) -> Option<Html> {
     let figures = files.into_iter().map(|plot| {
         let words = plot.replace('_', " ");
         let source = Address::to(&["pipelines", name.as_str(), "models", &version.to_string(), "plots", &plot]);
-        let image =
-            el("img").class("plot").src(&source).attr("alt", format_args!("Plot: {words}")).attr("loading", "lazy");
+        let image = el("img").class("plot").src(&source).attr("alt", format_args!("Plot: {words}"));
         el("figure").add(el("figcaption").text(words)).add(image)
     });
     Some(section("Plots").add(el("div").class("pair").all(figures)).into())

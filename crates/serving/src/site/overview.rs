@@ -114,7 +114,9 @@ fn failure(name: &Name, stage: Option<Tool>, why: &str) -> Html {
     let stage = stage.map(|stage| format!(" in {stage}")).unwrap_or_default();
     let words = el("p")
         .add(el("strong").add(link(&Part::Runs.address(name), name.as_str())).text(format_args!(" failed{stage}: ")));
-    let words = words.text(spec::text::cut(why, 400)).text(' ');
+    // What to do about it is one click further.
+    let (cause, _) = why.split_once("; ").unwrap_or((why, ""));
+    let words = words.text(spec::text::cut(cause, 400)).text(". ");
     let log = link(&Address::to(&["pipelines", name.as_str(), "log"]), format!("Log of {name}"));
     frame::notice(pages::State::Bad, words.add(log)).into()
 }
@@ -138,7 +140,7 @@ fn rows(runs: &Runs) -> Html {
         return Html::new();
     };
     let counts: Vec<f64> = found.iter().map(|(_, _, rows)| *rows as f64).collect();
-    let line = chart::spark("Rows", last_of(&counts), words::number);
+    let line = chart::spark("Rows", last_of(&counts), |rows| words::grouped(rows as u64));
     beside(line, found.last().map(|(_, _, rows)| words::grouped(*rows)))
 }
 

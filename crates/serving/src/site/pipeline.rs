@@ -174,7 +174,9 @@ fn calls(name: &Name, runs: &Runs) -> Html {
                     "try again" => badge(pages::State::Warning, "not now"),
                     word => badge(pages::State::Bad, word),
                 };
-                (state, Some(words::seconds(ended.seconds)), shown::long(&ended.detail))
+                let (stage, why) = ended.cause();
+                let cause = stage.map_or_else(|| why.to_owned(), |stage| format!("{stage}: {why}"));
+                (state, Some(words::seconds(ended.seconds)), shown::long(&cause))
             }
             None => (badge(pages::State::Neutral, "no end"), None, Html::new()),
         };
