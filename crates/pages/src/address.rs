@@ -39,15 +39,8 @@ impl Address {
         self
     }
 
-    /// The address of a place on the page; the last call.
-    pub fn at(mut self, id: &'static str) -> Address {
-        self.text.push('#');
-        self.text.push_str(id);
-        self
-    }
-
-    /// A place on the page that has the link.
-    pub(crate) fn here(id: &'static str) -> Address {
+    /// A place on the page that has the link, by its id.
+    pub fn below(id: &'static str) -> Address {
         Address { text: format!("#{id}"), has_query: false }
     }
 

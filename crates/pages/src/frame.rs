@@ -122,7 +122,7 @@ impl Page {
         });
         let main = el("main").attr("id", "main").attr("tabindex", "-1");
         let main = main.add(el("h1").text(&self.title)).add(self.main);
-        let skip = el("a").class("skip").href(&Address::here("main")).text("Skip to the content");
+        let skip = el("a").class("skip").href(&Address::below("main")).text("Skip to the content");
         let body = el("body").attr_if("data-refresh", self.refresh);
         let body = body.add(skip).add(top).add(crumbs).add(beside).add(main);
         let html: Html = el("html").attr("lang", "en").add(head).add(body).into();

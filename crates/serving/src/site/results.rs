@@ -21,7 +21,7 @@ use crate::writes;
 type Parameters = Vec<(String, String)>;
 
 /// Rows of a page for people.
-const ROWS: usize = 50;
+const ROWS: usize = 25;
 /// Rows whose reasons are counted.
 const REASONS: usize = 100_000;
 /// Rows of a database that are drawn.
@@ -90,12 +90,13 @@ pub async fn page(
     }
     let Answer { page: found, query, schema, entity, all } = results.page(&app, &asked, 1000).await?;
     page.push(filters(&name, &parameters, &schema, &entity));
-    page.push(note(format!("{} of {} rows.", words::grouped(found.total as u64), words::grouped(all as u64))));
+    let counts = format!("{} of {} rows. ", words::grouped(found.total as u64), words::grouped(all as u64));
+    page.push(el("p").class("note").text(counts).add(link(&Address::below("pictures"), "In pictures")));
     page.push(table(&name, &parameters, &query, &found.rows, &entity));
     page.push(pager(&name, &parameters, query.page, query.per_page, found.total));
     page.push(downloads(&name, &parameters));
     let drawn = drawn(&app, &results, &schema, &parameters, threshold(&app, &name)).await?;
-    page.push(section("In pictures").add(el("div").class("pair").add(drawn)));
+    page.push(section("In pictures").attr("id", "pictures").add(el("div").class("pair").add(drawn)));
     page.push(note(format!("From {}.", results.places().join(", "))));
     Ok(frame::answer(page))
 }

@@ -63,9 +63,10 @@ pub fn cell(dtype: &DataType, value: &AnyValue<'_>) -> Html {
         AnyValue::Null => el("span").class("note").attr("title", "no value").text("–").into(),
         value => {
             let text = text_of(dtype, value);
-            match text.chars().count() > 60 {
-                true => long(&text),
-                false => text.into(),
+            match (value, text.chars().count() > 60) {
+                (_, true) => long(&text),
+                (AnyValue::Date(_) | AnyValue::Datetime(..), _) => el("span").class("together").text(text).into(),
+                _ => text.into(),
             }
         }
     }

@@ -80,7 +80,8 @@ fn forms(app: &App, csrf: &str, name: &Name, key: &str, filled: &dyn Fn(&str) ->
         let field_name = format!("column:{label}");
         let categories: Vec<&str> =
             column["categories"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let help = if column["optional"] == true { format!("{kind}, may be left out") } else { kind.to_owned() };
+        let word = in_words(kind);
+        let help = if column["optional"] == true { format!("{word}, may be left out") } else { word.to_owned() };
         let value = filled(label);
         let field = match (kind, categories.len()) {
             ("bool", _) => {
@@ -102,6 +103,19 @@ fn forms(app: &App, csrf: &str, name: &Name, key: &str, filled: &dyn Fn(&str) ->
             .add(form.add(el("div").class("actions").add(el("button").attr("type", "submit").text("Predict")))),
     );
     Ok(html)
+}
+
+/// A type as people who do not program call it.
+fn in_words(kind: &str) -> &str {
+    match kind {
+        "bool" => "yes or no",
+        "string" | "category" => "text",
+        "date" => "date",
+        "datetime" => "date and time, such as 2026-01-31T12:00:00",
+        kind if kind.starts_with("int") || kind.starts_with("uint") => "whole number",
+        kind if kind.starts_with("float") || kind.starts_with("decimal") => "number",
+        kind => kind,
+    }
 }
 
 /// A field of a form as JSON.
