@@ -467,3 +467,111 @@ fn results_are_searched_sorted_filtered_and_downloaded() {
     assert!(page.contains("no column &#39;nocolumn&#39;") || page.contains("nocolumn"), "{page}");
     assert_eq!(server.stop().0, Some(0));
 }
+
+#[test]
+fn no_address_and_no_form_makes_the_server_fail_or_speak_in_words_of_others() {
+    let project = people();
+    let server = Serve::start(&project, &[]);
+    let mut browser = Browser::new(&server);
+    let csrf = browser.csrf("/pipelines/p/models");
+    let paths = [
+        "/",
+        "/login",
+        "/logout",
+        "/audit",
+        "/api",
+        "/pipelines/p",
+        "/pipelines/p/start",
+        "/pipelines/p/log",
+        "/pipelines/p/results",
+        "/pipelines/p/results/filter",
+        "/pipelines/p/results/file",
+        "/pipelines/p/results/one",
+        "/pipelines/p/models",
+        "/pipelines/p/models/decide",
+        "/pipelines/p/models/v1",
+        "/pipelines/p/models/v1/card",
+        "/pipelines/p/models/v1/plots/roc",
+        "/pipelines/p/comparison",
+        "/pipelines/p/watch",
+        "/pipelines/p/try",
+    ];
+    let words = [
+        "%00",
+        "%ff",
+        "%",
+        "..",
+        "%2e%2e%2f",
+        "'",
+        "\"",
+        "<b>",
+        "v1",
+        "v0",
+        "v99999999999",
+        "key",
+        "at",
+        "as",
+        "csv",
+        "sort",
+        "score",
+        "-score",
+        "score.ge",
+        "nan",
+        "1e999",
+        "page",
+        "0",
+        "-1",
+        "18446744073709551616",
+        "&",
+        "=",
+        ";",
+        "%0d%0a",
+        "id",
+        "keep",
+        "column",
+        "test",
+        "value",
+        "deed",
+        "promote",
+        "on",
+        "why",
+        "stage",
+        "by",
+        "row",
+        "column:age",
+        "é",
+    ];
+    let mut random = testkit::Random::seeded(23);
+    for round in 0..600 {
+        let mut path = random.of(&paths).to_owned();
+        if random.below(4) == 0 {
+            path = path.replacen("v1", random.of(&words), 1).replacen("/p/", &format!("/{}/", random.of(&words)), 1);
+        }
+        let pairs: Vec<String> =
+            (0..random.below(5)).map(|_| format!("{}={}", random.of(&words), random.of(&words))).collect();
+        let path: String = path.chars().filter(|c| c.is_ascii_graphic()).collect();
+        let query: String = pairs.join("&").chars().filter(|c| c.is_ascii_graphic()).collect();
+        let answer = match random.below(2) {
+            0 => browser.get(&format!("{path}?{query}")),
+            _ => {
+                let mut fields: Vec<(&str, &str)> =
+                    (0..random.below(5)).map(|_| (random.of(&words), random.of(&words))).collect();
+                if random.below(2) == 0 {
+                    fields.push(("csrf", &csrf));
+                }
+                // Nothing is decided or started: what comes after shall find the same project.
+                fields.retain(|(_, value)| *value != "promote");
+                if path.ends_with("/start") {
+                    fields.insert(0, ("stage", "none"));
+                }
+                browser.post(&path, &fields)
+            }
+        };
+        let text = answer.text();
+        assert!(answer.status < 500, "round {round}: {path}?{query}: {} {text}", answer.status);
+        for raw in ["Failed to deserialize", "Invalid URL", "invalid digit", "panicked", "missing field"] {
+            assert!(!text.contains(raw), "round {round}: {path}?{query}: {text}");
+        }
+    }
+    assert_eq!(server.stop().0, Some(0));
+}

@@ -8,6 +8,9 @@ pub const STYLE: &str = include_str!("style.css");
 /// A script that pages can do without: it shows times in the reader's zone, and looks again while something runs.
 pub const SCRIPT: &str = include_str!("script.js");
 
+/// The picture that browsers put beside the title.
+pub const ICON: &str = include_str!("icon.svg");
+
 /// How a page finds its style sheet.
 #[derive(Clone, Debug)]
 pub enum Style {
@@ -24,6 +27,7 @@ pub struct Page {
     site: String,
     style: Style,
     script: Option<Address>,
+    icon: Option<Address>,
     crumbs: Vec<(Html, Address)>,
     navigation: Vec<(Html, Address, bool)>,
     user: Html,
@@ -39,6 +43,7 @@ impl Page {
             site: site.into(),
             style,
             script: None,
+            icon: None,
             crumbs: Vec::new(),
             navigation: Vec::new(),
             user: Html::new(),
@@ -50,6 +55,12 @@ impl Page {
     /// Where [`SCRIPT`] is.
     pub fn script(mut self, address: Address) -> Page {
         self.script = Some(address);
+        self
+    }
+
+    /// Where [`ICON`] is.
+    pub fn icon(mut self, address: Address) -> Page {
+        self.icon = Some(address);
         self
     }
 
@@ -101,6 +112,7 @@ impl Page {
             .add(el("meta").attr("name", "color-scheme").attr("content", "light dark"))
             .add(el("title").text(title))
             .add(style)
+            .add(self.icon.map(|address| el("link").attr("rel", "icon").attr("type", "image/svg+xml").href(&address)))
             .add(self.script.map(|address| el("script").src(&address).flag("defer", true)));
         let is_first = self.crumbs.is_empty();
         let home = match &self.style {

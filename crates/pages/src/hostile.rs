@@ -66,6 +66,7 @@ fn page(text: &str) -> String {
         .hidden(text, text)
         .button(text);
     Page::new("Millrace", text, Style::Linked(Address::to(&["assets", "style.css"])))
+        .icon(Address::to(&["assets", "icon.svg"]))
         .script(Address::to(&["assets", "script.js"]))
         .crumb(text, address.clone())
         .beside(text, address.clone(), true)

@@ -19,7 +19,7 @@ pub use address::Address;
 pub use badge::{State, badge};
 pub use facts::Facts;
 pub use form::{Field, Form};
-pub use frame::{Page, SCRIPT, STYLE, Style, section};
+pub use frame::{ICON, Page, SCRIPT, STYLE, Style, section};
 pub use html::{Element, Html, el, link, note};
 pub use table::{Column, Order, Table};
 

@@ -1,5 +1,8 @@
 //! The audit journal: who changed what, when, and what came of it. Tokens and values of forms are never in it.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
 use journal::{Journal, Kept};
 use serde_json::{Value, json};
 use spec::{Class, Result, Root};
@@ -20,6 +23,38 @@ fn name(number: usize) -> String {
 pub struct Audit {
     journal: Journal,
     name: String,
+    refused: Mutex<Throttle>,
+}
+
+/// How many refused attempts are written: anybody can make them, and the disk is not theirs to fill.
+struct Throttle {
+    left: f64,
+    at: Instant,
+    skipped: u64,
+}
+
+impl Throttle {
+    /// Lines at once.
+    const BURST: f64 = 60.0;
+    /// Lines per second in the long run.
+    const RATE: f64 = 0.5;
+
+    fn new(now: Instant) -> Throttle {
+        Throttle { left: Throttle::BURST, at: now, skipped: 0 }
+    }
+
+    /// Whether another line may be written, and how many were not since the last one.
+    fn admit(&mut self, now: Instant) -> Option<u64> {
+        let earned = now.duration_since(self.at).as_secs_f64() * Throttle::RATE;
+        self.left = (self.left + earned).min(Throttle::BURST);
+        self.at = now;
+        if self.left < 1.0 {
+            self.skipped += 1;
+            return None;
+        }
+        self.left -= 1.0;
+        Some(std::mem::take(&mut self.skipped))
+    }
 }
 
 /// Somebody about to change something.
@@ -61,17 +96,26 @@ impl Audit {
         let mut number = 1;
         loop {
             match Journal::open(&folder, &name(number)) {
-                Ok((journal, _)) => return Ok(Audit { journal, name: name(number) }),
+                Ok((journal, _)) => {
+                    let refused = Mutex::new(Throttle::new(Instant::now()));
+                    return Ok(Audit { journal, name: name(number), refused });
+                }
                 Err(error) if error.class() == Class::TryAgain && number < SERVERS => number += 1,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Writes what was tried and refused before it began.
+    /// Writes what was tried and refused before it began; of a flood only some, and how many there were.
     pub async fn refused(&self, act: &Act, refusal: &Refusal) {
+        let admitted = self.refused.lock().unwrap_or_else(PoisonError::into_inner).admit(Instant::now());
+        let result = match admitted {
+            None => return,
+            Some(0) => refusal.message.clone(),
+            Some(more) => format!("{}; {} before it", refusal.message, spec::text::count(more, "more refusal")),
+        };
         let id = uuid::Uuid::now_v7().to_string();
-        self.append(act.line(&id, "refused", Some(&refusal.message))).await;
+        self.append(act.line(&id, "refused", Some(&result))).await;
     }
 
     /// Writes what has happened already.

@@ -47,8 +47,9 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-async fn nothing_there() -> Refusal {
-    Refusal::not_found("nothing is at this address").way_out("see /openapi.json for what there is")
+async fn nothing_there(State(app): Shared, headers: HeaderMap) -> Response {
+    let refusal = Refusal::not_found("nothing is at this address").way_out("see /openapi.json for what there is");
+    site::nothing_there(&app, &headers, &refusal).unwrap_or_else(|| refusal.into_response())
 }
 
 async fn wrong_method() -> Refusal {

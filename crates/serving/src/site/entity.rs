@@ -7,12 +7,11 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use pages::{Address, Column, Facts, Html, Table, chart, link, note, section};
 use polars::prelude::{AnyValue, DataFrame, DataType, col, lit};
-use serde::Deserialize;
 use spec::{Name, Root};
 
 use super::frame::{self, Part};
 use super::shown;
-use super::visit::{Visitor, Wrong};
+use super::visit::{Parameters, Visitor, Wrong, parameter};
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::results::Results;
@@ -22,19 +21,14 @@ use crate::writes;
 /// Earlier artifacts that are looked through.
 const MOST: usize = 100;
 
-#[derive(Deserialize)]
-pub struct Which {
-    #[serde(default)]
-    key: String,
-}
-
 pub async fn page(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    Query(Which { key }): Query<Which>,
+    Query(parameters): Query<Parameters>,
     visitor: Visitor,
 ) -> Result<Response, Wrong> {
     let name = writes::named(&app, &name)?;
+    let key = parameter(&parameters, "key").unwrap_or_default().to_owned();
     let pipeline = app.pipeline(name.as_str())?.clone();
     let source = pipeline.source()?;
     let (now, entity) = source.of_key(&key).await?;

@@ -54,7 +54,7 @@ pub fn page(app: &App, session: Option<&Session>, title: &str) -> Page {
     let of = |text: &str| blake3::hash(text.as_bytes()).to_hex()[..12].to_owned();
     let style = Address::to(&["assets", "style.css"]).with("v", of(pages::STYLE));
     let script = Address::to(&["assets", "script.js"]).with("v", of(pages::SCRIPT));
-    let page = Page::new(SITE, title, Style::Linked(style)).script(script);
+    let page = Page::new(SITE, title, Style::Linked(style)).script(script).icon(Address::to(&["assets", "icon.svg"]));
     match session {
         Some(session) => page.user(user(app, session)),
         None => page,
@@ -63,6 +63,7 @@ pub fn page(app: &App, session: Option<&Session>, title: &str) -> Page {
 
 fn user(app: &App, session: &Session) -> Html {
     let mut user = Html::new();
+    user.push(link(&Address::to(&["api"]), "Interface for programs"));
     if session.role >= Role::Admin {
         user.push(link(&Address::to(&["audit"]), "Audit journal"));
     }

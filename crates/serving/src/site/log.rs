@@ -5,12 +5,11 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use pages::{Facts, badge, el, words};
-use serde::Deserialize;
 
 use super::frame::{self, Part};
 use super::runs::{Call, Runs};
 use super::shown;
-use super::visit::{Visitor, Wrong};
+use super::visit::{Parameters, Visitor, Wrong, parameter};
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::results_routes::computed;
@@ -19,22 +18,18 @@ use crate::writes;
 /// Lines of a log that are shown; the last ones say why it stopped.
 const MOST: usize = 2000;
 
-#[derive(Deserialize)]
-pub struct Which {
-    at: Option<String>,
-}
-
 pub async fn page(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    Query(which): Query<Which>,
+    Query(parameters): Query<Parameters>,
     visitor: Visitor,
 ) -> Result<Response, Wrong> {
     let name = writes::named(&app, &name)?;
+    let at = parameter(&parameters, "at");
     let (root, env, of) = (app.root.clone(), app.env.clone(), name.clone());
     let runs = computed(&app, move || Ok(Runs::read(&root, &env, &of)?)).await?;
-    let call: Option<&Call> = match &which.at {
-        Some(at) => Some(runs.calls.iter().find(|call| call.id == *at).ok_or_else(|| {
+    let call: Option<&Call> = match at {
+        Some(at) => Some(runs.calls.iter().find(|call| call.id == at).ok_or_else(|| {
             Refusal::not_found("the log has no run of that time any more")
                 .way_out("old logs are put aside beside it, in data/logs/")
         })?),
@@ -42,7 +37,7 @@ pub async fn page(
     };
     let mut page = frame::below(&app, &visitor.0, &name, Part::Runs, "Log");
     let is_running = runs.is_at_work || app.jobs.newest(name.as_str()).is_some_and(|started| started.ended.is_none());
-    if is_running && which.at.is_none() {
+    if is_running && at.is_none() {
         page = page.refresh(3);
     }
     let Some(call) = call else {
@@ -53,7 +48,7 @@ pub async fn page(
     let outcome = match ended {
         Some(_) if call.is_ok() => badge(pages::State::Good, "done"),
         Some(ended) => badge(pages::State::Bad, &ended.word),
-        None if is_running && which.at.is_none() => badge(pages::State::Running, "running"),
+        None if is_running && at.is_none() => badge(pages::State::Running, "running"),
         None => badge(pages::State::Neutral, "no end"),
     };
     let facts = Facts::new()

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::frame;
-use super::visit::{Visitor, Written, Wrong};
+use super::visit::{Parameters, Visitor, Written, Wrong, parameter};
 use crate::app::App;
 use crate::audit::Act;
 use crate::refusal::Refusal;
@@ -21,17 +21,11 @@ use crate::sessions;
 /// How long an unknown token waits for its answer: guessing is slow.
 const PAUSE: Duration = Duration::from_millis(500);
 
-#[derive(Deserialize)]
-pub struct Wanted {
-    #[serde(default)]
-    next: String,
-}
-
-pub async fn page(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>) -> Response {
+pub async fn page(State(app): State<Arc<App>>, Query(parameters): Query<Parameters>) -> Response {
     if !app.tokens.are_given() {
         return Redirect::to("/").into_response();
     }
-    shown(&app, &wanted.next, None)
+    shown(&app, parameter(&parameters, "next").unwrap_or("/"), None)
 }
 
 fn shown(app: &App, next: &str, wrong: Option<&str>) -> Response {

@@ -83,7 +83,7 @@ fn metrics(manifest: &Manifest) -> Html {
         Column::number("Low"),
         Column::number("High"),
         Column::number("Baseline"),
-        Column::text(""),
+        Column::text("Note"),
     ];
     let mut table = Table::new("Metrics on the test part, with 95 % intervals", columns).with_caption();
     for (metric, measured) in &manifest.metrics {

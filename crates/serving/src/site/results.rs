@@ -11,14 +11,12 @@ use spec::Name;
 
 use super::frame::{self, Part};
 use super::shown;
-use super::visit::{Visitor, Wrong};
+use super::visit::{Parameters, Visitor, Wrong, parameter};
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::results::{self, Answer, Format, Source};
 use crate::results_routes::computed;
 use crate::writes;
-
-type Parameters = Vec<(String, String)>;
 
 /// Rows of a page for people.
 const ROWS: usize = 25;
@@ -152,7 +150,7 @@ pub async fn filter(
     _: Visitor,
 ) -> Result<Response, Wrong> {
     let name = writes::named(&app, &name)?;
-    let field = |wanted: &str| fields.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.trim());
+    let field = |wanted: &str| parameter(&fields, wanted).unwrap_or_default().trim();
     let kept = fields.iter().filter(|(name, _)| name == "keep").filter_map(|(_, pair)| pair.split_once('='));
     let mut parameters: Parameters = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let (column, value) = (field("column"), field("value"));
@@ -242,7 +240,7 @@ pub async fn file(
 ) -> Result<Response, Wrong> {
     let name = writes::named(&app, &name)?;
     let results = found(&app, &name)?;
-    let wanted = parameters.iter().find(|(name, _)| name == "as").map_or("", |(_, value)| value.as_str());
+    let wanted = parameter(&parameters, "as").unwrap_or_default();
     let (ending, format, _) = FILES.into_iter().find(|(ending, ..)| *ending == wanted).ok_or_else(|| {
         Refusal::malformed("there is no such kind of file").way_out("write as=csv, json, parquet or arrow")
     })?;

@@ -7,14 +7,13 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use pages::{Column, Facts, Field, Form, Html, Table, el, note, section, words};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use spec::Name;
 
 use super::entity::{happened, truth};
 use super::frame::{self, Part};
 use super::login;
-use super::visit::{Visitor, Written, Wrong};
+use super::visit::{Parameters, Visitor, Written, Wrong, parameter};
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::results_routes::computed;
@@ -27,19 +26,14 @@ const REASONS: usize = 5;
 /// Longest answer that is read.
 const LONGEST: usize = 4 << 20;
 
-#[derive(Deserialize)]
-pub struct Which {
-    #[serde(default)]
-    key: String,
-}
-
 pub async fn page(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    Query(Which { key }): Query<Which>,
+    Query(parameters): Query<Parameters>,
     visitor: Visitor,
 ) -> Result<Response, Wrong> {
     let name = writes::named(&app, &name)?;
+    let key = parameter(&parameters, "key").unwrap_or_default().to_owned();
     let forms = match login::needs(&visitor, Role::Operator, "may ask for predictions") {
         Some(text) => text,
         None => forms(&app, &visitor.0.csrf, &name, &key, &|_| String::new())?,

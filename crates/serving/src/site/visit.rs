@@ -19,7 +19,7 @@ use crate::sessions::Session;
 use crate::tokens::Role;
 
 /// What a page may load and do: its style sheet, its script, its pictures and its forms, all from here.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
+pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
 /// What holds for every page: its policy, and that no cache keeps it. An error becomes a page.
@@ -27,7 +27,12 @@ pub async fn visited(State(app): State<Arc<App>>, mut request: Request, next: Ne
     let session = app.sessions.of(request.headers());
     request.extensions_mut().insert(Known(session.clone()));
     let mut response = next.run(request).await;
-    if let Some(Wrong(refusal)) = response.extensions_mut().remove::<Wrong>() {
+    let wrong = response.extensions_mut().remove::<Wrong>().map(|Wrong(refusal)| refusal);
+    // What the router refuses by itself, such as a path that is no UTF-8, in its own words.
+    let is_raw = response.status().is_client_error()
+        && response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    let wrong = wrong.or_else(|| is_raw.then(|| Refusal::malformed("the address cannot be read")));
+    if let Some(refusal) = wrong {
         let status = response.status();
         let page = frame::refused(&app, session.as_deref(), &refusal);
         response = (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response();
@@ -59,6 +64,14 @@ impl IntoResponse for Wrong {
         response.extensions_mut().insert(self);
         response
     }
+}
+
+/// What an address asks, in order.
+pub type Parameters = Vec<(String, String)>;
+
+/// A parameter of an address.
+pub fn parameter<'a>(parameters: &'a Parameters, name: &str) -> Option<&'a str> {
+    parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
 /// Somebody who may see pages.
