@@ -113,7 +113,9 @@ impl JsonSchema for ExperimentSpec {
         let mut schema = LearnerSpec::json_schema(generator);
         let alternatives = schema.get_mut("oneOf").and_then(serde_json::Value::as_array_mut);
         for alternative in alternatives.into_iter().flatten() {
-            if let Some(properties) = alternative.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
+            let properties = alternative.get_mut("properties").and_then(serde_json::Value::as_object_mut);
+            // A constant has nothing to search.
+            if let Some(properties) = properties.filter(|properties| !properties.contains_key("baseline")) {
                 properties.insert(SEARCH.to_owned(), search.clone().to_value());
             }
         }

@@ -96,6 +96,8 @@ impl JsonSchema for WrittenSpace {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let choices = generator.subschema_for::<Choices>();
         json_schema!({
+            "description": "Settings of the learner by name, each with the values that it may take; other parameters of LightGBM \
+                            under `parameters`.",
             "type": "object",
             "minProperties": 1,
             "properties": { NESTED: { "type": "object", "additionalProperties": choices } },
