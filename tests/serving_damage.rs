@@ -204,40 +204,46 @@ fn promotions_and_rollbacks_at_once_leave_one_answer() {
 
 #[test]
 fn a_takeover_is_in_the_log_of_decisions_step_by_step() {
-    let project = people();
-    project.write("resources/p/serve.yaml", "rollout: {smoke_share: 0.5, smoke_for: 2s, watch_for: 6s}\n");
-    let server = Serve::start(&project, &[]);
+    let Some(clock) = Clock::new() else { return };
+    let project = clock.of(people());
+    project.write("resources/p/serve.yaml", "rollout: {smoke_share: 0.5, smoke_for: 1h, watch_for: 24h}\n");
     promote_a_second(&project);
-    let mut client = server.client();
-    let keys: Vec<Value> = (400..450).map(|key| json!(key)).collect();
-    server.wait("the first", || versions(&mut client, &keys).iter().any(|version| version == "v2"));
     let steps = || -> Vec<Value> {
         let log = project.read("data/models/p/decisions.jsonl");
         let all = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a decision"));
         all.filter(|entry| ["takeover", "archive"].contains(&entry["action"].as_str().expect("a word"))).collect()
     };
-    server.wait("the archive", || {
-        client.post(PREDICTIONS, &json!({"key": 420})).has_status(200);
-        steps().last().is_some_and(|entry| entry["action"] == "archive")
-    });
+    // The promotion is of now; then of two hours ago, and of two days ago. Each step is logged once, however often it starts.
+    for (count, hours) in [(1, 0), (1, 0), (2, 2), (2, 2), (3, 48), (3, 48)] {
+        clock.set(hours * 3600);
+        let server = Serve::start(&project, &[]);
+        server.client().post(PREDICTIONS, &json!({"key": 420})).has_status(200);
+        server.wait("the step", || steps().len() == count);
+        assert_eq!(server.stop().0, Some(0));
+    }
     let steps = steps();
     let told = |at: usize, name: &str| steps[at][name].as_str().unwrap_or_default().to_owned();
     assert_eq!(steps.len(), 3, "{steps:?}");
-    assert_eq!(
-        (told(0, "action"), told(0, "version"), steps[0]["metrics"]["share"].as_f64()),
-        ("takeover".into(), "v2".into(), Some(0.5))
+    let share = |at: usize| steps[at]["metrics"]["share"].as_f64();
+    assert_eq!((told(0, "action"), told(0, "version"), share(0)), ("takeover".into(), "v2".into(), Some(0.5)));
+    let why = told(0, "why");
+    assert!(
+        why.starts_with("answers 50 % of visitors for 1h, v1 the others; ") && why.ends_with("bit for bit"),
+        "{why}"
     );
-    assert!(told(0, "why").starts_with("answers 50 % of visitors for 2s, v1 the others; "), "{}", told(0, "why"));
-    assert_eq!((told(1, "action"), steps[1]["metrics"]["share"].as_f64()), ("takeover".into(), Some(1.0)));
-    assert!(steps[1]["metrics"]["answers"].as_f64().is_some_and(|answers| answers > 0.0), "{steps:?}");
-    assert_eq!((told(2, "version"), told(2, "champion")), ("v1".into(), "v2".into()));
-    assert!(told(2, "why").starts_with("v2 was watched for 6s after its promotion ("), "{}", told(2, "why"));
+    assert_eq!((told(1, "action"), share(1)), ("takeover".into(), Some(1.0)));
+    assert!(told(1, "why").starts_with("answers all visitors, and is watched until 1d after its promotion; so far "));
+    assert!(steps[1]["metrics"]["answers"].is_number(), "{steps:?}");
+    assert_eq!(
+        (told(2, "action"), told(2, "version"), told(2, "champion")),
+        ("archive".into(), "v1".into(), "v2".into())
+    );
+    assert!(told(2, "why").starts_with("v2 was watched for 1d after its promotion ("), "{}", told(2, "why"));
     // They change nothing: v2 is in production, and the log can be read by everybody.
     let history = project.run("release", ["p", "--history"]);
     history.exits(0);
     assert!(history.stdout().iter().any(|line| line.contains(" takeover v2, champion v2 by ")), "{history}");
-    assert_eq!(versions(&mut client, &[json!(420)]), ["v2"]);
-    assert_eq!(server.stop().0, Some(0));
+    project.run("release", ["p", "--rollback", "--why", "a test"]).exits(0);
 }
 
 #[test]

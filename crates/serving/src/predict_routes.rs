@@ -65,7 +65,10 @@ pub async fn predict(
     app.tokens.check(&headers, Role::Operator)?;
     let pipeline = app.pipeline(&name)?.clone();
     let id = uuid::Uuid::now_v7().to_string();
-    let answered = answer(&app, &pipeline, (parameters, &headers, body), &id, received).await;
+    // The limit is kept here, so that a request that took too long is logged and counted like any other.
+    let answer = answer(&app, &pipeline, (parameters, &headers, body), &id, received);
+    let answered = tokio::time::timeout(app.options.request, answer).await;
+    let answered = answered.unwrap_or_else(|_| Err(Refusal::too_slow()));
     let mut response = match answered {
         Ok((mut answer, current, format)) => {
             keep(&pipeline.requests, std::mem::take(&mut answer.lines)).await;
@@ -90,9 +93,6 @@ pub async fn predict(
 fn count(pipeline: &Pipeline, current: &Current, answer: &Answer, latency: Duration) {
     pipeline.answered.inc();
     for worked in &answer.by_arm {
-        if !worked.shadow {
-            worked.arm.speed.answered(latency, false);
-        }
         if let Some(metrics) = current.metrics(&worked.name, &worked.arm) {
             metrics.predictions.inc_by(worked.rows as u64);
             if !worked.shadow {

@@ -1,5 +1,6 @@
 //! Predictions: from a request's body to the answer and the lines of its log. No network here, and no waiting.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use crate::deployment::Deployment;
 use crate::masking::Masking;
 use crate::raw::Raw;
 use crate::record;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, panicked};
 use crate::request::{Request, Rows, read};
 use crate::results::Format;
 use crate::spec::ServeSpec;
@@ -137,7 +138,7 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
     let prepared = Instant::now();
     let mut predicted = Vec::with_capacity(parts.len());
     let mut failed = None;
-    parts.retain(|part| match score(part, request.reasons) {
+    parts.retain(|part| match guarded(|| score(part, request.reasons)) {
         Ok(scored) => {
             predicted.push(scored);
             true
@@ -155,6 +156,10 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
     });
     if let Some(refusal) = failed {
         return Err(refusal);
+    }
+    // Counted here, so that a version is known to be slow even if nobody waited for its answer.
+    for part in parts.iter().filter(|part| !part.shadow) {
+        part.arm.speed.answered(received.elapsed(), false);
     }
     let us = |from: Instant, to: Instant| to.duration_since(from).as_micros() as u64;
     let times =
@@ -322,6 +327,11 @@ fn fill(
 pub struct Scored {
     pub predicted: Predicted,
     pub reasons: Option<Vec<Vec<String>>>,
+}
+
+/// A panic while a version scores is that version's failure.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(panicked(payload.as_ref())))
 }
 
 fn score(part: &Part<'_>, reasons: usize) -> Result<Scored, Refusal> {

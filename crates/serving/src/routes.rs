@@ -1,7 +1,7 @@
 //! The routes and what answers them.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -51,19 +51,22 @@ async fn wrong_method() -> Refusal {
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address takes another method")
 }
 
+/// What a line of the journal may take that is written after a request's limit.
+const LINE: Duration = Duration::from_secs(2);
+
 /// What holds for every answer: a bound on its time, harmless headers, and a line in the access log.
 async fn guarded(State(app): Shared, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let peer = request.extensions().get::<Peer>().copied();
     let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    // Predictions keep the limit themselves, and then have to write their line.
+    let limit = app.options.request + LINE;
     let answered = match given_twice(request.headers()) {
         Some(refusal) => Ok(refusal.into_response()),
-        None => tokio::time::timeout(app.options.request, next.run(request)).await,
+        None => tokio::time::timeout(limit, next.run(request)).await,
     };
-    let mut response = answered.unwrap_or_else(|_| {
-        Refusal::unavailable("too_slow", "the answer took too long").way_out("ask for less at once").into_response()
-    });
+    let mut response = answered.unwrap_or_else(|_| Refusal::too_slow().into_response());
     let headers = response.headers_mut();
     if is_chunked {
         // It may have had a length, too, and a proxy may have gone by that: what follows on the connection is then no request
