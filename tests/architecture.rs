@@ -59,7 +59,8 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "serving" => {
             vec!["spec", "artifact", "values", "journal", "pages", "postgresql", "score", "featurize", "watch"]
         }
-        "serve" => vec!["spec", "tool", "alert", "serving", "score", "tracking"],
+        // Follows the project's store, as stages do, and tells of decisions.
+        "serve" => vec!["spec", "artifact", "score", "tool", "alert", "stage", "serving", "tracking"],
         "tests" => vec!["testkit"],
         other => panic!("crate '{other}' has no place in the architecture yet: give it one in this table"),
     }

@@ -5,6 +5,7 @@
 
 #![expect(clippy::result_large_err, reason = "a refusal ends a request: its size costs less than its box")]
 
+mod access;
 mod app;
 mod arm;
 mod audit;
@@ -12,7 +13,6 @@ mod cell;
 mod decisions;
 mod deployment;
 mod described;
-mod duration;
 mod frame;
 mod health;
 mod host;
@@ -25,7 +25,9 @@ mod options;
 mod origin;
 mod outcomes;
 mod pipeline;
+mod predict_routes;
 mod predictions;
+mod problems;
 mod raw;
 mod record;
 mod refusal;
@@ -43,13 +45,19 @@ mod site;
 mod spec;
 mod speed;
 mod stored;
+mod tabular;
+mod takeover;
 mod timed;
+mod tls;
 mod tokens;
+mod written;
 mod writes;
 
-pub use app::App;
+pub use access::AccessLog;
+pub use app::{App, named_or_all};
 pub use host::Host;
 pub use options::Options;
 pub use origin::PublicUrl;
+pub use seal::renamed;
 pub use server::{listen, serve};
 pub use spec::{FILE, ServeSpec};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use spec::{Error, Result};
 
+use crate::access::AccessLog;
 use crate::origin::PublicUrl;
 
 /// How a server listens and what it takes.
@@ -28,6 +29,8 @@ pub struct Options {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Where people find it, if a proxy stands before it.
     pub public: Option<PublicUrl>,
+    /// Which requests are logged.
+    pub access_log: AccessLog,
 }
 
 impl Options {
@@ -43,6 +46,7 @@ impl Options {
             drain: Duration::from_secs(20),
             tls: None,
             public: None,
+            access_log: AccessLog::Off,
         }
     }
 

@@ -18,7 +18,8 @@ use crate::app::App;
 use crate::audit::Act;
 use crate::decisions::{self, Asked, Deed};
 use crate::refusal::Refusal;
-use crate::routes::body_of;
+use crate::predict_routes::body_of;
+use crate::results::Format;
 use crate::tokens::Role;
 use crate::{jobs, request};
 
@@ -79,7 +80,7 @@ struct DecisionBody {
 }
 
 async fn read<T: DeserializeOwned>(app: &App, headers: &HeaderMap, body: Body, fields: &str) -> Result<T, Refusal> {
-    let bytes = body_of(app, headers, body).await?;
+    let (_, bytes) = body_of(app, headers, body, &[Format::Json]).await?;
     serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => Refusal::new(
             StatusCode::UNPROCESSABLE_ENTITY,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use artifact::Artifact;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use pages::{Address, Column, Facts, Html, Table, chart, link, note, section};
+use pages::{Address, Column, Facts, Html, Table, chart, el, link, note, section};
 use polars::prelude::{AnyValue, DataFrame, DataType, col, lit};
 use spec::{Name, Root};
 
@@ -41,7 +41,7 @@ pub async fn page(
     .await?;
     let shown_key = spec::text::cut(&key, 80);
     let mut page = frame::below(&app, &visitor.0, &name, Part::Results, &format!("{} {shown_key}", entity));
-    if now.height() == 0 && history.is_empty() {
+    if now.height() == 0 && history.found.is_empty() {
         let refusal = Refusal::not_found(format!("no {} is '{shown_key}' in any snapshot", entity));
         return Err(refusal.way_out("search for it among the results").into());
     }
@@ -56,7 +56,9 @@ pub async fn page(
         "Ask for a prediction with its reasons",
     ));
     page.push(section("What happened").add(happened(&truth)));
-    page.push(section("What was predicted").add(past(&history)));
+    let past = section("What was predicted").add(past(&history.found));
+    let unreadable = history.unreadable.into_iter();
+    page.push(past.all(unreadable.map(|(path, why)| frame::notice(pages::State::Warning, el("p").text(format_args!("{path}: {why}"))))));
     Ok(frame::answer(page))
 }
 
@@ -149,7 +151,7 @@ fn past(history: &[(String, String, DataFrame)]) -> Html {
         html.push(chart::Lines::new("Score over time", shown::day).line("score", points).figure());
     }
     for (_, time, rows) in history.iter().take(20) {
-        html.push(pages::el("h3").text("As of ").add(shown::time_text(time)));
+        html.push(el("h3").text("As of ").add(shown::time_text(time)));
         html.push(shown::frame("What was predicted", rows, 20));
     }
     html

@@ -17,7 +17,7 @@ use super::visit::{Parameters, Visitor, Written, Wrong, parameter};
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::results_routes::computed;
-use crate::routes::predicted;
+use crate::predict_routes::predicted;
 use crate::tokens::Role;
 use crate::writes;
 
@@ -156,7 +156,7 @@ pub async fn predict(
     };
     let headers: HeaderMap =
         [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))].into_iter().collect();
-    let response = predicted(&app, &pipeline, &headers, Body::from(body.to_string())).await;
+    let response = predicted(&app, &pipeline, (Ok(Query(Vec::new())), &headers, Body::from(body.to_string()))).await;
     let status = response.status();
     let bytes = axum::body::to_bytes(response.into_body(), LONGEST)
         .await
