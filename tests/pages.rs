@@ -388,7 +388,7 @@ fn the_api_decides_and_starts_by_roles() {
     let start = client(OPERATOR).post("/api/v1/pipelines/p/runs", &json!({"stage": "trian"})).has_status(422).json();
     assert_eq!((&start["error"]["column"], &start["error"]["nearest"]), (&json!("stage"), &json!("train")));
     // Without the script nothing can be started, and the answer says so.
-    let start = client(OPERATOR).post("/api/v1/pipelines/p/runs", &json!({"stage": "train"})).has_status(503).json();
+    let start = client(OPERATOR).post("/api/v1/pipelines/p/runs", &json!({"stage": "train"})).has_status(409).json();
     assert_eq!(start["error"]["message"], "scripts/run-pipeline: no such file, and it is what runs pipelines");
     let listed = client(VIEWER).get("/api/v1/pipelines/p/versions").has_status(200).json();
     assert_eq!(listed["versions"], json!([{"version": "v1", "stage": "production"}]));
@@ -473,7 +473,7 @@ fn no_address_and_no_form_makes_the_server_fail_or_speak_in_words_of_others() {
     let project = people();
     let server = Serve::start(&project, &[]);
     let mut browser = Browser::new(&server);
-    let csrf = browser.csrf("/pipelines/p/models");
+    let csrf = browser.csrf("/pipelines/p");
     let paths = [
         "/",
         "/login",

@@ -58,8 +58,8 @@ impl Jobs {
 
     /// Starts `stage` of a pipeline, or all of it.
     ///
-    /// Errors: 409 if a run that was started here is still at work; 422 for a stage that the pipeline has no file for; 503
-    /// without the script.
+    /// Errors: 409 if a run that was started here is still at work, and without the script; 422 for a stage that the pipeline
+    /// has no file for.
     pub fn start(
         &self,
         root: &Root,
@@ -76,11 +76,9 @@ impl Jobs {
         }
         let script = root.join(SCRIPT);
         if !script.is_file() {
-            return Err(Refusal::unavailable(
-                "no_script",
-                format!("{SCRIPT}: no such file, and it is what runs pipelines"),
-            )
-            .way_out("copy it, with bin/, from where Millrace was built"));
+            let message = format!("{SCRIPT}: no such file, and it is what runs pipelines");
+            return Err(Refusal::new(StatusCode::CONFLICT, "no_script", message)
+                .way_out("copy it, with bin/, from where Millrace was built"));
         }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = all.get(pipeline.as_str()).filter(|known| known.ended.is_none()) {

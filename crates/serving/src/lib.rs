@@ -50,8 +50,8 @@ mod takeover;
 mod timed;
 mod tls;
 mod tokens;
-mod written;
 mod writes;
+mod written;
 
 pub use access::AccessLog;
 pub use app::{App, named_or_all};

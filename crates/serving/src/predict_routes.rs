@@ -67,11 +67,7 @@ pub async fn predict(
 }
 
 /// Answers whoever may ask for predictions, and writes what was asked.
-pub async fn predicted(
-    app: &Arc<App>,
-    pipeline: &Arc<Pipeline>,
-    asked: (Parameters, &HeaderMap, Body),
-) -> Response {
+pub async fn predicted(app: &Arc<App>, pipeline: &Arc<Pipeline>, asked: (Parameters, &HeaderMap, Body)) -> Response {
     let received = Instant::now();
     let id = uuid::Uuid::now_v7().to_string();
     // The limit is kept here, so that a request that took too long is logged and counted like any other.

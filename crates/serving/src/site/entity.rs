@@ -58,7 +58,9 @@ pub async fn page(
     page.push(section("What happened").add(happened(&truth)));
     let past = section("What was predicted").add(past(&history.found));
     let unreadable = history.unreadable.into_iter();
-    page.push(past.all(unreadable.map(|(path, why)| frame::notice(pages::State::Warning, el("p").text(format_args!("{path}: {why}"))))));
+    page.push(past.all(
+        unreadable.map(|(path, why)| frame::notice(pages::State::Warning, el("p").text(format_args!("{path}: {why}")))),
+    ));
     Ok(frame::answer(page))
 }
 

@@ -90,7 +90,8 @@ pub fn of_pipeline(app: &App, session: &Session, pipeline: &Name, part: Part) ->
 /// A page below one of a pipeline's.
 pub fn below(app: &App, session: &Session, pipeline: &Name, part: Part, title: &str) -> Page {
     let page = page(app, Some(session), title);
-    with_parts(app, page, pipeline, part).crumb(part.name(), part.address(pipeline))
+    let name = if part == Part::Runs { pipeline.as_str() } else { part.name() };
+    with_parts(app, page, pipeline, part).crumb(name, part.address(pipeline))
 }
 
 fn with_parts(app: &App, page: Page, pipeline: &Name, part: Part) -> Page {

@@ -55,7 +55,7 @@ pub async fn page(
         .fact_if("Began", call.began.map(shown::time))
         .fact("Outcome", outcome)
         .fact_if("Took", ended.map(|ended| words::seconds(ended.seconds)))
-        .fact_if("Cause", ended.filter(|ended| !ended.detail.is_empty()).map(|ended| ended.detail.as_str()));
+        .fact_if("Cause", ended.map(|ended| ended.cause().1).filter(|why| !why.is_empty()));
     page.push(facts);
     let hidden = call.lines.len().saturating_sub(MOST);
     if hidden > 0 {

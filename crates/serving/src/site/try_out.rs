@@ -15,9 +15,9 @@ use super::frame::{self, Part};
 use super::login;
 use super::visit::{Parameters, Visitor, Written, Wrong, parameter};
 use crate::app::App;
+use crate::predict_routes::predicted;
 use crate::refusal::Refusal;
 use crate::results_routes::computed;
-use crate::predict_routes::predicted;
 use crate::tokens::Role;
 use crate::writes;
 
