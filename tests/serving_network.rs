@@ -26,7 +26,8 @@ fn headers_and_addresses_that_are_none_are_refused() {
     let post = |headers: &str| {
         let length = format!("content-length: {}\r\n", body.len());
         let length = if headers.to_lowercase().contains("content-length") { "" } else { &length };
-        let head = format!("POST {PREDICTIONS} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{length}{headers}\r\n");
+        let head =
+            format!("POST {PREDICTIONS} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{length}{headers}\r\n");
         answers(&server, format!("{head}{body}").as_bytes())
     };
     let json = "content-type: application/json\r\n";

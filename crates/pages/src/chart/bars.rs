@@ -49,7 +49,7 @@ impl Bars {
         let Bars { title, value, bars, mark, shown } = self;
         let marks = mark.iter().map(|(value, _)| *value);
         let Some(scale) = Scale::of(bars.iter().map(|(_, value)| *value)) else { return nothing(&title) };
-        let scale = Scale::of(marks.chain([scale.low, scale.high])).unwrap_or(scale).from_zero();
+        let scale = Scale::of(marks.chain([scale.low, scale.high])).unwrap_or(scale).with_zero();
         let drawn = &bars[..bars.len().min(MOST)];
         let height = ROW * drawn.len() as f64 + 10.0;
         let x = |value: f64| NAMES + scale.place(value) * (WIDTH - NAMES - VALUES);

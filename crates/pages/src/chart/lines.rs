@@ -85,7 +85,7 @@ impl Lines {
         let (Some(across), Some(up)) = (across, up.filter(|_| points().next().is_some())) else {
             return nothing(&self.title);
         };
-        let up = if self.from_zero { up.from_zero() } else { up };
+        let up = if self.from_zero { up.with_zero() } else { up };
         let x = |value: f64| LEFT + across.place(value) * (WIDTH - LEFT - RIGHT);
         let y = |value: f64| HEIGHT - BOTTOM - up.place(value) * (HEIGHT - BOTTOM - TOP);
         let mut drawing = Html::new();

@@ -30,7 +30,7 @@ impl Scale {
     }
 
     /// The range with 0 in it: bars begin there.
-    pub fn from_zero(self) -> Scale {
+    pub fn with_zero(self) -> Scale {
         Scale { low: self.low.min(0.0), high: self.high.max(0.0) }
     }
 
