@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn wider_registers_change_no_digit() {
-        let floats: Vec<f64> = (0..1_003).map(|at| if at % 17 == 0 { f64::NAN } else { 1.0 / f64::from(at) - 0.3 }).collect();
+        let floats: Vec<f64> =
+            (0..1_003).map(|at| if at % 17 == 0 { f64::NAN } else { 1.0 / f64::from(at) - 0.3 }).collect();
         let whole: Vec<i64> = (0..1_003).map(|at: i64| at * at * 7_919 - (at << 44)).collect();
         let (mut one, mut other) = (Lanes::new(0.1), Lanes::new(0.1));
         one.add_floats(&floats);

@@ -64,7 +64,8 @@ fn beside(batches: &[DataFrame], ours: Expr, theirs: Expr) -> (Duration, Duratio
 fn run(batches: &[DataFrame], expr: &Expr) -> Duration {
     let began = Instant::now();
     for batch in batches {
-        let found = batch.clone().lazy().select([expr.clone().alias("found")]).collect().expect("a value for every row");
+        let found =
+            batch.clone().lazy().select([expr.clone().alias("found")]).collect().expect("a value for every row");
         std::hint::black_box(found);
     }
     began.elapsed()

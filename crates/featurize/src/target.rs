@@ -91,10 +91,8 @@ impl Target {
             .enumerate()
             .map(|(bucket, entities)| {
                 let first = firsts[bucket];
-                let mut next: Vec<u32> = offsets[first..firsts[bucket + 1]]
-                    .iter()
-                    .map(|offset| (offset - offsets[first]) as u32)
-                    .collect();
+                let mut next: Vec<u32> =
+                    offsets[first..firsts[bucket + 1]].iter().map(|offset| (offset - offsets[first]) as u32).collect();
                 let place = |entity: &u32| {
                     let slot = &mut next[*entity as usize - first];
                     *slot += 1;
