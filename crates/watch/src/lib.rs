@@ -13,5 +13,5 @@ mod statistics;
 pub use disk::{DiskSpec, DiskUse, FolderUse, disk_use};
 pub use drift::{Against, ColumnDrift, DriftReport, DriftSpec, Look, Profile, Watched, judge};
 pub use performance::{Keys, Performance, PerformanceReport, PerformanceSpec, Promised, performance};
-pub use runs::{RunsSpec, StageRuns, findings, runs_table, stage_runs};
+pub use runs::{End, Run, RunsSpec, StageRuns, findings, runs_of, runs_table, stage_runs};
 pub use spend::{SpendSpec, Spent, overspent, spend_table, spent};
