@@ -18,8 +18,7 @@ fn a_model_is_served_replaced_retrained_and_put_back() {
         .map(|entry| (entry["action"].as_str().expect("an action"), entry["version"].as_str().expect("a version")))
         .filter(|(action, _)| ["promote", "rollback"].contains(action))
         .collect();
-    let expected =
-        [("promote", "v1"), ("promote", "v2"), ("promote", "v3"), ("promote", "v4"), ("rollback", "v3")];
+    let expected = [("promote", "v1"), ("promote", "v2"), ("promote", "v3"), ("promote", "v4"), ("rollback", "v3")];
     assert_eq!(changes, expected, "{text}");
     // The second and the third were promoted for what visitors did.
     for version in ["v2", "v3"] {

@@ -1,8 +1,8 @@
 //! What `monitor` sees of a pipeline that ran: columns that moved, stages that failed; what becomes of it.
 
 use serde_json::{Value, json};
-use testkit::{Project, Serve};
 use testkit::http_server::{HttpAnswer, HttpServer};
+use testkit::{Project, Serve};
 use tests::people_pipeline;
 
 const OUTPUT: &str = "data/output/p/monitor";
@@ -214,9 +214,10 @@ fn request(n: u64, arm: &str, version: &str, status: u16, ms: u64) -> String {
 /// Seals these requests, as a pipeline of its own reads them.
 fn sealed(project: &Project, rows: &[String], outcomes: &str) {
     let requests = format!("time,request_id,key,arm,version,status,latency_us\n{}", rows.concat());
-    let mut tables = "tables:\n  requests:\n    source: {file: {path: requests.csv}}\n    columns: {time: datetime, request_id: \
+    let mut tables =
+        "tables:\n  requests:\n    source: {file: {path: requests.csv}}\n    columns: {time: datetime, request_id: \
                       string, key: string, arm: string, version: string, status: int64, latency_us: int64}\n"
-        .to_owned();
+            .to_owned();
     if !outcomes.is_empty() {
         project.write("outcomes.csv", format!("time,request_id,key,name,value\n{outcomes}"));
         tables += "  outcomes:\n    source: {file: {path: outcomes.csv}}\n    columns: {time: datetime, request_id: string, key: \
@@ -236,7 +237,8 @@ fn the_request_log_becomes_the_levels_of_the_service() {
     };
     sealed(&project, &rows(0, 120), "");
     let fine = project.run("monitor", ["p"]);
-    fine.exits(0).says("monitor p: service: 400 requests: P95 120 ms (goal 500 ms, alert at 800 ms), errors 0 % (goal 1 %,");
+    fine.exits(0)
+        .says("monitor p: service: 400 requests: P95 120 ms (goal 500 ms, alert at 800 ms), errors 0 % (goal 1 %,");
     let paths = fine.stdout();
     let service = project.table(&paths[0]).select(&["day", "model_version", "arm", "requests", "failed", "p95_ms"]);
     let lines: Vec<String> = service.rows.iter().map(|row| row.join("|")).collect();
@@ -249,17 +251,24 @@ fn the_request_log_becomes_the_levels_of_the_service() {
     let alerts = format!("channels:\n  - slack: {{webhook: \"{}\", priorities: [P1, P3]}}\n", server.url("/hook"));
     project.write("resources/alerts.yaml", alerts);
     sealed(&project, &rows(8, 120), "");
-    project.run("monitor", ["p"]).exits(0).says("warning: monitor p: service: errors 2 % (goal 1 %, alert at 3 %); availability 98 % ");
+    project
+        .run("monitor", ["p"])
+        .exits(0)
+        .says("warning: monitor p: service: errors 2 % (goal 1 %, alert at 3 %); availability 98 % ");
     // Twenty failed, and all are too slow: an alert, and the tables are kept beside the output, which stays what it was.
     let before = project.latest(OUTPUT);
     sealed(&project, &rows(20, 900), "");
-    project.run("monitor", ["p"]).exits(1).says("check 'service' failed: P95 900 ms (goal 500 ms, alert at 800 ms); errors 5 % ");
+    project
+        .run("monitor", ["p"])
+        .exits(1)
+        .says("check 'service' failed: P95 900 ms (goal 500 ms, alert at 800 ms); errors 5 % ");
     assert_eq!(project.latest(OUTPUT), before);
     let newest = project.list(OUTPUT).into_iter().filter(|name| name.starts_with("levels_")).max().expect("a table");
     let levels = project.table(&format!("{OUTPUT}/{newest}"));
     assert_eq!(levels.column("state"), ["alert", "alert", "missed"]);
     assert_eq!(levels.column("priority"), ["P1", "P1", "P3"]);
-    let told: Vec<bool> = server.requests().iter().map(|request| request.body.contains("[millrace P1] p monitor refused")).collect();
+    let told: Vec<bool> =
+        server.requests().iter().map(|request| request.body.contains("[millrace P1] p monitor refused")).collect();
     assert_eq!(told, [false, true]);
 }
 
@@ -276,11 +285,12 @@ fn the_running_comparison_becomes_a_table() {
     project.run("monitor", ["p"]).exits(0).says("check 'comparison' skipped: no request has reached arm 'staging' yet");
     // Thirty of 300 sign with the one, 45 with the other; both arms at the same time.
     let both = |other: &str| -> Vec<String> {
-        (0..600).map(|n| request(n, ["production", other][n as usize % 2], ["v1", "v2"][n as usize % 2], 200, 10)).collect()
+        (0..600)
+            .map(|n| request(n, ["production", other][n as usize % 2], ["v1", "v2"][n as usize % 2], 200, 10))
+            .collect()
     };
     let signed = |n: &u64| n % 20 == 0 || n % 20 == 1 || n % 40 == 11;
-    let outcomes: String =
-        (0..600).filter(signed).map(|n| format!("2026-03-03T00:00:00,,k{n},contract,1\n")).collect();
+    let outcomes: String = (0..600).filter(signed).map(|n| format!("2026-03-03T00:00:00,,k{n},contract,1\n")).collect();
     sealed(&project, &both("staging"), &outcomes);
     let looked = project.run("monitor", ["p"]);
     // The first request of one arm and the last of the other lie outside of the time in which both answer.
@@ -309,7 +319,10 @@ fn the_running_comparison_becomes_a_table() {
     // A division of visitors that does not work is a finding.
     let uneven = both("staging").into_iter().enumerate().filter(|(n, _)| n % 2 == 0 || n % 6 == 5);
     sealed(&project, &uneven.map(|(_, row)| row).collect::<Vec<_>>(), "");
-    project.run("monitor", ["p"]).exits(1).says("check 'comparison' failed: v2 against v1: stop: sample ratio: the arms did not get");
+    project
+        .run("monitor", ["p"])
+        .exits(1)
+        .says("check 'comparison' failed: v2 against v1: stop: sample ratio: the arms did not get");
 }
 
 #[test]
@@ -317,7 +330,10 @@ fn performance_is_estimated_before_labels_are_known_and_then_compared_with_them(
     let project = people_pipeline();
     project.write("resources/p/monitor.yaml", "estimate: {metric: auc, min_rows: 50}\n");
     let train = project.read("resources/p/train.yaml");
-    project.write("resources/p/train.yaml", train.replace("split: {by: group}", "split: {by: group, shares: [0.4, 0.2, 0.4]}"));
+    project.write(
+        "resources/p/train.yaml",
+        train.replace("split: {by: group}", "split: {by: group, shares: [0.4, 0.2, 0.4]}"),
+    );
     newcomers(&project, 1, |share| share);
     project.run("train", ["p"]).exits(0);
     project.run("monitor", ["p"]).exits(1).says("there are no predictions to estimate from; run `bin/predict p`");
@@ -344,7 +360,10 @@ fn performance_is_estimated_before_labels_are_known_and_then_compared_with_them(
     // The AUC of 200 rows has a standard error of about 0.03, that of the test part likewise.
     assert!(number("error").abs() < 0.12, "{table}");
     project.write("resources/p/monitor.yaml", "estimate: {metric: coverage}\n");
-    project.run("monitor", ["p"]).exits(2).says("estimate.metric: 'coverage' cannot be estimated for this model; choose one of: auc, ");
+    project
+        .run("monitor", ["p"])
+        .exits(2)
+        .says("estimate.metric: 'coverage' cannot be estimated for this model; choose one of: auc, ");
 }
 
 #[test]

@@ -165,10 +165,7 @@ impl<'a> Story<'a> {
     fn takes_over(&mut self, version: &str) {
         let shares = self.shares_until(|share| share == 1.0, version);
         let first = shares.iter().find(|share| **share > 0.0).copied().unwrap_or_default();
-        self.line(&format!(
-            "   rollout: {version} answers {:.0} % of visitors, then all of them",
-            first * 100.0
-        ));
+        self.line(&format!("   rollout: {version} answers {:.0} % of visitors, then all of them", first * 100.0));
     }
 
     /// Asks again and again which share of visitors `version` answers, until it is as wanted.
@@ -181,7 +178,11 @@ impl<'a> Story<'a> {
             if shares.last().is_some_and(|share| is_wanted(*share)) {
                 return shares;
             }
-            assert!(began.elapsed() < PATIENCE, "{version}: shares of {shares:?}; the server said: {}", self.server.said());
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{version}: shares of {shares:?}; the server said: {}",
+                self.server.said()
+            );
         }
     }
 
@@ -316,7 +317,8 @@ impl<'a> Story<'a> {
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What tools say about the files that they write and read.
-const BOOKKEEPING: [&str; 6] = [" in, ", " written", "would read", "would write", "it looks at things as they are", "skipped"];
+const BOOKKEEPING: [&str; 6] =
+    [" in, ", " written", "would read", "would write", "it looks at things as they are", "skipped"];
 /// Characters that a line of the story has at most.
 const WIDTH: usize = 280;
 

@@ -4,7 +4,7 @@ use artifact::PolarsResultExt;
 use polars::prelude::{Column, DataFrame};
 use spec::Result;
 
-use crate::{ArmJudgement, Compared, CompareSpec, Judgement};
+use crate::{ArmJudgement, CompareSpec, Compared, Judgement};
 
 /// A row per outcome and arm, the control first; none without a comparison.
 pub fn table(found: Option<(&CompareSpec, &Judgement)>) -> Result<DataFrame> {

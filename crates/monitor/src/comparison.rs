@@ -46,7 +46,8 @@ pub fn look(job: &Job<Monitor>, spec: &ComparisonSpec) -> Result<Found> {
         .flat_map(|arm| arm.guardrails.iter().filter(|guarded| guarded.broken).map(move |guarded| (arm, guarded)))
         .map(|(arm, guarded)| format!("{} breaks a limit: {}", arm.version, guarded.in_words()))
         .collect();
-    let words = format!("{} against {}: {}: {}", found.challenger_version, found.control_version, found.verdict, found.why);
+    let words =
+        format!("{} against {}: {}: {}", found.challenger_version, found.control_version, found.verdict, found.why);
     let fault = if found.verdict == Verdict::SampleRatio { Some(words.clone()) } else { None };
     let fault = fault.or_else(|| (!broken.is_empty()).then(|| broken.join("; ")));
     let verdict = match (&fault, spec.severity) {

@@ -61,8 +61,7 @@ pub fn estimate(job: &Job<Monitor>, spec: &EstimateSpec) -> Result<(EstimateRepo
     for version in registry.versions()? {
         references.insert(version.to_string(), reference(&registry, version, &keys.label)?);
     }
-    let report =
-        watch::estimate(spec, manifest.task, &keys, &predictions, outcomes.as_ref(), &promised, &references)?;
+    let report = watch::estimate(spec, manifest.task, &keys, &predictions, outcomes.as_ref(), &promised, &references)?;
     let version = version.to_string();
     Ok((report.judging(&version), version))
 }

@@ -160,9 +160,10 @@ impl Stage for Monitor {
         Ok(inputs)
     }
 
-    /// The run log, the predictions and the disk change and time passes, whatever the inputs are.
+    /// The run log, the predictions, the answers of the server and the disk change and time passes, whatever the inputs are.
     fn cause(job: &Job<Self>) -> Option<String> {
-        let only_drift = Monitor::tables(&job.spec) == [DRIFT];
+        let is_drift = |table: &String| [DRIFT, DRIFT_REQUESTS].contains(&table.as_str());
+        let only_drift = Monitor::tables(&job.spec).iter().all(is_drift);
         (!only_drift).then(|| "it looks at things as they are now".to_owned())
     }
 
@@ -305,7 +306,7 @@ mod tests {
             ("performance: {metric: auk}\n", "1:23: performance.metric: unknown metric 'auk'; did you mean 'auc'?"),
             (
                 "service: {errors: {goal: 0.01, alert: 3}}\n",
-                "1:10: service.errors.alert: found 3, expected a number above 0 and up to 1",
+                "1:32: service.errors.alert: found 3, expected a number above 0 and up to 1",
             ),
             ("drift: {request_days: 0}\n", "1:9: drift.request_days: found 0, expected a whole number from 1 to 3650"),
             ("performance: {weeks: 0}\n", "1:15: performance.weeks: found 0, expected a whole number from 1 to 5000"),

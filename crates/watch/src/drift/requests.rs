@@ -27,7 +27,8 @@ pub fn requested(artifacts: &[Artifact], table: &str, features: &[&Feature], sin
         let plan = artifact::scan(std::slice::from_ref(artifact), table)?;
         let read = artifact::collect(plan.select(COLUMNS.map(col)), &doing)?;
         let times = read.column("time").during(&doing)?.cast(&DataType::Int64).during(&doing)?;
-        let (times, shadow) = (times.i64().during(&doing)?, read.column("shadow").during(&doing)?.bool().during(&doing)?);
+        let (times, shadow) =
+            (times.i64().during(&doing)?, read.column("shadow").during(&doing)?.bool().during(&doing)?);
         let texts = read.column("features").during(&doing)?.str().during(&doing)?;
         for row in (0..read.height()).rev() {
             let Some(text) = texts.get(row).filter(|_| shadow.get(row) != Some(true)) else { continue };

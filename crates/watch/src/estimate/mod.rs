@@ -185,8 +185,7 @@ pub fn estimate(
         }
     }
     let is_checked = |line: &&Estimate| line.known_rows >= u64::from(spec.min_rows);
-    let errors: Vec<f64> =
-        report.lines.iter().filter(is_checked).filter_map(|line| Some(line.error?.abs())).collect();
+    let errors: Vec<f64> = report.lines.iter().filter(is_checked).filter_map(|line| Some(line.error?.abs())).collect();
     report.checked_weeks = errors.len() as u32;
     report.usual_error = (!errors.is_empty()).then(|| errors.iter().sum::<f64>() / errors.len() as f64);
     let usual = report.usual_error.unwrap_or(0.0);
@@ -195,9 +194,8 @@ pub fn estimate(
         let promised = Promised { test: line.test, threshold: None };
         // What is known is judged by `performance`.
         let is_open = 2 * line.known_rows < line.rows && line.rows >= u64::from(spec.min_rows);
-        line.failed = is_open
-            && promised.is_beyond(metric, beyond)
-            && line.worse.is_some_and(|worse| worse > spec.max_worse);
+        line.failed =
+            is_open && promised.is_beyond(metric, beyond) && line.worse.is_some_and(|worse| worse > spec.max_worse);
     }
     Ok(report)
 }

@@ -109,8 +109,7 @@ fn a_shift_to_where_the_model_is_unsure_shows_before_labels_are_known_and_the_er
         .collect();
     let predictions = table(&rows);
     let mut outcomes = table(&rows).drop_many(["score", "model_version", "scored_at"]);
-    let bought: Vec<Option<f64>> =
-        rows.iter().map(|row| (row.2 < 3).then(|| label(&mut random, row.1))).collect();
+    let bought: Vec<Option<f64>> = rows.iter().map(|row| (row.2 < 3).then(|| label(&mut random, row.1))).collect();
     outcomes.with_column(Column::new("bought".into(), bought)).unwrap();
     let spec = EstimateSpec { max_worse: 0.1, ..EstimateSpec::default() };
     let of = |spec: &EstimateSpec, outcomes| {
@@ -137,8 +136,14 @@ fn a_shift_to_where_the_model_is_unsure_shows_before_labels_are_known_and_the_er
     assert!((report.lines[3].estimate.unwrap() - really).abs() < 0.03, "{:?}, {really}", report.lines[3]);
     let (verdict, words) = report.verdict(Severity::Hard);
     assert_eq!(verdict, Verdict::Failed);
-    assert!(words.starts_with("probably worse than on the test part: v1, week of 1970-01-26: auc is estimated at 0.5"), "{words}");
-    assert!(words.contains("such estimates were off by 0.0") && words.ends_with("over 3 weeks whose labels are known"), "{words}");
+    assert!(
+        words.starts_with("probably worse than on the test part: v1, week of 1970-01-26: auc is estimated at 0.5"),
+        "{words}"
+    );
+    assert!(
+        words.contains("such estimates were off by 0.0") && words.ends_with("over 3 weeks whose labels are known"),
+        "{words}"
+    );
     assert_eq!(report.table().unwrap().height(), 4);
 
     assert_eq!(report.clone().judging("v2").verdict(Severity::Hard).0, Verdict::Passed);
@@ -161,7 +166,8 @@ fn a_shift_to_where_the_model_is_unsure_shows_before_labels_are_known_and_the_er
 fn of_a_regression_errors_are_those_of_predictions_of_this_size() {
     // Errors are a tenth of the prediction, to either side.
     let scores: Vec<f64> = (1..=1000).map(f64::from).collect();
-    let labels: Vec<f64> = scores.iter().map(|score| if score % 2.0 == 0.0 { 0.9 * score } else { 1.1 * score }).collect();
+    let labels: Vec<f64> =
+        scores.iter().map(|score| if score % 2.0 == 0.0 { 0.9 * score } else { 1.1 * score }).collect();
     let references = BTreeMap::from([("v1".to_owned(), Reference { scores, labels })]);
     let rows: Vec<(i64, f64, i64)> = (0..1000).map(|id| (id, 901.0 + (id % 100) as f64, 0)).collect();
     let of = |metric, test| {

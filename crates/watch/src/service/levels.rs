@@ -67,12 +67,7 @@ static BURNING: [Burning; 3] = [
 type Count = (u64, u64);
 
 /// The levels of a window. `now` in microseconds since 1970.
-pub(super) fn levels(
-    spec: &ServiceSpec,
-    whole: &Tally,
-    minutes: &BTreeMap<i64, Minute>,
-    now: i64,
-) -> Vec<Levelled> {
+pub(super) fn levels(spec: &ServiceSpec, whole: &Tally, minutes: &BTreeMap<i64, Minute>, now: i64) -> Vec<Levelled> {
     let p95 = whole.quantile_ms(0.95);
     let down = minutes.values().filter(|minute| minute.is_down()).count();
     let available = (!minutes.is_empty()).then(|| 1.0 - down as f64 / minutes.len() as f64);
@@ -160,7 +155,10 @@ impl Levelled {
             let at = BURNING.iter().position(|one| one.long == burning.long);
             let rate = at.and_then(|at| self.burn[at]).unwrap_or_default();
             let over = if burning.long < 4320 { format!("{} h", burning.long / 60) } else { "3 days".to_owned() };
-            format!(", budget burns at {} times the rate that would use it up over {over}", number((rate * 10.0).round() / 10.0))
+            format!(
+                ", budget burns at {} times the rate that would use it up over {over}",
+                number((rate * 10.0).round() / 10.0)
+            )
         });
         format!("{name} {} (goal {}{alert}){}", shown(value), shown(self.goal), burns.unwrap_or_default())
     }

@@ -159,9 +159,7 @@ impl<'a> ServiceLog<'a> {
     fn is_fallback(&self, asked: &Asked<'_>) -> bool {
         let after = self.production.partition_point(|from| from.from <= asked.time);
         let now = after.checked_sub(1).map(|at| &self.production[at]);
-        now.is_some_and(|now| {
-            asked.arm.is_some() && asked.version.is_some() && now.before.as_deref() == asked.version
-        })
+        now.is_some_and(|now| asked.arm.is_some() && asked.version.is_some() && now.before.as_deref() == asked.version)
     }
 
     /// The report on all that was seen.

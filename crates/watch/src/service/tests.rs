@@ -138,7 +138,8 @@ fn what_is_missed_warns_and_what_is_far_off_alerts() {
     let errors = level(&old, "errors");
     assert_eq!(errors.state, LevelState::Kept, "{errors:?}");
     // Four of a hundred over the whole time: beyond the alert.
-    let bad = traffic(&spec, 4000, |minute| if minute > 400 && minute % 5 != 0 { i64::from(minute % 2 == 0) } else { 0 }, 10);
+    let bad =
+        traffic(&spec, 4000, |minute| if minute > 400 && minute % 5 != 0 { i64::from(minute % 2 == 0) } else { 0 }, 10);
     let errors = level(&bad, "errors");
     assert_eq!((errors.state, errors.priority), (LevelState::Alert, Some(Priority::P1)), "{errors:?}");
     assert_eq!(bad.verdict(&spec).0, Verdict::Failed);
@@ -167,9 +168,14 @@ fn a_budget_that_burns_now_wakes_people_and_one_that_burnt_does_not() {
     let over = traffic(&spec, 20_000, |minute| if (60..70).contains(&minute) { 10 } else { 0 }, 10);
     let availability = level(&over, "availability");
     assert_eq!(availability.burn[0], Some(0.0));
-    assert_eq!((availability.state, availability.priority), (LevelState::Missed, Some(Priority::P3)), "{availability:?}");
+    assert_eq!(
+        (availability.state, availability.priority),
+        (LevelState::Missed, Some(Priority::P3)),
+        "{availability:?}"
+    );
     // Half of the requests of a minute: down. Less: not.
-    let report = traffic(&ServiceSpec::default(), 100, |minute| if minute == 50 { 5 } else { i64::from(minute == 51) * 4 }, 10);
+    let report =
+        traffic(&ServiceSpec::default(), 100, |minute| if minute == 50 { 5 } else { i64::from(minute == 51) * 4 }, 10);
     assert_eq!(level(&report, "availability").value, Some(0.99));
 }
 
