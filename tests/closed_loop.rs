@@ -58,4 +58,12 @@ fn a_model_is_served_replaced_retrained_and_put_back() {
         .map(|path| project.table(path).column("name").into_iter().filter(|name| *name == "contract").count())
         .sum();
     assert_eq!(contracts, told.answered.iter().filter(|answer| answer.signed).count());
+    // They are an ordinary source.
+    project.write(
+        "resources/log/ingest.yaml",
+        "tables:\n  requests:\n    source: {file: {path: data/raw/housing_served/requests_*.parquet}}\n",
+    );
+    let ingested = project.run("ingest", ["log"]);
+    ingested.exits(0);
+    assert_eq!(project.table(&ingested.path()).column("status").len(), told.answered.len());
 }
