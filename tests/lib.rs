@@ -1,6 +1,7 @@
 //! What the whole-pipeline tests share: a small shop read from a CSV, and the project's own `churn` pipeline at a
 //! size that runs in seconds.
 
+pub mod browser;
 pub mod served;
 pub mod story;
 

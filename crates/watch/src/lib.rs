@@ -18,7 +18,7 @@ pub use drift::{Against, ColumnDrift, DriftReport, DriftSpec, Look, Profile, Wat
 pub use estimate::{Estimate, EstimateReport, EstimateSpec, Reference, estimate};
 pub use outcomes::Keys;
 pub use performance::{Performance, PerformanceReport, PerformanceSpec, Promised, performance};
-pub use runs::{RunsSpec, StageRuns, findings, runs_table, stage_runs};
+pub use runs::{End, Run, RunsSpec, StageRuns, findings, runs_of, runs_table, stage_runs};
 pub use service::{
     Asked, InProduction, LevelState, Levelled, Limits, ServiceLine, ServiceLog, ServiceReport, ServiceSpec, Tally,
 };
