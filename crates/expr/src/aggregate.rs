@@ -1,7 +1,6 @@
 //! Aggregates: over all rows by polars, whose sums are checked; over the rows of a window by themselves.
 
 use polars::prelude::*;
-use polars_arrow::array::Array as _;
 use spec::{Error, Result};
 
 use crate::cast::Sort;
