@@ -331,6 +331,28 @@ mod tests {
     }
 
     #[test]
+    fn long_texts_are_written_the_same_with_our_dictionary_and_the_engines() {
+        let texts: Vec<String> = (0..7).map(|number| format!("a text of more than twelve bytes, {number}")).collect();
+        let at = |row: usize| (row % 11 > 0).then_some((row * row % 7) as u32);
+        let rows: IdxCa = (0..500).map(at).collect();
+        let shared = StringChunked::from_iter_values("t".into(), texts.iter().map(String::as_str)).take(&rows).unwrap();
+        let own: Vec<Option<&str>> = rows.iter().map(|row| row.map(|row| texts[row as usize].as_str())).collect();
+        let own = StringChunked::from_slice_options("t".into(), &own);
+        let is_ours = |column: &StringChunked| codes(column.downcast_iter().next().unwrap()).is_some();
+        assert!(is_ours(&shared) && !is_ours(&own));
+        let written = |column: StringChunked| {
+            let table = DataFrame::new(500, vec![column.into_column()]).unwrap();
+            let mut bytes = Vec::new();
+            let mut file = RowGroups::new(&mut bytes, table.schema()).unwrap();
+            file.write(table).unwrap();
+            file.finish().unwrap();
+            drop(file);
+            bytes
+        };
+        assert!(written(shared) == written(own));
+    }
+
+    #[test]
     fn every_type_comes_back_as_it_went() {
         let rows = 3_000i64;
         let ascending: Vec<i64> = (0..rows).collect();
