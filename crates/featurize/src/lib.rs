@@ -14,7 +14,7 @@
 //! | `days` | on which days rows lie, and which lie alone |
 //! | `eval` | SQL expressions over rows in memory |
 //! | `interner`, `compact`, `chunk`, `target`, `store` | the rows before the newest cutoff, in compact columns sorted by entity and time |
-//! | `kernel` | aggregates over ranges of sorted rows |
+//! | `kernel`, `words` | aggregates over ranges of sorted rows |
 //! | `as_of`, `attributes` | columns of other tables by key, as of a time |
 //! | `table` | batches, books, schemas |
 //! | `prepared` | features of single entities or rows, now |
@@ -77,6 +77,7 @@ mod spec;
 mod store;
 mod table;
 mod target;
+mod words;
 
 pub use calendar::Calendar;
 pub use changes::{Changes, Late};
