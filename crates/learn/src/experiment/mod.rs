@@ -11,6 +11,7 @@ mod release;
 mod row_numbers;
 mod rows;
 mod run;
+mod scaled;
 mod targets;
 mod train_spec;
 
@@ -150,6 +151,8 @@ impl Trial {
 mod choice_tests;
 #[cfg(test)]
 mod classes_tests;
+#[cfg(test)]
+mod naive_tests;
 #[cfg(test)]
 mod partition_tests;
 #[cfg(test)]

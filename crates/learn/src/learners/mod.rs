@@ -9,6 +9,7 @@ mod grown;
 mod lbfgs;
 mod lightgbm;
 mod logistic;
+mod naive;
 mod softmax;
 mod tree;
 
@@ -21,6 +22,7 @@ pub use elastic_net::ElasticNet;
 pub use forest::Forest;
 pub use lightgbm::{Lightgbm, Objective};
 pub use logistic::Logistic;
+pub use naive::Naive;
 pub use tree::Tree;
 
 use crate::{Learner, Task};
@@ -43,6 +45,8 @@ pub enum LearnerSpec {
     /// The same prediction for every row, or every row of a group: the share of class 1, the mean or the median. What
     /// every other learner must beat.
     Baseline(Baseline),
+    /// The value of a feature, such as that of the year before: the plain forecast. Regression only.
+    Naive(Naive),
 }
 
 impl LearnerSpec {
@@ -66,6 +70,7 @@ impl LearnerSpec {
             LearnerSpec::Tree(spec) => Box::new(spec),
             LearnerSpec::Forest(spec) => Box::new(spec),
             LearnerSpec::Baseline(spec) => Box::new(spec),
+            LearnerSpec::Naive(spec) => Box::new(spec),
         }
     }
 
@@ -73,6 +78,7 @@ impl LearnerSpec {
     pub fn check(&self, task: Task) -> Result<()> {
         match self {
             LearnerSpec::Lightgbm(spec) => spec.check(task),
+            LearnerSpec::Naive(spec) => spec.check(task),
             _ => Ok(()),
         }
     }
@@ -85,6 +91,7 @@ impl LearnerSpec {
             LearnerSpec::Tree(spec) => spec,
             LearnerSpec::Forest(spec) => spec,
             LearnerSpec::Baseline(spec) => spec,
+            LearnerSpec::Naive(spec) => spec,
         }
     }
 }
