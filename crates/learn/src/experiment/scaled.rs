@@ -1,12 +1,11 @@
 //! What a plain forecast errs in the train part, by which errors of the test part are scaled.
 
-use score::Scale;
 use spec::{Result, ResultExt};
 
 use super::TrainSpec;
 use super::outcome::Outcome;
 use super::rows::Parts;
-use crate::metrics::scales;
+use crate::metrics::{Scale, scales};
 use crate::{Part, Split};
 
 /// The scale of each row of the test part, by the series that it is of; nothing if the spec names no plain forecast.
