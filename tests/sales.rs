@@ -7,7 +7,7 @@ use tests::{run_all, shared_data, shipped};
 
 /// The chain at a size that is done in seconds.
 fn small() -> Project {
-    let variables = [("SALES_STORES", "3"), ("SALES_PRODUCTS", "6")];
+    let variables = [("SALES_STORES", "4"), ("SALES_PRODUCTS", "6")];
     variables.into_iter().fold(shipped("sales"), |project, (name, value)| project.with_variable(name, value))
 }
 
@@ -77,9 +77,16 @@ fn periods_of_another_length_end_the_run() {
     let project = small();
     project.run("ingest", ["sales"]).exits(0);
     project.run("clean", ["sales"]).exits(0);
-    let features = project.read("resources/sales/features.yaml").replace("every: 1w", "every: 1d");
-    project.write("resources/sales/features.yaml", features);
-    project.run("features", ["sales"]).exits(2).says("is not a whole number of periods of 1d");
+    let features = project.read("resources/sales/features.yaml");
+    project.write("resources/sales/features.yaml", features.replace("  every: 1w", "  every: 2w"));
+    project.run("features", ["sales"]).exits(2).says("series.active_within: 3w is not a whole number of periods of 2w");
+    let features = features.replace("  every: 1w", "  every: 2w").replace("cutoffs: {every: 1w, count: 104}\n", "");
+    let windows =
+        ["4w", "13w", "26w"].iter().fold(features, |text, span| text.replace(&format!("window: {span}"), "window: 2w"));
+    let windows = windows.replace("active_within: 3w", "active_within: 4w").replace("history: 13w", "history: 2w");
+    project.write("resources/sales/features.yaml", windows.replace("lag: 52w", "lag: 2w"));
+    let outcome = project.run("features", ["sales"]);
+    outcome.exits(1).says("lies between two periods of 2w, counted from 2022-01-03");
 }
 
 #[test]

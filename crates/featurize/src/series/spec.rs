@@ -60,7 +60,7 @@ pub struct Series {
     /// Values of a column of `by` that were renamed on a day: earlier rows count as those of the new name.
     #[serde(default)]
     pub renamed: Vec<Renamed>,
-    /// What a label of a period that is not over yet is: `refuse` (default) ends the run, `drop` leaves the row out.
+    /// What a label of a period that is not over yet is: `refuse` (default) ends the run, `drop` takes it as not known.
     #[serde(default)]
     pub unfinished: Unfinished,
 }
@@ -91,14 +91,14 @@ pub enum Missing {
     Keep,
 }
 
-/// What becomes of rows with a label of a period that is not over yet.
+/// What becomes of the label of a period that is not over yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unfinished {
     /// The run ends.
     #[default]
     Refuse,
-    /// They are left out and counted.
+    /// It counts as not known.
     Drop,
 }
 
