@@ -255,6 +255,7 @@ impl Plan {
                 .hint("remove it there"));
             }
         }
+        self.is_number(&self.label_sql, &place)?;
         if self.carried().contains(&self.label) {
             return Err(Error::cannot_run(format!("{place}: every example has a column of this name"))
                 .hint("call the label something else"));
@@ -296,6 +297,17 @@ impl Plan {
         Ok(())
     }
 
+    /// Refuses what is no number.
+    fn is_number(&self, sql: &RowExpr, place: &str) -> Result<()> {
+        let dtype = sql.sql().compile(&self.schema, place)?.dtype;
+        match dtype.is_primitive_numeric() || dtype.is_decimal() || matches!(dtype, DataType::Boolean | DataType::Null)
+        {
+            true => Ok(()),
+            false => Err(Error::cannot_run(format!("{place}: '{sql}' is {}, not a number", type_name(&dtype)))
+                .hint("cast it in clean.yaml, or name a column of numbers")),
+        }
+    }
+
     fn name_fits(&self, name: &str, how: &How) -> Result<()> {
         let is_column = matches!(how, How::Sql(sql) if sql.sql().text().trim() == name);
         if is_column {
@@ -320,6 +332,16 @@ impl Plan {
     ) -> Result<usize> {
         for column in of.into_iter().chain(filter).flat_map(|sql| sql.sql().columns()) {
             self.read(&column, place)?;
+        }
+        if let Some(sql) = of {
+            self.is_number(sql, place)?;
+        }
+        if let Some(filter) = filter {
+            let dtype = filter.sql().compile(&self.schema, place)?.dtype;
+            if !matches!(dtype, DataType::Boolean | DataType::Null) {
+                return Err(Error::cannot_run(format!("{place}: where '{filter}' gives {}", type_name(&dtype)))
+                    .hint("write a condition, such as price > 0"));
+            }
         }
         let level = match by {
             None => Level::Series,

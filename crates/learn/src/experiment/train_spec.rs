@@ -370,7 +370,7 @@ experiments: {plain: logistic}
                 "choose_by: rmse",
                 "choose_by: 'rmse' is not a metric for classification; choose one of: auc, average_precision",
             ),
-            ("gate: [{metric: auc}]", "gate: 'auc' has no limit; write at_least or at_most"),
+            ("gate: [{metric: auc}]", "gate: 'auc' has no limit; write at_least, at_most or better_than"),
             ("gate: [{metric: auc, at_lest: 1}]", "unknown key 'at_lest'; did you mean 'at_least'?"),
             ("resamples: 5", "resamples: 5 is not between 100 and 10000"),
             ("exclude: [a]\ninclude: [a]", "include: 'a' is also under 'exclude'; leave it out of one of them"),

@@ -131,3 +131,34 @@ fn periods_of_all_lengths_are_proved() {
         assert_eq!(drawn.scoring.height(), 3);
     }
 }
+
+#[test]
+fn hours_are_periods_of_timestamps() {
+    // 2024-03-30 00:00, two meters, four days; one hour is missing.
+    let (mut meter, mut hour, mut load) = (Vec::new(), Vec::new(), Vec::new());
+    for one in 0..2i64 {
+        for at in (0..96i64).filter(|at| (one, *at) != (1, 50)) {
+            meter.push(one == 1);
+            hour.push((19_812 * 24 + at) * 3_600_000);
+            load.push((at % 24 * 3 + one) as f64);
+        }
+    }
+    let mut table = df!("meter" => meter, "load" => load).unwrap();
+    let hour = Series::new("hour".into(), hour).cast(&DataType::Datetime(TimeUnit::Milliseconds, None)).unwrap();
+    table.with_column(hour.into()).unwrap();
+    let features = [
+        "horizon: {sql: horizon}",
+        "day_before: {lag: {of: load, periods: 24, counted_from: target}}",
+        "mean: {mean: {of: load, window: 1d}}",
+        "christmas: {holidays: {on: [04-01, 12-25]}}",
+    ];
+    let rules = "{by: meter, every: 1h, horizon: 24, gaps: keep, active_within: 2h}";
+    let label = "{name: load, is: {sql: load}}";
+    let spec = read(&text(rules, label, &features).replace("time: week", "time: hour")).unwrap();
+    let tables = vec![("sales", table)];
+    let drawn = built(&spec, &tables);
+    proved(&spec, &tables, &drawn).unwrap();
+    assert_eq!(drawn.scoring.height(), 48);
+    let first = super::lines(&drawn.scoring.head(Some(1)));
+    assert_eq!(first, ["false false 2024-04-03 00:00:00 2024-04-03 00:00:00 1 0 34.5 0"]);
+}

@@ -152,6 +152,25 @@ fn a_store_that_was_renamed() {
 }
 
 #[test]
+fn what_is_no_number() {
+    let mut tables = whole();
+    tables[0].1.with_column(Column::new("region".into(), ["n"; 5])).unwrap();
+    assert_eq!(
+        refused(WEEKLY, &["x: {mean: {of: region, window: 2w}}"], &tables),
+        "feature 'x': 'region' is string, not a number; cast it in clean.yaml, or name a column of numbers"
+    );
+    assert_eq!(
+        refused(WEEKLY, &["x: {share: {where: units + 1}}"], &tables),
+        "feature 'x': where 'units + 1' gives float64; write a condition, such as price > 0"
+    );
+    let label = read(&text(WEEKLY, "{name: where, is: {sql: region}}", &[LAST])).unwrap();
+    assert_eq!(
+        set(&label, &tables).err().unwrap().to_string(),
+        "label 'where': 'region' is string, not a number; cast it in clean.yaml, or name a column of numbers"
+    );
+}
+
+#[test]
 fn a_level_that_changes() {
     let mut tables = whole();
     tables[0].1.with_column(Column::new("region".into(), ["n", "n", "s", "s", "s"])).unwrap();
