@@ -316,7 +316,8 @@ impl Cutoff<'_> {
         let rows = self.facts.frame.take(&IdxCa::from_slice("".into(), &kept)).during(doing)?;
         let mut rows = falsified_where(&rows, &here, |name| !stays(name))?;
         // The reference has renamed series already, as texts.
-        for (place, name) in plan.by.iter().enumerate() {
+        let renamed = |name: &String| plan.rules().renamed.iter().any(|renamed| renamed.column == *name);
+        for (place, name) in plan.by.iter().enumerate().filter(|(_, name)| renamed(name)) {
             let dtype = rows.column(name).during(doing)?.dtype().clone();
             let names: Vec<&str> = kept.iter().map(|row| self.facts.series[*row as usize][place].as_str()).collect();
             let names = <Series as polars::prelude::NamedFrom<_, [&str]>>::new(name.as_str().into(), &names);

@@ -16,8 +16,8 @@ use super::check::{check, mean};
 use crate::{Data, Learner};
 
 /// Predicts the value of a feature: the plain forecast that a model must beat.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Naive {
     /// The feature, or several, of which the first is taken that is not missing. Where all are missing, the mean of the
     /// training rows is predicted.
@@ -30,6 +30,12 @@ pub struct Naive {
 pub enum Features {
     One(String),
     Several(Vec<String>),
+}
+
+impl Default for Features {
+    fn default() -> Features {
+        Features::Several(Vec::new())
+    }
 }
 
 impl Features {
