@@ -279,12 +279,14 @@ impl Cutoff<'_> {
             answers.insert(name.clone(), values);
         }
         if self.with_label {
-            let mut labels = Vec::new();
+            let (mut labels, mut known) = (Vec::new(), Vec::new());
             for example in examples {
+                known.push(self.facts.label_known_at(&example.key, past.cutoff + example.ahead - 1)?.into());
                 let label = self.facts.label(&example.key, past.cutoff + example.ahead - 1)?;
                 labels.push(Answer::from(label.map_or(Value::Null, Value::Number)));
             }
             answers.insert(self.plan.label.clone(), labels);
+            answers.insert(self.plan.label_known_at.clone(), known);
         }
         Ok(answers)
     }

@@ -133,6 +133,18 @@ impl<'a> Facts<'a> {
         Ok(cells(&value, "label")?[0].number().filter(|label| label.is_finite()))
     }
 
+    /// The time of the period after a period, as of which its label is known.
+    pub fn label_known_at(&self, key: &Key, number: i128) -> Result<Value> {
+        let before = self.rows.get(key).and_then(|rows| rows.range(..=number).next_back());
+        let Some((at, row)) = before else { return Ok(Value::Null) };
+        let cell = cells(&self.frame.slice(*row as i64, 1), &self.plan.time)?.remove(0);
+        let time = next(self.plan, self.almanac.time(&cell).unwrap_or(0), number + 1 - at);
+        Ok(match cell {
+            Value::Day(_) => Value::Day(time.div_euclid(DAY)),
+            _ => Value::Moment(time),
+        })
+    }
+
     /// Rows of missing periods, each with the newest row before it.
     fn filled(&self, gaps: &[(usize, i128)]) -> Result<DataFrame> {
         let Gaps::Fill(filling) = &self.plan.rules().gaps else { return Ok(self.frame.head(Some(0))) };

@@ -96,7 +96,7 @@ fn each_period_of_the_horizon_is_an_example() {
         ["7 7 2024-02-05 2024-02-05 1 16 8 12 8 5 10", "7 7 2024-02-05 2024-02-12 2 16 16 12 8 5 20"]
     );
     let proof = proved(&spec, &tables, &drawn).unwrap();
-    assert_eq!((proof.pairs, proof.values, proof.perturbed), (8, 8 * 6 + 6, 8 * 6));
+    assert_eq!((proof.pairs, proof.values, proof.perturbed), (8, 8 * 6 + 6 * 2, 8 * 6));
 }
 
 #[test]
@@ -221,4 +221,21 @@ fn no_falsified_future_moves_a_value() {
     let due = lines(&newest.select(features).unwrap());
     assert!(known.len() > 5, "{known:?}");
     assert!(known.iter().all(|row| due.contains(row)), "{known:?} {due:?}");
+}
+
+#[test]
+fn definitions_are_a_spec_again() {
+    let mut features = random::FEATURES.to_vec();
+    features.push("size: {lookup: {of: stores, on: [store], theirs: [id], take: size, missing: keep}}");
+    let series = "{by: [store, product], every: 1w, horizon: 3, gaps: keep, known_ahead: price}";
+    let spec = spec_of(series, &features);
+    let made = crate::definitions(&spec, &|_| None);
+    assert_eq!(made.columns.len(), features.len());
+    let again = crate::with_features(&spec, &made).unwrap();
+    assert_eq!(crate::definitions(&again, &|_| None), made);
+    // What a gap is changes what features of it mean; how far ahead is predicted does not.
+    let other = |series: &str| crate::definitions(&spec_of(series, &features), &|_| None);
+    let filled = other(&series.replace("gaps: keep", "gaps: {fill: {units: 0}}"));
+    assert!(filled.columns.iter().zip(&made.columns).all(|(one, other)| one.hash != other.hash));
+    assert_eq!(other(&series.replace("horizon: 3", "horizon: 2")), made);
 }

@@ -34,7 +34,7 @@ pub fn panel(seed: u64, series: u64, weeks: i64) -> Tables {
     vec![("sales", table)]
 }
 
-const FEATURES: [&str; 27] = [
+pub const FEATURES: [&str; 27] = [
     "horizon: {sql: horizon}",
     "week_of_year: {sql: EXTRACT(WEEK FROM week)}",
     "lag: {lag: {of: units, periods: 1}}",
