@@ -352,7 +352,7 @@ fn a_start_by_the_page_runs_what_cron_runs() {
     );
     drop(lock);
     // What is no stage, or would be one of a shell's.
-    for (stage, status) in [("ingest; touch x", 422), ("../x", 422), ("serve", 422), ("monitor", 422)] {
+    for (stage, status) in [("ingest; touch x", 422), ("../x", 422), ("serve", 422), ("release", 422)] {
         assert_eq!(browser.post("/pipelines/p/start", &[("csrf", &csrf), ("stage", stage)]).status, status, "{stage}");
     }
     assert_eq!(server.stop().0, Some(0));
