@@ -172,14 +172,13 @@ fn refuse_beyond(
 
 /// `of` for each pair, and whether all results are finite. Without a way out of the loop, it runs over many at once.
 fn finite<T: Copy>(a: &[T], b: &[T], height: usize, of: impl Fn(T, T) -> f64) -> (Vec<f64>, bool) {
-    let mut beyond = 0;
+    let mut beyond = false;
     let out = zipped(a, b, height, |a, b| {
         let value = of(a, b);
-        // Zero, and all of its bits, for what is finite; NaN for all else.
-        beyond |= (value - value).to_bits();
+        beyond |= !value.is_finite();
         value
     });
-    (out, beyond == 0)
+    (out, !beyond)
 }
 
 /// `/` of integers that int64 holds: a float.
