@@ -75,7 +75,7 @@ fn columns_that_move_look_after_look_are_drift_and_the_record_is_kept() {
     project.run("monitor", ["p", "--force"]).exits(0).says("1 look)");
     assert_eq!(server.requests().len(), 0);
 
-    // Seen twice, it is drift: refused, told at once, and written down beside the output, which stays what it was.
+    // Seen twice, it is drift: refused, reported at once, and recorded beside the output, which stays as it was.
     let before = project.latest(OUTPUT);
     newcomers(&project, 3, |share| share + 0.7);
     let drifted = project.run("monitor", ["p"]);

@@ -220,7 +220,7 @@ impl Compiler<'_> {
         Ok(Typed::new(arithmetic::integers(&self.label, op, self.masked(left.expr), right.expr), DataType::Int64))
     }
 
-    /// Dates, moments and lengths of time; nothing if neither side is one.
+    /// Dates, timestamps and lengths of time; nothing if neither side is one.
     fn calendar(&self, op: Arithmetic, left: &Typed, right: &Typed) -> Result<Option<Typed>> {
         let moves = |side: &Typed| matches!(side.sort(), Some(Sort::Date | Sort::Moment | Sort::Time));
         let length = |side: &Typed| side.interval().is_some() || side.sort() == Some(Sort::Duration);
@@ -482,7 +482,7 @@ impl Compiler<'_> {
     }
 }
 
-/// A float32 with the digits that tell it from other ones: as a float64 it has more, which mean nothing.
+/// A float32 with the digits that distinguish it from others: as a float64 it has more, which mean nothing.
 fn narrow_text(label: &Label, of: Expr) -> Expr {
     let function = row_fn(|row| match &row[0] {
         Value::Float(value) => Ok(Some(Value::Text(format!("{:?}", *value as f32).into()))),
@@ -491,7 +491,7 @@ fn narrow_text(label: &Label, of: Expr) -> Expr {
     rows(label, vec![of], DataType::String, function)
 }
 
-/// Nanoseconds of a moment, of a date's midnight or of a length of time.
+/// Nanoseconds of a timestamp, of a date's midnight or of a length of time.
 fn nanos(value: &Value<'_>) -> Option<i128> {
     match value {
         Value::Date(days) => Some(i128::from(*days) * crate::value::DAY),

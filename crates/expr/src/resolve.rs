@@ -325,7 +325,7 @@ fn escape_of(escape: Option<&ast::ValueWithSpan>) -> Result<Option<char>> {
     }
 }
 
-/// The part of a moment of this name.
+/// The part of a timestamp of this name.
 pub(crate) fn part(name: &str) -> Result<Part> {
     let lower = name.trim_matches('\'').to_lowercase();
     let found = PARTS.iter().find(|(known, _)| *known == lower);

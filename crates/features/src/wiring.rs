@@ -34,7 +34,7 @@ pub struct Features;
 impl Stage for Features {
     const TOOL: Tool = Tool::Features;
     const ABOUT: About = About {
-        short: "Compute features with no look into the future",
+        short: "Compute features that never look into the future",
         long: "Reads the clean tables and writes data/processed/<PIPELINE>/features/: a training table with one row per \
                entity and cutoff, or per row of a table as of its own time; a scoring table of what is to be \
                predicted; and \

@@ -20,7 +20,7 @@ pub struct Expand<'e, D> {
     pub others: &'static [&'static str],
 }
 
-/// What kind of scalar the receiver asked for.
+/// What kind of scalar the receiver requested.
 #[derive(Clone, Copy)]
 enum Wanted {
     Text,

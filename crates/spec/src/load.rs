@@ -77,7 +77,7 @@ fn located(text: &str, path: &Path, error: &serde_yaml::Error) -> Error {
         }
     };
     let message = match words::syntax(&message) {
-        Some(ours) => ours.to_owned(),
+        Some(ours) => words::not_a_beginning(ours, character_at(text, line, column)).into_owned(),
         None => words::value(&message),
     };
     let message = words::without_middle(&message, LONGEST);
@@ -92,6 +92,11 @@ fn located(text: &str, path: &Path, error: &serde_yaml::Error) -> Error {
         (&*message, lacks_colon.unwrap_or_default())
     };
     Error::cannot_run(format!("{}:{line}:{column}: {message}{way_out}", path.display()))
+}
+
+/// The character at a place that is counted from 1.
+fn character_at(text: &str, line: usize, column: usize) -> Option<char> {
+    text.lines().nth(line.checked_sub(1)?)?.chars().nth(column.checked_sub(1)?)
 }
 
 /// The key in `line` or right before it that seems to lack its colon, and where it is: `- trim {columns: [city]}`.
@@ -257,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_no_map_of_keys() {
+    fn a_list_is_not_a_map_of_keys() {
         assert_eq!(
             failure("tables:\n  orders:\n    steps:\n      - dedupe: [[a]]\n"),
             "clean.yaml:4:17: tables.orders.steps[0].dedupe: found a list, expected a map with the key 'by'"
@@ -302,7 +307,10 @@ mod tests {
         for (text, error) in [
             ("tables: {a: {steps: []}\n", "2:1: a map in braces goes wrong here"),
             ("tables: 'x\n", "2:1: a quote is not closed before the end of the file"),
-            ("tables: {}\n\trows: 1\n", "2:1: a value cannot begin with this character"),
+            ("tables: {}\n\trows: 1\n", "2:1: found a tab; indent with spaces"),
+            ("tables:\n  a:\n\t  steps: []\n", "3:1: found a tab; indent with spaces"),
+            ("tables: {}\nrows: @x\n", "2:7: a value cannot begin with '@'; put the text in quotes"),
+            ("tables: {}\nrows: `x`\n", "2:7: a value cannot begin with '`'; put the text in quotes"),
             ("tables: {}\nrows: 1: 2\n", "2:8: unexpected ':'"),
             ("tables: {}\nrows: \u{1}\n", "2:7: found a control character"),
             ("tables: {}\n---\nrows: 1\n", "2:1: a second document begins here"),
@@ -315,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_of_a_replacement_are_no_variables() {
+    fn groups_of_a_replacement_are_not_variables() {
         let spec = read("tables: {t: {steps: [{trim: {columns: [\"${1}_${2}\", \"$${COL}\"]}}]}}\n").unwrap();
         let columns = ["${1}_${2}".to_owned(), "${COL}".to_owned()];
         assert_eq!(spec.tables.get("t").unwrap().steps, [Step::Trim(Trim { columns: columns.into() })]);

@@ -42,7 +42,7 @@ pub fn iso_date(text: &[u8]) -> Option<i32> {
     calendar::day(number(&[a, b, c, d])?.into(), number(&[e, f])?, number(&[g, h])?)?.try_into().ok()
 }
 
-/// `YYYY-MM-DD`; or that, then `T` or a blank, a time, and how far it is from UTC if you like: `Z`, `+09:00`,
+/// `YYYY-MM-DD`; or that, then `T` or a space, a time, and how far it is from UTC if you like: `Z`, `+09:00`,
 /// `+0900` or `+09`.
 pub fn iso_datetime(mut text: &[u8]) -> Option<Moment> {
     let mut parts = Parts::default();
@@ -80,7 +80,7 @@ mod tests {
     const MOMENT: i64 = 1_709_217_012_345_678; // 2024-02-29 14:30:12.345678
 
     #[test]
-    fn iso_moments() {
+    fn iso_timestamps() {
         let local = |text: &str| match iso_datetime(text.as_bytes()) {
             Some(Moment::Local(micros)) => micros,
             other => panic!("{text}: {other:?}"),
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_beyond_the_calendar_are_none() {
+    fn timestamps_beyond_the_calendar_are_none() {
         assert_eq!(iso_datetime(b"9999-12-31T23:59:59-01:00"), None);
         assert_eq!(iso_datetime(b"0000-01-01T00:00:00+01:00"), None);
         assert!(iso_datetime(b"9999-12-31T23:59:59+01:00").is_some());
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment() {
+    fn what_is_not_a_timestamp() {
         for text in ["2023-02-29", "2024-13-01", "2024-00-10", "2024-1-1", "20240101", "", "2024-01-01x", "24-01-01"] {
             assert_eq!(iso_date(text.as_bytes()), None, "{text}");
         }

@@ -3,7 +3,7 @@
 
 use polars::prelude::{DataType, TimeZone};
 
-/// The kinds of types that the table tells apart.
+/// The kinds of types that the table distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sort {
     Bool,
@@ -152,7 +152,7 @@ pub fn sql_casts(from: Sort, to: Sort) -> bool {
     conversion(from, to).is_some_and(|line| matches!(line.by, By::All | By::Sql))
 }
 
-/// Whether a column of the one kind becomes one of the other. `format`: it is said how moments are written.
+/// Whether a column of the one kind becomes one of the other. `format`: it is said how timestamps are written.
 pub fn columns_become(from: Sort, to: Sort, format: bool) -> bool {
     conversion(from, to).is_some_and(|line| match line.by {
         By::All | By::Columns => true,

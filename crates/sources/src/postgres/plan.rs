@@ -39,7 +39,7 @@ pub(crate) enum Field {
 pub(crate) enum KeyKind {
     /// Whole numbers up to this one.
     Whole(i64),
-    /// Dates or moments.
+    /// Dates or timestamps.
     Moment,
     Other,
 }
@@ -94,7 +94,7 @@ impl Plan {
             let (wire, own_type) = wire(&offered[column.place])?;
             let mut spec = column.spec.clone().unwrap_or(ColumnSpec::from(own_type));
             if *offered[column.place].type_() == Type::TIMESTAMPTZ {
-                // The server itself knows the moment.
+                // The server itself knows the timestamp.
                 spec.zone = None;
             }
             columns.push(Recast {
@@ -261,7 +261,7 @@ fn text_kinds(from: &str, by: &str) -> String {
     )
 }
 
-/// Fails for texts whose order is not that of what they say: moments with `T` and with a blank, with several offsets to UTC,
+/// Fails for texts whose order is not that of what they say: timestamps with `T` and with a space, with several offsets to UTC,
 /// numbers, dates that begin with the day or month, and texts around numbers of different lengths.
 fn check_kinds(key: &str, kinds: [Option<bool>; 4]) -> Result<()> {
     let whats = [

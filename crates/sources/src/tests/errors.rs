@@ -43,7 +43,7 @@ fn files_without_rows() {
 }
 
 #[test]
-fn an_empty_file_among_others_is_passed_over() {
+fn an_empty_file_among_others_is_skipped() {
     let part = |rows: &[i64]| {
         let mut bytes = Vec::new();
         ParquetWriter::new(&mut bytes).finish(&mut df!("a" => rows).unwrap()).unwrap();
@@ -264,7 +264,7 @@ fn specs_that_contradict_themselves() {
 }
 
 #[test]
-fn columns_of_folders_are_read_where_they_are_asked_for() {
+fn columns_of_folders_are_read_where_they_are_requested() {
     let part = |ids: &[i64]| {
         let mut bytes = Vec::new();
         ParquetWriter::new(&mut bytes).finish(&mut df!("id" => ids, "v" => ids).unwrap()).unwrap();
