@@ -127,6 +127,32 @@ fn inputs_that_are_not_parquet_are_refused_with_the_way_to_read_them() {
 }
 
 #[test]
+fn arguments_that_cannot_be_are_explained() {
+    let project = shop();
+    let raw = project.run("ingest", ["shop"]).path();
+    project.write("resources/shop/export.yaml", "table: orders\nformat: csv\n");
+    for (tool, arguments, why) in [
+        (
+            "ingest",
+            &["shop", "may.csv"][..],
+            "error: ingest shop: may.csv: no such file; name files from where you are",
+        ),
+        ("export", &["shop", &raw, "-o", ""], "error: export shop: -o: no file is named; name one, or '-' for stdout"),
+        ("export", &["shop", &raw, "-o", "data"], "error: export shop: data: a folder; name a file in it"),
+        (
+            "clean",
+            &["shop", "data/raw/shop/latest"],
+            "data/raw/shop/latest: a list of files, not a Parquet file; read it from stdin: `bin/clean shop - < data/raw/shop/latest`",
+        ),
+        ("features", &["shop", "--prove", "--seed", "x"], "for '--seed <SEED>': not a whole number, 0 or more"),
+        ("serve", &["--listen", "8080"], "not an IP address and a port, such as 127.0.0.1:8080"),
+        ("serve", &["--idle", "1.5"], "not a whole number, 0 or more"),
+    ] {
+        project.run(tool, arguments).exits(CANNOT_RUN).says(why);
+    }
+}
+
+#[test]
 fn every_help_names_every_exit_code() {
     let project = shop();
     for tool in ALL_TOOLS {

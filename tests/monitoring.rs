@@ -125,7 +125,7 @@ fn what_is_missing_is_named_with_the_way_out() {
     project
         .run("monitor", ["p"])
         .exits(2)
-        .says("no model is in production; run `bin/train p`; drift can also be told from an earlier snapshot");
+        .says("no model is in production; run `bin/train p`; drift can also be measured against an earlier snapshot");
     project.write("resources/p/monitor.yaml", "drift: {against: first}\n");
     project.run("monitor", ["p"]).exits(1).says("pipeline 'p': there are no features to look at; run `bin/features p`");
     project.write("resources/p/monitor.yaml", "drift: {}\nchecks: {runs: [{row_count: {min: 1}}]}\n");

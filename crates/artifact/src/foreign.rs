@@ -13,18 +13,13 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnDescPtr, Type};
-use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, IntervalUnit, Metadata, TimeUnit};
+use polars_arrow::datatypes::{ArrowDataType, IntervalUnit, Metadata, TimeUnit};
 use polars_parquet::read::schema::read_schema_from_metadata;
-use polars_parquet::write::schema_to_metadata_key;
 use spec::{Error, Result};
 
 use crate::Temporary;
+use crate::arrow_note::{ARROW_SCHEMA, ArrowNote};
 use crate::footer::metadata;
-
-/// Where a writer that uses Arrow notes the types of its columns.
-const ARROW_SCHEMA: &str = "ARROW:schema";
-/// Characters of base64 that the shortest note has: a length of eight bytes and a message.
-const SHORTEST: usize = 16;
 
 /// A column that cannot be read.
 struct Unreadable {
@@ -63,7 +58,10 @@ pub fn without_unreadable(path: &Path, shown: &str, columns: &[String], folder: 
         true => columns.iter().any(|column| column == name),
         false => !left_out.contains(name),
     };
-    let types = arrow_types(&metadata, shown)?;
+    let mut types = arrow_note(&metadata, shown)?;
+    if let Some(types) = &mut types {
+        types.retain(&is_kept);
+    }
     let mut copy = Temporary::beside(&folder.join(path.file_name().unwrap_or_default()))?;
     let failed = |error: ParquetError| Error::cannot_run(format!("{shown}: cannot copy the columns to read: {error}"));
     copy_columns(path, &metadata, types, is_kept, copy.file()).map_err(failed)?;
@@ -73,7 +71,7 @@ pub fn without_unreadable(path: &Path, shown: &str, columns: &[String], folder: 
 fn copy_columns(
     path: &Path,
     metadata: &ParquetMetaData,
-    types: Option<ArrowSchema>,
+    types: Option<ArrowNote>,
     is_kept: impl Fn(&str) -> bool,
     copy: &mut File,
 ) -> Result<(), ParquetError> {
@@ -81,11 +79,7 @@ fn copy_columns(
     let schema = metadata.file_metadata().schema_descr();
     let fields = schema.root_schema().get_fields().iter().filter(|field| is_kept(field.name())).cloned().collect();
     let root = Type::group_type_builder(schema.root_schema().name()).with_fields(fields).build()?;
-    let types = types.map(|types| {
-        let types = types.into_iter().filter(|(name, _)| is_kept(name)).collect();
-        let note = schema_to_metadata_key(&types);
-        vec![KeyValue::new(note.key, note.value)]
-    });
+    let types = types.map(|types| vec![KeyValue::new(ARROW_SCHEMA.to_owned(), types.to_text())]);
     let properties = WriterProperties::builder().set_key_value_metadata(types).build();
     let mut writer = SerializedFileWriter::new(copy, Arc::new(root), Arc::new(properties))?;
     for group in metadata.row_groups() {
@@ -111,19 +105,17 @@ fn copy_columns(
 }
 
 /// The types as the writer noted them; the engine goes by that, too.
-fn arrow_types(metadata: &ParquetMetaData, shown: &str) -> Result<Option<ArrowSchema>> {
-    let notes = metadata.file_metadata().key_value_metadata().into_iter().flatten();
-    let note = notes.filter(|note| note.key == ARROW_SCHEMA).filter_map(|note| note.value.as_deref());
-    let mut note: Metadata = note.map(|value| (ARROW_SCHEMA.into(), value.into())).collect();
-    let failed = || {
-        Error::cannot_run(format!("{shown}: the types that its writer noted (ARROW:schema) cannot be read"))
-            .hint("it is damaged, or has types that are newer than this version: write those columns as other types")
+fn arrow_note(metadata: &ParquetMetaData, shown: &str) -> Result<Option<ArrowNote>> {
+    let mut notes = metadata.file_metadata().key_value_metadata().into_iter().flatten();
+    let Some(text) = notes.find(|note| note.key == ARROW_SCHEMA).and_then(|note| note.value.as_deref()) else {
+        return Ok(None);
     };
-    // The engine's reader takes the length in front for granted.
-    if note.values().any(|value| value.len() < SHORTEST) {
-        return Err(failed());
-    }
-    read_schema_from_metadata(&mut note).map_err(|_| failed())
+    ArrowNote::read(text).ok_or_else(|| no_types(shown)).map(Some)
+}
+
+fn no_types(shown: &str) -> Error {
+    Error::cannot_run(format!("{shown}: the types that its writer noted (ARROW:schema) cannot be read"))
+        .hint("it is damaged, or written in a way that is newer than this version; write it without that note")
 }
 
 /// All columns of the file at `path` that cannot be read.
@@ -200,13 +192,24 @@ fn unknown_kind(field: &Type) -> Option<(&str, &'static str, &'static str)> {
 
 /// Columns of types of Arrow that the engine would misread, or at which it panics.
 fn of_unknown_arrow_type(metadata: &ParquetMetaData, shown: &str) -> Result<Vec<Unreadable>> {
-    let types = arrow_types(metadata, shown)?.unwrap_or_default();
-    let of = |(name, field): (_, &polars_arrow::datatypes::Field)| {
-        let (what, way_out) = unknown_arrow_type(field.dtype())?;
-        let error = Error::cannot_run(format!("{shown}: column '{name}' is {what}, which is not read")).hint(way_out);
-        Some(Unreadable { column: field.name.to_string(), error, spoils_file: true })
+    let Some(mut note) = arrow_note(metadata, shown)? else { return Ok(Vec::new()) };
+    let of = |column: &str, what: &str, way_out: &str| Unreadable {
+        column: column.to_owned(),
+        error: Error::cannot_run(format!("{shown}: column '{column}' is {what}, which is not read")).hint(way_out),
+        spoils_file: true,
     };
-    Ok(types.iter().filter_map(of).collect())
+    let unknown = note.unknown();
+    let way_out = "write it as a list, or as another type that docs/values.md names";
+    let mut all: Vec<Unreadable> =
+        unknown.iter().map(|(column, what)| of(column, &format!("of the type {what}"), way_out)).collect();
+    note.retain(|name| !unknown.iter().any(|(column, _)| column == name));
+    let mut note: Metadata = [(ARROW_SCHEMA.into(), note.to_text().into())].into();
+    let types = read_schema_from_metadata(&mut note).map_err(|_| no_types(shown))?.unwrap_or_default();
+    all.extend(types.iter().filter_map(|(name, field)| {
+        let (what, way_out) = unknown_arrow_type(field.dtype())?;
+        Some(of(name, &what, way_out))
+    }));
+    Ok(all)
 }
 
 /// Columns of times that hold 24:00:00, which some programs write, or more: the engine makes nulls of them. Goes by the
@@ -371,8 +374,8 @@ mod tests {
             SerializedFileWriter::new(file, schema.into(), properties.into()).unwrap().close().unwrap();
             assert_eq!(
                 crate::open(&Root::at(folder.path()), &path).unwrap_err().to_string(),
-                "c.parquet: the types that its writer noted (ARROW:schema) cannot be read; it is damaged, or has types that \
-                 are newer than this version: write those columns as other types",
+                "c.parquet: the types that its writer noted (ARROW:schema) cannot be read; it is damaged, or written in \
+                 a way that is newer than this version; write it without that note",
                 "{note}"
             );
         }

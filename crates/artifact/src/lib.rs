@@ -5,6 +5,7 @@
 //! sealed with its [`Evidence`] and then renamed. A [`Snapshot`] is the file `latest` beside the artifacts,
 //! which lists those that make up the stage's current output.
 
+mod arrow_note;
 mod batch;
 mod books;
 mod clock;

@@ -86,7 +86,7 @@ impl Stage for Clean {
             ("clean churn --undo 00a1b2c3d4e5f607", "undo one change of its change log"),
         ],
     };
-    const MORE_SCHEMAS: &'static [(&'static str, fn() -> serde_json::Value)] = asking::SCHEMAS;
+    const MORE_SCHEMAS: tool::MoreSchemas = asking::SCHEMAS;
     type Spec = Spec;
     type Flags = Flags;
 

@@ -96,6 +96,12 @@ impl Stage for Export {
                 .hint("set `to` in export.yaml to copy the file to an object store"));
         }
         let spec = spec(job);
+        if output.is_empty() {
+            return Err(Error::cannot_run("-o: no file is named").hint("name one, or '-' for stdout"));
+        }
+        if Path::new(output).is_dir() {
+            return Err(Error::cannot_run(format!("{output}: a folder")).hint("name a file in it"));
+        }
         if output != "-" {
             spec.check_file_name(output)?;
         }

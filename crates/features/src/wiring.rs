@@ -22,10 +22,10 @@ pub struct Flags {
     #[arg(long)]
     prove: bool,
     /// How many rows of each table to prove
-    #[arg(long, default_value_t = 200, requires = "prove", value_name = "ROWS")]
+    #[arg(long, default_value_t = 200, requires = "prove", value_name = "ROWS", value_parser = tool::whole_number::<usize>)]
     sample: usize,
     /// Chooses the rows to prove
-    #[arg(long, default_value_t = 42, requires = "prove")]
+    #[arg(long, default_value_t = 42, requires = "prove", value_parser = tool::whole_number::<u64>)]
     seed: u64,
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use artifact::{Artifact, Definition, Definitions, Evidence, FILE, Input, Notes, ROW};
 use clap::Args;
@@ -10,7 +10,7 @@ use polars::prelude::PlSmallStr;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sources::{Finished, Located, Opened, Reach, TableSpec};
-use spec::{Class, Error, Exit, Map, Name, Redactor, Result, ResultExt, Root, Tool};
+use spec::{Class, Error, Exit, Map, Name, Redactor, Result, ResultExt, Root, Tool, Url};
 use stage::{BooksOf, Empty, Facts, Job, Mirror, Output, Stage, TableOutput, data_arguments};
 use tool::About;
 
@@ -286,6 +286,13 @@ fn tables(job: &Job<Ingest>) -> Result<Vec<(String, TableSpec)>> {
     }
     if paths.is_empty() {
         return Ok(tables.iter().map(|(name, table)| (name.to_owned(), table.clone())).collect());
+    }
+    for (path, given) in paths.iter().zip(&job.named) {
+        let is_pattern = path.contains(['*', '?', '[']);
+        if path != "-" && !is_pattern && !Url::is_meant(path) && !job.root.join(Path::new(path)).exists() {
+            return Err(Error::cannot_run(format!("{given}: no such file"))
+                .hint("name files from where you are, or from the project root"));
+        }
     }
     let files: Vec<(&str, &TableSpec)> = tables.iter().filter(|(_, table)| table.reads_files()).collect();
     match files.as_slice() {

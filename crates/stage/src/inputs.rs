@@ -38,6 +38,12 @@ fn unreadable(artifact: &Artifact, tool: Tool, pipeline: &Name) -> Option<Error>
         return None;
     }
     let path = artifact.path.display();
+    if artifact.file.file_name().is_some_and(|name| name == LATEST) {
+        return Some(
+            Error::cannot_run(format!("{path}: a list of files, not a Parquet file"))
+                .hint(format!("read it from stdin: `bin/{tool} {pipeline} - < {path}`")),
+        );
+    }
     if artifact.file.is_dir() {
         return Some(Error::cannot_run(format!("{path}: a folder, not a Parquet file")).hint("name the files in it"));
     }
@@ -148,6 +154,10 @@ mod tests {
         assert_eq!(
             refused("new.pq", Some("PAR1...")),
             "new.pq: the name of a Parquet file must end with .parquet; rename it"
+        );
+        assert_eq!(
+            refused("latest", Some("a.parquet\n")),
+            "latest: a list of files, not a Parquet file; read it from stdin: `bin/predict telco - < latest`"
         );
         assert_eq!(refused("new", None), "new: a folder, not a Parquet file; name the files in it");
     }

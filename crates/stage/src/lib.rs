@@ -64,7 +64,7 @@ pub trait Stage: Sized {
     const INPUTS: Option<&'static str> = None;
 
     /// Further YAML files that it reads, with their JSON Schemas: `--schema=NAME` prints them.
-    const MORE_SCHEMAS: &'static [(&'static str, fn() -> serde_json::Value)] = &[];
+    const MORE_SCHEMAS: tool::MoreSchemas = &[];
 
     /// Files in the stage's folder to which it only ever appends, and which the project's store keeps too.
     const JOURNALS: &'static [&'static str] = &[];

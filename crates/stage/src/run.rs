@@ -31,7 +31,7 @@ impl<S: Stage> Program for Staged<S> {
     const ABOUT: About = S::ABOUT;
     const USAGE: Option<&'static str> = Some("<PIPELINE> [ARTIFACT]...");
     const INPUTS: Option<&'static str> = S::INPUTS;
-    const MORE_SCHEMAS: &'static [(&'static str, fn() -> serde_json::Value)] = S::MORE_SCHEMAS;
+    const MORE_SCHEMAS: tool::MoreSchemas = S::MORE_SCHEMAS;
     type Arguments = Arguments<S::Flags>;
 
     fn schema() -> serde_json::Value {

@@ -57,6 +57,12 @@ struct CommandLine<A: Args> {
     common: Common,
 }
 
+/// A whole number on the command line, 0 or more.
+pub fn whole_number<T: TryFrom<u64>>(text: &str) -> std::result::Result<T, String> {
+    let number = text.parse::<u64>().ok().and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| "not a whole number, 0 or more".to_owned())
+}
+
 /// Parses the command line. Help, version and wrong usage print their text and end here with an exit code.
 pub fn parse<P: Program>() -> std::result::Result<(P::Arguments, Common), Exit> {
     let matches = match command::<P>().try_get_matches() {
@@ -152,7 +158,7 @@ mod tests {
         };
         type Arguments = Arguments;
 
-        const MORE_SCHEMAS: &'static [(&'static str, fn() -> Value)] = &[("letters", || json!("of letters"))];
+        const MORE_SCHEMAS: crate::MoreSchemas = &[("letters", || json!("of letters"))];
 
         fn schema() -> Value {
             json!("its own")

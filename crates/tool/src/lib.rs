@@ -24,13 +24,16 @@ use serde_json::Value;
 use spec::{Error, Exit, Result, Tool};
 
 pub use alarm::{Source, alert};
-pub use args::{About, Common, LogFormat};
+pub use args::{About, Common, LogFormat, whole_number};
 pub use console::redact;
 pub use lock::{Lock, lock};
 pub use panics::caught;
 pub use progress::Progress;
 pub use project::Project;
 pub use runlog::{Dataset, RunLog, facet, recorded};
+
+/// JSON Schemas of YAML files, by name.
+pub type MoreSchemas = &'static [(&'static str, fn() -> Value)];
 
 /// A program: what it is called, what it is called with, and what it does.
 pub trait Program: Sized {
@@ -50,7 +53,7 @@ pub trait Program: Sized {
     const INPUTS: Option<&'static str> = None;
 
     /// Further YAML files that it reads, with their JSON Schemas: `--schema=NAME` prints them.
-    const MORE_SCHEMAS: &'static [(&'static str, fn() -> Value)] = &[];
+    const MORE_SCHEMAS: MoreSchemas = &[];
 
     /// The JSON Schema of its YAML file, which `--schema` prints.
     fn schema() -> Value;

@@ -265,8 +265,8 @@ fn text_kinds(from: &str, by: &str) -> String {
 /// numbers, dates that begin with the day or month, and texts around numbers of different lengths.
 fn check_kinds(key: &str, kinds: [Option<bool>; 4]) -> Result<()> {
     let whats = [
-        "timestamps with 'T' and with a blank, whose text order is not chronological",
-        "moments with several offsets to UTC, whose text order is not chronological",
+        "timestamps with 'T' and with a space, whose text order is not chronological",
+        "timestamps with several offsets from UTC, whose text order is not chronological",
         "numbers as text, whose order is not that of numbers",
         "dates that do not begin with the year, or texts with numbers of different lengths, whose order as text is not that of \
          what they say",

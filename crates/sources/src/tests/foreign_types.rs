@@ -22,7 +22,7 @@ fn file(between: &str, named: &[(&str, ArrowDataType)]) -> Vec<u8> {
         vec![KeyValue::new(note.key, note.value)]
     });
     let properties = WriterProperties::builder().set_key_value_metadata(notes).build();
-    let schema = std::sync::Arc::new(schema);
+    let schema = Arc::new(schema);
     let leaves = SchemaDescriptor::new(schema.clone());
     let mut bytes = Vec::new();
     let mut writer = SerializedFileWriter::new(&mut bytes, schema, properties.into()).unwrap();

@@ -438,7 +438,7 @@ fn a_bookmark_is_that_of_rows_that_were_accepted() {
     assert_eq!(
         failure(&by("day")).1,
         format!(
-            "{AT}incremental: 'day' holds timestamps with 'T' and with a blank, whose text order is not chronological; {}",
+            "{AT}incremental: 'day' holds timestamps with 'T' and with a space, whose text order is not chronological; {}",
             cast("day")
         )
     );

@@ -116,7 +116,7 @@ fn texts_in_an_order_of_their_own_are_not_bookmarks() {
         ("turned", "dates that do not begin with the year"),
         ("code", "dates that do not begin with the year, or texts with numbers of different lengths"),
         ("signed", "numbers as text, whose order is not that of numbers"),
-        ("written", "moments with several offsets to UTC"),
+        ("written", "timestamps with several offsets from UTC"),
     ] {
         let (_, failure) = shop.failure(&of_table(&format!("table: t, incremental: {column}")));
         assert!(failure.contains(&format!("incremental: '{column}' holds {what}")), "{failure}");
