@@ -42,7 +42,7 @@ pub fn open(folder: &Path, name: &str) -> Result<Open> {
     let first = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
     let header: Option<Header> = first.strip_suffix(b"\n").and_then(|line| serde_json::from_slice(line).ok());
     let Some(header) = header else {
-        if !is_torn(&bytes) {
+        if !is_torn(first) {
             return Err(changed(file, 1));
         }
         // The crash came before the first line was whole: the segment holds nothing yet.
@@ -60,7 +60,7 @@ pub fn open(folder: &Path, name: &str) -> Result<Open> {
     for line in bytes[good..].split_inclusive(|byte| *byte == b'\n') {
         let entry = line.strip_suffix(b"\n").and_then(|line| chain.follow(line));
         if entry.is_none() {
-            if !is_torn(&bytes[good..]) {
+            if !is_torn(line) {
                 return Err(changed(file, recovered.entries + 2));
             }
             recovered.cut = (bytes.len() - good) as u64;
@@ -78,10 +78,10 @@ pub fn open(folder: &Path, name: &str) -> Result<Open> {
     Ok(Open { file: open, number: *number, chain, length, recovered })
 }
 
-/// Whether a crash can have left these last bytes: the file ends within a line, or has a hole where a block was not
-/// written yet.
-fn is_torn(rest: &[u8]) -> bool {
-    !rest.ends_with(b"\n") || rest.contains(&0)
+/// Whether a crash can have left this line, the first that is not good: the file ends within it, or it runs into a hole
+/// where a block was not written yet. A line that is whole was changed, whatever the end of the file looks like.
+fn is_torn(line: &[u8]) -> bool {
+    !line.ends_with(b"\n") || line.contains(&0)
 }
 
 fn changed(file: &Path, line: u64) -> Error {

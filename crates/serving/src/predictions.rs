@@ -1,5 +1,6 @@
 //! Predictions: from a request's body to the answer and the lines of its log. No network here, and no waiting.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -113,7 +114,7 @@ pub fn answer(
     let prepared = Instant::now();
     let mut predicted = Vec::with_capacity(parts.len());
     let mut failed = None;
-    parts.retain(|part| match score(part, request.reasons) {
+    parts.retain(|part| match guarded(|| score(part, request.reasons)) {
         Ok(scored) => {
             predicted.push(scored);
             true
@@ -131,6 +132,10 @@ pub fn answer(
     });
     if let Some(refusal) = failed {
         return Err(refusal);
+    }
+    // Counted here, so that a version is known to be slow even if nobody waited for its answer.
+    for part in parts.iter().filter(|part| !part.shadow) {
+        part.arm.speed.answered(received.elapsed(), false);
     }
     let us = |from: Instant, to: Instant| to.duration_since(from).as_micros() as u64;
     let times =
@@ -315,6 +320,11 @@ fn fill(
 struct Scored {
     predicted: Predicted,
     reasons: Option<Vec<Vec<String>>>,
+}
+
+/// A panic while a version scores is that version's failure.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Refusal::failed()))
 }
 
 fn score(part: &Part<'_>, reasons: usize) -> Result<Scored, Refusal> {

@@ -65,6 +65,17 @@ impl Refusal {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
     }
 
+    /// The request's time was over before its answer was ready (503).
+    pub fn too_slow() -> Refusal {
+        Refusal::unavailable("too_slow", "the answer took too long").way_out("ask for less at once")
+    }
+
+    /// A defect of ours (500); the log has it.
+    pub fn failed() -> Refusal {
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the server failed at this request")
+            .way_out("this is a defect; please report it with the request id and the log")
+    }
+
     pub fn way_out(mut self, way_out: impl Into<String>) -> Refusal {
         self.way_out = Some(way_out.into());
         self

@@ -53,14 +53,17 @@ async fn wrong_method() -> Refusal {
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address takes another method")
 }
 
+/// What a line of the journal may take that is written after a request's limit.
+const LINE: Duration = Duration::from_secs(2);
+
 /// What holds for every answer: a bound on its time, harmless headers, and a line in the access log.
 async fn guarded(State(app): Shared, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let answered = tokio::time::timeout(app.options.request, next.run(request)).await;
-    let mut response = answered.unwrap_or_else(|_| {
-        Refusal::unavailable("too_slow", "the answer took too long").way_out("ask for less at once").into_response()
-    });
+    // Predictions keep the limit themselves, and then have to write their line.
+    let limit = app.options.request + LINE;
+    let answered = tokio::time::timeout(limit, next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|_| Refusal::too_slow().into_response());
     let headers = response.headers_mut();
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -201,7 +204,10 @@ async fn predict(
     app.tokens.check(&headers, Role::Operator)?;
     let pipeline = app.pipeline(&name)?.clone();
     let id = uuid::Uuid::now_v7().to_string();
-    let answered = answer(&app, &pipeline, &headers, body, &id, received).await;
+    // The limit is kept here, so that a request that took too long is logged and counted like any other.
+    let answered =
+        tokio::time::timeout(app.options.request, answer(&app, &pipeline, &headers, body, &id, received)).await;
+    let answered = answered.unwrap_or_else(|_| Err(Refusal::too_slow()));
     let mut response = match answered {
         Ok((mut answer, current)) => {
             keep(&pipeline.requests, std::mem::take(&mut answer.lines)).await;
@@ -226,9 +232,6 @@ async fn predict(
 fn count(pipeline: &Pipeline, current: &Current, answer: &Answer, latency: Duration) {
     pipeline.answered.inc();
     for worked in &answer.by_arm {
-        if !worked.shadow {
-            worked.arm.speed.answered(latency, false);
-        }
         if let Some(metrics) = current.metrics(&worked.name, &worked.arm) {
             metrics.predictions.inc_by(worked.rows as u64);
             if !worked.shadow {
@@ -291,18 +294,12 @@ async fn answer(
                 answered
             });
             match work.await {
-                Ok(answered) => answered.and_then(|answered| answered.ok_or_else(failed)),
-                Err(_) => Err(failed()),
+                Ok(answered) => answered.and_then(|answered| answered.ok_or_else(Refusal::failed)),
+                Err(_) => Err(Refusal::failed()),
             }
         }
     };
     Ok((answered?, current))
-}
-
-/// A defect of ours; the log has it.
-fn failed() -> Refusal {
-    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the server failed at this request")
-        .way_out("this is a defect; please report it with the request id and the log")
 }
 
 async fn report(

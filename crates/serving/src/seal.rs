@@ -76,14 +76,20 @@ pub fn seal(app: &App, pipeline: &Pipeline, name: &'static str, journal: &Journa
     Ok(sealed)
 }
 
-/// Writes one segment; `None` if an artifact of it is there already, or it holds nothing.
+/// Writes one segment; `None` if the snapshot has an artifact of it already, or it holds nothing.
 fn publish(app: &App, pipeline: &Pipeline, name: &str, segment: &Path) -> Result<Option<PathBuf>> {
     let folder = app.root.join(Tool::Serve.folder(&pipeline.name));
     let content = hash_file(segment)?;
     let mut snapshot = Snapshot::read(&folder)?.unwrap_or_default();
-    // A crash after the artifact and before the removal of its segment.
-    if already(&folder, name, &content) {
-        return Ok(None);
+    // A crash after the artifact and before the removal of its segment: perhaps before the snapshot named it, too.
+    if let Some(file) = already(&folder, name, &content) {
+        let path = app.root.relative(&file).to_owned();
+        if snapshot.paths.contains(&path) {
+            return Ok(None);
+        }
+        snapshot.paths.push(path.clone());
+        snapshot.write(&folder)?;
+        return Ok(Some(path));
     }
     let mut entries = entries(segment)?;
     let mut writer: Option<(PathBuf, Stamp, TableWriter)> = None;
@@ -163,16 +169,17 @@ fn begin(folder: &Path, name: &str, rows: &DataFrame) -> Result<(PathBuf, Stamp,
     Ok((target, stamp, writer))
 }
 
-/// Whether an artifact holds the segment with this content.
-fn already(folder: &Path, name: &str, content: &str) -> bool {
+/// The artifact that holds the segment with this content.
+fn already(folder: &Path, name: &str, content: &str) -> Option<PathBuf> {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let prefix = format!("{name}_");
     let is_ours = |path: &PathBuf| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&prefix));
     let wanted = Fingerprint::Content(content.to_owned());
-    files
-        .filter(is_ours)
-        .filter_map(|path| evidence_of(&path).ok().flatten())
-        .any(|evidence| evidence.inputs.iter().any(|input| input.fingerprint == wanted))
+    let holds = |path: &PathBuf| {
+        let evidence = evidence_of(path).ok().flatten();
+        evidence.is_some_and(|evidence| evidence.inputs.iter().any(|input| input.fingerprint == wanted))
+    };
+    files.filter(is_ours).find(holds)
 }
 
 /// The journals of a pipeline, by name.

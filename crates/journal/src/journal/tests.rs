@@ -130,6 +130,15 @@ fn a_hole_at_the_end_is_cut_and_a_change_in_the_midst_is_refused() {
     assert_eq!(open(&hole).unwrap().entries, 3);
     let mut changed = whole.clone();
     changed[at] = b'7';
+    // Neither a line cut off at the end nor a hole behind it makes a change a crash.
+    let mut torn = changed.clone();
+    torn.truncate(whole.len() - 3);
+    assert!(open(&torn).unwrap_err().contains(":5: the chain is broken"));
+    torn.extend([0; 9]);
+    assert!(open(&torn).unwrap_err().contains(":5: the chain is broken"));
+    let mut header = torn;
+    header[0] = b'[';
+    assert!(open(&header).unwrap_err().contains(":1: the chain is broken"));
     let error = open(&changed).unwrap_err();
     let expected = "j-000001.jsonl:5: the chain is broken: this line does not follow from the one before; a journal is only \
                     ever appended to: restore the file from a backup, or move it away";
