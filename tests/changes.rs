@@ -211,7 +211,10 @@ fn a_mapping_file_is_part_of_the_run() {
     let spec =
         "tables:\n  orders:\n    changes: true\n    steps:\n      - map_values: {file: resources/shop/names.csv}\n";
     let project = raw(spec);
-    project.run("clean", ["shop"]).exits(2).says("resources/shop/names.csv: cannot read: no such file");
+    project
+        .run("clean", ["shop"])
+        .exits(2)
+        .says("resources/shop/names.csv: no such file; correct the path; it counts from the project root");
     project.write("resources/shop/names.csv", "column,before,after,accepted_by\ncustomer,ann,Anne,eve\n");
     project.run("clean", ["shop"]).exits(0);
     assert_eq!(customers(&project), ["Anne", " bob ", "Anne", "cy"]);

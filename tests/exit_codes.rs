@@ -153,6 +153,33 @@ fn arguments_that_cannot_be_are_explained() {
 }
 
 #[test]
+fn what_a_spec_lacks_is_explained() {
+    let project = shop();
+    project.run("ingest", ["shop"]).exits(DONE);
+    for (spec, why) in [
+        (
+            "tables: {}\n",
+            "resources/shop/clean.yaml:1:9: tables: no table is named; name at least one, such as `orders: {}`",
+        ),
+        (
+            "tables: {orders: {steps: [{cast: {columns: {id: Integer}}}]}}\n",
+            "unknown column type 'Integer'; did you mean 'int64'?",
+        ),
+        (
+            "tables: {orders: {steps: [{llm: {task: x.yaml}}]}}\n",
+            "x.yaml: no such file; correct the path; it counts from the project root",
+        ),
+        (
+            "tables: {orders: {steps: [{filter: customer = \"ann\"}]}}\n",
+            "no column 'ann'; a text belongs in single quotes: 'ann'; choose one of: ",
+        ),
+    ] {
+        project.write("resources/shop/clean.yaml", spec);
+        project.run("clean", ["shop"]).exits(CANNOT_RUN).says(why);
+    }
+}
+
+#[test]
 fn every_help_names_every_exit_code() {
     let project = shop();
     for tool in ALL_TOOLS {

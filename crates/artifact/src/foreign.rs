@@ -114,8 +114,9 @@ fn arrow_note(metadata: &ParquetMetaData, shown: &str) -> Result<Option<ArrowNot
 }
 
 fn no_types(shown: &str) -> Error {
-    Error::cannot_run(format!("{shown}: the types that its writer noted (ARROW:schema) cannot be read"))
-        .hint("it is damaged, or written in a way that is newer than this version; write it without that note")
+    Error::cannot_run(format!("{shown}: the types that its writer noted cannot be read")).hint(
+        "it is damaged, or written in a way that is newer than this version; write it without the schema of Arrow",
+    )
 }
 
 /// All columns of the file at `path` that cannot be read.
@@ -374,8 +375,8 @@ mod tests {
             SerializedFileWriter::new(file, schema.into(), properties.into()).unwrap().close().unwrap();
             assert_eq!(
                 crate::open(&Root::at(folder.path()), &path).unwrap_err().to_string(),
-                "c.parquet: the types that its writer noted (ARROW:schema) cannot be read; it is damaged, or written in \
-                 a way that is newer than this version; write it without that note",
+                "c.parquet: the types that its writer noted cannot be read; it is damaged, or written in \
+                 a way that is newer than this version; write it without the schema of Arrow",
                 "{note}"
             );
         }

@@ -94,6 +94,11 @@ impl Stage for Clean {
         spec.tables.names().map(str::to_owned).collect()
     }
 
+    fn fault(spec: &Spec) -> Option<Error> {
+        let error = || Error::cannot_run("no table is named").hint("name at least one, such as `orders: {}`");
+        spec.tables.is_empty().then(|| error().at("tables"))
+    }
+
     /// Beside the raw tables: the files that steps name, tasks, and the list of changes that were taken back.
     fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
         let mut inputs: Vec<Input> = job.artifacts.iter().map(Artifact::as_input).collect::<Result<_>>()?;

@@ -119,10 +119,9 @@ impl Compiler<'_> {
         let Some(dtype) = self.schema.get(name) else {
             let known: Vec<&str> = self.schema.iter_names().map(|name| name.as_str()).collect();
             let near = did_you_mean(name, known);
-            // SQL writes names in double quotes, and texts in single ones.
-            let way_out = match self.label.contains(&format!("\"{name}\"")) {
-                true => format!("a text belongs in single quotes: '{name}'; {near}"),
-                false => near,
+            let way_out = match meant_as_text(name, &self.label) {
+                Some(hint) => format!("{hint}; {near}"),
+                None => near,
             };
             return Err(Error::cannot_run(format!("no column '{name}'")).hint(way_out));
         };
@@ -480,6 +479,11 @@ impl Compiler<'_> {
         let function = row_fn(move |row| dates::part(part, &row[0]));
         Ok(Typed::new(rows(&self.label, vec![of.expr], dtype.clone(), function), dtype))
     }
+}
+
+/// The hint for a name that the expression `sql` has in double quotes, which SQL puts around names and not around texts.
+pub fn meant_as_text(name: &str, sql: &str) -> Option<String> {
+    sql.contains(&format!("\"{name}\"")).then(|| format!("a text belongs in single quotes: '{name}'"))
 }
 
 /// A float32 with the digits that distinguish it from others: as a float64 it has more, which mean nothing.

@@ -356,6 +356,9 @@ pub(crate) struct Character(pub u8);
 fn character(text: &str) -> Result<Character, String> {
     match text.as_bytes() {
         [one] if one.is_ascii() && !matches!(one, b'\n' | b'\r' | 0) => Ok(Character(*one)),
+        _ if text.eq_ignore_ascii_case("tab") => {
+            Err(format!("'{text}' is not one ASCII character; write a tab as \"\\t\""))
+        }
         _ => Err(format!("'{text}' is not one ASCII character")),
     }
 }

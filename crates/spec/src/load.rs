@@ -20,7 +20,11 @@ pub struct Loaded<T> {
 /// The text of the spec at `path`, which is relative to `root`.
 pub fn text_of(root: &Root, path: &Path) -> Result<String> {
     let file = root.join(path);
-    let bytes = std::fs::read(&file).map_err(|error| Error::io("read", path, &error))?;
+    let bytes = std::fs::read(&file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::cannot_run(format!("{}: no such file", path.display()))
+            .hint("correct the path; it counts from the project root"),
+        _ => Error::io("read", path, &error),
+    })?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
         let (line, column) = place_of(&valid, valid.len());
@@ -116,6 +120,11 @@ fn is_cut(text: &str, line: usize, column: usize) -> bool {
     let from = line.char_indices().nth(column - 1).map_or(line.len(), |(at, _)| at);
     let (before, scalar) = line.split_at(from);
     let scalar = scalar.split([',', '}', ']']).next().unwrap_or_default();
+    // A key says nothing of the text behind it.
+    let is_key = |key: &str| !key.is_empty() && !key.contains(['(', ')', ' ']);
+    if scalar.split_once(": ").is_some_and(|(key, _)| is_key(key)) {
+        return false;
+    }
     before.contains(['{', '['])
         && !scalar.starts_with(['"', '\'', '{', '['])
         && scalar.matches('(').count() != scalar.matches(')').count()
@@ -306,6 +315,10 @@ mod tests {
     fn faults_of_yaml_are_placed_and_come_with_the_way_out() {
         for (text, error) in [
             ("tables: {a: {steps: []}\n", "2:1: a map in braces goes wrong here"),
+            (
+                "tables: {a: {steps: [{trim: {columns: [x], patern: '(a', by: b}}]}}\n",
+                "1:44: tables.a.steps[0].trim: unknown key 'patern'; ",
+            ),
             ("tables: 'x\n", "2:1: a quote is not closed before the end of the file"),
             ("tables: {}\n\trows: 1\n", "2:1: found a tab; indent with spaces"),
             ("tables:\n  a:\n\t  steps: []\n", "3:1: found a tab; indent with spaces"),
@@ -319,6 +332,7 @@ mod tests {
         ] {
             let found = failure(text);
             assert!(found.starts_with(&format!("clean.yaml:{error}")), "{text:?}: {found}");
+            assert!(!found.contains("cuts a text"), "{found}");
         }
     }
 

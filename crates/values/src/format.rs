@@ -117,6 +117,9 @@ impl MomentFormat {
                     (false, _) if self.has(Part::Month) || self.has(Part::Day) => "it has no year",
                     (false, _) => "it has no date",
                 };
+                if has_time && !self.pieces.iter().any(is_of_date) {
+                    return cannot(why, "declare the column as time");
+                }
                 return cannot(
                     why,
                     "keep the column as string, and derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')",

@@ -116,11 +116,7 @@ fn formats_that_cannot_make_their_type_are_refused() {
             Date,
             "\"%d.%m.\" makes no date: it has no year; keep the column as string, and derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')",
         ),
-        (
-            "%H:%M",
-            Datetime,
-            "\"%H:%M\" makes no datetime: it has no date; keep the column as string, and derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')",
-        ),
+        ("%H:%M", Datetime, "\"%H:%M\" makes no datetime: it has no date; declare the column as time"),
         ("%Y-%m-%d %H:%M", Time, "\"%Y-%m-%d %H:%M\" makes no time: it has a date; read the column as datetime"),
         ("%%", Time, "\"%%\" makes no time: it has no hour; add %H"),
         (
