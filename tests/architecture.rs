@@ -57,7 +57,8 @@ fn allowed(package: &str) -> Vec<&'static str> {
         }
         // What answers over HTTP: it reads what the stages wrote, and writes what it was asked.
         "serving" => vec!["spec", "artifact", "values", "journal", "score", "featurize"],
-        "serve" => vec!["spec", "tool", "alert", "serving"],
+        // Follows the project's store, as stages do.
+        "serve" => vec!["spec", "artifact", "score", "tool", "alert", "stage", "serving"],
         "tests" => vec!["testkit"],
         other => panic!("crate '{other}' has no place in the architecture yet: give it one in this table"),
     }

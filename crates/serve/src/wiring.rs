@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
-use serving::{App, Host, Options, ServeSpec};
+use serving::{AccessLog, App, Host, Options, ServeSpec};
 use spec::{Environment, Error, Exit, Name, Result, Root, Tool};
 use tokio::signal::unix::{SignalKind, signal};
 use tool::{About, Common, Program, Project, Source};
+
+use crate::follow::{Follower, Following};
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -35,6 +37,12 @@ pub struct Arguments {
     /// PEM file with the private key of the certificate
     #[arg(long, value_name = "FILE", requires = "certificate")]
     key: Option<PathBuf>,
+    /// Which requests get a line in the log: off, errors, all, or a share such as 0.01 (errors always)
+    #[arg(long, value_name = "WHICH", default_value = "off")]
+    access_log: AccessLog,
+    /// Seconds between two looks at the project's store, if MILLRACE_STORE names one
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    store_every: u64,
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -75,10 +83,18 @@ impl Program for Serve {
             body: arguments.max_body.clamp(1, 4096) << 20,
             idle: Duration::from_secs(arguments.idle.max(1)),
             tls: arguments.certificate.zip(arguments.key),
+            access_log: arguments.access_log,
             ..Options::on(arguments.listen)
         };
         let secure = options.tls.is_some();
         let host = Arc::new(Around { root: root.clone(), env: env.clone() });
+        let alert = {
+            let host = host.clone();
+            move |pipeline: &Name, error: &Error| host.alert(pipeline, error)
+        };
+        let follower = Follower::new(&root, &env, serving::named_or_all(&root, &names)?)?;
+        let every = Duration::from_secs(arguments.store_every.max(1));
+        let following = follower.map(|follower| Following::start(follower, every, alert.clone())).transpose()?;
         let app = Arc::new(App::open(root, &env, &names, options, host)?);
         let listener = serving::listen(arguments.listen)?;
         let address = listener.local_addr().map_err(|error| Error::cannot_run(format!("cannot listen: {error}")))?;
@@ -100,6 +116,9 @@ impl Program for Serve {
             };
             serving::serve(app, listener, stop).await
         })?;
+        if let Some(following) = following {
+            following.end(&alert);
+        }
         Ok(Exit::Done)
     }
 }

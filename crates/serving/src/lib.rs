@@ -5,12 +5,12 @@
 
 #![expect(clippy::result_large_err, reason = "a refusal ends a request: its size costs less than its box")]
 
+mod access;
 mod app;
 mod arm;
 mod cell;
 mod deployment;
 mod described;
-mod duration;
 mod frame;
 mod health;
 mod host;
@@ -21,7 +21,9 @@ mod openapi;
 mod options;
 mod outcomes;
 mod pipeline;
+mod predict_routes;
 mod predictions;
+mod problems;
 mod raw;
 mod record;
 mod refusal;
@@ -37,11 +39,17 @@ mod signature;
 mod spec;
 mod speed;
 mod stored;
+mod tabular;
+mod takeover;
 mod timed;
+mod tls;
 mod tokens;
+mod written;
 
-pub use app::App;
+pub use access::AccessLog;
+pub use app::{App, named_or_all};
 pub use host::Host;
 pub use options::Options;
+pub use seal::renamed;
 pub use server::{listen, serve};
 pub use spec::{FILE, ServeSpec};

@@ -53,9 +53,7 @@ fn paths(pipelines: &[&str]) -> Value {
             &with_errors(&[(200, "application/json", None)]))},
         "/api/v1/pipelines/{pipeline}": {"get": operation("One pipeline: state, versions, columns", std::slice::from_ref(&pipeline), None,
             &with_errors(&[(200, "application/json", None)]))},
-        "/api/v1/pipelines/{pipeline}/predictions": {"post": operation(
-            "Predictions for keys, features or rows; each row is logged before the answer leaves",
-            std::slice::from_ref(&pipeline), Some("PredictionRequest"), &with_errors(&[(200, "application/json", Some("PredictionAnswer"))]))},
+        "/api/v1/pipelines/{pipeline}/predictions": {"post": predictions(&pipeline)},
         "/api/v1/pipelines/{pipeline}/outcomes": {"post": operation(
             "What happened after a prediction; the answer leaves once it is on disk",
             &[pipeline], Some("Outcomes"), &with_errors(&[(201, "application/json", None)]))},
@@ -69,6 +67,42 @@ fn paths(pipelines: &[&str]) -> Value {
             None, &with_errors(&[(200, "application/json", None)]))},
     })
 }
+
+/// Predictions: the one operation that takes and gives tables, too.
+fn predictions(pipeline: &Value) -> Value {
+    let parameter = |name: &str, schema: Value, about: &str| {
+        let about = format!("{about}. Only for a body that is a table; JSON says it itself");
+        json!({"name": name, "in": "query", "schema": schema, "description": about})
+    };
+    let parameters = [
+        pipeline.clone(),
+        parameter(
+            "way",
+            json!({"type": "string", "enum": ["keys", "features", "rows"]}),
+            "What the rows are. Default: features",
+        ),
+        parameter("unit", json!({"type": "string", "minLength": 1, "maxLength": 200}), "Who asks"),
+        parameter("reasons", json!({"type": "integer", "minimum": 0}), "How many reasons each prediction shall have"),
+    ];
+    let about = "Predictions for keys, features or rows; each row is logged before the answer leaves";
+    let answers =
+        [&[(200, "application/json", Some("PredictionAnswer"))], &[(406, "application/json", Some("Error"))][..]];
+    let mut operation = operation(about, &parameters, Some("PredictionRequest"), &with_errors(&answers.concat()));
+    let table = json!({"schema": {"type": "string", "format": "binary"}});
+    for (place, formats) in [("requestBody", &TABLES[..2]), ("responses", &TABLES[..])] {
+        let place = match place {
+            "requestBody" => &mut operation[place],
+            place => &mut operation[place]["200"],
+        };
+        for format in formats {
+            place["content"][*format] = table.clone();
+        }
+    }
+    operation
+}
+
+/// Formats of tables; the last one only for answers.
+const TABLES: [&str; 3] = ["application/vnd.apache.arrow.stream", "application/vnd.apache.parquet", "text/csv"];
 
 type Answer = (u16, &'static str, Option<&'static str>);
 
@@ -110,7 +144,7 @@ fn reason(status: u16) -> &'static str {
         406 => "no format of the answer is accepted",
         408 => "the body took too long to arrive",
         413 => "the body is too long",
-        415 => "the body is not JSON",
+        415 => "the body comes in another format than those of the request",
         422 => "a value is wrong: `column`, `value` and `nearest` say which",
         503 => "not now; Retry-After says when",
         _ => "a defect of the server",

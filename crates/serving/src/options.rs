@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use spec::{Error, Result};
 
+use crate::access::AccessLog;
+
 /// How a server listens and what it takes.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -24,6 +26,8 @@ pub struct Options {
     pub drain: Duration,
     /// Certificate chain and private key, as PEM files.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Which requests are logged.
+    pub access_log: AccessLog,
 }
 
 impl Options {
@@ -38,6 +42,7 @@ impl Options {
             request: Duration::from_secs(30),
             drain: Duration::from_secs(20),
             tls: None,
+            access_log: AccessLog::Off,
         }
     }
 

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use crate::app::App;
 use crate::json;
 use crate::pipeline::Pipeline;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, panicked};
 use crate::results::{self, Format, Results};
 use crate::tokens::Role;
 
@@ -82,8 +82,9 @@ async fn computed<T: Send + 'static>(
         drop(permit);
         done
     });
-    work.await.unwrap_or_else(|_| {
-        Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the server failed at this request"))
+    work.await.unwrap_or_else(|failed| match failed.try_into_panic() {
+        Ok(payload) => Err(panicked(payload.as_ref())),
+        Err(_) => Err(Refusal::unavailable("stopping", "the server stops")),
     })
 }
 
@@ -170,14 +171,14 @@ pub async fn history(
     let (table, entity) = (pipeline.spec.results.table.clone(), results.entity.clone());
     let found =
         computed(&app, move || Ok(Results::history(&root, &name, &table, &entity, &wanted, MOST_HISTORY)?)).await?;
-    if found.is_empty() {
+    if found.found.is_empty() && found.unreadable.is_empty() {
         return Err(Refusal::not_found(format!("no snapshot has '{}'", spec::text::cut(&key, 100))));
     }
     let mut out = b"{".to_vec();
     json::field(&mut out, "pipeline", pipeline.name.as_str());
     json::field(&mut out, "key", &key);
     json::key(&mut out, "history");
-    json::list(&mut out, &found, |out, (path, time, rows)| {
+    json::list(&mut out, &found.found, |out, (path, time, rows)| {
         out.push(b'{');
         json::field(out, "artifact", path);
         json::field(out, "time", time);
@@ -185,6 +186,15 @@ pub async fn history(
         results::write_rows(out, rows);
         out.push(b'}');
     });
+    if !found.unreadable.is_empty() {
+        json::key(&mut out, "unreadable");
+        json::list(&mut out, &found.unreadable, |out, (path, why)| {
+            out.push(b'{');
+            json::field(out, "artifact", path);
+            json::field(out, "message", why);
+            out.push(b'}');
+        });
+    }
     out.push(b'}');
     Ok(([(header::CONTENT_TYPE, "application/json")], out).into_response())
 }

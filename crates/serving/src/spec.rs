@@ -5,9 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use score::Version;
 use serde::{Deserialize, Deserializer};
-use spec::{Environment, Error, Map, Result, Root};
-
-use crate::duration::Length;
+use spec::{Environment, Error, Length, Map, Result, Root};
 
 /// `resources/<pipeline>/serve.yaml`: what the server answers for the pipeline.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -149,7 +147,7 @@ pub struct JournalSpec {
 
 impl Default for JournalSpec {
     fn default() -> JournalSpec {
-        JournalSpec { seal_every: Length::minutes(60), seal_entries: 500_000 }
+        JournalSpec { seal_every: Length::hours(1), seal_entries: 500_000 }
     }
 }
 
@@ -217,7 +215,7 @@ impl Default for Rollout {
             max_errors: 0.01,
             max_p95: Length::milliseconds(500),
             min_answers: 20,
-            watch_for: Length::minutes(24 * 60),
+            watch_for: Length::hours(24),
         }
     }
 }

@@ -17,6 +17,7 @@
 //!
 //! This crate must not know about tables: it reads what tools wrote through footers and through `export`.
 
+mod clock;
 pub mod fuzz;
 mod http;
 mod http_client;
@@ -31,6 +32,7 @@ mod outcome;
 mod parquet_file;
 mod postgres_server;
 mod project;
+mod python;
 mod random;
 mod s3;
 mod serve;
@@ -38,6 +40,7 @@ pub mod signal;
 pub mod smtp_server;
 mod table;
 
+pub use clock::Clock;
 pub use http_client::{HttpClient, HttpResponse};
 pub use mangle::{mangle, mangle_texts};
 pub use mask::mask;
@@ -47,6 +50,7 @@ pub use outcome::{Outcome, check_pinned};
 pub use parquet_file::{evidence, whole_parquet};
 pub use postgres_server::PostgresServer;
 pub use project::{Project, binary};
+pub use python::python_with;
 pub use random::Random;
 pub use s3::S3;
 pub use serve::Serve;

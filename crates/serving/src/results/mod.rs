@@ -3,7 +3,8 @@
 mod formats;
 mod query;
 mod table;
+mod verified;
 
-pub use formats::{Format, write_rows};
+pub use formats::{Format, share, write_rows};
 pub use query::{MOST_ROWS, Query};
 pub use table::Results;
