@@ -29,16 +29,11 @@ struct Unreadable {
     spoils_file: bool,
 }
 
-/// Fails if a column of the file at `path` cannot be read: any column, or one of `columns` if they are given. `shown`: what
-/// errors call the file.
-pub(crate) fn check(path: &Path, shown: &str, columns: Option<&[String]>) -> Result<()> {
+/// Why a column of the file at `path` cannot be read, if there is such a column: among all, or among `columns` if they are
+/// given. `shown`: what errors call the file.
+pub(crate) fn unreadable_column(path: &Path, shown: &str, columns: Option<&[String]>) -> Result<Option<Error>> {
     let is_read = |column: &String| columns.is_none_or(|columns| columns.contains(column));
-    let Some(Unreadable { error, .. }) = unreadable(path, shown)?.into_iter().find(|found| is_read(&found.column))
-    else {
-        return Ok(());
-    };
-    let way_out = format!("{}, or leave it out under 'columns' in ingest.yaml", error.way_out().unwrap_or_default());
-    Err(error.hint(way_out))
+    Ok(unreadable(path, shown)?.into_iter().find(|found| is_read(&found.column)).map(|found| found.error))
 }
 
 /// If the engine cannot read the file at `path` because of columns other than `columns`: a copy of the file without them,

@@ -60,7 +60,11 @@ pub fn open_columns(root: &Root, path: &Path, columns: Option<&[String]>) -> Res
     let shown = root.relative(&file).display().to_string();
     let evidence = evidence_shown(&file, &shown)?;
     if evidence.is_none() && file.extension().is_some_and(|extension| extension == "parquet") {
-        crate::foreign::check(&file, &shown, columns)?;
+        if let Some(error) = crate::foreign::unreadable_column(&file, &shown, columns)? {
+            let way_out = error.way_out().unwrap_or_default();
+            let hint = format!("{way_out}, or leave it out under 'columns' in ingest.yaml");
+            return Err(error.hint(hint));
+        }
         check_heads(&file, &shown)?;
     }
     let table = match &evidence {
