@@ -159,7 +159,7 @@ fn what_a_spec_lacks_is_explained() {
     for (spec, why) in [
         (
             "tables: {}\n",
-            "resources/shop/clean.yaml:1:9: tables: no table is named; name at least one, such as `orders: {}`",
+            "resources/shop/clean.yaml:1:1: tables: no table is named; name at least one, such as `orders: {}`",
         ),
         (
             "tables: {orders: {steps: [{cast: {columns: {id: Integer}}}]}}\n",
