@@ -71,14 +71,14 @@ fn each_changed_cell_is_logged_beside_the_table() {
     let evidence = project.evidence(&log);
     assert_eq!((evidence["kind"].as_str(), evidence["table"].as_str()), (Some("changes"), Some("orders_changes")));
     assert_eq!(evidence["books"]["rows_in"], 0, "the log counts nowhere");
-    // It is no part of the snapshot, and nobody takes it for the table.
+    // It is not part of the snapshot, and nobody takes it for the table.
     assert_eq!(project.latest(FOLDER), outcome.stdout());
     project.run("clean", ["shop", &log]).exits(2).says("no table 'orders' among the inputs");
     project.run("clean", ["shop"]).exits(0).says("up to date");
 }
 
 #[test]
-fn nothing_is_logged_unless_asked_for() {
+fn nothing_is_logged_unless_requested() {
     let project = raw(SHOP_CLEAN);
     project.run("clean", ["shop"]).exits(0).never_says("changed cells");
     assert!(project.list(FOLDER).iter().all(|name| !name.contains("changes")), "{:?}", project.list(FOLDER));
@@ -162,7 +162,7 @@ fn wrong_use_of_undo_says_the_way_out() {
 }
 
 #[test]
-fn what_cannot_be_taken_back_any_more_is_said() {
+fn what_cannot_be_taken_back_any_more_is_reported() {
     let project = raw(LOGGED);
     project.run("clean", ["shop"]).exits(0);
     let change = id(&project, "3", "trim");
@@ -211,7 +211,10 @@ fn a_mapping_file_is_part_of_the_run() {
     let spec =
         "tables:\n  orders:\n    changes: true\n    steps:\n      - map_values: {file: resources/shop/names.csv}\n";
     let project = raw(spec);
-    project.run("clean", ["shop"]).exits(2).says("resources/shop/names.csv: cannot read: no such file");
+    project
+        .run("clean", ["shop"])
+        .exits(2)
+        .says("resources/shop/names.csv: no such file; correct the path; it counts from the project root");
     project.write("resources/shop/names.csv", "column,before,after,accepted_by\ncustomer,ann,Anne,eve\n");
     project.run("clean", ["shop"]).exits(0);
     assert_eq!(customers(&project), ["Anne", " bob ", "Anne", "cy"]);

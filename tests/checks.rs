@@ -1,5 +1,5 @@
 //! Gates of every tool and every form of output: what they refuse does not go out, whatever the format, and a name that
-//! does not exist is no gate that passes.
+//! does not exist is not a gate that passes.
 
 use testkit::{Outcome, Project};
 use tests::{ORDERS, PEOPLE, SHOP_INGEST, TOOLS, folder, people, people_pipeline, shop};
@@ -193,7 +193,7 @@ fn rows_that_a_check_takes_out_are_in_no_output_and_kept_aside() {
     }
 }
 
-/// The scores in an exported text; none for a workbook, whose rows the books tell.
+/// The scores in an exported text; none for a workbook, whose rows the books have.
 fn exported(exit: &Exit, project: &Project, outcome: &Outcome) -> Vec<String> {
     let text = match (exit.goes_elsewhere(), outcome.stdout().first()) {
         (true, _) if exit.arguments.contains(&"-") => String::from_utf8_lossy(&outcome.bytes).into_owned(),
@@ -236,7 +236,7 @@ fn options_of_another_format_have_no_effect_and_are_refused() {
 }
 
 #[test]
-fn nothing_to_score_is_told_with_the_way_out() {
+fn nothing_to_score_is_reported_with_the_way_out() {
     let project = all_six();
     project.write("people.csv", people().lines().take(401).map(|line| format!("{line}\n")).collect::<String>());
     for tool in ["ingest", "clean", "features"] {
@@ -255,7 +255,7 @@ fn two_tables(tables: &str, checks: &str) -> Project {
     project
         .write("resources/shop/ingest.yaml", ingest)
         .write("orders.csv", ORDERS.replace(" bob ", "bob"))
-        // With blanks, which only the clean table is without.
+        // With spaces, which only the clean table is without.
         .write("shops.csv", "name,boss\n ann,\n bob,ann\n cy,bob\n")
         .write("resources/shop/clean.yaml", format!("tables:\n{tables}checks:\n{checks}"));
     project.run("ingest", ["shop"]).exits(0);
@@ -292,7 +292,7 @@ fn a_table_may_refer_to_itself() {
 }
 
 #[test]
-fn a_reference_that_leads_nowhere_or_round_is_told_with_its_place() {
+fn a_reference_that_leads_nowhere_or_round_is_reported_with_its_place() {
     let project = two_tables("  orders: {}\n  shops: {}\n", &REFERS.replace("table: shops", "table: shop"));
     project.run("clean", ["shop"]).exits(2).says(
         "resources/shop/clean.yaml:6:41: table 'orders': check 1 'references': no table 'shop' is published or read here; did \
@@ -307,7 +307,7 @@ fn a_reference_that_leads_nowhere_or_round_is_told_with_its_place() {
 }
 
 #[test]
-fn an_order_without_a_number_is_no_copy_of_another_one() {
+fn an_order_without_a_number_is_not_a_copy_of_another_one() {
     let project = shop();
     project
         .write("orders.csv", "id,customer,day,amount\n1,ann,2026-01-01,1\n,bob,2026-01-02,2\n,cy,2026-01-03,3\n1,ann,2026-01-04,4\n")

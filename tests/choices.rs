@@ -54,9 +54,9 @@ resamples: 200
 fn several_classes_are_chosen_by_folds_and_predicted_with_their_probabilities() {
     let project = flowers(KINDS);
     let trained = project.run("train", ["garden"]);
-    trained.exits(0).says("on average over 4 folds").says("learned again from all 510 rows before the test part");
+    trained.exits(0).says("on average over 4 folds").says("fitted again on all 510 rows before the test part");
     trained.says(
-        "the choice of 'linear' by log_loss is within noise on 510 rows in 4 folds; as good may be 'boosted' (behind by \
+        "the choice of 'linear' by log_loss is within noise on 510 rows in 4 folds; 'boosted' (behind by \
          0.",
     );
     let parts = project.table("data/models/garden/v1/parts.parquet");

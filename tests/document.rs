@@ -15,7 +15,9 @@ fn main() -> ExitCode {
         eprintln!("usage: document BIN_FOLDER DOCS_FOLDER");
         return ExitCode::from(2);
     };
-    match ALL_TOOLS.iter().try_for_each(|tool| document(Path::new(tools), Path::new(docs), tool)) {
+    let (tools, docs) = (Path::new(tools), Path::new(docs));
+    let of_tools = || ALL_TOOLS.iter().try_for_each(|tool| document(tools, docs, tool));
+    match of_tools().and_then(|()| OTHER_FILES.iter().try_for_each(|file| document_file(tools, docs, file))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("document: {error:#}");
@@ -30,6 +32,31 @@ fn document(tools: &Path, docs: &Path, tool: &str) -> Result<()> {
     let parsed: Value = serde_json::from_str(&schema).with_context(|| format!("{tool} --schema"))?;
     write(&docs.join(format!("schemas/{tool}.json")), &schema)?;
     write(&docs.join(format!("tools/{tool}.md")), &page(tool, help.trim_end(), &parsed))
+}
+
+/// A file that is not a tool's own.
+struct OtherFile {
+    tool: &'static str,
+    name: &'static str,
+    path: &'static str,
+}
+
+const OTHER_FILES: [OtherFile; 3] = [
+    OtherFile { tool: "ingest", name: "alerts", path: "resources/alerts.yaml" },
+    OtherFile { tool: "clean", name: "llm", path: "resources/llm.yaml" },
+    OtherFile { tool: "clean", name: "task", path: "resources/PIPELINE/tasks/TASK.yaml" },
+];
+
+fn document_file(tools: &Path, docs: &Path, OtherFile { tool, name, path }: &OtherFile) -> Result<()> {
+    let schema = said(&tools.join(tool), &format!("--schema={name}"))?;
+    let parsed: Value = serde_json::from_str(&schema).with_context(|| format!("{tool} --schema={name}"))?;
+    write(&docs.join(format!("schemas/{name}.json")), &schema)?;
+    let up = "../".repeat(path.matches('/').count());
+    let mut page = format!(
+        "# {path}\n\n<!-- Written by `make docs` from `{tool} --schema={name}`: change the text there. -->\n\n"
+    );
+    keys(&mut page, &parsed, name, &up);
+    write(&docs.join(format!("tools/{name}.md")), &page)
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {
@@ -53,18 +80,23 @@ fn page(tool: &str, help: &str, schema: &Value) -> String {
         "# {tool}\n\n<!-- Written by `make docs` from the tool itself: change the text there. -->\n\n```text\n{help}\n```\n\n\
          ## resources/PIPELINE/{tool}.yaml\n\n"
     );
-    section(&mut page, schema);
+    keys(&mut page, schema, tool, "../../");
+    page
+}
+
+/// The keys of a YAML file that lies so far below the project's root.
+fn keys(page: &mut String, schema: &Value, name: &str, up: &str) {
+    section(page, schema);
     let definitions: Map<String, Value> = schema["$defs"].as_object().cloned().unwrap_or_default();
     for (name, definition) in &definitions {
         let _ = write!(page, "\n### {name}\n\n");
-        section(&mut page, definition);
+        section(page, definition);
     }
     let _ = write!(
         page,
-        "\n---\n\nFor editors the same as a JSON Schema: [{tool}.json](../schemas/{tool}.json). With the YAML language server, \
-         begin the file with\n`# yaml-language-server: $schema=../../docs/schemas/{tool}.json`.\n"
+        "\n---\n\nFor editors the same as a JSON Schema: [{name}.json](../schemas/{name}.json). With the YAML language server, \
+         begin the file with\n`# yaml-language-server: $schema={up}docs/schemas/{name}.json`.\n"
     );
-    page
 }
 
 /// What a schema says: its description, then its keys or its choices.

@@ -80,6 +80,106 @@ fn help_version_and_schema_are_0_and_go_to_stdout() {
 }
 
 #[test]
+fn schemas_of_other_files_have_their_names() {
+    let project = shop();
+    for tool in ALL_TOOLS {
+        let schema = project.run(tool, ["--schema=alerts"]);
+        let schema: serde_json::Value = serde_json::from_slice(&schema.exits(DONE).bytes).expect("JSON");
+        assert!(schema["properties"]["channels"].is_object(), "{tool}");
+        project
+            .run(tool, ["--schema=alert"])
+            .exits(CANNOT_RUN)
+            .says("--schema: no schema 'alert'; did you mean 'alerts'?");
+    }
+    for (name, key) in [("llm", "providers"), ("task", "prompt")] {
+        let schema = project.run("clean", [&format!("--schema={name}")]);
+        let schema: serde_json::Value = serde_json::from_slice(&schema.exits(DONE).bytes).expect("JSON");
+        assert!(schema["properties"][key].is_object(), "{name}");
+        project.run("ingest", [&format!("--schema={name}")]).exits(CANNOT_RUN);
+    }
+}
+
+#[test]
+fn inputs_that_are_not_parquet_are_refused_with_the_way_to_read_them() {
+    let project = shop();
+    let raw = project.run("ingest", ["shop"]).path();
+    project.write("resources/shop/clean.yaml", "tables: {orders: {}}\n");
+    project.write("resources/shop/predict.yaml", "{}\n");
+    project.write("resources/shop/export.yaml", "table: orders\nformat: csv\n");
+    for tool in ["clean", "predict", "export"] {
+        project.run(tool, ["shop", "orders.csv"]).exits(CANNOT_RUN).says(&format!(
+            "error: {tool} shop: orders.csv: not a Parquet file, and {tool} reads no other format; describe the file in \
+             resources/shop/ingest.yaml, and run `bin/ingest shop` first\n"
+        ));
+    }
+    for (file, why) in [
+        ("out.xlsx", "the format is csv, but .xlsx promises excel; add --format excel, or choose another name"),
+        ("out.csv.gz", "-o does not compress, as .gz promises"),
+    ] {
+        project
+            .run("export", ["shop", &raw, "-o", file])
+            .exits(CANNOT_RUN)
+            .says(&format!("error: export shop: {file}: {why}"));
+        assert!(!project.exists(file));
+    }
+    project.run("export", ["shop", &raw, "-o", "out.xlsx", "--format", "excel"]).exits(DONE);
+    assert_eq!(&std::fs::read(project.at("out.xlsx")).expect("it is there")[..2], b"PK");
+}
+
+#[test]
+fn arguments_that_cannot_be_are_explained() {
+    let project = shop();
+    let raw = project.run("ingest", ["shop"]).path();
+    project.write("resources/shop/export.yaml", "table: orders\nformat: csv\n");
+    for (tool, arguments, why) in [
+        (
+            "ingest",
+            &["shop", "may.csv"][..],
+            "error: ingest shop: may.csv: no such file; name files from where you are",
+        ),
+        ("export", &["shop", &raw, "-o", ""], "error: export shop: -o: no file is named; name one, or '-' for stdout"),
+        ("export", &["shop", &raw, "-o", "data"], "error: export shop: data: a folder; name a file in it"),
+        (
+            "clean",
+            &["shop", "data/raw/shop/latest"],
+            "data/raw/shop/latest: a list of files, not a Parquet file; read it from stdin: `bin/clean shop - < data/raw/shop/latest`",
+        ),
+        ("features", &["shop", "--prove", "--seed", "x"], "for '--seed <SEED>': not a whole number, 0 or more"),
+        ("serve", &["--listen", "8080"], "not an IP address and a port, such as 127.0.0.1:8080"),
+        ("serve", &["--idle", "1.5"], "not a whole number, 0 or more"),
+    ] {
+        project.run(tool, arguments).exits(CANNOT_RUN).says(why);
+    }
+}
+
+#[test]
+fn what_a_spec_lacks_is_explained() {
+    let project = shop();
+    project.run("ingest", ["shop"]).exits(DONE);
+    for (spec, why) in [
+        (
+            "tables: {}\n",
+            "resources/shop/clean.yaml:1:1: tables: no table is named; name at least one, such as `orders: {}`",
+        ),
+        (
+            "tables: {orders: {steps: [{cast: {columns: {id: Integer}}}]}}\n",
+            "unknown column type 'Integer'; did you mean 'int64'?",
+        ),
+        (
+            "tables: {orders: {steps: [{llm: {task: x.yaml}}]}}\n",
+            "x.yaml: no such file; correct the path; it counts from the project root",
+        ),
+        (
+            "tables: {orders: {steps: [{filter: customer = \"ann\"}]}}\n",
+            "no column 'ann'; a text belongs in single quotes: 'ann'; choose one of: ",
+        ),
+    ] {
+        project.write("resources/shop/clean.yaml", spec);
+        project.run("clean", ["shop"]).exits(CANNOT_RUN).says(why);
+    }
+}
+
+#[test]
 fn every_help_names_every_exit_code() {
     let project = shop();
     for tool in ALL_TOOLS {

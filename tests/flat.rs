@@ -49,7 +49,7 @@ fn the_page_on_flat_tables_works_as_it_stands() {
     assert_eq!(ids.len(), 40);
     assert!(ids.iter().all(|id| id.starts_with("c90")), "{scores}");
 
-    // What the test part was told of is a table that export reads.
+    // The predictions for the test part are a table that export reads.
     let predictions = "data/models/telco/v1/predictions.parquet";
     project.write("resources/telco/export.yaml", "table: predictions\nformat: csv\n");
     let test = project.run("export", ["telco", predictions, "-o", "-"]);

@@ -137,13 +137,16 @@ fn a_service_that_stays_down_is_worth_another_try() {
 }
 
 #[test]
-fn its_fallback_is_read_and_people_are_told() {
+fn its_fallback_is_read_and_people_are_notified() {
     let project = Project::new();
     project
         .write("resources/sales/ingest.yaml", format!("{DOWN}    fallback: {{file: {{path: backup.csv}}}}\n"))
         .write("backup.csv", "id\n1\n2\n");
     let outcome = project.run("ingest", ["sales"]);
-    outcome.exits(0).says("table 'sales': read from its fallback, because the source is still unavailable:");
+    outcome.exits(0).says(
+        "warning: ingest sales: table 'sales': read from its fallback, because the source is unavailable: http://127.0.0.1:1/sales: ",
+    );
+    outcome.never_says("another source under 'fallback'");
     assert_eq!(project.table(&outcome.path()).column("id"), ["1", "2"]);
     let why = project.evidence(&outcome.path())["notes"]["fallback"].to_string();
     assert!(why.contains("127.0.0.1:1"), "{why}");

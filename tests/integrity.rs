@@ -14,7 +14,7 @@ mod parquet {
     }
 
     #[test]
-    fn a_foreign_file_is_told_apart() {
+    fn a_foreign_file_is_distinguished() {
         for (content, says) in [
             (&b""[..], "it is empty"),
             (&b"PAR1"[..], "it is too short"),
@@ -28,7 +28,7 @@ mod parquet {
     }
 
     #[test]
-    fn a_file_cut_off_anywhere_is_told_apart() {
+    fn a_file_cut_off_anywhere_is_distinguished() {
         let (project, path) = ingested(ORDERS);
         let whole = std::fs::read(project.at(&path)).expect("the artifact can be read");
         for share in [1, 3, 5, 7, 9] {

@@ -138,10 +138,15 @@ fn a_daily_cap_ends_the_run_and_keeps_what_was_done() {
     let project = mail(Some(&server), CLEAN);
     let settings = "providers:\n  openai: {base_url: '${OPENAI_BASE_URL}', key: '${OPENAI_API_KEY:-}'}\n";
     project.write("resources/llm.yaml", format!("{settings}daily: {{requests: 1}}\n"));
-    project.run("clean", ["mail"]).exits(75).says("requests").says("what was answered is kept; run again later");
+    project
+        .run("clean", ["mail"])
+        .exits(75)
+        .says("error: clean mail: table 'messages': step 2 'llm': the daily limit of 1 requests is reached (UTC day, all runs); ")
+        .says("clean mail: table 'messages': step 2 'llm': task 'shout': 2 distinct inputs of 3 rows: 0 known, 1 asked in 1 request, 1")
+        .says("what was answered is kept; run again later");
     assert!(!project.exists(format!("{FOLDER}/latest")));
     project.write("resources/llm.yaml", format!("{settings}daily: {{requests: 2}}\n"));
-    project.run("clean", ["mail"]).exits(0).says("1 known, 1 asked in 1 requests");
+    project.run("clean", ["mail"]).exits(0).says("1 known, 1 asked in 1 request, 0 without");
     assert_eq!(server.stats().requests, 2);
 }
 
@@ -153,7 +158,7 @@ fn an_input_that_the_model_fails_on_is_named_and_stays() {
         text => format!("{{\"loud\": \"{}\", \"length\": 1}}", text.to_uppercase()),
     });
     let project = mail(Some(&server), CLEAN);
-    project.run("clean", ["mail"]).exits(0).says("has no answer for 1 inputs, such as\n  'bye':");
+    project.run("clean", ["mail"]).exits(0).says("has no answer for 1 input, such as\n  'bye':");
     assert_eq!(table(&project).column("loud"), ["HELLO", "HELLO", "", "", ""]);
     project.write("resources/mail/clean.yaml", CLEAN.replace("> 1}", "> 1, require: true}"));
     project.run("clean", ["mail"]).exits(1).says("'bye':").says("correct the task, or leave `require: true` out");

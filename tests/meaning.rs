@@ -365,7 +365,7 @@ fn learned(project: &Project, version: &str) -> Vec<String> {
 }
 
 #[test]
-fn rows_unlike_those_of_training_are_told_and_may_be_refused() {
+fn rows_unlike_those_of_training_are_reported_and_may_be_refused() {
     // 9 of 10 have no `b`, 2 of 10 come from a city that training did not have, and `a` is beyond all that it saw.
     let row = |row: usize| {
         let b = if row.is_multiple_of(10) { "5" } else { "" };
@@ -397,14 +397,14 @@ fn rows_unlike_those_of_training_are_told_and_may_be_refused() {
     assert_eq!(project.latest("data/output/flat/predict"), before);
     let lenient = "table: newcomers\nlike_training: {max_null_change: 1, max_outside: 1, max_unseen: 1, max_psi: 1000, severity: hard}\n";
     project.write("resources/flat/predict.yaml", lenient);
-    // However many are allowed, categories that nobody learned are told.
+    // However many are allowed, unseen categories are reported.
     project.run("predict", ["flat"]).exits(0).says("'Essen' (20)");
     project.write("resources/flat/predict.yaml", "table: newcomers\nlike_training: {max_nulls: 1}\n");
     project.run("predict", ["flat"]).exits(2).says("unknown key 'max_nulls'");
 }
 
 #[test]
-fn what_tells_rows_apart_is_learned_from_only_where_it_is_named() {
+fn what_distinguishes_rows_is_learned_from_only_where_it_is_named() {
     let project = flat("0,n0,1,1,Ulm\n");
     assert_eq!(learned(&project, "v1"), ["a", "b", "city"]);
     let train = project.read("resources/flat/train.yaml");
@@ -461,7 +461,7 @@ fn sales() -> Project {
 }
 
 #[test]
-fn rows_that_all_have_their_label_leave_nothing_to_predict_and_the_way_out_is_told() {
+fn rows_that_all_have_their_label_leave_nothing_to_predict_and_the_way_out_is_reported() {
     let project = sales();
     project.run("train", ["sales"]);
     project

@@ -1,4 +1,4 @@
-//! A regression from its spec to predictions with intervals, the list of runs, and an MLflow server that is told of
+//! A regression from its spec to predictions with intervals, the list of runs, and an MLflow server that receives
 //! them: one made for the test that is down, and the real one where it is installed.
 
 use std::process::Stdio;

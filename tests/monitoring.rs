@@ -76,7 +76,7 @@ fn columns_that_move_look_after_look_are_drift_and_the_record_is_kept() {
     project.run("monitor", ["p", "--force"]).exits(0).says("1 look)");
     assert_eq!(server.requests().len(), 0);
 
-    // Seen twice, it is drift: refused, told at once, and written down beside the output, which stays what it was.
+    // Seen twice, it is drift: refused, reported at once, and recorded beside the output, which stays as it was.
     let before = project.latest(OUTPUT);
     newcomers(&project, 3, |share| share + 0.7);
     let drifted = project.run("monitor", ["p"]);
@@ -126,7 +126,7 @@ fn what_is_missing_is_named_with_the_way_out() {
     project
         .run("monitor", ["p"])
         .exits(2)
-        .says("no model is in production; run `bin/train p`; drift can also be told from an earlier snapshot");
+        .says("no model is in production; run `bin/train p`; drift can also be measured against an earlier snapshot");
     project.write("resources/p/monitor.yaml", "drift: {against: first}\n");
     project.run("monitor", ["p"]).exits(1).says("pipeline 'p': there are no features to look at; run `bin/features p`");
     project.write("resources/p/monitor.yaml", "drift: {}\nchecks: {runs: [{row_count: {min: 1}}]}\n");

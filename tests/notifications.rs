@@ -39,7 +39,7 @@ fn a_lineage_server_that_is_down_stops_nobody() {
 }
 
 #[test]
-fn a_refusal_is_told_once_and_the_secret_address_never() {
+fn a_refusal_is_reported_once_and_the_secret_address_never() {
     let server = HttpServer::start(|_, _| HttpAnswer::ok("ok"));
     let webhook = server.url("/services/T000/B000/canary-of-the-webhook");
     let project = shop().with_variable("SLACK_WEBHOOK", webhook);
@@ -50,7 +50,7 @@ fn a_refusal_is_told_once_and_the_secret_address_never() {
     let first = project.run("ingest", ["shop"]);
     first.exits(1).says("alert: slack 127.0.0.1").says("sent");
     let again = project.run("ingest", ["shop"]);
-    again.exits(1).says("not sent again: the same cause was reported at");
+    again.exits(1).says("not sent: an alert for the same cause was sent at");
 
     let requests = server.requests();
     assert_eq!(requests.len(), 1, "one alert per cause and hour");

@@ -80,7 +80,7 @@ fn a_forced_equal_model_is_not_promoted_and_the_log_says_why() {
 }
 
 #[test]
-fn another_version_can_be_asked_for() {
+fn another_version_can_be_requested() {
     let project = small_churn();
     run_all(&project, "churn");
     project.run("train", ["churn", "--force"]).exits(0);
@@ -176,7 +176,7 @@ fn every_run_leaves_a_pair_of_events() {
     assert_eq!(kinds, ["\"START\"", "\"COMPLETE\""]);
 }
 
-/// An incremental table keeps what earlier runs read, and their evidence tells of a file that has changed since.
+/// An incremental table keeps what earlier runs read, and their evidence shows that a file has changed since.
 #[test]
 fn an_incremental_stage_is_up_to_date_once_it_has_looked() {
     let project = Project::new();

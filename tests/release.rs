@@ -33,6 +33,21 @@ fn release(project: &Project, arguments: &[&str]) -> Outcome {
     project.run("release", [&["p"], arguments].concat())
 }
 
+#[test]
+fn a_version_that_its_gate_refused_is_promoted_with_a_warning() {
+    let project = three_versions();
+    let spec = project.read("resources/p/train.yaml");
+    project.write("resources/p/train.yaml", format!("{spec}gate: [{{metric: auc, at_least: 0.99999}}]\n"));
+    project.run("train", ["p"]).exits(1).says("the gate refused");
+    let found = "v4 did not pass its gate: auc at least 0.99999 (found 0.";
+    let promoted = release(&project, &["--promote", "v4", "--why", "it must do"]);
+    promoted.exits(0).says("promote v4, champion v1 by ").says(&format!("warning: release p: {found}"));
+    release(&project, &["--promote", "v2", "--why", "x"]).exits(0).never_says("gate");
+    release(&project, &["--rollback", "--why", "x"]).exits(0).says(found);
+    project.run("train", ["p", "--promote", "v3", "--why", "x"]).exits(0).never_says("gate");
+    project.run("train", ["p", "--promote", "v4", "--why", "x"]).exits(0).says(found);
+}
+
 /// `v1 production`, … by `--list`.
 fn stages(project: &Project) -> Vec<String> {
     let list = release(project, &["--list"]);

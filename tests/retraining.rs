@@ -59,10 +59,10 @@ fn new_rows_are_trained_on_once_there_are_enough() {
     more_people(&project, 1, "2026-02-03", 0.0);
     waits(&project, "0.");
     project.run("train", ["p", "--force"]).exits(0).says("runs because of --force");
-    // The spec is no data.
+    // A change of the YAML file is not a change of the data.
     let train = project.read("resources/p/train.yaml");
     project.write("resources/p/train.yaml", train + "seed: 7\n");
-    project.run("train", ["p"]).exits(0).says("its spec, a variable in it or a flag changed");
+    project.run("train", ["p"]).exits(0).says("its YAML file, a variable in it or a flag changed");
 }
 
 #[test]

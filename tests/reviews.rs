@@ -41,7 +41,7 @@ fn real_reviews_run_through_the_same_rules() {
             "{text}"
         );
     }
-    // Titles in angle brackets are no HTML.
+    // Titles in angle brackets are not HTML.
     for title in ["<갓질라>", "<고지라 2000>", "<베어>", "<내 아내의 모든 것>"] {
         assert!(texts.iter().any(|text| text.contains(title)), "{title} is gone");
     }

@@ -126,7 +126,7 @@ mod files {
         limits("{orders: 0.5}").exits(0);
         limits("{order: 0.5}").exits(2).says("no table 'order'; did you mean 'orders'?");
         limits("50").exits(2).says("50 is not a share of rows; write a number from 0 to 1, such as 0.05 for 5 %");
-        // One in a hundred is what nobody need be told of beforehand.
+        // One in a hundred is allowed by default.
         let rows: String = (1..=100).map(|id| format!("{id},ann,2026-01-01,1\n")).collect();
         let of_hundred = rows.replacen("17,ann", "x17,ann", 1);
         project
@@ -168,13 +168,13 @@ mod files {
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_the_first_name() {
+    fn a_byte_order_mark_is_not_part_of_the_first_name() {
         let (project, path) = ingested(format!("\u{feff}{ORDERS}"));
         assert_eq!(project.table(&path).column("id").len(), 4);
     }
 
     #[test]
-    fn line_ends_of_windows_are_no_part_of_the_last_cell() {
+    fn line_ends_of_windows_are_not_part_of_the_last_cell() {
         let (project, path) = ingested(ORDERS.replace('\n', "\r\n"));
         assert_eq!(project.table(&path).column("amount"), project_amounts());
     }

@@ -98,7 +98,7 @@ fn a_boosted_model_with_categories_scores_the_same_both_ways() {
 }
 
 #[test]
-fn what_is_wrong_with_a_request_is_said_in_our_words() {
+fn what_is_wrong_with_a_request_is_reported_in_our_words() {
     let project = people();
     let server = Serve::start(&project, &[]);
     let mut client = server.client();
@@ -262,7 +262,7 @@ fn a_row_that_no_table_holds_scores_as_it_would_in_the_table() {
         let one = client.post(PREDICTIONS, &json!({"row": rows[at]})).has_status(200).json();
         assert_eq!(one["predictions"][0], *prediction);
     }
-    // Somebody new, without a key or a day; a column that no feature reads is passed over.
+    // Somebody new, without a key or a day; a column that no feature reads is skipped.
     let new = json!({"row": {"age": 33, "income": 0.25, "bought": null}});
     assert!(client.post(PREDICTIONS, &new).has_status(200).json()["predictions"][0]["score"].is_f64());
     let wrong = client.post(PREDICTIONS, &json!({"row": {"age": 33, "incom": 0.25}}));

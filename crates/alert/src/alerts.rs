@@ -9,7 +9,7 @@ use spec::text::cut;
 use spec::{Environment, Error, Map, Result, ResultExt, Root, Span};
 
 use crate::cause::cause;
-use crate::channel::{Channel, Patience, tell};
+use crate::channel::{Channel, Patience, send};
 use crate::check::{check_channel, check_every, check_pipeline, check_stage};
 use crate::flood::{Flood, Verdict, key};
 use crate::priority::{Levels, PipelineLevels, priority_of};
@@ -99,8 +99,8 @@ impl Alerts {
         })
     }
 
-    /// Tells `event` to every channel that takes it, all at once, and says what became of it on each. `state_dir` holds
-    /// what was told when, for all processes of the project; it is made if need be. Empty: nobody takes such an event.
+    /// Sends `event` to every channel that takes it, all at once, and returns the result of each. `state_dir` holds
+    /// what was sent when, for all processes of the project; it is created if need be. Empty: nobody takes such an event.
     ///
     /// Never fails as a whole, and takes at most three time-outs and the waits between them.
     pub fn send(&self, event: &Event, state_dir: &Path) -> Vec<Delivery> {
@@ -126,11 +126,11 @@ impl Alerts {
         let flood = Flood { folder: state_dir, every: self.every_delta, claim };
 
         let claimed = flood.claim(&keys, now);
-        // Told once too often is better than not at all, above all when the disk is full.
-        let untold = || vec![Verdict::Tell { held_back: 0 }; keys.len()];
-        let verdicts = claimed.as_ref().map_or_else(|_| untold(), Clone::clone);
+        // Once too often is better than not at all, above all when the disk is full.
+        let unknown = || vec![Verdict::Send { suppressed: 0 }; keys.len()];
+        let verdicts = claimed.as_ref().map_or_else(|_| unknown(), Clone::clone);
         let alert = |held_back| Alert { event: event.clone(), priority, now, held_back, every: self.every };
-        let outcomes = self.tell_all(&takers, &verdicts, alert);
+        let outcomes = self.send_all(&takers, &verdicts, alert);
         let record = match claimed {
             Ok(_) => flood.settle(&results(keys, &verdicts, &outcomes), now).map_err(|e| (e, "not recorded as sent")),
             Err(error) => Err((error, "sent without the record")),
@@ -141,14 +141,14 @@ impl Alerts {
         record.err().map(|(error, so)| self.no_record(&error, so)).into_iter().chain(of_channels).collect()
     }
 
-    /// Tells all that are to be told, at once, and waits for them.
-    fn tell_all(&self, takers: &[&Subscriber], verdicts: &[Verdict], alert: impl Fn(u64) -> Alert) -> Vec<Outcome> {
+    /// Sends all that are to be sent, at once, and waits for them.
+    fn send_all(&self, takers: &[&Subscriber], verdicts: &[Verdict], alert: impl Fn(u64) -> Alert) -> Vec<Outcome> {
         std::thread::scope(|scope| {
             let start = |(taker, verdict): (&&'_ Subscriber, &Verdict)| match *verdict {
-                Verdict::Hold { told } => Err(Outcome::HeldBack { told }),
-                Verdict::Tell { held_back } => {
-                    let (channel, alert) = (Arc::clone(&taker.channel), Arc::new(alert(held_back)));
-                    Ok(scope.spawn(move || self.tell(&channel, &alert)))
+                Verdict::Suppress { sent_at } => Err(Outcome::Suppressed { sent_at }),
+                Verdict::Send { suppressed } => {
+                    let (channel, alert) = (Arc::clone(&taker.channel), Arc::new(alert(suppressed)));
+                    Ok(scope.spawn(move || self.deliver(&channel, &alert)))
                 }
             };
             let started: Vec<_> = std::iter::zip(takers, verdicts).map(start).collect();
@@ -159,8 +159,8 @@ impl Alerts {
         })
     }
 
-    fn tell(&self, channel: &Arc<dyn Channel>, alert: &Arc<Alert>) -> Outcome {
-        match tell(channel, alert, self.patience) {
+    fn deliver(&self, channel: &Arc<dyn Channel>, alert: &Arc<Alert>) -> Outcome {
+        match send(channel, alert, self.patience) {
             (tries, Ok(())) => Outcome::Sent { tries, held_back: alert.held_back },
             (tries, Err(failure)) => Outcome::Failed { reason: self.reason(&failure.reason), tries },
         }
@@ -172,19 +172,19 @@ impl Alerts {
         cut(&words.join(" "), LONGEST_REASON)
     }
 
-    /// The record of what was told is no channel, but its failure is one that people should hear of.
+    /// The record of what was sent is not a channel, but people should learn of its failure, too.
     fn no_record(&self, error: &Error, so: &str) -> Delivery {
         let reason = self.reason(&format!("{error}; {so}"));
         Delivery { channel: "record of alerts".to_owned(), outcome: Outcome::Failed { reason, tries: 0 } }
     }
 }
 
-/// What the record is to say of the claimed keys: the count that each alert spoke of, and whether it was told.
+/// What to record of the claimed keys: the count that each alert reported, and whether it was sent.
 fn results(keys: Vec<String>, verdicts: &[Verdict], outcomes: &[Outcome]) -> Vec<(String, u64, bool)> {
     std::iter::zip(keys, std::iter::zip(verdicts, outcomes))
         .filter_map(|(key, (verdict, outcome))| match verdict {
-            Verdict::Tell { held_back } => Some((key, *held_back, matches!(outcome, Outcome::Sent { .. }))),
-            Verdict::Hold { .. } => None,
+            Verdict::Send { suppressed } => Some((key, *suppressed, matches!(outcome, Outcome::Sent { .. }))),
+            Verdict::Suppress { .. } => None,
         })
         .collect()
 }

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tells_causes_apart_stays() {
+    fn what_distinguishes_causes_stays() {
         let pairs = [
             ("orders: no column 'id'", "orders: no column 'name'"),
             ("orders: 3 rows are twins", "customers: 3 rows are twins"),

@@ -7,16 +7,16 @@ use net::Backoff;
 
 use crate::text::Alert;
 
-/// A way to tell people.
+/// A way to notify people.
 pub trait Channel: Send + Sync {
     /// In words, without secrets: `mail to ops@shop.example`.
     fn name(&self) -> String;
 
-    /// What tells this channel from all others, however `alerts.yaml` is arranged. May hold secrets: it is only hashed.
+    /// What distinguishes this channel from all others, however `alerts.yaml` is arranged. May hold secrets: it is only hashed.
     fn identity(&self) -> String;
 
-    /// One try to tell, which should not take longer than `timeout`.
-    fn tell(&self, alert: &Alert, timeout: Duration) -> Result<(), Failure>;
+    /// One attempt to send, which should not take longer than `timeout`.
+    fn send(&self, alert: &Alert, timeout: Duration) -> Result<(), Failure>;
 }
 
 /// Why a try failed, and whether another may succeed. The reason may be long and hold secrets: [`crate::Alerts`] sees
@@ -30,7 +30,7 @@ pub struct Failure {
 /// Whether to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
-    /// It would fail again, or people might be told twice.
+    /// It would fail again, or people might get it twice.
     No,
     /// Something passing.
     Yes,
@@ -72,14 +72,14 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_millis(500);
 
 impl Patience {
-    /// The longest that [`tell`] takes.
+    /// The longest that [`send`] takes.
     pub fn at_most(self) -> Duration {
         (self.timeout + GRACE + LONGEST_WAIT) * TRIES
     }
 }
 
 /// Tells `channel`, trying again where that may help. Returns the number of tries with what came out.
-pub fn tell(channel: &Arc<dyn Channel>, alert: &Arc<Alert>, patience: Patience) -> (u32, Result<(), Failure>) {
+pub fn send(channel: &Arc<dyn Channel>, alert: &Arc<Alert>, patience: Patience) -> (u32, Result<(), Failure>) {
     let backoff = Backoff { first: patience.first_wait, longest: LONGEST_WAIT };
     for tries in 1.. {
         let result = bounded(channel, alert, patience.timeout);
@@ -100,7 +100,7 @@ pub fn tell(channel: &Arc<dyn Channel>, alert: &Arc<Alert>, patience: Patience) 
 fn bounded(channel: &Arc<dyn Channel>, alert: &Arc<Alert>, timeout: Duration) -> Result<(), Failure> {
     let (sender, receiver) = mpsc::channel();
     let (channel, alert) = (Arc::clone(channel), Arc::clone(alert));
-    let work = move || drop(sender.send(channel.tell(&alert, timeout)));
+    let work = move || drop(sender.send(channel.send(&alert, timeout)));
     if let Err(error) = std::thread::Builder::new().name("alert".to_owned()).spawn(work) {
         return Err(Failure::passing(format!("cannot start a thread: {error}")));
     }
@@ -128,7 +128,7 @@ mod tests {
         fn identity(&self) -> String {
             self.name()
         }
-        fn tell(&self, _: &Alert, _: Duration) -> Result<(), Failure> {
+        fn send(&self, _: &Alert, _: Duration) -> Result<(), Failure> {
             self.answers[self.asked.fetch_add(1, Ordering::SeqCst) as usize].clone()
         }
     }
@@ -136,7 +136,7 @@ mod tests {
     fn tries(answers: Vec<Result<(), Failure>>) -> (u32, Result<(), Failure>) {
         let channel: Arc<dyn Channel> = Arc::new(Scripted { answers, asked: AtomicU32::new(0) });
         let patience = Patience { timeout: Duration::from_secs(5), first_wait: Duration::ZERO };
-        tell(&channel, &Arc::new(crate::text::example()), patience)
+        send(&channel, &Arc::new(crate::text::example()), patience)
     }
 
     #[test]

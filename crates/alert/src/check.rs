@@ -66,7 +66,7 @@ fn check_slack(spec: &SlackSpec, secrets: &mut Secrets) -> Result<Option<Slack>>
     }
     secrets.add(text);
     secrets.add(url.as_str());
-    // The parts that make it a secret; one that is short is no secret but a word.
+    // The parts that make it a secret; one that is short is not a secret but a word.
     for part in [url.path().trim_matches('/'), url.query().unwrap_or_default()] {
         if part.len() >= 8 {
             secrets.add(part);

@@ -52,7 +52,7 @@ impl Channel for Program {
         format!("command {}", self.run.join("\0"))
     }
 
-    fn tell(&self, alert: &Alert, timeout: Duration) -> Result<(), Failure> {
+    fn send(&self, alert: &Alert, timeout: Duration) -> Result<(), Failure> {
         let deadline = Instant::now() + timeout;
         let mut child = self
             .start(alert)

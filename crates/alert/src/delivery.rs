@@ -22,14 +22,14 @@ pub enum Outcome {
         /// How many earlier alerts of the same cause it stands for, beside itself.
         held_back: u64,
     },
-    /// The same cause was told not long ago.
-    HeldBack {
-        /// When it was told.
-        told: DateTime<Utc>,
+    /// The same cause was reported not long ago.
+    Suppressed {
+        /// When that alert was sent.
+        sent_at: DateTime<Utc>,
     },
     /// The channel did not take it.
     Failed {
-        /// Why, secrets blotted out.
+        /// Why, with secrets redacted.
         reason: String,
         /// How many tries were made; 0 if it never came to one.
         tries: u32,
@@ -42,8 +42,9 @@ impl fmt::Display for Delivery {
         match &self.outcome {
             Outcome::Sent { tries: 1, .. } => write!(f, "sent"),
             Outcome::Sent { tries, .. } => write!(f, "sent after {tries} tries"),
-            Outcome::HeldBack { told } => {
-                write!(f, "not sent again: the same cause was reported at {}", told.format("%Y-%m-%d %H:%M:%S UTC"))
+            Outcome::Suppressed { sent_at } => {
+                let sent_at = sent_at.format("%Y-%m-%d %H:%M:%S UTC");
+                write!(f, "not sent: an alert for the same cause was sent at {sent_at}")
             }
             Outcome::Failed { reason, tries: 0 | 1 } => write!(f, "not sent: {reason}"),
             Outcome::Failed { reason, tries } => write!(f, "not sent after {tries} tries: {reason}"),

@@ -7,7 +7,7 @@ use spec::{Class, Name, Tool};
 
 use crate::Priority;
 
-/// The kinds of event that `priorities` tells apart.
+/// The kinds of event that `priorities` distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventClass {
     /// Usage, spec, input or output (exit 2).

@@ -1,9 +1,9 @@
 //! No flood: a cause is reported once in a while on each channel, whatever the number of runs and processes.
 //!
-//! What was told when stands in one small JSON file, read and replaced under a lock. The lock is not held while
-//! telling: a process first claims a cause, then tells it, then records what came out. A claim that is never settled
-//! (the process was killed) runs out, so that the cause is not silent for longer than a delivery may take. An alert
-//! that could not be told does not count as told; it counts among those of which the next one speaks.
+//! One small JSON file records what was sent when; it is read and replaced under a lock. The lock is not held while an alert is
+//! sent: a process first claims a cause, then sends, then records the result. A claim that is never settled (the process
+//! was killed) expires, so that the cause is not silent for longer than a delivery may take. An alert that could not be
+//! sent does not count as sent; it counts among those that the next one reports.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -16,7 +16,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
-const STATE: &str = "told.json";
+const STATE: &str = "sent.json";
+/// Its earlier name; its keys had other names, too.
+const EARLIER_STATE: &str = "told.json";
 const LOCK: &str = ".lock";
 
 /// The lock is held for reading and writing a small file. Whoever waits longer waits for a process that hangs.
@@ -38,23 +40,28 @@ pub struct Flood<'a> {
 /// What to do with an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Tell it: the cause is claimed. Speaks for so many others that were not told.
-    Tell { held_back: u64 },
-    /// Told (or being told by another process) at that time.
-    Hold { told: DateTime<Utc> },
+    /// Send it: the cause is claimed. It stands for so many others that were not sent.
+    Send { suppressed: u64 },
+    /// Another was sent (or is being sent by another process) at that time.
+    Suppress { sent_at: DateTime<Utc> },
 }
 
 /// What is known of one cause on one channel.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct Entry {
-    told: Option<DateTime<Utc>>,
-    /// Claimed by a process that is telling it.
-    claimed: Option<DateTime<Utc>>,
-    /// Alerts not told since.
-    held_back: u64,
+    /// When an alert was last sent.
+    #[serde(alias = "told")]
+    sent_at: Option<DateTime<Utc>>,
+    /// When a process began to send one.
+    #[serde(alias = "claimed")]
+    claimed_at: Option<DateTime<Utc>>,
+    /// Alerts not sent since.
+    #[serde(alias = "held_back")]
+    suppressed: u64,
     /// When the cause last came up.
-    seen: Option<DateTime<Utc>>,
+    #[serde(alias = "seen")]
+    last_seen: Option<DateTime<Utc>>,
 }
 
 type State = BTreeMap<String, Entry>;
@@ -67,23 +74,23 @@ pub fn key(channel: &str, cause: &str) -> String {
 }
 
 impl Flood<'_> {
-    /// Claims each key that may be told at `now`, and counts the others.
+    /// Claims each key that may be sent at `now`, and counts the others.
     pub fn claim(&self, keys: &[String], now: DateTime<Utc>) -> Result<Vec<Verdict>> {
         self.change(now, |state| {
             keys.iter()
                 .map(|key| {
                     let entry = state.entry(key.clone()).or_default();
-                    entry.seen = Some(now);
-                    let told = entry.told.filter(|told| near(*told, now, self.every));
-                    let claimed = entry.claimed.filter(|claimed| near(*claimed, now, self.claim));
-                    match told.or(claimed) {
-                        Some(told) => {
-                            entry.held_back += 1;
-                            Verdict::Hold { told }
+                    entry.last_seen = Some(now);
+                    let sent = entry.sent_at.filter(|sent| near(*sent, now, self.every));
+                    let claimed = entry.claimed_at.filter(|claimed| near(*claimed, now, self.claim));
+                    match sent.or(claimed) {
+                        Some(sent_at) => {
+                            entry.suppressed += 1;
+                            Verdict::Suppress { sent_at }
                         }
                         None => {
-                            entry.claimed = Some(now);
-                            Verdict::Tell { held_back: entry.held_back }
+                            entry.claimed_at = Some(now);
+                            Verdict::Send { suppressed: entry.suppressed }
                         }
                     }
                 })
@@ -91,19 +98,19 @@ impl Flood<'_> {
         })
     }
 
-    /// Records what came of keys claimed at `now`: the count that each alert spoke of, and whether it was told.
+    /// Records the results of keys claimed at `now`: the count that each alert reported, and whether it was sent.
     pub fn settle(&self, results: &[(String, u64, bool)], now: DateTime<Utc>) -> Result<()> {
         self.change(now, |state| {
-            for (key, spoken_of, told) in results {
+            for (key, reported, sent) in results {
                 let entry = state.entry(key.clone()).or_default();
-                entry.seen = Some(now);
-                entry.claimed = None;
-                match told {
+                entry.last_seen = Some(now);
+                entry.claimed_at = None;
+                match sent {
                     true => {
-                        entry.told = Some(now);
-                        entry.held_back = entry.held_back.saturating_sub(*spoken_of);
+                        entry.sent_at = Some(now);
+                        entry.suppressed = entry.suppressed.saturating_sub(*reported);
                     }
-                    false => entry.held_back += 1,
+                    false => entry.suppressed += 1,
                 }
             }
         })
@@ -114,12 +121,15 @@ impl Flood<'_> {
         std::fs::create_dir_all(self.folder).map_err(|error| Error::io("create", self.folder, &error))?;
         let _lock = self.lock()?;
         let file = self.folder.join(STATE);
+        let earlier = self.folder.join(EARLIER_STATE);
         // A state that cannot be read is as good as none: an alert too many is better than one too few.
-        let mut state: State =
-            std::fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let bytes = std::fs::read(&file).or_else(|_| std::fs::read(&earlier));
+        let mut state: State = bytes.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         let result = change(&mut state);
-        state.retain(|_, entry| entry.seen.is_some_and(|seen| near(seen, now, REMEMBERED)));
+        state.retain(|_, entry| entry.last_seen.is_some_and(|seen| near(seen, now, REMEMBERED)));
         replace(&file, &state).map_err(|error| Error::io("write", &file, &error))?;
+        // What it said is in the new file.
+        let _ = std::fs::remove_file(&earlier);
         Ok(result)
     }
 
@@ -175,40 +185,40 @@ mod tests {
         rule.claim(&["k".to_owned()], at(minutes)).unwrap()[0]
     }
 
-    fn settle(rule: &Flood, spoken_of: u64, told: bool, minutes: i64) {
-        rule.settle(&[("k".to_owned(), spoken_of, told)], at(minutes)).unwrap();
+    fn settle(rule: &Flood, reported: u64, sent: bool, minutes: i64) {
+        rule.settle(&[("k".to_owned(), reported, sent)], at(minutes)).unwrap();
     }
 
     #[test]
-    fn a_cause_is_told_once_an_hour_and_the_next_one_says_how_many_were_not() {
+    fn a_cause_is_reported_once_an_hour_with_the_number_of_alerts_between() {
         let folder = tempfile::tempdir().unwrap();
         let rule = rule(folder.path());
-        assert_eq!(one(&rule, 0), Verdict::Tell { held_back: 0 });
+        assert_eq!(one(&rule, 0), Verdict::Send { suppressed: 0 });
         settle(&rule, 0, true, 0);
-        assert_eq!(one(&rule, 1), Verdict::Hold { told: at(0) });
-        assert_eq!(one(&rule, 59), Verdict::Hold { told: at(0) });
-        assert_eq!(one(&rule, 60), Verdict::Tell { held_back: 2 });
+        assert_eq!(one(&rule, 1), Verdict::Suppress { sent_at: at(0) });
+        assert_eq!(one(&rule, 59), Verdict::Suppress { sent_at: at(0) });
+        assert_eq!(one(&rule, 60), Verdict::Send { suppressed: 2 });
         settle(&rule, 2, true, 60);
-        assert_eq!(one(&rule, 119), Verdict::Hold { told: at(60) });
-        assert_eq!(one(&rule, 120), Verdict::Tell { held_back: 1 });
+        assert_eq!(one(&rule, 119), Verdict::Suppress { sent_at: at(60) });
+        assert_eq!(one(&rule, 120), Verdict::Send { suppressed: 1 });
     }
 
     #[test]
-    fn what_could_not_be_told_is_tried_by_the_next_run() {
+    fn what_could_not_be_sent_is_tried_by_the_next_run() {
         let folder = tempfile::tempdir().unwrap();
         let rule = rule(folder.path());
-        assert_eq!(one(&rule, 0), Verdict::Tell { held_back: 0 });
+        assert_eq!(one(&rule, 0), Verdict::Send { suppressed: 0 });
         settle(&rule, 0, false, 0);
-        assert_eq!(one(&rule, 1), Verdict::Tell { held_back: 1 });
+        assert_eq!(one(&rule, 1), Verdict::Send { suppressed: 1 });
     }
 
     #[test]
     fn a_claim_of_a_killed_process_runs_out() {
         let folder = tempfile::tempdir().unwrap();
         let rule = rule(folder.path());
-        assert_eq!(one(&rule, 0), Verdict::Tell { held_back: 0 });
-        assert_eq!(one(&rule, 1), Verdict::Hold { told: at(0) });
-        assert_eq!(one(&rule, 2), Verdict::Tell { held_back: 1 });
+        assert_eq!(one(&rule, 0), Verdict::Send { suppressed: 0 });
+        assert_eq!(one(&rule, 1), Verdict::Suppress { sent_at: at(0) });
+        assert_eq!(one(&rule, 2), Verdict::Send { suppressed: 1 });
     }
 
     #[test]
@@ -217,8 +227,8 @@ mod tests {
         let rule = rule(folder.path());
         one(&rule, 10_000);
         settle(&rule, 0, true, 10_000);
-        assert_eq!(one(&rule, 9_999), Verdict::Hold { told: at(10_000) });
-        assert_eq!(one(&rule, 0), Verdict::Tell { held_back: 1 });
+        assert_eq!(one(&rule, 9_999), Verdict::Suppress { sent_at: at(10_000) });
+        assert_eq!(one(&rule, 0), Verdict::Send { suppressed: 1 });
     }
 
     #[test]
@@ -226,7 +236,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let rule = rule(folder.path());
         std::fs::write(folder.path().join(STATE), "{\"k\": tor").unwrap();
-        assert_eq!(one(&rule, 0), Verdict::Tell { held_back: 0 });
+        assert_eq!(one(&rule, 0), Verdict::Send { suppressed: 0 });
         settle(&rule, 0, false, 0);
         rule.claim(&["other".to_owned()], at(31 * 24 * 60)).unwrap();
         let text = std::fs::read_to_string(folder.path().join(STATE)).unwrap();
@@ -235,16 +245,34 @@ mod tests {
     }
 
     #[test]
-    fn of_many_at_once_one_tells_and_all_others_are_counted() {
+    fn of_many_at_once_one_sends_and_all_others_are_counted() {
         let folder = tempfile::tempdir().unwrap();
         let rule = rule(folder.path());
         let verdicts: Vec<Verdict> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..16).map(|_| scope.spawn(|| one(&rule, 0))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
-        assert_eq!(verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Tell { .. })).count(), 1);
+        assert_eq!(verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Send { .. })).count(), 1);
         settle(&rule, 0, true, 0);
-        assert_eq!(one(&rule, 60), Verdict::Tell { held_back: 15 });
+        assert_eq!(one(&rule, 60), Verdict::Send { suppressed: 15 });
+    }
+
+    #[test]
+    fn the_file_of_earlier_versions_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let earlier = folder.path().join(EARLIER_STATE);
+        let text = r#"{"k": {"told": "2026-11-21T00:00:00Z", "claimed": null, "held_back": 3, "seen": "2026-11-21T00:05:00Z"}}"#;
+        std::fs::write(&earlier, text).unwrap();
+        let rule = rule(folder.path());
+        assert_eq!(one(&rule, 10), Verdict::Suppress { sent_at: at(0) });
+        assert!(!earlier.exists());
+        let now: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(folder.path().join(STATE)).unwrap()).unwrap();
+        let expected = serde_json::json!({ "k": {
+            "sent_at": "2026-11-21T00:00:00Z", "claimed_at": null, "suppressed": 4, "last_seen": "2026-11-21T00:10:00Z"
+        }});
+        assert_eq!(now, expected);
+        assert_eq!(one(&rule, 60), Verdict::Send { suppressed: 4 });
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Tells people when a run failed or was refused: by Slack, by mail, by any command.
 //!
 //! `resources/alerts.yaml` names the channels and which event is how urgent. [`Alerts::load`] reads and checks it,
-//! [`Alerts::send`] tells all channels that take the event at once, each bounded in time. What became of it comes back
+//! [`Alerts::send`] notifies all channels that take the event at once, each bounded in time. What became of it comes back
 //! as [`Delivery`] values and never as an error: an alert that cannot be sent does not change what a run answers.
 //! The same cause is reported once in a while only (`every`, one hour by default), see the module `flood`.
 //!
@@ -30,3 +30,8 @@ pub use delivery::{Delivery, Outcome};
 pub use event::{Event, EventClass};
 pub use priority::Priority;
 pub use written::AlertsSpec;
+
+/// The JSON Schema of `resources/alerts.yaml`.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(AlertsSpec).to_value()
+}

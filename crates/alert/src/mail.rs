@@ -65,7 +65,7 @@ impl Channel for Mail {
         format!("mail {}:{} {}", self.server, self.port, self.recipients())
     }
 
-    fn tell(&self, alert: &Alert, timeout: Duration) -> Result<(), Failure> {
+    fn send(&self, alert: &Alert, timeout: Duration) -> Result<(), Failure> {
         let message = self.message(alert).map_err(|error| Failure::lasting(error.to_string()))?;
         let transport = self.transport(alert, timeout).map_err(|error| failure(&error, timeout))?;
         transport.send(&message).map(drop).map_err(|error| failure(&error, timeout))
@@ -88,7 +88,7 @@ impl Header for AutoSubmitted {
     }
 }
 
-/// How we greet the server. A machine's name that is no host name would be a syntax error to it.
+/// How we greet the server. A machine's name that is not a host name would be a syntax error to it.
 fn hello_name(host: &str) -> ClientId {
     let fits = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
     match fits {

@@ -16,7 +16,7 @@ impl Secrets {
         Secrets { environment: env.redactor(), own: Vec::new() }
     }
 
-    /// Another secret. One or two characters are no secret: blotting them out would make text unreadable.
+    /// Another secret. One or two characters are not secret: blotting them out would make text unreadable.
     pub fn add(&mut self, secret: &str) {
         if secret.chars().count() >= 3 {
             self.own.push(secret.to_owned());
@@ -29,7 +29,7 @@ impl Secrets {
         self.environment.redact(&text)
     }
 
-    /// The event as it may be told.
+    /// The event as it may be sent.
     pub fn redact_event(&self, event: &Event) -> Event {
         Event {
             message: self.redact(&event.message),

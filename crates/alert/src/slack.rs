@@ -62,7 +62,7 @@ impl Channel for Slack {
         self.webhook.to_string()
     }
 
-    fn tell(&self, alert: &Alert, timeout: Duration) -> Result<(), Failure> {
+    fn send(&self, alert: &Alert, timeout: Duration) -> Result<(), Failure> {
         let told = net::block_on(async { Ok(self.post(alert, timeout).await) });
         told.unwrap_or_else(|error| Err(Failure::passing(error.to_string())))
     }

@@ -7,7 +7,7 @@ use spec::Span;
 use crate::{Event, EventClass, Priority};
 use spec::text::cut;
 
-/// Characters of a message that are told; the run log has all of it.
+/// Characters of a message that are sent; the run log has all of it.
 const LONGEST_MESSAGE: usize = 2500;
 
 /// Characters of a subject: what Slack takes for a header.
@@ -20,7 +20,7 @@ pub struct Alert {
     pub priority: Priority,
     /// When it is sent.
     pub now: DateTime<Utc>,
-    /// Earlier alerts of the same cause that this channel was not told.
+    /// Earlier alerts of the same cause that were not sent to this channel.
     pub held_back: u64,
     /// The time in which a cause is reported at most once.
     pub every: Span,
@@ -48,9 +48,9 @@ impl Alert {
             Part { title: "Current output", text: self.current_output() },
             Part { title: "What to do", text: self.way_out() },
             Part { title: "The run", text: self.run() },
-            Part { title: "To look further", text: format!("grep {} {}", event.run_id, event.log.display()) },
+            Part { title: "More", text: format!("grep {} {}", event.run_id, event.log.display()) },
         ];
-        if let Some(text) = self.not_told() {
+        if let Some(text) = self.suppressed() {
             parts.push(Part { title: "Not reported before", text });
         }
         parts
@@ -110,7 +110,7 @@ impl Alert {
         )
     }
 
-    fn not_told(&self) -> Option<String> {
+    fn suppressed(&self) -> Option<String> {
         let (alerts, were) = match self.held_back {
             0 => return None,
             1 => ("alert", "was"),
@@ -223,7 +223,7 @@ The run
   started  2026-11-21 01:42:00 UTC
   sent     2026-11-21 01:42:13 UTC
 
-To look further
+More
   grep 0193a2b4-77e1 data/runs/churn.jsonl
 
 Not reported before

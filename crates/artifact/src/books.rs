@@ -36,6 +36,16 @@ pub struct Entry {
     pub rows: u64,
 }
 
+impl Entry {
+    /// `2 duplicate by step 3 'dedupe'`. The rule of rows that were used says what for.
+    pub fn in_words(&self) -> String {
+        match self.fate {
+            Fate::Used => format!("{} {}", self.rows, self.rule),
+            fate => format!("{} {} by {}", self.rows, fate.word(), self.rule),
+        }
+    }
+}
+
 /// Rows in, rows out, and every row between.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Books {
@@ -68,8 +78,7 @@ impl Books {
         if accounted == self.rows_in {
             return Ok(());
         }
-        let entries: Vec<String> =
-            self.entries.iter().map(|e| format!("{} {} by {}", e.rows, e.fate.word(), e.rule)).collect();
+        let entries: Vec<String> = self.entries.iter().map(Entry::in_words).collect();
         Err(Error::refused(format!(
             "table '{table}': the books do not balance: {} rows in, but {} out and {}, which makes {accounted}",
             self.rows_in,

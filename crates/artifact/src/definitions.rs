@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn many_changes_are_said_in_a_few_words() {
+    fn many_changes_are_reported_in_a_few_words() {
         let [short, long] = ["30d", "90d"].map(|window| Definition::new("a", window, window, []));
         let names: Vec<String> = (0..26).map(|at| format!("f{at}")).collect();
         let reading = |read: &Definition| Definitions {

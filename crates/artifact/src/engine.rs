@@ -90,7 +90,7 @@ mod tests {
     use polars::prelude::*;
 
     #[test]
-    fn rows_keep_their_order_where_only_a_condition_tells_them_apart() {
+    fn rows_keep_their_order_where_only_a_condition_distinguishes_them() {
         let numbers: Vec<i64> = (0..1000).collect();
         let table = df!("a" => &numbers).unwrap().lazy();
         let slow_at_first = |column: Column| {

@@ -4,10 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use parquet::basic::{ConvertedType, LogicalType};
 use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter};
-use parquet::schema::types::Type;
 use spec::{Error, Result};
 
 use crate::errors::damaged;
@@ -54,62 +52,6 @@ fn beside(path: &Path) -> Result<Option<String>> {
 /// Rows in a Parquet file, from its footer.
 pub fn rows_of(path: &Path) -> Result<u64> {
     Ok(metadata(path)?.file_metadata().num_rows() as u64)
-}
-
-/// Fails if the Parquet file at `path`, which another program wrote, has a column of a type that the engine does not read;
-/// at some of them it panics. `shown`: what errors call the file.
-pub(crate) fn check_types(path: &Path, shown: &str) -> Result<()> {
-    /// Digits of a decimal that 128 bits hold.
-    const DIGITS: i32 = 38;
-    let metadata = metadata(path)?;
-    let fields = metadata.file_metadata().schema_descr().root_schema().get_fields();
-    for (at, field) in fields.iter().enumerate() {
-        if let Some(earlier) = fields[..at].iter().position(|other| other.name() == field.name()) {
-            let (earlier, at) = (earlier + 1, at + 1);
-            return Err(Error::cannot_run(format!(
-                "{shown}: columns {earlier} and {at} are both named '{}'",
-                field.name()
-            ))
-            .hint("give each its own name where the file is written"));
-        }
-    }
-    for field in fields {
-        // The engine fails at these as if the file were damaged.
-        if let Some((name, what)) = unknown_kind(field) {
-            return Err(Error::cannot_run(format!("{shown}: column '{name}' is {what}, which is not read"))
-                .hint("write it as text, or in columns of plain types"));
-        }
-    }
-    for column in metadata.file_metadata().schema_descr().columns() {
-        let (precision, scale) = (column.type_precision(), column.type_scale());
-        let (what, way_out) = match column.converted_type() {
-            ConvertedType::DECIMAL if precision > DIGITS => (
-                format!("decimal({precision},{scale}), but decimals are read up to {DIGITS} digits"),
-                "write it as text, or with fewer digits",
-            ),
-            ConvertedType::INTERVAL => {
-                ("an interval, which is not read".to_owned(), "write it as text, or as numbers of months and days")
-            }
-            _ => continue,
-        };
-        let name = column.path().string();
-        return Err(Error::cannot_run(format!("{shown}: column '{name}' is {what}")).hint(way_out));
-    }
-    Ok(())
-}
-
-/// A field, itself or within others, of a kind that the engine does not know: its name, and what it is.
-fn unknown_kind(field: &Type) -> Option<(&str, &'static str)> {
-    let what = match field.get_basic_info().logical_type_ref() {
-        Some(LogicalType::Variant(_)) => "a VARIANT",
-        Some(LogicalType::Geometry(_)) => "a GEOMETRY",
-        Some(LogicalType::Geography(_)) => "a GEOGRAPHY",
-        Some(LogicalType::File) => "a reference to a file",
-        Some(LogicalType::_Unknown { .. }) => "of a type that is newer than this version",
-        _ if field.is_group() => return field.get_fields().iter().find_map(|field| unknown_kind(field)),
-        _ => return None,
-    };
-    Some((field.name(), what))
 }
 
 /// Where the evidence of a file or folder without a footer is kept.

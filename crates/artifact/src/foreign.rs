@@ -1,39 +1,218 @@
 //! Types in Parquet files of other programs that the engine would misread, or at which it panics.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use parquet::basic::{ConvertedType, LogicalType, TimeUnit as Unit};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
+use parquet::file::properties::WriterProperties;
 use parquet::file::statistics::Statistics;
-use parquet::schema::types::ColumnDescPtr;
-use polars_arrow::datatypes::{ArrowDataType, IntervalUnit, TimeUnit};
-use polars_parquet::read::{infer_schema, read_metadata};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{ColumnDescPtr, Type};
+use polars_arrow::datatypes::{ArrowDataType, IntervalUnit, Metadata, TimeUnit};
+use polars_parquet::read::schema::read_schema_from_metadata;
 use spec::{Error, Result};
 
-use crate::PolarsResultExt;
+use crate::Temporary;
+use crate::arrow_note::{ARROW_SCHEMA, ArrowNote};
+use crate::footer::metadata;
 
-/// Fails if a column of the file at `path` is of such a type. `shown`: what errors call the file.
-pub(crate) fn check(path: &Path, shown: &str) -> Result<()> {
-    let mut file = File::open(path).map_err(|error| Error::io("read", Path::new(shown), &error))?;
-    let metadata = read_metadata(&mut file).during(shown)?;
-    // As the writer named the types, where it left them; the engine goes by that, too.
-    let schema = infer_schema(&metadata).during(shown)?;
-    for (name, field) in schema.iter() {
-        if let Some((what, way_out)) = unreadable(field.dtype()) {
-            return Err(
-                Error::cannot_run(format!("{shown}: column '{name}' is {what}, which is not read")).hint(way_out)
-            );
-        }
-    }
-    check_times(path, shown)
+/// A column that cannot be read.
+struct Unreadable {
+    column: String,
+    error: Error,
+    /// The engine fails at the whole file, even where the column is not read.
+    spoils_file: bool,
 }
 
-/// Fails if a column of times holds 24:00:00, which some programs write, or more: the engine makes nulls of them. Goes by the
+/// Why a column of the file at `path` cannot be read, if there is such a column: among all, or among `columns` if they are
+/// given. `shown`: what errors call the file.
+pub(crate) fn unreadable_column(path: &Path, shown: &str, columns: Option<&[String]>) -> Result<Option<Error>> {
+    let is_read = |column: &String| columns.is_none_or(|columns| columns.contains(column));
+    Ok(unreadable(path, shown)?.into_iter().find(|found| is_read(&found.column)).map(|found| found.error))
+}
+
+/// If the engine cannot read the file at `path` because of columns other than `columns`: a copy of the file without them,
+/// in `folder`. The pages are copied as they are.
+pub fn without_unreadable(path: &Path, shown: &str, columns: &[String], folder: &Path) -> Result<Option<Temporary>> {
+    let mut left_out: HashSet<String> = HashSet::new();
+    left_out.extend(unreadable(path, shown)?.into_iter().filter(|found| found.spoils_file).map(|found| found.column));
+    left_out.retain(|column| !columns.contains(column));
+    if left_out.is_empty() {
+        return Ok(None);
+    }
+    let metadata = metadata(path)?;
+    let fields = metadata.file_metadata().schema_descr().root_schema().get_fields();
+    // A column that is not there is reported with the names of those that are, so then they are kept.
+    let is_complete = columns.iter().all(|column| fields.iter().any(|field| field.name() == column));
+    let is_kept = |name: &str| match is_complete {
+        true => columns.iter().any(|column| column == name),
+        false => !left_out.contains(name),
+    };
+    let mut types = arrow_note(&metadata, shown)?;
+    if let Some(types) = &mut types {
+        types.retain(&is_kept);
+    }
+    let mut copy = Temporary::beside(&folder.join(path.file_name().unwrap_or_default()))?;
+    let failed = |error: ParquetError| Error::cannot_run(format!("{shown}: cannot copy the columns to read: {error}"));
+    copy_columns(path, &metadata, types, is_kept, copy.file()).map_err(failed)?;
+    Ok(Some(copy))
+}
+
+fn copy_columns(
+    path: &Path,
+    metadata: &ParquetMetaData,
+    types: Option<ArrowNote>,
+    is_kept: impl Fn(&str) -> bool,
+    copy: &mut File,
+) -> Result<(), ParquetError> {
+    let from = File::open(path)?;
+    let schema = metadata.file_metadata().schema_descr();
+    let fields = schema.root_schema().get_fields().iter().filter(|field| is_kept(field.name())).cloned().collect();
+    let root = Type::group_type_builder(schema.root_schema().name()).with_fields(fields).build()?;
+    let types = types.map(|types| vec![KeyValue::new(ARROW_SCHEMA.to_owned(), types.to_text())]);
+    let properties = WriterProperties::builder().set_key_value_metadata(types).build();
+    let mut writer = SerializedFileWriter::new(copy, Arc::new(root), Arc::new(properties))?;
+    for group in metadata.row_groups() {
+        let mut into = writer.next_row_group()?;
+        for column in group.columns() {
+            if !is_kept(&column.column_path().parts()[0]) {
+                continue;
+            }
+            let chunk = ColumnCloseResult {
+                bytes_written: column.compressed_size() as u64,
+                rows_written: group.num_rows() as u64,
+                metadata: column.clone(),
+                bloom_filter: None,
+                column_index: None,
+                offset_index: None,
+            };
+            into.append_column(&from, chunk)?;
+        }
+        into.close()?;
+    }
+    writer.close()?;
+    Ok(())
+}
+
+/// The types as the writer noted them; the engine goes by that, too.
+fn arrow_note(metadata: &ParquetMetaData, shown: &str) -> Result<Option<ArrowNote>> {
+    let mut notes = metadata.file_metadata().key_value_metadata().into_iter().flatten();
+    let Some(text) = notes.find(|note| note.key == ARROW_SCHEMA).and_then(|note| note.value.as_deref()) else {
+        return Ok(None);
+    };
+    ArrowNote::read(text).ok_or_else(|| no_types(shown)).map(Some)
+}
+
+fn no_types(shown: &str) -> Error {
+    Error::cannot_run(format!("{shown}: the types that its writer noted cannot be read")).hint(
+        "it is damaged, or written in a way that is newer than this version; write it without the schema of Arrow",
+    )
+}
+
+/// All columns of the file at `path` that cannot be read.
+fn unreadable(path: &Path, shown: &str) -> Result<Vec<Unreadable>> {
+    let metadata = metadata(path)?;
+    let mut all = named_twice(&metadata, shown);
+    all.extend(of_unknown_type(&metadata, shown));
+    if all.is_empty() {
+        // Where the engine fails at the kinds above, it may fail at the note of their types, too.
+        all.extend(of_unknown_arrow_type(&metadata, shown)?);
+    } else if let Ok(more) = of_unknown_arrow_type(&metadata, shown) {
+        all.extend(more);
+    }
+    all.extend(late_times(&metadata, shown));
+    Ok(all)
+}
+
+fn named_twice(metadata: &ParquetMetaData, shown: &str) -> Vec<Unreadable> {
+    let fields = metadata.file_metadata().schema_descr().root_schema().get_fields();
+    let of = |(at, field): (usize, &Arc<Type>)| {
+        let earlier = fields[..at].iter().position(|other| other.name() == field.name())? + 1;
+        let (at, name) = (at + 1, field.name());
+        let error = Error::cannot_run(format!("{shown}: columns {earlier} and {at} are both named '{name}'"))
+            .hint("give each its own name where the file is written");
+        Some(Unreadable { column: name.to_owned(), error, spoils_file: true })
+    };
+    fields.iter().enumerate().filter_map(of).collect()
+}
+
+/// Columns of types of Parquet that the engine does not know: it panics, or fails as if the file were damaged.
+fn of_unknown_type(metadata: &ParquetMetaData, shown: &str) -> Vec<Unreadable> {
+    /// Digits of a decimal that 128 bits hold.
+    const DIGITS: i32 = 38;
+    let schema = metadata.file_metadata().schema_descr();
+    let kinds = schema.root_schema().get_fields().iter().filter_map(|field| {
+        let (name, what, way_out) = unknown_kind(field)?;
+        let error = Error::cannot_run(format!("{shown}: column '{name}' is {what}, which is not read")).hint(way_out);
+        Some(Unreadable { column: field.name().to_owned(), error, spoils_file: true })
+    });
+    let leaves = schema.columns().iter().filter_map(|column| {
+        let (precision, scale) = (column.type_precision(), column.type_scale());
+        let (what, way_out) = match column.converted_type() {
+            ConvertedType::DECIMAL if precision > DIGITS => (
+                format!("decimal({precision},{scale}), but decimals are read up to {DIGITS} digits"),
+                "write it as text, or with fewer digits",
+            ),
+            ConvertedType::INTERVAL => {
+                ("an interval, which is not read".to_owned(), "write it as text, or as numbers of months and days")
+            }
+            _ => return None,
+        };
+        let name = column.path().string();
+        let error = Error::cannot_run(format!("{shown}: column '{name}' is {what}")).hint(way_out);
+        Some(Unreadable { column: column.path().parts()[0].clone(), error, spoils_file: true })
+    });
+    kinds.chain(leaves).collect()
+}
+
+/// A field, itself or within others, of a kind that the engine does not know: its name, what it is, and how else to write
+/// it.
+fn unknown_kind(field: &Type) -> Option<(&str, &'static str, &'static str)> {
+    let what = match field.get_basic_info().logical_type_ref() {
+        Some(LogicalType::Variant(_)) => "a VARIANT",
+        Some(LogicalType::Geometry(_)) => "a GEOMETRY",
+        Some(LogicalType::Geography(_)) => "a GEOGRAPHY",
+        Some(LogicalType::File) => "a reference to a file",
+        Some(LogicalType::_Unknown { .. }) => "of a type that is newer than this version",
+        Some(LogicalType::Float16) => return Some((field.name(), "of the type float16", "write it as float32")),
+        _ if field.is_group() => return field.get_fields().iter().find_map(|field| unknown_kind(field)),
+        _ => return None,
+    };
+    Some((field.name(), what, "write it as text, or in columns of plain types"))
+}
+
+/// Columns of types of Arrow that the engine would misread, or at which it panics.
+fn of_unknown_arrow_type(metadata: &ParquetMetaData, shown: &str) -> Result<Vec<Unreadable>> {
+    let Some(mut note) = arrow_note(metadata, shown)? else { return Ok(Vec::new()) };
+    let of = |column: &str, what: &str, way_out: &str| Unreadable {
+        column: column.to_owned(),
+        error: Error::cannot_run(format!("{shown}: column '{column}' is {what}, which is not read")).hint(way_out),
+        spoils_file: true,
+    };
+    let unknown = note.unknown();
+    let way_out = "write it as a list, or as another type that docs/values.md names";
+    let mut all: Vec<Unreadable> =
+        unknown.iter().map(|(column, what)| of(column, &format!("of the type {what}"), way_out)).collect();
+    note.retain(|name| !unknown.iter().any(|(column, _)| column == name));
+    let mut note: Metadata = [(ARROW_SCHEMA.into(), note.to_text().into())].into();
+    let types = read_schema_from_metadata(&mut note).map_err(|_| no_types(shown))?.unwrap_or_default();
+    all.extend(types.iter().filter_map(|(name, field)| {
+        let (what, way_out) = unknown_arrow_type(field.dtype())?;
+        Some(of(name, &what, way_out))
+    }));
+    Ok(all)
+}
+
+/// Columns of times that hold 24:00:00, which some programs write, or more: the engine makes nulls of them. Goes by the
 /// statistics in the footer.
-fn check_times(path: &Path, shown: &str) -> Result<()> {
-    let metadata = crate::footer::metadata(path)?;
+fn late_times(metadata: &ParquetMetaData, shown: &str) -> Vec<Unreadable> {
     let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
-    for column in columns {
+    let of = |column: &parquet::file::metadata::ColumnChunkMetaData| {
         let day = match (column.column_descr().logical_type_ref(), column.column_descr().converted_type()) {
             (Some(LogicalType::Time(time)), _) => match time.unit {
                 Unit::MILLIS => 86_400_000,
@@ -42,22 +221,23 @@ fn check_times(path: &Path, shown: &str) -> Result<()> {
             },
             (_, ConvertedType::TIME_MILLIS) => 86_400_000,
             (_, ConvertedType::TIME_MICROS) => 86_400_000_000,
-            _ => continue,
+            _ => return None,
         };
         let greatest = match column.statistics() {
             Some(Statistics::Int32(of)) => of.max_opt().map(|most| i64::from(*most)),
             Some(Statistics::Int64(of)) => of.max_opt().copied(),
             _ => None,
         };
-        if greatest.is_some_and(|greatest| greatest >= day) {
-            let name = column.column_path().string();
-            return Err(Error::cannot_run(format!(
-                "{shown}: column '{name}' holds times of 24:00:00 or later, which no day has"
-            ))
-            .hint("write them as text, or as durations"));
+        if greatest? < day {
+            return None;
         }
-    }
-    Ok(())
+        let name = column.column_path().string();
+        let error =
+            Error::cannot_run(format!("{shown}: column '{name}' holds times of 24:00:00 or later, which no day has"))
+                .hint("write them as text, or as durations");
+        Some(Unreadable { column: column.column_path().parts()[0].clone(), error, spoils_file: false })
+    };
+    columns.filter_map(of).collect()
 }
 
 /// What bytes of a column stand for, where Parquet says so and the engine does not.
@@ -71,7 +251,7 @@ pub enum BytesOf {
 
 /// The columns of the file at `path` whose bytes stand for something.
 pub fn bytes_of(path: &Path) -> Result<Vec<(String, BytesOf)>> {
-    let metadata = crate::footer::metadata(path)?;
+    let metadata = metadata(path)?;
     let columns = metadata.file_metadata().schema_descr().columns().iter();
     let of = |column: &ColumnDescPtr| {
         let of = match column.logical_type_ref() {
@@ -86,7 +266,7 @@ pub fn bytes_of(path: &Path) -> Result<Vec<(String, BytesOf)>> {
 }
 
 /// What cannot be read of a type, and how else to write it.
-fn unreadable(dtype: &ArrowDataType) -> Option<(String, &'static str)> {
+fn unknown_arrow_type(dtype: &ArrowDataType) -> Option<(String, &'static str)> {
     use ArrowDataType as A;
     match dtype {
         A::Null | A::Boolean => None,
@@ -109,10 +289,10 @@ fn unreadable(dtype: &ArrowDataType) -> Option<(String, &'static str)> {
             Some((format!("of the extension type '{}'", extension.name), "write it as text, or as a type of its own"))
         }
         A::List(field) | A::LargeList(field) | A::FixedSizeList(field, _) | A::Map(field, _) => {
-            unreadable(field.dtype())
+            unknown_arrow_type(field.dtype())
         }
-        A::Struct(fields) => fields.iter().find_map(|field| unreadable(field.dtype())),
-        A::Dictionary(_, values, _) => unreadable(values),
+        A::Struct(fields) => fields.iter().find_map(|field| unknown_arrow_type(field.dtype())),
+        A::Dictionary(_, values, _) => unknown_arrow_type(values),
         other => Some((format!("of the type {other:?}"), "write it as text, or as a type that docs/values.md names")),
     }
 }
@@ -170,7 +350,29 @@ mod tests {
             SerializedFileWriter::new(file, schema.into(), Default::default()).unwrap().close().unwrap();
             assert_eq!(
                 crate::open(&Root::at(folder.path()), &path).unwrap_err().to_string(),
-                format!("v.parquet: column {what}, which is not read; write it as text, or in columns of plain types")
+                format!(
+                    "v.parquet: column {what}, which is not read; write it as text, or in columns of plain types, \
+                         or leave it out under 'columns' in ingest.yaml"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn a_note_of_types_that_cannot_be_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.parquet");
+        for note in ["", "AAA=", "no base64 at all", "/////wAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+            let schema = parquet::schema::parser::parse_message_type("message m { required int32 a; }").unwrap();
+            let notes = vec![KeyValue::new(ARROW_SCHEMA.to_owned(), note.to_owned())];
+            let properties = WriterProperties::builder().set_key_value_metadata(Some(notes)).build();
+            let file = File::create(&path).unwrap();
+            SerializedFileWriter::new(file, schema.into(), properties.into()).unwrap().close().unwrap();
+            assert_eq!(
+                crate::open(&Root::at(folder.path()), &path).unwrap_err().to_string(),
+                "c.parquet: the types that its writer noted cannot be read; it is damaged, or written in \
+                 a way that is newer than this version; write it without the schema of Arrow",
+                "{note}"
             );
         }
     }
@@ -187,19 +389,21 @@ mod tests {
         assert_eq!(
             open(time, ArrowDataType::Time32(TimeUnit::Second)).unwrap_err(),
             "c.parquet: column 'c' is a time of day in seconds (time32[s]), which is not read; write it in milliseconds or \
-             microseconds"
+             microseconds, or leave it out under 'columns' in ingest.yaml"
         );
         assert_eq!(open(time, ArrowDataType::Time32(TimeUnit::Millisecond)), Ok(()));
         assert_eq!(
             open("FIXED_LEN_BYTE_ARRAY (2) c (FLOAT16)", ArrowDataType::Float16).unwrap_err(),
-            "c.parquet: column 'c' is of the type float16, which is not read; write it as float32"
+            "c.parquet: column 'c' is of the type float16, which is not read; write it as float32, or leave it out under 'columns' \
+             in ingest.yaml"
         );
         let path = file(folder.path(), time, ArrowDataType::Time32(TimeUnit::Millisecond), 86_400_000);
         assert_eq!(
             crate::open(&root, &path).unwrap_err().to_string(),
-            "c.parquet: column 'c' holds times of 24:00:00 or later, which no day has; write them as text, or as durations"
+            "c.parquet: column 'c' holds times of 24:00:00 or later, which no day has; write them as text, or as durations, or \
+             leave it out under 'columns' in ingest.yaml"
         );
         let list = ArrowDataType::List(Box::new(Field::new("item".into(), ArrowDataType::Float16, true)));
-        assert!(unreadable(&list).is_some(), "the types within lists, too");
+        assert!(unknown_arrow_type(&list).is_some(), "the types within lists, too");
     }
 }

@@ -5,6 +5,7 @@
 //! sealed with its [`Evidence`] and then renamed. A [`Snapshot`] is the file `latest` beside the artifacts,
 //! which lists those that make up the stage's current output.
 
+mod arrow_note;
 mod batch;
 mod books;
 mod clock;
@@ -49,13 +50,13 @@ pub use errors::PolarsResultExt;
 pub use evidence::{CheckResult, Evidence, Input, Kind, Verdict};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use footer::{evidence_of, rows_of, sidecar, strip, write_sidecar};
-pub use foreign::{BytesOf, bytes_of};
+pub use foreign::{BytesOf, bytes_of, without_unreadable};
 pub use journal_lock::lock_journal;
 pub use notes::{Asked, Notes, Watch};
 pub use quality::{Quality, TakenOut};
 pub use quantiles::Quantiles;
 pub use received::read_received;
-pub use scan::{Artifact, open, scan, scan_files};
+pub use scan::{Artifact, open, open_columns, scan, scan_files};
 pub use settings::{flow, stripped};
 pub use snapshot::{LATEST, Snapshot};
 pub use summary::{ColumnSummary, Summary};

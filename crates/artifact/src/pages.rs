@@ -3,7 +3,7 @@
 //!
 //! The engine reads neither: a page whose bytes were damaged is decoded as it is. Files of ours carry a hash of their content;
 //! of others, those that Spark and most Java programs write have a CRC-32 for each page. A file without checksums
-//! cannot be told from a damaged one unless it cannot be decoded.
+//! cannot be distinguished from a damaged one unless it cannot be decoded.
 //!
 //! The head of a page is a Thrift struct in the compact protocol. The reader of crate `parquet` panics on some damaged
 //! heads and keeps checksums to itself, so the few fields that are needed are read here.

@@ -19,7 +19,7 @@ pub struct Quality {
     pub validity: f64,
     /// Rows that were no duplicates, of the rows that came in.
     pub uniqueness: f64,
-    /// Checks that passed, of those that had something to judge: told, but no part of the score.
+    /// Checks that passed, of those that had something to judge: reported, but not part of the score.
     pub consistency: f64,
     /// 100 times the product of completeness, validity and uniqueness: 100 if nothing was amiss.
     pub score: f64,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use polars::prelude::{DataFrame, ParquetReader, SerReader};
 use spec::{Error, Result};
 
-use crate::footer::{check_types, rows_of};
+use crate::footer::rows_of;
 use crate::pages::unpacked;
 use crate::{PolarsResultExt, errors, foreign};
 
@@ -51,8 +51,7 @@ pub fn read_received(bytes: &[u8], shown: &str, most_rows: usize, most_bytes: u6
             return Err(Error::cannot_run(format!("{shown}: {rows} rows, but at most {most_rows} are read"))
                 .hint("divide it into several"));
         }
-        check_types(&path, shown)?;
-        foreign::check(&path, shown)?;
+        foreign::unreadable_column(&path, shown, None)?.map_or(Ok(()), Err)?;
         let size = unpacked(&path, shown)?;
         if size > most_bytes {
             return Err(Error::cannot_run(format!(

@@ -7,7 +7,7 @@ use polars::io::parquet::read::ParallelStrategy;
 use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, Schema};
 use spec::{Error, Result, Root, did_you_mean};
 
-use crate::footer::{check_types, evidence_shown};
+use crate::footer::evidence_shown;
 use crate::pages::{check_heads, check_sums};
 use crate::{Evidence, Input, Kind, PolarsResultExt, fingerprint, rows_of};
 
@@ -42,7 +42,16 @@ impl Artifact {
 }
 
 /// Reads the footer of the artifact at `path`, which is relative to `root` or absolute.
+///
+/// # Errors
+/// Cannot run: there is no such file, it is damaged, or it has a column of a type that is not read.
 pub fn open(root: &Root, path: &Path) -> Result<Artifact> {
+    open_columns(root, path, None)
+}
+
+/// As [`open`], for a reader of these columns only: others may be of types that are not read. Before such a file is scanned,
+/// [`crate::without_unreadable`] must copy what can be read.
+pub fn open_columns(root: &Root, path: &Path, columns: Option<&[String]>) -> Result<Artifact> {
     let file = root.join(path);
     if !file.exists() {
         return Err(Error::cannot_run(format!("{}: no such file", path.display()))
@@ -51,8 +60,11 @@ pub fn open(root: &Root, path: &Path) -> Result<Artifact> {
     let shown = root.relative(&file).display().to_string();
     let evidence = evidence_shown(&file, &shown)?;
     if evidence.is_none() && file.extension().is_some_and(|extension| extension == "parquet") {
-        check_types(&file, &shown)?;
-        crate::foreign::check(&file, &shown)?;
+        if let Some(error) = crate::foreign::unreadable_column(&file, &shown, columns)? {
+            let way_out = error.way_out().unwrap_or_default();
+            let hint = format!("{way_out}, or leave it out under 'columns' in ingest.yaml");
+            return Err(error.hint(hint));
+        }
         check_heads(&file, &shown)?;
     }
     let table = match &evidence {

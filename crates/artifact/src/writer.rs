@@ -107,7 +107,7 @@ impl TableWriter {
         self.rows
     }
 
-    /// The engine tells a failed write as text only; what the disk said is more help.
+    /// The engine reports a failed write as text only; what the disk said is more help.
     fn failed(&self, error: PolarsError) -> Error {
         match self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(cause) => Error::io("write to it", &self.folder, &cause),

@@ -42,7 +42,7 @@ impl Models<'_> {
     }
 }
 
-/// Two versions of a task may have one name: then the models tell them apart, or the prompts.
+/// Two versions of a task may have one name: then the models distinguish them, or the prompts.
 fn names(first: &Task, second: &Task) -> (String, String) {
     if first.name() != second.name() {
         return (first.name().to_owned(), second.name().to_owned());

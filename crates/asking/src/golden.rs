@@ -147,7 +147,7 @@ impl Models<'_> {
         let Some(judged) = self.answer_golden(&asking.task, &golden).context(&asking.place)? else { return Ok(()) };
         let gate = Gate { accuracy: eval.accuracy };
         let passed = gate.check(asking.task.name(), &golden.columns, &judged.rows).context(&asking.place)?;
-        tracing::info!("{}: {passed}", asking.place);
+        tracing::info!("{}: {passed}", asking.spoken);
         Ok(())
     }
 

@@ -17,7 +17,8 @@ use std::time::Duration;
 use artifact::{Asked, Fingerprint, Input, PolarsResultExt};
 use llm::{FailureKind, Ledger, Outcome, Settings, Stop, Task, Totals};
 use polars::prelude::*;
-use spec::{Environment, Error, Name, Result, ResultExt, Root};
+use spec::text::count;
+use spec::{Environment, Error, Name, Result, ResultExt, Root, Tool};
 use transform::steps::Llm;
 use transform::{Given, Lookup, Step, pending};
 
@@ -34,6 +35,9 @@ const ROUND: usize = 50_000;
 const BATCH_WAIT: Duration = Duration::from_secs(60);
 /// Inputs without an answer that are named.
 const NAMED: usize = 3;
+
+/// The JSON Schemas of the files that the steps `llm` read, by name.
+pub const SCHEMAS: &[(&str, fn() -> serde_json::Value)] = &[("llm", llm::settings_schema), ("task", llm::task_schema)];
 
 /// Shows people what is being done and how far it is.
 pub trait Progress {
@@ -65,8 +69,10 @@ struct Asking<'a> {
     at: usize,
     step: &'a Llm,
     task: Task,
-    /// `table 'texts': step 4 'llm'`
+    /// In errors, to which the tool adds who ran: `table 'texts': step 4 'llm'`.
     place: String,
+    /// In messages: `clean reviews: table 'texts': step 4 'llm'`.
+    spoken: String,
 }
 
 /// What a step has to ask.
@@ -117,7 +123,8 @@ impl<'a> Models<'a> {
             .map(|(at, step)| {
                 let place = format!("table '{table}': step {} 'llm'", at + 1);
                 let task = Task::load(self.root, Path::new(step.task()), self.env).context(&place)?;
-                Ok(Asking { at, step, task, place })
+                let spoken = format!("{} {}: {place}", Tool::Clean, self.pipeline);
+                Ok(Asking { at, step, task, place, spoken })
             })
             .collect()
     }
@@ -193,7 +200,7 @@ impl<'a> Models<'a> {
         let asked = if mode == Mode::KnownOnly || round.stopped.is_some() {
             llm::known(task, inputs, &self.settings, &self.ledger)
         } else {
-            let shown = Shown::new(self.progress, &asking.place, round.totals);
+            let shown = Shown::new(self.progress, &asking.spoken, round.totals);
             match asking.step.batch() {
                 true => llm::batch(task, inputs, &self.settings, &self.ledger, &shown, BATCH_WAIT),
                 false => llm::ask(task, inputs, &self.settings, &self.ledger, &shown),
@@ -237,12 +244,16 @@ impl Round {
 
     /// Says how it went, and whether the run can go on.
     fn settle(&self, asking: &Asking, left: u64, rows: u64) -> Result<()> {
-        let (place, task, require) = (&asking.place, asking.task.name(), asking.step.require());
+        let (place, spoken) = (&asking.place, &asking.spoken);
+        let (task, require) = (asking.task.name(), asking.step.require());
         let Totals { distinct, cached, answered, cost, requests, .. } = self.totals;
         let priced = if self.totals.unpriced { " (a model has no price)" } else { "" };
         tracing::info!(
-            "{place}: task '{task}': {distinct} distinct inputs of {rows} rows: {cached} known, {answered} asked in \
-             {requests} requests, {} without an answer; cost {cost:.4}{priced}",
+            "{spoken}: task '{task}': {} of {}: {cached} known, {answered} asked in {}, {} without an answer; cost \
+             {cost:.4}{priced}",
+            count(distinct, "distinct input"),
+            count(rows, "row"),
+            count(requests, "request"),
             distinct - cached - answered
         );
         let rows_left = format!("{left} of {rows} rows have no answer");
@@ -252,7 +263,7 @@ impl Round {
                     .hint("the step says `require: true`; without it the rows stay as they are"));
             }
             Some(Stop::NotConfigured(why)) => {
-                tracing::warn!("{place}: {why}; {rows_left} and stay as the rules left them");
+                tracing::warn!("{spoken}: {why}; {rows_left} and stay as the rules left them");
             }
             Some(stop) => {
                 return Err(Error::try_again(format!("{place}: {stop}; {rows_left}"))
@@ -260,8 +271,8 @@ impl Round {
             }
             None if self.unasked > 0 => {
                 return Err(Error::try_again(format!(
-                    "{place}: {} inputs were sent without getting an answer; {rows_left}",
-                    self.unasked
+                    "{place}: no answer came for {}; {rows_left}",
+                    count(self.unasked, "input")
                 ))
                 .hint("what was answered is kept; run again later"));
             }
@@ -271,11 +282,13 @@ impl Round {
             return Ok(());
         }
         let named = self.named.join("\n  ");
-        let text = format!("{place}: task '{task}' has no answer for {} inputs, such as\n  {named}", self.lost);
+        let text = format!("task '{task}' has no answer for {}, such as\n  {named}", count(self.lost, "input"));
         match require {
-            true => Err(Error::refused(text).hint("correct the task, or leave `require: true` out")),
+            true => {
+                Err(Error::refused(format!("{place}: {text}")).hint("correct the task, or leave `require: true` out"))
+            }
             false => {
-                tracing::warn!("{text}\nTheir rows stay as the rules left them");
+                tracing::warn!("{spoken}: {text}\nTheir rows stay as the rules left them");
                 Ok(())
             }
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use artifact::{PolarsResultExt, Temporary};
 use llm::Outcome;
 use polars::prelude::*;
+use spec::text::count;
 use spec::{Error, Result};
 use transform::{Given, Mapped, Mapping, Step};
 
@@ -44,14 +45,14 @@ impl Models<'_> {
             let before = mapping.entries.len();
             mapping.entries.extend(new.into_iter().filter(|e| !known.contains(&(e.column.clone(), e.before.clone()))));
             if mapping.entries.is_empty() {
-                tracing::warn!("{}: no answer is known yet", asking.place);
+                tracing::warn!("{}: no answer is known yet", asking.spoken);
                 continue;
             }
             replace(&file, &mapping)?;
             tracing::info!(
-                "{}: {} new lines in {}; review them, then write `- map_values: {{file: {}}}` instead of the step",
-                asking.place,
-                mapping.entries.len() - before,
+                "{}: {} in {}; review them, then write `- map_values: {{file: {}}}` instead of the step",
+                asking.spoken,
+                count((mapping.entries.len() - before) as u64, "new line"),
                 path.display(),
                 path.display()
             );

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cost_and_time_left_are_told() {
+    fn cost_and_time_left_are_reported() {
         let progress = Asking { done: 40, total: 100, cost: 0.5, per_second: 20.0 };
         let before = Totals { cost: 1.0, ..Totals::default() };
         assert_eq!(in_words("t", &progress, before), "t: 40 of 100, cost 1.5000, 20/s, 3 s left");

@@ -147,7 +147,7 @@ proptest! {
             let squares = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>();
             let deviation = (squares / values.len() as f64).sqrt();
             let away = (at as f64 - mean).abs() - 0.5 * deviation;
-            // Too near to the limit to tell.
+            // Too near to the limit to decide.
             if key.is_none() || values.len() < 2 || away.abs() > 1e-9 {
                 let is_outlier = key.is_some() && values.len() > 1 && away > 0.0;
                 prop_assert_eq!(flags.get(at), Some(is_outlier), "row {} of {}", at, table);

@@ -14,6 +14,7 @@ use crate::share::{Rows, Share};
 const FAILS: &str = "_fails_";
 
 /// The row checks of one table, and what they have found so far.
+#[derive(Default)]
 pub struct RowChecks {
     table: String,
     tests: Vec<Test>,
@@ -123,6 +124,11 @@ impl RowChecks {
         let names: Vec<String> = (0..self.tests.len()).map(fails).collect();
         let with = rows.hstack(found.columns())?.lazy().with_column(coalesce(&reasons).alias(REASON)).collect()?;
         Ok(with.drop_many(names))
+    }
+
+    /// Whether the check of this title is one of them, which may set failing rows aside.
+    pub fn contains(&self, title: &str) -> bool {
+        self.tests.iter().any(|test| test.title == title)
     }
 
     /// Rows tested so far.

@@ -44,7 +44,7 @@ pub(crate) fn literal(value: &Scalar, of: &DataType) -> Result<Expr> {
     }
 }
 
-/// A day (its first moment) or a moment in UTC, written `2024-12-31` or `2024-12-31 18:30:00`.
+/// A day (its midnight) or a timestamp in UTC, written `2024-12-31` or `2024-12-31 18:30:00`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     time: NaiveDateTime,
@@ -108,7 +108,7 @@ impl schemars::JsonSchema for Moment {
     }
 }
 
-/// The moment that a summary's physical number stands for: days, or ticks of the column's unit, since 1970.
+/// The timestamp that a summary's physical number stands for: days, or ticks of the column's unit, since 1970.
 pub(crate) fn moment_of(physical: i64, of: &DataType) -> Option<DateTime<Utc>> {
     match of {
         DataType::Date => Utc.timestamp_opt(physical.checked_mul(86_400)?, 0).single(),
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_read_as_people_write_them() {
+    fn timestamps_are_read_as_people_write_them() {
         for (text, shown) in [
             ("2024-12-31", "2024-12-31"),
             ("2024-12-31 18:30", "2024-12-31 18:30:00"),

@@ -16,7 +16,7 @@ impl Share {
         (0.0..=1.0).contains(&share).then_some(Share(share))
     }
 
-    /// Whether `part` of `whole` is no more than this share. Nothing of nothing is no share at all.
+    /// Whether `part` of `whole` is no more than this share. Nothing of nothing is not a share at all.
     pub fn allows(self, part: u64, whole: u64) -> bool {
         part == 0 || part as f64 / whole as f64 <= self.0
     }
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_said_in_percent() {
+    fn shares_are_reported_in_percent() {
         assert_eq!(Rows(12, 1000).to_string(), "12 of 1000 rows (1.2 %)");
         assert_eq!(Rows(1, 3).to_string(), "1 of 3 rows (33.33 %)");
         assert_eq!(Rows(1, 1).to_string(), "1 of 1 row (100 %)");

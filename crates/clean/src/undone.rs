@@ -30,7 +30,7 @@ struct Entry {
     change: Change,
 }
 
-/// A change as the log tells it, without the values.
+/// A change as the log has it, without the values.
 #[derive(Clone, Debug)]
 struct Change {
     id: ChangeId,

@@ -46,10 +46,10 @@ pub struct TableSpec {
 
 #[derive(Args, Debug)]
 pub struct Flags {
-    /// Take a change back, in this run and every later one; ID is from the change log. May be repeated
+    /// Undo a change, in this run and every later one; ID is from the change log. May be repeated
     #[arg(long, value_name = "ID", conflicts_with = "dry_run", help_heading = "Changes")]
     undo: Vec<ChangeId>,
-    /// Let a change that was taken back happen again. May be repeated
+    /// Apply an undone change again. May be repeated
     #[arg(long, value_name = "ID", conflicts_with = "dry_run", help_heading = "Changes")]
     redo: Vec<ChangeId>,
     /// Estimate the requests and cost of the steps 'llm', without a call, and exit
@@ -74,7 +74,7 @@ pub struct Clean;
 impl Stage for Clean {
     const TOOL: Tool = Tool::Clean;
     const ABOUT: About = About {
-        short: "Clean tables by the steps of a pipeline, behind its checks",
+        short: "Clean tables in steps, and check the result",
         long: "Reads raw tables, applies the steps of resources/<PIPELINE>/clean.yaml in order and writes \
                data/processed/<PIPELINE>/clean/. Every row that goes in is accounted for: it comes out, is refused \
                with a \
@@ -83,14 +83,20 @@ impl Stage for Clean {
             ("clean churn", "clean the latest raw tables"),
             ("ingest churn | clean churn -", "clean what ingest just wrote"),
             ("clean churn --dry-run", "report whether anything would change"),
-            ("clean churn --undo 00a1b2c3d4e5f607", "take back one change of its change log"),
+            ("clean churn --undo 00a1b2c3d4e5f607", "undo one change of its change log"),
         ],
     };
+    const MORE_SCHEMAS: tool::MoreSchemas = asking::SCHEMAS;
     type Spec = Spec;
     type Flags = Flags;
 
     fn tables(spec: &Spec) -> Vec<String> {
         spec.tables.names().map(str::to_owned).collect()
+    }
+
+    fn fault(spec: &Spec) -> Option<Error> {
+        let error = || Error::cannot_run("no table is named").hint("name at least one, such as `orders: {}`");
+        spec.tables.is_empty().then(|| error().at("tables"))
     }
 
     /// Beside the raw tables: the files that steps name, tasks, and the list of changes that were taken back.

@@ -10,7 +10,7 @@
 //! **Repeats.** The share `repeats` of rows says, word for word, what an earlier row said; the earlier a text first
 //! came up, the more rows repeat it. So about `rows · (1 - repeats)` texts are distinct.
 //!
-//! **Dirt.** The share `dirt` of texts is spoilt once or several times ([`dirt`]): blanks, HTML, encodings, capitals, typing
+//! **Dirt.** The share `dirt` of texts is spoilt once or several times ([`dirt`]): spaces, HTML, encodings, capitals, typing
 //! errors and so on. A twentieth of those is empty or says nothing (`N/A`). Of all rows, a twentieth of `dirt` is
 //! delivered twice, and a hundredth each has a moment or a record of metadata that cannot be read.
 //!

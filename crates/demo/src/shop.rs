@@ -18,13 +18,13 @@
 //! year. Each row is one order of one product, or a return with negative quantity and amount.
 //!
 //! **Dirt.** The share `dirt` of rows is spoilt: a quarter exact duplicates of the row before; the rest missing
-//! values, malformed numbers, malformed dates, stray blanks and other spellings of the category.
+//! values, malformed numbers, malformed dates, stray spaces and other spellings of the category.
 //!
 //! # How it stays flat and fast
 //!
 //! Nothing is kept per customer. Who a customer is follows from a hash of seed and id. Each day's rows are
 //! drawn one by one: a habit by its weight on that day, then a customer among those of the habit who are still
-//! there (cohorts are ordered by lifetime, so that they are a range), taken or passed over by rhythm, season,
+//! there (cohorts are ordered by lifetime, so that they are a range), taken or skipped by rhythm, season,
 //! weekday and fading. That is a thinned Poisson process for every customer, in the order of time. The number of rows is
 //! exact. The log depends on the spec alone, not on threads or batches.
 

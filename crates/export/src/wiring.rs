@@ -17,7 +17,7 @@ pub struct Flags {
     /// Write to this file, or with `-` to stdout, instead of the stage's folder
     #[arg(long, short, value_name = "PATH")]
     output: Option<String>,
-    /// Write this format instead of the spec's
+    /// Write this format instead of that of export.yaml
     #[arg(long, value_parser = format_parser(), value_name = "FORMAT")]
     format: Option<Format>,
 }
@@ -34,7 +34,7 @@ impl Stage for Export {
     const TOOL: Tool = Tool::Export;
     const ABOUT: About = About {
         short: "Deliver a table as CSV, JSON lines, Parquet or Excel",
-        long: "Reads what predict wrote and writes data/output/<PIPELINE>/export/, or the data itself to stdout with \
+        long: "Reads the output of predict (or of the nearest earlier stage that the pipeline has) and writes data/output/<PIPELINE>/export/, or the data itself to stdout with \
          `-o -`. \
                In a shell, call it as bin/export: `export` alone is the shell's own command.",
         examples: &[
@@ -96,6 +96,15 @@ impl Stage for Export {
                 .hint("set `to` in export.yaml to copy the file to an object store"));
         }
         let spec = spec(job);
+        if output.is_empty() {
+            return Err(Error::cannot_run("-o: no file is named").hint("name one, or '-' for stdout"));
+        }
+        if Path::new(output).is_dir() {
+            return Err(Error::cannot_run(format!("{output}: a folder")).hint("name a file in it"));
+        }
+        if output != "-" {
+            spec.check_file_name(output)?;
+        }
         let table = table(job, &spec)?;
         let schema = table.schema.clone();
         if output == "-" {

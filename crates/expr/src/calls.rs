@@ -190,7 +190,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// A date or moment; a text that stands in the expression is read as one.
+    /// A date or timestamp; a text that stands in the expression is read as one.
     fn moment(&self, name: &str, typed: &Typed) -> Result<Typed> {
         let dtype = DataType::Datetime(TimeUnit::Microseconds, None);
         match typed.sort() {
@@ -204,7 +204,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// A moment with a time of day, as a column without a time zone. `instants`: one in a time zone will do, too.
+    /// A timestamp with a time of day, as a column without a time zone. `instants`: one in a time zone will do, too.
     fn clock_time(&self, name: &str, typed: &Typed, instants: bool) -> Result<Typed> {
         if let DataType::Datetime(unit, Some(_)) = &typed.dtype
             && instants

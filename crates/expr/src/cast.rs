@@ -33,7 +33,7 @@ pub(crate) fn dtype(target: &Target) -> DataType {
     }
 }
 
-/// What a column holds, as far as expressions know it: not moments of other zones than UTC, and not bytes.
+/// What a column holds, as far as expressions know it: not timestamps of other zones than UTC, and not bytes.
 pub(crate) fn sort_of(dtype: &DataType) -> Option<Sort> {
     Sort::of(dtype).filter(|sort| !matches!(sort, Sort::Instant | Sort::Bytes))
 }

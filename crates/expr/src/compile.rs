@@ -119,10 +119,9 @@ impl Compiler<'_> {
         let Some(dtype) = self.schema.get(name) else {
             let known: Vec<&str> = self.schema.iter_names().map(|name| name.as_str()).collect();
             let near = did_you_mean(name, known);
-            // SQL writes names in double quotes, and texts in single ones.
-            let way_out = match self.label.contains(&format!("\"{name}\"")) {
-                true => format!("a text belongs in single quotes: '{name}'; {near}"),
-                false => near,
+            let way_out = match meant_as_text(name, &self.label) {
+                Some(hint) => format!("{hint}; {near}"),
+                None => near,
             };
             return Err(Error::cannot_run(format!("no column '{name}'")).hint(way_out));
         };
@@ -220,7 +219,7 @@ impl Compiler<'_> {
         Ok(Typed::new(arithmetic::integers(&self.label, op, self.masked(left.expr), right.expr), DataType::Int64))
     }
 
-    /// Dates, moments and lengths of time; nothing if neither side is one.
+    /// Dates, timestamps and lengths of time; nothing if neither side is one.
     fn calendar(&self, op: Arithmetic, left: &Typed, right: &Typed) -> Result<Option<Typed>> {
         let moves = |side: &Typed| matches!(side.sort(), Some(Sort::Date | Sort::Moment | Sort::Time));
         let length = |side: &Typed| side.interval().is_some() || side.sort() == Some(Sort::Duration);
@@ -482,7 +481,12 @@ impl Compiler<'_> {
     }
 }
 
-/// A float32 with the digits that tell it from other ones: as a float64 it has more, which mean nothing.
+/// The hint for a name that the expression `sql` has in double quotes, which SQL puts around names and not around texts.
+pub fn meant_as_text(name: &str, sql: &str) -> Option<String> {
+    sql.contains(&format!("\"{name}\"")).then(|| format!("a text belongs in single quotes: '{name}'"))
+}
+
+/// A float32 with the digits that distinguish it from others: as a float64 it has more, which mean nothing.
 fn narrow_text(label: &Label, of: Expr) -> Expr {
     let function = row_fn(|row| match &row[0] {
         Value::Float(value) => Ok(Some(Value::Text(format!("{:?}", *value as f32).into()))),
@@ -491,7 +495,7 @@ fn narrow_text(label: &Label, of: Expr) -> Expr {
     rows(label, vec![of], DataType::String, function)
 }
 
-/// Nanoseconds of a moment, of a date's midnight or of a length of time.
+/// Nanoseconds of a timestamp, of a date's midnight or of a length of time.
 fn nanos(value: &Value<'_>) -> Option<i128> {
     match value {
         Value::Date(days) => Some(i128::from(*days) * crate::value::DAY),

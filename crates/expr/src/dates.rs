@@ -1,4 +1,4 @@
-//! Functions of dates, moments, times and lengths of time.
+//! Functions of dates, timestamps, times and lengths of time.
 
 use values::calendar::{civil, days_in, weekday};
 use values::{LocalTime, Zone};
@@ -111,7 +111,7 @@ fn nanos_of(part: Part) -> i128 {
     }
 }
 
-/// `date_trunc`: of a date a date, of a moment a moment.
+/// `date_trunc`: of a date a date, of a timestamp a timestamp.
 pub(crate) fn truncated<'a>(part: Part, value: &Value<'a>) -> Out<'a> {
     let Some((day, clock)) = within(value)? else { return Ok(None) };
     let (year, month, _) = civil(day);
@@ -152,7 +152,7 @@ pub(crate) fn difference<'a>(part: Part, from: &Value<'a>, to: &Value<'a>) -> Ou
     Ok(number(from).zip(number(to)).map(|(from, to)| Value::Int(to - from)))
 }
 
-/// A date or moment and an interval: months first, a day that the month lacks becomes its last; then days, then
+/// A date or timestamp and an interval: months first, a day that the month lacks becomes its last; then days, then
 /// the clock.
 pub(crate) fn moved<'a>(value: &Value<'a>, by: Interval, sign: i64) -> Out<'a> {
     let beyond = || Refusal::new(format!("{} moved by an interval leaves the calendar", value.shown()), BEYOND);
@@ -184,7 +184,7 @@ pub(crate) fn days_later<'a>(value: &Value<'a>, by: i128) -> Out<'a> {
     }
 }
 
-/// What the clocks of a zone show at a moment of UTC.
+/// What the clocks of a zone show at a timestamp of UTC.
 pub(crate) fn to_local<'a>(value: &Value<'a>, zone: Zone) -> Out<'a> {
     let Some((micros, rest)) = in_micros(value) else { return Ok(None) };
     match micros.and_then(|micros| Some((micros, zone.ahead(micros)?))) {
@@ -196,7 +196,7 @@ pub(crate) fn to_local<'a>(value: &Value<'a>, zone: Zone) -> Out<'a> {
     }
 }
 
-/// The moment of UTC at which the clocks of a zone show a time.
+/// The timestamp of UTC at which the clocks of a zone show a time.
 pub(crate) fn to_utc<'a>(value: &Value<'a>, local: LocalTime) -> Out<'a> {
     let Some((micros, rest)) = in_micros(value) else { return Ok(None) };
     match micros.and_then(|micros| local.utc(micros)) {
@@ -208,7 +208,7 @@ pub(crate) fn to_utc<'a>(value: &Value<'a>, local: LocalTime) -> Out<'a> {
     }
 }
 
-/// A moment in microseconds, and the nanoseconds that are left.
+/// A timestamp in microseconds, and the nanoseconds that are left.
 fn in_micros(value: &Value<'_>) -> Option<(Option<i64>, i128)> {
     let Value::Moment(nanos) = value else { return None };
     Some((i64::try_from(nanos.div_euclid(1000)).ok(), nanos.rem_euclid(1000)))
@@ -334,7 +334,7 @@ pub(crate) fn strftime<'a>(value: &Value<'a>, format: &str) -> Out<'a> {
     crate::texts::made(out)
 }
 
-/// Reads a moment; nothing if the text does not fit the format from end to end.
+/// Reads a timestamp; nothing if the text does not fit the format from end to end.
 pub(crate) fn strptime(text: &str, format: &str) -> Option<i128> {
     let expanded = format.replace("%F", "%Y-%m-%d").replace("%T", "%H:%M:%S");
     let mut rest = text;

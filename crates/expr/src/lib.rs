@@ -27,7 +27,7 @@ mod value;
 mod window;
 mod wording;
 
-pub use compile::Compiled;
+pub use compile::{Compiled, meant_as_text};
 pub use functions::{FUNCTIONS, Function, Kind};
 pub use row::RowExpr;
 pub use sql::SqlExpr;

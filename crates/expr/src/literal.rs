@@ -1,4 +1,4 @@
-//! Dates, times, moments and lengths of time as texts of SQL.
+//! Dates, times, timestamps and lengths of time as texts of SQL.
 
 use values::calendar;
 
@@ -17,7 +17,7 @@ pub(crate) fn date(text: &str) -> Option<i32> {
     i32::try_from(days).ok()
 }
 
-/// Microseconds since 1970-01-01 of `YYYY-MM-DD`, with `T` or a blank and a time behind it or without.
+/// Microseconds since 1970-01-01 of `YYYY-MM-DD`, with `T` or a space and a time behind it or without.
 pub(crate) fn moment(text: &str) -> Option<i64> {
     let text = text.trim();
     let (day, clock) = match text.find(['T', ' ']) {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_and_times_are_read_to_the_microsecond() {
+    fn timestamps_and_times_are_read_to_the_microsecond() {
         assert_eq!(moment("1970-01-02"), Some(DAY_MICROS));
         assert_eq!(moment("1970-01-01T00:00:01.5"), Some(1_500_000));
         assert_eq!(moment("1969-12-31 23:59:59.999999"), Some(-1));

@@ -146,7 +146,7 @@ pub(crate) enum Target {
     Time,
 }
 
-/// What `EXTRACT` takes out of a moment.
+/// What `EXTRACT` takes out of a timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Year,

@@ -1,5 +1,6 @@
 //! Syntax tree to checked expression: what has no arm here is refused.
 
+use spec::text::count;
 use spec::{Error, Result};
 use sqlparser::ast::{self, Expr as Sql};
 
@@ -211,9 +212,12 @@ pub(crate) fn checked_call(node: Node) -> Result<Node> {
         && !(function.least..=function.most).contains(&arguments.len())
     {
         let hint = format!("write {}{}", function.name, function.arguments);
-        return Err(
-            Error::cannot_run(format!("{} does not take {} arguments", function.name, arguments.len())).hint(hint)
-        );
+        return Err(Error::cannot_run(format!(
+            "{} does not take {}",
+            function.name,
+            count(arguments.len() as u64, "argument")
+        ))
+        .hint(hint));
     }
     Ok(node)
 }
@@ -234,6 +238,29 @@ const NEVER_THE_SAME: [&str; 12] = [
     "get_current_timestamp",
 ];
 
+/// Functions of other dialects, and what to write instead.
+const OF_OTHER_DIALECTS: [(&str, &str); 19] = [
+    ("if", "CASE WHEN condition THEN x ELSE y END"),
+    ("iif", "CASE WHEN condition THEN x ELSE y END"),
+    ("decode", "CASE x WHEN 1 THEN 'a' ELSE 'b' END"),
+    ("nvl", "coalesce(x, y)"),
+    ("isnull", "x IS NULL or coalesce(x, y)"),
+    ("date", "CAST(x AS DATE)"),
+    ("to_date", "CAST(x AS DATE) or strptime(x, format)"),
+    ("to_timestamp", "CAST(x AS TIMESTAMP) or strptime(x, format)"),
+    ("to_char", "strftime(x, format)"),
+    ("date_format", "strftime(x, format)"),
+    ("dateadd", "x + INTERVAL 1 DAY"),
+    ("date_add", "x + INTERVAL 1 DAY"),
+    ("date_sub", "x - INTERVAL 1 DAY"),
+    ("charindex", "strpos(text, part)"),
+    ("truncate", "trunc(x)"),
+    ("to_number", "CAST(x AS DOUBLE)"),
+    ("int", "CAST(x AS INTEGER)"),
+    ("float", "CAST(x AS DOUBLE)"),
+    ("str", "CAST(x AS VARCHAR)"),
+];
+
 /// The function of this name; an unknown one is an error that names the nearest.
 pub(crate) fn known_function(name: &str) -> Result<&'static functions::Function> {
     functions::named(name).ok_or_else(|| {
@@ -243,6 +270,9 @@ pub(crate) fn known_function(name: &str) -> Result<&'static functions::Function>
                 .hint("take such a value from the data: runs of the same input must give the same");
         }
         let error = Error::cannot_run(format!("unknown function '{name}'"));
+        if let Some((_, ours)) = OF_OTHER_DIALECTS.iter().find(|(theirs, _)| *theirs == lower) {
+            return error.hint(format!("write {ours}"));
+        }
         match spec::nearest(name, functions::names()) {
             Some(near) => error.hint(format!("did you mean '{near}'?")),
             None => error.hint("docs/sql.md lists the functions"),
@@ -325,7 +355,7 @@ fn escape_of(escape: Option<&ast::ValueWithSpan>) -> Result<Option<char>> {
     }
 }
 
-/// The part of a moment of this name.
+/// The part of a timestamp of this name.
 pub(crate) fn part(name: &str) -> Result<Part> {
     let lower = name.trim_matches('\'').to_lowercase();
     let found = PARTS.iter().find(|(known, _)| *known == lower);

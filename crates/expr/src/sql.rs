@@ -17,7 +17,7 @@ pub struct SqlExpr {
 }
 
 impl SqlExpr {
-    /// Parses `text`. Refused are: what is no SQL expression, unknown functions, `*`, subqueries, and windows with
+    /// Parses `text`. Refused are: what is not an SQL expression, unknown functions, `*`, subqueries, and windows with
     /// `ORDER BY` around an aggregate that does not accumulate: `AVG(x) OVER (PARTITION BY g ORDER BY t)` would
     /// take the value of the whole partition, later rows included.
     pub fn new(text: impl Into<String>) -> Result<SqlExpr> {

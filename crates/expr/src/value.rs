@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use polars::prelude::*;
 use values::calendar::FOUR_DIGITS;
 
-/// A value that is not null. Integers are wide enough for every width, moments and durations count nanoseconds.
+/// A value that is not null. Integers are wide enough for every width, timestamps and durations count nanoseconds.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value<'a> {
     Bool(bool),
@@ -43,7 +43,7 @@ impl Value<'_> {
         }
     }
 
-    /// The order of values of one kind; a date is the moment at which it begins. Nothing across kinds.
+    /// The order of values of one kind; a date is the timestamp at which it begins. Nothing across kinds.
     pub fn order(&self, other: &Value<'_>) -> Option<Ordering> {
         use Value::*;
         match (self, other) {
@@ -106,7 +106,7 @@ pub(crate) fn decimal_as_float(digits: i128, behind: u32) -> f64 {
     format!("{digits}e-{behind}").parse().unwrap_or(f64::NAN)
 }
 
-/// A column read value by value; a column of one value stands for as many as are asked for.
+/// A column read value by value; a column of one value stands for as many as are requested.
 pub(crate) struct View {
     column: Physical,
     single: bool,

@@ -1,4 +1,4 @@
-//! Expressions as texts that are compared: what blanks and the case of keywords leave.
+//! Expressions as texts that are compared: what spaces and the case of keywords leave.
 
 use sqlparser::dialect::GenericDialect;
 use sqlparser::tokenizer::{Token, Tokenizer};
@@ -19,7 +19,7 @@ const KEYWORDS: [&str; 16] = [
     "AS",
 ];
 
-/// An expression as the sequence of its words and signs: two that differ in blanks or in the case of keywords are one.
+/// An expression as the sequence of its words and signs: two that differ in spaces or in the case of keywords are one.
 pub fn normal(sql: &str) -> String {
     let Some(tokens) = tokens(sql) else { return sql.to_owned() };
     let parts = tokens.into_iter().filter_map(|token| match token {

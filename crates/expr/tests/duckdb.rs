@@ -1,5 +1,5 @@
 //! Every function, operator and cast beside what DuckDB gives for it, as `duckdb/record.py` wrote it down. Where we
-//! mean something else, `DIFFERENCES` says what and why, and docs/sql.md tells the reader.
+//! mean something else, `DIFFERENCES` says what and why, and docs/sql.md documents it.
 
 use expr::{FUNCTIONS, SqlExpr};
 use polars::prelude::*;

@@ -299,6 +299,9 @@ fn mistakes_are_named_where_they_are_read() {
     let error = |sql: &str| SqlExpr::new(sql).unwrap_err().to_string();
     for (sql, expected) in [
         ("flor(x)", "'flor(x)': unknown function 'flor'; did you mean 'floor'?"),
+        ("NVL(x, 0)", "'NVL(x, 0)': unknown function 'NVL'; write coalesce(x, y)"),
+        ("iif(x > 1, 1, 2)", "'iif(x > 1, 1, 2)': unknown function 'iif'; write CASE WHEN condition THEN x ELSE y END"),
+        ("strftime(x)", "'strftime(x)': strftime does not take 1 argument; write strftime(x, format)"),
         ("round()", "'round()': round does not take 0 arguments; write round(x, digits)"),
         (
             "d AT TIME ZONE 'UTC'",

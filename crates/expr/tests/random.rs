@@ -44,7 +44,7 @@ enum Want {
 
 const ROWS: usize = 5;
 
-/// Column names with the least and the greatest value of integers; floats and truths have none.
+/// Column names with the least and the greatest value of integers; floats and booleans have none.
 const COLUMNS: [(&str, i128, i128); 11] = [
     ("i8", i8::MIN as i128, i8::MAX as i128),
     ("i16", i16::MIN as i128, i16::MAX as i128),

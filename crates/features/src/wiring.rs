@@ -22,10 +22,10 @@ pub struct Flags {
     #[arg(long)]
     prove: bool,
     /// How many rows of each table to prove
-    #[arg(long, default_value_t = 200, requires = "prove", value_name = "ROWS")]
+    #[arg(long, default_value_t = 200, requires = "prove", value_name = "ROWS", value_parser = tool::whole_number::<usize>)]
     sample: usize,
     /// Chooses the rows to prove
-    #[arg(long, default_value_t = 42, requires = "prove")]
+    #[arg(long, default_value_t = 42, requires = "prove", value_parser = tool::whole_number::<u64>)]
     seed: u64,
 }
 
@@ -34,7 +34,7 @@ pub struct Features;
 impl Stage for Features {
     const TOOL: Tool = Tool::Features;
     const ABOUT: About = About {
-        short: "Compute features with no look into the future",
+        short: "Compute features that never look into the future",
         long: "Reads the clean tables and writes data/processed/<PIPELINE>/features/: a training table with one row per \
                entity and cutoff, per row of a table as of its own time, or per period of a series; a scoring table of \
                what is to be predicted; and a data dictionary.",

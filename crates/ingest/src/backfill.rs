@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_is_named() {
+    fn what_is_not_a_range_is_named() {
         let hint = "; write 2023-01..2023-06 or 2023-01-15..2023-02-10";
         assert_eq!(window("2023").unwrap_err(), format!("'2023' is not a range of days{hint}"));
         assert_eq!(window("2023-13..2024-01").unwrap_err(), format!("'2023-13' is neither a day nor a month{hint}"));

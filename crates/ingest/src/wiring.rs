@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use artifact::{Artifact, Definition, Definitions, Evidence, FILE, Input, Notes, ROW};
 use clap::Args;
@@ -10,7 +10,7 @@ use polars::prelude::PlSmallStr;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sources::{Finished, Located, Opened, Reach, TableSpec};
-use spec::{Class, Error, Exit, Map, Name, Redactor, Result, ResultExt, Root, Tool};
+use spec::{Class, Error, Exit, Map, Name, Redactor, Result, ResultExt, Root, Tool, Url};
 use stage::{BooksOf, Empty, Facts, Job, Mirror, Output, Stage, TableOutput, data_arguments};
 use tool::About;
 
@@ -58,11 +58,15 @@ impl Stage for Ingest {
                from stdin.",
         examples: &[
             ("ingest churn", "read the sources of the pipeline"),
-            ("ingest shop orders_may.csv", "read this file instead of the spec's path"),
+            ("ingest shop orders_may.csv", "read this file instead of the path in ingest.yaml"),
             ("ingest housing --backfill 2023-01..2023-06", "read these months once more"),
             ("zcat orders.csv.gz | ingest shop -", "read stdin"),
         ],
     };
+    const INPUTS: Option<&'static str> = Some(
+        "Data files or addresses such as s3://bucket/key, read instead of the path in ingest.yaml; `-` reads the data itself from \
+         stdin",
+    );
     type Spec = Spec;
     type Flags = Flags;
 
@@ -213,7 +217,10 @@ fn read(job: &Job<Ingest>, name: &str, table: &TableSpec, reach: &Reach) -> Resu
     let (root, folder, name_of_second) = (job.root.clone(), job.folder(), name.to_owned());
     let of_fallback = meaning.clone();
     let fallback = move |error: &Error| {
-        let why = format!("read from its fallback, because the source is still unavailable: {error}");
+        // What to do about it has been done, and the warning names the table.
+        let cause = error.message();
+        let cause = cause.strip_prefix(&format!("table '{name_of_second}': ")).unwrap_or(cause);
+        let why = format!("read from its fallback, because the source is unavailable: {cause}");
         tool::warn(format!("ingest {pipeline}: table '{name_of_second}': {why}"));
         let opened = second.open(&name_of_second, &root, &cloud, &folder, &reach_of_second);
         let opened = opened.context("its source and its fallback are both unavailable")?;
@@ -280,6 +287,13 @@ fn tables(job: &Job<Ingest>) -> Result<Vec<(String, TableSpec)>> {
     if paths.is_empty() {
         return Ok(tables.iter().map(|(name, table)| (name.to_owned(), table.clone())).collect());
     }
+    for (path, given) in paths.iter().zip(&job.named) {
+        let is_pattern = path.contains(['*', '?', '[']);
+        if path != "-" && !is_pattern && !Url::is_meant(path) && !job.root.join(Path::new(path)).exists() {
+            return Err(Error::cannot_run(format!("{given}: no such file"))
+                .hint("name files from where you are, or from the project root"));
+        }
+    }
     let files: Vec<(&str, &TableSpec)> = tables.iter().filter(|(_, table)| table.reads_files()).collect();
     match files.as_slice() {
         [(name, table)] => Ok(vec![((*name).to_owned(), table.with_paths(paths))]),
@@ -288,7 +302,10 @@ fn tables(job: &Job<Ingest>) -> Result<Vec<(String, TableSpec)>> {
             job.pipeline,
             files.len()
         ))
-        .hint("name files only for a pipeline with exactly one; otherwise set `path` in ingest.yaml")),
+        .hint(
+            "name files only for a pipeline with exactly one; otherwise let a variable name the file, such as \
+             `path: ${ORDERS:-data/in/orders.csv}` in ingest.yaml",
+        )),
     }
 }
 

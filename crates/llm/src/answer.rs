@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_are_missing_repeated_or_wrong_are_told_apart() {
+    fn rows_that_are_missing_repeated_or_wrong_are_distinguished() {
         let content = r#"{"answers": [{"row": 2, "a": "two"}, {"row": 3, "a": 3}, {"row": 4, "a": "x"}, {"row": 4, "a": "y"},
                           {"row": 9, "a": "nine"}, "noise"]}"#;
         let rows = of_rows(content, 4, &schema()).unwrap();

@@ -200,7 +200,7 @@ impl Run<'_> {
         let over = daily.requests.is_some_and(|most| after.requests > most)
             || daily.tokens.is_some_and(|most| after.tokens > most)
             || daily.money.is_some_and(|most| after.money > most);
-        over.then(|| Stop::Cap("the daily cap does not allow more (UTC day, all runs)".to_owned()))
+        over.then(|| Stop::Cap("the daily limit does not allow more (UTC day, all runs)".to_owned()))
     }
 
     /// Looks at all open batches until they have ended, `wait` is over or the caller wants an end.

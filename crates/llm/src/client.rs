@@ -45,7 +45,7 @@ pub enum Fault {
     Busy(Option<Duration>),
     /// 5xx.
     Server(u16),
-    /// 2xx with something that is no answer.
+    /// 2xx with something that is not an answer.
     Garbled(String),
     /// 400 and the like: this request is not accepted.
     Rejected(u16, String),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_told_apart() {
+    fn refusals_are_distinguished() {
         let fault = |status, body: &str| refusal(status, body.as_bytes(), None);
         assert_eq!(fault(429, "<html>slow down</html>"), Fault::Busy(None));
         assert_eq!(fault(429, r#"{"error": {"code": "insufficient_quota"}}"#), Fault::NoQuota);

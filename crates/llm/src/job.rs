@@ -84,7 +84,7 @@ impl Work<'_> {
         pauses.min()
     }
 
-    /// No model can be had in this run. A refused key or an unknown model is no matter of waiting.
+    /// No model can be had in this run. A refused key or an unknown model is not a matter of waiting.
     fn down(self) -> Result<Finished> {
         let reasons: Vec<String> = self.candidates.iter().map(|(_, candidate)| self.shared.down(candidate)).collect();
         let reasons = reasons.join("; ");

@@ -235,7 +235,7 @@ impl Ledger {
         mean.map_err(|error| self.fault("read", &error))
     }
 
-    /// Who writes tells of commits.
+    /// The writer reports commits.
     fn commits(&self) -> Result<Commits> {
         if let Some(checkpoints) = self.checkpoints.get() {
             return Ok(checkpoints.commits());

@@ -44,5 +44,15 @@ pub use schema::Schema;
 pub use settings::{Settings, SettingsSpec};
 pub use task::{Task, TaskSpec};
 
+/// The JSON Schema of `resources/llm.yaml`.
+pub fn settings_schema() -> serde_json::Value {
+    schemars::schema_for!(SettingsSpec).to_value()
+}
+
+/// The JSON Schema of a task file.
+pub fn task_schema() -> serde_json::Value {
+    schemars::schema_for!(TaskSpec).to_value()
+}
+
 /// One row's input: the value of each column.
 pub type Input = serde_json::Map<String, serde_json::Value>;

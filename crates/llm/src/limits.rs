@@ -51,7 +51,7 @@ impl Pace {
         self.held().await;
     }
 
-    /// Nothing goes out for so long: the server asked for it.
+    /// Nothing goes out for so long: the server requested it.
     pub fn hold(&self, pause: Duration) {
         let until = Instant::now() + pause;
         self.not_before.set(self.not_before.get().max(Some(until)));

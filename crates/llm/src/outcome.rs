@@ -35,12 +35,12 @@ pub struct Failure {
     pub reason: String,
 }
 
-/// The kinds of failure that callers tell apart.
+/// The kinds of failure that callers distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
     /// The template cannot be rendered with this input.
     Prompt,
-    /// The answer does not fit its schema, even after the fault was told.
+    /// The answer does not fit its schema, even after the model was told of the fault.
     Invalid,
     /// The model, or its provider, will not answer this input.
     Refused,

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_is_no_column_is_named_with_its_neighbour() {
+    fn a_variable_that_is_not_a_column_is_named_with_its_neighbour() {
         let text = |system, prompt| compile(system, prompt).unwrap_err().to_string();
         assert_eq!(text("", "{{ txt }}"), "prompt: 'txt' is not an input column; did you mean 'text'?");
         assert_eq!(
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_the_template_makes_itself_are_no_columns() {
+    fn names_that_the_template_makes_itself_are_not_columns() {
         assert!(compile("", "{% for i in range(3) %}{{ i }}{{ loop.index }}{% endfor %}{{ text }}").is_ok());
     }
 

@@ -24,7 +24,7 @@ use crate::talk::{Candidate, Meter, Shared};
 use crate::task::Task;
 use crate::worklist::Worklist;
 
-/// How often the caller is told and asked, at least.
+/// How often the caller is informed and asked, at least.
 const TICK: Duration = Duration::from_millis(100);
 /// How often inputs that others are asking are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -193,7 +193,8 @@ impl State {
 
     fn stop(&mut self, stop: Stop) {
         if self.stop.is_none() {
-            tracing::warn!(reason = %stop, "nothing more is asked");
+            // Whoever asked reports it.
+            tracing::debug!("no further requests: {stop}");
             self.stop = Some(stop);
             self.stopped_at = Some(Instant::now());
         }

@@ -245,7 +245,7 @@ fn check_provider(name: &str, provider: &ProviderSpec, written: &serde_yaml::Val
             "the value of {} holds characters that no key has",
             variable.as_deref().unwrap_or("the variable")
         ))
-        .hint("look for blanks and line ends around it")
+        .hint("look for spaces and line ends around it")
         .at("key"));
     }
     Ok(Provider { name: name.to_owned(), base_url, key: provider.key.clone(), variable })

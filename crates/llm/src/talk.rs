@@ -1,5 +1,5 @@
 //! One conversation with a model about one or several rows: sent within the limits, repeated where that helps,
-//! its answer held to the schema and its fault told once.
+//! its answer checked against the schema; a fault is sent back once.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -112,7 +112,7 @@ impl Shared<'_> {
                 Ok(answers) => return Ok(Talk::Answered(answers, spent, record)),
                 Err(fault) => fault,
             };
-            // Several rows in one request: each that has no answer is asked again alone, and told its fault there.
+            // Several rows in one request: each that has no answer is sent again alone, with its fault.
             if told || rows > 1 || fault.0 != FailureKind::Invalid {
                 return Ok(Talk::Answered(vec![Err(fault); rows], spent, record));
             }
@@ -250,13 +250,13 @@ impl Shared<'_> {
             } else if daily.tokens.is_some_and(|most| after.tokens > most) {
                 Some(format!("{} tokens", daily.tokens.unwrap_or_default()))
             } else if daily.money.is_some_and(|most| after.money > most) {
-                Some(format!("{} in money", daily.money.unwrap_or_default()))
+                Some(format!("{} (money)", daily.money.unwrap_or_default()))
             } else {
                 None
             };
             reached.is_none()
         });
-        reached.map(|cap| Stop::Cap(format!("the daily cap of {cap} is reached (UTC day, all runs)")))
+        reached.map(|cap| Stop::Cap(format!("the daily limit of {cap} is reached (UTC day, all runs)")))
     }
 
     fn account(

@@ -66,7 +66,7 @@ fn missing_and_repeated_rows_are_asked_alone() {
 }
 
 #[test]
-fn an_invalid_answer_is_told_its_fault_once() {
+fn an_invalid_answer_is_sent_back_with_its_fault_once() {
     let bench = Bench::new();
     bench.server.answer(|asked| match asked.prompt.contains("cannot be used") {
         true => {
@@ -153,7 +153,7 @@ fn a_daily_cap_keeps_what_was_done_and_names_the_rest() {
     assert_eq!(error.class(), spec::Class::TryAgain);
     assert_eq!(
         error.to_string(),
-        "4 of 9 inputs have no answer yet: the daily cap of 5 requests is reached (UTC day, all runs); \
+        "4 of 9 inputs have no answer yet: the daily limit of 5 requests is reached (UTC day, all runs); \
          what was answered is kept; run again later"
     );
     // The cap is of the day, not of the run; what is known costs nothing.

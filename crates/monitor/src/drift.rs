@@ -31,7 +31,7 @@ pub fn production(job: &Job<Monitor>) -> Result<(Version, Registry)> {
     let registry = Registry::at(job.root.join(&folder));
     let version = registry.production()?.ok_or_else(|| {
         Error::cannot_run(format!("pipeline '{}': no model is in production", job.pipeline)).hint(format!(
-            "run `bin/train {}`; drift can also be told from an earlier snapshot: `against: previous`",
+            "run `bin/train {}`; drift can also be measured against an earlier snapshot: `against: previous`",
             job.pipeline
         ))
     })?;

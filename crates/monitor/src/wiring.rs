@@ -77,7 +77,7 @@ pub struct Monitor;
 impl Stage for Monitor {
     const TOOL: Tool = Tool::Monitor;
     const ABOUT: About = About {
-        short: "Watch what a pipeline reads, runs and predicts",
+        short: "Monitor a pipeline: drift, performance, runs, disk and spend",
         long: "Compares the newest features with those that the production model learned from, reads the run log, and writes \
                data/output/<PIPELINE>/monitor/: a table for each key of resources/<PIPELINE>/monitor.yaml. What is not as it \
                should be warns or, with `severity: hard`, ends the run with exit code 1 and an alert; the tables are \
@@ -87,6 +87,10 @@ impl Stage for Monitor {
             ("monitor churn --log-format json", "with messages for machines"),
         ],
     };
+    const INPUTS: Option<&'static str> = Some(
+        "Feature tables to look at: Parquet files or addresses such as s3://bucket/key; `-` reads their names from stdin, one per \
+         line; without any, the `latest` ones",
+    );
     type Spec = Spec;
     type Flags = Flags;
 

@@ -52,9 +52,8 @@ impl Stage for Predict {
     const ABOUT: About = About {
         short: "Score the newest features with the production model",
         long: "Reads the scoring table of the features stage and writes data/output/<PIPELINE>/predict/: entity, score, \
-               decision, model version and the main reasons. Features that do not match the model's signature are \
-               refused \
-               with the difference.",
+               decision, model version and the main reasons. If the features differ from those of the \
+               model, nothing is scored and the difference is named.",
         examples: &[
             ("predict churn", "score with the production model"),
             ("predict churn --model v3", "score with another version"),
@@ -152,7 +151,7 @@ fn nothing_to_score(job: &Job<Predict>) -> Error {
     }
 }
 
-/// The version to score with: the one asked for, else the one in production.
+/// The version to score with: the one requested, else the one in production.
 fn model(job: &Job<Predict>) -> Result<(Registry, Version)> {
     let folder = Tool::Train.folder(&job.pipeline);
     job.mirror.read_journal(&folder, Log::FILE)?;

@@ -10,7 +10,9 @@ use crate::reading::in_words;
 pub fn promote(context: &Context, version: Version, why: &str) -> Result<()> {
     let champion = context.registry.production()?;
     context.bring(version)?;
-    done(context, &context.registry.promote(version, champion, why, Signature::now())?)
+    done(context, &context.registry.promote(version, champion, why, Signature::now())?)?;
+    warn_of_gate(context, version);
+    Ok(())
 }
 
 pub fn rollback(context: &Context, why: &str) -> Result<()> {
@@ -18,7 +20,25 @@ pub fn rollback(context: &Context, why: &str) -> Result<()> {
     for version in standing.iter().rev().take(2) {
         context.bring(*version)?;
     }
-    done(context, &context.registry.rollback(&standing, why, Signature::now())?)
+    let entry = context.registry.rollback(&standing, why, Signature::now())?;
+    done(context, &entry)?;
+    warn_of_gate(context, entry.version);
+    Ok(())
+}
+
+/// People may put a version into production that its gate refused, but not without being told so.
+fn warn_of_gate(context: &Context, version: Version) {
+    // The decision was made; that the version cannot be read is found out by whoever uses it.
+    let Ok(manifest) = context.registry.manifest(version) else { return };
+    let failed: Vec<String> = manifest
+        .gate
+        .iter()
+        .filter(|result| !result.passed)
+        .map(|result| format!("{} (found {})", result.rule, result.found))
+        .collect();
+    if !failed.is_empty() {
+        tool::warn(format!("{}: {version} did not pass its gate: {}", context.who, failed.join("; ")));
+    }
 }
 
 pub fn archive(context: &Context, version: Version, why: &str) -> Result<()> {

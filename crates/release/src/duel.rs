@@ -60,7 +60,7 @@ fn text_of(found: &Versus, training: &Training, by: Metric) -> String {
     let verdict = match verdict {
         Some(gain) if gain.low > 0.0 => format!("by {by}, {other} is better than {one}"),
         Some(gain) if gain.high < 0.0 => format!("by {by}, {other} is worse than {one}"),
-        Some(_) => format!("by {by}, {one} and {other} cannot be told apart on these rows"),
+        Some(_) => format!("by {by}, {one} and {other} cannot be distinguished on these rows"),
         None => format!("by {by}, nothing can be said of these rows"),
     };
     format!(

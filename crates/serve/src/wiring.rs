@@ -22,16 +22,16 @@ pub struct Arguments {
     #[arg(value_name = "PIPELINE")]
     pipelines: Vec<String>,
     /// Address and port to listen on; port 0 takes one that is free. Without tokens only this machine may be answered
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
     /// Requests that are worked on at once; more are answered with 503
-    #[arg(long, value_name = "COUNT", default_value_t = 256)]
+    #[arg(long, value_name = "COUNT", default_value_t = 256, value_parser = tool::whole_number::<usize>)]
     in_flight: usize,
     /// Longest body of a request, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 16)]
+    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = tool::whole_number::<usize>)]
     max_body: usize,
     /// Seconds for which a client may be silent
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = tool::whole_number::<u64>)]
     idle: u64,
     /// Where people find the server, if a proxy stands before it, such as https://millrace.example.com
     #[arg(long, value_name = "URL")]
@@ -48,6 +48,10 @@ pub struct Arguments {
     /// Seconds between two looks at the project's store, if MILLRACE_STORE names one
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     store_every: u64,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "not an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned())
 }
 
 pub struct Serve;

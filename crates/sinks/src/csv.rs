@@ -1,7 +1,7 @@
 //! CSV: UTF-8 with a byte order mark, one header line, no row numbers, quotes as in RFC 4180.
 //!
-//! A null is an empty cell, an empty text is `""`. Days are written `2024-12-31`, moments
-//! `2024-12-31T18:30:00` (with `Z` where the column has a time zone), truths `true` and `false`.
+//! A null is an empty cell, an empty text is `""`. Days are written `2024-12-31`, timestamps
+//! `2024-12-31T18:30:00` (with `Z` where the column has a time zone), booleans `true` and `false`.
 
 use std::fmt;
 use std::io::Write;
@@ -81,6 +81,13 @@ impl CsvOptions {
 /// The character between cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Separator(u8);
+
+impl Separator {
+    /// Whether cells are separated by tabs.
+    pub fn is_tab(self) -> bool {
+        self.0 == b'\t'
+    }
+}
 
 impl<'de> Deserialize<'de> for Separator {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Separator, D::Error> {
@@ -342,7 +349,7 @@ impl Marker {
 
     fn first_in(&self, column: &Column) -> PolarsResult<Option<usize>> {
         let Marker(null) = self;
-        // A number, a truth or a time looks like its text only if the marker looks like one: no need to write them all.
+        // A number, a boolean or a time looks like its text only if the marker looks like one: no need to write them all.
         let may_be = match column.dtype() {
             of if is_text(of) => true,
             DataType::Boolean => null == "true" || null == "false",
@@ -427,7 +434,7 @@ impl Numerals {
     }
 }
 
-/// `1e20` as the engine writes it where no marks are asked for: `1e+20`.
+/// `1e20` as the engine writes it where no marks are requested: `1e+20`.
 fn shortest(text: String) -> String {
     match text.split_once('e') {
         Some((digits, exponent)) if !exponent.starts_with('-') => format!("{digits}e+{exponent}"),

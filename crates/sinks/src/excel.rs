@@ -159,7 +159,7 @@ fn convert(error: XlsxError, place: &str) -> Error {
     }
 }
 
-/// How days and moments are shown, and how wide.
+/// How days and timestamps are shown, and how wide.
 fn time_format(of: &DataType) -> Option<(&'static str, f64)> {
     match of {
         DataType::Date => Some(("yyyy-mm-dd", 11.0)),
@@ -220,7 +220,7 @@ impl Cells {
     }
 }
 
-/// Days and moments in ticks of their own.
+/// Days and timestamps in ticks of their own.
 struct Times {
     ticks: Int64Chunked,
     /// Ticks of a day, and of a millisecond; 0 where ticks are days.

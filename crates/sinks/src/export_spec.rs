@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use std::path::Path;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use spec::{Name, Url};
+use spec::{Error, Name, Result, Url};
 
 use crate::{CsvOptions, Format};
 
@@ -63,6 +65,39 @@ impl ExportSpec {
     /// What the file's name begins with.
     pub fn stem(&self) -> &str {
         self.name.as_ref().unwrap_or(&self.table).as_str()
+    }
+
+    /// Fails if a file of this name would not be what its ending promises. Endings that say nothing of the content, such as
+    /// `.txt`, are fine.
+    pub fn check_file_name(&self, file: &str) -> Result<()> {
+        let ending = Path::new(file).extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        let of_kind = || Format::names().filter_map(Format::named).find(|kind| kind.extension() == ending);
+        let promised = match ending.as_str() {
+            "tsv" | "tab" => Format::named("csv"),
+            "json" | "ndjson" => Format::named("json_lines"),
+            "pq" => Format::named("parquet"),
+            "xls" | "xlsb" | "xlsm" | "ods" => {
+                return Err(Error::cannot_run(format!("{file}: .{ending} files are not written"))
+                    .hint("write .xlsx with --format excel, or choose another name"));
+            }
+            "gz" | "zst" | "bz2" | "xz" | "zip" => {
+                return Err(Error::cannot_run(format!("{file}: -o does not compress, as .{ending} promises"))
+                    .hint("write to stdout with -o - and compress that, or choose another name"));
+            }
+            _ => of_kind(),
+        };
+        if let Some(promised) = promised.filter(|promised| *promised != self.format) {
+            return Err(Error::cannot_run(format!(
+                "{file}: the format is {}, but .{ending} promises {promised}",
+                self.format
+            ))
+            .hint(format!("add --format {promised}, or choose another name")));
+        }
+        if matches!(ending.as_str(), "tsv" | "tab") && !self.csv.separator.is_tab() {
+            return Err(Error::cannot_run(format!("{file}: .{ending} promises tabs between cells"))
+                .hint("write `csv: {separator: \"\\t\"}` in export.yaml, or choose another name"));
+        }
+        Ok(())
     }
 }
 
@@ -198,6 +233,68 @@ mod tests {
         }
         let named = spec("table: scores\nformat: csv\nname: churn_scores\n");
         assert!(file_name(&named, stamp).starts_with("churn_scores_2"));
+    }
+
+    #[test]
+    fn the_name_of_a_file_promises_what_it_is() {
+        let tabs = r#"csv, csv: {separator: "\t"}"#;
+        let check = |format: &str, file: &str| {
+            let spec = spec(&format!("{{table: t, format: {format}}}"));
+            spec.check_file_name(file).map_err(|error| error.to_string())
+        };
+        for (format, fine) in [
+            ("csv", &["a.csv", "a.CSV", "a", "a.txt", "b.xlsx/a.csv", "-", "a.2024"][..]),
+            (tabs, &["a.tsv", "a.tab", "a.csv"]),
+            ("json_lines", &["a.jsonl", "a.ndjson", "a.json"]),
+            ("parquet", &["a.parquet", "a.pq"]),
+            ("excel", &["a.xlsx", "a.XLSX"]),
+        ] {
+            for file in fine {
+                assert_eq!(check(format, file), Ok(()), "{format} {file}");
+            }
+        }
+        for (format, file, error) in [
+            (
+                "csv",
+                "a/scores.xlsx",
+                "a/scores.xlsx: the format is csv, but .xlsx promises excel; add --format excel, or choose another name",
+            ),
+            (
+                "excel",
+                "a.CSV",
+                "a.CSV: the format is excel, but .csv promises csv; add --format csv, or choose another name",
+            ),
+            (
+                tabs,
+                "a.json",
+                "a.json: the format is csv, but .json promises json_lines; add --format json_lines, or choose another name",
+            ),
+            (
+                "json_lines",
+                "a.parquet",
+                "a.parquet: the format is json_lines, but .parquet promises parquet; add --format parquet, or choose \
+                 another name",
+            ),
+            (
+                "csv",
+                "a.tsv",
+                "a.tsv: .tsv promises tabs between cells; write `csv: {separator: \"\\t\"}` in export.yaml, or choose another \
+                 name",
+            ),
+            (
+                "excel",
+                "a.xls",
+                "a.xls: .xls files are not written; write .xlsx with --format excel, or choose another name",
+            ),
+            (
+                "csv",
+                "a.csv.gz",
+                "a.csv.gz: -o does not compress, as .gz promises; write to stdout with -o - and compress that, or choose \
+                 another name",
+            ),
+        ] {
+            assert_eq!(check(format, file), Err(error.to_owned()));
+        }
     }
 
     #[test]

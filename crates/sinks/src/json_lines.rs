@@ -1,4 +1,4 @@
-//! JSON lines: one object per row, keys in the order of the columns. Days and moments are ISO 8601 text, NaN is `null` as a
+//! JSON lines: one object per row, keys in the order of the columns. Days and timestamps are ISO 8601 text, NaN is `null` as a
 //! null is. JSON has no infinity, so a table with one is refused.
 
 use std::io::Write;
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn days_and_moments_are_iso_8601() {
+    fn days_and_timestamps_are_iso_8601() {
         let lines = json(&moments());
         assert_eq!(
             lines.lines().next().unwrap(),

@@ -1,7 +1,7 @@
 //! Tables on their way out of the house: CSV, JSON lines, Parquet and Excel, written batch by batch.
 //!
 //! [`ExportSpec`] is the body of `export.yaml`, [`arrange`] picks and orders columns and rows, [`write()`] puts
-//! the batches into a [`Sink`] of the kind that the spec names. Memory stays flat unless `sort` is asked for. Equal inputs
+//! the batches into a [`Sink`] of the kind that the spec names. Memory stays flat unless `sort` is requested. Equal inputs
 //! give equal bytes.
 //!
 //! This crate must not know about snapshots, evidence or file names beyond [`file_name`]: publishing is the

@@ -1,4 +1,4 @@
-//! Parquet without evidence, for readers that are no pipeline of ours. A file of the pipeline is written by
+//! Parquet without evidence, for readers that are not a pipeline of ours. A file of the pipeline is written by
 //! `artifact::TableWriter` and sealed by the shell.
 
 use std::cell::RefCell;
@@ -48,7 +48,7 @@ struct ParquetSink<'a> {
 }
 
 impl ParquetSink<'_> {
-    /// The engine tells a failed write as text only; what the target said is more help, and a closed pipe is no failure.
+    /// The engine reports a failed write as text only; what the target said is more help, and a closed pipe is not a failure.
     fn checked<T>(&self, result: PolarsResult<T>) -> Result<T> {
         match self.failure.borrow_mut().take() {
             Some(cause) => Err(Error::io("write", Path::new(self.place), &cause)),

@@ -16,7 +16,7 @@ pub struct Plain {
 }
 
 impl Plain {
-    /// Refuses columns that are no single values.
+    /// Refuses columns that are not single values.
     pub fn new(schema: &Schema, format: &str, place: &str) -> Result<Plain> {
         for (name, of) in schema.iter() {
             if of.is_nested() || matches!(of, DataType::Binary | DataType::Unknown(_)) {
@@ -51,7 +51,7 @@ impl Plain {
     }
 }
 
-/// A moment with a time zone counts in UTC underneath.
+/// A timestamp with a time zone counts in UTC underneath.
 fn utc(name: &str, unit: TimeUnit) -> Expr {
     col(name).to_physical().cast(DataType::Datetime(unit, None)).dt().to_string(MOMENT_UTC)
 }

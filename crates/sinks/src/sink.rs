@@ -167,7 +167,7 @@ mod tests {
                 error.to_string().starts_with("out: a batch has other columns than the first"),
                 "{format}: {error}"
             );
-            // A reader that goes away is no failure.
+            // A reader that goes away is not a failure.
             let whole = std::iter::once(Ok(table.clone()));
             let error = crate::write(&spec(&text), table.schema(), whole, &mut ClosedPipe, "stdout").unwrap_err();
             assert!(error.is_closed_pipe(), "{format}: {error}");

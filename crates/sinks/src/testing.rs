@@ -48,7 +48,7 @@ pub fn failure(text: &str, table: &DataFrame) -> String {
     result.unwrap_err().to_string()
 }
 
-/// Days, moments and times: an evening, the half second before 1970, and nulls.
+/// Days, timestamps and times: an evening, the half second before 1970, and nulls.
 pub fn moments() -> DataFrame {
     // 1,735,669,800 seconds after 1970-01-01 is 2024-12-31 18:30:00 UTC (GNU date).
     let micros = [Some(1_735_669_800_000_000i64), Some(-500_000), None];

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_told() {
+    fn the_nearest_name_is_reported() {
         let mut absent = Absent::new(2);
         absent.found(0);
         let failure = |absent: &Absent, name: &str| {

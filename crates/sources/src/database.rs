@@ -89,7 +89,7 @@ impl Selection {
         }
     }
 
-    /// What to say of rows that no later run could tell from those already read.
+    /// What to report about rows that no later run could distinguish from those already read.
     pub(crate) fn without_value(&self, column: &str) -> Error {
         Error::cannot_run(format!("incremental: {} has rows without a value in '{column}'", self.named()))
             .hint("take a column that every row fills, or a 'query' that leaves these rows out")

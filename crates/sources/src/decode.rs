@@ -1,6 +1,6 @@
 //! Turns bytes of any encoding into UTF-8 while they are read.
 //!
-//! Bytes that are no text in their encoding come out as [`MARK`] and `xNN` each, which no UTF-8 contains, so that
+//! Bytes that are not text in their encoding come out as [`MARK`] and `xNN` each, which no UTF-8 contains, so that
 //! the record they stand in can be found and refused with its original bytes legible.
 
 use std::io::{self, Cursor, Read};
@@ -51,7 +51,7 @@ struct Doubt {
     rest: Vec<u8>,
     /// Characters of several bytes.
     characters: usize,
-    /// So many of them are no chance.
+    /// So many of them are not there by chance.
     enough: usize,
 }
 
@@ -184,13 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn marks_what_is_no_text() {
+    fn marks_what_is_not_text() {
         assert_eq!(read(b"a\xB0,b", "euc-kr"), b"a\xFFxB0,b");
         assert_eq!(read(b"a\xB0", "euc-kr"), b"a\xFFxB0");
     }
 
     #[test]
-    fn utf_8_by_another_name_is_told() {
+    fn utf_8_by_another_name_is_reported() {
         let read = |bytes: &[u8]| {
             let mut text = Vec::new();
             let encoding = Encoding::for_label(b"latin1").unwrap();

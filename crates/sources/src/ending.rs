@@ -27,7 +27,7 @@ pub struct Finished {
     pub rows_in: u64,
     /// How far an incremental source came.
     pub bookmark: Option<Value>,
-    /// Files without rows that were passed over, each with what was found in it.
+    /// Files without rows that were skipped, each with what was found in it.
     pub passed: Vec<String>,
     /// What makes it likely, but not certain, that the source holds more than was read.
     pub doubts: Vec<String>,

@@ -1,8 +1,9 @@
 //! Sheets of workbooks (.xlsx, .xls, .xlsb, .ods) as text: each cell as it would stand in a CSV file, so that the same
-//! types are told and the same rows refused. A sheet is held in memory while it is read; Excel's limit is about a
+//! types are inferred and the same rows refused. A sheet is held in memory while it is read; Excel's limit is about a
 //! million rows.
 
 mod cells;
+mod errors;
 mod formulas;
 
 use std::collections::VecDeque;
@@ -22,6 +23,7 @@ use crate::table_spec::reserved;
 use crate::text::{Broken, Cell, TextBatch, TextSource};
 
 use cells::text;
+use errors::Errors;
 
 /// One workbook after the other, as one stream of rows.
 pub(crate) struct Workbooks {
@@ -43,6 +45,9 @@ struct Current {
     rows: VecDeque<(u32, Vec<Data>)>,
     /// For each column of the table, the sheet's.
     of_columns: Vec<Option<usize>>,
+    errors: Errors,
+    /// The sheet's first column that holds something, from 0.
+    left: u32,
 }
 
 impl Workbooks {
@@ -87,7 +92,7 @@ impl Workbooks {
         if bytes.is_empty() {
             return self.emptiness.none(shown, "the file is empty").map(|()| None);
         }
-        let Sheet { cells: sheet, uncomputed } = sheet(bytes, self.spec.sheet.as_ref(), shown)?;
+        let Sheet { cells: sheet, uncomputed, errors } = sheet(bytes, self.spec.sheet.as_ref(), shown)?;
         let mut rows = used_rows(&sheet, self.spec.skip_lines);
         let width = rows.iter().filter_map(|(_, row)| row.iter().rposition(|cell| *cell != Data::Empty)).max();
         let width = width.map_or(0, |last| last + 1);
@@ -134,7 +139,7 @@ impl Workbooks {
                 .hint("open the workbook in a spreadsheet program and save it, which computes its formulas"));
         }
         self.emptiness.rows();
-        Ok(Some(Current { shown: shown.into(), rows, of_columns }))
+        Ok(Some(Current { shown: shown.into(), rows, of_columns, errors, left }))
     }
 }
 
@@ -151,47 +156,54 @@ impl TextSource for Workbooks {
         let mut batch = TextBatch::new(current.shown.clone(), current.of_columns.len());
         while batch.lines.len() + batch.broken.len() < BATCH_ROWS && batch.bytes.len() < BATCH_BYTES {
             let Some((line, row)) = current.rows.pop_front() else { break };
-            gather(&row, line, &current.of_columns, &self.floats, &mut batch);
+            current.gather(&row, line, &self.floats, &mut batch);
         }
         self.rows_in.fetch_add((batch.lines.len() + batch.broken.len()) as u64, Ordering::Relaxed);
         Ok(Some(batch))
     }
 }
 
-/// Adds the cells of a row; or the row as a whole, if one of them holds an error such as `#N/A`.
-fn gather(row: &[Data], line: u32, of_columns: &[Option<usize>], floats: &[bool], batch: &mut TextBatch) {
-    let cell = |column: &Option<usize>| column.and_then(|column| row.get(column)).unwrap_or(&Data::Empty);
-    let is_float = |i: usize| floats.get(i).copied().unwrap_or(false);
-    let mut texts = Vec::with_capacity(of_columns.len());
-    let mut errors = Vec::new();
-    for (i, column) in of_columns.iter().enumerate() {
-        match text(cell(column), is_float(i)) {
-            Ok(text) => texts.push(text),
-            Err(why) => errors.push(format!("row {line}: column {} {why}", column.unwrap_or_default() + 1)),
-        }
-    }
-    if !errors.is_empty() {
-        let shown = |cell: &Data| match cell {
-            Data::Error(error) => error.to_string(),
-            other => text(other, true).ok().flatten().unwrap_or_default(),
-        };
-        let whole: Vec<String> = row.iter().map(shown).collect();
-        batch.broken.push(Broken { line, text: whole.join("\t"), why: errors.join("; ") });
-        return;
-    }
-    for (i, (column, text)) in of_columns.iter().zip(texts).enumerate() {
-        let said = matches!(cell(column), Data::String(_));
-        batch.columns[i].push(match text {
-            None => Cell::NULL,
-            Some(text) => {
-                let start = batch.bytes.len();
-                batch.bytes.extend_from_slice(text.as_bytes());
-                let cell = Cell::new(start, batch.bytes.len());
-                if said { cell.as_text() } else { cell }
+impl Current {
+    /// Adds the cells of a row; or the row as a whole, if one of them holds an error such as `#N/A`.
+    fn gather(&self, row: &[Data], line: u32, floats: &[bool], batch: &mut TextBatch) {
+        let cell = |column: &Option<usize>| column.and_then(|column| row.get(column)).unwrap_or(&Data::Empty);
+        let error = |column: usize| self.errors.get(&(line - 1, self.left + column as u32));
+        let is_float = |i: usize| floats.get(i).copied().unwrap_or(false);
+        let mut texts = Vec::with_capacity(self.of_columns.len());
+        let mut why = Vec::new();
+        for (i, column) in self.of_columns.iter().enumerate() {
+            let number = column.unwrap_or_default();
+            match text(cell(column), is_float(i)) {
+                Ok(text) => texts.push(text),
+                Err(held) => {
+                    let held = error(number).map_or(held, |error| format!("holds {error}"));
+                    why.push(format!("row {line}: column {} {held}", number + 1));
+                }
             }
-        });
+        }
+        if !why.is_empty() {
+            let shown = |(column, cell): (usize, &Data)| match cell {
+                Data::Error(code) => error(column).cloned().unwrap_or_else(|| code.to_string()),
+                other => text(other, true).ok().flatten().unwrap_or_default(),
+            };
+            let whole: Vec<String> = row.iter().enumerate().map(shown).collect();
+            batch.broken.push(Broken { line, text: whole.join("\t"), why: why.join("; ") });
+            return;
+        }
+        for (i, (column, text)) in self.of_columns.iter().zip(texts).enumerate() {
+            let is_text = matches!(cell(column), Data::String(_));
+            batch.columns[i].push(match text {
+                None => Cell::NULL,
+                Some(text) => {
+                    let start = batch.bytes.len();
+                    batch.bytes.extend_from_slice(text.as_bytes());
+                    let cell = Cell::new(start, batch.bytes.len());
+                    if is_text { cell.as_text() } else { cell }
+                }
+            });
+        }
+        batch.lines.push(line);
     }
-    batch.lines.push(line);
 }
 
 /// The rows with something in them, with their numbers in the sheet, after the first `skip` rows of the sheet.
@@ -206,15 +218,12 @@ fn used_rows(sheet: &Range<Data>, skip: u64) -> VecDeque<(u32, Vec<Data>)> {
 struct Sheet {
     cells: Range<Data>,
     uncomputed: formulas::Cells,
+    errors: Errors,
 }
 
 /// Why a workbook cannot be read, and what to do.
 fn unreadable(error: &calamine::Error) -> (String, &'static str) {
     use calamine::{OdsError, XlsError, XlsbError, XlsxError};
-    let of_cell = |code: &dyn std::fmt::Display| {
-        let why = format!("a cell holds the error {code}, which is not read");
-        (why, "correct its formula, or put values in place of the formulas")
-    };
     match error {
         calamine::Error::Xlsx(XlsxError::Password)
         | calamine::Error::Xls(XlsError::Password)
@@ -222,8 +231,10 @@ fn unreadable(error: &calamine::Error) -> (String, &'static str) {
         | calamine::Error::Ods(OdsError::Password) => {
             ("the workbook is protected by a password".to_owned(), "save it without the password")
         }
-        calamine::Error::Xlsx(XlsxError::CellError(code)) => of_cell(code),
-        calamine::Error::Xlsb(XlsbError::CellError(code)) => of_cell(&format!("with the code {code}")),
+        calamine::Error::Xlsb(XlsbError::CellError(code)) => (
+            format!("a cell holds an error of the unknown code {code}"),
+            "correct its formula, or put values in place of the formulas",
+        ),
         calamine::Error::Msg(_) => (
             "not a workbook: its content is neither .xlsx, .xls, .xlsb nor .ods".to_owned(),
             "check 'format', or save it as .xlsx",
@@ -257,11 +268,19 @@ fn sheet(bytes: Vec<u8>, wanted: Option<&Which>, shown: &str) -> Result<Sheet> {
                 .hint(did_you_mean(wanted, names.iter().map(String::as_str)))
         })?,
     };
-    let mut cells = workbook.worksheet_range(name).map_err(unreadable)?;
+    let (mut cells, mut errors) = match (workbook.worksheet_range(name), &mut workbook) {
+        (Err(calamine::Error::Xlsx(error)), Sheets::Xlsx(workbook)) if errors::is_of_one_cell(&error) => {
+            errors::cell_by_cell(workbook, name).map_err(|error| unreadable(error.into()))?
+        }
+        (cells, _) => (cells.map_err(unreadable)?, Errors::new()),
+    };
     if let Sheets::Ods(_) = workbook {
-        cells::mark_errors(&mut cells);
+        errors::mark(&mut cells, &mut errors);
     }
     let of_cells = workbook.worksheet_formula(name).map_err(unreadable)?;
-    let uncomputed = formulas::uncomputed(&of_cells, &cells, awaits);
-    Ok(Sheet { cells, uncomputed })
+    let mut uncomputed = formulas::uncomputed(&of_cells, &cells, awaits);
+    if let Sheets::Xlsb(_) = workbook {
+        cells = errors::of_formulas(cells, &mut uncomputed, &mut errors);
+    }
+    Ok(Sheet { cells, uncomputed, errors })
 }

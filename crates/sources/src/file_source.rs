@@ -204,7 +204,7 @@ impl FileSpec {
             emptiness.end()?;
         }
         let (places, inputs): (Vec<Place>, Vec<Input>) = kept.into_iter().unzip();
-        let files = parquet::files(request.root, &places, request.copies)?;
+        let files = parquet::files(request.root, &places, request.columns, request.copies)?;
         let inputs = files.iter().zip(inputs).map(|(file, input)| file.as_input(input)).collect::<Result<_>>()?;
         let ending = Ending { passed: emptiness.passed(), ..Ending::default() };
         let nulls = Nulls { missing: Missing::of(self.null_values.as_ref()), are_named: self.null_values.is_some() };

@@ -89,7 +89,7 @@ struct Written {
     /// What stands before the fraction of a number in text formats. Default `.`.
     #[serde(default)]
     decimal: Option<Mark>,
-    /// What stands between thousands in text formats, as `.` in `1.234,50`; a blank stands for no-break spaces, too.
+    /// What stands between thousands in text formats, as `.` in `1.234,50`; a space stands for no-break spaces, too.
     /// By default nothing does.
     #[serde(default)]
     thousands: Option<Mark>,
@@ -186,7 +186,7 @@ pub enum Format {
     Csv,
     /// Fields between tabs.
     Tsv,
-    /// Fields between runs of blanks and tabs; those at the start of a line do not count.
+    /// Fields between runs of spaces and tabs; those at the start of a line do not count.
     Whitespace,
     /// Fields of fixed widths, trimmed. A line that ends early lacks the fields that it does not reach.
     FixedWidth,
@@ -356,6 +356,9 @@ pub(crate) struct Character(pub u8);
 fn character(text: &str) -> Result<Character, String> {
     match text.as_bytes() {
         [one] if one.is_ascii() && !matches!(one, b'\n' | b'\r' | 0) => Ok(Character(*one)),
+        _ if text.eq_ignore_ascii_case("tab") => {
+            Err(format!("'{text}' is not one ASCII character; write a tab as \"\\t\""))
+        }
         _ => Err(format!("'{text}' is not one ASCII character")),
     }
 }

@@ -28,6 +28,17 @@ pub(crate) enum Columns {
     Unknown,
 }
 
+impl Columns {
+    /// Whether a column of this name is expected.
+    fn name(&self, name: &str) -> bool {
+        match self {
+            Columns::Declared(columns) => columns.iter().any(|column| column.name == name),
+            Columns::Found(names) => names.iter().any(|found| found == name),
+            Columns::Unknown => false,
+        }
+    }
+}
+
 /// A column of `columns:`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Declared {
@@ -201,10 +212,20 @@ impl Files {
             return self.emptiness.none(reader.shown(), "there is no header").map(|()| None);
         };
         // Whatever the header says, a file without rows says nothing of the columns.
-        if reader.first_record(false)?.is_none() {
+        let Some(row) = reader.first_record(false)? else {
             return self.emptiness.none(reader.shown(), "there is a header, but no rows").map(|()| None);
-        }
+        };
         let header = named(header, &at)?;
+        if let ([name], [cell]) = (header.as_slice(), row.as_slice())
+            && let Some(separator) = other_separator(name, cell)
+            && !self.columns.name(name)
+        {
+            return Err(Error::cannot_run(format!("{at}: the whole header is one column, '{}'", name.escape_debug()))
+                .hint(format!(
+                    "set 'separator: \"{}\"', or if it is one column, declare it",
+                    separator.escape_debug()
+                )));
+        }
         if self.columns == Columns::Unknown {
             self.left_out = reserved(header.iter().map(String::as_str));
         }
@@ -264,6 +285,15 @@ impl TextSource for Files {
             self.current = None;
         }
     }
+}
+
+/// What seems to separate the cells of a file whose header and first row are one cell each: as often in the one as in the
+/// other.
+fn other_separator(header: &str, cell: &str) -> Option<char> {
+    let count = |text: &str, separator: char| text.matches(separator).count();
+    [';', '\t', '|', ',']
+        .into_iter()
+        .find(|sign| count(header, *sign) > 0 && count(header, *sign) == count(cell, *sign))
 }
 
 /// For each column its place in `header`; the columns become those found, if they are unknown yet.

@@ -104,7 +104,7 @@ impl Generate {
         Box::new(Rows { log, file: file.into(), places: columns.iter().map(place).collect(), written: 0, rows_in })
     }
 
-    /// How an error begins that tells of a column, and the columns.
+    /// How an error about a column begins, and the columns.
     fn table(&self) -> (&'static str, &'static [(&'static str, ColumnType)]) {
         match self {
             Generate::Shop(_) => ("the shop's log has", &SHOP_COLUMNS),

@@ -64,7 +64,7 @@ impl Bookmark {
         self.state().value = Some(value);
     }
 
-    /// Of the batch taken last, these `rows` go on; it must be told before the next batch is taken. Fails if one of them
+    /// Of the batch taken last, these `rows` go on; it must be reported before the next batch is taken. Fails if one of them
     /// stands where nothing can come after it.
     pub fn accept(&self, rows: &DataFrame) -> Result<()> {
         let Some(furthest) = self.state().batch.take() else { return Ok(()) };
@@ -95,7 +95,7 @@ impl fmt::Debug for Bookmark {
 /// A value further ahead of now than this many days is a mistake, or stands for "for ever".
 const AHEAD: u64 = 366;
 
-/// Where a moment stands to now.
+/// Where a timestamp stands to now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
     Past,

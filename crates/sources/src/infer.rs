@@ -29,7 +29,7 @@ const CANDIDATES: [(ColumnType, Told, Fits); 6] = [
 ];
 
 /// The type that all values of the column fit; text if there are none. Where the source says of a value that it is text, the
-/// column holds neither numbers nor truth values.
+/// column holds neither numbers nor booleans.
 pub(crate) fn infer<'a>(
     batches: impl Iterator<Item = &'a TextBatch>,
     column: usize,
@@ -66,7 +66,7 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
-    /// `first` and as many batches after it as hold the rows from which types are told: files and pages may be small. An error
+    /// `first` and as many batches after it as hold the rows from which types are inferred: files and pages may be small. An error
     /// on the way is kept for its turn.
     pub(crate) fn new(first: TextBatch, mut rest: Box<dyn TextSource>) -> Ahead {
         let mut rows = first.lines.len();
@@ -87,7 +87,7 @@ impl Ahead {
         Ahead { taken, rest }
     }
 
-    /// Types are told from `first` alone.
+    /// Types are inferred from `first` alone.
     pub(crate) fn only(first: TextBatch, rest: Box<dyn TextSource>) -> Ahead {
         Ahead { taken: VecDeque::from([Ok(first)]), rest }
     }

@@ -32,7 +32,7 @@ enum Shape {
 enum Unknown {
     /// It gets one: the columns are being found out.
     Add,
-    /// It is passed over: the columns were declared.
+    /// It is skipped: the columns were declared.
     Ignore,
     /// It refuses the record: the columns have been found out.
     Refuse,
@@ -297,7 +297,7 @@ impl Cutter for Json {
 
     fn finish(&self) -> Result<()> {
         match self.shape {
-            // Before the array there are only blanks: a file of nothing else has no rows.
+            // Before the array there are only spaces: a file of nothing else has no rows.
             Shape::Lines | Shape::Closed | Shape::Outside => Ok(()),
             Shape::Inside => Err(breaks_off()),
         }
@@ -367,7 +367,7 @@ fn string(quoted: &[u8]) -> Result<String, String> {
     serde_json::from_slice(quoted).map_err(|error| not_json(&error))
 }
 
-/// The first place from `at` on that is no blank.
+/// The first place from `at` on that is not a space.
 pub(crate) fn blanks(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
     at + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()

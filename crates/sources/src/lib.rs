@@ -1,4 +1,4 @@
-//! Where tables come from: files and objects of many formats, databases, REST services, and invented data.
+//! Where tables come from: files and objects of many formats, databases, REST services, and generated data.
 //!
 //! A [`TableSpec`] is opened into [`Opened`]: typed batches in the order of the source, with the rows that could
 //! not be read beside them, each with its original text and the reason. Each kind of source is a file of its own that

@@ -1,11 +1,11 @@
-//! Cuts lines into fields: by runs of blanks, or by widths.
+//! Cuts lines into fields: by runs of spaces, or by widths.
 
 use spec::Result;
 
 use crate::cut::{Cut, Cutter, Fields, line_end};
 use crate::text::Cell;
 
-/// Fields between runs of blanks and tabs.
+/// Fields between runs of spaces and tabs.
 pub(crate) struct Whitespace;
 
 fn is_blank(byte: u8) -> bool {

@@ -1,7 +1,7 @@
 //! What a bookmark remembers beside its value: the rows at it and beyond it that were read already.
 //!
 //! A bookmark alone loses rows or reads them twice. Rows that come later with the very value of the bookmark would be
-//! passed over, and a refused row beyond it would be refused, and counted, by every run. So such rows are remembered by
+//! skipped, and a refused row beyond it would be refused, and counted, by every run. So such rows are remembered by
 //! a hash of their content: a run reads them again, recognizes them and leaves them out. A row whose content changed is
 //! read as a new one.
 
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_are_told_apart_by_where_they_end() {
+    fn cells_are_distinguished_by_where_they_end() {
         let of = |cells: &[Option<&str>]| Mark::of(cells.iter().map(|cell| cell.map(str::as_bytes)));
         assert_ne!(of(&[Some("ab"), Some("c")]), of(&[Some("a"), Some("bc")]));
         assert_ne!(of(&[Some("")]), of(&[None]));

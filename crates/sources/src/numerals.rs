@@ -132,7 +132,7 @@ impl Numerals {
         (behind || groups == 0 || group == 3).then_some(length)
     }
 
-    /// Whether this character stands between thousands. A blank is any blank that may be written there.
+    /// Whether this character stands between thousands. A space is any space that may be written there.
     fn parts(&self, letter: char) -> bool {
         match self.thousands {
             None => false,

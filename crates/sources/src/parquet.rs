@@ -61,11 +61,19 @@ impl Nulls {
     }
 }
 
-/// A file on disk, or an object.
+/// A file that is to be read.
+pub(crate) struct ParquetFile {
+    at: Location,
+    /// Where copies lie while they are read.
+    copies: PathBuf,
+    /// The file's columns that are read; all if not given.
+    columns: Option<Arc<[String]>>,
+}
+
 #[expect(clippy::large_enum_variant, reason = "one for each file of a source")]
-pub(crate) enum ParquetFile {
+enum Location {
     Here(Artifact),
-    InStore { object: Object, folder: PathBuf },
+    InStore(Object),
 }
 
 /// A file that can be scanned.
@@ -78,28 +86,36 @@ struct Opened {
 impl ParquetFile {
     /// How evidence records it; `looked` is what is known without opening it.
     pub(crate) fn as_input(&self, looked: Input) -> Result<Input> {
-        match self {
-            ParquetFile::Here(artifact) => artifact.as_input(),
-            ParquetFile::InStore { .. } => Ok(looked),
+        match &self.at {
+            Location::Here(artifact) => artifact.as_input(),
+            Location::InStore(_) => Ok(looked),
         }
     }
 
     fn open(self) -> Result<Opened> {
-        let (object, folder) = match self {
-            ParquetFile::Here(artifact) => {
-                artifact.verify()?;
-                return Ok(Opened { artifact, copy: None });
+        let ParquetFile { at, copies, columns } = self;
+        let (artifact, mut copy) = match at {
+            Location::Here(artifact) => (artifact, None),
+            Location::InStore(object) => {
+                let mut copy = Temporary::beside(&copies.join(object.url().name()))?;
+                let path = copy.path().to_owned();
+                object.fetch(copy.file(), &path)?;
+                let shown = object.url().to_string();
+                let artifact = artifact::open_columns(&Root::at(copies.clone()), &path, columns.as_deref())
+                    .map_err(|error| error.context(&shown))?;
+                (Artifact { path: shown.into(), ..artifact }, Some(copy))
             }
-            ParquetFile::InStore { object, folder } => (object, folder),
         };
-        let mut copy = Temporary::beside(&folder.join(object.url().name()))?;
-        let path = copy.path().to_owned();
-        object.fetch(copy.file(), &path)?;
-        let shown = object.url().to_string();
-        let artifact = artifact::open(&Root::at(folder), &path).map_err(|error| error.context(&shown))?;
-        let artifact = Artifact { path: shown.into(), ..artifact };
         artifact.verify()?;
-        Ok(Opened { artifact, copy: Some(copy) })
+        let mut artifact = artifact;
+        if let (Some(columns), None) = (&columns, &artifact.evidence) {
+            let shown = artifact.path.display().to_string();
+            if let Some(readable) = artifact::without_unreadable(&artifact.file, &shown, columns, &copies)? {
+                artifact.file = readable.path().to_owned();
+                copy = Some(readable);
+            }
+        }
+        Ok(Opened { artifact, copy })
     }
 }
 
@@ -125,18 +141,33 @@ struct Current {
     rows: u64,
 }
 
-/// The files at `places`, in order; objects are copied into `copies` while they are read.
-pub(crate) fn files(root: &Root, places: &[Place], copies: &Path) -> Result<Vec<ParquetFile>> {
+/// The files at `places`, in order, of which `columns` are read; objects are copied into `copies` while they are read.
+pub(crate) fn files(
+    root: &Root,
+    places: &[Place],
+    columns: Option<&Map<ColumnSpec>>,
+    copies: &Path,
+) -> Result<Vec<ParquetFile>> {
+    let columns: Option<Arc<[String]>> =
+        columns.map(|columns| columns.iter().map(|(name, spec)| source_of(name, spec).to_owned()).collect());
+    let file = |at| ParquetFile { at, copies: copies.to_owned(), columns: columns.clone() };
     let open = |place: &Place| match place {
         Place::Stdin => Err(Error::cannot_run("-: Parquet cannot be read from standard input").hint("name a file")),
         Place::File { shown, .. } | Place::Object { shown, .. } if !shown.ends_with(".parquet") => {
             Err(Error::cannot_run(format!("{shown}: the name of a Parquet file must end with .parquet"))
                 .hint("rename it, or correct 'format'"))
         }
-        Place::File { path, .. } => artifact::open(root, path).map(ParquetFile::Here),
-        Place::Object { object, .. } => Ok(ParquetFile::InStore { object: object.clone(), folder: copies.to_owned() }),
+        Place::File { path, .. } => {
+            artifact::open_columns(root, path, columns.as_deref()).map(|artifact| file(Location::Here(artifact)))
+        }
+        Place::Object { object, .. } => Ok(file(Location::InStore(object.clone()))),
     };
     places.iter().map(open).collect()
+}
+
+/// The column of the file that a column is read from.
+fn source_of<'a>(name: &'a str, spec: &'a ColumnSpec) -> &'a str {
+    spec.from.as_deref().unwrap_or(name)
 }
 
 fn scan(file: &Artifact) -> Result<LazyFrame> {
@@ -166,7 +197,7 @@ impl Parquet {
             Some(columns) => columns
                 .iter()
                 .map(|(name, spec)| {
-                    let from = spec.from.as_deref().unwrap_or(name);
+                    let from = source_of(name, spec);
                     let Some(found) = schema.get(from) else {
                         return Err(Error::cannot_run(format!("{shown}: no column '{from}'"))
                             .hint(did_you_mean(from, schema.iter_names().map(PlSmallStr::as_str))));

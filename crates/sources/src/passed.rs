@@ -1,4 +1,4 @@
-//! Files of a table that hold no rows: one among others is passed over, all of them are an error.
+//! Files of a table that hold no rows: one among others is skipped, all of them are an error.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,7 +17,7 @@ pub(crate) enum EmptyFiles {
     Error,
 }
 
-/// The files that were passed over, each with what was found in it.
+/// The files that were skipped, each with what was found in it.
 #[derive(Clone, Debug, Default)]
 pub struct Passed(Arc<Mutex<Vec<String>>>);
 
@@ -55,7 +55,7 @@ impl Emptiness {
         self.has_rows = true;
     }
 
-    /// A file has none: `what` there is instead. Fails if it cannot be passed over.
+    /// A file has none: `what` there is instead. Fails if it cannot be skipped.
     pub(crate) fn none(&mut self, shown: &str, what: &str) -> Result<()> {
         if self.files == 1 && shown == "-" {
             return Err(Error::cannot_run(format!("{shown}: {what}"))

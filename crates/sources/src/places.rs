@@ -40,7 +40,7 @@ impl Place {
         }
     }
 
-    /// Whether there is nothing in it, as far as can be told without opening it.
+    /// Whether there is nothing in it, as far as is known without opening it.
     pub(crate) fn has_no_bytes(&self) -> bool {
         match self {
             Place::Stdin => false,
@@ -111,7 +111,7 @@ impl Place {
         let mut raw = io::BufReader::with_capacity(1 << 17, raw);
         let head = raw.fill_buf().map_err(|error| failed(&error))?;
         if head.is_empty() {
-            // An empty file, which is no compressed one either.
+            // An empty file, which is not a compressed one either.
             return Ok(Box::new(raw));
         }
         if !head.starts_with(magic) {
@@ -239,7 +239,7 @@ fn matches(root: &Root, pattern: &str) -> Result<Vec<Place>> {
     }
 }
 
-/// What a file is whose first bytes are no text, and the way out.
+/// What a file is whose first bytes are not text, and the way out.
 pub(crate) fn not_text(head: &[u8]) -> Option<(&'static str, &'static str)> {
     Some(match head {
         [0x1F, 0x8B, ..] => ("compressed by gzip", "add 'compression: gzip'"),

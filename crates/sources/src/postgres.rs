@@ -1,7 +1,7 @@
 //! The `postgres` source: a table or a query of a PostgreSQL server, copied out in its binary format.
 //!
 //! A thread of its own keeps the connection and gathers rows as bytes; the consumer makes them columns. The rows are
-//! those of one moment: one transaction, which only reads.
+//! those of one point in time: one transaction, which only reads.
 
 mod copy;
 mod decode;
@@ -89,7 +89,7 @@ impl TryFrom<Written> for Postgres {
 
 impl Source for Postgres {
     /// The address without user and password. It never equals an earlier one, for whether a server has changed can only be
-    /// told by reading it.
+    /// found by reading it.
     fn locate(&self, root: &Root, _: &Cloud) -> Result<Located> {
         let path = self.shown(&Address::new(self.url.expose(), root)?);
         Ok(Input { path, fingerprint: Fingerprint::Given(once("a database")), rows: None }.into())
@@ -128,7 +128,7 @@ impl Source for Postgres {
             of_last_run.value.iter().for_each(|value| bookmark.set(value.clone()));
             past = Some(of_last_run);
         }
-        // The rows come in their order: those of the bookmark's own value, if they are asked for, are the first.
+        // The rows come in their order: those of the bookmark's own value, if they are requested, are the first.
         let greatest = past.as_ref().and_then(|past| past.value.as_ref()).map(|_| 0);
         let known = Arc::new(Mutex::new(Memory::new(past.as_ref(), greatest, plan.is_unique)));
         if plan.fields.iter().any(|field| matches!(field, Field::Key(_))) {
@@ -238,7 +238,7 @@ impl PostgresBatches {
             let (known, chunk) = (Arc::clone(&self.known), chunk.bytes);
             self.bookmark.hand_out(Box::new(move |accepted| {
                 let bytes = |range: &Range<usize>| chunk.get(range.clone()).unwrap_or_default();
-                // What comes after everything is refused again with every run; that is no way to go on.
+                // What comes after everything is refused again with every run; that is not a way to go on.
                 if let Some(row) = rows.last() {
                     check_end(bytes(&row.key))?;
                 }
@@ -367,7 +367,7 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N]> {
     Ok(*head)
 }
 
-/// Whole numbers as such, everything else as the server writes it; and where a moment stands to now. Fails for a value that
+/// Whole numbers as such, everything else as the server writes it; and where a timestamp stands to now. Fails for a value that
 /// no later one can pass.
 fn bookmark(key: &[u8], kind: KeyKind) -> Result<(Value, When)> {
     let text = check_end(key)?;
@@ -390,7 +390,7 @@ fn check_end(key: &[u8]) -> Result<&str> {
     }
 }
 
-/// Where a moment as the server writes it, in UTC, stands to now; to the day.
+/// Where a timestamp as the server writes it, in UTC, stands to now; to the day.
 fn when_of(text: &str) -> Result<When> {
     let day = text.split(' ').next().unwrap_or_default();
     match day.parse::<NaiveDate>() {

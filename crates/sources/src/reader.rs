@@ -143,7 +143,7 @@ impl TextReader {
         Ok(())
     }
 
-    /// Cuts the next record, or tells why it cannot be cut. The place of the record is `self.at` until
+    /// Cuts the next record, or returns why it cannot be cut. The place of the record is `self.at` until
     /// [`TextReader::advance`].
     fn step(&mut self) -> Result<(Step, usize)> {
         loop {

@@ -17,7 +17,7 @@ use crate::table_spec::TableSpec;
 /// Settings by key, without those that have their default.
 pub(crate) type Settings = BTreeMap<String, Value>;
 
-/// The column whose settings are asked for.
+/// The column whose settings are requested.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'a> {
     /// Its name in the table.
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_told_from_another_however_long_it_is() {
+    fn a_query_is_distinguished_from_another_however_long_it_is() {
         let of = |end: &str| {
             reading(
                 &format!("source: {{sqlite: {{path: s.db, query: \"SELECT {} {end}\"}}}}\n", "a + ".repeat(50)),

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_told_from_codes() {
+    fn numbers_are_distinguished_from_codes() {
         assert!(of(&["9", "10"]).are_digits() && of(&["9", "10"]).lengths_differ());
         assert!(of(&["-9", "+10", "3"]).are_whole() && !of(&["-9"]).are_digits());
         assert!(of(&["9.5", "10.25", "-1"]).are_numbers() && !of(&["9.5", "10."]).are_numbers());

@@ -37,7 +37,7 @@ pub(crate) trait Source {
     }
 }
 
-/// What a source is asked for.
+/// What is requested of a source.
 pub(crate) struct Request<'a> {
     pub root: &'a Root,
     /// What `columns:` declares.

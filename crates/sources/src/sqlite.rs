@@ -138,7 +138,7 @@ impl Source for Sqlite {
             Follower { order: order.clone(), bookmark: bookmark.clone(), known: Arc::clone(known) }
         });
         let is_told = |column: &Chosen| column.spec.is_some() || column_type(&offered[column.place]).is_some();
-        // What is new is too little to tell the types of the whole.
+        // The new rows are too few to infer the types of the whole.
         let sample = match wanted.iter().all(is_told) || *reach == Reach::All {
             true => None,
             false => self.sample(&wanted, &offered, &file, &shown).context(&shown)?,
@@ -174,7 +174,7 @@ impl Source for Sqlite {
 }
 
 impl Sqlite {
-    /// The first rows of the whole, from which the first run told the types.
+    /// The first rows of the whole, from which the first run inferred the types.
     fn sample(&self, wanted: &[Chosen], offered: &[Offered], file: &Path, shown: &str) -> Result<Option<TextBatch>> {
         let (columns, from) = (listed(wanted, offered), self.selection.from(quoted));
         let order = self.selection.incremental.as_deref().map(|key| format!(" ORDER BY {}", quoted(key)));
@@ -275,7 +275,7 @@ impl Sqlite {
         Ok((Shapes::of(connection, &self.selection, key)?.order(key)?, false))
     }
 
-    /// A condition that every row asked for meets, so that an index can be used; none where the database's own order
+    /// A condition that every row requested meets, so that an index can be used; none where the database's own order
     /// is another than that of the values.
     fn narrowed(
         &self,
@@ -309,8 +309,8 @@ impl Sqlite {
         Ok(narrowed.map_or_else(Default::default, |(condition, value)| (format!(" WHERE {condition}"), vec![value])))
     }
 
-    /// Whether a row that is asked for is kept before the text `day`, or one that cannot be read as a moment: only reading
-    /// them tells.
+    /// Whether a row that is requested is kept before the text `day`, or one that cannot be read as a timestamp: only reading
+    /// them shows.
     fn hides_rows(&self, connection: &Connection, order: &Order, within: &Within, day: &str) -> Result<bool> {
         const MANY: usize = 4096;
         let asks = |values: &[Vec<u8>]| {
@@ -337,7 +337,7 @@ fn listed(wanted: &[Chosen], offered: &[Offered]) -> String {
     wanted.iter().map(|column| quoted(&offered[column.place].name)).collect::<Vec<_>>().join(", ")
 }
 
-/// A day that every text of a moment from `micros` on follows, whatever offset to UTC it is written with.
+/// A day that every text of a timestamp from `micros` on follows, whatever offset to UTC it is written with.
 fn day_before(micros: i128) -> Option<String> {
     let moment = DateTime::from_timestamp_micros(micros.try_into().ok()?)?;
     let day = moment.date_naive().checked_sub_days(Days::new(2))?;

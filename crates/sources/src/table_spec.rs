@@ -75,7 +75,7 @@ struct Written {
     /// are inferred from the first 10,000 rows.
     ///
     /// A cell that cannot be read as its type refuses its row, which is kept aside with its original text. Numbers
-    /// may have blanks around them; `nan` and `inf` are not numbers. Text keeps its white space.
+    /// may have spaces around them; `nan` and `inf` are not numbers. Text keeps its white space.
     #[serde(default)]
     columns: Option<Map<ColumnSpec>>,
 }

@@ -3,6 +3,7 @@
 mod conversions;
 mod errors;
 mod excel;
+mod foreign_types;
 mod formats;
 mod generate;
 mod http;

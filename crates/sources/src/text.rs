@@ -44,7 +44,7 @@ impl Cell {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Broken {
     pub line: u32,
-    /// The record's text; bytes that are no text are written `\xNN`.
+    /// The record's text; bytes that are not text are written `\xNN`.
     pub text: String,
     pub why: String,
 }
@@ -106,7 +106,7 @@ pub(crate) trait TextSource: Send {
     fn next_batch(&mut self) -> spec::Result<Option<TextBatch>>;
 }
 
-/// `bytes` as text for people; what is no UTF-8 is written `\xNN`.
+/// `bytes` as text for people; what is not UTF-8 is written `\xNN`.
 pub(crate) fn readable(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

@@ -97,7 +97,7 @@ impl Typing {
     }
 }
 
-/// Whether the first rows told that the column is one of numbers or truth values, which in them were no text.
+/// Whether the first rows showed that the column is one of numbers or booleans, which in them were not text.
 fn is_told_of_numbers(spec: &ColumnSpec) -> bool {
     spec.told != Told::Declared
         && matches!(spec.column_type, ColumnType::Bool | ColumnType::Int64 | ColumnType::Float64)
@@ -240,7 +240,7 @@ pub(crate) fn assemble(
     Ok(Batch { refused: Some(refused), ..Batch::from(rows) })
 }
 
-/// Reads `cells` as the type of `spec`. Numbers and moments may have blanks around them.
+/// Reads `cells` as the type of `spec`. Numbers and timestamps may have spaces around them.
 pub(crate) fn convert<'a>(
     cells: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
     name: &str,

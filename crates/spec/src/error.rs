@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::place::line_and_column;
 
-/// The kinds of failure that callers must tell apart.
+/// The kinds of failure that callers must distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// The data says no (exit 1).
@@ -82,7 +82,7 @@ impl Error {
         Some(Error(inner.clone()))
     }
 
-    /// The reader of our output went away, which is no failure of ours.
+    /// The reader of our output went away, which is not a failure of ours.
     pub fn closed_pipe(mut self) -> Error {
         self.0.closed_pipe = true;
         self

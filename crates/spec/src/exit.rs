@@ -10,7 +10,7 @@ pub enum Exit {
     Done = 0,
     /// The data failed a check. The previous output is unchanged.
     Refused = 1,
-    /// Could not run: usage, spec, input or output.
+    /// Could not run: command, YAML file, input or output.
     CannotRun = 2,
     /// Try again later: network, rate limit, budget, lock, interruption. What was done is kept.
     TryAgain = 75,
@@ -30,7 +30,7 @@ impl Exit {
         match self {
             Exit::Done => "done, or already up to date",
             Exit::Refused => "the data failed a check; the previous output is unchanged",
-            Exit::CannotRun => "could not run: usage, spec, input or output",
+            Exit::CannotRun => "could not run: command, YAML file, input or output",
             Exit::TryAgain => {
                 "try again later: network, rate limit, budget, lock or interruption; what was done is kept"
             }

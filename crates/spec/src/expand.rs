@@ -20,7 +20,7 @@ pub struct Expand<'e, D> {
     pub others: &'static [&'static str],
 }
 
-/// What kind of scalar the receiver asked for.
+/// What kind of scalar the receiver requested.
 #[derive(Clone, Copy)]
 enum Wanted {
     Text,
@@ -259,7 +259,38 @@ impl Visitor<'_> for KeyOf<'_> {
     }
 }
 
+/// Names of types elsewhere, and ours.
+const TYPES_ELSEWHERE: [(&str, &str); 22] = [
+    ("integer", "int64"),
+    ("int", "int64"),
+    ("bigint", "int64"),
+    ("long", "int64"),
+    ("smallint", "int16"),
+    ("tinyint", "int8"),
+    ("float", "float64"),
+    ("double", "float64"),
+    ("real", "float32"),
+    ("number", "float64"),
+    ("numeric", "float64"),
+    ("decimal", "float64"),
+    ("text", "string"),
+    ("str", "string"),
+    ("varchar", "string"),
+    ("utf8", "string"),
+    ("object", "string"),
+    ("boolean", "bool"),
+    ("timestamp", "datetime"),
+    ("datetime64", "datetime"),
+    ("categorical", "category"),
+    ("enum", "category"),
+];
+
 fn unknown(what: &str, word: &str, known: &[&str]) -> String {
+    let lower = word.to_lowercase();
+    let ours = TYPES_ELSEWHERE.iter().find(|(theirs, ours)| *theirs == lower && known.contains(ours));
+    if let Some((_, ours)) = ours {
+        return format!("unknown {what} '{word}'; did you mean '{ours}'?");
+    }
     format!("unknown {what} '{word}'; {}", did_you_mean(word, known.iter().copied()))
 }
 

@@ -20,7 +20,11 @@ pub struct Loaded<T> {
 /// The text of the spec at `path`, which is relative to `root`.
 pub fn text_of(root: &Root, path: &Path) -> Result<String> {
     let file = root.join(path);
-    let bytes = std::fs::read(&file).map_err(|error| Error::io("read", path, &error))?;
+    let bytes = std::fs::read(&file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::cannot_run(format!("{}: no such file", path.display()))
+            .hint("correct the path; it counts from the project root"),
+        _ => Error::io("read", path, &error),
+    })?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
         let (line, column) = place_of(&valid, valid.len());
@@ -77,7 +81,7 @@ fn located(text: &str, path: &Path, error: &serde_yaml::Error) -> Error {
         }
     };
     let message = match words::syntax(&message) {
-        Some(ours) => ours.to_owned(),
+        Some(ours) => words::not_a_beginning(ours, character_at(text, line, column)).into_owned(),
         None => words::value(&message),
     };
     let message = words::without_middle(&message, LONGEST);
@@ -92,6 +96,11 @@ fn located(text: &str, path: &Path, error: &serde_yaml::Error) -> Error {
         (&*message, lacks_colon.unwrap_or_default())
     };
     Error::cannot_run(format!("{}:{line}:{column}: {message}{way_out}", path.display()))
+}
+
+/// The character at a place that is counted from 1.
+fn character_at(text: &str, line: usize, column: usize) -> Option<char> {
+    text.lines().nth(line.checked_sub(1)?)?.chars().nth(column.checked_sub(1)?)
 }
 
 /// The key in `line` or right before it that seems to lack its colon, and where it is: `- trim {columns: [city]}`.
@@ -111,6 +120,11 @@ fn is_cut(text: &str, line: usize, column: usize) -> bool {
     let from = line.char_indices().nth(column - 1).map_or(line.len(), |(at, _)| at);
     let (before, scalar) = line.split_at(from);
     let scalar = scalar.split([',', '}', ']']).next().unwrap_or_default();
+    // A key says nothing of the text behind it.
+    let is_key = |key: &str| !key.is_empty() && !key.contains(['(', ')', ' ']);
+    if scalar.split_once(": ").is_some_and(|(key, _)| is_key(key)) {
+        return false;
+    }
     before.contains(['{', '['])
         && !scalar.starts_with(['"', '\'', '{', '['])
         && scalar.matches('(').count() != scalar.matches(')').count()
@@ -257,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_no_map_of_keys() {
+    fn a_list_is_not_a_map_of_keys() {
         assert_eq!(
             failure("tables:\n  orders:\n    steps:\n      - dedupe: [[a]]\n"),
             "clean.yaml:4:17: tables.orders.steps[0].dedupe: found a list, expected a map with the key 'by'"
@@ -301,8 +315,15 @@ mod tests {
     fn faults_of_yaml_are_placed_and_come_with_the_way_out() {
         for (text, error) in [
             ("tables: {a: {steps: []}\n", "2:1: a map in braces goes wrong here"),
+            (
+                "tables: {a: {steps: [{trim: {columns: [x], patern: '(a', by: b}}]}}\n",
+                "1:44: tables.a.steps[0].trim: unknown key 'patern'; ",
+            ),
             ("tables: 'x\n", "2:1: a quote is not closed before the end of the file"),
-            ("tables: {}\n\trows: 1\n", "2:1: a value cannot begin with this character"),
+            ("tables: {}\n\trows: 1\n", "2:1: found a tab; indent with spaces"),
+            ("tables:\n  a:\n\t  steps: []\n", "3:1: found a tab; indent with spaces"),
+            ("tables: {}\nrows: @x\n", "2:7: a value cannot begin with '@'; put the text in quotes"),
+            ("tables: {}\nrows: `x`\n", "2:7: a value cannot begin with '`'; put the text in quotes"),
             ("tables: {}\nrows: 1: 2\n", "2:8: unexpected ':'"),
             ("tables: {}\nrows: \u{1}\n", "2:7: found a control character"),
             ("tables: {}\n---\nrows: 1\n", "2:1: a second document begins here"),
@@ -311,11 +332,12 @@ mod tests {
         ] {
             let found = failure(text);
             assert!(found.starts_with(&format!("clean.yaml:{error}")), "{text:?}: {found}");
+            assert!(!found.contains("cuts a text"), "{found}");
         }
     }
 
     #[test]
-    fn groups_of_a_replacement_are_no_variables() {
+    fn groups_of_a_replacement_are_not_variables() {
         let spec = read("tables: {t: {steps: [{trim: {columns: [\"${1}_${2}\", \"$${COL}\"]}}]}}\n").unwrap();
         let columns = ["${1}_${2}".to_owned(), "${COL}".to_owned()];
         assert_eq!(spec.tables.get("t").unwrap().steps, [Step::Trim(Trim { columns: columns.into() })]);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// Longest value that an error repeats, in characters.
 const SHOWN: usize = 60;
 
-/// What the YAML library says of text that is no YAML, and what we say: the problem, then the way out.
+/// What the YAML library says of text that is not YAML, and what we say: the problem, then the way out.
 const SYNTAX: &[(&str, &str)] = &[
     (
         "mapping values are not allowed in this context",
@@ -32,10 +32,7 @@ const SYNTAX: &[(&str, &str)] = &[
         "could not find expected ':'",
         "a key without ':' after it, or a key of more than 1024 characters; write `key: value`",
     ),
-    (
-        "found character that cannot start any token",
-        "a value cannot begin with this character; put the text in quotes, and indent with blanks, not tabs",
-    ),
+    ("found character that cannot start any token", "a value cannot begin with this character; put the text in quotes"),
     ("found unexpected end of stream", "a quote is not closed before the end of the file; close it"),
     (
         "found unexpected document indicator",
@@ -113,6 +110,16 @@ const NO_ANCHOR: &str =
 const TAG: &str = "'!' begins a YAML tag, which specs do not use; put the text in quotes";
 const DIRECTIVE: &str = "'%' begins a YAML directive, which specs do not use; put the text in quotes";
 const MERGE: &str = "'<<' takes in a map or a list of maps; write a reference to one, such as `<<: *name`";
+
+/// What is wrong where no value can begin with the character that is there.
+pub fn not_a_beginning(ours: &'static str, character: Option<char>) -> Cow<'static, str> {
+    const ANY: &str = "a value cannot begin with this character";
+    match (ours.strip_prefix(ANY), character) {
+        (Some(_), Some('\t')) => "found a tab; indent with spaces".into(),
+        (Some(way_out), Some(found)) => format!("a value cannot begin with '{found}'{way_out}").into(),
+        _ => ours.into(),
+    }
+}
 
 /// Whether this is what we say where a key was expected.
 pub fn is_missing_key(ours: &str) -> bool {
@@ -252,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_told_without_a_type_of_rust() {
+    fn values_are_reported_without_a_type_of_rust() {
         for (theirs, ours) in [
             (
                 "rows: invalid type: string \"many\", expected usize",

@@ -38,7 +38,7 @@ impl Aside {
         Ok(rows)
     }
 
-    /// Writes all rows that go on to a file that nobody sees. They are accepted as far as can be told before row checks.
+    /// Writes all rows that go on to a file that nobody sees. They are accepted as far as is known before row checks.
     pub fn spool(
         &mut self,
         batches: &mut Batches,

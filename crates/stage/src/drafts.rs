@@ -162,12 +162,12 @@ impl<S: Stage> Drafting<'_, S> {
         let mut results = self.judge(&table, checks, &row_checks, &written, &output.schema, &columns)?;
         let judged = (output.judged)();
         // A record of what failed stays: it is no less right for what it found.
-        let own = failed(&table, &judged.checks);
+        let own = failed(&table, &judged.checks, &RowChecks::default());
         match judged.is_record {
             true => self.findings.borrow_mut().extend(own),
             false => failures.extend(own),
         }
-        let checked = failed(&table, &results);
+        let checked = failed(&table, &results, &row_checks);
         results.extend(judged.checks);
         taken.add_cells(judged.cells, judged.nulls);
         self.tell(&table, &results);
@@ -284,15 +284,22 @@ pub(crate) fn changes_of(table: &str) -> String {
 /// How many earlier runs a check may look back on.
 const HISTORY: usize = 50;
 
-fn failed(table: &str, results: &[CheckResult]) -> Vec<String> {
+fn failed(table: &str, results: &[CheckResult], row_checks: &RowChecks) -> Vec<String> {
     let failed = results.iter().filter(|result| result.verdict == Verdict::Failed);
-    failed.map(|result| format!("table '{table}': check '{}' failed: {}", result.check, result.found)).collect()
+    let in_words = |result: &CheckResult| {
+        let way_out = match row_checks.contains(&result.check) {
+            true => "; to set such rows aside and go on, raise the check's 'max_share'",
+            false => "",
+        };
+        format!("table '{table}': check '{}' failed: {}{way_out}", result.check, result.found)
+    };
+    failed.map(in_words).collect()
 }
 
 fn empty(table: &str, books: &Books) -> String {
     let mut text = format!("table '{table}' has no rows left: {} in", count(books.rows_in, "row"));
     for entry in &books.entries {
-        text += &format!(", {} {} by {}", entry.rows, entry.fate.word(), entry.rule);
+        text += &format!(", {}", entry.in_words());
     }
     text
 }

@@ -1,6 +1,7 @@
 //! From arguments to input artifacts.
 
-use std::io::BufRead;
+use std::fs::File;
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use artifact::{Artifact, LATEST, open};
@@ -24,7 +25,39 @@ pub fn upstream(tool: Tool, pipeline: &Name, named: &[String], root: &Root, mirr
         // Paths on the command line count from where the user stands.
         paths => paths.iter().map(|path| from_here(path, root)).collect(),
     };
-    paths.iter().map(|path| input(path, root, mirror)).collect()
+    let artifacts = paths.iter().map(|path| input(path, root, mirror)).collect::<Result<Vec<Artifact>>>()?;
+    match artifacts.iter().find_map(|artifact| unreadable(artifact, tool, pipeline)) {
+        Some(error) => Err(error),
+        None => Ok(artifacts),
+    }
+}
+
+/// Why a file that Millrace did not write is not an input, if it is none: only Parquet is.
+fn unreadable(artifact: &Artifact, tool: Tool, pipeline: &Name) -> Option<Error> {
+    if artifact.is_table() || artifact.evidence.is_some() {
+        return None;
+    }
+    let path = artifact.path.display();
+    if artifact.file.file_name().is_some_and(|name| name == LATEST) {
+        return Some(
+            Error::cannot_run(format!("{path}: a list of files, not a Parquet file"))
+                .hint(format!("read it from stdin: `bin/{tool} {pipeline} - < {path}`")),
+        );
+    }
+    if artifact.file.is_dir() {
+        return Some(Error::cannot_run(format!("{path}: a folder, not a Parquet file")).hint("name the files in it"));
+    }
+    let mut start = [0; 4];
+    let is_parquet =
+        File::open(&artifact.file).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && &start == b"PAR1";
+    Some(match is_parquet {
+        true => {
+            Error::cannot_run(format!("{path}: the name of a Parquet file must end with .parquet")).hint("rename it")
+        }
+        false => Error::cannot_run(format!("{path}: not a Parquet file, and {tool} reads no other format")).hint(
+            format!("describe the file in resources/{pipeline}/ingest.yaml, and run `bin/ingest {pipeline}` first"),
+        ),
+    })
 }
 
 fn input(path: &Path, root: &Root, mirror: &Mirror) -> Result<Artifact> {
@@ -99,6 +132,35 @@ fn from_stdin(stdin: impl BufRead) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_is_not_parquet_is_refused_with_the_way_to_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let refused = |name: &str, content: Option<&str>| {
+            let path = folder.path().join(name);
+            match content {
+                Some(content) => std::fs::write(&path, content).unwrap(),
+                None => std::fs::create_dir(&path).unwrap(),
+            }
+            let artifact = open(&root, &path).unwrap();
+            unreadable(&artifact, Tool::Predict, &Name::new("telco").unwrap()).unwrap().to_string()
+        };
+        assert_eq!(
+            refused("new.csv", Some("id\n1\n")),
+            "new.csv: not a Parquet file, and predict reads no other format; describe the file in \
+             resources/telco/ingest.yaml, and run `bin/ingest telco` first"
+        );
+        assert_eq!(
+            refused("new.pq", Some("PAR1...")),
+            "new.pq: the name of a Parquet file must end with .parquet; rename it"
+        );
+        assert_eq!(
+            refused("latest", Some("a.parquet\n")),
+            "latest: a list of files, not a Parquet file; read it from stdin: `bin/predict telco - < latest`"
+        );
+        assert_eq!(refused("new", None), "new: a folder, not a Parquet file; name the files in it");
+    }
 
     #[test]
     fn an_empty_stdin_is_an_error_not_old_data() {

@@ -62,6 +62,12 @@ pub trait Stage: Sized {
     /// This run's own flags, beyond those that all tools have.
     type Flags: clap::Args;
 
+    /// What `--help` says of the inputs on the command line, if they are not artifacts of the stage before.
+    const INPUTS: Option<&'static str> = None;
+
+    /// Further YAML files that it reads, with their JSON Schemas: `--schema=NAME` prints them.
+    const MORE_SCHEMAS: tool::MoreSchemas = &[];
+
     /// Files in the stage's folder to which it only ever appends, and which the project's store keeps too.
     const JOURNALS: &'static [&'static str] = &[];
 

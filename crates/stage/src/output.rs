@@ -148,7 +148,7 @@ pub struct RenderedOutput {
 /// Writes the rows of a table to a file, which errors call by the text, and returns how many there were.
 pub type WriteRows = Box<dyn FnOnce(Rows, &mut File, &str) -> Result<u64>>;
 
-/// A file that is no table, written as `<stem>_<time>.<extension>`.
+/// A file that is not a table, written as `<stem>_<time>.<extension>`.
 pub struct FileOutput {
     pub stem: String,
     pub extension: String,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use artifact::{Books, Evidence, Quality, Snapshot, Verdict};
+use artifact::{Books, Evidence, Fate, Quality, Snapshot, Verdict};
 use serde_json::json;
 use spec::text::count;
 use spec::{Result, Root};
@@ -33,7 +33,7 @@ pub struct Item {
     pub warnings: Vec<String>,
     /// How many files without rows were skipped.
     pub empty_files: usize,
-    /// The processor time that its summaries, hash and seal took; zero for what is no table.
+    /// The processor time that its summaries, hash and seal took; zero for what is not a table.
     pub evidence: Duration,
 }
 
@@ -114,9 +114,13 @@ impl Item {
         if books == &Books::default() {
             return format!("{} written", self.path.display());
         }
-        let mut words = format!("{}: {} in, {} out", self.table, count(books.rows_in, "row"), books.rows_out);
+        let mut words = format!("{}: {} in", self.table, count(books.rows_in, "row"));
+        // Rows that went into a model do not come out, which is not a loss.
+        if books.rows_out > 0 || books.total(Fate::Used) == 0 {
+            words += &format!(", {} out", books.rows_out);
+        }
         for entry in &books.entries {
-            words += &format!("; {} {} by {}", entry.rows, entry.fate.word(), entry.rule);
+            words += &format!("; {}", entry.in_words());
         }
         if self.empty_files > 0 {
             words += &format!("; {}", files_passed(self.empty_files));

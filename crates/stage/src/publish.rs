@@ -160,7 +160,7 @@ impl<S: Stage> Drafting<'_, S> {
         Ok(self.job.root.relative(&target).to_owned())
     }
 
-    /// The log is a table of its own, under a name of its own, and has no books: its rows are no rows of the table.
+    /// The log is a table of its own, under a name of its own, and has no books: its rows are not rows of the table.
     fn name_changes(&self, log: WrittenTable, of: &Evidence) -> Result<ChangeLog> {
         let table = changes_of(&of.table);
         let target = self.target(&table, "parquet");

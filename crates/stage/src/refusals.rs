@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_reasons_of_each_kind_are_told() {
+    fn the_first_reasons_of_each_kind_are_reported() {
         let reasons = [
             "line 2: character 3 is not UTF-8",
             "n: 'x1' is not an int64",

@@ -29,6 +29,9 @@ pub struct Staged<S>(std::marker::PhantomData<S>);
 impl<S: Stage> Program for Staged<S> {
     const TOOL: Tool = S::TOOL;
     const ABOUT: About = S::ABOUT;
+    const USAGE: Option<&'static str> = Some("<PIPELINE> [ARTIFACT]...");
+    const INPUTS: Option<&'static str> = S::INPUTS;
+    const MORE_SCHEMAS: tool::MoreSchemas = S::MORE_SCHEMAS;
     type Arguments = Arguments<S::Flags>;
 
     fn schema() -> serde_json::Value {

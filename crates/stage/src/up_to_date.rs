@@ -117,7 +117,7 @@ fn difference(evidence: &Of, key: &Key<'_>) -> Option<Difference> {
         return other(format!("the tool is version {} now, it was {}", key.version, evidence.version));
     }
     if evidence.spec != key.spec {
-        return other("its spec, a variable in it or a flag changed".to_owned());
+        return other("its YAML file, a variable in it or a flag changed".to_owned());
     }
     let of_inputs = |reason: String| Some(Difference { reason, of_inputs: true });
     for input in key.inputs {

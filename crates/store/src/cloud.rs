@@ -151,7 +151,7 @@ impl Cloud {
 
     /// Why there is no object: it is missing, or its bucket is.
     pub fn missing(&self, url: &Url) -> Error {
-        // A folder is no bucket, and its list would begin at the root of the disk.
+        // A folder is not a bucket, and its list would begin at the root of the disk.
         if url.scheme() == Scheme::File {
             return no_object(url);
         }

@@ -134,7 +134,7 @@ fn a_pointer_is_replaced_and_read_back() {
 }
 
 #[test]
-fn of_two_writers_the_second_is_told() {
+fn of_two_writers_the_second_is_refused() {
     let Some(store) = Store::s3() else { return };
     let url = store.base.join("latest");
     store.cloud.replace(&url, b"one".to_vec(), None).unwrap();
@@ -199,7 +199,7 @@ fn failure(answer: Option<(u16, &str)>) -> Error {
 }
 
 #[test]
-fn denied_is_for_people_to_mend() {
+fn denied_is_for_people_to_correct() {
     let error = failure(Some((403, "<Error><Code>SignatureDoesNotMatch</Code></Error>\n")));
     assert_eq!(error.class(), Class::CannotRun);
     assert_eq!(
@@ -226,7 +226,7 @@ fn overload_and_silence_are_worth_another_try() {
 }
 
 #[test]
-fn what_would_end_in_a_time_out_is_said_at_once() {
+fn what_would_end_in_a_time_out_is_reported_at_once() {
     let failure = |url: &str, variables: &[(&str, &str)]| {
         let cloud = Cloud::new(&environment(variables.iter().map(|(name, value)| (*name, (*value).to_owned()))));
         cloud.read(&url.parse().unwrap()).unwrap_err().to_string()

@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 server on 127.0.0.1 that answers as told, faults included, and remembers what it was asked.
+//! A small HTTP/1.1 server on 127.0.0.1 that answers as instructed, faults included, and remembers what it was asked.
 
 use std::io::Write;
 use std::net::TcpStream;

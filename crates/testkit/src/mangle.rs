@@ -142,7 +142,7 @@ pub fn mangle_texts(file: &str, specs: Vec<String>, read: impl Fn(&str) -> Resul
     }
 }
 
-/// How many faults are told before the search ends.
+/// How many faults are reported before the search ends.
 const FAULTS: usize = 10;
 
 /// What was found wrong, each kind once.

@@ -1,4 +1,4 @@
-//! A small SMTP server (RFC 5321, without TLS) on 127.0.0.1 that answers as told, faults included, and keeps the mail.
+//! A small SMTP server (RFC 5321, without TLS) on 127.0.0.1 that answers as instructed, faults included, and keeps the mail.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;

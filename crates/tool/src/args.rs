@@ -1,7 +1,8 @@
 //! The command line: what all programs share, around what each has of its own.
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
-use spec::Exit;
+use serde_json::Value;
+use spec::{Error, Exit, Result, did_you_mean};
 
 use crate::Program;
 
@@ -25,8 +26,16 @@ pub struct Common {
     #[arg(long, short, help_heading = "This run")]
     pub quiet: bool,
     /// Print the JSON Schema of the tool's YAML file and exit
-    #[arg(long, help_heading = "Help", exclusive = true)]
-    pub schema: bool,
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        help_heading = "Help",
+        exclusive = true
+    )]
+    pub schema: Option<String>,
 }
 
 /// What `--help` says of a program.
@@ -48,12 +57,18 @@ struct CommandLine<A: Args> {
     common: Common,
 }
 
+/// A whole number on the command line, 0 or more.
+pub fn whole_number<T: TryFrom<u64>>(text: &str) -> std::result::Result<T, String> {
+    let number = text.parse::<u64>().ok().and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| "not a whole number, 0 or more".to_owned())
+}
+
 /// Parses the command line. Help, version and wrong usage print their text and end here with an exit code.
-pub fn parse<P: Program>() -> Result<(P::Arguments, Common), Exit> {
+pub fn parse<P: Program>() -> std::result::Result<(P::Arguments, Common), Exit> {
     let matches = match command::<P>().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
-            // A closed pipe while printing help is no failure.
+            // A closed pipe while printing help is not a failure.
             let _ = error.print();
             return Err(if error.use_stderr() { Exit::CannotRun } else { Exit::Done });
         }
@@ -70,13 +85,45 @@ pub fn parse<P: Program>() -> Result<(P::Arguments, Common), Exit> {
 fn command<P: Program>() -> clap::Command {
     let About { short, long, .. } = P::ABOUT;
     let codes: Vec<String> = Exit::ALL.iter().map(|exit| format!("  {:<4}{}", exit.code(), exit.meaning())).collect();
-    CommandLine::<P::Arguments>::command()
+    let others: Vec<&str> = other_schemas::<P>().map(|(name, _)| name).collect();
+    let schemas = format!(
+        "Print the JSON Schema of the tool's YAML file and exit; with =NAME that of another file: {}",
+        others.join(", ")
+    );
+    let mut command = CommandLine::<P::Arguments>::command().mut_arg("schema", |schema| schema.help(schemas));
+    if let Some(usage) = P::USAGE {
+        command = command.override_usage(format!("{} [OPTIONS] {usage}", P::TOOL));
+    }
+    if let Some(inputs) = P::INPUTS {
+        command = command.mut_arg("artifacts", |artifacts| artifacts.help(inputs));
+    }
+    command
         .name(P::TOOL.name())
         .version(env!("CARGO_PKG_VERSION"))
         .about(short)
         .long_about(format!("{short}.\n\n{long}"))
         .after_help(format!("Examples:\n{}\n\nExit codes:\n{}", examples(&P::ABOUT), codes.join("\n")))
         .max_term_width(100)
+}
+
+/// The schemas of files other than the tool's own, by name: those that it names, and that of the file which all tools read.
+fn other_schemas<P: Program>() -> impl Iterator<Item = (&'static str, fn() -> Value)> {
+    P::MORE_SCHEMAS.iter().copied().chain([("alerts", alert::schema as fn() -> Value)])
+}
+
+/// The schema that `--schema` or `--schema=NAME` asks for.
+pub fn schema<P: Program>(name: &str) -> Result<Value> {
+    let own = P::TOOL.name();
+    if name.is_empty() || name == own {
+        return Ok(P::schema());
+    }
+    match other_schemas::<P>().find(|(known, _)| *known == name) {
+        Some((_, schema)) => Ok(schema()),
+        None => {
+            let known = std::iter::once(own).chain(other_schemas::<P>().map(|(name, _)| name));
+            Err(Error::cannot_run(format!("--schema: no schema '{name}'")).hint(did_you_mean(name, known)))
+        }
+    }
 }
 
 /// Commands in one column, what they do in another.
@@ -88,8 +135,8 @@ fn examples(about: &About) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-    use spec::{Result, Tool};
+    use serde_json::json;
+    use spec::Tool;
 
     use super::*;
 
@@ -111,8 +158,10 @@ mod tests {
         };
         type Arguments = Arguments;
 
+        const MORE_SCHEMAS: crate::MoreSchemas = &[("letters", || json!("of letters"))];
+
         fn schema() -> Value {
-            Value::Null
+            json!("its own")
         }
         fn subject(arguments: &Arguments) -> String {
             arguments.name.clone().unwrap_or_default()
@@ -122,7 +171,7 @@ mod tests {
         }
     }
 
-    fn parsed(line: &[&str]) -> Result<(Option<String>, Common), String> {
+    fn parsed(line: &[&str]) -> std::result::Result<(Option<String>, Common), String> {
         let matches = command::<Greet>().try_get_matches_from(line).map_err(|error| error.to_string())?;
         let line = CommandLine::<Arguments>::from_arg_matches(&matches).map_err(|error| error.to_string())?;
         Ok((line.own.name, line.common))
@@ -133,9 +182,22 @@ mod tests {
         let (name, common) = parsed(&["release", "ann", "-q", "--log-format", "json"]).unwrap();
         assert_eq!((name.as_deref(), common.quiet, common.log_format), (Some("ann"), true, LogFormat::Json));
         let (name, common) = parsed(&["release", "--schema"]).unwrap();
-        assert!(name.is_none() && common.schema);
+        assert_eq!((name, common.schema.as_deref()), (None, Some("")));
+        assert_eq!(parsed(&["release", "--schema=alerts"]).unwrap().1.schema.as_deref(), Some("alerts"));
+        assert_eq!(parsed(&["release", "ann"]).unwrap().1.schema, None);
         assert!(parsed(&["release"]).unwrap_err().contains("<NAME>"));
         assert!(parsed(&["release", "ann", "--schema"]).unwrap_err().contains("cannot be used with"));
+    }
+
+    #[test]
+    fn a_schema_is_that_of_the_tool_or_of_another_file() {
+        assert_eq!(schema::<Greet>("").unwrap(), json!("its own"));
+        assert_eq!(schema::<Greet>("release").unwrap(), json!("its own"));
+        assert_eq!(schema::<Greet>("letters").unwrap(), json!("of letters"));
+        assert!(schema::<Greet>("alerts").unwrap()["properties"]["channels"].is_object());
+        let error = schema::<Greet>("alert").unwrap_err();
+        assert_eq!(error.to_string(), "--schema: no schema 'alert'; did you mean 'alerts'?");
+        assert!(parsed(&["release", "--help"]).unwrap_err().contains("letters, alerts"));
     }
 
     #[test]

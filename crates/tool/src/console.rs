@@ -66,7 +66,7 @@ impl Drop for Buffered {
     fn drop(&mut self) {
         let text = printable(redact(&String::from_utf8_lossy(&self.0)));
         crate::progress::suspended(|| {
-            // Nobody reads stderr any more: there is no one to tell.
+            // Nobody reads stderr any more: there is no one to report to.
             let _ = io::stderr().lock().write_all(text.as_bytes());
         });
     }

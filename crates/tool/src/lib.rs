@@ -24,13 +24,16 @@ use serde_json::Value;
 use spec::{Error, Exit, Result, Tool};
 
 pub use alarm::{Source, alert};
-pub use args::{About, Common, LogFormat};
+pub use args::{About, Common, LogFormat, whole_number};
 pub use console::redact;
 pub use lock::{Lock, lock};
 pub use panics::caught;
 pub use progress::Progress;
 pub use project::Project;
 pub use runlog::{Dataset, RunLog, facet, recorded};
+
+/// JSON Schemas of YAML files, by name.
+pub type MoreSchemas = &'static [(&'static str, fn() -> Value)];
 
 /// A program: what it is called, what it is called with, and what it does.
 pub trait Program: Sized {
@@ -42,6 +45,15 @@ pub trait Program: Sized {
 
     /// Its arguments and flags, beyond those that all programs have.
     type Arguments: clap::Args;
+
+    /// The arguments behind `TOOL [OPTIONS]` in `--help`. `None`: as the parser writes them.
+    const USAGE: Option<&'static str> = None;
+
+    /// What `--help` says of the argument `artifacts`, if it is not what it says by itself.
+    const INPUTS: Option<&'static str> = None;
+
+    /// Further YAML files that it reads, with their JSON Schemas: `--schema=NAME` prints them.
+    const MORE_SCHEMAS: MoreSchemas = &[];
 
     /// The JSON Schema of its YAML file, which `--schema` prints.
     fn schema() -> Value;
@@ -64,8 +76,8 @@ fn run<P: Program>() -> Exit {
         Err(exit) => return exit,
     };
     console::begin(common.log_format, common.quiet);
-    if common.schema {
-        return exit_of::<P>("", print_schema(&P::schema()));
+    if let Some(name) = &common.schema {
+        return exit_of::<P>("", args::schema::<P>(name).and_then(|schema| print_schema(&schema)));
     }
     panics::keep_quiet();
     let subject = P::subject(&arguments);

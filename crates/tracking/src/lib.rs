@@ -1,4 +1,4 @@
-//! Experiment tracking: tells an MLflow server over REST of what was trained.
+//! Experiment tracking: reports to an MLflow server over REST what was trained.
 //!
 //! The server is the only memory: it is asked which runs it has, and what is missing is sent. So a server that was
 //! down gets everything with the next call, and a call that was interrupted is repeated without harm.

@@ -163,7 +163,7 @@ fn a_project_that_begins_anew_is_another_and_what_was_thrown_away_stays_away() {
 }
 
 #[test]
-fn an_interrupted_run_is_completed_and_a_new_stage_is_told() {
+fn an_interrupted_run_is_completed_and_a_new_stage_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let runs = vec![run_of("v1/fast", "FINISHED"), run_of("v1/slow", "RUNNING")];
     let server = mlflow(runs, vec![registered("production")], json!([{ "alias": "production", "version": "7" }]));
@@ -196,7 +196,7 @@ fn files_that_the_server_does_not_keep_are_a_warning() {
 }
 
 #[test]
-fn credentials_are_sent_and_never_told() {
+fn credentials_are_sent_and_never_reported() {
     let folder = tempfile::tempdir().unwrap();
     let versions = [version(folder.path(), "v1", "staging")];
     for (variables, header) in [

@@ -1,4 +1,4 @@
-//! The versions of a pipeline as a server is told of them, from their folders and the log of decisions.
+//! The versions of a pipeline as they are reported to a server, from their folders and the log of decisions.
 
 use std::fs::File;
 use std::path::Path;

@@ -7,7 +7,7 @@ use stage::Job;
 
 use crate::wiring::Train;
 
-/// `None` if the last version cannot be read: that is no reason not to train.
+/// `None` if the last version cannot be read: that is not a reason not to train.
 pub fn since(job: &Job<Train>, snapshot: &Snapshot) -> Result<Option<Since>> {
     let Some(folder) = snapshot.paths.first().map(|path| job.root.join(path)) else { return Ok(None) };
     let (Ok(Some(evidence)), Ok(manifest)) = (evidence_of(&folder), Manifest::read(&folder)) else { return Ok(None) };

@@ -46,14 +46,12 @@ pub struct Train;
 impl Stage for Train {
     const TOOL: Tool = Tool::Train;
     const ABOUT: About = About {
-        short: "Learn, judge and explain a model",
-        long: "Runs the experiments of resources/<PIPELINE>/train.yaml side by side, judges the best on rows that none \
-         of \
-               them saw, and writes data/models/<PIPELINE>/v<N>/. A version that passes its gates is promoted to \
-               production \
-               if it beats the version that is there; the log of decisions says why.",
+        short: "Train, evaluate and explain a model",
+        long: "Runs the experiments of resources/<PIPELINE>/train.yaml side by side, evaluates the best on unseen test rows, \
+               and writes data/models/<PIPELINE>/v<N>/. A version that passes its gates is promoted to production if it beats \
+               the version that is there; the log of decisions has the reason.",
         examples: &[
-            ("train churn", "learn and judge"),
+            ("train churn", "train and evaluate"),
             ("train churn --runs --sort auc", "print all experiments, the best first"),
         ],
     };
@@ -246,7 +244,7 @@ fn say_how_they_did(job: &Job<Train>, trial: &Trial) {
     }
     if let Some(refit) = &trial.refit {
         tool::say(format!(
-            "train {}: {} learned again from all {} rows before the test part",
+            "train {}: {} fitted again on all {} rows before the test part",
             job.pipeline, trial.chosen, refit.rows
         ));
     }
@@ -274,11 +272,11 @@ fn books(trial: &Trial) -> Books {
     for part in &trial.split.parts {
         match part.part {
             Part::Purged => books.add(part.part.name(), Fate::Dropped, part.rows - bridging),
-            _ => books.add(part.part.name(), Fate::Used, part.rows),
+            _ => books.add(&format!("used for {}", part.part.name()), Fate::Used, part.rows),
         }
     }
     if bridging > 0 {
-        books.add("refit", Fate::Used, bridging);
+        books.add("used for the refit", Fate::Used, bridging);
     }
     books
 }

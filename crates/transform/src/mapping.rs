@@ -7,8 +7,8 @@
 //! ```
 //!
 //! CSV, because a reviewer reads it in a spreadsheet or in a diff: a line is a decision, and to reject it is to delete
-//! the line. An empty `after` makes an empty cell; there is no way to write a text of length 0, which a spreadsheet
-//! would not keep apart. `accepted_by` is for people; the column may be missing. The same as YAML, for a table that is
+//! the line. An empty `after` makes an empty cell. An empty `before` is an error, for the step does not change empty cells;
+//! the text of length 0 is written `""`. `accepted_by` is for people; the column may be missing. The same as YAML, for a table that is
 //! written by hand: `city: {NYC: New York, "?": null}`.
 
 use std::collections::HashMap;
@@ -27,6 +27,7 @@ pub struct Mapping {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mapped {
     pub column: String,
+    /// A text of length 0 is not an empty cell, which nothing maps.
     pub before: String,
     /// None makes an empty cell.
     pub after: Option<String>,
@@ -72,6 +73,7 @@ impl Mapping {
             return Err(at(1, "the file is empty".to_owned()).hint(format!("begin it with {}", HEADER.join(","))));
         }
         let (_, header) = records.remove(0);
+        let header: Vec<String> = header.into_iter().map(Option::unwrap_or_default).collect();
         if header != HEADER && header != HEADER[..3] {
             return Err(at(1, format!("the header is '{}'", header.join(",")))
                 .hint(format!("write {}, separated by commas", HEADER.join(","))));
@@ -86,25 +88,30 @@ impl Mapping {
             let mut cells = cells.into_iter();
             let mut next = || cells.next().unwrap_or_default();
             let (column, before, after, accepted_by) = (next(), next(), next(), next());
-            if column.is_empty() {
+            let Some(column) = column.filter(|column| !column.is_empty()) else {
                 return Err(at(line, "no column is named".to_owned()).hint("say in which column the value is mapped"));
-            }
+            };
+            let Some(before) = before else {
+                return Err(at(line, "'before' is empty, but empty cells are not mapped".to_owned())
+                    .hint("fill them with the step 'fill_null'; write \"\" for a text of length 0"));
+            };
             if let Some(first) = lines.insert((column.clone(), before.clone()), line) {
                 return Err(at(line, format!("'{before}' of column '{column}' is mapped in line {first} already"))
                     .hint("keep one of the two"));
             }
-            let after = Some(after).filter(|after| !after.is_empty());
-            mapping.entries.push(Mapped { column, before, after, accepted_by });
+            let after = after.filter(|after| !after.is_empty());
+            mapping.entries.push(Mapped { column, before, after, accepted_by: accepted_by.unwrap_or_default() });
         }
         Ok(mapping)
     }
 
     /// The mapping as CSV.
     pub fn to_csv(&self) -> String {
-        let line = |cells: [&str; 4]| format!("{}\n", cells.map(quoted).join(","));
-        let mut text = line(HEADER);
+        let line = |cells: [String; 4]| format!("{}\n", cells.join(","));
+        let mut text = line(HEADER.map(quoted));
         for Mapped { column, before, after, accepted_by } in &self.entries {
-            text += &line([column, before, after.as_deref().unwrap_or_default(), accepted_by]);
+            let before = if before.is_empty() { "\"\"".to_owned() } else { quoted(before) };
+            text += &line([quoted(column), before, quoted(after.as_deref().unwrap_or_default()), quoted(accepted_by)]);
         }
         text
     }
@@ -126,9 +133,12 @@ fn quoted(cell: &str) -> String {
     if plain { cell.to_owned() } else { format!("\"{}\"", cell.replace('"', "\"\"")) }
 }
 
+/// The cells of a record; nothing for one that is empty and has no quotes.
+type Record = Vec<Option<String>>;
+
 /// The records of a CSV (RFC 4180), each with the line that it begins on. Empty lines do not count. The error is the
 /// line of a quote that is never closed.
-fn records(text: &str) -> Result<Vec<(usize, Vec<String>)>, usize> {
+fn records(text: &str) -> Result<Vec<(usize, Record)>, usize> {
     let mut records = Vec::new();
     let (mut record, mut cell, mut quote) = (Vec::new(), String::new(), None);
     let (mut line, mut begins, mut was_quoted) = (1, 1, false);
@@ -143,14 +153,14 @@ fn records(text: &str) -> Result<Vec<(usize, Vec<String>)>, usize> {
             }
             (Some('"'), Some(_)) => quote = None,
             (Some('"'), None) if cell.is_empty() => (quote, was_quoted) = (Some(line), true),
-            (Some(','), None) => record.push(std::mem::take(&mut cell)),
+            (Some(','), None) => record.push(taken(&mut cell, &mut was_quoted)),
             (Some('\r'), None) if characters.peek() == Some(&'\n') => {}
             (Some('\n') | None, None) => {
                 if !cell.is_empty() || !record.is_empty() || was_quoted {
-                    record.push(std::mem::take(&mut cell));
+                    record.push(taken(&mut cell, &mut was_quoted));
                     records.push((begins, std::mem::take(&mut record)));
                 }
-                (begins, was_quoted) = (line + 1, false);
+                begins = line + 1;
             }
             (Some(character), _) => cell.push(character),
         }
@@ -160,6 +170,13 @@ fn records(text: &str) -> Result<Vec<(usize, Vec<String>)>, usize> {
             Some(_) => {}
         }
     }
+}
+
+/// A finished cell.
+fn taken(cell: &mut String, was_quoted: &mut bool) -> Option<String> {
+    let is_there = std::mem::take(was_quoted) || !cell.is_empty();
+    let text = std::mem::take(cell);
+    is_there.then_some(text)
 }
 
 #[cfg(test)]
@@ -188,7 +205,7 @@ mod tests {
         assert_eq!(
             text,
             "column,before,after,accepted_by\ncity,NYC,New York,ann\n\
-             city,\" a, \"\"b\"\"\nc\",,\"model x, prompt 1\"\ncity,,none,\n"
+             city,\" a, \"\"b\"\"\nc\",,\"model x, prompt 1\"\ncity,\"\",none,\n"
         );
         assert_eq!(read(&text).unwrap(), mapping);
         assert_eq!(read(&text.replace("ann\n", "ann\r\n\r\n")).unwrap(), mapping);
@@ -218,6 +235,15 @@ mod tests {
         assert_eq!(
             failure("column,before,after\na,\"x\ny\",z\na,b\n"),
             "m.csv:4: 2 cells, but the header has 3; put a cell that holds a comma into double quotes"
+        );
+        assert_eq!(
+            failure("column,before,after\na,x,y\na,,none\n"),
+            "m.csv:3: 'before' is empty, but empty cells are not mapped; fill them with the step 'fill_null'; write \"\" for a \
+             text of length 0"
+        );
+        assert_eq!(
+            failure("column,before,after\n,x,y\n"),
+            "m.csv:2: no column is named; say in which column the value is mapped"
         );
         assert_eq!(
             failure("column,before,after\na,x,y\n\na,x,z\n"),

@@ -12,7 +12,7 @@ pub(crate) trait Operation: fmt::Debug + Send + Sync {
     /// `cast`, `trim`
     fn name(&self) -> &'static str;
 
-    /// All that tells it from others of its name. Secrets are not shown.
+    /// All that distinguishes it from others of its name. Secrets are not shown.
     fn parameters(&self) -> Value {
         Value::Null
     }
@@ -31,12 +31,12 @@ pub(crate) trait TextRule: fmt::Debug + Send + Sync {
     /// `strip_html`
     fn name(&self) -> &'static str;
 
-    /// All that tells it from others of its name.
+    /// All that distinguishes it from others of its name.
     fn parameters(&self) -> Value {
         Value::Null
     }
 
-    /// Whether the text stays as it is. Most texts do, so this is told cheaply.
+    /// Whether the text stays as it is. Most texts do, so this must be cheap to decide.
     fn is_fine(&self, text: &str) -> bool;
 
     /// Appends the new text to an empty buffer.

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_keys_are_equal_only_if_asked_for() {
+    fn empty_keys_are_equal_only_if_requested() {
         for winner in [Winner::First, Winner::Last] {
             let found = losers_with(winner, Nulls::Differ, key(), None);
             assert_eq!(found.iter().filter(|lost| **lost).count(), 1, "{found:?}");

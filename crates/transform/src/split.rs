@@ -27,7 +27,7 @@ pub struct Cleaned {
 
 /// Runs `steps` over `input` in one streaming pass.
 ///
-/// Refused rows leave with the output's columns and the reason; the value that a step could not read is told in
+/// Refused rows leave with the output's columns and the reason; the value that a step could not read is in
 /// the reason. Every row of the input is in exactly one of: rows, refused, counted in `removed` under the name
 /// of its rule. Steps that look at the whole table read it beforehand, restricted to the columns they need.
 ///
@@ -55,7 +55,7 @@ pub fn plan(columns: &Schema, steps: &[Step], given: &Given) -> Result<Plan> {
     planned(columns, steps, Arc::new(given.clone()), false).map(|(plan, _)| plan)
 }
 
-/// And whether rows have to be told apart by their position.
+/// And whether rows have to be distinguished by their position.
 fn planned(columns: &Schema, steps: &[Step], given: Arc<Given>, table_follows: bool) -> Result<(Plan, bool)> {
     let last_of_table = steps.iter().rposition(Step::needs_table);
     let follows = |at: usize| table_follows || last_of_table > Some(at);

@@ -34,7 +34,7 @@ pub(crate) fn changed(text: Expr, rules: Vec<Arc<dyn TextRule>>) -> Expr {
     )
 }
 
-/// The distinct texts of a batch, as far as their views tell: equal views of a chunk are equal texts, and what comes
+/// The distinct texts of a batch, as far as their views show: equal views of a chunk are equal texts, and what comes
 /// out of a Parquet dictionary has equal views. Nothing is read to find them.
 struct Distinct {
     /// Where each of them comes first.

@@ -7,7 +7,7 @@ use spec::{Error, Result};
 /// The rows of all `tables`, given by name, one table after the other; a single one stays as it is.
 ///
 /// Columns are those of the first table, then those that only later ones have, matched by name; a table that lacks one
-/// has empty cells in it. Provenance goes along, so a row can still be told from those of the other tables.
+/// has empty cells in it. Provenance goes along, so a row can still be distinguished from those of the other tables.
 ///
 /// Errors: a column that is of another type in another table.
 pub fn union(tables: Vec<(&str, LazyFrame)>) -> Result<LazyFrame> {

@@ -27,7 +27,7 @@ pub enum Purpose {
     Cast,
 }
 
-/// Whether there is a way from one type to the other. `format`: it is said how moments are written.
+/// Whether there is a way from one type to the other. `format`: it is said how timestamps are written.
 pub fn allows(from: &DataType, to: ColumnType, format: bool) -> bool {
     match from {
         DataType::Null => return true,
@@ -171,7 +171,7 @@ pub fn held(converted: Converted) -> PolarsResult<Series> {
     series.zip_with(&keep, &Series::full_null(series.name().clone(), series.len(), series.dtype()))
 }
 
-/// The column as it is, without days and moments of years that four digits cannot write: no calendar holds them all.
+/// The column as it is, without days and timestamps of years that four digits cannot write: no calendar holds them all.
 pub fn as_it_is(source: &Series) -> PolarsResult<Converted> {
     let bad: Vec<u32> = match source.dtype() {
         DataType::Date => {

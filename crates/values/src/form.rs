@@ -1,11 +1,11 @@
-//! The forms in which values are told apart and computed with. Nothing is lost on the way: what a form cannot hold is
+//! The forms in which values are compared and computed with. Nothing is lost on the way: what a form cannot hold is
 //! an error, never a null.
 //!
 //! | values | held as |
 //! |---|---|
 //! | texts and categories | text |
-//! | integers up to 64 signed bits, days, moments, durations, times of day, truths | 64-bit integers |
-//! | unsigned 64-bit integers, decimals, moments or durations of different units | 128-bit integers |
+//! | integers up to 64 signed bits, days, timestamps, durations, times of day, booleans | 64-bit integers |
+//! | unsigned 64-bit integers, decimals, timestamps or durations of different units | 128-bit integers |
 //! | floats | their bits; the two zeros are one value, NaN is null |
 
 use artifact::{PolarsResultExt, type_name};
@@ -24,7 +24,7 @@ pub enum Kind {
     Decimal,
     Day,
     Moment,
-    /// A moment in a time zone: it means the same instant everywhere, which a moment without a zone does not.
+    /// A timestamp in a time zone: it means the same instant everywhere, which a timestamp without a zone does not.
     Instant,
     Duration,
     TimeOfDay,
@@ -34,7 +34,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// None for bytes, lists and structs, whose values are not told apart.
+    /// None for bytes, lists and structs, whose values are not compared.
     pub fn of(dtype: &DataType) -> Option<Kind> {
         Some(match dtype {
             dtype if is_text(dtype) => Kind::Text,
@@ -76,7 +76,7 @@ pub enum Measure {
     Nanoseconds,
 }
 
-/// A type as a text says it that tells two types apart: `datetime with time zone UTC`.
+/// A type as a text that distinguishes two types: `datetime with time zone UTC`.
 pub fn kind_name(dtype: &DataType) -> String {
     match dtype {
         DataType::Datetime(_, Some(zone)) => format!("{} with time zone {zone}", type_name(dtype)),
@@ -190,7 +190,7 @@ pub fn nanoseconds(unit: TimeUnit) -> i64 {
     }
 }
 
-/// Numbers and truths as 64-bit floats, of which NaN stands for null.
+/// Numbers and booleans as 64-bit floats, of which NaN stands for null.
 ///
 /// Errors (refused): an integer that no 64-bit float is equal to.
 pub fn numbers(column: &Series, place: &str) -> Result<Vec<f64>> {

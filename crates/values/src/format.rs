@@ -48,7 +48,7 @@ enum Part {
     Second,
 }
 
-/// The fewest and the most digits of a number; blanks may stand before it.
+/// The fewest and the most digits of a number; spaces may stand before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Width {
     least: usize,
@@ -103,7 +103,7 @@ impl MomentFormat {
         &self.text
     }
 
-    /// Fails if the format cannot make a value of this type. Writes known moments with it, by another library, and reads
+    /// Fails if the format cannot make a value of this type. Writes known timestamps with it, by another library, and reads
     /// them back.
     pub fn check(&self, makes: ColumnType) -> Result<(), String> {
         let text = &self.text;
@@ -117,6 +117,9 @@ impl MomentFormat {
                     (false, _) if self.has(Part::Month) || self.has(Part::Day) => "it has no year",
                     (false, _) => "it has no date",
                 };
+                if has_time && !self.pieces.iter().any(is_of_date) {
+                    return cannot(why, "declare the column as time");
+                }
                 return cannot(
                     why,
                     "keep the column as string, and derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')",
@@ -193,7 +196,7 @@ impl MomentFormat {
         self.has(Part::Hour) || self.has(Part::HourOfTwelve) || self.has_epoch()
     }
 
-    /// Whether the format itself says how far a moment is from UTC.
+    /// Whether the format itself says how far a timestamp is from UTC.
     pub fn has_offset(&self) -> bool {
         self.has_epoch() || self.pieces.contains(&Piece::Offset)
     }
@@ -285,7 +288,7 @@ impl MomentFormat {
                 }
                 Piece::Fraction { point, digits: wanted } => {
                     if *point {
-                        // "%.f" holds for moments without a fraction, too.
+                        // "%.f" holds for timestamps without a fraction, too.
                         match text.first() {
                             Some(b'.' | b',') => *text = &text[1..],
                             _ if wanted.is_none() => continue,
@@ -382,7 +385,7 @@ fn read_letters(letters: &str, format: &str, pieces: &mut Vec<Piece>) -> Result<
             pieces.extend(first.to_string().bytes().map(Piece::Plain));
             continue;
         }
-        // How a number is filled up says nothing of how it is read, but that blanks may stand before it.
+        // How a number is filled up says nothing of how it is read, but that spaces may stand before it.
         let padded = rest.strip_prefix(['-', '_', '0']);
         let (blanks, unpadded) = (rest.starts_with('_'), rest.starts_with('-'));
         rest = padded.unwrap_or(rest);

@@ -1,6 +1,6 @@
-//! What a text, a number or a moment means, and which type may become which: one place for all who read values.
+//! What a text, a number or a timestamp means, and which type may become which: one place for all who read values.
 //!
-//! Nothing is lost without a word: a value that a type cannot hold is told by its row, and whoever asked refuses it or
+//! Nothing is lost without a word: a value that a type cannot hold is reported with its row, and the caller refuses it or
 //! makes it null. The table of what becomes what stands in `table`; docs/values.md and docs/sql.md say the same for people.
 //!
 //! This crate must not know about files, terminals or networks.

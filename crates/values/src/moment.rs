@@ -1,11 +1,11 @@
-//! What is read of a moment, part by part, and what the parts make.
+//! What is read of a timestamp, part by part, and what the parts make.
 
 use crate::calendar;
 
 /// Microseconds of a day.
 pub(crate) const DAY: i64 = 86_400_000_000;
 
-/// A moment in microseconds since 1970.
+/// A timestamp in microseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// As a clock on the wall showed it: nothing says how far it is from UTC.
@@ -15,7 +15,7 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// The moment, a local one taken as it stands.
+    /// The timestamp, a local one taken as it stands.
     pub fn micros(self) -> i64 {
         match self {
             Moment::Local(micros) | Moment::Utc(micros) => micros,
@@ -23,7 +23,7 @@ impl Moment {
     }
 }
 
-/// The parts of a moment that a text held.
+/// The parts of a timestamp that a text held.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Parts {
     pub year: Option<i32>,

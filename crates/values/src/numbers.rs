@@ -1,4 +1,6 @@
-//! Numbers and truth values out of text, strictly: the whole text must be one.
+//! Numbers and booleans out of text, strictly: the whole text must be one.
+
+use spec::ColumnType;
 
 /// Decimal digits with an optional sign.
 #[inline]
@@ -40,7 +42,7 @@ const POWERS: [f64; 23] = [
 ];
 
 /// A decimal number with optional sign, fraction and exponent; correctly rounded. `nan`, `inf` and what is too
-/// large or too small for a float64 are no numbers; nor is one without exponent whose digits before the point would not
+/// large or too small for a float64 are not numbers; nor is one without exponent whose digits before the point would not
 /// come back, such as 9007199254740993.
 ///
 /// Up to 15 digits the digits and the power of ten are exact floats, so that one division rounds correctly
@@ -106,6 +108,51 @@ fn written(text: &[u8]) -> Option<&str> {
         return None;
     }
     std::str::from_utf8(text).ok()
+}
+
+/// Why a type does not hold the number in a text; nothing if it holds it, or if the text is not a number. To be put behind
+/// `is not an int8`.
+pub fn why_not(text: &[u8], column_type: ColumnType) -> Option<String> {
+    use ColumnType as C;
+    let (low, high) = match column_type {
+        C::Int8 => (i64::from(i8::MIN), i8::MAX as u64),
+        C::Int16 => (i64::from(i16::MIN), i16::MAX as u64),
+        C::Int32 => (i64::from(i32::MIN), i32::MAX as u64),
+        C::Int64 => (i64::MIN, i64::MAX as u64),
+        C::Uint8 => (0, u64::from(u8::MAX)),
+        C::Uint16 => (0, u64::from(u16::MAX)),
+        C::Uint32 => (0, u64::from(u32::MAX)),
+        C::Uint64 => (0, u64::MAX),
+        C::Float32 | C::Float64 => {
+            let text = written(text)?;
+            let value: f64 = text.parse().ok()?;
+            let is_held = match column_type {
+                C::Float32 => float32(text.as_bytes()).is_some(),
+                _ => float(text.as_bytes()).is_some(),
+            };
+            if is_held {
+                return None;
+            }
+            let nearest = if column_type == C::Float32 { f64::from(value as f32) } else { value };
+            return Some(match nearest {
+                _ if nearest.is_infinite() => "it is too large".to_owned(),
+                _ if nearest == 0.0 => "it is too close to 0".to_owned(),
+                _ if column_type == C::Float32 && float(text.as_bytes()).is_some() => {
+                    "it would be rounded; declare the column as float64".to_owned()
+                }
+                _ if int(text.as_bytes()).is_some() => {
+                    "it would be rounded; declare the column as int64 or string".to_owned()
+                }
+                _ => "it would be rounded; declare the column as string".to_owned(),
+            });
+        }
+        _ => return None,
+    };
+    let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
+    let is_whole = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let value: Option<i128> = std::str::from_utf8(text).ok()?.parse().ok();
+    let is_held = value.is_some_and(|value| (i128::from(low)..=i128::from(high)).contains(&value));
+    (is_whole && !is_held).then(|| format!("its values are {low} to {high}"))
 }
 
 fn is_zero(text: &str) -> bool {
@@ -178,6 +225,35 @@ mod tests {
         assert_eq!((uint(b"-1"), uint(b"+1")), (None, Some(1)));
         for text in ["", "-", "+", "1.0", "1e3", "1 2", "9223372036854775808", "１"] {
             assert_eq!(int(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_a_type_does_not_hold_have_a_cause() {
+        use ColumnType as C;
+        for (text, of, why) in [
+            ("1234567890123456789", C::Float64, "it would be rounded; declare the column as int64 or string"),
+            ("12345678901234567890", C::Float64, "it would be rounded; declare the column as string"),
+            ("16777217", C::Float32, "it would be rounded; declare the column as float64"),
+            ("1e400", C::Float64, "it is too large"),
+            ("-1e39", C::Float32, "it is too large"),
+            ("1e-400", C::Float64, "it is too close to 0"),
+            ("128", C::Int8, "its values are -128 to 127"),
+            ("-1", C::Uint64, "its values are 0 to 18446744073709551615"),
+            ("9223372036854775808", C::Int64, "its values are -9223372036854775808 to 9223372036854775807"),
+        ] {
+            assert_eq!(why_not(text.as_bytes(), of).as_deref(), Some(why), "{text}");
+        }
+        for (text, of) in [
+            ("x", C::Float64),
+            ("nan", C::Float64),
+            ("1.5", C::Int64),
+            ("", C::Int8),
+            ("1", C::Date),
+            ("1.5", C::Float64),
+            ("127", C::Int8),
+        ] {
+            assert_eq!(why_not(text.as_bytes(), of), None, "{text}");
         }
     }
 

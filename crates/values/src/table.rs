@@ -3,7 +3,7 @@
 
 use polars::prelude::{DataType, TimeZone};
 
-/// The kinds of types that the table tells apart.
+/// The kinds of types that the table distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sort {
     Bool,
@@ -116,12 +116,12 @@ pub const CONVERSIONS: &[Conversion] = &[
     line(Sort::Bool, Sort::Float, By::All, "0.0 or 1.0"),
     line(Sort::Bool, Sort::Decimal, By::Sql, "0 or 1"),
     line(Sort::Text, Sort::Text, By::All, "the same"),
-    line(Sort::Text, Sort::Int, By::All, "digits with an optional sign; surrounding blanks are ignored"),
+    line(Sort::Text, Sort::Int, By::All, "digits with an optional sign; surrounding spaces are ignored"),
     line(Sort::Text, Sort::Float, By::All, "a number; refused beyond float64, and whole numbers that it would round"),
     line(Sort::Text, Sort::Decimal, By::Sql, "a number with an optional point; refused with more digits"),
     line(Sort::Text, Sort::Bool, By::All, "true, t, yes, y, 1 or false, f, no, n, 0 in any case"),
     line(Sort::Text, Sort::Date, By::All, "`YYYY-MM-DD`"),
-    line(Sort::Text, Sort::Moment, By::All, "`YYYY-MM-DD`, with a time behind `T` or a blank; an offset such as `+09:00` or `Z` leads to UTC"),
+    line(Sort::Text, Sort::Moment, By::All, "`YYYY-MM-DD`, with a time after `T` or a space; an offset such as `+09:00` or `Z` is converted to UTC"),
     line(Sort::Text, Sort::Time, By::All, "`HH:MM`, `HH:MM:SS` or `HH:MM:SS.ffffff`"),
     line(Sort::Int, Sort::Text, By::All, SHOWN),
     line(Sort::Float, Sort::Text, By::All, SHOWN),
@@ -136,7 +136,7 @@ pub const CONVERSIONS: &[Conversion] = &[
     line(Sort::Moment, Sort::Time, By::Sql, "its time of the day"),
     line(Sort::Moment, Sort::Moment, By::All, "the same point in time; refused if nanoseconds would be lost"),
     line(Sort::Instant, Sort::Date, By::Columns, "its day in its own zone"),
-    line(Sort::Instant, Sort::Moment, By::Columns, "the same moment, in UTC"),
+    line(Sort::Instant, Sort::Moment, By::Columns, "the same point in time, in UTC"),
     line(Sort::Instant, Sort::Text, By::Columns, "as shown, in UTC"),
     line(Sort::Time, Sort::Time, By::All, "the same"),
     line(Sort::Bytes, Sort::Text, By::Columns, "the text that they are in UTF-8; refused if they are none"),
@@ -152,7 +152,7 @@ pub fn sql_casts(from: Sort, to: Sort) -> bool {
     conversion(from, to).is_some_and(|line| matches!(line.by, By::All | By::Sql))
 }
 
-/// Whether a column of the one kind becomes one of the other. `format`: it is said how moments are written.
+/// Whether a column of the one kind becomes one of the other. `format`: it is said how timestamps are written.
 pub fn columns_become(from: Sort, to: Sort, format: bool) -> bool {
     conversion(from, to).is_some_and(|line| match line.by {
         By::All | By::Columns => true,

@@ -31,7 +31,7 @@ pub enum Told {
     /// Its reader.
     #[default]
     Declared,
-    /// The first rows did. Whatever would have told another type is no value of this one: a code among numbers, an offset
+    /// The first rows did. Whatever would have suggested another type is not a value of this one: a code among numbers, an offset
     /// from UTC among local times.
     Inferred,
     /// The first rows did, and all said how far they are from UTC.
@@ -77,7 +77,7 @@ pub fn is_code(text: &[u8]) -> bool {
     digits.len() > 15 && digits.iter().all(u8::is_ascii_digit) && numbers::int(text).is_none()
 }
 
-/// The moment as microseconds in UTC, if there is one.
+/// The timestamp as microseconds in UTC, if there is one.
 fn settled(moment: Moment, zone: Option<&LocalTime>) -> Option<i64> {
     match (moment, zone) {
         (Moment::Local(local), Some(zone)) => zone.utc(local),
@@ -85,7 +85,7 @@ fn settled(moment: Moment, zone: Option<&LocalTime>) -> Option<i64> {
     }
 }
 
-/// Reads `cells` as the type of `reading`. Numbers and moments may have blanks around them. `is_missing` tells texts
+/// Reads `cells` as the type of `reading`. Numbers and timestamps may have spaces around them. `is_missing` finds texts
 /// that stand for a missing value.
 pub fn column<'a>(
     cells: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
@@ -207,7 +207,10 @@ pub fn read_one(text: &str, reading: &Reading) -> String {
     }
     match reading.format {
         Some(format) => format!("is not {article} {word} written \"{}\"", format.text()),
-        None => format!("is not {article} {word}"),
+        None => match numbers::why_not(cell, reading.column_type) {
+            Some(why) => format!("is not {article} {word}: {why}"),
+            None => format!("is not {article} {word}"),
+        },
     }
 }
 
@@ -270,7 +273,7 @@ fn strings<'a>(
     Ok(StringChunked::with_chunk(name, array.to_utf8view()?).into_series())
 }
 
-/// `bytes` as text for people; what is no UTF-8 is written `\xNN`.
+/// `bytes` as text for people; what is not UTF-8 is written `\xNN`.
 fn readable(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

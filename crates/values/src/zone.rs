@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The zone in which local times were written down, and what becomes of those that are no one moment.
+/// The zone in which local times were written down, and what becomes of those that are not one point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LocalTime {
     pub zone: Zone,
@@ -15,7 +15,7 @@ pub struct LocalTime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Zone(Tz);
 
-/// What becomes of local times that are no one moment: those that the clocks show twice when they are put back in
+/// What becomes of local times that are not one point in time: those that the clocks show twice when they are put back in
 /// autumn, and those that they leap over in spring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]

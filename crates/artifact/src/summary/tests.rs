@@ -45,7 +45,7 @@ fn large_numbers_near_each_other_keep_their_spread_and_what_is_not_finite_does_n
 }
 
 #[test]
-fn texts_are_told_apart_whatever_their_length_and_order() {
+fn texts_are_distinguished_whatever_their_length_and_order() {
     let long = |at: usize| format!("a text that is longer than twelve bytes, number {}", at % 700);
     let text: Vec<Option<String>> = (0..5_000)
         .map(|at| match at % 4 {

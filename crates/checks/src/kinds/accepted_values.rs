@@ -20,7 +20,7 @@ const LISTED: usize = 10;
 pub struct AcceptedValues {
     /// A column of text, numbers, booleans, dates or timestamps.
     pub column: String,
-    /// The values allowed, compared exactly: case and blanks count.
+    /// The values allowed, compared exactly: case and spaces count.
     pub values: Vec<Scalar>,
     /// Share of all rows that may fail, from 0 (default) to 1.
     #[serde(default)]

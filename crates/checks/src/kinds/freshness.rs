@@ -117,7 +117,7 @@ impl Freshness {
     }
 }
 
-/// A moment as a literal of a column's type. A day has begun if its midnight has.
+/// A timestamp as a literal of a column's type. A day has begun if its midnight has.
 fn ticks_of(moment: DateTime<Utc>, of: &DataType) -> Expr {
     let ticks = match of {
         DataType::Date => return lit(moment.timestamp().div_euclid(86_400) as i32).cast(of.clone()),
@@ -136,7 +136,7 @@ fn newest_of(summary: &ColumnSummary, of: &DataType) -> Option<DateTime<Utc>> {
     moment_of(summary.max.as_ref()?.as_i64()?, of)
 }
 
-/// The moment until which a row of `newest` counts as fresh; none if the calendar ends before.
+/// The timestamp until which a row of `newest` counts as fresh; none if the calendar ends before.
 fn goes_stale(newest: DateTime<Utc>, max_age: Span) -> Option<DateTime<Utc>> {
     let count = max_age.count;
     match max_age.unit {
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_of_every_unit_count_hours() {
+    fn timestamps_of_every_unit_count_hours() {
         for unit in [TimeUnit::Milliseconds, TimeUnit::Microseconds, TimeUnit::Nanoseconds] {
             let table = days().lazy().select([col("day").cast(DataType::Datetime(unit, None))]).collect().unwrap();
             assert_eq!(
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn no_value_is_not_fresh_and_text_is_no_time() {
+    fn no_value_is_not_fresh_and_text_is_not_a_time() {
         assert_eq!(
             judged("freshness: {column: day, max_age: 7d}", &days().head(Some(0))),
             Failed("'day' holds no value".into())

@@ -1,4 +1,4 @@
-//! `in_range`: numbers, days and moments within bounds.
+//! `in_range`: numbers, days and timestamps within bounds.
 
 use polars::prelude::{DataType, col, lit};
 use serde::{Deserialize, Serialize};
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn days_and_moments_have_bounds_too() {
+    fn days_and_timestamps_have_bounds_too() {
         let days = Series::new("day".into(), [19_722i32, 19_723, 19_724]).cast(&DataType::Date).unwrap();
         let table = DataFrame::new_infer_height(vec![days.clone().into()]).unwrap();
         // 19,723 days after 1970-01-01 is 2024-01-01.

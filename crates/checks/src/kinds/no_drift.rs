@@ -130,7 +130,7 @@ fn stability(before: &ColumnSummary, now: &ColumnSummary) -> Option<f64> {
     }
     let values = |of: &ColumnSummary| 1.0 - of.nulls as f64 / of.count as f64;
     let (was, is) = (values(before), values(now));
-    // What is no value is a bin of its own.
+    // What is not a value is a bin of its own.
     let mut bins = vec![(1.0 - was, 1.0 - is)];
     let all_null = was == 0.0 || is == 0.0;
     if all_null {

@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_with_and_without_a_zone_are_told_apart() {
+    fn timestamps_with_and_without_a_zone_are_distinguished() {
         let at = |zone| {
             let dtype = DataType::Datetime(TimeUnit::Microseconds, zone);
             DataFrame::new(1, vec![Column::new("at".into(), [1i64]).cast(&dtype).unwrap()]).unwrap()

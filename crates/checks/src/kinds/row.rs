@@ -1,4 +1,4 @@
-//! `row`: any SQL truth about single rows.
+//! `row`: any SQL condition about single rows.
 
 use polars::prelude::{Expr, concat_str, lit};
 use serde::{Deserialize, Serialize};
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_truth_about_a_row_is_refused() {
+    fn what_is_not_a_condition_on_a_row_is_refused() {
         for (sql, error) in [
             ("quantty > 1", "no column 'quantty'; did you mean 'quantity'?"),
             ("quantity + 1", "'quantity + 1' is int64, not true or false; compare it with something"),

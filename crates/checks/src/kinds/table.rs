@@ -1,4 +1,4 @@
-//! `table`: any SQL truth about the whole table.
+//! `table`: any SQL condition about the whole table.
 
 use artifact::type_name;
 use polars::prelude::{AnyValue, DataType, Expr};
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_truth_about_the_table_is_refused() {
+    fn what_is_not_a_condition_on_the_table_is_refused() {
         let table = df!("amount" => [1.5]).unwrap();
         for (sql, error) in [
             ("SUM(amout) > 0", "no column 'amout'; did you mean 'amount'?"),

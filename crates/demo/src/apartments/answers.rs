@@ -95,7 +95,7 @@ fn spots(spots: &[Spot], value: &str) -> Vec<Value> {
         .collect()
 }
 
-/// `{"total": n, "items": [...], "next": cursor}`, asked for by `offset` (or `cursor`) and `limit`.
+/// `{"total": n, "items": [...], "next": cursor}`, requested by `offset` (or `cursor`) and `limit`.
 fn listed(all: Vec<Value>, query: &Query, faults: &[Fault]) -> Answer {
     let limit = query.number("limit").unwrap_or(100).clamp(1, 1000);
     let offset = query.number("cursor").or(query.number("offset")).unwrap_or(0);

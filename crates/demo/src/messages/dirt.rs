@@ -135,7 +135,7 @@ fn shouting(text: &mut String, language: Language, chance: &mut Chance) {
     }
 }
 
-/// Letters swapped, left out or doubled; in Korean blanks left out.
+/// Letters swapped, left out or doubled; in Korean spaces left out.
 fn typing(text: &mut String, language: Language, chance: &mut Chance) {
     if language == Language::Ko {
         for _ in 0..1 + chance.below(4) {
@@ -158,7 +158,7 @@ fn typing(text: &mut String, language: Language, chance: &mut Chance) {
     }
 }
 
-/// The blank stands before the mark instead of after it, or not at all.
+/// The space stands before the mark instead of after it, or not at all.
 fn spacing(text: &mut String, _: Language, chance: &mut Chance) {
     let old = [", ", ". ", "! ", "? "][chance.below(4) as usize];
     let mark = &old[..1];

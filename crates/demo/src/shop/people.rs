@@ -256,7 +256,7 @@ impl Day<'_> {
         self.weights.iter().position(|sum| pick < *sum).unwrap_or(0)
     }
 
-    /// Draws one customer of a kind, who buys today or not. `anyone`: nobody is passed over.
+    /// Draws one customer of a kind, who buys today or not. `anyone`: nobody is skipped.
     #[inline]
     fn candidate(&self, kind: usize, chance: &mut Chance, anyone: bool) -> Option<Customer> {
         let group = &self.groups[kind];

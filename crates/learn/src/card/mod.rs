@@ -133,7 +133,7 @@ fn learned(manifest: &Manifest, split: &SplitSummary) -> String {
         };
         let _ = writeln!(
             text,
-            "Experiments were compared by cross-validation on the train part: {} folds, {}; {} rows teach and {} judge.\n",
+            "Experiments were compared by cross-validation on the train part: {} folds, {}; {} rows for training and {} for judging.\n",
             folds.rows.len(),
             folds.how,
             rows(|rows| rows.0),
@@ -180,7 +180,7 @@ fn judged(manifest: &Manifest, trial: &Trial, plots: &[Plot]) -> String {
         images(plots, &["roc", "precision_recall", "calibration", "errors", "predicted_against_actual", "residuals"]);
     let refit = manifest.refit.as_ref().map_or_else(not_again, |refit| again_on_more(manifest, trial, refit));
     format!(
-        "## The chosen one on the test part\n\n{refit}\n\nMeasured once, on rows that neither taught nor chose. Intervals \
+        "## The chosen one on the test part\n\n{refit}\n\nMeasured once, on rows used neither for training nor for selection. Intervals \
          from {} bootstrap resamples of {drawn}.\n\n{table}\n{images}",
         trial.resamples.times()
     )
@@ -205,7 +205,7 @@ fn again_on_more(manifest: &Manifest, trial: &Trial, refit: &Refit) -> String {
     let trees =
         refit.trees.map_or(String::new(), |trees| format!(", with the {trees} trees that early stopping found"));
     let mut text = format!(
-        "After the choice, experiment '{}' learned again from {rows}: {} rows{bridging}{trees}. So did the baseline.",
+        "After the choice, experiment '{}' was fitted again on {rows}: {} rows{bridging}{trees}. So was the baseline.",
         manifest.experiment, refit.rows
     );
     let kept = [
@@ -227,8 +227,8 @@ fn again_on_more(manifest: &Manifest, trial: &Trial, refit: &Refit) -> String {
     if let (Some(before), Some(after)) = (refit.before.get(&metric), after) {
         let _ = write!(
             text,
-            " On the test part {metric} is {}; learned from train alone it was {} (told, not chosen by). The curves of the \
-             other experiments are of models that learned from train alone.",
+            " On the test part {metric} is {}; fitted on the train part alone it was {} (for information only). The curves of the \
+             other experiments are of models fitted on the train part alone.",
             number_text(after),
             number_text(*before)
         );

@@ -65,7 +65,7 @@ pub(super) fn within_noise(spec: &TrainSpec, tried: &[Tried], chosen: &str, judg
         Some(_) => "prefer the simpler one, or use more rows",
     };
     Some(format!(
-        "the choice of '{chosen}' by {} is within noise on {judges}; as good may be {}; {way_out}",
+        "the choice of '{chosen}' by {} is within noise on {judges}; {} may be equally good; {way_out}",
         spec.choose_by(),
         rivals.join(", ")
     ))

@@ -77,7 +77,7 @@ fn the_released_model_has_learned_from_all_rows_before_the_test_part() {
     let card = card_of(&trial);
     for words in [
         &format!(
-            "experiment 'boosted' learned again from train and validation together: {} rows, 300 of them purged only between the two, with the {trees} trees that early stopping found. So did the baseline.",
+            "experiment 'boosted' was fitted again on train and validation together: {} rows, 300 of them purged only between the two, with the {trees} trees that early stopping found. So was the baseline.",
             refit.rows
         ),
         "The threshold stays as it was: it was found on the validation part, from which the model had not learned.",
@@ -217,8 +217,8 @@ fn a_choice_that_chance_may_have_made_is_told() {
     assert_eq!(
         told,
         format!(
-            "the choice of 'one' by auc is within noise on {rows} validation rows; as good may be 'other' (behind by 0, \
-             95 % interval 0 to 0); compare on more rows, such as by 'folds: 5', or prefer the simpler one"
+            "the choice of 'one' by auc is within noise on {rows} validation rows; 'other' (behind by 0, \
+             95 % interval 0 to 0) may be equally good; compare on more rows, such as by 'folds: 5', or prefer the simpler one"
         )
     );
     let noise = trial.tried.iter().find(|tried| tried.name == "noise").unwrap().behind.unwrap();

@@ -164,7 +164,7 @@ impl<'de> Deserialize<'de> for Value {
             }
             fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
                 if value.is_empty() || value.contains(|c: char| c.is_whitespace() || c.is_control() || c == '=') {
-                    return Err(E::custom(format!("'{value}' is empty or holds a blank or '='")));
+                    return Err(E::custom(format!("'{value}' is empty or contains a space or '='")));
                 }
                 Ok(Value(value.to_owned()))
             }

@@ -38,7 +38,9 @@ fn settings_out_of_range_are_placed() {
     assert!(failure("- tree: {depth: 31}\n").ends_with("31 is not from 1 to 30"));
     assert!(failure("- forest: {tree: 10}\n").ends_with("unknown key 'tree'; did you mean 'trees'?"));
     assert!(failure("- lightgbms\n").contains("did you mean 'lightgbm'?"));
-    assert!(failure("- lightgbm: {parameters: {metric: 'a b'}}\n").ends_with("'a b' is empty or holds a blank or '='"));
+    assert!(
+        failure("- lightgbm: {parameters: {metric: 'a b'}}\n").ends_with("'a b' is empty or contains a space or '='")
+    );
 }
 
 #[test]

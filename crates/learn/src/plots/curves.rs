@@ -106,7 +106,7 @@ pub fn errors(experiments: &[(&str, &Scored)], chosen: &str) -> Result<Plot> {
 
 /// How often the event occurs where the model says so: ten bins of the probability, with rows below.
 pub fn calibration(scored: &Scored) -> Result<Plot> {
-    let title = "Calibration: said against seen".to_owned();
+    let title = "Calibration: predicted against observed".to_owned();
     let bins = metrics::calibration(scored);
     let words = format!(
         "Test part: {} rows in ten bins of the predicted probability; on the diagonal, what is said is seen.",

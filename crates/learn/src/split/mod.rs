@@ -220,7 +220,7 @@ impl SplitSpec {
             .filter_map(|(part, shares)| {
                 let (rows, share) = (summary.rows(*part), shares.iter().map(|at| self.shares.0[*at]).sum::<f64>());
                 let words =
-                    || format!("{} has {rows} of {all} rows, {:.0} % were asked for", part.name(), share * 100.0);
+                    || format!("{} has {rows} of {all} rows, {:.0} % were requested", part.name(), share * 100.0);
                 ((rows as f64) < share * all as f64 / 2.0).then(words)
             })
             .collect();

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_judge_by_is_no_pass() {
+    fn nothing_to_judge_by_is_not_a_pass() {
         assert_eq!(
             check(0.0, &[]).unwrap_err(),
             "task 't': the golden file has no rows; add rows with the right answers to the golden file"

@@ -56,7 +56,7 @@ fn run(connection: &Connection, commits: &Receiver<usize>) {
         if count >= COMMITS {
             count = 0;
             // The long way lets others write; what they wrote meanwhile is short, and then the log can begin anew. One
-            // that fails, for others read or the disk is full, is no loss: the answers are in the log.
+            // that fails, for others read or the disk is full, is not a loss: the answers are in the log.
             for mode in ["PASSIVE", "PASSIVE", "RESTART"] {
                 let _ = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
             }

@@ -38,7 +38,7 @@ fn space() -> &'static str {
 /// When the process started, in clock ticks since boot (proc(5), field 22 of stat). None if it does not run.
 fn start_of(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the command in brackets, which may hold blanks.
+    // The second field is the command in brackets, which may hold spaces.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     // A zombie is gone, though its parent has not noticed.
     (*fields.first()? != "Z").then(|| fields.get(19).map(|start| (*start).to_owned()))?

@@ -111,7 +111,7 @@ fn the_file_is_not_for_everybody() {
 }
 
 #[test]
-fn a_file_that_is_no_ledger_says_so() {
+fn a_file_that_is_not_a_ledger_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.sqlite");
     std::fs::write(&path, "x".repeat(5000)).unwrap();

@@ -131,7 +131,7 @@ impl Writer {
         fits
     }
 
-    /// A thread that is gone drops what told it: whoever waits is told by that.
+    /// A thread that has ended drops its channel, which wakes whoever waits.
     fn send(&self, order: Order) {
         if let Some(orders) = &self.orders {
             let _ = orders.send(order);

@@ -105,7 +105,7 @@ fn mistakes_name_the_key() {
 }
 
 #[test]
-fn keys_cover_all_that_the_model_is_told_and_nothing_else() {
+fn keys_cover_all_that_the_model_is_sent_and_nothing_else() {
     let key = |text: &str, model: &str, row: &str| {
         let task = read(text).unwrap();
         task.keys(model, &Map::new()).key(&task.render(&input(row)).unwrap())

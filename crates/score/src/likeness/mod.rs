@@ -38,7 +38,7 @@ pub struct LikenessSpec {
     #[serde(deserialize_with = "ratio")]
     #[schemars(range(min = 0, max = 1))]
     pub max_unseen: f64,
-    /// How far the values of a feature may be spread otherwise than in training, from 0; default 0.25. The population
+    /// How far the distribution of a feature may differ from that in training, from 0; default 0.25. The population
     /// stability index of its values that are not missing, by tenths of the training rows or by category: up to 0.1 is
     /// little, from 0.25 on is much. What chance alone does with so few rows is allowed in any case.
     #[serde(deserialize_with = "not_negative")]
@@ -226,10 +226,10 @@ impl Likeness {
     fn spreads(&self, spec: &LikenessSpec) -> Judged {
         let moved = self.each().filter_map(|(feature, _, found)| {
             let (psi, chance) = found.spread.as_ref()?.distance()?;
-            let text = format!("'{}' is spread otherwise than in training, by a PSI of {psi:.2}", feature.name);
+            let text = format!("'{}' is distributed differently than in training (PSI {psi:.2})", feature.name);
             (psi > chance).then_some((psi, text))
         });
-        Judged::of(moved, spec.max_psi, &|psi| format!("{psi}"), "spread as in training")
+        Judged::of(moved, spec.max_psi, &|psi| format!("{psi}"), "distributed as in training")
     }
 
     fn each(&self) -> impl Iterator<Item = (&Feature, Option<&FeatureSummary>, &Found)> {

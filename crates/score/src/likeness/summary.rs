@@ -156,7 +156,7 @@ impl Binned {
         self.rows[at] += 1;
     }
 
-    /// How far the rows are spread otherwise than in training, and how far by chance alone; `None` without rows.
+    /// How far the distribution of the rows differs from that in training, and how far by chance alone; `None` without rows.
     ///
     /// The population stability index (Siddiqi 2006, "Credit Risk Scorecards"): the sum over the bins of
     /// (q − p) ln(q / p), where p and q are the shares of training and of the rows to score, each count raised by a half so

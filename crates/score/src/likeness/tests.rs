@@ -28,7 +28,7 @@ fn rows_like_those_of_training_pass() {
     assert_eq!(found[0], (Verdict::Passed, "missing as often as in training".to_owned()));
     assert_eq!(found[1], (Verdict::Passed, "within the ranges of training".to_owned()));
     assert_eq!(found[2], (Verdict::Passed, "only categories of training".to_owned()));
-    assert_eq!(found[3], (Verdict::Passed, "spread as in training".to_owned()));
+    assert_eq!(found[3], (Verdict::Passed, "distributed as in training".to_owned()));
 }
 
 #[test]
@@ -100,16 +100,22 @@ fn values_within_all_ranges_may_be_spread_otherwise() {
     assert!(found[..3].iter().all(|(verdict, _)| *verdict == Verdict::Passed), "{found:?}");
     let (verdict, words) = &found[3];
     assert_eq!(*verdict, Verdict::Warned);
-    assert!(words.starts_with("'n' is spread otherwise than in training, by a PSI of "), "{words}");
-    assert!(words.contains("; 'c' is spread otherwise") && words.contains("; 'x' is spread otherwise"), "{words}");
+    assert!(words.starts_with("'n' is distributed differently than in training (PSI "), "{words}");
+    assert!(
+        words.contains("; 'c' is distributed differently") && words.contains("; 'x' is distributed differently"),
+        "{words}"
+    );
     assert!(words.ends_with(" (at most 0.25 allowed)"), "{words}");
     let hard = LikenessSpec { severity: Severity::Hard, ..LikenessSpec::default() };
     assert_eq!(judged(&train(), &score, &hard)[3].0, Verdict::Failed);
     let lenient = LikenessSpec { max_psi: 50.0, ..hard };
     let (verdict, words) = judged(&train(), &score, &lenient)[3].clone();
     assert_eq!(verdict, Verdict::Passed);
-    assert!(words.starts_with("most: 'n' is spread otherwise") && words.ends_with(" (at most 50 allowed)"), "{words}");
+    assert!(
+        words.starts_with("most: 'n' is distributed differently") && words.ends_with(" (at most 50 allowed)"),
+        "{words}"
+    );
     // Five rows say little: chance may put them anywhere.
     let few = score.slice(50, 5);
-    assert_eq!(judged(&train().slice(0, 100), &few, &LikenessSpec::default())[3].1, "spread as in training");
+    assert_eq!(judged(&train().slice(0, 100), &few, &LikenessSpec::default())[3].1, "distributed as in training");
 }

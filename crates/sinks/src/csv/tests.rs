@@ -28,7 +28,7 @@ fn separator_mark_and_null_are_options() {
 }
 
 #[test]
-fn days_and_moments_are_iso_8601() {
+fn days_and_timestamps_are_iso_8601() {
     assert_eq!(
         csv("bom: false", &moments()),
         "day,moment,zoned,time\n2024-12-31,2024-12-31T18:30:00,2024-12-31T18:30:00Z,18:30:00.000000000\n\
@@ -86,7 +86,7 @@ fn a_null_in_a_single_column_is_still_a_row() {
 }
 
 #[test]
-fn a_reader_that_went_away_is_told_apart() {
+fn a_reader_that_went_away_is_distinguished() {
     let table = df!("a" => [1]).unwrap();
     let error = crate::write(
         &spec("table: t\nformat: csv\n"),

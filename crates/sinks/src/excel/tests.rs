@@ -73,7 +73,7 @@ fn cells_keep_their_kind_and_text_stays_text() {
 }
 
 #[test]
-fn days_and_moments_are_real_dates_with_a_format() {
+fn days_and_timestamps_are_real_dates_with_a_format() {
     let archive = written(SPEC, &moments());
     let sheet = member(&archive, "xl/worksheets/sheet1.xml");
     // Excel's serial of 2024-12-31 is 45657; 18:30 is 0.770833… of a day; 1969-12-31 is 25568.
@@ -162,7 +162,7 @@ fn what_a_sheet_cannot_hold_is_refused() {
 }
 
 #[test]
-fn a_reader_that_went_away_is_told_apart() {
+fn a_reader_that_went_away_is_distinguished() {
     let table = df!("a" => [1]).unwrap();
     let batches = std::iter::once(Ok(table.clone()));
     let error = crate::write(&spec(SPEC), table.schema(), batches, &mut ClosedPipe, "stdout").unwrap_err();

@@ -1,9 +1,9 @@
 //! Cells of a sheet as they would stand in a CSV file.
 
-use calamine::{CellErrorType, Data, ExcelDateTime, Range};
+use calamine::{Data, ExcelDateTime};
 
 /// A cell as text; nothing for an empty one. `is_float`: its column is one of floating-point numbers, which may be rounded.
-/// Or why it cannot be told what it held.
+/// Or why what it held cannot be determined.
 pub(crate) fn text(cell: &Data, is_float: bool) -> Result<Option<String>, String> {
     /// Below it a float64 holds every whole number; of a greater one, and of this, it is not known which it was.
     const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -29,34 +29,6 @@ pub(crate) fn text(cell: &Data, is_float: bool) -> Result<Option<String>, String
         Data::DurationIso(text) => iso_duration(text).map_or_else(|| text.clone(), duration),
         Data::Error(error) => return Err(format!("holds {error}")),
     }))
-}
-
-/// Makes what .ods files keep as the text of an error an error again: the reader does not tell the two apart.
-pub(crate) fn mark_errors(cells: &mut Range<Data>) {
-    let Some((top, left)) = cells.start() else { return };
-    let errors = cells.used_cells().filter_map(|(row, column, cell)| {
-        let Data::String(text) = cell else { return None };
-        let error = match text.as_str() {
-            "#DIV/0!" => CellErrorType::Div0,
-            "#N/A" => CellErrorType::NA,
-            "#NAME?" => CellErrorType::Name,
-            "#NULL!" => CellErrorType::Null,
-            "#NUM!" => CellErrorType::Num,
-            "#REF!" => CellErrorType::Ref,
-            "#VALUE!" => CellErrorType::Value,
-            // LibreOffice's own, such as Err:502 for an invalid argument.
-            code if is_error_code(code) => CellErrorType::Value,
-            _ => return None,
-        };
-        Some(((top + row as u32, left + column as u32), error))
-    });
-    for (place, error) in errors.collect::<Vec<_>>() {
-        cells.set_value(place, Data::Error(error));
-    }
-}
-
-fn is_error_code(text: &str) -> bool {
-    text.strip_prefix("Err:").is_some_and(|code| code.len() == 3 && code.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
 /// Excel's calendar ends with the year 9999.
@@ -162,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_workbook_does_not_keep_is_told() {
+    fn what_a_workbook_does_not_keep_is_reported() {
         let way_out = "of which a workbook does not keep all; keep it as text there, or declare the column as float64";
         for (value, shown) in [
             (1_234_567_890_123_456_789.0, "1.2345678901234568e18"),

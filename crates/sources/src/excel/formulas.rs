@@ -11,7 +11,7 @@ use flate2::read::DeflateDecoder;
 pub(crate) type Cells = BTreeSet<(u32, u32)>;
 
 /// The cells of `formulas` without a result. `awaits` says that the workbook is to be computed when it is opened: then a 0
-/// is no result either, for that is what stands in place of one.
+/// is not a result either, for that is what stands in place of one.
 pub(crate) fn uncomputed(formulas: &Range<String>, values: &Range<Data>, awaits: bool) -> Cells {
     let (Some((top, left)), mut cells) = (formulas.start(), Cells::new()) else { return Cells::new() };
     for (row, column, formula) in formulas.used_cells() {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_archive_awaits_nothing() {
+    fn what_is_not_an_archive_awaits_nothing() {
         for bytes in [&b""[..], b"PK\x05\x06", b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\0\0"] {
             assert!(!awaits_computing(bytes));
         }

@@ -216,7 +216,7 @@ impl Client {
         Fault::Passing(what, None)
     }
 
-    /// A server's words on one line, not too many, with everything blotted out that may be a key.
+    /// A server's words on one line, not too many, with everything redacted that may be a key.
     fn quoted(&self, words: &str) -> String {
         let hidden = self.spec.query.iter().chain(self.spec.headers.iter()).map(|(_, value)| value.expose());
         let mut words = words.split_whitespace().collect::<Vec<_>>().join(" ");

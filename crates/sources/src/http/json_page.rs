@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_says_so() {
+    fn what_is_not_json_says_so() {
         assert_eq!(read(r#"{"a": [1, "#).unwrap_err(), "the JSON is truncated");
         assert_eq!(read("").unwrap_err(), "the JSON is truncated");
         assert_eq!(read("<html>").unwrap_err(), "it is not JSON: expected value at line 1 column 1");

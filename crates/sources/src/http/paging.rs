@@ -55,7 +55,7 @@ struct Walk<'a> {
     page: u64,
     landed: u64,
     total: Option<u64>,
-    /// The hashes of the addresses that were asked for: they may hold the key.
+    /// The hashes of the addresses that were requested: they may hold the key.
     asked: HashSet<u64>,
     /// The hashes of the items of each page, with its number.
     seen: HashMap<u64, u64>,
@@ -443,7 +443,7 @@ impl Walk<'_> {
     }
 }
 
-/// Whether an answer says yes: a truth value, or a number of what is left.
+/// Whether an answer says yes: a boolean, or a number of what is left.
 fn yes_or_no(node: &Node) -> Option<bool> {
     match node.plain().map(str::to_ascii_lowercase).as_deref() {
         None if matches!(node, Node::Null | Node::Text(_)) => Some(false),

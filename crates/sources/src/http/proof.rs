@@ -9,7 +9,7 @@ use spec::{Error, Result};
 pub(crate) const NO_LINK: &str = "no answer has a 'Link' header";
 
 /// Whether the paths that lead from page to page lead anywhere at all. A service may leave a cursor out of its last page,
-/// so that only all answers together tell a misspelt path.
+/// so that only all answers together reveal a misspelt path.
 #[derive(Debug, Default)]
 pub(crate) struct Proof {
     pointer: Trace,

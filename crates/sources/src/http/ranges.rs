@@ -1,4 +1,4 @@
-//! `for:` parameters that take many values, and the combinations that are asked for.
+//! `for:` parameters that take many values, and the combinations that are requested.
 
 use std::fmt::{self, Write as _};
 

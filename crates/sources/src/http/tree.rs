@@ -13,9 +13,9 @@ pub(crate) const DEEPEST: usize = 100;
 pub(crate) enum Node {
     /// JSON's null; an XML element without content.
     Null,
-    /// Text; of an XML element without the blanks around it.
+    /// Text; of an XML element without the spaces around it.
     Text(String),
-    /// A number or a truth value of JSON, as written.
+    /// A number or a boolean of JSON, as written.
     Plain(String),
     List(Vec<Node>),
     /// Members in the order of the answer. An XML element with children or attributes: each child by its name

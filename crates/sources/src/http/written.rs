@@ -60,7 +60,7 @@ struct Written {
     /// Headers of every request. Their values are in no file, log or error.
     #[serde(default)]
     headers: Map<Hidden>,
-    /// Parameters with many values each: a list, or a range of `days` or `months`. Every combination is asked for, the
+    /// Parameters with many values each: a list, or a range of `days` or `months`. Every combination is requested, the
     /// last parameter changing fastest.
     #[serde(default, rename = "for")]
     each: Map<Values>,
@@ -129,13 +129,13 @@ pub(crate) enum Pages {
     Link,
     /// Pages are numbered.
     Number(PageNumber),
-    /// A page is asked for by how many items came before it.
+    /// A page is requested by how many items came before it.
     Offset(PageOffset),
     /// Each answer holds the key to the next.
     Cursor(PageCursor),
     /// Each answer holds the address of the next.
     Next(PageNext),
-    /// A page is asked for by the last item of the one before.
+    /// A page is requested by the last item of the one before.
     Last(PageLast),
 }
 
@@ -156,7 +156,7 @@ fn one() -> u64 {
     1
 }
 
-/// A page is asked for by how many items came before it.
+/// A page is requested by how many items came before it.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 pub(crate) struct PageOffset {
     /// The parameter that takes the offset.
@@ -196,7 +196,7 @@ pub(crate) struct PageNext {
     pub optional: bool,
 }
 
-/// A page is asked for by the last item of the one before.
+/// A page is requested by the last item of the one before.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 pub(crate) struct PageLast {
     /// The parameter that takes the last item's id, such as `starting_after`.

@@ -1,6 +1,6 @@
 //! Reads an answer in XML.
 //!
-//! An element with text alone is that text, without the blanks around it. One with children or attributes is a map:
+//! An element with text alone is that text, without the spaces around it. One with children or attributes is a map:
 //! children by their names as written (a name that comes again makes a list), attributes as `@name`, text beside
 //! them as `#text`. Entities that a document type would declare are not known.
 
@@ -19,7 +19,7 @@ pub(crate) fn read(text: &str) -> Result<Node, String> {
     let config = reader.config_mut();
     (config.allow_dangling_amp, config.allow_unmatched_ends, config.check_end_names) = (false, false, true);
     (config.trim_text_start, config.trim_text_end, config.trim_markup_names_in_closing_tags) = (false, false, true);
-    // Comments are passed over, whatever they hold, and an empty element is an event of its own.
+    // Comments are skipped, whatever they hold, and an empty element is an event of its own.
     (config.check_comments, config.expand_empty_elements) = (false, false);
     let mut open: Vec<Element> = Vec::new();
     let mut root = None;
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_xml_says_so() {
+    fn what_is_not_xml_says_so() {
         assert_eq!(read("<r><a>1</a>").unwrap_err(), "the XML is truncated");
         assert_eq!(read("<r><a>1</").unwrap_err(), "the XML is truncated");
         assert_eq!(read("").unwrap_err(), "it is not XML: there is no element");

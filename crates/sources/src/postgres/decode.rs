@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_of_ours_comes_back_as_text() {
+    fn what_is_not_a_date_of_ours_comes_back_as_text() {
         let mut dates = Builder::new(Wire::Date, 4);
         assert_eq!(dates.push(&0i32.to_be_bytes()).unwrap(), None);
         assert_eq!(dates.push(&i32::MAX.to_be_bytes()).unwrap().as_deref(), Some("infinity"));
@@ -295,7 +295,7 @@ mod tests {
         assert!(Builder::new(Wire::Int64, 1).push(&[1, 2]).is_err());
     }
 
-    /// A field as the server sends it, and its value with all its digits; moments in microseconds.
+    /// A field as the server sends it, and its value with all its digits; timestamps in microseconds.
     fn field() -> impl Strategy<Value = (Wire, Vec<u8>, String)> {
         let ints = prop_oneof![any::<i64>(), -2i64..300, Just((1 << 53) + 1), Just(i64::MAX)];
         prop_oneof![

@@ -39,7 +39,7 @@ pub(crate) enum Field {
 pub(crate) enum KeyKind {
     /// Whole numbers up to this one.
     Whole(i64),
-    /// Dates or moments.
+    /// Dates or timestamps.
     Moment,
     Other,
 }
@@ -94,7 +94,7 @@ impl Plan {
             let (wire, own_type) = wire(&offered[column.place])?;
             let mut spec = column.spec.clone().unwrap_or(ColumnSpec::from(own_type));
             if *offered[column.place].type_() == Type::TIMESTAMPTZ {
-                // The server itself knows the moment.
+                // The server itself knows the timestamp.
                 spec.zone = None;
             }
             columns.push(Recast {
@@ -261,12 +261,12 @@ fn text_kinds(from: &str, by: &str) -> String {
     )
 }
 
-/// Fails for texts whose order is not that of what they say: moments with `T` and with a blank, with several offsets to UTC,
+/// Fails for texts whose order is not that of what they say: timestamps with `T` and with a space, with several offsets to UTC,
 /// numbers, dates that begin with the day or month, and texts around numbers of different lengths.
 fn check_kinds(key: &str, kinds: [Option<bool>; 4]) -> Result<()> {
     let whats = [
-        "timestamps with 'T' and with a blank, whose text order is not chronological",
-        "moments with several offsets to UTC, whose text order is not chronological",
+        "timestamps with 'T' and with a space, whose text order is not chronological",
+        "timestamps with several offsets from UTC, whose text order is not chronological",
         "numbers as text, whose order is not that of numbers",
         "dates that do not begin with the year, or texts with numbers of different lengths, whose order as text is not that of \
          what they say",

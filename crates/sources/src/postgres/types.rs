@@ -16,7 +16,7 @@ pub(crate) enum Wire {
     Float32,
     Float64,
     Date,
-    /// With or without time zone: on the wire it is a moment in UTC.
+    /// With or without time zone: on the wire it is a timestamp in UTC.
     Timestamp,
     Time,
     /// As text, with every digit.

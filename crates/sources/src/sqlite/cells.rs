@@ -138,7 +138,7 @@ impl Gathering {
         Gathered { batch: TextBatch::new(self.reading.shown.clone(), columns), broken_keys: Vec::new() }
     }
 
-    /// Leaves out the rows that are not asked for, and numbers the others. Returns whether anybody still wants batches.
+    /// Leaves out the rows that are not requested, and numbers the others. Returns whether anybody still wants batches.
     fn hand_out(&mut self, gathered: Gathered) -> Result<bool> {
         let Gathered { mut batch, broken_keys } = gathered;
         if let Some(keyed) = &mut self.reading.keyed {
@@ -236,7 +236,7 @@ fn cell_of_key(row: &Row, keyed: &Keyed, bytes: &mut Vec<u8>) -> Result<Cell> {
 }
 
 impl Keyed {
-    /// Keeps the rows that are asked for; one whose value has no place in the order is refused. Refused rows are remembered.
+    /// Keeps the rows that are requested; one whose value has no place in the order is refused. Refused rows are remembered.
     fn choose(&mut self, batch: &mut TextBatch, broken_keys: &[Vec<u8>]) -> Result<()> {
         let Some(last) = batch.columns.len().checked_sub(1) else { return Ok(()) };
         let keys = self.order.keys(batch.column(last))?;

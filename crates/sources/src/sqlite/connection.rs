@@ -60,7 +60,7 @@ impl Connection {
         self.inner.prepare(sql)?.query_map((), |row| row.get(0))?.collect()
     }
 
-    /// A view tells the types of its columns, be they a table's or a query's. It lives in this connection alone.
+    /// A view has the types of its columns, be they a table's or a query's. It lives in this connection alone.
     fn view_columns(&self, selection: &Selection) -> rusqlite::Result<Vec<Offered>> {
         let all = format!("SELECT * FROM {}", selection.from(quoted));
         self.inner.execute(&format!("CREATE TEMP VIEW the_view AS {all}"), ())?;
@@ -69,7 +69,7 @@ impl Connection {
         let mut columns: Vec<Offered> = columns.collect::<rusqlite::Result<_>>()?;
         self.inner.execute("DROP VIEW temp.the_view", ())?;
         if let Rows::Query(query) = &selection.rows {
-            // A view gives columns of one name other names; the query tells.
+            // A view renames columns of equal names; the query shows them.
             let statement = self.inner.prepare(query)?;
             for (column, name) in columns.iter_mut().zip(statement.column_names()) {
                 name.clone_into(&mut column.name);

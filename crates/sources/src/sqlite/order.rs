@@ -48,7 +48,7 @@ pub(crate) enum Key {
     Text(Vec<u8>),
 }
 
-/// Which rows are asked for.
+/// Which rows are requested.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Within {
     All,
@@ -61,7 +61,7 @@ pub(crate) enum Within {
 }
 
 impl Within {
-    /// Whether a row at this place is asked for.
+    /// Whether a row at this place is requested.
     pub(crate) fn has(&self, key: &Key) -> bool {
         match self {
             Within::All => true,
@@ -81,7 +81,7 @@ impl Order {
             ColumnType::Float32 => ColumnType::Float64,
             ColumnType::Int8 | ColumnType::Int16 | ColumnType::Int32 => ColumnType::Int64,
             ColumnType::Uint8 | ColumnType::Uint16 | ColumnType::Uint32 => ColumnType::Int64,
-            // A day among moments is its midnight.
+            // A day among timestamps is its midnight.
             ColumnType::Date if spec.format.is_none() => ColumnType::Datetime,
             other => other,
         };

@@ -1,4 +1,4 @@
-//! What the values of a column look like, for a column whose order its type does not tell.
+//! What the values of a column look like, for a column whose type does not determine its order.
 
 use rusqlite::types::ValueRef;
 use spec::{ColumnType, Error, Result};

@@ -1,4 +1,4 @@
-//! What values become: the table of docs/values.md through real files, and columns whose type the first rows told.
+//! What values become: the table of docs/values.md through real files, and columns whose type was inferred from the first rows.
 
 use artifact::{dtype, type_name};
 use proptest::prelude::*;
@@ -40,11 +40,17 @@ fn casts_that_lose_refuse_the_row() {
             vec!["true|2"],
             vec!["2|1|-|n: '2' is not a bool", "9007199254740993|3|-|n: '9007199254740993' is not a bool"],
         ),
-        ("n: float64", vec!["2.0|1", "1.0|2"], vec!["9007199254740993|3|-|n: '9007199254740993' is not a float64"]),
+        (
+            "n: float64",
+            vec!["2.0|1", "1.0|2"],
+            vec![
+                "9007199254740993|3|-|n: '9007199254740993' is not a float64: it would be rounded; declare the column as int64 or string",
+            ],
+        ),
         (
             "x: float32",
             vec!["0.5|2"],
-            vec!["1e+300|1|-|x: '1e+300' is not a float32", "NaN|3|-|x: 'NaN' is not a float32"],
+            vec!["1e+300|1|-|x: '1e+300' is not a float32: it is too large", "NaN|3|-|x: 'NaN' is not a float32"],
         ),
         ("x: float64", vec!["1.0000e300|1", "0.5|2"], vec!["NaN|3|-|x: 'NaN' is not a float64"]),
         ("p: int64", vec!["13|2", "0|3"], vec!["12.99|1|-|p: '12.99' is not an int64"]),
@@ -68,7 +74,7 @@ fn casts_that_lose_refuse_the_row() {
 }
 
 #[test]
-fn what_has_no_way_is_said_before_a_row_is_read() {
+fn what_has_no_way_is_reported_before_a_row_is_read() {
     let days = Series::new("d".into(), [19_787i32]).cast(&DataType::Date).unwrap();
     let list = Series::new("l".into(), [Series::new("".into(), ["a", "b"])]);
     let table =
@@ -129,7 +135,7 @@ fn a_later_file_of_another_type_is_held_to_the_first() {
 }
 
 #[test]
-fn names_of_folders_are_no_columns() {
+fn names_of_folders_are_not_columns() {
     let project = Project::new();
     let folder = project.0.path().join("v=9/day=2024-01-01");
     std::fs::create_dir_all(&folder).unwrap();
@@ -149,7 +155,11 @@ fn an_inferred_column_refuses_what_inference_would_have() {
         ("1", "1.0", "n: '1.0' is not an int64"),
         ("1.5", "00.5", "n: '00.5' is a code, not a float64; declare the column under 'columns'"),
         ("1.5", "5E0", "n: '5E0' is a code, not a float64; declare the column under 'columns'"),
-        ("1.5", "12345678901234567890", "n: '12345678901234567890' is not a float64"),
+        (
+            "1.5",
+            "12345678901234567890",
+            "n: '12345678901234567890' is not a float64: it would be rounded; declare the column as string",
+        ),
         ("1.5", "nan", "n: 'nan' is not a float64"),
         ("true", "1", "n: '1' is not a bool"),
         ("true", "yes", "n: 'yes' is not a bool"),
@@ -238,7 +248,7 @@ fn local_times_of_a_zone_become_utc() {
 }
 
 #[test]
-fn specs_of_moments_are_checked() {
+fn specs_of_timestamps_are_checked() {
     for (spec, why) in [
         (
             "{type: date, format: '%Y-%m'}",

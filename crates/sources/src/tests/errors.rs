@@ -43,7 +43,25 @@ fn files_without_rows() {
 }
 
 #[test]
-fn an_empty_file_among_others_is_passed_over() {
+fn another_separator_is_noticed() {
+    let failure = |text: &str| Project::with("a.csv", text).failure("source: {file: {path: a.csv}}");
+    let place = "table 't': a.csv:1: the whole header is one column";
+    let way_out = |separator: &str| format!("set 'separator: \"{separator}\"', or if it is one column, declare it");
+    assert_eq!(failure("a;b\n1;2\n"), format!("{place}, 'a;b'; {}", way_out(";")));
+    assert_eq!(failure("a\tb\n1\t2\n"), format!("{place}, 'a\\tb'; {}", way_out("\\t")));
+    assert_eq!(failure("a|b|c\n1|2|3\n"), format!("{place}, 'a|b|c'; {}", way_out("|")));
+    // One column it may well be.
+    for text in ["a;b\n1\n", "a\n1;2\n", "a\nx\n"] {
+        assert_eq!(Project::with("a.csv", text).read("source: {file: {path: a.csv}}").unwrap().rows_in, 1, "{text}");
+    }
+    let declared = "source: {file: {path: a.csv}}\ncolumns: {'a;b': string}";
+    assert_eq!(Project::with("a.csv", "a;b\n1;2\n").read(declared).unwrap().table(), ["1;2|2"]);
+    let failure = Project::with("a.csv", "a;b\n1;2\n").failure("source: {file: {path: a.csv}}\ncolumns: {a: int64}");
+    assert_eq!(failure, format!("{place}, 'a;b'; {}", way_out(";")));
+}
+
+#[test]
+fn an_empty_file_among_others_is_skipped() {
     let part = |rows: &[i64]| {
         let mut bytes = Vec::new();
         ParquetWriter::new(&mut bytes).finish(&mut df!("a" => rows).unwrap()).unwrap();
@@ -243,6 +261,7 @@ fn specs_that_contradict_themselves() {
         ("{path: a, format: fixed_width}", "the format fixed_width needs 'widths', such as [6, 9, 3]"),
         ("{path: a, format: tsv, separator: ';'}", "'separator' is for the format csv, not for tsv"),
         ("{path: a, separator: ';;'}", "';;' is not one ASCII character"),
+        ("{path: a, separator: tab}", r#"'tab' is not one ASCII character; write a tab as "\t""#),
         ("{path: a, encoding: cp94}", "unknown encoding 'cp94'; did you mean 'cp949'?"),
         ("{path: a, formt: csv}", "unknown key 'formt'; did you mean 'format'?"),
         ("{path: []}", "a path is empty"),
@@ -264,7 +283,7 @@ fn specs_that_contradict_themselves() {
 }
 
 #[test]
-fn columns_of_folders_are_read_where_they_are_asked_for() {
+fn columns_of_folders_are_read_where_they_are_requested() {
     let part = |ids: &[i64]| {
         let mut bytes = Vec::new();
         ParquetWriter::new(&mut bytes).finish(&mut df!("id" => ids, "v" => ids).unwrap()).unwrap();

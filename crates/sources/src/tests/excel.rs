@@ -61,7 +61,7 @@ fn rows_that_cannot_be_are_refused_with_their_place() {
         read.refusals(),
         ["-|-|2|1\t#N/A|row 2: column 2 holds #N/A", "2|cheap|3|-|price: 'cheap' is not a float64"]
     );
-    // A column that nobody asked for refuses nothing.
+    // A column that nobody requested refuses nothing.
     let read = project.read("source: {file: {path: a.xlsx, sheet: Flats}}\ncolumns: {id: int64}").unwrap();
     assert_eq!(read.rows_in, 3);
     assert_eq!(read.refused.height(), 0);
@@ -123,7 +123,7 @@ fn what_cannot_be_read() {
 }
 
 #[test]
-fn formulas_that_were_never_computed_are_no_nulls() {
+fn formulas_that_were_never_computed_are_not_nulls() {
     let sheet = |fill: &dyn Fn(&mut rust_xlsxwriter::Worksheet)| {
         let book = workbook(|sheet| {
             sheet.write(0, 0, "id").unwrap().write(0, 1, "total").unwrap();
@@ -288,12 +288,132 @@ fn errors_of_open_document_sheets_refuse_their_row() {
     let error = r#"table:formula="of:=1/0" calcext:value-type="error" xmlns:calcext="urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0""#;
     let row = |cell: &str| format!("<table:table-row>{cell}</table:table-row>");
     let header = r#"<table:table-cell office:value-type="string"><text:p>v</text:p></table:table-cell>"#.to_owned();
-    let rows = [header, number.to_owned(), cell(error, "#DIV/0!"), cell(error, "Err:502")];
+    let rows = [header, number.to_owned(), cell(error, "#DIV/0!"), cell(error, "Err:502"), cell(error, "#SPILL!")];
     let project = Project::with("a.ods", ods(&rows.map(|cell| row(&cell)).concat()));
     let read = project.read("source: {file: {path: a.ods}}").unwrap();
     assert_eq!((read.types()[0].as_str(), read.table()), ("v int64", vec!["5|2".to_owned()]));
     assert_eq!(read.refusals()[0], "-|3|#DIV/0!|row 3: column 1 holds #DIV/0!");
-    assert_eq!(read.refused.height(), 2);
+    assert_eq!(
+        read.refusals()[1..],
+        ["-|4|Err:502|row 4: column 1 holds Err:502", "-|5|#SPILL!|row 5: column 1 holds #SPILL!"]
+    );
+}
+
+/// A workbook of one sheet, `xl/worksheets/sheet1.xml`, with these rows; the shared strings are `one` and `two`.
+fn xlsx(rows: &str) -> Vec<u8> {
+    let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+    let office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    let package = "http://schemas.openxmlformats.org/package/2006";
+    let relations = |targets: &[(&str, &str)]| {
+        let one = |(id, (kind, target)): (usize, &(&str, &str))| {
+            format!(r#"<Relationship Id="rId{}" Type="{office}/{kind}" Target="{target}"/>"#, id + 1)
+        };
+        let all: String = targets.iter().enumerate().map(one).collect();
+        format!(r#"<Relationships xmlns="{package}/relationships">{all}</Relationships>"#)
+    };
+    let workbook = format!(
+        r#"<workbook xmlns="{main}" xmlns:r="{office}"><sheets><sheet name="S" sheetId="1" r:id="rId1"/></sheets></workbook>"#
+    );
+    let types = format!(r#"<Types xmlns="{package}/content-types"></Types>"#);
+    let strings = format!(r#"<sst xmlns="{main}"><si><t>one</t></si><si><t>two</t></si></sst>"#);
+    let sheet = format!(r#"<worksheet xmlns="{main}"><sheetData>{rows}</sheetData></worksheet>"#);
+    zipped(&[
+        ("[Content_Types].xml", &types),
+        ("_rels/.rels", &relations(&[("officeDocument", "xl/workbook.xml")])),
+        ("xl/workbook.xml", &workbook),
+        (
+            "xl/_rels/workbook.xml.rels",
+            &relations(&[("worksheet", "worksheets/sheet1.xml"), ("sharedStrings", "sharedStrings.xml")]),
+        ),
+        ("xl/sharedStrings.xml", &strings),
+        ("xl/worksheets/sheet1.xml", &sheet),
+    ])
+}
+
+#[test]
+fn every_error_of_excel_refuses_its_row_alone() {
+    let codes = [
+        "#DIV/0!",
+        "#N/A",
+        "#NAME?",
+        "#NULL!",
+        "#NUM!",
+        "#REF!",
+        "#VALUE!",
+        "#GETTING_DATA",
+        "#SPILL!",
+        "#CALC!",
+        "#FIELD!",
+        "#BLOCKED!",
+        "#CONNECT!",
+        "#UNKNOWN!",
+        "#BUSY!",
+        "#EXTERNAL!",
+        "#PYTHON!",
+        "#TIMEOUT!",
+        "#NEW2030!",
+    ];
+    let header = r#"<row r="3"><c r="B3" t="inlineStr"><is><t>id</t></is></c><c r="C3" t="inlineStr"><is><t>v</t></is></c></row>"#;
+    let rows: String = (4..).zip(codes).map(|(row, code)| {
+        format!(
+            r#"<row r="{row}"><c r="B{row}"><v>{row}</v></c><c r="C{row}" t="e"><f>SORT(A1:A9)</f><v>{code}</v></c></row><row/>"#
+        )
+    }).collect();
+    let last = r#"<row r="40"><c r="B40"><v>40</v></c><c r="C40"><f>1+1</f><v>2.5</v></c></row>"#;
+    let project = Project::with("a.xlsx", xlsx(&format!("{header}{rows}{last}")));
+    for columns in ["", "\ncolumns: {id: int64, v: float64}"] {
+        let read = project.read(&format!("source: {{file: {{path: a.xlsx}}}}{columns}")).unwrap();
+        assert_eq!(read.table(), ["40|2.5|40"]);
+        let expected: Vec<String> = (4..)
+            .zip(codes)
+            .map(|(row, code)| format!("-|-|{row}|{row}\t{code}|row {row}: column 2 holds {code}"))
+            .collect();
+        assert_eq!(read.refusals(), expected);
+    }
+    // A column that is not read refuses nothing.
+    let read = project.read("source: {file: {path: a.xlsx}}\ncolumns: {id: int64}").unwrap();
+    assert_eq!((read.rows.height(), read.refused.height()), (codes.len() + 1, 0));
+}
+
+#[test]
+fn a_damaged_cell_refuses_its_row_alone() {
+    let text = |cell: &str, text: &str| format!(r#"<c r="{cell}" t="inlineStr"><is><t>{text}</t></is></c>"#);
+    let cells = [
+        (r#"t="s"><v>1"#, None),
+        (r#"t="s"><v>7"#, Some("a text that is missing from the workbook")),
+        (r#"t="n"><v>12a"#, Some("a number that cannot be read")),
+        (r#"t="x"><v>1"#, Some("a value of the unknown type 'x'")),
+        (r#"t="b"><v>maybe"#, Some("'maybe', which is not a value of its type")),
+        (r#"t="str"><v>three"#, None),
+    ];
+    let rows: String = (2..)
+        .zip(cells)
+        .map(|(row, (cell, _))| {
+            format!(r#"<row r="{row}"><c r="A{row}" {cell}</v></c>{}</row>"#, text(&format!("B{row}"), "x"))
+        })
+        .collect();
+    let header = format!(r#"<row r="1">{}{}</row>"#, text("A1", "v"), text("B1", "w"));
+    let project = Project::with("a.xlsx", xlsx(&format!("{header}{rows}")));
+    let read = project.read("source: {file: {path: a.xlsx}}").unwrap();
+    assert_eq!(read.table(), ["two|x|2", "three|x|7"]);
+    let why = |line: &String| line.rsplit('|').next().unwrap_or_default().to_owned();
+    let expected: Vec<String> =
+        (2..).zip(cells).filter_map(|(row, (_, held))| Some(format!("row {row}: column 1 holds {}", held?))).collect();
+    assert_eq!(read.refusals().iter().map(why).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn texts_of_spaces_and_large_floats_are_kept() {
+    let book = workbook(|sheet| {
+        sheet.write(0, 0, "t").unwrap().write(0, 1, "x").unwrap();
+        sheet.write(1, 0, "  ").unwrap().write(1, 1, 1e300).unwrap();
+        sheet.write(2, 0, " a ").unwrap().write(2, 1, 5.5).unwrap();
+        sheet.write(3, 1, -1e21).unwrap();
+    });
+    let project = Project::with("a.xlsx", book);
+    let read = project.read("source: {file: {path: a.xlsx, sheet: Flats}}").unwrap();
+    assert_eq!(read.types()[..2], ["t string", "x float64"]);
+    assert_eq!(read.table(), ["  |1.0000e300|2", " a |5.5|3", "-|-1.0000e21|4"]);
 }
 
 /// Stations of Seoul without a header, from `MILLRACE_SHARED_DATA` or `../shared/data` beside the repository.

@@ -30,7 +30,7 @@ fn a_shop_has_its_rows_exactly_in_the_order_of_time() {
 }
 
 #[test]
-fn its_dirt_is_of_every_kind_and_as_much_as_was_asked_for() {
+fn its_dirt_is_of_every_kind_and_as_much_as_was_requested() {
     let read = Project::new().read(SHOP).unwrap();
     let reasons: String = lines(&read.refused.select([REASON]).unwrap()).join("\n");
     for kind in ["unit_price: '", "quantity: 'one' is not an int64", "amount: 'n/a'", "ordered_at: '0000-00-00"] {

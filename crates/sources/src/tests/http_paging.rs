@@ -37,7 +37,7 @@ fn fails(server: &HttpServer, keys: &str) -> (Error, String) {
 const CURSOR: &str = "items: data, pages: {cursor: {query: cursor, at: next}}";
 
 #[test]
-fn a_path_that_leads_nowhere_is_told() {
+fn a_path_that_leads_nowhere_is_reported() {
     let pages = |n: u64| json!({"data": [{"id": n}], "next": (n < 2).then(|| (n + 1).to_string())});
     let server = service(pages);
     let (error, text) = fails(&server, "items: data, pages: {cursor: {query: cursor, at: nxt}}");
@@ -305,7 +305,7 @@ impl Made {
     }
 }
 
-/// Every item exactly once, in order, whatever the service's manner; or a refusal where it cannot be told whether
+/// Every item exactly once, in order, whatever the service's manner; or a refusal where it cannot be known whether
 /// anything is missing.
 #[test]
 fn services_made_at_random_are_read_whole_or_refused() {
@@ -361,7 +361,7 @@ fn a_service_without_link_headers_is_not_taken_for_one_page() {
     );
     let (_, text) = fails(&service(items(30)), "pages: link");
     assert!(text.contains("and its first page holds 30 items, which looks like a full page"), "{text}");
-    // A part of a page is all, as far as can be told; people hear of it.
+    // A part of a page seems to be all; there is a warning.
     let read = Project::new().read(&spec(&server, "pages: link, query: {per_page: 50}")).unwrap();
     assert_eq!((ids(&read).len(), read.doubts.len()), (7, 1));
     assert!(
@@ -393,7 +393,7 @@ fn a_service_without_link_headers_is_not_taken_for_one_page() {
 }
 
 #[test]
-fn doubts_about_the_end_are_told() {
+fn doubts_about_the_end_are_reported() {
     let server = service(|n| json!({"data": if n < 2 { vec![json!({"id": n})] } else { Vec::new() }, "next": n + 1}));
     let read = Project::new().read(&spec(&server, CURSOR)).unwrap();
     assert_eq!(ids(&read), [0, 1]);
@@ -424,7 +424,7 @@ fn an_end_that_contradicts_itself_is_refused() {
     let (error, text) = fails(&server, "items: data, total: total, pages: {number: {query: page, first: 0}}");
     assert_eq!(error.class(), Class::TryAgain);
     assert!(text.contains("the announced total changed from 5 to 4 between two pages"), "{text}");
-    // A service that grants smaller pages than asked for is read by what came.
+    // A service that grants smaller pages than requested is read by what came.
     let server = HttpServer::start(|_, request| {
         let from: u64 = parameter(request, "offset").unwrap().parse().unwrap();
         let ids: Vec<Value> = (from..7).take(3).map(|id| json!({"id": id})).collect();

@@ -29,12 +29,12 @@ fn messages_have_their_rows_exactly_in_the_order_of_time() {
     assert!(times.is_sorted());
     let day = 86_400_000_000;
     assert!(times[0] >= 19_723 * day && times[times.len() - 1] < 20_089 * day, "2024-01-01 to 2024-12-31");
-    // 20,000 · 0.4 · 0.01 moments that cannot be read = 80, deviation 9; some of them come twice.
+    // 20,000 · 0.4 · 0.01 timestamps that cannot be read = 80, deviation 9; some of them come twice.
     assert!((45..120).contains(&read.refused.height()), "{} refused", read.refused.height());
 }
 
 #[test]
-fn repeats_doubles_and_empty_texts_are_as_many_as_was_asked_for() {
+fn repeats_doubles_and_empty_texts_are_as_many_as_was_requested() {
     let clean = Project::new().read(&REVIEWS.replace("dirt: 0.4", "dirt: 0")).unwrap();
     let all = texts(&clean);
     let distinct = all.iter().flatten().collect::<HashSet<_>>().len();

@@ -128,7 +128,7 @@ fn declared_types_and_values_that_no_column_holds() {
     assert_eq!(
         read.refusals(),
         [
-            "8|300|NaN|300|2|-|small: '300' is not an int8; price: 'NaN' is not a float64",
+            "8|300|NaN|300|2|-|small: '300' is not an int8: its values are -128 to 127; price: 'NaN' is not a float64",
             "nine|3|2|3|3|-|code: 'nine' is not an int64"
         ]
     );
@@ -438,7 +438,7 @@ fn a_bookmark_is_that_of_rows_that_were_accepted() {
     assert_eq!(
         failure(&by("day")).1,
         format!(
-            "{AT}incremental: 'day' holds timestamps with 'T' and with a blank, whose text order is not chronological; {}",
+            "{AT}incremental: 'day' holds timestamps with 'T' and with a space, whose text order is not chronological; {}",
             cast("day")
         )
     );
@@ -474,7 +474,15 @@ fn casts_that_lose_refuse_the_row() {
     };
     let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<String>>();
     assert_eq!(read("n: bool"), (vec![], lines(&["n: '2' is not a bool", "n: '9007199254740993' is not a bool"])));
-    assert_eq!(read("n: float64"), (lines(&["2.0|1"]), lines(&["n: '9007199254740993' is not a float64"])));
+    assert_eq!(
+        read("n: float64"),
+        (
+            lines(&["2.0|1"]),
+            lines(&[
+                "n: '9007199254740993' is not a float64: it would be rounded; declare the column as int64 or string"
+            ])
+        )
+    );
     assert_eq!(read("p: int64"), (lines(&["13|2"]), lines(&["p: '12.99' is not an int64"])));
     assert_eq!(
         read("at: date"),

@@ -104,7 +104,7 @@ fn bookmarks_of_unique_columns_and_of_rows_ahead() {
 }
 
 #[test]
-fn texts_in_an_order_of_their_own_are_no_bookmarks() {
+fn texts_in_an_order_of_their_own_are_not_bookmarks() {
     let Some(shop) = Shop::with(
         "CREATE TABLE t (turned text, code text, signed text, written text, good text, fine text);
          INSERT INTO t VALUES ('31.01.2024', 'A-9', '-9', '2024-01-01 10:00:00Z', 'A1', '2024-01-01T10:00:00.5'),
@@ -116,7 +116,7 @@ fn texts_in_an_order_of_their_own_are_no_bookmarks() {
         ("turned", "dates that do not begin with the year"),
         ("code", "dates that do not begin with the year, or texts with numbers of different lengths"),
         ("signed", "numbers as text, whose order is not that of numbers"),
-        ("written", "moments with several offsets to UTC"),
+        ("written", "timestamps with several offsets from UTC"),
     ] {
         let (_, failure) = shop.failure(&of_table(&format!("table: t, incremental: {column}")));
         assert!(failure.contains(&format!("incremental: '{column}' holds {what}")), "{failure}");

@@ -245,7 +245,7 @@ fn a_locked_database_is_worth_another_try() {
 }
 
 #[test]
-fn an_unchanged_database_is_told_from_a_changed_one() {
+fn an_unchanged_database_is_distinguished_from_a_changed_one() {
     let project = shop(ORDERS);
     let inputs = || table(NEW_ORDERS).unwrap().inputs(&project.root(), &Cloud::default()).unwrap();
     let before = inputs();

@@ -25,7 +25,7 @@ fn a_refused_row_does_not_move_the_bookmark() {
         ("DATETIME", "'2024-01-01 10:00:00'", "'unknown'", "'2024-01-02'"),
         ("INTEGER", "17", "'n/a'", "18"),
         ("REAL", "0.5", "'far'", "0.75"),
-        // A text of the right shape that is no moment; it is refused, though no column asks for it.
+        // A text of the right shape that is not a timestamp; it is refused, though no column asks for it.
         ("TEXT", "'2024-01-01'", "'2024-99-99'", "'2024-01-02T00:00:00'"),
     ] {
         let project =
@@ -49,7 +49,7 @@ fn a_refused_row_does_not_move_the_bookmark() {
         assert_eq!(run(&project, yaml, &mut bookmark).unwrap().rows_in, 1, "a second one is new");
         assert_eq!(run(&project, yaml, &mut bookmark).unwrap().rows_in, 0);
     }
-    // The row is refused for another column: its value does not count either, and it is read again once it is mended.
+    // The row is refused for another column: its value does not count either, and it is read again once it is corrected.
     let project = shop("CREATE TABLE t (id INTEGER, x REAL); INSERT INTO t VALUES (1, 1), (2, 'far')");
     let yaml = "source: {sqlite: {path: shop.db, table: t, incremental: id}}";
     let mut bookmark = None;
@@ -131,7 +131,7 @@ fn a_value_after_which_nothing_comes_is_an_error() {
     );
 }
 
-/// A table that grows at random, in several ways of keeping its moments, read run by run: every row that can be read and
+/// A table that grows at random, in several ways of keeping its timestamps, read run by run: every row that can be read and
 /// comes later than those before is read exactly once.
 #[test]
 fn whatever_is_written_later_is_read_once() {
@@ -244,7 +244,7 @@ fn rows_with_the_bookmarks_own_value_may_come_later() {
 }
 
 #[test]
-fn a_value_that_only_looks_like_a_date_is_not_passed_over() {
+fn a_value_that_only_looks_like_a_date_is_not_skipped() {
     for sql_type in ["DATETIME", "TEXT"] {
         let project = shop(&format!(
             "CREATE TABLE t (id INTEGER, at {sql_type}); INSERT INTO t VALUES (1, '2024-05-01'), (2, '2024-05-02')"
@@ -260,7 +260,7 @@ fn a_value_that_only_looks_like_a_date_is_not_passed_over() {
         let read = run(&project, yaml, &mut bookmark).unwrap();
         assert_eq!((read.rows.height(), read.refused.height()), (0, 4), "{sql_type}: {:?}", read.refusals());
         assert_eq!(run(&project, yaml, &mut bookmark).unwrap().rows_in, 0);
-        // A blank in front changes the place of a text, but not what it says.
+        // A space in front changes the place of a text, but not what it says.
         change(&project, "INSERT INTO t VALUES (9, ' 2024-06-01')");
         match sql_type {
             "DATETIME" => assert_eq!(run(&project, yaml, &mut bookmark).unwrap().rows_in, 1),
@@ -287,7 +287,7 @@ fn a_lone_row_ahead_of_now_does_not_hide_those_between() {
 }
 
 #[test]
-fn texts_in_an_order_of_their_own_are_no_bookmarks() {
+fn texts_in_an_order_of_their_own_are_not_bookmarks() {
     for (values, what) in [
         (["31.01.2024", "01.02.2024"], "dates that do not begin with the year"),
         (["1/31/2024", "2/1/2024"], "dates that do not begin with the year"),
@@ -316,7 +316,7 @@ fn texts_in_an_order_of_their_own_are_no_bookmarks() {
 }
 
 #[test]
-fn types_are_told_by_the_whole_not_by_what_is_new() {
+fn types_are_inferred_by_the_whole_not_by_what_is_new() {
     let project = shop("CREATE TABLE t (id INTEGER, x); INSERT INTO t VALUES (1, 0.5), (2, 7)");
     let yaml = "source: {sqlite: {path: shop.db, table: t, incremental: id}}";
     let mut bookmark = None;

@@ -56,7 +56,7 @@ fn what_is_filled_down_does_not_come_from_before_a_row_that_cannot_be_read() {
     for bad in ["S,2,extra", "S\u{0}"] {
         let text = format!("r,c\nN,1\n,2\n{bad}\n,3\n,4\nW,5\n,6\n").replace("S\u{0}", "S\u{ff}");
         let mut bytes = text.into_bytes();
-        // One byte that is no UTF-8.
+        // One byte that is not UTF-8.
         if let Some(at) = bytes.windows(2).position(|pair| pair == [0xC3, 0xBF]) {
             bytes.splice(at..at + 2, [0xFF]);
         }
@@ -166,7 +166,7 @@ fn a_file_is_read_once_and_hidden_ones_are_not() {
 }
 
 #[test]
-fn answers_that_are_no_data_are_not_taken_for_it() {
+fn answers_that_are_not_data_are_not_taken_for_it() {
     let read = |answer: fn() -> HttpAnswer, columns: &str| {
         let server = HttpServer::start(move |_, _| answer());
         let read =
@@ -203,7 +203,7 @@ fn texts_that_look_like_numbers_with_marks_name_the_keys() {
 }
 
 #[test]
-fn telephone_numbers_are_no_numbers() {
+fn telephone_numbers_are_not_numbers() {
     let read = Project::with("a.csv", "a,b\n+491711234567,+5\n+491711234568,-3\n")
         .read("source: {file: {path: a.csv}}")
         .unwrap();
@@ -212,7 +212,7 @@ fn telephone_numbers_are_no_numbers() {
 }
 
 #[test]
-fn types_are_told_from_the_first_rows_of_all_files() {
+fn types_are_inferred_from_the_first_rows_of_all_files() {
     let yaml = "source: {file: {path: '*.csv'}}";
     let read = Project::with("a.csv", "a,b\n1,\n").and("b.csv", "a,b\n1.5,2\n").read(yaml).unwrap();
     assert_eq!(
@@ -226,7 +226,7 @@ fn types_are_told_from_the_first_rows_of_all_files() {
 }
 
 #[test]
-fn empty_files_of_every_kind_are_passed_over() {
+fn empty_files_of_every_kind_are_skipped() {
     let one = gz(b"a\n1\n");
     let project = Project::with("a.csv.gz", one).and("b.csv.gz", "");
     assert_eq!(project.read("source: {file: {path: '*.gz'}}").unwrap().table(), ["1|2"]);
@@ -357,7 +357,7 @@ fn columns_whose_names_are_taken_are_left_out_with_a_warning() {
         assert_eq!(read.doubts, [said(file)]);
         let columns = "columns: {source_file: {type: string, from: _file}, a: int64}";
         let read = project.read(&format!("source: {{file: {{path: {file}}}}}\n{columns}"));
-        // A text in a sheet is no number.
+        // A text in a sheet is not a number.
         if let Ok(read) = read {
             assert_eq!(
                 (&*read.table()[0], read.doubts.len()),
@@ -388,7 +388,7 @@ fn records_without_keys_say_nothing_of_the_columns() {
 }
 
 #[test]
-fn types_of_two_files_are_told_apart_by_unit_and_zone() {
+fn types_of_two_files_are_distinguished_by_unit_and_zone() {
     let moments = |unit: TimeUnit, zone: Option<TimeZone>| {
         let column = Column::new("at".into(), [1_710_000_000_000i64]).cast(&DataType::Datetime(unit, zone)).unwrap();
         parquet(DataFrame::new(1, vec![column]).unwrap())
@@ -410,7 +410,7 @@ fn types_of_two_files_are_told_apart_by_unit_and_zone() {
 }
 
 #[test]
-fn cells_of_blanks_stay_and_damaged_workbooks_are_named() {
+fn cells_of_spaces_stay_and_damaged_workbooks_are_named() {
     let good = book(&[&["a", "b"], &["  ", "x"], &["y", "z"]]);
     let read = Project::with("a.xlsx", &good).read("source: {file: {path: a.xlsx}}").unwrap();
     assert_eq!(read.table(), ["  |x|2", "y|z|3"], "as in a CSV file");

@@ -11,7 +11,7 @@ use crate::statistics::{self, Whole, deviation, mean, numbers, numbers_by_group,
 
 /// The answer to a question.
 pub(super) enum Found {
-    /// None where there is nothing to tell it from.
+    /// None where there is nothing to distinguish it from.
     Number(Option<f64>),
     Cell(Option<Scalar>),
     Limits(Option<f64>, Option<f64>),

@@ -16,7 +16,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// The log of a plan whose columns are `schema`; none if none is asked for.
+    /// The log of a plan whose columns are `schema`; none if none is requested.
     pub(crate) fn new(tracker: Tracker, schema: &Schema) -> Option<Log> {
         let told = tracker.tell()?;
         let of_rows = |name: &str| schema.get(name).cloned().unwrap_or(DataType::Null);

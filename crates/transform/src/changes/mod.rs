@@ -25,7 +25,7 @@ use spec::Error;
 pub(crate) use log::Log;
 pub(crate) use track::{By, Tracker};
 
-/// What is to be told of a table's changes, and which of them are taken back.
+/// What to log of a table's changes, and which of them are undone.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// The table's name, which is part of every id.
@@ -61,7 +61,7 @@ impl FromStr for ChangeId {
 /// Changes that are taken back: their cells keep the value that the step found.
 #[derive(Clone, Debug, Default)]
 pub struct Undone {
-    /// By row number: most rows are told from it alone.
+    /// By row number, which alone decides for most rows.
     by_row: HashMap<u64, Vec<ChangeId>>,
     met: Arc<Mutex<BTreeSet<ChangeId>>>,
 }

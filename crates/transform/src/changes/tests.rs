@@ -1,4 +1,4 @@
-//! The log tells every change, ids stay, and what is taken back keeps its value.
+//! The log has every change, ids are stable, and what is undone keeps its value.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,7 +72,7 @@ fn people() -> DataFrame {
 }
 
 #[test]
-fn each_changed_cell_is_told_with_the_step_that_changed_it() {
+fn each_changed_cell_is_reported_with_the_step_that_changed_it() {
     let steps = "- trim: {columns: [name]}\n- fill_null: {columns: [name], with: {value: ann}}\n\
                  - derive: {name: UPPER(name), length: LENGTH(name)}";
     assert_eq!(
@@ -117,7 +117,7 @@ fn renamed_and_dropped_columns_are_followed() {
 }
 
 #[test]
-fn rows_that_are_removed_are_not_told() {
+fn rows_that_are_removed_are_not_logged() {
     let steps = "- trim: {columns: [name]}\n- filter: name IS NULL OR name <> 'ann'\n\
                  - cast: {columns: {age: int64}}\n- dedupe: {keys: [mail]}";
     let done = logged(&people(), steps);

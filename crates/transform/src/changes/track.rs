@@ -74,7 +74,7 @@ impl Tracker {
         Tracker { changes, step: Step::default(), alike: HashMap::new(), columns: Vec::new(), replacements: Vec::new() }
     }
 
-    /// Says which step replaces columns from here on; `settings` is all that tells it from others of its name.
+    /// Says which step replaces columns from here on; `settings` is all that distinguishes it from others of its name.
     pub(crate) fn begin(&mut self, number: usize, place: &str, settings: String) {
         let before = self.alike.entry(settings.clone()).or_default();
         let identity = if *before == 0 { settings } else { format!("{settings} {before}") };

@@ -17,7 +17,7 @@ pub(crate) type Ask = usize;
 /// One thing that is done to the table.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
-    /// A step begins. `settings` is all that tells it from others.
+    /// A step begins. `settings` is all that distinguishes it from others.
     Begin { step: usize, place: String, settings: String },
     /// Per row: new columns, or new values of old ones, side by side.
     Set { columns: Vec<(String, Value)>, log: Log },
@@ -46,7 +46,7 @@ pub(crate) enum Log {
     Step,
     /// Whoever the helper names in the cell's row.
     Helper(String),
-    /// Nobody: the log itself tells of it.
+    /// Nobody: the log itself has it.
     Nobody,
 }
 

@@ -3,7 +3,7 @@
 //!
 //! No step removes a row. The column `_rule` holds the number of the rule that took the row out, 0 while the row is alive;
 //! the end of the pass ([`crate::clean`]) splits the rows by it. A value that a step destroys stays in a helper column,
-//! so that a refused row can tell it: the helper is the old column under another name and costs no copy.
+//! so that a refused row can show it: the helper is the old column under another name and costs no copy.
 
 mod action;
 
@@ -89,7 +89,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Begins with all rows of a table of these columns alive. `with_position`: rows are told apart by their position.
+    /// Begins with all rows of a table of these columns alive. `with_position`: rows are distinguished by their position.
     ///
     /// Errors: columns with names that clean itself uses; no provenance where changes are logged or taken back.
     pub(crate) fn new(columns: &Schema, given: Arc<Given>) -> Result<Plan> {
@@ -121,7 +121,7 @@ impl Plan {
         })
     }
 
-    /// Says which step adds from here on, counted from 1. `settings` is all that tells it from others of its name;
+    /// Says which step adds from here on, counted from 1. `settings` is all that distinguishes it from others of its name;
     /// `table_follows`: a later step looks at the whole table.
     pub(crate) fn begin(&mut self, step: usize, name: &'static str, settings: &serde_json::Value, table_follows: bool) {
         self.step = step;

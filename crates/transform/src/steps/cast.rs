@@ -40,7 +40,7 @@ impl Apply for Cast {
         for (name, to) in self.columns.iter() {
             let from = plan.dtype(name)?;
             plan.check_new(name)?;
-            // NaN and infinities are no numbers, be they of the right type.
+            // NaN and infinities are not numbers, be they of the right type.
             if from == artifact::dtype(*to) && !from.is_float() {
                 continue;
             }

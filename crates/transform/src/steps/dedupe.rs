@@ -7,7 +7,7 @@
 //! - dedupe
 //! ```
 //!
-//! A row with an empty cell among its `keys` is no duplicate of any other: two orders without a number are two orders.
+//! A row with an empty cell among its `keys` is not a duplicate of any other: two orders without a number are two orders.
 //! With `nulls: equal` an empty cell is a value like others. Without `keys` whole rows are compared, and empty cells are
 //! equal there, for what goes is a copy of what stays; `nulls: differ` keeps those too. NaN counts as empty. Without `by` the order is that of the table; with it rows are ordered by
 //! that column, ties by the table, and a row whose `by` is empty stays only where all are. Keeping the first row
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(counts(last), (vec![2, 5, 6], vec![1, 2, 3]));
         let by = "- dedupe: {keys: [id], nulls: equal, keep: last, by: t, count: copies}";
         assert_eq!(counts(by), (vec![2, 3, 5], vec![1, 3, 2]));
-        // A row that is out already is no copy.
+        // A row that is out already is not a copy.
         assert_eq!(counts(&format!("- filter: n > 1\n{equal}")), (vec![2, 3, 4], vec![1, 2, 2]));
     }
 

@@ -38,7 +38,13 @@ impl Apply for Derive {
 /// The type of an expression over the plan's columns.
 pub(super) fn checked(plan: &Plan, sql: &SqlExpr) -> Result<DataType> {
     for column in sql.columns() {
-        plan.dtype(&column)?;
+        plan.dtype(&column).map_err(|error| match expr::meant_as_text(&column, sql.text()) {
+            Some(hint) => {
+                let near = error.way_out().unwrap_or_default().to_owned();
+                error.hint(format!("{hint}; {near}"))
+            }
+            None => error,
+        })?;
     }
     Ok(sql.compile(plan.schema(), plan.place())?.dtype)
 }
@@ -91,6 +97,10 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         let table = df!("amount" => [1]).unwrap();
+        assert_eq!(
+            failure(&table, "- derive: {x: 'amount = \"1\"'}"),
+            "step 1 'derive': no column '1'; a text belongs in single quotes: '1'; choose one of: amount"
+        );
         assert_eq!(
             failure(&table, "- derive: {b: amout * 2}"),
             "step 1 'derive': no column 'amout'; did you mean 'amount'?"

@@ -7,7 +7,7 @@
 //! A sequence of characters is decoded if its bytes are one UTF-8 character that people write. Where it could as well
 //! be a word in capitals and the mark after it (`CAFÉ…`, `café »` with a no-break space), it is decoded only in the
 //! company of a sequence that could not. Text that was spoilt twice is repaired twice, up to three times.
-//! Put the step before `normalize_text`, which would take no-break spaces, the remains of `à`, for blanks.
+//! Put the step before `normalize_text`, which would take no-break spaces, the remains of `à`, for spaces.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
 //! Limits of numbers, as `clip` and `outliers` know them, compared in the column's own type and to the digit: a float64
-//! does not tell 2^53 from its neighbour.
+//! does not distinguish 2^53 from its neighbour.
 
 use polars::prelude::DataType;
 use schemars::JsonSchema;

@@ -151,7 +151,7 @@ impl Apply for MapValues {
                 let problem = Problem::Text(format!(" is none of the {} known values", known.len()));
                 plan.refuse(&name, &original, problem, unknown)?;
             }
-            // Where the values are written down is no part of what they mean.
+            // Where the values are written down is not part of what they mean.
             plan.means(format!("{{default: {}, values: {}}}", json!(self.default), digest(&known)));
             let mapped = Mapped { known, others_to_null: self.default == Unlisted::Null };
             plan.set(vec![(name.clone(), Value::Of(Arc::new(mapped), name))])?;
@@ -289,6 +289,14 @@ mod tests {
                 "step 1 'map_values': t: 'y' is none of the 1 known values"
             ]
         );
+    }
+
+    #[test]
+    fn a_text_of_length_0_is_not_an_empty_cell() {
+        let table = df!("s" => [Some(""), None, Some("m")]).unwrap();
+        let given = with_file("column,before,after\ns,\"\",none\n");
+        let expected = df!("s" => [Some("none"), None, Some("m")]).unwrap();
+        assert_eq!(run_given(&table, "- map_values: {file: m.csv}", &given).rows, expected);
     }
 
     #[test]

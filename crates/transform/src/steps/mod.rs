@@ -122,7 +122,7 @@ pub(crate) trait Apply {
         false
     }
 
-    /// Whether it tells rows apart by their position. `table_follows`: a later step asks something of the whole table.
+    /// Whether it distinguishes rows by their position. `table_follows`: a later step asks something of the whole table.
     fn needs_position(&self, table_follows: bool) -> bool {
         let _ = table_follows;
         false
@@ -135,7 +135,7 @@ impl Step {
         self.entry().0
     }
 
-    /// All that tells the step from others of its name, secrets apart: what is given, in the order of the keys. Change ids
+    /// All that distinguishes the step from others of its name, secrets apart: what is given, in the order of the keys. Change ids
     /// and definitions rest on it, so a setting that comes later must be left out where it has its default.
     pub fn settings(&self) -> Json {
         let settings = match serde_json::to_value(self) {

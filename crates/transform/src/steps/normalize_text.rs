@@ -1,4 +1,4 @@
-//! `normalize_text` makes texts uniform: one Unicode form, single blanks, one case.
+//! `normalize_text` makes texts uniform: one Unicode form, single spaces, one case.
 //!
 //! ```yaml
 //! - normalize_text: {columns: [city], unicode: nfc, whitespace: collapse, case: title}
@@ -48,7 +48,7 @@ enum Unicode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Whitespace {
-    /// One blank for each run, none at the ends.
+    /// One space for each run, none at the ends.
     #[default]
     Collapse,
     Keep,
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn unicode_blanks_and_case() {
+    fn unicode_spaces_and_case() {
         let table = df!("a" => [Some("  Cafe\u{301}  au\tlait "), Some("x"), None, Some(" ")]).unwrap();
         let expected = df!("a" => [Some("Café au lait"), Some("x"), None, Some("")]).unwrap();
         assert_eq!(rows(&table, "- normalize_text"), expected);

@@ -8,8 +8,8 @@
 //!
 //! `iqr`: outside [Q1 - f·(Q3 - Q1), Q3 + f·(Q3 - Q1)], quartiles by linear interpolation (Tukey 1977; numpy's
 //! default). `zscore`: farther than f standard deviations (of the population) from the mean. Both are taken from
-//! the finite values of the rows that are alive at this step. An empty cell is no outlier; NaN is above every
-//! limit. With `group_by` a row that has an empty cell there (or NaN) belongs to no group and is no outlier, unless the step
+//! the finite values of the rows that are alive at this step. An empty cell is not an outlier; NaN is above every
+//! limit. With `group_by` a row that has an empty cell there (or NaN) belongs to no group and is not an outlier, unless the step
 //! says `nulls: equal`: then an empty cell is a value like others.
 
 use schemars::JsonSchema;

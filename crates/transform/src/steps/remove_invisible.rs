@@ -1,12 +1,12 @@
-//! `remove_invisible` removes characters that nobody sees: control characters, zero-width blanks, direction marks, soft
+//! `remove_invisible` removes characters that nobody sees: control characters, zero-width spaces, direction marks, soft
 //! hyphens, byte order marks, tags in which text can be hidden from people but not from a language model.
 //!
 //! ```yaml
 //! - remove_invisible: {columns: [review]}
 //! ```
 //!
-//! Tabs and line ends stay for `normalize_text`. Letters that show nothing (the Hangul fillers, the blank of Braille)
-//! become blanks. The joiners U+200C and U+200D stay where they mean something: within emoji and in the scripts of
+//! Tabs and line ends stay for `normalize_text`. Letters that show nothing (the Hangul fillers, the space of Braille)
+//! become spaces. The joiners U+200C and U+200D stay where they mean something: within emoji and in the scripts of
 //! India, Arabic and Persian.
 
 use std::sync::Arc;
@@ -68,7 +68,7 @@ fn is_invisible(c: char) -> bool {
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Letters by their class, blanks by their look.
+/// Letters by their class, spaces by their look.
 fn is_blank(c: char) -> bool {
     matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{2800}')
 }

@@ -1,4 +1,4 @@
-//! `space_punctuation` sets blanks around punctuation as most languages do: none before `,` `.` `!` `?` `;`, one after
+//! `space_punctuation` sets spaces around punctuation as most languages do: none before `,` `.` `!` `?` `;`, one after
 //! them where a word follows. `great ,thanks!Will buy` becomes `great, thanks! Will buy`.
 //!
 //! ```yaml
@@ -7,7 +7,7 @@
 //!
 //! It keeps away from what only looks like the end of a clause: addresses (`www.shop.com`, `ann@shop.com`), numbers
 //! (`3.5`, `1,000`), abbreviations (`z.B.`), dots at the start of a word (`.NET`, `...hm`) and faces (`;)`, `ㅠ.ㅠ`). French sets
-//! a blank before `!`, `?` and `;`; leave the step out where that is wanted.
+//! a space before `!`, `?` and `;`; leave the step out where that is wanted.
 
 use std::sync::Arc;
 
@@ -74,7 +74,7 @@ fn space(text: &str, into: &mut String) {
         let end = from_word.find(char::is_whitespace).unwrap_or(from_word.len());
         let (word, after) = from_word.split_at(end);
         let joins = !into.is_empty() && !blanks.contains('\n') && belongs_to_word_before(word);
-        // Marks on both sides of the blank are somebody's ellipsis.
+        // Marks on both sides of the space are somebody's ellipsis.
         if !joins || into.ends_with(is_mark) {
             into.push_str(blanks);
         }
@@ -125,7 +125,7 @@ fn space_word(word: &str, joins: bool, into: &mut String) {
     }
 }
 
-/// Whether a blank belongs between `marks`, which follow `earlier` and `before`, and the character `after` them.
+/// Whether a space belongs between `marks`, which follow `earlier` and `before`, and the character `after` them.
 fn ends_clause(earlier: char, before: char, marks: &str, after: char) -> bool {
     if !is_of_word(after) || before == '\0' {
         return false;
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_go_before_marks_and_come_after_them() {
+    fn spaces_go_before_marks_and_come_after_them() {
         let table = df!("a" => [Some("great ,thanks!Will buy"), Some("fine, really."), None]).unwrap();
         let expected = df!("a" => [Some("great, thanks! Will buy"), Some("fine, really."), None]).unwrap();
         assert_eq!(rows(&table, "- space_punctuation"), expected);

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Only elements that HTML has are tags: `<3`, `a < b` and a title in angle brackets such as `<Jaws>` stay. Comments go, and
-//! scripts and styles with all that they hold. A tag that ends a line or a block (`<br>`, `</p>`, `<td>`) leaves a blank
+//! scripts and styles with all that they hold. A tag that ends a line or a block (`<br>`, `</p>`, `<td>`) leaves a space
 //! where words would else touch. What a reference stands for is text, not markup: `&lt;br&gt;` becomes `<br>`, as a browser
 //! shows it. Texts that were escaped more than once, as scraped ones often were, need `escaped: 2` or `3`.
 
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_html_stays() {
+    fn what_is_not_html_stays() {
         for text in [
             "I <3 it",
             "a<b>c<d",

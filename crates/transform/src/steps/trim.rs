@@ -1,4 +1,4 @@
-//! `trim` takes blanks (Unicode white space) off both ends of texts.
+//! `trim` takes spaces (Unicode white space) off both ends of texts.
 //!
 //! ```yaml
 //! - trim: {columns: [customer_id, country], blank: null}
@@ -45,7 +45,7 @@ impl Apply for Trim {
     }
 }
 
-/// The text without blanks at its ends.
+/// The text without spaces at its ends.
 #[derive(Debug)]
 struct Trimmed(Blank);
 
@@ -76,7 +76,7 @@ mod tests {
     use polars::prelude::df;
 
     #[test]
-    fn blanks_leave_both_ends() {
+    fn spaces_leave_both_ends() {
         let table =
             df!("a" => [Some(" x y\t"), Some("\u{a0}"), None], "b" => [" 1 ", "2", "3"], "n" => [1, 2, 3]).unwrap();
         let expected = df!("a" => [Some("x y"), Some(""), None], "b" => ["1", "2", "3"], "n" => [1, 2, 3]).unwrap();

@@ -75,7 +75,7 @@ fn what_the_issue_names() {
 }
 
 #[test]
-fn moments_keep_every_digit_or_are_refused() {
+fn timestamps_keep_every_digit_or_are_refused() {
     let nanos = datetimes(TimeUnit::Nanoseconds, &[1_709_217_012_345_678_000, 1_709_217_012_345_678_901, -1]);
     assert_eq!(shown(&nanos, ColumnType::Datetime), ["2024-02-29 14:30:12.345678", "!", "!"]);
     let millis = datetimes(TimeUnit::Milliseconds, &[1_709_164_800_000, 1_709_217_012_345, i64::MAX]);
@@ -95,7 +95,7 @@ fn moments_keep_every_digit_or_are_refused() {
 }
 
 #[test]
-fn numbers_are_moments_where_the_format_says_so() {
+fn numbers_are_timestamps_where_the_format_says_so() {
     let ints = Series::new("n".into(), [20_240_229i64, 20_240_230, 7]);
     let format = crate::MomentFormat::new("%Y%m%d").unwrap();
     let reading = Reading { format: Some(&format), ..Reading::of(ColumnType::Date) };

@@ -18,7 +18,7 @@ fn refusal(format: &str, makes: ColumnType) -> String {
 }
 
 #[test]
-fn moments_of_many_formats() {
+fn timestamps_of_many_formats() {
     for (format, text, moment) in [
         ("%Y%m%d", "20240229", "2024-02-29T00:00:00"),
         ("%d.%m.%Y", "29.2.2024", "2024-02-29T00:00:00"),
@@ -59,7 +59,7 @@ fn moments_of_many_formats() {
 }
 
 #[test]
-fn years_of_two_digits_are_told_by_69() {
+fn years_of_two_digits_are_split_at_69() {
     for (text, year) in [("00", 2000), ("24", 2024), ("68", 2068), ("69", 1969), ("99", 1999)] {
         assert_eq!(read("%y-%m-%d", &format!("{text}-01-01")), Some(utc(&format!("{year}-01-01T00:00:00"))));
     }
@@ -116,11 +116,7 @@ fn formats_that_cannot_make_their_type_are_refused() {
             Date,
             "\"%d.%m.\" makes no date: it has no year; keep the column as string, and derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')",
         ),
-        (
-            "%H:%M",
-            Datetime,
-            "\"%H:%M\" makes no datetime: it has no date; keep the column as string, and derive the date in clean.yaml, such as strptime(month || '-01', '%Y-%m-%d')",
-        ),
+        ("%H:%M", Datetime, "\"%H:%M\" makes no datetime: it has no date; declare the column as time"),
         ("%Y-%m-%d %H:%M", Time, "\"%Y-%m-%d %H:%M\" makes no time: it has a date; read the column as datetime"),
         ("%%", Time, "\"%%\" makes no time: it has no hour; add %H"),
         (

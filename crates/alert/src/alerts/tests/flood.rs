@@ -5,7 +5,7 @@ fn slack_project(server: &HttpServer) -> Project {
 }
 
 #[test]
-fn a_cause_is_told_once_in_a_while_and_the_next_one_says_so() {
+fn a_cause_is_reported_once_in_a_while_and_the_next_one_says_so() {
     let server = HttpServer::answering([HttpAnswer::ok("ok")]);
     let project = slack_project(&server);
     let alerts = alerts(&project, &[]);
@@ -15,7 +15,7 @@ fn a_cause_is_told_once_in_a_while_and_the_next_one_says_so() {
         ..event()
     };
     assert_eq!(told(&alerts, &project, &event(3, "a"), 0), ["slack 127.0.0.1: sent"]);
-    let held = "slack 127.0.0.1: not sent again: the same cause was reported at 2026-11-21 01:42:13 UTC";
+    let held = "slack 127.0.0.1: not sent: an alert for the same cause was sent at 2026-11-21 01:42:13 UTC";
     assert_eq!(told(&alerts, &project, &event(4, "b"), 60), [held]);
     assert_eq!(told(&alerts, &project, &event(5, "c"), 119), [held]);
     let other = Event { message: "orders: no column 'id'".to_owned(), ..event(0, "d") };
@@ -47,7 +47,7 @@ fn of_many_at_once_one_is_sent() {
 }
 
 #[test]
-fn without_a_place_for_the_record_it_is_told_and_said() {
+fn without_a_place_for_the_record_it_is_reported() {
     let server = HttpServer::answering([HttpAnswer::ok("ok")]);
     let project = slack_project(&server);
     project.write("data", "a file where a folder should be");

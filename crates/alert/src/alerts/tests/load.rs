@@ -119,7 +119,7 @@ fn what_is_wrong_is_placed_and_the_way_out_named() {
 }
 
 #[test]
-fn a_webhook_that_is_no_address_is_not_repeated() {
+fn a_webhook_that_is_not_an_address_is_not_repeated() {
     let yaml = "channels:\n  - slack: {webhook: \"${HOOK}\"}\n";
     for wrong in ["hooks.example/T0/abc", "ftp://hooks.example/abc", "https://"] {
         let error = load(&project(yaml), &[("HOOK", wrong)]).err().unwrap().to_string();

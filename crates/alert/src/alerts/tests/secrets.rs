@@ -1,8 +1,8 @@
 use super::*;
 
-/// Servers that repeat what they are told, and a run that spills: nowhere does a secret come out.
+/// Servers that repeat what they are sent, and a run whose error contains secrets: nowhere does a secret come out.
 #[test]
-fn no_secret_is_told_returned_or_kept() {
+fn no_secret_is_reported_returned_or_kept() {
     let http = HttpServer::start(|_, request| HttpAnswer::status(400, &format!("cannot post to {}", request.path)));
     let smtp = SmtpServer::with_login();
     smtp.plan("AUTH", SmtpFault::Reply("535 5.7.8 wrong password canary-password"), 1);
@@ -34,7 +34,7 @@ channels:
         deliveries.iter().map(Delivery::to_string).collect::<Vec<_>>().join("\n"),
         format!("{deliveries:?}"),
         project.read("got"),
-        project.read("data/runs/alerts/told.json"),
+        project.read("data/runs/alerts/sent.json"),
         http.requests()[0].body.clone(),
     ];
     for output in &outputs {

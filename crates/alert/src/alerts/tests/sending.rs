@@ -1,6 +1,6 @@
 use super::*;
 
-/// A project that tells a webhook.
+/// A project that notifies a webhook.
 fn slack_project(server: &HttpServer) -> Project {
     project(&format!("channels:\n  - slack: {{webhook: \"{}\"}}\n", server.url("/services/T0/B0/x")))
 }
@@ -118,7 +118,7 @@ fn a_login_is_used() {
 }
 
 #[test]
-fn faults_of_mail_servers_are_told_apart() {
+fn faults_of_mail_servers_are_distinguished() {
     let cases = [
         ("RCPT", SmtpFault::Reply("450 4.2.1 mailbox busy"), 2, "sent after 3 tries", 1),
         (
@@ -223,11 +223,11 @@ fn one_channel_that_fails_does_not_keep_the_others_from_telling() {
         told_once(&project),
         "slack 127.0.0.1: not sent: the server answered 403 Forbidden: invalid_token\nslack 127.0.0.1: sent"
     );
-    // The next run tells the one that failed again, and holds the other back.
+    // The next run sends to the one that failed again, and not to the other.
     assert_eq!(
         told(&alerts(&project, &[]), &project, &event(), 1).join("\n"),
         "slack 127.0.0.1: not sent: the server answered 403 Forbidden: invalid_token\n\
-         slack 127.0.0.1: not sent again: the same cause was reported at 2026-11-21 01:42:13 UTC"
+         slack 127.0.0.1: not sent: an alert for the same cause was sent at 2026-11-21 01:42:13 UTC"
     );
 }
 

@@ -85,7 +85,7 @@ fn an_undecided_comparison_says_what_would_decide_it() {
 }
 
 #[test]
-fn tasks_that_agree_are_not_told_to_collect_rows() {
+fn tasks_that_agree_are_not_advised_to_collect_rows() {
     let found = comparison(&pair(9, 0, 0, 1)).unwrap();
     assert_eq!((found.verdict, found.rows_needed, found.test.p), (Verdict::Undecided, None, 1.0));
     assert_eq!(

@@ -17,7 +17,7 @@ fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 
-/// What is asked for, and the bookmark.
+/// What is requested, and the bookmark.
 fn asked(keys: &str, reach: &Reach) -> Result<(Vec<String>, Option<Value>)> {
     let (all, bookmark) = combinations(&spec(keys)?, reach, today())?;
     Ok((all.iter().map(Combination::to_string).collect(), bookmark))
@@ -38,7 +38,7 @@ fn every_combination_the_last_parameter_fastest() {
 }
 
 #[test]
-fn a_period_may_be_asked_for_by_its_first_and_its_last_day() {
+fn a_period_may_be_requested_by_its_first_and_its_last_day() {
     let ends = |keys: &str, reach: &Reach| asked(keys, reach).unwrap().0;
     let months = "for: {A: [x], from: {months: {from: 2023-12, to: 2024-02, last_day: until}}}\nincremental: from\n";
     let february = "?A=x&from=2024-02-01&until=2024-02-29";

@@ -148,7 +148,7 @@ impl Number {
             number.digits.extend_from_slice(&bytes[start..start + group]);
             number.groups.push(group);
             number.len = end;
-            // One separator, and a blank on either side of a bracket.
+            // One separator, and a space on either side of a bracket.
             let separator = bytes.get(end).copied().filter(|byte| b" -./".contains(byte));
             let touches = is_bracketed || bytes.get(end) == Some(&b'(');
             match separator {

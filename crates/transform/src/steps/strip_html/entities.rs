@@ -28,7 +28,7 @@ fn numbered(number: &str) -> Option<char> {
     };
     match code {
         0x80..=0x9F => Some(WINDOWS_1252[code as usize - 0x80]),
-        // What is no text stays visible as it was written.
+        // What is not text stays visible as it was written.
         ..0x20 if !matches!(code, 0x9 | 0xA | 0xD) => None,
         _ => char::from_u32(code),
     }

@@ -1,4 +1,4 @@
-//! Tags, comments and declarations of HTML, told from angle brackets that mean something else.
+//! Tags, comments and declarations of HTML, distinguished from angle brackets that mean something else.
 
 /// What stood where text was cut.
 #[derive(Clone, Copy, Debug, PartialEq)]

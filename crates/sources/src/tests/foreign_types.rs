@@ -1,0 +1,135 @@
+//! Parquet files with columns of types that are not read: such a column matters only where it is read.
+
+use ::parquet::data_type::{ByteArrayType, FixedLenByteArrayType, Int32Type, Int64Type};
+use ::parquet::file::metadata::KeyValue;
+use ::parquet::file::properties::WriterProperties;
+use ::parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
+use ::parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
+use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, ExtensionType, Field, TimeUnit as Unit};
+use polars_parquet::write::schema_to_metadata_key;
+
+use super::*;
+
+/// Two row groups of two rows: `before` holds 1 to 4, `after` 10 to 40, and the columns between, in the schema language of
+/// Parquet, any bytes of their length. `named`: the types as Arrow notes them.
+fn file(between: &str, named: &[(&str, ArrowDataType)]) -> Vec<u8> {
+    let fields = format!("required int64 before; {between} required int64 after;");
+    let schema = ::parquet::schema::parser::parse_message_type(&format!("message m {{ {fields} }}")).unwrap();
+    let notes = (!named.is_empty()).then(|| {
+        let fields = named.iter().map(|(name, dtype)| Field::new((*name).into(), dtype.clone(), false));
+        let schema: ArrowSchema = fields.map(|field| (field.name.clone(), field)).collect();
+        let note = schema_to_metadata_key(&schema);
+        vec![KeyValue::new(note.key, note.value)]
+    });
+    let properties = WriterProperties::builder().set_key_value_metadata(notes).build();
+    let schema = Arc::new(schema);
+    let leaves = SchemaDescriptor::new(schema.clone());
+    let mut bytes = Vec::new();
+    let mut writer = SerializedFileWriter::new(&mut bytes, schema, properties.into()).unwrap();
+    for first in [1, 3] {
+        let mut group = writer.next_row_group().unwrap();
+        let mut at = 0;
+        while let Some(mut leaf) = group.next_column().unwrap() {
+            let scale = if at == 0 { 1 } else { 10 };
+            write(&mut leaf, &leaves.column(at), [first * scale, (first + 1) * scale]);
+            leaf.close().unwrap();
+            at += 1;
+        }
+        group.close().unwrap();
+    }
+    writer.close().unwrap();
+    bytes
+}
+
+fn write(leaf: &mut SerializedColumnWriter<'_>, column: &ColumnDescPtr, values: [i64; 2]) {
+    use ::parquet::basic::Type;
+    // The columns between are required, so that there are no levels.
+    match column.physical_type() {
+        Type::INT64 => drop(leaf.typed::<Int64Type>().write_batch(&values, None, None).unwrap()),
+        Type::INT32 => drop(leaf.typed::<Int32Type>().write_batch(&[1, 2], None, None).unwrap()),
+        Type::FIXED_LEN_BYTE_ARRAY => {
+            let values = [1u8, 2].map(|byte| vec![byte; column.type_length() as usize].into());
+            leaf.typed::<FixedLenByteArrayType>().write_batch(&values, None, None).unwrap();
+        }
+        _ => drop(leaf.typed::<ByteArrayType>().write_batch(&[vec![1].into(), vec![2].into()], None, None).unwrap()),
+    }
+}
+
+#[test]
+fn a_column_that_is_not_read_may_be_of_any_type() {
+    let plain = |other: (&'static str, ArrowDataType)| {
+        vec![("before", ArrowDataType::Int64), other, ("after", ArrowDataType::Duration(Unit::Millisecond))]
+    };
+    let uuid = ArrowDataType::Extension(Box::new(ExtensionType {
+        name: "arrow.uuid".into(),
+        inner: ArrowDataType::FixedSizeBinary(16),
+        metadata: None,
+    }));
+    for (column, what, named) in [
+        ("required fixed_len_byte_array(2) c (FLOAT16);", "'c' is of the type float16", Vec::new()),
+        (
+            "required fixed_len_byte_array(2) c (FLOAT16);",
+            "'c' is of the type float16",
+            plain(("c", ArrowDataType::Float16)),
+        ),
+        (
+            "required int32 c (TIME(MILLIS, false));",
+            "'c' is a time of day in seconds (time32[s])",
+            plain(("c", ArrowDataType::Time32(Unit::Second))),
+        ),
+        (
+            "required fixed_len_byte_array(16) c (UUID);",
+            "'c' is of the extension type 'arrow.uuid'",
+            plain(("c", uuid)),
+        ),
+        ("required fixed_len_byte_array(12) c (INTERVAL);", "'c' is an interval", Vec::new()),
+        (
+            "required fixed_len_byte_array(17) c (DECIMAL(39,2));",
+            "'c' is decimal(39,2), but decimals are read up to 38 digits",
+            Vec::new(),
+        ),
+        (
+            "required group c (VARIANT) { required binary metadata; required binary value; }",
+            "'c' is a VARIANT",
+            Vec::new(),
+        ),
+        (
+            "required group c { required group inner { required binary p (GEOMETRY); required int64 n; } }",
+            "'p' is a GEOMETRY",
+            Vec::new(),
+        ),
+        ("required int64 c; required int64 c;", "columns 2 and 3 are both named 'c'", Vec::new()),
+    ] {
+        let types = named.clone();
+        let project = Project::with("a.parquet", file(column, &named));
+        let yaml = |columns: &str| format!("source: {{file: {{path: '*.parquet'}}}}{columns}");
+        for all in ["", "\ncolumns: {before: int64, c: string}"] {
+            let failure = project.failure(&yaml(all));
+            assert!(failure.starts_with("table 't': a.parquet: column"), "{failure}");
+            assert!(failure.contains(what), "{failure}");
+            assert!(failure.ends_with(", or leave it out under 'columns' in ingest.yaml"), "{failure}");
+        }
+        let read = project.read(&yaml("\ncolumns: {before: int64}")).unwrap();
+        assert_eq!(read.table(), ["1|1", "2|2", "3|3", "4|4"], "{column}");
+        // The types that the writer noted stay in force.
+        if !types.is_empty() {
+            let read = project.read(&yaml("\ncolumns: {before: int64, after: float64}"));
+            let error = read.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.contains("column 'after' is duration"), "{column}: {error}");
+        } else {
+            let read = project.read(&yaml("\ncolumns: {last: {type: int64, from: after}, before: string}")).unwrap();
+            assert_eq!(read.table(), ["10|1|1", "20|2|2", "30|3|3", "40|4|4"], "{column}");
+        }
+        // A name that is not there is looked for among those that are.
+        let failure = project.failure(&yaml("\ncolumns: {befor: int64}"));
+        assert_eq!(failure, "table 't': a.parquet: no column 'befor'; did you mean 'before'?");
+        let left = std::fs::read_dir(project.0.path()).unwrap().count();
+        assert_eq!(left, 1, "the copy is gone");
+        // Beside a file of plain columns, whichever is the first.
+        for other in ["0.parquet", "b.parquet"] {
+            let project = Project::with("a.parquet", file(column, &named)).and(other, file("", &[]));
+            let read = project.read(&yaml("\ncolumns: {before: int64}")).unwrap();
+            assert_eq!(read.rows.height(), 8, "{column}");
+        }
+    }
+}
