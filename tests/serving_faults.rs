@@ -111,22 +111,24 @@ fn swaps_are_noticed_and_no_request_fails() {
     assert!(trained.stdout().len() >= 2, "{trained}");
     let server = Serve::start(&project, &[]);
     let (stop, count) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (answered, mut by_hand) = (std::sync::Mutex::new(Vec::new()), None);
     std::thread::scope(|scope| {
         let askers: Vec<_> = (0..4)
             .map(|asker| {
                 let (server, stop, count) = (&server, &stop, &count);
                 scope.spawn(move || {
                     let mut client = server.client();
-                    let mut seen = std::collections::BTreeSet::new();
+                    let (mut seen, mut ids) = (std::collections::BTreeSet::new(), Vec::new());
                     while !stop.load(Ordering::Relaxed) {
                         let answer = client.post(PREDICTIONS, &json!({"key": 400 + asker}));
                         // Whoever answers, it is one whole version.
                         let answer = answer.has_status(200).json();
                         let prediction = &answer["predictions"][0];
                         seen.insert((prediction["version"].to_string(), bits(&prediction["score"])));
+                        ids.push(answer["request_id"].as_str().expect("an id").to_owned());
                         count.fetch_add(1, Ordering::Relaxed);
                     }
-                    seen
+                    (seen, ids)
                 })
             })
             .collect();
@@ -147,12 +149,24 @@ fn swaps_are_noticed_and_no_request_fails() {
         }
         stop.store(true, Ordering::Relaxed);
         for asker in askers {
-            let seen = asker.join().expect("no request fails");
+            let (seen, ids) = asker.join().expect("no request fails");
             assert_eq!(seen.len(), 2, "two versions, each with one score: {seen:?}");
+            answered.lock().expect("no panic").extend(ids);
         }
+        // Those that waited for a swap were asked by this client.
+        by_hand = server.client().get("/api/v1/pipelines/p").json()["journals"]["requests"]["kept"].as_u64();
     });
     assert!(count.load(Ordering::Relaxed) > 100);
     assert_eq!(server.stop().0, Some(0));
+    // Each answer is in the log, once, whichever version gave it.
+    let (mut answered, mut logged) = (answered.into_inner().expect("no panic"), logged(&project, "requests"));
+    assert_eq!(by_hand, Some(logged.len() as u64));
+    answered.sort();
+    logged.sort();
+    let all = logged.len();
+    logged.dedup();
+    assert_eq!(logged.len(), all, "a request is logged twice");
+    assert!(answered.iter().all(|id| logged.binary_search(id).is_ok()), "an answer is not in the log");
 }
 
 #[test]
@@ -230,7 +244,7 @@ fn slow_and_silent_clients_are_let_go_and_too_many_are_turned_away() {
     for bytes in [
         "GET /healthz HTT".to_owned(),
         format!(
-            "POST {PREDICTIONS} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{{"
+            "POST {PREDICTIONS} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{{"
         ),
         String::new(),
     ] {
@@ -244,7 +258,7 @@ fn slow_and_silent_clients_are_let_go_and_too_many_are_turned_away() {
     assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
     // One request that sends its body slowly takes the only place.
     let mut slow = server.client();
-    let head = "HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 12";
+    let head = "HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 12";
     slow.send_raw(format!("POST {PREDICTIONS} {head}\r\n\r\n{{\"key\"").as_bytes()).expect("sent");
     let mut client = server.client();
     server.wait("the slow one", || client.get("/metrics").text().contains("millrace_serve_in_flight 1\n"));

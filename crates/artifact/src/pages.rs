@@ -27,6 +27,8 @@ const WINDOW: u64 = 512;
 struct Head {
     /// 0 and 3 are data, 1 is an index, 2 a dictionary.
     kind: Option<i32>,
+    /// Bytes of the page once it is unpacked.
+    unpacked: Option<i32>,
     /// Bytes of the page that follow the head, as they lie in the file.
     size: Option<i32>,
     /// The CRC-32 of these bytes.
@@ -64,6 +66,20 @@ pub(crate) fn check_sums(path: &Path, shown: &str) -> Result<()> {
                 .hint("fetch the file again, or have it written again")
         })
     })
+}
+
+/// Bytes of all pages of the file at `path` once they are unpacked, as their heads have it. Fails as [`check_heads`] does.
+pub(crate) fn unpacked(path: &Path, shown: &str) -> Result<u64> {
+    let (metadata, file) = opened(path)?;
+    let mut sum = 0u64;
+    for column in columns(&metadata) {
+        let counted = walk(&file, column, |head, _, _| {
+            sum = sum.checked_add(u64::try_from(head.unpacked?).ok()?)?;
+            Some(())
+        });
+        counted.ok_or_else(|| damaged(shown))?;
+    }
+    Ok(sum)
 }
 
 fn opened(path: &Path) -> Result<(ParquetMetaData, File)> {
@@ -117,6 +133,7 @@ impl Head {
         let mut head = Head::default();
         from.each_field(|id, kind, from| match (id, kind) {
             (1, Compact::I32) => from.number().map(|number| head.kind = Some(number as i32)),
+            (2, Compact::I32) => from.number().map(|number| head.unpacked = Some(number as i32)),
             (3, Compact::I32) => from.number().map(|number| head.size = Some(number as i32)),
             (4, Compact::I32) => from.number().map(|number| head.checksum = Some(number as i32 as u32)),
             // Both kinds of data begin with the count of their values.
@@ -225,7 +242,10 @@ mod tests {
         ];
         let mut compact = Compact { rest: &bytes };
         let head = Head::read(&mut compact).unwrap();
-        assert_eq!(head, Head { kind: Some(0), size: Some(7), checksum: Some(u32::MAX), values: Some(10) });
+        assert_eq!(
+            head,
+            Head { kind: Some(0), unpacked: Some(7), size: Some(7), checksum: Some(u32::MAX), values: Some(10) }
+        );
         assert_eq!(compact.rest, [0xAA]);
         for cut in 0..bytes.len() - 1 {
             assert_eq!(Head::read(&mut Compact { rest: &bytes[..cut] }), None, "{cut}");

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod follow;
 mod wiring;
 
 fn main() -> ExitCode {

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use score::Registry;
 use serde_json::Value;
-use serving::{App, Host, Options, ServeSpec};
+use serving::{AccessLog, App, Host, Options, PublicUrl, ServeSpec};
 use spec::{Environment, Error, Exit, Name, Result, Root, Tool};
 use tokio::signal::unix::{SignalKind, signal};
 use tool::{About, Common, Program, Project, Source};
+use tracking::Tracker;
+
+use crate::follow::{Follower, Following};
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -29,12 +33,21 @@ pub struct Arguments {
     /// Seconds for which a client may be silent
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     idle: u64,
+    /// Where people find the server, if a proxy stands before it, such as https://millrace.example.com
+    #[arg(long, value_name = "URL")]
+    public_url: Option<PublicUrl>,
     /// PEM file with the certificate chain: the server speaks TLS
     #[arg(long, value_name = "FILE", requires = "key")]
     certificate: Option<PathBuf>,
     /// PEM file with the private key of the certificate
     #[arg(long, value_name = "FILE", requires = "certificate")]
     key: Option<PathBuf>,
+    /// Which requests get a line in the log: off, errors, all, or a share such as 0.01 (errors always)
+    #[arg(long, value_name = "WHICH", default_value = "off")]
+    access_log: AccessLog,
+    /// Seconds between two looks at the project's store, if MILLRACE_STORE names one
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    store_every: u64,
 }
 
 pub struct Serve;
@@ -71,10 +84,19 @@ impl Program for Serve {
             body: arguments.max_body.clamp(1, 4096) << 20,
             idle: Duration::from_secs(arguments.idle.max(1)),
             tls: arguments.certificate.zip(arguments.key),
+            public: arguments.public_url,
+            access_log: arguments.access_log,
             ..Options::on(arguments.listen)
         };
         let secure = options.tls.is_some();
         let host = Arc::new(Around { root: root.clone(), env: env.clone() });
+        let alert = {
+            let host = host.clone();
+            move |pipeline: &Name, error: &Error| host.alert(pipeline, error)
+        };
+        let follower = Follower::new(&root, &env, serving::named_or_all(&root, &names)?)?;
+        let every = Duration::from_secs(arguments.store_every.max(1));
+        let following = follower.map(|follower| Following::start(follower, every, alert.clone())).transpose()?;
         let app = Arc::new(App::open(root, &env, &names, options, host)?);
         let listener = serving::listen(arguments.listen)?;
         let address = listener.local_addr().map_err(|error| Error::cannot_run(format!("cannot listen: {error}")))?;
@@ -96,6 +118,9 @@ impl Program for Serve {
             };
             serving::serve(app, listener, stop).await
         })?;
+        if let Some(following) = following {
+            following.end(&alert);
+        }
         Ok(Exit::Done)
     }
 }
@@ -118,5 +143,17 @@ impl Host for Around {
             priority: None,
         };
         tool::alert(&self.root, &self.env, source, error.class().into(), error.message(), error.way_out());
+    }
+
+    fn decided(&self, pipeline: &Name) {
+        let registry = Registry::at(self.root.join(Tool::Train.folder(pipeline)));
+        match Tracker::of(&self.env, pipeline).send(&registry) {
+            Ok(None) => {}
+            Ok(Some(tracked)) => {
+                tracked.warnings.iter().for_each(|warning| tool::warn(format!("serve {pipeline}: {warning}")));
+                tool::say(format!("serve {pipeline}: {}", tracked.in_words()));
+            }
+            Err(error) => tool::warn(format!("serve {pipeline}: not tracked, the next decision sends it: {error}")),
+        }
     }
 }

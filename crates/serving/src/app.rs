@@ -1,20 +1,28 @@
 //! What all requests share: the pipelines, the limits, what is counted.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use spec::{Environment, Error, Name, Result, Root};
+use spec::{Class, Environment, Error, Name, Result, Root};
 use tokio::sync::Semaphore;
 
+use crate::access::Access;
+use crate::audit::Audit;
 use crate::host::Host;
+use crate::jobs::Jobs;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::pipeline::Pipeline;
+use crate::problems::{LOG, MODEL, RESULTS, ROWS};
 use crate::refusal::Refusal;
-use crate::rollout;
+use crate::sessions::Sessions;
+use crate::tls::Certificates;
 use crate::tokens::Tokens;
+use crate::{rollout, takeover};
 
 /// The state of the server.
 pub struct App {
@@ -22,8 +30,16 @@ pub struct App {
     pub env: Environment,
     pub options: Options,
     pub pipelines: BTreeMap<String, Arc<Pipeline>>,
+    /// Pipelines that cannot be served, and why: the others go on.
+    pub broken: BTreeMap<String, String>,
     pub metrics: Metrics,
+    pub access: Access,
     pub tokens: Tokens,
+    pub sessions: Sessions,
+    pub audit: Arc<Audit>,
+    pub jobs: Jobs,
+    /// Shown to clients, if the server speaks TLS.
+    pub certificates: Option<Arc<Certificates>>,
     pub in_flight: Semaphore,
     /// Threads that may compute beside those of the network.
     pub computing: Arc<Semaphore>,
@@ -36,20 +52,36 @@ impl App {
     /// Opens the pipelines named, or all that have a `serve.yaml`, and loads what answers for them.
     ///
     /// Errors: a spec that is wrong; no pipeline to serve; another server on the project. A pipeline whose model cannot be
-    /// loaded is not an error: `/readyz` says what is wrong with it.
+    /// loaded, or whose journal was changed, is not an error as long as another one is served: `/readyz` says what is wrong
+    /// with it.
     pub fn open(root: Root, env: &Environment, named: &[Name], options: Options, host: Arc<dyn Host>) -> Result<App> {
         let tokens = Tokens::of(env)?;
         options.check(tokens.are_given())?;
-        let names = match named {
-            [] => served(&root)?,
-            named => named.to_vec(),
-        };
+        let open = |(chain, key): &(PathBuf, PathBuf)| Certificates::open(chain, key).map(Arc::new);
+        let certificates = options.tls.as_ref().map(open).transpose()?;
+        let names = named_or_all(&root, named)?;
         let metrics = Metrics::default();
-        let mut pipelines = BTreeMap::new();
+        let (mut pipelines, mut broken) = (BTreeMap::new(), BTreeMap::new());
+        let alone = names.len() == 1;
         for name in names {
-            let pipeline = Arc::new(Pipeline::open(&root, name.clone(), env, &metrics)?);
-            pipelines.insert(name.to_string(), pipeline);
+            match Pipeline::open(&root, name.clone(), env, &metrics) {
+                Ok(pipeline) => drop(pipelines.insert(name.to_string(), Arc::new(pipeline))),
+                // What somebody wrote into YAML is put right before anything begins; damage to one pipeline is no reason to
+                // serve none.
+                Err(error) if error.class() != Class::Refused || alone => return Err(error),
+                Err(error) => {
+                    tracing::error!(pipeline = name.as_str(), "serve {name}: {error}");
+                    host.alert(&name, &error);
+                    broken.insert(name.to_string(), error.to_string());
+                }
+            }
         }
+        if pipelines.is_empty() {
+            let all: Vec<String> = broken.into_values().collect();
+            return Err(Error::refused(format!("no pipeline can be served: {}", all.join("; "))));
+        }
+        let sessions = Sessions::new(!tokens.are_given())?;
+        let audit = Arc::new(Audit::open(&root)?);
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let app = App {
             in_flight: Semaphore::new(options.in_flight),
@@ -58,8 +90,14 @@ impl App {
             env: env.clone(),
             options,
             pipelines,
+            broken,
             metrics,
+            access: Access::default(),
             tokens,
+            sessions,
+            audit,
+            jobs: Jobs::default(),
+            certificates,
             host,
             draining: AtomicBool::new(false),
             started: Instant::now(),
@@ -71,30 +109,39 @@ impl App {
     /// Looks at every pipeline: whether what answers should change, and whether a takeover fails.
     pub fn refresh(&self) {
         for pipeline in self.pipelines.values() {
-            let found = [
-                rollout::watch(pipeline),
-                pipeline.refresh(&self.root, &self.metrics),
-                pipeline.refresh_results(&self.root),
-            ];
-            for error in found.into_iter().flatten() {
-                tracing::error!(pipeline = pipeline.name.as_str(), "serve {}: {error}", pipeline.name);
-                self.host.alert(&pipeline.name, &error);
-            }
+            self.look(pipeline, MODEL, || rollout::watch(pipeline));
+            self.look(pipeline, MODEL, || pipeline.refresh(&self.root, &self.metrics));
+            self.look(pipeline, LOG, || takeover::log(pipeline));
+            self.look(pipeline, RESULTS, || pipeline.refresh_results(&self.root));
+        }
+    }
+
+    /// Looks at one part of a pipeline, and tells people what is wrong with it. A defect of ours in one part leaves the others
+    /// as they are.
+    fn look(&self, pipeline: &Pipeline, part: &'static str, look: impl FnOnce() -> Option<Error>) {
+        let found = catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|_| {
+            let error = Error::cannot_run(format!("an internal error while it looked at: {part}"))
+                .hint("this is a defect; please report it with the log");
+            pipeline.problems.failed(part, error.to_string()).then_some(error)
+        });
+        if let Some(error) = found {
+            tracing::error!(pipeline = pipeline.name.as_str(), "serve {}: {error}", pipeline.name);
+            self.host.alert(&pipeline.name, &error);
         }
     }
 
     /// Reads the clean tables of pipelines whose rows are computed when they are asked for.
     pub fn refresh_raw(&self) {
         for pipeline in self.pipelines.values() {
-            if let Some(error) = pipeline.refresh_raw(&self.root, &self.env) {
-                tracing::error!(pipeline = pipeline.name.as_str(), "serve {}: {error}", pipeline.name);
-                self.host.alert(&pipeline.name, &error);
-            }
+            self.look(pipeline, ROWS, || pipeline.refresh_raw(&self.root, &self.env));
         }
     }
 
     /// The pipeline of this name.
     pub fn pipeline(&self, name: &str) -> std::result::Result<&Arc<Pipeline>, Refusal> {
+        if let Some(why) = self.broken.get(name) {
+            return Err(Refusal::unavailable("broken", why).way_out("put it right and start the server again"));
+        }
         self.pipelines.get(name).ok_or_else(|| {
             let refusal = Refusal::not_found(format!("no pipeline '{}' is served", spec::text::cut(name, 64)));
             refusal.among(name, self.pipelines.keys().map(String::as_str))
@@ -106,6 +153,12 @@ impl App {
         let mut problems: BTreeMap<String, Vec<String>> = BTreeMap::new();
         if self.draining.load(Ordering::Acquire) {
             problems.entry("server".to_owned()).or_default().push("it is about to stop".to_owned());
+        }
+        if let Some(problem) = self.audit.problem() {
+            problems.entry("server".to_owned()).or_default().push(problem);
+        }
+        for (name, why) in &self.broken {
+            problems.entry(name.clone()).or_default().push(why.clone());
         }
         for pipeline in self.pipelines.values() {
             let mut add = |text: String| problems.entry(pipeline.name.to_string()).or_default().push(text);
@@ -120,6 +173,23 @@ impl App {
             }
         }
         problems
+    }
+}
+
+impl App {
+    /// What is wrong although everything is answered, by what was read before: by pipeline.
+    pub fn warnings(&self) -> BTreeMap<String, Vec<String>> {
+        let of = |pipeline: &Arc<Pipeline>| pipeline.problems.all().into_values().collect::<Vec<String>>();
+        let all = self.pipelines.iter().map(|(name, pipeline)| (name.clone(), of(pipeline)));
+        all.filter(|(_, problems)| !problems.is_empty()).collect()
+    }
+}
+
+/// The pipelines named, or all that have a `serve.yaml`.
+pub fn named_or_all(root: &Root, named: &[Name]) -> Result<Vec<Name>> {
+    match named {
+        [] => served(root),
+        named => Ok(named.to_vec()),
     }
 }
 

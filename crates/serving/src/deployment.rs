@@ -15,6 +15,8 @@ pub struct Deployment {
     pub arms: Vec<NamedArm>,
     /// How many of `arms` answer.
     pub answering: usize,
+    /// The place of the arm that is whatever is in production.
+    production: Option<usize>,
     /// The version before the one in production, while the new one is only tried.
     pub rollout: Option<Takeover>,
     salt: String,
@@ -81,6 +83,11 @@ impl Deployment {
         }
     }
 
+    /// The version that answers as the one in production, if an arm is that.
+    pub fn production(&self) -> Option<&Arc<Arm>> {
+        Some(&self.arms[self.production?].arm)
+    }
+
     /// The arms that only score for the log.
     pub fn shadows(&self) -> &[NamedArm] {
         &self.arms[self.answering..]
@@ -145,7 +152,10 @@ fn open(root: &Root, snapshot: &Snapshot, table: &str) -> Result<Vec<Artifact>> 
         Err(_) if !is_needed(path) => None,
         opened => Some(opened),
     });
-    opened.collect()
+    let opened: Vec<Artifact> = opened.collect::<Result<_>>()?;
+    // The engine decodes a page whose bytes were changed without a word, and nobody may be answered by it.
+    opened.iter().filter(|artifact| artifact.table == table).try_for_each(Artifact::verify)?;
+    Ok(opened)
 }
 
 /// Loads what `sources` names; versions that `known` holds with the same features are taken over from there. `share`: how
@@ -216,7 +226,7 @@ pub fn load(
     }
     arms.extend(shadows);
     let salt = spec.salt.clone().unwrap_or_else(|| pipeline.to_string());
-    Ok(Deployment { arms, answering, rollout, salt, sources })
+    Ok(Deployment { arms, answering, production, rollout, salt, sources })
 }
 
 #[cfg(test)]

@@ -11,18 +11,22 @@ use crate::pipeline::Pipeline;
 use crate::rollout::Phase;
 
 impl Pipeline {
-    /// How old the model, the features and the results are.
+    /// How old the model, the newest raw data, the features and the results are.
     pub fn ages(&self, root: &Root) -> Vec<(&'static str, Duration)> {
         let mut ages = Vec::new();
         let now = artifact::now();
         if let Some(current) = self.current() {
             let created = &current.deployment.arms[0].arm.manifest().origin.created;
             let created = DateTime::parse_from_rfc3339(created).ok();
-            ages.extend(created.and_then(|created| Some(("model", (now - created.to_utc()).to_std().ok()?))));
+            ages.extend(
+                created.and_then(|created| Some(("model", (now - created.to_utc()).to_std().unwrap_or_default()))),
+            );
         }
-        for (kind, tool) in [("features", Tool::Features), ("results", Tool::Predict)] {
+        for (kind, tool) in [("data", Tool::Ingest), ("features", Tool::Features), ("results", Tool::Predict)] {
             let latest = root.join(tool.folder(&self.name)).join(artifact::LATEST);
-            let age = latest.metadata().and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
+            let age = latest.metadata().and_then(|meta| meta.modified()).ok();
+            // A clock that was set back makes nothing younger than new.
+            let age = age.map(|time| time.elapsed().unwrap_or_default());
             ages.extend(age.map(|age| (kind, age)));
         }
         ages
@@ -44,6 +48,7 @@ impl Pipeline {
             "name": self.name.as_str(),
             "ready": self.current().is_some(),
             "problem": self.problem(),
+            "problems": self.problems.all(),
             "age_seconds": ages,
             "journals": journals,
         });

@@ -5,23 +5,29 @@
 
 #![expect(clippy::result_large_err, reason = "a refusal ends a request: its size costs less than its box")]
 
+mod access;
 mod app;
 mod arm;
+mod audit;
 mod cell;
+mod decisions;
 mod deployment;
 mod described;
-mod duration;
 mod frame;
 mod health;
 mod host;
+mod jobs;
 mod json;
 mod masking;
 mod metrics;
 mod openapi;
 mod options;
+mod origin;
 mod outcomes;
 mod pipeline;
+mod predict_routes;
 mod predictions;
+mod problems;
 mod raw;
 mod record;
 mod refusal;
@@ -33,15 +39,25 @@ mod routes;
 mod seal;
 mod sealed;
 mod server;
+mod sessions;
 mod signature;
+mod site;
 mod spec;
 mod speed;
 mod stored;
+mod tabular;
+mod takeover;
 mod timed;
+mod tls;
 mod tokens;
+mod writes;
+mod written;
 
-pub use app::App;
+pub use access::AccessLog;
+pub use app::{App, named_or_all};
 pub use host::Host;
 pub use options::Options;
+pub use origin::PublicUrl;
+pub use seal::renamed;
 pub use server::{listen, serve};
 pub use spec::{FILE, ServeSpec};

@@ -26,6 +26,9 @@ pub struct Metrics {
     journal: Family<Labels, Number>,
     age: Family<Labels, Number>,
     version: Family<Labels, Number>,
+    ready: Family<Labels, Number>,
+    problem: Family<Labels, Number>,
+    certificate: Family<Labels, Number>,
     pub in_flight: Gauge,
     pub turned_away: Counter,
     pub swaps: Family<Labels, Counter>,
@@ -65,6 +68,21 @@ impl Default for Metrics {
         registry.register("age_seconds", "Age by pipeline and kind: model, features, results", age.clone());
         let version: Family<Labels, Number> = Family::default();
         registry.register("version", "1 for each version that answers, by pipeline, arm and version", version.clone());
+        let ready: Family<Labels, Number> = Family::default();
+        registry.register("ready", "1 for each pipeline that can be answered, 0 for one that cannot", ready.clone());
+        let problem: Family<Labels, Number> = Family::default();
+        registry.register(
+            "problem",
+            "1 for each part of a pipeline whose newest state cannot be used, so that an older one answers: model, results, \
+             rows, log",
+            problem.clone(),
+        );
+        let certificate: Family<Labels, Number> = Family::default();
+        registry.register(
+            "certificate_seconds",
+            "For how long the certificate of the server is still valid; only with TLS",
+            certificate.clone(),
+        );
         let in_flight = Gauge::default();
         registry.register("in_flight", "Requests that are worked on", in_flight.clone());
         let turned_away = Counter::default();
@@ -75,7 +93,21 @@ impl Default for Metrics {
         );
         let swaps: Family<Labels, Counter> = Family::default();
         registry.register("swaps", "Changes of what answers, by pipeline and outcome", swaps.clone());
-        Metrics { registry, requests, predictions, latency, journal, age, version, in_flight, turned_away, swaps }
+        Metrics {
+            registry,
+            requests,
+            predictions,
+            latency,
+            journal,
+            age,
+            version,
+            ready,
+            problem,
+            certificate,
+            in_flight,
+            turned_away,
+            swaps,
+        }
     }
 }
 
@@ -125,6 +157,25 @@ impl Metrics {
         self.swaps.get_or_create(&labels).inc();
     }
 
+    pub fn ready(&self, pipeline: &str, is_ready: bool) {
+        let labels = vec![("pipeline", pipeline.to_owned())];
+        self.ready.get_or_create(&labels).set(f64::from(u8::from(is_ready)));
+    }
+
+    pub fn certificate(&self, file: &std::path::Path, valid_for: Duration) {
+        let labels = vec![("file", file.display().to_string())];
+        self.certificate.get_or_create(&labels).set(valid_for.as_secs_f64());
+    }
+
+    /// The parts that something is wrong with, in place of those before.
+    pub fn problems<'a>(&self, now: impl IntoIterator<Item = (&'a str, &'static str)>) {
+        self.problem.clear();
+        for (pipeline, part) in now {
+            let labels = vec![("pipeline", pipeline.to_owned()), ("part", part.to_owned())];
+            self.problem.get_or_create(&labels).set(1.0);
+        }
+    }
+
     /// The versions that answer now, in place of those before.
     pub fn versions<'a>(&self, now: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) {
         self.version.clear();
@@ -139,5 +190,61 @@ impl Metrics {
         // Writing into a text cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Names of metrics in a text.
+    fn names(text: &str) -> BTreeSet<&str> {
+        let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let starts = text.match_indices("millrace_serve_").map(|(at, _)| &text[at..]);
+        starts.map(|rest| &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())]).collect()
+    }
+
+    #[test]
+    fn the_dashboard_and_the_alerts_name_metrics_that_exist() {
+        let metrics = Metrics::default();
+        let arm = metrics.arm("p", "production", "v1");
+        arm.latency.observe(0.01);
+        arm.predictions.inc();
+        metrics.request("p", "predictions", 200);
+        metrics.journal(
+            "p",
+            "requests",
+            &journal::Counts { kept: 1, lost: 0, failing: false, why: None, in_segment: 1 },
+        );
+        metrics.age("p", "model", Duration::from_secs(1));
+        metrics.swap("p", "done");
+        metrics.ready("p", true);
+        metrics.problems([("p", "model")]);
+        metrics.certificate(std::path::Path::new("a.pem"), Duration::from_secs(1));
+        metrics.versions([("p", "production", "v1")]);
+        let text = metrics.text();
+        let exported: BTreeSet<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split(['{', ' ']).next())
+            .collect();
+        for (file, text) in [
+            ("grafana.json", include_str!("../../../docs/operations/grafana.json")),
+            ("alerts.yml", include_str!("../../../docs/operations/alerts.yml")),
+        ] {
+            let named = names(text);
+            assert!(named.len() >= 8, "{file}: {named:?}");
+            let unknown: Vec<&&str> = named.difference(&exported).collect();
+            assert!(unknown.is_empty(), "{file} names {unknown:?}; there are {exported:?}");
+        }
+        // What is exported is on the dashboard, too: somebody wants to see it.
+        let shown = names(include_str!("../../../docs/operations/grafana.json"));
+        let is_part = |name: &&str| name.ends_with("_sum") || name.ends_with("_count");
+        let hidden: Vec<&&str> = exported.difference(&shown).filter(|name| !is_part(name)).collect();
+        assert!(hidden.is_empty(), "not on the dashboard: {hidden:?}");
+        let _: serde_json::Value =
+            serde_json::from_str(include_str!("../../../docs/operations/grafana.json")).expect("JSON");
     }
 }

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use spec::{Error, Result};
 
+use crate::access::AccessLog;
+use crate::origin::PublicUrl;
+
 /// How a server listens and what it takes.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -24,6 +27,10 @@ pub struct Options {
     pub drain: Duration,
     /// Certificate chain and private key, as PEM files.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Where people find it, if a proxy stands before it.
+    pub public: Option<PublicUrl>,
+    /// Which requests are logged.
+    pub access_log: AccessLog,
 }
 
 impl Options {
@@ -38,7 +45,14 @@ impl Options {
             request: Duration::from_secs(30),
             drain: Duration::from_secs(20),
             tls: None,
+            public: None,
+            access_log: AccessLog::Off,
         }
+    }
+
+    /// Whether browsers reach it over TLS.
+    pub fn is_secure(&self) -> bool {
+        self.tls.is_some() || self.public.as_ref().is_some_and(|public| public.is_https)
     }
 
     /// Without tokens nobody can be told apart, so only this machine may ask.

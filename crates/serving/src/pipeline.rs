@@ -15,9 +15,11 @@ use crate::arm::Arm;
 use crate::deployment::{self, Deployment};
 use crate::masking::Masking;
 use crate::metrics::{ArmMetrics, Metrics};
+use crate::problems::{MODEL, Problems, RESULTS, ROWS};
 use crate::raw::{MadeOf, Raw};
-use crate::results::Results;
-use crate::rollout::Phase;
+use crate::refusal::Refusal;
+use crate::results::{Relation, Results, Source};
+use crate::rollout::{Phase, TakeoverClock};
 use crate::spec::ServeSpec;
 
 /// Names of the journals.
@@ -39,16 +41,20 @@ pub struct Pipeline {
     /// Answered requests for predictions, kept at hand.
     pub answered: Counter,
     current: RwLock<Option<Arc<Current>>>,
-    problem: Mutex<Option<String>>,
+    /// What is wrong, by part. What answered before goes on.
+    pub problems: Problems,
     raw: RwLock<Option<Arc<Raw>>>,
     /// What the last try to read the clean tables was about, so that a failed one is not made over and over.
     raw_tried: Mutex<Option<MadeOf>>,
     /// Whether features of rows are computed here at all; unknown before the first look.
     has_rows: AtomicBool,
     results: RwLock<Option<Arc<Results>>>,
-    /// The snapshot that `results` could not be read from, so that it is not tried over and over.
-    unreadable: Mutex<Option<Snapshot>>,
+    /// The table that results are asked in, if they are not read from files.
+    relation: Option<Arc<Relation>>,
+    /// The snapshot that `results` were last tried to be read from, so that a failed try is not made over and over.
+    results_tried: Mutex<Option<Snapshot>>,
     seen: Mutex<Option<Seen>>,
+    clock: TakeoverClock,
 }
 
 /// A deployment with what is counted for its arms.
@@ -84,20 +90,28 @@ impl Pipeline {
             }
             Ok(open)
         };
+        let relation = spec.results.postgres.as_ref().map(|given| {
+            Relation::new(given, root).map_err(|error| {
+                let file = std::path::Path::new("resources").join(name.as_str()).join(crate::spec::FILE);
+                error.context(format!("{}: results.postgres", file.display()))
+            })
+        });
         Ok(Pipeline {
+            relation: relation.transpose()?.map(Arc::new),
             requests: open(REQUESTS)?,
             outcomes: open(OUTCOMES)?,
             registry: Registry::at(root.join(Tool::Train.folder(&name))),
             masking: Masking::new(&spec),
             answered: metrics.requests(name.as_str(), "predictions", 200),
             current: RwLock::new(None),
-            problem: Mutex::new(None),
+            problems: Problems::default(),
             raw: RwLock::new(None),
             raw_tried: Mutex::new(None),
             has_rows: AtomicBool::new(true),
             results: RwLock::new(None),
-            unreadable: Mutex::new(None),
+            results_tried: Mutex::new(None),
             seen: Mutex::new(None),
+            clock: TakeoverClock::default(),
             spec,
             name,
         })
@@ -110,7 +124,12 @@ impl Pipeline {
 
     /// Why what answers is not the newest, if so.
     pub fn problem(&self) -> Option<String> {
-        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.problems.of(MODEL)
+    }
+
+    /// Notes that a part could not be read. Gives the error if people have to be told of it.
+    fn failed(&self, part: &'static str, error: Error) -> Option<Error> {
+        self.problems.failed(part, error.to_string()).then_some(error)
     }
 
     /// What features of rows are computed with; `None` if the clean tables are not read (yet).
@@ -129,29 +148,31 @@ impl Pipeline {
             Ok(Some(wanted)) => wanted,
             Ok(None) => {
                 self.has_rows.store(false, Ordering::Relaxed);
+                self.problems.solved(ROWS);
                 return None;
             }
-            Err(error) => return self.news_of_raw(None).then_some(error),
+            Err(error) => return self.failed(ROWS, error),
         };
         self.has_rows.store(true, Ordering::Relaxed);
-        if self.raw().is_some_and(|raw| raw.made_of == made_of) || !self.news_of_raw(Some(&made_of)) {
+        if self.raw().is_some_and(|raw| raw.made_of == made_of) {
+            self.problems.solved(ROWS);
             return None;
+        }
+        {
+            let mut tried = self.raw_tried.lock().unwrap_or_else(PoisonError::into_inner);
+            if tried.as_ref() == Some(&made_of) && !self.problems.is_due(ROWS) {
+                return None;
+            }
+            *tried = Some(made_of.clone());
         }
         match Raw::open(root, &spec, made_of) {
             Ok(raw) => {
                 *self.raw.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(raw));
+                self.problems.solved(ROWS);
                 None
             }
-            Err(error) => Some(error.context("features of rows")),
+            Err(error) => self.failed(ROWS, error.context("features of rows")),
         }
-    }
-
-    /// Whether this is another try than the last.
-    fn news_of_raw(&self, made_of: Option<&MadeOf>) -> bool {
-        let mut tried = self.raw_tried.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = tried.as_ref() != made_of || made_of.is_none() && tried.is_some();
-        *tried = made_of.cloned();
-        is_news
     }
 
     /// The newest results that could be read.
@@ -159,40 +180,55 @@ impl Pipeline {
         self.results.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Where the results are.
+    ///
+    /// Errors (404): there are none yet.
+    pub fn source(&self) -> std::result::Result<Source, Refusal> {
+        if let Some(relation) = &self.relation {
+            return Ok(Source::Postgres(relation.clone()));
+        }
+        self.results().map(Source::Files).ok_or_else(|| {
+            Refusal::not_found(format!("pipeline '{}' has no results yet", self.name))
+                .way_out(format!("run `bin/predict {}`", self.name))
+        })
+    }
+
     /// Reads the results anew if there is another snapshot of them. What cannot be read leaves those before in place.
     pub fn refresh_results(&self, root: &Root) -> Option<Error> {
+        if self.relation.is_some() {
+            return None;
+        }
         let folder = root.join(Tool::Predict.folder(&self.name));
         let snapshot = match Snapshot::read(&folder) {
             Ok(Some(snapshot)) => snapshot,
-            Ok(None) => return None,
-            Err(error) => return Some(error),
+            Ok(None) if self.results().is_none() => return None,
+            Ok(None) => {
+                let latest = Tool::Predict.folder(&self.name).join(LATEST);
+                let error = Error::cannot_run(format!("{}: no such file", latest.display()))
+                    .hint("the results that were read from it are still answered; restore it, or run predict again");
+                return self.failed(RESULTS, error.context("results"));
+            }
+            Err(error) => return self.failed(RESULTS, error.context("results")),
         };
         if self.results().is_some_and(|results| results.snapshot == snapshot) {
+            self.problems.solved(RESULTS);
             return None;
         }
-        let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
-        if unreadable.as_ref() == Some(&snapshot) {
-            return None;
+        {
+            let mut tried = self.results_tried.lock().unwrap_or_else(PoisonError::into_inner);
+            if tried.as_ref() == Some(&snapshot) && !self.problems.is_due(RESULTS) {
+                return None;
+            }
+            *tried = Some(snapshot.clone());
         }
-        match Results::read(root, &self.name, &self.spec.results.table) {
+        match Results::read(root, snapshot, &self.spec.results.table) {
             Ok(results) => {
-                *self.results.write().unwrap_or_else(PoisonError::into_inner) = results.map(Arc::new);
-                *unreadable = None;
+                *self.results.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(results));
+                self.problems.solved(RESULTS);
                 None
             }
-            Err(error) => {
-                *unreadable = Some(snapshot);
-                Some(error.context("results"))
-            }
+            Err(error) => self.failed(RESULTS, error.context("results")),
         }
-    }
-
-    /// Notes what is wrong. Whether it is news.
-    fn set_problem(&self, problem: Option<String>) -> bool {
-        let mut known = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = *known != problem;
-        *known = problem;
-        is_news
     }
 
     /// The files whose change means that something else may have to answer.
@@ -206,43 +242,43 @@ impl Pipeline {
         files.iter().map(seen).collect()
     }
 
-    /// Looks whether anything changed since the last call, and if so loads it beside what answers and swaps the two. What is
-    /// wrong with the new one is told once; until it is mended the old one answers. Gives what is wrong for the first time.
+    /// Looks whether anything changed since the last call, and if so loads it beside what answers and swaps the two. Until
+    /// what is wrong with the new one is put right, the old one answers. Gives what is wrong for the first time.
     pub fn refresh(&self, root: &Root, metrics: &Metrics) -> Option<Error> {
         let seen = self.look(root);
         let now = self.current();
-        let phase = match Phase::now(&self.registry, &self.spec.rollout) {
+        let phase = match self.clock.phase(&self.registry, &self.spec.rollout) {
             Ok(phase) => phase,
-            Err(error) => return self.set_problem(Some(error.to_string())).then_some(error),
+            Err(error) => return self.failed(MODEL, error),
         };
         {
             let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             let same = known.as_ref() == Some(&seen) && now.as_ref().is_none_or(|now| now.phase == phase);
-            if same {
+            if same && !self.problems.is_due(MODEL) {
                 return None;
             }
             *known = Some(seen);
         }
         match self.load(root, phase, now.as_deref(), metrics) {
             Ok(None) => {
-                self.set_problem(None);
+                self.problems.solved(MODEL);
                 None
             }
             Ok(Some(current)) => {
                 let arms = current.deployment.arms.iter();
                 let arms: Vec<String> = arms.map(|arm| format!("{} {}", arm.name, arm.arm.version)).collect();
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(current));
-                self.set_problem(None);
+                self.problems.solved(MODEL);
                 metrics.swap(self.name.as_str(), "done");
                 tracing::info!(pipeline = self.name.as_str(), "serve {}: answers with {}", self.name, arms.join(", "));
                 None
             }
             Err(error) => {
-                let is_news = self.set_problem(Some(error.to_string()));
-                if is_news {
+                let news = self.failed(MODEL, error);
+                if news.is_some() {
                     metrics.swap(self.name.as_str(), "refused");
                 }
-                is_news.then_some(error)
+                news
             }
         }
     }
@@ -252,6 +288,12 @@ impl Pipeline {
         let sources = deployment::sources(root, &self.name, &self.registry, &self.spec, phase.before())?;
         if now.is_some_and(|now| now.deployment.sources == sources && now.phase == phase) {
             return Ok(None);
+        }
+        let had_features = now.is_some_and(|now| !now.deployment.sources.features.paths.is_empty());
+        if had_features && sources.features.paths.is_empty() {
+            let folder = root.upstream(&self.name, Tool::Predict).unwrap_or(Tool::Features).folder(&self.name);
+            return Err(Error::cannot_run(format!("{}: no such file", folder.join(LATEST).display()))
+                .hint("the features that were read from it still answer; restore it, or run the stage again"));
         }
         let known = now.map(|now| &now.deployment);
         let share = phase.share(&self.spec.rollout);

@@ -10,13 +10,15 @@ use score::Predicted;
 use crate::arm::{Arm, NamedArm};
 use crate::cell::{Cell, Row};
 use crate::deployment::Deployment;
-use crate::json;
 use crate::masking::Masking;
 use crate::raw::Raw;
 use crate::record;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, panicked};
 use crate::request::{Request, Rows, read};
+use crate::results::Format;
 use crate::spec::ServeSpec;
+use crate::tabular::{Parameters, Table};
+use crate::written::{self, Written};
 
 /// Bytes of a body up to which a request is answered on the thread that received it.
 const SMALL_BODY: usize = 16 << 10;
@@ -33,6 +35,30 @@ pub struct Context<'a> {
     pub raw: Option<&'a Raw>,
     /// Whether there is, or will be, something to compute them with.
     pub has_rows: bool,
+    /// Why there is nothing to compute them with, if it is known.
+    pub no_rows: Option<String>,
+}
+
+/// A request for predictions as it came.
+pub struct Asked<'a> {
+    /// The format of the body.
+    pub sent: Format,
+    /// The format that the answer shall have.
+    pub accepted: Format,
+    pub body: &'a [u8],
+    /// The longest body that is accepted, in bytes.
+    pub most_bytes: usize,
+    /// The parameters of the address; a body in JSON has them itself.
+    pub parameters: &'a [(String, String)],
+    pub id: &'a str,
+    pub received: Instant,
+}
+
+impl Asked<'_> {
+    /// Whether the request is so small that handing it to another thread would cost more than answering it.
+    pub fn is_small(&self) -> bool {
+        self.sent == Format::Json && self.accepted == Format::Json && self.body.len() <= SMALL_BODY
+    }
 }
 
 /// An answered request.
@@ -61,15 +87,10 @@ pub struct Parts {
     pub model: u64,
 }
 
-/// Whether a request is so small that handing it to another thread would cost more than answering it.
-pub fn is_small(body: &[u8]) -> bool {
-    body.len() <= SMALL_BODY
-}
-
 /// Rows of a request that one version scores.
-struct Part<'a> {
-    named: &'a NamedArm,
-    arm: &'a Arc<Arm>,
+pub struct Part<'a> {
+    pub named: &'a NamedArm,
+    pub arm: &'a Arc<Arm>,
     /// Places of its rows in the request.
     rows: Vec<usize>,
     /// Rows in the stored features, for those asked by key.
@@ -80,18 +101,21 @@ struct Part<'a> {
     shadow: bool,
 }
 
-/// Answers `body`. `None`: it asks for more than a thread of the network should do; call again elsewhere with `large`.
+/// Answers what was asked. `None`: it is more than a thread of the network should do; call again elsewhere with `large`.
 ///
 /// Errors: see [`Refusal`].
-pub fn answer(
-    context: &Context<'_>,
-    body: &[u8],
-    id: &str,
-    received: Instant,
-    large: bool,
-) -> Result<Option<Answer>, Refusal> {
+pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<Option<Answer>, Refusal> {
     let Context { spec, deployment, .. } = context;
-    let request = read(body, spec.max_rows, spec.max_reasons)?;
+    let Asked { body, id, received, .. } = *asked;
+    let table;
+    let request = match asked.sent {
+        Format::Json => read(body, spec.max_rows, spec.max_reasons)?,
+        format => {
+            let parameters = Parameters::read(asked.parameters, spec.max_reasons)?;
+            table = Table::read(format, body, spec.max_rows, asked.most_bytes)?;
+            table.request(&parameters, &deployment.arms[0].arm.manifest().entity)?
+        }
+    };
     if !large && (request.rows.len() > FEW_ROWS || request.reasons > 0 || matches!(request.rows, Rows::Raw(_))) {
         return Ok(None);
     }
@@ -100,8 +124,8 @@ pub fn answer(
     let computed = match (&request.rows, context.raw) {
         (Rows::Raw(rows), Some(raw)) => Some(raw.features(rows)?),
         (Rows::Raw(_), None) if context.has_rows => {
-            return Err(Refusal::unavailable("no_rows", "the clean tables are not read yet")
-                .way_out("try again in a second, or give a key or features"));
+            let why = context.no_rows.clone().unwrap_or_else(|| "the clean tables are not read yet".to_owned());
+            return Err(Refusal::unavailable("no_rows", why).way_out("try again later, or give a key or features"));
         }
         (Rows::Raw(_), None) => {
             let message = "features of this pipeline are not those of rows";
@@ -148,27 +172,9 @@ pub fn answer(
             places[*row] = (at, place);
         }
     }
-    let mut out = Vec::with_capacity(128 + 160 * count);
-    out.push(b'{');
-    json::field(&mut out, "request_id", id);
-    json::field(&mut out, "pipeline", context.pipeline);
-    json::key(&mut out, "predictions");
-    json::list(&mut out, places.iter().enumerate(), |out, (row, (at, place))| {
-        let (part, scored) = (&parts[*at], &predicted[*at]);
-        out.push(b'{');
-        if let Some(key) = &keys[row] {
-            json::key(out, "key");
-            json::value(out, &key.json());
-        }
-        write_scores(out, part.arm, &scored.predicted, *place);
-        json::field(out, "version", &part.arm.version_text);
-        json::field(out, "arm", part.named.name.as_ref());
-        if let Some(reasons) = &scored.reasons {
-            json::field(out, "reasons", &reasons[*place]);
-        }
-        out.push(b'}');
-    });
-    out.push(b'}');
+    let out =
+        Written { id, pipeline: context.pipeline, keys: &keys, places: &places, parts: &parts, predicted: &predicted }
+            .as_format(asked.accepted)?;
     let mut lines = Vec::with_capacity(512 * count);
     let time = record::now();
     for (part, scored) in parts.iter().zip(&predicted) {
@@ -197,7 +203,7 @@ pub fn answer(
             let width = part.arm.signature.width();
             let values = &part.values[place * width..(place + 1) * width];
             line.write(&mut lines, context.masking, &part.arm.signature, values, |out| {
-                write_scores(out, part.arm, &scored.predicted, place);
+                written::write_scores(out, part.arm, &scored.predicted, place);
             });
         }
     }
@@ -317,14 +323,15 @@ fn fill(
     }
 }
 
-struct Scored {
-    predicted: Predicted,
-    reasons: Option<Vec<Vec<String>>>,
+/// What a version says of its rows.
+pub struct Scored {
+    pub predicted: Predicted,
+    pub reasons: Option<Vec<Vec<String>>>,
 }
 
 /// A panic while a version scores is that version's failure.
 fn guarded<T>(work: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Refusal::failed()))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(panicked(payload.as_ref())))
 }
 
 fn score(part: &Part<'_>, reasons: usize) -> Result<Scored, Refusal> {
@@ -343,31 +350,4 @@ fn score(part: &Part<'_>, reasons: usize) -> Result<Scored, Refusal> {
         }
     };
     Ok(Scored { predicted, reasons })
-}
-
-/// Appends what the model says of one row, under the names of `predict`'s columns.
-fn write_scores(out: &mut Vec<u8>, arm: &Arm, predicted: &Predicted, row: usize) {
-    match &arm.classes {
-        Some(names) => {
-            let probabilities = &predicted.scores[row * names.len()..(row + 1) * names.len()];
-            for (name, probability) in names.iter().zip(probabilities) {
-                json::key(out, &format!("probability_{name}"));
-                json::number(out, *probability);
-            }
-            json::field(out, "class", &names[predicted.class(row, names.len())]);
-        }
-        None => {
-            json::key(out, "score");
-            json::number(out, predicted.scores[row]);
-            if let Some(bounds) = &predicted.bounds {
-                json::key(out, "low");
-                json::number(out, bounds.low[row]);
-                json::key(out, "high");
-                json::number(out, bounds.high[row]);
-            }
-            if let Some(decision) = predicted.decisions.as_ref().and_then(|decisions| decisions.get(row)) {
-                json::field(out, "decision", decision);
-            }
-        }
-    }
 }

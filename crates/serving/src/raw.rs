@@ -67,6 +67,7 @@ impl Raw {
     pub fn open(root: &Root, spec: &FeaturesSpec, made_of: MadeOf) -> Result<Raw> {
         let paths = made_of.snapshot.paths.iter();
         let artifacts: Vec<Artifact> = paths.map(|path| artifact::open(root, path)).collect::<Result<_>>()?;
+        artifacts.iter().try_for_each(Artifact::verify)?;
         let made = definitions_of(&artifacts, spec.table())?;
         let spec = spec.inheriting(&made.unwrap_or_default());
         let FeaturesSpec::Rows(of_rows) = &spec else {

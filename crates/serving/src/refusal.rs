@@ -117,6 +117,13 @@ fn shortened(value: serde_json::Value) -> serde_json::Value {
     }
 }
 
+/// A defect of ours (500): what the panic says goes to the log, not to the client.
+pub fn panicked(payload: &(dyn std::any::Any + Send)) -> Refusal {
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    tracing::error!("serve: an internal error: {}", text.unwrap_or("no message"));
+    Refusal::failed()
+}
+
 impl From<Error> for Refusal {
     /// A failure of ours: the data or the model is at fault, not the request.
     fn from(error: Error) -> Refusal {

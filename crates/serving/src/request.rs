@@ -103,16 +103,12 @@ pub fn read(body: &[u8], most_rows: usize, most_reasons: usize) -> Result<Reques
         (_, part) => Rows::Raw(objects(part)?),
     };
     if rows.len() > most_rows {
-        let message = format!("{} rows, but a request has at most {most_rows}", rows.len());
-        return Err(shape("too_many_rows", message).way_out("divide it into several requests"));
+        return Err(too_many_rows(rows.len(), most_rows));
     }
     let unit = match take("unit") {
         None | Some(Part::Cell(Cell::Null)) => None,
-        Some(Part::Cell(Cell::Text(text))) if (1..=200).contains(&text.chars().count()) => Some(text.into_owned()),
+        Some(Part::Cell(Cell::Text(text))) => Some(unit_of(text)?),
         Some(Part::Cell(Cell::Int(number))) => Some(number.to_string()),
-        Some(Part::Cell(Cell::Text(_))) => {
-            return Err(shape("wrong_type", "'unit' has 1 to 200 characters".to_owned()));
-        }
         Some(other) => return Err(wrong("unit", "a text or a whole number", &other)),
     };
     let reasons = match take("reasons") {
@@ -126,6 +122,24 @@ pub fn read(body: &[u8], most_rows: usize, most_reasons: usize) -> Result<Reques
         Some(other) => return Err(wrong("reasons", "a whole number, true or false", &other)),
     };
     Ok(Request { rows, unit, reasons })
+}
+
+/// A request has more rows than it may.
+pub fn too_many_rows(rows: usize, most: usize) -> Refusal {
+    let message = format!("{rows} rows, but a request has at most {most}");
+    let refusal = Refusal::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "too_many_rows", message);
+    refusal.way_out("divide it into several requests")
+}
+
+/// The text that says who asks, if it is one.
+pub fn unit_of(text: std::borrow::Cow<'_, str>) -> Result<String, Refusal> {
+    match (1..=200).contains(&text.chars().count()) {
+        true => Ok(text.into_owned()),
+        false => {
+            let status = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
+            Err(Refusal::new(status, "wrong_type", "'unit' has 1 to 200 characters"))
+        }
+    }
 }
 
 const EXAMPLE: &str =

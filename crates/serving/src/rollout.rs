@@ -1,14 +1,16 @@
 //! How a newly promoted version takes over: it answers a few, then all; and while it is watched, the one before stands by.
 
-use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use score::{Action, Registry, Signature, Version};
+use score::{Action, Entry, Registry, Signature, Version};
 use spec::text::{number, percent};
 use spec::{Error, Result};
 
 use crate::deployment::promoted_at;
 use crate::pipeline::Pipeline;
+use crate::problems::ROLLBACK;
 use crate::spec::Rollout;
 use crate::speed::Counted;
 
@@ -23,24 +25,51 @@ pub enum Phase {
     Watched(Version),
 }
 
-impl Phase {
-    /// How far it is now, by the log of decisions and the clock.
-    pub fn now(registry: &Registry, spec: &Rollout) -> Result<Phase> {
-        Phase::at(registry, spec, artifact::now())
+/// How long ago a promotion was. The wall clock is asked once, when the promotion is first seen; from then on time is that of
+/// a clock that nobody sets: a step of the wall clock neither ends a takeover nor makes it last for ever.
+#[derive(Default)]
+pub struct TakeoverClock(Mutex<Option<First>>);
+
+/// A promotion when it was first seen.
+struct First {
+    version: Version,
+    promoted: String,
+    /// How long ago it was then.
+    since: Duration,
+    seen: Instant,
+}
+
+impl TakeoverClock {
+    /// How far the takeover is now, by the log of decisions and the clock.
+    pub fn phase(&self, registry: &Registry, spec: &Rollout) -> Result<Phase> {
+        Phase::at(&registry.decisions()?, spec, |version, promoted| self.since(version, promoted, artifact::now()))
     }
 
-    fn at(registry: &Registry, spec: &Rollout, now: DateTime<Utc>) -> Result<Phase> {
-        let standing = registry.standing()?;
+    /// `None` for a time that is none. A promotion in the future is one of this moment, by a clock that was set back since.
+    fn since(&self, version: Version, promoted: &str, now: DateTime<Utc>) -> Option<Duration> {
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = first.as_ref().filter(|first| first.version == version && first.promoted == promoted) {
+            return Some(first.since + first.seen.elapsed());
+        }
+        let time = DateTime::parse_from_rfc3339(promoted).ok()?;
+        let since = (now - time.to_utc()).to_std().unwrap_or_default();
+        *first = Some(First { version, promoted: promoted.to_owned(), since, seen: Instant::now() });
+        Some(since)
+    }
+}
+
+impl Phase {
+    fn at(entries: &[Entry], spec: &Rollout, since: impl FnOnce(Version, &str) -> Option<Duration>) -> Result<Phase> {
+        let standing = Registry::standing_after(entries);
         let [.., before, production] = standing[..] else { return Ok(Phase::Settled) };
-        let entries = registry.decisions()?;
         let last = entries.iter().rev().find(|entry| matches!(entry.action, Action::Promote | Action::Rollback));
         // Who came back after a rollback is known to be good.
         if last.is_none_or(|entry| entry.action == Action::Rollback) {
             return Ok(Phase::Settled);
         }
-        let time = promoted_at(&entries, production).and_then(|time| DateTime::parse_from_rfc3339(time).ok());
-        // A clock that was set back must not let a takeover last for ever.
-        let Some(since) = time.and_then(|time| (now - time.to_utc()).to_std().ok()) else { return Ok(Phase::Settled) };
+        let Some(since) = promoted_at(entries, production).and_then(|time| since(production, time)) else {
+            return Ok(Phase::Settled);
+        };
         Ok(match since {
             since if since < spec.smoke_for.duration() => Phase::Smoke(before),
             since if since < spec.watch_for.duration() => Phase::Watched(before),
@@ -94,12 +123,7 @@ pub fn watch(pipeline: &Pipeline) -> Option<Error> {
     let counted = new.speed.counted();
     let why = judge(counted, &pipeline.spec.rollout)?;
     let (bad, good) = (new.version, takeover.before.version);
-    let metrics: BTreeMap<String, f64> = [
-        ("answers".to_owned(), counted.answers as f64),
-        ("errors".to_owned(), counted.errors as f64),
-        ("p95_ms".to_owned(), counted.p95_ms),
-    ]
-    .into();
+    let metrics = counted.evidence();
     let decide = || -> Result<bool> {
         // Somebody may have decided meanwhile. The log lets only one decision count, and waits for no training.
         if pipeline.registry.production()? != Some(bad) {
@@ -119,15 +143,40 @@ pub fn watch(pipeline: &Pipeline) -> Option<Error> {
         }
     };
     match decide() {
-        Err(error) => Some(error.context(format!("{bad} must not go on ({why}), but {good} cannot be put back"))),
-        Ok(true) => Some(Error::refused(format!("{bad} was put back to {good}: {why}"))),
-        Ok(false) => None,
+        Err(error) => {
+            // The numbers go on changing while it is tried again.
+            let error = error.context(format!("{bad} must not go on, but {good} cannot be put back"));
+            let news = pipeline.problems.failed(ROLLBACK, error.to_string());
+            news.then(|| error.context(why))
+        }
+        Ok(decided) => {
+            pipeline.problems.solved(ROLLBACK);
+            decided.then(|| Error::refused(format!("{bad} was put back to {good}: {why}")))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_of_the_wall_clock_change_no_takeover() {
+        let version: Version = "v2".parse().unwrap();
+        let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().to_utc();
+        let (promoted, clock) = ("2026-01-01T12:00:00Z", TakeoverClock::default());
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        assert_eq!(clock.since(version, promoted, at("2026-01-01T12:02:00Z")), Some(minutes(2)));
+        for stepped in ["2026-01-03T00:00:00Z", "2025-12-31T00:00:00Z", "2026-01-01T12:00:30Z"] {
+            let since = clock.since(version, promoted, at(stepped)).unwrap();
+            assert!((minutes(2)..minutes(3)).contains(&since), "{stepped}: {since:?}");
+        }
+        // Promoted by a clock that was ahead: the takeover begins now, and ends.
+        let ahead = "2027-01-01T00:00:00Z";
+        assert_eq!(clock.since(version, ahead, at("2026-01-01T00:00:00Z")), Some(Duration::ZERO));
+        assert!(clock.since(version, ahead, at("2020-01-01T00:00:00Z")).unwrap() < minutes(1));
+        assert_eq!(clock.since(version, "yesterday", at("2026-01-01T00:00:00Z")), None);
+    }
 
     #[test]
     fn a_version_goes_on_unless_it_fails() {

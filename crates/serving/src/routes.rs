@@ -4,21 +4,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use journal::{Journal, Kept};
 use prometheus_client::metrics::gauge::Gauge;
 
+use crate::access::Peer;
 use crate::app::App;
-use crate::pipeline::{Current, Pipeline};
-use crate::predictions::{self, Answer, Context};
-use crate::refusal::{Code, Refusal};
+use crate::predict_routes::{predict, report};
+use crate::refusal::Refusal;
 use crate::tokens::Role;
-use crate::{openapi, outcomes, record, results_routes};
+use crate::{openapi, origin, results_routes, site, writes};
 
 type Shared = State<Arc<App>>;
 
@@ -32,6 +30,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/results", get(results_routes::list))
         .route("/api/v1/results/{key}", get(results_routes::one))
         .route("/api/v1/results/{key}/history", get(results_routes::history))
+        .merge(writes::router())
+        .merge(site::router(app.clone()))
         .layer(middleware::from_fn_with_state(app.clone(), bounded));
     Router::new()
         .merge(api)
@@ -45,8 +45,9 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-async fn nothing_there() -> Refusal {
-    Refusal::not_found("nothing is at this address").way_out("see /openapi.json for what there is")
+async fn nothing_there(State(app): Shared, headers: HeaderMap) -> Response {
+    let refusal = Refusal::not_found("nothing is at this address").way_out("see /openapi.json for what there is");
+    site::nothing_there(&app, &headers, &refusal).unwrap_or_else(|| refusal.into_response())
 }
 
 async fn wrong_method() -> Refusal {
@@ -60,11 +61,23 @@ const LINE: Duration = Duration::from_secs(2);
 async fn guarded(State(app): Shared, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let peer = request.extensions().get::<Peer>().copied();
+    let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let allowed = origin::check(&request, app.tokens.are_given(), app.options.public.as_ref());
+    let refused = given_twice(request.headers()).or_else(|| allowed.err());
     // Predictions keep the limit themselves, and then have to write their line.
     let limit = app.options.request + LINE;
-    let answered = tokio::time::timeout(limit, next.run(request)).await;
+    let answered = match refused {
+        Some(refusal) => Ok(refusal.into_response()),
+        None => tokio::time::timeout(limit, next.run(request)).await,
+    };
     let mut response = answered.unwrap_or_else(|_| Refusal::too_slow().into_response());
     let headers = response.headers_mut();
+    if is_chunked {
+        // It may have had a length, too, and a proxy may have gone by that: what follows on the connection is then no request
+        // of anybody (RFC 9112, 6.1).
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
@@ -76,16 +89,16 @@ async fn guarded(State(app): Shared, request: Request, next: Next) -> Response {
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    let code = response.extensions().get::<Code>().map(|code| code.0);
-    tracing::debug!(
-        method = method.as_str(),
-        path,
-        status = response.status().as_u16(),
-        error = code,
-        micros = began.elapsed().as_micros() as u64,
-        "request"
-    );
+    app.access.log(app.options.access_log, (&method, &path, peer), &response, began.elapsed());
     response
+}
+
+/// A header that decides who is answered, or how a body is read, must be there once: of two, a proxy may have looked at the
+/// other one.
+fn given_twice(headers: &HeaderMap) -> Option<Refusal> {
+    let once = [header::AUTHORIZATION, header::CONTENT_TYPE, header::CONTENT_LENGTH, header::HOST];
+    let twice = once.into_iter().find(|name| headers.get_all(name).iter().nth(1).is_some())?;
+    Some(Refusal::malformed(format!("the header '{twice}' is given twice")))
 }
 
 /// Turns requests away that are too many.
@@ -126,7 +139,13 @@ async fn healthz() -> &'static str {
 async fn readyz(State(app): Shared) -> Response {
     let problems = app.not_ready();
     match problems.is_empty() {
-        true => "ready\n".into_response(),
+        true => {
+            let warnings = app
+                .warnings()
+                .into_iter()
+                .flat_map(|(name, all)| all.into_iter().map(move |text| format!("warning: {name}: {text}\n")));
+            format!("ready\n{}", warnings.collect::<String>()).into_response()
+        }
         false => {
             let body = serde_json::json!({"ready": false, "problems": problems});
             (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
@@ -143,7 +162,16 @@ async fn metrics(State(app): Shared, headers: HeaderMap) -> Result<Response, Ref
         for (kind, age) in pipeline.ages(&app.root) {
             app.metrics.age(pipeline.name.as_str(), kind, age);
         }
+        app.metrics.ready(pipeline.name.as_str(), pipeline.current().is_some());
     }
+    for name in app.broken.keys() {
+        app.metrics.ready(name, false);
+    }
+    if let Some(certificates) = &app.certificates {
+        app.metrics.certificate(certificates.file(), certificates.valid_for());
+    }
+    let problems = app.pipelines.iter().map(|(name, pipeline)| (name, pipeline.problems.all()));
+    app.metrics.problems(problems.flat_map(|(name, all)| all.into_keys().map(move |part| (name.as_str(), part))));
     let currents: Vec<_> =
         app.pipelines.iter().filter_map(|(name, pipeline)| Some((name, pipeline.current()?))).collect();
     let arms = currents.iter().flat_map(|(name, current)| {
@@ -164,170 +192,4 @@ async fn pipelines(State(app): Shared, headers: HeaderMap) -> Result<Response, R
 async fn pipeline(State(app): Shared, Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Refusal> {
     app.tokens.check(&headers, Role::Viewer)?;
     Ok(axum::Json(app.pipeline(&name)?.described(&app.root)).into_response())
-}
-
-/// The body of a request, if it is of an allowed kind and length.
-async fn body_of(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/json") {
-        let refusal = Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", "the body must be JSON");
-        return Err(refusal.way_out("send the header `Content-Type: application/json`"));
-    }
-    let too_long = || {
-        let most = app.options.body;
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", format!("the body is longer than {most} bytes"))
-            .way_out("divide it into several requests")
-    };
-    let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if told.is_some_and(|length| length > app.options.body as u64) {
-        return Err(too_long());
-    }
-    match tokio::time::timeout(app.options.idle, to_bytes(body, app.options.body)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        // Either it was longer than allowed, or it broke off; only the first can be told apart by who sends.
-        Ok(Err(error)) if spec::text::root_cause(&error).contains("length limit") => Err(too_long()),
-        Ok(Err(_)) => Err(Refusal::malformed("the body broke off")),
-        Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long to arrive")),
-    }
-}
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-async fn predict(
-    State(app): Shared,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refusal> {
-    let received = Instant::now();
-    app.tokens.check(&headers, Role::Operator)?;
-    let pipeline = app.pipeline(&name)?.clone();
-    let id = uuid::Uuid::now_v7().to_string();
-    // The limit is kept here, so that a request that took too long is logged and counted like any other.
-    let answered =
-        tokio::time::timeout(app.options.request, answer(&app, &pipeline, &headers, body, &id, received)).await;
-    let answered = answered.unwrap_or_else(|_| Err(Refusal::too_slow()));
-    let mut response = match answered {
-        Ok((mut answer, current)) => {
-            keep(&pipeline.requests, std::mem::take(&mut answer.lines)).await;
-            count(&pipeline, &current, &answer, received.elapsed());
-            ([(header::CONTENT_TYPE, "application/json")], answer.body).into_response()
-        }
-        Err(refusal) => {
-            let current = pipeline.current();
-            let version = current.as_ref().map_or("none", |current| &current.deployment.arms[0].arm.version_text);
-            keep(&pipeline.requests, record::refused(&id, version, &refusal, &received)).await;
-            app.metrics.request(pipeline.name.as_str(), "predictions", refusal.status.as_u16());
-            refusal.into_response()
-        }
-    };
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-    Ok(response)
-}
-
-/// Counts an answered request for its pipeline and for the versions that answered.
-fn count(pipeline: &Pipeline, current: &Current, answer: &Answer, latency: Duration) {
-    pipeline.answered.inc();
-    for worked in &answer.by_arm {
-        if let Some(metrics) = current.metrics(&worked.name, &worked.arm) {
-            metrics.predictions.inc_by(worked.rows as u64);
-            if !worked.shadow {
-                metrics.latency.observe(latency.as_secs_f64());
-            }
-        }
-    }
-}
-
-/// Waits until the line is on disk, or cannot be kept: the answer leaves either way, and `/readyz` says that the log does not
-/// keep up.
-async fn keep(journal: &Journal, line: Vec<u8>) -> Kept {
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    journal.append(line, move |kept| {
-        // Whoever asked may have gone.
-        let _ = sender.send(kept);
-    });
-    receiver.await.unwrap_or(Kept::No)
-}
-
-async fn answer(
-    app: &Arc<App>,
-    pipeline: &Arc<Pipeline>,
-    headers: &HeaderMap,
-    body: Body,
-    id: &str,
-    received: Instant,
-) -> Result<(Answer, Arc<Current>), Refusal> {
-    let body = body_of(app, headers, body).await?;
-    let current = pipeline.current().ok_or_else(|| {
-        let why = pipeline.problem().unwrap_or_else(|| "no model is loaded yet".to_owned());
-        Refusal::unavailable("no_model", why)
-    })?;
-    let work = {
-        let (pipeline, current, body, id) = (pipeline.clone(), current.clone(), body.clone(), id.to_owned());
-        let raw = pipeline.raw();
-        move |large: bool| {
-            let context = Context {
-                pipeline: pipeline.name.as_str(),
-                spec: &pipeline.spec,
-                deployment: &current.deployment,
-                masking: &pipeline.masking,
-                raw: raw.as_deref(),
-                has_rows: pipeline.has_rows(),
-            };
-            predictions::answer(&context, &body, &id, received, large)
-        }
-    };
-    let small = match predictions::is_small(&body) {
-        true => work(false).transpose(),
-        false => None,
-    };
-    let answered = match small {
-        Some(answered) => answered,
-        None => {
-            let permit = app.computing.clone().acquire_owned().await;
-            let work = tokio::task::spawn_blocking(move || {
-                let answered = work(true);
-                drop(permit);
-                answered
-            });
-            match work.await {
-                Ok(answered) => answered.and_then(|answered| answered.ok_or_else(Refusal::failed)),
-                Err(_) => Err(Refusal::failed()),
-            }
-        }
-    };
-    Ok((answered?, current))
-}
-
-async fn report(
-    State(app): Shared,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refusal> {
-    app.tokens.check(&headers, Role::Operator)?;
-    let pipeline = app.pipeline(&name)?;
-    let answered = match body_of(&app, &headers, body).await {
-        Ok(body) => {
-            let current = pipeline.current();
-            let entity = current.as_ref().map_or("key", |current| &current.deployment.arms[0].arm.manifest().entity);
-            outcomes::read(&body, &pipeline.masking, entity, pipeline.spec.max_rows)
-        }
-        Err(refusal) => Err(refusal),
-    };
-    let status = answered.as_ref().map_or_else(|refusal| refusal.status, |_| StatusCode::CREATED);
-    app.metrics.request(pipeline.name.as_str(), "outcomes", status.as_u16());
-    let (count, lines) = answered?;
-    match keep(&pipeline.outcomes, lines).await {
-        Kept::Yes => {
-            let body = serde_json::json!({"kept": count});
-            Ok((StatusCode::CREATED, axum::Json(body)).into_response())
-        }
-        // Unlike a prediction, an outcome that is not kept is of no use to anybody.
-        Kept::No => Err(Refusal::unavailable("not_kept", "the outcomes could not be written to disk")
-            .way_out("send them again later")),
-    }
 }

@@ -1,15 +1,17 @@
 //! Journals become artifacts: a segment that no longer changes is written as Parquet with its evidence, and then removed.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use artifact::{
     Books, Evidence, Fate, Fingerprint, Input, Kind, Notes, Snapshot, Stamp, TableWriter, evidence_of, hash_file,
 };
 use journal::{Journal, entries, segments};
 use polars::prelude::DataFrame;
-use spec::{Error, Result, Tool};
+use spec::{Error, Name, Result, Root, Tool};
 
 use crate::app::App;
 use crate::pipeline::{OUTCOMES, Pipeline, REQUESTS, journals};
@@ -18,9 +20,12 @@ use crate::sealed;
 /// Entries that are read and written at once: they are in memory.
 const AT_ONCE: usize = 1000;
 
-/// When each journal was sealed last.
+/// How long a journal waits that could not be sealed.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// When each journal was sealed last, and whether that failed.
 #[derive(Default)]
-pub struct Due(HashMap<(String, &'static str), Instant>);
+pub struct Due(HashMap<(String, &'static str), (Instant, bool)>);
 
 impl Due {
     /// Seals the journals that are due by time or size.
@@ -29,11 +34,19 @@ impl Due {
             for (name, journal) in pipeline.journals() {
                 let spec = &pipeline.spec.journal;
                 let counts = journal.counts();
-                let last = self.0.entry((pipeline.name.to_string(), name)).or_insert_with(Instant::now);
-                let is_due = last.elapsed() >= spec.seal_every.duration() || counts.in_segment >= spec.seal_entries;
-                if counts.in_segment > 0 && is_due {
-                    *last = Instant::now();
-                    told(pipeline, name, seal(app, pipeline, name, journal));
+                let key = (pipeline.name.to_string(), name);
+                let (last, failed) = self.0.entry(key).or_insert_with(|| (Instant::now(), false));
+                let is_full = counts.in_segment >= spec.seal_entries && !*failed;
+                let wait = if *failed { PAUSE.min(spec.seal_every.duration()) } else { spec.seal_every.duration() };
+                if (counts.in_segment > 0 || *failed) && (is_full || last.elapsed() >= wait) {
+                    // A defect of ours leaves the other journals as they are.
+                    let sealed = catch_unwind(AssertUnwindSafe(|| seal(app, pipeline, name, journal)));
+                    let sealed = sealed.unwrap_or_else(|_| {
+                        Err(Error::cannot_run("an internal error")
+                            .hint("this is a defect; please report it with the log"))
+                    });
+                    (*last, *failed) = (Instant::now(), sealed.is_err());
+                    told(pipeline, name, sealed);
                 }
             }
         }
@@ -61,6 +74,37 @@ fn told(pipeline: &Pipeline, journal: &str, sealed: Result<Vec<PathBuf>>) {
     }
 }
 
+/// Held while a folder of sealed journals and its list change.
+static CHANGING: Mutex<()> = Mutex::new(());
+
+/// Gives a sealed journal (relative to the root) a later name: another server, which seals into the same store, took this one in
+/// the same second. Nobody else has seen the file yet.
+pub fn renamed(root: &Root, pipeline: &Name, path: &Path) -> Result<PathBuf> {
+    let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = root.join(Tool::Serve.folder(pipeline));
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let table = stem.get(..stem.len().saturating_sub("_20260101_000000".len())).unwrap_or_default();
+    let taken = Stamp::now().to_string();
+    let mut stamp = Stamp::now();
+    let target = loop {
+        let target = folder.join(format!("{table}_{stamp}.parquet"));
+        // The present second may be the one that is taken.
+        if !target.exists() && stamp.to_string() != taken {
+            break target;
+        }
+        stamp = stamp.next();
+    };
+    let old = root.join(path);
+    std::fs::rename(&old, &target).map_err(|error| Error::io("rename", path, &error))?;
+    let new = root.relative(&target).to_owned();
+    let mut snapshot = Snapshot::read(&folder)?.unwrap_or_default();
+    for known in snapshot.paths.iter_mut().filter(|known| *known == path) {
+        *known = new.clone();
+    }
+    snapshot.write(&folder)?;
+    Ok(new)
+}
+
 /// Closes the segment that is written to, and turns each closed segment into an artifact of the snapshot.
 pub fn seal(app: &App, pipeline: &Pipeline, name: &'static str, journal: &Journal) -> Result<Vec<PathBuf>> {
     journal.rotate()?;
@@ -80,9 +124,10 @@ pub fn seal(app: &App, pipeline: &Pipeline, name: &'static str, journal: &Journa
 fn publish(app: &App, pipeline: &Pipeline, name: &str, segment: &Path) -> Result<Option<PathBuf>> {
     let folder = app.root.join(Tool::Serve.folder(&pipeline.name));
     let content = hash_file(segment)?;
-    let mut snapshot = Snapshot::read(&folder)?.unwrap_or_default();
     // A crash after the artifact and before the removal of its segment: perhaps before the snapshot named it, too.
     if let Some(file) = already(&folder, name, &content) {
+        let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut snapshot = Snapshot::read(&folder)?.unwrap_or_default();
         let path = app.root.relative(&file).to_owned();
         if snapshot.paths.contains(&path) {
             return Ok(None);
@@ -147,8 +192,10 @@ fn publish(app: &App, pipeline: &Pipeline, name: &str, segment: &Path) -> Result
         notes: Notes::default(),
         content: written.content.clone(),
     };
+    let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
     written.publish(&target, &evidence)?;
     let path = app.root.relative(&target).to_owned();
+    let mut snapshot = Snapshot::read(&folder)?.unwrap_or_default();
     snapshot.paths.push(path.clone());
     snapshot.write(&folder)?;
     Ok(Some(path))

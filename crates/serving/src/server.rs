@@ -1,8 +1,6 @@
 //! Connections: accepted, limited, served, and drained at the end.
 
-use std::io::BufReader;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,16 +13,13 @@ use hyper_util::service::TowerToHyperService;
 use spec::{Error, Result};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::access::Peer;
 use crate::app::{App, LOOK_EVERY};
-use crate::refusal::Refusal;
-use crate::{routes, seal};
+use crate::tls::Certificates;
+use crate::{refusal, routes, seal};
 
 /// Largest head of a request, in bytes.
 const HEAD: usize = 32 << 10;
@@ -47,7 +42,7 @@ pub async fn serve(app: Arc<App>, listener: std::net::TcpListener, stop: impl Fu
     let failed =
         |error: std::io::Error| Error::cannot_run(format!("cannot listen: {}", spec::text::root_cause(&error)));
     let listener = TcpListener::from_std(listener).map_err(failed)?;
-    let tls = app.options.tls.as_ref().map(|(chain, key)| tls(chain, key)).transpose()?;
+    let tls = app.certificates.as_ref().map(Certificates::acceptor).transpose()?;
     let router = routes::router(app.clone()).layer(ServiceBuilder::new().layer(CatchPanicLayer::custom(panicked)));
     let watching = Watching::start(&app)?;
     let connections = Arc::new(Semaphore::new(app.options.connections));
@@ -59,8 +54,8 @@ pub async fn serve(app: Arc<App>, listener: std::net::TcpListener, stop: impl Fu
             accepted = async { (room.await, listener.accept().await) } => accepted,
             () = &mut stop => break,
         };
-        let (room, stream) = match accepted {
-            (Ok(room), Ok((stream, _))) => (room, stream),
+        let (room, stream, peer) = match accepted {
+            (Ok(room), Ok((stream, peer))) => (room, stream, Peer(peer)),
             (_, Err(error)) => {
                 // Too many files are open, or the client was gone: others may come yet.
                 tracing::debug!("a connection failed: {error}");
@@ -75,11 +70,11 @@ pub async fn serve(app: Arc<App>, listener: std::net::TcpListener, stop: impl Fu
             // A request and its answer are a few packets: none shall wait for another.
             let _ = stream.set_nodelay(true);
             match tls {
-                None => connection(app, router, stream, watcher).await,
+                None => connection(app, router, peer, stream, watcher).await,
                 Some(tls) => {
                     let greeted = tokio::time::timeout(app.options.idle, tls.accept(stream)).await;
                     if let Ok(Ok(stream)) = greeted {
-                        connection(app, router, stream, watcher).await;
+                        connection(app, router, peer, stream, watcher).await;
                     }
                 }
             }
@@ -99,8 +94,13 @@ pub async fn serve(app: Arc<App>, listener: std::net::TcpListener, stop: impl Fu
     .map_err(|_| Error::cannot_run("the journals could not be sealed"))
 }
 
-async fn connection<S>(app: Arc<App>, router: Router, stream: S, watcher: hyper_util::server::graceful::Watcher)
-where
+async fn connection<S>(
+    app: Arc<App>,
+    router: Router,
+    peer: Peer,
+    stream: S,
+    watcher: hyper_util::server::graceful::Watcher,
+) where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let stream = crate::timed::Timed::new(stream, app.options.idle);
@@ -116,7 +116,7 @@ where
         .keep_alive_timeout(app.options.idle)
         .max_concurrent_streams(app.options.in_flight as u32)
         .max_header_list_size(HEAD as u32);
-    let service = TowerToHyperService::new(router);
+    let service = TowerToHyperService::new(tower::Layer::layer(&axum::Extension(peer), router));
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
         // Clients that go, or are too slow, are no fault of ours.
@@ -125,37 +125,8 @@ where
     }
 }
 
-fn panicked(_: Box<dyn std::any::Any + Send>) -> axum::response::Response {
-    let refusal =
-        Refusal::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "failed", "the server failed at this request");
-    axum::response::IntoResponse::into_response(refusal.way_out("this is a defect; please report it with the log"))
-}
-
-/// Reads a certificate chain and its key.
-fn tls(chain: &Path, key: &Path) -> Result<TlsAcceptor> {
-    let wrong = |path: &Path, what: &str| {
-        Error::cannot_run(format!("{}: {what}", path.display())).hint("give PEM files with --certificate and --key")
-    };
-    let read = |path: &Path| std::fs::read(path).map_err(|error| Error::io("read", path, &error));
-    let chain_pem = read(chain)?;
-    let certificates: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_reader_iter(BufReader::new(chain_pem.as_slice()))
-            .collect::<Result<_, _>>()
-            .map_err(|_| wrong(chain, "not a chain of certificates"))?;
-    if certificates.is_empty() {
-        return Err(wrong(chain, "it holds no certificate"));
-    }
-    let key_der = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| wrong(key, "not a private key"))?;
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::cannot_run(format!("TLS: {error}")))?
-        .with_no_client_auth()
-        .with_single_cert(certificates, key_der)
-        .map_err(|_| wrong(key, "it is not the key of the certificate"))?;
-    let mut config = config;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+fn panicked(payload: Box<dyn std::any::Any + Send>) -> axum::response::Response {
+    axum::response::IntoResponse::into_response(refusal::panicked(payload.as_ref()))
 }
 
 /// The thread that looks for changes and seals what is due.
@@ -181,6 +152,9 @@ impl Watching {
         let mut due = seal::Due::default();
         let watch = move |app: &App| {
             app.refresh();
+            if let Some(certificates) = &app.certificates {
+                certificates.refresh();
+            }
             due.seal(app);
         };
         // Reading the clean tables may take long; a swap of versions does not wait for it.

@@ -5,9 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use score::Version;
 use serde::{Deserialize, Deserializer};
-use spec::{Environment, Error, Map, Result, Root};
-
-use crate::duration::Length;
+use spec::{Environment, Error, Length, Map, Result, Root};
 
 /// `resources/<pipeline>/serve.yaml`: what the server answers for the pipeline.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -149,7 +147,7 @@ pub struct JournalSpec {
 
 impl Default for JournalSpec {
     fn default() -> JournalSpec {
-        JournalSpec { seal_every: Length::minutes(60), seal_entries: 500_000 }
+        JournalSpec { seal_every: Length::hours(1), seal_entries: 500_000 }
     }
 }
 
@@ -159,11 +157,35 @@ impl Default for JournalSpec {
 pub struct ResultsSpec {
     /// The table. Its first column is the key. Default: `scores`.
     pub table: String,
+    /// A table in PostgreSQL that the results are delivered to: they are read from there instead of the files of `predict`.
+    /// Earlier predictions of a key still come from the files.
+    pub postgres: Option<PostgresSpec>,
+}
+
+/// A table in PostgreSQL.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresSpec {
+    /// `postgres://user:password@host:5432/database`, given as `${NAME}`; `sslmode` and `sslrootcert` as for the source
+    /// `postgres` of `ingest`. The user needs to read this table alone.
+    pub url: String,
+    /// The table or view, with its schema if need be: `public.scores`.
+    pub table: String,
+    /// The column of the key. Default: the first one.
+    #[serde(default)]
+    pub key: Option<String>,
+}
+
+impl std::fmt::Debug for PostgresSpec {
+    /// Without the address, which may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PostgresSpec({})", self.table)
+    }
 }
 
 impl Default for ResultsSpec {
     fn default() -> ResultsSpec {
-        ResultsSpec { table: "scores".to_owned() }
+        ResultsSpec { table: "scores".to_owned(), postgres: None }
     }
 }
 
@@ -217,7 +239,7 @@ impl Default for Rollout {
             max_errors: 0.01,
             max_p95: Length::milliseconds(500),
             min_answers: 20,
-            watch_for: Length::minutes(24 * 60),
+            watch_for: Length::hours(24),
         }
     }
 }

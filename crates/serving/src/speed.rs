@@ -1,5 +1,6 @@
 //! How fast and how well a version answers: counted without a lock, for whoever decides whether it may go on.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -28,6 +29,23 @@ pub struct Counted {
     pub errors: u64,
     /// The latency that 95 of 100 answers kept, in milliseconds; within a fifth above the true one.
     pub p95_ms: f64,
+}
+
+impl Counted {
+    /// As a decision records it.
+    pub fn evidence(self) -> BTreeMap<String, f64> {
+        let numbers = [("answers", self.answers as f64), ("errors", self.errors as f64), ("p95_ms", self.p95_ms)];
+        numbers.map(|(name, number)| (name.to_owned(), number)).into()
+    }
+
+    /// For people.
+    pub fn in_words(self) -> String {
+        let p95 = spec::text::number(self.p95_ms);
+        match self.answers {
+            0 => "nobody asked it".to_owned(),
+            answers => format!("{} of {answers} answers failed, 95 of 100 took up to {p95} ms", self.errors),
+        }
+    }
 }
 
 impl Speed {

@@ -36,7 +36,7 @@ pub use paths::{Root, Tool};
 pub use place::{place, place_in};
 pub use read::read_text;
 pub use scalar::Scalar;
-pub use span::{Span, Unit};
+pub use span::{Length, Span, Unit};
 pub use suggest::{did_you_mean, nearest};
 pub use url::{Scheme, Url};
 

@@ -45,6 +45,8 @@ pub use output::{
 };
 pub use refusals::MaxRefused;
 pub use rendered::{Rows, checked};
+/// What the error of [`Mirror::send`] says if another machine has taken the name.
+pub use store::NAME_IS_TAKEN;
 
 /// A stage of the pipeline. Two methods are required; the rest have sound defaults.
 pub trait Stage: Sized {

@@ -203,6 +203,14 @@ impl Mirror {
         Ok(())
     }
 
+    /// What the store has of a file that is only ever appended to, without bringing it here.
+    pub fn peek_journal(&self, folder: &Path, name: &str) -> Result<Option<Vec<u8>>> {
+        match &self.store {
+            None => Ok(None),
+            Some(store) => self.read(&place(store, &folder.join(name))?),
+        }
+    }
+
     /// As [`Mirror::take_journal`], for another stage than the one that owns `folder`. While that one is at work, the
     /// journal is left to it: it has brought it up to date itself.
     pub fn read_journal(&self, folder: &Path, name: &str) -> Result<()> {

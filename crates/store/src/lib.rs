@@ -19,6 +19,7 @@ mod tests;
 
 pub use cloud::{Cloud, Depth, Put, Version};
 pub use object::{Object, Reader};
+pub use upload::NAME_IS_TAKEN;
 
 use std::future::Future;
 use std::sync::OnceLock;

@@ -56,6 +56,9 @@ fn there(store: &Arc<dyn ObjectStore>, key: &Key, url: &Url) -> Result<Option<Ob
     }
 }
 
+/// What the error says if an object of other content has the name already.
+pub const NAME_IS_TAKEN: &str = "another object of this name is there already";
+
 fn same(object: &Object, file: &mut File, size: u64, path: &Path) -> Result<Put> {
     let length = size.min(TAIL);
     let mut tail = Vec::new();
@@ -65,7 +68,7 @@ fn same(object: &Object, file: &mut File, size: u64, path: &Path) -> Result<Put>
     if object.size() == size && (length == 0 || wait_for(object.part(size - length..size))?? == tail) {
         return Ok(Put::There);
     }
-    Err(Error::try_again(format!("{}: another object of this name is there already", object.url())).hint(
+    Err(Error::try_again(format!("{}: {NAME_IS_TAKEN}", object.url())).hint(
         "another machine wrote it in the same second, or millrace did not write it; run again with --force for a \
          new name",
     ))

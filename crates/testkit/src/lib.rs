@@ -17,6 +17,7 @@
 //!
 //! This crate must not know about tables: it reads what tools wrote through footers and through `export`.
 
+mod clock;
 pub mod fuzz;
 mod http;
 mod http_client;
@@ -39,6 +40,7 @@ pub mod signal;
 pub mod smtp_server;
 mod table;
 
+pub use clock::Clock;
 pub use http_client::{HttpClient, HttpResponse};
 pub use mangle::{mangle, mangle_texts};
 pub use mask::mask;

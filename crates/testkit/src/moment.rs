@@ -3,7 +3,7 @@
 //! A small library is compiled and loaded before the C library of the tool; it knows the moments by the calls that
 //! the tool makes. So there is nothing in the tools that could kill them anywhere else.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -56,20 +56,9 @@ impl Killer {
     /// `None`, with a word on stderr, where there is no C compiler.
     pub fn new() -> Option<Killer> {
         let folder = tempfile::Builder::new().prefix("millrace-moment-").tempdir().expect("a temporary folder");
-        let (source, library) = (folder.path().join("moment.c"), folder.path().join("moment.so"));
-        std::fs::write(&source, include_str!("moment.c")).expect("a file can be written");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).arg("-ldl").stdin(Stdio::null());
-        match compiler.output() {
-            Ok(output) => {
-                assert!(output.status.success(), "cc: {}", String::from_utf8_lossy(&output.stderr));
-                Some(Killer { library, _folder: folder })
-            }
-            Err(_) => {
-                crate::skipped("cc", "no C compiler");
-                None
-            }
-        }
+        let library = folder.path().join("moment.so");
+        compiled(include_str!("moment.c"), folder.path(), &library)?;
+        Some(Killer { library, _folder: folder })
     }
 
     /// Runs `command` until it is killed at `moment`.
@@ -83,5 +72,24 @@ impl Killer {
         let output = command.output().expect("the tool starts");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.signal(), Some(9), "{moment:?} never came: {command:?}\n{said}");
+    }
+}
+
+/// Compiles `source` in `folder` into a library that is loaded before the C library. `None`, with a word on stderr, where
+/// there is no C compiler.
+pub(crate) fn compiled(source: &str, folder: &Path, library: &Path) -> Option<()> {
+    let file = folder.join("source.c");
+    std::fs::write(&file, source).expect("a file can be written");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(library).arg(&file).arg("-ldl").stdin(Stdio::null());
+    match compiler.output() {
+        Ok(output) => {
+            assert!(output.status.success(), "cc: {}", String::from_utf8_lossy(&output.stderr));
+            Some(())
+        }
+        Err(_) => {
+            crate::skipped("cc", "no C compiler");
+            None
+        }
     }
 }

@@ -49,6 +49,7 @@ fn head(manifest: &Manifest, decision: &Decision) -> String {
         Action::Refuse => "refused by its gate",
         Action::Rollback => "rolled back to",
         Action::Archive => "archived",
+        Action::Takeover => "taking over",
         Action::Propose | Action::Wait | Action::Stop => "in comparison with production",
     };
     let kind = match manifest.task {

@@ -35,6 +35,8 @@ pub enum Action {
     Wait,
     /// A comparison of the version with production was stopped, because it cannot say anything.
     Stop,
+    /// The version, which was promoted, answers more than before: a step of its takeover by a server.
+    Takeover,
 }
 
 impl Action {
@@ -48,12 +50,13 @@ impl Action {
             Action::Propose => "propose",
             Action::Wait => "wait",
             Action::Stop => "stop",
+            Action::Takeover => "takeover",
         }
     }
 
-    /// Whether it leaves every version where it is: a look at a comparison.
+    /// Whether it leaves every version where it is: a look at a comparison, or a step of a takeover.
     pub fn is_remark(self) -> bool {
-        matches!(self, Action::Propose | Action::Wait | Action::Stop)
+        matches!(self, Action::Propose | Action::Wait | Action::Stop | Action::Takeover)
     }
 }
 
@@ -177,7 +180,8 @@ pub(super) fn promoted(entries: &[Entry]) -> Vec<Version> {
             Action::Rollback => {
                 stack.pop();
             }
-            Action::Keep | Action::Refuse | Action::Archive | Action::Propose | Action::Wait | Action::Stop => {}
+            Action::Keep | Action::Refuse | Action::Archive => {}
+            Action::Propose | Action::Wait | Action::Stop | Action::Takeover => {}
         }
     }
     stack

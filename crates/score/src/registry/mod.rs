@@ -106,7 +106,12 @@ impl Registry {
     /// The versions that were put into production and not rolled back since, oldest first; the last one is in
     /// production.
     pub fn standing(&self) -> Result<Vec<Version>> {
-        Ok(log::promoted(&self.log.read()?))
+        Ok(Registry::standing_after(&self.log.read()?))
+    }
+
+    /// As [`Registry::standing`], after these decisions.
+    pub fn standing_after(entries: &[Entry]) -> Vec<Version> {
+        log::promoted(entries)
     }
 
     /// The version in production, by the log.

@@ -38,6 +38,23 @@ impl Format {
         }
     }
 
+    /// The format of a request's body, by its `Content-Type`; of those in `among`.
+    ///
+    /// Errors (415): it is none of them.
+    pub fn sent(kind: Option<&str>, among: &[Format]) -> std::result::Result<Format, Refusal> {
+        let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let known = Format::ALL.iter().find(|(format, name)| name.eq_ignore_ascii_case(kind) && among.contains(format));
+        known.map(|(format, _)| *format).ok_or_else(|| {
+            let names = Format::ALL.iter().filter(|(format, _)| among.contains(format)).map(|(_, name)| *name);
+            let (message, names) = match among {
+                [Format::Json] => ("the body must be JSON", "application/json".to_owned()),
+                _ => ("the body comes in no such format", names.collect::<Vec<_>>().join(" or ")),
+            };
+            Refusal::new(axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", message)
+                .way_out(format!("send the header `Content-Type: {names}`"))
+        })
+    }
+
     /// The format that `accept` likes best; JSON without such a header.
     ///
     /// Errors (406): none of ours is acceptable.
@@ -61,7 +78,7 @@ impl Format {
         }
         best.map(|(_, format)| format).ok_or_else(|| {
             let names: Vec<&str> = Format::ALL.iter().map(|(_, name)| *name).collect();
-            Refusal::new(axum::http::StatusCode::NOT_ACCEPTABLE, "not_acceptable", "results come in no such format")
+            Refusal::new(axum::http::StatusCode::NOT_ACCEPTABLE, "not_acceptable", "the answer comes in no such format")
                 .way_out(format!("accept one of: {}", names.join(", ")))
         })
     }
@@ -161,7 +178,11 @@ fn arrow(rows: &DataFrame) -> Result<Vec<u8>> {
 }
 
 /// The series as one array of the other Arrow, whose memory it keeps.
-fn share(series: &Series) -> Result<arrow_array::ArrayRef> {
+pub fn share(series: &Series) -> Result<arrow_array::ArrayRef> {
+    // The two disagree on whether a column without values has a buffer.
+    if series.dtype() == &DataType::Null {
+        return Ok(Arc::new(arrow_array::NullArray::new(series.len())));
+    }
     let array = series.rechunk().to_arrow(0, CompatLevel::oldest());
     let field = polars_arrow::datatypes::Field::new(series.name().clone(), array.dtype().clone(), true);
     let mut schema = polars_arrow::ffi::export_field_to_c(&field);
@@ -190,6 +211,15 @@ mod tests {
         assert_eq!(accepted("text/csv;q=0.2, application/vnd.apache.arrow.stream"), Ok(Format::Arrow));
         assert_eq!(accepted("image/png"), Err(406));
         assert_eq!(accepted("text/csv;q=0"), Err(406));
+        let sent = |kind: &str| {
+            Format::sent(Some(kind), &[Format::Json, Format::Parquet]).map_err(|refusal| refusal.way_out.unwrap())
+        };
+        assert_eq!(sent("Application/JSON; charset=utf-8"), Ok(Format::Json));
+        assert_eq!(sent("application/vnd.apache.parquet"), Ok(Format::Parquet));
+        assert_eq!(
+            sent("text/csv").unwrap_err(),
+            "send the header `Content-Type: application/json or application/vnd.apache.parquet`"
+        );
         assert_eq!(Format::accepted(None).unwrap(), Format::Json);
     }
 

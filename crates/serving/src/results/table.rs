@@ -1,14 +1,15 @@
 //! The newest scores in memory, and the pages that are cut from them.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use artifact::{Artifact, Kind, PolarsResultExt, Snapshot};
 use polars::prelude::{DataFrame, DataType, IdxCa, IntoLazy, LazyFrame, Schema, SortOptions, col, lit};
-use spec::{Name, Result, Root, Tool};
+use spec::{Error, Name, Result, Root, Tool};
 
 use super::query::Query;
+use super::verified::verify_once;
 use crate::refusal::Refusal;
 
 /// Orders that are kept: each takes four bytes per row.
@@ -45,13 +46,17 @@ fn artifacts(root: &Root, snapshot: &Snapshot, table: &str) -> Result<Vec<Artifa
 }
 
 impl Results {
-    /// Reads the rows of the snapshot that the pipeline's predictions are now; `None` if there is none.
-    pub fn read(root: &Root, pipeline: &Name, table: &str) -> Result<Option<Results>> {
-        let Some(snapshot) = Snapshot::read(&root.join(folder(pipeline)))? else { return Ok(None) };
+    /// Reads the rows of `table` that `snapshot` names.
+    ///
+    /// Errors: a file that is gone, or is not what was written; no such table.
+    pub fn read(root: &Root, snapshot: Snapshot, table: &str) -> Result<Results> {
         let artifacts = artifacts(root, &snapshot, table)?;
         if artifacts.is_empty() {
-            return Ok(None);
+            return Err(Error::cannot_run(format!("the newest snapshot of predict has no table '{table}'"))
+                .hint("name one that it has under `results: {table: …}` in serve.yaml"));
         }
+        // The engine decodes a page whose bytes were changed without a word.
+        artifacts.iter().try_for_each(Artifact::verify)?;
         let rows = artifact::collect(artifact::scan(&artifacts, table)?, &format!("table '{table}'"))?;
         let mut hasher = blake3::Hasher::new();
         for artifact in &artifacts {
@@ -67,7 +72,7 @@ impl Results {
             }
         }
         let content = hasher.finalize().to_hex()[..32].to_owned();
-        Ok(Some(Results { snapshot, rows, content, entity, by_key, orders: Mutex::default() }))
+        Ok(Results { snapshot, rows, content, entity, by_key, orders: Mutex::default() })
     }
 
     pub fn schema(&self) -> &Schema {
@@ -131,16 +136,8 @@ impl Results {
         Ok(order)
     }
 
-    /// What earlier snapshots said of a key, newest first: each with the path of its artifact and the time of its run. At
-    /// most `most` artifacts are read.
-    pub fn history(
-        root: &Root,
-        pipeline: &Name,
-        table: &str,
-        entity: &str,
-        key: &str,
-        most: usize,
-    ) -> Result<Vec<(String, String, DataFrame)>> {
+    /// What earlier snapshots said of a key, newest first. At most `most` artifacts are read.
+    pub fn history(root: &Root, pipeline: &Name, table: &str, entity: &str, key: &str, most: usize) -> Result<History> {
         let folder = folder(pipeline);
         let prefix = format!("{table}_");
         let mut files: Vec<PathBuf> = std::fs::read_dir(root.join(&folder))
@@ -152,21 +149,43 @@ impl Results {
             .filter(|path| path.extension().is_some_and(|extension| extension == "parquet"))
             .collect();
         files.sort();
-        let mut found = Vec::new();
+        let mut history = History::default();
         for path in files.into_iter().rev().take(most) {
-            // One that cannot be read is no reason to keep quiet about the others.
-            let Ok(artifact) = artifact::open(root, &path) else { continue };
-            let Some(evidence) = artifact.evidence.as_ref() else { continue };
-            if evidence.table != table || evidence.kind != Kind::Table {
-                continue;
-            }
-            let plan: LazyFrame = artifact::scan_files(&[&artifact.file])?;
-            let is_meant = col(entity).cast(DataType::String).eq(lit(key.to_owned()));
-            let Ok(rows) = artifact::collect(plan.filter(is_meant), "history") else { continue };
-            if rows.height() > 0 {
-                found.push((path.display().to_string(), evidence.time.format("%Y-%m-%dT%H:%M:%SZ").to_string(), rows));
+            match rows_of_key(root, &path, table, entity, key) {
+                Ok(None) => {}
+                Ok(Some((time, rows))) => history.found.push((path.display().to_string(), time, rows)),
+                // One that cannot be read is no reason to keep quiet about the others, but it is not left out in silence.
+                Err(error) => history.unreadable.push((path.display().to_string(), error.message().to_owned())),
             }
         }
-        Ok(found)
+        Ok(history)
     }
+}
+
+/// What earlier snapshots said of a key.
+#[derive(Default)]
+pub struct History {
+    /// The path of each artifact that has the key, the time of its run, and the rows.
+    pub found: Vec<(String, String, DataFrame)>,
+    /// Artifacts that cannot be read, and why.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// The rows of a key in one artifact of `table`, and the time of its run; `None` if it has none.
+fn rows_of_key(root: &Root, path: &Path, table: &str, entity: &str, key: &str) -> Result<Option<(String, DataFrame)>> {
+    let artifact = artifact::open(root, path)?;
+    let Some(evidence) = artifact.evidence.as_ref() else { return Ok(None) };
+    if evidence.table != table || evidence.kind != Kind::Table {
+        return Ok(None);
+    }
+    verify_once(&artifact)?;
+    let mut plan: LazyFrame = artifact::scan_files(&[&artifact.file])?;
+    // An earlier run may have had another key.
+    if !plan.collect_schema().during("history")?.contains(entity) {
+        return Ok(None);
+    }
+    let is_meant = col(entity).cast(DataType::String).eq(lit(key.to_owned()));
+    let rows = artifact::collect(plan.filter(is_meant), "history")?;
+    let time = evidence.time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    Ok((rows.height() > 0).then_some((time, rows)))
 }

@@ -1,0 +1,66 @@
+//! A server of a project whose snapshots live in a store: it sees what other machines publish and decide, and sends what it
+//! logged. A folder stands for all kinds of store.
+
+use serde_json::json;
+use testkit::{Project, Serve};
+use tests::people_pipeline;
+use tests::served::{PREDICTIONS, versions};
+
+/// A machine of the project with this store.
+fn machine(store: &Project) -> Project {
+    let project = people_pipeline();
+    project.write("resources/p/serve.yaml", "rollout: {smoke_for: 1ms, watch_for: 1ms}\n");
+    project.with_variable("MILLRACE_STORE", format!("file://{}/store", store.root().display()))
+}
+
+#[test]
+fn a_server_follows_the_store_and_sends_its_log() {
+    let store = Project::new();
+    let (worker, answering) = (machine(&store), machine(&store));
+    for tool in ["ingest", "clean", "features", "train", "predict"] {
+        worker.run(tool, ["p"]).exits(0);
+    }
+    // Nothing is on the disk of the machine that answers.
+    assert!(!answering.exists("data/models"));
+    let server = Serve::start(&answering, &["--store-every", "1"]);
+    let mut client = server.client();
+    let id = client.post(PREDICTIONS, &json!({"key": 420})).has_status(200).json()["request_id"].clone();
+    assert_eq!(versions(&mut client, &[json!(420)]), ["v1"]);
+    server.wait("raw rows", || client.post(PREDICTIONS, &json!({"row": {"age": 33, "income": 0.5}})).status == 200);
+    let tag = client.get("/api/v1/results?pipeline=p").has_status(200).header("etag").expect("a tag").to_owned();
+    // Another version, decided on elsewhere; and another snapshot of results.
+    let train = worker.read("resources/p/train.yaml");
+    worker.write("resources/p/train.yaml", train.replace("linear: logistic", "linear: {logistic: {l2: 50}}"));
+    worker.run("train", ["p"]).exits(0);
+    if !worker.read("data/models/p/decisions.jsonl").lines().last().expect("a line").contains("\"promote\"") {
+        worker.run("release", ["p", "--promote", "v2", "--why", "a test"]).exits(0);
+    }
+    server.wait("v2", || versions(&mut client, &[json!(420)]) == ["v2"]);
+    worker.run("predict", ["p", "--force"]).exits(0);
+    server.wait("new results", || client.get("/api/v1/results?pipeline=p").header("etag") != Some(&tag));
+    // The store is gone for a while: no request notices.
+    let (folder, away) = (store.at("store"), store.at("away"));
+    std::fs::rename(&folder, &away).expect("it can be renamed");
+    store.write("store", "no folder");
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    assert_eq!(versions(&mut client, &[json!(420)]), ["v2"]);
+    assert_eq!(client.get("/readyz").status, 200);
+    std::fs::remove_file(&folder).and_then(|()| std::fs::rename(&away, &folder)).expect("it can be put back");
+    let (code, said) = server.stop();
+    assert_eq!(code, Some(0), "{said}");
+    // What was logged is in the store, with what another server had sent: an ordinary source for the worker.
+    let sealed = answering.latest("data/raw/p_served");
+    let in_store = std::fs::read_to_string(store.at("store/raw/p_served/latest")).expect("a snapshot");
+    assert_eq!(in_store.lines().collect::<Vec<_>>(), sealed);
+    let other = machine(&store);
+    let second = Serve::start(&other, &[]);
+    versions(&mut second.client(), &[json!(421)]);
+    // Even if it was in the same second: in a file of its own; the first server's stays listed.
+    let (code, said) = second.stop();
+    assert_eq!(code, Some(0), "{said}");
+    let both = std::fs::read_to_string(store.at("store/raw/p_served/latest")).expect("a snapshot");
+    assert_eq!(both.lines().count(), sealed.len() + 1, "{both}{said}");
+    assert!(both.starts_with(&in_store), "{both}");
+    let log = answering.table(sealed.iter().find(|path| path.contains("/requests_")).expect("a log"));
+    assert!(log.column("request_id").contains(&id.as_str().expect("an id")));
+}
