@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{Feature, Matrix};
@@ -58,7 +59,7 @@ impl FeatureSummary {
                 spread: Spread::of(known, feature.categories()),
             }
         };
-        rows.features().iter().enumerate().map(summary).collect()
+        rows.features().par_iter().enumerate().map(summary).collect()
     }
 }
 
@@ -74,14 +75,23 @@ impl Spread {
     }
 
     fn of_numbers(mut known: Vec<f64>) -> Spread {
-        known.sort_unstable_by(f64::total_cmp);
         let count = known.len();
-        // The smallest value up to which so many tenths of the rows lie.
-        let edge = |tenths: usize| known[(count * tenths).div_ceil(TENTHS) - 1];
-        let mut edges: Vec<f64> = (1..TENTHS).map(edge).collect();
+        // The smallest value up to which so many tenths of the rows lie. From the last to the first, each in what is below the
+        // one before.
+        let (mut edges, mut below) = (Vec::with_capacity(TENTHS - 1), count);
+        for tenths in (1..TENTHS).rev() {
+            let at = (count * tenths).div_ceil(TENTHS) - 1;
+            if at < below {
+                known[..below].select_nth_unstable_by(at, f64::total_cmp);
+                below = at;
+            }
+            edges.push(known[at]);
+        }
+        edges.reverse();
         edges.dedup();
         // Beyond the greatest value there is no row: a bin for none, unless it is the only edge.
-        if edges.len() > 1 && edges.last() == known.last() {
+        let greatest = known.iter().copied().max_by(f64::total_cmp);
+        if edges.len() > 1 && edges.last().copied() == greatest {
             edges.pop();
         }
         let mut rows = vec![0; edges.len() + 1];
