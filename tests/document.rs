@@ -85,8 +85,11 @@ fn section(page: &mut String, schema: &Value) {
 
 /// One choice of several: a word, a step with its own keys, or a type.
 fn choice_item(page: &mut String, choice: &Value) {
-    let single = choice["properties"].as_object().filter(|keys| keys.len() == 1);
-    if let Some((name, body)) = single.and_then(|keys| keys.iter().next()) {
+    let keys = choice["properties"].as_object();
+    // The one key, or of several the one that is required.
+    let is_it = |key: &&String| keys.is_some_and(|keys| keys.len() == 1) || required(choice, key);
+    let mut named = keys.into_iter().flatten().filter(|(key, _)| is_it(key));
+    if let (Some((name, body)), None) = (named.next(), named.next()) {
         let text = choice["description"].as_str().or_else(|| body["description"].as_str());
         entry(page, &code(name), &kind(body), text);
         if let Some(keys) = body["properties"].as_object() {
@@ -94,6 +97,10 @@ fn choice_item(page: &mut String, choice: &Value) {
             keys.iter().for_each(|(key, value)| item(&mut inner, &code(key), value, required(body, key)));
             page.push_str(&indented(&inner));
         }
+        let mut beside = String::new();
+        let others = keys.into_iter().flatten().filter(|(key, _)| *key != name);
+        others.for_each(|(key, value)| item(&mut beside, &code(key), value, false));
+        page.push_str(&indented(&beside));
     } else if let Some(word) = choice["const"].as_str() {
         entry(page, &code(word), "", choice["description"].as_str());
     } else {

@@ -12,11 +12,13 @@ pub mod plots;
 mod random;
 mod retrain;
 mod runs_table;
+mod search;
 mod split;
 mod write;
 
 pub use experiment::{
-    BASELINE, Explained, Gate, Importance, Known, PromoteRule, PromoteWhen, Rebuild, TrainSpec, Trial, run,
+    BASELINE, ExperimentSpec, Explained, Gate, Importance, Known, PromoteRule, PromoteWhen, Rebuild, TrainSpec, Trial,
+    run,
 };
 pub use intervals::IntervalSpec;
 pub use learner::{Data, Learner};
@@ -24,13 +26,14 @@ pub use learners::{Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm,
 pub use retrain::{RetrainRule, RetrainWhen, Since};
 pub use runs_table::{RunsQuery, measure_text, runs_table, runs_text};
 pub use score::metrics;
+pub use search::{Between, Choices, Scale, SearchSpec, WrittenSpace};
 // All of it, so that whoever trains need not know which crate has what. Whoever only scores asks `score` alone.
 pub use score::{
     Action, Bounds, Contributions, Decision, Encoder, Entry, Feature, FeatureKind, FeatureSummary, FoldsSummary,
     GateResult, IntervalMethod, IntervalRecord, Intervals, LabelTransform, Likeness, LikenessSpec, LoadedVersion, Log,
     Manifest, Matrix, Measured, Model, ModelStage, Origin, Part, PartSummary, Reason, Refit, Registry, Run, ScoredRows,
-    Scorer, Signature, SplitBy, SplitSummary, Task, Threshold, ThresholdRule, Transformed, Tried, Tuned, Version,
-    load_model,
+    Scorer, Searched, Signature, SplitBy, SplitSummary, Task, Threshold, ThresholdRule, Transformed, Trialed, Tried,
+    Tuned, Version, load_model,
 };
 pub use split::{Fold, LabelKnown, Purge, Shares, Split, SplitSpec};
 pub use write::write_version;

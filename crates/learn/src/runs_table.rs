@@ -32,6 +32,8 @@ pub fn runs_table(runs: &[Run], wanted: &RunsQuery<'_>) -> Result<DataFrame> {
 
 /// Columns that every table has before its metrics, and after them.
 const FIRST: [&str; 4] = ["version", "experiment", "learner", "parameters"];
+/// Of the trials of searches: the share of rows that they learned from.
+const SHARE: &str = "share";
 const LAST: [&str; 3] = ["chosen", "stage", "time"];
 
 /// All columns: the first, metrics (validation part), metrics with `test_`, the last, every setting under its own name.
@@ -45,6 +47,9 @@ fn table(runs: &[Run]) -> Result<DataFrame> {
         texts("learner", &|run| Some(run.learner.clone())),
         texts("parameters", &|run| Some(parameters(run))),
     ];
+    if runs.iter().any(|run| run.share.is_some()) {
+        columns.push(Column::new(SHARE.into(), runs.iter().map(|run| run.share).collect::<Vec<Option<f64>>>()));
+    }
     for (prefix, test) in [("", false), ("test_", true)] {
         for metric in Metric::ALL {
             let of = |run: &Run| if test { run.test.get(&metric).copied() } else { run.valid.get(&metric).copied() };
@@ -63,9 +68,13 @@ fn table(runs: &[Run]) -> Result<DataFrame> {
 
 /// Settings that differ from their defaults, such as `trees=100 learning_rate=0.1`.
 fn parameters(run: &Run) -> String {
-    let defaults = LearnerSpec::defaults(&run.learner);
-    let Some(settings) = run.parameters.as_object() else { return String::new() };
-    let other = settings.iter().filter(|(name, value)| defaults[name.as_str()] != **value);
+    differing(&run.parameters, &LearnerSpec::defaults(&run.learner))
+}
+
+/// Settings that differ from others of the same learner, such as `trees=100 learning_rate=0.1`.
+pub(crate) fn differing(settings: &Value, from: &Value) -> String {
+    let Some(settings) = settings.as_object() else { return String::new() };
+    let other = settings.iter().filter(|(name, value)| from[name.as_str()] != **value);
     other.map(|(name, value)| format!("{name}={}", value_text(value))).collect::<Vec<_>>().join(" ")
 }
 
@@ -151,8 +160,9 @@ pub fn runs_text(table: &DataFrame) -> Result<String> {
     let metrics = names.iter().filter(|name| is_metric(name));
     let first = FIRST.iter().map(|name| (*name).to_owned());
     let last = LAST.iter().map(|name| (*name).to_owned());
+    let share = names.iter().filter(|name| *name == SHARE);
     let mut columns: Vec<(Vec<String>, bool)> = Vec::new();
-    for name in first.chain(metrics.cloned()).chain(tested.cloned()).chain(last) {
+    for name in first.chain(share.cloned()).chain(metrics.cloned()).chain(tested.cloned()).chain(last) {
         let column = table.column(&name).during("--runs")?;
         let number = column.dtype() == &DataType::Float64;
         let mut cells = vec![name.clone()];
@@ -202,6 +212,7 @@ mod tests {
             learner: learner.to_owned(),
             task: Task::Regression,
             parameters,
+            share: None,
             valid: [(Metric::Mae, mae), (Metric::R2, 1.0 - mae / 1000.0)].into(),
             test: if chosen { [(Metric::Mae, mae + 10.0)].into() } else { Default::default() },
             chosen,
@@ -249,6 +260,24 @@ v10      old         gone                      600.00  0.4000         -         
             .zip(names.iter())
             .map(|(version, name)| format!("{}/{}", version.unwrap(), name.unwrap()))
             .collect()
+    }
+
+    #[test]
+    fn trials_say_how_many_rows_they_learned_from() {
+        let mut runs = runs();
+        runs.truncate(2);
+        runs.push(Run {
+            share: Some(1.0 / 3.0),
+            ..run(2, "fast/3", "lightgbm", runs[0].parameters.clone(), 330.0, false)
+        });
+        let table = runs_text(&runs_table(&runs, &RunsQuery::default()).unwrap()).unwrap();
+        let expected = "\
+version  experiment  learner      parameters    share     mae      r2  test_mae  chosen  stage     time
+v2       fast        lightgbm     trees=100         -  320.50  0.6795    330.50  *       archived  2026-11-02T02:00:00Z
+v2       linear      elastic_net  penalty=0.1       -  505.00  0.4950         -          -         2026-11-02T02:00:00Z
+v2       fast/3      lightgbm     trees=100    0.3333  330.00  0.6700         -          -         2026-11-02T02:00:00Z
+";
+        assert_eq!(table, expected);
     }
 
     #[test]

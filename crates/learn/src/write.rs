@@ -69,6 +69,7 @@ impl Trial {
             confusion: self.confusion,
             classes: self.classes.clone(),
             experiments: self.tried.clone(),
+            searches: self.searches.clone(),
             within_noise: self.within_noise.clone(),
             refit: self.refit.clone(),
             gain_over_baseline: self.gain_over_baseline,

@@ -34,6 +34,38 @@ pub struct Tried {
     pub notes: serde_json::Value,
 }
 
+/// A search for the best settings of an experiment, which then took part in the choice as one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Searched {
+    /// The experiment.
+    pub experiment: String,
+    /// The minutes that it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<f64>,
+    /// The most trials that it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_trials: Option<u32>,
+    /// Whether time ended it. What it found depends on the number of trials alone.
+    #[serde(default)]
+    pub out_of_time: bool,
+    /// Rows of the validation part that judged its trials, and judged nothing else.
+    pub rows: u64,
+    /// The number of the trial that was best, from 1.
+    pub best: u32,
+    /// By the metric that chooses.
+    pub trials: Vec<Trialed>,
+}
+
+/// A trial of a search.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trialed {
+    /// The share of the rows of the train part that it learned from at last.
+    pub share: f64,
+    /// As an experiment named `<experiment>/<number>`, judged on the rows that steered the search.
+    #[serde(flatten)]
+    pub tried: Tried,
+}
+
 /// A metric of the chosen model on the test part, and of the baseline there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {

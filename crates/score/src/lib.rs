@@ -7,6 +7,7 @@ mod feature;
 mod files;
 mod intervals;
 mod judged;
+mod kept;
 mod label_transform;
 mod likeness;
 mod loaded;
@@ -24,7 +25,8 @@ mod versus;
 
 pub use feature::{Feature, FeatureKind, MAX_CATEGORIES, is_number_like};
 pub use intervals::{Bounds, IntervalMethod, IntervalRecord, Intervals, quantile_scores};
-pub use judged::{GateResult, Measured, Refit, Tried, gain_text};
+pub use judged::{GateResult, Measured, Refit, Searched, Trialed, Tried, gain_text};
+pub use kept::{Identity, Kept};
 pub use label_transform::{LabelTransform, Transformed, logarithms};
 pub use likeness::{FeatureSummary, Likeness, LikenessSpec, Spread};
 pub use loaded::LoadedVersion;

@@ -9,8 +9,8 @@ use spec::{Error, Result};
 
 use crate::metrics::{Classes, Confusion, Interval, Metric};
 use crate::{
-    Feature, FeatureSummary, GateResult, IntervalRecord, Measured, Refit, SplitSummary, Task, Threshold, Transformed,
-    Tried, Version,
+    Feature, FeatureSummary, GateResult, IntervalRecord, Measured, Refit, Searched, SplitSummary, Task, Threshold,
+    Transformed, Tried, Version,
 };
 
 /// Where a version comes from: what the caller knows and the trial does not.
@@ -93,6 +93,9 @@ pub struct Manifest {
     pub classes: Option<Classes>,
     /// Every experiment with its metrics on the validation part, or over the folds; the baseline comes last.
     pub experiments: Vec<Tried>,
+    /// The searches for settings of experiments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub searches: Vec<Searched>,
     /// What there is to say if chance may have made the choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within_noise: Option<String>,
@@ -186,6 +189,7 @@ pub(crate) fn example(version: &str) -> Manifest {
         confusion: None,
         classes: None,
         experiments: Vec::new(),
+        searches: Vec::new(),
         within_noise: None,
         refit: None,
         gain_over_baseline: None,

@@ -20,7 +20,7 @@ use artifact::PolarsResultExt;
 use polars::prelude::{CompatLevel, DataFrame, DataType, Series, TimeUnit};
 use spec::{Error, Result};
 
-use crate::Feature;
+use crate::{Feature, Kept};
 
 /// Columns of numbers with their meaning: one column per feature, all of the same length. Rows may have weights.
 #[derive(Clone, Debug)]
@@ -29,6 +29,7 @@ pub struct Matrix {
     batch: RecordBatch,
     /// How much each row counts for who learns from it; none: all the same.
     weights: Option<Arc<[f64]>>,
+    kept: Kept,
 }
 
 impl Matrix {
@@ -57,7 +58,7 @@ impl Matrix {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
             .map_err(|error| Error::cannot_run(format!("the matrix: {error}")))?;
-        Ok(Matrix { features, batch, weights: None })
+        Ok(Matrix { features, batch, weights: None, kept: Kept::default() })
     }
 
     /// The same rows with one weight each: how much it counts for who learns. Only ratios matter: weights are scaled to a
@@ -80,7 +81,7 @@ impl Matrix {
         }
         let mean = weights.iter().map(|weight| weight / most).sum::<f64>() / weights.len() as f64;
         let scaled = weights.iter().map(|weight| weight / most / mean).collect();
-        Ok(Matrix { weights: Some(scaled), ..self })
+        Ok(Matrix { weights: Some(scaled), kept: Kept::default(), ..self })
     }
 
     /// How much each row counts; `None`: all the same.
@@ -146,7 +147,7 @@ impl Matrix {
         let batch = RecordBatch::try_new_with_options(self.batch.schema(), columns.collect(), &options)
             .expect("taken columns have one length and their old types");
         let weights = self.weights.as_ref().map(|weights| rows.iter().map(|row| weights[*row]).collect());
-        Matrix { features: self.features.clone(), batch, weights }
+        Matrix { features: self.features.clone(), batch, weights, kept: Kept::default() }
     }
 
     /// Some successive rows, without a copy.
@@ -155,7 +156,13 @@ impl Matrix {
     /// If the rows are not there, as with a slice.
     pub fn slice(&self, rows: Range<usize>) -> Matrix {
         let weights = self.weights.as_ref().map(|weights| weights[rows.clone()].into());
-        Matrix { features: self.features.clone(), batch: self.batch.slice(rows.start, rows.len()), weights }
+        let batch = self.batch.slice(rows.start, rows.len());
+        Matrix { features: self.features.clone(), batch, weights, kept: Kept::default() }
+    }
+
+    /// Room for what a learner makes of these rows, for the next that learns from them.
+    pub fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// The columns as Arrow holds them: booleans, integers or floats with nulls.

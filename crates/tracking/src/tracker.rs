@@ -87,7 +87,9 @@ fn milliseconds(time: &str) -> i64 {
 }
 
 fn tracked_run(registry: &Registry, run: &Run) -> Result<TrackedRun> {
-    let valid = run.valid.iter().map(|(metric, value)| (format!("valid_{metric}"), *value));
+    // Trials of a search are judged on rows of their own.
+    let part = if run.share.is_some() { "search" } else { "valid" };
+    let valid = run.valid.iter().map(|(metric, value)| (format!("{part}_{metric}"), *value));
     let mut tracked = TrackedRun {
         experiment: run.experiment.clone(),
         chosen: run.chosen,
@@ -95,6 +97,7 @@ fn tracked_run(registry: &Registry, run: &Run) -> Result<TrackedRun> {
         metrics: valid.collect(),
         ..TrackedRun::default()
     };
+    tracked.parameters.extend(run.share.map(|share| ("share".to_owned(), share.to_string())));
     for (name, value) in run.parameters.as_object().into_iter().flatten() {
         match value {
             Value::Null => {}

@@ -231,6 +231,16 @@ fn say_how_they_did(job: &Job<Train>, trial: &Trial) {
             took.as_secs_f64()
         ));
     }
+    for search in &trial.searches {
+        let ended = if search.out_of_time { "; the time was up" } else { "" };
+        tool::say(format!(
+            "train {}: {}: the best of {} trials is number {}{ended}",
+            job.pipeline,
+            search.experiment,
+            search.trials.len(),
+            search.best
+        ));
+    }
     if let Some(noise) = &trial.within_noise {
         tool::warn(format!("train {}: {noise}", job.pipeline));
     }

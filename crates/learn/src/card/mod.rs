@@ -29,6 +29,7 @@ pub fn card(manifest: &Manifest, trial: &Trial, decision: &Decision, plots: &[Pl
         head(manifest, decision),
         learned(manifest, &trial.split),
         choice::experiments(manifest),
+        choice::searches(manifest, trial.spec.choose_by()),
         judged(manifest, trial, plots),
         gate(manifest),
         threshold(manifest),
@@ -351,13 +352,26 @@ fn again(manifest: &Manifest) -> String {
         };
         table.row([code(path), rows.map_or(String::new(), |rows| rows.to_string()), code(&hash)]);
     }
+    let same: Vec<String> = manifest
+        .searches
+        .iter()
+        .filter(|search| search.out_of_time)
+        .map(|search| {
+            format!(
+                " The search of '{}' ended by time: write `trials: {}` to repeat it.",
+                search.experiment,
+                search.trials.len()
+            )
+        })
+        .collect();
     format!(
         "## How to make it again\n\n    {}\n\nWith the inputs below, spec {} and seed {}, version {} of the tool makes the \
-         same model.\n\n{table}\n",
+         same model.{}\n\n{table}\n",
         manifest.origin.command,
         code(&manifest.origin.spec),
         manifest.seed,
-        manifest.origin.tool_version
+        manifest.origin.tool_version,
+        same.concat()
     )
 }
 

@@ -83,11 +83,10 @@ fn only_features_are_learned_from_unless_others_are_named() {
     let learned = |more: &str, definitions: Option<Definitions>| {
         let spec = spec(&format!("split: {{by: time}}\n{more}"));
         let known = Known { definitions, ..Known::default() };
-        let contenders = [("good", "good"), (BASELINE, "")]
-            .map(|(name, column)| Contender { name: name.to_owned(), learner: Box::new(By(column)) });
+        let contenders = [("good", "good"), (BASELINE, "")].map(|(name, column)| Contender::by_hand(name, By(column)));
         let mut table = table(400);
         table.with_column(Column::new("number".into(), (1..=4800i64).collect::<Vec<i64>>())).unwrap();
-        let trial = run_contenders(&spec, &contenders, table.lazy(), &known, &|_| {})?;
+        let trial = run_contenders(&spec, contenders.into(), table.lazy(), &known, &|_| {})?;
         let names = trial.model.features().iter().map(|feature| feature.name.clone()).collect::<Vec<String>>();
         Ok::<_, spec::Error>((names, trial.notes))
     };

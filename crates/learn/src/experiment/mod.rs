@@ -4,6 +4,7 @@
 mod choice;
 mod columns;
 mod decide;
+mod experiment_spec;
 mod explain;
 mod gate;
 mod outcome;
@@ -11,6 +12,7 @@ mod release;
 mod row_numbers;
 mod rows;
 mod run;
+mod searched;
 mod targets;
 mod train_spec;
 
@@ -22,10 +24,11 @@ use polars::prelude::DataFrame;
 
 use crate::metrics::{Classes, Confusion, Interval, Metric, Resamples, Scored};
 use crate::{
-    Contributions, FeatureSummary, GateResult, Intervals, Matrix, Measured, Model, Refit, SplitSummary, Task,
+    Contributions, FeatureSummary, GateResult, Intervals, Matrix, Measured, Model, Refit, Searched, SplitSummary, Task,
     Threshold, Tried,
 };
 pub use decide::Rebuild;
+pub use experiment_spec::ExperimentSpec;
 pub(crate) use rows::free_name;
 use run::Contender;
 pub use run::run;
@@ -71,6 +74,8 @@ pub struct Trial {
     pub split: SplitSummary,
     /// In the order of the spec; the baseline comes last.
     pub tried: Vec<Tried>,
+    /// The searches for settings of experiments.
+    pub searches: Vec<Searched>,
     /// How long fitting each took, in the same order. No part of the evidence, which is the same for equal inputs.
     pub fitting: Vec<Duration>,
     /// Name of the chosen experiment.
@@ -154,5 +159,7 @@ mod classes_tests;
 mod partition_tests;
 #[cfg(test)]
 mod scorer_tests;
+#[cfg(test)]
+mod search_tests;
 #[cfg(test)]
 mod tests;

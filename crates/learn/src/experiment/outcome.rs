@@ -61,32 +61,44 @@ impl Validated {
 }
 
 /// One fit of one contender.
-struct Fit {
-    model: Box<dyn Model>,
-    valid: Scored,
-    took: Duration,
+pub(super) struct Fit {
+    pub model: Box<dyn Model>,
+    pub valid: Scored,
+    pub took: Duration,
+}
+
+/// Rows of one fit.
+#[derive(Clone, Copy)]
+pub(super) struct Round<'a> {
+    pub train: &'a PartRows,
+    /// What may stop it early.
+    pub stopping: &'a PartRows,
+    pub judging: &'a PartRows,
 }
 
 /// Fits every contender, on the train part or fold by fold.
 pub(super) fn fit_all(
     spec: &TrainSpec,
-    contenders: &[Contender],
+    contenders: &[&Contender],
     parts: &Parts,
     folds: &[Fold],
     progress: &dyn Fn(&str),
 ) -> Result<Vec<Outcome>> {
     if folds.is_empty() {
-        let fits = fit_round(spec, contenders, (&parts.train, &parts.valid), " on the validation part", &|what| {
+        let round = Round { train: &parts.train, stopping: parts.stopping(), judging: &parts.valid };
+        let fits = fit_round(spec, contenders, round, " on the validation part", &|what| {
             progress(&format!("fitting {what}"));
         })?;
         let outcome = |(contender, fit)| single(spec, contender, fit, &parts.test);
-        return contenders.iter().zip(fits).map(outcome).collect();
+        return contenders.iter().copied().zip(fits).map(outcome).collect();
     }
     let mut rounds: Vec<Vec<(Scored, Tuned, Duration)>> = contenders.iter().map(|_| Vec::new()).collect();
     for (number, fold) in (1..).zip(folds) {
-        let (train, valid) = (parts.train.take(&fold.train), parts.train.take(&fold.valid));
+        let [train, valid, steering] = [&fold.train, &fold.valid, &fold.steering].map(|rows| parts.train.take(rows));
+        let stopping = if fold.steering.is_empty() { &valid } else { &steering };
         let place = format!(" in fold {number} of {}", folds.len());
-        let fits = fit_round(spec, contenders, (&train, &valid), &place, &|what| {
+        let round = Round { train: &train, stopping, judging: &valid };
+        let fits = fit_round(spec, contenders, round, &place, &|what| {
             progress(&format!("fitting {what}{place}"));
         })?;
         for (round, fit) in rounds.iter_mut().zip(fits) {
@@ -100,16 +112,16 @@ pub(super) fn fit_all(
 /// by side.
 fn fit_round(
     spec: &TrainSpec,
-    contenders: &[Contender],
-    rows: (&PartRows, &PartRows),
+    contenders: &[&Contender],
+    round: Round<'_>,
     place: &str,
     progress: &dyn Fn(&str),
 ) -> Result<Vec<Fit>> {
     let uses_all_cores = |contender: &Contender| matches!(contender.learner.name(), "lightgbm" | "forest");
-    let single: Vec<&Contender> = contenders.iter().filter(|contender| !uses_all_cores(contender)).collect();
+    let single: Vec<&Contender> = contenders.iter().copied().filter(|contender| !uses_all_cores(contender)).collect();
     let names: Vec<&str> = single.iter().map(|contender| contender.name.as_str()).collect();
     progress(&names.join(", "));
-    let fit = |contender: &Contender| fit(spec, contender, rows, place);
+    let fit = |contender: &Contender| fit(spec, contender, round, place);
     let side_by_side = single.par_iter().map(|contender| fit(contender)).collect::<Vec<Result<Fit>>>();
     let mut side_by_side = side_by_side.into_iter();
     let mut fits = Vec::with_capacity(contenders.len());
@@ -126,14 +138,14 @@ fn fit_round(
     Ok(fits)
 }
 
-fn fit(spec: &TrainSpec, contender: &Contender, rows: (&PartRows, &PartRows), place: &str) -> Result<Fit> {
-    let (train, valid) = rows;
+pub(super) fn fit(spec: &TrainSpec, contender: &Contender, round: Round<'_>, place: &str) -> Result<Fit> {
+    let Round { train, stopping, judging } = round;
     let of_experiment = format!("experiment '{}'", contender.name);
     let begun = Instant::now();
-    let model = contender.learner.fit(spec.task, train.data(), valid.data(), spec.seed).context(&of_experiment)?;
+    let model = contender.learner.fit(spec.task, train.data(), stopping.data(), spec.seed).context(&of_experiment)?;
     let took = begun.elapsed();
-    let scores = model.predict(&valid.features).context(&of_experiment)?;
-    let valid = scored(spec, valid.data(), scores, &format!("{of_experiment}{place}"))?;
+    let scores = model.predict(&judging.features).context(&of_experiment)?;
+    let valid = scored(spec, judging.data(), scores, &format!("{of_experiment}{place}"))?;
     Ok(Fit { model, valid, took })
 }
 
@@ -150,7 +162,8 @@ pub(super) fn scored(spec: &TrainSpec, rows: Data<'_>, scores: Vec<f64>, place: 
     Ok(Scored::new(spec.task, rows.label.to_vec(), scores, place)?.with_weights(weights))
 }
 
-fn single(spec: &TrainSpec, contender: &Contender, fit: Fit, test: &PartRows) -> Result<Outcome> {
+/// The outcome of a contender that has learned from the train part.
+pub(super) fn single(spec: &TrainSpec, contender: &Contender, fit: Fit, test: &PartRows) -> Result<Outcome> {
     let test = on_test(spec, &contender.name, fit.model.as_ref(), test.data())?;
     let valid = Validated { folds: vec![fit.valid] };
     let tried = tried(spec, contender, &valid, fit.model.notes())?;
@@ -158,20 +171,35 @@ fn single(spec: &TrainSpec, contender: &Contender, fit: Fit, test: &PartRows) ->
     Ok(Outcome { tried, model: Some(fit.model), tuned, valid, test: Some(test), fitting: fit.took })
 }
 
-fn over_folds(spec: &TrainSpec, contender: &Contender, rounds: Vec<(Scored, Tuned, Duration)>) -> Result<Outcome> {
+/// The outcome of a contender that has learned once per fold.
+pub(super) fn over_folds(
+    spec: &TrainSpec,
+    contender: &Contender,
+    rounds: Vec<(Scored, Tuned, Duration)>,
+) -> Result<Outcome> {
     let fitting = rounds.iter().map(|(_, _, took)| *took).sum();
     let tuned: Vec<(Tuned, usize)> = rounds.iter().map(|(valid, tuned, _)| (*tuned, valid.rows())).collect();
     let trees: Vec<u32> = tuned.iter().filter_map(|(tuned, _)| tuned.trees).collect();
-    let notes = match trees.is_empty() {
-        true => serde_json::Value::Null,
-        false => serde_json::json!({ "trees_by_fold": trees }),
-    };
+    let notes = trees_by_fold(&trees);
     let valid = Validated { folds: rounds.into_iter().map(|(valid, ..)| valid).collect() };
     let tried = tried(spec, contender, &valid, notes)?;
     Ok(Outcome { tried, model: None, tuned: Tuned::of_folds(&tuned), valid, test: None, fitting })
 }
 
-fn tried(spec: &TrainSpec, contender: &Contender, valid: &Validated, notes: serde_json::Value) -> Result<Tried> {
+/// What there is to tell of the trees of several folds.
+pub(super) fn trees_by_fold(trees: &[u32]) -> serde_json::Value {
+    match trees.is_empty() {
+        true => serde_json::Value::Null,
+        false => serde_json::json!({ "trees_by_fold": trees }),
+    }
+}
+
+pub(super) fn tried(
+    spec: &TrainSpec,
+    contender: &Contender,
+    valid: &Validated,
+    notes: serde_json::Value,
+) -> Result<Tried> {
     let place = format!("experiment '{}'", contender.name);
     let threshold = match (spec.task, &valid.folds[..]) {
         (Task::Regression | Task::Multiclass, _) => None,

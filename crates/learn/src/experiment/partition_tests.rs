@@ -171,10 +171,10 @@ fn rows_are_used_for_exactly_what_the_table_of_parts_says() {
             weight: weighs.then(|| Arc::new(weight.clone())),
         };
         let base = Witness { notes: Arc::default(), ..witness.clone() };
-        let contenders = [("a", &witness), (BASELINE, &base)]
-            .map(|(name, learner)| Contender { name: name.to_owned(), learner: Box::new(learner.clone()) });
+        let contenders =
+            [("a", &witness), (BASELINE, &base)].map(|(name, learner)| Contender::by_hand(name, learner.clone()));
         let known = Known { horizon_days: Some(random.below(3) as i64), ..known(None) };
-        let trial = match run_contenders(&spec, &contenders, table.lazy(), &known, &|_| {}) {
+        let trial = match run_contenders(&spec, contenders.into(), table.lazy(), &known, &|_| {}) {
             Ok(trial) => trial,
             // Some tables have no room for their folds, or a part without a row that counts.
             Err(error) => {

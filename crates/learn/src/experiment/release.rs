@@ -87,11 +87,11 @@ impl Trained<'_> {
         let spec = self.spec;
         let last = outcomes.len() - 1;
         let missed = self.missed(&outcomes[chosen], &parts)?;
-        let Parts { train, valid, test, test_rows } = parts;
+        let Parts { train, valid, steering, test, test_rows } = parts;
         let (rows, test) = match self.split.folds.is_empty() {
             false => (train, test),
             true => {
-                drop((train, valid, test));
+                drop((train, valid, steering, test));
                 cut_before_test(self.table, self.split, self.targets, &test_rows)?
             }
         };
@@ -156,7 +156,7 @@ impl Trained<'_> {
     }
 
     fn learner_spec(&self, outcome: &Outcome) -> Option<&LearnerSpec> {
-        self.spec.experiments.iter().find(|(name, _)| *name == outcome.tried.name).map(|(_, learner)| learner)
+        self.contenders.iter().find(|contender| contender.name == outcome.tried.name)?.settings.as_ref()
     }
 }
 

@@ -12,10 +12,12 @@ use spec::{Error, Result, ResultExt, did_you_mean};
 use super::row_numbers::{self, Places};
 use super::targets::Targets;
 use super::{Known, TrainSpec, columns};
+use crate::random::renumbered;
 use crate::split::folds;
 use crate::{Data, Feature, LabelKnown, Matrix, Part, Split, SplitBy, Task};
 
 /// A part as learners take it.
+#[derive(Clone)]
 pub(super) struct PartRows {
     pub features: Matrix,
     pub label: Vec<f64>,
@@ -38,8 +40,20 @@ pub(super) struct Parts {
     pub train: PartRows,
     /// With folds no rows.
     pub valid: PartRows,
+    /// Rows of the validation part that steer searches; without a search, and with folds, none.
+    pub steering: PartRows,
     pub test: PartRows,
     pub test_rows: DataFrame,
+}
+
+impl Parts {
+    /// The rows that may stop a fit early: where there is a search, those that steer it.
+    pub fn stopping(&self) -> &PartRows {
+        match self.steering.label.is_empty() {
+            true => &self.valid,
+            false => &self.steering,
+        }
+    }
 }
 
 /// The table of features on disk.
@@ -320,40 +334,35 @@ fn numbered<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Vec<u32> {
         .collect()
 }
 
-/// The numbers of some rows, from 0 without gaps in order of appearance.
-pub(super) fn renumbered(numbers: &[u32], rows: &[usize]) -> Vec<u32> {
-    let mut known: HashMap<u32, u32> = HashMap::new();
-    rows.iter()
-        .map(|row| {
-            let next = known.len() as u32;
-            *known.entry(numbers[*row]).or_insert(next)
-        })
-        .collect()
-}
-
 /// Cuts the table into its parts. Column by column, each freed as soon as it is cut, so that the table never
 /// stands in memory twice; the matrices share the memory of the parts.
 pub(super) fn cut(table: &Table<'_>, split: &Split, targets: &Targets) -> Result<Parts> {
-    const PARTS: [Part; 3] = [Part::Train, Part::Valid, Part::Test];
     let place = format!("table '{}'", table.spec.table);
     let names = &table.features;
-    let masks = PARTS.map(|part| mask(split.parts.iter().map(|of| *of == part)));
+    let is = |row: usize, part: Part, steers: bool| {
+        split.parts[row] == part && (part != Part::Valid || split.steers(row) == steers)
+    };
+    let rows = 0..split.parts.len();
+    const PARTS: [(Part, bool); 4] =
+        [(Part::Train, false), (Part::Valid, false), (Part::Test, false), (Part::Valid, true)];
+    let masks = PARTS.map(|(part, steers)| mask(rows.clone().map(|row| is(row, part, steers))));
     // Of the test part everything is kept: a champion may need columns that the challenger does not.
-    let [train, valid, test] = table.cut(&masks, |name, number| number == 2 || names.contains(name))?;
+    let [train, valid, test, steering] = table.cut(&masks, |name, number| number == 2 || names.contains(name))?;
     // Categories come from the train part alone: the others must not teach the model anything.
     let features = Feature::infer(&train, names).context(&place)?;
-    let part = |rows: &DataFrame, part: Part| -> Result<PartRows> {
-        let features = Matrix::from_frame(rows, &features).context(&place)?;
+    let part = |frame: &DataFrame, (part, steers): (Part, bool)| -> Result<PartRows> {
+        let features = Matrix::from_frame(frame, &features).context(&place)?;
         let rows = match part {
             Part::Test => targets.test_rows(features, split, table.spec),
-            _ => targets.rows(features, split.parts.iter().map(|of| *of == part)),
+            _ => targets.rows(features, rows.clone().map(|row| is(row, part, steers))),
         };
         rows.context(format!("{place}: {} part", part.name()))
     };
     Ok(Parts {
-        train: part(&train, Part::Train)?,
-        valid: part(&valid, Part::Valid)?,
-        test: part(&test, Part::Test)?,
+        train: part(&train, PARTS[0])?,
+        valid: part(&valid, PARTS[1])?,
+        test: part(&test, PARTS[2])?,
+        steering: part(&steering, PARTS[3])?,
         test_rows: test,
     })
 }
@@ -380,7 +389,8 @@ fn mask(rows: impl Iterator<Item = bool>) -> BooleanChunked {
 }
 
 /// Which row was used for what: its file and number where the table has them, label, entity, time and what the split goes
-/// by; `part`; `fold`, the number of the fold that it validated (with folds); and `learned`, whether the model of the
+/// by; `part`; `fold`, the number of the fold that it validated (with folds); `steering`, whether it judged the trials of
+/// searches only (with a search); and `learned`, whether the model of the
 /// version has learned from it. One line per row of the table, in its order.
 pub(super) fn assignment(table: &Table<'_>, split: &Split, refit: bool) -> Result<DataFrame> {
     let traced =
@@ -397,6 +407,9 @@ pub(super) fn assignment(table: &Table<'_>, split: &Split, refit: bool) -> Resul
     add("part", Series::new("".into(), parts));
     if !split.folds.is_empty() {
         add("fold", Series::new("".into(), split.fold_numbers()));
+    }
+    if !split.steering.is_empty() {
+        add("steering", Series::new("".into(), split.steering.clone()));
     }
     let learned: Vec<bool> = match refit {
         true => split.before_test.clone(),

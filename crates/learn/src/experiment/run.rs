@@ -8,19 +8,44 @@ use spec::Result;
 use super::choice::{choose, compare, within_noise};
 use super::explain::{explain, importance};
 use super::gate::beats_baseline;
-use super::outcome::fit_all;
 use super::release::{Released, Trained};
 use super::rows::{self, Table};
 use super::targets::{self, Targets};
-use super::{BASELINE, Known, Measured, TrainSpec, Trial};
+use super::{BASELINE, ExperimentSpec, Known, Measured, TrainSpec, Trial, searched};
 use crate::label_transform::around;
 use crate::metrics::{Interval, Metric, Resamples};
+use crate::random::renumbered;
+use crate::search::SearchSpec;
 use crate::{Learner, LearnerSpec, Part, SplitSummary, Task};
 
 /// A learner with the name of its experiment.
 pub(super) struct Contender {
     pub name: String,
     pub learner: Box<dyn Learner>,
+    /// What it was built from; `None` of one that is made by hand.
+    pub settings: Option<LearnerSpec>,
+    /// With a search it takes part with the best settings that were found.
+    pub search: Option<SearchSpec>,
+}
+
+impl Contender {
+    /// The learner that `spec` wants with these settings.
+    pub fn new(spec: &TrainSpec, name: &str, settings: &LearnerSpec) -> Contender {
+        let learner = match (spec.label_transform, settings) {
+            // A baseline is the mean or median of the label itself, not of its logarithm.
+            (Some(transform), learner) if !matches!(learner, LearnerSpec::Baseline(_)) => {
+                around(transform, learner.build())
+            }
+            _ => settings.build(),
+        };
+        Contender { name: name.to_owned(), learner, settings: Some(settings.clone()), search: None }
+    }
+
+    /// A learner that no spec can name.
+    #[cfg(test)]
+    pub fn by_hand(name: &str, learner: impl Learner + 'static) -> Contender {
+        Contender { name: name.to_owned(), learner: Box::new(learner), settings: None, search: None }
+    }
 }
 
 /// Learns, chooses and judges: the table of features `table` (label included) as `spec` says. The table is read column
@@ -31,25 +56,20 @@ pub(super) struct Contender {
 /// nothing to learn, parts without rows, a validation part on which the choosing metric is undefined,
 /// scores that are no numbers. A gate that does not pass is no error: it is in [`Trial::gate`].
 pub fn run(spec: &TrainSpec, table: LazyFrame, known: &Known, progress: &dyn Fn(&str)) -> Result<Trial> {
-    let contender = |(name, learner): (&str, &LearnerSpec)| {
-        let learner = match (spec.label_transform, learner) {
-            // A baseline is the mean or median of the label itself, not of its logarithm.
-            (Some(transform), learner) if !matches!(learner, LearnerSpec::Baseline(_)) => {
-                around(transform, learner.build())
-            }
-            _ => learner.build(),
-        };
-        Contender { name: name.to_owned(), learner }
+    let contender = |(name, experiment): (&str, &ExperimentSpec)| Contender {
+        search: experiment.search.clone(),
+        ..Contender::new(spec, name, &experiment.learner)
     };
-    let baseline = Contender { name: BASELINE.to_owned(), learner: LearnerSpec::Baseline(Default::default()).build() };
+    let baseline = LearnerSpec::Baseline(Default::default());
+    let baseline = Contender::new(spec, BASELINE, &baseline);
     let contenders: Vec<Contender> = spec.experiments.iter().map(contender).chain([baseline]).collect();
-    run_contenders(spec, &contenders, table, known, progress)
+    run_contenders(spec, contenders, table, known, progress)
 }
 
 /// The last contender is the baseline.
 pub(super) fn run_contenders(
     spec: &TrainSpec,
-    contenders: &[Contender],
+    mut contenders: Vec<Contender>,
     table: LazyFrame,
     known: &Known,
     progress: &dyn Fn(&str),
@@ -66,15 +86,21 @@ pub(super) fn run_contenders(
     if let Some(names) = &classes {
         targets::every_class_teaches(&split, &label, names, spec)?;
     }
+    let entities = rows::entities(&keys, spec)?;
+    if contenders.iter().any(|contender| contender.search.is_some()) {
+        let classes = spec.task.has_classes().then_some(&label[..]);
+        split.steer(&entities, classes, &spec.entity, spec.seed)?;
+    }
     let of_split = split.summary.notes.clone();
     split.summary.notes.extend(table.notes().iter().cloned());
     let test_at = (0..).zip(&split.parts).filter(|(_, part)| **part == Part::Test).map(|(at, _)| at).collect();
-    let judging = rows::renumbered(&rows::entities(&keys, spec)?, &split.judging());
+    let judging = renumbered(&entities, &split.judging());
+    drop(entities);
     let targets = Targets { weights: targets::weights(&keys, spec)?, label, classes };
     drop(keys);
     let parts = rows::cut(&table, &split, &targets)?;
     progress(&in_words(&split.summary));
-    let mut outcomes = fit_all(spec, contenders, &parts, &split.folds, progress)?;
+    let (mut outcomes, searches) = searched::fit_all(spec, &mut contenders, &parts, &split.folds, progress)?;
     let chosen = choose(spec, &outcomes)?;
     compare(spec, &mut outcomes, chosen, judging);
     let judges = match split.folds.len() {
@@ -82,7 +108,7 @@ pub(super) fn run_contenders(
         folds => format!("{} rows in {folds} folds", outcomes[chosen].valid.rows()),
     };
     progress(&format!("chosen: {}", outcomes[chosen].tried.name));
-    let trained = Trained { spec, table: &table, split: &split, targets: &targets, contenders };
+    let trained = Trained { spec, table: &table, split: &split, targets: &targets, contenders: &contenders };
     let Released { model, summaries, intervals, refit, test: best, baseline, test_features, test_rows } =
         trained.release(&mut outcomes, chosen, parts, progress)?;
 
@@ -137,6 +163,7 @@ pub(super) fn run_contenders(
         within_noise: within_noise(spec, &tried, &chosen, &judges),
         chosen,
         tried,
+        searches,
         fitting,
         model,
         intervals,

@@ -99,12 +99,9 @@ pub(super) const BY_TIME: &str = "split: {by: time}\nthreshold: {cost: {false_po
                        gate: [{metric: auc, at_least: 0.7}, {metric: log_loss, at_most: 0.9}]";
 
 pub(super) fn trial_with(spec: &TrainSpec, learners: &[(&str, &'static str)], table: DataFrame) -> Result<Trial> {
-    let contenders: Vec<Contender> = learners
-        .iter()
-        .chain(&[(BASELINE, "")])
-        .map(|(name, column)| Contender { name: (*name).to_owned(), learner: Box::new(By(column)) })
-        .collect();
-    run_contenders(spec, &contenders, table.lazy(), &known(Some(90)), &|_| {})
+    let contenders: Vec<Contender> =
+        learners.iter().chain(&[(BASELINE, "")]).map(|(name, column)| Contender::by_hand(name, By(column))).collect();
+    run_contenders(spec, contenders, table.lazy(), &known(Some(90)), &|_| {})
 }
 
 pub(super) fn known(horizon_days: Option<i64>) -> Known {

@@ -5,9 +5,11 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use spec::{Map, Name};
 
+use super::ExperimentSpec;
 use crate::metrics::Metric;
 use crate::retrain::RetrainRule;
-use crate::{IntervalSpec, LabelTransform, LearnerSpec, Purge, SplitBy, SplitSpec, Task, ThresholdRule};
+use crate::search::Space;
+use crate::{IntervalSpec, LabelTransform, Purge, SplitBy, SplitSpec, Task, ThresholdRule};
 
 /// The name under which the constant baseline is reported.
 pub const BASELINE: &str = "baseline";
@@ -68,8 +70,8 @@ pub struct TrainSpec {
     #[serde(default)]
     pub refit: Option<bool>,
     /// Learners by a name of your choice. They run side by side on the same rows; a constant baseline
-    /// always runs too.
-    pub experiments: Map<LearnerSpec>,
+    /// always runs too. With `search` beside a learner its best settings are looked for.
+    pub experiments: Map<ExperimentSpec>,
     /// The metric that chooses among the experiments on the validation part; default: `auc`, for several classes
     /// `log_loss`, for regression `rmse`.
     #[serde(default)]
@@ -162,6 +164,11 @@ impl TrainSpec {
         classes && self.split.stratify.unwrap_or(true)
     }
 
+    /// Whether settings of an experiment are searched.
+    pub fn searches(&self) -> bool {
+        self.experiments.iter().any(|(_, experiment)| experiment.search.is_some())
+    }
+
     pub fn promote_by(&self) -> Metric {
         self.promote.metric.unwrap_or_else(|| self.choose_by())
     }
@@ -187,8 +194,13 @@ impl TrainSpec {
                 return Err(format!("experiments: '{BASELINE}' always runs by itself; choose another name"));
             }
         }
-        for (name, learner) in self.experiments.iter() {
-            learner.check(self.task).map_err(|error| format!("experiments.{name}: {error}"))?;
+        for (name, experiment) in self.experiments.iter() {
+            let place = |error| format!("experiments.{name}: {error}");
+            experiment.learner.check(self.task).map_err(place)?;
+            if let Some(search) = &experiment.search {
+                let space = Space::new(&experiment.learner, search.space.as_ref(), self.task);
+                space.map_err(|error| format!("experiments.{name}.search: {error}"))?;
+            }
         }
         let uses = [("choose_by", self.choose_by), ("promote", self.promote.metric)];
         let gates = self.gate.iter().map(|gate| ("gate", Some(gate.metric)));

@@ -6,6 +6,7 @@
 
 mod constraints;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -17,7 +18,7 @@ use serde_json::json;
 use spec::{Error, Map, Result, ResultExt, range};
 
 use super::check::{check, classes_of};
-use crate::lightgbm::{Dataset, Parameters, Setting, Stop, canonical, settled, take_warnings, train};
+use crate::lightgbm::{Parameters, Setting, Stop, canonical, settled, take_warnings, train, with_binned};
 use crate::{Data, Learner};
 
 /// Gradient boosted trees. Categories and missing values are used as they are.
@@ -353,22 +354,20 @@ impl Learner for Lightgbm {
         self.check_labels(rows.label.iter().chain(valid.label))?;
         let features = rows.features.features();
         let parameters = self.parameters(task, classes_of(rows.label), features, seed)?;
-        take_warnings();
-        let data = Dataset::new(rows.features, rows.label, rows.features.weights(), &parameters, None)?;
         let stops = self.early_stopping > 0 && !valid.label.is_empty();
-        let valid = stops.then(|| {
-            let weights = valid.features.weights();
-            Dataset::new(valid.features, valid.label, weights, &parameters, Some(&data))
-        });
-        let valid = valid.transpose()?;
-        let stop = valid.as_ref().map(|valid| Stop { valid, patience: self.early_stopping });
-        let trained = train(&data, stop.as_ref(), &parameters, self.trees)?;
+        let (trained, mut warnings) = with_binned(rows, stops.then_some(valid), &parameters, |binned| {
+            take_warnings();
+            let stop = binned.valid.map(|valid| Stop { valid, patience: self.early_stopping });
+            Ok((train(binned.train, stop.as_ref(), &parameters, self.trees)?, binned.warnings.to_vec()))
+        })?;
+        warnings.extend(take_warnings());
         let mut notes = json!({ "trees": trained.best, "trees_tried": trained.tried, "trees_allowed": self.trees });
         if let Some((metric, value)) = trained.metric {
             notes["stopped_by"] = json!({ "metric": metric, "value": value });
         }
-        let warnings = take_warnings();
         if !warnings.is_empty() {
+            let mut known = HashSet::new();
+            warnings.retain(|warning| known.insert(warning.clone()));
             notes["warnings"] = json!(warnings);
         }
         let model = LightgbmModel::from_text(trained.text, features.to_vec())?;
@@ -393,6 +392,8 @@ impl Learner for Lightgbm {
     }
 }
 
+#[cfg(test)]
+mod binned_tests;
 #[cfg(test)]
 mod equal_tests;
 #[cfg(test)]

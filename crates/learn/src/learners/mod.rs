@@ -13,7 +13,7 @@ mod softmax;
 mod tree;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use spec::Result;
 
 pub use baseline::{Average, Baseline};
@@ -46,6 +46,33 @@ pub enum LearnerSpec {
 }
 
 impl LearnerSpec {
+    /// The words of all learners.
+    pub const NAMES: [&'static str; 6] = ["lightgbm", "logistic", "elastic_net", "tree", "forest", "baseline"];
+
+    /// The learner of one of [`LearnerSpec::NAMES`] with the settings that `settings` holds.
+    pub(crate) fn read<'de, D: Deserializer<'de>>(name: &str, settings: D) -> Result<LearnerSpec, D::Error> {
+        match name {
+            "lightgbm" => Lightgbm::deserialize(settings).map(LearnerSpec::Lightgbm),
+            "logistic" => Logistic::deserialize(settings).map(LearnerSpec::Logistic),
+            "elastic_net" => ElasticNet::deserialize(settings).map(LearnerSpec::ElasticNet),
+            "tree" => Tree::deserialize(settings).map(LearnerSpec::Tree),
+            "forest" => Forest::deserialize(settings).map(LearnerSpec::Forest),
+            _ => Baseline::deserialize(settings).map(LearnerSpec::Baseline),
+        }
+    }
+
+    /// The learner of one of [`LearnerSpec::NAMES`] without settings of its own.
+    pub(crate) fn plain(name: &str) -> LearnerSpec {
+        match name {
+            "lightgbm" => LearnerSpec::Lightgbm(Default::default()),
+            "logistic" => LearnerSpec::Logistic(Default::default()),
+            "elastic_net" => LearnerSpec::ElasticNet(Default::default()),
+            "tree" => LearnerSpec::Tree(Default::default()),
+            "forest" => LearnerSpec::Forest(Default::default()),
+            _ => LearnerSpec::Baseline(Default::default()),
+        }
+    }
+
     /// The learner's word in YAML, which is also [`score::Model::learner`] of its models.
     pub fn name(&self) -> &'static str {
         self.learner().name()

@@ -13,6 +13,29 @@ use super::Parameters;
 use super::api::{c_count, c_text, call, with_threads};
 use crate::{Feature, Matrix};
 
+/// The parameters that decide how rows are binned: of all that can be set here those that LightGBM reads when it makes a data
+/// set, beside [`LEAF_ROWS`] (`DatasetLoader`, `Dataset::Construct`; `CheckDatasetResetConfig` lists them). The seed draws
+/// the rows whose values make the bins.
+pub(super) const OF_BINS: [&str; 8] = [
+    "max_bin",
+    "min_data_in_bin",
+    "bin_construct_sample_cnt",
+    "use_missing",
+    "zero_as_missing",
+    "categorical_feature",
+    "seed",
+    "verbosity",
+];
+
+/// A feature that cannot be split with so many rows on both sides is left out of the data set.
+pub(super) const LEAF_ROWS: &str = "min_data_in_leaf";
+
+#[cfg(test)]
+thread_local! {
+    /// Data sets that were made on this thread.
+    pub(crate) static MADE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// A binned data set with its label. Owns its memory: the matrix may go once it is made.
 pub(crate) struct Dataset {
     pub(super) handle: *mut c_void,
@@ -20,10 +43,25 @@ pub(crate) struct Dataset {
     features: usize,
 }
 
+// SAFETY: the handle is owned by this struct alone, and LightGBM binds nothing of a data set to a thread.
+unsafe impl Send for Dataset {}
+
 impl Dataset {
     /// Bins `matrix`; `label` and `weights` have one number per row. A set to validate with is binned like the
     /// one that is learned from, its `reference`. `parameters` say how to bin and which features are categories.
     pub fn new(
+        matrix: &Matrix,
+        label: &[f64],
+        weights: Option<&[f64]>,
+        parameters: &Parameters,
+        reference: Option<&Dataset>,
+    ) -> Result<Dataset> {
+        let parameters = parameters.only(&[&OF_BINS[..], &[LEAF_ROWS]].concat());
+        Dataset::with(matrix, label, weights, &parameters, reference)
+    }
+
+    /// [`Dataset::new`] with these parameters, whatever they are about.
+    pub(crate) fn with(
         matrix: &Matrix,
         label: &[f64],
         weights: Option<&[f64]>,
@@ -46,7 +84,7 @@ impl Dataset {
                 reference.features
             )));
         }
-        let parameters = c_text(&parameters.without("num_threads").to_string())?;
+        let parameters = c_text(&parameters.to_string())?;
         let _share = with_threads();
         let mut stream = stream(matrix);
         let mut handle = ptr::null_mut();
@@ -64,6 +102,8 @@ impl Dataset {
                 )
             }
         })?;
+        #[cfg(test)]
+        MADE.set(MADE.get() + 1);
         let dataset = Dataset { handle, rows, features };
         dataset.set("label", label)?;
         if let Some(weights) = weights {
@@ -73,6 +113,23 @@ impl Dataset {
             dataset.name(matrix.features())?;
         }
         Ok(dataset)
+    }
+
+    /// Another label for the same rows.
+    pub fn set_label(&self, label: &[f64]) -> Result<()> {
+        self.set("label", label)
+    }
+
+    /// How many bins each feature has; 0 of one that is left out because nothing can be split by it.
+    pub fn bins(&self) -> Result<Vec<c_int>> {
+        let mut bins = vec![0; self.features];
+        for (feature, bins) in (0..).zip(&mut bins) {
+            call("count the bins", || {
+                // SAFETY: the handle is alive and has this feature; one integer is written.
+                unsafe { sys::LGBM_DatasetGetFeatureNumBin(self.handle, feature, bins) }
+            })?;
+        }
+        Ok(bins)
     }
 
     /// Sets the label or the weights, which LightGBM holds as `f32`.

@@ -7,6 +7,7 @@
 
 mod allowed;
 mod api;
+mod binned;
 #[cfg(test)]
 mod booster;
 mod dataset;
@@ -17,9 +18,12 @@ mod parameters;
 pub(crate) use allowed::ALLOWED;
 pub(crate) use allowed::{Setting, settled};
 pub(crate) use api::take_warnings;
+pub(crate) use binned::with_binned;
 #[cfg(test)]
 pub(crate) use booster::{Booster, Importance};
 pub(crate) use dataset::Dataset;
+#[cfg(test)]
+pub(crate) use dataset::MADE;
 pub(crate) use grow::{Stop, train};
 pub(crate) use parameters::{Parameters, canonical};
 

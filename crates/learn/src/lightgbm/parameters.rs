@@ -23,7 +23,13 @@ impl Parameters {
         }
     }
 
+    /// Those of these names.
+    pub fn only(&self, names: &[&str]) -> Parameters {
+        Parameters(self.0.iter().filter(|(known, _)| names.contains(&known.as_str())).cloned().collect())
+    }
+
     /// All but one.
+    #[cfg(test)]
     pub fn without(&self, name: &str) -> Parameters {
         Parameters(self.0.iter().filter(|(known, _)| known != name).cloned().collect())
     }

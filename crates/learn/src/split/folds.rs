@@ -13,6 +13,8 @@ pub struct Fold {
     pub train: Vec<usize>,
     /// Rows that judge. No row judges in two folds.
     pub valid: Vec<usize>,
+    /// Rows that judge the trials of a search, and nothing else.
+    pub steering: Vec<usize>,
 }
 
 pub(super) fn summary(folds: &[Fold], how: &str) -> FoldsSummary {
@@ -24,7 +26,7 @@ pub(super) fn summary(folds: &[Fold], how: &str) -> FoldsSummary {
 fn each_against_the_rest(numbers: &[u32], count: u32) -> Result<Vec<Fold>> {
     let fold = |number: u32| {
         let (valid, train): (Vec<usize>, Vec<usize>) = (0..numbers.len()).partition(|row| numbers[*row] == number);
-        Fold { train, valid }
+        Fold { train, valid, steering: Vec::new() }
     };
     let folds: Vec<Fold> = (0..count).map(fold).collect();
     match folds.iter().all(|fold| !fold.train.is_empty() && !fold.valid.is_empty()) {
@@ -140,6 +142,7 @@ pub(super) fn by_time(times: &[i64], known: &[i64], count: u32, words: &str, col
         Fold {
             train: rows(&|row| times[row] < start && known[row] <= start),
             valid: rows(&|row| times[row] >= start && (times[row] < end || number + 1 == count)),
+            steering: Vec::new(),
         }
     };
     Ok((0..count).map(fold).collect())

@@ -13,8 +13,9 @@ use spec::{Error, Result};
 use score::calendar::moment;
 use score::{Part, PartSummary, SplitBy, SplitSummary};
 
-use crate::random::{Random, hash};
+use crate::random::{Random, hash, renumbered};
 pub use folds::Fold;
+use spec::random::mix;
 use times::Distinct;
 pub use times::LabelKnown;
 
@@ -87,6 +88,8 @@ pub struct Split {
     /// How experiments are compared; none: on the validation part. With folds, all rows that would validate are in the
     /// train part, and folds count positions among its rows.
     pub folds: Vec<Fold>,
+    /// The rows that judge the trials of searches, and no experiment; empty without a search.
+    pub steering: Vec<bool>,
     pub summary: SplitSummary,
 }
 
@@ -245,7 +248,7 @@ impl SplitSpec {
         let summaries = Part::ALL.into_iter().zip(counts).map(summary).collect();
         let before_test = parts.iter().map(|part| matches!(part, Part::Train | Part::Valid)).collect();
         let summary = SplitSummary { by: self.by, column, parts: summaries, folds: None, notes: Vec::new() };
-        Ok(Split { parts, before_test, folds: Vec::new(), summary })
+        Ok(Split { parts, before_test, folds: Vec::new(), steering: Vec::new(), summary })
     }
 }
 
@@ -281,6 +284,47 @@ impl Split {
         self.folds = folds;
     }
 
+    /// Takes half of the rows that would judge experiments for the trials of searches: what has steered a search must not say
+    /// how good its outcome is. Whole entities (`entities`: a number per row) fall into a half, and classes are spread evenly.
+    pub(crate) fn steer(&mut self, entities: &[u32], classes: Option<&[f64]>, entity: &str, seed: u64) -> Result<()> {
+        let judging = self.judging();
+        let groups = renumbered(entities, &judging);
+        let classes: Option<Vec<f64>> = classes.map(|classes| judging.iter().map(|row| classes[*row]).collect());
+        let halves = folds::by_group(&groups, classes.as_deref(), 2, mix(seed)).map_err(|_| {
+            Error::refused(format!(
+                "search: the {} rows that validate are about one '{entity}' only, but half of them steer a search and the \
+                 others choose among experiments",
+                judging.len()
+            ))
+            .hint("give the validation part a larger share in 'split', or remove 'search'")
+        })?;
+        let mut steering = vec![false; self.parts.len()];
+        halves[0].valid.iter().for_each(|at| steering[judging[*at]] = true);
+        let train = self.rows_of(Part::Train);
+        for fold in &mut self.folds {
+            (fold.steering, fold.valid) = fold.valid.iter().partition(|at| steering[train[**at]]);
+        }
+        if let Some(number) = self.folds.iter().position(|fold| fold.valid.is_empty() || fold.steering.is_empty()) {
+            return Err(Error::refused(format!(
+                "search: fold {} validates too few values of '{entity}' to divide them into halves",
+                number + 1
+            ))
+            .hint("write fewer folds, or remove 'search'"));
+        }
+        self.summary.notes.push(format!(
+            "of the {} rows that validate, {} steered searches for settings and took no part in the choice among experiments",
+            judging.len(),
+            halves[0].valid.len()
+        ));
+        self.steering = steering;
+        Ok(())
+    }
+
+    /// Whether a row judges trials of searches only.
+    pub(crate) fn steers(&self, row: usize) -> bool {
+        self.steering.get(row).copied().unwrap_or(false)
+    }
+
     /// The numbers of a part's rows, in order.
     pub(crate) fn rows_of(&self, part: Part) -> Vec<usize> {
         (0..self.parts.len()).filter(|row| self.parts[*row] == part).collect()
@@ -290,7 +334,7 @@ impl Split {
     /// fold.
     pub(crate) fn judging(&self) -> Vec<usize> {
         match self.folds.is_empty() {
-            true => self.rows_of(Part::Valid),
+            true => self.rows_of(Part::Valid).into_iter().filter(|row| !self.steers(*row)).collect(),
             false => {
                 let train = self.rows_of(Part::Train);
                 self.folds.iter().flat_map(|fold| &fold.valid).map(|at| train[*at]).collect()
@@ -303,7 +347,7 @@ impl Split {
         let train = self.rows_of(Part::Train);
         let mut numbers = vec![None; self.parts.len()];
         for (number, fold) in (1..).zip(&self.folds) {
-            fold.valid.iter().for_each(|at| numbers[train[*at]] = Some(number));
+            fold.valid.iter().chain(&fold.steering).for_each(|at| numbers[train[*at]] = Some(number));
         }
         numbers
     }
