@@ -56,7 +56,7 @@ class Server:
 
     def __init__(self, command, environment, ready, url=None):
         self.began = time.perf_counter()
-        self.process = subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.DEVNULL if url else subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.url = url or self.process.stdout.readline().strip()
         while True:
             try:
@@ -164,7 +164,7 @@ def write_bodies(folder, names, matrix, values, keys, table):
     }
     for name, all_of_them in bodies.items():
         (folder / f"{name}.jsonl").write_text("\n".join(json.dumps(body) for body in all_of_them) + "\n")
-    rows = table.select(names).take(pa.array(many))
+    rows = pa.Table.from_pandas(table.select(names).to_pandas().iloc[many], preserve_index=False)
     with pa.OSFile(str(folder / "many.arrow"), "wb") as file, pa.ipc.new_stream(file, rows.schema) as writer:
         writer.write_table(rows)
     pq.write_table(rows, folder / "many.parquet")
@@ -203,7 +203,9 @@ def beside(work, root, program, seconds):
     mlflow.lightgbm.save_model(booster, saved)
     port = free_port()
     command = [Path(sys.executable).parent / "mlflow", "models", "serve", "-m", str(saved), "-p", str(port), "--env-manager", "local"]
-    with Server(command, {}, "/ping", f"http://127.0.0.1:{port}") as server:
+    # It starts uvicorn by its name.
+    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    with Server(command, path, "/ping", f"http://127.0.0.1:{port}") as server:
         measured["mlflow"] = load(program, server, "/invocations", work / "mlflow.jsonl", 16, seconds=seconds)
         measured["many_mlflow"] = load(program, server, "/invocations", work / "many_mlflow.jsonl", 2, seconds=seconds)
     rows = matrix[many]
@@ -243,13 +245,14 @@ def swaps(work, root, program, requests):
     ids = work / "ids.txt"
     shutil.rmtree(root / "data/raw/churn_served", ignore_errors=True)
     with serve(root, "churn") as server:
-        flags = ["--requests", str(requests), "--ids", str(ids)]
+        # So fast that the requests take as long as the six changes.
+        flags = ["--requests", str(requests), "--ids", str(ids), "--rate", str(requests / 9)]
         began = time.perf_counter()
         asker = subprocess.Popen([program, server.url, PREDICTIONS, work / "keys.jsonl", "16", *flags], stdout=subprocess.PIPE, text=True)
         version = 2 if " promote v2" not in history.splitlines()[-1] else 1
         done = 0
         for swap in range(6):
-            time.sleep(max(0.6, requests / 20_000 / 7))
+            time.sleep(1)
             if swap == 5:
                 tool("release", "churn", "--rollback", "--why", "bench", root=root)
             else:
@@ -287,13 +290,14 @@ def online(work, root, program, sales, seconds):
     random_numbers = numpy.random.default_rng(1)
     days = numpy.sort(random_numbers.integers(0, 1826, sales))
     homes = random_numbers.integers(0, 20_000, sales)
+    area = random_numbers.uniform(20, 150, sales)
     table = pa.table({
         "id": numpy.arange(sales),
         "at": (numpy.datetime64("2020-01-01") + days).astype("datetime64[D]"),
         "complex": homes,
         "district": homes % 25,
-        "area": random_numbers.uniform(20, 150, sales),
-        "price": random_numbers.integers(10_000, 200_000, sales).astype(float),
+        "area": area,
+        "price": (area * 1000 * random_numbers.uniform(0.8, 1.2, sales)).round(),
     })
     pq.write_table(table, root / "sales.parquet")
     last = str(numpy.datetime64("2020-01-01") + 1820)
