@@ -46,6 +46,7 @@ serve: $(addsuffix .predict,$(SERVED)) | build ## run what is missing for the pi
 	@bin/serve $(SERVED)
 
 loop: | build ## the whole story of a model in minutes, on generated data: serve, compare, roll out, watch, retrain, put back
+	@$(CARGO) build --quiet --release --workspace
 	@"$(TARGET)/release/loop"
 
 clean-data: ## delete the output of a pipeline: make clean-data PIPELINE=churn

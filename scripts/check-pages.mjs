@@ -32,7 +32,7 @@ while (open.length > 0) {
   const path = open.shift();
   const kind = path.split("?")[0].replace(/\/v[0-9]+/, "/v");
   if (seen.has(path) || (kinds.get(kind) ?? 0) >= PER_KIND) continue;
-  if (/\/(file|card|filter|plots)/.test(kind) || path.startsWith("/assets")) continue;
+  if (/\/(file|card|filter|plots)/.test(kind) || path.startsWith("/assets") || path.endsWith(".json")) continue;
   seen.add(path);
   kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   pages += 1;

@@ -119,14 +119,14 @@ fn types_of_the_database_are_shown_and_compared_as_what_they_are() {
     let Some(database) = PostgresServer::start() else { return };
     let project = people().with_variable("RESULTS_URL", &database.url());
     database.psql(
-        "CREATE SCHEMA \"odd schema\";
+        "CREATE SCHEMA \"odd schema\"; CREATE DOMAIN whole AS integer CHECK (VALUE > 0);
          CREATE TABLE \"odd schema\".\"t\"\"able\" (\"the key\" varchar(9), n numeric(20, 4), f real, d double precision, s smallint,
-             at timestamptz, day date, ok boolean, kind uuid, \"select\" text);
+             at timestamptz, day date, ok boolean, kind uuid, \"select\" text, cents whole, took interval);
          INSERT INTO \"odd schema\".\"t\"\"able\" VALUES
              ('b', 12345678901234.5678, 0.1, 0.1, 3, '2026-01-02 03:04:05.000006+02', '2026-02-28', true,
-              '00000000-0000-0000-0000-000000000001', 'Ünïcode'),
-             ('a', 9.5, 'NaN', '-Infinity', -7, '1969-12-31 23:59:59Z', '0001-01-01', false, NULL, 'x'),
-             ('c', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);",
+              '00000000-0000-0000-0000-000000000001', 'Ünïcode', 10, '10 hours'),
+             ('a', 9.5, 'NaN', '-Infinity', -7, '1969-12-31 23:59:59Z', '0001-01-01', false, NULL, 'x', 9, '9 hours'),
+             ('c', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);",
     );
     project.write(
         "resources/p/serve.yaml",
@@ -138,11 +138,12 @@ fn types_of_the_database_are_shown_and_compared_as_what_they_are() {
         all["rows"],
         json!([
             {"the key": "a", "n": "9.5000", "f": null, "d": null, "s": -7, "at": "1969-12-31T23:59:59", "day": "0001-01-01",
-             "ok": false, "kind": null, "select": "x"},
+             "ok": false, "kind": null, "select": "x", "cents": 9, "took": "09:00:00"},
             {"the key": "b", "n": "12345678901234.5678", "f": 0.1, "d": 0.1, "s": 3, "at": "2026-01-02T01:04:05.000006",
-             "day": "2026-02-28", "ok": true, "kind": "00000000-0000-0000-0000-000000000001", "select": "Ünïcode"},
+             "day": "2026-02-28", "ok": true, "kind": "00000000-0000-0000-0000-000000000001", "select": "Ünïcode", "cents": 10,
+             "took": "10:00:00"},
             {"the key": "c", "n": null, "f": null, "d": null, "s": null, "at": null, "day": null, "ok": null, "kind": null,
-             "select": null},
+             "select": null, "cents": null, "took": null},
         ])
     );
     let keys = |query: &str| {
@@ -171,6 +172,13 @@ fn types_of_the_database_are_shown_and_compared_as_what_they_are() {
     assert_eq!(keys("select.contains=%25"), "");
     assert_eq!(keys("kind=00000000-0000-0000-0000-000000000001"), "b");
     assert_eq!(keys("s.le=3&sort=-s"), "b a");
+    assert_eq!(keys("sort=cents"), "a b c");
+    assert_eq!(keys("cents.ge=10"), "b");
+    assert_eq!(keys("took=09:00:00"), "a");
+    for order in ["sort=took", "took.ge=09:00:00"] {
+        let refused = server.client().get(&format!("/api/v1/results?{order}")).has_status(422).json();
+        assert_eq!(refused["error"]["message"], "column 'took' has a type without an order here");
+    }
     let wrong = server.client().get("/api/v1/results?s=three").has_status(422).json();
     assert_eq!(wrong["error"]["message"], "column 's' is compared with a whole number");
     let hostile = "the%20key=a%27%20OR%20%27%27%3D%27";

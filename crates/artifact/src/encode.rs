@@ -163,34 +163,43 @@ impl FallibleStreamingIterator for Done {
 fn codes(array: &dyn Array) -> Option<Box<dyn Array>> {
     /// With more of them the engine decides.
     const MOST: usize = 1 << 10;
+    /// Views of long texts: where each row has a text of its own, the engine decides, too.
+    const LONG: usize = 64;
     const PLACES: usize = 64;
     let texts = array.as_any().downcast_ref::<Utf8ViewArray>()?;
-    let first = texts.views().first()?.as_u128();
     let mut known: HashMap<u128, u32, FixedState> = HashMap::with_hasher(FixedState::with_seed(0));
-    let mut recent = [(first, u32::MAX); PLACES];
+    let mut recent = [(0, u32::MAX); PLACES];
     let mut values: Vec<&str> = Vec::new();
     let mut keys: Vec<u32> = Vec::with_capacity(texts.len());
+    let mut long = 0;
     for (at, view) in texts.views().iter().enumerate() {
-        let bits = view.as_u128();
-        // Of a long text the view says where it is: another view may be the same text.
-        if view.length > View::MAX_INLINE_SIZE && bits != first {
-            return None;
-        }
         if texts.is_null(at) {
             keys.push(0);
             continue;
         }
+        let bits = view.as_u128();
         let mixed = (bits as u64 ^ (bits >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58;
         let place = &mut recent[mixed as usize % PLACES];
         if place.0 != bits || place.1 == u32::MAX {
-            let next = values.len() as u32;
-            let key = *known.entry(bits).or_insert(next);
-            if key == next {
-                if values.len() == MOST {
-                    return None;
+            let key = match known.get(&bits) {
+                Some(key) => *key,
+                None => {
+                    let text = texts.value(at);
+                    // Of a long text the view says where it is: another view may be the same text.
+                    let is_long = view.length > View::MAX_INLINE_SIZE;
+                    long += usize::from(is_long);
+                    let same = if is_long { values.iter().position(|value| *value == text) } else { None };
+                    if same.is_none() {
+                        values.push(text);
+                    }
+                    if values.len() > MOST || long > LONG {
+                        return None;
+                    }
+                    let key = same.unwrap_or(values.len() - 1) as u32;
+                    known.insert(bits, key);
+                    key
                 }
-                values.push(texts.value(at));
-            }
+            };
             *place = (bits, key);
         }
         keys.push(place.1);
@@ -311,9 +320,36 @@ mod tests {
         assert_eq!(of(&[Some("A"), Some("a text of more than twelve bytes")]), None);
         assert_eq!(of(&[None, None]), None);
         assert_eq!(of(&[]), None);
+        // Each row has its own copy of the text.
+        let few: Vec<String> =
+            (0..60).map(|number| format!("a text of more than twelve bytes, {}", number % 7)).collect();
+        let few: Vec<Option<&str>> = few.iter().map(|text| Some(text.as_str())).collect();
+        assert_eq!((of(&few), of(&few.repeat(2))), (Some(7), None));
         let numbers: Vec<String> = (0..2000).map(|number| number.to_string()).collect();
         assert_eq!(of(&numbers.iter().map(|text| Some(text.as_str())).collect::<Vec<_>>()), None);
         assert!(codes(&PrimitiveArray::from_vec(vec![1i64])).is_none());
+    }
+
+    #[test]
+    fn long_texts_are_written_the_same_with_our_dictionary_and_the_engines() {
+        let texts: Vec<String> = (0..7).map(|number| format!("a text of more than twelve bytes, {number}")).collect();
+        let at = |row: usize| (row % 11 > 0).then_some((row * row % 7) as u32);
+        let rows: IdxCa = (0..500).map(at).collect();
+        let shared = StringChunked::from_iter_values("t".into(), texts.iter().map(String::as_str)).take(&rows).unwrap();
+        let own: Vec<Option<&str>> = rows.iter().map(|row| row.map(|row| texts[row as usize].as_str())).collect();
+        let own = StringChunked::from_slice_options("t".into(), &own);
+        let is_ours = |column: &StringChunked| codes(column.downcast_iter().next().unwrap()).is_some();
+        assert!(is_ours(&shared) && !is_ours(&own));
+        let written = |column: StringChunked| {
+            let table = DataFrame::new(500, vec![column.into_column()]).unwrap();
+            let mut bytes = Vec::new();
+            let mut file = RowGroups::new(&mut bytes, table.schema()).unwrap();
+            file.write(table).unwrap();
+            file.finish().unwrap();
+            drop(file);
+            bytes
+        };
+        assert!(written(shared) == written(own));
     }
 
     #[test]

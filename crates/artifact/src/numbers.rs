@@ -26,6 +26,26 @@ impl Numbers {
     }
 }
 
+impl Numbers {
+    /// Those of truths, as 0 and 1, of which there is at least one: what [`Lanes`] find, whose sums of whole numbers are exact.
+    pub fn of_truths(first: bool, trues: u64, count: u64) -> Numbers {
+        let falses = count - trues;
+        // Sums of the distances from the first value.
+        let (shift, sum, squares) = match first {
+            true => (1.0, -(falses as f64), falses as f64),
+            false => (0.0, trues as f64, trues as f64),
+        };
+        let mean = sum / count as f64;
+        Numbers {
+            min: if falses > 0 { 0.0 } else { 1.0 },
+            max: if trues > 0 { 1.0 } else { 0.0 },
+            count,
+            mean: shift + mean,
+            squares: (squares - sum * mean).max(0.0),
+        }
+    }
+}
+
 pub(crate) fn first_of(mut values: impl Iterator<Item = f64>, counts: impl Fn(f64) -> bool) -> Option<f64> {
     values.find(|value| counts(*value))
 }
@@ -48,16 +68,17 @@ fn add_floats_in(lanes: &mut Lanes, values: &[f64]) {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn add_whole_avx2(lanes: &mut Lanes, values: &[i64]) {
+fn add_whole_avx2<N: Copy + Into<i64>>(lanes: &mut Lanes, values: &[N]) {
     add_whole_in(lanes, values);
 }
 
 #[inline(always)]
-fn add_whole_in(lanes: &mut Lanes, values: &[i64]) {
-    let mut floats = [0.0; BLOCK];
+fn add_whole_in<N: Copy + Into<i64>>(lanes: &mut Lanes, values: &[N]) {
+    let (mut whole, mut floats) = ([0; BLOCK], [0.0; BLOCK]);
     for block in values.chunks(BLOCK) {
-        let floats = &mut floats[..block.len()];
-        as_floats(block, floats);
+        let (whole, floats) = (&mut whole[..block.len()], &mut floats[..block.len()]);
+        whole.iter_mut().zip(block).for_each(|(whole, value)| *whole = (*value).into());
+        as_floats(whole, floats);
         lanes.add_all(floats, |value| value, |_| true);
     }
 }
@@ -107,7 +128,7 @@ impl Lanes {
     }
 
     /// Adds integers as the nearest floats.
-    pub fn add_whole(&mut self, values: &[i64]) {
+    pub fn add_whole<N: Copy + Into<i64>>(&mut self, values: &[N]) {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has what the function was compiled for.
@@ -171,15 +192,37 @@ mod tests {
     }
 
     #[test]
+    fn truths_are_what_lanes_find() {
+        for (trues, count) in [(0, 1), (1, 1), (3, 7), (999, 1_000), (0, 50), (50, 50), (1 << 20, (1 << 21) + 3)] {
+            for first in [true, false] {
+                if (first && trues == 0) || (!first && trues == count) {
+                    continue;
+                }
+                let rest = trues - u64::from(first);
+                let values: Vec<i64> =
+                    (0..count).map(|at| if at == 0 { i64::from(first) } else { i64::from(at <= rest) }).collect();
+                let mut lanes = Lanes::new(values[0] as f64);
+                lanes.add_whole(&values);
+                let (found, plain) = (Numbers::of_truths(first, trues, count), lanes.finish());
+                let bits = |of: &Numbers| [of.min, of.max, of.mean, of.squares].map(f64::to_bits);
+                assert_eq!((bits(&found), found.count), (bits(&plain), plain.count), "{trues} of {count}, {first}");
+            }
+        }
+    }
+
+    #[test]
     fn wider_registers_change_no_digit() {
         let floats: Vec<f64> =
             (0..1_003).map(|at| if at % 17 == 0 { f64::NAN } else { 1.0 / f64::from(at) - 0.3 }).collect();
         let whole: Vec<i64> = (0..1_003).map(|at: i64| at * at * 7_919 - (at << 44)).collect();
+        let narrow: Vec<u32> = (0..1_003u32).map(|at| u32::MAX - at * 7_919).collect();
         let (mut one, mut other) = (Lanes::new(0.1), Lanes::new(0.1));
         one.add_floats(&floats);
         one.add_whole(&whole);
+        one.add_whole(&narrow);
         other.add_all(&floats, |value| value, f64::is_finite);
         other.add_all(&whole, |value| value as f64, |_| true);
+        other.add_all(&narrow, f64::from, |_| true);
         let [one, other] = [one, other].map(|lanes| lanes.finish());
         let bits = |of: &Numbers| [of.min, of.max, of.mean, of.squares].map(f64::to_bits);
         assert_eq!((bits(&one), one.count), (bits(&other), other.count));

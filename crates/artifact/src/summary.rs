@@ -156,17 +156,61 @@ impl Column {
                     self.numbers_sample.take(numbers.len(), |row| numbers.get(row).map_or(f64::NAN, |v| v as f64));
                 }
             }
-            dtype if dtype.is_integer() || dtype.is_temporal() || dtype.is_bool() => {
-                if let Ok(numbers) = values.to_physical_repr().strict_cast(&DataType::Int64) {
-                    let numbers = numbers.i64().expect("cast to i64");
-                    let range = self.sum_up(numbers, |v: i64| v as f64, |_| true, Lanes::add_whole);
-                    self.widen(range, || (numbers.min().map(i128::from), numbers.max().map(i128::from)));
-                    self.distinct.add_each(numbers, |v: i64| v as u64);
-                    self.numbers_sample.take(numbers.len(), |row| numbers.get(row).map_or(f64::NAN, |v| v as f64));
+            DataType::Boolean => self.observe_truths(values.bool().expect("truths")),
+            dtype if dtype.is_integer() || dtype.is_temporal() => {
+                let whole = values.to_physical_repr();
+                match whole.dtype() {
+                    // Of 32 bits none is beyond.
+                    DataType::Int32 => self.observe_whole(whole.i32().expect("of this type"), || (None, None)),
+                    DataType::UInt32 => self.observe_whole(whole.u32().expect("of this type"), || (None, None)),
+                    _ => {
+                        if let Ok(wide) = whole.strict_cast(&DataType::Int64) {
+                            let wide = wide.i64().expect("cast to i64");
+                            self.observe_whole(wide, || (wide.min().map(i128::from), wide.max().map(i128::from)));
+                        }
+                    }
                 }
             }
             _ => {}
         }
+    }
+
+    /// `beyond` looks for the range where floats do not tell it.
+    fn observe_whole<T: PolarsNumericType>(
+        &mut self,
+        numbers: &ChunkedArray<T>,
+        beyond: impl Fn() -> (Option<i128>, Option<i128>),
+    ) where
+        T::Native: Into<i64>,
+    {
+        let wide = |value: T::Native| -> i64 { value.into() };
+        let range = self.sum_up(numbers, |v| wide(v) as f64, |_| true, Lanes::add_whole);
+        self.widen(range, beyond);
+        self.distinct.add_each(numbers, |v| wide(v) as u64);
+        self.numbers_sample.take(numbers.len(), |row| numbers.get(row).map_or(f64::NAN, |v| wide(v) as f64));
+    }
+
+    /// Truths count as 0 and 1.
+    fn observe_truths(&mut self, truths: &BooleanChunked) {
+        for chunk in truths.downcast_iter() {
+            let Some(first) = chunk.non_null_values_iter().next() else { continue };
+            let count = (chunk.len() - chunk.null_count()) as u64;
+            let trues = match chunk.validity() {
+                None => chunk.values().set_bits(),
+                Some(validity) => (chunk.values() & validity).set_bits(),
+            } as u64;
+            let batch = Numbers::of_truths(first, trues, count);
+            self.widen(Some((batch.min, batch.max)), || (None, None));
+            [(count - trues, 0), (trues, 1)].into_iter().filter(|(rows, _)| *rows > 0).for_each(|(_, value)| {
+                self.distinct.add(crate::distinct::mix(value));
+            });
+            self.numbers = Some(match self.numbers.take() {
+                None => batch,
+                Some(before) => before.merge(&batch),
+            });
+        }
+        let as_number = |truth: bool| f64::from(u8::from(truth));
+        self.numbers_sample.take(truths.len(), |row| truths.get(row).map_or(f64::NAN, as_number));
     }
 
     /// The smallest and the largest integer of a batch: as floats, those from 2^53 on would lose their last digits, and are
@@ -188,8 +232,14 @@ impl Column {
         for chunk in text.downcast_iter() {
             // Equal views are equal texts, told without reading them: runs, and short texts of which there are few.
             let mut recent = [0u128; RECENT_VIEWS];
+            let mut before = 0;
             for (at, view) in chunk.views().iter().enumerate() {
                 let bits = view.as_u128();
+                // A column of one text, such as the file that the rows come from.
+                if bits == before && bits != 0 {
+                    continue;
+                }
+                before = bits;
                 let place = (bits as u64 ^ (bits >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58;
                 let place = &mut recent[place as usize % RECENT_VIEWS];
                 // Zero is an empty text, or a place that is free.

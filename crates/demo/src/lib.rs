@@ -1,17 +1,19 @@
-//! Invented data for examples and tests: a shop's log, what its customers write, and a city's apartment market with the
-//! services that answer for it. The same parameters give the same data on every machine.
+//! Invented data for examples and tests: a shop's log, what its customers write, the weekly sales of a chain of stores, and
+//! a city's apartment market with the services that answer for it. The same parameters give the same data on every machine.
 //!
 //! Logs come as text, cell by cell, as files have it: a part of it is spoilt on purpose. This crate must not know how a
 //! source hands its rows on.
 
 pub mod apartments;
 mod chance;
+mod market;
 mod messages;
 mod shop;
 mod text;
 
 use chrono::NaiveDate;
 
+pub use market::{COLUMNS as MARKET_COLUMNS, Market, MarketLog};
 pub use messages::{COLUMNS as MESSAGE_COLUMNS, Kind, Language, MessageLog, Messages};
 pub use shop::{COLUMNS as SHOP_COLUMNS, Shop, ShopLog};
 pub use text::{Log, Span, Text};

@@ -1,7 +1,6 @@
 //! Aggregates: over all rows by polars, whose sums are checked; over the rows of a window by themselves.
 
 use polars::prelude::*;
-use polars_arrow::array::Array as _;
 use spec::{Error, Result};
 
 use crate::cast::Sort;
@@ -128,10 +127,12 @@ fn integer_sum(label: &Label, of: Expr) -> Expr {
             let whole = crate::arithmetic::int64(column.as_materialized_series(), &label)?;
             let mut sum = 0i128;
             for chunk in whole.downcast_iter() {
-                sum += match chunk.null_count() {
-                    0 => chunk.values().iter().map(|value| i128::from(*value)).sum::<i128>(),
-                    _ => chunk.iter().flatten().map(|value| i128::from(*value)).sum::<i128>(),
-                };
+                sum += chunk.values().iter().map(|value| i128::from(*value)).sum::<i128>();
+                // What lies under nulls does not count; there are fewer of them than of values.
+                if let Some(validity) = chunk.validity() {
+                    let nulls = !validity;
+                    sum -= nulls.true_idx_iter().map(|row| i128::from(chunk.values()[row])).sum::<i128>();
+                }
             }
             if i64::try_from(sum).is_err() {
                 let hint = "sum CAST(… AS DOUBLE) or a DECIMAL";

@@ -233,7 +233,7 @@ pub(crate) fn floats(label: &Label, op: Arithmetic, left: Expr, right: Expr) -> 
             let (a, b) = (side(av, *row), side(bv, *row));
             !(a.is_finite() && b.is_finite()) || divides && b == 0.0
         };
-        for row in (0..height).filter(|row| !out[*row].is_finite() && !has_cause(row)) {
+        for row in (!&is_defined).true_idx_iter().filter(|row| !has_cause(row)) {
             // What lies under a null does no harm.
             if let (Some(a), Some(b)) = (at(&a, row), at(&b, row)) {
                 let cause = format!("{a:?} {} {b:?} is beyond float64", op.sign());

@@ -36,9 +36,8 @@ impl Stage for Features {
     const ABOUT: About = About {
         short: "Compute features with no look into the future",
         long: "Reads the clean tables and writes data/processed/<PIPELINE>/features/: a training table with one row per \
-               entity and cutoff, or per row of a table as of its own time; a scoring table of what is to be \
-               predicted; and \
-               a data dictionary.",
+               entity and cutoff, per row of a table as of its own time, or per period of a series; a scoring table of \
+               what is to be predicted; and a data dictionary.",
         examples: &[
             ("features churn", "compute the features"),
             ("features churn --prove", "recompute a sample from only what was known at the time"),

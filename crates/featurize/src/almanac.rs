@@ -10,7 +10,7 @@ use super::reference::Value;
 
 /// A day in nanoseconds.
 pub const DAY: i128 = 86_400_000_000_000;
-const HOUR: i128 = DAY / 24;
+pub const HOUR: i128 = DAY / 24;
 const SECOND: i128 = 1_000_000_000;
 
 /// A time of the wall moved by a span, forwards or backwards. A day that the month does not have becomes its last.
@@ -44,7 +44,7 @@ fn days_of(year: i128, month: i128) -> i128 {
 }
 
 /// Days from 1 January 1970 to a date of the Gregorian calendar.
-fn day_number(year: i128, month: i128, day: i128) -> i128 {
+pub fn day_number(year: i128, month: i128, day: i128) -> i128 {
     let before = year - 1;
     let leap_days = before.div_euclid(4) - before.div_euclid(100) + before.div_euclid(400);
     let months: i128 = (1..month).map(|month| days_of(year, month)).sum();

@@ -2,6 +2,7 @@
 
 use artifact::PolarsResultExt;
 use polars::prelude::{DataFrame, DataType, Series};
+use rayon::prelude::*;
 use spec::Result;
 
 use super::changes::{History, Versions};
@@ -9,7 +10,7 @@ use super::compact::{Reals, Times};
 use super::eval::evaluated;
 use super::interner::Interner;
 use super::known::known;
-use super::plan::{Condition, Plan, condition_name};
+use super::plan::{Condition, Plan, Word, condition_name};
 use super::store::{Codes, Test};
 use values::form::{numbers, refuse_infinite, whole};
 
@@ -48,16 +49,44 @@ impl Chunk {
         let times = column(&plan.time)?;
         let ticks: Vec<i64> = whole(&times)?.into_iter().flatten().collect();
         let known_of = |how| known(how, rows, &ticks, plan.clock);
+        let held = |name: &String| -> Result<Reals> {
+            let values = column(name)?;
+            refuse_infinite(&values, &format!("table '{}'", plan.table))?;
+            Ok(Reals::of(numbers(&values, &format!("table '{}': column '{name}'", plan.table))?))
+        };
+        let coded = |(word, interner): (&Word, &mut Interner)| -> Result<Codes> {
+            let values = column(&word.column)?;
+            refuse_infinite(&values, &format!("table '{}'", plan.table))?;
+            let codes = interner.encode(&values)?;
+            Ok(match interner.len() {
+                ..0xFF => Codes::U8(codes.into_iter().map(|code| code as u8).collect()),
+                0xFF..0xFFFF => Codes::U16(codes.into_iter().map(|code| code as u16).collect()),
+                _ => Codes::U32(codes),
+            })
+        };
+        // Each column is looked up in a table of its own, which is most of the work of reading.
+        let ((entities, conditions), (numbers, words)) = rayon::join(
+            || rayon::join(|| entities.encode(&column(&plan.entity)?), || conditions(plan, rows, today)),
+            || {
+                rayon::join(
+                    || plan.numbers.par_iter().map(held).collect::<Result<Vec<Reals>>>(),
+                    || plan.words.par_iter().zip(words).map(coded).collect::<Result<Vec<Codes>>>(),
+                )
+            },
+        );
         let mut chunk = Chunk {
-            entities: entities.encode(&column(&plan.entity)?)?,
-            times: Times::Days(Vec::new()),
+            entities: entities?,
+            times: match times.dtype() {
+                DataType::Date => Times::Days(ticks.iter().map(|day| *day as i32).collect()),
+                _ => Times::of_ticks(&ticks),
+            },
             arrived: plan.known.rows.as_ref().map_or_else(|| Ok(Vec::new()), known_of)?,
             known: Vec::new(),
             until: Vec::new(),
             late: plan.known.columns.iter().map(|(_, how)| known_of(how)).collect::<Result<_>>()?,
-            numbers: Vec::new(),
-            words: Vec::new(),
-            conditions: conditions(plan, rows, today)?,
+            conditions: conditions?,
+            numbers: numbers?,
+            words: words?,
         };
         match versions {
             None => chunk.known = std::mem::take(&mut chunk.arrived),
@@ -66,26 +95,6 @@ impl Chunk {
                 chunk.known.iter_mut().zip(&chunk.arrived).for_each(|(from, arrived)| *from = (*from).max(*arrived));
                 chunk.until = versions.until;
             }
-        }
-        chunk.times = match times.dtype() {
-            DataType::Date => Times::Days(ticks.iter().map(|day| *day as i32).collect()),
-            _ => Times::of_ticks(ticks),
-        };
-        for name in &plan.numbers {
-            let values = column(name)?;
-            refuse_infinite(&values, &format!("table '{}'", plan.table))?;
-            let values = numbers(&values, &format!("table '{}': column '{name}'", plan.table))?;
-            chunk.numbers.push(Reals::of(values));
-        }
-        for (word, interner) in plan.words.iter().zip(words) {
-            let values = column(&word.column)?;
-            refuse_infinite(&values, &format!("table '{}'", plan.table))?;
-            let codes = interner.encode(&values)?;
-            chunk.words.push(match interner.len() {
-                ..0xFF => Codes::U8(codes.into_iter().map(|code| code as u8).collect()),
-                0xFF..0xFFFF => Codes::U16(codes.into_iter().map(|code| code as u16).collect()),
-                _ => Codes::U32(codes),
-            });
         }
         Ok(chunk)
     }

@@ -117,7 +117,10 @@ impl Clock {
 
     /// The number of the day, since 1970, in which a time lies.
     pub fn day_number(self, time: i64) -> i64 {
-        self.local(time).div_euclid(self.per_day())
+        match self.count {
+            Count::Days => time,
+            Count::Ticks(_) => self.local(time).div_euclid(self.per_day()),
+        }
     }
 
     /// The day in which a time lies; nothing beyond the calendar.

@@ -25,7 +25,7 @@ impl Steps {
 
 impl Times {
     /// Ticks; as steps, if they are whole seconds, milliseconds or microseconds and not too far apart.
-    pub fn of_ticks(ticks: Vec<i64>) -> Times {
+    pub fn of_ticks(ticks: &[i64]) -> Times {
         let range = ticks.iter().min().copied().zip(ticks.iter().max().copied());
         let unit = [1_000_000_000, 1_000_000, 1_000].into_iter().find(|unit| ticks.iter().all(|tick| tick % unit == 0));
         match (range, unit) {
@@ -33,7 +33,7 @@ impl Times {
                 let steps = ticks.iter().map(|tick| ((tick - first) / unit) as u32).collect();
                 Times::Steps(Steps { base: first, unit, steps })
             }
-            _ => Times::Ticks(ticks),
+            _ => Times::Ticks(ticks.to_vec()),
         }
     }
 
@@ -161,7 +161,7 @@ mod tests {
             }
             let all = chunks.concat();
             let target = whole(&chunks.iter().map(Vec::len).collect::<Vec<_>>());
-            let times = Times::placed(chunks.into_iter().map(Times::of_ticks).collect(), &target);
+            let times = Times::placed(chunks.iter().map(|chunk| Times::of_ticks(chunk)).collect(), &target);
             match times {
                 Times::Steps(_) => steps += 1,
                 _ => ticks += 1,

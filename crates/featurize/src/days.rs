@@ -137,6 +137,8 @@ impl Timed<'_> {
 struct Counts {
     clock: Clock,
     counts: HashMap<i64, u64, FixedState>,
+    /// The same of the days on which most rows lie, by their numbers.
+    near: Vec<u64>,
     /// The day of the row before, how many rows in a row lie on it, and from when to before when it lasts, if that is certain.
     last: (i64, u64),
     lasts: (i64, i64),
@@ -144,7 +146,7 @@ struct Counts {
 
 impl Counts {
     fn new(clock: Clock) -> Counts {
-        Counts { clock, counts: HashMap::default(), last: (0, 0), lasts: (0, 0) }
+        Counts { clock, counts: HashMap::default(), near: vec![0; 1 << 16], last: (0, 0), lasts: (0, 0) }
     }
 
     fn add(&mut self, time: i64) {
@@ -162,15 +164,19 @@ impl Counts {
 
     fn note(&mut self) {
         let (day, rows) = self.last;
-        if rows > 0 {
-            *self.counts.entry(day).or_default() += rows;
+        // 1970 to 2149.
+        match usize::try_from(day).ok().and_then(|day| self.near.get_mut(day)) {
+            Some(count) => *count += rows,
+            None if rows > 0 => *self.counts.entry(day).or_default() += rows,
+            None => {}
         }
     }
 
     /// The days, ascending, with their rows.
     fn finish(mut self) -> Vec<(i64, u64)> {
         self.note();
-        let mut days: Vec<(i64, u64)> = self.counts.into_iter().collect();
+        let near = (0..).zip(self.near).filter(|(_, rows)| *rows > 0);
+        let mut days: Vec<(i64, u64)> = near.chain(self.counts).collect();
         days.sort_unstable();
         days
     }

@@ -13,6 +13,7 @@ use spec::{Error, Result};
 use values::Zone;
 
 use super::rows::{RowFeatures, RowSpec};
+use super::series::{SeriesFeature, SeriesFeatures, SeriesSpec};
 use super::shape::FeaturesSpec;
 use super::spec::{CutoffSpec, FeatureKind, Features};
 
@@ -27,6 +28,7 @@ pub fn definitions(spec: &FeaturesSpec, sources: Sources<'_>) -> Definitions {
     match spec {
         FeaturesSpec::Cutoffs(spec) => of_cutoffs(spec, sources),
         FeaturesSpec::Rows(spec) => of_rows(spec, sources),
+        FeaturesSpec::Series(spec) => of_series(spec, sources),
     }
 }
 
@@ -51,6 +53,10 @@ pub fn with_features(spec: &FeaturesSpec, definitions: &Definitions) -> Result<F
         FeaturesSpec::Rows(spec) => {
             let features = RowFeatures::deserialize(entries).map_err(wrong)?;
             FeaturesSpec::Rows(Box::new(RowSpec { features, ..spec.as_ref().clone() }))
+        }
+        FeaturesSpec::Series(spec) => {
+            let features = SeriesFeatures::deserialize(entries).map_err(wrong)?;
+            FeaturesSpec::Series(Box::new(SeriesSpec { features, ..spec.as_ref().clone() }))
         }
     })
 }
@@ -84,6 +90,24 @@ fn of_rows(spec: &RowSpec, sources: Sources<'_>) -> Definitions {
     let mut made = Making { context, zone: spec.zone, table, keys, known, sources, columns: Vec::new() };
     for (name, feature) in spec.features.iter() {
         made.add(name, value(feature), true);
+    }
+    made.finish(&spec.label.name, value(&spec.label))
+}
+
+fn of_series(spec: &SeriesSpec, sources: Sources<'_>) -> Definitions {
+    let table = spec.table.as_str();
+    let mut rules = value(&spec.series);
+    if let Some(rules) = rules.as_object_mut() {
+        // How far ahead, how strictly and for whom is no part of what a value means.
+        let others = ["horizon", "known_ahead_missing", "active_within", "history", "unfinished"];
+        rules.retain(|key, _| !others.contains(&key.as_str()));
+    }
+    let context = format!("series\n{table}\n{}\n{}", spec.time, flow(&rules));
+    let keys = [&*spec.time, &*spec.time];
+    let known = (Value::Null, Value::Null);
+    let mut made = Making { context, zone: None, table, keys, known, sources, columns: Vec::new() };
+    for (name, feature) in spec.features.iter() {
+        made.add(name, value(feature), matches!(feature, SeriesFeature::Sql(_)));
     }
     made.finish(&spec.label.name, value(&spec.label))
 }

@@ -5,13 +5,11 @@
 //! as the difference of running sums: rows outside cannot change even its last digit, which is what `--prove`
 //! relies on.
 
-use std::cell::RefCell;
-
 use super::clock::Clock;
-use super::interner::NULL;
 use super::known::{LAST_DAY, NEVER};
 use super::plan::{Aggregate, LabelKnown, Op};
-use super::store::{Codes, Store, Words};
+use super::store::Store;
+use super::words::words;
 
 /// Entities that are computed at a time: their rows fit into the processor's cache.
 pub const RUN: usize = 2_048;
@@ -232,14 +230,9 @@ fn compute(
         Op::FirstNumber(i) => floats(each.map(|range| numbers(i)(range).next().unwrap_or(f64::NAN))),
         Op::LastNumber(i) => floats(each.map(|range| numbers(i)(range).next_back().unwrap_or(f64::NAN))),
         Op::Distinct(i) | Op::FirstWord(i) | Op::LastWord(i) | Op::MostFrequent(i) => {
-            let Words { codes, values } = &store.words[i];
             let late = store.late_words[i].map(|late| &store.late[late]).zip(as_of);
             let keep = move |row| keep(row) && late.is_none_or(|(late, as_of)| late[row] < as_of);
-            match codes {
-                Codes::U8(codes) => words(codes, values.len(), ranges, op, i, keep),
-                Codes::U16(codes) => words(codes, values.len(), ranges, op, i, keep),
-                Codes::U32(codes) => words(codes, values.len(), ranges, op, i, keep),
-            }
+            words(&store.words[i], ranges, op, i, keep)
         }
     }
 }
@@ -266,120 +259,5 @@ fn quantile(values: &mut [f64], q: f64) -> f64 {
     match above.iter().copied().min_by(f64::total_cmp) {
         Some(above) if share > 0.0 => below + (above - below) * share,
         _ => below,
-    }
-}
-
-/// A code of any width.
-trait Code: Copy {
-    /// The code, unless it stands for null.
-    fn value(self) -> Option<u32>;
-}
-
-macro_rules! code {
-    ($($width:ty),*) => {$(
-        impl Code for $width {
-            fn value(self) -> Option<u32> {
-                (self != <$width>::MAX).then_some(self as u32)
-            }
-        }
-    )*};
-}
-code!(u8, u16, u32);
-
-fn words<C: Code>(
-    codes: &[C],
-    distinct: usize,
-    ranges: &[(usize, usize)],
-    op: Op,
-    index: usize,
-    keep: impl Fn(usize) -> bool + Copy,
-) -> Lane {
-    let of =
-        |(low, high): (usize, usize)| (low..high).filter(move |row| keep(*row)).filter_map(|row| codes[row].value());
-    let each = ranges.iter().copied();
-    match op {
-        Op::FirstWord(_) => Lane::Codes(each.map(|range| of(range).next().unwrap_or(NULL)).collect(), index),
-        Op::LastWord(_) => Lane::Codes(each.map(|range| of(range).next_back().unwrap_or(NULL)).collect(), index),
-        Op::Distinct(_) if distinct <= 64 => {
-            let set = |range| of(range).fold(0u64, |set, code| set | 1 << code);
-            Lane::Integers(each.map(|range| i64::from(set(range).count_ones())).collect())
-        }
-        Op::Distinct(_) => BOARD.with_borrow_mut(|board| {
-            // A value counts where it was not yet seen in this range.
-            let counts = each.map(|range| {
-                let (seen, turn) = board.turn(distinct);
-                let fresh = of(range).filter(|code| std::mem::replace(&mut seen[*code as usize], turn) != turn);
-                fresh.count() as i64
-            });
-            Lane::Integers(counts.collect())
-        }),
-        _ => BOARD.with_borrow_mut(|board| {
-            let counts = board.zeros(distinct);
-            let most = each.map(|range| {
-                of(range).for_each(|code| counts[code as usize] += 1);
-                // The first of equally frequent values wins, since only a larger count replaces it.
-                let mut best = (NULL, 0);
-                for code in of(range) {
-                    if counts[code as usize] > best.1 {
-                        best = (code, counts[code as usize]);
-                    }
-                }
-                of(range).for_each(|code| counts[code as usize] = 0);
-                best.0
-            });
-            Lane::Codes(most.collect(), index)
-        }),
-    }
-}
-
-thread_local! {
-    static BOARD: RefCell<Board> = const { RefCell::new(Board { turns: Vec::new(), turn: 0, counts: Vec::new() }) };
-}
-
-/// Places for every code of a column, kept from run to run: clearing them for each would cost as many steps as the column has
-/// distinct values, which grow with the table as the runs do.
-struct Board {
-    /// The turn in which each code was last seen.
-    turns: Vec<u32>,
-    turn: u32,
-    /// Zero between ranges.
-    counts: Vec<u32>,
-}
-
-impl Board {
-    /// Places for so many codes, and a turn that none of them has yet.
-    fn turn(&mut self, codes: usize) -> (&mut [u32], u32) {
-        if self.turns.len() < codes {
-            self.turns.resize(codes, 0);
-        }
-        self.turn = self.turn.wrapping_add(1);
-        if self.turn == 0 {
-            self.turns.fill(0);
-            self.turn = 1;
-        }
-        (&mut self.turns, self.turn)
-    }
-
-    /// Places for so many codes, all zero; whoever counts there leaves zeros.
-    fn zeros(&mut self, codes: usize) -> &mut [u32] {
-        if self.counts.len() < codes {
-            self.counts.resize(codes, 0);
-        }
-        &mut self.counts
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn turns_never_meet_again() {
-        let mut board = Board { turns: Vec::new(), turn: u32::MAX - 1, counts: Vec::new() };
-        let (seen, turn) = board.turn(2);
-        seen[0] = turn;
-        let (seen, next) = board.turn(3);
-        assert!((turn, next) == (u32::MAX, 1) && seen.len() == 3 && !seen.contains(&next));
-        assert!(board.zeros(2).iter().all(|count| *count == 0));
     }
 }

@@ -1,11 +1,13 @@
-//! Features of entities as of cutoff dates, and of rows as of their own time, with no look into the future.
+//! Features of entities as of cutoff dates, of rows as of their own time, and of series for the periods ahead, with no look
+//! into the future.
 //!
 //! [`FeaturesSpec`] is `features.yaml`; [`build`] computes the training and the scoring table; [`prove`]
-//! recomputes a sample of what was published from only the rows before each cutoff. The second shape lies in `rows`.
+//! recomputes a sample of what was published from only the rows before each cutoff. The second shape lies in `rows`, the third
+//! in `series`.
 //!
 //! | file | responsibility |
 //! |---|---|
-//! | `shape` | which of the two shapes a file has |
+//! | `shape` | which of the three shapes a file has |
 //! | `spec` | the shapes of the YAML; SQL features see only features further up, and only their own row |
 //! | `clock` | how a time column counts, and when days begin, in a zone too |
 //! | `calendar` | the cutoffs of a run |
@@ -14,7 +16,7 @@
 //! | `days` | on which days rows lie, and which lie alone |
 //! | `eval` | SQL expressions over rows in memory |
 //! | `interner`, `compact`, `chunk`, `target`, `store` | the rows before the newest cutoff, in compact columns sorted by entity and time |
-//! | `kernel` | aggregates over ranges of sorted rows |
+//! | `kernel`, `words` | aggregates over ranges of sorted rows |
 //! | `as_of`, `attributes` | columns of other tables by key, as of a time |
 //! | `table` | batches, books, schemas |
 //! | `prepared` | features of single entities or rows, now |
@@ -72,11 +74,13 @@ mod prepared;
 mod proof;
 mod reference;
 mod rows;
+mod series;
 mod shape;
 mod spec;
 mod store;
 mod table;
 mod target;
+mod words;
 
 pub use calendar::Calendar;
 pub use changes::{Changes, Late};
@@ -89,6 +93,7 @@ pub use rows::{
     CountWithin, Examples, Lookup, Metres, Names, Nearest, Open, Past, RowFeature, RowFeatures, RowLabel, RowLabelKind,
     RowSpec, Score,
 };
+pub use series::{Series, SeriesFeature, SeriesFeatures, SeriesLabel, SeriesSpec};
 pub use shape::FeaturesSpec;
 pub use spec::{
     At, Attribute, CUTOFF, CutoffSpec, Cutoffs, Entities, Every, FeatureKind, Features, Fraction, Label, LabelKind,
@@ -109,6 +114,7 @@ pub fn build(spec: &FeaturesSpec, open: Open, today: NaiveDate) -> Result<Featur
     match spec {
         FeaturesSpec::Cutoffs(spec) => table::build(spec, open, today),
         FeaturesSpec::Rows(spec) => rows::build(spec, open, today),
+        FeaturesSpec::Series(spec) => series::build(spec, open, today),
     }
 }
 
@@ -130,6 +136,9 @@ pub fn prove(
         }
         FeaturesSpec::Rows(spec) => {
             rows::prove(spec, open, published_training, published_scoring, (sample, seed), today)
+        }
+        FeaturesSpec::Series(spec) => {
+            series::prove(spec, open, published_training, published_scoring, (sample, seed), today)
         }
     }
 }

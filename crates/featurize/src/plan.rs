@@ -461,6 +461,18 @@ impl Plan {
         columns
     }
 
+    /// Whether something counts the distinct values of a column of words.
+    pub fn counts_values(&self, column: &str) -> bool {
+        let of_features = self.features.iter().filter_map(|(_, how)| match how {
+            How::Aggregate(of) => Some(of.op),
+            How::Sql(_) | How::Lookup(_) => None,
+        });
+        of_features.chain([self.label.1]).any(|op| match op {
+            Op::Distinct(i) | Op::MostFrequent(i) => self.words[i].column == column,
+            _ => false,
+        })
+    }
+
     fn columns_of(&self, op: Op) -> Vec<String> {
         match op {
             Op::Count | Op::None | Op::Any | Op::Recency | Op::Tenure | Op::MeanGap => vec![self.time.clone()],

@@ -4,11 +4,11 @@
 use serde::Serialize;
 use spec::Result;
 
-use super::rows;
 use super::rows::Open;
 use super::shape::FeaturesSpec;
+use super::{rows, series};
 
-/// What is computed, in either shape.
+/// What is computed, in each shape.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Plan {
@@ -16,6 +16,8 @@ pub enum Plan {
     Cutoffs(Box<crate::plan::Plan>),
     /// Per row: of the row itself, of its earlier rows by key, of places and of other tables by key.
     Rows(Box<rows::Plan>),
+    /// Per series, cutoff and period of the horizon.
+    Series(Box<series::Plan>),
 }
 
 /// Plans a spec. Of the tables that `open` opens only the columns are looked at.
@@ -29,6 +31,7 @@ pub fn plan(spec: &FeaturesSpec, open: Open) -> Result<Plan> {
             Plan::Cutoffs(Box::new(crate::plan::Plan::new(spec, &schema, open)?))
         }
         FeaturesSpec::Rows(spec) => Plan::Rows(Box::new(rows::Plan::new(spec, open)?)),
+        FeaturesSpec::Series(spec) => Plan::Series(Box::new(series::Plan::new(spec, open)?)),
     })
 }
 

@@ -27,6 +27,10 @@ impl Prepared {
         Ok(Prepared(match spec {
             FeaturesSpec::Cutoffs(spec) => Shape::Keys(Box::new(Keyed::read(spec, open, today)?)),
             FeaturesSpec::Rows(spec) => Shape::Rows(Box::new(rows::Prepared::open(spec, open)?)),
+            FeaturesSpec::Series(_) => {
+                return Err(Error::cannot_run("features of series are computed for whole tables only")
+                    .hint("run `bin/features` and `bin/predict`, and ask for their results"));
+            }
         }))
     }
 

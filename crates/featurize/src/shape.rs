@@ -1,4 +1,4 @@
-//! The two shapes of `features.yaml`: an entity at cutoff dates, or each row as of its own time.
+//! The three shapes of `features.yaml`: an entity at cutoff dates, each row as of its own time, or the periods of series.
 
 use std::fmt;
 
@@ -11,6 +11,7 @@ use values::Zone;
 use super::changes::Late;
 use super::known::Known;
 use super::rows::{Examples, RowFeature, RowLabel, RowSpec, Score};
+use super::series::{Series, SeriesFeature, SeriesLabel, SeriesSpec};
 use super::spec::{CutoffSpec, Cutoffs, Entities, FeatureKind, Label};
 
 /// Features computed from the tables of the clean stage, with no look into the future.
@@ -21,6 +22,8 @@ pub enum FeaturesSpec {
     Cutoffs(Box<CutoffSpec>),
     /// One example per row, as of its own time.
     Rows(Box<RowSpec>),
+    /// One example per series, cutoff and period of the horizon.
+    Series(Box<SeriesSpec>),
 }
 
 impl FeaturesSpec {
@@ -29,6 +32,7 @@ impl FeaturesSpec {
         match self {
             FeaturesSpec::Cutoffs(spec) => spec.table.as_str(),
             FeaturesSpec::Rows(spec) => spec.table.as_str(),
+            FeaturesSpec::Series(spec) => spec.table.as_str(),
         }
     }
 
@@ -37,6 +41,7 @@ impl FeaturesSpec {
         match self {
             FeaturesSpec::Cutoffs(spec) => spec.zone,
             FeaturesSpec::Rows(spec) => spec.zone,
+            FeaturesSpec::Series(_) => None,
         }
     }
 
@@ -51,6 +56,7 @@ impl FeaturesSpec {
         match self {
             FeaturesSpec::Cutoffs(spec) => &spec.label.name,
             FeaturesSpec::Rows(spec) => &spec.label.name,
+            FeaturesSpec::Series(spec) => &spec.label.name,
         }
     }
 
@@ -60,6 +66,10 @@ impl FeaturesSpec {
         match self {
             FeaturesSpec::Cutoffs(spec) => std::iter::once(spec.label.horizon).chain(spec.label.delay).collect(),
             FeaturesSpec::Rows(spec) => spec.label.delay.into_iter().collect(),
+            FeaturesSpec::Series(spec) => {
+                let Series { every, horizon, .. } = &spec.series;
+                vec![Span { count: every.count.saturating_mul(*horizon), ..*every }]
+            }
         }
     }
 
@@ -101,6 +111,9 @@ impl FeaturesSpec {
                     .collect();
                 spec.label.known_with = Some(hidden);
             }
+            FeaturesSpec::Series(spec) => {
+                spec.made_of_label = spec.label.is.sql().sql().columns().iter().flat_map(|column| of(column)).collect();
+            }
         }
         spec
     }
@@ -110,6 +123,11 @@ impl FeaturesSpec {
         matches!(self, FeaturesSpec::Rows(_))
     }
 
+    /// Whether an example is a period of a series.
+    pub fn is_of_series(&self) -> bool {
+        matches!(self, FeaturesSpec::Series(_))
+    }
+
     /// Whether the spec says when rows became known; without it a row counts as known at its time, as it is now.
     pub fn says_when_known(&self) -> bool {
         match self {
@@ -117,12 +135,14 @@ impl FeaturesSpec {
             FeaturesSpec::Rows(spec) => {
                 spec.known_at.is_some() || !spec.known_late.is_empty() || spec.label.known().is_some()
             }
+            FeaturesSpec::Series(_) => false,
         }
     }
 }
 
 /// Features computed from the tables of the clean stage, with no look into the future. An example is either an entity
-/// at a cutoff (`entity` and `cutoffs`), or a row of the table as of its own time (`rows`).
+/// at a cutoff (`entity` and `cutoffs`), a row of the table as of its own time (`rows`), or a period of a series as of a
+/// cutoff before it (`series`).
 #[derive(schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "its shape is the JSON Schema of FeaturesSpec")]
@@ -142,7 +162,8 @@ struct Written {
     zone: Option<Zone>,
     /// With `cutoffs`: the column that says whose event it is. Rows without it are left out and counted.
     entity: Option<String>,
-    /// The days as of which features are computed.
+    /// The days as of which features are computed. With `series` a cutoff is the date of the first period that is predicted;
+    /// default: every period with a row before it whose horizon is over.
     cutoffs: Option<Cutoffs>,
     /// With `cutoffs`: which entities get a row at a cutoff. Default: all with at least one row before it.
     entities: Option<Entities>,
@@ -152,6 +173,9 @@ struct Written {
     key: Option<String>,
     /// With `rows`: which rows go to the scoring table. Default: those whose label is null.
     score: Option<Score>,
+    /// Instead of `entity` or `rows`: the table has a row per series and period, and each period up to a horizon is
+    /// predicted.
+    series: Option<Series>,
     /// What is to be predicted.
     label: LabelWritten,
     /// The features by name, in the order of the columns. Only rows before the cutoff, or before the row's time, count.
@@ -167,6 +191,8 @@ enum LabelWritten {
     Ahead(Label),
     /// With `rows`.
     OfRow(RowLabel),
+    /// With `series`.
+    OfSeries(SeriesLabel),
 }
 
 /// How one feature is made.
@@ -178,9 +204,11 @@ enum FeatureWritten {
     OfEntity(Box<FeatureKind>),
     /// With `rows`.
     OfRow(Box<RowFeature>),
+    /// With `series`.
+    OfSeries(Box<SeriesFeature>),
 }
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "table",
     "time",
     "known_at",
@@ -192,12 +220,32 @@ const KEYS: [&str; 13] = [
     "rows",
     "key",
     "score",
+    "series",
     "label",
     "features",
 ];
-/// The keys that only one of the shapes has.
-const OF_CUTOFFS: [&str; 3] = ["entity", "cutoffs", "entities"];
-const OF_ROWS: [&str; 3] = ["rows", "key", "score"];
+
+/// The shapes, each with the keys that only it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Cutoffs,
+    Rows,
+    Series,
+}
+
+impl Shape {
+    /// The shapes that have a key.
+    fn of(key: &str) -> &'static [Shape] {
+        match key {
+            "entity" | "entities" => &[Shape::Cutoffs],
+            "cutoffs" => &[Shape::Cutoffs, Shape::Series],
+            "rows" | "key" | "score" => &[Shape::Rows],
+            "series" => &[Shape::Series],
+            "known_at" | "known_late" | "zone" => &[Shape::Cutoffs, Shape::Rows],
+            _ => &[Shape::Cutoffs, Shape::Rows, Shape::Series],
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for FeaturesSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<FeaturesSpec, D::Error> {
@@ -205,22 +253,25 @@ impl<'de> Deserialize<'de> for FeaturesSpec {
     }
 }
 
-/// The shape is known by the first key that only one of them has, since label and features are read by it.
+/// The shape is known by the keys that not all of them have, since label and features are read by it.
 struct Keys;
 
 impl<'de> Visitor<'de> for Keys {
     type Value = FeaturesSpec;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map with table, time, label, features, and either entity and cutoffs or rows")
+        f.write_str("a map with table, time, label, features, and either entity and cutoffs, rows, or series")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FeaturesSpec, A::Error> {
-        let mut shape: Option<(&'static str, bool)> = None;
+        // The shapes that all keys so far have, with the key that settled it.
+        let mut shapes: Vec<Shape> = vec![Shape::Cutoffs, Shape::Rows, Shape::Series];
+        let mut narrowing: Vec<&'static str> = Vec::new();
         let (mut table, mut time, mut known_at, mut known_late, mut zone) = (None, None, None, Map::default(), None);
         let (mut entity, mut cutoffs, mut entities) = (None, None, None);
-        let (mut rows, mut key_column, mut score) = (None, None, None);
+        let (mut rows, mut key_column, mut score, mut series) = (None, None, None, None);
         let (mut label, mut features, mut row_label, mut row_features) = (None, None, None, None);
+        let (mut series_label, mut series_features) = (None, None);
         let mut seen: Vec<&'static str> = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
             let Some(key) = KEYS.into_iter().find(|known| *known == key) else {
@@ -229,19 +280,31 @@ impl<'de> Visitor<'de> for Keys {
             if seen.contains(&key) {
                 return Err(de::Error::duplicate_field(key));
             }
-            seen.push(key);
-            let of_rows = OF_ROWS.contains(&key);
-            if of_rows || OF_CUTOFFS.contains(&key) {
-                match shape {
-                    Some((other, is_rows)) if is_rows != of_rows => {
-                        return Err(de::Error::custom(format!(
-                            "'{key}' does not go with '{other}'; write either entity and cutoffs (one example per \
-                             entity and cutoff) or rows (each row is an example)"
-                        )));
-                    }
-                    _ => shape = Some((key, of_rows)),
-                }
+            if let Some(read) = ["label", "features"].into_iter().find(|read| key == "series" && seen.contains(read)) {
+                return Err(de::Error::custom(format!("write 'series' above '{read}': it is read by it")));
             }
+            seen.push(key);
+            let of = Shape::of(key);
+            let left: Vec<Shape> = shapes.iter().copied().filter(|shape| of.contains(shape)).collect();
+            if left.is_empty() {
+                let clashes = |other: &&&'static str| Shape::of(other).iter().all(|shape| !of.contains(shape));
+                let other = narrowing.iter().find(clashes).or(narrowing.first()).copied().unwrap_or_default();
+                return Err(de::Error::custom(format!(
+                    "'{key}' does not go with '{other}'; write either entity and cutoffs (one example per entity and \
+                     cutoff), rows (each row is an example), or series (each period of a series is an example)"
+                )));
+            }
+            if left.len() < shapes.len() {
+                narrowing.push(key);
+                shapes = left;
+            }
+            // Cutoffs alone are of entities, as they were before there were series.
+            let has_own = |own: &[&str]| own.iter().any(|own| seen.contains(own));
+            let shape = match shapes.as_slice() {
+                [one] => Some(*one),
+                _ if has_own(&["cutoffs"]) => Some(Shape::Cutoffs),
+                _ => None,
+            };
             match (key, shape) {
                 ("table", _) => table = Some(map.next_value::<Name>()?),
                 ("time", _) => time = Some(map.next_value::<String>()?),
@@ -254,21 +317,24 @@ impl<'de> Visitor<'de> for Keys {
                 ("rows", _) => rows = Some(map.next_value::<Examples>()?),
                 ("key", _) => key_column = Some(map.next_value::<String>()?),
                 ("score", _) => score = Some(map.next_value::<Score>()?),
+                ("series", _) => series = Some(map.next_value::<Series>()?),
                 (_, None) => {
                     return Err(de::Error::custom(format!(
-                        "write 'entity' and 'cutoffs', or 'rows', above '{key}': it is read by them"
+                        "write 'entity' and 'cutoffs', 'rows', or 'series' above '{key}': it is read by them"
                     )));
                 }
-                ("label", Some((_, true))) => row_label = Some(map.next_value::<RowLabel>()?),
+                ("label", Some(Shape::Rows)) => row_label = Some(map.next_value::<RowLabel>()?),
+                ("label", Some(Shape::Series)) => series_label = Some(map.next_value::<SeriesLabel>()?),
                 ("label", _) => label = Some(map.next_value::<Label>()?),
-                (_, Some((_, true))) => row_features = Some(map.next_value()?),
-                (_, Some((_, false))) => features = Some(map.next_value()?),
+                (_, Some(Shape::Rows)) => row_features = Some(map.next_value()?),
+                (_, Some(Shape::Series)) => series_features = Some(map.next_value()?),
+                (_, Some(Shape::Cutoffs)) => features = Some(map.next_value()?),
             }
         }
         let missing = de::Error::missing_field;
         let (table, time) = (table.ok_or_else(|| missing("table"))?, time.ok_or_else(|| missing("time"))?);
-        Ok(match shape {
-            Some((_, true)) => FeaturesSpec::Rows(Box::new(RowSpec {
+        Ok(match shapes.as_slice() {
+            [Shape::Rows] => FeaturesSpec::Rows(Box::new(RowSpec {
                 table,
                 key: key_column,
                 time,
@@ -279,6 +345,15 @@ impl<'de> Visitor<'de> for Keys {
                 score,
                 label: row_label.ok_or_else(|| missing("label"))?,
                 features: row_features.ok_or_else(|| missing("features"))?,
+            })),
+            [Shape::Series] => FeaturesSpec::Series(Box::new(SeriesSpec {
+                table,
+                time,
+                series: series.ok_or_else(|| missing("series"))?,
+                cutoffs,
+                label: series_label.ok_or_else(|| missing("label"))?,
+                features: series_features.ok_or_else(|| missing("features"))?,
+                made_of_label: Vec::new(),
             })),
             _ => FeaturesSpec::Cutoffs(Box::new(CutoffSpec {
                 table,

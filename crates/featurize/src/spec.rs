@@ -49,7 +49,7 @@ pub struct CutoffSpec {
 }
 
 /// The days as of which features are computed: `{every: 30d, count: 8}` or a list of dates.
-#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum Cutoffs {
     /// Training cutoffs at equal distances, the last one as late as its label's horizon allows.
@@ -61,7 +61,7 @@ pub enum Cutoffs {
 }
 
 /// Training cutoffs at equal distances.
-#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Every {
     /// The distance between two cutoffs, in days or longer units (`30d`, `1mo`).
@@ -75,7 +75,7 @@ pub struct Every {
 }
 
 /// Training cutoffs by date, with the newest cutoff.
-#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct At {
     /// The training cutoffs (`2024-01-31`).
@@ -472,6 +472,11 @@ impl<'de> Deserialize<'de> for Features {
     }
 }
 
+/// Whether a feature may have this name: letters, digits and `_`, beginning with a letter.
+pub fn is_feature_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_alphabetic()) && name.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
 /// Reads one feature, knowing its name and those before it.
 struct Named<'a> {
     name: &'a str,
@@ -482,9 +487,7 @@ impl<'de> DeserializeSeed<'de> for Named<'_> {
     type Value = FeatureKind;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<FeatureKind, D::Error> {
         let Named { name, earlier } = self;
-        let fits =
-            name.starts_with(|c: char| c.is_alphabetic()) && name.chars().all(|c| c.is_alphanumeric() || c == '_');
-        if !fits || name == CUTOFF {
+        if !is_feature_name(name) || name == CUTOFF {
             return Err(de::Error::custom(format!(
                 "'{name}' cannot name a feature; use letters, digits and '_', beginning with a letter, and not '{CUTOFF}'"
             )));

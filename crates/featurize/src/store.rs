@@ -18,6 +18,7 @@ use super::interner::{Interner, NULL, restore, restore_wide};
 use super::known::NEVER;
 use super::plan::Plan;
 use super::target::Target;
+use super::words::{FEW, rows_before};
 use values::form::{Form, whole};
 
 /// Codes, as wide as the number of distinct values needs. The largest number stands for null.
@@ -31,6 +32,8 @@ pub enum Codes {
 pub struct Words {
     pub codes: Codes,
     pub values: Series,
+    /// See [`rows_before`]; where there are many values, and something counts them.
+    pub before: Option<Vec<u32>>,
 }
 
 /// How many rows became what.
@@ -164,7 +167,9 @@ impl Store {
                     0xFF..0xFFFF => Codes::U16(swap(scatter_codes(&target, chunks, |c| c as u16), &swaps)),
                     _ => Codes::U32(swap(scatter_codes(&target, chunks, |c| c), &swaps)),
                 };
-                Ok(Words { codes, values: interner.into_values(&word.dtype, &word.column)? })
+                let before = interner.len() > FEW && plan.counts_values(&word.column);
+                let before = before.then(|| rows_before(&codes, interner.len(), &offsets));
+                Ok(Words { codes, values: interner.into_values(&word.dtype, &word.column)?, before })
             })
             .collect::<Result<_>>()?;
         let late_numbers = plan.numbers.iter().map(|column| plan.late(column)).collect();

@@ -247,6 +247,9 @@ fn of_pipeline(job: &Job<Monitor>) -> Result<Vec<Found>> {
     if let Some(spec) = &spec.disk {
         let stages = [Tool::Ingest, Tool::Clean, Tool::Features, Tool::Train, Tool::Predict, Tool::Export];
         let mut folders: Vec<PathBuf> = stages.iter().map(|tool| tool.folder(&job.pipeline)).collect();
+        // What `serve` writes grows with the requests.
+        folders.push(Path::new("data/journals").join(job.pipeline.as_str()));
+        folders.push(Tool::Serve.folder(&job.pipeline));
         folders.push("data/runs".into());
         let disk = watch::disk_use(job.root.path(), &folders.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
         let fine = format!("{} of the disk is free", percent(disk.share_free()));

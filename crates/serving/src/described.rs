@@ -18,9 +18,7 @@ impl Pipeline {
         if let Some(current) = self.current() {
             let created = &current.deployment.arms[0].arm.manifest().origin.created;
             let created = DateTime::parse_from_rfc3339(created).ok();
-            ages.extend(
-                created.and_then(|created| Some(("model", (now - created.to_utc()).to_std().unwrap_or_default()))),
-            );
+            ages.extend(created.map(|created| ("model", (now - created.to_utc()).to_std().unwrap_or_default())));
         }
         for (kind, tool) in [("data", Tool::Ingest), ("features", Tool::Features), ("results", Tool::Predict)] {
             let latest = root.join(tool.folder(&self.name)).join(artifact::LATEST);

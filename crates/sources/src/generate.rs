@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use artifact::{Fingerprint, Input};
-use demo::{Log, MESSAGE_COLUMNS, MessageLog, Messages, SHOP_COLUMNS, Shop, ShopLog, Span};
+use demo::{
+    Log, MARKET_COLUMNS, MESSAGE_COLUMNS, Market, MarketLog, MessageLog, Messages, SHOP_COLUMNS, Shop, ShopLog, Span,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::{ColumnType, Error, Map, Result, Root, did_you_mean};
@@ -27,10 +29,14 @@ pub enum Generate {
     Shop(Shop),
     /// What customers write to a shop, in several languages and with the errors of real messages.
     Messages(Messages),
+    /// The weekly sales of a chain of stores, with planned prices and promotions.
+    Market(Market),
 }
 
 /// The file that the shop's rows are said to come from.
 const SHOP: &str = "generate:shop";
+/// The same of the chain of stores.
+const MARKET: &str = "generate:market";
 
 impl Source for Generate {
     fn locate(&self, _: &Root, _: &Cloud) -> Result<Located> {
@@ -49,6 +55,7 @@ impl Source for Generate {
         let kind = match self {
             Generate::Shop(_) => SHOP,
             Generate::Messages(messages) => messages.kind.file(),
+            Generate::Market(_) => MARKET,
         };
         Settings::from([("generate".to_owned(), kind.into())])
     }
@@ -58,10 +65,12 @@ impl Generate {
     /// What stands for the rows when runs are compared.
     fn input(&self) -> Input {
         let (path, identity, rows) = match self {
-            Generate::Shop(shop) => (SHOP, shop.identity(), shop.rows),
-            Generate::Messages(messages) => (messages.kind.file(), messages.identity(), messages.rows),
+            Generate::Shop(shop) => (SHOP, shop.identity(), Some(shop.rows)),
+            Generate::Messages(messages) => (messages.kind.file(), messages.identity(), Some(messages.rows)),
+            // How many there are is known when they are written.
+            Generate::Market(market) => (MARKET, market.identity(), None),
         };
-        Input { path: path.to_owned(), fingerprint: Fingerprint::Given(identity), rows: Some(rows) }
+        Input { path: path.to_owned(), fingerprint: Fingerprint::Given(identity), rows }
     }
 
     /// Its columns in the order of `declared`, or all.
@@ -85,6 +94,7 @@ impl Generate {
         let (file, log): (&str, Box<dyn Log>) = match self {
             Generate::Shop(shop) => (SHOP, Box::new(ShopLog::new(shop))),
             Generate::Messages(messages) => (messages.kind.file(), Box::new(MessageLog::new(messages))),
+            Generate::Market(market) => (MARKET, Box::new(MarketLog::new(market))),
         };
         let (_, known) = self.table();
         let place = |(name, spec): &(String, ColumnSpec)| {
@@ -99,6 +109,7 @@ impl Generate {
         match self {
             Generate::Shop(_) => ("the shop's log has", &SHOP_COLUMNS),
             Generate::Messages(_) => ("messages have", &MESSAGE_COLUMNS),
+            Generate::Market(_) => ("the chain's sales have", &MARKET_COLUMNS),
         }
     }
 }

@@ -16,7 +16,7 @@
 //! | `reference`, `proof` | the plain definitions of all features, and the proof that uses them |
 
 mod bag;
-mod compute;
+pub mod compute;
 mod dictionary;
 mod earlier;
 mod fit;

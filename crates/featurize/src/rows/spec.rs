@@ -10,7 +10,7 @@ use values::Zone;
 
 use crate::changes::Late;
 use crate::known::Known;
-use crate::spec::{Fraction, Sql};
+use crate::spec::{Fraction, Sql, is_feature_name};
 use expr::RowExpr;
 
 /// Features of the rows of one table, each as of its own time.
@@ -350,9 +350,7 @@ impl<'de> Deserialize<'de> for RowFeatures {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RowFeatures, A::Error> {
                 let mut entries: Vec<(String, RowFeature)> = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
-                    let fits = name.starts_with(|c: char| c.is_alphabetic())
-                        && name.chars().all(|c| c.is_alphanumeric() || c == '_');
-                    if !fits {
+                    if !is_feature_name(&name) {
                         return Err(de::Error::custom(format!(
                             "'{name}' cannot name a feature; use letters, digits and '_', beginning with a letter"
                         )));

@@ -475,7 +475,7 @@ fn what_is_missing_is_said_where_it_stands() {
     let both = read("table: t\ntime: d\nrows: {}\ncutoffs: {every: 30d, count: 1}\n").unwrap_err().to_string();
     assert!(both.contains("'cutoffs' does not go with 'rows'; write either entity and cutoffs"), "{both}");
     let late = read("table: t\ntime: d\nfeatures: {n: count}\nrows: {}\n").unwrap_err().to_string();
-    assert!(late.contains("write 'entity' and 'cutoffs', or 'rows', above 'features'"), "{late}");
+    assert!(late.contains("write 'entity' and 'cutoffs', 'rows', or 'series' above 'features'"), "{late}");
     let none = read("table: t\ntime: d\nrows: {}\nfeatures: {n: count}\n").unwrap_err().to_string();
     assert!(none.contains("missing key 'label'"), "{none}");
 }

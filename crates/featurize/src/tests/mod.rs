@@ -48,7 +48,7 @@ pub fn read(text: &str) -> spec::Result<CutoffSpec> {
     let loaded = spec::parse(text, Path::new("features.yaml"), &spec::Environment::default())?;
     match loaded.spec {
         FeaturesSpec::Cutoffs(spec) => Ok(*spec),
-        FeaturesSpec::Rows(_) => panic!("not a spec with cutoffs"),
+        FeaturesSpec::Rows(_) | FeaturesSpec::Series(_) => panic!("not a spec with cutoffs"),
     }
 }
 

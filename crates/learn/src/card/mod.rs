@@ -1,6 +1,7 @@
 //! The model card: what was learned on what, how good it is, who decided what and why, and where it ends.
 
 mod choice;
+mod groups;
 mod page;
 mod tables;
 
@@ -31,6 +32,7 @@ pub fn card(manifest: &Manifest, trial: &Trial, decision: &Decision, plots: &[Pl
         choice::experiments(manifest),
         choice::searches(manifest, trial.spec.choose_by()),
         judged(manifest, trial, plots),
+        groups::groups(trial),
         gate(manifest),
         threshold(manifest),
         classes(manifest),
@@ -163,6 +165,7 @@ fn judged(manifest: &Manifest, trial: &Trial, plots: &[Plot]) -> String {
             .map_or(String::new(), |found| format!("{} to {}", number_text(found.low), number_text(found.high)));
         let better = match (metric, &manifest.intervals) {
             (Metric::Coverage, Some(asked)) => format!("near {}", asked.coverage),
+            (Metric::Bias, _) => "near 0".to_owned(),
             _ if metric.higher_is_better() => "higher".to_owned(),
             _ => "lower".to_owned(),
         };

@@ -168,7 +168,7 @@ mod tests {
                 "from 0: a logarithmic scale has only numbers above 0",
             ),
             ("{lightgbm: {}, search: {trials: 3, space: {l2: {from: 1, upto: 3}}}}", "upto"),
-            ("[lightgbm]", "a learner (one of: lightgbm, logistic, elastic_net, tree, forest, baseline)"),
+            ("[lightgbm]", "a learner (one of: lightgbm, logistic, elastic_net, tree, forest, baseline, naive)"),
         ] {
             let found = parse(text).unwrap_err().to_string();
             assert!(found.contains(error), "{text}: {found}");

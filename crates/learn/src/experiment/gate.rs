@@ -1,11 +1,37 @@
 //! What the chosen model must reach before anyone may use it.
 
 use score::{GateResult, gain_text, number_text};
+use spec::did_you_mean;
 
-use super::Gate;
+use super::{Gate, TrainSpec};
 use crate::metrics::{Interval, Metric, Scored};
 
 impl Gate {
+    /// Whether it says something that can be judged.
+    pub(super) fn check(&self, spec: &TrainSpec) -> Result<(), String> {
+        let metric = self.metric;
+        if self.at_least.is_none() && self.at_most.is_none() && self.better_than.is_none() {
+            return Err(format!("gate: '{metric}' has no limit; write at_least, at_most or better_than"));
+        }
+        let Some(other) = &self.better_than else { return Ok(()) };
+        if !spec.experiments.names().any(|name| name == other) {
+            let known = did_you_mean(other, spec.experiments.names());
+            return Err(format!("gate: better_than: no experiment '{other}'; {known}"));
+        }
+        if metric.judges_intervals() {
+            return Err(format!(
+                "gate: '{metric}' judges intervals, which '{other}' has none of; write at_least or at_most"
+            ));
+        }
+        match spec.folds {
+            None => Ok(()),
+            Some(_) => Err(format!(
+                "gate: better_than: with folds only the chosen experiment is judged on the test part, so that '{other}' cannot \
+                 be compared; remove 'folds'"
+            )),
+        }
+    }
+
     /// Judges the value on the test part; an undefined one does not pass.
     pub fn judge(&self, found: Option<f64>, test: &Scored) -> GateResult {
         let limits = [
@@ -26,6 +52,22 @@ impl Gate {
             }
         }
     }
+}
+
+/// The chosen model must surely be better than another experiment; it is not if it is that one itself.
+pub(super) fn beats(
+    metric: Metric,
+    (name, is_chosen): (&str, bool),
+    gain: Option<Interval>,
+    (model, other): (Option<f64>, Option<f64>),
+    test: &Scored,
+) -> GateResult {
+    if is_chosen {
+        let rule = format!("{metric} better than '{name}'");
+        return GateResult { rule, passed: false, found: "it was chosen itself".to_owned() };
+    }
+    let judged = beats_baseline(metric, gain, model, other, test);
+    GateResult { rule: format!("{metric} better than '{name}'"), ..judged }
 }
 
 /// The chosen model must surely be better than a constant: the interval of its gain lies above 0.
@@ -73,7 +115,7 @@ mod tests {
 
     #[test]
     fn limits_are_inclusive_and_undefined_does_not_pass() {
-        let gate = Gate { metric: Metric::Auc, at_least: Some(0.7), at_most: Some(0.99) };
+        let gate = Gate { metric: Metric::Auc, at_least: Some(0.7), at_most: Some(0.99), better_than: None };
         let test = test_part(vec![1.0, 0.0]);
         assert!(gate.judge(Some(0.7), &test).passed && gate.judge(Some(0.99), &test).passed);
         let found = gate.judge(Some(0.694_444), &test);

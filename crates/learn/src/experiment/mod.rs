@@ -12,6 +12,7 @@ mod release;
 mod row_numbers;
 mod rows;
 mod run;
+mod scaled;
 mod searched;
 mod targets;
 mod train_spec;
@@ -155,6 +156,8 @@ impl Trial {
 mod choice_tests;
 #[cfg(test)]
 mod classes_tests;
+#[cfg(test)]
+mod naive_tests;
 #[cfg(test)]
 mod partition_tests;
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl Trained<'_> {
         };
         if let Some(intervals) = &released.intervals {
             let bounds = intervals.bounds(&released.test_features, released.test.score())?;
-            released.test = released.test.with_bounds(bounds);
+            released.test = released.test.with_bounds(bounds).with_coverage(intervals.record().coverage);
         }
         Ok(released)
     }

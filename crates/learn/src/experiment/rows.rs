@@ -187,7 +187,7 @@ impl<'a> Table<'a> {
         Ok(names)
     }
 
-    fn must_have(&self, name: &str) -> Result<()> {
+    pub(super) fn must_have(&self, name: &str) -> Result<()> {
         match self.names.iter().any(|known| known == name) {
             true => Ok(()),
             false => Err(no_column(name, self.names.iter().map(String::as_str), self.spec)),

@@ -7,13 +7,13 @@ use spec::Result;
 
 use super::choice::{choose, compare, within_noise};
 use super::explain::{explain, importance};
-use super::gate::beats_baseline;
+use super::gate::{beats, beats_baseline};
 use super::release::{Released, Trained};
 use super::rows::{self, Table};
 use super::targets::{self, Targets};
-use super::{BASELINE, ExperimentSpec, Known, Measured, TrainSpec, Trial, searched};
+use super::{BASELINE, ExperimentSpec, Gate, Known, Measured, TrainSpec, Trial, scaled, searched};
 use crate::label_transform::around;
-use crate::metrics::{Interval, Metric, Resamples};
+use crate::metrics::{Interval, Metric, Resamples, Scored};
 use crate::random::renumbered;
 use crate::search::SearchSpec;
 use crate::{Learner, LearnerSpec, Part, SplitSummary, Task};
@@ -32,8 +32,8 @@ impl Contender {
     /// The learner that `spec` wants with these settings.
     pub fn new(spec: &TrainSpec, name: &str, settings: &LearnerSpec) -> Contender {
         let learner = match (spec.label_transform, settings) {
-            // A baseline is the mean or median of the label itself, not of its logarithm.
-            (Some(transform), learner) if !matches!(learner, LearnerSpec::Baseline(_)) => {
+            // A baseline is the mean or median of the label itself, not of its logarithm; a feature is in its unit, too.
+            (Some(transform), learner) if !matches!(learner, LearnerSpec::Baseline(_) | LearnerSpec::Naive(_)) => {
                 around(transform, learner.build())
             }
             _ => settings.build(),
@@ -75,6 +75,7 @@ pub(super) fn run_contenders(
     progress: &dyn Fn(&str),
 ) -> Result<Trial> {
     let table = Table::new(table, known, spec)?;
+    spec.judge_by.iter().try_for_each(|column| table.must_have(column))?;
     let keys = table.keys()?;
     let count = keys.height() as u64;
     let (label, classes) = match spec.task {
@@ -95,7 +96,6 @@ pub(super) fn run_contenders(
     split.summary.notes.extend(table.notes().iter().cloned());
     let test_at = (0..).zip(&split.parts).filter(|(_, part)| **part == Part::Test).map(|(at, _)| at).collect();
     let judging = renumbered(&entities, &split.judging());
-    drop(entities);
     let targets = Targets { weights: targets::weights(&keys, spec)?, label, classes };
     drop(keys);
     let parts = rows::cut(&table, &split, &targets)?;
@@ -108,16 +108,27 @@ pub(super) fn run_contenders(
         folds => format!("{} rows in {folds} folds", outcomes[chosen].valid.rows()),
     };
     progress(&format!("chosen: {}", outcomes[chosen].tried.name));
+    let scales = scaled::of_test(spec, &outcomes, &parts, &split, &entities)?;
+    drop(entities);
     let trained = Trained { spec, table: &table, split: &split, targets: &targets, contenders: &contenders };
-    let Released { model, summaries, intervals, refit, test: best, baseline, test_features, test_rows } =
+    let Released { model, summaries, intervals, refit, test, baseline, test_features, test_rows } =
         trained.release(&mut outcomes, chosen, parts, progress)?;
+    let with_scales = |scored: Scored| match &scales {
+        Some(scales) => scored.with_scales(scales.clone()),
+        None => scored,
+    };
+    let (best, baseline) = (with_scales(test), with_scales(baseline));
+    for outcome in &mut outcomes {
+        outcome.test = outcome.test.take().map(with_scales);
+    }
 
     let resamples = Resamples::of_entities(rows::entities(&test_rows, spec)?, spec.resamples as usize, spec.seed);
     let threshold = outcomes[chosen].tried.threshold.clone();
     let at = threshold.as_ref().map(|threshold| threshold.value);
     let at_baseline = outcomes.last().and_then(|last| Some(last.tried.threshold.as_ref()?.value));
     let of_intervals = Metric::of_intervals().filter(|_| intervals.is_some());
-    let metrics: Vec<Metric> = Metric::of(spec.task).chain(of_intervals).collect();
+    let of_scales = Metric::ALL.into_iter().filter(|metric| metric.is_scaled() && scales.is_some());
+    let metrics: Vec<Metric> = Metric::of(spec.task).chain(of_scales).chain(of_intervals).collect();
     let choose_by = spec.choose_by();
     let (resampled, gain) = resamples.judge((&best, at), &metrics, choose_by, (&baseline, at_baseline));
     let measured = |(metric, interval): (&Metric, Option<Interval>)| {
@@ -129,8 +140,19 @@ pub(super) fn run_contenders(
     let value = |metric: Metric| test.get(&metric).and_then(|measured| measured.value);
     let against_baseline =
         beats_baseline(choose_by, gain, value(choose_by), baseline.value(choose_by, at_baseline), &best);
-    let limits = spec.gate.iter().map(|gate| gate.judge(value(gate.metric), &best));
-    let gate = std::iter::once(against_baseline).chain(limits).collect();
+    let has_limit = |gate: &&Gate| gate.at_least.is_some() || gate.at_most.is_some();
+    let limits = spec.gate.iter().filter(has_limit).map(|gate| gate.judge(value(gate.metric), &best));
+    let others = spec.gate.iter().filter_map(|gate| {
+        let other = outcomes.iter().position(|outcome| Some(&outcome.tried.name) == gate.better_than.as_ref())?;
+        let cut = outcomes[other].tried.threshold.as_ref().map(|threshold| threshold.value);
+        // The chosen one has been taken out; of all others there are scores, as there are no folds.
+        let test = outcomes[other].test.as_ref().filter(|_| other != chosen);
+        let gain = test.and_then(|test| resamples.gain(gate.metric, (&best, at), (test, cut)));
+        let theirs = test.and_then(|test| test.value(gate.metric, cut));
+        let name = (outcomes[other].tried.name.as_str(), other == chosen);
+        Some(beats(gate.metric, name, gain, (value(gate.metric), theirs), &best))
+    });
+    let gate = std::iter::once(against_baseline).chain(limits).chain(others).collect();
     let confusion = at.map(|threshold| best.confusion_at(threshold));
     let classes = targets.classes.as_ref().map(|names| best.classes(names));
     let explained = explain(model.as_ref(), &test_features, spec.seed)?;

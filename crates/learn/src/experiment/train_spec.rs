@@ -85,6 +85,14 @@ pub struct TrainSpec {
     /// What the chosen model must reach on the test part, besides being better than the baseline.
     #[serde(default)]
     pub gate: Vec<Gate>,
+    /// Regression: the experiment with a plain forecast, such as a `naive` one, by whose errors in the train part the metrics
+    /// `mase` and `rmsse` are scaled, for each value of `entity` by itself. Default: these two are not measured.
+    #[serde(default)]
+    pub scaled_by: Option<String>,
+    /// Regression: columns of the table by whose values the card says how each experiment did on the test part, such as
+    /// `[horizon, store]`. Default: none.
+    #[serde(default)]
+    pub judge_by: Vec<String>,
     /// When a model that passed its gate replaces the one in production.
     #[serde(default)]
     pub promote: PromoteRule,
@@ -109,6 +117,9 @@ pub struct Gate {
     /// The greatest value that passes.
     #[serde(default)]
     pub at_most: Option<f64>,
+    /// The experiment that the chosen model must surely be better than on the test part, such as a `naive` one.
+    #[serde(default)]
+    pub better_than: Option<String>,
 }
 
 /// A challenger is promoted if it is better than the champion on the same test rows: if the 95 % interval
@@ -214,6 +225,11 @@ impl TrainSpec {
                 ));
             }
         }
+        if let Some((key, _)) = uses.into_iter().find(|(_, metric)| *metric == Some(Metric::Bias)) {
+            return Err(format!(
+                "{key}: 'bias' says in which direction a model errs, not how much; choose another metric"
+            ));
+        }
         if let Some((key, metric)) =
             uses.into_iter().find_map(|(key, metric)| Some((key, metric.filter(|metric| metric.judges_intervals())?)))
         {
@@ -225,8 +241,12 @@ impl TrainSpec {
                 gate.metric
             ));
         }
-        if let Some(gate) = self.gate.iter().find(|gate| gate.at_least.is_none() && gate.at_most.is_none()) {
-            return Err(format!("gate: '{}' has no limit; write at_least or at_most", gate.metric));
+        for gate in &self.gate {
+            gate.check(self)?;
+        }
+        super::scaled::check(self)?;
+        if !self.judge_by.is_empty() && self.task != Task::Regression {
+            return Err("judge_by: only predictions of numbers are judged by groups; remove it".to_owned());
         }
         if self.task != Task::Classification && self.threshold.is_some() {
             return Err("threshold: only classification has one; remove it".to_owned());
@@ -362,7 +382,7 @@ experiments: {plain: logistic}
                 "choose_by: rmse",
                 "choose_by: 'rmse' is not a metric for classification; choose one of: auc, average_precision",
             ),
-            ("gate: [{metric: auc}]", "gate: 'auc' has no limit; write at_least or at_most"),
+            ("gate: [{metric: auc}]", "gate: 'auc' has no limit; write at_least, at_most or better_than"),
             ("gate: [{metric: auc, at_lest: 1}]", "unknown key 'at_lest'; did you mean 'at_least'?"),
             ("resamples: 5", "resamples: 5 is not between 100 and 10000"),
             ("exclude: [a]\ninclude: [a]", "include: 'a' is also under 'exclude'; leave it out of one of them"),

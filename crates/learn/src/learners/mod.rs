@@ -9,6 +9,7 @@ mod grown;
 mod lbfgs;
 mod lightgbm;
 mod logistic;
+mod naive;
 mod softmax;
 mod tree;
 
@@ -21,11 +22,12 @@ pub use elastic_net::ElasticNet;
 pub use forest::Forest;
 pub use lightgbm::{Lightgbm, Objective};
 pub use logistic::Logistic;
+pub use naive::Naive;
 pub use tree::Tree;
 
 use crate::{Learner, Task};
 
-/// What learns, with its settings. Every setting has a default: `- lightgbm` alone is enough.
+/// What learns, with its settings. Every setting has a default but that of `naive`: `- lightgbm` alone is enough.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LearnerSpec {
@@ -43,11 +45,13 @@ pub enum LearnerSpec {
     /// The same prediction for every row, or every row of a group: the share of class 1, the mean or the median. What
     /// every other learner must beat.
     Baseline(Baseline),
+    /// The value of a feature, such as that of the year before: the plain forecast. Regression only.
+    Naive(Naive),
 }
 
 impl LearnerSpec {
     /// The words of all learners.
-    pub const NAMES: [&'static str; 6] = ["lightgbm", "logistic", "elastic_net", "tree", "forest", "baseline"];
+    pub const NAMES: [&'static str; 7] = ["lightgbm", "logistic", "elastic_net", "tree", "forest", "baseline", "naive"];
 
     /// The learner of one of [`LearnerSpec::NAMES`] with the settings that `settings` holds.
     pub(crate) fn read<'de, D: Deserializer<'de>>(name: &str, settings: D) -> Result<LearnerSpec, D::Error> {
@@ -57,6 +61,7 @@ impl LearnerSpec {
             "elastic_net" => ElasticNet::deserialize(settings).map(LearnerSpec::ElasticNet),
             "tree" => Tree::deserialize(settings).map(LearnerSpec::Tree),
             "forest" => Forest::deserialize(settings).map(LearnerSpec::Forest),
+            "naive" => Naive::deserialize(settings).map(LearnerSpec::Naive),
             _ => Baseline::deserialize(settings).map(LearnerSpec::Baseline),
         }
     }
@@ -69,6 +74,7 @@ impl LearnerSpec {
             "elastic_net" => LearnerSpec::ElasticNet(Default::default()),
             "tree" => LearnerSpec::Tree(Default::default()),
             "forest" => LearnerSpec::Forest(Default::default()),
+            "naive" => LearnerSpec::Naive(Default::default()),
             _ => LearnerSpec::Baseline(Default::default()),
         }
     }
@@ -93,6 +99,7 @@ impl LearnerSpec {
             LearnerSpec::Tree(spec) => Box::new(spec),
             LearnerSpec::Forest(spec) => Box::new(spec),
             LearnerSpec::Baseline(spec) => Box::new(spec),
+            LearnerSpec::Naive(spec) => Box::new(spec),
         }
     }
 
@@ -100,6 +107,7 @@ impl LearnerSpec {
     pub fn check(&self, task: Task) -> Result<()> {
         match self {
             LearnerSpec::Lightgbm(spec) => spec.check(task),
+            LearnerSpec::Naive(spec) => spec.check(task),
             _ => Ok(()),
         }
     }
@@ -112,6 +120,7 @@ impl LearnerSpec {
             LearnerSpec::Tree(spec) => spec,
             LearnerSpec::Forest(spec) => spec,
             LearnerSpec::Baseline(spec) => spec,
+            LearnerSpec::Naive(spec) => spec,
         }
     }
 }

@@ -229,7 +229,7 @@ fn default_space(learner: &LearnerSpec) -> Vec<(&'static str, Choices)> {
             ("min_leaf_rows", range(1.0, 100.0, log)),
             ("feature_share", range(0.2, 1.0, linear)),
         ],
-        LearnerSpec::Baseline(_) => Vec::new(),
+        LearnerSpec::Baseline(_) | LearnerSpec::Naive(_) => Vec::new(),
     }
 }
 

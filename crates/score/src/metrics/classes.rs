@@ -62,7 +62,8 @@ impl Scored {
         let each = (0..classes).map(one_against_all).collect::<Result<Vec<Scored>>>()?;
         let order = (0..label.len() as u32).collect();
         let (ones, ties) = (Vec::new(), Vec::new());
-        Ok(Scored { task: Task::Multiclass, label, score, order, ones, ties, bounds: None, each, weights: None })
+        let (task, bounds, weights, scales, coverage) = (Task::Multiclass, None, None, None, None);
+        Ok(Scored { task, label, score, order, ones, ties, bounds, each, weights, scales, coverage })
     }
 
     /// The number of the class with the largest probability, per row.

@@ -6,6 +6,7 @@ mod bootstrap;
 mod classes;
 mod confusion;
 mod errors;
+mod forecasts;
 mod ranking;
 mod weights;
 
@@ -23,6 +24,7 @@ pub use classes::largest;
 pub use confusion::Confusion;
 pub use confusion::Decisions;
 pub use errors::{error_curve, error_quantile};
+pub use forecasts::{Scale, scales};
 pub use ranking::{Bin, Curve, calibration, precision_recall, roc};
 use weights::{Counts, Sum, Weighed, Weights, mean};
 
@@ -57,6 +59,15 @@ pub enum Metric {
     Rmse,
     /// Mean absolute error as a share of the label; undefined if a label is 0.
     Mape,
+    /// The sum of absolute errors as a share of the sum of labels, both taken without sign; undefined if all labels are 0.
+    Wape,
+    /// Mean of prediction less label, in the label's unit: above 0 if predictions are too high. Best is 0.
+    Bias,
+    /// Mean absolute scaled error: each error as a share of the mean error that a plain forecast made in the train part for
+    /// the same series (Hyndman and Koehler 2006). Below 1 is better than that.
+    Mase,
+    /// Root of the mean squared scaled error, scaled by the plain forecast's mean squared error (M5 competition).
+    Rmsse,
     /// Share of the label's variance that is explained (coefficient of determination); 1 is best, 0 is no
     /// better than the mean, below 0 is worse.
     R2,
@@ -64,11 +75,14 @@ pub enum Metric {
     Coverage,
     /// Mean width of the prediction intervals, in the label's unit. Lower is better, of intervals that cover.
     IntervalWidth,
+    /// Mean pinball loss of the two bounds, as quantiles (Koenker and Bassett 1978): with a coverage of 0.8 those of 10 % and
+    /// 90 %. In the label's unit; lower is better.
+    Pinball,
 }
 
 impl Metric {
     /// Every metric, in the order of reports.
-    pub const ALL: [Metric; 16] = [
+    pub const ALL: [Metric; 21] = [
         Metric::Auc,
         Metric::AveragePrecision,
         Metric::LogLoss,
@@ -82,9 +96,14 @@ impl Metric {
         Metric::Mae,
         Metric::Rmse,
         Metric::Mape,
+        Metric::Wape,
+        Metric::Bias,
+        Metric::Mase,
+        Metric::Rmsse,
         Metric::R2,
         Metric::Coverage,
         Metric::IntervalWidth,
+        Metric::Pinball,
     ];
 
     /// The name as written in YAML.
@@ -103,9 +122,14 @@ impl Metric {
             Metric::Mae => "mae",
             Metric::Rmse => "rmse",
             Metric::Mape => "mape",
+            Metric::Wape => "wape",
+            Metric::Bias => "bias",
+            Metric::Mase => "mase",
+            Metric::Rmsse => "rmsse",
             Metric::R2 => "r2",
             Metric::Coverage => "coverage",
             Metric::IntervalWidth => "interval_width",
+            Metric::Pinball => "pinball",
         }
     }
 
@@ -113,7 +137,8 @@ impl Metric {
     pub fn judges(self, task: Task) -> bool {
         match self {
             Metric::Mae | Metric::Rmse | Metric::Mape | Metric::R2 => task == Task::Regression,
-            Metric::Coverage | Metric::IntervalWidth => task == Task::Regression,
+            Metric::Wape | Metric::Bias | Metric::Mase | Metric::Rmsse => task == Task::Regression,
+            Metric::Coverage | Metric::IntervalWidth | Metric::Pinball => task == Task::Regression,
             Metric::MacroF1 | Metric::MacroAuc => task == Task::Multiclass,
             Metric::LogLoss | Metric::Accuracy => task.has_classes(),
             _ => task == Task::Classification,
@@ -122,7 +147,8 @@ impl Metric {
 
     /// The metrics of a task's predictions, in the order of reports.
     pub fn of(task: Task) -> impl Iterator<Item = Metric> {
-        Metric::ALL.into_iter().filter(move |metric| metric.judges(task) && !metric.judges_intervals())
+        let of_predictions = |metric: &Metric| !metric.judges_intervals() && !metric.is_scaled();
+        Metric::ALL.into_iter().filter(move |metric| metric.judges(task) && of_predictions(metric))
     }
 
     /// The metrics of prediction intervals.
@@ -132,16 +158,21 @@ impl Metric {
 
     /// Judges prediction intervals, not predictions.
     pub fn judges_intervals(self) -> bool {
-        matches!(self, Metric::Coverage | Metric::IntervalWidth)
+        matches!(self, Metric::Coverage | Metric::IntervalWidth | Metric::Pinball)
     }
 
     pub fn higher_is_better(self) -> bool {
-        use Metric::{Brier, IntervalWidth, LogLoss, Mae, Mape, Rmse};
-        !matches!(self, LogLoss | Brier | Mae | Rmse | Mape | IntervalWidth)
+        use Metric::{Bias, Brier, IntervalWidth, LogLoss, Mae, Mape, Mase, Pinball, Rmse, Rmsse, Wape};
+        let of_predictions = matches!(self, LogLoss | Brier | Mae | Rmse | Mape | Wape | Bias | Mase | Rmsse);
+        !of_predictions && !matches!(self, IntervalWidth | Pinball)
     }
 
     /// How much better `value` is than `than`: positive is better, whatever the metric's direction.
     pub fn gain(self, value: f64, than: f64) -> f64 {
+        if self == Metric::Bias {
+            // Too high is as bad as too low.
+            return than.abs() - value.abs();
+        }
         if self.higher_is_better() { value - than } else { than - value }
     }
 
@@ -155,6 +186,7 @@ impl Metric {
             Metric::Brier | Metric::Rmse => |label, score| (score - label) * (score - label),
             Metric::Mae => |label, score| (score - label).abs(),
             Metric::Mape => |label, score| ((score - label) / label).abs(),
+            Metric::Bias => |label, score| score - label,
             _ => return None,
         })
     }
@@ -198,6 +230,10 @@ pub struct Scored {
     each: Vec<Scored>,
     /// How much each row counts, and the row at each position; none: all the same.
     weights: Option<RowWeights>,
+    /// What a plain forecast errs in the series of each row.
+    scales: Option<Vec<Scale>>,
+    /// Which share of the labels the bounds are to hold.
+    coverage: Option<f64>,
 }
 
 /// Weights in the order of rows and in that of positions.
@@ -238,7 +274,8 @@ impl Scored {
         }
         let order = (0..score.len() as u32).collect();
         let (ones, ties, each) = (Vec::new(), Vec::new(), Vec::new());
-        let mut scored = Scored { task, label, score, order, ones, ties, bounds: None, each, weights: None };
+        let (bounds, weights, scales, coverage) = (None, None, None, None);
+        let mut scored = Scored { task, label, score, order, ones, ties, bounds, each, weights, scales, coverage };
         if task == Task::Classification {
             scored.sort();
         }
@@ -332,7 +369,7 @@ impl Scored {
         };
         let losses = match metric {
             _ if self.task == Task::Multiclass => self.losses_of_classes(metric),
-            Metric::Coverage | Metric::IntervalWidth => {
+            Metric::Coverage | Metric::IntervalWidth | Metric::Pinball => {
                 self.bounds.as_ref().map(|bounds| self.of_bounds(metric, bounds))
             }
             _ => metric.loss().map(of_position),
@@ -346,6 +383,7 @@ impl Scored {
             let (label, low, high) = (self.label[*row as usize], low[*row as usize], high[*row as usize]);
             match metric {
                 Metric::Coverage => f64::from(u8::from(low <= label && label <= high)),
+                Metric::Pinball => self.pinball(label, (low, high)),
                 _ => high - low,
             }
         };
@@ -363,7 +401,13 @@ impl Scored {
             _ if rows == 0 => format!("is undefined because all {} rows have the weight 0", self.rows()),
             (_, Metric::MacroAuc) => self.why_no_macro_auc(),
             (_, Metric::Mape) => "is undefined where a label is 0".to_owned(),
-            (_, Metric::Coverage | Metric::IntervalWidth) => "is undefined without intervals".to_owned(),
+            (_, Metric::Wape) => "is undefined because all labels are 0".to_owned(),
+            (_, Metric::Coverage | Metric::IntervalWidth | Metric::Pinball) => {
+                "is undefined without intervals".to_owned()
+            }
+            (_, Metric::Mase | Metric::Rmsse) => {
+                "is undefined without errors of a plain forecast to scale by".to_owned()
+            }
             (_, Metric::R2) => "is undefined because all labels are equal".to_owned(),
             (_, _) if ones == 0 => format!("is undefined because none of the {rows} {named} has class 1"),
             (_, _) if ones == rows => format!("is undefined because all of the {rows} {named} have class 1"),
@@ -406,6 +450,9 @@ impl Measure<'_> {
             Metric::F1 => scored.decisions(self.threshold?, weights).f1(),
             Metric::Accuracy => scored.decisions(self.threshold?, weights).accuracy(),
             Metric::R2 => scored.r2(weights),
+            Metric::Wape => scored.wape(weights),
+            Metric::Mase => scored.scaled(weights, |error, scale| error.abs() / scale.absolute),
+            Metric::Rmsse => scored.scaled(weights, |error, scale| error * error / scale.squared).map(f64::sqrt),
             Metric::MacroF1 => scored.macro_f1(weights),
             Metric::MacroAuc => scored.macro_auc(counts),
             _ => None,
@@ -453,6 +500,11 @@ mod tests {
         close(scored.value(Metric::Rmse, None), 0.463_680_924_774_785_2);
         close(scored.value(Metric::Mape, None), 0.358_333_333_333_333_35);
         close(scored.value(Metric::R2, None), 0.974_328_358_208_955_2);
+        // By hand: (0.5 + 0.6 + 0 + 0.5) / 13, and (-0.5 + 0.6 + 0 + 0.5) / 4.
+        close(scored.value(Metric::Wape, None), 1.6 / 13.0);
+        close(scored.value(Metric::Bias, None), 0.15);
+        assert!(Metric::Bias.gain(-0.1, 0.2) > 0.0 && Metric::Bias.gain(0.3, -0.2) < 0.0);
+        assert_eq!(regression(&[0.0], &[1.0]).why_undefined(Metric::Wape), "is undefined because all labels are 0");
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod grown;
 pub mod lightgbm;
 mod linear;
 pub mod logistic;
+pub mod naive;
 pub mod random_forest;
 pub mod softmax;
 mod store;
@@ -36,6 +37,7 @@ pub fn load_model(learner: &str, folder: &Path, file: &str, features: Vec<Featur
         tree::NAME => tree::load(&path, features),
         random_forest::NAME => random_forest::load(&path, features),
         baseline::NAME => baseline::load(&path, features),
+        naive::NAME => naive::load(&path, features),
         other => Err(Error::cannot_run(format!("{}: no learner '{other}' is known", path.display()))
             .hint("read it with the version of millrace that wrote it")),
     }

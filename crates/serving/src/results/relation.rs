@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use polars::prelude::{Column, DataFrame, DataType, IntoColumn, NamedFrom, Schema, Series, TimeUnit};
 use postgresql::{Address, in_words, quoted};
 use spec::{Error, Result, Root};
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{Kind as TypeKind, ToSql, Type};
 use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
 use super::query::{Bound, Filter, Query, Test};
@@ -53,12 +53,16 @@ enum Kind {
     /// A moment.
     TimestampTz,
     Text,
-    /// A type that is only shown, as text.
+    /// A type that is shown as text, and has no order here: that of its texts would be another than the server's.
     Other,
 }
 
 impl Kind {
     fn of(server: &Type) -> Kind {
+        // A type with conditions of its own is compared like the one that it is made of.
+        if let TypeKind::Domain(inner) = server.kind() {
+            return Kind::of(inner);
+        }
         match *server {
             Type::BOOL => Kind::Bool,
             Type::INT2 | Type::INT4 | Type::INT8 => Kind::Int,
@@ -68,7 +72,8 @@ impl Kind {
             Type::DATE => Kind::Date,
             Type::TIMESTAMP => Kind::Timestamp,
             Type::TIMESTAMPTZ => Kind::TimestampTz,
-            Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME => Kind::Text,
+            // As texts, UUIDs are in the order that the server has them in.
+            Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UUID => Kind::Text,
             _ => Kind::Other,
         }
     }
@@ -219,6 +224,10 @@ impl Relation {
             Asked::Page(parameters, most) => Query::read(parameters, &schema, most)?,
             Asked::Key(key) => Query::of_key(&entity, key, &schema)?,
         };
+        let unordered = |name: &str| fields.iter().any(|field| field.name == name && field.kind == Kind::Other);
+        if let Some((name, _)) = query.sort.as_ref().filter(|(name, _)| unordered(name)) {
+            return Err(no_order(name));
+        }
         let all = count(&transaction, &self.from, "", &[]).await.map_err(failed)?;
         let (condition, bounds) = condition(&query.filters, &fields, &schema)?;
         let references: Vec<&(dyn ToSql + Sync)> = bounds.iter().map(|bound| &**bound as &(dyn ToSql + Sync)).collect();
@@ -304,6 +313,10 @@ fn condition(filters: &[Filter], fields: &[Field], schema: &Schema) -> std::resu
                 Refusal::wrong("wrong_value", &filter.column, "no text in the database holds the character U+0000");
             return Err(refusal);
         }
+        let is_equality = matches!(filter.test, Test::Eq | Test::Ne | Test::Contains | Test::Null);
+        if field.kind == Kind::Other && !is_equality {
+            return Err(no_order(&field.name));
+        }
         let name = column_of_table(&field.name);
         let column = field.kind.compared(&name);
         let place = bounds.len() + 1;
@@ -362,6 +375,11 @@ fn condition(filters: &[Filter], fields: &[Field], schema: &Schema) -> std::resu
         true => Ok((String::new(), bounds)),
         false => Ok((format!(" WHERE {}", parts.join(" AND ")), bounds)),
     }
+}
+
+fn no_order(name: &str) -> Refusal {
+    Refusal::wrong("no_order", name, format!("column '{name}' has a type without an order here"))
+        .way_out("compare it with eq, ne, contains or null, or sort by another column")
 }
 
 /// A table that has no row of what is asked.

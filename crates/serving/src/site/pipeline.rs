@@ -125,8 +125,9 @@ pub async fn start(State(app): State<Arc<App>>, Path(name): Path<String>, writte
 }
 
 /// How a run ended, and its cause if it failed.
-fn outcome(run: &Run) -> (Html, Html) {
+fn outcome(run: &Run, may_run: bool) -> (Html, Html) {
     match &run.end {
+        End::Unknown if may_run => (badge(pages::State::Running, "running").into(), Html::new()),
         End::Success { .. } => (badge(pages::State::Good, "done").into(), Html::new()),
         End::Failure(why) => (badge(pages::State::Bad, "failed").into(), shown::long(why)),
         End::Interrupted => (badge(pages::State::Warning, "interrupted").into(), Html::new()),
@@ -144,10 +145,11 @@ fn table(runs: &Runs) -> Html {
         Column::text("Cause"),
     ];
     let mut table = Table::new("Runs of stages, newest first", columns).or_else("No stage has run yet.");
-    for (tool, run) in runs.newest().into_iter().take(MOST) {
-        let (badge, cause) = outcome(run);
+    for (at, (tool, run)) in runs.newest().into_iter().take(MOST).enumerate() {
+        let (badge, cause) = outcome(run, at == 0 && runs.is_at_work);
         let (seconds, rows) = match run.end {
-            End::Success { seconds, rows } => (Some(words::seconds(seconds)), Some(words::grouped(rows))),
+            // A stage such as `train` publishes no rows.
+            End::Success { seconds, rows } => (Some(words::seconds(seconds)), (rows > 0).then(|| words::grouped(rows))),
             _ => (None, None),
         };
         table.row([shown::time(run.began).into(), tool.name().into(), badge, seconds.into(), rows.into(), cause]);
@@ -165,7 +167,7 @@ fn calls(name: &Name, runs: &Runs) -> Html {
     ];
     let mut table = Table::new("Calls of scripts/run-pipeline, newest first", columns)
         .or_else("scripts/run-pipeline has not been called yet, by cron or from here.");
-    for call in runs.calls.iter().rev().take(MOST) {
+    for (at, call) in runs.calls.iter().rev().take(MOST).enumerate() {
         let began = call.began.or_else(|| Some(call.ended.as_ref()?.time)).map(shown::time);
         let (state, seconds, detail) = match &call.ended {
             Some(ended) => {
@@ -178,6 +180,7 @@ fn calls(name: &Name, runs: &Runs) -> Html {
                 let cause = stage.map_or_else(|| why.to_owned(), |stage| format!("{stage}: {why}"));
                 (state, Some(words::seconds(ended.seconds)), shown::long(&cause))
             }
+            None if at == 0 && runs.is_at_work => (badge(pages::State::Running, "running"), None, Html::new()),
             None => (badge(pages::State::Neutral, "no end"), None, Html::new()),
         };
         table.row([began.into(), state.into(), seconds.into(), detail, link(&log_of(name, Some(call)), "Log").into()]);

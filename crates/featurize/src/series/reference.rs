@@ -1,0 +1,452 @@
+//! The plain definition of every feature of series: the other side of `--prove` and of the tests.
+//!
+//! It shares no code with what it proves. The table is cut at the cutoff before anything is computed; periods are found by
+//! a calendar of its own, and values are looked up one by one. Only SQL expressions are evaluated by the same engine.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use artifact::PolarsResultExt;
+use polars::prelude::{DataFrame, IdxCa, NamedFrom, NewChunkedArray, Series};
+use spec::{Result, Unit};
+
+use super::holidays::{Country, Day};
+use super::plan::{How, Level, Op, Plan, Source};
+use super::spec::{CountedFrom, Dated, Filling, Gaps, Holiday, Negative, Unfinished};
+use crate::almanac::{Almanac, DAY, HOUR, date, day_number};
+use crate::eval::{evaluated, holds};
+use crate::reference::{Answer, Ask, Seen, Value, answer, cells, keys};
+use values::form::plain;
+
+/// A series by its key.
+pub type Key = Vec<String>;
+
+/// The table, each row with its series and the number of its period.
+pub struct Facts<'a> {
+    plan: &'a Plan,
+    almanac: Almanac,
+    pub frame: DataFrame,
+    pub series: Vec<Key>,
+    pub numbers: Vec<i128>,
+    rows: HashMap<Key, BTreeMap<i128, usize>>,
+    /// The label of each row, where it is known.
+    labels: Vec<Option<f64>>,
+    /// The first period that is predicted by the newest cutoff.
+    pub newest: i128,
+}
+
+/// What was known before a cutoff.
+pub struct Past<'a> {
+    facts: &'a Facts<'a>,
+    pub cutoff: i128,
+    /// Of each source the values of each group.
+    sources: Vec<HashMap<Key, BTreeMap<i128, f64>>>,
+}
+
+/// The number of the period that a time begins or ends.
+fn number_of(plan: &Plan, time: i128) -> i128 {
+    let count = i128::from(plan.every.count);
+    let (year, month, _) = date(time.div_euclid(DAY));
+    match plan.every.unit {
+        Unit::Hour => time.div_euclid(count * HOUR),
+        Unit::Day => time.div_euclid(count * DAY),
+        Unit::Week => time.div_euclid(count * 7 * DAY),
+        Unit::Month => (year * 12 + month - 1).div_euclid(count),
+        Unit::Year => year.div_euclid(count),
+    }
+}
+
+impl<'a> Facts<'a> {
+    pub fn new(plan: &'a Plan, table: &DataFrame, today: i128) -> Result<Facts<'a>> {
+        let almanac = Almanac::of(plan.clock);
+        let mut times = Vec::new();
+        let (mut places, mut series) = (Vec::new(), Vec::new());
+        let shown = plan.by.iter().map(|name| cells(table, name)).collect::<Result<Vec<_>>>()?;
+        for (row, time) in cells(table, &plan.time)?.iter().enumerate() {
+            let key: Option<Key> = shown.iter().map(|column| text_of(&column[row])).collect();
+            let (Some(time), Some(mut key)) = (almanac.time(time), key) else { continue };
+            for renamed in &plan.rules().renamed {
+                for (name, part) in plan.by.iter().zip(&mut key) {
+                    if *name == renamed.column && *part == renamed.from {
+                        *part = renamed.to.clone();
+                    }
+                }
+            }
+            places.push(row as u32);
+            series.push(key);
+            times.push(time);
+        }
+        let frame = table.take(&IdxCa::from_slice("".into(), &places)).during("proof")?;
+        let numbers: Vec<i128> = times.iter().map(|time| number_of(plan, *time)).collect();
+        let mut rows: HashMap<Key, BTreeMap<i128, usize>> = HashMap::new();
+        for (row, (key, number)) in series.iter().zip(&numbers).enumerate() {
+            rows.entry(key.clone()).or_default().insert(*number, row);
+        }
+        let column = evaluated(&frame, &plan.label_sql, "label", "proof")?;
+        let column = DataFrame::new(column.len(), vec![column.with_name("label".into()).into()]).during("proof")?;
+        let mut labels = Vec::new();
+        for (row, label) in cells(&column, "label")?.iter().enumerate() {
+            let label = label.number().filter(|label| label.is_finite());
+            let is_over = match plan.rules().dated {
+                Dated::Start if plan.every.unit != Unit::Hour => almanac.day(next(plan, times[row], 1)) <= today,
+                _ => almanac.day(times[row]) <= today,
+            };
+            let is_known = is_over || plan.rules().unfinished == Unfinished::Refuse;
+            let label = label.filter(|_| is_known);
+            labels.push(match plan.negative {
+                Negative::Zero => label.map(|label| label.max(0.0)),
+                _ => label,
+            });
+        }
+        let last = numbers.iter().zip(&labels).filter(|(_, label)| label.is_some()).map(|(number, _)| *number).max();
+        let newest = match plan.cutoffs.as_ref().and_then(|cutoffs| cutoffs.newest()) {
+            Some(day) => number_of(plan, almanac.start(i128::from(day.to_epoch_days()))),
+            None => last.unwrap_or(0) + 1,
+        };
+        Ok(Facts { plan, almanac, frame, series, numbers, rows, labels, newest })
+    }
+
+    /// The number of the period that a cell of time stands for.
+    pub fn number(&self, cell: &Value) -> i128 {
+        number_of(self.plan, self.almanac.time(cell).unwrap_or(0))
+    }
+
+    /// The row of a series and period.
+    pub fn row(&self, key: &Key, number: i128) -> Option<usize> {
+        self.rows.get(key)?.get(&number).copied()
+    }
+
+    /// The label of a period, its gaps filled, where it is known and the series goes on.
+    pub fn label(&self, key: &Key, number: i128) -> Result<Option<f64>> {
+        let rows = self.rows.get(key);
+        let last = rows.and_then(|rows| rows.range(..self.newest).next_back()).map(|(number, _)| *number);
+        if last.is_none_or(|last| number > last) {
+            return Ok(None);
+        }
+        if let Some(row) = self.row(key, number) {
+            return Ok(self.labels[row]);
+        }
+        let before = rows.and_then(|rows| rows.range(..number).next_back()).map(|(_, row)| *row);
+        let (Gaps::Fill(_), Some(before)) = (&self.plan.rules().gaps, before) else { return Ok(None) };
+        let filled = self.filled(&[(before, number)])?;
+        let value = evaluated(&filled, &self.plan.label_sql, "label", "proof")?;
+        let value = DataFrame::new(1, vec![value.with_name("label".into()).into()]).during("proof")?;
+        Ok(cells(&value, "label")?[0].number().filter(|label| label.is_finite()))
+    }
+
+    /// The time of the period after a period, as of which its label is known.
+    pub fn label_known_at(&self, key: &Key, number: i128) -> Result<Value> {
+        let before = self.rows.get(key).and_then(|rows| rows.range(..=number).next_back());
+        let Some((at, row)) = before else { return Ok(Value::Null) };
+        let cell = cells(&self.frame.slice(*row as i64, 1), &self.plan.time)?.remove(0);
+        let time = next(self.plan, self.almanac.time(&cell).unwrap_or(0), number + 1 - at);
+        Ok(match cell {
+            Value::Day(_) => Value::Day(time.div_euclid(DAY)),
+            _ => Value::Moment(time),
+        })
+    }
+
+    /// Rows of missing periods, each with the newest row before it.
+    fn filled(&self, gaps: &[(usize, i128)]) -> Result<DataFrame> {
+        let Gaps::Fill(filling) = &self.plan.rules().gaps else { return Ok(self.frame.head(Some(0))) };
+        let doing = "proof";
+        let rows: Vec<u32> = gaps.iter().map(|(row, _)| *row as u32).collect();
+        let mut filled = self.frame.take(&IdxCa::from_slice("".into(), &rows)).during(doing)?;
+        let levels: BTreeSet<&String> = self
+            .plan
+            .sources
+            .iter()
+            .flat_map(|source| match &source.level {
+                Level::By(by) => by.iter().collect::<Vec<_>>(),
+                Level::Series => Vec::new(),
+            })
+            .collect();
+        let names: Vec<String> = filled.get_column_names().iter().map(|name| name.to_string()).collect();
+        for name in names {
+            if self.plan.by.contains(&name) || levels.contains(&name) || name == self.plan.time {
+                continue;
+            }
+            let dtype = filled.column(&name).during(doing)?.dtype().clone();
+            let values = match filling.get(&name) {
+                Some(Filling::Last) => continue,
+                Some(Filling::Number(number)) => {
+                    Series::new(name.as_str().into(), vec![*number; gaps.len()]).cast(&dtype).during(doing)?
+                }
+                None => Series::full_null(name.as_str().into(), gaps.len(), &dtype),
+            };
+            filled.with_column(values.into()).during(doing)?;
+        }
+        // The time of a gap follows from that of its row before.
+        let times = cells(&filled, &self.plan.time)?;
+        let mut parts: Option<DataFrame> = None;
+        for (place, (row, number)) in gaps.iter().enumerate() {
+            let from = self.almanac.time(&times[place]).unwrap_or(0);
+            let time = next(self.plan, from, number - self.numbers[*row]);
+            let one = filled.slice(place as i64, 1);
+            let one = crate::falsify::at_time(&one, &self.plan.time, time, self.almanac)?;
+            match &mut parts {
+                None => parts = Some(one),
+                Some(parts) => drop(parts.vstack_mut(&one).during(doing)?),
+            }
+        }
+        Ok(parts.unwrap_or_else(|| filled.head(Some(0))))
+    }
+
+    /// What was known before a cutoff: nothing of the rows from it on is left.
+    pub fn before(&'a self, cutoff: i128) -> Result<Past<'a>> {
+        let mut gaps = Vec::new();
+        let mut of_gaps: Vec<(&Key, i128)> = Vec::new();
+        if matches!(self.plan.rules().gaps, Gaps::Fill(_)) {
+            for (key, rows) in &self.rows {
+                let mut before: Option<(i128, usize)> = None;
+                for (number, row) in
+                    rows.range(..cutoff).map(|(number, row)| (*number, Some(*row))).chain([(cutoff, None)])
+                {
+                    if let Some((last, from)) = before {
+                        for missing in last + 1..number {
+                            gaps.push((from, missing));
+                            of_gaps.push((key, missing));
+                        }
+                    }
+                    before = row.map(|row| (number, row));
+                }
+            }
+        }
+        let kept: Vec<u32> =
+            (0u32..).zip(&self.numbers).filter(|(_, number)| **number < cutoff).map(|(row, _)| row).collect();
+        let mut frame = self.frame.take(&IdxCa::from_slice("".into(), &kept)).during("proof")?;
+        frame.vstack_mut(&self.filled(&gaps)?).during("proof")?;
+        let whose: Vec<(&Key, i128)> =
+            kept.iter().map(|row| (&self.series[*row as usize], self.numbers[*row as usize])).chain(of_gaps).collect();
+        let of = |source: &Source| self.values(source, &frame, &whose);
+        Ok(Past { facts: self, cutoff, sources: self.plan.sources.iter().map(of).collect::<Result<_>>()? })
+    }
+
+    fn values(
+        &self,
+        source: &Source,
+        frame: &DataFrame,
+        whose: &[(&Key, i128)],
+    ) -> Result<HashMap<Key, BTreeMap<i128, f64>>> {
+        let kept = source.filter.as_ref().map(|filter| holds(frame, filter, "proof")).transpose()?;
+        let values: Vec<Option<f64>> = match &source.of {
+            None => vec![Some(1.0); frame.height()],
+            Some(sql) => {
+                let given = evaluated(frame, sql, "of", "proof")?;
+                let given = DataFrame::new(given.len(), vec![given.with_name("of".into()).into()]).during("proof")?;
+                cells(&given, "of")?.iter().map(|value| value.number().filter(|value| value.is_finite())).collect()
+            }
+        };
+        let mut all: HashMap<Key, BTreeMap<i128, f64>> = HashMap::new();
+        let mut groups: HashMap<&Key, Key> = HashMap::new();
+        for (key, _) in whose {
+            if !groups.contains_key(key) {
+                groups.insert(key, self.group(&source.level, key)?);
+            }
+        }
+        for (row, (key, number)) in whose.iter().enumerate() {
+            let holds = kept.as_ref().is_none_or(|kept| kept[row]);
+            let value = match (source.share, holds) {
+                (true, holds) => Some(f64::from(u8::from(holds))),
+                (false, true) => values[row],
+                (false, false) => None,
+            };
+            if let Some(value) = value {
+                *all.entry(groups[key].clone()).or_default().entry(*number).or_insert(0.0) += value;
+            }
+        }
+        Ok(all)
+    }
+
+    /// The group of a series, by any of its rows.
+    fn group(&self, level: &Level, key: &Key) -> Result<Key> {
+        let Level::By(by) = level else { return Ok(key.clone()) };
+        let Some(row) = self.rows.get(key).and_then(|rows| rows.values().next()) else { return Ok(Vec::new()) };
+        let one = self.frame.slice(*row as i64, 1);
+        by.iter().map(|name| Ok(cells(&one, name)?[0].to_string())).collect()
+    }
+
+    /// How far ahead the examples of a series at a cutoff are: all, or those whose label is known.
+    pub fn examples(&self, key: &Key, cutoff: i128, with_label: bool, bounds: (usize, usize)) -> Result<Vec<i128>> {
+        let Some(rows) = self.rows.get(key) else { return Ok(Vec::new()) };
+        let newest = rows.range(..cutoff).next_back().map(|(number, _)| *number);
+        let oldest = rows.keys().next().copied().unwrap_or(cutoff);
+        let is_there =
+            newest.is_some_and(|newest| cutoff - newest <= bounds.0 as i128) && cutoff - oldest >= bounds.1 as i128;
+        let mut ahead = Vec::new();
+        for h in 1..=self.plan.horizon as i128 {
+            let target = cutoff + h - 1;
+            if is_there && (!with_label || target < self.newest && self.label(key, target)?.is_some()) {
+                ahead.push(h);
+            }
+        }
+        Ok(ahead)
+    }
+
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.rows.keys()
+    }
+}
+
+/// A time some periods later.
+fn next(plan: &Plan, time: i128, by: i128) -> i128 {
+    let count = i128::from(plan.every.count) * by;
+    let months = match plan.every.unit {
+        Unit::Hour => return time + count * HOUR,
+        Unit::Day => return time + count * DAY,
+        Unit::Week => return time + count * 7 * DAY,
+        Unit::Month => count,
+        Unit::Year => count * 12,
+    };
+    let (year, month, day) = date(time.div_euclid(DAY));
+    let at = year * 12 + month - 1 + months;
+    let begins = |at: i128| day_number(at.div_euclid(12), at.rem_euclid(12) + 1, 1);
+    let length = |at: i128| begins(at + 1) - begins(at);
+    let is_last = day == length(at - months);
+    (begins(at) + if is_last { length(at) - 1 } else { day - 1 }) * DAY
+}
+
+/// A value as text, as the columns of a series are read.
+pub fn text_of(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Text(text) => text.clone(),
+        other => other.to_string(),
+    })
+}
+
+impl Past<'_> {
+    /// A feature of a series for the period so far ahead; nothing for those that are not made of earlier periods.
+    pub fn answer(&self, how: &How, key: &Key, ahead: i128) -> Result<Option<Answer>> {
+        let target = self.cutoff + ahead - 1;
+        let none = BTreeMap::new();
+        let values = |source: usize| -> Result<&BTreeMap<i128, f64>> {
+            let group = self.facts.group(&self.facts.plan.sources[source].level, key)?;
+            Ok(self.sources[source].get(&group).unwrap_or(&none))
+        };
+        let at = |from: CountedFrom| if from == CountedFrom::Target { target } else { self.cutoff };
+        let number = |value: Option<f64>| value.map_or(Value::Null, Value::Number);
+        Ok(Some(match how {
+            How::Window { op, source, window, lag, from } => {
+                let end = at(*from) - *lag as i128;
+                let start = window.map_or(i128::MIN, |window| end - window as i128);
+                let values = values(*source)?;
+                let seen: Vec<Seen> = values
+                    .iter()
+                    .filter(|(number, _)| start <= **number && **number < end)
+                    .map(|(number, value)| Seen { time: *number, value: Value::Number(*value), holds: true })
+                    .collect();
+                let since = |seen: Option<&Seen>| {
+                    Answer::from(seen.map_or(Value::Null, |seen| Value::Whole(at(*from) - seen.time)))
+                };
+                let ask = match op {
+                    Op::Count => Ask::Count,
+                    Op::Sum => Ask::Sum,
+                    Op::Mean => Ask::Mean,
+                    Op::Min => Ask::Min,
+                    Op::Max => Ask::Max,
+                    Op::Std => Ask::Std,
+                    Op::Quantile(q) => Ask::Quantile(*q),
+                    Op::First => Ask::First,
+                    Op::Last => Ask::Last,
+                    Op::Recency => return Ok(Some(since(seen.last()))),
+                    Op::Tenure => return Ok(Some(since(seen.first()))),
+                };
+                answer(ask, &seen, 0, self.facts.almanac)
+            }
+            How::Lag { source, periods, from } => {
+                number(values(*source)?.get(&(at(*from) - *periods as i128)).copied()).into()
+            }
+            How::Difference { source, periods } => {
+                let values = values(*source)?;
+                let newest = values.get(&(self.cutoff - 1)).copied();
+                let earlier = values.get(&(self.cutoff - 1 - *periods as i128)).copied();
+                let size = newest.unwrap_or(0.0).abs().max(earlier.unwrap_or(0.0).abs());
+                Answer { value: number(newest.zip(earlier).map(|(one, other)| one - other)), slack: 1e-9 * size }
+            }
+            How::Ewm { source, halflife } => {
+                let (mut sum, mut weights, mut size) = (0.0, 0.0, 0.0f64);
+                for (number, value) in values(*source)? {
+                    let weight = 2f64.powf(-((self.cutoff - 1 - number) as f64) / halflife);
+                    sum += weight * value;
+                    weights += weight;
+                    size = size.max(value.abs());
+                }
+                // So long ago that the weights are no numbers any more, both sides have nothing.
+                let mean = (weights > 0.0).then(|| sum / weights);
+                Answer { value: number(mean), slack: 1e-9 * size }
+            }
+            How::Holidays(on, country) => Answer::from(Value::Whole(self.holidays(on, *country, key, target))),
+            How::Lookup(_) | How::Sql(_) => return Ok(None),
+        }))
+    }
+
+    /// Day by day, from the row of the series that is nearest before the cutoff.
+    fn holidays(&self, on: &[Holiday], country: Option<Country>, key: &Key, target: i128) -> i128 {
+        let facts = self.facts;
+        let Some((number, row)) = facts.rows.get(key).and_then(|rows| rows.range(..self.cutoff).next_back()) else {
+            return 0;
+        };
+        let time =
+            cells(&facts.frame, &facts.plan.time).ok().and_then(|times| facts.almanac.time(&times[*row])).unwrap_or(0);
+        let day = |number: i128, other: i128| next(facts.plan, time, other - number).div_euclid(DAY);
+        let (first, last) = match (facts.plan.every.unit, facts.plan.rules().dated) {
+            (Unit::Hour, _) => (day(*number, target), day(*number, target)),
+            (_, Dated::Start) => (day(*number, target), day(*number, target + 1) - 1),
+            (_, Dated::End) => (day(*number, target - 1) + 1, day(*number, target)),
+        };
+        let is_on = |at: i128, holiday: &Holiday| match holiday {
+            Holiday::Once(day) => i128::from(day.to_epoch_days()) == at,
+            Holiday::Yearly(month, day) => (date(at).1, date(at).2) == (i128::from(*month), i128::from(*day)),
+        };
+        let listed = |at: i128| on.iter().filter(|holiday| is_on(at, holiday)).count() as i128;
+        let of_country = |at: i128| i128::from(country.is_some_and(|country| is_public(country, at)));
+        (first..=last).map(|at| listed(at) + of_country(at)).sum()
+    }
+}
+
+/// Whether a day is a public holiday: its rules, read by looking at the day.
+fn is_public(country: Country, at: i128) -> bool {
+    let (year, month, day) = date(at);
+    // 1970-01-01 was a Thursday.
+    let weekday = (at + 3).rem_euclid(7);
+    let holds = |(rule, from, to): &(Day, i32, i32)| {
+        let is_it = match rule {
+            Day::On(on, at) => (month, day) == (i128::from(*on), i128::from(*at)),
+            Day::Nth(nth, on, of) => {
+                let is_last = date(at + 7).1 != month;
+                let nth_is_it = if *nth == 5 { is_last } else { (day - 1) / 7 + 1 == i128::from(*nth) };
+                month == i128::from(*of) && weekday == i128::from(on.num_days_from_monday()) && nth_is_it
+            }
+            Day::Easter(after) => at - i128::from(*after) == easter(year),
+        };
+        is_it && (i128::from(*from)..=i128::from(*to)).contains(&year)
+    };
+    country.rules().iter().any(holds)
+}
+
+/// Easter Sunday as a day since 1970: the Sunday after the full moon of the tables (Gauss 1800, corrected 1816).
+fn easter(year: i128) -> i128 {
+    let (k, a) = (year / 100, year % 19);
+    let m = 15 + (3 * k + 3) / 4 - (8 * k + 13) / 25;
+    let d = (19 * a + m) % 30;
+    let r = (d + a / 11) / 29;
+    let (og, s) = (21 + d - r, 2 - (3 * k + 3) / 4);
+    let sz = 7 - (year + year / 4 + s).rem_euclid(7);
+    let oe = 7 - (og - sz).rem_euclid(7);
+    day_number(year, 3, 1) + og + oe - 1
+}
+
+/// A column of another table for rows that ask, each by looking through the table.
+pub fn looked_up(table: &DataFrame, rows: &DataFrame, of: &super::plan::Lookup) -> Result<Vec<Answer>> {
+    let asked = keys(rows, of.on.iter().map(|(own, _)| own))?;
+    let known = keys(table, of.on.iter().map(|(_, their)| their))?;
+    let values = table.column(&of.take).during("proof")?.as_materialized_series().clone();
+    let values =
+        DataFrame::new(values.len(), vec![plain(values, "proof")?.with_name("take".into()).into()]).during("proof")?;
+    let values = cells(&values, "take")?;
+    let found = |key: &Option<Vec<String>>| match key {
+        None => Value::Null,
+        Some(_) => known.iter().position(|other| other == key).map_or(Value::Null, |row| values[row].clone()),
+    };
+    Ok(asked.iter().map(|key| Answer::from(found(key))).collect())
+}

@@ -1,0 +1,164 @@
+//! Random series against the plain definitions: the proof is the reference.
+
+use polars::prelude::*;
+
+use super::{Tables, built, proved, read, spec_of, text};
+
+/// Stores of two regions with products, with gaps, late beginnings, early ends and planned prices.
+pub fn panel(seed: u64, series: u64, weeks: i64) -> Tables {
+    let mut random = spec::random::Random::new(seed, 17);
+    let mut below = |n: usize| random.below(n);
+    let (mut store, mut product, mut region, mut week) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut units, mut price): (Vec<Option<f64>>, Vec<f64>) = (Vec::new(), Vec::new());
+    // 2022-01-03 is day 18,995.
+    for one in 0..series {
+        let first = if below(3) == 0 { below(10) as i64 } else { 0 };
+        let last = if below(4) == 0 { weeks - 10 + below(10) as i64 } else { weeks };
+        for at in first..last {
+            if at > first && below(12) == 0 {
+                continue;
+            }
+            store.push(one / 2);
+            product.push(if one % 2 == 0 { "tea" } else { "co/ffee" });
+            region.push(if one < 3 { "north" } else { "south" });
+            week.push(18_995 + 7 * at as i32);
+            let is_known = at < weeks - 3;
+            units.push((is_known && below(15) != 0).then(|| below(50) as f64 / 2.0));
+            price.push(1.0 + below(20) as f64 / 10.0);
+        }
+    }
+    let mut table =
+        df!("store" => store, "product" => product, "region" => region, "units" => units, "price" => price).unwrap();
+    let week = Series::new("week".into(), week).cast(&DataType::Date).unwrap();
+    table.with_column(week.into()).unwrap();
+    vec![("sales", table)]
+}
+
+pub const FEATURES: [&str; 27] = [
+    "horizon: {sql: horizon}",
+    "week_of_year: {sql: EXTRACT(WEEK FROM week)}",
+    "lag: {lag: {of: units, periods: 1}}",
+    "lag_of_target: {lag: {of: units * price, periods: 6, counted_from: target}}",
+    "step: {difference: {of: units, periods: 3}}",
+    "smooth: {ewm_mean: {of: units, halflife: 2.5}}",
+    "smooth_store: {ewm_mean: {of: units, halflife: 1, by: store}}",
+    "rows: count",
+    "values: {count: {of: units, window: 6w}}",
+    "sum: {sum: {of: units, window: 6w, lag: 1w}}",
+    "mean: {mean: {of: units, window: 6w, where: price > 1.5}}",
+    "extremes: {min: {of: units, window: 3w, by: product}}",
+    "most: {max: {of: units, by: [region, product]}}",
+    "spread: {std: {of: units, window: 5w}}",
+    "median: {median: {of: units}}",
+    "high: {quantile: {of: units, q: 0.8, window: 9w}}",
+    "share: {share: {where: units > 10, window: 9w}}",
+    "first: {first: {of: units}}",
+    "last: {last: {of: units}}",
+    "recency: {recency: {of: units, where: units > 15}}",
+    "age: tenure",
+    "all: {mean: {of: units, window: 4w, lag: 3w, counted_from: target, by: []}}",
+    "dear: {sql: price / smooth}",
+    "christmas: {holidays: {on: [12-24, 12-25, 2022-02-14]}}",
+    "american: {holidays: {country: US}}",
+    "german: {holidays: {country: DE, on: [02-14]}}",
+    "french: {holidays: {country: FR}}",
+];
+
+#[test]
+fn all_features_are_those_of_the_plain_definitions() {
+    for seed in 0..12 {
+        let tables = panel(seed, 3 + seed % 5, 30 + (seed as i64 % 3) * 9);
+        let gaps = ["keep", "{fill: {units: 0}}", "{fill: {units: last, price: last}}"][seed as usize % 3];
+        let horizon = 1 + seed % 4;
+        let rules = format!(
+            "{{by: [store, product], every: 1w, horizon: {horizon}, gaps: {gaps}, active_within: {}w, history: {}w, \
+             known_ahead: [price], known_ahead_missing: keep, dated: {}}}",
+            1 + seed % 3,
+            1 + seed % 6,
+            if seed % 2 == 0 { "start" } else { "end" }
+        );
+        let spec = spec_of(&rules, &FEATURES);
+        let drawn = built(&spec, &tables);
+        let proof = proved(&spec, &tables, &drawn).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert!(proof.pairs > 40, "seed {seed}: {proof:?}");
+    }
+}
+
+#[test]
+fn periods_of_all_lengths_are_proved() {
+    for (every, dated, from, step) in [
+        ("1d", "start", "2024-02-20", 1),
+        ("1mo", "end", "2021-01-31", 0),
+        ("1mo", "start", "2020-03-01", 0),
+        ("3mo", "end", "2010-03-31", 0),
+        ("2w", "end", "2020-01-03", 14),
+    ] {
+        let first: chrono::NaiveDate = from.parse().unwrap();
+        let months = match every {
+            "3mo" => 3,
+            _ => 1,
+        };
+        let day = |number: u32| match step {
+            0 => {
+                // The last day of a month is the one before the first of the next.
+                let next = first.succ_opt().unwrap();
+                let (base, back) = if chrono::Datelike::day(&next) == 1 { (next, 1) } else { (first, 0) };
+                base.checked_add_months(chrono::Months::new(number * months)).unwrap() - chrono::Days::new(back)
+            }
+            step => first + chrono::Days::new(u64::from(number) * step),
+        };
+        let weeks: Vec<i32> = (0..40).map(|number| day(number).to_epoch_days()).collect();
+        let units: Vec<f64> = (0..40).map(|number| f64::from(number * 7 % 11)).collect();
+        let mut table = df!("store" => vec![1i64; 40], "units" => units).unwrap();
+        table.with_column(Series::new("week".into(), weeks).cast(&DataType::Date).unwrap().into()).unwrap();
+        let mean = match every {
+            "1d" => "7d",
+            "1mo" => "1y",
+            "3mo" => "6mo",
+            _ => "8w",
+        };
+        let features = [
+            format!("mean: {{mean: {{of: units, window: {mean}}}}}"),
+            "lag: {lag: {of: units, periods: 3, counted_from: target}}".to_owned(),
+            "days: {holidays: {on: [01-01, 12-31, 02-29, 06-15]}}".to_owned(),
+        ];
+        let features: Vec<&str> = features.iter().map(String::as_str).collect();
+        let rules = format!("{{by: store, every: {every}, horizon: 3, dated: {dated}}}");
+        let spec = read(&text(&rules, super::UNITS, &features)).unwrap();
+        let tables = vec![("sales", table)];
+        let drawn = built(&spec, &tables);
+        proved(&spec, &tables, &drawn).unwrap_or_else(|error| panic!("{every} {dated}: {error}"));
+        assert_eq!(drawn.scoring.height(), 3);
+    }
+}
+
+#[test]
+fn hours_are_periods_of_timestamps() {
+    // 2024-03-30 00:00, two meters, four days; one hour is missing.
+    let (mut meter, mut hour, mut load) = (Vec::new(), Vec::new(), Vec::new());
+    for one in 0..2i64 {
+        for at in (0..96i64).filter(|at| (one, *at) != (1, 50)) {
+            meter.push(one == 1);
+            hour.push((19_812 * 24 + at) * 3_600_000);
+            load.push((at % 24 * 3 + one) as f64);
+        }
+    }
+    let mut table = df!("meter" => meter, "load" => load).unwrap();
+    let hour = Series::new("hour".into(), hour).cast(&DataType::Datetime(TimeUnit::Milliseconds, None)).unwrap();
+    table.with_column(hour.into()).unwrap();
+    let features = [
+        "horizon: {sql: horizon}",
+        "day_before: {lag: {of: load, periods: 24, counted_from: target}}",
+        "mean: {mean: {of: load, window: 1d}}",
+        "christmas: {holidays: {on: [04-01, 12-25]}}",
+    ];
+    let rules = "{by: meter, every: 1h, horizon: 24, gaps: keep, active_within: 2h}";
+    let label = "{name: load, is: {sql: load}}";
+    let spec = read(&text(rules, label, &features).replace("time: week", "time: hour")).unwrap();
+    let tables = vec![("sales", table)];
+    let drawn = built(&spec, &tables);
+    proved(&spec, &tables, &drawn).unwrap();
+    assert_eq!(drawn.scoring.height(), 48);
+    let first = &super::lines(&drawn.scoring)[0];
+    assert_eq!(first, "false false 2024-04-03 00:00:00 2024-04-03 00:00:00 1 0 34.5 0");
+}

@@ -1,0 +1,212 @@
+//! What is refused, and in which words.
+
+use polars::prelude::*;
+
+use super::{Tables, UNITS, five, read, set, spec_of, text};
+use crate::tests::days;
+
+const LAST: &str = "last: {lag: {of: units, periods: 1}}";
+const WEEKLY: &str = "{by: store, every: 1w, horizon: 2}";
+
+fn refused(series: &str, features: &[&str], tables: &Tables) -> String {
+    set(&spec_of(series, features), tables)
+        .err()
+        .unwrap_or_else(|| panic!("{series} {features:?} was accepted"))
+        .to_string()
+}
+
+fn whole() -> Tables {
+    five([Some(1.0), Some(2.0), Some(4.0), Some(8.0), Some(16.0)])
+}
+
+/// The weeks of `whole` with others, row by row.
+fn weeks(weeks: [&str; 5]) -> Tables {
+    let mut tables = whole();
+    tables[0].1.with_column(days("week", &weeks.map(Some))).unwrap();
+    tables
+}
+
+#[test]
+fn weeks_that_cannot_be() {
+    assert_eq!(
+        refused(WEEKLY, &[LAST], &weeks(["2024-01-01", "2024-01-08", "2024-01-08", "2024-01-22", "2024-01-29"])),
+        "table 'sales': series 7 has two rows for 2024-01-08: row 2 and row 3; remove or add up one of them in clean.yaml, \
+         for example with dedupe"
+    );
+    assert_eq!(
+        refused(WEEKLY, &[LAST], &weeks(["2024-01-01", "2024-01-08", "2024-01-16", "2024-01-22", "2024-01-29"])),
+        "table 'sales': row 3 (series 7, 2024-01-16) lies between two periods of 1w, counted from 2024-01-01; correct the \
+         date in clean.yaml, or the length of a period as 'series.every'"
+    );
+    assert_eq!(
+        refused(WEEKLY, &[LAST], &weeks(["2024-01-01", "2024-01-08", "2024-01-22", "2024-01-29", "2024-02-12"])),
+        "table 'sales': 2 periods are missing between the rows of 1 series: 7 on 2024-01-15; say what they mean: `gaps: keep` \
+         under 'series' leaves them without values, `gaps: {fill: {units: 0}}` makes rows of them"
+    );
+    // The day of all tests is 2026-01-01.
+    let future = weeks(["2024-01-01", "2024-01-08", "2024-01-15", "2024-01-22", "2026-01-05"]);
+    assert_eq!(
+        refused(WEEKLY, &[LAST], &future),
+        "table 'sales': row 5 (series 7, 2026-01-05) has a label, but its period is not over on 2026-01-01; remove such rows in \
+         clean.yaml, or write `unfinished: drop` under 'series'"
+    );
+    let drop = spec_of("{by: store, every: 1w, horizon: 1, unfinished: drop}", &[LAST]);
+    let drawn = set(&drop, &future).unwrap();
+    assert_eq!(drawn.scoring.column("cutoff").unwrap().get(0).unwrap().to_string(), "2024-01-29");
+}
+
+#[test]
+fn negative_labels() {
+    let tables = five([Some(1.0), Some(-2.0), Some(4.0), Some(8.0), Some(16.0)]);
+    assert_eq!(
+        refused(WEEKLY, &[LAST], &tables),
+        "label 'units' is -2 in row 2 (series 7, 2024-01-08); if that is right, write `negative: keep` under 'label', or \
+         `negative: zero`; else correct it in clean.yaml"
+    );
+    for (negative, expected) in [("keep", -2.0), ("zero", 0.0)] {
+        let label = format!("{{name: units, is: {{sql: units}}, negative: {negative}}}");
+        let drawn = set(&read(&text(WEEKLY, &label, &[LAST])).unwrap(), &tables).unwrap();
+        assert_eq!(drawn.training.column("units").unwrap().f64().unwrap().get(0), Some(expected));
+    }
+}
+
+#[test]
+fn features_that_would_look_ahead() {
+    let of = |feature: &str| refused("{by: store, every: 1w, horizon: 4}", &[feature], &whole());
+    assert_eq!(
+        of("x: {sql: units * 2}"),
+        "feature 'x' reads 'units' of the period that is predicted, which is not known at the cutoff; use earlier periods, such \
+         as {lag: {of: units, periods: 1}}; if it is known in advance, name it under series.known_ahead"
+    );
+    assert_eq!(
+        of("x: {lag: {of: units, periods: 3, counted_from: target}}"),
+        "feature 'x': 3 periods before the one that is predicted are not known at the cutoff when that is 4 periods ahead; write \
+         at least 4 periods, or `counted_from: cutoff`"
+    );
+    assert_eq!(
+        of("x: {mean: {of: units, window: 4w, lag: 2w, counted_from: target}}"),
+        "feature 'x': the window ends 2 periods before the one that is predicted, and is not over at the cutoff when that is 4 \
+         periods ahead; write `lag: 3w` or more, or `counted_from: cutoff`"
+    );
+    assert_eq!(
+        refused("{by: store, every: 1w, horizon: 1, known_ahead: units}", &[LAST], &whole()),
+        "series.known_ahead: the label is made of 'units', which is not known in advance; remove it there"
+    );
+}
+
+#[test]
+fn plans_that_end_too_early() {
+    let mut tables = whole();
+    let mut plan = df!("store" => [7i64; 6], "price" => [1.0, 1.0, 1.0, 2.0, 2.0, 3.0]).unwrap();
+    let all = ["2024-01-01", "2024-01-08", "2024-01-15", "2024-01-22", "2024-01-29", "2024-02-05"];
+    plan.with_column(days("week", &all.map(Some))).unwrap();
+    tables.push(("prices", plan));
+    let lookup = |more: &str| format!("price: {{lookup: {{of: prices, on: [store, week], take: price{more}}}}}");
+    assert_eq!(
+        refused(WEEKLY, &[&lookup("")], &tables),
+        "feature 'price': table 'prices' ends on 2024-02-05, but 2024-02-12 is to be predicted; bring the rows that are planned, \
+         or write `ends: keep` if there are none"
+    );
+    assert_eq!(
+        refused(WEEKLY, &[&lookup(", ends: keep")], &tables),
+        "feature 'price': table 'prices' has no row for series 7 in 2024-02-12, which is to be predicted; bring the row, or write \
+         `missing: keep` to predict without it"
+    );
+    let drawn = set(&spec_of(WEEKLY, &[&lookup(", ends: keep, missing: keep")]), &tables).unwrap();
+    let prices: Vec<Option<f64>> = drawn.scoring.column("price").unwrap().f64().unwrap().iter().collect();
+    assert_eq!(prices, [Some(3.0), None]);
+    super::proved(&spec_of(WEEKLY, &[&lookup(", ends: keep, missing: keep")]), &tables, &drawn).unwrap();
+
+    tables[0].1.with_column(Column::new("promotion".into(), [0i64, 1, 0, 1, 0])).unwrap();
+    assert_eq!(
+        refused("{by: store, every: 1w, horizon: 2, known_ahead: promotion}", &["p: {sql: promotion + 0}"], &tables),
+        "series.known_ahead: 'promotion' is missing for series 7 in 2024-02-05, which is to be predicted; bring a row with what \
+         is planned and without a label, or write `known_ahead_missing: keep` under 'series' to predict without it"
+    );
+    assert_eq!(
+        refused(WEEKLY, &["feast: {holidays: {on: [2023-05-01, 2024-01-30]}}"], &whole()),
+        "feature 'feast': the listed days end with 2024-01-30, but 2024-02-12 is to be predicted; add the next one after the \
+         horizon, so that none is missing"
+    );
+}
+
+#[test]
+fn a_store_that_was_renamed() {
+    let table = |names: [&str; 5]| -> Tables {
+        let mut tables = whole();
+        tables[0].1.with_column(Column::new("store".into(), names)).unwrap();
+        tables
+    };
+    let rules = "{by: store, every: 1w, horizon: 1, renamed: [{column: store, from: old, to: new, on: 2024-01-15}]}";
+    let tables = table(["old", "old", "new", "new", "new"]);
+    let spec = spec_of(rules, &["age: tenure", LAST]);
+    let drawn = set(&spec, &tables).unwrap();
+    assert_eq!(drawn.training.column("series").unwrap().n_unique().unwrap(), 1);
+    assert_eq!(drawn.scoring.column("age").unwrap().get(0).unwrap().to_string(), "5");
+    super::proved(&spec, &tables, &drawn).unwrap();
+    assert_eq!(
+        refused(rules, &[LAST], &table(["old", "old", "old", "new", "new"])),
+        "series.renamed: 'old' is called 'new' from 2024-01-15 on, but row 3 still has the old name; correct the day, or the row \
+         in clean.yaml"
+    );
+}
+
+#[test]
+fn what_is_no_number() {
+    let mut tables = whole();
+    tables[0].1.with_column(Column::new("region".into(), ["n"; 5])).unwrap();
+    assert_eq!(
+        refused(WEEKLY, &["x: {mean: {of: region, window: 2w}}"], &tables),
+        "feature 'x': 'region' is string, not a number; cast it in clean.yaml, or name a column of numbers"
+    );
+    assert_eq!(
+        refused(WEEKLY, &["x: {share: {where: units + 1}}"], &tables),
+        "feature 'x': where 'units + 1' gives float64; write a condition, such as price > 0"
+    );
+    let label = read(&text(WEEKLY, "{name: where, is: {sql: region}}", &[LAST])).unwrap();
+    assert_eq!(
+        set(&label, &tables).err().unwrap().to_string(),
+        "label 'where': 'region' is string, not a number; cast it in clean.yaml, or name a column of numbers"
+    );
+}
+
+#[test]
+fn a_level_that_changes() {
+    let mut tables = whole();
+    tables[0].1.with_column(Column::new("region".into(), ["n", "n", "s", "s", "s"])).unwrap();
+    assert_eq!(
+        refused(WEEKLY, &["r: {lag: {of: units, periods: 1, by: region}}"], &tables),
+        "feature 'r': 'by': series 7 changes from n to s in row 3; a level is the same in all rows of a series: correct it in \
+         clean.yaml, or add the column to series.by"
+    );
+}
+
+#[test]
+fn specs_that_say_too_little_or_too_much() {
+    let error =
+        |series: &str, label: &str, feature: &str| read(&text(series, label, &[feature])).unwrap_err().to_string();
+    assert!(
+        error(WEEKLY, UNITS, "x: {mean: {window: 4w}}")
+            .contains("feature 'x': mean needs 'of', a column or SQL expression of earlier periods")
+    );
+    assert!(
+        error(WEEKLY, UNITS, "x: {count: {by: store}}").contains("count without 'of' looks at the rows of the series")
+    );
+    assert!(error("{by: store, every: 1w, horizon: 0}", UNITS, LAST).contains("0 is not from 1 to 1000"));
+    let both = text(WEEKLY, UNITS, &[LAST]).replace("time: week", "time: week\nentity: store");
+    assert!(read(&both).unwrap_err().to_string().contains(
+        "'series' does not go with 'entity'; write either entity and cutoffs (one example per entity and cutoff), rows (each row \
+         is an example), or series (each period of a series is an example)"
+    ));
+    let zone = text(WEEKLY, UNITS, &[LAST]).replace("time: week", "time: week\nzone: Europe/Berlin");
+    assert!(read(&zone).unwrap_err().to_string().contains("'series' does not go with 'zone'"));
+    assert_eq!(
+        refused("{by: store, every: 1w, horizon: 2}", &["x: {mean: {of: units, window: 10d}}"], &whole()),
+        "feature 'x': window: 10d is not a whole number of periods of 1w; write a multiple of 1w"
+    );
+    assert_eq!(
+        refused("{by: store, every: 1w, horizon: 5}", &[LAST], &whole()),
+        "table 'sales': 5 periods before 2024-02-05 are too few for a horizon of 5: no training cutoff is left; bring more \
+         periods, or shorten the horizon"
+    );
+}

@@ -1,0 +1,74 @@
+//! How the experiments did on the test part for each value of a column, such as each horizon or store.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use artifact::PolarsResultExt;
+use polars::prelude::{AnyValue, DataFrame};
+use score::number_text;
+
+use super::tables::{Table, code};
+use crate::experiment::Trial;
+use crate::metrics::{Metric, Scored};
+
+/// How many values of a column are shown.
+const MOST: usize = 40;
+
+/// A table per column that the spec names.
+pub(super) fn groups(trial: &Trial) -> String {
+    let mut text = String::new();
+    for column in &trial.spec.judge_by {
+        // That the column is there was checked before anything was learned.
+        if let Ok(rows) = rows_by_value(&trial.test_rows, column) {
+            let _ = write!(text, "## The test part by {}\n\n{}\n", code(column), of_column(trial, column, &rows));
+        }
+    }
+    text
+}
+
+/// The rows of each value, in the order of the values; numbers by size.
+fn rows_by_value(rows: &DataFrame, column: &str) -> spec::Result<Vec<(String, Vec<usize>)>> {
+    let values = rows.column(column).during(column)?;
+    let mut all: BTreeMap<(i64, String), Vec<usize>> = BTreeMap::new();
+    for row in 0..rows.height() {
+        let value = values.get(row).during(column)?;
+        let shown = match &value {
+            AnyValue::Null => "missing".to_owned(),
+            other => other.get_str().map_or_else(|| other.to_string(), str::to_owned),
+        };
+        // Whole numbers in their order; texts, which have none, by their letters.
+        let number = shown.parse::<i64>().unwrap_or(i64::MAX);
+        all.entry((number, shown)).or_default().push(row);
+    }
+    Ok(all.into_iter().map(|((_, shown), rows)| (shown, rows)).collect())
+}
+
+fn of_column(trial: &Trial, column: &str, groups: &[(String, Vec<usize>)]) -> String {
+    let metric = trial.spec.choose_by();
+    let chosen = trial.chosen_scored();
+    let is_scaled = trial.spec.scaled_by.is_some();
+    let others: Vec<&(String, Scored)> = trial.scored.iter().filter(|(name, _)| *name != trial.chosen).collect();
+    let mut heads = vec![column.to_owned(), "rows".to_owned(), format!("{} ({metric})", trial.chosen)];
+    heads.extend(others.iter().map(|(name, _)| name.clone()));
+    heads.push("bias".to_owned());
+    if is_scaled {
+        heads.extend(["mase", "rmsse"].map(str::to_owned));
+    }
+    let mut table = Table::new(&heads.iter().map(String::as_str).collect::<Vec<_>>());
+    let shown = |value: Option<f64>| value.map_or("undefined".to_owned(), number_text);
+    for (value, rows) in groups.iter().take(MOST) {
+        let of = |scored: &Scored, metric: Metric| shown(scored.of_rows(rows).value(metric, None));
+        let mut cells = vec![value.clone(), rows.len().to_string(), of(chosen, metric)];
+        cells.extend(others.iter().map(|(_, scored)| of(scored, metric)));
+        cells.push(of(chosen, Metric::Bias));
+        if is_scaled {
+            cells.extend([of(chosen, Metric::Mase), of(chosen, Metric::Rmsse)]);
+        }
+        table.row(cells);
+    }
+    let rest = match groups.len() > MOST {
+        true => format!("\nThe first {MOST} of {} values.\n", groups.len()),
+        false => String::new(),
+    };
+    format!("{table}{rest}")
+}

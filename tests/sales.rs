@@ -1,0 +1,112 @@
+//! Forecasts of series: the chain that is generated, one week after the other, and real weekly sales.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use testkit::{Project, skipped};
+use tests::{run_all, shared_data, shipped};
+
+/// The chain at a size that is done in seconds.
+fn small() -> Project {
+    let variables = [("SALES_STORES", "4"), ("SALES_PRODUCTS", "6")];
+    variables.into_iter().fold(shipped("sales"), |project, (name, value)| project.with_variable(name, value))
+}
+
+/// The path of a table among what a tool printed.
+fn path<'a>(paths: &'a [String], table: &str) -> &'a str {
+    paths.iter().find(|path| path.contains(&format!("/{table}_"))).expect("the table was published")
+}
+
+#[test]
+fn the_generated_chain_is_forecast_four_weeks_ahead() {
+    let project = small();
+    let printed = run_all(&project, "sales");
+    let scoring = project.table(path(&printed[2], "scoring"));
+    assert_eq!(BTreeSet::from_iter(scoring.column("cutoff")), BTreeSet::from(["2024-12-30"]));
+    assert_eq!(
+        BTreeSet::from_iter(scoring.column("week")),
+        BTreeSet::from(["2024-12-30", "2025-01-06", "2025-01-13", "2025-01-20"])
+    );
+    project.run("features", ["sales", "--prove"]).exits(0).says("proved:");
+    let scores = project.table(path(&printed[4], "scores"));
+    assert_eq!(scores.rows.len(), scoring.rows.len());
+    let keys: BTreeSet<(&str, &str)> = scores.column("series").into_iter().zip(scores.column("week")).collect();
+    assert_eq!(keys.len(), scores.rows.len(), "a score is one of a series and a week");
+    let card = project.read("data/models/sales/v1/card.md");
+    for part in ["wape better than 'seasonal_naive'", "## The test part by `horizon`", "| mase "] {
+        assert!(card.contains(part), "the card does not say: {part}\n{card}");
+    }
+}
+
+#[test]
+fn one_more_week_moves_the_forecast_by_one_week_and_nothing_before() {
+    let tables = |weeks: &str| {
+        let project = small().with_variable("SALES_WEEKS", weeks);
+        for tool in ["ingest", "clean"] {
+            project.run(tool, ["sales"]).exits(0);
+        }
+        let printed = project.run("features", ["sales"]).exits(0).stdout();
+        let rows = |table: &str| {
+            let table = project.table(path(&printed, table));
+            let features = ["last_week", "mean_13w", "last_year", "product_last_week", "price", "age"];
+            let columns: Vec<Vec<&str>> = features.iter().map(|name| table.column(name)).collect();
+            let keys = table.column("series").into_iter().zip(table.column("cutoff")).zip(table.column("week"));
+            let row = |(number, ((series, cutoff), week)): (usize, ((&str, &str), &str))| {
+                let values: Vec<String> = columns.iter().map(|column| column[number].to_owned()).collect();
+                ((series.to_owned(), cutoff.to_owned(), week.to_owned()), values)
+            };
+            keys.enumerate().map(row).collect::<BTreeMap<_, _>>()
+        };
+        (rows("training"), rows("scoring"))
+    };
+    let (before, planned) = tables("120");
+    let (after, next) = tables("121");
+    let shared: Vec<_> = before.keys().filter(|key| after.contains_key(*key)).collect();
+    assert!(shared.len() * 10 > before.len() * 9, "{} of {}", shared.len(), before.len());
+    for key in shared {
+        assert_eq!(before[key], after[key], "{key:?}");
+    }
+    let cutoff = |rows: &BTreeMap<(String, String, String), Vec<String>>| {
+        rows.keys().map(|(_, cutoff, _)| cutoff.clone()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(cutoff(&planned), BTreeSet::from(["2024-04-22".to_owned()]));
+    assert_eq!(cutoff(&next), BTreeSet::from(["2024-04-29".to_owned()]));
+}
+
+#[test]
+fn periods_of_another_length_end_the_run() {
+    let project = small();
+    project.run("ingest", ["sales"]).exits(0);
+    project.run("clean", ["sales"]).exits(0);
+    let features = project.read("resources/sales/features.yaml");
+    project.write("resources/sales/features.yaml", features.replace("  every: 1w", "  every: 2w"));
+    project.run("features", ["sales"]).exits(2).says("series.active_within: 3w is not a whole number of periods of 2w");
+    let features = features.replace("  every: 1w", "  every: 2w").replace("cutoffs: {every: 1w, count: 104}\n", "");
+    let windows =
+        ["4w", "13w", "26w"].iter().fold(features, |text, span| text.replace(&format!("window: {span}"), "window: 2w"));
+    let windows = windows.replace("active_within: 3w", "active_within: 4w").replace("history: 13w", "history: 2w");
+    project.write("resources/sales/features.yaml", windows.replace("lag: 52w", "lag: 2w"));
+    let outcome = project.run("features", ["sales"]);
+    outcome.exits(1).says("lies between two periods of 2w, counted from 2022-01-03");
+}
+
+#[test]
+fn real_weekly_sales_beat_the_year_before() {
+    let Some(file) = shared_data("walmart-6435/Walmart.csv") else {
+        skipped("data", "no walmart-6435/; set MILLRACE_SHARED_DATA to the folder that holds it");
+        return;
+    };
+    let project = shipped("walmart").with_variable("WALMART_CSV", file.display().to_string());
+    let printed = run_all(&project, "walmart");
+    let scoring = project.table(path(&printed[2], "scoring"));
+    // 45 stores, four weeks after the last of the file.
+    assert_eq!(scoring.rows.len(), 180);
+    assert_eq!(
+        BTreeSet::from_iter(scoring.column("week")),
+        BTreeSet::from(["2012-11-02", "2012-11-09", "2012-11-16", "2012-11-23"])
+    );
+    project.run("features", ["walmart", "--prove"]).exits(0).says("proved:");
+    // Without a word on the five weeks that are missing nothing is computed.
+    let features = project.read("resources/walmart/features.yaml").replace("  gaps: keep\n", "");
+    project.write("resources/walmart/features.yaml", features);
+    project.run("features", ["walmart"]).exits(1).says("5 periods are missing between the rows of 5 series");
+}
