@@ -84,7 +84,14 @@ fn reference(registry: &Registry, version: Version, label: &str) -> Result<Refer
 
 /// The files of a table in a stage's folder, the newest first: a label that was put right later counts.
 fn files(job: &Job<Monitor>, tool: Tool, table: &str) -> Vec<PathBuf> {
-    let folder = job.root.join(tool.folder(&job.pipeline));
+    let shown = tool.folder(&job.pipeline);
+    // Predictions of other machines count, too. What every run needs of earlier stages was fetched before.
+    if tool == Tool::Predict
+        && let Err(error) = job.mirror.bring_newest(&shown, table, HISTORY)
+    {
+        tool::warn(format!("monitor {}: only predictions on this disk are judged: {error}", job.pipeline));
+    }
+    let folder = job.root.join(shown);
     history::files_of_table(&folder, table, HISTORY).into_iter().map(|(file, _)| file).collect()
 }
 

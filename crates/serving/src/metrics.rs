@@ -24,6 +24,7 @@ pub struct Metrics {
     predictions: Family<Labels, Counter>,
     latency: Family<Labels, Histogram, fn() -> Histogram>,
     journal: Family<Labels, Number>,
+    written: Family<Labels, Histogram, fn() -> Histogram>,
     age: Family<Labels, Number>,
     version: Family<Labels, Number>,
     ready: Family<Labels, Number>,
@@ -64,6 +65,12 @@ impl Default for Metrics {
         );
         let journal: Family<Labels, Number> = Family::default();
         registry.register("journal_entries", "Entries by pipeline, journal and fate: kept or lost", journal.clone());
+        let written: Family<Labels, Histogram, fn() -> Histogram> = Family::new_with_constructor(histogram);
+        registry.register(
+            "journal_seconds",
+            "Time from a line of the log to the disk, which each answer waits for; by pipeline and journal",
+            written.clone(),
+        );
         let age: Family<Labels, Number> = Family::default();
         registry.register("age_seconds", "Age by pipeline and kind: model, features, results", age.clone());
         let version: Family<Labels, Number> = Family::default();
@@ -99,6 +106,7 @@ impl Default for Metrics {
             predictions,
             latency,
             journal,
+            written,
             age,
             version,
             ready,
@@ -145,6 +153,12 @@ impl Metrics {
                 vec![("pipeline", pipeline.to_owned()), ("journal", journal.to_owned()), ("fate", fate.to_owned())];
             self.journal.get_or_create(&labels).set(count as f64);
         }
+    }
+
+    /// The time until lines of a journal are on disk; to be kept at hand.
+    pub fn written(&self, pipeline: &str, journal: &str) -> Histogram {
+        let labels = vec![("pipeline", pipeline.to_owned()), ("journal", journal.to_owned())];
+        self.written.get_or_create_owned(&labels)
     }
 
     pub fn age(&self, pipeline: &str, kind: &str, age: Duration) {
@@ -218,6 +232,7 @@ mod tests {
             "requests",
             &journal::Counts { kept: 1, lost: 0, failing: false, why: None, in_segment: 1 },
         );
+        metrics.written("p", "requests").observe(0.001);
         metrics.age("p", "model", Duration::from_secs(1));
         metrics.swap("p", "done");
         metrics.ready("p", true);

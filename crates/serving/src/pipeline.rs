@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use artifact::{LATEST, Snapshot};
 use journal::Journal;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
 use score::{Log, Registry};
 use spec::{Environment, Error, Name, Result, Root, Tool};
 
@@ -40,6 +41,8 @@ pub struct Pipeline {
     pub outcomes: Journal,
     /// Answered requests for predictions, kept at hand.
     pub answered: Counter,
+    /// The time until requests and outcomes are on disk, kept at hand.
+    pub written: [Histogram; 2],
     current: RwLock<Option<Arc<Current>>>,
     /// What is wrong, by part. What answered before goes on.
     pub problems: Problems,
@@ -103,6 +106,7 @@ impl Pipeline {
             registry: Registry::at(root.join(Tool::Train.folder(&name))),
             masking: Masking::new(&spec),
             answered: metrics.requests(name.as_str(), "predictions", 200),
+            written: [REQUESTS, OUTCOMES].map(|journal| metrics.written(name.as_str(), journal)),
             current: RwLock::new(None),
             problems: Problems::default(),
             raw: RwLock::new(None),

@@ -9,6 +9,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use journal::{Journal, Kept};
+use prometheus_client::metrics::histogram::Histogram;
 
 use crate::app::App;
 use crate::pipeline::{Current, Pipeline};
@@ -76,14 +77,14 @@ pub async fn predicted(app: &Arc<App>, pipeline: &Arc<Pipeline>, asked: (Paramet
     let answered = answered.unwrap_or_else(|_| Err(Refusal::too_slow()));
     let mut response = match answered {
         Ok((mut answer, current, format)) => {
-            keep(&pipeline.requests, std::mem::take(&mut answer.lines)).await;
+            keep(&pipeline.requests, &pipeline.written[0], std::mem::take(&mut answer.lines)).await;
             count(pipeline, &current, &answer, received.elapsed());
             ([(header::CONTENT_TYPE, format.media_type())], answer.body).into_response()
         }
         Err(refusal) => {
             let current = pipeline.current();
             let version = current.as_ref().map_or("none", |current| &current.deployment.arms[0].arm.version_text);
-            keep(&pipeline.requests, record::refused(&id, version, &refusal, &received)).await;
+            keep(&pipeline.requests, &pipeline.written[0], record::refused(&id, version, &refusal, &received)).await;
             app.metrics.request(pipeline.name.as_str(), "predictions", refusal.status.as_u16());
             refusal.into_response()
         }
@@ -109,9 +110,11 @@ fn count(pipeline: &Pipeline, current: &Current, answer: &Answer, latency: Durat
 
 /// Waits until the line is on disk, or cannot be kept: the answer leaves either way, and `/readyz` says that the log does not
 /// keep up.
-async fn keep(journal: &Journal, line: Vec<u8>) -> Kept {
+async fn keep(journal: &Journal, written: &Histogram, line: Vec<u8>) -> Kept {
     let (sender, receiver) = tokio::sync::oneshot::channel();
+    let (written, began) = (written.clone(), Instant::now());
     journal.append(line, move |kept| {
+        written.observe(began.elapsed().as_secs_f64());
         // Whoever asked may have gone.
         let _ = sender.send(kept);
     });
@@ -202,7 +205,7 @@ pub async fn report(
     let status = answered.as_ref().map_or_else(|refusal| refusal.status, |_| StatusCode::CREATED);
     app.metrics.request(pipeline.name.as_str(), "outcomes", status.as_u16());
     let (count, lines) = answered?;
-    match keep(&pipeline.outcomes, lines).await {
+    match keep(&pipeline.outcomes, &pipeline.written[1], lines).await {
         Kept::Yes => {
             let body = serde_json::json!({"kept": count});
             Ok((StatusCode::CREATED, axum::Json(body)).into_response())

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use artifact::{Artifact, LATEST, Snapshot, Temporary, evidence_of, open, sidecar};
 use spec::{Environment, Error, Result, ResultExt, Root, Url};
-use store::{Cloud, Put, Version};
+use store::{Cloud, Depth, Put, Version};
 
 use crate::incoming::Incoming;
 
@@ -107,6 +107,20 @@ impl Mirror {
             tracing::info!(%url, path = %path.display(), "fetched {url}");
         }
         Ok(came)
+    }
+
+    /// Makes sure that the newest artifacts of `table` in `folder` (relative to the root) are on disk, at most `most`: for whoever
+    /// looks back over runs, which other machines made. Without a store nothing is done.
+    pub fn bring_newest(&self, folder: &Path, table: &str, most: usize) -> Result<()> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let prefix = format!("{table}_");
+        let objects = self.cloud.list(&place(store, folder)?, Depth::Folder)?;
+        let names = objects.iter().filter_map(|object| object.url().to_string().rsplit('/').next().map(str::to_owned));
+        // Their names hold their time, so the last ones are the newest.
+        let mut names: Vec<String> =
+            names.filter(|name| name.starts_with(&prefix) && name.ends_with(".parquet")).collect();
+        names.sort();
+        names.iter().rev().take(most).try_for_each(|name| self.bring(&folder.join(name)).map(drop))
     }
 
     /// The object at `url` as an input: fetched unless this state of it is here already.
