@@ -21,7 +21,7 @@ SERVERS := serve
 # Pipelines that are served.
 SERVED := $(sort $(patsubst resources/%/serve.yaml,%,$(wildcard resources/*/serve.yaml)))
 PIPELINES := $(sort $(patsubst resources/%/,%,$(wildcard resources/*/)))
-COMMANDS := help serve setup build test bench docs lint coverage ci clean-data
+COMMANDS := help serve loop setup build test bench docs lint coverage ci clean-data
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Cargo and the makes that it calls have their own flags.
@@ -44,6 +44,9 @@ help: ## list what `make` can do
 
 serve: $(addsuffix .predict,$(SERVED)) | build ## run what is missing for the pipelines that have a serve.yaml, then serve them
 	@bin/serve $(SERVED)
+
+loop: | build ## the whole story of a model in minutes, on generated data: serve, compare, roll out, watch, retrain, put back
+	@"$(TARGET)/release/loop"
 
 clean-data: ## delete the output of a pipeline: make clean-data PIPELINE=churn
 	@test -n "$(PIPELINE)" || { echo "name the pipeline: make clean-data PIPELINE=churn" >&2; exit 2; }

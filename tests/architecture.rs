@@ -39,8 +39,8 @@ fn allowed(package: &str) -> Vec<&'static str> {
         // Its tests compare with the forest.
         "learn" => vec!["spec", "artifact", "expr", "score", "forest"],
         "transform" | "featurize" => vec!["spec", "artifact", "expr", "values"],
-        "demo" | "net" => vec!["spec"],
-        "sources" => vec!["spec", "artifact", "store", "net", "values", "demo"],
+        "demo" | "net" | "pages" | "postgresql" => vec!["spec"],
+        "sources" => vec!["spec", "artifact", "store", "net", "values", "demo", "postgresql"],
         // Reports the versions of a registry, and judges what they do on live traffic.
         "tracking" => vec!["spec", "net", "score"],
         "compare" => vec!["spec", "artifact"],
@@ -56,10 +56,13 @@ fn allowed(package: &str) -> Vec<&'static str> {
             [&["spec", "artifact", "expr", "values", "score", "tool", "stage"], &DOMAIN[..]].concat()
         }
         // What answers over HTTP: it reads what the stages wrote, and writes what it was asked.
-        "serving" => vec!["spec", "artifact", "values", "journal", "score", "featurize"],
-        // Follows the project's store, as stages do.
-        "serve" => vec!["spec", "artifact", "score", "tool", "alert", "stage", "serving"],
-        "tests" => vec!["testkit"],
+        "serving" => {
+            vec!["spec", "artifact", "values", "journal", "pages", "postgresql", "score", "featurize", "watch"]
+        }
+        // Follows the project's store, as stages do, and tells of decisions.
+        "serve" => vec!["spec", "artifact", "score", "tool", "alert", "stage", "serving", "tracking"],
+        // Visitors ask about homes of the invented city.
+        "tests" => vec!["testkit", "demo"],
         other => panic!("crate '{other}' has no place in the architecture yet: give it one in this table"),
     }
 }
@@ -80,6 +83,10 @@ fn forbidden(package: &str) -> (&'static [&'static str], &'static str) {
         "store" => {
             (&["polars", "arrow", "parquet", "clap", "indicatif", "anyhow"], "a store knows no tables and no terminal")
         }
+        "postgresql" => (
+            &["polars", "arrow", "parquet", "clap", "indicatif", "anyhow"],
+            "a connection knows no tables and no terminal",
+        ),
         "net" => (
             &["polars", "arrow", "parquet", "clap", "indicatif", "anyhow", "tokio-postgres"],
             "connections know no tables and no terminal",
@@ -98,6 +105,7 @@ fn forbidden(package: &str) -> (&'static [&'static str], &'static str) {
             &["clap", "indicatif", "anyhow", "tracing-subscriber", "parquet", "object_store"],
             "a server prints nothing; only artifact opens or writes Parquet",
         ),
+        "pages" => (TABLES, "a page is text: whoever shows something reads it first"),
         "testkit" => (&["polars", "arrow", "clap"], "tests of tools must build in seconds"),
         domain if DOMAIN.contains(&domain) => (
             TERMINAL,
@@ -134,8 +142,10 @@ fn crates_import_only_what_the_architecture_allows() {
 #[test]
 fn every_crate_of_the_architecture_is_there() {
     let packages = packages();
-    let others =
-        ["tool", "stage", "score", "forest", "expr", "artifact", "store", "values", "spec", "net", "demo", "testkit"];
+    let others = [
+        "tool", "stage", "score", "forest", "expr", "artifact", "store", "values", "spec", "net", "pages", "demo",
+        "testkit",
+    ];
     for name in TOOLS.iter().chain(&DOMAIN).chain(&others) {
         assert!(packages.iter().any(|package| package["name"] == **name), "no crate '{name}'");
     }
@@ -221,7 +231,7 @@ fn no_file_is_longer_than_one_responsibility() {
 
 #[test]
 fn libraries_do_not_print() {
-    let libraries = DOMAIN.iter().chain(&["spec", "artifact", "store", "expr"]);
+    let libraries = DOMAIN.iter().chain(&["spec", "artifact", "store", "expr", "pages", "serving"]);
     let printing = ["println!(", "print!(", "eprintln!(", "eprint!("];
     let wrong: Vec<_> = libraries.flat_map(|name| files_with(&root().join("crates").join(name), &printing)).collect();
     assert!(wrong.is_empty(), "libraries that print: {wrong:#?}");

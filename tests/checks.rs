@@ -25,7 +25,7 @@ const fn export(format: &'static str, arguments: &'static [&'static str]) -> Exi
 }
 
 /// Every tool, and every form that `export` knows.
-const EXITS: [Exit; 15] = [
+const EXITS: [Exit; 18] = [
     exit("ingest", "people", "income"),
     exit("clean", "people", "income"),
     exit("features", "training", "income"),
@@ -41,12 +41,20 @@ const EXITS: [Exit; 15] = [
     export("format: csv", &["--format", "json_lines"]),
     export("format: csv", &["-o", "out.csv"]),
     export("format: csv", &["-o", "-"]),
+    exit("monitor", "drift", ""),
+    exit("monitor", "runs", ""),
+    exit("monitor", "disk", ""),
 ];
+
+/// The stages of a pipeline, and the one that watches it.
+fn stages() -> impl Iterator<Item = &'static str> {
+    TOOLS.into_iter().chain(["monitor"])
+}
 
 /// A pipeline of all six tools, run once.
 fn all_six() -> Project {
     let project = people_pipeline();
-    for tool in TOOLS {
+    for tool in stages() {
         project.run(tool, ["p"]).exits(0);
     }
     project
@@ -95,7 +103,7 @@ impl Exit {
 #[test]
 fn nothing_leaves_a_tool_that_is_not_walked_here() {
     let project = all_six();
-    for tool in TOOLS {
+    for tool in stages() {
         let listed = |table: &str| EXITS.iter().any(|exit| exit.tool == tool && exit.table == table);
         let some = EXITS.iter().find(|exit| exit.tool == tool).unwrap_or_else(|| panic!("{tool} is not in the list"));
         let outcome = some.run(&project, "xyzzyxyzzy", "- row_count: {max: 1}");

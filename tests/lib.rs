@@ -1,7 +1,9 @@
 //! What the whole-pipeline tests share: a small shop read from a CSV, and the project's own `churn` pipeline at a
 //! size that runs in seconds.
 
+pub mod browser;
 pub mod served;
+pub mod story;
 
 use std::path::{Path, PathBuf};
 
@@ -141,8 +143,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// A pipeline of all six tools over [`people`] that runs in a moment: one model, and that a linear one.
-pub const PEOPLE: [(&str, &str); 6] = [
+/// A pipeline of all six tools over [`people`] that runs in a moment, and what watches it: one model, and that a linear one.
+pub const PEOPLE: [(&str, &str); 7] = [
     (
         "ingest",
         "tables:\n  people:\n    source: {file: {path: people.csv}}\n    columns: {id: int64, day: date, age: int64, \
@@ -161,6 +163,7 @@ pub const PEOPLE: [(&str, &str); 6] = [
     ),
     ("predict", "table: scoring\nreasons: 0\n"),
     ("export", "table: scores\nformat: csv\n"),
+    ("monitor", "drift: {resamples: 20}\nruns: {}\ndisk: {min_free: 0}\n"),
 ];
 
 /// Who buys is not quite clear from the income, which lies between 0 and 1. Of the last 50 nobody knows yet.
@@ -176,7 +179,7 @@ pub fn people() -> String {
     rows
 }
 
-/// The pipeline `p` of all six tools; none has run.
+/// The pipeline `p` of all six tools, and what watches it; none has run.
 pub fn people_pipeline() -> Project {
     let project = Project::new();
     project.write("people.csv", people());

@@ -1,7 +1,8 @@
 //! What `monitor` sees of a pipeline that ran: columns that moved, stages that failed; what becomes of it.
 
-use testkit::Project;
+use serde_json::{Value, json};
 use testkit::http_server::{HttpAnswer, HttpServer};
+use testkit::{Project, Serve};
 use tests::people_pipeline;
 
 const OUTPUT: &str = "data/output/p/monitor";
@@ -57,7 +58,7 @@ fn columns_that_move_look_after_look_are_drift_and_the_record_is_kept() {
     project
         .run("train", ["p", "--dry-run"])
         .exits(0)
-        .says("would not run: no cause to train again: no watch has run yet");
+        .says("would not run: no cause to train again: no watch has run since");
     let first = project.run("monitor", ["p"]);
     first.exits(0).says("monitor p: drift of 'scoring': none of 2 columns moved; false alarms by chance: none in 200");
     let kept = project.latest(OUTPUT);
@@ -201,4 +202,199 @@ fn stages_that_fail_are_counted_from_the_run_log() {
     assert_eq!(counts.rows, [["ingest", "2", "1", "1"]]);
     let error = table.column("last_error")[0];
     assert!(error.contains("max_refused"), "{error}");
+}
+
+/// A row of the sealed request log, as `serve` writes it: `n` minutes before noon of a day in March.
+fn request(n: u64, arm: &str, version: &str, status: u16, ms: u64) -> String {
+    let time = format!("2026-03-02T{:02}:{:02}:00", 11 - n / 60, 59 - n % 60);
+    let (arm, latency) = if status < 500 { (arm, (ms * 1000).to_string()) } else { ("", String::new()) };
+    format!("{time},r{n}-{arm}{version},k{n},{arm},{version},{status},{latency}\n")
+}
+
+/// Seals these requests, as a pipeline of its own reads them.
+fn sealed(project: &Project, rows: &[String], outcomes: &str) {
+    let requests = format!("time,request_id,key,arm,version,status,latency_us\n{}", rows.concat());
+    let mut tables =
+        "tables:\n  requests:\n    source: {file: {path: requests.csv}}\n    columns: {time: datetime, request_id: \
+                      string, key: string, arm: string, version: string, status: int64, latency_us: int64}\n"
+            .to_owned();
+    if !outcomes.is_empty() {
+        project.write("outcomes.csv", format!("time,request_id,key,name,value\n{outcomes}"));
+        tables += "  outcomes:\n    source: {file: {path: outcomes.csv}}\n    columns: {time: datetime, request_id: string, key: \
+                   string, name: string, value: float64}\n";
+    }
+    project.write("requests.csv", requests).write("resources/p_served/ingest.yaml", tables);
+    project.run("ingest", ["p_served", "--force"]).exits(0);
+}
+
+#[test]
+fn the_request_log_becomes_the_levels_of_the_service() {
+    let server = HttpServer::start(|_, _| HttpAnswer::ok("ok"));
+    let project = trained("service: {days: 3650, severity: hard}\n");
+    project.run("monitor", ["p"]).exits(0).says("check 'service' skipped: the server was asked nothing in 3650 days");
+    let rows = |failed: u64, ms: u64| -> Vec<String> {
+        (0..400).map(|n| request(n, "production", "v1", if n < failed { 500 } else { 200 }, ms)).collect()
+    };
+    sealed(&project, &rows(0, 120), "");
+    let fine = project.run("monitor", ["p"]);
+    fine.exits(0)
+        .says("monitor p: service: 400 requests: P95 120 ms (goal 500 ms, alert at 800 ms), errors 0 % (goal 1 %,");
+    let paths = fine.stdout();
+    let service = project.table(&paths[0]).select(&["day", "model_version", "arm", "requests", "failed", "p95_ms"]);
+    let lines: Vec<String> = service.rows.iter().map(|row| row.join("|")).collect();
+    assert_eq!(lines, ["|||400|0|120.0", "2026-03-02|||400|0|120.0", "|v1|production|400|0|120.0"]);
+    let levels = project.table(&paths[1]).select(&["level", "value", "goal", "state", "priority"]);
+    let lines: Vec<String> = levels.rows.iter().map(|row| row.join("|")).collect();
+    assert_eq!(lines, ["p95_ms|120.0|500.0|kept|", "errors|0.0|0.01|kept|", "availability|1.0|0.999|kept|"]);
+
+    // Eight of 400 failed: the goal is missed, which is good to know, and nothing is refused.
+    let alerts = format!("channels:\n  - slack: {{webhook: \"{}\", priorities: [P1, P3]}}\n", server.url("/hook"));
+    project.write("resources/alerts.yaml", alerts);
+    sealed(&project, &rows(8, 120), "");
+    project
+        .run("monitor", ["p"])
+        .exits(0)
+        .says("warning: monitor p: service: errors 2 % (goal 1 %, alert at 3 %); availability 98 % ");
+    // Twenty failed, and all are too slow: an alert, and the tables are kept beside the output, which stays what it was.
+    let before = project.latest(OUTPUT);
+    sealed(&project, &rows(20, 900), "");
+    project
+        .run("monitor", ["p"])
+        .exits(1)
+        .says("check 'service' failed: P95 900 ms (goal 500 ms, alert at 800 ms); errors 5 % ");
+    assert_eq!(project.latest(OUTPUT), before);
+    let newest = project.list(OUTPUT).into_iter().filter(|name| name.starts_with("levels_")).max().expect("a table");
+    let levels = project.table(&format!("{OUTPUT}/{newest}"));
+    assert_eq!(levels.column("state"), ["alert", "alert", "missed"]);
+    assert_eq!(levels.column("priority"), ["P1", "P1", "P3"]);
+    let told: Vec<bool> =
+        server.requests().iter().map(|request| request.body.contains("[millrace P1] p monitor refused")).collect();
+    assert_eq!(told, [false, true]);
+}
+
+#[test]
+fn the_running_comparison_becomes_a_table() {
+    let project = trained("comparison: {severity: hard}\n");
+    project.run("monitor", ["p"]).exits(2).says("resources/p/release.yaml: no such file");
+    let release = "arms: {production: 0.5, staging: 0.5}\nunits: visitors\nprimary: {outcome: contract}\nsecondary: \
+                   [{outcome: click}]\nguardrails: {errors: 0.01}\n";
+    project.write("resources/p/release.yaml", release);
+    project.run("monitor", ["p"]).exits(0).says("check 'comparison' skipped: no requests were sealed yet");
+    let one: Vec<String> = (0..300).map(|n| request(n, "production", "v1", 200, 10)).collect();
+    sealed(&project, &one, "");
+    project.run("monitor", ["p"]).exits(0).says("check 'comparison' skipped: no request has reached arm 'staging' yet");
+    // Thirty of 300 sign with the one, 45 with the other; both arms at the same time.
+    let both = |other: &str| -> Vec<String> {
+        (0..600)
+            .map(|n| request(n, ["production", other][n as usize % 2], ["v1", "v2"][n as usize % 2], 200, 10))
+            .collect()
+    };
+    let signed = |n: &u64| n % 20 == 0 || n % 20 == 1 || n % 40 == 11;
+    let outcomes: String = (0..600).filter(signed).map(|n| format!("2026-03-03T00:00:00,,k{n},contract,1\n")).collect();
+    sealed(&project, &both("staging"), &outcomes);
+    let looked = project.run("monitor", ["p"]);
+    // The first request of one arm and the last of the other lie outside of the time in which both answer.
+    looked.exits(0).says("monitor p: comparison: v2 against v1: more data: of 299 visitors with v2 ");
+    let table = project.table(&looked.path());
+    let select = table.select(&["outcome", "arm", "model_version", "keys", "verdict"]);
+    let lines: Vec<String> = select.rows.iter().map(|row| row.join("|")).collect();
+    assert_eq!(
+        lines,
+        [
+            "contract|production|v1|299|",
+            "contract|staging|v2|299|more data",
+            "click|production|v1|299|",
+            "click|staging|v2|299|more data"
+        ]
+    );
+    let number = |name: &str, row: usize| table.column(name)[row].parse::<f64>().expect("a number");
+    let (control, challenger) = (number("value", 0), number("value", 1));
+    assert!((control - 0.1).abs() < 0.004 && (challenger - 0.15).abs() < 0.004, "{table}");
+    assert!((number("difference", 1) - (challenger - control)).abs() < 1e-12, "{table}");
+    assert!((number("relative", 1) - (challenger / control - 1.0)).abs() < 1e-12, "{table}");
+    // The test that may be looked at every day asks for more than the one that is looked at once.
+    assert!(number("p_single_look", 1) < 0.1 && number("p", 1) > number("p_single_look", 1), "{table}");
+    assert_eq!((number("value", 2), number("value", 3), table.column("low")[0]), (0.0, 0.0, ""));
+
+    // A division of visitors that does not work is a finding.
+    let uneven = both("staging").into_iter().enumerate().filter(|(n, _)| n % 2 == 0 || n % 6 == 5);
+    sealed(&project, &uneven.map(|(_, row)| row).collect::<Vec<_>>(), "");
+    project
+        .run("monitor", ["p"])
+        .exits(1)
+        .says("check 'comparison' failed: v2 against v1: stop: sample ratio: the arms did not get");
+}
+
+#[test]
+fn performance_is_estimated_before_labels_are_known_and_then_compared_with_them() {
+    let project = people_pipeline();
+    project.write("resources/p/monitor.yaml", "estimate: {metric: auc, min_rows: 50}\n");
+    let train = project.read("resources/p/train.yaml");
+    project.write(
+        "resources/p/train.yaml",
+        train.replace("split: {by: group}", "split: {by: group, shares: [0.4, 0.2, 0.4]}"),
+    );
+    newcomers(&project, 1, |share| share);
+    project.run("train", ["p"]).exits(0);
+    project.run("monitor", ["p"]).exits(1).says("there are no predictions to estimate from; run `bin/predict p`");
+    project.run("predict", ["p"]).exits(0);
+    let blind = project.run("monitor", ["p"]);
+    blind
+        .exits(0)
+        .says(": auc is estimated at 0.")
+        .says("how good such estimates are is not known yet, for want of labels");
+    let table = project.table(&blind.path());
+    let newest = table.rows.len() - 1;
+    assert_eq!((table.column("known_rows")[newest], table.column("value")[newest]), ("0", ""));
+    let estimate = table.column("estimate")[newest].to_owned();
+    // Labels come: the same estimate, and how wrong it was.
+    with_newcomers(&project, 1, |share| share, |income, chance| (chance < income).to_string());
+    let known = project.run("monitor", ["p"]);
+    known.exits(0).says("such estimates were off by 0.0").says("over 1 week whose labels are known");
+    let table = project.table(&known.path());
+    assert_eq!((table.column("estimate")[newest], table.column("known_rows")[newest]), (estimate.as_str(), "200"));
+    let number = |name: &str| table.column(name)[newest].parse::<f64>().expect("a number");
+    // The week has a few rows more, whose labels are not known: the error is that of the estimate for the others.
+    assert!((number("estimate") - number("value") - number("error")).abs() < 0.01, "{table}");
+    assert_eq!(number("usual_error"), number("error").abs());
+    // The AUC of 200 rows has a standard error of about 0.03, that of the test part likewise.
+    assert!(number("error").abs() < 0.12, "{table}");
+    project.write("resources/p/monitor.yaml", "estimate: {metric: coverage}\n");
+    project
+        .run("monitor", ["p"])
+        .exits(2)
+        .says("estimate.metric: 'coverage' cannot be estimated for this model; choose one of: auc, ");
+}
+
+#[test]
+fn what_visitors_ask_about_is_compared_with_what_the_model_learned_from() {
+    let project = tests::served::people();
+    project.write("resources/p/monitor.yaml", "drift: {looks: 2, request_days: 30, resamples: 50}\n");
+    // Many visitors ask about people as the model knows them, then about much richer ones.
+    let ask = |from: f64| {
+        let server = Serve::start(&project, &[]);
+        let mut client = server.client();
+        for part in 0..4 {
+            let features: Vec<Value> = (0..100)
+                .map(|n| json!({"age": 20 + (part * 100 + n) % 50, "income": from + f64::from((part * 100 + n) % 400) / 400.0}))
+                .collect();
+            client.post(tests::served::PREDICTIONS, &json!({"features": features})).has_status(200);
+        }
+        assert_eq!(server.stop().0, Some(0));
+    };
+    project.run("monitor", ["p"]).exits(0).says("check 'drift of requests' skipped: there is no column to compare");
+    ask(0.0);
+    let alike = project.run("monitor", ["p"]);
+    alike.exits(0).says("monitor p: drift of requests: none of 2 columns moved");
+    let table = project.table(&alike.stdout()[1]);
+    assert_eq!((table.column("column"), table.column("rows")), (vec!["age", "income"], vec!["400", "400"]));
+    // The same requests again are no other look.
+    project.run("monitor", ["p"]).exits(0).says("up to date");
+    ask(3.0);
+    project.run("monitor", ["p"]).exits(0).says("drift of requests: none of 2 columns drifted yet; moved 'income' (");
+    ask(3.0);
+    project.run("monitor", ["p"]).exits(0).says("warning: monitor p: drift_requests: of 2 columns drifted 'income' (");
+    // Columns that the server does not log as they are cannot be compared.
+    project.write("resources/p/serve.yaml", "table: scoring\nmask: {income: remove}\n");
+    project.run("monitor", ["p", "--force"]).exits(0).says("drift of requests: none of 1 column moved");
 }

@@ -45,7 +45,7 @@ fn new_rows_are_trained_on_once_there_are_enough() {
     project.run("train", ["p"]).exits(0).says("train p: up to date");
     // 400 rows have their label. 12 more are 3 %.
     more_people(&project, 12, "2026-02-01", 0.0);
-    let why = "3 % new rows of the 10 % needed, no watch has run yet, model less than an hour old, of the 7d allowed";
+    let why = "3 % new rows of the 10 % needed, no watch has run since, model less than an hour old, of the 7d allowed";
     waits(&project, why);
     project
         .run("train", ["p", "--dry-run"])
@@ -81,7 +81,7 @@ fn the_watch_is_a_cause() {
     let project = trained("{drift: true}");
     project.write("resources/p/monitor.yaml", "drift: {looks: 1, severity: soft}\n");
     more_people(&project, 2, "2026-02-01", 0.0);
-    waits(&project, "no watch has run yet, model less than an hour old");
+    waits(&project, "no watch has run since, model less than an hour old");
     project.run("monitor", ["p"]).exits(0);
     waits(&project, "no drift, model less than an hour old");
     // The incomes of those who are to be scored are others now: ten times as many, and far higher.
@@ -93,4 +93,42 @@ fn the_watch_is_a_cause() {
     up_to_features(&project);
     project.run("monitor", ["p"]).exits(0).says("drifted");
     project.run("train", ["p"]).exits(0).says("runs because drift of income");
+}
+
+/// People on this day whom the model has not seen: 200 of them, with their incomes from 0 to 1. `bought` makes the label of the
+/// income and of another share, drawn by chance.
+fn newcomers(project: &Project, bought: impl Fn(f64, f64) -> String) {
+    let mut random = testkit::Random::seeded(8);
+    let mut rows = tests::people();
+    for id in 1000..1200 {
+        let mut share = || random.below(1000) as f64 / 1000.0;
+        let (income, chance) = (share(), share());
+        rows += &format!("{id},2026-01-28,{},{income},{}\n", 20 + id % 50, bought(income, chance));
+    }
+    project.write("people.csv", rows);
+    up_to_features(project);
+}
+
+#[test]
+fn an_error_that_is_up_is_a_cause_once_labels_say_so() {
+    let project = trained("{error_up: 0.2}");
+    project.write("resources/p/monitor.yaml", "performance: {metric: auc}\n");
+    newcomers(&project, |_, _| String::new());
+    waits(&project, "no watch has run since, model less than an hour old");
+    project.run("predict", ["p"]).exits(0);
+    project.run("monitor", ["p"]).exits(0);
+    waits(&project, "no labels to measure the error by yet, model less than an hour old");
+    // They buy as those did whom the model learned from.
+    newcomers(&project, |income, chance| (chance < income).to_string());
+    project.run("monitor", ["p"]).exits(0).says("performance: v1: auc 0.");
+    waits(&project, "error ").says(" of the 20 % allowed, model less than an hour old");
+    // The world has turned round: the rich do not buy any more.
+    newcomers(&project, |income, chance| (chance > income).to_string());
+    project.run("monitor", ["p"]).exits(0).says("warning: monitor p: performance: worse than on the test part: v1");
+    let watch = project.evidence(&project.latest("data/output/p/monitor")[0])["notes"]["watch"].clone();
+    assert!(watch["error_up"].as_f64().expect("a share") > 0.2, "{watch}");
+    project.run("train", ["p"]).exits(0).says("runs because error up ").says(" of the 20 % allowed");
+    // What was cause for this version is none for the next.
+    newcomers(&project, |income, chance| (chance > income || income > 0.99).to_string());
+    waits(&project, "no watch has run since, model less than an hour old");
 }

@@ -244,7 +244,7 @@ fn slow_and_silent_clients_are_let_go_and_too_many_are_turned_away() {
     for bytes in [
         "GET /healthz HTT".to_owned(),
         format!(
-            "POST {PREDICTIONS} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{{"
+            "POST {PREDICTIONS} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{{"
         ),
         String::new(),
     ] {
@@ -258,7 +258,7 @@ fn slow_and_silent_clients_are_let_go_and_too_many_are_turned_away() {
     assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
     // One request that sends its body slowly takes the only place.
     let mut slow = server.client();
-    let head = "HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 12";
+    let head = "HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 12";
     slow.send_raw(format!("POST {PREDICTIONS} {head}\r\n\r\n{{\"key\"").as_bytes()).expect("sent");
     let mut client = server.client();
     server.wait("the slow one", || client.get("/metrics").text().contains("millrace_serve_in_flight 1\n"));

@@ -26,7 +26,8 @@ fn headers_and_addresses_that_are_none_are_refused() {
     let post = |headers: &str| {
         let length = format!("content-length: {}\r\n", body.len());
         let length = if headers.to_lowercase().contains("content-length") { "" } else { &length };
-        let head = format!("POST {PREDICTIONS} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{length}{headers}\r\n");
+        let head =
+            format!("POST {PREDICTIONS} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{length}{headers}\r\n");
         answers(&server, format!("{head}{body}").as_bytes())
     };
     let json = "content-type: application/json\r\n";
@@ -84,8 +85,8 @@ fn headers_and_addresses_that_are_none_are_refused() {
 fn no_request_hides_in_another() {
     let project = people();
     let server = Serve::start(&project, &["--idle", "2"]);
-    let hidden = "GET /api/v1/pipelines HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    let head = format!("POST {PREDICTIONS} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n");
+    let hidden = "GET /api/v1/pipelines HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let head = format!("POST {PREDICTIONS} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n");
     // Two lengths of one body: as chunks it ends before the hidden request, by its length after it.
     let both =
         format!("{head}content-length: {}\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{hidden}", 5 + hidden.len());
@@ -246,7 +247,7 @@ fn tls_by_certificate_files_that_are_renewed_while_it_runs() {
     assert!(server.url().starts_with("https://127.0.0.1:"), "{}", server.url());
     let body = json!({"key": 420}).to_string();
     let request = format!(
-        "POST {PREDICTIONS} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST {PREDICTIONS} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
     let (answer, said) = authority.get(server.url(), "one.pem", &request);
@@ -262,7 +263,7 @@ fn tls_by_certificate_files_that_are_renewed_while_it_runs() {
     copy("two");
     server.wait("the new one", || server.said().contains("shows the certificate in now.pem"));
     assert!(authority.get(server.url(), "two.pem", &request).0.starts_with("HTTP/1.1 200"));
-    let metrics = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let metrics = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let (metrics, _) = authority.get(server.url(), "two.pem", metrics);
     let left =
         metrics.lines().find_map(|line| line.strip_prefix("millrace_serve_certificate_seconds{file=\"now.pem\"} "));
@@ -271,7 +272,7 @@ fn tls_by_certificate_files_that_are_renewed_while_it_runs() {
     assert!((59.0..60.1).contains(&(left / 86_400.0)), "{left}");
     // Who does not speak TLS is not answered, and does no harm.
     let mut plain = testkit::HttpClient::connect(&server.url().replace("https", "http"));
-    plain.send_raw(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").expect("sent");
+    plain.send_raw(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("sent");
     assert!(plain.read(false).is_err());
     let (code, said) = server.stop();
     assert_eq!(code, Some(0));

@@ -31,6 +31,53 @@ pub(crate) fn first_of(mut values: impl Iterator<Item = f64>, counts: impl Fn(f6
 }
 
 const LANES: usize = 8;
+/// Integers that become floats at a time.
+const BLOCK: usize = 32 * LANES;
+
+/// The same code, compiled for wider registers: the same operations, and so the same results.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn add_floats_avx2(lanes: &mut Lanes, values: &[f64]) {
+    add_floats_in(lanes, values);
+}
+
+#[inline(always)]
+fn add_floats_in(lanes: &mut Lanes, values: &[f64]) {
+    lanes.add_all(values, |value| value, f64::is_finite);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn add_whole_avx2(lanes: &mut Lanes, values: &[i64]) {
+    add_whole_in(lanes, values);
+}
+
+#[inline(always)]
+fn add_whole_in(lanes: &mut Lanes, values: &[i64]) {
+    let mut floats = [0.0; BLOCK];
+    for block in values.chunks(BLOCK) {
+        let floats = &mut floats[..block.len()];
+        as_floats(block, floats);
+        lanes.add_all(floats, |value| value, |_| true);
+    }
+}
+
+/// The nearest floats. Most processors turn integers of 64 bits into floats one by one; those of 52 bits can be put into the
+/// digits of a float of which the other digits are known, and taken off again.
+#[inline(always)]
+fn as_floats(values: &[i64], floats: &mut [f64]) {
+    const HALF: i64 = 1 << 51;
+    /// 2^52, of which the last digit stands for 1.
+    const BITS: u64 = 0x4330_0000_0000_0000;
+    let beyond = values.iter().fold(0, |beyond, value| beyond | (value.wrapping_add(HALF) as u64 >> 52));
+    let offset = f64::from_bits(BITS) + HALF as f64;
+    for (float, value) in floats.iter_mut().zip(values) {
+        *float = match beyond == 0 {
+            true => f64::from_bits(value.wrapping_add(HALF) as u64 | BITS) - offset,
+            false => *value as f64,
+        };
+    }
+}
 
 /// Running sums that do not wait for each other.
 pub(crate) struct Lanes {
@@ -49,6 +96,27 @@ impl Lanes {
         Lanes { shift, count: [0; LANES], min, max, sum: zero, squares: zero }
     }
 
+    /// Adds those that are finite.
+    pub fn add_floats(&mut self, values: &[f64]) {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has what the function was compiled for.
+            return unsafe { add_floats_avx2(self, values) };
+        }
+        add_floats_in(self, values);
+    }
+
+    /// Adds integers as the nearest floats.
+    pub fn add_whole(&mut self, values: &[i64]) {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has what the function was compiled for.
+            return unsafe { add_whole_avx2(self, values) };
+        }
+        add_whole_in(self, values);
+    }
+
+    #[inline(always)]
     pub fn add_all<N: Copy>(&mut self, values: &[N], number: impl Fn(N) -> f64, counts: impl Fn(f64) -> bool) {
         let (groups, rest) = values.as_chunks::<LANES>();
         for group in groups {
@@ -82,5 +150,38 @@ impl Lanes {
             mean: self.shift + mean,
             squares: (self.squares.iter().sum::<f64>() - sum * mean).max(0.0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_become_the_nearest_floats() {
+        let edges = [0, 1, -1, 1 << 51, -(1 << 51), (1 << 51) - 1, (1 << 53) + 1, i64::MAX, i64::MIN];
+        let near = edges.iter().flat_map(|edge: &i64| (-2..=2).map(move |by| edge.wrapping_add(by)));
+        let near: Vec<i64> = near.collect();
+        for values in near.chunks(1).chain([&near[..]]) {
+            let mut floats = vec![f64::NAN; values.len()];
+            as_floats(values, &mut floats);
+            let plain: Vec<u64> = values.iter().map(|value| (*value as f64).to_bits()).collect();
+            assert_eq!(floats.iter().map(|float| float.to_bits()).collect::<Vec<_>>(), plain, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn wider_registers_change_no_digit() {
+        let floats: Vec<f64> =
+            (0..1_003).map(|at| if at % 17 == 0 { f64::NAN } else { 1.0 / f64::from(at) - 0.3 }).collect();
+        let whole: Vec<i64> = (0..1_003).map(|at: i64| at * at * 7_919 - (at << 44)).collect();
+        let (mut one, mut other) = (Lanes::new(0.1), Lanes::new(0.1));
+        one.add_floats(&floats);
+        one.add_whole(&whole);
+        other.add_all(&floats, |value| value, f64::is_finite);
+        other.add_all(&whole, |value| value as f64, |_| true);
+        let [one, other] = [one, other].map(|lanes| lanes.finish());
+        let bits = |of: &Numbers| [of.min, of.max, of.mean, of.squares].map(f64::to_bits);
+        assert_eq!((bits(&one), one.count), (bits(&other), other.count));
     }
 }

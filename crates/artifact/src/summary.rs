@@ -141,7 +141,7 @@ impl Column {
             dtype if dtype.is_float() => {
                 if let Ok(numbers) = values.cast(&DataType::Float64) {
                     let numbers = numbers.f64().expect("cast to f64");
-                    self.sum_up(numbers, |v: f64| v, |v| v.is_finite());
+                    self.sum_up(numbers, |v: f64| v, |v| v.is_finite(), Lanes::add_floats);
                     // Adding zero makes -0.0 and 0.0 one value.
                     self.distinct.add_each(numbers, |v: f64| (v + 0.0).to_bits());
                     self.numbers_sample.take(numbers.len(), |row| numbers.get(row).unwrap_or(f64::NAN));
@@ -149,7 +149,8 @@ impl Column {
             }
             DataType::UInt64 => {
                 if let Ok(numbers) = values.u64() {
-                    let range = self.sum_up(numbers, |v: u64| v as f64, |_| true);
+                    let add_all = |lanes: &mut Lanes, values: &[u64]| lanes.add_all(values, |v| v as f64, |_| true);
+                    let range = self.sum_up(numbers, |v: u64| v as f64, |_| true, add_all);
                     self.widen(range, || (numbers.min().map(i128::from), numbers.max().map(i128::from)));
                     self.distinct.add_each(numbers, |v: u64| v);
                     self.numbers_sample.take(numbers.len(), |row| numbers.get(row).map_or(f64::NAN, |v| v as f64));
@@ -158,7 +159,7 @@ impl Column {
             dtype if dtype.is_integer() || dtype.is_temporal() || dtype.is_bool() => {
                 if let Ok(numbers) = values.to_physical_repr().strict_cast(&DataType::Int64) {
                     let numbers = numbers.i64().expect("cast to i64");
-                    let range = self.sum_up(numbers, |v: i64| v as f64, |_| true);
+                    let range = self.sum_up(numbers, |v: i64| v as f64, |_| true, Lanes::add_whole);
                     self.widen(range, || (numbers.min().map(i128::from), numbers.max().map(i128::from)));
                     self.distinct.add_each(numbers, |v: i64| v as u64);
                     self.numbers_sample.take(numbers.len(), |row| numbers.get(row).map_or(f64::NAN, |v| v as f64));
@@ -225,12 +226,13 @@ impl Column {
 
     /// One pass over the batch, in lanes that the compiler turns into vector instructions. Squares are taken of the
     /// distance from the first value, which loses nothing where values are large and near each other.
-    /// Returns the smallest and the largest number.
+    /// `add_all` adds a slice without nulls as `number` and `counts` say. Returns the smallest and the largest number.
     fn sum_up<T: PolarsNumericType>(
         &mut self,
         values: &ChunkedArray<T>,
         number: impl Fn(T::Native) -> f64,
         counts: impl Fn(f64) -> bool,
+        add_all: impl Fn(&mut Lanes, &[T::Native]),
     ) -> Option<(f64, f64)> {
         let mut range: Option<(f64, f64)> = None;
         for chunk in values.downcast_iter() {
@@ -239,7 +241,7 @@ impl Column {
                 None => continue,
             };
             match chunk.validity() {
-                None => lanes.add_all(chunk.values().as_slice(), &number, &counts),
+                None => add_all(&mut lanes, chunk.values().as_slice()),
                 Some(_) => chunk.non_null_values_iter().for_each(|value| lanes.add(0, number(value), &counts)),
             }
             let batch = lanes.finish();

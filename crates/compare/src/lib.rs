@@ -17,11 +17,13 @@ pub mod fixed;
 mod guardrails;
 mod judge;
 mod judgement;
+mod load;
 mod period;
 mod sample;
 pub mod sample_ratio;
 mod sample_size;
 pub mod sequential;
+mod state;
 mod tables;
 mod words;
 
@@ -29,5 +31,7 @@ pub use compare_spec::{Better, CompareSpec, Guardrails, Measure, Outcome, Promot
 pub use counts::{ArmCounts, Counts};
 pub use judge::judge;
 pub use judgement::{ArmJudgement, Compared, Guarded, Judgement, Need, SampleRatio, Verdict};
+pub use load::{load, served};
 pub use sample::Sample;
-pub use tables::{OutcomeRow, RequestRow};
+pub use state::table;
+pub use tables::{OutcomeRow, REQUESTS, RequestRow, each_request};

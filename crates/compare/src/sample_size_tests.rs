@@ -48,3 +48,40 @@ fn nothing_to_find_needs_no_number() {
         );
     }
 }
+
+/// Keys of both arms together as the docs show them: to two digits.
+fn shown(keys: f64) -> String {
+    let unit = 10f64.powf(keys.log10().floor() - 1.0);
+    let rounded = ((keys / unit).round() * unit) as u64;
+    let digits = rounded.to_string();
+    let commas = digits.bytes().rev().enumerate().map(|(at, digit)| {
+        let comma = if at > 0 && at % 3 == 0 { "," } else { "" };
+        format!("{comma}{}", char::from(digit)).chars().rev().collect::<String>()
+    });
+    commas.collect::<Vec<_>>().into_iter().rev().collect()
+}
+
+#[test]
+fn the_table_in_the_docs_is_what_is_computed() {
+    let mut lines = Vec::new();
+    for rate in [0.02, 0.1, 0.3] {
+        for lift in [0.05, 0.1, 0.2, 0.5] {
+            let control = Sample { keys: 10, mean: rate, variance: 0.0 };
+            // The comparison looks for 5 %, whatever the truth is.
+            let goal = Goal { difference: lift * rate, tau: 0.05 * rate, alpha: 0.05, power: 0.8 };
+            let of = |test, share| shown(keys(test, Measure::Rate, goal, (&control, &control), share).unwrap());
+            lines.push(format!(
+                "| {} % | {} % | {} | {} | {} |",
+                rate * 100.0,
+                (lift * 100.0f64).round(),
+                of(Test::Sequential, 0.5),
+                of(Test::Sequential, 0.1),
+                of(Test::Fixed, 0.5)
+            ));
+        }
+    }
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/releasing.md");
+    let docs = std::fs::read_to_string(docs).expect("the page of release");
+    let table = lines.join("\n");
+    assert!(docs.contains(&table), "docs/releasing.md, 'How much traffic it takes', should say:\n{table}");
+}

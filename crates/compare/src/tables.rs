@@ -16,8 +16,9 @@ use spec::{Error, Result, ResultExt, did_you_mean};
 
 use crate::{CompareSpec, Counts};
 
-/// The names of the tables.
-const REQUESTS: &str = "requests";
+/// The table of requests.
+pub const REQUESTS: &str = "requests";
+/// The table of outcomes.
 const OUTCOMES: &str = "outcomes";
 
 /// A row of a request that was answered, or a request that was not.
@@ -55,13 +56,21 @@ impl Counts {
     /// a time or a version.
     pub fn of_tables(spec: &CompareSpec, artifacts: &[Artifact]) -> Result<Counts> {
         let there = artifacts.iter().any(|artifact| artifact.is_table() && artifact.table == OUTCOMES);
-        let requests = |take: &mut dyn FnMut(RequestRow<'_>)| read_requests(artifact::scan(artifacts, REQUESTS)?, take);
+        let requests = |take: &mut dyn FnMut(RequestRow<'_>)| each_request(artifacts, take);
         let outcomes = |take: &mut dyn FnMut(OutcomeRow<'_>)| match there {
             true => read_outcomes(artifact::scan(artifacts, OUTCOMES)?, take),
             false => Ok(()),
         };
         Counts::of(spec, requests, outcomes)
     }
+}
+
+/// Hands on the rows of the tables `requests` among `artifacts`, one by one, in the order of the tables.
+///
+/// # Errors
+/// Cannot run: no such table, a column that is missing or of another type. Refused: a request without time or status.
+pub fn each_request(artifacts: &[Artifact], take: &mut dyn FnMut(RequestRow<'_>)) -> Result<()> {
+    read_requests(artifact::scan(artifacts, REQUESTS)?, take)
 }
 
 fn read_requests(plan: LazyFrame, take: &mut dyn FnMut(RequestRow<'_>)) -> Result<()> {

@@ -165,7 +165,7 @@ fn need_text(spec: &CompareSpec, need: Need) -> String {
         return format!("; an improvement of {improvement} would mostly have shown by now");
     }
     let units = &spec.units;
-    let days = need.days.map(|days| format!(", which takes about {} at the present rate", days_text(days)));
+    let days = need.days.map(|days| format!(", which takes {} at the present rate", about(days)));
     let sooner =
         need.more_if_measured.map(|keys| format!(", or about {} if it is as much better as it looks", count(keys)));
     format!(
@@ -177,9 +177,15 @@ fn need_text(spec: &CompareSpec, need: Need) -> String {
     )
 }
 
+fn about(days: f64) -> String {
+    let text = days_text(days);
+    if text.starts_with("less") { text } else { format!("about {text}") }
+}
+
 fn days_text(days: f64) -> String {
     match days {
         days if days < 1.0 / 24.0 => "less than an hour".to_owned(),
+        days if days < 1.5 / 24.0 => "an hour".to_owned(),
         days if days < 2.0 => format!("{} hours", number((days * 24.0).round())),
         days => format!("{} days", number(days.round())),
     }
@@ -242,6 +248,7 @@ mod tests {
     fn numbers_are_easy_to_read() {
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0.1234, 0.0004].map(rounded), ["12.3 %", "0 %"]);
-        assert_eq!([0.01, 0.5, 9.4].map(days_text), ["less than an hour", "12 hours", "9 days"]);
+        assert_eq!([0.01, 0.05, 0.5, 9.4].map(days_text), ["less than an hour", "an hour", "12 hours", "9 days"]);
+        assert_eq!([0.01, 9.4].map(about), ["less than an hour", "about 9 days"]);
     }
 }

@@ -17,17 +17,24 @@
 //! twice, some have an area of 0, some are cancelled later (`cdealType`, `cdealDay`). Of the complexes a few have no
 //! coordinates or swapped ones.
 //!
+//! **Shifts.** From a month on, prices or areas may be a multiple of what they would have been: a world in which an earlier
+//! model no longer holds.
+//!
 //! Everything follows from the seed: the same city gives the same answers on every machine.
 
 mod answers;
 mod city;
 mod fault;
+mod homes;
 mod market;
 mod server;
+mod shift;
 
 pub use city::City;
 pub use fault::Fault;
+pub use homes::{Home, Homes};
 pub use server::{KEY, Server};
+pub use shift::{Shift, Shifted};
 
 #[cfg(test)]
 mod tests;

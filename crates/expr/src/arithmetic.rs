@@ -20,11 +20,11 @@ pub(crate) fn integers(label: &Label, op: Arithmetic, left: Expr, right: Expr) -
         let (a, b) = (int64(&single_or_all(&columns[0]), &label)?, int64(&single_or_all(&columns[1]), &label)?);
         let height = height(columns);
         match op {
-            Arithmetic::Add => checked(&label, "+", &a, &b, height, i64::overflowing_add),
-            Arithmetic::Subtract => checked(&label, "-", &a, &b, height, i64::overflowing_sub),
-            Arithmetic::Multiply => checked(&label, "*", &a, &b, height, i64::overflowing_mul),
-            Arithmetic::Remainder => divided(&label, "%", &a, &b, height, |a, b| Some(a.wrapping_rem(b))),
-            Arithmetic::DivideWhole | Arithmetic::Divide => divided(&label, "//", &a, &b, height, i64::checked_div),
+            Arithmetic::Add => checked(&label, "+", &a, &b, height, added),
+            Arithmetic::Subtract => checked(&label, "-", &a, &b, height, subtracted),
+            Arithmetic::Multiply => checked(&label, "*", &a, &b, height, multiplied),
+            Arithmetic::Remainder => divided(&label, "%", &a, &b, height, |a, b| (a.wrapping_rem(b), false)),
+            Arithmetic::DivideWhole | Arithmetic::Divide => divided(&label, "//", &a, &b, height, i64::overflowing_div),
         }
     })
 }
@@ -45,7 +45,8 @@ fn zipped<T: Copy, O>(a: &[T], b: &[T], height: usize, mut of: impl FnMut(T, T) 
     match (a, b) {
         (&[a], b) if b.len() == height => b.iter().map(|b| of(a, *b)).collect(),
         (a, &[b]) if a.len() == height => a.iter().map(|a| of(*a, b)).collect(),
-        (a, b) => a.iter().zip(b).take(height).map(|(a, b)| of(*a, *b)).collect(),
+        // Cut before, and not while they go by: so the loop runs over many at once.
+        (a, b) => a[..height.min(a.len())].iter().zip(&b[..height.min(b.len())]).map(|(a, b)| of(*a, *b)).collect(),
     }
 }
 
@@ -79,29 +80,40 @@ fn at<T: PolarsNumericType>(column: &ChunkedArray<T>, row: usize) -> Option<T::N
     column.get(if column.len() == 1 { 0 } else { row })
 }
 
+// Results with a number that is negative where they leave the range: of sums and differences the sign tells (Warren, "Hacker's
+// Delight", 2-13), in steps that the compiler takes for several rows at once, as it does not with the processor's own flag.
+
+fn added(a: i64, b: i64) -> (i64, i64) {
+    let sum = a.wrapping_add(b);
+    (sum, (a ^ sum) & (b ^ sum))
+}
+
+fn subtracted(a: i64, b: i64) -> (i64, i64) {
+    let difference = a.wrapping_sub(b);
+    (difference, (a ^ b) & (a ^ difference))
+}
+
+fn multiplied(a: i64, b: i64) -> (i64, i64) {
+    let (product, beyond) = a.overflowing_mul(b);
+    (product, -i64::from(beyond))
+}
+
 fn checked(
     label: &Label,
     sign: &str,
     a: &Int64Chunked,
     b: &Int64Chunked,
     height: usize,
-    of: impl Fn(i64, i64) -> (i64, bool),
+    of: impl Fn(i64, i64) -> (i64, i64),
 ) -> PolarsResult<Series> {
-    let mut any = false;
+    let mut any = 0;
     let out = zipped(values(a), values(b), height, |a, b| {
         let (value, beyond) = of(a, b);
         any |= beyond;
         value
     });
-    // What lies under a null may leave the range without harm.
-    if any {
-        for row in 0..height {
-            if let (Some(a), Some(b)) = (at(a, row), at(b, row))
-                && of(a, b).1
-            {
-                return Err(Refusal::new(format!("{a} {sign} {b} is beyond int64"), WIDER).at(label));
-            }
-        }
+    if any < 0 {
+        refuse_beyond(label, sign, a, b, height, |a, b| of(a, b).1 < 0)?;
     }
     Ok(with_nulls::<_, Int64Type>(out, a, b, height).into_series())
 }
@@ -112,28 +124,59 @@ fn divided(
     a: &Int64Chunked,
     b: &Int64Chunked,
     height: usize,
-    of: impl Fn(i64, i64) -> Option<i64>,
+    of: impl Fn(i64, i64) -> (i64, bool),
 ) -> PolarsResult<Series> {
-    let mut out = Vec::with_capacity(height);
-    for row in 0..height {
-        out.push(match (at(a, row), at(b, row)) {
-            (Some(a), Some(b)) if b != 0 => match of(a, b) {
-                Some(value) => Some(value),
-                None => return Err(Refusal::new(format!("{a} {sign} {b} is beyond int64"), WIDER).at(label)),
-            },
-            _ => None,
-        });
+    let (mut any_zero, mut any_beyond) = (false, false);
+    let out = zipped(values(a), values(b), height, |a, b| {
+        if b == 0 {
+            any_zero = true;
+            return 0;
+        }
+        let (value, beyond) = of(a, b);
+        any_beyond |= beyond;
+        value
+    });
+    if any_beyond {
+        refuse_beyond(label, sign, a, b, height, |a, b| b != 0 && of(a, b).1)?;
     }
-    Ok(Int64Chunked::from_iter_options(PlSmallStr::EMPTY, out.into_iter()).into_series())
+    let out = with_nulls::<_, Int64Type>(out, a, b, height);
+    Ok(match (any_zero, values(b)) {
+        (false, _) => out,
+        (true, [_]) => Int64Chunked::full_null(PlSmallStr::EMPTY, height),
+        (true, divisors) => {
+            let divisors = divisors[..height.min(divisors.len())].iter();
+            defined(out, &Bitmap::from_trusted_len_iter(divisors.map(|divisor| *divisor != 0)))
+        }
+    }
+    .into_series())
+}
+
+/// The refusal of the first row of which the result is beyond int64. What lies under a null may leave the range without harm.
+fn refuse_beyond(
+    label: &Label,
+    sign: &str,
+    a: &Int64Chunked,
+    b: &Int64Chunked,
+    height: usize,
+    is_beyond: impl Fn(i64, i64) -> bool,
+) -> PolarsResult<()> {
+    for row in 0..height {
+        if let (Some(a), Some(b)) = (at(a, row), at(b, row))
+            && is_beyond(a, b)
+        {
+            return Err(Refusal::new(format!("{a} {sign} {b} is beyond int64"), WIDER).at(label));
+        }
+    }
+    Ok(())
 }
 
 /// `of` for each pair, and whether all results are finite. Without a way out of the loop, it runs over many at once.
 fn finite<T: Copy>(a: &[T], b: &[T], height: usize, of: impl Fn(T, T) -> f64) -> (Vec<f64>, bool) {
-    const EXPONENT: u64 = 0x7ff0_0000_0000_0000;
     let mut beyond = 0;
     let out = zipped(a, b, height, |a, b| {
         let value = of(a, b);
-        beyond |= u64::from(value.to_bits() & EXPONENT == EXPONENT);
+        // Zero, and all of its bits, for what is finite; NaN for all else.
+        beyond |= (value - value).to_bits();
         value
     });
     (out, beyond == 0)
@@ -185,22 +228,24 @@ pub(crate) fn floats(label: &Label, op: Arithmetic, left: Expr, right: Expr) -> 
         }
         // Division by zero is never finite, and neither is what has a NaN or an infinite side.
         let is_defined = Bitmap::from_trusted_len_iter(out.iter().map(|value| value.is_finite()));
-        for row in (0..height).filter(|row| !out[*row].is_finite()) {
-            if let (Some(a), Some(b)) = (at(&a, row), at(&b, row))
-                && a.is_finite()
-                && b.is_finite()
-                && !(divides && b == 0.0)
-            {
+        let side = |values: &[f64], row: usize| values[if values.len() == 1 { 0 } else { row }];
+        let has_cause = |row: &usize| {
+            let (a, b) = (side(av, *row), side(bv, *row));
+            !(a.is_finite() && b.is_finite()) || divides && b == 0.0
+        };
+        for row in (0..height).filter(|row| !out[*row].is_finite() && !has_cause(row)) {
+            // What lies under a null does no harm.
+            if let (Some(a), Some(b)) = (at(&a, row), at(&b, row)) {
                 let cause = format!("{a:?} {} {b:?} is beyond float64", op.sign());
                 return Err(Refusal::new(cause, "take such rows out first").at(&label));
             }
         }
-        Ok(defined(with_nulls(out, &a, &b, height), &is_defined).into_series())
+        Ok(defined(with_nulls::<_, Float64Type>(out, &a, &b, height), &is_defined).into_series())
     })
 }
 
 /// Null where `is_defined` says no.
-fn defined(column: Float64Chunked, is_defined: &Bitmap) -> Float64Chunked {
+fn defined<T: PolarsNumericType>(column: ChunkedArray<T>, is_defined: &Bitmap) -> ChunkedArray<T> {
     let chunks = column.downcast_iter().map(|chunk| {
         let validity = match chunk.validity() {
             Some(known) => known & is_defined,
@@ -208,7 +253,7 @@ fn defined(column: Float64Chunked, is_defined: &Bitmap) -> Float64Chunked {
         };
         chunk.clone().with_validity(Some(validity))
     });
-    Float64Chunked::from_chunk_iter(PlSmallStr::EMPTY, chunks)
+    ChunkedArray::from_chunk_iter(PlSmallStr::EMPTY, chunks)
 }
 
 /// Decimals and integers, exact. `scales` are the digits behind the point of both sides.

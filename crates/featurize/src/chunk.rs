@@ -5,6 +5,7 @@ use polars::prelude::{DataFrame, DataType, Series};
 use spec::Result;
 
 use super::changes::{History, Versions};
+use super::compact::{Reals, Times};
 use super::eval::evaluated;
 use super::interner::Interner;
 use super::known::known;
@@ -14,9 +15,8 @@ use values::form::{numbers, refuse_infinite, whole};
 
 pub struct Chunk {
     pub entities: Vec<u32>,
-    pub days: Vec<i32>,
-    pub ticks: Vec<i64>,
-    pub numbers: Vec<Vec<f64>>,
+    pub times: Times,
+    pub numbers: Vec<Reals>,
     pub words: Vec<Codes>,
     pub conditions: Vec<Vec<u8>>,
     /// When the rows became known, and then when they are seen: versions are from a change on.
@@ -50,12 +50,11 @@ impl Chunk {
         let known_of = |how| known(how, rows, &ticks, plan.clock);
         let mut chunk = Chunk {
             entities: entities.encode(&column(&plan.entity)?)?,
-            days: Vec::new(),
+            times: Times::Days(Vec::new()),
             arrived: plan.known.rows.as_ref().map_or_else(|| Ok(Vec::new()), known_of)?,
             known: Vec::new(),
             until: Vec::new(),
             late: plan.known.columns.iter().map(|(_, how)| known_of(how)).collect::<Result<_>>()?,
-            ticks: Vec::new(),
             numbers: Vec::new(),
             words: Vec::new(),
             conditions: conditions(plan, rows, today)?,
@@ -68,14 +67,15 @@ impl Chunk {
                 chunk.until = versions.until;
             }
         }
-        match times.dtype() {
-            DataType::Date => chunk.days = ticks.iter().map(|day| *day as i32).collect(),
-            _ => chunk.ticks = ticks,
-        }
+        chunk.times = match times.dtype() {
+            DataType::Date => Times::Days(ticks.iter().map(|day| *day as i32).collect()),
+            _ => Times::of_ticks(ticks),
+        };
         for name in &plan.numbers {
             let values = column(name)?;
             refuse_infinite(&values, &format!("table '{}'", plan.table))?;
-            chunk.numbers.push(numbers(&values, &format!("table '{}': column '{name}'", plan.table))?);
+            let values = numbers(&values, &format!("table '{}': column '{name}'", plan.table))?;
+            chunk.numbers.push(Reals::of(values));
         }
         for (word, interner) in plan.words.iter().zip(words) {
             let values = column(&word.column)?;
@@ -131,9 +131,8 @@ fn in_a_way(plan: &Plan, rows: &DataFrame, condition: &Condition, way: usize) ->
 #[derive(Default)]
 pub struct Columns {
     pub entities: Vec<Vec<u32>>,
-    pub days: Vec<Vec<i32>>,
-    pub ticks: Vec<Vec<i64>>,
-    pub numbers: Vec<Vec<Vec<f64>>>,
+    pub times: Vec<Times>,
+    pub numbers: Vec<Vec<Reals>>,
     pub words: Vec<Vec<Codes>>,
     pub conditions: Vec<Vec<Vec<u8>>>,
     pub arrived: Vec<Vec<i64>>,
@@ -144,11 +143,7 @@ pub struct Columns {
 
 impl Columns {
     pub fn push(&mut self, chunk: Chunk) {
-        if chunk.days.is_empty() {
-            self.ticks.push(chunk.ticks);
-        } else {
-            self.days.push(chunk.days);
-        }
+        self.times.push(chunk.times);
         self.entities.push(chunk.entities);
         self.arrived.push(chunk.arrived);
         self.known.push(chunk.known);

@@ -44,16 +44,13 @@ impl Timed<'_> {
     /// Errors (refused): no rows, none with a time, times beyond the calendar.
     pub fn stretch(&self, input: &LazyFrame, today: NaiveDate) -> Result<Stretch> {
         let doing = format!("table '{}'", self.table);
-        let (mut rows, mut counts) = (0u64, HashMap::<i64, u64, FixedState>::default());
+        let (mut rows, mut counts) = (0u64, Counts::new(self.clock));
         for batch in stream(input.clone().select([col(self.time)]), &doing)? {
             let batch = batch?;
             rows += batch.height() as u64;
-            for day in self.days(&batch)?.into_iter().flatten() {
-                *counts.entry(day).or_default() += 1;
-            }
+            self.times(&batch)?.into_iter().flatten().for_each(|time| counts.add(time));
         }
-        let mut days: Vec<(i64, u64)> = counts.into_iter().collect();
-        days.sort_unstable();
+        let days = counts.finish();
         let today_at = i64::from(today.to_epoch_days());
         let (from, to) = among(&days, today_at);
         let (Some((first, _)), Some((last, _))) = (days.get(from), days.get(to.saturating_sub(1))) else {
@@ -91,10 +88,9 @@ impl Timed<'_> {
         Ok(Stretch { rows, first, last, warnings })
     }
 
-    fn days(&self, rows: &DataFrame) -> Result<Vec<Option<i64>>> {
+    fn times(&self, rows: &DataFrame) -> Result<Vec<Option<i64>>> {
         let times = rows.column(self.time).during(format!("table '{}'", self.table))?;
-        let times = whole(times.as_materialized_series())?;
-        Ok(times.into_iter().map(|time| time.map(|time| self.clock.day_number(time))).collect())
+        whole(times.as_materialized_series())
     }
 
     /// Names the first row of some days.
@@ -111,7 +107,8 @@ impl Timed<'_> {
         let mut before = 0;
         for batch in stream(input.select(names.iter().map(|name| col(*name)).collect::<Vec<_>>()), &doing)? {
             let batch = batch?;
-            let found = self.days(&batch)?.iter().position(|day| day.is_some_and(|day| (low..=high).contains(&day)));
+            let is_there = |time: i64| (low..=high).contains(&self.clock.day_number(time));
+            let found = self.times(&batch)?.iter().position(|time| time.is_some_and(is_there));
             let Some(row) = found else {
                 before += batch.height();
                 continue;
@@ -133,6 +130,49 @@ impl Timed<'_> {
             return Ok(format!("{place}{key}, '{}' {time}", self.time));
         }
         Ok(String::new())
+    }
+}
+
+/// How many rows lie on each day.
+struct Counts {
+    clock: Clock,
+    counts: HashMap<i64, u64, FixedState>,
+    /// The day of the row before, how many rows in a row lie on it, and from when to before when it lasts, if that is certain.
+    last: (i64, u64),
+    lasts: (i64, i64),
+}
+
+impl Counts {
+    fn new(clock: Clock) -> Counts {
+        Counts { clock, counts: HashMap::default(), last: (0, 0), lasts: (0, 0) }
+    }
+
+    fn add(&mut self, time: i64) {
+        if self.lasts.0 <= time && time < self.lasts.1 {
+            self.last.1 += 1;
+            return;
+        }
+        self.note();
+        let day = self.clock.day_number(time);
+        self.last = (day, 1);
+        // In a zone, clocks that go back around midnight show a day twice.
+        let begins = day.checked_mul(self.clock.per_day()).filter(|_| self.clock.zone().is_none());
+        self.lasts = begins.map_or((0, 0), |begins| (begins, begins.saturating_add(self.clock.per_day())));
+    }
+
+    fn note(&mut self) {
+        let (day, rows) = self.last;
+        if rows > 0 {
+            *self.counts.entry(day).or_default() += rows;
+        }
+    }
+
+    /// The days, ascending, with their rows.
+    fn finish(mut self) -> Vec<(i64, u64)> {
+        self.note();
+        let mut days: Vec<(i64, u64)> = self.counts.into_iter().collect();
+        days.sort_unstable();
+        days
     }
 }
 
@@ -192,7 +232,11 @@ fn edge<'a>(mut days: impl Iterator<Item = &'a (i64, u64)>, mut left: u64) -> Op
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use polars::prelude::{IntoLazy, df};
+    use spec::random::Random;
+    use values::Zone;
 
     use super::*;
     use crate::clock::Count;
@@ -245,6 +289,32 @@ mod tests {
         );
         assert_eq!(stretch(&on, "2025-03-01").last, day("2025-03-02"), "east of here it is tomorrow");
         assert_eq!(stretch(&on, "2020-01-01").last, day("2025-03-03"), "the clock is wrong");
+    }
+
+    #[test]
+    fn rows_are_counted_by_day_in_any_order_and_zone() {
+        let mut random = Random::new(2, 1);
+        for zone in [None, Some("America/Havana"), Some("Asia/Seoul")] {
+            let zone = zone.map(|zone| Zone::named(zone).unwrap());
+            for count in [Count::Days, Count::Ticks(1_000)] {
+                let clock = Clock::new(count, zone);
+                let (mut counts, mut plain) = (Counts::new(clock), BTreeMap::new());
+                let mut time = 0i64;
+                for _ in 0..20_000 {
+                    // Mostly a few hours on, as in a log.
+                    time = match random.below(50) {
+                        0 => random.next_u64() as i64 >> 20,
+                        _ => time + random.below(clock.per_day() as usize * 2) as i64 / 8,
+                    };
+                    counts.add(time);
+                    *plain.entry(clock.day_number(time)).or_default() += 1;
+                }
+                assert_eq!(counts.finish(), plain.into_iter().collect::<Vec<(i64, u64)>>());
+            }
+        }
+        let mut counts = Counts::new(Clock::new(Count::Ticks(1), None));
+        [i64::MAX, i64::MAX, i64::MIN].into_iter().for_each(|time| counts.add(time));
+        assert_eq!(counts.finish(), [(i64::MIN.div_euclid(86_400), 1), (i64::MAX.div_euclid(86_400), 2)]);
     }
 
     #[test]

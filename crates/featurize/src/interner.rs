@@ -6,6 +6,7 @@ use polars::prelude::{
     DataType, Float64Chunked, Int64Chunked, IntoSeries, NewChunkedArray, PlHashMap, PlSmallStr, Series, StringChunked,
     UInt64Chunked,
 };
+use polars_arrow::array::Array as _;
 use spec::{Error, Result};
 
 use artifact::PolarsResultExt;
@@ -82,8 +83,7 @@ impl Interner {
         let encoded = match (&mut *self, keys) {
             (_, Keys::None(rows)) => vec![NULL; rows],
             (Interner::Texts { codes, values }, Keys::Texts(texts)) => {
-                let code = |text: Option<&str>| {
-                    let Some(text) = text else { return NULL };
+                let code = |text: &str| {
                     if let Some(code) = codes.get(text) {
                         return *code;
                     }
@@ -92,7 +92,7 @@ impl Interner {
                     values.push(text.into());
                     code
                 };
-                texts.str().during("keys")?.iter().map(code).collect()
+                each_text(texts.str().during("keys")?, code)
             }
             (Interner::Integers { table, codes, .. }, Keys::Whole(keys)) => {
                 keys.into_iter().map(|key| key.map_or(NULL, |key| integer(table, codes, key))).collect()
@@ -151,6 +151,30 @@ impl Interner {
             Interner::Wide { codes, .. } => restore_wide(&codes.values, dtype, name),
         }
     }
+}
+
+/// The codes of texts, null by null. Texts that stand where an equal one stood not long before are not looked up again: within
+/// a chunk, equal views are equal texts.
+fn each_text(texts: &StringChunked, mut code: impl FnMut(&str) -> u32) -> Vec<u32> {
+    const RECENT: usize = 512;
+    let mut all = Vec::with_capacity(texts.len());
+    for chunk in texts.downcast_iter() {
+        let mut recent = [(0u128, UNKNOWN); RECENT];
+        for (row, view) in chunk.views().iter().enumerate() {
+            if chunk.validity().is_some_and(|validity| !validity.get_bit(row)) {
+                all.push(NULL);
+                continue;
+            }
+            let bits = view.as_u128();
+            let mixed = (bits as u64 ^ (bits >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let known = &mut recent[(mixed >> 55) as usize % RECENT];
+            if known.0 != bits || known.1 == UNKNOWN {
+                *known = (bits, code(chunk.value(row)));
+            }
+            all.push(known.1);
+        }
+    }
+    all
 }
 
 /// The values of a column as they are told apart.
@@ -253,6 +277,35 @@ mod tests {
         let column = Series::new("a".into(), [Some(-5i64), None, Some(7), Some(1 << 40), Some(7), Some(-5)]);
         assert_eq!(integers.encode(&column).unwrap(), [0, NULL, 1, 2, 1, 0]);
         assert_eq!(integers.into_values(&DataType::Int64, "a").unwrap(), Series::new("a".into(), [-5i64, 7, 1 << 40]));
+    }
+
+    #[test]
+    fn texts_are_told_apart_however_long_they_are_and_however_many() {
+        let mut texts = Interner::new(Form::Text);
+        let mut plain: Vec<Option<String>> = Vec::new();
+        for batch in 0..3usize {
+            let text = |row: usize| match row % 5 {
+                0 => None,
+                1 => Some(String::new()),
+                2 => Some(format!("{}", row % 1_000)),
+                3 => Some(format!("a text of more than twelve bytes, {}", row % 1_500 + batch)),
+                _ => Some("again and again, and of more than twelve bytes".to_owned()),
+            };
+            let column: Vec<Option<String>> = (0..4_000).map(text).collect();
+            let codes = texts.encode(&Series::new("a".into(), &column)).unwrap();
+            for (text, code) in column.into_iter().zip(codes) {
+                let known = plain.iter().position(|known| *known == text);
+                match text {
+                    None => assert_eq!(code, NULL),
+                    Some(_) if known.is_none() => {
+                        assert_eq!(code as usize, plain.len());
+                        plain.push(text);
+                    }
+                    Some(_) => assert_eq!(Some(code as usize), known),
+                }
+            }
+        }
+        assert_eq!(texts.len(), plain.len());
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! as the difference of running sums: rows outside cannot change even its last digit, which is what `--prove`
 //! relies on.
 
+use std::cell::RefCell;
+
 use super::clock::Clock;
 use super::interner::NULL;
 use super::known::{LAST_DAY, NEVER};
@@ -177,7 +179,7 @@ fn compute(
         let column = &store.numbers[i];
         let late = store.late_numbers[i].map(|late| &store.late[late]).zip(as_of);
         let is_known = move |row: &usize| late.is_none_or(|(late, as_of)| late[*row] < as_of);
-        move |range| rows(range).filter(is_known).map(move |row| column[row]).filter(|value| !value.is_nan())
+        move |range| rows(range).filter(is_known).map(move |row| column.at(row)).filter(|value| !value.is_nan())
     };
     match op {
         Op::Count => Lane::Integers(each.map(|range| rows(range).count() as i64).collect()),
@@ -302,17 +304,17 @@ fn words<C: Code>(
             let set = |range| of(range).fold(0u64, |set, code| set | 1 << code);
             Lane::Integers(each.map(|range| i64::from(set(range).count_ones())).collect())
         }
-        Op::Distinct(_) => {
-            // A value counts where it was not yet seen in this range: no clearing between ranges.
-            let mut seen = vec![0u32; distinct];
-            let counts = each.zip(1u32..).map(|(range, turn)| {
+        Op::Distinct(_) => BOARD.with_borrow_mut(|board| {
+            // A value counts where it was not yet seen in this range.
+            let counts = each.map(|range| {
+                let (seen, turn) = board.turn(distinct);
                 let fresh = of(range).filter(|code| std::mem::replace(&mut seen[*code as usize], turn) != turn);
                 fresh.count() as i64
             });
             Lane::Integers(counts.collect())
-        }
-        _ => {
-            let mut counts = vec![0u32; distinct];
+        }),
+        _ => BOARD.with_borrow_mut(|board| {
+            let counts = board.zeros(distinct);
             let most = each.map(|range| {
                 of(range).for_each(|code| counts[code as usize] += 1);
                 // The first of equally frequent values wins, since only a larger count replaces it.
@@ -326,6 +328,58 @@ fn words<C: Code>(
                 best.0
             });
             Lane::Codes(most.collect(), index)
+        }),
+    }
+}
+
+thread_local! {
+    static BOARD: RefCell<Board> = const { RefCell::new(Board { turns: Vec::new(), turn: 0, counts: Vec::new() }) };
+}
+
+/// Places for every code of a column, kept from run to run: clearing them for each would cost as many steps as the column has
+/// distinct values, which grow with the table as the runs do.
+struct Board {
+    /// The turn in which each code was last seen.
+    turns: Vec<u32>,
+    turn: u32,
+    /// Zero between ranges.
+    counts: Vec<u32>,
+}
+
+impl Board {
+    /// Places for so many codes, and a turn that none of them has yet.
+    fn turn(&mut self, codes: usize) -> (&mut [u32], u32) {
+        if self.turns.len() < codes {
+            self.turns.resize(codes, 0);
         }
+        self.turn = self.turn.wrapping_add(1);
+        if self.turn == 0 {
+            self.turns.fill(0);
+            self.turn = 1;
+        }
+        (&mut self.turns, self.turn)
+    }
+
+    /// Places for so many codes, all zero; whoever counts there leaves zeros.
+    fn zeros(&mut self, codes: usize) -> &mut [u32] {
+        if self.counts.len() < codes {
+            self.counts.resize(codes, 0);
+        }
+        &mut self.counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_never_meet_again() {
+        let mut board = Board { turns: Vec::new(), turn: u32::MAX - 1, counts: Vec::new() };
+        let (seen, turn) = board.turn(2);
+        seen[0] = turn;
+        let (seen, next) = board.turn(3);
+        assert!((turn, next) == (u32::MAX, 1) && seen.len() == 3 && !seen.contains(&next));
+        assert!(board.zeros(2).iter().all(|count| *count == 0));
     }
 }

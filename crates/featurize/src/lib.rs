@@ -15,7 +15,7 @@
 //! | `known`, `changes` | when rows and columns became known, once or more often |
 //! | `days` | on which days rows lie, and which lie alone |
 //! | `eval` | SQL expressions over rows in memory |
-//! | `interner`, `chunk`, `store` | the rows before the newest cutoff, in compact columns sorted by entity and time |
+//! | `interner`, `compact`, `chunk`, `target`, `store` | the rows before the newest cutoff, in compact columns sorted by entity and time |
 //! | `kernel` | aggregates over ranges of sorted rows |
 //! | `as_of`, `attributes` | columns of other tables by key, as of a time |
 //! | `table` | batches, books, schemas |
@@ -59,6 +59,7 @@ mod calendar;
 mod changes;
 mod chunk;
 mod clock;
+mod compact;
 mod days;
 mod definitions;
 mod dictionary;
@@ -78,6 +79,7 @@ mod shape;
 mod spec;
 mod store;
 mod table;
+mod target;
 
 pub use calendar::Calendar;
 pub use changes::{Changes, Late};

@@ -1,46 +1,24 @@
 //! The rows before the newest cutoff, once, in compact columns sorted by entity and time.
 //!
-//! A row costs 4 bytes for its time (8 if it is a moment), 8 per number, 1 to 4 per word (a code as wide as the
-//! column has distinct values) and a bit per condition; until it is placed it costs 8 more.
+//! A row costs 4 bytes for its time (8 if it is no whole second), 4 or 8 per number (see [`super::compact`]), 1 to 4 per
+//! word (a code as wide as the column has distinct values) and a bit per condition; until it is placed it costs 8 more.
 //! Rows are placed by a counting sort over the entities in the order of their keys, so ties in time keep the
-//! order of the table. Each batch is placed in the order of the places, computed once for all columns: walking
-//! through memory in one direction is several times as fast as jumping in it.
+//! order of the table.
 
 use polars::prelude::{DataFrame, DataType, Int64Chunked, IntoSeries, LazyFrame, NewChunkedArray, PlSmallStr, Series};
 use rayon::prelude::*;
-use spec::{Error, Result};
+use spec::{Error, Result, ResultExt};
 
 use artifact::{PolarsResultExt, stream};
 
 use super::changes::History;
 use super::chunk::{Chunk, Columns};
+use super::compact::{Reals, Times};
 use super::interner::{Interner, NULL, restore, restore_wide};
 use super::known::NEVER;
 use super::plan::Plan;
+use super::target::Target;
 use values::form::{Form, whole};
-
-/// Times, as wide as their type needs.
-pub enum Times {
-    Days(Vec<i32>),
-    Ticks(Vec<i64>),
-}
-
-impl Times {
-    pub fn at(&self, row: usize) -> i64 {
-        match self {
-            Times::Days(days) => i64::from(days[row]),
-            Times::Ticks(ticks) => ticks[row],
-        }
-    }
-
-    /// The first row of `from..to` that is not before `bound`.
-    pub fn first_from(&self, from: usize, to: usize, bound: i64) -> usize {
-        from + match self {
-            Times::Days(days) => days[from..to].partition_point(|day| i64::from(*day) < bound),
-            Times::Ticks(ticks) => ticks[from..to].partition_point(|tick| *tick < bound),
-        }
-    }
-}
 
 /// Codes, as wide as the number of distinct values needs. The largest number stands for null.
 pub enum Codes {
@@ -72,7 +50,7 @@ pub struct Store {
     /// Where the rows of each entity begin; one more at the end.
     pub offsets: Vec<usize>,
     pub times: Times,
-    pub numbers: Vec<Vec<f64>>,
+    pub numbers: Vec<Reals>,
     pub words: Vec<Words>,
     /// Bit `i` of all conditions is bit `i % 8` of lane `i / 8`.
     pub conditions: Vec<Vec<u8>>,
@@ -157,24 +135,19 @@ impl Store {
         for i in 1..offsets.len() {
             offsets[i] += offsets[i - 1];
         }
-        if offsets.last().is_some_and(|rows| *rows > u32::MAX as usize) {
-            return Err(Error::refused(format!(
-                "table '{}' has over 4 billion rows before the newest cutoff",
-                plan.table
-            ))
-            .hint("compute features of one partition of the entities at a time"));
-        }
-        let Columns { entities, days, ticks, numbers, words: codes, conditions, arrived, known, until, late } = columns;
-        let target = Target::new(&offsets, entities);
-        let mut times = match days.is_empty() {
-            true => Times::Ticks(target.scatter(ticks)),
-            false => Times::Days(target.scatter(days)),
-        };
+        let Columns { entities, times, numbers, words: codes, conditions, arrived, known, until, late } = columns;
+        let target = Target::new(&offsets, entities).context(format!("table '{}'", plan.table))?;
+        let mut times = Times::placed(times, &target);
         let swaps = match &mut times {
             Times::Days(days) => sort_within(&offsets, days),
             Times::Ticks(ticks) => sort_within(&offsets, ticks),
+            Times::Steps(of) => sort_within(&offsets, &mut of.steps),
         };
-        let numbers = numbers.into_par_iter().map(|chunks| swap(target.scatter(chunks), &swaps)).collect();
+        let reals = |chunks: Vec<Reals>| match Reals::placed(chunks, &target) {
+            Reals::Narrow(values) => Reals::Narrow(swap(values, &swaps)),
+            Reals::Wide(values) => Reals::Wide(swap(values, &swaps)),
+        };
+        let numbers = numbers.into_par_iter().map(reals).collect();
         let conditions = conditions.into_par_iter().map(|chunks| swap(target.scatter(chunks), &swaps)).collect();
         let has_versions = !plan.known.changes.is_empty();
         let known = (plan.known.rows.is_some() || has_versions).then(|| swap(target.scatter(known), &swaps));
@@ -187,9 +160,9 @@ impl Store {
             .zip(&plan.words)
             .map(|((chunks, interner), word)| {
                 let codes = match interner.len() {
-                    ..0xFF => Codes::U8(swap(target.scatter_codes(chunks, |c| c as u8), &swaps)),
-                    0xFF..0xFFFF => Codes::U16(swap(target.scatter_codes(chunks, |c| c as u16), &swaps)),
-                    _ => Codes::U32(swap(target.scatter_codes(chunks, |c| c), &swaps)),
+                    ..0xFF => Codes::U8(swap(scatter_codes(&target, chunks, |c| c as u8), &swaps)),
+                    0xFF..0xFFFF => Codes::U16(swap(scatter_codes(&target, chunks, |c| c as u16), &swaps)),
+                    _ => Codes::U32(swap(scatter_codes(&target, chunks, |c| c), &swaps)),
                 };
                 Ok(Words { codes, values: interner.into_values(&word.dtype, &word.column)? })
             })
@@ -260,66 +233,18 @@ fn keep(plan: &Plan, rows: DataFrame, bound: i64, counts: &mut Counts) -> Result
     Ok((early_rows > 0).then_some(rows))
 }
 
-/// Where each row goes: for every chunk its rows in the order of their places, and the places.
-struct Target {
-    rows: usize,
-    chunks: Vec<(Vec<u32>, Vec<u32>)>,
-}
-
-impl Target {
-    fn new(offsets: &[usize], entities: Vec<Vec<u32>>) -> Target {
-        let in_order = |entities: &Vec<u32>| {
-            let mut keys: Vec<u64> =
-                entities.iter().zip(0u64..).map(|(entity, row)| u64::from(*entity) << 32 | row).collect();
-            keys.sort_unstable();
-            keys
-        };
-        let mut next: Vec<u32> = offsets.iter().map(|offset| *offset as u32).collect();
-        let mut chunks = Vec::with_capacity(entities.len());
-        let mut entities = entities.into_iter();
-        loop {
-            // A few at a time: sorted in parallel, placed one after the other.
-            let some: Vec<Vec<u32>> = entities.by_ref().take(16).collect();
-            if some.is_empty() {
-                break;
-            }
-            let sorted: Vec<Vec<u64>> = some.par_iter().map(in_order).collect();
-            for keys in sorted {
-                let place = |key: &u64| {
-                    let slot = &mut next[(key >> 32) as usize];
-                    *slot += 1;
-                    *slot - 1
-                };
-                let places = keys.iter().map(place).collect();
-                chunks.push((keys.iter().map(|key| *key as u32).collect(), places));
-            }
-        }
-        Target { rows: offsets.last().copied().unwrap_or(0), chunks }
-    }
-
-    fn scatter<T: Copy + Default>(&self, chunks: Vec<Vec<T>>) -> Vec<T> {
-        self.scatter_by(chunks, |part, at| part[at])
-    }
-
-    /// Codes that were read while the column had fewer distinct values are widened; nulls stay nulls.
-    fn scatter_codes<T: Copy + Default>(&self, chunks: Vec<Codes>, narrow: impl Fn(u32) -> T) -> Vec<T> {
-        let wide = |code: u32, null: u32| narrow(if code == null { NULL } else { code });
-        self.scatter_by(chunks, |part, at| match part {
-            Codes::U8(codes) => wide(u32::from(codes[at]), u32::from(u8::MAX)),
-            Codes::U16(codes) => wide(u32::from(codes[at]), u32::from(u16::MAX)),
-            Codes::U32(codes) => wide(codes[at], NULL),
-        })
-    }
-
-    fn scatter_by<C, T: Copy + Default>(&self, chunks: Vec<C>, value: impl Fn(&C, usize) -> T) -> Vec<T> {
-        let mut placed = vec![T::default(); self.rows];
-        for (part, (order, places)) in chunks.into_iter().zip(&self.chunks) {
-            for (row, place) in order.iter().zip(places) {
-                placed[*place as usize] = value(&part, *row as usize);
-            }
-        }
-        placed
-    }
+/// Codes that were read while the column had fewer distinct values are widened; nulls stay nulls.
+fn scatter_codes<T: Copy + Default + Send + Sync>(
+    target: &Target,
+    chunks: Vec<Codes>,
+    narrow: impl Fn(u32) -> T,
+) -> Vec<T> {
+    let wide = |code: u32, null: u32| narrow(if code == null { NULL } else { code });
+    target.scatter_by(chunks, |part, at| match part {
+        Codes::U8(codes) => wide(u32::from(codes[at]), u32::from(u8::MAX)),
+        Codes::U16(codes) => wide(u32::from(codes[at]), u32::from(u16::MAX)),
+        Codes::U32(codes) => wide(codes[at], NULL),
+    })
 }
 
 /// The entities' keys ascending, and the rank of each code.

@@ -82,7 +82,7 @@ impl RetrainRule {
             }
         }
         if since.watch.is_none() && (when.drift || when.error_up.is_some()) {
-            look(false, "no watch has run yet".to_owned());
+            look(false, "no watch has run since".to_owned());
         }
         let age = age(since.now - since.trained);
         match when.older_than {
@@ -142,7 +142,7 @@ mod tests {
         );
         assert_eq!(
             rule(ALL).cause(&since(0, 5, None)).unwrap_err(),
-            "0 % new rows of the 10 % needed, no watch has run yet, model 5 hours old, of the 7d allowed"
+            "0 % new rows of the 10 % needed, no watch has run since, model 5 hours old, of the 7d allowed"
         );
         assert_eq!(
             rule("{new_rows: 0.1, drift: true}").cause(&since(30, 48, Some(Watch::default()))).unwrap_err(),

@@ -10,7 +10,7 @@ use spec::{Error, Result, Tool, did_you_mean};
 use stage::Job;
 use watch::{Against, DriftReport, DriftSpec, Look, Profile, Watched};
 
-use crate::wiring::Monitor;
+use crate::wiring::{DRIFT, Monitor};
 
 /// Snapshots and looks that are considered.
 const HISTORY: usize = 1000;
@@ -69,12 +69,14 @@ pub fn look(job: &Job<Monitor>, spec: &DriftSpec) -> Result<(DriftReport, Option
         })
         .collect();
     let version = model.map(|(version, _)| version.to_string());
-    let earlier = earlier_looks(job, spec, version.as_deref())?;
+    let of_table = job.artifacts.iter().filter(|artifact| artifact.table == spec.table);
+    let paths = of_table.map(|artifact| artifact.path.display().to_string()).collect();
+    let earlier = earlier_looks(job, DRIFT, &Tool::Features.folder(&job.pipeline), paths, version.as_deref())?;
     Ok((watch::judge(spec, &watched, &earlier, SEED), version))
 }
 
 /// Of the samples behind the rate of false alarms.
-const SEED: u64 = 42;
+pub const SEED: u64 = 42;
 
 fn registry(job: &Job<Monitor>) -> Registry {
     Registry::at(job.root.join(Tool::Train.folder(&job.pipeline)))
@@ -142,20 +144,24 @@ fn of_snapshot(job: &Job<Monitor>, spec: &DriftSpec) -> Result<Vec<(String, Prof
     Ok(columns.map(|column| (column.name.clone(), Profile::of_snapshot(&column))).collect())
 }
 
-/// Which columns moved in earlier looks, the newest first: each at another snapshot than the one after it and than this
-/// one, and compared with the same version.
-fn earlier_looks(job: &Job<Monitor>, spec: &DriftSpec, version: Option<&str>) -> Result<Vec<Look>> {
-    let features = Tool::Features.folder(&job.pipeline);
-    let looked_at = |paths: &mut dyn Iterator<Item = String>| {
-        let mut paths: Vec<String> = paths.filter(|path| Path::new(path).starts_with(&features)).collect();
+/// Which columns moved in earlier looks, the newest first: each at other files of `folder` than the one after it and than
+/// this one, which looks at `paths`, and compared with the same version. `table`: where looks are written down.
+pub fn earlier_looks(
+    job: &Job<Monitor>,
+    table: &str,
+    folder: &Path,
+    paths: Vec<String>,
+    version: Option<&str>,
+) -> Result<Vec<Look>> {
+    let sorted = |mut paths: Vec<String>| {
         paths.sort();
         paths
     };
-    let of_table = job.artifacts.iter().filter(|artifact| artifact.table == spec.table);
-    let mut newer = looked_at(&mut of_table.map(|artifact| artifact.path.display().to_string()));
+    let mut newer = sorted(paths);
     let mut looks = Vec::new();
-    for (file, evidence) in history::files_of_table(&job.folder(), "drift", HISTORY) {
-        let paths = looked_at(&mut evidence.inputs.iter().map(|input| input.path.clone()));
+    for (file, evidence) in history::files_of_table(&job.folder(), table, HISTORY) {
+        let inputs = evidence.inputs.iter().map(|input| input.path.clone());
+        let paths = sorted(inputs.filter(|path| Path::new(path).starts_with(folder)).collect());
         if evidence.notes.version.as_deref() != version || paths == newer {
             continue;
         }

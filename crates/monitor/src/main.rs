@@ -5,8 +5,12 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod comparison;
 mod drift;
+mod found;
 mod performance;
+mod request_drift;
+mod service;
 mod wiring;
 
 fn main() -> ExitCode {

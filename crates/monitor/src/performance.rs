@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use artifact::{PolarsResultExt, history};
-use polars::prelude::{DataFrame, Expr, col};
+use polars::prelude::{DataFrame, DataType, Expr, col};
 use score::metrics::Metric;
 use score::{Manifest, Registry, Version};
 use spec::{Error, Result, Tool};
 use stage::Job;
-use watch::{Keys, PerformanceReport, PerformanceSpec, Promised};
+use watch::{EstimateReport, EstimateSpec, Keys, PerformanceReport, PerformanceSpec, Promised, Reference};
 
 use crate::drift::production;
 use crate::wiring::Monitor;
@@ -37,7 +37,49 @@ pub fn judge(job: &Job<Monitor>, spec: &PerformanceSpec) -> Result<(PerformanceR
     let outcomes = outcomes.ok_or_else(|| missing("labels", Tool::Features))?;
     let promised = promised(&registry, &manifest, metric)?;
     let report = watch::performance(spec, manifest.task, &keys, &predictions, &outcomes, &promised)?;
-    Ok((report, version.to_string()))
+    let version = version.to_string();
+    Ok((report.judging(&version), version))
+}
+
+/// Estimates how good the predictions on disk are, whether their labels are known or not. Returns the version in production,
+/// too.
+pub fn estimate(job: &Job<Monitor>, spec: &EstimateSpec) -> Result<(EstimateReport, String)> {
+    let (version, registry) = production(job)?;
+    let manifest = registry.manifest(version)?;
+    let metric = spec.metric_of(manifest.task)?;
+    let keys = Keys { entity: manifest.entity.clone(), time: manifest.time.clone(), label: manifest.label.clone() };
+    let of_keys: Vec<&str> = [Some(keys.entity.as_str()), keys.time.as_deref()].into_iter().flatten().collect();
+    let scores = [&of_keys[..], &["score", "model_version", "scored_at"]].concat();
+    let predictions = together(&files(job, Tool::Predict, "scores"), &scores)?.ok_or_else(|| {
+        Error::refused(format!("pipeline '{}': there are no predictions to estimate from", job.pipeline))
+            .hint(format!("run `bin/predict {}`", job.pipeline))
+    })?;
+    let wanted = [&of_keys[..], &[keys.label.as_str()]].concat();
+    let outcomes = together(&files(job, Tool::Features, &spec.labels), &wanted)?;
+    let promised = promised(&registry, &manifest, metric)?;
+    let mut references = BTreeMap::new();
+    for version in registry.versions()? {
+        references.insert(version.to_string(), reference(&registry, version, &keys.label)?);
+    }
+    let report = watch::estimate(spec, manifest.task, &keys, &predictions, outcomes.as_ref(), &promised, &references)?;
+    let version = version.to_string();
+    Ok((report.judging(&version), version))
+}
+
+/// What a version scored in its test, and what was true; empty if its folder does not have it.
+fn reference(registry: &Registry, version: Version, label: &str) -> Result<Reference> {
+    let file = registry.folder(version).join("predictions.parquet");
+    if !file.is_file() {
+        return Ok(Reference::default());
+    }
+    let Some(rows) = together(&[file], &[label, "score"])? else { return Ok(Reference::default()) };
+    let numbers = |name: &str| -> Result<Vec<Option<f64>>> {
+        let column = rows.column(name).during(name)?.cast(&DataType::Float64).during(name)?;
+        Ok(column.f64().during(name)?.iter().collect())
+    };
+    let both = numbers("score")?.into_iter().zip(numbers(label)?).filter_map(|(score, label)| score.zip(label));
+    let (scores, labels) = both.unzip();
+    Ok(Reference { scores, labels })
 }
 
 /// The files of a table in a stage's folder, the newest first: a label that was put right later counts.

@@ -2,24 +2,35 @@
 
 use std::path::{Path, PathBuf};
 
-use alert::Priority;
-use artifact::{Artifact, Batch, CheckResult, Input, Notes, Verdict, Watch, fingerprint, history};
+use artifact::{Artifact, CheckResult, Input, Notes, Watch, fingerprint, history};
 use clap::Args;
-use polars::prelude::DataFrame;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::text::{count, number, percent};
-use spec::{Error, Name, Result, Root, Severity, Tool};
-use stage::{Empty, Job, Judged, Mirror, Output, Stage, TableOutput};
+use spec::{Error, Name, Result, Root, Tool};
+use stage::{Job, Mirror, Output, Stage};
 use tool::About;
-use watch::{DiskSpec, DriftSpec, PerformanceSpec, RunsSpec, SpendSpec};
+use watch::{DiskSpec, DriftSpec, EstimateSpec, PerformanceSpec, RunsSpec, ServiceSpec, SpendSpec};
 
-use crate::{drift, performance};
+use crate::comparison::ComparisonSpec;
+pub use crate::found::Found;
+use crate::found::{judged, urgency};
+use crate::{comparison, drift, performance, request_drift, service};
 
 /// The table of columns that were compared.
-const DRIFT: &str = "drift";
+pub const DRIFT: &str = "drift";
+/// Likewise of the features in the request log.
+pub const DRIFT_REQUESTS: &str = "drift_requests";
 /// The table of predictions and what happened.
 const PERFORMANCE: &str = "performance";
+/// The table of predictions and what probably happened.
+const ESTIMATE: &str = "estimate";
+/// The table of answered requests.
+const SERVICE: &str = "service";
+/// The table of promises that the service keeps or not.
+const LEVELS: &str = "levels";
+/// The table of the running comparison.
+pub const COMPARISON: &str = "comparison";
 /// The table of stages and their runs.
 const RUNS: &str = "runs";
 /// The table of folders and their sizes.
@@ -36,6 +47,17 @@ pub struct Spec {
     /// How good the predictions of earlier runs turned out to be, once their labels are known.
     #[serde(default)]
     performance: Option<PerformanceSpec>,
+    /// How good predictions probably are before their labels are known: an estimate from calibrated scores (of regression,
+    /// from the errors of the test part), with its own error on past weeks.
+    #[serde(default)]
+    estimate: Option<EstimateSpec>,
+    /// How the server answers: latency, errors and availability by version and arm, and whether it keeps its levels. Makes
+    /// the tables `service` and `levels`.
+    #[serde(default)]
+    service: Option<ServiceSpec>,
+    /// How the running comparison stands that `release.yaml` describes.
+    #[serde(default)]
+    comparison: Option<ComparisonSpec>,
     /// Whether the pipeline's stages succeed, in their usual time, and how old their output is.
     #[serde(default)]
     runs: Option<RunsSpec>,
@@ -69,9 +91,15 @@ impl Stage for Monitor {
     type Flags = Flags;
 
     fn tables(spec: &Spec) -> Vec<String> {
+        let has_requests = spec.drift.as_ref().is_some_and(|drift| drift.request_days.is_some());
         let asked = [
             (DRIFT, spec.drift.is_some()),
+            (DRIFT_REQUESTS, has_requests),
             (PERFORMANCE, spec.performance.is_some()),
+            (ESTIMATE, spec.estimate.is_some()),
+            (SERVICE, spec.service.is_some()),
+            (LEVELS, spec.service.is_some()),
+            (COMPARISON, spec.comparison.is_some()),
             (RUNS, spec.runs.is_some()),
             (DISK, spec.disk.is_some()),
             (SPEND, spec.spend.is_some()),
@@ -82,16 +110,26 @@ impl Stage for Monitor {
     fn fault(spec: &Spec) -> Option<Error> {
         if Monitor::tables(spec).is_empty() {
             return Some(
-                Error::cannot_run("nothing is watched")
-                    .hint("add `drift: {}`, `performance: {}`, `runs: {}`, `disk: {}` or `spend: {}`"),
+                Error::cannot_run("nothing is watched").hint(
+                    "add `drift: {}`, `performance: {}`, `estimate: {}`, `service: {}`, `comparison: {}`, `runs: {}`, `disk: {}` \
+                     or `spend: {}`",
+                ),
             );
         }
         let of_drift = || spec.drift.as_ref()?.fault().map(|error| error.at(DRIFT));
         let of_performance = || spec.performance.as_ref()?.fault().map(|error| error.at(PERFORMANCE));
+        let of_estimate = || spec.estimate.as_ref()?.fault().map(|error| error.at(ESTIMATE));
+        let of_service = || spec.service.as_ref()?.fault().map(|error| error.at(SERVICE));
         let of_runs = || spec.runs.as_ref()?.fault().map(|error| error.at(RUNS));
         let of_disk = || spec.disk.as_ref()?.fault().map(|error| error.at(DISK));
         let of_spend = || spec.spend.as_ref()?.fault().map(|error| error.at(SPEND));
-        of_drift().or_else(of_performance).or_else(of_runs).or_else(of_disk).or_else(of_spend)
+        of_drift()
+            .or_else(of_performance)
+            .or_else(of_estimate)
+            .or_else(of_service)
+            .or_else(of_runs)
+            .or_else(of_disk)
+            .or_else(of_spend)
     }
 
     /// The feature tables; without any named, the `latest` ones, if there are.
@@ -116,115 +154,114 @@ impl Stage for Monitor {
             let path = job.root.relative(&folder).display().to_string();
             inputs.push(Input { path, fingerprint: fingerprint(&folder)?, rows: None });
         }
+        for artifact in request_drift::inputs(job, drift)? {
+            inputs.push(artifact.as_input()?);
+        }
         Ok(inputs)
     }
 
-    /// The run log, the predictions and the disk change and time passes, whatever the inputs are.
+    /// The run log, the predictions, the answers of the server and the disk change and time passes, whatever the inputs are.
     fn cause(job: &Job<Self>) -> Option<String> {
-        let only_drift = Monitor::tables(&job.spec) == [DRIFT];
+        let is_drift = |table: &String| [DRIFT, DRIFT_REQUESTS].contains(&table.as_str());
+        let only_drift = Monitor::tables(&job.spec).iter().all(is_drift);
         (!only_drift).then(|| "it looks at things as they are now".to_owned())
     }
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
-        let (spec, now) = (&job.spec, job.stamp.time());
-        let mut found = Vec::new();
-        if let Some(spec) = &spec.drift {
-            let (report, version) = drift::look(job, spec)?;
-            let (verdict, words) = report.verdict(spec.severity);
-            let check = format!("drift of '{}'", spec.table);
-            let check = CheckResult { check, severity: spec.severity, verdict, found: words };
-            // What `train` asks for, which trains again when the world moves.
-            let watch = Watch { drifted: report.drifted(), error_up: None };
-            let notes = Notes { version, watch: Some(watch), ..Notes::default() };
-            found.push(Found { name: DRIFT, table: report.table()?, check, priority: spec.priority, notes });
-        }
-        if let Some(spec) = &spec.performance {
-            let (report, version) = performance::judge(job, spec)?;
-            let watch = Watch { drifted: Vec::new(), error_up: report.worse(&version, spec) };
-            let (verdict, words) = report.verdict(spec.severity);
-            let check = CheckResult { check: PERFORMANCE.to_owned(), severity: spec.severity, verdict, found: words };
-            let notes = Notes { version: Some(version), watch: Some(watch), ..Notes::default() };
-            let priority = spec.priority;
-            found.push(Found { name: PERFORMANCE, table: report.table()?, check, priority, notes });
-        }
-        if let Some(spec) = &spec.runs {
-            let stages = watch::stage_runs(&log_of(job)?, job.pipeline.as_str(), spec, now);
-            let fine = format!("{} as they should be", count(stages.len() as u64, "stage"));
-            let check = judged(RUNS, spec.severity, watch::findings(&stages), fine);
-            found.push(Found::new(RUNS, watch::runs_table(&stages, now)?, check, spec.priority));
-        }
-        if let Some(spec) = &spec.disk {
-            let stages = [Tool::Ingest, Tool::Clean, Tool::Features, Tool::Train, Tool::Predict, Tool::Export];
-            let mut folders: Vec<PathBuf> = stages.iter().map(|tool| tool.folder(&job.pipeline)).collect();
-            folders.push("data/runs".into());
-            let disk = watch::disk_use(job.root.path(), &folders.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
-            let fine = format!("{} of the disk is free", percent(disk.share_free()));
-            let check = judged(DISK, spec.severity, disk.finding(spec), fine);
-            found.push(Found::new(DISK, disk.table()?, check, spec.priority));
-        }
-        if let Some(spec) = &spec.spend {
-            let published = history::all(&job.root.join(Tool::Clean.folder(&job.pipeline)));
-            let spent = watch::spent(&published, spec, now);
-            let total: f64 = spent.iter().map(|spent| spent.cost).sum();
-            let fine = format!("{} in {}", number(total), count(spec.days.into(), "day"));
-            let check = judged(SPEND, spec.severity, watch::overspent(&spent, spec), fine);
-            found.push(Found::new(SPEND, watch::spend_table(&spent)?, check, spec.priority));
-        }
+        let mut found = of_model(job)?;
+        found.extend(of_server(job)?);
+        found.extend(of_pipeline(job)?);
         job.priority.set(urgency(&found));
         Ok(found.into_iter().map(|found| found.published(job)).collect())
     }
 }
 
-/// What one key of the file found.
-struct Found {
-    name: &'static str,
-    table: DataFrame,
-    check: CheckResult,
-    priority: Option<Priority>,
-    notes: Notes,
-}
-
-impl Found {
-    fn new(name: &'static str, table: DataFrame, check: CheckResult, priority: Option<Priority>) -> Found {
-        Found { name, table, check, priority, notes: Notes::default() }
-    }
-
-    /// The table, which records what was found, with its verdict.
-    fn published(self, job: &Job<Monitor>) -> Output {
-        let Found { name, table, check, notes, .. } = self;
-        if check.verdict == Verdict::Passed {
-            tool::say(format!("monitor {}: {}: {}", job.pipeline, check.check, check.found));
-        }
-        let (schema, rows) = (table.schema().as_ref().clone(), table.height() as u64);
-        let judged = move || Judged { checks: vec![check], is_record: true, ..Judged::default() };
-        let batches = Box::new(std::iter::once(Ok(Batch::from(table))));
-        Output::Table(TableOutput {
-            empty: Empty::Published,
-            judged: Box::new(judged),
-            notes,
-            ..TableOutput::new(name, schema, batches, rows)
-        })
-    }
-}
-
-/// A verdict on something that is as it should be unless there is a finding.
-fn judged(check: &str, severity: Severity, finding: Option<String>, fine: String) -> CheckResult {
-    let verdict = match (&finding, severity) {
-        (None, _) => Verdict::Passed,
-        (Some(_), Severity::Hard) => Verdict::Failed,
-        (Some(_), Severity::Soft) => Verdict::Warned,
+/// What the model sees, and how good it is.
+fn of_model(job: &Job<Monitor>) -> Result<Vec<Found>> {
+    let spec = &job.spec;
+    let mut found = Vec::new();
+    let noted = |found: Result<Found>, version: Option<String>, watch: Option<Watch>| -> Result<Found> {
+        Ok(Found { notes: Notes { version, watch, ..Notes::default() }, ..found? })
     };
-    CheckResult { check: check.to_owned(), severity, verdict, found: finding.unwrap_or(fine) }
+    if let Some(spec) = &spec.drift {
+        // What `train` asks for, which trains again when the world moves.
+        let watch = |report: &watch::DriftReport| Some(Watch { drifted: report.drifted(), error_up: None });
+        let of = |table: &'static str, check: String, report: &watch::DriftReport| {
+            let (verdict, found) = report.verdict(spec.severity);
+            let check = CheckResult { check, severity: spec.severity, verdict, found };
+            Found::new(table, report.table(), check, spec.priority)
+        };
+        let (report, version) = drift::look(job, spec)?;
+        found.push(noted(of(DRIFT, format!("drift of '{}'", spec.table), &report), version, watch(&report))?);
+        if let Some(days) = spec.request_days {
+            let (report, version) = request_drift::look(job, spec, days)?;
+            let requests = of(DRIFT_REQUESTS, "drift of requests".to_owned(), &report);
+            found.push(noted(requests, Some(version), watch(&report))?);
+        }
+    }
+    if let Some(spec) = &spec.performance {
+        let (report, version) = performance::judge(job, spec)?;
+        let watch = Watch { drifted: Vec::new(), error_up: report.worse(&version, spec) };
+        let (verdict, words) = report.verdict(spec.severity);
+        let check = CheckResult { check: PERFORMANCE.to_owned(), severity: spec.severity, verdict, found: words };
+        let of = Found::new(PERFORMANCE, report.table(), check, spec.priority);
+        found.push(noted(of, Some(version), Some(watch))?);
+    }
+    if let Some(spec) = &spec.estimate {
+        let (report, version) = performance::estimate(job, spec)?;
+        let (verdict, words) = report.verdict(spec.severity);
+        let check = CheckResult { check: ESTIMATE.to_owned(), severity: spec.severity, verdict, found: words };
+        found.push(noted(Found::new(ESTIMATE, report.table(), check, spec.priority), Some(version), None)?);
+    }
+    Ok(found)
 }
 
-/// How urgent the run's alert is: as the most urgent of what refuses it, or if nothing does, of what it warns of. A finding
-/// without a priority has that of its class, which is at most P2.
-fn urgency(found: &[Found]) -> Option<Priority> {
-    let of = |verdict: Verdict| found.iter().filter(move |found| found.check.verdict == verdict);
-    let deciding = if of(Verdict::Failed).next().is_some() { Verdict::Failed } else { Verdict::Warned };
-    let most_urgent = of(deciding).filter_map(|found| found.priority).min();
-    let all_have_one = of(deciding).all(|found| found.priority.is_some());
-    most_urgent.filter(|priority| all_have_one || *priority <= Priority::P1)
+/// What visitors get, and what they do.
+fn of_server(job: &Job<Monitor>) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    if let Some(spec) = &job.spec.service {
+        let report = service::look(job, spec)?;
+        let (verdict, words, priority) = report.verdict(spec);
+        let check = CheckResult { check: SERVICE.to_owned(), severity: spec.severity, verdict, found: words };
+        let pipeline = job.pipeline.as_str();
+        found.push(Found::new(SERVICE, report.table(pipeline), check, priority)?);
+        let (table, notes) = (report.levels_table(pipeline)?, Notes::default());
+        found.push(Found { name: LEVELS, table, check: None, priority: None, notes });
+    }
+    if let Some(spec) = &job.spec.comparison {
+        found.push(comparison::look(job, spec)?);
+    }
+    Ok(found)
+}
+
+/// How the stages run, and what they take.
+fn of_pipeline(job: &Job<Monitor>) -> Result<Vec<Found>> {
+    let (spec, now) = (&job.spec, job.stamp.time());
+    let mut found = Vec::new();
+    if let Some(spec) = &spec.runs {
+        let stages = watch::stage_runs(&log_of(job)?, job.pipeline.as_str(), spec, now);
+        let fine = format!("{} as they should be", count(stages.len() as u64, "stage"));
+        let check = judged(RUNS, spec.severity, watch::findings(&stages), fine);
+        found.push(Found::new(RUNS, watch::runs_table(&stages, now), check, spec.priority)?);
+    }
+    if let Some(spec) = &spec.disk {
+        let stages = [Tool::Ingest, Tool::Clean, Tool::Features, Tool::Train, Tool::Predict, Tool::Export];
+        let mut folders: Vec<PathBuf> = stages.iter().map(|tool| tool.folder(&job.pipeline)).collect();
+        folders.push("data/runs".into());
+        let disk = watch::disk_use(job.root.path(), &folders.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+        let fine = format!("{} of the disk is free", percent(disk.share_free()));
+        let check = judged(DISK, spec.severity, disk.finding(spec), fine);
+        found.push(Found::new(DISK, disk.table(), check, spec.priority)?);
+    }
+    if let Some(spec) = &spec.spend {
+        let published = history::all(&job.root.join(Tool::Clean.folder(&job.pipeline)));
+        let spent = watch::spent(&published, spec, now);
+        let total: f64 = spent.iter().map(|spent| spent.cost).sum();
+        let fine = format!("{} in {}", number(total), count(spec.days.into(), "day"));
+        let check = judged(SPEND, spec.severity, watch::overspent(&spent, spec), fine);
+        found.push(Found::new(SPEND, watch::spend_table(&spent), check, spec.priority)?);
+    }
+    Ok(found)
 }
 
 /// The run log of the pipeline; empty if nothing has run.
@@ -254,35 +291,24 @@ mod tests {
     }
 
     #[test]
-    fn the_most_urgent_of_what_decides_is_the_priority() {
-        let found = |verdict: Verdict, priority: Option<Priority>| {
-            let check = CheckResult { verdict, ..judged("x", Severity::Hard, None, String::new()) };
-            Found::new(RUNS, DataFrame::empty(), check, priority)
-        };
-        let of = |all: &[(Verdict, Option<Priority>)]| {
-            urgency(&all.iter().map(|(verdict, priority)| found(*verdict, *priority)).collect::<Vec<_>>())
-        };
-        use Priority::{P0, P1, P3};
-        assert_eq!(of(&[(Verdict::Passed, Some(P0)), (Verdict::Skipped, Some(P0))]), None);
-        assert_eq!(of(&[(Verdict::Warned, Some(P0)), (Verdict::Failed, Some(P3))]), Some(P3));
-        assert_eq!(of(&[(Verdict::Warned, Some(P3)), (Verdict::Warned, Some(P1))]), Some(P1));
-        assert_eq!(of(&[(Verdict::Failed, None), (Verdict::Failed, Some(P3))]), None);
-        assert_eq!(of(&[(Verdict::Failed, None), (Verdict::Failed, Some(P0))]), Some(P0));
-    }
-
-    #[test]
     fn limits_and_names_are_checked_before_anything_is_read() {
         assert_eq!(read("drift: {}\nruns: {max_age: {ingest: 26h}}\n"), Ok(()));
         for (text, error) in [
             (
                 "drift:\n",
-                "1:1: nothing is watched; add `drift: {}`, `performance: {}`, `runs: {}`, `disk: {}` or `spend: {}`",
+                "1:1: nothing is watched; add `drift: {}`, `performance: {}`, `estimate: {}`, `service: {}`, `comparison: {}`, \
+                 `runs: {}`, `disk: {}` or `spend: {}`",
             ),
             ("drift: {alpha: 2}\n", "1:9: drift.alpha: found 2, expected a number from 0 to 1"),
             ("drift: {looks: 0}\n", "1:9: drift.looks: found 0, expected a whole number from 1 to 50"),
             ("runs: {max_age: {ingst: 1d}}\n", "1:18: runs.max_age.ingst: no tool 'ingst'; did you mean 'ingest'?"),
             ("drift: {max_psy: 1}\n", "1:9: drift: unknown key 'max_psy'; did you mean 'max_psi'?"),
             ("performance: {metric: auk}\n", "1:23: performance.metric: unknown metric 'auk'; did you mean 'auc'?"),
+            (
+                "service: {errors: {goal: 0.01, alert: 3}}\n",
+                "1:32: service.errors.alert: found 3, expected a number above 0 and up to 1",
+            ),
+            ("drift: {request_days: 0}\n", "1:9: drift.request_days: found 0, expected a whole number from 1 to 3650"),
             ("performance: {weeks: 0}\n", "1:15: performance.weeks: found 0, expected a whole number from 1 to 5000"),
         ] {
             assert_eq!(read(text).unwrap_err(), format!("monitor.yaml:{error}"), "{text:?}");

@@ -4,9 +4,9 @@ use alert::EventClass;
 use artifact::Artifact;
 use compare::{ArmJudgement, CompareSpec, Counts, Judgement, PromoteWhen, Verdict, judge as look};
 use score::{Action, Decision, Entry, ModelStage, Signature, Version};
-use serde_json::{Value, json};
+use serde_json::json;
 use spec::text::{number, percent};
-use spec::{Error, Exit, Loaded, Map, Name, Result, Tool};
+use spec::{Error, Exit, Result, Tool};
 use tool::{Dataset, RunLog, Source, caught, recorded};
 
 use crate::context::Context;
@@ -33,7 +33,7 @@ pub fn judge(context: &Context, named: &[String], format: Format, dry_run: bool,
 }
 
 fn judged(context: &Context, named: &[String], format: Format, dry_run: bool, quiet: bool, run: &str) -> Result<Exit> {
-    let (spec, hash) = spec_of(context)?;
+    let (spec, hash) = compare::load(&context.root, &context.pipeline, &context.env)?;
     let champion = context.registry.production()?.ok_or_else(|| context.nothing_in_production())?;
     let artifacts = tables(context, &spec, named)?;
     let evidence = evidence(&hash, &spec, champion, &artifacts)?;
@@ -79,45 +79,12 @@ fn judged(context: &Context, named: &[String], format: Format, dry_run: bool, qu
     }
 }
 
-/// `release.yaml`, with the arms of `serve.yaml` where it names none; and the hash of both.
-fn spec_of(context: &Context) -> Result<(CompareSpec, String)> {
-    let file = context.root.spec(&context.pipeline, Tool::Release)?;
-    let text = spec::text_of(&context.root, &file)?;
-    let Loaded { spec, hash } = spec::parse::<CompareSpec>(&text, &file, &context.env)?;
-    if !spec.arms.is_empty() {
-        return Ok((spec, hash));
-    }
-    let missing = || {
-        Error::cannot_run(format!("{}: it names no arms, and {} has none either", file.display(), Tool::Serve))
-            .hint("write them, such as `arms: {production: 0.9, staging: 0.1}`")
-    };
-    let other = context.root.spec(&context.pipeline, Tool::Serve).map_err(|_| missing())?;
-    let text = spec::text_of(&context.root, &other)?;
-    let served = spec::parse::<Map<Value>>(&text, &other, &context.env)?;
-    let arms = shares(served.spec.get("arms").ok_or_else(missing)?);
-    Ok((spec.with_arms(arms).map_err(|error| error.placed(&text, &other))?, format!("{hash}{}", served.hash)))
-}
-
-/// The arms of `serve.yaml` that answer, with their shares: one of them may leave it out and gets what the others leave.
-fn shares(arms: &Value) -> Map<f64> {
-    let answering = arms.as_object().into_iter().flatten().filter(|(_, arm)| arm["shadow"] != json!(true));
-    let arms: Vec<(String, Option<f64>)> = answering.map(|(name, arm)| (name.clone(), arm["share"].as_f64())).collect();
-    let given: f64 = arms.iter().filter_map(|(_, share)| *share).sum();
-    arms.into_iter()
-        .map(|(name, share)| (name, share.unwrap_or(1.0 - given)))
-        .filter(|(_, share)| *share > 0.0)
-        .collect()
-}
-
 /// The tables that were named, else what `serve` has sealed.
 fn tables(context: &Context, spec: &CompareSpec, named: &[String]) -> Result<Vec<Artifact>> {
     if !named.is_empty() {
         return stage::upstream(Tool::Release, &context.pipeline, named, &context.root, &context.mirror);
     }
-    let served = match &spec.served {
-        Some(served) => served.clone(),
-        None => Name::new(format!("{}_served", context.pipeline))?,
-    };
+    let served = compare::served(spec.served.as_ref(), &context.pipeline)?;
     let artifacts = context.latest(Tool::Ingest, &served)?;
     match artifacts.iter().any(|artifact| artifact.is_table()) {
         true => Ok(artifacts),

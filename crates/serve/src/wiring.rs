@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use score::Registry;
 use serde_json::Value;
-use serving::{AccessLog, App, Host, Options, ServeSpec};
+use serving::{AccessLog, App, Host, Options, PublicUrl, ServeSpec};
 use spec::{Environment, Error, Exit, Name, Result, Root, Tool};
 use tokio::signal::unix::{SignalKind, signal};
 use tool::{About, Common, Program, Project, Source};
+use tracking::Tracker;
 
 use crate::follow::{Follower, Following};
 
@@ -31,6 +33,9 @@ pub struct Arguments {
     /// Seconds for which a client may be silent
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     idle: u64,
+    /// Where people find the server, if a proxy stands before it, such as https://millrace.example.com
+    #[arg(long, value_name = "URL")]
+    public_url: Option<PublicUrl>,
     /// PEM file with the certificate chain: the server speaks TLS
     #[arg(long, value_name = "FILE", requires = "key")]
     certificate: Option<PathBuf>,
@@ -79,6 +84,7 @@ impl Program for Serve {
             body: arguments.max_body.clamp(1, 4096) << 20,
             idle: Duration::from_secs(arguments.idle.max(1)),
             tls: arguments.certificate.zip(arguments.key),
+            public: arguments.public_url,
             access_log: arguments.access_log,
             ..Options::on(arguments.listen)
         };
@@ -137,5 +143,17 @@ impl Host for Around {
             priority: None,
         };
         tool::alert(&self.root, &self.env, source, error.class().into(), error.message(), error.way_out());
+    }
+
+    fn decided(&self, pipeline: &Name) {
+        let registry = Registry::at(self.root.join(Tool::Train.folder(pipeline)));
+        match Tracker::of(&self.env, pipeline).send(&registry) {
+            Ok(None) => {}
+            Ok(Some(tracked)) => {
+                tracked.warnings.iter().for_each(|warning| tool::warn(format!("serve {pipeline}: {warning}")));
+                tool::say(format!("serve {pipeline}: {}", tracked.in_words()));
+            }
+            Err(error) => tool::warn(format!("serve {pipeline}: not tracked, the next decision sends it: {error}")),
+        }
     }
 }

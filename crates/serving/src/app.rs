@@ -11,12 +11,15 @@ use spec::{Class, Environment, Error, Name, Result, Root};
 use tokio::sync::Semaphore;
 
 use crate::access::Access;
+use crate::audit::Audit;
 use crate::host::Host;
+use crate::jobs::Jobs;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::pipeline::Pipeline;
 use crate::problems::{LOG, MODEL, RESULTS, ROWS};
 use crate::refusal::Refusal;
+use crate::sessions::Sessions;
 use crate::tls::Certificates;
 use crate::tokens::Tokens;
 use crate::{rollout, takeover};
@@ -32,6 +35,9 @@ pub struct App {
     pub metrics: Metrics,
     pub access: Access,
     pub tokens: Tokens,
+    pub sessions: Sessions,
+    pub audit: Arc<Audit>,
+    pub jobs: Jobs,
     /// Shown to clients, if the server speaks TLS.
     pub certificates: Option<Arc<Certificates>>,
     pub in_flight: Semaphore,
@@ -74,6 +80,8 @@ impl App {
             let all: Vec<String> = broken.into_values().collect();
             return Err(Error::refused(format!("no pipeline can be served: {}", all.join("; "))));
         }
+        let sessions = Sessions::new(!tokens.are_given())?;
+        let audit = Arc::new(Audit::open(&root)?);
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let app = App {
             in_flight: Semaphore::new(options.in_flight),
@@ -86,6 +94,9 @@ impl App {
             metrics,
             access: Access::default(),
             tokens,
+            sessions,
+            audit,
+            jobs: Jobs::default(),
             certificates,
             host,
             draining: AtomicBool::new(false),
@@ -142,6 +153,9 @@ impl App {
         let mut problems: BTreeMap<String, Vec<String>> = BTreeMap::new();
         if self.draining.load(Ordering::Acquire) {
             problems.entry("server".to_owned()).or_default().push("it is about to stop".to_owned());
+        }
+        if let Some(problem) = self.audit.problem() {
+            problems.entry("server".to_owned()).or_default().push(problem);
         }
         for (name, why) in &self.broken {
             problems.entry(name.clone()).or_default().push(why.clone());

@@ -4,4 +4,7 @@
 pub trait Host: Send + Sync {
     /// Tells people that something went wrong with a pipeline.
     fn alert(&self, pipeline: &spec::Name, error: &spec::Error);
+
+    /// A decision on a version of the pipeline was logged here: whoever else is told of such decisions is told now.
+    fn decided(&self, pipeline: &spec::Name);
 }

@@ -30,6 +30,8 @@ fn paths(pipelines: &[&str]) -> Value {
     let of_query = json!({"name": "pipeline", "in": "query", "schema": {"type": "string", "enum": pipelines},
                           "required": pipelines.len() > 1});
     let key = json!({"name": "key", "in": "path", "required": true, "schema": {"type": "string"}});
+    let version = json!({"name": "version", "in": "path", "required": true, "schema": {"type": "string", "pattern": "^v[1-9][0-9]*$"}});
+    let decided = with_errors(&[(200, "application/json", None), (409, "application/json", Some("Error"))]);
     let parameter = |name: &str, schema: Value, about: &str| json!({"name": name, "in": "query", "schema": schema, "description": about});
     let page = [
         of_query.clone(),
@@ -56,7 +58,20 @@ fn paths(pipelines: &[&str]) -> Value {
         "/api/v1/pipelines/{pipeline}/predictions": {"post": predictions(&pipeline)},
         "/api/v1/pipelines/{pipeline}/outcomes": {"post": operation(
             "What happened after a prediction; the answer leaves once it is on disk",
-            &[pipeline], Some("Outcomes"), &with_errors(&[(201, "application/json", None)]))},
+            std::slice::from_ref(&pipeline), Some("Outcomes"), &with_errors(&[(201, "application/json", None)]))},
+        "/api/v1/pipelines/{pipeline}/runs": {
+            "get": operation("The newest run that was started here: who started it, and how it ended", std::slice::from_ref(&pipeline), None,
+                &with_errors(&[(200, "application/json", None)])),
+            "post": operation("Starts the pipeline, or one stage of it, as cron does (operator)", std::slice::from_ref(&pipeline), Some("Start"),
+                &with_errors(&[(202, "application/json", None), (409, "application/json", Some("Error"))]))},
+        "/api/v1/pipelines/{pipeline}/versions": {"get": operation("The versions of the model, and every decision", std::slice::from_ref(&pipeline), None,
+            &with_errors(&[(200, "application/json", None)]))},
+        "/api/v1/pipelines/{pipeline}/versions/{version}/promote": {"post": operation("Puts the version into production (admin)",
+            &[pipeline.clone(), version.clone()], Some("Decision"), &decided)},
+        "/api/v1/pipelines/{pipeline}/versions/{version}/archive": {"post": operation("Sets the version aside (admin)",
+            &[pipeline.clone(), version], Some("Decision"), &decided)},
+        "/api/v1/pipelines/{pipeline}/rollback": {"post": operation("Returns to the version that was in production before (admin)",
+            &[pipeline], Some("Decision"), &decided)},
         "/api/v1/results": {"get": operation(
             "The newest results. Any column is a filter: COLUMN=value, or COLUMN.ge=value with eq, ne, lt, le, gt, ge, contains or null",
             &page, None,
@@ -136,6 +151,7 @@ fn reason(status: u16) -> &'static str {
     match status {
         200 => "the answer",
         201 => "kept",
+        202 => "started",
         304 => "unchanged since the tag of If-None-Match",
         400 => "the request cannot be read",
         401 => "no token, or an unknown one",
@@ -143,6 +159,7 @@ fn reason(status: u16) -> &'static str {
         404 => "there is no such thing",
         406 => "no format of the answer is accepted",
         408 => "the body took too long to arrive",
+        409 => "it cannot be done as things are now",
         413 => "the body is too long",
         415 => "the body comes in another format than those of the request",
         422 => "a value is wrong: `column`, `value` and `nearest` say which",
@@ -160,6 +177,11 @@ fn schemas() -> Value {
                 "code": {"type": "string"}, "message": {"type": "string"}, "row": {"type": "integer"},
                 "column": {"type": "string"}, "value": {}, "nearest": {"type": "string"}, "way_out": {"type": "string"}
             }}}},
+        "Start": {"type": "object", "additionalProperties": false, "properties": {
+            "stage": {"type": "string", "description": "The stage to run by itself. Default: the whole pipeline"}}},
+        "Decision": {"type": "object", "additionalProperties": false, "required": ["why"], "properties": {
+            "why": {"type": "string", "minLength": 1, "maxLength": 2000, "description": "The reason, for the log of decisions"},
+            "on": {"type": "string", "description": "The version in production that the decision is made on; if another one is, it is refused"}}},
         "PredictionRequest": {
             "type": "object", "additionalProperties": false,
             "description": "One of key, keys, features, row and rows",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use spec::{Error, Result};
 
 use crate::access::AccessLog;
+use crate::origin::PublicUrl;
 
 /// How a server listens and what it takes.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Options {
     pub drain: Duration,
     /// Certificate chain and private key, as PEM files.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Where people find it, if a proxy stands before it.
+    pub public: Option<PublicUrl>,
     /// Which requests are logged.
     pub access_log: AccessLog,
 }
@@ -42,8 +45,14 @@ impl Options {
             request: Duration::from_secs(30),
             drain: Duration::from_secs(20),
             tls: None,
+            public: None,
             access_log: AccessLog::Off,
         }
+    }
+
+    /// Whether browsers reach it over TLS.
+    pub fn is_secure(&self) -> bool {
+        self.tls.is_some() || self.public.as_ref().is_some_and(|public| public.is_https)
     }
 
     /// Without tokens nobody can be told apart, so only this machine may ask.

@@ -17,7 +17,8 @@ use crate::masking::Masking;
 use crate::metrics::{ArmMetrics, Metrics};
 use crate::problems::{MODEL, Problems, RESULTS, ROWS};
 use crate::raw::{MadeOf, Raw};
-use crate::results::Results;
+use crate::refusal::Refusal;
+use crate::results::{Relation, Results, Source};
 use crate::rollout::{Phase, TakeoverClock};
 use crate::spec::ServeSpec;
 
@@ -48,6 +49,8 @@ pub struct Pipeline {
     /// Whether features of rows are computed here at all; unknown before the first look.
     has_rows: AtomicBool,
     results: RwLock<Option<Arc<Results>>>,
+    /// The table that results are asked in, if they are not read from files.
+    relation: Option<Arc<Relation>>,
     /// The snapshot that `results` were last tried to be read from, so that a failed try is not made over and over.
     results_tried: Mutex<Option<Snapshot>>,
     seen: Mutex<Option<Seen>>,
@@ -87,7 +90,14 @@ impl Pipeline {
             }
             Ok(open)
         };
+        let relation = spec.results.postgres.as_ref().map(|given| {
+            Relation::new(given, root).map_err(|error| {
+                let file = std::path::Path::new("resources").join(name.as_str()).join(crate::spec::FILE);
+                error.context(format!("{}: results.postgres", file.display()))
+            })
+        });
         Ok(Pipeline {
+            relation: relation.transpose()?.map(Arc::new),
             requests: open(REQUESTS)?,
             outcomes: open(OUTCOMES)?,
             registry: Registry::at(root.join(Tool::Train.folder(&name))),
@@ -170,8 +180,24 @@ impl Pipeline {
         self.results.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Where the results are.
+    ///
+    /// Errors (404): there are none yet.
+    pub fn source(&self) -> std::result::Result<Source, Refusal> {
+        if let Some(relation) = &self.relation {
+            return Ok(Source::Postgres(relation.clone()));
+        }
+        self.results().map(Source::Files).ok_or_else(|| {
+            Refusal::not_found(format!("pipeline '{}' has no results yet", self.name))
+                .way_out(format!("run `bin/predict {}`", self.name))
+        })
+    }
+
     /// Reads the results anew if there is another snapshot of them. What cannot be read leaves those before in place.
     pub fn refresh_results(&self, root: &Root) -> Option<Error> {
+        if self.relation.is_some() {
+            return None;
+        }
         let folder = root.join(Tool::Predict.folder(&self.name));
         let snapshot = match Snapshot::read(&folder) {
             Ok(Some(snapshot)) => snapshot,

@@ -20,7 +20,7 @@ use crate::tokens::Role;
 use crate::{outcomes, record};
 
 type Shared = State<Arc<App>>;
-type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
+pub type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 /// Formats of requests for predictions.
 const FORMATS: [Format; 3] = [Format::Json, Format::Arrow, Format::Parquet];
@@ -31,7 +31,7 @@ fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 /// The body of a request, if it is of an allowed kind and length.
-async fn body_of(app: &App, headers: &HeaderMap, body: Body, among: &[Format]) -> Result<(Format, Bytes), Refusal> {
+pub async fn body_of(app: &App, headers: &HeaderMap, body: Body, among: &[Format]) -> Result<(Format, Bytes), Refusal> {
     let format = Format::sent(text_of(headers, header::CONTENT_TYPE), among)?;
     let too_long = || {
         let most = app.options.body;
@@ -61,18 +61,23 @@ pub async fn predict(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let received = Instant::now();
     app.tokens.check(&headers, Role::Operator)?;
     let pipeline = app.pipeline(&name)?.clone();
+    Ok(predicted(&app, &pipeline, (parameters, &headers, body)).await)
+}
+
+/// Answers whoever may ask for predictions, and writes what was asked.
+pub async fn predicted(app: &Arc<App>, pipeline: &Arc<Pipeline>, asked: (Parameters, &HeaderMap, Body)) -> Response {
+    let received = Instant::now();
     let id = uuid::Uuid::now_v7().to_string();
     // The limit is kept here, so that a request that took too long is logged and counted like any other.
-    let answer = answer(&app, &pipeline, (parameters, &headers, body), &id, received);
+    let answer = answer(app, pipeline, asked, &id, received);
     let answered = tokio::time::timeout(app.options.request, answer).await;
     let answered = answered.unwrap_or_else(|_| Err(Refusal::too_slow()));
     let mut response = match answered {
         Ok((mut answer, current, format)) => {
             keep(&pipeline.requests, std::mem::take(&mut answer.lines)).await;
-            count(&pipeline, &current, &answer, received.elapsed());
+            count(pipeline, &current, &answer, received.elapsed());
             ([(header::CONTENT_TYPE, format.media_type())], answer.body).into_response()
         }
         Err(refusal) => {
@@ -86,7 +91,7 @@ pub async fn predict(
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    Ok(response)
+    response
 }
 
 /// Counts an answered request for its pipeline and for the versions that answered.

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::json;
 use crate::pipeline::Pipeline;
 use crate::refusal::{Refusal, panicked};
-use crate::results::{self, Format, Results};
+use crate::results::{self, Answer, Format, Results};
 use crate::tokens::Role;
 
 type Shared = State<Arc<App>>;
@@ -43,16 +43,14 @@ fn parameters(asked: Asked) -> Result<Parameters, Refusal> {
         .map_err(|_| Refusal::malformed("the parameters of the address cannot be read"))
 }
 
-fn results_of(pipeline: &Pipeline) -> Result<Arc<Results>, Refusal> {
-    pipeline.results().ok_or_else(|| {
-        Refusal::not_found(format!("pipeline '{}' has no results yet", pipeline.name))
-            .way_out(format!("run `bin/predict {}`", pipeline.name))
-    })
+/// The tag of an answer: of the content of the results, and of all that was asked.
+fn tag(content: &str, asked: &str) -> String {
+    format!("\"{content}-{}\"", &blake3::hash(asked.as_bytes()).to_hex()[..16])
 }
 
-/// The tag of an answer: of the content of the results, and of all that was asked.
-fn tag(results: &Results, asked: &str) -> String {
-    format!("\"{}-{}\"", results.content, &blake3::hash(asked.as_bytes()).to_hex()[..16])
+/// The hash of an answer's own bytes, where nobody knows the content before it was asked.
+fn content_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex()[..32].to_owned()
 }
 
 /// Whether the client has this very answer already.
@@ -72,7 +70,7 @@ fn tagged(tag: &str, mut response: Response) -> Response {
 }
 
 /// Does what takes longer than a thread of the network should wait.
-async fn computed<T: Send + 'static>(
+pub async fn computed<T: Send + 'static>(
     app: &App,
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
@@ -93,33 +91,43 @@ pub async fn list(State(app): Shared, asked: Asked, headers: HeaderMap) -> Resul
     app.tokens.check(&headers, Role::Viewer)?;
     let parameters = parameters(asked)?;
     let pipeline = pipeline_of(&app, &parameters)?.clone();
-    let results = results_of(&pipeline)?;
+    let source = pipeline.source()?;
     let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()))?;
-    let tag = tag(&results, &format!("{parameters:?} {format:?}"));
-    if is_known(&headers, &tag) {
+    let asked = format!("{parameters:?} {format:?}");
+    if let Some(tag) = source.content().map(|content| tag(content, &asked)).filter(|tag| is_known(&headers, tag)) {
         return Ok(tagged(&tag, StatusCode::NOT_MODIFIED.into_response()));
     }
     let most = if format == Format::Json { results::MOST_ROWS } else { MOST_ROWS_OF_A_FILE };
-    let query = results::Query::read(&parameters, results.schema(), most)?;
-    let (body, total, returned) = computed(&app, move || {
-        let page = results.page(&query)?;
-        let returned = page.rows.height();
+    let Answer { page, query, .. } = source.page(&app, &parameters, most).await?;
+    let (total, returned) = (page.total, page.rows.height());
+    let (body, content) = computed(&app, move || {
         if format != Format::Json {
-            return Ok((format.write(page.rows)?, page.total, returned));
+            let body = format.write(page.rows)?;
+            let content = source.content().map_or_else(|| content_of(&body), str::to_owned);
+            return Ok((body, content));
         }
+        let mut rows = Vec::new();
+        results::write_rows(&mut rows, &page.rows);
+        let content = source.content().map_or_else(|| content_of(&rows), str::to_owned);
         let mut out = b"{".to_vec();
         json::field(&mut out, "pipeline", pipeline.name.as_str());
-        json::field(&mut out, "content", &results.content);
-        json::field(&mut out, "snapshot", &results.snapshot.paths);
+        json::field(&mut out, "content", &content);
+        json::field(&mut out, "snapshot", &source.places());
         json::field(&mut out, "total", &page.total);
         json::field(&mut out, "page", &query.page);
         json::field(&mut out, "per_page", &query.per_page);
         json::key(&mut out, "rows");
-        results::write_rows(&mut out, &page.rows);
+        out.extend(rows);
         out.push(b'}');
-        Ok((out, page.total, returned))
+        // The number of rows on other pages is part of the answer, too.
+        let content = if source.content().is_some() { content } else { content_of(&out) };
+        Ok((out, content))
     })
     .await?;
+    let tag = tag(&content, &asked);
+    if is_known(&headers, &tag) {
+        return Ok(tagged(&tag, StatusCode::NOT_MODIFIED.into_response()));
+    }
     let mut response = ([(header::CONTENT_TYPE, format.media_type())], body).into_response();
     for (name, count) in [("x-total-rows", total), ("x-rows", returned)] {
         response.headers_mut().insert(name, count.into());
@@ -137,22 +145,24 @@ pub async fn one(
     app.tokens.check(&headers, Role::Viewer)?;
     let parameters = parameters(asked)?;
     let pipeline = pipeline_of(&app, &parameters)?;
-    let results = results_of(pipeline)?;
-    let tag = tag(&results, &format!("{key} {parameters:?}"));
+    let source = pipeline.source()?;
+    let asked = format!("{key} {parameters:?}");
+    if let Some(tag) = source.content().map(|content| tag(content, &asked)).filter(|tag| is_known(&headers, tag)) {
+        return Ok(tagged(&tag, StatusCode::NOT_MODIFIED.into_response()));
+    }
+    let mut rows = Vec::new();
+    results::write_rows(&mut rows, &source.of_known_key(&key).await?);
+    let content = source.content().map_or_else(|| content_of(&rows), str::to_owned);
+    let mut out = b"{".to_vec();
+    json::field(&mut out, "pipeline", pipeline.name.as_str());
+    json::field(&mut out, "content", &content);
+    json::key(&mut out, "rows");
+    out.extend(rows);
+    out.push(b'}');
+    let tag = tag(&content, &asked);
     if is_known(&headers, &tag) {
         return Ok(tagged(&tag, StatusCode::NOT_MODIFIED.into_response()));
     }
-    let rows = results.of_key(&key)?;
-    if rows.height() == 0 {
-        let message = format!("no '{}' is '{}' in the newest results", results.entity, spec::text::cut(&key, 100));
-        return Err(Refusal { column: Some(results.entity.clone()), ..Refusal::not_found(message) }.value(key));
-    }
-    let mut out = b"{".to_vec();
-    json::field(&mut out, "pipeline", pipeline.name.as_str());
-    json::field(&mut out, "content", &results.content);
-    json::key(&mut out, "rows");
-    results::write_rows(&mut out, &rows);
-    out.push(b'}');
     Ok(tagged(&tag, ([(header::CONTENT_TYPE, "application/json")], out).into_response()))
 }
 
@@ -166,9 +176,9 @@ pub async fn history(
     app.tokens.check(&headers, Role::Viewer)?;
     let parameters = parameters(asked)?;
     let pipeline = pipeline_of(&app, &parameters)?.clone();
-    let results = results_of(&pipeline)?;
+    let (_, entity) = pipeline.source()?.columns(&app).await?;
     let (root, name, wanted) = (app.root.clone(), pipeline.name.clone(), key.clone());
-    let (table, entity) = (pipeline.spec.results.table.clone(), results.entity.clone());
+    let table = pipeline.spec.results.table.clone();
     let found =
         computed(&app, move || Ok(Results::history(&root, &name, &table, &entity, &wanted, MOST_HISTORY)?)).await?;
     if found.found.is_empty() && found.unreadable.is_empty() {

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::predict_routes::{predict, report};
 use crate::refusal::Refusal;
 use crate::tokens::Role;
-use crate::{openapi, results_routes};
+use crate::{openapi, origin, results_routes, site, writes};
 
 type Shared = State<Arc<App>>;
 
@@ -30,6 +30,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/results", get(results_routes::list))
         .route("/api/v1/results/{key}", get(results_routes::one))
         .route("/api/v1/results/{key}/history", get(results_routes::history))
+        .merge(writes::router())
+        .merge(site::router(app.clone()))
         .layer(middleware::from_fn_with_state(app.clone(), bounded));
     Router::new()
         .merge(api)
@@ -43,8 +45,9 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-async fn nothing_there() -> Refusal {
-    Refusal::not_found("nothing is at this address").way_out("see /openapi.json for what there is")
+async fn nothing_there(State(app): Shared, headers: HeaderMap) -> Response {
+    let refusal = Refusal::not_found("nothing is at this address").way_out("see /openapi.json for what there is");
+    site::nothing_there(&app, &headers, &refusal).unwrap_or_else(|| refusal.into_response())
 }
 
 async fn wrong_method() -> Refusal {
@@ -60,9 +63,11 @@ async fn guarded(State(app): Shared, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let peer = request.extensions().get::<Peer>().copied();
     let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let allowed = origin::check(&request, app.tokens.are_given(), app.options.public.as_ref());
+    let refused = given_twice(request.headers()).or_else(|| allowed.err());
     // Predictions keep the limit themselves, and then have to write their line.
     let limit = app.options.request + LINE;
-    let answered = match given_twice(request.headers()) {
+    let answered = match refused {
         Some(refusal) => Ok(refusal.into_response()),
         None => tokio::time::timeout(limit, next.run(request)).await,
     };

@@ -157,11 +157,35 @@ impl Default for JournalSpec {
 pub struct ResultsSpec {
     /// The table. Its first column is the key. Default: `scores`.
     pub table: String,
+    /// A table in PostgreSQL that the results are delivered to: they are read from there instead of the files of `predict`.
+    /// Earlier predictions of a key still come from the files.
+    pub postgres: Option<PostgresSpec>,
+}
+
+/// A table in PostgreSQL.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresSpec {
+    /// `postgres://user:password@host:5432/database`, given as `${NAME}`; `sslmode` and `sslrootcert` as for the source
+    /// `postgres` of `ingest`. The user needs to read this table alone.
+    pub url: String,
+    /// The table or view, with its schema if need be: `public.scores`.
+    pub table: String,
+    /// The column of the key. Default: the first one.
+    #[serde(default)]
+    pub key: Option<String>,
+}
+
+impl std::fmt::Debug for PostgresSpec {
+    /// Without the address, which may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PostgresSpec({})", self.table)
+    }
 }
 
 impl Default for ResultsSpec {
     fn default() -> ResultsSpec {
-        ResultsSpec { table: "scores".to_owned() }
+        ResultsSpec { table: "scores".to_owned(), postgres: None }
     }
 }
 

@@ -39,8 +39,8 @@ impl Role {
 /// Shortest token: shorter ones can be guessed.
 const SHORTEST: usize = 16;
 
-/// The tokens of the environment, as hashes.
-pub struct Tokens(Vec<(blake3::Hash, Role)>);
+/// The tokens of the environment, as hashes, each with its role and the name of whoever has it.
+pub struct Tokens(Vec<(blake3::Hash, Role, String)>);
 
 impl Tokens {
     /// Reads `SERVE_TOKEN_VIEWER`, `SERVE_TOKEN_OPERATOR` and `SERVE_TOKEN_ADMIN`: one token each, or several with commas.
@@ -49,7 +49,9 @@ impl Tokens {
     pub fn of(env: &Environment) -> Result<Tokens> {
         let mut tokens = Vec::new();
         for role in Role::ALL {
-            for token in env.get(role.variable()).into_iter().flat_map(|all| all.split(',')).map(str::trim) {
+            let all: Vec<&str> =
+                env.get(role.variable()).into_iter().flat_map(|all| all.split(',')).map(str::trim).collect();
+            for (at, token) in all.iter().enumerate() {
                 if token.len() < SHORTEST {
                     return Err(Error::cannot_run(format!(
                         "{}: a token has at least {SHORTEST} characters",
@@ -57,7 +59,8 @@ impl Tokens {
                     ))
                     .hint("make one with `openssl rand -hex 32`"));
                 }
-                tokens.push((blake3::hash(token.as_bytes()), role));
+                let name = if all.len() == 1 { role.name().to_owned() } else { format!("{}-{}", role.name(), at + 1) };
+                tokens.push((blake3::hash(token.as_bytes()), role, name));
             }
         }
         Ok(Tokens(tokens))
@@ -68,10 +71,22 @@ impl Tokens {
         !self.0.is_empty()
     }
 
-    /// The role of a token. Every known token is compared, each in constant time, so that time says nothing about them.
-    pub fn role(&self, token: &str) -> Option<Role> {
+    /// The role of a token, and how journals name whoever has it: `admin`, or `admin-2` for the second of several. Every known
+    /// token is compared, each in constant time, so that time says nothing about them.
+    pub fn owner(&self, token: &str) -> Option<(Role, &str)> {
         let hash = blake3::hash(token.as_bytes());
-        self.0.iter().fold(None, |found, (known, role)| if *known == hash { found.max(Some(*role)) } else { found })
+        self.0.iter().fold(None, |found, (known, role, name)| match *known == hash {
+            true if found.is_none_or(|(known, _)| known < *role) => Some((*role, name.as_str())),
+            _ => found,
+        })
+    }
+
+    /// How journals name whoever asks.
+    pub fn who(&self, headers: &HeaderMap) -> String {
+        match self.are_given() {
+            true => bearer(headers).and_then(|token| self.owner(token)).map_or("unknown", |(_, name)| name).to_owned(),
+            false => spec::who(),
+        }
     }
 
     /// Whether the request may do what `needed` may.
@@ -81,16 +96,12 @@ impl Tokens {
         if !self.are_given() {
             return Ok(Role::Admin);
         }
-        let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = token.and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-        });
-        let role = match token {
+        let role = match bearer(headers) {
             None => Err(Refusal::new(StatusCode::UNAUTHORIZED, "no_token", "this needs a token")
                 .way_out("send the header `Authorization: Bearer TOKEN`")),
             Some(token) => self
-                .role(token)
+                .owner(token)
+                .map(|(role, _)| role)
                 .ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "unknown_token", "this token is not known")),
         }?;
         match role >= needed {
@@ -102,6 +113,12 @@ impl Tokens {
             )),
         }
     }
+}
+
+/// The token of `Authorization: Bearer TOKEN`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 #[cfg(test)]
@@ -131,6 +148,8 @@ mod tests {
         };
         assert_eq!(check(Some("Bearer viewer-viewer-viewer"), Role::Viewer), Ok(Role::Viewer));
         assert_eq!(check(Some("bearer admin-admin-admin-2"), Role::Operator), Ok(Role::Admin));
+        assert_eq!(tokens.owner("admin-admin-admin-2"), Some((Role::Admin, "admin-2")));
+        assert_eq!(tokens.owner("viewer-viewer-viewer"), Some((Role::Viewer, "viewer")));
         assert_eq!(check(Some("Bearer viewer-viewer-viewer"), Role::Operator), Err((403, "role")));
         assert_eq!(check(Some("Bearer viewer-viewer-viewe"), Role::Viewer), Err((401, "unknown_token")));
         assert_eq!(check(Some("Basic viewer-viewer-viewer"), Role::Viewer), Err((401, "no_token")));

@@ -7,7 +7,7 @@
 
 use spec::Result;
 
-use crate::cut::{Cut, Cutter, Fields, after_terminator, line_end};
+use crate::cut::{Cut, Cutter, Fields, Stops, after_terminator, line_end};
 use crate::text::Cell;
 
 pub(crate) struct Csv {
@@ -15,16 +15,12 @@ pub(crate) struct Csv {
     quote: Option<u8>,
     escape: Option<u8>,
     /// Bytes at which an unquoted field ends.
-    stops: [bool; 256],
+    stops: Stops<3>,
 }
 
 impl Csv {
     pub(crate) fn new(separator: u8, quote: Option<u8>) -> Csv {
-        let mut stops = [false; 256];
-        for stop in [separator, b'\n', b'\r'] {
-            stops[usize::from(stop)] = true;
-        }
-        Csv { separator, quote, escape: None, stops }
+        Csv { separator, quote, escape: None, stops: Stops::new([separator, b'\n', b'\r']) }
     }
 
     pub(crate) fn escaped_by(self, escape: Option<u8>) -> Csv {
@@ -116,12 +112,12 @@ impl Csv {
                         }
                         return match bytes.get(at) {
                             None if !end => Ok(None),
-                            Some(byte) if !self.stops[usize::from(*byte)] => Err("text follows a closing quote"),
+                            Some(byte) if !self.stops.has(*byte) => Err("text follows a closing quote"),
                             _ => Ok(Some((Cell::aside(begin, side.len()), at))),
                         };
                     }
                 },
-                None if self.stops[usize::from(*byte)] => {
+                None if self.stops.has(*byte) => {
                     let is_null = bytes[start..at] == [escape, b'N'];
                     return Ok(Some((if is_null { Cell::NULL } else { Cell::aside(begin, side.len()) }, at)));
                 }
@@ -153,10 +149,10 @@ fn quoted(bytes: &[u8], open: usize, quote: u8, end: bool, side: &mut Vec<u8>) -
     let mut at = start;
     let mut aside = None;
     loop {
-        let Some(length) = bytes[at..].iter().position(|byte| *byte == quote) else {
+        let close = Stops::new([quote]).first(bytes, at);
+        if close == bytes.len() {
             return if end { Quoted::Open } else { Quoted::More };
-        };
-        let close = at + length;
+        }
         let doubled = match bytes.get(close + 1) {
             Some(next) => *next == quote,
             None if end => false,
@@ -203,14 +199,11 @@ impl Cutter for Csv {
                 while matches!(bytes.get(i), Some(b' ' | b'\t')) && bytes[i] != self.separator {
                     i += 1;
                 }
-                if i < bytes.len() && !self.stops[usize::from(bytes[i])] {
+                if i < bytes.len() && !self.stops.has(bytes[i]) {
                     return Ok(Csv::broken(bytes, at, "text follows a closing quote"));
                 }
             } else {
-                match bytes[i..].iter().position(|byte| self.stops[usize::from(*byte)]) {
-                    Some(length) => i += length,
-                    None => i = bytes.len(),
-                }
+                i = self.stops.first(bytes, i);
                 if i < bytes.len() || end {
                     fields.cells.push(Cell::new(start, i));
                 }

@@ -144,10 +144,8 @@ pub(crate) fn chosen(
     declared.iter().map(find).collect()
 }
 
-/// A name as SQL takes it, whatever characters it has.
-pub(crate) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
+// SQLite quotes as PostgreSQL does.
+pub(crate) use postgresql::quoted;
 
 #[cfg(test)]
 mod tests {

@@ -104,10 +104,11 @@ impl HttpSpec {
         today: NaiveDate,
     ) -> Result<Opened> {
         let (combinations, goal) = ranges::combinations(self, reach, today)?;
-        let (server, url) = match self.url.strip_prefix(written::DEMO) {
-            Some(rest) => {
-                let server = Server::start(City::default())?;
-                let url = server.url(rest);
+        let (server, url) = match written::demo_of(&self.url) {
+            Some((shifts, path)) => {
+                let city = City::with_shifts(shifts).map_err(|wrong| Error::cannot_run(format!("'url': {wrong}")))?;
+                let server = Server::start(city)?;
+                let url = server.url(path);
                 (Some(server), url)
             }
             None => (None, self.url.clone()),

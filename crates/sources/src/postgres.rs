@@ -3,8 +3,6 @@
 //! A thread of its own keeps the connection and gathers rows as bytes; the consumer makes them columns. The rows are
 //! those of one moment: one transaction, which only reads.
 
-mod address;
-mod connect;
 mod copy;
 mod decode;
 mod plan;
@@ -34,10 +32,10 @@ use crate::recast::{Unconvertible, recast};
 use crate::source::{Located, Opened, Request, Source};
 use crate::typed::{Missing, refused_schema, with_origin};
 
-use address::Address;
 use copy::{Chunk, Chunks, Copying, copy};
 use decode::{Builder, garbled};
 use plan::{Field, KeyKind, Plan, Question};
+use postgresql::Address;
 
 /// A table or query of a PostgreSQL server.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

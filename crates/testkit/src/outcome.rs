@@ -21,7 +21,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn new(output: Output, root: &Path, command: String) -> Outcome {
+    /// What a program left, that was run in the project at `root`.
+    pub fn new(output: Output, root: &Path, command: String) -> Outcome {
         Outcome {
             code: output.status.code(),
             signal: output.status.signal(),

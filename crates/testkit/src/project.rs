@@ -163,11 +163,12 @@ impl Project {
     }
 }
 
-/// The built tool, which lies one folder above the test that runs.
+/// The built tool, which lies one folder above the test that runs, and beside a program that does.
 #[track_caller]
 pub fn binary(tool: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let folder = test.ancestors().nth(2).expect("tests lie in target/<profile>/deps");
+    let program = std::env::current_exe().expect("a program knows its own path");
+    let own = program.parent().expect("a program lies in a folder");
+    let folder = if own.ends_with("deps") { own.parent().expect("deps lies in a folder") } else { own };
     let path = folder.join(tool);
     assert!(path.is_file(), "{}: not built; run `make build` first", path.display());
     path

@@ -51,12 +51,18 @@ impl Serve {
 
     /// Waits until `is_so`, for at most ten seconds. Panics with `what` and what the server said.
     #[track_caller]
-    pub fn wait(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+    pub fn wait(&self, what: &str, is_so: impl FnMut() -> bool) {
+        self.wait_for(10, what, is_so);
+    }
+
+    /// As [`Serve::wait`], for at most so many seconds: for whatever runs other programs.
+    #[track_caller]
+    pub fn wait_for(&self, seconds: u64, what: &str, mut is_so: impl FnMut() -> bool) {
         let began = Instant::now();
         while !is_so() {
             assert!(
-                began.elapsed() < Duration::from_secs(10),
-                "{what}: not within ten seconds; it said: {}",
+                began.elapsed() < Duration::from_secs(seconds),
+                "{what}: not within {seconds} seconds; it said: {}",
                 self.said()
             );
             std::thread::sleep(Duration::from_millis(10));

@@ -15,7 +15,7 @@ pub fn since(job: &Job<Train>, snapshot: &Snapshot) -> Result<Option<Since>> {
     // A window that moves on has as many rows as before, of which some are new.
     let later = job.spec.time.as_deref().and_then(|time| later_rows(job, &evidence, time, now));
     let new_rows = now.saturating_sub(rows).max(later.unwrap_or(0));
-    Ok(Some(Since { rows, new_rows, trained: evidence.time, now: job.stamp.time(), watch: watch(job)? }))
+    Ok(Some(Since { rows, new_rows, trained: evidence.time, now: job.stamp.time(), watch: watch(job, &evidence.run)? }))
 }
 
 /// How many rows have a later time than all that the version was made from, within the error of quantiles; `None` if its
@@ -47,15 +47,17 @@ fn newest(evidence: &Evidence, time: &str) -> Option<f64> {
     column(evidence, time)?.max.as_ref()?.as_f64()
 }
 
-/// What the newest run of `monitor` found, over all its tables; `None` if it never ran, or looked at nothing that is cause
-/// to train again.
-fn watch(job: &Job<Train>) -> Result<Option<Watch>> {
+/// What the newest run of `monitor` since the run `trained` found, over all its tables; `None` if it has not run since, or looked at
+/// nothing that is cause to train again. What it found before was cause for the version that was trained then.
+fn watch(job: &Job<Train>, trained: &str) -> Result<Option<Watch>> {
     let folder = Tool::Monitor.folder(&job.pipeline);
     for path in &job.mirror.latest(&folder)?.unwrap_or_default().paths {
         job.mirror.bring(path)?;
     }
-    // A run that was refused leaves the record of what it found beside the output. Ids of runs begin with their time.
-    let found = history::all(&job.root.join(&folder));
+    // A run that was refused leaves the record of what it found beside the output. Ids of runs begin with their time, to the
+    // millisecond.
+    let mut found = history::all(&job.root.join(&folder));
+    found.retain(|evidence| *evidence.run > *trained);
     let newest = found.iter().map(|evidence| evidence.run.clone()).max();
     let mut all: Option<Watch> = None;
     for evidence in found.into_iter().filter(|evidence| Some(&evidence.run) == newest.as_ref()) {

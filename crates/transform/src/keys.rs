@@ -6,11 +6,10 @@
 //!   rows are compared, an empty cell is a value like others.
 //! - 0.0 and -0.0 are one value.
 //!
-//! Sets of keys: a key is known by 76 bits of hash (12 choose one of 4096 shards, 64 are stored there), or exactly where it
-//! is a single whole number or date. The chance that any two of 100 million different keys are taken for one is
+//! Where keys are kept, a key is known by 76 bits of hash (12 choose one of 4096 shards, 64 are stored there), or exactly where
+//! it is a single whole number or date. The chance that any two of 100 million different keys are taken for one is
 //! below 1 in 10 million. Equal keys are never taken for different ones.
 
-use std::collections::HashSet;
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
@@ -20,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 /// How many sets share the keys, so that growing copies a small one.
 pub(crate) const SHARDS: usize = 1 << 12;
-/// Keys that are empty cells, where the key is exact.
-const EMPTY: Key = Key { shard: SHARDS as u16, tag: 0 };
+/// Keys that are empty cells.
+pub(crate) const EMPTY: Key = Key { shard: SHARDS as u16, tag: 0 };
 
 #[derive(Clone, Copy)]
 pub(crate) struct Key {
@@ -34,29 +33,32 @@ pub(crate) fn keys(columns: &[Column]) -> PolarsResult<Vec<Key>> {
     let tags = FixedState::with_seed(1);
     let shards = FixedState::with_seed(2);
     let hashed = |bytes: &[u8]| Key { shard: shard(shards.hash_one(bytes)), tag: tags.hash_one(bytes) };
-    if let [column] = columns {
-        let physical = column.to_physical_repr();
-        if is_narrow(physical.dtype()) {
-            let exact = |value: u64| Key { shard: shard(shards.hash_one(value)), tag: value };
-            // Wrapping keeps different values of up to 64 bits different.
-            return Ok(match physical.dtype() {
-                DataType::UInt64 => physical.u64()?.iter().map(|v| v.map_or(EMPTY, exact)).collect(),
-                // Decimals: more than 64 bits, so known by their hash.
-                DataType::Int128 => {
-                    physical.i128()?.iter().map(|v| v.map_or(EMPTY, |v| hashed(&v.to_le_bytes()))).collect()
-                }
-                _ => {
-                    let wide = physical.strict_cast(&DataType::Int64)?;
-                    wide.i64()?.iter().map(|v| v.map_or(EMPTY, |v| exact(v as u64))).collect()
-                }
-            });
-        }
-        if physical.dtype() == &DataType::String {
-            return Ok(physical.str()?.iter().map(|v| v.map_or(EMPTY, |v| hashed(v.as_bytes()))).collect());
-        }
+    if let Some(whole) = whole(columns)? {
+        return Ok(whole.iter().map(|value| value.map_or(EMPTY, |value| exact(value as u64))).collect());
+    }
+    if let [column] = columns
+        && column.dtype() == &DataType::String
+    {
+        return Ok(column.str()?.iter().map(|v| v.map_or(EMPTY, |v| hashed(v.as_bytes()))).collect());
     }
     let rows = row_encode::encode_rows_unordered(columns)?;
     Ok(rows.iter().map(|row| hashed(row.unwrap_or_default())).collect())
+}
+
+/// The key that is a whole number.
+pub(crate) fn exact(value: u64) -> Key {
+    Key { shard: shard(FixedState::with_seed(2).hash_one(value)), tag: value }
+}
+
+/// The keys where they are whole numbers: those of unsigned ones wrapped, which keeps different ones different.
+pub(crate) fn whole(columns: &[Column]) -> PolarsResult<Option<Int64Chunked>> {
+    let [column] = columns else { return Ok(None) };
+    let physical = column.to_physical_repr();
+    Ok(match physical.dtype() {
+        dtype if !is_narrow(dtype) => None,
+        DataType::UInt64 => Some(physical.u64()?.iter().map(|value| value.map(|value| value as i64)).collect()),
+        _ => Some(physical.strict_cast(&DataType::Int64)?.i64()?.clone()),
+    })
 }
 
 /// Whether empty cells of a key are equal to each other.
@@ -121,49 +123,9 @@ fn is_narrow(physical: &DataType) -> bool {
     matches!(physical, Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64)
 }
 
-/// The distinct keys that went by. About 13 bytes per key.
-pub struct KeySet {
-    shards: Vec<HashSet<u64, FixedState>>,
-}
-
-impl Default for KeySet {
-    fn default() -> KeySet {
-        KeySet { shards: (0..=SHARDS).map(|_| HashSet::with_hasher(FixedState::with_seed(3))).collect() }
-    }
-}
-
-impl KeySet {
-    /// Adds the key of each row; returns how many rows repeat a key that was there before them.
-    pub fn insert_all(&mut self, columns: &[Column]) -> PolarsResult<u64> {
-        Ok(keys(columns)?.into_iter().map(|key| u64::from(!self.insert(key))).sum())
-    }
-
-    /// Whether the key is new.
-    pub(crate) fn insert(&mut self, key: Key) -> bool {
-        self.shards[usize::from(key.shard)].insert(key.tag)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn repeats_are_counted_across_batches() {
-        let mut set = KeySet::default();
-        let batch = |values: &[Option<&str>]| [Column::new("k".into(), values)];
-        assert_eq!(set.insert_all(&batch(&[Some("a"), Some("b"), None, Some("a")])).unwrap(), 1);
-        assert_eq!(set.insert_all(&batch(&[Some("b"), None, Some("c")])).unwrap(), 2);
-    }
-
-    #[test]
-    fn decimals_beyond_64_bits_are_keys_of_their_own() {
-        let decimal = DataType::Decimal(38, 2);
-        let texts = ["123456789012345678901.25", "123456789012345678901.26", "1.00", "123456789012345678901.25"];
-        let column = Column::new("k".into(), texts).strict_cast(&decimal).unwrap();
-        assert_eq!(KeySet::default().insert_all(&[column]).unwrap(), 1);
-        assert!(!is_exact(&[decimal]));
-    }
 
     #[test]
     fn whole_numbers_and_days_are_exact() {

@@ -5,6 +5,7 @@
 mod carry;
 mod changes;
 mod given;
+mod key_set;
 mod keys;
 mod lookup;
 mod made;
@@ -22,7 +23,8 @@ mod union;
 pub use changes::{ChangeId, Changes, Undone};
 pub use expr::{RowExpr, SqlExpr};
 pub use given::Given;
-pub use keys::{KeySet, Nulls, filled, is_exact};
+pub use key_set::KeySet;
+pub use keys::{Nulls, filled, is_exact};
 pub use lookup::{Lookup, PROMPT_HASH};
 pub use mapping::{Mapped, Mapping};
 pub use pending::{Pending, pending};

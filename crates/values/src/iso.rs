@@ -1,7 +1,7 @@
 //! Dates, datetimes and times as ISO 8601 writes them: how they are read where no format is given.
 
 use crate::calendar;
-use crate::moment::{Moment, Parts, digits, fraction, offset, plain};
+use crate::moment::{DAY, Moment, Parts, digits, fraction, offset, plain};
 
 fn date_part(text: &mut &[u8], parts: &mut Parts) -> Option<()> {
     parts.year = Some(digits(text, 4, 4)?.try_into().ok()?);
@@ -32,19 +32,52 @@ fn time_part(text: &mut &[u8], parts: &mut Parts) -> Option<()> {
 /// `YYYY-MM-DD`: days since 1970.
 pub fn iso_date(text: &[u8]) -> Option<i32> {
     // As `date_part` reads it, but in one piece: columns of dates are long.
-    let [a, b, c, d, b'-', e, f, b'-', g, h] = *text else { return None };
-    let number = |digits: &[u8]| {
-        digits.iter().try_fold(0, |value: u32, digit| match digit.wrapping_sub(b'0') {
-            digit @ 0..=9 => Some(value * 10 + u32::from(digit)),
-            _ => None,
-        })
-    };
-    calendar::day(number(&[a, b, c, d])?.into(), number(&[e, f])?, number(&[g, h])?)?.try_into().ok()
+    day_of(text.try_into().ok()?)?.try_into().ok()
+}
+
+fn day_of(text: &[u8; 10]) -> Option<i64> {
+    let [a, b, c, d, e, f, g, h] = spread(text[..8].try_into().ok()?, *b"0000-00-")?;
+    let [i, j] = [text[8], text[9]].map(|digit| digit.wrapping_sub(b'0'));
+    if i > 9 || j > 9 {
+        return None;
+    }
+    debug_assert!(e == 0 && h == 0);
+    let number = |tens: u8, ones: u8| u32::from(tens) * 10 + u32::from(ones);
+    calendar::day(i64::from(number(a, b) * 100 + number(c, d)), number(f, g), number(i, j))
+}
+
+/// The digits of a text of this shape, in which `0` stands for any digit; other characters as zeros.
+#[inline]
+fn spread(text: [u8; 8], shape: [u8; 8]) -> Option<[u8; 8]> {
+    const ONES: u64 = u64::MAX / 255;
+    // What is left of the shape's own characters is zero, and of a digit the digit.
+    let left = u64::from_le_bytes(text) ^ u64::from_le_bytes(shape);
+    let is_digit = u64::from_le_bytes(shape.map(|wanted| if wanted == b'0' { 0xff } else { 0 }));
+    // A digit has four bits, and adding six leaves it there.
+    let beyond = (left | ((left & (0x0f * ONES)) + 0x06 * ONES)) & (0xf0 * ONES);
+    ((left & !is_digit) | beyond == 0).then(|| left.to_le_bytes())
+}
+
+/// `YYYY-MM-DD HH:MM:SS`, in one piece, as most logs have it; nothing for all else, whether it is a moment or not.
+fn plain_second(text: &[u8]) -> Option<i64> {
+    let text: &[u8; 19] = text.try_into().ok()?;
+    let [a, b, _, c, d, _, e, f] = spread(text[11..].try_into().ok()?, *b"00:00:00")?;
+    let number = |tens: u8, ones: u8| i64::from(tens) * 10 + i64::from(ones);
+    let (hour, minute, second) = (number(a, b), number(c, d), number(e, f));
+    if !matches!(text[10], b' ' | b'T') || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let day = day_of(text[..10].try_into().ok()?)?;
+    Some(day * DAY + (hour * 3600 + minute * 60 + second) * 1_000_000)
 }
 
 /// `YYYY-MM-DD`; or that, then `T` or a blank, a time, and how far it is from UTC if you like: `Z`, `+09:00`,
 /// `+0900` or `+09`.
-pub fn iso_datetime(mut text: &[u8]) -> Option<Moment> {
+pub fn iso_datetime(text: &[u8]) -> Option<Moment> {
+    plain_second(text).map_or_else(|| any_datetime(text), |micros| Some(Moment::Local(micros)))
+}
+
+fn any_datetime(mut text: &[u8]) -> Option<Moment> {
     let mut parts = Parts::default();
     date_part(&mut text, &mut parts)?;
     if let Some((b'T' | b't' | b' ', rest)) = text.split_first() {
@@ -73,8 +106,9 @@ pub fn iso_time(mut text: &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use spec::random::Random;
+
     use super::*;
-    use crate::moment::DAY;
 
     // Reference: Python's datetime, (datetime(…) - datetime(1970, 1, 1)) // timedelta(microseconds=1).
     const MOMENT: i64 = 1_709_217_012_345_678; // 2024-02-29 14:30:12.345678
@@ -130,6 +164,31 @@ mod tests {
         ] {
             assert_eq!(iso_datetime(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn in_one_piece_they_are_read_as_part_by_part() {
+        let mut random = Random::new(9, 1);
+        let mut moments = 0;
+        for round in 0..200_000 {
+            let (year, month, day) = (random.below(10_000), random.below(14), random.below(33));
+            let (hour, minute, second) = (random.below(26), random.below(62), random.below(62));
+            let between = if random.below(2) == 0 { ' ' } else { 'T' };
+            let mut text =
+                format!("{year:04}-{month:02}-{day:02}{between}{hour:02}:{minute:02}:{second:02}").into_bytes();
+            if random.below(2) == 0 {
+                let at = random.below(text.len());
+                text[at] = random.below(256) as u8;
+            }
+            let parts = any_datetime(&text);
+            moments += u32::from(parts.is_some());
+            assert_eq!(iso_datetime(&text), parts, "round {round}: {}", text.escape_ascii());
+            let mut date = &text[..10];
+            let mut parts = Parts::default();
+            let day = date_part(&mut date, &mut parts).and_then(|()| parts.days());
+            assert_eq!(iso_date(&text[..10]).map(i64::from), day, "round {round}: {}", text.escape_ascii());
+        }
+        assert!(moments > 50_000, "{moments}");
     }
 
     #[test]

@@ -5,13 +5,21 @@
 
 mod disk;
 mod drift;
+mod estimate;
+mod outcomes;
 mod performance;
 mod runs;
+mod service;
 mod spend;
 mod statistics;
 
 pub use disk::{DiskSpec, DiskUse, FolderUse, disk_use};
-pub use drift::{Against, ColumnDrift, DriftReport, DriftSpec, Look, Profile, Watched, judge};
-pub use performance::{Keys, Performance, PerformanceReport, PerformanceSpec, Promised, performance};
-pub use runs::{RunsSpec, StageRuns, findings, runs_table, stage_runs};
+pub use drift::{Against, ColumnDrift, DriftReport, DriftSpec, Look, Profile, Watched, judge, requested};
+pub use estimate::{Estimate, EstimateReport, EstimateSpec, Reference, estimate};
+pub use outcomes::Keys;
+pub use performance::{Performance, PerformanceReport, PerformanceSpec, Promised, performance};
+pub use runs::{End, Run, RunsSpec, StageRuns, findings, runs_of, runs_table, stage_runs};
+pub use service::{
+    Asked, InProduction, LevelState, Levelled, Limits, ServiceLine, ServiceLog, ServiceReport, ServiceSpec, Tally,
+};
 pub use spend::{SpendSpec, Spent, overspent, spend_table, spent};

@@ -1,18 +1,20 @@
 //! How good predictions turned out to be, once it is known what happened: by version, week and segment, beside the figure
 //! that the test part promised.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use alert::Priority;
 use artifact::PolarsResultExt;
-use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
-use polars::prelude::{AnyValue, Column, DataFrame, DataType, IntoColumn, NamedFrom, Series, TimeUnit};
+use chrono::NaiveDate;
+use polars::prelude::{Column, DataFrame, DataType, IntoColumn, NamedFrom, Series};
 use schemars::JsonSchema;
 use score::Task;
 use score::metrics::{Metric, Resamples, Scored};
 use serde::Deserialize;
 use spec::text::{number, percent};
-use spec::{Error, Result, Severity, did_you_mean};
+use spec::{Error, Result, Severity};
+
+use crate::outcomes::{Asker, Keys, Outcome, entities_of, grouped, join, newest_weeks};
 
 /// How predictions are judged by what happened.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -85,15 +87,6 @@ impl PerformanceSpec {
     }
 }
 
-/// The names of the columns by which predictions and outcomes belong together.
-#[derive(Clone, Debug)]
-pub struct Keys {
-    pub entity: String,
-    /// None if a row is one of its entity alone.
-    pub time: Option<String>,
-    pub label: String,
-}
-
 /// What the card says of a version.
 #[derive(Clone, Debug, Default)]
 pub struct Promised {
@@ -103,16 +96,18 @@ pub struct Promised {
     pub threshold: Option<f64>,
 }
 
-/// A prediction and what happened.
-#[derive(Clone, Debug, PartialEq)]
-struct Outcome {
-    version: String,
-    entity: u32,
-    /// The Monday of its week.
-    week: NaiveDate,
-    segments: Vec<Option<String>>,
-    label: f64,
-    score: f64,
+impl Promised {
+    /// How much worse `value` is than on the test part, as a share of that; negative if better.
+    pub(crate) fn worse(&self, metric: Metric, value: Option<f64>) -> Option<f64> {
+        let (value, test) = value.zip(self.test)?;
+        (test != 0.0).then(|| -metric.gain(value, test) / test.abs())
+    }
+
+    /// Whether an interval lies on the worse side of the figure of the test: chance does not explain it.
+    pub(crate) fn is_beyond(&self, metric: Metric, interval: Option<(f64, f64)>) -> bool {
+        let both = interval.zip(self.test);
+        both.is_some_and(|((low, high), test)| if metric.higher_is_better() { high < test } else { low > test })
+    }
 }
 
 /// One line of the report: all rows of a version, of one of its weeks, or of one value of a segment.
@@ -129,6 +124,8 @@ pub struct Performance {
     pub test: Option<f64>,
     /// How much worse than on the test part, as a share of that; negative if better.
     pub worse: Option<f64>,
+    /// Whether it is worse, and not by chance.
+    pub beyond_chance: bool,
     /// Whether it is worse than allowed, and not by chance.
     pub failed: bool,
 }
@@ -158,11 +155,10 @@ pub fn performance(
     promised: &BTreeMap<String, Promised>,
 ) -> Result<PerformanceReport> {
     let metric = spec.metric_of(task)?;
-    let mut joined = join(spec, keys, predictions, outcomes)?;
-    if let Some(newest) = joined.iter().map(|outcome| outcome.week).max() {
-        let oldest = newest - TimeDelta::weeks(i64::from(spec.weeks) - 1);
-        joined.retain(|outcome| outcome.week >= oldest);
-    }
+    let asker = Asker { key: "performance", labels: &spec.labels, segments: &spec.segments };
+    let mut joined = join(asker, keys, predictions, Some(outcomes))?;
+    joined.retain(|outcome| outcome.label.is_some());
+    newest_weeks(&mut joined, spec.weeks);
     let mut lines = Vec::new();
     let versions: BTreeMap<&str, Vec<&Outcome>> = grouped(joined.iter(), |outcome| outcome.version.as_str());
     for (version, rows) in versions {
@@ -185,17 +181,8 @@ pub fn performance(
     Ok(PerformanceReport { metric, rows: joined.len() as u64, lines })
 }
 
-fn grouped<'a, K: Ord>(
-    rows: impl Iterator<Item = &'a Outcome>,
-    key: impl Fn(&'a Outcome) -> K,
-) -> BTreeMap<K, Vec<&'a Outcome>> {
-    let mut groups: BTreeMap<K, Vec<&Outcome>> = BTreeMap::new();
-    rows.for_each(|row| groups.entry(key(row)).or_default().push(row));
-    groups
-}
-
 /// Resamples behind an interval, and their seed.
-const RESAMPLES: (usize, u64) = (500, 42);
+pub(crate) const RESAMPLES: (usize, u64) = (500, 42);
 
 fn judged(
     spec: &PerformanceSpec,
@@ -204,26 +191,15 @@ fn judged(
     promised: &Promised,
     rows: &[&Outcome],
 ) -> Result<Performance> {
-    let (label, score) = (rows.iter().map(|row| row.label).collect(), rows.iter().map(|row| row.score).collect());
+    let label = rows.iter().filter_map(|row| row.label).collect();
+    let score = rows.iter().map(|row| row.score).collect();
     let scored = Scored::new(task, label, score, "performance")?;
     let value = scored.value(metric, promised.threshold);
-    let mut numbers: HashMap<u32, u32> = HashMap::new();
-    let entity: Vec<u32> = rows
-        .iter()
-        .map(|row| {
-            let next = numbers.len() as u32;
-            *numbers.entry(row.entity).or_insert(next)
-        })
-        .collect();
-    let resamples = Resamples::of_entities(entity, RESAMPLES.0, RESAMPLES.1);
+    let resamples = Resamples::of_entities(entities_of(rows), RESAMPLES.0, RESAMPLES.1);
     let interval = resamples.intervals(&scored, &[metric], promised.threshold).remove(0);
     let interval = interval.map(|interval| (interval.low, interval.high));
-    let share = |value: f64, test: f64| (test != 0.0).then(|| -metric.gain(value, test) / test.abs());
-    let worse = value.zip(promised.test).and_then(|(value, test)| share(value, test));
-    // Chance explains it as long as the interval holds the figure of the test.
-    let beyond_chance = interval
-        .zip(promised.test)
-        .is_some_and(|((low, high), test)| if metric.higher_is_better() { high < test } else { low > test });
+    let worse = promised.worse(metric, value);
+    let beyond_chance = promised.is_beyond(metric, interval);
     let enough = rows.len() as u64 >= u64::from(spec.min_rows);
     Ok(Performance {
         version: String::new(),
@@ -234,134 +210,33 @@ fn judged(
         interval,
         test: promised.test,
         worse,
+        beyond_chance,
         failed: enough && beyond_chance && worse.is_some_and(|worse| worse > spec.max_worse),
     })
-}
-
-/// What is known of a row whose outcome is known.
-struct Known {
-    label: f64,
-    segments: Vec<Option<String>>,
-}
-
-fn join(spec: &PerformanceSpec, keys: &Keys, predictions: &DataFrame, outcomes: &DataFrame) -> Result<Vec<Outcome>> {
-    const DOING: &str = "performance";
-    let names: Vec<&String> = [Some(&keys.entity), keys.time.as_ref()].into_iter().flatten().collect();
-    for name in &names {
-        let (ours, theirs) = (predictions.column(name).during(DOING)?, outcomes.column(name).during(DOING)?);
-        if ours.dtype() != theirs.dtype() {
-            return Err(Error::cannot_run(format!(
-                "performance: column '{name}' is {} in the predictions, but {} in the labels",
-                artifact::type_name(ours.dtype()),
-                artifact::type_name(theirs.dtype())
-            ))
-            .hint("predictions from before the change cannot be judged: move them out of the folder of predict"));
-        }
-    }
-    let labels = numbers_of(outcomes.column(&keys.label).during(DOING)?)?;
-    let segments: Vec<Vec<Option<String>>> = spec
-        .segments
-        .iter()
-        .map(|name| {
-            let column = outcomes.column(name).map_err(|_| {
-                let known: Vec<&str> = outcomes.get_column_names().into_iter().map(|name| name.as_str()).collect();
-                Error::cannot_run(format!("performance.segments: no column '{name}' in table '{}'", spec.labels))
-                    .hint(did_you_mean(name, known))
-            })?;
-            let texts = column.cast(&DataType::String).during(DOING)?;
-            Ok(texts.str().during(DOING)?.iter().map(|text| text.map(str::to_owned)).collect())
-        })
-        .collect::<Result<_>>()?;
-    let mut known: HashMap<Vec<String>, Known> = HashMap::new();
-    for row in 0..outcomes.height() {
-        let (Some(key), Some(label)) = (key_of(outcomes, &names, row)?, labels[row]) else { continue };
-        let of_row = || Known { label, segments: segments.iter().map(|values| values[row].clone()).collect() };
-        known.entry(key).or_insert_with(of_row);
-    }
-    let scores = numbers_of(predictions.column("score").during(DOING)?)?;
-    let versions = predictions.column("model_version").during(DOING)?.str().during(DOING)?.clone();
-    let scored_at = micros_of(predictions.column("scored_at").during(DOING)?)?;
-    let times = match &keys.time {
-        Some(time) => micros_of(predictions.column(time).during(DOING)?)?,
-        None => scored_at.clone(),
-    };
-    let mut entities: HashMap<String, u32> = HashMap::new();
-    let mut newest: BTreeMap<(String, Vec<String>), (i64, Outcome)> = BTreeMap::new();
-    for row in 0..predictions.height() {
-        let Some(key) = key_of(predictions, &names, row)? else { continue };
-        let (Some(found), Some(score), Some(version)) = (known.get(&key), scores[row], versions.get(row)) else {
-            continue;
-        };
-        let (Some(at), Some(time)) = (scored_at[row], times[row]) else { continue };
-        let next = entities.len() as u32;
-        let entity = *entities.entry(key[0].clone()).or_insert(next);
-        let Some(week) = monday_of(time) else { continue };
-        let (label, segments) = (found.label, found.segments.clone());
-        let outcome = Outcome { version: version.to_owned(), entity, week, segments, label, score };
-        let of_row = newest.entry((version.to_owned(), key)).or_insert_with(|| (at, outcome.clone()));
-        if at > of_row.0 {
-            *of_row = (at, outcome);
-        }
-    }
-    Ok(newest.into_values().map(|(_, outcome)| outcome).collect())
-}
-
-/// The key of a row; none if a part of it is null.
-fn key_of(table: &DataFrame, names: &[&String], row: usize) -> Result<Option<Vec<String>>> {
-    let mut key = Vec::with_capacity(names.len());
-    for name in names {
-        let value = table.column(name).during("performance")?.get(row).during("performance")?;
-        match value {
-            AnyValue::Null => return Ok(None),
-            AnyValue::String(text) => key.push(text.to_owned()),
-            other => key.push(other.to_string()),
-        }
-    }
-    Ok(Some(key))
-}
-
-/// Numbers, or 0 and 1 for booleans.
-fn numbers_of(column: &Column) -> Result<Vec<Option<f64>>> {
-    let name = column.name();
-    if !(column.dtype().is_primitive_numeric() || column.dtype().is_bool()) {
-        return Err(Error::cannot_run(format!(
-            "performance: column '{name}' is {}, expected numbers or booleans",
-            artifact::type_name(column.dtype())
-        )));
-    }
-    let numbers = column.cast(&DataType::Float64).during(format!("column '{name}'"))?;
-    Ok(numbers.f64().during("performance")?.iter().collect())
-}
-
-/// Microseconds since 1970 of dates and timestamps.
-fn micros_of(column: &Column) -> Result<Vec<Option<i64>>> {
-    let name = column.name();
-    if !matches!(column.dtype(), DataType::Date | DataType::Datetime(..)) {
-        return Err(Error::cannot_run(format!(
-            "performance: column '{name}' is {}, expected dates or timestamps",
-            artifact::type_name(column.dtype())
-        )));
-    }
-    let micros = column.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).during(format!("column '{name}'"))?;
-    let micros = micros.to_physical_repr();
-    Ok(micros.i64().during("performance")?.iter().collect())
-}
-
-fn monday_of(micros: i64) -> Option<NaiveDate> {
-    let day = DateTime::from_timestamp_micros(micros)?.date_naive();
-    day.checked_sub_signed(TimeDelta::days(i64::from(day.weekday().num_days_from_monday())))
 }
 
 /// Lines that a message names.
 const NAMED: usize = 3;
 
 impl PerformanceReport {
-    /// How much worse than on the test part all predictions of `version` were, as a share of the test's figure; `None`
-    /// where it is not known, or from too few rows.
+    /// By how much the error of `version` is up against the test part, as a share of the test's figure: over all its weeks
+    /// or, if that is worse and no chance, in its newest week. `None` where it is not known, or from too few rows.
     pub fn worse(&self, version: &str, spec: &PerformanceSpec) -> Option<f64> {
-        let is_whole = |line: &&Performance| line.version == version && line.week.is_none() && line.segment.is_none();
-        let enough = |line: &&Performance| line.rows >= u64::from(spec.min_rows);
-        self.lines.iter().find(is_whole).filter(enough)?.worse
+        let enough = |line: &&Performance| {
+            line.version == version && line.segment.is_none() && line.rows >= u64::from(spec.min_rows)
+        };
+        let whole = self.lines.iter().filter(enough).find(|line| line.week.is_none())?.worse;
+        // A long good time must not hide that the world has just changed.
+        let newest = self.lines.iter().filter(|line| line.version == version).filter_map(|line| line.week).max();
+        let week = self.lines.iter().filter(enough).find(|line| line.week.is_some() && line.week == newest);
+        let week = week.filter(|line| line.beyond_chance).and_then(|line| line.worse);
+        [whole, week].into_iter().flatten().reduce(f64::max)
+    }
+
+    /// Only `version` can fail: of others, which answer nobody any more, it is enough to know how they were.
+    pub fn judging(mut self, version: &str) -> PerformanceReport {
+        self.lines.iter_mut().filter(|line| line.version != version).for_each(|line| line.failed = false);
+        self
     }
 
     /// The verdict, and what was found in words.

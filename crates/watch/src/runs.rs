@@ -136,7 +136,7 @@ struct Statistics {
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
-enum End {
+pub enum End {
     Success {
         seconds: f64,
         rows: u64,
@@ -147,11 +147,13 @@ enum End {
     Unknown,
 }
 
+/// One run of a stage, from its first line in the run log to its last.
 #[derive(Clone, Debug)]
-struct Run {
-    began: DateTime<Utc>,
-    ended: DateTime<Utc>,
-    end: End,
+pub struct Run {
+    pub began: DateTime<Utc>,
+    /// Of a run without an end: when it began.
+    pub ended: DateTime<Utc>,
+    pub end: End,
 }
 
 /// The runs of one stage.
@@ -183,17 +185,15 @@ impl StageRuns {
     }
 }
 
-/// Reads the run log of `pipeline`: its stages in the order of a pipeline, without `monitor` itself. Lines that are no events,
-/// such as one that a full disk cut short, are left out.
-pub fn stage_runs(log: &str, pipeline: &str, spec: &RunsSpec, now: DateTime<Utc>) -> Vec<StageRuns> {
+/// The runs of each stage of `pipeline`, the oldest first, from its run log. Lines that are no events, such as one that a full
+/// disk cut short, are left out.
+pub fn runs_of(log: &str, pipeline: &str) -> BTreeMap<Tool, Vec<Run>> {
     let mut by_stage: BTreeMap<Tool, BTreeMap<String, Run>> = BTreeMap::new();
     for event in log.lines().filter_map(|line| serde_json::from_str::<Event>(line).ok()) {
         let Some(name) = event.job.name.strip_prefix(pipeline).and_then(|rest| rest.strip_prefix('.')) else {
             continue;
         };
-        let Some(tool) = Tool::ALL.into_iter().find(|tool| tool.name() == name && *tool != Tool::Monitor) else {
-            continue;
-        };
+        let Some(tool) = Tool::ALL.into_iter().find(|tool| tool.name() == name) else { continue };
         let at = event.event_time;
         let runs = by_stage.entry(tool).or_default();
         let run = runs.entry(event.run.run_id).or_insert(Run { began: at, ended: at, end: End::Unknown });
@@ -213,17 +213,24 @@ pub fn stage_runs(log: &str, pipeline: &str, spec: &RunsSpec, now: DateTime<Utc>
             _ => continue,
         };
     }
+    let sorted = by_stage.into_iter().map(|(tool, runs)| {
+        let mut runs: Vec<Run> = runs.into_values().collect();
+        runs.sort_by_key(|run| run.began);
+        (tool, runs)
+    });
+    sorted.collect()
+}
+
+/// What the run log of `pipeline` says of its stages, in the order of a pipeline, without `monitor` itself.
+pub fn stage_runs(log: &str, pipeline: &str, spec: &RunsSpec, now: DateTime<Utc>) -> Vec<StageRuns> {
+    let mut by_stage = runs_of(log, pipeline);
+    by_stage.remove(&Tool::Monitor);
     for name in spec.max_age.names() {
         if let Some(tool) = Tool::ALL.into_iter().find(|tool| tool.name() == name) {
             by_stage.entry(tool).or_default();
         }
     }
-    let stages = by_stage.into_iter().map(|(tool, runs)| {
-        let mut runs: Vec<Run> = runs.into_values().collect();
-        runs.sort_by_key(|run| run.began);
-        judged(tool, &runs, spec, now)
-    });
-    stages.collect()
+    by_stage.into_iter().map(|(tool, runs)| judged(tool, &runs, spec, now)).collect()
 }
 
 fn judged(tool: Tool, runs: &[Run], spec: &RunsSpec, now: DateTime<Utc>) -> StageRuns {

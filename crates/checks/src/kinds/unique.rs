@@ -72,10 +72,12 @@ impl Unique {
     fn count(&self, table: &Columns, published: &Published) -> Result<Counted> {
         let mut seen = KeySet::default();
         let mut counted = Counted { compared: 0, repeated: 0 };
-        for rows in artifact::stream(self.compared(published), table.place.clone())? {
+        for rows in artifact::stream(published.frame.clone().select(self.names()), table.place.clone())? {
             let rows = rows?;
-            counted.compared += rows.height() as u64;
-            counted.repeated += seen.insert_all(rows.columns()).during(&table.place)?;
+            let filled = transform::filled(rows.columns()).during(&table.place)?;
+            let takes_part = |row: usize| filled.as_ref().is_none_or(|filled| filled[row]);
+            counted.compared += (0..rows.height()).filter(|row| takes_part(*row)).count() as u64;
+            seen.insert_where(rows.columns(), takes_part, |_| counted.repeated += 1).during(&table.place)?;
         }
         let dtypes: Vec<DataType> =
             self.columns.iter().map(|name| table.dtype(name).cloned()).collect::<Result<_>>()?;

@@ -2,6 +2,7 @@
 
 use chrono::{Datelike, NaiveDate};
 
+use super::shift::Shift;
 use crate::chance::Chance;
 
 /// An invented city. The default has about 40,000 sales over the 36 months from January 2022.
@@ -17,12 +18,14 @@ pub struct City {
     pub sales_per_month: u32,
     /// The share of contracts and complexes that are spoilt, from 0 to 1.
     pub dirt: f64,
+    /// What changes in the market at some time; default: nothing.
+    pub shifts: Vec<Shift>,
 }
 
 impl Default for City {
     fn default() -> City {
         let from = NaiveDate::from_ymd_opt(2022, 1, 1).unwrap_or_default();
-        City { seed: 1, from, months: 36, sales_per_month: 1_120, dirt: 0.03 }
+        City { seed: 1, from, months: 36, sales_per_month: 1_120, dirt: 0.03, shifts: Vec::new() }
     }
 }
 

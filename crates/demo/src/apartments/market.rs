@@ -3,9 +3,10 @@
 use chrono::{Datelike, Days, NaiveDate};
 
 use super::city::{COMPLEXES, City, Complex, DISTRICTS, Spot, metres};
+use super::shift::Shifted;
 use crate::chance::Chance;
 
-// Streams of chance; 1 to 4 are the city's.
+// Streams of chance; 1 to 4 are the city's, 9 that of `homes.rs`.
 const VOLUME: u64 = 5;
 const SALE: u64 = 6;
 const LEASE: u64 = 7;
@@ -96,9 +97,10 @@ impl Market {
     fn contract(&self, district: usize, first: NaiveDate, kind: u64, chance: &mut Chance) -> Contract {
         let complex = district * COMPLEXES as usize + chance.below(COMPLEXES) as usize;
         let of = &self.complexes[complex];
-        let area = of.areas[chance.below(of.areas.len() as u64) as usize];
+        let size = chance.below(of.areas.len() as u64) as usize;
         let floor = 1 + chance.below(of.floors as u64) as i64;
         let day = first.checked_add_days(Days::new(chance.below(28))).unwrap_or(first);
+        let area = self.size(complex, size, day);
         let price = self.price(complex, area, floor, day, chance);
         let (amount, monthly) = match kind {
             SALE => (price, 0.0),
@@ -117,8 +119,23 @@ impl Market {
         }
     }
 
+    /// The square metres of one of the complex's sizes.
+    fn size(&self, complex: usize, size: usize, day: NaiveDate) -> f64 {
+        let area = self.complexes[complex].areas[size];
+        match self.city.factor(Shifted::Area, day) {
+            1.0 => area,
+            factor => (area * factor * 100.0).round() / 100.0,
+        }
+    }
+
+    /// The square metres of a home of the complex.
+    pub(crate) fn area(&self, complex: usize, day: NaiveDate, chance: &mut Chance) -> f64 {
+        let size = chance.below(self.complexes[complex].areas.len() as u64) as usize;
+        self.size(complex, size, day)
+    }
+
     /// In 10,000 won.
-    fn price(&self, complex: usize, area: f64, floor: i64, day: NaiveDate, chance: &mut Chance) -> f64 {
+    pub(crate) fn price(&self, complex: usize, area: f64, floor: i64, day: NaiveDate, chance: &mut Chance) -> f64 {
         let of = &self.complexes[complex];
         let age = f64::from((day.year() - of.built).max(0));
         // Old complexes in dear districts are bought to be rebuilt.
@@ -131,7 +148,7 @@ impl Market {
         let months = f64::from((day.year() - self.city.from.year()) * 12 + day.month0() as i32);
         let trend = 0.003 * months - 0.06 * (months / 9.0).sin();
         let per_metre = self.lasting[complex] - 0.008 * age + rebuilding + height + size + trend;
-        (per_metre + 0.05 * chance.normal()).exp() * area
+        (per_metre + 0.05 * chance.normal()).exp() * area * self.city.factor(Shifted::Price, day)
     }
 
     /// Deposit and monthly rent, in 10,000 won.

@@ -1,6 +1,6 @@
 use super::city::{City, DISTRICTS, metres};
 use super::market::{Contract, Market};
-use super::{KEY, Server};
+use super::{Homes, KEY, Server};
 
 fn all_sales(market: &Market) -> Vec<Contract> {
     let months = 0..market.city.months;
@@ -83,4 +83,53 @@ fn a_server_ends_with_its_handle() {
     assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "the connection is closed");
     assert!(std::net::TcpStream::connect(&address).is_err(), "nobody listens");
     assert_eq!(KEY, "demo");
+}
+
+#[test]
+fn a_shift_multiplies_prices_from_its_month_on_and_changes_nothing_before() {
+    let plain = Market::new(City { dirt: 0.0, ..City::default() });
+    let city = City { dirt: 0.0, ..City::with_shifts("(price*1.5@2024-07)").unwrap() };
+    let shifted = Market::new(city.clone());
+    // July 2024 is the 31st month.
+    for (month, factor) in [(29, 1.0), (30, 1.5), (35, 1.5)] {
+        let (before, after) = (plain.sales(4, month), shifted.sales(4, month));
+        assert_eq!(before.len(), after.len());
+        for (before, after) in before.iter().zip(&after) {
+            assert_eq!((before.area, before.floor, before.day), (after.area, after.floor, after.day));
+            let expected = before.amount as f64 * factor;
+            // Amounts are rounded to 100, and the larger ones cut at the top.
+            assert!((after.amount as f64 - expected).abs() <= 100.0 * factor || after.amount == 500_000, "{after:?}");
+        }
+    }
+    let areas = Market::new(City { dirt: 0.0, ..City::with_shifts("(area*1.1@2024-07)").unwrap() });
+    let mean = |market: &Market, month| {
+        let sales = market.sales(4, month);
+        sales.iter().map(|sale| sale.area).sum::<f64>() / sales.len() as f64
+    };
+    assert_eq!(mean(&areas, 29), mean(&plain, 29));
+    assert!((mean(&areas, 30) / mean(&plain, 30) - 1.1).abs() < 0.001);
+    for (list, error) in [
+        ("(price*1.5)", "'price*1.5' is not a shift; write one such as price*1.4@2024-07"),
+        ("(prise*1.5@2024-07)", "'prise' cannot be shifted; choose one of: price, area"),
+        ("(price*0@2024-07)", "'price*0@2024-07': the factor is 0; it goes from above 0 to 100"),
+        ("(price*2@2024-13)", "'price*2@2024-13' is not a shift; write one such as price*1.4@2024-07"),
+        ("price*2@2024-07", "'price*2@2024-07' is not a list of shifts; write (price*1.4@2024-07)"),
+    ] {
+        assert_eq!(City::with_shifts(list).unwrap_err(), error);
+    }
+}
+
+#[test]
+fn homes_are_offered_at_what_the_market_pays() {
+    let first = chrono::NaiveDate::from_ymd_opt(2024, 8, 1).unwrap();
+    let homes = Homes::of(City::default());
+    let dearer = Homes::of(City::with_shifts("(price*1.5@2024-07)").unwrap());
+    let mean = |homes: &Homes| (0..2000).map(|number| homes.offered(number, first).worth).sum::<f64>() / 2000.0;
+    let sold: Vec<Contract> = (0..DISTRICTS.len())
+        .flat_map(|district| Market::new(City { dirt: 0.0, ..City::default() }).sales(district, 31))
+        .collect();
+    let paid = sold.iter().map(|sale| sale.amount as f64).sum::<f64>() / sold.len() as f64;
+    assert!((mean(&homes) / paid - 1.0).abs() < 0.1, "{} offered, {paid} sold", mean(&homes));
+    assert!((mean(&dearer) / mean(&homes) - 1.5).abs() < 1e-9);
+    assert_eq!(homes.offered(7, first), Homes::of(City::default()).offered(7, first));
 }

@@ -85,8 +85,12 @@ impl<F: Fold> Tree<F> {
         if first >= last {
             return one_by_one(low, high, &leaf);
         }
-        let mut left = one_by_one(low, first * BLOCK, &leaf);
-        let mut right = one_by_one(last * BLOCK, high, &leaf);
+        let ends = (one_by_one(low, first * BLOCK, &leaf), one_by_one(last * BLOCK, high, &leaf));
+        self.between(first, last, ends, node)
+    }
+
+    /// The blocks from `first` on and before `last`, between what is known of the rows at both ends.
+    fn between(&self, first: usize, last: usize, (mut left, mut right): (F, F), node: impl Fn(usize) -> F) -> F {
         let (mut from, mut to) = (self.size + first, self.size + last);
         while from < to {
             if from % 2 == 1 {
@@ -108,8 +112,50 @@ fn one_by_one<F: Fold>(low: usize, high: usize, leaf: &impl Fn(usize) -> F) -> F
     (low..high).fold(F::EMPTY, |all, place| all.join(leaf(place)))
 }
 
+/// Ranges of one tree that are asked for one after the other. What a range has in common with the one before is not joined
+/// again: of ranges that grow by a row each, a row is joined once.
+pub struct Walk<'a, F> {
+    tree: &'a Tree<F>,
+    /// Rows joined one by one at the beginning of the last range, by its first row.
+    head: (usize, F),
+    /// The same at its end: from which row on, before which, and what they give.
+    tail: (usize, usize, F),
+}
+
+impl<'a, F: Fold> Walk<'a, F> {
+    /// Begins to walk over a tree.
+    pub fn new(tree: &'a Tree<F>) -> Walk<'a, F> {
+        Walk { tree, head: (0, F::EMPTY), tail: (0, 0, F::EMPTY) }
+    }
+
+    /// What [`Tree::fold`] gives, to the last digit, for the same leaves at every call.
+    pub fn fold(&mut self, low: usize, high: usize, leaf: impl Fn(usize) -> F) -> F {
+        let (first, last) = (low.div_ceil(BLOCK), high / BLOCK);
+        if first >= last {
+            return self.tail(low, high, &leaf);
+        }
+        if self.head.0 != low {
+            self.head = (low, one_by_one(low, first * BLOCK, &leaf));
+        }
+        let tail = self.tail(last * BLOCK, high, &leaf);
+        self.tree.between(first, last, (self.head.1, tail), |node| self.tree.nodes[node])
+    }
+
+    fn tail(&mut self, low: usize, high: usize, leaf: &impl Fn(usize) -> F) -> F {
+        let (from, to, known) = self.tail;
+        let all = match from == low && to <= high {
+            true => (to..high).fold(known, |all, place| all.join(leaf(place))),
+            false => one_by_one(low, high, leaf),
+        };
+        self.tail = (low, high.max(low), all);
+        all
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use spec::random::Random;
+
     use super::super::fold::Total;
     use super::*;
 
@@ -131,6 +177,30 @@ mod tests {
                 // Nothing that is kept may be used.
                 let anew = whole.fold_where((low, high), leaf, &whole, |_| false);
                 assert_eq!(all.sum.to_bits(), anew.sum.to_bits(), "{low} to {high}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_walk_gives_what_each_range_gives() {
+        let mut random = Random::new(1, 2);
+        let leaf =
+            |place: usize| Total { count: 1, sum: if place % 7 == 0 { -0.0 } else { 1.0 / (place as f64 + 1.0) } };
+        for rows in [3, 40, 500] {
+            let tree = Tree::new(rows, leaf);
+            let mut walk = Walk::new(&tree);
+            let (mut low, mut high) = (0, 0);
+            for _ in 0..3_000 {
+                match random.below(8) {
+                    0 => (low, high) = (random.below(rows + 1), random.below(rows + 1)),
+                    1 => low = (low + random.below(5)).min(rows),
+                    2 => low = low.saturating_sub(random.below(20)),
+                    3 => high = high.saturating_sub(random.below(3)),
+                    _ => high = (high + random.below(4)).min(rows),
+                }
+                high = high.max(low);
+                let (walked, asked) = (walk.fold(low, high, leaf), tree.fold(low, high, leaf));
+                assert_eq!((walked.count, walked.sum.to_bits()), (asked.count, asked.sum.to_bits()), "{low} to {high}");
             }
         }
     }

@@ -16,7 +16,7 @@ use super::fold::{Fold, Latest};
 use super::late::{Late, Timeline};
 use super::reach::Reach;
 use super::sorted::{Group, Sorted};
-use super::tree::Tree;
+use super::tree::{Tree, Walk};
 use crate::interner::NULL;
 
 /// The rows that ask.
@@ -244,11 +244,17 @@ impl Sides<'_> {
         if asking.rows.is_empty() {
             return;
         }
-        let at = |place: usize| leaf(seen.rows[place]);
-        let tree = Tree::new(seen.rows.len(), at);
+        // Each row is looked up once, and not for every range that it lies in.
+        let leaves: Vec<F> = seen.rows.iter().map(|row| leaf(*row)).collect();
+        let at = |place: usize| leaves[place];
+        let tree = Tree::new(leaves.len(), at);
+        let mut walk = Walk::new(&tree);
+        let (mut from, mut to) = (0, 0);
         for ((row, time), slot) in asking.rows.iter().zip(asking.times).zip(out) {
-            let (from, to) = self.range(seen, *time);
-            *slot = of(tree.fold(from, to, at), *row);
+            let (start, end) = self.reach.of(*time);
+            from = first_from(seen.times, from, start);
+            to = first_from(seen.times, to, end);
+            *slot = of(walk.fold(from, to.max(from), at), *row);
         }
     }
 
@@ -273,6 +279,19 @@ impl Sides<'_> {
             let (from, to) = self.range(seen, *time);
             *slot = of(tree.fold(from, to, |place| known(&timeline, place)), *row);
         }
+    }
+}
+
+/// The first of times in order that is not before `bound`, near `hint` if it can be found there.
+fn first_from(times: &[i64], hint: usize, bound: i64) -> usize {
+    const NEAR: usize = 8;
+    if hint > 0 && times[hint - 1] >= bound {
+        return times[..hint].partition_point(|time| *time < bound);
+    }
+    let near = times[hint..].iter().take(NEAR).take_while(|time| **time < bound).count();
+    match near {
+        NEAR => hint + NEAR + times[hint + NEAR..].partition_point(|time| *time < bound),
+        near => hint + near,
     }
 }
 

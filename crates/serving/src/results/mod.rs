@@ -2,9 +2,13 @@
 
 mod formats;
 mod query;
+mod relation;
+mod source;
 mod table;
 mod verified;
 
 pub use formats::{Format, share, write_rows};
 pub use query::{MOST_ROWS, Query};
+pub use relation::Relation;
+pub use source::{Answer, Source};
 pub use table::Results;

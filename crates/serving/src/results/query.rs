@@ -116,6 +116,16 @@ impl Query {
         Ok(query)
     }
 
+    /// All rows of one key, whose column is `entity`.
+    ///
+    /// Errors (404): the column has a type of which the key is no value.
+    pub fn of_key(entity: &str, key: &str, schema: &Schema) -> Result<Query, Refusal> {
+        let filter = Filter { column: entity.to_owned(), test: Test::Eq, value: key.to_owned() };
+        filter.bound(schema).map_err(|_| super::relation::none_of(entity, key))?;
+        let fields = schema.iter_names().map(|name| name.to_string()).collect();
+        Ok(Query { page: 1, per_page: MOST_ROWS, sort: None, fields, filters: vec![filter] })
+    }
+
     /// Rows that pass all filters.
     pub fn condition(&self, schema: &Schema) -> Result<Option<Expr>, Refusal> {
         let mut all: Option<Expr> = None;
@@ -153,51 +163,81 @@ fn filter(
     }
 }
 
+/// The value of a filter, as the type of its column compares it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Bound {
+    /// Whether the value is missing.
+    Null(bool),
+    Contains(String),
+    Text(String),
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    /// Days since 1970.
+    Day(i32),
+    /// Microseconds since 1970, UTC.
+    Moment(i64),
+}
+
 impl Filter {
-    fn expr(&self, schema: &Schema) -> Result<Expr, Refusal> {
+    /// The value, read by the type of its column.
+    ///
+    /// Errors (422): the type has no such value, or cannot be compared so.
+    pub fn bound(&self, schema: &Schema) -> Result<Bound, Refusal> {
         let Filter { column, test, value } = self;
         let dtype = schema.get(column).cloned().unwrap_or(DataType::Null);
-        let of = col(column.as_str());
-        if *test == Test::Null {
-            return match value.as_str() {
-                "true" => Ok(of.is_null()),
-                "false" => Ok(of.is_not_null()),
-                _ => Err(self.bad("true or false")),
-            };
+        let is_text = matches!(dtype, DataType::String | DataType::Categorical(..) | DataType::Enum(..));
+        let read_bool = || value.parse::<bool>().map_err(|_| self.bad("true or false"));
+        match test {
+            Test::Null => return Ok(Bound::Null(read_bool()?)),
+            Test::Contains if is_text => return Ok(Bound::Contains(value.clone())),
+            Test::Contains => {
+                return Err(wrong(column, format!("column '{column}' holds no texts, so nothing is contained in it")));
+            }
+            _ => {}
         }
-        if *test == Test::Contains {
-            return match dtype {
-                DataType::String | DataType::Categorical(..) | DataType::Enum(..) => {
-                    let of = of.cast(DataType::String).str().to_lowercase();
-                    Ok(of.str().contains_literal(lit(value.to_lowercase())).fill_null(lit(false)))
-                }
-                _ => Err(wrong(column, format!("column '{column}' holds no texts, so nothing is contained in it"))),
-            };
-        }
-        let (of, value) = match &dtype {
-            DataType::String => (of, lit(value.clone())),
-            DataType::Categorical(..) | DataType::Enum(..) => (of.cast(DataType::String), lit(value.clone())),
-            DataType::Boolean => (of, lit(value.parse::<bool>().map_err(|_| self.bad("true or false"))?)),
+        match &dtype {
+            _ if is_text => Ok(Bound::Text(value.clone())),
+            DataType::Boolean => Ok(Bound::Bool(read_bool()?)),
             dtype if dtype.is_integer() => {
-                let number = value.parse::<i64>().map_err(|_| self.bad("a whole number"))?;
-                (of.cast(DataType::Int64), lit(number))
+                Ok(Bound::Int(value.parse::<i64>().map_err(|_| self.bad("a whole number"))?))
             }
             dtype if dtype.is_float() || dtype.is_decimal() => {
                 let number = value.parse::<f64>().ok().filter(|number| number.is_finite());
-                (of.cast(DataType::Float64), lit(number.ok_or_else(|| self.bad("a number"))?))
+                Ok(Bound::Float(number.ok_or_else(|| self.bad("a number"))?))
             }
             DataType::Date => {
-                let day = values::iso_date(value.as_bytes()).ok_or_else(|| self.bad("a date, YYYY-MM-DD"))?;
-                (of.cast(DataType::Int32), lit(day))
+                let day = values::iso_date(value.as_bytes());
+                Ok(Bound::Day(day.ok_or_else(|| self.bad("a date, YYYY-MM-DD"))?))
             }
             DataType::Datetime(..) => {
                 let moment = values::iso_datetime(value.as_bytes());
                 let moment = moment.ok_or_else(|| self.bad("a moment, YYYY-MM-DDTHH:MM:SS"))?;
-                let micros = of.cast(DataType::Datetime(TimeUnit::Microseconds, None)).cast(DataType::Int64);
-                (micros, lit(moment.micros()))
+                Ok(Bound::Moment(moment.micros()))
             }
-            other => {
-                return Err(wrong(column, format!("column '{column}' is {other}, which cannot be compared")));
+            other => Err(wrong(column, format!("column '{column}' is {other}, which cannot be compared"))),
+        }
+    }
+
+    fn expr(&self, schema: &Schema) -> Result<Expr, Refusal> {
+        let Filter { column, test, .. } = self;
+        let is_text_type = schema.get(column).is_some_and(DataType::is_string);
+        let of = col(column.as_str());
+        let text = |of: Expr| if is_text_type { of } else { of.cast(DataType::String) };
+        let (of, value) = match self.bound(schema)? {
+            Bound::Null(true) => return Ok(of.is_null()),
+            Bound::Null(false) => return Ok(of.is_not_null()),
+            Bound::Contains(value) => {
+                let of = of.cast(DataType::String).str().to_lowercase();
+                return Ok(of.str().contains_literal(lit(value.to_lowercase())).fill_null(lit(false)));
+            }
+            Bound::Text(value) => (text(of), lit(value)),
+            Bound::Bool(value) => (of, lit(value)),
+            Bound::Int(value) => (of.cast(DataType::Int64), lit(value)),
+            Bound::Float(value) => (of.cast(DataType::Float64), lit(value)),
+            Bound::Day(value) => (of.cast(DataType::Int32), lit(value)),
+            Bound::Moment(value) => {
+                (of.cast(DataType::Datetime(TimeUnit::Microseconds, None)).cast(DataType::Int64), lit(value))
             }
         };
         let passes = match test {

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use demo::apartments::City;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use spec::{Map, Span, did_you_mean};
@@ -47,7 +48,8 @@ pub(crate) struct Moving {
 #[schemars(rename = "Http")]
 struct Written {
     /// Where to ask, without a query: `https://api.example.org/v1/orders`. `demo:apartments/trades` (and `leases`,
-    /// `complexes`, `stations`, `schools`) is a demo service that runs inside the tool.
+    /// `complexes`, `stations`, `schools`) is a demo service that runs inside the tool; in
+    /// `demo:apartments(price*1.4@2024-07)/trades` prices are 1.4 times as high from July 2024 on.
     url: String,
     /// How answers are written; by default recognised by the Content-Type.
     #[serde(default)]
@@ -288,6 +290,12 @@ impl<'de> Deserialize<'de> for Rate {
 /// What the name of an invented service begins with.
 pub(crate) const DEMO: &str = "demo:apartments";
 
+/// The shifts and the path of an invented service: `("(price*1.4@2024-07)", "/trades")`. `None`: it is a real one.
+pub(crate) fn demo_of(url: &str) -> Option<(&str, &str)> {
+    let rest = url.strip_prefix(DEMO)?;
+    Some(rest.split_at(rest.find('/').unwrap_or(rest.len())))
+}
+
 impl TryFrom<Written> for HttpSpec {
     type Error = String;
     fn try_from(written: Written) -> Result<HttpSpec, String> {
@@ -347,7 +355,11 @@ pub(super) fn settings(spec: &HttpSpec, of: &Target<'_>) -> Settings {
         parallel: _,
         incremental: _,
     } = spec;
-    let path = reqwest::Url::parse(url).ok().filter(|_| !url.starts_with(DEMO)).map(|url| url.path().to_owned());
+    // What happens in an invented city is not how its columns are read.
+    let path = match demo_of(url) {
+        Some((_, path)) => Some(format!("{DEMO}{path}")),
+        None => reqwest::Url::parse(url).ok().map(|url| url.path().to_owned()),
+    };
     let mut settings = Settings::from([("url".to_owned(), path.unwrap_or_else(|| url.clone()).into())]);
     if !items.is_empty() {
         settings.insert("items".to_owned(), items.to_string().into());
@@ -370,11 +382,12 @@ pub(super) fn settings(spec: &HttpSpec, of: &Target<'_>) -> Settings {
 
 /// An address that may be shown: without a login and without a query. Errors do not repeat it.
 fn check_url(url: &str) -> Result<(), String> {
-    if let Some(rest) = url.strip_prefix(DEMO) {
+    if let Some((shifts, path)) = demo_of(url) {
         let known = ["/trades", "/leases", "/complexes", "/stations", "/schools"];
-        return match known.contains(&rest) {
+        City::with_shifts(shifts).map_err(|wrong| format!("'url': {wrong}"))?;
+        return match known.contains(&path) {
             true => Ok(()),
-            false => Err(format!("there is no '{DEMO}{rest}'; {}", did_you_mean(rest, known))),
+            false => Err(format!("there is no '{DEMO}{path}'; {}", did_you_mean(path, known))),
         };
     }
     if url.contains('?') || url.contains('#') {

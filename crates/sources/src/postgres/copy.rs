@@ -12,9 +12,8 @@ use tokio_postgres::Client;
 use crate::flow::panicked;
 use crate::reader::BATCH_ROWS;
 
-use super::address::Address;
-use super::connect::{connect, in_words};
 use super::plan::{Plan, Question};
+use postgresql::{Address, connect, in_words};
 
 /// Bytes of rows per chunk; a chunk ends with the row that passes it.
 const CHUNK_BYTES: usize = 16 << 20;

@@ -11,8 +11,8 @@ use crate::memory::{Edge, Past, miscounted};
 use crate::recast::Recast;
 use crate::table_spec::reserved;
 
-use super::connect::in_words;
 use super::types::{self, Wire};
+use postgresql::in_words;
 
 /// What a spec and a run want to know.
 #[derive(Clone, Debug)]

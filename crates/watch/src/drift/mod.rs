@@ -8,6 +8,7 @@
 mod chance;
 mod profile;
 mod report;
+mod requests;
 
 use std::collections::BTreeSet;
 
@@ -21,6 +22,7 @@ use spec::text::{number, percent};
 use crate::statistics::{benjamini_hochberg, homogeneity, jensen_shannon, stability_index};
 pub use profile::Profile;
 pub use report::DriftReport;
+pub use requests::requested;
 
 /// How the columns of a table of features are watched.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -50,6 +52,9 @@ pub struct DriftSpec {
     /// How often the comparison is repeated on samples of the reference to measure how often chance alone raises an alarm.
     /// Default: 500.
     pub resamples: u32,
+    /// The features in the server's request log are compared, too, of the predictions of the last so many days, from 1.
+    /// They make the table `drift_requests`. Default: not at all.
+    pub request_days: Option<u32>,
     /// `soft` (default) warns of drift, `hard` refuses the run.
     pub severity: Severity,
     /// How urgent an alert is, from `P0` to `P3`. Default: as `resources/alerts.yaml` says.
@@ -69,6 +74,7 @@ impl Default for DriftSpec {
             looks: 2,
             min_importance: 0.01,
             resamples: 500,
+            request_days: None,
             severity: Severity::Soft,
             priority: None,
         }
@@ -108,6 +114,9 @@ impl DriftSpec {
         }
         if !(1..=50).contains(&self.looks) {
             return Some(wrong("looks", self.looks.to_string(), "a whole number from 1 to 50"));
+        }
+        if let Some(days) = self.request_days.filter(|days| !(1..=3650).contains(days)) {
+            return Some(wrong("request_days", days.to_string(), "a whole number from 1 to 3650"));
         }
         (self.resamples > 100_000)
             .then(|| wrong("resamples", self.resamples.to_string(), "a whole number up to 100000"))

@@ -1,5 +1,6 @@
 use artifact::Verdict;
-use polars::prelude::df;
+use chrono::TimeDelta;
+use polars::prelude::{TimeUnit, df};
 use spec::random::Random;
 
 use super::*;
@@ -83,6 +84,12 @@ fn predictions_are_judged_by_version_week_and_segment() {
     assert_eq!(careful.verdict(Severity::Hard).0, Verdict::Passed);
     let newest = report(&PerformanceSpec { weeks: 1, ..spec.clone() }, &predictions, &outcomes, 2.0);
     assert_eq!((newest.rows, newest.lines[0].rows), (2, 1));
+    // Of v1 only the week fails; v2 is not in production any more.
+    let of_one = found.clone().judging("v1").verdict(Severity::Hard);
+    assert_eq!(
+        of_one.1,
+        "worse than on the test part: v1, week of 1970-01-12: mae 3 on 1 row, 50 % worse than 2 on test"
+    );
     let table = found.table().unwrap();
     assert_eq!(table.column("week").unwrap().dtype(), &DataType::Date);
     let unknown = PerformanceSpec { segments: vec!["distrct".to_owned()], ..spec };

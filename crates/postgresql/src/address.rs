@@ -14,7 +14,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 /// How the connection is encrypted.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Guard {
+pub enum Guard {
     /// Not, even if the server could.
     Disable,
     /// If the server can; whoever it is.
@@ -27,7 +27,7 @@ pub(crate) enum Guard {
 
 /// Where a database is, and how to connect.
 #[derive(Clone, Debug)]
-pub(crate) struct Address {
+pub struct Address {
     pub config: Config,
     pub guard: Guard,
     /// `host:port/database`, without user and password.
@@ -36,7 +36,7 @@ pub(crate) struct Address {
 
 impl Address {
     /// From a URL, whose text no error repeats: it may hold a password.
-    pub(crate) fn new(url: &str, root: &Root) -> Result<Address> {
+    pub fn new(url: &str, root: &Root) -> Result<Address> {
         let wrong = |what: String| {
             Error::cannot_run(format!("'url' {what}"))
                 .hint("write postgres://user:password@host:5432/database; characters such as @ : / in a password as %40 %3A %2F")
@@ -96,12 +96,12 @@ impl Address {
     }
 
     /// For files that others may read.
-    pub(crate) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         format!("postgres://{}", self.place)
     }
 
     /// For errors: who wanted to connect is half of the answer.
-    pub(crate) fn with_user(&self) -> String {
+    pub fn with_user(&self) -> String {
         match self.config.get_user() {
             Some(user) => format!("postgres://{user}@{}", self.place),
             None => self.shown(),

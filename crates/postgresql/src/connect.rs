@@ -13,10 +13,10 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::address::{Address, Guard};
+use crate::address::{Address, Guard};
 
 /// Connects. The connection lives on the current runtime until the client is dropped.
-pub(crate) async fn connect(address: &Address) -> Result<Client> {
+pub async fn connect(address: &Address) -> Result<Client> {
     let tls = MakeRustlsConnect::new(encryption(&address.guard)?);
     let (client, connection) = address.config.connect(tls).await.map_err(|error| in_words(&error, "url"))?;
     // Its errors come out of the client's calls.
@@ -87,7 +87,7 @@ impl ServerCertVerifier for Anyone {
 }
 
 /// `key`: where in the spec to look first.
-pub(crate) fn in_words(error: &tokio_postgres::Error, key: &str) -> Error {
+pub fn in_words(error: &tokio_postgres::Error, key: &str) -> Error {
     let Some(said) = error.as_db_error() else { return of_connection(error) };
     let passing = [
         SqlState::TOO_MANY_CONNECTIONS,

@@ -1,0 +1,76 @@
+//! The running comparison, as `release` would judge it now. Nothing is decided here.
+
+use alert::Priority;
+use artifact::{CheckResult, Verdict as Checked};
+use compare::{Counts, Judgement, Verdict, table};
+use schemars::JsonSchema;
+use score::{Log, Registry};
+use serde::Deserialize;
+use spec::{Class, Result, Severity, Tool};
+use stage::Job;
+
+use crate::service::sealed;
+use crate::wiring::{COMPARISON, Found, Monitor};
+
+/// How the running comparison is watched. Arms, outcomes and limits are those of `release.yaml`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ComparisonSpec {
+    /// `soft` (default) warns of a division of keys that does not work and of a guardrail that is surely broken, `hard`
+    /// refuses the run.
+    pub severity: Severity,
+    /// How urgent an alert is, from `P0` to `P3`. Default: `P1`.
+    pub priority: Option<Priority>,
+}
+
+/// Looks at the comparison, if there is one.
+pub fn look(job: &Job<Monitor>, spec: &ComparisonSpec) -> Result<Found> {
+    let (release, _) = compare::load(&job.root, &job.pipeline, &job.env)?;
+    let skipped = |why: String| Found::new(COMPARISON, table(None), check(spec, Checked::Skipped, why), None);
+    let artifacts = sealed(job, release.served.as_ref())?;
+    if !artifacts.iter().any(artifact::Artifact::is_table) {
+        return skipped("no requests were sealed yet".to_owned());
+    }
+    let counts = match Counts::of_tables(&release, &artifacts) {
+        Ok(counts) => counts,
+        Err(error) if error.class() == Class::TryAgain => return skipped(error.message().to_owned()),
+        Err(error) => return Err(error),
+    };
+    let found = compare::judge(&release, &counts);
+    if let Some(over) = is_over(job, &found)? {
+        return skipped(over);
+    }
+    let broken: Vec<String> = found
+        .arms
+        .iter()
+        .flat_map(|arm| arm.guardrails.iter().filter(|guarded| guarded.broken).map(move |guarded| (arm, guarded)))
+        .map(|(arm, guarded)| format!("{} breaks a limit: {}", arm.version, guarded.in_words()))
+        .collect();
+    let words =
+        format!("{} against {}: {}: {}", found.challenger_version, found.control_version, found.verdict, found.why);
+    let fault = if found.verdict == Verdict::SampleRatio { Some(words.clone()) } else { None };
+    let fault = fault.or_else(|| (!broken.is_empty()).then(|| broken.join("; ")));
+    let verdict = match (&fault, spec.severity) {
+        (None, _) => Checked::Passed,
+        (Some(_), Severity::Hard) => Checked::Failed,
+        (Some(_), Severity::Soft) => Checked::Warned,
+    };
+    let priority = spec.priority.or_else(|| fault.as_ref().map(|_| Priority::P1));
+    Found::new(COMPARISON, table(Some((&release, &found))), check(spec, verdict, fault.unwrap_or(words)), priority)
+}
+
+fn check(spec: &ComparisonSpec, verdict: Checked, found: String) -> CheckResult {
+    CheckResult { check: COMPARISON.to_owned(), severity: spec.severity, verdict, found }
+}
+
+/// Why there is nothing to compare any more, if so.
+fn is_over(job: &Job<Monitor>, found: &Judgement) -> Result<Option<String>> {
+    let folder = Tool::Train.folder(&job.pipeline);
+    job.mirror.read_journal(&folder, Log::FILE)?;
+    let production = Registry::at(job.root.join(&folder)).production()?.map(|version| version.to_string());
+    let over = |version: &str| format!("the last comparison is over: {version} is in production");
+    Ok(match production {
+        Some(version) if found.control_version != version => Some(over(&version)),
+        _ => None,
+    })
+}

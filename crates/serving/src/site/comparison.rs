@@ -1,0 +1,105 @@
+//! The running comparison: who answers how many, and what it has come to.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use pages::{Column, Html, Table, el, link, note, section, words};
+use serde_json::Value;
+
+use super::frame::{self, Part};
+use super::models::{self, Versions};
+use super::visit::{Visitor, Wrong};
+use super::watched;
+use crate::app::App;
+use crate::results_routes::computed;
+use crate::writes;
+
+pub async fn page(State(app): State<Arc<App>>, Path(name): Path<String>, visitor: Visitor) -> Result<Response, Wrong> {
+    let name = writes::named(&app, &name)?;
+    let mut page = frame::of_pipeline(&app, &visitor.0, &name, Part::Comparison);
+    let served = app.pipelines.get(name.as_str()).cloned();
+    let (working, of) = (app.clone(), name.clone());
+    let (versions, described, table) = computed(&app, move || {
+        let described = served.map(|served| served.described(&working.root));
+        Ok((Versions::read(&working, &of)?, described, watched::of_table(&working.root, &of, "comparison")?))
+    })
+    .await?;
+    page.push(section("Who answers now").add(match &described {
+        Some(described) => arms(described),
+        None => note(format!("The pipeline is not served: resources/{name}/serve.yaml makes it so.")).into(),
+    }));
+    let verdicts: Vec<_> = versions.entries.iter().rev().filter(|entry| entry.action.is_remark()).collect();
+    let mut verdict = Html::new();
+    if verdicts.is_empty() {
+        verdict.push(note(format!(
+            "Nobody has judged a comparison yet: bin/release {name} does, by resources/{name}/release.yaml."
+        )));
+    }
+    if let Some(newest) = verdicts.first() {
+        let state = match newest.action {
+            score::Action::Propose => pages::State::Good,
+            score::Action::Stop => pages::State::Bad,
+            _ => pages::State::Running,
+        };
+        let about = el("p").add(el("strong").text(format_args!("{} of ", newest.action.word())));
+        let about = about
+            .add(link(&models::address(&name, newest.version), newest.version.to_string()))
+            .text(format_args!(": {}", newest.why));
+        verdict.push(frame::notice(state, about));
+        verdict.push(numbers(newest));
+    }
+    page.push(section("What it has come to").add(verdict));
+    if let Some(table) = table {
+        page.push(section("Day by day").add(table));
+    }
+    if verdicts.len() > 1 {
+        page.push(section("Earlier verdicts").add(models::decided(&name, verdicts.into_iter().skip(1).take(50))));
+    }
+    Ok(frame::answer(page))
+}
+
+/// The numbers that a verdict rests on.
+fn numbers(entry: &score::Entry) -> Html {
+    let mut table = Table::new("Numbers of the verdict", [Column::text("Number"), Column::number("Value")])
+        .or_else("The verdict has no numbers.");
+    for (name, value) in &entry.metrics {
+        table.row([name.clone(), words::number(*value)]);
+    }
+    table.into()
+}
+
+fn arms(described: &Value) -> Html {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Number(number) => number.as_f64().map(words::number).unwrap_or_default(),
+        other => other.to_string(),
+    };
+    let columns = [
+        Column::text("Arm"),
+        Column::text("Version"),
+        Column::number("Share"),
+        Column::number("Answers"),
+        Column::number("Errors"),
+        Column::number("P95, ms"),
+        Column::text("Health check"),
+    ];
+    let mut table = Table::new("Versions in memory", columns).or_else("Nothing answers yet.");
+    for arm in described["arms"].as_array().into_iter().flatten() {
+        let share = match arm["share"].as_f64() {
+            Some(share) => spec::text::percent(share),
+            None if arm["shadow"] == true => "only into the log".to_owned(),
+            None => "the rest".to_owned(),
+        };
+        let cells = ["name", "version"].map(|name| text(&arm[name]));
+        let rest = ["answers", "errors", "p95_ms", "health"].map(|name| text(&arm[name]));
+        table.row(cells.into_iter().chain([share]).chain(rest));
+    }
+    let mut html: Html = table.into();
+    if let Some(before) = described["takeover"]["before"].as_str() {
+        let share = described["takeover"]["share"].as_f64().map(spec::text::percent).unwrap_or_default();
+        html.push(note(format!("A takeover is under way: the new version answers {share}, {before} the others.")));
+    }
+    html
+}

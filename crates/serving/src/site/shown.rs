@@ -1,0 +1,113 @@
+//! How values look on pages: times, cells of tables, whole tables.
+
+use chrono::{DateTime, Utc};
+use pages::{Column, Element, Html, State, Table, badge, el, words};
+use polars::prelude::{AnyValue, DataFrame, DataType};
+
+/// A moment, in UTC; a script may show it in the reader's zone.
+pub fn time(at: DateTime<Utc>) -> Element {
+    let exact = at.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    el("time").attr("datetime", exact).text(at.format("%Y-%m-%d %H:%M:%S UTC"))
+}
+
+/// A moment as a journal has it.
+pub fn time_text(text: &str) -> Html {
+    match DateTime::parse_from_rfc3339(text) {
+        Ok(at) => time(at.to_utc()).into(),
+        Err(_) => text.into(),
+    }
+}
+
+/// How long ago a moment is: `3 h ago`.
+pub fn ago(at: DateTime<Utc>) -> String {
+    let seconds = (artifact::now() - at).as_seconds_f64();
+    if seconds < 1.0 { "just now".to_owned() } else { format!("{} ago", words::seconds(seconds)) }
+}
+
+/// A text that may be long, cut, with the whole of it one click away.
+pub fn long(text: &str) -> Html {
+    const SHORT: usize = 240;
+    if text.chars().count() <= SHORT {
+        return el("span").class("wide").text(text).into();
+    }
+    let whole = el("details").add(el("summary").text("All of it")).add(el("pre").attr("tabindex", "0").text(text));
+    el("div").class("wide").text(spec::text::cut(text, SHORT)).add(whole).into()
+}
+
+/// A value of a table as text: numbers short, days and moments as ISO 8601 has them, nothing for a missing one.
+pub fn text_of(dtype: &DataType, value: &AnyValue<'_>) -> String {
+    match value {
+        AnyValue::Null => String::new(),
+        AnyValue::Boolean(value) => if *value { "yes" } else { "no" }.to_owned(),
+        AnyValue::String(text) => (*text).to_owned(),
+        AnyValue::Float64(number) => words::number(*number),
+        AnyValue::Float32(number) => words::number(f64::from(*number)),
+        AnyValue::Date(day) => values::calendar::day_text((*day).into()),
+        AnyValue::Datetime(ticks, unit, _) => {
+            let micros = match unit {
+                polars::prelude::TimeUnit::Nanoseconds => ticks.div_euclid(1000),
+                polars::prelude::TimeUnit::Microseconds => *ticks,
+                polars::prelude::TimeUnit::Milliseconds => ticks.saturating_mul(1000),
+            };
+            let moment = DateTime::from_timestamp_micros(micros);
+            moment.map(|moment| moment.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
+        }
+        value if dtype.is_integer() => value.extract::<i64>().map(|value| value.to_string()).unwrap_or_default(),
+        other => other.str_value().into_owned(),
+    }
+}
+
+/// A cell, whose missing value can be told from an empty text.
+pub fn cell(dtype: &DataType, value: &AnyValue<'_>) -> Html {
+    match value {
+        AnyValue::Null => el("span").class("note").attr("title", "no value").text("–").into(),
+        value => {
+            let text = text_of(dtype, value);
+            match (value, text.chars().count() > 60) {
+                (_, true) => long(&text),
+                (AnyValue::Date(_) | AnyValue::Datetime(..), _) => el("span").class("together").text(text).into(),
+                _ => text.into(),
+            }
+        }
+    }
+}
+
+/// The columns of a frame, numbers to the right.
+pub fn column(name: &str, dtype: &DataType) -> Column {
+    if dtype.is_primitive_numeric() { Column::number(name) } else { Column::text(name) }
+}
+
+/// The first rows of a frame; says how many there are if these are not all.
+pub fn frame(caption: &str, rows: &DataFrame, most: usize) -> Html {
+    let columns = rows.columns();
+    let heads = columns.iter().map(|values| column(values.name(), values.dtype()));
+    let mut table = Table::new(caption, heads);
+    for row in 0..rows.height().min(most) {
+        table.row(columns.iter().map(|values| cell(values.dtype(), &values.get(row).unwrap_or(AnyValue::Null))));
+    }
+    let mut html: Html = table.or_else("No rows.").into();
+    if rows.height() > most {
+        html.push(pages::note(format!("The first {most} of {} rows.", words::grouped(rows.height() as u64))));
+    }
+    html
+}
+
+/// What a check found, as a badge.
+pub fn verdict(verdict: artifact::Verdict) -> Element {
+    match verdict {
+        artifact::Verdict::Passed => badge(State::Good, "passed"),
+        artifact::Verdict::Warned => badge(State::Warning, "warned"),
+        artifact::Verdict::Failed => badge(State::Bad, "failed"),
+        artifact::Verdict::Skipped => badge(State::Neutral, "skipped"),
+    }
+}
+
+/// A day along the axis of a chart, from seconds since 1970.
+pub fn day(seconds: f64) -> String {
+    DateTime::from_timestamp(seconds as i64, 0).map(|at| at.format("%Y-%m-%d").to_string()).unwrap_or_default()
+}
+
+/// Seconds since 1970, for charts.
+pub fn seconds(at: DateTime<Utc>) -> f64 {
+    at.timestamp_millis() as f64 / 1e3
+}

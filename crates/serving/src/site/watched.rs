@@ -1,0 +1,216 @@
+//! The watch: what `monitor` found, table by table, and what it alerted of.
+
+use std::sync::Arc;
+
+use artifact::{Artifact, Snapshot, Verdict};
+use axum::extract::{Path, State};
+use axum::response::Response;
+use pages::{Column, Html, Table, chart, el, note, section};
+use polars::prelude::{AnyValue, DataFrame, DataType};
+use spec::{Name, Root, Tool};
+
+use super::frame::{self, Part};
+use super::runs::Runs;
+use super::shown;
+use super::visit::{Visitor, Wrong};
+use crate::app::App;
+use crate::refusal::Refusal;
+use crate::results_routes::computed;
+use crate::writes;
+
+/// Rows of a table that are shown.
+const ROWS: usize = 200;
+/// Alerts that are listed.
+const ALERTS: usize = 30;
+
+/// What each table is about.
+const ABOUT: [(&str, &str, &str); 8] = [
+    (
+        "drift",
+        "Drift",
+        "How far the newest rows are from those that the model learned from, by how much the model leans on each column.",
+    ),
+    ("performance", "Errors of predictions", "Past predictions beside what happened, by version, week and segment."),
+    ("service", "Service", "Latency, errors and availability of the server, from its request log."),
+    ("comparison", "Comparison", "The running comparison of versions."),
+    ("levels", "Service levels", "What was promised, what was kept, and how fast the rest is used up."),
+    ("runs", "Runs", "How the stages ran, against their own history."),
+    ("disk", "Disk", "What the folders of the pipeline hold."),
+    ("spend", "Spend", "What language models cost, by day and task."),
+];
+
+pub async fn page(State(app): State<Arc<App>>, Path(name): Path<String>, visitor: Visitor) -> Result<Response, Wrong> {
+    let name = writes::named(&app, &name)?;
+    let (root, of, env) = (app.root.clone(), name.clone(), app.env.clone());
+    let (found, alerts) = computed(&app, move || {
+        let found = tables(&root, &of)?.into_iter().map(|artifact| table(&artifact)).collect::<Result<Vec<_>, _>>()?;
+        Ok((found, alerts(&Runs::read(&root, &env, &of)?)))
+    })
+    .await?;
+    let mut page = frame::of_pipeline(&app, &visitor.0, &name, Part::Watch);
+    if found.is_empty() {
+        let text = if app.root.spec(&name, Tool::Monitor).is_ok() {
+            format!("Nothing was watched yet: run bin/monitor {name}.")
+        } else {
+            format!("Nothing is watched: resources/{name}/monitor.yaml says what to watch.")
+        };
+        page.push(note(text));
+    }
+    let mut summary = Table::new("Verdicts", [Column::text("What"), Column::text("Verdict"), Column::text("Found")]);
+    for one in &found {
+        for check in &one.checks {
+            summary.row([
+                Html::from(one.title.as_str()),
+                shown::verdict(check.verdict).into(),
+                check.found.as_str().into(),
+            ]);
+        }
+    }
+    if !summary.is_empty() {
+        page.push(summary);
+    }
+    page.push(section("Alerts").add(alerts));
+    for one in found {
+        let verdicts = one.checks.iter().map(|check| {
+            let state = match check.verdict {
+                Verdict::Failed => pages::State::Bad,
+                Verdict::Warned => pages::State::Warning,
+                _ => return Html::new(),
+            };
+            frame::notice(state, el("p").text(&check.found)).into()
+        });
+        let part =
+            section(one.title.as_str()).add(note(one.about)).add(el("p").text("As of ").add(one.time)).all(verdicts);
+        page.push(part.add(one.chart).add(one.rows));
+    }
+    Ok(frame::answer(page))
+}
+
+struct Found {
+    title: String,
+    about: &'static str,
+    time: Html,
+    checks: Vec<artifact::CheckResult>,
+    chart: Html,
+    rows: Html,
+}
+
+/// The tables that `monitor` published last.
+fn tables(root: &Root, name: &Name) -> Result<Vec<Artifact>, Refusal> {
+    let snapshot = Snapshot::read(&root.join(Tool::Monitor.folder(name)))?.unwrap_or_default();
+    let opened = snapshot.paths.iter().map(|path| artifact::open(root, path)).collect::<spec::Result<Vec<_>>>()?;
+    Ok(opened.into_iter().filter(Artifact::is_table).collect())
+}
+
+/// A table of `monitor` by its name, ready to show.
+pub fn of_table(root: &Root, name: &Name, wanted: &str) -> Result<Option<Html>, Refusal> {
+    let found = tables(root, name)?.into_iter().find(|artifact| artifact.table == wanted);
+    Ok(found.map(|artifact| table(&artifact)).transpose()?.map(|found| Html::of([found.chart, found.rows])))
+}
+
+fn table(artifact: &Artifact) -> Result<Found, Refusal> {
+    let rows = artifact::collect(artifact::scan_files(&[&artifact.file])?, &artifact.table)?;
+    let known = ABOUT.iter().find(|(name, ..)| *name == artifact.table);
+    let evidence = artifact.evidence.as_ref();
+    Ok(Found {
+        title: known.map_or(artifact.table.as_str(), |(_, title, _)| title).to_owned(),
+        about: known.map_or("", |(.., about)| about),
+        time: evidence.map(|evidence| shown::time(evidence.time)).into(),
+        checks: evidence.map(|evidence| evidence.checks.clone()).unwrap_or_default(),
+        chart: drawn(&artifact.table, &rows),
+        rows: shown::frame(&artifact.table, &rows, ROWS),
+    })
+}
+
+/// A column as numbers; empty if there is none of that name.
+fn numbers(rows: &DataFrame, name: &str) -> Vec<f64> {
+    let column = rows.column(name).and_then(|column| column.cast(&DataType::Float64));
+    let numbers =
+        column.ok().and_then(|column| Some(column.f64().ok()?.iter().map(|value| value.unwrap_or(f64::NAN)).collect()));
+    numbers.unwrap_or_default()
+}
+
+fn texts(rows: &DataFrame, name: &str) -> Vec<String> {
+    let Ok(column) = rows.column(name) else { return Vec::new() };
+    (0..column.len()).map(|row| shown::text_of(column.dtype(), &column.get(row).unwrap_or(AnyValue::Null))).collect()
+}
+
+/// The chart of a table that is known to have one. A table with other columns has none.
+fn drawn(table: &str, rows: &DataFrame) -> Html {
+    match table {
+        "drift" => {
+            let mut pairs: Vec<(String, f64)> = texts(rows, "column")
+                .into_iter()
+                .zip(numbers(rows, "psi"))
+                .filter(|(_, psi)| psi.is_finite())
+                .collect();
+            pairs.sort_by(|a, b| b.1.total_cmp(&a.1));
+            if pairs.is_empty() {
+                return Html::new();
+            }
+            let bars = chart::Bars::new("How far each column has moved", "PSI").mark(0.2, "the usual limit");
+            pairs.into_iter().take(25).fold(bars, |bars, (name, psi)| bars.bar(name, psi)).figure().into()
+        }
+        "performance" => {
+            let (weeks, values) = (texts(rows, "week"), numbers(rows, "value"));
+            let bounds = numbers(rows, "low").into_iter().zip(numbers(rows, "high"));
+            let day = |text: &str| {
+                chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d")
+                    .ok()
+                    .map(|day| shown::seconds(day.and_time(chrono::NaiveTime::MIN).and_utc()))
+            };
+            let whole = texts(rows, "segment");
+            let mut points: Vec<(f64, f64, f64, f64)> = weeks
+                .iter()
+                .zip(values)
+                .zip(bounds)
+                .zip(&whole)
+                .filter(|(_, segment)| segment.is_empty())
+                .filter_map(|(((week, value), (low, high)), _)| Some((day(week)?, value, low, high)))
+                .collect();
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            if points.is_empty() {
+                return Html::new();
+            }
+            let metric = texts(rows, "metric").into_iter().next().unwrap_or_default();
+            let lines = chart::Lines::new(format!("{metric} week by week"), shown::day);
+            let lines = lines.line(metric.as_str(), points.iter().map(|(at, value, ..)| (*at, *value)).collect());
+            let lines =
+                lines.band("the 95 % interval", points.iter().map(|(at, _, low, high)| (*at, *low, *high)).collect());
+            match numbers(rows, "test").into_iter().find(|test| test.is_finite()) {
+                Some(test) => lines.mark(test, "the figure of the card").figure().into(),
+                None => lines.figure().into(),
+            }
+        }
+        "spend" => {
+            let days = texts(rows, "day");
+            let costs = numbers(rows, "cost");
+            if costs.is_empty() {
+                return Html::new();
+            }
+            days.into_iter()
+                .zip(costs)
+                .fold(chart::Bars::new("Cost", "cost"), |bars, (day, cost)| bars.bar(day, cost))
+                .figure()
+                .into()
+        }
+        _ => Html::new(),
+    }
+}
+
+/// What people were alerted of: every run that failed was.
+fn alerts(runs: &Runs) -> Html {
+    let columns = [Column::text("When"), Column::text("Stage"), Column::text("What")];
+    let mut table =
+        Table::new("Failures of which people were alerted, newest first", columns).or_else("No run has failed.");
+    let failed = runs.newest().into_iter().filter_map(|(tool, run)| match &run.end {
+        watch::End::Failure(why) => Some((tool, run, why)),
+        _ => None,
+    });
+    for (tool, run, why) in failed.take(ALERTS) {
+        table.row([shown::time(run.ended).into(), Html::from(tool.name()), shown::long(why)]);
+    }
+    let mut html: Html = table.into();
+    html.push(note("resources/alerts.yaml says who is told, and how."));
+    html
+}

@@ -1,0 +1,200 @@
+use artifact::{PolarsResultExt, Verdict};
+use polars::prelude::{Column, DataType, IntoColumn, NamedFrom, Series, TimeUnit, df};
+use spec::random::Random;
+
+use super::*;
+
+const DAY: i64 = 86_400_000_000;
+
+fn unit(random: &mut Random) -> f64 {
+    random.below(1 << 30) as f64 / f64::from(1 << 30)
+}
+
+fn outcome(score: f64) -> Outcome {
+    let week = NaiveDate::from_ymd_opt(2026, 1, 5).unwrap();
+    Outcome { version: "v1".to_owned(), entity: 0, week, segments: Vec::new(), label: None, score }
+}
+
+/// Scores that are probabilities already.
+fn calibrated(metric: Metric, threshold: Option<f64>) -> Expected {
+    let reference = Reference { scores: vec![0.0, 1.0], labels: vec![0.0, 1.0] };
+    Expected::of(Task::Classification, metric, &reference, threshold)
+}
+
+fn expected(metric: Metric, scores: &[f64]) -> f64 {
+    let rows: Vec<Outcome> = scores.iter().copied().map(outcome).collect();
+    let of = calibrated(metric, Some(0.5));
+    of.of_rows(&rows.iter().collect::<Vec<_>>()).unwrap().value(metric, Some(0.5)).unwrap()
+}
+
+#[test]
+fn the_estimate_is_the_expectation_of_the_confusion_matrix() {
+    // Of 0.9, 0.6 and 0.2, with those from 0.5 on flagged: 1.5 right and 0.5 wrong among the flagged, 0.2 missed.
+    let scores = [0.9, 0.6, 0.2];
+    for (metric, value) in [
+        (Metric::Precision, 1.5 / 2.0),
+        (Metric::Recall, 1.5 / 1.7),
+        (Metric::F1, 2.0 * 1.5 / (2.0 * 1.5 + 0.5 + 0.2)),
+        (Metric::Accuracy, (0.9 + 0.6 + 0.8) / 3.0),
+        (Metric::Brier, (0.9 * 0.1 + 0.6 * 0.4 + 0.2 * 0.8) / 3.0),
+    ] {
+        assert!((expected(metric, &scores) - value).abs() < 1e-12, "{metric}");
+    }
+}
+
+#[test]
+fn the_estimate_is_the_mean_over_worlds_in_which_scores_are_true() {
+    let mut random = Random::new(5, 0);
+    let scores: Vec<f64> = (0..400).map(|_| unit(&mut random)).collect();
+    for metric in [Metric::Auc, Metric::LogLoss, Metric::Brier, Metric::F1, Metric::AveragePrecision] {
+        let worlds = 400;
+        let values: Vec<f64> = (0..worlds)
+            .map(|_| {
+                let labels = scores.iter().map(|p| f64::from(u8::from(unit(&mut random) < *p))).collect();
+                let scored = Scored::new(Task::Classification, labels, scores.clone(), "a world").unwrap();
+                scored.value(metric, Some(0.5)).unwrap()
+            })
+            .collect();
+        let mean = values.iter().sum::<f64>() / f64::from(worlds);
+        let found = expected(metric, &scores);
+        // The mean of 400 worlds is within 0.003; a ratio of expectations is within 1/400 of the expectation of the ratio.
+        assert!((found - mean).abs() < 0.006, "{metric}: {found}, not {mean}");
+    }
+}
+
+fn table(rows: &[(i64, f64, i64)]) -> DataFrame {
+    let times = |name: &str, micros: Vec<i64>| -> Column {
+        let series = Series::new(name.into(), micros);
+        series.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap().into_column()
+    };
+    let mut table = df!(
+        "id" => rows.iter().map(|row| row.0).collect::<Vec<_>>(),
+        "score" => rows.iter().map(|row| row.1).collect::<Vec<_>>(),
+        "model_version" => vec!["v1"; rows.len()],
+    )
+    .during("a test")
+    .unwrap();
+    // Weeks from Monday, 5 January 1970.
+    let monday = |week: i64| (4 + 7 * week) * DAY;
+    table.with_column(times("day", rows.iter().map(|row| monday(row.2)).collect())).unwrap();
+    table.with_column(times("scored_at", rows.iter().map(|row| monday(row.2) + DAY).collect())).unwrap();
+    table
+}
+
+fn keys() -> Keys {
+    Keys { entity: "id".to_owned(), time: Some("day".to_owned()), label: "bought".to_owned() }
+}
+
+/// Scores that are far too sure of themselves: the probability is halfway to a half.
+fn truth(score: f64) -> f64 {
+    0.25 + 0.5 * score
+}
+
+#[test]
+fn a_shift_to_where_the_model_is_unsure_shows_before_labels_are_known_and_the_error_is_measured() {
+    let mut random = Random::new(9, 0);
+    let label = |random: &mut Random, score: f64| f64::from(u8::from(unit(random) < truth(score)));
+    let scores: Vec<f64> = (0..4000).map(|_| unit(&mut random)).collect();
+    let labels: Vec<f64> = scores.iter().map(|score| label(&mut random, *score)).collect();
+    let test = Scored::new(Task::Classification, labels.clone(), scores.clone(), "test").unwrap();
+    let test = test.value(Metric::Auc, None).unwrap();
+    let promised = BTreeMap::from([("v1".to_owned(), Promised { test: Some(test), threshold: None })]);
+    let references = BTreeMap::from([("v1".to_owned(), Reference { scores, labels })]);
+    // Three weeks as in the test, whose labels are known; then one in which nobody is near 0 or 1.
+    let rows: Vec<(i64, f64, i64)> = (0..4000)
+        .map(|id| {
+            let (week, score) = (id / 1000, unit(&mut random));
+            (id, if week == 3 { 0.45 + 0.1 * score } else { score }, week)
+        })
+        .collect();
+    let predictions = table(&rows);
+    let mut outcomes = table(&rows).drop_many(["score", "model_version", "scored_at"]);
+    let bought: Vec<Option<f64>> = rows.iter().map(|row| (row.2 < 3).then(|| label(&mut random, row.1))).collect();
+    outcomes.with_column(Column::new("bought".into(), bought)).unwrap();
+    let spec = EstimateSpec { max_worse: 0.1, ..EstimateSpec::default() };
+    let of = |spec: &EstimateSpec, outcomes| {
+        estimate(spec, Task::Classification, &keys(), &predictions, outcomes, &promised, &references).unwrap()
+    };
+    let report = of(&spec, Some(&outcomes));
+    let weeks: Vec<(u64, u64, bool)> =
+        report.lines.iter().map(|line| (line.rows, line.known_rows, line.failed)).collect();
+    assert_eq!(weeks, [(1000, 1000, false), (1000, 1000, false), (1000, 1000, false), (1000, 0, true)]);
+    assert_eq!((report.checked_weeks, report.lines[3].value, report.lines[3].error), (3, None, None));
+    for line in &report.lines[..3] {
+        let error = line.estimate.unwrap() - line.value.unwrap();
+        assert!((line.error.unwrap() - error).abs() < 1e-12);
+        // The AUC of 1,000 rows has a standard error of about 0.017.
+        assert!(error.abs() < 0.06, "{line:?}");
+    }
+    let usual = report.lines[..3].iter().map(|line| line.error.unwrap().abs()).sum::<f64>() / 3.0;
+    assert!((report.usual_error.unwrap() - usual).abs() < 1e-12);
+    // What the week would have been: the scores say little.
+    let shifted: Vec<f64> = rows[3000..].iter().map(|row| row.1).collect();
+    let labels = (0..20).flat_map(|_| shifted.clone()).map(|score| label(&mut random, score)).collect();
+    let all = (0..20).flat_map(|_| shifted.clone()).collect();
+    let really = Scored::new(Task::Classification, labels, all, "week").unwrap().value(Metric::Auc, None).unwrap();
+    assert!((report.lines[3].estimate.unwrap() - really).abs() < 0.03, "{:?}, {really}", report.lines[3]);
+    let (verdict, words) = report.verdict(Severity::Hard);
+    assert_eq!(verdict, Verdict::Failed);
+    assert!(
+        words.starts_with("probably worse than on the test part: v1, week of 1970-01-26: auc is estimated at 0.5"),
+        "{words}"
+    );
+    assert!(
+        words.contains("such estimates were off by 0.0") && words.ends_with("over 3 weeks whose labels are known"),
+        "{words}"
+    );
+    assert_eq!(report.table().unwrap().height(), 4);
+
+    assert_eq!(report.clone().judging("v2").verdict(Severity::Hard).0, Verdict::Passed);
+
+    // Without any label: the same estimate, and nobody knows how good it is.
+    let blind = of(&spec, None);
+    assert_eq!(blind.lines[3].estimate, report.lines[3].estimate);
+    assert_eq!((blind.usual_error, blind.checked_weeks), (None, 0));
+    assert!(blind.verdict(Severity::Soft).1.ends_with("is not known yet, for want of labels"));
+    let newest = of(&EstimateSpec { weeks: 1, max_worse: 0.9, ..spec.clone() }, None);
+    assert_eq!((newest.lines.len(), newest.verdict(Severity::Hard).0), (1, Verdict::Passed));
+    // A test part that is too small says nothing.
+    let few = BTreeMap::from([("v1".to_owned(), Reference { scores: vec![0.5; 99], labels: vec![1.0; 99] })]);
+    let none = estimate(&spec, Task::Classification, &keys(), &predictions, None, &promised, &few).unwrap();
+    let words = "the test part of v1 is missing or too small to say what a score means";
+    assert_eq!(none.verdict(Severity::Hard), (Verdict::Skipped, words.to_owned()));
+}
+
+#[test]
+fn of_a_regression_errors_are_those_of_predictions_of_this_size() {
+    // Errors are a tenth of the prediction, to either side.
+    let scores: Vec<f64> = (1..=1000).map(f64::from).collect();
+    let labels: Vec<f64> =
+        scores.iter().map(|score| if score % 2.0 == 0.0 { 0.9 * score } else { 1.1 * score }).collect();
+    let references = BTreeMap::from([("v1".to_owned(), Reference { scores, labels })]);
+    let rows: Vec<(i64, f64, i64)> = (0..1000).map(|id| (id, 901.0 + (id % 100) as f64, 0)).collect();
+    let of = |metric, test| {
+        let spec = EstimateSpec { metric: Some(metric), ..EstimateSpec::default() };
+        let promised = BTreeMap::from([("v1".to_owned(), Promised { test: Some(test), threshold: None })]);
+        let report = estimate(&spec, Task::Regression, &keys(), &table(&rows), None, &promised, &references).unwrap();
+        report.lines[0].clone()
+    };
+    // The tenth of the largest predictions has the mean 950.5, and so the mean error 95.05.
+    let mae = of(Metric::Mae, 50.05);
+    assert!((mae.estimate.unwrap() - 95.05).abs() < 1e-9 && mae.failed, "{mae:?}");
+    assert!((mae.worse.unwrap() - (95.05 / 50.05 - 1.0)).abs() < 1e-9);
+    let squares: f64 = (901..=1000).map(|score| f64::from(score).powi(2) / 100.0).sum();
+    assert!((of(Metric::Rmse, 1.0).estimate.unwrap() - (squares / 100.0).sqrt()).abs() < 1e-9);
+    // A tenth of the score is a ninth or an eleventh of the label.
+    assert!((of(Metric::Mape, 1.0).estimate.unwrap() - (1.0 / 9.0 + 1.0 / 11.0) / 2.0).abs() < 1e-9);
+}
+
+#[test]
+fn what_cannot_be_estimated_is_named() {
+    let of = |metric| EstimateSpec { metric: Some(metric), ..EstimateSpec::default() };
+    assert_eq!(
+        of(Metric::R2).metric_of(Task::Regression).unwrap_err().to_string(),
+        "estimate.metric: 'r2' cannot be estimated for this model; choose one of: mae, rmse, mape"
+    );
+    assert!(EstimateSpec::default().metric_of(Task::Multiclass).unwrap_err().to_string().contains("several classes"));
+    assert_eq!(EstimateSpec::default().metric_of(Task::Regression).unwrap(), Metric::Mae);
+    let wrong = EstimateSpec { weeks: 0, ..EstimateSpec::default() };
+    assert_eq!(wrong.fault().unwrap().to_string(), "weeks: found 0, expected a whole number from 1 to 5000");
+}

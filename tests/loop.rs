@@ -1,0 +1,14 @@
+//! Tells the whole story of a model: `make loop`. At the end the server goes on until Enter is pressed, if somebody is there.
+
+use std::io::IsTerminal;
+
+fn main() {
+    let mut stay = |address: &str| {
+        if std::io::stdin().is_terminal() {
+            println!("\nlook around: {address}; press Enter to end");
+            let _ = std::io::stdin().read_line(&mut String::new());
+        }
+    };
+    let told = tests::story::tell(&mut |line| println!("{line}"), &mut stay);
+    println!("\n{} visitors, {} alerts", told.answered.len(), told.alerts.len());
+}
