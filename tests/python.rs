@@ -28,9 +28,9 @@ fn cells(id: u32) -> [String; 8] {
         2 => "1e-36".to_owned(),
         c => format!("{:?}", f64::from(c) * 1e6),
     };
-    let (flag, city) = (b % 3 == 0, CITIES[(id * 7 % 11 % 4) as usize]);
+    let (flag, city) = (b.is_multiple_of(3), CITIES[(id * 7 % 11 % 4) as usize]);
     let score = size / 30.0 + f64::from(b % 6) / 4.0 + f64::from(u8::from(flag)) + f64::from(c) / 9.0;
-    let city_gap = if id % 13 == 0 { "" } else { city };
+    let city_gap = if id.is_multiple_of(13) { "" } else { city };
     [
         id.to_string(),
         format!("{size:?}"),

@@ -58,7 +58,7 @@ fn encoded(text: &str) -> String {
 #[test]
 fn a_table_answers_as_the_files_do() {
     let Some(database) = PostgresServer::start() else { return };
-    let project = people().with_variable("RESULTS_URL", &database.url());
+    let project = people().with_variable("RESULTS_URL", database.url());
     let scores = project.table(&project.latest("data/output/p/predict")[0]);
     let kind = |column: &String| match column.as_str() {
         "id" => "int8",
@@ -117,7 +117,7 @@ fn a_table_answers_as_the_files_do() {
 #[test]
 fn types_of_the_database_are_shown_and_compared_as_what_they_are() {
     let Some(database) = PostgresServer::start() else { return };
-    let project = people().with_variable("RESULTS_URL", &database.url());
+    let project = people().with_variable("RESULTS_URL", database.url());
     database.psql(
         "CREATE SCHEMA \"odd schema\"; CREATE DOMAIN whole AS integer CHECK (VALUE > 0);
          CREATE TABLE \"odd schema\".\"t\"\"able\" (\"the key\" varchar(9), n numeric(20, 4), f real, d double precision, s smallint,
@@ -189,7 +189,7 @@ fn types_of_the_database_are_shown_and_compared_as_what_they_are() {
 #[test]
 fn a_database_that_is_gone_is_a_503_and_comes_back() {
     let Some(mut database) = PostgresServer::start() else { return };
-    let project = people().with_variable("RESULTS_URL", &database.url());
+    let project = people().with_variable("RESULTS_URL", database.url());
     project.write("resources/p/serve.yaml", "results: {postgres: {url: '${RESULTS_URL}', table: nothing}}\n");
     let server = Serve::start(&project, &[]);
     let mut client = server.client();

@@ -36,9 +36,8 @@ fn headers_and_addresses_that_are_none_are_refused() {
     for twice in ["content-type: text/plain\r\n", "content-length: 12\r\ncontent-length: 13\r\n", "host: y\r\n"] {
         assert_eq!(post(&format!("{json}{twice}")), [400], "{twice}");
     }
-    for twice in ["authorization: Bearer a\r\nauthorization: Bearer b\r\n"] {
-        assert_eq!(post(&format!("{json}{twice}")), [400], "{twice}");
-    }
+    let twice = "authorization: Bearer a\r\nauthorization: Bearer b\r\n";
+    assert_eq!(post(&format!("{json}{twice}")), [400], "{twice}");
     // Control characters, folded lines, blanks before the colon.
     for wrong in
         ["x-a: b\rc: d\r\n", "x-a: b\0c\r\n", "x-a: b\r\n folded\r\n", "x-a : b\r\n", ": b\r\n", "x\x01a: b\r\n"]

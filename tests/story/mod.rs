@@ -302,9 +302,9 @@ impl<'a> Story<'a> {
 
     fn in_production(&self) -> String {
         let log = self.project.read(format!("data/models/{PIPELINE}/decisions.jsonl"));
-        let decisions = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a decision"));
+        let mut decisions = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a decision"));
         let changes = |entry: &Value| ["promote", "rollback"].map(Some).contains(&entry["action"].as_str());
-        let last = decisions.filter(changes).last().expect("a version is in production");
+        let last = decisions.rfind(changes).expect("a version is in production");
         last["version"].as_str().expect("a version").to_owned()
     }
 

@@ -55,7 +55,7 @@ pub fn without_unreadable(path: &Path, shown: &str, columns: &[String], folder: 
     };
     let mut types = arrow_note(&metadata, shown)?;
     if let Some(types) = &mut types {
-        types.retain(&is_kept);
+        types.retain(is_kept);
     }
     let mut copy = Temporary::beside(&folder.join(path.file_name().unwrap_or_default()))?;
     let failed = |error: ParquetError| Error::cannot_run(format!("{shown}: cannot copy the columns to read: {error}"));

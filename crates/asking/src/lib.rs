@@ -36,8 +36,11 @@ const BATCH_WAIT: Duration = Duration::from_secs(60);
 /// Inputs without an answer that are named.
 const NAMED: usize = 3;
 
+/// The name of a file's JSON Schema, and what makes it.
+pub type NamedSchema = (&'static str, fn() -> serde_json::Value);
+
 /// The JSON Schemas of the files that the steps `llm` read, by name.
-pub const SCHEMAS: &[(&str, fn() -> serde_json::Value)] = &[("llm", llm::settings_schema), ("task", llm::task_schema)];
+pub const SCHEMAS: &[NamedSchema] = &[("llm", llm::settings_schema), ("task", llm::task_schema)];
 
 /// Shows people what is being done and how far it is.
 pub trait Progress {

@@ -201,11 +201,11 @@ enum LabelWritten {
 #[expect(dead_code, reason = "its shape is the JSON Schema of a feature")]
 enum FeatureWritten {
     /// With `cutoffs`.
-    OfEntity(Box<FeatureKind>),
+    Entity(Box<FeatureKind>),
     /// With `rows`.
-    OfRow(Box<RowFeature>),
+    Row(Box<RowFeature>),
     /// With `series`.
-    OfSeries(Box<SeriesFeature>),
+    Series(Box<SeriesFeature>),
 }
 
 const KEYS: [&str; 14] = [

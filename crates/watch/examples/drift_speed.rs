@@ -4,7 +4,7 @@
 //! Two snapshots of so many columns and rows are written first, in the temporary folder; that takes most of the time and is not
 //! measured. What is measured reads their footers alone.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Instant;
 
 use artifact::{Books, Evidence, Kind, Notes, Stamp, TableWriter, evidence_of};
@@ -47,16 +47,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn size(path: &PathBuf) -> std::io::Result<u64> {
+fn size(path: &Path) -> std::io::Result<u64> {
     Ok(std::fs::metadata(path)?.len())
 }
 
-fn read(path: &PathBuf) -> Result<Evidence, Box<dyn std::error::Error>> {
+fn read(path: &Path) -> Result<Evidence, Box<dyn std::error::Error>> {
     Ok(evidence_of(path)?.ok_or("the file has no evidence")?)
 }
 
 /// A table of numbers around 0; every tenth column is `shift` higher.
-fn write(path: &PathBuf, columns: usize, rows: usize, shift: f64) -> Result<(), Box<dyn std::error::Error>> {
+fn write(path: &Path, columns: usize, rows: usize, shift: f64) -> Result<(), Box<dyn std::error::Error>> {
     let batch = |from: usize| -> polars::prelude::PolarsResult<DataFrame> {
         let height = BATCH.min(rows - from);
         let column = |at: usize| {

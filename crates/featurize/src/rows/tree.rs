@@ -184,8 +184,10 @@ mod tests {
     #[test]
     fn a_walk_gives_what_each_range_gives() {
         let mut random = Random::new(1, 2);
-        let leaf =
-            |place: usize| Total { count: 1, sum: if place % 7 == 0 { -0.0 } else { 1.0 / (place as f64 + 1.0) } };
+        let leaf = |place: usize| Total {
+            count: 1,
+            sum: if place.is_multiple_of(7) { -0.0 } else { 1.0 / (place as f64 + 1.0) },
+        };
         for rows in [3, 40, 500] {
             let tree = Tree::new(rows, leaf);
             let mut walk = Walk::new(&tree);

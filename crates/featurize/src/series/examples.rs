@@ -88,10 +88,10 @@ impl World {
             let (groups, count) = panel.groups(&source.level, &place)?;
             let values = panel.values(source, &place)?;
             let mut matrix = Matrix::new(count, panel.newest);
-            for series in 0..panel.series() {
+            for (series, group) in groups.iter().enumerate().take(panel.series()) {
                 for period in 0..panel.newest {
                     if let Some(row) = panel.row(series, period) {
-                        matrix.add(groups[series], period, values[row as usize]);
+                        matrix.add(*group, period, values[row as usize]);
                     }
                 }
             }

@@ -81,7 +81,7 @@ fn the_released_model_has_learned_from_all_rows_before_the_test_part() {
             refit.rows
         ),
         "The threshold stays as it was: it was found on the validation part, from which the model had not learned.",
-        "learned from train alone it was ",
+        "fitted on the train part alone it was ",
         "`parts.parquet` beside this card",
     ] {
         assert!(card.contains(words), "no '{words}' in:\n{card}");

@@ -50,7 +50,7 @@ fn every_chart_has_a_name_and_its_values_as_text() {
         assert!(chart.contains("role=\"img\"") && chart.contains("aria-label=\"Rows &lt;per&gt; run."), "{chart}");
         assert!(chart.contains("<summary>Values</summary>") && chart.contains("2.5"), "{chart}");
     }
-    let spark = Html::from(spark("Seconds", &[1.0, f64::NAN, 3.0], number));
+    let spark = spark("Seconds", &[1.0, f64::NAN, 3.0], number);
     assert!(spark.as_str().contains("aria-label=\"Seconds, the last 2: from 1 to 3, now 3\""), "{}", spark.as_str());
 }
 
