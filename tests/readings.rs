@@ -19,7 +19,7 @@ enum Effect {
 }
 
 /// A source to learn from, the keys that are edited in it, and what the edit does.
-const KEYS: [(&str, &str, &str, Effect); 78] = [
+const KEYS: [(&str, &str, &str, Effect); 80] = [
     ("csv", "TableSpec", "source", Elsewhere("the keys of each source")),
     ("csv", "TableSpec", "columns", Elsewhere("the keys of a column")),
     (
@@ -131,6 +131,8 @@ const KEYS: [(&str, &str, &str, Effect); 78] = [
     ("", "Source", "http", Elsewhere("HttpSpec")),
     ("", "Generate", "shop", Elsewhere("which log: crates/sources, reading.rs")),
     ("", "Generate", "messages", Elsewhere("which log: crates/sources, reading.rs")),
+    ("", "Generate", "market", Elsewhere("which log: crates/sources, reading.rs")),
+    ("", "Market", "*", Elsewhere("how much is generated: as a path")),
     ("", "Shop", "*", Elsewhere("how much is generated: as a path")),
     ("", "Messages", "*", Elsewhere("how much is generated: as a path")),
     ("", "Pages", "*", Elsewhere("which items are fetched")),

@@ -78,8 +78,8 @@ impl PerformanceSpec {
             return Err(Error::cannot_run("performance: predictions of several classes cannot be judged yet")
                 .hint("take 'performance' out of monitor.yaml"));
         }
-        if !metric.judges(task) || metric.judges_intervals() {
-            let known: Vec<&str> = Metric::of(task).filter(|m| !m.judges_intervals()).map(Metric::name).collect();
+        if !Metric::of(task).any(|known| known == metric) {
+            let known: Vec<&str> = Metric::of(task).map(Metric::name).collect();
             return Err(Error::cannot_run(format!("performance.metric: '{metric}' does not judge this model"))
                 .hint(format!("choose one of: {}", known.join(", "))));
         }
@@ -106,7 +106,12 @@ impl Promised {
     /// Whether an interval lies on the worse side of the figure of the test: chance does not explain it.
     pub(crate) fn is_beyond(&self, metric: Metric, interval: Option<(f64, f64)>) -> bool {
         let both = interval.zip(self.test);
-        both.is_some_and(|((low, high), test)| if metric.higher_is_better() { high < test } else { low > test })
+        both.is_some_and(|((low, high), test)| match metric {
+            // Too high is as bad as too low.
+            Metric::Bias => low > test.abs() || high < -test.abs(),
+            _ if metric.higher_is_better() => high < test,
+            _ => low > test,
+        })
     }
 }
 

@@ -90,8 +90,9 @@ impl EstimateSpec {
             return Err(Error::cannot_run("estimate: predictions of several classes cannot be estimated yet")
                 .hint("take 'estimate' out of monitor.yaml"));
         }
-        let can_be = |metric: &Metric| !metric.judges_intervals() && *metric != Metric::R2;
-        if !metric.judges(task) || !can_be(&metric) {
+        // What is expected is a loss per row; these are no means of it.
+        let can_be = |metric: &Metric| !matches!(metric, Metric::R2 | Metric::Wape | Metric::Bias);
+        if !Metric::of(task).filter(can_be).any(|known| known == metric) {
             let known: Vec<&str> = Metric::of(task).filter(can_be).map(Metric::name).collect();
             return Err(Error::cannot_run(format!("estimate.metric: '{metric}' cannot be estimated for this model"))
                 .hint(format!("choose one of: {}", known.join(", "))));

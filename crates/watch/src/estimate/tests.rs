@@ -189,6 +189,9 @@ fn of_a_regression_errors_are_those_of_predictions_of_this_size() {
 #[test]
 fn what_cannot_be_estimated_is_named() {
     let of = |metric| EstimateSpec { metric: Some(metric), ..EstimateSpec::default() };
+    for metric in [Metric::Wape, Metric::Bias, Metric::Mase, Metric::Coverage] {
+        assert!(of(metric).metric_of(Task::Regression).is_err(), "{metric}");
+    }
     assert_eq!(
         of(Metric::R2).metric_of(Task::Regression).unwrap_err().to_string(),
         "estimate.metric: 'r2' cannot be estimated for this model; choose one of: mae, rmse, mape"

@@ -152,7 +152,13 @@ fn the_last_prediction_about_a_row_and_its_first_known_outcome_count() {
 fn what_cannot_be_judged_is_named() {
     let spec = PerformanceSpec { metric: Some(Metric::Auc), ..PerformanceSpec::default() };
     let error = spec.metric_of(Task::Regression).unwrap_err().to_string();
-    assert_eq!(error, "performance.metric: 'auc' does not judge this model; choose one of: mae, rmse, mape, r2");
+    assert_eq!(
+        error,
+        "performance.metric: 'auc' does not judge this model; choose one of: mae, rmse, mape, wape, bias, r2"
+    );
+    // It needs a plain forecast to compare with, which predictions do not have.
+    let scaled = PerformanceSpec { metric: Some(Metric::Mase), ..PerformanceSpec::default() };
+    assert!(scaled.metric_of(Task::Regression).unwrap_err().to_string().contains("'mase' does not judge this model"));
     assert!(spec.metric_of(Task::Multiclass).unwrap_err().to_string().contains("several classes"));
     let wrong = PerformanceSpec { max_worse: -0.1, ..PerformanceSpec::default() };
     assert_eq!(wrong.fault().unwrap().to_string(), "max_worse: found -0.1, expected a number from 0");
@@ -176,4 +182,13 @@ fn what_cannot_be_judged_is_named() {
         .verdict(Severity::Soft),
         (Verdict::Skipped, "no prediction has an outcome yet".to_owned())
     );
+}
+
+#[test]
+fn a_bias_is_worse_to_either_side() {
+    let promised = Promised { test: Some(-2.0), threshold: None };
+    for (interval, expected) in [((2.1, 3.0), true), ((-3.0, -2.1), true), ((-1.0, 1.5), false), ((1.5, 2.5), false)] {
+        assert_eq!(promised.is_beyond(Metric::Bias, Some(interval)), expected, "{interval:?}");
+    }
+    assert_eq!(promised.worse(Metric::Bias, Some(3.0)), Some(0.5));
 }
