@@ -14,7 +14,7 @@ use crate::openapi;
 
 pub async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Response {
     let document = openapi::document(&app);
-    let mut page = frame::page(&app, Some(&visitor.0), "Interface for programs").crumb("Pipelines", Address::home());
+    let mut page = frame::page(&app, Some(&visitor.0), "API").crumb("Pipelines", Address::home());
     page.push(
         el("p")
             .text("Everything on these pages is there for programs, too. ")

@@ -63,7 +63,7 @@ pub fn page(app: &App, session: Option<&Session>, title: &str) -> Page {
 
 fn user(app: &App, session: &Session) -> Html {
     let mut user = Html::new();
-    user.push(link(&Address::to(&["api"]), "Interface for programs"));
+    user.push(link(&Address::to(&["api"]), "API"));
     if session.role >= Role::Admin {
         user.push(link(&Address::to(&["audit"]), "Audit journal"));
     }

@@ -89,12 +89,12 @@ pub async fn page(
     let Answer { page: found, query, schema, entity, all } = results.page(&app, &asked, 1000).await?;
     page.push(filters(&name, &parameters, &schema, &entity));
     let counts = format!("{} of {} rows. ", words::grouped(found.total as u64), words::grouped(all as u64));
-    page.push(el("p").class("note").text(counts).add(link(&Address::below("pictures"), "In pictures")));
+    page.push(el("p").class("note").text(counts).add(link(&Address::below("charts"), "Charts")));
     page.push(table(&name, &parameters, &query, &found.rows, &entity));
     page.push(pager(&name, &parameters, query.page, query.per_page, found.total));
     page.push(downloads(&name, &parameters));
     let drawn = drawn(&app, &results, &schema, &parameters, threshold(&app, &name)).await?;
-    page.push(section("In pictures").attr("id", "pictures").add(el("div").class("pair").add(drawn)));
+    page.push(section("Charts").attr("id", "charts").add(el("div").class("pair").add(drawn)));
     page.push(note(format!("From {}.", results.places().join(", "))));
     Ok(frame::answer(page))
 }
@@ -279,7 +279,7 @@ fn pictures(all: &DataFrame, total: usize, threshold: Option<f64>) -> Html {
     let mut html = Html::new();
     if all.height() < total {
         html.push(note(format!(
-            "The pictures show {} of {} rows.",
+            "The charts show {} of {} rows.",
             words::grouped(all.height() as u64),
             words::grouped(total as u64)
         )));

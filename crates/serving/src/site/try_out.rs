@@ -62,10 +62,7 @@ fn forms(app: &App, csrf: &str, name: &Name, key: &str, filled: &dyn Fn(&str) ->
     let entity = described["entity"].as_str().unwrap_or("key");
     let mut html = Html::new();
     let by_key = Form::post(&Part::Try.address(name), csrf).hidden("by", "key");
-    html.push(
-        section("Somebody who is known")
-            .add(by_key.field(Field::line("key", entity, key).required()).button("Predict")),
-    );
+    html.push(section("By key").add(by_key.field(Field::line("key", entity, key).required()).button("Predict")));
     let (way, columns) = columns(&described);
     let form = Form::post(&Part::Try.address(name), csrf).class("fields").hidden("by", way);
     let form = columns.iter().fold(form, |form, column| {
@@ -92,7 +89,7 @@ fn forms(app: &App, csrf: &str, name: &Name, key: &str, filled: &dyn Fn(&str) ->
     });
     let about = "A field that is left empty has no value. Each prediction is logged like any other.";
     html.push(
-        section("Something new")
+        section("A new row")
             .add(note(about))
             .add(form.add(el("div").class("actions").add(el("button").attr("type", "submit").text("Predict")))),
     );
