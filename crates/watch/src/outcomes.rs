@@ -5,7 +5,22 @@ use std::collections::{BTreeMap, HashMap};
 use artifact::PolarsResultExt;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
 use polars::prelude::{AnyValue, Column, DataFrame, DataType, TimeUnit};
+use spec::text::number;
 use spec::{Error, Result, did_you_mean};
+
+/// The first of the keys that `performance` and `estimate` share whose value is out of its range, with the way out.
+pub(crate) fn fault(max_worse: f64, weeks: u32, min_rows: u32) -> Option<Error> {
+    let wrong = |key: &str, found: String, wanted: &str| {
+        Some(Error::cannot_run(format!("found {found}, expected {wanted}")).at(key))
+    };
+    if !(max_worse >= 0.0 && max_worse.is_finite()) {
+        return wrong("max_worse", number(max_worse), "a number from 0");
+    }
+    if weeks == 0 || weeks > 5000 {
+        return wrong("weeks", weeks.to_string(), "a whole number from 1 to 5000");
+    }
+    (min_rows == 0).then(|| wrong("min_rows", "0".to_owned(), "a whole number from 1"))?
+}
 
 /// The names of the columns by which predictions and outcomes belong together.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use spec::text::{number, percent};
 use spec::{Error, Result, Severity};
 
-use crate::outcomes::{Asker, Keys, Outcome, entities_of, grouped, join, newest_weeks};
+use crate::outcomes::{self, Asker, Keys, Outcome, entities_of, grouped, join, newest_weeks};
 
 /// How predictions are judged by what happened.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -56,16 +56,7 @@ impl Default for PerformanceSpec {
 impl PerformanceSpec {
     /// The first key whose value is out of its range, with the way out.
     pub fn fault(&self) -> Option<Error> {
-        let wrong = |key: &str, found: String, wanted: &str| {
-            Some(Error::cannot_run(format!("found {found}, expected {wanted}")).at(key))
-        };
-        if !(self.max_worse >= 0.0 && self.max_worse.is_finite()) {
-            return wrong("max_worse", number(self.max_worse), "a number from 0");
-        }
-        if self.weeks == 0 || self.weeks > 5000 {
-            return wrong("weeks", self.weeks.to_string(), "a whole number from 1 to 5000");
-        }
-        (self.min_rows == 0).then(|| wrong("min_rows", "0".to_owned(), "a whole number from 1"))?
+        outcomes::fault(self.max_worse, self.weeks, self.min_rows)
     }
 
     /// The metric by which predictions of `task` are judged.
