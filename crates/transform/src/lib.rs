@@ -7,6 +7,7 @@ mod carry;
 mod changes;
 mod given;
 mod joining;
+mod key_hash;
 mod key_set;
 mod keys;
 mod lookup;
