@@ -84,7 +84,8 @@ fn mistakes_are_named() {
 }
 
 /// The rows of a group, in order.
-fn reference(values: &[Option<f64>], what: &str) -> Option<f64> {
+fn reference(rows: &[(usize, Option<f64>)], what: &str) -> Option<f64> {
+    let values: Vec<Option<f64>> = rows.iter().map(|(_, value)| *value).collect();
     let filled: Vec<f64> = values.iter().flatten().copied().collect();
     let (count, mut sorted) = (filled.len() as f64, filled.clone());
     sorted.sort_by(f64::total_cmp);
@@ -111,6 +112,15 @@ fn reference(values: &[Option<f64>], what: &str) -> Option<f64> {
         "QUANTILE_CONT(v, 0.9)" => Some(middle(0.9)),
         "VAR_POP(v)" => Some(squares / count),
         "STDDEV(v)" if filled.len() > 1 => Some((squares / (count - 1.0)).sqrt()),
+        "MODE(v)" => {
+            let often = |value: f64| filled.iter().filter(|other| **other == value).count();
+            sorted.iter().copied().reduce(|best, value| if often(value) > often(best) { value } else { best })
+        }
+        "ARG_MAX(v, i % 3)" => {
+            let by = |at: usize| rows[at].0 % 3;
+            let all = (0..rows.len()).filter(|at| rows[*at].1.is_some());
+            all.reduce(|best, at| if by(at) > by(best) { at } else { best }).and_then(|at| rows[at].1)
+        }
         "SUM(v) FILTER (WHERE v > 2)" => {
             let high: Vec<f64> = filled.into_iter().filter(|value| *value > 2.0).collect();
             if high.is_empty() { None } else { Some(high.iter().sum()) }
@@ -119,7 +129,7 @@ fn reference(values: &[Option<f64>], what: &str) -> Option<f64> {
     }
 }
 
-const MEASURES: [&str; 12] = [
+const MEASURES: [&str; 14] = [
     "COUNT(*)",
     "COUNT(v)",
     "COUNT(DISTINCT v)",
@@ -130,6 +140,8 @@ const MEASURES: [&str; 12] = [
     "MEDIAN(v)",
     "QUANTILE_CONT(v, 0.9)",
     "VAR_POP(v)",
+    "MODE(v)",
+    "ARG_MAX(v, i % 3)",
     "STDDEV(v)",
     "SUM(v) FILTER (WHERE v > 2)",
 ];
@@ -164,10 +176,11 @@ proptest! {
             }
             _ => Column::new("k".into(), &keys),
         };
-        let table = DataFrame::new(cells.len(), vec![key, value]).unwrap();
-        let mut groups: Vec<(Option<i64>, Vec<Option<f64>>)> = Vec::new();
-        for (key, value) in &cells {
-            let value = value.map(|value| value as f64);
+        let index = Column::new("i".into(), (0..cells.len() as i64).collect::<Vec<_>>());
+        let table = DataFrame::new(cells.len(), vec![key, value, index]).unwrap();
+        let mut groups: Vec<(Option<i64>, Vec<(usize, Option<f64>)>)> = Vec::new();
+        for (at, (key, value)) in cells.iter().enumerate() {
+            let value = (at, value.map(|value| value as f64));
             match groups.iter_mut().find(|(known, _)| known == key) {
                 Some((_, values)) => values.push(value),
                 None => groups.push((*key, vec![value])),
