@@ -22,7 +22,14 @@ pub fn write(job: &Job<Clean>, table: &str, reviews: &[Review]) -> Result<()> {
     for review in reviews {
         let path = folder.join(name(review));
         write_one(&job.root, &path, &review.to_csv())?;
-        let message = format!("table '{table}': step {} '{}': {}; see {}", review.step, review.name, review.found, path.display());
+        let message = format!(
+            "clean {}: table '{table}': step {} '{}': {}; see {}",
+            job.pipeline,
+            review.step,
+            review.name,
+            review.found,
+            path.display()
+        );
         match review.is_open {
             true => tool::warn(message),
             false => tool::say(message),

@@ -54,8 +54,7 @@ pub fn rehearse<S: Stage>(rehearsal: Rehearsal<'_, S>) -> Result<Vec<Rehearsed>>
 
 fn played<S: Stage>(rehearsal: Rehearsal<'_, S>) -> Result<Vec<Rehearsed>> {
     let Rehearsal { pipeline, project, env, spec, checks, flags, tables } = rehearsal;
-    let failed = |error: std::io::Error| Error::io("make", Path::new("a temporary folder"), &error);
-    let folder = tempfile::Builder::new().prefix("millrace-").tempdir().map_err(failed)?;
+    let folder = folder()?;
     let root = Root::at(folder.path());
     show(project, &root)?;
     let stamp = Stamp::now();
@@ -98,6 +97,13 @@ fn played<S: Stage>(rehearsal: Rehearsal<'_, S>) -> Result<Vec<Rehearsed>> {
         made.push(Rehearsed { table: evidence.table, rows, refused, books: evidence.books });
     }
     Ok(made)
+}
+
+/// An empty folder, in memory where the machine has such: what is there for milliseconds need not be synced to a disk.
+fn folder() -> Result<tempfile::TempDir> {
+    let builder = || tempfile::Builder::new().prefix("millrace-").to_owned();
+    let failed = |error: std::io::Error| Error::io("make a folder in", &std::env::temp_dir(), &error);
+    builder().tempdir_in("/dev/shm").or_else(|_| builder().tempdir()).map_err(failed)
 }
 
 /// Shows the folder all of the project but its data.

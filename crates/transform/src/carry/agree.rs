@@ -29,7 +29,12 @@ impl Carried {
                 name: "repair".to_owned(),
                 found: format!("{keys} {are} undecided and {stay}"),
                 is_open: true,
-                header: ["column"].into_iter().chain(names(&wanted.keys)).chain(["value", "rows"]).map(str::to_owned).collect(),
+                header: ["column"]
+                    .into_iter()
+                    .chain(names(&wanted.keys))
+                    .chain(["value", "rows"])
+                    .map(str::to_owned)
+                    .collect(),
                 rows,
                 shows: wanted.keys.iter().chain(&wanted.columns).cloned().collect(),
             });
@@ -87,8 +92,7 @@ fn decide(rows: &DataFrame, wanted: &Agreement) -> PolarsResult<Decided> {
     let rules: Vec<Rule> = wanted.by.iter().map(|by| rule(by, rows)).collect::<PolarsResult<_>>()?;
     let Agreement { fill, min_share, min_rows, .. } = *wanted;
     let choice = Choice { rules: &rules, fill, min_share, min_rows };
-    let mut decided =
-        Decided { first: Vec::new(), chosen: vec![Vec::new(); values.len()], undecided: Vec::new() };
+    let mut decided = Decided { first: Vec::new(), chosen: vec![Vec::new(); values.len()], undecided: Vec::new() };
     let mut of_key = Vec::with_capacity(values.len());
     for rows in groups.iter() {
         of_key.clear();

@@ -9,8 +9,8 @@ use spec::{Error, Result};
 use super::Carried;
 use crate::plan::{POSITION, Question, Spread, whole_cell};
 use crate::seen::Contest;
-use crate::steps::Known;
 use crate::statistics::{self, Whole, deviation, mean, numbers, numbers_by_group, quantile};
+use crate::steps::Known;
 
 /// The answer to a question.
 pub(super) enum Found {

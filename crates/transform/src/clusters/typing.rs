@@ -50,7 +50,8 @@ impl Typing {
         let mut near: Vec<u32> = Vec::new();
         for (at, (text, count)) in texts.iter().enumerate() {
             // The frequent ones are in front: those before this end are frequent enough for this text.
-            let end = texts[..frequent].partition_point(|(_, of)| *of >= count.saturating_mul(self.times).max(count + 1));
+            let end =
+                texts[..frequent].partition_point(|(_, of)| *of >= count.saturating_mul(self.times).max(count + 1));
             if end == 0 {
                 continue;
             }
@@ -69,7 +70,8 @@ impl Typing {
             }
             found.sort_unstable();
             let Some(first) = found.first() else { continue };
-            let is_clear = found.get(1).is_none_or(|second| texts[*first].1 >= texts[*second].1.saturating_mul(self.times));
+            let is_clear =
+                found.get(1).is_none_or(|second| texts[*first].1 >= texts[*second].1.saturating_mul(self.times));
             let meant = if is_clear { &found[..1] } else { &found[..] };
             let after = meant.iter().map(|meant| texts[*meant].0.to_owned()).collect();
             proposals.push(Proposal { before: (*text).to_owned(), after, count: *count, distance: best });
@@ -231,7 +233,10 @@ mod tests {
 
     #[test]
     fn between_two_that_are_equally_near_nothing_is_chosen() {
-        assert_eq!(found(&TYPING, &[("heart a", 50), ("heart b", 40), ("heart x", 1)]), [one("heart x", "heart a|heart b", 1)]);
+        assert_eq!(
+            found(&TYPING, &[("heart a", 50), ("heart b", 40), ("heart x", 1)]),
+            [one("heart x", "heart a|heart b", 1)]
+        );
         let expected = [one("heart b", "heart a", 1), one("heart x", "heart a", 1)];
         assert_eq!(found(&TYPING, &[("heart a", 250), ("heart b", 40), ("heart x", 1)]), expected);
     }

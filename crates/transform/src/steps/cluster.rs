@@ -208,7 +208,15 @@ mod tests {
 
     fn table() -> DataFrame {
         let mut cities = vec![Some("São Paulo"); 12];
-        cities.extend([Some("sao  paulo"), Some("Sao Paulo"), Some("Sao Paulo"), Some("Sãoo Paulo"), Some("Campinas"), None, Some("?")]);
+        cities.extend([
+            Some("sao  paulo"),
+            Some("Sao Paulo"),
+            Some("Sao Paulo"),
+            Some("Sãoo Paulo"),
+            Some("Campinas"),
+            None,
+            Some("?"),
+        ]);
         df!("city" => cities).unwrap()
     }
 
@@ -255,7 +263,10 @@ mod tests {
         let done = rows(&table(), "- cluster: {columns: [city], method: {ngram: {size: 1}}, apply: true}");
         assert_eq!(tail(&done), [sao, sao, sao, sao, Some("Campinas"), None, Some("?")]);
         let done = rows(&table(), "- cluster: {columns: [city], method: {edit_distance: {most: 1}}, apply: true}");
-        assert_eq!(tail(&done), [Some("sao  paulo"), Some("Sao Paulo"), Some("Sao Paulo"), sao, Some("Campinas"), None, Some("?")]);
+        assert_eq!(
+            tail(&done),
+            [Some("sao  paulo"), Some("Sao Paulo"), Some("Sao Paulo"), sao, Some("Campinas"), None, Some("?")]
+        );
     }
 
     #[test]

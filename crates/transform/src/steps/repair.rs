@@ -353,7 +353,12 @@ mod tests {
     }
 
     /// What the documentation says, word by word, for one column.
-    fn plain(cells: &[(Option<i64>, Option<i64>, i64, Option<&str>)], rules: &[&str], fill: bool, share: f64) -> Vec<Option<i64>> {
+    fn plain(
+        cells: &[(Option<i64>, Option<i64>, i64, Option<&str>)],
+        rules: &[&str],
+        fill: bool,
+        share: f64,
+    ) -> Vec<Option<i64>> {
         let mut after: Vec<Option<i64>> = cells.iter().map(|cell| cell.1).collect();
         let mut keys: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
         for (at, cell) in cells.iter().enumerate() {

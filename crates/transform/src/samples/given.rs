@@ -1,24 +1,22 @@
-//! The raw tables of a test, with the types that they have in the pipeline.
+//! The tables of a sample, with the types that they have in the pipeline.
 
 use artifact::{FILE, PolarsResultExt, ROW};
 use polars::prelude::*;
 use serde_json::Value as Json;
-use spec::{ColumnType, Environment, Error, Map, Name, Result, Root, Scalar, Tool};
+use spec::{ColumnType, Error, Map, Result, Scalar, did_you_mean};
 
 use super::cells;
-use super::file::{Row, Test, columns_of};
+use super::file::{Row, Sample, columns_of};
 
-/// The types that `ingest.yaml` declares, by raw table.
+/// The types that the stage before declares, by table.
 #[derive(Debug, Default)]
 pub struct Types(Map<Map<ColumnType>>);
 
 impl Types {
-    /// Nothing is declared where there is no `ingest.yaml`.
-    pub fn of(root: &Root, pipeline: &Name, env: &Environment) -> Result<Types> {
-        let Ok(file) = root.spec(pipeline, Tool::Ingest) else { return Ok(Types::default()) };
-        let spec: Json = stage::body_of(root, &file, env)?.spec;
-        let tables = spec.get("tables").and_then(Json::as_object).into_iter().flatten();
-        Ok(Types(tables.map(|(table, spec)| (table.clone(), declared(&spec["columns"]))).collect()))
+    /// Those of an `ingest.yaml`. A table without `columns` declares nothing.
+    pub fn of(ingest: &Json) -> Types {
+        let tables = ingest.get("tables").and_then(Json::as_object).into_iter().flatten();
+        Types(tables.map(|(table, spec)| (table.clone(), declared(&spec["columns"]))).collect())
     }
 }
 
@@ -32,25 +30,42 @@ fn declared(columns: &Json) -> Map<ColumnType> {
     columns.filter_map(one).collect()
 }
 
-/// The raw tables by name.
-pub fn tables(test: &Test, types: &Types) -> Result<Vec<(String, DataFrame)>> {
-    let tables = test.given.iter();
-    tables.map(|(name, rows)| Ok((name.to_owned(), table(name, rows, test, types)?))).collect()
+impl Sample {
+    /// The tables that go in, by name.
+    ///
+    /// # Errors
+    /// Cannot run: a column whose type is not known, a cell that is not of its type.
+    pub fn tables(&self, types: &Types) -> Result<Vec<(String, DataFrame)>> {
+        let tables = self.given.iter();
+        tables.map(|(name, rows)| Ok((name.to_owned(), table(name, rows, self, types)?))).collect()
+    }
 }
 
-fn table(name: &str, rows: &[Row], test: &Test, types: &Types) -> Result<DataFrame> {
+fn table(name: &str, rows: &[Row], test: &Sample, types: &Types) -> Result<DataFrame> {
     let place = format!("given table '{name}'");
-    let of_test = test.columns.get(name).into_iter().flat_map(Map::iter);
-    let of_ingest = types.0.get(name).into_iter().flat_map(Map::iter);
+    let of_test = || test.columns.get(name).into_iter().flat_map(Map::iter);
+    let of_ingest = || types.0.get(name).into_iter().flat_map(Map::iter);
     let mut known: Vec<(&str, ColumnType)> = Vec::new();
-    for (column, of) in of_test.chain(of_ingest).map(|(column, of)| (column, *of)) {
+    for (column, of) in of_test().chain(of_ingest()).map(|(column, of)| (column, *of)) {
         if !known.iter().any(|(name, _)| *name == column) {
             known.push((column, of));
         }
     }
     let own = |column: &&str| ![FILE, ROW].contains(column);
-    let mut names: Vec<&str> = columns_of(rows).into_iter().filter(own).collect();
-    names.extend(known.iter().map(|(name, _)| *name).filter(own).filter(|name| !names.contains(name)).collect::<Vec<_>>());
+    // In the order of the pipeline, whichever cells the rows name first.
+    let mut names: Vec<&str> = of_ingest().chain(of_test()).map(|(column, _)| column).collect();
+    names.extend(columns_of(rows));
+    let mut seen: Vec<&str> = Vec::new();
+    names.retain(|column| {
+        let is_new = own(column) && !seen.contains(column);
+        seen.push(column);
+        is_new
+    });
+    let declares = types.0.get(name).is_some_and(|columns| !columns.is_empty());
+    if let Some(unknown) = names.iter().find(|column| declares && !known.iter().any(|(name, _)| name == *column)) {
+        return Err(Error::cannot_run(format!("{place}: ingest.yaml declares no column '{unknown}'"))
+            .hint(did_you_mean(unknown, known.iter().map(|(name, _)| *name))));
+    }
     if names.is_empty() {
         return Err(Error::cannot_run(format!("{place}: no column is known"))
             .hint(format!("write the types of its columns: `columns: {{{name}: {{id: int64}}}}`")));
@@ -72,8 +87,9 @@ fn table(name: &str, rows: &[Row], test: &Test, types: &Types) -> Result<DataFra
                 _ => "correct it; cells that cannot be read are refused by 'ingest'".to_owned(),
             };
             let of = of.name();
-            return Err(Error::cannot_run(format!("{place}: row {}: {column}: {cell} is not of type {of}", row + 1))
-                .hint(hint));
+            return Err(
+                Error::cannot_run(format!("{place}: row {}: {column}: {cell} is not of type {of}", row + 1)).hint(hint)
+            );
         }
         columns.push(series.into_column());
     }

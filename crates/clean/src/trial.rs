@@ -3,22 +3,14 @@
 //! The tests of a pipeline are the files in `resources/<pipeline>/tests/`, one test each; see docs/testing.md. They need no data
 //! and publish nothing.
 
-mod cells;
-mod compare;
-mod file;
-mod given;
-
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use spec::text::count;
-use spec::{Error, Exit, Name, Result, Root, did_you_mean};
+use spec::{Error, Exit, Name, Result, Root, Tool, did_you_mean};
 use stage::{Job, Rehearsal, rehearse};
-use transform::Step;
+use transform::{Sample, Step, Types};
 
-use self::compare::compare;
-use self::file::Test;
-use self::given::Types;
 use crate::wiring::{Clean, Flags, Spec, TableSpec};
 
 /// Runs all tests of the pipeline and prints what differs. Refused if one of them fails.
@@ -27,9 +19,12 @@ pub fn run(job: &Job<Clean>) -> Result<Exit> {
         return Err(Error::cannot_run("--test reads no input files").hint("leave them out: the rows are in the tests"));
     }
     let files = files(&job.root, &job.pipeline)?;
-    let types = Types::of(&job.root, &job.pipeline, &job.env)?;
+    let types = match job.root.spec(&job.pipeline, Tool::Ingest) {
+        Ok(file) => Types::of(&stage::body_of(&job.root, &file, &job.env)?.spec),
+        Err(_) => Types::default(),
+    };
     // A test that cannot be read says nothing about the others, but no test may be left out without notice.
-    let tests = files.iter().map(|file| read(job, file)).collect::<Result<Vec<Test>>>()?;
+    let tests = files.iter().map(|file| read(job, file)).collect::<Result<Vec<Sample>>>()?;
     let (mut failed, mut report) = (0, String::new());
     for (file, test) in files.iter().zip(&tests) {
         let began = Instant::now();
@@ -67,9 +62,9 @@ fn files(root: &Root, pipeline: &Name) -> Result<Vec<PathBuf>> {
 }
 
 /// A test whose tables exist.
-fn read(job: &Job<Clean>, file: &Path) -> Result<Test> {
+fn read(job: &Job<Clean>, file: &Path) -> Result<Sample> {
     let text = spec::text_of(&job.root, file)?;
-    let test: Test = spec::parse(&text, file, &job.env)?.spec;
+    let test: Sample = spec::parse(&text, file, &job.env)?.spec;
     let refuse = |keys: &[&str], unknown: &str, what: &str, known: Vec<&str>| {
         let place = spec::place_in(&text, file, keys);
         Err(Error::cannot_run(format!("{place}: {what} '{unknown}'")).hint(did_you_mean(unknown, known)))
@@ -83,7 +78,9 @@ fn read(job: &Job<Clean>, file: &Path) -> Result<Test> {
         }
     }
     let read: Vec<&str> = job.spec.tables.iter().flat_map(|(name, table)| table.from.or(name)).collect();
-    for (key, tables) in [("given", test.given.names().collect::<Vec<_>>()), ("columns", test.columns.names().collect())] {
+    for (key, tables) in
+        [("given", test.given.names().collect::<Vec<_>>()), ("columns", test.columns.names().collect())]
+    {
         for table in tables {
             if !read.contains(&table) {
                 return refuse(&[key, table], table, "clean.yaml reads no table", read);
@@ -98,9 +95,9 @@ fn read(job: &Job<Clean>, file: &Path) -> Result<Test> {
 }
 
 /// What differs, as blocks of text.
-fn failures(job: &Job<Clean>, test: &Test, types: &Types) -> Result<Vec<String>> {
+fn failures(job: &Job<Clean>, test: &Sample, types: &Types) -> Result<Vec<String>> {
     let spec = wanted(job, test)?;
-    let tables = given::tables(test, types)?;
+    let tables = test.tables(types)?;
     let rehearsed = rehearse(Rehearsal::<Clean> {
         pipeline: &job.pipeline,
         project: &job.root,
@@ -110,35 +107,11 @@ fn failures(job: &Job<Clean>, test: &Test, types: &Types) -> Result<Vec<String>>
         flags: Flags { test: true, ..Flags::default() },
         tables,
     });
-    let made = match (rehearsed, &test.fails) {
-        (Ok(made), None) => made,
-        (Ok(_), Some(expected)) => return Ok(vec![format!("the run ends well, but is expected to fail: {expected}\n")]),
-        (Err(error), Some(expected)) if error.to_string().contains(expected.as_str()) => return Ok(Vec::new()),
-        (Err(error), Some(expected)) => {
-            return Ok(vec![format!("the run fails otherwise than expected\n- {expected}\n+ {error}\n")]);
-        }
-        (Err(error), None) => return Ok(vec![format!("the run fails: {error}\n")]),
-    };
-    let mut failures = Vec::new();
-    for made in &made {
-        let (expect, refused) = (test.expect.get(&made.table), test.refused.get(&made.table));
-        if let Some(expected) = expect {
-            failures.extend(compare(&format!("table '{}'", made.table), expected, &made.rows)?);
-        }
-        let what = format!("refused rows of table '{}'", made.table);
-        match (refused, &made.refused) {
-            (None, None) => {}
-            (Some(expected), None) => failures.extend(compare(&what, expected, &Default::default())?),
-            (expected, Some(found)) => {
-                failures.extend(compare(&what, expected.map_or(&[][..], Vec::as_slice), found)?);
-            }
-        }
-    }
-    Ok(failures)
+    test.failures(rehearsed.map(|made| made.into_iter().map(|made| (made.table, made.rows, made.refused)).collect()))
 }
 
 /// The tables that the test expects something of, and those that they are made from.
-fn wanted(job: &Job<Clean>, test: &Test) -> Result<Spec> {
+fn wanted(job: &Job<Clean>, test: &Sample) -> Result<Spec> {
     let is_expected = |name: &str| test.expect.get(name).is_some() || test.refused.get(name).is_some();
     let is_given = |table: &TableSpec, name: &str| table.from.or(name).iter().all(|raw| test.given.get(raw).is_some());
     let only_fails = test.expect.is_empty() && test.refused.is_empty();

@@ -9,8 +9,9 @@ use super::cells;
 use super::file::{Row, columns_of};
 use super::given::cells_of;
 
-/// Longest cell that is shown, in characters.
-const WIDTH: usize = 40;
+/// Longest cell that is shown, in characters: of one that is as expected, and of one that is not.
+const EQUAL: usize = 40;
+const OTHER: usize = 300;
 
 /// A cell as text; None is an empty one.
 type Cell = Option<String>;
@@ -120,7 +121,11 @@ fn shown(
 ) -> Option<String> {
     let mut lines: Vec<Vec<String>> = Vec::new();
     let (mut differ, mut missing, mut more) = (0, 0, 0);
-    let line = |label: String, row: &[Cell]| [label].into_iter().chain(row.iter().map(cell)).collect::<Vec<String>>();
+    let line = |label: String, row: &[Cell], equal: &[bool]| -> Vec<String> {
+        let width = |at: usize| if equal.get(at) == Some(&true) { EQUAL } else { OTHER };
+        let cells = row.iter().enumerate().map(|(at, shown)| cell(shown, width(at)));
+        [label].into_iter().chain(cells).collect()
+    };
     for (one, other) in pairs {
         match (one, other) {
             (Some(one), Some(other)) => {
@@ -131,21 +136,23 @@ fn shown(
                     continue;
                 }
                 differ += 1;
-                lines.push(line(format!("- row {}", one + 1), one_row));
-                lines.push(line("+ found".to_owned(), other_row));
+                lines.push(line(format!("- row {}", one + 1), one_row, &equal));
+                lines.push(line("+ found".to_owned(), other_row, &equal));
                 let marks = equal.iter().enumerate().map(|(at, equal)| match equal {
                     true => String::new(),
-                    false => "^".repeat(cell(&one_row[at]).chars().count().max(cell(&other_row[at]).chars().count())),
+                    false => "^".repeat(
+                        cell(&one_row[at], OTHER).chars().count().max(cell(&other_row[at], OTHER).chars().count()),
+                    ),
                 });
                 lines.push([String::new()].into_iter().chain(marks).collect());
             }
             (Some(one), None) => {
                 missing += 1;
-                lines.push(line(format!("- row {} is missing", one + 1), &wanted[*one]));
+                lines.push(line(format!("- row {} is missing", one + 1), &wanted[*one], &[]));
             }
             (None, Some(other)) => {
                 more += 1;
-                lines.push(line("+ not expected".to_owned(), &there[*other]));
+                lines.push(line("+ not expected".to_owned(), &there[*other], &[]));
             }
             (None, None) => {}
         }
@@ -166,13 +173,13 @@ fn shown(
 }
 
 /// A cell as a table shows it: texts with spaces at an end, and those that look like an empty cell, in quotes.
-fn cell(cell: &Cell) -> String {
+fn cell(cell: &Cell, width: usize) -> String {
     match cell {
         None => "null".to_owned(),
         Some(text) => {
             let plain = !text.is_empty() && text.trim() == text && text != "null" && !text.contains(['\n', '\r', '\t']);
             let text = if plain { text.clone() } else { format!("{text:?}") };
-            spec::text::cut(&text, WIDTH)
+            spec::text::cut(&text, width)
         }
     }
 }

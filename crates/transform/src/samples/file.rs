@@ -1,9 +1,9 @@
-//! A test as YAML.
+//! A sample as YAML.
 
 use serde::Deserialize;
 use spec::{ColumnType, Map, Scalar};
 
-/// Rows that go in, and rows that are expected.
+/// Rows that go in, and rows that are expected: a test of steps.
 ///
 /// ```yaml
 /// describe: the newest order stays
@@ -16,7 +16,7 @@ use spec::{ColumnType, Map, Scalar};
 ///     - {order_id: 1, city: Bonn}
 /// ```
 #[derive(Debug, Deserialize)]
-pub struct Test {
+pub struct Sample {
     /// What is tested, for people.
     #[serde(default)]
     pub describe: Option<String>,
