@@ -151,9 +151,11 @@ impl<'a> Target<'a> {
     async fn load(&self, rows: impl Iterator<Item = Result<DataFrame>>) -> Result<Receipt> {
         let (load, client, names) = (self.load, self.client, &self.names);
         let seconds = load.database.timeout_seconds();
-        // Times are compared as text in UTC; the connection is ours alone, and ends with the load.
+        // A lock that is waited for too long is to be named as that: its time is over before that of its statement. The
+        // connection is ours alone, and ends with the load.
+        let wait = u64::from(seconds) * 900;
         self.run(&format!(
-            "SET TimeZone = 'UTC'; SET lock_timeout = '{seconds}s'; SET statement_timeout = '{seconds}s'; BEGIN"
+            "SET TimeZone = 'UTC'; SET lock_timeout = {wait}; SET statement_timeout = '{seconds}s'; BEGIN"
         ))
         .await?;
         // Two loads of one table wait for each other.
