@@ -18,6 +18,7 @@ mod publication;
 mod publish;
 mod refusals;
 mod refused_rows;
+mod rehearsal;
 mod rendered;
 mod run;
 mod up_to_date;
@@ -45,6 +46,7 @@ pub use output::{
     TableOutput, Wrote, rows_of,
 };
 pub use refusals::MaxRefused;
+pub use rehearsal::{Rehearsal, Rehearsed, rehearse};
 pub use rendered::{Rows, checked};
 /// What the error of [`Mirror::send`] says if another machine has taken the name.
 pub use store::NAME_IS_TAKEN;
@@ -139,6 +141,11 @@ pub trait Stage: Sized {
     /// Files of `snapshot` that are copied to a folder in a store before they become the stage's output. Default: none.
     fn deliveries(_job: &Job<Self>, _snapshot: &Snapshot) -> Result<Vec<(Url, PathBuf)>> {
         Ok(Vec::new())
+    }
+
+    /// Another command that reads none of the project's data, and so takes no lock: such as `--test`. `None`: go on.
+    fn beforehand(_job: &Job<Self>) -> Result<Option<Exit>> {
+        Ok(None)
     }
 
     /// Another command than running the stage, such as `--prove`. `None`: run the stage.
