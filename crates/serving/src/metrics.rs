@@ -230,7 +230,7 @@ mod tests {
         metrics.journal(
             "p",
             "requests",
-            &journal::Counts { kept: 1, lost: 0, failing: false, why: None, in_segment: 1 },
+            &journal::Counts { kept: 1, lost: 0, failing: false, why: None, in_segment: 1, segment_bytes: 0 },
         );
         metrics.written("p", "requests").observe(0.001);
         metrics.age("p", "model", Duration::from_secs(1));

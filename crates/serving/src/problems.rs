@@ -1,4 +1,4 @@
-//! What is wrong with the parts of a pipeline: told once, tried again after ever longer pauses, gone once it is right.
+//! What is wrong with the parts of a pipeline: reported once, tried again after ever longer pauses, gone once it is resolved.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -63,7 +63,8 @@ async fn guarded(State(app): Shared, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let peer = request.extensions().get::<Peer>().copied();
     let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let allowed = origin::check(&request, app.tokens.are_given(), app.options.public.as_ref());
+    let allowed =
+        origin::check(&request, app.tokens.are_given(), app.options.tls.is_some(), app.options.public.as_ref());
     let refused = given_twice(request.headers()).or_else(|| allowed.err());
     // Predictions keep the limit themselves, and then have to write their line.
     let limit = app.options.request + LINE;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use pages::{Address, Field, Form, Html, Order, Table, chart, el, link, note, section, words};
+use pages::{Address, Column, Field, Form, Html, Order, Table, chart, el, link, note, section, words};
 use polars::prelude::{AnyValue, DataFrame, Schema};
 use spec::Name;
 
 use super::frame::{self, Part};
+use super::happened::{self, OfRows};
 use super::shown;
 use super::visit::{Parameters, Visitor, Wrong, parameter};
 use crate::app::App;
@@ -90,7 +91,8 @@ pub async fn page(
     page.push(filters(&name, &parameters, &schema, &entity));
     let counts = format!("{} of {} rows. ", words::grouped(found.total as u64), words::grouped(all as u64));
     page.push(el("p").class("note").text(counts).add(link(&Address::below("charts"), "Charts")));
-    page.push(table(&name, &parameters, &query, &found.rows, &entity));
+    let happened = happened::of_rows(&app, &name, &entity, &found.rows).await?;
+    page.push(table(&name, &parameters, &query, &found.rows, &entity, happened.as_ref()));
     page.push(pager(&name, &parameters, query.page, query.per_page, found.total));
     page.push(downloads(&name, &parameters));
     let drawn = drawn(&app, &results, &schema, &parameters, threshold(&app, &name)).await?;
@@ -167,7 +169,14 @@ pub async fn filter(
     Ok(Redirect::to(address(&name, &parameters).as_str()).into_response())
 }
 
-fn table(name: &Name, parameters: &Parameters, query: &results::Query, rows: &DataFrame, entity: &str) -> Html {
+fn table(
+    name: &Name,
+    parameters: &Parameters,
+    query: &results::Query,
+    rows: &DataFrame,
+    entity: &str,
+    happened: Option<&OfRows>,
+) -> Html {
     let heads = rows.columns().iter().map(|values| {
         let column = values.name().as_str();
         let order = query.sort.as_ref().filter(|(sorted, _)| sorted == column);
@@ -181,9 +190,11 @@ fn table(name: &Name, parameters: &Parameters, query: &results::Query, rows: &Da
         let to = address(name, &with(&without(parameters, "page"), "sort", next));
         shown::column(column, values.dtype()).sorted_by(to).in_order(order)
     });
+    let heads = heads.chain(happened.map(|happened| Column::text(happened.title.as_str())));
     let mut table = Table::new("Results", heads).or_else("No row passes the filters.");
     for row in 0..rows.height() {
-        table.row(rows.columns().iter().map(|values| {
+        let last = happened.map(|happened| happened.cells[row].clone());
+        let cells = rows.columns().iter().map(|values| {
             let value = values.get(row).unwrap_or(AnyValue::Null);
             match values.name() == entity && !value.is_null() {
                 true => {
@@ -193,9 +204,14 @@ fn table(name: &Name, parameters: &Parameters, query: &results::Query, rows: &Da
                 }
                 false => shown::cell(values.dtype(), &value),
             }
-        }));
+        });
+        table.row(cells.chain(last));
     }
-    table.into()
+    let mut html: Html = table.into();
+    html.push(happened.map(|happened| {
+        note(format!("What happened is known of {} of these {} rows.", happened.known, rows.height()))
+    }));
+    html
 }
 
 fn pager(name: &Name, parameters: &Parameters, page: usize, per_page: usize, total: usize) -> Option<Html> {
@@ -269,7 +285,7 @@ async fn drawn(
         return Ok(note("The table has no scores, so there is nothing to draw.").into());
     }
     let asked = with(&without(parameters, "sort"), "fields", wanted.join(","));
-    // A database is not asked for all of a large table each time that somebody looks.
+    // A whole large table is not read from a database for each view of the page.
     let most = if results.content().is_some() { MOST } else { DRAWN };
     let Answer { page, .. } = results.page(app, &with(&with(&asked, "page", 1), "per_page", most), most).await?;
     computed(app, move || Ok(pictures(&page.rows, page.total, threshold))).await

@@ -28,7 +28,7 @@ pub async fn visited(State(app): State<Arc<App>>, mut request: Request, next: Ne
     request.extensions_mut().insert(Known(session.clone()));
     let mut response = next.run(request).await;
     let wrong = response.extensions_mut().remove::<Wrong>().map(|Wrong(refusal)| refusal);
-    // What the router refuses by itself, such as a path that is no UTF-8, in its own words.
+    // Refusals of the router in its own words, such as of a path that is not UTF-8.
     let is_raw = response.status().is_client_error()
         && response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
     let wrong = wrong.or_else(|| is_raw.then(|| Refusal::malformed("the address cannot be read")));
@@ -86,7 +86,7 @@ impl Visitor {
 impl FromRequestParts<Arc<App>> for Visitor {
     type Rejection = Response;
 
-    /// Whoever is not logged in is sent to the login, and from there back.
+    /// A visitor who is not logged in is sent to the login, and from there back.
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Visitor, Response> {
         match parts.extensions.get::<Known>() {
             Some(Known(Some(session))) => Ok(Visitor(session.clone())),
