@@ -62,5 +62,5 @@ fn talk(client: &mut HttpClient) {
         let outcome = json!({"request_id": answer["request_id"], "name": "signed", "value": key % 2 == 0});
         client.post("/api/v1/pipelines/p/outcomes", &outcome).has_status(201);
     }
-    client.post(PREDICTIONS, &json!({"key": "nobody"})).has_status(404);
+    client.post(PREDICTIONS, &json!({"key": 999_999})).has_status(404);
 }

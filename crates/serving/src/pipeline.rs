@@ -93,6 +93,7 @@ impl Pipeline {
             }
             Ok(open)
         };
+        metrics.begin(name.as_str());
         let relation = spec.results.postgres.as_ref().map(|given| {
             Relation::new(given, root).map_err(|error| {
                 let file = std::path::Path::new("resources").join(name.as_str()).join(crate::spec::FILE);

@@ -17,6 +17,9 @@ pub const LOG: &str = "log";
 /// The way back from a version that fails while it takes over.
 pub const ROLLBACK: &str = "rollback";
 
+/// All of them.
+pub const PARTS: [&str; 5] = [MODEL, RESULTS, ROWS, LOG, ROLLBACK];
+
 /// The pause before the first new try; each further one is twice as long.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);

@@ -1,31 +1,20 @@
 //! One key: what is predicted of it now, what was predicted before, and what happened.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use pages::{Address, Facts, Html, chart, el, link, note, section};
 use polars::prelude::{AnyValue, DataFrame};
 
 use super::frame::{self, Part};
-use super::visit::{Parameters, Visitor, Wrong, parameter};
+use super::visit::{Visit, Wrong, parameter};
 use super::{happened, shown};
-use crate::app::App;
 use crate::refusal::Refusal;
 use crate::results::Results;
 use crate::results_routes::computed;
-use crate::writes;
 
 /// Earlier artifacts that are looked through.
 const MOST: usize = 100;
 
-pub async fn page(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    Query(parameters): Query<Parameters>,
-    visitor: Visitor,
-) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
+pub async fn page(Visit { app, visitor, name, query: parameters, .. }: Visit) -> Result<Response, Wrong> {
     let key = parameter(&parameters, "key").unwrap_or_default().to_owned();
     let pipeline = app.pipeline(name.as_str())?.clone();
     let source = pipeline.source()?;

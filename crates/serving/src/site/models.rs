@@ -10,7 +10,7 @@ use spec::{Name, Tool};
 
 use super::frame::{self, Part};
 use super::overview::main_metric;
-use super::visit::{Visitor, Written, Wrong};
+use super::visit::{Visit, Visitor, Written, Wrong};
 use super::{login, shown};
 use crate::app::App;
 use crate::decisions::{self, Asked, Deed};
@@ -49,8 +49,7 @@ impl Versions {
     }
 }
 
-pub async fn page(State(app): State<Arc<App>>, Path(name): Path<String>, visitor: Visitor) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
+pub async fn page(Visit { app, visitor, name, .. }: Visit) -> Result<Response, Wrong> {
     answered(&app, &visitor, &name, None).await
 }
 

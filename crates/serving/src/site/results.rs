@@ -1,8 +1,5 @@
 //! Results as a table: searched, sorted, filtered, downloaded, and drawn.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use pages::{Address, Column, Field, Form, Html, Order, Table, chart, el, link, note, section, words};
@@ -12,12 +9,11 @@ use spec::Name;
 use super::frame::{self, Part};
 use super::happened::{self, OfRows};
 use super::shown;
-use super::visit::{Parameters, Visitor, Wrong, parameter};
+use super::visit::{Parameters, Visit, Wrong, parameter};
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::results::{self, Answer, Format, Source};
 use crate::results_routes::computed;
-use crate::writes;
 
 /// Rows of a page for people.
 const ROWS: usize = 25;
@@ -65,13 +61,7 @@ fn found(app: &App, name: &Name) -> Result<Source, Refusal> {
     pipeline.source()
 }
 
-pub async fn page(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    Query(parameters): Query<Parameters>,
-    visitor: Visitor,
-) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
+pub async fn page(Visit { app, visitor, name, query: parameters, .. }: Visit) -> Result<Response, Wrong> {
     let mut page = frame::of_pipeline(&app, &visitor.0, &name, Part::Results);
     let results = match found(&app, &name) {
         Ok(results) => results,
@@ -145,13 +135,7 @@ fn filters(name: &Name, parameters: &Parameters, schema: &Schema, entity: &str) 
 }
 
 /// Turns the fields of a form into the parameters of the table, and goes there.
-pub async fn filter(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    Query(fields): Query<Parameters>,
-    _: Visitor,
-) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
+pub async fn filter(Visit { app, name, query: fields, .. }: Visit) -> Result<Response, Wrong> {
     let field = |wanted: &str| parameter(&fields, wanted).unwrap_or_default().trim();
     let kept = fields.iter().filter(|(name, _)| name == "keep").filter_map(|(_, pair)| pair.split_once('='));
     let mut parameters: Parameters = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -248,13 +232,7 @@ fn downloads(name: &Name, parameters: &Parameters) -> Html {
     el("p").text("Download all rows that pass:").all(links).into()
 }
 
-pub async fn file(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    Query(parameters): Query<Parameters>,
-    _: Visitor,
-) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
+pub async fn file(Visit { app, name, query: parameters, .. }: Visit) -> Result<Response, Wrong> {
     let results = found(&app, &name)?;
     let wanted = parameter(&parameters, "as").unwrap_or_default();
     let (ending, format, _) = FILES.into_iter().find(|(ending, ..)| *ending == wanted).ok_or_else(|| {

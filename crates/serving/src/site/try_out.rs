@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use spec::Name;
 
 use super::frame::{self, Part};
-use super::visit::{Parameters, Visitor, Written, Wrong, parameter};
+use super::visit::{Visit, Written, Wrong, parameter};
 use super::{happened, login};
 use crate::app::App;
 use crate::predict_routes::predicted;
@@ -24,13 +24,7 @@ const REASONS: usize = 5;
 /// Longest answer that is read.
 const LONGEST: usize = 4 << 20;
 
-pub async fn page(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    Query(parameters): Query<Parameters>,
-    visitor: Visitor,
-) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
+pub async fn page(Visit { app, visitor, name, query: parameters, .. }: Visit) -> Result<Response, Wrong> {
     let key = parameter(&parameters, "key").unwrap_or_default().to_owned();
     let forms = match login::needs(&visitor, Role::Operator, "may ask for predictions") {
         Some(text) => text,

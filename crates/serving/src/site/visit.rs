@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::Form;
-use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use pages::Address;
 use serde_json::Value;
+use spec::Name;
 
 use super::frame;
 use crate::app::App;
@@ -17,6 +18,7 @@ use crate::audit::Act;
 use crate::refusal::Refusal;
 use crate::sessions::Session;
 use crate::tokens::Role;
+use crate::writes;
 
 /// What a page may load and do: its style sheet, its script, its pictures and its forms, all from here.
 pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
@@ -96,6 +98,40 @@ impl FromRequestParts<Arc<App>> for Visitor {
                 Err(Redirect::to(login.as_str()).into_response())
             }
         }
+    }
+}
+
+/// Somebody who looks at a page of a pipeline, or below it: what every such page begins with.
+pub struct Visit {
+    pub app: Arc<App>,
+    pub visitor: Visitor,
+    pub name: Name,
+    pub query: Parameters,
+    /// The parts of the path that the route names.
+    path: Vec<(String, String)>,
+}
+
+impl Visit {
+    /// A part of the path, such as `version`.
+    pub fn part(&self, name: &str) -> &str {
+        parameter(&self.path, name).unwrap_or_default()
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Visit {
+    type Rejection = Response;
+
+    /// Errors: an address that cannot be read (400), a pipeline that the project does not have (404).
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Visit, Response> {
+        let visitor = Visitor::from_request_parts(parts, app).await?;
+        let unreadable = || Wrong::from(Refusal::malformed("the address cannot be read")).into_response();
+        let path = RawPathParams::from_request_parts(parts, app).await.map_err(|_| unreadable())?;
+        let path: Vec<(String, String)> =
+            path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let Query(query) = Query::<Parameters>::try_from_uri(&parts.uri).map_err(|_| unreadable())?;
+        let name = writes::named(app, parameter(&path, "pipeline").unwrap_or_default());
+        let name = name.map_err(|refusal| Wrong::from(refusal).into_response())?;
+        Ok(Visit { app: app.clone(), visitor, name, query, path })
     }
 }
 

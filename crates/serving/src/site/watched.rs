@@ -1,10 +1,7 @@
 //! The watch: what `monitor` found, table by table, and what it alerted of.
 
-use std::sync::Arc;
-
 use alert::{Delivered, End, Notified};
 use artifact::{Artifact, Snapshot, Verdict};
-use axum::extract::{Path, State};
 use axum::response::Response;
 use pages::{Column, Html, Table, badge, chart, el, note, section};
 use polars::prelude::{AnyValue, DataFrame, DataType};
@@ -13,11 +10,9 @@ use spec::{Name, Root, Tool};
 use super::frame::{self, Part};
 use super::runs::Runs;
 use super::shown;
-use super::visit::{Visitor, Wrong};
-use crate::app::App;
+use super::visit::{Visit, Wrong};
 use crate::refusal::Refusal;
 use crate::results_routes::computed;
-use crate::writes;
 
 /// Rows of a table that are shown.
 const ROWS: usize = 200;
@@ -50,8 +45,7 @@ const ABOUT: [(&str, &str, &str); 10] = [
     ("spend", "Spend", "What language models cost, by day and task."),
 ];
 
-pub async fn page(State(app): State<Arc<App>>, Path(name): Path<String>, visitor: Visitor) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
+pub async fn page(Visit { app, visitor, name, .. }: Visit) -> Result<Response, Wrong> {
     let (root, of, env) = (app.root.clone(), name.clone(), app.env.clone());
     let (found, alerts, failures) = computed(&app, move || {
         let found = tables(&root, &of)?.into_iter().map(|artifact| table(&artifact)).collect::<Result<Vec<_>, _>>()?;
