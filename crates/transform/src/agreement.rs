@@ -72,6 +72,11 @@ impl Values {
         self.filled.as_ref().is_none_or(|filled| filled[row as usize])
     }
 
+    /// None if one of the cells is empty.
+    pub fn are_equal(&self, one: u32, other: u32) -> Option<bool> {
+        (self.is_filled(one) && self.is_filled(other)).then(|| self.of(one) == self.of(other))
+    }
+
     fn of(&self, row: u32) -> Key {
         self.keys[row as usize]
     }

@@ -24,8 +24,8 @@ pub(super) enum Found {
     Nothing,
     /// The answers are in helpers.
     Joined,
-    /// True at the position of each row that loses; and how many rows each stands for.
-    Contest(BooleanChunked, Vec<u32>),
+    /// True at the position of each row that loses; how many rows each stands for; the number of what is one with it.
+    Contest(BooleanChunked, Vec<u32>, Vec<u32>),
 }
 
 impl Carried {
@@ -69,11 +69,12 @@ impl Carried {
                 Found::Joined
             }
             Question::Agree(wanted) => self.agree(wanted)?,
+            Question::Alike(wanted) => self.alike(wanted)?,
             Question::Spellings(wanted) => self.spellings(wanted)?,
             Question::Contest { keys, nulls, by, winner, count } => {
                 let contest = Contest::new(*winner, *nulls, *count);
                 let (losers, counts) = self.contest(contest, keys, by.as_deref())?;
-                Found::Contest(losers, counts)
+                Found::Contest(losers, counts, Vec::new())
             }
         })
     }

@@ -2,6 +2,7 @@
 //! whole table is answered by runs of their own over the rows that are alive at that place.
 
 mod agree;
+mod alike;
 mod ask;
 mod spellings;
 mod value;

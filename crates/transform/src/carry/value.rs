@@ -37,11 +37,15 @@ impl Carried {
             Value::Lost { now, before } => col(now.as_str()).is_null().and(col(before.as_str()).is_not_null()),
             Value::NotTrue(sql) => self.sql(sql)?.eq_missing(lit(true)).not(),
             Value::Duplicate(ask) => match self.found.get(ask) {
-                Some(Found::Contest(losers, _)) => is_loser(losers.clone(), col(POSITION)),
+                Some(Found::Contest(losers, ..)) => is_loser(losers.clone(), col(POSITION)),
                 _ => lit(false),
             },
+            Value::ClusterOf(ask, _) => match self.found.get(ask) {
+                Some(Found::Contest(_, _, numbers)) => count_at(numbers.clone(), col(POSITION)),
+                _ => lit(NULL).cast(DataType::UInt32),
+            },
             Value::Copies(ask) => match self.found.get(ask) {
-                Some(Found::Contest(_, counts)) => count_at(counts.clone(), col(POSITION)),
+                Some(Found::Contest(_, counts, _)) => count_at(counts.clone(), col(POSITION)),
                 _ => lit(NULL).cast(DataType::UInt32),
             },
             Value::Agreed { column, ask, helper, fill, .. } => match self.found.get(ask) {

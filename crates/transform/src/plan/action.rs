@@ -7,6 +7,7 @@ use serde_json::json;
 use spec::{Result, Scalar as Cell};
 
 use crate::SqlExpr;
+use crate::alike::Measure;
 use crate::keys::Nulls;
 use crate::operation::{Operation, TextRule, shown};
 use crate::seen::Winner;
@@ -92,6 +93,8 @@ pub(crate) enum Value {
     NotTrue(SqlExpr),
     /// Whether the row is a duplicate that goes.
     Duplicate(Ask),
+    /// The number of the rows that are one with the row, and the columns by which they were found.
+    ClusterOf(Ask, Vec<String>),
     /// For how many rows the row stands.
     Copies(Ask),
     /// The value on which the rows of its key agree, if that was decided. `fill`: empty cells get it too; `reads` are the
@@ -199,6 +202,8 @@ pub(crate) enum Question {
     },
     /// On which values the rows of each key agree.
     Agree(Agreement),
+    /// Which rows are one, and which of them stays.
+    Alike(Alike),
     /// Which texts are other spellings of which.
     Spellings(Spellings),
     /// Which row of each key stays, and for how many it stands.
@@ -232,14 +237,48 @@ impl Agreement {
             By::Majority | By::First => None,
             By::Newest(column) | By::SourceOrder(SourceOrder { column, .. }) => Some(column),
         });
-        let mut reads: Vec<String> = Vec::new();
-        for column in self.keys.iter().chain(&self.columns).chain(by) {
-            if !reads.contains(column) {
-                reads.push(column.clone());
-            }
-        }
-        reads
+        each_once(self.keys.iter().chain(&self.columns).chain(by))
     }
+}
+
+/// Which rows are one, by keys of which one suffices or by likeness, and which of them stays.
+#[derive(Clone, Debug)]
+pub(crate) struct Alike {
+    pub any: Vec<Vec<String>>,
+    pub compared: Option<Compared>,
+    pub by: Option<String>,
+    pub winner: Winner,
+}
+
+/// Which rows are compared, by what, and how alike they must be.
+#[derive(Clone, Debug)]
+pub(crate) struct Compared {
+    pub blocks: Vec<Vec<String>>,
+    /// Column, measure and weight.
+    pub fields: Vec<(String, Measure, f64)>,
+    pub threshold: f64,
+    pub report: f64,
+    pub ignore_empty: bool,
+}
+
+impl Alike {
+    /// All columns that it looks at, each once.
+    pub fn reads(&self) -> Vec<String> {
+        let blocks = self.compared.iter().flat_map(|compared| compared.blocks.iter().flatten());
+        let fields = self.compared.iter().flat_map(|compared| compared.fields.iter().map(|(column, ..)| column));
+        each_once(self.any.iter().flatten().chain(blocks).chain(fields).chain(&self.by))
+    }
+}
+
+/// Names without repetition, in order.
+fn each_once<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut once: Vec<String> = Vec::new();
+    for name in names {
+        if !once.contains(name) {
+            once.push(name.clone());
+        }
+    }
+    once
 }
 
 /// How spellings of one value are found in a column, and what people decided before.
@@ -275,7 +314,7 @@ impl Value {
             Value::Sql(sql) => sql.compile(schema, place)?.dtype,
             Value::Of(operation, column) => operation.gives(&of(column)),
             Value::Texts(..) => DataType::String,
-            Value::Copies(_) => DataType::UInt32,
+            Value::Copies(_) | Value::ClusterOf(..) => DataType::UInt32,
             Value::Answered { dtype, .. } => dtype.clone(),
             Value::Outside { .. }
             | Value::IsOutside { .. }
@@ -302,6 +341,7 @@ impl Value {
             Value::Empty { columns, .. } => columns.clone(),
             Value::Lost { now, before } => vec![now.clone(), before.clone()],
             Value::Agreed { column, reads, .. } => [column].into_iter().chain(reads).cloned().collect(),
+            Value::ClusterOf(_, reads) => reads.clone(),
             Value::Duplicate(_) | Value::Copies(_) => Vec::new(),
             Value::Asked { inputs, when, .. } => {
                 let when = when.iter().flat_map(SqlExpr::columns);
@@ -341,6 +381,7 @@ impl std::fmt::Display for Value {
             Value::Agreed { column, ask, .. } => write!(f, "{column}, or answer {ask} of its key"),
             Value::Spelled { column, ask } => write!(f, "{column}, spelled as answer {ask} says"),
             Value::Duplicate(ask) => write!(f, "loses in answer {ask}"),
+            Value::ClusterOf(ask, _) => write!(f, "number in answer {ask}"),
             Value::Copies(ask) => write!(f, "copies in answer {ask}"),
             Value::Asked { inputs, when, .. } => {
                 write!(f, "asked about {}", inputs.join(", "))?;
@@ -400,6 +441,15 @@ impl std::fmt::Display for Action {
                     let (keys, columns) = (keys.join(", "), columns.join(", "));
                     let by: Vec<&str> = by.iter().map(By::name).collect();
                     write!(f, "per key {keys}: answer {ask} = {columns} by {}", by.join(", then "))
+                }
+                Question::Alike(Alike { any, compared, by, winner }) => {
+                    let mut keys: Vec<String> = any.iter().map(|key| key.join(" and ")).collect();
+                    keys.extend(compared.iter().map(|compared| {
+                        let fields: Vec<&str> = compared.fields.iter().map(|(column, ..)| column.as_str()).collect();
+                        format!("likeness of {} from {}", fields.join(", "), compared.threshold)
+                    }));
+                    write!(f, "over the table: answer {ask} = rows that are one by {}; {winner:?}", keys.join(" or "))?;
+                    by.iter().try_for_each(|by| write!(f, " {by}"))
                 }
                 Question::Spellings(Spellings { column, method, apply, .. }) => {
                     let apply = if *apply { "" } else { "; proposed only" };

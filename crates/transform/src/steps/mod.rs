@@ -27,6 +27,7 @@ mod replace;
 mod replacement;
 mod scalar;
 mod select;
+mod similar;
 mod space_punctuation;
 mod strip_html;
 mod trim;

@@ -151,7 +151,7 @@ fn unknown_columns_name_the_step() {
 }
 
 /// Small steps over the columns of [`table`], valid in any order and number.
-pub const STEPS: [&str; 31] = [
+pub const STEPS: [&str; 33] = [
     "- trim: {columns: [s]}",
     "- trim: {columns: [s], blank: null}",
     "- normalize_text: {columns: [s], case: upper}",
@@ -182,6 +182,8 @@ pub const STEPS: [&str; 31] = [
     "- repair: {key: k, columns: [s, n], by: majority}",
     "- cluster: {columns: [s], method: fingerprint, apply: true}",
     "- cluster: {columns: [s], method: {edit_distance: {most: 1, max_share: 1, min_count: 2, times: 2, digits: true}}, apply: true}",
+    "- dedupe: {any: [s, [n, k]], keep: last, by: n}",
+    "- dedupe: {similar: {block: [k], fields: [{column: s}, {column: n, by: {within: 4}}], threshold: 0.8}}",
     "- repair: {key: s, columns: [n], by: [{newest: k}, first], empty: keep}",
 ];
 
