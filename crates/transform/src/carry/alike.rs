@@ -101,7 +101,7 @@ impl Carried {
             start.into_iter().chain(cells).collect()
         };
         let (one, other): (Vec<&Pair>, Vec<&Pair>) = pairs.iter().partition(|pair| pair.is_one);
-        let mut found = format!("{} found to be one", count(one.len() as u64, "pair of rows"));
+        let mut found = format!("{} of rows found to be one", count(one.len() as u64, "pair"));
         if !other.is_empty() {
             found += &format!(", {} nearly so", other.len());
         }

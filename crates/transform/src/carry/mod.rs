@@ -4,6 +4,7 @@
 mod agree;
 mod alike;
 mod ask;
+mod down;
 mod spellings;
 mod value;
 

@@ -27,6 +27,10 @@ impl Carried {
                 None => col(column.as_str()),
             },
             Value::Clipped { column, limits } => self.clipped(column, limits),
+            Value::Within { column, limits } => {
+                let out = self.outside(column, limits).fill_null(lit(false));
+                when(out).then(lit(NULL).cast(self.dtype(column))).otherwise(col(column.as_str()))
+            }
             Value::Outside { column, limits } => self.outside(column, limits),
             Value::IsOutside { column, limits } => self.outside(column, limits).fill_null(lit(false)),
             Value::Empty { columns, all } => {
@@ -54,6 +58,10 @@ impl Carried {
                     let takes = if *fill { takes } else { takes.and(self.has_value(column)) };
                     when(takes).then(col(helper.as_str())).otherwise(col(column.as_str()))
                 }
+                _ => col(column.as_str()),
+            },
+            Value::FilledDown { column, ask, at, .. } => match self.found.get(ask) {
+                Some(Found::Below(below)) => self.filled_down(below, *at, column),
                 _ => col(column.as_str()),
             },
             Value::Spelled { column, ask } => match self.found.get(ask) {

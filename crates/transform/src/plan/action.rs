@@ -69,6 +69,11 @@ pub(crate) enum Value {
         column: String,
         limits: Limits,
     },
+    /// The number; an empty cell beyond the limits.
+    Within {
+        column: String,
+        limits: Limits,
+    },
     /// Whether a number lies beyond the limits.
     Outside {
         column: String,
@@ -105,6 +110,13 @@ pub(crate) enum Value {
         helper: String,
         fill: bool,
         reads: Vec<String>,
+    },
+    /// The value of the nearest row above that has one where the cell is empty: that of the answer for the column `at`.
+    FilledDown {
+        column: String,
+        ask: Ask,
+        at: usize,
+        groups: Vec<String>,
     },
     /// The text, or what the answer says becomes of it.
     Spelled {
@@ -202,6 +214,8 @@ pub(crate) enum Question {
     },
     /// On which values the rows of each key agree.
     Agree(Agreement),
+    /// Which values come down to empty cells.
+    Down(Down),
     /// Which rows are one, and which of them stays.
     Alike(Alike),
     /// Which texts are other spellings of which.
@@ -248,6 +262,16 @@ pub(crate) struct Alike {
     pub compared: Option<Compared>,
     pub by: Option<String>,
     pub winner: Winner,
+}
+
+/// Which cells take the value of the nearest row above that has one.
+#[derive(Clone, Debug)]
+pub(crate) struct Down {
+    pub columns: Vec<String>,
+    /// The row above is one of the same group. Empty: all rows are one.
+    pub groups: Vec<String>,
+    /// How many cells in a row are filled.
+    pub limit: Option<u32>,
 }
 
 /// Which rows are compared, by what, and how alike they must be.
@@ -299,6 +323,8 @@ pub(crate) enum Spread {
     Quartiles(f64),
     /// So many standard deviations from the mean.
     Deviations(f64),
+    /// So many median absolute deviations from the median, each times 1.4826.
+    Medians(f64),
 }
 
 impl Value {
@@ -310,7 +336,9 @@ impl Value {
             | Value::Filled { column, .. }
             | Value::Clipped { column, .. }
             | Value::Agreed { column, .. }
-            | Value::Spelled { column, .. } => of(column),
+            | Value::Spelled { column, .. }
+            | Value::FilledDown { column, .. }
+            | Value::Within { column, .. } => of(column),
             Value::Sql(sql) => sql.compile(schema, place)?.dtype,
             Value::Of(operation, column) => operation.gives(&of(column)),
             Value::Texts(..) => DataType::String,
@@ -336,11 +364,13 @@ impl Value {
             | Value::Clipped { column, .. }
             | Value::Outside { column, .. }
             | Value::IsOutside { column, .. }
-            | Value::Spelled { column, .. } => vec![column.clone()],
+            | Value::Spelled { column, .. }
+            | Value::Within { column, .. } => vec![column.clone()],
             Value::Sql(sql) | Value::NotTrue(sql) => sql.columns(),
             Value::Empty { columns, .. } => columns.clone(),
             Value::Lost { now, before } => vec![now.clone(), before.clone()],
             Value::Agreed { column, reads, .. } => [column].into_iter().chain(reads).cloned().collect(),
+            Value::FilledDown { column, groups, .. } => [column].into_iter().chain(groups).cloned().collect(),
             Value::ClusterOf(_, reads) => reads.clone(),
             Value::Duplicate(_) | Value::Copies(_) => Vec::new(),
             Value::Asked { inputs, when, .. } => {
@@ -370,6 +400,7 @@ impl std::fmt::Display for Value {
             }
             Value::Filled { column, with: Filling::Answer(ask) } => write!(f, "{column}, answer {ask} where empty"),
             Value::Clipped { column, limits } => write!(f, "{column} within {limits}"),
+            Value::Within { column, limits } => write!(f, "{column}, empty beyond {limits}"),
             Value::Outside { column, limits } | Value::IsOutside { column, limits } => {
                 write!(f, "{column} is beyond {limits}")
             }
@@ -379,6 +410,7 @@ impl std::fmt::Display for Value {
             Value::Lost { now, before } => write!(f, "{now} is empty and {before} is not"),
             Value::NotTrue(sql) => write!(f, "{sql} is not true"),
             Value::Agreed { column, ask, .. } => write!(f, "{column}, or answer {ask} of its key"),
+            Value::FilledDown { column, ask, .. } => write!(f, "{column}, filled down by answer {ask}"),
             Value::Spelled { column, ask } => write!(f, "{column}, spelled as answer {ask} says"),
             Value::Duplicate(ask) => write!(f, "loses in answer {ask}"),
             Value::ClusterOf(ask, _) => write!(f, "number in answer {ask}"),
@@ -441,6 +473,14 @@ impl std::fmt::Display for Action {
                     let (keys, columns) = (keys.join(", "), columns.join(", "));
                     let by: Vec<&str> = by.iter().map(By::name).collect();
                     write!(f, "per key {keys}: answer {ask} = {columns} by {}", by.join(", then "))
+                }
+                Question::Down(Down { columns, groups, .. }) => {
+                    let per = if groups.is_empty() {
+                        "over the table".to_owned()
+                    } else {
+                        format!("per key {}", groups.join(", "))
+                    };
+                    write!(f, "{per}: answer {ask} = {} of the row above", columns.join(", "))
                 }
                 Question::Alike(Alike { any, compared, by, winner }) => {
                     let mut keys: Vec<String> = any.iter().map(|key| key.join(" and ")).collect();

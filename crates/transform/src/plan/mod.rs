@@ -15,8 +15,8 @@ use polars::prelude::{DataType, Schema};
 use spec::{Error, Result, did_you_mean};
 
 pub(crate) use action::{
-    Action, Agreement, Alike, Ask, Bound, Compared, Filling, Given as Answer, Limits, Log, Question, Spellings, Spread,
-    Value, whole_cell,
+    Action, Agreement, Alike, Ask, Bound, Compared, Down, Filling, Given as Answer, Limits, Log, Question, Spellings,
+    Spread, Value, whole_cell,
 };
 
 use crate::given::Given;

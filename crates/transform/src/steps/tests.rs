@@ -151,7 +151,7 @@ fn unknown_columns_name_the_step() {
 }
 
 /// Small steps over the columns of [`table`], valid in any order and number.
-pub const STEPS: [&str; 33] = [
+pub const STEPS: [&str; 37] = [
     "- trim: {columns: [s]}",
     "- trim: {columns: [s], blank: null}",
     "- normalize_text: {columns: [s], case: upper}",
@@ -184,6 +184,10 @@ pub const STEPS: [&str; 33] = [
     "- cluster: {columns: [s], method: {edit_distance: {most: 1, max_share: 1, min_count: 2, times: 2, digits: true}}, apply: true}",
     "- dedupe: {any: [s, [n, k]], keep: last, by: n}",
     "- dedupe: {similar: {block: [k], fields: [{column: s}, {column: n, by: {within: 4}}], threshold: 0.8}}",
+    "- fill_down: {columns: [n, s]}",
+    "- fill_down: {columns: [n], group_by: [s], limit: 1}",
+    "- outliers: {columns: [n], method: mad, action: null}",
+    "- outliers: {columns: [k], method: {mad: {factor: 1}}, group_by: [s], action: drop}",
     "- repair: {key: s, columns: [n], by: [{newest: k}, first], empty: keep}",
 ];
 
