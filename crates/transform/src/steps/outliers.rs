@@ -273,7 +273,10 @@ mod tests {
         let found: Vec<_> = done.column("x").unwrap().f64().unwrap().iter().collect();
         assert_eq!(found, [Some(1.0), Some(2.0), Some(3.0), None, Some(4.0), Some(5.0), None]);
         let refused = run(&table(), "- outliers: {columns: [x], method: {mad: {factor: 40}}}");
-        assert_eq!(reasons(&refused), ["step 1 'outliers': x: '100.0' is outside [-85.45599999999999, 92.45599999999999]"]);
+        assert_eq!(
+            reasons(&refused),
+            ["step 1 'outliers': x: '100.0' is outside [-85.45599999999999, 92.45599999999999]"]
+        );
         // More than half are equal: nobody can tell what is far.
         let equal = df!("x" => [1.0, 1.0, 1.0, 1.0, 9.0]).unwrap();
         assert_eq!(rows(&equal, "- outliers: {columns: [x], method: mad, action: drop}"), equal);
