@@ -64,16 +64,6 @@ impl Joining {
         self.here.iter().cloned().chain(beside).collect()
     }
 
-    /// The columns of the other table by which its rows are found.
-    pub fn theirs(&self) -> Vec<String> {
-        let beside: Vec<&String> = match &self.closeness {
-            Closeness::Any => Vec::new(),
-            Closeness::AsOf { there, .. } => vec![there],
-            Closeness::Between { from, to, .. } => vec![from, to],
-        };
-        self.there.iter().chain(beside).cloned().collect()
-    }
-
     /// Pairs of key columns, for who traces rows.
     pub fn pairs(&self) -> Vec<(String, Option<String>)> {
         let keys = self.here.iter().cloned().zip(self.there.iter().cloned().map(Some));
@@ -153,8 +143,12 @@ impl Matcher {
     /// Reads the other table, as far as the join needs it.
     pub fn new(joining: Joining, other: &Beside) -> Result<Matcher> {
         let doing = format!("{}: table '{}'", joining.place, joining.with);
-        let theirs = joining.theirs();
-        let mut names: Vec<&str> = theirs.iter().map(String::as_str).collect();
+        let mut names: Vec<&str> = joining.there.iter().map(String::as_str).collect();
+        match &joining.closeness {
+            Closeness::Any => {}
+            Closeness::AsOf { there, .. } => names.push(there),
+            Closeness::Between { from, to, .. } => names.extend([from.as_str(), to.as_str()]),
+        }
         names.extend(joining.columns.iter().map(|(there, ..)| there.as_str()));
         let mut wanted: Vec<&str> = Vec::new();
         names.iter().for_each(|name| {

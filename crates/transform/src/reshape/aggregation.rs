@@ -8,7 +8,7 @@ use spec::Result;
 use values::form::Form;
 
 use super::groups::Groups;
-use super::{Gathered, Origin, Reshaped, Reshaping, Work};
+use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
 
 /// What becomes of rows whose key is empty.
@@ -56,15 +56,6 @@ impl Reshaping for Aggregation {
 
     fn schema(&self) -> &Schema {
         &self.schema
-    }
-
-    fn origin(&self) -> Origin {
-        let mut origin = Origin::default();
-        for (name, sql) in &self.measures {
-            origin.made(name, sql.columns().into_iter().chain(self.by.clone()));
-        }
-        origin.chosen(&self.by);
-        origin
     }
 
     fn begin(&self, _: &Given) -> Result<Box<dyn Work>> {

@@ -5,7 +5,7 @@ use polars::prelude::*;
 use serde_json::{Value as Json, json};
 use spec::Result;
 
-use super::{Gathered, Origin, Reshaped, Reshaping, Source, Work};
+use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::beside::OtherTable;
 use crate::given::Given;
 
@@ -27,12 +27,6 @@ impl Reshaping for Appending {
 
     fn schema(&self) -> &Schema {
         &self.schema
-    }
-
-    fn origin(&self) -> Origin {
-        let of = |name: &str| vec![Source::Here(name.to_owned()), Source::There(self.with.clone(), name.to_owned())];
-        let columns = self.schema.iter_names().map(|name| (name.to_string(), of(name)));
-        Origin { columns: columns.collect(), rows: Vec::new() }
     }
 
     fn begin(&self, given: &Given) -> Result<Box<dyn Work>> {

@@ -5,7 +5,7 @@ use polars::prelude::*;
 use serde_json::{Value as Json, json};
 use spec::Result;
 
-use super::{Gathered, Origin, Reshaped, Reshaping, Work};
+use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
 
 #[derive(Clone, Debug)]
@@ -29,15 +29,6 @@ impl Reshaping for Exploding {
 
     fn schema(&self) -> &Schema {
         &self.schema
-    }
-
-    fn origin(&self) -> Origin {
-        let mut origin = Origin::default();
-        for column in [&self.column].into_iter().chain(&self.position) {
-            origin.made(column, [self.column.clone()]);
-        }
-        origin.chosen(std::slice::from_ref(&self.column));
-        origin
     }
 
     fn begin(&self, _: &Given) -> Result<Box<dyn Work>> {

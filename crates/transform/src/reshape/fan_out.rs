@@ -7,7 +7,7 @@ use polars::prelude::*;
 use serde_json::{Value as Json, json};
 use spec::{Error, Result};
 
-use super::{Gathered, Origin, Reshaped, Reshaping, Source, Work};
+use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
 use crate::joining::{Joining, Matcher};
 
@@ -46,26 +46,6 @@ impl Reshaping for FanOut {
 
     fn schema(&self) -> &Schema {
         &self.schema
-    }
-
-    fn origin(&self) -> Origin {
-        let Joining { with, here, columns, .. } = &self.joining;
-        let there = |column: &str| Source::There(with.clone(), column.to_owned());
-        let mut decide: Vec<Source> = self.joining.reads().into_iter().map(Source::Here).collect();
-        decide.extend(self.joining.theirs().iter().map(|column| there(column)));
-        let mut origin = Origin { rows: decide.clone(), ..Origin::default() };
-        for (theirs, ours, _) in columns {
-            origin.columns.push((ours.clone(), decide.iter().cloned().chain([there(theirs)]).collect()));
-        }
-        if self.full {
-            // A row of the other table alone has its keys, and nothing else of this one.
-            for name in self.taken.iter_names().map(|name| name.as_str()) {
-                let own = [Source::Here(name.to_owned())].into_iter().chain(decide.iter().cloned()).collect();
-                origin.columns.push((name.to_owned(), own));
-            }
-        }
-        debug_assert!(here.iter().all(|key| self.taken.contains(key)));
-        origin
     }
 
     fn begin(&self, given: &Given) -> Result<Box<dyn Work>> {

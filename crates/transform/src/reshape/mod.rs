@@ -7,7 +7,6 @@ mod exploding;
 mod fan_out;
 mod groups;
 mod numbering;
-mod origin;
 mod pivoting;
 mod sorting;
 mod unpivoting;
@@ -27,7 +26,6 @@ pub(crate) use appending::Appending;
 pub(crate) use exploding::Exploding;
 pub(crate) use fan_out::FanOut;
 pub(crate) use numbering::Numbering;
-pub(crate) use origin::{Origin, Source};
 pub use pivoting::Others;
 pub(crate) use pivoting::Pivoting;
 pub(crate) use sorting::Sorting;
@@ -48,10 +46,6 @@ pub(crate) trait Reshaping: fmt::Debug + Send + Sync {
 
     /// The columns of the rows that it gives, provenance included.
     fn schema(&self) -> &Schema;
-
-    /// From which columns those of its rows come, in the order in which they are made: each may read those before it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by the lineage of plans"))]
-    fn origin(&self) -> Origin;
 
     /// Begins to take rows.
     fn begin(&self, given: &Given) -> Result<Box<dyn Work>>;

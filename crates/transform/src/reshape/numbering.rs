@@ -7,7 +7,7 @@ use spec::Result;
 use values::form::Form;
 
 use super::groups::Groups;
-use super::{Gathered, Origin, Reshaped, Reshaping, Work};
+use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
 
 #[derive(Clone, Debug)]
@@ -31,12 +31,6 @@ impl Reshaping for Numbering {
 
     fn schema(&self) -> &Schema {
         &self.schema
-    }
-
-    fn origin(&self) -> Origin {
-        let mut origin = Origin::default();
-        origin.made(&self.column, self.of.clone());
-        origin
     }
 
     fn begin(&self, _: &Given) -> Result<Box<dyn Work>> {

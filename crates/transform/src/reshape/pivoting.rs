@@ -8,7 +8,7 @@ use spec::Result;
 use values::form::Form;
 
 use super::groups::Groups;
-use super::{Gathered, Origin, Reshaped, Reshaping, Work};
+use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
 
 /// What becomes of rows whose value is none of those that become columns.
@@ -50,16 +50,6 @@ impl Reshaping for Pivoting {
 
     fn schema(&self) -> &Schema {
         &self.schema
-    }
-
-    fn origin(&self) -> Origin {
-        let mut origin = Origin::default();
-        let read: Vec<String> =
-            [&self.column].into_iter().chain(&self.by).cloned().chain(self.measure.columns()).collect();
-        self.values.iter().for_each(|(.., name)| origin.made(name, read.clone()));
-        origin.chosen(&self.by);
-        origin.chosen(std::slice::from_ref(&self.column));
-        origin
     }
 
     fn begin(&self, _: &Given) -> Result<Box<dyn Work>> {

@@ -5,7 +5,7 @@ use polars::prelude::*;
 use serde_json::{Value as Json, json};
 use spec::Result;
 
-use super::{Gathered, Origin, Reshaped, Reshaping, Work};
+use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
 
 #[derive(Clone, Debug)]
@@ -32,13 +32,6 @@ impl Reshaping for Sorting {
 
     fn schema(&self) -> &Schema {
         &self.schema
-    }
-
-    fn origin(&self) -> Origin {
-        let mut origin = Origin::default();
-        let by: Vec<String> = self.by.iter().map(|(column, ..)| column.clone()).collect();
-        origin.chosen(&by);
-        origin
     }
 
     fn begin(&self, _: &Given) -> Result<Box<dyn Work>> {

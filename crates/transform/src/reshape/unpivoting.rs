@@ -5,7 +5,7 @@ use polars::prelude::*;
 use serde_json::{Value as Json, json};
 use spec::Result;
 
-use super::{Gathered, Origin, Reshaped, Reshaping, Work};
+use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
 
 #[derive(Clone, Debug)]
@@ -34,18 +34,6 @@ impl Reshaping for Unpivoting {
 
     fn schema(&self) -> &Schema {
         &self.schema
-    }
-
-    fn origin(&self) -> Origin {
-        let mut origin = Origin::default();
-        let columns: Vec<String> = self.columns.iter().map(|(column, _)| column.clone()).collect();
-        origin.made(&self.value, columns.clone());
-        // Which name stands in a row depends on which cells are empty, and so on which rows there are.
-        origin.made(&self.name, []);
-        if !self.keep_null {
-            origin.chosen(&columns);
-        }
-        origin
     }
 
     fn begin(&self, _: &Given) -> Result<Box<dyn Work>> {

@@ -10,7 +10,7 @@ use spec::{Error, Result};
 use values::form::Form;
 
 use super::groups::Groups;
-use super::{Gathered, Origin, Reshaped, Reshaping, Work, shown_key};
+use super::{Gathered, Reshaped, Reshaping, Work, shown_key};
 use crate::given::Given;
 use crate::matching::{Encoded, ordinals};
 
@@ -51,15 +51,6 @@ impl Reshaping for Versioning {
 
     fn schema(&self) -> &Schema {
         &self.schema
-    }
-
-    fn origin(&self) -> Origin {
-        let mut origin = Origin::default();
-        let read: Vec<String> = self.key.iter().chain([&self.at]).chain(&self.tracked).cloned().collect();
-        let new = self.schema.iter_names().filter(|name| !self.taken.contains(name) || **name == self.at);
-        new.for_each(|name| origin.made(name, read.clone()));
-        origin.chosen(&read);
-        origin
     }
 
     fn begin(&self, _: &Given) -> Result<Box<dyn Work>> {

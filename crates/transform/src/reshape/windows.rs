@@ -6,7 +6,7 @@ use polars::prelude::*;
 use serde_json::{Value as Json, json};
 use spec::Result;
 
-use super::{Gathered, Origin, Reshaped, Reshaping, Work};
+use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
 
 #[derive(Clone, Debug)]
@@ -29,12 +29,6 @@ impl Reshaping for Windows {
 
     fn schema(&self) -> &Schema {
         &self.schema
-    }
-
-    fn origin(&self) -> Origin {
-        let mut origin = Origin::default();
-        self.columns.iter().for_each(|(name, sql)| origin.made(name, sql.columns()));
-        origin
     }
 
     fn begin(&self, _: &Given) -> Result<Box<dyn Work>> {
