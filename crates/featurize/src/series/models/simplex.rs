@@ -37,13 +37,19 @@ pub fn minimize(start: &[f64], bounds: &[(f64, f64)], mut value: impl FnMut(&[f6
         simplex.push((worth(&corner), corner));
     }
     for _ in 0..MOST_STEPS {
-        simplex.sort_by(|one, other| one.0.total_cmp(&other.0));
         if deviation(&simplex) < TOLERANCE {
             break;
         }
-        let (best, second_worst, worst) = (simplex[0].0, simplex[count - 1].0, simplex[count].0);
-        let centre: Vec<f64> =
-            (0..count).map(|at| simplex[..count].iter().map(|(_, point)| point[at]).sum::<f64>() / size).collect();
+        // The best corner first, the worst last: the order of the others does not matter.
+        put(&mut simplex, 0, |one, other| one < other);
+        put(&mut simplex, count, |one, other| one > other);
+        let (best, worst) = (simplex[0].0, simplex[count].0);
+        let second_worst = simplex[..count].iter().map(|(value, _)| *value).fold(f64::NEG_INFINITY, f64::max);
+        let mut centre = vec![0.0; count];
+        for (_, point) in &simplex[..count] {
+            centre.iter_mut().zip(point).for_each(|(sum, number)| *sum += number);
+        }
+        centre.iter_mut().for_each(|sum| *sum /= size);
         let mut from_centre = |to: &[f64], share: f64| {
             let mut point: Vec<f64> =
                 centre.iter().zip(to).map(|(centre, to)| centre + share * (to - centre)).collect();
@@ -75,8 +81,14 @@ pub fn minimize(start: &[f64], bounds: &[(f64, f64)], mut value: impl FnMut(&[f6
             }
         }
     }
-    simplex.sort_by(|one, other| one.0.total_cmp(&other.0));
+    put(&mut simplex, 0, |one, other| one < other);
     simplex.swap_remove(0).1
+}
+
+/// Moves the corner that comes before all others to a place.
+fn put(simplex: &mut [(f64, Vec<f64>)], place: usize, before: impl Fn(f64, f64) -> bool) {
+    let found = (0..simplex.len()).fold(place, |best, at| if before(simplex[at].0, simplex[best].0) { at } else { best });
+    simplex.swap(place, found);
 }
 
 /// The standard deviation of the values at the corners.
