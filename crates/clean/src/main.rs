@@ -6,6 +6,8 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod raw_tables;
+mod review;
+mod trial;
 mod undone;
 mod wiring;
 
