@@ -87,7 +87,8 @@ pub fn minimize(start: &[f64], bounds: &[(f64, f64)], mut value: impl FnMut(&[f6
 
 /// Moves the corner that comes before all others to a place.
 fn put(simplex: &mut [(f64, Vec<f64>)], place: usize, before: impl Fn(f64, f64) -> bool) {
-    let found = (0..simplex.len()).fold(place, |best, at| if before(simplex[at].0, simplex[best].0) { at } else { best });
+    let found =
+        (0..simplex.len()).fold(place, |best, at| if before(simplex[at].0, simplex[best].0) { at } else { best });
     simplex.swap(place, found);
 }
 
