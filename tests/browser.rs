@@ -132,7 +132,7 @@ pub fn with_script(project: Project) -> Project {
     project.write("scripts/run-pipeline", script).make_folder("bin");
     let file = project.root().join("scripts/run-pipeline");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("rights");
-    for tool in TOOLS.iter().chain(&["monitor", "release"]) {
+    for tool in TOOLS.iter().chain(&["monitor", "release", "millrace"]) {
         symlink(binary(tool), project.root().join("bin").join(tool)).expect("a link");
     }
     project
