@@ -223,7 +223,7 @@ mod tests {
     fn help_lines_up_its_examples_and_lists_the_exit_codes() {
         let help = parsed(&["release", "--help"]).unwrap_err();
         let as_subcommand = command::<Greet>("millrace ").render_long_help().to_string();
-        assert!(as_subcommand.contains("Usage: millrace release [OPTIONS] <NAME>"), "{as_subcommand}");
+        assert!(as_subcommand.contains("Usage: millrace release [OPTIONS] [NAME]"), "{as_subcommand}");
         assert!(as_subcommand.contains("  millrace release bob --quiet  greet bob\n"), "{as_subcommand}");
         assert_eq!(as_called("zcat x | ingest shop -", "millrace "), "zcat x | millrace ingest shop -");
         for line in [
