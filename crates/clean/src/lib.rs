@@ -1,6 +1,8 @@
 //! `clean`: cleans tables by steps, behind checks. See `stage` for all that the stages share.
 
 mod raw_tables;
+mod review;
+mod trial;
 mod undone;
 mod wiring;
 

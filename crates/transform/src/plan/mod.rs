@@ -15,7 +15,8 @@ use polars::prelude::{DataType, Schema};
 use spec::{Error, Result, did_you_mean};
 
 pub(crate) use action::{
-    Action, Ask, Bound, Filling, Given as Answer, Limits, Log, Question, Spread, Value, whole_cell,
+    Action, Agreement, Ask, Bound, Filling, Given as Answer, Limits, Log, Question, Spellings, Spread, Value,
+    whole_cell,
 };
 
 use crate::given::Given;
