@@ -30,7 +30,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 CARGO := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cargo
 SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: FORCE $(COMMANDS) $(PIPELINES)
+.PHONY: FORCE sales.next-week $(COMMANDS) $(PIPELINES)
 
 ##@ Run
 
@@ -50,6 +50,9 @@ serve: $(addsuffix .predict,$(SERVED)) | build ## run what is missing for the pi
 loop: | build ## the whole story of a model in minutes, on generated data: serve, compare, roll out, watch, retrain, put back
 	@$(CARGO) build --quiet --release --workspace
 	@"$(TARGET)/release/loop"
+
+sales.next-week: | build ## one more week of the generated chain, and whatever that gives cause to run, in ten lines
+	@scripts/next-week sales
 
 clean-data: ## delete the output of a pipeline: make clean-data PIPELINE=churn
 	@test -n "$(PIPELINE)" || { echo "name the pipeline: make clean-data PIPELINE=churn" >&2; exit 2; }

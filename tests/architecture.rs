@@ -46,6 +46,8 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "compare" => vec!["spec", "artifact"],
         // What a model learned from is what its rows are compared with; what is found has a priority.
         "watch" => vec!["spec", "artifact", "score", "alert"],
+        // Pages show what the registry says; databases are reached as sources reach them.
+        "sinks" => vec!["spec", "artifact", "expr", "net", "values", "pages", "postgresql", "score"],
         // What joins models and tables.
         "asking" => vec!["spec", "artifact", "llm", "transform"],
         domain if DOMAIN.contains(&domain) => vec!["spec", "artifact", "net", "values"],
@@ -55,9 +57,9 @@ fn allowed(package: &str) -> Vec<&'static str> {
         tool if TOOLS.contains(&tool) => {
             [&["spec", "artifact", "expr", "values", "score", "tool", "stage"], &DOMAIN[..]].concat()
         }
-        // What answers over HTTP: it reads what the stages wrote, and writes what it was asked.
+        // What answers over HTTP: it reads what the stages wrote and what was alerted of, and writes what it was asked.
         "serving" => {
-            vec!["spec", "artifact", "values", "journal", "pages", "postgresql", "score", "featurize", "watch"]
+            vec!["spec", "artifact", "values", "journal", "pages", "postgresql", "score", "featurize", "watch", "alert"]
         }
         // Follows the project's store, as stages do, and tells of decisions.
         "serve" => vec!["spec", "artifact", "score", "tool", "alert", "stage", "serving", "tracking"],

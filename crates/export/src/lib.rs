@@ -1,5 +1,8 @@
 //! `export`: delivers a table. See `stage` for all that the stages share.
 
+mod deliveries;
+mod given;
+mod tables;
 mod wiring;
 
 use tool::Entry;
