@@ -229,6 +229,13 @@ impl Connection {
         }
     }
 
+    /// The columns of a query. Its rows are not wanted: it should have few.
+    pub fn columns_of(&mut self, sql: &str) -> Result<Vec<Column>> {
+        let mut rows = self.query(sql)?;
+        while rows.next_row()?.is_some() {}
+        Ok(rows.columns)
+    }
+
     /// The rows of a query whose values are few, as texts.
     pub fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
         let mut rows = self.query(sql)?;
