@@ -235,7 +235,7 @@ impl Select {
         let query = parser.parse_query().map_err(|error| {
             failed(cause(&error)).hint("write SELECT … FROM this …; docs/tables.md says what it may contain")
         })?;
-        parser.consume_token(&Token::SemiColon);
+        let _ = parser.consume_token(&Token::SemiColon);
         if parser.peek_token_ref().token != Token::EOF {
             let token = parser.peek_token_ref();
             return Err(failed(format!("unexpected '{}'{}", token.token, at(token.span.start)))
