@@ -5,7 +5,10 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-mod raw_tables;
+mod clean_spec;
+mod making;
+mod order;
+mod sources;
 mod undone;
 mod wiring;
 

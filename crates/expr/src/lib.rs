@@ -12,6 +12,8 @@ mod compare;
 mod compile;
 mod dates;
 mod functions;
+mod gather;
+mod grouped;
 mod kernel;
 mod literal;
 mod node;
@@ -29,6 +31,7 @@ mod wording;
 
 pub use compile::{Compiled, meant_as_text};
 pub use functions::{FUNCTIONS, Function, Kind};
+pub use grouped::Grouped;
 pub use row::RowExpr;
 pub use sql::SqlExpr;
 pub use wording::{normal, words};

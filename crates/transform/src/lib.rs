@@ -2,17 +2,21 @@
 //!
 //! This crate must not know about files, terminals or networks: what goes in and out are plans and batches.
 
+mod beside;
 mod carry;
 mod changes;
 mod given;
+mod joining;
 mod key_set;
 mod keys;
 mod lookup;
 mod made;
 mod mapping;
+mod matching;
 mod operation;
 mod pending;
 mod plan;
+mod reshape;
 mod seen;
 mod split;
 mod statistics;
@@ -20,6 +24,7 @@ pub mod steps;
 mod texts;
 mod union;
 
+pub use beside::{Beside, OtherTable};
 pub use changes::{ChangeId, Changes, Undone};
 pub use expr::{RowExpr, SqlExpr};
 pub use given::Given;

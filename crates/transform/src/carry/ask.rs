@@ -1,10 +1,13 @@
 //! Questions to the whole table: one run over the rows that are alive, restricted to the columns that are needed.
 
+use std::sync::Arc;
+
 use artifact::PolarsResultExt;
 use polars::prelude::*;
 use spec::{Error, Result};
 
 use super::Carried;
+use crate::joining::Matcher;
 use crate::plan::{POSITION, Question, Spread, whole_cell};
 use crate::seen::Contest;
 use crate::statistics::{self, Whole, deviation, mean, numbers, numbers_by_group, quantile};
@@ -19,12 +22,18 @@ pub(super) enum Found {
     Joined,
     /// True at the position of each row that loses; and how many rows each stands for.
     Contest(BooleanChunked, Vec<u32>),
+    /// Another table, found by keys.
+    Other(Arc<Matcher>),
 }
 
 impl Carried {
     pub(super) fn ask(&mut self, question: &Question) -> Result<Found> {
         let float = |column: &str| vec![col(column).cast(DataType::Float64)];
         Ok(match question {
+            Question::Other(joining) => {
+                let other = self.given.beside(&joining.with, &self.place)?;
+                Found::Other(Arc::new(Matcher::new(joining.as_ref().clone(), other)?))
+            }
             Question::Mean { column } if self.dtype(column).is_integer() => {
                 self.whole(column, "mean", statistics::whole_mean)?
             }

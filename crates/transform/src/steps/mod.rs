@@ -1,5 +1,6 @@
 //! The clean steps: one file per step, and here the one list of all of them, `steps!`.
 
+mod aggregate;
 mod cast;
 mod clip;
 mod collapse_repeats;
@@ -11,12 +12,14 @@ mod drop_null;
 mod fill_null;
 mod filter;
 mod fix_mojibake;
+mod join;
 mod limits;
 mod llm;
 mod map_values;
 mod mask;
 mod normalize_text;
 mod outliers;
+mod pairs;
 mod parse_dates;
 mod remove_invisible;
 mod rename;
@@ -27,6 +30,7 @@ mod select;
 mod space_punctuation;
 mod strip_html;
 mod trim;
+mod within;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -36,6 +40,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use spec::Result;
 
+use crate::beside::OtherTable;
 use crate::plan::Plan;
 
 /// Declares the steps: type and name of each, in the order of the docs.
@@ -110,6 +115,10 @@ steps! {
     mask::Mask,
     /// Lets a language model do what rules cannot.
     llm::Llm,
+    /// Brings columns of another table to the rows that belong together.
+    join::Join,
+    /// Makes one row of all rows that have the same keys.
+    aggregate::Aggregate,
 }
 
 /// What a step does.
@@ -120,6 +129,11 @@ pub(crate) trait Apply {
     /// Whether it asks something of the whole table before the pass.
     fn needs_table(&self) -> bool {
         false
+    }
+
+    /// The other tables that it reads.
+    fn other_tables(&self) -> Vec<&OtherTable> {
+        Vec::new()
     }
 
     /// Whether it distinguishes rows by their position. `table_follows`: a later step asks something of the whole table.
@@ -143,6 +157,11 @@ impl Step {
             _ => Json::Null,
         };
         artifact::stripped(settings)
+    }
+
+    /// The other tables that it reads.
+    pub fn other_tables(&self) -> Vec<&OtherTable> {
+        self.entry().1.other_tables()
     }
 
     /// The step, if it asks a language model.
