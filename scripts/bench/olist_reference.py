@@ -3,8 +3,8 @@
     python olist_reference.py FOLDER FEATURES.parquet PREDICTIONS.parquet
 
 FOLDER holds the nine CSV files. FEATURES is the training table of the features stage, of which only the order ids, times and labels are
-used; PREDICTIONS is the `predictions.parquet` of the model: its test rows. The rows before them by time train (70 parts of 85) and
-stop the growing (15 parts of 85), as in resources/olist/train.yaml. Prints one JSON object: AUC and log loss with their 95 %
+used; PREDICTIONS is the `predictions.parquet` of the model: its test rows. The rows before them by time train (60 parts of 75) and
+stop the growing (15 parts of 75), as in resources/olist/train.yaml. Prints one JSON object: AUC and log loss with their 95 %
 bootstrap intervals of Millrace's model, of LightGBM on features written by hand in polars, and of LightGBM on Millrace's features.
 """
 
@@ -131,7 +131,7 @@ def main(folder, features, predictions):
     keys = ours.select(KEY, TIME, label=pl.col(LABEL).cast(pl.Int8))
     test = keys.join(judged, on=KEY, how="inner", maintain_order="left")
     earlier = keys.filter(pl.col(TIME) < test[TIME].min())
-    edge = earlier[TIME][int(earlier.height * 70 / 85)]
+    edge = earlier[TIME][int(earlier.height * 60 / 75)]
     train, valid = earlier.filter(pl.col(TIME) < edge), earlier.filter(pl.col(TIME) >= edge)
     parts = [part.select(KEY, "label") for part in (train, valid, test)]
     label = test["label"].to_numpy()
