@@ -4,9 +4,7 @@ use artifact::Layer;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::Map;
-use transform::Step;
-
-use crate::sources::Sources;
+use transform::{Sources, Step};
 
 /// `resources/<pipeline>/clean.yaml`: how raw tables become clean ones.
 #[derive(Debug, Deserialize, JsonSchema)]

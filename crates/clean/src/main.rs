@@ -8,7 +8,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod clean_spec;
 mod making;
 mod order;
-mod sources;
 mod undone;
 mod wiring;
 

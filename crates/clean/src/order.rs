@@ -133,12 +133,12 @@ mod tests {
         );
         assert_eq!(
             failure("tables:\n  orders: {steps: [{join: {with: cities, on: id}}]}\n"),
-            "clean.yaml:2:20: tables.orders.steps.0.join: no clean table 'cities' in this file; there is none to choose from; for \
+            "clean.yaml:2:21: tables.orders.steps[0].join: no clean table 'cities' in this file; there is none to choose from; for \
              a raw table write `{raw: cities}`"
         );
         assert_eq!(
             failure("tables:\n  orders: {steps: [{join: {with: orders, on: id}}]}\n"),
-            "clean.yaml:2:20: tables.orders.steps.0.join: table 'orders' is made from itself; give one of the two another name: a \
+            "clean.yaml:2:21: tables.orders.steps[0].join: table 'orders' is made from itself; give one of the two another name: a \
              table with `from: {clean: …}` and these steps"
         );
     }

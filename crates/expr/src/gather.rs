@@ -1,5 +1,7 @@
 //! What an aggregate keeps of the rows that went by, group by group.
 
+use std::collections::HashMap;
+
 use polars::prelude::PlHashSet;
 
 use crate::functions::{Function, Id};
@@ -20,6 +22,10 @@ enum Kept {
     Distinct(Vec<u64>, PlHashSet<Box<[u8]>>),
     /// The sum so far, the least or the greatest.
     One(Vec<Option<Value<'static>>>),
+    /// The value that counts so far, and what it was chosen by.
+    Chosen(Vec<Option<(Value<'static>, Value<'static>)>>),
+    /// How often each value occurred, by its bytes.
+    Frequencies(Vec<HashMap<Box<[u8]>, (u64, Value<'static>)>>),
     Sums(Vec<Sum>),
     Moments(Vec<Spread>),
     /// All values.
@@ -52,6 +58,8 @@ impl Store {
             Id::Mean => Kept::Sums(Vec::new()),
             Id::Median | Id::Quantile => Kept::All(Vec::new()),
             Id::StdDev | Id::StdDevPop | Id::Variance | Id::VariancePop => Kept::Moments(Vec::new()),
+            Id::ArgMin | Id::ArgMax => Kept::Chosen(Vec::new()),
+            Id::Mode => Kept::Frequencies(Vec::new()),
             // Sums of floats move to their own kind with the first value.
             _ => Kept::One(Vec::new()),
         };
@@ -63,6 +71,8 @@ impl Store {
         match &mut self.kept {
             Kept::Counts(counts) | Kept::Distinct(counts, _) => counts.resize(count, 0),
             Kept::One(values) => values.resize(count, None),
+            Kept::Chosen(values) => values.resize(count, None),
+            Kept::Frequencies(values) => values.resize_with(count, HashMap::new),
             Kept::Sums(sums) => sums.resize(count, Sum::default()),
             Kept::Moments(spreads) => spreads.resize(count, Spread::default()),
             Kept::All(values) => values.resize(count, Vec::new()),
@@ -70,8 +80,8 @@ impl Store {
         self
     }
 
-    /// Takes in a value of a group; none where rows are counted.
-    pub fn add(&mut self, group: usize, value: Option<Value<'_>>) -> Result<(), Refusal> {
+    /// Takes in a value of a group, none where rows are counted; `by` is what arg_min and arg_max choose by.
+    pub fn add(&mut self, group: usize, value: Option<Value<'_>>, by: Option<Value<'_>>) -> Result<(), Refusal> {
         if self.id == Id::Sum
             && matches!(value, Some(Value::Float(_)))
             && let Kept::One(values) = &self.kept
@@ -98,6 +108,21 @@ impl Store {
                         }
                     }
                 }
+            }
+            (Kept::Chosen(values), Some(value)) => {
+                let Some(by) = by else { return Ok(()) };
+                let held = &mut values[group];
+                let wins = held.as_ref().is_none_or(|(_, held)| match of_one_column(&by, held) {
+                    order if self.id == Id::ArgMax => order.is_gt(),
+                    order => order.is_lt(),
+                });
+                if wins {
+                    *held = Some((value.owned(), by.owned()));
+                }
+            }
+            (Kept::Frequencies(values), Some(value)) => {
+                let entry = values[group].entry(token(0, &value));
+                entry.or_insert_with(|| (0, value.owned())).0 += 1;
             }
             (Kept::Sums(sums), Some(Value::Float(value))) => sums[group].add(value),
             (Kept::Moments(spreads), Some(Value::Float(value))) => spreads[group].add(value),
@@ -128,6 +153,16 @@ impl Store {
                     }
                 }
                 Ok(values)
+            }
+            Kept::Chosen(values) => Ok(values.into_iter().map(|chosen| chosen.map(|(value, _)| value)).collect()),
+            Kept::Frequencies(values) => {
+                let most = |counts: HashMap<Box<[u8]>, (u64, Value<'static>)>| {
+                    let most = counts.into_values().max_by(|(count, value), (other_count, other)| {
+                        count.cmp(other_count).then_with(|| of_one_column(other, value))
+                    });
+                    most.map(|(_, value)| value)
+                };
+                Ok(values.into_iter().map(most).collect())
             }
             Kept::Sums(sums) => {
                 let of_group = |sum: Sum| match sum {

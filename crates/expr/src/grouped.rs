@@ -36,6 +36,8 @@ struct Gathered {
     dtype: DataType,
     /// Of `COUNT(*)` and `COUNT(1)` none.
     value: Option<Expr>,
+    /// What arg_min and arg_max choose by.
+    by: Option<Expr>,
     only: Option<Expr>,
     store: Store,
 }
@@ -125,10 +127,14 @@ impl Groups<'_> {
                 (Some(expr), dtype, Store::of(function.id, distinct, share))
             }
         };
+        let by = match function.id {
+            Id::ArgMin | Id::ArgMax => of.get(1).map(|by| inner.ordering(function, by)).transpose()?,
+            _ => None,
+        };
         let mut found = self.found.borrow_mut();
         let name = format!("{GATHERED}{}", found.len());
         let typed = Typed { open: dtype.is_float(), ..Typed::new(col(name.as_str()), dtype.clone()) };
-        found.push(Gathered { function, dtype, value, only, store });
+        found.push(Gathered { function, dtype, value, by, only, store });
         Ok(typed)
     }
 
@@ -151,7 +157,7 @@ impl Grouped {
     pub fn gather(&mut self, rows: &DataFrame, groups: &[u32], count: usize) -> Result<()> {
         let mut wanted = Vec::new();
         for (at, gathered) in self.gathered.iter().enumerate() {
-            let parts = [("value", &gathered.value), ("only", &gathered.only)];
+            let parts = [("value", &gathered.value), ("by", &gathered.by), ("only", &gathered.only)];
             let parts = parts.into_iter().filter_map(|(part, expr)| Some((part, expr.clone()?)));
             wanted.extend(parts.map(|(part, expr)| expr.alias(format!("{GATHERED}{part}_{at}"))));
         }
@@ -165,6 +171,7 @@ impl Grouped {
         };
         for (at, gathered) in self.gathered.iter_mut().enumerate() {
             let values = view("value", at, gathered.value.is_some())?;
+            let by = view("by", at, gathered.by.is_some())?;
             let only = view("only", at, gathered.only.is_some())?;
             let of = gathered.store.of_groups(count);
             for (row, group) in groups.iter().enumerate() {
@@ -178,7 +185,9 @@ impl Grouped {
                         value => value,
                     },
                 };
-                of.add(*group as usize, value).map_err(|refusal| refusal.at(&self.label)).during(&self.label)?;
+                of.add(*group as usize, value, by.as_ref().and_then(|by| by.get(row)))
+                    .map_err(|refusal| refusal.at(&self.label))
+                    .during(&self.label)?;
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ use values::form::Form;
 
 use crate::beside::{Beside, OtherTable};
 use crate::matching::{Index, ordinals};
+use crate::reshape::shown_cells;
 
 /// Which rows of another table belong to a row, and what they bring.
 #[derive(Clone, Debug)]
@@ -289,17 +290,8 @@ impl Matcher {
     /// Notes a row to which several rows belong, where only one may.
     pub fn note_several(&self, columns: &[Column], row: usize) -> Result<()> {
         let names = self.joining.reads();
-        let (mut key, mut words) = (String::new(), Vec::new());
-        for (name, column) in names.iter().zip(columns) {
-            let value = column.get(row).during(&self.joining.place)?;
-            let value = match &value {
-                AnyValue::String(_) | AnyValue::StringOwned(_) => format!("'{}'", value.str_value()),
-                value => value.str_value().into_owned(),
-            };
-            key.push_str(&format!("{}:{value}", value.len()));
-            words.push(format!("{name} = {value}"));
-        }
-        self.several.note(key, words.join(", "));
+        let cells = names.iter().map(String::as_str).zip(columns);
+        self.several.note(shown_cells(cells, row).during(&self.joining.place)?);
         Ok(())
     }
 
@@ -335,11 +327,11 @@ struct FoundSeveral {
 }
 
 impl Several {
-    fn note(&self, key: String, words: String) {
+    fn note(&self, key: String) {
         const EXAMPLES: usize = 3;
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if found.keys.insert(key) {
-            found.examples.insert(words);
+        if found.keys.insert(key.clone()) {
+            found.examples.insert(key);
             if found.examples.len() > EXAMPLES {
                 found.examples.pop_last();
             }

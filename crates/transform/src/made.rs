@@ -119,6 +119,20 @@ impl Made {
         }
     }
 
+    /// Rows of another table come in: a column of both is made in both ways, and the rows are those of both.
+    pub fn unite(&mut self, other: Option<&Definitions>) {
+        let Some(other) = other else { return };
+        for theirs in &other.columns {
+            let ways: Vec<&Definition> = self.of(&theirs.name).into_iter().chain([theirs]).collect();
+            let united = Definition::union(&ways);
+            self.columns.retain(|known| known.name != united.name);
+            self.columns.push(united);
+        }
+        let is = self.is(&flow(&self.settings));
+        let reads = self.rows.iter().chain(&other.rows);
+        self.rows = Some(Definition::new(ROWS, is.clone(), &is, reads));
+    }
+
     /// The step at work chooses rows by what stands in some columns.
     pub fn choose(&mut self, by: &[String]) {
         let is = self.is(&flow(&self.settings));

@@ -10,6 +10,7 @@ use super::{Carried, is_alive};
 use crate::SqlExpr;
 use crate::carry::ask::Found;
 use crate::joining::Matcher;
+use crate::key_hash::key_hash;
 use crate::plan::{Answer, Bound, Filling, Limits, POSITION, RULE, Value};
 use crate::seen::{count_at, is_loser};
 use crate::texts::changed;
@@ -52,6 +53,7 @@ impl Carried {
                 Some(Found::Other(other)) => fetched(other.clone(), by, column, dtype),
                 _ => lit(NULL).cast(dtype.clone()),
             },
+            Value::KeyHash { columns } => key_hash(columns),
             Value::Present(column) => col(column.as_str()).is_not_null(),
             Value::Asked { inputs, when, answered } => {
                 let any = inputs.iter().map(|name| col(name.as_str()).is_not_null()).reduce(Expr::or);

@@ -114,6 +114,10 @@ pub(crate) enum Value {
     },
     /// Whether the cell holds a value.
     Present(String),
+    /// A hash of the values in these columns; empty where one of them is.
+    KeyHash {
+        columns: Vec<String>,
+    },
     /// Whether a language model is asked about the row: there is an input, and the condition is true. `answered`: and the
     /// helper says that there is an answer.
     Asked {
@@ -232,7 +236,7 @@ impl Value {
             Value::Column(column) | Value::Filled { column, .. } | Value::Clipped { column, .. } => of(column),
             Value::Sql(sql) => sql.compile(schema, place)?.dtype,
             Value::Of(operation, column) => operation.gives(&of(column)),
-            Value::Texts(..) => DataType::String,
+            Value::Texts(..) | Value::KeyHash { .. } => DataType::String,
             Value::Copies(_) => DataType::UInt32,
             Value::Answered { dtype, .. } | Value::Fetched { dtype, .. } => dtype.clone(),
             Value::Match { .. } => DataType::UInt32,
@@ -258,7 +262,7 @@ impl Value {
             | Value::Outside { column, .. }
             | Value::IsOutside { column, .. } => vec![column.clone()],
             Value::Sql(sql) | Value::NotTrue(sql) => sql.columns(),
-            Value::Empty { columns, .. } => columns.clone(),
+            Value::Empty { columns, .. } | Value::KeyHash { columns } => columns.clone(),
             Value::Lost { now, before } => vec![now.clone(), before.clone()],
             Value::Duplicate(_) | Value::Copies(_) => Vec::new(),
             Value::Match { reads, .. } => reads.clone(),
@@ -302,6 +306,7 @@ impl std::fmt::Display for Value {
             Value::Copies(ask) => write!(f, "copies in answer {ask}"),
             Value::Match { ask, reads, .. } => write!(f, "row of answer {ask} by {}", reads.join(", ")),
             Value::Fetched { ask, by, there, .. } => write!(f, "{there} of answer {ask} at {by}"),
+            Value::KeyHash { columns } => write!(f, "hash of {}", columns.join(", ")),
             Value::Present(column) => write!(f, "{column} is not empty"),
             Value::Asked { inputs, when, .. } => {
                 write!(f, "asked about {}", inputs.join(", "))?;

@@ -86,6 +86,21 @@ impl Plan {
         Ok(())
     }
 
+    /// The rows of another table are added to those of this one.
+    pub(crate) fn unites(&mut self, with: &OtherTable) -> Result<()> {
+        let other = self.given.beside(with, &self.place)?.definitions.clone();
+        self.made.unite(other.as_ref());
+        Ok(())
+    }
+
+    /// Ends the pass with a table step after which rows are the same as before it.
+    pub(crate) fn reshape_rows(&mut self, step: Arc<dyn Reshaping>) -> Result<()> {
+        self.schema = step.schema().clone();
+        self.pass = self.rules.len();
+        self.actions.push(Action::Reshape(step));
+        Ok(())
+    }
+
     /// Ends the pass with a table step, whose columns mean what was taken in before.
     pub(crate) fn reshape(
         &mut self,

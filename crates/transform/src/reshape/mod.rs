@@ -2,8 +2,15 @@
 //! order, and gives the rows with which the next pass begins.
 
 mod aggregation;
+mod appending;
+mod exploding;
 mod fan_out;
 mod groups;
+mod numbering;
+mod pivoting;
+mod unpivoting;
+mod versioning;
+mod windows;
 
 use std::fmt;
 
@@ -14,7 +21,16 @@ use spec::Result;
 
 pub(crate) use aggregation::Aggregation;
 pub use aggregation::EmptyKeys;
+pub(crate) use appending::Appending;
+pub(crate) use exploding::Exploding;
 pub(crate) use fan_out::FanOut;
+pub(crate) use numbering::Numbering;
+pub use pivoting::Others;
+pub(crate) use pivoting::Pivoting;
+pub(crate) use unpivoting::Unpivoting;
+pub use versioning::Missing;
+pub(crate) use versioning::Versioning;
+pub(crate) use windows::Windows;
 
 use crate::given::Given;
 
@@ -55,8 +71,11 @@ pub(crate) struct Reshaped {
 impl Reshaped {
     /// Enters rows into the books.
     pub fn count(&mut self, rule: impl Into<String>, fate: Fate, rows: u64) {
-        if rows > 0 {
-            self.books.push(Removed { rule: rule.into(), fate, rows });
+        let rule = rule.into();
+        match self.books.iter_mut().find(|entry| entry.rule == rule && entry.fate == fate) {
+            Some(entry) => entry.rows += rows,
+            None if rows > 0 => self.books.push(Removed { rule, fate, rows }),
+            None => {}
         }
     }
 
@@ -65,6 +84,28 @@ impl Reshaped {
         self.count(rule, Fate::Merged, taken.saturating_sub(given));
         self.count(rule, Fate::Added, given.saturating_sub(taken));
     }
+}
+
+/// `shop = 'a', product = 7`: some columns of a row, for errors.
+pub(crate) fn shown_key(rows: &DataFrame, columns: &[String], row: usize) -> PolarsResult<String> {
+    let columns = columns.iter().map(|name| Ok((name.as_str(), rows.column(name)?)));
+    shown_cells(columns.collect::<PolarsResult<Vec<_>>>()?, row)
+}
+
+/// The same of columns under names of their own.
+pub(crate) fn shown_cells<'a>(
+    columns: impl IntoIterator<Item = (&'a str, &'a Column)>,
+    row: usize,
+) -> PolarsResult<String> {
+    let mut words = Vec::new();
+    for (name, column) in columns {
+        let value = column.get(row)?;
+        words.push(match &value {
+            AnyValue::String(_) | AnyValue::StringOwned(_) => format!("{name} = '{}'", value.str_value()),
+            value => format!("{name} = {}", value.str_value()),
+        });
+    }
+    Ok(words.join(", "))
 }
 
 /// Rows that follow each other, as one table.

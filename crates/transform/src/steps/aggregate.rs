@@ -98,3 +98,6 @@ pub(super) fn group_keys(plan: &Plan, by: &Names) -> Result<(Schema, Vec<Form>)>
     }
     Ok((keys, forms))
 }
+
+#[cfg(test)]
+mod tests;

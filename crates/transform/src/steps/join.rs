@@ -320,3 +320,6 @@ impl Join {
         Ok(columns)
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

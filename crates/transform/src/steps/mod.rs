@@ -9,6 +9,7 @@ mod dedupe;
 mod derive;
 mod drop;
 mod drop_null;
+mod explode;
 mod fill_null;
 mod filter;
 mod fix_mojibake;
@@ -21,15 +22,21 @@ mod normalize_text;
 mod outliers;
 mod pairs;
 mod parse_dates;
+mod pivot;
 mod remove_invisible;
 mod rename;
 mod replace;
 mod replacement;
 mod scalar;
+mod scd2;
 mod select;
 mod space_punctuation;
 mod strip_html;
+mod surrogate_key;
 mod trim;
+mod union;
+mod unpivot;
+mod window;
 mod within;
 
 #[cfg(test)]
@@ -119,6 +126,20 @@ steps! {
     join::Join,
     /// Makes one row of all rows that have the same keys.
     aggregate::Aggregate,
+    /// Computes columns that look at other rows.
+    window::Window,
+    /// Adds the rows of another table.
+    union::Union,
+    /// Makes columns of the values of a column.
+    pivot::Pivot,
+    /// Makes a row of each of several columns.
+    unpivot::Unpivot,
+    /// Makes a row of each part of a text or list.
+    explode::Explode,
+    /// Gives each different key a key of one column.
+    surrogate_key::SurrogateKey,
+    /// Makes versions of keys from snapshots.
+    scd2::Scd2,
 }
 
 /// What a step does.

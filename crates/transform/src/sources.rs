@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use crate::beside::OtherTable;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
-use transform::OtherTable;
 
 /// Tables, each once; a plain name is a raw table. None stands for the raw table of the same name.
 #[derive(Clone, Debug, Default, PartialEq)]
