@@ -16,7 +16,7 @@ use tests::{assert_balanced, run_all, shared_data, shipped};
 
 /// The generated marketplace at a size that is done in seconds.
 fn small() -> Project {
-    shipped("olist").with_variable("OLIST_ORDERS", "4000")
+    shipped("olist").with_variable("OLIST_ORDERS", "8000")
 }
 
 /// The path of a table among what a tool printed.
