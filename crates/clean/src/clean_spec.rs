@@ -14,7 +14,7 @@ pub struct Spec {
 }
 
 /// One clean table.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct TableSpec {
     /// The table that it is made from: a raw one, `{clean: TABLE}` for another clean table of this file, or a list of them: their
     /// rows follow each other, their columns meet by name. Default: the raw table of the same name.

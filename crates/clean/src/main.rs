@@ -8,6 +8,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod clean_spec;
 mod making;
 mod order;
+mod review;
+mod trial;
 mod undone;
 mod wiring;
 

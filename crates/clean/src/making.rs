@@ -15,8 +15,9 @@ use transform::{Beside, Changes, Cleaned, Given, Mapping, OtherTable, Undone, cl
 
 use crate::clean_spec::TableSpec;
 use crate::order;
+use crate::review;
 use crate::undone::Decisions;
-use crate::wiring::{Clean, Screen, models};
+use crate::wiring::{Clean, Screen, decisions, models};
 
 /// The rows that a table begins with, and how many there are.
 pub struct Rows {
@@ -150,7 +151,7 @@ pub fn plan_all(job: &Job<Clean>) -> Result<()> {
         let plan = || {
             let Rows { mut frame, definitions, .. } = rows(job, name, spec, &planned)?;
             let columns = artifact::PolarsResultExt::during(frame.collect_schema(), "clean")?;
-            let undone = Decisions::read(&job.root, &job.pipeline)?.of_table(name);
+            let undone = decisions(job)?.of_table(name);
             let given = given(job, name, spec, undone, definitions, &planned)?;
             transform::plan(&columns, &spec.steps, &given)
         };
@@ -165,7 +166,7 @@ pub fn make(job: &Job<Clean>, name: &str, finished: &Finished<'_>) -> Result<Out
         return Err(Error::cannot_run(format!("no table '{name}'")).hint("please report it"));
     };
     let place = format!("table '{name}'");
-    let decisions = Decisions::read(&job.root, &job.pipeline)?;
+    let decisions = decisions(job)?;
     let undone = decisions.of_table(name);
     let reads = reads(job, name, spec, &decisions, finished).context(&place)?;
     if let Some(kept) = kept(job, name, spec, &reads)? {
@@ -180,7 +181,10 @@ pub fn make(job: &Job<Clean>, name: &str, finished: &Finished<'_>) -> Result<Out
         None => Answered { given, notes: Vec::new() },
     };
     let cleaned = clean(frame, &spec.steps, &given).context(&place)?;
-    let Cleaned { schema, refused, reshapes, changes, definitions, batches } = cleaned;
+    let Cleaned { schema, refused, reshapes, reviews, changes, definitions, batches } = cleaned;
+    if !job.flags.test {
+        review::write(job, name, &reviews)?;
+    }
     let batches: Batches = Box::new(batches.map(move |batch| batch.context(&place)));
     Ok(Output::Table(TableOutput {
         empty: if spec.allow_empty { Empty::Published } else { Empty::Refused },

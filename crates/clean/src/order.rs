@@ -20,6 +20,25 @@ pub fn needs<'a>(table: &'a TableSpec) -> Vec<&'a str> {
     needs
 }
 
+/// The raw tables that a table is made from.
+pub fn raw_tables(name: &str, table: &TableSpec) -> Vec<String> {
+    let of_steps = table.steps.iter().flat_map(|step| step.other_tables()).cloned();
+    let all = table.from.or(name).into_iter().chain(of_steps);
+    all.filter_map(|other| if let OtherTable::Raw(name) = other { Some(name) } else { None }).collect()
+}
+
+/// A table and all clean tables that it is made from, directly or by way of others.
+pub fn with_needs<'a>(spec: &'a Spec, name: &'a str) -> Vec<&'a str> {
+    let mut all = vec![name];
+    let mut at = 0;
+    while let Some(name) = all.get(at).copied() {
+        let needs = spec.tables.get(name).map(needs).unwrap_or_default();
+        all.extend(needs.into_iter().filter(|other| !all.contains(other)).collect::<Vec<_>>());
+        at += 1;
+    }
+    all
+}
+
 /// What is wrong with the names of other tables: one that is not there, or a circle.
 pub fn fault(spec: &Spec) -> Option<Error> {
     for (name, table) in spec.tables.iter() {

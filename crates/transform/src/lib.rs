@@ -2,9 +2,11 @@
 //!
 //! This crate must not know about files, terminals or networks: what goes in and out are plans and batches.
 
+mod agreement;
 mod beside;
 mod carry;
 mod changes;
+mod clusters;
 mod given;
 mod joining;
 mod key_hash;
@@ -18,6 +20,8 @@ mod operation;
 mod pending;
 mod plan;
 mod reshape;
+mod review;
+mod samples;
 mod seen;
 mod sources;
 mod split;
@@ -36,6 +40,8 @@ pub use lookup::{Lookup, PROMPT_HASH};
 pub use mapping::{Mapped, Mapping};
 pub use pending::{Pending, pending};
 pub use plan::Plan;
+pub use review::Review;
+pub use samples::{Sample, Types};
 pub use sources::Sources;
 pub use split::{Cleaned, clean, plan};
 pub use steps::Step;

@@ -11,6 +11,7 @@ use crate::changes::Log;
 use crate::given::Given;
 use crate::joining::Matcher;
 use crate::plan::{Plan, RULE, Reason, Rule};
+use crate::review::Review;
 use crate::seen::FirstSeen;
 use crate::steps::Step;
 
@@ -26,6 +27,8 @@ pub struct Cleaned {
     pub changes: Option<Schema>,
     /// How the columns came to be that steps made or changed.
     pub definitions: Definitions,
+    /// What steps found that people should look at, in the order of the steps.
+    pub reviews: Vec<Review>,
     /// In the order of the input.
     pub batches: Batches,
 }
@@ -42,7 +45,7 @@ pub struct Cleaned {
 pub fn clean(input: LazyFrame, steps: &[Step], given: &Given) -> Result<Cleaned> {
     let (plan, carried) = carried(input, steps, given, false)?;
     let (definitions, reshapes) = (plan.definitions(), plan.reshapes());
-    let (pass, earlier) = carried.finish(&plan.rules);
+    let (pass, earlier, reviews) = carried.finish(&plan.rules);
     let schema = pass.schema.clone();
     let refused = (!earlier.schemas.is_empty()).then(|| refused_schema(&earlier.schemas, &schema));
     let split = Split::new(pass, &plan.rules);
@@ -52,7 +55,15 @@ pub fn clean(input: LazyFrame, steps: &[Step], given: &Given) -> Result<Cleaned>
         .aside
         .into_iter()
         .map(move |batch| Ok(Batch { rows: rows.clone(), changes: batch.changes.or_else(|| log.clone()), ..batch }));
-    Ok(Cleaned { definitions, reshapes, schema, refused, changes, batches: Box::new(aside.chain(split.run()?)) })
+    Ok(Cleaned {
+        definitions,
+        reshapes,
+        reviews,
+        schema,
+        refused,
+        changes,
+        batches: Box::new(aside.chain(split.run()?)),
+    })
 }
 
 /// The columns of refused rows, whichever pass refused them: those of all passes. What is of several types is written as text.

@@ -1,7 +1,9 @@
 //! How polars carries out a plan: each action becomes part of one lazy plan, which runs once. What the plan asks of the
 //! whole table is answered by runs of their own over the rows that are alive at that place.
 
+mod agree;
 mod ask;
+mod spellings;
 mod value;
 
 use std::collections::HashMap;
@@ -17,6 +19,7 @@ use crate::given::Given;
 use crate::joining::Matcher;
 use crate::plan::{Action, Ask, Log, POSITION, Plan, Problem, RULE, Rule, Value};
 use crate::reshape::{Reshaped, Reshaping};
+use crate::review::Review;
 use crate::seen::FirstSeen;
 use crate::split::Split;
 
@@ -30,6 +33,7 @@ pub(crate) struct Carried {
     /// Only while changes are logged or taken back.
     tracker: Option<Tracker>,
     found: HashMap<Ask, Found>,
+    reviews: Vec<Review>,
     late: Vec<FirstSeen>,
     /// The other tables of joins that allow one match for each row, which is known at the end of the pass.
     single: Vec<Arc<Matcher>>,
@@ -71,6 +75,7 @@ impl Carried {
             given,
             tracker: watched.map(Tracker::new),
             found: HashMap::new(),
+            reviews: Vec::new(),
             late: Vec::new(),
             single: Vec::new(),
             with_position,
@@ -163,12 +168,14 @@ impl Carried {
             Action::Select { columns } => self.select(columns),
             Action::Rename { from, to } => {
                 self.frame = self.frame.clone().rename(from, to, true);
+                self.reviews.iter_mut().for_each(|review| review.rename(from, to));
                 if let Some(tracker) = &mut self.tracker {
                     tracker.rename(from, to);
                 }
                 self.refresh()
             }
             Action::Hide { column } => {
+                self.reviews.iter_mut().for_each(|review| review.hide(column));
                 if let Some(tracker) = &mut self.tracker {
                     tracker.hide(column);
                 }
@@ -302,9 +309,9 @@ impl Carried {
     }
 
     /// Takes the pass up to here out, with what passes before it have left. `rules` are those of the plan.
-    pub fn finish(mut self, rules: &[Rule]) -> (Pass, Earlier) {
+    pub fn finish(mut self, rules: &[Rule]) -> (Pass, Earlier, Vec<Review>) {
         let pass = self.pass(rules);
-        (pass, self.earlier)
+        (pass, self.earlier, self.reviews)
     }
 
     fn pass(&mut self, rules: &[Rule]) -> Pass {
