@@ -3,6 +3,8 @@
 
 #[path = "olist/bad_input.rs"]
 mod bad_input;
+#[path = "olist/readers.rs"]
+mod readers;
 #[path = "olist/reference.rs"]
 mod reference;
 
@@ -206,6 +208,11 @@ fn the_real_sample_becomes_one_by_the_same_files() {
         Table::from_csv(&std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())))
     };
     whole(&project, "olist_sample", |_, _, table| read(&folder, table));
+}
+
+#[test]
+fn the_rules_hold_on_small_samples() {
+    small().run("clean", ["olist", "--test"]).exits(0);
 }
 
 #[test]
