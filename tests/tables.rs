@@ -34,6 +34,11 @@ fn table(project: &Project, name: &str) -> testkit::Table {
     project.table(&path.unwrap_or_else(|| panic!("no table '{name}'")))
 }
 
+/// Runs `clean` and gives what it says to people.
+fn stderr(project: &Project, code: i32) -> String {
+    project.run("clean", ["shop"]).exits(code).stderr.clone()
+}
+
 #[test]
 fn the_example_of_the_page_runs() {
     let project = shop(&example());
@@ -105,13 +110,13 @@ fn only_tables_whose_inputs_changed_are_made_again() {
     let kept: Vec<bool> = before.iter().zip(&after).map(|(before, after)| before == after).collect();
     assert_eq!(kept, [true, false, true, false, true]);
     // Nothing more to do, and a table that is gone is made again.
-    assert!(project.run("clean", ["shop"]).exits(0).stderr().join("\n").contains("up to date"));
-    std::fs::remove_file(project.path().join(&after[2])).unwrap();
-    let again = project.run("clean", ["shop"]).exits(0).stderr().join("\n");
+    assert!(stderr(&project, 0).contains("up to date"));
+    std::fs::remove_file(project.at(&after[2])).unwrap();
+    let again = stderr(&project, 0);
     assert!(again.contains("items: 4 rows in, 4 out") && again.contains("sales: unchanged"), "{again}");
     // Another way to make one table makes all of them again.
     project.write("resources/shop/clean.yaml", &example().replace("MAX(ordered_at)", "MIN(ordered_at)"));
-    let all = project.run("clean", ["shop"]).exits(0).stderr().join("\n");
+    let all = stderr(&project, 0);
     assert!(!all.contains("unchanged"), "{all}");
 }
 
@@ -123,7 +128,7 @@ fn a_change_of_what_a_check_refers_to_makes_the_table_again() {
     project.run("clean", ["shop"]).exits(0);
     project.write("in/customers.csv", "customer_id,city\na,Bonn\n");
     project.run("ingest", ["shop"]).exits(0);
-    let outcome = project.run("clean", ["shop"]).exits(0).stderr().join("\n");
+    let outcome = stderr(&project, 0);
     assert!(outcome.contains("orders: 4 rows in, 2 out") && outcome.contains("items: unchanged"), "{outcome}");
 }
 
@@ -145,7 +150,7 @@ fn a_join_that_multiplies_rows_refuses_the_run_and_names_the_keys() {
 #[test]
 fn what_is_wrong_with_a_step_is_found_before_a_row_is_read() {
     let project = shop(&example().replace("SUM(amount)", "SUM(amuont)"));
-    let outcome = project.run("clean", ["shop"]).exits(2).stderr().join("\n");
+    let outcome = stderr(&project, 2);
     assert!(
         outcome.contains("table 'sales_by_city': step 1 'aggregate': 'SUM(amuont)': no column 'amuont'; did you mean 'amount'?"),
         "{outcome}"
@@ -154,12 +159,12 @@ fn what_is_wrong_with_a_step_is_found_before_a_row_is_read() {
     project.write("resources/shop/clean.yaml", example());
     project.write("in/items.csv", "order_id,line,quantity\n1,1,2\n");
     project.run("ingest", ["shop"]).exits(0);
-    let outcome = project.run("clean", ["shop"]).exits(2).stderr().join("\n");
+    let outcome = stderr(&project, 2);
     assert!(outcome.contains("table 'sales': step 3 'derive': no column 'price'"), "{outcome}");
     // A key that is a number here and a text there.
     project.write("in/items.csv", "order_id,line,quantity,price\nx1,1,2,1\n");
     project.run("ingest", ["shop"]).exits(0);
-    let outcome = project.run("clean", ["shop"]).exits(2).stderr().join("\n");
+    let outcome = stderr(&project, 2);
     assert!(
         outcome.contains("step 2 'join': column 'order_id' holds int64, but 'order_id' in 'items' string; cast one of them first"),
         "{outcome}"
@@ -181,7 +186,7 @@ tables:
       - aggregate: {by: order_id, measures: {n: COUNT(*)}}
 ";
     let project = shop(clean);
-    let outcome = project.run("clean", ["shop"]).exits(0).stderr().join("\n");
+    let outcome = stderr(&project, 0);
     assert!(outcome.contains("orders: 4 rows in, 2 out; 3 refused by clean; 1 added by step 2 'join' with items"), "{outcome}");
     let orders = project.latest(FOLDER).into_iter().find(|path| path.contains("/orders_")).unwrap();
     let refused = project.evidence(&orders)["refused"].as_str().unwrap().to_owned();

@@ -5,9 +5,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-mod clean_spec;
 mod making;
-mod order;
 mod review;
 mod trial;
 mod undone;

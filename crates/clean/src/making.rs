@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use artifact::{
-    Artifact, Batches, Definition, Definitions, Evidence, Fingerprint, Input, Kind, Notes, Purpose, Read, Snapshot,
-    evidence_of,
+    Artifact, Batches, Definitions, Evidence, Fingerprint, Input, Kind, Notes, Purpose, Read, Snapshot, evidence_of,
 };
 use asking::{Answered, Models};
 use polars::prelude::{DataFrame, IntoLazy, LazyFrame, Schema};
 use spec::{Error, Result, ResultExt, Tool};
 use stage::{Empty, Finished, FinishedTable, Job, Kept, Output, Stage, TableOutput};
-use transform::{Beside, Changes, Cleaned, Given, Mapping, OtherTable, Undone, clean, union};
+use transform::{
+    Beside, Changes, Cleaned, Given, Mapping, OtherTable, TableSpec, Undone, clean, known_together, order, union,
+};
 
-use crate::clean_spec::TableSpec;
-use crate::order;
 use crate::review;
 use crate::undone::Decisions;
 use crate::wiring::{Clean, Screen, decisions, models};
@@ -65,28 +64,10 @@ pub fn rows(job: &Job<Clean>, name: &str, spec: &TableSpec, finished: &Finished<
     let tables = from.iter().map(|other| Ok((other.name(), table(job, other, finished)?)));
     let tables: Vec<(&str, FinishedTable)> = tables.collect::<Result<_>>()?;
     let count = tables.iter().map(|(_, table)| table.rows).sum();
-    let definitions = definitions(&from, &tables);
+    let known: Vec<_> = tables.iter().map(|(name, table)| (*name, table.definitions.as_ref())).collect();
+    let definitions = known_together(&known);
     let frames = tables.into_iter().map(|(name, table)| (name, table.frame)).collect();
     Ok(Rows { frame: union(frames)?, count, definitions })
-}
-
-/// What is known of the rows of some tables together: which tables they are, and what their evidence says of the columns.
-fn definitions(from: &[OtherTable], tables: &[(&str, FinishedTable)]) -> Definitions {
-    let known: Vec<&Definitions> = tables.iter().filter_map(|(_, table)| table.definitions.as_ref()).collect();
-    let rows = known.iter().filter_map(|table| table.rows.as_ref());
-    let names: Vec<&str> = from.iter().map(OtherTable::name).collect();
-    let is = format!("rows of {}", names.join(", "));
-    let rows = Some(Definition::new("rows", is, &format!("rows\n{}", names.join("\n")), rows));
-    let mut columns: Vec<Definition> = Vec::new();
-    for column in known.iter().flat_map(|table| &table.columns) {
-        if columns.iter().any(|other| other.name == column.name) {
-            continue;
-        }
-        // A column of several tables is made in all their ways.
-        let ways: Vec<&Definition> = known.iter().filter_map(|table| table.column(&column.name)).collect();
-        columns.push(Definition::union(&ways));
-    }
-    Definitions { columns, rows, ..Definitions::default() }
 }
 
 /// All that the steps of a table need, but for the answers of models.

@@ -9,10 +9,8 @@ use std::time::Instant;
 use spec::text::count;
 use spec::{Error, Exit, Name, Result, Root, Tool, did_you_mean};
 use stage::{Job, Rehearsal, rehearse};
-use transform::{Sample, Types};
+use transform::{Sample, TableSpec, Tables, Types, order};
 
-use crate::clean_spec::{Spec, TableSpec};
-use crate::order;
 use crate::wiring::{Clean, Flags};
 
 /// Runs all tests of the pipeline and prints what differs. Refused if one of them fails.
@@ -114,7 +112,7 @@ fn failures(job: &Job<Clean>, test: &Sample, types: &Types) -> Result<Vec<String
 }
 
 /// The tables that the test expects something of, and those that they are made from.
-fn wanted(job: &Job<Clean>, test: &Sample) -> Result<Spec> {
+fn wanted(job: &Job<Clean>, test: &Sample) -> Result<Tables> {
     let is_expected = |name: &str| test.expect.get(name).is_some() || test.refused.get(name).is_some();
     let missing = |name: &str| -> Option<(String, String)> {
         let all = order::with_needs(&job.spec, name).into_iter();
@@ -144,7 +142,7 @@ fn wanted(job: &Job<Clean>, test: &Sample) -> Result<Spec> {
     }
     match tables.is_empty() {
         true => Err(Error::cannot_run("no table is made from what is given").hint("add its raw tables under 'given'")),
-        false => Ok(Spec { tables: tables.into_iter().collect() }),
+        false => Ok(Tables { tables: tables.into_iter().collect() }),
     }
 }
 

@@ -9,11 +9,10 @@ use polars::prelude::LazyFrame;
 use spec::{Error, Exit, Result, ResultExt, Tool};
 use stage::{Derived, Finished, Job, Output, Stage};
 use tool::About;
-use transform::{ChangeId, Given, Step};
+use transform::{ChangeId, Given, Step, TableSpec, Tables, order};
 
-use crate::clean_spec::{Spec, TableSpec};
 use crate::undone::Decisions;
-use crate::{making, order, trial};
+use crate::{making, trial};
 
 #[derive(Args, Debug, Default)]
 pub struct Flags {
@@ -62,14 +61,14 @@ impl Stage for Clean {
         ],
     };
     const MORE_SCHEMAS: tool::MoreSchemas = asking::SCHEMAS;
-    type Spec = Spec;
+    type Spec = Tables;
     type Flags = Flags;
 
-    fn tables(spec: &Spec) -> Vec<String> {
+    fn tables(spec: &Tables) -> Vec<String> {
         spec.tables.names().map(str::to_owned).collect()
     }
 
-    fn fault(spec: &Spec) -> Option<Error> {
+    fn fault(spec: &Tables) -> Option<Error> {
         let error = || Error::cannot_run("no table is named").hint("name at least one, such as `orders: {}`");
         spec.tables.is_empty().then(|| error().at("tables")).or_else(|| order::fault(spec))
     }
@@ -118,9 +117,7 @@ impl Stage for Clean {
     }
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
-        for (name, table) in job.spec.tables.iter() {
-            check_name(name, table, &job.spec)?;
-        }
+        order::check_logs(&job.spec)?;
         making::plan_all(job)?;
         let derived = |(name, table): (&str, &TableSpec)| {
             let needs = order::needs(table).into_iter().map(str::to_owned).collect();
@@ -163,7 +160,7 @@ impl asking::Progress for Screen<'_> {
 }
 
 /// Those of all tables.
-fn steps(spec: &Spec) -> impl Iterator<Item = &Step> {
+fn steps(spec: &Tables) -> impl Iterator<Item = &Step> {
     spec.tables.iter().flat_map(|(_, table)| &table.steps)
 }
 
@@ -205,18 +202,8 @@ fn compile(job: &Job<Clean>) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// A change log takes the name of a table.
-fn check_name(name: &str, table: &TableSpec, spec: &Spec) -> Result<()> {
-    let log = format!("{name}_changes");
-    match table.logs_changes() && spec.tables.get(&log).is_some() {
-        true => Err(Error::cannot_run(format!("table '{log}' is called as the change log of table '{name}'"))
-            .hint("give the table another name, or write `changes: false`")),
-        false => Ok(()),
-    }
-}
-
 /// The files that steps name, each once.
-fn mapping_files(spec: &Spec) -> Vec<&str> {
+fn mapping_files(spec: &Tables) -> Vec<&str> {
     let mut files: Vec<&str> = steps(spec).filter_map(Step::mapping_file).collect();
     files.sort_unstable();
     files.dedup();

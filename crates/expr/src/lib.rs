@@ -22,6 +22,7 @@ mod over;
 mod parse;
 mod resolve;
 mod row;
+pub mod select;
 mod sql;
 mod texts;
 mod typed;

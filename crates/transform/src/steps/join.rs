@@ -66,7 +66,7 @@ pub struct Join {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum How {
+pub(super) enum How {
     /// Rows without a match stay, with empty cells.
     #[default]
     Left,
@@ -150,34 +150,40 @@ impl Apply for Join {
             let fan_out = FanOut { joining, inner, full, single, taken, schema };
             return plan.reshape(Arc::new(fan_out), Some(with), pairs);
         }
-        let rule = format!("{} with {with}", plan.place());
-        let brings = matches!(self.how, How::Left | How::Inner);
-        let (reads, columns) = (joining.reads(), joining.columns.clone());
-        let ask = plan.ask(Question::Other(Arc::new(joining)));
-        let by = plan.keep("match", Value::Match { ask, reads, single: single && brings });
-        match self.how {
-            How::Inner | How::Semi => {
-                let hit = Value::Empty { columns: vec![by.clone()], all: true };
-                plan.remove(rule, Fate::Dropped, None, hit)?;
-            }
-            How::Anti => plan.remove(rule, Fate::Dropped, None, Value::Present(by.clone()))?,
-            How::Left | How::Full => {}
-        }
-        if matches!(self.how, How::Inner | How::Semi | How::Anti) {
-            let keys: Vec<String> = pairs.iter().map(|(here, _)| here.clone()).collect();
-            plan.chooses_rows(&keys);
-        }
-        plan.noted(Some(with), pairs);
-        let fetched = columns.into_iter().map(|(there, here, dtype)| {
-            let value = Value::Fetched { ask, by: by.clone(), there, column: here.clone(), dtype };
-            (here, value)
-        });
-        plan.set_joined(fetched.collect())
+        look_up(plan, joining, self.how, single)
     }
 
     fn other_tables(&self) -> Vec<&OtherTable> {
         vec![&self.with]
     }
+}
+
+/// A join that gives at most one row for each row, as values of the rows: it streams. `single`: several matches end the run.
+pub(super) fn look_up(plan: &mut Plan, joining: Joining, how: How, single: bool) -> Result<()> {
+    let (with, pairs) = (joining.with.clone(), joining.pairs());
+    let rule = format!("{} with {with}", plan.place());
+    let brings = matches!(how, How::Left | How::Inner);
+    let (reads, columns) = (joining.reads(), joining.columns.clone());
+    let ask = plan.ask(Question::Other(Arc::new(joining)));
+    let by = plan.keep("match", Value::Match { ask, reads, single: single && brings });
+    match how {
+        How::Inner | How::Semi => {
+            let hit = Value::Empty { columns: vec![by.clone()], all: true };
+            plan.remove(rule, Fate::Dropped, None, hit)?;
+        }
+        How::Anti => plan.remove(rule, Fate::Dropped, None, Value::Present(by.clone()))?,
+        How::Left | How::Full => {}
+    }
+    if matches!(how, How::Inner | How::Semi | How::Anti) {
+        let keys: Vec<String> = pairs.iter().map(|(here, _)| here.clone()).collect();
+        plan.chooses_rows(&keys);
+    }
+    plan.noted(Some(with), pairs);
+    let fetched = columns.into_iter().map(|(there, here, dtype)| {
+        let value = Value::Fetched { ask, by: by.clone(), there, column: here.clone(), dtype };
+        (here, value)
+    });
+    plan.set_joined(fetched.collect())
 }
 
 impl Join {

@@ -34,6 +34,7 @@ mod scalar;
 mod scd2;
 mod select;
 mod space_punctuation;
+mod sql;
 mod strip_html;
 mod surrogate_key;
 mod trim;
@@ -150,6 +151,8 @@ steps! {
     surrogate_key::SurrogateKey,
     /// Makes versions of keys from snapshots.
     scd2::Scd2,
+    /// Runs one SELECT.
+    sql::Sql,
 }
 
 /// What a step does.

@@ -1,9 +1,8 @@
 //! Which clean tables are made from which, and in what order.
 
-use spec::{Error, did_you_mean};
-use transform::OtherTable;
-
-use crate::clean_spec::{Spec, TableSpec};
+use crate::beside::OtherTable;
+use crate::clean_spec::{TableSpec, Tables};
+use spec::{Error, Result, did_you_mean};
 
 /// The clean tables that a table is made from, each once, in the order of the file: those of `from` and of steps.
 pub fn needs<'a>(table: &'a TableSpec) -> Vec<&'a str> {
@@ -28,7 +27,7 @@ pub fn raw_tables(name: &str, table: &TableSpec) -> Vec<String> {
 }
 
 /// A table and all clean tables that it is made from, directly or by way of others.
-pub fn with_needs<'a>(spec: &'a Spec, name: &'a str) -> Vec<&'a str> {
+pub fn with_needs<'a>(spec: &'a Tables, name: &'a str) -> Vec<&'a str> {
     let mut all = vec![name];
     let mut at = 0;
     while let Some(name) = all.get(at).copied() {
@@ -40,7 +39,7 @@ pub fn with_needs<'a>(spec: &'a Spec, name: &'a str) -> Vec<&'a str> {
 }
 
 /// What is wrong with the names of other tables: one that is not there, or a circle.
-pub fn fault(spec: &Spec) -> Option<Error> {
+pub fn fault(spec: &Tables) -> Option<Error> {
     for (name, table) in spec.tables.iter() {
         let known = || spec.tables.names().filter(|other| *other != name);
         let missing = |other: &str| {
@@ -83,12 +82,24 @@ fn with_full_stop(text: &str) -> String {
     if text.ends_with('?') { text.to_owned() } else { format!("{text};") }
 }
 
+/// A change log takes the name of a table.
+pub fn check_logs(spec: &Tables) -> Result<()> {
+    for (name, _) in spec.tables.iter().filter(|(_, table)| table.logs_changes()) {
+        let log = format!("{name}_changes");
+        if spec.tables.get(&log).is_some() {
+            return Err(Error::cannot_run(format!("table '{log}' is called as the change log of table '{name}'"))
+                .hint("give the table another name, or write `changes: false`"));
+        }
+    }
+    Ok(())
+}
+
 /// The tables in the order of their dependencies, otherwise that of the file; an error is the way round a circle. Names are
 /// known to be there.
-pub fn sorted(spec: &Spec) -> Result<Vec<&str>, Vec<&str>> {
+pub fn sorted(spec: &Tables) -> Result<Vec<&str>, Vec<&str>> {
     fn visit<'a>(
         name: &'a str,
-        spec: &'a Spec,
+        spec: &'a Tables,
         way: &mut Vec<&'a str>,
         order: &mut Vec<&'a str>,
     ) -> Result<(), Vec<&'a str>> {
@@ -119,21 +130,23 @@ mod tests {
 
     use spec::Environment;
 
-    use crate::wiring::Clean;
+    use super::*;
 
     fn failure(text: &str) -> String {
-        match stage::read_spec::<Clean>(text, Path::new("clean.yaml"), &Environment::default()) {
-            Ok(_) => panic!("should fail"),
-            Err(error) => error.to_string(),
-        }
+        let file = Path::new("clean.yaml");
+        let tables =
+            spec::parse::<Tables>(text, file, &Environment::default()).unwrap_or_else(|error| panic!("{error}")).spec;
+        fault(&tables).expect("there is a fault").placed(text, file).to_string()
     }
 
     #[test]
     fn tables_come_after_those_that_they_are_made_from() {
         let text = "tables:\n  c: {from: {clean: b}}\n  b: {steps: [{join: {with: a, on: id}}]}\n  a: {}\n";
-        let read = stage::read_spec::<Clean>(text, Path::new("clean.yaml"), &Environment::default());
-        let spec = read.unwrap_or_else(|error| panic!("{error}")).body;
-        assert_eq!(super::sorted(&spec).unwrap(), ["a", "b", "c"]);
+        let read = spec::parse::<Tables>(text, Path::new("clean.yaml"), &Environment::default());
+        let tables = read.unwrap_or_else(|error| panic!("{error}")).spec;
+        assert_eq!(sorted(&tables).unwrap(), ["a", "b", "c"]);
+        assert_eq!(with_needs(&tables, "c"), ["c", "b", "a"]);
+        assert_eq!(raw_tables("b", tables.tables.get("b").unwrap()), ["b"]);
     }
 
     #[test]

@@ -1,14 +1,15 @@
-//! `resources/<pipeline>/clean.yaml`.
+//! What `resources/<pipeline>/clean.yaml` holds: tables, each with what it is made from and its steps.
 
+use crate::sources::Sources;
+use crate::steps::Step;
 use artifact::Layer;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use spec::Map;
-use transform::{Sources, Step};
 
 /// `resources/<pipeline>/clean.yaml`: how raw tables become clean ones.
 #[derive(Debug, Deserialize, JsonSchema)]
-pub struct Spec {
+pub struct Tables {
     /// The clean tables by name.
     pub tables: Map<TableSpec>,
 }
