@@ -103,11 +103,11 @@ import sys, duckdb, pandas
 for given in sys.argv[1:]:
     name, path = given.split('=', 1)
     duckdb.sql(f\"CREATE VIEW {{name}} AS SELECT * FROM '{{path}}'\")
-    rows = duckdb.sql(f'SELECT COUNT(*) FROM {{name}}').fetchone()[0]
+    rows = duckdb.sql(f'SELECT COUNT(*) FROM {{name}}').fetchall()[0][0]
     table = pandas.read_parquet(path)
     assert len(table) == rows > 0, (name, len(table), rows)
     assert list(table.columns) == duckdb.sql(f'SELECT * FROM {{name}}').columns, name
-print(duckdb.sql('''{DIFFERENT_DAYS}''').fetchone()[0])
+print(duckdb.sql('''{DIFFERENT_DAYS}''').fetchall()[0][0])
 "
     );
     let output = Command::new(python).args(["-c", &script]).args(&files).output().expect("Python runs");
