@@ -88,6 +88,12 @@ fn postgresql_answers_from_the_star_schema() {
         ),
         "numeric"
     );
+    // The question of docs/olist.md.
+    let states = server.psql(
+        "SELECT s.state, ROUND(AVG(CASE WHEN o.is_late THEN 100.0 ELSE 0 END), 1) AS late_percent FROM fact_orders o \
+         JOIN dim_sellers s USING (seller_id) WHERE o.is_late IS NOT NULL GROUP BY s.state ORDER BY 2 DESC",
+    );
+    assert!(states.lines().count() > 3, "{states}");
     export().exits(0).says("up to date");
 }
 
