@@ -3,11 +3,13 @@
 //! This crate must not know about files, terminals or networks: what goes in and out are plans and batches.
 
 mod agreement;
+mod alike;
 mod beside;
 mod carry;
 mod changes;
 mod clean_spec;
 mod clusters;
+mod from_tables;
 mod given;
 mod joining;
 mod key_hash;
@@ -25,7 +27,6 @@ mod reshape;
 mod review;
 mod samples;
 mod seen;
-mod sources;
 mod split;
 mod statistics;
 pub mod steps;
@@ -36,6 +37,7 @@ pub use beside::{Beside, OtherTable};
 pub use changes::{ChangeId, Changes, Undone};
 pub use clean_spec::{TableSpec, Tables};
 pub use expr::{RowExpr, SqlExpr};
+pub use from_tables::FromTables;
 pub use given::Given;
 pub use key_set::KeySet;
 pub use keys::{Nulls, filled, is_exact};
@@ -45,7 +47,6 @@ pub use pending::{Pending, pending};
 pub use plan::Plan;
 pub use review::Review;
 pub use samples::{Sample, Types};
-pub use sources::Sources;
 pub use split::{Cleaned, clean, plan};
 pub use steps::Step;
 pub use union::{known_together, union};

@@ -6,6 +6,7 @@
 //! so that a refused row can show it: the helper is the old column under another name and costs no copy.
 
 mod action;
+mod question;
 mod reshapes;
 
 use std::fmt::Display;
@@ -17,9 +18,9 @@ use spec::{Error, Result, did_you_mean};
 
 use self::reshapes::Noted;
 pub(crate) use action::{
-    Action, Agreement, Ask, Bound, Filling, Given as Answer, Limits, Log, Question, Spellings, Spread, Value,
-    whole_cell,
+    Action, Ask, Bound, Filling, Given as Answer, Limits, Log, Question, Spread, Value, whole_cell,
 };
+pub(crate) use question::{Agreement, Alike, Compared, Down, Spellings};
 
 use crate::given::Given;
 use crate::keys::Nulls;

@@ -11,6 +11,7 @@ mod derive;
 mod drop;
 mod drop_null;
 mod explode;
+mod fill_down;
 mod fill_null;
 mod filter;
 mod fix_mojibake;
@@ -33,6 +34,7 @@ mod replacement;
 mod scalar;
 mod scd2;
 mod select;
+mod similar;
 mod space_punctuation;
 mod sql;
 mod strip_html;
@@ -115,6 +117,8 @@ steps! {
     parse_dates::ParseDates,
     /// Fills empty cells.
     fill_null::FillNull,
+    /// Fills empty cells from the row above.
+    fill_down::FillDown,
     /// Lets the rows of one key agree on columns that the key determines.
     repair::Repair,
     /// Drops rows with empty cells.
