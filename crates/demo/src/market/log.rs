@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::{COLUMNS, Market};
 use crate::chance::Chance;
-use crate::text::{Log, Span, Text};
+use crate::text::{Log, Text};
 
 const STORE: u64 = 31;
 const PRODUCT: u64 = 32;
@@ -305,6 +305,7 @@ impl Log for MarketLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::Span;
 
     fn market(weeks: u32) -> Market {
         let from = "2022-01-03".parse().unwrap();
