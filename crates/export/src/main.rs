@@ -7,6 +7,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod deliveries;
 mod given;
+mod outputs;
 mod tables;
 mod wiring;
 
