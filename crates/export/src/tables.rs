@@ -6,7 +6,8 @@ use sinks::{ExportSpec, Goes, Mode, Upstream, arrange, load};
 use spec::{Error, Name, Result, did_you_mean};
 use stage::{Empty, Job, Stage, TableOutput};
 
-use crate::wiring::{Export, who};
+use crate::outputs::who;
+use crate::wiring::Export;
 
 /// The artifacts of a table: those of the stage that is named, else those of the stage before, or that were named as arguments.
 pub fn artifacts<'a>(job: &'a Job<Export>, from: Option<Upstream>, table: &Name) -> Result<Vec<&'a Artifact>> {
