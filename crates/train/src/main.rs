@@ -9,8 +9,10 @@ mod moved;
 mod rebuild;
 mod runs;
 mod since;
+mod waiting;
 mod wiring;
 
 fn main() -> ExitCode {
+    waiting::let_others_work();
     moved::passed_on().unwrap_or_else(stage::main::<wiring::Train>)
 }
