@@ -1,78 +1,118 @@
-"""Runs `clean` on the raw table of the `bench` pipeline and the same rules in DuckDB's SQL; prints a Markdown table.
+#!/usr/bin/env python3
+"""Measures what `clean` repairs: precision, recall, F1 and harm on data of which a clean version is known.
 
-    python cleaning.py --work FOLDER ROWS...
+    cargo build --release -p ingest -p clean -p export
+    scripts/bench/cleaning.py [--data ../shared/data/cleaning-bench] [--bin target/release] [hospital beers]
 
-measure.py must have run with the same folder and sizes. DuckDB reads the same Parquet file, keeps the order of the rows and writes Parquet
-with Snappy. It does not write refused rows, a change log or evidence. Both tables must be equal, value by value.
+The pipelines are those in tests/cleaning/. Each data set has a `dirty.csv` and a `clean.csv` of the same shape. A cell is wrong
+if both differ, and changed if the output differs from the dirty one.
+
+    precision = cells changed to the clean value / cells changed
+    recall    = cells changed to the clean value / wrong cells
+    F1        = their harmonic mean
+    harm      = cells that were right and are not any more
+
+Cells are compared as texts; with --numbers also as numbers, so that `12` equals `12.0`. With --steps the change log tells what each
+step did: its precision is the share of its changes that made a cell right, its recall is of the cells that were wrong before any step,
+and its harm are cells that were right before it and not after it.
 """
 
 import argparse
+import csv
 import os
-import sys
-from pathlib import Path
+import pathlib
+import shutil
+import subprocess
+import tempfile
 
-import polars
-from measure import MIB, REPOSITORY, TURNS, latest, row, run
-
-SQL = """
-SET preserve_insertion_order = true;
-CREATE TEMP VIEW tidy AS
-SELECT order_id, customer_id, ordered_at, product, coalesce({category}, 'unknown') AS category, coalesce({channel}, 'unknown') AS channel,
-       quantity, amount, _file, _row
-FROM read_parquet('{raw}') WHERE customer_id IS NOT NULL AND ordered_at IS NOT NULL AND amount IS NOT NULL;
-COPY (
-  SELECT * EXCLUDE (turn), amount < 0 AS is_return
-  FROM (SELECT *, CASE WHEN order_id IS NULL THEN 1 ELSE row_number() OVER (PARTITION BY order_id ORDER BY _file, _row) END AS turn FROM tidy)
-  WHERE turn = 1 AND amount BETWEEN -100000 AND 100000
-  ORDER BY _file, _row
-) TO '{out}' (FORMAT parquet, COMPRESSION snappy);
-SELECT count(*), count(DISTINCT order_id), count(*) FILTER (category NOT IN
-  ('grocery', 'books', 'beauty', 'clothing', 'toys', 'home', 'sports', 'electronics', 'unknown')), avg(amount) FROM read_parquet('{out}');
-"""
-
-
-def by_sql(raw, out):
-    sql = SQL.format(raw=raw, out=out, category="lower(trim(category))", channel="lower(trim(channel))")
-    script = out.with_name("by_sql.py")
-    script.write_text(f"import duckdb\nprint(duckdb.execute({sql!r}).fetchall())\n")
-    return run("DuckDB", [sys.executable, script], dict(os.environ))
-
-
-def same(ours, theirs):
-    """Whether both tables hold the same rows, in the same order."""
-    columns = ["order_id", "customer_id", "ordered_at", "product", "category", "channel", "quantity", "amount", "is_return", "_file", "_row"]
-    one, other = (polars.read_parquet(path, columns=columns) for path in (ours, theirs))
-    return one.equals(other.cast(dict(one.schema)))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def main():
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--work", type=Path, required=True)
-    arguments.add_argument("rows", type=int, nargs="+")
-    asked = arguments.parse_args()
-    print(row("rows", "`clean`, s", "DuckDB, s", "time", "`clean`, MiB", "DuckDB, MiB", "memory"))
-    print(row("---:", *["---:"] * 6))
-    for rows in asked.rows:
-        root = asked.work.resolve() / str(rows)
-        environment = os.environ | {"MILLRACE_ROOT": str(root), "BENCH_LOG": str(root / "purchases.csv"), "BENCH_ROWS": str(rows)}
-        raw, out = root / latest(root, "data/raw/bench")[0], root / "duckdb.parquet"
-        turns = [
-            (run("clean", [REPOSITORY / "bin/clean", "bench", "--force", "--quiet"], environment), by_sql(raw, out)) for _ in range(TURNS)
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared/data/cleaning-bench")
+    options.add_argument("--bin", type=pathlib.Path, default=ROOT / "target/release")
+    options.add_argument("--pipelines", type=pathlib.Path, default=ROOT / "tests/cleaning")
+    options.add_argument("--numbers", action="store_true", help="cells that are equal as numbers are equal")
+    options.add_argument("--steps", action="store_true", help="also measure each step by its changes")
+    options.add_argument("--wrong", type=int, default=0, metavar="N", help="print the first N cells that are not as they should be")
+    options.add_argument("sets", nargs="*", default=["hospital", "beers"])
+    arguments = options.parse_args()
+    print(f"{'set':10} {'wrong':>6} {'changed':>8} {'right':>6} {'precision':>9} {'recall':>7} {'F1':>7} {'harm':>5}")
+    for name in arguments.sets:
+        dirty, clean = (read(arguments.data / name / f"{kind}.csv") for kind in ("dirty", "clean"))
+        repaired, changes = cleaned(arguments, name)
+        measure(name, dirty, clean, repaired, arguments)
+        if arguments.steps:
+            measure_steps(dirty, clean, changes, arguments)
+
+
+def read(file):
+    with open(file, newline="", encoding="utf-8-sig") as lines:
+        return list(csv.reader(lines))
+
+
+def cleaned(arguments, name):
+    """The output of the pipeline, in a project of its own."""
+    with tempfile.TemporaryDirectory(prefix="millrace-") as folder:
+        shutil.copytree(arguments.pipelines / name, pathlib.Path(folder) / "resources" / name)
+        environment = {**os.environ, "MILLRACE_ROOT": folder, "CLEANING_BENCH": str(arguments.data.resolve())}
+        for tool in ("ingest", "clean"):
+            subprocess.run([arguments.bin / tool, name, "--quiet"], env=environment, check=True, stdout=subprocess.DEVNULL)
+        export = [arguments.bin / "export", name, "--quiet", "-o", "-"]
+        made = pathlib.Path(folder) / "data/processed" / name / "clean"
+        (log,) = made.glob("*_changes_*.parquet")
+        reader = pathlib.Path(folder) / "resources" / "changes"
+        reader.mkdir()
+        table = log.name.split("_changes_")[0] + "_changes"
+        (reader / "export.yaml").write_text(f"table: {table}\nformat: csv\ncolumns: [_row, column, before, after, by]\n")
+        changes = [arguments.bin / "export", "changes", log, "--quiet", "-o", "-"]
+        return [
+            list(csv.reader(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.splitlines()))
+            for command in (export, changes)
         ]
-        ours, theirs = (min(side, key=lambda done: done.seconds) for side in zip(*turns))
-        if not same(root / latest(root, "data/processed/bench/clean")[0], out):
-            sys.exit(f"cleaning.py: the tables of {rows:,} rows differ")
-        print(
-            row(
-                f"{rows:,}",
-                f"{ours.seconds:.2f}",
-                f"{theirs.seconds:.2f}",
-                f"{ours.seconds / theirs.seconds:.2f}",
-                f"{ours.memory / MIB:,.0f}",
-                f"{theirs.memory / MIB:,.0f}",
-                f"{ours.memory / theirs.memory:.2f}",
-            )
-        )
+
+
+def measure(name, dirty, clean, repaired, arguments):
+    assert len(dirty) == len(clean) == len(repaired), "rows are compared by position: none may be added or removed"
+    assert len(dirty[0]) == len(clean[0]) == len(repaired[0]), "columns are compared by position"
+    same = equal_as_numbers if arguments.numbers else str.__eq__
+    wrong = changed = right = harm = 0
+    for row, (before, truth, after) in enumerate(zip(dirty[1:], clean[1:], repaired[1:]), start=1):
+        for column, d, c, r in zip(dirty[0], before, truth, after):
+            wrong += not same(d, c)
+            changed += not same(d, r)
+            right += not same(d, r) and same(r, c) and not same(d, c)
+            harm += same(d, c) and not same(r, c)
+            if not same(r, c) and arguments.wrong > 0:
+                arguments.wrong -= 1
+                print(f"  row {row} {column}: dirty {d!r}, clean {c!r}, found {r!r}")
+    precision, recall = right / max(changed, 1), right / max(wrong, 1)
+    f1 = 2 * precision * recall / max(precision + recall, 1e-9)
+    print(f"{name:10} {wrong:6} {changed:8} {right:6} {precision:9.3f} {recall:7.3f} {f1:7.3f} {harm:5}")
+
+
+def measure_steps(dirty, clean, changes, arguments):
+    same = equal_as_numbers if arguments.numbers else str.__eq__
+    wrong = sum(not same(d, c) for before, truth in zip(dirty[1:], clean[1:]) for d, c in zip(before, truth))
+    steps = {}
+    for line, column, before, after, by in changes[1:]:
+        # The first row of the file is line 2.
+        truth = clean[int(line) - 1][dirty[0].index(column)]
+        changed, right, harm = steps.get(by, (0, 0, 0))
+        was, is_now = same(before, truth), same(after, truth)
+        steps[by] = (changed + 1, right + (is_now and not was), harm + (was and not is_now))
+    for by, (changed, right, harm) in sorted(steps.items(), key=lambda step: int(step[0].split()[1])):
+        print(f"  {by:22} {changed:6} changed, precision {right / changed:.3f}, recall {right / wrong:.3f}, harm {harm}")
+
+
+def equal_as_numbers(one, other):
+    if one == other:
+        return True
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return False
 
 
 if __name__ == "__main__":

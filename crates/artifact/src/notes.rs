@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Layer, Read, Reshape};
+
 /// Notes of a table, file or folder. A note that a stage does not leave is not written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -18,6 +20,12 @@ pub struct Notes {
     /// features: the column that says from when on a row's label is known, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_known_at: Option<String>,
+    /// features: how many periods ahead a table of series predicts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub horizon_periods: Option<u32>,
+    /// features: columns that say what a row is about besides its entity and time, such as the cutoff of a forecast.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub carried: Vec<String>,
     /// train: the version of the model, such as `v3`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -36,9 +44,49 @@ pub struct Notes {
     /// clean: one entry for each step that asked a language model.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub llm: Vec<Asked>,
+    /// clean: the layer that the table belongs to, a label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer: Option<Layer>,
+    /// clean: what the table was made from, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<Read>,
+    /// clean: the steps after which rows are others, or have cells of another table, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reshapes: Vec<Reshape>,
     /// monitor: what it found, as far as it is cause to train again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watch: Option<Watch>,
+    /// export: hash of what was delivered and how. An equal one is not delivered again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<String>,
+    /// export: what was read back from a database after the load.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+}
+
+/// What was read back from the target of a delivery, within the transaction that delivered it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Receipt {
+    /// Where the rows are, without user and password: `postgres://host:5432/shop sales.orders`.
+    pub target: String,
+    /// `replace`, `append` or `upsert`.
+    pub mode: String,
+    /// Rows that were delivered.
+    pub rows: u64,
+    /// Rows of the target's table after it.
+    pub rows_in_target: u64,
+    /// Checksum of the delivered rows as the target returned them; it is that of what was sent.
+    pub checksum: String,
+    /// The sum of each column of numbers, as the target returned it, by column.
+    pub sums: BTreeMap<String, String>,
+    /// Whether an earlier run had delivered the rows already, and only its receipt was missing.
+    #[serde(skip_serializing_if = "is_false")]
+    pub was_there: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Notes {

@@ -5,6 +5,7 @@ use spec::Severity;
 
 use crate::check::{Described, RowCheck, TableCheck};
 use crate::kinds::*;
+use crate::share::Share;
 
 /// A check of a table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -19,6 +20,7 @@ pub enum Check {
     References(References),
     Row(Row),
     Unique(Unique),
+    PrimaryKey(PrimaryKey),
     RowCount(RowCount),
     Freshness(Freshness),
     MeanNearHistory(MeanNearHistory),
@@ -34,7 +36,7 @@ pub(crate) enum Kind<'a> {
 
 impl Check {
     /// Every check by its name in YAML, in the order of the docs.
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 15] = [
         "required",
         "types",
         "not_null",
@@ -44,6 +46,7 @@ impl Check {
         "references",
         "row",
         "unique",
+        "primary_key",
         "row_count",
         "freshness",
         "mean_near_history",
@@ -62,6 +65,7 @@ impl Check {
             Check::References(check) => ("references", Kind::Row(check)),
             Check::Row(check) => ("row", Kind::Row(check)),
             Check::Unique(check) => ("unique", Kind::Table(check)),
+            Check::PrimaryKey(check) => ("primary_key", Kind::Table(check)),
             Check::RowCount(check) => ("row_count", Kind::Table(check)),
             Check::Freshness(check) => ("freshness", Kind::Table(check)),
             Check::MeanNearHistory(check) => ("mean_near_history", Kind::Table(check)),
@@ -97,6 +101,22 @@ impl Check {
             Check::References(check) => Some(&check.table),
             _ => None,
         }
+    }
+
+    /// The check as it can be judged on a few rows: a row check that takes out however many fail; None for one of the whole table.
+    pub fn on_sample(&self) -> Option<Check> {
+        let mut check = self.clone();
+        let max_share = match &mut check {
+            Check::NotNull(check) => &mut check.max_share,
+            Check::InRange(check) => &mut check.max_share,
+            Check::AcceptedValues(check) => &mut check.max_share,
+            Check::Matches(check) => &mut check.max_share,
+            Check::References(check) => &mut check.max_share,
+            Check::Row(check) => &mut check.max_share,
+            _ => return None,
+        };
+        *max_share = Share::new(1.0)?;
+        Some(check)
     }
 
     /// The check as people read it: `in_range amount [0, 10000]`.

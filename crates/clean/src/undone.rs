@@ -17,6 +17,7 @@ const HEADER: &str = "# Changes that 'clean' takes back; written by --undo and -
                       # time\taction\tid\ttable\trow\tfile\tcolumn\tby\twho\n";
 
 /// The decisions about a pipeline's changes, oldest first.
+#[derive(Default)]
 pub struct Decisions {
     /// Relative to the root.
     path: PathBuf,
@@ -69,6 +70,13 @@ impl Decisions {
     /// The changes of `table` that are taken back.
     pub fn of_table(&self, table: &str) -> Undone {
         Undone::new(self.standing().filter(|change| change.table == table).map(|change| (change.id, change.row)))
+    }
+
+    /// Where the decisions about `table` lie, and what stands for them; nothing if there are none.
+    pub fn about(&self, table: &str) -> Option<(String, Fingerprint)> {
+        let ids: Vec<String> =
+            self.standing().filter(|change| change.table == table).map(|change| change.id.to_string()).collect();
+        (!ids.is_empty()).then(|| (self.path.display().to_string(), Fingerprint::of_text(&ids.join("\n"))))
     }
 
     /// The changes that are taken back and not let happen again since, in the order of the list.

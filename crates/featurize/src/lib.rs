@@ -68,6 +68,7 @@ mod falsify;
 mod interner;
 mod kernel;
 mod known;
+mod named;
 mod plan;
 mod planned;
 mod prepared;

@@ -18,12 +18,14 @@ mod publication;
 mod publish;
 mod refusals;
 mod refused_rows;
+mod rehearsal;
 mod rendered;
 mod run;
 mod up_to_date;
 mod verification;
 
 use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use alert::Priority;
@@ -32,7 +34,7 @@ use checks::Checks;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use spec::{Environment, Error, Exit, Name, Result, Root, Tool, Url};
-use tool::{About, Progress};
+use tool::{About, Call, Entry, Progress};
 
 pub use args::RunFlags;
 pub use gates::{StageSpec, body_of, read_spec};
@@ -40,10 +42,11 @@ pub use inputs::{data_arguments, upstream};
 pub use later::Later;
 pub use mirror::Mirror;
 pub use output::{
-    Accepted, BooksOf, Empty, Facts, FileOutput, FolderOutput, Judged, Kept, Output, RenderedOutput, Standing,
-    TableOutput, rows_of,
+    Accepted, BooksOf, Derived, Empty, Facts, FileOutput, Finished, FinishedTable, FolderOutput, Judged, Kept, Output,
+    RenderedOutput, Standing, TableOutput, Wrote, rows_of,
 };
 pub use refusals::MaxRefused;
+pub use rehearsal::{Rehearsal, Rehearsed, rehearse};
 pub use rendered::{Rows, checked};
 /// What the error of [`Mirror::send`] says if another machine has taken the name.
 pub use store::NAME_IS_TAKEN;
@@ -83,6 +86,12 @@ pub trait Stage: Sized {
     /// Does the work: returns what is to be published, mostly as plans that the shell will run.
     fn run(job: &Job<Self>) -> Result<Vec<Output>>;
 
+    /// Makes a table that [`Stage::run`] gave as [`Output::Derived`], or says that an earlier artifact of it stays
+    /// ([`Output::Kept`]). `finished` finds the tables that it needs. Default: there are none.
+    fn derive(_job: &Job<Self>, table: &str, _finished: &Finished<'_>) -> Result<Output> {
+        Err(Error::cannot_run(format!("table '{table}' cannot be made from others")).hint("please report it"))
+    }
+
     /// What the run reads, for evidence and for the up-to-date check. Default: the input artifacts.
     fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
         job.artifacts.iter().map(Artifact::as_input).collect()
@@ -96,6 +105,16 @@ pub trait Stage: Sized {
     /// How the arguments become input artifacts. Default: the named ones, else the upstream's `latest`.
     fn artifacts(pipeline: &Name, named: &[String], root: &Root, mirror: &Mirror) -> Result<Vec<Artifact>> {
         upstream(Self::TOOL, pipeline, named, root, mirror)
+    }
+
+    /// Whether the spec reads the output of the stage before. Default: yes.
+    fn reads_upstream(_spec: &Self::Spec) -> bool {
+        true
+    }
+
+    /// Stages whose current output the spec reads as well. Default: none.
+    fn also_reads(_spec: &Self::Spec) -> Vec<Tool> {
+        Vec::new()
     }
 
     /// The flags that change the output, as text: part of the up-to-date check.
@@ -119,9 +138,20 @@ pub trait Stage: Sized {
         Ok(false)
     }
 
-    /// A folder in a store that every published file is copied to before it becomes the stage's output.
-    fn delivery(_job: &Job<Self>) -> Option<Url> {
-        None
+    /// What becomes of an error of a run. Default: it ends the tool. A stage of independent parts notes it, and goes on with
+    /// what [`Stage::more`] says is left; once nothing is, `more` returns the error.
+    fn failed(_job: &Job<Self>, error: Error) -> Result<()> {
+        Err(error)
+    }
+
+    /// Files of `snapshot` that are copied to a folder in a store before they become the stage's output. Default: none.
+    fn deliveries(_job: &Job<Self>, _snapshot: &Snapshot) -> Result<Vec<(Url, PathBuf)>> {
+        Ok(Vec::new())
+    }
+
+    /// Another command that reads none of the project's data, and so takes no lock: such as `--test`. `None`: go on.
+    fn beforehand(_job: &Job<Self>) -> Result<Option<Exit>> {
+        Ok(None)
     }
 
     /// Another command than running the stage, such as `--prove`. `None`: run the stage.
@@ -174,7 +204,7 @@ pub struct Job<S: Stage> {
 
 impl<S: Stage> Job<S> {
     /// The folder that this stage owns, as opened.
-    pub fn folder(&self) -> std::path::PathBuf {
+    pub fn folder(&self) -> PathBuf {
         self.root.join(S::TOOL.folder(&self.pipeline))
     }
 
@@ -199,7 +229,12 @@ impl<S: Stage> Job<S> {
 }
 
 /// The whole of a stage's `main`.
-pub fn main<S: Stage>() -> ExitCode {
+pub fn main<S: Stage>(call: Call) -> ExitCode {
     artifact::set_up_engine();
-    tool::main::<run::Staged<S>>()
+    tool::main::<run::Staged<S>>(call)
+}
+
+/// A stage, as its own program and the command `millrace` call it.
+pub const fn entry<S: Stage>() -> Entry {
+    Entry { main: main::<S>, ..Entry::of::<run::Staged<S>>() }
 }

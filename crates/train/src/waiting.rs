@@ -3,10 +3,11 @@
 //! twenty other programs, and takes 8 if the threads give their core away soon.
 
 use std::env;
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+
+use tool::Call;
 
 /// With either, the user has decided.
 const DECIDED: [&str; 2] = ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY"];
@@ -15,23 +16,16 @@ const LOOKS: &str = "1000";
 
 /// Starts the program anew with this setting, which the library reads only when it is loaded. A call that only asks for help, or the like, goes on
 /// as it is, as does everything if this fails.
-pub fn let_others_work() {
-    let mut arguments = env::args_os();
-    let name = arguments.next();
-    let arguments: Vec<_> = arguments.collect();
-    let learns = arguments.first().is_some_and(|first| !is_flag(first));
+pub fn let_others_work(call: &Call) {
+    let learns = call.arguments.first().is_some_and(|first| !first.as_bytes().starts_with(b"-"));
     if !learns || DECIDED.iter().any(|variable| env::var_os(variable).is_some()) {
         return;
     }
     let Ok(program) = env::current_exe() else { return };
+    let mut arguments = env::args_os();
     let mut again = Command::new(program);
-    again.args(arguments).env(DECIDED[0], LOOKS);
-    if let Some(name) = name {
+    if let Some(name) = arguments.next() {
         again.arg0(name);
     }
-    let _failed = again.exec();
-}
-
-fn is_flag(argument: &OsStr) -> bool {
-    argument.as_bytes().starts_with(b"-")
+    let _failed = again.args(arguments).env(DECIDED[0], LOOKS).exec();
 }

@@ -2,17 +2,30 @@
 //!
 //! This crate must not know about files, terminals or networks: what goes in and out are plans and batches.
 
+mod agreement;
+mod alike;
+mod beside;
 mod carry;
 mod changes;
+mod clean_spec;
+mod clusters;
+mod from_tables;
 mod given;
+mod joining;
+mod key_hash;
 mod key_set;
 mod keys;
 mod lookup;
 mod made;
 mod mapping;
+mod matching;
 mod operation;
+pub mod order;
 mod pending;
 mod plan;
+mod reshape;
+mod review;
+mod samples;
 mod seen;
 mod split;
 mod statistics;
@@ -20,8 +33,11 @@ pub mod steps;
 mod texts;
 mod union;
 
+pub use beside::{Beside, OtherTable};
 pub use changes::{ChangeId, Changes, Undone};
+pub use clean_spec::{TableSpec, Tables};
 pub use expr::{RowExpr, SqlExpr};
+pub use from_tables::FromTables;
 pub use given::Given;
 pub use key_set::KeySet;
 pub use keys::{Nulls, filled, is_exact};
@@ -29,6 +45,8 @@ pub use lookup::{Lookup, PROMPT_HASH};
 pub use mapping::{Mapped, Mapping};
 pub use pending::{Pending, pending};
 pub use plan::Plan;
+pub use review::Review;
+pub use samples::{Sample, Types};
 pub use split::{Cleaned, clean, plan};
 pub use steps::Step;
-pub use union::union;
+pub use union::{known_together, union};

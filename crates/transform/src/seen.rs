@@ -127,10 +127,10 @@ impl Contest {
 }
 
 /// Ordered as the values are: the upper and the lower half of 128 bits.
-type Rank = (u64, u64);
+pub(crate) type Rank = (u64, u64);
 
 /// Ranks in the order of the column's values; an empty cell loses against every value.
-fn ranks(by: &Column, winner: Winner) -> PolarsResult<Vec<Rank>> {
+pub(crate) fn ranks(by: &Column, winner: Winner) -> PolarsResult<Vec<Rank>> {
     let empty = if winner == Winner::Smallest { (u64::MAX, u64::MAX) } else { (0, 0) };
     // Every value is above the rank of empty cells.
     let narrow = |rank: u64| (rank, 1);
@@ -161,7 +161,7 @@ fn ranks(by: &Column, winner: Winner) -> PolarsResult<Vec<Rank>> {
     Ok(ranks)
 }
 
-/// For how many rows a row stands, by its position; empty for rows that took no part.
+/// For how many rows a row stands, or another number above 0, by its position; empty for rows that took no part.
 pub(crate) fn count_at(counts: Vec<u32>, position: Expr) -> Expr {
     position.map(
         move |positions| {

@@ -1,13 +1,18 @@
 //! Questions to the whole table: one run over the rows that are alive, restricted to the columns that are needed.
 
+use std::sync::Arc;
+
 use artifact::PolarsResultExt;
 use polars::prelude::*;
 use spec::{Error, Result};
 
 use super::Carried;
+use super::down::Below;
+use crate::joining::Matcher;
 use crate::plan::{POSITION, Question, Spread, whole_cell};
 use crate::seen::Contest;
 use crate::statistics::{self, Whole, deviation, mean, numbers, numbers_by_group, quantile};
+use crate::steps::Known;
 
 /// The answer to a question.
 pub(super) enum Found {
@@ -15,16 +20,28 @@ pub(super) enum Found {
     Number(Option<f64>),
     Cell(Option<Scalar>),
     Limits(Option<f64>, Option<f64>),
-    /// The limits stand in helpers.
+    /// What becomes of which text; others stay.
+    Values(Arc<Known>),
+    /// By column: the values that come down.
+    Below(Arc<Vec<Below>>),
+    /// There is nothing to do.
+    Nothing,
+    /// The answers are in helpers.
     Joined,
-    /// True at the position of each row that loses; and how many rows each stands for.
-    Contest(BooleanChunked, Vec<u32>),
+    /// Another table, found by keys.
+    Other(Arc<Matcher>),
+    /// True at the position of each row that loses; how many rows each stands for; the number of what is one with it.
+    Contest(BooleanChunked, Vec<u32>, Vec<u32>),
 }
 
 impl Carried {
     pub(super) fn ask(&mut self, question: &Question) -> Result<Found> {
         let float = |column: &str| vec![col(column).cast(DataType::Float64)];
         Ok(match question {
+            Question::Other(joining) => {
+                let other = self.given.beside(&joining.with, &self.place)?;
+                Found::Other(Arc::new(Matcher::new(joining.as_ref().clone(), other)?))
+            }
             Question::Mean { column } if self.dtype(column).is_integer() => {
                 self.whole(column, "mean", statistics::whole_mean)?
             }
@@ -61,10 +78,14 @@ impl Carried {
                 self.join(table, groups, groups, helpers.to_vec(), true)?;
                 Found::Joined
             }
+            Question::Agree(wanted) => self.agree(wanted)?,
+            Question::Alike(wanted) => self.alike(wanted)?,
+            Question::Down(wanted) => self.down(wanted)?,
+            Question::Spellings(wanted) => self.spellings(wanted)?,
             Question::Contest { keys, nulls, by, winner, count } => {
                 let contest = Contest::new(*winner, *nulls, *count);
                 let (losers, counts) = self.contest(contest, keys, by.as_deref())?;
-                Found::Contest(losers, counts)
+                Found::Contest(losers, counts, Vec::new())
             }
         })
     }
@@ -113,6 +134,17 @@ fn limits(by: Spread, mut values: Vec<f64>) -> (Option<f64>, Option<f64>) {
             };
             let margin = factor * (third - first);
             (first - margin, third + margin)
+        }
+        Spread::Medians(factor) => {
+            // 1 / 0.6745, the median absolute deviation of a normal distribution whose standard deviation is 1.
+            const SCALE: f64 = 1.4826;
+            let Some(median) = quantile(&mut values, 0.5) else { return (None, None) };
+            let mut distances: Vec<f64> = values.iter().map(|value| (value - median).abs()).collect();
+            let margin = factor * SCALE * quantile(&mut distances, 0.5).unwrap_or_default();
+            if margin == 0.0 {
+                return (None, None);
+            }
+            (median - margin, median + margin)
         }
         Spread::Deviations(factor) => {
             let (Some(mean), Some(deviation)) = (mean(&values), deviation(&values)) else { return (None, None) };

@@ -1,13 +1,20 @@
 //! Values of rows as expressions of polars.
 
+use std::sync::Arc;
+
+use artifact::raised;
 use polars::prelude::*;
 use spec::Result;
 
 use super::{Carried, is_alive};
 use crate::SqlExpr;
 use crate::carry::ask::Found;
-use crate::plan::{Answer, Bound, Filling, Limits, POSITION, Value};
+use crate::joining::Matcher;
+use crate::key_hash::key_hash;
+use crate::operation::Operation;
+use crate::plan::{Answer, Bound, Filling, Limits, POSITION, RULE, Value};
 use crate::seen::{count_at, is_loser};
+use crate::steps::Mapped;
 use crate::texts::changed;
 
 impl Carried {
@@ -23,6 +30,10 @@ impl Carried {
                 None => col(column.as_str()),
             },
             Value::Clipped { column, limits } => self.clipped(column, limits),
+            Value::Within { column, limits } => {
+                let out = self.outside(column, limits).fill_null(lit(false));
+                when(out).then(lit(NULL).cast(self.dtype(column))).otherwise(col(column.as_str()))
+            }
             Value::Outside { column, limits } => self.outside(column, limits),
             Value::IsOutside { column, limits } => self.outside(column, limits).fill_null(lit(false)),
             Value::Empty { columns, all } => {
@@ -33,12 +44,42 @@ impl Carried {
             Value::Lost { now, before } => col(now.as_str()).is_null().and(col(before.as_str()).is_not_null()),
             Value::NotTrue(sql) => self.sql(sql)?.eq_missing(lit(true)).not(),
             Value::Duplicate(ask) => match self.found.get(ask) {
-                Some(Found::Contest(losers, _)) => is_loser(losers.clone(), col(POSITION)),
+                Some(Found::Contest(losers, ..)) => is_loser(losers.clone(), col(POSITION)),
                 _ => lit(false),
             },
-            Value::Copies(ask) => match self.found.get(ask) {
-                Some(Found::Contest(_, counts)) => count_at(counts.clone(), col(POSITION)),
+            Value::ClusterOf(ask, _) => match self.found.get(ask) {
+                Some(Found::Contest(_, _, numbers)) => count_at(numbers.clone(), col(POSITION)),
                 _ => lit(NULL).cast(DataType::UInt32),
+            },
+            Value::Copies(ask) => match self.found.get(ask) {
+                Some(Found::Contest(_, counts, _)) => count_at(counts.clone(), col(POSITION)),
+                _ => lit(NULL).cast(DataType::UInt32),
+            },
+            Value::Match { ask, reads, single } => match self.found.get(ask) {
+                Some(Found::Other(other)) => matched(other.clone(), reads, *single),
+                _ => lit(NULL).cast(DataType::UInt32),
+            },
+            Value::Fetched { ask, by, column, dtype, .. } => match self.found.get(ask) {
+                Some(Found::Other(other)) => fetched(other.clone(), by, column, dtype),
+                _ => lit(NULL).cast(dtype.clone()),
+            },
+            Value::KeyHash { columns } => key_hash(columns),
+            Value::Present(column) => col(column.as_str()).is_not_null(),
+            Value::Agreed { column, ask, helper, fill, .. } => match self.found.get(ask) {
+                Some(Found::Joined) => {
+                    let takes = col(helper.as_str()).is_not_null();
+                    let takes = if *fill { takes } else { takes.and(self.has_value(column)) };
+                    when(takes).then(col(helper.as_str())).otherwise(col(column.as_str()))
+                }
+                _ => col(column.as_str()),
+            },
+            Value::FilledDown { column, ask, at, .. } => match self.found.get(ask) {
+                Some(Found::Below(below)) => self.filled_down(below, *at, column),
+                _ => col(column.as_str()),
+            },
+            Value::Spelled { column, ask } => match self.found.get(ask) {
+                Some(Found::Values(known)) => Arc::new(Mapped::new(known.clone())).expr(col(column.as_str())),
+                _ => col(column.as_str()),
             },
             Value::Asked { inputs, when, answered } => {
                 let any = inputs.iter().map(|name| col(name.as_str()).is_not_null()).reduce(Expr::or);
@@ -69,6 +110,15 @@ impl Carried {
     /// out.
     fn sql(&self, sql: &SqlExpr) -> Result<Expr> {
         Ok(sql.compile_where(&self.schema, &self.place, Some(is_alive()))?.expr)
+    }
+
+    /// Whether a cell holds a value; NaN is none.
+    pub(super) fn has_value(&self, column: &str) -> Expr {
+        let value = col(column);
+        match self.dtype(column).is_float() {
+            true => value.clone().is_not_null().and(value.is_not_nan()),
+            false => value.is_not_null(),
+        }
     }
 
     pub(super) fn dtype(&self, column: &str) -> DataType {
@@ -140,6 +190,46 @@ impl Carried {
         }
         clipped
     }
+}
+
+/// The number of the row of another table that matches, or nothing. `single`: a row that is alive and has several is noted.
+fn matched(other: Arc<Matcher>, reads: &[String], single: bool) -> Expr {
+    let inputs: Vec<Expr> = reads.iter().map(|name| col(name.as_str())).chain([col(RULE)]).collect();
+    map_multiple(
+        move |columns: &mut [Column]| {
+            let (marks, keys) =
+                columns.split_last().ok_or_else(|| polars_err!(ComputeError: "columns were expected"))?;
+            let name = keys.first().map(|key| key.name().clone()).unwrap_or_default();
+            let matches = other.find(keys, marks.len()).map_err(raised)?;
+            let marks = marks.u16()?;
+            let mut found: Vec<Option<u32>> = Vec::with_capacity(marks.len());
+            for (row, mark) in marks.iter().enumerate() {
+                let rows = matches.of(row);
+                if single && rows.len() > 1 && mark == Some(0) {
+                    other.note_several(keys, row).map_err(raised)?;
+                }
+                found.push(rows.first().copied());
+            }
+            Ok(Column::new(name, found))
+        },
+        inputs,
+        |_: &Schema, fields: &[Field]| {
+            let name = fields.first().map(|field| field.name().clone()).unwrap_or_default();
+            Ok(Field::new(name, DataType::UInt32))
+        },
+    )
+}
+
+/// The cells of a column of another table, by the number of the row there.
+fn fetched(other: Arc<Matcher>, by: &str, column: &str, dtype: &DataType) -> Expr {
+    let (column, dtype) = (column.to_owned(), dtype.clone());
+    col(by).map(
+        move |rows| {
+            let cells = other.table.column(&column)?.take(rows.u32()?)?;
+            Ok(cells.with_name(rows.name().clone()))
+        },
+        move |_, field| Ok(Field::new(field.name().clone(), dtype.clone())),
+    )
 }
 
 /// One side of limits.

@@ -6,9 +6,12 @@ use polars::prelude::{DataType, NamedFrom, PlSmallStr, Scalar, Schema, Series};
 use serde_json::json;
 use spec::{Result, Scalar as Cell};
 
+use super::question::{Agreement, Alike, Down, Spellings};
 use crate::SqlExpr;
+use crate::joining::Joining;
 use crate::keys::Nulls;
 use crate::operation::{Operation, TextRule, shown};
+use crate::reshape::Reshaping;
 use crate::seen::Winner;
 
 /// The number of a question of a plan.
@@ -37,6 +40,8 @@ pub(crate) enum Action {
     Ask { ask: Ask, question: Question },
     /// Per key: the answers of a language model to the inputs of the step's task, as helpers. `prefix` begins their names.
     Answer { step: usize, prefix: String },
+    /// The pass ends here: other rows come out of the step, and go into the next pass.
+    Reshape(Arc<dyn Reshaping>),
 }
 
 /// Who changed a cell, for the change log.
@@ -67,6 +72,11 @@ pub(crate) enum Value {
         column: String,
         limits: Limits,
     },
+    /// The number; an empty cell beyond the limits.
+    Within {
+        column: String,
+        limits: Limits,
+    },
     /// Whether a number lies beyond the limits.
     Outside {
         column: String,
@@ -91,8 +101,52 @@ pub(crate) enum Value {
     NotTrue(SqlExpr),
     /// Whether the row is a duplicate that goes.
     Duplicate(Ask),
+    /// The number of the rows that are one with the row, and the columns by which they were found.
+    ClusterOf(Ask, Vec<String>),
     /// For how many rows the row stands.
     Copies(Ask),
+    /// Which row of the other table matches, by its number there; empty for none. `single`: several end the run.
+    Match {
+        ask: Ask,
+        reads: Vec<String>,
+        single: bool,
+    },
+    /// A cell of the matching row of the other table: its column `there`, which the join calls `column`. `by` holds the number of
+    /// the row.
+    Fetched {
+        ask: Ask,
+        by: String,
+        there: String,
+        column: String,
+        dtype: DataType,
+    },
+    /// Whether the cell holds a value.
+    Present(String),
+    /// A hash of the values in these columns; empty where one of them is.
+    KeyHash {
+        columns: Vec<String>,
+    },
+    /// The value on which the rows of its key agree, if that was decided. `fill`: empty cells get it too; `reads` are the
+    /// columns by which it was decided.
+    Agreed {
+        column: String,
+        ask: Ask,
+        helper: String,
+        fill: bool,
+        reads: Vec<String>,
+    },
+    /// The value of the nearest row above that has one where the cell is empty: that of the answer for the column `at`.
+    FilledDown {
+        column: String,
+        ask: Ask,
+        at: usize,
+        groups: Vec<String>,
+    },
+    /// The text, or what the answer says becomes of it.
+    Spelled {
+        column: String,
+        ask: Ask,
+    },
     /// Whether a language model is asked about the row: there is an input, and the condition is true. `answered`: and the
     /// helper says that there is an answer.
     Asked {
@@ -164,6 +218,8 @@ pub(crate) enum Given {
 /// What is asked of all rows that are alive at this place of the plan.
 #[derive(Clone, Debug)]
 pub(crate) enum Question {
+    /// Another table, found by keys. Asks nothing of the rows.
+    Other(Arc<Joining>),
     Mean {
         column: String,
     },
@@ -182,6 +238,14 @@ pub(crate) enum Question {
         nulls: Nulls,
         helpers: [String; 2],
     },
+    /// On which values the rows of each key agree.
+    Agree(Agreement),
+    /// Which values come down to empty cells.
+    Down(Down),
+    /// Which rows are one, and which of them stays.
+    Alike(Alike),
+    /// Which texts are other spellings of which.
+    Spellings(Spellings),
     /// Which row of each key stays, and for how many it stands.
     Contest {
         keys: Vec<String>,
@@ -199,6 +263,8 @@ pub(crate) enum Spread {
     Quartiles(f64),
     /// So many standard deviations from the mean.
     Deviations(f64),
+    /// So many median absolute deviations from the median, each times 1.4826.
+    Medians(f64),
 }
 
 impl Value {
@@ -206,12 +272,19 @@ impl Value {
     pub fn dtype(&self, schema: &Schema, place: &str) -> Result<DataType> {
         let of = |column: &str| schema.get(column).cloned().unwrap_or(DataType::Null);
         Ok(match self {
-            Value::Column(column) | Value::Filled { column, .. } | Value::Clipped { column, .. } => of(column),
+            Value::Column(column)
+            | Value::Filled { column, .. }
+            | Value::Clipped { column, .. }
+            | Value::Agreed { column, .. }
+            | Value::Spelled { column, .. }
+            | Value::FilledDown { column, .. }
+            | Value::Within { column, .. } => of(column),
             Value::Sql(sql) => sql.compile(schema, place)?.dtype,
             Value::Of(operation, column) => operation.gives(&of(column)),
-            Value::Texts(..) => DataType::String,
-            Value::Copies(_) => DataType::UInt32,
-            Value::Answered { dtype, .. } => dtype.clone(),
+            Value::Texts(..) | Value::KeyHash { .. } => DataType::String,
+            Value::Copies(_) | Value::ClusterOf(..) | Value::Match { .. } => DataType::UInt32,
+            Value::Answered { dtype, .. } | Value::Fetched { dtype, .. } => dtype.clone(),
+            Value::Present(_) => DataType::Boolean,
             Value::Outside { .. }
             | Value::IsOutside { .. }
             | Value::Empty { .. }
@@ -231,11 +304,18 @@ impl Value {
             | Value::Filled { column, .. }
             | Value::Clipped { column, .. }
             | Value::Outside { column, .. }
-            | Value::IsOutside { column, .. } => vec![column.clone()],
+            | Value::IsOutside { column, .. }
+            | Value::Spelled { column, .. }
+            | Value::Within { column, .. } => vec![column.clone()],
             Value::Sql(sql) | Value::NotTrue(sql) => sql.columns(),
-            Value::Empty { columns, .. } => columns.clone(),
+            Value::Empty { columns, .. } | Value::KeyHash { columns } => columns.clone(),
             Value::Lost { now, before } => vec![now.clone(), before.clone()],
+            Value::Agreed { column, reads, .. } => [column].into_iter().chain(reads).cloned().collect(),
+            Value::FilledDown { column, groups, .. } => [column].into_iter().chain(groups).cloned().collect(),
+            Value::ClusterOf(_, reads) => reads.clone(),
             Value::Duplicate(_) | Value::Copies(_) => Vec::new(),
+            Value::Match { reads, .. } => reads.clone(),
+            Value::Fetched { by, .. } | Value::Present(by) => vec![by.clone()],
             Value::Asked { inputs, when, .. } => {
                 let when = when.iter().flat_map(SqlExpr::columns);
                 inputs.iter().cloned().chain(when).collect()
@@ -263,6 +343,7 @@ impl std::fmt::Display for Value {
             }
             Value::Filled { column, with: Filling::Answer(ask) } => write!(f, "{column}, answer {ask} where empty"),
             Value::Clipped { column, limits } => write!(f, "{column} within {limits}"),
+            Value::Within { column, limits } => write!(f, "{column}, empty beyond {limits}"),
             Value::Outside { column, limits } | Value::IsOutside { column, limits } => {
                 write!(f, "{column} is beyond {limits}")
             }
@@ -271,8 +352,16 @@ impl std::fmt::Display for Value {
             }
             Value::Lost { now, before } => write!(f, "{now} is empty and {before} is not"),
             Value::NotTrue(sql) => write!(f, "{sql} is not true"),
+            Value::Agreed { column, ask, .. } => write!(f, "{column}, or answer {ask} of its key"),
+            Value::FilledDown { column, ask, .. } => write!(f, "{column}, filled down by answer {ask}"),
+            Value::Spelled { column, ask } => write!(f, "{column}, spelled as answer {ask} says"),
             Value::Duplicate(ask) => write!(f, "loses in answer {ask}"),
+            Value::ClusterOf(ask, _) => write!(f, "number in answer {ask}"),
             Value::Copies(ask) => write!(f, "copies in answer {ask}"),
+            Value::Match { ask, reads, .. } => write!(f, "row of answer {ask} by {}", reads.join(", ")),
+            Value::Fetched { ask, by, there, .. } => write!(f, "{there} of answer {ask} at {by}"),
+            Value::KeyHash { columns } => write!(f, "hash of {}", columns.join(", ")),
+            Value::Present(column) => write!(f, "{column} is not empty"),
             Value::Asked { inputs, when, .. } => {
                 write!(f, "asked about {}", inputs.join(", "))?;
                 when.iter().try_for_each(|when| write!(f, " where {when}"))
@@ -316,7 +405,9 @@ impl std::fmt::Display for Action {
             Action::KeepFirst { rule, keys, nulls } => {
                 write!(f, "per key {}: out by rule {rule} all but the first; nulls {nulls:?}", keys.join(", "))
             }
+            Action::Reshape(step) => write!(f, "over the table: {}", shown(step.name(), &step.parameters())),
             Action::Ask { ask, question } => match question {
+                Question::Other(joining) => write!(f, "beside the table: answer {ask} = {joining}"),
                 Question::Mean { column } => write!(f, "over the table: answer {ask} = mean of {column}"),
                 Question::Median { column } => write!(f, "over the table: answer {ask} = median of {column}"),
                 Question::Mode { column } => write!(f, "over the table: answer {ask} = mode of {column}"),
@@ -327,6 +418,10 @@ impl std::fmt::Display for Action {
                     let groups = groups.join(", ");
                     write!(f, "per key {groups}: answer {ask} = limits of {column} by {by:?}; nulls {nulls:?}")
                 }
+                Question::Agree(wanted) => wanted.show(*ask, f),
+                Question::Alike(wanted) => wanted.show(*ask, f),
+                Question::Down(wanted) => wanted.show(*ask, f),
+                Question::Spellings(wanted) => wanted.show(*ask, f),
                 Question::Contest { keys, nulls, by, winner, count } => {
                     write!(f, "per key {}: answer {ask} = {winner:?}", keys.join(", "))?;
                     by.iter().try_for_each(|by| write!(f, " {by}"))?;
