@@ -46,6 +46,8 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "compare" => vec!["spec", "artifact"],
         // What a model learned from is what its rows are compared with; what is found has a priority.
         "watch" => vec!["spec", "artifact", "score", "alert"],
+        // Pages show what the registry says; databases are reached as sources reach them.
+        "sinks" => vec!["spec", "artifact", "expr", "net", "values", "pages", "postgresql", "score"],
         // What joins models and tables.
         "asking" => vec!["spec", "artifact", "llm", "transform"],
         domain if DOMAIN.contains(&domain) => vec!["spec", "artifact", "net", "values"],
