@@ -70,7 +70,7 @@ pub fn aligned<const N: usize>(names: &[&str; N], rows: &[[String; N]]) -> Strin
     rows.iter().fold(head, |text, row| text + &line(std::array::from_fn(|at| row[at].as_str())))
 }
 
-/// The metric that the pipeline chooses by, as far as its `train.yaml` can be read: it stands in the way of no answer.
+/// The metric that the pipeline chooses by, if its `train.yaml` can be read: an error there prevents no answer.
 fn metric(context: &Context) -> Option<Metric> {
     Training::of(context).ok()?.choose_by
 }
