@@ -27,6 +27,13 @@ impl Given for Pipeline<'_> {
         scan(self.job, from, name)
     }
 
+    fn has_run(&self, stage: Upstream) -> bool {
+        let is_of = |artifact: &artifact::Artifact| {
+            artifact.evidence.as_ref().map(|evidence| evidence.tool) == Some(stage.tool())
+        };
+        self.job.artifacts.iter().any(is_of)
+    }
+
     fn registry(&self) -> Registry {
         Registry::at(self.job.root.join(Tool::Train.folder(&self.job.pipeline)))
     }
