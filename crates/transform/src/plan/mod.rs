@@ -6,6 +6,7 @@
 //! so that a refused row can show it: the helper is the old column under another name and costs no copy.
 
 mod action;
+mod question;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -15,9 +16,9 @@ use polars::prelude::{DataType, Schema};
 use spec::{Error, Result, did_you_mean};
 
 pub(crate) use action::{
-    Action, Agreement, Ask, Bound, Filling, Given as Answer, Limits, Log, Question, Spellings, Spread, Value,
-    whole_cell,
+    Action, Ask, Bound, Filling, Given as Answer, Limits, Log, Question, Spread, Value, whole_cell,
 };
+pub(crate) use question::{Agreement, Alike, Compared, Down, Spellings};
 
 use crate::given::Given;
 use crate::keys::Nulls;
