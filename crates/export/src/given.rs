@@ -9,7 +9,7 @@ use sinks::report::{Given, RunEnd, RunLine};
 use spec::{Error, Name, Result, Tool};
 use stage::Job;
 
-use crate::tables::scan;
+use crate::tables::{has_run, scan};
 use crate::wiring::Export;
 
 pub struct Pipeline<'a> {
@@ -28,10 +28,7 @@ impl Given for Pipeline<'_> {
     }
 
     fn has_run(&self, stage: Upstream) -> bool {
-        let is_of = |artifact: &artifact::Artifact| {
-            artifact.evidence.as_ref().map(|evidence| evidence.tool) == Some(stage.tool())
-        };
-        self.job.artifacts.iter().any(is_of)
+        has_run(self.job, stage)
     }
 
     fn registry(&self) -> Registry {
