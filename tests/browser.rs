@@ -138,7 +138,7 @@ pub fn with_named_script(project: Project, name: &str) -> Project {
     project.write(&path, script).make_folder("bin");
     let file = project.root().join(&path);
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("rights");
-    for tool in TOOLS.iter().chain(&["monitor", "release"]) {
+    for tool in TOOLS.iter().chain(&["monitor", "release", "millrace"]) {
         symlink(binary(tool), project.root().join("bin").join(tool)).expect("a link");
     }
     project

@@ -1,16 +1,10 @@
-//! `clean`: cleans tables by steps, behind checks. See `stage` for all that the stages share.
+//! The program `clean`.
 
 use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-mod raw_tables;
-mod review;
-mod trial;
-mod undone;
-mod wiring;
-
 fn main() -> ExitCode {
-    stage::main::<wiring::Clean>()
+    clean::ENTRY.run()
 }

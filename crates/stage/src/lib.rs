@@ -34,7 +34,7 @@ use checks::Checks;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use spec::{Environment, Error, Exit, Name, Result, Root, Tool, Url};
-use tool::{About, Progress};
+use tool::{About, Call, Entry, Progress};
 
 pub use args::RunFlags;
 pub use gates::{StageSpec, body_of, read_spec};
@@ -42,8 +42,8 @@ pub use inputs::{data_arguments, upstream};
 pub use later::Later;
 pub use mirror::Mirror;
 pub use output::{
-    Accepted, BooksOf, Empty, Facts, FileOutput, FolderOutput, Judged, Kept, Output, RenderedOutput, Standing,
-    TableOutput, Wrote, rows_of,
+    Accepted, BooksOf, Derived, Empty, Facts, FileOutput, Finished, FinishedTable, FolderOutput, Judged, Kept, Output,
+    RenderedOutput, Standing, TableOutput, Wrote, rows_of,
 };
 pub use refusals::MaxRefused;
 pub use rehearsal::{Rehearsal, Rehearsed, rehearse};
@@ -85,6 +85,12 @@ pub trait Stage: Sized {
 
     /// Does the work: returns what is to be published, mostly as plans that the shell will run.
     fn run(job: &Job<Self>) -> Result<Vec<Output>>;
+
+    /// Makes a table that [`Stage::run`] gave as [`Output::Derived`], or says that an earlier artifact of it stays
+    /// ([`Output::Kept`]). `finished` finds the tables that it needs. Default: there are none.
+    fn derive(_job: &Job<Self>, table: &str, _finished: &Finished<'_>) -> Result<Output> {
+        Err(Error::cannot_run(format!("table '{table}' cannot be made from others")).hint("please report it"))
+    }
 
     /// What the run reads, for evidence and for the up-to-date check. Default: the input artifacts.
     fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
@@ -223,7 +229,12 @@ impl<S: Stage> Job<S> {
 }
 
 /// The whole of a stage's `main`.
-pub fn main<S: Stage>() -> ExitCode {
+pub fn main<S: Stage>(call: Call) -> ExitCode {
     artifact::set_up_engine();
-    tool::main::<run::Staged<S>>()
+    tool::main::<run::Staged<S>>(call)
+}
+
+/// A stage, as its own program and the command `millrace` call it.
+pub const fn entry<S: Stage>() -> Entry {
+    Entry { main: main::<S>, ..Entry::of::<run::Staged<S>>() }
 }
