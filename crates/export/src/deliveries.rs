@@ -4,12 +4,12 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 
 use artifact::{Artifact, Evidence, Snapshot, evidence_of};
-use sinks::{ExportSpec, Goes};
+use sinks::{ExportSpec, Goes, Upstream};
 use spec::text::count;
 use spec::{Class, Error, Result, Tool};
 use stage::{Job, Kept, Output};
 
-use crate::tables::artifacts;
+use crate::tables::{artifacts, has_run};
 use crate::wiring::Export;
 
 /// What this process has done so far.
@@ -88,6 +88,10 @@ pub fn key(job: &Job<Export>, spec: &ExportSpec) -> Result<String> {
     }
     for (from, table) in spec.tables() {
         text += &format!("\n{from:?} {table}");
+        // A page is made before monitor has looked, and again afterwards.
+        if spec.format.goes() == Goes::Page && from == Some(Upstream::Monitor) && !has_run(job, Upstream::Monitor) {
+            continue;
+        }
         for artifact in artifacts(job, from, &table)? {
             text += &format!(" {}", content(artifact)?);
         }

@@ -32,6 +32,12 @@ pub fn artifacts<'a>(job: &'a Job<Export>, from: Option<Upstream>, table: &Name)
     Ok(found)
 }
 
+/// Whether a stage has made anything that is among the inputs.
+pub fn has_run(job: &Job<Export>, stage: Upstream) -> bool {
+    let is_of = |artifact: &Artifact| artifact.evidence.as_ref().map(|evidence| evidence.tool) == Some(stage.tool());
+    job.artifacts.iter().any(is_of)
+}
+
 /// A lazy scan of a table.
 pub fn scan(job: &Job<Export>, from: Option<Upstream>, table: &Name) -> Result<LazyFrame> {
     let artifacts = artifacts(job, from, table)?;
