@@ -14,6 +14,7 @@ use stage::{Empty, Job, Output, Stage, TableOutput};
 use tool::About;
 use transform::{ChangeId, Changes, Cleaned, Given, Mapping, Step, Undone, clean, union};
 
+use crate::lineage::lineage;
 use crate::raw_tables::RawTables;
 use crate::undone::Decisions;
 
@@ -151,13 +152,15 @@ impl Stage for Clean {
                     None => Answered { given, notes: Vec::new() },
                 };
                 let cleaned = clean(raw, &table.steps, &given).context(format!("table '{name}'"))?;
-                let Cleaned { schema, changes, definitions, batches } = cleaned;
+                let Cleaned { schema, changes, definitions, sources, batches } = cleaned;
+                let lineage = lineage(job, &table.from.or(name), &sources)?;
                 let place = format!("table '{name}'");
                 let batches: Batches = Box::new(batches.map(move |batch| batch.context(&place)));
                 Ok(Output::Table(TableOutput {
                     empty: if table.allow_empty { Empty::Published } else { Empty::Refused },
                     changes,
                     definitions: Some(definitions),
+                    lineage: Some(lineage),
                     notes: Notes { llm: notes, ..Notes::default() },
                     ..TableOutput::new(name, schema, with_warning(batches, name, undone), rows)
                 }))

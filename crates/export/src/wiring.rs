@@ -7,7 +7,7 @@ use artifact::{Batch, PolarsResultExt, Temporary, stream};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polars::prelude::Schema;
-use sinks::{CsvOptions, ExportSpec, Format, arrange, write};
+use sinks::{CsvOptions, ExportSpec, Format, arrange, lineage, write};
 use spec::{Error, Exit, Result, Tool, Url};
 use stage::{Empty, Job, Output, RenderedOutput, Rows, Stage, TableOutput, checked};
 use tool::About;
@@ -136,10 +136,11 @@ fn table(job: &Job<Export>, spec: &ExportSpec) -> Result<TableOutput> {
     let place = format!("table '{}'", spec.table);
     let mut plan = arrange(spec, job.scan(spec.table.as_str())?)?;
     let schema = plan.collect_schema().during(&place)?;
+    let lineage = Some(lineage(spec, &schema));
     let batches = stream(plan, place)?.map(|rows| rows.map(Batch::from));
     let rows = job.rows(spec.table.as_str())?;
     let output = TableOutput::new(spec.stem(), schema.as_ref().clone(), Box::new(batches), rows);
-    Ok(TableOutput { empty: Empty::Published, ..output })
+    Ok(TableOutput { empty: Empty::Published, lineage, ..output })
 }
 
 fn write_rows(

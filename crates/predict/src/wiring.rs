@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use artifact::{Artifact, Batch, Input, PolarsResultExt, fingerprint, stream};
+use artifact::{Artifact, Batch, ColumnOf, Input, Lineage, PolarsResultExt, RowLink, fingerprint, stream};
 use clap::Args;
 use schemars::JsonSchema;
 use score::{Likeness, LikenessSpec, Log, Registry, Scorer, Version};
@@ -109,6 +109,7 @@ impl Stage for Predict {
                 scorer.loaded().manifest.learner
             ));
         }
+        let lineage = lineage(&scorer, table);
         let scored_at = job.stamp.time().timestamp_micros();
         let schema = scorer.schema().clone();
         let batches = stream(plan, format!("table '{table}'"))?;
@@ -130,9 +131,32 @@ impl Stage for Predict {
         };
         Ok(vec![Output::Table(TableOutput {
             judged: Box::new(judged),
+            lineage: Some(lineage),
             ..TableOutput::new(SCORES, schema, Box::new(batches), rows)
         })])
     }
+}
+
+/// Each row of the scores is one of the table: its keys are the row's, all else follows from the features by the model. What
+/// the model learned from is in its own lineage, as the column `model` of its version.
+fn lineage(scorer: &Scorer, table: &str) -> Lineage {
+    let loaded = scorer.loaded();
+    let keys = scorer.keys();
+    let model = ColumnOf::new(loaded.version.to_string(), "model");
+    let features = loaded.manifest.features.iter().map(|feature| ColumnOf::new(table, &feature.name));
+    let scored: Vec<ColumnOf> = features.chain([model.clone()]).collect();
+    let mut lineage = Lineage::default();
+    for name in scorer.schema().iter_names().map(|name| name.as_str()) {
+        match name {
+            key if keys.iter().any(|known| known == key) => lineage.add(key, [ColumnOf::new(table, key)]),
+            "model_version" => lineage.add(name, [model.clone()]),
+            "scored_at" => lineage.add(name, []),
+            _ => lineage.add(name, scored.iter().cloned()),
+        }
+    }
+    let on = keys.iter().map(|key| (key.clone(), key.clone())).collect();
+    lineage.links.push(RowLink { table: table.to_owned(), on, before: None, nulls_equal: true });
+    lineage
 }
 
 /// Why the table has no rows, and what to do about it.

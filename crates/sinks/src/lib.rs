@@ -24,7 +24,7 @@ use artifact::Stamp;
 use polars::prelude::{DataFrame, Schema};
 use spec::{Error, Result};
 
-pub use self::arrange::arrange;
+pub use self::arrange::{arrange, lineage};
 pub use self::csv::{CsvOptions, Separator};
 pub use self::export_spec::{ExportSpec, Order, OutColumn, SortKey};
 pub use self::sink::{Format, KINDS, Kind, Receipt, Sink, Target};

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod lineage;
 mod moved;
 mod rebuild;
 mod runs;

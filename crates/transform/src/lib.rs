@@ -28,7 +28,7 @@ pub use keys::{Nulls, filled, is_exact};
 pub use lookup::{Lookup, PROMPT_HASH};
 pub use mapping::{Mapped, Mapping};
 pub use pending::{Pending, pending};
-pub use plan::Plan;
+pub use plan::{Plan, Sources};
 pub use split::{Cleaned, clean, plan};
 pub use steps::Step;
 pub use union::union;

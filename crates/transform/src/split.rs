@@ -9,7 +9,7 @@ use spec::Result;
 use crate::carry::{Carried, Parts};
 use crate::changes::Log;
 use crate::given::Given;
-use crate::plan::{Plan, RULE, Reason, Rule};
+use crate::plan::{Plan, RULE, Reason, Rule, Sources};
 use crate::seen::FirstSeen;
 use crate::steps::Step;
 
@@ -21,6 +21,8 @@ pub struct Cleaned {
     pub changes: Option<Schema>,
     /// How the columns came to be that steps made or changed.
     pub definitions: Definitions,
+    /// From which columns of the input they come.
+    pub sources: Sources,
     /// In the order of the input.
     pub batches: Batches,
 }
@@ -36,7 +38,7 @@ pub struct Cleaned {
 /// `before` and `after` (text; empty of masked columns), `by` (the step, or the model, task and prompt).
 pub fn clean(input: LazyFrame, steps: &[Step], given: &Given) -> Result<Cleaned> {
     let (plan, carried) = carried(input, steps, given, false)?;
-    let definitions = plan.definitions();
+    let (definitions, sources) = (plan.definitions(), plan.sources());
     let Parts { frame, schema, late, tracker, problems } = carried.finish(&plan.rules);
     let names: Vec<PlSmallStr> = schema.iter_names().cloned().collect();
     let log = tracker.and_then(|tracker| Log::new(tracker, &schema));
@@ -44,7 +46,7 @@ pub fn clean(input: LazyFrame, steps: &[Step], given: &Given) -> Result<Cleaned>
     let frames = artifact::stream(frame, "clean")?;
     let mut split = Split { rules: plan.rules, problems, late, names, log };
     let batches = frames.map(move |frame| split.batch(frame?));
-    Ok(Cleaned { definitions, schema, changes, batches: Box::new(batches) })
+    Ok(Cleaned { definitions, sources, schema, changes, batches: Box::new(batches) })
 }
 
 /// The plan of `steps` for a table of these columns; nothing is read for it. `table_follows`: whoever asks looks at the

@@ -6,6 +6,7 @@
 //! so that a refused row can show it: the helper is the old column under another name and costs no copy.
 
 mod action;
+mod lineage;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 use artifact::{FILE, Fate, REASON, ROW};
 use polars::prelude::{DataType, Schema};
 use spec::{Error, Result, did_you_mean};
+
+pub use lineage::Sources;
 
 pub(crate) use action::{
     Action, Ask, Bound, Filling, Given as Answer, Limits, Log, Question, Spread, Value, whole_cell,
@@ -76,6 +79,8 @@ impl Problem {
 
 /// The plan that the steps add to.
 pub struct Plan {
+    /// The columns of the input, without provenance.
+    input: Vec<String>,
     schema: Schema,
     pub(crate) actions: Vec<Action>,
     pub(crate) rules: Vec<Rule>,
@@ -107,7 +112,10 @@ impl Plan {
         }
         // Refused rows that are replayed still carry the reason for which they were refused.
         let left = columns.iter().filter(|(name, _)| name.as_str() != REASON);
+        let input = columns.iter_names().map(|name| name.to_string());
+        let input = input.filter(|name| ![FILE, ROW, REASON].contains(&name.as_str())).collect();
         Ok(Plan {
+            input,
             schema: left.map(|(name, dtype)| (name.clone(), dtype.clone())).collect(),
             actions: Vec::new(),
             rules: Vec::new(),
