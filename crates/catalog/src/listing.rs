@@ -117,7 +117,7 @@ fn object(table: &Table<'_>) -> serde_json::Value {
         "verdict": table.verdict(),
         "time": table.time(),
         "is_current": !table.current.is_empty(),
-        "artifacts": table.all.len(),
+        "artifacts": table.all.len() + table.unread,
         "columns": table.column_names(),
         "description": described.and_then(|described| described.description.as_deref()),
         "owner": described.and_then(|described| described.owner.as_deref()),

@@ -140,7 +140,7 @@ impl Program for Catalog {
         }
         let project = Project::open()?;
         match command {
-            None => listing::list(&read(&project.root)?, &filter, json),
+            None => listing::list(&warned(Inventory::read_current(&project.root)?), &filter, json),
             Some(Command::Show { table }) => showing::show(&read(&project.root)?, &table, json),
             Some(Command::Lineage { table }) => showing::lineage(&read(&project.root)?, &table, json),
             Some(Command::Impact { column }) => showing::impact(&read(&project.root)?, &column, json),
@@ -177,9 +177,12 @@ impl Command {
 /// What there is; what cannot be read is a warning, since it hides nothing else.
 fn read(root: &Root) -> Result<Inventory> {
     artifact::set_up_engine();
-    let inventory = Inventory::read(root)?;
+    Ok(warned(Inventory::read(root)?))
+}
+
+fn warned(inventory: Inventory) -> Inventory {
     for problem in inventory.damaged() {
         tool::warn(format!("{}: {}", problem.path.display(), problem.what));
     }
-    Ok(inventory)
+    inventory
 }

@@ -5,6 +5,7 @@ use spec::Severity;
 
 use crate::check::{Described, RowCheck, TableCheck};
 use crate::kinds::*;
+use crate::share::Share;
 
 /// A check of a table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -97,6 +98,22 @@ impl Check {
             Check::References(check) => Some(&check.table),
             _ => None,
         }
+    }
+
+    /// The check as it can be judged on a few rows: a row check that takes out however many fail; None for one of the whole table.
+    pub fn on_sample(&self) -> Option<Check> {
+        let mut check = self.clone();
+        let max_share = match &mut check {
+            Check::NotNull(check) => &mut check.max_share,
+            Check::InRange(check) => &mut check.max_share,
+            Check::AcceptedValues(check) => &mut check.max_share,
+            Check::Matches(check) => &mut check.max_share,
+            Check::References(check) => &mut check.max_share,
+            Check::Row(check) => &mut check.max_share,
+            _ => return None,
+        };
+        *max_share = Share::new(1.0)?;
+        Some(check)
     }
 
     /// The check as people read it: `in_range amount [0, 10000]`.

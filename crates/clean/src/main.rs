@@ -7,6 +7,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod lineage;
 mod raw_tables;
+mod review;
+mod trial;
 mod undone;
 mod wiring;
 

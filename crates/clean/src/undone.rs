@@ -17,6 +17,7 @@ const HEADER: &str = "# Changes that 'clean' takes back; written by --undo and -
                       # time\taction\tid\ttable\trow\tfile\tcolumn\tby\twho\n";
 
 /// The decisions about a pipeline's changes, oldest first.
+#[derive(Default)]
 pub struct Decisions {
     /// Relative to the root.
     path: PathBuf,

@@ -17,57 +17,61 @@ use transform::{ChangeId, Changes, Cleaned, Given, Mapping, Step, Undone, clean,
 use crate::lineage::lineage;
 use crate::raw_tables::RawTables;
 use crate::undone::Decisions;
+use crate::{review, trial};
 
 /// `resources/<pipeline>/clean.yaml`: how raw tables become clean ones.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Spec {
     /// The clean tables by name.
-    tables: Map<TableSpec>,
+    pub tables: Map<TableSpec>,
 }
 
 /// One clean table.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct TableSpec {
     /// The raw table that it is made from, or a list of them: their rows follow each other, their columns meet by
     /// name. Default: the one of the same name.
     #[serde(default)]
-    from: RawTables,
+    pub from: RawTables,
     /// What is done to it, in order.
     #[serde(default)]
-    steps: Vec<Step>,
+    pub steps: Vec<Step>,
     /// Whether the table may end up without rows. Default: false, which refuses the run.
     #[serde(default)]
-    allow_empty: bool,
+    pub allow_empty: bool,
     /// Whether every changed cell is logged beside the table, in `<table>_changes_<time>.parquet`: which row and
     /// column, before, after, and by which step or model. See docs/changes.md. Default: true if a step asks a
     /// language model, else false.
     #[serde(default)]
-    changes: Option<bool>,
+    pub changes: Option<bool>,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct Flags {
+    /// Run the tests in resources/<PIPELINE>/tests/, which need no data and publish nothing, and exit
+    #[arg(long, conflicts_with_all = ["dry_run", "undo", "redo", "models", "force", "verify"], help_heading = "Tests")]
+    pub test: bool,
     /// Undo a change, in this run and every later one; ID is from the change log. May be repeated
     #[arg(long, value_name = "ID", conflicts_with = "dry_run", help_heading = "Changes")]
-    undo: Vec<ChangeId>,
+    pub undo: Vec<ChangeId>,
     /// Apply an undone change again. May be repeated
     #[arg(long, value_name = "ID", conflicts_with = "dry_run", help_heading = "Changes")]
-    redo: Vec<ChangeId>,
+    pub redo: Vec<ChangeId>,
     /// Estimate the requests and cost of the steps 'llm', without a call, and exit
     #[arg(long, group = "models", conflicts_with_all = ["dry_run", "undo", "redo"], help_heading = "Language models")]
-    estimate: bool,
+    pub estimate: bool,
     /// Write the answers so far as mapping files to be reviewed, for the step 'map_values', and exit
     #[arg(long, group = "models", conflicts_with_all = ["dry_run", "undo", "redo"], help_heading = "Language models")]
-    compile_mapping: bool,
+    pub compile_mapping: bool,
     /// Compare two tasks on the golden rows, and exit
     #[arg(
         long, num_args = 2, value_names = ["TASK", "TASK"], group = "models",
         conflicts_with_all = ["dry_run", "undo", "redo"], help_heading = "Language models"
     )]
-    compare: Vec<String>,
+    pub compare: Vec<String>,
     /// The golden rows for --compare: a CSV file. Default: that of the pipeline's only `eval`
     #[arg(long, value_name = "FILE", requires = "compare", help_heading = "Language models")]
-    golden: Option<String>,
+    pub golden: Option<String>,
 }
 
 pub struct Clean;
@@ -84,6 +88,7 @@ impl Stage for Clean {
             ("clean churn", "clean the latest raw tables"),
             ("ingest churn | clean churn -", "clean what ingest just wrote"),
             ("clean churn --dry-run", "report whether anything would change"),
+            ("clean churn --test", "compare the result of small samples with what their files expect"),
             ("clean churn --undo 00a1b2c3d4e5f607", "undo one change of its change log"),
         ],
     };
@@ -100,6 +105,14 @@ impl Stage for Clean {
         spec.tables.is_empty().then(|| error().at("tables"))
     }
 
+    fn reads_inputs(flags: &Flags) -> bool {
+        !flags.test
+    }
+
+    fn beforehand(job: &Job<Self>) -> Result<Option<Exit>> {
+        job.flags.test.then(|| trial::run(job)).transpose()
+    }
+
     /// Beside the raw tables: the files that steps name, tasks, and the list of changes that were taken back.
     fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
         let mut inputs: Vec<Input> = job.artifacts.iter().map(Artifact::as_input).collect::<Result<_>>()?;
@@ -108,13 +121,13 @@ impl Stage for Clean {
             inputs.push(Input { path: path.to_owned(), fingerprint, rows: None });
         }
         inputs.extend(asking::inputs_of(steps(&job.spec), &job.root, &job.env)?);
-        inputs.extend(Decisions::read(&job.root, &job.pipeline)?.as_input());
+        inputs.extend(decisions(job)?.as_input());
         Ok(inputs)
     }
 
     /// Answers questions about models; records what to take back before the run finds out whether it has cause to run.
     fn instead(job: &Job<Self>) -> Result<Option<Exit>> {
-        let Flags { undo, redo, estimate, compile_mapping, compare, golden } = &job.flags;
+        let Flags { undo, redo, estimate, compile_mapping, compare, golden, .. } = &job.flags;
         if *estimate {
             return print_estimate(job).map(Some);
         }
@@ -136,7 +149,7 @@ impl Stage for Clean {
     }
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
-        let decisions = Decisions::read(&job.root, &job.pipeline)?;
+        let decisions = decisions(job)?;
         let screen = Screen(&job.progress);
         let models = models(job, &screen)?;
         job.spec
@@ -152,8 +165,11 @@ impl Stage for Clean {
                     None => Answered { given, notes: Vec::new() },
                 };
                 let cleaned = clean(raw, &table.steps, &given).context(format!("table '{name}'"))?;
-                let Cleaned { schema, changes, definitions, sources, batches } = cleaned;
+                let Cleaned { schema, changes, definitions, sources, reviews, batches } = cleaned;
                 let lineage = lineage(job, &table.from.or(name), &sources)?;
+                if !job.flags.test {
+                    review::write(job, name, &reviews)?;
+                }
                 let place = format!("table '{name}'");
                 let batches: Batches = Box::new(batches.map(move |batch| batch.context(&place)));
                 Ok(Output::Table(TableOutput {
@@ -166,6 +182,14 @@ impl Stage for Clean {
                 }))
             })
             .collect()
+    }
+}
+
+/// The changes that people took back: of the project's data, not of a test's.
+fn decisions(job: &Job<Clean>) -> Result<Decisions> {
+    match job.flags.test {
+        true => Ok(Decisions::default()),
+        false => Decisions::read(&job.root, &job.pipeline),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What lies in the folders of the stages: every artifact with its evidence, every snapshot.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use artifact::{Evidence, Kind, Snapshot, evidence_of};
@@ -61,6 +61,8 @@ pub struct Inventory {
     pub(crate) damaged: Vec<Problem>,
     pub(crate) snapshots: BTreeMap<Place, Snapshot>,
     pub(crate) pending: BTreeMap<Place, Snapshot>,
+    /// Artifacts that were not read, by table.
+    pub(crate) unread: BTreeMap<TableId, usize>,
     by_path: HashMap<PathBuf, usize>,
 }
 
@@ -70,14 +72,31 @@ impl Inventory {
     ///
     /// Errors: folders or snapshots that cannot be read.
     pub fn read(root: &Root) -> Result<Inventory> {
+        Inventory::read_all(root, true)
+    }
+
+    /// As [`Inventory::read`], but of artifacts of a table that are neither current nor its newest only how many there are: their
+    /// names say so, and their footers stay unread.
+    pub fn read_current(root: &Root) -> Result<Inventory> {
+        Inventory::read_all(root, false)
+    }
+
+    fn read_all(root: &Root, history: bool) -> Result<Inventory> {
         let places = places(root);
         let mut candidates: Vec<(Place, PathBuf)> = Vec::new();
         let (mut snapshots, mut pending) = (BTreeMap::new(), BTreeMap::new());
+        let mut unread = BTreeMap::new();
         for (place, folder) in places {
             let whole = root.join(&folder);
             snapshots.extend(Snapshot::read(&whole)?.map(|snapshot| (place.clone(), snapshot)));
             pending.extend(Snapshot::pending(&whole)?.map(|snapshot| (place.clone(), snapshot)));
-            candidates.extend(artifacts_in(&whole).into_iter().map(|name| (place.clone(), folder.join(name))));
+            let mut paths: Vec<PathBuf> = artifacts_in(&whole).into_iter().map(|name| folder.join(name)).collect();
+            if !history {
+                let current = snapshots.get(&place).into_iter().chain(pending.get(&place));
+                let current: HashSet<&PathBuf> = current.flat_map(|snapshot: &Snapshot| &snapshot.paths).collect();
+                paths = with_newest(&place, paths, &current, &mut unread);
+            }
+            candidates.extend(paths.into_iter().map(|path| (place.clone(), path)));
         }
         let read = candidates.into_par_iter().filter_map(|(place, path)| read(root, place, path));
         let mut found = Vec::new();
@@ -91,7 +110,7 @@ impl Inventory {
         found.sort_by(|a, b| a.path.cmp(&b.path));
         damaged.sort_by(|a, b| a.path.cmp(&b.path));
         let by_path = found.iter().enumerate().map(|(at, found)| (found.path.clone(), at)).collect();
-        Ok(Inventory { root: root.clone(), found, damaged, snapshots, pending, by_path })
+        Ok(Inventory { root: root.clone(), found, damaged, snapshots, pending, unread, by_path })
     }
 
     /// Artifacts that cannot be read.
@@ -126,10 +145,7 @@ impl Inventory {
         if place.layer == Layer::Models {
             return Some(TableId::new(&place, MODEL));
         }
-        let stem = path.file_name()?.to_str()?.strip_suffix(".parquet")?;
-        // `<table>_YYYYMMDD_HHMMSS`
-        let table = stem.len().checked_sub(16).and_then(|end| stem.get(..end))?;
-        Some(TableId::new(&place, table))
+        Some(TableId::new(&place, table_of(path)?))
     }
 }
 
@@ -178,6 +194,36 @@ fn artifacts_in(folder: &Path) -> Vec<String> {
         }
     }
     names
+}
+
+/// The table in a name such as `<table>_YYYYMMDD_HHMMSS.parquet`.
+fn table_of(path: &Path) -> Option<&str> {
+    let stem = path.file_name()?.to_str()?.strip_suffix(".parquet")?;
+    stem.len().checked_sub(16).and_then(|end| stem.get(..end))
+}
+
+/// The paths that are current, and of each table the newest; the others are counted. What is not named after a table and a time
+/// stays.
+fn with_newest(
+    place: &Place,
+    paths: Vec<PathBuf>,
+    current: &HashSet<&PathBuf>,
+    unread: &mut BTreeMap<TableId, usize>,
+) -> Vec<PathBuf> {
+    let mut newest: BTreeMap<String, &PathBuf> = BTreeMap::new();
+    for path in &paths {
+        if let Some(table) = table_of(path) {
+            let known = newest.entry(table.to_owned()).or_insert(path);
+            *known = (*known).max(path);
+        }
+    }
+    let newest: HashSet<PathBuf> = newest.into_values().cloned().collect();
+    let (read, others): (Vec<PathBuf>, Vec<PathBuf>) =
+        paths.into_iter().partition(|path| table_of(path).is_none() || current.contains(path) || newest.contains(path));
+    for table in others.iter().filter_map(|path| table_of(path)) {
+        *unread.entry(TableId::new(place, table)).or_default() += 1;
+    }
+    read
 }
 
 /// `None`: not ours.

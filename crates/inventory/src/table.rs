@@ -19,8 +19,10 @@ pub struct Table<'a> {
     pub id: TableId,
     /// Those of the stage's current output, oldest first; none if the stage does not publish the table any more.
     pub current: Vec<&'a Found>,
-    /// All that are there, newest first.
+    /// All that are there, newest first, as far as they were read.
     pub all: Vec<&'a Found>,
+    /// How many were not.
+    pub unread: usize,
 }
 
 impl<'a> Table<'a> {
@@ -184,7 +186,10 @@ impl Inventory {
         let mut tables: BTreeMap<TableId, Table<'_>> = BTreeMap::new();
         for found in self.found.iter().filter(|found| found.is_table()) {
             let id = found.id();
-            let table = tables.entry(id.clone()).or_insert_with(|| Table { id, current: Vec::new(), all: Vec::new() });
+            let table = tables.entry(id.clone()).or_insert_with(|| {
+                let unread = self.unread.get(&id).copied().unwrap_or_default();
+                Table { id, current: Vec::new(), all: Vec::new(), unread }
+            });
             table.all.push(found);
         }
         for (place, snapshot) in &self.snapshots {

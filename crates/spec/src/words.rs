@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::did_you_mean;
+
 /// Longest value that an error repeats, in characters.
 const SHOWN: usize = 60;
 
@@ -139,6 +141,12 @@ pub fn value(message: &str) -> String {
         {
             return format!("{before}{ours}{name}'{after}");
         }
+    }
+    // Of an enum that is read from another visitor, such as one value instead of a list.
+    if let Some((before, after)) = message.split_once("unknown variant `")
+        && let Some((name, known)) = after.split_once('`')
+    {
+        return format!("{before}unknown value '{name}'; {}", did_you_mean(name, known.split('`').skip(1).step_by(2)));
     }
     for kind in ["invalid type: ", "invalid value: ", "invalid length "] {
         if let Some((before, after)) = message.split_once(kind)

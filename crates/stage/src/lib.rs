@@ -19,6 +19,7 @@ mod publication;
 mod publish;
 mod refusals;
 mod refused_rows;
+mod rehearsal;
 mod rendered;
 mod run;
 mod up_to_date;
@@ -46,6 +47,7 @@ pub use output::{
     TableOutput, rows_of,
 };
 pub use refusals::MaxRefused;
+pub use rehearsal::{Rehearsal, Rehearsed, rehearse};
 pub use rendered::{Rows, checked};
 /// What the error of [`Mirror::send`] says if another machine has taken the name.
 pub use store::NAME_IS_TAKEN;
@@ -124,6 +126,11 @@ pub trait Stage: Sized {
     /// A folder in a store that every published file is copied to before it becomes the stage's output.
     fn delivery(_job: &Job<Self>) -> Option<Url> {
         None
+    }
+
+    /// Another command that reads none of the project's data, and so takes no lock: such as `--test`. `None`: go on.
+    fn beforehand(_job: &Job<Self>) -> Result<Option<Exit>> {
+        Ok(None)
     }
 
     /// Another command than running the stage, such as `--prove`. `None`: run the stage.

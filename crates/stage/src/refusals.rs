@@ -30,6 +30,11 @@ pub struct MaxRefused {
 }
 
 impl MaxRefused {
+    /// No limit.
+    pub(crate) fn any() -> MaxRefused {
+        MaxRefused { all: Share::new(1.0), tables: Map::default() }
+    }
+
     /// For one table.
     fn of(&self, table: &str) -> Share {
         let share = self.tables.get(table).copied().or(self.all);

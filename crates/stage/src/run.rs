@@ -86,6 +86,9 @@ fn execute<S: Stage>(arguments: Arguments<S::Flags>, common: &Common) -> Result<
         warnings: RefCell::default(),
     };
     watch(&who, INTERRUPTED)?;
+    if let Some(exit) = S::beforehand(&job)? {
+        return Ok(exit);
+    }
     if job.common.dry_run {
         return dry_run(&job, &who);
     }

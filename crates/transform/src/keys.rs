@@ -22,7 +22,7 @@ pub(crate) const SHARDS: usize = 1 << 12;
 /// Keys that are empty cells.
 pub(crate) const EMPTY: Key = Key { shard: SHARDS as u16, tag: 0 };
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub shard: u16,
     pub tag: u64,

@@ -2,8 +2,10 @@
 //!
 //! This crate must not know about files, terminals or networks: what goes in and out are plans and batches.
 
+mod agreement;
 mod carry;
 mod changes;
+mod clusters;
 mod given;
 mod key_set;
 mod keys;
@@ -13,6 +15,8 @@ mod mapping;
 mod operation;
 mod pending;
 mod plan;
+mod review;
+mod samples;
 mod seen;
 mod split;
 mod statistics;
@@ -29,6 +33,8 @@ pub use lookup::{Lookup, PROMPT_HASH};
 pub use mapping::{Mapped, Mapping};
 pub use pending::{Pending, pending};
 pub use plan::{Plan, Sources};
+pub use review::Review;
+pub use samples::{Sample, Types};
 pub use split::{Cleaned, clean, plan};
 pub use steps::Step;
 pub use union::union;

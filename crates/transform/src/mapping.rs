@@ -36,6 +36,8 @@ pub struct Mapped {
 }
 
 const HEADER: [&str; 4] = ["column", "before", "after", "accepted_by"];
+/// What the step `cluster` proposes says more of each line; only the first columns count.
+pub(crate) const PROPOSED: [&str; 7] = ["column", "before", "after", "accepted_by", "count", "method", "distance"];
 
 impl Mapping {
     /// Reads a mapping from the `text` of the file at `path`, whose name says what it is: `.csv`, `.yaml` or `.yml`.
@@ -74,7 +76,7 @@ impl Mapping {
         }
         let (_, header) = records.remove(0);
         let header: Vec<String> = header.into_iter().map(Option::unwrap_or_default).collect();
-        if header != HEADER && header != HEADER[..3] {
+        if header != HEADER && header != HEADER[..3] && header != PROPOSED {
             return Err(at(1, format!("the header is '{}'", header.join(",")))
                 .hint(format!("write {}, separated by commas", HEADER.join(","))));
         }
@@ -128,7 +130,8 @@ impl Mapping {
     }
 }
 
-fn quoted(cell: &str) -> String {
+/// A cell of a CSV.
+pub(crate) fn quoted(cell: &str) -> String {
     let plain = !cell.contains([',', '"', '\n', '\r']) && cell.trim() == cell;
     if plain { cell.to_owned() } else { format!("\"{}\"", cell.replace('"', "\"\"")) }
 }

@@ -127,10 +127,10 @@ impl Contest {
 }
 
 /// Ordered as the values are: the upper and the lower half of 128 bits.
-type Rank = (u64, u64);
+pub(crate) type Rank = (u64, u64);
 
 /// Ranks in the order of the column's values; an empty cell loses against every value.
-fn ranks(by: &Column, winner: Winner) -> PolarsResult<Vec<Rank>> {
+pub(crate) fn ranks(by: &Column, winner: Winner) -> PolarsResult<Vec<Rank>> {
     let empty = if winner == Winner::Smallest { (u64::MAX, u64::MAX) } else { (0, 0) };
     // Every value is above the rank of empty cells.
     let narrow = |rank: u64| (rank, 1);

@@ -10,6 +10,7 @@ use crate::carry::{Carried, Parts};
 use crate::changes::Log;
 use crate::given::Given;
 use crate::plan::{Plan, RULE, Reason, Rule, Sources};
+use crate::review::Review;
 use crate::seen::FirstSeen;
 use crate::steps::Step;
 
@@ -23,6 +24,8 @@ pub struct Cleaned {
     pub definitions: Definitions,
     /// From which columns of the input they come.
     pub sources: Sources,
+    /// What steps found that people should look at, in the order of the steps.
+    pub reviews: Vec<Review>,
     /// In the order of the input.
     pub batches: Batches,
 }
@@ -39,14 +42,14 @@ pub struct Cleaned {
 pub fn clean(input: LazyFrame, steps: &[Step], given: &Given) -> Result<Cleaned> {
     let (plan, carried) = carried(input, steps, given, false)?;
     let (definitions, sources) = (plan.definitions(), plan.sources());
-    let Parts { frame, schema, late, tracker, problems } = carried.finish(&plan.rules);
+    let Parts { frame, schema, late, tracker, problems, reviews } = carried.finish(&plan.rules);
     let names: Vec<PlSmallStr> = schema.iter_names().cloned().collect();
     let log = tracker.and_then(|tracker| Log::new(tracker, &schema));
     let changes = log.as_ref().map(|log| log.schema().clone());
     let frames = artifact::stream(frame, "clean")?;
     let mut split = Split { rules: plan.rules, problems, late, names, log };
     let batches = frames.map(move |frame| split.batch(frame?));
-    Ok(Cleaned { definitions, sources, schema, changes, batches: Box::new(batches) })
+    Ok(Cleaned { definitions, sources, reviews, schema, changes, batches: Box::new(batches) })
 }
 
 /// The plan of `steps` for a table of these columns; nothing is read for it. `table_follows`: whoever asks looks at the

@@ -70,11 +70,13 @@ pub fn distribution(column: &ColumnSummary, is_moment: bool) -> Option<Element> 
     let share = |to: f64| column.quantiles.share_up_to(to);
     let edges: Vec<f64> = (0..=BINS).map(edge).collect();
     let mut counts = Vec::with_capacity(BINS);
-    let mut before = 0.0;
+    // Rounded together, so that they add up to all values.
+    let mut before = 0;
     for bin in 0..BINS {
         let now = if bin + 1 == BINS { 1.0 } else { share(edges[bin + 1]) };
-        counts.push(((now - before).max(0.0) * filled as f64).round() as u64);
-        before = now;
+        let up_to = ((now * filled as f64).round() as u64).max(before);
+        counts.push(up_to - before);
+        before = up_to;
     }
     Some(Histogram::new(column.name.as_str(), column.name.as_str(), edges, counts).figure())
 }

@@ -107,13 +107,34 @@ fn columns(world: &World<'_>, table: &Table<'_>, types: &SchemaRef) -> Option<Ht
             distinct.into(),
             shown(&column.min),
             shown(&column.max),
-            column.mean.map(number).unwrap_or_default().into(),
+            mean(column, types).into(),
             said.unwrap_or_default().into(),
             made.unwrap_or_default().into(),
-            listed(of),
+            folded(of),
         ]);
     }
     Some(section("Columns").add(rows).into())
+}
+
+/// The mean; of days and moments the one in the middle of them.
+fn mean(column: &artifact::ColumnSummary, types: &SchemaRef) -> String {
+    let Some(mean) = column.mean else { return String::new() };
+    match types.get(&column.name).filter(|dtype| dtype.is_temporal()) {
+        Some(dtype) => bound(&(mean.round() as i64).into(), Some(dtype)),
+        None => number(mean),
+    }
+}
+
+/// A list of links; a long one is folded.
+fn folded(links: Vec<Html>) -> Html {
+    const MOST: usize = 4;
+    match links.len() > MOST {
+        true => {
+            let summary = pages::el("summary").text(spec::text::count(links.len() as u64, "column"));
+            pages::el("details").add(summary).add(listed(links)).into()
+        }
+        false => listed(links),
+    }
 }
 
 /// A column that leads to the page of its table.

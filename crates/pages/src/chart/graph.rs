@@ -21,8 +21,8 @@ struct Node {
 }
 
 /// Width and height of a node, and the room between layers and between nodes.
-const NODE: (f64, f64) = (176.0, 40.0);
-const ROOM: (f64, f64) = (64.0, 16.0);
+const NODE: (f64, f64) = (152.0, 40.0);
+const ROOM: (f64, f64) = (42.0, 16.0);
 const EDGE: f64 = 8.0;
 
 impl Graph {
@@ -113,7 +113,7 @@ impl Graph {
             };
             let group = el("g").class(if here == Some(number) { "node here" } else { "node" });
             let group = group.add(el("title").text(format_args!("{} {}", node.name, node.note))).add(rect);
-            let group = group.add(text("name", 17.0, &node.name, 24)).add(text("soft", 32.0, &node.note, 30));
+            let group = group.add(text("name", 17.0, &node.name, 20)).add(text("soft", 32.0, &node.note, 24));
             match &node.address {
                 Some(address) => drawing.push(el("a").href(address).add(group)),
                 None => drawing.push(group),

@@ -8,7 +8,7 @@
 /// Rounds of sorting.
 const SWEEPS: usize = 32;
 /// Rounds of drawing places together.
-const PULLS: usize = 8;
+const PULLS: usize = 24;
 
 /// A drawn graph: coordinates in units of one node's place.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,5 +1,7 @@
 //! Questions to the whole table: one run over the rows that are alive, restricted to the columns that are needed.
 
+use std::sync::Arc;
+
 use artifact::PolarsResultExt;
 use polars::prelude::*;
 use spec::{Error, Result};
@@ -8,6 +10,7 @@ use super::Carried;
 use crate::plan::{POSITION, Question, Spread, whole_cell};
 use crate::seen::Contest;
 use crate::statistics::{self, Whole, deviation, mean, numbers, numbers_by_group, quantile};
+use crate::steps::Known;
 
 /// The answer to a question.
 pub(super) enum Found {
@@ -15,7 +18,11 @@ pub(super) enum Found {
     Number(Option<f64>),
     Cell(Option<Scalar>),
     Limits(Option<f64>, Option<f64>),
-    /// The limits stand in helpers.
+    /// What becomes of which text; others stay.
+    Values(Arc<Known>),
+    /// There is nothing to do.
+    Nothing,
+    /// The answers are in helpers.
     Joined,
     /// True at the position of each row that loses; and how many rows each stands for.
     Contest(BooleanChunked, Vec<u32>),
@@ -61,6 +68,8 @@ impl Carried {
                 self.join(table, groups, groups, helpers.to_vec(), true)?;
                 Found::Joined
             }
+            Question::Agree(wanted) => self.agree(wanted)?,
+            Question::Spellings(wanted) => self.spellings(wanted)?,
             Question::Contest { keys, nulls, by, winner, count } => {
                 let contest = Contest::new(*winner, *nulls, *count);
                 let (losers, counts) = self.contest(contest, keys, by.as_deref())?;

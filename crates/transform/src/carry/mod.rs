@@ -1,7 +1,9 @@
 //! How polars carries out a plan: each action becomes part of one lazy plan, which runs once. What the plan asks of the
 //! whole table is answered by runs of their own over the rows that are alive at that place.
 
+mod agree;
 mod ask;
+mod spellings;
 mod value;
 
 use std::collections::HashMap;
@@ -15,6 +17,7 @@ use self::ask::Found;
 use crate::changes::{By, Tracker};
 use crate::given::Given;
 use crate::plan::{Action, Ask, Log, POSITION, Plan, Problem, RULE, Rule, Value};
+use crate::review::Review;
 use crate::seen::FirstSeen;
 
 /// A plan as polars runs it.
@@ -27,6 +30,7 @@ pub(crate) struct Carried {
     /// Only while changes are logged or taken back.
     tracker: Option<Tracker>,
     found: HashMap<Ask, Found>,
+    reviews: Vec<Review>,
     late: Vec<FirstSeen>,
     place: String,
     step: usize,
@@ -41,6 +45,7 @@ pub(crate) struct Parts {
     pub tracker: Option<Tracker>,
     /// What is wrong with the values of refused rows, by the number of the rule less one.
     pub problems: Vec<String>,
+    pub reviews: Vec<Review>,
 }
 
 impl Carried {
@@ -63,6 +68,7 @@ impl Carried {
             given,
             tracker: watched.map(Tracker::new),
             found: HashMap::new(),
+            reviews: Vec::new(),
             late: Vec::new(),
             place: "clean".to_owned(),
             step: 0,
@@ -106,12 +112,14 @@ impl Carried {
             Action::Select { columns } => self.select(columns),
             Action::Rename { from, to } => {
                 self.frame = self.frame.clone().rename(from, to, true);
+                self.reviews.iter_mut().for_each(|review| review.rename(from, to));
                 if let Some(tracker) = &mut self.tracker {
                     tracker.rename(from, to);
                 }
                 self.refresh()
             }
             Action::Hide { column } => {
+                self.reviews.iter_mut().for_each(|review| review.hide(column));
                 if let Some(tracker) = &mut self.tracker {
                     tracker.hide(column);
                 }
@@ -253,8 +261,8 @@ impl Carried {
             },
         };
         let problems = rules.iter().map(problem).collect();
-        let Carried { frame, schema, late, tracker, .. } = self;
-        Parts { frame, schema, late, tracker, problems }
+        let Carried { frame, schema, late, tracker, reviews, .. } = self;
+        Parts { frame, schema, late, tracker, problems, reviews }
     }
 }
 

@@ -1,13 +1,17 @@
 //! Values of rows as expressions of polars.
 
+use std::sync::Arc;
+
 use polars::prelude::*;
 use spec::Result;
 
 use super::{Carried, is_alive};
 use crate::SqlExpr;
 use crate::carry::ask::Found;
+use crate::operation::Operation;
 use crate::plan::{Answer, Bound, Filling, Limits, POSITION, Value};
 use crate::seen::{count_at, is_loser};
+use crate::steps::Mapped;
 use crate::texts::changed;
 
 impl Carried {
@@ -40,6 +44,18 @@ impl Carried {
                 Some(Found::Contest(_, counts)) => count_at(counts.clone(), col(POSITION)),
                 _ => lit(NULL).cast(DataType::UInt32),
             },
+            Value::Agreed { column, ask, helper, fill, .. } => match self.found.get(ask) {
+                Some(Found::Joined) => {
+                    let takes = col(helper.as_str()).is_not_null();
+                    let takes = if *fill { takes } else { takes.and(self.has_value(column)) };
+                    when(takes).then(col(helper.as_str())).otherwise(col(column.as_str()))
+                }
+                _ => col(column.as_str()),
+            },
+            Value::Spelled { column, ask } => match self.found.get(ask) {
+                Some(Found::Values(known)) => Arc::new(Mapped::new(known.clone())).expr(col(column.as_str())),
+                _ => col(column.as_str()),
+            },
             Value::Asked { inputs, when, answered } => {
                 let any = inputs.iter().map(|name| col(name.as_str()).is_not_null()).reduce(Expr::or);
                 let mut asked = any.unwrap_or_else(|| lit(false));
@@ -69,6 +85,15 @@ impl Carried {
     /// out.
     fn sql(&self, sql: &SqlExpr) -> Result<Expr> {
         Ok(sql.compile_where(&self.schema, &self.place, Some(is_alive()))?.expr)
+    }
+
+    /// Whether a cell holds a value; NaN is none.
+    pub(super) fn has_value(&self, column: &str) -> Expr {
+        let value = col(column);
+        match self.dtype(column).is_float() {
+            true => value.clone().is_not_null().and(value.is_not_nan()),
+            false => value.is_not_null(),
+        }
     }
 
     pub(super) fn dtype(&self, column: &str) -> DataType {

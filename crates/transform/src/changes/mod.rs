@@ -167,7 +167,7 @@ fn append(words: &mut Vec<u8>, word: &str) {
 }
 
 /// The cells as the log shows them.
-fn as_text(column: &Column) -> PolarsResult<StringChunked> {
+pub(crate) fn as_text(column: &Column) -> PolarsResult<StringChunked> {
     if let Ok(text) = column.cast(&DataType::String) {
         return text.str().cloned();
     }

@@ -10,6 +10,7 @@ use crate::SqlExpr;
 use crate::keys::Nulls;
 use crate::operation::{Operation, TextRule, shown};
 use crate::seen::Winner;
+use crate::steps::{By, Method, SourceOrder};
 
 /// The number of a question of a plan.
 pub(crate) type Ask = usize;
@@ -93,6 +94,20 @@ pub(crate) enum Value {
     Duplicate(Ask),
     /// For how many rows the row stands.
     Copies(Ask),
+    /// The value on which the rows of its key agree, if that was decided. `fill`: empty cells get it too; `reads` are the
+    /// columns by which it was decided.
+    Agreed {
+        column: String,
+        ask: Ask,
+        helper: String,
+        fill: bool,
+        reads: Vec<String>,
+    },
+    /// The text, or what the answer says becomes of it.
+    Spelled {
+        column: String,
+        ask: Ask,
+    },
     /// Whether a language model is asked about the row: there is an input, and the condition is true. `answered`: and the
     /// helper says that there is an answer.
     Asked {
@@ -182,6 +197,10 @@ pub(crate) enum Question {
         nulls: Nulls,
         helpers: [String; 2],
     },
+    /// On which values the rows of each key agree.
+    Agree(Agreement),
+    /// Which texts are other spellings of which.
+    Spellings(Spellings),
     /// Which row of each key stays, and for how many it stands.
     Contest {
         keys: Vec<String>,
@@ -190,6 +209,48 @@ pub(crate) enum Question {
         winner: Winner,
         count: bool,
     },
+}
+
+/// How the rows of a key come to one value in each of some columns. The values become the helpers.
+#[derive(Clone, Debug)]
+pub(crate) struct Agreement {
+    pub keys: Vec<String>,
+    pub columns: Vec<String>,
+    pub by: Vec<By>,
+    /// Whether empty cells get the value.
+    pub fill: bool,
+    pub min_share: f64,
+    pub min_rows: u32,
+    /// One per column.
+    pub helpers: Vec<String>,
+}
+
+impl Agreement {
+    /// All columns that it looks at, each once.
+    pub fn reads(&self) -> Vec<String> {
+        let by = self.by.iter().filter_map(|by| match by {
+            By::Majority | By::First => None,
+            By::Newest(column) | By::SourceOrder(SourceOrder { column, .. }) => Some(column),
+        });
+        let mut reads: Vec<String> = Vec::new();
+        for column in self.keys.iter().chain(&self.columns).chain(by) {
+            if !reads.contains(column) {
+                reads.push(column.clone());
+            }
+        }
+        reads
+    }
+}
+
+/// How spellings of one value are found in a column, and what people decided before.
+#[derive(Clone, Debug)]
+pub(crate) struct Spellings {
+    pub column: String,
+    pub method: Method,
+    /// Whether what is found becomes of the cells.
+    pub apply: bool,
+    /// What becomes of which text, whatever is found.
+    pub decided: Vec<(String, Option<String>)>,
 }
 
 /// How limits follow from the finite values.
@@ -206,7 +267,11 @@ impl Value {
     pub fn dtype(&self, schema: &Schema, place: &str) -> Result<DataType> {
         let of = |column: &str| schema.get(column).cloned().unwrap_or(DataType::Null);
         Ok(match self {
-            Value::Column(column) | Value::Filled { column, .. } | Value::Clipped { column, .. } => of(column),
+            Value::Column(column)
+            | Value::Filled { column, .. }
+            | Value::Clipped { column, .. }
+            | Value::Agreed { column, .. }
+            | Value::Spelled { column, .. } => of(column),
             Value::Sql(sql) => sql.compile(schema, place)?.dtype,
             Value::Of(operation, column) => operation.gives(&of(column)),
             Value::Texts(..) => DataType::String,
@@ -231,10 +296,12 @@ impl Value {
             | Value::Filled { column, .. }
             | Value::Clipped { column, .. }
             | Value::Outside { column, .. }
-            | Value::IsOutside { column, .. } => vec![column.clone()],
+            | Value::IsOutside { column, .. }
+            | Value::Spelled { column, .. } => vec![column.clone()],
             Value::Sql(sql) | Value::NotTrue(sql) => sql.columns(),
             Value::Empty { columns, .. } => columns.clone(),
             Value::Lost { now, before } => vec![now.clone(), before.clone()],
+            Value::Agreed { column, reads, .. } => [column].into_iter().chain(reads).cloned().collect(),
             Value::Duplicate(_) | Value::Copies(_) => Vec::new(),
             Value::Asked { inputs, when, .. } => {
                 let when = when.iter().flat_map(SqlExpr::columns);
@@ -271,6 +338,8 @@ impl std::fmt::Display for Value {
             }
             Value::Lost { now, before } => write!(f, "{now} is empty and {before} is not"),
             Value::NotTrue(sql) => write!(f, "{sql} is not true"),
+            Value::Agreed { column, ask, .. } => write!(f, "{column}, or answer {ask} of its key"),
+            Value::Spelled { column, ask } => write!(f, "{column}, spelled as answer {ask} says"),
             Value::Duplicate(ask) => write!(f, "loses in answer {ask}"),
             Value::Copies(ask) => write!(f, "copies in answer {ask}"),
             Value::Asked { inputs, when, .. } => {
@@ -326,6 +395,15 @@ impl std::fmt::Display for Action {
                 Question::Limits { column, by, groups, nulls, .. } => {
                     let groups = groups.join(", ");
                     write!(f, "per key {groups}: answer {ask} = limits of {column} by {by:?}; nulls {nulls:?}")
+                }
+                Question::Agree(Agreement { keys, columns, by, .. }) => {
+                    let (keys, columns) = (keys.join(", "), columns.join(", "));
+                    let by: Vec<&str> = by.iter().map(By::name).collect();
+                    write!(f, "per key {keys}: answer {ask} = {columns} by {}", by.join(", then "))
+                }
+                Question::Spellings(Spellings { column, method, apply, .. }) => {
+                    let apply = if *apply { "" } else { "; proposed only" };
+                    write!(f, "over the table: answer {ask} = spellings of {column} by {}{apply}", method.name())
                 }
                 Question::Contest { keys, nulls, by, winner, count } => {
                     write!(f, "per key {}: answer {ask} = {winner:?}", keys.join(", "))?;

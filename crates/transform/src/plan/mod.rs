@@ -18,7 +18,8 @@ use spec::{Error, Result, did_you_mean};
 pub use lineage::Sources;
 
 pub(crate) use action::{
-    Action, Ask, Bound, Filling, Given as Answer, Limits, Log, Question, Spread, Value, whole_cell,
+    Action, Agreement, Ask, Bound, Filling, Given as Answer, Limits, Log, Question, Spellings, Spread, Value,
+    whole_cell,
 };
 
 use crate::given::Given;

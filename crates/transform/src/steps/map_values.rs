@@ -169,13 +169,20 @@ fn digest(known: &Known) -> String {
 }
 
 /// Old texts, and what they become.
-type Known = HashMap<String, Option<String>, foldhash::fast::FixedState>;
+pub(crate) type Known = HashMap<String, Option<String>, foldhash::fast::FixedState>;
 
 /// The texts mapped one by one: unlike `replace_strict`, for which the engine gathers the whole column.
 #[derive(Debug)]
-struct Mapped {
+pub(crate) struct Mapped {
     known: Arc<Known>,
     others_to_null: bool,
+}
+
+impl Mapped {
+    /// Texts that are not listed stay.
+    pub fn new(known: Arc<Known>) -> Mapped {
+        Mapped { known, others_to_null: false }
+    }
 }
 
 impl Operation for Mapped {

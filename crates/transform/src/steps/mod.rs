@@ -2,6 +2,7 @@
 
 mod cast;
 mod clip;
+mod cluster;
 mod collapse_repeats;
 mod dates;
 mod dedupe;
@@ -16,10 +17,12 @@ mod llm;
 mod map_values;
 mod mask;
 mod normalize_text;
+mod one_or_many;
 mod outliers;
 mod parse_dates;
 mod remove_invisible;
 mod rename;
+mod repair;
 mod replace;
 mod replacement;
 mod scalar;
@@ -37,6 +40,9 @@ use serde_json::Value as Json;
 use spec::Result;
 
 use crate::plan::Plan;
+pub(crate) use cluster::Method;
+pub(crate) use map_values::{Known, Mapped};
+pub(crate) use repair::{By, SourceOrder};
 
 /// Declares the steps: type and name of each, in the order of the docs.
 macro_rules! steps {
@@ -90,10 +96,14 @@ steps! {
     replace::Replace,
     /// Replaces whole values by a table.
     map_values::MapValues,
+    /// Finds different spellings of one value.
+    cluster::Cluster,
     /// Reads dates written in one of several formats.
     parse_dates::ParseDates,
     /// Fills empty cells.
     fill_null::FillNull,
+    /// Lets the rows of one key agree on columns that the key determines.
+    repair::Repair,
     /// Drops rows with empty cells.
     drop_null::DropNull,
     /// Drops duplicate rows.
@@ -157,6 +167,7 @@ impl Step {
     pub fn mapping_file(&self) -> Option<&str> {
         match self {
             Step::MapValues(step) => step.file(),
+            Step::Cluster(step) => step.file(),
             _ => None,
         }
     }

@@ -151,7 +151,7 @@ fn unknown_columns_name_the_step() {
 }
 
 /// Small steps over the columns of [`table`], valid in any order and number.
-pub const STEPS: [&str; 27] = [
+pub const STEPS: [&str; 31] = [
     "- trim: {columns: [s]}",
     "- trim: {columns: [s], blank: null}",
     "- normalize_text: {columns: [s], case: upper}",
@@ -179,6 +179,10 @@ pub const STEPS: [&str; 27] = [
     "- outliers: {columns: [k], method: iqr, group_by: [s], action: clip}",
     "- outliers: {columns: [k], method: {range: {max: 4}}, action: flag}",
     "- mask: {columns: [s], method: {hash: {key: 0123456789abcdef}}}",
+    "- repair: {key: k, columns: [s, n], by: majority}",
+    "- cluster: {columns: [s], method: fingerprint, apply: true}",
+    "- cluster: {columns: [s], method: {edit_distance: {most: 1, max_share: 1, min_count: 2, times: 2, digits: true}}, apply: true}",
+    "- repair: {key: s, columns: [n], by: [{newest: k}, first], empty: keep}",
 ];
 
 pub fn table() -> impl Strategy<Value = DataFrame> {
