@@ -49,6 +49,8 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "watch" => vec!["spec", "artifact", "score", "alert"],
         // Reads all that the others wrote: tables, decisions and runs; shows it on pages, and copies it to stores.
         "inventory" => vec!["spec", "artifact", "pages", "score", "store", "watch"],
+        // Pages show what the registry says; databases are reached as sources reach them.
+        "sinks" => vec!["spec", "artifact", "expr", "net", "values", "pages", "postgresql", "score"],
         // What joins models and tables.
         "asking" => vec!["spec", "artifact", "llm", "transform"],
         domain if DOMAIN.contains(&domain) => vec!["spec", "artifact", "net", "values"],

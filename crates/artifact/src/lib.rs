@@ -57,7 +57,7 @@ pub use footer::{evidence_of, rows_of, sidecar, strip, write_sidecar};
 pub use foreign::{BytesOf, bytes_of, without_unreadable};
 pub use journal_lock::lock_journal;
 pub use lineage::{ColumnOf, Lineage, RowLink};
-pub use notes::{Asked, Notes, Watch};
+pub use notes::{Asked, Notes, Receipt, Watch};
 pub use quality::{Quality, TakenOut};
 pub use quantiles::Quantiles;
 pub use received::read_received;

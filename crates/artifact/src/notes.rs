@@ -39,6 +39,37 @@ pub struct Notes {
     /// monitor: what it found, as far as it is cause to train again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watch: Option<Watch>,
+    /// export: hash of what was delivered and how. An equal one is not delivered again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<String>,
+    /// export: what was read back from a database after the load.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+}
+
+/// What was read back from the target of a delivery, within the transaction that delivered it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Receipt {
+    /// Where the rows are, without user and password: `postgres://host:5432/shop sales.orders`.
+    pub target: String,
+    /// `replace`, `append` or `upsert`.
+    pub mode: String,
+    /// Rows that were delivered.
+    pub rows: u64,
+    /// Rows of the target's table after it.
+    pub rows_in_target: u64,
+    /// Checksum of the delivered rows as the target returned them; it is that of what was sent.
+    pub checksum: String,
+    /// The sum of each column of numbers, as the target returned it, by column.
+    pub sums: BTreeMap<String, String>,
+    /// Whether an earlier run had delivered the rows already, and only its receipt was missing.
+    #[serde(skip_serializing_if = "is_false")]
+    pub was_there: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Notes {

@@ -1,5 +1,8 @@
 //! Rows as text, column by column.
 
+use std::fmt::Display;
+use std::io::Write;
+
 /// Where a cell's text lies in the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -57,6 +60,21 @@ impl Text {
             }
         }
         whole
+    }
+
+    /// Adds a row with these cells, as many as there are columns; nothing is an empty cell.
+    pub(crate) fn row(&mut self, cells: &[Option<&dyn Display>]) {
+        for (column, cell) in self.columns.iter_mut().zip(cells) {
+            let Some(shown) = cell else {
+                column.push(Span::NULL);
+                continue;
+            };
+            let start = self.bytes.len();
+            // Memory takes all that is written.
+            let written = write!(self.bytes, "{shown}");
+            debug_assert!(written.is_ok());
+            column.push(Span::new(start, self.bytes.len()));
+        }
     }
 
     pub fn rows(&self) -> usize {

@@ -5,6 +5,9 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod deliveries;
+mod given;
+mod tables;
 mod wiring;
 
 fn main() -> ExitCode {

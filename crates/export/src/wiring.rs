@@ -1,16 +1,22 @@
 //! Wires the sinks to the shell.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use artifact::{Batch, PolarsResultExt, Temporary, stream};
+use artifact::{Books, Input, Notes, PolarsResultExt, Snapshot, Temporary, fingerprint};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use polars::prelude::Schema;
-use sinks::{CsvOptions, ExportSpec, Format, arrange, lineage, write};
-use spec::{Error, Exit, Result, Tool, Url};
-use stage::{Empty, Job, Output, RenderedOutput, Rows, Stage, TableOutput, checked};
+use score::Log;
+use sinks::{ExportFile, ExportSpec, Format, Goes, Mode, arranged, load, write, write_book};
+use spec::text::count;
+use spec::{Error, Exit, Result, Tool, Url, did_you_mean};
+use stage::{FileOutput, Job, Output, RenderedOutput, Rows, Stage, Wrote, checked};
 use tool::About;
+
+use crate::deliveries::{Deliveries, delivered, kept, key};
+use crate::given::Pipeline;
+use crate::tables::{batches, scan, table};
 
 #[derive(Args, Debug)]
 pub struct Flags {
@@ -20,11 +26,16 @@ pub struct Flags {
     /// Write this format instead of that of export.yaml
     #[arg(long, value_parser = format_parser(), value_name = "FORMAT")]
     format: Option<Format>,
+    /// Deliver only this one of several deliveries
+    #[arg(long, value_name = "DELIVERY")]
+    only: Option<String>,
+    #[arg(skip)]
+    pub deliveries: Deliveries,
 }
 
 /// Reads the name of a format; help and errors list those that there are.
 fn format_parser() -> impl TypedValueParser<Value = Format> {
-    PossibleValuesParser::new(Format::names())
+    PossibleValuesParser::new(Format::files())
         .try_map(|name| Format::named(&name).ok_or_else(|| format!("no format '{name}'")))
 }
 
@@ -33,71 +44,148 @@ pub struct Export;
 impl Stage for Export {
     const TOOL: Tool = Tool::Export;
     const ABOUT: About = About {
-        short: "Deliver a table as CSV, JSON lines, Parquet or Excel",
+        short: "Deliver tables as files, as a page, or into a database",
         long: "Reads the output of predict (or of the nearest earlier stage that the pipeline has) and writes data/output/<PIPELINE>/export/, or the data itself to stdout with \
-         `-o -`. \
+         `-o -`. Of several deliveries, each is made by itself: one that fails does not keep the others back, and the next run makes only what is missing. \
                In a shell, call it as bin/export: `export` alone is the shell's own command.",
         examples: &[
-            ("bin/export churn", "write the file that export.yaml describes"),
+            ("bin/export churn", "deliver what export.yaml describes"),
             ("bin/export churn -o - | head", "print the data instead"),
             ("bin/export churn --format json_lines -o scores.jsonl", "write it in another format to another file"),
+            ("bin/export churn --only warehouse --force", "make one delivery again"),
         ],
     };
-    type Spec = ExportSpec;
+    type Spec = ExportFile;
     type Flags = Flags;
 
-    /// The one table, as the file is called.
-    fn tables(spec: &ExportSpec) -> Vec<String> {
-        vec![spec.stem().to_owned()]
+    /// The deliveries, as they are called.
+    fn tables(file: &ExportFile) -> Vec<String> {
+        file.checked().into_iter().flatten().map(|spec| spec.stem().to_owned()).collect()
     }
 
-    /// Options of a format that is not written, or that do not go together.
-    fn fault(spec: &ExportSpec) -> Option<Error> {
-        let unused = |key: &str, of: &str| {
-            Error::cannot_run(format!("has no effect: it is for the format {of}, and the format is {}", spec.format))
-                .hint(format!("take it out, or write `format: {of}`"))
-                .at(key)
-        };
-        if spec.csv != CsvOptions::default() && spec.format.name() != "csv" {
-            return Some(unused("csv", "csv"));
-        }
-        if spec.strip_evidence && spec.format.name() != "parquet" {
-            return Some(unused("strip_evidence", "parquet"));
-        }
-        spec.csv.fault().map(|error| error.at("csv"))
+    fn fault(file: &ExportFile) -> Option<Error> {
+        file.checked().err()
     }
 
     fn variant(flags: &Flags) -> String {
         flags.format.map(|format| format!(" {format}")).unwrap_or_default()
     }
 
-    fn run(job: &Job<Self>) -> Result<Vec<Output>> {
-        let spec = spec(job);
-        let table = table(job, &spec)?;
-        if spec.format.keeps_evidence(&spec) {
-            return Ok(vec![Output::Table(table)]);
-        }
-        let schema = table.schema.clone();
-        Ok(vec![Output::Rendered(RenderedOutput {
-            table,
-            extension: spec.format.extension().to_owned(),
-            write: Box::new(move |rows, file, place| write_rows(&spec, &schema, rows, file, place)),
-        })])
+    fn reads_upstream(file: &ExportFile) -> bool {
+        let tables: Vec<_> = file.checked().into_iter().flatten().flat_map(|spec| spec.tables()).collect();
+        tables.is_empty() || tables.iter().any(|(from, _)| from.is_none())
     }
 
-    fn delivery(job: &Job<Self>) -> Option<Url> {
-        job.spec.to.clone()
+    fn also_reads(file: &ExportFile) -> Vec<Tool> {
+        let mut tools: Vec<Tool> = Vec::new();
+        for (from, _) in file.checked().into_iter().flatten().flat_map(|spec| spec.tables()) {
+            tools.extend(from.map(|from| from.tool()).filter(|tool| !tools.contains(tool)));
+        }
+        tools
+    }
+
+    /// The artifacts; and the log of decisions, if a page shows models.
+    fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {
+        let mut inputs = job.artifacts.iter().map(artifact::Artifact::as_input).collect::<Result<Vec<Input>>>()?;
+        let log = Tool::Train.folder(&job.pipeline).join(Log::FILE);
+        let shows_models = specs(job)?.iter().any(|spec| spec.format.goes() == Goes::Page && spec.html.shows_models());
+        if shows_models && job.root.join(&log).exists() {
+            let fingerprint = fingerprint(&job.root.join(&log))?;
+            inputs.push(Input { path: log.display().to_string(), fingerprint, rows: None });
+        }
+        Ok(inputs)
+    }
+
+    /// Of several deliveries, one that was not made yet: the newest evidence may be that of another.
+    fn cause(job: &Job<Self>) -> Option<String> {
+        let all = specs(job).ok()?;
+        if all.len() == 1 && !has_several(job) {
+            return None;
+        }
+        let published = job.published().ok()??;
+        let missing = wanted(job).ok()?.into_iter().find(|spec| {
+            key(job, spec).is_ok_and(|key| !matches!(delivered(job, &published, spec, &key), Ok(Some(_))))
+        })?;
+        Some(format!("'{}' has not been delivered as it is now", missing.stem()))
+    }
+
+    fn run(job: &Job<Self>) -> Result<Vec<Output>> {
+        let published = job.published()?;
+        let next = next(job)?;
+        let mut outputs = Vec::new();
+        for spec in specs(job)? {
+            match &next {
+                Some((spec_of_run, key)) if spec_of_run.stem() == spec.stem() => {
+                    outputs.push(output(job, spec_of_run, key.clone())?);
+                }
+                _ => outputs.extend(kept(job, published.as_ref(), &spec)?),
+            }
+        }
+        Ok(outputs)
+    }
+
+    fn failed(job: &Job<Self>, error: Error) -> Result<()> {
+        if !has_several(job) || error.is_closed_pipe() {
+            return Err(error);
+        }
+        let name = job.flags.deliveries.last().unwrap_or_default();
+        tool::warn(format!("export {}: '{name}' failed: {error}", job.pipeline));
+        job.flags.deliveries.note(error);
+        Ok(())
+    }
+
+    /// Whether there is a delivery left. Once there is none, those that failed are the answer.
+    fn more(job: &Job<Self>) -> Result<bool> {
+        if next_of(job)?.is_some() {
+            return Ok(true);
+        }
+        match job.flags.deliveries.error(wanted(job)?.len()) {
+            Some(error) => Err(error),
+            None => Ok(false),
+        }
+    }
+
+    fn deliveries(job: &Job<Self>, snapshot: &Snapshot) -> Result<Vec<(Url, PathBuf)>> {
+        let mut sent = Vec::new();
+        let mut newest = String::new();
+        for path in &snapshot.paths {
+            let Some(evidence) = artifact::evidence_of(&job.root.join(path))? else { continue };
+            // What earlier runs wrote was sent by them.
+            if evidence.run > newest {
+                newest.clone_from(&evidence.run);
+                sent.clear();
+            }
+            let spec = specs(job)?.into_iter().find(|spec| spec.stem() == evidence.table);
+            let to = spec.and_then(|spec| spec.to).filter(|_| evidence.run == newest);
+            sent.extend(to.map(|to| (to, path.clone())));
+        }
+        Ok(sent)
     }
 
     fn instead(job: &Job<Self>) -> Result<Option<Exit>> {
+        if let Some(only) = &job.flags.only
+            && wanted(job)?.is_empty()
+        {
+            let specs = specs(job)?;
+            return Err(Error::cannot_run(format!("--only: no delivery '{only}'"))
+                .hint(did_you_mean(only, specs.iter().map(ExportSpec::stem))));
+        }
         let Some(output) = &job.flags.output else { return Ok(None) };
         if Url::is_meant(output) {
             return Err(Error::cannot_run(format!("{output}: -o writes to a file or, with '-', to stdout"))
                 .hint("set `to` in export.yaml to copy the file to an object store"));
         }
-        let spec = spec(job);
+        let [spec] = &wanted(job)?[..] else {
+            return Err(
+                Error::cannot_run("-o writes one delivery, and export.yaml has several").hint("choose one by --only")
+            );
+        };
         if output.is_empty() {
             return Err(Error::cannot_run("-o: no file is named").hint("name one, or '-' for stdout"));
+        }
+        if spec.format.goes() == Goes::Database {
+            return Err(Error::cannot_run(format!("-o writes a file, and the format is {}", spec.format))
+                .hint("add --format csv, or another format of files"));
         }
         if Path::new(output).is_dir() {
             return Err(Error::cannot_run(format!("{output}: a folder")).hint("name a file in it"));
@@ -105,49 +193,177 @@ impl Stage for Export {
         if output != "-" {
             spec.check_file_name(output)?;
         }
-        let table = table(job, &spec)?;
-        let schema = table.schema.clone();
         if output == "-" {
-            let rows = checked(job, table)?;
-            write_rows(&spec, &schema, rows, &mut io::stdout(), "stdout")?;
+            let write = writer(job, spec)?;
+            write(&mut io::stdout(), "stdout")?;
             return Ok(Some(Exit::Done));
         }
         let target = std::path::absolute(output).map_err(|error| Error::io("write", Path::new(output), &error))?;
-        let rows = checked(job, table)?;
+        let write = writer(job, spec)?;
         let mut temporary = Temporary::beside(&target)?;
-        write_rows(&spec, &schema, rows, temporary.file(), output)?;
+        write(temporary.file(), output)?;
         temporary.replace(&target)?;
         tool::print(&format!("{output}\n"))?;
         Ok(Some(Exit::Done))
     }
 }
 
-/// The spec with this run's flags applied.
-fn spec(job: &Job<Export>) -> ExportSpec {
-    let mut spec = job.spec.clone();
+/// All deliveries, with this run's flags applied.
+pub fn specs(job: &Job<Export>) -> Result<Vec<ExportSpec>> {
+    let mut specs = job.spec.checked()?;
     if let Some(format) = job.flags.format {
-        spec.format = format;
+        match &mut specs[..] {
+            [spec] => spec.format = format,
+            _ => {
+                let only = job.flags.only.as_deref();
+                if job.flags.output.is_none() || only.is_none() {
+                    return Err(Error::cannot_run("--format goes with one delivery, and export.yaml has several")
+                        .hint("choose one by --only, and a file by -o"));
+                }
+                specs.iter_mut().filter(|spec| Some(spec.stem()) == only).for_each(|spec| spec.format = format);
+            }
+        }
     }
-    spec
+    Ok(specs)
 }
 
-/// The table as it is written: sorted, its columns picked and renamed, under the name that the file has.
-fn table(job: &Job<Export>, spec: &ExportSpec) -> Result<TableOutput> {
-    let place = format!("table '{}'", spec.table);
-    let mut plan = arrange(spec, job.scan(spec.table.as_str())?)?;
-    let schema = plan.collect_schema().during(&place)?;
-    let lineage = Some(lineage(spec, &schema));
-    let batches = stream(plan, place)?.map(|rows| rows.map(Batch::from));
-    let rows = job.rows(spec.table.as_str())?;
-    let output = TableOutput::new(spec.stem(), schema.as_ref().clone(), Box::new(batches), rows);
-    Ok(TableOutput { empty: Empty::Published, lineage, ..output })
+/// The deliveries that this run is for.
+fn wanted(job: &Job<Export>) -> Result<Vec<ExportSpec>> {
+    let only = job.flags.only.as_deref();
+    Ok(specs(job)?.into_iter().filter(|spec| only.is_none_or(|only| only == spec.stem())).collect())
+}
+
+/// Whether the file has the form of several deliveries, even if it names one.
+fn has_several(job: &Job<Export>) -> bool {
+    job.spec.deliveries.is_some()
+}
+
+/// The delivery that is made next, with its key, noted as begun.
+fn next(job: &Job<Export>) -> Result<Option<(ExportSpec, String)>> {
+    let next = next_of(job)?;
+    if let Some((spec, _)) = &next {
+        job.flags.deliveries.begin(spec.stem());
+    }
+    Ok(next)
+}
+
+/// The first delivery that this run has not begun and that is not there as it would be made now.
+fn next_of(job: &Job<Export>) -> Result<Option<(ExportSpec, String)>> {
+    let published = job.published()?;
+    for spec in wanted(job)? {
+        if job.flags.deliveries.has_begun(spec.stem()) {
+            continue;
+        }
+        let key = key(job, &spec)?;
+        let is_there = match &published {
+            Some(published) if has_several(job) && !job.common.force => {
+                delivered(job, published, &spec, &key)?.is_some()
+            }
+            // The shell has decided that the only delivery is to be made.
+            _ => false,
+        };
+        if !is_there {
+            return Ok(Some((spec, key)));
+        }
+    }
+    Ok(None)
+}
+
+/// One delivery.
+fn output(job: &Job<Export>, spec: &ExportSpec, key: String) -> Result<Output> {
+    let notes = Notes { delivery: Some(key.clone()), ..Notes::default() };
+    if spec.format.goes() == Goes::File && spec.excel.sheets.is_empty() || spec.format.goes() == Goes::Database {
+        let (mut table, parts) = table(job, spec)?;
+        table.notes = notes;
+        if spec.format.keeps_evidence(spec) {
+            return Ok(Output::Table(table));
+        }
+        let (schema, spec) = (table.schema.clone(), spec.clone());
+        let extension = spec.format.extension().to_owned();
+        if spec.format.goes() == Goes::Database {
+            let (root, force, who) = (job.root.clone(), job.common.force, who(job, &spec));
+            let write = Box::new(move |rows: Rows, file: &mut std::fs::File, place: &str| {
+                let how =
+                    load::How { spec: &spec, schema: &schema, who: &who, key: &key, parts: &parts, root: &root, force };
+                let receipt = load::load(&how, rows)?;
+                let text =
+                    serde_json::to_string_pretty(&receipt).map_err(|error| Error::cannot_run(error.to_string()))?;
+                writeln!(file, "{text}").map_err(|error| Error::io("write", Path::new(place), &error))?;
+                // Rows that an earlier run appended are not among those of this one.
+                let was_appended = receipt.was_there && parts.is_empty() && receipt.mode == Mode::Append.name();
+                Ok(Wrote { rows: if was_appended { 0 } else { receipt.rows }, receipt: Some(receipt) })
+            });
+            return Ok(Output::Rendered(RenderedOutput { table, extension, write }));
+        }
+        let write = Box::new(move |rows: Rows, file: &mut std::fs::File, place: &str| {
+            Ok(Wrote { rows: write_rows(&spec, &schema, rows, file, place)?, receipt: None })
+        });
+        return Ok(Output::Rendered(RenderedOutput { table, extension, write }));
+    }
+    if let Some(checks) = job.checks.get(spec.stem()).filter(|checks| !checks.is_empty()) {
+        return Err(Error::cannot_run(format!(
+            "checks: '{}' has {}, but a delivery of several tables is not checked",
+            spec.stem(),
+            count(checks.len() as u64, "check")
+        ))
+        .hint("check the tables in the stage that makes them"));
+    }
+    let write = writer(job, spec)?;
+    Ok(Output::File(FileOutput {
+        stem: spec.stem().to_owned(),
+        extension: spec.format.extension().to_owned(),
+        write: Box::new(move |file, place| write(file, &place.display().to_string())),
+        books: Books::default(),
+        notes,
+    }))
+}
+
+/// Who delivers, as a database keeps it.
+pub fn who(job: &Job<Export>, spec: &ExportSpec) -> String {
+    format!("{}/{}", job.pipeline, spec.stem())
+}
+
+/// Writes a delivery to a file or to stdout, which errors call by the text.
+type Writer = Box<dyn FnOnce(&mut (dyn Write + Send), &str) -> Result<()>>;
+
+/// How a delivery that is a file is written; its checks are judged first.
+fn writer(job: &Job<Export>, spec: &ExportSpec) -> Result<Writer> {
+    if spec.format.goes() == Goes::Page {
+        let given = Pipeline::of(job);
+        let made = job.stamp.time().format("%Y-%m-%d at %H:%M UTC").to_string();
+        let text = sinks::report::render(&spec.page(), spec.stem(), job.pipeline.as_str(), &made, &given)?;
+        return Ok(Box::new(move |out, place| {
+            out.write_all(text.as_bytes())
+                .and_then(|()| out.flush())
+                .map_err(|error| Error::io("write", Path::new(place), &error))
+        }));
+    }
+    if !spec.excel.sheets.is_empty() {
+        let mut sheets = Vec::new();
+        for sheet in &spec.excel.sheets {
+            let plan = scan(job, sheet.from, &sheet.table)?;
+            let mut plan = arranged(&sheet.table, sheet.columns.as_deref(), &sheet.sort, plan)?;
+            let place = format!("table '{}'", sheet.table);
+            let schema = plan.collect_schema().during(&place)?.as_ref().clone();
+            sheets.push((sheet.called(), schema, batches(plan, place)?));
+        }
+        return Ok(Box::new(move |mut out, place| {
+            let mut out = io::BufWriter::with_capacity(1 << 18, &mut out);
+            write_book(sheets, &mut out, place)?;
+            out.flush().map_err(|error| Error::io("write", Path::new(place), &error))
+        }));
+    }
+    let (table, _) = table(job, spec)?;
+    let (schema, spec) = (table.schema.clone(), spec.clone());
+    let rows = checked(job, table)?;
+    Ok(Box::new(move |out, place| write_rows(&spec, &schema, rows, out, place).map(drop)))
 }
 
 fn write_rows(
     spec: &ExportSpec,
     schema: &Schema,
     rows: Rows,
-    out: &mut (impl Write + Send),
+    out: &mut (dyn Write + Send),
     place: &str,
 ) -> Result<u64> {
     let mut out = io::BufWriter::with_capacity(1 << 18, out);

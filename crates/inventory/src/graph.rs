@@ -7,7 +7,7 @@ use artifact::ColumnOf;
 use serde::Serialize;
 
 use crate::found::{Found, Inventory};
-use crate::place::{Layer, MODEL, TableId};
+use crate::place::{Layer, MODEL, Place, TableId};
 use crate::table::Table;
 
 /// Where a table comes from: another table, or a source outside of the project's stages.
@@ -264,26 +264,25 @@ pub struct Affected {
 
 /// The table that a name in the lineage of an artifact means.
 pub(crate) fn resolve(inventory: &Inventory, found: &Found, name: &str) -> Option<TableId> {
-    if let Some((stage, table)) = name.split_once('/') {
-        let place = crate::place::Place {
-            pipeline: found.place.pipeline.clone(),
-            layer: Layer::named(stage).unwrap_or(found.place.layer),
-        };
-        return Some(TableId::new(&place, table));
-    }
-    let inputs = found.evidence.inputs.iter().filter_map(|input| {
+    let (layer, table) = match name.split_once('/') {
+        Some((stage, table)) => (Some(Layer::named(stage).unwrap_or(found.place.layer)), table),
+        None => (None, name),
+    };
+    let input = found.evidence.inputs.iter().find_map(|input| {
         let path = Path::new(&input.path);
         let id = inventory.table_at(path)?;
-        let is_version = id.table == MODEL && path.file_name().is_some_and(|file| file == name);
-        (id.table == name || is_version).then_some(id)
+        let is_version = id.table == MODEL && path.file_name().is_some_and(|file| file == table);
+        let is_layer = layer.is_none_or(|layer| id.place.layer == layer);
+        (is_layer && (id.table == table || is_version)).then_some(id)
     });
-    inputs.into_iter().next()
+    // A table of the same run is no input.
+    let beside = layer.map(|layer| Place { pipeline: found.place.pipeline.clone(), layer });
+    input.or_else(|| beside.map(|place| TableId::new(&place, table)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::place::Place;
 
     fn id(layer: Layer, table: &str) -> TableId {
         TableId::new(&Place { pipeline: "p".to_owned(), layer }, table)

@@ -2,14 +2,24 @@
 
 use artifact::{ColumnOf, Lineage, PolarsResultExt, RowLink};
 use polars::prelude::{Expr, LazyFrame, Schema, SortMultipleOptions, col};
-use spec::{Error, Result, did_you_mean};
+use spec::{Error, Name, Result, did_you_mean};
 
-use crate::{ExportSpec, Order};
+use crate::{ExportSpec, Order, OutColumn, SortKey};
 
 /// The table as the file shall hold it: sorted, with its columns picked and renamed. An unknown column is an
 /// error that names the nearest one.
-pub fn arrange(spec: &ExportSpec, mut table: LazyFrame) -> Result<LazyFrame> {
-    let place = format!("table '{}'", spec.table);
+pub fn arrange(spec: &ExportSpec, table: LazyFrame) -> Result<LazyFrame> {
+    arranged(&spec.table, spec.columns.as_deref(), &spec.sort, table)
+}
+
+/// As [`arrange`], by its settings alone.
+pub fn arranged(
+    name: &Name,
+    columns: Option<&[OutColumn]>,
+    sort: &[SortKey],
+    mut table: LazyFrame,
+) -> Result<LazyFrame> {
+    let place = format!("table '{name}'");
     let schema = table.collect_schema().during(&place)?;
     let known: Vec<&str> = schema.iter_names().map(|name| name.as_str()).collect();
     let check = |name: &str| match known.contains(&name) {
@@ -20,7 +30,7 @@ pub fn arrange(spec: &ExportSpec, mut table: LazyFrame) -> Result<LazyFrame> {
         }
     };
     let mut names: Vec<&str> = Vec::new();
-    let picked: Vec<Expr> = match &spec.columns {
+    let picked: Vec<Expr> = match columns {
         Some(columns) => {
             for column in columns {
                 check(&column.name)?;
@@ -37,13 +47,13 @@ pub fn arrange(spec: &ExportSpec, mut table: LazyFrame) -> Result<LazyFrame> {
     if picked.is_empty() {
         return Err(Error::cannot_run(format!("{place}: there is no column to write")).hint("name some in 'columns'"));
     }
-    for key in &spec.sort {
+    for key in sort {
         check(&key.column)?;
     }
-    if !spec.sort.is_empty() {
-        let by: Vec<Expr> = spec.sort.iter().map(|key| col(key.column.as_str())).collect();
+    if !sort.is_empty() {
+        let by: Vec<Expr> = sort.iter().map(|key| col(key.column.as_str())).collect();
         let options = SortMultipleOptions::new()
-            .with_order_descending_multi(spec.sort.iter().map(|key| key.order == Order::Desc))
+            .with_order_descending_multi(sort.iter().map(|key| key.order == Order::Desc))
             .with_nulls_last(true)
             .with_maintain_order(true);
         table = table.sort_by_exprs(by, options);
@@ -51,9 +61,9 @@ pub fn arrange(spec: &ExportSpec, mut table: LazyFrame) -> Result<LazyFrame> {
     Ok(table.select(picked))
 }
 
-/// From which columns of the table those of the file come, which has the columns `written`. Every row is a row of the table.
-pub fn lineage(spec: &ExportSpec, written: &Schema) -> Lineage {
-    let table = spec.table.as_str();
+/// From which columns of the table those of the file come, which has the columns `written`. Every row is a row of the table,
+/// which is named `table` in the lineage: with its stage, since several stages may have one of its name.
+pub fn lineage(spec: &ExportSpec, table: &str, written: &Schema) -> Lineage {
     let renamed = spec.columns.iter().flatten().map(|column| (column.called.clone(), column.name.clone()));
     let same = written.iter_names().map(|name| (name.to_string(), name.to_string()));
     let on: Vec<(String, String)> = if spec.columns.is_some() { renamed.collect() } else { same.collect() };

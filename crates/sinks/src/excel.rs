@@ -1,4 +1,4 @@
-//! Excel: one sheet with a bold header that stays in view, real dates, and text that stays text: nothing
+//! Excel: sheets with a bold header that stays in view, real dates, and text that stays text: nothing
 //! is run as a formula.
 //!
 //! Moments with a time zone are written in UTC. What Excel cannot hold as a number stays text: whole numbers
@@ -15,10 +15,13 @@ use polars::prelude::{
     StringChunked, TimeUnit, col,
 };
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Workbook, Worksheet, XlsxError};
-use spec::{Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use spec::{Error, Name, Result};
 
 use crate::plain::{MOMENT, Plain};
 use crate::sink::{Kind, Receipt, Sink, Target};
+use crate::{OutColumn, SortKey, Upstream};
 
 /// Rows of a sheet, the header among them.
 const MAX_ROWS: u32 = 1_048_576;
@@ -49,75 +52,156 @@ impl Kind for Excel {
     }
 
     fn about(&self) -> &'static str {
-        "An Excel workbook with one sheet: bold header that stays in view, real dates. At most 1,048,575 rows. What Excel \
+        "An Excel workbook, with one sheet or several: bold header that stays in view, real dates. At most 1,048,575 rows. What Excel \
          would round or cannot hold stays text: numbers of more than 15 digits, NaN and infinities, fractions of a \
          millisecond, days outside of March 1900 to 9999."
     }
 
     fn begin<'a>(&self, target: Target<'a>) -> Result<Box<dyn Sink + 'a>> {
         let Target { spec, schema, out, place } = target;
+        let mut book = Book::new(place)?;
+        book.add(&spec.stem().chars().take(MAX_NAME).collect::<String>(), schema)?;
+        Ok(Box::new(ExcelSink { book, out }))
+    }
+}
+
+/// What a workbook holds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExcelOptions {
+    /// Sheets of several tables, in this order. Default: one sheet with the delivery's table.
+    pub sheets: Vec<SheetSpec>,
+}
+
+/// One sheet of a workbook.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SheetSpec {
+    /// The table.
+    pub table: Name,
+    /// The stage whose output the table is in. Default: the stage that `export` reads.
+    #[serde(default)]
+    pub from: Option<Upstream>,
+    /// What the sheet is called: at most 31 characters, without `[ ] : * ? / \` and without `'` at its ends. Default: the table.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The columns, as under `columns` of a delivery.
+    #[serde(default)]
+    pub columns: Option<Vec<OutColumn>>,
+    /// The order of the rows, as under `sort` of a delivery.
+    #[serde(default)]
+    pub sort: Vec<SortKey>,
+}
+
+impl SheetSpec {
+    /// What the sheet is called.
+    pub fn called(&self) -> String {
+        let name = self.name.as_deref().unwrap_or(self.table.as_str());
+        if self.name.is_some() { name.to_owned() } else { name.chars().take(MAX_NAME).collect() }
+    }
+}
+
+impl ExcelOptions {
+    /// A sheet's name that Excel would not take, or that two sheets have.
+    pub fn fault(&self) -> Option<Error> {
+        let mut names: Vec<String> = Vec::new();
+        for (at, sheet) in self.sheets.iter().enumerate() {
+            let name = sheet.called();
+            let wrong = |what: String, hint: &str| Some(Error::cannot_run(what).hint(hint).at(at).at("sheets"));
+            let fits = !name.is_empty() && name.encode_utf16().count() <= MAX_NAME;
+            if !fits
+                || name.contains(['[', ']', ':', '*', '?', '/', '\\'])
+                || name.starts_with('\'')
+                || name.ends_with('\'')
+            {
+                return wrong(
+                    format!("'{}' cannot be the name of a sheet", name.escape_debug()),
+                    "write 1 to 31 characters under 'name', without [ ] : * ? / \\ and without ' at its ends",
+                );
+            }
+            // Excel takes upper and lower case for the same.
+            if names.contains(&name.to_lowercase()) {
+                return wrong(format!("two sheets are called '{name}'"), "give one of them another 'name'");
+            }
+            names.push(name.to_lowercase());
+        }
+        None
+    }
+}
+
+/// Writes a workbook of several sheets and returns the number of rows of all of them. `place` names the target in errors.
+pub fn write_book(
+    sheets: impl IntoIterator<Item = (String, Schema, Box<dyn Iterator<Item = Result<DataFrame>>>)>,
+    out: &mut (dyn Write + Send),
+    place: &str,
+) -> Result<u64> {
+    let mut book = Book::new(place)?;
+    let mut rows = 0;
+    for (name, schema, batches) in sheets {
+        let at = book.add(&name, &schema)?;
+        for batch in batches {
+            let batch = batch?;
+            crate::plain::check_schema(&batch, &schema, place)?;
+            rows += batch.height() as u64;
+            book.write(at, batch)?;
+        }
+    }
+    book.save(out)?;
+    Ok(rows)
+}
+
+/// A workbook under construction. All that is not set here (protection, print layout, filters) stays off.
+struct Book<'a> {
+    workbook: Workbook,
+    sheets: Vec<Begun>,
+    place: &'a str,
+}
+
+/// A sheet under its header.
+struct Begun {
+    plain: Plain,
+    /// The row that is written next; 0 is the header.
+    next: u32,
+}
+
+impl<'a> Book<'a> {
+    fn new(place: &'a str) -> Result<Book<'a>> {
+        let workbook = guarded(place, || {
+            let mut workbook = Workbook::new();
+            // The writer would note the current time, and equal tables would differ.
+            let made = ExcelDateTime::from_ymd(2000, 1, 1).map_err(|error| convert(error, place))?;
+            workbook.set_properties(&DocProperties::new().set_creation_datetime(&made));
+            Ok(workbook)
+        })?;
+        Ok(Book { workbook, sheets: Vec::new(), place })
+    }
+
+    /// Adds an empty sheet under its header; returns its place.
+    fn add(&mut self, name: &str, schema: &Schema) -> Result<usize> {
+        let place = self.place;
         if schema.len() > MAX_COLUMNS {
             return Err(Error::refused(format!("{place}: {} columns; Excel holds {MAX_COLUMNS}", schema.len()))
                 .hint("pick some by 'columns', or export as csv"));
         }
         let plain = Plain::new(schema, "Excel", place)?;
-        let workbook = guarded(place, || begun(spec.stem(), schema).map_err(|error| convert(error, place)))?;
-        Ok(Box::new(ExcelSink { workbook, plain, next: 1, out, place }))
+        let workbook = &mut self.workbook;
+        guarded(place, || begin_sheet(workbook, name, schema).map_err(|error| convert(error, place)))?;
+        self.sheets.push(Begun { plain, next: 1 });
+        Ok(self.sheets.len() - 1)
     }
-}
 
-/// A workbook with an empty sheet under its header. All that is not set here (protection, print layout, filters) stays off.
-fn begun(name: &str, schema: &Schema) -> Result<Workbook, XlsxError> {
-    let mut workbook = Workbook::new();
-    // The writer would note the current time, and equal tables would differ.
-    let made = ExcelDateTime::from_ymd(2000, 1, 1)?;
-    workbook.set_properties(&DocProperties::new().set_creation_datetime(&made));
-    let sheet = workbook.add_worksheet_with_constant_memory()?;
-    sheet.set_name(name.chars().take(MAX_NAME).collect::<String>())?;
-    sheet.set_freeze_panes(1, 0)?;
-    let bold = Format::new().set_bold();
-    for (at, (_, of)) in (0u16..).zip(schema.iter()) {
-        if let Some((format, width)) = time_format(of) {
-            sheet.set_column_format(at, &Format::new().set_num_format(format))?;
-            sheet.set_column_width(at, width)?;
-        }
-    }
-    for (at, (column, _)) in (0u16..).zip(schema.iter()) {
-        sheet.write_string_with_format(0, at, column.as_str(), &bold)?;
-    }
-    Ok(workbook)
-}
-
-/// The writer keeps rows in a temporary file and panics when that cannot be written, as on a full disk.
-fn guarded<T>(place: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(Error::cannot_run(format!("{place}: the Excel writer failed"))
-            .hint("look for free space in the folder for temporary files (TMPDIR)"))
-    })
-}
-
-struct ExcelSink<'a> {
-    workbook: Workbook,
-    plain: Plain,
-    /// The row that is written next; 0 is the header.
-    next: u32,
-    out: &'a mut (dyn Write + Send),
-    place: &'a str,
-}
-
-impl Sink for ExcelSink<'_> {
-    fn write(&mut self, batch: DataFrame) -> Result<()> {
-        let place = self.place;
-        if u64::from(self.next) + batch.height() as u64 > u64::from(MAX_ROWS) {
+    fn write(&mut self, at: usize, batch: DataFrame) -> Result<()> {
+        let (place, begun, workbook) = (self.place, &mut self.sheets[at], &mut self.workbook);
+        if u64::from(begun.next) + batch.height() as u64 > u64::from(MAX_ROWS) {
             return Err(Error::refused(format!("{place}: more than {} rows; Excel holds no more", MAX_ROWS - 1))
                 .hint("export as csv or parquet, or fewer rows"));
         }
-        let batch = self.plain.apply(batch).during(place)?;
+        let batch = begun.plain.apply(batch).during(place)?;
         let columns = batch.columns().iter().map(|column| Cells::of(column.as_materialized_series()));
         let columns = columns.collect::<PolarsResult<Vec<Cells>>>().during(place)?;
-        let (workbook, next) = (&mut self.workbook, &mut self.next);
+        let next = &mut begun.next;
         guarded(place, || {
-            let sheet = workbook.worksheet_from_index(0).map_err(|error| convert(error, place))?;
+            let sheet = workbook.worksheet_from_index(at).map_err(|error| convert(error, place))?;
             for row in 0..batch.height() {
                 for (at, cells) in (0u16..).zip(&columns) {
                     cells.write(sheet, row, *next, at).map_err(|error| match error {
@@ -133,10 +217,52 @@ impl Sink for ExcelSink<'_> {
         })
     }
 
+    fn save(mut self, out: &mut (dyn Write + Send)) -> Result<()> {
+        let (place, workbook) = (self.place, &mut self.workbook);
+        guarded(place, || workbook.save_to_writer(Through(out)).map_err(|error| convert(error, place)))
+    }
+}
+
+fn begin_sheet(workbook: &mut Workbook, name: &str, schema: &Schema) -> Result<(), XlsxError> {
+    let sheet = workbook.add_worksheet_with_constant_memory()?;
+    sheet.set_name(name)?;
+    sheet.set_freeze_panes(1, 0)?;
+    let bold = Format::new().set_bold();
+    for (at, (_, of)) in (0u16..).zip(schema.iter()) {
+        if let Some((format, width)) = time_format(of) {
+            sheet.set_column_format(at, &Format::new().set_num_format(format))?;
+            sheet.set_column_width(at, width)?;
+        }
+    }
+    for (at, (column, _)) in (0u16..).zip(schema.iter()) {
+        sheet.write_string_with_format(0, at, column.as_str(), &bold)?;
+    }
+    Ok(())
+}
+
+/// The writer keeps rows in a temporary file and panics when that cannot be written, as on a full disk.
+fn guarded<T>(place: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(Error::cannot_run(format!("{place}: the Excel writer failed"))
+            .hint("look for free space in the folder for temporary files (TMPDIR)"))
+    })
+}
+
+struct ExcelSink<'a> {
+    book: Book<'a>,
+    out: &'a mut (dyn Write + Send),
+}
+
+impl Sink for ExcelSink<'_> {
+    fn write(&mut self, batch: DataFrame) -> Result<()> {
+        self.book.write(0, batch)
+    }
+
     fn commit(self: Box<Self>) -> Result<Receipt> {
-        let ExcelSink { mut workbook, next, out, place, .. } = *self;
-        guarded(place, || workbook.save_to_writer(Through(out)).map_err(|error| convert(error, place)))?;
-        Ok(Receipt { rows: u64::from(next - 1) })
+        let ExcelSink { book, out } = *self;
+        let rows = u64::from(book.sheets[0].next - 1);
+        book.save(out)?;
+        Ok(Receipt { rows })
     }
 }
 

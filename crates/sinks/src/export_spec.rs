@@ -1,15 +1,15 @@
-//! What `export.yaml` says.
-
-use std::fmt;
+//! What `export.yaml` says: as it is written, and as it is checked.
 
 use std::path::Path;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use spec::{Error, Name, Result, Url};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use spec::{Error, Map, Name, Result, Tool, Url};
 
-use crate::{CsvOptions, Format};
+use crate::report::{Part, ReportSpec, RowsPart};
+use crate::{CsvOptions, DatabaseSpec, ExcelOptions, Format, Goes, OutColumn, SortKey};
 
-/// One table, written as one file. Example:
+/// One delivery, or several under `deliveries`. Example:
 ///
 /// ```yaml
 /// table: scores
@@ -17,34 +17,202 @@ use crate::{CsvOptions, Format};
 /// columns: [customer_id, {score: churn_score}]
 /// sort: [{score: desc}]
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ExportSpec {
-    /// The table to write.
-    pub table: Name,
-    /// The kind of file.
-    pub format: Format,
+///
+/// ```yaml
+/// deliveries:
+///   scores: {format: csv, to: s3://shop/scores/}
+///   warehouse:
+///     table: orders
+///     from: clean
+///     format: postgres
+///     postgres: {url: "${DATABASE_URL}", table: sales.orders, mode: upsert, keys: [order_id]}
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExportFile {
+    /// Several deliveries, by name. Each has the keys below, and is delivered by itself: one that fails does not keep the
+    /// others back. A file's name begins with the delivery's.
+    pub deliveries: Option<Map<ExportFile>>,
+    /// The table to deliver. Default for one of several: its name.
+    pub table: Option<Name>,
+    /// The stage whose output the table is in. Default: the nearest earlier stage that the pipeline has a file for.
+    pub from: Option<Upstream>,
+    /// The kind of file, or the kind of database.
+    pub format: Option<Format>,
     /// What the file's name begins with; the table's name by default. The time follows: `scores_20261121_014200.csv`.
-    #[serde(default)]
     pub name: Option<Name>,
     /// The columns to write, in their order; all by default, without those whose name begins with `_`. Write
     /// `{score: churn_score}` to give `score` the name `churn_score`.
-    #[serde(default)]
     pub columns: Option<Vec<OutColumn>>,
     /// The order of the rows: `score`, or `{score: desc}` from the largest down; names as before renaming,
     /// nulls last. The order of the table by default. Sorting holds the whole table in memory.
-    #[serde(default)]
     pub sort: Vec<SortKey>,
     /// How CSV is written.
-    #[serde(default)]
     pub csv: CsvOptions,
+    /// What a workbook holds beyond one sheet with the table.
+    pub excel: ExcelOptions,
+    /// What a page shows.
+    pub html: ReportSpec,
+    /// Where in PostgreSQL the table goes.
+    pub postgres: Option<DatabaseSpec>,
+    /// Where in a SQLite file the table goes.
+    pub sqlite: Option<DatabaseSpec>,
     /// Parquet only: leave out the footer's record of where the table comes from. `false` by default.
-    #[serde(default)]
     pub strip_evidence: bool,
     /// A folder in an object store that the finished file is copied to as well: `s3://bucket/folder/`, `gs://…`, `az://…`
     /// or `file:///…`. Credentials come from the environment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Url>,
+}
+
+/// A stage whose output can be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Upstream {
+    Ingest,
+    Clean,
+    Features,
+    Predict,
+    Monitor,
+}
+
+impl Upstream {
+    pub fn tool(self) -> Tool {
+        match self {
+            Upstream::Ingest => Tool::Ingest,
+            Upstream::Clean => Tool::Clean,
+            Upstream::Features => Tool::Features,
+            Upstream::Predict => Tool::Predict,
+            Upstream::Monitor => Tool::Monitor,
+        }
+    }
+}
+
+/// One delivery, as checked.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExportSpec {
+    pub table: Name,
+    pub from: Option<Upstream>,
+    pub format: Format,
+    pub name: Option<Name>,
+    pub columns: Option<Vec<OutColumn>>,
+    pub sort: Vec<SortKey>,
+    pub csv: CsvOptions,
+    pub excel: ExcelOptions,
+    pub html: ReportSpec,
+    /// Of a delivery to a database.
+    pub database: Option<DatabaseSpec>,
+    pub strip_evidence: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Url>,
+}
+
+impl ExportFile {
+    /// The deliveries, in the order of the file.
+    ///
+    /// # Errors
+    /// Keys that are missing, have no effect, or do not go together, with the way to the key.
+    pub fn checked(&self) -> Result<Vec<ExportSpec>> {
+        let Some(deliveries) = &self.deliveries else { return Ok(vec![self.one(None)?]) };
+        if *self != (ExportFile { deliveries: self.deliveries.clone(), ..ExportFile::default() }) {
+            return Err(Error::cannot_run("has no effect beside other keys: a file has one delivery, or 'deliveries'")
+                .hint("move the other keys below 'deliveries'")
+                .at("deliveries"));
+        }
+        if deliveries.is_empty() {
+            return Err(Error::cannot_run("no delivery is named").hint("name one below it").at("deliveries"));
+        }
+        let checked = deliveries.iter().map(|(name, written)| {
+            let checked = Name::new(name).and_then(|name| written.one(Some(name)));
+            checked.map_err(|error| error.at(name).at("deliveries"))
+        });
+        checked.collect()
+    }
+
+    /// One delivery; `key` is what it is called among several.
+    fn one(&self, key: Option<Name>) -> Result<ExportSpec> {
+        if self.deliveries.is_some() {
+            return Err(Error::cannot_run("a delivery has no deliveries of its own").at("deliveries"));
+        }
+        let missing = |name: &str| Error::cannot_run(format!("missing key '{name}'"));
+        let format = self.format.ok_or_else(|| missing("format"))?;
+        if key.is_some() && self.name.is_some() {
+            return Err(Error::cannot_run("has no effect: a delivery is called by its key")
+                .hint("take it out, or rename the delivery")
+                .at("name"));
+        }
+        // A page and a workbook name their tables themselves.
+        let names_tables = !self.html.parts.is_empty() || !self.excel.sheets.is_empty();
+        if names_tables && self.table.is_some() {
+            return Err(Error::cannot_run("has no effect: the tables are named below the format")
+                .hint("take it out")
+                .at("table"));
+        }
+        let own = || self.name.clone().or_else(|| names_tables.then(|| Name::new("report").ok()).flatten());
+        let table = self.table.clone().or_else(|| key.clone()).or_else(own).ok_or_else(|| missing("table"))?;
+        self.unused(format)?;
+        let database = match format.name() {
+            "postgres" => self.postgres.clone(),
+            "sqlite" => self.sqlite.clone(),
+            _ => None,
+        };
+        if format.goes() == Goes::Database {
+            let database = database.as_ref().ok_or_else(|| missing(format.name()))?;
+            database.fault(format).map_or(Ok(()), |error| Err(error.at(format.name())))?;
+        }
+        self.csv.fault().map_or(Ok(()), |error| Err(error.at("csv")))?;
+        self.html.fault().map_or(Ok(()), |error| Err(error.at("html")))?;
+        self.excel.fault().map_or(Ok(()), |error| Err(error.at("excel")))?;
+        Ok(ExportSpec {
+            table,
+            from: self.from,
+            format,
+            name: key.or_else(|| self.name.clone()),
+            columns: self.columns.clone(),
+            sort: self.sort.clone(),
+            csv: self.csv.clone(),
+            excel: self.excel.clone(),
+            html: self.html.clone(),
+            database,
+            strip_evidence: self.strip_evidence,
+            to: self.to.clone(),
+        })
+    }
+
+    /// Fails if an option is there that is for another format.
+    fn unused(&self, format: Format) -> Result<()> {
+        let given = [
+            ("csv", "csv", self.csv != CsvOptions::default()),
+            ("strip_evidence", "parquet", self.strip_evidence),
+            ("excel", "excel", self.excel != ExcelOptions::default()),
+            ("html", "html", self.html != ReportSpec::default()),
+            ("postgres", "postgres", self.postgres.is_some()),
+            ("sqlite", "sqlite", self.sqlite.is_some()),
+        ];
+        for (key, of, _) in given.into_iter().filter(|(_, of, is_given)| *is_given && *of != format.name()) {
+            return Err(Error::cannot_run(format!(
+                "has no effect: it is for the format {of}, and the format is {format}"
+            ))
+            .hint(format!("take it out, or write `format: {of}`"))
+            .at(key));
+        }
+        let is_database = format.goes() == Goes::Database;
+        if is_database && self.to.is_some() {
+            return Err(Error::cannot_run(format!("has no effect: the format {format} writes no file"))
+                .hint("take it out, or deliver a file by another delivery")
+                .at("to"));
+        }
+        let names_tables = !self.html.parts.is_empty() || !self.excel.sheets.is_empty();
+        for (key, is_given) in
+            [("columns", self.columns.is_some()), ("sort", !self.sort.is_empty()), ("from", self.from.is_some())]
+        {
+            if names_tables && is_given {
+                return Err(Error::cannot_run("has no effect: the tables are named below the format")
+                    .hint("write it there")
+                    .at(key));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl ExportSpec {
@@ -52,19 +220,53 @@ impl ExportSpec {
     pub fn new(table: Name, format: Format) -> ExportSpec {
         ExportSpec {
             table,
+            from: None,
             format,
             name: None,
             columns: None,
             sort: Vec::new(),
             csv: CsvOptions::default(),
+            excel: ExcelOptions::default(),
+            html: ReportSpec::default(),
+            database: None,
             strip_evidence: false,
             to: None,
         }
     }
 
-    /// What the file's name begins with.
+    /// What the delivery is called, and its file's name begins with.
     pub fn stem(&self) -> &str {
         self.name.as_ref().unwrap_or(&self.table).as_str()
+    }
+
+    /// The page, with the rows of the table in place of parts that the spec does not name.
+    pub fn page(&self) -> ReportSpec {
+        let mut page = self.html.clone();
+        if page.parts.is_empty() {
+            page.parts.push(Part::Rows(RowsPart {
+                table: self.table.clone(),
+                from: self.from,
+                condition: None,
+                title: None,
+                columns: self.columns.clone(),
+                sort: self.sort.clone(),
+                top: ROWS_OF_A_PAGE,
+            }));
+        }
+        page
+    }
+
+    /// The tables that are read, with the stages that they come from.
+    pub fn tables(&self) -> Vec<(Option<Upstream>, Name)> {
+        let mut tables: Vec<(Option<Upstream>, Name)> = Vec::new();
+        if self.format.goes() == Goes::Page {
+            tables.extend(self.page().tables().into_iter().map(|(from, name)| (from, name.clone())));
+        } else if self.excel.sheets.is_empty() {
+            tables.push((self.from, self.table.clone()));
+        } else {
+            tables.extend(self.excel.sheets.iter().map(|sheet| (sheet.from, sheet.table.clone())));
+        }
+        tables
     }
 
     /// Fails if a file of this name would not be what its ending promises. Endings that say nothing of the content, such as
@@ -101,115 +303,15 @@ impl ExportSpec {
     }
 }
 
-/// A column to write, and what to call it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OutColumn {
-    pub name: String,
-    /// The name in the file.
-    pub called: String,
-}
-
-/// A column to sort by.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SortKey {
-    pub column: String,
-    pub order: Order,
-}
-
-/// Which way rows are sorted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Order {
-    /// From the smallest up.
-    #[default]
-    Asc,
-    /// From the largest down.
-    Desc,
-}
-
-/// Reads `name`, or a map with the single key `name`.
-struct NameOr<V>(std::marker::PhantomData<V>);
-
-impl<'de, V: Deserialize<'de>> de::Visitor<'de> for NameOr<V> {
-    type Value = (String, Option<V>);
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a column, or a map with one column")
-    }
-    fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok((name.to_owned(), None))
-    }
-    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let none = || de::Error::custom("the map is empty; name a column");
-        let (name, value) = map.next_entry::<String, V>()?.ok_or_else(none)?;
-        match map.next_key::<String>()? {
-            None => Ok((name, Some(value))),
-            Some(second) => {
-                Err(de::Error::custom(format!("'{second}' follows '{name}' in the same item; begin a new one")))
-            }
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for OutColumn {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<OutColumn, D::Error> {
-        let (name, called) = deserializer.deserialize_any(NameOr::<String>(std::marker::PhantomData))?;
-        let called = called.unwrap_or_else(|| name.clone());
-        Ok(OutColumn { name, called })
-    }
-}
-
-impl<'de> Deserialize<'de> for SortKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SortKey, D::Error> {
-        let (column, order) = deserializer.deserialize_any(NameOr::<Order>(std::marker::PhantomData))?;
-        Ok(SortKey { column, order: order.unwrap_or_default() })
-    }
-}
-
-impl Serialize for OutColumn {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.name == self.called {
-            true => serializer.serialize_str(&self.name),
-            false => serializer.collect_map([(&self.name, &self.called)]),
-        }
-    }
-}
-
-impl Serialize for SortKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map([(&self.column, &self.order)])
-    }
-}
-
-impl schemars::JsonSchema for OutColumn {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "OutColumn".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "anyOf": [
-            { "type": "string" },
-            { "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": { "type": "string" } },
-        ]})
-    }
-}
-
-impl schemars::JsonSchema for SortKey {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "SortKey".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "anyOf": [
-            { "type": "string" },
-            { "type": "object", "minProperties": 1, "maxProperties": 1,
-              "additionalProperties": { "enum": ["asc", "desc"] } },
-        ]})
-    }
-}
+/// How many rows a page of one table shows.
+const ROWS_OF_A_PAGE: usize = 200;
 
 #[cfg(test)]
 mod tests {
     use artifact::Stamp;
 
     use super::*;
+    use crate::Order;
     use crate::file_name;
     use crate::testing::{load_failure, spec};
 

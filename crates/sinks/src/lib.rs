@@ -8,12 +8,16 @@
 //! shell's.
 
 mod arrange;
+mod columns;
 mod csv;
+mod database;
 mod excel;
 mod export_spec;
+mod html;
 mod json_lines;
 mod parquet;
 mod plain;
+pub mod report;
 mod sink;
 #[cfg(test)]
 mod testing;
@@ -24,10 +28,13 @@ use artifact::Stamp;
 use polars::prelude::{DataFrame, Schema};
 use spec::{Error, Result};
 
-pub use self::arrange::{arrange, lineage};
+pub use self::arrange::{arrange, arranged, lineage};
+pub use self::columns::{Order, OutColumn, SortKey};
 pub use self::csv::{CsvOptions, Separator};
-pub use self::export_spec::{ExportSpec, Order, OutColumn, SortKey};
-pub use self::sink::{Format, KINDS, Kind, Receipt, Sink, Target};
+pub use self::database::{DatabaseSpec, Mode, load};
+pub use self::excel::{ExcelOptions, SheetSpec, write_book};
+pub use self::export_spec::{ExportFile, ExportSpec, Upstream};
+pub use self::sink::{Format, Goes, KINDS, Kind, Receipt, Sink, Target};
 use crate::plain::check_schema;
 
 /// The name of the exported file, with the time of the run in UTC: `churn_scores_20261121_014200.csv`.

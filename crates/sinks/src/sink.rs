@@ -13,8 +13,15 @@ use spec::{Result, did_you_mean};
 use crate::ExportSpec;
 
 /// All kinds of sinks, in the order of help and errors.
-pub const KINDS: [&dyn Kind; 4] =
-    [&crate::csv::Csv, &crate::json_lines::JsonLines, &crate::parquet::Parquet, &crate::excel::Excel];
+pub const KINDS: [&dyn Kind; 7] = [
+    &crate::csv::Csv,
+    &crate::json_lines::JsonLines,
+    &crate::parquet::Parquet,
+    &crate::excel::Excel,
+    &crate::html::Html,
+    &crate::database::Postgres,
+    &crate::database::Sqlite,
+];
 
 /// A kind of sink.
 pub trait Kind: Sync {
@@ -27,13 +34,30 @@ pub trait Kind: Sync {
     /// What is written, in a sentence or two.
     fn about(&self) -> &'static str;
 
-    /// Begins a table. A table that cannot be held is refused here.
+    /// What becomes of a table.
+    fn goes(&self) -> Goes {
+        Goes::File
+    }
+
+    /// Begins a table. A table that cannot be held is refused here, and so is one that goes elsewhere than into a file of
+    /// its own.
     fn begin<'a>(&self, target: Target<'a>) -> Result<Box<dyn Sink + 'a>>;
 
     /// Whether the table is to be written as an artifact of the pipeline, sealed with its evidence, which the shell does.
     fn keeps_evidence(&self, _spec: &ExportSpec) -> bool {
         false
     }
+}
+
+/// What becomes of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goes {
+    /// It is a file, written batch by batch.
+    File,
+    /// It is part of a page, which may show several tables: see [`crate::report`].
+    Page,
+    /// It is loaded into a database: see [`crate::load`]. The file is the receipt.
+    Database,
 }
 
 /// A table on its way out.
@@ -76,6 +100,11 @@ impl Format {
     /// The names of all kinds.
     pub fn names() -> impl Iterator<Item = &'static str> {
         KINDS.iter().map(|kind| kind.name())
+    }
+
+    /// The names of the kinds that are files, which a flag may choose.
+    pub fn files() -> impl Iterator<Item = &'static str> {
+        KINDS.iter().filter(|kind| kind.goes() != Goes::Database).map(|kind| kind.name())
     }
 }
 
@@ -151,7 +180,7 @@ mod tests {
     #[test]
     fn every_kind_keeps_what_all_promise() {
         let table = df!("n" => [1i64, 2, 3], "s" => ["a", "b", "c"]).unwrap();
-        for format in Format::names() {
+        for format in KINDS.iter().filter(|kind| kind.goes() == Goes::File).map(|kind| kind.name()) {
             let text = format!("table: t\nformat: {format}\n");
             let kind = Format::named(format).unwrap();
             assert!(kind.about().ends_with('.') && !kind.extension().is_empty(), "{format}");
@@ -179,7 +208,7 @@ mod tests {
         assert!(Format::named("xml").is_none());
         let lists =
             table.lazy().group_by([polars::prelude::col("s")]).agg([polars::prelude::col("n")]).collect().unwrap();
-        for format in Format::names().filter(|format| *format != "parquet") {
+        for format in ["csv", "json_lines", "excel"] {
             let error = failure(&format!("table: t\nformat: {format}\n"), &lists);
             assert!(error.contains("column 'n' holds list[i64]"), "{format}: {error}");
         }

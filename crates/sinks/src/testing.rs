@@ -6,10 +6,13 @@ use std::path::Path;
 use ::spec::Environment;
 use polars::prelude::*;
 
-use crate::ExportSpec;
+use crate::{ExportFile, ExportSpec};
 
 fn read(text: &str) -> ::spec::Result<ExportSpec> {
-    ::spec::parse(text, Path::new("export.yaml"), &Environment::default()).map(|loaded| loaded.spec)
+    let file = Path::new("export.yaml");
+    let written = ::spec::parse::<ExportFile>(text, file, &Environment::default())?.spec;
+    let mut deliveries = written.checked().map_err(|error| error.placed(text, file))?;
+    Ok(deliveries.remove(0))
 }
 
 /// The spec of a YAML text.

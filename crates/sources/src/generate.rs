@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use artifact::{Fingerprint, Input};
 use demo::{
-    Log, MARKET_COLUMNS, MESSAGE_COLUMNS, Market, MarketLog, MessageLog, Messages, SHOP_COLUMNS, Shop, ShopLog, Span,
+    DAYS_COLUMNS, Days, DaysLog, Log, MARKET_COLUMNS, MESSAGE_COLUMNS, Market, MarketLog, Marketplace, MarketplaceLog,
+    MessageLog, Messages, SHOP_COLUMNS, Shop, ShopLog, Span,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -31,12 +32,18 @@ pub enum Generate {
     Messages(Messages),
     /// The weekly sales of a chain of stores, with planned prices and promotions.
     Market(Market),
+    /// A table of a marketplace: orders of many sellers, with deliveries, payments and reviews, and the errors of real dumps.
+    Marketplace(Marketplace),
+    /// The days of a calendar, for a dimension of dates.
+    Days(Days),
 }
 
 /// The file that the shop's rows are said to come from.
 const SHOP: &str = "generate:shop";
 /// The same of the chain of stores.
 const MARKET: &str = "generate:market";
+/// The same of the days of a calendar.
+const DAYS: &str = "generate:days";
 
 impl Source for Generate {
     fn locate(&self, _: &Root, _: &Cloud) -> Result<Located> {
@@ -56,6 +63,8 @@ impl Source for Generate {
             Generate::Shop(_) => SHOP,
             Generate::Messages(messages) => messages.kind.file(),
             Generate::Market(_) => MARKET,
+            Generate::Marketplace(of) => of.table.file(),
+            Generate::Days(_) => DAYS,
         };
         Settings::from([("generate".to_owned(), kind.into())])
     }
@@ -69,6 +78,8 @@ impl Generate {
             Generate::Messages(messages) => (messages.kind.file(), messages.identity(), Some(messages.rows)),
             // How many there are is known when they are written.
             Generate::Market(market) => (MARKET, market.identity(), None),
+            Generate::Marketplace(of) => (of.table.file(), of.identity(), None),
+            Generate::Days(days) => (DAYS, days.identity(), Some(days.count())),
         };
         Input { path: path.to_owned(), fingerprint: Fingerprint::Given(identity), rows }
     }
@@ -95,6 +106,8 @@ impl Generate {
             Generate::Shop(shop) => (SHOP, Box::new(ShopLog::new(shop))),
             Generate::Messages(messages) => (messages.kind.file(), Box::new(MessageLog::new(messages))),
             Generate::Market(market) => (MARKET, Box::new(MarketLog::new(market))),
+            Generate::Marketplace(of) => (of.table.file(), Box::new(MarketplaceLog::new(of))),
+            Generate::Days(days) => (DAYS, Box::new(DaysLog::new(days))),
         };
         let (_, known) = self.table();
         let place = |(name, spec): &(String, ColumnSpec)| {
@@ -110,6 +123,8 @@ impl Generate {
             Generate::Shop(_) => ("the shop's log has", &SHOP_COLUMNS),
             Generate::Messages(_) => ("messages have", &MESSAGE_COLUMNS),
             Generate::Market(_) => ("the chain's sales have", &MARKET_COLUMNS),
+            Generate::Marketplace(of) => ("this table of the marketplace has", of.table.columns()),
+            Generate::Days(_) => ("a calendar has", &DAYS_COLUMNS),
         }
     }
 }

@@ -32,6 +32,11 @@ pub fn upstream(tool: Tool, pipeline: &Name, named: &[String], root: &Root, mirr
     }
 }
 
+/// The artifacts of the `latest` of another stage than the one before.
+pub fn latest_of(tool: Tool, pipeline: &Name, root: &Root, mirror: &Mirror) -> Result<Vec<Artifact>> {
+    latest(tool, pipeline, mirror)?.iter().map(|path| input(path, root, mirror)).collect()
+}
+
 /// Why a file that Millrace did not write is not an input, if it is none: only Parquet is.
 fn unreadable(artifact: &Artifact, tool: Tool, pipeline: &Name) -> Option<Error> {
     if artifact.is_table() || artifact.evidence.is_some() {

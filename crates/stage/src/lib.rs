@@ -26,6 +26,7 @@ mod up_to_date;
 mod verification;
 
 use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use alert::Priority;
@@ -44,7 +45,7 @@ pub use later::Later;
 pub use mirror::Mirror;
 pub use output::{
     Accepted, BooksOf, Empty, Facts, FileOutput, FolderOutput, Judged, Kept, Output, RenderedOutput, Standing,
-    TableOutput, rows_of,
+    TableOutput, Wrote, rows_of,
 };
 pub use refusals::MaxRefused;
 pub use rehearsal::{Rehearsal, Rehearsed, rehearse};
@@ -102,6 +103,16 @@ pub trait Stage: Sized {
         upstream(Self::TOOL, pipeline, named, root, mirror)
     }
 
+    /// Whether the spec reads the output of the stage before. Default: yes.
+    fn reads_upstream(_spec: &Self::Spec) -> bool {
+        true
+    }
+
+    /// Stages whose current output the spec reads as well. Default: none.
+    fn also_reads(_spec: &Self::Spec) -> Vec<Tool> {
+        Vec::new()
+    }
+
     /// The flags that change the output, as text: part of the up-to-date check.
     fn variant(_flags: &Self::Flags) -> String {
         String::new()
@@ -123,9 +134,15 @@ pub trait Stage: Sized {
         Ok(false)
     }
 
-    /// A folder in a store that every published file is copied to before it becomes the stage's output.
-    fn delivery(_job: &Job<Self>) -> Option<Url> {
-        None
+    /// What becomes of an error of a run. Default: it ends the tool. A stage of independent parts notes it, and goes on with
+    /// what [`Stage::more`] says is left; once nothing is, `more` returns the error.
+    fn failed(_job: &Job<Self>, error: Error) -> Result<()> {
+        Err(error)
+    }
+
+    /// Files of `snapshot` that are copied to a folder in a store before they become the stage's output. Default: none.
+    fn deliveries(_job: &Job<Self>, _snapshot: &Snapshot) -> Result<Vec<(Url, PathBuf)>> {
+        Ok(Vec::new())
     }
 
     /// Another command that reads none of the project's data, and so takes no lock: such as `--test`. `None`: go on.
@@ -185,7 +202,7 @@ pub struct Job<S: Stage> {
 
 impl<S: Stage> Job<S> {
     /// The folder that this stage owns, as opened.
-    pub fn folder(&self) -> std::path::PathBuf {
+    pub fn folder(&self) -> PathBuf {
         self.root.join(S::TOOL.folder(&self.pipeline))
     }
 

@@ -148,8 +148,16 @@ pub struct RenderedOutput {
     pub write: WriteRows,
 }
 
-/// Writes the rows of a table to a file, which errors call by the text, and returns how many there were.
-pub type WriteRows = Box<dyn FnOnce(Rows, &mut File, &str) -> Result<u64>>;
+/// Writes the rows of a table to a file, which errors call by the text.
+pub type WriteRows = Box<dyn FnOnce(Rows, &mut File, &str) -> Result<Wrote>>;
+
+/// What was written of a table in a format of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Wrote {
+    pub rows: u64,
+    /// Of a table that went elsewhere: what was read back there.
+    pub receipt: Option<artifact::Receipt>,
+}
 
 /// A file that is not a table, written as `<stem>_<time>.<extension>`.
 pub struct FileOutput {

@@ -79,11 +79,11 @@ pub fn publish<S: Stage>(
 ///
 /// If sending fails, both `latest` stay as they are, and the next run goes on with what is pending.
 pub fn release<S: Stage>(job: &Job<S>, who: &str, snapshot: &Snapshot, mut guard: Publishing) -> Result<Publishing> {
-    let delivery = S::delivery(job);
-    if job.mirror.is_on() || delivery.is_some() {
+    let deliveries = S::deliveries(job, snapshot)?;
+    if job.mirror.is_on() || !deliveries.is_empty() {
         snapshot.write_pending(&job.folder())?;
         drop(guard);
-        let sent = send(job, snapshot, delivery);
+        let sent = send(job, snapshot, &deliveries);
         if sent.is_err() {
             tracing::warn!("{who}: not published: what was written is kept here; the next run sends it");
         }
@@ -96,10 +96,10 @@ pub fn release<S: Stage>(job: &Job<S>, who: &str, snapshot: &Snapshot, mut guard
     Ok(guard)
 }
 
-fn send<S: Stage>(job: &Job<S>, snapshot: &Snapshot, delivery: Option<Url>) -> Result<()> {
+fn send<S: Stage>(job: &Job<S>, snapshot: &Snapshot, deliveries: &[(Url, PathBuf)]) -> Result<()> {
     job.mirror.send(&snapshot.paths)?;
-    if let Some(to) = delivery {
-        job.mirror.deliver(&to, &snapshot.paths)?;
+    for (to, path) in deliveries {
+        job.mirror.deliver(to, std::slice::from_ref(path))?;
     }
     send_journals(job)
 }

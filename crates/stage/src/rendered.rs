@@ -109,11 +109,12 @@ impl<S: Stage> Drafting<'_, S> {
         };
         let mut temporary = Temporary::beside(&target)?;
         let path = temporary.path().to_owned();
-        let rows_out = write(rows, temporary.file(), &self.shown(&target))?;
-        let books = Books { rows_out, ..evidence.books.clone() };
+        let wrote = write(rows, temporary.file(), &self.shown(&target))?;
+        let books = Books { rows_out: wrote.rows, ..evidence.books.clone() };
         books.balance(&name)?;
         let content = hash_file(&path)?;
-        let evidence = artifact::Evidence { books, content, ..evidence };
+        let notes = artifact::Notes { receipt: wrote.receipt, ..evidence.notes.clone() };
+        let evidence = artifact::Evidence { books, content, notes, ..evidence };
         Ok(Some(Draft::File { temporary, target, refused, evidence }))
     }
 

@@ -13,6 +13,7 @@ use tool::{About, Common, Dataset, Program, Progress, Project, RunLog, Source, c
 
 use crate::args::Arguments;
 use crate::gates::{StageSpec, read_spec, schema};
+use crate::inputs::latest_of;
 use crate::later::Later;
 use crate::mirror::{Candidate, Mirror};
 use crate::publication::Publication;
@@ -56,10 +57,16 @@ fn execute<S: Stage>(arguments: Arguments<S::Flags>, common: &Common) -> Result<
     let StageSpec { body, checks, max_refused, described, hash } =
         read_spec::<S>(&spec::text_of(&root, &file)?, &file, &env)?;
     let mirror = Mirror::new(&root, &env)?;
-    let artifacts = match S::reads_inputs(&flags) {
+    let mut artifacts = match S::reads_inputs(&flags) && (S::reads_upstream(&body) || !named.is_empty()) {
         true => S::artifacts(&pipeline, &named, &root, &mirror)?,
         false => Vec::new(),
     };
+    for tool in S::also_reads(&body) {
+        // What is named stands for the stage before, and is there already.
+        if !S::reads_upstream(&body) || root.upstream(&pipeline, S::TOOL) != Some(tool) {
+            artifacts.extend(latest_of(tool, &pipeline, &root, &mirror)?);
+        }
+    }
     if flags_of_run.verify {
         verify(&artifacts)?;
     }
@@ -160,13 +167,18 @@ fn attempt<S: Stage>(job: &mut Job<S>, who: &str) -> Result<Exit> {
             Ok(Exit::Done)
         }
         Course::Run(reason) => {
-            // What was fetched from the store meanwhile may bear the time that was free before.
-            job.stamp = free_stamp(&job.folder());
-            let mut paths = once(job, who, &inputs, &reason)?;
-            while S::more(job)? {
+            let mut paths = Vec::new();
+            loop {
+                // What was fetched from the store meanwhile may bear the time that was free before.
                 job.stamp = free_stamp(&job.folder());
+                match once(job, who, &inputs, &reason) {
+                    Ok(written) => paths = written,
+                    Err(error) => S::failed(job, error)?,
+                }
+                if !S::more(job)? {
+                    break;
+                }
                 job.run = uuid::Uuid::now_v7().to_string();
-                paths = once(job, who, &inputs, &reason)?;
             }
             print(&paths)?;
             Ok(Exit::Done)

@@ -18,7 +18,7 @@ const HOURS: [f64; 24] = [
 ];
 
 /// How busy the shop is on a day, 1 on average.
-pub(super) fn bustle(date: NaiveDate) -> f64 {
+pub(crate) fn bustle(date: NaiveDate) -> f64 {
     let festive = match (date.month(), date.day()) {
         (12, 10..=20) => 1.35,
         (12, 24..=26) => 0.55,

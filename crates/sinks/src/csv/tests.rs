@@ -1,6 +1,6 @@
 use polars::prelude::*;
 
-use crate::testing::{ClosedPipe, failure, moments, spec, written};
+use crate::testing::{ClosedPipe, failure, load_failure, moments, spec, written};
 
 fn csv(options: &str, table: &DataFrame) -> String {
     String::from_utf8(written(&format!("table: t\nformat: csv\ncsv: {{{options}}}\n"), table)).unwrap()
@@ -69,8 +69,8 @@ fn numbers_have_the_marks_of_the_country() {
         "x,s\n\"-1,5\",'-1.5\n"
     );
     assert_eq!(
-        failure("table: t\nformat: csv\ncsv: {thousands: '.'}\n", &table),
-        "out: csv.thousands: 'decimal' and 'thousands' are the same character; name both under 'csv'"
+        load_failure("table: t\nformat: csv\ncsv: {thousands: '.'}\n"),
+        "export.yaml:3:7: csv.thousands: 'decimal' and 'thousands' are the same character; name both under 'csv'"
     );
 }
 
@@ -128,10 +128,9 @@ fn nothing_is_written_like_a_null() {
 
 #[test]
 fn a_marker_that_breaks_the_line_is_refused() {
-    let table = df!("a" => [Some("x"), None]).unwrap();
     for null in ["'a,b'", "'a\"b'", "\"a\\nb\""] {
-        let error = failure(&format!("table: t\nformat: csv\ncsv: {{'null': {null}}}\n"), &table);
-        assert!(error.starts_with("out: csv.null: 'a"), "{error}");
+        let error = load_failure(&format!("table: t\nformat: csv\ncsv: {{'null': {null}}}\n"));
+        assert!(error.starts_with("export.yaml:3:7: csv.null: 'a"), "{error}");
         assert!(error.contains("holds the separator, a quote or a line break; choose a text"), "{error}");
     }
 }

@@ -1,0 +1,79 @@
+//! The tables that are delivered: found among the inputs, arranged, and streamed.
+
+use artifact::{Artifact, Batch, PolarsResultExt, scan_files, stream};
+use polars::prelude::{DataFrame, LazyFrame};
+use sinks::{ExportSpec, Goes, Mode, Upstream, arrange, lineage, load};
+use spec::{Error, Name, Result, did_you_mean};
+use stage::{Empty, Job, Stage, TableOutput};
+
+use crate::wiring::{Export, who};
+
+/// The artifacts of a table: those of the stage that is named, else those of the stage before, or that were named as arguments.
+pub fn artifacts<'a>(job: &'a Job<Export>, from: Option<Upstream>, table: &Name) -> Result<Vec<&'a Artifact>> {
+    let before = job.root.upstream(&job.pipeline, Export::TOOL);
+    let from = from.map(Upstream::tool).filter(|from| job.named.is_empty() || Some(*from) != before);
+    let is_from = |artifact: &&Artifact| match (from, &artifact.evidence) {
+        (Some(from), Some(evidence)) => evidence.tool == from,
+        (Some(_), None) => false,
+        (None, Some(evidence)) => Some(evidence.tool) == before || !job.named.is_empty(),
+        (None, None) => true,
+    };
+    let tables: Vec<&Artifact> = job.artifacts.iter().filter(|artifact| artifact.is_table()).filter(is_from).collect();
+    let found: Vec<&Artifact> = tables.iter().copied().filter(|artifact| artifact.table == table.as_str()).collect();
+    if found.is_empty() {
+        let mut known: Vec<&str> = tables.iter().map(|artifact| artifact.table.as_str()).collect();
+        known.sort_unstable();
+        known.dedup();
+        let place = from.map(|from| format!(" of {from}")).unwrap_or_default();
+        return Err(Error::cannot_run(format!("no table '{table}' among the inputs{place}"))
+            .hint(did_you_mean(table.as_str(), known)));
+    }
+    Ok(found)
+}
+
+/// A lazy scan of a table.
+pub fn scan(job: &Job<Export>, from: Option<Upstream>, table: &Name) -> Result<LazyFrame> {
+    let artifacts = artifacts(job, from, table)?;
+    scan_files(&artifacts.iter().map(|artifact| artifact.file.as_path()).collect::<Vec<_>>())
+}
+
+/// The rows of a plan, batch by batch.
+pub fn batches(plan: LazyFrame, place: String) -> Result<Box<dyn Iterator<Item = Result<DataFrame>>>> {
+    Ok(Box::new(stream(plan, place)?))
+}
+
+/// The table as it is written: sorted, its columns picked and renamed, under the delivery's name. Of a table that is appended
+/// to a database, only the artifacts that the database has not got yet, which are named beside it.
+pub fn table(job: &Job<Export>, spec: &ExportSpec) -> Result<(TableOutput, Vec<String>)> {
+    let place = format!("table '{}'", spec.table);
+    let all = artifacts(job, spec.from, &spec.table)?;
+    let mut parts = Vec::new();
+    let mut taken = all.clone();
+    if let Some(database) = &spec.database
+        && spec.format.goes() == Goes::Database
+        && database.mode == Mode::Append
+    {
+        let contents = all.iter().map(|artifact| crate::deliveries::content(artifact)).collect::<Result<Vec<_>>>()?;
+        let is_new = match job.common.force {
+            true => vec![true; contents.len()],
+            false => load::missing(spec, &job.root, &who(job, spec), &contents)?,
+        };
+        taken = all.iter().copied().zip(&is_new).filter(|(_, is_new)| **is_new).map(|(artifact, _)| artifact).collect();
+        parts = contents.into_iter().zip(is_new).filter(|(_, is_new)| *is_new).map(|(content, _)| content).collect();
+    }
+    let files: Vec<_> = taken.iter().map(|artifact| artifact.file.as_path()).collect();
+    let rows = taken.iter().map(|artifact| artifact.rows()).sum::<Result<u64>>()?;
+    let source = match files.is_empty() {
+        // Nothing is new; the columns are those of what is there.
+        true => scan_files(&all.iter().map(|artifact| artifact.file.as_path()).collect::<Vec<_>>())?.limit(0),
+        false => scan_files(&files)?,
+    };
+    let mut plan = arrange(spec, source)?;
+    let schema = plan.collect_schema().during(&place)?;
+    let of_stage = all.first().and_then(|artifact| artifact.evidence.as_ref()).map(|evidence| evidence.tool);
+    let source = of_stage.map_or_else(|| spec.table.to_string(), |stage| format!("{stage}/{}", spec.table));
+    let lineage = Some(lineage(spec, &source, &schema));
+    let batches = stream(plan, place)?.map(|rows| rows.map(Batch::from));
+    let output = TableOutput::new(spec.stem(), schema.as_ref().clone(), Box::new(batches), rows);
+    Ok((TableOutput { empty: Empty::Published, lineage, ..output }, parts))
+}

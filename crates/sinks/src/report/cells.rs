@@ -1,0 +1,61 @@
+//! How values of tables look on a page.
+
+use chrono::DateTime;
+use pages::{Column, Html, el, words};
+use polars::prelude::{AnyValue, DataType, TimeUnit};
+
+/// Texts longer than this are cut: a page is for reading, and the whole text is in the table.
+const LONGEST: usize = 300;
+
+/// A value as text: numbers short, days and timestamps as ISO 8601 has them, nothing for a missing one.
+pub fn text_of(dtype: &DataType, value: &AnyValue<'_>) -> String {
+    match value {
+        AnyValue::Null => String::new(),
+        AnyValue::Boolean(value) => if *value { "yes" } else { "no" }.to_owned(),
+        AnyValue::String(text) => (*text).to_owned(),
+        AnyValue::Float64(number) => words::number(*number),
+        AnyValue::Float32(number) => words::number(f64::from(*number)),
+        AnyValue::Date(day) => values::calendar::day_text((*day).into()),
+        AnyValue::Datetime(ticks, unit, _) => moment(seconds(*ticks, *unit)),
+        AnyValue::DatetimeOwned(ticks, unit, _) => moment(seconds(*ticks, *unit)),
+        value if dtype.is_integer() => value.extract::<i128>().map(|value| value.to_string()).unwrap_or_default(),
+        other => other.str_value().into_owned(),
+    }
+}
+
+/// A cell, whose missing value can be told from an empty text.
+pub fn cell(dtype: &DataType, value: &AnyValue<'_>) -> Html {
+    let text = text_of(dtype, value);
+    match value {
+        AnyValue::Null => el("span").class("note").attr("title", "no value").text("–").into(),
+        AnyValue::Date(_) | AnyValue::Datetime(..) => el("span").class("together").text(text).into(),
+        _ if text.chars().count() > 60 => el("span").class("wide").text(::spec::text::cut(&text, LONGEST)).into(),
+        _ => text.into(),
+    }
+}
+
+/// The head of a column; numbers stand to the right.
+pub fn column(name: &str, dtype: &DataType) -> Column {
+    if dtype.is_primitive_numeric() || dtype.is_decimal() { Column::number(name) } else { Column::text(name) }
+}
+
+/// Seconds since 1970 of a timestamp.
+pub fn seconds(ticks: i64, unit: TimeUnit) -> f64 {
+    let per_second = match unit {
+        TimeUnit::Nanoseconds => 1e9,
+        TimeUnit::Microseconds => 1e6,
+        TimeUnit::Milliseconds => 1e3,
+    };
+    ticks as f64 / per_second
+}
+
+/// A day, from seconds since 1970.
+pub fn day(seconds: f64) -> String {
+    DateTime::from_timestamp(seconds as i64, 0).map(|at| at.format("%Y-%m-%d").to_string()).unwrap_or_default()
+}
+
+/// A moment, from seconds since 1970.
+pub fn moment(seconds: f64) -> String {
+    let at = DateTime::from_timestamp(seconds.floor() as i64, 0);
+    at.map(|at| at.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
+}
