@@ -60,9 +60,9 @@ fn allowed(package: &str) -> Vec<&'static str> {
         tool if TOOLS.contains(&tool) => {
             [&["spec", "artifact", "expr", "values", "score", "store", "tool", "stage"], &DOMAIN[..]].concat()
         }
-        // What answers over HTTP: it reads what the stages wrote, and writes what it was asked.
+        // What answers over HTTP: it reads what the stages wrote and what was alerted of, and writes what it was asked.
         "serving" => {
-            vec!["spec", "artifact", "values", "journal", "pages", "postgresql", "score", "featurize", "watch"]
+            vec!["spec", "artifact", "values", "journal", "pages", "postgresql", "score", "featurize", "watch", "alert"]
         }
         // Follows the project's store, as stages do, and tells of decisions.
         "serve" => vec!["spec", "artifact", "score", "tool", "alert", "stage", "serving", "tracking"],

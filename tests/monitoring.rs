@@ -398,3 +398,102 @@ fn what_visitors_ask_about_is_compared_with_what_the_model_learned_from() {
     project.write("resources/p/serve.yaml", "table: scoring\nmask: {income: remove}\n");
     project.run("monitor", ["p", "--force"]).exits(0).says("drift of requests: none of 1 column moved");
 }
+
+/// 900 rows whose class is known and 300 that are new; a class by `kind` of the income and a chance, both from 0 to 1. Of the new
+/// ones the class is known if there is `learned`.
+fn kinds(project: &Project, learned: Option<fn(f64, f64) -> &'static str>) {
+    let kind = |income: f64, chance: f64| match income + 0.6 * (chance - 0.5) {
+        mixed if mixed < 0.35 => "low",
+        mixed if mixed < 0.65 => "mid",
+        _ => "high",
+    };
+    let mut random = testkit::Random::seeded(8);
+    let mut rows = "id,day,income,kind\n".to_owned();
+    for id in 0..1200 {
+        let mut share = || random.below(1000) as f64 / 1000.0;
+        let (income, chance) = (share(), share());
+        let known = match (id < 900, learned) {
+            (true, _) => kind(income, chance),
+            (false, Some(learned)) => learned(income, chance),
+            (false, None) => "",
+        };
+        let day = if id < 900 { format!("2026-01-{:02}", 1 + id % 28) } else { "2026-03-02".to_owned() };
+        rows += &format!("{id},{day},{income},{known}\n");
+    }
+    project.write("people.csv", rows);
+    for tool in ["ingest", "clean", "features"] {
+        project.run(tool, ["p"]).exits(0);
+    }
+}
+
+#[test]
+fn predictions_of_several_classes_are_estimated_and_then_judged() {
+    let project = people_pipeline();
+    let columns = "columns: {id: int64, day: date, income: float64, kind: string}";
+    project.write(
+        "resources/p/ingest.yaml",
+        format!("tables:\n  people:\n    source: {{file: {{path: people.csv}}}}\n    {columns}\n"),
+    );
+    project.write(
+        "resources/p/features.yaml",
+        "table: people\nkey: id\ntime: day\nrows: {}\nlabel: {name: kind, is: {sql: kind}}\nfeatures: {income: {sql: income}}\n",
+    );
+    project.write(
+        "resources/p/train.yaml",
+        "table: training\nlabel: kind\ntask: multiclass\nentity: id\ntime: day\nexclude: [id, day]\nsplit: {by: group, shares: \
+         [0.4, 0.2, 0.4]}\nexperiments: {linear: logistic}\nresamples: 100\n",
+    );
+    let monitor = |metric: &str| {
+        let limits = "severity: hard, max_worse: 0.3";
+        let text = format!("performance: {{metric: {metric}, {limits}}}\nestimate: {{metric: {metric}, {limits}}}\n");
+        project.write("resources/p/monitor.yaml", text);
+        project.run("monitor", ["p"])
+    };
+    kinds(&project, None);
+    project.run("train", ["p"]).exits(0);
+    project.run("predict", ["p"]).exits(0);
+    let scores = project.table(&project.latest("data/output/p/predict")[0]);
+
+    // Nothing is known of the new rows: only the estimate has something to say.
+    let blind = monitor("accuracy");
+    blind.exits(0).says("check 'performance' skipped: no prediction has an outcome yet");
+    blind.says("accuracy is estimated at 0.").says("for want of labels");
+    let estimate = project.table(&blind.stdout()[1]);
+    let estimated: f64 = estimate.column("estimate")[0].parse().expect("a number");
+
+    // As before: what the tool measures is what a count over the tables gives.
+    let as_before = |income: f64, chance: f64| match income + 0.6 * (chance - 0.5) {
+        mixed if mixed < 0.35 => "low",
+        mixed if mixed < 0.65 => "mid",
+        _ => "high",
+    };
+    kinds(&project, Some(as_before));
+    let fine = monitor("accuracy");
+    fine.exits(0).says("monitor p: performance: v1: accuracy 0.").says("such estimates were off by 0.0");
+    let known = project.read("people.csv");
+    let kind_of = |id: &str| {
+        known.lines().find(|line| line.split(',').next() == Some(id)).and_then(|line| line.rsplit(',').next())
+    };
+    let both = scores.column("id").into_iter().zip(scores.column("class"));
+    let right = both.filter(|(id, class)| kind_of(id) == Some(*class)).count();
+    let performance = project.table(&fine.stdout()[0]);
+    let measured: f64 = performance.column("value")[0].parse().expect("a number");
+    assert_eq!((performance.column("rows")[0], scores.rows.len()), ("300", 300));
+    assert!((measured - right as f64 / 300.0).abs() < 1e-6, "{measured}, not {right} of 300");
+    // 300 rows have a standard error of about 0.024.
+    assert!((estimated - measured).abs() < 0.08, "estimated {estimated}, really {measured}");
+    for metric in ["log_loss", "macro_f1", "macro_auc"] {
+        monitor(metric)
+            .exits(0)
+            .says(&format!("performance: v1: {metric} "))
+            .says(&format!("{metric} is estimated at"));
+    }
+
+    // A class comes up that the model does not know: each of its rows counts as wrong.
+    kinds(&project, Some(|income, _| if income < 0.5 { "new" } else { "high" }));
+    let worse = monitor("accuracy");
+    worse.exits(1).says("worse than on the test part: v1: accuracy 0.").says(" of classes that v1 does not know)");
+    monitor("auc")
+        .exits(2)
+        .says("'auc' does not judge this model; choose one of: log_loss, accuracy, macro_f1, macro_auc");
+}

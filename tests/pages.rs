@@ -422,7 +422,7 @@ fn a_prediction_by_the_form_is_that_of_the_api_beside_what_happened() {
     let score = api["predictions"][0]["score"].as_f64().expect("a score");
     let shown = format!("{score:.4}");
     assert!(page.contains(shown.trim_end_matches('0')), "{shown} not in {page}");
-    assert!(page.contains("It is not known yet what happened."), "{page}");
+    assert!(page.contains("The newest snapshot does not know a label of it yet."), "{page}");
     let row = [("csrf", csrf.as_str()), ("by", "row"), ("column:age", "30"), ("column:income", "0.5")];
     assert!(browser.post("/pipelines/p/try", &row).has_status(200).text().contains("Strongest reasons"));
     let wrong = [("csrf", csrf.as_str()), ("by", "row"), ("column:age", "old"), ("column:income", "0.5")];

@@ -239,3 +239,71 @@ fn an_unknown_column_and_a_language_model_are_named() {
     outcome.exits(2);
     assert!(outcome.stderr.contains("table 't' asks a language model, which a test does not do"), "{outcome}");
 }
+
+/// The YAML blocks of a page.
+fn blocks(page: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(tests::repository().join("docs").join(page)).expect("the page can be read");
+    let mut blocks = Vec::new();
+    for block in text.split("```yaml\n").skip(1) {
+        blocks.push(block.split("```").next().unwrap_or_default().to_owned());
+    }
+    blocks
+}
+
+#[test]
+fn the_example_of_the_page_passes() {
+    let project = Project::new();
+    for block in blocks("testing.md") {
+        let path = block.lines().next().and_then(|line| line.strip_prefix("# ")).expect("each block names its file");
+        project.write(path, &block);
+    }
+    let outcome = project.run("clean", ["orders", "--test"]);
+    outcome.exits(0);
+    assert_eq!(report(&outcome), ["resources/orders/tests/newest.yaml: the newest order stays: ok", "1 test passed"]);
+}
+
+#[test]
+fn the_steps_of_the_page_on_repairs_run() {
+    let columns = "zip: string, city: string, state: string, phone: string, provider_number: string, name: string, street: string, \
+                   last_name: string, email: string, born: date, updated_at: datetime, region: string, price: float64, product: \
+                   string";
+    let steps: Vec<String> = blocks("repairs.md").into_iter().filter(|block| block.starts_with("- ")).collect();
+    assert!(steps.len() >= 8, "{}", steps.len());
+    for steps in steps {
+        let steps: String = steps.lines().map(|line| format!("      {line}\n")).collect();
+        let project = Project::new();
+        project
+            .write("resources/shop/mappings/cities.csv", "column,before,after\n")
+            .write("resources/p/clean.yaml", format!("tables:\n  t:\n    steps:\n{steps}"))
+            .write(
+                "resources/p/tests/a.yaml",
+                format!("columns: {{t: {{{columns}}}}}\ngiven: {{t: [{{zip: '1'}}, {{zip: '1', city: Bonn}}]}}\nexpect: {{t: []}}\n"),
+            );
+        let outcome = project.run("clean", ["p", "--test"]);
+        outcome.exits(1);
+        assert!(report(&outcome)[1].ends_with("not expected"), "{steps}\n{outcome}");
+    }
+}
+
+#[test]
+fn the_flights_of_the_page_agree_as_its_table_says() {
+    let spec = blocks("repairs.md").into_iter().find(|block| block.starts_with("# resources/flights/clean.yaml"));
+    let page = std::fs::read_to_string(tests::repository().join("docs/repairs.md")).expect("the page can be read");
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| A1 |") || line.starts_with("| B2 |"))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.len(), 6);
+    let (mut given, mut expected) = (String::new(), String::new());
+    for row in &rows {
+        let departed = if row[1].is_empty() { "null".to_owned() } else { format!("'{}'", row[1]) };
+        given += &format!("    - {{flight: {}, departed: {departed}, source: {}}}\n", row[0], row[2]);
+        expected += &format!("    - {{flight: {}, departed: '{}', source: {}}}\n", row[0], row[3], row[2]);
+    }
+    let project = Project::new();
+    project
+        .write("resources/flights/clean.yaml", spec.expect("the example is there"))
+        .write("resources/flights/tests/a.yaml", format!("given:\n  flights:\n{given}expect:\n  flights:\n{expected}"));
+    project.run("clean", ["flights", "--test"]).exits(0);
+}

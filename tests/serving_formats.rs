@@ -122,3 +122,43 @@ fn raw_rows_and_refusals_are_those_of_json() {
     assert_eq!(post(&server, "", "application/json", "image/png", b"{\"key\": 420}").status, 406);
     assert_eq!(server.stop().0, Some(0));
 }
+
+#[test]
+fn rows_of_one_request_share_a_line_of_the_log_and_are_sealed_row_by_row() {
+    let project = people();
+    project.write("resources/p/serve.yaml", "table: scoring\nmask: {age: hash}\nmask_key: 0123456789abcdef\n");
+    let server = Serve::start(&project, &[]);
+    let mut client = server.client();
+    let keys = [420, 421, 422, 423];
+    let together = client.post(PREDICTIONS, &json!({"keys": keys, "unit": "visitor"})).has_status(200).json();
+    for key in keys {
+        client.post(PREDICTIONS, &json!({"key": key, "unit": "visitor"})).has_status(200);
+    }
+    let lines = project.read("data/journals/p/requests-000001.jsonl");
+    // The header, one line for the four rows, and four of one row each.
+    assert_eq!(lines.lines().count(), 6, "{lines}");
+    let line: Value = serde_json::from_str(lines.lines().nth(1).expect("a line")).expect("JSON");
+    assert_eq!((line["rows"].as_array().map(Vec::len), line["columns"].as_array().map(Vec::len)), (Some(4), Some(2)));
+    assert_eq!(server.stop().0, Some(0));
+    let path =
+        project.latest("data/raw/p_served").into_iter().find(|path| path.contains("/requests_")).expect("a table");
+    let table = project.table(&path);
+    assert_eq!(table.rows.len(), 8);
+    for (place, key) in keys.iter().enumerate() {
+        let cell = |name: &str, row: usize| table.column(name)[row].to_owned();
+        let id = together["request_id"].as_str().expect("an id");
+        assert_eq!((cell("request_id", place).as_str(), cell("row", place)), (id, place.to_string()));
+        assert_eq!(cell("entity", place), key.to_string());
+        // What a request of one row says of the same key.
+        for name in ["entity", "key", "arm", "version", "way", "shadow", "score", "decision", "features", "status"] {
+            assert_eq!(cell(name, place), cell(name, 4 + place), "{name} of {key}");
+        }
+        let features: Value = serde_json::from_str(&cell("features", place)).expect("JSON");
+        assert!(
+            features["age"].as_str().is_some_and(|hash| hash.len() == 32) && features["income"].is_f64(),
+            "{features}"
+        );
+        let score: f64 = cell("score", place).parse().expect("a number");
+        assert!((together["predictions"][place]["score"].as_f64().expect("a score") - score).abs() < 1e-6);
+    }
+}

@@ -279,6 +279,55 @@ fn tls_by_certificate_files_that_are_renewed_while_it_runs() {
 }
 
 #[test]
+fn a_session_over_tls_is_in_a_secure_cookie_of_this_host_alone() {
+    const TOKEN: &str = "viewer-viewer-viewer";
+    let project = people().with_variable("SERVE_TOKEN_VIEWER", TOKEN);
+    let Some(authority) = Authority::new(&project) else { return };
+    authority.certificate("one", "/CN=one", (-1, 30));
+    let server = Serve::start(&project, &["--certificate", "one.pem", "--key", "one.key"]);
+    let (url, host) = (server.url(), server.url().trim_start_matches("https://"));
+    let get = |path: &str, cookie: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncookie: {cookie}\r\n\r\n");
+        authority.get(url, "one.pem", &request).0
+    };
+    let log_in = |token: &str, origin: &str| {
+        let form = format!("token={token}&next=%2F");
+        let head = format!(
+            "POST /login HTTP/1.1\r\nhost: {host}\r\norigin: {origin}\r\nconnection: close\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n",
+            form.len()
+        );
+        authority.get(url, "one.pem", &(head + &form)).0
+    };
+    let cookie_of = |answer: &str| -> Option<String> {
+        let line = answer.lines().find(|line| line.to_ascii_lowercase().starts_with("set-cookie: "))?;
+        Some(line["set-cookie: ".len()..].trim().to_owned())
+    };
+    assert!(get("/", "").starts_with("HTTP/1.1 303"), "nobody is logged in");
+    let refused = log_in("not-a-token-of-anybody", url);
+    assert!(refused.starts_with("HTTP/1.1 401") && cookie_of(&refused).is_none(), "{refused}");
+    // The form of a page that came without TLS is one of another site.
+    let foreign = log_in(TOKEN, &url.replace("https", "http"));
+    assert!(foreign.starts_with("HTTP/1.1 403") && cookie_of(&foreign).is_none(), "{foreign}");
+
+    let answer = log_in(TOKEN, url);
+    assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
+    let cookie = cookie_of(&answer).unwrap_or_else(|| panic!("no cookie: {answer}"));
+    // A browser takes this prefix only over TLS, for the whole host, and from no other host of the domain.
+    assert!(cookie.starts_with("__Host-millrace="), "{cookie}");
+    for part in ["Secure", "HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(cookie.split("; ").any(|other| other == part), "{part}: {cookie}");
+    }
+    assert!(!cookie.to_ascii_lowercase().contains("domain"), "{cookie}");
+    let cookie = cookie.split(';').next().expect("a pair");
+    let page = get("/", cookie);
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("Logged in as viewer"), "{page}");
+    // The same value without the prefix may have come from anywhere.
+    assert!(get("/", &cookie.replace("__Host-", "")).starts_with("HTTP/1.1 303"));
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
 fn the_access_log_is_structured_and_off_by_default() {
     let project = people();
     let server = Serve::start(&project, &[]);

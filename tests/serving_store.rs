@@ -2,7 +2,7 @@
 //! logged. A folder stands for all kinds of store.
 
 use serde_json::json;
-use testkit::{Project, Serve};
+use testkit::{HttpClient, Project, Serve};
 use tests::people_pipeline;
 use tests::served::{PREDICTIONS, versions};
 
@@ -63,4 +63,75 @@ fn a_server_follows_the_store_and_sends_its_log() {
     assert!(both.starts_with(&in_store), "{both}");
     let log = answering.table(sealed.iter().find(|path| path.contains("/requests_")).expect("a log"));
     assert!(log.column("request_id").contains(&id.as_str().expect("an id")));
+}
+
+/// The log of decisions in the store: action and version of each.
+fn in_store(store: &Project) -> Vec<(String, String)> {
+    let log = std::fs::read_to_string(store.at("store/models/p/decisions.jsonl")).expect("a log");
+    let entry = |line: &str| -> (String, String) {
+        let entry: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+        let text = |name: &str| entry[name].as_str().expect("a text").to_owned();
+        (text("action"), text("version"))
+    };
+    log.lines().map(entry).filter(|(action, _)| action != "takeover").collect()
+}
+
+#[test]
+fn decisions_by_the_server_are_those_of_the_store() {
+    let store = Project::new();
+    let (worker, answering) = (machine(&store), machine(&store));
+    for tool in ["ingest", "clean", "features", "train", "predict"] {
+        worker.run(tool, ["p"]).exits(0);
+    }
+    // A version that takes over is watched for longer than the test.
+    answering.write("resources/p/serve.yaml", "rollout: {smoke_for: 1ms, watch_for: 1h}\n");
+    // It looks at the store once, at its start, and then only where it has to.
+    let server = Serve::start(&answering, &["--store-every", "3600"]);
+    let mut client = server.client();
+    assert_eq!(versions(&mut client, &[json!(420)]), ["v1"]);
+    let train = worker.read("resources/p/train.yaml");
+    worker.write("resources/p/train.yaml", train.replace("linear: logistic", "linear: {logistic: {l2: 50}}"));
+    worker.run("train", ["p"]).exits(0);
+    let production = || in_store(&store).into_iter().rfind(|(action, _)| action != "keep").expect("a decision").1;
+    if production() == "v2" {
+        worker.run("release", ["p", "--rollback", "--why", "a test"]).exits(0);
+    }
+    assert!(!answering.exists("data/models/p/v2"));
+
+    // A version that is only in the store, by a log that is only there up to date.
+    let decide = |client: &mut HttpClient, deed: &str, body: serde_json::Value| {
+        client.post(&format!("/api/v1/pipelines/p/{deed}"), &body)
+    };
+    let promoted = decide(&mut client, "versions/v2/promote", json!({"why": "better", "on": "v1"}));
+    let entry = promoted.has_status(200).json();
+    assert_eq!((entry["version"].as_str(), entry.get("warning")), (Some("v2"), None), "{entry}");
+    assert_eq!(in_store(&store).last().expect("a line"), &("promote".to_owned(), "v2".to_owned()));
+    server.wait("v2", || versions(&mut client, &[json!(420)]) == ["v2"]);
+    let history = worker.run("release", ["p", "--history"]).exits(0).stdout().join("\n");
+    assert!(history.contains("better"), "{history}");
+    // The server logs the steps of the takeover, which the store does not have yet.
+    server.wait("the takeover", || answering.read("data/models/p/decisions.jsonl").contains("\"takeover\""));
+
+    // Another machine decides; what this one decides on the old state is refused.
+    worker.run("release", ["p", "--rollback", "--why", "worse"]).exits(0);
+    let stale = decide(&mut client, "rollback", json!({"why": "worse", "on": "v2"}));
+    assert_eq!(stale.has_status(409).json()["error"]["code"], "changed", "{}", stale.text());
+    let unknown = decide(&mut client, "versions/v9/promote", json!({"why": "x"}));
+    assert_eq!(unknown.status, 404, "{}", unknown.text());
+    decide(&mut client, "versions/v2/promote", json!({"why": "again", "on": "v1"})).has_status(200);
+    decide(&mut client, "rollback", json!({"why": "again", "on": "v2"})).has_status(200);
+    assert_eq!(in_store(&store).last().expect("a line"), &("rollback".to_owned(), "v1".to_owned()));
+
+    // The store is away: nothing is decided.
+    let (folder, away) = (store.at("store"), store.at("away"));
+    let before = in_store(&store);
+    std::fs::rename(&folder, &away).expect("it can be renamed");
+    store.write("store", "no folder");
+    let refused = decide(&mut client, "versions/v2/promote", json!({"why": "again"}));
+    assert_eq!(refused.has_status(503).json()["error"]["code"], "store", "{}", refused.text());
+    std::fs::remove_file(&folder).and_then(|()| std::fs::rename(&away, &folder)).expect("it can be put back");
+    assert_eq!(in_store(&store), before);
+    let (code, said) = server.stop();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(in_store(&store), before);
 }

@@ -1,16 +1,18 @@
 """Measures `serve` beside MLflow's scoring server and a service by hand (FastAPI and LightGBM): the same model, the same machine, which
 also sends the requests. Prints Markdown tables. Part of `make bench`.
 
-    python serving.py --work FOLDER --load PROGRAM [--seconds 10] [--requests 100000] [--rows 1000000] [--sales 5000000]
+    python serving.py --work FOLDER --load PROGRAM [--seconds 10] [--requests 100000] [--rows 1000000] [--sales 5000000] [--flat 300] [--only PART]
 
 PROGRAM is the example `load` of the crate testkit. `serve` writes each request to disk before it answers; the others log nothing.
-The defaults take about five minutes; for a short look: --seconds 2 --requests 5000 --rows 50000 --sales 100000.
+PART is one of beside, flat, swaps, online, results. The defaults take about ten minutes; for a short look: --seconds 2 --requests 5000
+--rows 50000 --sales 100000 --flat 20.
 """
 
 import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -82,6 +84,35 @@ class Server:
             ["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True).stdout.split()]
         pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+    def cpu(self):
+        """Seconds of CPU so far, by the name of the thread."""
+        seconds = {}
+        for stat in Path(f"/proc/{self.process.pid}/task").glob("*/stat"):
+            text = stat.read_text()
+            fields = text[text.rindex(")") + 2:].split()
+            name = text[text.index("(") + 1:text.rindex(")")]
+            seconds[name] = seconds.get(name, 0) + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return seconds
+
+    def until_on_disk(self):
+        """The histogram of the times until requests are on disk: upper bound in seconds and requests up to it."""
+        with urllib.request.urlopen(self.url + "/metrics") as answer:
+            text = answer.read().decode()
+        counts = {}
+        for labels, count in re.findall(r"^millrace_serve_journal_seconds_bucket\{([^}]*)\} (\d+)", text, re.MULTILINE):
+            of = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+            if of.get("journal") == "requests":
+                counts[float(of["le"])] = int(count)
+        return counts
+
+
+def quantile(before, after, share):
+    """The upper bound, in ms, of the bucket that holds a quantile of what came between two histograms."""
+    counts = sorted((bound, count - before.get(bound, 0)) for bound, count in after.items())
+    total = counts[-1][1] if counts else 0
+    return next((bound * 1e3 for bound, count in counts if total and count >= share * total), float("nan"))
 
 
 def free_port():
@@ -182,9 +213,14 @@ def beside(work, root, program, seconds):
         memory = server.memory()
         for name in ("keys", "features"):
             measured[name] = load(program, server, PREDICTIONS, work / f"{name}.jsonl", 16, seconds=seconds)
+        # Open-loop: each request has its time, and its latency counts from then, whether a connection is free or not.
         half = measured["keys"]["per_second"] / 2
+        disk = server.until_on_disk()
         measured["half"] = load(program, server, PREDICTIONS, work / "keys.jsonl", 16, seconds=seconds, rate=half)
+        until_on_disk = [quantile(disk, server.until_on_disk(), share) for share in (0.5, 0.95, 0.99)]
+        cpu = server.cpu()
         measured["many_keys"] = load(program, server, PREDICTIONS, work / "many_keys.jsonl", 2, seconds=seconds)
+        per_row = {name: (after - cpu.get(name, 0)) / (measured["many_keys"]["answered"] * MANY) * 1e6 for name, after in server.cpu().items()}
         for name, kind in (("arrow", ARROW), ("parquet", "application/vnd.apache.parquet")):
             path = f"{PREDICTIONS}?way=features"
             measured[name] = load(program, server, path, work / f"many.{name}", 2, seconds=seconds, type=kind)
@@ -224,6 +260,8 @@ def beside(work, root, program, seconds):
         ratio = "" if title.startswith("serve") else f"{ours / measured[name]['per_second']:.1f}"
         row(title, *shown(measured[name]), ratio)
     row("serve, by key, at half of its top rate", *shown(measured["half"]), "")
+    shares = ", ".join(f"P{share} {bound:g} ms" for share, bound in zip((50, 95, 99), until_on_disk))
+    print(f"\nOf that, until the log of the request was on disk (buckets of a histogram): at most {shares}.")
     print(f"\n{MANY:,} rows per request, 2 connections:\n")
     row("server", "rows/s", "P50 ms", "P95 ms")
     row("---", "---:", "---:", "---:")
@@ -232,7 +270,31 @@ def beside(work, root, program, seconds):
         at = measured[name]
         row(title, f"{at['per_second'] * MANY:,.0f}", f"{at['p50_ms']:.1f}", f"{at['p95_ms']:.1f}")
     row("Booster.predict, no server", f"{bare:,.0f}", "", "")
+    threads = ", ".join(f"{name} {micros:.2f}" for name, micros in sorted(per_row.items(), key=lambda one: -one[1]) if micros >= 0.005)
+    print(f"\nCPU of `serve` with keys in JSON, microseconds per row by thread: {threads}.")
     print(f"\nStart to ready: {ready * 1e3:.0f} ms. Memory: {memory:.0f} MiB when ready, {after:.0f} MiB after {sum(m['answered'] for m in measured.values()):,} requests to all.")
+
+
+def flat(work, root, program, seconds):
+    """Memory under load, over time."""
+    if seconds < 1:
+        return
+    with serve(root, "churn") as server:
+        asker = subprocess.Popen([program, server.url, PREDICTIONS, work / "keys.jsonl", "16", "--seconds", str(seconds)], stdout=subprocess.PIPE, text=True)
+        many = subprocess.Popen([program, server.url, PREDICTIONS, work / "many_keys.jsonl", "1", "--seconds", str(seconds), "--rate", "5"], stdout=subprocess.PIPE, text=True)
+        began, series = time.perf_counter(), []
+        while asker.poll() is None:
+            series.append((time.perf_counter() - began, server.memory()))
+            time.sleep(max(0.2, seconds / 60))
+        measured = json.loads(asker.communicate()[0])
+        many.wait()
+    # The first sixth is left out: caches and the buffers of connections fill.
+    later = [mib for at, mib in series if at > seconds / 6]
+    times = numpy.array([at for at, _ in series if at > seconds / 6])
+    slope = numpy.polyfit(times, numpy.array(later), 1)[0] * 60 if len(later) > 2 else float("nan")
+    shown_series = ", ".join(f"{mib:.0f}" for _, mib in series[:: max(1, len(series) // 20)])
+    print(f"\nMemory over {seconds:.0f} s at {measured['per_second']:,.0f} requests/s, and 5 requests of {MANY:,} rows per second beside them: {shown_series} MiB. "
+          f"After the first sixth {min(later):.0f} to {max(later):.0f} MiB, a slope of {slope:+.2f} MiB per minute.")
 
 
 def swaps(work, root, program, requests):
@@ -376,15 +438,27 @@ def main():
     arguments.add_argument("--requests", type=int, default=100_000)
     arguments.add_argument("--rows", type=int, default=1_000_000)
     arguments.add_argument("--sales", type=int, default=5_000_000)
+    arguments.add_argument("--flat", type=float, default=300)
+    arguments.add_argument("--only", choices=["beside", "flat", "swaps", "online", "results"])
     given = arguments.parse_args()
     root = given.work / "serving"
     shutil.rmtree(root, ignore_errors=True)
     (root / "resources").mkdir(parents=True)
     print(f"## Serving\n\n{os.cpu_count()} cores, which also send the requests.")
-    beside(given.work, root, given.load, given.seconds)
-    swaps(given.work, root, given.load, given.requests)
-    online(given.work, root, given.load, given.sales, given.seconds)
-    results(given.work, root, given.load, given.rows, given.seconds)
+    parts = {
+        "beside": lambda: beside(given.work, root, given.load, given.seconds),
+        "flat": lambda: flat(given.work, root, given.load, given.flat),
+        "swaps": lambda: swaps(given.work, root, given.load, given.requests),
+        "online": lambda: online(given.work, root, given.load, given.sales, given.seconds),
+        "results": lambda: results(given.work, root, given.load, given.rows, given.seconds),
+    }
+    if given.only in ("flat", "swaps"):
+        # Both use the pipeline that the comparison makes.
+        model, names, matrix, values, keys, table = churn(root)
+        write_bodies(given.work, names, matrix, values, keys, table)
+    for name, part in parts.items():
+        if given.only in (None, name):
+            part()
     shutil.rmtree(root, ignore_errors=True)
 
 

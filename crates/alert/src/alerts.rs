@@ -12,6 +12,7 @@ use crate::cause::cause;
 use crate::channel::{Channel, Patience, send};
 use crate::check::{check_channel, check_every, check_pipeline, check_stage};
 use crate::flood::{Flood, Verdict, key};
+use crate::history::Notified;
 use crate::priority::{Levels, PipelineLevels, priority_of};
 use crate::secrets::Secrets;
 use crate::text::Alert;
@@ -136,8 +137,12 @@ impl Alerts {
             Err(error) => Err((error, "sent without the record")),
         };
 
-        let of_channels = std::iter::zip(takers, outcomes)
-            .map(|(taker, outcome)| Delivery { channel: self.secrets.redact(&taker.channel.name()), outcome });
+        let of_channels: Vec<Delivery> = std::iter::zip(takers, outcomes)
+            .map(|(taker, outcome)| Delivery { channel: self.secrets.redact(&taker.channel.name()), outcome })
+            .collect();
+        let history = Notified::new(&event, priority, now, &of_channels).append(state_dir);
+        // A disk that takes neither is named once.
+        let record = record.and_then(|()| history.map_err(|error| (error, "not recorded for the pages of `serve`")));
         record.err().map(|(error, so)| self.no_record(&error, so)).into_iter().chain(of_channels).collect()
     }
 

@@ -18,6 +18,7 @@ mod command;
 mod delivery;
 mod event;
 mod flood;
+mod history;
 mod mail;
 mod priority;
 mod secrets;
@@ -28,6 +29,7 @@ mod written;
 pub use alerts::{Alerts, FILE};
 pub use delivery::{Delivery, Outcome};
 pub use event::{Event, EventClass};
+pub use history::{Delivered, End, Notified, STATE, notified};
 pub use priority::Priority;
 pub use written::AlertsSpec;
 

@@ -10,10 +10,10 @@ use crate::{Measure, Sample};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
     pub value: f64,
-    /// The interval that holds the true difference with the probability asked for.
+    /// The interval that holds the true difference with the requested probability.
     pub low: f64,
     pub high: f64,
-    /// How probable a difference at least as large is if there is none; 1 where nothing can be said.
+    /// How probable a difference at least as large is if there is none; 1 where it cannot be computed.
     pub p: f64,
 }
 

@@ -1,6 +1,6 @@
 //! Limits that a challenger must keep whatever its primary outcome is.
 //!
-//! They are looked at every time, so what is said to be broken *for sure* is so by an interval that stays valid at all looks.
+//! They are looked at every time, so what is called broken *for sure* is so by an interval that stays valid at all looks.
 
 use crate::distributions::normal_quantile;
 use crate::judgement::Guarded;
@@ -104,7 +104,7 @@ mod tests {
         let some = of(12, 1000);
         assert!(!some.held && !some.broken, "{some:?}");
         assert!(of(60, 1000).broken);
-        // One of one is no proof.
+        // One of one proves nothing.
         assert!(!of(1, 1).broken && !of(2, 3).broken);
     }
 

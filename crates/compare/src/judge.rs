@@ -1,7 +1,7 @@
 //! From counts to a verdict.
 //!
 //! The order, for every challenger: is the division of keys sound; is a guardrail surely broken; are there enough keys and
-//! days; is the primary outcome surely different, and by more than is asked for; is there any hope left. Only the test
+//! days; is the primary outcome surely different, and by more than is required; can it still be reached. Only the test
 //! that the spec names decides. Both are computed, so that both can be looked at.
 
 use crate::compare_spec::micros;
@@ -174,7 +174,7 @@ impl Look<'_> {
         if is_significant && gain < 0.0 {
             return Reason::Worse;
         }
-        // Even the most favourable difference that the data allow is not what is asked for.
+        // Even the most favourable difference that the data allow is not as large as required.
         if high.is_some_and(|high| high <= least) && low.is_some() {
             return Reason::Hopeless;
         }
@@ -195,7 +195,7 @@ impl Look<'_> {
         }
     }
 
-    /// How much more data the challenger needs to find the improvement that is asked for.
+    /// How much more data the challenger needs to find the required improvement.
     fn need(&self, control: &ArmCounts, challenger: &ArmCounts) -> Option<Need> {
         const DAY: f64 = 86_400e6;
         let spec = self.spec;
@@ -256,7 +256,7 @@ pub(crate) enum Reason {
     TooEarly,
     /// Better, but the guardrail of this number is not kept, though not surely broken.
     Unsafe(usize),
-    /// The difference may be chance, or smaller than asked for.
+    /// The difference may be chance, or smaller than required.
     NotSure,
 }
 

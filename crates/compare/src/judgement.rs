@@ -16,7 +16,7 @@ pub enum Verdict {
     /// The version in production stays, and the challenger is given up.
     #[serde(rename = "keep")]
     Keep,
-    /// Nobody can know yet.
+    /// Not known yet.
     #[serde(rename = "more data")]
     MoreData,
     /// The division of keys is faulty: nothing can be concluded, now or later.
@@ -86,7 +86,7 @@ pub struct ArmJudgement {
     pub primary: Compared,
     pub secondary: Vec<Compared>,
     pub guardrails: Vec<Guarded>,
-    /// How much more data it takes; none where that cannot be said, or where no more is needed.
+    /// How much more data it takes; none where that cannot be computed, or where no more is needed.
     pub need: Option<Need>,
 }
 
@@ -143,7 +143,7 @@ pub struct Need {
     /// How many would be missing if the improvement measured so far were the true one; none if that is no larger than what the
     /// comparison is made to find.
     pub more_if_measured: Option<u64>,
-    /// How many days that takes at the rate so far; none if nobody can know.
+    /// How many days that takes at the rate so far; none if it is not known.
     pub days: Option<f64>,
 }
 

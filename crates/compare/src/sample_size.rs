@@ -15,7 +15,7 @@ pub(crate) struct Goal {
     pub power: f64,
 }
 
-/// Keys of both arms together, of which the challenger gets `share`; `None` where it cannot be said: a control without
+/// Keys of both arms together, of which the challenger gets `share`; `None` where it cannot be computed: a control without
 /// any variation, a difference of 0.
 pub(crate) fn keys(
     test: Test,

@@ -10,9 +10,9 @@
 //! ```
 //!
 //! The interval is all δ with Λ(δ) < 1/α. It holds the true difference at **all** looks together with a probability of
-//! at least 1 − α, so whoever looks every day and stops when 0 is outside is wrong with a probability of at most α.
+//! at least 1 − α, so a reader who looks every day and stops when 0 is outside is wrong with a probability of at most α.
 //!
-//! The τₖ are 1, 4 and 16 times the size of difference that the comparison is made to find. They are no part of what the
+//! The τₖ are 1, 4 and 16 times the size of difference that the comparison is made to find. They are not part of what the
 //! interval promises, but decide how soon it is narrow: a single τ that is much too small would leave a large difference
 //! undetected for long; three of them cost little where one would have been right.
 //!
@@ -27,7 +27,7 @@ use crate::{Measure, Sample};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Difference {
     pub value: f64,
-    /// The interval that holds the true difference at all looks together with the probability asked for.
+    /// The interval that holds the true difference at all looks together with the requested probability.
     pub low: f64,
     pub high: f64,
     /// The always-valid p-value: at most α, at any look, with a probability of at most α if there is no difference.

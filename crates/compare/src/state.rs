@@ -1,4 +1,4 @@
-//! How a comparison stands, as a table.
+//! The state of a comparison, as a table.
 
 use artifact::PolarsResultExt;
 use polars::prelude::{Column, DataFrame};

@@ -1,4 +1,4 @@
-//! The handle that everybody shares.
+//! The handle that all threads share.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -28,10 +28,12 @@ pub struct Counts {
     pub lost: u64,
     /// Whether the last write failed.
     pub failing: bool,
-    /// What the disk said at the last failure.
+    /// The error of the last failed write.
     pub why: Option<String>,
     /// Entries in the segment that is written to.
     pub in_segment: u64,
+    /// Bytes of that segment.
+    pub segment_bytes: u64,
 }
 
 #[derive(Default)]
@@ -40,11 +42,12 @@ pub(crate) struct State {
     pub lost: AtomicU64,
     pub failing: AtomicBool,
     pub segment_entries: AtomicU64,
+    pub segment_bytes: AtomicU64,
     why: Mutex<Option<String>>,
 }
 
 impl State {
-    pub fn said(&self, error: &std::io::Error) {
+    pub fn failed_with(&self, error: &std::io::Error) {
         let text = spec::text::root_cause(error);
         *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
     }
@@ -70,6 +73,7 @@ impl Journal {
         let recovered = open.recovered.clone();
         let state = Arc::new(State::default());
         state.segment_entries.store(recovered.entries, Ordering::Relaxed);
+        state.segment_bytes.store(open.length, Ordering::Relaxed);
         let writer = Writer::new(folder.to_owned(), name.to_owned(), open, state.clone());
         let (sender, receiver) = channel();
         let thread = std::thread::Builder::new()
@@ -85,11 +89,11 @@ impl Journal {
         self.send(Message::Entry(entry, Box::new(then) as Then));
     }
 
-    /// Appends and waits: for whoever has nothing else to do.
+    /// Appends and waits until the entry is on disk.
     pub fn append_and_wait(&self, entry: Vec<u8>) -> Kept {
         let (sender, receiver) = channel();
         self.append(entry, move |kept| {
-            // Whoever asked waits below.
+            // The receiver waits below.
             let _ = sender.send(kept);
         });
         receiver.recv().unwrap_or(Kept::No)
@@ -121,6 +125,7 @@ impl Journal {
             failing,
             why: self.state.why.lock().unwrap_or_else(PoisonError::into_inner).clone().filter(|_| failing),
             in_segment: self.state.segment_entries.load(Ordering::Relaxed),
+            segment_bytes: self.state.segment_bytes.load(Ordering::Relaxed),
         }
     }
 }
@@ -129,7 +134,7 @@ impl Drop for Journal {
     fn drop(&mut self) {
         drop(self.sender.take());
         if let Some(thread) = self.thread.take() {
-            // A panic there is one that the hook has told of already.
+            // The panic hook has reported a panic there already.
             let _ = thread.join();
         }
     }

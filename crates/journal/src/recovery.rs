@@ -15,7 +15,7 @@ use crate::segment::{Header, entries, path, segments};
 pub struct Recovered {
     /// Entries in the newest segment.
     pub entries: u64,
-    /// Bytes of lines that were not whole and were cut off. Nobody was told that they are kept.
+    /// Bytes of lines that were not whole and were cut off. They were never confirmed.
     pub cut: u64,
 }
 

@@ -63,7 +63,7 @@ pub struct Entries {
 
 /// Opens the segment at `path`.
 ///
-/// Errors: a first line that is no header.
+/// Errors: the first line is not a header.
 pub fn entries(path: &Path) -> Result<Entries> {
     let file = std::fs::File::open(path).map_err(|error| Error::io("read", path, &error))?;
     let mut entries =

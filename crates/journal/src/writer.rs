@@ -1,4 +1,4 @@
-//! The thread that writes: gathers what waits, writes it at once, syncs once, then tells everybody.
+//! The thread that writes: gathers the entries that wait, writes them at once, syncs once, then confirms each.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -14,7 +14,7 @@ use crate::journal::{Kept, State};
 use crate::recovery::{self, Open};
 use crate::segment::path;
 
-/// Told once about one entry.
+/// Called once per entry.
 pub type Then = Box<dyn FnOnce(Kept) + Send>;
 
 pub enum Message {
@@ -80,7 +80,7 @@ impl Writer<File> {
         }
     }
 
-    /// Works until nobody can send any more.
+    /// Runs until the last sender is dropped.
     pub fn run(mut self, messages: &Receiver<Message>) {
         let (mut batch, mut then) = (Vec::new(), Vec::new());
         while let Ok(first) = messages.recv() {
@@ -89,10 +89,10 @@ impl Writer<File> {
             let mut size = 0;
             while let Some(message) = next.take() {
                 match message {
-                    Message::Entry(entry, told) => {
+                    Message::Entry(entry, confirm) => {
                         size += entry.len();
                         batch.push(entry);
-                        then.push(told);
+                        then.push(confirm);
                     }
                     Message::Rotate(answer) => {
                         rotate = Some(answer);
@@ -106,10 +106,10 @@ impl Writer<File> {
             if !batch.is_empty() {
                 let kept = self.commit(&batch);
                 batch.clear();
-                then.drain(..).for_each(|told: Then| told(kept));
+                then.drain(..).for_each(|confirm: Then| confirm(kept));
             }
             if let Some(answer) = rotate {
-                // Whoever asked may be gone.
+                // The receiver may be gone.
                 let _ = answer.send(self.rotate());
             }
         }
@@ -123,6 +123,7 @@ impl Writer<File> {
         let open = recovery::begin(&self.folder, &self.name, self.number + 1, self.chain.clone(), 0)?;
         (self.storage, self.number, self.length, self.entries) = (open.file, open.number, open.length, 0);
         self.state.segment_entries.store(0, Ordering::Relaxed);
+        self.state.segment_bytes.store(self.length, Ordering::Relaxed);
         Ok(Some(closed))
     }
 }
@@ -136,6 +137,7 @@ impl<S: Storage> Writer<S> {
                 self.gap = 0;
                 self.state.kept.fetch_add(count, Ordering::Relaxed);
                 self.state.segment_entries.store(self.entries, Ordering::Relaxed);
+                self.state.segment_bytes.store(self.length, Ordering::Relaxed);
                 self.state.failing.store(false, Ordering::Release);
                 Kept::Yes
             }
@@ -144,7 +146,7 @@ impl<S: Storage> Writer<S> {
                 self.gap += count;
                 self.state.lost.fetch_add(count, Ordering::Relaxed);
                 self.state.failing.store(true, Ordering::Release);
-                self.state.said(&error);
+                self.state.failed_with(&error);
                 Kept::No
             }
         }
@@ -159,7 +161,7 @@ impl<S: Storage> Writer<S> {
         let mut lines = Vec::with_capacity(batch.iter().map(|entry| entry.len() + 64).sum());
         let mut entries = self.entries;
         if self.gap > 0 {
-            // Whoever reads the journal sees that entries are missing here, and how many.
+            // A reader of the journal sees that entries are missing here, and how many.
             chain.add(format!("{{\"lost\":{}}}", self.gap).as_bytes(), &mut lines);
             entries += 1;
         }

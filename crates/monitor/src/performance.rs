@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use artifact::{PolarsResultExt, history};
-use polars::prelude::{DataFrame, DataType, Expr, col};
+use polars::prelude::{DataFrame, DataType, Expr, NULL, col, lit};
 use score::metrics::Metric;
-use score::{Manifest, Registry, Version};
+use score::{Manifest, Registry, Task, Version};
 use spec::{Error, Result, Tool};
 use stage::Job;
 use watch::{EstimateReport, EstimateSpec, Keys, PerformanceReport, PerformanceSpec, Promised, Reference};
@@ -17,72 +17,98 @@ use crate::wiring::Monitor;
 /// Tables of each kind that are considered.
 const HISTORY: usize = 10_000;
 
+/// What both judgments begin with: the version in production, what the cards say, and all predictions on disk.
+struct Past {
+    version: String,
+    registry: Registry,
+    manifest: Manifest,
+    keys: Keys,
+    promised: BTreeMap<String, Promised>,
+    predictions: DataFrame,
+}
+
+impl Past {
+    /// `metric_of`: the metric that is wanted for a task. `purpose`: what predictions are needed for, such as `judge by`.
+    fn read(job: &Job<Monitor>, metric_of: impl Fn(Task) -> Result<Metric>, purpose: &str) -> Result<Past> {
+        let (version, registry) = production(job)?;
+        let manifest = registry.manifest(version)?;
+        let metric = metric_of(manifest.task)?;
+        let keys = Keys {
+            entity: manifest.entity.clone(),
+            time: manifest.time.clone(),
+            label: manifest.label.clone(),
+            weight: manifest.weight.clone().filter(|_| manifest.weighted_metrics),
+        };
+        let promised = promised(&registry, &manifest, metric)?;
+        let required = [&keys.shared()[..], &["model_version", "scored_at"]].concat();
+        let scores = watch::score_columns(manifest.task, &promised);
+        let files = files(job, Tool::Predict, "scores");
+        // Versions know different classes: of those that a table does not have, no row of it has a probability.
+        let found = match manifest.task {
+            Task::Multiclass => together(&files, &required, &scores)?,
+            _ => together(&files, &[&required[..], &["score"]].concat(), &[])?,
+        };
+        let predictions = found.ok_or_else(|| {
+            Error::refused(format!("pipeline '{}': there are no predictions to {purpose}", job.pipeline))
+                .hint(format!("run `bin/predict {}`", job.pipeline))
+        })?;
+        Ok(Past { version: version.to_string(), registry, manifest, keys, promised, predictions })
+    }
+
+    /// The labels on disk, with these further columns.
+    fn outcomes(&self, job: &Job<Monitor>, table: &str, more: &[String]) -> Result<Option<DataFrame>> {
+        let Keys { label, weight, .. } = &self.keys;
+        let more = more.iter().chain(weight).map(String::as_str);
+        let mut wanted = self.keys.shared();
+        for column in std::iter::once(label.as_str()).chain(more) {
+            if !wanted.contains(&column) {
+                wanted.push(column);
+            }
+        }
+        together(&files(job, Tool::Features, table), &wanted, &[])
+    }
+}
+
 /// Judges the predictions on disk by the labels on disk. Returns the version in production, too.
 pub fn judge(job: &Job<Monitor>, spec: &PerformanceSpec) -> Result<(PerformanceReport, String)> {
-    let (version, registry) = production(job)?;
-    let manifest = registry.manifest(version)?;
-    let metric = spec.metric_of(manifest.task)?;
-    let keys = Keys { entity: manifest.entity.clone(), time: manifest.time.clone(), label: manifest.label.clone() };
-    let of_keys: Vec<&str> = [Some(keys.entity.as_str()), keys.time.as_deref()].into_iter().flatten().collect();
-    let scores = [&of_keys[..], &["score", "model_version", "scored_at"]].concat();
-    let predictions = together(&files(job, Tool::Predict, "scores"), &scores)?;
-    let segments = spec.segments.iter().map(String::as_str);
-    let wanted: Vec<&str> = of_keys.iter().copied().chain([keys.label.as_str()]).chain(segments).collect();
-    let outcomes = together(&files(job, Tool::Features, &spec.labels), &wanted)?;
-    let missing = |what: &str, tool: Tool| {
-        Error::refused(format!("pipeline '{}': there are no {what} to judge by", job.pipeline))
-            .hint(format!("run `bin/{tool} {}`", job.pipeline))
-    };
-    let predictions = predictions.ok_or_else(|| missing("predictions", Tool::Predict))?;
-    let outcomes = outcomes.ok_or_else(|| missing("labels", Tool::Features))?;
-    let promised = promised(&registry, &manifest, metric)?;
-    let report = watch::performance(spec, manifest.task, &keys, &predictions, &outcomes, &promised)?;
-    let version = version.to_string();
-    Ok((report.judging(&version), version))
+    let past = Past::read(job, |task| spec.metric_of(task), "judge by")?;
+    let outcomes = past.outcomes(job, &spec.labels, &spec.segments)?.ok_or_else(|| {
+        Error::refused(format!("pipeline '{}': there are no labels to judge by", job.pipeline))
+            .hint(format!("run `bin/features {}`", job.pipeline))
+    })?;
+    let task = past.manifest.task;
+    let report = watch::performance(spec, task, &past.keys, &past.predictions, &outcomes, &past.promised)?;
+    Ok((report.judging(&past.version), past.version))
 }
 
 /// Estimates how good the predictions on disk are, whether their labels are known or not. Returns the version in production,
 /// too.
 pub fn estimate(job: &Job<Monitor>, spec: &EstimateSpec) -> Result<(EstimateReport, String)> {
-    let (version, registry) = production(job)?;
-    let manifest = registry.manifest(version)?;
-    let metric = spec.metric_of(manifest.task)?;
-    let keys = Keys { entity: manifest.entity.clone(), time: manifest.time.clone(), label: manifest.label.clone() };
-    let of_keys: Vec<&str> = [Some(keys.entity.as_str()), keys.time.as_deref()].into_iter().flatten().collect();
-    let scores = [&of_keys[..], &["score", "model_version", "scored_at"]].concat();
-    let predictions = together(&files(job, Tool::Predict, "scores"), &scores)?.ok_or_else(|| {
-        Error::refused(format!("pipeline '{}': there are no predictions to estimate from", job.pipeline))
-            .hint(format!("run `bin/predict {}`", job.pipeline))
-    })?;
-    let wanted = [&of_keys[..], &[keys.label.as_str()]].concat();
-    let outcomes = together(&files(job, Tool::Features, &spec.labels), &wanted)?;
-    let promised = promised(&registry, &manifest, metric)?;
+    let past = Past::read(job, |task| spec.metric_of(task), "estimate from")?;
+    let outcomes = past.outcomes(job, &spec.labels, &[])?;
+    let Past { version, registry, manifest, keys, promised, predictions } = past;
     let mut references = BTreeMap::new();
     for version in registry.versions()? {
-        references.insert(version.to_string(), reference(&registry, version, &keys.label)?);
+        let classes = promised.get(&version.to_string()).map(|promised| promised.classes.as_slice());
+        let reference = reference(&registry, version, &keys, classes.unwrap_or_default())?;
+        references.insert(version.to_string(), reference);
     }
     let report = watch::estimate(spec, manifest.task, &keys, &predictions, outcomes.as_ref(), &promised, &references)?;
-    let version = version.to_string();
     Ok((report.judging(&version), version))
 }
 
-/// What a version scored in its test, and what was true; empty if its folder does not have it.
-fn reference(registry: &Registry, version: Version, label: &str) -> Result<Reference> {
+/// The scores and the labels of a version's test part; empty if its folder does not have them. `classes`: of several classes
+/// their names.
+fn reference(registry: &Registry, version: Version, keys: &Keys, classes: &[String]) -> Result<Reference> {
     let file = registry.folder(version).join("predictions.parquet");
     if !file.is_file() {
         return Ok(Reference::default());
     }
-    let Some(rows) = together(&[file], &[label, "score"])? else { return Ok(Reference::default()) };
-    let numbers = |name: &str| -> Result<Vec<Option<f64>>> {
-        let column = rows.column(name).during(name)?.cast(&DataType::Float64).during(name)?;
-        Ok(column.f64().during(name)?.iter().collect())
-    };
-    let both = numbers("score")?.into_iter().zip(numbers(label)?).filter_map(|(score, label)| score.zip(label));
-    let (scores, labels) = both.unzip();
-    Ok(Reference { scores, labels })
+    let doing = format!("the test predictions of {version}");
+    Reference::of(&artifact::collect(artifact::scan_files(&[&file])?, &doing)?, keys, classes)
 }
 
-/// The files of a table in a stage's folder, the newest first: a label that was put right later counts.
+/// The files of a table in a stage's folder, the newest first: a label that was corrected later counts.
 fn files(job: &Job<Monitor>, tool: Tool, table: &str) -> Vec<PathBuf> {
     let shown = tool.folder(&job.pipeline);
     // Predictions of other machines count, too. What every run needs of earlier stages was fetched before.
@@ -95,18 +121,23 @@ fn files(job: &Job<Monitor>, tool: Tool, table: &str) -> Vec<PathBuf> {
     history::files_of_table(&folder, table, HISTORY).into_iter().map(|(file, _)| file).collect()
 }
 
-/// The columns of all files that have all of them, one file after the other; `None` if no file does.
-fn together(files: &[PathBuf], columns: &[&str]) -> Result<Option<DataFrame>> {
+/// The columns of all files that have all `required` ones, one file after the other; `None` if no file does. Of the numbers
+/// `optional`, those that a file does not have are null.
+fn together(files: &[PathBuf], required: &[&str], optional: &[String]) -> Result<Option<DataFrame>> {
     let mut all: Option<DataFrame> = None;
     for file in files {
         let doing = file.display().to_string();
         let mut plan = artifact::scan_files(&[file])?;
         let schema = plan.collect_schema().during(&doing)?;
         // Of an earlier spec, with other keys: what it says cannot be joined.
-        if !columns.iter().all(|name| schema.contains(name)) {
+        if !required.iter().all(|name| schema.contains(name)) {
             continue;
         }
-        let columns: Vec<Expr> = columns.iter().map(|name| col(*name)).collect();
+        let number = |name: &String| match schema.contains(name) {
+            true => col(name.as_str()).cast(DataType::Float64),
+            false => lit(NULL).cast(DataType::Float64).alias(name.as_str()),
+        };
+        let columns: Vec<Expr> = required.iter().map(|name| col(*name)).chain(optional.iter().map(number)).collect();
         let rows = artifact::collect(plan.select(columns), &doing)?;
         match &mut all {
             None => all = Some(rows),
@@ -127,6 +158,7 @@ fn promised(registry: &Registry, production: &Manifest, metric: Metric) -> Resul
         let of = |manifest: &Manifest| Promised {
             test: manifest.metric(metric),
             threshold: manifest.threshold.as_ref().map(|threshold| threshold.value),
+            classes: manifest.classes.as_ref().map(|classes| classes.names.clone()).unwrap_or_default(),
         };
         // A version that cannot be read is no reason not to judge the others: it has no figure to be compared with.
         let found = match version == production.origin.version {

@@ -20,7 +20,7 @@ use crate::wiring::{DRIFT_REQUESTS, Monitor};
 pub fn inputs(job: &Job<Monitor>, spec: &DriftSpec) -> Result<Vec<Artifact>> {
     let Some(days) = spec.request_days else { return Ok(Vec::new()) };
     let since = (job.stamp.time() - TimeDelta::days(days.into())).timestamp_micros();
-    Ok(requests_since(sealed(job, None)?, since))
+    Ok(requests_since(sealed(job, spec.served.as_ref())?, since))
 }
 
 /// Compares the features of recent requests with the rows that the production model learned from. Returns what was found and
@@ -46,7 +46,7 @@ pub fn look(job: &Job<Monitor>, spec: &DriftSpec, days: u32) -> Result<(DriftRep
         }
     }
     let version = version.to_string();
-    let folder = Tool::Ingest.folder(&compare::served(None, &job.pipeline)?);
+    let folder = Tool::Ingest.folder(&compare::served(spec.served.as_ref(), &job.pipeline)?);
     let paths = inputs(job, spec)?.iter().map(|artifact| artifact.path.display().to_string()).collect();
     let earlier = earlier_looks(job, DRIFT_REQUESTS, &folder, paths, Some(&version))?;
     Ok((watch::judge(spec, &columns, &earlier, SEED), version))

@@ -49,7 +49,7 @@ pub fn look(job: &Job<Monitor>, spec: &ServiceSpec) -> Result<ServiceReport> {
     Ok(log.finish())
 }
 
-/// Which version was in production from when on, by the log of decisions. After a rollback nobody stands by.
+/// Which version was in production from when on, by the log of decisions. After a rollback there is no fallback.
 fn production(job: &Job<Monitor>) -> Result<Vec<InProduction>> {
     let folder = Tool::Train.folder(&job.pipeline);
     job.mirror.read_journal(&folder, Log::FILE)?;

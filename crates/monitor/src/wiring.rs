@@ -55,7 +55,7 @@ pub struct Spec {
     /// the tables `service` and `levels`.
     #[serde(default)]
     service: Option<ServiceSpec>,
-    /// How the running comparison stands that `release.yaml` describes.
+    /// The state of the running comparison that `release.yaml` describes.
     #[serde(default)]
     comparison: Option<ComparisonSpec>,
     /// Whether the pipeline's stages succeed, in their usual time, and how old their output is.
@@ -316,6 +316,11 @@ mod tests {
                 "1:32: service.errors.alert: found 3, expected a number above 0 and up to 1",
             ),
             ("drift: {request_days: 0}\n", "1:9: drift.request_days: found 0, expected a whole number from 1 to 3650"),
+            (
+                "drift: {served: homes_served}\n",
+                "1:9: drift.served: names requests that nothing reads; write `request_days`, too: the features of so many days of \
+                 requests are compared",
+            ),
             ("performance: {weeks: 0}\n", "1:15: performance.weeks: found 0, expected a whole number from 1 to 5000"),
         ] {
             assert_eq!(read(text).unwrap_err(), format!("monitor.yaml:{error}"), "{text:?}");

@@ -26,9 +26,9 @@ pub fn rollback(context: &Context, why: &str) -> Result<()> {
     Ok(())
 }
 
-/// People may put a version into production that its gate refused, but not without being told so.
+/// People may put a version into production that its gate refused, but not without a warning.
 fn warn_of_gate(context: &Context, version: Version) {
-    // The decision was made; that the version cannot be read is found out by whoever uses it.
+    // The decision was made; its next use reports that the version cannot be read.
     let Ok(manifest) = context.registry.manifest(version) else { return };
     let failed: Vec<String> = manifest
         .gate

@@ -73,8 +73,8 @@ fn judged(context: &Context, named: &[String], format: Format, dry_run: bool, qu
         None => Ok(Exit::Done),
         Some(entry) => {
             tool::say(in_words(&entry));
-            let told = if entry.action.is_remark() { context.logged() } else { context.decided() };
-            ended(&entry).and_then(|exit| told.map(|()| exit))
+            let sent = if entry.action.is_remark() { context.logged() } else { context.decided() };
+            ended(&entry).and_then(|exit| sent.map(|()| exit))
         }
     }
 }
@@ -180,7 +180,7 @@ fn text_of(spec: &CompareSpec, found: &Judgement) -> String {
     text
 }
 
-/// Four decimals: whoever reads it wants to know whether it is small.
+/// Four decimals: a reader wants to know whether it is small.
 fn probability(p: f64) -> String {
     if p < 0.0001 { "below 0.0001".to_owned() } else { format!("{p:.4}") }
 }

@@ -53,7 +53,7 @@ pub fn list(context: &Context, format: Format) -> Result<()> {
     }
 }
 
-/// The metric that the pipeline chooses by, as far as its `train.yaml` can be read: it stands in the way of no answer.
+/// The metric that the pipeline chooses by, if its `train.yaml` can be read: an error there prevents no answer.
 fn metric(context: &Context) -> Option<Metric> {
     Training::of(context).ok()?.choose_by
 }

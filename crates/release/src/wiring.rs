@@ -28,7 +28,7 @@ pub struct Arguments {
     #[arg(value_name = "ARTIFACT", conflicts_with_all = ["ask", "change"])]
     artifacts: Vec<String>,
 
-    /// Print all versions: where each stands, when it was trained, how good it is
+    /// Print all versions: the stage of each, when it was trained, how good it is
     #[arg(long, help_heading = "Look", group = "ask")]
     list: bool,
     /// Print all that is known of a version; without one, of the version in production
@@ -128,7 +128,7 @@ impl Program for Release {
         } else if arguments.history {
             reading::history(&context, format)?;
         } else if let Some(time) = &arguments.at {
-            reading::at(&context, moment(time)?, format)?;
+            reading::at(&context, point_in_time(time)?, format)?;
         } else if let Some([one, other]) = arguments.compare.as_deref() {
             duel::duel(&context, one.parse()?, other.parse()?, format)?;
         } else if let Some(version) = &arguments.promote {
@@ -145,7 +145,7 @@ impl Program for Release {
 }
 
 /// A time as people write it: a day, or a day and a time, UTC unless it says otherwise.
-fn moment(text: &str) -> Result<DateTime<Utc>> {
+fn point_in_time(text: &str) -> Result<DateTime<Utc>> {
     let plain = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"];
     let of_clock = || plain.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
     let of_day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(|day| day.and_time(chrono::NaiveTime::MIN));
@@ -163,7 +163,7 @@ mod tests {
     use compare::CompareSpec;
     use spec::Environment;
 
-    use super::moment;
+    use super::point_in_time;
 
     #[test]
     fn times_are_read_as_people_write_them() {
@@ -174,11 +174,11 @@ mod tests {
             ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05+00:00"),
             ("2026-01-02T03:04:05+09:00", "2026-01-01T18:04:05+00:00"),
         ] {
-            assert_eq!(moment(text).unwrap().to_rfc3339(), time);
+            assert_eq!(point_in_time(text).unwrap().to_rfc3339(), time);
         }
         for text in ["", "yesterday", "2026-13-01", "02.01.2026", "2026-01-02T25:00"] {
             assert_eq!(
-                moment(text).unwrap_err().to_string(),
+                point_in_time(text).unwrap_err().to_string(),
                 format!(
                     "--at: '{text}' is not a time; write a day such as 2026-01-01, or a time such as 2026-01-01T08:30 (UTC)"
                 )

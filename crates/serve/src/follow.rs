@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use artifact::Snapshot;
-use score::{Log, Manifest};
+use score::{Action, Entry, Log, Manifest};
 use serde_json::Value;
 use spec::{Class, Environment, Error, Name, Result, Root, Tool};
 use stage::Mirror;
@@ -22,27 +22,27 @@ pub struct Follower {
     mirror: Mirror,
     root: Root,
     pipelines: Vec<Name>,
-    /// What is wrong with each pipeline, so that it is told once.
-    told: std::collections::BTreeMap<Name, String>,
+    /// What is wrong with each pipeline, so that it is reported once.
+    reported: std::collections::BTreeMap<Name, String>,
 }
 
 impl Follower {
     /// `None` for a project without a store.
     pub fn new(root: &Root, env: &Environment, pipelines: Vec<Name>) -> Result<Option<Follower>> {
         let mirror = Mirror::new(root, env)?;
-        let follower = Follower { mirror, root: root.clone(), pipelines, told: Default::default() };
+        let follower = Follower { mirror, root: root.clone(), pipelines, reported: Default::default() };
         Ok(Some(follower).filter(|follower| follower.mirror.is_on()))
     }
 
-    /// One look for every pipeline. `alert`: what people are told, once per problem.
+    /// One look for every pipeline. `alert`: called once per problem.
     pub fn look(&mut self, alert: &dyn Fn(&Name, &Error)) {
         for pipeline in self.pipelines.clone() {
             match self.follow(&pipeline).and_then(|()| self.send(&pipeline)) {
-                Ok(()) => drop(self.told.remove(&pipeline)),
+                Ok(()) => drop(self.reported.remove(&pipeline)),
                 Err(error) => {
                     let error = error.context("the store");
                     let text = error.to_string();
-                    if self.told.insert(pipeline.clone(), text.clone()) != Some(text) {
+                    if self.reported.insert(pipeline.clone(), text.clone()) != Some(text) {
                         tracing::warn!(pipeline = pipeline.as_str(), "serve {pipeline}: {error}");
                         // That it cannot be reached, or that another machine was faster, passes.
                         if error.class() != Class::TryAgain {
@@ -92,8 +92,8 @@ impl Follower {
     fn decisions(&self, pipeline: &Name) -> Result<()> {
         let folder = Tool::Train.folder(pipeline);
         let there = self.mirror.peek_journal(&folder, Log::FILE)?.unwrap_or_default();
-        let here = std::fs::metadata(self.root.join(&folder).join(Log::FILE)).map_or(0, |meta| meta.len());
-        if there.len() as u64 <= here {
+        let here = std::fs::read(self.root.join(&folder).join(Log::FILE)).unwrap_or_default();
+        if here.starts_with(&there) {
             return Ok(());
         }
         for version in answering(&there) {
@@ -102,7 +102,7 @@ impl Follower {
                 self.inputs(&path)?;
             }
         }
-        self.mirror.take_journal(&folder, Log::FILE)
+        self.mirror.take_journal_without(&folder, Log::FILE, &is_step)
     }
 
     /// Fetches the tables that a version learned from: before it answers, it has to repeat its test.
@@ -171,6 +171,18 @@ impl Follower {
     }
 }
 
+/// Whether a line of the log is a step of a takeover, which the server itself logged. It gives way to decisions that another
+/// machine made meanwhile: the step is logged again if it still holds.
+pub fn is_step(line: &[u8]) -> bool {
+    let Ok(entry) = serde_json::from_slice::<Entry>(line) else { return false };
+    match entry.action {
+        Action::Takeover => true,
+        // People archive without evidence of a takeover.
+        Action::Archive => entry.metrics.contains_key("share"),
+        _ => false,
+    }
+}
+
 /// The versions that answer or may soon, by the text of a log of decisions: the last ones that were promoted, put back or kept.
 fn answering(log: &[u8]) -> Vec<String> {
     /// In production, the one before, and those in arms beside them.
@@ -215,7 +227,7 @@ impl Following {
         let work = move || {
             while !stopped.load(Ordering::Acquire) {
                 follower.look(&alert);
-                // Whoever started it may have gone on already.
+                // The starting thread may have gone on already.
                 let _ = looked.send(());
                 std::thread::park_timeout(every);
             }
@@ -241,7 +253,22 @@ impl Following {
 
 #[cfg(test)]
 mod tests {
-    use super::answering;
+    use super::{answering, is_step};
+
+    #[test]
+    fn only_steps_of_takeovers_give_way() {
+        let line = |action: &str, metrics: &str| {
+            format!(
+                "{{\"time\":\"\",\"who\":\"\",\"action\":\"{action}\",\"version\":\"v2\",\"why\":\"\",\"metrics\":{metrics},\
+                 \"evidence\":\"\",\"previous\":\"\"}}\n"
+            )
+        };
+        assert!(is_step(line("takeover", "{}").as_bytes()) && is_step(line("archive", "{\"share\":1.0}").as_bytes()));
+        for action in ["promote", "rollback", "archive", "keep"] {
+            assert!(!is_step(line(action, "{}").as_bytes()), "{action}");
+        }
+        assert!(!is_step(b"half a li"));
+    }
 
     #[test]
     fn the_last_versions_that_matter_are_fetched() {

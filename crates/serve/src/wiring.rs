@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use score::Registry;
+use score::{Log, Registry, Version};
 use serde_json::Value;
 use serving::{AccessLog, App, Host, Options, PublicUrl, ServeSpec};
 use spec::{Environment, Error, Exit, Name, Result, Root, Tool};
+use stage::Mirror;
 use tokio::signal::unix::{SignalKind, signal};
 use tool::{About, Common, Program, Project, Source};
 use tracking::Tracker;
 
-use crate::follow::{Follower, Following};
+use crate::follow::{Follower, Following, is_step};
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -33,7 +34,7 @@ pub struct Arguments {
     /// Seconds for which a client may be silent
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = tool::whole_number::<u64>)]
     idle: u64,
-    /// Where people find the server, if a proxy stands before it, such as https://millrace.example.com
+    /// The address at which people reach the server through a proxy, such as https://millrace.example.com
     #[arg(long, value_name = "URL")]
     public_url: Option<PublicUrl>,
     /// PEM file with the certificate chain: the server speaks TLS
@@ -135,6 +136,13 @@ struct Around {
     env: Environment,
 }
 
+impl Around {
+    /// A view of the store of its own: decisions do not wait for the thread that follows it.
+    fn mirror(&self) -> Result<Mirror> {
+        Mirror::new(&self.root, &self.env)
+    }
+}
+
 impl Host for Around {
     fn alert(&self, pipeline: &Name, error: &Error) {
         let run = uuid::Uuid::now_v7().to_string();
@@ -149,7 +157,21 @@ impl Host for Around {
         tool::alert(&self.root, &self.env, source, error.class().into(), error.message(), error.way_out());
     }
 
-    fn decided(&self, pipeline: &Name) {
+    fn fetch_decisions(&self, pipeline: &Name) -> Result<()> {
+        self.mirror()?.take_journal_without(&Tool::Train.folder(pipeline), Log::FILE, &is_step)
+    }
+
+    fn fetch_version(&self, pipeline: &Name, version: Version) -> Result<()> {
+        self.mirror()?.bring(&Tool::Train.folder(pipeline).join(version.to_string())).map(drop)
+    }
+
+    fn send_decisions(&self, pipeline: &Name) -> Result<()> {
+        let send = || self.mirror()?.send_journal(&Tool::Train.folder(pipeline), Log::FILE);
+        // The thread that follows the store may have been faster, and then there is nothing to send any more.
+        send().or_else(|_| send())
+    }
+
+    fn report_decisions(&self, pipeline: &Name) {
         let registry = Registry::at(self.root.join(Tool::Train.folder(pipeline)));
         match Tracker::of(&self.env, pipeline).send(&registry) {
             Ok(None) => {}

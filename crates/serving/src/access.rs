@@ -1,4 +1,4 @@
-//! The access log: one line per request, for whoever wants it. Without queries, headers and bodies, which may hold personal data.
+//! The access log: one line per request, off by default. Without queries, headers and bodies, which may hold personal data.
 
 use std::net::SocketAddr;
 use std::str::FromStr;

@@ -66,8 +66,7 @@ impl App {
         for name in names {
             match Pipeline::open(&root, name.clone(), env, &metrics) {
                 Ok(pipeline) => drop(pipelines.insert(name.to_string(), Arc::new(pipeline))),
-                // What somebody wrote into YAML is put right before anything begins; damage to one pipeline is no reason to
-                // serve none.
+                // An error in YAML is to be corrected before anything begins; damage to one pipeline does not stop the others.
                 Err(error) if error.class() != Class::Refused || alone => return Err(error),
                 Err(error) => {
                     tracing::error!(pipeline = name.as_str(), "serve {name}: {error}");
@@ -80,7 +79,7 @@ impl App {
             let all: Vec<String> = broken.into_values().collect();
             return Err(Error::refused(format!("no pipeline can be served: {}", all.join("; "))));
         }
-        let sessions = Sessions::new(!tokens.are_given())?;
+        let sessions = Sessions::new(!tokens.are_given(), options.is_secure())?;
         let audit = Arc::new(Audit::open(&root)?);
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let app = App {
@@ -116,7 +115,7 @@ impl App {
         }
     }
 
-    /// Looks at one part of a pipeline, and tells people what is wrong with it. A defect of ours in one part leaves the others
+    /// Looks at one part of a pipeline, and sends an alert if something is wrong with it. A defect of ours in one part leaves the others
     /// as they are.
     fn look(&self, pipeline: &Pipeline, part: &'static str, look: impl FnOnce() -> Option<Error>) {
         let found = catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|_| {
@@ -130,7 +129,7 @@ impl App {
         }
     }
 
-    /// Reads the clean tables of pipelines whose rows are computed when they are asked for.
+    /// Reads the clean tables of pipelines whose rows are computed on request.
     pub fn refresh_raw(&self) {
         for pipeline in self.pipelines.values() {
             self.look(pipeline, ROWS, || pipeline.refresh_raw(&self.root, &self.env));

@@ -157,7 +157,7 @@ impl Audit {
     async fn append(&self, line: Vec<u8>) -> Kept {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         self.journal.append(line, move |kept| {
-            // Whoever asked may have gone.
+            // The client may have gone.
             let _ = sender.send(kept);
         });
         receiver.await.unwrap_or(Kept::No)

@@ -1,10 +1,14 @@
-//! Decisions on versions from pages and over the API, by the same code of the registry as `release`.
+//! Decisions on versions from pages and over the API, in the same steps as `release`: the log is brought to what the project's
+//! store has, the decision is logged by the registry, the log is sent.
+
+use std::sync::Arc;
 
 use axum::http::StatusCode;
 use score::{Entry, Registry, Signature, Version};
 use serde_json::{Value, json};
 use spec::{Class, Error, Name};
 
+use crate::Host;
 use crate::app::App;
 use crate::audit::Act;
 use crate::refusal::Refusal;
@@ -43,8 +47,15 @@ pub struct Asked {
     pub who: String,
     pub role: Role,
     pub way: &'static str,
-    /// The version in production that the decision was made on, as text, empty for none; `None` if whoever decides did not say.
+    /// The version in production that the decision was made on, as text, empty for none; `None` if the request does not say.
     pub on: Option<String>,
+}
+
+/// A decision that was logged.
+pub struct Decided {
+    pub entry: Entry,
+    /// Why other machines do not know of it yet.
+    pub warning: Option<String>,
 }
 
 /// Longest reason, in characters.
@@ -53,8 +64,8 @@ const LONGEST: usize = 2000;
 /// Decides, and writes it into the audit journal. The server itself notices within a second.
 ///
 /// Errors: 404 for a version that does not exist; 409 if the registry refuses, or production is no longer what the decision
-/// was made on; 422 without a reason.
-pub async fn decide(app: &App, asked: Asked) -> Result<Entry, Refusal> {
+/// was made on; 422 without a reason; 503 if the project's store cannot be reached.
+pub async fn decide(app: &App, asked: Asked) -> Result<Decided, Refusal> {
     let about = json!({"version": asked.deed.version().map(|version| version.to_string()), "why": spec::text::cut(&asked.why, LONGEST)});
     let act = Act {
         who: asked.who.clone(),
@@ -64,35 +75,30 @@ pub async fn decide(app: &App, asked: Asked) -> Result<Entry, Refusal> {
         pipeline: Some(asked.pipeline.to_string()),
         about,
     };
-    let root = app.root.clone();
-    let has_store = app.env.get("MILLRACE_STORE").is_some();
+    let (root, host) = (app.root.clone(), app.host.clone());
     let name = asked.pipeline.clone();
     let work = async move {
-        let work = tokio::task::spawn_blocking(move || decided(&root, &asked, has_store));
+        let work = tokio::task::spawn_blocking(move || decided(&root, &asked, &host));
         work.await.unwrap_or_else(|_| {
             Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the server failed at this request"))
         })
     };
-    let entry = app.audit.of(&act, |entry: &Entry| format!("{} {}", entry.action.word(), entry.version), work).await?;
+    let in_words = |decided: &Decided| format!("{} {}", decided.entry.action.word(), decided.entry.version);
+    let decided = app.audit.of(&act, in_words, work).await?;
     let host = app.host.clone();
-    tokio::task::spawn_blocking(move || host.decided(&name));
-    Ok(entry)
+    tokio::task::spawn_blocking(move || host.report_decisions(&name));
+    Ok(decided)
 }
 
-fn decided(root: &spec::Root, asked: &Asked, has_store: bool) -> Result<Entry, Refusal> {
+fn decided(root: &spec::Root, asked: &Asked, host: &Arc<dyn Host>) -> Result<Decided, Refusal> {
     let why = asked.why.trim();
     if why.is_empty() || why.chars().count() > LONGEST {
         return Err(Refusal::wrong("no_reason", "why", format!("the reason has 1 to {LONGEST} characters")));
     }
-    if has_store {
-        let refusal =
-            Refusal::new(StatusCode::CONFLICT, "store", "the log of decisions is in the store of MILLRACE_STORE");
-        return Err(
-            refusal.way_out(format!("decide with `bin/release {}`, which reads and writes it there", asked.pipeline))
-        );
-    }
+    host.fetch_decisions(&asked.pipeline).map_err(|error| of_store(&error))?;
     let registry = Registry::at(root.join(spec::Tool::Train.folder(&asked.pipeline)));
     if let Some(version) = asked.deed.version() {
+        host.fetch_version(&asked.pipeline, version).map_err(|error| of_store(&error))?;
         let versions = registry.versions()?;
         if !versions.contains(&version) {
             let names: Vec<String> = versions.iter().map(ToString::to_string).collect();
@@ -111,12 +117,30 @@ fn decided(root: &spec::Root, asked: &Asked, has_store: bool) -> Result<Entry, R
         return Err(refusal.way_out("look again, and decide again if it is still right"));
     }
     let signature = Signature { who: at_host(&asked.who), ..Signature::now() };
+    if asked.deed == Deed::Rollback {
+        for version in standing.iter().rev().take(2) {
+            host.fetch_version(&asked.pipeline, *version).map_err(|error| of_store(&error))?;
+        }
+    }
     let entry = match asked.deed {
         Deed::Promote(version) => registry.promote(version, champion, why, signature),
         Deed::Rollback => registry.rollback(&standing, why, signature),
         Deed::Archive(version) => registry.archive(version, why, signature),
     };
-    entry.map_err(|error| of_registry(&error))
+    let entry = entry.map_err(|error| of_registry(&error))?;
+    // It holds on this machine already.
+    let warning = host.send_decisions(&asked.pipeline).err().map(|error| {
+        let text = format!("decided here, but other machines do not know it yet: the project's store: {error}");
+        tracing::warn!("serve {}: {text}", asked.pipeline);
+        text
+    });
+    Ok(Decided { entry, warning })
+}
+
+/// The store is not part of the request: whatever is wrong with it, the client may try again.
+fn of_store(error: &Error) -> Refusal {
+    let message = format!("the project's store: {}", error.message());
+    Refusal { way_out: error.way_out().map(str::to_owned), ..Refusal::unavailable("store", message) }
 }
 
 /// The log of decisions says `user@host`.
@@ -134,6 +158,17 @@ fn of_registry(error: &Error) -> Refusal {
         Class::CannotRun => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
     };
     Refusal { way_out: error.way_out().map(str::to_owned), ..Refusal::new(status, code, error.message()) }
+}
+
+impl Decided {
+    /// The decision as programs read it, with the warning if there is one.
+    pub fn described(&self) -> Value {
+        let mut described = described(&self.entry);
+        if let Some(warning) = &self.warning {
+            described["warning"] = warning.as_str().into();
+        }
+        described
+    }
 }
 
 /// A decision as programs read it.

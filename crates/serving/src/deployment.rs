@@ -74,7 +74,7 @@ impl Deployment {
         }
         let arm = &answering[chosen];
         match &self.rollout {
-            // Another salt: whoever is early in one division is not early in the other.
+            // Another salt: a key that is early in one division is not early in the other.
             Some(takeover) if takeover.arm == chosen => {
                 let is_new = place(&format!("{} {}", self.salt, arm.arm.version_text), unit) < takeover.share;
                 (arm, if is_new { &arm.arm } else { &takeover.before })
@@ -106,7 +106,7 @@ pub fn features_of(root: &Root, pipeline: &Name) -> Result<Snapshot> {
     Ok(Snapshot::read(&folder)?.unwrap_or_default())
 }
 
-/// What a deployment would be made from now. `before`: the version that stands by while another takes over.
+/// What a deployment would be made from now. `before`: the fallback while another takes over.
 ///
 /// Errors: a log of decisions that cannot be read; no version in production.
 pub fn sources(
@@ -143,7 +143,7 @@ pub fn promoted_at(entries: &[Entry], version: Version) -> Option<&str> {
     entries.iter().rev().find(is_meant).map(|entry| entry.time.as_str())
 }
 
-/// The artifacts of a snapshot. Only those of `table` must be there: nobody is answered from the others.
+/// The artifacts of a snapshot. Only those of `table` must be there: nothing is answered from the others.
 fn open(root: &Root, snapshot: &Snapshot, table: &str) -> Result<Vec<Artifact>> {
     let prefix = format!("{table}_");
     let is_needed =
@@ -153,7 +153,7 @@ fn open(root: &Root, snapshot: &Snapshot, table: &str) -> Result<Vec<Artifact>> 
         opened => Some(opened),
     });
     let opened: Vec<Artifact> = opened.collect::<Result<_>>()?;
-    // The engine decodes a page whose bytes were changed without a word, and nobody may be answered by it.
+    // The engine decodes a page whose bytes were changed without a word, and it must not answer anybody.
     opened.iter().filter(|artifact| artifact.table == table).try_for_each(Artifact::verify)?;
     Ok(opened)
 }
@@ -196,7 +196,7 @@ pub fn load(
                     ArmShare::Answers(share) => answering.push((which, named(Some(share))?)),
                     ArmShare::Shadow => match named(None) {
                         Ok(named) => shadows.push(named),
-                        // It answers nobody, so nobody waits for it.
+                        // It answers no client, so none waits for it.
                         Err(error) => tracing::warn!("serve {pipeline}: {error}"),
                     },
                 }
@@ -212,7 +212,7 @@ pub fn load(
         (Some(at), Some(before)) => match arm(before) {
             Ok(before) => Some(Takeover { arm: at, before, share }),
             Err(error) => {
-                tracing::warn!("serve {pipeline}: the version before answers nobody: {error}");
+                tracing::warn!("serve {pipeline}: the version before cannot be used: {error}");
                 None
             }
         },

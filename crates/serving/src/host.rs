@@ -1,10 +1,31 @@
 //! What the server needs from the program around it.
 
-/// The program that runs the server: it knows how people are told.
-pub trait Host: Send + Sync {
-    /// Tells people that something went wrong with a pipeline.
-    fn alert(&self, pipeline: &spec::Name, error: &spec::Error);
+use score::Version;
+use spec::{Error, Name, Result};
 
-    /// A decision on a version of the pipeline was logged here: whoever else is told of such decisions is told now.
-    fn decided(&self, pipeline: &spec::Name);
+/// The program that runs the server: it knows the project's store, and how people are notified.
+pub trait Host: Send + Sync {
+    /// Sends an alert about a pipeline.
+    fn alert(&self, pipeline: &Name, error: &Error);
+
+    /// Brings the log of decisions to what the project's store has. Without a store nothing is done.
+    ///
+    /// # Errors
+    /// The store cannot be reached, or its log is not the continuation of the one on disk.
+    fn fetch_decisions(&self, pipeline: &Name) -> Result<()>;
+
+    /// Makes sure that a version is on disk, if the store has it.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    fn fetch_version(&self, pipeline: &Name, version: Version) -> Result<()>;
+
+    /// Sends the log of decisions to the project's store. Without a store nothing is done.
+    ///
+    /// # Errors
+    /// The store cannot be reached, or another machine decided at the same time.
+    fn send_decisions(&self, pipeline: &Name) -> Result<()>;
+
+    /// Reports the decisions of the log to the tracking server. May take long; a failure is a warning.
+    fn report_decisions(&self, pipeline: &Name);
 }

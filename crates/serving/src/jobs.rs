@@ -39,7 +39,7 @@ pub struct Ended {
 pub struct Started {
     pub id: String,
     pub pipeline: String,
-    /// The stage that was started by itself; none if it is the whole pipeline.
+    /// The single stage that was started; none if it is the whole pipeline.
     pub stage: Option<Tool>,
     pub who: String,
     pub began: DateTime<Utc>,
@@ -134,10 +134,10 @@ impl Jobs {
 fn wait(mut child: std::process::Child, mut output: std::fs::File) -> Ended {
     let status = child.wait();
     let mut said = Vec::new();
-    // Whatever the script said is for people to read; a run counts without it.
+    // The script's output is for people to read; a run counts without it.
     let _ = output.rewind().and_then(|()| output.take(64 << 10).read_to_end(&mut said));
     let said = String::from_utf8_lossy(&said);
-    let summary = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+    let summary = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it printed nothing");
     Ended {
         time: artifact::now(),
         code: status.ok().and_then(|status| status.code()),

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// Appends a value: texts with their quotes and escapes, floats as the shortest text that is read as the same float.
 pub fn value(buffer: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
-    // Writing into memory cannot fail, and none of the types that are written has a key that is no text.
+    // Writing into memory cannot fail, and none of the types that are written has a key other than a text.
     let _ = serde_json::to_writer(buffer, value);
 }
 

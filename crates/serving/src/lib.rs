@@ -31,6 +31,7 @@ mod problems;
 mod raw;
 mod record;
 mod refusal;
+mod reported;
 mod request;
 mod results;
 mod results_routes;

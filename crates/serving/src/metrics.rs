@@ -166,6 +166,17 @@ impl Metrics {
         self.age.get_or_create(&labels).set(age.as_secs_f64());
     }
 
+    /// Begins the counters that alerts look at, at 0: Prometheus sees no increase in a counter that appears with its first count.
+    pub fn begin(&self, pipeline: &str) {
+        for outcome in ["done", "refused"] {
+            let labels = vec![("pipeline", pipeline.to_owned()), ("outcome", outcome.to_owned())];
+            drop(self.swaps.get_or_create(&labels));
+        }
+        for status in [200, 500, 503] {
+            drop(self.requests(pipeline, "predictions", status));
+        }
+    }
+
     pub fn swap(&self, pipeline: &str, outcome: &'static str) {
         let labels = vec![("pipeline", pipeline.to_owned()), ("outcome", outcome.to_owned())];
         self.swaps.get_or_create(&labels).inc();
@@ -181,13 +192,10 @@ impl Metrics {
         self.certificate.get_or_create(&labels).set(valid_for.as_secs_f64());
     }
 
-    /// The parts that something is wrong with, in place of those before.
-    pub fn problems<'a>(&self, now: impl IntoIterator<Item = (&'a str, &'static str)>) {
-        self.problem.clear();
-        for (pipeline, part) in now {
-            let labels = vec![("pipeline", pipeline.to_owned()), ("part", part.to_owned())];
-            self.problem.get_or_create(&labels).set(1.0);
-        }
+    /// Whether something is wrong with a part of a pipeline.
+    pub fn problem(&self, pipeline: &str, part: &'static str, is_wrong: bool) {
+        let labels = vec![("pipeline", pipeline.to_owned()), ("part", part.to_owned())];
+        self.problem.get_or_create(&labels).set(f64::from(u8::from(is_wrong)));
     }
 
     /// The versions that answer now, in place of those before.
@@ -230,13 +238,13 @@ mod tests {
         metrics.journal(
             "p",
             "requests",
-            &journal::Counts { kept: 1, lost: 0, failing: false, why: None, in_segment: 1 },
+            &journal::Counts { kept: 1, lost: 0, failing: false, why: None, in_segment: 1, segment_bytes: 0 },
         );
         metrics.written("p", "requests").observe(0.001);
         metrics.age("p", "model", Duration::from_secs(1));
         metrics.swap("p", "done");
         metrics.ready("p", true);
-        metrics.problems([("p", "model")]);
+        metrics.problem("p", "model", true);
         metrics.certificate(std::path::Path::new("a.pem"), Duration::from_secs(1));
         metrics.versions([("p", "production", "v1")]);
         let text = metrics.text();

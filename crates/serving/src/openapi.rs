@@ -156,7 +156,7 @@ fn reason(status: u16) -> &'static str {
         400 => "the request cannot be read",
         401 => "no token, or an unknown one",
         403 => "the token has another role",
-        404 => "there is no such thing",
+        404 => "it does not exist",
         406 => "no format of the answer is accepted",
         408 => "the body took too long to arrive",
         409 => "it cannot be done as things are now",

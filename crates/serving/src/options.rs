@@ -27,7 +27,7 @@ pub struct Options {
     pub drain: Duration,
     /// Certificate chain and private key, as PEM files.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// Where people find it, if a proxy stands before it.
+    /// The address at which people reach it through a proxy.
     pub public: Option<PublicUrl>,
     /// Which requests are logged.
     pub access_log: AccessLog,
@@ -55,7 +55,7 @@ impl Options {
         self.tls.is_some() || self.public.as_ref().is_some_and(|public| public.is_https)
     }
 
-    /// Without tokens nobody can be told apart, so only this machine may ask.
+    /// Without tokens clients cannot be distinguished, so only this machine is answered.
     pub fn check(&self, has_tokens: bool) -> Result<()> {
         let address: IpAddr = self.listen.ip();
         match has_tokens || address.is_loopback() {

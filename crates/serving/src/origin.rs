@@ -1,7 +1,7 @@
 //! Which sites may speak to the server through somebody's browser: its own pages alone.
 //!
 //! A browser sends requests for any page that it shows. So a request that changes something must come from a page of ours: its
-//! `Origin` is the host that it is sent to. And where everybody on this machine may do everything, that host must be this
+//! `Origin` is the host that it is sent to. And where everybody on this machine has all rights, that host must be this
 //! machine by name: a name of an attacker's that was made to lead here (DNS rebinding) would make the attacker's page one of ours.
 
 use axum::extract::Request;
@@ -62,13 +62,18 @@ fn is_loopback(authority: &str) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether the request may come in at all.
+/// Whether the request may come in at all. `speaks_tls`: by itself, without a proxy.
 ///
 /// Errors: 421 for a host that is not ours, 403 for a change that a page of another site wants.
-pub fn check(request: &Request, has_tokens: bool, public: Option<&PublicUrl>) -> std::result::Result<(), Refusal> {
+pub fn check(
+    request: &Request,
+    has_tokens: bool,
+    speaks_tls: bool,
+    public: Option<&PublicUrl>,
+) -> std::result::Result<(), Refusal> {
     let authority = authority(request);
     let is_public = |authority: &str| public.is_some_and(|public| public.authority == authority);
-    // Where there are tokens, another name is no danger: a browser sends it no session, and whoever watches the server
+    // Where there are tokens, another name is no danger: a browser sends it no session, and monitoring systems
     // (Prometheus, Kubernetes) calls it by its number.
     if let Some(authority) = authority.as_deref().filter(|_| !has_tokens)
         && !is_loopback(authority)
@@ -82,7 +87,7 @@ pub fn check(request: &Request, has_tokens: bool, public: Option<&PublicUrl>) ->
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
-    match is_of_ours(request.headers(), authority.as_deref(), public) {
+    match is_of_ours(request.headers(), authority.as_deref(), speaks_tls, public) {
         true => Ok(()),
         false => Err(Refusal::new(StatusCode::FORBIDDEN, "origin", "a page of another site asked for this")
             .way_out("use the pages of this server; behind a proxy, start it with --public-url")),
@@ -90,7 +95,7 @@ pub fn check(request: &Request, has_tokens: bool, public: Option<&PublicUrl>) ->
 }
 
 /// Whether what the browser says of the page that asks speaks for one of ours. A program says nothing.
-fn is_of_ours(headers: &HeaderMap, authority: Option<&str>, public: Option<&PublicUrl>) -> bool {
+fn is_of_ours(headers: &HeaderMap, authority: Option<&str>, speaks_tls: bool, public: Option<&PublicUrl>) -> bool {
     let site = headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes());
     if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
         return false;
@@ -101,7 +106,9 @@ fn is_of_ours(headers: &HeaderMap, authority: Option<&str>, public: Option<&Publ
         match origin.split_once("://") {
             Some((scheme, from)) => {
                 let is_public = |public: &PublicUrl| from == public.authority && (scheme == "https") == public.is_https;
-                authority == Some(from) || public.is_some_and(is_public)
+                // A page that came without TLS may be anybody's.
+                let is_own = authority == Some(from) && (scheme == "https" || !speaks_tls);
+                is_own || public.is_some_and(is_public)
             }
             // `null`: a page that hides where it is from.
             None => false,
@@ -122,7 +129,18 @@ mod tests {
         }
         let public = public.map(|url| url.parse().unwrap());
         let request = request.body(Body::empty()).unwrap();
-        check(&request, has_tokens, public.as_ref()).err().map(|refusal| refusal.status.as_u16())
+        check(&request, has_tokens, false, public.as_ref()).err().map(|refusal| refusal.status.as_u16())
+    }
+
+    #[test]
+    fn over_tls_a_page_that_came_without_it_is_one_of_another_site() {
+        let of = |origin: &str, speaks_tls: bool| {
+            let headers = [(header::HOST, "m.example:8443"), (header::ORIGIN, origin)];
+            let headers = headers.map(|(name, value)| (name, value.parse().unwrap())).into_iter().collect();
+            is_of_ours(&headers, Some("m.example:8443"), speaks_tls, None)
+        };
+        assert!(of("https://m.example:8443", true) && !of("http://m.example:8443", true));
+        assert!(of("http://m.example:8443", false) && !of("https://m.example", true));
     }
 
     #[test]

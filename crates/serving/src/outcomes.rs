@@ -80,7 +80,7 @@ fn line(
                 .map(|time| time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
                 .unwrap_or_else(|| now.to_owned()),
             _ => {
-                let refusal = wrong("wrong_type", "time", "'time' is not a moment".to_owned()).value(text.as_str());
+                let refusal = wrong("wrong_type", "time", "'time' is not a timestamp".to_owned()).value(text.as_str());
                 return Err(refusal.way_out("write it with its distance from UTC, such as 2026-01-31T12:00:00Z"));
             }
         },

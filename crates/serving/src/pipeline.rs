@@ -93,6 +93,7 @@ impl Pipeline {
             }
             Ok(open)
         };
+        metrics.begin(name.as_str());
         let relation = spec.results.postgres.as_ref().map(|given| {
             Relation::new(given, root).map_err(|error| {
                 let file = std::path::Path::new("resources").join(name.as_str()).join(crate::spec::FILE);
@@ -131,7 +132,7 @@ impl Pipeline {
         self.problems.of(MODEL)
     }
 
-    /// Notes that a part could not be read. Gives the error if people have to be told of it.
+    /// Notes that a part could not be read. Returns the error if an alert is due.
     fn failed(&self, part: &'static str, error: Error) -> Option<Error> {
         self.problems.failed(part, error.to_string()).then_some(error)
     }
@@ -247,7 +248,7 @@ impl Pipeline {
     }
 
     /// Looks whether anything changed since the last call, and if so loads it beside what answers and swaps the two. Until
-    /// what is wrong with the new one is put right, the old one answers. Gives what is wrong for the first time.
+    /// the new one is corrected, the old one answers. Returns what is wrong for the first time.
     pub fn refresh(&self, root: &Root, metrics: &Metrics) -> Option<Error> {
         let seen = self.look(root);
         let now = self.current();

@@ -39,13 +39,13 @@ pub async fn body_of(app: &App, headers: &HeaderMap, body: Body, among: &[Format
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", format!("the body is longer than {most} bytes"))
             .way_out("divide it into several requests")
     };
-    let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if told.is_some_and(|length| length > app.options.body as u64) {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > app.options.body as u64) {
         return Err(too_long());
     }
     match tokio::time::timeout(app.options.idle, to_bytes(body, app.options.body)).await {
         Ok(Ok(bytes)) => Ok((format, bytes)),
-        // Either it was longer than allowed, or it broke off; only the first can be told apart by who sends.
+        // Either it was longer than allowed, or it broke off; the sender can only recognise the first.
         Ok(Err(error)) if spec::text::root_cause(&error).contains("length limit") => Err(too_long()),
         Ok(Err(_)) => Err(Refusal::malformed("the body broke off")),
         Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long to arrive")),
@@ -67,7 +67,7 @@ pub async fn predict(
     Ok(predicted(&app, &pipeline, (parameters, &headers, body)).await)
 }
 
-/// Answers whoever may ask for predictions, and writes what was asked.
+/// Answers a client that may request predictions, and logs the request.
 pub async fn predicted(app: &Arc<App>, pipeline: &Arc<Pipeline>, asked: (Parameters, &HeaderMap, Body)) -> Response {
     let received = Instant::now();
     let id = uuid::Uuid::now_v7().to_string();
@@ -115,7 +115,7 @@ async fn keep(journal: &Journal, written: &Histogram, line: Vec<u8>) -> Kept {
     let (written, began) = (written.clone(), Instant::now());
     journal.append(line, move |kept| {
         written.observe(began.elapsed().as_secs_f64());
-        // Whoever asked may have gone.
+        // The client may have gone.
         let _ = sender.send(kept);
     });
     receiver.await.unwrap_or(Kept::No)
@@ -170,7 +170,7 @@ async fn answer(
             match work.await {
                 Ok(answered) => answered.and_then(|answered| answered.ok_or_else(|| panicked(&"it is large twice"))),
                 Err(failed) => {
-                    // Whoever is about to take over must not go on if it is at fault.
+                    // A version that is taking over must not go on if it is at fault.
                     if let Some(takeover) = &current.deployment.rollout {
                         current.deployment.arms[takeover.arm].arm.speed.answered(received.elapsed(), true);
                     }

@@ -39,7 +39,7 @@ pub struct Context<'a> {
     pub no_rows: Option<String>,
 }
 
-/// A request for predictions as it came.
+/// A request for predictions as received.
 pub struct Asked<'a> {
     /// The format of the body.
     pub sent: Format,
@@ -65,7 +65,7 @@ impl Asked<'_> {
 pub struct Answer {
     /// The body of the answer.
     pub body: Vec<u8>,
-    /// Lines for the journal, one per prediction.
+    /// Lines for the journal, one per version that scored.
     pub lines: Vec<u8>,
     /// The arms that answered, with how many rows and for how long their model worked.
     pub by_arm: Vec<Worked>,
@@ -101,7 +101,7 @@ pub struct Part<'a> {
     shadow: bool,
 }
 
-/// Answers what was asked. `None`: it is more than a thread of the network should do; call again elsewhere with `large`.
+/// Answers a request. `None`: it is more than a thread of the network should do; call again elsewhere with `large`.
 ///
 /// Errors: see [`Refusal`].
 pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<Option<Answer>, Refusal> {
@@ -143,7 +143,7 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
             predicted.push(scored);
             true
         }
-        // A shadow that fails is nobody's business but the log's of the server.
+        // A shadow that fails concerns only the log of the server.
         Err(refusal) if part.shadow => {
             tracing::warn!("serve {}: shadow '{}': {}", context.pipeline, part.named.name, refusal.message);
             false
@@ -157,7 +157,7 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
     if let Some(refusal) = failed {
         return Err(refusal);
     }
-    // Counted here, so that a version is known to be slow even if nobody waited for its answer.
+    // Counted here, so that a version is known to be slow even if no client waited for its answer.
     for part in parts.iter().filter(|part| !part.shadow) {
         part.arm.speed.answered(received.elapsed(), false);
     }
@@ -175,37 +175,38 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
     let out =
         Written { id, pipeline: context.pipeline, keys: &keys, places: &places, parts: &parts, predicted: &predicted }
             .as_format(asked.accepted)?;
-    let mut lines = Vec::with_capacity(512 * count);
+    let mut lines = Vec::with_capacity(512 + 384 * count);
     let time = record::now();
     for (part, scored) in parts.iter().zip(&predicted) {
-        for (place, row) in part.rows.iter().enumerate() {
-            let line = record::Line {
-                time: &time,
-                request: id,
-                row: *row,
-                unit: request.unit.as_deref(),
-                key: keys[*row].as_ref(),
-                entity: &part.arm.manifest().entity,
-                arm: &part.named.name,
-                version: &part.arm.version_text,
-                way: match request.rows {
-                    Rows::Keys(_) => "key",
-                    Rows::Features(_) => "features",
-                    Rows::Raw(_) => "row",
-                },
-                inputs: match &request.rows {
-                    Rows::Raw(rows) => Some(&rows[*row]),
-                    _ => None,
-                },
-                shadow: part.shadow,
-                times,
-            };
-            let width = part.arm.signature.width();
-            let values = &part.values[place * width..(place + 1) * width];
-            line.write(&mut lines, context.masking, &part.arm.signature, values, |out| {
-                written::write_scores(out, part.arm, &scored.predicted, place);
-            });
-        }
+        let line = record::Line {
+            time: &time,
+            request: id,
+            unit: request.unit.as_deref(),
+            entity: &part.arm.manifest().entity,
+            arm: &part.named.name,
+            version: &part.arm.version_text,
+            way: match request.rows {
+                Rows::Keys(_) => "key",
+                Rows::Features(_) => "features",
+                Rows::Raw(_) => "row",
+            },
+            shadow: part.shadow,
+            times,
+        };
+        let width = part.arm.signature.width();
+        let rows = part.rows.iter().enumerate().map(|(place, row)| record::LineRow {
+            row: *row,
+            key: keys[*row].as_ref(),
+            inputs: match &request.rows {
+                Rows::Raw(rows) => Some(&rows[*row]),
+                _ => None,
+            },
+            values: &part.values[place * width..(place + 1) * width],
+        });
+        let columns = record::Columns { masking: context.masking, signature: &part.arm.signature };
+        line.write(&mut lines, &columns, rows, |out, place| {
+            written::write_scores(out, part.arm, &scored.predicted, place);
+        });
     }
     let by_arm = parts.iter().map(|part| Worked {
         name: part.named.name.clone(),
@@ -217,7 +218,7 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
     Ok(Some(Answer { body: out, lines, by_arm }))
 }
 
-/// The key of each row: the one asked for, or what the row has in the entity's column.
+/// The key of each row: the requested one, or what the row has in the entity's column.
 fn keys_of<'a>(request: &Request<'a>, deployment: &Deployment) -> Vec<Option<Cell<'a>>> {
     let entity = &deployment.arms[0].arm.manifest().entity;
     match &request.rows {
@@ -275,7 +276,7 @@ fn parts<'a>(
                     part.rows.push(row);
                     part.stored.push(stored);
                 }
-                // A shadow that does not understand the request is nobody's business.
+                // A shadow that does not understand the request does not fail it.
                 Err(_) if shadow => {
                     let width = part.arm.signature.width();
                     part.values.truncate(part.rows.len() * width);
@@ -342,11 +343,11 @@ fn score(part: &Part<'_>, reasons: usize) -> Result<Scored, Refusal> {
         0 => None,
         _ if part.shadow => None,
         count => {
-            let told = |row: usize, feature: usize| {
+            let unseen = |row: usize, feature: usize| {
                 let stored = part.arm.stored.as_ref()?;
-                stored.told(part.stored[row]?, feature).map(str::to_owned)
+                stored.unseen(part.stored[row]?, feature).map(str::to_owned)
             };
-            scorer.reasons_of(&matrix, &told, count)?
+            scorer.reasons_of(&matrix, &unseen, count)?
         }
     };
     Ok(Scored { predicted, reasons })

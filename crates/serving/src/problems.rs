@@ -1,4 +1,4 @@
-//! What is wrong with the parts of a pipeline: told once, tried again after ever longer pauses, gone once it is right.
+//! What is wrong with the parts of a pipeline: reported once, tried again after ever longer pauses, gone once it is resolved.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,6 +16,9 @@ pub const LOG: &str = "log";
 
 /// The way back from a version that fails while it takes over.
 pub const ROLLBACK: &str = "rollback";
+
+/// All of them.
+pub const PARTS: [&str; 5] = [MODEL, RESULTS, ROWS, LOG, ROLLBACK];
 
 /// The pause before the first new try; each further one is twice as long.
 const FIRST: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Rows that no table holds yet: their features are computed when they are asked for, by the code of the features stage,
+//! Rows that no table holds yet: their features are computed on request, by the code of the features stage,
 //! against the clean tables as they are now.
 
 use std::path::Path;
@@ -90,7 +90,7 @@ impl Raw {
         self.optional.iter().any(|name| name == column)
     }
 
-    /// The features of rows. Columns of the clean table that no feature reads are passed over.
+    /// The features of rows. Columns of the clean table that no feature reads are ignored.
     ///
     /// Errors (422): see [`frame`]; a row that the features stage would refuse.
     pub fn features(&self, rows: &[Row<'_>]) -> std::result::Result<DataFrame, Refusal> {

@@ -49,7 +49,7 @@ impl Refusal {
         Refusal::new(StatusCode::BAD_REQUEST, "malformed", message)
     }
 
-    /// What is asked for is not there (404).
+    /// The requested thing does not exist (404).
     pub fn not_found(message: impl Into<String>) -> Refusal {
         Refusal::new(StatusCode::NOT_FOUND, "not_found", message)
     }
@@ -93,7 +93,7 @@ impl Refusal {
 
     /// Names the candidate that `word` may have meant, or where none is near what there is to choose from.
     pub fn among<'a>(mut self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Refusal {
-        /// More candidates than this help nobody.
+        /// More candidates than this do not help.
         const MOST: usize = 20;
         let candidates: Vec<&str> = candidates.into_iter().collect();
         self.nearest = nearest(word, candidates.iter().copied()).map(str::to_owned);

@@ -145,7 +145,7 @@ pub fn unit_of(text: std::borrow::Cow<'_, str>) -> Result<String, Refusal> {
 const EXAMPLE: &str =
     "write {\"key\": …} or {\"keys\": […]}, {\"features\": {…}}, or {\"row\": {…}}; 'features' and 'rows' may be lists";
 
-/// What the parser says of a body that is no JSON, in our words.
+/// The parser's error for a body that is not JSON, in our words.
 pub fn syntax(error: &serde_json::Error) -> Refusal {
     let place = format!("line {}, column {}", error.line(), error.column());
     let message = match error.classify() {

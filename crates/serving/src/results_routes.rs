@@ -48,7 +48,7 @@ fn tag(content: &str, asked: &str) -> String {
     format!("\"{content}-{}\"", &blake3::hash(asked.as_bytes()).to_hex()[..16])
 }
 
-/// The hash of an answer's own bytes, where nobody knows the content before it was asked.
+/// The hash of an answer's own bytes, where the content is not known beforehand.
 fn content_of(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..32].to_owned()
 }
@@ -166,7 +166,7 @@ pub async fn one(
     Ok(tagged(&tag, ([(header::CONTENT_TYPE, "application/json")], out).into_response()))
 }
 
-/// `GET /api/v1/results/KEY/history`: what each snapshot said of one key, newest first.
+/// `GET /api/v1/results/KEY/history`: the rows of one key in each snapshot, newest first.
 pub async fn history(
     State(app): Shared,
     Path(key): Path<String>,

@@ -1,4 +1,4 @@
-//! How a newly promoted version takes over: it answers a few, then all; and while it is watched, the one before stands by.
+//! How a newly promoted version takes over: it answers a few, then all; while it is watched, the version before is its fallback.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,16 +17,16 @@ use crate::speed::Counted;
 /// How far a takeover is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// The version in production answers all, and nobody stands by.
+    /// The version in production answers all, without a fallback.
     Settled,
     /// It answers a few; the other answers the rest.
     Smoke(Version),
-    /// It answers all; the other stands by.
+    /// It answers all; the other is its fallback.
     Watched(Version),
 }
 
 /// How long ago a promotion was. The wall clock is asked once, when the promotion is first seen; from then on time is that of
-/// a clock that nobody sets: a step of the wall clock neither ends a takeover nor makes it last for ever.
+/// a monotonic clock: a step of the wall clock neither ends a takeover nor makes it last for ever.
 #[derive(Default)]
 pub struct TakeoverClock(Mutex<Option<First>>);
 
@@ -45,7 +45,7 @@ impl TakeoverClock {
         Phase::at(&registry.decisions()?, spec, |version, promoted| self.since(version, promoted, artifact::now()))
     }
 
-    /// `None` for a time that is none. A promotion in the future is one of this moment, by a clock that was set back since.
+    /// `None` if the text is not a time. A promotion in the future counts as one of now: the clock was set back since.
     fn since(&self, version: Version, promoted: &str, now: DateTime<Utc>) -> Option<Duration> {
         let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(first) = first.as_ref().filter(|first| first.version == version && first.promoted == promoted) {
@@ -77,7 +77,7 @@ impl Phase {
         })
     }
 
-    /// The version that stands by.
+    /// The fallback.
     pub fn before(self) -> Option<Version> {
         match self {
             Phase::Settled => None,
@@ -115,7 +115,7 @@ pub fn judge(counted: Counted, spec: &Rollout) -> Option<String> {
     })
 }
 
-/// Puts the version before back if the new one fails. Gives the error that people are told.
+/// Puts the version before back if the new one fails. Returns the error to alert of.
 pub fn watch(pipeline: &Pipeline) -> Option<Error> {
     let current = pipeline.current()?;
     let takeover = current.deployment.rollout.as_ref()?;

@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use crate::access::Peer;
 use crate::app::App;
 use crate::predict_routes::{predict, report};
+use crate::problems::PARTS;
 use crate::refusal::Refusal;
 use crate::tokens::Role;
 use crate::{openapi, origin, results_routes, site, writes};
@@ -63,7 +64,8 @@ async fn guarded(State(app): Shared, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let peer = request.extensions().get::<Peer>().copied();
     let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let allowed = origin::check(&request, app.tokens.are_given(), app.options.public.as_ref());
+    let allowed =
+        origin::check(&request, app.tokens.are_given(), app.options.tls.is_some(), app.options.public.as_ref());
     let refused = given_twice(request.headers()).or_else(|| allowed.err());
     // Predictions keep the limit themselves, and then have to write their line.
     let limit = app.options.request + LINE;
@@ -173,8 +175,10 @@ async fn metrics(State(app): Shared, headers: HeaderMap) -> Result<Response, Ref
     if let Some(certificates) = &app.certificates {
         app.metrics.certificate(certificates.file(), certificates.valid_for());
     }
-    let problems = app.pipelines.iter().map(|(name, pipeline)| (name, pipeline.problems.all()));
-    app.metrics.problems(problems.flat_map(|(name, all)| all.into_keys().map(move |part| (name.as_str(), part))));
+    for (name, pipeline) in &app.pipelines {
+        let all = pipeline.problems.all();
+        PARTS.into_iter().for_each(|part| app.metrics.problem(name, part, all.contains_key(part)));
+    }
     let currents: Vec<_> =
         app.pipelines.iter().filter_map(|(name, pipeline)| Some((name, pipeline.current()?))).collect();
     let arms = currents.iter().flat_map(|(name, current)| {

@@ -17,8 +17,12 @@ use crate::app::App;
 use crate::pipeline::{OUTCOMES, Pipeline, REQUESTS, journals};
 use crate::sealed;
 
-/// Entries that are read and written at once: they are in memory.
+/// Entries that are read and written at once, and their bytes: they are in memory.
 const AT_ONCE: usize = 1000;
+const BYTES_AT_ONCE: usize = 1 << 20;
+
+/// A segment of so many bytes is sealed whatever the number of its entries.
+const FULL: u64 = 512 << 20;
 
 /// How long a journal waits that could not be sealed.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -36,7 +40,7 @@ impl Due {
                 let counts = journal.counts();
                 let key = (pipeline.name.to_string(), name);
                 let (last, failed) = self.0.entry(key).or_insert_with(|| (Instant::now(), false));
-                let is_full = counts.in_segment >= spec.seal_entries && !*failed;
+                let is_full = (counts.in_segment >= spec.seal_entries || counts.segment_bytes >= FULL) && !*failed;
                 let wait = if *failed { PAUSE.min(spec.seal_every.duration()) } else { spec.seal_every.duration() };
                 if (counts.in_segment > 0 || *failed) && (is_full || last.elapsed() >= wait) {
                     // A defect of ours leaves the other journals as they are.
@@ -46,7 +50,7 @@ impl Due {
                             .hint("this is a defect; please report it with the log"))
                     });
                     (*last, *failed) = (Instant::now(), sealed.is_err());
-                    told(pipeline, name, sealed);
+                    report(pipeline, name, sealed);
                 }
             }
         }
@@ -57,13 +61,13 @@ impl Due {
 pub fn all(app: &App) {
     for pipeline in app.pipelines.values() {
         for (name, journal) in pipeline.journals() {
-            told(pipeline, name, seal(app, pipeline, name, journal));
+            report(pipeline, name, seal(app, pipeline, name, journal));
         }
     }
 }
 
 /// A journal that cannot be sealed keeps its entries: the next time they are sealed with what came since.
-fn told(pipeline: &Pipeline, journal: &str, sealed: Result<Vec<PathBuf>>) {
+fn report(pipeline: &Pipeline, journal: &str, sealed: Result<Vec<PathBuf>>) {
     match sealed {
         Ok(paths) => {
             for path in paths {
@@ -78,7 +82,7 @@ fn told(pipeline: &Pipeline, journal: &str, sealed: Result<Vec<PathBuf>>) {
 static CHANGING: Mutex<()> = Mutex::new(());
 
 /// Gives a sealed journal (relative to the root) a later name: another server, which seals into the same store, took this one in
-/// the same second. Nobody else has seen the file yet.
+/// the same second. No other process has seen the file yet.
 pub fn renamed(root: &Root, pipeline: &Name, path: &Path) -> Result<PathBuf> {
     let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = root.join(Tool::Serve.folder(pipeline));
@@ -140,7 +144,14 @@ fn publish(app: &App, pipeline: &Pipeline, name: &str, segment: &Path) -> Result
     let mut writer: Option<(PathBuf, Stamp, TableWriter)> = None;
     let (mut height, mut lost) = (0, 0);
     loop {
-        let lines = entries.by_ref().take(AT_ONCE).collect::<Result<Vec<_>>>()?;
+        let (mut lines, mut bytes) = (Vec::new(), 0);
+        while lines.len() < AT_ONCE
+            && bytes < BYTES_AT_ONCE
+            && let Some(line) = entries.next().transpose()?
+        {
+            bytes += line.len();
+            lines.push(line);
+        }
         if lines.is_empty() {
             break;
         }

@@ -15,7 +15,7 @@ pub fn requests(lines: &[Vec<u8>]) -> Result<(DataFrame, u64)> {
     for line in lines {
         let request: Request = serde_json::from_slice(line).map_err(unreadable)?;
         match request.lost {
-            0 => rows.push(request),
+            0 => rows.extend(request.each_row()),
             count => lost += count,
         }
     }
@@ -36,7 +36,7 @@ pub fn requests(lines: &[Vec<u8>]) -> Result<(DataFrame, u64)> {
         (!all.is_empty()).then(|| Value::from(all).to_string())
     };
     let columns = vec![
-        moments("time", rows.iter().map(|row| row.time.as_str()))?,
+        timestamps("time", rows.iter().map(|row| row.time.as_str()))?,
         Column::new("request_id".into(), texts(&|row| Some(row.request_id.clone()))),
         Column::new("row".into(), rows.iter().map(|row| i64::from(row.row)).collect::<Vec<_>>()),
         Column::new("status".into(), rows.iter().map(|row| i64::from(row.status)).collect::<Vec<_>>()),
@@ -95,8 +95,8 @@ pub fn outcomes(lines: &[Vec<u8>]) -> Result<DataFrame> {
         _ => None,
     };
     let columns = vec![
-        moments("received", rows.iter().map(|row| row.received.as_str()))?,
-        moments("time", rows.iter().map(|row| row.time.as_str()))?,
+        timestamps("received", rows.iter().map(|row| row.received.as_str()))?,
+        timestamps("time", rows.iter().map(|row| row.time.as_str()))?,
         Column::new("request_id".into(), texts(&|row| row.request_id.clone())),
         Column::new("key".into(), texts(&|row| row.unit.as_ref().or(row.key.as_ref()).and_then(text))),
         Column::new("entity".into(), texts(&|row| row.key.as_ref().and_then(text))),
@@ -116,7 +116,7 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-fn moments<'a>(name: &str, texts: impl Iterator<Item = &'a str>) -> Result<Column> {
+fn timestamps<'a>(name: &str, texts: impl Iterator<Item = &'a str>) -> Result<Column> {
     let micros = texts.map(|text| values::iso_datetime(text.as_bytes()).map(values::Moment::micros));
     let series = Series::new(name.into(), micros.collect::<Vec<Option<i64>>>());
     Ok(series.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).during(name)?.into_column())

@@ -119,7 +119,7 @@ async fn connection<S>(
     let service = TowerToHyperService::new(tower::Layer::layer(&axum::Extension(peer), router));
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
-        // Clients that go, or are too slow, are no fault of ours.
+        // Clients that go, or are too slow, are not our fault.
         let slow = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout);
         tracing::debug!(slow, "a connection broke off: {error}");
     }

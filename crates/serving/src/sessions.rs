@@ -19,7 +19,7 @@ const IDLE: Duration = Duration::from_secs(2 * 3600);
 /// Sessions that are kept; the one that was silent longest makes room.
 const MOST: usize = 1000;
 
-/// Somebody who is logged in, or everybody on this machine where nobody has to.
+/// A logged-in user; without tokens the one session that everybody on this machine shares.
 #[derive(Debug)]
 pub struct Session {
     pub role: Role,
@@ -57,18 +57,20 @@ struct Kept {
 /// All sessions of this server.
 pub struct Sessions {
     by_hash: Mutex<HashMap<blake3::Hash, Kept>>,
-    /// What everybody shares where there are no tokens.
+    /// The shared session where there are no tokens.
     open: Option<Arc<Session>>,
+    /// The only name under which a cookie counts: over TLS one without the prefix may come from another site of the domain.
+    cookie: &'static str,
 }
 
 impl Sessions {
-    /// `is_open`: nobody has to log in, and everybody may do everything.
-    pub fn new(is_open: bool) -> Result<Sessions> {
+    /// `is_open`: there is no login, and every visitor has all rights. `is_secure`: browsers come over TLS.
+    pub fn new(is_open: bool, is_secure: bool) -> Result<Sessions> {
         let open = match is_open {
             true => Some(Arc::new(Session { role: Role::Admin, who: spec::who(), csrf: secret()? })),
             false => None,
         };
-        Ok(Sessions { by_hash: Mutex::default(), open })
+        Ok(Sessions { by_hash: Mutex::default(), open, cookie: cookie_name(is_secure) })
     }
 
     /// Begins a session: what its cookie holds.
@@ -97,7 +99,7 @@ impl Sessions {
             return Some(open.clone());
         }
         let mut sessions = self.by_hash.lock().unwrap_or_else(PoisonError::into_inner);
-        cookies(headers).find_map(|id| {
+        self.cookies(headers).find_map(|id| {
             let kept = sessions.get_mut(&blake3::hash(id.as_bytes())).filter(|kept| is_alive(kept, now))?;
             kept.seen = now;
             Some(kept.session.clone())
@@ -107,9 +109,19 @@ impl Sessions {
     /// Ends the session that the request belongs to.
     pub fn end(&self, headers: &HeaderMap) {
         let mut sessions = self.by_hash.lock().unwrap_or_else(PoisonError::into_inner);
-        for id in cookies(headers) {
+        for id in self.cookies(headers) {
             sessions.remove(&blake3::hash(id.as_bytes()));
         }
+    }
+
+    /// The values of our cookies in a request.
+    fn cookies<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a str> + use<'a> {
+        let wanted = self.cookie;
+        let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        all.flat_map(|value| value.split(';')).filter_map(move |pair| {
+            let (name, value) = pair.trim().split_once('=')?;
+            (name == wanted).then_some(value)
+        })
     }
 }
 
@@ -127,15 +139,6 @@ pub fn cookie(id: &str, is_secure: bool) -> String {
     let seconds = if id.is_empty() { 0 } else { LONGEST.as_secs() };
     let secure = if is_secure { "; Secure" } else { "" };
     format!("{}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}", cookie_name(is_secure))
-}
-
-/// The values of our cookies in a request.
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    all.flat_map(|value| value.split(';')).filter_map(|pair| {
-        let (name, value) = pair.trim().split_once('=')?;
-        [true, false].map(cookie_name).contains(&name).then_some(value)
-    })
 }
 
 /// 256 random bits as text.
@@ -158,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_session_lasts_as_long_as_it_is_used_and_no_longer_than_half_a_day() {
-        let sessions = Sessions::new(false).unwrap();
+        let sessions = Sessions::new(false, false).unwrap();
         let id = sessions.begin(Role::Operator, "operator".to_owned()).unwrap();
         let headers = with(&format!("a=b; millrace={id}; c=d"));
         let began = Instant::now();
@@ -177,16 +180,16 @@ mod tests {
 
     #[test]
     fn who_logs_out_is_known_no_longer_and_others_are() {
-        let sessions = Sessions::new(false).unwrap();
+        let sessions = Sessions::new(false, false).unwrap();
         let [one, two] = ["a", "b"].map(|who| sessions.begin(Role::Viewer, who.to_owned()).unwrap());
         sessions.end(&with(&format!("millrace={one}")));
         assert!(sessions.of(&with(&format!("millrace={one}"))).is_none());
-        assert_eq!(sessions.of(&with(&format!("__Host-millrace={two}"))).unwrap().who, "b");
+        assert_eq!(sessions.of(&with(&format!("millrace={two}"))).unwrap().who, "b");
     }
 
     #[test]
     fn tokens_of_forms_belong_to_one_session() {
-        let sessions = Sessions::new(false).unwrap();
+        let sessions = Sessions::new(false, false).unwrap();
         let of =
             |role| sessions.of(&with(&format!("millrace={}", sessions.begin(role, String::new()).unwrap()))).unwrap();
         let (one, two) = (of(Role::Viewer), of(Role::Viewer));
@@ -196,6 +199,13 @@ mod tests {
 
     #[test]
     fn cookies_are_guarded() {
+        // Each way of coming has its own name.
+        for is_secure in [true, false] {
+            let sessions = Sessions::new(false, is_secure).unwrap();
+            let id = sessions.begin(Role::Viewer, String::new()).unwrap();
+            let known = |name| sessions.of(&with(&format!("{name}={id}"))).is_some();
+            assert_eq!((known("__Host-millrace"), known("millrace")), (is_secure, !is_secure));
+        }
         assert_eq!(cookie("x", false), "millrace=x; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200");
         assert_eq!(cookie("x", true), "__Host-millrace=x; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200; Secure");
         assert!(cookie("", false).contains("Max-Age=0"));

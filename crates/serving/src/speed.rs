@@ -1,4 +1,4 @@
-//! How fast and how well a version answers: counted without a lock, for whoever decides whether it may go on.
+//! How fast and how well a version answers: counted without a lock, for the decision whether it may go on.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,7 +42,7 @@ impl Counted {
     pub fn in_words(self) -> String {
         let p95 = spec::text::number(self.p95_ms);
         match self.answers {
-            0 => "nobody asked it".to_owned(),
+            0 => "it was not asked".to_owned(),
             answers => format!("{} of {answers} answers failed, 95 of 100 took up to {p95} ms", self.errors),
         }
     }

@@ -16,9 +16,9 @@ pub struct Stored {
     width: usize,
     values: Vec<f64>,
     rows: HashMap<Box<str>, u32>,
-    /// What stands where the model sees a missing value, though something does: a category that it does not know, or a
+    /// The text of cells in which the model sees a missing value although there is one: a category that it does not know, or a
     /// number that is infinite.
-    told: HashMap<(u32, u32), Box<str>>,
+    unseen: HashMap<(u32, u32), Box<str>>,
     entity: String,
     keys_are_texts: bool,
 }
@@ -51,7 +51,7 @@ impl Stored {
                 }
             }
         }
-        let mut told = HashMap::new();
+        let mut unseen = HashMap::new();
         for (at, feature) in features.iter().enumerate() {
             let column = table.column(&feature.name).during(&feature.name)?;
             if feature.categories().is_none() && !column.dtype().is_float() {
@@ -63,11 +63,11 @@ impl Stored {
                 if let Some(text) = text
                     && values[row * features.len() + at].is_nan()
                 {
-                    told.insert((row as u32, at as u32), text.into());
+                    unseen.insert((row as u32, at as u32), text.into());
                 }
             }
         }
-        Ok(Stored { width: features.len(), values, rows, told, entity: entity.to_owned(), keys_are_texts })
+        Ok(Stored { width: features.len(), values, rows, unseen, entity: entity.to_owned(), keys_are_texts })
     }
 
     /// Reads the rows from the artifacts of the features stage.
@@ -82,7 +82,7 @@ impl Stored {
         Stored::new(&rows, features, entity, time).map_err(|error| error.context(format!("table '{table}'")))
     }
 
-    /// Rows that can be asked for.
+    /// Rows that can be requested.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
@@ -114,9 +114,9 @@ impl Stored {
         &self.values[row as usize * self.width..(row as usize + 1) * self.width]
     }
 
-    /// What stands in a row where the model sees a missing value.
-    pub fn told(&self, row: u32, feature: usize) -> Option<&str> {
-        self.told.get(&(row, feature as u32)).map(AsRef::as_ref)
+    /// The text of a cell in which the model sees a missing value although there is one.
+    pub fn unseen(&self, row: u32, feature: usize) -> Option<&str> {
+        self.unseen.get(&(row, feature as u32)).map(AsRef::as_ref)
     }
 }
 
@@ -139,10 +139,10 @@ mod tests {
         assert_eq!(stored.len(), 2);
         let row = stored.find(&key("a")).unwrap();
         assert!(stored.values(row).iter().all(|value| value.is_nan()));
-        assert_eq!((stored.told(row, 0), stored.told(row, 1)), (Some("inf"), Some("w")));
+        assert_eq!((stored.unseen(row, 0), stored.unseen(row, 1)), (Some("inf"), Some("w")));
         let row = stored.find(&key("b")).unwrap();
         assert_eq!(stored.values(row), [2.0, 1.0]);
-        assert_eq!(stored.told(row, 0), None);
+        assert_eq!(stored.unseen(row, 0), None);
         let refusal = stored.find(&key("c")).unwrap_err();
         assert_eq!((refusal.status.as_u16(), refusal.message.as_str()), (404, "no 'id' is 'c' in the newest features"));
         let refusal = stored.find(&Cell::Int(1)).unwrap_err();

@@ -206,7 +206,7 @@ fn cells_of<'a>(name: &str, chunks: &'a [ArrayRef], rows: usize) -> Result<Vec<C
     Ok(all)
 }
 
-/// The values of one column as JSON would give them: days and moments as ISO 8601 has them, missing numbers (NaN, as pandas
+/// The values of one column as JSON would give them: dates and timestamps in ISO 8601, missing numbers (NaN, as pandas
 /// writes them) as null.
 fn cells<'a>(name: &str, array: &'a dyn Array) -> Result<Vec<Cell<'a>>, Refusal> {
     use DataType as D;
@@ -230,7 +230,7 @@ fn cells<'a>(name: &str, array: &'a dyn Array) -> Result<Vec<Cell<'a>>, Refusal>
     let beyond =
         |row: usize, what: &str| Refusal::wrong("out_of_range", name, format!("column '{name}': {what}")).at_row(row);
     let whole = |number: i64| Ok(Cell::Int(number));
-    let moment = |row: usize, micros: Option<i64>| {
+    let timestamp = |row: usize, micros: Option<i64>| {
         let time = micros.and_then(chrono::DateTime::from_timestamp_micros);
         let time = time.ok_or_else(|| beyond(row, "a datetime beyond what a table holds"))?;
         Ok(Cell::Text(time.format("%Y-%m-%dT%H:%M:%S%.6f").to_string().into()))
@@ -267,17 +267,17 @@ fn cells<'a>(name: &str, array: &'a dyn Array) -> Result<Vec<Cell<'a>>, Refusal>
             _ => Err(beyond(row, "a date with a time of day")),
         }),
         D::Timestamp(TimeUnit::Second, _) => {
-            each::<TimestampSecondType>(array, |row, value| moment(row, value.checked_mul(1_000_000)))
+            each::<TimestampSecondType>(array, |row, value| timestamp(row, value.checked_mul(1_000_000)))
         }
         D::Timestamp(TimeUnit::Millisecond, _) => {
-            each::<TimestampMillisecondType>(array, |row, value| moment(row, value.checked_mul(1000)))
+            each::<TimestampMillisecondType>(array, |row, value| timestamp(row, value.checked_mul(1000)))
         }
         D::Timestamp(TimeUnit::Microsecond, _) => {
-            each::<TimestampMicrosecondType>(array, |row, value| moment(row, Some(value)))
+            each::<TimestampMicrosecondType>(array, |row, value| timestamp(row, Some(value)))
         }
         D::Timestamp(TimeUnit::Nanosecond, _) => {
             each::<TimestampNanosecondType>(array, |row, value| match value.rem_euclid(1000) {
-                0 => moment(row, Some(value.div_euclid(1000))),
+                0 => timestamp(row, Some(value.div_euclid(1000))),
                 _ => Err(beyond(row, "a datetime finer than a microsecond")),
             })
         }

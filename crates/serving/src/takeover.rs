@@ -23,7 +23,7 @@ struct Step {
     share: f64,
 }
 
-/// Logs the step that what answers now is at, unless it is logged. Gives what people have to be told: that it cannot be.
+/// Logs the step that what answers now is at, unless it is logged. Returns the error to alert of if it cannot be logged.
 pub fn log(pipeline: &Pipeline) -> Option<Error> {
     let current = pipeline.current()?;
     if pipeline.problems.of(LOG).is_some() && !pipeline.problems.is_due(LOG) {
@@ -97,7 +97,7 @@ fn missing(entries: &[Entry], phase: Phase, answering: Version, share: f64) -> O
     match phase {
         Phase::Smoke(_) if shares().next().is_none() => step(Action::Takeover, production),
         Phase::Watched(_) if shares().all(|share| share < 1.0) => step(Action::Takeover, production),
-        // Only what a server has watched: others were promoted when nobody answered.
+        // Only what a server has watched: others were promoted while no server ran.
         Phase::Settled if shares().any(|share| share >= 1.0) => {
             let is_archived = since.iter().any(|entry| entry.action == Action::Archive && entry.version == before);
             if is_archived { None } else { step(Action::Archive, before) }
@@ -131,12 +131,12 @@ mod tests {
         let (v1, v2) = (version(1), version(2));
         let smoke = Phase::Smoke(v1);
         let mut log = vec![entry(Action::Promote, 1, None)];
-        assert_eq!(missing(&log, Phase::Settled, v1, 1.0), None, "the first one takes over from nobody");
+        assert_eq!(missing(&log, Phase::Settled, v1, 1.0), None, "the first one replaces no version");
         log.push(entry(Action::Promote, 2, None));
         assert_eq!(missing(&log, smoke, v1, 0.01), None, "v2 does not answer yet");
         let step = missing(&log, smoke, v2, 0.01).unwrap();
         assert_eq!(step, Step { action: Action::Takeover, version: v2, champion: v2, share: 0.01 });
-        assert_eq!(missing(&log, Phase::Settled, v2, 1.0), None, "nobody watched it");
+        assert_eq!(missing(&log, Phase::Settled, v2, 1.0), None, "it was not watched");
         log.push(entry(Action::Takeover, 2, Some(0.01)));
         assert_eq!(missing(&log, smoke, v2, 0.01), None);
         assert_eq!(missing(&log, Phase::Watched(v1), v2, 1.0).unwrap().action, Action::Takeover);
@@ -147,6 +147,6 @@ mod tests {
         log.push(entry(Action::Archive, 1, None));
         assert_eq!(missing(&log, Phase::Settled, v2, 1.0), None);
         log.push(entry(Action::Rollback, 1, None));
-        assert_eq!(missing(&log, Phase::Settled, v1, 1.0), None, "who came back takes over from nobody");
+        assert_eq!(missing(&log, Phase::Settled, v1, 1.0), None, "a version that came back replaces none");
     }
 }

@@ -52,8 +52,8 @@ impl Certificates {
         Ok(Certificates { chain: chain.to_owned(), key: key.to_owned(), current, looks })
     }
 
-    /// Takes renewed files. While they change nothing happens: the two are not replaced at one moment. What cannot be taken
-    /// is told once, and the certificate before stays.
+    /// Takes renewed files. While they change nothing happens: the two are not replaced at the same time. What cannot be taken
+    /// is reported once, and the certificate before stays.
     pub fn refresh(&self) {
         let now = seen(&self.chain, &self.key);
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);

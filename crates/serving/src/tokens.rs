@@ -39,7 +39,7 @@ impl Role {
 /// Shortest token: shorter ones can be guessed.
 const SHORTEST: usize = 16;
 
-/// The tokens of the environment, as hashes, each with its role and the name of whoever has it.
+/// The tokens of the environment, as hashes, each with its role and its name in journals.
 pub struct Tokens(Vec<(blake3::Hash, Role, String)>);
 
 impl Tokens {
@@ -66,12 +66,12 @@ impl Tokens {
         Ok(Tokens(tokens))
     }
 
-    /// Whether anybody is told apart at all.
+    /// Whether there are tokens at all.
     pub fn are_given(&self) -> bool {
         !self.0.is_empty()
     }
 
-    /// The role of a token, and how journals name whoever has it: `admin`, or `admin-2` for the second of several. Every known
+    /// The role of a token, and its name in journals: `admin`, or `admin-2` for the second of several. Every known
     /// token is compared, each in constant time, so that time says nothing about them.
     pub fn owner(&self, token: &str) -> Option<(Role, &str)> {
         let hash = blake3::hash(token.as_bytes());
@@ -81,7 +81,7 @@ impl Tokens {
         })
     }
 
-    /// How journals name whoever asks.
+    /// The name of the client in journals.
     pub fn who(&self, headers: &HeaderMap) -> String {
         match self.are_given() {
             true => bearer(headers).and_then(|token| self.owner(token)).map_or("unknown", |(_, name)| name).to_owned(),

@@ -47,7 +47,7 @@ pub fn named(app: &App, text: &str) -> Result<Name, Refusal> {
     }
 }
 
-/// The stage of this name that can be started by itself.
+/// The stage of this name, if it can be started alone.
 pub fn stage(text: &str) -> Result<Tool, Refusal> {
     jobs::STAGES.into_iter().find(|stage| stage.name() == text).ok_or_else(|| {
         let refusal =
@@ -193,8 +193,8 @@ async fn decide(
     let pipeline = named(app, pipeline)?;
     let deed = deed()?;
     let DecisionBody { why, on } = read(app, headers, body, DECISION).await?;
-    let entry = decisions::decide(app, Asked { pipeline, deed, why, who, role, way: "api", on }).await?;
-    Ok(axum::Json(decisions::described(&entry)).into_response())
+    let decided = decisions::decide(app, Asked { pipeline, deed, why, who, role, way: "api", on }).await?;
+    Ok(axum::Json(decided.described()).into_response())
 }
 
 async fn promote(

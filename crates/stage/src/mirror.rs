@@ -197,7 +197,15 @@ impl Mirror {
 
     /// Brings a file that is only ever appended to up to what the store has. What was appended here and is not sent
     /// yet stays.
+    ///
+    /// Errors: both have lines that the other does not have.
     pub fn take_journal(&self, folder: &Path, name: &str) -> Result<()> {
+        self.take_journal_without(folder, name, &|_| false)
+    }
+
+    /// As [`Mirror::take_journal`], where lines of this machine give way to those of another: if both have lines that the other
+    /// does not have, and all of ours `may_go`, the store's are taken in their place.
+    pub fn take_journal_without(&self, folder: &Path, name: &str, may_go: &dyn Fn(&[u8]) -> bool) -> Result<()> {
         if !self.is_on() {
             return Ok(());
         }
@@ -205,9 +213,12 @@ impl Mirror {
         std::fs::create_dir_all(&local).map_err(|error| Error::io("create", folder, &error))?;
         // Whoever appends meanwhile would append to the file that is replaced.
         let _lock = artifact::lock_journal(&local.join(name))?;
-        let Some(Journal { url, here, there }) = self.journal(folder, name)? else { return Ok(()) };
-        if there.len() <= here.len() {
+        let Some(Journal { url, here, there }) = self.both(folder, name)? else { return Ok(()) };
+        if here.starts_with(&there) {
             return Ok(());
+        }
+        if !there.starts_with(&here) && !own_lines(&here, &there).all(may_go) {
+            return Err(self.diverged(folder, name, &url));
         }
         let target = self.root.join(folder).join(name);
         let mut temporary = Temporary::beside(&target)?;
@@ -251,6 +262,22 @@ impl Mirror {
 
     /// A journal of which one side is the beginning of the other; none without a store.
     fn journal(&self, folder: &Path, name: &str) -> Result<Option<Journal>> {
+        let Some(journal) = self.both(folder, name)? else { return Ok(None) };
+        match journal.here.starts_with(&journal.there) || journal.there.starts_with(&journal.here) {
+            true => Ok(Some(journal)),
+            false => Err(self.diverged(folder, name, &journal.url)),
+        }
+    }
+
+    fn diverged(&self, folder: &Path, name: &str, url: &Url) -> Error {
+        Error::cannot_run(format!("{}: its lines are not those of {url}", folder.join(name).display())).hint(format!(
+            "two machines decided at once; the store counts: move {} aside and run again",
+            folder.display()
+        ))
+    }
+
+    /// A journal here and in the store; none without a store.
+    fn both(&self, folder: &Path, name: &str) -> Result<Option<Journal>> {
         let Some(store) = &self.store else { return Ok(None) };
         let path = folder.join(name);
         let url = place(store, &path)?;
@@ -260,15 +287,7 @@ impl Mirror {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(Error::io("read", &path, &error)),
         };
-        match here.starts_with(&there) || there.starts_with(&here) {
-            true => Ok(Some(Journal { url, here, there })),
-            false => {
-                Err(Error::cannot_run(format!("{}: its lines are not those of {url}", path.display())).hint(format!(
-                    "two machines decided at once; the store counts: move {} aside and run again",
-                    folder.display()
-                )))
-            }
-        }
+        Ok(Some(Journal { url, here, there }))
     }
 
     fn read(&self, url: &Url) -> Result<Option<Vec<u8>>> {
@@ -295,6 +314,13 @@ impl Mirror {
     }
 }
 
+/// The lines of `here` from the first one on that differs from `there`.
+fn own_lines<'a>(here: &'a [u8], there: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let lines = |bytes: &'a [u8]| bytes.split_inclusive(|byte| *byte == b'\n');
+    let common = lines(here).zip(lines(there)).take_while(|(one, other)| one == other).count();
+    lines(here).skip(common)
+}
+
 /// Where the store keeps the file at `path`, which is relative to the root.
 fn place(store: &Url, path: &Path) -> Result<Url> {
     let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
@@ -307,6 +333,18 @@ fn place(store: &Url, path: &Path) -> Result<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_of_this_machine_begin_where_those_of_the_store_differ() {
+        let own = |here: &str, there: &str| -> Vec<String> {
+            let lines = own_lines(here.as_bytes(), there.as_bytes());
+            lines.map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+        };
+        assert_eq!(own("a\nb\nc\n", "a\nx\n"), ["b\n", "c\n"]);
+        assert_eq!(own("a\nb\n", "a\nb\nc\n"), [""; 0]);
+        assert_eq!(own("a\nb", "a\nbc\n"), ["b"]);
+        assert_eq!(own("", "a\n"), [""; 0]);
+    }
 
     #[test]
     fn keys_are_paths_below_data() {

@@ -9,9 +9,6 @@ use spec::{Environment, Name, Root, Tool};
 
 use crate::console;
 
-/// Where it is kept what was sent when.
-const STATE: &str = "data/runs/alerts";
-
 /// What an alert is about.
 #[derive(Clone, Debug)]
 pub struct Source<'a> {
@@ -48,7 +45,7 @@ pub fn alert(root: &Root, env: &Environment, source: Source<'_>, class: EventCla
         host: spec::host_name().unwrap_or_default(),
         log: format!("data/runs/{}.jsonl", source.pipeline).into(),
     };
-    for delivery in alerts.send(&event, &root.join(STATE)) {
+    for delivery in alerts.send(&event, &root.join(alert::STATE)) {
         tracing::info!("alert: {delivery}");
     }
 }

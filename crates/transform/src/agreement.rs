@@ -50,6 +50,11 @@ impl Groups {
         Ok(Groups { starts, rows })
     }
 
+    /// All rows together.
+    pub fn one(rows: usize) -> Groups {
+        Groups { starts: vec![0, rows as u32], rows: (0..rows as u32).collect() }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
         self.starts.windows(2).map(|ends| &self.rows[ends[0] as usize..ends[1] as usize])
     }
@@ -68,8 +73,13 @@ impl Values {
         Ok(Values { keys: keys(column)?, filled: filled(column)? })
     }
 
-    fn is_filled(&self, row: u32) -> bool {
+    pub fn is_filled(&self, row: u32) -> bool {
         self.filled.as_ref().is_none_or(|filled| filled[row as usize])
+    }
+
+    /// None if one of the cells is empty.
+    pub fn are_equal(&self, one: u32, other: u32) -> Option<bool> {
+        (self.is_filled(one) && self.is_filled(other)).then(|| self.of(one) == self.of(other))
     }
 
     fn of(&self, row: u32) -> Key {

@@ -3,6 +3,7 @@
 //! This crate must not know about files, terminals or networks: what goes in and out are plans and batches.
 
 mod agreement;
+mod alike;
 mod carry;
 mod changes;
 mod clusters;

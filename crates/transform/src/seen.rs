@@ -161,7 +161,7 @@ pub(crate) fn ranks(by: &Column, winner: Winner) -> PolarsResult<Vec<Rank>> {
     Ok(ranks)
 }
 
-/// For how many rows a row stands, by its position; empty for rows that took no part.
+/// For how many rows a row stands, or another number above 0, by its position; empty for rows that took no part.
 pub(crate) fn count_at(counts: Vec<u32>, position: Expr) -> Expr {
     position.map(
         move |positions| {

@@ -52,7 +52,7 @@ pub struct FolderUse {
 pub struct DiskUse {
     /// Of the whole disk.
     pub bytes: u64,
-    /// Free for whoever runs the tools.
+    /// Free for the user who runs the tools.
     pub free: u64,
     pub folders: Vec<FolderUse>,
 }

@@ -16,7 +16,7 @@ mod statistics;
 pub use disk::{DiskSpec, DiskUse, FolderUse, disk_use};
 pub use drift::{Against, ColumnDrift, DriftReport, DriftSpec, Look, Profile, Watched, judge, requested};
 pub use estimate::{Estimate, EstimateReport, EstimateSpec, Reference, estimate};
-pub use outcomes::Keys;
+pub use outcomes::{Keys, class_names, score_columns};
 pub use performance::{Performance, PerformanceReport, PerformanceSpec, Promised, performance};
 pub use runs::{End, Run, RunsSpec, StageRuns, findings, runs_of, runs_table, stage_runs};
 pub use service::{

@@ -1,12 +1,16 @@
 //! Predictions of earlier runs, each with what happened, as far as that is known.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use artifact::PolarsResultExt;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
 use polars::prelude::{AnyValue, Column, DataFrame, DataType, TimeUnit};
+use score::Task;
+use score::metrics::{Metric, Scored};
 use spec::text::number;
 use spec::{Error, Result, did_you_mean};
+
+use crate::performance::Promised;
 
 /// The first of the keys that `performance` and `estimate` share whose value is out of its range, with the way out.
 pub(crate) fn fault(max_worse: f64, weeks: u32, min_rows: u32) -> Option<Error> {
@@ -29,6 +33,38 @@ pub struct Keys {
     /// None if a row is one of its entity alone.
     pub time: Option<String>,
     pub label: String,
+    /// The column of outcomes that says how much a row counts in metrics; none if all count the same.
+    pub weight: Option<String>,
+}
+
+impl Keys {
+    /// The columns that predictions and outcomes share.
+    pub fn shared(&self) -> Vec<&str> {
+        [Some(self.entity.as_str()), self.time.as_deref()].into_iter().flatten().collect()
+    }
+}
+
+/// The columns that hold what a model says of a row: its score or, of several classes, the probability of each class that any
+/// of the versions knows.
+pub fn score_columns(task: Task, promised: &BTreeMap<String, Promised>) -> Vec<String> {
+    if task != Task::Multiclass {
+        return vec!["score".to_owned()];
+    }
+    let classes: BTreeSet<&String> = promised.values().flat_map(|promised| &promised.classes).collect();
+    classes.into_iter().map(|class| probability_column(class)).collect()
+}
+
+fn probability_column(class: &str) -> String {
+    format!("probability_{class}")
+}
+
+/// The metric by which `task` is judged unless the file names one.
+pub(crate) fn usual_metric(task: Task) -> Metric {
+    match task {
+        Task::Regression => Metric::Mae,
+        Task::Classification => Metric::Auc,
+        Task::Multiclass => Metric::LogLoss,
+    }
 }
 
 /// A prediction and what happened.
@@ -38,31 +74,95 @@ pub(crate) struct Outcome {
     pub entity: u32,
     /// The Monday of its week.
     pub week: NaiveDate,
-    /// Nothing where the outcome is not known.
+    /// Empty where the outcome is not known.
     pub segments: Vec<Option<String>>,
+    /// Of several classes the number of the class in the version's order; classes that the version does not know have the
+    /// numbers after its own.
     pub label: Option<f64>,
-    pub score: f64,
+    /// How much the row counts.
+    pub weight: f64,
+    /// One score; of several classes the probability of each that the version knows.
+    pub scores: Vec<f64>,
+}
+
+impl Outcome {
+    /// Whether it turned out to be of a class that the version does not know.
+    pub fn is_of_unknown_class(&self, task: Task) -> bool {
+        task == Task::Multiclass && self.label.is_some_and(|label| label >= self.scores.len() as f64)
+    }
+}
+
+/// The rows, whose labels are known, as metrics take them. A class that happened but that the version does not know counts as
+/// one to which it gave the probability 0.
+pub(crate) fn scored(task: Task, rows: &[&Outcome], is_weighted: bool, place: &str) -> Result<Scored> {
+    let mut labels: Vec<f64> = rows.iter().filter_map(|row| row.label).collect();
+    let scores: Vec<f64> = match task {
+        Task::Multiclass => {
+            let known = rows.first().map_or(0, |row| row.scores.len());
+            let is_unknown = |label: &&f64| **label >= known as f64;
+            let mut unknown: Vec<f64> = labels.iter().filter(is_unknown).copied().collect();
+            unknown.sort_by(f64::total_cmp);
+            unknown.dedup();
+            for label in &mut labels {
+                if let Some(at) = unknown.iter().position(|other| other == label) {
+                    *label = (known + at) as f64;
+                }
+            }
+            let none = vec![0.0; unknown.len()];
+            rows.iter().flat_map(|row| row.scores.iter().chain(&none).copied()).collect()
+        }
+        _ => rows.iter().flat_map(|row| row.scores.iter().copied()).collect(),
+    };
+    let weights: Option<Vec<f64>> = is_weighted.then(|| rows.iter().map(|row| row.weight).collect());
+    Ok(Scored::new(task, labels, scores, place)?.with_weights(weights.as_deref()))
+}
+
+/// What happened to a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Label {
+    Number(f64),
+    /// The number of its name in [`Labels::names`].
+    Class(usize),
+}
+
+/// The labels of a table, row by row.
+struct Labels {
+    of_rows: Vec<Option<Label>>,
+    /// The names of classes that occur.
+    names: Vec<String>,
 }
 
 /// What is known of a row whose outcome is known.
 struct Known {
-    label: f64,
+    label: Label,
+    weight: f64,
     segments: Vec<Option<String>>,
 }
 
-/// For whom predictions and outcomes are joined: named in errors.
+/// All that is known of rows by their keys, and the names of the classes that occurred.
+#[derive(Default)]
+struct AllKnown {
+    rows: HashMap<Vec<String>, Known>,
+    names: Vec<String>,
+}
+
+/// For whom predictions and outcomes are joined.
 #[derive(Clone, Copy)]
 pub(crate) struct Asker<'a> {
-    /// The key in monitor.yaml.
+    /// The key in monitor.yaml, which errors name.
     pub key: &'static str,
+    pub task: Task,
     /// The table that holds the labels.
     pub labels: &'a str,
     pub segments: &'a [String],
+    /// By version.
+    pub promised: &'a BTreeMap<String, Promised>,
 }
 
-/// Joins predictions with outcomes. `predictions`: the keys, `score`, `model_version` and `scored_at`, of all runs; the last
-/// one about a row counts, for each version. `outcomes`: the keys, the label and the segments; of several lines about a row
-/// the first counts.
+/// Joins predictions with outcomes. `predictions`: the keys, the [`score_columns`], `model_version` and `scored_at`, of all
+/// runs; the last one about a row counts, for each version. `outcomes`: the keys, the label, the weight and the segments; of
+/// several lines about a row the first counts. Predictions of several classes of a version whose classes are not known are
+/// left out.
 pub(crate) fn join(
     asker: Asker<'_>,
     keys: &Keys,
@@ -73,9 +173,9 @@ pub(crate) fn join(
     let names: Vec<&String> = [Some(&keys.entity), keys.time.as_ref()].into_iter().flatten().collect();
     let known = match outcomes {
         Some(outcomes) => known_of(asker, keys, &names, predictions, outcomes)?,
-        None => HashMap::new(),
+        None => AllKnown::default(),
     };
-    let scores = numbers_of(doing, predictions.column("score").during(doing)?)?;
+    let scores = Scores::of(asker, predictions)?;
     let versions = predictions.column("model_version").during(doing)?.str().during(doing)?.clone();
     let scored_at = micros_of(doing, predictions.column("scored_at").during(doing)?)?;
     let times = match &keys.time {
@@ -86,21 +186,67 @@ pub(crate) fn join(
     let mut newest: BTreeMap<(String, Vec<String>), (i64, Outcome)> = BTreeMap::new();
     for row in 0..predictions.height() {
         let Some(key) = key_of(doing, predictions, &names, row)? else { continue };
-        let (Some(score), Some(version)) = (scores[row], versions.get(row)) else { continue };
+        let Some(version) = versions.get(row) else { continue };
+        let Some(scores) = scores.at(version, row) else { continue };
         let (Some(at), Some(time)) = (scored_at[row], times[row]) else { continue };
         let next = entities.len() as u32;
         let entity = *entities.entry(key[0].clone()).or_insert(next);
         let Some(week) = monday_of(time) else { continue };
-        let found = known.get(&key);
-        let (label, segments) = (found.map(|found| found.label), found.map(|found| found.segments.clone()));
-        let segments = segments.unwrap_or_default();
-        let outcome = Outcome { version: version.to_owned(), entity, week, segments, label, score };
+        let found = known.rows.get(&key);
+        let segments = found.map(|found| found.segments.clone()).unwrap_or_default();
+        let label = found.map(|found| number_of(found.label, &known.names, asker.promised.get(version)));
+        let weight = found.map_or(1.0, |found| found.weight);
+        let outcome = Outcome { version: version.to_owned(), entity, week, segments, label, weight, scores };
         let of_row = newest.entry((version.to_owned(), key)).or_insert_with(|| (at, outcome.clone()));
         if at > of_row.0 {
             *of_row = (at, outcome);
         }
     }
     Ok(newest.into_values().map(|(_, outcome)| outcome).collect())
+}
+
+/// The label as [`Outcome::label`] has it.
+fn number_of(label: Label, names: &[String], promised: Option<&Promised>) -> f64 {
+    match label {
+        Label::Number(number) => number,
+        Label::Class(name) => {
+            let classes = promised.map(|promised| promised.classes.as_slice()).unwrap_or_default();
+            let known = classes.iter().position(|class| *class == names[name]);
+            known.unwrap_or(classes.len() + name) as f64
+        }
+    }
+}
+
+/// What the versions say of the rows of a table of predictions.
+struct Scores<'a> {
+    columns: Vec<Vec<Option<f64>>>,
+    /// Of several classes the columns of each version, in the order of its classes.
+    of_version: Option<HashMap<&'a str, Vec<usize>>>,
+}
+
+impl<'a> Scores<'a> {
+    fn of(asker: Asker<'a>, predictions: &DataFrame) -> Result<Scores<'a>> {
+        let doing = asker.key;
+        let names = score_columns(asker.task, asker.promised);
+        let numbers = |name: &String| numbers_of(doing, predictions.column(name).during(doing)?);
+        let columns = names.iter().map(numbers).collect::<Result<_>>()?;
+        let place = |class: &String| names.iter().position(|name| *name == probability_column(class));
+        let of_version = |(version, promised): (&'a String, &'a Promised)| {
+            let places: Option<Vec<usize>> = promised.classes.iter().map(place).collect();
+            Some((version.as_str(), places.filter(|places| !places.is_empty())?))
+        };
+        let of_version =
+            (asker.task == Task::Multiclass).then(|| asker.promised.iter().filter_map(of_version).collect());
+        Ok(Scores { columns, of_version })
+    }
+
+    /// What `version` says of a row; `None` if a part of it is missing.
+    fn at(&self, version: &str, row: usize) -> Option<Vec<f64>> {
+        match &self.of_version {
+            None => self.columns.iter().map(|column| column[row]).collect(),
+            Some(of_version) => of_version.get(version)?.iter().map(|column| self.columns[*column][row]).collect(),
+        }
+    }
 }
 
 /// What happened, by the key of the row.
@@ -110,7 +256,7 @@ fn known_of(
     names: &[&String],
     predictions: &DataFrame,
     outcomes: &DataFrame,
-) -> Result<HashMap<Vec<String>, Known>> {
+) -> Result<AllKnown> {
     let doing = asker.key;
     for name in names {
         let (ours, theirs) = (predictions.column(name).during(doing)?, outcomes.column(name).during(doing)?);
@@ -123,7 +269,8 @@ fn known_of(
             .hint("predictions from before the change cannot be judged: move them out of the folder of predict"));
         }
     }
-    let labels = numbers_of(doing, outcomes.column(&keys.label).during(doing)?)?;
+    let labels = labels_of(asker, outcomes.column(&keys.label).during(doing)?)?;
+    let weights = weights_of(doing, keys, outcomes)?;
     let segment = |name: &String| -> Result<Vec<Option<String>>> {
         let column = outcomes.column(name).map_err(|_| {
             let known: Vec<&str> = outcomes.get_column_names().into_iter().map(|name| name.as_str()).collect();
@@ -134,13 +281,65 @@ fn known_of(
         Ok(texts.str().during(doing)?.iter().map(|text| text.map(str::to_owned)).collect())
     };
     let segments: Vec<Vec<Option<String>>> = asker.segments.iter().map(segment).collect::<Result<_>>()?;
-    let mut known = HashMap::new();
+    let mut rows = HashMap::new();
     for row in 0..outcomes.height() {
-        let (Some(key), Some(label)) = (key_of(doing, outcomes, names, row)?, labels[row]) else { continue };
-        let of_row = || Known { label, segments: segments.iter().map(|values| values[row].clone()).collect() };
-        known.entry(key).or_insert_with(of_row);
+        let (Some(key), Some(label)) = (key_of(doing, outcomes, names, row)?, labels.of_rows[row]) else { continue };
+        let Some(weight) = weights.as_ref().map_or(Some(1.0), |weights| weights[row]) else { continue };
+        let of_row = || Known { label, weight, segments: segments.iter().map(|values| values[row].clone()).collect() };
+        rows.entry(key).or_insert_with(of_row);
     }
-    Ok(known)
+    Ok(AllKnown { rows, names: labels.names })
+}
+
+/// The labels as `train` reads them: numbers, or of several classes names.
+fn labels_of(asker: Asker<'_>, column: &Column) -> Result<Labels> {
+    let doing = asker.key;
+    if asker.task != Task::Multiclass {
+        let of_rows = numbers_of(doing, column)?.into_iter().map(|number| number.map(Label::Number)).collect();
+        return Ok(Labels { of_rows, names: Vec::new() });
+    }
+    let mut names: Vec<String> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut label = |text: Option<String>| {
+        let text = text?;
+        let place = places.entry(text.clone()).or_insert_with(|| {
+            names.push(text);
+            names.len() - 1
+        });
+        Some(Label::Class(*place))
+    };
+    let of_rows = class_names(doing, column)?.into_iter().map(&mut label).collect();
+    Ok(Labels { of_rows, names })
+}
+
+/// The names of the classes in a column, as `train` names them.
+///
+/// # Errors
+/// Cannot run: a column that holds neither texts, whole numbers nor booleans.
+pub fn class_names(doing: &str, column: &Column) -> Result<Vec<Option<String>>> {
+    let dtype = column.dtype();
+    let is_text = matches!(dtype, DataType::String | DataType::Categorical(..) | DataType::Enum(..));
+    if !(is_text || dtype.is_integer() || dtype.is_bool()) {
+        return Err(Error::cannot_run(format!(
+            "{doing}: column '{}' is {}, expected texts, whole numbers or booleans",
+            column.name(),
+            artifact::type_name(dtype)
+        )));
+    }
+    let texts = column.cast(&DataType::String).during(doing)?;
+    Ok(texts.str().during(doing)?.iter().map(|text| text.map(str::to_owned)).collect())
+}
+
+/// How much each row counts; `None`: all the same.
+fn weights_of(doing: &str, keys: &Keys, outcomes: &DataFrame) -> Result<Option<Vec<Option<f64>>>> {
+    let Some(name) = &keys.weight else { return Ok(None) };
+    let weights = numbers_of(doing, outcomes.column(name).during(doing)?)?;
+    let is_wrong = |weight: &f64| !(weight.is_finite() && *weight >= 0.0);
+    match weights.iter().flatten().find(|weight| is_wrong(weight)) {
+        None => Ok(Some(weights)),
+        Some(wrong) => Err(Error::cannot_run(format!("{doing}: a weight in column '{name}' is {}", number(*wrong)))
+            .hint("weights are finite and not negative: look at the column in clean.yaml or features.yaml")),
+    }
 }
 
 /// Only the newest weeks: those up to `weeks` before the newest of them.

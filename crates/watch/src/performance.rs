@@ -22,7 +22,8 @@ use crate::outcomes::{self, Asker, Keys, Outcome, entities_of, grouped, join, ne
 pub struct PerformanceSpec {
     /// The table of the features stage that holds labels. Default: `training`.
     pub labels: String,
-    /// By which metric; it must be one that the model's card has. Default: `auc`, of regression `mae`.
+    /// By which metric; it must be one that the model's card has. Default: `auc`, of several classes `log_loss`, of regression
+    /// `mae`.
     pub metric: Option<Metric>,
     /// How much worse than the card's figure it may be, as a share of that figure: 0.2 is MAE up by 20 %. Default: 0.2.
     pub max_worse: f64,
@@ -62,13 +63,9 @@ impl PerformanceSpec {
     /// The metric by which predictions of `task` are judged.
     ///
     /// # Errors
-    /// Cannot run: a metric that does not judge such a task, or several classes.
+    /// Cannot run: a metric that does not judge such a task.
     pub fn metric_of(&self, task: Task) -> Result<Metric> {
-        let metric = self.metric.unwrap_or(if task == Task::Regression { Metric::Mae } else { Metric::Auc });
-        if task == Task::Multiclass {
-            return Err(Error::cannot_run("performance: predictions of several classes cannot be judged yet")
-                .hint("take 'performance' out of monitor.yaml"));
-        }
+        let metric = self.metric.unwrap_or(outcomes::usual_metric(task));
         if !Metric::of(task).any(|known| known == metric) {
             let known: Vec<&str> = Metric::of(task).map(Metric::name).collect();
             return Err(Error::cannot_run(format!("performance.metric: '{metric}' does not judge this model"))
@@ -85,6 +82,8 @@ pub struct Promised {
     pub test: Option<f64>,
     /// Rows that score at least this are flagged.
     pub threshold: Option<f64>,
+    /// Of several classes their names, in order of their probabilities; else empty.
+    pub classes: Vec<String>,
 }
 
 impl Promised {
@@ -113,6 +112,8 @@ pub struct Performance {
     pub week: Option<NaiveDate>,
     pub segment: Option<(String, Option<String>)>,
     pub rows: u64,
+    /// Of several classes: rows of a class that the version does not know.
+    pub unknown_rows: u64,
     /// `None` where it is undefined, such as the AUC of rows of one class.
     pub value: Option<f64>,
     /// The interval that holds the value in 95 % of resamples of whole entities.
@@ -136,12 +137,13 @@ pub struct PerformanceReport {
     pub lines: Vec<Performance>,
 }
 
-/// Joins predictions with outcomes and judges them. `predictions`: the keys, `score`, `model_version` and `scored_at`, of all
-/// runs; the last one about a row counts, for each version. `outcomes`: the keys, the label and the segments; of several
-/// lines about a row the first counts. `promised`: by version.
+/// Joins predictions with outcomes and judges them. `predictions`: the keys, the [`crate::score_columns`], `model_version` and
+/// `scored_at`, of all runs; the last one about a row counts, for each version. `outcomes`: the keys, the label, the weight
+/// and the segments; of several lines about a row the first counts. `promised`: by version.
 ///
 /// # Errors
-/// Cannot run: keys of different types, a label that is not of numbers or booleans, an unknown segment.
+/// Cannot run: keys of different types, a label of another type than the task needs, an unknown segment, a weight that is
+/// negative or infinite.
 pub fn performance(
     spec: &PerformanceSpec,
     task: Task,
@@ -151,7 +153,8 @@ pub fn performance(
     promised: &BTreeMap<String, Promised>,
 ) -> Result<PerformanceReport> {
     let metric = spec.metric_of(task)?;
-    let asker = Asker { key: "performance", labels: &spec.labels, segments: &spec.segments };
+    let (labels, segments) = (&spec.labels, &spec.segments);
+    let asker = Asker { key: "performance", task, labels, segments, promised };
     let mut joined = join(asker, keys, predictions, Some(outcomes))?;
     joined.retain(|outcome| outcome.label.is_some());
     newest_weeks(&mut joined, spec.weeks);
@@ -160,7 +163,8 @@ pub fn performance(
     for (version, rows) in versions {
         let promised = promised.get(version).cloned().unwrap_or_default();
         let mut line = |week, segment, rows: &[&Outcome]| -> Result<()> {
-            let line = judged(spec, task, metric, &promised, rows)?;
+            let scored = outcomes::scored(task, rows, keys.weight.is_some(), "performance")?;
+            let line = judged(spec, metric, &promised, rows, &scored);
             lines.push(Performance { version: version.to_owned(), week, segment, ..line });
             Ok(())
         };
@@ -182,33 +186,32 @@ pub(crate) const RESAMPLES: (usize, u64) = (500, 42);
 
 fn judged(
     spec: &PerformanceSpec,
-    task: Task,
     metric: Metric,
     promised: &Promised,
     rows: &[&Outcome],
-) -> Result<Performance> {
-    let label = rows.iter().filter_map(|row| row.label).collect();
-    let score = rows.iter().map(|row| row.score).collect();
-    let scored = Scored::new(task, label, score, "performance")?;
+    scored: &Scored,
+) -> Performance {
     let value = scored.value(metric, promised.threshold);
     let resamples = Resamples::of_entities(entities_of(rows), RESAMPLES.0, RESAMPLES.1);
-    let interval = resamples.intervals(&scored, &[metric], promised.threshold).remove(0);
+    let interval = resamples.intervals(scored, &[metric], promised.threshold).remove(0);
     let interval = interval.map(|interval| (interval.low, interval.high));
     let worse = promised.worse(metric, value);
     let beyond_chance = promised.is_beyond(metric, interval);
     let enough = rows.len() as u64 >= u64::from(spec.min_rows);
-    Ok(Performance {
+    let is_unknown = |row: &&&Outcome| row.is_of_unknown_class(scored.task());
+    Performance {
         version: String::new(),
         week: None,
         segment: None,
         rows: rows.len() as u64,
+        unknown_rows: rows.iter().filter(is_unknown).count() as u64,
         value,
         interval,
         test: promised.test,
         worse,
         beyond_chance,
         failed: enough && beyond_chance && worse.is_some_and(|worse| worse > spec.max_worse),
-    })
+    }
 }
 
 /// Lines that a message names.
@@ -229,7 +232,7 @@ impl PerformanceReport {
         [whole, week].into_iter().flatten().reduce(f64::max)
     }
 
-    /// Only `version` can fail: of others, which answer nobody any more, it is enough to know how they were.
+    /// Only `version` can fail: the others no longer answer, so they are only reported.
     pub fn judging(mut self, version: &str) -> PerformanceReport {
         self.lines.iter_mut().filter(|line| line.version != version).for_each(|line| line.failed = false);
         self
@@ -294,7 +297,14 @@ impl Performance {
             (None, Some((name, value))) => format!(", {name} '{}'", value.as_deref().unwrap_or("null")),
             (None, None) => String::new(),
         };
-        let rows = spec::text::count(self.rows, "row");
+        let rows = match self.unknown_rows {
+            0 => spec::text::count(self.rows, "row"),
+            unknown => format!(
+                "{} ({unknown} of classes that {} does not know)",
+                spec::text::count(self.rows, "row"),
+                self.version
+            ),
+        };
         let Some(value) = self.value else { return format!("{}{place}: {metric} undefined on {rows}", self.version) };
         let beside = match (self.worse, self.test) {
             (Some(worse), Some(test)) if worse >= 0.0 => {

@@ -185,7 +185,7 @@ impl StageRuns {
     }
 }
 
-/// The runs of each stage of `pipeline`, the oldest first, from its run log. Lines that are no events, such as one that a full
+/// The runs of each stage of `pipeline`, the oldest first, from its run log. Lines that are not events, such as one that a full
 /// disk cut short, are left out.
 pub fn runs_of(log: &str, pipeline: &str) -> BTreeMap<Tool, Vec<Run>> {
     let mut by_stage: BTreeMap<Tool, BTreeMap<String, Run>> = BTreeMap::new();

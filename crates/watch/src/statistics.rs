@@ -154,7 +154,7 @@ mod tests {
         // stats.chi2_contingency([one, other], correction=False)
         close(homogeneity(&[100.0, 200.0, 300.0, 50.0], &[90.0, 150.0, 400.0, 10.0]), 1.5703258967512035e-10);
         close(homogeneity(&[970.0, 30.0], &[900.0, 100.0]), 2.1640560577847164e-10);
-        // An empty bin changes nothing; equal shares are no difference.
+        // An empty bin changes nothing; equal shares do not differ.
         close(homogeneity(&[970.0, 0.0, 30.0], &[900.0, 0.0, 100.0]), 2.1640560577847164e-10);
         assert_eq!(homogeneity(&[10.0, 20.0], &[100.0, 200.0]), 1.0);
         assert_eq!(homogeneity(&[0.0], &[3.0]), 1.0);

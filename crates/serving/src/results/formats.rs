@@ -135,7 +135,7 @@ pub fn write_rows(out: &mut Vec<u8>, rows: &DataFrame) {
     });
 }
 
-/// Appends a value: numbers as numbers, days and moments as ISO 8601 has them.
+/// Appends a value: numbers as numbers, dates and timestamps in ISO 8601.
 fn write_value(out: &mut Vec<u8>, dtype: &DataType, value: &AnyValue<'_>) {
     match value {
         AnyValue::Null => json::value(out, &()),

@@ -51,7 +51,7 @@ const TESTS: [(&str, Test); 8] = [
     ("null", Test::Null),
 ];
 
-/// Parameters that are no filters.
+/// Parameters that are not filters.
 const OWN: [&str; 5] = ["pipeline", "page", "per_page", "sort", "fields"];
 const DEFAULT_ROWS: usize = 100;
 
@@ -118,7 +118,7 @@ impl Query {
 
     /// All rows of one key, whose column is `entity`.
     ///
-    /// Errors (404): the column has a type of which the key is no value.
+    /// Errors (404): the column has a type that the key is not a value of.
     pub fn of_key(entity: &str, key: &str, schema: &Schema) -> Result<Query, Refusal> {
         let filter = Filter { column: entity.to_owned(), test: Test::Eq, value: key.to_owned() };
         filter.bound(schema).map_err(|_| super::relation::none_of(entity, key))?;
@@ -154,12 +154,12 @@ fn filter(
     match name.rsplit_once('.') {
         Some((of, word)) if schema.contains(of) => match TESTS.iter().find(|(known, _)| *known == word) {
             Some((_, test)) => Ok(Filter { column: of.to_owned(), test: *test, value }),
-            None => Err(wrong(of, format!("'{word}' is no way to compare")).among(word, TESTS.map(|(word, _)| word))),
+            None => Err(wrong(of, format!("'{word}' is not a comparison")).among(word, TESTS.map(|(word, _)| word))),
         },
         Some((of, word)) if TESTS.iter().any(|(known, _)| *known == word) => {
-            Err(column(of).err().unwrap_or_else(|| wrong(of, format!("'{name}' is no filter"))))
+            Err(column(of).err().unwrap_or_else(|| wrong(of, format!("'{name}' is not a filter"))))
         }
-        _ => Err(column(name).err().unwrap_or_else(|| wrong(name, format!("'{name}' is no filter")))),
+        _ => Err(column(name).err().unwrap_or_else(|| wrong(name, format!("'{name}' is not a filter")))),
     }
 }
 
@@ -212,7 +212,7 @@ impl Filter {
             }
             DataType::Datetime(..) => {
                 let moment = values::iso_datetime(value.as_bytes());
-                let moment = moment.ok_or_else(|| self.bad("a moment, YYYY-MM-DDTHH:MM:SS"))?;
+                let moment = moment.ok_or_else(|| self.bad("a timestamp, YYYY-MM-DDTHH:MM:SS"))?;
                 Ok(Bound::Moment(moment.micros()))
             }
             other => Err(wrong(column, format!("column '{column}' is {other}, which cannot be compared"))),

@@ -39,7 +39,7 @@ pub struct Field {
     kind: Kind,
 }
 
-/// How values of a type are asked for, compared and taken up.
+/// How values of a type are selected, compared and read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Bool,
@@ -50,7 +50,7 @@ enum Kind {
     Numeric,
     Date,
     Timestamp,
-    /// A moment.
+    /// A timestamp.
     TimestampTz,
     Text,
     /// A type that is shown as text, and has no order here: that of its texts would be another than the server's.
@@ -186,7 +186,7 @@ impl Relation {
         }
     }
 
-    /// The columns now, for whoever delivers may add one; and whether rows have places (those of views have none).
+    /// The columns now, because a delivery may add one; and whether rows have places (those of views have none).
     async fn fields(
         &self,
         transaction: &Transaction<'_>,
@@ -199,7 +199,7 @@ impl Relation {
         Ok((fields.collect(), has_places))
     }
 
-    /// Asks within one snapshot of the database, so that a count and its rows are of the same moment.
+    /// Queries within one snapshot of the database, so that a count and its rows belong together.
     async fn ask(&self, question: Asked<'_>) -> std::result::Result<Answer, Refusal> {
         let mut client = self.client().await?;
         let answered = self.asked(&mut client, question).await;

@@ -136,7 +136,7 @@ impl Results {
         Ok(order)
     }
 
-    /// What earlier snapshots said of a key, newest first. At most `most` artifacts are read.
+    /// The rows of a key in earlier snapshots, newest first. At most `most` artifacts are read.
     pub fn history(root: &Root, pipeline: &Name, table: &str, entity: &str, key: &str, most: usize) -> Result<History> {
         let folder = folder(pipeline);
         let prefix = format!("{table}_");
@@ -154,7 +154,7 @@ impl Results {
             match rows_of_key(root, &path, table, entity, key) {
                 Ok(None) => {}
                 Ok(Some((time, rows))) => history.found.push((path.display().to_string(), time, rows)),
-                // One that cannot be read is no reason to keep quiet about the others, but it is not left out in silence.
+                // One that cannot be read does not hide the others, but it is named.
                 Err(error) => history.unreadable.push((path.display().to_string(), error.message().to_owned())),
             }
         }
@@ -162,7 +162,7 @@ impl Results {
     }
 }
 
-/// What earlier snapshots said of a key.
+/// The rows of a key in earlier snapshots.
 #[derive(Default)]
 pub struct History {
     /// The path of each artifact that has the key, the time of its run, and the rows.

@@ -1,22 +1,16 @@
 //! The running comparison: who answers how many, and what it has come to.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, State};
 use axum::response::Response;
 use pages::{Column, Html, Table, el, link, note, section, words};
 use serde_json::Value;
 
 use super::frame::{self, Part};
 use super::models::{self, Versions};
-use super::visit::{Visitor, Wrong};
+use super::visit::{Visit, Wrong};
 use super::watched;
-use crate::app::App;
 use crate::results_routes::computed;
-use crate::writes;
 
-pub async fn page(State(app): State<Arc<App>>, Path(name): Path<String>, visitor: Visitor) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
+pub async fn page(Visit { app, visitor, name, .. }: Visit) -> Result<Response, Wrong> {
     let mut page = frame::of_pipeline(&app, &visitor.0, &name, Part::Comparison);
     let served = app.pipelines.get(name.as_str()).cloned();
     let (working, of) = (app.clone(), name.clone());

@@ -4,6 +4,7 @@ use axum::response::{Html as Document, IntoResponse, Response};
 use pages::{Address, Form, Html, Page, State, Style, badge, el, link};
 use spec::{Name, Tool};
 
+use super::data_docs;
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::sessions::Session;
@@ -64,6 +65,9 @@ pub fn page(app: &App, session: Option<&Session>, title: &str) -> Page {
 fn user(app: &App, session: &Session) -> Html {
     let mut user = Html::new();
     user.push(link(&Address::to(&["api"]), "API"));
+    if data_docs::is_there(&app.root) {
+        user.push(link(&Address::to(&["docs", "index.html"]), "Data docs"));
+    }
     if session.role >= Role::Admin {
         user.push(link(&Address::to(&["audit"]), "Audit journal"));
     }
@@ -126,7 +130,7 @@ pub fn notice(state: State, text: impl Into<Html>) -> pages::Element {
     el("div").class(class).add(text)
 }
 
-/// The page that says why there is no other.
+/// The page that explains a refusal.
 pub fn refused(app: &App, session: Option<&Session>, refusal: &Refusal) -> String {
     let title = match refusal.status.as_u16() {
         401 => "Please log in",

@@ -1,30 +1,19 @@
 //! The log of a run, as the script wrote it.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use pages::{Facts, badge, el, words};
 
 use super::frame::{self, Part};
 use super::runs::{Call, Runs};
 use super::shown;
-use super::visit::{Parameters, Visitor, Wrong, parameter};
-use crate::app::App;
+use super::visit::{Visit, Wrong, parameter};
 use crate::refusal::Refusal;
 use crate::results_routes::computed;
-use crate::writes;
 
 /// Lines of a log that are shown; the last ones say why it stopped.
 const MOST: usize = 2000;
 
-pub async fn page(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    Query(parameters): Query<Parameters>,
-    visitor: Visitor,
-) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
+pub async fn page(Visit { app, visitor, name, query: parameters, .. }: Visit) -> Result<Response, Wrong> {
     let at = parameter(&parameters, "at");
     let (root, env, of) = (app.root.clone(), app.env.clone(), name.clone());
     let runs = computed(&app, move || Ok(Runs::read(&root, &env, &of)?)).await?;

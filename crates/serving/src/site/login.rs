@@ -111,7 +111,7 @@ fn local(next: &str) -> &str {
     }
 }
 
-/// The text that pages show whoever may look but not act.
+/// The text that pages show a visitor who may look but not act.
 pub fn needs(visitor: &Visitor, role: crate::tokens::Role, what: &str) -> Option<Html> {
     (!visitor.may(role)).then(|| note(format!("The role {} {what}.", role.name())).into())
 }

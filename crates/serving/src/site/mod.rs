@@ -4,8 +4,10 @@
 mod api;
 mod audited;
 mod comparison;
+mod data_docs;
 mod entity;
 mod frame;
+mod happened;
 mod log;
 mod login;
 mod model;
@@ -38,6 +40,9 @@ pub fn router(app: Arc<App>) -> Router<Arc<App>> {
         .route("/logout", post(login::log_out))
         .route("/audit", get(audited::page))
         .route("/api", get(api::page))
+        .route("/docs", get(data_docs::first))
+        .route("/docs/", get(data_docs::first))
+        .route("/docs/{*path}", get(data_docs::file))
         .route("/pipelines/{pipeline}", get(pipeline::page))
         .route("/pipelines/{pipeline}/start", post(pipeline::start))
         .route("/pipelines/{pipeline}/log", get(log::page))
@@ -59,7 +64,7 @@ pub fn router(app: Arc<App>) -> Router<Arc<App>> {
         .route("/assets/icon.svg", get(icon))
 }
 
-/// A page for whoever mistyped an address; `None` for a program.
+/// A page for a person who mistyped an address; `None` for a program.
 pub fn nothing_there(app: &App, headers: &HeaderMap, refusal: &Refusal) -> Option<Response> {
     let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok())?;
     if !accepted.contains("text/html") {

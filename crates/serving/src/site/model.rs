@@ -1,8 +1,5 @@
 //! One version: how good it is, what it was chosen from, what moves it, its card and its plots.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use pages::{Address, Column, Facts, Html, Table, badge, chart, el, link, note, section, words};
@@ -12,19 +9,15 @@ use spec::{Name, Tool};
 use super::frame::{self, Part};
 use super::models::{self, Versions};
 use super::shown;
-use super::visit::{Visitor, Wrong};
+use super::visit::{Visit, Wrong};
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::results_routes::computed;
 use crate::writes;
 
-pub async fn page(
-    State(app): State<Arc<App>>,
-    Path((name, version)): Path<(String, String)>,
-    visitor: Visitor,
-) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
-    let version = writes::version(&version)?;
+pub async fn page(visit: Visit) -> Result<Response, Wrong> {
+    let version = writes::version(visit.part("version"))?;
+    let Visit { app, visitor, name, .. } = visit;
     let (working, of) = (app.clone(), name.clone());
     let versions = computed(&app, move || Versions::read(&working, &of)).await?;
     let Some((_, manifest)) = versions.all.iter().find(|(known, _)| *known == version) else {
@@ -165,11 +158,10 @@ fn is_plot(name: &str) -> bool {
 }
 
 /// A file of a version, as it was written.
-async fn file(app: &Arc<App>, name: &str, version: &str, file: String, kind: &'static str) -> Result<Response, Wrong> {
-    let name = writes::named(app, name)?;
-    let version = writes::version(version)?;
-    let path = app.root.join(Tool::Train.folder(&name)).join(version.to_string()).join(file);
-    let bytes = computed(app, move || {
+async fn file(visit: &Visit, file: String, kind: &'static str) -> Result<Response, Wrong> {
+    let version = writes::version(visit.part("version"))?;
+    let path = visit.app.root.join(Tool::Train.folder(&visit.name)).join(version.to_string()).join(file);
+    let bytes = computed(&visit.app, move || {
         std::fs::read(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Refusal::not_found("the version has no such file"),
             _ => Refusal::from(spec::Error::io("read", &path, &error)),
@@ -183,21 +175,14 @@ async fn file(app: &Arc<App>, name: &str, version: &str, file: String, kind: &'s
     Ok(response)
 }
 
-pub async fn card(
-    State(app): State<Arc<App>>,
-    Path((name, version)): Path<(String, String)>,
-    _: Visitor,
-) -> Result<Response, Wrong> {
-    file(&app, &name, &version, "card.html".to_owned(), "text/html; charset=utf-8").await
+pub async fn card(visit: Visit) -> Result<Response, Wrong> {
+    file(&visit, "card.html".to_owned(), "text/html; charset=utf-8").await
 }
 
-pub async fn plot(
-    State(app): State<Arc<App>>,
-    Path((name, version, plot)): Path<(String, String, String)>,
-    _: Visitor,
-) -> Result<Response, Wrong> {
-    match is_plot(&plot) {
-        true => file(&app, &name, &version, format!("plots/{plot}.svg"), "image/svg+xml").await,
+pub async fn plot(visit: Visit) -> Result<Response, Wrong> {
+    let plot = visit.part("plot");
+    match is_plot(plot) {
+        true => file(&visit, format!("plots/{plot}.svg"), "image/svg+xml").await,
         false => Err(Refusal::not_found("the version has no such plot").into()),
     }
 }

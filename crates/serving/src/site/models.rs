@@ -10,7 +10,7 @@ use spec::{Name, Tool};
 
 use super::frame::{self, Part};
 use super::overview::main_metric;
-use super::visit::{Visitor, Written, Wrong};
+use super::visit::{Visit, Visitor, Written, Wrong};
 use super::{login, shown};
 use crate::app::App;
 use crate::decisions::{self, Asked, Deed};
@@ -49,15 +49,20 @@ impl Versions {
     }
 }
 
-pub async fn page(State(app): State<Arc<App>>, Path(name): Path<String>, visitor: Visitor) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
+pub async fn page(Visit { app, visitor, name, .. }: Visit) -> Result<Response, Wrong> {
+    answered(&app, &visitor, &name, None).await
+}
+
+/// The page, with what went wrong after a decision.
+async fn answered(app: &Arc<App>, visitor: &Visitor, name: &Name, warning: Option<String>) -> Result<Response, Wrong> {
     let (working, of) = (app.clone(), name.clone());
-    let versions = computed(&app, move || Versions::read(&working, &of)).await?;
-    let mut page = frame::of_pipeline(&app, &visitor.0, &name, Part::Models);
-    page.push(table(&name, &versions));
+    let versions = computed(app, move || Versions::read(&working, &of)).await?;
+    let mut page = frame::of_pipeline(app, &visitor.0, name, Part::Models);
+    page.push(warning.map(|text| frame::notice(pages::State::Warning, el("p").text(text)).attr("role", "alert")));
+    page.push(table(name, &versions));
     page.push(trend(&versions));
-    page.push(section("Decide").add(forms(&visitor, &name, &versions)));
-    page.push(section("Decisions").add(decided(&name, versions.entries.iter().rev())));
+    page.push(section("Decide").add(forms(visitor, name, &versions)));
+    page.push(section("Decisions").add(decided(name, versions.entries.iter().rev())));
     Ok(frame::answer(page))
 }
 
@@ -214,6 +219,9 @@ pub async fn decide(
         way: "page",
         on: Some(written.field("on").to_owned()),
     };
-    decisions::decide(&app, asked).await?;
+    let decided = decisions::decide(&app, asked).await?;
+    if decided.warning.is_some() {
+        return answered(&app, &Visitor(written.session.clone()), &pipeline, decided.warning).await;
+    }
     Ok(Redirect::to(Part::Models.address(&pipeline).as_str()).into_response())
 }

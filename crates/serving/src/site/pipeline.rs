@@ -10,7 +10,7 @@ use watch::{End, Run};
 
 use super::frame::{self, Part};
 use super::runs::{Call, Health, Runs};
-use super::visit::{Visitor, Written, Wrong};
+use super::visit::{Visit, Visitor, Written, Wrong};
 use super::{login, overview, shown};
 use crate::app::App;
 use crate::jobs::{STAGES, Started};
@@ -21,8 +21,7 @@ use crate::writes;
 /// Runs and calls that are listed.
 const MOST: usize = 60;
 
-pub async fn page(State(app): State<Arc<App>>, Path(name): Path<String>, visitor: Visitor) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
+pub async fn page(Visit { app, visitor, name, .. }: Visit) -> Result<Response, Wrong> {
     let (root, env, of) = (app.root.clone(), app.env.clone(), name.clone());
     let runs = computed(&app, move || Ok(Runs::read(&root, &env, &of)?)).await?;
     let started = app.jobs.newest(name.as_str());

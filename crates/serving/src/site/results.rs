@@ -1,22 +1,19 @@
 //! Results as a table: searched, sorted, filtered, downloaded, and drawn.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use pages::{Address, Field, Form, Html, Order, Table, chart, el, link, note, section, words};
+use pages::{Address, Column, Field, Form, Html, Order, Table, chart, el, link, note, section, words};
 use polars::prelude::{AnyValue, DataFrame, Schema};
 use spec::Name;
 
 use super::frame::{self, Part};
+use super::happened::{self, OfRows};
 use super::shown;
-use super::visit::{Parameters, Visitor, Wrong, parameter};
+use super::visit::{Parameters, Visit, Wrong, parameter};
 use crate::app::App;
 use crate::refusal::Refusal;
 use crate::results::{self, Answer, Format, Source};
 use crate::results_routes::computed;
-use crate::writes;
 
 /// Rows of a page for people.
 const ROWS: usize = 25;
@@ -64,13 +61,7 @@ fn found(app: &App, name: &Name) -> Result<Source, Refusal> {
     pipeline.source()
 }
 
-pub async fn page(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    Query(parameters): Query<Parameters>,
-    visitor: Visitor,
-) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
+pub async fn page(Visit { app, visitor, name, query: parameters, .. }: Visit) -> Result<Response, Wrong> {
     let mut page = frame::of_pipeline(&app, &visitor.0, &name, Part::Results);
     let results = match found(&app, &name) {
         Ok(results) => results,
@@ -90,7 +81,8 @@ pub async fn page(
     page.push(filters(&name, &parameters, &schema, &entity));
     let counts = format!("{} of {} rows. ", words::grouped(found.total as u64), words::grouped(all as u64));
     page.push(el("p").class("note").text(counts).add(link(&Address::below("charts"), "Charts")));
-    page.push(table(&name, &parameters, &query, &found.rows, &entity));
+    let happened = happened::of_rows(&app, &name, &entity, &found.rows).await?;
+    page.push(table(&name, &parameters, &query, &found.rows, &entity, happened.as_ref()));
     page.push(pager(&name, &parameters, query.page, query.per_page, found.total));
     page.push(downloads(&name, &parameters));
     let drawn = drawn(&app, &results, &schema, &parameters, threshold(&app, &name)).await?;
@@ -143,13 +135,7 @@ fn filters(name: &Name, parameters: &Parameters, schema: &Schema, entity: &str) 
 }
 
 /// Turns the fields of a form into the parameters of the table, and goes there.
-pub async fn filter(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    Query(fields): Query<Parameters>,
-    _: Visitor,
-) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
+pub async fn filter(Visit { app, name, query: fields, .. }: Visit) -> Result<Response, Wrong> {
     let field = |wanted: &str| parameter(&fields, wanted).unwrap_or_default().trim();
     let kept = fields.iter().filter(|(name, _)| name == "keep").filter_map(|(_, pair)| pair.split_once('='));
     let mut parameters: Parameters = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -167,7 +153,14 @@ pub async fn filter(
     Ok(Redirect::to(address(&name, &parameters).as_str()).into_response())
 }
 
-fn table(name: &Name, parameters: &Parameters, query: &results::Query, rows: &DataFrame, entity: &str) -> Html {
+fn table(
+    name: &Name,
+    parameters: &Parameters,
+    query: &results::Query,
+    rows: &DataFrame,
+    entity: &str,
+    happened: Option<&OfRows>,
+) -> Html {
     let heads = rows.columns().iter().map(|values| {
         let column = values.name().as_str();
         let order = query.sort.as_ref().filter(|(sorted, _)| sorted == column);
@@ -181,9 +174,11 @@ fn table(name: &Name, parameters: &Parameters, query: &results::Query, rows: &Da
         let to = address(name, &with(&without(parameters, "page"), "sort", next));
         shown::column(column, values.dtype()).sorted_by(to).in_order(order)
     });
+    let heads = heads.chain(happened.map(|happened| Column::text(happened.title.as_str())));
     let mut table = Table::new("Results", heads).or_else("No row passes the filters.");
     for row in 0..rows.height() {
-        table.row(rows.columns().iter().map(|values| {
+        let last = happened.map(|happened| happened.cells[row].clone());
+        let cells = rows.columns().iter().map(|values| {
             let value = values.get(row).unwrap_or(AnyValue::Null);
             match values.name() == entity && !value.is_null() {
                 true => {
@@ -193,9 +188,14 @@ fn table(name: &Name, parameters: &Parameters, query: &results::Query, rows: &Da
                 }
                 false => shown::cell(values.dtype(), &value),
             }
-        }));
+        });
+        table.row(cells.chain(last));
     }
-    table.into()
+    let mut html: Html = table.into();
+    html.push(happened.map(|happened| {
+        note(format!("What happened is known of {} of these {} rows.", happened.known, rows.height()))
+    }));
+    html
 }
 
 fn pager(name: &Name, parameters: &Parameters, page: usize, per_page: usize, total: usize) -> Option<Html> {
@@ -232,13 +232,7 @@ fn downloads(name: &Name, parameters: &Parameters) -> Html {
     el("p").text("Download all rows that pass:").all(links).into()
 }
 
-pub async fn file(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    Query(parameters): Query<Parameters>,
-    _: Visitor,
-) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
+pub async fn file(Visit { app, name, query: parameters, .. }: Visit) -> Result<Response, Wrong> {
     let results = found(&app, &name)?;
     let wanted = parameter(&parameters, "as").unwrap_or_default();
     let (ending, format, _) = FILES.into_iter().find(|(ending, ..)| *ending == wanted).ok_or_else(|| {
@@ -269,7 +263,7 @@ async fn drawn(
         return Ok(note("The table has no scores, so there is nothing to draw.").into());
     }
     let asked = with(&without(parameters, "sort"), "fields", wanted.join(","));
-    // A database is not asked for all of a large table each time that somebody looks.
+    // A whole large table is not read from a database for each view of the page.
     let most = if results.content().is_some() { MOST } else { DRAWN };
     let Answer { page, .. } = results.page(app, &with(&with(&asked, "page", 1), "per_page", most), most).await?;
     computed(app, move || Ok(pictures(&page.rows, page.total, threshold))).await

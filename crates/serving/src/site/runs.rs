@@ -18,7 +18,7 @@ pub struct Runs {
     pub stages: BTreeMap<Tool, Vec<Run>>,
     /// Runs by cron, by hand with the script, or from these pages; oldest first.
     pub calls: Vec<Call>,
-    /// Whether a call is at work now, whoever made it.
+    /// Whether a call is at work now.
     pub is_at_work: bool,
 }
 
@@ -110,7 +110,7 @@ impl Runs {
             End::Interrupted => Some((run.ended, Some(tool), "it was interrupted".to_owned())),
             _ => None,
         });
-        // A stage that failed before its run began has told the script alone. Its times are whole seconds.
+        // A stage that failed before its run began reported to the script alone. Its times are whole seconds.
         let of_call = self.calls.last().and_then(|call| {
             let ended = call.ended.as_ref().filter(|ended| ended.word != "ok" && ended.word != "try again")?;
             let (stage, why) = ended.cause();
@@ -216,7 +216,7 @@ fn end_of(time: DateTime<Utc>, rest: &str) -> Option<CallEnd> {
     Some(CallEnd { time, word: word.to_owned(), seconds: seconds.parse().ok()?, detail })
 }
 
-/// The calls that a log tells of.
+/// The calls in a log.
 fn calls(text: &str, pipeline: &str) -> Vec<Call> {
     let (mut calls, mut open): (Vec<Call>, Call) = (Vec::new(), Call::default());
     for line in text.lines() {

@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use pages::{Column, Element, Html, State, Table, badge, el, words};
 use polars::prelude::{AnyValue, DataFrame, DataType};
 
-/// A moment, in UTC; a script may show it in the reader's zone.
+/// A time, in UTC; a script may show it in the reader's zone.
 pub fn time(at: DateTime<Utc>) -> Element {
     let exact = at.format("%Y-%m-%dT%H:%M:%SZ").to_string();
     el("time").attr("datetime", exact).text(at.format("%Y-%m-%d %H:%M:%S UTC"))
 }
 
-/// A moment as a journal has it.
+/// A time as a journal has it.
 pub fn time_text(text: &str) -> Html {
     match DateTime::parse_from_rfc3339(text) {
         Ok(at) => time(at.to_utc()).into(),
@@ -18,7 +18,7 @@ pub fn time_text(text: &str) -> Html {
     }
 }
 
-/// How long ago a moment is: `3 h ago`.
+/// How long ago a time is: `3 h ago`.
 pub fn ago(at: DateTime<Utc>) -> String {
     let seconds = (artifact::now() - at).as_seconds_f64();
     if seconds < 1.0 { "just now".to_owned() } else { format!("{} ago", words::seconds(seconds)) }
@@ -34,7 +34,7 @@ pub fn long(text: &str) -> Html {
     el("div").class("wide").text(spec::text::cut(text, SHORT)).add(whole).into()
 }
 
-/// A value of a table as text: numbers short, days and moments as ISO 8601 has them, nothing for a missing one.
+/// A value of a table as text: numbers short, dates and timestamps in ISO 8601, nothing for a missing one.
 pub fn text_of(dtype: &DataType, value: &AnyValue<'_>) -> String {
     match value {
         AnyValue::Null => String::new(),
@@ -49,15 +49,15 @@ pub fn text_of(dtype: &DataType, value: &AnyValue<'_>) -> String {
                 polars::prelude::TimeUnit::Microseconds => *ticks,
                 polars::prelude::TimeUnit::Milliseconds => ticks.saturating_mul(1000),
             };
-            let moment = DateTime::from_timestamp_micros(micros);
-            moment.map(|moment| moment.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
+            let time = DateTime::from_timestamp_micros(micros);
+            time.map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
         }
         value if dtype.is_integer() => value.extract::<i64>().map(|value| value.to_string()).unwrap_or_default(),
         other => other.str_value().into_owned(),
     }
 }
 
-/// A cell, whose missing value can be told from an empty text.
+/// A cell, whose missing value differs from an empty text.
 pub fn cell(dtype: &DataType, value: &AnyValue<'_>) -> Html {
     match value {
         AnyValue::Null => el("span").class("note").attr("title", "no value").text("–").into(),

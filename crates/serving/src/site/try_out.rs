@@ -10,35 +10,40 @@ use pages::{Column, Facts, Field, Form, Html, Table, el, note, section, words};
 use serde_json::{Map, Value, json};
 use spec::Name;
 
-use super::entity::{happened, truth};
 use super::frame::{self, Part};
-use super::login;
-use super::visit::{Parameters, Visitor, Written, Wrong, parameter};
+use super::visit::{Visit, Written, Wrong, parameter};
+use super::{happened, login};
 use crate::app::App;
 use crate::predict_routes::predicted;
 use crate::refusal::Refusal;
-use crate::results_routes::computed;
 use crate::tokens::Role;
 use crate::writes;
 
-/// Reasons that are asked for.
+/// Reasons that are requested.
 const REASONS: usize = 5;
 /// Longest answer that is read.
 const LONGEST: usize = 4 << 20;
 
-pub async fn page(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    Query(parameters): Query<Parameters>,
-    visitor: Visitor,
-) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
+pub async fn page(Visit { app, visitor, name, query: parameters, .. }: Visit) -> Result<Response, Wrong> {
     let key = parameter(&parameters, "key").unwrap_or_default().to_owned();
     let forms = match login::needs(&visitor, Role::Operator, "may ask for predictions") {
         Some(text) => text,
         None => forms(&app, &visitor.0.csrf, &name, &key, &|_| String::new())?,
     };
-    Ok(frame::answer(frame::of_pipeline(&app, &visitor.0, &name, Part::Try).add(forms)))
+    let mut page = frame::of_pipeline(&app, &visitor.0, &name, Part::Try);
+    if let Some(id) = parameter(&parameters, "request").map(str::trim).filter(|id| !id.is_empty()) {
+        let title = format!("Request {}", spec::text::cut(id, 80));
+        page.push(section(title).add(happened::of_request(&app, &name, id).await?));
+    }
+    page.push(forms);
+    page.push(section("What became of a request").add(by_request(&name)));
+    Ok(frame::answer(page))
+}
+
+/// The form that looks up what was answered to a request, and what was reported about it.
+fn by_request(name: &Name) -> Form {
+    let field = Field::line("request", "Request id", "").required().longest(200);
+    Form::get(&Part::Try.address(name)).field(field).button("Look up")
 }
 
 /// What can be filled in: the columns of a row where features are computed here, and else those of the model.
@@ -119,7 +124,7 @@ fn value(text: &str, kind: &str) -> Value {
             other => other.into(),
         },
         "string" | "category" | "date" | "datetime" => text.into(),
-        // What is no number is refused with the name of its column.
+        // A text that is not a number is refused with the name of its column.
         _ => serde_json::from_str::<serde_json::Number>(text).map_or_else(|_| text.into(), Value::Number),
     }
 }
@@ -166,9 +171,10 @@ pub async fn predict(
     }
     let asked = written.field("key").to_owned();
     if status.is_success() && !asked.is_empty() {
-        let (root, of, wanted) = (app.root.clone(), name.clone(), asked.clone());
-        let truth = computed(&app, move || truth(&root, &of, &wanted)).await?;
-        page.push(section("What happened").add(happened(&truth)));
+        let entity = app.pipelines.get(name.as_str()).and_then(|pipeline| pipeline.current());
+        let entity =
+            entity.map_or("key".to_owned(), |current| current.deployment.arms[0].arm.manifest().entity.clone());
+        page.push(section("What happened").add(happened::of_key(&app, &name, &entity, &asked).await?));
     }
     let filled = |label: &str| written.field(&format!("column:{label}")).to_owned();
     page.push(forms(&app, &written.session.csrf, &name, &asked, &filled)?);

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::Form;
-use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use pages::Address;
 use serde_json::Value;
+use spec::Name;
 
 use super::frame;
 use crate::app::App;
@@ -17,6 +18,7 @@ use crate::audit::Act;
 use crate::refusal::Refusal;
 use crate::sessions::Session;
 use crate::tokens::Role;
+use crate::writes;
 
 /// What a page may load and do: its style sheet, its script, its pictures and its forms, all from here.
 pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
@@ -28,7 +30,7 @@ pub async fn visited(State(app): State<Arc<App>>, mut request: Request, next: Ne
     request.extensions_mut().insert(Known(session.clone()));
     let mut response = next.run(request).await;
     let wrong = response.extensions_mut().remove::<Wrong>().map(|Wrong(refusal)| refusal);
-    // What the router refuses by itself, such as a path that is no UTF-8, in its own words.
+    // Refusals of the router in its own words, such as of a path that is not UTF-8.
     let is_raw = response.status().is_client_error()
         && response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
     let wrong = wrong.or_else(|| is_raw.then(|| Refusal::malformed("the address cannot be read")));
@@ -86,7 +88,7 @@ impl Visitor {
 impl FromRequestParts<Arc<App>> for Visitor {
     type Rejection = Response;
 
-    /// Whoever is not logged in is sent to the login, and from there back.
+    /// A visitor who is not logged in is sent to the login, and from there back.
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Visitor, Response> {
         match parts.extensions.get::<Known>() {
             Some(Known(Some(session))) => Ok(Visitor(session.clone())),
@@ -96,6 +98,40 @@ impl FromRequestParts<Arc<App>> for Visitor {
                 Err(Redirect::to(login.as_str()).into_response())
             }
         }
+    }
+}
+
+/// Somebody who looks at a page of a pipeline, or below it: what every such page begins with.
+pub struct Visit {
+    pub app: Arc<App>,
+    pub visitor: Visitor,
+    pub name: Name,
+    pub query: Parameters,
+    /// The parts of the path that the route names.
+    path: Vec<(String, String)>,
+}
+
+impl Visit {
+    /// A part of the path, such as `version`.
+    pub fn part(&self, name: &str) -> &str {
+        parameter(&self.path, name).unwrap_or_default()
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Visit {
+    type Rejection = Response;
+
+    /// Errors: an address that cannot be read (400), a pipeline that the project does not have (404).
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Visit, Response> {
+        let visitor = Visitor::from_request_parts(parts, app).await?;
+        let unreadable = || Wrong::from(Refusal::malformed("the address cannot be read")).into_response();
+        let path = RawPathParams::from_request_parts(parts, app).await.map_err(|_| unreadable())?;
+        let path: Vec<(String, String)> =
+            path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let Query(query) = Query::<Parameters>::try_from_uri(&parts.uri).map_err(|_| unreadable())?;
+        let name = writes::named(app, parameter(&path, "pipeline").unwrap_or_default());
+        let name = name.map_err(|refusal| Wrong::from(refusal).into_response())?;
+        Ok(Visit { app: app.clone(), visitor, name, query, path })
     }
 }
 

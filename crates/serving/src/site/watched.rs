@@ -1,22 +1,18 @@
 //! The watch: what `monitor` found, table by table, and what it alerted of.
 
-use std::sync::Arc;
-
+use alert::{Delivered, End, Notified};
 use artifact::{Artifact, Snapshot, Verdict};
-use axum::extract::{Path, State};
 use axum::response::Response;
-use pages::{Column, Html, Table, chart, el, note, section};
+use pages::{Column, Html, Table, badge, chart, el, note, section};
 use polars::prelude::{AnyValue, DataFrame, DataType};
 use spec::{Name, Root, Tool};
 
 use super::frame::{self, Part};
 use super::runs::Runs;
 use super::shown;
-use super::visit::{Visitor, Wrong};
-use crate::app::App;
+use super::visit::{Visit, Wrong};
 use crate::refusal::Refusal;
 use crate::results_routes::computed;
-use crate::writes;
 
 /// Rows of a table that are shown.
 const ROWS: usize = 200;
@@ -24,13 +20,23 @@ const ROWS: usize = 200;
 const ALERTS: usize = 30;
 
 /// What each table is about.
-const ABOUT: [(&str, &str, &str); 8] = [
+const ABOUT: [(&str, &str, &str); 10] = [
     (
         "drift",
         "Drift",
         "How far the newest rows are from those that the model learned from, by how much the model leans on each column.",
     ),
     ("performance", "Errors of predictions", "Past predictions beside what happened, by version, week and segment."),
+    (
+        "estimate",
+        "Estimated errors",
+        "How good predictions probably are before it is known what happened, and how far such estimates were off.",
+    ),
+    (
+        "drift_requests",
+        "Drift of requests",
+        "How far the features in the request log are from those that the model learned from.",
+    ),
     ("service", "Service", "Latency, errors and availability of the server, from its request log."),
     ("comparison", "Comparison", "The running comparison of versions."),
     ("levels", "Service levels", "What was promised, what was kept, and how fast the rest is used up."),
@@ -39,12 +45,13 @@ const ABOUT: [(&str, &str, &str); 8] = [
     ("spend", "Spend", "What language models cost, by day and task."),
 ];
 
-pub async fn page(State(app): State<Arc<App>>, Path(name): Path<String>, visitor: Visitor) -> Result<Response, Wrong> {
-    let name = writes::named(&app, &name)?;
+pub async fn page(Visit { app, visitor, name, .. }: Visit) -> Result<Response, Wrong> {
     let (root, of, env) = (app.root.clone(), name.clone(), app.env.clone());
-    let (found, alerts) = computed(&app, move || {
+    let (found, alerts, failures) = computed(&app, move || {
         let found = tables(&root, &of)?.into_iter().map(|artifact| table(&artifact)).collect::<Result<Vec<_>, _>>()?;
-        Ok((found, alerts(&Runs::read(&root, &env, &of)?)))
+        let notified = alert::notified(&root.join(alert::STATE), of.as_str(), ALERTS)?;
+        let alerts = alerts(&notified, root.join(alert::FILE).exists());
+        Ok((found, alerts, failures(&Runs::read(&root, &env, &of)?)))
     })
     .await?;
     let mut page = frame::of_pipeline(&app, &visitor.0, &name, Part::Watch);
@@ -70,6 +77,7 @@ pub async fn page(State(app): State<Arc<App>>, Path(name): Path<String>, visitor
         page.push(summary);
     }
     page.push(section("Alerts").add(alerts));
+    page.push(section("Failed runs").add(failures));
     for one in found {
         let verdicts = one.checks.iter().map(|check| {
             let state = match check.verdict {
@@ -198,11 +206,50 @@ fn drawn(table: &str, rows: &DataFrame) -> Html {
     }
 }
 
-/// What people were alerted of: every run that failed was.
-fn alerts(runs: &Runs) -> Html {
-    let columns = [Column::text("When"), Column::text("Stage"), Column::text("What")];
-    let mut table =
-        Table::new("Failures of which people were alerted, newest first", columns).or_else("No run has failed.");
+/// The alerts, each with what became of it on every channel.
+fn alerts(notified: &[Notified], has_channels: bool) -> Html {
+    let columns = ["When", "Stage", "Priority", "What", "Sent to"].map(Column::text);
+    let mut table = Table::new("Alerts, newest first", columns).or_else("Nothing was alerted of.");
+    for one in notified {
+        let deliveries = one.deliveries.iter().map(|delivered| el("li").add(in_words(delivered)));
+        table.row([
+            shown::time(one.time).into(),
+            Html::from(&one.stage),
+            one.priority.to_string().into(),
+            shown::long(&one.message),
+            el("ul").all(deliveries).into(),
+        ]);
+    }
+    let mut html: Html = table.into();
+    html.push(match has_channels {
+        true => note(format!("{} names the channels and says which of them takes what.", alert::FILE)),
+        false => frame::notice(
+            pages::State::Warning,
+            el("p").text(format_args!("Nobody is notified: the project has no {}.", alert::FILE)),
+        ),
+    });
+    html
+}
+
+/// `command page: sent`, with why it was not.
+fn in_words(delivered: &Delivered) -> Html {
+    let state = match delivered.outcome {
+        End::Sent => badge(pages::State::Good, "sent"),
+        End::Suppressed => badge(pages::State::Neutral, "not sent again"),
+        End::Failed => badge(pages::State::Bad, "failed"),
+    };
+    let tries = match delivered.tries {
+        0 | 1 => String::new(),
+        tries => format!(" after {tries} tries"),
+    };
+    let why = delivered.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    Html::of([Html::from(format!("{} ", delivered.channel)), state.into(), format!("{tries}{why}").into()])
+}
+
+/// The runs that failed.
+fn failures(runs: &Runs) -> Html {
+    let columns = ["When", "Stage", "Cause"].map(Column::text);
+    let mut table = Table::new("Failed runs, newest first", columns).or_else("No run has failed.");
     let failed = runs.newest().into_iter().filter_map(|(tool, run)| match &run.end {
         watch::End::Failure(why) => Some((tool, run, why)),
         _ => None,
@@ -210,7 +257,5 @@ fn alerts(runs: &Runs) -> Html {
     for (tool, run, why) in failed.take(ALERTS) {
         table.row([shown::time(run.ended).into(), Html::from(tool.name()), shown::long(why)]);
     }
-    let mut html: Html = table.into();
-    html.push(note("resources/alerts.yaml says who is told, and how."));
-    html
+    table.into()
 }

@@ -61,11 +61,14 @@ impl Carried {
                 }
             }
         }
-        let empty = || {
-            let fields = columns.iter().filter_map(|name| self.schema.get_field(name));
-            DataFrame::empty_with_schema(&fields.collect::<Schema>())
+        let mut all = match all {
+            Some(all) => all,
+            None => {
+                let schema = self.frame.clone().collect_schema().during(&self.place)?;
+                let fields = columns.iter().filter_map(|name| schema.get_field(name));
+                DataFrame::empty_with_schema(&fields.collect::<Schema>())
+            }
         };
-        let mut all = all.unwrap_or_else(empty);
         all.rechunk_mut();
         Ok(all)
     }

@@ -7,6 +7,7 @@ use polars::prelude::*;
 use spec::{Error, Result};
 
 use super::Carried;
+use super::down::Below;
 use crate::plan::{POSITION, Question, Spread, whole_cell};
 use crate::seen::Contest;
 use crate::statistics::{self, Whole, deviation, mean, numbers, numbers_by_group, quantile};
@@ -20,12 +21,14 @@ pub(super) enum Found {
     Limits(Option<f64>, Option<f64>),
     /// What becomes of which text; others stay.
     Values(Arc<Known>),
+    /// By column: the values that come down.
+    Below(Arc<Vec<Below>>),
     /// There is nothing to do.
     Nothing,
     /// The answers are in helpers.
     Joined,
-    /// True at the position of each row that loses; and how many rows each stands for.
-    Contest(BooleanChunked, Vec<u32>),
+    /// True at the position of each row that loses; how many rows each stands for; the number of what is one with it.
+    Contest(BooleanChunked, Vec<u32>, Vec<u32>),
 }
 
 impl Carried {
@@ -69,11 +72,13 @@ impl Carried {
                 Found::Joined
             }
             Question::Agree(wanted) => self.agree(wanted)?,
+            Question::Alike(wanted) => self.alike(wanted)?,
+            Question::Down(wanted) => self.down(wanted)?,
             Question::Spellings(wanted) => self.spellings(wanted)?,
             Question::Contest { keys, nulls, by, winner, count } => {
                 let contest = Contest::new(*winner, *nulls, *count);
                 let (losers, counts) = self.contest(contest, keys, by.as_deref())?;
-                Found::Contest(losers, counts)
+                Found::Contest(losers, counts, Vec::new())
             }
         })
     }
@@ -122,6 +127,17 @@ fn limits(by: Spread, mut values: Vec<f64>) -> (Option<f64>, Option<f64>) {
             };
             let margin = factor * (third - first);
             (first - margin, third + margin)
+        }
+        Spread::Medians(factor) => {
+            // 1 / 0.6745, the median absolute deviation of a normal distribution whose standard deviation is 1.
+            const SCALE: f64 = 1.4826;
+            let Some(median) = quantile(&mut values, 0.5) else { return (None, None) };
+            let mut distances: Vec<f64> = values.iter().map(|value| (value - median).abs()).collect();
+            let margin = factor * SCALE * quantile(&mut distances, 0.5).unwrap_or_default();
+            if margin == 0.0 {
+                return (None, None);
+            }
+            (median - margin, median + margin)
         }
         Spread::Deviations(factor) => {
             let (Some(mean), Some(deviation)) = (mean(&values), deviation(&values)) else { return (None, None) };

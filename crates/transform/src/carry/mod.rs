@@ -2,7 +2,9 @@
 //! whole table is answered by runs of their own over the rows that are alive at that place.
 
 mod agree;
+mod alike;
 mod ask;
+mod down;
 mod spellings;
 mod value;
 

@@ -27,6 +27,10 @@ impl Carried {
                 None => col(column.as_str()),
             },
             Value::Clipped { column, limits } => self.clipped(column, limits),
+            Value::Within { column, limits } => {
+                let out = self.outside(column, limits).fill_null(lit(false));
+                when(out).then(lit(NULL).cast(self.dtype(column))).otherwise(col(column.as_str()))
+            }
             Value::Outside { column, limits } => self.outside(column, limits),
             Value::IsOutside { column, limits } => self.outside(column, limits).fill_null(lit(false)),
             Value::Empty { columns, all } => {
@@ -37,11 +41,15 @@ impl Carried {
             Value::Lost { now, before } => col(now.as_str()).is_null().and(col(before.as_str()).is_not_null()),
             Value::NotTrue(sql) => self.sql(sql)?.eq_missing(lit(true)).not(),
             Value::Duplicate(ask) => match self.found.get(ask) {
-                Some(Found::Contest(losers, _)) => is_loser(losers.clone(), col(POSITION)),
+                Some(Found::Contest(losers, ..)) => is_loser(losers.clone(), col(POSITION)),
                 _ => lit(false),
             },
+            Value::ClusterOf(ask, _) => match self.found.get(ask) {
+                Some(Found::Contest(_, _, numbers)) => count_at(numbers.clone(), col(POSITION)),
+                _ => lit(NULL).cast(DataType::UInt32),
+            },
             Value::Copies(ask) => match self.found.get(ask) {
-                Some(Found::Contest(_, counts)) => count_at(counts.clone(), col(POSITION)),
+                Some(Found::Contest(_, counts, _)) => count_at(counts.clone(), col(POSITION)),
                 _ => lit(NULL).cast(DataType::UInt32),
             },
             Value::Agreed { column, ask, helper, fill, .. } => match self.found.get(ask) {
@@ -50,6 +58,10 @@ impl Carried {
                     let takes = if *fill { takes } else { takes.and(self.has_value(column)) };
                     when(takes).then(col(helper.as_str())).otherwise(col(column.as_str()))
                 }
+                _ => col(column.as_str()),
+            },
+            Value::FilledDown { column, ask, at, .. } => match self.found.get(ask) {
+                Some(Found::Below(below)) => self.filled_down(below, *at, column),
                 _ => col(column.as_str()),
             },
             Value::Spelled { column, ask } => match self.found.get(ask) {

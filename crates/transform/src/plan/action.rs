@@ -6,11 +6,11 @@ use polars::prelude::{DataType, NamedFrom, PlSmallStr, Scalar, Schema, Series};
 use serde_json::json;
 use spec::{Result, Scalar as Cell};
 
+use super::question::{Agreement, Alike, Down, Spellings};
 use crate::SqlExpr;
 use crate::keys::Nulls;
 use crate::operation::{Operation, TextRule, shown};
 use crate::seen::Winner;
-use crate::steps::{By, Method, SourceOrder};
 
 /// The number of a question of a plan.
 pub(crate) type Ask = usize;
@@ -68,6 +68,11 @@ pub(crate) enum Value {
         column: String,
         limits: Limits,
     },
+    /// The number; an empty cell beyond the limits.
+    Within {
+        column: String,
+        limits: Limits,
+    },
     /// Whether a number lies beyond the limits.
     Outside {
         column: String,
@@ -92,6 +97,8 @@ pub(crate) enum Value {
     NotTrue(SqlExpr),
     /// Whether the row is a duplicate that goes.
     Duplicate(Ask),
+    /// The number of the rows that are one with the row, and the columns by which they were found.
+    ClusterOf(Ask, Vec<String>),
     /// For how many rows the row stands.
     Copies(Ask),
     /// The value on which the rows of its key agree, if that was decided. `fill`: empty cells get it too; `reads` are the
@@ -102,6 +109,13 @@ pub(crate) enum Value {
         helper: String,
         fill: bool,
         reads: Vec<String>,
+    },
+    /// The value of the nearest row above that has one where the cell is empty: that of the answer for the column `at`.
+    FilledDown {
+        column: String,
+        ask: Ask,
+        at: usize,
+        groups: Vec<String>,
     },
     /// The text, or what the answer says becomes of it.
     Spelled {
@@ -199,6 +213,10 @@ pub(crate) enum Question {
     },
     /// On which values the rows of each key agree.
     Agree(Agreement),
+    /// Which values come down to empty cells.
+    Down(Down),
+    /// Which rows are one, and which of them stays.
+    Alike(Alike),
     /// Which texts are other spellings of which.
     Spellings(Spellings),
     /// Which row of each key stays, and for how many it stands.
@@ -211,48 +229,6 @@ pub(crate) enum Question {
     },
 }
 
-/// How the rows of a key come to one value in each of some columns. The values become the helpers.
-#[derive(Clone, Debug)]
-pub(crate) struct Agreement {
-    pub keys: Vec<String>,
-    pub columns: Vec<String>,
-    pub by: Vec<By>,
-    /// Whether empty cells get the value.
-    pub fill: bool,
-    pub min_share: f64,
-    pub min_rows: u32,
-    /// One per column.
-    pub helpers: Vec<String>,
-}
-
-impl Agreement {
-    /// All columns that it looks at, each once.
-    pub fn reads(&self) -> Vec<String> {
-        let by = self.by.iter().filter_map(|by| match by {
-            By::Majority | By::First => None,
-            By::Newest(column) | By::SourceOrder(SourceOrder { column, .. }) => Some(column),
-        });
-        let mut reads: Vec<String> = Vec::new();
-        for column in self.keys.iter().chain(&self.columns).chain(by) {
-            if !reads.contains(column) {
-                reads.push(column.clone());
-            }
-        }
-        reads
-    }
-}
-
-/// How spellings of one value are found in a column, and what people decided before.
-#[derive(Clone, Debug)]
-pub(crate) struct Spellings {
-    pub column: String,
-    pub method: Method,
-    /// Whether what is found becomes of the cells.
-    pub apply: bool,
-    /// What becomes of which text, whatever is found.
-    pub decided: Vec<(String, Option<String>)>,
-}
-
 /// How limits follow from the finite values.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Spread {
@@ -260,6 +236,8 @@ pub(crate) enum Spread {
     Quartiles(f64),
     /// So many standard deviations from the mean.
     Deviations(f64),
+    /// So many median absolute deviations from the median, each times 1.4826.
+    Medians(f64),
 }
 
 impl Value {
@@ -271,11 +249,13 @@ impl Value {
             | Value::Filled { column, .. }
             | Value::Clipped { column, .. }
             | Value::Agreed { column, .. }
-            | Value::Spelled { column, .. } => of(column),
+            | Value::Spelled { column, .. }
+            | Value::FilledDown { column, .. }
+            | Value::Within { column, .. } => of(column),
             Value::Sql(sql) => sql.compile(schema, place)?.dtype,
             Value::Of(operation, column) => operation.gives(&of(column)),
             Value::Texts(..) => DataType::String,
-            Value::Copies(_) => DataType::UInt32,
+            Value::Copies(_) | Value::ClusterOf(..) => DataType::UInt32,
             Value::Answered { dtype, .. } => dtype.clone(),
             Value::Outside { .. }
             | Value::IsOutside { .. }
@@ -297,11 +277,14 @@ impl Value {
             | Value::Clipped { column, .. }
             | Value::Outside { column, .. }
             | Value::IsOutside { column, .. }
-            | Value::Spelled { column, .. } => vec![column.clone()],
+            | Value::Spelled { column, .. }
+            | Value::Within { column, .. } => vec![column.clone()],
             Value::Sql(sql) | Value::NotTrue(sql) => sql.columns(),
             Value::Empty { columns, .. } => columns.clone(),
             Value::Lost { now, before } => vec![now.clone(), before.clone()],
             Value::Agreed { column, reads, .. } => [column].into_iter().chain(reads).cloned().collect(),
+            Value::FilledDown { column, groups, .. } => [column].into_iter().chain(groups).cloned().collect(),
+            Value::ClusterOf(_, reads) => reads.clone(),
             Value::Duplicate(_) | Value::Copies(_) => Vec::new(),
             Value::Asked { inputs, when, .. } => {
                 let when = when.iter().flat_map(SqlExpr::columns);
@@ -330,6 +313,7 @@ impl std::fmt::Display for Value {
             }
             Value::Filled { column, with: Filling::Answer(ask) } => write!(f, "{column}, answer {ask} where empty"),
             Value::Clipped { column, limits } => write!(f, "{column} within {limits}"),
+            Value::Within { column, limits } => write!(f, "{column}, empty beyond {limits}"),
             Value::Outside { column, limits } | Value::IsOutside { column, limits } => {
                 write!(f, "{column} is beyond {limits}")
             }
@@ -339,8 +323,10 @@ impl std::fmt::Display for Value {
             Value::Lost { now, before } => write!(f, "{now} is empty and {before} is not"),
             Value::NotTrue(sql) => write!(f, "{sql} is not true"),
             Value::Agreed { column, ask, .. } => write!(f, "{column}, or answer {ask} of its key"),
+            Value::FilledDown { column, ask, .. } => write!(f, "{column}, filled down by answer {ask}"),
             Value::Spelled { column, ask } => write!(f, "{column}, spelled as answer {ask} says"),
             Value::Duplicate(ask) => write!(f, "loses in answer {ask}"),
+            Value::ClusterOf(ask, _) => write!(f, "number in answer {ask}"),
             Value::Copies(ask) => write!(f, "copies in answer {ask}"),
             Value::Asked { inputs, when, .. } => {
                 write!(f, "asked about {}", inputs.join(", "))?;
@@ -396,15 +382,10 @@ impl std::fmt::Display for Action {
                     let groups = groups.join(", ");
                     write!(f, "per key {groups}: answer {ask} = limits of {column} by {by:?}; nulls {nulls:?}")
                 }
-                Question::Agree(Agreement { keys, columns, by, .. }) => {
-                    let (keys, columns) = (keys.join(", "), columns.join(", "));
-                    let by: Vec<&str> = by.iter().map(By::name).collect();
-                    write!(f, "per key {keys}: answer {ask} = {columns} by {}", by.join(", then "))
-                }
-                Question::Spellings(Spellings { column, method, apply, .. }) => {
-                    let apply = if *apply { "" } else { "; proposed only" };
-                    write!(f, "over the table: answer {ask} = spellings of {column} by {}{apply}", method.name())
-                }
+                Question::Agree(wanted) => wanted.show(*ask, f),
+                Question::Alike(wanted) => wanted.show(*ask, f),
+                Question::Down(wanted) => wanted.show(*ask, f),
+                Question::Spellings(wanted) => wanted.show(*ask, f),
                 Question::Contest { keys, nulls, by, winner, count } => {
                     write!(f, "per key {}: answer {ask} = {winner:?}", keys.join(", "))?;
                     by.iter().try_for_each(|by| write!(f, " {by}"))?;

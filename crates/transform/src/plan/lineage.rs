@@ -85,7 +85,8 @@ impl Flow {
             Question::Limits { column, groups, .. } => &self.name(column) | &self.names(groups),
             Question::Spellings(spellings) => self.name(&spellings.column),
             // What each column is decided by stands in its value.
-            Question::Agree(_) => Names::new(),
+            Question::Agree(_) | Question::Down(_) => Names::new(),
+            Question::Alike(alike) => self.names(&alike.reads()),
             Question::Contest { keys, by, .. } => &self.names(keys) | &self.names(by.as_slice()),
         };
         sources.extend(self.rows.iter().cloned());
@@ -101,9 +102,14 @@ impl Flow {
             Value::Filled { with: Filling::Answer(ask), .. }
             | Value::Agreed { ask, .. }
             | Value::Spelled { ask, .. }
+            | Value::FilledDown { ask, .. }
+            | Value::ClusterOf(ask, _)
             | Value::Duplicate(ask)
             | Value::Copies(ask) => sources.extend(self.answer(*ask)),
-            Value::Clipped { limits, .. } | Value::Outside { limits, .. } | Value::IsOutside { limits, .. } => {
+            Value::Clipped { limits, .. }
+            | Value::Outside { limits, .. }
+            | Value::IsOutside { limits, .. }
+            | Value::Within { limits, .. } => {
                 match limits {
                     Limits::Given { .. } => {}
                     Limits::Of(ask) => sources.extend(self.answer(*ask)),
@@ -154,7 +160,7 @@ mod tests {
     use crate::{Given, Step, clean};
 
     /// Lists of steps in which each kind occurs, over the columns `a`, `b` (numbers), `t`, `u` (texts) and `g` (few values).
-    const STEPS: [&str; 17] = [
+    const STEPS: [&str; 20] = [
         "- derive: {r: a + b, s: r * 2}\n- drop: {columns: [b]}",
         "- rename: {a: b2, t: x}\n- trim: {columns: [x]}\n- derive: {y: x || u}",
         "- filter: a > 10\n- derive: {r: b}",
@@ -168,6 +174,9 @@ mod tests {
         "- outliers: {columns: [a], method: {zscore: {factor: 0.5}}, group_by: [g], action: drop}",
         "- map_values: {columns: [g], values: {'x': z}}\n- filter: g = 'z'",
         "- cast: {columns: {t: int64}}\n- derive: {n: t + a}",
+        "- fill_down: {columns: [t], group_by: [g]}\n- fill_down: {columns: [a]}",
+        "- dedupe: {any: [t, [u, g]], by: a, keep: last, cluster: who}",
+        "- outliers: {columns: [a], method: {zscore: {factor: 0.5}}, action: 'null'}",
         "- repair: {key: g, columns: [t], by: majority}",
         "- repair: {key: g, columns: [t, u], by: {newest: a}}\n- drop: {columns: [a]}",
         "- filter: b > 3\n- cluster: {columns: [u], method: {edit_distance: {most: 1, min_count: 2}}, apply: true}",
@@ -251,7 +260,7 @@ mod tests {
         assert_eq!(sources.columns["s"], names(&["a", "b"]));
         assert_eq!(sources.columns["t"], names(&["t"]));
         assert!(sources.rows.is_empty() && !sources.columns.contains_key("b"));
-        let (_, sources) = cleaned(table(&mut Random::from_state(1), 40), STEPS[16]);
+        let (_, sources) = cleaned(table(&mut Random::from_state(1), 40), STEPS[19]);
         assert_eq!((&sources.columns["u"], &sources.columns["t"]), (&names(&["t"]), &names(&["u"])));
         let (_, sources) = cleaned(table(&mut Random::from_state(1), 40), STEPS[4]);
         assert_eq!((&sources.columns["a"], &sources.rows), (&names(&["a", "b"]), &names(&["b"])));

@@ -7,6 +7,7 @@
 
 mod action;
 mod lineage;
+mod question;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -18,9 +19,9 @@ use spec::{Error, Result, did_you_mean};
 pub use lineage::Sources;
 
 pub(crate) use action::{
-    Action, Agreement, Ask, Bound, Filling, Given as Answer, Limits, Log, Question, Spellings, Spread, Value,
-    whole_cell,
+    Action, Ask, Bound, Filling, Given as Answer, Limits, Log, Question, Spread, Value, whole_cell,
 };
+pub(crate) use question::{Agreement, Alike, Compared, Down, Spellings};
 
 use crate::given::Given;
 use crate::keys::Nulls;

@@ -5,6 +5,12 @@
 //! - dedupe: {keys: [review], count: copies}
 //! - dedupe: {keys: [shop, receipt], nulls: equal}
 //! - dedupe
+//! - dedupe: {any: [email, [phone, last_name]], by: updated_at, keep: last, cluster: person}
+//! - dedupe:
+//!     similar:
+//!       block: [zip, phone]
+//!       fields: [{column: name, weight: 2}, {column: street, by: words}, {column: born, by: exact}]
+//!       threshold: 0.9
 //! ```
 //!
 //! A row with an empty cell among its `keys` is not a duplicate of any other: two orders without a number are two orders.
@@ -13,15 +19,22 @@
 //! that column, ties by the table, and a row whose `by` is empty stays only where all are. Keeping the first row
 //! of the table takes no extra reading, unless a later step looks at the whole table or `count` is given: a column that
 //! says how many rows each one stands for.
+//!
+//! With `any` rows are one if they agree on one of several keys, and with `similar` if they are alike enough. Both are transitive: if
+//! the first row and the second are one, and the second and the third, then all three are. `similar` compares rows only where they agree
+//! on one of the keys in `block`; the likeness of two rows is the weighted mean of those of their cells. The pairs and their scores
+//! are written to a file to review. `cluster` numbers what is one in a new column, and `action: mark` lets all rows stay.
 
 use artifact::Fate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::Result;
 
+use super::one_or_many::OneOrMany;
+use super::similar::{self, Similar};
 use super::{Apply, any};
 use crate::keys::Nulls;
-use crate::plan::{Ask, Plan, Question, Value};
+use crate::plan::{Alike, Ask, Plan, Question, Value};
 use crate::seen::Winner;
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +56,34 @@ pub struct Dedupe {
     /// A new column that says how many rows the one that stays stands for, itself included.
     #[serde(default)]
     count: Option<String>,
+    /// Keys, each a column or a list of columns: rows that agree on one of them are one. An empty cell agrees with none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    any: Vec<OneOrMany<String>>,
+    /// Rows that are alike enough are one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    similar: Option<Similar>,
+    /// A new column with a number for all rows that are one, from 1 in the order of their first rows. With `any` or `similar`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cluster: Option<String>,
+    /// What becomes of the rows that do not stay. With `any` or `similar`. Default: drop.
+    #[serde(default, skip_serializing_if = "Action::is_default")]
+    action: Action,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Action {
+    /// They are removed and counted as duplicates.
+    #[default]
+    Drop,
+    /// They stay: the new columns say what is one.
+    Mark,
+}
+
+impl Action {
+    fn is_default(&self) -> bool {
+        *self == Action::default()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +98,14 @@ enum Keep {
 
 impl Apply for Dedupe {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
+        if !self.any.is_empty() || self.similar.is_some() {
+            return self.apply_to_alike(plan);
+        }
+        if self.cluster.is_some() || self.action != Action::default() {
+            return Err(plan
+                .error("'cluster' and 'action' belong to 'any' and 'similar'")
+                .hint("write `any: [KEY]` instead of `keys: [KEY]`"));
+        }
         let keys = plan.pick(&self.keys, "", any)?;
         let mut name = plan.place().to_owned();
         if !self.keys.is_empty() {
@@ -80,7 +129,7 @@ impl Apply for Dedupe {
     }
 
     fn needs_table(&self) -> bool {
-        self.winner() != Winner::First || self.count.is_some()
+        self.winner() != Winner::First || self.count.is_some() || !self.any.is_empty() || self.similar.is_some()
     }
 
     fn needs_position(&self, table_follows: bool) -> bool {
@@ -102,8 +151,39 @@ impl Dedupe {
         self.nulls.unwrap_or(if self.keys.is_empty() { Nulls::Equal } else { Nulls::Differ })
     }
 
-    /// Asks which row of each key stays.
-    fn ask(&self, plan: &mut Plan, keys: Vec<String>) -> Result<Ask> {
+    /// Asks which rows are one by a key or by likeness.
+    fn apply_to_alike(&self, plan: &mut Plan) -> Result<()> {
+        if !self.keys.is_empty() || self.nulls.is_some() {
+            return Err(plan
+                .error("'keys' and 'nulls' do not go with 'any' and 'similar'")
+                .hint("write the key into 'any', where an empty cell agrees with none"));
+        }
+        if self.action == Action::Mark && self.cluster.is_none() && self.count.is_none() {
+            return Err(plan.error("with `action: mark` nothing is marked").hint("name a new column in 'cluster'"));
+        }
+        let new: Vec<&String> = self.cluster.iter().chain(&self.count).collect();
+        new.iter().try_for_each(|column| plan.check_new(column))?;
+        if new.len() == 2 && new[0] == new[1] {
+            return Err(plan.error(format!("'cluster' and 'count' name the same column '{}'", new[0])));
+        }
+        self.check_order(plan)?;
+        let any = similar::keys(plan, &self.any)?;
+        let compared = self.similar.as_ref().map(|similar| similar.check(plan)).transpose()?;
+        let alike = Alike { any, compared, by: self.by.clone(), winner: self.winner() };
+        let reads = alike.reads();
+        plan.chooses_rows(&reads);
+        let ask = plan.ask(Question::Alike(alike));
+        if self.action == Action::Drop {
+            let name = format!("{} of alike rows", plan.place());
+            plan.remove(name, Fate::Duplicate, None, Value::Duplicate(ask))?;
+        }
+        let cluster = self.cluster.iter().map(|column| (column.clone(), Value::ClusterOf(ask, reads.clone())));
+        let count = self.count.iter().map(|column| (column.clone(), Value::Copies(ask)));
+        plan.set(cluster.chain(count).collect())
+    }
+
+    /// Refuses an order by a column that has none.
+    fn check_order(&self, plan: &Plan) -> Result<()> {
         if let Some(by) = &self.by {
             let dtype = plan.dtype(by)?;
             if !(dtype.is_numeric() || dtype.is_temporal() || dtype.is_bool()) {
@@ -113,6 +193,12 @@ impl Dedupe {
                     .hint("cast it to a number, or read it with 'parse_dates' first"));
             }
         }
+        Ok(())
+    }
+
+    /// Asks which row of each key stays.
+    fn ask(&self, plan: &mut Plan, keys: Vec<String>) -> Result<Ask> {
+        self.check_order(plan)?;
         let (nulls, winner, count) = (self.nulls(), self.winner(), self.count.is_some());
         Ok(plan.ask(Question::Contest { keys, nulls, by: self.by.clone(), winner, count }))
     }

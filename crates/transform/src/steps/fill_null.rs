@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Statistics are those of the rows that are alive at this step. A column of whole numbers takes a mean or median only
-//! where it is whole too, or where no cell is empty. There is no "last value before": it would depend on the order of the rows.
+//! where it is whole too, or where no cell is empty. The value of the row above is the work of `fill_down`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

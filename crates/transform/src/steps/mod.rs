@@ -9,6 +9,7 @@ mod dedupe;
 mod derive;
 mod drop;
 mod drop_null;
+mod fill_down;
 mod fill_null;
 mod filter;
 mod fix_mojibake;
@@ -27,6 +28,7 @@ mod replace;
 mod replacement;
 mod scalar;
 mod select;
+mod similar;
 mod space_punctuation;
 mod strip_html;
 mod trim;
@@ -102,6 +104,8 @@ steps! {
     parse_dates::ParseDates,
     /// Fills empty cells.
     fill_null::FillNull,
+    /// Fills empty cells from the row above.
+    fill_down::FillDown,
     /// Lets the rows of one key agree on columns that the key determines.
     repair::Repair,
     /// Drops rows with empty cells.

@@ -4,11 +4,14 @@
 //! - outliers: {columns: [amount], method: {range: {min: 0, max: 10000}}, action: refuse}
 //! - outliers: {columns: [amount], method: iqr, group_by: [country], action: clip}
 //! - outliers: {columns: [amount], method: {zscore: {factor: 4}}, action: flag}
+//! - outliers: {columns: [price], method: mad, group_by: [product], action: null}
 //! ```
 //!
 //! `iqr`: outside [Q1 - f·(Q3 - Q1), Q3 + f·(Q3 - Q1)], quartiles by linear interpolation (Tukey 1977; numpy's
-//! default). `zscore`: farther than f standard deviations (of the population) from the mean. Both are taken from
-//! the finite values of the rows that are alive at this step. An empty cell is not an outlier; NaN is above every
+//! default). `zscore`: farther than f standard deviations (of the population) from the mean. `mad`: farther than f · 1.4826 · MAD from
+//! the median, where MAD is the median absolute deviation from it and 1.4826 makes it comparable with a standard deviation (the
+//! modified z-score of Iglewicz and Hoaglin 1993, who write 0.6745 = 1 / 1.4826 on the other side); where more than half of the
+//! values are equal, MAD is 0 and nothing is an outlier. All are taken from the finite values of the rows that are alive at this step. An empty cell is not an outlier; NaN is above every
 //! limit. With `group_by` a row that has an empty cell there (or NaN) belongs to no group and is not an outlier, unless the step
 //! says `nulls: equal`: then an empty cell is a value like others.
 
@@ -26,7 +29,7 @@ use crate::plan::{Limits, Plan, Problem, Question, Spread, Value};
 pub struct Outliers {
     /// The number columns to look at.
     columns: Vec<String>,
-    /// How limits are found: `range`, `iqr` or `zscore`.
+    /// How limits are found: `range`, `iqr`, `zscore` or `mad`.
     method: Method,
     /// Columns whose values make groups, each with limits of its own. Not for `range`.
     #[serde(default)]
@@ -48,6 +51,8 @@ enum Method {
     Iqr(Iqr),
     /// By standard deviations: `zscore`, or `{zscore: {factor: 4}}`.
     Zscore(Zscore),
+    /// By the median absolute deviation: `mad`, or `{mad: {factor: 5}}`.
+    Mad(Mad),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -101,6 +106,19 @@ impl Default for Zscore {
     }
 }
 
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Mad {
+    /// Median absolute deviations from the median, each times 1.4826. Default: 3.5.
+    factor: Factor,
+}
+
+impl Default for Mad {
+    fn default() -> Mad {
+        Mad { factor: Factor(3.5) }
+    }
+}
+
 /// A number above 0.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "f64")]
@@ -126,6 +144,8 @@ enum Action {
     Drop,
     /// They become the limit.
     Clip,
+    /// Their cells become empty.
+    Null,
     /// They stay; the new column `<column>_outlier` is true for them.
     Flag,
 }
@@ -167,6 +187,7 @@ impl Outliers {
             }
             Method::Iqr(Iqr { factor }) => Spread::Quartiles(factor.0),
             Method::Zscore(Zscore { factor }) => Spread::Deviations(factor.0),
+            Method::Mad(Mad { factor }) => Spread::Medians(factor.0),
         };
         let groups = match self.group_by.is_empty() {
             true => Vec::new(),
@@ -199,6 +220,7 @@ impl Outliers {
             }
             Action::Drop => plan.drop_rows(&format!("on {column}"), Value::Outside { column, limits }),
             Action::Clip => plan.set(vec![(column.clone(), Value::Clipped { column, limits })]),
+            Action::Null => plan.set(vec![(column.clone(), Value::Within { column, limits })]),
             Action::Flag => plan.set(vec![(format!("{column}_outlier"), Value::IsOutside { column, limits })]),
         }
     }
@@ -242,6 +264,26 @@ mod tests {
         assert_eq!(rows(&table(), &steps("2.3")).height(), 7);
         let ranged = run(&table(), "- outliers: {columns: [x], method: {range: {min: 2}}}");
         assert_eq!(reasons(&ranged), ["step 1 'outliers': x: '1.0' is below 2"]);
+    }
+
+    #[test]
+    fn mad_and_empty_cells() {
+        // statsmodels.robust.mad([1, 2, 3, 4, 5, 100]) = 1.5 / 0.6745 (about the median 3.5): limits at 3.5 are 3.5 ± 7.784
+        let done = rows(&table(), "- outliers: {columns: [x], method: mad, action: null}");
+        let found: Vec<_> = done.column("x").unwrap().f64().unwrap().iter().collect();
+        assert_eq!(found, [Some(1.0), Some(2.0), Some(3.0), None, Some(4.0), Some(5.0), None]);
+        let refused = run(&table(), "- outliers: {columns: [x], method: {mad: {factor: 40}}}");
+        assert_eq!(
+            reasons(&refused),
+            ["step 1 'outliers': x: '100.0' is outside [-85.45599999999999, 92.45599999999999]"]
+        );
+        // More than half are equal: nobody can tell what is far.
+        let equal = df!("x" => [1.0, 1.0, 1.0, 1.0, 9.0]).unwrap();
+        assert_eq!(rows(&equal, "- outliers: {columns: [x], method: mad, action: drop}"), equal);
+        let groups = df!("g" => ["a", "a", "a", "a", "b", "b"], "x" => [1i64, 2, 3, 1000, 1000, 2000]).unwrap();
+        let done = rows(&groups, "- outliers: {columns: [x], method: mad, group_by: [g], action: null}");
+        let found: Vec<_> = done.column("x").unwrap().i64().unwrap().iter().collect();
+        assert_eq!(found, [Some(1), Some(2), Some(3), None, Some(1000), Some(2000)]);
     }
 
     #[test]

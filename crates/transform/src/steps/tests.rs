@@ -151,7 +151,7 @@ fn unknown_columns_name_the_step() {
 }
 
 /// Small steps over the columns of [`table`], valid in any order and number.
-pub const STEPS: [&str; 31] = [
+pub const STEPS: [&str; 37] = [
     "- trim: {columns: [s]}",
     "- trim: {columns: [s], blank: null}",
     "- normalize_text: {columns: [s], case: upper}",
@@ -182,6 +182,12 @@ pub const STEPS: [&str; 31] = [
     "- repair: {key: k, columns: [s, n], by: majority}",
     "- cluster: {columns: [s], method: fingerprint, apply: true}",
     "- cluster: {columns: [s], method: {edit_distance: {most: 1, max_share: 1, min_count: 2, times: 2, digits: true}}, apply: true}",
+    "- dedupe: {any: [s, [n, k]], keep: last, by: n}",
+    "- dedupe: {similar: {block: [k], fields: [{column: s}, {column: n, by: {within: 4}}], threshold: 0.8}}",
+    "- fill_down: {columns: [n, s]}",
+    "- fill_down: {columns: [n], group_by: [s], limit: 1}",
+    "- outliers: {columns: [n], method: mad, action: null}",
+    "- outliers: {columns: [k], method: {mad: {factor: 1}}, group_by: [s], action: drop}",
     "- repair: {key: s, columns: [n], by: [{newest: k}, first], empty: keep}",
 ];
 
@@ -271,7 +277,12 @@ fn a_plan_shows_itself() {
 - outliers: {columns: [x], method: iqr, action: clip, group_by: [k]}
 - derive: {y: x * 2}
 - filter: y > 1
-- dedupe: {keys: [k], keep: last, by: y}";
+- dedupe: {keys: [k], keep: last, by: y}
+- repair: {key: k, columns: [x], by: [majority, {newest: y}]}
+- cluster: {columns: [k], method: ngram}
+- fill_down: {columns: [x, y], group_by: [k]}
+- dedupe: {any: [y, [k, x]], similar: {block: [k], fields: [{column: x}], threshold: 0.5}, cluster: c, action: mark}
+- outliers: {columns: [x], method: mad, action: null}";
     let plan = crate::plan(&columns, &parse(steps).unwrap(), &Given::default()).unwrap();
     let expected = r#"step 1 'trim'
 per row: k = trim {"blank":"keep"} of k
@@ -288,6 +299,21 @@ per row: out by rule 1 where y > 1 is not true
 step 6 'dedupe'
 per key k: answer 3 = Largest y; nulls Differ
 per row: out by rule 2 where loses in answer 3
+step 7 'repair'
+per key k: answer 4 = x by majority, then newest
+per row: x = x, or answer 4 of its key
+step 8 'cluster'
+over the table: answer 5 = spellings of k by ngram; proposed only
+per row: k = k, spelled as answer 5 says
+step 9 'fill_down'
+per key k: answer 6 = x, y of the row above
+per row: x = x, filled down by answer 6; y = y, filled down by answer 6
+step 10 'dedupe'
+over the table: answer 7 = rows that are one by y or k and x or likeness of x from 0.5; First
+per row: c = number in answer 7
+step 11 'outliers'
+over the table: answer 8 = limits of x by Medians(3.5)
+per row: x = x, empty beyond answer 8
 "#;
     assert_eq!(plan.to_string(), expected);
 }

@@ -21,12 +21,16 @@ pub fn false_alarms(spec: &DriftSpec, columns: &[Counts], importance: &[Option<f
         for _ in 0..spec.looks {
             let drawn: Vec<Counts> =
                 columns.iter().zip(&reference).map(|(column, was)| drawn_look(column, was, &mut random)).collect();
-            // Without an effect there is no alarm, whatever the tests say: they take most of the time.
-            if !drawn.iter().zip(&standing).any(|(column, stands)| *stands && column.effects(spec).contains(&true)) {
+            // Without an effect there is no alarm, whatever the tests find: they take most of the time.
+            if !drawn
+                .iter()
+                .zip(&standing)
+                .any(|(column, has_moved)| *has_moved && column.effects(spec).contains(&true))
+            {
                 return false;
             }
-            for (stands, judged) in standing.iter_mut().zip(look(spec, &drawn)) {
-                *stands &= judged.iter().any(|(_, moved)| *moved);
+            for (has_moved, judged) in standing.iter_mut().zip(look(spec, &drawn)) {
+                *has_moved &= judged.iter().any(|(_, moved)| *moved);
             }
         }
         standing.contains(&true)

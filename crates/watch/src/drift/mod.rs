@@ -16,8 +16,8 @@ use alert::Priority;
 use artifact::ColumnSummary;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use spec::Severity;
 use spec::text::{number, percent};
+use spec::{Name, Severity};
 
 use crate::statistics::{benjamini_hochberg, homogeneity, jensen_shannon, stability_index};
 pub use profile::Profile;
@@ -55,6 +55,8 @@ pub struct DriftSpec {
     /// The features in the server's request log are compared, too, of the predictions of the last so many days, from 1.
     /// They make the table `drift_requests`. Default: not at all.
     pub request_days: Option<u32>,
+    /// The pipeline under whose name the server seals these requests. Default: the pipeline's name with `_served`.
+    pub served: Option<Name>,
     /// `soft` (default) warns of drift, `hard` refuses the run.
     pub severity: Severity,
     /// How urgent an alert is, from `P0` to `P3`. Default: as `resources/alerts.yaml` says.
@@ -75,6 +77,7 @@ impl Default for DriftSpec {
             min_importance: 0.01,
             resamples: 500,
             request_days: None,
+            served: None,
             severity: Severity::Soft,
             priority: None,
         }
@@ -118,6 +121,12 @@ impl DriftSpec {
         if let Some(days) = self.request_days.filter(|days| !(1..=3650).contains(days)) {
             return Some(wrong("request_days", days.to_string(), "a whole number from 1 to 3650"));
         }
+        if self.served.is_some() && self.request_days.is_none() {
+            let error = spec::Error::cannot_run("names requests that nothing reads").at("served");
+            return Some(
+                error.hint("write `request_days`, too: the features of so many days of requests are compared"),
+            );
+        }
         (self.resamples > 100_000)
             .then(|| wrong("resamples", self.resamples.to_string(), "a whole number up to 100000"))
     }
@@ -126,7 +135,7 @@ impl DriftSpec {
 /// A column and what it is compared with.
 pub struct Watched<'a> {
     pub name: &'a str,
-    /// Its share of the model's importance; `None` if nobody knows, and then it counts whatever `min_importance` is.
+    /// Its share of the model's importance; `None` if it is not known; then the column counts whatever `min_importance` is.
     pub importance: Option<f64>,
     pub reference: &'a Profile,
     pub now: &'a ColumnSummary,
@@ -159,7 +168,7 @@ pub struct ColumnDrift {
     pub moved: Vec<String>,
     /// In how many looks in a row, this one included.
     pub looks: u32,
-    /// Whether it is drift: it moved in as many looks as asked for, and the model leans on it.
+    /// Whether it is drift: it moved in as many looks as required, and the model relies on it.
     pub drifted: bool,
 }
 

@@ -13,7 +13,7 @@ const MOST: usize = 100_000;
 /// footer would summarise them. `artifacts`: the oldest first. Features that no request has are left out.
 ///
 /// # Errors
-/// Cannot run: a column that is missing or of another type. Refused: features that are no JSON.
+/// Cannot run: a column that is missing or of another type. Refused: features that are not JSON.
 pub fn requested(artifacts: &[Artifact], table: &str, features: &[&Feature], since: i64) -> Result<Vec<ColumnSummary>> {
     const COLUMNS: [&str; 3] = ["time", "shadow", "features"];
     let doing = format!("table '{table}'");

@@ -6,6 +6,10 @@
 //! one of class 0 with the weight 1 − p. A metric of these weighted rows is what the metric is expected to be. Scores become
 //! probabilities by isotonic regression on the rows of the test part.
 //!
+//! **Several classes.** Each class against all others is calibrated separately (Zadrozny and Elkan 2002, "Transforming
+//! Classifier Scores into Accurate Multiclass Probability Estimates"), and the probabilities of a row are divided by their
+//! sum; if all of them are 0, each class has the same. A row then counts once per class, with the probability of the class.
+//!
 //! **Regression.** Each row is expected to have the loss that test rows with such a prediction had, by tenths of the
 //! predictions. That is coarser than CBPE: it sees that predictions are now of a size where errors are larger.
 //!
@@ -18,8 +22,9 @@ mod report;
 use std::collections::BTreeMap;
 
 use alert::Priority;
+use artifact::PolarsResultExt;
 use chrono::NaiveDate;
-use polars::prelude::DataFrame;
+use polars::prelude::{Column, DataFrame, DataType};
 use schemars::JsonSchema;
 use score::Task;
 use score::metrics::{Metric, Resamples, Scored};
@@ -27,7 +32,7 @@ use serde::Deserialize;
 use spec::{Error, Result, Severity};
 
 use self::calibration::{Isotonic, Losses};
-use crate::outcomes::{self, Asker, Keys, Outcome, entities_of, grouped, join, newest_weeks};
+use crate::outcomes::{self, Asker, Keys, Outcome, class_names, entities_of, grouped, join, newest_weeks};
 use crate::performance::{Promised, RESAMPLES};
 
 /// How predictions are judged before it is known what happened.
@@ -36,7 +41,8 @@ use crate::performance::{Promised, RESAMPLES};
 pub struct EstimateSpec {
     /// The table of the features stage that holds labels, where there are any yet. Default: `training`.
     pub labels: String,
-    /// By which metric; it must be one that the model's card has. Default: `auc`, of regression `mae`.
+    /// By which metric; it must be one that the model's card has. Default: `auc`, of several classes `log_loss`, of regression
+    /// `mae`.
     pub metric: Option<Metric>,
     /// How much worse than the card's figure the estimate may be, as a share of that figure. Default: 0.2.
     pub max_worse: f64,
@@ -73,14 +79,10 @@ impl EstimateSpec {
     /// The metric that is estimated for predictions of `task`.
     ///
     /// # Errors
-    /// Cannot run: a metric that cannot be estimated, or several classes.
+    /// Cannot run: a metric that cannot be estimated.
     pub fn metric_of(&self, task: Task) -> Result<Metric> {
-        let metric = self.metric.unwrap_or(if task == Task::Regression { Metric::Mae } else { Metric::Auc });
-        if task == Task::Multiclass {
-            return Err(Error::cannot_run("estimate: predictions of several classes cannot be estimated yet")
-                .hint("take 'estimate' out of monitor.yaml"));
-        }
-        // What is expected is a loss per row; these are no means of it.
+        let metric = self.metric.unwrap_or(outcomes::usual_metric(task));
+        // The estimate is a loss per row; these metrics are not means of one.
         let can_be = |metric: &Metric| !matches!(metric, Metric::R2 | Metric::Wape | Metric::Bias);
         if !Metric::of(task).filter(can_be).any(|known| known == metric) {
             let known: Vec<&str> = Metric::of(task).filter(can_be).map(Metric::name).collect();
@@ -94,8 +96,49 @@ impl EstimateSpec {
 /// The rows of a version's test part: what the model scored, and what was true.
 #[derive(Clone, Debug, Default)]
 pub struct Reference {
+    /// One score per row; of several classes one probability per row and class.
     pub scores: Vec<f64>,
+    /// One per row; of several classes the number of the class.
     pub labels: Vec<f64>,
+}
+
+impl Reference {
+    /// From the test predictions of a version: the keys and the label, then one score or one probability per class, in their
+    /// order; their names do not matter. `classes`: of several classes their names. Empty if a column is missing.
+    ///
+    /// # Errors
+    /// Cannot run: a column of another type.
+    pub fn of(rows: &DataFrame, keys: &Keys, classes: &[String]) -> Result<Reference> {
+        let doing = "test predictions";
+        let mut given = keys.shared();
+        given.push(&keys.label);
+        given.dedup();
+        let width = classes.len().max(1);
+        let scores: Vec<&Column> = rows.columns().iter().skip(given.len()).take(width).collect();
+        let Ok(label) = rows.column(&keys.label) else { return Ok(Reference::default()) };
+        if scores.len() < width {
+            return Ok(Reference::default());
+        }
+        let numbers = |column: &Column| -> Result<Vec<Option<f64>>> {
+            let column = column.cast(&DataType::Float64).during(doing)?;
+            Ok(column.f64().during(doing)?.iter().collect())
+        };
+        let number = |name: &String| classes.iter().position(|class| class == name).map(|at| at as f64);
+        let labels: Vec<Option<f64>> = match classes {
+            [] => numbers(label)?,
+            _ => class_names(doing, label)?.iter().map(|name| number(name.as_ref()?)).collect(),
+        };
+        let scores = scores.into_iter().map(numbers).collect::<Result<Vec<_>>>()?;
+        let mut found = Reference::default();
+        for (row, label) in labels.into_iter().enumerate() {
+            let of_row: Option<Vec<f64>> = scores.iter().map(|column| column[row]).collect();
+            if let (Some(label), Some(of_row)) = (label, of_row) {
+                found.labels.push(label);
+                found.scores.extend(of_row);
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// A version, one of its weeks, and how good its predictions probably are.
@@ -142,7 +185,7 @@ const LEAST_REFERENCE: usize = 100;
 /// label is known at all. `promised` and `references`: by version.
 ///
 /// # Errors
-/// Cannot run: keys of different types, a label that is not of numbers or booleans.
+/// Cannot run: keys of different types, a label of another type than the task needs, metrics that are weighted.
 pub fn estimate(
     spec: &EstimateSpec,
     task: Task,
@@ -153,7 +196,13 @@ pub fn estimate(
     references: &BTreeMap<String, Reference>,
 ) -> Result<EstimateReport> {
     let metric = spec.metric_of(task)?;
-    let asker = Asker { key: "estimate", labels: &spec.labels, segments: &[] };
+    if let Some(weight) = &keys.weight {
+        return Err(Error::cannot_run(format!(
+            "estimate: the metrics of the model are weighted by column '{weight}', which predictions do not have"
+        ))
+        .hint("take 'estimate' out of monitor.yaml, or 'weighted_metrics' out of train.yaml"));
+    }
+    let asker = Asker { key: "estimate", task, labels: &spec.labels, segments: &[], promised };
     let mut rows = join(asker, keys, predictions, outcomes)?;
     newest_weeks(&mut rows, spec.weeks);
     let mut report = EstimateReport {
@@ -164,7 +213,7 @@ pub fn estimate(
         without_reference: Vec::new(),
     };
     for (version, rows) in grouped(rows.iter(), |outcome| outcome.version.as_str()) {
-        let reference = references.get(version).filter(|reference| reference.scores.len() >= LEAST_REFERENCE);
+        let reference = references.get(version).filter(|reference| reference.labels.len() >= LEAST_REFERENCE);
         let Some(reference) = reference else {
             report.without_reference.push(version.to_owned());
             continue;
@@ -182,7 +231,7 @@ pub fn estimate(
     let usual = report.usual_error.unwrap_or(0.0);
     for line in &mut report.lines {
         let beyond = line.interval.map(|(low, high)| (low - usual, high + usual));
-        let promised = Promised { test: line.test, threshold: None };
+        let promised = Promised { test: line.test, ..Promised::default() };
         // What is known is judged by `performance`.
         let is_open = 2 * line.known_rows < line.rows && line.rows >= u64::from(spec.min_rows);
         line.failed =
@@ -198,17 +247,16 @@ fn line(
     week: NaiveDate,
     rows: &[&Outcome],
 ) -> Result<Estimate> {
-    let all = expected.of_rows(rows)?;
+    let (all, entities) = expected.of_rows(rows)?;
     let estimate = all.value(expected.metric, expected.threshold);
-    let resamples = Resamples::of_entities(expected.entities(rows), RESAMPLES.0, RESAMPLES.1);
+    let resamples = Resamples::of_entities(entities, RESAMPLES.0, RESAMPLES.1);
     let interval = resamples.intervals(&all, &[expected.metric], expected.threshold).remove(0);
     let known: Vec<&Outcome> = rows.iter().copied().filter(|row| row.label.is_some()).collect();
     let (mut value, mut error) = (None, None);
     if !known.is_empty() {
-        let labels = known.iter().filter_map(|row| row.label).collect();
-        let scores = known.iter().map(|row| row.score).collect();
-        value = Scored::new(expected.task, labels, scores, "estimate")?.value(expected.metric, expected.threshold);
-        let guessed = expected.of_rows(&known)?.value(expected.metric, expected.threshold);
+        let scored = outcomes::scored(expected.task, &known, false, "estimate")?;
+        value = scored.value(expected.metric, expected.threshold);
+        let guessed = expected.of_rows(&known)?.0.value(expected.metric, expected.threshold);
         error = guessed.zip(value).map(|(guessed, value)| guessed - value);
     }
     Ok(Estimate {
@@ -235,8 +283,8 @@ struct Expected {
 }
 
 enum By {
-    /// The probability of class 1.
-    Probability(Isotonic),
+    /// The probability of each class by its score; of two classes that of class 1 alone.
+    Probability(Vec<Isotonic>),
     /// The loss that the metric is the mean of.
     Loss(Losses),
 }
@@ -254,45 +302,68 @@ impl Expected {
                 let losses: Vec<f64> = scores.iter().zip(labels).map(loss).collect();
                 By::Loss(Losses::fit(scores, &losses))
             }
-            _ => By::Probability(Isotonic::fit(scores, labels)),
+            Task::Classification => By::Probability(vec![Isotonic::fit(scores, labels)]),
+            Task::Multiclass => {
+                let classes = scores.len() / labels.len();
+                let against_all = |class: usize| {
+                    let scores: Vec<f64> = scores.iter().skip(class).step_by(classes).copied().collect();
+                    let is_it = labels.iter().map(|label| f64::from(u8::from(*label == class as f64)));
+                    Isotonic::fit(&scores, &is_it.collect::<Vec<_>>())
+                };
+                By::Probability((0..classes).map(against_all).collect())
+            }
         };
         Expected { task, metric, threshold, by }
     }
 
-    /// The rows with labels that stand for what is expected: the metric of these is the estimate.
-    fn of_rows(&self, rows: &[&Outcome]) -> Result<Scored> {
-        let scores: Vec<f64> = rows.iter().map(|row| row.score).collect();
+    /// The rows with expected labels, whose metric is the estimate; and the entity of each.
+    fn of_rows(&self, rows: &[&Outcome]) -> Result<(Scored, Vec<u32>)> {
+        let entities = entities_of(rows);
+        let (mut labels, mut scores) = (Vec::new(), Vec::new());
         match &self.by {
-            By::Probability(isotonic) => {
-                let ones: Vec<f64> = scores.iter().map(|score| isotonic.at(*score)).collect();
-                let weights: Vec<f64> = ones.iter().copied().chain(ones.iter().map(|one| 1.0 - one)).collect();
-                let labels = [vec![1.0; rows.len()], vec![0.0; rows.len()]].concat();
-                let scored = Scored::new(self.task, labels, [&scores[..], &scores].concat(), "estimate")?;
-                Ok(scored.with_weights(Some(&weights)))
+            By::Probability(calibrated) => {
+                let (mut weights, mut of_entity) = (Vec::new(), Vec::new());
+                for (row, entity) in rows.iter().zip(entities) {
+                    let probabilities = probabilities(calibrated, &row.scores).into_iter().enumerate();
+                    for (class, probability) in probabilities.filter(|(_, probability)| *probability > 0.0) {
+                        labels.push(class as f64);
+                        scores.extend_from_slice(&row.scores);
+                        weights.push(probability);
+                        of_entity.push(entity);
+                    }
+                }
+                let scored = Scored::new(self.task, labels, scores, "estimate")?;
+                Ok((scored.with_weights(Some(&weights)), of_entity))
             }
             By::Loss(losses) => {
                 // A label that is off by just what is expected.
-                let label = |score: &f64| {
-                    let loss = losses.at(*score);
+                let label = |score: f64| {
+                    let loss = losses.at(score);
                     match self.metric {
                         Metric::Rmse => score - loss.sqrt(),
                         Metric::Mape => score / (1.0 + loss),
                         _ => score - loss,
                     }
                 };
-                Scored::new(self.task, scores.iter().map(label).collect(), scores, "estimate")
+                scores.extend(rows.iter().flat_map(|row| row.scores.iter().copied()));
+                labels.extend(scores.iter().copied().map(label));
+                Ok((Scored::new(self.task, labels, scores, "estimate")?, entities))
             }
         }
     }
+}
 
-    /// The entity of each row of [`Expected::of_rows`].
-    fn entities(&self, rows: &[&Outcome]) -> Vec<u32> {
-        let entities = entities_of(rows);
-        match self.by {
-            By::Probability(_) => [&entities[..], &entities].concat(),
-            By::Loss(_) => entities,
-        }
+/// The probability of each class, by the scores of a row; they add up to 1.
+fn probabilities(calibrated: &[Isotonic], scores: &[f64]) -> Vec<f64> {
+    if let [of_one] = calibrated {
+        let one = scores.first().map_or(f64::NAN, |score| of_one.at(*score));
+        return vec![1.0 - one, one];
     }
+    let mut each: Vec<f64> = calibrated.iter().zip(scores).map(|(of_class, score)| of_class.at(*score)).collect();
+    let sum: f64 = each.iter().sum();
+    let even = 1.0 / each.len() as f64;
+    each.iter_mut().for_each(|one| *one = if sum > 0.0 { *one / sum } else { even });
+    each
 }
 
 #[cfg(test)]

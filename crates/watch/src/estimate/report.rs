@@ -9,7 +9,7 @@ use spec::{Result, Severity};
 use super::{Estimate, EstimateReport};
 
 impl EstimateReport {
-    /// Only `version` can fail: of others, which answer nobody any more, it is enough to know how they probably were.
+    /// Only `version` can fail: the others no longer answer, so they are only reported.
     pub fn judging(mut self, version: &str) -> EstimateReport {
         self.lines.iter_mut().filter(|line| line.version != version).for_each(|line| line.failed = false);
         self

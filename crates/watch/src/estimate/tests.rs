@@ -1,5 +1,5 @@
-use artifact::{PolarsResultExt, Verdict};
-use polars::prelude::{Column, DataType, IntoColumn, NamedFrom, Series, TimeUnit, df};
+use artifact::Verdict;
+use polars::prelude::{IntoColumn, NamedFrom, Series, TimeUnit, df};
 use spec::random::Random;
 
 use super::*;
@@ -12,7 +12,15 @@ fn unit(random: &mut Random) -> f64 {
 
 fn outcome(score: f64) -> Outcome {
     let week = NaiveDate::from_ymd_opt(2026, 1, 5).unwrap();
-    Outcome { version: "v1".to_owned(), entity: 0, week, segments: Vec::new(), label: None, score }
+    Outcome {
+        version: "v1".to_owned(),
+        entity: 0,
+        week,
+        segments: Vec::new(),
+        label: None,
+        weight: 1.0,
+        scores: vec![score],
+    }
 }
 
 /// Scores that are probabilities already.
@@ -24,7 +32,7 @@ fn calibrated(metric: Metric, threshold: Option<f64>) -> Expected {
 fn expected(metric: Metric, scores: &[f64]) -> f64 {
     let rows: Vec<Outcome> = scores.iter().copied().map(outcome).collect();
     let of = calibrated(metric, Some(0.5));
-    of.of_rows(&rows.iter().collect::<Vec<_>>()).unwrap().value(metric, Some(0.5)).unwrap()
+    of.of_rows(&rows.iter().collect::<Vec<_>>()).unwrap().0.value(metric, Some(0.5)).unwrap()
 }
 
 #[test]
@@ -82,7 +90,7 @@ fn table(rows: &[(i64, f64, i64)]) -> DataFrame {
 }
 
 fn keys() -> Keys {
-    Keys { entity: "id".to_owned(), time: Some("day".to_owned()), label: "bought".to_owned() }
+    Keys { entity: "id".to_owned(), time: Some("day".to_owned()), label: "bought".to_owned(), weight: None }
 }
 
 /// Scores that are far too sure of themselves: the probability is halfway to a half.
@@ -98,7 +106,7 @@ fn a_shift_to_where_the_model_is_unsure_shows_before_labels_are_known_and_the_er
     let labels: Vec<f64> = scores.iter().map(|score| label(&mut random, *score)).collect();
     let test = Scored::new(Task::Classification, labels.clone(), scores.clone(), "test").unwrap();
     let test = test.value(Metric::Auc, None).unwrap();
-    let promised = BTreeMap::from([("v1".to_owned(), Promised { test: Some(test), threshold: None })]);
+    let promised = BTreeMap::from([("v1".to_owned(), Promised { test: Some(test), ..Promised::default() })]);
     let references = BTreeMap::from([("v1".to_owned(), Reference { scores, labels })]);
     // Three weeks as in the test, whose labels are known; then one in which nobody is near 0 or 1.
     let rows: Vec<(i64, f64, i64)> = (0..4000)
@@ -172,7 +180,7 @@ fn of_a_regression_errors_are_those_of_predictions_of_this_size() {
     let rows: Vec<(i64, f64, i64)> = (0..1000).map(|id| (id, 901.0 + (id % 100) as f64, 0)).collect();
     let of = |metric, test| {
         let spec = EstimateSpec { metric: Some(metric), ..EstimateSpec::default() };
-        let promised = BTreeMap::from([("v1".to_owned(), Promised { test: Some(test), threshold: None })]);
+        let promised = BTreeMap::from([("v1".to_owned(), Promised { test: Some(test), ..Promised::default() })]);
         let report = estimate(&spec, Task::Regression, &keys(), &table(&rows), None, &promised, &references).unwrap();
         report.lines[0].clone()
     };
@@ -196,8 +204,116 @@ fn what_cannot_be_estimated_is_named() {
         of(Metric::R2).metric_of(Task::Regression).unwrap_err().to_string(),
         "estimate.metric: 'r2' cannot be estimated for this model; choose one of: mae, rmse, mape"
     );
-    assert!(EstimateSpec::default().metric_of(Task::Multiclass).unwrap_err().to_string().contains("several classes"));
+    assert_eq!(EstimateSpec::default().metric_of(Task::Multiclass).unwrap(), Metric::LogLoss);
+    assert_eq!(
+        of(Metric::Auc).metric_of(Task::Multiclass).unwrap_err().to_string(),
+        "estimate.metric: 'auc' cannot be estimated for this model; choose one of: log_loss, accuracy, macro_f1, macro_auc"
+    );
+    let weighted = Keys { weight: Some("w".to_owned()), ..keys() };
+    let (predictions, none) = (table(&[(1, 0.5, 0)]), BTreeMap::new());
+    let spec = EstimateSpec::default();
+    let found = estimate(&spec, Task::Classification, &weighted, &predictions, None, &none, &BTreeMap::new());
+    assert_eq!(
+        found.unwrap_err().to_string(),
+        "estimate: the metrics of the model are weighted by column 'w', which predictions do not have; take 'estimate' out of \
+         monitor.yaml, or 'weighted_metrics' out of train.yaml"
+    );
     assert_eq!(EstimateSpec::default().metric_of(Task::Regression).unwrap(), Metric::Mae);
     let wrong = EstimateSpec { weeks: 0, ..EstimateSpec::default() };
     assert_eq!(wrong.fault().unwrap().to_string(), "weeks: found 0, expected a whole number from 1 to 5000");
+}
+
+/// Probabilities of three classes that differ from row to row.
+fn three(random: &mut Random) -> Vec<f64> {
+    let all: Vec<f64> = (0..3).map(|_| unit(random).powi(2) + 0.01).collect();
+    let sum: f64 = all.iter().sum();
+    all.iter().map(|one| one / sum).collect()
+}
+
+/// A class drawn by these probabilities.
+fn drawn(random: &mut Random, probabilities: &[f64]) -> f64 {
+    let at = unit(random);
+    let mut sum = 0.0;
+    let beyond = probabilities.iter().position(|one| {
+        sum += one;
+        at < sum
+    });
+    beyond.unwrap_or(probabilities.len() - 1) as f64
+}
+
+#[test]
+fn of_several_classes_the_estimate_is_the_mean_over_worlds_in_which_probabilities_are_true() {
+    let mut random = Random::new(12, 0);
+    let all: Vec<Vec<f64>> = (0..400).map(|_| three(&mut random)).collect();
+    let rows: Vec<Outcome> = all.iter().map(|scores| Outcome { scores: scores.clone(), ..outcome(0.0) }).collect();
+    let rows: Vec<&Outcome> = rows.iter().collect();
+    let reference = Reference { scores: vec![1., 0., 0., 0., 1., 0., 0., 0., 1.], labels: vec![0.0, 1.0, 2.0] };
+    for metric in Metric::of(Task::Multiclass) {
+        let expected = Expected::of(Task::Multiclass, metric, &reference, None);
+        let found = expected.of_rows(&rows).unwrap().0.value(metric, None).unwrap();
+        let worlds = 400;
+        let values = (0..worlds).map(|_| {
+            let labels = all.iter().map(|probabilities| drawn(&mut random, probabilities)).collect();
+            Scored::new(Task::Multiclass, labels, all.concat(), "a world").unwrap().value(metric, None).unwrap()
+        });
+        let mean = values.sum::<f64>() / f64::from(worlds);
+        assert!((found - mean).abs() < 0.006, "{metric}: {found}, not {mean}");
+    }
+}
+
+#[test]
+fn probabilities_of_several_classes_that_are_too_sure_are_calibrated_by_the_test_part() {
+    let mut random = Random::new(13, 0);
+    // The model says less than the truth of the class that is least probable.
+    let said = |truth: &[f64]| -> Vec<f64> {
+        let sharp: Vec<f64> = truth.iter().map(|one| one.powi(3)).collect();
+        let sum: f64 = sharp.iter().sum();
+        sharp.iter().map(|one| one / sum).collect()
+    };
+    let mut part = |rows: usize| {
+        let (mut scores, mut labels) = (Vec::new(), Vec::new());
+        for _ in 0..rows {
+            let truth = three(&mut random);
+            labels.push(drawn(&mut random, &truth));
+            scores.extend(said(&truth));
+        }
+        (scores, labels)
+    };
+    let (scores, labels) = part(20_000);
+    let reference = Reference { scores, labels };
+    let (scores, labels) = part(20_000);
+    let rows: Vec<Outcome> =
+        scores.chunks(3).map(|scores| Outcome { scores: scores.to_vec(), ..outcome(0.0) }).collect();
+    let rows: Vec<&Outcome> = rows.iter().collect();
+    let really = Scored::new(Task::Multiclass, labels, scores.clone(), "a part").unwrap();
+    for (metric, tolerance) in
+        [(Metric::LogLoss, 0.06), (Metric::Accuracy, 0.01), (Metric::MacroF1, 0.01), (Metric::MacroAuc, 0.01)]
+    {
+        let expected = Expected::of(Task::Multiclass, metric, &reference, None);
+        let found = expected.of_rows(&rows).unwrap().0.value(metric, None).unwrap();
+        let truth = really.value(metric, None).unwrap();
+        assert!((found - truth).abs() < tolerance, "{metric}: {found}, really {truth}");
+    }
+    // Taken at its word, the model would be far better than it is.
+    let naive = scores.chunks(3).map(|row| row.iter().copied().fold(0.0, f64::max)).sum::<f64>() / 20_000.0;
+    assert!(naive > really.value(Metric::Accuracy, None).unwrap() + 0.1, "{naive}");
+    // A row to which no class is left: each is as likely as the others.
+    let flat = vec![Isotonic::fit(&[0.0, 1.0], &[0.0, 0.0]); 3];
+    assert_eq!(probabilities(&flat, &[0.2, 0.3, 0.5]), [1.0 / 3.0; 3]);
+}
+
+#[test]
+fn the_test_part_is_read_by_the_order_of_its_columns() {
+    // A label of the name `score` pushed the score to another name.
+    let keys = Keys { entity: "id".to_owned(), time: None, label: "score".to_owned(), weight: None };
+    let rows = df!("id" => [1i64, 2, 3], "score" => [Some(1.0), None, Some(0.0)], "score_2" => [0.9, 0.5, 0.2], "part" => ["test"; 3]);
+    let found = Reference::of(&rows.unwrap(), &keys, &[]).unwrap();
+    assert_eq!((found.labels, found.scores), (vec![1.0, 0.0], vec![0.9, 0.2]));
+    let rows =
+        df!("id" => [1i64, 2], "score" => ["b", "c"], "probability_a" => [0.2, 0.1], "probability_b" => [0.8, 0.9])
+            .unwrap();
+    let classes = ["a", "b"].map(str::to_owned);
+    let found = Reference::of(&rows, &keys, &classes).unwrap();
+    assert_eq!((found.labels, found.scores), (vec![1.0], vec![0.2, 0.8]));
+    assert!(Reference::of(&rows.drop("probability_b").unwrap(), &keys, &classes).unwrap().labels.is_empty());
 }

@@ -4,11 +4,12 @@ use polars::prelude::{TimeUnit, df};
 use spec::random::Random;
 
 use super::*;
+use crate::outcomes::class_names;
 
 const DAY: i64 = 86_400_000_000;
 
 fn keys() -> Keys {
-    Keys { entity: "id".to_owned(), time: Some("day".to_owned()), label: "price".to_owned() }
+    Keys { entity: "id".to_owned(), time: Some("day".to_owned()), label: "price".to_owned(), weight: None }
 }
 
 fn times(micros: Vec<Option<i64>>, name: &str) -> Column {
@@ -22,7 +23,7 @@ fn day(number: i64) -> i64 {
 }
 
 fn promised(test: f64) -> BTreeMap<String, Promised> {
-    let of = |name: &str| (name.to_owned(), Promised { test: Some(test), threshold: None });
+    let of = |name: &str| (name.to_owned(), Promised { test: Some(test), ..Promised::default() });
     [of("v1"), of("v2")].into()
 }
 
@@ -159,7 +160,11 @@ fn what_cannot_be_judged_is_named() {
     // It needs a plain forecast to compare with, which predictions do not have.
     let scaled = PerformanceSpec { metric: Some(Metric::Mase), ..PerformanceSpec::default() };
     assert!(scaled.metric_of(Task::Regression).unwrap_err().to_string().contains("'mase' does not judge this model"));
-    assert!(spec.metric_of(Task::Multiclass).unwrap_err().to_string().contains("several classes"));
+    assert_eq!(
+        spec.metric_of(Task::Multiclass).unwrap_err().to_string(),
+        "performance.metric: 'auc' does not judge this model; choose one of: log_loss, accuracy, macro_f1, macro_auc"
+    );
+    assert_eq!(PerformanceSpec::default().metric_of(Task::Multiclass).unwrap(), Metric::LogLoss);
     let wrong = PerformanceSpec { max_worse: -0.1, ..PerformanceSpec::default() };
     assert_eq!(wrong.fault().unwrap().to_string(), "max_worse: found -0.1, expected a number from 0");
     let mut predictions = df!("id" => ["1"], "score" => [1.0], "model_version" => ["v1"]).unwrap();
@@ -186,9 +191,128 @@ fn what_cannot_be_judged_is_named() {
 
 #[test]
 fn a_bias_is_worse_to_either_side() {
-    let promised = Promised { test: Some(-2.0), threshold: None };
+    let promised = Promised { test: Some(-2.0), ..Promised::default() };
     for (interval, expected) in [((2.1, 3.0), true), ((-3.0, -2.1), true), ((-1.0, 1.5), false), ((1.5, 2.5), false)] {
         assert_eq!(promised.is_beyond(Metric::Bias, Some(interval)), expected, "{interval:?}");
     }
     assert_eq!(promised.worse(Metric::Bias, Some(3.0)), Some(0.5));
+}
+
+/// The metrics by their definitions, from texts alone.
+fn by_definition(metric: Metric, rows: &[(&str, Vec<(&str, f64)>)]) -> f64 {
+    let said = |row: &(&str, Vec<(&str, f64)>)| -> String {
+        let best = row.1.iter().fold(("", f64::NEG_INFINITY), |best, one| if one.1 > best.1 { *one } else { best });
+        best.0.to_owned()
+    };
+    let count = rows.len() as f64;
+    match metric {
+        Metric::Accuracy => rows.iter().filter(|row| said(row) == row.0).count() as f64 / count,
+        Metric::LogLoss => {
+            let of = |row: &(&str, Vec<(&str, f64)>)| {
+                let known = row.1.iter().find(|(class, _)| *class == row.0);
+                -known.map_or(0.0, |(_, probability)| *probability).max(f64::EPSILON).ln()
+            };
+            rows.iter().map(of).sum::<f64>() / count
+        }
+        _ => {
+            let happened = rows.iter().map(|row| row.0.to_owned());
+            let classes: std::collections::BTreeSet<String> = happened.chain(rows.iter().map(said)).collect();
+            let f1 = |class: &String| {
+                let right = rows.iter().filter(|row| row.0 == class && said(row) == *class).count();
+                let all = rows.iter().filter(|row| row.0 == class).count();
+                let named = rows.iter().filter(|row| said(row) == *class).count();
+                2.0 * right as f64 / (all + named) as f64
+            };
+            classes.iter().map(f1).sum::<f64>() / classes.len() as f64
+        }
+    }
+}
+
+#[test]
+fn predictions_of_several_classes_are_judged_each_by_the_classes_of_its_version() {
+    // v1 knows three classes, v2 another order and one more; 'new' is known to neither.
+    const CLASSES: [(&str, &[&str]); 2] = [("v1", &["a", "b", "c"]), ("v2", &["c", "x", "a", "b"])];
+    let mut random = Random::new(21, 0);
+    for round in 0..30 {
+        let count = 20 + random.below(60);
+        let mut columns: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
+        ["a", "b", "c", "x"].iter().for_each(|class| drop(columns.insert(format!("probability_{class}"), Vec::new())));
+        let (mut versions, mut labels) = (Vec::new(), Vec::new());
+        let mut rows: BTreeMap<&str, Vec<(&str, Vec<(&str, f64)>)>> = BTreeMap::new();
+        for _ in 0..count {
+            let (version, classes) = CLASSES[random.below(2)];
+            let mut each: Vec<f64> = classes.iter().map(|_| 1.0 + random.below(1000) as f64).collect();
+            let sum: f64 = each.iter().sum();
+            each.iter_mut().for_each(|one| *one /= sum);
+            let said: Vec<(&str, f64)> = classes.iter().copied().zip(each).collect();
+            for (name, values) in &mut columns {
+                let of_class = said.iter().find(|(class, _)| *name == format!("probability_{class}"));
+                values.push(of_class.map(|(_, probability)| *probability));
+            }
+            let label = ["a", "b", "c", "x", "new", "newer"][random.below(if round % 2 == 0 { 3 } else { 6 })];
+            versions.push(version);
+            labels.push(label);
+            rows.entry(version).or_default().push((label, said));
+        }
+        let ids: Vec<i64> = (0..count as i64).collect();
+        let mut predictions = df!("id" => &ids, "model_version" => &versions).unwrap();
+        predictions.with_column(times(vec![Some(day(0)); count], "day")).unwrap();
+        predictions.with_column(times(vec![Some(day(1)); count], "scored_at")).unwrap();
+        for (name, values) in columns {
+            predictions.with_column(Column::new(name.into(), values)).unwrap();
+        }
+        let mut outcomes = df!("id" => &ids, "price" => &labels).unwrap();
+        outcomes.with_column(times(vec![Some(day(0)); count], "day")).unwrap();
+        let promised: BTreeMap<String, Promised> = CLASSES
+            .map(|(version, classes)| {
+                let classes = classes.iter().map(|class| (*class).to_owned()).collect();
+                (version.to_owned(), Promised { test: Some(0.5), classes, ..Promised::default() })
+            })
+            .into();
+        for metric in [Metric::LogLoss, Metric::Accuracy, Metric::MacroF1] {
+            let spec = PerformanceSpec { metric: Some(metric), max_worse: 1e9, ..PerformanceSpec::default() };
+            let found = performance(&spec, Task::Multiclass, &keys(), &predictions, &outcomes, &promised).unwrap();
+            for (version, rows) in &rows {
+                let line = found.lines.iter().find(|line| line.version == *version && line.week.is_none()).unwrap();
+                let expected = by_definition(metric, rows);
+                let value = line.value.unwrap();
+                assert!((value - expected).abs() < 1e-9, "round {round}, {version}: {metric} {value}, not {expected}");
+                let known = CLASSES.iter().find(|(name, _)| name == version).unwrap().1;
+                let unknown = rows.iter().filter(|(label, _)| !known.contains(label)).count();
+                assert_eq!((line.rows, line.unknown_rows), (rows.len() as u64, unknown as u64));
+                let words = found.verdict(Severity::Soft).1;
+                let named = format!("({unknown} of classes that {version} does not know)");
+                assert_eq!(words.contains(&named), unknown > 0, "{words}");
+            }
+        }
+    }
+}
+
+#[test]
+fn classes_are_named_as_train_names_them() {
+    let names = |column: Column| class_names("a test", &column).unwrap().into_iter().flatten().collect::<Vec<_>>();
+    assert_eq!(names(Column::new("a".into(), ["x", "y"])), ["x", "y"]);
+    assert_eq!(names(Column::new("a".into(), [3i64, -1])), ["3", "-1"]);
+    assert_eq!(names(Column::new("a".into(), [true, false])), ["true", "false"]);
+    let error = class_names("performance", &Column::new("a".into(), [1.5])).unwrap_err().to_string();
+    assert_eq!(error, "performance: column 'a' is float64, expected texts, whole numbers or booleans");
+}
+
+#[test]
+fn rows_count_by_their_weights_where_the_card_says_so() {
+    let mut predictions =
+        df!("id" => [1i64, 2, 3], "score" => [11.0, 24.0, 30.0], "model_version" => ["v1"; 3]).unwrap();
+    predictions.with_column(times(vec![Some(day(0)); 3], "day")).unwrap();
+    predictions.with_column(times(vec![Some(day(1)); 3], "scored_at")).unwrap();
+    let mut outcomes = df!("id" => [1i64, 2, 3], "price" => [10.0, 20.0, 20.0], "w" => [3.0, 1.0, 0.0]).unwrap();
+    outcomes.with_column(times(vec![Some(day(0)); 3], "day")).unwrap();
+    let keys = Keys { weight: Some("w".to_owned()), ..keys() };
+    let spec = PerformanceSpec::default();
+    let of = |outcomes: &DataFrame| performance(&spec, Task::Regression, &keys, &predictions, outcomes, &promised(2.0));
+    // (3 · 1 + 1 · 4) / 4
+    assert_eq!(of(&outcomes).unwrap().lines[0].value, Some(1.75));
+    outcomes.with_column(Column::new("w".into(), [1.0, -1.0, 0.0])).unwrap();
+    assert!(
+        of(&outcomes).unwrap_err().to_string().starts_with("performance: a weight in column 'w' is -1; weights are")
+    );
 }

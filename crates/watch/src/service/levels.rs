@@ -8,7 +8,7 @@ use spec::text::{number, percent};
 use super::ServiceSpec;
 use super::log::{MINUTE, Minute, Tally};
 
-/// How a level stands.
+/// The state of a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LevelState {
     Kept,
@@ -28,7 +28,7 @@ impl LevelState {
     }
 }
 
-/// A level and how it stands.
+/// A level and its state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Levelled {
     /// `p95_ms`, `errors` or `availability`.

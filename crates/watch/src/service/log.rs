@@ -22,7 +22,7 @@ pub struct Asked<'a> {
     pub latency_us: Option<i64>,
 }
 
-/// From when on a version was in production, and which one stands by for it.
+/// From when on a version was in production, and which one is its fallback.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InProduction {
     /// Microseconds since 1970.

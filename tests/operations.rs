@@ -1,0 +1,198 @@
+//! What docs/operations holds for Prometheus and Grafana, tried with the real programs: the rules are valid, a running server is
+//! scraped, and every panel of the dashboard and every rule finds the metrics that it asks for.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use testkit::{HttpClient, Project, Serve};
+use tests::repository;
+use tests::served::{AT_ONCE, PREDICTIONS, people};
+
+/// Whether Prometheus and its `promtool` are installed; a word on stderr if not.
+fn is_installed() -> bool {
+    let runs = |name: &str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
+    let both = runs("prometheus") && runs("promtool");
+    if !both {
+        testkit::skipped("prometheus", "no prometheus or promtool; the package prometheus runs this test");
+    }
+    both
+}
+
+fn promtool(project: &Project, arguments: &[&str]) -> Output {
+    Command::new("promtool").args(arguments).current_dir(project.root()).output().expect("promtool runs")
+}
+
+/// The example files in a project of their own.
+fn with_examples(project: &Project, scrape_from: &str) {
+    let read = |name: &str| std::fs::read_to_string(repository().join("docs/operations").join(name)).expect(name);
+    let example = read("prometheus.yml");
+    for part in ["scrape_interval: 15s", "127.0.0.1:8080", "/etc/prometheus/millrace-token"] {
+        assert!(example.contains(part), "{part}: {example}");
+    }
+    let config = example
+        .replace("scrape_interval: 15s", "scrape_interval: 200ms\n  evaluation_interval: 200ms")
+        .replace("127.0.0.1:8080", scrape_from)
+        .replace("/etc/prometheus/millrace-token", "token");
+    project
+        .write("prometheus.yml", config)
+        .write("alerts.yml", read("alerts.yml"))
+        .write("token", "viewer-viewer-viewer");
+}
+
+/// A running Prometheus; it stops with the test.
+struct Prometheus {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Prometheus {
+    fn start(project: &Project) -> Prometheus {
+        // Another program may take the port before it does.
+        (0..5).find_map(|_| Prometheus::on_a_free_port(project)).expect("Prometheus starts")
+    }
+
+    fn on_a_free_port(project: &Project) -> Option<Prometheus> {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address").to_string();
+        drop(listener);
+        let mut command = Command::new("prometheus");
+        command.args(["--config.file=prometheus.yml", "--storage.tsdb.path=tsdb"]);
+        command.arg(format!("--web.listen-address={address}")).current_dir(project.root());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it can be started");
+        let mut said = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
+        let ready = said.by_ref().map_while(Result::ok).any(|line| line.contains("Server is ready"));
+        // It goes on talking, and must not wait for anybody to listen.
+        std::thread::spawn(move || said.for_each(drop));
+        let server = Prometheus { child, url: format!("http://{address}") };
+        ready.then_some(server)
+    }
+
+    /// What an expression gives now. Panics if it cannot be evaluated.
+    #[track_caller]
+    fn query(&self, expression: &str) -> Vec<Value> {
+        let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let answer = HttpClient::connect(&self.url).get(&format!("/api/v1/query?query={encoded}"));
+        let answer = answer.has_status(200).json();
+        assert_eq!(answer["status"], "success", "{expression}: {answer}");
+        answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{expression}: {answer}")).clone()
+    }
+
+    /// Waits until an expression gives something, for at most a minute.
+    #[track_caller]
+    fn wait_for(&self, expression: &str) -> Vec<Value> {
+        let began = Instant::now();
+        loop {
+            let found = self.query(expression);
+            if !found.is_empty() {
+                return found;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{expression}: nothing within a minute");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn get(&self, path: &str) -> Value {
+        HttpClient::connect(&self.url).get(path).has_status(200).json()
+    }
+}
+
+/// Title and expressions of every panel, as the dashboard asks when everything is chosen.
+fn panels() -> Vec<(String, String)> {
+    let file = repository().join("docs/operations/grafana.json");
+    let dashboard: Value = serde_json::from_slice(&std::fs::read(file).expect("a dashboard")).expect("JSON");
+    let mut found = Vec::new();
+    for panel in dashboard["panels"].as_array().expect("panels") {
+        let title = panel["title"].as_str().expect("a title").to_owned();
+        assert_eq!(panel["datasource"]["uid"], "${source}", "{title}");
+        for target in panel["targets"].as_array().expect("targets") {
+            let expression = target["expr"].as_str().expect("an expression");
+            // Over a minute in place of five: so long has the test no data.
+            found.push((title.clone(), expression.replace("$pipeline", ".*").replace("[5m]", "[1m]")));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_rules_and_the_configuration_are_valid() {
+    if !is_installed() {
+        return;
+    }
+    let project = Project::new();
+    with_examples(&project, "127.0.0.1:8080");
+    for arguments in [["check", "config", "prometheus.yml"], ["check", "rules", "alerts.yml"]] {
+        let output = promtool(&project, &arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("SUCCESS"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn prometheus_scrapes_a_server_and_every_panel_and_rule_finds_its_metrics() {
+    if !is_installed() {
+        return;
+    }
+    let project = people().with_variable("SERVE_TOKEN_VIEWER", "viewer-viewer-viewer");
+    let project = project.with_variable("SERVE_TOKEN_OPERATOR", "operator-operator-op");
+    project.write("resources/p/serve.yaml", AT_ONCE);
+    let server = Serve::start(&project, &[]);
+    with_examples(&project, server.url().trim_start_matches("http://"));
+    let prometheus = Prometheus::start(&project);
+    prometheus.wait_for("up{job=\"millrace\"} == 1");
+    // The first scrapes have seen the counters at 0; now something happens.
+    prometheus.wait_for("count_over_time(millrace_serve_ready[1m]) >= 2");
+    let mut client = server.client().with_header("authorization", "Bearer operator-operator-op");
+    for key in 400..420 {
+        client.post(PREDICTIONS, &json!({"key": key})).has_status(200);
+    }
+    client.post(PREDICTIONS, &json!({"key": 999_999})).has_status(404);
+    client.get("/api/v1/results?pipeline=p").has_status(200);
+    for (title, expression) in panels() {
+        // The certificate is one of servers that speak TLS, and this one does not.
+        if title == "Certificate" {
+            prometheus.query(&expression);
+            continue;
+        }
+        let found = prometheus.wait_for(&expression);
+        let values: Vec<&str> = found.iter().filter_map(|one| one["value"][1].as_str()).collect();
+        assert!(!values.is_empty(), "{title}: {expression}: {found:?}");
+    }
+    // What the panels say is what happened, as soon as it is scraped.
+    prometheus.wait_for("sum(millrace_serve_predictions_total{pipeline=\"p\"}) == 20");
+    prometheus.wait_for("sum(millrace_serve_requests_total{pipeline=\"p\", status=\"404\"}) == 1");
+    prometheus.wait_for("min(millrace_serve_ready) == 1");
+
+    // Every rule was evaluated, and none fires but for what is so.
+    let rules = prometheus.get("/api/v1/rules");
+    let rules = rules["data"]["groups"][0]["rules"].as_array().expect("rules").clone();
+    assert!(rules.len() >= 14, "{rules:?}");
+    for rule in &rules {
+        assert_eq!(rule["health"], "ok", "{rule}");
+        assert!(rule["type"] != "alerting" || rule["state"] == "inactive", "{rule}");
+    }
+    // Each names metrics that the server has, so that it can fire.
+    let names = prometheus.get("/api/v1/label/__name__/values");
+    let names: Vec<&str> = names["data"].as_array().expect("names").iter().filter_map(Value::as_str).collect();
+    let text =
+        project.read("alerts.yml") + &panels().into_iter().map(|(_, expression)| expression + "\n").collect::<String>();
+    let asked = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    for name in asked.filter(|word| word.starts_with("millrace_serve_")) {
+        // Only servers with a certificate have its metric: the test of TLS holds it.
+        assert!(names.contains(&name) || name == "millrace_serve_certificate_seconds", "{name}: {names:?}");
+    }
+    // A swap that is refused is an increase: the counter was there before, at 0.
+    prometheus.wait_for("sum(millrace_serve_swaps_total{pipeline=\"p\", outcome=\"refused\"}) == 0");
+    prometheus.wait_for("sum(millrace_serve_journal_entries{pipeline=\"p\", fate=\"lost\"}) == 0");
+    assert_eq!(server.stop().0, Some(0));
+    prometheus.wait_for("up{job=\"millrace\"} == 0");
+}
