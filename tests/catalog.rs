@@ -48,6 +48,8 @@ fn an_empty_project_has_an_empty_catalog() {
 #[test]
 fn tables_are_listed_shown_and_found_by_what_is_said_of_them() {
     let project = described();
+    let ingest = format!("{}describe:\n  orders:\n    columns: {{day: of the order}}\n", tests::SHOP_INGEST);
+    project.write("resources/shop/ingest.yaml", ingest);
     run_all(&project, "shop");
     let all = lines(&project.run("catalog", ["--json"]));
     let names: Vec<&str> = all.iter().filter_map(|table| table["table"].as_str()).collect();
@@ -72,6 +74,8 @@ fn tables_are_listed_shown_and_found_by_what_is_said_of_them() {
         (amount["count"].as_u64(), amount["min"].as_f64(), amount["max"].as_f64()),
         (Some(3), Some(7.25), Some(20.0))
     );
+    let day = shown["columns"].as_array().unwrap().iter().find(|column| column["name"] == "day").unwrap();
+    assert_eq!(day["description"], "of the order", "it is the column of raw.orders");
     assert_eq!(shown["schema"]["version"], 1);
     // It is tagged as personal: no value of it is shown.
     assert!(!shown.to_string().contains("bob"), "{shown}");

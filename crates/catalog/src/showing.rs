@@ -15,12 +15,20 @@ const RUNS: usize = 10;
 pub fn show(inventory: &Inventory, name: &str, json: bool) -> Result<Exit> {
     let tables = inventory.tables();
     let table = inventory::table(&tables, name, None)?;
-    let text = if json { format!("{:#}\n", object(inventory, table)) } else { text(inventory, &tables, table) };
+    let graph = Graph::of(inventory, &tables);
+    let said = |column: &str| inventory::description(&tables, &graph, &table.id, column).map(str::to_owned);
+    let text = match json {
+        true => format!("{:#}\n", object(inventory, table, &said)),
+        false => text(inventory, &tables, table, &said),
+    };
     tool::print(&text)?;
     Ok(Exit::Done)
 }
 
-fn object(inventory: &Inventory, table: &Table<'_>) -> Value {
+/// What a column means, in words.
+type Said<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+fn object(inventory: &Inventory, table: &Table<'_>, said: Said<'_>) -> Value {
     let evidence = table.evidence();
     let columns: Vec<Value> = table
         .columns()
@@ -28,7 +36,7 @@ fn object(inventory: &Inventory, table: &Table<'_>) -> Value {
         .map(|column| {
             let mut value = serde_json::to_value(column).unwrap_or_default();
             value["made_by"] = table.definition(&column.name).map(|definition| definition.is.clone()).into();
-            value["description"] = description(table, &column.name).into();
+            value["description"] = said(&column.name).into();
             value
         })
         .collect();
@@ -53,11 +61,7 @@ fn object(inventory: &Inventory, table: &Table<'_>) -> Value {
     })
 }
 
-fn description(table: &Table<'_>, column: &str) -> Option<String> {
-    table.described()?.columns.get(column)?.description.clone()
-}
-
-fn text(inventory: &Inventory, tables: &[Table<'_>], table: &Table<'_>) -> String {
+fn text(inventory: &Inventory, tables: &[Table<'_>], table: &Table<'_>, said: Said<'_>) -> String {
     let mut out = format!("{}\n", table.id);
     let mut fact = |name: &str, value: String| {
         if !value.is_empty() {
@@ -112,10 +116,10 @@ fn text(inventory: &Inventory, tables: &[Table<'_>], table: &Table<'_>) -> Strin
     if let Some(refused) = inventory.refused(&table.id).first() {
         fact("refused", refused.path.display().to_string());
     }
-    out + &columns(inventory, table) + &checks(table) + &versions(table)
+    out + &columns(inventory, table, said) + &checks(table) + &versions(table)
 }
 
-fn columns(inventory: &Inventory, table: &Table<'_>) -> String {
+fn columns(inventory: &Inventory, table: &Table<'_>, said: Said<'_>) -> String {
     let types = table.types(inventory);
     let row = |column: &ColumnSummary| {
         let share = if column.count == 0 { 0.0 } else { column.nulls as f64 / column.count as f64 };
@@ -136,7 +140,7 @@ fn columns(inventory: &Inventory, table: &Table<'_>) -> String {
             bound(&column.min),
             bound(&column.max),
             column.mean.map(spec::text::number).unwrap_or_default(),
-            description(table, &column.name).or(made).unwrap_or_default(),
+            said(&column.name).or(made).unwrap_or_default(),
         ]
     };
     let rows: Vec<Vec<String>> = table.columns().iter().map(row).collect();

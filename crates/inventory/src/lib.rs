@@ -4,6 +4,7 @@
 //! This crate must not know about terminals; nor how a table is made, but for what its evidence says.
 
 mod backup;
+mod description;
 mod events;
 mod found;
 mod graph;
@@ -18,6 +19,7 @@ mod verify;
 pub mod words;
 
 pub use backup::{BackedUp, Backup, Entry, List, Restored, differing, list as backup_list, lists as backups, restore};
+pub use description::description;
 pub use events::events;
 pub use found::{Found, Inventory, Problem, folders};
 pub use graph::{Affected, ColumnId, Graph, Node};

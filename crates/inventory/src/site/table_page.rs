@@ -8,6 +8,7 @@ use pages::{Column, Facts, Html, Page, Table as Rows, link, note, section};
 use polars::prelude::SchemaRef;
 
 use super::{World, address_of, draw, frame, runs};
+use crate::description;
 use crate::graph::{ColumnId, Node};
 use crate::table::Table;
 use crate::words::{bound, bytes, grouped, number};
@@ -81,7 +82,6 @@ fn columns(world: &World<'_>, table: &Table<'_>, types: &SchemaRef) -> Option<Ht
     if columns.is_empty() {
         return None;
     }
-    let described = table.described();
     let names =
         ["Column", "Type", "Empty", "Distinct", "Smallest", "Largest", "Mean", "Description", "Made by", "Made of"];
     let is_number = |name: &str| matches!(name, "Empty" | "Distinct" | "Mean");
@@ -96,7 +96,7 @@ fn columns(world: &World<'_>, table: &Table<'_>, types: &SchemaRef) -> Option<Ht
         let shown = |value: &Option<serde_json::Value>| -> Html {
             value.as_ref().map(|value| bound(value, types.get(&column.name))).unwrap_or_default().into()
         };
-        let said = described.and_then(|described| described.columns.get(&column.name)?.description.clone());
+        let said = description(&world.tables, &world.graph, &table.id, &column.name).map(str::to_owned);
         let made = table.definition(&column.name).map(|definition| definition.is.clone());
         let of: Vec<Html> =
             world.graph.column_sources(&table.id, &column.name).into_iter().flatten().map(linked).collect();
