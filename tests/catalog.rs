@@ -236,6 +236,48 @@ fn what_is_damaged_or_missing_is_named() {
     outcome.exits(0).says("not a whole Parquet file");
 }
 
+#[test]
+fn a_row_is_traced_through_joins_and_aggregates() {
+    let project = shop();
+    project
+        .write("customers.csv", "name,city\nann,Rome\nbob,Oslo\n")
+        .write(
+            "resources/shop/ingest.yaml",
+            format!("{}  customers: {{source: {{file: {{path: customers.csv}}}}}}\n", tests::SHOP_INGEST),
+        )
+        .write(
+            "resources/shop/clean.yaml",
+            "tables:\n  orders:\n    steps: [{trim: {columns: [customer]}}]\n  customers: {}\n  cities:\n    layer: gold\n    \
+             from: {clean: orders}\n    steps:\n      - join: {with: customers, on: {customer: name}}\n      - aggregate: \
+             {by: [customer, city], measures: {spent: SUM(amount)}}\n",
+        );
+    for tool in ["ingest", "clean"] {
+        project.run(tool, ["shop"]).exits(0);
+    }
+    let gold = lines(&project.run("catalog", ["--layer", "gold", "--json"]));
+    assert_eq!((gold.len(), gold[0]["table"].as_str()), (1, Some("shop.clean.cities")));
+    let lineage = json(&project.run("catalog", ["lineage", "cities", "--json"]));
+    assert_eq!(texts(&lineage["columns"]["spent"]), ["shop.clean.orders.amount"]);
+    assert!(texts(&lineage["columns"]["city"]).contains(&"shop.clean.customers.city"), "{lineage}");
+    let impact = json(&project.run("catalog", ["impact", "raw.customers.city", "--json"]));
+    let affected: Vec<&str> =
+        impact["affected"].as_array().unwrap().iter().filter_map(|a| a["table"].as_str()).collect();
+    assert_eq!(affected, ["shop.clean.cities", "shop.clean.customers"]);
+
+    let traced = json(&project.run("catalog", ["trace", "shop", "cities", "customer=ann", "--json"]));
+    let behind = traced["rows"][0]["behind"].as_array().unwrap();
+    let of = |table: &str| behind.iter().find(|traced| traced["table"] == table).unwrap_or_else(|| panic!("{traced}"));
+    // Orders 1 and 3, each with its line; and the one line of the customer.
+    let orders = of("shop.clean.orders");
+    assert_eq!(orders["total"].as_u64(), Some(2), "{traced}");
+    let typed = |row: &Value| row["behind"][0]["rows"][0]["original"]["text"].as_str().unwrap().to_owned();
+    let typed: Vec<String> = orders["rows"].as_array().unwrap().iter().map(typed).collect();
+    assert_eq!(typed, ["1,ann,2026-01-01,10.5", "3,ann,2026-01-03,0"]);
+    let customers = of("shop.clean.customers");
+    assert_eq!(customers["total"].as_u64(), Some(1));
+    assert_eq!(customers["rows"][0]["behind"][0]["rows"][0]["original"]["text"], "ann,Rome");
+}
+
 /// Runs the shop once more with one order more; the clock goes on a day each time.
 fn days(project: &Project, clock: &Clock, days: std::ops::Range<i64>) {
     for day in days {

@@ -13,6 +13,11 @@ pub enum Fate {
     Duplicate,
     /// Dropped by a named rule of the pipeline.
     Dropped,
+    /// Became one row with others: what a step took beyond the rows that it gave.
+    Merged,
+    /// Came in on the way: what a step gave beyond the rows that it took, such as the second match of a join. The only
+    /// rows that count as if they had come in.
+    Added,
     /// Went into aggregates or a model: the rows that come out of those are new ones and count for nothing here.
     Used,
 }
@@ -23,6 +28,8 @@ impl Fate {
             Fate::Refused => "refused",
             Fate::Duplicate => "duplicate",
             Fate::Dropped => "dropped",
+            Fate::Merged => "merged",
+            Fate::Added => "added",
             Fate::Used => "used",
         }
     }
@@ -71,19 +78,24 @@ impl Books {
         self.entries.iter().filter(|entry| entry.fate == fate).map(|entry| entry.rows).sum()
     }
 
-    /// The conservation law.
+    /// The conservation law: rows in and added are rows out, merged and removed.
     pub fn balance(&self, table: &str) -> Result<()> {
         let out = if self.total(Fate::Used) > 0 { 0 } else { self.rows_out };
-        let accounted = out + self.entries.iter().map(|entry| entry.rows).sum::<u64>();
-        if accounted == self.rows_in {
+        let added = self.total(Fate::Added);
+        let accounted = out + self.entries.iter().map(|entry| entry.rows).sum::<u64>() - added;
+        if accounted == self.rows_in + added {
             return Ok(());
         }
-        let entries: Vec<String> = self.entries.iter().map(Entry::in_words).collect();
+        let in_words = |is_added: bool| -> Vec<String> {
+            let entries = self.entries.iter().filter(|entry| (entry.fate == Fate::Added) == is_added);
+            entries.map(Entry::in_words).collect()
+        };
+        let removed = if in_words(false).is_empty() { "none removed".to_owned() } else { in_words(false).join(", ") };
+        let came = [format!("{} rows in", self.rows_in)].into_iter().chain(in_words(true)).collect::<Vec<_>>();
         Err(Error::refused(format!(
-            "table '{table}': the books do not balance: {} rows in, but {} out and {}, which makes {accounted}",
-            self.rows_in,
+            "table '{table}': the books do not balance: {}, but {} out and {removed}, which makes {accounted}",
+            came.join(" and "),
             self.rows_out,
-            if entries.is_empty() { "none removed".to_owned() } else { entries.join(", ") },
         ))
         .hint("nothing was published; this is a defect of the tool or of a file that changed while it was read"))
     }
@@ -108,5 +120,19 @@ mod tests {
              1 refused by check 'not_null', which makes 9; nothing was published; this is a defect of the tool or of \
              a file that changed while it was read"
         );
+    }
+
+    #[test]
+    fn rows_that_a_step_adds_or_merges_are_in_the_books() {
+        let mut books = Books { rows_in: 10, rows_out: 4, entries: vec![] };
+        books.add("step 1 'join' with items", Fate::Added, 5);
+        books.add("step 2 'filter'", Fate::Dropped, 2);
+        books.add("step 3 'aggregate' by day", Fate::Merged, 9);
+        books.balance("days").unwrap();
+        books.rows_in = 11;
+        assert!(books.balance("days").unwrap_err().to_string().starts_with(
+            "table 'days': the books do not balance: 11 rows in and 5 added by step 1 'join' with items, but 4 out and 2 \
+             dropped by step 2 'filter', 9 merged by step 3 'aggregate' by day, which makes 15;"
+        ));
     }
 }

@@ -1,6 +1,8 @@
 //! Polars errors in our words.
 
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use polars::error::PolarsError;
 use spec::{Error, Result};
@@ -15,6 +17,11 @@ impl<T> PolarsResultExt<T> for Result<T, PolarsError> {
     fn during(self, doing: impl std::fmt::Display) -> Result<T> {
         self.map_err(|error| convert(&error, &doing.to_string()))
     }
+}
+
+/// An error of ours on its way through polars; [`PolarsResultExt::during`] takes it out again.
+pub fn raised(error: Error) -> PolarsError {
+    PolarsError::IO { error: Arc::new(io::Error::other(error)), msg: None }
 }
 
 fn convert(error: &PolarsError, doing: &str) -> Error {

@@ -71,13 +71,21 @@ pub struct RowLink {
     /// Whether an empty cell equals an empty cell, as in a group by a key. A join finds nothing for an empty key.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nulls_equal: bool,
+    /// Whether rows may be found that are not behind the row, since some of what decides is not a column of both.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
 }
 
 impl RowLink {
     /// Each row is one row of `table`, with its file and row number.
     pub fn by_provenance(table: impl Into<String>) -> RowLink {
         let same = |name: &str| (name.to_owned(), name.to_owned());
-        RowLink { table: table.into(), on: vec![same(crate::FILE), same(crate::ROW)], before: None, nulls_equal: true }
+        RowLink {
+            table: table.into(),
+            on: vec![same(crate::FILE), same(crate::ROW)],
+            nulls_equal: true,
+            ..RowLink::default()
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Layer, Read, Reshape};
+
 /// Notes of a table, file or folder. A note that a stage does not leave is not written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -36,6 +38,15 @@ pub struct Notes {
     /// clean: one entry for each step that asked a language model.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub llm: Vec<Asked>,
+    /// clean: the layer that the table belongs to, a label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer: Option<Layer>,
+    /// clean: what the table was made from, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<Read>,
+    /// clean: the steps after which rows are others, or have cells of another table, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reshapes: Vec<Reshape>,
     /// monitor: what it found, as far as it is cause to train again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watch: Option<Watch>,

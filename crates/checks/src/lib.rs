@@ -10,7 +10,7 @@
 //! split the table. A hard one takes the rows that fail out, into the refused rows with their reason, as
 //! long as their share of all rows stays within `max_share` (0 by default: not one row may fail); beyond it
 //! the run is refused. A soft one leaves the rows where they are; beyond `max_share` it warns. *Table
-//! checks* (`required`, `types`, `unique`, `row_count`, `freshness`, `mean_near_history`, `no_drift`,
+//! checks* (`required`, `types`, `unique`, `primary_key`, `row_count`, `freshness`, `mean_near_history`, `no_drift`,
 //! `table`) judge what is left as a whole: a failed hard one refuses the run, a failed soft one warns.
 //!
 //! **Nulls** pass every row check but `not_null`, and a `row` expression that is null passes, as in an SQL

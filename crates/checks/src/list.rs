@@ -20,6 +20,7 @@ pub enum Check {
     References(References),
     Row(Row),
     Unique(Unique),
+    PrimaryKey(PrimaryKey),
     RowCount(RowCount),
     Freshness(Freshness),
     MeanNearHistory(MeanNearHistory),
@@ -35,7 +36,7 @@ pub(crate) enum Kind<'a> {
 
 impl Check {
     /// Every check by its name in YAML, in the order of the docs.
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 15] = [
         "required",
         "types",
         "not_null",
@@ -45,6 +46,7 @@ impl Check {
         "references",
         "row",
         "unique",
+        "primary_key",
         "row_count",
         "freshness",
         "mean_near_history",
@@ -63,6 +65,7 @@ impl Check {
             Check::References(check) => ("references", Kind::Row(check)),
             Check::Row(check) => ("row", Kind::Row(check)),
             Check::Unique(check) => ("unique", Kind::Table(check)),
+            Check::PrimaryKey(check) => ("primary_key", Kind::Table(check)),
             Check::RowCount(check) => ("row_count", Kind::Table(check)),
             Check::Freshness(check) => ("freshness", Kind::Table(check)),
             Check::MeanNearHistory(check) => ("mean_near_history", Kind::Table(check)),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod lineage;
-mod raw_tables;
+mod making;
 mod review;
 mod trial;
 mod undone;

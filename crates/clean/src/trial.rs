@@ -9,9 +9,9 @@ use std::time::Instant;
 use spec::text::count;
 use spec::{Error, Exit, Name, Result, Root, Tool, did_you_mean};
 use stage::{Job, Rehearsal, rehearse};
-use transform::{Sample, Step, Types};
+use transform::{Sample, TableSpec, Tables, Types, order};
 
-use crate::wiring::{Clean, Flags, Spec, TableSpec};
+use crate::wiring::{Clean, Flags};
 
 /// Runs all tests of the pipeline and prints what differs. Refused if one of them fails.
 pub fn run(job: &Job<Clean>) -> Result<Exit> {
@@ -77,7 +77,8 @@ fn read(job: &Job<Clean>, file: &Path) -> Result<Sample> {
             }
         }
     }
-    let read: Vec<&str> = job.spec.tables.iter().flat_map(|(name, table)| table.from.or(name)).collect();
+    let read: Vec<String> = job.spec.tables.iter().flat_map(|(name, table)| order::raw_tables(name, table)).collect();
+    let read: Vec<&str> = read.iter().map(String::as_str).collect();
     for (key, tables) in
         [("given", test.given.names().collect::<Vec<_>>()), ("columns", test.columns.names().collect())]
     {
@@ -111,20 +112,29 @@ fn failures(job: &Job<Clean>, test: &Sample, types: &Types) -> Result<Vec<String
 }
 
 /// The tables that the test expects something of, and those that they are made from.
-fn wanted(job: &Job<Clean>, test: &Sample) -> Result<Spec> {
+fn wanted(job: &Job<Clean>, test: &Sample) -> Result<Tables> {
     let is_expected = |name: &str| test.expect.get(name).is_some() || test.refused.get(name).is_some();
-    let is_given = |table: &TableSpec, name: &str| table.from.or(name).iter().all(|raw| test.given.get(raw).is_some());
+    let missing = |name: &str| -> Option<(String, String)> {
+        let all = order::with_needs(&job.spec, name).into_iter();
+        let raw = all.filter_map(|name| Some((name, order::raw_tables(name, job.spec.tables.get(name)?))));
+        let mut raw = raw.flat_map(|(name, raw)| raw.into_iter().map(move |raw| (name.to_owned(), raw)));
+        raw.find(|(_, raw)| test.given.get(raw).is_none())
+    };
     let only_fails = test.expect.is_empty() && test.refused.is_empty();
-    let mut tables = Vec::new();
-    for (name, table) in job.spec.tables.iter() {
-        if !is_expected(name) && !(only_fails && is_given(table, name)) {
+    let mut wanted: Vec<&str> = Vec::new();
+    for name in job.spec.tables.names() {
+        if !is_expected(name) && !(only_fails && missing(name).is_none()) {
             continue;
         }
-        if let Some(missing) = table.from.or(name).into_iter().find(|raw| test.given.get(raw).is_none()) {
-            return Err(Error::cannot_run(format!("table '{name}' is made from '{missing}', which is not given"))
+        if let Some((table, missing)) = missing(name) {
+            return Err(Error::cannot_run(format!("table '{table}' is made from '{missing}', which is not given"))
                 .hint(format!("add it under 'given'; `{missing}: []` has no rows")));
         }
-        if table.steps.iter().any(|step: &Step| step.llm().is_some()) {
+        wanted.extend(order::with_needs(&job.spec, name));
+    }
+    let mut tables = Vec::new();
+    for (name, table) in job.spec.tables.iter().filter(|(name, _)| wanted.contains(name)) {
+        if table.asks_model() {
             return Err(Error::cannot_run(format!("table '{name}' asks a language model, which a test does not do"))
                 .hint("expect something of another table"));
         }
@@ -132,7 +142,7 @@ fn wanted(job: &Job<Clean>, test: &Sample) -> Result<Spec> {
     }
     match tables.is_empty() {
         true => Err(Error::cannot_run("no table is made from what is given").hint("add its raw tables under 'given'")),
-        false => Ok(Spec { tables: tables.into_iter().collect() }),
+        false => Ok(Tables { tables: tables.into_iter().collect() }),
     }
 }
 

@@ -72,6 +72,13 @@ impl Decisions {
         Undone::new(self.standing().filter(|change| change.table == table).map(|change| (change.id, change.row)))
     }
 
+    /// Where the decisions about `table` lie, and what stands for them; nothing if there are none.
+    pub fn about(&self, table: &str) -> Option<(String, Fingerprint)> {
+        let ids: Vec<String> =
+            self.standing().filter(|change| change.table == table).map(|change| change.id.to_string()).collect();
+        (!ids.is_empty()).then(|| (self.path.display().to_string(), Fingerprint::of_text(&ids.join("\n"))))
+    }
+
     /// The changes that are taken back and not let happen again since, in the order of the list.
     fn standing(&self) -> impl Iterator<Item = &Change> {
         self.entries.iter().enumerate().filter_map(|(at, entry)| {

@@ -1,50 +1,18 @@
 //! Wires the steps of a pipeline to the shell.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use artifact::{Artifact, Batches, Definition, Definitions, Fingerprint, Input, Notes};
-use asking::{Answered, Models};
+use artifact::{Artifact, Fingerprint, Input};
+use asking::Models;
 use clap::Args;
 use polars::prelude::LazyFrame;
-use schemars::JsonSchema;
-use serde::Deserialize;
-use spec::{Error, Exit, Map, Result, ResultExt, Tool};
-use stage::{Empty, Job, Output, Stage, TableOutput};
+use spec::{Error, Exit, Result, ResultExt, Tool};
+use stage::{Derived, Finished, Job, Output, Stage};
 use tool::About;
-use transform::{ChangeId, Changes, Cleaned, Given, Mapping, Step, Undone, clean, union};
+use transform::{ChangeId, Given, Step, TableSpec, Tables, order};
 
-use crate::lineage::lineage;
-use crate::raw_tables::RawTables;
 use crate::undone::Decisions;
-use crate::{review, trial};
-
-/// `resources/<pipeline>/clean.yaml`: how raw tables become clean ones.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct Spec {
-    /// The clean tables by name.
-    pub tables: Map<TableSpec>,
-}
-
-/// One clean table.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-pub struct TableSpec {
-    /// The raw table that it is made from, or a list of them: their rows follow each other, their columns meet by
-    /// name. Default: the one of the same name.
-    #[serde(default)]
-    pub from: RawTables,
-    /// What is done to it, in order.
-    #[serde(default)]
-    pub steps: Vec<Step>,
-    /// Whether the table may end up without rows. Default: false, which refuses the run.
-    #[serde(default)]
-    pub allow_empty: bool,
-    /// Whether every changed cell is logged beside the table, in `<table>_changes_<time>.parquet`: which row and
-    /// column, before, after, and by which step or model. See docs/changes.md. Default: true if a step asks a
-    /// language model, else false.
-    #[serde(default)]
-    pub changes: Option<bool>,
-}
+use crate::{making, trial};
 
 #[derive(Args, Debug, Default)]
 pub struct Flags {
@@ -93,16 +61,16 @@ impl Stage for Clean {
         ],
     };
     const MORE_SCHEMAS: tool::MoreSchemas = asking::SCHEMAS;
-    type Spec = Spec;
+    type Spec = Tables;
     type Flags = Flags;
 
-    fn tables(spec: &Spec) -> Vec<String> {
+    fn tables(spec: &Tables) -> Vec<String> {
         spec.tables.names().map(str::to_owned).collect()
     }
 
-    fn fault(spec: &Spec) -> Option<Error> {
+    fn fault(spec: &Tables) -> Option<Error> {
         let error = || Error::cannot_run("no table is named").hint("name at least one, such as `orders: {}`");
-        spec.tables.is_empty().then(|| error().at("tables"))
+        spec.tables.is_empty().then(|| error().at("tables")).or_else(|| order::fault(spec))
     }
 
     fn reads_inputs(flags: &Flags) -> bool {
@@ -149,98 +117,30 @@ impl Stage for Clean {
     }
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
-        let decisions = decisions(job)?;
-        let screen = Screen(&job.progress);
-        let models = models(job, &screen)?;
-        job.spec
-            .tables
-            .iter()
-            .map(|(name, table)| {
-                check_name(name, table, &job.spec)?;
-                let (raw, rows) = raw(job, name, table)?;
-                let undone = decisions.of_table(name);
-                let given = given(job, name, table, undone.clone()).context(format!("table '{name}'"))?;
-                let Answered { given, notes } = match &models {
-                    Some(models) => models.answer(name, &raw, &table.steps, given)?,
-                    None => Answered { given, notes: Vec::new() },
-                };
-                let cleaned = clean(raw, &table.steps, &given).context(format!("table '{name}'"))?;
-                let Cleaned { schema, changes, definitions, sources, reviews, batches } = cleaned;
-                let lineage = lineage(job, &table.from.or(name), &sources)?;
-                if !job.flags.test {
-                    review::write(job, name, &reviews)?;
-                }
-                let place = format!("table '{name}'");
-                let batches: Batches = Box::new(batches.map(move |batch| batch.context(&place)));
-                Ok(Output::Table(TableOutput {
-                    empty: if table.allow_empty { Empty::Published } else { Empty::Refused },
-                    changes,
-                    definitions: Some(definitions),
-                    lineage: Some(lineage),
-                    notes: Notes { llm: notes, ..Notes::default() },
-                    ..TableOutput::new(name, schema, with_warning(batches, name, undone), rows)
-                }))
-            })
-            .collect()
+        order::check_logs(&job.spec)?;
+        making::plan_all(job)?;
+        let derived = |(name, table): (&str, &TableSpec)| {
+            let needs = order::needs(table).into_iter().map(str::to_owned).collect();
+            Output::Derived(Derived { table: name.to_owned(), needs })
+        };
+        Ok(job.spec.tables.iter().map(derived).collect())
+    }
+
+    fn derive(job: &Job<Self>, table: &str, finished: &Finished<'_>) -> Result<Output> {
+        making::make(job, table, finished)
     }
 }
 
 /// The changes that people took back: of the project's data, not of a test's.
-fn decisions(job: &Job<Clean>) -> Result<Decisions> {
+pub fn decisions(job: &Job<Clean>) -> Result<Decisions> {
     match job.flags.test {
         true => Ok(Decisions::default()),
         false => Decisions::read(&job.root, &job.pipeline),
     }
 }
 
-impl TableSpec {
-    fn logs_changes(&self) -> bool {
-        self.changes.unwrap_or_else(|| self.steps.iter().any(|step| step.llm().is_some()))
-    }
-}
-
-/// The raw rows of a clean table, and how many there are.
-fn raw(job: &Job<Clean>, name: &str, table: &TableSpec) -> Result<(LazyFrame, u64)> {
-    let from = table.from.or(name);
-    let scans = from.iter().map(|raw| Ok((*raw, job.scan(raw)?)));
-    let raw = union(scans.collect::<Result<_>>()?).context(format!("table '{name}'"))?;
-    let rows = from.iter().map(|raw| job.rows(raw)).sum::<Result<u64>>()?;
-    Ok((raw, rows))
-}
-
-/// All that the steps of a table need, but for the answers of models.
-fn given(job: &Job<Clean>, name: &str, table: &TableSpec, undone: Undone) -> Result<Given> {
-    let changes = Changes { table: name.to_owned(), log: table.logs_changes(), undone };
-    let mut mappings = BTreeMap::new();
-    for path in table.steps.iter().filter_map(Step::mapping_file) {
-        let file = Path::new(path);
-        mappings.insert(path.to_owned(), Mapping::read(&spec::text_of(&job.root, file)?, file)?);
-    }
-    let columns = Some(definitions(job, &table.from.or(name))?);
-    Ok(Given { mappings, changes: Some(changes), columns, ..Given::default() })
-}
-
-/// What is known of the rows of some raw tables together: which tables they are, and what ingest says of their columns.
-fn definitions(job: &Job<Clean>, from: &[&str]) -> Result<Definitions> {
-    let known = from.iter().map(|table| artifact::definitions_of(&job.artifacts, table));
-    let known: Vec<Definitions> = known.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
-    let rows = known.iter().filter_map(|table| table.rows.as_ref());
-    let is = format!("rows of {}", from.join(", "));
-    let rows = Some(Definition::new("rows", is, &format!("rows\n{}", from.join("\n")), rows));
-    let mut columns: Vec<Definition> = Vec::new();
-    for column in known.iter().flat_map(|table| &table.columns) {
-        if columns.iter().any(|other| other.name == column.name) {
-            continue;
-        }
-        // A column of several tables is made in all their ways.
-        let ways: Vec<&Definition> = known.iter().filter_map(|table| table.column(&column.name)).collect();
-        columns.push(Definition::union(&ways));
-    }
-    Ok(Definitions { columns, rows, ..Definitions::default() })
-}
-
 /// Settings and ledger, if a step asks.
-fn models<'a>(job: &'a Job<Clean>, screen: &'a Screen<'_>) -> Result<Option<Models<'a>>> {
+pub fn models<'a>(job: &'a Job<Clean>, screen: &'a Screen<'_>) -> Result<Option<Models<'a>>> {
     if steps(&job.spec).all(|step| step.llm().is_none()) {
         return Ok(None);
     }
@@ -248,7 +148,7 @@ fn models<'a>(job: &'a Job<Clean>, screen: &'a Screen<'_>) -> Result<Option<Mode
 }
 
 /// The shell's progress, for whoever asks models.
-struct Screen<'a>(&'a tool::Progress);
+pub struct Screen<'a>(pub &'a tool::Progress);
 
 impl asking::Progress for Screen<'_> {
     fn begin(&self, what: &str) {
@@ -260,7 +160,7 @@ impl asking::Progress for Screen<'_> {
 }
 
 /// Those of all tables.
-fn steps(spec: &Spec) -> impl Iterator<Item = &Step> {
+fn steps(spec: &Tables) -> impl Iterator<Item = &Step> {
     spec.tables.iter().flat_map(|(_, table)| &table.steps)
 }
 
@@ -275,12 +175,14 @@ fn for_tables<T>(
             .hint("add a step `- llm: {task: FILE}` to clean.yaml")
     })?;
     let decisions = Decisions::read(&job.root, &job.pipeline)?;
-    let asks = |table: &TableSpec| table.steps.iter().any(|step| step.llm().is_some());
-    let tables = job.spec.tables.iter().filter(|(_, table)| asks(table));
+    let tables = job.spec.tables.iter().filter(|(_, table)| table.asks_model());
     let done = tables.map(|(name, table)| {
-        let (raw, _) = raw(job, name, table)?;
-        let given = given(job, name, table, decisions.of_table(name)).context(format!("table '{name}'"))?;
-        work(&models, name, &raw, &table.steps, given)
+        let place = format!("table '{name}'");
+        let earlier = |other: &str| making::published(job, other);
+        let rows = making::rows(job, name, table, &earlier).context(&place)?;
+        let undone = decisions.of_table(name);
+        let given = making::given(job, name, table, undone, rows.definitions, &earlier).context(&place)?;
+        work(&models, name, &rows.frame, &table.steps, given)
     });
     let done = done.collect();
     job.progress.end();
@@ -300,36 +202,8 @@ fn compile(job: &Job<Clean>) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// After the last batch, names the changes to be taken back that the table does not have any more.
-fn with_warning(batches: Batches, table: &str, undone: Undone) -> Batches {
-    let table = table.to_owned();
-    let warning = std::iter::from_fn(move || {
-        let missed: Vec<String> = undone.without_effect().iter().map(ToString::to_string).collect();
-        if !missed.is_empty() {
-            tool::warn(format!(
-                "table '{table}': cannot undo {} any more: the cell, its value or the step has changed; --redo takes \
-                 an id \
-                 off the list",
-                missed.join(", ")
-            ));
-        }
-        None
-    });
-    Box::new(batches.chain(warning))
-}
-
-/// A change log takes the name of a table.
-fn check_name(name: &str, table: &TableSpec, spec: &Spec) -> Result<()> {
-    let log = format!("{name}_changes");
-    match table.logs_changes() && spec.tables.get(&log).is_some() {
-        true => Err(Error::cannot_run(format!("table '{log}' is called as the change log of table '{name}'"))
-            .hint("give the table another name, or write `changes: false`")),
-        false => Ok(()),
-    }
-}
-
 /// The files that steps name, each once.
-fn mapping_files(spec: &Spec) -> Vec<&str> {
+fn mapping_files(spec: &Tables) -> Vec<&str> {
     let mut files: Vec<&str> = steps(spec).filter_map(Step::mapping_file).collect();
     files.sort_unstable();
     files.dedup();

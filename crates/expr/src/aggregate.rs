@@ -6,6 +6,7 @@ use spec::{Error, Result};
 use crate::cast::Sort;
 use crate::compile::Compiler;
 use crate::functions::{Function, Id};
+use crate::gather::Store;
 use crate::kernel::{Label, Refusal, built, columns};
 use crate::node::{Literal, Node};
 use crate::typed::{self, Typed};
@@ -42,6 +43,11 @@ impl Compiler<'_> {
             Some(only) => when(only.clone()).then(expr).otherwise(lit(NULL)),
         };
         let dtype = result(function, &typed)?;
+        if matches!(function.id, Id::Mode | Id::ArgMin | Id::ArgMax) {
+            let by = of.get(1).map(|by| self.ordering(function, by)).transpose()?;
+            let expr = gathered(&self.label, function, plain(typed), by, only, dtype.clone());
+            return Ok(Typed { open: dtype.is_float(), ..Typed::new(expr, dtype) });
+        }
         let of_floats = |typed: Typed| masked(typed::as_float(&self.label, typed).expr);
         let checked = |sum: fn(Expr) -> Expr, typed: Typed| {
             let values = of_floats(typed);
@@ -72,6 +78,16 @@ impl Compiler<'_> {
         Ok(Typed { open: dtype.is_float(), ..Typed::new(expr, dtype) })
     }
 
+    /// By what the row of arg_min and arg_max is chosen.
+    pub fn ordering(&self, function: &Function, by: &Node) -> Result<Expr> {
+        let typed = self.node(by)?;
+        match typed.sort() {
+            Some(_) if !by.columns().is_empty() => Ok(plain(typed)),
+            _ => Err(Error::cannot_run(format!("{} orders by values, but this is {}", function.name, typed.name()))
+                .hint("name a column of plain values")),
+        }
+    }
+
     /// The share of a quantile.
     pub fn share(&self, of: &[Node]) -> Result<f64> {
         let share = match of.get(1) {
@@ -83,6 +99,42 @@ impl Compiler<'_> {
                 .hint("write it out, such as 0.9")
         })
     }
+}
+
+/// An aggregate that is gathered value by value, here of all rows.
+fn gathered(
+    label: &Label,
+    function: &'static Function,
+    of: Expr,
+    by: Option<Expr>,
+    only: Option<Expr>,
+    dtype: DataType,
+) -> Expr {
+    let only = only.unwrap_or_else(|| lit(true));
+    let inputs = [Some(of.alias("value")), by.map(|by| by.alias("by")), Some(only.alias("only"))];
+    let (label, out) = (label.clone(), dtype.clone());
+    as_struct(inputs.into_iter().flatten().collect()).agg_with_fmt_str(
+        move |column| {
+            let parts = column.struct_()?.fields_as_series();
+            let view = |name: &str| {
+                let part = parts.iter().find(|part| part.name().as_str() == name);
+                part.map(|part| View::of(&part.clone().into_column())).transpose()
+            };
+            let (values, by, only) = (view("value")?, view("by")?, view("only")?);
+            let mut store = Store::of(function.id, false, None);
+            for row in 0..column.len() {
+                if only.as_ref().is_some_and(|only| only.is_true(row)) {
+                    let cell = |view: &Option<View>| view.as_ref().and_then(|view| view.get(row).map(Value::owned));
+                    store.of_groups(1).add(0, cell(&values), cell(&by)).map_err(|refusal| refusal.at(&label))?;
+                }
+            }
+            store.of_groups(1);
+            let value = store.finish(function).map_err(|refusal| refusal.at(&label))?;
+            Ok(built(&label, &out, value)?.with_name(column.name().clone()).into_column())
+        },
+        move |_, field| Ok(Field::new(field.name().clone(), dtype.clone())),
+        function.name,
+    )
 }
 
 /// Categories as texts.
@@ -103,9 +155,11 @@ pub(crate) fn result(function: &Function, of: &Typed) -> Result<DataType> {
         _ if of.is_null() => {
             Err(Error::cannot_run(format!("{} of null is always null", function.name)).hint("name a column"))
         }
-        (Id::Min | Id::Max, Some(Sort::Text)) => Ok(DataType::String),
-        (Id::Min | Id::Max, Some(_)) => Ok(of.dtype.clone()),
-        (Id::Min | Id::Max, None) => wrong("values that have an order", "name a column of plain values"),
+        (Id::Min | Id::Max | Id::Mode | Id::ArgMin | Id::ArgMax, Some(Sort::Text)) => Ok(DataType::String),
+        (Id::Min | Id::Max | Id::Mode | Id::ArgMin | Id::ArgMax, Some(_)) => Ok(of.dtype.clone()),
+        (Id::Min | Id::Max | Id::Mode | Id::ArgMin | Id::ArgMax, None) => {
+            wrong("values that have an order", "name a column of plain values")
+        }
         (Id::AllTrue | Id::AnyTrue, Some(Sort::Bool)) => Ok(DataType::Boolean),
         (Id::AllTrue | Id::AnyTrue, _) => wrong("booleans", "compare it with something, such as x > 0"),
         (Id::Sum, Some(Sort::Int | Sort::Bool)) => Ok(DataType::Int64),

@@ -8,6 +8,7 @@ use crate::cast::{self, Sort, sort_of};
 use crate::compare;
 use crate::dates;
 use crate::functions::Id;
+use crate::grouped::Groups;
 use crate::kernel::{Label, defined, row_fn, rows};
 use crate::node::{Arithmetic, Comparison, Interval, Literal, Node, Part};
 use crate::numbers;
@@ -27,13 +28,15 @@ pub(crate) struct Compiler<'a> {
     pub label: Label,
     /// Rows for which this is not true read as null: they are out, or another branch is theirs.
     pub guard: Option<Expr>,
+    /// Where the rows are groups: what is gathered of each.
+    pub groups: Option<&'a Groups<'a>>,
 }
 
 /// The whole expression. `alive` says which rows still count: the others must not end a run.
 pub(crate) fn compiled(node: &Node, schema: &Schema, label: Label, alive: Option<Expr>) -> Result<Compiled> {
     let guard = alive.filter(|_| may_fail(node));
     let context = label.clone();
-    let compiler = Compiler { schema, label, guard };
+    let compiler = Compiler { schema, label, guard, groups: None };
     let typed = compiler.node(node).map_err(|error| error.context(context))?;
     let expr = if typed.open { defined(typed.expr, &typed.dtype, true) } else { typed.expr };
     Ok(Compiled { expr, dtype: typed.dtype })
@@ -57,7 +60,7 @@ impl Compiler<'_> {
             Some(guard) => guard.clone().and(condition),
             None => condition,
         };
-        Compiler { schema: self.schema, label: self.label.clone(), guard: Some(guard) }
+        Compiler { schema: self.schema, label: self.label.clone(), guard: Some(guard), groups: self.groups }
     }
 
     /// The first input of an operation that may fail: null where it must not.
@@ -97,9 +100,10 @@ impl Compiler<'_> {
                 let arguments = arguments.iter().map(|argument| self.node(argument)).collect::<Result<Vec<Typed>>>()?;
                 self.call(function, arguments)
             }
-            Node::Aggregate { function, of, distinct, only } => {
-                self.aggregate(function, of, *distinct, only.as_deref())
-            }
+            Node::Aggregate { function, of, distinct, only } => match self.groups {
+                Some(groups) => groups.take(&self.label, function, of, *distinct, only.as_deref()),
+                None => self.aggregate(function, of, *distinct, only.as_deref()),
+            },
             Node::Over { of, partition, order, rows } => self.over(of, partition, order, *rows),
         }
     }
@@ -117,6 +121,9 @@ impl Compiler<'_> {
 
     fn column(&self, name: &str) -> Result<Typed> {
         let Some(dtype) = self.schema.get(name) else {
+            if let Some(error) = self.groups.and_then(|groups| groups.outside(name)) {
+                return Err(error);
+            }
             let known: Vec<&str> = self.schema.iter_names().map(|name| name.as_str()).collect();
             let near = did_you_mean(name, known);
             let way_out = match meant_as_text(name, &self.label) {

@@ -125,6 +125,9 @@ pub(crate) enum Id {
     VariancePop,
     AllTrue,
     AnyTrue,
+    Mode,
+    ArgMin,
+    ArgMax,
     RowNumber,
     Rank,
     DenseRank,
@@ -246,6 +249,9 @@ pub const FUNCTIONS: &[Function] = functions! {
     Aggregate VariancePop "var_pop" [] "(x)" 1..=1 "the variance of all";
     Aggregate AllTrue "bool_and" [] "(x)" 1..=1 "whether all are true; nulls are ignored";
     Aggregate AnyTrue "bool_or" [] "(x)" 1..=1 "whether any is true; nulls are ignored";
+    Aggregate Mode "mode" [] "(x)" 1..=1 "the most frequent; of several the least";
+    Aggregate ArgMin "arg_min" ["min_by"] "(x, y)" 2..=2 "x where y is least, of several the first; rows with a null among them are ignored";
+    Aggregate ArgMax "arg_max" ["max_by"] "(x, y)" 2..=2 "x where y is greatest, of several the first; rows with a null among them are ignored";
     Window RowNumber "row_number" [] "()" 0..=0 "the place in the window, from 1";
     Window Rank "rank" [] "()" 0..=0 "the place in the window; equals share one, and the next places are left out";
     Window DenseRank "dense_rank" [] "()" 0..=0 "the place in the window; equals share one";

@@ -1,8 +1,8 @@
 //! How expressions run inside polars: functions over whole columns whose failures are errors of ours.
 
-use std::io;
 use std::sync::Arc;
 
+pub(crate) use artifact::raised;
 use polars::prelude::*;
 use spec::Error;
 
@@ -10,11 +10,6 @@ use crate::value::{self, Value, View, height};
 
 /// Where an expression stands and how it reads, as its errors say it: `step 1 'derive': 'a * b'`.
 pub(crate) type Label = Arc<str>;
-
-/// An error of ours on its way through polars; `during` takes it out again.
-pub(crate) fn raised(error: Error) -> PolarsError {
-    PolarsError::IO { error: Arc::new(io::Error::other(error)), msg: None }
-}
 
 /// What a function says about values that it refuses.
 pub(crate) struct Refusal {

@@ -14,7 +14,7 @@ const DEEPEST: usize = 100;
 
 /// The grammar of DuckDB's expressions, without what only statements need.
 #[derive(Debug)]
-struct Grammar;
+pub(crate) struct Grammar;
 
 impl Dialect for Grammar {
     fn dialect(&self) -> TypeId {
@@ -102,7 +102,7 @@ pub(crate) fn parse(text: &str) -> Result<ast::Expr> {
 }
 
 /// The parser's words without its name and positions.
-fn cause(error: &ParserError) -> String {
+pub(crate) fn cause(error: &ParserError) -> String {
     match error {
         ParserError::TokenizerError(cause) | ParserError::ParserError(cause) => {
             let (cause, place) = place_of(cause);

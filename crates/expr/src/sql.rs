@@ -35,11 +35,19 @@ impl SqlExpr {
 
     /// As [`SqlExpr::compile`], where rows for which `alive` is not true read as null: they must not end a run.
     pub fn compile_where(&self, schema: &Schema, place: &str, alive: Option<Expr>) -> Result<Compiled> {
-        let label = match place.is_empty() {
+        compile::compiled(&self.node, schema, self.label(place).into(), alive)
+    }
+
+    /// How errors name the expression.
+    pub(crate) fn label(&self, place: &str) -> String {
+        match place.is_empty() {
             true => format!("'{}'", self.text),
             false => format!("{place}: '{}'", self.text),
-        };
-        compile::compiled(&self.node, schema, label.into(), alive)
+        }
+    }
+
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
     }
 
     /// The left side of the comparison that the expression is, and its sign.

@@ -165,6 +165,11 @@ impl View {
         self.len
     }
 
+    /// Whether the value is true.
+    pub fn is_true(&self, row: usize) -> bool {
+        self.get(row) == Some(Value::Bool(true))
+    }
+
     pub fn get(&self, row: usize) -> Option<Value<'_>> {
         let row = if self.single { 0 } else { row };
         Some(match &self.column {

@@ -127,6 +127,10 @@ fn over(function: &'static Function, of: Node, window: &ast::WindowType, depth: 
         return Err(Error::cannot_run("a window holds an aggregate or a window itself")
             .hint("only columns and functions of one row can stand there"));
     }
+    if matches!(function.id, Id::Mode | Id::ArgMin | Id::ArgMax) {
+        return Err(Error::cannot_run(format!("{} has no window", function.name))
+            .hint("compute it in a table of its own by a step 'aggregate', and join that"));
+    }
     let rows = frame(window.window_frame.as_ref())?;
     if order.is_empty() && (rows || function.kind == Kind::Window) {
         return Err(Error::cannot_run(format!("the window of {} has no ORDER BY", function.name))

@@ -62,9 +62,13 @@ impl<'a> Table<'a> {
         Some(self.evidence()?.quality?.score)
     }
 
-    /// What the layer is called.
+    /// What the layer is called: as clean.yaml labels the table, else by the stage.
     pub fn layer(&self) -> &'static str {
-        self.id.place.layer.name()
+        match self.evidence().and_then(|evidence| evidence.notes.layer) {
+            Some(artifact::Layer::Silver) => "silver",
+            Some(artifact::Layer::Gold) => "gold",
+            None => self.id.place.layer.name(),
+        }
     }
 
     pub fn described(&self) -> Option<&'a Described> {

@@ -155,7 +155,7 @@ fn lineage(scorer: &Scorer, table: &str) -> Lineage {
         }
     }
     let on = keys.iter().map(|key| (key.clone(), key.clone())).collect();
-    lineage.links.push(RowLink { table: table.to_owned(), on, before: None, nulls_equal: true });
+    lineage.links.push(RowLink { table: table.to_owned(), on, nulls_equal: true, ..RowLink::default() });
     lineage
 }
 

@@ -71,7 +71,7 @@ pub fn lineage(spec: &ExportSpec, table: &str, written: &Schema) -> Lineage {
     for (called, name) in &on {
         lineage.add(called, [ColumnOf::new(table, name)]);
     }
-    lineage.links.push(RowLink { table: table.to_owned(), on, before: None, nulls_equal: true });
+    lineage.links.push(RowLink { table: table.to_owned(), on, nulls_equal: true, ..RowLink::default() });
     lineage
 }
 

@@ -4,17 +4,17 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use artifact::{
-    Batch, Books, CheckResult, Evidence, Fate, Input, Kind, Lineage, Notes, Quality, SchemaHistory, TableWriter,
-    TakenOut, Temporary, Verdict, WrittenTable, hash_file, history, scan_files, stream,
+    Batch, Books, CheckResult, Evidence, Fate, Fingerprint, Input, Kind, Lineage, Notes, Quality, SchemaHistory,
+    TableWriter, TakenOut, Temporary, Verdict, WrittenTable, hash_file, history, open, scan_files, stream,
 };
 use checks::{Check, Published, RowChecks};
 use polars::prelude::{LazyFrame, Schema};
 use spec::text::count;
-use spec::{Class, Result};
+use spec::{Class, Error, Result};
 
 use crate::aside::Aside;
 use crate::describe::described;
-use crate::output::{BooksOf, Empty, FileOutput, Kept, TableOutput, counted};
+use crate::output::{BooksOf, Empty, FileOutput, FinishedTable, Kept, TableOutput, counted};
 use crate::publication::files_passed;
 use crate::refusals::Refusals;
 use crate::refused_rows::RefusedRows;
@@ -268,6 +268,38 @@ impl<S: Stage> Drafting<'_, S> {
             false => scan_files(&drafted.iter().map(PathBuf::as_path).collect::<Vec<_>>()),
             true => self.job.scan(name),
         }
+    }
+
+    /// A table of this run, for those that are made from it.
+    pub(crate) fn finished(&self, name: &str, before: &[Draft]) -> Result<FinishedTable> {
+        let (mut inputs, mut files, mut definitions, mut rows) = (Vec::new(), Vec::new(), None, 0);
+        for draft in before {
+            match draft {
+                Draft::Table { written, evidence, .. } if evidence.table == name => {
+                    let path = self.shown(&self.target(name, "parquet"));
+                    let fingerprint = Fingerprint::Content(written.content.clone());
+                    inputs.push(Input { path, fingerprint, rows: Some(written.rows) });
+                    files.push(written.path().to_owned());
+                    definitions = definitions.or_else(|| evidence.definitions.clone());
+                    rows += written.rows;
+                }
+                Draft::Kept(kept) if kept.table == name => {
+                    let artifact = open(&self.job.root, &kept.path)?;
+                    // It is an input like others now, and those are compared with their hashes.
+                    artifact.verify()?;
+                    inputs.push(artifact.as_input()?);
+                    rows += artifact.rows()?;
+                    definitions = definitions.or(artifact.evidence.and_then(|evidence| evidence.definitions));
+                    files.push(artifact.file);
+                }
+                _ => {}
+            }
+        }
+        if files.is_empty() {
+            return Err(Error::cannot_run(format!("table '{name}' is not written yet")).hint("please report it"));
+        }
+        let frame = scan_files(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+        Ok(FinishedTable { frame, rows, inputs, definitions })
     }
 
     pub(crate) fn file(&self, output: FileOutput) -> Result<Draft> {

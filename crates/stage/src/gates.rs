@@ -96,8 +96,8 @@ pub(crate) fn schema<S: Stage>() -> serde_json::Value {
     schema
 }
 
-/// The order in which outputs are written, as indexes: a table comes after those that its checks refer to. Otherwise
-/// that of the spec. A reference to a table that is neither published nor read is an error, as is a circle.
+/// The order in which outputs are written, as indexes: a table comes after those that it is made from and those that its checks
+/// refer to. Otherwise that of the spec. A reference to a table that is neither published nor read is an error, as is a circle.
 pub fn order<S: Stage>(job: &Job<S>, outputs: &[Output]) -> Result<Vec<usize>> {
     let names: Vec<Option<&str>> = outputs.iter().map(Output::table).collect();
     for (table, checks) in job.checks.iter() {
@@ -111,8 +111,12 @@ pub fn order<S: Stage>(job: &Job<S>, outputs: &[Output]) -> Result<Vec<usize>> {
     }
     let refers = |from: usize| -> Vec<usize> {
         let checks = names[from].and_then(|name| job.checks.get(name)).into_iter().flatten();
-        let others: Vec<&str> =
-            checks.filter_map(Check::refers_to).filter(|other| names[from] != Some(*other)).collect();
+        let needs: &[String] = match &outputs[from] {
+            Output::Derived(derived) => &derived.needs,
+            _ => &[],
+        };
+        let others = checks.filter_map(Check::refers_to).chain(needs.iter().map(String::as_str));
+        let others: Vec<&str> = others.filter(|other| names[from] != Some(*other)).collect();
         (0..names.len()).filter(|at| names[*at].is_some_and(|name| others.contains(&name))).collect()
     };
     let mut order = Vec::new();

@@ -44,8 +44,8 @@ pub use inputs::{data_arguments, upstream};
 pub use later::Later;
 pub use mirror::Mirror;
 pub use output::{
-    Accepted, BooksOf, Empty, Facts, FileOutput, FolderOutput, Judged, Kept, Output, RenderedOutput, Standing,
-    TableOutput, Wrote, rows_of,
+    Accepted, BooksOf, Derived, Empty, Facts, FileOutput, Finished, FinishedTable, FolderOutput, Judged, Kept, Output,
+    RenderedOutput, Standing, TableOutput, Wrote, rows_of,
 };
 pub use refusals::MaxRefused;
 pub use rehearsal::{Rehearsal, Rehearsed, rehearse};
@@ -87,6 +87,12 @@ pub trait Stage: Sized {
 
     /// Does the work: returns what is to be published, mostly as plans that the shell will run.
     fn run(job: &Job<Self>) -> Result<Vec<Output>>;
+
+    /// Makes a table that [`Stage::run`] gave as [`Output::Derived`], or says that an earlier artifact of it stays
+    /// ([`Output::Kept`]). `finished` finds the tables that it needs. Default: there are none.
+    fn derive(_job: &Job<Self>, table: &str, _finished: &Finished<'_>) -> Result<Output> {
+        Err(Error::cannot_run(format!("table '{table}' cannot be made from others")).hint("please report it"))
+    }
 
     /// What the run reads, for evidence and for the up-to-date check. Default: the input artifacts.
     fn inputs(job: &Job<Self>) -> Result<Vec<Input>> {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use artifact::{Batches, Books, CheckResult, Definitions, Lineage, Notes};
-use polars::prelude::{DataFrame, Schema};
+use artifact::{Batches, Books, CheckResult, Definitions, Input, Lineage, Notes};
+use polars::prelude::{DataFrame, LazyFrame, Schema};
 use spec::{Error, Result};
 
 use crate::rendered::Rows;
@@ -14,6 +14,8 @@ use crate::rendered::Rows;
 /// One thing to publish.
 pub enum Output {
     Table(TableOutput),
+    /// A table that is made from others of this run.
+    Derived(Derived),
     /// A table in another format than Parquet.
     Rendered(RenderedOutput),
     /// An artifact of an earlier run that stays part of the output.
@@ -27,6 +29,7 @@ impl Output {
     pub(crate) fn table(&self) -> Option<&str> {
         match self {
             Output::Table(output) => Some(&output.table),
+            Output::Derived(derived) => Some(&derived.table),
             Output::Rendered(output) => Some(&output.table.table),
             Output::Kept(kept) => Some(&kept.table),
             // Those in a folder are judged with it and are not there for others.
@@ -41,6 +44,26 @@ pub struct Kept {
     pub table: String,
     /// Relative to the root.
     pub path: PathBuf,
+}
+
+/// A table that is made from others of the same run, or that has to know them to say whether it must be made again:
+/// [`crate::Stage::derive`] makes it, once they are written.
+pub struct Derived {
+    pub table: String,
+    /// The tables that it needs; the run publishes each.
+    pub needs: Vec<String>,
+}
+
+/// Finds a table of the run by its name.
+pub type Finished<'a> = dyn Fn(&str) -> Result<FinishedTable> + 'a;
+
+/// A table of the run that is written, or that stays as it was: rows that its checks refused are not in it.
+pub struct FinishedTable {
+    pub frame: LazyFrame,
+    pub rows: u64,
+    /// Its artifacts, under the names that they will have.
+    pub inputs: Vec<Input>,
+    pub definitions: Option<Definitions>,
 }
 
 /// A table, written as `<table>_<time>.parquet`, with its refused rows and its change log beside it.

@@ -30,7 +30,14 @@ pub fn publish<S: Stage>(
     let mut standing = Standing::Current;
     for at in order {
         let Some(output) = outputs[at].take() else { continue };
+        let output = match output {
+            Output::Derived(derived) => S::derive(job, &derived.table, &|name| drafting.finished(name, &drafts))?,
+            other => other,
+        };
         let draft = match output {
+            Output::Derived(other) => {
+                return Err(Error::cannot_run(format!("table '{}' is made of itself", other.table)));
+            }
             Output::Table(table) => drafting.table(table, &drafts, &mut failures)?,
             Output::Rendered(table) => drafting.rendered(table, &drafts, &mut failures)?,
             Output::Kept(kept) => Some(Draft::Kept(kept)),

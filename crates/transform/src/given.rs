@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use artifact::Definitions;
+use spec::{Error, Result};
 
+use crate::beside::{Beside, OtherTable};
 use crate::changes::Changes;
 use crate::lookup::Lookup;
 use crate::mapping::Mapping;
@@ -17,11 +19,21 @@ pub struct Given {
     pub mappings: BTreeMap<String, Mapping>,
     /// Whether changes are logged, and which are taken back. Default: nothing is watched, at no cost.
     pub changes: Option<Changes>,
+    /// The other tables that steps name.
+    pub tables: BTreeMap<OtherTable, Beside>,
     /// What is known of the table before the first step: which table it is, and how its columns came to be.
     pub columns: Option<Definitions>,
 }
 
 impl Given {
+    /// A table that the step at `place` names.
+    pub(crate) fn beside(&self, table: &OtherTable, place: &str) -> Result<&Beside> {
+        self.tables.get(table).ok_or_else(|| {
+            Error::cannot_run(format!("{place}: the table '{table}' is not at hand here"))
+                .hint("only the tool 'clean' reads other tables")
+        })
+    }
+
     /// Whether changes are logged or taken back.
     pub(crate) fn is_watched(&self) -> bool {
         self.changes.as_ref().is_some_and(|changes| changes.log || !changes.undone.is_empty())

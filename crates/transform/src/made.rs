@@ -7,6 +7,7 @@ use artifact::{Definition, Definitions, flow, stripped, type_name};
 use polars::prelude::{DataType, Schema};
 use serde_json::Value as Json;
 
+use crate::joining::Joining;
 use crate::plan::{Value, is_helper};
 
 /// The name of the definition of rows.
@@ -83,6 +84,53 @@ impl Made {
             self.columns.retain(|known| known.name != definition.name);
             self.columns.push(definition);
         }
+    }
+
+    /// Takes in the columns that a join brings: what they mean there, and by which keys they were found.
+    pub fn join(&mut self, joining: &Joining, other: Option<&Definitions>) {
+        let by = joining.to_string();
+        let keys: Vec<Definition> = joining.reads().iter().filter_map(|key| self.of(key).cloned()).collect();
+        let of_rows = other.and_then(|other| other.rows.as_ref());
+        for (there, here, dtype) in &joining.columns {
+            let theirs = other.and_then(|other| other.column(there));
+            let reads = keys.iter().chain(theirs).chain(of_rows);
+            let meaning = format!("join {by}\n{there}\n{}", type_name(dtype));
+            let is = format!("{there} of {by}");
+            let definition = Definition::new(here.as_str(), is, &meaning, reads);
+            self.columns.retain(|known| known.name != definition.name);
+            self.columns.push(Definition { reads: joining.reads(), ..definition });
+        }
+    }
+
+    /// Takes in columns of rows that a table step gives, and the columns that each is made of; others keep their meaning if they are
+    /// still there.
+    pub fn reshape(&mut self, columns: &[(String, String, DataType, Vec<String>)]) {
+        let rows = self.rows.clone();
+        let mut new = Vec::with_capacity(columns.len());
+        for (name, what, dtype, reads) in columns {
+            let known = reads.iter().filter_map(|read| self.of(read)).chain(&rows);
+            let is = self.is(what);
+            let meaning = format!("{is}\n{}", type_name(dtype));
+            new.push(Definition::new(name.as_str(), is, &meaning, known));
+        }
+        for definition in new {
+            self.columns.retain(|known| known.name != definition.name);
+            self.columns.push(definition);
+        }
+    }
+
+    /// Rows of another table come in: a column of both is made in both ways, and the rows are those of both.
+    pub fn unite(&mut self, other: Option<&Definitions>) {
+        let Some(other) = other else { return };
+        for theirs in &other.columns {
+            let ways: Vec<&Definition> = self.of(&theirs.name).into_iter().chain([theirs]).collect();
+            let united = Definition::union(&ways);
+            self.columns.retain(|known| known.name != united.name);
+            self.columns.push(united);
+        }
+        let is = self.is(&flow(&self.settings));
+        let reads = self.rows.iter().chain(&other.rows);
+        self.rows = Some(Definition::new(ROWS, is.clone(), &is, reads));
     }
 
     /// The step at work chooses rows by what stands in some columns.

@@ -2,35 +2,40 @@
 
 use std::sync::Arc;
 
-use artifact::{Batch, Batches, Definitions, Fate, PolarsResultExt, REASON, Removed};
+use artifact::{Batch, Batches, Definitions, Fate, PolarsResultExt, REASON, Removed, Reshape};
 use polars::prelude::*;
 use spec::Result;
 
-use crate::carry::{Carried, Parts};
+use crate::carry::{Carried, Pass};
 use crate::changes::Log;
 use crate::given::Given;
-use crate::plan::{Plan, RULE, Reason, Rule, Sources};
+use crate::joining::Matcher;
+use crate::plan::{ColumnSources, Plan, RULE, Reason, Rule};
 use crate::review::Review;
 use crate::seen::FirstSeen;
 use crate::steps::Step;
 
 /// A cleaned table: runs while its batches are taken.
 pub struct Cleaned {
-    /// The columns of the rows that go on. Refused rows have these and [`REASON`].
+    /// The columns of the rows that go on. Refused rows have these and [`REASON`], unless `refused` says otherwise.
     pub schema: Schema,
+    /// The columns of refused rows where table steps make other rows: a row is refused with the columns that it has then.
+    pub refused: Option<Schema>,
+    /// The steps after which rows are others or have cells of other tables.
+    pub reshapes: Vec<Reshape>,
     /// The columns of the change log, if there is one.
     pub changes: Option<Schema>,
     /// How the columns came to be that steps made or changed.
     pub definitions: Definitions,
     /// From which columns of the input they come.
-    pub sources: Sources,
+    pub sources: ColumnSources,
     /// What steps found that people should look at, in the order of the steps.
     pub reviews: Vec<Review>,
     /// In the order of the input.
     pub batches: Batches,
 }
 
-/// Runs `steps` over `input` in one streaming pass.
+/// Runs `steps` over `input`: in one streaming pass, or one for each part between table steps.
 ///
 /// Refused rows leave with the output's columns and the reason; the value that a step could not read is in
 /// the reason. Every row of the input is in exactly one of: rows, refused, counted in `removed` under the name
@@ -41,15 +46,45 @@ pub struct Cleaned {
 /// `before` and `after` (text; empty of masked columns), `by` (the step, or the model, task and prompt).
 pub fn clean(input: LazyFrame, steps: &[Step], given: &Given) -> Result<Cleaned> {
     let (plan, carried) = carried(input, steps, given, false)?;
-    let (definitions, sources) = (plan.definitions(), plan.sources());
-    let Parts { frame, schema, late, tracker, problems, reviews } = carried.finish(&plan.rules);
-    let names: Vec<PlSmallStr> = schema.iter_names().cloned().collect();
-    let log = tracker.and_then(|tracker| Log::new(tracker, &schema));
-    let changes = log.as_ref().map(|log| log.schema().clone());
-    let frames = artifact::stream(frame, "clean")?;
-    let mut split = Split { rules: plan.rules, problems, late, names, log };
-    let batches = frames.map(move |frame| split.batch(frame?));
-    Ok(Cleaned { definitions, sources, reviews, schema, changes, batches: Box::new(batches) })
+    let (definitions, reshapes, sources) = (plan.definitions(), plan.reshapes(), plan.sources());
+    let (pass, earlier, reviews) = carried.finish(&plan.rules);
+    let schema = pass.schema.clone();
+    let refused = (!earlier.schemas.is_empty()).then(|| refused_schema(&earlier.schemas, &schema));
+    let split = Split::new(pass, &plan.rules);
+    let changes = split.log.as_ref().map(|log| log.schema().clone());
+    let (rows, log) = (DataFrame::empty_with_schema(&schema), changes.as_ref().map(DataFrame::empty_with_schema));
+    let aside = earlier
+        .aside
+        .into_iter()
+        .map(move |batch| Ok(Batch { rows: rows.clone(), changes: batch.changes.or_else(|| log.clone()), ..batch }));
+    Ok(Cleaned {
+        definitions,
+        sources,
+        reshapes,
+        reviews,
+        schema,
+        refused,
+        changes,
+        batches: Box::new(aside.chain(split.run()?)),
+    })
+}
+
+/// The columns of refused rows, whichever pass refused them: those of all passes. What is of several types is written as text.
+fn refused_schema(earlier: &[Schema], last: &Schema) -> Schema {
+    let mut all = last.clone();
+    for (name, dtype) in earlier.iter().flat_map(Schema::iter) {
+        match all.get(name) {
+            None => {
+                all.insert(name.clone(), dtype.clone());
+            }
+            Some(known) if known == dtype => {}
+            Some(_) => {
+                all.insert(name.clone(), DataType::String);
+            }
+        }
+    }
+    all.insert(REASON.into(), DataType::String);
+    all
 }
 
 /// The plan of `steps` for a table of these columns; nothing is read for it. `table_follows`: whoever asks looks at the
@@ -97,16 +132,37 @@ pub(crate) fn asks(mut input: LazyFrame, steps: &[Step], step: usize, given: &Gi
     Ok((carried.alive_where(&asked, &inputs)?, plan.place().to_owned()))
 }
 
-struct Split {
+/// The end of a pass.
+pub(crate) struct Split {
+    frame: LazyFrame,
     rules: Vec<Rule>,
     /// What is wrong with the values of refused rows, by rule.
     problems: Vec<String>,
     late: Vec<FirstSeen>,
+    single: Vec<Arc<Matcher>>,
     names: Vec<PlSmallStr>,
     log: Option<Log>,
 }
 
 impl Split {
+    /// `rules` are those of the plan.
+    pub(crate) fn new(pass: Pass, rules: &[Rule]) -> Split {
+        let Pass { frame, schema, late, single, tracker, problems } = pass;
+        let names = schema.iter_names().cloned().collect();
+        let log = tracker.and_then(|tracker| Log::new(tracker, &schema));
+        Split { frame, rules: rules.to_vec(), problems, late, single, names, log }
+    }
+
+    /// Runs the pass.
+    pub(crate) fn run(mut self) -> Result<impl Iterator<Item = Result<Batch>> + Send> {
+        let frames = artifact::stream(self.frame.clone(), "clean")?;
+        let single = std::mem::take(&mut self.single);
+        let batches = frames.map(move |frame| self.batch(frame?));
+        // Whether a row had several matches is known once the last is through.
+        let ends = single.into_iter().filter_map(|other| other.check_single().err().map(Err));
+        Ok(batches.chain(ends))
+    }
+
     fn batch(&mut self, frame: DataFrame) -> Result<Batch> {
         let mut marks: Vec<u16> = frame
             .column(RULE)

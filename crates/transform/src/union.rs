@@ -1,6 +1,6 @@
 //! Several tables of one kind made one, such as the reviews and the tickets of a shop.
 
-use artifact::PolarsResultExt;
+use artifact::{Definition, Definitions, PolarsResultExt};
 use polars::prelude::*;
 use spec::{Error, Result};
 
@@ -42,6 +42,25 @@ pub fn union(tables: Vec<(&str, LazyFrame)>) -> Result<LazyFrame> {
     });
     let aligned: Vec<LazyFrame> = aligned.collect();
     concat(aligned, UnionArgs::default()).during("the tables together")
+}
+
+/// What is known of the rows of some tables together, given by name: which tables they are, and how their columns came to be.
+pub fn known_together(tables: &[(&str, Option<&Definitions>)]) -> Definitions {
+    let known: Vec<&Definitions> = tables.iter().filter_map(|(_, known)| *known).collect();
+    let rows = known.iter().filter_map(|table| table.rows.as_ref());
+    let names: Vec<&str> = tables.iter().map(|(name, _)| *name).collect();
+    let is = format!("rows of {}", names.join(", "));
+    let rows = Some(Definition::new("rows", is, &format!("rows\n{}", names.join("\n")), rows));
+    let mut columns: Vec<Definition> = Vec::new();
+    for column in known.iter().flat_map(|table| &table.columns) {
+        if columns.iter().any(|other| other.name == column.name) {
+            continue;
+        }
+        // A column of several tables is made in all their ways.
+        let ways: Vec<&Definition> = known.iter().filter_map(|table| table.column(&column.name)).collect();
+        columns.push(Definition::union(&ways));
+    }
+    Definitions { columns, rows, ..Definitions::default() }
 }
 
 #[cfg(test)]

@@ -67,6 +67,15 @@ impl Unique {
         published.frame.clone().select(self.names()).filter(whole)
     }
 
+    /// How many rows have a key, and how many of them repeat an earlier one.
+    pub(super) fn counted(&self, table: &Columns, published: &Published) -> Result<(u64, u64)> {
+        let Counted { compared, repeated } = match self.summed_up(published) {
+            Some((distinct, compared)) => Counted { compared, repeated: compared.saturating_sub(distinct) },
+            None => self.count(table, published)?,
+        };
+        Ok((compared, repeated))
+    }
+
     /// Counts in one pass with a compact set. Where that set might take two keys for one, repeats are counted
     /// again exactly; a table that keeps the promise never pays for it.
     fn count(&self, table: &Columns, published: &Published) -> Result<Counted> {
@@ -97,10 +106,7 @@ impl TableCheck for Unique {
         for name in self.columns.iter() {
             table.dtype(name)?;
         }
-        let Counted { compared, repeated } = match self.summed_up(published) {
-            Some((distinct, compared)) => Counted { compared, repeated: compared.saturating_sub(distinct) },
-            None => self.count(table, published)?,
-        };
+        let (compared, repeated) = self.counted(table, published)?;
         let rows = Rows(repeated, published.rows);
         Ok(match (repeated, self.max_share.allows(repeated, published.rows)) {
             (0, _) => Finding::Passed(format!("all {compared} keys differ")),

@@ -117,14 +117,14 @@ fn of_cutoffs(plan: &super::plan::Plan) -> Lineage {
         table: table.to_owned(),
         on: on(&plan.entity),
         before: before(&Some(plan.time.clone())),
-        nulls_equal: false,
+        ..RowLink::default()
     });
     for lookup in &plan.lookups {
         let link = RowLink {
             table: lookup.table.clone(),
             on: on(&lookup.on[0].1),
             before: before(&lookup.time),
-            nulls_equal: false,
+            ..RowLink::default()
         };
         if !lineage.links.contains(&link) {
             lineage.links.push(link);
@@ -162,7 +162,7 @@ fn of_rows(plan: &rows::Plan, is_of_file: bool) -> Lineage {
     let mut link = |other: &str, on: &[(String, String)], their_time: Option<&String>| {
         if on.iter().all(|(own, _)| kept.contains(&own)) && !on.is_empty() {
             let before = their_time.map(|their| (plan.time.clone(), their.clone()));
-            links.push(RowLink { table: other.to_owned(), on: on.to_vec(), before, nulls_equal: false });
+            links.push(RowLink { table: other.to_owned(), on: on.to_vec(), before, ..RowLink::default() });
         }
     };
     for (name, how) in &plan.features {
@@ -230,7 +230,7 @@ fn of_rows(plan: &rows::Plan, is_of_file: bool) -> Lineage {
         true => vec![RowLink::by_provenance(table)],
         false => {
             let on = kept.iter().map(|name| ((*name).clone(), (*name).clone())).collect();
-            vec![RowLink { table: table.to_owned(), on, before: None, nulls_equal: true }]
+            vec![RowLink { table: table.to_owned(), on, nulls_equal: true, ..RowLink::default() }]
         }
     };
     links.dedup();
@@ -274,12 +274,7 @@ fn of_series(plan: &series::Plan) -> Lineage {
             How::Sql(sql) => resolve.names(&sql.sql().columns()),
             How::Holidays(..) => base.clone(),
             How::Lookup(lookup) => {
-                links.push(RowLink {
-                    table: lookup.table.clone(),
-                    on: lookup.on.clone(),
-                    before: None,
-                    nulls_equal: false,
-                });
+                links.push(RowLink { table: lookup.table.clone(), on: lookup.on.clone(), ..RowLink::default() });
                 let own = resolve.names(lookup.on.iter().map(|(own, _)| own));
                 let theirs = of(&lookup.table, lookup.on.iter().map(|(_, their)| their).chain([&lookup.take]));
                 &own | &theirs
@@ -296,7 +291,7 @@ fn of_series(plan: &series::Plan) -> Lineage {
     lineage.add(&plan.label, label);
     let on = plan.by.iter().map(|name| (name.clone(), name.clone())).collect();
     let before = Some((CUTOFF.to_owned(), plan.time.clone()));
-    lineage.links.push(RowLink { table: table.to_owned(), on, before, nulls_equal: false });
+    lineage.links.push(RowLink { table: table.to_owned(), on, before, ..RowLink::default() });
     links.dedup();
     lineage.links.extend(links);
     lineage

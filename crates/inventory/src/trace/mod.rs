@@ -204,6 +204,12 @@ impl Step<'_> {
         if found.total == 0 && link.on.iter().any(|(own, _)| own == artifact::FILE) {
             return Ok(());
         }
+        if link.partial {
+            notes.push(format!(
+                "{id}: rows {} are shown; what else decides is not a column of it, so not all of them may be behind the row",
+                in_words(link)
+            ));
+        }
         // The file that a row lies in says where that row comes from.
         let traced = self.traced(&id, in_words(link), paths, found, files.last().copied())?;
         row.behind.push(traced);

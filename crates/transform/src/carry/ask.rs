@@ -8,6 +8,7 @@ use spec::{Error, Result};
 
 use super::Carried;
 use super::down::Below;
+use crate::joining::Matcher;
 use crate::plan::{POSITION, Question, Spread, whole_cell};
 use crate::seen::Contest;
 use crate::statistics::{self, Whole, deviation, mean, numbers, numbers_by_group, quantile};
@@ -29,12 +30,18 @@ pub(super) enum Found {
     Joined,
     /// True at the position of each row that loses; how many rows each stands for; the number of what is one with it.
     Contest(BooleanChunked, Vec<u32>, Vec<u32>),
+    /// Another table, found by keys.
+    Other(Arc<Matcher>),
 }
 
 impl Carried {
     pub(super) fn ask(&mut self, question: &Question) -> Result<Found> {
         let float = |column: &str| vec![col(column).cast(DataType::Float64)];
         Ok(match question {
+            Question::Other(joining) => {
+                let other = self.given.beside(&joining.with, &self.place)?;
+                Found::Other(Arc::new(Matcher::new(joining.as_ref().clone(), other)?))
+            }
             Question::Mean { column } if self.dtype(column).is_integer() => {
                 self.whole(column, "mean", statistics::whole_mean)?
             }

@@ -11,16 +11,19 @@ mod value;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use artifact::{FILE, PolarsResultExt, REASON, ROW};
+use artifact::{Batch, FILE, PolarsResultExt, REASON, ROW};
 use polars::prelude::*;
-use spec::Result;
+use spec::{Error, Result};
 
 use self::ask::Found;
 use crate::changes::{By, Tracker};
 use crate::given::Given;
+use crate::joining::Matcher;
 use crate::plan::{Action, Ask, Log, POSITION, Plan, Problem, RULE, Rule, Value};
+use crate::reshape::{Reshaped, Reshaping};
 use crate::review::Review;
 use crate::seen::FirstSeen;
+use crate::split::Split;
 
 /// A plan as polars runs it.
 pub(crate) struct Carried {
@@ -34,51 +37,104 @@ pub(crate) struct Carried {
     found: HashMap<Ask, Found>,
     reviews: Vec<Review>,
     late: Vec<FirstSeen>,
+    /// The other tables of joins that allow one match for each row, which is known at the end of the pass.
+    single: Vec<Arc<Matcher>>,
+    with_position: bool,
+    earlier: Earlier,
     place: String,
     step: usize,
     kept: usize,
 }
 
-/// A carried plan at its end.
-pub(crate) struct Parts {
+/// What passes before the last have left.
+#[derive(Default)]
+pub(crate) struct Earlier {
+    /// Rows that were refused, counts, changes. No rows that go on.
+    pub aside: Vec<Batch>,
+    /// The columns of the rows that each refused.
+    pub schemas: Vec<Schema>,
+}
+
+/// A pass at its end.
+pub(crate) struct Pass {
     pub frame: LazyFrame,
     pub schema: Schema,
     pub late: Vec<FirstSeen>,
+    pub single: Vec<Arc<Matcher>>,
     pub tracker: Option<Tracker>,
     /// What is wrong with the values of refused rows, by the number of the rule less one.
     pub problems: Vec<String>,
-    pub reviews: Vec<Review>,
 }
 
 impl Carried {
     /// Carries out all of `plan` over `input`, with the position of each row if that is needed.
     pub fn new(input: LazyFrame, plan: &Plan, given: Arc<Given>, with_position: bool) -> Result<Carried> {
-        let mut frame = input;
-        if frame.collect_schema().during("clean")?.contains(REASON) {
-            frame = frame.drop(by_name([REASON], true, false));
-        }
-        let mut helpers = vec![RULE.to_owned()];
-        if with_position {
-            frame = frame.with_row_index(POSITION, None);
-            helpers.push(POSITION.to_owned());
-        }
         let watched = given.changes.clone().filter(|_| given.is_watched());
         let mut carried = Carried {
-            frame: frame.with_column(mark(0).alias(RULE)),
+            frame: input.clone(),
             schema: Schema::default(),
-            helpers,
+            helpers: Vec::new(),
             given,
             tracker: watched.map(Tracker::new),
             found: HashMap::new(),
             reviews: Vec::new(),
             late: Vec::new(),
+            single: Vec::new(),
+            with_position,
+            earlier: Earlier::default(),
             place: "clean".to_owned(),
             step: 0,
             kept: 0,
         };
-        carried.refresh()?;
-        plan.actions.iter().try_for_each(|action| carried.carry(action))?;
+        carried.begin(input)?;
+        for action in &plan.actions {
+            match action {
+                Action::Reshape(step) => carried.reshape(step.as_ref(), &plan.rules)?,
+                action => carried.carry(action)?,
+            }
+        }
         Ok(carried)
+    }
+
+    /// Begins a pass over these rows, all of them alive.
+    fn begin(&mut self, mut rows: LazyFrame) -> Result<()> {
+        if rows.collect_schema().during("clean")?.contains(REASON) {
+            rows = rows.drop(by_name([REASON], true, false));
+        }
+        self.helpers = vec![RULE.to_owned()];
+        if self.with_position {
+            rows = rows.with_row_index(POSITION, None);
+            self.helpers.push(POSITION.to_owned());
+        }
+        self.frame = rows.with_column(mark(0).alias(RULE));
+        self.refresh()
+    }
+
+    /// Runs the pass up to here, and gives its rows to a table step; the next pass begins with what comes out.
+    fn reshape(&mut self, step: &dyn Reshaping, rules: &[Rule]) -> Result<()> {
+        let mut work = step.begin(&self.given)?;
+        let next = self.tracker.as_ref().map(Tracker::next_pass);
+        let pass = self.pass(rules);
+        self.tracker = next;
+        let schema = pass.schema.clone();
+        for batch in Split::new(pass, rules).run()? {
+            let Batch { rows, refused, removed, changes } = batch?;
+            let changes = changes.filter(|changes| changes.height() > 0);
+            if refused.is_some() || !removed.is_empty() || changes.is_some() {
+                self.earlier.aside.push(Batch { rows: DataFrame::empty(), refused, removed, changes });
+            }
+            if rows.height() > 0 {
+                work.take(rows)?;
+            }
+        }
+        let Reshaped { rows, books: removed, refused } = work.finish()?;
+        if rows.schema().as_ref() != step.schema() {
+            return Err(Error::cannot_run(format!("{}: its rows have other columns than were planned", self.place))
+                .hint("please report it"));
+        }
+        self.earlier.aside.push(Batch { rows: DataFrame::empty(), refused, removed, changes: None });
+        self.earlier.schemas.push(schema);
+        self.begin(rows.lazy())
     }
 
     fn carry(&mut self, action: &Action) -> Result<()> {
@@ -133,10 +189,15 @@ impl Carried {
             }
             Action::Ask { ask, question } => {
                 let found = self.ask(question)?;
+                if let Found::Other(other) = &found {
+                    self.single.push(other.clone());
+                }
                 self.found.insert(*ask, found);
                 Ok(())
             }
             Action::Answer { step, prefix } => self.answer(*step, prefix),
+            // It ends the pass, which is not done from within.
+            Action::Reshape(_) => Ok(()),
         }
     }
 
@@ -249,8 +310,13 @@ impl Carried {
         Ok(())
     }
 
-    /// `rules` are those of the plan.
-    pub fn finish(self, rules: &[Rule]) -> Parts {
+    /// Takes the pass up to here out, with what passes before it have left. `rules` are those of the plan.
+    pub fn finish(mut self, rules: &[Rule]) -> (Pass, Earlier, Vec<Review>) {
+        let pass = self.pass(rules);
+        (pass, self.earlier, self.reviews)
+    }
+
+    fn pass(&mut self, rules: &[Rule]) -> Pass {
         let problem = |rule: &Rule| match rule.reason.as_ref().map(|reason| &reason.problem) {
             None => String::new(),
             Some(Problem::Text(text)) => text.clone(),
@@ -263,8 +329,14 @@ impl Carried {
             },
         };
         let problems = rules.iter().map(problem).collect();
-        let Carried { frame, schema, late, tracker, reviews, .. } = self;
-        Parts { frame, schema, late, tracker, problems, reviews }
+        Pass {
+            frame: self.frame.clone(),
+            schema: self.schema.clone(),
+            late: std::mem::take(&mut self.late),
+            single: std::mem::take(&mut self.single),
+            tracker: self.tracker.take(),
+            problems,
+        }
     }
 }
 

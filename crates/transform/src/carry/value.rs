@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use artifact::raised;
 use polars::prelude::*;
 use spec::Result;
 
 use super::{Carried, is_alive};
 use crate::SqlExpr;
 use crate::carry::ask::Found;
+use crate::joining::Matcher;
+use crate::key_hash::key_hash;
 use crate::operation::Operation;
-use crate::plan::{Answer, Bound, Filling, Limits, POSITION, Value};
+use crate::plan::{Answer, Bound, Filling, Limits, POSITION, RULE, Value};
 use crate::seen::{count_at, is_loser};
 use crate::steps::Mapped;
 use crate::texts::changed;
@@ -52,6 +55,16 @@ impl Carried {
                 Some(Found::Contest(_, counts, _)) => count_at(counts.clone(), col(POSITION)),
                 _ => lit(NULL).cast(DataType::UInt32),
             },
+            Value::Match { ask, reads, single } => match self.found.get(ask) {
+                Some(Found::Other(other)) => matched(other.clone(), reads, *single),
+                _ => lit(NULL).cast(DataType::UInt32),
+            },
+            Value::Fetched { ask, by, column, dtype, .. } => match self.found.get(ask) {
+                Some(Found::Other(other)) => fetched(other.clone(), by, column, dtype),
+                _ => lit(NULL).cast(dtype.clone()),
+            },
+            Value::KeyHash { columns } => key_hash(columns),
+            Value::Present(column) => col(column.as_str()).is_not_null(),
             Value::Agreed { column, ask, helper, fill, .. } => match self.found.get(ask) {
                 Some(Found::Joined) => {
                     let takes = col(helper.as_str()).is_not_null();
@@ -177,6 +190,46 @@ impl Carried {
         }
         clipped
     }
+}
+
+/// The number of the row of another table that matches, or nothing. `single`: a row that is alive and has several is noted.
+fn matched(other: Arc<Matcher>, reads: &[String], single: bool) -> Expr {
+    let inputs: Vec<Expr> = reads.iter().map(|name| col(name.as_str())).chain([col(RULE)]).collect();
+    map_multiple(
+        move |columns: &mut [Column]| {
+            let (marks, keys) =
+                columns.split_last().ok_or_else(|| polars_err!(ComputeError: "columns were expected"))?;
+            let name = keys.first().map(|key| key.name().clone()).unwrap_or_default();
+            let matches = other.find(keys, marks.len()).map_err(raised)?;
+            let marks = marks.u16()?;
+            let mut found: Vec<Option<u32>> = Vec::with_capacity(marks.len());
+            for (row, mark) in marks.iter().enumerate() {
+                let rows = matches.of(row);
+                if single && rows.len() > 1 && mark == Some(0) {
+                    other.note_several(keys, row).map_err(raised)?;
+                }
+                found.push(rows.first().copied());
+            }
+            Ok(Column::new(name, found))
+        },
+        inputs,
+        |_: &Schema, fields: &[Field]| {
+            let name = fields.first().map(|field| field.name().clone()).unwrap_or_default();
+            Ok(Field::new(name, DataType::UInt32))
+        },
+    )
+}
+
+/// The cells of a column of another table, by the number of the row there.
+fn fetched(other: Arc<Matcher>, by: &str, column: &str, dtype: &DataType) -> Expr {
+    let (column, dtype) = (column.to_owned(), dtype.clone());
+    col(by).map(
+        move |rows| {
+            let cells = other.table.column(&column)?.take(rows.u32()?)?;
+            Ok(cells.with_name(rows.name().clone()))
+        },
+        move |_, field| Ok(Field::new(field.name().clone(), dtype.clone())),
+    )
 }
 
 /// One side of limits.

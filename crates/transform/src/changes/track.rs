@@ -74,6 +74,11 @@ impl Tracker {
         Tracker { changes, step: Step::default(), alike: HashMap::new(), columns: Vec::new(), replacements: Vec::new() }
     }
 
+    /// A tracker of the next pass: of steps that are alike it knows how many there were.
+    pub(crate) fn next_pass(&self) -> Tracker {
+        Tracker { alike: self.alike.clone(), ..Tracker::new(self.changes.clone()) }
+    }
+
     /// Says which step replaces columns from here on; `settings` is all that distinguishes it from others of its name.
     pub(crate) fn begin(&mut self, number: usize, place: &str, settings: String) {
         let before = self.alike.entry(settings.clone()).or_default();

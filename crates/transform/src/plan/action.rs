@@ -8,8 +8,10 @@ use spec::{Result, Scalar as Cell};
 
 use super::question::{Agreement, Alike, Down, Spellings};
 use crate::SqlExpr;
+use crate::joining::Joining;
 use crate::keys::Nulls;
 use crate::operation::{Operation, TextRule, shown};
+use crate::reshape::Reshaping;
 use crate::seen::Winner;
 
 /// The number of a question of a plan.
@@ -38,6 +40,8 @@ pub(crate) enum Action {
     Ask { ask: Ask, question: Question },
     /// Per key: the answers of a language model to the inputs of the step's task, as helpers. `prefix` begins their names.
     Answer { step: usize, prefix: String },
+    /// The pass ends here: other rows come out of the step, and go into the next pass.
+    Reshape(Arc<dyn Reshaping>),
 }
 
 /// Who changed a cell, for the change log.
@@ -101,6 +105,27 @@ pub(crate) enum Value {
     ClusterOf(Ask, Vec<String>),
     /// For how many rows the row stands.
     Copies(Ask),
+    /// Which row of the other table matches, by its number there; empty for none. `single`: several end the run.
+    Match {
+        ask: Ask,
+        reads: Vec<String>,
+        single: bool,
+    },
+    /// A cell of the matching row of the other table: its column `there`, which the join calls `column`. `by` holds the number of
+    /// the row.
+    Fetched {
+        ask: Ask,
+        by: String,
+        there: String,
+        column: String,
+        dtype: DataType,
+    },
+    /// Whether the cell holds a value.
+    Present(String),
+    /// A hash of the values in these columns; empty where one of them is.
+    KeyHash {
+        columns: Vec<String>,
+    },
     /// The value on which the rows of its key agree, if that was decided. `fill`: empty cells get it too; `reads` are the
     /// columns by which it was decided.
     Agreed {
@@ -193,6 +218,8 @@ pub(crate) enum Given {
 /// What is asked of all rows that are alive at this place of the plan.
 #[derive(Clone, Debug)]
 pub(crate) enum Question {
+    /// Another table, found by keys. Asks nothing of the rows.
+    Other(Arc<Joining>),
     Mean {
         column: String,
     },
@@ -254,9 +281,11 @@ impl Value {
             | Value::Within { column, .. } => of(column),
             Value::Sql(sql) => sql.compile(schema, place)?.dtype,
             Value::Of(operation, column) => operation.gives(&of(column)),
-            Value::Texts(..) => DataType::String,
+            Value::Texts(..) | Value::KeyHash { .. } => DataType::String,
             Value::Copies(_) | Value::ClusterOf(..) => DataType::UInt32,
-            Value::Answered { dtype, .. } => dtype.clone(),
+            Value::Answered { dtype, .. } | Value::Fetched { dtype, .. } => dtype.clone(),
+            Value::Match { .. } => DataType::UInt32,
+            Value::Present(_) => DataType::Boolean,
             Value::Outside { .. }
             | Value::IsOutside { .. }
             | Value::Empty { .. }
@@ -280,12 +309,14 @@ impl Value {
             | Value::Spelled { column, .. }
             | Value::Within { column, .. } => vec![column.clone()],
             Value::Sql(sql) | Value::NotTrue(sql) => sql.columns(),
-            Value::Empty { columns, .. } => columns.clone(),
+            Value::Empty { columns, .. } | Value::KeyHash { columns } => columns.clone(),
             Value::Lost { now, before } => vec![now.clone(), before.clone()],
             Value::Agreed { column, reads, .. } => [column].into_iter().chain(reads).cloned().collect(),
             Value::FilledDown { column, groups, .. } => [column].into_iter().chain(groups).cloned().collect(),
             Value::ClusterOf(_, reads) => reads.clone(),
             Value::Duplicate(_) | Value::Copies(_) => Vec::new(),
+            Value::Match { reads, .. } => reads.clone(),
+            Value::Fetched { by, .. } | Value::Present(by) => vec![by.clone()],
             Value::Asked { inputs, when, .. } => {
                 let when = when.iter().flat_map(SqlExpr::columns);
                 inputs.iter().cloned().chain(when).collect()
@@ -328,6 +359,10 @@ impl std::fmt::Display for Value {
             Value::Duplicate(ask) => write!(f, "loses in answer {ask}"),
             Value::ClusterOf(ask, _) => write!(f, "number in answer {ask}"),
             Value::Copies(ask) => write!(f, "copies in answer {ask}"),
+            Value::Match { ask, reads, .. } => write!(f, "row of answer {ask} by {}", reads.join(", ")),
+            Value::Fetched { ask, by, there, .. } => write!(f, "{there} of answer {ask} at {by}"),
+            Value::KeyHash { columns } => write!(f, "hash of {}", columns.join(", ")),
+            Value::Present(column) => write!(f, "{column} is not empty"),
             Value::Asked { inputs, when, .. } => {
                 write!(f, "asked about {}", inputs.join(", "))?;
                 when.iter().try_for_each(|when| write!(f, " where {when}"))
@@ -371,7 +406,9 @@ impl std::fmt::Display for Action {
             Action::KeepFirst { rule, keys, nulls } => {
                 write!(f, "per key {}: out by rule {rule} all but the first; nulls {nulls:?}", keys.join(", "))
             }
+            Action::Reshape(step) => write!(f, "over the table: {}", shown(step.name(), &step.parameters())),
             Action::Ask { ask, question } => match question {
+                Question::Other(joining) => write!(f, "beside the table: answer {ask} = {joining}"),
                 Question::Mean { column } => write!(f, "over the table: answer {ask} = mean of {column}"),
                 Question::Median { column } => write!(f, "over the table: answer {ask} = median of {column}"),
                 Question::Mode { column } => write!(f, "over the table: answer {ask} = mode of {column}"),

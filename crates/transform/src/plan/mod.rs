@@ -8,6 +8,7 @@
 mod action;
 mod lineage;
 mod question;
+mod reshapes;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use artifact::{FILE, Fate, REASON, ROW};
 use polars::prelude::{DataType, Schema};
 use spec::{Error, Result, did_you_mean};
 
-pub use lineage::Sources;
+use self::reshapes::Noted;
+pub(crate) use lineage::Moves;
+pub use lineage::{ColumnSources, Source};
 
 pub(crate) use action::{
     Action, Ask, Bound, Filling, Given as Answer, Limits, Log, Question, Spread, Value, whole_cell,
@@ -90,9 +93,13 @@ pub struct Plan {
     asked: usize,
     place: String,
     step: usize,
+    name: &'static str,
     table_follows: bool,
     given: Arc<Given>,
     made: Made,
+    /// Where the rules of the pass begin: what a later pass renames or hides are other columns.
+    pass: usize,
+    noted: Noted,
 }
 
 impl Plan {
@@ -125,9 +132,12 @@ impl Plan {
             asked: 0,
             place: "clean".to_owned(),
             step: 0,
+            name: "",
             table_follows: false,
             made: Made::new(given.columns.as_ref()),
             given,
+            pass: 0,
+            noted: Noted::default(),
         })
     }
 
@@ -135,6 +145,7 @@ impl Plan {
     /// `table_follows`: a later step looks at the whole table.
     pub(crate) fn begin(&mut self, step: usize, name: &'static str, settings: &serde_json::Value, table_follows: bool) {
         self.step = step;
+        self.name = name;
         self.made.begin(name, settings);
         self.place = format!("step {step} '{name}'");
         self.table_follows = table_follows;
@@ -244,6 +255,7 @@ impl Plan {
         if !matches!(log, Log::Nobody) {
             self.made.set(&columns, &types);
         }
+        self.noted.set(columns.iter().map(|(name, _)| name.as_str()));
         for ((name, _), dtype) in columns.iter().zip(types) {
             self.schema.insert(name.as_str().into(), dtype);
         }
@@ -284,17 +296,19 @@ impl Plan {
         let left = columns.iter().map(String::as_str).chain(provenance);
         let left = left.filter_map(|name| Some((name.into(), self.schema.get(name)?.clone())));
         self.schema = left.collect();
+        self.noted.keep(&self.schema);
         self.actions.push(Action::Select { columns });
     }
 
     /// Renames columns; rules follow.
     pub(crate) fn rename(&mut self, from: Vec<String>, to: Vec<String>) {
         self.made.rename(&from, &to);
+        self.noted.rename(&from, &to);
         let new = |name: &str| from.iter().position(|old| old == name).map(|at| to[at].clone());
         let renamed = self.schema.iter();
         let renamed = renamed.map(|(name, dtype)| (new(name).map_or_else(|| name.clone(), Into::into), dtype.clone()));
         self.schema = renamed.collect();
-        for reason in self.rules.iter_mut().filter_map(|rule| rule.reason.as_mut()) {
+        for reason in self.rules[self.pass..].iter_mut().filter_map(|rule| rule.reason.as_mut()) {
             if let Some(name) = new(&reason.column) {
                 reason.column = name;
             }
@@ -304,7 +318,7 @@ impl Plan {
 
     /// Reasons and changes must not show the values of `column` any more.
     pub(crate) fn hide(&mut self, column: &str) {
-        for reason in self.rules.iter_mut().filter_map(|rule| rule.reason.as_mut()) {
+        for reason in self.rules[self.pass..].iter_mut().filter_map(|rule| rule.reason.as_mut()) {
             if reason.column == column {
                 reason.original = None;
             }

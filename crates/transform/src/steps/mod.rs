@@ -1,5 +1,6 @@
 //! The clean steps: one file per step, and here the one list of all of them, `steps!`.
 
+mod aggregate;
 mod cast;
 mod clip;
 mod cluster;
@@ -9,10 +10,12 @@ mod dedupe;
 mod derive;
 mod drop;
 mod drop_null;
+mod explode;
 mod fill_down;
 mod fill_null;
 mod filter;
 mod fix_mojibake;
+mod join;
 mod limits;
 mod llm;
 mod map_values;
@@ -20,18 +23,27 @@ mod mask;
 mod normalize_text;
 mod one_or_many;
 mod outliers;
+mod pairs;
 mod parse_dates;
+mod pivot;
 mod remove_invisible;
 mod rename;
 mod repair;
 mod replace;
 mod replacement;
 mod scalar;
+mod scd2;
 mod select;
 mod similar;
 mod space_punctuation;
+mod sql;
 mod strip_html;
+mod surrogate_key;
 mod trim;
+mod union;
+mod unpivot;
+mod window;
+mod within;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -41,6 +53,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use spec::Result;
 
+use crate::beside::OtherTable;
 use crate::plan::Plan;
 pub(crate) use cluster::Method;
 pub(crate) use map_values::{Known, Mapped};
@@ -124,6 +137,26 @@ steps! {
     mask::Mask,
     /// Lets a language model do what rules cannot.
     llm::Llm,
+    /// Brings columns of another table to the rows that belong together.
+    join::Join,
+    /// Makes one row of all rows that have the same keys.
+    aggregate::Aggregate,
+    /// Computes columns that look at other rows.
+    window::Window,
+    /// Adds the rows of another table.
+    union::Union,
+    /// Makes columns of the values of a column.
+    pivot::Pivot,
+    /// Makes a row of each of several columns.
+    unpivot::Unpivot,
+    /// Makes a row of each part of a text or list.
+    explode::Explode,
+    /// Gives each different key a key of one column.
+    surrogate_key::SurrogateKey,
+    /// Makes versions of keys from snapshots.
+    scd2::Scd2,
+    /// Runs one SELECT.
+    sql::Sql,
 }
 
 /// What a step does.
@@ -134,6 +167,11 @@ pub(crate) trait Apply {
     /// Whether it asks something of the whole table before the pass.
     fn needs_table(&self) -> bool {
         false
+    }
+
+    /// The other tables that it reads.
+    fn other_tables(&self) -> Vec<&OtherTable> {
+        Vec::new()
     }
 
     /// Whether it distinguishes rows by their position. `table_follows`: a later step asks something of the whole table.
@@ -157,6 +195,11 @@ impl Step {
             _ => Json::Null,
         };
         artifact::stripped(settings)
+    }
+
+    /// The other tables that it reads.
+    pub fn other_tables(&self) -> Vec<&OtherTable> {
+        self.entry().1.other_tables()
     }
 
     /// The step, if it asks a language model.

@@ -38,7 +38,11 @@ pub fn try_run(table: &DataFrame, steps: &str, given: &Given) -> Result<Done> {
             all.vstack_mut(changes).unwrap();
         }
         if let Some(refused) = refused {
-            assert_eq!(refused.width(), more.width() + 1);
+            let refused = match &cleaned.refused {
+                None => refused,
+                // As `stage` writes them.
+                Some(schema) => fit(&refused, schema),
+            };
             match &mut done.refused {
                 Some(all) => drop(all.vstack_mut(&refused).unwrap()),
                 none => *none = Some(refused),
@@ -54,6 +58,15 @@ pub fn try_run(table: &DataFrame, steps: &str, given: &Given) -> Result<Done> {
     done.rows = rows;
     done.changes = all_changes;
     Ok(done)
+}
+
+/// Rows refused by any pass, with the columns of all.
+fn fit(rows: &DataFrame, schema: &Schema) -> DataFrame {
+    let columns = schema.iter().map(|(name, dtype)| match rows.column(name) {
+        Ok(column) => column.cast(dtype).unwrap(),
+        Err(_) => Column::full_null(name.clone(), rows.height(), dtype),
+    });
+    DataFrame::new(rows.height(), columns.collect()).unwrap()
 }
 
 /// Runs steps over a table; panics with the error.

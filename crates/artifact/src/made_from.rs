@@ -1,0 +1,86 @@
+//! What a table was made from: tables and files, and the steps after which its rows are other rows. For whoever asks whether
+//! it has to be made again, and whoever traces a row (docs/adr/0019-tables-from-tables.md).
+
+use serde::{Deserialize, Serialize};
+use spec::Tool;
+
+use crate::Fingerprint;
+
+/// Where a table stands between what came in and what people ask of it: a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// Cleaned and joined: one row for each thing or event.
+    Silver,
+    /// Made for its readers: facts, dimensions, key figures.
+    Gold,
+}
+
+/// One thing that a table was made from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Read {
+    /// What it was read for.
+    #[serde(rename = "use")]
+    pub purpose: Purpose,
+    /// The stage that wrote it; none for a file of people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Tool>,
+    /// The name of the table; none for a file of people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// Relative to the project root where it lies below it.
+    pub path: String,
+    pub fingerprint: Fingerprint,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+}
+
+/// What an input is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Its rows become rows of the table.
+    Rows,
+    /// A step reads it beside the rows.
+    Join,
+    /// A file that a step names, or decisions of people.
+    File,
+    /// A check refers to it.
+    Check,
+}
+
+impl Read {
+    /// Whether the same was read, wherever it lay.
+    pub fn is_same(&self, other: &Read) -> bool {
+        let key = |read: &Read| (read.purpose, read.stage, read.table.clone());
+        key(self) == key(other) && self.fingerprint == other.fingerprint
+    }
+}
+
+/// A step after which the rows are others, or have cells of another table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reshape {
+    /// Counted from 1.
+    pub step: usize,
+    /// `join`, `aggregate`, …
+    pub name: String,
+    /// The table that it reads beside the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<String>,
+    /// By what rows belong together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyColumn>,
+}
+
+/// A column by which rows belong together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct KeyColumn {
+    /// Its name in the rows as the step finds them.
+    pub column: String,
+    /// Its name in the other table, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub there: Option<String>,
+    /// Its name in the finished table; none if a later step dropped it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<String>,
+}

@@ -1,0 +1,129 @@
+//! What plans say of other tables, and of steps after which rows are others.
+
+use std::sync::Arc;
+
+use artifact::{FILE, KeyColumn, ROW, Reshape};
+use polars::prelude::{DataType, Schema};
+use spec::Result;
+
+use super::{Action, Plan, Value};
+use crate::beside::{Beside, OtherTable};
+use crate::joining::Joining;
+use crate::reshape::Reshaping;
+
+/// The steps after which rows are others or have cells of other tables, for whoever traces rows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Noted(Vec<Reshape>);
+
+impl Noted {
+    fn keys(&mut self) -> impl Iterator<Item = &mut Option<String>> {
+        self.0.iter_mut().flat_map(|step| &mut step.keys).map(|key| &mut key.now)
+    }
+
+    /// Columns with new values are not the keys any more.
+    pub fn set<'a>(&mut self, columns: impl Iterator<Item = &'a str>) {
+        for column in columns {
+            self.keys().filter(|now| now.as_deref() == Some(column)).for_each(|now| *now = None);
+        }
+    }
+
+    pub fn rename(&mut self, from: &[String], to: &[String]) {
+        for now in self.keys() {
+            let at = now.as_ref().and_then(|name| from.iter().position(|old| old == name));
+            if let Some(at) = at {
+                *now = Some(to[at].clone());
+            }
+        }
+    }
+
+    /// Only the columns of `schema` are left.
+    pub fn keep(&mut self, schema: &Schema) {
+        self.keys().filter(|now| now.as_ref().is_some_and(|now| !schema.contains(now))).for_each(|now| *now = None);
+    }
+}
+
+impl Plan {
+    /// Another table that a step names.
+    pub(crate) fn beside(&self, table: &OtherTable) -> Result<&Beside> {
+        self.given.beside(table, &self.place)
+    }
+
+    /// Notes the step at work for whoever traces rows: another table, and columns here and there by which rows belong
+    /// together.
+    pub(crate) fn noted(&mut self, with: Option<OtherTable>, keys: Vec<(String, Option<String>)>) {
+        let keys = keys.into_iter().map(|(column, there)| KeyColumn { now: Some(column.clone()), column, there });
+        let with = with.map(|table| table.to_string());
+        self.noted.0.push(Reshape { step: self.step, name: self.name.to_owned(), with, keys: keys.collect() });
+    }
+
+    /// What was noted.
+    pub(crate) fn reshapes(&self) -> Vec<Reshape> {
+        self.noted.0.clone()
+    }
+
+    /// What the columns of a join mean, before they are set.
+    pub(crate) fn joins(&mut self, joining: &Joining) -> Result<()> {
+        let other = self.given.beside(&joining.with, &self.place)?.definitions.clone();
+        self.made.join(joining, other.as_ref());
+        Ok(())
+    }
+
+    /// What new columns of a table step mean: name, meaning, type and the columns that each is made of.
+    pub(crate) fn makes(&mut self, columns: &[(String, String, DataType, Vec<String>)]) {
+        self.made.reshape(columns);
+    }
+
+    /// Adds columns that a join brings, whose meaning [`Plan::joins`] took in.
+    pub(crate) fn set_joined(&mut self, columns: Vec<(String, Value)>) -> Result<()> {
+        if columns.is_empty() {
+            return Ok(());
+        }
+        for (name, value) in &columns {
+            let dtype = value.dtype(&self.schema, &self.place)?;
+            self.schema.insert(name.as_str().into(), dtype);
+        }
+        self.actions.push(Action::Set { columns, log: super::Log::Nobody });
+        Ok(())
+    }
+
+    /// The rows of another table are added to those of this one.
+    pub(crate) fn unites(&mut self, with: &OtherTable) -> Result<()> {
+        let other = self.given.beside(with, &self.place)?.definitions.clone();
+        self.made.unite(other.as_ref());
+        Ok(())
+    }
+
+    /// Ends the pass with a table step after which rows are the same as before it.
+    pub(crate) fn reshape_rows(&mut self, step: Arc<dyn Reshaping>) -> Result<()> {
+        self.schema = step.schema().clone();
+        self.pass = self.rules.len();
+        self.actions.push(Action::Reshape(step));
+        Ok(())
+    }
+
+    /// Ends the pass with a table step, whose columns mean what was taken in before.
+    pub(crate) fn reshape(
+        &mut self,
+        step: Arc<dyn Reshaping>,
+        with: Option<OtherTable>,
+        keys: Vec<(String, Option<String>)>,
+    ) -> Result<()> {
+        let schema = step.schema().clone();
+        if self.given.is_watched()
+            && let Some(missing) = [FILE, ROW].into_iter().find(|name| !schema.contains(name))
+        {
+            return Err(self
+                .error(format!(
+                    "its rows have no '{missing}', so that changes of their cells can be neither logged nor taken back"
+                ))
+                .hint("write `changes: false`, or put the step and all behind it into a table of its own"));
+        }
+        self.schema = schema;
+        self.noted.keep(&self.schema);
+        self.noted(with, keys);
+        self.noted.keep(&self.schema);
+        self.pass = self.rules.len();
+        self.actions.push(Action::Reshape(step));
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! One row of all rows that have the same keys.
+
+use artifact::{Fate, PolarsResultExt, REASON};
+use expr::{Grouped, SqlExpr};
+use polars::prelude::*;
+use serde_json::{Value as Json, json};
+use spec::Result;
+use values::form::Form;
+
+use super::groups::Groups;
+use super::{Gathered, Reshaped, Reshaping, Work};
+use crate::given::Given;
+use crate::plan::Moves;
+
+/// What becomes of rows whose key is empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EmptyKeys {
+    /// They are a group, as in SQL.
+    #[default]
+    Group,
+    /// They are dropped, and counted.
+    Drop,
+    /// They are refused, and kept aside with the reason.
+    Refuse,
+}
+
+impl EmptyKeys {
+    pub fn is_default(&self) -> bool {
+        *self == EmptyKeys::Group
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Aggregation {
+    pub place: String,
+    pub by: Vec<String>,
+    pub forms: Vec<Form>,
+    pub measures: Vec<(String, SqlExpr)>,
+    pub nulls: EmptyKeys,
+    /// The columns of the rows that are taken.
+    pub taken: Schema,
+    /// Those of `by`.
+    pub keys: Schema,
+    pub schema: Schema,
+}
+
+impl Reshaping for Aggregation {
+    fn name(&self) -> &'static str {
+        "aggregate"
+    }
+
+    fn parameters(&self) -> Json {
+        let measures = self.measures.iter().map(|(name, sql)| (name.clone(), json!(sql.text())));
+        json!({"by": self.by, "measures": measures.collect::<serde_json::Map<_, _>>(), "nulls": self.nulls})
+    }
+
+    fn moves(&self) -> Moves {
+        let moves = Moves::default().by(self.by.iter().cloned());
+        self.measures.iter().fold(moves, |moves, (name, sql)| moves.makes(name, sql.columns()))
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn begin(&self, _: &Given) -> Result<Box<dyn Work>> {
+        let grouped = |(_, sql): &(String, SqlExpr)| sql.grouped(&self.taken, &self.keys, &self.place);
+        Ok(Box::new(Aggregating {
+            measures: self.measures.iter().map(grouped).collect::<Result<_>>()?,
+            groups: Groups::new(&self.by, self.forms.clone(), &self.keys, &self.place),
+            refused: Gathered::new(&self.taken, &self.place),
+            taken: 0,
+            dropped: 0,
+            plan: self.clone(),
+        }))
+    }
+}
+
+struct Aggregating {
+    plan: Aggregation,
+    groups: Groups,
+    measures: Vec<Grouped>,
+    refused: Gathered,
+    taken: u64,
+    dropped: u64,
+}
+
+impl Work for Aggregating {
+    fn take(&mut self, mut rows: DataFrame) -> Result<()> {
+        if self.plan.nulls != EmptyKeys::Group {
+            let full = self.groups.filled(&rows)?;
+            if full.iter().any(|full| !full) {
+                let full = BooleanChunked::from_slice(PlSmallStr::EMPTY, &full);
+                if self.plan.nulls == EmptyKeys::Refuse {
+                    self.refused.add(rows.filter(&!&full).during(&self.plan.place)?)?;
+                }
+                let before = rows.height();
+                rows = rows.filter(&full).during(&self.plan.place)?;
+                self.dropped += (before - rows.height()) as u64;
+            }
+        }
+        self.taken += rows.height() as u64;
+        let numbers = self.groups.number(&rows)?;
+        let count = self.groups.count();
+        self.measures.iter_mut().try_for_each(|measure| measure.gather(&rows, &numbers, count))
+    }
+
+    fn finish(self: Box<Self>) -> Result<Reshaped> {
+        let Aggregating { plan, groups, measures, refused, taken, dropped } = *self;
+        let mut reshaped = Reshaped::default();
+        let by = if plan.by.is_empty() { String::new() } else { format!(" by {}", plan.by.join(", ")) };
+        let rule = format!("{}{by}", plan.place);
+        // Without keys there is one group, even of no rows.
+        let count = if plan.by.is_empty() { 1 } else { groups.count() };
+        let mut rows = groups.keys(count)?;
+        let keys = rows.clone();
+        for ((name, _), measure) in plan.measures.iter().zip(measures) {
+            let column = measure.finish(&keys, count)?.with_name(name.as_str().into()).into_column();
+            rows.with_column(column).during(&plan.place)?;
+        }
+        reshaped.balance(&rule, taken, count as u64);
+        match plan.nulls {
+            EmptyKeys::Refuse if refused.height() > 0 => {
+                let mut refused = refused.finish();
+                let reason = format!("{}: a key is empty: one of {}", plan.place, plan.by.join(", "));
+                refused.with_column(Column::new(REASON.into(), vec![reason; refused.height()])).during(&plan.place)?;
+                reshaped.refused = Some(refused);
+            }
+            _ => reshaped.count(format!("{rule}, with an empty key"), Fate::Dropped, dropped),
+        }
+        reshaped.rows = rows;
+        Ok(reshaped)
+    }
+}
