@@ -30,6 +30,12 @@ impl Found {
         }
     }
 
+    /// What it was made of: the inputs of its run, and the tables of the same stage.
+    pub(crate) fn read(&self) -> impl Iterator<Item = &Path> {
+        let beside = self.evidence.notes.reads.iter().map(|read| read.path.as_str());
+        self.evidence.inputs.iter().map(|input| input.path.as_str()).chain(beside).map(Path::new)
+    }
+
     /// Whether it is a table, one in a format of its own, or a version of a model: not its refused rows, its change log or a
     /// page about it.
     pub fn is_table(&self) -> bool {

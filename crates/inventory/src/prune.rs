@@ -123,7 +123,7 @@ fn needed(inventory: &Inventory) -> Result<BTreeMap<PathBuf, &'static str>> {
     let mut open: Vec<PathBuf> = needed.keys().cloned().collect();
     while let Some(path) = open.pop() {
         let Some(found) = inventory.at(&path) else { continue };
-        for input in found.evidence.inputs.iter().map(|input| PathBuf::from(&input.path)) {
+        for input in found.read().map(Path::to_owned) {
             if inventory.at(&input).is_some() && !needed.contains_key(&input) {
                 needed.insert(input.clone(), "behind something that stays");
                 open.push(input);

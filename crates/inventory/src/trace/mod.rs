@@ -7,6 +7,7 @@ mod rows;
 mod story;
 mod values;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use artifact::{Evidence, Lineage, RowLink};
@@ -216,22 +217,11 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// The artifacts of `id` that `made_by` was made of: those that are there, and those that are gone. A table of the same run
-    /// is not among the inputs.
+    /// The artifacts of `id` that `made_by` was made of: those that are there, and those that are gone.
     fn inputs(&self, made_by: &Found, id: &TableId) -> (Vec<&Found>, Vec<PathBuf>) {
         let (mut files, mut gone) = (Vec::new(), Vec::new());
-        let of_run = self.inventory.found.iter().filter(|found| {
-            id.place == made_by.place
-                && found.is_table()
-                && found.id() == *id
-                && found.evidence.run == made_by.evidence.run
-        });
-        files.extend(of_run);
-        for input in &made_by.evidence.inputs {
-            let path = Path::new(&input.path);
-            if !is_parquet(path) || self.inventory.table_at(path).as_ref() != Some(id) {
-                continue;
-            }
+        let paths: BTreeSet<&Path> = made_by.read().filter(|path| is_parquet(path)).collect();
+        for path in paths.into_iter().filter(|path| self.inventory.table_at(path).as_ref() == Some(id)) {
             match self.inventory.at(path) {
                 Some(found) => files.push(found),
                 None => gone.push(path.to_owned()),
