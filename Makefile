@@ -18,17 +18,19 @@ WATCHERS := monitor
 PROGRAMS := release catalog
 # What answers for all of them.
 SERVERS := serve
+# All of them in one program, which also runs whole pipelines and knows when.
+COMMAND := millrace
 # Pipelines that are served.
 SERVED := $(sort $(patsubst resources/%/serve.yaml,%,$(wildcard resources/*/serve.yaml)))
 PIPELINES := $(sort $(patsubst resources/%/,%,$(wildcard resources/*/)))
-COMMANDS := help serve loop setup build test bench docs lint coverage ci clean-data
+COMMANDS := help serve loop setup build test bench docs lint coverage ci package clean-data
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Cargo and the makes that it calls have their own flags.
 CARGO := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cargo
 SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: FORCE $(COMMANDS) $(PIPELINES)
+.PHONY: FORCE sales.next-week $(COMMANDS) $(PIPELINES)
 
 ##@ Run
 
@@ -49,6 +51,9 @@ loop: | build ## the whole story of a model in minutes, on generated data: serve
 	@$(CARGO) build --quiet --release --workspace
 	@"$(TARGET)/release/loop"
 
+sales.next-week: | build ## one more week of the generated chain, and whatever that gives cause to run, in ten lines
+	@scripts/next-week sales
+
 clean-data: ## delete the output of a pipeline: make clean-data PIPELINE=churn
 	@test -n "$(PIPELINE)" || { echo "name the pipeline: make clean-data PIPELINE=churn" >&2; exit 2; }
 	@case "$(PIPELINE)" in *[!a-zA-Z0-9_-]*) echo "'$(PIPELINE)' is not the name of a pipeline" >&2; exit 2;; esac
@@ -66,7 +71,7 @@ bin/.built: $(SOURCES)
 	@test -d "$(TARGET)/release/deps" || scripts/lib/announce-cold-build
 	@$(CARGO) build --release --workspace
 	@mkdir -p bin
-	@for tool in $(TOOLS) $(WATCHERS) $(PROGRAMS) $(SERVERS); do scripts/lib/install-tool "$(TARGET)/release/$$tool" "bin/$$tool"; done
+	@for tool in $(TOOLS) $(WATCHERS) $(PROGRAMS) $(SERVERS) $(COMMAND); do scripts/lib/install-tool "$(TARGET)/release/$$tool" "bin/$$tool"; done
 	@touch $@
 
 # Tests run the tools in $(TARGET)/release, so cargo itself says that these are what the sources say.
@@ -85,6 +90,9 @@ coverage: build ## measure line coverage of the library crates
 
 bench: build ## measure every stage at 1 M and 10 M purchases against hand-written Python
 	@scripts/bench/run
+
+package: ## build the wheel, the .deb and the archive into dist/
+	@scripts/package
 
 ci: ## run everything that CI runs
 	@.ci/run

@@ -66,6 +66,10 @@ fn allowed(package: &str) -> Vec<&'static str> {
         }
         // Follows the project's store, as stages do, and tells of decisions.
         "serve" => vec!["spec", "artifact", "score", "tool", "alert", "stage", "serving", "tracking"],
+        // When pipelines run: read once, for cron, systemd and Airflow.
+        "schedule" => vec!["spec", "alert"],
+        // The one command: it passes on what it is called with, and runs pipelines as processes.
+        "millrace" => [&["spec", "alert", "schedule", "tool", "serve"], &TOOLS[..]].concat(),
         // Visitors ask about homes of the invented city.
         "tests" => vec!["testkit", "demo"],
         other => panic!("crate '{other}' has no place in the architecture yet: give it one in this table"),
@@ -110,6 +114,9 @@ fn forbidden(package: &str) -> (&'static [&'static str], &'static str) {
             &["clap", "indicatif", "anyhow", "tracing-subscriber", "parquet", "object_store"],
             "a server prints nothing; only artifact opens or writes Parquet",
         ),
+        "schedule" | "millrace" => {
+            (&["polars", "arrow", "parquet", "tokio", "anyhow"], "times and processes: tables are for the tools")
+        }
         "pages" => (TABLES, "a page is text: whoever shows something reads it first"),
         "testkit" => (&["polars", "arrow", "clap"], "tests of tools must build in seconds"),
         domain if DOMAIN.contains(&domain) => (
@@ -149,7 +156,7 @@ fn every_crate_of_the_architecture_is_there() {
     let packages = packages();
     let others = [
         "tool", "stage", "score", "forest", "expr", "artifact", "store", "values", "spec", "net", "pages", "demo",
-        "testkit",
+        "testkit", "schedule", "millrace",
     ];
     for name in TOOLS.iter().chain(&DOMAIN).chain(&others) {
         assert!(packages.iter().any(|package| package["name"] == **name), "no crate '{name}'");
@@ -236,7 +243,7 @@ fn no_file_is_longer_than_one_responsibility() {
 
 #[test]
 fn libraries_do_not_print() {
-    let libraries = DOMAIN.iter().chain(&["spec", "artifact", "store", "expr", "pages", "serving"]);
+    let libraries = DOMAIN.iter().chain(&["spec", "artifact", "store", "expr", "pages", "serving", "schedule"]);
     let printing = ["println!(", "print!(", "eprintln!(", "eprint!("];
     let wrong: Vec<_> = libraries.flat_map(|name| files_with(&root().join("crates").join(name), &printing)).collect();
     assert!(wrong.is_empty(), "libraries that print: {wrong:#?}");

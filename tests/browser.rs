@@ -128,11 +128,17 @@ pub fn crawl(browser: &mut Browser) -> Vec<(String, String)> {
 
 /// A project where cron could run its pipelines.
 pub fn with_script(project: Project) -> Project {
-    let script = std::fs::read(repository().join("scripts/run-pipeline")).expect("the script");
-    project.write("scripts/run-pipeline", script).make_folder("bin");
-    let file = project.root().join("scripts/run-pipeline");
+    with_named_script(project, "run-pipeline")
+}
+
+/// A project with a script of this one, and the tools that it calls.
+pub fn with_named_script(project: Project, name: &str) -> Project {
+    let path = format!("scripts/{name}");
+    let script = std::fs::read(repository().join(&path)).expect("the script");
+    project.write(&path, script).make_folder("bin");
+    let file = project.root().join(&path);
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("rights");
-    for tool in TOOLS.iter().chain(&["monitor", "release"]) {
+    for tool in TOOLS.iter().chain(&["monitor", "release", "millrace"]) {
         symlink(binary(tool), project.root().join("bin").join(tool)).expect("a link");
     }
     project
@@ -140,11 +146,16 @@ pub fn with_script(project: Project) -> Project {
 
 /// Runs a pipeline as cron does.
 pub fn by_cron(project: &Project, arguments: &[&str]) -> Outcome {
+    by_script(project, "run-pipeline", arguments)
+}
+
+/// Runs a script of the project.
+pub fn by_script(project: &Project, name: &str, arguments: &[&str]) -> Outcome {
     // With the environment that the tools have in tests.
     let tool = project.command("ingest", [] as [&str; 0]);
-    let mut script = std::process::Command::new(project.root().join("scripts/run-pipeline"));
+    let mut script = std::process::Command::new(project.root().join("scripts").join(name));
     script.args(arguments).current_dir(project.root()).env_clear();
     script.envs(tool.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let output = script.output().expect("the script runs");
-    Outcome::new(output, project.root(), "run-pipeline".to_owned())
+    Outcome::new(output, project.root(), name.to_owned())
 }

@@ -46,7 +46,8 @@ struct OtherFile {
     path: &'static str,
 }
 
-const OTHER_FILES: [OtherFile; 3] = [
+const OTHER_FILES: [OtherFile; 4] = [
+    OtherFile { tool: "millrace", name: "schedule", path: "resources/PIPELINE/schedule.yaml" },
     OtherFile { tool: "ingest", name: "alerts", path: "resources/alerts.yaml" },
     OtherFile { tool: "clean", name: "llm", path: "resources/llm.yaml" },
     OtherFile { tool: "clean", name: "task", path: "resources/PIPELINE/tasks/TASK.yaml" },

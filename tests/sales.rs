@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use testkit::{Project, skipped};
+use tests::browser::{by_script, with_named_script};
 use tests::{run_all, shared_data, shipped};
 
 /// The chain at a size that is done in seconds.
@@ -70,6 +71,56 @@ fn one_more_week_moves_the_forecast_by_one_week_and_nothing_before() {
     };
     assert_eq!(cutoff(&planned), BTreeSet::from(["2024-04-22".to_owned()]));
     assert_eq!(cutoff(&next), BTreeSet::from(["2024-04-29".to_owned()]));
+}
+
+/// What `make sales.next-week` does.
+#[test]
+fn one_more_week_is_told_in_ten_lines() {
+    let project = with_named_script(small(), "next-week");
+    by_script(&project, "next-week", &["sales"]).exits(2).says("there is no forecast yet: run `make sales` first");
+    run_all(&project, "sales");
+    let week = |number: u32| {
+        let outcome = by_script(&project, "next-week", &["sales"]);
+        let told = outcome.exits(0).stdout();
+        assert_eq!(told.len(), 10, "{outcome}");
+        for (line, (at, word)) in told.iter().zip((1..).zip([
+            "data",
+            "cleaned",
+            "features",
+            "happened",
+            "watch",
+            "cause",
+            "challenger",
+            "verdict",
+            "production",
+            "forecast",
+        ])) {
+            assert!(line.starts_with(&format!("{at:2}. {word} ")), "{line}");
+            assert!(!line.ends_with("nothing to do") || word == "challenger" || word == "verdict", "{line}");
+        }
+        assert!(told[0].contains(&format!("is over, the {number}th: ")), "{}", told[0]);
+        told
+    };
+    let told = week(157);
+    assert!(told[0].contains("the week of 2024-12-30 is over"), "{}", told[0]);
+    // What was forecast a week ago beside what happened.
+    assert!(told[3].contains("performance: v1: wape ") && told[3].contains(" on test"), "{}", told[3]);
+    assert!(told[5].contains("new rows of the 0.9 % needed"), "{}", told[5]);
+    assert!(told[7].contains(" of the champion v1 on the same ") && told[7].contains("in blocks of 4"), "{}", told[7]);
+    // The next one goes on from there.
+    assert!(week(158)[0].contains("the week of 2025-01-06 is over"));
+    let scores = project.table(path(&project.latest("data/output/sales/predict"), "scores"));
+    assert_eq!(BTreeSet::from_iter(scores.column("cutoff")), BTreeSet::from(["2025-01-13"]));
+    assert_eq!(BTreeSet::from_iter(scores.column("horizon")), BTreeSet::from(["1", "2", "3", "4"]));
+    // Totals agree with what they are made of.
+    let totals = project.table(path(&project.latest("data/output/sales/predict"), "totals"));
+    let number = |text: &&str| text.parse::<f64>().expect("a number");
+    let all: f64 = scores.column("score").iter().map(number).sum();
+    for level in ["store", "region", "all"] {
+        let rows = totals.column("level").into_iter().zip(totals.column("score"));
+        let sum: f64 = rows.filter(|(known, _)| *known == level).map(|(_, score)| number(&score)).sum();
+        assert!((sum - all).abs() < 1e-6 * all, "{level}: {sum} instead of {all}");
+    }
 }
 
 #[test]

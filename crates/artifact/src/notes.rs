@@ -20,6 +20,12 @@ pub struct Notes {
     /// features: the column that says from when on a row's label is known, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_known_at: Option<String>,
+    /// features: how many periods ahead a table of series predicts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub horizon_periods: Option<u32>,
+    /// features: columns that say what a row is about besides its entity and time, such as the cutoff of a forecast.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub carried: Vec<String>,
     /// train: the version of the model, such as `v3`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

@@ -1,17 +1,10 @@
-//! `clean`: cleans tables by steps, behind checks. See `stage` for all that the stages share.
+//! The program `clean`.
 
 use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-mod lineage;
-mod making;
-mod review;
-mod trial;
-mod undone;
-mod wiring;
-
 fn main() -> ExitCode {
-    stage::main::<wiring::Clean>()
+    clean::ENTRY.run()
 }

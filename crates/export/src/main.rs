@@ -1,15 +1,10 @@
-//! `export`: delivers a table. See `stage` for all that the stages share.
+//! The program `export`.
 
 use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-mod deliveries;
-mod given;
-mod tables;
-mod wiring;
-
 fn main() -> ExitCode {
-    stage::main::<wiring::Export>()
+    export::ENTRY.run()
 }

@@ -71,8 +71,13 @@ impl Stage for Features {
         let horizon_days: i64 = spec.label_known_after().into_iter().map(days).sum();
         // Days of a zone may be longer than those of UTC, in which rows are split.
         let horizon_days = horizon_days + i64::from(spec.is_of_rows() && spec.zone().is_some() && horizon_days > 0);
-        let notes =
-            Notes { label: Some(spec.label().to_owned()), horizon_days: Some(horizon_days), ..Notes::default() };
+        let notes = Notes {
+            label: Some(spec.label().to_owned()),
+            horizon_days: Some(horizon_days),
+            horizon_periods: spec.horizon_periods(),
+            carried: spec.carried(),
+            ..Notes::default()
+        };
         let training = TableOutput {
             notes: Notes { label_known_at, ..notes.clone() },
             definitions: Some(definitions.clone()),

@@ -70,6 +70,7 @@ mod interner;
 mod kernel;
 mod known;
 mod lineage;
+mod named;
 mod plan;
 mod planned;
 mod prepared;

@@ -118,6 +118,22 @@ impl FeaturesSpec {
         spec
     }
 
+    /// How many periods ahead is predicted, where an example is a period of a series.
+    pub fn horizon_periods(&self) -> Option<u32> {
+        match self {
+            FeaturesSpec::Series(spec) => Some(spec.series.horizon),
+            _ => None,
+        }
+    }
+
+    /// The columns that say of which series, cutoff and period an example is, in the order of the table.
+    pub fn carried(&self) -> Vec<String> {
+        match self {
+            FeaturesSpec::Series(spec) => spec.carried(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether an example is a row of the table.
     pub fn is_of_rows(&self) -> bool {
         matches!(self, FeaturesSpec::Rows(_))

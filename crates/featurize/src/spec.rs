@@ -3,14 +3,15 @@
 use std::fmt;
 
 use chrono::NaiveDate;
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use spec::{Map, Name, Span, did_you_mean};
 
 use values::Zone;
 
 use super::changes::Late;
 use super::known::Known;
+use super::named::{Feature, Named};
 use expr::RowExpr;
 
 /// The column that holds the cutoff of a row.
@@ -416,27 +417,8 @@ impl<'de> Deserialize<'de> for Sql {
     }
 }
 
-/// Features by name. An SQL feature sees those further up only; that is checked while the file is read.
-#[derive(Clone, Debug)]
-pub struct Features(Map<FeatureKind>);
-
-impl Features {
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &FeatureKind)> {
-        self.0.iter()
-    }
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl Serialize for Features {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.names())
-    }
-}
+/// Features by name. An SQL feature sees those further up only.
+pub type Features = Named<FeatureKind>;
 
 impl schemars::JsonSchema for Features {
     fn schema_name() -> std::borrow::Cow<'static, str> {
@@ -447,66 +429,19 @@ impl schemars::JsonSchema for Features {
     }
 }
 
-impl<'de> Deserialize<'de> for Features {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Features, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Features;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of features")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Features, A::Error> {
-                let mut entries: Vec<(String, FeatureKind)> = Vec::new();
-                while let Some(name) = map.next_key::<String>()? {
-                    let earlier = &entries;
-                    let kind = map.next_value_seed(Named { name: &name, earlier })?;
-                    entries.push((name, kind));
-                }
-                match entries.is_empty() {
-                    true => Err(de::Error::custom("no features; name at least one, such as `recency_days: recency`")),
-                    false => Ok(Features(entries.into_iter().collect())),
-                }
+impl Feature for FeatureKind {
+    const EXAMPLE: &'static str = "recency_days: recency";
+    const TAKEN: Option<&'static str> = Some(CUTOFF);
+
+    fn complete(&self, earlier: &[(String, FeatureKind)]) -> Result<(), String> {
+        let FeatureKind::Sql(sql) = self else { return Ok(()) };
+        let is_known = |column: &String| column == CUTOFF || earlier.iter().any(|(known, _)| known == column);
+        match sql.is.sql().columns().into_iter().find(|column| !is_known(column)) {
+            None => Ok(()),
+            Some(column) => {
+                let names = earlier.iter().map(|(known, _)| known.as_str());
+                Err(format!("'{column}' is not a feature further up; {}", did_you_mean(&column, names)))
             }
         }
-        deserializer.deserialize_map(Entries)
-    }
-}
-
-/// Whether a feature may have this name: letters, digits and `_`, beginning with a letter.
-pub fn is_feature_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_alphabetic()) && name.chars().all(|c| c.is_alphanumeric() || c == '_')
-}
-
-/// Reads one feature, knowing its name and those before it.
-struct Named<'a> {
-    name: &'a str,
-    earlier: &'a [(String, FeatureKind)],
-}
-
-impl<'de> DeserializeSeed<'de> for Named<'_> {
-    type Value = FeatureKind;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<FeatureKind, D::Error> {
-        let Named { name, earlier } = self;
-        if !is_feature_name(name) || name == CUTOFF {
-            return Err(de::Error::custom(format!(
-                "'{name}' cannot name a feature; use letters, digits and '_', beginning with a letter, and not '{CUTOFF}'"
-            )));
-        }
-        if earlier.iter().any(|(known, _)| known == name) {
-            return Err(de::Error::custom(format!("'{name}' is given twice")));
-        }
-        let kind = FeatureKind::deserialize(deserializer)?;
-        if let FeatureKind::Sql(sql) = &kind {
-            for column in sql.is.sql().columns() {
-                if column != CUTOFF && !earlier.iter().any(|(known, _)| *known == column) {
-                    let names = earlier.iter().map(|(known, _)| known.as_str());
-                    return Err(de::Error::custom(format!(
-                        "feature '{name}': '{column}' is not a feature further up; {}",
-                        did_you_mean(&column, names)
-                    )));
-                }
-            }
-        }
-        Ok(kind)
     }
 }

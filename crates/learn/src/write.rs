@@ -54,6 +54,7 @@ impl Trial {
             weight: self.spec.weight.clone(),
             weighted_metrics: self.spec.weight.is_some() && self.spec.weighted_metrics,
             horizon_days: self.horizon_days,
+            resample_block: self.block,
             label_transform: self.model.label_transform(),
             experiment: self.chosen.clone(),
             learner: self.model.learner().to_owned(),
@@ -127,24 +128,26 @@ impl Trial {
 
     /// The test part's predictions: entity, time (where there is one), label, `score` (of several classes the columns of
     /// [`of_classes`]), `low` and `high`
-    /// (where the spec asks for intervals), `decision` (classification: flagged or not) and `part`.
+    /// (where the spec asks for intervals), `decision` (classification: flagged or not), `part`, and what else says what a row
+    /// is about.
     pub fn predictions(&self) -> Result<DataFrame> {
+        let doing = "test predictions";
         let names = [Some(&self.spec.entity), self.spec.time.as_ref(), Some(&self.spec.label)];
         let mut names: Vec<&str> = names.into_iter().flatten().map(String::as_str).collect();
         names.dedup();
-        let scored = self.chosen_scored();
-        let mut columns: Vec<Column> = names
-            .iter()
-            .map(|name| self.test_rows.column(name).cloned().during("test predictions"))
-            .collect::<Result<_>>()?;
+        let carried = self.carried.iter().map(String::as_str).filter(|name| !names.contains(name));
+        let carried: Vec<&str> = carried.filter(|name| self.test_rows.column(name).is_ok()).collect();
+        let given = |names: &[&str]| -> Result<Vec<Column>> {
+            names.iter().map(|name| self.test_rows.column(name).cloned().during(doing)).collect()
+        };
+        let mut columns = given(&names)?;
         // A key may have the name of one of ours.
-        let ours = |name: &str| PlSmallStr::from(free_name(name, names.iter().copied()));
-        if let Some(classes) = &self.classes {
-            columns.extend(of_classes(&classes.names, scored.score(), ours));
-            columns.push(Column::new(ours("part"), vec![Part::Test.name(); scored.rows()]));
-            return DataFrame::new(scored.rows(), columns).during("test predictions");
+        let ours = |name: &str| PlSmallStr::from(free_name(name, names.iter().chain(&carried).copied()));
+        let scored = self.chosen_scored();
+        match &self.classes {
+            Some(classes) => columns.extend(of_classes(&classes.names, scored.score(), ours)),
+            None => columns.push(Column::new(ours("score"), scored.score())),
         }
-        columns.push(Column::new(ours("score"), scored.score()));
         if let Some(bounds) = scored.bounds() {
             columns.push(Column::new(ours("low"), &bounds.low));
             columns.push(Column::new(ours("high"), &bounds.high));
@@ -154,6 +157,7 @@ impl Trial {
             columns.push(Column::new(ours("decision"), flagged));
         }
         columns.push(Column::new(ours("part"), vec![Part::Test.name(); scored.rows()]));
-        DataFrame::new(scored.rows(), columns).during("test predictions")
+        columns.extend(given(&carried)?);
+        DataFrame::new(scored.rows(), columns).during(doing)
     }
 }

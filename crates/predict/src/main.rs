@@ -1,12 +1,10 @@
-//! `predict`: scores the newest features with the production model. See `stage` for all that the stages share.
+//! The program `predict`.
 
 use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-mod wiring;
-
 fn main() -> ExitCode {
-    stage::main::<wiring::Predict>()
+    predict::ENTRY.run()
 }

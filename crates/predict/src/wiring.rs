@@ -1,18 +1,21 @@
 //! Wires a registered model to the shell: features in, scores with their reasons out.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use artifact::{Artifact, Batch, ColumnOf, Input, Lineage, PolarsResultExt, RowLink, fingerprint, stream};
 use clap::Args;
 use schemars::JsonSchema;
-use score::{Likeness, LikenessSpec, Log, Registry, Scorer, Version};
+use score::{Likeness, LikenessSpec, Log, Registry, Scorer, Totals, Version};
 use serde::Deserialize;
 use spec::{Error, Result, ResultExt, Tool};
-use stage::{Job, Judged, Output, Stage, TableOutput};
+use stage::{BooksOf, Job, Judged, Output, Stage, TableOutput};
 use tool::About;
 
 /// The table that this stage publishes.
 const SCORES: &str = "scores";
+/// The table of what they add up to, where levels are named.
+const TOTALS: &str = "totals";
 
 /// `resources/<pipeline>/predict.yaml`: what is scored.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -25,6 +28,10 @@ pub struct Spec {
     /// `baseline` gives none.
     #[serde(default = "three")]
     reasons: usize,
+    /// Levels over which predictions are added up into the table `totals`, each by its columns in the table that is scored:
+    /// with `[[store], []]` the sum of each store, and that of all rows, at each time. Default: none.
+    #[serde(default)]
+    totals: Vec<Vec<String>>,
     /// How far the rows may differ from those that the model learned from: missing values, ranges, categories.
     #[serde(default)]
     like_training: LikenessSpec,
@@ -62,8 +69,9 @@ impl Stage for Predict {
     type Spec = Spec;
     type Flags = Flags;
 
-    fn tables(_: &Spec) -> Vec<String> {
-        vec![SCORES.to_owned()]
+    fn tables(spec: &Spec) -> Vec<String> {
+        let totals = (!spec.totals.is_empty()).then_some(TOTALS);
+        std::iter::once(SCORES).chain(totals).map(str::to_owned).collect()
     }
 
     /// The feature tables and the model's folder.
@@ -87,14 +95,17 @@ impl Stage for Predict {
         let loaded = registry.load(version)?;
         let table = &job.spec.table;
         let mut plan = job.scan(table)?;
-        let schema = plan.collect_schema().during(format!("table '{table}'"))?;
+        let input = plan.collect_schema().during(format!("table '{table}'"))?;
         let rows = job.rows(table)?;
         if rows == 0 {
             return Err(nothing_to_score(job));
         }
         let likeness = Likeness::new(&loaded.manifest.features, &loaded.manifest.summaries);
         let likeness = Arc::new(Mutex::new(likeness));
-        let scorer = Scorer::new(loaded, &schema, job.spec.reasons).context(format!("table '{table}'"))?;
+        let of_table = job.artifacts.iter().filter(|artifact| artifact.table == *table);
+        let evidence = of_table.filter_map(|artifact| artifact.evidence.as_ref()).next();
+        let carried = evidence.map(|evidence| evidence.notes.carried.clone()).unwrap_or_default();
+        let scorer = Scorer::new(loaded, &input, &carried, job.spec.reasons).context(format!("table '{table}'"))?;
         let means = artifact::definitions_of(&job.artifacts, table)?;
         let of_training = artifact::definitions_of(&job.artifacts, &scorer.loaded().manifest.table)?;
         if let Some(unknown) = scorer.loaded().check_meaning(table, means.as_ref(), of_training.as_ref())? {
@@ -110,14 +121,23 @@ impl Stage for Predict {
             ));
         }
         let lineage = lineage(&scorer, table);
+        let totals = match job.spec.totals.is_empty() {
+            true => None,
+            false => Some(Totals::new(&job.spec.totals, &scorer.loaded().manifest, &input)?),
+        };
+        let totals = totals.map(|totals| Arc::new(Mutex::new(totals)));
         let scored_at = job.stamp.time().timestamp_micros();
         let schema = scorer.schema().clone();
+        let adding = totals.clone();
         let batches = stream(plan, format!("table '{table}'"))?;
         let seen = likeness.clone();
         let batches = batches.map(move |rows| {
             let rows = rows?;
             let scored = scorer.score(&rows, scored_at)?;
             seen.lock().unwrap_or_else(PoisonError::into_inner).observe(&rows, &scored.matrix)?;
+            if let Some(totals) = &adding {
+                totals.lock().unwrap_or_else(PoisonError::into_inner).observe(&rows, &scored.table)?;
+            }
             Ok(Batch::from(scored.table))
         });
         let (limits, pipeline) = (job.spec.like_training.clone(), job.pipeline.to_string());
@@ -129,11 +149,13 @@ impl Stage for Predict {
             let (cells, nulls) = likeness.cells();
             Judged { checks: likeness.judge(&limits), cells, nulls, is_record: false }
         };
-        Ok(vec![Output::Table(TableOutput {
+        let mut outputs = vec![Output::Table(TableOutput {
             judged: Box::new(judged),
             lineage: Some(lineage),
             ..TableOutput::new(SCORES, schema, Box::new(batches), rows)
-        })])
+        })];
+        outputs.extend(totals.map(|totals| Output::Table(added_up(totals))));
+        Ok(outputs)
     }
 }
 
@@ -157,6 +179,19 @@ fn lineage(scorer: &Scorer, table: &str) -> Lineage {
     let on = keys.iter().map(|key| (key.clone(), key.clone())).collect();
     lineage.links.push(RowLink { table: table.to_owned(), on, nulls_equal: true, ..RowLink::default() });
     lineage
+}
+
+/// The table of totals, made once all rows are scored: the shell takes the tables one after the other.
+fn added_up(totals: Arc<Mutex<Totals>>) -> TableOutput {
+    let schema = totals.lock().unwrap_or_else(PoisonError::into_inner).schema().clone();
+    let rows = stage::rows_of(0);
+    let counted = rows.clone();
+    let batches = std::iter::once_with(move || {
+        let table = totals.lock().unwrap_or_else(PoisonError::into_inner).table()?;
+        counted.store(table.height() as u64, Ordering::SeqCst);
+        Ok(Batch::from(table))
+    });
+    TableOutput { books: BooksOf::Rows(rows), ..TableOutput::new(TOTALS, schema, Box::new(batches), 0) }
 }
 
 /// Why the table has no rows, and what to do about it.

@@ -21,6 +21,7 @@ mod registry;
 mod scorer;
 mod split_summary;
 mod threshold;
+mod totals;
 mod versus;
 
 pub use feature::{Feature, FeatureKind, MAX_CATEGORIES, is_number_like};
@@ -39,4 +40,5 @@ pub use registry::{Action, Decision, Entry, InProduction, Log, ModelStage, Regis
 pub use scorer::{Predicted, ScoredRows, Scorer, of_classes};
 pub use split_summary::{FoldsSummary, Part, PartSummary, SplitBy, SplitSummary};
 pub use threshold::{Best, Cost, Share, Threshold, ThresholdRule};
+pub use totals::Totals;
 pub use versus::{Draws, Duel, Versus, versus};

@@ -53,6 +53,9 @@ pub struct Manifest {
     /// How long after its time a row's label is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon_days: Option<i64>,
+    /// How many successive times were drawn together to see how much its measures vary; none if entities were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resample_block: Option<u32>,
     /// How the model's raw scores become values of the label; none if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_transform: Option<Transformed>,
@@ -170,6 +173,7 @@ pub(crate) fn example(version: &str) -> Manifest {
         weight: None,
         weighted_metrics: false,
         horizon_days: Some(90),
+        resample_block: None,
         label_transform: None,
         experiment: "best".to_owned(),
         learner: "fake".to_owned(),

@@ -23,7 +23,7 @@ const DOING: &str = "scores";
 pub struct Scorer {
     loaded: LoadedVersion,
     encoder: Encoder,
-    /// Columns that say whom a score is about: entity, then time.
+    /// Columns that say what a score is about: those that the table carries, with entity and time.
     keys: Vec<String>,
     schema: Schema,
     reasons: usize,
@@ -38,16 +38,21 @@ pub struct ScoredRows {
 }
 
 impl Scorer {
-    /// Scores rows of a table with the columns `rows`, each with its `reasons` strongest reasons.
+    /// Scores rows of a table with the columns `rows`, each with its `reasons` strongest reasons. `carried` are the columns that
+    /// say what a row is about besides entity and time.
     ///
     /// Errors: a table that lacks a feature or has it with another type, one without the model's keys, a key with the name
     /// of a column of the scores.
-    pub fn new(loaded: LoadedVersion, rows: &Schema, reasons: usize) -> Result<Scorer> {
+    pub fn new(loaded: LoadedVersion, rows: &Schema, carried: &[String], reasons: usize) -> Result<Scorer> {
         let manifest = &loaded.manifest;
         Feature::check_signature(&manifest.features, rows)
             .map_err(|error| error.context(format!("model {}", loaded.version)))?;
-        let keys: Vec<String> =
-            [Some(&manifest.entity), manifest.time.as_ref()].into_iter().flatten().cloned().collect();
+        let mut keys: Vec<String> = carried.iter().filter(|name| rows.contains(name)).cloned().collect();
+        for (place, key) in [Some(&manifest.entity), manifest.time.as_ref()].into_iter().flatten().enumerate() {
+            if !keys.contains(key) {
+                keys.insert(place.min(keys.len()), key.clone());
+            }
+        }
         let mut ours: Vec<(PlSmallStr, DataType)> = match &manifest.classes {
             None => vec![("score".into(), DataType::Float64)],
             Some(classes) => of_classes(&classes.names, &[], |name| name.into())

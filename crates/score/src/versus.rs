@@ -92,7 +92,12 @@ pub fn versus(
         })
     };
     let (ours, theirs) = (scored(one)?, scored(other)?);
-    let resamples = Resamples::of_entities(numbered(&texts(&rows, &one.manifest.entity)?), draws.times, draws.seed);
+    let resamples = match (other.manifest.resample_block, &other.manifest.time) {
+        (Some(block), Some(time)) => {
+            Resamples::of_blocks(ranks(&texts(&rows, time)?), block as usize, draws.times, draws.seed)
+        }
+        _ => Resamples::of_entities(numbered(&texts(&rows, &one.manifest.entity)?), draws.times, draws.seed),
+    };
     let cut = |version: &LoadedVersion| version.manifest.threshold.as_ref().map(|threshold| threshold.value);
     let metrics =
         Metric::ALL.into_iter().filter(|metric| metric.judges(one.manifest.task) || metric.judges_intervals());
@@ -236,6 +241,12 @@ fn numbered(texts: &[String]) -> Vec<u32> {
             *numbers.entry(text.as_str()).or_insert(next)
         })
         .collect()
+}
+
+/// The place of each time among all that are different; dates and timestamps as text are in their order.
+fn ranks(times: &[String]) -> Vec<u32> {
+    let all: Vec<&String> = times.iter().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    times.iter().map(|time| all.partition_point(|other| *other < time) as u32).collect()
 }
 
 /// The label of every row as the versions know it: a number, or the number of its class.

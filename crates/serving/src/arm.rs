@@ -59,7 +59,7 @@ impl Arm {
             }
             false => health::schema_of(&loaded)?,
         };
-        let scorer = Scorer::new(loaded, &schema, 0)?;
+        let scorer = Scorer::new(loaded, &schema, &[], 0)?;
         let health = health::check(&scorer, registry, spec.health_check, root)?;
         let stored = match has_table {
             true => {

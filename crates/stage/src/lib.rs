@@ -35,7 +35,7 @@ use checks::Checks;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use spec::{Environment, Error, Exit, Name, Result, Root, Tool, Url};
-use tool::{About, Progress};
+use tool::{About, Call, Entry, Progress};
 
 pub use args::RunFlags;
 pub use describe::Descriptions;
@@ -233,7 +233,12 @@ impl<S: Stage> Job<S> {
 }
 
 /// The whole of a stage's `main`.
-pub fn main<S: Stage>() -> ExitCode {
+pub fn main<S: Stage>(call: Call) -> ExitCode {
     artifact::set_up_engine();
-    tool::main::<run::Staged<S>>()
+    tool::main::<run::Staged<S>>(call)
+}
+
+/// A stage, as its own program and the command `millrace` call it.
+pub const fn entry<S: Stage>() -> Entry {
+    Entry { main: main::<S>, ..Entry::of::<run::Staged<S>>() }
 }

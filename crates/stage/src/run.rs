@@ -232,6 +232,8 @@ fn summary(who: &str, publication: &Publication, began: Instant) {
             table = item.table,
             rows_in = books.rows_in,
             rows_out = books.rows_out,
+            // For orchestrators, which read log lines and no footers.
+            books = serde_json::to_string(books).unwrap_or_default(),
             bytes = item.bytes,
             seconds,
             cpu_seconds = artifact::cpu_time().as_secs_f64(),

@@ -2,9 +2,9 @@
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use serde_json::Value;
-use spec::{Error, Exit, Result, did_you_mean};
+use spec::{Error, Exit, Result, Tool, did_you_mean};
 
-use crate::Program;
+use crate::{Call, Program};
 
 /// How log lines are written to stderr.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -64,8 +64,9 @@ pub fn whole_number<T: TryFrom<u64>>(text: &str) -> std::result::Result<T, Strin
 }
 
 /// Parses the command line. Help, version and wrong usage print their text and end here with an exit code.
-pub fn parse<P: Program>() -> std::result::Result<(P::Arguments, Common), Exit> {
-    let matches = match command::<P>().try_get_matches() {
+pub fn parse<P: Program>(call: Call) -> std::result::Result<(P::Arguments, Common), Exit> {
+    let line = std::iter::once(P::TOOL.name().into()).chain(call.arguments);
+    let matches = match command::<P>(call.before).try_get_matches_from(line) {
         Ok(matches) => matches,
         Err(error) => {
             // A closed pipe while printing help is not a failure.
@@ -82,7 +83,8 @@ pub fn parse<P: Program>() -> std::result::Result<(P::Arguments, Common), Exit> 
     }
 }
 
-fn command<P: Program>() -> clap::Command {
+/// The command line of a program, as help shows it behind `before`: nothing, or `millrace ` with its space.
+pub fn command<P: Program>(before: &str) -> clap::Command {
     let About { short, long, .. } = P::ABOUT;
     let codes: Vec<String> = Exit::ALL.iter().map(|exit| format!("  {:<4}{}", exit.code(), exit.meaning())).collect();
     let others: Vec<&str> = other_schemas::<P>().map(|(name, _)| name).collect();
@@ -96,17 +98,18 @@ fn command<P: Program>() -> clap::Command {
         command = command.mut_arg("log_format", |flag| flag.global(true)).mut_arg("quiet", |flag| flag.global(true));
     }
     if let Some(usage) = P::USAGE {
-        command = command.override_usage(format!("{} [OPTIONS] {usage}", P::TOOL));
+        command = command.override_usage(format!("{before}{} [OPTIONS] {usage}", P::TOOL));
     }
     if let Some(inputs) = P::INPUTS {
         command = command.mut_arg("artifacts", |artifacts| artifacts.help(inputs));
     }
     command
         .name(P::TOOL.name())
+        .bin_name(format!("{before}{}", P::TOOL))
         .version(env!("CARGO_PKG_VERSION"))
         .about(short)
         .long_about(format!("{short}.\n\n{long}"))
-        .after_help(format!("Examples:\n{}\n\nExit codes:\n{}", examples(&P::ABOUT), codes.join("\n")))
+        .after_help(format!("Examples:\n{}\n\nExit codes:\n{}", examples(&P::ABOUT, before), codes.join("\n")))
         .max_term_width(100)
 }
 
@@ -130,17 +133,33 @@ pub fn schema<P: Program>(name: &str) -> Result<Value> {
     }
 }
 
+/// The schemas of the tool's own file and of all others that it reads, by name.
+pub fn schemas<P: Program>() -> Vec<(&'static str, Value)> {
+    let own = std::iter::once((P::TOOL.name(), P::schema as fn() -> Value));
+    own.chain(other_schemas::<P>()).map(|(name, schema)| (name, schema())).collect()
+}
+
 /// Commands in one column, what they do in another.
-fn examples(about: &About) -> String {
-    let widest = about.examples.iter().map(|(command, _)| command.chars().count()).max().unwrap_or_default();
-    let lines = about.examples.iter().map(|(command, what)| format!("  {command:<widest$}  {what}"));
+fn examples(about: &About, before: &str) -> String {
+    let commands: Vec<String> = about.examples.iter().map(|(command, _)| as_called(command, before)).collect();
+    let widest = commands.iter().map(|command| command.chars().count()).max().unwrap_or_default();
+    let lines = commands.iter().zip(about.examples).map(|(command, (_, what))| format!("  {command:<widest$}  {what}"));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// An example with `before` in front of each of our tools: `zcat orders.csv.gz | millrace ingest shop -`.
+fn as_called(example: &str, before: &str) -> String {
+    let is_tool = |word: &str| Tool::ALL.iter().any(|tool| tool.name() == word);
+    let called = |command: &str| match is_tool(command.split(' ').next().unwrap_or_default()) {
+        true => format!("{before}{command}"),
+        false => command.to_owned(),
+    };
+    example.split(" | ").map(called).collect::<Vec<_>>().join(" | ")
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use spec::Tool;
 
     use super::*;
 
@@ -176,7 +195,7 @@ mod tests {
     }
 
     fn parsed(line: &[&str]) -> std::result::Result<(Option<String>, Common), String> {
-        let matches = command::<Greet>().try_get_matches_from(line).map_err(|error| error.to_string())?;
+        let matches = command::<Greet>("").try_get_matches_from(line).map_err(|error| error.to_string())?;
         let line = CommandLine::<Arguments>::from_arg_matches(&matches).map_err(|error| error.to_string())?;
         Ok((line.own.name, line.common))
     }
@@ -207,6 +226,10 @@ mod tests {
     #[test]
     fn help_lines_up_its_examples_and_lists_the_exit_codes() {
         let help = parsed(&["release", "--help"]).unwrap_err();
+        let as_subcommand = command::<Greet>("millrace ").render_long_help().to_string();
+        assert!(as_subcommand.contains("Usage: millrace release [OPTIONS] [NAME]"), "{as_subcommand}");
+        assert!(as_subcommand.contains("  millrace release bob --quiet  greet bob\n"), "{as_subcommand}");
+        assert_eq!(as_called("zcat x | ingest shop -", "millrace "), "zcat x | millrace ingest shop -");
         for line in [
             "Greet somebody.\n\nSays hello.",
             "  release ann          greet ann\n",

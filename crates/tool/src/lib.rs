@@ -8,6 +8,7 @@
 
 mod alarm;
 mod args;
+mod call;
 mod console;
 mod lock;
 mod panics;
@@ -15,6 +16,7 @@ mod progress;
 mod project;
 mod runlog;
 pub mod signals;
+mod threads;
 
 use std::io::Write;
 use std::path::Path;
@@ -25,6 +27,7 @@ use spec::{Error, Exit, Result, Tool};
 
 pub use alarm::{Source, alert};
 pub use args::{About, Common, LogFormat, whole_number};
+pub use call::{Call, Entry};
 pub use console::redact;
 pub use lock::{Lock, lock};
 pub use panics::caught;
@@ -66,45 +69,51 @@ pub trait Program: Sized {
 }
 
 /// The whole of a program's `main`.
-pub fn main<P: Program>() -> ExitCode {
-    ExitCode::from(run::<P>().code())
+pub fn main<P: Program>(call: Call) -> ExitCode {
+    ExitCode::from(run::<P>(call).code())
 }
 
-fn run<P: Program>() -> Exit {
-    let (arguments, common) = match args::parse::<P>() {
+/// The whole of a command that is not a tool: log lines, panics and exit codes are those of the tools. Error messages
+/// begin with `who`.
+pub fn other_main(who: &str, work: impl FnOnce() -> Result<Exit>) -> ExitCode {
+    console::begin(LogFormat::Text, false);
+    panics::keep_quiet();
+    ExitCode::from(exit_of(who, "", caught(work)).code())
+}
+
+fn run<P: Program>(call: Call) -> Exit {
+    let (arguments, common) = match args::parse::<P>(call) {
         Ok(parsed) => parsed,
         Err(exit) => return exit,
     };
     console::begin(common.log_format, common.quiet);
+    if let Err(error) = threads::limit() {
+        return exit_of(P::TOOL.name(), "", Err(error));
+    }
     if let Some(name) = &common.schema {
-        return exit_of::<P>("", args::schema::<P>(name).and_then(|schema| print_schema(&schema)));
+        return exit_of(P::TOOL.name(), "", args::schema::<P>(name).and_then(|schema| print_schema(&schema)));
     }
     panics::keep_quiet();
     let subject = P::subject(&arguments);
-    exit_of::<P>(&subject, caught(|| P::run(arguments, common)))
+    exit_of(P::TOOL.name(), &subject, caught(|| P::run(arguments, common)))
 }
 
 /// Reports the error, if there is one.
-fn exit_of<P: Program>(subject: &str, result: Result<Exit>) -> Exit {
+fn exit_of(tool: &str, subject: &str, result: Result<Exit>) -> Exit {
     match result {
         Ok(exit) => exit,
         Err(error) if error.is_closed_pipe() => Exit::Done,
         Err(error) => {
             let exit = Exit::from(error.class());
-            let who = format!("{} {subject}", P::TOOL);
-            tracing::error!(
-                tool = P::TOOL.name(),
-                pipeline = subject,
-                exit = exit.code(),
-                "{}: {error}",
-                who.trim_end()
-            );
+            let who = format!("{tool} {subject}");
+            tracing::error!(tool, pipeline = subject, exit = exit.code(), "{}: {error}", who.trim_end());
             exit
         }
     }
 }
 
-fn print_schema(schema: &Value) -> Result<Exit> {
+/// Prints a JSON Schema to stdout.
+pub fn print_schema(schema: &Value) -> Result<Exit> {
     let text = serde_json::to_string_pretty(schema).map_err(|error| Error::cannot_run(error.to_string()))?;
     print(&format!("{text}\n"))?;
     Ok(Exit::Done)

@@ -3,9 +3,11 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use spec::Exit;
+use tool::Call;
 
 const MOVED: [(&str, &str); 4] = [
     ("--promote", "--promote VERSION"),
@@ -14,24 +16,32 @@ const MOVED: [(&str, &str); 4] = [
     ("--production", "--production"),
 ];
 
-/// Becomes `release`, which lies beside this program, if the arguments have one of its flags. Returns only if there is
-/// none, or if that fails.
-pub fn passed_on() -> Option<ExitCode> {
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let (flag, now) = moved(&arguments)?;
+/// Becomes `release` if the arguments have one of its flags. Returns only if there is none, or if that fails.
+pub fn passed_on(call: &Call) -> Option<ExitCode> {
+    let arguments = &call.arguments;
+    let (flag, now) = moved(arguments)?;
     let has = |text: &str| arguments.iter().any(|argument| argument == text);
     if !(has("--quiet") || has("-q") || has("json")) {
         eprintln!("warning: train: '{flag}' has moved: call `bin/release PIPELINE {now}`, which answers here");
     }
-    let beside = std::env::current_exe().map(|train| train.with_file_name("release"));
-    let error = match beside {
-        Ok(release) => Command::new(release).args(&arguments).exec(),
+    let error = match std::env::current_exe() {
+        Ok(program) => release(&program).args(arguments).exec(),
         Err(error) => error,
     };
     eprintln!(
         "error: train: '{flag}' has moved to `release`, which cannot be called: {error}; build it with `make build`"
     );
     Some(ExitCode::from(Exit::CannotRun.code()))
+}
+
+/// `release` lies beside the program `train`; any other program is the command `millrace`, which has it as a subcommand.
+fn release(program: &Path) -> Command {
+    if program.file_name().is_some_and(|name| name == "train") {
+        return Command::new(program.with_file_name("release"));
+    }
+    let mut command = Command::new(program);
+    command.arg("release");
+    command
 }
 
 fn moved(arguments: &[OsString]) -> Option<(&'static str, &'static str)> {

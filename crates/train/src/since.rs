@@ -1,7 +1,7 @@
 //! What has happened since the last version was trained, from footers alone.
 
 use artifact::{ColumnSummary, Evidence, Snapshot, Watch, evidence_of, history};
-use learn::{Manifest, Since};
+use learn::{Manifest, Since, SplitBy};
 use spec::{Result, Tool};
 use stage::Job;
 
@@ -13,7 +13,10 @@ pub fn since(job: &Job<Train>, snapshot: &Snapshot) -> Result<Option<Since>> {
     let (Ok(Some(evidence)), Ok(manifest)) = (evidence_of(&folder), Manifest::read(&folder)) else { return Ok(None) };
     let (rows, now) = (manifest.rows, job.rows(&job.spec.table)?);
     // A window that moves on has as many rows as before, of which some are new.
-    let later = job.spec.time.as_deref().and_then(|time| later_rows(job, &evidence, time, now));
+    // Of forecasts those from a later cutoff are new, even if their periods were predicted from an earlier one, too.
+    let split = &job.spec.split;
+    let time = split.column.as_ref().filter(|_| split.by == SplitBy::Time).or(job.spec.time.as_ref());
+    let later = time.and_then(|time| later_rows(job, &evidence, time, now));
     let new_rows = now.saturating_sub(rows).max(later.unwrap_or(0));
     Ok(Some(Since { rows, new_rows, trained: evidence.time, now: job.stamp.time(), watch: watch(job, &evidence.run)? }))
 }

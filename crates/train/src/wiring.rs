@@ -74,6 +74,8 @@ impl Stage for Train {
         let known = Known {
             horizon_days: notes(job).filter_map(|notes| notes.horizon_days).max(),
             label_known_at: notes(job).find_map(|notes| notes.label_known_at.clone()),
+            horizon_periods: notes(job).find_map(|notes| notes.horizon_periods),
+            carried: notes(job).next().map(|notes| notes.carried.clone()).unwrap_or_default(),
             definitions: artifact::definitions_of(&job.artifacts, &job.spec.table)?
                 .map(|definitions| definitions.beside(&job.artifacts)),
         };

@@ -3,14 +3,15 @@
 use std::fmt;
 
 use chrono::NaiveDate;
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use spec::{Map, Name, Span};
 use values::Zone;
 
 use crate::changes::Late;
 use crate::known::Known;
-use crate::spec::{Fraction, Sql, is_feature_name};
+use crate::named::{Feature, Named};
+use crate::spec::{Fraction, Sql};
 use expr::RowExpr;
 
 /// Features of the rows of one table, each as of its own time.
@@ -330,47 +331,7 @@ impl schemars::JsonSchema for Names {
 }
 
 /// Features by name, in the order of the file.
-#[derive(Clone, Debug)]
-pub struct RowFeatures(Map<RowFeature>);
-
-impl RowFeatures {
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &RowFeature)> {
-        self.0.iter()
-    }
-}
-
-impl<'de> Deserialize<'de> for RowFeatures {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RowFeatures, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = RowFeatures;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of features")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RowFeatures, A::Error> {
-                let mut entries: Vec<(String, RowFeature)> = Vec::new();
-                while let Some(name) = map.next_key::<String>()? {
-                    if !is_feature_name(&name) {
-                        return Err(de::Error::custom(format!(
-                            "'{name}' cannot name a feature; use letters, digits and '_', beginning with a letter"
-                        )));
-                    }
-                    if entries.iter().any(|(known, _)| *known == name) {
-                        return Err(de::Error::custom(format!("'{name}' is given twice")));
-                    }
-                    let kind = map.next_value::<RowFeature>()?;
-                    kind.complete().map_err(|wrong| de::Error::custom(format!("feature '{name}': {wrong}")))?;
-                    entries.push((name, kind));
-                }
-                match entries.is_empty() {
-                    true => Err(de::Error::custom("no features; name at least one, such as `area: {sql: area}`")),
-                    false => Ok(RowFeatures(entries.into_iter().collect())),
-                }
-            }
-        }
-        deserializer.deserialize_map(Entries)
-    }
-}
+pub type RowFeatures = Named<RowFeature>;
 
 impl RowFeature {
     /// The aggregate over earlier rows with its word, if it is one.
@@ -406,9 +367,12 @@ impl RowFeature {
             _ => self.past().and_then(|(_, past)| past.description.as_deref()),
         }
     }
+}
 
-    /// What is missing or too much, in words.
-    fn complete(&self) -> Result<(), String> {
+impl Feature for RowFeature {
+    const EXAMPLE: &'static str = "area: {sql: area}";
+
+    fn complete(&self, _: &[(String, RowFeature)]) -> Result<(), String> {
         let Some((word, past)) = self.past() else { return Ok(()) };
         let rows_alone = matches!(word, "count" | "share" | "recency" | "tenure" | "mean_gap");
         match (&past.of, rows_alone) {

@@ -3,6 +3,7 @@
 use artifact::type_name;
 use polars::prelude::Schema;
 
+use super::models::Forecaster;
 use super::plan::{How, Level, Plan};
 use super::spec::{CountedFrom, Dated, Gaps, SeriesFeature, SeriesSpec};
 
@@ -134,6 +135,12 @@ fn meaning_of(plan: &Plan, feature: &SeriesFeature, how: &How) -> String {
         (SeriesFeature::EwmMean(of), How::Ewm { halflife, .. }) => {
             format!("exponentially weighted mean of `{}`, half the weight after {halflife} periods{level}", of.of)
         }
+        (SeriesFeature::Ets(of) | SeriesFeature::Theta(of), How::Forecast { by, .. }) => {
+            let name = if matches!(by, Forecaster::Ets { .. }) { "exponential smoothing" } else { "a theta model" };
+            let season = if of.season > 1 { format!(" with a season of {} periods", of.season) } else { String::new() };
+            format!("forecast of `{}` by {name}{season}", of.of)
+        }
+        (SeriesFeature::Croston(of), _) => format!("forecast of the intermittent `{}` by Croston's method", of.of),
         (_, How::Holidays(on, country)) => {
             let country = country.map(|country| format!("the public holidays of {country}"));
             let days = country.into_iter().chain(on.iter().map(ToString::to_string)).collect::<Vec<_>>().join(", ");

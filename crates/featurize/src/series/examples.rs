@@ -9,6 +9,7 @@ use spec::{Error, Result};
 
 use super::holidays::Country;
 use super::kernel::{Matrix, difference, ewm, lag, planted, window};
+use super::models::Forecaster;
 use super::panel::{Panel, bounds};
 use super::plan::{HORIZON, How, Lookup, Op, Plan, SERIES};
 use super::spec::{CountedFrom, Holiday, Missing};
@@ -242,6 +243,7 @@ impl World {
                     take(values, &found)?
                 }
                 How::Holidays(on, country) => self.holidays(&cells, (on, *country), !with_label, &place)?,
+                How::Forecast { source, by } => floats(self.forecasts(&cells, *source, *by)),
                 _ => self.of_periods(&cells, how),
             };
             frame.with_column(plain(column, &place)?.with_name(name.as_str().into()).into()).during(&place)?;
@@ -328,6 +330,29 @@ impl World {
         Ok(integers("", values))
     }
 
+    /// The forecasts of a model for each series by itself, cutoff after cutoff, so that what was fitted can be used again.
+    fn forecasts(&self, cells: &Cells, source: usize, by: Forecaster) -> Vec<f64> {
+        let (matrix, groups) = &self.matrices[source];
+        let mut of_series: Vec<Vec<usize>> = vec![Vec::new(); self.panel.series()];
+        (0..cells.len()).for_each(|cell| of_series[cells.series[cell] as usize].push(cell));
+        let planted = planted();
+        let found = of_series.par_iter().flat_map_iter(|own| {
+            let mut known = None;
+            own.chunk_by(|one, other| cells.cutoffs[*one] == cells.cutoffs[*other]).flat_map(move |run| {
+                let (series, cutoff) = (cells.series[run[0]] as usize, cells.cutoffs[run[0]]);
+                let ahead = |cell: &usize| cells.targets[*cell] - cutoff;
+                let past = matrix.before(groups[series], cutoff + planted);
+                let periods = run.iter().map(ahead).max().map_or(0, |last| last + 1);
+                let forecast = by.forecast(past, periods, &mut known);
+                run.iter().map(|cell| (*cell, forecast[ahead(cell)])).collect::<Vec<_>>()
+            })
+        });
+        let found: Vec<(usize, f64)> = found.collect();
+        let mut values = vec![f64::NAN; cells.len()];
+        found.into_iter().for_each(|(cell, value)| values[cell] = value);
+        values
+    }
+
     /// A feature of earlier periods.
     fn of_periods(&self, cells: &Cells, how: &How) -> Series {
         let Some((matrix, groups)) = how.source().map(|source| &self.matrices[source]) else {
@@ -343,7 +368,7 @@ impl World {
                 How::Lag { periods, from, .. } => lag(past, *periods, at(*from)),
                 How::Difference { periods, .. } => difference(past, *periods, cutoff),
                 How::Ewm { halflife, .. } => ewm(past, *halflife),
-                How::Holidays(..) | How::Lookup(_) | How::Sql(_) => f64::NAN,
+                How::Forecast { .. } | How::Holidays(..) | How::Lookup(_) | How::Sql(_) => f64::NAN,
             }
         };
         // What is counted from the cutoff is the same for all periods of a series.
@@ -377,7 +402,8 @@ impl How {
             How::Window { source, .. }
             | How::Lag { source, .. }
             | How::Difference { source, .. }
-            | How::Ewm { source, .. } => Some(*source),
+            | How::Ewm { source, .. }
+            | How::Forecast { source, .. } => Some(*source),
             How::Holidays(..) | How::Lookup(_) | How::Sql(_) => None,
         }
     }

@@ -10,6 +10,7 @@
 //! | `rows` | of each row its series, period and label |
 //! | `gaps` | periods that are missing |
 //! | `kernel` | what is computed of the periods before a cutoff |
+//! | `models` | forecasts of a series by its own past: exponential smoothing, theta, Croston |
 //! | `examples` | the examples at cutoffs, with their features |
 //! | `table` | the training and the scoring table, books |
 //! | `dictionary` | the data dictionary |
@@ -22,6 +23,7 @@ mod examples;
 mod gaps;
 mod holidays;
 mod kernel;
+mod models;
 mod panel;
 mod periods;
 mod plan;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use spec::{Error, Result, Span, did_you_mean};
 
 use super::holidays::Country;
+use super::models::Forecaster;
 use super::periods::Periods;
 use super::spec::{
     Back, CountedFrom, Gaps, Holiday, Missing, Negative, Series, SeriesFeature, SeriesLookup, SeriesSpec,
@@ -66,6 +67,7 @@ pub enum How {
     Lag { source: usize, periods: usize, from: CountedFrom },
     Difference { source: usize, periods: usize },
     Ewm { source: usize, halflife: f64 },
+    Forecast { source: usize, by: Forecaster },
     Holidays(Vec<Holiday>, Option<Country>),
     Lookup(Lookup),
     Sql(RowExpr),
@@ -116,6 +118,20 @@ impl PartialEq for SeriesRules {
     fn eq(&self, other: &SeriesRules) -> bool {
         serde_json::to_value(&self.0).ok() == serde_json::to_value(&other.0).ok()
     }
+}
+
+impl SeriesSpec {
+    /// The columns that every example carries, in order.
+    pub fn carried(&self) -> Vec<String> {
+        carried(&self.series.by.0, &self.time)
+    }
+}
+
+fn carried(by: &[String], time: &str) -> Vec<String> {
+    let mut names = vec![SERIES.to_owned()];
+    names.extend(by.iter().filter(|name| *name != SERIES).cloned());
+    names.extend([CUTOFF.to_owned(), time.to_owned(), HORIZON.to_owned()]);
+    names
 }
 
 impl Plan {
@@ -186,10 +202,7 @@ impl Plan {
 
     /// The columns that every example carries, in order.
     pub fn carried(&self) -> Vec<String> {
-        let mut names = vec![SERIES.to_owned()];
-        names.extend(self.by.iter().filter(|name| *name != SERIES).cloned());
-        names.extend([CUTOFF.to_owned(), self.time.clone(), HORIZON.to_owned()]);
-        names
+        carried(&self.by, &self.time)
     }
 
     /// What is known at the cutoff of the period that is predicted, and features so far.
@@ -386,11 +399,24 @@ impl Plan {
             }
             SeriesFeature::Difference(of) => {
                 let source = self.source(Some(&of.of), None, false, of.by.as_ref(), place)?;
-                How::Difference { source, periods: of.periods as usize }
+                How::Difference { source, periods: of.periods.unwrap_or(1) as usize }
             }
             SeriesFeature::EwmMean(of) => {
                 let source = self.source(Some(&of.of), None, false, of.by.as_ref(), place)?;
-                How::Ewm { source, halflife: of.halflife }
+                How::Ewm { source, halflife: of.halflife.unwrap_or(f64::NAN) }
+            }
+            SeriesFeature::Ets(of) | SeriesFeature::Theta(of) => {
+                let source = self.source(Some(&of.of), None, false, None, place)?;
+                let (season, refit_every) = (of.season as usize, of.refit_every as usize);
+                let by = match feature {
+                    SeriesFeature::Ets(_) => Forecaster::Ets { season, refit_every },
+                    _ => Forecaster::Theta { season, refit_every },
+                };
+                How::Forecast { source, by }
+            }
+            SeriesFeature::Croston(of) => {
+                let source = self.source(Some(&of.of), None, false, None, place)?;
+                How::Forecast { source, by: Forecaster::Croston { variant: of.variant, smoothing: of.smoothing } }
             }
             SeriesFeature::Holidays(of) => How::Holidays(of.on.clone(), of.country),
             SeriesFeature::Lookup(of) => How::Lookup(self.lookup(of, place, open)?),
@@ -502,7 +528,8 @@ impl Plan {
             How::Window { source, .. }
             | How::Lag { source, .. }
             | How::Difference { source, .. }
-            | How::Ewm { source, .. } => of(source),
+            | How::Ewm { source, .. }
+            | How::Forecast { source, .. } => of(source),
             How::Holidays(..) => vec![self.time.clone()],
             How::Lookup(lookup) => {
                 let own = lookup.on.iter().map(|(own, _)| own.clone());

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
 use spec::{Map, Name, Span};
 
 use super::holidays::Country;
+use super::models::Variant;
+use crate::named::{Feature, Named};
 use crate::rows::{Names, RowLabelKind};
-use crate::spec::{Cutoffs, Fraction, Sql, is_feature_name};
+use crate::spec::{Cutoffs, Fraction, Sql};
 use expr::RowExpr;
 
 /// Features of the series of a table, as of cutoffs, for each period up to the horizon.
@@ -242,9 +244,16 @@ pub enum SeriesFeature {
     /// The value of one earlier period; null where it has none.
     Lag(Lag),
     /// The newest value less the one so many periods before it; null where one is missing.
-    Difference(Difference),
+    Difference(Newest),
     /// The mean of all earlier periods, weighted exponentially: the further back, the less.
-    EwmMean(Ewm),
+    EwmMean(Newest),
+    /// The forecast of exponential smoothing, fitted to the series by itself: error, trend and season each additive,
+    /// multiplicative or none, as the corrected criterion of Akaike chooses (AutoETS; Hyndman and Khandakar 2008).
+    Ets(Smoothed),
+    /// The forecast of the best of four theta models, fitted to the series by itself (AutoTheta; Fiorucci and others 2016).
+    Theta(Smoothed),
+    /// A forecast for series in which most periods are 0 (Croston 1972).
+    Croston(Croston),
     /// The number of listed days in the period that is predicted.
     Holidays(Holidays),
     /// A column of the one row with the same key in another table.
@@ -297,14 +306,20 @@ pub struct Lag {
     pub description: Option<String>,
 }
 
-/// The newest value less an earlier one.
+/// What is computed of the newest value and those before it.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Difference {
+pub struct Newest {
     /// A column or an SQL expression over the columns of a period's row.
     pub of: RowExpr,
-    /// How many periods lie between the two.
-    pub periods: u32,
+    /// Of `difference`: how many periods lie between the two.
+    #[serde(default)]
+    pub periods: Option<u32>,
+    /// Of `ewm_mean`: after so many periods a value counts half. The weight of a value k periods back is
+    /// 0.5^(k / halflife); periods without a value have none (pandas: `ewm(halflife=…, adjust=True,
+    /// ignore_na=False).mean()`).
+    #[serde(default)]
+    pub halflife: Option<f64>,
     /// As of aggregates.
     #[serde(default)]
     pub by: Option<Names>,
@@ -313,21 +328,54 @@ pub struct Difference {
     pub description: Option<String>,
 }
 
-/// An exponentially weighted mean.
+/// A forecast of the series by itself. Between two values missing ones are taken as on the line between them. Null below
+/// 7 values (`theta`: 5).
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Ewm {
-    /// A column or an SQL expression over the columns of a period's row.
+pub struct Smoothed {
+    /// A column or an SQL expression over the columns of an earlier period's row.
     pub of: RowExpr,
-    /// After so many periods a value counts half. The weight of a value k periods back is 0.5^(k / halflife); periods
-    /// without a value have none (pandas: `ewm(halflife=…, adjust=True, ignore_na=False).mean()`).
-    pub halflife: f64,
-    /// As of aggregates.
-    #[serde(default)]
-    pub by: Option<Names>,
+    /// After how many periods a season repeats, such as 12 of months or 7 of days; 1 to 1000. Default: 1, no season.
+    #[serde(default = "one", deserialize_with = "season")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub season: u32,
+    /// The model is chosen and fitted anew whenever the series has so many periods more; 1 to 1000. In between it takes in
+    /// new values as it is. Default: 1, at every cutoff, which takes longest.
+    #[serde(default = "one", deserialize_with = "season")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub refit_every: u32,
     /// A sentence for the data dictionary.
     #[serde(default)]
     pub description: Option<String>,
+}
+
+/// A forecast of a series in which most periods are 0. Periods without a value are left out.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Croston {
+    /// A column or an SQL expression over the columns of an earlier period's row.
+    pub of: RowExpr,
+    /// `classic` (default), `sba` or `tsb`.
+    #[serde(default)]
+    pub variant: Variant,
+    /// The weight of a new value, above 0 and below 1. Default: 0.1.
+    #[serde(default = "tenth")]
+    pub smoothing: f64,
+    /// A sentence for the data dictionary.
+    #[serde(default)]
+    pub description: Option<String>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+fn season<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    spec::range::whole::<1, 1000, _>(deserializer)
 }
 
 /// Days that matter.
@@ -447,24 +495,38 @@ impl SeriesFeature {
             SeriesFeature::Lag(of) => of.description.as_deref(),
             SeriesFeature::Difference(of) => of.description.as_deref(),
             SeriesFeature::EwmMean(of) => of.description.as_deref(),
+            SeriesFeature::Ets(of) | SeriesFeature::Theta(of) => of.description.as_deref(),
+            SeriesFeature::Croston(of) => of.description.as_deref(),
             SeriesFeature::Holidays(of) => of.description.as_deref(),
             SeriesFeature::Lookup(of) => of.description.as_deref(),
             SeriesFeature::Sql(of) => of.description.as_deref(),
             _ => self.back().and_then(|(_, back)| back.description.as_deref()),
         }
     }
+}
 
-    /// What is missing or too much, in words.
-    fn complete(&self) -> Result<(), String> {
+impl Feature for SeriesFeature {
+    const EXAMPLE: &'static str = "last_week: {lag: {of: units, periods: 1}}";
+
+    fn complete(&self, _: &[(String, SeriesFeature)]) -> Result<(), String> {
         match self {
             SeriesFeature::Lag(Lag { periods: 0, .. }) => {
                 return Err("lag needs at least 1 period: the period right before the cutoff".to_owned());
             }
-            SeriesFeature::Difference(Difference { periods: 0, .. }) => {
-                return Err("difference needs at least 1 period between the two values".to_owned());
+            SeriesFeature::Difference(Newest { halflife: Some(_), .. }) => {
+                return Err("difference takes no 'halflife'; write ewm_mean".to_owned());
             }
-            SeriesFeature::EwmMean(ewm) if !(ewm.halflife > 0.0 && ewm.halflife.is_finite()) => {
+            SeriesFeature::EwmMean(Newest { periods: Some(_), .. }) => {
+                return Err("ewm_mean takes no 'periods'; write difference".to_owned());
+            }
+            SeriesFeature::Difference(newest) if newest.periods.unwrap_or(0) == 0 => {
+                return Err("difference needs 'periods', at least 1 between the two values".to_owned());
+            }
+            SeriesFeature::EwmMean(newest) if !newest.halflife.is_some_and(|half| half > 0.0 && half.is_finite()) => {
                 return Err("ewm_mean needs a halflife above 0, in periods".to_owned());
+            }
+            SeriesFeature::Croston(croston) if !(croston.smoothing > 0.0 && croston.smoothing < 1.0) => {
+                return Err("croston needs a smoothing above 0 and below 1".to_owned());
             }
             SeriesFeature::Holidays(holidays) if holidays.on.is_empty() && holidays.country.is_none() => {
                 return Err("holidays needs days under 'on', or a 'country'".to_owned());
@@ -503,46 +565,4 @@ impl SeriesFeature {
 }
 
 /// Features by name, in the order of the file.
-#[derive(Clone, Debug)]
-pub struct SeriesFeatures(Map<SeriesFeature>);
-
-impl SeriesFeatures {
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &SeriesFeature)> {
-        self.0.iter()
-    }
-}
-
-impl<'de> Deserialize<'de> for SeriesFeatures {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SeriesFeatures, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = SeriesFeatures;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of features")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SeriesFeatures, A::Error> {
-                let mut entries: Vec<(String, SeriesFeature)> = Vec::new();
-                while let Some(name) = map.next_key::<String>()? {
-                    if !is_feature_name(&name) {
-                        return Err(de::Error::custom(format!(
-                            "'{name}' cannot name a feature; use letters, digits and '_', beginning with a letter"
-                        )));
-                    }
-                    if entries.iter().any(|(known, _)| *known == name) {
-                        return Err(de::Error::custom(format!("'{name}' is given twice")));
-                    }
-                    let kind = map.next_value::<SeriesFeature>()?;
-                    kind.complete().map_err(|wrong| de::Error::custom(format!("feature '{name}': {wrong}")))?;
-                    entries.push((name, kind));
-                }
-                match entries.is_empty() {
-                    true => Err(de::Error::custom(
-                        "no features; name at least one, such as `last_week: {lag: {of: units, periods: 1}}`",
-                    )),
-                    false => Ok(SeriesFeatures(entries.into_iter().collect())),
-                }
-            }
-        }
-        deserializer.deserialize_map(Entries)
-    }
-}
+pub type SeriesFeatures = Named<SeriesFeature>;

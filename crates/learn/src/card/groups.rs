@@ -23,7 +23,56 @@ pub(super) fn groups(trial: &Trial) -> String {
             let _ = write!(text, "## The test part by {}\n\n{}\n", code(column), of_column(trial, column, &rows));
         }
     }
+    text.push_str(&totals(trial));
     text
+}
+
+/// How the sums over levels did: forecasts that are added up err less, in shares, than the series that they are made of.
+fn totals(trial: &Trial) -> String {
+    if trial.spec.judge_totals.is_empty() {
+        return String::new();
+    }
+    let metric = trial.spec.choose_by();
+    let chosen = trial.chosen_scored();
+    let others: Vec<&(String, Scored)> = trial.scored.iter().filter(|(name, _)| *name != trial.chosen).collect();
+    let mut heads = vec!["total".to_owned(), "sums".to_owned(), format!("{} ({metric})", trial.chosen)];
+    heads.extend(others.iter().map(|(name, _)| name.clone()));
+    heads.push("bias".to_owned());
+    let mut table = Table::new(&heads.iter().map(String::as_str).collect::<Vec<_>>());
+    for level in &trial.spec.judge_totals {
+        let shown = if level.is_empty() { "all".to_owned() } else { level.join(", ") };
+        // That the columns are there was checked before anything was learned.
+        let Ok(groups) = sums(trial, level) else { continue };
+        let of = |scored: &Scored, metric: Metric| {
+            let value = added_up(trial, scored, &groups).and_then(|scored| scored.value(metric, None));
+            value.map_or("undefined".to_owned(), number_text)
+        };
+        let mut cells = vec![shown, groups.len().to_string(), of(chosen, metric)];
+        cells.extend(others.iter().map(|(_, scored)| of(scored, metric)));
+        cells.push(of(chosen, Metric::Bias));
+        table.row(cells);
+    }
+    format!("## Totals on the test part\n\n{table}\n")
+}
+
+/// The rows of each sum: those with the same values of the level, the time, and what the split goes by.
+fn sums(trial: &Trial, level: &[String]) -> spec::Result<Vec<Vec<usize>>> {
+    let spec = &trial.spec;
+    let columns = level.iter().chain(&spec.time).chain(&spec.split.column);
+    let columns = columns.map(|name| trial.test_rows.column(name).during(name)).collect::<spec::Result<Vec<_>>>()?;
+    let mut all: BTreeMap<Vec<String>, Vec<usize>> = BTreeMap::new();
+    for row in 0..trial.test_rows.height() {
+        let key = columns.iter().map(|column| Ok(column.get(row).during("totals")?.to_string()));
+        all.entry(key.collect::<spec::Result<Vec<_>>>()?).or_default().push(row);
+    }
+    Ok(all.into_values().collect())
+}
+
+/// The sums of labels and of scores.
+fn added_up(trial: &Trial, scored: &Scored, groups: &[Vec<usize>]) -> Option<Scored> {
+    let sum =
+        |values: &[f64]| groups.iter().map(|rows| rows.iter().map(|row| values[*row]).sum()).collect::<Vec<f64>>();
+    Scored::new(trial.task(), sum(scored.label()), sum(scored.score()), "totals").ok()
 }
 
 /// The rows of each value, in the order of the values; numbers by size.

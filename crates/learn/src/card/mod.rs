@@ -172,9 +172,13 @@ fn judged(manifest: &Manifest, trial: &Trial, plots: &[Plot]) -> String {
         let baseline = measured.baseline.map_or(String::new(), number_text);
         table.row([metric.name().to_owned(), value, interval, baseline, better]);
     }
-    let drawn = match trial.resamples.by_entity() {
-        true => format!("{} values of {}", trial.resamples.units(), code(&manifest.entity)),
-        false => format!("{} rows", trial.resamples.units()),
+    let units = trial.resamples.units();
+    let drawn = match (trial.block, &manifest.time, trial.resamples.by_entity()) {
+        (Some(_), Some(time), _) => {
+            format!("{units} values of {} in blocks of {}", code(time), trial.resamples.block())
+        }
+        (_, _, true) => format!("{units} values of {}", code(&manifest.entity)),
+        (_, _, false) => format!("{units} rows"),
     };
     let images =
         images(plots, &["roc", "precision_recall", "calibration", "errors", "predicted_against_actual", "residuals"]);

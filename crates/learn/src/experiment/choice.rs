@@ -3,8 +3,8 @@
 use spec::{Error, Result};
 
 use super::outcome::Outcome;
+use super::units::Units;
 use super::{BASELINE, TrainSpec, Tried};
-use crate::metrics::Resamples;
 use score::number_text;
 
 /// The best experiment on the rows that judge; of equals the first. The last outcome, the baseline, is no candidate.
@@ -24,10 +24,10 @@ pub(super) fn choose(spec: &TrainSpec, outcomes: &[Outcome]) -> Result<usize> {
     })
 }
 
-/// Notes how far every other outcome is behind the chosen one on the same rows. `entities`: the number of the entity of
-/// each row that judges, in the order in which they do.
-pub(super) fn compare(spec: &TrainSpec, outcomes: &mut [Outcome], chosen: usize, entities: Vec<u32>) {
-    let resamples = Resamples::of_entities(entities, spec.resamples as usize, spec.seed);
+/// Notes how far every other outcome is behind the chosen one on the same rows. `units`: those of the rows that judge, in the
+/// order in which they do.
+pub(super) fn compare(spec: &TrainSpec, outcomes: &mut [Outcome], chosen: usize, units: Units) {
+    let resamples = units.resamples(spec);
     fn side(outcome: &Outcome) -> (&[crate::metrics::Scored], Option<f64>) {
         (&outcome.valid.folds, outcome.tried.threshold.as_ref().map(|threshold| threshold.value))
     }

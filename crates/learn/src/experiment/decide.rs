@@ -177,8 +177,14 @@ impl Trial {
         for (name, value) in [("gain", gain.value), ("gain_low", gain.low), ("gain_high", gain.high)] {
             metrics.insert(name.to_owned(), value);
         }
+        let drawn = match (self.block, &self.spec.time) {
+            (Some(_), Some(time)) => {
+                format!(", {} values of '{time}' in blocks of {}", self.resamples.units(), self.resamples.block())
+            }
+            _ => String::new(),
+        };
         let values = format!(
-            "{metric} {} against {} of the champion {} on the same {} test rows: {}",
+            "{metric} {} against {} of the champion {} on the same {} test rows{drawn}: {}",
             number_text(our_value),
             number_text(their_value),
             champion.version,

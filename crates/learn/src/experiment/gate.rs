@@ -23,13 +23,7 @@ impl Gate {
                 "gate: '{metric}' judges intervals, which '{other}' has none of; write at_least or at_most"
             ));
         }
-        match spec.folds {
-            None => Ok(()),
-            Some(_) => Err(format!(
-                "gate: better_than: with folds only the chosen experiment is judged on the test part, so that '{other}' cannot \
-                 be compared; remove 'folds'"
-            )),
-        }
+        Ok(())
     }
 
     /// Judges the value on the test part; an undefined one does not pass.

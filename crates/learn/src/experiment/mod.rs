@@ -16,6 +16,7 @@ mod scaled;
 mod searched;
 mod targets;
 mod train_spec;
+mod units;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -49,6 +50,10 @@ pub struct Known {
     pub horizon_days: Option<i64>,
     /// The column that says of each row when its label is known, where that is not the same for all.
     pub label_known_at: Option<String>,
+    /// How many periods ahead a table of series predicts.
+    pub horizon_periods: Option<u32>,
+    /// The columns that say what a row is about besides entity and time.
+    pub carried: Vec<String>,
     /// What its columns mean; `None` if it does not say.
     pub definitions: Option<Definitions>,
 }
@@ -113,6 +118,10 @@ pub struct Trial {
     pub parts: DataFrame,
     /// How the intervals were drawn.
     pub resamples: Resamples,
+    /// How many successive times were drawn together; `None` if entities were.
+    pub block: Option<u32>,
+    /// The columns that say what a row is about besides entity and time.
+    pub carried: Vec<String>,
 }
 
 /// Features by weight.

@@ -96,15 +96,97 @@ fn errors_are_scaled_by_those_of_a_plain_forecast() {
 }
 
 #[test]
+fn with_folds_the_experiments_that_the_gate_names_learn_again_from_the_same_rows() {
+    let more = "[{metric: wape, better_than: noise}, {metric: mase, at_most: 1}]\nscaled_by: lagged\nfolds: 3";
+    let trial = run(&spec(more).unwrap(), rows().lazy(), &known(None), &|_| {}).unwrap();
+    assert!(trial.gate.iter().all(|result| result.passed), "{:?}", trial.gate);
+    let rule = trial.gate.iter().find(|result| result.rule == "wape better than 'noise'").unwrap();
+    // A naive forecast learns nothing, so that it scores the test part as it is there.
+    let column =
+        |name: &str| -> Vec<f64> { trial.test_rows.column(name).unwrap().f64().unwrap().into_no_null_iter().collect() };
+    let (label, noise) = (column("fair"), column("noise"));
+    let wape = label.iter().zip(&noise).map(|(label, noise)| (label - noise).abs()).sum::<f64>()
+        / label.iter().map(|label| label.abs()).sum::<f64>();
+    assert!(rule.found.contains(&format!(" against {}: better by", score::number_text(wape))), "{}", rule.found);
+    // Scaled by what 'lagged' errs in all rows before the test part, of each entity by itself.
+    let before: Vec<bool> = {
+        let parts = trial.parts.column("part").unwrap().str().unwrap().clone();
+        parts.iter().map(|part| part != Some("test")).collect()
+    };
+    let all = rows();
+    let text = |rows: &DataFrame, name: &str| -> Vec<String> {
+        let column = rows.column(name).unwrap().cast(&DataType::String).unwrap();
+        column.str().unwrap().iter().map(|text| text.unwrap().to_owned()).collect()
+    };
+    let number = |name: &str| -> Vec<f64> { all.column(name).unwrap().f64().unwrap().into_no_null_iter().collect() };
+    let mut scales: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    let rows = text(&all, "customer_id").into_iter().zip(number("fair")).zip(number("lagged")).zip(before);
+    for (((entity, label), plain), _) in rows.filter(|(_, before)| *before) {
+        let (sum, count) = scales.entry(entity).or_default();
+        (*sum, *count) = (*sum + (label - plain).abs(), *count + 1.0);
+    }
+    let scored = text(&trial.test_rows, "customer_id").into_iter().zip(&label).zip(trial.chosen_scored().score());
+    let scaled: Vec<f64> = scored
+        .filter_map(|((entity, label), score)| {
+            let (sum, count) = scales.get(&entity)?;
+            Some((label - score).abs() / (sum / count))
+        })
+        .collect();
+    let mase = scaled.iter().sum::<f64>() / scaled.len() as f64;
+    assert!((trial.metric(Metric::Mase).unwrap() - mase).abs() < 1e-9, "{mase} {:?}", trial.metric(Metric::Mase));
+}
+
+#[test]
+fn totals_are_judged_by_their_sums() {
+    let trial = run(&spec("[]\njudge_totals: [[city], []]").unwrap(), rows().lazy(), &known(None), &|_| {}).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let decision = trial.decide(None).unwrap();
+    crate::write_version(folder.path(), &trial, &tests::origin(), &decision).unwrap();
+    let card = std::fs::read_to_string(folder.path().join("card.md")).unwrap();
+    // By hand: labels and naive forecasts added up by cutoff.
+    let number =
+        |name: &str| -> Vec<f64> { trial.test_rows.column(name).unwrap().f64().unwrap().into_no_null_iter().collect() };
+    let cutoffs = trial.test_rows.column("cutoff").unwrap().cast(&DataType::String).unwrap();
+    let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    for ((cutoff, label), noise) in cutoffs.str().unwrap().iter().zip(number("fair")).zip(number("noise")) {
+        let sum = sums.entry(cutoff.unwrap().to_owned()).or_default();
+        *sum = (sum.0 + label, sum.1 + noise);
+    }
+    let (errors, labels) = sums
+        .values()
+        .fold((0.0, 0.0), |(errors, labels), (label, noise)| (errors + (label - noise).abs(), labels + label));
+    let cells = |name: &str| -> Vec<String> {
+        let line =
+            card.lines().find(|line| line.starts_with(&format!("| {name} "))).unwrap_or_else(|| panic!("{card}"));
+        line.split('|').map(|cell| cell.trim().to_owned()).collect()
+    };
+    let (all, city) = (cells("all"), cells("city"));
+    assert_eq!((&all[2], &city[2]), (&sums.len().to_string(), &(3 * sums.len()).to_string()));
+    assert!(all.contains(&score::number_text(errors / labels)), "{all:?} {}", errors / labels);
+    let missing = run(&spec("[]\njudge_totals: [[town]]").unwrap(), rows().lazy(), &known(None), &|_| {}).unwrap_err();
+    assert!(missing.to_string().contains("no column 'town'"), "{missing}");
+}
+
+#[test]
+fn a_table_of_series_is_resampled_in_blocks_of_times() {
+    let of = |more: &str, horizon: Option<u32>| {
+        let known = Known { horizon_periods: horizon, ..known(None) };
+        let trial = run(&spec(&format!("[]\n{more}")).unwrap(), rows().lazy(), &known, &|_| {}).unwrap();
+        (trial.block, trial.resamples.units(), trial.resamples.block())
+    };
+    let (_, entities, _) = of("", None);
+    let (block, times, drawn) = of("", Some(1));
+    assert_eq!((block, drawn), (Some(1), 1));
+    assert_ne!(times, entities);
+    assert_eq!(of("resample: {by: entity}", Some(4)), (None, entities, 1));
+    assert_eq!(of("resample: {by: time, block: 900}", None), (Some(900), times, (times / 4).max(1)));
+}
+
+#[test]
 fn gates_that_cannot_be_judged_are_refused() {
     let error = |gate: &str| spec(gate).unwrap_err().to_string();
     assert!(error("[{metric: wape}]").contains("gate: 'wape' has no limit; write at_least, at_most or better_than"));
     assert!(error("[{metric: coverage, better_than: noise}]").contains("'coverage' judges intervals"));
-    let folds = {
-        let result = spec("[{metric: wape, better_than: noise}]\nfolds: 3");
-        result.unwrap_err().to_string()
-    };
-    assert!(folds.contains("with folds only the chosen experiment is judged on the test part"), "{folds}");
     let bias = error("[]\npromote: {metric: bias}");
     assert!(bias.contains("promote: 'bias' says in which direction a model errs, not how much"), "{bias}");
 }

@@ -25,6 +25,8 @@ pub(super) struct Released {
     pub test: Scored,
     /// The baseline's.
     pub baseline: Scored,
+    /// Of other experiments that have learned again, by their place.
+    pub others: Vec<(usize, Scored)>,
     /// The test part as the model sees it.
     pub test_features: Matrix,
     pub test_rows: DataFrame,
@@ -77,6 +79,7 @@ impl Trained<'_> {
             refit: None,
             test: outcomes[chosen].test.clone().ok_or_else(gone)?,
             baseline: outcomes[last].test.clone().ok_or_else(gone)?,
+            others: Vec::new(),
             test_features: parts.test.features,
             test_rows: parts.test_rows,
         })
@@ -106,6 +109,13 @@ impl Trained<'_> {
         let before = before(spec, &outcomes[chosen]);
         let (model, scored) = again(chosen)?;
         let (_, baseline) = again(last)?;
+        // With folds no other experiment has scored the test part; the gate may name some.
+        let is_rival = |number: &usize| {
+            let name = Some(&outcomes[*number].tried.name);
+            *number != chosen && spec.folds.is_some() && spec.gate.iter().any(|gate| gate.better_than.as_ref() == name)
+        };
+        let others = (0..last).filter(is_rival).map(|number| Ok((number, again(number)?.1)));
+        let others = others.collect::<Result<Vec<_>>>()?;
         let intervals = match &spec.intervals {
             Some(asked) => {
                 let how = (spec.label_transform, self.learner_spec(&outcomes[chosen]));
@@ -120,7 +130,7 @@ impl Trained<'_> {
         let summaries = FeatureSummary::of(&rows.features);
         let refit = Some(refit);
         let test_features = test.features;
-        Ok(Released { model, summaries, intervals, refit, test: scored, baseline, test_features, test_rows })
+        Ok(Released { model, summaries, intervals, refit, test: scored, baseline, others, test_features, test_rows })
     }
 
     /// What intervals would miss on the rows that judged the chosen experiment.

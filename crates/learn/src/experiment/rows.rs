@@ -230,10 +230,10 @@ pub(super) fn label_known(rows: &DataFrame, table: &Table<'_>, known: &Known) ->
 }
 
 /// What to do about rows without a time.
-const NO_TIME: &str = "rows without a time belong to no part; drop them in clean.yaml or features.yaml";
+pub(super) const NO_TIME: &str = "rows without a time belong to no part; drop them in clean.yaml or features.yaml";
 
 /// A column of times in microseconds since 1970.
-fn times(rows: &DataFrame, name: &str, spec: &TrainSpec, without: &str) -> Result<Vec<i64>> {
+pub(super) fn times(rows: &DataFrame, name: &str, spec: &TrainSpec, without: &str) -> Result<Vec<i64>> {
     let column = column(rows, name, spec)?;
     no_nulls(column, spec, without)?;
     let place = format!("table '{}': column '{name}'", spec.table);

@@ -11,10 +11,10 @@ use super::gate::{beats, beats_baseline};
 use super::release::{Released, Trained};
 use super::rows::{self, Table};
 use super::targets::{self, Targets};
+use super::units::{self, Units};
 use super::{BASELINE, ExperimentSpec, Gate, Known, Measured, TrainSpec, Trial, scaled, searched};
 use crate::label_transform::around;
-use crate::metrics::{Interval, Metric, Resamples, Scored};
-use crate::random::renumbered;
+use crate::metrics::{Interval, Metric, Scored};
 use crate::search::SearchSpec;
 use crate::{Learner, LearnerSpec, Part, SplitSummary, Task};
 
@@ -75,7 +75,8 @@ pub(super) fn run_contenders(
     progress: &dyn Fn(&str),
 ) -> Result<Trial> {
     let table = Table::new(table, known, spec)?;
-    spec.judge_by.iter().try_for_each(|column| table.must_have(column))?;
+    let judged_by = spec.judge_by.iter().chain(spec.judge_totals.iter().flatten());
+    judged_by.into_iter().try_for_each(|column| table.must_have(column))?;
     let keys = table.keys()?;
     let count = keys.height() as u64;
     let (label, classes) = match spec.task {
@@ -95,7 +96,8 @@ pub(super) fn run_contenders(
     let of_split = split.summary.notes.clone();
     split.summary.notes.extend(table.notes().iter().cloned());
     let test_at = (0..).zip(&split.parts).filter(|(_, part)| **part == Part::Test).map(|(at, _)| at).collect();
-    let judging = renumbered(&entities, &split.judging());
+    let block = units::block(spec, known);
+    let judging = Units::of(&keys, spec, block)?.among(&split.judging());
     let targets = Targets { weights: targets::weights(&keys, spec)?, label, classes };
     drop(keys);
     let parts = rows::cut(&table, &split, &targets)?;
@@ -108,11 +110,12 @@ pub(super) fn run_contenders(
         folds => format!("{} rows in {folds} folds", outcomes[chosen].valid.rows()),
     };
     progress(&format!("chosen: {}", outcomes[chosen].tried.name));
-    let scales = scaled::of_test(spec, &outcomes, &parts, &split, &entities)?;
+    let scales = scaled::of_test(spec, (&contenders, &outcomes), &parts, &split, &entities)?;
     drop(entities);
     let trained = Trained { spec, table: &table, split: &split, targets: &targets, contenders: &contenders };
-    let Released { model, summaries, intervals, refit, test, baseline, test_features, test_rows } =
+    let Released { model, summaries, intervals, refit, test, baseline, others, test_features, test_rows } =
         trained.release(&mut outcomes, chosen, parts, progress)?;
+    others.into_iter().for_each(|(number, test)| outcomes[number].test = Some(test));
     let with_scales = |scored: Scored| match &scales {
         Some(scales) => scored.with_scales(scales.clone()),
         None => scored,
@@ -122,7 +125,7 @@ pub(super) fn run_contenders(
         outcome.test = outcome.test.take().map(with_scales);
     }
 
-    let resamples = Resamples::of_entities(rows::entities(&test_rows, spec)?, spec.resamples as usize, spec.seed);
+    let resamples = Units::of(&test_rows, spec, block)?.resamples(spec);
     let threshold = outcomes[chosen].tried.threshold.clone();
     let at = threshold.as_ref().map(|threshold| threshold.value);
     let at_baseline = outcomes.last().and_then(|last| Some(last.tried.threshold.as_ref()?.value));
@@ -145,7 +148,7 @@ pub(super) fn run_contenders(
     let others = spec.gate.iter().filter_map(|gate| {
         let other = outcomes.iter().position(|outcome| Some(&outcome.tried.name) == gate.better_than.as_ref())?;
         let cut = outcomes[other].tried.threshold.as_ref().map(|threshold| threshold.value);
-        // The chosen one has been taken out; of all others there are scores, as there are no folds.
+        // The chosen one has been taken out; of all others that the gate names there are scores.
         let test = outcomes[other].test.as_ref().filter(|_| other != chosen);
         let gain = test.and_then(|test| resamples.gain(gate.metric, (&best, at), (test, cut)));
         let theirs = test.and_then(|test| test.value(gate.metric, cut));
@@ -203,6 +206,8 @@ pub(super) fn run_contenders(
         test_at,
         parts,
         resamples,
+        block,
+        carried: known.carried.clone(),
     })
 }
 

@@ -2,25 +2,35 @@
 
 use spec::{Result, ResultExt};
 
-use super::TrainSpec;
 use super::outcome::Outcome;
 use super::rows::Parts;
+use super::{Contender, TrainSpec};
 use crate::metrics::{Scale, scales};
 use crate::{Part, Split};
 
 /// The scale of each row of the test part, by the series that it is of; nothing if the spec names no plain forecast.
-/// `series` has the number of each row's series.
+/// `series` has the number of each row's series. With folds the train part is all rows before the test part.
 pub(super) fn of_test(
     spec: &TrainSpec,
-    outcomes: &[Outcome],
+    (contenders, outcomes): (&[Contender], &[Outcome]),
     parts: &Parts,
     split: &Split,
     series: &[u32],
 ) -> Result<Option<Vec<Option<Scale>>>> {
     let Some(name) = &spec.scaled_by else { return Ok(None) };
-    let plain = outcomes.iter().find(|outcome| outcome.tried.name == *name);
-    let Some(model) = plain.and_then(|outcome| outcome.model.as_ref()) else { return Ok(None) };
-    let forecasts = model.predict(&parts.train.features).context(format!("scaled_by: experiment '{name}'"))?;
+    let place = format!("scaled_by: experiment '{name}'");
+    let Some((contender, plain)) = contenders.iter().zip(outcomes).find(|(_, outcome)| outcome.tried.name == *name)
+    else {
+        return Ok(None);
+    };
+    let forecasts = match &plain.model {
+        Some(model) => model.predict(&parts.train.features),
+        None => {
+            let model = contender.learner.refit(spec.task, parts.train.data(), &plain.tuned, spec.seed);
+            model.and_then(|model| model.predict(&parts.train.features))
+        }
+    };
+    let forecasts = forecasts.context(&place)?;
     let of = |wanted: Part| {
         let rows = series.iter().zip(&split.parts).filter(move |(_, part)| **part == wanted);
         rows.map(|(series, _)| *series)
@@ -56,11 +66,5 @@ pub(super) fn check(spec: &TrainSpec) -> Result<(), String> {
     if spec.task != crate::Task::Regression {
         return Err("scaled_by: only errors of numbers can be scaled; remove it".to_owned());
     }
-    match spec.folds {
-        None => Ok(()),
-        Some(_) => {
-            Err("scaled_by: with folds the plain forecast has no errors in one train part; remove one of them"
-                .to_owned())
-        }
-    }
+    Ok(())
 }

@@ -13,7 +13,7 @@ fn trained(text: &str, table: &DataFrame) -> Scorer {
     let trial = run(&spec, table.clone().lazy(), &known(None), &|_| {}).unwrap_or_else(|error| panic!("{error}"));
     let folder = tempfile::tempdir().unwrap();
     let (registry, version) = registered(&trial, folder.path());
-    Scorer::new(registry.load(version).unwrap(), table.schema(), 3).unwrap()
+    Scorer::new(registry.load(version).unwrap(), table.schema(), &[], 3).unwrap()
 }
 
 /// Rows as a server gets them: one at a time, some with gaps, some with a city that nobody saw.
@@ -99,17 +99,17 @@ fn a_table_that_does_not_fit_is_refused_at_once() {
         loaded.manifest.entity = entity.to_owned();
         loaded
     };
-    let error = Scorer::new(loaded("customer_id"), other.schema(), 0).err().unwrap().to_string();
+    let error = Scorer::new(loaded("customer_id"), other.schema(), &[], 0).err().unwrap().to_string();
     assert!(
         error.starts_with("model v1: the table does not fit the model's signature: missing columns: 'good'"),
         "{error}"
     );
-    let error = Scorer::new(loaded("who"), table.schema(), 0).err().unwrap().to_string();
+    let error = Scorer::new(loaded("who"), table.schema(), &[], 0).err().unwrap().to_string();
     assert_eq!(error, "no column 'who' to score by");
     let mut named = table.clone();
     named.with_column(Column::new("score".into(), vec![1i32; table.height()])).unwrap();
-    let error = Scorer::new(loaded("score"), named.schema(), 0).err().unwrap().to_string();
+    let error = Scorer::new(loaded("score"), named.schema(), &[], 0).err().unwrap().to_string();
     assert!(error.starts_with("column 'score': predictions have a column of this name"), "{error}");
-    let scorer = Scorer::new(loaded("customer_id"), table.schema(), 0).unwrap();
+    let scorer = Scorer::new(loaded("customer_id"), table.schema(), &[], 0).unwrap();
     assert_eq!(scorer.loaded().version, version);
 }

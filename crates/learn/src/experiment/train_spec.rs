@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 use spec::{Map, Name};
 
 use super::ExperimentSpec;
+use super::units::{ResampleBy, ResampleRule};
 use crate::metrics::Metric;
 use crate::retrain::RetrainRule;
 use crate::search::Space;
@@ -93,6 +94,10 @@ pub struct TrainSpec {
     /// `[horizon, store]`. Default: none.
     #[serde(default)]
     pub judge_by: Vec<String>,
+    /// Regression: levels whose totals are judged on the test part as well, each by its columns: with `[[store], []]` the sum
+    /// of each store, and that of all rows, at each value of `time` and of the column of the split. Default: none.
+    #[serde(default)]
+    pub judge_totals: Vec<Vec<String>>,
     /// When a model that passed its gate replaces the one in production.
     #[serde(default)]
     pub promote: PromoteRule,
@@ -105,6 +110,9 @@ pub struct TrainSpec {
     /// Bootstrap resamples behind each interval, 100 to 10000; default 500.
     #[serde(default = "default_resamples")]
     pub resamples: u32,
+    /// What those resamples draw. Default: whole entities; of a table of series blocks of times, as long as the horizon.
+    #[serde(default)]
+    pub resample: Option<ResampleRule>,
 }
 
 /// A limit that a metric must keep on the test part.
@@ -248,6 +256,9 @@ impl TrainSpec {
         if !self.judge_by.is_empty() && self.task != Task::Regression {
             return Err("judge_by: only predictions of numbers are judged by groups; remove it".to_owned());
         }
+        if !self.judge_totals.is_empty() && self.task != Task::Regression {
+            return Err("judge_totals: only predictions of numbers add up; remove it".to_owned());
+        }
         if self.task != Task::Classification && self.threshold.is_some() {
             return Err("threshold: only classification has one; remove it".to_owned());
         }
@@ -301,6 +312,15 @@ impl TrainSpec {
         }
         if !self.promote.margin.is_finite() {
             return Err("promote: margin must be a finite number".to_owned());
+        }
+        match self.resample {
+            Some(ResampleRule { by: ResampleBy::Time, .. }) if self.time.is_none() => {
+                return Err("resample: by: there is no 'time'; name its column, or remove it".to_owned());
+            }
+            Some(ResampleRule { by: ResampleBy::Entity, block: Some(_) }) => {
+                return Err("resample: only times are drawn in blocks; remove 'block', or write 'by: time'".to_owned());
+            }
+            _ => {}
         }
         if !(100..=10_000).contains(&self.resamples) {
             return Err(format!("resamples: {} is not between 100 and 10000", self.resamples));
@@ -385,6 +405,8 @@ experiments: {plain: logistic}
             ("gate: [{metric: auc}]", "gate: 'auc' has no limit; write at_least, at_most or better_than"),
             ("gate: [{metric: auc, at_lest: 1}]", "unknown key 'at_lest'; did you mean 'at_least'?"),
             ("resamples: 5", "resamples: 5 is not between 100 and 10000"),
+            ("resample: {by: entity, block: 4}", "resample: only times are drawn in blocks; remove 'block'"),
+            ("resample: {by: time, block: 0}", "0 is not from 1 to 1000"),
             ("exclude: [a]\ninclude: [a]", "include: 'a' is also under 'exclude'; leave it out of one of them"),
             ("include: [churned]", "include: 'churned' is the label; what is to be predicted is not known"),
             ("weight: w\ninclude: [w]", "include: 'w' is the weight, which is never learned from"),

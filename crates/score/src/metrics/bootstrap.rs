@@ -3,13 +3,17 @@
 //! A resample is a vector of counts, not a copy of rows: scores are sorted once and every metric reads the
 //! counts as weights in one sequential pass. Counts are bytes, so that those of a million rows stay in the
 //! cache. Whole entities are drawn, not rows, where an entity has several rows: its rows are
-//! alike, and intervals that took them for independent would be too narrow.
+//! alike, and intervals that took them for independent would be too narrow. Where neighbouring times depend on each other, as
+//! those of series do, blocks of successive times are drawn (circular block bootstrap; Politis and Romano 1992).
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Measure, Metric, Scored};
 use spec::random::Random;
+
+/// Fewer blocks than this say nothing about how much results vary.
+const LEAST_BLOCKS: usize = 4;
 
 /// A value with the interval that holds it in 95 % of resamples.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,12 +34,14 @@ pub struct Resamples {
     /// The number of its entity for each row; `None` if every row is one of its own.
     entity: Option<Vec<u32>>,
     entities: usize,
+    /// How many successive units are drawn together; 1 of entities and rows.
+    block: usize,
 }
 
 impl Resamples {
     /// Draws `rows` rows with replacement, `times` times (200 to 1000 is usual).
     pub fn of_rows(rows: usize, times: usize, seed: u64) -> Resamples {
-        Resamples { times, seed, rows, entity: None, entities: rows }
+        Resamples { times, seed, rows, entity: None, entities: rows, block: 1 }
     }
 
     /// Draws whole entities: `entity` numbers them from 0 without gaps, one number per row.
@@ -43,7 +49,18 @@ impl Resamples {
         let entities = entity.iter().max().map_or(0, |last| *last as usize + 1);
         let rows = entity.len();
         let entity = (entities < rows).then_some(entity);
-        Resamples { times, seed, rows, entity, entities }
+        Resamples { times, seed, rows, entity, entities, block: 1 }
+    }
+
+    /// Draws blocks of `block` successive times, each with all its rows: `time` numbers the times from 0 without gaps in their
+    /// order, one number per row. The last time is followed by the first. Blocks are shorter where there would be fewer
+    /// than four, and of fewer than four times nothing can be said: then there are no intervals.
+    pub fn of_blocks(time: Vec<u32>, block: usize, times: usize, seed: u64) -> Resamples {
+        let rows = time.len();
+        let entities = time.iter().max().map_or(0, |last| *last as usize + 1);
+        let block = block.min(entities / LEAST_BLOCKS).max(1);
+        let times = if entities < LEAST_BLOCKS { 0 } else { times };
+        Resamples { times, seed, rows, entity: Some(time), entities, block }
     }
 
     pub fn times(&self) -> usize {
@@ -53,6 +70,11 @@ impl Resamples {
     /// How many units are drawn from: entities, or rows.
     pub fn units(&self) -> usize {
         self.entities
+    }
+
+    /// How many successive times are drawn together, if times are.
+    pub fn block(&self) -> usize {
+        self.block
     }
 
     /// Whether entities have several rows.
@@ -166,10 +188,15 @@ impl Resamples {
     fn draw(&self, counts: &mut [u8], number: u64) {
         let mut random = Random::new(self.seed, number);
         counts.fill(0);
-        for _ in 0..counts.len() {
-            // A count beyond a byte takes more units than a byte counts, and then never occurs (p < 1e-500).
-            let count = &mut counts[random.below(self.entities)];
-            *count = count.saturating_add(1);
+        let mut left = counts.len();
+        while left > 0 {
+            let first = random.below(self.entities);
+            for unit in first..first + self.block.min(left) {
+                // A count beyond a byte takes more units than a byte counts, and then never occurs (p < 1e-500).
+                let count = &mut counts[unit % self.entities];
+                *count = count.saturating_add(1);
+            }
+            left -= self.block.min(left);
         }
     }
 }
@@ -352,6 +379,62 @@ mod tests {
         let difference = width(resamples.gain(Metric::Auc, (&one, None), (&other, None)).unwrap());
         let alone = width(interval(&resamples, &one, Metric::Auc).unwrap());
         assert!(difference > 0.0 && difference < alone / 3.0, "{difference} {alone}");
+    }
+
+    #[test]
+    fn blocks_of_times_are_drawn_whole_and_in_a_circle() {
+        let time: Vec<u32> = (0..60).map(|row| row / 3).collect();
+        let resamples = Resamples::of_blocks(time, 4, 200, 11);
+        let mut counts = vec![0; 20];
+        let mut firsts = [0u32; 20];
+        for number in 0..200 {
+            resamples.draw(&mut counts, number);
+            assert_eq!(counts.iter().map(|count| u32::from(*count)).sum::<u32>(), 20);
+            // The number of blocks that begin at a time follows from the counts of it and of the one before: a time is drawn
+            // by the blocks that begin at it or at one of the three before.
+            let mut random = Random::new(11, number);
+            let mut expected = vec![0u8; 20];
+            for _ in 0..5 {
+                let first = random.below(20);
+                firsts[first] += 1;
+                (first..first + 4).for_each(|unit| expected[unit % 20] += 1);
+            }
+            assert_eq!(counts, expected);
+        }
+        assert!(firsts.iter().all(|times| *times > 20), "{firsts:?}");
+    }
+
+    #[test]
+    fn times_that_depend_on_each_other_widen_the_interval() {
+        // The error of a week lasts for eight weeks; each week has twenty series.
+        let mut random = Random::new(3, 3);
+        let mut level = 0.0;
+        let (mut label, mut score, mut time) = (Vec::new(), Vec::new(), Vec::new());
+        for week in 0..160u32 {
+            if week % 8 == 0 {
+                level = random.below(1000) as f64 / 100.0;
+            }
+            for _ in 0..20 {
+                label.push(50.0);
+                score.push(50.0 + level + random.below(100) as f64 / 100.0);
+                time.push(week);
+            }
+        }
+        let scored = Scored::new(Task::Regression, label, score, "test").unwrap();
+        let width = |resamples: Resamples| {
+            let found = interval(&resamples, &scored, Metric::Mae).unwrap();
+            found.high - found.low
+        };
+        let single = width(Resamples::of_blocks(time.clone(), 1, 800, 5));
+        let blocks = width(Resamples::of_blocks(time.clone(), 8, 800, 5));
+        // Variances of means of blocks: of 8 weeks that are the same the width is up to √8 times that of weeks by themselves.
+        assert!(blocks > 2.0 * single && blocks < 3.0 * single, "{blocks} {single}");
+        let rows = width(Resamples::of_rows(3200, 800, 5));
+        assert!(single > 3.0 * rows, "{single} {rows}");
+        // Three times say nothing.
+        let few = Resamples::of_blocks((0..3200).map(|row| row % 3).collect(), 2, 200, 5);
+        assert_eq!((interval(&few, &scored, Metric::Mae), few.units()), (None, 3));
+        assert_eq!(Resamples::of_blocks(vec![0, 1, 2, 3, 4, 5], 4, 10, 1).block(), 1);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub fn panel(seed: u64, series: u64, weeks: i64) -> Tables {
     vec![("sales", table)]
 }
 
-pub const FEATURES: [&str; 27] = [
+pub const FEATURES: [&str; 30] = [
     "horizon: {sql: horizon}",
     "week_of_year: {sql: EXTRACT(WEEK FROM week)}",
     "lag: {lag: {of: units, periods: 1}}",
@@ -43,6 +43,9 @@ pub const FEATURES: [&str; 27] = [
     "smooth: {ewm_mean: {of: units, halflife: 2.5}}",
     "smooth_store: {ewm_mean: {of: units, halflife: 1, by: store}}",
     "rows: count",
+    "ets: {ets: {of: units, refit_every: 3}}",
+    "theta: {theta: {of: units, season: 4, refit_every: 8}}",
+    "rare: {croston: {of: units, variant: tsb}}",
     "values: {count: {of: units, window: 6w}}",
     "sum: {sum: {of: units, window: 6w, lag: 1w}}",
     "mean: {mean: {of: units, window: 6w, where: price > 1.5}}",

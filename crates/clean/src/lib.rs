@@ -1,0 +1,13 @@
+//! `clean`: cleans tables by steps, behind checks. See `stage` for all that the stages share.
+
+mod lineage;
+mod making;
+mod review;
+mod trial;
+mod undone;
+mod wiring;
+
+use tool::Entry;
+
+/// `clean`, for its own program and for the command `millrace`.
+pub const ENTRY: Entry = stage::entry::<wiring::Clean>();

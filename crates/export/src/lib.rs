@@ -1,0 +1,11 @@
+//! `export`: delivers a table. See `stage` for all that the stages share.
+
+mod deliveries;
+mod given;
+mod tables;
+mod wiring;
+
+use tool::Entry;
+
+/// `export`, for its own program and for the command `millrace`.
+pub const ENTRY: Entry = stage::entry::<wiring::Export>();

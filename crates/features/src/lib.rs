@@ -1,0 +1,8 @@
+//! `features`: computes features as of cutoffs. See `stage` for all that the stages share.
+
+mod wiring;
+
+use tool::Entry;
+
+/// `features`, for its own program and for the command `millrace`.
+pub const ENTRY: Entry = stage::entry::<wiring::Features>();

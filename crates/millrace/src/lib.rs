@@ -1,0 +1,47 @@
+//! The command `millrace`: all tools as subcommands, and what belongs to a project rather than to one tool: to make one,
+//! to run a whole pipeline, to tell schedulers when.
+//!
+//! Called under the name of a tool it is that tool, so that `bin/ingest` may be a link to it. It computes nothing.
+
+mod command_line;
+mod init;
+mod link;
+mod packaging;
+mod run;
+mod times;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+use tool::{Call, Entry};
+
+/// The tools, in the order of a pipeline.
+const TOOLS: [Entry; 10] = [
+    ingest::ENTRY,
+    clean::ENTRY,
+    features::ENTRY,
+    train::ENTRY,
+    predict::ENTRY,
+    export::ENTRY,
+    monitor::ENTRY,
+    release::ENTRY,
+    catalog::ENTRY,
+    serve::ENTRY,
+];
+
+/// The whole of the program, called with the whole command line.
+pub fn main(mut line: Vec<OsString>) -> ExitCode {
+    let own_name = line.first().map(Path::new).and_then(Path::file_name);
+    if let Some(tool) = own_name.and_then(tool_named) {
+        return tool.run();
+    }
+    match line.get(1).and_then(|name| tool_named(name)) {
+        Some(tool) => (tool.main)(Call::as_subcommand(line.split_off(2))),
+        None => command_line::main(line),
+    }
+}
+
+fn tool_named(name: &OsStr) -> Option<&'static Entry> {
+    TOOLS.iter().find(|entry| name == entry.tool.name())
+}

@@ -1,0 +1,8 @@
+//! `predict`: scores the newest features with the production model. See `stage` for all that the stages share.
+
+mod wiring;
+
+use tool::Entry;
+
+/// `predict`, for its own program and for the command `millrace`.
+pub const ENTRY: Entry = stage::entry::<wiring::Predict>();

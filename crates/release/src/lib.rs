@@ -1,0 +1,14 @@
+//! `release`: who is in production, and why. See `tool` for all that the programs share.
+
+mod context;
+mod deciding;
+mod duel;
+mod judging;
+mod reading;
+mod training;
+mod wiring;
+
+use tool::Entry;
+
+/// `release`, for its own program and for the command `millrace`.
+pub const ENTRY: Entry = Entry::of::<wiring::Release>();

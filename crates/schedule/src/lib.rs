@@ -1,0 +1,36 @@
+//! When pipelines run. `resources/<pipeline>/schedule.yaml` is read once, here; cron, systemd and Airflow get what is
+//! derived from it, so that a pipeline runs at the same times whoever starts it.
+//!
+//! This crate must not know about tables or terminals, and starts nothing.
+
+mod crontab;
+mod expression;
+mod field;
+mod plan;
+mod systemd;
+mod written;
+mod zone;
+
+pub use crontab::crontab;
+pub use expression::Expression;
+pub use plan::{Plan, Task, plan, plans};
+pub use systemd::{Unit, units};
+pub use written::{Alerts, Retries, Schedule, TimeOuts};
+pub use zone::{TimeZone, of_this_machine};
+
+/// The name of the file, without the pipeline's folder.
+pub const FILE: &str = "schedule.yaml";
+
+/// What the commands of a crontab or a unit call, and where.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// The project's root.
+    pub root: std::path::PathBuf,
+    /// The program `millrace`.
+    pub program: std::path::PathBuf,
+}
+
+/// The JSON Schema of `schedule.yaml`.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Schedule).to_value()
+}

@@ -1,0 +1,16 @@
+//! `train`: learns, judges and explains models. See `stage` for all that the stages share.
+
+mod lineage;
+mod moved;
+mod rebuild;
+mod runs;
+mod since;
+mod wiring;
+
+use tool::Entry;
+
+/// `train`, for its own program and for the command `millrace`.
+pub const ENTRY: Entry = Entry {
+    main: |call| moved::passed_on(&call).unwrap_or_else(|| stage::main::<wiring::Train>(call)),
+    ..stage::entry::<wiring::Train>()
+};

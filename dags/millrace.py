@@ -1,0 +1,262 @@
+"""Every pipeline of a Millrace project as a DAG of Airflow 3.
+
+Copy this file into Airflow's DAG folder, or name the project's `dags/` as that folder. There is no provider to install: the
+file asks `millrace schedule --as json` what there is, and each task calls one tool. docs/orchestrators.md has the details.
+
+Variables of the environment:
+    MILLRACE_ROOT  the project's folder; default: the folder above this file's
+    MILLRACE       the program; default: bin/millrace of the project, else `millrace`
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import threading
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import DAG, Asset, AssetAlias, BaseOperator, Param
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.timetables.assets import AssetOrTimeSchedule
+from airflow.timetables.interval import CronDataIntervalTimetable
+
+ROOT = Path(os.environ.get("MILLRACE_ROOT") or Path(__file__).resolve().parents[1])
+PROGRAM = os.environ.get("MILLRACE") or next(
+    (str(path) for path in [ROOT / "bin" / "millrace"] if path.exists()), "millrace"
+)
+
+# Exit codes, docs/exit-codes.md.
+DONE, TRY_AGAIN = 0, 75
+# How long a tool that was asked to stop may take.
+GRACE = 60
+
+PARAMS = {
+    "force": Param(False, type="boolean", description="Run the stages even if nothing changed"),
+    "backfill": Param(
+        None,
+        type=["null", "string"],
+        pattern=r"^\d{4}-\d\d(-\d\d)?\.\.\d{4}-\d\d(-\d\d)?$",
+        description="Read these days of incremental sources again: 2024-01..2024-06",
+    ),
+}
+
+
+def environment() -> dict[str, str]:
+    # Trainings that start at once do not take the cores from each other: docs/cron.md.
+    return {"GOMP_SPINCOUNT": "1000", **os.environ, "MILLRACE_ROOT": str(ROOT)}
+
+
+def asset_of(pipeline: str, tool: str, snapshot: str) -> Asset:
+    """The current output of a stage. Its events say that it changed."""
+    return Asset(name=f"{pipeline}.{tool}", uri=(ROOT / snapshot).absolute().as_uri())
+
+
+class Stage(BaseOperator):
+    """One tool at work for one pipeline. Returns what it published and the books of its tables."""
+
+    ui_color = "#e8f0ea"
+
+    def __init__(self, *, pipeline: str, tool: str, snapshot: str | None, **options) -> None:
+        self.pipeline, self.tool, self.snapshot = pipeline, tool, snapshot
+        self.process: subprocess.Popen | None = None
+        self.asset = asset_of(pipeline, tool, snapshot) if snapshot else None
+        # An event for the asset itself would be sent by each success, whether or not anything is new.
+        self.alias = AssetAlias(name=f"{pipeline}.{tool}.new") if snapshot else None
+        if self.asset:
+            options |= {"outlets": [self.alias], "inlets": [self.asset]}
+        super().__init__(**options)
+
+    def execute(self, context) -> dict:
+        command = [PROGRAM, self.tool, self.pipeline, "--log-format", "json", *self.flags(context)]
+        if self.tool == "release":
+            command += ["--format", "json"]
+        code, printed, told = self.call(command)
+        if code != DONE:
+            reason = told["error"] or f"{self.tool} {self.pipeline} ended with exit code {code}"
+            raise (AirflowException if code == TRY_AGAIN else AirflowFailException)(reason)
+        if self.asset:
+            self.tell(context, told)
+        result = {"up_to_date": told["up_to_date"], "tables": told["tables"]}
+        if self.tool == "release":
+            return result | {"answer": printed}
+        return result | {"paths": printed}
+
+    def flags(self, context) -> list[str]:
+        params, run = context["params"], context["dag_run"]
+        flags = ["--force"] if params.get("force") and self.tool != "release" else []
+        if self.tool != "ingest":
+            return flags
+        period = params.get("backfill")
+        if not period and str(getattr(run.run_type, "value", run.run_type)) == "backfill":
+            # The days of the interval, in the zone of the schedule; both are included.
+            zone = ZoneInfo(self.dag.timezone.name)
+            first = run.data_interval_start.astimezone(zone).date()
+            last = (run.data_interval_end - timedelta(seconds=1)).astimezone(zone).date()
+            period = f"{first}..{max(first, last)}"
+        return [*flags, "--backfill", period] if period else flags
+
+    def call(self, command: list[str]) -> tuple[int, list[str], dict]:
+        """Exit code, lines of stdout, and what the log lines say."""
+        self.log.info("%s", " ".join(command))
+        told = {"error": None, "up_to_date": False, "tables": {}}
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        process, printed = self.process, []
+        reader = threading.Thread(target=lambda: printed.extend(line.rstrip("\n") for line in process.stdout))
+        reader.start()
+        try:
+            for line in process.stderr:
+                self.hear(line, told)
+            code = process.wait()
+        finally:
+            # A time-out of Airflow's comes as an exception.
+            self.on_kill()
+            reader.join()
+        return code, printed, told
+
+    def hear(self, line: str, told: dict) -> None:
+        try:
+            entry = json.loads(line)
+            level, message = entry["level"], entry["message"]
+        except (ValueError, KeyError, TypeError):
+            self.log.info("%s", line.rstrip())
+            return
+        log = {"ERROR": self.log.error, "WARN": self.log.warning}.get(level, self.log.info)
+        log("%s", message)
+        if level == "ERROR":
+            told["error"] = message
+        if entry.get("up_to_date"):
+            told["up_to_date"] = True
+        if "table" in entry and "rows_out" in entry:
+            counted = {key: entry[key] for key in ("rows_in", "rows_out", "bytes", "seconds", "path") if key in entry}
+            if "books" in entry:
+                counted["books"] = json.loads(entry["books"])
+            told["tables"][entry["table"]] = counted
+
+    def tell(self, context, told: dict) -> None:
+        """Tells DAGs that wait for this stage, if its snapshot is another one than they were told of last. So nothing is
+        announced twice, and nothing is lost if a worker dies between the two."""
+        file = ROOT / self.snapshot
+        if not file.is_file():
+            return
+        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        known = [event.extra.get("snapshot") for event in context["inlet_events"][self.asset]][-1:]
+        if known == [content]:
+            return
+        rows = {table: counted["rows_out"] for table, counted in told["tables"].items()}
+        context["outlet_events"][self.alias].add(self.asset, extra={"snapshot": content, "rows": rows})
+
+    def on_kill(self) -> None:
+        process = self.process
+        if process is None or process.poll() is not None:
+            return
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+class Broken(BaseOperator):
+    """Stands for a pipeline whose files cannot be read, so that the others keep their DAGs."""
+
+    def __init__(self, *, reason: str, **options) -> None:
+        self.reason = reason
+        super().__init__(**options)
+
+    def execute(self, context) -> None:
+        raise AirflowFailException(self.reason)
+
+
+def plan_of(pipeline: str) -> tuple[dict | None, str]:
+    """What `millrace schedule` says of a pipeline, or why it says nothing."""
+    command = [PROGRAM, "schedule", pipeline, "--as", "json"]
+    try:
+        answer = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return None, f"{PROGRAM} cannot be called: {error}; set MILLRACE to the program"
+    if answer.returncode != 0:
+        return None, answer.stderr.strip()
+    return json.loads(answer.stdout)[0], ""
+
+
+def seconds(value: float | None) -> timedelta | None:
+    return None if value is None else timedelta(seconds=value)
+
+
+def times_of(plan: dict):
+    """The schedule of a DAG: times, assets, either, or none."""
+    assets = [asset_of(*source["stage"].split("."), source["snapshot"]) for source in plan.get("after", [])]
+    if not plan.get("cron"):
+        return either_of(assets) if assets else None
+    times = CronDataIntervalTimetable(plan["cron"], timezone=plan["time_zone"])
+    return AssetOrTimeSchedule(timetable=times, assets=either_of(assets)) if assets else times
+
+
+def either_of(assets: list[Asset]):
+    """Any of them is enough."""
+    either = assets[0]
+    for asset in assets[1:]:
+        either = either | asset
+    return either
+
+
+def dag_of(pipeline: str, plan: dict | None, reason: str) -> DAG:
+    zone = ZoneInfo((plan or {}).get("time_zone") or "UTC")
+    common = {
+        "dag_id": pipeline,
+        "start_date": datetime(2024, 1, 1, tzinfo=zone),
+        "catchup": False,
+        # Two runs of a pipeline would wait for each other.
+        "max_active_runs": 1,
+        "tags": ["millrace"],
+    }
+    if plan is None:
+        with DAG(**common, schedule=None, doc_md=reason) as dag:
+            Broken(task_id="schedule", reason=reason)
+        return dag
+    defaults = {
+        "retries": plan.get("retries", 2),
+        "retry_delay": seconds(plan.get("wait_seconds", 300)),
+        "max_retry_delay": seconds(plan.get("longest_wait_seconds", 3600)),
+        "retry_exponential_backoff": True,
+        "execution_timeout": seconds(plan.get("stage_seconds")),
+    }
+    with DAG(
+        **common,
+        schedule=times_of(plan),
+        dagrun_timeout=seconds(plan.get("run_seconds")),
+        default_args=defaults,
+        params=PARAMS,
+        doc_md=f"The pipeline `{pipeline}` of {ROOT}: one task per file in `resources/{pipeline}/`.",
+    ) as dag:
+        tasks = {}
+        for task in plan["tasks"]:
+            tool = task["tool"]
+            tasks[tool] = Stage(task_id=tool, pipeline=pipeline, tool=tool, snapshot=task["snapshot"])
+            for before in task["after"]:
+                tasks[before] >> tasks[tool]
+    return dag
+
+
+for _folder in sorted((ROOT / "resources").iterdir()):
+    if not _folder.is_dir() or not any(_folder.glob("*.yaml")):
+        continue
+    _plan, _reason = plan_of(_folder.name)
+    if _plan is None or _plan["tasks"]:
+        globals()[f"dag_{_folder.name}"] = dag_of(_folder.name, _plan, _reason)

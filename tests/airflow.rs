@@ -1,0 +1,153 @@
+//! dags/millrace.py in a real Airflow 3: the DAGs of this repository, and a pipeline run by it, with what it says of the data.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use testkit::{Project, binary};
+use tests::{repository, shop};
+
+/// An Airflow of its own: home, database, and the project whose DAGs it runs.
+struct Airflow<'a> {
+    python: PathBuf,
+    project: &'a Project,
+    root: PathBuf,
+}
+
+impl<'a> Airflow<'a> {
+    /// Airflow for the pipelines in `root`; `None` where it is not installed. Its files are in `project`.
+    fn for_pipelines_of(root: PathBuf, project: &'a Project) -> Option<Airflow<'a>> {
+        let airflow = Airflow { python: testkit::python_with("airflow.sdk")?, project, root };
+        let migrated = airflow.call(&["db", "migrate"]);
+        assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+        Some(airflow)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.python);
+        command
+            .current_dir(self.project.root())
+            .env("AIRFLOW_HOME", self.project.at("airflow"))
+            .env("AIRFLOW__CORE__LOAD_EXAMPLES", "false")
+            .env("AIRFLOW__CORE__DAGS_FOLDER", repository().join("dags"))
+            .env("MILLRACE_ROOT", &self.root)
+            .env("MILLRACE", binary("millrace"))
+            // Compiled files are not left in the repository.
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+
+    fn call(&self, arguments: &[&str]) -> Output {
+        self.command().args(["-m", "airflow"]).args(arguments).output().expect("Airflow starts")
+    }
+
+    /// `airflow dags test`: whether the run succeeded, and what was logged.
+    fn test(&self, dag: &str, more: &[&str]) -> (bool, String) {
+        let output = self.call(&[&["dags", "test", dag], more].concat());
+        let log = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&log).into_owned())
+    }
+
+    /// The rows that a query finds in Airflow's database.
+    fn query(&self, query: &str) -> Vec<Value> {
+        let script = "import json, sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nrows = c.execute(sys.argv[2]).fetchall()\n\
+                      c.commit()\nprint(json.dumps(rows))";
+        let database = self.project.at("airflow/airflow.db");
+        let output = self.command().args(["-c", script]).arg(database).arg(query).output().expect("Python starts");
+        assert!(output.status.success(), "{query}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+}
+
+#[test]
+fn every_pipeline_of_the_repository_is_a_dag() {
+    let home = Project::new();
+    let Some(airflow) = Airflow::for_pipelines_of(repository(), &home) else { return };
+    let read = airflow.call(&["dags", "reserialize"]);
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    assert_eq!(airflow.query("SELECT filename, stacktrace FROM import_error"), [] as [Value; 0]);
+    let dags: Vec<Value> = airflow.query("SELECT dag_id, timetable_summary FROM dag ORDER BY dag_id");
+    let names: Vec<&str> = dags.iter().filter_map(|row| row[0].as_str()).collect();
+    let folders = std::fs::read_dir(repository().join("resources")).expect("there are pipelines").flatten();
+    let mut pipelines: Vec<String> = folders
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    pipelines.sort();
+    assert_eq!(names, pipelines);
+    assert!(dags.contains(&json!(["churn", "0 2 * * *"])), "{dags:?}");
+}
+
+#[test]
+fn a_run_says_what_changed_and_why_it_failed() {
+    let project = shop();
+    project
+        .write(
+            "resources/shop/schedule.yaml",
+            "cron: 0 2 * * mon-fri\ntime_zone: Europe/Berlin\nretries: {times: 1, wait: 10ms}\n",
+        )
+        .write("resources/report/ingest.yaml", project.read("resources/shop/ingest.yaml"))
+        .write("resources/report/schedule.yaml", "after: [shop.clean]\n")
+        .write("resources/broken/ingest.yaml", project.read("resources/shop/ingest.yaml"))
+        .write("resources/broken/schedule.yaml", "cron: 0 25 * * *\n");
+    let Some(airflow) = Airflow::for_pipelines_of(project.root().to_owned(), &project) else { return };
+
+    // A schedule that cannot be read costs its own pipeline alone.
+    let (is_done, log) = airflow.test("broken", &[]);
+    assert!(
+        !is_done && log.contains("resources/broken/schedule.yaml:1:7: cron: '0 25 * * *' is not a time to run"),
+        "{log}"
+    );
+    airflow.query("UPDATE dag SET is_paused = 0");
+
+    let (is_done, log) = airflow.test("shop", &[]);
+    assert!(is_done, "{log}");
+    let of_task = |rows: Vec<Value>| -> BTreeMap<String, Value> {
+        let parsed = rows.iter().map(|row| {
+            let value = row[1].as_str().map(|text| serde_json::from_str(text).expect("JSON")).unwrap_or(row[1].clone());
+            (row[0].as_str().expect("a task").to_owned(), value)
+        });
+        parsed.collect()
+    };
+    let told = of_task(airflow.query("SELECT task_id, value FROM xcom WHERE key = 'return_value' AND dag_id = 'shop'"));
+    let clean = &told["clean"];
+    assert_eq!(clean["paths"], json!(project.latest("data/processed/shop/clean")));
+    assert_eq!(clean["up_to_date"], json!(false));
+    assert_eq!((&clean["tables"]["orders"]["rows_in"], &clean["tables"]["orders"]["rows_out"]), (&json!(4), &json!(3)));
+    let dropped = json!([{"rule": "step 2 'filter' amount > 0", "fate": "dropped", "rows": 1}]);
+    assert_eq!(clean["tables"]["orders"]["books"]["entries"], dropped);
+
+    // The stage's asset has an event, for which the other pipeline waits.
+    let events = "SELECT asset.name, asset_event.extra FROM asset_event JOIN asset ON asset.id = asset_event.asset_id \
+                  ORDER BY asset_event.id";
+    let told = of_task(airflow.query(events));
+    assert_eq!(told.keys().collect::<Vec<_>>(), ["shop.clean", "shop.ingest"]);
+    assert_eq!(told["shop.clean"]["rows"], json!({"orders": 3}));
+    assert_eq!(airflow.query("SELECT target_dag_id FROM asset_dag_run_queue"), [json!(["report"])]);
+
+    // Nothing new: no event.
+    let (is_done, log) = airflow.test("shop", &[]);
+    assert!(is_done && log.contains("clean shop: up to date"), "{log}");
+    assert_eq!(airflow.query("SELECT count(*) FROM asset_event"), [json!([2])]);
+    // Somebody asks for all of it again.
+    let (is_done, log) = airflow.test("shop", &["--conf", "{\"force\": true}"]);
+    assert!(is_done && log.contains("runs because of --force"), "{log}");
+
+    // Data that says no fails at once, with the tool's words.
+    project.write("orders.csv", "id,customer,day,amount\n1,ann,2026-01-01,0\n");
+    let (is_done, log) = airflow.test("shop", &[]);
+    assert!(!is_done && log.contains("AirflowFailException: clean shop: table 'orders' has no rows left"), "{log}");
+    let newest = "SELECT task_id, state, try_number FROM task_instance WHERE dag_id = 'shop' AND task_id = 'clean' \
+                  ORDER BY start_date DESC LIMIT 1";
+    assert_eq!(airflow.query(newest), [json!(["clean", "failed", 1])]);
+
+    // What may pass is tried again.
+    let unreachable =
+        "tables:\n  orders:\n    source: {http: {url: 'http://127.0.0.1:1/x', retries: 0}}\n    columns: {id: int64}\n";
+    project.write("resources/shop/ingest.yaml", unreachable);
+    let (is_done, log) = airflow.test("shop", &[]);
+    assert!(!is_done && log.contains("exceptions.AirflowException: ingest shop: "), "{log}");
+    assert!(log.contains("new_state=up_for_retry"), "{log}");
+    assert_eq!(log.matches("[DAG TEST] running task").count(), 2, "{log}");
+}
