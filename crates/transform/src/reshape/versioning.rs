@@ -52,7 +52,9 @@ impl Reshaping for Versioning {
 
     fn moves(&self) -> Moves {
         let of = || self.key.iter().chain(&self.tracked).chain([&self.at]).cloned();
-        let new = self.schema.iter_names().filter(|name| !self.taken.contains(name));
+        // The time of the snapshot may come back as the beginning of the version.
+        let is_new = |name: &&PlSmallStr| !self.taken.contains(name) || name.as_str() == self.at;
+        let new = self.schema.iter_names().filter(is_new);
         new.fold(Moves::default().by(of()), |moves, name| moves.makes(name.as_str(), of()))
     }
 

@@ -29,7 +29,8 @@ impl Reshaping for Windows {
     }
 
     fn moves(&self) -> Moves {
-        self.columns.iter().fold(Moves::default(), |moves, (name, sql)| moves.makes(name, sql.columns()))
+        let in_order = Moves { in_order: true, ..Moves::default() };
+        self.columns.iter().fold(in_order, |moves, (name, sql)| moves.makes(name, sql.columns()))
     }
 
     fn schema(&self) -> &Schema {

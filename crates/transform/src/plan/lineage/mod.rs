@@ -38,6 +38,8 @@ pub(crate) struct Moves {
     pub columns: Vec<(String, Vec<Source>)>,
     /// What decides which rows come out.
     pub rows: Vec<Source>,
+    /// Whether a column may read those before it, as they are after the step.
+    pub in_order: bool,
 }
 
 impl Moves {
@@ -144,6 +146,12 @@ impl Flow {
         let rows = resolved(&moves.rows, self);
         self.rows.extend(rows);
         self.of.extend(new);
+        if moves.in_order {
+            for (name, of) in &moves.columns {
+                let sources = resolved(of, self);
+                self.of.insert(name.clone(), sources);
+            }
+        }
         self.of.retain(|name, _| schema.contains(name));
     }
 
