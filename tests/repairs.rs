@@ -161,3 +161,46 @@ fn spellings_are_proposed_reviewed_and_then_applied() {
     let outcome = project.run("clean", ["p"]);
     assert!(outcome.stderr.contains("resources/p/cities.csv"), "{outcome}");
 }
+
+#[test]
+fn rows_that_are_alike_are_counted_as_duplicates_and_listed_with_their_scores() {
+    let project = Project::new();
+    project
+        .write("people.csv", "name,zip,email\nAnn Miller,1,a@x\nAnne Miller,1,\nBob,1,b@x\nAnn Miller,2,a@x\n")
+        .write(
+            "resources/people/ingest.yaml",
+            "tables: {people: {source: {file: {path: people.csv}}, columns: {name: string, zip: string, email: string}}}\n",
+        )
+        .write(
+            "resources/people/clean.yaml",
+            "tables: {people: {steps: [{dedupe: {any: [email], similar: {block: [zip], fields: [{column: name}], threshold: 0.9, \
+             report: 0.1}, cluster: person, count: rows}}]}}\n",
+        );
+    project.run("ingest", ["people"]).exits(0);
+    let outcome = project.run("clean", ["people"]);
+    outcome.exits(0);
+    let made = &outcome.stdout()[0];
+    assert_balanced(&project, made);
+    let books = &project.evidence(made)["books"];
+    assert_eq!(books["entries"][0]["fate"], "duplicate");
+    assert_eq!(books["entries"][0]["rule"], "step 1 'dedupe' of alike rows");
+    assert_eq!(books["entries"][0]["rows"], 2);
+    let table = project.table(made);
+    assert_eq!(
+        table.select(&["name", "person", "rows"]).to_string(),
+        "name | person | rows\nAnn Miller | 1 | 3\nBob | 2 | 1"
+    );
+    let review = Table::from_csv(&project.read("data/processed/people/clean/review/people_step1_dedupe.csv"));
+    let shown = review.select(&["cluster", "score", "is_one", "_row_1", "_row_2", "name_2"]).to_string();
+    // All letters match but one: Jaro's likeness is (10/10 + 10/11 + 10/10) / 3 = 0.9697, Winkler's with three letters in front 0.9788.
+    assert_eq!(
+        shown,
+        "cluster | score | is_one | _row_1 | _row_2 | name_2\n1 |  | true | 2 | 5 | Ann Miller\n1 | 0.9788 | true | 2 | 3 | Anne Miller"
+    );
+    // Without `drop` the same rows stay.
+    let spec = project.read("resources/people/clean.yaml");
+    project.write("resources/people/clean.yaml", spec.replace("count: rows", "action: mark"));
+    let outcome = project.run("clean", ["people"]);
+    outcome.exits(0);
+    assert_eq!(project.table(&outcome.stdout()[0]).column("person"), ["1", "1", "2", "1"]);
+}

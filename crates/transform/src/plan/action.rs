@@ -282,9 +282,8 @@ impl Value {
             Value::Sql(sql) => sql.compile(schema, place)?.dtype,
             Value::Of(operation, column) => operation.gives(&of(column)),
             Value::Texts(..) | Value::KeyHash { .. } => DataType::String,
-            Value::Copies(_) | Value::ClusterOf(..) => DataType::UInt32,
+            Value::Copies(_) | Value::ClusterOf(..) | Value::Match { .. } => DataType::UInt32,
             Value::Answered { dtype, .. } | Value::Fetched { dtype, .. } => dtype.clone(),
-            Value::Match { .. } => DataType::UInt32,
             Value::Present(_) => DataType::Boolean,
             Value::Outside { .. }
             | Value::IsOutside { .. }

@@ -97,7 +97,7 @@ pub(crate) struct EditDistance {
     min_count: u64,
     /// How many times as often as the rare text it must be there. Default: 10.
     times: u64,
-    /// Whether texts may differ in their digits. Default: false, for `room 101` is not a typing error of `room 102`.
+    /// Whether words with a digit may differ. Default: false, for `room 101` is not a typing error of `room 102`, nor `al-1` of `ak-1`.
     digits: bool,
 }
 
