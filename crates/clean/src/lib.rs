@@ -1,6 +1,5 @@
 //! `clean`: cleans tables by steps, behind checks. See `stage` for all that the stages share.
 
-mod lineage;
 mod making;
 mod review;
 mod trial;

@@ -11,10 +11,10 @@ use polars::prelude::{DataFrame, IntoLazy, LazyFrame, Schema};
 use spec::{Error, Result, ResultExt, Tool};
 use stage::{Empty, Finished, FinishedTable, Job, Kept, Output, Stage, TableOutput};
 use transform::{
-    Beside, Changes, Cleaned, Given, Mapping, OtherTable, TableSpec, Undone, clean, known_together, order, union,
+    Beside, Changes, Cleaned, Given, KnownTable, Mapping, OtherTable, TableSpec, Undone, clean, known_together,
+    lineage, order, union,
 };
 
-use crate::lineage;
 use crate::review;
 use crate::undone::Decisions;
 use crate::wiring::{Clean, Screen, decisions, models};
@@ -92,10 +92,10 @@ pub fn given(
 }
 
 /// What is known of the columns of a table.
-fn looked(job: &Job<Clean>, other: &OtherTable, finished: &Finished<'_>) -> Result<lineage::Read> {
+fn looked(job: &Job<Clean>, other: &OtherTable, finished: &Finished<'_>) -> Result<KnownTable> {
     let FinishedTable { mut frame, definitions, .. } = table(job, other, finished)?;
     let schema = schema_of(&mut frame, other)?;
-    Ok(lineage::Read { table: other.clone(), schema, definitions })
+    Ok(KnownTable { table: other.clone(), schema, definitions })
 }
 
 fn schema_of(frame: &mut LazyFrame, table: &OtherTable) -> Result<Schema> {
@@ -164,12 +164,12 @@ pub fn make(job: &Job<Clean>, name: &str, finished: &Finished<'_>) -> Result<Out
     let Rows { frame, count, definitions } = rows(job, name, spec, finished).context(&place)?;
     let given = given(job, name, spec, undone.clone(), definitions, finished).context(&place)?;
     let from = spec.from.or(name).iter().map(|other| looked(job, other, finished)).collect::<Result<Vec<_>>>()?;
-    let beside = given.tables.iter().map(|(table, beside)| lineage::Read {
+    let beside = given.tables.iter().map(|(table, beside)| KnownTable {
         table: table.clone(),
         schema: beside.schema.clone(),
         definitions: beside.definitions.clone(),
     });
-    let beside: Vec<lineage::Read> = beside.collect();
+    let beside: Vec<KnownTable> = beside.collect();
     let screen = Screen(&job.progress);
     let models: Option<Models<'_>> = if spec.asks_model() { models(job, &screen)? } else { None };
     let Answered { given, notes: llm } = match &models {
@@ -178,7 +178,7 @@ pub fn make(job: &Job<Clean>, name: &str, finished: &Finished<'_>) -> Result<Out
     };
     let cleaned = clean(frame, &spec.steps, &given).context(&place)?;
     let Cleaned { schema, refused, sources, reshapes, reviews, changes, definitions, batches } = cleaned;
-    let lineage = lineage::lineage(&from, &beside, &sources, &reshapes, &schema, &definitions);
+    let lineage = lineage(&from, &beside, &sources, &reshapes, &schema, &definitions);
     if !job.flags.test {
         review::write(job, name, &reviews)?;
     }

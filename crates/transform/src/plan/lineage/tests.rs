@@ -115,7 +115,7 @@ fn no_more_is_named_than_is_read() {
 const TABLE_STEPS: [&str; 11] = [
     "- aggregate: {by: [g], measures: {n: COUNT(*), sum: SUM(a), most: MAX(b)}}",
     "- filter: b > 4\n- aggregate: {by: [], measures: {sum: SUM(a)}}",
-    "- window: {all: SUM(a) OVER (PARTITION BY g), more: all + b}",
+    "- window: {all: SUM(a) OVER (PARTITION BY g), more: all + SUM(b) OVER (PARTITION BY g)}",
     "- window: {nth: ROW_NUMBER() OVER (PARTITION BY g ORDER BY a), share: b / SUM(b) OVER (PARTITION BY g)}",
     "- pivot: {by: [u], column: g, values: [x, y], measure: SUM(a), others: drop}",
     "- unpivot: {columns: [a, b], name: which, value: number}",

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use artifact::{ColumnOf, Definitions, FILE, Lineage, ROW, Reshape, RowLink};
 use polars::prelude::Schema;
 use spec::Tool;
-use transform::{ColumnSources, OtherTable, Source};
+
+use crate::beside::OtherTable;
+use crate::plan::{ColumnSources, Source};
 
 /// A table that a clean one reads: as it is named, and its columns.
-pub struct Read {
+pub struct KnownTable {
     pub table: OtherTable,
     pub schema: Schema,
     pub definitions: Option<Definitions>,
@@ -25,15 +27,15 @@ fn named(table: &OtherTable) -> String {
 /// The lineage of a table that is made of the rows of `from`, with `beside` read beside them. `columns` are those that it has,
 /// `definitions` what they mean.
 pub fn lineage(
-    from: &[Read],
-    beside: &[Read],
+    from: &[KnownTable],
+    beside: &[KnownTable],
     sources: &ColumnSources,
     reshapes: &[Reshape],
     columns: &Schema,
     definitions: &Definitions,
 ) -> Lineage {
     let one = |source: &Source| -> Vec<ColumnOf> {
-        let (tables, column): (Vec<&Read>, &String) = match source {
+        let (tables, column): (Vec<&KnownTable>, &String) = match source {
             // A column of several tables comes from all that have it.
             Source::Input(column) => (from.iter().collect(), column),
             Source::Beside(table, column) => (beside.iter().filter(|read| read.table == *table).collect(), column),
@@ -53,7 +55,7 @@ pub fn lineage(
 /// How the rows behind a row are found: by file and number, and where rows of several became one by the keys by which they did;
 /// in tables that were joined by the keys of the join.
 fn links(
-    from: &[Read],
+    from: &[KnownTable],
     reshapes: &[Reshape],
     columns: &Schema,
     definitions: &Definitions,
@@ -92,7 +94,7 @@ fn links(
 }
 
 /// The column of the table whose values a key still has; none if a step changed them.
-fn unchanged(key: &str, read: &Read, definitions: &Definitions, sources: &ColumnSources) -> Option<String> {
+fn unchanged(key: &str, read: &KnownTable, definitions: &Definitions, sources: &ColumnSources) -> Option<String> {
     let of: Vec<&Source> = sources.columns.get(key)?.iter().collect();
     let [Source::Input(column)] = of.as_slice() else { return None };
     let now = definitions.column(key).filter(|definition| !definition.is_raw());
