@@ -40,8 +40,9 @@ fn allowed(package: &str) -> Vec<&'static str> {
         // Its tests compare with the forest.
         "learn" => vec!["spec", "artifact", "expr", "score", "forest"],
         "transform" | "featurize" => vec!["spec", "artifact", "expr", "values"],
-        "demo" | "net" | "pages" | "postgresql" => vec!["spec"],
-        "sources" => vec!["spec", "artifact", "store", "net", "values", "demo", "postgresql"],
+        "demo" | "net" | "pages" => vec!["spec"],
+        "postgresql" | "mysql" => vec!["spec", "net"],
+        "sources" => vec!["spec", "artifact", "store", "net", "values", "demo", "postgresql", "mysql"],
         // Reports the versions of a registry, and judges what they do on live traffic.
         "tracking" => vec!["spec", "net", "score"],
         "compare" => vec!["spec", "artifact"],
@@ -50,7 +51,7 @@ fn allowed(package: &str) -> Vec<&'static str> {
         // Reads all that the others wrote: tables, decisions and runs; shows it on pages, and copies it to stores.
         "inventory" => vec!["spec", "artifact", "pages", "score", "store", "watch"],
         // Pages show what the registry says; databases are reached as sources reach them.
-        "sinks" => vec!["spec", "artifact", "expr", "net", "values", "pages", "postgresql", "score"],
+        "sinks" => vec!["spec", "artifact", "expr", "net", "values", "pages", "postgresql", "mysql", "score"],
         // What joins models and tables.
         "asking" => vec!["spec", "artifact", "llm", "transform"],
         domain if DOMAIN.contains(&domain) => vec!["spec", "artifact", "net", "values"],
@@ -92,7 +93,7 @@ fn forbidden(package: &str) -> (&'static [&'static str], &'static str) {
         "store" => {
             (&["polars", "arrow", "parquet", "clap", "indicatif", "anyhow"], "a store knows no tables and no terminal")
         }
-        "postgresql" => (
+        "postgresql" | "mysql" => (
             &["polars", "arrow", "parquet", "clap", "indicatif", "anyhow"],
             "a connection knows no tables and no terminal",
         ),

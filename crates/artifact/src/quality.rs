@@ -59,8 +59,10 @@ impl Quality {
         let judged = checks.iter().filter(|check| check.verdict != Verdict::Skipped).count() as u64;
         let passed = checks.iter().filter(|check| check.verdict == Verdict::Passed).count() as u64;
         let completeness = 1.0 - share(nulls, cells);
-        let validity = 1.0 - share(books.total(Fate::Refused).saturating_sub(taken.rows), books.rows_in);
-        let uniqueness = 1.0 - share(books.total(Fate::Duplicate), books.rows_in);
+        // Rows that a step added came in, too.
+        let came = books.rows_in + books.total(Fate::Added);
+        let validity = 1.0 - share(books.total(Fate::Refused).saturating_sub(taken.rows), came);
+        let uniqueness = 1.0 - share(books.total(Fate::Duplicate), came);
         let consistency = 1.0 - share(judged - passed, judged);
         let score = 100.0 * completeness * validity * uniqueness;
         Quality { completeness, validity, uniqueness, consistency, score }
@@ -104,6 +106,14 @@ mod tests {
         close(found.uniqueness, 0.75);
         close(found.score, 100.0 * 0.95 * 0.9 * 0.75);
         assert_eq!(Quality::of(&Books::default(), &TakenOut::default(), &[], &[]).score, 100.0);
+    }
+
+    #[test]
+    fn rows_that_a_step_added_count_as_rows_that_came_in() {
+        let mut books = Books { rows_in: 10, rows_out: 20, ..Books::default() };
+        books.add("step 1 'join'", Fate::Added, 30);
+        books.add("step 2 'dedupe'", Fate::Duplicate, 20);
+        close(Quality::of(&books, &TakenOut::default(), &[], &[]).score, 50.0);
     }
 
     #[test]

@@ -128,9 +128,9 @@ fn write(path: &Path, content: &[u8]) -> Result<()> {
 }
 
 fn say_what_is_next(folder: &Path, from: &[String]) {
-    let shown = folder.display();
-    tool::say(format!("{shown}: a project"));
     let is_here = folder == Path::new(".");
+    let shown = if is_here { "this folder".to_owned() } else { folder.display().to_string() };
+    tool::say(format!("{shown} is a project now"));
     let change = if is_here { String::new() } else { format!("cd {shown} && ") };
     match from.first() {
         Some(pipeline) => tool::say(format!("next: {change}millrace run {pipeline}")),

@@ -1,11 +1,13 @@
-//! What every outward connection needs, once: an HTTP client, pauses between tries, a runtime for one task.
+//! What every outward connection needs, once: an HTTP client, encryption, pauses between tries, a runtime for one task.
 //!
 //! This crate must not know whom it connects to: what an answer means, and whether to try again, is its users' business.
 
 mod backoff;
 mod client;
+mod guard;
 mod runtime;
 
 pub use backoff::{Backoff, retry_after};
 pub use client::{CONNECT, USER_AGENT, client, secure};
+pub use guard::{Guard, WrittenGuard, decoded, without_guard};
 pub use runtime::{block_on, runtime};

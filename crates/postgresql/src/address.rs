@@ -1,8 +1,8 @@
 //! The URL of a database: where it is, how its connection is guarded, and how it may be shown.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use net::Guard;
 use spec::{Error, Result, Root};
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
@@ -11,19 +11,6 @@ use tokio_postgres::config::{Host, SslMode};
 const CONNECT: Duration = Duration::from_secs(10);
 /// A connection that is silent for so long is asked whether it still stands.
 const SILENCE: Duration = Duration::from_secs(30);
-
-/// How the connection is encrypted.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Guard {
-    /// Not, even if the server could.
-    Disable,
-    /// If the server can; whoever it is.
-    Prefer,
-    /// Always; whoever the server is.
-    Require,
-    /// Always, and the server must prove its name by a certificate that these roots (PEM) vouch for.
-    VerifyFull { roots: PathBuf },
-}
 
 /// Where a database is, and how to connect.
 #[derive(Clone, Debug)]
@@ -44,30 +31,12 @@ impl Address {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(wrong("does not begin with postgres://".to_owned()));
         }
-        let (url, mode, roots) = without_guard(url);
+        let (url, guard) = net::without_guard(url);
         let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
             let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             wrong(format!("cannot be read: {why}"))
         })?;
-        let guard = match (mode.as_deref(), roots) {
-            (Some("verify-full"), Some(roots)) => Guard::VerifyFull { roots: root.join(&roots) },
-            (Some("verify-full"), None) => {
-                return Err(Error::cannot_run("'url': sslmode=verify-full needs the certificates to trust")
-                    .hint("add '&sslrootcert=FILE.pem'"));
-            }
-            (_, Some(_)) => {
-                return Err(Error::cannot_run("'url': sslrootcert without sslmode=verify-full would check nothing")
-                    .hint("write 'sslmode=verify-full', or leave 'sslrootcert' out"));
-            }
-            (None | Some("prefer"), None) => Guard::Prefer,
-            (Some("disable"), None) => Guard::Disable,
-            (Some("require"), None) => Guard::Require,
-            (Some(_), None) => {
-                return Err(
-                    Error::cannot_run("'url': unknown sslmode").hint("write disable, prefer, require or verify-full")
-                );
-            }
-        };
+        let guard = guard.checked(root)?;
         config.ssl_mode(match guard {
             Guard::Disable => SslMode::Disable,
             Guard::Prefer => SslMode::Prefer,
@@ -109,43 +78,10 @@ impl Address {
     }
 }
 
-/// The URL without the parameters that the driver does not know in full, and these: `sslmode` and `sslrootcert`.
-fn without_guard(url: &str) -> (String, Option<String>, Option<String>) {
-    let Some((bare, parameters)) = url.split_once('?') else { return (url.to_owned(), None, None) };
-    let (mut mode, mut roots, mut others) = (None, None, Vec::new());
-    for parameter in parameters.split('&') {
-        match parameter.split_once('=') {
-            Some(("sslmode", value)) => mode = Some(value.to_owned()),
-            Some(("sslrootcert", value)) => roots = Some(decoded(value)),
-            _ => others.push(parameter),
-        }
-    }
-    let url = if others.is_empty() { bare.to_owned() } else { format!("{bare}?{}", others.join("&")) };
-    (url, mode, roots)
-}
-
-/// `%2F` as `/`.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, others @ ..] = rest {
-        let hex = others.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &others[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = others;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn address(url: &str) -> Result<Address> {

@@ -1,89 +1,21 @@
 //! Connections to a server, encrypted as the URL says, and its errors in our words.
 
 use std::error::Error as _;
-use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use spec::{Error, Result};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::address::{Address, Guard};
+use crate::address::Address;
 
 /// Connects. The connection lives on the current runtime until the client is dropped.
 pub async fn connect(address: &Address) -> Result<Client> {
-    let tls = MakeRustlsConnect::new(encryption(&address.guard)?);
+    let tls = MakeRustlsConnect::new(address.guard.encryption()?);
     let (client, connection) = address.config.connect(tls).await.map_err(|error| in_words(&error, "url"))?;
     // Its errors come out of the client's calls.
     tokio::spawn(async move { drop(connection.await) });
     Ok(client)
-}
-
-fn encryption(guard: &Guard) -> Result<ClientConfig> {
-    let provider = Arc::new(ring::default_provider());
-    let broken = |error: rustls::Error| Error::cannot_run(format!("cannot set up TLS: {error}"));
-    let config = ClientConfig::builder_with_provider(provider.clone());
-    let config = config.with_safe_default_protocol_versions().map_err(broken)?;
-    let Guard::VerifyFull { roots } = guard else {
-        let anyone = config.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)));
-        return Ok(anyone.with_no_client_auth());
-    };
-    let unreadable = |why: String| {
-        Error::cannot_run(format!("sslrootcert: {}: {why}", roots.display())).hint("name a file of certificates in PEM")
-    };
-    let mut trusted = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(roots).map_err(|error| unreadable(error.to_string()))? {
-        let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
-        trusted.add(certificate).map_err(|error| unreadable(error.to_string()))?;
-    }
-    match trusted.is_empty() {
-        true => Err(unreadable("it holds no certificate".to_owned())),
-        false => Ok(config.with_root_certificates(trusted).with_no_client_auth()),
-    }
-}
-
-/// Takes every certificate, as `sslmode=require` means it: encrypted, but with nobody known on the other side.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 /// `key`: where in the spec to look first.

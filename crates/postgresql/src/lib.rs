@@ -3,7 +3,7 @@
 mod address;
 mod connect;
 
-pub use address::{Address, Guard};
+pub use address::Address;
 pub use connect::{connect, in_words};
 
 /// A name in SQL: quoted, so that it is nothing but a name.

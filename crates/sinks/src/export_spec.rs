@@ -55,6 +55,8 @@ pub struct ExportFile {
     pub html: ReportSpec,
     /// Where in PostgreSQL the table goes.
     pub postgres: Option<DatabaseSpec>,
+    /// Where in MySQL or MariaDB the table goes.
+    pub mysql: Option<DatabaseSpec>,
     /// Where in a SQLite file the table goes.
     pub sqlite: Option<DatabaseSpec>,
     /// Parquet only: leave out the footer's record of where the table comes from. `false` by default.
@@ -152,6 +154,7 @@ impl ExportFile {
         self.unused(format)?;
         let database = match format.name() {
             "postgres" => self.postgres.clone(),
+            "mysql" => self.mysql.clone(),
             "sqlite" => self.sqlite.clone(),
             _ => None,
         };
@@ -186,6 +189,7 @@ impl ExportFile {
             ("excel", "excel", self.excel != ExcelOptions::default()),
             ("html", "html", self.html != ReportSpec::default()),
             ("postgres", "postgres", self.postgres.is_some()),
+            ("mysql", "mysql", self.mysql.is_some()),
             ("sqlite", "sqlite", self.sqlite.is_some()),
         ];
         for (key, of, _) in given.into_iter().filter(|(_, of, is_given)| *is_given && *of != format.name()) {

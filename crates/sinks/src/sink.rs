@@ -13,13 +13,14 @@ use spec::{Result, did_you_mean};
 use crate::ExportSpec;
 
 /// All kinds of sinks, in the order of help and errors.
-pub const KINDS: [&dyn Kind; 7] = [
+pub const KINDS: [&dyn Kind; 8] = [
     &crate::csv::Csv,
     &crate::json_lines::JsonLines,
     &crate::parquet::Parquet,
     &crate::excel::Excel,
     &crate::html::Html,
     &crate::database::Postgres,
+    &crate::database::Mysql,
     &crate::database::Sqlite,
 ];
 

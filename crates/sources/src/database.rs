@@ -1,4 +1,4 @@
-//! What the `sqlite` and `postgres` sources share: a table or a query, what of it is new, and how that is asked in SQL.
+//! What the `sqlite`, `postgres` and `mysql` sources share: a table or a query, what of it is new, and how that is asked in SQL.
 
 use spec::{Error, Result, did_you_mean};
 

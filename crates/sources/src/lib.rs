@@ -32,6 +32,7 @@ mod infer;
 mod json;
 mod lines;
 mod memory;
+mod mysql;
 mod numerals;
 mod parquet;
 mod passed;
@@ -53,6 +54,7 @@ use artifact::Input;
 use spec::{Result, ResultExt, Root};
 use store::Cloud;
 
+pub use self::mysql::Mysql;
 pub use column_spec::ColumnSpec;
 pub use ending::{Ending, Finished};
 pub use file_spec::{Compression, FileSpec, Format};

@@ -3,10 +3,10 @@
 //! A thread of its own keeps the connection and gathers rows as bytes; the consumer makes them columns. The rows are
 //! those of one point in time: one transaction, which only reads.
 
-mod copy;
+pub(crate) mod copy;
 mod decode;
-mod plan;
-mod types;
+pub(crate) mod plan;
+pub(crate) mod types;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -115,43 +115,63 @@ impl Source for Postgres {
             reach: reach.clone(),
             timeout_seconds: self.timeout_seconds,
         };
-        let Copying { plan, mut chunks } = copy(address, question, ending.rows_in.clone())?;
-        let first = chunks.next().transpose()?;
-        if first.is_none() && *reach == Reach::All {
-            return Err(self.selection.no_rows().context(who));
-        }
-        ending.leaves_out(&who, &plan.left_out);
-        let bookmark = ending.bookmark.clone();
-        let mut past = None;
-        if let Reach::After(value) = reach {
-            let of_last_run = Past::of(value);
-            of_last_run.value.iter().for_each(|value| bookmark.set(value.clone()));
-            past = Some(of_last_run);
-        }
-        // The rows come in their order: those of the bookmark's own value, if they are requested, are the first.
-        let greatest = past.as_ref().and_then(|past| past.value.as_ref()).map(|_| 0);
-        let known = Arc::new(Mutex::new(Memory::new(past.as_ref(), greatest, plan.is_unique)));
-        if plan.fields.iter().any(|field| matches!(field, Field::Key(_))) {
-            let of_rows = Arc::clone(&known);
-            bookmark.finish_by(move |value| of_rows.lock().unwrap_or_else(PoisonError::into_inner).bookmark(value));
-        }
-        let names = plan.columns.iter().map(|column| column.name.as_str());
-        let schema = with_origin(plan.columns.iter().map(|column| (column.name.as_str(), column.dtype.clone())));
-        let schemas = (schema, refused_schema(names));
-        let batches = PostgresBatches {
-            first,
-            chunks,
-            failed: false,
-            places: Places::after(past.as_ref()),
-            plan,
-            file,
-            lines: 0,
-            bookmark,
-            known,
-            rows_in: ending.rows_in.clone(),
-        };
-        Ok(Opened::typed(located.inputs, schemas, Box::new(batches), ending))
+        let copying = copy(address, question, ending.rows_in.clone())?;
+        opened(located, copying, ending, &self.selection, reach, Place { who, file })
     }
+}
+
+/// A server as errors name it, and its table as rows name it.
+pub(crate) struct Place {
+    pub who: String,
+    pub file: String,
+}
+
+/// The rows that a thread reads from a server, as batches.
+pub(crate) fn opened(
+    located: Located,
+    copying: Copying,
+    ending: Ending,
+    selection: &Selection,
+    reach: &Reach,
+    place: Place,
+) -> Result<Opened> {
+    let Copying { plan, mut chunks } = copying;
+    let Place { who, file } = place;
+    let first = chunks.next().transpose()?;
+    if first.is_none() && *reach == Reach::All {
+        return Err(selection.no_rows().context(who));
+    }
+    ending.leaves_out(&who, &plan.left_out);
+    let bookmark = ending.bookmark.clone();
+    let mut past = None;
+    if let Reach::After(value) = reach {
+        let of_last_run = Past::of(value);
+        of_last_run.value.iter().for_each(|value| bookmark.set(value.clone()));
+        past = Some(of_last_run);
+    }
+    // The rows come in their order: those of the bookmark's own value, if they are requested, are the first.
+    let greatest = past.as_ref().and_then(|past| past.value.as_ref()).map(|_| 0);
+    let known = Arc::new(Mutex::new(Memory::new(past.as_ref(), greatest, plan.is_unique)));
+    if plan.fields.iter().any(|field| matches!(field, Field::Key(_))) {
+        let of_rows = Arc::clone(&known);
+        bookmark.finish_by(move |value| of_rows.lock().unwrap_or_else(PoisonError::into_inner).bookmark(value));
+    }
+    let names = plan.columns.iter().map(|column| column.name.as_str());
+    let schema = with_origin(plan.columns.iter().map(|column| (column.name.as_str(), column.dtype.clone())));
+    let schemas = (schema, refused_schema(names));
+    let batches = PostgresBatches {
+        first,
+        chunks,
+        failed: false,
+        places: Places::after(past.as_ref()),
+        plan,
+        file,
+        lines: 0,
+        bookmark,
+        known,
+        rows_in: ending.rows_in.clone(),
+    };
+    Ok(Opened::typed(located.inputs, schemas, Box::new(batches), ending))
 }
 
 impl Postgres {

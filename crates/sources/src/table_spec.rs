@@ -9,6 +9,7 @@ use crate::file_spec::{FileSpec, Paths};
 use crate::generate::Generate;
 use crate::http::HttpSpec;
 use crate::incremental::Reach;
+use crate::mysql::Mysql;
 use crate::postgres::Postgres;
 use crate::source::Source;
 use crate::sqlite::Sqlite;
@@ -154,6 +155,8 @@ pub enum SourceSpec {
     Sqlite(Sqlite),
     /// A table or query of a PostgreSQL server.
     Postgres(Postgres),
+    /// A table or query of a MySQL or MariaDB server.
+    Mysql(Mysql),
     /// A REST service that answers in pages of JSON or XML.
     Http(Box<HttpSpec>),
 }
@@ -165,6 +168,7 @@ impl SourceSpec {
             SourceSpec::Generate(generate) => generate,
             SourceSpec::Sqlite(sqlite) => sqlite,
             SourceSpec::Postgres(postgres) => postgres,
+            SourceSpec::Mysql(mysql) => mysql,
             SourceSpec::Http(http) => http.as_ref(),
         }
     }

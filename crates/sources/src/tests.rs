@@ -10,6 +10,7 @@ mod http;
 mod http_paging;
 mod messages;
 mod mutated;
+mod mysql;
 mod objects;
 mod postgres;
 mod postgres_growing;

@@ -1,6 +1,6 @@
 //! What `resources/<pipeline>/clean.yaml` holds: tables, each with what it is made from and its steps.
 
-use crate::sources::Sources;
+use crate::from_tables::FromTables;
 use crate::steps::Step;
 use artifact::Layer;
 use schemars::JsonSchema;
@@ -20,7 +20,7 @@ pub struct TableSpec {
     /// The table that it is made from: a raw one, `{clean: TABLE}` for another clean table of this file, or a list of them: their
     /// rows follow each other, their columns meet by name. Default: the raw table of the same name.
     #[serde(default)]
-    pub from: Sources,
+    pub from: FromTables,
     /// Where the table stands between what came in and what people ask of it: a label that its evidence carries.
     #[serde(default)]
     pub layer: Option<Layer>,

@@ -6,7 +6,7 @@ use spec::{Error, Result, ResultExt, Root};
 
 use super::cells::{Cell, Field, Rows, Type, fields};
 use super::tally::{Tally, put};
-use super::{postgres, sqlite};
+use super::{mysql, postgres, sqlite};
 use crate::{DatabaseSpec, ExportSpec};
 
 /// What is loaded, and how.
@@ -40,6 +40,7 @@ pub fn load(how: &How<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> Res
     let load = Load { how, database, fields, place: place.clone() };
     let receipt = match how.spec.format.name() {
         "postgres" => postgres::load(&load, rows),
+        "mysql" => mysql::load(&load, rows),
         _ => sqlite::load(&load, rows),
     };
     receipt.map_err(|error| if error.is_closed_pipe() { error } else { named(error, &place) })
@@ -56,6 +57,7 @@ pub fn missing(spec: &ExportSpec, root: &Root, who: &str, contents: &[String]) -
     let place = target(spec, root)?;
     let known = match spec.format.name() {
         "postgres" => postgres::known(database, spec, root, &place, who),
+        "mysql" => mysql::known(database, spec, root, &place, who),
         _ => sqlite::known(database, root, &place, who),
     };
     let known = known.map_err(|error| named(error, &place))?;
@@ -67,6 +69,7 @@ pub fn target(spec: &ExportSpec, root: &Root) -> Result<String> {
     let database = database(spec)?;
     let server = match spec.format.name() {
         "postgres" => postgres::shown(database, root)?,
+        "mysql" => mysql::shown(database, root)?,
         _ => sqlite::shown(database),
     };
     Ok(format!("{server} {}", table_of(database, spec)))

@@ -3,6 +3,7 @@
 
 mod cells;
 pub mod load;
+mod mysql;
 mod postgres;
 mod spec;
 mod sqlite;
@@ -47,6 +48,11 @@ database!(
     Postgres,
     "postgres",
     "A table of a PostgreSQL database, loaded in one transaction. The file in the stage's folder is the receipt."
+);
+database!(
+    Mysql,
+    "mysql",
+    "A table of a MySQL or MariaDB database, loaded in one transaction. The file in the stage's folder is the receipt."
 );
 database!(
     Sqlite,

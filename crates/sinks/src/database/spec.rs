@@ -15,7 +15,7 @@ use crate::Format;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseSpec {
-    /// PostgreSQL: `postgres://user:password@host:5432/database`. Keep it in the environment or `.env`.
+    /// PostgreSQL, MySQL: `postgres://user:password@host:5432/database` or `mysql://…`. Keep it in the environment or `.env`.
     // Never part of what is compared or recorded: a new password is no reason to deliver again.
     #[serde(skip_serializing)]
     pub url: Option<String>,

@@ -16,7 +16,7 @@ use super::plan::{Plan, Question};
 use postgresql::{Address, connect, in_words};
 
 /// Bytes of rows per chunk; a chunk ends with the row that passes it.
-const CHUNK_BYTES: usize = 16 << 20;
+pub(crate) const CHUNK_BYTES: usize = 16 << 20;
 /// A binary COPY begins so, followed by flags and a header extension.
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 /// The count of fields that ends it.
@@ -39,6 +39,12 @@ pub(crate) struct Copying {
 pub(crate) struct Chunks {
     received: Receiver<Result<Option<Chunk>>>,
     ended: bool,
+}
+
+impl Chunks {
+    pub(crate) fn new(received: Receiver<Result<Option<Chunk>>>) -> Chunks {
+        Chunks { received, ended: false }
+    }
 }
 
 impl Iterator for Chunks {
@@ -82,7 +88,7 @@ pub(crate) fn copy(address: Address, question: Question, rows_in: Arc<AtomicU64>
     let thread = std::thread::Builder::new().name("postgres".to_owned()).spawn(run);
     thread.map_err(|error| Error::cannot_run(format!("cannot start the reading thread: {error}")))?;
     let plan = plan.recv().unwrap_or_else(|_| Err(panicked()))?;
-    Ok(Copying { plan, chunks: Chunks { received, ended: false } })
+    Ok(Copying { plan, chunks: Chunks::new(received) })
 }
 
 /// A transaction that sees one state of the database, and what is to be asked in it.

@@ -28,10 +28,10 @@ pub(super) enum Found {
     Nothing,
     /// The answers are in helpers.
     Joined,
-    /// True at the position of each row that loses; how many rows each stands for; the number of what is one with it.
-    Contest(BooleanChunked, Vec<u32>, Vec<u32>),
     /// Another table, found by keys.
     Other(Arc<Matcher>),
+    /// True at the position of each row that loses; how many rows each stands for; the number of what is one with it.
+    Contest(BooleanChunked, Vec<u32>, Vec<u32>),
 }
 
 impl Carried {

@@ -247,6 +247,29 @@ fn ids_are_written_as_they_are_read() {
     }
 }
 
+/// The steps whose changes can be logged.
+fn watched_steps() -> Vec<&'static str> {
+    STEPS.into_iter().filter(|step| !step.starts_with("- explode") && !step.starts_with("- sql")).collect()
+}
+
+#[test]
+fn steps_whose_changes_cannot_be_logged_are_refused_where_they_are() {
+    let table = df!("s" => ["a1b"], "_file" => ["f"], "_row" => [1u32]).unwrap();
+    for (step, name, why) in [
+        ("- explode: {column: s, separator: '1'}", "explode", "it makes other cells of the rows, whose changes"),
+        ("- sql: SELECT UPPER(s) AS s FROM this", "sql", "it makes other cells of the rows, whose changes"),
+        ("- aggregate: {by: s}", "aggregate", "its rows have no '_file', so that changes of their cells"),
+    ] {
+        let found = failure_given(&table, step, &given(Undone::default()));
+        assert!(
+            found.starts_with(&format!(
+                "step 1 '{name}': {why} can be neither logged nor taken back; write `changes: false`"
+            )),
+            "{found}"
+        );
+    }
+}
+
 /// The table with a file to come from.
 fn sourced(mut table: DataFrame) -> DataFrame {
     let file = Column::new("_file".into(), vec!["f"; table.height()]);
@@ -260,7 +283,7 @@ proptest! {
     #[test]
     fn the_log_leads_from_the_input_to_the_output(
         table in table(),
-        steps in proptest::collection::vec(proptest::sample::select(STEPS.to_vec()), 1..7),
+        steps in proptest::collection::vec(proptest::sample::select(watched_steps()), 1..7),
     ) {
         let (table, steps) = (sourced(table), steps.join("\n"));
         let done = logged(&table, &steps);
@@ -292,7 +315,7 @@ proptest! {
     #[test]
     fn what_is_taken_back_does_not_happen(
         table in table(),
-        steps in proptest::collection::vec(proptest::sample::select(STEPS.to_vec()), 1..5),
+        steps in proptest::collection::vec(proptest::sample::select(watched_steps()), 1..5),
         which in 0usize..1000,
     ) {
         let (table, steps) = (sourced(table), steps.join("\n"));

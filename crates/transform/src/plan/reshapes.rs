@@ -43,6 +43,16 @@ impl Noted {
 }
 
 impl Plan {
+    /// Refuses a step whose new values the change log could not tell from old ones, if changes are logged or taken back.
+    pub(crate) fn refuse_watched(&self) -> Result<()> {
+        match self.given.is_watched() {
+            false => Ok(()),
+            true => Err(self
+                .error("it makes other cells of the rows, whose changes can be neither logged nor taken back")
+                .hint("write `changes: false`, or put the step and all behind it into a table of its own")),
+        }
+    }
+
     /// Another table that a step names.
     pub(crate) fn beside(&self, table: &OtherTable) -> Result<&Beside> {
         self.given.beside(table, &self.place)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use artifact::{Fate, PolarsResultExt};
 use polars::prelude::*;
 use serde_json::{Value as Json, json};
-use spec::Result;
+use spec::{Error, Result};
 
 use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
@@ -151,7 +151,15 @@ impl Joined {
                 None => Column::full_null(name.clone(), height, dtype),
                 Some(at) => {
                     let key = self.matcher.keys.column(&there[at]).and_then(|key| key.take(&rows)).during(place)?;
-                    key.strict_cast(dtype).during(place)?.with_name(name.clone())
+                    let fits = key.cast(dtype).during(place)?;
+                    if fits.null_count() > key.null_count() {
+                        let (with, found) = (&self.plan.joining.with, artifact::type_name(dtype));
+                        return Err(Error::refused(format!(
+                            "{place}: a key of '{with}' does not fit into column '{name}', which is {found}"
+                        ))
+                        .hint("cast the column to the type of the other one first"));
+                    }
+                    fits.with_name(name.clone())
                 }
             });
         }

@@ -41,6 +41,7 @@ fn yes() -> bool {
 
 impl Apply for Explode {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
+        plan.refuse_watched()?;
         let dtype = plan.dtype(&self.column)?;
         let part = match (&dtype, &self.separator) {
             (DataType::String, Some(separator)) if !separator.is_empty() => DataType::String,

@@ -69,7 +69,7 @@ pub(crate) enum By {
     SourceOrder(SourceOrder),
 }
 
-/// Sources from the best to the worst.
+/// FromTables from the best to the worst.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SourceOrder {

@@ -68,6 +68,7 @@ impl Sql {
 
 impl Apply for Sql {
     fn apply(&self, plan: &mut Plan) -> Result<()> {
+        plan.refuse_watched()?;
         let mut names = Flat::default();
         plan.columns().iter().for_each(|column| names.add(&self.select.from.alias, column, column));
         for (at, other) in self.others.iter().enumerate() {

@@ -10,9 +10,9 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// Tables, each once; a plain name is a raw table. None stands for the raw table of the same name.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sources(Vec<OtherTable>);
+pub struct FromTables(Vec<OtherTable>);
 
-impl Sources {
+impl FromTables {
     /// The tables; the raw one of this name if none are given.
     pub fn or(&self, name: &str) -> Vec<OtherTable> {
         match self.0.is_empty() {
@@ -52,24 +52,24 @@ impl<'de> Deserialize<'de> for Source {
     }
 }
 
-impl<'de> Deserialize<'de> for Sources {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sources, D::Error> {
+impl<'de> Deserialize<'de> for FromTables {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<FromTables, D::Error> {
         struct OneOrMany;
         impl<'de> Visitor<'de> for OneOrMany {
-            type Value = Sources;
+            type Value = FromTables;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a table, a list of tables, or {clean: TABLE}")
             }
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<Sources, E> {
-                Ok(Sources(vec![OtherTable::Raw(name.to_owned())]))
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<FromTables, E> {
+                Ok(FromTables(vec![OtherTable::Raw(name.to_owned())]))
             }
-            fn visit_unit<E: de::Error>(self) -> Result<Sources, E> {
-                Ok(Sources::default())
+            fn visit_unit<E: de::Error>(self) -> Result<FromTables, E> {
+                Ok(FromTables::default())
             }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Sources, A::Error> {
-                Ok(Sources(vec![OtherTable::deserialize(MapAccessDeserializer::new(map))?]))
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FromTables, A::Error> {
+                Ok(FromTables(vec![OtherTable::deserialize(MapAccessDeserializer::new(map))?]))
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Sources, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<FromTables, A::Error> {
                 let tables = Vec::<Source>::deserialize(SeqAccessDeserializer::new(seq))?;
                 let tables: Vec<OtherTable> = tables.into_iter().map(|source| source.0).collect();
                 if tables.is_empty() {
@@ -78,7 +78,7 @@ impl<'de> Deserialize<'de> for Sources {
                     ));
                 }
                 match tables.iter().enumerate().find(|(at, table)| tables[..*at].contains(table)) {
-                    None => Ok(Sources(tables)),
+                    None => Ok(FromTables(tables)),
                     Some((_, twice)) => {
                         Err(de::Error::custom(format!("table '{}' is named twice; name it once", twice.name())))
                     }
@@ -89,9 +89,9 @@ impl<'de> Deserialize<'de> for Sources {
     }
 }
 
-impl JsonSchema for Sources {
+impl JsonSchema for FromTables {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Sources".into()
+        "FromTables".into()
     }
     fn inline_schema() -> bool {
         true
@@ -111,8 +111,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Vec<String>, String> {
-        let loaded = spec::parse::<Sources>(text, Path::new("clean.yaml"), &Environment::default());
-        let names = |sources: Sources| sources.or("x").iter().map(ToString::to_string).collect();
+        let loaded = spec::parse::<FromTables>(text, Path::new("clean.yaml"), &Environment::default());
+        let names = |sources: FromTables| sources.or("x").iter().map(ToString::to_string).collect();
         loaded.map(|loaded| names(loaded.spec)).map_err(|error| error.to_string())
     }
 
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(read("[reviews, tickets]").unwrap(), ["raw reviews", "raw tickets"]);
         assert_eq!(read("{clean: orders}").unwrap(), ["orders"]);
         assert_eq!(read("[{clean: orders}, orders, {raw: old}]").unwrap(), ["orders", "raw orders", "raw old"]);
-        assert_eq!(Sources::default().or("x"), [OtherTable::Raw("x".to_owned())]);
+        assert_eq!(FromTables::default().or("x"), [OtherTable::Raw("x".to_owned())]);
         assert!(read("[a, b, a]").unwrap_err().ends_with("table 'a' is named twice; name it once"));
         assert!(read("[]").unwrap_err().contains("the list of tables is empty"));
         assert_eq!(

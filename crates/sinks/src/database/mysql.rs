@@ -1,0 +1,434 @@
+//! MySQL and MariaDB: rows go to a temporary table that has the types of the target's columns, come back from there, and then
+//! go to the target.
+
+use std::collections::BTreeSet;
+
+use artifact::Receipt;
+use mysql::{Address, Connection, literal, quoted};
+use polars::prelude::DataFrame;
+use spec::{Error, Result, ResultExt, Root};
+
+use super::cells::{Cell, Field, Type};
+use super::load::{LEDGER, Load, STAGING, decimal_type, table_of};
+use super::tally::{Tally, put};
+use super::text;
+use crate::{DatabaseSpec, ExportSpec, Mode};
+
+/// Bytes of an INSERT: below what every server takes (`max_allowed_packet` is 1 MiB where it is small).
+const STATEMENT: usize = 512 << 10;
+/// Years 1 to 9999, in days since 1970-01-01.
+const DAYS: std::ops::Range<i64> = -719_162..2_932_897;
+
+fn address(database: &DatabaseSpec, root: &Root) -> Result<Address> {
+    Address::new(database.url.as_deref().unwrap_or_default(), root)
+}
+
+pub fn shown(database: &DatabaseSpec, root: &Root) -> Result<String> {
+    Ok(address(database, root)?.shown())
+}
+
+fn connect(database: &DatabaseSpec, root: &Root) -> Result<(Connection, String)> {
+    let address = address(database, root)?;
+    let connection = Connection::open(&address, database.timeout_seconds(), "mysql").context(address.with_user())?;
+    Ok((connection, address.database().to_owned()))
+}
+
+/// The hashes of files that a delivery has appended.
+pub fn known(
+    database: &DatabaseSpec,
+    spec: &ExportSpec,
+    root: &Root,
+    place: &str,
+    who: &str,
+) -> Result<BTreeSet<String>> {
+    let (mut connection, own) = connect(database, root)?;
+    let names = Names::of(&table_of(database, spec), &own);
+    if columns(&mut connection, &names.schema, LEDGER)?.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let sql = format!(
+        "SELECT content FROM {} WHERE target = {} AND delivery = {}",
+        names.ledger,
+        literal(place),
+        literal(who)
+    );
+    Ok(connection.rows(&sql)?.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
+}
+
+/// The names of tables: a database may stand before the table.
+struct Names {
+    schema: String,
+    name: String,
+    table: String,
+    ledger: String,
+}
+
+impl Names {
+    fn of(table: &str, own: &str) -> Names {
+        let (schema, name) = table.split_once('.').unwrap_or((own, table));
+        let within = |name: &str| format!("{}.{}", quoted(schema), quoted(name));
+        Names { table: within(name), ledger: within(LEDGER), schema: schema.to_owned(), name: name.to_owned() }
+    }
+}
+
+/// The columns of a table, each with its type; none if there is no such table.
+fn columns(connection: &mut Connection, schema: &str, table: &str) -> Result<Vec<(String, String)>> {
+    let sql = format!(
+        "SELECT column_name, column_type FROM information_schema.columns WHERE table_schema = {} AND table_name = {} ORDER BY \
+         ordinal_position",
+        literal(schema),
+        literal(table)
+    );
+    let pair = |row: Vec<Option<String>>| {
+        let mut row = row.into_iter().flatten();
+        row.next().zip(row.next())
+    };
+    Ok(connection.rows(&sql)?.into_iter().filter_map(pair).collect())
+}
+
+/// A type as SQL names it. A text that is a key, or part of an index, has a length.
+fn sql_type(of: Type, is_indexed: bool) -> String {
+    match of {
+        Type::Bool => "BOOLEAN",
+        Type::Int16 => "SMALLINT",
+        Type::Int32 => "INT",
+        Type::Int64 => "BIGINT",
+        Type::Float32 => "FLOAT",
+        Type::Float64 => "DOUBLE",
+        Type::Text if is_indexed => "VARCHAR(255)",
+        Type::Text => "LONGTEXT",
+        Type::Date => "DATE",
+        Type::Timestamp | Type::TimestampUtc => "DATETIME(6)",
+        Type::Time => "TIME(6)",
+        Type::Decimal { .. } => return decimal_type(of, "DECIMAL").unwrap_or_default(),
+    }
+    .to_owned()
+}
+
+fn can_hold(cell: Cell<'_>) -> Result<(), &'static str> {
+    match cell {
+        Cell::Float(value) if !value.is_finite() => Err("a number that is not finite, which MySQL cannot store"),
+        Cell::Float32(value) if !value.is_finite() => Err("a number that is not finite, which MySQL cannot store"),
+        Cell::Date(day) if !DAYS.contains(&day.into()) => Err("a day beyond what MySQL holds"),
+        Cell::Timestamp(micros) if !DAYS.contains(&micros.div_euclid(86_400_000_000)) => {
+            Err("a time beyond what MySQL holds")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A cell as SQL writes it.
+fn sql_of(cell: Cell<'_>, of: Type) -> String {
+    match cell {
+        Cell::Null => "NULL".to_owned(),
+        Cell::Bool(value) => u8::from(value).to_string(),
+        Cell::Int(value) => value.to_string(),
+        // With an exponent it is a DOUBLE and no DECIMAL: no digit is lost.
+        Cell::Float(value) => format!("{value:e}"),
+        Cell::Float32(value) => format!("{value:e}"),
+        Cell::Decimal(_) => text::of(cell, of),
+        // A time zone has no place in the type.
+        Cell::Timestamp(_) => literal(&text::of(cell, Type::Timestamp)),
+        _ => literal(&text::of(cell, of)),
+    }
+}
+
+/// How a column is asked for, so that what comes back has all its digits.
+fn back(field: &Field) -> String {
+    match field.of {
+        // A FLOAT shows six digits only; as a DOUBLE it shows those that it has.
+        Type::Float32 => format!("{} + 0e0", quoted(&field.name)),
+        _ => quoted(&field.name),
+    }
+}
+
+pub fn load(load: &Load<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> Result<Receipt> {
+    let (connection, own) = connect(load.database, load.how.root)?;
+    Target { names: Names::of(&load.table(), &own), load, connection }.load(rows)
+}
+
+struct Target<'a> {
+    load: &'a Load<'a>,
+    connection: Connection,
+    names: Names,
+}
+
+impl Target<'_> {
+    fn run(&mut self, sql: &str) -> Result<u64> {
+        self.connection.run(sql)
+    }
+
+    fn count(&mut self, sql: &str) -> Result<u64> {
+        Ok(self.connection.value(sql)?.and_then(|text| text.parse().ok()).unwrap_or_default())
+    }
+
+    fn load(&mut self, rows: impl Iterator<Item = Result<DataFrame>>) -> Result<Receipt> {
+        let load = self.load;
+        let (place, who, key) = (literal(&load.place), literal(load.how.who), literal(load.how.key));
+        self.make_tables()?;
+        self.run("START TRANSACTION")?;
+        // Two loads of one table wait for each other at this row.
+        let ledger = self.names.ledger.clone();
+        self.run(&format!(
+            "INSERT INTO {ledger} (target, delivery, content) VALUES ({place}, '', '') ON DUPLICATE KEY UPDATE content = ''"
+        ))?;
+        if !load.how.force {
+            let sql = format!(
+                "SELECT receipt FROM {ledger} WHERE target = {place} AND delivery = {who} AND content = {key} AND receipt IS NOT \
+                 NULL FOR UPDATE"
+            );
+            if let Some(text) = self.connection.value(&sql)? {
+                return load.kept(&text);
+            }
+        }
+        let types = self.types()?;
+        let sent = self.stage(&types, rows)?;
+        let (returned, changed) = self.staged()?;
+        if !returned.has_equal_rows(&sent) {
+            let of = |(field, (count, of)): (&Field, (&u64, &String))| {
+                let values = spec::text::count(*count, "value");
+                (*count > 0)
+                    .then(|| format!("column '{}': the type {of} of the target would change {values}", field.name))
+            };
+            let found = load.fields.iter().zip(changed.iter().zip(&types)).filter_map(of).collect::<Vec<_>>();
+            return Err(load.differs(&sent, &returned, &found));
+        }
+        self.take_over(sent.rows)?;
+        let table = self.names.table.clone();
+        let receipt = load.receipt(&returned, &sent, self.count(&format!("SELECT count(*) FROM {table}"))?);
+        if load.database.mode == Mode::Replace && receipt.rows_in_target != sent.rows {
+            return Err(load.other_count(sent.rows, receipt.rows_in_target));
+        }
+        self.record(&receipt)?;
+        self.run("COMMIT")?;
+        Ok(receipt)
+    }
+
+    /// Tables are made before the transaction, which their making would end. An empty one is no harm if the load fails.
+    fn make_tables(&mut self) -> Result<()> {
+        let load = self.load;
+        let ledger = self.names.ledger.clone();
+        if columns(&mut self.connection, &self.names.schema, LEDGER)?.is_empty() {
+            self.run(&format!(
+                "CREATE TABLE IF NOT EXISTS {ledger} (target VARCHAR(300) NOT NULL, delivery VARCHAR(130) NOT NULL, content \
+                 VARCHAR(128) NOT NULL, delivered_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, receipt LONGTEXT, PRIMARY KEY \
+                 (target, delivery, content)) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+            ))?;
+        }
+        if columns(&mut self.connection, &self.names.schema, &self.names.name)?.is_empty() {
+            let indexed = |field: &Field| {
+                load.is_key(field) || load.database.indexes.iter().flatten().any(|name| *name == field.name)
+            };
+            let column = |field: &Field| {
+                let never_null = if load.is_key(field) { " NOT NULL" } else { "" };
+                format!("{} {}{never_null}", quoted(&field.name), sql_type(field.of, indexed(field)))
+            };
+            let list = |names: &[String]| names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+            let mut parts: Vec<String> = load.fields.iter().map(column).collect();
+            if !load.database.keys.is_empty() {
+                parts.push(format!("PRIMARY KEY ({})", list(&load.database.keys)));
+            }
+            parts.extend(load.database.indexes.iter().map(|index| format!("INDEX ({})", list(index))));
+            let table = self.names.table.clone();
+            self.run(&format!(
+                "CREATE TABLE {table} ({}) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+                parts.join(", ")
+            ))?;
+        }
+        let engine = self.connection.value(&format!(
+            "SELECT engine FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
+            literal(&self.names.schema),
+            literal(&self.names.name)
+        ))?;
+        match engine.as_deref() {
+            Some("InnoDB") => Ok(()),
+            other => Err(Error::cannot_run(format!(
+                "the table is kept by {}, which has no transactions",
+                other.unwrap_or("a view")
+            ))
+            .hint("convert it: ALTER TABLE … ENGINE = InnoDB")),
+        }
+    }
+
+    /// The types of the target's columns, in the order of ours; and whether an upsert has an index that says what a key is.
+    fn types(&mut self) -> Result<Vec<String>> {
+        let load = self.load;
+        let known = columns(&mut self.connection, &self.names.schema, &self.names.name)?;
+        load.check_known(&known.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>())?;
+        if load.database.mode == Mode::Upsert {
+            let sql = format!(
+                "SELECT GROUP_CONCAT(column_name ORDER BY column_name SEPARATOR '\n') FROM information_schema.statistics WHERE \
+                 table_schema = {} AND table_name = {} AND non_unique = 0 GROUP BY index_name",
+                literal(&self.names.schema),
+                literal(&self.names.name)
+            );
+            let mut keys = load.database.keys.clone();
+            keys.sort();
+            let wanted = keys.join("\n");
+            if !self.connection.rows(&sql)?.iter().any(|row| row[0].as_deref() == Some(&wanted)) {
+                let keys = load.database.keys.join(", ");
+                return Err(Error::cannot_run(format!("the table has no unique index on ({keys})"))
+                    .hint("create one, or let 'keys' name the columns of the one that there is"));
+            }
+        }
+        let of = |field: &Field| known.iter().find(|(name, _)| *name == field.name).map(|(_, of)| of.clone());
+        Ok(load.fields.iter().filter_map(of).collect())
+    }
+
+    /// Inserts the rows into the staging table.
+    fn stage(&mut self, types: &[String], rows: impl Iterator<Item = Result<DataFrame>>) -> Result<Tally> {
+        let load = self.load;
+        let columns: Vec<String> = load
+            .fields
+            .iter()
+            .zip(types)
+            .map(|(field, of)| {
+                let text = if field.of == Type::Text { " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" } else { "" };
+                let of = match of.to_lowercase() {
+                    // Without this a null would become the current time.
+                    of if of.starts_with("timestamp") => format!("{of} NULL DEFAULT NULL"),
+                    of if is_text(&of) => format!("{of}{text}"),
+                    of => of,
+                };
+                format!("{} {of}", quoted(&field.name))
+            })
+            .collect();
+        self.run(&format!("CREATE TEMPORARY TABLE {} ({}) ENGINE = InnoDB", quoted(STAGING), columns.join(", ")))?;
+        let begin = format!("INSERT INTO {} ({}) VALUES ", quoted(STAGING), load.columns(quoted));
+        let mut sql = begin.clone();
+        let mut sent = Tally::new(&load.fields);
+        for batch in rows {
+            let connection = &mut self.connection;
+            load.each_row(&batch?, &mut sent, can_hold, |cells, _| {
+                sql.push_str(if sql.len() > begin.len() { ", (" } else { "(" });
+                for (at, (cell, field)) in cells.iter().zip(&load.fields).enumerate() {
+                    if at > 0 {
+                        sql.push_str(", ");
+                    }
+                    sql.push_str(&sql_of(*cell, field.of));
+                }
+                sql.push(')');
+                if sql.len() > STATEMENT {
+                    connection.run(&sql)?;
+                    sql.truncate(begin.len());
+                }
+                Ok(())
+            })?;
+        }
+        if sql.len() > begin.len() {
+            self.run(&sql)?;
+        }
+        Ok(sent)
+    }
+
+    /// The staged rows as the server has them; and by column, how many are no values of its type any more.
+    fn staged(&mut self) -> Result<(Tally, Vec<u64>)> {
+        let load = self.load;
+        let columns: Vec<String> = load.fields.iter().map(back).collect();
+        let mut returned = Tally::new(&load.fields);
+        let mut changed = vec![0; load.fields.len()];
+        let mut rows = self.connection.query(&format!("SELECT {} FROM {}", columns.join(", "), quoted(STAGING)))?;
+        let mut bytes = Vec::new();
+        while let Some(row) = rows.next_row()? {
+            bytes.clear();
+            for (at, field) in load.fields.iter().enumerate() {
+                match row.value(at).map_or(Some(Cell::Null), |text| cell_of(text, field.of)) {
+                    Some(cell) => put(&mut bytes, cell, field.of),
+                    None => changed[at] += 1,
+                }
+            }
+            returned.add_bytes(&bytes);
+        }
+        Ok((returned, changed))
+    }
+
+    /// From the staging table, whose types are the target's, into the target.
+    fn take_over(&mut self, rows: u64) -> Result<()> {
+        let load = self.load;
+        let (table, staging) = (self.names.table.clone(), quoted(STAGING));
+        let columns = load.columns(quoted);
+        let keys = &load.database.keys;
+        let equal = keys.iter().map(|key| format!("t.{0} = s.{0}", quoted(key))).collect::<Vec<_>>().join(" AND ");
+        if load.database.mode == Mode::Upsert {
+            self.check_keys()?;
+            let set: Vec<String> =
+                load.fields.iter().map(|field| format!("t.{0} = s.{0}", quoted(&field.name))).collect();
+            self.run(&format!("UPDATE {table} AS t JOIN {staging} AS s ON {equal} SET {}", set.join(", ")))?;
+            let own = load.columns(|name| format!("s.{}", quoted(name)));
+            self.run(&format!(
+                "INSERT INTO {table} ({columns}) SELECT {own} FROM {staging} AS s LEFT JOIN {table} AS t ON {equal} WHERE t.{} IS \
+                 NULL",
+                quoted(&keys[0])
+            ))?;
+            let there = self.count(&format!("SELECT count(*) FROM {table} AS t JOIN {staging} AS s ON {equal}"))?;
+            return if there == rows { Ok(()) } else { Err(load.other_count(rows, there)) };
+        }
+        if load.database.mode == Mode::Replace {
+            self.run(&format!("DELETE FROM {table}"))?;
+        }
+        let inserted = self.run(&format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging}"))?;
+        if inserted == rows { Ok(()) } else { Err(load.other_count(rows, inserted)) }
+    }
+
+    fn check_keys(&mut self) -> Result<()> {
+        let load = self.load;
+        let keys: Vec<String> = load.database.keys.iter().map(|name| quoted(name)).collect();
+        let shown = format!(
+            "CONCAT_WS(', ', {})",
+            keys.iter().map(|key| format!("IFNULL({key}, 'null')")).collect::<Vec<_>>().join(", ")
+        );
+        let missing = keys.iter().map(|key| format!("{key} IS NULL")).collect::<Vec<_>>().join(" OR ");
+        let (keys, staging) = (keys.join(", "), quoted(STAGING));
+        let null = self.connection.rows(&format!("SELECT {shown}, 1 FROM {staging} WHERE {missing} LIMIT 1"))?;
+        let twice = self.connection.rows(&format!(
+            "SELECT MIN({shown}), COUNT(*) FROM {staging} GROUP BY {keys} HAVING COUNT(*) > 1 ORDER BY {keys} LIMIT 1"
+        ))?;
+        match null.into_iter().chain(twice).next().as_deref() {
+            Some([key, rows]) => {
+                let rows = rows.as_deref().and_then(|rows| rows.parse().ok()).unwrap_or(1);
+                Err(load.wrong_key(key.as_deref().unwrap_or_default(), rows))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Records the delivery in the target.
+    fn record(&mut self, receipt: &Receipt) -> Result<()> {
+        let load = self.load;
+        let ledger = self.names.ledger.clone();
+        let (place, who) = (literal(&load.place), literal(load.how.who));
+        if load.database.mode != Mode::Append {
+            // An earlier state that comes again is delivered again.
+            self.run(&format!("DELETE FROM {ledger} WHERE target = {place} AND delivery = {who}"))?;
+        }
+        let text = literal(&Load::kept_text(receipt)?);
+        let parts = load.how.parts.iter().map(|part| (part.as_str(), "NULL"));
+        for (content, receipt) in parts.chain([(load.how.key, text.as_str())]) {
+            self.run(&format!(
+                "INSERT INTO {ledger} (target, delivery, content, receipt) VALUES ({place}, {who}, {}, {receipt}) ON DUPLICATE \
+                 KEY UPDATE receipt = IFNULL(VALUES(receipt), receipt), delivered_at = CURRENT_TIMESTAMP",
+                literal(content)
+            ))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_text(of: &str) -> bool {
+    ["char", "varchar", "text", "tinytext", "mediumtext", "longtext"].iter().any(|name| of.starts_with(name))
+}
+
+/// What the server shows of a cell, as the cell that it was; nothing if it is no value of this type.
+fn cell_of(bytes: &[u8], of: Type) -> Option<Cell<'_>> {
+    match of {
+        // `1.5` of a FLOAT that was asked for as a DOUBLE
+        Type::Float32 => {
+            let wide: f64 = std::str::from_utf8(bytes).ok()?.parse().ok()?;
+            (f64::from(wide as f32) == wide).then_some(Cell::Float32(wide as f32))
+        }
+        // A column of type DATETIME shows the time of a day.
+        Type::Date => text::read(bytes.strip_suffix(b" 00:00:00").unwrap_or(bytes), of),
+        Type::Timestamp | Type::TimestampUtc => text::read(bytes, Type::Timestamp),
+        of => text::read(bytes, of),
+    }
+}
