@@ -1,6 +1,6 @@
 //! Cargo.toml is the architecture: the allowed edges between crates, held by machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -162,6 +162,17 @@ fn every_crate_of_the_architecture_is_there() {
     for name in TOOLS.iter().chain(&DOMAIN).chain(&others) {
         assert!(packages.iter().any(|package| package["name"] == **name), "no crate '{name}'");
     }
+}
+
+/// A crate that is missing there would be compiled for speed while somebody writes.
+#[test]
+fn the_quick_build_names_every_crate() {
+    let quick = read(&root().join("scripts/quick.toml"));
+    let named = quick.lines().filter_map(|line| Some(line.strip_prefix("package.")?.split_once(' ')?.0));
+    let named: BTreeSet<&str> = named.collect();
+    let packages = packages();
+    let members: BTreeSet<&str> = packages.iter().map(|package| text(&package["name"])).collect();
+    assert_eq!(named, members);
 }
 
 /// A dependency that no source names costs time to build and says something that is not so. What cargo-machete and

@@ -192,3 +192,26 @@ fn a_page_is_made_of_tables_and_of_the_run_log() {
     let outcome = project.run("export", ["shop", "--format", "csv", "-o", "x.csv"]);
     outcome.exits(2);
 }
+
+#[test]
+fn folders_are_named_after_values_and_sent_with_their_mark_last() {
+    let project = shop();
+    let store = project.at("store");
+    project.make_folder("store");
+    project.write(
+        "resources/shop/export.yaml",
+        format!("table: orders\nformat: parquet\npartition_by: [city]\nto: file://{}/out/\n", store.display()),
+    );
+    let path = project.run("export", ["shop"]).exits(0).path();
+    let name = path.rsplit('/').next().unwrap().to_owned();
+    for file in ["city=Ulm/part-0.parquet", "city=Bonn/part-0.parquet", "_SUCCESS"] {
+        assert!(
+            project.exists(format!("{path}/{file}")) && project.exists(format!("store/out/{name}/{file}")),
+            "{file}"
+        );
+    }
+    assert_eq!(testkit::whole_parquet(&project.at(format!("store/out/{name}/city=Ulm/part-0.parquet"))), Ok(2));
+    project.run("export", ["shop"]).exits(0).says("up to date");
+    project.run("export", ["shop", "-o", "x.parquet"]).exits(2).says("with 'partition_by' the delivery is a folder");
+    project.run("export", ["shop", "-o", "-", "--format", "csv"]).exits(0);
+}

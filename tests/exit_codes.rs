@@ -224,3 +224,14 @@ fn json_logs_are_one_object_per_line() {
         assert!(event["message"].is_string() && event["level"].is_string(), "{line}");
     }
 }
+
+/// OpenMP prints its settings when it is loaded: before and after the program starts itself anew.
+#[test]
+fn trainings_leave_their_cores_to_others() {
+    const BRIEF: &str = "GOMP_SPINCOUNT = '1000'";
+    let project = shop().with_variable("OMP_DISPLAY_ENV", "verbose");
+    project.run("train", ["shop"]).exits(CANNOT_RUN).says(BRIEF).says("error: train shop: ");
+    project.run("train", ["--help"]).exits(DONE).never_says(BRIEF);
+    let decided = project.with_variable("OMP_WAIT_POLICY", "active");
+    decided.run("train", ["shop"]).exits(CANNOT_RUN).never_says(BRIEF);
+}

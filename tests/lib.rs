@@ -122,7 +122,8 @@ pub fn shared_data(file: &str) -> Option<PathBuf> {
     Some(folder.join(file)).filter(|path| path.is_file())
 }
 
-fn copy_pipeline(project: &Project, name: &str) {
+/// Adds the pipeline that ships in `resources/<name>/` to a project.
+pub fn copy_pipeline(project: &Project, name: &str) {
     let mut files = Vec::new();
     collect(&repository().join("resources").join(name), &mut files);
     assert!(!files.is_empty(), "no pipeline '{name}'");

@@ -140,6 +140,69 @@ fn periods_of_another_length_end_the_run() {
     outcome.exits(1).says("lies between two periods of 2w, counted from 2022-01-03");
 }
 
+/// Two shops by hand: `a` for forty weeks, `b` for the last ten of them, which end on a Friday.
+fn by_hand(dates: impl Fn(i64, chrono::NaiveDate) -> Option<String>) -> Project {
+    let project = Project::new();
+    let first = chrono::NaiveDate::from_ymd_opt(2024, 1, 5).expect("a date");
+    let mut csv = "shop,week,units\n".to_owned();
+    for (shop, from) in [("a", 0), ("b", 30)] {
+        for week in from..40 {
+            if let Some(date) = dates(week, first + chrono::TimeDelta::weeks(week)) {
+                csv.push_str(&format!("{shop},{date},{}\n", 20 + week % 5));
+            }
+        }
+    }
+    project.write("data/in/weeks.csv", csv);
+    project.write(
+        "resources/shops/ingest.yaml",
+        "tables:\n  weeks:\n    source: {file: {path: data/in/weeks.csv}}\n    columns: {shop: string, week: {type: date, format: \
+         \"%d/%m/%Y\"}, units: int64}\n",
+    );
+    project.write("resources/shops/clean.yaml", "tables: {weeks: {steps: []}}\n");
+    project.write(
+        "resources/shops/features.yaml",
+        "table: weeks\ntime: week\nseries: {by: shop, every: 1w, dated: end, horizon: 2}\nlabel: {name: units, is: {sql: \
+         units}}\nfeatures:\n  horizon: {sql: horizon}\n  last: {lag: {of: units, periods: 1}}\n  before: {lag: {of: units, periods: 13}}\n",
+    );
+    project
+}
+
+#[test]
+fn what_weekly_files_get_wrong_is_refused_or_told() {
+    let plain = |_: i64, day: chrono::NaiveDate| Some(day.format("%d/%m/%Y").to_string());
+    let features = |project: &Project| {
+        project.run("ingest", ["shops"]).exits(0);
+        project.run("clean", ["shops"]).exits(0);
+        project.run("features", ["shops"])
+    };
+    // Shorter than its lags: it is forecast, and the run says that values are missing.
+    let project = by_hand(plain);
+    features(&project).exits(0).says(
+        "warning: features shops: table 'weeks': 1 series is shorter than the 13 periods that its features look back, which are \
+         null for earlier ones: b; to leave such series out, write `history` under 'series'",
+    );
+    // A date that could be two days is none until somebody says which.
+    let ingest = project.read("resources/shops/ingest.yaml");
+    project.write("resources/shops/ingest.yaml", ingest.replace("{type: date, format: \"%d/%m/%Y\"}", "date"));
+    project
+        .run("ingest", ["shops"])
+        .exits(1)
+        .says("week: '05/01/2024' is not a date; format: \"%d/%m/%Y\" or format: \"%m/%d/%Y\" reads it");
+    // The other of the two: the fifth month is not the first, and its week no Friday.
+    project.write("resources/shops/ingest.yaml", ingest.replace("%d/%m/%Y", "%m/%d/%Y"));
+    project.run("ingest", ["shops"]).exits(1).says("week: '19/01/2024' does not fit the format \"%m/%d/%Y\"");
+    // Twice, missing, between two weeks, in the future.
+    let twice = by_hand(|week, day| plain(week, if week == 7 { day - chrono::TimeDelta::weeks(1) } else { day }));
+    features(&twice).exits(1).says("table 'weeks': series a has two rows for 2024-02-16: ");
+    let missing = by_hand(|week, day| if week == 7 { None } else { plain(week, day) });
+    features(&missing).exits(1).says("1 period is missing between the rows of 1 series: a on 2024-02-23");
+    let between = by_hand(|week, day| plain(week, if week == 9 { day + chrono::TimeDelta::days(2) } else { day }));
+    features(&between).exits(1).says("(series a, 2024-03-10) lies between two periods of 1w");
+    let future =
+        by_hand(|week, day| plain(week, if week == 39 { day + chrono::TimeDelta::weeks(52_000) } else { day }));
+    features(&future).exits(1).says("has a label, but its period is not over on ");
+}
+
 #[test]
 fn real_weekly_sales_beat_the_year_before() {
     let Some(file) = shared_data("walmart-6435/Walmart.csv") else {

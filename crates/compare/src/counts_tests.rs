@@ -73,7 +73,7 @@ fn keys_are_counted_not_requests() {
         (14, "", "a", "amount", 10.0),
         (15, "", "a", "amount", 2.5),
         (15, "", "a", "amount", 2.5),
-        // Not asked for in the spec.
+        // Not in the spec.
         (15, "", "a", "click", f64::NAN),
     ];
     let found = counts(&asked, &happened).unwrap();

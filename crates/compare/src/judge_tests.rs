@@ -55,7 +55,7 @@ fn a_better_version_is_promoted() {
     assert_eq!(
         found.why,
         "of 10,000 visitors with v7 12 % had 'contract', of 90,000 with v6 10 %, 20 % better (the truth lies between 8.9 % \
-         better and 31.1 % better); that is more than the 5 % asked for, and a difference that chance alone would hardly make"
+         better and 31.1 % better); that is more than the required 5 %, and a difference that chance alone would hardly make"
     );
     assert_eq!(found.arms[0].need, None);
     let metrics = found.metrics();
@@ -70,7 +70,7 @@ fn what_may_be_chance_needs_more_data_and_says_how_much() {
     assert_eq!(verdict, Verdict::MoreData);
     assert!(
         why.contains("6 % better")
-            && why.contains("that may still be chance, or less than the 5 % asked for; to find 5 % it needs about "),
+            && why.contains("that may still be chance, or less than the required 5 %; to find 5 % it needs about "),
         "{why}"
     );
     assert!(
@@ -94,7 +94,7 @@ fn a_worse_or_hopeless_version_is_given_up() {
     // Equal, on so many keys that 20 % can be ruled out.
     let (kept, why) = verdict("least_improvement: 0.2", &counts(1_000));
     assert_eq!(kept, Verdict::Keep);
-    assert!(why.ends_with("it is surely not better by more than the 20 % asked for, so v6 stays"), "{why}");
+    assert!(why.ends_with("it is surely not better by more than the required 20 %, so v6 stays"), "{why}");
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn a_small_improvement_that_is_sure_is_not_enough() {
     let (kept, why) = verdict("", &many);
     assert!(kept == Verdict::Keep && why.contains("3 % better"), "{why}");
     assert_eq!(verdict("least_improvement: 0", &many).0, Verdict::Promote);
-    // Exactly as much as asked for is not more.
+    // Exactly as much as required is not more.
     many.arms[1].samples[0] = Sample::of_rate(105_000, 1_000_000);
     assert_eq!(verdict("", &many).0, Verdict::MoreData);
 }

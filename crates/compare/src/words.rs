@@ -43,7 +43,7 @@ pub(crate) fn why(
         Reason::Better => {
             let kept = if arm.guardrails.is_empty() { "" } else { "; all guardrails are kept" };
             format!(
-                "{found}, {between}; that is more than the {asked} asked for, and a difference that chance alone would \
+                "{found}, {between}; that is more than the required {asked}, and a difference that chance alone would \
                  hardly make{kept}"
             )
         }
@@ -56,7 +56,7 @@ pub(crate) fn why(
         Reason::Worse => format!("{found}, {between}; that is surely worse, so {} stays", control.version),
         Reason::Hopeless => {
             format!(
-                "{found}, {between}; it is surely not better by more than the {asked} asked for, so {} stays",
+                "{found}, {between}; it is surely not better by more than the required {asked}, so {} stays",
                 control.version
             )
         }
@@ -84,7 +84,7 @@ pub(crate) fn why(
         }
         Reason::NotSure => {
             let need = arm.need.map(|need| need_text(spec, need)).unwrap_or_default();
-            format!("{found}, {between}; that may still be chance, or less than the {asked} asked for{need}")
+            format!("{found}, {between}; that may still be chance, or less than the required {asked}{need}")
         }
     }
 }

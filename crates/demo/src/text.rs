@@ -62,18 +62,27 @@ impl Text {
         whole
     }
 
+    /// Adds a cell to a column.
+    pub(crate) fn cell(&mut self, column: usize, shown: impl Display) {
+        let start = self.bytes.len();
+        // Memory takes all that is written.
+        let written = write!(self.bytes, "{shown}");
+        debug_assert!(written.is_ok());
+        self.columns[column].push(Span::new(start, self.bytes.len()));
+    }
+
+    /// Adds an empty cell to a column.
+    pub(crate) fn null(&mut self, column: usize) {
+        self.columns[column].push(Span::NULL);
+    }
+
     /// Adds a row with these cells, as many as there are columns; nothing is an empty cell.
     pub(crate) fn row(&mut self, cells: &[Option<&dyn Display>]) {
-        for (column, cell) in self.columns.iter_mut().zip(cells) {
-            let Some(shown) = cell else {
-                column.push(Span::NULL);
-                continue;
-            };
-            let start = self.bytes.len();
-            // Memory takes all that is written.
-            let written = write!(self.bytes, "{shown}");
-            debug_assert!(written.is_ok());
-            column.push(Span::new(start, self.bytes.len()));
+        for (column, cell) in cells.iter().enumerate() {
+            match cell {
+                Some(shown) => self.cell(column, shown),
+                None => self.null(column),
+            }
         }
     }
 

@@ -3,13 +3,13 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use artifact::{Artifact, Snapshot, evidence_of};
-use sinks::{ExportSpec, Goes};
+use artifact::{Artifact, Evidence, Snapshot, evidence_of};
+use sinks::{ExportSpec, Goes, Upstream};
 use spec::text::count;
 use spec::{Class, Error, Result, Tool};
 use stage::{Job, Kept, Output};
 
-use crate::tables::artifacts;
+use crate::tables::{artifacts, has_run};
 use crate::wiring::Export;
 
 /// What this process has done so far.
@@ -88,6 +88,10 @@ pub fn key(job: &Job<Export>, spec: &ExportSpec) -> Result<String> {
     }
     for (from, table) in spec.tables() {
         text += &format!("\n{from:?} {table}");
+        // A page is made before monitor has looked, and again afterwards.
+        if spec.format.goes() == Goes::Page && from == Some(Upstream::Monitor) && !has_run(job, Upstream::Monitor) {
+            continue;
+        }
         for artifact in artifacts(job, from, &table)? {
             text += &format!(" {}", content(artifact)?);
         }
@@ -104,12 +108,18 @@ pub fn key(job: &Job<Export>, spec: &ExportSpec) -> Result<String> {
     Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
 }
 
+/// Whether an artifact is of this delivery. A folder's name has the time of its run.
+pub fn is_of(evidence: &Evidence, spec: &ExportSpec) -> bool {
+    let time = |rest: &str| rest.len() == 16 && rest.bytes().all(|byte| byte == b'_' || byte.is_ascii_digit());
+    evidence.table.strip_prefix(spec.stem()).is_some_and(|rest| rest.is_empty() || time(rest))
+}
+
 /// The artifact of a delivery in `published`, if it was made with this key.
 pub fn delivered(job: &Job<Export>, published: &Snapshot, spec: &ExportSpec, key: &str) -> Result<Option<PathBuf>> {
     for path in &published.paths {
         // What cannot be read is made again.
         let Ok(Some(evidence)) = evidence_of(&job.root.join(path)) else { continue };
-        if evidence.table == spec.stem() && evidence.notes.delivery.as_deref() == Some(key) {
+        if is_of(&evidence, spec) && evidence.notes.delivery.as_deref() == Some(key) {
             return Ok(Some(path.clone()));
         }
     }
@@ -120,7 +130,7 @@ pub fn delivered(job: &Job<Export>, published: &Snapshot, spec: &ExportSpec, key
 pub fn kept(job: &Job<Export>, published: Option<&Snapshot>, spec: &ExportSpec) -> Result<Option<Output>> {
     for path in published.iter().flat_map(|published| &published.paths) {
         let Ok(Some(evidence)) = evidence_of(&job.root.join(path)) else { continue };
-        if evidence.table == spec.stem() {
+        if is_of(&evidence, spec) {
             return Ok(Some(Output::Kept(Kept { table: evidence.table, path: path.clone() })));
         }
     }

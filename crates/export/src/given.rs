@@ -9,7 +9,7 @@ use sinks::report::{Given, RunEnd, RunLine};
 use spec::{Error, Name, Result, Tool};
 use stage::Job;
 
-use crate::tables::scan;
+use crate::tables::{has_run, scan};
 use crate::wiring::Export;
 
 pub struct Pipeline<'a> {
@@ -25,6 +25,10 @@ impl Pipeline<'_> {
 impl Given for Pipeline<'_> {
     fn table(&self, from: Option<Upstream>, name: &Name) -> Result<LazyFrame> {
         scan(self.job, from, name)
+    }
+
+    fn has_run(&self, stage: Upstream) -> bool {
+        has_run(self.job, stage)
     }
 
     fn registry(&self) -> Registry {

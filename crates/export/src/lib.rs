@@ -1,7 +1,8 @@
-//! `export`: delivers a table. See `stage` for all that the stages share.
+//! `export`: delivers tables. See `stage` for all that the stages share.
 
 mod deliveries;
 mod given;
+mod outputs;
 mod tables;
 mod wiring;
 

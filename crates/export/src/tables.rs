@@ -6,7 +6,8 @@ use sinks::{ExportSpec, Goes, Mode, Upstream, arrange, lineage, load};
 use spec::{Error, Name, Result, did_you_mean};
 use stage::{Empty, Job, Stage, TableOutput};
 
-use crate::wiring::{Export, who};
+use crate::outputs::who;
+use crate::wiring::Export;
 
 /// The artifacts of a table: those of the stage that is named, else those of the stage before, or that were named as arguments.
 pub fn artifacts<'a>(job: &'a Job<Export>, from: Option<Upstream>, table: &Name) -> Result<Vec<&'a Artifact>> {
@@ -29,6 +30,12 @@ pub fn artifacts<'a>(job: &'a Job<Export>, from: Option<Upstream>, table: &Name)
             .hint(did_you_mean(table.as_str(), known)));
     }
     Ok(found)
+}
+
+/// Whether a stage has made anything that is among the inputs.
+pub fn has_run(job: &Job<Export>, stage: Upstream) -> bool {
+    let is_of = |artifact: &Artifact| artifact.evidence.as_ref().map(|evidence| evidence.tool) == Some(stage.tool());
+    job.artifacts.iter().any(is_of)
 }
 
 /// A lazy scan of a table.

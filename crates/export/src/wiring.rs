@@ -1,22 +1,19 @@
 //! Wires the sinks to the shell.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use artifact::{Books, Input, Notes, PolarsResultExt, Snapshot, Temporary, fingerprint};
+use artifact::{Input, Snapshot, Temporary, fingerprint};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use polars::prelude::Schema;
 use score::Log;
-use sinks::{ExportFile, ExportSpec, Format, Goes, Mode, arranged, load, write, write_book};
-use spec::text::count;
+use sinks::{ExportFile, ExportSpec, Format, Goes};
 use spec::{Error, Exit, Result, Tool, Url, did_you_mean};
-use stage::{FileOutput, Job, Output, RenderedOutput, Rows, Stage, Wrote, checked};
+use stage::{Job, Output, Stage};
 use tool::About;
 
-use crate::deliveries::{Deliveries, delivered, kept, key};
-use crate::given::Pipeline;
-use crate::tables::{batches, scan, table};
+use crate::deliveries::{Deliveries, delivered, is_of, kept, key};
+use crate::outputs::{output, writer};
 
 #[derive(Args, Debug)]
 pub struct Flags {
@@ -155,7 +152,7 @@ impl Stage for Export {
                 newest.clone_from(&evidence.run);
                 sent.clear();
             }
-            let spec = specs(job)?.into_iter().find(|spec| spec.stem() == evidence.table);
+            let spec = specs(job)?.into_iter().find(|spec| is_of(&evidence, spec));
             let to = spec.and_then(|spec| spec.to).filter(|_| evidence.run == newest);
             sent.extend(to.map(|to| (to, path.clone())));
         }
@@ -187,6 +184,10 @@ impl Stage for Export {
             return Err(Error::cannot_run(format!("-o writes a file, and the format is {}", spec.format))
                 .hint("add --format csv, or another format of files"));
         }
+        if !spec.partition_by.is_empty() {
+            return Err(Error::cannot_run("-o writes a file, and with 'partition_by' the delivery is a folder")
+                .hint("add --format csv, or take 'partition_by' out"));
+        }
         if Path::new(output).is_dir() {
             return Err(Error::cannot_run(format!("{output}: a folder")).hint("name a file in it"));
         }
@@ -213,14 +214,20 @@ pub fn specs(job: &Job<Export>) -> Result<Vec<ExportSpec>> {
     let mut specs = job.spec.checked()?;
     if let Some(format) = job.flags.format {
         match &mut specs[..] {
-            [spec] => spec.format = format,
+            [spec] => {
+                spec.format = format;
+                spec.partition_by.clear();
+            }
             _ => {
                 let only = job.flags.only.as_deref();
                 if job.flags.output.is_none() || only.is_none() {
                     return Err(Error::cannot_run("--format goes with one delivery, and export.yaml has several")
                         .hint("choose one by --only, and a file by -o"));
                 }
-                specs.iter_mut().filter(|spec| Some(spec.stem()) == only).for_each(|spec| spec.format = format);
+                specs.iter_mut().filter(|spec| Some(spec.stem()) == only).for_each(|spec| {
+                    spec.format = format;
+                    spec.partition_by.clear();
+                });
             }
         }
     }
@@ -267,109 +274,6 @@ fn next_of(job: &Job<Export>) -> Result<Option<(ExportSpec, String)>> {
         }
     }
     Ok(None)
-}
-
-/// One delivery.
-fn output(job: &Job<Export>, spec: &ExportSpec, key: String) -> Result<Output> {
-    let notes = Notes { delivery: Some(key.clone()), ..Notes::default() };
-    if spec.format.goes() == Goes::File && spec.excel.sheets.is_empty() || spec.format.goes() == Goes::Database {
-        let (mut table, parts) = table(job, spec)?;
-        table.notes = notes;
-        if spec.format.keeps_evidence(spec) {
-            return Ok(Output::Table(table));
-        }
-        let (schema, spec) = (table.schema.clone(), spec.clone());
-        let extension = spec.format.extension().to_owned();
-        if spec.format.goes() == Goes::Database {
-            let (root, force, who) = (job.root.clone(), job.common.force, who(job, &spec));
-            let write = Box::new(move |rows: Rows, file: &mut std::fs::File, place: &str| {
-                let how =
-                    load::How { spec: &spec, schema: &schema, who: &who, key: &key, parts: &parts, root: &root, force };
-                let receipt = load::load(&how, rows)?;
-                let text =
-                    serde_json::to_string_pretty(&receipt).map_err(|error| Error::cannot_run(error.to_string()))?;
-                writeln!(file, "{text}").map_err(|error| Error::io("write", Path::new(place), &error))?;
-                // Rows that an earlier run appended are not among those of this one.
-                let was_appended = receipt.was_there && parts.is_empty() && receipt.mode == Mode::Append.name();
-                Ok(Wrote { rows: if was_appended { 0 } else { receipt.rows }, receipt: Some(receipt) })
-            });
-            return Ok(Output::Rendered(RenderedOutput { table, extension, write }));
-        }
-        let write = Box::new(move |rows: Rows, file: &mut std::fs::File, place: &str| {
-            Ok(Wrote { rows: write_rows(&spec, &schema, rows, file, place)?, receipt: None })
-        });
-        return Ok(Output::Rendered(RenderedOutput { table, extension, write }));
-    }
-    if let Some(checks) = job.checks.get(spec.stem()).filter(|checks| !checks.is_empty()) {
-        return Err(Error::cannot_run(format!(
-            "checks: '{}' has {}, but a delivery of several tables is not checked",
-            spec.stem(),
-            count(checks.len() as u64, "check")
-        ))
-        .hint("check the tables in the stage that makes them"));
-    }
-    let write = writer(job, spec)?;
-    Ok(Output::File(FileOutput {
-        stem: spec.stem().to_owned(),
-        extension: spec.format.extension().to_owned(),
-        write: Box::new(move |file, place| write(file, &place.display().to_string())),
-        books: Books::default(),
-        notes,
-    }))
-}
-
-/// Who delivers, as a database keeps it.
-pub fn who(job: &Job<Export>, spec: &ExportSpec) -> String {
-    format!("{}/{}", job.pipeline, spec.stem())
-}
-
-/// Writes a delivery to a file or to stdout, which errors call by the text.
-type Writer = Box<dyn FnOnce(&mut (dyn Write + Send), &str) -> Result<()>>;
-
-/// How a delivery that is a file is written; its checks are judged first.
-fn writer(job: &Job<Export>, spec: &ExportSpec) -> Result<Writer> {
-    if spec.format.goes() == Goes::Page {
-        let given = Pipeline::of(job);
-        let made = job.stamp.time().format("%Y-%m-%d at %H:%M UTC").to_string();
-        let text = sinks::report::render(&spec.page(), spec.stem(), job.pipeline.as_str(), &made, &given)?;
-        return Ok(Box::new(move |out, place| {
-            out.write_all(text.as_bytes())
-                .and_then(|()| out.flush())
-                .map_err(|error| Error::io("write", Path::new(place), &error))
-        }));
-    }
-    if !spec.excel.sheets.is_empty() {
-        let mut sheets = Vec::new();
-        for sheet in &spec.excel.sheets {
-            let plan = scan(job, sheet.from, &sheet.table)?;
-            let mut plan = arranged(&sheet.table, sheet.columns.as_deref(), &sheet.sort, plan)?;
-            let place = format!("table '{}'", sheet.table);
-            let schema = plan.collect_schema().during(&place)?.as_ref().clone();
-            sheets.push((sheet.called(), schema, batches(plan, place)?));
-        }
-        return Ok(Box::new(move |mut out, place| {
-            let mut out = io::BufWriter::with_capacity(1 << 18, &mut out);
-            write_book(sheets, &mut out, place)?;
-            out.flush().map_err(|error| Error::io("write", Path::new(place), &error))
-        }));
-    }
-    let (table, _) = table(job, spec)?;
-    let (schema, spec) = (table.schema.clone(), spec.clone());
-    let rows = checked(job, table)?;
-    Ok(Box::new(move |out, place| write_rows(&spec, &schema, rows, out, place).map(drop)))
-}
-
-fn write_rows(
-    spec: &ExportSpec,
-    schema: &Schema,
-    rows: Rows,
-    out: &mut (dyn Write + Send),
-    place: &str,
-) -> Result<u64> {
-    let mut out = io::BufWriter::with_capacity(1 << 18, out);
-    let written = write(spec, schema, rows, &mut out, place)?;
-    out.flush().map_err(|error| Error::io("write", Path::new(place), &error))?;
-    Ok(written)
 }
 
 #[cfg(test)]

@@ -186,7 +186,13 @@ impl Part {
         let (mut text, mut at) = (String::new(), 0);
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         while at < tokens.len() {
-            if !text.is_empty() {
+            let before = at.checked_sub(1).map(|before| &tokens[before]);
+            let is_tight = match (before, &tokens[at]) {
+                (None | Some(Token::LParen), _) | (_, Token::RParen | Token::Comma) => true,
+                (Some(Token::Word(_)), Token::LParen) => true,
+                _ => false,
+            };
+            if !is_tight {
                 text.push(' ');
             }
             match &tokens[at..] {
@@ -198,8 +204,9 @@ impl Part {
                 [Token::Word(word), rest @ ..]
                     if rest.first() != Some(&Token::LParen) && names.is_column(&word.value) =>
                 {
-                    let name = ColumnName { table: None, column: word.value.clone() };
-                    text += &quoted(&names.flat(&name)?);
+                    let flat = names.flat(&ColumnName { table: None, column: word.value.clone() })?;
+                    // As it stands where nothing changes: `day` may be a column, and the part of EXTRACT(day FROM …).
+                    text += &if flat == word.value { word.to_string() } else { quoted(&flat) };
                     at += 1;
                 }
                 [token, ..] => {
@@ -228,7 +235,7 @@ impl Select {
         let query = parser.parse_query().map_err(|error| {
             failed(cause(&error)).hint("write SELECT … FROM this …; docs/tables.md says what it may contain")
         })?;
-        parser.consume_token(&Token::SemiColon);
+        let _ = parser.consume_token(&Token::SemiColon);
         if parser.peek_token_ref().token != Token::EOF {
             let token = parser.peek_token_ref();
             return Err(failed(format!("unexpected '{}'{}", token.token, at(token.span.start)))
@@ -259,6 +266,14 @@ impl SqlExpr {
             }
         }
         within(self.node())
+    }
+
+    /// The column that it is, if it is no more than that.
+    pub fn as_column(&self) -> Option<&str> {
+        match self.node() {
+            Node::Column(name) => Some(name),
+            _ => None,
+        }
     }
 
     /// Whether a window stands in it.

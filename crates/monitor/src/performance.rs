@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use artifact::{PolarsResultExt, history};
 use polars::prelude::{DataFrame, DataType, Expr, NULL, col, lit};
-use score::metrics::Metric;
+use score::metrics::{Metric, Scored};
 use score::{Manifest, Registry, Task, Version};
 use spec::{Error, Result, Tool};
 use stage::Job;
@@ -28,8 +28,13 @@ struct Past {
 }
 
 impl Past {
-    /// `metric_of`: the metric that is wanted for a task. `purpose`: what predictions are needed for, such as `judge by`.
-    fn read(job: &Job<Monitor>, metric_of: impl Fn(Task) -> Result<Metric>, purpose: &str) -> Result<Past> {
+    /// `metric_of`: the metric that is wanted for a task. `segments`: columns for whose values it is wanted, too. `purpose`: what predictions are needed for, such as `judge by`.
+    fn read(
+        job: &Job<Monitor>,
+        metric_of: impl Fn(Task) -> Result<Metric>,
+        segments: &[String],
+        purpose: &str,
+    ) -> Result<Past> {
         let (version, registry) = production(job)?;
         let manifest = registry.manifest(version)?;
         let metric = metric_of(manifest.task)?;
@@ -38,11 +43,17 @@ impl Past {
             time: manifest.time.clone(),
             label: manifest.label.clone(),
             weight: manifest.weight.clone().filter(|_| manifest.weighted_metrics),
+            carried: Vec::new(),
         };
-        let promised = promised(&registry, &manifest, metric)?;
-        let required = [&keys.shared()[..], &["model_version", "scored_at"]].concat();
-        let scores = watch::score_columns(manifest.task, &promised);
         let files = files(job, Tool::Predict, "scores");
+        let newest = files.first().and_then(|file| artifact::evidence_of(file).ok().flatten());
+        let mut carried = newest.map(|evidence| evidence.notes.carried).unwrap_or_default();
+        carried.retain(|name| !keys.shared().contains(&name.as_str()));
+        let keys = Keys { carried, ..keys };
+        let promised = promised(&registry, &manifest, metric, segments)?;
+        let mut required = [&keys.shared()[..], &["model_version", "scored_at"]].concat();
+        required.extend(keys.carried.iter().map(String::as_str));
+        let scores = watch::score_columns(manifest.task, &promised);
         // Versions know different classes: of those that a table does not have, no row of it has a probability.
         let found = match manifest.task {
             Task::Multiclass => together(&files, &required, &scores)?,
@@ -58,7 +69,8 @@ impl Past {
     /// The labels on disk, with these further columns.
     fn outcomes(&self, job: &Job<Monitor>, table: &str, more: &[String]) -> Result<Option<DataFrame>> {
         let Keys { label, weight, .. } = &self.keys;
-        let more = more.iter().chain(weight).map(String::as_str);
+        // What predictions say of themselves is not looked for elsewhere.
+        let more = more.iter().filter(|name| !self.keys.carried.contains(name)).chain(weight).map(String::as_str);
         let mut wanted = self.keys.shared();
         for column in std::iter::once(label.as_str()).chain(more) {
             if !wanted.contains(&column) {
@@ -71,7 +83,7 @@ impl Past {
 
 /// Judges the predictions on disk by the labels on disk. Returns the version in production, too.
 pub fn judge(job: &Job<Monitor>, spec: &PerformanceSpec) -> Result<(PerformanceReport, String)> {
-    let past = Past::read(job, |task| spec.metric_of(task), "judge by")?;
+    let past = Past::read(job, |task| spec.metric_of(task), &spec.segments, "judge by")?;
     let outcomes = past.outcomes(job, &spec.labels, &spec.segments)?.ok_or_else(|| {
         Error::refused(format!("pipeline '{}': there are no labels to judge by", job.pipeline))
             .hint(format!("run `bin/features {}`", job.pipeline))
@@ -84,7 +96,7 @@ pub fn judge(job: &Job<Monitor>, spec: &PerformanceSpec) -> Result<(PerformanceR
 /// Estimates how good the predictions on disk are, whether their labels are known or not. Returns the version in production,
 /// too.
 pub fn estimate(job: &Job<Monitor>, spec: &EstimateSpec) -> Result<(EstimateReport, String)> {
-    let past = Past::read(job, |task| spec.metric_of(task), "estimate from")?;
+    let past = Past::read(job, |task| spec.metric_of(task), &[], "estimate from")?;
     let outcomes = past.outcomes(job, &spec.labels, &[])?;
     let Past { version, registry, manifest, keys, promised, predictions } = past;
     let mut references = BTreeMap::new();
@@ -151,14 +163,59 @@ fn together(files: &[PathBuf], required: &[&str], optional: &[String]) -> Result
     Ok(all)
 }
 
+/// The metric on the test part of a version by the values of segments that its test predictions say, such as each horizon or
+/// store. Of numbers only.
+fn of_segments(
+    registry: &Registry,
+    manifest: &Manifest,
+    metric: Metric,
+    segments: &[String],
+) -> Result<BTreeMap<(String, Option<String>), f64>> {
+    let file = registry.folder(manifest.origin.version).join("predictions.parquet");
+    let mut found = BTreeMap::new();
+    if manifest.task != Task::Regression || segments.is_empty() || !file.is_file() {
+        return Ok(found);
+    }
+    let doing = format!("the test predictions of {}", manifest.origin.version);
+    let rows = artifact::collect(artifact::scan_files(&[&file])?, &doing)?;
+    let numbers = |name: &str| -> Result<Vec<f64>> {
+        let column = rows.column(name).during(&doing)?.cast(&DataType::Float64).during(&doing)?;
+        Ok(column.f64().during(&doing)?.iter().map(|number| number.unwrap_or(f64::NAN)).collect())
+    };
+    let scored = Scored::new(manifest.task, numbers(&manifest.label)?, numbers("score")?, &doing)?;
+    for name in segments {
+        let Ok(column) = rows.column(name) else { continue };
+        let texts = column.cast(&DataType::String).during(&doing)?;
+        let mut rows: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
+        texts
+            .str()
+            .during(&doing)?
+            .iter()
+            .enumerate()
+            .for_each(|(row, value)| rows.entry(value).or_default().push(row));
+        for (value, rows) in rows {
+            let key = (name.clone(), value.map(str::to_owned));
+            found.extend(scored.of_rows(&rows).value(metric, None).map(|figure| (key, figure)));
+        }
+    }
+    Ok(found)
+}
+
 /// What the card of each version says of the metric.
-fn promised(registry: &Registry, production: &Manifest, metric: Metric) -> Result<BTreeMap<String, Promised>> {
+fn promised(
+    registry: &Registry,
+    production: &Manifest,
+    metric: Metric,
+    segments: &[String],
+) -> Result<BTreeMap<String, Promised>> {
     let mut promised = BTreeMap::new();
     for version in registry.versions()? {
         let of = |manifest: &Manifest| Promised {
             test: manifest.metric(metric),
             threshold: manifest.threshold.as_ref().map(|threshold| threshold.value),
             classes: manifest.classes.as_ref().map(|classes| classes.names.clone()).unwrap_or_default(),
+            segments: of_segments(registry, manifest, metric, segments).unwrap_or_default(),
+            block: manifest.resample_block,
         };
         // A version that cannot be read is no reason not to judge the others: it has no figure to be compared with.
         let found = match version == production.origin.version {

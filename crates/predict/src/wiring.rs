@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use artifact::{Artifact, Batch, ColumnOf, Input, Lineage, PolarsResultExt, RowLink, fingerprint, stream};
+use artifact::{Artifact, Batch, ColumnOf, Input, Lineage, Notes, PolarsResultExt, RowLink, fingerprint, stream};
 use clap::Args;
 use schemars::JsonSchema;
 use score::{Likeness, LikenessSpec, Log, Registry, Scorer, Totals, Version};
@@ -152,6 +152,7 @@ impl Stage for Predict {
         let mut outputs = vec![Output::Table(TableOutput {
             judged: Box::new(judged),
             lineage: Some(lineage),
+            notes: Notes { carried, ..Notes::default() },
             ..TableOutput::new(SCORES, schema, Box::new(batches), rows)
         })];
         outputs.extend(totals.map(|totals| Output::Table(added_up(totals))));

@@ -89,7 +89,7 @@ pub fn check(
     }
     match is_of_ours(request.headers(), authority.as_deref(), speaks_tls, public) {
         true => Ok(()),
-        false => Err(Refusal::new(StatusCode::FORBIDDEN, "origin", "a page of another site asked for this")
+        false => Err(Refusal::new(StatusCode::FORBIDDEN, "origin", "a page of another site requested this")
             .way_out("use the pages of this server; behind a proxy, start it with --public-url")),
     }
 }

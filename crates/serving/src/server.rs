@@ -129,7 +129,7 @@ fn panicked(payload: Box<dyn std::any::Any + Send>) -> axum::response::Response 
     axum::response::IntoResponse::into_response(refusal::panicked(payload.as_ref()))
 }
 
-/// The thread that looks for changes and seals what is due.
+/// The threads that look for changes and seal what is due.
 struct Watching {
     stop: Arc<AtomicBool>,
     threads: Vec<std::thread::JoinHandle<()>>,
@@ -149,16 +149,19 @@ impl Watching {
             let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
             thread.map_err(|error| Error::cannot_run(format!("cannot start a thread: {error}")))
         };
-        let mut due = seal::Due::default();
-        let watch = move |app: &App| {
+        let watch = |app: &App| {
             app.refresh();
             if let Some(certificates) = &app.certificates {
                 certificates.refresh();
             }
-            due.seal(app);
         };
-        // Reading the clean tables may take long; a swap of versions does not wait for it.
-        let threads = vec![spawn("watch", Box::new(watch))?, spawn("tables", Box::new(App::refresh_raw))?];
+        let mut due = seal::Due::default();
+        // Sealing a journal and reading the clean tables may take long; a swap of versions does not wait for them.
+        let threads = vec![
+            spawn("watch", Box::new(watch))?,
+            spawn("seal", Box::new(move |app| due.seal(app)))?,
+            spawn("tables", Box::new(App::refresh_raw))?,
+        ];
         Ok(Watching { stop, threads })
     }
 

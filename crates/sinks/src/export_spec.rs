@@ -59,6 +59,9 @@ pub struct ExportFile {
     pub mysql: Option<DatabaseSpec>,
     /// Where in a SQLite file the table goes.
     pub sqlite: Option<DatabaseSpec>,
+    /// Parquet only: columns whose values become folders, `year=2024/city=Ulm/part-0.parquet`, as Hive, Spark and DuckDB read them. The
+    /// delivery is a folder then, and the columns are in its names only.
+    pub partition_by: Vec<String>,
     /// Parquet only: leave out the footer's record of where the table comes from. `false` by default.
     pub strip_evidence: bool,
     /// A folder in an object store that the finished file is copied to as well: `s3://bucket/folder/`, `gs://…`, `az://…`
@@ -103,6 +106,8 @@ pub struct ExportSpec {
     pub html: ReportSpec,
     /// Of a delivery to a database.
     pub database: Option<DatabaseSpec>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub partition_by: Vec<String>,
     pub strip_evidence: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Url>,
@@ -152,6 +157,11 @@ impl ExportFile {
         let own = || self.name.clone().or_else(|| names_tables.then(|| Name::new("report").ok()).flatten());
         let table = self.table.clone().or_else(|| key.clone()).or_else(own).ok_or_else(|| missing("table"))?;
         self.unused(format)?;
+        if self.strip_evidence && !self.partition_by.is_empty() {
+            return Err(Error::cannot_run("has no effect: files in folders never have the evidence")
+                .hint("take it out")
+                .at("strip_evidence"));
+        }
         let database = match format.name() {
             "postgres" => self.postgres.clone(),
             "mysql" => self.mysql.clone(),
@@ -176,6 +186,7 @@ impl ExportFile {
             excel: self.excel.clone(),
             html: self.html.clone(),
             database,
+            partition_by: self.partition_by.clone(),
             strip_evidence: self.strip_evidence,
             to: self.to.clone(),
         })
@@ -186,6 +197,7 @@ impl ExportFile {
         let given = [
             ("csv", "csv", self.csv != CsvOptions::default()),
             ("strip_evidence", "parquet", self.strip_evidence),
+            ("partition_by", "parquet", !self.partition_by.is_empty()),
             ("excel", "excel", self.excel != ExcelOptions::default()),
             ("html", "html", self.html != ReportSpec::default()),
             ("postgres", "postgres", self.postgres.is_some()),
@@ -233,6 +245,7 @@ impl ExportSpec {
             excel: ExcelOptions::default(),
             html: ReportSpec::default(),
             database: None,
+            partition_by: Vec::new(),
             strip_evidence: false,
             to: None,
         }

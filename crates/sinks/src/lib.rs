@@ -13,6 +13,7 @@ mod csv;
 mod database;
 mod excel;
 mod export_spec;
+mod hive;
 mod html;
 mod json_lines;
 mod parquet;
@@ -34,6 +35,7 @@ pub use self::csv::{CsvOptions, Separator};
 pub use self::database::{DatabaseSpec, Mode, load};
 pub use self::excel::{ExcelOptions, SheetSpec, write_book};
 pub use self::export_spec::{ExportFile, ExportSpec, Upstream};
+pub use self::hive::{check_parts, write_parts};
 pub use self::sink::{Format, Goes, KINDS, Kind, Receipt, Sink, Target};
 use crate::plain::check_schema;
 

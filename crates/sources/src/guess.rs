@@ -6,7 +6,8 @@ use spec::ColumnType;
 use values::{MomentFormat, Reading, Told};
 
 /// Ways of writing dates, the commonest first; each also with a time behind it.
-const DATES: [&str; 8] = ["%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y%m%d", "%Y/%m/%d", "%d-%m-%Y", "%d.%m.%y", "%d %b %Y"];
+const DATES: [&str; 9] =
+    ["%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y%m%d", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y", "%d %b %Y"];
 const TIMES: [&str; 4] = ["%H:%M", "%H:%M:%S", "%I:%M %p", "%H%M%S"];
 
 static OF_DATES: LazyLock<Vec<MomentFormat>> =
@@ -56,6 +57,7 @@ mod tests {
         let of = |cell: &str| guessed(cell, ColumnType::Date);
         assert_eq!(of("31.01.2024").unwrap(), r#"format: "%d.%m.%Y" reads it"#);
         assert_eq!(of("01/02/2024").unwrap(), r#"format: "%d/%m/%Y" or format: "%m/%d/%Y" reads it"#);
+        assert_eq!(of("05-02-2010").unwrap(), r#"format: "%d-%m-%Y" or format: "%m-%d-%Y" reads it"#);
         assert_eq!(of("12/31/2024").unwrap(), r#"format: "%m/%d/%Y" reads it"#);
         assert_eq!(of("20240131").unwrap(), r#"format: "%Y%m%d" reads it"#);
         for cell in ["2024-01-32", "n/a", "", "32.01.2024"] {

@@ -32,8 +32,11 @@ pub fn upstream(tool: Tool, pipeline: &Name, named: &[String], root: &Root, mirr
     }
 }
 
-/// The artifacts of the `latest` of another stage than the one before.
+/// The artifacts of the `latest` of another stage than the one before; none of `monitor` where it has not looked yet.
 pub fn latest_of(tool: Tool, pipeline: &Name, root: &Root, mirror: &Mirror) -> Result<Vec<Artifact>> {
+    if tool == Tool::Monitor && mirror.latest(&tool.folder(pipeline))?.is_none() {
+        return Ok(Vec::new());
+    }
     latest(tool, pipeline, mirror)?.iter().map(|path| input(path, root, mirror)).collect()
 }
 

@@ -151,7 +151,20 @@ impl Mirror {
     pub fn deliver(&self, to: &Url, paths: &[PathBuf]) -> Result<()> {
         for path in paths {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            self.put(&to.join(&name), &self.root.join(path))?;
+            let whole = self.root.join(path);
+            if !whole.is_dir() {
+                self.put(&to.join(&name), &whole)?;
+                continue;
+            }
+            // The evidence stays here; the file that says that all others are there comes last.
+            let mut files = self.files_of(path)?;
+            files.retain(|file| *file != sidecar(&whole));
+            files.sort_by_key(|file| file.file_name().is_some_and(|name| name == "_SUCCESS"));
+            for file in files {
+                let within = file.strip_prefix(&whole).unwrap_or(&file).to_string_lossy();
+                let url = within.split('/').fold(to.join(&name), |url, part| url.join(part));
+                self.put(&url, &file)?;
+            }
         }
         Ok(())
     }

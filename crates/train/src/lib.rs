@@ -5,12 +5,16 @@ mod moved;
 mod rebuild;
 mod runs;
 mod since;
+mod waiting;
 mod wiring;
 
 use tool::Entry;
 
 /// `train`, for its own program and for the command `millrace`.
 pub const ENTRY: Entry = Entry {
-    main: |call| moved::passed_on(&call).unwrap_or_else(|| stage::main::<wiring::Train>(call)),
+    main: |call| {
+        waiting::let_others_work(&call);
+        moved::passed_on(&call).unwrap_or_else(|| stage::main::<wiring::Train>(call))
+    },
     ..stage::entry::<wiring::Train>()
 };

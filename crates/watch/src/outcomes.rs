@@ -35,6 +35,8 @@ pub struct Keys {
     pub label: String,
     /// The column of outcomes that says how much a row counts in metrics; none if all count the same.
     pub weight: Option<String>,
+    /// Columns of predictions that say which of several about one row each is, such as the cutoff of a forecast.
+    pub carried: Vec<String>,
 }
 
 impl Keys {
@@ -160,7 +162,7 @@ pub(crate) struct Asker<'a> {
 }
 
 /// Joins predictions with outcomes. `predictions`: the keys, the [`score_columns`], `model_version` and `scored_at`, of all
-/// runs; the last one about a row counts, for each version. `outcomes`: the keys, the label, the weight and the segments; of
+/// runs; the last one about a row counts, for each version and all that is carried. `outcomes`: the keys, the label, the weight and the segments; of
 /// several lines about a row the first counts. Predictions of several classes of a version whose classes are not known are
 /// left out.
 pub(crate) fn join(
@@ -182,6 +184,15 @@ pub(crate) fn join(
         Some(time) => micros_of(doing, predictions.column(time).during(doing)?)?,
         None => scored_at.clone(),
     };
+    let texts = |name: &String| -> Result<Option<Vec<Option<String>>>> {
+        match keys.carried.contains(name) {
+            true => texts_of(doing, predictions.column(name).during(doing)?).map(Some),
+            false => Ok(None),
+        }
+    };
+    let carried = keys.carried.iter().filter_map(|name| texts(name).transpose()).collect::<Result<Vec<_>>>()?;
+    // What a prediction says of itself, such as how far ahead it looks, is no matter of the row that it is about.
+    let own_segments = asker.segments.iter().map(texts).collect::<Result<Vec<_>>>()?;
     let mut entities: HashMap<String, u32> = HashMap::new();
     let mut newest: BTreeMap<(String, Vec<String>), (i64, Outcome)> = BTreeMap::new();
     for row in 0..predictions.height() {
@@ -193,10 +204,16 @@ pub(crate) fn join(
         let entity = *entities.entry(key[0].clone()).or_insert(next);
         let Some(week) = monday_of(time) else { continue };
         let found = known.rows.get(&key);
-        let segments = found.map(|found| found.segments.clone()).unwrap_or_default();
+        let mut of_row = found.map(|found| found.segments.clone()).unwrap_or_default().into_iter();
+        let segments = own_segments.iter().map(|own| match own {
+            Some(own) => own[row].clone(),
+            None => of_row.next().flatten(),
+        });
+        let segments = if found.is_some() { segments.collect() } else { Vec::new() };
         let label = found.map(|found| number_of(found.label, &known.names, asker.promised.get(version)));
         let weight = found.map_or(1.0, |found| found.weight);
         let outcome = Outcome { version: version.to_owned(), entity, week, segments, label, weight, scores };
+        let key = key.into_iter().chain(carried.iter().map(|column| column[row].clone().unwrap_or_default())).collect();
         let of_row = newest.entry((version.to_owned(), key)).or_insert_with(|| (at, outcome.clone()));
         if at > of_row.0 {
             *of_row = (at, outcome);
@@ -277,10 +294,10 @@ fn known_of(
             Error::cannot_run(format!("{doing}.segments: no column '{name}' in table '{}'", asker.labels))
                 .hint(did_you_mean(name, known))
         })?;
-        let texts = column.cast(&DataType::String).during(doing)?;
-        Ok(texts.str().during(doing)?.iter().map(|text| text.map(str::to_owned)).collect())
+        texts_of(doing, column)
     };
-    let segments: Vec<Vec<Option<String>>> = asker.segments.iter().map(segment).collect::<Result<_>>()?;
+    let segments: Vec<Vec<Option<String>>> =
+        asker.segments.iter().filter(|name| !keys.carried.contains(name)).map(segment).collect::<Result<_>>()?;
     let mut rows = HashMap::new();
     for row in 0..outcomes.height() {
         let (Some(key), Some(label)) = (key_of(doing, outcomes, names, row)?, labels.of_rows[row]) else { continue };
@@ -340,6 +357,12 @@ fn weights_of(doing: &str, keys: &Keys, outcomes: &DataFrame) -> Result<Option<V
         Some(wrong) => Err(Error::cannot_run(format!("{doing}: a weight in column '{name}' is {}", number(*wrong)))
             .hint("weights are finite and not negative: look at the column in clean.yaml or features.yaml")),
     }
+}
+
+/// The values of a column as text.
+fn texts_of(doing: &str, column: &Column) -> Result<Vec<Option<String>>> {
+    let texts = column.cast(&DataType::String).during(doing)?;
+    Ok(texts.str().during(doing)?.iter().map(|text| text.map(str::to_owned)).collect())
 }
 
 /// Only the newest weeks: those up to `weeks` before the newest of them.

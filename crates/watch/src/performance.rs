@@ -27,6 +27,9 @@ pub struct PerformanceSpec {
     pub metric: Option<Metric>,
     /// How much worse than the card's figure it may be, as a share of that figure: 0.2 is MAE up by 20 %. Default: 0.2.
     pub max_worse: f64,
+    /// How far predictions of numbers may be too high or too low on the whole, as a share of what happened: 0.1 is a tenth.
+    /// Default: that is reported and not judged.
+    pub max_bias: Option<f64>,
     /// Fewer rows than this are reported and not judged. Default: 100.
     pub min_rows: u32,
     /// Columns of the table of labels; the metric is computed for each of their values, too. Default: none.
@@ -45,6 +48,7 @@ impl Default for PerformanceSpec {
             labels: "training".to_owned(),
             metric: None,
             max_worse: 0.2,
+            max_bias: None,
             min_rows: 100,
             segments: Vec::new(),
             weeks: 26,
@@ -57,6 +61,10 @@ impl Default for PerformanceSpec {
 impl PerformanceSpec {
     /// The first key whose value is out of its range, with the way out.
     pub fn fault(&self) -> Option<Error> {
+        if let Some(share) = self.max_bias.filter(|share| !(*share > 0.0 && share.is_finite())) {
+            let found = format!("found {}, expected a number above 0", number(share));
+            return Some(Error::cannot_run(found).at("max_bias"));
+        }
         outcomes::fault(self.max_worse, self.weeks, self.min_rows)
     }
 
@@ -84,6 +92,10 @@ pub struct Promised {
     pub threshold: Option<f64>,
     /// Of several classes their names, in order of their probabilities; else empty.
     pub classes: Vec<String>,
+    /// The metric on the rows of the test part by the value of a segment, where these rows say it.
+    pub segments: BTreeMap<(String, Option<String>), f64>,
+    /// How many successive times are drawn together, since they depend on each other; `None` if entities are drawn.
+    pub block: Option<u32>,
 }
 
 impl Promised {
@@ -123,8 +135,12 @@ pub struct Performance {
     pub worse: Option<f64>,
     /// Whether it is worse, and not by chance.
     pub beyond_chance: bool,
-    /// Whether it is worse than allowed, and not by chance.
+    /// Whether it is worse than allowed, or biased more than allowed, and not by chance.
     pub failed: bool,
+    /// Of numbers: the mean of what happened, and of what was predicted.
+    pub means: Option<(f64, f64)>,
+    /// Whether predictions are too high or too low by more than allowed, and not by chance.
+    pub biased: bool,
 }
 
 /// How good predictions were.
@@ -162,8 +178,10 @@ pub fn performance(
     let versions: BTreeMap<&str, Vec<&Outcome>> = grouped(joined.iter(), |outcome| outcome.version.as_str());
     for (version, rows) in versions {
         let promised = promised.get(version).cloned().unwrap_or_default();
-        let mut line = |week, segment, rows: &[&Outcome]| -> Result<()> {
+        let mut line = |week, segment: Option<(String, Option<String>)>, rows: &[&Outcome]| -> Result<()> {
             let scored = outcomes::scored(task, rows, keys.weight.is_some(), "performance")?;
+            let test = segment.as_ref().and_then(|segment| promised.segments.get(segment)).copied().or(promised.test);
+            let promised = Promised { test, ..promised.clone() };
             let line = judged(spec, metric, &promised, rows, &scored);
             lines.push(Performance { version: version.to_owned(), week, segment, ..line });
             Ok(())
@@ -192,9 +210,14 @@ fn judged(
     scored: &Scored,
 ) -> Performance {
     let value = scored.value(metric, promised.threshold);
-    let resamples = Resamples::of_entities(entities_of(rows), RESAMPLES.0, RESAMPLES.1);
-    let interval = resamples.intervals(scored, &[metric], promised.threshold).remove(0);
-    let interval = interval.map(|interval| (interval.low, interval.high));
+    let resamples = resamples_of(rows, promised.block);
+    let mut intervals = resamples.intervals(scored, &[metric, Metric::Bias], promised.threshold);
+    let bias = intervals.pop().flatten().filter(|_| scored.task() == Task::Regression);
+    let interval = intervals.pop().flatten().map(|interval| (interval.low, interval.high));
+    let means = means(scored);
+    let is_above = |(actual, predicted): (f64, f64), limit: f64| (predicted - actual).abs() > limit * actual.abs();
+    let biased = means.zip(spec.max_bias).is_some_and(|(means, limit)| is_above(means, limit))
+        && bias.is_some_and(|bias| bias.low > 0.0 || bias.high < 0.0);
     let worse = promised.worse(metric, value);
     let beyond_chance = promised.is_beyond(metric, interval);
     let enough = rows.len() as u64 >= u64::from(spec.min_rows);
@@ -210,8 +233,34 @@ fn judged(
         test: promised.test,
         worse,
         beyond_chance,
-        failed: enough && beyond_chance && worse.is_some_and(|worse| worse > spec.max_worse),
+        failed: enough && (biased || beyond_chance && worse.is_some_and(|worse| worse > spec.max_worse)),
+        means,
+        biased,
     }
+}
+
+/// Weeks from which blocks can be drawn.
+const LEAST_WEEKS: usize = 4;
+
+/// Draws whole entities; of series, whose weeks depend on each other, blocks of weeks where there are enough.
+fn resamples_of(rows: &[&Outcome], block: Option<u32>) -> Resamples {
+    let weeks: Vec<NaiveDate> = grouped(rows.iter().copied(), |row| row.week).into_keys().collect();
+    match block.filter(|_| weeks.len() >= LEAST_WEEKS) {
+        Some(block) => {
+            let of = rows.iter().map(|row| weeks.partition_point(|week| *week < row.week) as u32).collect();
+            Resamples::of_blocks(of, block as usize, RESAMPLES.0, RESAMPLES.1)
+        }
+        None => Resamples::of_entities(entities_of(rows), RESAMPLES.0, RESAMPLES.1),
+    }
+}
+
+/// The mean of the labels and of the scores, of numbers.
+fn means(scored: &Scored) -> Option<(f64, f64)> {
+    let weight = |row: usize| scored.weights().map_or(1.0, |weights| weights[row]);
+    let sum = |values: &[f64]| values.iter().enumerate().map(|(row, value)| weight(row) * value).sum::<f64>();
+    let all: f64 = (0..scored.rows()).map(weight).sum();
+    let is_of_numbers = scored.task() == Task::Regression && all > 0.0;
+    is_of_numbers.then(|| (sum(scored.label()) / all, sum(scored.score()) / all))
 }
 
 /// Lines that a message names.
@@ -244,7 +293,13 @@ impl PerformanceReport {
         if self.rows == 0 {
             return (Verdict::Skipped, "no prediction has an outcome yet".to_owned());
         }
-        let failed: Vec<&Performance> = self.lines.iter().filter(|line| line.failed).collect();
+        let mut failed: Vec<&Performance> = self.lines.iter().filter(|line| line.failed).collect();
+        // Of segments those that surprise most come first.
+        let surprise = |line: &Performance| match line.segment {
+            Some(_) => -line.worse.unwrap_or(0.0),
+            None => f64::NEG_INFINITY,
+        };
+        failed.sort_by(|one, other| surprise(one).total_cmp(&surprise(other)));
         let named = |lines: &[&Performance]| {
             let more = lines.len().saturating_sub(NAMED);
             let words: Vec<String> = lines.iter().take(NAMED).map(|line| line.in_words(self.metric)).collect();
@@ -256,7 +311,11 @@ impl PerformanceReport {
             return (Verdict::Passed, named(&whole));
         }
         let verdict = if severity == Severity::Hard { Verdict::Failed } else { Verdict::Warned };
-        (verdict, format!("worse than on the test part: {}", named(&failed)))
+        let what = match failed.iter().all(|line| line.biased) {
+            true => "too high or too low",
+            false => "worse than on the test part",
+        };
+        (verdict, format!("{what}: {}", named(&failed)))
     }
 
     /// One row per line.
@@ -284,12 +343,21 @@ impl PerformanceReport {
             floats("test", &|line| line.test),
             floats("worse", &|line| line.worse),
             Column::new("failed".into(), of.iter().map(|line| line.failed).collect::<Vec<_>>()),
+            floats("actual", &|line| Some(line.means?.0)),
+            floats("predicted", &|line| Some(line.means?.1)),
+            floats("bias", &|line| line.bias()),
         ];
         DataFrame::new(of.len(), columns).during("performance")
     }
 }
 
 impl Performance {
+    /// By how much predictions are too high, as a share of what happened; negative if too low.
+    pub fn bias(&self) -> Option<f64> {
+        let (actual, predicted) = self.means?;
+        (actual != 0.0).then(|| (predicted - actual) / actual.abs())
+    }
+
     /// `v3, week of 2026-01-05: mae 412.3 on 900 rows, 31 % worse than 315.1 on test`
     fn in_words(&self, metric: Metric) -> String {
         let place = match (&self.week, &self.segment) {
@@ -313,7 +381,12 @@ impl Performance {
             (Some(worse), Some(test)) => format!(", {} better than {} on test", percent(-worse), number(test)),
             _ => String::new(),
         };
-        format!("{}{place}: {metric} {} on {rows}{beside}", self.version, number(value))
+        let bias = match self.bias().filter(|_| self.biased) {
+            Some(bias) if bias > 0.0 => format!(", {} too high", percent(bias)),
+            Some(bias) => format!(", {} too low", percent(-bias)),
+            None => String::new(),
+        };
+        format!("{}{place}: {metric} {} on {rows}{beside}{bias}", self.version, number(value))
     }
 }
 

@@ -1,13 +1,11 @@
 //! Writes the chain's rows week by week, as text, dirt included.
 
-use std::io::Write;
-
 use chrono::{Datelike, Days, NaiveDate};
 use rayon::prelude::*;
 
 use super::{COLUMNS, Market};
 use crate::chance::Chance;
-use crate::text::{Log, Span, Text};
+use crate::text::{Log, Text};
 
 const STORE: u64 = 31;
 const PRODUCT: u64 = 32;
@@ -130,7 +128,7 @@ impl MarketLog {
 
     /// The rows of the cells `from..to`.
     fn sheet(&self, from: u64, to: u64) -> Text {
-        let mut sheet = Sheet { text: Text::new(COLUMNS.len()) };
+        let mut sheet = Text::new(COLUMNS.len());
         for cell in from..to {
             let week = (cell / self.per_week()) as u32;
             let pair = cell % self.per_week();
@@ -138,10 +136,10 @@ impl MarketLog {
                 ((pair / self.products.len() as u64) as usize, (pair % self.products.len() as u64) as usize);
             self.row(week, store, product, pair, &mut sheet);
         }
-        sheet.text
+        sheet
     }
 
-    fn row(&self, week: u32, number: usize, product_number: usize, pair: u64, sheet: &mut Sheet) {
+    fn row(&self, week: u32, number: usize, product_number: usize, pair: u64, sheet: &mut Text) {
         let (store, product) = (&self.stores[number], &self.products[product_number]);
         let is_there = |(begins, ends): (u32, u32)| (begins..ends).contains(&week);
         if !is_there(store.open) || !is_there(product.sold) {
@@ -304,29 +302,10 @@ impl Log for MarketLog {
     }
 }
 
-/// Rows as text.
-struct Sheet {
-    text: Text,
-}
-
-impl Sheet {
-    fn cell(&mut self, column: usize, shown: std::fmt::Arguments) {
-        let start = self.text.bytes.len();
-        // Memory takes all that is written.
-        let written = self.text.bytes.write_fmt(shown);
-        debug_assert!(written.is_ok());
-        let end = self.text.bytes.len();
-        self.text.columns[column].push(Span::new(start, end));
-    }
-
-    fn null(&mut self, column: usize) {
-        self.text.columns[column].push(Span::NULL);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::Span;
 
     fn market(weeks: u32) -> Market {
         let from = "2022-01-03".parse().unwrap();

@@ -76,11 +76,6 @@ impl<'a> Stages<'a> {
             .stdin(Stdio::null())
             .stdout(output.try_clone().map_err(failed)?)
             .stderr(output);
-        // Threads of LightGBM that wait for each other by counting up to 300,000, as OpenMP has it, take the cores from other
-        // pipelines: three trainings on two cores took 17 s, and 9 s so. One alone loses 4 to 8 %.
-        if std::env::var_os("GOMP_SPINCOUNT").is_none() {
-            command.env("GOMP_SPINCOUNT", "1000");
-        }
         let mut shown = self.is_shown.then(|| Shown::from_end_of(&self.log.file));
         let child = command.spawn().map_err(failed)?;
         let limit = limit.map(|limit| Instant::now() + limit.duration());

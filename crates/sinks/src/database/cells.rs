@@ -130,8 +130,9 @@ impl Rows {
         Ok(match &self.columns[column] {
             Values::Bool(values) => values.get(row).map_or(Cell::Null, Cell::Bool),
             Values::Int(values) => values.get(row).map_or(Cell::Null, Cell::Int),
-            Values::Float32(values) => values.get(row).map_or(Cell::Null, Cell::Float32),
-            Values::Float(values) => values.get(row).map_or(Cell::Null, Cell::Float),
+            // -0 becomes 0, which is the same number: not every database knows the difference.
+            Values::Float32(values) => values.get(row).map_or(Cell::Null, |value| Cell::Float32(value + 0.0)),
+            Values::Float(values) => values.get(row).map_or(Cell::Null, |value| Cell::Float(value + 0.0)),
             Values::Text(values) => values.get(row).map_or(Cell::Null, Cell::Text),
             Values::Date(values) => values.get(row).map_or(Cell::Null, |day| Cell::Date(day as i32)),
             Values::Timestamp(values, per_micro) => match (values.get(row), *per_micro) {

@@ -8,6 +8,8 @@ mod postgres;
 mod spec;
 mod sqlite;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use ::spec::{Error, Result};

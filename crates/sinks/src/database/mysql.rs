@@ -125,7 +125,8 @@ fn sql_of(cell: Cell<'_>, of: Type) -> String {
         Cell::Int(value) => value.to_string(),
         // With an exponent it is a DOUBLE and no DECIMAL: no digit is lost.
         Cell::Float(value) => format!("{value:e}"),
-        Cell::Float32(value) => format!("{value:e}"),
+        // The shortest text of the largest FLOAT lies beyond it.
+        Cell::Float32(value) => format!("{:e}", f64::from(value)),
         Cell::Decimal(_) => text::of(cell, of),
         // A time zone has no place in the type.
         Cell::Timestamp(_) => literal(&text::of(cell, Type::Timestamp)),

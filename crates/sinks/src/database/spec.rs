@@ -12,7 +12,7 @@ use crate::Format;
 /// format: postgres
 /// postgres: {url: "${DATABASE_URL}", table: sales.scores, mode: upsert, keys: [customer_id]}
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DatabaseSpec {
     /// PostgreSQL, MySQL: `postgres://user:password@host:5432/database` or `mysql://…`. Keep it in the environment or `.env`.
@@ -60,6 +60,17 @@ impl Mode {
 
 /// Seconds that a lock or a statement may take if the spec does not say so.
 const TIMEOUT: u32 = 600;
+
+/// Without the address, which may hold a password.
+impl std::fmt::Debug for DatabaseSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DatabaseSpec")
+            .field("path", &self.path)
+            .field("table", &self.table)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
 
 impl DatabaseSpec {
     /// What is wrong with the keys as a whole.

@@ -32,6 +32,11 @@ pub trait Given {
     /// A table of a stage; of the stage that `export` reads if none is named.
     fn table(&self, from: Option<Upstream>, name: &Name) -> Result<LazyFrame>;
 
+    /// Whether a stage has made anything yet.
+    fn has_run(&self, _stage: Upstream) -> bool {
+        true
+    }
+
     /// The pipeline's registry of models.
     fn registry(&self) -> Registry;
 
@@ -61,6 +66,16 @@ pub fn render(spec: &ReportSpec, name: &str, pipeline: &str, made: &str, given: 
 }
 
 fn draw(part: &Part, given: &dyn Given) -> Result<Html> {
+    // The first page of a pipeline is made before anything could be looked at.
+    let (title, sources): (&Option<String>, Vec<Option<Upstream>>) = match part {
+        Part::Rows(part) => (&part.title, vec![part.from]),
+        Part::Lines(part) => (&part.title, part.lines.iter().map(|line| line.from).collect()),
+        Part::Bars(part) => (&part.title, vec![part.from]),
+        _ => (&None, Vec::new()),
+    };
+    if sources.contains(&Some(Upstream::Monitor)) && !given.has_run(Upstream::Monitor) {
+        return Ok(titled(title.as_deref(), note("Nothing yet: monitor has not run.")));
+    }
     match part {
         Part::Heading(text) => Ok(el("h2").text(text).into()),
         Part::Text(text) => Ok(paragraphs(text)),

@@ -9,6 +9,10 @@ use super::*;
 struct Shop;
 
 impl Given for Shop {
+    fn has_run(&self, stage: Upstream) -> bool {
+        stage != Upstream::Monitor
+    }
+
     fn table(&self, from: Option<Upstream>, name: &Name) -> Result<LazyFrame> {
         let weeks = |days: Vec<i32>| Series::new("week".into(), days).cast(&DataType::Date).unwrap();
         // 20,088 is 2024-12-31; the store <b> sold nothing that is known in its second week.
@@ -134,6 +138,17 @@ fn rows_are_never_made_one_by_a_guess() {
         "html: part 1: table 'sales': 4 rows have the product 'x'; say by `aggregate` what they become: sum, mean, min, max \
          or count"
     );
+}
+
+#[test]
+fn what_nobody_has_looked_at_yet_is_said() {
+    let page = page(
+        "[{rows: {table: performance, from: monitor, title: Weeks}}, {lines: {x: week, lines: [{table: performance, from: \
+         monitor, y: value}]}}]",
+    )
+    .unwrap();
+    assert_eq!(page.matches("Nothing yet: monitor has not run.").count(), 2);
+    assert!(page.contains("Weeks"), "{page}");
 }
 
 #[test]

@@ -261,3 +261,29 @@ fn servers_that_cannot_be_used_are_named_without_the_password() {
     assert_eq!(class, Class::TryAgain);
     assert!(text.starts_with(&format!("{AT}cannot be reached: ")), "{text}");
 }
+
+#[test]
+fn connections_are_encrypted_as_the_url_says() {
+    let Some(certificates) = postgres::certificates() else { return };
+    let project = Project::new()
+        .and("root.pem", certificates.root)
+        .and("stranger.pem", certificates.stranger)
+        .and("server.crt", certificates.server)
+        .and("server.key", certificates.key);
+    let path = |name: &str| project.0.path().join(name).display().to_string();
+    let settings = [format!("ssl-cert={}", path("server.crt")), format!("ssl-key={}", path("server.key"))];
+    let Some(server) = MariadbServer::start_with(&settings.each_ref().map(String::as_str)) else { return };
+    let shop = Shop { project, server };
+    let cipher = |parameters: &str| {
+        let query = "SELECT variable_value <> '''' AS encrypted FROM information_schema.session_status WHERE variable_name = \
+                     ''Ssl_cipher''";
+        let yaml = of_table(&format!("query: '{query}'")).replace("}',", &format!("}}{parameters}',"));
+        shop.open(&yaml, &Reach::All).and_then(read_all).map(|read| read.table())
+    };
+    assert_eq!(cipher("").unwrap(), ["1|1"]);
+    assert_eq!(cipher("?sslmode=require").unwrap(), ["1|1"]);
+    assert_eq!(cipher("?sslmode=disable").unwrap(), ["0|1"]);
+    assert_eq!(cipher("?sslmode=verify-full&sslrootcert=root.pem").unwrap(), ["1|1"]);
+    let stranger = cipher("?sslmode=verify-full&sslrootcert=stranger.pem").err().unwrap();
+    assert!(stranger.to_string().contains("no encrypted connection: invalid peer certificate: "), "{stranger}");
+}

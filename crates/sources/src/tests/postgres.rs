@@ -365,16 +365,16 @@ fn connections_are_encrypted_as_the_url_says() {
     assert!(error.to_string().contains("invalid peer certificate: "), "{error}");
 }
 
-struct Certificates {
-    root: Vec<u8>,
-    server: Vec<u8>,
-    key: Vec<u8>,
+pub(super) struct Certificates {
+    pub root: Vec<u8>,
+    pub server: Vec<u8>,
+    pub key: Vec<u8>,
     /// A root that has vouched for nobody.
-    stranger: Vec<u8>,
+    pub stranger: Vec<u8>,
 }
 
 /// Made by `openssl`; nothing, with a word on stderr, where it is not installed.
-fn certificates() -> Option<Certificates> {
+pub(super) fn certificates() -> Option<Certificates> {
     let folder = tempfile::tempdir().unwrap();
     let run = |command: &str| {
         let arguments = command.split_whitespace();

@@ -51,7 +51,12 @@ fn texts(column: &str, wanted: &[Option<&spec::Scalar>], found: &DataFrame) -> P
     let Ok(found) = found.column(column) else { return Ok([written(), Vec::new()]) };
     let there = shown_as(found)?;
     let wanted = match artifact::column_type(found.dtype()) {
-        None => written(),
+        None => match found.dtype() {
+            DataType::Decimal(_, places) => {
+                written().into_iter().map(|cell| Some(with_places(&cell?, *places))).collect()
+            }
+            _ => written(),
+        },
         Some(of) => {
             let (series, bad) = cells::column(column, wanted, of)?;
             let mut texts = shown_as(&series.cast(found.dtype())?.into_column())?;
@@ -64,6 +69,18 @@ fn texts(column: &str, wanted: &[Option<&spec::Scalar>], found: &DataFrame) -> P
         }
     };
     Ok([wanted, there])
+}
+
+/// A number with as many digits behind the point as a decimal has: 0.3 is 0.30. All else stays as it is.
+fn with_places(text: &str, places: usize) -> String {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = whole.strip_prefix('-').unwrap_or(whole);
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    let part = part.trim_end_matches('0');
+    if digits.is_empty() || !is_number(digits) || !is_number(part) || part.len() > places || places == 0 {
+        return text.to_owned();
+    }
+    format!("{whole}.{part:0<places$}")
 }
 
 fn shown_as(column: &Column) -> PolarsResult<Vec<Cell>> {
@@ -192,4 +209,21 @@ fn aligned(lines: &[Vec<String>]) -> String {
         format!("{}\n", cells.collect::<Vec<String>>().join("  ").trim_end())
     };
     lines.iter().map(padded).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_places;
+
+    #[test]
+    fn a_number_has_the_digits_of_a_decimal() {
+        let cases = [("0.3", "0.30"), ("10", "10.00"), ("-1.5", "-1.50"), ("0.300", "0.30"), ("7.", "7.00")];
+        for (written, shown) in cases {
+            assert_eq!(with_places(written, 2), shown);
+        }
+        for other in ["0.305", "1e3", "", "-", "one", ".5", "1.2.3"] {
+            assert_eq!(with_places(other, 2), other);
+        }
+        assert_eq!(with_places("12", 0), "12");
+    }
 }

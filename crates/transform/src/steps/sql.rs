@@ -206,6 +206,17 @@ impl Sql {
         Ok(items)
     }
 
+    /// An expression to sort by. A constant sorts nothing, and a position is not meant as one.
+    fn order(&self, plan: &Plan, names: &Flat, part: &Part) -> Result<SqlExpr> {
+        let sql = part.over(names).map_err(|error| error.context(plan.place()))?;
+        match sql.columns().is_empty() && !sql.aggregates() {
+            false => Ok(sql),
+            true => Err(plan
+                .error(format!("ORDER BY {} names no column", part.text()))
+                .hint("write the name of a column; its position does not stand for it")),
+        }
+    }
+
     fn refuse_others(&self, plan: &Plan, sql: &SqlExpr, row_only: bool) -> Result<()> {
         if sql.has_window() {
             return Err(plan
@@ -257,7 +268,7 @@ impl Working<'_> {
             let column = match self.output_of(&order.by) {
                 Some(column) => column,
                 None => {
-                    let sql = order.by.over(&self.names).map_err(|error| error.context(plan.place()))?;
+                    let sql = self.sql.order(plan, &self.names, &order.by)?;
                     self.sql.refuse_others(plan, &sql, true)?;
                     let name = Self::free(plan, &format!("order {at}"));
                     set.push((name.clone(), Value::Sql(sql)));
@@ -290,13 +301,12 @@ impl Working<'_> {
             self.sql.refuse_others(plan, &sql, false)?;
             if sql.aggregates() || sql.columns().is_empty() {
                 return Err(plan
-                    .error(format!("GROUP BY {} is no value of a row{}", part.text(), ""))
+                    .error(format!("GROUP BY {} is no value of a row", part.text()))
                     .hint("name a column or an expression of columns"));
             }
-            let is_column = plan.schema().contains(&sql.columns()[0]) && sql.text() == quoted(&sql.columns()[0]);
-            let name = match is_column {
-                true => sql.columns()[0].clone(),
-                false => {
+            let name = match sql.as_column() {
+                Some(column) => column.to_owned(),
+                None => {
                     let name = Self::free(plan, &format!("group {at}"));
                     plan.set(vec![(name.clone(), Value::Sql(sql.clone()))])?;
                     name
@@ -322,7 +332,7 @@ impl Working<'_> {
         let mut measures: Vec<(String, SqlExpr)> = Vec::new();
         let mut after: Vec<(usize, SqlExpr)> = Vec::new();
         for (at, (_, sql)) in self.items.iter().enumerate() {
-            let key = keys.iter().find(|(_, key)| expr::normal(key.text()) == expr::normal(sql.text()));
+            let key = keys.iter().find(|(_, key)| is_same(key, sql));
             match key {
                 Some((name, _)) => self.outputs.push(name.clone()),
                 None => {
@@ -354,9 +364,9 @@ impl Working<'_> {
         for (at, order) in self.sql.select.order.iter().enumerate() {
             let mut column = self.output_of(&order.by);
             if column.is_none() {
-                let sql = order.by.over(&self.names).map_err(|error| error.context(plan.place()))?;
+                let sql = self.sql.order(plan, &self.names, &order.by)?;
                 self.sql.refuse_others(plan, &sql, false)?;
-                let key = keys.iter().find(|(_, key)| expr::normal(key.text()) == expr::normal(sql.text()));
+                let key = keys.iter().find(|(_, key)| is_same(key, &sql));
                 let name = key.map_or_else(|| Self::free(plan, &format!("order {at}")), |(key, _)| key.clone());
                 match (key.is_some(), sql.aggregates()) {
                     (true, _) => {}
@@ -460,6 +470,12 @@ fn truth(plan: &Plan, sql: &SqlExpr, clause: &str) -> Result<()> {
             .error(format!("'{sql}' is neither true nor false"))
             .hint(format!("write a comparison after {clause}"))),
     }
+}
+
+/// Whether two expressions are one, however they are written.
+fn is_same(one: &SqlExpr, other: &SqlExpr) -> bool {
+    let columns = one.as_column().zip(other.as_column());
+    columns.map_or_else(|| expr::normal(one.text()) == expr::normal(other.text()), |(one, other)| one == other)
 }
 
 /// A column as an expression.

@@ -90,7 +90,13 @@ fn table(rows: &[(i64, f64, i64)]) -> DataFrame {
 }
 
 fn keys() -> Keys {
-    Keys { entity: "id".to_owned(), time: Some("day".to_owned()), label: "bought".to_owned(), weight: None }
+    Keys {
+        entity: "id".to_owned(),
+        time: Some("day".to_owned()),
+        label: "bought".to_owned(),
+        weight: None,
+        carried: Vec::new(),
+    }
 }
 
 /// Scores that are far too sure of themselves: the probability is halfway to a half.
@@ -305,7 +311,8 @@ fn probabilities_of_several_classes_that_are_too_sure_are_calibrated_by_the_test
 #[test]
 fn the_test_part_is_read_by_the_order_of_its_columns() {
     // A label of the name `score` pushed the score to another name.
-    let keys = Keys { entity: "id".to_owned(), time: None, label: "score".to_owned(), weight: None };
+    let keys =
+        Keys { entity: "id".to_owned(), time: None, label: "score".to_owned(), weight: None, carried: Vec::new() };
     let rows = df!("id" => [1i64, 2, 3], "score" => [Some(1.0), None, Some(0.0)], "score_2" => [0.9, 0.5, 0.2], "part" => ["test"; 3]);
     let found = Reference::of(&rows.unwrap(), &keys, &[]).unwrap();
     assert_eq!((found.labels, found.scores), (vec![1.0, 0.0], vec![0.9, 0.2]));

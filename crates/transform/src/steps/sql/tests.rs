@@ -54,6 +54,16 @@ fn columns_of_rows() {
 }
 
 #[test]
+fn a_column_may_be_called_as_a_part_of_a_date() {
+    let table = df!("day" => [7i64], "t" => [1_706_659_200_000_000i64]).unwrap().lazy();
+    let moment = DataType::Datetime(TimeUnit::Microseconds, None);
+    let table = table.with_column(col("t").cast(moment)).collect().unwrap();
+    let sql = "SELECT EXTRACT(day FROM t) AS d, day, t + INTERVAL 1 day > TIMESTAMP '2024-01-31' AS later FROM this";
+    let found = run_given(&table, &step(sql), &crate::Given::default()).rows;
+    assert_eq!(found, df!("d" => [31i64], "day" => [7i64], "later" => [true]).unwrap());
+}
+
+#[test]
 fn joined_tables_are_named() {
     is(
         "SELECT o.id, c.city, o.price AS price, c.price AS limit_, c.id AS key FROM this AS o LEFT JOIN customers AS c ON o.customer = c.id",
@@ -147,13 +157,15 @@ fn what_it_may_not_contain_is_refused_with_its_place() {
         ),
         (
             "SELECT id FROM this WHERE SUM(price) > 1",
-            "step 1 'sql': 'SUM ( \"price\" ) > 1' holds an aggregate, but WHERE looks at single rows",
+            "step 1 'sql': 'SUM(price) > 1' holds an aggregate, but WHERE looks at single rows",
         ),
         (
             "SELECT id, ROW_NUMBER() OVER (ORDER BY id) AS n FROM this",
             "holds a window, which is not supported here; use the step 'window' before",
         ),
         ("SELECT id, price AS id FROM this", "step 1 'sql': the result has two columns 'id'; name one of them anew"),
+        ("SELECT id FROM this ORDER BY 1", "step 1 'sql': ORDER BY 1 names no column; write the name of a column"),
+        ("SELECT COUNT(*) AS n FROM this GROUP BY 1", "step 1 'sql': GROUP BY 1 is no value of a row; name a column"),
         ("SELECT id FROM this WHERE price", "is neither true nor false; write a comparison after WHERE"),
     ] {
         let found = fails(sql);

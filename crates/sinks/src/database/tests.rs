@@ -1,0 +1,133 @@
+//! Random tables of every type go into three databases and come back as they were.
+
+use std::path::Path;
+
+use polars::prelude::*;
+use spec::{Environment, Root};
+use testkit::{MariadbServer, PostgresServer, Random};
+
+use super::load::{How, load};
+use crate::{ExportFile, ExportSpec};
+
+fn spec_of(format: &str, options: &str) -> ExportSpec {
+    let text = format!("table: t\nformat: {format}\n{format}: {{{options}}}\n");
+    let file: ExportFile =
+        ::spec::parse(&text, Path::new("export.yaml"), &Environment::default()).map(|loaded| loaded.spec).unwrap();
+    file.checked().unwrap().remove(0)
+}
+
+fn loaded(spec: &ExportSpec, root: &Root, key: &str, table: &DataFrame) -> ::spec::Result<artifact::Receipt> {
+    let how = How { spec, schema: table.schema(), who: "p/t", key, parts: &[], root, force: false };
+    let middle = table.height() / 2;
+    load(&how, [Ok(table.slice(0, middle)), Ok(table.slice(middle as i64, table.height()))].into_iter())
+}
+
+/// A column of values that are drawn one by one, a tenth of them null.
+fn column<T>(random: &mut Random, rows: usize, mut value: impl FnMut(&mut Random) -> T) -> Vec<Option<T>> {
+    (0..rows).map(|_| (random.below(10) > 0).then(|| value(random))).collect()
+}
+
+/// A table of every type that databases take, with values at the ends of their ranges among them.
+fn table(random: &mut Random, rows: usize) -> DataFrame {
+    let edge = |random: &mut Random, edges: &[i64], low: i64, high: i64| match random.below(4) {
+        0 => edges[random.below(edges.len() as u64) as usize],
+        _ => low + (random.next_u64() % (high - low) as u64) as i64,
+    };
+    // 0001-01-01 and 9999-12-31, the days around 1970 and 2000.
+    let days = [-719_162, 2_932_896, -1, 0, 10_956, 10_957];
+    let micros = [-62_135_596_800_000_000, 253_402_300_799_999_999, -1, 0, 946_684_800_000_000, 946_684_799_999_999];
+    let day = column(random, rows, |random| edge(random, &days, -100_000, 100_000) as i32);
+    let at = column(random, rows, |random| edge(random, &micros, -5_000_000_000_000_000, 5_000_000_000_000_000));
+    let zoned = column(random, rows, |random| edge(random, &micros, -5_000_000_000_000_000, 5_000_000_000_000_000));
+    let millis = column(random, rows, |random| edge(random, &[0, -1], -5_000_000_000_000, 5_000_000_000_000));
+    let time = column(random, rows, |random| edge(random, &[0, 86_399_999_999], 0, 86_400_000_000) * 1000);
+    let cents = column(random, rows, |random| {
+        edge(random, &[0, -5, 10_000, -999_999_999_999, 50], -1_000_000, 1_000_000_000) as i128
+    });
+    let texts = ["", "a", "Ü", "a\tb\n\\N\\", "'; DROP TABLE t; --", "\u{1F600}", "null", "\"q\""];
+    let floats = [0.0, -0.0, 0.1, 1e300, -1e-300, 5e-324, f64::MAX, 123_456_789.123_456_79];
+    let mut table = df!(
+        "bool" => column(random, rows, |random| random.below(2) == 0),
+        "small" => column(random, rows, |random| edge(random, &[i16::MIN.into(), i16::MAX.into(), 0], -9, 9) as i16),
+        "int" => column(random, rows, |random| edge(random, &[i32::MIN.into(), i32::MAX.into(), 0], -9, 9) as i32),
+        "big" => column(random, rows, |random| edge(random, &[i64::MIN, i64::MAX, 0], -9, 9)),
+        "huge" => column(random, rows, |random| if random.below(3) == 0 { u64::MAX } else { random.below(1000) }),
+        "single" => column(random, rows, |random| [0.1f32, -0.0, f32::MAX, 1e-40, 16_777_216.0][random.below(5) as usize]),
+        "double" => column(random, rows, |random| floats[random.below(floats.len() as u64) as usize]),
+        "text" => column(random, rows, |random| texts[random.below(texts.len() as u64) as usize]),
+    )
+    .unwrap();
+    let with = |table: &mut DataFrame, series: Series, dtype: DataType| {
+        table.with_column(series.cast(&dtype).unwrap().into()).unwrap();
+    };
+    with(&mut table, Series::new("day".into(), day), DataType::Date);
+    with(&mut table, Series::new("at".into(), at), DataType::Datetime(TimeUnit::Microseconds, None));
+    let zone = TimeZone::opt_try_new(Some("Asia/Seoul")).unwrap();
+    with(&mut table, Series::new("zoned".into(), zoned), DataType::Datetime(TimeUnit::Microseconds, zone));
+    with(&mut table, Series::new("millis".into(), millis), DataType::Datetime(TimeUnit::Milliseconds, None));
+    with(&mut table, Series::new("time".into(), time), DataType::Time);
+    let cents: Int128Chunked = cents.into_iter().collect();
+    let cents = cents.with_name("cents".into()).into_decimal_unchecked(18, 2).into_series();
+    table.with_column(cents.into()).unwrap();
+    table
+}
+
+#[test]
+fn every_value_comes_back_as_it_was_sent() {
+    let (postgres, mariadb) = (PostgresServer::start(), MariadbServer::start());
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::at(folder.path());
+    let mut random = Random::seeded(2026);
+    for round in 0..6 {
+        let rows = [0, 1, 7, 500, 1500, 40][round];
+        let table = table(&mut random, rows);
+        let mut targets = vec![spec_of("sqlite", "path: a.db")];
+        targets.extend(postgres.iter().map(|server| spec_of("postgres", &format!("url: '{}'", server.url()))));
+        targets.extend(mariadb.iter().map(|server| spec_of("mysql", &format!("url: '{}'", server.url()))));
+        let receipts: Vec<artifact::Receipt> = targets
+            .iter()
+            .map(|spec| {
+                let key = format!("round {round}");
+                let receipt =
+                    loaded(spec, &root, &key, &table).unwrap_or_else(|error| panic!("{}: {error}", spec.format));
+                // The same again is not loaded again.
+                let again = loaded(spec, &root, &key, &table).unwrap();
+                assert!(!receipt.was_there && again.was_there && again.checksum == receipt.checksum, "{}", spec.format);
+                receipt
+            })
+            .collect();
+        let cents: i128 = table.column("cents").unwrap().to_physical_repr().i128().unwrap().iter().flatten().sum();
+        for receipt in &receipts {
+            assert_eq!((receipt.rows, receipt.rows_in_target), (rows as u64, rows as u64), "{receipt:?}");
+            assert_eq!(receipt.checksum, receipts[0].checksum, "{receipt:?}");
+            assert_eq!(receipt.sums["cents"], super::cells::decimal_text(cents, 2));
+        }
+    }
+}
+
+#[test]
+fn what_a_database_cannot_hold_is_refused_before_it_is_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Root::at(folder.path());
+    let failed = |spec: &ExportSpec, table: DataFrame| loaded(spec, &root, "k", &table).unwrap_err().to_string();
+    let sqlite = spec_of("sqlite", "path: a.db");
+    assert_eq!(
+        failed(&sqlite, df!("x" => [1.0, f64::NAN]).unwrap()),
+        "a.db t: row 2, column 'x': NaN, of which SQLite makes a null; change it by a step of clean, or leave the column out by \
+         'columns'"
+    );
+    let nanos = Series::new("at".into(), [1i64]).cast(&DataType::Datetime(TimeUnit::Nanoseconds, None)).unwrap();
+    let nanos = DataFrame::new_infer_height(vec![nanos.into()]).unwrap();
+    assert!(failed(&sqlite, nanos).starts_with("a.db t: row 1, column 'at': a time with fractions of a microsecond"));
+    if let Some(server) = PostgresServer::start() {
+        let spec = spec_of("postgres", &format!("url: '{}'", server.url()));
+        let error = failed(&spec, df!("s" => ["a", "b\0"]).unwrap());
+        assert!(error.contains("row 2, column 's': a text with the character NUL"), "{error}");
+        assert_eq!(server.psql("SELECT to_regclass('t') IS NULL"), "t");
+    }
+    if let Some(server) = MariadbServer::start() {
+        let spec = spec_of("mysql", &format!("url: '{}'", server.url()));
+        let error = failed(&spec, df!("x" => [f64::INFINITY]).unwrap());
+        assert!(error.contains("row 1, column 'x': a number that is not finite"), "{error}");
+    }
+}
