@@ -22,7 +22,10 @@ fn shop(clean: &str) -> Project {
     let project = Project::new();
     project.write("resources/shop/ingest.yaml", INGEST);
     project.write("resources/shop/clean.yaml", clean);
-    project.write("in/orders.csv", "order_id,customer_id,ordered_at\n1,a,2024-01-01\n2,b,2024-01-02\n2,b,2024-01-02\n3,a,2024-01-05\n");
+    project.write(
+        "in/orders.csv",
+        "order_id,customer_id,ordered_at\n1,a,2024-01-01\n2,b,2024-01-02\n2,b,2024-01-02\n3,a,2024-01-05\n",
+    );
     project.write("in/customers.csv", "customer_id,city\na,Bonn\nb,Ulm\n");
     project.write("in/items.csv", "order_id,line,quantity,price\n1,1,2,1.5\n1,2,1,4.0\n2,1,1,2.0\n3,1,3,1.0\n");
     project.run("ingest", ["shop"]).exits(0);
@@ -152,7 +155,9 @@ fn what_is_wrong_with_a_step_is_found_before_a_row_is_read() {
     let project = shop(&example().replace("SUM(amount)", "SUM(amuont)"));
     let outcome = stderr(&project, 2);
     assert!(
-        outcome.contains("table 'sales_by_city': step 1 'aggregate': 'SUM(amuont)': no column 'amuont'; did you mean 'amount'?"),
+        outcome.contains(
+            "table 'sales_by_city': step 1 'aggregate': 'SUM(amuont)': no column 'amuont'; did you mean 'amount'?"
+        ),
         "{outcome}"
     );
     // A column that is gone overnight.
@@ -166,7 +171,9 @@ fn what_is_wrong_with_a_step_is_found_before_a_row_is_read() {
     project.run("ingest", ["shop"]).exits(0);
     let outcome = stderr(&project, 2);
     assert!(
-        outcome.contains("step 2 'join': column 'order_id' holds int64, but 'order_id' in 'items' string; cast one of them first"),
+        outcome.contains(
+            "step 2 'join': column 'order_id' holds int64, but 'order_id' in 'items' string; cast one of them first"
+        ),
         "{outcome}"
     );
 }
@@ -187,7 +194,10 @@ tables:
 ";
     let project = shop(clean);
     let outcome = stderr(&project, 0);
-    assert!(outcome.contains("orders: 4 rows in, 2 out; 3 refused by clean; 1 added by step 2 'join' with items"), "{outcome}");
+    assert!(
+        outcome.contains("orders: 4 rows in, 2 out; 3 refused by clean; 1 added by step 2 'join' with items"),
+        "{outcome}"
+    );
     let orders = project.latest(FOLDER).into_iter().find(|path| path.contains("/orders_")).unwrap();
     let refused = project.evidence(&orders)["refused"].as_str().unwrap().to_owned();
     let refused = project.table(&refused);

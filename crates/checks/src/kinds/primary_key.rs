@@ -28,8 +28,7 @@ impl TableCheck for PrimaryKey {
         for name in self.columns.iter() {
             table.dtype(name)?;
         }
-        let unique =
-            Unique { columns: self.columns.clone(), max_share: Share::default(), severity: self.severity };
+        let unique = Unique { columns: self.columns.clone(), max_share: Share::default(), severity: self.severity };
         let (compared, repeated) = unique.counted(table, published)?;
         let empty = published.rows.saturating_sub(compared);
         let mut found = Vec::new();
