@@ -15,7 +15,7 @@ TOOLS := ingest clean features train predict export
 # What looks after a pipeline and is no stage of it: `make churn.monitor`.
 WATCHERS := monitor
 # What decides about models, by hand or from cron.
-PROGRAMS := release
+PROGRAMS := release catalog
 # What answers for all of them.
 SERVERS := serve
 # All of them in one program, which also runs whole pipelines and knows when.

@@ -54,8 +54,8 @@ while (open.length > 0) {
     const name = (path === "/" ? "overview" : path.slice(1)).replace(/[^A-Za-z0-9]+/g, "_").slice(0, 60);
     await tab.screenshot({ path: `${folder}/${name}.${view}.png`, fullPage: true });
     if (view === "wide-light") {
-      const links = await tab.evaluate(() => [...document.querySelectorAll("a[href^='/']")].map((link) => link.getAttribute("href").split("#")[0]));
-      open.push(...links);
+      const links = await tab.evaluate(() => [...document.querySelectorAll("a[href]")].map((link) => new URL(link.getAttribute("href"), document.baseURI).href.split("#")[0]));
+      open.push(...links.filter((link) => link.startsWith(`${site}/`)).map((link) => link.slice(site.length)));
     }
   }
 }

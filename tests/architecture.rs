@@ -6,8 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const TOOLS: [&str; 8] = ["ingest", "clean", "features", "train", "predict", "export", "monitor", "release"];
-const DOMAIN: [&str; 12] = [
+const TOOLS: [&str; 9] = ["ingest", "clean", "features", "train", "predict", "export", "monitor", "release", "catalog"];
+const DOMAIN: [&str; 13] = [
     "sources",
     "transform",
     "featurize",
@@ -20,6 +20,7 @@ const DOMAIN: [&str; 12] = [
     "tracking",
     "watch",
     "compare",
+    "inventory",
 ];
 
 /// A file longer than this hardly has one responsibility.
@@ -47,6 +48,8 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "compare" => vec!["spec", "artifact"],
         // What a model learned from is what its rows are compared with; what is found has a priority.
         "watch" => vec!["spec", "artifact", "score", "alert"],
+        // Reads all that the others wrote: tables, decisions and runs; shows it on pages, and copies it to stores.
+        "inventory" => vec!["spec", "artifact", "pages", "score", "store", "watch"],
         // Pages show what the registry says; databases are reached as sources reach them.
         "sinks" => vec!["spec", "artifact", "expr", "net", "values", "pages", "postgresql", "mysql", "score"],
         // What joins models and tables.
@@ -56,7 +59,7 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "tool" => vec!["spec", "net", "alert"],
         "stage" => [&["spec", "artifact", "store", "tool"], &DOMAIN[..]].concat(),
         tool if TOOLS.contains(&tool) => {
-            [&["spec", "artifact", "expr", "values", "score", "tool", "stage"], &DOMAIN[..]].concat()
+            [&["spec", "artifact", "expr", "values", "score", "store", "tool", "stage"], &DOMAIN[..]].concat()
         }
         // What answers over HTTP: it reads what the stages wrote and what was alerted of, and writes what it was asked.
         "serving" => {

@@ -31,7 +31,12 @@ fn document(tools: &Path, docs: &Path, tool: &str) -> Result<()> {
     let help = said(&tools.join(tool), "--help")?;
     let parsed: Value = serde_json::from_str(&schema).with_context(|| format!("{tool} --schema"))?;
     write(&docs.join(format!("schemas/{tool}.json")), &schema)?;
-    write(&docs.join(format!("tools/{tool}.md")), &page(tool, help.trim_end(), &parsed))
+    let mut page = page(tool, help.trim_end(), &parsed);
+    if tool == "catalog" {
+        // It reads no file of its own, but a key of all others.
+        page = page.replace("## resources/PIPELINE/catalog.yaml", "## `describe` in resources/PIPELINE/STAGE.yaml");
+    }
+    write(&docs.join(format!("tools/{tool}.md")), &page)
 }
 
 /// A file that is not a tool's own.

@@ -36,7 +36,10 @@ fn refused_is_1_and_the_snapshot_stands() {
 fn cannot_run_is_2_for_wrong_usage() {
     let project = shop();
     for tool in ALL_TOOLS {
-        project.run::<&str>(tool, []).exits(CANNOT_RUN);
+        // Without a command it lists what there is.
+        if tool != "catalog" {
+            project.run::<&str>(tool, []).exits(CANNOT_RUN);
+        }
         project.run(tool, ["shop", "--no-such-flag"]).exits(CANNOT_RUN);
         project.run(tool, ["no/name"]).exits(CANNOT_RUN);
     }

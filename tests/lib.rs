@@ -13,8 +13,8 @@ use testkit::{Outcome, Project};
 pub const TOOLS: [&str; 6] = ["ingest", "clean", "features", "train", "predict", "export"];
 
 /// All tools: those of a pipeline, and those that look after it.
-pub const ALL_TOOLS: [&str; 9] =
-    ["ingest", "clean", "features", "train", "predict", "export", "monitor", "release", "serve"];
+pub const ALL_TOOLS: [&str; 10] =
+    ["ingest", "clean", "features", "train", "predict", "export", "monitor", "release", "serve", "catalog"];
 
 /// The folder of each tool's `latest` for a pipeline.
 pub fn folder(tool: &str, pipeline: &str) -> String {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use spec::{Error, Result, Severity, Tool};
 
-use crate::{Books, ColumnSummary, Definitions, Fingerprint, Notes, Quality};
+use crate::{Books, ColumnSummary, Definitions, Described, Fingerprint, Lineage, Notes, Quality, SchemaHistory};
 
 /// The story of one artifact, as JSON under the footer key `millrace`. Written by [`Evidence::to_json`], read by
 /// [`Evidence::from_json`], whatever version of the record it is.
@@ -33,6 +33,15 @@ pub struct Evidence {
     /// What the columns mean, as far as the stage that wrote the table knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definitions: Option<Definitions>,
+    /// From which input columns each column comes; none where an earlier version wrote the file, or the stage does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Lineage>,
+    /// How names and types of the columns changed from run to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaHistory>,
+    /// What people say of the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub described: Option<Described>,
     /// How good the table is; files that are no tables have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<Quality>,

@@ -74,6 +74,15 @@ impl RowChecks {
         Ok(RowChecks { table: table.to_owned(), tests, seen: 0 })
     }
 
+    /// The columns that decide which rows are taken out.
+    pub fn columns(&self) -> Vec<String> {
+        let read = |test: &Test| test.fails.clone().meta().root_names();
+        let mut columns: Vec<String> = self.tests.iter().flat_map(read).map(|name| name.to_string()).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+
     /// Whether there is nothing to check row by row.
     pub fn is_empty(&self) -> bool {
         self.tests.is_empty()

@@ -11,7 +11,8 @@ use polars::prelude::{DataFrame, IntoLazy, LazyFrame, Schema};
 use spec::{Error, Result, ResultExt, Tool};
 use stage::{Empty, Finished, FinishedTable, Job, Kept, Output, Stage, TableOutput};
 use transform::{
-    Beside, Changes, Cleaned, Given, Mapping, OtherTable, TableSpec, Undone, clean, known_together, order, union,
+    Beside, Changes, Cleaned, Given, KnownTable, Mapping, OtherTable, TableSpec, Undone, clean, known_together,
+    lineage, order, union,
 };
 
 use crate::review;
@@ -90,6 +91,13 @@ pub fn given(
     Ok(Given { mappings, changes: Some(changes), columns: Some(known), tables, ..Given::default() })
 }
 
+/// What is known of the columns of a table.
+fn looked(job: &Job<Clean>, other: &OtherTable, finished: &Finished<'_>) -> Result<KnownTable> {
+    let FinishedTable { mut frame, definitions, .. } = table(job, other, finished)?;
+    let schema = schema_of(&mut frame, other)?;
+    Ok(KnownTable { table: other.clone(), schema, definitions })
+}
+
 fn schema_of(frame: &mut LazyFrame, table: &OtherTable) -> Result<Schema> {
     let schema = artifact::PolarsResultExt::during(frame.collect_schema(), format_args!("table '{table}'"))?;
     Ok(schema.as_ref().clone())
@@ -155,6 +163,13 @@ pub fn make(job: &Job<Clean>, name: &str, finished: &Finished<'_>) -> Result<Out
     }
     let Rows { frame, count, definitions } = rows(job, name, spec, finished).context(&place)?;
     let given = given(job, name, spec, undone.clone(), definitions, finished).context(&place)?;
+    let from = spec.from.or(name).iter().map(|other| looked(job, other, finished)).collect::<Result<Vec<_>>>()?;
+    let beside = given.tables.iter().map(|(table, beside)| KnownTable {
+        table: table.clone(),
+        schema: beside.schema.clone(),
+        definitions: beside.definitions.clone(),
+    });
+    let beside: Vec<KnownTable> = beside.collect();
     let screen = Screen(&job.progress);
     let models: Option<Models<'_>> = if spec.asks_model() { models(job, &screen)? } else { None };
     let Answered { given, notes: llm } = match &models {
@@ -162,7 +177,8 @@ pub fn make(job: &Job<Clean>, name: &str, finished: &Finished<'_>) -> Result<Out
         None => Answered { given, notes: Vec::new() },
     };
     let cleaned = clean(frame, &spec.steps, &given).context(&place)?;
-    let Cleaned { schema, refused, reshapes, reviews, changes, definitions, batches } = cleaned;
+    let Cleaned { schema, refused, sources, reshapes, reviews, changes, definitions, batches } = cleaned;
+    let lineage = lineage(&from, &beside, &sources, &reshapes, &schema, &definitions);
     if !job.flags.test {
         review::write(job, name, &reviews)?;
     }
@@ -172,6 +188,7 @@ pub fn make(job: &Job<Clean>, name: &str, finished: &Finished<'_>) -> Result<Out
         changes,
         refused_schema: refused,
         definitions: Some(definitions),
+        lineage: Some(lineage),
         notes: Notes { llm, layer: spec.layer, reads, reshapes, ..Notes::default() },
         ..TableOutput::new(name, schema, with_warning(batches, name, undone), count)
     }))

@@ -2,7 +2,7 @@
 
 use artifact::{Artifact, Batch, PolarsResultExt, scan_files, stream};
 use polars::prelude::{DataFrame, LazyFrame};
-use sinks::{ExportSpec, Goes, Mode, Upstream, arrange, load};
+use sinks::{ExportSpec, Goes, Mode, Upstream, arrange, lineage, load};
 use spec::{Error, Name, Result, did_you_mean};
 use stage::{Empty, Job, Stage, TableOutput};
 
@@ -77,7 +77,10 @@ pub fn table(job: &Job<Export>, spec: &ExportSpec) -> Result<(TableOutput, Vec<S
     };
     let mut plan = arrange(spec, source)?;
     let schema = plan.collect_schema().during(&place)?;
+    let of_stage = all.first().and_then(|artifact| artifact.evidence.as_ref()).map(|evidence| evidence.tool);
+    let source = of_stage.map_or_else(|| spec.table.to_string(), |stage| format!("{stage}/{}", spec.table));
+    let lineage = Some(lineage(spec, &source, &schema));
     let batches = stream(plan, place)?.map(|rows| rows.map(Batch::from));
     let output = TableOutput::new(spec.stem(), schema.as_ref().clone(), Box::new(batches), rows);
-    Ok((TableOutput { empty: Empty::Published, ..output }, parts))
+    Ok((TableOutput { empty: Empty::Published, lineage, ..output }, parts))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use artifact::{Artifact, Books, Definitions, LATEST, Notes};
 use clap::Args;
-use featurize::{FeatureSet, FeaturesSpec, build, prove};
+use featurize::{FeatureSet, FeaturesSpec, build, lineage, prove};
 use spec::{Error, Exit, Result, Span, Tool, Unit};
 use stage::{BooksOf, Empty, FileOutput, Job, Output, Stage, TableOutput};
 use tool::About;
@@ -65,6 +65,7 @@ impl Stage for Features {
             ..
         } = build(&inheriting(job)?, &|table| job.scan(table), spec.today(job.stamp.time()))?;
         let definitions = definitions(job)?;
+        let lineage = lineage(&inheriting(job)?, &|table| job.scan(table))?;
         warnings.iter().for_each(|warning| tool::warn(format!("features {}: {warning}", job.pipeline)));
         // How long after an example's time its label is known: a split by time leaves that much out.
         let horizon_days: i64 = spec.label_known_after().into_iter().map(days).sum();
@@ -80,12 +81,14 @@ impl Stage for Features {
         let training = TableOutput {
             notes: Notes { label_known_at, ..notes.clone() },
             definitions: Some(definitions.clone()),
+            lineage: Some(lineage.clone()),
             ..TableOutput::new(TRAINING, training_schema.as_ref().clone(), training, training_rows)
         };
         // At a newest cutoff there is always someone to score; rows that are all known already are none to predict.
         let scoring = TableOutput {
             notes,
             definitions: Some(definitions),
+            lineage: Some(lineage.without(spec.label())),
             empty: if spec.is_of_rows() { Empty::Published } else { Empty::Refused },
             books: BooksOf::Given(books),
             ..TableOutput::new(SCORING, scoring_schema.as_ref().clone(), scoring, 0)

@@ -22,6 +22,7 @@
 //! | `prepared` | features of single entities or rows, now |
 //! | `dictionary` | the data dictionary |
 //! | `definitions` | what each feature means, with a hash, for those who learn from it |
+//! | `lineage` | from which columns features, label and rows come |
 //! | `almanac`, `reference`, `falsify`, `proof` | a calendar of their own, the plain definitions of all aggregates, another future, and the proof by all three |
 //!
 //! # Why a kernel of our own
@@ -68,6 +69,7 @@ mod falsify;
 mod interner;
 mod kernel;
 mod known;
+mod lineage;
 mod named;
 mod plan;
 mod planned;
@@ -87,6 +89,7 @@ pub use calendar::Calendar;
 pub use changes::{Changes, Late};
 pub use definitions::{Sources, definitions, with_features};
 pub use known::Known;
+pub use lineage::lineage;
 pub use planned::{Plan, plan};
 pub use prepared::Prepared;
 pub use proof::Proof;

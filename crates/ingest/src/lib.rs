@@ -1,6 +1,7 @@
 //! `ingest`: reads sources into raw tables. See `stage` for all that the stages share.
 
 mod backfill;
+mod contract;
 mod earlier;
 mod wiring;
 

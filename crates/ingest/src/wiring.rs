@@ -15,6 +15,7 @@ use stage::{BooksOf, Empty, Facts, Job, Mirror, Output, Stage, TableOutput, data
 use tool::About;
 
 use crate::backfill::Window;
+use crate::contract::Contract;
 use crate::earlier::{self, Earlier};
 
 /// `resources/<pipeline>/ingest.yaml`: where each raw table comes from.
@@ -34,6 +35,9 @@ pub struct Flags {
     /// Read incremental sources from their beginning; what was read before leaves the output
     #[arg(long, conflicts_with = "backfill", help_heading = "Incremental sources")]
     full: bool,
+    /// Take columns as they are now, though `schema` in ingest.yaml refuses changed ones
+    #[arg(long)]
+    pub accept_schema: bool,
     /// The months of the backfill that this run has come past.
     #[arg(skip)]
     past: Cell<usize>,
@@ -211,11 +215,12 @@ fn incremental(
 /// Begins to read a table; from its fallback if the source stays down.
 fn read(job: &Job<Ingest>, name: &str, table: &TableSpec, reach: &Reach) -> Result<TableOutput> {
     let meaning = Meaning { table: table.clone(), secrets: job.env.redactor() };
-    let Some(second) = table.fallback() else { return open(job, name, &meaning, reach) };
+    let contract = Contract::of(job, name, table)?;
+    let Some(second) = table.fallback() else { return open(job, name, &meaning, &contract, reach) };
     let reach_of_second = if second.is_incremental() { reach.clone() } else { Reach::All };
     let (pipeline, cloud) = (job.pipeline.clone(), job.mirror.cloud().clone());
     let (root, folder, name_of_second) = (job.root.clone(), job.folder(), name.to_owned());
-    let of_fallback = meaning.clone();
+    let (of_fallback, of_contract) = (meaning.clone(), contract.clone());
     let fallback = move |error: &Error| {
         // What to do about it has been done, and the warning names the table.
         let cause = error.message();
@@ -224,16 +229,17 @@ fn read(job: &Job<Ingest>, name: &str, table: &TableSpec, reach: &Reach) -> Resu
         tool::warn(format!("ingest {pipeline}: table '{name_of_second}': {why}"));
         let opened = second.open(&name_of_second, &root, &cloud, &folder, &reach_of_second);
         let opened = opened.context("its source and its fallback are both unavailable")?;
+        of_contract.check(&opened.schema)?;
         let output = output(&name_of_second, opened, &of_fallback);
         Ok(TableOutput { notes: Notes { fallback: Some(why), ..output.notes.clone() }, ..output })
     };
-    match open(job, name, &meaning, reach) {
+    match open(job, name, &meaning, &contract, reach) {
         Err(error) if error.class() == Class::TryAgain => fallback(&error),
         opened => Ok(TableOutput { fallback: Some(Box::new(fallback)), ..opened? }),
     }
 }
 
-fn open(job: &Job<Ingest>, name: &str, meaning: &Meaning, reach: &Reach) -> Result<TableOutput> {
+fn open(job: &Job<Ingest>, name: &str, meaning: &Meaning, contract: &Contract, reach: &Reach) -> Result<TableOutput> {
     let table = &meaning.table;
     // What the question whether the run is up to date was answered by is what is read.
     let located = job.flags.located.borrow_mut().remove(name);
@@ -241,7 +247,9 @@ fn open(job: &Job<Ingest>, name: &str, meaning: &Meaning, reach: &Reach) -> Resu
         Some(located) => table.open_located(name, located, &job.root, &job.folder(), reach),
         None => table.open(name, &job.root, job.mirror.cloud(), &job.folder(), reach),
     };
-    Ok(output(name, opened?, meaning))
+    let opened = opened?;
+    contract.check(&opened.schema)?;
+    Ok(output(name, opened, meaning))
 }
 
 /// What the columns of a table mean: how they are read, from its source or its fallback.

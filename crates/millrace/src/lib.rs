@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use tool::{Call, Entry};
 
 /// The tools, in the order of a pipeline.
-const TOOLS: [Entry; 9] = [
+const TOOLS: [Entry; 10] = [
     ingest::ENTRY,
     clean::ENTRY,
     features::ENTRY,
@@ -26,6 +26,7 @@ const TOOLS: [Entry; 9] = [
     export::ENTRY,
     monitor::ENTRY,
     release::ENTRY,
+    catalog::ENTRY,
     serve::ENTRY,
 ];
 

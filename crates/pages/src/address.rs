@@ -1,4 +1,5 @@
-//! Addresses within the site. They always begin with one `/`, so they never lead to another host or become a script.
+//! Addresses within the site. They begin with one `/`, or with `./` or `../` where the site is files on a disk: so they never lead
+//! to another host or become a script.
 
 use std::fmt;
 
@@ -27,6 +28,22 @@ impl Address {
             true => Address::home(),
             false => Address { text, has_query: false },
         }
+    }
+
+    /// A file of a site that is opened from the disk: these segments from the folder `up` levels above the page that has the
+    /// link, such as `../tables/orders.html`. A segment such as `..` would leave it, so it is written as text.
+    pub fn file(up: usize, segments: &[&str]) -> Address {
+        let mut text = if up == 0 { "./".to_owned() } else { "../".repeat(up) };
+        for (at, segment) in segments.iter().enumerate() {
+            if at > 0 {
+                text.push('/');
+            }
+            match segment.chars().all(|c| c == '.') {
+                true => text.push_str(&"%2E".repeat(segment.len())),
+                false => encode(&mut text, segment),
+            }
+        }
+        Address { text, has_query: false }
     }
 
     /// The address with another parameter of its query.
@@ -74,6 +91,8 @@ mod tests {
         let address = Address::to(&["pipelines", "a/b?c#d"]).with("key", "x&y=z ü").with("page", 2);
         assert_eq!(address.as_str(), "/pipelines/a%2Fb%3Fc%23d?key=x%26y%3Dz%20%C3%BC&page=2");
         assert_eq!(Address::to(&["", "evil.example"]).as_str(), "/evil.example");
+        assert_eq!(Address::file(1, &["tables", "a b.html"]).as_str(), "../tables/a%20b.html");
+        assert_eq!(Address::file(0, &["javascript:x", "..", "y"]).as_str(), "./javascript%3Ax/%2E%2E/y");
         assert_eq!(Address::to(&["javascript:alert(1)"]).as_str(), "/javascript%3Aalert%281%29");
     }
 }

@@ -26,6 +26,7 @@ pub struct Page {
     title: String,
     site: String,
     style: Style,
+    home: Address,
     script: Option<Address>,
     icon: Option<Address>,
     crumbs: Vec<(Html, Address)>,
@@ -42,6 +43,7 @@ impl Page {
             title: title.into(),
             site: site.into(),
             style,
+            home: Address::home(),
             script: None,
             icon: None,
             crumbs: Vec::new(),
@@ -50,6 +52,12 @@ impl Page {
             refresh: None,
             main: Html::new(),
         }
+    }
+
+    /// Where the first page is, if not at `/`.
+    pub fn home(mut self, address: Address) -> Page {
+        self.home = address;
+        self
     }
 
     /// Where [`SCRIPT`] is.
@@ -116,7 +124,7 @@ impl Page {
             .add(self.script.map(|address| el("script").src(&address).flag("defer", true)));
         let is_first = self.crumbs.is_empty();
         let home = match &self.style {
-            Style::Linked(_) => link(&Address::home(), self.site.as_str()).class("site"),
+            Style::Linked(_) => link(&self.home, self.site.as_str()).class("site"),
             Style::Within => el("span").class("site").text(&self.site),
         };
         let top = el("header").class("top").add(home).add(el("div").class("user").add(self.user));

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use artifact::{Artifact, Batch, Input, Notes, PolarsResultExt, fingerprint, stream};
+use artifact::{Artifact, Batch, ColumnOf, Input, Lineage, Notes, PolarsResultExt, RowLink, fingerprint, stream};
 use clap::Args;
 use schemars::JsonSchema;
 use score::{Likeness, LikenessSpec, Log, Registry, Scorer, Totals, Version};
@@ -120,6 +120,7 @@ impl Stage for Predict {
                 scorer.loaded().manifest.learner
             ));
         }
+        let lineage = lineage(&scorer, table);
         let totals = match job.spec.totals.is_empty() {
             true => None,
             false => Some(Totals::new(&job.spec.totals, &scorer.loaded().manifest, &input)?),
@@ -150,12 +151,35 @@ impl Stage for Predict {
         };
         let mut outputs = vec![Output::Table(TableOutput {
             judged: Box::new(judged),
+            lineage: Some(lineage),
             notes: Notes { carried, ..Notes::default() },
             ..TableOutput::new(SCORES, schema, Box::new(batches), rows)
         })];
         outputs.extend(totals.map(|totals| Output::Table(added_up(totals))));
         Ok(outputs)
     }
+}
+
+/// Each row of the scores is one of the table: its keys are the row's, all else follows from the features by the model. What
+/// the model learned from is in its own lineage, as the column `model` of its version.
+fn lineage(scorer: &Scorer, table: &str) -> Lineage {
+    let loaded = scorer.loaded();
+    let keys = scorer.keys();
+    let model = ColumnOf::new(loaded.version.to_string(), "model");
+    let features = loaded.manifest.features.iter().map(|feature| ColumnOf::new(table, &feature.name));
+    let scored: Vec<ColumnOf> = features.chain([model.clone()]).collect();
+    let mut lineage = Lineage::default();
+    for name in scorer.schema().iter_names().map(|name| name.as_str()) {
+        match name {
+            key if keys.iter().any(|known| known == key) => lineage.add(key, [ColumnOf::new(table, key)]),
+            "model_version" => lineage.add(name, [model.clone()]),
+            "scored_at" => lineage.add(name, []),
+            _ => lineage.add(name, scored.iter().cloned()),
+        }
+    }
+    let on = keys.iter().map(|key| (key.clone(), key.clone())).collect();
+    lineage.links.push(RowLink { table: table.to_owned(), on, nulls_equal: true, ..RowLink::default() });
+    lineage
 }
 
 /// The table of totals, made once all rows are scored: the shell takes the tables one after the other.

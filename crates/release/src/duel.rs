@@ -4,11 +4,10 @@ use artifact::definitions_of;
 use score::metrics::Metric;
 use score::{Duel, LoadedVersion, Version, Versus, versus};
 use serde_json::json;
-use spec::text::number;
+use spec::text::{aligned, number};
 use spec::{Error, Result, Tool};
 
 use crate::context::Context;
-use crate::reading::aligned;
 use crate::training::Training;
 use crate::wiring::Format;
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use score::metrics::Metric;
 use score::{Entry, Manifest, ModelStage, Version};
 use serde_json::{Value, json};
+use spec::text::aligned;
 use spec::{Error, Result};
 
 use crate::context::Context;
@@ -50,24 +51,6 @@ pub fn list(context: &Context, format: Format) -> Result<()> {
             tool::print(&aligned(&["version", "stage", "trained", "experiment", "quality", "decided"], &rows))
         }
     }
-}
-
-/// Texts in columns under their names; empty without rows.
-pub fn aligned<const N: usize>(names: &[&str; N], rows: &[[String; N]]) -> String {
-    if rows.is_empty() {
-        return String::new();
-    }
-    let width = |at: usize| {
-        let texts = rows.iter().map(|row| row[at].as_str()).chain([names[at]]);
-        texts.map(|text| text.chars().count()).max().unwrap_or_default()
-    };
-    let widths: [usize; N] = std::array::from_fn(width);
-    let line = |cells: [&str; N]| {
-        let cells = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    let head = line(*names);
-    rows.iter().fold(head, |text, row| text + &line(std::array::from_fn(|at| row[at].as_str())))
 }
 
 /// The metric that the pipeline chooses by, if its `train.yaml` can be read: an error there prevents no answer.

@@ -90,6 +90,11 @@ impl Scorer {
         &self.schema
     }
 
+    /// The columns that say whom a score is about: entity, then time.
+    pub fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
     /// The version that scores.
     pub fn loaded(&self) -> &LoadedVersion {
         &self.loaded

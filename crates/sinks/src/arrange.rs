@@ -1,7 +1,7 @@
 //! Which columns and rows are written, in which order.
 
-use artifact::PolarsResultExt;
-use polars::prelude::{Expr, LazyFrame, SortMultipleOptions, col};
+use artifact::{ColumnOf, Lineage, PolarsResultExt, RowLink};
+use polars::prelude::{Expr, LazyFrame, Schema, SortMultipleOptions, col};
 use spec::{Error, Name, Result, did_you_mean};
 
 use crate::{ExportSpec, Order, OutColumn, SortKey};
@@ -59,6 +59,20 @@ pub fn arranged(
         table = table.sort_by_exprs(by, options);
     }
     Ok(table.select(picked))
+}
+
+/// From which columns of the table those of the file come, which has the columns `written`. Every row is a row of the table,
+/// which is named `table` in the lineage: with its stage, since several stages may have one of its name.
+pub fn lineage(spec: &ExportSpec, table: &str, written: &Schema) -> Lineage {
+    let renamed = spec.columns.iter().flatten().map(|column| (column.called.clone(), column.name.clone()));
+    let same = written.iter_names().map(|name| (name.to_string(), name.to_string()));
+    let on: Vec<(String, String)> = if spec.columns.is_some() { renamed.collect() } else { same.collect() };
+    let mut lineage = Lineage::default();
+    for (called, name) in &on {
+        lineage.add(called, [ColumnOf::new(table, name)]);
+    }
+    lineage.links.push(RowLink { table: table.to_owned(), on, nulls_equal: true, ..RowLink::default() });
+    lineage
 }
 
 #[cfg(test)]

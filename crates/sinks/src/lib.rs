@@ -29,7 +29,7 @@ use artifact::Stamp;
 use polars::prelude::{DataFrame, Schema};
 use spec::{Error, Result};
 
-pub use self::arrange::{arrange, arranged};
+pub use self::arrange::{arrange, arranged, lineage};
 pub use self::columns::{Order, OutColumn, SortKey};
 pub use self::csv::{CsvOptions, Separator};
 pub use self::database::{DatabaseSpec, Mode, load};

@@ -64,7 +64,7 @@ pub use incremental::Reach;
 pub use postgres::Postgres;
 pub use source::{Located, Opened};
 pub use sqlite::Sqlite;
-pub use table_spec::{RAW, SourceSpec, TableSpec};
+pub use table_spec::{RAW, SchemaContract, SourceSpec, TableSpec};
 pub use values::MomentFormat;
 
 use source::Request;

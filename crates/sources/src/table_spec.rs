@@ -22,13 +22,38 @@ pub struct TableSpec {
     pub source: SourceSpec,
     pub fallback: Option<SourceSpec>,
     pub columns: Option<Map<ColumnSpec>>,
+    pub schema: SchemaContract,
+}
+
+/// What becomes of a run whose source has other columns than that of the last run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SchemaContract {
+    /// The table takes them as they are; each change is a warning, and recorded.
+    #[default]
+    Evolve,
+    /// A column that is new, gone or of another type refuses the run.
+    Refuse,
+    /// A column that is new or gone refuses the run; types may change.
+    RefuseColumns,
+}
+
+impl SchemaContract {
+    /// As written in YAML.
+    pub fn name(self) -> &'static str {
+        match self {
+            SchemaContract::Evolve => "evolve",
+            SchemaContract::Refuse => "refuse",
+            SchemaContract::RefuseColumns => "refuse_columns",
+        }
+    }
 }
 
 impl TableSpec {
     /// The same table from the source that takes the place of one that stays down.
     pub fn fallback(&self) -> Option<TableSpec> {
         let source = self.fallback.clone()?;
-        Some(TableSpec { source, fallback: None, columns: self.columns.clone() })
+        Some(TableSpec { source, fallback: None, columns: self.columns.clone(), schema: self.schema })
     }
 
     /// Whether its rows come from files.
@@ -79,11 +104,15 @@ struct Written {
     /// may have spaces around them; `nan` and `inf` are not numbers. Text keeps its white space.
     #[serde(default)]
     columns: Option<Map<ColumnSpec>>,
+    /// What becomes of a run whose source has other columns than that of the last run: `evolve` (default), `refuse` or
+    /// `refuse_columns`. The flag --accept-schema takes them in spite of it, once.
+    #[serde(default)]
+    schema: SchemaContract,
 }
 
 impl TryFrom<Written> for TableSpec {
     type Error = String;
-    fn try_from(Written { source, fallback, columns }: Written) -> Result<TableSpec, String> {
+    fn try_from(Written { source, fallback, columns, schema }: Written) -> Result<TableSpec, String> {
         if let Some(columns) = &columns {
             if columns.is_empty() {
                 return Err("'columns' names no column; leave the key out to read all".to_owned());
@@ -98,7 +127,7 @@ impl TryFrom<Written> for TableSpec {
         if let (Some((name, _)), false) = (optional, source.source().may_lack_columns()) {
             return Err(format!("'optional' of the column '{name}' is for files and services"));
         }
-        Ok(TableSpec { source, fallback, columns })
+        Ok(TableSpec { source, fallback, columns, schema })
     }
 }
 

@@ -20,10 +20,11 @@ pub enum Tool {
     Monitor,
     Release,
     Serve,
+    Catalog,
 }
 
 impl Tool {
-    pub const ALL: [Tool; 9] = [
+    pub const ALL: [Tool; 10] = [
         Tool::Ingest,
         Tool::Clean,
         Tool::Features,
@@ -33,6 +34,7 @@ impl Tool {
         Tool::Monitor,
         Tool::Release,
         Tool::Serve,
+        Tool::Catalog,
     ];
 
     pub fn name(self) -> &'static str {
@@ -46,6 +48,7 @@ impl Tool {
             Tool::Monitor => "monitor",
             Tool::Release => "release",
             Tool::Serve => "serve",
+            Tool::Catalog => "catalog",
         }
     }
 
@@ -53,7 +56,7 @@ impl Tool {
     pub fn upstream(self) -> Option<Tool> {
         match self {
             // What these read is more than one stage's output.
-            Tool::Ingest | Tool::Monitor | Tool::Release | Tool::Serve => None,
+            Tool::Ingest | Tool::Monitor | Tool::Release | Tool::Serve | Tool::Catalog => None,
             Tool::Clean => Some(Tool::Ingest),
             Tool::Features => Some(Tool::Clean),
             Tool::Train | Tool::Predict => Some(Tool::Features),
@@ -62,7 +65,7 @@ impl Tool {
     }
 
     /// The folder that the tool owns for `pipeline`, relative to the project root. `release` decides in the folder of
-    /// `train`; what `serve` has been asked is a source for `ingest`.
+    /// `train`; what `serve` has been asked is a source for `ingest`; `catalog` writes for all pipelines together.
     pub fn folder(self, pipeline: &Name) -> PathBuf {
         let pipeline = pipeline.as_str();
         let data = Path::new("data");
@@ -70,6 +73,7 @@ impl Tool {
             Tool::Ingest => data.join("raw").join(pipeline),
             Tool::Clean | Tool::Features => data.join("processed").join(pipeline).join(self.name()),
             Tool::Train | Tool::Release => data.join("models").join(pipeline),
+            Tool::Catalog => data.join("catalog"),
             Tool::Serve => data.join("raw").join(format!("{pipeline}_served")),
             Tool::Predict | Tool::Export | Tool::Monitor => data.join("output").join(pipeline).join(self.name()),
         }

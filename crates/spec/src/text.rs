@@ -38,6 +38,25 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
+/// Texts in columns under their names; empty without rows. A row that is shorter than the names ends with empty cells.
+pub fn aligned<Row: AsRef<[String]>>(names: &[&str], rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let cell = |row: &Row, at: usize| row.as_ref().get(at).cloned().unwrap_or_default();
+    let width = |at: usize| {
+        let cells = rows.iter().map(|row| cell(row, at).chars().count());
+        cells.chain([names[at].chars().count()]).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..names.len()).map(width).collect();
+    let line = |cells: Vec<String>| {
+        let cells = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    let head = line(names.iter().map(|name| (*name).to_owned()).collect());
+    rows.iter().fold(head, |text, row| text + &line((0..names.len()).map(|at| cell(row, at)).collect()))
+}
+
 /// The cause of all causes of an error, without the number that only a C programmer wants to see. What lies around it
 /// mostly repeats what we say ourselves.
 pub fn root_cause(error: &(dyn Error + 'static)) -> String {
@@ -52,6 +71,13 @@ pub fn root_cause(error: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_stand_in_columns() {
+        let rows = [vec!["a".to_owned(), "é1".to_owned()], vec!["long".to_owned()]];
+        assert_eq!(aligned(&["x", "y"], &rows), "x     y\na     é1\nlong\n");
+        assert_eq!(aligned::<Vec<String>>(&["x"], &[]), "");
+    }
 
     #[test]
     fn shares_and_numbers_are_short() {

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use artifact::{
-    Batch, Books, CheckResult, Evidence, Fate, Fingerprint, Input, Kind, Notes, Quality, TableWriter, TakenOut,
-    Temporary, Verdict, WrittenTable, hash_file, history, open, scan_files, stream,
+    Batch, Books, CheckResult, Evidence, Fate, Fingerprint, Input, Kind, Lineage, Notes, Quality, SchemaHistory,
+    TableWriter, TakenOut, Temporary, Verdict, WrittenTable, hash_file, history, open, scan_files, stream,
 };
 use checks::{Check, Published, RowChecks};
 use polars::prelude::{LazyFrame, Schema};
@@ -13,6 +13,7 @@ use spec::text::count;
 use spec::{Class, Error, Result};
 
 use crate::aside::Aside;
+use crate::describe::described;
 use crate::output::{BooksOf, Empty, FileOutput, FinishedTable, Kept, TableOutput, counted};
 use crate::publication::files_passed;
 use crate::refusals::Refusals;
@@ -58,6 +59,9 @@ impl<S: Stage> Drafting<'_, S> {
             checks: Vec::new(),
             columns: Vec::new(),
             definitions: None,
+            lineage: None,
+            schema: None,
+            described: None,
             quality: None,
             refused: None,
             changes: None,
@@ -91,6 +95,7 @@ impl<S: Stage> Drafting<'_, S> {
         failures: &mut Vec<String>,
     ) -> Result<Option<Draft>> {
         let table = output.table.clone();
+        let described = described(self.job, &table, Some(&output.schema))?;
         let checks = self.job.checks.get(&table).map_or(&[][..], Vec::as_slice);
         let target = self.target(&table, "parquet");
         let log = self.target(&changes_of(&table), "parquet");
@@ -181,11 +186,16 @@ impl<S: Stage> Drafting<'_, S> {
             failures.push(empty(&table, &books));
         }
         facts.doubts.iter().for_each(|doubt| tracing::warn!("{}: {table}: {doubt}", self.who));
+        let earlier = history::of_table(&self.job.folder(), &table, 1);
+        let schema = SchemaHistory::after(earlier.first(), &columns, self.job.stamp.time());
         let evidence = Evidence {
             quality: Some(Quality::of(&books, &taken, &results, &columns)),
             checks: results,
             columns,
             definitions: output.definitions,
+            lineage: output.lineage.map(|lineage| with_checks(lineage, &row_checks)),
+            schema: Some(schema),
+            described,
             bookmark: facts.bookmark,
             notes: self.with_passed(&table, output.notes, facts.passed),
             content: written.content.clone(),
@@ -306,6 +316,14 @@ impl<S: Stage> Drafting<'_, S> {
     pub(crate) fn shown(&self, path: &Path) -> String {
         self.job.root.relative(path).display().to_string()
     }
+}
+
+/// Row checks decide which rows there are: so do the columns that theirs are made of.
+fn with_checks(mut lineage: Lineage, row_checks: &RowChecks) -> Lineage {
+    let checked = row_checks.columns();
+    let more = lineage.of(checked.iter().map(String::as_str));
+    lineage.rows.extend(more);
+    lineage
 }
 
 /// The name of a table's change log.

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use spec::{Beside, Environment, Error, Loaded, Name, Result, Root, did_you_mean};
 
+use crate::describe::{DESCRIBE, Descriptions};
 use crate::output::Output;
 use crate::refusals::{MAX_REFUSED, MaxRefused};
 use crate::{Job, Stage};
@@ -21,14 +22,17 @@ struct Gates {
     checks: Checks,
     /// The largest share of rows that the stage may refuse because it cannot read them.
     max_refused: MaxRefused,
+    /// What people say of the tables.
+    described: Descriptions,
 }
 
 impl Beside for Gates {
-    const KEYS: &'static [&'static str] = &[CHECKS, MAX_REFUSED];
+    const KEYS: &'static [&'static str] = &[CHECKS, MAX_REFUSED, DESCRIBE];
 
     fn read<'de, D: Deserializer<'de>>(&mut self, key: &str, value: D) -> Result<(), D::Error> {
         match key {
             CHECKS => self.checks = Checks::deserialize(value)?,
+            DESCRIBE => self.described = Descriptions::deserialize(value)?,
             _ => self.max_refused = MaxRefused::deserialize(value)?,
         }
         Ok(())
@@ -43,6 +47,8 @@ pub struct StageSpec<S: Stage> {
     pub checks: Checks,
     /// The largest share of rows that the stage may refuse as unreadable.
     pub max_refused: MaxRefused,
+    /// What people say of the tables; each is a table that the stage publishes.
+    pub described: Descriptions,
     /// Hash of the file and of the variables it read.
     pub hash: String,
 }
@@ -57,8 +63,9 @@ pub fn read_spec<S: Stage>(text: &str, file: &Path, env: &Environment) -> Result
         // Files are called after tables: a name must not lead out of the stage's folder, nor break a list of paths.
         Name::new(table.as_str()).map_err(|error| error.at("tables").placed(text, file))?;
     }
-    let Gates { checks, max_refused } = gates;
+    let Gates { checks, max_refused, described } = gates;
     let named = checks.names().map(|name| (CHECKS, name)).chain(max_refused.names().map(|name| (MAX_REFUSED, name)));
+    let named = named.chain(described.names().map(|name| (DESCRIBE, name)));
     for (key, unknown) in named {
         if !tables.iter().any(|table| table == unknown) {
             let place = spec::place_in(text, file, &[key, unknown]);
@@ -66,7 +73,7 @@ pub fn read_spec<S: Stage>(text: &str, file: &Path, env: &Environment) -> Result
                 .hint(did_you_mean(unknown, tables.iter().map(String::as_str))));
         }
     }
-    Ok(StageSpec { body, checks, max_refused, hash })
+    Ok(StageSpec { body, checks, max_refused, described, hash })
 }
 
 /// The body of the file of another stage than the one that runs, with the hash that the evidence of its outputs holds.
@@ -81,9 +88,11 @@ pub(crate) fn schema<S: Stage>() -> serde_json::Value {
     let mut generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
     let checks = generator.subschema_for::<Checks>();
     let max_refused = generator.subschema_for::<MaxRefused>();
+    let described = generator.subschema_for::<Descriptions>();
     let mut schema = generator.into_root_schema_for::<S::Spec>().to_value();
     schema["properties"][CHECKS] = checks.to_value();
     schema["properties"][MAX_REFUSED] = max_refused.to_value();
+    schema["properties"][DESCRIBE] = described.to_value();
     schema
 }
 

@@ -7,6 +7,7 @@
 
 mod args;
 mod aside;
+mod describe;
 mod drafts;
 mod gates;
 mod incoming;
@@ -37,6 +38,7 @@ use spec::{Environment, Error, Exit, Name, Result, Root, Tool, Url};
 use tool::{About, Call, Entry, Progress};
 
 pub use args::RunFlags;
+pub use describe::Descriptions;
 pub use gates::{StageSpec, body_of, read_spec};
 pub use inputs::{data_arguments, upstream};
 pub use later::Later;
@@ -180,6 +182,8 @@ pub struct Job<S: Stage> {
     pub checks: Checks,
     /// The largest share of rows that may be refused.
     pub max_refused: MaxRefused,
+    /// What people say of the tables.
+    pub described: Descriptions,
     pub flags: S::Flags,
     pub common: RunFlags,
     pub env: Environment,

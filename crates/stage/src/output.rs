@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use artifact::{Batches, Books, CheckResult, Definitions, Input, Notes};
+use artifact::{Batches, Books, CheckResult, Definitions, Input, Lineage, Notes};
 use polars::prelude::{DataFrame, LazyFrame, Schema};
 use spec::{Error, Result};
 
@@ -85,6 +85,8 @@ pub struct TableOutput {
     pub fallback: Option<Fallback>,
     /// What the columns mean.
     pub definitions: Option<Definitions>,
+    /// From which input columns each column comes, as far as the stage's plan says it.
+    pub lineage: Option<Lineage>,
     /// What the stage itself judged of the rows, known at the end of the batches: as if it were checks of the spec.
     pub judged: Box<dyn FnOnce() -> Judged>,
     /// What else the evidence should say.
@@ -154,6 +156,7 @@ impl TableOutput {
             accepted: Box::new(|_| Ok(())),
             fallback: None,
             definitions: None,
+            lineage: None,
             judged: Box::new(Judged::default),
             notes: Notes::default(),
         }
@@ -203,6 +206,8 @@ pub struct FolderOutput {
     pub tables: Vec<(String, DataFrame)>,
     pub books: Books,
     pub notes: Notes,
+    /// From which input columns it was made, under a name of the maker's choice.
+    pub lineage: Option<Lineage>,
     /// What to do once the folder has its name, before the snapshot is replaced. An interruption waits for it: nothing that
     /// takes long, and nothing that goes over the network.
     pub then: Box<dyn FnOnce() -> Result<()>>,

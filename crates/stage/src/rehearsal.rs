@@ -13,6 +13,7 @@ use spec::{Environment, Error, Name, Result, Root};
 use tool::{Progress, caught};
 
 use crate::args::RunFlags;
+use crate::describe::Descriptions;
 use crate::later::Later;
 use crate::mirror::Mirror;
 use crate::publish::publish;
@@ -70,6 +71,7 @@ fn played<S: Stage>(rehearsal: Rehearsal<'_, S>) -> Result<Vec<Rehearsed>> {
         spec_hash: String::new(),
         checks,
         max_refused: MaxRefused::any(),
+        described: Descriptions::default(),
         flags,
         common: RunFlags::default(),
         env: env.clone(),
@@ -146,6 +148,9 @@ fn written<S: Stage>(root: &Root, pipeline: &Name, table: String, rows: DataFram
         checks: Vec::new(),
         columns: Vec::new(),
         definitions: None,
+        lineage: None,
+        schema: None,
+        described: None,
         quality: None,
         refused: None,
         changes: None,

@@ -9,6 +9,7 @@ use artifact::{
 use polars::prelude::DataFrame;
 use spec::{Error, Result};
 
+use crate::describe::described;
 use crate::drafts::{Draft, Drafting};
 use crate::output::{BooksOf, Empty, FolderOutput, RenderedOutput, TableOutput, counted, rows_of};
 use crate::verification::verify;
@@ -90,8 +91,11 @@ impl<S: Stage> Drafting<'_, S> {
                     BooksOf::Given(books) => rows_of(books.rows_in),
                 };
                 let notes = table.notes.clone();
+                let lineage = table.lineage.clone();
+                let described = described(self.job, &name, Some(&table.schema))?;
                 let books = Books { rows_in: counted(&rows_in), ..Books::default() };
-                let evidence = artifact::Evidence { notes, ..self.evidence(&name, Kind::File, books) };
+                let evidence =
+                    artifact::Evidence { notes, lineage, described, ..self.evidence(&name, Kind::File, books) };
                 (Rows::unchecked(table), None, evidence)
             }
             true => {
@@ -116,7 +120,7 @@ impl<S: Stage> Drafting<'_, S> {
 
     /// Writes a folder with its tables. If a check of one of them fails, the table is all that comes back.
     pub(crate) fn folder(&self, output: FolderOutput, before: &[Draft], failures: &mut Vec<String>) -> Result<Draft> {
-        let FolderOutput { name, write, tables, books, mut notes, then, standing: _ } = output;
+        let FolderOutput { name, write, tables, books, mut notes, lineage, then, standing: _ } = output;
         let target = self.job.folder().join(&name);
         let temporary = Temporary::folder_beside(&target)?;
         write(temporary.path())?;
@@ -148,7 +152,7 @@ impl<S: Stage> Drafting<'_, S> {
         let content = hash_of(&files);
         notes.files = files;
         let evidence =
-            artifact::Evidence { content, notes, checks: results, ..self.evidence(&name, Kind::File, books) };
+            artifact::Evidence { content, notes, lineage, checks: results, ..self.evidence(&name, Kind::File, books) };
         write_sidecar(temporary.path(), &evidence)?;
         Ok(Draft::Folder { temporary, target, evidence, then })
     }

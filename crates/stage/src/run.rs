@@ -54,7 +54,8 @@ fn execute<S: Stage>(arguments: Arguments<S::Flags>, common: &Common) -> Result<
     let who = format!("{} {pipeline}", S::TOOL);
     let Project { root, env } = Project::open()?;
     let file = root.spec(&pipeline, S::TOOL)?;
-    let StageSpec { body, checks, max_refused, hash } = read_spec::<S>(&spec::text_of(&root, &file)?, &file, &env)?;
+    let StageSpec { body, checks, max_refused, described, hash } =
+        read_spec::<S>(&spec::text_of(&root, &file)?, &file, &env)?;
     let mirror = Mirror::new(&root, &env)?;
     let mut artifacts = match S::reads_inputs(&flags) && (S::reads_upstream(&body) || !named.is_empty()) {
         true => S::artifacts(&pipeline, &named, &root, &mirror)?,
@@ -78,6 +79,7 @@ fn execute<S: Stage>(arguments: Arguments<S::Flags>, common: &Common) -> Result<
         spec_hash: format!("{hash}{}", S::variant(&flags)),
         checks,
         max_refused,
+        described,
         flags,
         common: flags_of_run,
         env,

@@ -93,6 +93,10 @@ pub fn command<P: Program>(before: &str) -> clap::Command {
         others.join(", ")
     );
     let mut command = CommandLine::<P::Arguments>::command().mut_arg("schema", |schema| schema.help(schemas));
+    if command.has_subcommands() {
+        // They may stand behind the command, too.
+        command = command.mut_arg("log_format", |flag| flag.global(true)).mut_arg("quiet", |flag| flag.global(true));
+    }
     if let Some(usage) = P::USAGE {
         command = command.override_usage(format!("{before}{} [OPTIONS] {usage}", P::TOOL));
     }

@@ -1,5 +1,6 @@
 //! `train`: learns, judges and explains models. See `stage` for all that the stages share.
 
+mod lineage;
 mod moved;
 mod rebuild;
 mod runs;

@@ -13,6 +13,7 @@ use stage::{Cause, FolderOutput, Job, Output, Stage, Standing};
 use tool::About;
 use tracking::{Sent, Tracker, no_server};
 
+use crate::lineage::lineage;
 use crate::rebuild::rebuild;
 use crate::runs::{self, Format};
 use crate::since::since;
@@ -170,12 +171,14 @@ fn version(job: &Job<Train>, registry: Registry, trial: Trial, decision: Decisio
     let logged = decision.clone();
     let (tracker, later) = (Tracker::of(&job.env, &job.pipeline), job.later.clone());
     let who = format!("train {}", job.pipeline);
+    let lineage = lineage(&trial);
     Ok(FolderOutput {
         name: version.to_string(),
         write: Box::new(move |folder| write_version(folder, &trial, &origin, &decision).map(|_| ())),
         tables: vec![(PREDICTIONS.to_owned(), predictions), (PARTS.to_owned(), parts)],
         books,
         notes: Notes { version: Some(version.to_string()), ..Notes::default() },
+        lineage: Some(lineage),
         then: Box::new(move || {
             tool::say(said);
             if let Some(note) = record(&registry, version, &logged)? {

@@ -13,6 +13,7 @@ use values::form::Form;
 
 use crate::beside::{Beside, OtherTable};
 use crate::matching::{Index, ordinals};
+use crate::plan::Source;
 use crate::reshape::shown_cells;
 
 /// Which rows of another table belong to a row, and what they bring.
@@ -64,13 +65,23 @@ impl Joining {
         self.here.iter().cloned().chain(beside).collect()
     }
 
+    /// The columns of the other table by which rows are found.
+    pub fn theirs(&self) -> impl Iterator<Item = Source> {
+        let beside: Vec<String> = match &self.closeness {
+            Closeness::Any => Vec::new(),
+            Closeness::AsOf { there, .. } => vec![there.clone()],
+            Closeness::Between { from, to, .. } => vec![from.clone(), to.clone()],
+        };
+        self.there.clone().into_iter().chain(beside).map(|column| Source::Beside(self.with.clone(), column))
+    }
+
     /// Pairs of key columns, for who traces rows.
     pub fn pairs(&self) -> Vec<(String, Option<String>)> {
         let keys = self.here.iter().cloned().zip(self.there.iter().cloned().map(Some));
         let beside = match &self.closeness {
             Closeness::Any => None,
-            Closeness::AsOf { here, there, .. } => Some((here.clone(), Some(there.clone()))),
-            Closeness::Between { here, from, .. } => Some((here.clone(), Some(from.clone()))),
+            // It is near, not equal: nobody finds the row by it.
+            Closeness::AsOf { here, .. } | Closeness::Between { here, .. } => Some((here.clone(), None)),
         };
         keys.chain(beside).collect()
     }

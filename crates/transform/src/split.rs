@@ -10,7 +10,7 @@ use crate::carry::{Carried, Pass};
 use crate::changes::Log;
 use crate::given::Given;
 use crate::joining::Matcher;
-use crate::plan::{Plan, RULE, Reason, Rule};
+use crate::plan::{ColumnSources, Plan, RULE, Reason, Rule};
 use crate::review::Review;
 use crate::seen::FirstSeen;
 use crate::steps::Step;
@@ -27,6 +27,8 @@ pub struct Cleaned {
     pub changes: Option<Schema>,
     /// How the columns came to be that steps made or changed.
     pub definitions: Definitions,
+    /// From which columns of the input they come.
+    pub sources: ColumnSources,
     /// What steps found that people should look at, in the order of the steps.
     pub reviews: Vec<Review>,
     /// In the order of the input.
@@ -44,7 +46,7 @@ pub struct Cleaned {
 /// `before` and `after` (text; empty of masked columns), `by` (the step, or the model, task and prompt).
 pub fn clean(input: LazyFrame, steps: &[Step], given: &Given) -> Result<Cleaned> {
     let (plan, carried) = carried(input, steps, given, false)?;
-    let (definitions, reshapes) = (plan.definitions(), plan.reshapes());
+    let (definitions, reshapes, sources) = (plan.definitions(), plan.reshapes(), plan.sources());
     let (pass, earlier, reviews) = carried.finish(&plan.rules);
     let schema = pass.schema.clone();
     let refused = (!earlier.schemas.is_empty()).then(|| refused_schema(&earlier.schemas, &schema));
@@ -57,6 +59,7 @@ pub fn clean(input: LazyFrame, steps: &[Step], given: &Given) -> Result<Cleaned>
         .map(move |batch| Ok(Batch { rows: rows.clone(), changes: batch.changes.or_else(|| log.clone()), ..batch }));
     Ok(Cleaned {
         definitions,
+        sources,
         reshapes,
         reviews,
         schema,

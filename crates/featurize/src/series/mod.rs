@@ -33,7 +33,7 @@ mod rows;
 mod spec;
 mod table;
 
-pub use plan::Plan;
+pub use plan::{How, Level, Plan};
 pub use proof::prove;
 pub use spec::{Series, SeriesFeature, SeriesFeatures, SeriesLabel, SeriesSpec};
 pub use table::build;

@@ -3,12 +3,15 @@
 
 mod bars;
 mod dots;
+mod graph;
+mod layers;
 mod lines;
 mod scale;
 mod spark;
 
 pub use bars::{Bars, Histogram};
 pub use dots::Dots;
+pub use graph::Graph;
 pub use lines::Lines;
 pub use spark::spark;
 

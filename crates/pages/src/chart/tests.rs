@@ -76,3 +76,20 @@ fn a_histogram_counts_each_value_once() {
     }
     assert!(text.contains("5 values from 0 to 1"), "{text}");
 }
+
+#[test]
+fn a_graph_leads_to_pages_and_is_a_table_too() {
+    for name in HOSTILE {
+        let mut graph = Graph::new(name);
+        let one = graph.node(name, "raw", Some(crate::Address::to(&[name])));
+        let two = graph.node("b", name, None);
+        graph.edge(one, two);
+        graph.edge(two, two);
+        graph.here(two);
+        let markup = Html::from(graph.figure()).into_string();
+        parsed(&markup);
+        assert_eq!(markup.matches("<path").count(), 1, "{markup}");
+    }
+    let nothing = Html::from(Graph::new("x").figure()).into_string();
+    assert!(!nothing.contains("NaN") && !nothing.contains("inf"), "{nothing}");
+}

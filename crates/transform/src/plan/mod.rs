@@ -6,6 +6,7 @@
 //! so that a refused row can show it: the helper is the old column under another name and costs no copy.
 
 mod action;
+mod lineage;
 mod question;
 mod reshapes;
 
@@ -17,6 +18,9 @@ use polars::prelude::{DataType, Schema};
 use spec::{Error, Result, did_you_mean};
 
 use self::reshapes::Noted;
+pub(crate) use lineage::Moves;
+pub use lineage::{ColumnSources, Source};
+
 pub(crate) use action::{
     Action, Ask, Bound, Filling, Given as Answer, Limits, Log, Question, Spread, Value, whole_cell,
 };
@@ -80,6 +84,8 @@ impl Problem {
 
 /// The plan that the steps add to.
 pub struct Plan {
+    /// The columns of the input, without provenance.
+    input: Vec<String>,
     schema: Schema,
     pub(crate) actions: Vec<Action>,
     pub(crate) rules: Vec<Rule>,
@@ -115,7 +121,10 @@ impl Plan {
         }
         // Refused rows that are replayed still carry the reason for which they were refused.
         let left = columns.iter().filter(|(name, _)| name.as_str() != REASON);
+        let input = columns.iter_names().map(|name| name.to_string());
+        let input = input.filter(|name| ![FILE, ROW, REASON].contains(&name.as_str())).collect();
         Ok(Plan {
+            input,
             schema: left.map(|(name, dtype)| (name.clone(), dtype.clone())).collect(),
             actions: Vec::new(),
             rules: Vec::new(),

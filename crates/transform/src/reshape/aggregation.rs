@@ -10,6 +10,7 @@ use values::form::Form;
 use super::groups::Groups;
 use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
+use crate::plan::Moves;
 
 /// What becomes of rows whose key is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -52,6 +53,11 @@ impl Reshaping for Aggregation {
     fn parameters(&self) -> Json {
         let measures = self.measures.iter().map(|(name, sql)| (name.clone(), json!(sql.text())));
         json!({"by": self.by, "measures": measures.collect::<serde_json::Map<_, _>>(), "nulls": self.nulls})
+    }
+
+    fn moves(&self) -> Moves {
+        let moves = Moves::default().by(self.by.iter().cloned());
+        self.measures.iter().fold(moves, |moves, (name, sql)| moves.makes(name, sql.columns()))
     }
 
     fn schema(&self) -> &Schema {

@@ -8,6 +8,7 @@ use spec::Result;
 use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::beside::OtherTable;
 use crate::given::Given;
+use crate::plan::{Moves, Source};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Appending {
@@ -23,6 +24,14 @@ impl Reshaping for Appending {
 
     fn parameters(&self) -> Json {
         json!({"with": self.with.to_string()})
+    }
+
+    fn moves(&self) -> Moves {
+        let column = |name: &PlSmallStr| {
+            let of = [Source::Input(name.to_string()), Source::Beside(self.with.clone(), name.to_string())];
+            (name.to_string(), of.to_vec())
+        };
+        Moves { columns: self.schema.iter_names().map(column).collect(), ..Moves::default() }
     }
 
     fn schema(&self) -> &Schema {

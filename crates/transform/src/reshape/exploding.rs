@@ -7,6 +7,7 @@ use spec::Result;
 
 use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
+use crate::plan::Moves;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Exploding {
@@ -25,6 +26,12 @@ impl Reshaping for Exploding {
 
     fn parameters(&self) -> Json {
         json!({"column": self.column, "separator": self.separator, "trim": self.trim, "position": self.position})
+    }
+
+    fn moves(&self) -> Moves {
+        let of = || [self.column.clone()];
+        let moves = Moves::default().by(of());
+        self.position.iter().fold(moves, |moves, name| moves.makes(name, of()))
     }
 
     fn schema(&self) -> &Schema {

@@ -10,6 +10,7 @@ use spec::{Error, Result};
 use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
 use crate::joining::{Joining, Matcher};
+use crate::plan::{Moves, Source};
 
 /// A join that gives a row for each match.
 #[derive(Clone, Debug)]
@@ -42,6 +43,18 @@ impl Reshaping for FanOut {
             "left"
         };
         json!({"with": self.joining.to_string(), "how": how, "single": self.single, "columns": brought})
+    }
+
+    fn moves(&self) -> Moves {
+        let mut moves = Moves::default().joins(&self.joining);
+        if self.full {
+            // A row that only the other table has brings its key.
+            for (here, there) in self.joining.here.iter().zip(&self.joining.there) {
+                let of = [Source::Input(here.clone()), Source::Beside(self.joining.with.clone(), there.clone())];
+                moves.columns.push((here.clone(), of.to_vec()));
+            }
+        }
+        moves
     }
 
     fn schema(&self) -> &Schema {

@@ -35,6 +35,7 @@ pub(crate) use versioning::Versioning;
 pub(crate) use windows::Windows;
 
 use crate::given::Given;
+use crate::plan::Moves;
 
 /// A table step as data, and beside it how it is carried out.
 pub(crate) trait Reshaping: fmt::Debug + Send + Sync {
@@ -43,6 +44,9 @@ pub(crate) trait Reshaping: fmt::Debug + Send + Sync {
 
     /// All that distinguishes it from others of its name.
     fn parameters(&self) -> Json;
+
+    /// From which columns those that it makes come, and which decide on its rows. Columns that it does not name are as they were.
+    fn moves(&self) -> Moves;
 
     /// The columns of the rows that it gives, provenance included.
     fn schema(&self) -> &Schema;

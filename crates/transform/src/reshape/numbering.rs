@@ -9,6 +9,7 @@ use values::form::Form;
 use super::groups::Groups;
 use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
+use crate::plan::Moves;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Numbering {
@@ -27,6 +28,10 @@ impl Reshaping for Numbering {
 
     fn parameters(&self) -> Json {
         json!({"column": self.column, "of": self.of, "method": "number"})
+    }
+
+    fn moves(&self) -> Moves {
+        Moves::default().makes(&self.column, self.of.iter().cloned())
     }
 
     fn schema(&self) -> &Schema {

@@ -10,6 +10,7 @@ use values::form::Form;
 use super::groups::Groups;
 use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
+use crate::plan::Moves;
 
 /// What becomes of rows whose value is none of those that become columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -46,6 +47,12 @@ impl Reshaping for Pivoting {
         let values: serde_json::Map<String, Json> =
             self.values.iter().map(|(value, _, name)| (value.clone(), json!(name))).collect();
         json!({"by": self.by, "column": self.column, "values": values, "measure": self.measure.text(), "others": self.others})
+    }
+
+    fn moves(&self) -> Moves {
+        let of = || self.measure.columns().into_iter().chain([self.column.clone()]);
+        let moves = Moves::default().by(self.by.iter().cloned().chain([self.column.clone()]));
+        self.values.iter().fold(moves, |moves, (_, _, name)| moves.makes(name, of()))
     }
 
     fn schema(&self) -> &Schema {

@@ -7,6 +7,7 @@ use spec::Result;
 
 use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
+use crate::plan::Moves;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Sorting {
@@ -28,6 +29,10 @@ impl Reshaping for Sorting {
             .iter()
             .map(|(column, falls, nulls_first)| json!({"column": column, "falls": falls, "nulls_first": nulls_first}));
         json!({"by": by.collect::<Vec<_>>(), "limit": self.limit})
+    }
+
+    fn moves(&self) -> Moves {
+        Moves::default().by(self.by.iter().map(|(column, ..)| column.clone()))
     }
 
     fn schema(&self) -> &Schema {

@@ -7,6 +7,7 @@ use spec::Result;
 
 use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
+use crate::plan::Moves;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Unpivoting {
@@ -30,6 +31,12 @@ impl Reshaping for Unpivoting {
         let columns: serde_json::Map<String, Json> =
             self.columns.iter().map(|(column, text)| (column.clone(), json!(text))).collect();
         json!({"columns": columns, "name": self.name, "value": self.value, "keep_null": self.keep_null})
+    }
+
+    fn moves(&self) -> Moves {
+        let of = || self.columns.iter().map(|(column, _)| column.clone());
+        let moves = Moves::default().makes(&self.name, []).makes(&self.value, of());
+        if self.keep_null { moves } else { moves.by(of()) }
     }
 
     fn schema(&self) -> &Schema {

@@ -13,6 +13,7 @@ use super::groups::Groups;
 use super::{Gathered, Reshaped, Reshaping, Work, shown_key};
 use crate::given::Given;
 use crate::matching::{Encoded, ordinals};
+use crate::plan::Moves;
 
 /// What it means that a later snapshot does not have a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -47,6 +48,14 @@ impl Reshaping for Versioning {
 
     fn parameters(&self) -> Json {
         json!({"key": self.key, "at": self.at, "columns": self.tracked, "missing": self.missing})
+    }
+
+    fn moves(&self) -> Moves {
+        let of = || self.key.iter().chain(&self.tracked).chain([&self.at]).cloned();
+        // The time of the snapshot may come back as the beginning of the version.
+        let is_new = |name: &&PlSmallStr| !self.taken.contains(name) || name.as_str() == self.at;
+        let new = self.schema.iter_names().filter(is_new);
+        new.fold(Moves::default().by(of()), |moves, name| moves.makes(name.as_str(), of()))
     }
 
     fn schema(&self) -> &Schema {

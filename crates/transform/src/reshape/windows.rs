@@ -8,6 +8,7 @@ use spec::Result;
 
 use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
+use crate::plan::Moves;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Windows {
@@ -25,6 +26,11 @@ impl Reshaping for Windows {
     fn parameters(&self) -> Json {
         let columns = self.columns.iter().map(|(name, sql)| (name.clone(), json!(sql.text())));
         Json::Object(columns.collect())
+    }
+
+    fn moves(&self) -> Moves {
+        let in_order = Moves { in_order: true, ..Moves::default() };
+        self.columns.iter().fold(in_order, |moves, (name, sql)| moves.makes(name, sql.columns()))
     }
 
     fn schema(&self) -> &Schema {

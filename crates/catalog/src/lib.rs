@@ -1,0 +1,12 @@
+//! `catalog`: what there is, where it came from, and whether it still holds. See `tool` for all that the programs share.
+
+mod keeping;
+mod listing;
+mod showing;
+mod tracing;
+mod wiring;
+
+use tool::Entry;
+
+/// `catalog`, for its own program and for the command `millrace`.
+pub const ENTRY: Entry = Entry::of::<wiring::Catalog>();

@@ -1,0 +1,321 @@
+//! A copy of the project elsewhere: each file once by the hash of its content, and a list of what was where for every backup.
+//!
+//! Below the target lie `objects/<hash>` and `lists/<time>.json`. The list is written last, so a backup that was cut short is
+//! none; what it has sent, the next one need not send. Restoring compares each file with its hash.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
+
+use artifact::{LATEST, Stamp, Temporary, hash_file};
+use serde::{Deserialize, Serialize};
+use spec::{Error, Result, Root, Url};
+use store::{Cloud, Depth, Put};
+
+/// The version of the list.
+const FORMAT: u32 = 1;
+
+/// One backup: which file had which content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct List {
+    pub format: u32,
+    /// `YYYYMMDD_HHMMSS`, UTC.
+    pub time: String,
+    pub host: String,
+    /// In the order of their paths.
+    pub files: Vec<Entry>,
+}
+
+/// A file of a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Relative to the root.
+    pub path: PathBuf,
+    pub size: u64,
+    /// Nanoseconds since 1970.
+    pub modified: i64,
+    /// Access rights, such as 0o640.
+    pub mode: u32,
+    /// BLAKE3 of the content, as hex.
+    pub hash: String,
+}
+
+/// What a backup did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct BackedUp {
+    pub time: String,
+    pub files: usize,
+    pub bytes: u64,
+    /// What had to be sent: the rest was there.
+    pub sent: usize,
+    pub sent_bytes: u64,
+}
+
+/// What a restore did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Restored {
+    pub time: String,
+    pub files: usize,
+    pub written: usize,
+    pub written_bytes: u64,
+}
+
+/// A backup under way.
+pub struct Backup<'a> {
+    root: &'a Root,
+    cloud: &'a Cloud,
+    to: &'a Url,
+    /// The last list: what has not changed since need not be hashed.
+    known: BTreeMap<PathBuf, Entry>,
+    /// Objects that are there, with their sizes.
+    there: BTreeMap<String, u64>,
+    done: BTreeMap<PathBuf, Entry>,
+    result: BackedUp,
+}
+
+impl<'a> Backup<'a> {
+    /// Looks at what is there already.
+    pub fn begin(root: &'a Root, cloud: &'a Cloud, to: &'a Url) -> Result<Backup<'a>> {
+        let last = last(cloud, to, None)?;
+        let objects = cloud.list(&to.join("objects"), Depth::All)?;
+        let there = objects.iter().map(|object| (object.url().name().to_owned(), object.size()));
+        Ok(Backup {
+            root,
+            cloud,
+            to,
+            known: last.into_iter().flat_map(|list| list.files).map(|entry| (entry.path.clone(), entry)).collect(),
+            there: there.collect(),
+            done: BTreeMap::new(),
+            result: BackedUp::default(),
+        })
+    }
+
+    /// Sends the artifacts, which never change. Stages may run meanwhile.
+    pub fn artifacts(&mut self, progress: &dyn Fn(&str)) -> Result<()> {
+        for path in files(self.root).into_iter().filter(|path| is_immutable(path)) {
+            progress(&path.display().to_string());
+            self.send(&path)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what changes, and what came meanwhile. The caller sees to it that no stage runs. Writes the list.
+    pub fn finish(mut self, progress: &dyn Fn(&str)) -> Result<BackedUp> {
+        let all = files(self.root);
+        let now: BTreeSet<&PathBuf> = all.iter().collect();
+        self.done.retain(|path, _| now.contains(path));
+        for path in all.iter().filter(|path| !self.done.contains_key(*path)).cloned().collect::<Vec<_>>() {
+            progress(&path.display().to_string());
+            self.send(&path)?;
+        }
+        let mut stamp = Stamp::now();
+        let lists = lists(self.cloud, self.to)?;
+        while lists.contains(&stamp.to_string()) {
+            stamp = stamp.next();
+        }
+        let host = spec::host_name().unwrap_or_default();
+        let files: Vec<Entry> = self.done.into_values().collect();
+        let list = List { format: FORMAT, time: stamp.to_string(), host, files };
+        let text = serde_json::to_vec_pretty(&list).map_err(|error| Error::cannot_run(error.to_string()))?;
+        let file = written(&text)?;
+        self.cloud.put(&self.to.join("lists").join(&format!("{stamp}.json")), file.path())?;
+        self.result.time = list.time;
+        self.result.files = list.files.len();
+        self.result.bytes = list.files.iter().map(|entry| entry.size).sum();
+        Ok(self.result)
+    }
+
+    fn send(&mut self, path: &Path) -> Result<()> {
+        let whole = self.root.join(path);
+        let meta = match std::fs::metadata(&whole) {
+            Ok(meta) => meta,
+            // Removed since it was listed.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::io("read", path, &error)),
+        };
+        let modified = meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec());
+        let (size, mode) = (meta.len(), meta.permissions().mode() & 0o777);
+        let same = self.known.get(path).filter(|known| known.size == size && known.modified == modified);
+        let unchanged = same.filter(|known| self.there.get(&known.hash) == Some(&size)).cloned();
+        let entry = match unchanged {
+            Some(known) => Entry { mode, ..known },
+            None => {
+                // What may change while it is read is copied first: what was hashed is what is sent.
+                let copy = if is_immutable(path) { None } else { Some(copied(&whole, path)?) };
+                let from = copy.as_ref().map_or(whole.as_path(), |copy| copy.path());
+                let hash = hash_file(from)?;
+                let size = std::fs::metadata(from).map_err(|error| Error::io("read", path, &error))?.len();
+                if self.there.get(&hash) != Some(&size) {
+                    if self.cloud.put(&self.to.join("objects").join(&hash), from)? == Put::Sent {
+                        self.result.sent += 1;
+                        self.result.sent_bytes += size;
+                    }
+                    self.there.insert(hash.clone(), size);
+                }
+                Entry { path: path.to_owned(), size, modified, mode, hash }
+            }
+        };
+        self.done.insert(path.to_owned(), entry);
+        Ok(())
+    }
+}
+
+fn copied(whole: &Path, path: &Path) -> Result<tempfile::NamedTempFile> {
+    let failed = |error: std::io::Error| Error::io("read", path, &error);
+    let mut content = Vec::new();
+    std::fs::File::open(whole).and_then(|mut file| file.read_to_end(&mut content)).map_err(failed)?;
+    // Of a journal that is just being written to, the line that is not whole is left out.
+    if path.extension().is_some_and(|extension| extension == "jsonl")
+        && let Some(end) = content.iter().rposition(|byte| *byte == b'\n')
+    {
+        content.truncate(end + 1);
+    }
+    written(&content)
+}
+
+fn written(content: &[u8]) -> Result<tempfile::NamedTempFile> {
+    let failed = |error: std::io::Error| Error::io("write", Path::new("a temporary file"), &error);
+    let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
+    file.write_all(content).and_then(|()| file.flush()).map_err(failed)?;
+    Ok(file)
+}
+
+/// Whether a file never changes once it has its name: artifacts with all that belongs to them.
+fn is_immutable(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_artifact = name.ends_with(".parquet") || name.ends_with(".evidence.json");
+    let in_version = path.starts_with("data/models") && path.components().count() > 4;
+    is_artifact || in_version
+}
+
+/// All files of the project that a backup holds, in order: `data/` and `resources/`, without locks, files that are just being
+/// written, and copies of what lies elsewhere. `.env` is not among them: secrets are kept where secrets are kept.
+fn files(root: &Root) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut open = vec![PathBuf::from("data"), PathBuf::from("resources")];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(root.join(&folder)).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let path = folder.join(&name);
+            let name = name.to_string_lossy();
+            let is_passing = name == ".lock" || name.starts_with(".tmp-") || name == ".env";
+            let is_copy = path == Path::new("data/catalog") || path == Path::new("data/.store");
+            match entry.file_type() {
+                _ if is_passing || is_copy => {}
+                Ok(kind) if kind.is_dir() => open.push(path),
+                Ok(kind) if kind.is_file() => files.push(path),
+                _ => {}
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The times of the backups that are there, oldest first.
+pub fn lists(cloud: &Cloud, at: &Url) -> Result<Vec<String>> {
+    let objects = cloud.list(&at.join("lists"), Depth::Folder)?;
+    let mut times: Vec<String> =
+        objects.iter().filter_map(|object| object.url().name().strip_suffix(".json").map(str::to_owned)).collect();
+    times.sort();
+    Ok(times)
+}
+
+/// The newest list, or that of a time.
+fn last(cloud: &Cloud, at: &Url, time: Option<&str>) -> Result<Option<List>> {
+    let times = lists(cloud, at)?;
+    let chosen = match time {
+        Some(time) if !times.iter().any(|known| known == time) => {
+            return Err(Error::cannot_run(format!("{at}: no backup of {time}"))
+                .hint(spec::did_you_mean(time, times.iter().map(String::as_str))));
+        }
+        Some(time) => Some(time.to_owned()),
+        None => times.last().cloned(),
+    };
+    let Some(time) = chosen else { return Ok(None) };
+    let url = at.join("lists").join(&format!("{time}.json"));
+    let Some((content, _)) = cloud.read(&url)? else { return Ok(None) };
+    let damaged = |what: &str| Error::refused(format!("{url}: {what}")).hint("restore an earlier backup with --at");
+    let list: List = serde_json::from_slice(&content).map_err(|_| damaged("not the list of a backup"))?;
+    if list.format > FORMAT {
+        return Err(Error::cannot_run(format!("{url}: written by a later version")).hint("update the tools"));
+    }
+    let is_inside = |path: &Path| {
+        let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+        plain && (path.starts_with("data") || path.starts_with("resources"))
+    };
+    let is_hash = |hash: &str| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match list.files.iter().find(|entry| !is_inside(&entry.path) || !is_hash(&entry.hash)) {
+        Some(entry) => Err(damaged(&format!("it names '{}', which is no file of a project", entry.path.display()))),
+        None => Ok(Some(list)),
+    }
+}
+
+/// The list of a backup: the newest, or that of a time.
+///
+/// Errors: there is none, or it is damaged.
+pub fn list(cloud: &Cloud, from: &Url, time: Option<&str>) -> Result<List> {
+    last(cloud, from, time)?.ok_or_else(|| {
+        Error::cannot_run(format!("{from}: no backup there")).hint("name the address that `catalog backup` was given")
+    })
+}
+
+/// The files that are there and are not what the backup has of them.
+pub fn differing(root: &Root, list: &List) -> Result<Vec<PathBuf>> {
+    let mut differing = Vec::new();
+    for entry in &list.files {
+        if root.join(&entry.path).exists() && !is_here(root, entry)? {
+            differing.push(entry.path.clone());
+        }
+    }
+    Ok(differing)
+}
+
+fn is_here(root: &Root, entry: &Entry) -> Result<bool> {
+    let whole = root.join(&entry.path);
+    match std::fs::metadata(&whole) {
+        Ok(meta) if meta.len() == entry.size => Ok(hash_file(&whole)? == entry.hash),
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("read", &entry.path, &error)),
+    }
+}
+
+/// Brings back what is missing or differs. Artifacts come first and each `latest` last, so that a restore that is cut short
+/// leaves nothing that names what is not there.
+///
+/// Errors: an object that is missing, or is not what was sent: nothing takes its name then.
+pub fn restore(root: &Root, cloud: &Cloud, from: &Url, list: &List, progress: &dyn Fn(&str)) -> Result<Restored> {
+    let mut restored = Restored { time: list.time.clone(), files: list.files.len(), ..Restored::default() };
+    let rank = |entry: &&Entry| match entry.path.file_name().is_some_and(|name| name == LATEST) {
+        true => 2,
+        false => i32::from(!is_immutable(&entry.path)),
+    };
+    let mut entries: Vec<&Entry> = list.files.iter().collect();
+    entries.sort_by_key(rank);
+    for entry in entries {
+        if is_here(root, entry)? {
+            continue;
+        }
+        progress(&entry.path.display().to_string());
+        let whole = root.join(&entry.path);
+        let folder = whole.parent().unwrap_or(root.path());
+        std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, &error))?;
+        let mut temporary = Temporary::beside(&whole)?;
+        let path = temporary.path().to_owned();
+        let url = from.join("objects").join(&entry.hash);
+        cloud.find(&url)?.fetch(temporary.file(), &path)?;
+        temporary.file().flush().map_err(|error| Error::io("write", &entry.path, &error))?;
+        if hash_file(&path)? != entry.hash {
+            return Err(Error::refused(format!("{url}: not what was backed up as {}", entry.path.display()))
+                .hint("the backup is damaged there; try an earlier one with --at"));
+        }
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(entry.mode))
+            .map_err(|error| Error::io("write", &entry.path, &error))?;
+        temporary.replace(&whole)?;
+        restored.written += 1;
+        restored.written_bytes += entry.size;
+    }
+    Ok(restored)
+}

@@ -1,0 +1,25 @@
+//! What a column means: in the words of its own stage, or else of the stage that it came from unchanged.
+
+use crate::graph::Graph;
+use crate::place::TableId;
+use crate::table::Table;
+
+/// The description of a column. One without words of its own has those of the column that it is made of, as long as that is one
+/// alone and has the same name.
+pub fn description<'t>(tables: &'t [Table<'_>], graph: &Graph, id: &TableId, column: &str) -> Option<&'t str> {
+    let mut at = id.clone();
+    // No way back is longer than there are tables.
+    for _ in 0..=tables.len() {
+        let table = tables.iter().find(|table| table.id == at)?;
+        let own = table.described().and_then(|described| described.columns.get(column)?.description.as_deref());
+        if own.is_some() {
+            return own;
+        }
+        let sources = graph.column_sources(&at, column)?;
+        match sources.iter().collect::<Vec<_>>().as_slice() {
+            [(before, name)] if name == column => at = before.clone(),
+            _ => return None,
+        }
+    }
+    None
+}

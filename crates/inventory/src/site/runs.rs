@@ -1,0 +1,89 @@
+//! How stages ran: how long, with how many rows, and what went wrong.
+
+use pages::chart::Lines;
+use pages::{Column, Html, Page, State, Table as Rows, badge, note, section};
+use watch::{End, Run};
+
+use super::{World, draw, frame};
+use crate::words::{grouped, seconds};
+
+/// Runs that a chart and a table show.
+const CHART: usize = 200;
+const LISTED: usize = 20;
+
+/// The runs of all stages, by pipeline.
+pub fn page(world: &World<'_>) -> Page {
+    let mut page = frame("Runs", "Runs", 0, world.now);
+    if world.runs.values().all(|stages| stages.is_empty()) {
+        page.push(note("The run log is empty."));
+    }
+    for (pipeline, stages) in &world.runs {
+        for (tool, runs) in stages {
+            let title = format!("{pipeline}: {tool}");
+            let part = section(title.as_str()).add(durations(&title, runs)).add(newest(&title, runs));
+            page.push(part);
+        }
+    }
+    page
+}
+
+fn durations(title: &str, runs: &[Run]) -> Option<Html> {
+    let points: Vec<(f64, f64)> = runs
+        .iter()
+        .filter_map(|run| match run.end {
+            End::Success { seconds, .. } => Some((run.began.timestamp() as f64, seconds)),
+            _ => None,
+        })
+        .collect();
+    let points = points[points.len().saturating_sub(CHART)..].to_vec();
+    (points.len() > 1).then(|| {
+        Lines::new(format!("Duration of {title}"), day)
+            .line("seconds", points)
+            .from_zero()
+            .shown_by(seconds)
+            .figure()
+            .into()
+    })
+}
+
+/// A place along the axis of time.
+pub fn day(at: f64) -> String {
+    chrono::DateTime::from_timestamp(at as i64, 0).map(|time| time.format("%Y-%m-%d").to_string()).unwrap_or_default()
+}
+
+fn newest(title: &str, runs: &[Run]) -> Html {
+    let columns = [
+        Column::text("Began"),
+        Column::text("End"),
+        Column::number("Duration"),
+        Column::number("Rows"),
+        Column::text("Error"),
+    ];
+    let mut rows = Rows::new(format!("Newest runs of {title}"), columns);
+    for run in runs.iter().rev().take(LISTED) {
+        let cells: [Html; 5] = match &run.end {
+            End::Success { seconds: took, rows } => [
+                draw::moment(run.began),
+                badge(State::Good, "success").into(),
+                seconds(*took).into(),
+                grouped(*rows).into(),
+                Html::new(),
+            ],
+            End::Failure(why) => {
+                [draw::moment(run.began), badge(State::Bad, "failed").into(), Html::new(), Html::new(), why.into()]
+            }
+            End::Interrupted => [
+                draw::moment(run.began),
+                badge(State::Warning, "interrupted").into(),
+                Html::new(),
+                Html::new(),
+                Html::new(),
+            ],
+            End::Unknown => {
+                [draw::moment(run.began), badge(State::Neutral, "no end").into(), Html::new(), Html::new(), Html::new()]
+            }
+        };
+        rows.row(cells);
+    }
+    rows.into()
+}

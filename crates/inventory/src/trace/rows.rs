@@ -1,0 +1,126 @@
+//! Rows of artifacts by the values of their columns.
+
+use std::path::{Path, PathBuf};
+
+use artifact::{PolarsResultExt, RowLink, scan_files};
+use polars::prelude::*;
+use spec::{Error, Result};
+
+/// How many rows there are, and the first of them.
+pub struct Rows {
+    pub total: u64,
+    pub sample: DataFrame,
+}
+
+/// The rows of the files that hold these texts in these columns.
+pub fn wanted(root: &Path, files: &[PathBuf], wanted: &[(String, String)], most: usize) -> Result<Rows> {
+    let (plan, schema) = scan(root, files)?;
+    let mut condition = lit(true);
+    for (name, text) in wanted {
+        let dtype = schema.get(name).cloned().unwrap_or(DataType::String);
+        condition = condition.and(is_text(name, &dtype, text)?);
+    }
+    found(plan, condition, most)
+}
+
+/// The rows of the files that a row of another table comes from by a link.
+pub fn linked(root: &Path, files: &[PathBuf], link: &RowLink, own: &DataFrame, at: usize, most: usize) -> Result<Rows> {
+    let (plan, schema) = scan(root, files)?;
+    let value = |name: &str| -> Result<Option<Scalar>> {
+        // A column that a later step dropped cannot be compared.
+        let Ok(column) = own.column(name) else { return Ok(None) };
+        Ok(Some(Scalar::new(column.dtype().clone(), column.get(at).during(name)?.into_static())))
+    };
+    let mut condition = lit(true);
+    for (own, their) in &link.on {
+        let (Some(value), Some(dtype)) = (value(own)?, schema.get(their)) else {
+            return Ok(Rows { total: 0, sample: DataFrame::empty() });
+        };
+        condition = condition.and(match value.is_null() {
+            true if link.nulls_equal => col(their.as_str()).is_null(),
+            true => lit(false),
+            false => equals(their, dtype, value),
+        });
+    }
+    if let Some((own, their)) = &link.before
+        && let (Some(value), Some(dtype)) = (value(own)?, schema.get(their))
+        && !value.is_null()
+    {
+        condition = condition.and(col(their.as_str()).lt(lit(value).cast(dtype.clone())));
+    }
+    found(plan, condition, most)
+}
+
+fn scan(root: &Path, files: &[PathBuf]) -> Result<(LazyFrame, SchemaRef)> {
+    let whole: Vec<PathBuf> = files.iter().map(|file| root.join(file)).collect();
+    let whole: Vec<&Path> = whole.iter().map(PathBuf::as_path).collect();
+    let mut plan = scan_files(&whole)?;
+    let schema = plan.collect_schema().during(place(files))?;
+    Ok((plan, schema))
+}
+
+fn place(files: &[PathBuf]) -> String {
+    files.first().map(|file| file.display().to_string()).unwrap_or_default()
+}
+
+fn found(plan: LazyFrame, condition: Expr, most: usize) -> Result<Rows> {
+    let rows = artifact::collect(plan.filter(condition), "trace")?;
+    Ok(Rows { total: rows.height() as u64, sample: rows.head(Some(most)) })
+}
+
+/// Whether a column holds a value, whatever type of its kind that has: categories are texts, and `1` is `1.0`.
+fn equals(name: &str, dtype: &DataType, value: Scalar) -> Expr {
+    let column = col(name);
+    let is_number = |dtype: &DataType| dtype.is_primitive_numeric();
+    match (dtype == value.dtype(), is_number(dtype) && is_number(value.dtype())) {
+        (true, _) | (_, true) => column.eq(lit(value)),
+        _ => column.cast(DataType::String).eq(lit(value).cast(DataType::String)),
+    }
+}
+
+/// Whether a column holds what was typed.
+fn is_text(name: &str, dtype: &DataType, text: &str) -> Result<Expr> {
+    let column = col(name);
+    let wrong = |what: &str| {
+        Error::cannot_run(format!(
+            "{name}={text}: column '{name}' is {}, and '{text}' is {what}",
+            artifact::type_name(dtype)
+        ))
+    };
+    if text.is_empty() {
+        return Ok(column.clone().is_null().or(column.cast(DataType::String).eq(lit(""))));
+    }
+    Ok(match dtype {
+        DataType::Boolean => match text {
+            "true" => column,
+            "false" => column.not(),
+            _ => return Err(wrong("neither true nor false")),
+        },
+        dtype if dtype.is_integer() => match text.parse::<i128>() {
+            Ok(whole) => match (i64::try_from(whole), u64::try_from(whole)) {
+                (Ok(whole), _) => column.eq(lit(whole)),
+                (_, Ok(whole)) => column.eq(lit(whole)),
+                _ => lit(false),
+            },
+            Err(_) => return Err(wrong("not a whole number")),
+        },
+        dtype if dtype.is_float() => match text.parse::<f64>() {
+            Ok(number) => column.eq(lit(number)),
+            Err(_) => return Err(wrong("not a number")),
+        },
+        // What is shown is what can be typed: `2024-01-31`, `2024-01-31 08:30:00`, and of a timestamp its day.
+        DataType::Date | DataType::Datetime(..) | DataType::Time => {
+            let texts = column.cast(DataType::String);
+            let has_time = text.contains(':');
+            match (dtype, has_time) {
+                (DataType::Datetime(..), false) => texts.str().starts_with(lit(format!("{text} "))),
+                (DataType::Datetime(..), true) => {
+                    let typed = text.replace('T', " ").trim_end_matches('Z').to_owned();
+                    texts.clone().eq(lit(typed.clone())).or(texts.str().starts_with(lit(format!("{typed}.0"))))
+                }
+                _ => texts.eq(lit(text.to_owned())),
+            }
+        }
+        _ => column.cast(DataType::String).eq(lit(text.to_owned())),
+    })
+}

@@ -1,0 +1,538 @@
+//! `catalog`: what there is, where it came from, whether it still holds; and a project that is lost and comes back.
+
+use serde_json::Value;
+use testkit::{Clock, Outcome, Project, S3};
+use tests::{people_pipeline, run_all, shop};
+
+fn json(outcome: &Outcome) -> Value {
+    serde_json::from_slice(&outcome.exits(0).bytes).unwrap_or_else(|error| panic!("{error}\n{outcome}"))
+}
+
+/// One object per line.
+fn lines(outcome: &Outcome) -> Vec<Value> {
+    outcome.exits(0);
+    outcome.stdout().iter().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    value.as_array().expect("a list").iter().filter_map(Value::as_str).collect()
+}
+
+/// The shop with descriptions and a customer per order.
+fn described() -> Project {
+    let project = shop();
+    project.write(
+        "resources/shop/clean.yaml",
+        "tables:\n  orders:\n    steps:\n      - trim: {columns: [customer]}\n      - filter: amount > 0\n      - derive: \
+         {gross: amount * 1.2}\ndescribe:\n  orders:\n    description: one row per paid order\n    owner: \
+         shop@example.com\n    tags: [finance]\n    columns:\n      amount: in euros\n      customer: {description: who \
+         paid, tags: [personal]}\nchecks:\n  orders:\n    - row_count: {min: 1}\n",
+    );
+    project
+}
+
+#[test]
+fn an_empty_project_has_an_empty_catalog() {
+    let project = Project::new();
+    let outcome = project.run::<&str>("catalog", []);
+    outcome.exits(0).says("no stage has published anything yet");
+    assert!(outcome.stdout().is_empty());
+    project
+        .run("catalog", ["show", "orders"])
+        .exits(2)
+        .says("no table 'orders'; no stage has published anything here yet");
+    project.run("catalog", ["verify"]).exits(0);
+    project.run("catalog", ["docs"]).exits(0);
+}
+
+#[test]
+fn tables_are_listed_shown_and_found_by_what_is_said_of_them() {
+    let project = described();
+    let ingest = format!("{}describe:\n  orders:\n    columns: {{day: of the order}}\n", tests::SHOP_INGEST);
+    project.write("resources/shop/ingest.yaml", ingest);
+    run_all(&project, "shop");
+    let all = lines(&project.run("catalog", ["--json"]));
+    let names: Vec<&str> = all.iter().filter_map(|table| table["table"].as_str()).collect();
+    assert_eq!(names, ["shop.raw.orders", "shop.clean.orders"]);
+    assert_eq!((all[0]["rows"].as_u64(), all[1]["rows"].as_u64()), (Some(4), Some(3)));
+    assert_eq!(all[1]["owner"], "shop@example.com");
+    assert_eq!(all[1]["verdict"], "passed");
+    for filter in [["--tag", "personal"], ["--owner", "shop@example.com"], ["--layer", "clean"], ["--find", "PAID"]] {
+        let found = lines(&project.run("catalog", [&filter[..], &["--json"]].concat()));
+        assert_eq!(found.len(), 1, "{filter:?}");
+        assert_eq!(found[0]["table"], "shop.clean.orders", "{filter:?}");
+    }
+    project.run("catalog", ["--pipeline", "shopp"]).exits(2).says("no table of pipeline 'shopp'; did you mean 'shop'?");
+    let text = project.run::<&str>("catalog", []);
+    assert!(text.stdout()[0].starts_with("pipeline  layer  table   rows"), "{text}");
+
+    let shown = json(&project.run("catalog", ["show", "orders", "--json"]));
+    assert_eq!(shown["table"], "shop.clean.orders");
+    assert_eq!(shown["described"]["columns"]["amount"]["description"], "in euros");
+    let amount = shown["columns"].as_array().unwrap().iter().find(|column| column["name"] == "amount").unwrap();
+    assert_eq!(
+        (amount["count"].as_u64(), amount["min"].as_f64(), amount["max"].as_f64()),
+        (Some(3), Some(7.25), Some(20.0))
+    );
+    let day = shown["columns"].as_array().unwrap().iter().find(|column| column["name"] == "day").unwrap();
+    assert_eq!(day["description"], "of the order", "it is the column of raw.orders");
+    assert_eq!(shown["schema"]["version"], 1);
+    // It is tagged as personal: no value of it is shown.
+    assert!(!shown.to_string().contains("bob"), "{shown}");
+    let text = project.run("catalog", ["show", "shop.clean.orders"]);
+    let text = text.exits(0).stdout().join("\n");
+    for part in
+        ["one row per paid order", "2026-01-01", "2026-01-04", "in euros", "row_count", "1 dropped by step 2 'filter'"]
+    {
+        assert!(text.contains(part), "{part} is missing in:\n{text}");
+    }
+    project.run("catalog", ["show", "ordes"]).exits(2).says("no table 'ordes'; did you mean 'orders'?");
+}
+
+#[test]
+fn a_description_of_nothing_is_refused_with_its_place() {
+    let project = described();
+    project.run("ingest", ["shop"]).exits(0);
+    let spec = project.read("resources/shop/clean.yaml");
+    project.write("resources/shop/clean.yaml", spec.replace("amount: in euros", "amonut: in euros"));
+    project.run("clean", ["shop"]).exits(2).says(
+        "resources/shop/clean.yaml:13:7: describe: table 'orders' has no column 'amonut'; did you mean 'amount'?",
+    );
+    project.write("resources/shop/clean.yaml", spec.replace("describe:\n  orders:", "describe:\n  order:"));
+    project.run("clean", ["shop"]).exits(2).says("describe: clean publishes no table 'order'; did you mean 'orders'?");
+}
+
+#[test]
+fn lineage_is_by_table_and_by_column() {
+    let project = described();
+    run_all(&project, "shop");
+    let lineage = json(&project.run("catalog", ["lineage", "clean.orders", "--json"]));
+    assert_eq!(texts(&lineage["columns"]["gross"]), ["shop.raw.orders.amount"]);
+    assert_eq!(texts(&lineage["columns"]["customer"]), ["shop.raw.orders.customer"]);
+    assert_eq!(texts(&lineage["rows"]), ["shop.raw.orders.amount"]);
+    let edges: Vec<(&str, &str)> = lineage["edges"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| (e["from"].as_str().unwrap(), e["to"].as_str().unwrap()))
+        .collect();
+    assert_eq!(edges, [("orders.csv", "shop.raw.orders"), ("shop.raw.orders", "shop.clean.orders")]);
+    let text = project.run("catalog", ["lineage", "raw.orders.amount"]);
+    assert!(text.exits(0).stdout().contains(&"  shop.clean.orders.gross".to_owned()), "{text}");
+
+    let impact = json(&project.run("catalog", ["impact", "raw.orders.amount", "--json"]));
+    assert_eq!(texts(&impact["affected"][0]["columns"]), ["amount", "gross"]);
+    assert_eq!(impact["affected"][0]["rows"], true);
+    let impact = json(&project.run("catalog", ["impact", "raw.orders.day", "--json"]));
+    assert_eq!(
+        (texts(&impact["affected"][0]["columns"]), &impact["affected"][0]["rows"]),
+        (vec!["day"], &Value::Bool(false))
+    );
+    project.run("catalog", ["impact", "raw.orders.prise"]).exits(2).says("table shop.raw.orders has no column 'prise'");
+    project.run("catalog", ["impact", "orders"]).exits(2).says("'orders' names no column; write TABLE.COLUMN");
+}
+
+#[test]
+fn a_prediction_is_traced_to_the_line_that_somebody_typed() {
+    let project = people_pipeline();
+    project
+        .write("resources/p/clean.yaml", "tables:\n  people:\n    steps:\n      - clip: {columns: [age], max: 40}\n");
+    run_all(&project, "p");
+    let typed = project.read("people.csv").lines().find(|line| line.starts_with("420,")).unwrap().to_owned();
+    let traced = json(&project.run("catalog", ["trace", "p", "scores", "id=420", "--json"]));
+    assert_eq!((traced["table"].as_str(), traced["total"].as_u64()), (Some("p.predict.scores"), Some(1)));
+    let features = &traced["rows"][0]["behind"][0];
+    assert_eq!(features["table"], "p.features.scoring");
+    let clean = &features["rows"][0]["behind"][0];
+    assert_eq!(clean["table"], "p.clean.people");
+    let age: u64 = typed.split(',').nth(2).unwrap().parse().unwrap();
+    let changes = &clean["rows"][0]["changes"];
+    if age > 40 {
+        assert_eq!(changes[0]["before"], age.to_string());
+        assert_eq!((changes[0]["after"].as_str(), changes[0]["column"].as_str()), (Some("40"), Some("age")));
+        assert!(changes[0]["by"].as_str().unwrap().starts_with("clip"), "{changes}");
+    }
+    let raw = &clean["rows"][0]["behind"][0];
+    assert_eq!(raw["table"], "p.raw.people");
+    assert_eq!(raw["rows"][0]["original"]["text"], typed);
+    assert_eq!(raw["rows"][0]["original"]["file"], "people.csv");
+    // The header is the first line.
+    assert_eq!(raw["rows"][0]["original"]["row"], 422);
+    let notes = traced["notes"].to_string();
+    assert!(notes.contains("by model data/models/p/v1, which learned from"), "{notes}");
+
+    // What was read is not what is there now: then nothing is shown as if it were.
+    project.write("people.csv", "id\n");
+    let traced = json(&project.run("catalog", ["trace", "p", "clean.people", "id=420", "--json"]));
+    let original = &traced["rows"][0]["behind"][0]["rows"][0]["original"];
+    assert_eq!(original["missing"], "the file has changed since it was read");
+    std::fs::remove_file(project.at("people.csv")).unwrap();
+    let traced = json(&project.run("catalog", ["trace", "p", "clean.people", "id=420", "--json"]));
+    let original = &traced["rows"][0]["behind"][0]["rows"][0]["original"];
+    assert_eq!(original["missing"], "the file is not there any more");
+
+    for (wanted, why) in [
+        ("id=x", "id=x: column 'id' is int64, and 'x' is not a whole number"),
+        ("id=9999", "p.predict.scores: no row with id=9999"),
+        ("idd=1", "p.predict.scores: no column 'idd'; did you mean 'id'?"),
+        ("id", "'id' is not COLUMN=VALUE"),
+    ] {
+        project.run("catalog", ["trace", "p", "scores", wanted]).exits(2).says(why);
+    }
+}
+
+#[test]
+fn many_rows_behind_an_entity_are_counted_and_some_are_shown() {
+    let project = shop();
+    let mut orders = "id,customer,day,amount\n".to_owned();
+    for id in 0..60 {
+        let customer = ["ann", "bob", " cy "][id % 3];
+        orders += &format!("{id},{customer},2026-0{}-{:02},{}\n", 1 + id / 20, 1 + id % 28, 1 + id);
+    }
+    project.write("orders.csv", &orders).write(
+        "resources/shop/features.yaml",
+        "table: orders\nentity: customer\ntime: day\ncutoffs: [2026-03-01]\nlabel: {name: gone, horizon: 10d, is: \
+         no_rows}\nfeatures:\n  spent: {sum: {of: amount}}\n  orders: count\n",
+    );
+    for tool in ["ingest", "clean", "features"] {
+        project.run(tool, ["shop"]).exits(0);
+    }
+    let traced = json(&project.run("catalog", ["trace", "shop", "training", "customer=cy", "--rows", "2", "--json"]));
+    let behind = &traced["rows"][0]["behind"][0];
+    assert_eq!(behind["table"], "shop.clean.orders");
+    // What came later than the cutoff is not behind the row.
+    let of_cy = |line: &&str| line.contains(" cy ") && line.split(',').nth(2).unwrap() < "2026-03-01";
+    let typed: Vec<&str> = orders.lines().skip(1).filter(of_cy).collect();
+    assert_eq!(behind["total"].as_u64(), Some(typed.len() as u64), "{behind}");
+    assert_eq!(behind["rows"].as_array().unwrap().len(), 2);
+    let first = &behind["rows"][0];
+    assert_eq!(first["behind"][0]["rows"][0]["original"]["text"], typed[0]);
+    let change = &first["changes"][0];
+    assert_eq!((change["before"].as_str(), change["after"].as_str()), (Some(" cy "), Some("cy")));
+}
+
+#[test]
+fn what_is_damaged_or_missing_is_named() {
+    let project = shop();
+    run_all(&project, "shop");
+    let raw = project.latest("data/raw/shop").remove(0);
+    let clean = project.latest("data/processed/shop/clean").remove(0);
+    project.run("catalog", ["verify"]).exits(0).says("2 artifacts");
+    let mut bytes = std::fs::read(project.at(&raw)).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(project.at(&raw), &bytes).unwrap();
+    std::fs::remove_file(project.at(&clean)).unwrap();
+    let outcome = project.run("catalog", ["verify"]);
+    outcome.exits(1).says("2 problems in");
+    let problems = outcome.stdout();
+    assert!(
+        problems[0].starts_with(&format!("{clean}: is missing, but data/processed/shop/clean/latest names it")),
+        "{outcome}"
+    );
+    assert!(problems[1].starts_with(&format!("{raw}: ")), "{outcome}");
+    // A footer that is gone hides nothing else.
+    std::fs::write(project.at(&raw), &bytes[..100]).unwrap();
+    let outcome = project.run::<&str>("catalog", []);
+    outcome.exits(0).says("not a whole Parquet file");
+}
+
+#[test]
+fn a_row_is_traced_through_joins_and_aggregates() {
+    let project = shop();
+    project
+        .write("customers.csv", "name,city\nann,Rome\nbob,Oslo\n")
+        .write(
+            "resources/shop/ingest.yaml",
+            format!("{}  customers: {{source: {{file: {{path: customers.csv}}}}}}\n", tests::SHOP_INGEST),
+        )
+        .write(
+            "resources/shop/clean.yaml",
+            "tables:\n  orders:\n    steps: [{trim: {columns: [customer]}}]\n  customers: {}\n  cities:\n    layer: gold\n    \
+             from: {clean: orders}\n    steps:\n      - join: {with: customers, on: {customer: name}}\n      - aggregate: \
+             {by: [customer, city], measures: {spent: SUM(amount)}}\n",
+        );
+    for tool in ["ingest", "clean"] {
+        project.run(tool, ["shop"]).exits(0);
+    }
+    let gold = lines(&project.run("catalog", ["--layer", "gold", "--json"]));
+    assert_eq!((gold.len(), gold[0]["table"].as_str()), (1, Some("shop.clean.cities")));
+    let lineage = json(&project.run("catalog", ["lineage", "cities", "--json"]));
+    assert_eq!(texts(&lineage["columns"]["spent"]), ["shop.clean.orders.amount"]);
+    assert!(texts(&lineage["columns"]["city"]).contains(&"shop.clean.customers.city"), "{lineage}");
+    let impact = json(&project.run("catalog", ["impact", "raw.customers.city", "--json"]));
+    let affected: Vec<&str> =
+        impact["affected"].as_array().unwrap().iter().filter_map(|a| a["table"].as_str()).collect();
+    assert_eq!(affected, ["shop.clean.cities", "shop.clean.customers"]);
+
+    let traced = json(&project.run("catalog", ["trace", "shop", "cities", "customer=ann", "--json"]));
+    let behind = traced["rows"][0]["behind"].as_array().unwrap();
+    let of = |table: &str| behind.iter().find(|traced| traced["table"] == table).unwrap_or_else(|| panic!("{traced}"));
+    // Orders 1 and 3, each with its line; and the one line of the customer.
+    let orders = of("shop.clean.orders");
+    assert_eq!(orders["total"].as_u64(), Some(2), "{traced}");
+    let typed = |row: &Value| row["behind"][0]["rows"][0]["original"]["text"].as_str().unwrap().to_owned();
+    let typed: Vec<String> = orders["rows"].as_array().unwrap().iter().map(typed).collect();
+    assert_eq!(typed, ["1,ann,2026-01-01,10.5", "3,ann,2026-01-03,0"]);
+    let customers = of("shop.clean.customers");
+    assert_eq!(customers["total"].as_u64(), Some(1));
+    assert_eq!(customers["rows"][0]["behind"][0]["rows"][0]["original"]["text"], "ann,Rome");
+}
+
+/// Runs the shop once more with one order more; the clock goes on a day each time.
+fn days(project: &Project, clock: &Clock, days: std::ops::Range<i64>) {
+    for day in days {
+        clock.set(day * 86_400);
+        project.write("orders.csv", format!("{}{},ann,2026-02-01,{}\n", tests::ORDERS, 10 + day, 1 + day));
+        for tool in ["ingest", "clean"] {
+            project.run(tool, ["shop"]).exits(0);
+        }
+    }
+}
+
+#[test]
+fn only_what_nothing_needs_is_pruned_and_only_when_it_is_said() {
+    let Some(clock) = Clock::new() else { return };
+    let project = clock.of(shop());
+    days(&project, &clock, 0..6);
+    let before = project.list("data/raw/shop");
+    let dry = project.run("catalog", ["prune", "--keep", "60h"]);
+    dry.exits(0).says("would free").says("nothing was removed; add --yes to remove it");
+    assert_eq!(project.list("data/raw/shop"), before);
+    // Of six days the last three are young enough.
+    assert_eq!(dry.stdout().len(), 6, "{dry}");
+    let pruned = project.run("catalog", ["prune", "--keep", "60h", "--yes"]);
+    pruned.exits(0).says("freed");
+    assert_eq!(pruned.stdout(), dry.stdout());
+    assert!(pruned.stdout().iter().all(|path| !project.exists(path)));
+    assert_eq!(project.list("data/raw/shop").len(), before.len() - 3);
+    project.run("catalog", ["verify"]).exits(0);
+    project.run("clean", ["shop"]).exits(0).says("up to date");
+    assert!(project.read("data/runs/shop.jsonl").contains("shop.catalog"));
+
+    // However old: the current output stays, and what it was made of.
+    clock.set(400 * 86_400);
+    let pruned = project.run("catalog", ["prune", "--keep", "1d", "--yes"]);
+    pruned.exits(0).says("current output").never_says("error");
+    assert_eq!(project.list("data/processed/shop/clean").len(), 2, "latest and its artifact");
+    project.run("catalog", ["verify"]).exits(0);
+    project.run("catalog", ["prune", "--keep", "soon"]).exits(2).says("--keep");
+}
+
+#[test]
+fn the_history_of_a_check_and_the_inputs_of_a_model_stay() {
+    let Some(clock) = Clock::new() else { return };
+    let project = clock.of(shop());
+    project.write(
+        "resources/shop/clean.yaml",
+        "tables: {orders: {}}\nchecks:\n  orders:\n    - mean_near_history: {column: amount, within_share: 5}\n",
+    );
+    days(&project, &clock, 0..4);
+    clock.set(90 * 86_400);
+    let pruned = project.run("catalog", ["prune", "--keep", "1d", "--yes"]);
+    pruned.exits(0).says("history of a check");
+    // The raw tables behind them stay, too.
+    assert!(pruned.stdout().is_empty(), "{pruned}");
+
+    let project = clock.of(people_pipeline());
+    clock.set(0);
+    run_all(&project, "p");
+    let learned = project.latest("data/processed/p/features");
+    clock.set(86_400);
+    project.write("people.csv", tests::people() + "900,2026-01-05,30,0.5,true\n");
+    for tool in ["ingest", "clean", "features"] {
+        project.run(tool, ["p"]).exits(0);
+    }
+    std::fs::remove_file(project.at("resources/p/monitor.yaml")).unwrap();
+    clock.set(90 * 86_400);
+    project.run("catalog", ["prune", "--keep", "1d", "--yes"]).exits(0).says("version of a model");
+    assert!(learned.iter().filter(|path| path.contains("training")).all(|path| project.exists(path)), "{learned:?}");
+}
+
+#[test]
+fn a_running_stage_is_not_pruned_under_its_feet() {
+    let project = shop();
+    run_all(&project, "shop");
+    let lock = std::fs::File::options().write(true).open(project.at("data/processed/shop/clean/.lock")).unwrap();
+    lock.lock().unwrap();
+    project
+        .run("catalog", ["prune", "--keep", "1d", "--yes", "--no-wait"])
+        .exits(75)
+        .says("another run is in progress in data/processed/shop/clean");
+    // What only looks does not wait.
+    project.run("catalog", ["prune", "--keep", "1d"]).exits(0);
+}
+
+fn lost_and_found(project: &Project, to: &str) {
+    run_all(project, "shop");
+    let listed = project.run("catalog", ["--json"]).stdout();
+    let first = json(&project.run("catalog", ["backup", to, "--json"]));
+    assert!(first["sent"].as_u64().unwrap() >= 5, "{first}");
+    let second = json(&project.run("catalog", ["backup", to, "--json"]));
+    assert_eq!((second["sent"].as_u64(), &second["files"]), (Some(0), &first["files"]), "nothing is new");
+    let times = project.run("catalog", ["restore", to, "--list"]);
+    assert_eq!(times.exits(0).stdout().len(), 2);
+
+    for folder in ["data", "resources"] {
+        std::fs::remove_dir_all(project.at(folder)).unwrap();
+    }
+    project.run("catalog", ["restore", to]).exits(0).says("restored");
+    assert_eq!(project.run("catalog", ["--json"]).stdout(), listed);
+    project.run("catalog", ["verify"]).exits(0);
+    for tool in ["ingest", "clean"] {
+        project.run(tool, ["shop"]).exits(0).says("up to date");
+    }
+    // All is there: nothing is fetched.
+    project.run("catalog", ["restore", to]).exits(0).says(" 0 restored");
+
+    project.write("resources/shop/clean.yaml", "tables: {orders: {}}\n");
+    let refused = project.run("catalog", ["restore", to]);
+    refused.exits(1).says("1 file here differ from the backup").says("with --overwrite they are replaced");
+    assert_eq!(refused.stdout(), ["resources/shop/clean.yaml"]);
+    assert_eq!(project.read("resources/shop/clean.yaml"), "tables: {orders: {}}\n");
+    project.run("catalog", ["restore", to, "--overwrite"]).exits(0).says(" 1 restored");
+    assert_eq!(project.read("resources/shop/clean.yaml"), tests::SHOP_CLEAN);
+    project.run("catalog", ["restore", to, "--at", "20200101_000000"]).exits(2).says("no backup of <time>");
+}
+
+#[test]
+fn a_project_that_is_lost_comes_back_from_a_folder() {
+    let project = shop();
+    project.make_folder("elsewhere");
+    let to = format!("file://{}/", project.at("elsewhere").display());
+    project.run("catalog", ["restore", &to]).exits(2).says("no backup there");
+    lost_and_found(&project, &to);
+
+    // A backup that is damaged gives nothing that looks whole.
+    let raw = project.latest("data/raw/shop").remove(0);
+    let size = std::fs::metadata(project.at(&raw)).unwrap().len();
+    let objects = std::fs::read_dir(project.at("elsewhere/objects")).unwrap().flatten();
+    let object = objects.map(|entry| entry.path()).find(|path| path.metadata().unwrap().len() == size).unwrap();
+    let mut bytes = std::fs::read(&object).unwrap();
+    bytes[50] ^= 1;
+    std::fs::write(&object, bytes).unwrap();
+    std::fs::remove_file(project.at(&raw)).unwrap();
+    project
+        .run("catalog", ["restore", &to])
+        .exits(1)
+        .says(&format!("not what was backed up as {raw}").replace(&raw, ""));
+    assert!(!project.exists(&raw));
+}
+
+#[test]
+fn a_project_that_is_lost_comes_back_from_a_store() {
+    let Some(s3) = S3::start("bucket") else { return };
+    let project = shop().with_variables(s3.variables());
+    lost_and_found(&project, "s3://bucket/backups/");
+}
+
+#[test]
+fn changed_columns_are_recorded_or_refused_as_the_contract_says() {
+    let columns = |more: &str| format!("tables:\n  orders:\n    source: {{file: {{path: orders.csv}}}}\n{more}");
+    let project = shop();
+    project
+        .write("resources/shop/ingest.yaml", columns(""))
+        .write("resources/shop/clean.yaml", "tables: {orders: {}}\n");
+    project.run("ingest", ["shop"]).exits(0).never_says("its columns");
+    let retyped = tests::ORDERS.replace("10.5", "x").replace("id,", "number,");
+    project.write("orders.csv", &retyped);
+    let words = "table 'orders': its columns are not those of the last run: 'number' is new (int64); 'amount' is string, was \
+                 float64; 'id' is gone (was int64)";
+    let path = project.run("ingest", ["shop"]).says(&format!("warning: ingest shop: {words}")).path();
+    let schema = &project.evidence(&path)["schema"];
+    assert_eq!((schema["version"].as_u64(), schema["changes"][0]["what"].as_array().unwrap().len()), (Some(2), 3));
+    // The history outlives the artifacts in which it happened.
+    project.write("orders.csv", retyped.replace("\n1,", "\n100,"));
+    let path = project.run("ingest", ["shop"]).path();
+    assert_eq!(project.evidence(&path)["schema"]["version"], 2);
+
+    project.write("resources/shop/ingest.yaml", columns("    schema: refuse\n"));
+    let stands = project.run("ingest", ["shop"]).path();
+    project.write("orders.csv", tests::ORDERS);
+    let refused = project.run("ingest", ["shop"]);
+    refused
+        .exits(1)
+        .says("its columns are not those of the last run")
+        .says("--accept-schema (ingest.yaml says `schema: refuse`)");
+    assert_eq!(project.latest("data/raw/shop"), [stands]);
+    project.run("ingest", ["shop", "--accept-schema"]).exits(0);
+    project.run("ingest", ["shop"]).exits(0).says("up to date");
+
+    project.write("resources/shop/ingest.yaml", columns("    schema: refuse_columns\n"));
+    project.write("orders.csv", tests::ORDERS.replace("10.5", "x"));
+    project.run("ingest", ["shop"]).exits(0).says("warning: ingest shop: table 'orders': its columns");
+    project.write("orders.csv", tests::ORDERS.replace("id,", "number,"));
+    project.run("ingest", ["shop"]).exits(1).says("'number' is new (int64)");
+}
+
+#[test]
+fn events_say_which_columns_come_from_which() {
+    let project = described();
+    run_all(&project, "shop");
+    let events = lines(&project.run("catalog", ["events", "shop"]));
+    assert_eq!(events.len(), 2);
+    let event = &events[1];
+    assert_eq!((event["eventType"].as_str(), event["job"]["name"].as_str()), (Some("COMPLETE"), Some("shop.clean")));
+    let output = &event["outputs"][0];
+    assert_eq!(output["facets"]["documentation"]["description"], "one row per paid order");
+    let gross = &output["facets"]["columnLineage"]["fields"]["gross"]["inputFields"][0];
+    assert_eq!(
+        (gross["name"].as_str(), gross["field"].as_str()),
+        (event["inputs"][0]["name"].as_str(), Some("amount"))
+    );
+    assert_eq!(output["outputFacets"]["outputStatistics"]["rowCount"], 3);
+    for facet in output["facets"].as_object().unwrap().values() {
+        assert!(facet["_producer"].is_string() && facet["_schemaURL"].is_string(), "{facet}");
+    }
+}
+
+#[test]
+fn the_site_is_plain_files_that_ask_nobody() {
+    let project = people_pipeline();
+    let spec = project.read("resources/p/clean.yaml");
+    project.write(
+        "resources/p/clean.yaml",
+        spec + "describe:\n  people:\n    description: \"</title><script>alert(1)</script>\"\n    columns: {age: \"<b>\"}\n",
+    );
+    run_all(&project, "p");
+    let index = project.run("catalog", ["docs"]).path();
+    assert_eq!(index, "data/catalog/index.html");
+    let mut pages = vec![];
+    for (folder, name) in project
+        .list("data/catalog")
+        .iter()
+        .map(|name| ("data/catalog", name.clone()))
+        .chain(project.list("data/catalog/tables").into_iter().map(|name| ("data/catalog/tables", name)))
+    {
+        if name.ends_with(".html") {
+            pages.push((name.clone(), project.read(format!("{folder}/{name}"))));
+        }
+    }
+    assert!(pages.len() >= 10, "{:?}", pages.iter().map(|(name, _)| name).collect::<Vec<_>>());
+    for (name, page) in &pages {
+        for never in ["<script>alert", "http://", "https://", "style=\"", "<style", "onclick"] {
+            assert!(!page.contains(never), "{never} in {name}");
+        }
+        // Every link leads to a file of the site.
+        let folder = if name.contains(".clean.") || name.matches('.').count() > 1 {
+            "data/catalog/tables"
+        } else {
+            "data/catalog"
+        };
+        for target in page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            let target = target.split('#').next().unwrap_or_default();
+            if !target.is_empty() {
+                assert!(project.exists(format!("{folder}/{target}")), "{name}: {target}");
+            }
+        }
+    }
+    let scores = &pages.iter().find(|(name, _)| name == "p.predict.scores.html").expect("a page of the scores").1;
+    for part in ["Distributions", "Lineage of p.predict.scores", "<svg class=\"graph\"", "Checks over time"] {
+        assert!(scores.contains(part), "{part}");
+    }
+    assert!(project.read("data/catalog/decisions.html").contains("promote"));
+    assert!(project.read("data/catalog/search.js").contains("p.clean.people"));
+    // A table that is gone loses its page.
+    std::fs::remove_dir_all(project.at("data/output/p/export")).unwrap();
+    project.run("catalog", ["docs"]).exits(0);
+    assert!(!project.exists("data/catalog/tables/p.export.scores.html"));
+}
