@@ -21,6 +21,7 @@ pub fn output(job: &Job<Export>, spec: &ExportSpec, key: String) -> Result<Outpu
         let (table, _) = table(job, spec)?;
         let (schema, by) = (table.schema.clone(), spec.partition_by.clone());
         check_parts(&schema, &by)?;
+        let lineage = table.lineage.clone();
         let rows = checked(job, table)?;
         return Ok(Output::Folder(FolderOutput {
             name: format!("{}_{}", spec.stem(), job.stamp),
@@ -28,6 +29,7 @@ pub fn output(job: &Job<Export>, spec: &ExportSpec, key: String) -> Result<Outpu
             tables: Vec::new(),
             books: Books::default(),
             notes,
+            lineage,
             then: Box::new(|| Ok(())),
             standing: Standing::Current,
         }));
