@@ -190,7 +190,7 @@ fn what_weekly_files_get_wrong_is_refused_or_told() {
         .says("week: '05/01/2024' is not a date; format: \"%d/%m/%Y\" or format: \"%m/%d/%Y\" reads it");
     // The other of the two: the fifth month is not the first, and its week no Friday.
     project.write("resources/shops/ingest.yaml", ingest.replace("%d/%m/%Y", "%m/%d/%Y"));
-    project.run("ingest", ["shops"]).exits(1).says("week: '19/01/2024' does not fit the format \"%m/%d/%Y\"");
+    project.run("ingest", ["shops"]).exits(1).says("week: '19/01/2024' is not a date written \"%m/%d/%Y\"");
     // Twice, missing, between two weeks, in the future.
     let twice = by_hand(|week, day| plain(week, if week == 7 { day - chrono::TimeDelta::weeks(1) } else { day }));
     features(&twice).exits(1).says("table 'weeks': series a has two rows for 2024-02-16: ");

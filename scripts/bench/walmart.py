@@ -35,11 +35,11 @@ def newest(project, folder, table):
 def series_of(csv):
     """Of each store its weekly values from first to last; a week that is missing lies on the line between its neighbours."""
     rows = pl.read_csv(csv).select(
-        store=pl.col("Store").cast(pl.String), week=pl.col("Date").str.to_date("%d-%m-%Y"), sales=pl.col("Weekly_Sales"))
+        store=pl.col("Store").cast(pl.String), week=pl.col("Date").str.to_date("%d-%m-%Y"), sales=pl.col("Weekly_Sales")).drop_nulls()
     all_weeks = pl.DataFrame({"week": rows["week"].unique().sort()})
     full = rows.select(pl.col("store").unique().sort()).join(all_weeks, how="cross")
     full = full.join(rows, on=["store", "week"], how="left").sort("store", "week")
-    return full.with_columns(pl.col("sales").interpolate().over("store"))
+    return full.with_columns(pl.col("sales").interpolate().forward_fill().backward_fill().over("store"))
 
 
 def by_lightgbm(training, parts, name):

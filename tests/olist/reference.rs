@@ -46,8 +46,6 @@ pub struct Order {
     pub state: String,
     pub status: String,
     pub purchased: NaiveDateTime,
-    pub approved: Option<NaiveDateTime>,
-    pub shipped: Option<NaiveDateTime>,
     pub delivered: Option<NaiveDateTime>,
     pub promised: NaiveDate,
     /// By the number of the item: product, seller, price and freight in cents.
@@ -121,8 +119,6 @@ impl Reference {
                 state: state.clone(),
                 status: row["order_status"].to_owned(),
                 purchased,
-                approved: time(row["order_approved_at"]),
-                shipped: time(row["order_delivered_carrier_date"]).filter(|at| delivered.is_none_or(|day| *at <= day)),
                 delivered,
                 promised: time(row["order_estimated_delivery_date"]).expect("every order has a promise").date(),
                 ..Order::default()

@@ -19,7 +19,7 @@ pub fn output(job: &Job<Export>, spec: &ExportSpec, key: String) -> Result<Outpu
     let notes = Notes { delivery: Some(key.clone()), ..Notes::default() };
     if !spec.partition_by.is_empty() {
         let (table, _) = table(job, spec)?;
-        let (schema, by) = (table.schema.clone(), spec.partition_by.clone());
+        let (schema, by, lineage) = (table.schema.clone(), spec.partition_by.clone(), table.lineage.clone());
         check_parts(&schema, &by)?;
         let lineage = table.lineage.clone();
         let rows = checked(job, table)?;

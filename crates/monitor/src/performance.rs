@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use artifact::{PolarsResultExt, history};
 use polars::prelude::{DataFrame, DataType, Expr, NULL, col, lit};
-use score::metrics::{Metric, Scored};
+use score::metrics::Metric;
 use score::{Manifest, Registry, Task, Version};
 use spec::{Error, Result, Tool};
 use stage::Job;
@@ -172,33 +172,12 @@ fn of_segments(
     segments: &[String],
 ) -> Result<BTreeMap<(String, Option<String>), f64>> {
     let file = registry.folder(manifest.origin.version).join("predictions.parquet");
-    let mut found = BTreeMap::new();
     if manifest.task != Task::Regression || segments.is_empty() || !file.is_file() {
-        return Ok(found);
+        return Ok(BTreeMap::new());
     }
     let doing = format!("the test predictions of {}", manifest.origin.version);
     let rows = artifact::collect(artifact::scan_files(&[&file])?, &doing)?;
-    let numbers = |name: &str| -> Result<Vec<f64>> {
-        let column = rows.column(name).during(&doing)?.cast(&DataType::Float64).during(&doing)?;
-        Ok(column.f64().during(&doing)?.iter().map(|number| number.unwrap_or(f64::NAN)).collect())
-    };
-    let scored = Scored::new(manifest.task, numbers(&manifest.label)?, numbers("score")?, &doing)?;
-    for name in segments {
-        let Ok(column) = rows.column(name) else { continue };
-        let texts = column.cast(&DataType::String).during(&doing)?;
-        let mut rows: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
-        texts
-            .str()
-            .during(&doing)?
-            .iter()
-            .enumerate()
-            .for_each(|(row, value)| rows.entry(value).or_default().push(row));
-        for (value, rows) in rows {
-            let key = (name.clone(), value.map(str::to_owned));
-            found.extend(scored.of_rows(&rows).value(metric, None).map(|figure| (key, figure)));
-        }
-    }
-    Ok(found)
+    watch::by_segment(&rows, &manifest.label, metric, segments)
 }
 
 /// What the card of each version says of the metric.

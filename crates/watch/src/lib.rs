@@ -9,6 +9,7 @@ mod estimate;
 mod outcomes;
 mod performance;
 mod runs;
+mod segments;
 mod service;
 mod spend;
 mod statistics;
@@ -19,6 +20,7 @@ pub use estimate::{Estimate, EstimateReport, EstimateSpec, Reference, estimate};
 pub use outcomes::{Keys, class_names, score_columns};
 pub use performance::{Performance, PerformanceReport, PerformanceSpec, Promised, performance};
 pub use runs::{End, Run, RunsSpec, StageRuns, findings, runs_of, runs_table, stage_runs};
+pub use segments::by_segment;
 pub use service::{
     Asked, InProduction, LevelState, Levelled, Limits, ServiceLine, ServiceLog, ServiceReport, ServiceSpec, Tally,
 };
