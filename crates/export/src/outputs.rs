@@ -21,7 +21,6 @@ pub fn output(job: &Job<Export>, spec: &ExportSpec, key: String) -> Result<Outpu
         let (table, _) = table(job, spec)?;
         let (schema, by, lineage) = (table.schema.clone(), spec.partition_by.clone(), table.lineage.clone());
         check_parts(&schema, &by)?;
-        let lineage = table.lineage.clone();
         let rows = checked(job, table)?;
         return Ok(Output::Folder(FolderOutput {
             name: format!("{}_{}", spec.stem(), job.stamp),
