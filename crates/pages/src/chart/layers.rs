@@ -158,7 +158,7 @@ impl Drawing {
         let mut rows = vec![Vec::new(); layer.iter().max().map_or(0, |last| last + 1)];
         // What hangs together begins side by side: points in the order of a walk, from one end of it to the other.
         let mut seen = vec![false; points];
-        for start in (0..nodes) {
+        for start in 0..nodes {
             let mut open = match seen[start] {
                 true => continue,
                 false => vec![farthest(farthest(start, &before, &after), &before, &after)],
