@@ -105,7 +105,8 @@ fn compare(project: &Project, clean: &[String], reference: &Reference) {
             assert_eq!(cell, shown(&reference.orders[key]), "{column} of {key}");
         }
     }
-    let amounts: [(&str, fn(&Order) -> i64); 3] =
+    type Amount = fn(&Order) -> i64;
+    let amounts: [(&str, Amount); 3] =
         [("price", Order::price), ("freight", Order::freight), ("paid", |order| order.paid)];
     for (column, of) in amounts {
         for (key, cell) in orders.column(column) {

@@ -19,7 +19,7 @@ enum Effect {
 }
 
 /// A source to learn from, the keys that are edited in it, and what the edit does.
-const KEYS: [(&str, &str, &str, Effect); 80] = [
+const KEYS: [(&str, &str, &str, Effect); 91] = [
     ("csv", "TableSpec", "source", Elsewhere("the keys of each source")),
     ("csv", "TableSpec", "columns", Elsewhere("the keys of a column")),
     (
@@ -34,6 +34,7 @@ const KEYS: [(&str, &str, &str, Effect); 80] = [
         "fallback",
         Nothing(&[("    columns:", "    fallback: {file: {path: other.csv}}\n    columns:")]),
     ),
+    ("csv", "TableSpec", "schema", Nothing(&[("    columns:", "    schema: evolve\n    columns:")])),
     ("csv", "FileSpec", "path", Nothing(&[("people.csv", "other.csv")])),
     ("csv", "FileSpec", "format", Nothing(&[("people.csv", "people.csv, format: csv")])),
     ("tabs", "FileSpec", "format", Meaning(&[("format: tsv", "format: whitespace")])),
@@ -90,6 +91,11 @@ const KEYS: [(&str, &str, &str, Effect); 80] = [
     ("", "Postgres", "query", Elsewhere("sqlite")),
     ("", "Postgres", "incremental", Elsewhere("sqlite")),
     ("", "Postgres", "timeout_seconds", Elsewhere("sqlite")),
+    ("", "Mysql", "url", Elsewhere("a path, as that of sqlite")),
+    ("", "Mysql", "table", Elsewhere("sqlite")),
+    ("", "Mysql", "query", Elsewhere("sqlite")),
+    ("", "Mysql", "incremental", Elsewhere("sqlite")),
+    ("", "Mysql", "timeout_seconds", Elsewhere("sqlite")),
     ("http", "HttpSpec", "url", Meaning(&[("/v1/people", "/v2/people")])),
     ("http", "HttpSpec", "url", Nothing(&[("127.0.0.1", "localhost")])),
     ("http", "HttpSpec", "format", Nothing(&[("items: list", "items: list, format: json")])),
@@ -128,10 +134,15 @@ const KEYS: [(&str, &str, &str, Effect); 80] = [
     ("", "Source", "generate", Elsewhere("crates/sources, reading.rs")),
     ("", "Source", "sqlite", Elsewhere("Sqlite")),
     ("", "Source", "postgres", Elsewhere("Postgres")),
+    ("", "Source", "mysql", Elsewhere("Mysql")),
     ("", "Source", "http", Elsewhere("HttpSpec")),
     ("", "Generate", "shop", Elsewhere("which log: crates/sources, reading.rs")),
     ("", "Generate", "messages", Elsewhere("which log: crates/sources, reading.rs")),
     ("", "Generate", "market", Elsewhere("which log: crates/sources, reading.rs")),
+    ("", "Generate", "marketplace", Elsewhere("which log: crates/sources, reading.rs")),
+    ("", "Generate", "days", Elsewhere("which log: crates/sources, reading.rs")),
+    ("", "Marketplace", "*", Elsewhere("which table: crates/sources, reading.rs; how much is generated: as a path")),
+    ("", "Days", "*", Elsewhere("how much is generated: as a path")),
     ("", "Market", "*", Elsewhere("how much is generated: as a path")),
     ("", "Shop", "*", Elsewhere("how much is generated: as a path")),
     ("", "Messages", "*", Elsewhere("how much is generated: as a path")),
@@ -139,7 +150,7 @@ const KEYS: [(&str, &str, &str, Effect); 80] = [
 ];
 
 /// Definitions of the schema whose keys belong to one of [`KEYS`].
-const PARTS: [(&str, &str); 10] = [
+const PARTS: [(&str, &str); 11] = [
     ("PageNumber", "Pages"),
     ("PageOffset", "Pages"),
     ("PageCursor", "Pages"),
@@ -150,6 +161,7 @@ const PARTS: [(&str, &str); 10] = [
     ("WrittenRange", "HttpSpec"),
     ("Format", "FileSpec"),
     ("Kind", "Messages"),
+    ("MarketplaceSettings", "Marketplace"),
 ];
 
 /// The keys of a definition, in all its forms.

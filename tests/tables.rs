@@ -118,7 +118,7 @@ fn only_tables_whose_inputs_changed_are_made_again() {
     let again = stderr(&project, 0);
     assert!(again.contains("items: 4 rows in, 4 out") && again.contains("sales: unchanged"), "{again}");
     // Another way to make one table makes all of them again.
-    project.write("resources/shop/clean.yaml", &example().replace("MAX(ordered_at)", "MIN(ordered_at)"));
+    project.write("resources/shop/clean.yaml", example().replace("MAX(ordered_at)", "MIN(ordered_at)"));
     let all = stderr(&project, 0);
     assert!(!all.contains("unchanged"), "{all}");
 }

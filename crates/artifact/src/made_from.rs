@@ -50,9 +50,10 @@ pub enum Purpose {
 }
 
 impl Read {
-    /// Whether the same was read, wherever it lay.
+    /// Whether the same artifact or file was read. One of equal content at another path is another: its columns may have been read in another way, and
+    /// mean something else.
     pub fn is_same(&self, other: &Read) -> bool {
-        let key = |read: &Read| (read.purpose, read.stage, read.table.clone());
+        let key = |read: &Read| (read.purpose, read.stage, read.table.clone(), read.path.clone());
         key(self) == key(other) && self.fingerprint == other.fingerprint
     }
 }

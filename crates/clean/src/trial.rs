@@ -123,7 +123,7 @@ fn wanted(job: &Job<Clean>, test: &Sample) -> Result<Tables> {
     let only_fails = test.expect.is_empty() && test.refused.is_empty();
     let mut wanted: Vec<&str> = Vec::new();
     for name in job.spec.tables.names() {
-        if !is_expected(name) && !(only_fails && missing(name).is_none()) {
+        if !is_expected(name) && (!only_fails || missing(name).is_some()) {
             continue;
         }
         if let Some((table, missing)) = missing(name) {

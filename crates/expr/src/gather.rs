@@ -16,6 +16,9 @@ pub(crate) struct Store {
     kept: Kept,
 }
 
+/// Values by their bytes, with how often each occurred.
+type Frequencies = HashMap<Box<[u8]>, (u64, Value<'static>)>;
+
 enum Kept {
     Counts(Vec<u64>),
     /// How many different values, and which: the number of the group before each.
@@ -25,7 +28,7 @@ enum Kept {
     /// The value that counts so far, and what it was chosen by.
     Chosen(Vec<Option<(Value<'static>, Value<'static>)>>),
     /// How often each value occurred, by its bytes.
-    Frequencies(Vec<HashMap<Box<[u8]>, (u64, Value<'static>)>>),
+    Frequencies(Vec<Frequencies>),
     Sums(Vec<Sum>),
     Moments(Vec<Spread>),
     /// All values.

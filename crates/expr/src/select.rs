@@ -187,11 +187,12 @@ impl Part {
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         while at < tokens.len() {
             let before = at.checked_sub(1).map(|before| &tokens[before]);
-            let is_tight = match (before, &tokens[at]) {
-                (None | Some(Token::LParen), _) | (_, Token::RParen | Token::Comma) => true,
-                (Some(Token::Word(_)), Token::LParen) => true,
-                _ => false,
-            };
+            let is_tight = matches!(
+                (before, &tokens[at]),
+                (None | Some(Token::LParen), _)
+                    | (_, Token::RParen | Token::Comma)
+                    | (Some(Token::Word(_)), Token::LParen)
+            );
             if !is_tight {
                 text.push(' ');
             }

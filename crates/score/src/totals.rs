@@ -103,15 +103,15 @@ impl Totals {
         let (mut first, mut counts, mut sums) = (Vec::new(), Vec::new(), Vec::new());
         for level in &self.levels {
             let parts = level.iter().map(texts).collect::<Result<Vec<_>>>()?;
-            let mut all: BTreeMap<(Vec<&String>, Vec<&String>), (u32, i64, f64)> = BTreeMap::new();
+            // By the texts of its level and of its time: the first row, the number of rows, and their sum.
+            let mut all = BTreeMap::<(Texts<'_>, Texts<'_>), (u32, i64, f64)>::new();
             for (row, score) in scores.iter().enumerate() {
-                let key = (parts.iter().map(|part| &part[row]).collect(), when.iter().map(|part| &part[row]).collect());
+                let key = (of_row(&parts, row), of_row(&when, row));
                 let sum = all.entry(key).or_insert((row as u32, 0, 0.0));
                 (sum.1, sum.2) = (sum.1 + 1, sum.2 + score);
             }
             for ((parts, _), (row, count, sum)) in all {
                 level_of.push(if level.is_empty() { "all".to_owned() } else { level.join("/") });
-                let parts: Vec<&str> = parts.into_iter().map(String::as_str).collect();
                 total_of.push(if parts.is_empty() { "all".to_owned() } else { parts.join("/") });
                 first.push(row);
                 counts.push(count);
@@ -127,6 +127,13 @@ impl Totals {
         columns.push(Column::new(OURS[3].into(), sums));
         DataFrame::new(first.len(), columns).during(DOING)
     }
+}
+
+/// Texts of one row, from several columns.
+type Texts<'a> = Vec<&'a str>;
+
+fn of_row(columns: &[Vec<String>], row: usize) -> Texts<'_> {
+    columns.iter().map(|column| column[row].as_str()).collect()
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl Line<'_> {
             }),
             _ => {
                 json::key(out, "columns");
-                json::list(out, columns.signature.names(), |out, name| json::value(out, name));
+                json::list(out, columns.signature.names(), json::value);
                 json::key(out, "rows");
                 json::list(out, rows.enumerate(), |out, (place, row)| {
                     out.push(b'{');

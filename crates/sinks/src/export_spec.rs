@@ -204,7 +204,7 @@ impl ExportFile {
             ("mysql", "mysql", self.mysql.is_some()),
             ("sqlite", "sqlite", self.sqlite.is_some()),
         ];
-        for (key, of, _) in given.into_iter().filter(|(_, of, is_given)| *is_given && *of != format.name()) {
+        if let Some((key, of, _)) = given.into_iter().find(|(_, of, is_given)| *is_given && *of != format.name()) {
             return Err(Error::cannot_run(format!(
                 "has no effect: it is for the format {of}, and the format is {format}"
             ))

@@ -5,6 +5,8 @@
 //! layers are sorted by the medians of their neighbours as long as that takes away crossings, and places are drawn to their
 //! neighbours by isotonic regression, which keeps their order and distance.
 
+use std::collections::{BTreeSet, VecDeque};
+
 /// Rounds of sorting.
 const SWEEPS: usize = 32;
 /// Rounds of drawing places together.
@@ -106,6 +108,18 @@ fn layers(nodes: usize, edges: &[Option<(usize, usize)>]) -> Vec<usize> {
     layer
 }
 
+/// A point as many edges away from `start` as any, whichever way they point.
+fn farthest(start: usize, before: &[Vec<usize>], after: &[Vec<usize>]) -> usize {
+    let mut seen = BTreeSet::from([start]);
+    let mut open = VecDeque::from([start]);
+    let mut last = start;
+    while let Some(point) = open.pop_front() {
+        last = point;
+        open.extend(after[point].iter().chain(&before[point]).filter(|other| seen.insert(**other)));
+    }
+    last
+}
+
 /// Nodes and places of long edges, called points, layer by layer.
 struct Drawing {
     /// Of each point.
@@ -142,10 +156,13 @@ impl Drawing {
             before[pair[1]].push(pair[0]);
         }
         let mut rows = vec![Vec::new(); layer.iter().max().map_or(0, |last| last + 1)];
-        // What hangs together begins side by side: points in the order of a walk.
+        // What hangs together begins side by side: points in the order of a walk, from one end of it to the other.
         let mut seen = vec![false; points];
         for start in 0..nodes {
-            let mut open = vec![start];
+            let mut open = match seen[start] {
+                true => continue,
+                false => vec![farthest(farthest(start, &before, &after), &before, &after)],
+            };
             while let Some(point) = open.pop() {
                 if std::mem::replace(&mut seen[point], true) {
                     continue;

@@ -341,8 +341,7 @@ impl<'a> Target<'a> {
                 at = HEADER;
                 begun = true;
             }
-            while begun {
-                let Some(end) = row_end(&bytes[at..], load.fields.len()) else { break };
+            while let Some(end) = row_end(&bytes[at..], load.fields.len()).filter(|_| begun) {
                 returned.add_bytes(&bytes[at + 2..at + end]);
                 at += end;
             }

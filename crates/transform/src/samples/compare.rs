@@ -112,14 +112,10 @@ fn pair(
     // The only cell of a row need not be equal for the rows to belong together.
     let width = wanted.first().map_or(0, Vec::len);
     for least in (usize::from(width > 1)..=width).rev() {
-        for row in 0..wanted.len() {
-            if partner[row].is_some() {
-                continue;
-            }
-            let other = (0..there.len()).find(|other| is_free[*other] && alike(row, *other) == least);
-            if let Some(other) = other {
-                is_free[other] = false;
-                partner[row] = Some(other);
+        for (row, partner) in partner.iter_mut().enumerate().filter(|(_, partner)| partner.is_none()) {
+            *partner = (0..there.len()).find(|other| is_free[*other] && alike(row, *other) == least);
+            if let Some(other) = partner {
+                is_free[*other] = false;
             }
         }
     }

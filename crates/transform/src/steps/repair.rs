@@ -352,13 +352,11 @@ mod tests {
         );
     }
 
+    /// Key, value, time and source of a row.
+    type Cells<'a> = (Option<i64>, Option<i64>, i64, Option<&'a str>);
+
     /// What the documentation says, word by word, for one column.
-    fn plain(
-        cells: &[(Option<i64>, Option<i64>, i64, Option<&str>)],
-        rules: &[&str],
-        fill: bool,
-        share: f64,
-    ) -> Vec<Option<i64>> {
+    fn plain(cells: &[Cells<'_>], rules: &[&str], fill: bool, share: f64) -> Vec<Option<i64>> {
         let mut after: Vec<Option<i64>> = cells.iter().map(|cell| cell.1).collect();
         let mut keys: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
         for (at, cell) in cells.iter().enumerate() {

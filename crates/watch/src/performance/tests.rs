@@ -244,7 +244,9 @@ fn predictions_of_several_classes_are_judged_each_by_the_classes_of_its_version(
         let mut columns: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
         ["a", "b", "c", "x"].iter().for_each(|class| drop(columns.insert(format!("probability_{class}"), Vec::new())));
         let (mut versions, mut labels) = (Vec::new(), Vec::new());
-        let mut rows: BTreeMap<&str, Vec<(&str, Vec<(&str, f64)>)>> = BTreeMap::new();
+        // By version: the label of a row, and the probability of each class.
+        type Row<'a> = (&'a str, Vec<(&'a str, f64)>);
+        let mut rows: BTreeMap<&str, Vec<Row<'_>>> = BTreeMap::new();
         for _ in 0..count {
             let (version, classes) = CLASSES[random.below(2)];
             let mut each: Vec<f64> = classes.iter().map(|_| 1.0 + random.below(1000) as f64).collect();

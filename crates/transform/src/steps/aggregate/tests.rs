@@ -178,7 +178,9 @@ proptest! {
         };
         let index = Column::new("i".into(), (0..cells.len() as i64).collect::<Vec<_>>());
         let table = DataFrame::new(cells.len(), vec![key, value, index]).unwrap();
-        let mut groups: Vec<(Option<i64>, Vec<(usize, Option<f64>)>)> = Vec::new();
+        // The key of a group, and the number and value of each of its rows.
+        type Group = (Option<i64>, Vec<(usize, Option<f64>)>);
+        let mut groups: Vec<Group> = Vec::new();
         for (at, (key, value)) in cells.iter().enumerate() {
             let value = (at, value.map(|value| value as f64));
             match groups.iter_mut().find(|(known, _)| known == key) {

@@ -221,13 +221,11 @@ fn cells(low: i64) -> impl Strategy<Value = Cells> {
     proptest::collection::vec(proptest::option::weighted(0.85, low..5), 0..14)
 }
 
+/// A row of the left table and one of the other.
+type Pair = (Option<usize>, Option<usize>);
+
 /// Pairs of rows as a join by loops makes them; rows of the other table alone last.
-fn by_loops(
-    left: usize,
-    right: usize,
-    how: &str,
-    belongs: &dyn Fn(usize) -> Vec<usize>,
-) -> (Vec<(Option<usize>, Option<usize>)>, bool) {
+fn by_loops(left: usize, right: usize, how: &str, belongs: &dyn Fn(usize) -> Vec<usize>) -> (Vec<Pair>, bool) {
     let mut used = vec![false; right];
     let (mut pairs, mut several) = (Vec::new(), false);
     for row in 0..left {
