@@ -211,7 +211,8 @@ fn rows_that_a_check_takes_out_are_in_no_output_and_kept_aside() {
 fn exported(exit: &Exit, project: &Project, outcome: &Outcome) -> Vec<String> {
     let text = match (exit.goes_elsewhere(), outcome.stdout().first()) {
         (true, _) if exit.arguments.contains(&"-") => String::from_utf8_lossy(&outcome.bytes).into_owned(),
-        (_, Some(path)) if path.ends_with("xlsx") => {
+        // The delivery into a database is its receipt.
+        (_, Some(path)) if path.ends_with("xlsx") || path.ends_with("json") => {
             let books = &project.evidence(path)["books"];
             let out = books["rows_out"].as_u64().expect("a number");
             assert!(out > 5 && out < 50, "{books}");

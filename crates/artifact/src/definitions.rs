@@ -110,6 +110,12 @@ fn readings_of<'a>(definitions: impl IntoIterator<Item = &'a Definition>) -> Rea
 }
 
 impl Definitions {
+    /// A hash of all of it: equal where nothing means anything else.
+    pub fn hash(&self) -> String {
+        let text = serde_json::to_string(self).unwrap_or_default();
+        blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
+    }
+
     /// The definition of a column.
     pub fn column(&self, name: &str) -> Option<&Definition> {
         self.columns.iter().find(|definition| definition.name == name)

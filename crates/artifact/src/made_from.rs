@@ -31,6 +31,9 @@ pub struct Read {
     /// Relative to the project root where it lies below it.
     pub path: String,
     pub fingerprint: Fingerprint,
+    /// A hash of what the columns mean; none for files of people, and where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meaning: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
 }
@@ -50,11 +53,10 @@ pub enum Purpose {
 }
 
 impl Read {
-    /// Whether the same artifact or file was read. One of equal content at another path is another: its columns may have been read in another way, and
-    /// mean something else.
+    /// Whether the same was read, wherever it lay. Equal values that were read in another way are others: their columns mean something else.
     pub fn is_same(&self, other: &Read) -> bool {
-        let key = |read: &Read| (read.purpose, read.stage, read.table.clone(), read.path.clone());
-        key(self) == key(other) && self.fingerprint == other.fingerprint
+        let key = |read: &Read| (read.purpose, read.stage, read.table.clone());
+        key(self) == key(other) && self.fingerprint == other.fingerprint && self.meaning == other.meaning
     }
 }
 

@@ -208,13 +208,17 @@ fn reads(
             OtherTable::Clean(_) => Some(Tool::Clean),
             OtherTable::Raw(name) => raw(job, name).find_map(|artifact| Some(artifact.evidence.as_ref()?.tool)),
         };
-        let inputs = match other {
-            OtherTable::Clean(name) => finished(name)?.inputs,
-            OtherTable::Raw(name) => raw(job, name).map(Artifact::as_input).collect::<Result<_>>()?,
+        let (inputs, definitions) = match other {
+            OtherTable::Clean(name) => finished(name).map(|table| (table.inputs, table.definitions))?,
+            OtherTable::Raw(name) => (
+                raw(job, name).map(Artifact::as_input).collect::<Result<_>>()?,
+                artifact::definitions_of(&job.artifacts, name)?,
+            ),
         };
+        let meaning = definitions.map(|definitions| definitions.hash());
         let read = |Input { path, fingerprint, rows }: Input| {
             let table = Some(other.name().to_owned());
-            Read { purpose, stage, table, path, fingerprint, rows }
+            Read { purpose, stage, table, path, fingerprint, meaning: meaning.clone(), rows }
         };
         reads.extend(inputs.into_iter().map(read));
         Ok(())
@@ -235,6 +239,7 @@ fn reads(
         table: None,
         path,
         fingerprint,
+        meaning: None,
         rows: None,
     };
     for path in spec.steps.iter().filter_map(|step| step.mapping_file()) {

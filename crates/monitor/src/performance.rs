@@ -38,18 +38,9 @@ impl Past {
         let (version, registry) = production(job)?;
         let manifest = registry.manifest(version)?;
         let metric = metric_of(manifest.task)?;
-        let keys = Keys {
-            entity: manifest.entity.clone(),
-            time: manifest.time.clone(),
-            label: manifest.label.clone(),
-            weight: manifest.weight.clone().filter(|_| manifest.weighted_metrics),
-            carried: Vec::new(),
-        };
         let files = files(job, Tool::Predict, "scores");
         let newest = files.first().and_then(|file| artifact::evidence_of(file).ok().flatten());
-        let mut carried = newest.map(|evidence| evidence.notes.carried).unwrap_or_default();
-        carried.retain(|name| !keys.shared().contains(&name.as_str()));
-        let keys = Keys { carried, ..keys };
+        let keys = Keys::of(&manifest, newest.map(|evidence| evidence.notes.carried).unwrap_or_default());
         let promised = promised(&registry, &manifest, metric, segments)?;
         let mut required = [&keys.shared()[..], &["model_version", "scored_at"]].concat();
         required.extend(keys.carried.iter().map(String::as_str));

@@ -44,6 +44,8 @@ impl MariadbServer {
             "--skip-name-resolve",
         ]);
         make.args(as_root()).arg(format!("--datadir={}", data.display()));
+        // Several of them at once would name their temporary tables alike.
+        make.env("TMPDIR", folder.path()).arg(format!("--tmpdir={}", folder.path().display()));
         let made = make.output().expect("mariadb-install-db runs");
         assert!(made.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&made.stderr));
         // Another program may take the port before the server does.
@@ -124,6 +126,7 @@ fn listen(program: &Path, folder: &Path, data: &Path, settings: &[&str]) -> Opti
     let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).ok()?.port();
     let mut run = Command::new(program);
     run.arg("--no-defaults").args(as_root()).arg(format!("--datadir={}", data.display()));
+    run.arg(format!("--tmpdir={}", folder.display()));
     run.arg(format!("--socket={}", socket(folder).display())).arg(format!("--port={port}"));
     run.args(["--bind-address=127.0.0.1", "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0"]);
     run.args(["--innodb-buffer-pool-size=32M", "--skip-log-bin", "--default-time-zone=+02:00"]);

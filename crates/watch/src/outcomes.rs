@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use artifact::PolarsResultExt;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
 use polars::prelude::{AnyValue, Column, DataFrame, DataType, TimeUnit};
-use score::Task;
 use score::metrics::{Metric, Scored};
+use score::{Manifest, Task};
 use spec::text::number;
 use spec::{Error, Result, did_you_mean};
 
@@ -40,6 +40,19 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Those of a version, with the columns that predictions carry besides.
+    pub fn of(manifest: &Manifest, mut carried: Vec<String>) -> Keys {
+        let keys = Keys {
+            entity: manifest.entity.clone(),
+            time: manifest.time.clone(),
+            label: manifest.label.clone(),
+            weight: manifest.weight.clone().filter(|_| manifest.weighted_metrics),
+            carried: Vec::new(),
+        };
+        carried.retain(|name| !keys.shared().contains(&name.as_str()));
+        Keys { carried, ..keys }
+    }
+
     /// The columns that predictions and outcomes share.
     pub fn shared(&self) -> Vec<&str> {
         [Some(self.entity.as_str()), self.time.as_deref()].into_iter().flatten().collect()
