@@ -129,6 +129,6 @@ fn an_error_that_is_up_is_a_cause_once_labels_say_so() {
     assert!(watch["error_up"].as_f64().expect("a share") > 0.2, "{watch}");
     project.run("train", ["p"]).exits(0).says("runs because error up ").says(" of the 20 % allowed");
     // What was cause for this version is none for the next.
-    newcomers(&project, |income, chance| (chance > income || income > 0.99).to_string());
+    newcomers(&project, |income, chance| (chance > income || income > 0.9).to_string());
     waits(&project, "no watch has run since, model less than an hour old");
 }

@@ -215,7 +215,8 @@ fn reads(
                 artifact::definitions_of(&job.artifacts, name)?,
             ),
         };
-        let meaning = definitions.map(|definitions| definitions.hash());
+        // A later stage may ask a table how the others of its snapshot were read.
+        let meaning = definitions.map(|definitions| definitions.beside(&job.artifacts).hash());
         let read = |Input { path, fingerprint, rows }: Input| {
             let table = Some(other.name().to_owned());
             Read { purpose, stage, table, path, fingerprint, meaning: meaning.clone(), rows }
