@@ -18,7 +18,8 @@ fn main() {
 
 /// `(pipeline, [(file, content)])`, sorted.
 fn pipelines(resources: &Path) -> String {
-    let mut text = "pub const PIPELINES: &[(&str, &[(&str, &[u8])])] = &[\n".to_owned();
+    let mut text =
+        "pub type Files = [(&'static str, &'static [u8])];\npub const PIPELINES: &[(&str, &Files)] = &[\n".to_owned();
     for folder in entries(resources).into_iter().filter(|path| path.is_dir()) {
         let _ = writeln!(text, "    ({:?}, &[", name_of(&folder, resources));
         for file in files_below(&folder) {
