@@ -41,6 +41,9 @@ fn text_of(root: &Root, file: &str, row: u64, evidence: &Evidence) -> Result<Str
     if Url::is_meant(file) || file.contains("://") {
         return Err("it is not on this machine".to_owned());
     }
+    if file.starts_with("generate:") {
+        return Err("generated, so there is no file".to_owned());
+    }
     let path = root.join(file);
     if !path.exists() {
         return Err(match evidence.inputs.iter().any(|input| input.path == file) {
