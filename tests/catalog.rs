@@ -278,6 +278,44 @@ fn a_row_is_traced_through_joins_and_aggregates() {
     assert_eq!(customers["rows"][0]["behind"][0]["rows"][0]["original"]["text"], "ann,Rome");
 }
 
+#[test]
+fn rows_that_a_step_removed_are_not_behind_a_row() {
+    let project = shop();
+    project.write("orders.csv", "id,customer,day,amount\n1,ann,2026-01-01,10\n2,ann,2026-01-02,20\n2,ann,2026-01-02,20\n3,bob,2026-01-03,5\n4,ann,2026-01-04,-1\n");
+    let clean = "tables:\n  orders: {}\n  spent:\n    from: {clean: orders}\n    steps:\n      - dedupe: {keys: [id]}\n      - filter: \
+                 amount > 0\n      - aggregate: {by: [customer], measures: {n: COUNT(*), sum: SUM(amount)}}\n  buyers:\n    from: \
+                 {clean: spent}\n    steps:\n      - aggregate: {measures: {n: SUM(n)}}\n";
+    project.write("resources/shop/clean.yaml", clean);
+    for tool in ["ingest", "clean"] {
+        project.run(tool, ["shop"]).exits(0);
+    }
+    let typed = |traced: &Value| -> Vec<String> {
+        let of = |row: &Value| row["behind"][0]["rows"][0]["original"]["text"].as_str().unwrap().to_owned();
+        traced["rows"].as_array().unwrap().iter().map(of).collect()
+    };
+    let traced = json(&project.run("catalog", ["trace", "shop", "spent", "customer=ann", "--json"]));
+    let behind = &traced["rows"][0]["behind"];
+    // Neither the duplicate nor what the filter dropped.
+    assert_eq!((behind.as_array().unwrap().len(), behind[0]["total"].as_u64()), (1, Some(2)), "{traced}");
+    assert_eq!(typed(&behind[0]), ["1,ann,2026-01-01,10", "2,ann,2026-01-02,20"]);
+    assert_eq!(behind[0]["by"], "by running the steps again");
+    assert!(traced["notes"].is_null(), "{traced}");
+    // A total has no key, and is traced all the same.
+    let traced = json(&project.run("catalog", ["trace", "shop", "buyers", "n=3", "--json"]));
+    let spent = &traced["rows"][0]["behind"][0];
+    assert_eq!((spent["table"].as_str(), spent["total"].as_u64()), (Some("shop.clean.spent"), Some(2)), "{traced}");
+    assert_eq!(typed(&spent["rows"][1]["behind"][0]), ["3,bob,2026-01-03,5"]);
+    // Where the steps are others now, rows are found by their keys, and not all of them need be behind the row.
+    project.write("resources/shop/clean.yaml", clean.replace("amount > 0", "amount > 10"));
+    let traced = json(&project.run("catalog", ["trace", "shop", "spent", "customer=ann", "--json"]));
+    assert_eq!(traced["rows"][0]["behind"][0]["total"].as_u64(), Some(4), "{traced}");
+    assert_eq!(
+        traced["notes"][0],
+        "shop.clean.orders: rows by customer are shown, of which some may not be behind the row: clean.yaml has changed since it \
+         was made"
+    );
+}
+
 /// Runs the shop once more with one order more; the clock goes on a day each time.
 fn days(project: &Project, clock: &Clock, days: std::ops::Range<i64>) {
     for day in days {

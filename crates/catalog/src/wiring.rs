@@ -145,7 +145,7 @@ impl Program for Catalog {
             Some(Command::Lineage { table }) => showing::lineage(&read(&project.root)?, &table, json),
             Some(Command::Impact { column }) => showing::impact(&read(&project.root)?, &column, json),
             Some(Command::Trace { pipeline, table, wanted, rows }) => {
-                tracing::trace(&read(&project.root)?, &pipeline, &table, &wanted, rows, json)
+                tracing::trace(&project, &read(&project.root)?, &pipeline, &table, &wanted, rows, json)
             }
             Some(Command::Docs { output }) => keeping::docs(&project, &read(&project.root)?, &output),
             Some(Command::Verify) => keeping::verify(&read(&project.root)?, json),

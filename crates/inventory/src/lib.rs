@@ -28,5 +28,5 @@ pub use place::{Layer, MODEL, Place, TableId};
 pub use prune::{Old, Pruning, prunable, remove};
 pub use site::{Site, site};
 pub use table::{CheckHistory, Table};
-pub use trace::{Change, Original, TraceOptions, Traced, TracedRow, trace};
+pub use trace::{Again, Behind, Change, Original, TraceOptions, Traced, TracedRow, trace};
 pub use verify::{Verified, verify};
