@@ -1,4 +1,4 @@
-"""Builds OpenLineage events, one JSON object per line on stdin, with the classes of OpenLineage's own client.
+"""Builds OpenLineage events, one JSON object per line of the file named, with the classes of OpenLineage's own client.
 
 They are generated from the published schema. An attribute that the schema does not know or that is missing, a value of another
 type, or an address of another schema is an error. Prints how many events and facets there were.
@@ -87,7 +87,7 @@ def datasets(cls, values, kind):
         facets(value.get(kind), place)
 
 
-events = [json.loads(line) for line in sys.stdin]
+events = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
 for event in events:
     known = {"eventType", "eventTime", "producer", "schemaURL", "run", "job", "inputs", "outputs"}
     assert event.keys() <= known, sorted(event.keys() - known)

@@ -70,6 +70,9 @@ enum Command {
         /// Do not wait for running stages: end with exit code 75
         #[arg(long)]
         no_wait: bool,
+        /// Remove it from the store that MILLRACE_STORE names, too
+        #[arg(long)]
+        store: bool,
     },
     /// Copy the project to a folder or an object store: only what is new is sent
     Backup {
@@ -149,7 +152,9 @@ impl Program for Catalog {
             }
             Some(Command::Docs { output }) => keeping::docs(&project, &read(&project.root)?, &output),
             Some(Command::Verify) => keeping::verify(&read(&project.root)?, json),
-            Some(Command::Prune { keep, yes, no_wait }) => keeping::prune(&project, &keep, yes, no_wait, json),
+            Some(Command::Prune { keep, yes, no_wait, store }) => {
+                keeping::prune(&project, &keeping::Prune { keep: &keep, yes, no_wait, in_store: store }, json)
+            }
             Some(Command::Backup { to }) => keeping::backup(&project, &to, json, !common.quiet),
             Some(Command::Events { pipeline }) => listing::events(&read(&project.root)?, pipeline.as_deref()),
             Some(Command::Restore { .. }) => Ok(Exit::Done),

@@ -64,11 +64,11 @@ fn output(inventory: &Inventory, found: &Found) -> Value {
             field
         };
         let fields: Vec<Value> = evidence.columns.iter().map(field).collect();
-        facets.insert("schema".to_owned(), facet("SchemaDatasetFacet", "1-1-1", json!({ "fields": fields })));
+        facets.insert("schema".to_owned(), facet("SchemaDatasetFacet", "1-2-0", json!({ "fields": fields })));
     }
     if let Some(text) = evidence.described.as_ref().and_then(|described| described.description.as_deref()) {
         let content = json!({ "description": text });
-        facets.insert("documentation".to_owned(), facet("DocumentationDatasetFacet", "1-0-1", content));
+        facets.insert("documentation".to_owned(), facet("DocumentationDatasetFacet", "1-1-0", content));
     }
     facets.extend(column_lineage(inventory, found).map(|facet| ("columnLineage".to_owned(), facet)));
     if found.place.layer != Layer::Models {
@@ -108,9 +108,7 @@ fn column_lineage(inventory: &Inventory, found: &Found) -> Option<Value> {
     let fields: Map<String, Value> = lineage
         .columns
         .iter()
-        .map(|(name, of)| {
-            (name.clone(), json!({ "inputFields": inputs(of, "DIRECT") }))
-        })
+        .map(|(name, of)| (name.clone(), json!({ "inputFields": inputs(of, "DIRECT") })))
         .collect();
     let rows = inputs(&lineage.rows, "INDIRECT");
     Some(facet("ColumnLineageDatasetFacet", "1-2-0", json!({ "fields": fields, "dataset": rows })))

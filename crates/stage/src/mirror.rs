@@ -78,6 +78,32 @@ impl Mirror {
         Ok(Some(snapshot))
     }
 
+    /// The snapshots of the whole store, with the folders (relative to the root) of the stages that own them; none without a store.
+    pub fn snapshots(&self) -> Result<Vec<(PathBuf, Snapshot)>> {
+        let Some(store) = &self.store else { return Ok(Vec::new()) };
+        let mut snapshots = Vec::new();
+        for object in self.cloud.list(store, Depth::All)? {
+            let below =
+                object.url().key().strip_prefix(store.key()).map(|below| Path::new(below.trim_start_matches('/')));
+            let Some(below) = below.filter(|below| below.file_name().is_some_and(|name| name == LATEST)) else {
+                continue;
+            };
+            let folder = Path::new("data").join(below.parent().unwrap_or(Path::new("")));
+            snapshots.extend(self.latest(&folder)?.map(|snapshot| (folder, snapshot)));
+        }
+        Ok(snapshots)
+    }
+
+    /// Removes what lies at `path` (relative to the root; a file, or a folder with all files in it) from the store.
+    pub fn remove(&self, path: &Path) -> Result<()> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let url = place(store, path)?;
+        for object in self.cloud.list(&url, Depth::All)? {
+            self.cloud.remove(object.url())?;
+        }
+        self.cloud.remove(&url)
+    }
+
     /// What the stage that owns `folder` has written, in the order in which it counts: its current output (fetched if
     /// need be), then what was written here and is not released.
     pub fn candidates(&self, folder: &Path) -> Result<Vec<Candidate>> {
