@@ -212,6 +212,44 @@ fn many_rows_behind_an_entity_are_counted_and_some_are_shown() {
 }
 
 #[test]
+fn tables_sheets_and_databases_are_originals_as_far_as_they_can_be() {
+    let project = shop();
+    project.run("ingest", ["shop"]).exits(0);
+    let raw = project.latest("data/raw/shop").remove(0);
+    std::fs::copy(project.at(&raw), project.at("orders.parquet")).unwrap();
+    for (format, file) in [("excel", "orders.xlsx"), ("sqlite", "orders.db")] {
+        let more = if format == "sqlite" { "\nsqlite: {path: orders.db, table: orders}" } else { "" };
+        project.write("resources/shop/export.yaml", format!("table: orders\nfrom: ingest\nformat: {format}{more}\n"));
+        let written = project.run("export", ["shop"]).path();
+        if format == "excel" {
+            std::fs::copy(project.at(&written), project.at(file)).unwrap();
+        }
+    }
+    project.write(
+        "resources/other/ingest.yaml",
+        "tables:\n  table: {source: {file: {path: orders.parquet}}}\n  sheet: {source: {file: {path: orders.xlsx, sheet: \
+         1}}}\n  base: {source: {sqlite: {path: orders.db, query: SELECT * FROM orders}}}\n",
+    );
+    project.run("ingest", ["other"]).exits(0);
+    let original = |table: &str| {
+        let traced = json(&project.run("catalog", ["trace", "other", table, "id=2", "--json"]));
+        traced["rows"][0]["original"].clone()
+    };
+    let row =
+        |table: &str| original(table)["text"].as_str().unwrap_or_else(|| panic!("{}", original(table))).to_owned();
+    assert!(
+        row("table").starts_with("id=2, customer= bob , day=2026-01-02, amount=20, _file=orders.csv"),
+        "{}",
+        row("table")
+    );
+    assert_eq!(row("sheet"), "2 |  bob  | 2026-01-02 | 20");
+    assert_eq!(
+        original("base")["missing"],
+        "a database, whose rows have no numbers: look there for the key of the raw row"
+    );
+}
+
+#[test]
 fn a_row_is_traced_through_joins_and_aggregates() {
     let project = shop();
     project
