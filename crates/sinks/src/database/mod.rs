@@ -14,7 +14,7 @@ mod text;
 
 use ::spec::{Error, Result};
 
-pub use self::spec::{DatabaseSpec, ForeignKey, Mode};
+pub use self::spec::{DatabaseSpec, Mode};
 use crate::sink::{Goes, Kind, Sink, Target};
 
 /// Declares the kind of a database.
