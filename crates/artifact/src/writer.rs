@@ -94,10 +94,15 @@ impl TableWriter {
                 describe(&self.schema)
             )));
         }
-        self.rows += rows.height() as u64;
         if let Some(summary) = &mut self.summary {
+            if self.rows == 0
+                && let Writer::Here(groups) = &mut self.writer
+            {
+                groups.gather(summary.lend_texts());
+            }
             self.summing += summary.observe(&rows);
         }
+        self.rows += rows.height() as u64;
         let written = self.writer.write(rows);
         written.map_err(|error| self.failed(error))
     }
@@ -120,6 +125,10 @@ impl TableWriter {
         let mut writer =
             std::mem::replace(&mut self.writer, Writer::Gone).groups().map_err(|error| self.failed(error))?;
         writer.flush().map_err(|error| self.failed(error))?;
+        let (texts, gathering) = writer.gathered();
+        if let Some(summary) = &mut self.summary {
+            summary.take_texts(texts);
+        }
         self.content.lock().unwrap_or_else(PoisonError::into_inner).tail = Some(Vec::new());
         let bytes = writer.finish().map_err(|error| self.failed(error))?;
         let (mut hasher, tail, hashing) = {
@@ -135,7 +144,7 @@ impl TableWriter {
             bytes,
             content: hasher.finalize().to_hex().to_string(),
             summary: self.summary,
-            evidence: self.summing + hashing,
+            evidence: self.summing + gathering + hashing,
         })
     }
 }
