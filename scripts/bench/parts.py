@@ -114,6 +114,10 @@ PARTS = [
 ]
 
 
+class Failed(Exception):
+    """A part did not come to its end."""
+
+
 def environment(name):
     """The interpreter of a Python environment with what its requirements name; made once, and again if these change."""
     folder = WORK / name
@@ -124,11 +128,13 @@ def environment(name):
         return python
     print(f"bench: installing {wanted.name} into {folder}", file=sys.stderr)
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    subprocess.run([*pip, "-r", wanted], check=True)
+    steps = [[sys.executable, "-m", "venv", folder], [*pip, "-r", wanted]]
     if name == "venv":
         # By itself: it requires XGBoost with everything for GPUs.
-        subprocess.run([*pip, "--no-deps", "fasttreeshap-fixed==0.1.5"], check=True)
+        steps.append([*pip, "--no-deps", "fasttreeshap-fixed==0.1.5"])
+    for step in steps:
+        if subprocess.run(step).returncode != 0:
+            raise Failed(f"cannot install {wanted.name} into {folder}")
     shutil.copy(wanted, known)
     return python
 
@@ -136,11 +142,8 @@ def environment(name):
 def build():
     """Builds the examples of all crates, unless they are up to date: of some alone, other crates would have other features."""
     cargo = os.environ.get("CARGO", "cargo")
-    subprocess.run([cargo, "build", "--release", "--workspace", "--examples", "--quiet"], cwd=REPOSITORY, check=True)
-
-
-class Failed(Exception):
-    """A part did not come to its end."""
+    if subprocess.run([cargo, "build", "--release", "--workspace", "--examples", "--quiet"], cwd=REPOSITORY).returncode != 0:
+        raise Failed("cannot build the examples")
 
 
 def run(command, variables, seconds, report):
@@ -179,7 +182,7 @@ def measured(part, small, report):
         for command in part.small if small else part.full:
             filled = [python if word == "{python}" else word for word in command]
             run(filled, variables, part.limit - (time.monotonic() - began), report)
-    except (Failed, subprocess.CalledProcessError, OSError) as error:
+    except (Failed, OSError) as error:
         failure = str(error)
         print(f"bench: {part.name} failed: {failure}", file=sys.stderr, flush=True)
     noted = [json.loads(line) for line in figures.read_text().splitlines()] if figures.exists() else []

@@ -133,7 +133,7 @@ pub enum Kind {
     Refused,
     /// The change log of a table: one row per changed cell. Its table is called `<table>_changes`.
     Changes,
-    /// A file that is no table: a page, an export, a model.
+    /// A file that is not a table: a page, an export, a model.
     File,
 }
 

@@ -112,7 +112,7 @@ impl TableWriter {
         self.rows
     }
 
-    /// The engine reports a failed write as text only; what the disk said is more help.
+    /// The engine reports a failed write as text only; the error of the disk is more help.
     fn failed(&self, error: PolarsError) -> Error {
         match self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(cause) => Error::io("write to it", &self.folder, &cause),
@@ -135,7 +135,7 @@ impl TableWriter {
             let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
             (content.hasher.clone(), content.tail.take().unwrap_or_default(), content.spent)
         };
-        // The footer is rewritten when the file is sealed, so it is no part of the content; the page index before it is.
+        // The footer is rewritten when the file is sealed, so it is not part of the content; the page index before it is.
         hasher.update(&tail[..start_in(&tail)]);
         hasher.update(describe(&self.schema).as_bytes());
         Ok(WrittenTable {
@@ -228,7 +228,7 @@ fn describe(schema: &Schema) -> String {
     columns.join(", ")
 }
 
-/// What the disk said when a write failed.
+/// The error of the disk when a write failed.
 type Failure = Arc<Mutex<Option<io::Error>>>;
 
 /// The hash of what was written so far, and the time that it took.
