@@ -162,7 +162,7 @@ impl Definitions {
     /// The raw columns that are read in another way now than they were, and what is made of them. Nothing is known of columns
     /// of tables that were not there.
     fn read_differently(&self, pairs: &[(&str, Option<&Definition>, Option<&Definition>)]) -> Vec<String> {
-        // By how they were read and are read: what decides all columns of a source is listed once.
+        // By how they were read and are read: what decides all columns of a source is said once.
         let mut changed: BTreeMap<(&str, &str), Affected> = BTreeMap::new();
         for (name, was, is) in pairs {
             for (column, now) in is.iter().flat_map(|is| &is.readings) {
@@ -350,7 +350,7 @@ mod tests {
         assert_eq!(of(&short).changed(&of(&long), ["b"]), [format!("'b' {clause}")]);
         assert_eq!(of(&short).changed(&of(&short), ["b"]), [""; 0]);
         assert_eq!(of(&short).changed_label(&of(&long), "y"), Some(format!("'y' {clause}")));
-        // The position of a column is not part of what it means.
+        // Where a column stands is not part of what it means.
         let both = |reads: [&Definition; 2]| Definition::new("c", "a + b", "a + b", reads).hash;
         let b = Definition::new("b", "b", "b", []);
         assert_eq!(both([&short, &b]), both([&b, &short]));
@@ -369,15 +369,15 @@ mod tests {
     #[test]
     fn how_a_raw_column_is_read_belongs_to_all_that_is_made_of_it() {
         let (was, is) = (read("orders", ""), read("orders", r#"{"decimal":","}"#));
-        let text = r#"'orders.amount' is read with {"decimal":","} now, was read without settings"#;
-        assert_eq!(was.changed(&is, ["total", "amount"]), [format!("{text}, which changes 'total'")]);
-        assert_eq!(was.changed(&is, ["amount"]), [text]);
+        let said = r#"'orders.amount' is read with {"decimal":","} now, was read without settings"#;
+        assert_eq!(was.changed(&is, ["total", "amount"]), [format!("{said}, which changes 'total'")]);
+        assert_eq!(was.changed(&is, ["amount"]), [said]);
         assert_eq!(was.changed(&was, ["total", "amount"]), [""; 0]);
         let label = is.changed_label(&was, "total").unwrap();
         assert!(
             label.ends_with(r#"is read without settings now, was read with {"decimal":","}, which changes 'total'"#)
         );
-        // A setting of the whole source is listed once.
+        // A setting of the whole source is said once.
         let of = |reading: &str| Definitions {
             columns: ["a", "b", "c", "d", "e"].map(|name| Definition::raw("t", name, reading.to_owned())).to_vec(),
             ..Definitions::default()

@@ -1,4 +1,4 @@
-//! What represents a file's content when two runs are compared.
+//! What stands for a file's content when two runs are compared.
 
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -8,7 +8,7 @@ use spec::{Error, Result};
 
 use crate::footer;
 
-/// Represents the content of an input.
+/// Stands for the content of an input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fingerprint {
@@ -18,7 +18,7 @@ pub enum Fingerprint {
     Stat { size: u64, modified: u64 },
     /// An object in a store: size in bytes, and its entity tag or when it was last modified.
     Object { size: u64, version: String },
-    /// A source that is not a file (stdin, a generator): its spec is all there is to compare.
+    /// A source that is not a file (stdin, a generator): what its spec says is all there is to compare.
     Given(String),
 }
 

@@ -17,7 +17,7 @@ const RANKS: usize = 101;
 pub struct Quantiles(Vec<f64>);
 
 impl Quantiles {
-    /// Of a sample. Values that are not finite are left out.
+    /// Of a sample. What is not finite is not a value.
     pub fn of(sample: &[f64]) -> Quantiles {
         let mut values: Vec<f64> = sample.iter().copied().filter(|value| value.is_finite()).collect();
         values.sort_unstable_by(f64::total_cmp);
@@ -46,7 +46,7 @@ impl Quantiles {
         self.0.get((p.clamp(0.0, 1.0) * last as f64).round() as usize).copied()
     }
 
-    /// The share of values up to and including `border`, by a line between the two values around it. A value at
+    /// The share of values up to and including `border`, by a line between the two values around it. A value that stands at
     /// several ranks ends somewhere before the next one: half way is right within half an interval; of a value at one rank the
     /// share may be one interval too small.
     pub fn share_up_to(&self, border: f64) -> f64 {
@@ -60,11 +60,11 @@ impl Quantiles {
         ((known - 1) as f64 + beyond) / (self.0.len() - 1) as f64
     }
 
-    /// Those of all values of `parts`, each with the number of values that it represents.
+    /// Those of all values of `parts`, each with how many values it stands for.
     pub fn merged<'a>(parts: impl IntoIterator<Item = (&'a Quantiles, u64)>) -> Quantiles {
         let mut weighted: Vec<(f64, f64)> = Vec::new();
         for (part, count) in parts.into_iter().filter(|(part, _)| !part.is_empty()) {
-            // The first and the last value represent half an interval, all others for a whole one.
+            // The first and the last value stand for half an interval, all others for a whole one.
             let last = part.0.len() - 1;
             let weight = count as f64 / last.max(1) as f64;
             let end = if last == 0 { weight } else { weight / 2.0 };
@@ -115,7 +115,7 @@ mod tests {
             let of = Quantiles::of(&values);
             for value in 0..distinct {
                 let (found, right) = (of.share_up_to(value as f64), share(&values, value as f64));
-                // Half an interval, or a whole one of a value at a single rank; and half a row of so many.
+                // Half an interval, or a whole one of a value that stands at one rank alone; and half a row of so many.
                 let ranks = of.values().iter().filter(|known| **known == value as f64).count();
                 let most = if ranks == 1 { 0.01 } else { 0.005 } + 0.5 / count as f64 + 1e-12;
                 assert!(

@@ -99,7 +99,7 @@ impl Texts {
         self.range.as_ref().map(|(min, max)| (min.as_str(), max.as_str()))
     }
 
-    /// The values of the sample with their shares, the most frequent first. Nulls are no values.
+    /// The values of the sample with their shares, the most frequent first. Nulls are not values.
     pub fn shares(&self) -> Vec<(String, f64)> {
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         self.sample.values().iter().flatten().for_each(|text| *counts.entry(text).or_default() += 1);
