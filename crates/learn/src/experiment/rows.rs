@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use artifact::{PolarsResultExt, type_name};
 use polars::prelude::{
-    BooleanChunked, Column, DataFrame, DataType, Expr, IntoColumn, LazyFrame, NamedFrom, NewChunkedArray, Series,
+    BooleanChunked, Column, DataFrame, DataType, Expr, IdxCa, IdxSize, IntoColumn, LazyFrame, NamedFrom, Series,
     TimeUnit, col,
 };
 use spec::{Error, Result, ResultExt, did_you_mean};
@@ -162,11 +162,11 @@ impl<'a> Table<'a> {
         Ok(keys)
     }
 
-    /// The rows of each mask, column by column: each is freed before the next is read.
+    /// The rows of each part, column by column: each is freed before the next is read.
     fn cut<const N: usize>(
         &self,
         names: &[String],
-        masks: &[BooleanChunked; N],
+        parts: &[IdxCa; N],
         mut take: impl FnMut([Column; N]) -> Result<()>,
     ) -> Result<()> {
         let place = format!("table '{}'", self.spec.table);
@@ -174,11 +174,12 @@ impl<'a> Table<'a> {
             // In one piece, which the matrices can share; pieces would have to be copied together.
             let column = self.read(std::slice::from_ref(name))?.drop_in_place(name).during(&place)?.rechunk();
             let mut pieces = Vec::with_capacity(N);
-            for mask in masks {
-                pieces.push(column.filter(mask).during(&place)?);
+            for rows in parts {
+                // A copy. To filter successive rows would give a view, which keeps the memory of all.
+                pieces.push(column.take(rows).during(&place)?);
             }
             drop(column);
-            take(pieces.try_into().expect("one for each mask")).context(&place)?;
+            take(pieces.try_into().expect("one for each part")).context(&place)?;
         }
         Ok(())
     }
@@ -384,8 +385,8 @@ struct Encoded {
 }
 
 impl Encoded {
-    fn of(mask: &BooleanChunked) -> Encoded {
-        Encoded { columns: Vec::new(), rows: mask.sum().unwrap_or(0) as usize }
+    fn of(rows: &IdxCa) -> Encoded {
+        Encoded { columns: Vec::new(), rows: rows.len() }
     }
 
     /// Adds a column: as narrow as its numbers allow, so that the column itself can go.
@@ -432,10 +433,10 @@ pub(super) fn cut(table: &Table<'_>, split: &Split, targets: &Targets) -> Result
     let rows = 0..split.parts.len();
     const PARTS: [(Part, bool); 4] =
         [(Part::Train, false), (Part::Valid, false), (Part::Test, false), (Part::Valid, true)];
-    let masks = PARTS.map(|(part, steers)| mask(rows.clone().map(|row| is(row, part, steers))));
-    let mut encoded = masks.each_ref().map(Encoded::of);
+    let numbers = PARTS.map(|(part, steers)| numbers(rows.clone().map(|row| is(row, part, steers))));
+    let mut encoded = numbers.each_ref().map(Encoded::of);
     let mut kept = Vec::new();
-    table.cut(&table.names, &masks, |[train, valid, test, steering]| {
+    table.cut(&table.names, &numbers, |[train, valid, test, steering]| {
         if table.features.iter().any(|feature| *feature == train.name().as_str()) {
             let feature = feature_of(&train)?;
             encoded[0].narrow(train, &feature)?;
@@ -449,7 +450,7 @@ pub(super) fn cut(table: &Table<'_>, split: &Split, targets: &Targets) -> Result
     let test_rows = DataFrame::new(encoded[2].rows, kept).during(&place)?;
     let mut encoded = encoded.into_iter().zip(PARTS);
     let mut next = || -> Result<PartRows> {
-        let (encoded, (part, steers)) = encoded.next().expect("one for each mask");
+        let (encoded, (part, steers)) = encoded.next().expect("one for each part");
         let features = encoded.matrix().context(&place)?;
         let rows = match part {
             Part::Test => targets.test_rows(features, split, table.spec),
@@ -468,9 +469,9 @@ pub(super) fn cut_before_test(
     test_rows: &DataFrame,
 ) -> Result<(PartRows, PartRows)> {
     let place = format!("table '{}'", table.spec.table);
-    let masks = [mask(split.before_test.iter().copied())];
-    let (mut rows, mut features) = (Encoded::of(&masks[0]), Vec::new());
-    table.cut(&table.features, &masks, |[column]| {
+    let numbers = [numbers(split.before_test.iter().copied())];
+    let (mut rows, mut features) = (Encoded::of(&numbers[0]), Vec::new());
+    table.cut(&table.features, &numbers, |[column]| {
         let feature = feature_of(&column)?;
         rows.narrow(column, &feature)?;
         features.push(feature);
@@ -482,8 +483,10 @@ pub(super) fn cut_before_test(
     Ok((rows, targets.test_rows(test, split, table.spec).context(&place)?))
 }
 
-fn mask(rows: impl Iterator<Item = bool>) -> BooleanChunked {
-    BooleanChunked::from_iter_values("".into(), rows)
+/// The numbers of the rows that are wanted.
+fn numbers(wanted: impl Iterator<Item = bool>) -> IdxCa {
+    let numbers = (0..).zip(wanted).filter_map(|(number, is_wanted): (IdxSize, bool)| is_wanted.then_some(number));
+    IdxCa::from_vec("".into(), numbers.collect())
 }
 
 /// Which row was used for what: its file and number where the table has them, label, entity, time and what the split goes
