@@ -40,7 +40,7 @@ pub struct Notes {
     /// ingest: the window of a backfill, such as `2023-01..2023-06`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backfill: Option<String>,
-    /// ingest: why rows of an earlier run, or of another source, stand in for the table.
+    /// ingest: why rows of an earlier run, or of another source, replace those of the table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
     /// ingest: files without rows that were skipped, each with the reason.
