@@ -4,7 +4,7 @@ use spec::{Error, Result};
 
 use crate::Forest;
 use crate::model::{Leaf, Missing, Model, Reading, Split, Test, Tree, check_shape};
-use crate::objective::Transform;
+use crate::transform::Transform;
 
 /// A node of a tree, which is a list of nodes with the root first.
 #[derive(Clone, Debug, PartialEq)]
