@@ -8,13 +8,17 @@ mod label_transform;
 mod learner;
 mod learners;
 mod lightgbm;
+mod parameters;
+mod plain_names;
 pub mod plots;
 mod random;
 mod retrain;
 mod runs_table;
 mod search;
 mod split;
+mod takes;
 mod write;
+mod xgboost;
 
 pub use experiment::{
     BASELINE, ExperimentSpec, Explained, Gate, Importance, Known, PromoteRule, PromoteWhen, Rebuild, TrainSpec, Trial,
@@ -22,7 +26,7 @@ pub use experiment::{
 };
 pub use intervals::IntervalSpec;
 pub use learner::{Data, Learner};
-pub use learners::{Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree};
+pub use learners::{Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree, Xgboost};
 pub use retrain::{RetrainRule, RetrainWhen, Since};
 pub use runs_table::{RunsQuery, measure_text, runs_table, runs_text};
 pub use score::metrics;
@@ -37,3 +41,4 @@ pub use score::{
 };
 pub use split::{Fold, LabelKnown, Purge, Shares, Split, SplitSpec};
 pub use write::write_version;
+pub use xgboost::{VARIABLE as XGBOOST_VARIABLE, find_xgboost};

@@ -95,7 +95,7 @@ pub(super) fn classifies_only(task: Task, learner: &str) -> Result<()> {
     match task {
         Task::Classification | Task::Multiclass => Ok(()),
         Task::Regression => Err(Error::cannot_run(format!("{learner}: learns classes, not numbers"))
-            .hint("use lightgbm, elastic_net, forest or tree for regression")),
+            .hint("use lightgbm, xgboost, elastic_net, forest or tree for regression")),
     }
 }
 
