@@ -23,6 +23,7 @@ import json, struct, sys
 import numpy, xgboost
 rows = numpy.array([[float(cell) for cell in line.split(',')] for line in open(sys.argv[2])])
 booster = xgboost.Booster(model_file=sys.argv[1])
+assert booster.feature_names == ['size', 'age', 'debt', 'flag', 'city'] and booster.feature_types == ['float'] * 4 + ['c']
 columns = {'feature_names': booster.feature_names, 'feature_types': booster.feature_types, 'enable_categorical': True}
 if len(sys.argv) > 3:
     training = json.loads(sys.argv[3])

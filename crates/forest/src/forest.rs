@@ -1,4 +1,4 @@
-//! The forest: what can be asked of a model.
+//! The forest: scores, importances and facts of a model.
 
 use std::sync::Mutex;
 

@@ -266,11 +266,11 @@ fn test(threshold: f64, decision: i8, sets: &mut [Option<Vec<u32>>]) -> Checked<
     }
     let count = sets.len();
     let set = (threshold.fract() == 0.0 && threshold >= 0.0).then(|| sets.get_mut(threshold as usize)).flatten();
-    let set = set.ok_or_else(|| format!("a split asks for set {threshold} of {count} sets of categories"))?;
+    let set = set.ok_or_else(|| format!("a split uses set {threshold} of {count} sets of categories"))?;
     // Each set belongs to one split, so that a short text cannot ask for much memory.
     set.take()
         .map(|bits| Test::Set { bits, missing: false })
-        .ok_or_else(|| format!("two splits ask for set {threshold} of categories"))
+        .ok_or_else(|| format!("two splits use set {threshold} of categories"))
 }
 
 fn linear_leaves(fields: &mut Fields<'_>, leaves: &mut [Leaf], features: usize) -> Checked<()> {
@@ -335,9 +335,9 @@ mod tests {
     fn a_set_belongs_to_one_split() {
         let mut sets = vec![Some(vec![1])];
         assert!(matches!(test(0.0, 1, &mut sets), Ok(Test::Set { bits, .. }) if bits == [1]));
-        assert_eq!(test(0.0, 1, &mut sets).unwrap_err(), "two splits ask for set 0 of categories");
-        assert_eq!(test(1.0, 1, &mut sets).unwrap_err(), "a split asks for set 1 of 1 sets of categories");
-        assert_eq!(test(0.5, 1, &mut sets).unwrap_err(), "a split asks for set 0.5 of 1 sets of categories");
+        assert_eq!(test(0.0, 1, &mut sets).unwrap_err(), "two splits use set 0 of categories");
+        assert_eq!(test(1.0, 1, &mut sets).unwrap_err(), "a split uses set 1 of 1 sets of categories");
+        assert_eq!(test(0.5, 1, &mut sets).unwrap_err(), "a split uses set 0.5 of 1 sets of categories");
         assert_eq!(test(0.5, 12, &mut sets).unwrap_err(), "'decision_type' holds 12");
         assert_eq!(test(0.5, -1, &mut sets).unwrap_err(), "'decision_type' holds -1");
     }

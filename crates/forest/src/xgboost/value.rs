@@ -1,4 +1,4 @@
-//! Values of a model file, JSON or UBJSON, and how they are asked for: every error names the place.
+//! Values of a model file, JSON or UBJSON, and how they are read: every error names the place.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -83,7 +83,7 @@ fn mutated(text: &str, random: &mut Random) -> String {
     lines.join("\n") + "\n"
 }
 
-/// A tree's size stands in the header: set right, so that damage reaches the checks behind it.
+/// A tree's size is in the header: set right, so that damage reaches the checks behind it.
 fn with_true_sizes(text: &str) -> String {
     let Some((head, rest)) = text.split_once("\nTree=") else { return text.to_owned() };
     let rest = format!("Tree={rest}");

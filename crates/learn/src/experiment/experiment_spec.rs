@@ -64,7 +64,7 @@ impl<'de> Visitor<'de> for Experiment {
     }
 }
 
-/// A key of an experiment. Another one fails while the parser still stands on it.
+/// A key of an experiment. Another one fails while the parser is still at it.
 enum Key {
     Search,
     Learner(&'static str),

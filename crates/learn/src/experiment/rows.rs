@@ -249,7 +249,7 @@ pub(super) fn times(rows: &DataFrame, name: &str, spec: &TrainSpec, without: &st
     Ok(micros.i64().during(&place)?.iter().map(Option::unwrap_or_default).collect())
 }
 
-/// The part of every row, with times and label means in the summary; with folds where the spec asks for them.
+/// The part of every row, with times and label means in the summary; with folds where the spec has them.
 pub(super) fn split(rows: &DataFrame, label: &[f64], known: &LabelKnown, spec: &TrainSpec) -> Result<Split> {
     let time = spec.split.column.as_deref().filter(|_| spec.split.by == SplitBy::Time).or(spec.time.as_deref());
     let classes = spec.task.has_classes().then_some(label);
@@ -335,7 +335,7 @@ fn numbered<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Vec<u32> {
 }
 
 /// Cuts the table into its parts. Column by column, each freed as soon as it is cut, so that the table never
-/// stands in memory twice; the matrices share the memory of the parts.
+/// is in memory twice; the matrices share the memory of the parts.
 pub(super) fn cut(table: &Table<'_>, split: &Split, targets: &Targets) -> Result<Parts> {
     let place = format!("table '{}'", table.spec.table);
     let names = &table.features;

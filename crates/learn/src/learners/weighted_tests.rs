@@ -222,7 +222,7 @@ fn every_learner_heeds_weights() {
 fn a_refit_without_earlier_trees_grows_all() {
     let (matrix, label) = noisy();
     let data = Data { features: &matrix, label: &label };
-    // A metric to stop by has nothing to say here, but it is no reason to fail.
+    // A metric to stop by has no effect here, but it is not an error.
     let model = learner("lightgbm: {trees: 7, parameters: {metric: auc}}").build();
     let model = model.refit(Task::Classification, data, &Tuned::default(), 1).unwrap();
     assert_eq!(model.tuned().trees, Some(7));

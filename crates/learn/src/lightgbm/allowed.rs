@@ -222,7 +222,7 @@ fn check_metric(value: &str, objective: &str) -> Result<()> {
     }
 }
 
-/// What LightGBM would refuse or pass over in silence.
+/// What LightGBM would refuse or ignore in silence.
 fn check_together(settled: &[(&'static str, String)], boosting: &str, setting: &Setting<'_>) -> Result<()> {
     let value = |name: &str| settled.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
     let number = |name: &str, default: f64| value(name).and_then(|value| value.parse().ok()).unwrap_or(default);

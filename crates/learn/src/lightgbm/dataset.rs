@@ -90,7 +90,7 @@ impl Dataset {
         let mut handle = ptr::null_mut();
         call("make the data set", || {
             // SAFETY: arrow and LightGBM declare the same struct after the Arrow C stream interface. LightGBM moves
-            // the stream out, leaving one without a release function, which our drop passes over, and it reads
+            // the stream out, leaving one without a release function, which our drop skips, and it reads
             // the arrays by their own schema. The reference, if any, is alive and has as many features (checked
             // above: LightGBM would write beyond its bins). All pointers live until the call returns.
             unsafe {

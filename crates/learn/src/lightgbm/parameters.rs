@@ -44,7 +44,7 @@ fn dump() -> Result<String> {
     })
 }
 
-/// A text of unknown length: asks for it with a buffer that may be too small, then with one that is not.
+/// A text of unknown length: requests it with a buffer that may be too small, then with one that is not.
 pub(super) fn text(
     doing: &str,
     get: impl Fn(i64, *mut i64, *mut std::ffi::c_char) -> std::ffi::c_int,

@@ -154,7 +154,7 @@ impl Values {
             Values::Whole { from, to, scale } => {
                 let found = match scale {
                     Scale::Linear => from + random.below((to - from) as usize + 1) as u64,
-                    // Up to the next number, for each stands for all down to the one below it.
+                    // Up to the next number, for each represents all down to the one below it.
                     Scale::Log => {
                         let (low, high) = ((*from as f64).ln(), (*to as f64 + 1.0).ln());
                         (low + uniform() * (high - low)).exp() as u64

@@ -16,6 +16,8 @@ use crate::{Feature, Matrix};
 pub(crate) struct Rows {
     pub(super) library: &'static Library,
     pub(super) handle: Handle,
+    /// What XGBoost calls the features and their types, by the field of it.
+    pub(super) described: [(&'static CStr, Vec<CString>); 2],
 }
 
 impl Rows {
@@ -36,13 +38,21 @@ impl Rows {
             // SAFETY: the interface describes `values`, which lives until the call returns; XGBoost copies it.
             unsafe { (library.data_of_dense)(table.as_ptr(), settings.as_ptr(), &raw mut handle) }
         })?;
-        let data = Rows { library, handle };
+        let data = Rows { library, handle, described: described(matrix.features())? };
         drop(values);
         data.set("label", label)?;
         if let Some(weights) = matrix.weights() {
             data.set("weight", weights)?;
         }
-        data.describe(matrix)?;
+        for (field, texts) in &data.described {
+            library.call("describe the features", || {
+                with_pointers(texts, |texts, count| {
+                    // SAFETY: the handle is alive; `texts` holds `count` NUL-terminated texts, which live until the call
+                    // returns; XGBoost copies them and does not write.
+                    unsafe { (library.set_texts)(handle, field.as_ptr(), texts, count) }
+                })
+            })?;
+        }
         Ok(data)
     }
 
@@ -55,27 +65,20 @@ impl Rows {
             unsafe { (self.library.set_info)(self.handle, name.as_ptr(), values_of.as_ptr()) }
         })
     }
+}
 
-    /// Names the features and says which are categories.
-    fn describe(&self, matrix: &Matrix) -> Result<()> {
-        let names = plain_names(matrix.features()).iter().map(|name| c_text(name)).collect::<Result<Vec<CString>>>()?;
-        let kind = |feature: &Feature| if feature.categories().is_some() { c"c" } else { c"float" };
-        let kinds: Vec<&CStr> = matrix.features().iter().map(kind).collect();
-        self.set_texts("feature_name", &names.iter().map(CString::as_c_str).collect::<Vec<_>>())?;
-        self.set_texts("feature_type", &kinds)
-    }
+/// Names of the features, and which are categories.
+fn described(features: &[Feature]) -> Result<[(&'static CStr, Vec<CString>); 2]> {
+    let names = plain_names(features).iter().map(|name| c_text(name)).collect::<Result<Vec<CString>>>()?;
+    let kind = |feature: &Feature| if feature.categories().is_some() { c"c" } else { c"float" };
+    let kinds = features.iter().map(|feature| kind(feature).to_owned()).collect();
+    Ok([(c"feature_name", names), (c"feature_type", kinds)])
+}
 
-    fn set_texts(&self, field: &str, texts: &[&CStr]) -> Result<()> {
-        let mut pointers: Vec<*const c_char> = texts.iter().map(|text| text.as_ptr()).collect();
-        let name = c_text(field)?;
-        self.library.call("describe the features", || {
-            // SAFETY: the handle is alive; `pointers` holds as many NUL-terminated texts as it says, which live until the
-            // call returns; XGBoost copies them and does not write.
-            unsafe {
-                (self.library.set_texts)(self.handle, name.as_ptr(), pointers.as_mut_ptr(), pointers.len() as u64)
-            }
-        })
-    }
+/// Calls `then` with the places of texts, and how many there are.
+pub(super) fn with_pointers<R>(texts: &[CString], then: impl FnOnce(*mut *const c_char, u64) -> R) -> R {
+    let mut pointers: Vec<*const c_char> = texts.iter().map(|text| text.as_ptr()).collect();
+    then(pointers.as_mut_ptr(), pointers.len() as u64)
 }
 
 impl Drop for Rows {

@@ -6,6 +6,7 @@ use std::ptr;
 
 use spec::{Error, Result};
 
+use super::data::with_pointers;
 use super::library::Handle;
 use super::messages::{c_text, take_warnings};
 use super::{Library, Parameters, Rows};
@@ -63,7 +64,11 @@ pub(crate) fn train(data: &Rows, stop: Option<&Stop<'_>>, parameters: &Parameter
             (0..kept).try_for_each(|round| again.grow(round, data))?;
             again.save()?
         }
-        true => booster.first(kept)?.save()?,
+        true => {
+            let first = booster.first(kept)?;
+            first.describe(data)?;
+            first.save()?
+        }
     };
     let metric = best.map(|(_, found)| (found.metric, found.value));
     Ok(Trained { model, best: kept, tried, metric, warnings: take_warnings() })
@@ -109,6 +114,7 @@ impl<'data> Booster<'data> {
             unsafe { (library.begin)(rows.as_ptr(), rows.len() as u64, &raw mut handle) }
         })?;
         let booster = Booster { library, handle, data: PhantomData };
+        booster.describe(data)?;
         for (name, value) in parameters.iter() {
             let (name, value) = (c_text(name)?, c_text(value)?);
             library.call("set a parameter", || {
@@ -117,6 +123,20 @@ impl<'data> Booster<'data> {
             })?;
         }
         Ok(booster)
+    }
+
+    /// Puts names and types of the features into the model: whoever reads its file can then make rows for it.
+    fn describe(&self, data: &Rows) -> Result<()> {
+        for (field, texts) in &data.described {
+            self.library.call("describe the features", || {
+                with_pointers(texts, |texts, count| {
+                    // SAFETY: the handle is alive; `texts` holds `count` NUL-terminated texts, which live until the call
+                    // returns; XGBoost copies them and does not write.
+                    unsafe { (self.library.describe)(self.handle, field.as_ptr(), texts, count) }
+                })
+            })?;
+        }
+        Ok(())
     }
 
     /// Grows the trees of a round, counted from 0.

@@ -1,6 +1,8 @@
 //! The library itself: where it is looked for, and the functions that are called.
 
-use std::ffi::{c_char, c_float, c_int, c_uint, c_void};
+#[cfg(test)]
+use std::ffi::c_float;
+use std::ffi::{c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
 use std::sync::{OnceLock, PoisonError, RwLock};
 
@@ -44,13 +46,13 @@ pub(super) type Handle = *mut c_void;
 
 /// A function of XGBoost's C interface, by its name and arguments; all return 0, or -1 if they failed.
 macro_rules! functions {
-    ($($field:ident = $symbol:literal ($($argument:ty),*);)*) => {
+    ($($(#[$if:meta])? $field:ident = $symbol:literal ($($argument:ty),*);)*) => {
         /// XGBoost's functions. They live as long as the program: the library is never closed.
         pub(crate) struct Library {
             /// Major, minor, patch.
             pub version: [c_int; 3],
             pub(super) last_error: unsafe extern "C" fn() -> *const c_char,
-            $(pub(super) $field: unsafe extern "C" fn($($argument),*) -> c_int,)*
+            $($(#[$if])? pub(super) $field: unsafe extern "C" fn($($argument),*) -> c_int,)*
         }
 
         impl Library {
@@ -61,7 +63,7 @@ macro_rules! functions {
                     Ok(Library {
                         version: [0; 3],
                         last_error: *library.get(b"XGBGetLastError\0")?,
-                        $($field: *library.get(concat!($symbol, "\0").as_bytes())?,)*
+                        $($(#[$if])? $field: *library.get(concat!($symbol, "\0").as_bytes())?,)*
                     })
                 }
             }
@@ -77,11 +79,14 @@ functions! {
     free_data = "XGDMatrixFree"(Handle);
     begin = "XGBoosterCreate"(*const Handle, u64, *mut Handle);
     set = "XGBoosterSetParam"(Handle, *const c_char, *const c_char);
+    describe = "XGBoosterSetStrFeatureInfo"(Handle, *const c_char, *mut *const c_char, u64);
     grow = "XGBoosterUpdateOneIter"(Handle, c_int, Handle);
     evaluate = "XGBoosterEvalOneIter"(Handle, c_int, *mut Handle, *mut *const c_char, u64, *mut *const c_char);
     slice = "XGBoosterSlice"(Handle, c_int, c_int, c_int, *mut Handle);
     save = "XGBoosterSaveModelToBuffer"(Handle, *const c_char, *mut u64, *mut *const c_char);
+    #[cfg(test)]
     load = "XGBoosterLoadModelFromBuffer"(Handle, *const c_void, u64);
+    #[cfg(test)]
     predict = "XGBoosterPredictFromDMatrix"(
         Handle, Handle, *const c_char, *mut *const u64, *mut u64, *mut *const c_float
     );
@@ -167,8 +172,6 @@ fn checked(library: libloading::Library, path: &Path) -> Result<Library> {
     std::mem::forget(library);
     Ok(Library { version: [major, minor, patch], ..functions })
 }
-
-const _: () = assert!(size_of::<c_uint>() == 4 && size_of::<u64>() == 8, "bst_ulong is a uint64_t");
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! Fitted models of every learner: read, asked and written. How they are fitted is in the crate `learn`.
+//! Fitted models of every learner: read, used and written. How they are fitted is in the crate `learn`.
 
 pub mod baseline;
 pub mod boosted;

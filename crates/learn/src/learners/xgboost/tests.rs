@@ -378,6 +378,9 @@ fn a_damaged_file_is_named_with_its_place() {
         let error = load_model(NAME, folder.path(), &file, model.features().to_vec()).err().unwrap().to_string();
         error.strip_prefix(&format!("{}: ", path.display())).unwrap_or_else(|| panic!("{error}")).to_owned()
     };
+    // Whoever reads the file elsewhere finds what the columns are.
+    let forest = forest::Forest::read_xgboost(&bytes).unwrap();
+    assert_eq!(forest.feature_names(), ["x", "y", "z", "category"]);
     let cut = error(&bytes[..bytes.len() / 2]);
     assert!(cut.starts_with("byte "), "{cut}");
     assert!(
