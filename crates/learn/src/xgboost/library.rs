@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_library_is_refused_with_the_way_out() {
+    fn files_that_are_not_libraries_are_refused_with_the_way_out() {
         let folder = tempfile::tempdir().unwrap();
         let error = |named: Option<&Path>, root: Option<&Path>| {
             let places = Places { named: named.map(Path::to_owned), root: root.map(Path::to_owned) };
