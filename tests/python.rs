@@ -80,8 +80,32 @@ fn features(id: u32, categories: &[String]) -> String {
     [number(size), number(age), number(debt), flag, code].join(",")
 }
 
+#[test]
+fn a_library_that_is_not_there_is_named_before_anything_is_fitted() {
+    let project = prepared("absent", "left", "classification", "xgboost", Some(Path::new("/nowhere/libxgboost.so")));
+    project.run("train", ["absent"]).exits(2).never_says("fitted in").says(
+        "experiment 'one': MILLRACE_XGBOOST: there is no file /nowhere/libxgboost.so; set it to the path of libxgboost.so, or \
+         unset it to use the one in .cache",
+    );
+    assert!(!project.exists("data/models/absent/latest"));
+    // A file in the project's own folder that is not a library.
+    let project = prepared("absent", "left", "classification", "xgboost", None);
+    project.write(".cache/xgboost/xgboost/lib/libxgboost.so", "torn");
+    project
+        .run("train", ["absent"])
+        .exits(2)
+        .says("libxgboost.so: cannot be opened as a library of this system; it may be");
+}
+
 /// A project with a trained version, on the train part only if a library is needed for that.
 fn project(pipeline: &str, label: &str, task: &str, learner: &str, library: Option<&Path>) -> Project {
+    let project = prepared(pipeline, label, task, learner, library);
+    project.run("train", [pipeline]).exits(0);
+    project
+}
+
+/// The same before it is trained.
+fn prepared(pipeline: &str, label: &str, task: &str, learner: &str, library: Option<&Path>) -> Project {
     let other = if label == "left" { "spend" } else { "left" };
     let rows: String = (0..ROWS).map(|id| cells(id).join(",") + "\n").collect();
     let mut project = Project::new();
@@ -113,7 +137,7 @@ fn project(pipeline: &str, label: &str, task: &str, learner: &str, library: Opti
             ),
         )
         .write(&file("predict"), "table: people\nreasons: 0\n");
-    for tool in ["ingest", "clean", "train"] {
+    for tool in ["ingest", "clean"] {
         project.run(tool, [pipeline]).exits(0);
     }
     project

@@ -206,7 +206,7 @@ fn a_short_file_cannot_ask_for_much_memory() {
         list(&|_| 1, nodes),
     );
     let text = format!("{}{tree}{}", &text[..from], &text[to..]);
-    let error = Forest::read_xgboost(text.as_bytes()).err().expect("too large").message().to_owned();
+    let error = Forest::read_xgboost(text.as_bytes()).expect_err("too large").message().to_owned();
     assert_eq!(error, "learner.gradient_booster.model.trees[0]: the sets of categories are too large together");
 }
 
