@@ -94,7 +94,7 @@ pub struct Trial {
     pub model: Box<dyn Model>,
     /// How the chosen one learned again before it was judged on the test part; `None` if it did not.
     pub refit: Option<Refit>,
-    /// `None` if the spec asks for none.
+    /// `None` if the spec has none.
     pub intervals: Option<Intervals>,
     /// `None` for regression.
     pub threshold: Option<Threshold>,
@@ -115,7 +115,7 @@ pub struct Trial {
     pub explained: Option<Explained>,
     /// The test part with all its columns.
     pub test_rows: DataFrame,
-    /// Where the rows of the test part stand in the table.
+    /// Where the rows of the test part are in the table.
     pub test_at: Vec<u32>,
     /// Which row of the table was used for what: its keys, `part`, `fold` (with folds) and `learned`.
     pub parts: DataFrame,

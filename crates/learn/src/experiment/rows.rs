@@ -293,7 +293,7 @@ pub(super) fn times(rows: &DataFrame, name: &str, spec: &TrainSpec, without: &st
     Ok(micros.i64().during(&place)?.iter().map(Option::unwrap_or_default).collect())
 }
 
-/// The part of every row, with times and label means in the summary; with folds where the spec asks for them.
+/// The part of every row, with times and label means in the summary; with folds where the spec has them.
 pub(super) fn split(rows: &DataFrame, label: &[f64], known: &LabelKnown, spec: &TrainSpec) -> Result<Split> {
     let time = spec.split.column.as_deref().filter(|_| spec.split.by == SplitBy::Time).or(spec.time.as_deref());
     let classes = spec.task.has_classes().then_some(label);
