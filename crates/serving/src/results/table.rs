@@ -8,7 +8,7 @@ use artifact::{Artifact, Kind, PolarsResultExt, Snapshot};
 use polars::prelude::{DataFrame, DataType, IdxCa, IntoLazy, LazyFrame, Schema, SortOptions, col, lit};
 use spec::{Error, Name, Result, Root, Tool};
 
-use super::query::Query;
+use super::query::{Query, present};
 use super::verified::verify_once;
 use crate::refusal::Refusal;
 
@@ -119,7 +119,7 @@ impl Results {
         rows.take(&IdxCa::from_vec("".into(), places)).during("results")
     }
 
-    /// The rows in order of a column, missing values last; equal ones keep their order.
+    /// The rows in order of a column, missing values (NaN is one) last; equal ones keep their order.
     fn order(&self, column: &str, falls: bool) -> Result<Arc<IdxCa>> {
         let key = (column.to_owned(), falls);
         if let Some(order) = self.orders.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
@@ -127,7 +127,10 @@ impl Results {
         }
         let options =
             SortOptions { descending: falls, nulls_last: true, maintain_order: true, ..SortOptions::default() };
-        let order = Arc::new(self.rows.column(column).during(column)?.as_materialized_series().arg_sort(options));
+        let dtype = self.rows.column(column).during(column)?.dtype().clone();
+        let plan = self.rows.clone().lazy().select([present(col(column), &dtype)]);
+        let keys = artifact::collect(plan, column)?;
+        let order = Arc::new(keys.column(column).during(column)?.as_materialized_series().arg_sort(options));
         let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         if orders.len() >= ORDERS {
             orders.clear();
@@ -189,3 +192,6 @@ fn rows_of_key(root: &Root, path: &Path, table: &str, entity: &str, key: &str) -
     let time = evidence.time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
     Ok((rows.height() > 0).then_some((time, rows)))
 }
+
+#[cfg(test)]
+mod tests;
