@@ -207,11 +207,11 @@ pub enum LabelKind {
     Max(LabelOf),
 }
 
-/// The column that a label aggregates.
+/// What a label aggregates.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LabelOf {
-    /// The column.
+    /// A column, or an SQL expression over the columns of a row.
     pub of: String,
 }
 
@@ -282,7 +282,8 @@ pub struct Rows {
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Of {
-    /// The column. Numbers are computed as 64-bit floats; NaN counts as null.
+    /// A column, or an SQL expression over the columns of a row, such as `price * quantity`. Numbers are computed as 64-bit
+    /// floats; NaN counts as null.
     pub of: String,
     /// Only rows from the cutoff minus this span (inclusive) to the cutoff (exclusive). Default: all before it.
     #[serde(default)]
@@ -299,7 +300,7 @@ pub struct Of {
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quantile {
-    /// The column.
+    /// A column, or an SQL expression over the columns of a row.
     pub of: String,
     /// From 0 (the smallest) to 1 (the largest): 0.5 is the median.
     pub q: Fraction,
