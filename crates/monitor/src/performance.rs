@@ -168,23 +168,6 @@ fn files(job: &Job<Monitor>, tool: Tool, table: &str) -> Vec<PathBuf> {
     history::files_of_table(&folder, table, HISTORY).into_iter().map(|(file, _)| file).collect()
 }
 
-/// The metric on the test part of a version by the values of segments that its test predictions say, such as each horizon or
-/// store. Of numbers only.
-fn of_segments(
-    registry: &Registry,
-    manifest: &Manifest,
-    metric: Metric,
-    segments: &[String],
-) -> Result<BTreeMap<(String, Option<String>), f64>> {
-    let file = registry.folder(manifest.origin.version).join("predictions.parquet");
-    if manifest.task != Task::Regression || segments.is_empty() || !file.is_file() {
-        return Ok(BTreeMap::new());
-    }
-    let doing = format!("the test predictions of {}", manifest.origin.version);
-    let rows = artifact::collect(artifact::scan_files(&[&file])?, &doing)?;
-    watch::by_segment(&rows, &manifest.label, metric, segments)
-}
-
 /// What the card of each version says of the metric.
 fn promised(
     registry: &Registry,
@@ -198,7 +181,7 @@ fn promised(
             test: manifest.metric(metric),
             threshold: manifest.threshold.as_ref().map(|threshold| threshold.value),
             classes: manifest.classes.as_ref().map(|classes| classes.names.clone()).unwrap_or_default(),
-            segments: of_segments(registry, manifest, metric, segments).unwrap_or_default(),
+            segments: watch::figures_of_segments(registry, manifest, metric, segments).unwrap_or_default(),
             block: manifest.resample_block,
         };
         // A version that cannot be read is no reason not to judge the others: it has no figure to be compared with.

@@ -22,7 +22,7 @@ pub use estimate::{Estimate, EstimateReport, EstimateSpec, Reference, estimate};
 pub use outcomes::{Keys, class_names, score_columns, together};
 pub use performance::{Performance, PerformanceReport, PerformanceSpec, Promised, performance};
 pub use runs::{End, Run, RunsSpec, StageRuns, findings, runs_of, runs_table, stage_runs};
-pub use segments::by_segment;
+pub use segments::figures_of_segments;
 pub use service::{
     Asked, InProduction, LevelState, Levelled, Limits, ServiceLine, ServiceLog, ServiceReport, ServiceSpec, Tally,
 };
