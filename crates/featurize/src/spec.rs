@@ -25,9 +25,9 @@ pub struct CutoffSpec {
     pub table: Name,
     /// The column that says whose event it is. Rows without it are left out and counted.
     pub entity: String,
-    /// The column of the event's date or moment (without time zone). Rows without it are left out and counted.
+    /// The column of the event's date or timestamp (without time zone). Rows without it are left out and counted.
     pub time: String,
-    /// When a row became known: a column of dates or moments, or a span after its time. Features see only rows that
+    /// When a row became known: a column of dates or timestamps, or a span after its time. Features see only rows that
     /// were known before the cutoff. Default: at its time.
     #[serde(default)]
     pub known_at: Option<Known>,
@@ -343,7 +343,7 @@ pub struct Attribute {
     pub theirs: Option<String>,
     /// The column. An entity that is not found gives null.
     pub take: String,
-    /// Since when a row of it holds: a column of dates or moments. The newest row before the cutoff counts. Without
+    /// Since when a row of it holds: a column of dates or timestamps. The newest row before the cutoff counts. Without
     /// it there must be one row per entity, which holds at every cutoff.
     #[serde(default)]
     pub time: Option<String>,

@@ -269,7 +269,7 @@ fn agree(spec: &CutoffSpec, tables: &Tables) -> Result<(), TestCaseError> {
         }
     };
     let drawn = drawn(set);
-    // Entities that are asked for alone, in any order, have the very values of the whole table.
+    // Entities that are requested alone, in any order, have the very values of the whole table.
     let prepared = Prepared::open(&FeaturesSpec::Cutoffs(Box::new(spec.clone())), &open, today()).unwrap();
     for table in [&drawn.training, &drawn.scoring] {
         let mut table = table.clone();

@@ -393,7 +393,7 @@ fn no_order(name: &str) -> Refusal {
         .way_out("compare it with eq, ne, contains or null, or sort by another column")
 }
 
-/// A table that has no row of what is asked.
+/// A table that has no row of what is requested.
 pub fn none_of(entity: &str, key: &str) -> Refusal {
     let message = format!("no '{entity}' is '{}' in the newest results", spec::text::cut(key, 100));
     let refusal = Refusal::new(StatusCode::NOT_FOUND, "not_found", message);

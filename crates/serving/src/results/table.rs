@@ -86,12 +86,14 @@ impl Results {
             None => None,
             Some(passes) => {
                 let mask = artifact::collect(self.rows.clone().lazy().select([passes.alias("passes")]), "filters")?;
-                Some(mask.column("passes").and_then(|mask| mask.bool().cloned()).during("filters")?)
+                let mask = mask.column("passes").and_then(|mask| mask.bool()).during("filters")?;
+                // Each row is looked up in it, in any order: in the column itself that takes a hundred times as long.
+                Some(mask.iter().map(|passes| passes == Some(true)).collect::<Vec<bool>>())
             }
         };
         let total = match &passes {
             None => self.rows.height(),
-            Some(passes) => passes.sum().unwrap_or_default() as usize,
+            Some(passes) => passes.iter().filter(|passes| **passes).count(),
         };
         let order = query.sort.as_ref().map(|(column, falls)| self.order(column, *falls)).transpose()?;
         let start = query.page.saturating_sub(1).saturating_mul(query.per_page);
@@ -100,8 +102,7 @@ impl Results {
                 None => Box::new(0..self.rows.height() as u32),
                 Some(order) => Box::new(order.into_no_null_iter()),
             };
-            let passing =
-                all.filter(|row| passes.as_ref().is_none_or(|passes| passes.get(*row as usize) == Some(true)));
+            let passing = all.filter(|row| passes.as_ref().is_none_or(|passes| passes[*row as usize]));
             passing.skip(start).take(query.per_page).collect()
         };
         Ok(Page { rows: self.take(places, &query.fields)?, total })
