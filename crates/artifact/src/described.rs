@@ -20,7 +20,7 @@ pub struct Described {
     pub columns: BTreeMap<String, DescribedColumn>,
 }
 
-/// What is said of a column.
+/// The description of a column.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DescribedColumn {

@@ -9,6 +9,7 @@ mod arrow_note;
 mod batch;
 mod books;
 mod clock;
+mod codes;
 mod content;
 mod cpu_time;
 mod definitions;
@@ -39,6 +40,7 @@ mod settings;
 mod snapshot;
 mod summary;
 mod temporary;
+mod texts;
 mod writer;
 
 pub use batch::{Batch, Batches, REASON, Removed};
