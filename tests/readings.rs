@@ -19,7 +19,7 @@ enum Effect {
 }
 
 /// A source to learn from, the keys that are edited in it, and what the edit does.
-const KEYS: [(&str, &str, &str, Effect); 91] = [
+const KEYS: [(&str, &str, &str, Effect); 86] = [
     ("csv", "TableSpec", "source", Elsewhere("the keys of each source")),
     ("csv", "TableSpec", "columns", Elsewhere("the keys of a column")),
     (
@@ -86,16 +86,11 @@ const KEYS: [(&str, &str, &str, Effect); 91] = [
     ("sqlite", "Sqlite", "query", Meaning(&[("table: people", "query: SELECT * FROM people")])),
     ("sqlite", "Sqlite", "incremental", Nothing(&[("table: people", "table: people, incremental: rowno")])),
     ("sqlite", "Sqlite", "timeout_seconds", Nothing(&[("table: people", "table: people, timeout_seconds: 5")])),
-    ("", "Postgres", "url", Elsewhere("a path, as that of sqlite")),
-    ("", "Postgres", "table", Elsewhere("sqlite")),
-    ("", "Postgres", "query", Elsewhere("sqlite")),
-    ("", "Postgres", "incremental", Elsewhere("sqlite")),
-    ("", "Postgres", "timeout_seconds", Elsewhere("sqlite")),
-    ("", "Mysql", "url", Elsewhere("a path, as that of sqlite")),
-    ("", "Mysql", "table", Elsewhere("sqlite")),
-    ("", "Mysql", "query", Elsewhere("sqlite")),
-    ("", "Mysql", "incremental", Elsewhere("sqlite")),
-    ("", "Mysql", "timeout_seconds", Elsewhere("sqlite")),
+    ("", "DatabaseServer", "url", Elsewhere("a path, as that of sqlite")),
+    ("", "DatabaseServer", "table", Elsewhere("sqlite")),
+    ("", "DatabaseServer", "query", Elsewhere("sqlite")),
+    ("", "DatabaseServer", "incremental", Elsewhere("sqlite")),
+    ("", "DatabaseServer", "timeout_seconds", Elsewhere("sqlite")),
     ("http", "HttpSpec", "url", Meaning(&[("/v1/people", "/v2/people")])),
     ("http", "HttpSpec", "url", Nothing(&[("127.0.0.1", "localhost")])),
     ("http", "HttpSpec", "format", Nothing(&[("items: list", "items: list, format: json")])),
@@ -133,8 +128,8 @@ const KEYS: [(&str, &str, &str, Effect); 91] = [
     ("", "Source", "file", Elsewhere("FileSpec")),
     ("", "Source", "generate", Elsewhere("crates/sources, reading.rs")),
     ("", "Source", "sqlite", Elsewhere("Sqlite")),
-    ("", "Source", "postgres", Elsewhere("Postgres")),
-    ("", "Source", "mysql", Elsewhere("Mysql")),
+    ("", "Source", "postgres", Elsewhere("DatabaseServer")),
+    ("", "Source", "mysql", Elsewhere("DatabaseServer")),
     ("", "Source", "http", Elsewhere("HttpSpec")),
     ("", "Generate", "shop", Elsewhere("which log: crates/sources, reading.rs")),
     ("", "Generate", "messages", Elsewhere("which log: crates/sources, reading.rs")),
