@@ -136,7 +136,7 @@ impl Source for FileSpec {
 }
 
 impl FileSpec {
-    fn open_text(&self, format: Format, located: Located, request: &Request<'_>) -> Result<Opened> {
+    pub(crate) fn open_text(&self, format: Format, located: Located, request: &Request<'_>) -> Result<Opened> {
         let Located { inputs, places } = located;
         let missing = Missing::of(self.null_values.as_ref());
         let columns = wanted(request.columns);

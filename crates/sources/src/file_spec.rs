@@ -201,6 +201,28 @@ pub enum Format {
 }
 
 impl FileSpec {
+    /// One file, with the defaults of all keys.
+    pub(crate) fn at(path: String) -> FileSpec {
+        FileSpec {
+            path: Paths(vec![path]),
+            format: None,
+            separator: None,
+            quote: Quote::default(),
+            header: None,
+            encoding: None,
+            compression: None,
+            widths: Vec::new(),
+            skip_lines: 0,
+            null_values: None,
+            sheet: None,
+            empty_files: EmptyFiles::default(),
+            escape: None,
+            numerals: Numerals::default(),
+            fill_down: Vec::new(),
+            folders: Vec::new(),
+        }
+    }
+
     /// Fails if a key was written that this format does not know.
     pub(crate) fn check_keys(&self, format: Format) -> spec::Result<()> {
         let wrong = |key: &str, formats: &str| {

@@ -192,6 +192,10 @@ impl Files {
         let feed = place.open(&self.spec)?;
         let encoding = self.spec.encoding.map(|encoding| encoding.0);
         let Some(mut reader) = TextReader::new(feed, encoding, self.cutter(), place.shown())? else {
+            if let Place::Program(program) = place {
+                return Err(Error::cannot_run(format!("{}: the program printed nothing", program.shown))
+                    .hint("run it by hand, and see what it prints"));
+            }
             let what = if place.shown() == "-" { "standard input is empty" } else { "the file is empty" };
             return self.emptiness.none(place.shown(), what).map(|()| None);
         };

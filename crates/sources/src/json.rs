@@ -85,7 +85,7 @@ impl Json {
     }
 
     /// Cells of the object that is `record`, at `start` of the buffer; or why it has none.
-    fn cells(&mut self, record: &[u8], start: usize, fields: &mut Fields) -> Result<(), String> {
+    pub(crate) fn cells(&mut self, record: &[u8], start: usize, fields: &mut Fields) -> Result<(), String> {
         if record.first() != Some(&b'{') {
             return Err(format!("{} instead of an object", kind(record)));
         }
@@ -318,7 +318,7 @@ fn not_json(error: &serde_json::Error) -> String {
 }
 
 /// The members of the object `record`, which is JSON: their names, and where their values lie in it.
-fn members(record: &[u8]) -> impl Iterator<Item = Result<(String, Range<usize>), String>> {
+pub(crate) fn members(record: &[u8]) -> impl Iterator<Item = Result<(String, Range<usize>), String>> {
     let mut at = blanks(record, 1);
     std::iter::from_fn(move || {
         if record.get(at) != Some(&b'"') {

@@ -10,6 +10,7 @@
 
 mod absent;
 mod column_spec;
+mod command;
 mod csv;
 mod cut;
 mod database;

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use artifact::{Fingerprint, Input, fingerprint};
@@ -12,6 +13,7 @@ use glob::{MatchOptions, Pattern};
 use spec::{Error, Result, Root, Url};
 use store::{Cloud, Depth, Object};
 
+use crate::command::Program;
 use crate::file_spec::{Compression, FileSpec, Format};
 use crate::gzip::{Gzip, MAGIC};
 
@@ -30,6 +32,8 @@ pub(crate) enum Place {
         /// Its address.
         shown: String,
     },
+    /// What a program prints.
+    Program(Arc<Program>),
 }
 
 impl Place {
@@ -37,13 +41,14 @@ impl Place {
         match self {
             Place::Stdin => "-",
             Place::File { shown, .. } | Place::Object { shown, .. } => shown,
+            Place::Program(program) => &program.shown,
         }
     }
 
     /// Whether there is nothing in it, as far as is known without opening it.
     pub(crate) fn has_no_bytes(&self) -> bool {
         match self {
-            Place::Stdin => false,
+            Place::Stdin | Place::Program(_) => false,
             Place::File { path, .. } => path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == 0),
             Place::Object { object, .. } => object.size() == 0,
         }
@@ -62,6 +67,7 @@ impl Place {
     pub(crate) fn input(&self) -> Result<Input> {
         let given = match self {
             Place::Stdin => Fingerprint::Given(once("standard input")),
+            Place::Program(_) => Fingerprint::Given(once("a program")),
             Place::File { path, .. } if !is_regular(path) => Fingerprint::Given(once("stream")),
             Place::File { path, shown } => {
                 fingerprint(path).map_err(|error| error.hint(format!("check the rights of '{shown}'")))?
@@ -82,7 +88,7 @@ impl Place {
         }
         let (_, extension) = self.extensions();
         match self {
-            Place::Stdin => Ok(Format::Csv),
+            Place::Stdin | Place::Program(_) => Ok(Format::Csv),
             Place::File { shown, .. } | Place::Object { shown, .. } => {
                 Format::of_extension(&extension).ok_or_else(|| {
                     Error::cannot_run(format!("{shown}: the name does not tell the format"))
@@ -100,6 +106,7 @@ impl Place {
                 Box::new(File::open(path).map_err(|error| Error::io("read", Path::new(shown), &error))?)
             }
             Place::Object { object, .. } => Box::new(object.open()),
+            Place::Program(program) => return Ok(Box::new(program.start()?)),
         };
         let compression = spec.compression.or(self.extensions().0).unwrap_or(Compression::None);
         let (magic, word): (&[u8], &str) = match compression {

@@ -1,5 +1,6 @@
 //! Tables from files written for the purpose: what goes on, what is refused and why, and what errors say.
 
+mod command;
 mod conversions;
 mod errors;
 mod excel;

@@ -160,7 +160,7 @@ fn names_that_no_record_has() {
     let yaml = "source: {file: {path: '*.csv'}}\ncolumns: {id: int64, x: {type: int64, optional: true}}";
     assert_eq!(project.read(yaml).unwrap().table(), ["1|2|2", "3|-|2"]);
     let yaml = "source: {sqlite: {path: a.db, table: t}}\ncolumns: {id: {type: int64, optional: true}}";
-    assert!(table(yaml).unwrap_err().to_string().ends_with("'optional' of the column 'id' is for files and services"));
+    assert!(table(yaml).unwrap_err().to_string().ends_with("'optional' of the column 'id' is for files, services and programs"));
 }
 
 #[test]

@@ -142,3 +142,29 @@ fn damaged_databases() {
     let whole = std::fs::read(&path).unwrap();
     try_all("a.db", &whole, &["source: {sqlite: {path: a.db, table: t}}"]);
 }
+
+#[test]
+fn damaged_singer_messages_and_arrow_streams() {
+    let messages = concat!(
+        r#"{"type": "SCHEMA", "stream": "s", "schema": {"properties": {"id": {"type": "integer"}, "x": {"type": ["null", "number"]}}}}"#,
+        "\n",
+        r#"{"type": "RECORD", "stream": "s", "record": {"id": 1, "x": 2.50}, "version": 1}"#,
+        "\n",
+        r#"{"type": "STATE", "value": {"id": 1}}"#,
+        "\n",
+        r#"{"type": "ACTIVATE_VERSION", "stream": "s", "version": 1}"#,
+        "\n",
+    );
+    let singer = "source: {command: {run: [cat, a.singer], format: singer, incremental: true}}";
+    let named = "source: {command: {run: [cat, a.singer], format: singer, stream: s}}\ncolumns: {id: int8, x: {type: string, optional: true}}";
+    try_all("a.singer", messages.as_bytes(), &[singer, named]);
+    let stream = command::arrow(&[3, 2]);
+    try_all(
+        "a.arrows",
+        &stream,
+        &[
+            "source: {command: {run: [cat, a.arrows], format: arrow}}",
+            "source: {command: {run: [cat, a.arrows], format: arrow}}\ncolumns: {n: uint8, s: float64, at: date}",
+        ],
+    );
+}
