@@ -19,7 +19,7 @@ enum Effect {
 }
 
 /// A source to learn from, the keys that are edited in it, and what the edit does.
-const KEYS: [(&str, &str, &str, Effect); 86] = [
+const KEYS: [(&str, &str, &str, Effect); 101] = [
     ("csv", "TableSpec", "source", Elsewhere("the keys of each source")),
     ("csv", "TableSpec", "columns", Elsewhere("the keys of a column")),
     (
@@ -86,11 +86,11 @@ const KEYS: [(&str, &str, &str, Effect); 86] = [
     ("sqlite", "Sqlite", "query", Meaning(&[("table: people", "query: SELECT * FROM people")])),
     ("sqlite", "Sqlite", "incremental", Nothing(&[("table: people", "table: people, incremental: rowno")])),
     ("sqlite", "Sqlite", "timeout_seconds", Nothing(&[("table: people", "table: people, timeout_seconds: 5")])),
-    ("", "DatabaseServer", "url", Elsewhere("a path, as that of sqlite")),
-    ("", "DatabaseServer", "table", Elsewhere("sqlite")),
-    ("", "DatabaseServer", "query", Elsewhere("sqlite")),
-    ("", "DatabaseServer", "incremental", Elsewhere("sqlite")),
-    ("", "DatabaseServer", "timeout_seconds", Elsewhere("sqlite")),
+    ("", "ServerSpec", "url", Elsewhere("a path, as that of sqlite")),
+    ("", "ServerSpec", "table", Elsewhere("sqlite")),
+    ("", "ServerSpec", "query", Elsewhere("sqlite")),
+    ("", "ServerSpec", "incremental", Elsewhere("sqlite")),
+    ("", "ServerSpec", "timeout_seconds", Elsewhere("sqlite")),
     ("http", "HttpSpec", "url", Meaning(&[("/v1/people", "/v2/people")])),
     ("http", "HttpSpec", "url", Nothing(&[("127.0.0.1", "localhost")])),
     ("http", "HttpSpec", "format", Nothing(&[("items: list", "items: list, format: json")])),
@@ -125,11 +125,31 @@ const KEYS: [(&str, &str, &str, Effect); 86] = [
             "items: list, for: {day: {days: {from: 2024-01-01, to: 2024-01-01}}}, incremental: day, overlap: 3d",
         )]),
     ),
+    ("http", "HttpSpec", "since", Elsewhere("which items are fetched")),
+    ("http", "HttpSpec", "explode", Meaning(&[("items: list", "items: list, explode: tags")])),
+    (
+        "http",
+        "HttpSpec",
+        "budget",
+        Nothing(&[("items: list", "items: list, budget: {remaining: x-left, reset: x-reset}")]),
+    ),
+    ("command", "CommandSpec", "run", Meaning(&[("cat, people.csv", "cat, other.csv")])),
+    ("command", "CommandSpec", "format", Elsewhere("FileSpec")),
+    ("command", "CommandSpec", "environment", Nothing(&[("format: csv", "format: csv, environment: {A: b}")])),
+    ("command", "CommandSpec", "timeout_seconds", Nothing(&[("format: csv", "format: csv, timeout_seconds: 60")])),
+    ("command", "CommandSpec", "separator", Elsewhere("FileSpec")),
+    ("command", "CommandSpec", "header", Elsewhere("FileSpec")),
+    ("command", "CommandSpec", "encoding", Elsewhere("FileSpec")),
+    ("command", "CommandSpec", "null_values", Meaning(&[("format: csv", "format: csv, null_values: ['', NA]")])),
+    ("", "CommandSpec", "stream", Elsewhere("needs a tap: crates/sources, command.rs")),
+    ("", "CommandSpec", "config", Elsewhere("needs a tap: crates/sources, command.rs")),
+    ("", "CommandSpec", "incremental", Elsewhere("needs a tap; which rows are fetched")),
+    ("", "Source", "command", Elsewhere("CommandSpec")),
     ("", "Source", "file", Elsewhere("FileSpec")),
     ("", "Source", "generate", Elsewhere("crates/sources, reading.rs")),
     ("", "Source", "sqlite", Elsewhere("Sqlite")),
-    ("", "Source", "postgres", Elsewhere("DatabaseServer")),
-    ("", "Source", "mysql", Elsewhere("DatabaseServer")),
+    ("", "Source", "postgres", Elsewhere("ServerSpec")),
+    ("", "Source", "mysql", Elsewhere("ServerSpec")),
     ("", "Source", "http", Elsewhere("HttpSpec")),
     ("", "Generate", "shop", Elsewhere("which log: crates/sources, reading.rs")),
     ("", "Generate", "messages", Elsewhere("which log: crates/sources, reading.rs")),
@@ -145,7 +165,7 @@ const KEYS: [(&str, &str, &str, Effect); 86] = [
 ];
 
 /// Definitions of the schema whose keys belong to one of [`KEYS`].
-const PARTS: [(&str, &str); 11] = [
+const PARTS: [(&str, &str); 13] = [
     ("PageNumber", "Pages"),
     ("PageOffset", "Pages"),
     ("PageCursor", "Pages"),
@@ -153,6 +173,8 @@ const PARTS: [(&str, &str); 11] = [
     ("PageLast", "Pages"),
     ("ErrorSpec", "HttpSpec"),
     ("HttpValues", "HttpSpec"),
+    ("Since", "HttpSpec"),
+    ("Budget", "HttpSpec"),
     ("WrittenRange", "HttpSpec"),
     ("Format", "FileSpec"),
     ("Kind", "Messages"),
@@ -281,6 +303,12 @@ fn source(project: &Project, name: &str, server: &HttpServer) -> (String, &'stat
                 assert!(made.is_ok_and(|made| made.status.success()), "sqlite3 makes {path}");
             }
             ("{sqlite: {path: people.db, table: people}}".to_owned(), plain)
+        }
+        "command" => {
+            for path in ["people.csv", "other.csv"] {
+                project.write(path, format!("{header}{of_people}"));
+            }
+            ("{command: {run: [cat, people.csv], format: csv}}".to_owned(), plain)
         }
         "http" => {
             let url = server.url("/v1/people");

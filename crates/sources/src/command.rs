@@ -260,7 +260,7 @@ impl Source for CommandSpec {
             let values: Vec<String> = values.map(|(name, value)| format!("{name}\0{value}")).collect();
             settings.insert("config".to_owned(), of.hidden(&values.join("\0")));
         }
-        if format.is_text() {
+        if !matches!(format, Prints::Arrow | Prints::Singer) {
             settings.extend(self.as_file().settings(of));
         }
         settings
@@ -288,12 +288,6 @@ impl Source for CommandSpec {
                 self.as_file().open_text(self.file_format(), located, request)
             }
         }
-    }
-}
-
-impl Prints {
-    fn is_text(self) -> bool {
-        matches!(self, Prints::Csv | Prints::Tsv)
     }
 }
 

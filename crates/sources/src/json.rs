@@ -52,6 +52,8 @@ pub(crate) struct Json {
     absent: Absent,
     /// Keys that no column may have.
     left_out: Vec<String>,
+    /// What is quoted need not be text: the records were written from a format that knows nothing else.
+    untyped: bool,
 }
 
 impl Json {
@@ -74,8 +76,15 @@ impl Json {
             depths: vec![u8::MAX; keys.len()],
             absent: Absent::new(keys.len()),
             left_out: Vec::new(),
+            untyped: false,
             keys,
         }
+    }
+
+    /// Takes a text for whatever it can be read as.
+    pub(crate) fn untyped(mut self) -> Json {
+        self.untyped = true;
+        self
     }
 
     /// Refuses records with keys that have no column.
@@ -162,14 +171,16 @@ impl Json {
         if self.unknown == Unknown::Ignore {
             self.absent.found(column);
         }
+        let untyped = self.untyped;
+        let text = |cell: Cell| if untyped { cell } else { cell.as_text() };
         fields.cells[column] = match value {
             b"null" => Cell::NULL,
             [b'"', inner @ .., b'"'] => match inner.contains(&b'\\') {
-                false => Cell::new(at + 1, at + value.len() - 1).as_text(),
+                false => text(Cell::new(at + 1, at + value.len() - 1)),
                 true => {
                     let begin = fields.side.len();
                     fields.side.extend_from_slice(string(value)?.as_bytes());
-                    Cell::aside(begin, fields.side.len()).as_text()
+                    text(Cell::aside(begin, fields.side.len()))
                 }
             },
             _ => Cell::new(at, at + value.len()),

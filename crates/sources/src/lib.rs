@@ -23,6 +23,7 @@ mod files;
 mod fill_down;
 mod flow;
 mod folders;
+mod follower;
 mod generate;
 mod guess;
 mod gzip;
@@ -48,6 +49,8 @@ mod sqlite;
 mod table_spec;
 mod text;
 mod typed;
+mod xml;
+mod zipped;
 
 use std::path::Path;
 

@@ -152,7 +152,9 @@ pub(crate) fn files(
         columns.map(|columns| columns.iter().map(|(name, spec)| source_of(name, spec).to_owned()).collect());
     let file = |at| ParquetFile { at, copies: copies.to_owned(), columns: columns.clone() };
     let open = |place: &Place| match place {
-        Place::Stdin | Place::Program(_) => Err(Error::cannot_run("-: Parquet cannot be read from standard input").hint("name a file")),
+        Place::Stdin | Place::Program(_) | Place::Member(_) => {
+            Err(Error::cannot_run("-: Parquet cannot be read from standard input").hint("name a file"))
+        }
         Place::File { shown, .. } | Place::Object { shown, .. } if !shown.ends_with(".parquet") => {
             Err(Error::cannot_run(format!("{shown}: the name of a Parquet file must end with .parquet"))
                 .hint("rename it, or correct 'format'"))

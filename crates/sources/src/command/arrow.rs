@@ -50,7 +50,8 @@ impl Messages {
             }
             let mut chunk = vec![0; CHUNK];
             let count = self.feed.read(&mut chunk).map_err(|error| {
-                Error::carried_by(&error).unwrap_or_else(|| Error::io("read", std::path::Path::new(&self.shown), &error))
+                Error::carried_by(&error)
+                    .unwrap_or_else(|| Error::io("read", std::path::Path::new(&self.shown), &error))
             })?;
             if count == 0 {
                 return self.decoder.finish().map(|()| None).map_err(|_| unreadable(&self.shown));
@@ -94,8 +95,12 @@ pub(super) fn open(program: &Arc<Program>, located: Located, request: &Request<'
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     if let Some((at, twice)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
         let earlier = names.iter().position(|name| name == twice).unwrap_or_default();
-        return Err(Error::cannot_run(format!("{shown}: columns {} and {} are both named '{twice}'", earlier + 1, at + 1))
-            .hint("give each column its own name in the program"));
+        return Err(Error::cannot_run(format!(
+            "{shown}: columns {} and {} are both named '{twice}'",
+            earlier + 1,
+            at + 1
+        ))
+        .hint("give each column its own name in the program"));
     }
     // What an array of no rows becomes here is what the column becomes.
     let found = |place: usize| -> Result<DataType> {
@@ -110,7 +115,8 @@ pub(super) fn open(program: &Arc<Program>, located: Located, request: &Request<'
             for (name, of) in columns.iter() {
                 let from = of.from.as_deref().unwrap_or(name);
                 let place = names.iter().position(|name| *name == from).ok_or_else(|| {
-                    Error::cannot_run(format!("{shown}: no column '{from}'")).hint(did_you_mean(from, names.iter().copied()))
+                    Error::cannot_run(format!("{shown}: no column '{from}'"))
+                        .hint(did_you_mean(from, names.iter().copied()))
                 })?;
                 let column = Recast {
                     name: name.to_owned(),
@@ -129,8 +135,11 @@ pub(super) fn open(program: &Arc<Program>, located: Located, request: &Request<'
             for (place, name) in names.iter().enumerate().filter(|(_, name)| !RESERVED.contains(name)) {
                 let found = found(place)?;
                 let own = column_type(&found).ok_or_else(|| {
-                    Error::cannot_run(format!("{shown}: column '{name}' is {}, which no column can hold", type_name(&found)))
-                        .hint("name the other columns under 'columns', or write it as text in the program")
+                    Error::cannot_run(format!(
+                        "{shown}: column '{name}' is {}, which no column can hold",
+                        type_name(&found)
+                    ))
+                    .hint("name the other columns under 'columns', or write it as text in the program")
                 })?;
                 places.push(place);
                 wanted.push(Recast {
@@ -197,15 +206,17 @@ fn series(name: &str, array: &dyn Array, shown: &str) -> Result<Series> {
         other => is_read(other),
     };
     if !is_read {
-        return Err(Error::cannot_run(format!("{shown}: column '{name}' is of the Arrow type {of}, which is not read"))
-            .hint("name the other columns under 'columns', or write it as text in the program"));
+        return Err(Error::cannot_run(format!(
+            "{shown}: column '{name}' is of the Arrow type {of}, which is not read"
+        ))
+        .hint("name the other columns under 'columns', or write it as text in the program"));
     }
     if *of == Of::Null {
         return Ok(Series::full_null(name.into(), array.len(), &DataType::String));
     }
     let failed = |what: String| Error::cannot_run(format!("{shown}: column '{name}': {what}"));
-    let (mut array, mut field) =
-        arrow_array::ffi::to_ffi(&array.to_data()).map_err(|error| failed(format!("its Arrow array is broken: {error}")))?;
+    let (mut array, mut field) = arrow_array::ffi::to_ffi(&array.to_data())
+        .map_err(|error| failed(format!("its Arrow array is broken: {error}")))?;
     // SAFETY: both declare these structs after the Arrow C data interface, with `repr(C)`, so the pointers may be cast. The
     // array is read out of its place once, and an empty one, whose drop releases nothing, is left there.
     let imported = unsafe {

@@ -111,11 +111,12 @@ impl Program {
 
     /// A file that only this user may read, and that is removed with its handle.
     fn private(&self, value: &Value) -> Result<NamedTempFile> {
-        let written = tempfile::Builder::new().prefix("millrace-tap-").suffix(".json").tempfile().and_then(|mut file| {
-            file.write_all(value.to_string().as_bytes())?;
-            file.flush()?;
-            Ok(file)
-        });
+        let written =
+            tempfile::Builder::new().prefix("millrace-tap-").suffix(".json").tempfile().and_then(|mut file| {
+                file.write_all(value.to_string().as_bytes())?;
+                file.flush()?;
+                Ok(file)
+            });
         written.map_err(|error| {
             Error::cannot_run(format!("{}: cannot write its settings: {}", self.shown, text::root_cause(&error)))
                 .hint("check the folder for temporary files (TMPDIR)")
@@ -250,8 +251,11 @@ impl Running {
             words if words.is_empty() => String::new(),
             words => format!("; its last words: {words}"),
         };
-        Error::try_again(format!("{}: the program took longer than {seconds} s and was killed{said}", self.program.shown))
-            .hint("nothing was published; run again, or raise 'timeout_seconds'")
+        Error::try_again(format!(
+            "{}: the program took longer than {seconds} s and was killed{said}",
+            self.program.shown
+        ))
+        .hint("nothing was published; run again, or raise 'timeout_seconds'")
     }
 
     /// Kills the program, and returns what it said.

@@ -107,7 +107,8 @@ struct Singer {
 }
 
 fn wrong(what: impl Into<String>) -> Error {
-    Error::cannot_run(what).hint("run the program by hand, and see what it prints; Singer taps print nothing but messages")
+    Error::cannot_run(what)
+        .hint("run the program by hand, and see what it prints; Singer taps print nothing but messages")
 }
 
 impl Singer {
@@ -170,7 +171,8 @@ impl Singer {
             }
             "ACTIVATE_VERSION" => {
                 if self.is_of_table(&stream()?)? {
-                    let version = value(VERSION).ok_or_else(|| wrong("the ACTIVATE_VERSION message has no 'version'"))?;
+                    let version =
+                        value(VERSION).ok_or_else(|| wrong("the ACTIVATE_VERSION message has no 'version'"))?;
                     self.counts(Some(version))?;
                 }
                 Ok(Cut::Blank { end: next })
@@ -271,7 +273,10 @@ impl Singer {
             let Some(place) = json.keys().unwrap_or_default().iter().position(|key| *key == name) else { continue };
             let digits = || digits(&record[value.clone()]);
             if self.floats.get(place) == Some(&true) && digits() > DIGITS {
-                return Err(format!("{name}: {} digits are more than a float64 holds; declare it as a string", digits()));
+                return Err(format!(
+                    "{name}: {} digits are more than a float64 holds; declare it as a string",
+                    digits()
+                ));
             }
         }
         Ok(())
@@ -395,8 +400,9 @@ pub(super) fn open(
         json: is_declared.then(|| Json::new(false, Some(declared.iter().map(|(name, _)| name.clone()).collect()))),
         ..singer
     };
-    let reader = TextReader::new(Box::new(feed), None, Box::new(singer), &program.shown)?
-        .ok_or_else(|| Error::cannot_run(format!("{}: the program printed nothing", program.shown)).hint("run it by hand"))?;
+    let reader = TextReader::new(Box::new(feed), None, Box::new(singer), &program.shown)?.ok_or_else(|| {
+        Error::cannot_run(format!("{}: the program printed nothing", program.shown)).hint("run it by hand")
+    })?;
     let mut records = Records {
         reader,
         counted: 0,
@@ -463,7 +469,15 @@ mod tests {
 
     #[test]
     fn digits_are_counted_as_numbers_mean_them() {
-        for (number, expected) in [("0.1", 1), ("-12.50", 3), ("100", 1), ("1e300", 1), ("0", 0), ("0.30000000000000004", 17), ("1234567890.123456789", 19)] {
+        for (number, expected) in [
+            ("0.1", 1),
+            ("-12.50", 3),
+            ("100", 1),
+            ("1e300", 1),
+            ("0", 0),
+            ("0.30000000000000004", 17),
+            ("1234567890.123456789", 19),
+        ] {
             assert_eq!(digits(number.as_bytes()), expected, "{number}");
         }
     }

@@ -33,17 +33,17 @@ fn text_in_fields_and_json_lines_become_tables() {
     let keys = "format: csv, separator: ;, header: false, null_values: [NA]";
     let yaml = format!("{}columns: {{id: int64, city: string, day: date}}", source(keys));
     assert_eq!(bare.read(&yaml).unwrap().table(), ["7|Ulm|2024-02-29|1", "8|-|2024-03-01|2"]);
-    let lines = script(r#"echo '{"id": 7, "city": "Ulm", "day": "2024-02-29"}'; echo '{"id": 8, "city": null, "day": "2024-03-01"}'"#);
-    assert_eq!(
-        lines.read(&source("format: json_lines")).unwrap().table(),
-        ["7|Ulm|2024-02-29|1", "8|-|2024-03-01|2"]
+    let lines = script(
+        r#"echo '{"id": 7, "city": "Ulm", "day": "2024-02-29"}'; echo '{"id": 8, "city": null, "day": "2024-03-01"}'"#,
     );
+    assert_eq!(lines.read(&source("format: json_lines")).unwrap().table(), ["7|Ulm|2024-02-29|1", "8|-|2024-03-01|2"]);
 }
 
 #[test]
 fn a_program_that_does_not_end_well_has_said_nothing() {
     let row = "printf 'id\\n1\\n2\\n'";
-    let nothing = "nothing was published; correct the program, or 'run' and 'environment' (exit code 75 means: try again)";
+    let nothing =
+        "nothing was published; correct the program, or 'run' and 'environment' (exit code 75 means: try again)";
     let failing = script(&format!("{row}; echo 'no connection' >&2; echo 'gave up' >&2; exit 3"));
     let said = "its last words: no connection | gave up";
     assert_eq!(
@@ -51,7 +51,11 @@ fn a_program_that_does_not_end_well_has_said_nothing() {
         (Class::CannotRun, format!("command:sh: the program ended with exit code 3; {said}; {nothing}"))
     );
     for (body, class, words) in [
-        ("exit 75", Class::TryAgain, "ended with exit code 75; it said nothing on stderr; nothing was published; run again later"),
+        (
+            "exit 75",
+            Class::TryAgain,
+            "ended with exit code 75; it said nothing on stderr; nothing was published; run again later",
+        ),
         ("kill -9 $$", Class::TryAgain, "was killed by a signal; it said nothing on stderr"),
         // The last record is cut short, and the program says that all is well.
         ("printf '{\"id\": 1}\\n{\"id\"'", Class::CannotRun, "the JSON is truncated"),
@@ -60,7 +64,8 @@ fn a_program_that_does_not_end_well_has_said_nothing() {
         let (found, text) = fails(&script(body), &source("format: json_lines"));
         assert!(found == class && text.contains(words), "{body}: {text}");
     }
-    let (class, text) = fails(&script(&format!("{row}; echo begun >&2; sleep 600")), &source("format: csv, timeout_seconds: 1"));
+    let (class, text) =
+        fails(&script(&format!("{row}; echo begun >&2; sleep 600")), &source("format: csv, timeout_seconds: 1"));
     let begin = "command:sh: the program took longer than 1 s and was killed";
     let end = "nothing was published; run again, or raise 'timeout_seconds'";
     assert!(class == Class::TryAgain && text.starts_with(begin) && text.ends_with(end), "{text}");
@@ -77,7 +82,9 @@ fn what_fails_late_fails_the_run() {
 /// An Arrow stream of numbers, texts, timestamps in a zone and dictionaries, in batches of so many rows.
 pub(super) fn arrow(batches: &[usize]) -> Vec<u8> {
     use arrow_array::types::Int32Type;
-    use arrow_array::{ArrayRef, DictionaryArray, Float64Array, Int16Array, RecordBatch, StringArray, TimestampMillisecondArray};
+    use arrow_array::{
+        ArrayRef, DictionaryArray, Float64Array, Int16Array, RecordBatch, StringArray, TimestampMillisecondArray,
+    };
     use std::sync::Arc;
     let batch = |first: usize, rows: usize| {
         let range = || first..first + rows;
@@ -85,10 +92,17 @@ pub(super) fn arrow(batches: &[usize]) -> Vec<u8> {
             ("n", Arc::new(Int16Array::from_iter(range().map(|row| (row % 3 > 0).then_some(row as i16))))),
             ("s", Arc::new(StringArray::from_iter(range().map(|row| (row % 4 > 0).then(|| format!("é{row}")))))),
             ("x", Arc::new(Float64Array::from_iter_values(range().map(|row| row as f64 / 8.0)))),
-            ("at", Arc::new(TimestampMillisecondArray::from_iter_values(range().map(|row| row as i64 * 1000)).with_timezone("+09:00"))),
+            (
+                "at",
+                Arc::new(
+                    TimestampMillisecondArray::from_iter_values(range().map(|row| row as i64 * 1000))
+                        .with_timezone("+09:00"),
+                ),
+            ),
             ("c", Arc::new(range().map(|row| ["a", "b"][row % 2]).collect::<DictionaryArray<Int32Type>>())),
         ];
-        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true))).unwrap()
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)))
+            .unwrap()
     };
     let mut writer = arrow_ipc::writer::StreamWriter::try_new(Vec::new(), &batch(0, 0).schema()).unwrap();
     let mut first = 0;
@@ -108,11 +122,7 @@ fn an_arrow_stream_becomes_a_table() {
     assert_eq!(read.types()[..5], ["n int16", "s string", "x float64", "at datetime", "c category"]);
     assert_eq!(
         read.table(),
-        [
-            "-|-|0.0|1970-01-01 00:00:00|a|1",
-            "1|é1|0.125|1970-01-01 00:00:01|b|2",
-            "2|é2|0.25|1970-01-01 00:00:02|a|3"
-        ]
+        ["-|-|0.0|1970-01-01 00:00:00|a|1", "1|é1|0.125|1970-01-01 00:00:01|b|2", "2|é2|0.25|1970-01-01 00:00:02|a|3"]
     );
     let declared = format!("{yaml}columns: {{key: {{type: string, from: n}}, x: int64, c: string}}");
     let read = project.read(&declared).unwrap();
@@ -125,7 +135,10 @@ fn an_arrow_stream_becomes_a_table() {
         .unwrap()
         .open("t", &many.root(), &Cloud::default(), many.0.path(), &Reach::All)
         .unwrap();
-    assert_eq!(opened.batches.map(|batch| batch.unwrap().rows.height()).collect::<Vec<_>>(), [131_072, 131_072, 37_856]);
+    assert_eq!(
+        opened.batches.map(|batch| batch.unwrap().rows.height()).collect::<Vec<_>>(),
+        [131_072, 131_072, 37_856]
+    );
     for (body, words) in [
         ("head -c 700 stream", "what the program prints is no whole Arrow stream"),
         ("echo hello world", "what the program prints is no whole Arrow stream"),
@@ -143,7 +156,8 @@ fn an_arrow_stream_becomes_a_table() {
 
 #[test]
 fn programs_that_cannot_be_started() {
-    let failure = |run: &str| Project::with("a.txt", "x").failure(&format!("source: {{command: {{run: {run}, format: csv}}}}"));
+    let failure =
+        |run: &str| Project::with("a.txt", "x").failure(&format!("source: {{command: {{run: {run}, format: csv}}}}"));
     assert_eq!(
         failure("[no-such-program-here]"),
         "table 't': command:no-such-program-here: no such program; install it, or correct 'run'; a name with a '/' counts from the \
@@ -161,7 +175,8 @@ fn no_shell_reads_the_arguments_and_the_environment_is_that_of_the_spec() {
     let project = script("printf 'arguments\\n%s\\n' \"$*\"");
     let yaml = "source: {command: {run: [sh, print.sh, '*', '$HOME', 'a b', '; exit 1'], format: csv}}";
     assert_eq!(project.read(yaml).unwrap().table(), ["* $HOME a b ; exit 1|2"]);
-    let project = script("printf 'own,other,path\\n%s,%s,%s\\n' \"$OWN\" \"${CARGO_MANIFEST_DIR:-none}\" \"${PATH:+set}\"");
+    let project =
+        script("printf 'own,other,path\\n%s,%s,%s\\n' \"$OWN\" \"${CARGO_MANIFEST_DIR:-none}\" \"${PATH:+set}\"");
     assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some(), "cargo sets it for tests");
     let yaml = source("format: csv, environment: {OWN: 'x y'}");
     assert_eq!(project.read(&yaml).unwrap().table(), ["x y|none|set|2"]);
@@ -170,7 +185,8 @@ fn no_shell_reads_the_arguments_and_the_environment_is_that_of_the_spec() {
 #[test]
 fn secrets_do_not_come_back_in_errors() {
     let project = script("echo \"token $TOKEN was refused\" >&2; cat \"$2\" >&2; exit 1");
-    let keys = "format: singer, environment: {TOKEN: s3cr3t-token}, config: {password: pa55word, nested: {key: [k3y-of-it]}}";
+    let keys =
+        "format: singer, environment: {TOKEN: s3cr3t-token}, config: {password: pa55word, nested: {key: [k3y-of-it]}}";
     let (_, text) = fails(&project, &source(keys));
     assert!(text.contains("token *** was refused") && text.contains("\"password\":\"***\""), "{text}");
     for secret in ["s3cr3t", "pa55word", "k3y-of-it"] {
@@ -228,7 +244,10 @@ fn state(value: Value) -> Value {
 fn a_tap_declares_its_types() {
     let project = tap(&[
         schema("orders"),
-        record("orders", json!({"id": 1, "at": "2024-01-05T10:00:00+09:00", "price": 1.5, "paid": true, "tags": ["a", 1], "note": "07"})),
+        record(
+            "orders",
+            json!({"id": 1, "at": "2024-01-05T10:00:00+09:00", "price": 1.5, "paid": true, "tags": ["a", 1], "note": "07"}),
+        ),
         state(json!({"a": 1})),
         record("orders", json!({"id": 2, "price": null})),
     ]);
@@ -355,7 +374,8 @@ fn a_new_version_of_a_stream_needs_all_of_it() {
     let bookmark = read.bookmark.unwrap();
     assert_eq!(bookmark, json!({"state": {"v": 5}, "version": 5}));
     versioned(5).read_part(&yaml, &Reach::After(bookmark.clone())).unwrap();
-    let error = versioned(6).read_part(&yaml, &Reach::After(bookmark)).map(|read| read.rows_in).unwrap_err().to_string();
+    let error =
+        versioned(6).read_part(&yaml, &Reach::After(bookmark)).map(|read| read.rows_in).unwrap_err().to_string();
     assert_eq!(
         error,
         "table 't': command:sh:2: the tap begins the stream anew: its rows are of version 6, those before of version 5; the rows of \
@@ -367,10 +387,9 @@ fn a_new_version_of_a_stream_needs_all_of_it() {
 fn messages_that_are_none() {
     let hint = "run the program by hand, and see what it prints; Singer taps print nothing but messages";
     let failure = |lines: &str| {
-        let error = tap(&[schema("orders"), record("orders", json!({"id": 1}))]).and("more", lines).and(
-            "print.sh",
-            "cat messages more",
-        );
+        let error = tap(&[schema("orders"), record("orders", json!({"id": 1}))])
+            .and("more", lines)
+            .and("print.sh", "cat messages more");
         error.failure(&source("format: singer")).trim_start_matches("table 't': command:sh:3: ").to_owned()
     };
     for (line, what) in [
@@ -397,7 +416,10 @@ fn messages_that_are_none() {
         "the SCHEMA of the stream 'orders' changes within one run; name the columns to read under 'columns'"
     );
     let error = tap(&[record("orders", json!({"id": 1}))]).failure(&source("format: singer"));
-    assert!(error.ends_with(&format!("command:sh:1: a message of the stream 'orders' comes before its SCHEMA; {hint}")), "{error}");
+    assert!(
+        error.ends_with(&format!("command:sh:1: a message of the stream 'orders' comes before its SCHEMA; {hint}")),
+        "{error}"
+    );
     let error = tap(&[state(json!({}))]).failure(&source("format: singer"));
     assert!(error.contains("the tap sends no SCHEMA; many taps send only streams that a catalog selects"), "{error}");
 }

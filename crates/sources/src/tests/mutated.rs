@@ -168,3 +168,15 @@ fn damaged_singer_messages_and_arrow_streams() {
         ],
     );
 }
+
+#[test]
+fn damaged_xml_and_archives() {
+    let text =
+        "<?xml version=\"1.0\"?><r x='1'><a><b id=\"1\">x &amp; y</b><b/></a><a>2<![CDATA[<z>]]></a><!-- c --></r>";
+    let exploded = "source: {file: {path: a.xml, records: r.a, explode: b}}";
+    let declared =
+        "source: {file: {path: a.xml, records: r.a}}\ncolumns: {b: {type: string, from: b.@id, optional: true}}";
+    try_all("a.xml", text.as_bytes(), &["source: {file: {path: a.xml, records: r.a}}", exploded, declared]);
+    let archive = xml_files::zip(&[("a.csv", b"id,x\n1,a\n2,b\n"), ("b.csv", b"id,x\n3,c\n")], true);
+    try_all("a.zip", &archive, &["source: {file: {path: a.zip, member: '*.csv'}}"]);
+}
