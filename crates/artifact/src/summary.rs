@@ -357,7 +357,7 @@ fn beginning(text: &str) -> u64 {
     u64::from_be_bytes(bytes)
 }
 
-/// The values of a sample with their shares, the most frequent first. Nulls are no values.
+/// The values of a sample with their shares, the most frequent first. Nulls are not values.
 fn shares(sample: &[Option<String>]) -> Vec<(String, f64)> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     sample.iter().flatten().for_each(|text| *counts.entry(text).or_default() += 1);

@@ -126,7 +126,7 @@ impl TableWriter {
             let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
             (content.hasher.clone(), content.tail.take().unwrap_or_default(), content.spent)
         };
-        // The footer is rewritten when the file is sealed, so it is no part of the content; the page index before it is.
+        // The footer is rewritten when the file is sealed, so it is not part of the content; the page index before it is.
         hasher.update(&tail[..start_in(&tail)]);
         hasher.update(describe(&self.schema).as_bytes());
         Ok(WrittenTable {

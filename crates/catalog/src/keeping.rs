@@ -144,7 +144,7 @@ pub fn backup(project: &Project, to: &str, json: bool, shows: bool) -> Result<Ex
     Ok(Exit::Done)
 }
 
-/// Brings back what is missing. A folder that is no project yet becomes one.
+/// Brings back what is missing. A folder that is not a project yet becomes one.
 pub fn restore(from: &str, at: Option<&str>, list: bool, overwrite: bool, json: bool) -> Result<Exit> {
     let from: Url = from.parse().context("URL")?;
     let Project { root, env } = match Project::open() {

@@ -111,7 +111,7 @@ impl Knowledge {
     /// A column that says when another became known is filled by the same event: it is late, too, and known at its own
     /// moment.
     ///
-    /// Errors (cannot run): unknown columns; columns that are no time; spans that the clock cannot measure.
+    /// Errors (cannot run): unknown columns; columns that hold no time; spans that the clock cannot measure.
     pub fn new(
         rows: Option<&Known>,
         columns: &Map<Late>,

@@ -247,7 +247,7 @@ fn last(cloud: &Cloud, at: &Url, time: Option<&str>) -> Result<Option<List>> {
     };
     let is_hash = |hash: &str| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     match list.files.iter().find(|entry| !is_inside(&entry.path) || !is_hash(&entry.hash)) {
-        Some(entry) => Err(damaged(&format!("it names '{}', which is no file of a project", entry.path.display()))),
+        Some(entry) => Err(damaged(&format!("it names '{}', which is not a file of a project", entry.path.display()))),
         None => Ok(Some(list)),
     }
 }

@@ -18,7 +18,7 @@ const PRODUCER: &str = concat!("https://github.com/millrace/millrace/tree/v", en
 pub fn events(inventory: &Inventory, pipeline: Option<&str>) -> Vec<Value> {
     let mut runs: BTreeMap<&str, Vec<&Found>> = BTreeMap::new();
     for found in inventory.found.iter().filter(|found| matches!(found.evidence.kind, Kind::Table | Kind::File)) {
-        // Journals are sealed by a server, which is no run.
+        // Journals are sealed by a server, which is not a run.
         let is_run = !found.evidence.run.is_empty();
         if is_run && pipeline.is_none_or(|name| name == found.evidence.pipeline) {
             runs.entry(&found.evidence.run).or_default().push(found);

@@ -84,7 +84,7 @@ impl RowLabel {
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RowLabelKind {
-    /// An SQL expression over the columns of the row. Rows where it is null are no examples to learn from.
+    /// An SQL expression over the columns of the row. Rows where it is null are not examples to learn from.
     Sql(Sql),
 }
 

@@ -121,7 +121,7 @@ impl Periods {
 
     /// How many periods a span is.
     ///
-    /// Errors (cannot run): a span that is no whole number of periods.
+    /// Errors (cannot run): a span that is not a whole number of periods.
     pub fn count(&self, span: Span, what: &str) -> Result<usize> {
         let months = |span: Span| match span.unit {
             Unit::Month => Some(i64::from(span.count)),

@@ -71,7 +71,7 @@ pub struct TracedRow {
 
 /// Traces the rows of a table that hold these values.
 ///
-/// Errors (cannot run): unknown columns, texts that are no value of the column's type, no such row, a table that is not read as
+/// Errors (cannot run): unknown columns, texts that are not a value of the column's type, no such row, a table that is not read as
 /// Parquet.
 pub fn trace(
     inventory: &Inventory,

@@ -54,7 +54,7 @@ impl Contender {
 /// `known` is what the table's evidence says: with a horizon a split by time purges, with definitions only features are
 /// learned from. Equal inputs give equal trials. Errors: columns that are not there or of the wrong type, labels that leave
 /// nothing to learn, parts without rows, a validation part on which the choosing metric is undefined,
-/// scores that are no numbers. A gate that does not pass is no error: it is in [`Trial::gate`].
+/// scores that are not numbers. A gate that does not pass is not an error: it is in [`Trial::gate`].
 pub fn run(spec: &TrainSpec, table: LazyFrame, known: &Known, progress: &dyn Fn(&str)) -> Result<Trial> {
     let contender = |(name, experiment): (&str, &ExperimentSpec)| Contender {
         search: experiment.search.clone(),

@@ -73,7 +73,7 @@ fn a_row_by_itself_scores_as_in_its_table() {
                 assert!(thread.join().unwrap().equals_missing(&whole.slice(from, 20)), "{text}");
             }
         });
-        // No rows are no error.
+        // An empty table is not an error.
         assert_eq!(scorer.score(&rows.slice(0, 0), 0).unwrap().table.height(), 0, "{text}");
     }
 }

@@ -270,7 +270,7 @@ impl Lightgbm {
             let known = canonical(name).context(PLACE)?;
             let ours = OURS.iter().find(|(ours, _)| *ours == known).map(|(_, instead)| *instead);
             let level = matches!(self.objective, Some(Objective::Quantile(_))) && known == "alpha";
-            if let Some(instead) = ours.or(level.then_some("the level stands beside 'quantile'")) {
+            if let Some(instead) = ours.or(level.then_some("the level is written at 'quantile'")) {
                 return Err(Error::cannot_run(format!("{PLACE}: '{known}' cannot be set here")).hint(instead));
             }
         }

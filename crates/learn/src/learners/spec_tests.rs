@@ -177,7 +177,7 @@ fn objectives_and_depth_are_those_of_lightgbm() {
     assert!(failure("- lightgbm: {objective: {quantile: 1}}\n").ends_with("1 is not above 0 and below 1"));
     assert!(failure("- lightgbm: {depth: 0}\n").ends_with("0 is not from 1 to 64"));
     let error = fit("lightgbm: {objective: {quantile: 0.9}, parameters: {alpha: 0.5}}").err().unwrap().to_string();
-    assert_eq!(error, "lightgbm.parameters: 'alpha' cannot be set here; the level stands beside 'quantile'");
+    assert_eq!(error, "lightgbm.parameters: 'alpha' cannot be set here; the level is written at 'quantile'");
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn listen() {
     static CORES: Once = Once::new();
     CORES.call_once(|| {
         // OpenMP would take every core of the machine even where a container may use only some. The number of
-        // threads is no parameter of the model: its text would differ between machines.
+        // threads is not a parameter of the model: its text would differ between machines.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         // SAFETY: sets one integer; `Once` lets no other thread of ours do the same at that time.
         unsafe { sys::LGBM_SetMaxThreads(c_int::try_from(cores).unwrap_or(c_int::MAX)) };

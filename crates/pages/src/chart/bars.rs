@@ -110,7 +110,7 @@ impl Histogram {
         Histogram { title: title.into(), of: of.into(), edges, counts, mark: None }
     }
 
-    /// Counts `values` in `bins` equal ranges; those that are no finite numbers are left out.
+    /// Counts `values` in `bins` equal ranges; those that are not finite numbers are left out.
     pub fn of(title: impl Into<String>, of: impl Into<String>, values: &[f64], bins: usize) -> Histogram {
         let bins = bins.max(1);
         let Some(scale) = Scale::of(values.iter().copied()) else {

@@ -247,7 +247,7 @@ impl Scored {
     /// Takes one label (classification: 0 or 1) and one score per row; of several classes the number of the class and one
     /// probability per class. `place` names the rows in errors.
     ///
-    /// Errors: no rows, unequal lengths, a label or score that is no number, a class other than 0 and 1.
+    /// Errors: no rows, unequal lengths, a label or score that is not a number, a class other than 0 and 1.
     pub fn new(task: Task, label: Vec<f64>, score: Vec<f64>, place: &str) -> Result<Scored> {
         if task == Task::Multiclass {
             return Scored::of_classes(label, score, place);

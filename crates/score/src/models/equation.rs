@@ -76,7 +76,7 @@ pub struct Equation {
 }
 
 impl Equation {
-    /// `None` if a weight or the intercept is no finite number.
+    /// `None` if a weight or the intercept is not a finite number.
     pub fn new(intercept: f64, weights: Vec<f64>, columns: Vec<Column>) -> Option<Equation> {
         let finite = intercept.is_finite() && weights.iter().all(|weight| weight.is_finite());
         finite.then_some(Equation { intercept, weights, columns })

@@ -129,7 +129,7 @@ impl ToSql for Stored<'_> {
     }
 }
 
-/// A stored value as the cell that it was; nothing if it is no value of this type.
+/// A stored value as the cell that it was; nothing if it is not a value of this type.
 fn cell_of(value: ValueRef<'_>, of: Type) -> Option<Cell<'_>> {
     Some(match (value, of) {
         (ValueRef::Null, _) => Cell::Null,

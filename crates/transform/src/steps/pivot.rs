@@ -66,7 +66,7 @@ impl Apply for Pivot {
             };
             let cell = as_cell(&written, &dtype).ok_or_else(|| {
                 let found = artifact::type_name(&dtype);
-                plan.error(format!("'{value}' is no value of column '{}', which is {found}", self.column))
+                plan.error(format!("'{value}' is not a value of column '{}', which is {found}", self.column))
                     .hint("write values as the column has them")
             })?;
             plan.check_new(name)?;
@@ -134,7 +134,7 @@ mod tests {
         for (step, error) in [
             (
                 "by: o, column: v, values: [x], measure: COUNT(*)",
-                "'x' is no value of column 'v', which is float64; write values as the column has them",
+                "'x' is not a value of column 'v', which is float64; write values as the column has them",
             ),
             (
                 "by: o, column: t, values: {card: o}, measure: COUNT(*)",

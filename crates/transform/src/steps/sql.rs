@@ -55,7 +55,7 @@ impl Sql {
         let mut aliases = vec![select.from.alias.as_str()];
         for join in &select.joins {
             if aliases.contains(&join.table.alias.as_str()) || join.table.name == THIS {
-                return Err(Error::cannot_run(format!("table '{}' stands in FROM twice", join.table.alias)).hint(
+                return Err(Error::cannot_run(format!("table '{}' is in FROM twice", join.table.alias)).hint(
                     "give it another name: JOIN t AS other; to join a table with itself make a table of its own",
                 ));
             }
@@ -301,7 +301,7 @@ impl Working<'_> {
             self.sql.refuse_others(plan, &sql, false)?;
             if sql.aggregates() || sql.columns().is_empty() {
                 return Err(plan
-                    .error(format!("GROUP BY {} is no value of a row", part.text()))
+                    .error(format!("GROUP BY {} is not a value of a row", part.text()))
                     .hint("name a column or an expression of columns"));
             }
             let name = match sql.as_column() {
@@ -429,7 +429,7 @@ impl Working<'_> {
         if self.sql.select.distinct {
             if let Some((column, ..)) = self.order.iter().find(|(column, ..)| !self.outputs.contains(column)) {
                 return Err(plan
-                    .error(format!("ORDER BY '{column}' is no column of SELECT DISTINCT"))
+                    .error(format!("ORDER BY '{column}' is not a column of SELECT DISTINCT"))
                     .hint("add it to the SELECT, or order by one of its columns"));
             }
             let (mut keys, mut forms) = (Schema::default(), Vec::new());
