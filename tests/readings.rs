@@ -19,7 +19,7 @@ enum Effect {
 }
 
 /// A source to learn from, the keys that are edited in it, and what the edit does.
-const KEYS: [(&str, &str, &str, Effect); 101] = [
+const KEYS: [(&str, &str, &str, Effect); 104] = [
     ("csv", "TableSpec", "source", Elsewhere("the keys of each source")),
     ("csv", "TableSpec", "columns", Elsewhere("the keys of a column")),
     (
@@ -72,6 +72,9 @@ const KEYS: [(&str, &str, &str, Effect); 101] = [
         "folders",
         Meaning(&[("people.csv", "city=Ulm/people.csv, folders: [city]"), ("city: string, ", "")]),
     ),
+    ("", "FileSpec", "records", Elsewhere("an XML file: crates/sources, xml_files.rs")),
+    ("", "FileSpec", "explode", Elsewhere("an XML file: crates/sources, xml_files.rs")),
+    ("", "FileSpec", "member", Elsewhere("which files are read, as path")),
     ("csv", "Column", "type", Nothing(&[("id: string", "id: category")])),
     ("csv", "Column", "type", Meaning(&[("b: float64", "b: float32")])),
     ("csv", "Column", "format", Meaning(&[("%d/%m/%Y", "%m/%d/%Y")])),

@@ -218,7 +218,8 @@ impl FileSpec {
         let inputs = files.iter().zip(inputs).map(|(file, input)| file.as_input(input)).collect::<Result<_>>()?;
         let ending = Ending { passed: emptiness.passed(), ..Ending::default() };
         let nulls = Nulls { missing: Missing::of(self.null_values.as_ref()), are_named: self.null_values.is_some() };
-        let parquet = Parquet::new(files, request.columns, nulls, emptiness, ending.rows_in.clone())?;
+        let parquet =
+            Parquet::new(files, request.columns, self.explode.clone(), nulls, emptiness, ending.rows_in.clone())?;
         let (file, left_out) = parquet.left_out();
         ending.leaves_out(file, left_out);
         let schemas = (parquet.schema(), parquet.refused_schema());

@@ -351,6 +351,9 @@ fn the_state_goes_back_to_the_tap() {
     // Nothing new is no error, where there was something before.
     let quiet = tap(&[schema("orders"), mark(2)]);
     assert_eq!(quiet.read_part(&yaml, &Reach::After(json!({"state": {}}))).unwrap().rows_in, 0);
+    let silent = tap(&[mark(2)]);
+    let declared = format!("{yaml}columns: {{id: int64}}");
+    assert_eq!(silent.read_part(&declared, &Reach::After(json!({"state": {}}))).unwrap().rows_in, 0);
     assert_eq!(
         quiet.failure(&yaml),
         "table 't': command:sh: the stream 'orders' has no records; check the settings of the tap, or take the table out of the spec"

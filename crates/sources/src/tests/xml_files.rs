@@ -90,7 +90,7 @@ fn what_is_no_xml_says_so() {
         failure(CATALOG, "records: catalog.produkt"),
         "table 't': a.xml: there is no element 'catalog.produkt'; check 'records': did you mean 'catalog.product'?"
     );
-    assert!(failure("<r/>", "header: true").contains("the format xml needs 'records', the elements that are rows"));
+    assert!(failure("<r/>", "encoding: utf-8").contains("the format xml needs 'records', the elements that are rows"));
     let csv = Project::with("a.csv", "a\n1\n").failure("source: {file: {path: a.csv, records: r.i}}");
     assert!(csv.contains("'records' is for xml, not for csv"), "{csv}");
     let error = table("source: {file: {path: a.xml, records: a..b}}").unwrap_err().to_string();
