@@ -322,7 +322,7 @@ impl Parquet {
             let column = column.as_materialized_series();
             let column =
                 bytes.map_or_else(|| Ok(column.clone()), |bytes| spelled(column, bytes, at, &mut unconvertible))?;
-            let column = if self.wanted[at].is_text() && nested::is_nested(column.dtype()) {
+            let column = if self.wanted[at].is_text() && nested::has_json(column.dtype()) {
                 nested::as_json(&column)?
             } else {
                 column
@@ -337,7 +337,7 @@ impl Parquet {
 
 /// The type of a column of the file as it is taken up: values with parts are JSON text where text is declared.
 fn as_read(column: &Recast, found: DataType) -> DataType {
-    match column.is_text() && nested::is_nested(&found) {
+    match column.is_text() && nested::has_json(&found) {
         true => DataType::String,
         false => found,
     }

@@ -48,7 +48,14 @@ fn paths(schema: &Schema) -> Vec<String> {
 
 /// The error for a path that leads nowhere.
 pub(crate) fn missing(schema: &Schema, path: &str, shown: &str) -> Error {
-    let paths = paths(schema);
+    let mut paths = paths(schema);
+    // A path that begins well goes wrong behind that.
+    if let Some((outer, _)) = path.rsplit_once('.') {
+        let beside = format!("{outer}.");
+        if paths.iter().any(|known| known.starts_with(&beside)) {
+            paths.retain(|known| known.starts_with(&beside));
+        }
+    }
     Error::cannot_run(format!("{shown}: no column '{path}'")).hint(did_you_mean(path, paths.iter().map(String::as_str)))
 }
 
@@ -74,9 +81,16 @@ pub(crate) fn exploded(mut plan: LazyFrame, explode: &Explode, shown: &str) -> R
     Ok(plan)
 }
 
-/// Whether values have parts.
-pub(crate) fn is_nested(dtype: &DataType) -> bool {
-    matches!(dtype, DataType::List(_) | DataType::Struct(_) | DataType::Array(..))
+/// Whether values have parts, all of which JSON can hold.
+pub(crate) fn has_json(dtype: &DataType) -> bool {
+    fn holds_bytes(dtype: &DataType) -> bool {
+        match dtype {
+            DataType::List(inner) | DataType::Array(inner, _) => holds_bytes(inner),
+            DataType::Struct(fields) => fields.iter().any(|field| holds_bytes(field.dtype())),
+            other => matches!(other, DataType::Binary | DataType::BinaryOffset),
+        }
+    }
+    matches!(dtype, DataType::List(_) | DataType::Struct(_) | DataType::Array(..)) && !holds_bytes(dtype)
 }
 
 /// Values with parts as JSON text.

@@ -228,3 +228,107 @@ fn a_bucket_of_requests_does_not_overflow() {
     assert_eq!(doubts.len(), 1);
     assert!(doubts[0].ends_with("no answer has the headers 'a' and 'b' that 'budget' names"), "{doubts:?}");
 }
+
+/// Orders that change at any time, also between pages: whoever keeps the newest of each has what the service has.
+#[test]
+fn nothing_that_changes_is_lost() {
+    for seed in 0..25 {
+        let random = Arc::new(Mutex::new(testkit::Random::seeded(seed)));
+        // By id: when it changed, in seconds, and how often.
+        let orders: Arc<Mutex<Vec<(u64, u64)>>> = Arc::default();
+        let clock = Arc::new(Mutex::new(0u64));
+        let change = {
+            let (random, orders, clock) = (Arc::clone(&random), Arc::clone(&orders), Arc::clone(&clock));
+            move |most: u64| {
+                let (mut random, mut orders, mut clock) =
+                    (random.lock().unwrap(), orders.lock().unwrap(), clock.lock().unwrap());
+                for _ in 0..random.below(most) {
+                    // Several may change within a second.
+                    *clock += random.below(2);
+                    match random.below(3) {
+                        0 if !orders.is_empty() => {
+                            let at = random.below(orders.len() as u64) as usize;
+                            orders[at] = (*clock, orders[at].1 + 1);
+                        }
+                        _ => orders.push((*clock, 0)),
+                    }
+                }
+            }
+        };
+        let time = |second: u64| {
+            let at = chrono::DateTime::from_timestamp(1_704_067_200 + second as i64, 0).unwrap();
+            at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+        };
+        let quiet = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let (known, is_quiet) = (Arc::clone(&orders), Arc::clone(&quiet));
+        let between_pages = change.clone();
+        let server = HttpServer::start(move |_, request| {
+            let parameter = |name: &str| {
+                let (_, rest) = request.path.split_once(&format!("{name}="))?;
+                Some(rest.split('&').next().unwrap_or_default().replace("%3A", ":"))
+            };
+            let mut items: Vec<(String, usize, u64)> = {
+                let orders = known.lock().unwrap();
+                orders.iter().enumerate().map(|(id, (at, version))| (time(*at), id, *version)).collect()
+            };
+            items.sort();
+            match parameter("after") {
+                Some(cursor) => {
+                    let (at, id) = cursor.split_once('~').unwrap();
+                    let after = (at.to_owned(), id.parse::<usize>().unwrap());
+                    items.retain(|(at, id, _)| (at, id) > (&after.0, &after.1));
+                }
+                None => {
+                    let least = parameter("updated_at_min").unwrap_or_default();
+                    items.retain(|(at, ..)| *at >= least);
+                }
+            }
+            let more = items.len() > 3;
+            items.truncate(3);
+            let rows: Vec<Value> = items
+                .iter()
+                .map(|(at, id, version)| json!({"id": id, "updated_at": at, "note": version.to_string()}))
+                .collect();
+            if !is_quiet.load(std::sync::atomic::Ordering::Relaxed) {
+                between_pages(3);
+            }
+            let answer = HttpAnswer::ok(&json!(rows).to_string());
+            match items.last().filter(|_| more) {
+                Some((at, id, _)) => answer.with_header("link", format!("</orders?after={at}~{id}>; rel=\"next\"")),
+                None => answer.with_header("link", "</orders>; rel=\"first\""),
+            }
+        });
+        let yaml = format!(
+            "source: {{http: {{url: '{}', pages: link, since: {{query: updated_at_min, at: updated_at}}}}}}\n{COLUMNS}",
+            server.url("/orders")
+        );
+        change(20);
+        orders.lock().unwrap().push((0, 0));
+        let (mut reach, mut read_by_id, mut rows) = (Reach::All, std::collections::BTreeMap::new(), 0);
+        for run in 0..6 {
+            let read = Project::new()
+                .read_part(&yaml, &reach)
+                .unwrap_or_else(|error| panic!("seed {seed}, run {run}: {error}"));
+            rows += read.rows.height();
+            for row in read.table() {
+                let parts: Vec<&str> = row.split('|').collect();
+                let (id, version): (usize, u64) = (parts[0].parse().unwrap(), parts[2].parse().unwrap());
+                let newest = read_by_id.entry(id).or_insert(version);
+                *newest = (*newest).max(version);
+            }
+            reach = read.bookmark.map_or(Reach::All, Reach::After);
+            change(8);
+        }
+        // Nothing changes any more: one run later all is known.
+        quiet.store(true, std::sync::atomic::Ordering::Relaxed);
+        let read = Project::new().read_part(&yaml, &reach).unwrap();
+        for row in read.table() {
+            let parts: Vec<&str> = row.split('|').collect();
+            read_by_id.insert(parts[0].parse().unwrap(), parts[2].parse().unwrap());
+        }
+        let expected: std::collections::BTreeMap<usize, u64> =
+            orders.lock().unwrap().iter().map(|(_, version)| *version).enumerate().collect();
+        assert_eq!(read_by_id, expected, "seed {seed}");
+        assert!(rows > 3, "seed {seed}: {rows}");
+    }
+}
