@@ -12,6 +12,7 @@ mod release;
 mod row_numbers;
 mod rows;
 mod run;
+mod sample;
 mod scaled;
 mod searched;
 mod targets;
@@ -77,6 +78,8 @@ pub struct Trial {
     pub notes: Vec<String>,
     /// Rows of the table, purged ones included.
     pub rows: u64,
+    /// Of these, how many were not drawn where the spec bounds their number.
+    pub left_out: u64,
     pub split: SplitSummary,
     /// In the order of the spec; the baseline comes last.
     pub tried: Vec<Tried>,

@@ -78,7 +78,7 @@ pub(super) fn run_contenders(
     let judged_by = spec.judge_by.iter().chain(spec.judge_totals.iter().flatten());
     judged_by.into_iter().try_for_each(|column| table.must_have(column))?;
     let keys = table.keys()?;
-    let count = keys.height() as u64;
+    let (count, left_out) = table.rows(keys.height());
     let (label, classes) = match spec.task {
         Task::Multiclass => targets::several_classes(&keys, spec).map(|(label, names)| (label, Some(names)))?,
         _ => (targets::label(&keys, spec)?, None),
@@ -95,7 +95,7 @@ pub(super) fn run_contenders(
     }
     let of_split = split.summary.notes.clone();
     split.summary.notes.extend(table.notes().iter().cloned());
-    let test_at = (0..).zip(&split.parts).filter(|(_, part)| **part == Part::Test).map(|(at, _)| at).collect();
+    let test_at = table.numbers(split.parts.iter().map(|part| *part == Part::Test));
     let block = units::block(spec, known);
     let judging = Units::of(&keys, spec, block)?.among(&split.judging());
     let targets = Targets { weights: targets::weights(&keys, spec)?, label, classes };
@@ -184,6 +184,7 @@ pub(super) fn run_contenders(
         summaries,
         notes: table.notes().iter().chain(&of_split).cloned().collect(),
         rows: count,
+        left_out,
         split: split.summary,
         within_noise: within_noise(spec, &tried, &chosen, &judges),
         chosen,
