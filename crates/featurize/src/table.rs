@@ -104,9 +104,9 @@ pub struct Keyed {
     outputs: SchemaRef,
 }
 
-/// What was found of entities that were asked for.
+/// What was found of entities that were requested.
 pub struct OfKeys {
-    /// Entity, cutoff and features: the very rows of the whole table, in the order in which they were asked for.
+    /// Entity, cutoff and features: the very rows of the whole table, in the order in which they were requested.
     pub rows: DataFrame,
     /// For each entity its row; none where it has no row before the cutoff, or no key.
     pub places: Vec<Option<u32>>,

@@ -1,7 +1,7 @@
 //! The rows that learners see: columns of numbers, categories as codes, missing values as nulls.
 //!
 //! A matrix holds Arrow arrays in the table's own types. Numbers and booleans are the table's memory, not a
-//! copy of it (the Arrow C data interface hands over a reference); text becomes codes, moments become seconds.
+//! copy of it (the Arrow C data interface hands over a reference); text becomes codes, timestamps become seconds.
 //! So a matrix of a million rows costs nothing beside its table, and LightGBM reads it without a copy either.
 
 use std::collections::HashMap;
@@ -330,18 +330,18 @@ where
 
 /// The same column with nulls for infinite numbers, which come from divisions by zero and break means.
 fn without_infinite(column: ArrayRef) -> ArrayRef {
-    macro_rules! mend {
+    macro_rules! nulled {
         ($type:ty) => {{
             let numbers = column.as_primitive::<$type>();
             if numbers.values().iter().any(|number| number.is_infinite()) {
-                let mended = numbers.unary_opt::<_, $type>(|number| number.is_finite().then_some(number));
-                return Arc::new(mended);
+                let finite = numbers.unary_opt::<_, $type>(|number| number.is_finite().then_some(number));
+                return Arc::new(finite);
             }
         }};
     }
     match column.data_type() {
-        ArrowType::Float32 => mend!(types::Float32Type),
-        ArrowType::Float64 => mend!(types::Float64Type),
+        ArrowType::Float32 => nulled!(types::Float32Type),
+        ArrowType::Float64 => nulled!(types::Float64Type),
         _ => {}
     }
     column

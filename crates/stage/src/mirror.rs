@@ -311,6 +311,20 @@ impl Mirror {
         Ok(())
     }
 
+    /// Sends what was appended to a journal here. If another machine appended first, its lines count: the store's are taken in the
+    /// place of those of ours, which all `may_go`. Whoever appended a line must look afterwards whether it is still there.
+    ///
+    /// Errors: what [`Mirror::send_journal`] says; the journal here is then as it was.
+    pub fn settle_journal(&self, folder: &Path, name: &str, may_go: &dyn Fn(&[u8]) -> bool) -> Result<()> {
+        let Err(failed) = self.send_journal(folder, name) else { return Ok(()) };
+        match self.both(folder, name) {
+            // It could not be sent, or another of our processes is faster: nobody else appended.
+            Ok(Some(Journal { here, there, .. })) if here != there && here.starts_with(&there) => Err(failed),
+            Ok(Some(_)) => self.take_journal_without(folder, name, may_go),
+            _ => Err(failed),
+        }
+    }
+
     /// A journal of which one side is the beginning of the other; none without a store.
     fn journal(&self, folder: &Path, name: &str) -> Result<Option<Journal>> {
         let Some(journal) = self.both(folder, name)? else { return Ok(None) };

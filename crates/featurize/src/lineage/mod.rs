@@ -59,11 +59,6 @@ fn looked_up(lookup: &ByKey) -> Columns {
 
 fn of_cutoffs(plan: &super::plan::Plan) -> Lineage {
     let table = plan.table.as_str();
-    // Names under which a column is read as it is today.
-    let named = |name: &String| {
-        let alias = plan.today.iter().find(|(alias, _)| alias == name);
-        alias.map_or_else(|| name.clone(), |(_, column)| column.clone())
-    };
     let condition = |at: usize| plan.conditions[at].sql.sql().columns();
     let reads = |op: Op, filter: Option<usize>| -> Vec<String> {
         let mut names: Vec<String> = match op {
@@ -82,7 +77,7 @@ fn of_cutoffs(plan: &super::plan::Plan) -> Lineage {
             Op::Share(share) => condition(share),
         };
         names.extend(filter.into_iter().flat_map(condition));
-        names.iter().map(named).collect()
+        names.iter().flat_map(|name| plan.columns_behind(name)).collect()
     };
     let mut base = of(table, [&plan.entity, &plan.time]);
     base.extend(known(table, &plan.known, &[]));

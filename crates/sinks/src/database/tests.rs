@@ -147,8 +147,7 @@ fn foreign_keys_that_cannot_be_are_refused_with_the_way_out() {
         let found = failure(format, key);
         assert!(found.contains(why), "{found}");
     }
-    let keys =
-        super::spec::ForeignKey { columns: vec!["a".into()], table: "s.u".into(), references: vec!["b".into()] };
+    let keys = super::spec::ForeignKey { columns: vec!["a".into()], table: "s.u".into(), references: vec!["b".into()] };
     assert_eq!(
         keys.sql(|name| format!("<{name}>")),
         "FOREIGN KEY (<a>) REFERENCES <s>.<u> (<b>) DEFERRABLE INITIALLY DEFERRED"

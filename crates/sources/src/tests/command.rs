@@ -65,7 +65,7 @@ fn a_program_that_does_not_end_well_has_said_nothing() {
         assert!(found == class && text.contains(words), "{body}: {text}");
     }
     let (class, text) =
-        fails(&script(&format!("{row}; echo begun >&2; sleep 600")), &source("format: csv, timeout_seconds: 1"));
+        fails(&script(&format!("{row}; echo begun >&2; exec sleep 600")), &source("format: csv, timeout_seconds: 1"));
     let begin = "command:sh: the program took longer than 1 s and was killed";
     let end = "nothing was published; run again, or raise 'timeout_seconds'";
     assert!(class == Class::TryAgain && text.starts_with(begin) && text.ends_with(end), "{text}");
