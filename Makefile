@@ -97,7 +97,7 @@ docs: build ## regenerate docs/tools/*.md and docs/schemas/*.json from the tools
 coverage: build ## measure line coverage of the library crates
 	@scripts/coverage
 
-bench: build ## measure every stage at 1 M and 10 M purchases against hand-written Python
+bench: build ## measure speed and memory beside the alternatives (hours; scripts/bench/run --list has its parts)
 	@scripts/bench/run
 
 package: ## build the wheel, the .deb and the archive into dist/

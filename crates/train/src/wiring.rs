@@ -281,6 +281,9 @@ fn books(trial: &Trial) -> Books {
             _ => books.add(&format!("used for {}", part.part.name()), Fate::Used, part.rows),
         }
     }
+    if trial.left_out > 0 {
+        books.add("'max_rows'", Fate::Dropped, trial.left_out);
+    }
     if bridging > 0 {
         books.add("used for the refit", Fate::Used, bridging);
     }

@@ -11,10 +11,14 @@ use crate::lightgbm::{Booster, Importance};
 use crate::random::Random;
 use crate::{Data, Learner};
 
-fn check(model: &dyn Model, what: &str, random: &mut Random) {
+fn saved(model: &dyn Model) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = model.save(folder.path()).unwrap();
-    let theirs = Booster::from_text(&std::fs::read_to_string(folder.path().join(file)).unwrap()).unwrap();
+    std::fs::read_to_string(folder.path().join(file)).unwrap()
+}
+
+fn check(model: &dyn Model, what: &str, random: &mut Random) {
+    let theirs = Booster::from_text(&saved(model)).unwrap();
     let rows = asked(model.features(), random);
     let bits = |values: Vec<f64>| values.into_iter().map(f64::to_bits).collect::<Vec<u64>>();
     let expected = bits(theirs.predict(&rows).unwrap());
@@ -59,9 +63,15 @@ fn every_kind_of_model_scores_as_lightgbm_does() {
             Task::Multiclass => rows.amounts.iter().map(|amount| amount.floor().min(3.0)).collect(),
         };
         let (of_train, of_valid) = (label(&train), label(&valid));
-        let data = Data { features: &train.matrix, label: &of_train };
-        let model = spec(yaml).fit(task, data, Data { features: &valid.matrix, label: &of_valid }, 7);
-        check(&*model.unwrap_or_else(|error| panic!("{yaml}: {error}")), yaml, &mut random);
+        let fitted = |train: &Matrix, valid: &Matrix| {
+            let data = Data { features: train, label: &of_train };
+            let model = spec(yaml).fit(task, data, Data { features: valid, label: &of_valid }, 7);
+            model.unwrap_or_else(|error| panic!("{yaml}: {error}"))
+        };
+        let model = fitted(&train.matrix, &valid.matrix);
+        check(&*model, yaml, &mut random);
+        let narrow = fitted(&train.matrix.clone().narrowed(), &valid.matrix.clone().narrowed());
+        assert_eq!(saved(&*narrow), saved(&*model), "{yaml}: narrow columns");
     };
     for (_, task, base, with, value) in CASES {
         let both = format!("{with}{}{value}", if with.is_empty() { "" } else { ", " });
