@@ -15,9 +15,9 @@ use transform::{
     lineage, order, union,
 };
 
-use crate::{parts, review};
 use crate::undone::Decisions;
 use crate::wiring::{Clean, Screen, decisions, models};
+use crate::{parts, review};
 
 /// The rows that a table begins with, and how many there are.
 pub struct Rows {
@@ -130,8 +130,10 @@ pub fn plan_all(job: &Job<Clean>) -> Result<()> {
     for name in order::sorted(&job.spec).unwrap_or_default() {
         let Some(spec) = job.spec.tables.get(name) else { continue };
         if spec.asks_model() && job.carrier()?.is_some() {
-            return Err(Error::cannot_run(format!("table '{name}': a step 'llm' asks each input once, which is not done in parts"))
-                .hint("run it on one machine: without --engine"));
+            return Err(Error::cannot_run(format!(
+                "table '{name}': a step 'llm' asks each input once, which is not done in parts"
+            ))
+            .hint("run it on one machine: without --engine"));
         }
         if spec.asks_model() || order::needs(spec).iter().any(|other| !known.contains_key(other)) {
             continue;

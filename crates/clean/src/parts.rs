@@ -178,7 +178,8 @@ fn carried(told: &Told, spec: &TableSpec, rows: DataFrame) -> Result<PartsMade> 
                 add(&mut refused, batch.refused)?;
                 add(&mut changes, batch.changes)?;
                 for removed in batch.removed {
-                    match made.removed.iter_mut().find(|known| known.rule == removed.rule && known.fate == removed.fate) {
+                    match made.removed.iter_mut().find(|known| known.rule == removed.rule && known.fate == removed.fate)
+                    {
                         Some(known) => known.rows += removed.rows,
                         None => made.removed.push(removed),
                     }

@@ -90,9 +90,10 @@ pub fn kernel(task: Task) -> Result<PartsMade> {
         Err(_) => task.rows,
     };
     let open = |name: &str| {
-        let path = told.beside.get(name).ok_or_else(|| {
-            Error::cannot_run(format!("table '{name}' is not at hand here")).hint("please report it")
-        })?;
+        let path = told
+            .beside
+            .get(name)
+            .ok_or_else(|| Error::cannot_run(format!("table '{name}' is not at hand here")).hint("please report it"))?;
         scan_files(&[path])
     };
     let Part { training, scoring, entities, counted } = part(&spec, rows, &open, &told.settled)?;

@@ -52,7 +52,8 @@ fn cutoffs(spec: &FeaturesSpec) -> Result<&CutoffSpec> {
         FeaturesSpec::Rows(_) => "'rows': an example looks at the rows of several groups",
         FeaturesSpec::Series(_) => "'series': an example looks at the periods of all series",
     };
-    Err(Error::cannot_run(format!("{what}, which is not done in parts")).hint("run it on one machine: without --engine"))
+    Err(Error::cannot_run(format!("{what}, which is not done in parts"))
+        .hint("run it on one machine: without --engine"))
 }
 
 /// Computes the features of a part. `rows` are all rows of its entities, in the order of the table; `open` opens other tables.
@@ -163,6 +164,7 @@ impl<'a> Whole<'a> {
             books,
             dictionary,
             label_known_at: frame.plan.label_known.as_ref().map(|known| known.column.clone()),
+            changes_on: frame.changes_on,
             warnings: frame.warnings,
         })
     }
@@ -211,4 +213,3 @@ impl Places {
         self.days.len()
     }
 }
-

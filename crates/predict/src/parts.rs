@@ -49,7 +49,8 @@ pub fn scored(
     Ok(rows.map(move |rows| {
         let rows = rows?;
         let apart = || {
-            Error::cannot_run("the scores of the parts are not those of the table's rows").hint("run again; nothing was published")
+            Error::cannot_run("the scores of the parts are not those of the table's rows")
+                .hint("run again; nothing was published")
         };
         let table = scores.next().ok_or_else(apart)??.drop(PLACE).during("scores")?;
         if table.height() != rows.height() || table.schema().as_ref() != scorer.schema() {

@@ -109,7 +109,8 @@ impl Rounds {
                 let columns = cut.keys.iter().map(|key| state.column(key).cloned()).collect::<PolarsResult<Vec<_>>>();
                 let keys = columns.and_then(|columns| keys(&columns)).during("clean")?;
                 // A number that every engine has: not negative, in 64 bits.
-                let numbers = keys.iter().map(|key| (spec::random::mix(key.tag ^ (u64::from(key.shard) << 48)) >> 1) as i64);
+                let numbers =
+                    keys.iter().map(|key| (spec::random::mix(key.tag ^ (u64::from(key.shard) << 48)) >> 1) as i64);
                 let numbers: Vec<i64> = numbers.collect();
                 state.with_column(Column::new(BUCKET.into(), numbers)).during("clean")?;
                 Ok(Made::State(state))
@@ -223,7 +224,9 @@ impl Looking {
         let raw: Option<Vec<String>> = keys.iter().map(|key| self.origin.get(key).cloned()).collect();
         let is_plain = |name: &String| columns.get(name).is_some_and(|dtype| dtype.is_integer() || dtype.is_string());
         match raw {
-            Some(raw) if self.by.is_none() && self.cuts.is_empty() && self.key.is_empty() && raw.iter().all(is_plain) => {
+            Some(raw)
+                if self.by.is_none() && self.cuts.is_empty() && self.key.is_empty() && raw.iter().all(is_plain) =>
+            {
                 self.key = raw;
                 self.key.sort_unstable();
                 self.key.dedup();

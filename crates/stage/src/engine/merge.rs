@@ -204,7 +204,13 @@ mod tests {
                 let part = match case % 3 {
                     0 => row as usize * count / rows as usize,
                     1 => random.below(count),
-                    _ => if random.below(10) > 0 { 0 } else { count - 1 },
+                    _ => {
+                        if random.below(10) > 0 {
+                            0
+                        } else {
+                            count - 1
+                        }
+                    }
                 };
                 parts[part].push(row);
             }
@@ -216,14 +222,18 @@ mod tests {
     #[test]
     fn batches_begin_where_those_of_one_machine_do() {
         let folder = tempfile::tempdir().unwrap();
-        let paths: Vec<PathBuf> = [vec![1i64, 4, 9], vec![2, 5, 30], vec![31]].iter().enumerate().map(|(at, part)| {
-            let target = folder.path().join(format!("{at}.parquet"));
-            let rows = df!("n" => part).unwrap();
-            let mut writer = TableWriter::create(&target, rows.schema()).unwrap();
-            writer.write(rows).unwrap();
-            std::fs::copy(writer.finish().unwrap().path(), &target).unwrap();
-            target
-        }).collect();
+        let paths: Vec<PathBuf> = [vec![1i64, 4, 9], vec![2, 5, 30], vec![31]]
+            .iter()
+            .enumerate()
+            .map(|(at, part)| {
+                let target = folder.path().join(format!("{at}.parquet"));
+                let rows = df!("n" => part).unwrap();
+                let mut writer = TableWriter::create(&target, rows.schema()).unwrap();
+                writer.write(rows).unwrap();
+                std::fs::copy(writer.finish().unwrap().path(), &target).unwrap();
+                target
+            })
+            .collect();
         let places: Places = Box::new(|rows| Ok(rows.column("n").unwrap().i64().unwrap().iter().flatten().collect()));
         let batches = Merged::new(&paths, places, false, &[0, 4, 10, 20, 31]).unwrap();
         let batches: Vec<Vec<i64>> =

@@ -198,8 +198,7 @@ impl Carrier {
     pub fn round(&self, input: &Ordered, key: &[String], task: Value) -> Result<Vec<Answer>> {
         self.check_types(&input.columns, "rows between rounds")?;
         let id = uuid::Uuid::now_v7();
-        let (columns, _) =
-            self.copy(DataFrame::empty_with_schema(&input.columns).lazy(), &input.columns)?;
+        let (columns, _) = self.copy(DataFrame::empty_with_schema(&input.columns).lazy(), &input.columns)?;
         let round = Round {
             version: VERSION,
             written_by: env!("CARGO_PKG_VERSION").to_owned(),
@@ -285,8 +284,10 @@ impl Carrier {
             return Ok(());
         }
         let is_unfit = |dtype: &DataType| {
-            matches!(dtype, DataType::Time | DataType::Duration(_) | DataType::Null | DataType::Struct(_) | DataType::List(_))
-                || matches!(dtype, DataType::Datetime(unit, _) if *unit == TimeUnit::Nanoseconds)
+            matches!(
+                dtype,
+                DataType::Time | DataType::Duration(_) | DataType::Null | DataType::Struct(_) | DataType::List(_)
+            ) || matches!(dtype, DataType::Datetime(unit, _) if *unit == TimeUnit::Nanoseconds)
         };
         match columns.iter().find(|(_, dtype)| is_unfit(dtype)) {
             None => Ok(()),

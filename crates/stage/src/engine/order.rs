@@ -78,7 +78,8 @@ impl Order {
             Order::Files(files) => {
                 let ranks: HashMap<Option<&str>, i64> = files.iter().map(Option::as_deref).zip(0..).collect();
                 let names = rows.column(FILE).and_then(|column| column.cast(&DataType::String)).during("rows")?;
-                let numbers = rows.column(ROW).and_then(|column| column.strict_cast(&DataType::UInt32)).during("rows")?;
+                let numbers =
+                    rows.column(ROW).and_then(|column| column.strict_cast(&DataType::UInt32)).during("rows")?;
                 let (names, numbers) = (names.str().during("rows")?, numbers.u32().during("rows")?);
                 let (mut known, mut rank) = (None, 0);
                 let mut places = Vec::with_capacity(rows.height());

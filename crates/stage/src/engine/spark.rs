@@ -102,20 +102,24 @@ impl Spark {
             "arguments": asked.arguments,
             "environment": environment,
         });
-        let sent = script.child.stdin.as_mut().is_some_and(|stdin| {
-            writeln!(stdin, "{line}").and_then(|()| stdin.flush()).is_ok()
-        });
+        let sent = script
+            .child
+            .stdin
+            .as_mut()
+            .is_some_and(|stdin| writeln!(stdin, "{line}").and_then(|()| stdin.flush()).is_ok());
         let mut said = Vec::new();
         let mut text = String::new();
         loop {
             text.clear();
-            let read = script.stdout.read_line(&mut text).map_err(|error| Error::io("read from", &self.script, &error))?;
+            let read =
+                script.stdout.read_line(&mut text).map_err(|error| Error::io("read from", &self.script, &error))?;
             if read == 0 || !sent && text.is_empty() {
                 return Err(self.gone());
             }
             let line: Value = serde_json::from_str(&text).map_err(|_| self.nonsense(&text))?;
             if let Some(message) = line["error"].as_str() {
-                let hint = line["hint"].as_str().unwrap_or_default().replace("the log", &self.log.display().to_string());
+                let hint =
+                    line["hint"].as_str().unwrap_or_default().replace("the log", &self.log.display().to_string());
                 let error = match line["exit"].as_u64() {
                     Some(code) if code == u64::from(Exit::TryAgain.code()) => Error::try_again(message),
                     _ => Error::cannot_run(message),
