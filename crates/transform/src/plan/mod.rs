@@ -32,6 +32,7 @@ use crate::lookup::Lookup;
 use crate::made::Made;
 use crate::mapping::Mapping;
 use crate::operation::TextRule;
+use crate::witness::is_behind;
 
 /// Number of the rule that took the row out; 0 for rows that are alive.
 pub(crate) const RULE: &str = "_rule";
@@ -107,7 +108,8 @@ impl Plan {
     ///
     /// Errors: columns with names that clean itself uses; no provenance where changes are logged or taken back.
     pub(crate) fn new(columns: &Schema, given: Arc<Given>) -> Result<Plan> {
-        if let Some(taken) = columns.iter_names().find(|name| is_helper(name)) {
+        let is_taken = |name: &str| is_helper(name) || (given.witness.is_none() && is_behind(name));
+        if let Some(taken) = columns.iter_names().find(|name| is_taken(name)) {
             return Err(Error::cannot_run(format!("the table has a column '{taken}', a name that clean itself uses"))
                 .hint("rename it where the table is ingested"));
         }
@@ -189,7 +191,7 @@ impl Plan {
     /// The columns of the user: without provenance.
     pub fn columns(&self) -> Vec<String> {
         let names = self.schema.iter_names().map(|name| name.to_string());
-        names.filter(|name| name != FILE && name != ROW).collect()
+        names.filter(|name| name != FILE && name != ROW && !is_behind(name)).collect()
     }
 
     /// The type of `column`; an unknown one is an error that names the nearest.
@@ -224,7 +226,7 @@ impl Plan {
 
     /// Refuses names that clean itself uses.
     pub fn check_new(&self, name: &str) -> Result<()> {
-        if is_helper(name) || [FILE, ROW, REASON].contains(&name) {
+        if is_helper(name) || is_behind(name) || [FILE, ROW, REASON].contains(&name) {
             return Err(self.error(format!("'{name}' is a name that clean itself uses")).hint("choose another name"));
         }
         if name.is_empty() {
@@ -292,7 +294,8 @@ impl Plan {
 
     /// Keeps `columns` in this order, provenance behind them.
     pub(crate) fn select(&mut self, columns: Vec<String>) {
-        let provenance = [FILE, ROW].into_iter().filter(|name| self.schema.contains(name));
+        let behind = self.schema.iter_names().map(|name| name.as_str()).filter(|name| is_behind(name));
+        let provenance = [FILE, ROW].into_iter().filter(|name| self.schema.contains(name)).chain(behind);
         let left = columns.iter().map(String::as_str).chain(provenance);
         let left = left.filter_map(|name| Some((name.into(), self.schema.get(name)?.clone())));
         self.schema = left.collect();
