@@ -66,6 +66,15 @@ setup: ## install missing build requirements; does nothing if there are none
 
 build: bin/.built ## build the tools and put them into bin/
 
+# Pipelines with an experiment that XGBoost's library grows. It is fetched when the first of them is trained, unless
+# MILLRACE_XGBOOST names one.
+XGBOOST := .cache/xgboost/xgboost/VERSION
+WITH_XGBOOST := $(patsubst resources/%/train.yaml,%,$(shell grep -lw xgboost resources/*/train.yaml 2>/dev/null))
+
+$(XGBOOST): scripts/lib/xgboost.txt
+	@scripts/setup --xgboost
+	@touch $@
+
 bin/.built: $(SOURCES)
 	@scripts/setup
 	@test -d "$(TARGET)/release/deps" || scripts/lib/announce-cold-build
@@ -125,7 +134,7 @@ define stage_rule
 $(1).$(2): $(call $(2)_latest,$(1))
 .PRECIOUS: $(call $(2)_latest,$(1))
 $(call $(2)_latest,$(1)): $(call input_of,$(1),$(upstream_of_$(2))) $(if $(filter predict,$(2)),$(call \
-  input_of,$(1),train)) FORCE | build
+  input_of,$(1),train)) FORCE | build $(if $(filter train,$(2)),$(if $(MILLRACE_XGBOOST),,$(if $(filter $(1),$(WITH_XGBOOST)),$(XGBOOST))))
 	bin/$(2) $(1)
 endef
 

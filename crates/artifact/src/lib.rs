@@ -46,7 +46,7 @@ mod writer;
 pub use batch::{Batch, Batches, REASON, Removed};
 pub use books::{Books, Entry, Fate};
 pub use clock::{Stamp, now};
-pub use content::{hash_file, hash_files, hash_folder, hash_of, verify_folder};
+pub use content::{hash_file, hash_files, hash_folder, hash_of, hash_reader, verify_folder};
 pub use cpu_time::cpu_time;
 pub use definitions::{Definition, Definitions, Readings, definitions_of};
 pub use described::{Described, DescribedColumn};

@@ -20,7 +20,7 @@ use values::form::nanoseconds;
 /// Stands for a moment that never comes.
 pub const NEVER: i64 = i64::MAX;
 
-/// When something became known: a column of dates or moments, or a span after the row's time.
+/// When something became known: a column of dates or timestamps, or a span after the row's time.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Known {
     At(String),

@@ -56,7 +56,7 @@ impl Prepared {
         }
     }
 
-    /// The cutoff as of which keys are answered unless another is named; none where rows are asked for.
+    /// The cutoff as of which keys are answered unless another is named; none where rows are requested.
     pub fn newest(&self) -> Option<NaiveDate> {
         match &self.0 {
             Shape::Keys(keyed) => Some(keyed.newest()),

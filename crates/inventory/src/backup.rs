@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use artifact::{LATEST, Stamp, Temporary, hash_file};
 use serde::{Deserialize, Serialize};
@@ -313,6 +314,9 @@ pub fn restore(root: &Root, cloud: &Cloud, from: &Url, list: &List, progress: &d
         }
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(entry.mode))
             .map_err(|error| Error::io("write", &entry.path, &error))?;
+        // Sources that are not ours are known by their time: with another one, stages would take them for new.
+        let modified = UNIX_EPOCH + Duration::from_nanos(entry.modified.max(0) as u64);
+        temporary.file().set_modified(modified).map_err(|error| Error::io("write", &entry.path, &error))?;
         temporary.replace(&whole)?;
         restored.written += 1;
         restored.written_bytes += entry.size;

@@ -1,7 +1,7 @@
 //! The rows that learners see: columns of numbers, categories as codes, missing values as nulls.
 //!
 //! A matrix holds Arrow arrays in the table's own types. Numbers and booleans are the table's memory, not a
-//! copy of it (the Arrow C data interface hands over a reference); text becomes codes, moments become seconds.
+//! copy of it (the Arrow C data interface hands over a reference); text becomes codes, timestamps become seconds.
 //! So a matrix of a million rows costs nothing beside its table, and LightGBM reads it without a copy either.
 
 use std::collections::HashMap;
@@ -330,7 +330,7 @@ where
 
 /// The same column with nulls for infinite numbers, which come from divisions by zero and break means.
 fn without_infinite(column: ArrayRef) -> ArrayRef {
-    macro_rules! nulled {
+    macro_rules! replaced {
         ($type:ty) => {{
             let numbers = column.as_primitive::<$type>();
             if numbers.values().iter().any(|number| number.is_infinite()) {
@@ -340,8 +340,8 @@ fn without_infinite(column: ArrayRef) -> ArrayRef {
         }};
     }
     match column.data_type() {
-        ArrowType::Float32 => nulled!(types::Float32Type),
-        ArrowType::Float64 => nulled!(types::Float64Type),
+        ArrowType::Float32 => replaced!(types::Float32Type),
+        ArrowType::Float64 => replaced!(types::Float64Type),
         _ => {}
     }
     column

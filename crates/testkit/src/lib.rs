@@ -40,6 +40,7 @@ mod serve;
 pub mod signal;
 pub mod smtp_server;
 mod table;
+mod xgboost;
 
 pub use clock::Clock;
 pub use http_client::{HttpClient, HttpResponse};
@@ -57,6 +58,7 @@ pub use random::Random;
 pub use s3::S3;
 pub use serve::Serve;
 pub use table::Table;
+pub use xgboost::{XGBOOST, xgboost_library};
 
 /// Says that a test was skipped for want of `service`, such as `postgres`, and why.
 ///

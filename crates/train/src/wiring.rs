@@ -70,6 +70,7 @@ impl Stage for Train {
     }
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
+        learn::find_xgboost(job.env.get(learn::XGBOOST_VARIABLE), job.root.path());
         let table = job.scan(&job.spec.table)?;
         let known = Known {
             horizon_days: notes(job).filter_map(|notes| notes.horizon_days).max(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use polars::prelude::LazyFrame;
-use spec::Result;
+use spec::{Result, ResultExt};
 
 use super::choice::{choose, compare, within_noise};
 use super::explain::{explain, importance};
@@ -56,6 +56,10 @@ impl Contender {
 /// nothing to learn, parts without rows, a validation part on which the choosing metric is undefined,
 /// scores that are not numbers. A gate that does not pass is not an error: it is in [`Trial::gate`].
 pub fn run(spec: &TrainSpec, table: LazyFrame, known: &Known, progress: &dyn Fn(&str)) -> Result<Trial> {
+    // Before anything takes its time.
+    for (name, experiment) in spec.experiments.iter() {
+        experiment.learner.ready().context(format!("experiment '{name}'"))?;
+    }
     let contender = |(name, experiment): (&str, &ExperimentSpec)| Contender {
         search: experiment.search.clone(),
         ..Contender::new(spec, name, &experiment.learner)

@@ -16,7 +16,7 @@ unsafe extern "C" {
 }
 
 /// Never called from here: linkers that read archives once take nanoarrow's only if something before LightGBM's
-/// archive asks for it.
+/// archive needs it.
 #[used]
 static NANOARROW: unsafe extern "C" fn(*mut c_void, *const c_void, *mut c_void) -> c_int = ArrowSchemaViewInit;
 

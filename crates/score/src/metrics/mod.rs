@@ -71,7 +71,7 @@ pub enum Metric {
     /// Share of the label's variance that is explained (coefficient of determination); 1 is best, 0 is no
     /// better than the mean, below 0 is worse.
     R2,
-    /// Share of labels that lie within their prediction interval, bounds included. Best is near the coverage asked for.
+    /// Share of labels that lie within their prediction interval, bounds included. Best is near the requested coverage.
     Coverage,
     /// Mean width of the prediction intervals, in the label's unit. Lower is better, of intervals that cover.
     IntervalWidth,
@@ -211,7 +211,7 @@ impl fmt::Display for Metric {
 
 /// Labels and predictions of the same rows, made ready to be measured again and again.
 ///
-/// Rows keep their order for who asks; measures walk through *positions*, by descending score, so that one
+/// Rows keep their order for the caller; measures walk through *positions*, by descending score, so that one
 /// sequential pass over labels and weights is a metric.
 #[derive(Clone, Debug)]
 pub struct Scored {

@@ -91,7 +91,7 @@ impl Equation {
         Ok(equation)
     }
 
-    /// Whether it can be asked about rows of so many features.
+    /// Whether it can score rows of so many features.
     pub fn fits(&self, features: usize) -> bool {
         let there = |column: &Column| column.feature < features;
         self.weights.len() == self.columns.len() && self.columns.iter().all(there)

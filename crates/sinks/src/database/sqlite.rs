@@ -179,6 +179,7 @@ pub fn load(load: &Load<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> R
         if !database.keys.is_empty() {
             parts.push(format!("PRIMARY KEY ({})", list(&database.keys)));
         }
+        parts.extend(database.foreign_keys.iter().map(|key| key.sql(quoted)));
         run(&format!("CREATE TABLE {table} ({})", parts.join(", ")))?;
         for (at, index) in database.indexes.iter().enumerate() {
             run(&format!("CREATE INDEX {} ON {table} ({})", quoted(&format!("{name}_{}", at + 1)), list(index)))?;

@@ -84,6 +84,7 @@ impl Apply for Pivot {
         plan.makes(&made);
         let by = self.by.to_vec();
         plan.chooses_rows(&by);
+        let witness = plan.witnesses_groups(&mut schema);
         let pivoting = Pivoting {
             place: plan.place().to_owned(),
             by: by.clone(),
@@ -95,6 +96,7 @@ impl Apply for Pivot {
             taken: plan.schema().clone(),
             keys,
             schema,
+            witness,
         };
         plan.reshape(Arc::new(pivoting), None, by.into_iter().map(|key| (key, None)).collect())
     }

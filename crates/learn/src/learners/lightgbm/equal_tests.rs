@@ -3,29 +3,13 @@
 
 use std::path::Path;
 
-use score::{Feature, Matrix, Model, Task};
+use score::{Feature, Model, Task};
 
-use super::tests::{CASES, rows, spec, yaml};
+use super::super::made_rows::{Rows, asked, rows};
+use super::tests::{CASES, spec, yaml};
 use crate::lightgbm::{Booster, Importance};
 use crate::random::Random;
 use crate::{Data, Learner};
-
-/// Values that are hard to get right, and others near those of the training rows.
-fn asked(features: &[Feature], random: &mut Random) -> Matrix {
-    const ODD: [f64; 12] =
-        [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1e-36, -1e-36, 1e-34, f64::MIN, f64::MAX, 5e-324, -1.0];
-    let rows = 300 + random.below(300);
-    let column = |feature: &Feature| -> Vec<f64> {
-        let mut value = || match (random.below(4), feature.categories()) {
-            (0, None) => ODD[random.below(ODD.len())],
-            (0, Some(_)) => [f64::NAN, -1.0, 40.0, 1e9, 3e9, 12.0][random.below(6)],
-            (_, Some(categories)) => random.below(categories.len()) as f64,
-            _ => random.below(100_000) as f64 / 8000.0 - 2.0,
-        };
-        (0..rows).map(|_| value()).collect()
-    };
-    Matrix::from_columns(features.to_vec(), features.iter().map(column).collect()).unwrap()
-}
 
 fn saved(model: &dyn Model) -> String {
     let folder = tempfile::tempdir().unwrap();
@@ -73,7 +57,7 @@ fn every_kind_of_model_scores_as_lightgbm_does() {
     let mut random = Random::new(11, 0);
     let (train, valid) = (rows(1), rows(2));
     let mut fit = |yaml: &str, task: Task| {
-        let label = |rows: &super::tests::Rows| match task {
+        let label = |rows: &Rows| match task {
             Task::Classification => rows.classes.clone(),
             Task::Regression => rows.amounts.clone(),
             Task::Multiclass => rows.amounts.iter().map(|amount| amount.floor().min(3.0)).collect(),
