@@ -82,17 +82,10 @@ PARTS = [
          [script("forest.py", "--example", EXAMPLES / "bench", "--work", WORK / "forest")],
          [script("forest.py", "--example", EXAMPLES / "bench", "--work", WORK / "forest", "--trees", "20", "--rows", "20000")],
          examples=True),
-<<<<<<< HEAD
-    Part("xgboost", "scores and explanations of XGBoost's models beside XGBoost", 900,
-         [script("xgboost_scores.py", WORK / "xgboost", EXAMPLES / "xgboost")],
-         [script("xgboost_scores.py", WORK / "xgboost", EXAMPLES / "xgboost", "20000")],
-         examples=True),
-=======
     Part("xgboost", "scores and explanations of an XGBoost model beside XGBoost", 1200,
          [script("xgboost_scores.py", WORK / "xgboost", EXAMPLES / "xgboost")],
          [script("xgboost_scores.py", WORK / "xgboost", EXAMPLES / "xgboost", "20000")],
          examples=True, by="bench/xgboost_scores.py"),
->>>>>>> main
     Part("texts", "rules for texts, and a language model that takes its time", 900,
          [script("texts.py", "--work", WORK, "--server", EXAMPLES / "llm_server")],
          [script("texts.py", "--work", WORK, "--server", EXAMPLES / "llm_server", "--share", "0.01")],
@@ -110,11 +103,7 @@ PARTS = [
          [script("series.py", "--work", WORK, "--tools", REPOSITORY / "bin")],
          [script("series.py", "--work", WORK, "--tools", REPOSITORY / "bin", "--stores", "4", "--products", "5", "--turns", "1")],
          python="series-venv"),
-<<<<<<< HEAD
-    Part("walmart", "12 weeks of 45 stores beside statsforecast", 900,
-=======
     Part("walmart", "forecasts of the stores of Walmart beside statsforecast and LightGBM", 1800,
->>>>>>> main
          [["make", "walmart"], script("walmart.py", SHARED / "walmart-6435/Walmart.csv", REPOSITORY)],
          [["make", "walmart"], script("walmart.py", SHARED / "walmart-6435/Walmart.csv", REPOSITORY)],
          python="series-venv", data=SHARED / "walmart-6435"),

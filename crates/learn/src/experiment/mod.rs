@@ -115,11 +115,7 @@ pub struct Trial {
     pub explained: Option<Explained>,
     /// The test part with all its columns.
     pub test_rows: DataFrame,
-<<<<<<< HEAD
-    /// Where the rows of the test part are in the table.
-=======
     /// The positions of the rows of the test part in the table.
->>>>>>> main
     pub test_at: Vec<u32>,
     /// Which row of the table was used for what: its keys, `part`, `fold` (with folds) and `learned`.
     pub parts: DataFrame,
