@@ -29,6 +29,10 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 
+# So long a server that accepts connections may take until there is a session.
+CONNECT_S = 120
+
+
 def process_partition(batches, program, is_shipped, arguments, environment):
     """Sends the rows of a partition through a process. Runs on the executors, so it brings along what it needs."""
     import itertools
@@ -121,6 +125,11 @@ class Spark:
         if self.remote:
             must_listen(self.remote)
             self.session = builder.remote(self.remote).create()
+            with contextlib.suppress(ImportError):
+                from pyspark.sql.connect.client.retries import DefaultPolicy
+
+                # Three minutes instead of ten for a server that is gone.
+                self.session.client.set_retry_policies([DefaultPolicy(max_retries=8)])
             for name, value in (self.SETTINGS | plan["conf"]).items():
                 self.session.conf.set(name, value)
         else:
@@ -214,6 +223,8 @@ def failure(error, remote):
         return f"Python has no module '{error.name}'", "scripts/spark/setup installs it, or set PYSPARK_PYTHON", 2
     if text == "no address":
         return "SPARK_REMOTE is not an address of Spark Connect", "write it as sc://host:15002", 2
+    if isinstance(error, TimeoutError):
+        return f"{where} does not answer as Spark Connect does", "a token in SPARK_REMOTE needs a server with TLS", 75
     if isinstance(error, socket.gaierror):
         return f"{where} cannot be reached: the name of the host is not known", "check SPARK_REMOTE", 75
     if isinstance(error, OSError) or has("UNAVAILABLE", "failed to connect", "DEADLINE_EXCEEDED", "RETRIES_EXCEEDED"):
@@ -236,9 +247,10 @@ def summary(text):
 
 
 def without_secrets(text, remote):
-    """The parameters of a remote, such as `;token=…`, are nobody's business."""
-    for value in re.findall(r";[^=;]*=([^;]+)", remote or ""):
-        text = text.replace(value, "***")
+    """Tokens and headers of a remote, such as `;token=…`, are nobody's business."""
+    for name, value in re.findall(r";([^=;]*)=([^;]+)", remote or ""):
+        if name not in ("use_ssl", "user_id", "user_agent", "session_id"):
+            text = text.replace(value, "***")
     return text
 
 
@@ -298,12 +310,12 @@ def main():
     heed(stop)
     spark, number, code, worker, remote = None, None, 0, ThreadPoolExecutor(1), os.environ.get("SPARK_REMOTE")
     try:
-        spark = Spark(plan)
-        heed(stop)  # pyspark has put its own in place
+        # In a thread of their own: what Spark's client does after a signal in its midst waits for the end of the job,
+        # and it tries for ten minutes to talk to a server that does not understand it.
+        spark = worker.submit(Spark, plan).result(timeout=CONNECT_S if remote else None)
         rounds = Rounds()
         for round_ in rounds:
             number, began = round_["round"], time.monotonic()
-            # In a thread of its own: what Spark's client does after a signal in its midst waits for the job's end.
             for answer in worker.submit(spark.run, round_).result():
                 say(round=number, **answer)
             rounds.is_done()
@@ -311,6 +323,7 @@ def main():
     except Stopped as stopped:
         code = 128 + stopped.args[0]
     except Exception as error:
+        heed(signal.SIG_IGN)
         sys.stderr.write(without_secrets(traceback.format_exc(), remote))
         text, hint, code = failure(error, remote)
         say(round=number, error=without_secrets(text, remote), hint=hint, exit=code)
