@@ -10,7 +10,7 @@ use spec::Result;
 use crate::PolarsResultExt;
 
 /// Rows per batch that the engine hands out: a quarter of a row group, for several of them wait on their way to the writer.
-const BATCH_ROWS: usize = 1 << 15;
+pub const BATCH_ROWS: usize = 1 << 15;
 
 /// Rows that the query engine takes in hand at once. Each step of a plan holds a few such pieces, so their size decides
 /// how much memory a run needs, whatever the rows of the table; smaller ones than this cost time.

@@ -1,6 +1,7 @@
 //! `clean`: cleans tables by steps, behind checks. See `stage` for all that the stages share.
 
 mod making;
+mod parts;
 mod review;
 mod trial;
 mod undone;

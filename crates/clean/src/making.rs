@@ -11,11 +11,11 @@ use polars::prelude::{DataFrame, IntoLazy, LazyFrame, Schema};
 use spec::{Error, Result, ResultExt, Tool};
 use stage::{Empty, Finished, FinishedTable, Job, Kept, Output, Stage, TableOutput};
 use transform::{
-    Beside, Changes, Cleaned, Given, KnownTable, Mapping, OtherTable, TableSpec, Undone, clean, known_together,
+    Beside, Changes, Cleaned, Given, KnownTable, Mapping, OtherTable, Rounds, TableSpec, Undone, clean, known_together,
     lineage, order, union,
 };
 
-use crate::review;
+use crate::{parts, review};
 use crate::undone::Decisions;
 use crate::wiring::{Clean, Screen, decisions, models};
 
@@ -129,6 +129,10 @@ pub fn plan_all(job: &Job<Clean>) -> Result<()> {
     let mut known: BTreeMap<&str, Schema> = BTreeMap::new();
     for name in order::sorted(&job.spec).unwrap_or_default() {
         let Some(spec) = job.spec.tables.get(name) else { continue };
+        if spec.asks_model() && job.carrier()?.is_some() {
+            return Err(Error::cannot_run(format!("table '{name}': a step 'llm' asks each input once, which is not done in parts"))
+                .hint("run it on one machine: without --engine"));
+        }
         if spec.asks_model() || order::needs(spec).iter().any(|other| !known.contains_key(other)) {
             continue;
         }
@@ -142,6 +146,9 @@ pub fn plan_all(job: &Job<Clean>) -> Result<()> {
             let columns = artifact::PolarsResultExt::during(frame.collect_schema(), "clean")?;
             let undone = decisions(job)?.of_table(name);
             let given = given(job, name, spec, undone, definitions, &planned)?;
+            if job.carrier()?.is_some() {
+                Rounds::plan(&columns, &spec.steps, &given)?;
+            }
             transform::plan(&columns, &spec.steps, &given)
         };
         known.insert(name, plan().context(format!("table '{name}'"))?.schema().clone());
@@ -176,7 +183,11 @@ pub fn make(job: &Job<Clean>, name: &str, finished: &Finished<'_>) -> Result<Out
         Some(models) => models.answer(name, &frame, &spec.steps, given)?,
         None => Answered { given, notes: Vec::new() },
     };
-    let cleaned = clean(frame, &spec.steps, &given).context(&place)?;
+    let carrier = job.carrier()?.filter(|_| count > 0);
+    let cleaned = match carrier {
+        None => clean(frame, &spec.steps, &given).context(&place)?,
+        Some(carrier) => parts::clean(job, carrier, name, spec, frame, &given).context(&place)?,
+    };
     let Cleaned { schema, refused, sources, reshapes, reviews, changes, definitions, batches } = cleaned;
     let lineage = lineage(&from, &beside, &sources, &reshapes, &schema, &definitions);
     if !job.flags.test {

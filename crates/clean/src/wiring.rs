@@ -12,7 +12,7 @@ use tool::About;
 use transform::{ChangeId, Given, Step, TableSpec, Tables, order};
 
 use crate::undone::Decisions;
-use crate::{making, trial};
+use crate::{making, parts, trial};
 
 #[derive(Args, Debug, Default)]
 pub struct Flags {
@@ -124,6 +124,12 @@ impl Stage for Clean {
             Output::Derived(Derived { table: name.to_owned(), needs })
         };
         Ok(job.spec.tables.iter().map(derived).collect())
+    }
+
+    const IN_PARTS: bool = true;
+
+    fn kernel(task: stage::engine::Task) -> Result<stage::engine::PartsMade> {
+        parts::kernel(task)
     }
 
     fn derive(job: &Job<Self>, table: &str, finished: &Finished<'_>) -> Result<Output> {

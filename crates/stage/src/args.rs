@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use crate::engine::Engine;
+
 /// Flags of this run that every stage has.
 #[derive(Args, Clone, Debug, Default)]
 pub struct RunFlags {
@@ -17,6 +19,12 @@ pub struct RunFlags {
     /// First read every input completely and compare it with the hash in its evidence
     #[arg(long, help_heading = "This run")]
     pub verify: bool,
+    /// Who does the work. Default: MILLRACE_ENGINE, else local
+    #[arg(long, value_name = "ENGINE", value_enum, help_heading = "This run")]
+    pub engine: Option<Engine>,
+    /// With an engine: into how many parts rows go. Default: MILLRACE_PARTITIONS, else as the engine likes
+    #[arg(long, value_name = "N", help_heading = "This run", value_parser = tool::whole_number::<usize>)]
+    pub partitions: Option<usize>,
 }
 
 /// `TOOL PIPELINE [ARTIFACT…]`

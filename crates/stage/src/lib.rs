@@ -9,6 +9,7 @@ mod args;
 mod aside;
 mod describe;
 mod drafts;
+pub mod engine;
 mod gates;
 mod incoming;
 mod inputs;
@@ -25,7 +26,7 @@ mod run;
 mod up_to_date;
 mod verification;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -108,6 +109,14 @@ pub trait Stage: Sized {
     fn artifacts(pipeline: &Name, named: &[String], root: &Root, mirror: &Mirror) -> Result<Vec<Artifact>> {
         upstream(Self::TOOL, pipeline, named, root, mirror)
     }
+
+    /// What a kernel makes of a part of a table, if the stage can be done in parts (ADR 0023). Default: it cannot.
+    fn kernel(_task: engine::Task) -> Result<engine::PartsMade> {
+        Err(engine::stays_here(Self::TOOL))
+    }
+
+    /// Whether the stage can be done in parts, by [`Stage::kernel`]. Default: no.
+    const IN_PARTS: bool = false;
 
     /// Whether the spec reads the output of the stage before. Default: yes.
     fn reads_upstream(_spec: &Self::Spec) -> bool {
@@ -202,6 +211,10 @@ pub struct Job<S: Stage> {
     pub later: Later,
     /// How urgent an alert of this run is, where the stage knows better than `resources/alerts.yaml`.
     pub priority: Cell<Option<Priority>>,
+    /// Who does the work.
+    pub(crate) engine: engine::Engine,
+    /// The driver's end of the engine, once it is needed.
+    pub(crate) carrier: OnceCell<engine::Carrier>,
     /// The soft checks that failed: people are notified once the lock is free.
     warnings: RefCell<Vec<String>>,
 }
@@ -221,6 +234,18 @@ impl<S: Stage> Job<S> {
         Ok(snapshot)
     }
 
+    /// Who does the work in parts, if somebody does.
+    pub fn carrier(&self) -> Result<Option<&engine::Carrier>> {
+        if self.engine == engine::Engine::Local {
+            return Ok(None);
+        }
+        if self.carrier.get().is_none() {
+            let carrier = engine::Carrier::new(self, self.engine)?;
+            let _ = self.carrier.set(carrier);
+        }
+        Ok(self.carrier.get())
+    }
+
     /// A lazy scan of an input table.
     pub fn scan(&self, table: &str) -> Result<polars::prelude::LazyFrame> {
         artifact::scan(&self.artifacts, table)
@@ -235,6 +260,11 @@ impl<S: Stage> Job<S> {
 /// The whole of a stage's `main`.
 pub fn main<S: Stage>(call: Call) -> ExitCode {
     artifact::set_up_engine();
+    if let [first, rest @ ..] = call.arguments.as_slice()
+        && first == engine::KERNEL
+    {
+        return engine::kernel_main::<S>(rest);
+    }
     tool::main::<run::Staged<S>>(call)
 }
 

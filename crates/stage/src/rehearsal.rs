@@ -81,6 +81,8 @@ fn played<S: Stage>(rehearsal: Rehearsal<'_, S>) -> Result<Vec<Rehearsed>> {
         progress: Progress::new(false),
         later: Later::default(),
         priority: Cell::default(),
+        engine: crate::engine::Engine::Local,
+        carrier: std::cell::OnceCell::new(),
         warnings: RefCell::default(),
         stamp,
         root,

@@ -1,6 +1,6 @@
 //! One run of a stage, from the command line to the exit code. Read [`execute`] as a table of contents.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -12,6 +12,7 @@ use tool::signals::{Interrupted, watch};
 use tool::{About, Common, Dataset, Program, Progress, Project, RunLog, Source, caught};
 
 use crate::args::Arguments;
+use crate::engine::{Engine, stays_here};
 use crate::gates::{StageSpec, read_spec, schema};
 use crate::inputs::latest_of;
 use crate::later::Later;
@@ -70,6 +71,14 @@ fn execute<S: Stage>(arguments: Arguments<S::Flags>, common: &Common) -> Result<
     if flags_of_run.verify {
         verify(&artifacts)?;
     }
+    let engine = match Engine::of(flags_of_run.engine, &env)? {
+        // The variable is for those that can; whoever names an engine wants an answer.
+        engine if engine != Engine::Local && !S::IN_PARTS => match flags_of_run.engine {
+            Some(_) => return Err(stays_here(S::TOOL)),
+            None => Engine::Local,
+        },
+        engine => engine,
+    };
     let progress = Progress::new(!common.quiet);
     let mut job = Job::<S> {
         stamp: Stamp::now(),
@@ -90,6 +99,8 @@ fn execute<S: Stage>(arguments: Arguments<S::Flags>, common: &Common) -> Result<
         progress,
         later: Later::default(),
         priority: Cell::default(),
+        engine,
+        carrier: OnceCell::new(),
         warnings: RefCell::default(),
     };
     watch(&who, INTERRUPTED)?;
@@ -169,6 +180,7 @@ fn attempt<S: Stage>(job: &mut Job<S>, who: &str) -> Result<Exit> {
         Course::Run(reason) => {
             let mut paths = Vec::new();
             loop {
+                job.carrier = OnceCell::new();
                 // What was fetched from the store meanwhile may bear the time that was free before.
                 job.stamp = free_stamp(&job.folder());
                 match once(job, who, &inputs, &reason) {

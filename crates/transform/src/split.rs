@@ -96,7 +96,7 @@ pub fn plan(columns: &Schema, steps: &[Step], given: &Given) -> Result<Plan> {
 }
 
 /// And whether rows have to be distinguished by their position.
-fn planned(columns: &Schema, steps: &[Step], given: Arc<Given>, table_follows: bool) -> Result<(Plan, bool)> {
+pub(crate) fn planned(columns: &Schema, steps: &[Step], given: Arc<Given>, table_follows: bool) -> Result<(Plan, bool)> {
     let last_of_table = steps.iter().rposition(Step::needs_table);
     let follows = |at: usize| table_follows || last_of_table > Some(at);
     // A dedupe that cannot wait for the end of the pass marks rows by their position.

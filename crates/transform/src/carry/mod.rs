@@ -9,6 +9,7 @@ mod spellings;
 mod value;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use artifact::{Batch, FILE, PolarsResultExt, REASON, ROW};
@@ -69,9 +70,48 @@ pub(crate) struct Pass {
 impl Carried {
     /// Carries out all of `plan` over `input`, with the position of each row if that is needed.
     pub fn new(input: LazyFrame, plan: &Plan, given: Arc<Given>, with_position: bool) -> Result<Carried> {
+        let mut carried = Carried::fresh(input.clone(), given, with_position);
+        carried.begin(input)?;
+        for action in &plan.actions {
+            match action {
+                Action::Reshape(step) => carried.reshape(step.as_ref(), &plan.rules)?,
+                action => carried.carry(action)?,
+            }
+        }
+        Ok(carried)
+    }
+
+    /// Carries out the actions `some` of `plan` over a part of the table whose rows have come that far. Those before are carried
+    /// out over no rows at all: what they leave in mind follows from the plan alone. `columns`: those of the table.
+    pub fn part(
+        rows: DataFrame,
+        columns: &Schema,
+        plan: &Plan,
+        given: Arc<Given>,
+        with_position: bool,
+        some: Range<usize>,
+    ) -> Result<Carried> {
+        let (begins, mut later) = match some.start {
+            0 => (rows, None),
+            _ => (DataFrame::empty_with_schema(columns), Some(rows)),
+        };
+        let mut carried = Carried::fresh(begins.clone().lazy(), given, with_position);
+        carried.begin(begins.lazy())?;
+        for (at, action) in plan.actions.iter().enumerate().take(some.end) {
+            if at == some.start
+                && let Some(rows) = later.take()
+            {
+                carried.resume(rows)?;
+            }
+            carried.carry(action)?;
+        }
+        Ok(carried)
+    }
+
+    fn fresh(input: LazyFrame, given: Arc<Given>, with_position: bool) -> Carried {
         let watched = given.changes.clone().filter(|_| given.is_watched());
-        let mut carried = Carried {
-            frame: input.clone(),
+        Carried {
+            frame: input,
             schema: Schema::default(),
             helpers: Vec::new(),
             given,
@@ -85,15 +125,30 @@ impl Carried {
             place: "clean".to_owned(),
             step: 0,
             kept: 0,
-        };
-        carried.begin(input)?;
-        for action in &plan.actions {
-            match action {
-                Action::Reshape(step) => carried.reshape(step.as_ref(), &plan.rules)?,
-                action => carried.carry(action)?,
-            }
         }
-        Ok(carried)
+    }
+
+    /// Goes on with rows that an earlier round has left. Positions are counted anew: they say which of these rows is meant.
+    fn resume(&mut self, mut rows: DataFrame) -> Result<()> {
+        let expected = self.frame.collect_schema().during(&self.place)?;
+        if self.with_position {
+            let positions: Vec<IdxSize> = (0..rows.height() as IdxSize).collect();
+            rows.with_column(IdxCa::from_vec(POSITION.into(), positions).into_column()).during(&self.place)?;
+        }
+        let rows = rows.select(expected.iter_names().cloned()).during(&self.place)?;
+        if rows.schema() != &expected {
+            return Err(Error::cannot_run("the rows of the round before have other columns than were planned")
+                .hint("is it the same version of the tool everywhere?"));
+        }
+        self.frame = rows.lazy();
+        self.refresh()
+    }
+
+    /// The rows as they are now, with all that is known of them, in order: for a later round.
+    pub fn state(&mut self) -> Result<DataFrame> {
+        let rows = artifact::collect(self.frame.clone(), &self.place)?;
+        self.single.drain(..).try_for_each(|other| other.check_single())?;
+        Ok(rows)
     }
 
     /// Begins a pass over these rows, all of them alive.

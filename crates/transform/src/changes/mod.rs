@@ -80,6 +80,24 @@ impl Undone {
         self.by_row.is_empty()
     }
 
+    /// All changes, with the row number of their cell.
+    pub fn all(&self) -> Vec<(ChangeId, u64)> {
+        let mut all: Vec<(ChangeId, u64)> =
+            self.by_row.iter().flat_map(|(row, ids)| ids.iter().map(|id| (*id, *row))).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// The changes that were met so far.
+    pub fn met(&self) -> Vec<ChangeId> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
+    /// Takes note of changes that were met elsewhere, over another part of the table.
+    pub fn meet(&self, ids: impl IntoIterator<Item = ChangeId>) {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
+    }
+
     /// After a pass: the changes that it did not meet, because the row, the value or the step is another one now.
     pub fn without_effect(&self) -> Vec<ChangeId> {
         let met = self.met.lock().unwrap_or_else(PoisonError::into_inner);

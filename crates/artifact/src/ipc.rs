@@ -1,0 +1,273 @@
+//! Tables as Arrow IPC streams, the way other programs send and take rows: <https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format>.
+
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
+use arrow_array::{Array, ArrayRef, RecordBatch, make_array};
+use arrow_ipc::reader::StreamReader;
+use arrow_ipc::writer::StreamWriter;
+use arrow_schema::ArrowError;
+use polars::prelude::{Column, CompatLevel, DataFrame, DataType, PlSmallStr, Schema, Series};
+use spec::{Error, Result};
+
+use crate::PolarsResultExt;
+
+/// Writes batches of one schema as a stream. A stream that is not finished has no end mark, by which its reader knows that it was
+/// cut off.
+pub struct StreamOut<W: Write> {
+    writer: StreamWriter<W>,
+}
+
+impl<W: Write> StreamOut<W> {
+    pub fn create(to: W, schema: &Schema) -> Result<StreamOut<W>> {
+        let batch = shared(&DataFrame::empty_with_schema(schema))?;
+        Ok(StreamOut { writer: StreamWriter::try_new(to, &batch.schema()).map_err(failed)? })
+    }
+
+    pub fn write(&mut self, rows: &DataFrame) -> Result<()> {
+        self.writer.write(&shared(rows)?).map_err(failed)
+    }
+
+    /// Writes the end mark, and gives back what was written to.
+    pub fn finish(self) -> Result<W> {
+        self.writer.into_inner().map_err(failed)
+    }
+}
+
+/// Reads a whole stream.
+///
+/// Errors: it is no stream (cannot run), or it ends without the end mark (try again).
+pub fn read_stream(from: impl Read) -> Result<DataFrame> {
+    let is_over = Rc::new(Cell::new(false));
+    let reader = StreamReader::try_new(Ending { from, is_over: is_over.clone() }, None);
+    let mut reader = reader.map_err(|error| if is_over.get() { cut_off() } else { failed(error) })?;
+    let fields = reader.schema();
+    let mut columns: Vec<Vec<ArrayRef>> = vec![Vec::new(); fields.fields().len()];
+    let mut rows = 0;
+    loop {
+        match reader.next() {
+            Some(Ok(batch)) => {
+                rows += batch.num_rows();
+                columns.iter_mut().zip(batch.columns()).for_each(|(column, array)| column.push(array.clone()));
+            }
+            // Where it was cut, the reader sees either an end or half a message.
+            Some(Err(_)) | None if is_over.get() => return Err(cut_off()),
+            Some(Err(error)) => return Err(failed(error)),
+            None => break,
+        }
+    }
+    let columns = fields.fields().iter().zip(columns).map(|(field, chunks)| {
+        let name = PlSmallStr::from_str(field.name());
+        let chunks = match chunks.is_empty() {
+            true => vec![arrow_array::new_empty_array(field.data_type())],
+            false => chunks,
+        };
+        let mut series = chunks.iter().map(|chunk| taken(name.clone(), chunk));
+        let first = series.next().unwrap_or_else(|| Ok(Series::new_empty(name.clone(), &DataType::Null)))?;
+        let whole = series.try_fold(first, |mut whole, next| {
+            whole.append_owned(next?).during("Arrow").map(|_| ())?;
+            Ok::<Series, Error>(whole)
+        })?;
+        Ok(Column::from(whole))
+    });
+    let columns: Vec<Column> = columns.collect::<Result<_>>()?;
+    DataFrame::new(rows, columns).during("Arrow")
+}
+
+/// The rows with the columns and types of `schema`, in its order: engines widen whole numbers, and have one kind of text.
+///
+/// Errors (cannot run): a column is missing, or of a type from which its own does not follow exactly.
+pub fn as_planned(rows: DataFrame, schema: &Schema) -> Result<DataFrame> {
+    let mut columns = Vec::with_capacity(schema.len());
+    for (name, dtype) in schema.iter() {
+        let column = rows.column(name).map_err(|_| {
+            Error::cannot_run(format!("no column '{name}' among the rows that came in"))
+                .hint("send all columns of the table")
+        })?;
+        let found = column.dtype();
+        let is_exact = found == dtype
+            || (found.is_integer() && dtype.is_integer())
+            || (found.is_decimal() && dtype.is_integer())
+            || (found.is_string() && (dtype.is_categorical() || dtype.is_enum()))
+            || (found.is_categorical() && (dtype.is_string() || dtype.is_categorical() || dtype.is_enum()))
+            || matches!((found, dtype), (DataType::Datetime(from, _), DataType::Datetime(to, _)) if from == to)
+            || column.null_count() == column.len();
+        let wrong = || {
+            let (found, wanted) = (crate::type_name(found), crate::type_name(dtype));
+            Error::cannot_run(format!("column '{name}' came in as {found}, not as {wanted}"))
+                .hint("send the table with its own types")
+        };
+        if !is_exact {
+            return Err(wrong());
+        }
+        columns.push(match (found, dtype) {
+            (found, dtype) if found == dtype => column.clone(),
+            // The instant is the same in every zone.
+            (DataType::Datetime(..), DataType::Datetime(..)) => {
+                let physical = column.to_physical_repr();
+                physical.cast(dtype).map_err(|_| wrong())?
+            }
+            _ => column.strict_cast(dtype).map_err(|_| wrong())?,
+        });
+    }
+    DataFrame::new(rows.height(), columns).during("Arrow")
+}
+
+fn failed(error: ArrowError) -> Error {
+    match error {
+        ArrowError::IoError(_, cause) => Error::io("write", std::path::Path::new("the Arrow stream"), &cause),
+        other => Error::cannot_run(format!("not a whole Arrow stream: {other}"))
+            .hint("write it with a stream writer (pyarrow.ipc.new_stream), without compression"),
+    }
+}
+
+fn cut_off() -> Error {
+    Error::try_again("the rows end without Arrow's end-of-stream mark: whoever sent them was cut off")
+}
+
+/// Notices that nothing more came where something was expected.
+struct Ending<R> {
+    from: R,
+    is_over: Rc<Cell<bool>>,
+}
+
+impl<R: Read> Read for Ending<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        if read == 0 && !buffer.is_empty() {
+            self.is_over.set(true);
+        }
+        Ok(read)
+    }
+}
+
+/// The rows in the other Arrow, whose memory they share.
+fn shared(rows: &DataFrame) -> Result<RecordBatch> {
+    let (mut fields, mut arrays) = (Vec::new(), Vec::new());
+    for column in rows.columns() {
+        let array = share(column.as_materialized_series())?;
+        fields.push(arrow_schema::Field::new(column.name().as_str(), array.data_type().clone(), true));
+        arrays.push(array);
+    }
+    RecordBatch::try_new(Arc::new(arrow_schema::Schema::new(fields)), arrays).map_err(failed)
+}
+
+/// The series as one array of the other Arrow, whose memory it keeps.
+pub fn share(series: &Series) -> Result<ArrayRef> {
+    // The two disagree on whether a column without values has a buffer.
+    if series.dtype() == &DataType::Null {
+        return Ok(Arc::new(arrow_array::NullArray::new(series.len())));
+    }
+    let array = series.rechunk().to_arrow(0, CompatLevel::oldest());
+    let field = polars_arrow::datatypes::Field::new(series.name().clone(), array.dtype().clone(), true);
+    let mut schema = polars_arrow::ffi::export_field_to_c(&field);
+    let mut array = polars_arrow::ffi::export_array_to_c(array);
+    // SAFETY: both declare these structs after the Arrow C data interface, with `repr(C)`, so the pointers may be cast.
+    // `from_raw` moves the contents out and leaves an empty struct behind, whose drop releases nothing.
+    let imported = unsafe {
+        let schema = FFI_ArrowSchema::from_raw((&raw mut schema).cast());
+        let array = FFI_ArrowArray::from_raw((&raw mut array).cast());
+        from_ffi(array, &schema)
+    };
+    Ok(make_array(imported.map_err(failed)?))
+}
+
+/// The way back.
+fn taken(name: PlSmallStr, array: &ArrayRef) -> Result<Series> {
+    if array.data_type() == &arrow_schema::DataType::Null {
+        return Ok(Series::full_null(name, array.len(), &DataType::Null));
+    }
+    let (array, schema) = to_ffi(&array.to_data()).map_err(failed)?;
+    let (mut array, mut schema) = (std::mem::ManuallyDrop::new(array), std::mem::ManuallyDrop::new(schema));
+    // SAFETY: both declare these structs after the Arrow C data interface, with `repr(C)`. The contents are moved out by `read`, and
+    // what is left behind is never dropped: each has one owner.
+    let imported = unsafe {
+        let schema: polars_arrow::ffi::ArrowSchema = std::ptr::read((&raw mut *schema).cast());
+        let array: polars_arrow::ffi::ArrowArray = std::ptr::read((&raw mut *array).cast());
+        let field = polars_arrow::ffi::import_field_from_c(&schema).during("Arrow")?;
+        let array = polars_arrow::ffi::import_array_from_c(array, field.dtype.clone()).during("Arrow")?;
+        Series::try_from((&field, vec![array]))
+    };
+    Ok(imported.during("Arrow")?.with_name(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::*;
+
+    use super::*;
+
+    fn table() -> DataFrame {
+        let days = Series::new("day".into(), [Some(19_000i32), None, Some(-1)]).cast(&DataType::Date).unwrap();
+        let times = Series::new("at".into(), [Some(1i64), Some(-5), None]);
+        let times = times.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap();
+        let mut table = df!(
+            "text" => [Some("ä"), None, Some("")],
+            "real" => [Some(-0.0f64), Some(f64::NAN), None],
+            "small" => [1u8, 2, 255],
+            "row" => [1u32, 2, u32::MAX],
+            "is" => [Some(true), None, Some(false)],
+        )
+        .unwrap();
+        table.with_column(days.into()).unwrap();
+        table.with_column(times.into()).unwrap();
+        let kind = Series::new("kind".into(), ["a", "b", "a"]);
+        let kind = kind.cast(&DataType::from_categories(Categories::global())).unwrap();
+        table.with_column(kind.into()).unwrap();
+        table
+    }
+
+    fn written(rows: &[DataFrame], schema: &Schema) -> Vec<u8> {
+        let mut out = StreamOut::create(Vec::new(), schema).unwrap();
+        rows.iter().for_each(|rows| out.write(rows).unwrap());
+        out.finish().unwrap()
+    }
+
+    #[test]
+    fn rows_come_back_as_they_went_in_several_batches_or_none() {
+        let table = table();
+        let schema = table.schema();
+        let parts = [table.slice(0, 1), table.slice(1, 0), table.slice(1, 2)];
+        let bytes = written(&parts, schema);
+        let read = as_planned(read_stream(bytes.as_slice()).unwrap(), schema).unwrap();
+        assert!(read.equals_missing(&table), "{read} {table}");
+        let real = read.column("real").unwrap().f64().unwrap().get(0).unwrap();
+        assert!(real == 0.0 && real.is_sign_negative());
+        let none = as_planned(read_stream(written(&[], schema).as_slice()).unwrap(), schema).unwrap();
+        assert_eq!((none.height(), none.schema()), (0, schema));
+    }
+
+    #[test]
+    fn a_stream_that_is_cut_off_anywhere_is_noticed() {
+        let rows = df!("n" => [-1i32, 0, -1, 0]).unwrap();
+        let bytes = written(&[rows.clone(), rows], &df!("n" => [0i32]).unwrap().schema().as_ref().clone());
+        assert!(read_stream(bytes.as_slice()).is_ok());
+        for length in 0..bytes.len() {
+            let error = read_stream(&bytes[..length]).expect_err(&format!("{length} of {} bytes", bytes.len()));
+            assert_eq!(error.class(), spec::Class::TryAgain, "{length}: {error}");
+        }
+    }
+
+    #[test]
+    fn types_that_engines_widen_come_back_and_others_are_refused() {
+        let schema: Schema = [Field::new("_row".into(), DataType::UInt32)].into_iter().collect();
+        let wide = df!("_row" => [1i64, 4_294_967_295]).unwrap();
+        assert_eq!(as_planned(wide, &schema).unwrap().column("_row").unwrap().dtype(), &DataType::UInt32);
+        let error = |rows: DataFrame| as_planned(rows, &schema).unwrap_err().to_string();
+        assert_eq!(
+            error(df!("_row" => [-1i64]).unwrap()),
+            "column '_row' came in as int64, not as uint32; send the table with its own types"
+        );
+        assert_eq!(
+            error(df!("_row" => [1.0f64]).unwrap()),
+            "column '_row' came in as float64, not as uint32; send the table with its own types"
+        );
+        assert_eq!(
+            error(df!("row" => [1i64]).unwrap()),
+            "no column '_row' among the rows that came in; send all columns of the table"
+        );
+    }
+}

@@ -1,0 +1,223 @@
+//! A clean table made in parts by kernels (ADR 0023): what they are told, what each does, and how the parts become a table.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use artifact::{Batch, Batches, Definitions, PolarsResultExt, Removed};
+use polars::prelude::{DataFrame, IntoLazy, LazyFrame, Schema};
+use serde::{Deserialize, Serialize};
+use spec::{Error, Result, Tool};
+use stage::engine::{Answer, Carrier, Merged, Order, Ordered, PartsMade, Places, Task, files_of, parts};
+use stage::{Job, read_spec};
+use transform::{Beside, ChangeId, Changes, Cleaned, Given, Made, Mapping, OtherTable, Rounds, TableSpec, Undone};
+
+use crate::wiring::Clean;
+
+const ROWS: &str = "rows";
+const REFUSED: &str = "refused";
+const CHANGES: &str = "changes";
+
+/// What a kernel is told.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Told {
+    table: String,
+    /// clean.yaml as written; its variables are read where the kernel runs.
+    yaml: String,
+    file: PathBuf,
+    /// From 0.
+    round: usize,
+    /// The files that steps name.
+    mappings: Vec<(String, String)>,
+    definitions: Option<Definitions>,
+    /// Whether changes are logged.
+    log: bool,
+    /// Changes that are taken back, with their row.
+    undone: Vec<(String, u64)>,
+    beside: Vec<ToldTable>,
+    /// The columns of the table before its first step: a Parquet file without rows.
+    columns: PathBuf,
+}
+
+/// A table that steps read beside their own.
+#[derive(Serialize, Deserialize)]
+struct ToldTable {
+    table: OtherTable,
+    path: PathBuf,
+    definitions: Option<Definitions>,
+}
+
+/// Runs the steps over the rows in parts; the same comes out as of [`transform::clean`].
+pub fn clean(
+    job: &Job<Clean>,
+    carrier: &Carrier,
+    name: &str,
+    spec: &TableSpec,
+    mut frame: LazyFrame,
+    given: &Given,
+) -> Result<Cleaned> {
+    let columns = frame.collect_schema().during("clean")?;
+    let none = DataFrame::empty_with_schema(&columns).lazy();
+    let cleaned = transform::clean(none, &spec.steps, given)?;
+    let rounds = Rounds::plan(&columns, &spec.steps, given)?;
+    let files = match spec.from.or(name).as_slice() {
+        [OtherTable::Raw(raw)] => Some(files_of(&job.artifacts, raw)),
+        _ => None,
+    };
+    let mut input = carrier.input(frame, files, &format!("table '{name}'"))?;
+    let Order::Files(_) = &input.order else {
+        return Err(Error::cannot_run(
+            "its rows do not say where they stand: columns '_file' and '_row' that ascend are needed to put parts together",
+        )
+        .hint("read it with 'ingest', which adds them, or run it on one machine: without --engine"));
+    };
+    let mut told = told(job, carrier, name, spec, given, &columns)?;
+    let mut answers = Vec::new();
+    for round in 0..rounds.count() {
+        if round > 0 {
+            let inputs = parts(&answers, ROWS);
+            input = Ordered { inputs, columns: rounds.columns(round)?, ..input };
+        }
+        told.round = round;
+        let task = serde_json::to_value(&told).map_err(|error| Error::cannot_run(error.to_string()))?;
+        answers = carrier.round(&input, &rounds.key(round), task)?;
+        if let Some(changes) = &given.changes {
+            let ids = answers.iter().flat_map(|answer| answer.notes.as_array().into_iter().flatten());
+            changes.undone.meet(ids.filter_map(|id| ChangeId::from_str(id.as_str()?).ok()));
+        }
+    }
+    let batches = batches(&answers, &cleaned, &input, &rounds)?;
+    Ok(Cleaned { batches, ..cleaned })
+}
+
+/// The parts as the batches of one table: what was removed, then rows in order, then what comes with them.
+fn batches(answers: &[Answer], cleaned: &Cleaned, input: &Ordered, rounds: &Rounds) -> Result<Batches> {
+    let merged = |name: &str, repeats: bool| {
+        let order = input.order.clone();
+        let places: Places = Box::new(move |rows| order.places(rows));
+        Merged::new(&parts(answers, name), places, repeats, &input.begins)
+    };
+    let none = DataFrame::empty_with_schema(&cleaned.schema);
+    let no_changes = cleaned.changes.as_ref().map(DataFrame::empty_with_schema);
+    let empty = move || Batch { changes: no_changes.clone(), ..Batch::from(none.clone()) };
+    let removed = Batch { removed: removed(answers, rounds), ..empty() };
+    let (with_refused, with_changes, with_rows) = (empty.clone(), empty.clone(), empty);
+    let rows = merged(ROWS, false)?.map(move |rows| Ok(Batch { rows: rows?, ..with_rows() }));
+    let refused = merged(REFUSED, false)?.map(move |rows| Ok(Batch { refused: Some(rows?), ..with_refused() }));
+    let changes = merged(CHANGES, true)?.map(move |rows| Ok(Batch { changes: Some(rows?), ..with_changes() }));
+    Ok(Box::new(std::iter::once(Ok(removed)).chain(rows).chain(refused).chain(changes)))
+}
+
+/// The books of all parts, rule by rule in the order of the steps.
+fn removed(answers: &[Answer], rounds: &Rounds) -> Vec<Removed> {
+    let mut all: Vec<Removed> = Vec::new();
+    for taken in answers.iter().flat_map(|answer| &answer.books) {
+        match all.iter_mut().find(|known| known.rule == taken.rule && known.fate == taken.fate) {
+            Some(known) => known.rows += taken.rows,
+            None => all.push(Removed { rule: taken.rule.clone(), fate: taken.fate, rows: taken.rows }),
+        }
+    }
+    all.sort_by_key(|removed| rounds.rule(&removed.rule));
+    all
+}
+
+fn told(
+    job: &Job<Clean>,
+    carrier: &Carrier,
+    name: &str,
+    spec: &TableSpec,
+    given: &Given,
+    columns: &Schema,
+) -> Result<Told> {
+    let file = job.root.spec(&job.pipeline, Tool::Clean)?;
+    let text = |path: &str| Ok((path.to_owned(), spec::text_of(&job.root, Path::new(path))?));
+    let mappings = spec.steps.iter().filter_map(|step| step.mapping_file()).map(text).collect::<Result<_>>()?;
+    let beside = given.tables.iter().map(|(table, beside)| {
+        let (path, _) = carrier.copy(beside.frame.clone(), &beside.schema)?;
+        Ok(ToldTable { table: table.clone(), path, definitions: beside.definitions.clone() })
+    });
+    let undone = given.changes.iter().flat_map(|changes| changes.undone.all());
+    Ok(Told {
+        table: name.to_owned(),
+        yaml: spec::text_of(&job.root, &file)?,
+        file,
+        round: 0,
+        mappings,
+        definitions: given.columns.clone(),
+        log: given.changes.as_ref().is_some_and(|changes| changes.log),
+        undone: undone.map(|(id, row)| (id.to_string(), row)).collect(),
+        beside: beside.collect::<Result<_>>()?,
+        columns: carrier.copy(DataFrame::empty_with_schema(columns).lazy(), columns)?.0,
+    })
+}
+
+/// A kernel: one round over one part.
+pub fn kernel(task: Task) -> Result<PartsMade> {
+    let told: Told = serde_json::from_value(task.task)
+        .map_err(|error| Error::cannot_run(format!("not what 'clean' tells its kernels: {error}")))?;
+    let body = read_spec::<Clean>(&told.yaml, &told.file, &task.env)?.body;
+    let spec = body.tables.get(&told.table).ok_or_else(|| {
+        Error::cannot_run(format!("{}: no table '{}'", told.file.display(), told.table)).hint("please report it")
+    })?;
+    let place = format!("table '{}'", told.table);
+    spec::ResultExt::context(carried(&told, spec, task.rows), place)
+}
+
+fn carried(told: &Told, spec: &TableSpec, rows: DataFrame) -> Result<PartsMade> {
+    let given = given(told)?;
+    let columns = artifact::scan_files(&[&told.columns])?.collect_schema().during("clean")?;
+    let rounds = Rounds::plan(&columns, &spec.steps, &given)?;
+    let mut made = PartsMade::default();
+    match rounds.carry(told.round, rows)? {
+        Made::State(state) => made.tables.push((ROWS, state)),
+        Made::Rows(batches) => {
+            let (mut rows, mut refused, mut changes) = (None, None, None);
+            for batch in batches {
+                let batch = batch?;
+                add(&mut rows, Some(batch.rows))?;
+                add(&mut refused, batch.refused)?;
+                add(&mut changes, batch.changes)?;
+                for removed in batch.removed {
+                    match made.removed.iter_mut().find(|known| known.rule == removed.rule && known.fate == removed.fate) {
+                        Some(known) => known.rows += removed.rows,
+                        None => made.removed.push(removed),
+                    }
+                }
+            }
+            let tables = [(ROWS, rows), (REFUSED, refused), (CHANGES, changes)];
+            made.tables = tables.into_iter().filter_map(|(name, rows)| Some((name, rows?))).collect();
+        }
+    }
+    let met = given.changes.iter().flat_map(|changes| changes.undone.met());
+    made.notes = met.map(|id| id.to_string()).collect::<Vec<String>>().into();
+    Ok(made)
+}
+
+fn add(to: &mut Option<DataFrame>, rows: Option<DataFrame>) -> Result<()> {
+    match (to, rows) {
+        (_, None) => Ok(()),
+        (Some(all), Some(rows)) => all.vstack_mut_owned(rows).during("clean").map(|_| ()),
+        (none, rows) => {
+            *none = rows;
+            Ok(())
+        }
+    }
+}
+
+fn given(told: &Told) -> Result<Given> {
+    let mappings = told.mappings.iter().map(|(path, text)| Ok((path.clone(), Mapping::read(text, Path::new(path))?)));
+    let undone = told.undone.iter().map(|(id, row)| Ok((ChangeId::from_str(id)?, *row)));
+    let undone = Undone::new(undone.collect::<Result<Vec<_>>>()?);
+    let beside = told.beside.iter().map(|ToldTable { table, path, definitions }| {
+        let mut frame = artifact::scan_files(&[path])?;
+        let schema = frame.collect_schema().during(format_args!("table '{table}'"))?.as_ref().clone();
+        Ok((table.clone(), Beside { frame, schema, definitions: definitions.clone() }))
+    });
+    Ok(Given {
+        mappings: mappings.collect::<Result<_>>()?,
+        changes: Some(Changes { table: told.table.clone(), log: told.log, undone }),
+        columns: told.definitions.clone(),
+        tables: beside.collect::<Result<_>>()?,
+        ..Given::default()
+    })
+}

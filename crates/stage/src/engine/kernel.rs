@@ -1,0 +1,156 @@
+//! A partition's process: rows in as an Arrow stream, sealed parts and one line of JSON out. Needs no project.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use artifact::ipc::{as_planned, read_stream};
+use artifact::{Books, Evidence, Kind, Notes, PolarsResultExt, Removed, Stamp, TableWriter, scan_files};
+use polars::prelude::DataFrame;
+use serde_json::Value;
+use spec::{Class, Environment, Error, Exit, Result};
+
+use super::round::{Answer, Part, Round, Taken, VERSION};
+use crate::Stage;
+
+/// The first argument of a kernel; the second is the path of ROUND.json.
+pub const KERNEL: &str = "--kernel";
+
+/// What a kernel of a stage works on.
+pub struct Task {
+    /// The rows of the partition, in the order of the table, with the types of the table.
+    pub rows: DataFrame,
+    /// What the driver says, as the stage wrote it there.
+    pub task: Value,
+    /// The variables that the driver hands over.
+    pub env: Environment,
+}
+
+/// What a kernel has made of a partition.
+#[derive(Default)]
+pub struct PartsMade {
+    /// Tables by name. One without columns is left out.
+    pub tables: Vec<(&'static str, DataFrame)>,
+    pub removed: Vec<Removed>,
+    /// What the stage on the driver wants to know.
+    pub notes: Value,
+}
+
+/// The whole of a kernel's `main`.
+pub fn main<S: Stage>(arguments: &[std::ffi::OsString]) -> ExitCode {
+    let who = format!("{} {KERNEL}", S::TOOL);
+    tool::other_main(&who, || {
+        let [round] = arguments else {
+            return Err(Error::cannot_run("one argument is expected: the path of ROUND.json")
+                .hint("the engine calls it; see docs/adr/0023-spark-carries.md"));
+        };
+        run::<S>(Path::new(round))
+    })
+}
+
+fn run<S: Stage>(path: &Path) -> Result<Exit> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))?;
+    let round: Round = serde_json::from_str(&text)
+        .map_err(|error| Error::cannot_run(format!("{}: not the plan of a round: {error}", path.display())))?;
+    let mut kept = Vec::new();
+    let mut rows_in = 0;
+    let worked = work::<S>(&round, &mut rows_in, &mut kept);
+    let (exit, error) = match &worked {
+        Ok(_) => (Exit::Done, None),
+        // The engine tries again.
+        Err(error) if error.class() == Class::TryAgain => return worked.map(|_| Exit::Done),
+        Err(error) => (Exit::from(error.class()), Some(error)),
+    };
+    let message = error.map(|error| error.message().to_owned());
+    let hint = error.and_then(|error| error.way_out().map(str::to_owned));
+    let PartsMade { removed, notes, .. } = worked.as_ref().map_or_else(|_| PartsMade::default(), copy);
+    let taken = |Removed { rule, fate, rows }| Taken { rule, fate, rows };
+    let answer = Answer {
+        kernel: VERSION,
+        exit: exit.code(),
+        rows_in,
+        message,
+        hint,
+        parts: kept.clone(),
+        books: removed.into_iter().map(taken).collect(),
+        notes,
+    };
+    let line = serde_json::to_string(&answer).map_err(|error| Error::cannot_run(error.to_string()))?;
+    let mut stdout = std::io::stdout().lock();
+    if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        // Nobody will ever know of them.
+        kept.iter().for_each(|part| drop(std::fs::remove_file(&part.path)));
+        return Err(Error::try_again(format!("nobody reads the answer: {error}")));
+    }
+    Ok(exit)
+}
+
+/// Without the tables.
+fn copy(made: &PartsMade) -> PartsMade {
+    PartsMade { tables: Vec::new(), removed: made.removed.clone(), notes: made.notes.clone() }
+}
+
+fn work<S: Stage>(round: &Round, rows_in: &mut u64, kept: &mut Vec<Part>) -> Result<PartsMade> {
+    let version = env!("CARGO_PKG_VERSION");
+    if round.tool != S::TOOL || round.version != VERSION || round.written_by != version {
+        return Err(Error::cannot_run(format!(
+            "the plan is of {} {}, and this is {} {version}",
+            round.tool,
+            round.written_by,
+            S::TOOL
+        ))
+        .hint("the executors need the driver's own program"));
+    }
+    let columns = scan_files(&[&round.columns])?.collect_schema().during(round.columns.display())?;
+    let rows = as_planned(read_stream(std::io::stdin().lock())?, &columns)?;
+    *rows_in = rows.height() as u64;
+    let rows = round.order.sorted(rows)?;
+    let variables: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let task = Task { rows, task: round.task.clone(), env: Environment::new(variables) };
+    let made = S::kernel(task)?;
+    for (name, rows) in &made.tables {
+        if rows.width() > 0 {
+            kept.push(write(round, name, rows)?);
+        }
+    }
+    Ok(made)
+}
+
+/// Writes and seals a part under a name that no other attempt has.
+fn write(round: &Round, name: &str, rows: &DataFrame) -> Result<Part> {
+    let path: PathBuf = round.folder.join(format!("{name}-{}.parquet", uuid::Uuid::now_v7()));
+    let mut writer = TableWriter::create(&path, rows.schema())?.without_summary();
+    writer.write(rows.clone())?;
+    let written = writer.finish()?;
+    let part = Part { name: name.to_owned(), path: path.clone(), rows: written.rows, content: written.content.clone() };
+    let evidence = Evidence {
+        format: Evidence::FORMAT,
+        tool: round.tool,
+        version: round.written_by.clone(),
+        pipeline: round.pipeline.clone(),
+        table: name.to_owned(),
+        kind: Kind::Table,
+        run: round.run.clone(),
+        time: Stamp::now().time(),
+        spec: round.spec.clone(),
+        inputs: Vec::new(),
+        books: Books { rows_in: written.rows, rows_out: written.rows, entries: Vec::new() },
+        checks: Vec::new(),
+        columns: Vec::new(),
+        definitions: None,
+        lineage: None,
+        schema: None,
+        described: None,
+        quality: None,
+        refused: None,
+        changes: None,
+        bookmark: None,
+        notes: Notes::default(),
+        content: written.content.clone(),
+    };
+    written.publish(&path, &evidence)?;
+    Ok(part)
+}

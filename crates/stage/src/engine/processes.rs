@@ -1,0 +1,156 @@
+//! The engine without a cluster: partitions are processes of this machine, and the driver deals the rows out.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{BufWriter, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use artifact::ipc::StreamOut;
+use artifact::{PolarsResultExt, scan_files, stream};
+use polars::prelude::*;
+use spec::{Error, Result};
+
+use super::{Asked, Said};
+
+/// How often a partition is tried whose process was killed, or said that a later try may do.
+const TRIES: usize = 3;
+
+/// Runs a round over `partitions` processes, and gives what each said.
+pub fn run(asked: &Asked<'_>, partitions: usize) -> Result<Vec<Said>> {
+    let mut said = Vec::new();
+    let mut left: Vec<usize> = (0..partitions).collect();
+    let mut tries = TRIES;
+    while !left.is_empty() {
+        tries -= 1;
+        let mut failed = Vec::new();
+        for (at, outcome) in attempt(asked, partitions, &left)? {
+            match outcome {
+                Ok(answer) => said.push(answer),
+                Err(why) if tries == 0 => {
+                    return Err(Error::try_again(format!("partition {}: {why}, {TRIES} times", at + 1)));
+                }
+                Err(why) => {
+                    tracing::warn!("partition {} is tried again: {why}", at + 1);
+                    failed.push(at);
+                }
+            }
+        }
+        left = failed;
+    }
+    Ok(said)
+}
+
+/// One process for each of the partitions `left`; what it said, or why it has to be tried again.
+fn attempt(asked: &Asked<'_>, partitions: usize, left: &[usize]) -> Result<Vec<(usize, Result<Said, String>)>> {
+    let mut kernels = left.iter().map(|at| Kernel::start(asked, *at)).collect::<Result<Vec<_>>>()?;
+    let paths: Vec<_> = asked.inputs.iter().map(PathBuf::as_path).collect();
+    let wanted: Vec<Expr> = asked.columns.iter_names().map(|name| col(name.clone())).collect();
+    let mut before = 0;
+    for rows in stream(scan_files(&paths)?.select(wanted), "rows for the engine")? {
+        let rows = rows?;
+        let parts = match asked.key.is_empty() {
+            true => stretches(rows.height(), before, asked.rows, partitions),
+            false => buckets(&rows, asked.key, partitions)?,
+        };
+        before += rows.height() as u64;
+        for kernel in &mut kernels {
+            let mine: BooleanChunked = parts.iter().map(|part| Some(*part == kernel.partition)).collect();
+            let mine = rows.filter(&mine).during("rows for the engine")?;
+            if mine.height() > 0 {
+                kernel.send(&mine);
+            }
+        }
+    }
+    // All of them get their end mark before anybody waits for one.
+    kernels.iter_mut().for_each(Kernel::end);
+    kernels.into_iter().map(Kernel::wait).collect()
+}
+
+/// Without a key the rows stay together as they lie.
+fn stretches(rows: usize, before: u64, all: u64, partitions: usize) -> Vec<usize> {
+    let part = |at: usize| ((before + at as u64) * partitions as u64 / all.max(1)) as usize;
+    (0..rows).map(|at| part(at).min(partitions - 1)).collect()
+}
+
+/// The partition of each row by its key: texts and whole numbers.
+fn buckets(rows: &DataFrame, key: &[String], partitions: usize) -> Result<Vec<usize>> {
+    let mut hashes = vec![DefaultHasher::new(); rows.height()];
+    for name in key {
+        let column = rows.column(name).during("rows for the engine")?.to_physical_repr();
+        match column.dtype() {
+            DataType::String => {
+                let texts = column.str().during("rows for the engine")?;
+                hashes.iter_mut().zip(texts.iter()).for_each(|(hash, text)| text.hash(hash));
+            }
+            _ => {
+                let numbers = column.strict_cast(&DataType::Int128).during("rows for the engine")?;
+                let numbers = numbers.i128().during("rows for the engine")?;
+                hashes.iter_mut().zip(numbers.iter()).for_each(|(hash, number)| number.hash(hash));
+            }
+        }
+    }
+    Ok(hashes.into_iter().map(|hash| (hash.finish() % partitions as u64) as usize).collect())
+}
+
+/// A process at work.
+struct Kernel {
+    partition: usize,
+    child: Child,
+    to: Option<StreamOut<BufWriter<ChildStdin>>>,
+    /// What it says to people: kept in a file, so that it never waits for a reader.
+    words: std::fs::File,
+}
+
+impl Kernel {
+    fn start(asked: &Asked<'_>, partition: usize) -> Result<Kernel> {
+        let failed = |error: std::io::Error| Error::cannot_run(format!("no process for a partition: {error}"));
+        let words = tempfile::tempfile().map_err(failed)?;
+        let mut command = Command::new(asked.program);
+        command.args(asked.arguments).envs(asked.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(words.try_clone().map_err(failed)?);
+        let mut child = command.spawn().map_err(failed)?;
+        let Some(stdin) = child.stdin.take() else { return Err(Error::cannot_run("a process has no stdin")) };
+        // A process that is dead already is found out when it is waited for.
+        let to = StreamOut::create(BufWriter::with_capacity(1 << 20, stdin), asked.columns).ok();
+        Ok(Kernel { partition, child, to, words })
+    }
+
+    fn send(&mut self, rows: &DataFrame) {
+        if self.to.as_mut().is_some_and(|to| to.write(rows).is_err()) {
+            self.to = None;
+        }
+    }
+
+    fn end(&mut self) {
+        // Whether all of it arrived, the process says by the rows that it counts.
+        drop(self.to.take().map(StreamOut::finish));
+    }
+
+    fn wait(mut self) -> Result<(usize, Result<Said, String>)> {
+        let failed = |error: std::io::Error| Error::cannot_run(format!("a process of a partition: {error}"));
+        let mut stdout = String::new();
+        if let Some(mut from) = self.child.stdout.take() {
+            from.read_to_string(&mut stdout).map_err(failed)?;
+        }
+        let status = self.child.wait().map_err(failed)?;
+        let mut stderr = String::new();
+        self.words.seek(SeekFrom::Start(0)).and_then(|_| self.words.read_to_string(&mut stderr)).map_err(failed)?;
+        let outcome = match status.code() {
+            Some(exit @ 0..=2) => Ok(Said { exit, stdout, stderr }),
+            _ => {
+                let last = stderr.lines().last().map(|line| format!(": {line}")).unwrap_or_default();
+                Err(format!("its process ended with {status}{last}"))
+            }
+        };
+        Ok((self.partition, outcome))
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        // Without its rows a process ends by itself; where the run fails, it must not outlive it.
+        self.to = None;
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

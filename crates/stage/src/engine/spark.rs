@@ -1,0 +1,160 @@
+//! Spark as the engine: the script `carry.py`, which has Spark send each partition to a process (ADR 0023).
+
+use std::cell::RefCell;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::{Value, json};
+use spec::{Environment, Error, Exit, Result, Root};
+
+use super::{Asked, Said};
+
+/// The script, started once for all rounds of a run.
+pub struct Spark {
+    python: PathBuf,
+    script: PathBuf,
+    plan: PathBuf,
+    log: PathBuf,
+    environment: Vec<(String, String)>,
+    running: RefCell<Option<Running>>,
+    rounds: RefCell<u64>,
+}
+
+struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Spark {
+    /// Prepares the script in `folder`, which goes when the run ends. Nothing is started yet.
+    ///
+    /// Errors (cannot run): neither the script nor a Python is there.
+    pub fn new(root: &Root, env: &Environment, folder: &Path, program: &Path, name: &str, log: &Path) -> Result<Spark> {
+        let named = env.get("MILLRACE_SPARK_SCRIPT").map(PathBuf::from);
+        let script = named.unwrap_or_else(|| absolute(&root.join("scripts/spark/carry.py")));
+        if !script.is_file() {
+            return Err(Error::cannot_run(format!("{}: no such file", script.display())).hint(
+                "it comes with the project; MILLRACE_SPARK_SCRIPT names another place, and --engine processes needs no Spark",
+            ));
+        }
+        let variables = ["PYSPARK_DRIVER_PYTHON", "PYSPARK_PYTHON"];
+        let named = variables.into_iter().find_map(|name| env.get(name)).map(PathBuf::from);
+        let own = absolute(&root.join(".cache/spark/bin/python3"));
+        let python = named.unwrap_or_else(|| if own.is_file() { own } else { PathBuf::from("python3") });
+        let ship = env.get("MILLRACE_SPARK_SHIP") != Some("0");
+        let plan = json!({
+            "version": 1,
+            "name": name,
+            "log": log,
+            "binary": { "path": program, "ship": ship },
+            "conf": {},
+            "environment": {},
+        });
+        let path = folder.join("plan.json");
+        super::write_private(&path, &plan.to_string())?;
+        let handed = ["SPARK_", "PYSPARK_", "JAVA_", "HADOOP_", "YARN_", "MILLRACE_SPARK_"];
+        let environment = handed.into_iter().flat_map(|prefix| env.with_prefix(prefix));
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Ok(Spark {
+            python,
+            script,
+            plan: path,
+            log: log.to_owned(),
+            environment,
+            running: RefCell::new(None),
+            rounds: RefCell::new(0),
+        })
+    }
+
+    fn start(&self) -> Result<Running> {
+        let failed = |error: std::io::Error| {
+            Error::cannot_run(format!("{}: cannot be started: {error}", self.python.display()))
+                .hint("scripts/spark/setup makes a Python with pyspark; PYSPARK_PYTHON names another")
+        };
+        let mut command = Command::new(&self.python);
+        command.arg(&self.script).arg(&self.plan).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
+        let Some(stdout) = child.stdout.take() else { return Err(Error::cannot_run("the script has no stdout")) };
+        Ok(Running { child, stdout: BufReader::new(stdout) })
+    }
+
+    /// Runs a round, and gives what each process said.
+    pub fn run(&self, asked: &Asked<'_>, partitions: Option<usize>) -> Result<Vec<Said>> {
+        let mut running = self.running.borrow_mut();
+        if running.is_none() {
+            *running = Some(self.start()?);
+        }
+        let Some(script) = running.as_mut() else { return Err(self.gone()) };
+        let round = {
+            let mut rounds = self.rounds.borrow_mut();
+            *rounds += 1;
+            *rounds
+        };
+        let environment: serde_json::Map<String, Value> =
+            asked.environment.iter().map(|(name, value)| (name.clone(), Value::from(value.clone()))).collect();
+        let line = json!({
+            "round": round,
+            "inputs": [{ "paths": asked.inputs, "columns": null, "as": null }],
+            "key": asked.key,
+            "sort": [],
+            "partitions": partitions,
+            "arguments": asked.arguments,
+            "environment": environment,
+        });
+        let sent = script.child.stdin.as_mut().is_some_and(|stdin| {
+            writeln!(stdin, "{line}").and_then(|()| stdin.flush()).is_ok()
+        });
+        let mut said = Vec::new();
+        let mut text = String::new();
+        loop {
+            text.clear();
+            let read = script.stdout.read_line(&mut text).map_err(|error| Error::io("read from", &self.script, &error))?;
+            if read == 0 || !sent && text.is_empty() {
+                return Err(self.gone());
+            }
+            let line: Value = serde_json::from_str(&text).map_err(|_| self.nonsense(&text))?;
+            if let Some(message) = line["error"].as_str() {
+                let hint = line["hint"].as_str().unwrap_or_default().replace("the log", &self.log.display().to_string());
+                let error = match line["exit"].as_u64() {
+                    Some(code) if code == u64::from(Exit::TryAgain.code()) => Error::try_again(message),
+                    _ => Error::cannot_run(message),
+                };
+                return Err(if hint.is_empty() { error } else { error.hint(hint) });
+            }
+            if line["round"].as_u64() != Some(round) {
+                return Err(self.nonsense(&text));
+            }
+            if line["done"].as_bool() == Some(true) {
+                return Ok(said);
+            }
+            let exit = line["exit"].as_i64().and_then(|exit| i32::try_from(exit).ok());
+            let (Some(exit), Some(stdout)) = (exit, line["stdout"].as_str()) else { return Err(self.nonsense(&text)) };
+            let stderr = line["stderr"].as_str().unwrap_or_default().to_owned();
+            said.push(Said { exit, stdout: stdout.to_owned(), stderr });
+        }
+    }
+
+    fn gone(&self) -> Error {
+        Error::try_again("the script that talks to Spark ended in the middle of a round")
+            .hint(format!("see {}", self.log.display()))
+    }
+
+    fn nonsense(&self, text: &str) -> Error {
+        let text: String = text.trim_end().chars().take(200).collect();
+        Error::cannot_run(format!("{}: a line that is not of its protocol: {text}", self.script.display()))
+            .hint("are script and program of the same version?")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The end of its input ends it well; in the middle of a round it cancels the job.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
