@@ -33,7 +33,7 @@ from concurrent.futures import ThreadPoolExecutor
 CONNECT_S = 120
 
 
-def process_partition(batches, program, is_shipped, arguments, environment):
+def process_partition(batches, program, is_shipped, arguments, environment, pad):
     """Sends the rows of a partition through a process. Runs on the executors, so it brings along what it needs."""
     import itertools
     import json
@@ -58,9 +58,11 @@ def process_partition(batches, program, is_shipped, arguments, environment):
     with tempfile.TemporaryFile() as said:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": said}
         try:
-            process = subprocess.Popen([program, *arguments], env=os.environ | environment, **pipes)
+            with open(pad, "rb") as file:
+                variables = json.loads(bytes(one ^ other for one, other in zip(environment, file.read())))
+            process = subprocess.Popen([program, *arguments], env=os.environ | variables, **pipes)
         except OSError as error:
-            raise failed(2, f"{program} does not start there: {error.strerror}") from None
+            raise failed(2, f"{error.filename}: {error.strerror}") from None
 
         # In a thread, since the process may answer before it has read everything. The end-of-stream marker is written
         # only if Spark handed over everything: without it, the process must take the stream for cut off.
@@ -115,12 +117,12 @@ class Spark:
         "spark.sql.caseSensitive": "true",
     }
 
-    def __init__(self, plan):
+    def __init__(self, plan, folder):
         from pyspark.sql import SparkSession
 
         binary, self.environment = plan["binary"], plan["environment"]
         self.program, self.is_shipped = os.path.abspath(binary["path"]), bool(binary["ship"])
-        self.remote = os.environ.get("SPARK_REMOTE")
+        self.remote, self.folder = os.environ.get("SPARK_REMOTE"), folder
         builder = SparkSession.builder.appName(f"millrace {plan['name']}")
         if self.remote:
             must_listen(self.remote)
@@ -157,6 +159,15 @@ class Spark:
         except UnsupportedOperationException:  # Sail
             self.is_shipped = False
 
+    def hidden(self, environment):
+        """The variables as bytes, and the file that makes them readable: Spark logs jobs that fail, with all that they hold."""
+        text = json.dumps(environment).encode()
+        pad = os.urandom(len(text))
+        path = os.path.join(self.folder, f"pad-{os.urandom(8).hex()}")
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "wb") as file:
+            file.write(pad)
+        return bytes(one ^ other for one, other in zip(text, pad)), path
+
     def table(self, inputs):
         """The rows of all inputs, one below the other."""
         from pyspark.sql import functions
@@ -181,10 +192,10 @@ class Spark:
         if round_.get("sort"):
             table = table.sortWithinPartitions(*[quoted(name) for name in round_["sort"]])
         program, is_shipped, arguments = self.program, self.is_shipped, round_["arguments"]
-        environment = self.environment | round_.get("environment", {})
+        environment, pad = self.hidden(self.environment | round_.get("environment", {}))
 
         def carry(batches):
-            return process_partition(batches, program, is_shipped, arguments, environment)
+            return process_partition(batches, program, is_shipped, arguments, environment, pad)
 
         return [json.loads(row["answer"]) for row in table.mapInArrow(carry, "answer string").collect()]
 
@@ -212,13 +223,14 @@ def must_listen(remote):
 def failure(error, remote):
     """What went wrong in a line, the way out, and the exit code: 75 where a later try may do."""
     text, where = str(error), f"Spark at {remote.split('/;')[0]}" if remote else "Spark"
-    see_log = "Spark's own messages are in the log of the run"
+    see_log = "see the log for Spark's own messages"
 
     def has(*words):
         return any(word in text for word in words)
 
     if ended := re.search(r"<millrace (\d+)>(.*?)</millrace>", text, re.DOTALL):
-        return f"a process on an executor failed with every try: {ended[2]}", see_log, int(ended[1])
+        hint = "executors need the same folders: shared storage" if "No such file" in ended[2] else see_log
+        return f"a process on an executor failed with every try: {ended[2]}", hint, int(ended[1])
     if isinstance(error, ImportError):
         return f"Python has no module '{error.name}'", "scripts/spark/setup installs it, or set PYSPARK_PYTHON", 2
     if text == "no address":
@@ -234,7 +246,7 @@ def failure(error, remote):
     if has("JAVA_GATEWAY_EXITED", "JAVA_HOME"):
         return "Spark did not start", "it needs Java 17 or later and valid options in MILLRACE_SPARK_SUBMIT; see the log", 2
     if has("PATH_NOT_FOUND", "FAILED_READ_FILE", "FileNotFoundException"):
-        return f"{where} does not see the files of this project", "executors need the same folder: shared storage", 2
+        return f"{where} does not see the files of this project", "executors need the same folders: shared storage", 2
     return f"{where} failed: {summary(text) or type(error).__name__}", see_log, 75
 
 
@@ -312,7 +324,8 @@ def main():
     try:
         # In a thread of their own: what Spark's client does after a signal in its midst waits for the end of the job,
         # and it tries for ten minutes to talk to a server that does not understand it.
-        spark = worker.submit(Spark, plan).result(timeout=CONNECT_S if remote else None)
+        folder = os.path.dirname(os.path.abspath(sys.argv[1]))
+        spark = worker.submit(Spark, plan, folder).result(timeout=CONNECT_S if remote else None)
         rounds = Rounds()
         for round_ in rounds:
             number, began = round_["round"], time.monotonic()

@@ -39,6 +39,7 @@ mod s3;
 mod serve;
 pub mod signal;
 pub mod smtp_server;
+mod spark;
 mod table;
 
 pub use clock::Clock;
@@ -56,6 +57,7 @@ pub use python::python_with;
 pub use random::Random;
 pub use s3::S3;
 pub use serve::Serve;
+pub use spark::{Sail, spark_python};
 pub use table::Table;
 
 /// Says that a test was skipped for want of `service`, such as `postgres`, and why.
