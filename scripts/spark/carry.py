@@ -252,9 +252,10 @@ def failure(error, remote):
 
 def summary(text):
     """The message of an error in a line, without classes, stack traces and SQLSTATE."""
-    noise = r"(at |Traceback|File \"|\.\.\.|JVM stacktrace|Caused by|Driver stacktrace|SQLSTATE)"
-    lines = [line.strip() for line in text.splitlines()]
+    noise = r"(at |Traceback|File \"|\.\.\.|JVM stacktrace|Caused by|Driver stacktrace|SQLSTATE|An error occurred while)"
+    lines = [line.strip().removeprefix(": ") for line in text.splitlines()]
     told = next((line for line in lines if line and not re.match(noise, line)), "")
+    told = re.sub(r".*most recent failure: Lost task \S+ in stage \S+( \([^)]*\))+: ", "", told)
     return re.sub(r"^(?:[\w.$]+(?:Exception|Error): ?)+|\s*SQLSTATE: \w+.*$", "", told)[:300]
 
 
