@@ -321,18 +321,21 @@ def main():
         signal.signal(signal.SIGINT, action)
 
     heed(stop)
+    began = time.monotonic()
     spark, number, code, worker, remote = None, None, 0, ThreadPoolExecutor(1), os.environ.get("SPARK_REMOTE")
     try:
         # In a thread of their own: what Spark's client does after a signal in its midst waits for the end of the job,
         # and it tries for ten minutes to talk to a server that does not understand it.
         folder = os.path.dirname(os.path.abspath(sys.argv[1]))
         spark = worker.submit(Spark, plan, folder).result(timeout=CONNECT_S if remote else None)
+        print(f"carry: session after {time.monotonic() - began:.1f} s", flush=True)
         rounds = Rounds()
         for round_ in rounds:
             number, began = round_["round"], time.monotonic()
             for answer in worker.submit(spark.run, round_).result():
                 say(round=number, **answer)
             rounds.is_done()
+            print(f"carry: round {number} took {time.monotonic() - began:.1f} s", flush=True)
             say(round=number, done=True, seconds=round(time.monotonic() - began, 3))
     except Stopped as stopped:
         code = 128 + stopped.args[0]
