@@ -195,6 +195,26 @@ fn churn_and_housing_on_sail_are_those_of_one_machine() {
 }
 
 #[test]
+fn predictions_on_sail_are_those_of_one_machine() {
+    let Some(python) = spark_python(&repository()) else { return };
+    let sail = Sail::start(&python);
+    let project = on_sail(small_churn(), &python, &sail);
+    for tool in ["ingest", "clean", "features", "train"] {
+        runs(&project, tool, "churn", &[]);
+    }
+    // All that is known of a score but for when it was made.
+    let scores = |flags: &[&str]| {
+        let table = project.table(&runs(&project, "predict", "churn", flags).path());
+        let kept: Vec<&str> = table.columns.iter().map(String::as_str).filter(|name| *name != "scored_at").collect();
+        assert!(kept.len() > 3 && kept.len() < table.columns.len(), "{kept:?}");
+        table.select(&kept)
+    };
+    let here = scores(&[]);
+    assert_eq!(here, scores(&["--force", "--engine", "spark"]));
+    assert!(here.rows.len() > 100, "{}", here.rows.len());
+}
+
+#[test]
 fn churn_on_spark_is_that_of_one_machine() {
     let Some(python) = spark_python(&repository()) else { return };
     let shipped = on_cluster(small_churn(), &python).with_variable("MILLRACE_SPARK_SHIP", "1");

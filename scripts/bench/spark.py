@@ -24,7 +24,8 @@ FOLDERS = {"clean": "data/processed/churn/clean", "features": "data/processed/ch
 
 
 class Watched:
-    """Processor seconds of all processes of a session, looked at 20 times a second: Spark's outlive whoever started them."""
+    """Processor seconds of the processes of a session, looked at 20 times a second: of the stage itself, of the processes that work
+    on parts, and of Spark, whose own outlive whoever started them."""
 
     def __init__(self, session):
         self.session, self.seconds, self.ended = session, {}, threading.Event()
@@ -39,17 +40,31 @@ class Watched:
                     fields = file.read_text().rpartition(")")[2].split()
                 except OSError:
                     continue
-                if int(fields[3]) == self.session:
-                    self.seconds[file.parent.name] = (int(fields[11]) + int(fields[12])) / tick
+                kind = self.kind(file.parent) if int(fields[3]) == self.session else None
+                if kind:
+                    self.seconds[kind, file.parent.name] = (int(fields[11]) + int(fields[12])) / tick
 
-    def total(self):
+    def kind(self, process):
+        """Whose a process is; none of one that has ended and was not waited for."""
+        if process.name == str(self.session):
+            return "stage"
+        try:
+            command = (process / "cmdline").read_bytes()
+        except OSError:
+            return None
+        return ("parts" if b"--kernel" in command else "Spark") if command else None
+
+    def cpu(self):
         self.ended.set()
         self.thread.join()
-        return sum(self.seconds.values())
+        found = {"stage": 0.0, "parts": 0.0, "Spark": 0.0}
+        for (kind, _), seconds in self.seconds.items():
+            found[kind] += seconds
+        return found
 
 
 def run(command, environment):
-    """Runs a command to its end. Seconds of wall time, and of processor time with all that it has started."""
+    """Runs a command to its end. Seconds of wall time, and of processor time by whose it was."""
     with tempfile.TemporaryFile("w+") as messages:
         began = time.perf_counter()
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": messages}
@@ -60,7 +75,7 @@ def run(command, environment):
         if code:
             messages.seek(0)
             sys.exit(f"{' '.join(map(str, command))}: exit {code}\n{messages.read()}")
-    return seconds, watched.total()
+    return seconds, watched.cpu()
 
 
 def contents(root, stage, reader):
@@ -123,18 +138,15 @@ def main():
     parser.add_argument("--rows", nargs="+", type=int, default=[1_000_000, 10_000_000])
     arguments = parser.parse_args()
     print("## One machine beside Spark on the same machine\n")
-    print("| purchases | stage | one machine, s | CPU, s | Spark, s | CPU, s | of it session | rounds | driver alone | Spark / one |")
-    print("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print("| purchases | stage | one machine, s | CPU, s | Spark, s | of it session | rounds | rest | CPU, s: stage | parts | Spark |")
+    print("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     everything = {}
     for rows in arguments.rows:
         everything[rows] = measure(rows, arguments)
         for stage, (here, there, (start, took)) in everything[rows].items():
-            alone = there[0] - start - sum(took)
-            print(
-                f"| {rows:,} | {stage} | {here[0]:.1f} | {here[1]:.1f} | {there[0]:.1f} | {there[1]:.1f} | {start:.1f} "
-                f"| {sum(took):.1f} | {alone:.1f} | {there[0] / here[0]:.1f} |",
-                flush=True,
-            )
+            cells = [there[0], start, sum(took), there[0] - start - sum(took), *there[1].values()]
+            cells = " | ".join(f"{cell:.1f}" for cell in [here[0], sum(here[1].values()), *cells])
+            print(f"| {rows:,} | {stage} | {cells} |", flush=True)
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(everything))
 
