@@ -84,7 +84,7 @@ fn forbidden(package: &str) -> (&'static [&'static str], &'static str) {
     match package {
         "spec" => (TABLES, "words know no tables, terminals or networks"),
         "score" => (
-            &["lightgbm3-sys", "linfa", "plotters", "clap", "indicatif", "anyhow", "tokio", "parquet"],
+            &["lightgbm3-sys", "libloading", "linfa", "plotters", "clap", "indicatif", "anyhow", "tokio", "parquet"],
             "whoever scores needs no library that learns, no network and no terminal",
         ),
         "artifact" | "expr" | "values" => {
@@ -103,7 +103,18 @@ fn forbidden(package: &str) -> (&'static [&'static str], &'static str) {
         ),
         "demo" => (TABLES, "invented data is text and numbers, for whoever reads it"),
         "forest" => (
-            &["polars", "polars-arrow", "arrow", "parquet", "lightgbm3-sys", "clap", "indicatif", "anyhow", "tokio"],
+            &[
+                "polars",
+                "polars-arrow",
+                "arrow",
+                "parquet",
+                "lightgbm3-sys",
+                "libloading",
+                "clap",
+                "indicatif",
+                "anyhow",
+                "tokio",
+            ],
             "a forest scores without tables and without the library that trained it",
         ),
         "tool" => (

@@ -1,7 +1,7 @@
-//! `catalog`: what there is, where it came from, whether it still holds; and a project that is lost and comes back.
+//! `catalog`: what there is, where it came from, whether it still holds.
 
 use serde_json::Value;
-use testkit::{Clock, Outcome, Project, S3};
+use testkit::{Outcome, Project};
 use tests::{people_pipeline, run_all, shop};
 
 fn json(outcome: &Outcome) -> Value {
@@ -212,28 +212,41 @@ fn many_rows_behind_an_entity_are_counted_and_some_are_shown() {
 }
 
 #[test]
-fn what_is_damaged_or_missing_is_named() {
+fn tables_sheets_and_databases_are_originals_as_far_as_they_can_be() {
     let project = shop();
-    run_all(&project, "shop");
+    project.run("ingest", ["shop"]).exits(0);
     let raw = project.latest("data/raw/shop").remove(0);
-    let clean = project.latest("data/processed/shop/clean").remove(0);
-    project.run("catalog", ["verify"]).exits(0).says("2 artifacts");
-    let mut bytes = std::fs::read(project.at(&raw)).unwrap();
-    bytes[40] ^= 1;
-    std::fs::write(project.at(&raw), &bytes).unwrap();
-    std::fs::remove_file(project.at(&clean)).unwrap();
-    let outcome = project.run("catalog", ["verify"]);
-    outcome.exits(1).says("2 problems in");
-    let problems = outcome.stdout();
-    assert!(
-        problems[0].starts_with(&format!("{clean}: is missing, but data/processed/shop/clean/latest names it")),
-        "{outcome}"
+    std::fs::copy(project.at(&raw), project.at("orders.parquet")).unwrap();
+    for (format, file) in [("excel", "orders.xlsx"), ("sqlite", "orders.db")] {
+        let more = if format == "sqlite" { "\nsqlite: {path: orders.db, table: orders}" } else { "" };
+        project.write("resources/shop/export.yaml", format!("table: orders\nfrom: ingest\nformat: {format}{more}\n"));
+        let written = project.run("export", ["shop"]).path();
+        if format == "excel" {
+            std::fs::copy(project.at(&written), project.at(file)).unwrap();
+        }
+    }
+    project.write(
+        "resources/other/ingest.yaml",
+        "tables:\n  table: {source: {file: {path: orders.parquet}}}\n  sheet: {source: {file: {path: orders.xlsx, sheet: \
+         1}}}\n  base: {source: {sqlite: {path: orders.db, query: SELECT * FROM orders}}}\n",
     );
-    assert!(problems[1].starts_with(&format!("{raw}: ")), "{outcome}");
-    // A footer that is gone hides nothing else.
-    std::fs::write(project.at(&raw), &bytes[..100]).unwrap();
-    let outcome = project.run::<&str>("catalog", []);
-    outcome.exits(0).says("not a whole Parquet file");
+    project.run("ingest", ["other"]).exits(0);
+    let original = |table: &str| {
+        let traced = json(&project.run("catalog", ["trace", "other", table, "id=2", "--json"]));
+        traced["rows"][0]["original"].clone()
+    };
+    let row =
+        |table: &str| original(table)["text"].as_str().unwrap_or_else(|| panic!("{}", original(table))).to_owned();
+    assert!(
+        row("table").starts_with("id=2, customer= bob , day=2026-01-02, amount=20, _file=orders.csv"),
+        "{}",
+        row("table")
+    );
+    assert_eq!(row("sheet"), "2 |  bob  | 2026-01-02 | 20");
+    assert_eq!(
+        original("base")["missing"],
+        "a database, whose rows have no numbers: look there for the key of the raw row"
+    );
 }
 
 #[test]
@@ -278,151 +291,42 @@ fn a_row_is_traced_through_joins_and_aggregates() {
     assert_eq!(customers["rows"][0]["behind"][0]["rows"][0]["original"]["text"], "ann,Rome");
 }
 
-/// Runs the shop once more with one order more; the clock goes on a day each time.
-fn days(project: &Project, clock: &Clock, days: std::ops::Range<i64>) {
-    for day in days {
-        clock.set(day * 86_400);
-        project.write("orders.csv", format!("{}{},ann,2026-02-01,{}\n", tests::ORDERS, 10 + day, 1 + day));
-        for tool in ["ingest", "clean"] {
-            project.run(tool, ["shop"]).exits(0);
-        }
-    }
-}
-
 #[test]
-fn only_what_nothing_needs_is_pruned_and_only_when_it_is_said() {
-    let Some(clock) = Clock::new() else { return };
-    let project = clock.of(shop());
-    days(&project, &clock, 0..6);
-    let before = project.list("data/raw/shop");
-    let dry = project.run("catalog", ["prune", "--keep", "60h"]);
-    dry.exits(0).says("would free").says("nothing was removed; add --yes to remove it");
-    assert_eq!(project.list("data/raw/shop"), before);
-    // Of six days the last three are young enough.
-    assert_eq!(dry.stdout().len(), 6, "{dry}");
-    let pruned = project.run("catalog", ["prune", "--keep", "60h", "--yes"]);
-    pruned.exits(0).says("freed");
-    assert_eq!(pruned.stdout(), dry.stdout());
-    assert!(pruned.stdout().iter().all(|path| !project.exists(path)));
-    assert_eq!(project.list("data/raw/shop").len(), before.len() - 3);
-    project.run("catalog", ["verify"]).exits(0);
-    project.run("clean", ["shop"]).exits(0).says("up to date");
-    assert!(project.read("data/runs/shop.jsonl").contains("shop.catalog"));
-
-    // However old: the current output stays, and what it was made of.
-    clock.set(400 * 86_400);
-    let pruned = project.run("catalog", ["prune", "--keep", "1d", "--yes"]);
-    pruned.exits(0).says("current output").never_says("error");
-    assert_eq!(project.list("data/processed/shop/clean").len(), 2, "latest and its artifact");
-    project.run("catalog", ["verify"]).exits(0);
-    project.run("catalog", ["prune", "--keep", "soon"]).exits(2).says("--keep");
-}
-
-#[test]
-fn the_history_of_a_check_and_the_inputs_of_a_model_stay() {
-    let Some(clock) = Clock::new() else { return };
-    let project = clock.of(shop());
-    project.write(
-        "resources/shop/clean.yaml",
-        "tables: {orders: {}}\nchecks:\n  orders:\n    - mean_near_history: {column: amount, within_share: 5}\n",
-    );
-    days(&project, &clock, 0..4);
-    clock.set(90 * 86_400);
-    let pruned = project.run("catalog", ["prune", "--keep", "1d", "--yes"]);
-    pruned.exits(0).says("history of a check");
-    // The raw tables behind them stay, too.
-    assert!(pruned.stdout().is_empty(), "{pruned}");
-
-    let project = clock.of(people_pipeline());
-    clock.set(0);
-    run_all(&project, "p");
-    let learned = project.latest("data/processed/p/features");
-    clock.set(86_400);
-    project.write("people.csv", tests::people() + "900,2026-01-05,30,0.5,true\n");
-    for tool in ["ingest", "clean", "features"] {
-        project.run(tool, ["p"]).exits(0);
-    }
-    std::fs::remove_file(project.at("resources/p/monitor.yaml")).unwrap();
-    clock.set(90 * 86_400);
-    project.run("catalog", ["prune", "--keep", "1d", "--yes"]).exits(0).says("version of a model");
-    assert!(learned.iter().filter(|path| path.contains("training")).all(|path| project.exists(path)), "{learned:?}");
-}
-
-#[test]
-fn a_running_stage_is_not_pruned_under_its_feet() {
+fn rows_that_a_step_removed_are_not_behind_a_row() {
     let project = shop();
-    run_all(&project, "shop");
-    let lock = std::fs::File::options().write(true).open(project.at("data/processed/shop/clean/.lock")).unwrap();
-    lock.lock().unwrap();
-    project
-        .run("catalog", ["prune", "--keep", "1d", "--yes", "--no-wait"])
-        .exits(75)
-        .says("another run is in progress in data/processed/shop/clean");
-    // What only looks does not wait.
-    project.run("catalog", ["prune", "--keep", "1d"]).exits(0);
-}
-
-fn lost_and_found(project: &Project, to: &str) {
-    run_all(project, "shop");
-    let listed = project.run("catalog", ["--json"]).stdout();
-    let first = json(&project.run("catalog", ["backup", to, "--json"]));
-    assert!(first["sent"].as_u64().unwrap() >= 5, "{first}");
-    let second = json(&project.run("catalog", ["backup", to, "--json"]));
-    assert_eq!((second["sent"].as_u64(), &second["files"]), (Some(0), &first["files"]), "nothing is new");
-    let times = project.run("catalog", ["restore", to, "--list"]);
-    assert_eq!(times.exits(0).stdout().len(), 2);
-
-    for folder in ["data", "resources"] {
-        std::fs::remove_dir_all(project.at(folder)).unwrap();
-    }
-    project.run("catalog", ["restore", to]).exits(0).says("restored");
-    assert_eq!(project.run("catalog", ["--json"]).stdout(), listed);
-    project.run("catalog", ["verify"]).exits(0);
+    project.write("orders.csv", "id,customer,day,amount\n1,ann,2026-01-01,10\n2,ann,2026-01-02,20\n2,ann,2026-01-02,20\n3,bob,2026-01-03,5\n4,ann,2026-01-04,-1\n");
+    let clean = "tables:\n  orders: {}\n  spent:\n    from: {clean: orders}\n    steps:\n      - dedupe: {keys: [id]}\n      - filter: \
+                 amount > 0\n      - aggregate: {by: [customer], measures: {n: COUNT(*), sum: SUM(amount)}}\n  buyers:\n    from: \
+                 {clean: spent}\n    steps:\n      - aggregate: {measures: {n: SUM(n)}}\n";
+    project.write("resources/shop/clean.yaml", clean);
     for tool in ["ingest", "clean"] {
-        project.run(tool, ["shop"]).exits(0).says("up to date");
+        project.run(tool, ["shop"]).exits(0);
     }
-    // All is there: nothing is fetched.
-    project.run("catalog", ["restore", to]).exits(0).says(" 0 restored");
-
-    project.write("resources/shop/clean.yaml", "tables: {orders: {}}\n");
-    let refused = project.run("catalog", ["restore", to]);
-    refused.exits(1).says("1 file here differ from the backup").says("with --overwrite they are replaced");
-    assert_eq!(refused.stdout(), ["resources/shop/clean.yaml"]);
-    assert_eq!(project.read("resources/shop/clean.yaml"), "tables: {orders: {}}\n");
-    project.run("catalog", ["restore", to, "--overwrite"]).exits(0).says(" 1 restored");
-    assert_eq!(project.read("resources/shop/clean.yaml"), tests::SHOP_CLEAN);
-    project.run("catalog", ["restore", to, "--at", "20200101_000000"]).exits(2).says("no backup of <time>");
-}
-
-#[test]
-fn a_project_that_is_lost_comes_back_from_a_folder() {
-    let project = shop();
-    project.make_folder("elsewhere");
-    let to = format!("file://{}/", project.at("elsewhere").display());
-    project.run("catalog", ["restore", &to]).exits(2).says("no backup there");
-    lost_and_found(&project, &to);
-
-    // A backup that is damaged gives nothing that looks whole.
-    let raw = project.latest("data/raw/shop").remove(0);
-    let size = std::fs::metadata(project.at(&raw)).unwrap().len();
-    let objects = std::fs::read_dir(project.at("elsewhere/objects")).unwrap().flatten();
-    let object = objects.map(|entry| entry.path()).find(|path| path.metadata().unwrap().len() == size).unwrap();
-    let mut bytes = std::fs::read(&object).unwrap();
-    bytes[50] ^= 1;
-    std::fs::write(&object, bytes).unwrap();
-    std::fs::remove_file(project.at(&raw)).unwrap();
-    project
-        .run("catalog", ["restore", &to])
-        .exits(1)
-        .says(&format!("not what was backed up as {raw}").replace(&raw, ""));
-    assert!(!project.exists(&raw));
-}
-
-#[test]
-fn a_project_that_is_lost_comes_back_from_a_store() {
-    let Some(s3) = S3::start("bucket") else { return };
-    let project = shop().with_variables(s3.variables());
-    lost_and_found(&project, "s3://bucket/backups/");
+    let typed = |traced: &Value| -> Vec<String> {
+        let of = |row: &Value| row["behind"][0]["rows"][0]["original"]["text"].as_str().unwrap().to_owned();
+        traced["rows"].as_array().unwrap().iter().map(of).collect()
+    };
+    let traced = json(&project.run("catalog", ["trace", "shop", "spent", "customer=ann", "--json"]));
+    let behind = &traced["rows"][0]["behind"];
+    // Neither the duplicate nor what the filter dropped.
+    assert_eq!((behind.as_array().unwrap().len(), behind[0]["total"].as_u64()), (1, Some(2)), "{traced}");
+    assert_eq!(typed(&behind[0]), ["1,ann,2026-01-01,10", "2,ann,2026-01-02,20"]);
+    assert_eq!(behind[0]["by"], "by running the steps again");
+    assert!(traced["notes"].is_null(), "{traced}");
+    // A total has no key, and is traced all the same.
+    let traced = json(&project.run("catalog", ["trace", "shop", "buyers", "n=3", "--json"]));
+    let spent = &traced["rows"][0]["behind"][0];
+    assert_eq!((spent["table"].as_str(), spent["total"].as_u64()), (Some("shop.clean.spent"), Some(2)), "{traced}");
+    assert_eq!(typed(&spent["rows"][1]["behind"][0]), ["3,bob,2026-01-03,5"]);
+    // Where the steps are others now, rows are found by their keys, and not all of them need be behind the row.
+    project.write("resources/shop/clean.yaml", clean.replace("amount > 0", "amount > 10"));
+    let traced = json(&project.run("catalog", ["trace", "shop", "spent", "customer=ann", "--json"]));
+    assert_eq!(traced["rows"][0]["behind"][0]["total"].as_u64(), Some(4), "{traced}");
+    assert_eq!(
+        traced["notes"][0],
+        "shop.clean.orders: rows by customer are shown, of which some may not be behind the row: clean.yaml has changed since it \
+         was made"
+    );
 }
 
 #[test]
@@ -535,4 +439,42 @@ fn the_site_is_plain_files_that_ask_nobody() {
     std::fs::remove_dir_all(project.at("data/output/p/export")).unwrap();
     project.run("catalog", ["docs"]).exits(0);
     assert!(!project.exists("data/catalog/tables/p.export.scores.html"));
+}
+
+#[test]
+fn events_are_as_the_published_schema_says() {
+    let Some(python) = testkit::python_with("openlineage.client") else { return };
+    let project = described();
+    let spec = project.read("resources/shop/clean.yaml").replace(
+        "describe:",
+        "  spent:\n    from: {clean: orders}\n    steps: [{aggregate: {by: [customer], measures: {sum: SUM(amount)}}}]\ndescribe:",
+    );
+    project.write("resources/shop/clean.yaml", &spec);
+    run_all(&project, "shop");
+    let spent = |event: &Value| {
+        event["outputs"].as_array().unwrap().iter().find(|of| of["name"].as_str().unwrap().contains("spent")).cloned()
+    };
+    let events = project.run("catalog", ["events"]).exits(0).stdout();
+    let parsed: Vec<Value> = events.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // A table of the same run is an input, too.
+    let of = spent(&parsed[1]).unwrap()["facets"]["columnLineage"]["fields"]["sum"]["inputFields"].clone();
+    assert_eq!(of[0]["field"], "amount");
+    assert!(of[0]["name"].as_str().unwrap().starts_with("data/processed/shop/clean/orders_"), "{of}");
+    // A run that fails, and one that publishes a model.
+    project.write("resources/shop/clean.yaml", spec.replace("row_count: {min: 1}", "row_count: {min: 100}"));
+    project.run("clean", ["shop"]).exits(1);
+    let people = people_pipeline();
+    run_all(&people, "p");
+    let logs = [project.read("data/runs/shop.jsonl"), people.read("data/runs/p.jsonl")].concat();
+    let more = people.run("catalog", ["events"]).exits(0).stdout();
+    let all = [events.join("\n"), more.join("\n"), logs].join("\n");
+    assert!(all.contains("\"FAIL\"") && all.contains("errorMessage"));
+    let script = tests::repository().join("tests/openlineage/validate.py");
+    project.write("events.jsonl", &all);
+    let outcome = std::process::Command::new(python).arg(script).arg(project.at("events.jsonl")).output().unwrap();
+    let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
+    assert!(outcome.status.success(), "{}", String::from_utf8_lossy(&outcome.stderr));
+    let (count, facets) = said.trim().split_once(' ').expect("two numbers");
+    assert_eq!(count.parse::<usize>().unwrap(), all.trim().lines().count());
+    assert!(facets.parse::<usize>().unwrap() > 40, "{said}");
 }

@@ -2,7 +2,7 @@
 //! does not exist is not a gate that passes.
 
 use testkit::{Outcome, Project};
-use tests::{ORDERS, PEOPLE, SHOP_INGEST, TOOLS, folder, people, people_pipeline, shop};
+use tests::{ORDERS, PEOPLE, SHOP_CLEAN, SHOP_INGEST, TOOLS, folder, people, people_pipeline, shop};
 
 /// One way for a table to leave a tool.
 struct Exit {
@@ -354,4 +354,30 @@ fn a_check_neither_lowers_nor_lifts_the_quality() {
     }
     // Two of sixteen cells are empty.
     assert!(scores.iter().all(|score| (score - 87.5).abs() < 1e-9), "{scores:?}");
+}
+
+/// Time goes by while nothing is delivered: what depends on the time is judged again, whatever the reason why nothing is new.
+#[test]
+fn a_check_that_depends_on_the_time_is_judged_where_nothing_is_new() {
+    let project = shop();
+    let checked = |spec: &str, table: &str| {
+        format!("{spec}checks:\n  {table}:\n    - freshness: {{column: day, max_age: 1h, severity: soft}}\n")
+    };
+    project.write("resources/shop/ingest.yaml", checked(SHOP_INGEST, "orders"));
+    let two =
+        "  others:\n    from: {raw: orders}\n    steps:\n      - map_values: {columns: [customer], file: names.csv}\n";
+    let names = "column,before,after,accepted_by\ncustomer,ann,Ann,me\n";
+    project.write("names.csv", names);
+    project.write("resources/shop/clean.yaml", checked(&format!("{SHOP_CLEAN}{two}"), "orders"));
+    for tool in ["ingest", "clean"] {
+        project.run(tool, ["shop"]).exits(0).says("newest is 2026-01-04");
+        let again = project.run(tool, ["shop"]);
+        again.exits(0).says("up to date").says("newest is 2026-01-04");
+    }
+    // One table is made again, the other is kept.
+    project.write("names.csv", names.replace("Ann,", "Anna,"));
+    let kept = project.run("clean", ["shop"]);
+    kept.exits(0).says("orders: unchanged since the last run").says("newest is 2026-01-04");
+    // The runs that found nothing new have judged no other table.
+    assert_eq!(kept.stderr.matches("newest is").count(), 1, "{}", kept.stderr);
 }

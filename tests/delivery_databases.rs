@@ -122,6 +122,44 @@ fn rows_are_replaced_appended_once_or_updated() {
     assert_eq!((&receipt["rows"], &receipt["rows_in_target"]), (&3.into(), &4.into()));
 }
 
+#[test]
+fn foreign_keys_hold_and_both_tables_can_be_replaced() {
+    let Some(server) = PostgresServer::start() else { return };
+    let project = shop(&server.url());
+    project.write("in/towns.csv", "town,country\nKöln,de\n\"a\tb\\\",xx\n");
+    let ingest = project.read("resources/shop/ingest.yaml");
+    project.write("resources/shop/ingest.yaml", ingest + "  towns: {source: {file: {path: in/towns.csv}}}\n");
+    project.write("resources/shop/clean.yaml", "tables: {orders: {}, towns: {}}\n");
+    remake(&project);
+    let deliveries = |orders: &str, towns: &str| {
+        let one = |more: &str| format!("{{format: postgres, postgres: {{url: \"${{DATABASE_URL}}\", {more}}}}}");
+        let text = format!("deliveries:\n  towns: {}\n  orders: {}\n", one(towns), one(orders));
+        project.write("resources/shop/export.yaml", text);
+    };
+    deliveries("foreign_keys: [{columns: [town], table: nowhere}]", "keys: [town]");
+    export(&project).exits(2).says("'nowhere' does not exist".replace('\'', "\"").as_str());
+    deliveries("foreign_keys: [{columns: [town], table: towns}]", "keys: [town]");
+    export(&project).exits(0);
+    assert_eq!(
+        server.psql("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conrelid = 'orders'::regclass"),
+        "1"
+    );
+    // The table that they lead to is replaced, under them.
+    project.write("in/towns.csv", "town,country\nKöln,DE\n\"a\tb\\\",xx\nUlm,de\n");
+    remake(&project);
+    export(&project).exits(0);
+    assert_eq!(server.psql("SELECT country FROM towns ORDER BY country"), "DE\nde\nxx");
+    // A key that leads nowhere keeps the old rows of both.
+    project.write("in/orders.csv", ORDERS.replace("1,Köln", "1,Bonn"));
+    remake(&project);
+    export(&project).exits(1).says("violates foreign key constraint").says("nothing was delivered");
+    assert_eq!(server.psql("SELECT town FROM orders WHERE id = 1"), "Köln");
+    project.write("in/towns.csv", "town,country\nBonn,de\n");
+    remake(&project);
+    export(&project).exits(1).says("violates foreign key constraint");
+    assert_eq!(server.psql("SELECT count(*) FROM towns"), "3");
+}
+
 const COLUMNS: &str = "id int, town text, amount float8, paid bool, day date, at timestamp, small int";
 
 #[test]

@@ -90,3 +90,27 @@ fn another_zone_is_another_feature() {
         "resources/sales/features.yaml:4:7: zone: unknown time zone 'Europe/Berln'; did you mean 'Europe/Berlin'?",
     );
 }
+
+/// What is dated after the day of the run counts later, though nothing else changes: the output says from when on.
+#[test]
+fn rows_of_days_to_come_are_noted_with_the_day_from_which_they_count() {
+    let project = sales();
+    let changes_on = || {
+        let published = project.latest("data/processed/sales/features");
+        let scoring =
+            published.iter().find(|path| path.contains("scoring_")).expect("a table of rows to score").clone();
+        project.evidence(&scoring)["notes"]["changes_on"].clone()
+    };
+    assert_eq!(changes_on(), serde_json::Value::Null);
+    // Half past midnight of the third in Berlin, one hour east of UTC (no summer time is known of that year).
+    let later = format!(
+        "{}x1,2999-06-02 23:30:00,,50,150,paid\nx2,2999-08-01 10:00:00,,50,150,paid\n",
+        project.read("sales.csv")
+    );
+    project.write("sales.csv", later);
+    for tool in ["ingest", "clean", "features"] {
+        project.run(tool, ["sales"]).exits(0);
+    }
+    assert_eq!(changes_on(), "2999-06-02");
+    project.run("features", ["sales"]).exits(0).says("up to date");
+}

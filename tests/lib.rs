@@ -113,7 +113,7 @@ pub fn assert_balanced(project: &Project, path: &str) {
     assert_eq!(books["rows_in"].as_u64(), Some(accounted), "{path}: the books do not balance: {books}");
 }
 
-/// Where a file of real data lies, if it is at hand: in the folder `MILLRACE_SHARED_DATA`, or in `../shared/data` beside
+/// Where a file of real data lies, if it is available: in the folder `MILLRACE_SHARED_DATA`, or in `../shared/data` beside
 /// the repository. A test that finds none says so and passes.
 pub fn shared_data(file: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("MILLRACE_SHARED_DATA")

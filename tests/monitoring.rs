@@ -497,3 +497,61 @@ fn predictions_of_several_classes_are_estimated_and_then_judged() {
         .exits(2)
         .says("'auc' does not judge this model; choose one of: log_loss, accuracy, macro_f1, macro_auc");
 }
+
+#[test]
+fn answers_of_the_server_are_judged_like_the_scores_of_predict() {
+    let project = people_pipeline();
+    project.write("resources/p/serve.yaml", "table: scoring\n");
+    let train = project.read("resources/p/train.yaml");
+    project.write(
+        "resources/p/train.yaml",
+        train.replace("split: {by: group}", "split: {by: group, shares: [0.4, 0.2, 0.4]}"),
+    );
+    newcomers(&project, 1, |share| share);
+    for tool in ["train", "predict"] {
+        project.run(tool, ["p"]).exits(0);
+    }
+    let judge = |from: &str| {
+        let of = format!("{{metric: auc, min_rows: 50, weeks: 520, from: {from}}}");
+        project.write("resources/p/monitor.yaml", format!("performance: {of}\nestimate: {of}\n"));
+        project.run("monitor", ["p"])
+    };
+    judge("[requests]").exits(1).says("no request has been sealed yet; `serve` seals its log every hour");
+    let scoring = project.latest("data/processed/p/features").into_iter().find(|path| path.contains("/scoring_"));
+    let scoring = project.table(&scoring.expect("a table"));
+    let cell = |name: &str, row: usize| scoring.column(name)[row].to_owned();
+    let number = |name: &str, row: usize| serde_json::from_str::<Value>(&cell(name, row)).expect("a number");
+    let rows: Vec<Value> = (0..scoring.rows.len())
+        .map(|row| {
+            let (id, age, income) = (number("id", row), number("age", row), number("income", row));
+            json!({"id": id, "day": cell("day", row), "age": age, "income": income, "bought": null})
+        })
+        .collect();
+    let server = Serve::start(&project, &[]);
+    let by_row = json!({"rows": rows});
+    server.wait("rows", || server.client().post(tests::served::PREDICTIONS, &by_row).status == 200);
+    assert_eq!(server.stop().0, Some(0));
+    with_newcomers(&project, 1, |share| share, |income, chance| (chance < income).to_string());
+    let tables = |from: &str| {
+        let outcome = judge(from);
+        outcome.exits(0).says("monitor p: performance: v1: auc 0.").says(": auc is estimated at 0.");
+        outcome.stdout().iter().map(|path| project.table(path).rows).collect::<Vec<_>>()
+    };
+    let of_predict = tables("[predict]");
+    assert!(of_predict.iter().all(|table| !table.is_empty()));
+    assert_eq!(tables("[requests]"), of_predict);
+    // The same rows twice are still the same rows.
+    assert_eq!(tables("[predict, requests]"), of_predict);
+    // By key the log does not say as of when: that answer belongs to no label, but to the week of the request.
+    let server = Serve::start(&project, &[]);
+    server.client().post(tests::served::PREDICTIONS, &json!({"key": 420})).has_status(200);
+    assert_eq!(server.stop().0, Some(0));
+    let both = tables("[requests]");
+    assert_eq!((&both[0], both[1].len()), (&of_predict[0], of_predict[1].len() + 1));
+    judge("[requests]").says("warning: monitor p: 1 answer in the request log cannot be judged");
+    project.write("resources/p/monitor.yaml", "estimate: {served: p_served}\n");
+    project
+        .run("monitor", ["p"])
+        .exits(2)
+        .says("estimate.served: names requests that nothing reads; write `from: [requests]`");
+}

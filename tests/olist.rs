@@ -1,5 +1,5 @@
 //! A marketplace from nine raw tables to a star schema, figures by day and predicted deliveries: generated, and the real sample
-//! where it is at hand (see [`tests::shared_data`]). Every gold table is compared with plain loops over the raw rows.
+//! where it is available (see [`tests::shared_data`]). Every gold table is compared with plain loops over the raw rows.
 
 #[path = "olist/bad_input.rs"]
 mod bad_input;

@@ -351,7 +351,7 @@ fn a_start_by_the_page_runs_what_cron_runs() {
         "{busy}"
     );
     drop(lock);
-    // What is no stage, or would be one of a shell's.
+    // What is not a stage, or would be one of a shell's.
     for (stage, status) in [("ingest; touch x", 422), ("../x", 422), ("serve", 422), ("release", 422)] {
         assert_eq!(browser.post("/pipelines/p/start", &[("csrf", &csrf), ("stage", stage)]).status, status, "{stage}");
     }

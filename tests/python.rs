@@ -1,15 +1,42 @@
-//! Python's LightGBM reads the model file of a version and scores rows as `predict` does, to the last bit.
+//! Python's LightGBM and XGBoost read the model file of a version and score rows as `predict` does, to the last bit; Python's
+//! XGBoost trains the same model from the same rows.
 
+use std::path::Path;
 use std::process::Command;
 
-use testkit::{Project, python_with};
+use testkit::{Project, XGBOOST, python_with, xgboost_library};
 
 /// Reads rows (numbers and `nan`, separated by commas) and a model file; prints the bits of every score, a line per row.
-const SCRIPT: &str = "\
+const LIGHTGBM_SCORES: &str = "\
 import struct, sys
 import lightgbm, numpy
 rows = numpy.array([[float(cell) for cell in line.split(',')] for line in open(sys.argv[2])])
 scores = lightgbm.Booster(model_file=sys.argv[1]).predict(rows)
+for row in scores.reshape(len(rows), -1):
+    print(','.join(str(struct.unpack('<Q', struct.pack('<d', score))[0]) for score in row))
+";
+
+/// The same with XGBoost. With two more arguments, training as JSON and a file of labels and parts, it first trains a model of
+/// its own, and prints the bits of that one's scores.
+const XGBOOST_SCORES: &str = "\
+import json, struct, sys
+import numpy, xgboost
+rows = numpy.array([[float(cell) for cell in line.split(',')] for line in open(sys.argv[2])])
+booster = xgboost.Booster(model_file=sys.argv[1])
+assert booster.feature_names == ['size', 'age', 'debt', 'flag', 'city'] and booster.feature_types == ['float'] * 4 + ['c']
+columns = {'feature_names': booster.feature_names, 'feature_types': booster.feature_types, 'enable_categorical': True}
+if len(sys.argv) > 3:
+    training = json.loads(sys.argv[3])
+    labels, parts = zip(*(line.strip().split(',') for line in open(sys.argv[4])))
+    labels, parts = numpy.array(labels, dtype=float), numpy.array(parts)
+    train, valid = (xgboost.DMatrix(rows[parts == part], labels[parts == part], **columns) for part in ('train', 'valid'))
+    parameters = {'nthread': 1, 'seed': 42, **training['parameters']}
+    early = training['early_stopping']
+    booster = xgboost.train(parameters, train, training['trees'], evals=[(valid, 'valid')], verbose_eval=False,
+                            early_stopping_rounds=early or None)
+    if early:
+        booster = booster[: booster.best_iteration + 1]
+scores = booster.predict(xgboost.DMatrix(rows, **columns)).astype(float)
 for row in scores.reshape(len(rows), -1):
     print(','.join(str(struct.unpack('<Q', struct.pack('<d', score))[0]) for score in row))
 ";
@@ -53,10 +80,40 @@ fn features(id: u32, categories: &[String]) -> String {
     [number(size), number(age), number(debt), flag, code].join(",")
 }
 
-fn project(pipeline: &str, label: &str, task: &str, learner: &str) -> Project {
+#[test]
+fn a_library_that_is_not_there_is_named_before_anything_is_fitted() {
+    let project = prepared("absent", "left", "classification", "xgboost", Some(Path::new("/nowhere/libxgboost.so")));
+    project.run("train", ["absent"]).exits(2).never_says("fitted in").says(
+        "experiment 'one': MILLRACE_XGBOOST: there is no file /nowhere/libxgboost.so; set it to the path of libxgboost.so, or \
+         unset it to use the one in .cache",
+    );
+    assert!(!project.exists("data/models/absent/latest"));
+    // A file in the project's own folder that is not a library.
+    let project = prepared("absent", "left", "classification", "xgboost", None);
+    project.write(".cache/xgboost/xgboost/lib/libxgboost.so", "torn");
+    project
+        .run("train", ["absent"])
+        .exits(2)
+        .says("libxgboost.so: cannot be opened as a library of this system; it may be");
+}
+
+/// A project with a trained version, on the train part only if a library is needed for that.
+fn project(pipeline: &str, label: &str, task: &str, learner: &str, library: Option<&Path>) -> Project {
+    let project = prepared(pipeline, label, task, learner, library);
+    project.run("train", [pipeline]).exits(0);
+    project
+}
+
+/// The same before it is trained.
+fn prepared(pipeline: &str, label: &str, task: &str, learner: &str, library: Option<&Path>) -> Project {
     let other = if label == "left" { "spend" } else { "left" };
     let rows: String = (0..ROWS).map(|id| cells(id).join(",") + "\n").collect();
-    let project = Project::new();
+    let mut project = Project::new();
+    let mut refit = true;
+    if let Some(library) = library {
+        project = project.with_variable(XGBOOST, library.display().to_string());
+        refit = false;
+    }
     let file = |name: &str| format!("resources/{pipeline}/{name}.yaml");
     let label_type = match (label, task) {
         ("spend", "multiclass") => {
@@ -75,12 +132,12 @@ fn project(pipeline: &str, label: &str, task: &str, learner: &str) -> Project {
         .write(
             &file("train"),
             format!(
-                "table: people\nlabel: {label}\ntask: {task}\nentity: id\nsplit: {{by: random}}\nexclude: [{other}]\nresamples: \
-                 100\nexperiments: {{one: {learner}}}\n"
+                "table: people\nlabel: {label}\ntask: {task}\nentity: id\nsplit: {{by: random}}\nexclude: [{other}]\nrefit: \
+                 {refit}\nresamples: 100\nexperiments: {{one: {learner}}}\n"
             ),
         )
         .write(&file("predict"), "table: people\nreasons: 0\n");
-    for tool in ["ingest", "clean", "train"] {
+    for tool in ["ingest", "clean"] {
         project.run(tool, [pipeline]).exits(0);
     }
     project
@@ -112,32 +169,147 @@ fn model_files_of_versions_score_in_python_as_here() {
         ("amounts", "spend", "regression", "{lightgbm: {objective: tweedie}}"),
         ("median", "spend", "regression", "{lightgbm: {objective: {quantile: 0.4}}}"),
     ] {
-        let project = project(pipeline, label, task, learner);
-        let scores = project.table(&project.run("predict", [pipeline]).path());
-        let folder = format!("data/models/{pipeline}/v1");
-        let manifest: serde_json::Value = serde_json::from_str(&project.read(format!("{folder}/model.json"))).unwrap();
-        let city = &manifest["features"].as_array().unwrap()[4];
-        assert_eq!(city["name"], "city", "{city}");
-        let categories: Vec<String> = serde_json::from_value(city["categories"].clone()).unwrap();
-        let rows: String = (0..ROWS).map(|id| features(id, &categories) + "\n").collect();
-        project.write("rows.txt", rows).write("scores.py", SCRIPT);
-        let model = project.at(format!("{folder}/{}", manifest["file"].as_str().unwrap()));
-        let done = Command::new(&python).arg(project.at("scores.py")).arg(&model).arg(project.at("rows.txt")).output();
-        let done = done.expect("Python runs");
-        assert!(done.status.success(), "{pipeline}: {}", String::from_utf8_lossy(&done.stderr));
-        let columns: Vec<&str> = match task {
-            "multiclass" => vec!["probability_high", "probability_low", "probability_mid"],
-            _ => vec!["score"],
-        };
-        let ours: Vec<Vec<&str>> = columns.iter().map(|name| scores.column(name)).collect();
-        let theirs = String::from_utf8(done.stdout).expect("UTF-8");
-        assert_eq!(theirs.lines().count(), ROWS as usize, "{pipeline}");
-        let ids = scores.column("id");
-        for (row, line) in theirs.lines().enumerate() {
-            assert_eq!(ids[row], row.to_string());
-            let bits: Vec<u64> = line.split(',').map(|bits| bits.parse().unwrap()).collect();
-            let own: Vec<u64> = ours.iter().map(|column| column[row].parse::<f64>().unwrap().to_bits()).collect();
-            assert_eq!(own, bits, "{pipeline}, row {row}: {}", features(row as u32, &categories));
-        }
+        let project = project(pipeline, label, task, learner, None);
+        let ours = scored(&project, pipeline, task);
+        assert_equal(&ours, &by_python(&project, pipeline, &python, LIGHTGBM_SCORES, &[]), pipeline);
     }
+}
+
+#[test]
+fn xgboost_models_score_in_python_as_here_and_are_trained_as_there() {
+    let Some(library) = xgboost_library() else { return };
+    let Some(python) = python_with("xgboost") else { return };
+    for (pipeline, label, task, learner, training) in [
+        (
+            "two",
+            "left",
+            "classification",
+            "{xgboost: {trees: 60, learning_rate: 0.3, depth: 4, early_stopping: 8}}",
+            r#"{"trees": 60, "early_stopping": 8, "parameters": {"objective": "binary:logistic", "eta": 0.3, "max_depth": 4}}"#,
+        ),
+        (
+            "drawn",
+            "left",
+            "classification",
+            "{xgboost: {trees: 30, row_share: 0.7, feature_share: 0.6, early_stopping: 0, l2: 2, min_leaf_weight: 3}}",
+            r#"{"trees": 30, "early_stopping": 0, "parameters": {"objective": "binary:logistic", "eta": 0.1, "subsample": 0.7,
+                "colsample_bytree": 0.6, "lambda": 2, "min_child_weight": 3}}"#,
+        ),
+        (
+            "dropped",
+            "left",
+            "classification",
+            "{xgboost: {trees: 25, early_stopping: 0, parameters: {booster: dart, rate_drop: 0.3}}}",
+            r#"{"trees": 25, "early_stopping": 0, "parameters": {"objective": "binary:logistic", "eta": 0.1, "booster": "dart",
+                "rate_drop": 0.3}}"#,
+        ),
+        (
+            "directed",
+            "left",
+            "classification",
+            "{xgboost: {trees: 25, increasing: [size], interactions: [[size, age]], parameters: {max_cat_to_onehot: 2}}}",
+            r#"{"trees": 25, "early_stopping": 30, "parameters": {"objective": "binary:logistic", "eta": 0.1,
+                "monotone_constraints": "(1,0,0,0,0)", "interaction_constraints": "[[0,1],[2],[3],[4]]", "max_cat_to_onehot": 2}}"#,
+        ),
+        (
+            "classes",
+            "spend",
+            "multiclass",
+            "{xgboost: {trees: 20}}",
+            r#"{"trees": 20, "early_stopping": 30, "parameters": {"objective": "multi:softprob", "num_class": 3, "eta": 0.1}}"#,
+        ),
+        (
+            "numbers",
+            "spend",
+            "regression",
+            "xgboost",
+            r#"{"trees": 200, "early_stopping": 30, "parameters": {"objective": "reg:squarederror", "eta": 0.1}}"#,
+        ),
+        (
+            "counts",
+            "spend",
+            "regression",
+            "{xgboost: {objective: poisson}}",
+            r#"{"trees": 200, "early_stopping": 30, "parameters": {"objective": "count:poisson", "eta": 0.1}}"#,
+        ),
+        (
+            "bounds",
+            "spend",
+            "regression",
+            "{xgboost: {objective: {quantile: 0.9}, parameters: {max_bin: 32}}}",
+            r#"{"trees": 200, "early_stopping": 30, "parameters": {"objective": "reg:quantileerror", "quantile_alpha": 0.9,
+                "eta": 0.1, "max_bin": 32}}"#,
+        ),
+    ] {
+        let project = project(pipeline, label, task, learner, Some(&library));
+        let ours = scored(&project, pipeline, task);
+        assert_equal(&ours, &by_python(&project, pipeline, &python, XGBOOST_SCORES, &[]), pipeline);
+        project.write("labels.txt", labels_and_parts(&project, pipeline, label, task));
+        let labels = project.at("labels.txt").display().to_string();
+        let trained = by_python(&project, pipeline, &python, XGBOOST_SCORES, &[training, &labels]);
+        assert_equal(&ours, &trained, &format!("{pipeline}, trained in Python"));
+    }
+}
+
+/// The bits of our scores, row by row.
+fn scored(project: &Project, pipeline: &str, task: &str) -> Vec<Vec<u64>> {
+    let scores = project.table(&project.run("predict", [pipeline]).path());
+    let columns: Vec<&str> = match task {
+        "multiclass" => vec!["probability_high", "probability_low", "probability_mid"],
+        _ => vec!["score"],
+    };
+    let ours: Vec<Vec<&str>> = columns.iter().map(|name| scores.column(name)).collect();
+    let ids = scores.column("id");
+    let row = |row: usize| {
+        assert_eq!(ids[row], row.to_string());
+        ours.iter().map(|column| column[row].parse::<f64>().unwrap().to_bits()).collect()
+    };
+    (0..ids.len()).map(row).collect()
+}
+
+/// The bits of the scores that a script prints for the same rows and the version's model.
+fn by_python(project: &Project, pipeline: &str, python: &Path, script: &str, more: &[&str]) -> Vec<Vec<u64>> {
+    let folder = format!("data/models/{pipeline}/v1");
+    let manifest: serde_json::Value = serde_json::from_str(&project.read(format!("{folder}/model.json"))).unwrap();
+    let city = &manifest["features"].as_array().unwrap()[4];
+    assert_eq!(city["name"], "city", "{city}");
+    let categories: Vec<String> = serde_json::from_value(city["categories"].clone()).unwrap();
+    let rows: String = (0..ROWS).map(|id| features(id, &categories) + "\n").collect();
+    project.write("rows.txt", rows).write("scores.py", script);
+    let model = project.at(format!("{folder}/{}", manifest["file"].as_str().unwrap()));
+    let mut command = Command::new(python);
+    command.arg(project.at("scores.py")).arg(&model).arg(project.at("rows.txt")).args(more);
+    let done = command.output().expect("Python runs");
+    assert!(done.status.success(), "{pipeline}: {}", String::from_utf8_lossy(&done.stderr));
+    let printed = String::from_utf8(done.stdout).expect("UTF-8");
+    printed.lines().map(|line| line.split(',').map(|bits| bits.parse().unwrap()).collect()).collect()
+}
+
+fn assert_equal(ours: &[Vec<u64>], theirs: &[Vec<u64>], what: &str) {
+    assert_eq!((ours.len(), theirs.len()), (ROWS as usize, ROWS as usize), "{what}");
+    for (row, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+        assert_eq!(ours, theirs, "{what}, row {row}: {:?}", cells(row as u32));
+    }
+}
+
+/// The label and the part of each row, as the version was trained.
+fn labels_and_parts(project: &Project, pipeline: &str, label: &str, task: &str) -> String {
+    let parts = project.table(&format!("data/models/{pipeline}/v1/parts.parquet"));
+    let mut parts: Vec<(u32, &str)> =
+        parts.column("id").iter().map(|id| id.parse().unwrap()).zip(parts.column("part")).collect();
+    parts.sort_unstable();
+    let line = |(id, part): (u32, &str)| {
+        let [.., left, spend] = cells(id);
+        let spend_number: f64 = spend.parse().unwrap();
+        let label = match (label, task) {
+            ("left", _) => u8::from(left == "true").to_string(),
+            // In the order of their names: high, low, mid.
+            (_, "multiclass") if spend_number > 6.2 => "0".to_owned(),
+            (_, "multiclass") if spend_number > 4.6 => "2".to_owned(),
+            (_, "multiclass") => "1".to_owned(),
+            _ => spend,
+        };
+        format!("{label},{part}\n")
+    };
+    parts.into_iter().map(line).collect()
 }

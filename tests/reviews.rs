@@ -1,4 +1,4 @@
-//! Real reviews, Korean and Brazilian, where the data is at hand (`MILLRACE_SHARED_DATA`, or `../shared/data` beside the
+//! Real reviews, Korean and Brazilian, where the data is available (`MILLRACE_SHARED_DATA`, or `../shared/data` beside the
 //! repository). Elsewhere the test passes and says that it did not look.
 
 use testkit::skipped;

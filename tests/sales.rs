@@ -224,3 +224,57 @@ fn real_weekly_sales_beat_the_year_before() {
     project.write("resources/walmart/features.yaml", features);
     project.run("features", ["walmart"]).exits(1).says("5 periods are missing between the rows of 5 series");
 }
+
+#[test]
+fn receipts_are_added_up_to_weeks_of_which_the_last_is_over() {
+    let project = Project::new();
+    // From Monday, 2 January 2023, to a Thursday in the seventh week.
+    let day = |number: usize| match number {
+        0..30 => format!("2023-01-{:02}", number + 2),
+        _ => format!("2023-02-{:02}", number - 29),
+    };
+    let mut random = testkit::Random::seeded(3);
+    let (mut text, mut weeks) = ("sold_at,store,quantity,price\n".to_owned(), BTreeMap::new());
+    for number in 0..46 {
+        for _ in 0..random.below(9) {
+            let (store, quantity, price) = (random.below(2), 1 + random.below(5), 1 + random.below(4));
+            text += &format!("{} {:02}:59:59,S{store},{quantity},{price}\n", day(number), random.below(24));
+            let (units, paid) = weeks.entry((format!("S{store}"), day(number / 7 * 7))).or_insert((0, 0));
+            *units += quantity;
+            *paid += quantity * price;
+        }
+    }
+    weeks.retain(|(_, week), _| *week < day(42));
+    project.write("receipts.csv", text);
+    project.write(
+        "resources/till/ingest.yaml",
+        "tables:\n  receipts:\n    source: {file: {path: receipts.csv}}\n    columns: {sold_at: datetime, store: string, \
+         quantity: int64, price: float64}\n",
+    );
+    // As docs/series.md has it, without products.
+    let docs = include_str!("../docs/series.md");
+    let (_, after) = docs.split_once("## Receipts").expect("the part on receipts");
+    let (_, block) = after.split_once("```yaml\n").expect("a block");
+    let (block, _) = block.split_once("```").expect("its end");
+    project.write("resources/till/clean.yaml", block.replace("[store, product, week]", "[store, week]"));
+    project.write(
+        "resources/till/features.yaml",
+        "table: sales\ntime: week\nseries: {by: store, every: 1w, horizon: 1, gaps: {fill: {units: 0, price: last}}}\nlabel: \
+         {name: units, is: {sql: units}}\nfeatures: {last: {lag: {of: units, periods: 1}}}\n",
+    );
+    project.run("ingest", ["till"]).exits(0);
+    let printed = project.run("clean", ["till"]).exits(0).stdout();
+    let sales = project.table(path(&printed, "sales"));
+    let row = |at: usize| {
+        let cell = |name: &str| sales.column(name)[at].to_owned();
+        let number = |name: &str| cell(name).parse::<f64>().expect("a number");
+        ((cell("store"), cell("week")), (number("units"), number("price")))
+    };
+    let found: BTreeMap<_, _> = (0..sales.rows.len()).map(row).collect();
+    let expected: BTreeMap<_, _> =
+        weeks.into_iter().map(|(key, (units, paid))| (key, (units as f64, paid as f64 / units as f64))).collect();
+    assert_eq!(found, expected);
+    let printed = project.run("features", ["till"]).exits(0).stdout();
+    let scoring = project.table(path(&printed, "scoring"));
+    assert_eq!(scoring.column("cutoff"), vec![day(42); 2]);
+}

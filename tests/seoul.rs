@@ -1,4 +1,4 @@
-//! The real sales: Seoul's apartments in January and February 2024, where the data is at hand (see [`tests::shared_data`]).
+//! The real sales: Seoul's apartments in January and February 2024, where the data is available (see [`tests::shared_data`]).
 
 use std::collections::HashMap;
 

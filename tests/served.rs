@@ -32,3 +32,8 @@ pub fn versions(client: &mut HttpClient, keys: &[Value]) -> Vec<String> {
 
 /// A serve.yaml with which a promoted version answers all at once.
 pub const AT_ONCE: &str = "table: scoring\nrollout: {smoke_for: 1ms, watch_for: 1ms}\n";
+
+/// The text of a journal that may be open: without the room ahead of its entries.
+pub fn journal(project: &Project, path: &str) -> String {
+    project.read(path).trim_end_matches('\0').to_owned()
+}

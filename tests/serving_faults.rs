@@ -4,18 +4,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use testkit::{Project, Serve};
-use tests::served::{AT_ONCE, PREDICTIONS, bits, people, versions};
+use tests::served::{AT_ONCE, PREDICTIONS, bits, journal, people, versions};
 
 /// Lines of a pipeline's journals and rows of their artifacts, all together.
-fn logged(project: &Project, journal: &str) -> Vec<String> {
+fn logged(project: &Project, name: &str) -> Vec<String> {
     let mut ids = Vec::new();
-    for file in project.list("data/journals/p").into_iter().filter(|file| file.starts_with(&format!("{journal}-"))) {
-        for line in project.read(format!("data/journals/p/{file}")).lines().skip(1) {
+    for file in project.list("data/journals/p").into_iter().filter(|file| file.starts_with(&format!("{name}-"))) {
+        for line in journal(project, &format!("data/journals/p/{file}")).lines().skip(1) {
             let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{file}: not JSON: {line}"));
             ids.push(line["request_id"].as_str().expect("a request").to_owned());
         }
     }
-    for path in project.latest("data/raw/p_served").into_iter().filter(|path| path.contains(&format!("/{journal}_"))) {
+    for path in project.latest("data/raw/p_served").into_iter().filter(|path| path.contains(&format!("/{name}_"))) {
         ids.extend(project.table(&path).column("request_id").into_iter().map(str::to_owned));
     }
     ids
@@ -80,7 +80,8 @@ fn a_sealed_journal_is_in_the_snapshot_whenever_the_server_is_killed() {
     server.kill();
     let journals = project.list("data/journals/p");
     let segment = journals.iter().find(|file| file.starts_with("requests-")).expect("a segment");
-    let (segment, lines) = (format!("data/journals/p/{segment}"), project.read(format!("data/journals/p/{segment}")));
+    let segment = format!("data/journals/p/{segment}");
+    let lines = journal(&project, &segment);
     assert_eq!(Serve::start(&project, &[]).stop().0, Some(0));
     let sealed = project.latest("data/raw/p_served");
     // As a kill leaves it after the artifact was renamed, and before `latest` was.

@@ -134,7 +134,7 @@ fn rows_of_one_request_share_a_line_of_the_log_and_are_sealed_row_by_row() {
     for key in keys {
         client.post(PREDICTIONS, &json!({"key": key, "unit": "visitor"})).has_status(200);
     }
-    let lines = project.read("data/journals/p/requests-000001.jsonl");
+    let lines = tests::served::journal(&project, "data/journals/p/requests-000001.jsonl");
     // The header, one line for the four rows, and four of one row each.
     assert_eq!(lines.lines().count(), 6, "{lines}");
     let line: Value = serde_json::from_str(lines.lines().nth(1).expect("a line")).expect("JSON");

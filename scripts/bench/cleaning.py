@@ -25,6 +25,8 @@ import shutil
 import subprocess
 import tempfile
 
+import goals
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -90,6 +92,8 @@ def measure(name, dirty, clean, repaired, arguments):
     precision, recall = right / max(changed, 1), right / max(wrong, 1)
     f1 = 2 * precision * recall / max(precision + recall, 1e-9)
     print(f"{name:10} {wrong:6} {changed:8} {right:6} {precision:9.3f} {recall:7.3f} {f1:7.3f} {harm:5}")
+    goals.note(f"{name}, F1", f1, at_least=0.9)
+    goals.note(f"{name}, right cells damaged", harm, at_most=0)
 
 
 def measure_steps(dirty, clean, changes, arguments):

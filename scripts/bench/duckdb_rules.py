@@ -2,7 +2,7 @@
 
     python duckdb_rules.py --work FOLDER ROWS...
 
-measure.py must have run with the same folder and sizes. DuckDB reads the same Parquet file, keeps the order of the rows and writes Parquet
+What measure.py made with the same folder and sizes is used again. DuckDB reads the same Parquet file, keeps the order of the rows and writes Parquet
 with Snappy. It does not write refused rows, a change log or evidence. Both tables must be equal, value by value.
 """
 
@@ -11,8 +11,9 @@ import os
 import sys
 from pathlib import Path
 
+import goals
 import polars
-from measure import MIB, REPOSITORY, TURNS, latest, row, run
+from measure import MIB, REPOSITORY, TURNS, latest, make_log, project, row, run
 
 SQL = """
 SET preserve_insertion_order = true;
@@ -49,12 +50,13 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--work", type=Path, required=True)
     arguments.add_argument("rows", type=int, nargs="+")
-    asked = arguments.parse_args()
+    given = arguments.parse_args()
     print(row("rows", "`clean`, s", "DuckDB, s", "time", "`clean`, MiB", "DuckDB, MiB", "memory"))
     print(row("---:", *["---:"] * 6))
-    for rows in asked.rows:
-        root = asked.work.resolve() / str(rows)
-        environment = os.environ | {"MILLRACE_ROOT": str(root), "BENCH_LOG": str(root / "purchases.csv"), "BENCH_ROWS": str(rows)}
+    for rows in given.rows:
+        root = project(given.work, rows)
+        environment = os.environ | {"MILLRACE_ROOT": str(root), "BENCH_LOG": str(make_log(root, rows)), "BENCH_ROWS": str(rows)}
+        run("ingest", [REPOSITORY / "bin/ingest", "bench", "--quiet"], environment)
         raw, out = root / latest(root, "data/raw/bench")[0], root / "duckdb.parquet"
         turns = [
             (run("clean", [REPOSITORY / "bin/clean", "bench", "--force", "--quiet"], environment), by_sql(raw, out)) for _ in range(TURNS)
@@ -62,6 +64,8 @@ def main():
         ours, theirs = (min(side, key=lambda done: done.seconds) for side in zip(*turns))
         if not same(root / latest(root, "data/processed/bench/clean")[0], out):
             sys.exit(f"duckdb_rules.py: the tables of {rows:,} rows differ")
+        goals.note(f"`clean`, time by that of DuckDB, {rows:,} rows", ours.seconds / theirs.seconds, at_most=1)
+        goals.note(f"`clean`, memory by that of DuckDB, {rows:,} rows", ours.memory / theirs.memory)
         print(
             row(
                 f"{rows:,}",

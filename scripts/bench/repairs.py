@@ -17,6 +17,8 @@ import subprocess
 import tempfile
 import time
 
+import goals
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STEPS = {
     "no step": "",
@@ -50,7 +52,9 @@ def main():
             (resources / "clean.yaml").write_text(f"tables:\n  people:\n    from: people\n{steps}")
             began = time.monotonic()
             memory = run(arguments.bin / "clean", environment)
-            print(f"{name:38} {time.monotonic() - began:6.2f} s {memory:8.0f} MiB", flush=True)
+            seconds = time.monotonic() - began
+            print(f"{name:38} {seconds:6.2f} s {memory:8.0f} MiB", flush=True)
+            goals.note(f"{name}, {arguments.rows:,} rows", seconds, " s")
 
 
 def run(tool, environment):

@@ -27,6 +27,8 @@ import numpy
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import goals
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PREDICTIONS = "/api/v1/pipelines/churn/predictions"
 ARROW = "application/vnd.apache.arrow.stream"
@@ -272,6 +274,13 @@ def beside(work, root, program, seconds):
     row("Booster.predict, no server", f"{bare:,.0f}", "", "")
     threads = ", ".join(f"{name} {micros:.2f}" for name, micros in sorted(per_row.items(), key=lambda one: -one[1]) if micros >= 0.005)
     print(f"\nCPU of `serve` with keys in JSON, microseconds per row by thread: {threads}.")
+    per_second = {name: at["per_second"] for name, at in measured.items()}
+    goals.note("one row per request, requests/s by those of MLflow", ours / per_second["mlflow"], at_least=20)
+    goals.note("one row per request, requests/s by those of FastAPI and LightGBM", ours / per_second["by_hand"], at_least=5)
+    goals.note("one key per request, 16 connections, requests/s", per_second["keys"], at_least=20_000)
+    goals.note("P99 at half of the top rate", measured["half"]["p99_ms"], " ms", at_most=5)
+    goals.note("1,000 keys per request, rows/s by those of Booster.predict", per_second["many_keys"] * MANY / bare, at_least=1)
+    goals.note("start to ready", ready, " s", at_most=1)
     print(f"\nStart to ready: {ready * 1e3:.0f} ms. Memory: {memory:.0f} MiB when ready, {after:.0f} MiB after {sum(m['answered'] for m in measured.values()):,} requests to all.")
 
 
@@ -295,6 +304,7 @@ def flat(work, root, program, seconds):
     shown_series = ", ".join(f"{mib:.0f}" for _, mib in series[:: max(1, len(series) // 20)])
     print(f"\nMemory over {seconds:.0f} s at {measured['per_second']:,.0f} requests/s, and 5 requests of {MANY:,} rows per second beside them: {shown_series} MiB. "
           f"After the first sixth {min(later):.0f} to {max(later):.0f} MiB, a slope of {slope:+.2f} MiB per minute.")
+    goals.note("memory under load, growth per minute", slope, " MiB")
 
 
 def swaps(work, root, program, requests):
@@ -328,6 +338,7 @@ def swaps(work, root, program, requests):
     answered = ids.read_text().split()
     double, unlogged = len(logged) - len(set(logged)), len(set(answered) - set(logged))
     print(f"\n{len(answered):,} requests through five swaps and a rollback ({done} while requests ran, {seconds:.1f} s): {measured['failed']} failed, {double} double, {unlogged} unlogged.")
+    goals.note(f"{len(answered):,} requests through changes of the version: failed, double or unlogged", measured["failed"] + double + unlogged, at_most=0)
     if measured["failed"] or double or unlogged or len(answered) != requests:
         sys.exit("a request failed, or the log is not what was answered")
 
@@ -393,6 +404,7 @@ def online(work, root, program, sales, seconds):
     row("---:", "---:", "---:", "---:", "---:")
     row(1, *shown(one))
     row(4, *shown(four))
+    goals.note(f"features computed online over {sales:,} sales, P95", max(one["p95_ms"], four["p95_ms"]), " ms", at_most=10)
 
 
 def results(work, root, program, rows, seconds):
@@ -422,11 +434,15 @@ def results(work, root, program, rows, seconds):
         print(f"\nResults of {rows:,} rows, 4 connections:\n")
         row("query", "requests/s", "P50 ms", "P95 ms", "P99 ms")
         row("---", "---:", "---:", "---:", "---:")
+        slowest = 0
         for query in ("page=7", "sort=-score", "score.ge=0.9&sort=-score", "id=4242"):
             path = f"/api/v1/results?pipeline=people&{query}"
-            row(f"`{query}`", *shown(load(program, server, path, work / "none.jsonl", 4, seconds=seconds)))
+            found = load(program, server, path, work / "none.jsonl", 4, seconds=seconds)
+            row(f"`{query}`", *shown(found))
+            slowest = max(slowest, found["p95_ms"])
         row("one key", *shown(load(program, server, "/api/v1/results/4242?pipeline=people", work / "none.jsonl", 4, seconds=seconds)))
         memory = server.memory()
+    goals.note(f"pages of {rows:,} results, P95 of the slowest query", slowest, " ms", at_most=20)
     print(f"\nReady after {server.ready_after * 1e3:.0f} ms, {memory:,.0f} MiB.")
 
 

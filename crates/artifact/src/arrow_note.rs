@@ -28,7 +28,7 @@ impl ArrowNote {
         note.columns()?.iter().try_for_each(|column| note.name(*column).map(drop)).map(|()| note)
     }
 
-    /// The note as it stands in the footer.
+    /// The note as it is in the footer.
     pub fn to_text(&self) -> String {
         STANDARD.encode(&self.bytes)
     }

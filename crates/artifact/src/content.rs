@@ -10,11 +10,15 @@ use spec::{Error, Result};
 /// The hash of a file's bytes.
 pub fn hash_file(path: &Path) -> Result<String> {
     let failed = |error: std::io::Error| Error::io("read", path, &error);
-    let mut file = File::open(path).map_err(failed)?;
+    File::open(path).and_then(hash_reader).map_err(failed)
+}
+
+/// The hash of all that is left to be read.
+pub fn hash_reader(mut reader: impl Read) -> std::io::Result<String> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0u8; 1 << 20];
     loop {
-        match file.read(&mut buffer).map_err(failed)? {
+        match reader.read(&mut buffer)? {
             0 => return Ok(hasher.finalize().to_hex().to_string()),
             read => hasher.update(&buffer[..read]),
         };

@@ -350,7 +350,7 @@ mod tests {
         assert_eq!(of(&short).changed(&of(&long), ["b"]), [format!("'b' {clause}")]);
         assert_eq!(of(&short).changed(&of(&short), ["b"]), [""; 0]);
         assert_eq!(of(&short).changed_label(&of(&long), "y"), Some(format!("'y' {clause}")));
-        // Where a column stands is no part of what it means.
+        // Where a column stands is not part of what it means.
         let both = |reads: [&Definition; 2]| Definition::new("c", "a + b", "a + b", reads).hash;
         let b = Definition::new("b", "b", "b", []);
         assert_eq!(both([&short, &b]), both([&b, &short]));

@@ -20,7 +20,7 @@ pub struct Described {
     pub columns: BTreeMap<String, DescribedColumn>,
 }
 
-/// What is said of a column.
+/// The description of a column.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DescribedColumn {
@@ -28,4 +28,31 @@ pub struct DescribedColumn {
     pub description: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+}
+
+impl Described {
+    /// What is said of the table itself, a line for each thing; empty if nothing is.
+    pub fn in_words(&self) -> String {
+        let owner = self.owner.as_ref().map(|owner| format!("owner: {owner}"));
+        lines(self.description.clone().into_iter().chain(owner), &self.tags)
+    }
+
+    /// The same of columns that are called otherwise: pairs of the name here and the new one. Others are left out.
+    pub fn renamed<'a>(&self, names: impl IntoIterator<Item = (&'a str, &'a str)>) -> Described {
+        let columns =
+            names.into_iter().filter_map(|(name, new)| Some((new.to_owned(), self.columns.get(name)?.clone())));
+        Described { columns: columns.collect(), ..self.clone() }
+    }
+}
+
+impl DescribedColumn {
+    /// What is said of the column, a line for each thing; empty if nothing is.
+    pub fn in_words(&self) -> String {
+        lines(self.description.clone().into_iter(), &self.tags)
+    }
+}
+
+fn lines(words: impl Iterator<Item = String>, tags: &[String]) -> String {
+    let tags = (!tags.is_empty()).then(|| format!("tags: {}", tags.join(", ")));
+    words.chain(tags).collect::<Vec<String>>().join("\n")
 }

@@ -4,19 +4,22 @@
 //! to row: written as differences (`DELTA_BINARY_PACKED` of the Parquet format, every reader knows it) they
 //! shrink to a fraction, at no cost in time.
 
-use std::collections::HashMap;
 use std::io::Write;
+use std::time::Duration;
 
-use foldhash::fast::FixedState;
 use polars::error::{PolarsError, PolarsResult};
 use polars::io::parquet::write::get_encodings;
 use polars::prelude::{Column, CompatLevel, DataFrame, DataType, Schema, SchemaExt};
-use polars_arrow::array::{Array, DictionaryArray, PrimitiveArray, Utf8ViewArray, View};
+use polars_arrow::array::Utf8ViewArray;
 use polars_parquet::write::{
     CompressedPage, CompressionOptions, DynIter, DynStreamingIterator, Encoding, FallibleStreamingIterator, FileWriter,
     StatisticsOptions, Version, WriteOptions, array_to_columns, compress,
 };
 use rayon::prelude::*;
+
+use crate::codes::{Codes, codes};
+use crate::cpu_time::spending;
+use crate::texts::Texts;
 
 /// How every Parquet file is written, by whichever crate. Each option is set here and on purpose, so that one which the
 /// engine adds must be looked at before this compiles again. What is not here is decided per column by [`encoding`].
@@ -49,6 +52,10 @@ pub struct RowGroups<W: Write> {
     pending: Option<DataFrame>,
     /// How the engine would write each column, leaf by leaf.
     usual: Vec<Vec<Encoding>>,
+    /// Of each column what is gathered about its texts; nothing unless somebody wants it.
+    texts: Vec<Option<Texts>>,
+    /// The processor time that gathering it took.
+    gathering: Duration,
 }
 
 type Pages = DynStreamingIterator<'static, CompressedPage, PolarsError>;
@@ -58,7 +65,20 @@ impl<W: Write> RowGroups<W> {
     pub fn new(writer: W, schema: &Schema) -> PolarsResult<RowGroups<W>> {
         let schema = schema.to_arrow(CompatLevel::newest());
         let usual = get_encodings(&schema).to_vec();
-        Ok(RowGroups { file: FileWriter::try_new(writer, schema, OPTIONS)?, pending: None, usual })
+        let texts = usual.iter().map(|_| None).collect();
+        let file = FileWriter::try_new(writer, schema, OPTIONS)?;
+        Ok(RowGroups { file, pending: None, usual, texts, gathering: Duration::ZERO })
+    }
+
+    /// Gathers on the way what is to be known of texts, column by column: the numbers that a dictionary gives them save looking
+    /// at each.
+    pub(crate) fn gather(&mut self, texts: Vec<Option<Texts>>) {
+        self.texts = texts;
+    }
+
+    /// What was gathered, with the processor time that it took.
+    pub(crate) fn gathered(&mut self) -> (Vec<Option<Texts>>, Duration) {
+        (self.texts.iter_mut().map(Option::take).collect(), self.gathering)
     }
 
     /// Appends rows. Their columns must be those of the schema.
@@ -106,18 +126,30 @@ impl<W: Write> RowGroups<W> {
             rows.columns().par_iter().zip(&self.usual).map(|(column, usual)| encoding(column, usual)).collect();
         let fields = self.file.parquet_schema().fields().to_vec();
         for batch in rows.iter_chunks(CompatLevel::newest(), false).filter(|batch| !batch.is_empty()) {
-            let columns: Vec<Vec<Pages>> = batch
+            let columns: Vec<(Vec<Pages>, Duration)> = batch
                 .columns()
                 .par_iter()
                 .zip(&fields)
                 .zip(&encodings)
-                .map(|((array, field), encoding)| {
-                    let dictionary = codes(array.as_ref());
-                    let array = dictionary.as_ref().unwrap_or(array);
-                    let leaves = array_to_columns(array, field.clone(), OPTIONS, encoding)?;
-                    leaves.into_iter().map(compressed).collect()
+                .zip(&mut self.texts)
+                .map(|(((array, field), encoding), gathering)| {
+                    let texts = array.as_any().downcast_ref::<Utf8ViewArray>();
+                    let codes = texts.and_then(codes);
+                    let mut spent = Duration::ZERO;
+                    if let (Some(gathering), Some(texts)) = (gathering.as_mut(), texts) {
+                        spending(&mut spent, || gathering.observe(texts, codes.as_ref()));
+                    }
+                    let coded = match (texts, codes) {
+                        (Some(texts), Some(codes)) => Codes::array(codes, texts),
+                        _ => None,
+                    };
+                    let leaves = array_to_columns(coded.as_ref().unwrap_or(array), field.clone(), OPTIONS, encoding)?;
+                    let pages = leaves.into_iter().map(compressed).collect::<PolarsResult<_>>()?;
+                    Ok((pages, spent))
                 })
                 .collect::<PolarsResult<_>>()?;
+            let (columns, spent): (Vec<Vec<Pages>>, Vec<Duration>) = columns.into_iter().unzip();
+            self.gathering += spent.iter().sum::<Duration>();
             self.file.write(batch.len() as u64, DynIter::new(columns.into_iter().flatten().map(Ok)))?;
         }
         Ok(())
@@ -155,62 +187,6 @@ impl FallibleStreamingIterator for Done {
     fn get(&self) -> Option<&CompressedPage> {
         self.current.as_ref()
     }
-}
-
-/// Short texts of which there are few, such as codes, with their dictionary; nothing for other columns. The engine would find
-/// the same dictionary by hashing and comparing every text; views of short texts, which hold them whole, are told apart
-/// faster.
-fn codes(array: &dyn Array) -> Option<Box<dyn Array>> {
-    /// With more of them the engine decides.
-    const MOST: usize = 1 << 10;
-    /// Views of long texts: where each row has a text of its own, the engine decides, too.
-    const LONG: usize = 64;
-    const PLACES: usize = 64;
-    let texts = array.as_any().downcast_ref::<Utf8ViewArray>()?;
-    let mut known: HashMap<u128, u32, FixedState> = HashMap::with_hasher(FixedState::with_seed(0));
-    let mut recent = [(0, u32::MAX); PLACES];
-    let mut values: Vec<&str> = Vec::new();
-    let mut keys: Vec<u32> = Vec::with_capacity(texts.len());
-    let mut long = 0;
-    for (at, view) in texts.views().iter().enumerate() {
-        if texts.is_null(at) {
-            keys.push(0);
-            continue;
-        }
-        let bits = view.as_u128();
-        let mixed = (bits as u64 ^ (bits >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58;
-        let place = &mut recent[mixed as usize % PLACES];
-        if place.0 != bits || place.1 == u32::MAX {
-            let key = match known.get(&bits) {
-                Some(key) => *key,
-                None => {
-                    let text = texts.value(at);
-                    // Of a long text the view says where it is: another view may be the same text.
-                    let is_long = view.length > View::MAX_INLINE_SIZE;
-                    long += usize::from(is_long);
-                    let same = if is_long { values.iter().position(|value| *value == text) } else { None };
-                    if same.is_none() {
-                        values.push(text);
-                    }
-                    if values.len() > MOST || long > LONG {
-                        return None;
-                    }
-                    let key = same.unwrap_or(values.len() - 1) as u32;
-                    known.insert(bits, key);
-                    key
-                }
-            };
-            *place = (bits, key);
-        }
-        keys.push(place.1);
-    }
-    // A dictionary of values that hardly repeat is larger than they are.
-    if values.is_empty() || values.len() * 2 > texts.len() {
-        return None;
-    }
-    let keys = PrimitiveArray::from_vec(keys).with_validity(texts.validity().cloned());
-    let values = Utf8ViewArray::from_slice_values(values).boxed();
-    Some(DictionaryArray::<u32>::try_from_keys(keys, values, false).ok()?.boxed())
 }
 
 /// Differences where a sample says that they are clearly smaller, else what is usual.
@@ -299,57 +275,6 @@ mod tests {
         for column in [hashes, few, empty, text, short] {
             assert!(!differences_pay(&column), "{column:?}");
         }
-    }
-
-    #[test]
-    fn codes_are_found_by_their_views() {
-        let of = |texts: &[Option<&str>]| {
-            let array = Utf8ViewArray::from_slice(texts);
-            codes(&array).map(|found| {
-                let found = found.as_any().downcast_ref::<DictionaryArray<u32>>().unwrap();
-                let values = found.values().as_any().downcast_ref::<Utf8ViewArray>().unwrap();
-                let text = |key: Option<&u32>| key.map(|key| values.value(*key as usize).to_owned());
-                assert!(found.keys().iter().map(text).eq(texts.iter().map(|text| text.map(str::to_owned))));
-                values.len()
-            })
-        };
-        assert_eq!(of(&[Some("A"), None, Some("B"), Some("A"), Some(""), Some("B")]), Some(3));
-        assert_eq!(of(&[Some("A"), Some("B"), Some("C"), Some("A")]), None, "they hardly repeat");
-        assert_eq!(of(&[None, Some("twelve bytes")]), Some(1));
-        assert_eq!(of(&[Some("a text of more than twelve bytes"), Some("A"), Some("A"), Some("A")]), Some(2));
-        assert_eq!(of(&[Some("A"), Some("a text of more than twelve bytes")]), None);
-        assert_eq!(of(&[None, None]), None);
-        assert_eq!(of(&[]), None);
-        // Each row has its own copy of the text.
-        let few: Vec<String> =
-            (0..60).map(|number| format!("a text of more than twelve bytes, {}", number % 7)).collect();
-        let few: Vec<Option<&str>> = few.iter().map(|text| Some(text.as_str())).collect();
-        assert_eq!((of(&few), of(&few.repeat(2))), (Some(7), None));
-        let numbers: Vec<String> = (0..2000).map(|number| number.to_string()).collect();
-        assert_eq!(of(&numbers.iter().map(|text| Some(text.as_str())).collect::<Vec<_>>()), None);
-        assert!(codes(&PrimitiveArray::from_vec(vec![1i64])).is_none());
-    }
-
-    #[test]
-    fn long_texts_are_written_the_same_with_our_dictionary_and_the_engines() {
-        let texts: Vec<String> = (0..7).map(|number| format!("a text of more than twelve bytes, {number}")).collect();
-        let at = |row: usize| (!row.is_multiple_of(11)).then_some((row * row % 7) as u32);
-        let rows: IdxCa = (0..500).map(at).collect();
-        let shared = StringChunked::from_iter_values("t".into(), texts.iter().map(String::as_str)).take(&rows).unwrap();
-        let own: Vec<Option<&str>> = rows.iter().map(|row| row.map(|row| texts[row as usize].as_str())).collect();
-        let own = StringChunked::from_slice_options("t".into(), &own);
-        let is_ours = |column: &StringChunked| codes(column.downcast_iter().next().unwrap()).is_some();
-        assert!(is_ours(&shared) && !is_ours(&own));
-        let written = |column: StringChunked| {
-            let table = DataFrame::new(500, vec![column.into_column()]).unwrap();
-            let mut bytes = Vec::new();
-            let mut file = RowGroups::new(&mut bytes, table.schema()).unwrap();
-            file.write(table).unwrap();
-            file.finish().unwrap();
-            drop(file);
-            bytes
-        };
-        assert!(written(shared) == written(own));
     }
 
     #[test]

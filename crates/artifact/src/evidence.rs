@@ -42,7 +42,7 @@ pub struct Evidence {
     /// What people say of the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub described: Option<Described>,
-    /// How good the table is; files that are no tables have none.
+    /// How good the table is; files that are not tables have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<Quality>,
     /// Where the refused rows went, relative to the project root.
@@ -68,6 +68,35 @@ impl Evidence {
     /// - 1: the first.
     /// - 2: shares of frequent values are of the values, no longer of the rows; quantiles are percentiles.
     pub const FORMAT: u32 = 2;
+
+    /// The record of a table that nothing is known of yet but where it belongs. Whoever writes the table fills in the rest.
+    pub fn of(tool: Tool, pipeline: &str, table: &str, time: DateTime<Utc>) -> Evidence {
+        Evidence {
+            format: Evidence::FORMAT,
+            tool,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pipeline: pipeline.to_owned(),
+            table: table.to_owned(),
+            kind: Kind::Table,
+            run: String::new(),
+            time,
+            spec: String::new(),
+            inputs: Vec::new(),
+            books: Books::default(),
+            checks: Vec::new(),
+            columns: Vec::new(),
+            definitions: None,
+            lineage: None,
+            schema: None,
+            described: None,
+            quality: None,
+            refused: None,
+            changes: None,
+            bookmark: None,
+            notes: Notes::default(),
+            content: String::new(),
+        }
+    }
 
     /// The record as the footer holds it.
     pub fn to_json(&self) -> Result<String> {
@@ -133,7 +162,7 @@ pub enum Kind {
     Refused,
     /// The change log of a table: one row per changed cell. Its table is called `<table>_changes`.
     Changes,
-    /// A file that is no table: a page, an export, a model.
+    /// A file that is not a table: a page, an export, a model.
     File,
 }
 

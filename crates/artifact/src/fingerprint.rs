@@ -18,7 +18,7 @@ pub enum Fingerprint {
     Stat { size: u64, modified: u64 },
     /// An object in a store: size in bytes, and its entity tag or when it was last modified.
     Object { size: u64, version: String },
-    /// A source that is no file (stdin, a generator): what its spec says is all there is to compare.
+    /// A source that is not a file (stdin, a generator): what its spec says is all there is to compare.
     Given(String),
 }
 

@@ -240,7 +240,7 @@ fn late_times(metadata: &ParquetMetaData, shown: &str) -> Vec<Unreadable> {
     columns.filter_map(of).collect()
 }
 
-/// What bytes of a column stand for, where Parquet says so and the engine does not.
+/// What the bytes of a column mean, where Parquet says so and the engine does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BytesOf {
     /// 16 bytes, for people in five groups of hexadecimal digits.
@@ -249,7 +249,7 @@ pub enum BytesOf {
     Json,
 }
 
-/// The columns of the file at `path` whose bytes stand for something.
+/// The columns of the file at `path` whose bytes have a meaning.
 pub fn bytes_of(path: &Path) -> Result<Vec<(String, BytesOf)>> {
     let metadata = metadata(path)?;
     let columns = metadata.file_metadata().schema_descr().columns().iter();

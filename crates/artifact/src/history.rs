@@ -27,7 +27,7 @@ pub fn files_of_table(folder: &Path, table: &str, most: usize) -> Vec<(PathBuf, 
         .map(|entry| entry.path())
         .partition(|path| path.is_dir());
     let is_meant = |evidence: &Evidence| {
-        // A file that is no table has no summaries of columns.
+        // A file that is not a table has no summaries of columns.
         evidence.table == table
             && (evidence.kind == Kind::Table || evidence.kind == Kind::File && !evidence.columns.is_empty())
     };

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::{Layer, Read, Reshape};
@@ -23,6 +24,10 @@ pub struct Notes {
     /// features: how many periods ahead a table of series predicts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub horizon_periods: Option<u32>,
+    /// features: the first day on which the same rows give another table: some are dated later than the day of the run, or
+    /// lie in a period that was not over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes_on: Option<NaiveDate>,
     /// features: columns that say what a row is about besides its entity and time, such as the cutoff of a forecast.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub carried: Vec<String>,
@@ -35,7 +40,7 @@ pub struct Notes {
     /// ingest: the window of a backfill, such as `2023-01..2023-06`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backfill: Option<String>,
-    /// ingest: why rows of an earlier run, or of another source, stand in for the table.
+    /// ingest: why rows of an earlier run, or of another source, replace those of the table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
     /// ingest: files without rows that were skipped, each with the reason.

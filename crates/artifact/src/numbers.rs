@@ -88,7 +88,7 @@ fn add_whole_in<N: Copy + Into<i64>>(lanes: &mut Lanes, values: &[N]) {
 #[inline(always)]
 fn as_floats(values: &[i64], floats: &mut [f64]) {
     const HALF: i64 = 1 << 51;
-    /// 2^52, of which the last digit stands for 1.
+    /// 2^52, whose last digit is worth 1.
     const BITS: u64 = 0x4330_0000_0000_0000;
     let beyond = values.iter().fold(0, |beyond, value| beyond | (value.wrapping_add(HALF) as u64 >> 52));
     let offset = f64::from_bits(BITS) + HALF as f64;

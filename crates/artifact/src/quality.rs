@@ -1,4 +1,4 @@
-//! One number for the quality of a table, made of three that say where it was lost. What checks found stands beside it:
+//! One number for the quality of a table, made of three that say where it was lost. What checks found is listed beside it:
 //! a table is as good as it is, whoever looks.
 
 use polars::prelude::DataFrame;

@@ -17,7 +17,7 @@ const RANKS: usize = 101;
 pub struct Quantiles(Vec<f64>);
 
 impl Quantiles {
-    /// Of a sample. What is not finite is no value.
+    /// Of a sample. What is not finite is not a value.
     pub fn of(sample: &[f64]) -> Quantiles {
         let mut values: Vec<f64> = sample.iter().copied().filter(|value| value.is_finite()).collect();
         values.sort_unstable_by(f64::total_cmp);

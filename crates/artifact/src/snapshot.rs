@@ -36,12 +36,12 @@ impl Snapshot {
         Snapshot { paths: text.lines().filter(|line| !line.is_empty()).map(PathBuf::from).collect() }
     }
 
-    /// What stands in the file.
+    /// The content of the file.
     pub fn text(&self) -> String {
         self.paths.iter().map(|path| format!("{}\n", path.display())).collect()
     }
 
-    /// Replaces the snapshot in `folder` atomically; what was pending is no more.
+    /// Replaces the snapshot in `folder` atomically; what was pending is gone.
     pub fn write(&self, folder: &Path) -> Result<()> {
         self.replace(&folder.join(LATEST))?;
         let pending = folder.join(PENDING);

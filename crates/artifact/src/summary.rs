@@ -5,11 +5,8 @@
 //! Quantiles and frequent values come from a sample of the rows: see [`Quantiles`] for how far they may be off.
 //! Summaries of parts of a table can be added up: see [`ColumnSummary::merged`].
 
-use std::collections::BTreeMap;
-use std::hash::BuildHasher;
 use std::time::Duration;
 
-use foldhash::fast::FixedState;
 use polars::prelude::*;
 use polars_arrow::array::Array as _;
 use rayon::prelude::*;
@@ -20,14 +17,11 @@ use crate::distinct::Distinct;
 use crate::numbers::{Lanes, Numbers, first_of};
 use crate::quantiles::Quantiles;
 use crate::sample::Sample;
+use crate::texts::{Texts, cut};
 use crate::type_name;
 
-const RECENT_VIEWS: usize = 64;
-/// Sizes of the samples that quantiles and frequent values are taken from.
+/// The size of the sample that quantiles are taken from.
 const NUMBERS: usize = 1 << 14;
-const TEXTS: usize = 1 << 12;
-/// Text longer than this is cut in summaries.
-const TEXT: usize = 64;
 /// A column with more distinct values than these has no frequent ones.
 const FREQUENT: u64 = 50;
 
@@ -90,6 +84,21 @@ impl Summary {
         observed.sum()
     }
 
+    /// Hands out what gathers texts, column by column, to whoever looks at them anyway. Until it comes back, batches count the
+    /// rows of these columns only.
+    pub(crate) fn lend_texts(&mut self) -> Vec<Option<Texts>> {
+        // Categories are no texts in the files.
+        let lent = |column: &mut Column| column.texts.take_if(|_| column.dtype == DataType::String);
+        self.columns.iter_mut().map(lent).collect()
+    }
+
+    /// Takes back what was handed out.
+    pub(crate) fn take_texts(&mut self, texts: Vec<Option<Texts>>) {
+        for (column, texts) in self.columns.iter_mut().zip(texts) {
+            column.texts = texts.or(column.texts.take());
+        }
+    }
+
     pub fn finish(&self) -> Vec<ColumnSummary> {
         self.columns.iter().map(Column::finish).collect()
     }
@@ -105,11 +114,9 @@ struct Column {
     numbers: Option<Numbers>,
     /// The smallest and the largest of integers, days and ticks.
     integers: Option<(i128, i128)>,
-    text: Option<(String, String)>,
-    /// What the smallest and the largest text begin with.
-    between: (u64, u64),
     numbers_sample: Sample<f64>,
-    texts_sample: Sample<Option<String>>,
+    /// Of a column of texts, unless they are gathered elsewhere for the time being.
+    texts: Option<Texts>,
 }
 
 impl Column {
@@ -122,10 +129,8 @@ impl Column {
             distinct: Distinct::default(),
             numbers: None,
             integers: None,
-            text: None,
-            between: (0, 0),
             numbers_sample: Sample::of_at_most(NUMBERS),
-            texts_sample: Sample::of_at_most(TEXTS),
+            texts: has_texts(dtype).then(Texts::default),
         }
     }
 
@@ -133,9 +138,11 @@ impl Column {
         self.count += values.len() as u64;
         self.nulls += values.null_count() as u64;
         match values.dtype() {
-            DataType::String | DataType::Categorical(..) | DataType::Enum(..) => {
-                if let Ok(text) = values.cast(&DataType::String) {
-                    self.observe_text(text.str().expect("cast to text"));
+            dtype if has_texts(dtype) => {
+                if let Some(texts) = &mut self.texts
+                    && let Ok(values) = values.cast(&DataType::String)
+                {
+                    values.str().expect("cast to text").downcast_iter().for_each(|chunk| texts.observe(chunk, None));
                 }
             }
             dtype if dtype.is_float() => {
@@ -228,52 +235,6 @@ impl Column {
         }
     }
 
-    fn observe_text(&mut self, text: &StringChunked) {
-        for chunk in text.downcast_iter() {
-            // Equal views are equal texts, told without reading them: runs, and short texts of which there are few.
-            let mut recent = [0u128; RECENT_VIEWS];
-            let mut before = 0;
-            for (at, view) in chunk.views().iter().enumerate() {
-                let bits = view.as_u128();
-                // A column of one text, such as the file that the rows come from.
-                if bits == before && bits != 0 {
-                    continue;
-                }
-                before = bits;
-                let place = (bits as u64 ^ (bits >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58;
-                let place = &mut recent[place as usize % RECENT_VIEWS];
-                // Zero is an empty text, or a place that is free.
-                if *place == bits && bits != 0 || chunk.is_null(at) {
-                    continue;
-                }
-                *place = bits;
-                self.observe_value(chunk.value(at));
-            }
-        }
-        self.texts_sample.take(text.len(), |row| text.get(row).map(cut));
-    }
-
-    fn observe_value(&mut self, value: &str) {
-        if !self.distinct.add(FixedState::with_seed(0).hash_one(value)) {
-            return;
-        }
-        let begins = beginning(value);
-        match &mut self.text {
-            None => self.text = Some((value.to_owned(), value.to_owned())),
-            // Most texts differ from both in their first bytes.
-            Some(_) if self.between.0 < begins && begins < self.between.1 => return,
-            Some((min, max)) => {
-                if value < min.as_str() {
-                    *min = value.to_owned();
-                }
-                if value > max.as_str() {
-                    *max = value.to_owned();
-                }
-            }
-        }
-        self.between = self.text.as_ref().map_or((0, 0), |(min, max)| (beginning(min), beginning(max)));
-    }
-
     /// One pass over the batch, in lanes that the compiler turns into vector instructions. Squares are taken of the
     /// distance from the first value, which loses nothing where values are large and near each other.
     /// `add_all` adds a slice without nulls as `number` and `counts` say. Returns the smallest and the largest number.
@@ -308,7 +269,8 @@ impl Column {
     }
 
     fn finish(&self) -> ColumnSummary {
-        let (distinct, distinct_is_estimate) = self.distinct.finish(self.count - self.nulls);
+        let distinct = self.texts.as_ref().map_or(&self.distinct, Texts::distinct);
+        let (distinct, distinct_is_estimate) = distinct.finish(self.count - self.nulls);
         let integer = |value: i128| match u64::try_from(value) {
             Ok(value) => serde_json::Value::from(value),
             Err(_) => serde_json::Value::from(value as i64),
@@ -316,7 +278,7 @@ impl Column {
         let number =
             |value: f64| serde_json::Number::from_f64(value).map_or(serde_json::Value::Null, serde_json::Value::Number);
         let (mut min, mut max) = (None, None);
-        match (&self.numbers, &self.text, self.dtype.is_bool()) {
+        match (&self.numbers, self.texts.as_ref().and_then(Texts::range), self.dtype.is_bool()) {
             (Some(n), _, true) => {
                 min = Some((n.min > 0.0).into());
                 max = Some((n.max > 0.0).into());
@@ -344,32 +306,14 @@ impl Column {
             mean: self.numbers.as_ref().map(|n| n.mean),
             std: self.numbers.as_ref().map(|n| (n.squares / n.count as f64).sqrt()),
             quantiles: Quantiles::of(self.numbers_sample.values()),
-            top: if distinct <= FREQUENT { shares(self.texts_sample.values()) } else { Vec::new() },
+            top: self.texts.as_ref().filter(|_| distinct <= FREQUENT).map_or_else(Vec::new, Texts::shares),
         }
     }
 }
 
-/// The first bytes of a text, in the order of texts.
-fn beginning(text: &str) -> u64 {
-    let mut bytes = [0; 8];
-    let length = text.len().min(8);
-    bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
-    u64::from_be_bytes(bytes)
-}
-
-/// The values of a sample with their shares, the most frequent first. Nulls are no values.
-fn shares(sample: &[Option<String>]) -> Vec<(String, f64)> {
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    sample.iter().flatten().for_each(|text| *counts.entry(text).or_default() += 1);
-    let values = counts.values().sum::<u64>() as f64;
-    let mut shares: Vec<(String, f64)> =
-        counts.into_iter().map(|(text, count)| (text.to_owned(), count as f64 / values)).collect();
-    shares.sort_by(|(_, one), (_, other)| other.total_cmp(one));
-    shares
-}
-
-fn cut(text: &str) -> String {
-    spec::text::cut(text, TEXT)
+/// Whether values are texts to people, however they are held.
+fn has_texts(dtype: &DataType) -> bool {
+    matches!(dtype, DataType::String | DataType::Categorical(..) | DataType::Enum(..))
 }
 
 mod merge;

@@ -94,10 +94,15 @@ impl TableWriter {
                 describe(&self.schema)
             )));
         }
-        self.rows += rows.height() as u64;
         if let Some(summary) = &mut self.summary {
+            if self.rows == 0
+                && let Writer::Here(groups) = &mut self.writer
+            {
+                groups.gather(summary.lend_texts());
+            }
             self.summing += summary.observe(&rows);
         }
+        self.rows += rows.height() as u64;
         let written = self.writer.write(rows);
         written.map_err(|error| self.failed(error))
     }
@@ -107,7 +112,7 @@ impl TableWriter {
         self.rows
     }
 
-    /// The engine reports a failed write as text only; what the disk said is more help.
+    /// The engine reports a failed write as text only; the error of the disk is more help.
     fn failed(&self, error: PolarsError) -> Error {
         match self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(cause) => Error::io("write to it", &self.folder, &cause),
@@ -120,13 +125,17 @@ impl TableWriter {
         let mut writer =
             std::mem::replace(&mut self.writer, Writer::Gone).groups().map_err(|error| self.failed(error))?;
         writer.flush().map_err(|error| self.failed(error))?;
+        let (texts, gathering) = writer.gathered();
+        if let Some(summary) = &mut self.summary {
+            summary.take_texts(texts);
+        }
         self.content.lock().unwrap_or_else(PoisonError::into_inner).tail = Some(Vec::new());
         let bytes = writer.finish().map_err(|error| self.failed(error))?;
         let (mut hasher, tail, hashing) = {
             let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
             (content.hasher.clone(), content.tail.take().unwrap_or_default(), content.spent)
         };
-        // The footer is rewritten when the file is sealed, so it is no part of the content; the page index before it is.
+        // The footer is rewritten when the file is sealed, so it is not part of the content; the page index before it is.
         hasher.update(&tail[..start_in(&tail)]);
         hasher.update(describe(&self.schema).as_bytes());
         Ok(WrittenTable {
@@ -135,7 +144,7 @@ impl TableWriter {
             bytes,
             content: hasher.finalize().to_hex().to_string(),
             summary: self.summary,
-            evidence: self.summing + hashing,
+            evidence: self.summing + gathering + hashing,
         })
     }
 }
@@ -219,7 +228,7 @@ fn describe(schema: &Schema) -> String {
     columns.join(", ")
 }
 
-/// What the disk said when a write failed.
+/// The error of the disk when a write failed.
 type Failure = Arc<Mutex<Option<io::Error>>>;
 
 /// The hash of what was written so far, and the time that it took.

@@ -47,6 +47,7 @@ fn values(column: &Column) -> PolarsResult<Vec<Value>> {
     }
     Ok(match column.dtype() {
         DataType::Boolean => of(column.bool()?.iter()),
+        DataType::UInt64 => of(column.u64()?.iter()),
         dtype if dtype.is_integer() => of(column.cast(&DataType::Int64)?.i64()?.iter()),
         dtype if dtype.is_float() => of(column.cast(&DataType::Float64)?.f64()?.iter()),
         _ => of(column.cast(&DataType::String)?.str()?.iter()),

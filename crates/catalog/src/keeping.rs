@@ -9,6 +9,7 @@ use inventory::{Backup, Inventory, Pruning, words};
 use serde_json::json;
 use spec::text::count;
 use spec::{Environment, Error, Exit, Name, Result, ResultExt, Root, Span, Tool, Unit, Url};
+use stage::Mirror;
 use store::Cloud;
 use tool::signals::{Interrupted, watch};
 use tool::{Dataset, Lock, Progress, Project, RunLog};
@@ -38,29 +39,44 @@ pub fn verify(inventory: &Inventory, json: bool) -> Result<Exit> {
         .hint("run the stages that wrote these files again with --force, or restore them: `catalog restore`"))
 }
 
+/// How to prune.
+pub struct Prune<'a> {
+    /// A length of time, such as `30d`.
+    pub keep: &'a str,
+    /// Whether to remove what is found.
+    pub yes: bool,
+    pub no_wait: bool,
+    /// Whether it is removed from the store, too.
+    pub in_store: bool,
+}
+
 /// Says what could go, and with `yes` removes it.
-pub fn prune(project: &Project, keep: &str, yes: bool, no_wait: bool, json: bool) -> Result<Exit> {
-    let span: Span = keep.parse().context("--keep")?;
+pub fn prune(project: &Project, how: &Prune<'_>, json: bool) -> Result<Exit> {
+    let span: Span = how.keep.parse().context("--keep")?;
     let before = Utc::now() - length(span);
-    if project.env.get("MILLRACE_STORE").is_some() {
-        return Err(Error::cannot_run("MILLRACE_STORE is set, and what the store still needs is not known here")
-            .hint("let rules of the bucket remove old objects, or prune a project without MILLRACE_STORE"));
+    let mirror = Mirror::new(&project.root, &project.env)?;
+    if how.in_store && !mirror.is_on() {
+        return Err(Error::cannot_run("--store: the project has no store").hint("set MILLRACE_STORE, or leave it out"));
     }
     watch("catalog prune", INTERRUPTED)?;
-    if !yes {
-        let inventory = Inventory::read(&project.root)?;
-        let pruning = inventory::prunable(&inventory, before)?;
+    if !how.yes {
+        let (inventory, named) = needed_with_store(project, &mirror, how, before)?;
+        let pruning = inventory::prunable(&inventory, before, &named)?;
         print_old(&pruning, json)?;
-        summary(&pruning, "would free", keep);
+        summary(&pruning, "would free", how.keep);
         if !pruning.old.is_empty() {
             tool::say("catalog prune: nothing was removed; add --yes to remove it");
         }
         return Ok(Exit::Done);
     }
     // A stage that runs may be about to read what looks old: so no stage runs from here on, and what is old is asked again.
-    let _locks = locks(&project.root, no_wait)?;
-    let inventory = Inventory::read(&project.root)?;
-    let pruning = inventory::prunable(&inventory, before)?;
+    let _locks = locks(&project.root, how.no_wait)?;
+    let (inventory, named) = needed_with_store(project, &mirror, how, before)?;
+    let pruning = inventory::prunable(&inventory, before, &named)?;
+    // Other machines are not locked: what they published while this one was looking must not lose anything.
+    if mirror.is_on() && named_in(&mirror)? != named {
+        return Err(Error::try_again("another machine published meanwhile; nothing was removed").hint("run it again"));
+    }
     let mut pipelines: Vec<&str> = pruning.places().iter().map(|place| place.pipeline.as_str()).collect();
     pipelines.dedup();
     for pipeline in pipelines.into_iter().collect::<BTreeSet<_>>() {
@@ -71,13 +87,61 @@ pub fn prune(project: &Project, keep: &str, yes: bool, no_wait: bool, json: bool
         let name = Name::new(pipeline)?;
         let run = uuid::Uuid::now_v7().to_string();
         let begin = || RunLog::begin(&project.root, &project.env, &run, Tool::Catalog, &name, &removed);
-        let work = || of_pipeline.iter().try_for_each(|old| inventory::remove(&inventory, old));
+        let work = || {
+            of_pipeline.iter().try_for_each(|old| {
+                // The store first: what is still here can be removed there by the next run.
+                let in_store = old.files.iter().filter(|_| how.in_store);
+                in_store.into_iter().try_for_each(|path| mirror.remove(path))?;
+                inventory::remove(&inventory, old)
+            })
+        };
         let ((), log) = tool::recorded(begin, work, |()| Vec::new())?;
         log.post();
     }
     print_old(&pruning, json)?;
-    summary(&pruning, "freed", keep);
+    summary(&pruning, "freed", how.keep);
+    if mirror.is_on() && !how.in_store && !pruning.old.is_empty() {
+        tool::say("catalog prune: the store still has what it had; --store removes it there, too");
+    }
     Ok(Exit::Done)
+}
+
+/// What is here, and the paths that snapshots in the store name. Before the store is pruned, what it needs is brought here: only
+/// artifacts say what they were made of.
+fn needed_with_store(
+    project: &Project,
+    mirror: &Mirror,
+    how: &Prune<'_>,
+    before: DateTime<Utc>,
+) -> Result<(Inventory, Vec<PathBuf>)> {
+    let named = named_in(mirror)?;
+    if mirror.is_on() {
+        for folder in inventory::folders(&project.root).iter().filter(|folder| folder.starts_with("data/models")) {
+            mirror.read_journal(folder, score::Log::FILE)?;
+        }
+    }
+    let mut nowhere: BTreeSet<PathBuf> = BTreeSet::new();
+    loop {
+        let inventory = Inventory::read(&project.root)?;
+        if !how.in_store {
+            return Ok((inventory, named));
+        }
+        let mut came = false;
+        for path in inventory::wanting(&inventory, before, &named)? {
+            if nowhere.insert(path.clone()) {
+                came |= mirror.bring(&path)?;
+            }
+        }
+        if !came {
+            return Ok((inventory, named));
+        }
+    }
+}
+
+fn named_in(mirror: &Mirror) -> Result<Vec<PathBuf>> {
+    let mut named: Vec<PathBuf> = mirror.snapshots()?.into_iter().flat_map(|(_, snapshot)| snapshot.paths).collect();
+    named.sort();
+    Ok(named)
 }
 
 fn print_old(pruning: &Pruning, json: bool) -> Result<()> {
@@ -144,7 +208,7 @@ pub fn backup(project: &Project, to: &str, json: bool, shows: bool) -> Result<Ex
     Ok(Exit::Done)
 }
 
-/// Brings back what is missing. A folder that is no project yet becomes one.
+/// Brings back what is missing. A folder that is not a project yet becomes one.
 pub fn restore(from: &str, at: Option<&str>, list: bool, overwrite: bool, json: bool) -> Result<Exit> {
     let from: Url = from.parse().context("URL")?;
     let Project { root, env } = match Project::open() {

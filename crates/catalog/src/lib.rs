@@ -1,5 +1,6 @@
 //! `catalog`: what there is, where it came from, and whether it still holds. See `tool` for all that the programs share.
 
+mod again;
 mod keeping;
 mod listing;
 mod showing;

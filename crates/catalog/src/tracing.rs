@@ -2,9 +2,13 @@
 
 use inventory::{Inventory, TraceOptions};
 use spec::{Error, Exit, Result};
+use tool::Project;
+
+use crate::again::StepsAgain;
 
 /// Prints where rows come from.
 pub fn trace(
+    project: &Project,
     inventory: &Inventory,
     pipeline: &str,
     table: &str,
@@ -25,7 +29,8 @@ pub fn trace(
         Ok((name.to_owned(), value.to_owned()))
     };
     let wanted: Vec<(String, String)> = wanted.iter().map(pair).collect::<Result<_>>()?;
-    let traced = inventory::trace(inventory, table, &wanted, &TraceOptions { rows })?;
+    let again = StepsAgain { root: &project.root, env: &project.env };
+    let traced = inventory::trace(inventory, table, &wanted, &TraceOptions { rows, again: &again })?;
     let text = match json {
         true => {
             let json = serde_json::to_string_pretty(&traced).map_err(|error| Error::cannot_run(error.to_string()))?;

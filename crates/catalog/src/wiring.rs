@@ -70,6 +70,9 @@ enum Command {
         /// Do not wait for running stages: end with exit code 75
         #[arg(long)]
         no_wait: bool,
+        /// Remove it from the store that MILLRACE_STORE names, too
+        #[arg(long)]
+        store: bool,
     },
     /// Copy the project to a folder or an object store: only what is new is sent
     Backup {
@@ -145,11 +148,13 @@ impl Program for Catalog {
             Some(Command::Lineage { table }) => showing::lineage(&read(&project.root)?, &table, json),
             Some(Command::Impact { column }) => showing::impact(&read(&project.root)?, &column, json),
             Some(Command::Trace { pipeline, table, wanted, rows }) => {
-                tracing::trace(&read(&project.root)?, &pipeline, &table, &wanted, rows, json)
+                tracing::trace(&project, &read(&project.root)?, &pipeline, &table, &wanted, rows, json)
             }
             Some(Command::Docs { output }) => keeping::docs(&project, &read(&project.root)?, &output),
             Some(Command::Verify) => keeping::verify(&read(&project.root)?, json),
-            Some(Command::Prune { keep, yes, no_wait }) => keeping::prune(&project, &keep, yes, no_wait, json),
+            Some(Command::Prune { keep, yes, no_wait, store }) => {
+                keeping::prune(&project, &keeping::Prune { keep: &keep, yes, no_wait, in_store: store }, json)
+            }
             Some(Command::Backup { to }) => keeping::backup(&project, &to, json, !common.quiet),
             Some(Command::Events { pipeline }) => listing::events(&read(&project.root)?, pipeline.as_deref()),
             Some(Command::Restore { .. }) => Ok(Exit::Done),

@@ -103,6 +103,11 @@ impl Check {
         }
     }
 
+    /// Whether its verdict changes with time alone, while the table stays as it is.
+    pub fn depends_on_time(&self) -> bool {
+        matches!(self, Check::Freshness(check) if check.as_of.is_none())
+    }
+
     /// The check as it can be judged on a few rows: a row check that takes out however many fail; None for one of the whole table.
     pub fn on_sample(&self) -> Option<Check> {
         let mut check = self.clone();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use artifact::{Books, CheckResult, Evidence, Kind, REASON, Summary, Verdict};
+use artifact::{CheckResult, Evidence, REASON, Summary, Verdict};
 use chrono::{TimeZone, Utc};
 use polars::prelude::{DataFrame, IntoLazy, LazyFrame};
 use spec::{Environment, Error, Result, Tool};
@@ -104,31 +104,7 @@ fn summaries(table: &DataFrame) -> Vec<artifact::ColumnSummary> {
 }
 
 fn evidence(table: &DataFrame) -> Evidence {
-    Evidence {
-        format: Evidence::FORMAT,
-        tool: Tool::Clean,
-        version: String::new(),
-        pipeline: "shop".to_owned(),
-        table: "orders".to_owned(),
-        kind: Kind::Table,
-        run: String::new(),
-        time: chrono::DateTime::UNIX_EPOCH,
-        spec: String::new(),
-        inputs: Vec::new(),
-        books: Books::default(),
-        checks: Vec::new(),
-        columns: summaries(table),
-        definitions: None,
-        lineage: None,
-        schema: None,
-        described: None,
-        quality: None,
-        refused: None,
-        changes: None,
-        bookmark: None,
-        notes: Default::default(),
-        content: String::new(),
-    }
+    Evidence { columns: summaries(table), ..Evidence::of(Tool::Clean, "shop", "orders", chrono::DateTime::UNIX_EPOCH) }
 }
 
 /// What a list of checks finds in a table.

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use artifact::{Books, Notes, PolarsResultExt};
 use polars::prelude::Schema;
-use sinks::{ExportSpec, Goes, Mode, arranged, check_parts, load, write, write_book, write_parts};
+use sinks::{ExportSpec, Goes, Mode, Sheet, arranged, check_parts, load, write, write_book, write_parts};
 use spec::text::count;
 use spec::{Error, Result};
 use stage::{FileOutput, FolderOutput, Job, Output, RenderedOutput, Rows, Standing, Wrote, checked};
 
 use crate::given::Pipeline;
-use crate::tables::{batches, scan, table};
+use crate::tables::{batches, described, scan, table};
 use crate::wiring::Export;
 
 /// One delivery.
@@ -39,7 +39,7 @@ pub fn output(job: &Job<Export>, spec: &ExportSpec, key: String) -> Result<Outpu
         if spec.format.keeps_evidence(spec) {
             return Ok(Output::Table(table));
         }
-        let (schema, spec) = (table.schema.clone(), spec.clone());
+        let (schema, spec) = (table.schema.clone(), with_words(job, spec)?);
         let extension = spec.format.extension().to_owned();
         if spec.format.goes() == Goes::Database {
             let (root, force, who) = (job.root.clone(), job.common.force, who(job, &spec));
@@ -79,6 +79,13 @@ pub fn output(job: &Job<Export>, spec: &ExportSpec, key: String) -> Result<Outpu
     }))
 }
 
+/// A delivery with what is said of its table, for the formats that have room for it.
+fn with_words(job: &Job<Export>, spec: &ExportSpec) -> Result<ExportSpec> {
+    let mut spec = spec.clone();
+    spec.excel.described = described(job, spec.from, &spec.table, spec.columns.as_deref())?;
+    Ok(spec)
+}
+
 /// Who delivers, as a database keeps it.
 pub fn who(job: &Job<Export>, spec: &ExportSpec) -> String {
     format!("{}/{}", job.pipeline, spec.stem())
@@ -106,7 +113,8 @@ pub fn writer(job: &Job<Export>, spec: &ExportSpec) -> Result<Writer> {
             let mut plan = arranged(&sheet.table, sheet.columns.as_deref(), &sheet.sort, plan)?;
             let place = format!("table '{}'", sheet.table);
             let schema = plan.collect_schema().during(&place)?.as_ref().clone();
-            sheets.push((sheet.called(), schema, batches(plan, place)?));
+            let described = described(job, sheet.from, &sheet.table, sheet.columns.as_deref())?;
+            sheets.push(Sheet { name: sheet.called(), schema, described, batches: batches(plan, place)? });
         }
         return Ok(Box::new(move |mut out, place| {
             let mut out = io::BufWriter::with_capacity(1 << 18, &mut out);
@@ -115,7 +123,7 @@ pub fn writer(job: &Job<Export>, spec: &ExportSpec) -> Result<Writer> {
         }));
     }
     let (table, _) = table(job, spec)?;
-    let (schema, spec) = (table.schema.clone(), spec.clone());
+    let (schema, spec) = (table.schema.clone(), with_words(job, spec)?);
     let rows = checked(job, table)?;
     Ok(Box::new(move |out, place| write_rows(&spec, &schema, rows, out, place).map(drop)))
 }

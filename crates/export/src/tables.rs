@@ -1,8 +1,8 @@
 //! The tables that are delivered: found among the inputs, arranged, and streamed.
 
-use artifact::{Artifact, Batch, PolarsResultExt, scan_files, stream};
+use artifact::{Artifact, Batch, Described, PolarsResultExt, scan_files, stream};
 use polars::prelude::{DataFrame, LazyFrame};
-use sinks::{ExportSpec, Goes, Mode, Upstream, arrange, lineage, load};
+use sinks::{ExportSpec, Goes, Mode, OutColumn, Upstream, arrange, lineage, load};
 use spec::{Error, Name, Result, did_you_mean};
 use stage::{Empty, Job, Stage, TableOutput};
 
@@ -30,6 +30,22 @@ pub fn artifacts<'a>(job: &'a Job<Export>, from: Option<Upstream>, table: &Name)
             .hint(did_you_mean(table.as_str(), known)));
     }
     Ok(found)
+}
+
+/// What is said of a table that is delivered, and of its columns, under the names that they have in the delivery.
+pub fn described(
+    job: &Job<Export>,
+    from: Option<Upstream>,
+    table: &Name,
+    columns: Option<&[OutColumn]>,
+) -> Result<Described> {
+    let artifacts = artifacts(job, from, table)?;
+    let newest = artifacts.last().and_then(|artifact| artifact.evidence.as_ref());
+    let described = newest.and_then(|evidence| evidence.described.clone()).unwrap_or_default();
+    Ok(match columns {
+        Some(columns) => described.renamed(columns.iter().map(|column| (column.name.as_str(), column.called.as_str()))),
+        None => described,
+    })
 }
 
 /// Whether a stage has made anything that is among the inputs.

@@ -62,16 +62,15 @@ impl SqlExpr {
     fn grouped_as(&self, rows: &Schema, keys: &Schema, label: Label) -> Result<Grouped> {
         let node = self.node();
         if node.any(&mut |node| matches!(node, Node::Over { .. })) {
-            return Err(
-                Error::cannot_run("a window stands beside aggregates").hint("use the step 'window' before or after")
-            );
+            return Err(Error::cannot_run("a window cannot be used beside aggregates")
+                .hint("use the step 'window' before or after"));
         }
         let groups = Groups { rows, found: RefCell::default() };
         let compiler = Compiler { schema: keys, label: label.clone(), guard: None, groups: Some(&groups) };
         let typed = compiler.node(node)?;
         let gathered = groups.found.into_inner();
         if gathered.is_empty() {
-            return Err(Error::cannot_run("no aggregate stands in it")
+            return Err(Error::cannot_run("there is no aggregate in it")
                 .hint("write one, such as SUM(x), COUNT(*) or MAX(x); docs/sql.md lists them"));
         }
         if typed.is_null() {
@@ -94,7 +93,7 @@ impl Groups<'_> {
     ) -> Result<Typed> {
         let inner = Compiler { schema: self.rows, label: label.clone(), guard: None, groups: None };
         if of.iter().chain(only).any(|node| node.beyond_its_row().is_some()) {
-            return Err(Error::cannot_run("an aggregate stands within another").hint("aggregate twice, in two steps"));
+            return Err(Error::cannot_run("an aggregate is inside another").hint("aggregate twice, in two steps"));
         }
         let only = only.map(|only| inner.truth(only, "FILTER")).transpose()?;
         let counts_rows = match of.first() {

@@ -52,7 +52,7 @@ pub(crate) enum Node {
     },
 }
 
-/// A value that stands in the text.
+/// A value that is written in the text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Literal {
     Null,

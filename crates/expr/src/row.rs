@@ -17,8 +17,10 @@ impl RowExpr {
         let sql = SqlExpr::new(text)?;
         match sql.beyond_its_row() {
             None => Ok(RowExpr(sql)),
-            Some(what) => Err(Error::cannot_run(format!("'{sql}' holds {what}, but here each row stands alone"))
-                .hint("compute it in the features stage")),
+            Some(what) => {
+                Err(Error::cannot_run(format!("'{sql}' holds {what}, but here each row is computed by itself"))
+                    .hint("compute it in the features stage"))
+            }
         }
     }
 
@@ -87,7 +89,9 @@ mod tests {
         ] {
             assert_eq!(
                 RowExpr::new(other).unwrap_err().to_string(),
-                format!("'{other}' holds {what}, but here each row stands alone; compute it in the features stage")
+                format!(
+                    "'{other}' holds {what}, but here each row is computed by itself; compute it in the features stage"
+                )
             );
         }
     }

@@ -317,7 +317,7 @@ fn read(query: ast::Query, text: String) -> Result<Select> {
     }
     let select = match *query.body {
         ast::SetExpr::Select(select) => *select,
-        other => return Err(refused("a query that is no plain SELECT, such as UNION or VALUES,", &other, OWN_STEP)),
+        other => return Err(refused("a query that is not a plain SELECT, such as UNION or VALUES,", &other, OWN_STEP)),
     };
     let without_place = |is_there: bool, what: &str| match is_there {
         true => Err(Error::cannot_run(format!("{what} is not supported")).hint(OWN_STEP)),

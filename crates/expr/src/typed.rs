@@ -14,7 +14,7 @@ use crate::value::{Value, decimal_as_float};
 pub(crate) struct Typed {
     pub expr: Expr,
     pub dtype: DataType,
-    /// What stands in the text, if it is a single value: such values take the type of what they meet.
+    /// What is written in the text, if it is a single value: such values take the type of what they meet.
     pub literal: Option<Literal>,
     /// Whether it is a float that may be infinite.
     pub open: bool,
@@ -78,7 +78,7 @@ impl Typed {
     }
 }
 
-/// A value that stands in the text.
+/// A value that is written in the text.
 pub(crate) fn of_literal(literal: &Literal) -> Result<Typed> {
     let typed = match literal {
         Literal::Null => return Ok(Typed::null()),
@@ -259,7 +259,7 @@ fn common_type(all: &[Typed], what: &str) -> Result<Option<DataType>> {
     Ok(sum)
 }
 
-/// Whether a value that stands in the text can be of the type that others have. 0.0 is meant as a float.
+/// Whether a value that is written in the text can be of the type that others have. 0.0 is meant as a float.
 fn fits(typed: &Typed, dtype: &DataType) -> Result<bool> {
     if typed.literal.is_none() || typed.sort() == Some(Sort::Float) && dtype.is_integer() {
         return Ok(false);
@@ -324,7 +324,7 @@ pub(crate) fn into(label: &Label, typed: Typed, dtype: &DataType) -> Result<Type
         (Some(Sort::Int), Some(Sort::Int)) if typed.dtype != DataType::UInt64 => typed.expr.cast(dtype.clone()),
         (Some(Sort::Text), Some(Sort::Text)) => typed.expr.cast(DataType::String),
         (Some(Sort::Float), Some(Sort::Float)) if *dtype == DataType::Float64 => typed.expr.cast(DataType::Float64),
-        // A number that stands in the text is meant as the float nearest to it.
+        // A number that is written in the text is meant as the float nearest to it.
         (Some(Sort::Int), Some(Sort::Float)) if typed.literal.is_some() => typed.expr.cast(dtype.clone()),
         _ => changed(label, typed.expr, dtype.clone()),
     };

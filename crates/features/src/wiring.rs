@@ -50,6 +50,17 @@ impl Stage for Features {
         [TRAINING, SCORING].map(str::to_owned).into()
     }
 
+    /// Rows that were dated later than the day of the last run may count by now.
+    fn cause(job: &Job<Self>) -> Option<String> {
+        let day = job
+            .published()
+            .ok()??
+            .paths
+            .iter()
+            .find_map(|path| artifact::evidence_of(&job.root.join(path)).ok().flatten()?.notes.changes_on)?;
+        (day <= job.spec.today(job.stamp.time())).then(|| format!("rows count from {day} on that were left out before"))
+    }
+
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
         let spec = &job.spec;
         let FeatureSet {
@@ -61,6 +72,7 @@ impl Stage for Features {
             books,
             dictionary,
             label_known_at,
+            changes_on,
             warnings,
             ..
         } = build(&inheriting(job)?, &|table| job.scan(table), spec.today(job.stamp.time()))?;
@@ -76,6 +88,7 @@ impl Stage for Features {
             horizon_days: Some(horizon_days),
             horizon_periods: spec.horizon_periods(),
             carried: spec.carried(),
+            changes_on,
             ..Notes::default()
         };
         let training = TableOutput {

@@ -15,7 +15,7 @@ pub struct Calendar {
     pub newest: NaiveDate,
     /// The days of the first and the last row.
     pub span: (NaiveDate, NaiveDate),
-    /// Cutoffs that were asked for and left out, and why.
+    /// Cutoffs that were requested and left out, and why.
     pub notes: Vec<String>,
 }
 

@@ -27,6 +27,19 @@ pub struct Chunk {
     pub late: Vec<Vec<i64>>,
 }
 
+/// The rows with the columns that the table does not have; `None` without any.
+pub fn with_made(plan: &Plan, rows: &DataFrame) -> Result<Option<DataFrame>> {
+    if plan.made.is_empty() {
+        return Ok(None);
+    }
+    let mut with = rows.clone();
+    for (name, sql) in &plan.made {
+        let place = format!("table '{}'", plan.table);
+        with.with_column(evaluated(rows, sql, name, &place)?.into()).during(place)?;
+    }
+    Ok(Some(with))
+}
+
 impl Chunk {
     /// `rows` have entity and time.
     pub fn read(
@@ -43,6 +56,8 @@ impl Chunk {
         };
         let (rows, today) = expanded.as_ref().map_or((rows, rows), |(rows, today)| (rows, today));
         let doing = || format!("reading table '{}'", plan.table);
+        let with_made = with_made(plan, rows)?;
+        let rows = with_made.as_ref().unwrap_or(rows);
         let column = |name: &str| -> Result<Series> {
             Ok(rows.column(name).during(doing())?.as_materialized_series().rechunk())
         };

@@ -23,6 +23,8 @@ pub struct Stretch {
     pub rows: u64,
     pub first: NaiveDate,
     pub last: NaiveDate,
+    /// The day from which rows count that are dated after today.
+    pub changes_on: Option<NaiveDate>,
     /// One for rows that lie alone or after today, at each end.
     pub warnings: Vec<String>,
 }
@@ -65,6 +67,9 @@ impl Timed<'_> {
             })
         };
         let (first, last) = (date(*first)?, date(*last)?);
+        // A day counts from the day before it on, see `among`.
+        let later = days[to..].iter().map(|(day, _)| day - 1).find(|day| *day > today_at);
+        let changes_on = later.and_then(|day| date(day).ok());
         let mut warnings = Vec::new();
         for (alone, is_late) in [(&days[..from], false), (&days[to..], true)] {
             if let (Some((low, _)), Some((high, _))) = (alone.first(), alone.last()) {
@@ -85,7 +90,7 @@ impl Timed<'_> {
                 ));
             }
         }
-        Ok(Stretch { rows, first, last, warnings })
+        Ok(Stretch { rows, first, last, changes_on, warnings })
     }
 
     fn times(&self, rows: &DataFrame) -> Result<Vec<Option<i64>>> {
@@ -294,6 +299,16 @@ mod tests {
             found.warnings
         );
         assert_eq!(stretch(&on, "2025-03-01").last, day("2025-03-02"), "east of here it is tomorrow");
+        // From when on each of them counts.
+        for (today, changes_on) in
+            [("2024-03-02", Some("2025-02-28")), ("2025-03-01", Some("2025-03-02")), ("2025-03-02", None)]
+        {
+            assert_eq!(stretch(&on, today).changes_on, changes_on.map(day), "{today}");
+            if let Some(then) = changes_on {
+                assert!(stretch(&on, then).last > stretch(&on, today).last);
+                assert_eq!(stretch(&on, &day(then).pred_opt().unwrap().to_string()).last, stretch(&on, today).last);
+            }
+        }
         assert_eq!(stretch(&on, "2020-01-01").last, day("2025-03-03"), "the clock is wrong");
     }
 

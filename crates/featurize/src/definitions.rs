@@ -98,7 +98,7 @@ fn of_series(spec: &SeriesSpec, sources: Sources<'_>) -> Definitions {
     let table = spec.table.as_str();
     let mut rules = value(&spec.series);
     if let Some(rules) = rules.as_object_mut() {
-        // How far ahead, how strictly and for whom is no part of what a value means.
+        // How far ahead, how strictly and for whom is not part of what a value means.
         let others = ["horizon", "known_ahead_missing", "active_within", "history", "unfinished"];
         rules.retain(|key, _| !others.contains(&key.as_str()));
     }
@@ -149,7 +149,7 @@ impl Making<'_> {
         self.columns.push(definition);
     }
 
-    /// Closes with the label. Its name, what else is hidden with it and when it becomes known are no part of the question.
+    /// Closes with the label. Its name, what else is hidden with it and when it becomes known are not part of the question.
     fn finish(self, label: &str, mut is: Value) -> Definitions {
         if let Some(entries) = is.as_object_mut() {
             entries.retain(|key, _| !matches!(key.as_str(), "name" | "known_with" | "delay" | "known_at"));

@@ -20,7 +20,7 @@ use values::form::nanoseconds;
 /// Stands for a moment that never comes.
 pub const NEVER: i64 = i64::MAX;
 
-/// When something became known: a column of dates or moments, or a span after the row's time.
+/// When something became known: a column of dates or timestamps, or a span after the row's time.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Known {
     At(String),
@@ -111,7 +111,7 @@ impl Knowledge {
     /// A column that says when another became known is filled by the same event: it is late, too, and known at its own
     /// moment.
     ///
-    /// Errors (cannot run): unknown columns; columns that are no time; spans that the clock cannot measure.
+    /// Errors (cannot run): unknown columns; columns that hold no time; spans that the clock cannot measure.
     pub fn new(
         rows: Option<&Known>,
         columns: &Map<Late>,

@@ -113,6 +113,8 @@ pub struct Plan {
     pub windows: Vec<Option<Span>>,
     /// Columns that changed, as they are today: what they are called here, and in the table.
     pub today: Vec<(String, String)>,
+    /// Columns that the table does not have: what they are called here, which is the text of their expression.
+    pub made: Vec<(String, RowExpr)>,
     pub features: Vec<(String, How)>,
     pub label: (String, Op, Option<usize>),
     pub horizon: Span,
@@ -173,6 +175,7 @@ impl Plan {
             lookups: Vec::new(),
             windows: vec![None],
             today: Vec::new(),
+            made: Vec::new(),
             features: Vec::new(),
             label: (spec.label.name.clone(), Op::Count, None),
             horizon: spec.label.horizon,
@@ -204,7 +207,10 @@ impl Plan {
             | LabelKind::Sum(of)
             | LabelKind::Mean(of)
             | LabelKind::Min(of)
-            | LabelKind::Max(of) => plan.as_it_is_today(&of.of),
+            | LabelKind::Max(of) => {
+                plan.make(&of.of, &place)?;
+                plan.as_it_is_today(&of.of)
+            }
             LabelKind::NoRows | LabelKind::AnyRows | LabelKind::Count => String::new(),
         };
         let op = match &spec.label.is {
@@ -289,6 +295,7 @@ impl Plan {
             }
             FeatureKind::First(of) | FeatureKind::Last(of) => {
                 let first = matches!(kind, FeatureKind::First(_));
+                self.make(&of.of, place)?;
                 let numeric = dtype_of(&self.schema, &of.of, place)?.is_primitive_numeric();
                 let op = match (numeric, first) {
                     (true, true) => Op::FirstNumber(self.number(&of.of, place)?),
@@ -355,7 +362,48 @@ impl Plan {
         Ok(How::Lookup(self.lookups.len() - 1))
     }
 
+    /// Where `of` is no column of the table, an expression over its columns: from here on it is one.
+    ///
+    /// Errors (cannot run): an expression that cannot be read, or one over columns that become known late or change: it would be
+    /// another one at each cutoff.
+    fn make(&mut self, of: &str, place: &str) -> Result<()> {
+        if self.schema.contains(of) {
+            return Ok(());
+        }
+        let unknown = || dtype_of(&self.schema, of, place).map(drop);
+        let sql = match RowExpr::new(of) {
+            Ok(sql) => sql,
+            Err(error) if of.contains(['(', ')', '+', '*', '/', '<', '>', '=']) => return Err(error.context(place)),
+            Err(_) => return unknown(),
+        };
+        let columns = sql.sql().columns();
+        if columns.first().is_some_and(|column| column == of) {
+            return unknown();
+        }
+        self.known.can_be_read(&columns, place)?;
+        for column in &columns {
+            dtype_of(&self.schema, column, place)?;
+            if self.known.is_late(column) || self.known.changed(column).is_some() {
+                return Err(Error::cannot_run(format!("{place}: '{of}' reads '{column}', which is known late"))
+                    .hint("compute with it in clean.yaml, and name the new column in 'known_late', too"));
+            }
+        }
+        let dtype = sql.sql().compile(&self.schema, place)?.dtype;
+        self.schema.insert(of.into(), dtype);
+        self.made.push((of.to_owned(), sql));
+        Ok(())
+    }
+
+    /// The columns of the table behind a name: those of the expression, if it is one.
+    pub fn columns_behind(&self, name: &str) -> Vec<String> {
+        match self.made.iter().find(|(made, _)| made == name) {
+            Some((_, sql)) => sql.sql().columns(),
+            None => vec![self.column(name).to_owned()],
+        }
+    }
+
     fn number(&mut self, column: &str, place: &str) -> Result<usize> {
+        self.make(column, place)?;
         self.known.can_be_read([&column.to_owned()], place)?;
         let dtype = dtype_of(&self.schema, column, place)?;
         if !(dtype.is_numeric() || dtype.is_bool() || dtype == DataType::Null) {
@@ -369,6 +417,7 @@ impl Plan {
     }
 
     fn word(&mut self, column: &str, place: &str) -> Result<usize> {
+        self.make(column, place)?;
         self.known.can_be_read([&column.to_owned()], place)?;
         let dtype = dtype_of(&self.schema, column, place)?;
         if Kind::of(&dtype).is_none() {
@@ -420,6 +469,8 @@ impl Plan {
     pub fn needed(&self) -> Vec<String> {
         let mut needed = vec![self.entity.clone(), self.time.clone()];
         needed.extend(self.numbers.iter().cloned().chain(self.words.iter().map(|word| word.column.clone())));
+        needed.retain(|name| self.made.iter().all(|(made, _)| made != name));
+        needed.extend(self.made.iter().flat_map(|(_, sql)| sql.sql().columns()));
         // Of a condition that reads late columns, the columns: it is computed in several ways.
         let late = self.conditions.iter().filter(|condition| !condition.is_read);
         needed.extend(late.flat_map(|condition| condition.sql.sql().columns()));
@@ -477,10 +528,10 @@ impl Plan {
         match op {
             Op::Count | Op::None | Op::Any | Op::Recency | Op::Tenure | Op::MeanGap => vec![self.time.clone()],
             Op::Share(i) => self.conditions[i].sql.sql().columns(),
-            Op::Sum(i) | Op::Mean(i) | Op::Min(i) | Op::Max(i) | Op::Std(i) => vec![self.numbers[i].clone()],
-            Op::Quantile(i, _) | Op::FirstNumber(i) | Op::LastNumber(i) => vec![self.numbers[i].clone()],
+            Op::Sum(i) | Op::Mean(i) | Op::Min(i) | Op::Max(i) | Op::Std(i) => self.columns_behind(&self.numbers[i]),
+            Op::Quantile(i, _) | Op::FirstNumber(i) | Op::LastNumber(i) => self.columns_behind(&self.numbers[i]),
             Op::Distinct(i) | Op::FirstWord(i) | Op::LastWord(i) | Op::MostFrequent(i) => {
-                vec![self.words[i].column.clone()]
+                self.columns_behind(&self.words[i].column)
             }
         }
     }

@@ -56,7 +56,7 @@ impl Prepared {
         }
     }
 
-    /// The cutoff as of which keys are answered unless another is named; none where rows are asked for.
+    /// The cutoff as of which keys are answered unless another is named; none where rows are requested.
     pub fn newest(&self) -> Option<NaiveDate> {
         match &self.0 {
             Shape::Keys(keyed) => Some(keyed.newest()),
@@ -82,7 +82,7 @@ impl Prepared {
     }
 
     /// Key, time and features of rows that need not be in the table, in their order: for each what the whole table has for
-    /// such a row at its time. It sees only what happened strictly before. Columns beyond [`Prepared::inputs`] are passed over;
+    /// such a row at its time. It sees only what happened strictly before. Columns beyond [`Prepared::inputs`] are skipped;
     /// `now` is the time of rows without one.
     ///
     /// Errors (cannot run): columns that are missing or of another type; (refused) places off the globe.

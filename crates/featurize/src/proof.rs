@@ -21,6 +21,7 @@ use spec::{Error, Result};
 use super::almanac::Almanac;
 use super::as_of::ByKey;
 use super::attributes::{Others, others};
+use super::chunk::with_made;
 use super::eval::{evaluated, holds};
 use super::falsify::{KnownTimes, at_time, changed_later, falsified, falsified_where, known_times, times};
 use super::known::Known;
@@ -296,6 +297,8 @@ impl Facts<'_> {
         for condition in &plan.conditions {
             conditions.push(holds(table, &condition.sql, "proof")?);
         }
+        let with_made = with_made(plan, table)?;
+        let table = with_made.as_ref().unwrap_or(table);
         Ok(Rows {
             almanac: self.almanac(),
             places,

@@ -165,9 +165,9 @@ impl FeaturesSpec {
 struct Written {
     /// The table of the clean stage that holds one row per event (a purchase, a trade, a reading).
     table: Name,
-    /// The column of the row's date or moment (without time zone). Rows without it are left out and counted.
+    /// The column of the row's date or timestamp (without time zone). Rows without it are left out and counted.
     time: String,
-    /// When a row became known: a column of dates or moments, or a span after its time. Aggregates see only rows that
+    /// When a row became known: a column of dates or timestamps, or a span after its time. Aggregates see only rows that
     /// were known before the cutoff, or before the row's time. Default: at its time.
     known_at: Option<Known>,
     /// Columns that were filled or changed after the row was known, each with when that was. Before it, and without

@@ -25,9 +25,9 @@ pub struct CutoffSpec {
     pub table: Name,
     /// The column that says whose event it is. Rows without it are left out and counted.
     pub entity: String,
-    /// The column of the event's date or moment (without time zone). Rows without it are left out and counted.
+    /// The column of the event's date or timestamp (without time zone). Rows without it are left out and counted.
     pub time: String,
-    /// When a row became known: a column of dates or moments, or a span after its time. Features see only rows that
+    /// When a row became known: a column of dates or timestamps, or a span after its time. Features see only rows that
     /// were known before the cutoff. Default: at its time.
     #[serde(default)]
     pub known_at: Option<Known>,
@@ -207,11 +207,11 @@ pub enum LabelKind {
     Max(LabelOf),
 }
 
-/// The column that a label aggregates.
+/// What a label aggregates.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LabelOf {
-    /// The column.
+    /// A column, or an SQL expression over the columns of a row.
     pub of: String,
 }
 
@@ -282,7 +282,8 @@ pub struct Rows {
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Of {
-    /// The column. Numbers are computed as 64-bit floats; NaN counts as null.
+    /// A column, or an SQL expression over the columns of a row, such as `price * quantity`. Numbers are computed as 64-bit
+    /// floats; NaN counts as null.
     pub of: String,
     /// Only rows from the cutoff minus this span (inclusive) to the cutoff (exclusive). Default: all before it.
     #[serde(default)]
@@ -299,7 +300,7 @@ pub struct Of {
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quantile {
-    /// The column.
+    /// A column, or an SQL expression over the columns of a row.
     pub of: String,
     /// From 0 (the smallest) to 1 (the largest): 0.5 is the median.
     pub q: Fraction,
@@ -342,7 +343,7 @@ pub struct Attribute {
     pub theirs: Option<String>,
     /// The column. An entity that is not found gives null.
     pub take: String,
-    /// Since when a row of it holds: a column of dates or moments. The newest row before the cutoff counts. Without
+    /// Since when a row of it holds: a column of dates or timestamps. The newest row before the cutoff counts. Without
     /// it there must be one row per entity, which holds at every cutoff.
     #[serde(default)]
     pub time: Option<String>,

@@ -1,6 +1,6 @@
 //! The rows before the newest cutoff, once, in compact columns sorted by entity and time.
 //!
-//! A row costs 4 bytes for its time (8 if it is no whole second), 4 or 8 per number (see [`super::compact`]), 1 to 4 per
+//! A row costs 4 bytes for its time (8 if it is not a whole second), 4 or 8 per number (see [`super::compact`]), 1 to 4 per
 //! word (a code as wide as the column has distinct values) and a bit per condition; until it is placed it costs 8 more.
 //! Rows are placed by a counting sort over the entities in the order of their keys, so ties in time keep the
 //! order of the table.

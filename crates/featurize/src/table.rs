@@ -47,6 +47,8 @@ pub struct FeatureSet {
     pub dictionary: String,
     /// The column of the training rows that says from when on their label is known, if that is not the same for all.
     pub label_known_at: Option<String>,
+    /// The first day on which the same rows give another table, if there is one.
+    pub changes_on: Option<NaiveDate>,
     /// What people should look at: rows that lie alone in time.
     pub warnings: Vec<String>,
 }
@@ -84,6 +86,7 @@ pub fn build(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<FeatureS
         books,
         dictionary,
         label_known_at,
+        changes_on: frame.changes_on,
         warnings: frame.warnings,
     })
 }
@@ -101,9 +104,9 @@ pub struct Keyed {
     outputs: SchemaRef,
 }
 
-/// What was found of entities that were asked for.
+/// What was found of entities that were requested.
 pub struct OfKeys {
-    /// Entity, cutoff and features: the very rows of the whole table, in the order in which they were asked for.
+    /// Entity, cutoff and features: the very rows of the whole table, in the order in which they were requested.
     pub rows: DataFrame,
     /// For each entity its row; none where it has no row before the cutoff, or no key.
     pub places: Vec<Option<u32>>,
@@ -210,6 +213,7 @@ pub(super) struct Frame {
     pub plan: Plan,
     pub calendar: Calendar,
     pub rows: u64,
+    pub changes_on: Option<NaiveDate>,
     pub warnings: Vec<String>,
 }
 
@@ -231,7 +235,7 @@ impl Frame {
         let calendar = Calendar::settle(&spec.cutoffs, &spec.label, plan.clock, (stretch.first, stretch.last))?;
         let mut warnings = stretch.warnings;
         warnings.extend(calendar.notes.iter().map(|note| format!("cutoffs: {note}")));
-        Ok(Frame { plan, calendar, rows: stretch.rows, warnings })
+        Ok(Frame { plan, calendar, rows: stretch.rows, changes_on: stretch.changes_on, warnings })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p forest --example bench [THREADS] [LEAVES] [TREES] [ROWS] [FOLDER]` on made-up data of 26 features;
 //! 1 thread, 31 leaves, 200 trees and a million rows unless it is said otherwise. The model and the rows that are explained
-//! are written into the folder, if there is one, for other libraries to explain (`scripts/bench/shap.py`); then the categories
+//! are written into the folder, if there is one, for other libraries to explain (`scripts/bench/forest.py`); then the categories
 //! are numbers, for fasttreeshap knows no others. Times are the least of some rounds, taken in turn, for
 //! other programs may be running. With one thread on Linux it is the thread's own time on the processor that counts.
 

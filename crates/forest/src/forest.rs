@@ -1,11 +1,12 @@
-//! The forest: what can be asked of a model.
+//! The forest: scores, importances and facts of a model.
 
 use std::sync::Mutex;
 
 use spec::Result;
 
 use crate::column::{Column, rows};
-use crate::model::{self, Model};
+use crate::lightgbm;
+use crate::model::Model;
 use crate::row::{MOST_ENTRIES, Quick};
 use crate::score::{Scorer, Work, sums};
 use crate::slots::{BLOCK, Slots};
@@ -46,7 +47,7 @@ impl Forest {
     /// # Errors
     /// If the text is damaged or holds what is not known here. The error names the line.
     pub fn read(text: &str) -> Result<Forest> {
-        Ok(Forest::of(model::read(text)?))
+        Ok(Forest::of(lightgbm::read(text)?))
     }
 
     /// Reads a model of XGBoost 2 or 3 as `save_model` writes it, JSON or UBJSON: boosters `gbtree` and `dart`, splits by

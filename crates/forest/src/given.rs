@@ -4,7 +4,7 @@ use spec::{Error, Result};
 
 use crate::Forest;
 use crate::model::{Leaf, Missing, Model, Reading, Split, Test, Tree, check_shape};
-use crate::objective::Transform;
+use crate::transform::Transform;
 
 /// A node of a tree, which is a list of nodes with the root first.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,7 +119,7 @@ fn test(rule: &Rule) -> Result<Test, String> {
             let mut bits = Vec::new();
             for category in categories {
                 if *category >= MOST_CATEGORIES {
-                    return Err(format!("a split asks for category {category}"));
+                    return Err(format!("a split uses category {category}"));
                 }
                 let word = *category as usize / 32;
                 if bits.len() <= word {
@@ -196,10 +196,7 @@ mod tests {
         assert_eq!(of(split(0, at_most(), 1, 1, 2.0)), "tree 0: -1 is the child of two splits");
         assert_eq!(of(split(0, at_most(), 0, 1, 2.0)), "tree 0: 0 is the child of two splits");
         assert_eq!(of(split(0, at_most(), 1, 2, 0.0)), "tree 0: a split has 0 rows and the gain 1.5");
-        assert_eq!(
-            of(split(0, Rule::Among(vec![u32::MAX]), 1, 2, 2.0)),
-            "tree 0: a split asks for category 4294967295"
-        );
+        assert_eq!(of(split(0, Rule::Among(vec![u32::MAX]), 1, 2, 2.0)), "tree 0: a split uses category 4294967295");
         let nan = Rule::AtMost { threshold: f64::NAN, missing_left: false };
         assert_eq!(of(split(0, nan, 1, 2, 2.0)), "tree 0: a threshold is NaN");
         assert_eq!(refused(vec![leaf(f64::NAN, 1.0)]), "tree 0: a leaf has the value NaN and 1 rows");

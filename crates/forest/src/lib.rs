@@ -27,17 +27,18 @@
 //!
 //! It knows no tables of others and prints nothing. How it computes: `docs/adr/0012-forest.md`.
 
+mod checked;
 mod column;
 mod forest;
 mod given;
+mod lightgbm;
 mod model;
-mod objective;
 mod pieces;
 mod row;
 mod score;
 mod shap;
 mod slots;
-mod text;
+mod transform;
 mod walk;
 mod xgboost;
 

@@ -1,7 +1,7 @@
 //! Trees without walking: which leaf each row of a group reaches.
 //!
 //! A tree is cut into *pieces* of at most 32 exits, which are leaves or the roots of other pieces. Each exit is a bit, from
-//! left to right; a split that sends a row to the right takes away the bits on its left, and the lowest bit that stands at the
+//! left to right; a split that sends a row to the right takes away the bits on its left, and the lowest bit that is left at the
 //! end is the row's exit (QuickScorer, Lucchese et al. 2015; over lanes of rows, RapidScorer, Ye et al. 2018). There is nothing
 //! to predict and nothing to wait for: one comparison and two logical operations per split, for all lanes.
 
@@ -96,35 +96,35 @@ impl Piece {
     /// The exit of each row. Here and below loops and not closures, which would not be compiled for wider registers.
     #[inline(always)]
     pub fn reached(&self, ranks: &[Lanes<i32>]) -> Lanes<u32> {
-        let mut standing = [u32::MAX; GROUP];
+        let mut remaining = [u32::MAX; GROUP];
         for test in &self.numbers {
             let ranks = &ranks[test.slot as usize];
             for lane in 0..GROUP {
-                standing[lane] &= test.mask | u32::from(ranks[lane] <= test.rank).wrapping_neg();
+                remaining[lane] &= test.mask | u32::from(ranks[lane] <= test.rank).wrapping_neg();
             }
         }
         for test in &self.few {
             let ranks = &ranks[test.slot as usize];
             for lane in 0..GROUP {
                 // Never more than 31; this way the compiler knows.
-                standing[lane] &= test.left(ranks[lane] & 31);
+                remaining[lane] &= test.left(ranks[lane] & 31);
             }
         }
         for choice in &self.choices {
             let ranks = &ranks[choice.slot as usize];
             for lane in 0..GROUP {
-                standing[lane] &= choice.left[ranks[lane] as usize];
+                remaining[lane] &= choice.left[ranks[lane] as usize];
             }
         }
         for test in &self.sets {
             let ranks = &ranks[test.slot as usize];
             for lane in 0..GROUP {
-                standing[lane] &= test.left(ranks[lane]);
+                remaining[lane] &= test.left(ranks[lane]);
             }
         }
         let mut exits = [0; GROUP];
         for lane in 0..GROUP {
-            exits[lane] = standing[lane].trailing_zeros();
+            exits[lane] = remaining[lane].trailing_zeros();
         }
         exits
     }

@@ -1,4 +1,4 @@
-//! Scores of one row at a time, without allocation: for a service that is asked about single rows.
+//! Scores of one row at a time, without allocation: for a service that receives single rows.
 //!
 //! Over all trees at once, the splits of a slot lie in the order of their ranks. Those that send the row to the right are a
 //! run from the first on, as long as the row's rank says; each takes its exits away from its piece. How many there are
@@ -46,7 +46,7 @@ struct Run {
 /// How a tree is scored.
 #[derive(Debug, Clone, Copy)]
 enum Place {
-    /// One leaf, whose value stands here.
+    /// One leaf, and the place of its value.
     Constant(u32),
     /// The piece, and where the values of its exits begin.
     Piece(u32, u32),
@@ -124,35 +124,35 @@ impl Quick {
 
     /// The exits of all pieces that a row may still take.
     #[inline(always)]
-    fn apply(&self, ranks: &[i32], standing: &mut [u32]) {
-        standing.fill(u32::MAX);
+    fn apply(&self, ranks: &[i32], remaining: &mut [u32]) {
+        remaining.fill(u32::MAX);
         for run in &self.runs {
             let rank = ranks[run.slot as usize].max(0) as usize;
             let count = run.ends[rank.min(run.ends.len() - 1)] as usize;
             let kept = count / self.stride;
             if kept > 0 {
-                and_all(standing, &run.kept[(kept - 1) * self.pieces..][..self.pieces]);
+                and_all(remaining, &run.kept[(kept - 1) * self.pieces..][..self.pieces]);
             }
             for (piece, mask) in &run.splits[kept * self.stride..count] {
-                standing[*piece as usize] &= mask;
+                remaining[*piece as usize] &= mask;
             }
         }
         for (slot, all) in &self.choices {
-            and_all(standing, &all[ranks[*slot as usize] as usize * self.pieces..][..self.pieces]);
+            and_all(remaining, &all[ranks[*slot as usize] as usize * self.pieces..][..self.pieces]);
         }
         for (piece, choice) in &self.tables {
-            standing[*piece as usize] &= choice.left[ranks[choice.slot as usize] as usize];
+            remaining[*piece as usize] &= choice.left[ranks[choice.slot as usize] as usize];
         }
         for (piece, test) in &self.sets {
-            standing[*piece as usize] &= test.left(ranks[test.slot as usize]);
+            remaining[*piece as usize] &= test.left(ranks[test.slot as usize]);
         }
     }
 }
 
 #[inline(always)]
-fn and_all(standing: &mut [u32], masks: &[u32]) {
-    for (standing, mask) in standing.iter_mut().zip(masks) {
-        *standing &= *mask;
+fn and_all(remaining: &mut [u32], masks: &[u32]) {
+    for (remaining, mask) in remaining.iter_mut().zip(masks) {
+        *remaining &= *mask;
     }
 }
 
@@ -183,7 +183,7 @@ fn runs(pieces: &[&Piece], stride: usize) -> Vec<Run> {
 pub struct RowScorer<F> {
     forest: F,
     ranks: Vec<i32>,
-    standing: Vec<u32>,
+    remaining: Vec<u32>,
 }
 
 impl Forest {
@@ -196,8 +196,8 @@ impl Forest {
 impl<F: Deref<Target = Forest>> RowScorer<F> {
     /// A scorer of single rows.
     pub fn new(forest: F) -> RowScorer<F> {
-        let (ranks, standing) = (vec![0; forest.slots.len()], vec![0; forest.quick.pieces]);
-        RowScorer { forest, ranks, standing }
+        let (ranks, remaining) = (vec![0; forest.slots.len()], vec![0; forest.quick.pieces]);
+        RowScorer { forest, ranks, remaining }
     }
 
     /// Writes the scores of one row, one per output of the forest. `row` has one number per feature; NaN is missing. Every
@@ -219,7 +219,7 @@ impl<F: Deref<Target = Forest>> RowScorer<F> {
         scores.copy_from_slice(&forest.model.base);
         let single = forest.model.reading == Reading::Single;
         forest.slots.fill_row(row, &mut self.ranks);
-        forest.quick.apply(&self.ranks, &mut self.standing);
+        forest.quick.apply(&self.ranks, &mut self.remaining);
         let mut output = 0;
         for (tree, place) in forest.quick.trees.iter().enumerate() {
             scores[output] += self.tree(tree, *place, row);
@@ -241,7 +241,7 @@ impl<F: Deref<Target = Forest>> RowScorer<F> {
         let scorer = &forest.scorers[tree];
         match place {
             Place::Piece(piece, values) if !forest.linear => {
-                quick.values[(values + self.standing[piece as usize].trailing_zeros()) as usize]
+                quick.values[(values + self.remaining[piece as usize].trailing_zeros()) as usize]
             }
             Place::Constant(value) if !forest.linear => quick.values[value as usize],
             _ => {
@@ -252,7 +252,7 @@ impl<F: Deref<Target = Forest>> RowScorer<F> {
     }
 
     fn leaf(&self, scorer: &Scorer, place: Place) -> u32 {
-        let reached = |piece: u32| self.standing[piece as usize].trailing_zeros() as usize;
+        let reached = |piece: u32| self.remaining[piece as usize].trailing_zeros() as usize;
         match (&scorer.shape, place) {
             (Shape::Pieces(pieces), Place::Piece(first, _) | Place::Pieces(first)) => {
                 let mut exit = PIECE | (pieces.len() as u32 - 1);

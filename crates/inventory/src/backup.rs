@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use artifact::{LATEST, Stamp, Temporary, hash_file};
 use serde::{Deserialize, Serialize};
@@ -247,7 +248,7 @@ fn last(cloud: &Cloud, at: &Url, time: Option<&str>) -> Result<Option<List>> {
     };
     let is_hash = |hash: &str| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     match list.files.iter().find(|entry| !is_inside(&entry.path) || !is_hash(&entry.hash)) {
-        Some(entry) => Err(damaged(&format!("it names '{}', which is no file of a project", entry.path.display()))),
+        Some(entry) => Err(damaged(&format!("it names '{}', which is not a file of a project", entry.path.display()))),
         None => Ok(Some(list)),
     }
 }
@@ -313,6 +314,9 @@ pub fn restore(root: &Root, cloud: &Cloud, from: &Url, list: &List, progress: &d
         }
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(entry.mode))
             .map_err(|error| Error::io("write", &entry.path, &error))?;
+        // Sources that are not ours are known by their time: with another one, stages would take them for new.
+        let modified = UNIX_EPOCH + Duration::from_nanos(entry.modified.max(0) as u64);
+        temporary.file().set_modified(modified).map_err(|error| Error::io("write", &entry.path, &error))?;
         temporary.replace(&whole)?;
         restored.written += 1;
         restored.written_bytes += entry.size;

@@ -1,24 +1,24 @@
 //! The runs behind the artifacts as OpenLineage events, for catalogs of others. They follow
 //! <https://openlineage.io/spec/2-0-2/OpenLineage.json>; facets of columns come from footers, which know more than the run log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use artifact::{Evidence, Kind};
+use artifact::{ColumnOf, Evidence, Kind};
 use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
 use crate::found::{Found, Inventory};
 use crate::graph::resolve;
-use crate::place::Layer;
+use crate::place::{Layer, TableId};
 
-const SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/definitions/RunEvent";
+const SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
 const PRODUCER: &str = concat!("https://github.com/millrace/millrace/tree/v", env!("CARGO_PKG_VERSION"));
 
 /// One event per run whose artifacts are there, oldest first; of one pipeline, if it is named.
 pub fn events(inventory: &Inventory, pipeline: Option<&str>) -> Vec<Value> {
     let mut runs: BTreeMap<&str, Vec<&Found>> = BTreeMap::new();
     for found in inventory.found.iter().filter(|found| matches!(found.evidence.kind, Kind::Table | Kind::File)) {
-        // Journals are sealed by a server, which is no run.
+        // Journals are sealed by a server, which is not a run.
         let is_run = !found.evidence.run.is_empty();
         if is_run && pipeline.is_none_or(|name| name == found.evidence.pipeline) {
             runs.entry(&found.evidence.run).or_default().push(found);
@@ -64,11 +64,11 @@ fn output(inventory: &Inventory, found: &Found) -> Value {
             field
         };
         let fields: Vec<Value> = evidence.columns.iter().map(field).collect();
-        facets.insert("schema".to_owned(), facet("SchemaDatasetFacet", "1-1-1", json!({ "fields": fields })));
+        facets.insert("schema".to_owned(), facet("SchemaDatasetFacet", "1-2-0", json!({ "fields": fields })));
     }
     if let Some(text) = evidence.described.as_ref().and_then(|described| described.description.as_deref()) {
         let content = json!({ "description": text });
-        facets.insert("documentation".to_owned(), facet("DocumentationDatasetFacet", "1-0-1", content));
+        facets.insert("documentation".to_owned(), facet("DocumentationDatasetFacet", "1-1-0", content));
     }
     facets.extend(column_lineage(inventory, found).map(|facet| ("columnLineage".to_owned(), facet)));
     if found.place.layer != Layer::Models {
@@ -83,28 +83,34 @@ fn output(inventory: &Inventory, found: &Found) -> Value {
 /// The columns that each column comes from: those of its cells are direct, those that decide on rows indirect.
 fn column_lineage(inventory: &Inventory, found: &Found) -> Option<Value> {
     let lineage = found.evidence.lineage.as_ref()?;
-    let input = |of: &artifact::ColumnOf| -> Option<Value> {
-        let id = resolve(inventory, found, &of.table)?;
-        // A table of several artifacts is each of them.
-        let path = found.evidence.inputs.iter().map(|input| &input.path);
-        let path =
-            path.into_iter().find(|path| inventory.table_at(std::path::Path::new(path)).as_ref() == Some(&id))?;
-        Some(json!({ "namespace": "file", "name": path, "field": of.column }))
-    };
-    let with = |input: Value, kind: &str| {
-        let mut input = input;
-        input["transformations"] = json!([{ "type": kind, "masking": false }]);
-        input
+    // By table, the artifacts of it that were read: those of the stage before, and those of the same run.
+    let mut read: BTreeMap<TableId, BTreeSet<String>> = BTreeMap::new();
+    for path in found.read() {
+        if let Some(id) = inventory.table_at(path) {
+            read.entry(id).or_default().insert(path.display().to_string());
+        }
+    }
+    let inputs = |of: &BTreeSet<ColumnOf>, kind: &str| -> Vec<Value> {
+        let one = |of: &ColumnOf| {
+            let id = resolve(inventory, found, &of.table);
+            // A table of several artifacts is each of them.
+            let paths = id.and_then(|id| read.get(&id)).into_iter().flatten();
+            let field = |path: &String| {
+                json!({
+                    "namespace": "file", "name": path, "field": of.column,
+                    "transformations": [{ "type": kind, "masking": false }]
+                })
+            };
+            paths.map(field).collect::<Vec<Value>>()
+        };
+        of.iter().flat_map(one).collect()
     };
     let fields: Map<String, Value> = lineage
         .columns
         .iter()
-        .map(|(name, of)| {
-            let inputs: Vec<Value> = of.iter().filter_map(input).map(|input| with(input, "DIRECT")).collect();
-            (name.clone(), json!({ "inputFields": inputs }))
-        })
+        .map(|(name, of)| (name.clone(), json!({ "inputFields": inputs(of, "DIRECT") })))
         .collect();
-    let rows: Vec<Value> = lineage.rows.iter().filter_map(input).map(|input| with(input, "INDIRECT")).collect();
+    let rows = inputs(&lineage.rows, "INDIRECT");
     Some(facet("ColumnLineageDatasetFacet", "1-2-0", json!({ "fields": fields, "dataset": rows })))
 }
 

@@ -36,6 +36,14 @@ impl Found {
         self.evidence.inputs.iter().map(|input| input.path.as_str()).chain(beside).map(Path::new)
     }
 
+    /// Its rows; of a version of a model those that it learned from.
+    pub fn rows(&self) -> u64 {
+        match self.place.layer {
+            Layer::Models => self.evidence.books.rows_in,
+            _ => self.evidence.books.rows_out,
+        }
+    }
+
     /// Whether it is a table, one in a format of its own, or a version of a model: not its refused rows, its change log or a
     /// page about it.
     pub fn is_table(&self) -> bool {

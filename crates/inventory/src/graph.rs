@@ -275,7 +275,7 @@ pub(crate) fn resolve(inventory: &Inventory, found: &Found, name: &str) -> Optio
         let is_layer = layer.is_none_or(|layer| id.place.layer == layer);
         (is_layer && (id.table == table || is_version)).then_some(id)
     });
-    // A table of the same run is no input.
+    // A table of the same run is not an input.
     let beside = layer.map(|layer| Place { pipeline: found.place.pipeline.clone(), layer });
     input.or_else(|| beside.map(|place| TableId::new(&place, table)))
 }

@@ -1,14 +1,15 @@
 //! What may go: old artifacts that nothing needs any more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use artifact::{Kind, sidecar};
 use chrono::{DateTime, Utc};
+use score::{ModelStage, Registry, Version};
 use serde::Serialize;
-use spec::{Error, Result};
+use spec::{Error, Result, Root};
 
-use crate::found::{Found, Inventory};
+use crate::found::{Found, Inventory, places};
 use crate::place::{Layer, Place, TableId};
 
 /// So many earlier artifacts of a table may a check, or `monitor`, look back on.
@@ -47,12 +48,21 @@ impl Pruning {
 }
 
 /// What is older than `before` and needed by nobody. Kept are: all that a `latest` or a pending snapshot names, and what that was
-/// made of, step by step; versions of models with what they learned from; sealed journals of a server, which nothing can make
-/// again; and the artifacts that a check or `monitor` looks back on.
-pub fn prunable(inventory: &Inventory, before: DateTime<Utc>) -> Result<Pruning> {
-    let needed = needed(inventory)?;
+/// made of, step by step; the versions of models in use ([`versions`]) with what they learned from; sealed journals of a server,
+/// which nothing can make again; and the artifacts that a check or `monitor` looks back on. `also` are paths that others name, such
+/// as the snapshots in a store.
+///
+/// Errors: a log of decisions that cannot be read.
+pub fn prunable(inventory: &Inventory, before: DateTime<Utc>, also: &[PathBuf]) -> Result<Pruning> {
+    let needed = needed(inventory, before, also)?;
     let mut pruning = Pruning::default();
-    for found in inventory.found.iter().filter(|found| found.evidence.time < before && is_main(inventory, found)) {
+    let beside: HashSet<&Path> = inventory.found.iter().flat_map(|found| beside(&found.evidence)).collect();
+    // Refused rows and change logs go with their table; those of a run that published no table stand for themselves.
+    let is_main = |found: &Found| match found.evidence.kind {
+        Kind::Table | Kind::File => true,
+        Kind::Refused | Kind::Changes => !beside.contains(found.path.as_path()),
+    };
+    for found in inventory.found.iter().filter(|found| found.evidence.time < before && is_main(found)) {
         match needed.get(&found.path) {
             Some(reason) => *pruning.kept.entry(reason).or_default() += 1,
             None => pruning.old.push(old(inventory, found)),
@@ -79,20 +89,26 @@ pub fn remove(inventory: &Inventory, old: &Old) -> Result<()> {
     Ok(())
 }
 
-/// Refused rows and change logs go with their table; those of a run that published no table stand for themselves.
-fn is_main(inventory: &Inventory, found: &Found) -> bool {
-    match found.evidence.kind {
-        Kind::Table | Kind::File => true,
-        Kind::Refused | Kind::Changes => !inventory.found.iter().any(|other| belongs(&other.evidence, &found.path)),
-    }
+fn beside(evidence: &artifact::Evidence) -> impl Iterator<Item = &Path> {
+    [&evidence.refused, &evidence.changes].into_iter().flatten().map(Path::new)
 }
 
-fn belongs(evidence: &artifact::Evidence, path: &Path) -> bool {
-    [&evidence.refused, &evidence.changes].into_iter().flatten().any(|beside| Path::new(beside) == path)
+/// What is needed and not here, such as artifacts that other machines wrote: whoever prunes a store brings them before, because only
+/// they say what they were made of.
+pub fn wanting(inventory: &Inventory, before: DateTime<Utc>, also: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut wanting: BTreeSet<PathBuf> = BTreeSet::new();
+    for path in needed(inventory, before, also)?.into_keys() {
+        match inventory.at(&path) {
+            Some(found) => wanting.extend(found.read().map(Path::to_owned)),
+            None => wanting.extend([path]),
+        }
+    }
+    wanting.retain(|path| inventory.at(path).is_none() && Place::holding(path).is_some());
+    Ok(wanting.into_iter().collect())
 }
 
 fn old(inventory: &Inventory, found: &Found) -> Old {
-    let beside = [&found.evidence.refused, &found.evidence.changes].into_iter().flatten().map(PathBuf::from);
+    let beside = beside(&found.evidence).map(Path::to_owned);
     let own = std::iter::once(found.path.clone()).chain(beside.filter(|_| found.evidence.kind == Kind::Table));
     let mut files: Vec<PathBuf> = own.filter(|path| inventory.root.join(path).exists()).collect();
     let evidence = sidecar(&inventory.root.join(&found.path));
@@ -107,15 +123,18 @@ fn old(inventory: &Inventory, found: &Found) -> Old {
 }
 
 /// Every artifact that must stay, with the reason.
-fn needed(inventory: &Inventory) -> Result<BTreeMap<PathBuf, &'static str>> {
-    let mut needed = BTreeMap::new();
+fn needed(inventory: &Inventory, before: DateTime<Utc>, also: &[PathBuf]) -> Result<BTreeMap<PathBuf, &'static str>> {
+    let mut needed: BTreeMap<PathBuf, &'static str> =
+        also.iter().map(|path| (path.clone(), "current output in the store")).collect();
     for (snapshots, reason) in [(&inventory.snapshots, "current output"), (&inventory.pending, "not sent yet")] {
         for path in snapshots.values().flat_map(|snapshot| &snapshot.paths) {
             needed.entry(path.clone()).or_insert(reason);
         }
     }
-    let versions = inventory.found.iter().filter(|found| found.place.layer == Layer::Models);
-    needed.extend(versions.map(|found| (found.path.clone(), "version of a model")));
+    for (place, folder) in places(&inventory.root).into_iter().filter(|(place, _)| place.layer == Layer::Models) {
+        let versions = versions(&inventory.root, &place, &folder, before)?;
+        needed.extend(versions.into_iter().map(|(version, reason)| (folder.join(version.to_string()), reason)));
+    }
     let sealed = inventory.found.iter().filter(|found| found.evidence.tool == spec::Tool::Serve);
     needed.extend(sealed.map(|found| (found.path.clone(), "requests and outcomes")));
     looked_back_on(inventory, &mut needed);
@@ -131,6 +150,51 @@ fn needed(inventory: &Inventory) -> Result<BTreeMap<PathBuf, &'static str>> {
         }
     }
     Ok(needed)
+}
+
+/// The versions of a model that are in use: the one in production and its predecessor, to which `release --rollback` returns; those
+/// that wait in staging or for a decision, or were decided on since `before`; the newest; and those that a file of the pipeline names, as the arms
+/// of a comparison are.
+fn versions(
+    root: &Root,
+    place: &Place,
+    folder: &Path,
+    before: DateTime<Utc>,
+) -> Result<BTreeMap<Version, &'static str>> {
+    let registry = Registry::at(root.join(folder));
+    let (decisions, there) = (registry.decisions()?, registry.versions()?);
+    let mut used = BTreeMap::new();
+    let standing = Registry::standing_after(&decisions);
+    used.extend(standing.iter().rev().take(2).map(|version| (*version, "version in production, or before it")));
+    used.extend(there.iter().max().map(|newest| (*newest, "newest version of a model")));
+    for version in there {
+        let is_recent = |entry: &score::Entry| {
+            entry.version == version && entry.time.parse::<DateTime<Utc>>().is_ok_and(|time| time >= before)
+        };
+        match ModelStage::of(version, &decisions) {
+            Some(ModelStage::Production | ModelStage::Staging) | None => {
+                used.entry(version).or_insert("version that waits for a decision");
+            }
+            _ if decisions.iter().any(is_recent) => {
+                used.entry(version).or_insert("version that was decided on lately");
+            }
+            _ => {}
+        }
+    }
+    let resources = root.join("resources").join(&place.pipeline);
+    for entry in std::fs::read_dir(&resources).into_iter().flatten().flatten() {
+        let file = entry.path();
+        if file.extension().is_some_and(|ending| ending == "yaml")
+            && let Ok(text) = std::fs::read_to_string(&file)
+        {
+            let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+            let named = words.filter_map(|word| word.parse::<Version>().ok());
+            named.for_each(|version| {
+                used.entry(version).or_insert("version that a YAML file names");
+            });
+        }
+    }
+    Ok(used)
 }
 
 /// The newest artifacts of tables whose checks compare them with earlier runs; and, where `monitor` watches a pipeline, of the

@@ -43,8 +43,8 @@ impl<'a> Table<'a> {
     /// Rows of the current output; of a version of a model those that it learned from.
     pub fn rows(&self) -> u64 {
         match self.id.place.layer {
-            Layer::Models => self.evidence().map_or(0, |evidence| evidence.books.rows_in),
-            _ => self.current.iter().map(|found| found.evidence.books.rows_out).sum(),
+            Layer::Models => self.newest().map_or(0, Found::rows),
+            _ => self.current.iter().map(|found| found.rows()).sum(),
         }
     }
 

@@ -78,7 +78,7 @@ fn problem(root: &Root, found: &Found) -> Option<Problem> {
     Some(Problem { path: found.path.clone(), what: without(error.message(), root, &found.path) })
 }
 
-/// A file that is no table is hashed as it is.
+/// A file that is not a table is hashed as it is.
 fn hashed(found: &Found, whole: &Path) -> spec::Result<()> {
     match hash_file(whole)? == found.evidence.content {
         true => Ok(()),

@@ -4,9 +4,11 @@
 //! A journal is a row of files, its *segments*: `requests-000001.jsonl`, `requests-000002.jsonl`, … Lines go to the newest.
 //! [`Journal::rotate`] begins the next one, so that entries can be moved elsewhere in whole files that no longer change.
 //!
-//! Many writers share one write and one sync: while the disk works, lines gather, and the next write takes them all.
+//! Many writers share one write and one sync: while the disk works, lines gather, and the next write takes them all. The segment
+//! that is written to ends in zeros, the room for the entries to come; readers take them for its end.
 
 mod chain;
+mod disk;
 mod journal;
 mod recovery;
 mod segment;

@@ -38,7 +38,9 @@ pub fn open(folder: &Path, name: &str) -> Result<Open> {
     let failed = |error: std::io::Error| Error::io("read", file, &error);
     let mut bytes = Vec::new();
     let mut open = OpenOptions::new().read(true).write(true).open(file).map_err(failed)?;
-    open.read_to_end(&mut bytes).map_err(failed)?;
+    let whole = open.read_to_end(&mut bytes).map_err(failed)?;
+    // Zeros at the end were the room for the entries to come.
+    bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
     let first = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
     let header: Option<Header> = first.strip_suffix(b"\n").and_then(|line| serde_json::from_slice(line).ok());
     let Some(header) = header else {
@@ -71,15 +73,15 @@ pub fn open(folder: &Path, name: &str) -> Result<Open> {
     }
     let length = good as u64;
     let failed = |error: std::io::Error| Error::io("write", file, &error);
-    if recovered.cut > 0 {
+    if good < whole {
         open.set_len(length).and_then(|()| open.sync_all()).map_err(failed)?;
     }
     open.seek(SeekFrom::Start(length)).map_err(failed)?;
     Ok(Open { file: open, number: *number, chain, length, recovered })
 }
 
-/// Whether a crash can have left this line, the first that is not good: the file ends within it, or it runs into a hole
-/// where a block was not written yet. A line that is whole was changed, whatever the end of the file looks like.
+/// Whether a crash can have left this line, the first that is not good: the file ends within it, or it has zeros where a block was
+/// not written yet. A line that is whole was changed, whatever the end of the file looks like.
 fn is_torn(line: &[u8]) -> bool {
     !line.ends_with(b"\n") || line.contains(&0)
 }

@@ -53,7 +53,7 @@ pub fn segments(folder: &Path, name: &str) -> Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-/// The entries of a segment that no longer changes, each checked against the one before.
+/// The entries of a segment, each checked against the one before. They end where only zeros follow.
 pub struct Entries {
     lines: BufReader<std::fs::File>,
     path: PathBuf,
@@ -87,6 +87,8 @@ impl Entries {
         self.number += 1;
         match line.pop() {
             Some(b'\n') => Ok(Some(line)),
+            // The room for the entries to come.
+            Some(0) if line.iter().all(|byte| *byte == 0) => Ok(None),
             _ => Err(self.broken("the last line is cut off")),
         }
     }

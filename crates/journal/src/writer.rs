@@ -1,15 +1,16 @@
 //! The thread that writes: gathers the entries that wait, writes them at once, syncs once, then confirms each.
 
-use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
 
-use spec::Result;
+use spec::{Error, Result};
 
 use crate::chain::Chain;
+use crate::disk::Disk;
 use crate::journal::{Kept, State};
 use crate::recovery::{self, Open};
 use crate::segment::path;
@@ -31,21 +32,11 @@ pub trait Storage: Send {
     fn cut(&mut self, length: u64) -> io::Result<()>;
 }
 
-impl Storage for File {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
-    }
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
-    }
-    fn cut(&mut self, length: u64) -> io::Result<()> {
-        self.set_len(length)?;
-        self.seek(SeekFrom::Start(length)).map(drop)
-    }
-}
-
 /// Bytes that one write takes at most: those who wait behind it wait no longer than this takes.
 const MOST: usize = 4 << 20;
+
+/// While several wait for each write, writes begin at most so often: a sync costs the processor as much as tens of entries.
+const APART: Duration = Duration::from_micros(400);
 
 pub struct Writer<S> {
     pub folder: PathBuf,
@@ -64,12 +55,12 @@ pub struct Writer<S> {
     pub dirty: bool,
 }
 
-impl Writer<File> {
-    pub fn new(folder: PathBuf, name: String, open: Open, state: Arc<State>) -> Writer<File> {
+impl Writer<Disk> {
+    pub fn new(folder: PathBuf, name: String, open: Open, state: Arc<State>) -> Writer<Disk> {
         Writer {
             folder,
             name,
-            storage: open.file,
+            storage: Disk::new(open.file, open.length),
             number: open.number,
             chain: open.chain,
             length: open.length,
@@ -83,7 +74,12 @@ impl Writer<File> {
     /// Runs until the last sender is dropped.
     pub fn run(mut self, messages: &Receiver<Message>) {
         let (mut batch, mut then) = (Vec::new(), Vec::new());
+        let (mut began, mut is_busy) = (Instant::now(), false);
         while let Ok(first) = messages.recv() {
+            if is_busy {
+                std::thread::sleep(APART.saturating_sub(began.elapsed()));
+            }
+            began = Instant::now();
             let mut next = Some(first);
             let mut rotate = None;
             let mut size = 0;
@@ -103,6 +99,7 @@ impl Writer<File> {
                     next = messages.try_recv().ok();
                 }
             }
+            is_busy = batch.len() > 1;
             if !batch.is_empty() {
                 let kept = self.commit(&batch);
                 batch.clear();
@@ -113,6 +110,8 @@ impl Writer<File> {
                 let _ = answer.send(self.rotate());
             }
         }
+        // Zeros that stay are read as the end, too.
+        let _ = self.storage.finish();
     }
 
     fn rotate(&mut self) -> Result<Option<PathBuf>> {
@@ -120,8 +119,10 @@ impl Writer<File> {
             return Ok(None);
         }
         let closed = path(&self.folder, &self.name, self.number);
+        self.storage.finish().map_err(|error| Error::io("write", &closed, &error))?;
         let open = recovery::begin(&self.folder, &self.name, self.number + 1, self.chain.clone(), 0)?;
-        (self.storage, self.number, self.length, self.entries) = (open.file, open.number, open.length, 0);
+        self.storage = Disk::new(open.file, open.length);
+        (self.number, self.length, self.entries) = (open.number, open.length, 0);
         self.state.segment_entries.store(0, Ordering::Relaxed);
         self.state.segment_bytes.store(self.length, Ordering::Relaxed);
         Ok(Some(closed))

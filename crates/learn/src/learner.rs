@@ -1,4 +1,4 @@
-//! What every learner can be asked, whichever library does the work.
+//! What every learner can do, whichever library does the work.
 
 use score::{Matrix, Model, Task, Tuned};
 use spec::Result;

@@ -8,13 +8,17 @@ mod label_transform;
 mod learner;
 mod learners;
 mod lightgbm;
+mod parameters;
+mod plain_names;
 pub mod plots;
 mod random;
 mod retrain;
 mod runs_table;
 mod search;
 mod split;
+mod takes;
 mod write;
+mod xgboost;
 
 pub use experiment::{
     BASELINE, ExperimentSpec, Explained, Gate, Importance, Known, PromoteRule, PromoteWhen, Rebuild, TrainSpec, Trial,
@@ -22,12 +26,12 @@ pub use experiment::{
 };
 pub use intervals::IntervalSpec;
 pub use learner::{Data, Learner};
-pub use learners::{Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree};
+pub use learners::{Average, Baseline, ElasticNet, Forest, LearnerSpec, Lightgbm, Logistic, Objective, Tree, Xgboost};
 pub use retrain::{RetrainRule, RetrainWhen, Since};
 pub use runs_table::{RunsQuery, measure_text, runs_table, runs_text};
 pub use score::metrics;
 pub use search::{Between, Choices, Scale, SearchSpec, WrittenSpace};
-// All of it, so that whoever trains need not know which crate has what. Whoever only scores asks `score` alone.
+// All of it, so that whoever trains need not know which crate has what. Whoever only scores uses `score` alone.
 pub use score::{
     Action, Bounds, Contributions, Decision, Encoder, Entry, Feature, FeatureKind, FeatureSummary, FoldsSummary,
     GateResult, IntervalMethod, IntervalRecord, Intervals, LabelTransform, Likeness, LikenessSpec, LoadedVersion, Log,
@@ -37,3 +41,4 @@ pub use score::{
 };
 pub use split::{Fold, LabelKnown, Purge, Shares, Split, SplitSpec};
 pub use write::write_version;
+pub use xgboost::{VARIABLE as XGBOOST_VARIABLE, find_xgboost};

@@ -162,7 +162,7 @@ mod tests {
         all.cause(&since(0, 168, None)).unwrap_err();
         let drifted = Watch { drifted: vec!["price".to_owned(), "area".to_owned()], error_up: None };
         assert_eq!(all.cause(&since(0, 1, Some(drifted.clone()))).unwrap(), "drift of price, area");
-        // Nobody asked for it.
+        // The rule does not have it.
         rule("{new_rows: 0.1}").cause(&since(0, 1, Some(drifted))).unwrap_err();
         let worse = Watch { drifted: Vec::new(), error_up: Some(0.21) };
         assert_eq!(

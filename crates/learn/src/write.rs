@@ -128,7 +128,7 @@ impl Trial {
 
     /// The test part's predictions: entity, time (where there is one), label, `score` (of several classes the columns of
     /// [`of_classes`]), `low` and `high`
-    /// (where the spec asks for intervals), `decision` (classification: flagged or not), `part`, and what else says what a row
+    /// (where the spec has intervals), `decision` (classification: flagged or not), `part`, and what else says what a row
     /// is about.
     pub fn predictions(&self) -> Result<DataFrame> {
         let doing = "test predictions";

@@ -1,21 +1,36 @@
-//! Predictions of earlier runs and what happened since, from the folders of `predict` and `features`.
+//! Predictions of earlier runs, or answers of the server, and what happened since: from the folders of `predict` and `features`, and
+//! from the requests that `serve` sealed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use artifact::{PolarsResultExt, history};
-use polars::prelude::{DataFrame, DataType, Expr, NULL, col, lit};
+use artifact::history;
+use chrono::TimeDelta;
+use polars::prelude::DataFrame;
 use score::metrics::Metric;
 use score::{Manifest, Registry, Task, Version};
-use spec::{Error, Result, Tool};
+use spec::text::count;
+use spec::{Error, Name, Result, Tool};
 use stage::Job;
-use watch::{EstimateReport, EstimateSpec, Keys, PerformanceReport, PerformanceSpec, Promised, Reference};
+use watch::{EstimateReport, EstimateSpec, Keys, Origin, PerformanceReport, PerformanceSpec, Promised, Reference};
 
 use crate::drift::production;
+use crate::service::{requests_since, sealed};
 use crate::wiring::Monitor;
 
 /// Tables of each kind that are considered.
 const HISTORY: usize = 10_000;
+
+/// Which predictions are judged.
+#[derive(Clone, Copy)]
+struct Which<'a> {
+    from: &'a [Origin],
+    served: Option<&'a Name>,
+    /// How many weeks count.
+    weeks: u32,
+    /// What they are needed for, such as `judge by`.
+    purpose: &'a str,
+}
 
 /// What both judgments begin with: the version in production, what the cards say, and all predictions on disk.
 struct Past {
@@ -24,16 +39,19 @@ struct Past {
     manifest: Manifest,
     keys: Keys,
     promised: BTreeMap<String, Promised>,
-    predictions: DataFrame,
+    /// Those that `predict` wrote.
+    predicted: Option<DataFrame>,
+    /// Those that the server answered.
+    answers: Option<DataFrame>,
 }
 
 impl Past {
-    /// `metric_of`: the metric that is wanted for a task. `segments`: columns for whose values it is wanted, too. `purpose`: what predictions are needed for, such as `judge by`.
+    /// `metric_of`: the metric that is wanted for a task. `segments`: columns for whose values it is wanted, too.
     fn read(
         job: &Job<Monitor>,
+        which: Which<'_>,
         metric_of: impl Fn(Task) -> Result<Metric>,
         segments: &[String],
-        purpose: &str,
     ) -> Result<Past> {
         let (version, registry) = production(job)?;
         let manifest = registry.manifest(version)?;
@@ -45,16 +63,40 @@ impl Past {
         let mut required = [&keys.shared()[..], &["model_version", "scored_at"]].concat();
         required.extend(keys.carried.iter().map(String::as_str));
         let scores = watch::score_columns(manifest.task, &promised);
-        // Versions know different classes: of those that a table does not have, no row of it has a probability.
-        let found = match manifest.task {
-            Task::Multiclass => together(&files, &required, &scores)?,
-            _ => together(&files, &[&required[..], &["score"]].concat(), &[])?,
-        };
-        let predictions = found.ok_or_else(|| {
-            Error::refused(format!("pipeline '{}': there are no predictions to {purpose}", job.pipeline))
-                .hint(format!("run `bin/predict {}`", job.pipeline))
-        })?;
-        Ok(Past { version: version.to_string(), registry, manifest, keys, promised, predictions })
+        let mut predicted = None;
+        if which.from.contains(&Origin::Predict) {
+            // Versions know different classes: of those that a table does not have, no row of it has a probability.
+            let found = match manifest.task {
+                Task::Multiclass => watch::together(&files, &required, &scores)?,
+                _ => watch::together(&files, &[&required[..], &["score"]].concat(), &[])?,
+            };
+            predicted = Some(found.ok_or_else(|| {
+                Error::refused(format!("pipeline '{}': there are no predictions to {}", job.pipeline, which.purpose))
+                    .hint(format!("run `bin/predict {}`", job.pipeline))
+            })?);
+        }
+        let mut answers = None;
+        if which.from.contains(&Origin::Requests) {
+            if !keys.carried.is_empty() {
+                return Err(Error::cannot_run(
+                    "from: the request log does not say which forecast of a series an answer was",
+                )
+                .hint("write `from: [predict]`"));
+            }
+            let since = (job.stamp.time() - TimeDelta::weeks(which.weeks.into())).timestamp_micros();
+            let sealed = requests_since(sealed(job, which.served)?, since);
+            answers = Some(watch::answered(&sealed, compare::REQUESTS, &keys, &scores, since)?);
+        }
+        Ok(Past { version: version.to_string(), registry, manifest, keys, promised, predicted, answers })
+    }
+
+    /// All predictions, with keys that can be compared with those of the labels.
+    fn predictions(&mut self, labels: Option<&DataFrame>) -> Result<DataFrame> {
+        match (self.predicted.take(), self.answers.take()) {
+            (predicted, Some(answers)) => watch::below(predicted, answers, labels, &self.keys),
+            (Some(predicted), None) => Ok(predicted),
+            (None, None) => Err(Error::cannot_run("from: names nothing")),
+        }
     }
 
     /// The labels on disk, with these further columns.
@@ -68,47 +110,49 @@ impl Past {
                 wanted.push(column);
             }
         }
-        together(&files(job, Tool::Features, table), &wanted, &[])
+        watch::together(&files(job, Tool::Features, table), &wanted, &[])
     }
 }
 
 /// Judges the predictions on disk by the labels on disk. Returns the version in production, too.
 pub fn judge(job: &Job<Monitor>, spec: &PerformanceSpec) -> Result<(PerformanceReport, String)> {
-    let past = Past::read(job, |task| spec.metric_of(task), &spec.segments, "judge by")?;
+    let which = Which { from: &spec.from, served: spec.served.as_ref(), weeks: spec.weeks, purpose: "judge by" };
+    let mut past = Past::read(job, which, |task| spec.metric_of(task), &spec.segments)?;
     let outcomes = past.outcomes(job, &spec.labels, &spec.segments)?.ok_or_else(|| {
         Error::refused(format!("pipeline '{}': there are no labels to judge by", job.pipeline))
             .hint(format!("run `bin/features {}`", job.pipeline))
     })?;
     let task = past.manifest.task;
-    let report = watch::performance(spec, task, &past.keys, &past.predictions, &outcomes, &past.promised)?;
+    let unknown = past.answers.as_ref().map_or(0, watch::unknown_rows);
+    if unknown > 0 {
+        tool::warn(format!(
+            "monitor {}: {} in the request log cannot be judged: the log has the time of a row only if the request gave \
+             the row itself (`rows`); `estimate` reads the others, too",
+            job.pipeline,
+            count(unknown as u64, "answer")
+        ));
+    }
+    let predictions = past.predictions(Some(&outcomes))?;
+    let report = watch::performance(spec, task, &past.keys, &predictions, &outcomes, &past.promised)?;
     Ok((report.judging(&past.version), past.version))
 }
 
 /// Estimates how good the predictions on disk are, whether their labels are known or not. Returns the version in production,
 /// too.
 pub fn estimate(job: &Job<Monitor>, spec: &EstimateSpec) -> Result<(EstimateReport, String)> {
-    let past = Past::read(job, |task| spec.metric_of(task), &[], "estimate from")?;
+    let which = Which { from: &spec.from, served: spec.served.as_ref(), weeks: spec.weeks, purpose: "estimate from" };
+    let mut past = Past::read(job, which, |task| spec.metric_of(task), &[])?;
     let outcomes = past.outcomes(job, &spec.labels, &[])?;
-    let Past { version, registry, manifest, keys, promised, predictions } = past;
+    let predictions = past.predictions(outcomes.as_ref())?;
+    let Past { version, registry, manifest, keys, promised, .. } = past;
     let mut references = BTreeMap::new();
     for version in registry.versions()? {
         let classes = promised.get(&version.to_string()).map(|promised| promised.classes.as_slice());
-        let reference = reference(&registry, version, &keys, classes.unwrap_or_default())?;
+        let reference = Reference::read(&registry, version, &keys, classes.unwrap_or_default())?;
         references.insert(version.to_string(), reference);
     }
     let report = watch::estimate(spec, manifest.task, &keys, &predictions, outcomes.as_ref(), &promised, &references)?;
     Ok((report.judging(&version), version))
-}
-
-/// The scores and the labels of a version's test part; empty if its folder does not have them. `classes`: of several classes
-/// their names.
-fn reference(registry: &Registry, version: Version, keys: &Keys, classes: &[String]) -> Result<Reference> {
-    let file = registry.folder(version).join("predictions.parquet");
-    if !file.is_file() {
-        return Ok(Reference::default());
-    }
-    let doing = format!("the test predictions of {version}");
-    Reference::of(&artifact::collect(artifact::scan_files(&[&file])?, &doing)?, keys, classes)
 }
 
 /// The files of a table in a stage's folder, the newest first: a label that was corrected later counts.
@@ -124,53 +168,6 @@ fn files(job: &Job<Monitor>, tool: Tool, table: &str) -> Vec<PathBuf> {
     history::files_of_table(&folder, table, HISTORY).into_iter().map(|(file, _)| file).collect()
 }
 
-/// The columns of all files that have all `required` ones, one file after the other; `None` if no file does. Of the numbers
-/// `optional`, those that a file does not have are null.
-fn together(files: &[PathBuf], required: &[&str], optional: &[String]) -> Result<Option<DataFrame>> {
-    let mut all: Option<DataFrame> = None;
-    for file in files {
-        let doing = file.display().to_string();
-        let mut plan = artifact::scan_files(&[file])?;
-        let schema = plan.collect_schema().during(&doing)?;
-        // Of an earlier spec, with other keys: what it says cannot be joined.
-        if !required.iter().all(|name| schema.contains(name)) {
-            continue;
-        }
-        let number = |name: &String| match schema.contains(name) {
-            true => col(name.as_str()).cast(DataType::Float64),
-            false => lit(NULL).cast(DataType::Float64).alias(name.as_str()),
-        };
-        let columns: Vec<Expr> = required.iter().map(|name| col(*name)).chain(optional.iter().map(number)).collect();
-        let rows = artifact::collect(plan.select(columns), &doing)?;
-        match &mut all {
-            None => all = Some(rows),
-            Some(all) if all.schema() == rows.schema() => {
-                all.vstack_mut(&rows).during(&doing)?;
-            }
-            // Likewise of other types.
-            Some(_) => {}
-        }
-    }
-    Ok(all)
-}
-
-/// The metric on the test part of a version by the values of segments that its test predictions say, such as each horizon or
-/// store. Of numbers only.
-fn of_segments(
-    registry: &Registry,
-    manifest: &Manifest,
-    metric: Metric,
-    segments: &[String],
-) -> Result<BTreeMap<(String, Option<String>), f64>> {
-    let file = registry.folder(manifest.origin.version).join("predictions.parquet");
-    if manifest.task != Task::Regression || segments.is_empty() || !file.is_file() {
-        return Ok(BTreeMap::new());
-    }
-    let doing = format!("the test predictions of {}", manifest.origin.version);
-    let rows = artifact::collect(artifact::scan_files(&[&file])?, &doing)?;
-    watch::by_segment(&rows, &manifest.label, metric, segments)
-}
-
 /// What the card of each version says of the metric.
 fn promised(
     registry: &Registry,
@@ -184,7 +181,7 @@ fn promised(
             test: manifest.metric(metric),
             threshold: manifest.threshold.as_ref().map(|threshold| threshold.value),
             classes: manifest.classes.as_ref().map(|classes| classes.names.clone()).unwrap_or_default(),
-            segments: of_segments(registry, manifest, metric, segments).unwrap_or_default(),
+            segments: watch::figures_of_segments(registry, manifest, metric, segments).unwrap_or_default(),
             block: manifest.resample_block,
         };
         // A version that cannot be read is no reason not to judge the others: it has no figure to be compared with.

@@ -293,7 +293,7 @@ pub struct Column {
     pub name: String,
     /// The number of its type: 3 is INT, 253 VARCHAR …
     pub kind: u8,
-    /// 63 is for bytes that are no text.
+    /// 63 is for bytes that are not text.
     pub charset: u16,
     pub flags: u16,
     /// How wide it is shown, and how many decimal places it has.

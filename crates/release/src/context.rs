@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use artifact::{Artifact, Stamp};
-use score::{Log, Registry, Version};
+use score::{Entry, Log, Registry, Version};
 use spec::{Environment, Error, Name, Result, Root, Tool};
 use stage::Mirror;
 use tool::Project;
 use tool::signals::{Interrupted, watch, while_sending};
 use tracking::Tracker;
+
+use crate::reading::in_words;
 
 /// What an interruption leaves behind.
 const INTERRUPTED: Interrupted = Interrupted {
@@ -74,19 +76,36 @@ impl Context {
             .collect()
     }
 
-    /// Sends what was logged here to the project's store.
-    pub fn logged(&self) -> Result<()> {
-        while_sending(|| self.mirror.send_journal(&self.folder, Log::FILE)).map_err(|error| {
+    /// Sends a decision that was logged here to the project's store.
+    ///
+    /// Errors: another machine decided first, and this decision was not made; the store cannot be reached.
+    pub fn logged(&self, entry: &Entry) -> Result<()> {
+        let is_ours = |line: &[u8]| serde_json::from_slice::<Entry>(line).is_ok_and(|other| other == *entry);
+        while_sending(|| self.mirror.settle_journal(&self.folder, Log::FILE, &is_ours)).map_err(|error| {
             let way_out = "the decision is logged here; the next command for this pipeline sends it";
             let hint = error.way_out().map_or(way_out.to_owned(), |hint| format!("{hint}; {way_out}"));
             error.hint(hint)
-        })
+        })?;
+        if self.is_made(entry)? {
+            return Ok(());
+        }
+        let first = self.registry.decisions()?.last().map(in_words).unwrap_or_default();
+        Err(Error::try_again(format!("not decided: another machine was first: {first}"))
+            .hint("decide again if it is still right"))
+    }
+
+    /// Whether a decision is in the log: it is not if another machine was first.
+    pub fn is_made(&self, entry: &Entry) -> Result<bool> {
+        Ok(self.registry.decisions()?.contains(entry))
     }
 
     /// Tells others of a decision that changed where versions are: the project's store, then the tracking server, whose
     /// failure is a warning.
-    pub fn decided(&self) -> Result<()> {
-        let sent = self.logged();
+    pub fn decided(&self, entry: &Entry) -> Result<()> {
+        let sent = self.logged(entry);
+        if !self.is_made(entry)? {
+            return sent;
+        }
         while_sending(|| match Tracker::of(&self.env, &self.pipeline).send(&self.registry) {
             Ok(None) => {}
             Ok(Some(tracked)) => {

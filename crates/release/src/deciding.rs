@@ -47,6 +47,9 @@ pub fn archive(context: &Context, version: Version, why: &str) -> Result<()> {
 }
 
 fn done(context: &Context, entry: &Entry) -> Result<()> {
-    tool::say(in_words(entry));
-    context.decided()
+    let sent = context.decided(entry);
+    if context.is_made(entry)? {
+        tool::say(in_words(entry));
+    }
+    sent
 }

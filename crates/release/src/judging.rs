@@ -72,8 +72,11 @@ fn judged(context: &Context, named: &[String], format: Format, dry_run: bool, qu
     match entry {
         None => Ok(Exit::Done),
         Some(entry) => {
+            let sent = if entry.action.is_remark() { context.logged(&entry) } else { context.decided(&entry) };
+            if !context.is_made(&entry)? {
+                return sent.map(|()| Exit::Done);
+            }
             tool::say(in_words(&entry));
-            let sent = if entry.action.is_remark() { context.logged() } else { context.decided() };
             ended(&entry).and_then(|exit| sent.map(|()| exit))
         }
     }

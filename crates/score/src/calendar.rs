@@ -1,4 +1,4 @@
-//! Days and moments as text, for reports: proleptic Gregorian calendar, UTC.
+//! Dates and timestamps as text, for reports: proleptic Gregorian calendar, UTC.
 
 /// Microseconds of a day.
 pub const DAY: i64 = 86_400_000_000;

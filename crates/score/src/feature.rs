@@ -23,7 +23,7 @@ pub struct Feature {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum FeatureKind {
-    /// Numbers, booleans (0, 1), dates (days) and moments (seconds).
+    /// Numbers, booleans (0, 1), dates (days) and timestamps (seconds).
     Numeric,
     /// Text; its code is the position in `categories` (sorted); an unknown one is missing.
     Categorical { categories: Vec<String> },
@@ -52,7 +52,7 @@ impl Feature {
     }
 
     /// What the columns `names` of `df` are: text is categorical, with all its values sorted; numbers, booleans,
-    /// dates and moments are numeric. A type that no model can use, a column that is not there and text with more
+    /// dates and timestamps are numeric. A type that no model can use, a column that is not there and text with more
     /// than [`MAX_CATEGORIES`] values are errors.
     pub fn infer(df: &DataFrame, names: &[String]) -> Result<Vec<Feature>> {
         names.iter().map(|name| infer_one(df, name)).collect()

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use spec::{Error, Result};
 
 use crate::label_transform::logarithms;
-use crate::models::{self, exact, load_model};
+use crate::models::boosted::Library;
+use crate::models::{exact, load_model};
 use crate::{Feature, LabelTransform, Matrix, Model};
 
 /// How the bounds of prediction intervals are found.
@@ -19,10 +20,10 @@ pub enum IntervalMethod {
     /// log` as a share of the prediction.
     #[default]
     Conformal,
-    /// Two LightGBM models of the quantiles at both ends, widened or narrowed on the validation rows until they cover
-    /// (conformalized quantile regression: Romano, Patterson and Candès 2019). As wide as each row needs. The
-    /// settings are those of the chosen experiment if it is a `lightgbm` (but for `increasing` and `decreasing`, which
-    /// quantiles do not bear), else the defaults.
+    /// Two models of the quantiles at both ends, widened or narrowed on the validation rows until they cover
+    /// (conformalized quantile regression: Romano, Patterson and Candès 2019). As wide as each row needs. Learner and
+    /// settings are those of the chosen experiment if it is a `lightgbm` or an `xgboost` (without `increasing` and
+    /// `decreasing`, which do not go with quantiles), else the defaults of `lightgbm`.
     Quantiles,
 }
 
@@ -135,7 +136,17 @@ impl Intervals {
 
     /// Reads the intervals of the version in `folder`, whose model has these features.
     pub fn load(record: &IntervalRecord, folder: &Path, features: &[Feature]) -> Result<Intervals> {
-        let load = |file: &str| load_model(models::lightgbm::NAME, folder, file, features.to_vec());
+        let load = |file: &str| {
+            // The name of a file says which library wrote it.
+            let library = Library::of_file(file).ok_or_else(|| {
+                Error::cannot_run(format!(
+                    "{}: no library is known that writes such models",
+                    folder.join(file).display()
+                ))
+                .hint("read it with the version of millrace that wrote it")
+            })?;
+            load_model(library.learner(), folder, file, features.to_vec())
+        };
         let quantiles = match &record.files {
             Some([low, high]) => Some([load(low)?, load(high)?]),
             None if record.by == IntervalMethod::Quantiles => {

@@ -29,7 +29,7 @@ pub struct Tried {
     /// The threshold its decisions were judged at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<Threshold>,
-    /// What fitting had to tell.
+    /// Notes on the fit.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub notes: serde_json::Value,
 }

@@ -55,7 +55,11 @@ mod tests {
         assert_eq!(kept.with(|value: &mut Option<u32>| value.replace(7)), None);
         assert_eq!(kept.clone().with(|value: &mut Option<u32>| *value), Some(7));
         assert_eq!(kept.with(|value: &mut Option<String>| value.clone()), None);
-        assert_eq!(kept.with(|value: &mut Option<u32>| *value), None, "whoever asked for a text has replaced it");
+        assert_eq!(
+            kept.with(|value: &mut Option<u32>| *value),
+            None,
+            "the caller that requested a text has replaced it"
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod matrix;
 pub mod metrics;
 mod model;
 pub mod models;
+mod narrow;
 mod reasons;
 mod registry;
 mod scorer;

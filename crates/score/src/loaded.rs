@@ -17,7 +17,7 @@ pub struct LoadedVersion {
 impl LoadedVersion {
     /// Whether the columns of `table`, which mean `now`, mean what the model learned. `Some` says why nobody knows: the
     /// version, or the table, does not say how its columns are made. `of_training`: what the columns of the table mean today
-    /// that the model learned from, if it is at hand; rows to score need not have the label themselves.
+    /// that the model learned from, if it is available; rows to score need not have the label themselves.
     ///
     /// Errors: columns that the model learned from, or its label, that mean something else.
     pub fn check_meaning(

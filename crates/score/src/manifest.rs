@@ -84,7 +84,7 @@ pub struct Manifest {
     /// Rows that score at least this are flagged; none for regression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<Threshold>,
-    /// The bounds beside each prediction; none if none were asked for.
+    /// The bounds beside each prediction; none if the spec has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intervals: Option<IntervalRecord>,
     /// On the test part.

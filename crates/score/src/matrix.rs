@@ -1,7 +1,7 @@
 //! The rows that learners see: columns of numbers, categories as codes, missing values as nulls.
 //!
 //! A matrix holds Arrow arrays in the table's own types. Numbers and booleans are the table's memory, not a
-//! copy of it (the Arrow C data interface hands over a reference); text becomes codes, moments become seconds.
+//! copy of it (the Arrow C data interface hands over a reference); text becomes codes, timestamps become seconds.
 //! So a matrix of a million rows costs nothing beside its table, and LightGBM reads it without a copy either.
 
 use std::collections::HashMap;
@@ -20,6 +20,7 @@ use artifact::PolarsResultExt;
 use polars::prelude::{CompatLevel, DataFrame, DataType, Series, TimeUnit};
 use spec::{Error, Result};
 
+use crate::narrow::narrowed;
 use crate::{Feature, Kept};
 
 /// Columns of numbers with their meaning: one column per feature, all of the same length. Rows may have weights.
@@ -158,6 +159,26 @@ impl Matrix {
         let weights = self.weights.as_ref().map(|weights| weights[rows.clone()].into());
         let batch = self.batch.slice(rows.start, rows.len());
         Matrix { features: self.features.clone(), batch, weights, kept: Kept::default() }
+    }
+
+    /// The same numbers, each column in the smallest type that holds all of them exactly. A copy of those that become narrower.
+    pub fn narrowed(self) -> Matrix {
+        let columns = self.batch.columns().iter().map(|column| narrowed(column).unwrap_or_else(|| column.clone()));
+        let narrow = Matrix::assemble(self.features, columns.collect(), self.batch.num_rows());
+        Matrix { weights: self.weights, ..narrow.expect("columns of one length, one per feature") }
+    }
+
+    /// The columns of several matrices side by side, without weights. `rows` is the number of rows, also where there are no
+    /// columns.
+    ///
+    /// Errors: matrices of other lengths.
+    pub fn beside(parts: impl IntoIterator<Item = Matrix>, rows: usize) -> Result<Matrix> {
+        let (mut features, mut columns) = (Vec::new(), Vec::new());
+        for part in parts {
+            features.extend(part.features.iter().cloned());
+            columns.extend(part.batch.columns().iter().cloned());
+        }
+        Matrix::assemble(features.into(), columns, rows)
     }
 
     /// Room for what a learner makes of these rows, for the next that learns from them.
@@ -309,18 +330,18 @@ where
 
 /// The same column with nulls for infinite numbers, which come from divisions by zero and break means.
 fn without_infinite(column: ArrayRef) -> ArrayRef {
-    macro_rules! mend {
+    macro_rules! replaced {
         ($type:ty) => {{
             let numbers = column.as_primitive::<$type>();
             if numbers.values().iter().any(|number| number.is_infinite()) {
-                let mended = numbers.unary_opt::<_, $type>(|number| number.is_finite().then_some(number));
-                return Arc::new(mended);
+                let finite = numbers.unary_opt::<_, $type>(|number| number.is_finite().then_some(number));
+                return Arc::new(finite);
             }
         }};
     }
     match column.data_type() {
-        ArrowType::Float32 => mend!(types::Float32Type),
-        ArrowType::Float64 => mend!(types::Float64Type),
+        ArrowType::Float32 => replaced!(types::Float32Type),
+        ArrowType::Float64 => replaced!(types::Float64Type),
         _ => {}
     }
     column

@@ -1,4 +1,4 @@
-//! What a fitted model can be asked, whichever learner made it.
+//! What a fitted model can do, whichever learner made it.
 
 use std::path::Path;
 
@@ -31,7 +31,7 @@ impl Task {
         }
     }
 
-    /// The metric that chooses among models where nothing else is asked for.
+    /// The metric that chooses among models where the spec names no other.
     pub fn chosen_by(self) -> Metric {
         match self {
             Task::Classification => Metric::Auc,
@@ -120,7 +120,7 @@ pub trait Model: Send + Sync {
         Vec::new()
     }
 
-    /// What fitting has to tell: iterations used, convergence.
+    /// Notes on the fit: iterations used, convergence.
     fn notes(&self) -> serde_json::Value {
         serde_json::Value::Null
     }

@@ -109,7 +109,7 @@ impl Scorer {
 
     /// Scores `rows`: one, or as many as there are. `scored_at`: microseconds since 1970.
     ///
-    /// Errors: a score that is no finite number.
+    /// Errors: a score that is not a finite number.
     pub fn score(&self, rows: &DataFrame, scored_at: i64) -> Result<ScoredRows> {
         let manifest = &self.loaded.manifest;
         let matrix = self.encoder.encode(rows)?;

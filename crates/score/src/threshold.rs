@@ -1,4 +1,4 @@
-//! From scores to decisions: the threshold, picked on the validation part by what the YAML asks for.
+//! From scores to decisions: the threshold, chosen on the validation part as the YAML says.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

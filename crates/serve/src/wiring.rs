@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use score::{Log, Registry, Version};
+use score::{Entry, Log, Registry, Version};
 use serde_json::Value;
 use serving::{AccessLog, App, Host, Options, PublicUrl, ServeSpec};
 use spec::{Environment, Error, Exit, Name, Result, Root, Tool};
@@ -165,8 +165,10 @@ impl Host for Around {
         self.mirror()?.bring(&Tool::Train.folder(pipeline).join(version.to_string())).map(drop)
     }
 
-    fn send_decisions(&self, pipeline: &Name) -> Result<()> {
-        let send = || self.mirror()?.send_journal(&Tool::Train.folder(pipeline), Log::FILE);
+    fn send_decisions(&self, pipeline: &Name, entry: &Entry) -> Result<()> {
+        let may_go =
+            |line: &[u8]| is_step(line) || serde_json::from_slice::<Entry>(line).is_ok_and(|other| other == *entry);
+        let send = || self.mirror()?.settle_journal(&Tool::Train.folder(pipeline), Log::FILE, &may_go);
         // The thread that follows the store may have been faster, and then there is nothing to send any more.
         send().or_else(|_| send())
     }

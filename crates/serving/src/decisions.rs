@@ -129,7 +129,12 @@ fn decided(root: &spec::Root, asked: &Asked, host: &Arc<dyn Host>) -> Result<Dec
     };
     let entry = entry.map_err(|error| of_registry(&error))?;
     // It holds on this machine already.
-    let warning = host.send_decisions(&asked.pipeline).err().map(|error| {
+    let sent = host.send_decisions(&asked.pipeline, &entry);
+    if !registry.decisions()?.contains(&entry) {
+        let refusal = Refusal::new(StatusCode::CONFLICT, "changed", "another machine decided first");
+        return Err(refusal.way_out("look again, and decide again if it is still right"));
+    }
+    let warning = sent.err().map(|error| {
         let text = format!("decided here, but other machines do not know it yet: the project's store: {error}");
         tracing::warn!("serve {}: {text}", asked.pipeline);
         text

@@ -1,6 +1,6 @@
 //! What the server needs from the program around it.
 
-use score::Version;
+use score::{Entry, Version};
 use spec::{Error, Name, Result};
 
 /// The program that runs the server: it knows the project's store, and how people are notified.
@@ -20,11 +20,12 @@ pub trait Host: Send + Sync {
     /// The store cannot be reached.
     fn fetch_version(&self, pipeline: &Name, version: Version) -> Result<()>;
 
-    /// Sends the log of decisions to the project's store. Without a store nothing is done.
+    /// Sends the log of decisions with `entry`, which was just added, to the project's store. Without a store nothing is done. If
+    /// another machine decided first, its decisions take the place of `entry`.
     ///
     /// # Errors
-    /// The store cannot be reached, or another machine decided at the same time.
-    fn send_decisions(&self, pipeline: &Name) -> Result<()>;
+    /// The store cannot be reached.
+    fn send_decisions(&self, pipeline: &Name, entry: &Entry) -> Result<()>;
 
     /// Reports the decisions of the log to the tracking server. May take long; a failure is a warning.
     fn report_decisions(&self, pipeline: &Name);

@@ -8,9 +8,30 @@ pub fn value(buffer: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     let _ = serde_json::to_writer(buffer, value);
 }
 
+/// Whole numbers below this are written digit by digit, which takes a third of the time of the shortest text of a float. Most
+/// numbers in a log of requests are counts.
+const DIGITS: f64 = 1e15;
+
 /// Appends a number; NaN, which JSON does not have, as null.
 pub fn number(buffer: &mut Vec<u8>, number: f64) {
-    value(buffer, &number);
+    let is_whole = number.trunc() == number && number.abs() < DIGITS && !(number == 0.0 && number.is_sign_negative());
+    if !is_whole {
+        return value(buffer, &number);
+    }
+    let (mut digits, mut at, mut rest) = ([0u8; 16], 16, number.abs() as u64);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0.0 {
+        buffer.push(b'-');
+    }
+    buffer.extend_from_slice(&digits[at..]);
+    buffer.extend_from_slice(b".0");
 }
 
 /// Appends `"name":` with a comma before it unless it is the first.
@@ -52,5 +73,23 @@ mod tests {
         list(&mut buffer, [0.1 + 0.2, 5e-324, f64::NAN], number);
         buffer.push(b'}');
         assert_eq!(String::from_utf8(buffer).unwrap(), r#"{"a\"b":"x\n","list":[0.30000000000000004,5e-324,null]}"#);
+    }
+
+    #[test]
+    fn numbers_are_written_as_every_other_value_is() {
+        let mut random = spec::random::Random::new(7, 2);
+        let mut numbers =
+            vec![0.0, -0.0, 1.0, -1.0, 1e15, -1e15, 1e15 - 1.0, 1e16, f64::NAN, f64::INFINITY, 0.5, -999.0];
+        for _ in 0..20_000 {
+            let whole = random.below(usize::MAX) as f64;
+            let scale = 10f64.powi(random.below(24) as i32);
+            numbers.extend([whole / scale, (whole / scale).trunc(), -(whole / scale).trunc()]);
+        }
+        for of in numbers {
+            let (mut ours, mut usual) = (Vec::new(), Vec::new());
+            number(&mut ours, of);
+            value(&mut usual, &of);
+            assert_eq!(ours, usual, "{of}");
+        }
     }
 }

@@ -39,7 +39,7 @@ fn histogram() -> Histogram {
     Histogram::new(BOUNDS)
 }
 
-/// What is counted for one arm; kept at hand, so that no map is searched per request.
+/// What is counted for one arm; kept here, so that no map is searched per request.
 #[derive(Clone)]
 pub struct ArmMetrics {
     pub latency: Histogram,
@@ -140,7 +140,7 @@ impl Metrics {
         self.requests.get_or_create(&labels).inc();
     }
 
-    /// The counter of requests, to be kept at hand.
+    /// The counter of requests, to be kept by the caller.
     pub fn requests(&self, pipeline: &str, route: &'static str, status: u16) -> Counter {
         let labels =
             vec![("pipeline", pipeline.to_owned()), ("route", route.to_owned()), ("status", status.to_string())];
@@ -155,7 +155,7 @@ impl Metrics {
         }
     }
 
-    /// The time until lines of a journal are on disk; to be kept at hand.
+    /// The time until lines of a journal are on disk; to be kept by the caller.
     pub fn written(&self, pipeline: &str, journal: &str) -> Histogram {
         let labels = vec![("pipeline", pipeline.to_owned()), ("journal", journal.to_owned())];
         self.written.get_or_create_owned(&labels)

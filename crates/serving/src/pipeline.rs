@@ -39,9 +39,9 @@ pub struct Pipeline {
     pub masking: Masking,
     pub requests: Journal,
     pub outcomes: Journal,
-    /// Answered requests for predictions, kept at hand.
+    /// Answered requests for predictions, kept here.
     pub answered: Counter,
-    /// The time until requests and outcomes are on disk, kept at hand.
+    /// The time until requests and outcomes are on disk, kept here.
     pub written: [Histogram; 2],
     current: RwLock<Option<Arc<Current>>>,
     /// What is wrong, by part. What answered before goes on.

@@ -96,8 +96,10 @@ pub struct Part<'a> {
     /// Rows in the stored features, for those asked by key.
     stored: Vec<Option<u32>>,
     values: Vec<f64>,
-    /// All computed rows of the request as the version sees them.
+    /// All rows of the request as the version sees them, if they were computed at once.
     computed: Option<Vec<f64>>,
+    /// Whether [`Part::computed`] was tried.
+    tried: bool,
     shadow: bool,
 }
 
@@ -187,7 +189,7 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
             version: &part.arm.version_text,
             way: match request.rows {
                 Rows::Keys(_) => "key",
-                Rows::Features(_) => "features",
+                Rows::Features(_) | Rows::Table(_) => "features",
                 Rows::Raw(_) => "row",
             },
             shadow: part.shadow,
@@ -221,15 +223,17 @@ pub fn answer(context: &Context<'_>, asked: &Asked<'_>, large: bool) -> Result<O
 /// The key of each row: the requested one, or what the row has in the entity's column.
 fn keys_of<'a>(request: &Request<'a>, deployment: &Deployment) -> Vec<Option<Cell<'a>>> {
     let entity = &deployment.arms[0].arm.manifest().entity;
+    let key = |key: &Cell<'a>| matches!(key, Cell::Text(_) | Cell::Int(_) | Cell::Unsigned(_)).then(|| key.clone());
     match &request.rows {
         Rows::Keys(keys) => keys.iter().cloned().map(Some).collect(),
         Rows::Features(rows) | Rows::Raw(rows) => rows
             .iter()
-            .map(|Row(columns)| {
-                let (_, key) = columns.iter().find(|(name, _)| name == entity)?;
-                matches!(key, Cell::Text(_) | Cell::Int(_) | Cell::Unsigned(_)).then(|| key.clone())
-            })
+            .map(|Row(columns)| columns.iter().find(|(name, _)| name == entity).and_then(|(_, cell)| key(cell)))
             .collect(),
+        Rows::Table(table) => match table.columns.iter().find(|(name, _)| name == entity) {
+            Some((_, cells)) => cells.iter().map(key).collect(),
+            None => vec![None; table.rows],
+        },
     }
 }
 
@@ -265,7 +269,7 @@ fn parts<'a>(
                 Some(at) => at,
                 None => {
                     let (rows, stored, values) = (Vec::new(), Vec::new(), Vec::new());
-                    parts.push(Part { named, arm, rows, stored, values, computed: None, shadow });
+                    parts.push(Part { named, arm, rows, stored, values, computed: None, tried: false, shadow });
                     parts.len() - 1
                 }
             };
@@ -307,6 +311,20 @@ fn fill(
         }
         Rows::Features(rows) => {
             part.arm.signature.encode(&rows[row].0, &mut part.values)?;
+            Ok(None)
+        }
+        Rows::Table(table) => {
+            if !std::mem::replace(&mut part.tried, true) {
+                part.computed = part.arm.signature.encode_table(table);
+            }
+            match &part.computed {
+                Some(values) => {
+                    let width = part.arm.signature.width();
+                    part.values.extend_from_slice(&values[row * width..(row + 1) * width]);
+                }
+                // A row is refused: by itself it says what is wrong with it.
+                None => part.arm.signature.encode(&table.row(row).0, &mut part.values)?,
+            }
             Ok(None)
         }
         Rows::Raw(_) => {

@@ -1,4 +1,4 @@
-//! What a request for predictions asks: its body, read without a copy.
+//! The body of a request for predictions, read without a copy.
 
 use std::fmt;
 
@@ -18,13 +18,15 @@ pub struct Request<'a> {
     pub reasons: usize,
 }
 
-/// The two ways in.
+/// What a request gives of its rows.
 #[derive(Debug)]
 pub enum Rows<'a> {
     /// Rows of the newest features, by key.
     Keys(Vec<Cell<'a>>),
     /// Features of rows.
     Features(Vec<Row<'a>>),
+    /// Features of rows that came as a table.
+    Table(Columns<'a>),
     /// Rows as the clean table has them, whose features are not computed yet.
     Raw(Vec<Row<'a>>),
 }
@@ -34,7 +36,22 @@ impl Rows<'_> {
         match self {
             Rows::Keys(keys) => keys.len(),
             Rows::Features(rows) | Rows::Raw(rows) => rows.len(),
+            Rows::Table(columns) => columns.rows,
         }
+    }
+}
+
+/// Rows, column by column: a name and a value per row.
+#[derive(Debug)]
+pub struct Columns<'a> {
+    pub columns: Vec<(&'a str, Vec<Cell<'a>>)>,
+    pub rows: usize,
+}
+
+impl<'a> Columns<'a> {
+    /// One of the rows.
+    pub fn row(&self, at: usize) -> Row<'a> {
+        Row(self.columns.iter().map(|(name, cells)| ((*name).into(), cells[at].clone())).collect())
     }
 }
 

@@ -43,7 +43,7 @@ fn parameters(asked: Asked) -> Result<Parameters, Refusal> {
         .map_err(|_| Refusal::malformed("the parameters of the address cannot be read"))
 }
 
-/// The tag of an answer: of the content of the results, and of all that was asked.
+/// The tag of an answer: of the content of the results, and of all that was requested.
 fn tag(content: &str, asked: &str) -> String {
     format!("\"{content}-{}\"", &blake3::hash(asked.as_bytes()).to_hex()[..16])
 }

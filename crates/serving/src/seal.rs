@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use artifact::{
-    Books, Evidence, Fate, Fingerprint, Input, Kind, Notes, Snapshot, Stamp, TableWriter, evidence_of, hash_file,
-};
+use artifact::{Books, Evidence, Fate, Fingerprint, Input, Snapshot, Stamp, TableWriter, evidence_of, hash_file};
 use journal::{Journal, entries, segments};
 use polars::prelude::DataFrame;
 use spec::{Error, Name, Result, Root, Tool};
@@ -178,33 +176,16 @@ fn publish(app: &App, pipeline: &Pipeline, name: &str, segment: &Path) -> Result
     let mut books = Books { rows_in: height + lost, rows_out: height, entries: Vec::new() };
     books.add("the disk was full", Fate::Dropped, lost);
     let evidence = Evidence {
-        format: Evidence::FORMAT,
-        tool: Tool::Serve,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        pipeline: pipeline.name.to_string(),
-        table: name.to_owned(),
-        kind: Kind::Table,
         run: uuid::Uuid::now_v7().to_string(),
-        time: stamp.time(),
-        spec: String::new(),
         inputs: vec![Input {
             path: app.root.relative(segment).display().to_string(),
             fingerprint: Fingerprint::Content(content),
             rows: Some(height),
         }],
         books,
-        checks: Vec::new(),
         columns: written.summary.as_ref().map(|summary| summary.finish()).unwrap_or_default(),
-        definitions: None,
-        lineage: None,
-        schema: None,
-        described: None,
-        quality: None,
-        refused: None,
-        changes: None,
-        bookmark: None,
-        notes: Notes::default(),
         content: written.content.clone(),
+        ..Evidence::of(Tool::Serve, pipeline.name.as_str(), name, stamp.time())
     };
     let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
     written.publish(&target, &evidence)?;

@@ -7,6 +7,7 @@ use spec::ColumnType;
 
 use crate::cell::Cell;
 use crate::refusal::Refusal;
+use crate::request::Columns;
 use crate::spec::UnknownCategories;
 
 /// Whole numbers up to this size are floats without a loss.
@@ -100,6 +101,29 @@ impl Signature {
                     .way_out("give it, with null if its value is not known"))
             }
         }
+    }
+
+    /// The numbers of all rows of a table, row by row; `None` if [`Signature::encode`] refuses one of them, or would.
+    pub fn encode_table(&self, table: &Columns<'_>) -> Option<Vec<f64>> {
+        let width = self.columns.len();
+        let mut values = vec![f64::NAN; table.rows * width];
+        let mut given = Given::new(width);
+        for (name, cells) in &table.columns {
+            let Some(at) = self.places.get(*name) else {
+                match self.beside.iter().any(|beside| beside == name) {
+                    true => continue,
+                    false => return None,
+                }
+            };
+            if !given.insert(*at) {
+                return None;
+            }
+            let column = &self.columns[*at];
+            for (row, cell) in cells.iter().enumerate() {
+                values[row * width + at] = column.number(cell, self.unknown).ok()?;
+            }
+        }
+        (0..width).all(|at| given.has(at)).then_some(values)
     }
 
     fn unknown_column(&self, name: &str) -> Refusal {

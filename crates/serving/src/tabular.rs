@@ -14,9 +14,9 @@ use arrow_schema::{DataType, TimeUnit};
 use axum::http::StatusCode;
 use spec::Error;
 
-use crate::cell::{Cell, Row};
+use crate::cell::Cell;
 use crate::refusal::Refusal;
-use crate::request::{Request, Rows, too_many_rows, unit_of};
+use crate::request::{Columns, Request, Rows, too_many_rows, unit_of};
 use crate::results::{Format, share};
 
 /// How much longer the pages of a Parquet file may be once they are unpacked than a body may be.
@@ -138,21 +138,21 @@ impl Table {
                 }
                 Rows::Keys(cells_of(name, chunks, self.rows)?)
             }
-            Way::Features => Rows::Features(self.rows()?),
-            Way::Rows => Rows::Raw(self.rows()?),
+            Way::Features => Rows::Table(self.columns()?),
+            Way::Rows => {
+                let columns = self.columns()?;
+                Rows::Raw((0..self.rows).map(|at| columns.row(at)).collect())
+            }
         };
         Ok(Request { rows, unit, reasons })
     }
 
-    fn rows(&self) -> Result<Vec<Row<'_>>, Refusal> {
-        let mut rows: Vec<Row<'_>> =
-            std::iter::repeat_with(|| Row(Vec::with_capacity(self.columns.len()))).take(self.rows).collect();
+    fn columns(&self) -> Result<Columns<'_>, Refusal> {
+        let mut columns = Vec::with_capacity(self.columns.len());
         for (name, chunks) in &self.columns {
-            for (row, cell) in rows.iter_mut().zip(cells_of(name, chunks, self.rows)?) {
-                row.0.push((name.as_str().into(), cell));
-            }
+            columns.push((name.as_str(), cells_of(name, chunks, self.rows)?));
         }
-        Ok(rows)
+        Ok(Columns { columns, rows: self.rows })
     }
 }
 

@@ -51,7 +51,7 @@ fn try_log(pipeline: &Pipeline, current: &Current) -> Result<()> {
     let counted = answering.speed.counted();
     let why = match (step.action, current.phase) {
         (Action::Archive, _) => format!(
-            "{} was watched for {} after its promotion ({}); {} no longer stands by",
+            "{} was watched for {} after its promotion ({}); {} is no longer kept ready",
             answering.version,
             spec.watch_for,
             counted.in_words(),

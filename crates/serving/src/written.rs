@@ -106,9 +106,10 @@ impl Written<'_> {
         if decisions.iter().any(Option::is_some) {
             columns.push(Column::new("decision".into(), decisions));
         }
-        let texts = |of: &dyn Fn(&Part<'_>) -> String| self.rows().map(|(part, ..)| of(part)).collect::<Vec<_>>();
-        columns.push(Column::new("version".into(), texts(&|part| part.arm.version_text.clone())));
-        columns.push(Column::new("arm".into(), texts(&|part| part.named.name.to_string())));
+        let versions: Vec<&str> = self.rows().map(|(part, ..)| part.arm.version_text.as_str()).collect();
+        columns.push(Column::new("version".into(), versions));
+        let arms: Vec<&str> = self.rows().map(|(part, ..)| &*part.named.name).collect();
+        columns.push(Column::new("arm".into(), arms));
         let reasons = |(_, scored, place): (&Part<'_>, &Scored, usize)| {
             // As the stage `predict` writes them.
             Some(scored.reasons.as_ref()?[place].join("; "))

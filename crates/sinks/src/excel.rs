@@ -9,12 +9,12 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use artifact::PolarsResultExt;
+use artifact::{Described, DescribedColumn, PolarsResultExt};
 use polars::prelude::{
     BooleanChunked, DataFrame, DataType, Float64Chunked, Int64Chunked, IntoLazy, PolarsResult, Schema, Series,
     StringChunked, TimeUnit, col,
 };
-use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Workbook, Worksheet, XlsxError};
+use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Note, Workbook, Worksheet, XlsxError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spec::{Error, Name, Result};
@@ -37,6 +37,8 @@ const EPOCH: i64 = 25_569;
 const FIRST_DAY: i64 = 61;
 /// The day after 9999-12-31, its last.
 const END: i64 = 2_958_466;
+/// Longest text of a note that is written.
+const MAX_NOTE: usize = 2_000;
 /// Sheet names are no longer than this.
 const MAX_NAME: usize = 31;
 
@@ -60,7 +62,7 @@ impl Kind for Excel {
     fn begin<'a>(&self, target: Target<'a>) -> Result<Box<dyn Sink + 'a>> {
         let Target { spec, schema, out, place } = target;
         let mut book = Book::new(place)?;
-        book.add(&spec.stem().chars().take(MAX_NAME).collect::<String>(), schema)?;
+        book.add(&spec.stem().chars().take(MAX_NAME).collect::<String>(), schema, &spec.excel.described)?;
         Ok(Box::new(ExcelSink { book, out }))
     }
 }
@@ -71,6 +73,9 @@ impl Kind for Excel {
 pub struct ExcelOptions {
     /// Sheets of several tables, in this order. Default: one sheet with the delivery's table.
     pub sheets: Vec<SheetSpec>,
+    /// What is said of the delivery's table and of its columns, under the names that they have in the file: notes of the header.
+    #[serde(skip)]
+    pub described: Described,
 }
 
 /// One sheet of a workbook.
@@ -129,16 +134,22 @@ impl ExcelOptions {
     }
 }
 
+/// A sheet of several.
+pub struct Sheet {
+    /// As it is called.
+    pub name: String,
+    pub schema: Schema,
+    /// What is said of the table and of its columns, under the names that they have in the sheet.
+    pub described: Described,
+    pub batches: Box<dyn Iterator<Item = Result<DataFrame>>>,
+}
+
 /// Writes a workbook of several sheets and returns the number of rows of all of them. `place` names the target in errors.
-pub fn write_book(
-    sheets: impl IntoIterator<Item = (String, Schema, Box<dyn Iterator<Item = Result<DataFrame>>>)>,
-    out: &mut (dyn Write + Send),
-    place: &str,
-) -> Result<u64> {
+pub fn write_book(sheets: impl IntoIterator<Item = Sheet>, out: &mut (dyn Write + Send), place: &str) -> Result<u64> {
     let mut book = Book::new(place)?;
     let mut rows = 0;
-    for (name, schema, batches) in sheets {
-        let at = book.add(&name, &schema)?;
+    for Sheet { name, schema, described, batches } in sheets {
+        let at = book.add(&name, &schema, &described)?;
         for batch in batches {
             let batch = batch?;
             crate::plain::check_schema(&batch, &schema, place)?;
@@ -177,7 +188,7 @@ impl<'a> Book<'a> {
     }
 
     /// Adds an empty sheet under its header; returns its place.
-    fn add(&mut self, name: &str, schema: &Schema) -> Result<usize> {
+    fn add(&mut self, name: &str, schema: &Schema, described: &Described) -> Result<usize> {
         let place = self.place;
         if schema.len() > MAX_COLUMNS {
             return Err(Error::refused(format!("{place}: {} columns; Excel holds {MAX_COLUMNS}", schema.len()))
@@ -185,7 +196,7 @@ impl<'a> Book<'a> {
         }
         let plain = Plain::new(schema, "Excel", place)?;
         let workbook = &mut self.workbook;
-        guarded(place, || begin_sheet(workbook, name, schema).map_err(|error| convert(error, place)))?;
+        guarded(place, || begin_sheet(workbook, name, schema, described).map_err(|error| convert(error, place)))?;
         self.sheets.push(Begun { plain, next: 1 });
         Ok(self.sheets.len() - 1)
     }
@@ -223,7 +234,7 @@ impl<'a> Book<'a> {
     }
 }
 
-fn begin_sheet(workbook: &mut Workbook, name: &str, schema: &Schema) -> Result<(), XlsxError> {
+fn begin_sheet(workbook: &mut Workbook, name: &str, schema: &Schema, described: &Described) -> Result<(), XlsxError> {
     let sheet = workbook.add_worksheet_with_constant_memory()?;
     sheet.set_name(name)?;
     sheet.set_freeze_panes(1, 0)?;
@@ -236,6 +247,14 @@ fn begin_sheet(workbook: &mut Workbook, name: &str, schema: &Schema) -> Result<(
     }
     for (at, (column, _)) in (0u16..).zip(schema.iter()) {
         sheet.write_string_with_format(0, at, column.as_str(), &bold)?;
+        // What is said of the whole table stands where people look first.
+        let of_table = if at == 0 { described.in_words() } else { String::new() };
+        let of_column = described.columns.get(column.as_str()).map(DescribedColumn::in_words).unwrap_or_default();
+        let words: Vec<String> = [of_table, of_column].into_iter().filter(|words| !words.is_empty()).collect();
+        if !words.is_empty() {
+            let words = spec::text::cut(&words.join("\n\n"), MAX_NOTE);
+            sheet.insert_note(0, at, &Note::new(words).add_author_prefix(false))?;
+        }
     }
     Ok(())
 }

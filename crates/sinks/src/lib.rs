@@ -33,7 +33,7 @@ pub use self::arrange::{arrange, arranged, lineage};
 pub use self::columns::{Order, OutColumn, SortKey};
 pub use self::csv::{CsvOptions, Separator};
 pub use self::database::{DatabaseSpec, Mode, load};
-pub use self::excel::{ExcelOptions, SheetSpec, write_book};
+pub use self::excel::{ExcelOptions, Sheet, SheetSpec, write_book};
 pub use self::export_spec::{ExportFile, ExportSpec, Upstream};
 pub use self::hive::{check_parts, write_parts};
 pub use self::sink::{Format, Goes, KINDS, Kind, Receipt, Sink, Target};

@@ -23,7 +23,7 @@ pub(crate) struct Carry {
     file: String,
 }
 
-/// What stands above the next row.
+/// What is above the next row.
 #[derive(Clone)]
 enum Above {
     Nothing,

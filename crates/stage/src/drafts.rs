@@ -45,29 +45,12 @@ impl<S: Stage> Drafting<'_, S> {
 
     pub(crate) fn evidence(&self, table: &str, kind: Kind, books: Books) -> Evidence {
         Evidence {
-            format: Evidence::FORMAT,
-            tool: S::TOOL,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pipeline: self.job.pipeline.to_string(),
-            table: table.to_owned(),
             kind,
             run: self.job.run.clone(),
-            time: self.job.stamp.time(),
             spec: self.job.spec_hash.clone(),
             inputs: self.inputs.to_vec(),
             books,
-            checks: Vec::new(),
-            columns: Vec::new(),
-            definitions: None,
-            lineage: None,
-            schema: None,
-            described: None,
-            quality: None,
-            refused: None,
-            changes: None,
-            bookmark: None,
-            notes: Notes::default(),
-            content: String::new(),
+            ..Evidence::of(S::TOOL, self.job.pipeline.as_str(), table, self.job.stamp.time())
         }
     }
 
@@ -241,7 +224,7 @@ impl<S: Stage> Drafting<'_, S> {
         checks::judge(checks, &published)
     }
 
-    fn tell(&self, table: &str, results: &[CheckResult]) {
+    pub(crate) fn tell(&self, table: &str, results: &[CheckResult]) {
         for result in results {
             match result.verdict {
                 Verdict::Warned => tracing::warn!(check = result.check, "{}: {table}: {}", self.who, result.found),
@@ -334,7 +317,7 @@ pub(crate) fn changes_of(table: &str) -> String {
 /// How many earlier runs a check may look back on.
 const HISTORY: usize = 50;
 
-fn failed(table: &str, results: &[CheckResult], row_checks: &RowChecks) -> Vec<String> {
+pub(crate) fn failed(table: &str, results: &[CheckResult], row_checks: &RowChecks) -> Vec<String> {
     let failed = results.iter().filter(|result| result.verdict == Verdict::Failed);
     let in_words = |result: &CheckResult| {
         let way_out = match row_checks.contains(&result.check) {

@@ -18,6 +18,7 @@ mod mirror;
 mod output;
 mod publication;
 mod publish;
+mod recheck;
 mod refusals;
 mod refused_rows;
 mod rehearsal;

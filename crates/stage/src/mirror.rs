@@ -6,9 +6,10 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
-use artifact::{Artifact, LATEST, Snapshot, Temporary, evidence_of, open, sidecar};
+use artifact::{Artifact, LATEST, Snapshot, Temporary, evidence_of, hash_file, hash_reader, open, sidecar};
 use spec::{Environment, Error, Result, ResultExt, Root, Url};
 use store::{Cloud, Depth, Put, Version};
 
@@ -76,6 +77,32 @@ impl Mirror {
             place(store, path).map_err(|_| not_ours("it names a path outside of data/"))?;
         }
         Ok(Some(snapshot))
+    }
+
+    /// The snapshots of the whole store, with the folders (relative to the root) of the stages that own them; none without a store.
+    pub fn snapshots(&self) -> Result<Vec<(PathBuf, Snapshot)>> {
+        let Some(store) = &self.store else { return Ok(Vec::new()) };
+        let mut snapshots = Vec::new();
+        for object in self.cloud.list(store, Depth::All)? {
+            let below =
+                object.url().key().strip_prefix(store.key()).map(|below| Path::new(below.trim_start_matches('/')));
+            let Some(below) = below.filter(|below| below.file_name().is_some_and(|name| name == LATEST)) else {
+                continue;
+            };
+            let folder = Path::new("data").join(below.parent().unwrap_or(Path::new("")));
+            snapshots.extend(self.latest(&folder)?.map(|snapshot| (folder, snapshot)));
+        }
+        Ok(snapshots)
+    }
+
+    /// Removes what lies at `path` (relative to the root; a file, or a folder with all files in it) from the store.
+    pub fn remove(&self, path: &Path) -> Result<()> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let url = place(store, path)?;
+        for object in self.cloud.list(&url, Depth::All)? {
+            self.cloud.remove(object.url())?;
+        }
+        self.cloud.remove(&url)
     }
 
     /// What the stage that owns `folder` has written, in the order in which it counts: its current output (fetched if
@@ -147,13 +174,13 @@ impl Mirror {
         Ok(())
     }
 
-    /// Sends copies of files (relative to the root) to the folder `to`.
+    /// Sends copies of files (relative to the root) to the folder `to`, and compares what is there then with them.
     pub fn deliver(&self, to: &Url, paths: &[PathBuf]) -> Result<()> {
         for path in paths {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let whole = self.root.join(path);
             if !whole.is_dir() {
-                self.put(&to.join(&name), &whole)?;
+                self.put_compared(&to.join(&name), &whole)?;
                 continue;
             }
             // The evidence stays here; the file that says that all others are there comes last.
@@ -163,8 +190,19 @@ impl Mirror {
             for file in files {
                 let within = file.strip_prefix(&whole).unwrap_or(&file).to_string_lossy();
                 let url = within.split('/').fold(to.join(&name), |url, part| url.join(part));
-                self.put(&url, &file)?;
+                self.put_compared(&url, &file)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Sends a file for others, who have no hash of it: it comes back before it counts as delivered. What was there already has been
+    /// compared.
+    fn put_compared(&self, url: &Url, file: &Path) -> Result<()> {
+        if self.cloud.put(url, file)? == Put::Sent {
+            same_content(url, self.cloud.find(url)?.open(), &hash_file(file)?)?;
+            let bytes = file.metadata().map(|meta| meta.len()).unwrap_or_default();
+            tracing::info!(%url, bytes, "sent {url}");
         }
         Ok(())
     }
@@ -273,6 +311,20 @@ impl Mirror {
         Ok(())
     }
 
+    /// Sends what was appended to a journal here. If another machine appended first, its lines count: the store's are taken in the
+    /// place of those of ours, which all `may_go`. Whoever appended a line must look afterwards whether it is still there.
+    ///
+    /// Errors: what [`Mirror::send_journal`] says; the journal here is then as it was.
+    pub fn settle_journal(&self, folder: &Path, name: &str, may_go: &dyn Fn(&[u8]) -> bool) -> Result<()> {
+        let Err(failed) = self.send_journal(folder, name) else { return Ok(()) };
+        match self.both(folder, name) {
+            // It could not be sent, or another of our processes is faster: nobody else appended.
+            Ok(Some(Journal { here, there, .. })) if here != there && here.starts_with(&there) => Err(failed),
+            Ok(Some(_)) => self.take_journal_without(folder, name, may_go),
+            _ => Err(failed),
+        }
+    }
+
     /// A journal of which one side is the beginning of the other; none without a store.
     fn journal(&self, folder: &Path, name: &str) -> Result<Option<Journal>> {
         let Some(journal) = self.both(folder, name)? else { return Ok(None) };
@@ -327,6 +379,15 @@ impl Mirror {
     }
 }
 
+/// Whether an object is what was sent.
+fn same_content(url: &Url, object: impl Read, hash: &str) -> Result<()> {
+    match hash_reader(object).map_err(|error| Error::io("read", Path::new(&url.to_string()), &error))? == hash {
+        true => Ok(()),
+        false => Err(Error::refused(format!("{url}: what is there is not what was sent"))
+            .hint("remove the object, and run again with --force")),
+    }
+}
+
 /// The lines of `here` from the first one on that differs from `there`.
 fn own_lines<'a>(here: &'a [u8], there: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
     let lines = |bytes: &'a [u8]| bytes.split_inclusive(|byte| *byte == b'\n');
@@ -346,6 +407,19 @@ fn place(store: &Url, path: &Path) -> Result<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_that_is_not_what_was_sent_is_refused() {
+        let url: Url = "s3://bucket/out/orders.csv".parse().unwrap();
+        let hash = hash_reader(&b"id\n1\n"[..]).unwrap();
+        assert!(same_content(&url, &b"id\n1\n"[..], &hash).is_ok());
+        for other in [&b"id\n2\n"[..], b"id\n1", b""] {
+            assert_eq!(
+                same_content(&url, other, &hash).unwrap_err().to_string(),
+                "s3://bucket/out/orders.csv: what is there is not what was sent; remove the object, and run again with --force"
+            );
+        }
+    }
 
     #[test]
     fn lines_of_this_machine_begin_where_those_of_the_store_differ() {

@@ -52,7 +52,7 @@ impl Publication {
 
     /// What is new, as the run log describes it.
     pub(crate) fn datasets(&self) -> Vec<Dataset> {
-        const STATISTICS: &str = "https://openlineage.io/spec/facets/1-0-2/OutputStatisticsOutputDatasetFacet.json";
+        const STATISTICS: (&str, &str) = ("1-0-2", "OutputStatisticsOutputDatasetFacet");
         let dataset = |item: &Item| {
             let statistics = json!({ "rowCount": item.books.rows_out, "size": item.bytes });
             let facets = [

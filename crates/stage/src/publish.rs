@@ -3,13 +3,15 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use artifact::{Books, Evidence, Input, Kind, Publishing, Snapshot, WrittenTable, publishing, write_sidecar};
+use artifact::{Books, Evidence, Input, Kind, Publishing, Snapshot, Verdict, WrittenTable, publishing, write_sidecar};
+use checks::RowChecks;
 use spec::{Error, Result, Url};
 
-use crate::drafts::{Draft, Drafting, changes_of};
+use crate::drafts::{Draft, Drafting, changes_of, failed};
 use crate::gates::order;
 use crate::output::{Output, Standing};
 use crate::publication::{ChangeLog, Item, Publication};
+use crate::recheck::recheck;
 use crate::verification::Verification;
 use crate::{Job, Stage};
 
@@ -50,6 +52,7 @@ pub fn publish<S: Stage>(
         places.extend(draft.is_some().then_some(at));
         drafts.extend(draft);
     }
+    failures.extend(drafting.recheck_kept(&drafts)?);
     if !failures.is_empty() {
         return Err(drafting.refuse(drafts, &failures));
     }
@@ -117,6 +120,32 @@ pub fn send_journals<S: Stage>(job: &Job<S>) -> Result<()> {
 }
 
 impl<S: Stage> Drafting<'_, S> {
+    /// Judges again what an earlier run wrote of tables of which this run has nothing new. Returns the hard checks that fail.
+    fn recheck_kept(&self, drafts: &[Draft]) -> Result<Vec<String>> {
+        let is_new = |table: &str| {
+            drafts.iter().any(|draft| matches!(draft, Draft::Table { evidence, .. } if evidence.table == table))
+        };
+        let kept = drafts.iter().filter_map(|draft| match draft {
+            Draft::Kept(kept) if !is_new(&kept.table) => Some(kept.path.clone()),
+            _ => None,
+        });
+        self.recheck(&kept.collect::<Vec<_>>())
+    }
+
+    /// Judges the checks that depend on the time, on `paths`, and warns. Returns the hard ones that fail, in words.
+    pub(crate) fn recheck(&self, paths: &[PathBuf]) -> Result<Vec<String>> {
+        let mut failures = Vec::new();
+        let Job { root, checks, stamp, .. } = self.job;
+        for (table, results) in recheck(root, checks, stamp.time(), paths)? {
+            self.tell(&table, &results);
+            let warned = results.iter().filter(|result| result.verdict == Verdict::Warned);
+            let warned = warned.map(|result| format!("{table}: {}: {}", result.check, result.found));
+            self.job.warnings.borrow_mut().extend(warned);
+            failures.extend(failed(&table, &results, &RowChecks::default()));
+        }
+        Ok(failures)
+    }
+
     /// Gives a draft its real name. Returns its path relative to the root and, unless an earlier run made it, what is new.
     fn name(&self, draft: Draft) -> Result<(PathBuf, Option<Item>)> {
         let item = match draft {

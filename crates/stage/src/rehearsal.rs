@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::path::Path;
 
-use artifact::{Artifact, Books, Evidence, Kind, Notes, Stamp, TableWriter};
+use artifact::{Artifact, Books, Evidence, Stamp, TableWriter};
 use checks::{Check, Checks};
 use polars::prelude::DataFrame;
 use spec::{Environment, Error, Name, Result, Root};
@@ -136,29 +136,9 @@ fn written<S: Stage>(root: &Root, pipeline: &Name, table: String, rows: DataFram
     writer.write(rows)?;
     let written = writer.finish()?;
     let evidence = Evidence {
-        format: Evidence::FORMAT,
-        tool: before,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        pipeline: pipeline.to_string(),
-        table,
-        kind: Kind::Table,
-        run: String::new(),
-        time: stamp.time(),
-        spec: String::new(),
-        inputs: Vec::new(),
         books: Books { rows_in: count, rows_out: count, ..Books::default() },
-        checks: Vec::new(),
-        columns: Vec::new(),
-        definitions: None,
-        lineage: None,
-        schema: None,
-        described: None,
-        quality: None,
-        refused: None,
-        changes: None,
-        bookmark: None,
-        notes: Notes::default(),
         content: written.content.clone(),
+        ..Evidence::of(before, pipeline.as_str(), &table, stamp.time())
     };
     written.publish(&file, &evidence)?;
     artifact::open(root, &path)

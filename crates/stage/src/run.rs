@@ -7,12 +7,16 @@ use std::time::Instant;
 use alert::EventClass;
 use artifact::{Input, Publishing, Snapshot, Stamp};
 use spec::text::count;
-use spec::{Exit, Name, Result, Tool};
+use spec::{Error, Exit, Name, Result, Tool};
 use tool::signals::{Interrupted, watch};
 use tool::{About, Common, Dataset, Program, Progress, Project, RunLog, Source, caught};
 
 use crate::args::Arguments;
+<<<<<<< HEAD
 use crate::engine::{Engine, stays_here};
+=======
+use crate::drafts::Drafting;
+>>>>>>> main
 use crate::gates::{StageSpec, read_spec, schema};
 use crate::inputs::latest_of;
 use crate::later::Later;
@@ -163,6 +167,13 @@ fn attempt<S: Stage>(job: &mut Job<S>, who: &str) -> Result<Exit> {
         Course::UpToDate(snapshot, why) => {
             if Snapshot::read(&job.folder())?.as_ref() != Some(&snapshot) {
                 snapshot.write(&job.folder())?;
+            }
+            let drafting = Drafting { job, who, inputs: &inputs, findings: RefCell::default() };
+            let failures = drafting.recheck(&snapshot.paths)?;
+            if !failures.is_empty() {
+                let refused = Error::refused(failures.join("; "))
+                    .hint("nothing that it reads has changed since the last run; the output is unchanged");
+                return recorded(job, who, &inputs, || Err(refused)).map(|_| Exit::Done);
             }
             tracing::info!(up_to_date = true, "{who}: {why}");
             print(&snapshot.paths)?;

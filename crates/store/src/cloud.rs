@@ -149,6 +149,15 @@ impl Cloud {
         }
     }
 
+    /// Removes an object; one that is not there is removed already.
+    pub fn remove(&self, url: &Url) -> Result<()> {
+        let (store, key) = self.reach(url)?;
+        match wait_for(logged("delete", url, 0, store.delete(&key)))? {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failed(url, &error)),
+        }
+    }
+
     /// Why there is no object: it is missing, or its bucket is.
     pub fn missing(&self, url: &Url) -> Error {
         // A folder is not a bucket, and its list would begin at the root of the disk.

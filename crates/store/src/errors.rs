@@ -84,7 +84,7 @@ fn innermost(error: &(dyn StdError + 'static)) -> String {
     root_cause(error).lines().next().unwrap_or_default().to_lowercase()
 }
 
-/// The number of the HTTP answer. It stands in the text alone: its type is not public.
+/// The number of the HTTP answer. It is written in the text alone: its type is not public.
 fn status(text: &str) -> Option<u16> {
     text.split_once("status code: ")?.1.get(..3)?.parse().ok()
 }

@@ -41,6 +41,7 @@ pub mod signal;
 pub mod smtp_server;
 mod spark;
 mod table;
+mod xgboost;
 
 pub use clock::Clock;
 pub use http_client::{HttpClient, HttpResponse};
@@ -59,6 +60,7 @@ pub use s3::S3;
 pub use serve::Serve;
 pub use spark::{Sail, spark_python};
 pub use table::Table;
+pub use xgboost::{XGBOOST, xgboost_library};
 
 /// Says that a test was skipped for want of `service`, such as `postgres`, and why.
 ///

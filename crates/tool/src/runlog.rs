@@ -16,7 +16,7 @@ use spec::{Environment, Error, Name, Result, Root, Tool};
 
 use crate::{console, panics, signals};
 
-const SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/definitions/RunEvent";
+const SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
 const PRODUCER: &str = concat!("https://github.com/millrace/millrace/tree/v", env!("CARGO_PKG_VERSION"));
 
 /// How long a lineage server may take for an answer.
@@ -46,9 +46,14 @@ impl Dataset {
     }
 }
 
-/// A facet: an object `content` with its producer, and the address of its schema; `None` for one of ours.
-pub fn facet(schema: Option<&str>, content: Value) -> Value {
-    let mut facet = json!({ "_producer": PRODUCER, "_schemaURL": schema.unwrap_or(SCHEMA) });
+/// A facet: an object `content` with its producer, and the address of its schema: a version and a name of OpenLineage's facets;
+/// `None` for one of ours.
+pub fn facet(schema: Option<(&str, &str)>, content: Value) -> Value {
+    let schema = match schema {
+        Some((version, name)) => format!("https://openlineage.io/spec/facets/{version}/{name}.json#/$defs/{name}"),
+        None => "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/BaseFacet".to_owned(),
+    };
+    let mut facet = json!({ "_producer": PRODUCER, "_schemaURL": schema });
     if let (Some(facet), Value::Object(content)) = (facet.as_object_mut(), content) {
         facet.extend(content);
     }
@@ -189,7 +194,7 @@ impl RunLog {
 fn error_facet(message: &str) -> Value {
     let content = json!({ "message": message, "programmingLanguage": "rust" });
     json!({
-        "errorMessage": facet(Some("https://openlineage.io/spec/facets/1-0-1/ErrorMessageRunFacet.json"), content)
+        "errorMessage": facet(Some(("1-0-1", "ErrorMessageRunFacet")), content)
     })
 }
 

@@ -70,6 +70,7 @@ impl Stage for Train {
     }
 
     fn run(job: &Job<Self>) -> Result<Vec<Output>> {
+        learn::find_xgboost(job.env.get(learn::XGBOOST_VARIABLE), job.root.path());
         let table = job.scan(&job.spec.table)?;
         let known = Known {
             horizon_days: notes(job).filter_map(|notes| notes.horizon_days).max(),
@@ -279,6 +280,9 @@ fn books(trial: &Trial) -> Books {
             Part::Purged => books.add(part.part.name(), Fate::Dropped, part.rows - bridging),
             _ => books.add(&format!("used for {}", part.part.name()), Fate::Used, part.rows),
         }
+    }
+    if trial.left_out > 0 {
+        books.add("'max_rows'", Fate::Dropped, trial.left_out);
     }
     if bridging > 0 {
         books.add("used for the refit", Fate::Used, bridging);

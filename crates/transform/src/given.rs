@@ -9,6 +9,7 @@ use crate::beside::{Beside, OtherTable};
 use crate::changes::Changes;
 use crate::lookup::Lookup;
 use crate::mapping::Mapping;
+use crate::witness::Witness;
 
 /// All that is given to a list of steps.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,8 @@ pub struct Given {
     pub tables: BTreeMap<OtherTable, Beside>,
     /// What is known of the table before the first step: which table it is, and how its columns came to be.
     pub columns: Option<Definitions>,
+    /// Who notes which rows become which. Default: nobody, at no cost.
+    pub witness: Option<Witness>,
 }
 
 impl Given {

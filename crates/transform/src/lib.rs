@@ -34,6 +34,7 @@ mod statistics;
 pub mod steps;
 mod texts;
 mod union;
+mod witness;
 
 pub use beside::{Beside, OtherTable};
 pub use changes::{ChangeId, Changes, Undone};
@@ -54,3 +55,4 @@ pub use samples::{Sample, Types};
 pub use split::{Cleaned, clean, plan};
 pub use steps::Step;
 pub use union::{known_together, union};
+pub use witness::{RowsBehind, Witness, behind};

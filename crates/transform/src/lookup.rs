@@ -51,7 +51,7 @@ impl Lookup {
     /// Gives the answers, one row per distinct input: `asked` holds the task's input columns, `answers` its output
     /// columns, then [`LLM_MODEL`] (string), [`PROCESSED_AT`] (datetime, microseconds) and [`PROMPT_HASH`] (string).
     ///
-    /// Errors: other columns or types, unequal heights, an input that stands there twice.
+    /// Errors: other columns or types, unequal heights, an input that is there twice.
     pub fn answer(mut self, asked: DataFrame, answers: DataFrame) -> Result<Lookup> {
         let task = &self.task;
         let wrong = |what: String| Error::cannot_run(format!("answers of task '{task}': {what}"));
@@ -68,7 +68,7 @@ impl Lookup {
         }
         let repeated = asked.is_duplicated().during(format!("answers of task '{task}'"))?;
         if let Some(at) = repeated.first_true_idx() {
-            return Err(wrong(format!("input {} stands there twice", at + 1)));
+            return Err(wrong(format!("input {} is there twice", at + 1)));
         }
         self.asked = asked;
         self.answers = answers;
@@ -125,7 +125,7 @@ impl Lookup {
     pub(crate) fn table(&self, inputs: &[DataType], prefix: &str) -> PolarsResult<DataFrame> {
         let mut columns = Vec::new();
         for ((asked, name), dtype) in self.asked.columns().iter().zip(self.asked_helpers(prefix)).zip(inputs) {
-            columns.push(asked.cast(dtype)?.with_name(name.into()));
+            columns.push(asked.strict_cast(dtype)?.with_name(name.into()));
         }
         for (answer, name) in self.answers.columns().iter().zip(self.answer_helpers(prefix)) {
             columns.push(answer.clone().with_name(name.into()));
@@ -204,7 +204,7 @@ mod tests {
         );
         assert_eq!(
             failure(df!("text" => ["b", "a", "a"]).unwrap(), answers(3)),
-            "answers of task 'fix': input 2 stands there twice"
+            "answers of task 'fix': input 2 is there twice"
         );
         assert_eq!(
             failure(df!("text" => ["a"]).unwrap(), df!("clean" => [1i64]).unwrap()),

@@ -43,7 +43,7 @@ impl Review {
     }
 
     /// Writes the findings about a table as `<table>_step<number>_<step>.csv` into `folder` below the root, and removes those of earlier runs there. Returns the paths of
-    /// the files, in the order of `reviews`. The files are no artifacts: nothing reads them but people.
+    /// the files, in the order of `reviews`. The files are not artifacts: nothing reads them but people.
     pub fn write_all(root: &Root, folder: &Path, table: &str, reviews: &[Review]) -> Result<Vec<PathBuf>> {
         let names: Vec<String> =
             reviews.iter().map(|review| format!("{table}_step{}_{}.csv", review.step, review.name)).collect();

@@ -27,7 +27,7 @@ pub enum Purpose {
     Cast,
 }
 
-/// Whether there is a way from one type to the other. `format`: it is said how timestamps are written.
+/// Whether there is a way from one type to the other. `format`: whether the format of timestamps is given.
 pub fn allows(from: &DataType, to: ColumnType, format: bool) -> bool {
     match from {
         DataType::Null => return true,

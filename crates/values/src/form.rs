@@ -190,7 +190,7 @@ pub fn nanoseconds(unit: TimeUnit) -> i64 {
     }
 }
 
-/// Numbers and booleans as 64-bit floats, of which NaN stands for null.
+/// Numbers and booleans as 64-bit floats, where NaN is null.
 ///
 /// Errors (refused): an integer that no 64-bit float is equal to.
 pub fn numbers(column: &Series, place: &str) -> Result<Vec<f64>> {

@@ -19,7 +19,7 @@ pub struct MomentFormat {
 #[derive(Clone, Debug, PartialEq)]
 enum Piece {
     Number(Part, Width),
-    /// Digits of a second, with a point before them; as many as said, or any.
+    /// Digits of a second, with a point before them; as many as given, or any.
     Fraction {
         point: bool,
         digits: Option<usize>,
@@ -71,7 +71,7 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-/// Letters that stand for several.
+/// Letters that mean several others.
 const SHORTHANDS: [(&str, &str); 9] = [
     ("F", "%Y-%m-%d"),
     ("T", "%H:%M:%S"),

@@ -46,7 +46,7 @@ fn day_of(text: &[u8; 10]) -> Option<i64> {
     calendar::day(i64::from(number(a, b) * 100 + number(c, d)), number(f, g), number(i, j))
 }
 
-/// The digits of a text of this shape, in which `0` stands for any digit; other characters as zeros.
+/// The digits of a text of this shape, in which `0` is any digit; other characters as zeros.
 #[inline]
 fn spread(text: [u8; 8], shape: [u8; 8]) -> Option<[u8; 8]> {
     const ONES: u64 = u64::MAX / 255;

@@ -10,7 +10,7 @@ pub(crate) const DAY: i64 = 86_400_000_000;
 pub enum Moment {
     /// As a clock on the wall showed it: nothing says how far it is from UTC.
     Local(i64),
-    /// In UTC, for its text said how far it is from there.
+    /// In UTC: the text gives its distance from there.
     Utc(i64),
 }
 
@@ -71,7 +71,7 @@ impl Parts {
             }
             _ => return None,
         };
-        if self.weekday.is_some_and(|said| i64::from(said) != calendar::weekday(days)) {
+        if self.weekday.is_some_and(|given| i64::from(given) != calendar::weekday(days)) {
             return None;
         }
         Some(days)

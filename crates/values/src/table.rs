@@ -152,7 +152,7 @@ pub fn sql_casts(from: Sort, to: Sort) -> bool {
     conversion(from, to).is_some_and(|line| matches!(line.by, By::All | By::Sql))
 }
 
-/// Whether a column of the one kind becomes one of the other. `format`: it is said how timestamps are written.
+/// Whether a column of the one kind becomes one of the other. `format`: whether the format of timestamps is given.
 pub fn columns_become(from: Sort, to: Sort, format: bool) -> bool {
     conversion(from, to).is_some_and(|line| match line.by {
         By::All | By::Columns => true,

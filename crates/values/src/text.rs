@@ -25,7 +25,7 @@ pub struct Reading<'a> {
     pub told: Told,
 }
 
-/// Who said what type a column has.
+/// Who decided the type of a column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Told {
     /// Its reader.
@@ -34,7 +34,7 @@ pub enum Told {
     /// The first rows did. Whatever would have suggested another type is not a value of this one: a code among numbers, an offset
     /// from UTC among local times.
     Inferred,
-    /// The first rows did, and all said how far they are from UTC.
+    /// The first rows did, and all of them give their distance from UTC.
     InferredUtc,
 }
 
@@ -86,7 +86,7 @@ fn settled(moment: Moment, zone: Option<&LocalTime>) -> Option<i64> {
 }
 
 /// Reads `cells` as the type of `reading`. Numbers and timestamps may have spaces around them. `is_missing` finds texts
-/// that stand for a missing value.
+/// that mean a missing value.
 pub fn column<'a>(
     cells: impl ExactSizeIterator<Item = Option<&'a [u8]>>,
     name: &str,

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use artifact::{Books, Evidence, Kind, Notes, Stamp, TableWriter, evidence_of};
+use artifact::{Evidence, Stamp, TableWriter, evidence_of};
 use polars::prelude::{Column, DataFrame};
 use spec::random::Random;
 use watch::{DriftSpec, Profile, Watched, judge};
@@ -79,29 +79,9 @@ fn write(path: &Path, columns: usize, rows: usize, shift: f64) -> Result<(), Box
     }
     let written = writer.finish()?;
     let evidence = Evidence {
-        format: Evidence::FORMAT,
-        tool: spec::Tool::Features,
-        version: String::new(),
-        pipeline: "wide".to_owned(),
-        table: "wide".to_owned(),
-        kind: Kind::Table,
-        run: String::new(),
-        time: Stamp::now().time(),
-        spec: String::new(),
-        inputs: Vec::new(),
-        books: Books::default(),
-        checks: Vec::new(),
         columns: written.summary.as_ref().map(|summary| summary.finish()).unwrap_or_default(),
-        definitions: None,
-        lineage: None,
-        schema: None,
-        described: None,
-        quality: None,
-        refused: None,
-        changes: None,
-        bookmark: None,
-        notes: Notes::default(),
         content: written.content.clone(),
+        ..Evidence::of(spec::Tool::Features, "wide", "wide", Stamp::now().time())
     };
     written.publish(path, &evidence)?;
     Ok(())

@@ -3,6 +3,7 @@
 //!
 //! Everything here is computed from evidence, the run log and small tables; `monitor` wires it to the shell.
 
+mod answers;
 mod disk;
 mod drift;
 mod estimate;
@@ -14,13 +15,14 @@ mod service;
 mod spend;
 mod statistics;
 
+pub use answers::{Origin, answered, below, unknown_rows};
 pub use disk::{DiskSpec, DiskUse, FolderUse, disk_use};
 pub use drift::{Against, ColumnDrift, DriftReport, DriftSpec, Look, Profile, Watched, judge, requested};
 pub use estimate::{Estimate, EstimateReport, EstimateSpec, Reference, estimate};
-pub use outcomes::{Keys, class_names, score_columns};
+pub use outcomes::{Keys, class_names, score_columns, together};
 pub use performance::{Performance, PerformanceReport, PerformanceSpec, Promised, performance};
 pub use runs::{End, Run, RunsSpec, StageRuns, findings, runs_of, runs_table, stage_runs};
-pub use segments::by_segment;
+pub use segments::figures_of_segments;
 pub use service::{
     Asked, InProduction, LevelState, Levelled, Limits, ServiceLine, ServiceLog, ServiceReport, ServiceSpec, Tally,
 };

@@ -1,15 +1,17 @@
 //! Predictions of earlier runs, each with what happened, as far as that is known.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 
 use artifact::PolarsResultExt;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
-use polars::prelude::{AnyValue, Column, DataFrame, DataType, TimeUnit};
+use polars::prelude::{AnyValue, Column, DataFrame, DataType, Expr, NULL, TimeUnit, col, lit};
 use score::metrics::{Metric, Scored};
 use score::{Manifest, Task};
 use spec::text::number;
 use spec::{Error, Result, did_you_mean};
 
+use crate::answers::ROW_IS_KNOWN;
 use crate::performance::Promised;
 
 /// The first of the keys that `performance` and `estimate` share whose value is out of its range, with the way out.
@@ -176,7 +178,7 @@ pub(crate) struct Asker<'a> {
 
 /// Joins predictions with outcomes. `predictions`: the keys, the [`score_columns`], `model_version` and `scored_at`, of all
 /// runs; the last one about a row counts, for each version and all that is carried. `outcomes`: the keys, the label, the weight and the segments; of
-/// several lines about a row the first counts. Predictions of several classes of a version whose classes are not known are
+/// several lines about a row the first counts. A prediction whose row is not known ([`ROW_IS_KNOWN`]) has no outcome. Predictions of several classes of a version whose classes are not known are
 /// left out.
 pub(crate) fn join(
     asker: Asker<'_>,
@@ -203,6 +205,7 @@ pub(crate) fn join(
             false => Ok(None),
         }
     };
+    let is_known = predictions.column(ROW_IS_KNOWN).ok().and_then(|known| known.bool().ok());
     let carried = keys.carried.iter().filter_map(|name| texts(name).transpose()).collect::<Result<Vec<_>>>()?;
     // What a prediction says of itself, such as how far ahead it looks, is no matter of the row that it is about.
     let own_segments = asker.segments.iter().map(texts).collect::<Result<Vec<_>>>()?;
@@ -216,7 +219,8 @@ pub(crate) fn join(
         let next = entities.len() as u32;
         let entity = *entities.entry(key[0].clone()).or_insert(next);
         let Some(week) = monday_of(time) else { continue };
-        let found = known.rows.get(&key);
+        let is_known = is_known.is_none_or(|known| known.get(row) == Some(true));
+        let found = known.rows.get(&key).filter(|_| is_known);
         let mut of_row = found.map(|found| found.segments.clone()).unwrap_or_default().into_iter();
         let segments = own_segments.iter().map(|own| match own {
             Some(own) => own[row].clone(),
@@ -404,6 +408,39 @@ pub(crate) fn entities_of(rows: &[&Outcome]) -> Vec<u32> {
             *numbers.entry(row.entity).or_insert(next)
         })
         .collect()
+}
+
+/// The columns of all files that have all `required` ones, one file after the other; `None` if no file does. Of the numbers
+/// `optional`, those that a file does not have are null.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn together(files: &[PathBuf], required: &[&str], optional: &[String]) -> Result<Option<DataFrame>> {
+    let mut all: Option<DataFrame> = None;
+    for file in files {
+        let doing = file.display().to_string();
+        let mut plan = artifact::scan_files(&[file])?;
+        let schema = plan.collect_schema().during(&doing)?;
+        // Of an earlier spec, with other keys: what it says cannot be joined.
+        if !required.iter().all(|name| schema.contains(name)) {
+            continue;
+        }
+        let number = |name: &String| match schema.contains(name) {
+            true => col(name.as_str()).cast(DataType::Float64),
+            false => lit(NULL).cast(DataType::Float64).alias(name.as_str()),
+        };
+        let columns: Vec<Expr> = required.iter().map(|name| col(*name)).chain(optional.iter().map(number)).collect();
+        let rows = artifact::collect(plan.select(columns), &doing)?;
+        match &mut all {
+            None => all = Some(rows),
+            Some(all) if all.schema() == rows.schema() => {
+                all.vstack_mut(&rows).during(&doing)?;
+            }
+            // Likewise of other types.
+            Some(_) => {}
+        }
+    }
+    Ok(all)
 }
 
 /// The key of a row; none if a part of it is null.

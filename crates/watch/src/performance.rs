@@ -12,14 +12,20 @@ use score::Task;
 use score::metrics::{Metric, Resamples, Scored};
 use serde::Deserialize;
 use spec::text::{number, percent};
-use spec::{Error, Result, Severity};
+use spec::{Error, Name, Result, Severity};
 
+use crate::answers::Origin;
 use crate::outcomes::{self, Asker, Keys, Outcome, entities_of, grouped, join, newest_weeks};
 
 /// How predictions are judged by what happened.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PerformanceSpec {
+    /// Whose predictions: `predict` (default) are the scores that the stage `predict` wrote, `requests` the answers in the log
+    /// that `serve` sealed. Of several about one row the last counts.
+    pub from: Vec<Origin>,
+    /// The pipeline under whose name the server seals its requests. Default: the pipeline's name with `_served`.
+    pub served: Option<Name>,
     /// The table of the features stage that holds labels. Default: `training`.
     pub labels: String,
     /// By which metric; it must be one that the model's card has. Default: `auc`, of several classes `log_loss`, of regression
@@ -45,6 +51,8 @@ pub struct PerformanceSpec {
 impl Default for PerformanceSpec {
     fn default() -> PerformanceSpec {
         PerformanceSpec {
+            from: vec![Origin::Predict],
+            served: None,
             labels: "training".to_owned(),
             metric: None,
             max_worse: 0.2,
@@ -65,7 +73,8 @@ impl PerformanceSpec {
             let found = format!("found {}, expected a number above 0", number(share));
             return Some(Error::cannot_run(found).at("max_bias"));
         }
-        outcomes::fault(self.max_worse, self.weeks, self.min_rows)
+        Origin::fault(&self.from, self.served.is_some())
+            .or_else(|| outcomes::fault(self.max_worse, self.weeks, self.min_rows))
     }
 
     /// The metric by which predictions of `task` are judged.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use artifact::PolarsResultExt;
 use polars::prelude::{DataFrame, DataType};
-use score::Task;
 use score::metrics::{Metric, Scored};
+use score::{Manifest, Registry, Task};
 use spec::Result;
 
 /// A metric of predicted numbers by each value of the columns `segments`, of which those that the rows do not have are left
@@ -37,6 +37,26 @@ pub fn by_segment(
         }
     }
     Ok(found)
+}
+
+/// The metric on the test part of a version by the values of segments that its test predictions say, such as each horizon or
+/// store. Of numbers only.
+///
+/// # Errors
+/// Test predictions that cannot be read.
+pub fn figures_of_segments(
+    registry: &Registry,
+    manifest: &Manifest,
+    metric: Metric,
+    segments: &[String],
+) -> Result<BTreeMap<(String, Option<String>), f64>> {
+    let file = registry.folder(manifest.origin.version).join("predictions.parquet");
+    if manifest.task != Task::Regression || segments.is_empty() || !file.is_file() {
+        return Ok(BTreeMap::new());
+    }
+    let doing = format!("the test predictions of {}", manifest.origin.version);
+    let rows = artifact::collect(artifact::scan_files(&[&file])?, &doing)?;
+    by_segment(&rows, &manifest.label, metric, segments)
 }
 
 #[cfg(test)]

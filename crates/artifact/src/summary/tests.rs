@@ -153,3 +153,37 @@ fn parts_add_up_to_the_whole() {
     assert_eq!(ColumnSummary::merged(&[&a[0], &b[0]]), None, "a number is not a text");
     assert_eq!(ColumnSummary::merged(&[]), None);
 }
+
+/// What a writer gathers on the way, some of it beside the encoding of row groups, is what the batches say.
+#[test]
+fn a_written_table_is_summed_up_as_its_batches_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = testkit::Random::seeded(29);
+    // Less than a row group, and several of them: the latter are written by a thread.
+    for (number, rows) in [700usize, 90_000, 300_000].into_iter().enumerate() {
+        let mut text = |distinct: u64, length: usize| -> Vec<Option<String>> {
+            (0..rows)
+                .map(|_| (random.below(9) > 0).then(|| format!("{:01$}", random.below(distinct), length)))
+                .collect()
+        };
+        let mut table = df!(
+            "few" => text(7, 1), "long" => text(40, 30), "many" => text(3_000, 5), "all" => text(1 << 60, 19),
+            "none" => vec![None::<&str>; rows], "number" => (0..rows as i64).collect::<Vec<_>>(),
+        )
+        .unwrap();
+        let few = table.column("few").unwrap().cast(&DataType::from_categories(Categories::global())).unwrap();
+        table.with_column(few.with_name("category".into())).unwrap();
+        let path = folder.path().join(format!("{number}.parquet"));
+        let mut writer = crate::TableWriter::create(&path, table.schema()).unwrap();
+        let mut plain = Summary::new(table.schema());
+        let mut from = 0;
+        while from < rows {
+            let batch = table.slice(from as i64, 1 + random.below(60_000) as usize);
+            from += batch.height();
+            plain.observe(&batch);
+            writer.write(batch).unwrap();
+        }
+        let written = writer.finish().unwrap();
+        assert_eq!(written.summary.as_ref().unwrap().finish(), plain.finish(), "{rows} rows");
+    }
+}

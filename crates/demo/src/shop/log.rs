@@ -271,7 +271,7 @@ impl Sheet {
         }
     }
 
-    /// Takes the rows back, but keeps the last one at hand to be repeated.
+    /// Takes the rows back, but keeps the last one, to be repeated.
     fn forget(&mut self) {
         self.columns.iter_mut().for_each(Vec::clear);
     }

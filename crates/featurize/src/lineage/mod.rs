@@ -59,11 +59,6 @@ fn looked_up(lookup: &ByKey) -> Columns {
 
 fn of_cutoffs(plan: &super::plan::Plan) -> Lineage {
     let table = plan.table.as_str();
-    // Names under which a column is read as it is today.
-    let named = |name: &String| {
-        let alias = plan.today.iter().find(|(alias, _)| alias == name);
-        alias.map_or_else(|| name.clone(), |(_, column)| column.clone())
-    };
     let condition = |at: usize| plan.conditions[at].sql.sql().columns();
     let reads = |op: Op, filter: Option<usize>| -> Vec<String> {
         let mut names: Vec<String> = match op {
@@ -82,7 +77,7 @@ fn of_cutoffs(plan: &super::plan::Plan) -> Lineage {
             Op::Share(share) => condition(share),
         };
         names.extend(filter.into_iter().flat_map(condition));
-        names.iter().map(named).collect()
+        names.iter().flat_map(|name| plan.columns_behind(name)).collect()
     };
     let mut base = of(table, [&plan.entity, &plan.time]);
     base.extend(known(table, &plan.known, &[]));
@@ -113,17 +108,26 @@ fn of_cutoffs(plan: &super::plan::Plan) -> Lineage {
     lineage.rows = base;
     let on = |their: &str| vec![(plan.entity.clone(), their.to_owned())];
     let before = |time: &Option<String>| time.as_ref().map(|time| (CUTOFF.to_owned(), time.clone()));
+    // All rows before the cutoff are behind the row only if a feature counts all of them.
+    let counts_all = |how: &How| match how {
+        How::Aggregate(of) => of.condition.is_none() && plan.windows[of.window].is_none(),
+        How::Lookup(_) | How::Sql(_) => false,
+    };
+    let is_whole = plan.known.rows.is_none() && plan.features.iter().any(|(_, how)| counts_all(how));
     lineage.links.push(RowLink {
         table: table.to_owned(),
         on: on(&plan.entity),
         before: before(&Some(plan.time.clone())),
+        partial: !is_whole,
         ..RowLink::default()
     });
     for lookup in &plan.lookups {
+        // Of the rows before its time, a lookup takes one.
         let link = RowLink {
             table: lookup.table.clone(),
             on: on(&lookup.on[0].1),
             before: before(&lookup.time),
+            partial: lookup.time.is_some(),
             ..RowLink::default()
         };
         if !lineage.links.contains(&link) {
@@ -159,10 +163,16 @@ fn of_rows(plan: &rows::Plan, is_of_file: bool) -> Lineage {
     let kept: Vec<&String> = plan.key.iter().chain([&plan.time]).collect();
     lineage.columns.extend(kept.iter().map(|name| ((*name).clone(), Columns::from([ColumnOf::new(table, *name)]))));
     // Rows behind a row can be found as long as the columns to find them by are columns of the table that is written.
-    let mut link = |other: &str, on: &[(String, String)], their_time: Option<&String>| {
+    let mut link = |other: &str, on: &[(String, String)], their_time: Option<&String>, partial: bool| {
         if on.iter().all(|(own, _)| kept.contains(&own)) && !on.is_empty() {
             let before = their_time.map(|their| (plan.time.clone(), their.clone()));
-            links.push(RowLink { table: other.to_owned(), on: on.to_vec(), before, ..RowLink::default() });
+            let new = RowLink { table: other.to_owned(), on: on.to_vec(), before, partial, ..RowLink::default() };
+            let is_same = |link: &RowLink| RowLink { partial, ..link.clone() } == new;
+            // What one feature reads as a whole, the row is made of as a whole.
+            match links.iter_mut().find(|link| is_same(link)) {
+                Some(known) => known.partial &= partial,
+                None => links.push(new),
+            }
         }
     };
     for (name, how) in &plan.features {
@@ -185,7 +195,12 @@ fn of_rows(plan: &rows::Plan, is_of_file: bool) -> Lineage {
                 let all: Vec<String> = earlier.known.columns.iter().map(|(column, _)| column.clone()).collect();
                 let changed = earlier.known.changes.iter().map(|(column, _)| column.clone());
                 columns.extend(known(other, &earlier.known, &all.into_iter().chain(changed).collect::<Vec<_>>()));
-                link(other, &earlier.by, Some(their_time));
+                let is_some = earlier.window.is_some()
+                    || earlier.lag.is_some()
+                    || earlier.filter.is_some()
+                    || earlier.known.rows.is_some()
+                    || matches!(earlier.op, rows::Op::First | rows::Op::Last);
+                link(other, &earlier.by, Some(their_time), is_some);
                 columns
             }
             How::Near(near) => {
@@ -199,7 +214,7 @@ fn of_rows(plan: &rows::Plan, is_of_file: bool) -> Lineage {
                 columns
             }
             How::ByKey(lookup) => {
-                link(&lookup.table, &lookup.on, lookup.time.as_ref());
+                link(&lookup.table, &lookup.on, lookup.time.as_ref(), lookup.time.is_some());
                 let mut columns = &resolve.names(lookup.on.iter().map(|(own, _)| own)) | &looked_up(lookup);
                 columns.insert(time.clone());
                 columns
@@ -233,7 +248,6 @@ fn of_rows(plan: &rows::Plan, is_of_file: bool) -> Lineage {
             vec![RowLink { table: table.to_owned(), on, nulls_equal: true, ..RowLink::default() }]
         }
     };
-    links.dedup();
     for link in links {
         if !lineage.links.contains(&link) {
             lineage.links.push(link);
@@ -291,7 +305,8 @@ fn of_series(plan: &series::Plan) -> Lineage {
     lineage.add(&plan.label, label);
     let on = plan.by.iter().map(|name| (name.clone(), name.clone())).collect();
     let before = Some((CUTOFF.to_owned(), plan.time.clone()));
-    lineage.links.push(RowLink { table: table.to_owned(), on, before, ..RowLink::default() });
+    // Lags and windows take some of the rows before the cutoff.
+    lineage.links.push(RowLink { table: table.to_owned(), on, before, partial: true, ..RowLink::default() });
     links.dedup();
     lineage.links.extend(links);
     lineage

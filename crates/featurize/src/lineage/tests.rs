@@ -228,6 +228,15 @@ fn a_lineage_names_what_is_read_and_no_more() {
     assert!(!lineage.columns.values().flatten().any(|column| column.column == "unread"));
     let links: Vec<(&str, &str)> = lineage.links.iter().map(|link| (&*link.table, &*link.on[0].1)).collect();
     assert_eq!(links, [("log", "who"), ("traits", "id")]);
+    // Rows that became known late are before the cutoff, too, and are not behind the row.
+    assert!(lineage.links[0].partial);
+    let of_windows = |features: &str| {
+        let text = CUTOFFS.split("features:").next().unwrap().replace("known_at: loaded\n", "");
+        let lineage = super::lineage(&read(&format!("{text}features:\n{features}")), &open(&tables)).unwrap();
+        lineage.links[0].partial
+    };
+    assert!(!of_windows("  rows: count\n  week: {count: {window: 7d}}\n"));
+    assert!(of_windows("  week: {count: {window: 7d}}\n"));
     let of_rows = super::lineage(&read(ROWS), &open(&tables)).unwrap();
     assert_eq!(of_rows.links[0], RowLink::by_provenance("log"));
 }

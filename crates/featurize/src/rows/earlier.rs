@@ -39,7 +39,7 @@ enum Values {
     /// Codes of numbers, which follow in order.
     Ranks(Vec<u32>, Vec<f64>),
     Codes(Vec<u32>),
-    /// Cells, and which are no nulls.
+    /// Cells, and which are not nulls.
     Cells(Series, Vec<bool>),
 }
 

@@ -18,7 +18,7 @@ pub struct Groupings {
     known: Vec<(Wanted, Arc<Grouping>)>,
 }
 
-/// What was asked for.
+/// What was requested.
 #[derive(PartialEq)]
 struct Wanted {
     by: Vec<(String, String)>,
@@ -74,7 +74,7 @@ impl Groupings {
         let asking = match all_ask && (of.from.is_some() || versions.is_some()) {
             false => None,
             true => {
-                // What is asked for and not there is one group, without rows.
+                // What is requested and not there is one group, without rows.
                 let nobody = keys.count() as u32;
                 let groups = keys.find(own.0, place)?.into_iter();
                 let groups: Vec<u32> = groups.map(|code| if code == UNKNOWN { nobody } else { code }).collect();

@@ -38,7 +38,7 @@ mod table;
 mod tree;
 mod window;
 
-pub use plan::{How, NearWhat, Open, Plan};
+pub use plan::{How, NearWhat, Op, Open, Plan};
 pub use prepared::Prepared;
 pub use proof::prove;
 pub use spec::{

@@ -122,7 +122,7 @@ fn inputs(plan: &Plan) -> Result<Schema> {
         }
     }
     let mut inputs = Schema::default();
-    // What is no column of the table is a feature further up.
+    // What is not a column of the table is a feature further up.
     for name in names {
         if let Some(dtype) = own.get(&name) {
             inputs.insert(name.into(), dtype.clone());

@@ -4,7 +4,7 @@
 //! 1. the features are computed again by the tool's own kernel: another value says that the tables changed since;
 //! 2. its own label is falsified, of the rows before its time those that were known are cut out, every feature is
 //!    computed from them by [`reference`](super::reference) and compared; so is the label, from the row itself;
-//! 3. for some of the times, everything at or after it is falsified and doubled, rows are invented at the very moment,
+//! 3. for some of the times, everything at or after it is falsified and doubled, rows are invented at that very time,
 //!    and what was not yet known of earlier rows is changed; the features are computed again by the tool's own kernel
 //!    and must not move.
 //!
@@ -142,7 +142,7 @@ fn is_hidden(plan: &Plan, name: &str) -> bool {
     plan.hidden.iter().any(|hidden| hidden == name) || plan.known.is_late(name)
 }
 
-/// The features of the asked rows, each from its own past. `frame` holds the features of all rows, of which only
+/// The features of the requested rows, each from its own past. `frame` holds the features of all rows, of which only
 /// those made of a row itself are looked at.
 fn on_the_past(
     plan: &Plan,
@@ -171,7 +171,7 @@ fn on_the_past(
     Ok(answers)
 }
 
-/// Computes the features of the asked rows again with other rows from their time on. Returns the number of values.
+/// Computes the features of the requested rows again with other rows from their time on. Returns the number of values.
 fn with_false_future(
     plan: &Plan,
     tables: &Tables,
@@ -195,7 +195,7 @@ fn with_false_future(
     Ok(values)
 }
 
-/// The tables with another future from `time` on, and where the asked rows stand in it.
+/// The tables with another future from `time` on, and where the requested rows stand in it.
 fn other_world(
     plan: &Plan,
     tables: &Tables,
@@ -258,8 +258,8 @@ struct AsOf<'a> {
 }
 
 impl AsOf<'_> {
-    /// The past, with what was not known of it changed; the asked rows; and a future that never was: twice, once at the
-    /// very moment; and rows of the past that arrive at the very moment.
+    /// The past, with what was not known of it changed; the requested rows; and a future that never was: twice, once at the
+    /// very moment; and rows of the past that arrive at that very time.
     fn joined(
         &self,
         past: &DataFrame,

@@ -84,7 +84,7 @@ impl RowLabel {
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RowLabelKind {
-    /// An SQL expression over the columns of the row. Rows where it is null are no examples to learn from.
+    /// An SQL expression over the columns of the row. Rows where it is null are not examples to learn from.
     Sql(Sql),
 }
 
@@ -164,7 +164,7 @@ pub struct Past {
     pub time: Option<String>,
     /// What the columns of `by` are called in `from`. Default: the same.
     pub theirs: Names,
-    /// When a row of `from` became known: a column of dates or moments, or a span after its time. Default: at its time.
+    /// When a row of `from` became known: a column of dates or timestamps, or a span after its time. Default: at its time.
     pub known_at: Option<Known>,
     /// Columns of `from` that were filled or changed after the row was known, each with when that was.
     pub known_late: Map<Late>,
@@ -232,7 +232,7 @@ pub struct Lookup {
     pub theirs: Names,
     /// The column.
     pub take: String,
-    /// Since when a row of it holds: a column of dates or moments. The newest row strictly before the row's time counts.
+    /// Since when a row of it holds: a column of dates or timestamps. The newest row strictly before the row's time counts.
     #[serde(default)]
     pub time: Option<String>,
     /// When a row of it became known: a column, or with `time` a span after it. Only what was known before the row's

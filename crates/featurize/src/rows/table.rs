@@ -149,6 +149,7 @@ pub fn build(spec: &RowSpec, open: Open, today: NaiveDate) -> Result<FeatureSet>
         books,
         dictionary,
         label_known_at: plan.label_known_at,
+        changes_on: stretch.changes_on,
         warnings: stretch.warnings,
     })
 }

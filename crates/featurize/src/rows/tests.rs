@@ -291,7 +291,7 @@ fn the_tables_carry_key_time_features_and_label_and_balance() {
     let drawn = drawn(set);
     assert_eq!(drawn.training.get_column_names(), ["trade_id", "day", "area", "mean", "price", "_file", "_row"]);
     assert_eq!(drawn.scoring.get_column_names(), ["trade_id", "day", "area", "mean", "_file", "_row"]);
-    // Trade 5 is no example, but later trades see it.
+    // Trade 5 is not an example, but later trades see it.
     assert_eq!(
         lines(&drawn.training),
         [
@@ -467,7 +467,7 @@ fn what_is_missing_is_said_where_it_stands() {
         ("f: {count_within: {of: s, at: [a, b], radius: near}}", "'near' is not a length; write metres such as 1000"),
         ("f: {meann: {of: price}}", "did you mean 'mean'?"),
         ("f: {mean: {of: price, windw: 3mo}}", "unknown key 'windw'; did you mean 'window'?"),
-        ("f: {sql: AVG(area)}", "each row stands alone"),
+        ("f: {sql: AVG(area)}", "each row is computed by itself"),
     ] {
         let error = read(&format!("{HEAD}features:\n  {text}\n")).unwrap_err().to_string();
         assert!(error.starts_with("features.yaml:") && error.contains(says), "{error}");

@@ -112,7 +112,7 @@ fn one_by_one<F: Fold>(low: usize, high: usize, leaf: &impl Fn(usize) -> F) -> F
     (low..high).fold(F::EMPTY, |all, place| all.join(leaf(place)))
 }
 
-/// Ranges of one tree that are asked for one after the other. What a range has in common with the one before is not joined
+/// Ranges of one tree that are requested one after the other. What a range has in common with the one before is not joined
 /// again: of ranges that grow by a row each, a row is joined once.
 pub struct Walk<'a, F> {
     tree: &'a Tree<F>,

@@ -44,6 +44,8 @@ pub struct Panel {
     pub(super) ends: Vec<(usize, usize)>,
     /// Rows without a series or time.
     pub incomplete: u64,
+    /// The first day on which a label is known that was left out because its period is not over.
+    pub changes_on: Option<NaiveDate>,
     pub warnings: Vec<String>,
 }
 
@@ -81,7 +83,7 @@ impl Panel {
         let (keys, names, series) = series_of(plan, &frame)?;
         let numbers = numbered(plan, &frame, &times, &periods, &names, &series)?;
         let first = numbers.iter().copied().min().unwrap_or(0);
-        let labels = labels(plan, &frame, &numbers, (&names, &series), &periods, asked)?;
+        let (labels, changes_on) = labels(plan, &frame, &numbers, (&names, &series), &periods, asked)?;
         let known = numbers.iter().zip(&labels).filter(|(_, label)| !label.is_nan()).map(|(number, _)| *number);
         let Some(last) = known.max() else {
             return Err(Error::refused(format!("{doing}: label '{}' is not known in any row", plan.label))
@@ -133,6 +135,7 @@ impl Panel {
             labels,
             ends,
             incomplete,
+            changes_on,
             warnings: Vec::new(),
         };
         panel.fill(plan)?;

@@ -111,17 +111,22 @@ impl Periods {
         })
     }
 
-    /// Whether a period is over on a day, which is one of it only where periods are dated by their end.
-    pub fn is_over(&self, number: i64, today: NaiveDate) -> bool {
+    /// The first day on which a period is over; it is one of it only where periods are dated by their end.
+    pub fn over_on(&self, number: i64) -> Option<NaiveDate> {
         match (self.dated, self.every.unit) {
-            (Dated::End, _) | (_, Unit::Hour) => self.day(number).is_some_and(|day| day <= today),
-            (Dated::Start, _) => self.day(number + 1).is_some_and(|next| next <= today),
+            (Dated::End, _) | (_, Unit::Hour) => self.day(number),
+            (Dated::Start, _) => self.day(number + 1),
         }
+    }
+
+    /// Whether a period is over on a day.
+    pub fn is_over(&self, number: i64, today: NaiveDate) -> bool {
+        self.over_on(number).is_some_and(|day| day <= today)
     }
 
     /// How many periods a span is.
     ///
-    /// Errors (cannot run): a span that is no whole number of periods.
+    /// Errors (cannot run): a span that is not a whole number of periods.
     pub fn count(&self, span: Span, what: &str) -> Result<usize> {
         let months = |span: Span| match span.unit {
             Unit::Month => Some(i64::from(span.count)),

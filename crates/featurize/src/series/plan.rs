@@ -310,7 +310,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Refuses what is no number.
+    /// Refuses what is not a number.
     fn is_number(&self, sql: &RowExpr, place: &str) -> Result<()> {
         let dtype = sql.sql().compile(&self.schema, place)?.dtype;
         match dtype.is_primitive_numeric() || dtype.is_decimal() || matches!(dtype, DataType::Boolean | DataType::Null)
@@ -362,7 +362,7 @@ impl Plan {
                 for column in &names.0 {
                     self.read(column, place)?;
                     if *column == self.time || self.label_sql.sql().columns().contains(column) {
-                        return Err(Error::cannot_run(format!("{place}: 'by': '{column}' is no level of series"))
+                        return Err(Error::cannot_run(format!("{place}: 'by': '{column}' is not a level of series"))
                             .hint("name columns that are the same in all rows of a series, or `[]` for all series"));
                     }
                 }

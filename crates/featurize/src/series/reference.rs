@@ -371,7 +371,7 @@ impl Past<'_> {
                     weights += weight;
                     size = size.max(value.abs());
                 }
-                // So long ago that the weights are no numbers any more, both sides have nothing.
+                // So long ago that the weights are not numbers any more, both sides have nothing.
                 let mean = (weights > 0.0).then(|| sum / weights);
                 Answer { value: number(mean), slack: 1e-9 * size }
             }

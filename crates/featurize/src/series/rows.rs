@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use artifact::PolarsResultExt;
+use chrono::NaiveDate;
 use polars::prelude::{DataFrame, DataType, IntoLazy, NewChunkedArray, Series, StringChunked, col};
 use spec::{Error, Result};
 
@@ -120,7 +121,8 @@ pub fn numbered(
     times.iter().enumerate().map(number).collect()
 }
 
-/// The label of each row; NaN where it is not known.
+/// The label of each row, NaN where it is not known; and the day from which the first of those is known that were left out
+/// because their period is not over.
 pub fn labels(
     plan: &Plan,
     frame: &DataFrame,
@@ -128,7 +130,7 @@ pub fn labels(
     (names, series): (&[String], &[u32]),
     periods: &Periods,
     asked: Asked,
-) -> Result<Vec<f64>> {
+) -> Result<(Vec<f64>, Option<NaiveDate>)> {
     let place = format!("label '{}'", plan.label);
     let column = evaluated(frame, &plan.label_sql, &plan.label, &place)?;
     if frame.column(plan.label_sql.sql().text().trim()).is_ok() {
@@ -138,6 +140,7 @@ pub fn labels(
     let row_named = |row: usize| {
         format!("{} (series {}, {})", origin(frame, row), names[series[row] as usize], periods.shown(periods_of[row]))
     };
+    let mut changes_on: Option<NaiveDate> = None;
     for (row, label) in labels.iter_mut().enumerate() {
         if label.is_nan() {
             continue;
@@ -146,6 +149,8 @@ pub fn labels(
         if !is_later && !periods.is_over(periods_of[row], asked.today) {
             if plan.rules().unfinished == Unfinished::Drop {
                 *label = f64::NAN;
+                let over = periods.over_on(periods_of[row]);
+                changes_on = [changes_on, over].into_iter().flatten().min();
                 continue;
             }
             return Err(Error::refused(format!(
@@ -172,5 +177,5 @@ pub fn labels(
             *label = f64::NAN;
         }
     }
-    Ok(labels)
+    Ok((labels, changes_on))
 }

@@ -135,6 +135,7 @@ pub fn build(spec: &SeriesSpec, open: Open, today: NaiveDate) -> Result<FeatureS
         }
     }
     let label_known_at = Some(plan.label_known_at.clone());
+    let changes_on = world.panel.changes_on;
     let (plan, world) = (Arc::new(plan), Arc::new(world));
     let batches = chunks.into_iter().map(move |cutoffs| {
         let rows = world.examples(&plan, &cutoffs, true);
@@ -150,6 +151,7 @@ pub fn build(spec: &SeriesSpec, open: Open, today: NaiveDate) -> Result<FeatureS
         books,
         dictionary,
         label_known_at,
+        changes_on,
         warnings,
     })
 }

@@ -37,9 +37,12 @@ fn sql_features_see_only_features_further_up() {
 fn sql_that_looks_at_other_rows_is_refused_as_a_leak() {
     for leak in ["a - AVG(a)", "SUM(a) OVER (ORDER BY a)", "LAG(a) OVER (ORDER BY cutoff)", "COUNT(*)"] {
         let error = reading(&format!("  a: count\n  b: {{sql: \"{leak}\"}}\n"));
-        assert!(error.contains(&format!("'{leak}' holds ")) && error.contains("each row stands alone"), "{error}");
+        assert!(
+            error.contains(&format!("'{leak}' holds ")) && error.contains("each row is computed by itself"),
+            "{error}"
+        );
         let error = reading(&format!("  a: {{count: {{where: \"{leak} > 0\"}}}}\n"));
-        assert!(error.contains("each row stands alone"), "{error}");
+        assert!(error.contains("each row is computed by itself"), "{error}");
     }
 }
 

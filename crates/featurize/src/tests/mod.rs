@@ -2,6 +2,7 @@
 
 mod changes;
 mod errors;
+mod expressions;
 mod late;
 mod pandas;
 mod proof;

@@ -131,6 +131,12 @@ fn every_kind(
         features.push(format!("codes{suffix}: {{distinct: {{of: code{join}{rows}}}}}"));
         features.push(format!("code{suffix}: {{most_frequent: {{of: code{join}{rows}}}}}"));
     }
+    // Expressions over a row
+    features.push("twice: {sum: {of: x * 2 + 1}}".to_owned());
+    features.push("part: {mean: {of: x / length(kind), window: 1mo, where: n > 0}}".to_owned());
+    features.push("part_last: {last: {of: x / length(kind)}}".to_owned());
+    features.push("positive_kind: {last: {of: CASE WHEN x > 0 THEN kind END}}".to_owned());
+    features.push("kinds_below: {distinct: {of: CASE WHEN x < 0 THEN kind END}}".to_owned());
     features.push("share: {share: {where: x < 0, window: 20d}}".to_owned());
     features.push("share_late: {share: {where: n < 0}}".to_owned());
     features.push("fixes: {count: {where: fixed IS NOT NULL, window: 1mo}}".to_owned());
@@ -263,7 +269,7 @@ fn agree(spec: &CutoffSpec, tables: &Tables) -> Result<(), TestCaseError> {
         }
     };
     let drawn = drawn(set);
-    // Entities that are asked for alone, in any order, have the very values of the whole table.
+    // Entities that are requested alone, in any order, have the very values of the whole table.
     let prepared = Prepared::open(&FeaturesSpec::Cutoffs(Box::new(spec.clone())), &open, today()).unwrap();
     for table in [&drawn.training, &drawn.scoring] {
         let mut table = table.clone();

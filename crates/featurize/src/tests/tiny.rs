@@ -118,7 +118,7 @@ fn moments_within_a_day_keep_to_midnight() {
         "{name: n, horizon: 1d, is: count}",
         &["recency: recency", "tenure: tenure", "day: {count: {window: 24h}}", "gap: mean_gap"],
     );
-    // One minute is no whole day.
+    // One minute is not a whole day.
     assert_eq!(lines(&built(&spec, &table).training), ["7 2024-03-01 0 2 1 1.999306 2"]);
 }
 

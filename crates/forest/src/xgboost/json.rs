@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::value::{DEEPEST, Number, Value};
-use crate::text::Checked;
+use super::value::{DEEPEST, MOST_NAMES, Number, Value};
+use crate::checked::Checked;
 
 /// Reads a text to its end. Errors name the line.
 pub(super) fn read(text: &str) -> Checked<Value<'_>> {
@@ -43,7 +43,7 @@ impl<'a> Reader<'a> {
         match self.take(wanted) {
             true => Ok(()),
             false if self.at >= self.text.len() => Err("the text is cut off".to_owned()),
-            false => Err(format!("no '{}' where it should stand", char::from(wanted))),
+            false => Err(format!("no '{}' where it is expected", char::from(wanted))),
         }
     }
 
@@ -83,6 +83,9 @@ impl<'a> Reader<'a> {
             let name = self.string()?;
             if entries.iter().any(|(known, _)| *known == name) {
                 return Err(format!("'{}' is given twice", name.escape_debug()));
+            }
+            if entries.len() == MOST_NAMES {
+                return Err(format!("an object has more than {MOST_NAMES} names"));
             }
             self.expect(b':')?;
             entries.push((name, self.value(depth + 1)?));
@@ -134,7 +137,7 @@ impl<'a> Reader<'a> {
             "NaN" | "Infinity" | "-Infinity" => Ok(Value::Number(Number::Text(word))),
             "" => Err("the text is cut off, or a value is missing".to_owned()),
             word if word.bytes().all(plain) => Ok(Value::Number(Number::Text(word))),
-            word => Err(format!("{} is not a value", crate::text::shown(word))),
+            word => Err(format!("{} is not a value", crate::checked::shown(word))),
         }
     }
 }
@@ -163,8 +166,8 @@ mod tests {
             ("{\"a\": 1", "line 1: the text is cut off"),
             ("{\"a\": 1,\n\"a\": 2}", "line 2: 'a' is given twice"),
             ("[1, 2] 3", "line 1: more follows after the end of the model"),
-            ("[1 2]", "line 1: no ']' where it should stand"),
-            ("{\"a\" 1}", "line 1: no ':' where it should stand"),
+            ("[1 2]", "line 1: no ']' where it is expected"),
+            ("{\"a\" 1}", "line 1: no ':' where it is expected"),
             ("[\"a", "line 1: the text is cut off"),
             ("[\"\\u0041\"]", "line 1: a text has the escape Some('u')"),
             ("[one]", "line 1: 'one' is not a value"),

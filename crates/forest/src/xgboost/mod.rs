@@ -10,10 +10,13 @@ mod value;
 
 use spec::{Error, Result};
 
+use crate::checked::{Checked, shown};
 use crate::model::{Model, Reading, Tree};
-use crate::objective::Transform;
-use crate::text::{Checked, shown};
+use crate::transform::Transform;
 use value::At;
+
+/// More than any model has: a short file must not ask for much memory.
+const MOST_FEATURES: i64 = 1 << 20;
 
 /// Reads a model to its end. The error names the place.
 pub(crate) fn read(bytes: &[u8]) -> Result<Model> {
@@ -55,8 +58,10 @@ fn model(root: At<'_, '_>) -> Checked<Model> {
     parameters.only(&["base_score", "boost_from_average", "num_class", "num_feature", "num_target"])?;
     let features = parameters.get("num_feature")?;
     let count: i64 = features.parameter()?;
-    let features = usize::try_from(count).ok().filter(|count| (1..=i32::MAX as usize).contains(count));
-    let features = features.ok_or_else(|| parameters.wrong(format!("'num_feature' is {count}")))?;
+    let features = match (1..=MOST_FEATURES).contains(&count) {
+        true => count as usize,
+        false => return Err(features.wrong(format!("{count} is not 1 to {MOST_FEATURES}"))),
+    };
     let outputs = outputs(&parameters)?;
     let (objective, transform, margin) = objective(&learner.get("objective")?, outputs)?;
     let base = base(&parameters, outputs, margin)?;
@@ -102,6 +107,7 @@ fn objective(at: &At<'_, '_>, outputs: usize) -> Checked<(String, Transform, Mar
         | "reg:squaredlogerror"
         | "reg:pseudohubererror"
         | "reg:absoluteerror"
+        | "reg:quantileerror"
         | "binary:logitraw"
         | "rank:ndcg"
         | "rank:map"
@@ -175,10 +181,10 @@ fn trees(model: &At<'_, '_>, weights: Option<Vec<f32>>, features: usize, outputs
     let all = model.get("trees")?;
     let count = all.items()?.count();
     let parameters = model.get("gbtree_model_param")?;
-    let said = parameters.get("num_trees")?;
-    let said: i64 = said.parameter()?;
-    if usize::try_from(said) != Ok(count) {
-        return Err(model.wrong(format!("{count} trees, but 'num_trees' is {said}")));
+    let announced = parameters.get("num_trees")?;
+    let announced: i64 = announced.parameter()?;
+    if usize::try_from(announced) != Ok(count) {
+        return Err(model.wrong(format!("{count} trees, but 'num_trees' is {announced}")));
     }
     let info = model.get("tree_info")?;
     let of_output: Vec<i64> = info.as_many(count)?;
@@ -188,11 +194,12 @@ fn trees(model: &At<'_, '_>, weights: Option<Vec<f32>>, features: usize, outputs
     if let Some(weights) = weights.as_ref().filter(|weights| weights.len() != count) {
         return Err(model.wrong(format!("{count} trees, but 'weight_drop' has {} entries", weights.len())));
     }
+    let mut room = tree::MOST_WORDS;
     // Within one output the order of the trees is the order of the sum.
     let mut by_output: Vec<Vec<Tree>> = (0..outputs).map(|_| Vec::new()).collect();
     for ((at, item), output) in all.items()?.enumerate().zip(&of_output) {
         let weight = weights.as_ref().map_or(1.0, |weights| weights[at]);
-        by_output[*output as usize].push(tree::tree(&item, features, weight)?);
+        by_output[*output as usize].push(tree::tree(&item, features, weight, &mut room)?);
     }
     if by_output.iter().any(|trees| trees.len() != by_output[0].len()) {
         return Err(info.wrong("not every output has as many trees"));

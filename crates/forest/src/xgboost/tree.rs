@@ -1,11 +1,14 @@
 //! One tree of a model.
 
 use super::value::At;
+use crate::checked::Checked;
 use crate::model::{Leaf, Missing, Split, Test, Tree, check_shape};
-use crate::text::Checked;
 
 /// XGBoost's own limit: a `f32` counts no further.
 const MOST_CATEGORIES: i64 = 1 << 24;
+/// Words that the sets of categories of a model may take together: 512 MiB. One category with a high number takes many, so a
+/// short file could ask for much memory.
+pub(super) const MOST_WORDS: usize = 1 << 27;
 
 /// The lists of a tree, one entry per node.
 struct Nodes {
@@ -21,8 +24,8 @@ struct Nodes {
     sets: Vec<Option<Vec<u32>>>,
 }
 
-/// Reads a tree whose leaves count `weight` times.
-pub(super) fn tree(at: &At<'_, '_>, features: usize, weight: f32) -> Checked<Tree> {
+/// Reads a tree whose leaves count `weight` times. `room`: words that are left for sets of categories.
+pub(super) fn tree(at: &At<'_, '_>, features: usize, weight: f32, room: &mut usize) -> Checked<Tree> {
     at.only(&[
         "base_weights",
         "categories",
@@ -73,13 +76,13 @@ pub(super) fn tree(at: &At<'_, '_>, features: usize, weight: f32) -> Checked<Tre
         default_left: whole("default_left")?,
         gains: single("loss_changes")?,
         hessians: single("sum_hessian")?,
-        sets: sets(at, &whole("split_type")?)?,
+        sets: sets(at, &whole("split_type")?, room)?,
     };
     nodes.tree(features, weight).map_err(|cause| at.wrong(cause))
 }
 
 /// The set of each node that splits by categories.
-fn sets(at: &At<'_, '_>, kinds: &[i64]) -> Checked<Vec<Option<Vec<u32>>>> {
+fn sets(at: &At<'_, '_>, kinds: &[i64], room: &mut usize) -> Checked<Vec<Option<Vec<u32>>>> {
     let mut sets: Vec<Option<Vec<u32>>> = vec![None; kinds.len()];
     let list = |name: &str| -> Checked<Vec<i64>> {
         let list = at.get(name)?;
@@ -90,32 +93,34 @@ fn sets(at: &At<'_, '_>, kinds: &[i64]) -> Checked<Vec<Option<Vec<u32>>>> {
     if nodes.len() != starts.len() || nodes.len() != sizes.len() {
         return Err(at.wrong("the lists of categories differ in length"));
     }
+    let mut of_nodes = Vec::with_capacity(nodes.len());
     let mut total = 0usize;
-    for ((node, start), size) in nodes.iter().zip(&starts).zip(&sizes) {
+    for (start, size) in starts.iter().zip(&sizes) {
         let range = usize::try_from(*start).ok().zip(usize::try_from(*size).ok());
         let of_node = range.and_then(|(start, size)| categories.get(start..start.checked_add(size)?));
         let of_node =
             of_node.ok_or_else(|| at.wrong(format!("categories {start} and on, {size} of them, are not there")))?;
         total += of_node.len();
+        if total > categories.len() {
+            return Err(at.wrong("sets of categories overlap"));
+        }
+        if let Some(wrong) = of_node.iter().find(|category| !(0..MOST_CATEGORIES).contains(*category)) {
+            return Err(at.wrong(format!("'categories' holds {wrong}")));
+        }
+        let words = of_node.iter().max().map_or(0, |most| *most as usize / 32 + 1);
+        *room = room.checked_sub(words).ok_or_else(|| at.wrong("the sets of categories are too large together"))?;
+        of_nodes.push((of_node, words));
+    }
+    for (node, (of_node, words)) in nodes.iter().zip(of_nodes) {
         let set = usize::try_from(*node).ok().and_then(|node| sets.get_mut(node));
         let set = set.ok_or_else(|| at.wrong(format!("'categories_nodes' holds {node} of {} nodes", kinds.len())))?;
-        let mut bits = Vec::new();
+        let mut bits = vec![0u32; words];
         for category in of_node {
-            if !(0..MOST_CATEGORIES).contains(category) {
-                return Err(at.wrong(format!("'categories' holds {category}")));
-            }
-            let word = *category as usize / 32;
-            if bits.len() <= word {
-                bits.resize(word + 1, 0u32);
-            }
-            bits[word] |= 1 << (category % 32);
+            bits[*category as usize / 32] |= 1 << (category % 32);
         }
         if set.replace(bits).is_some() {
             return Err(at.wrong(format!("node {node} has two sets of categories")));
         }
-    }
-    if total > categories.len() {
-        return Err(at.wrong("sets of categories overlap"));
     }
     for (node, (kind, set)) in kinds.iter().zip(&sets).enumerate() {
         if *kind != i64::from(set.is_some()) {

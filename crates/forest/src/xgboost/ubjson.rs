@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::value::{DEEPEST, Number, Value};
-use crate::text::Checked;
+use super::value::{DEEPEST, MOST_NAMES, Number, Value};
+use crate::checked::Checked;
 
 /// Reads all bytes. Errors name the byte.
 pub(super) fn read(bytes: &[u8]) -> Checked<Value<'_>> {
@@ -66,7 +66,7 @@ impl<'a> Reader<'a> {
                 .ok()
                 .filter(|length| *length <= self.bytes.len() - self.at)
                 .ok_or_else(|| format!("the length {length} is wrong")),
-            _ => Err("no length where it should stand".to_owned()),
+            _ => Err("no length where it is expected".to_owned()),
         }
     }
 
@@ -124,6 +124,9 @@ impl<'a> Reader<'a> {
             let name = self.text()?;
             if entries.iter().any(|(known, _)| *known == name) {
                 return Err(format!("'{}' is given twice", name.escape_debug()));
+            }
+            if entries.len() == MOST_NAMES {
+                return Err(format!("an object has more than {MOST_NAMES} names"));
             }
             entries.push((name, self.value(depth + 1)?));
         }

@@ -1,12 +1,14 @@
-//! Values of a model file, JSON or UBJSON, and how they are asked for: every error names the place.
+//! Values of a model file, JSON or UBJSON, and how they are read: every error names the place.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::text::{Checked, shown};
+use crate::checked::{Checked, shown};
 
 /// Deeper than any model: whoever reads goes down with the file.
 pub(super) const DEEPEST: usize = 32;
+/// More than any object of a model has: names are compared with each other.
+pub(super) const MOST_NAMES: usize = 4_096;
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Value<'a> {

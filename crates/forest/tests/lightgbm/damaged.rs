@@ -83,7 +83,7 @@ fn mutated(text: &str, random: &mut Random) -> String {
     lines.join("\n") + "\n"
 }
 
-/// A tree's size stands in the header: set right, so that damage reaches the checks behind it.
+/// A tree's size is in the header: set right, so that damage reaches the checks behind it.
 fn with_true_sizes(text: &str) -> String {
     let Some((head, rest)) = text.split_once("\nTree=") else { return text.to_owned() };
     let rest = format!("Tree={rest}");
@@ -168,11 +168,11 @@ fn each_damage_is_named() {
         ("is_linear", "is_linear=2", "tree 0: 'is_linear' is '2'"),
         ("version", "version=v9", "version 'v9' is not known"),
         ("num_class", "num_class=2", "'num_tree_per_iteration' is 1 with 2 classes"),
-        ("Tree=0", "Tree=1", "'Tree=1' where 'Tree=0' should stand"),
+        ("Tree=0", "Tree=1", "'Tree=1' where 'Tree=0' is expected"),
         ("is_linear", "is_linear=0\nis_linear=0", "'is_linear' is given twice"),
         ("shrinkage", "shrinking=1", "tree 0: 'shrinkage' is missing"),
-        ("feature_importances:", "importances:", "'importances:' where 'feature_importances:' should stand"),
-        ("parameters:", "parameter:", "'parameter:' where 'parameters:' should stand"),
+        ("feature_importances:", "importances:", "'importances:' where 'feature_importances:' is expected"),
+        ("parameters:", "parameter:", "'parameter:' where 'parameters:' is expected"),
         ("[num_leaves", "num_leaves", "'num_leaves' is not a parameter"),
     ] {
         let found = with(name, new.to_owned());
@@ -188,7 +188,7 @@ fn each_damage_is_named() {
     assert!(with("tree_sizes", line("tree_sizes").replacen('=', "=9", 1)).contains("but 'tree_sizes' says"));
     assert!(with("decision_type", line("decision_type").replacen('=', "=1", 1)).contains("'decision_type' holds 1"));
     assert!(cause(text.trim_end()).contains("the text is cut off in "));
-    assert_eq!(cause(""), "line 1: the text ends where the word 'tree' should stand");
+    assert_eq!(cause(""), "line 1: the text ends where the word 'tree' is expected");
     assert!(cause(&text.replacen("tree\n", "tree\0\n", 1)).contains("holds a control character"));
     assert!(cause(&format!("{text}more\n")).contains("'more' after the end of the parameters"));
     let error = Forest::read("").unwrap_err();

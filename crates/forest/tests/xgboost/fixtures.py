@@ -1,10 +1,12 @@
-"""Makes the models and predictions that the tests read: `python fixtures.py` with numpy and xgboost (3.2.0 made those here).
+"""Makes the models and predictions that the tests read: `python fixtures.py` with numpy and xgboost (3.2.0 made those here;
+`python fixtures.py 2.1`, with an earlier version, those whose names end with it).
 
 Each model is `NAME.json` or `NAME.ubj`. `NAME.txt` has a line per row: the values, `|`, the raw score (margin) of each
 output as the bits of a float32 in hex, `|`, the predictions alike, `|`, the contributions of the first output.
 """
 
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,19 +78,28 @@ def make(name, objective, rounds=5, file="json", **parameters):
             out.write(" | ".join(parts) + "\n")
 
 
-make("binary", "binary:logistic")
-make("binary_ubj", "binary:logistic", file="ubj")
-make("onehot", "binary:logistic", max_cat_to_onehot=100)
-make("raw", "binary:logitraw", base_score=0.3)
-make("hinge", "binary:hinge")
-make("squared", "reg:squarederror")
-make("approx", "reg:squarederror", tree_method="approx", subsample=0.7)
-make("absolute", "reg:absoluteerror")
-make("poisson", "count:poisson", base_score=2.0)
-make("gamma", "reg:gamma")
-make("tweedie", "reg:tweedie", file="ubj")
-make("classes", "multi:softprob", num_class=3, num_parallel_tree=2, subsample=0.6, rounds=3)
-make("most", "multi:softmax", num_class=3, rounds=3, file="ubj")
-make("dart", "binary:logistic", booster="dart", rate_drop=0.6, rounds=8)
-make("dart_classes", "multi:softprob", booster="dart", rate_drop=0.5, num_class=3, rounds=4, file="ubj")
-make("forest", "reg:squarederror", rounds=1, num_parallel_tree=6, subsample=0.6, colsample_bynode=0.6, eta=1.0)
+if sys.argv[1:]:
+    end = sys.argv[1]
+    make(f"binary_{end}", "binary:logistic")
+    make(f"classes_{end}", "multi:softprob", num_class=3, rounds=3, file="ubj")
+    make(f"poisson_{end}", "count:poisson", file="ubj")
+    make(f"quantile_{end}", "reg:quantileerror", quantile_alpha=0.8)
+else:
+    make("binary", "binary:logistic")
+    make("binary_ubj", "binary:logistic", file="ubj")
+    make("onehot", "binary:logistic", max_cat_to_onehot=100)
+    make("raw", "binary:logitraw", base_score=0.3)
+    make("hinge", "binary:hinge")
+    make("squared", "reg:squarederror")
+    make("approx", "reg:squarederror", tree_method="approx", subsample=0.7)
+    make("absolute", "reg:absoluteerror")
+    make("poisson", "count:poisson", base_score=2.0)
+    make("gamma", "reg:gamma")
+    make("tweedie", "reg:tweedie", file="ubj")
+    make("classes", "multi:softprob", num_class=3, num_parallel_tree=2, subsample=0.6, rounds=3)
+    make("most", "multi:softmax", num_class=3, rounds=3, file="ubj")
+    make("dart", "binary:logistic", booster="dart", rate_drop=0.6, rounds=8)
+    make("dart_classes", "multi:softprob", booster="dart", rate_drop=0.5, num_class=3, rounds=4, file="ubj")
+    make("forest", "reg:squarederror", rounds=1, num_parallel_tree=6, subsample=0.6, colsample_bynode=0.6, eta=1.0)
+    make("quantile", "reg:quantileerror", quantile_alpha=0.8, file="ubj")
+    make("huber", "reg:pseudohubererror", huber_slope=0.5)

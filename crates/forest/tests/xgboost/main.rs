@@ -133,6 +133,11 @@ fn what_is_not_known_is_refused_by_its_place() {
             "learner.gradient_booster.model.trees[0].tree_param: 'num_feature' is 3, but the model has 4",
         ),
         (
+            "\"num_feature\":\"4\",\"num_target\"",
+            "\"num_feature\":\"99999999999\",\"num_target\"",
+            "learner.learner_model_param.num_feature: 99999999999 is not 1 to 1048576",
+        ),
+        (
             "\"num_target\":\"1\"",
             "\"num_target\":\"2\"",
             "learner.learner_model_param: models of 2 labels are not known here",
@@ -156,7 +161,7 @@ fn what_is_not_known_is_refused_by_its_place() {
             "\"tree_info\":[1",
             "learner.gradient_booster.model.tree_info: holds 1, but there are 1 outputs",
         ),
-        ("{\"learner\":", "{\"learner\" ", "line 1: no ':' where it should stand"),
+        ("{\"learner\":", "{\"learner\" ", "line 1: no ':' where it is expected"),
     ] {
         let found = refused(&binary, from, to);
         assert!(found.starts_with(cause), "{found}");
@@ -166,6 +171,43 @@ fn what_is_not_known_is_refused_by_its_place() {
     let found = refused(&dart, "\"weight_drop\":[", "\"weight_drop\":[1,");
     assert_eq!(found, "learner.gradient_booster.gbtree.model: 8 trees, but 'weight_drop' has 9 entries");
     assert!(Forest::read_xgboost(b"").is_err() && Forest::read_xgboost(b"tree\nversion=v4\n").is_err());
+}
+
+/// A category with a high number takes much room in a set: many of them would take all memory.
+#[test]
+fn a_short_file_cannot_ask_for_much_memory() {
+    let text = String::from_utf8(models().into_iter().find(|model| model.0 == "onehot").unwrap().1).unwrap();
+    let from = text.find("{\"base_weights\"").unwrap();
+    let to = from + text[from..].find("\"tree_param\"").unwrap();
+    let to = to + text[to..].find("}}").unwrap() + 2;
+    // A tree of many splits by one high category each, in a chain.
+    let splits = 300i64;
+    let list = |of: &dyn Fn(i64) -> i64, count: i64| {
+        let items: Vec<String> = (0..count).map(|at| of(at).to_string()).collect();
+        format!("[{}]", items.join(","))
+    };
+    let nodes = 2 * splits + 1;
+    let is_split = |at: i64| at % 2 == 0 && at < 2 * splits;
+    let child = |by: i64| move |at: i64| if at % 2 == 0 && at < 2 * splits { at + by } else { -1 };
+    let zeros = list(&|_| 0, nodes);
+    let tree = format!(
+        "{{\"base_weights\":{zeros},\"categories\":{},\"categories_nodes\":{},\"categories_segments\":{},\"categories_sizes\":{},\
+         \"default_left\":{zeros},\"id\":0,\"left_children\":{},\"loss_changes\":{zeros},\"parents\":{zeros},\
+         \"right_children\":{},\"split_conditions\":{zeros},\"split_indices\":{},\"split_type\":{},\"sum_hessian\":{},\
+         \"tree_param\":{{\"num_deleted\":\"0\",\"num_feature\":\"4\",\"num_nodes\":\"{nodes}\",\"size_leaf_vector\":\"1\"}}}}",
+        list(&|_| (1 << 24) - 1, splits),
+        list(&|at| 2 * at, splits),
+        list(&|at| at, splits),
+        list(&|_| 1, splits),
+        list(&child(1), nodes),
+        list(&child(2), nodes),
+        list(&|_| 3, nodes),
+        list(&|at| i64::from(is_split(at)), nodes),
+        list(&|_| 1, nodes),
+    );
+    let text = format!("{}{tree}{}", &text[..from], &text[to..]);
+    let error = Forest::read_xgboost(text.as_bytes()).expect_err("too large").message().to_owned();
+    assert_eq!(error, "learner.gradient_booster.model.trees[0]: the sets of categories are too large together");
 }
 
 /// Damage never ends the process: whatever is read scores.

@@ -8,7 +8,7 @@ use pages::{Address, Column, Facts, Html, Page, State, Table as Rows, badge, el,
 use super::{World, address_of, draw, frame};
 use crate::graph::Node;
 use crate::table::Table;
-use crate::words::{age, bytes, grouped, number};
+use crate::words::{age, bytes, grouped};
 
 /// Runs of a table that a small line shows.
 const POINTS: usize = 30;
@@ -90,7 +90,7 @@ fn row(world: &World<'_>, table: &Table<'_>) -> Vec<Html> {
         link(&address_of(&table.id, 0), table.id.table.as_str()).into(),
         table.layer().into(),
         grouped(table.rows()).into(),
-        spark(&format!("Rows of {}", table.id), &rows_by_run(table), number),
+        spark(&format!("Rows of {}", table.id), &rows_by_run(table), |rows| grouped(rows as u64)),
         bytes(table.bytes()).into(),
         table.quality().map(|quality| format!("{quality:.1}")).unwrap_or_default().into(),
         checks,
@@ -103,7 +103,7 @@ fn row(world: &World<'_>, table: &Table<'_>) -> Vec<Html> {
 /// Rows that each of the last runs wrote, oldest first.
 fn rows_by_run(table: &Table<'_>) -> Vec<f64> {
     let newest = table.all.iter().take(POINTS).rev();
-    newest.map(|found| found.evidence.books.rows_out as f64).collect()
+    newest.map(|found| found.rows() as f64).collect()
 }
 
 /// The graph of all tables, a pipeline at a time.

@@ -188,7 +188,7 @@ fn history(table: &Table<'_>) -> Option<Html> {
         return None;
     }
     let at = |time: chrono::DateTime<chrono::Utc>| time.timestamp() as f64;
-    let rows = newest.iter().map(|found| (at(found.evidence.time), found.evidence.books.rows_out as f64)).collect();
+    let rows = newest.iter().map(|found| (at(found.evidence.time), found.rows() as f64)).collect();
     let quality: Vec<(f64, f64)> =
         newest.iter().filter_map(|found| Some((at(found.evidence.time), found.evidence.quality?.score))).collect();
     let mut part =

@@ -24,16 +24,31 @@ pub use changes::Change;
 pub use original::Original;
 
 /// What a trace looks at.
-#[derive(Clone, Debug)]
-pub struct TraceOptions {
+#[derive(Clone, Copy)]
+pub struct TraceOptions<'a> {
     /// Rows shown of each table behind a row, at least 1; the others are counted.
     pub rows: usize,
+    /// Who runs the steps of clean tables again.
+    pub again: &'a dyn Again,
 }
 
-impl Default for TraceOptions {
-    fn default() -> TraceOptions {
-        TraceOptions { rows: 5 }
-    }
+/// Runs the steps of a clean table again, and looks which rows become a row: where rows are joined or become one, only the
+/// steps know which rows are behind a row.
+pub trait Again {
+    /// `row` has one row of the table, with all of its columns.
+    fn behind(&self, pipeline: &str, evidence: &Evidence, row: &DataFrame) -> Behind;
+}
+
+/// What running the steps again says of a row.
+pub enum Behind {
+    /// The artifacts of each table, with the numbers of the rows in them together, from 0.
+    Rows {
+        tables: Vec<(Vec<PathBuf>, Vec<u32>)>,
+        /// How many rows of the table look like the row: what is found is behind all of them.
+        alike: usize,
+    },
+    /// Why it says nothing.
+    Unclear(String),
 }
 
 /// Rows of a table, and the rows that they were made of.
@@ -71,13 +86,13 @@ pub struct TracedRow {
 
 /// Traces the rows of a table that hold these values.
 ///
-/// Errors (cannot run): unknown columns, texts that are no value of the column's type, no such row, a table that is not read as
+/// Errors (cannot run): unknown columns, texts that are not a value of the column's type, no such row, a table that is not read as
 /// Parquet.
 pub fn trace(
     inventory: &Inventory,
     table: &Table<'_>,
     wanted: &[(String, String)],
-    options: &TraceOptions,
+    options: &TraceOptions<'_>,
 ) -> Result<Traced> {
     let current = if table.current.is_empty() { &table.all[..table.all.len().min(1)] } else { &table.current[..] };
     let readable: Vec<&Found> = current.iter().copied().filter(|found| is_parquet(&found.path)).collect();
@@ -92,47 +107,35 @@ pub fn trace(
             Error::cannot_run(format!("{}: no column '{unknown}'", table.id)).hint(did_you_mean(unknown, known))
         );
     }
-    let files = paths(&readable);
-    let found = rows::wanted(inventory.root.path(), &files, wanted, options.rows)?;
+    let found = rows::wanted(&inventory.root, &readable, wanted, options.rows)?;
     if found.total == 0 {
         let asked: Vec<String> = wanted.iter().map(|(name, value)| format!("{name}={value}")).collect();
         return Err(Error::cannot_run(format!("{}: no row with {}", table.id, asked.join(" and ")))
             .hint("see what values there are: `catalog show` has the range of each column"));
     }
-    let newest = readable.last().copied();
     let step = Step { inventory, options };
-    step.traced(&table.id, String::new(), files, found, newest)
+    step.traced(&table.id, String::new(), &readable, found)
 }
 
 fn is_parquet(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "parquet")
 }
 
-fn paths(found: &[&Found]) -> Vec<PathBuf> {
-    found.iter().map(|found| found.path.clone()).collect()
-}
-
 struct Step<'a> {
     inventory: &'a Inventory,
-    options: &'a TraceOptions,
+    options: &'a TraceOptions<'a>,
 }
 
 impl Step<'_> {
-    /// Shows rows of a table, and goes on behind each of them.
-    fn traced(
-        &self,
-        id: &TableId,
-        by: String,
-        artifacts: Vec<PathBuf>,
-        found: rows::Rows,
-        made_by: Option<&Found>,
-    ) -> Result<Traced> {
+    /// Shows rows of a table, and goes on behind each of them. The file that a row lies in says where that row comes from.
+    fn traced(&self, id: &TableId, by: String, files: &[&Found], found: rows::Rows) -> Result<Traced> {
+        let artifacts = files.iter().map(|found| found.path.clone()).collect();
         let mut traced =
             Traced { table: id.clone(), by, artifacts, total: found.total, rows: Vec::new(), notes: Vec::new() };
         for at in 0..found.sample.height() {
             let cells = values::cells(&found.sample, at)?;
             let mut row = TracedRow { cells, changes: Vec::new(), original: None, behind: Vec::new() };
-            if let Some(made_by) = made_by {
+            if let Some(made_by) = found.of.get(at).and_then(|file| files.get(*file)) {
                 self.behind(made_by, &found.sample, at, &mut row, &mut traced.notes)?;
             }
             traced.rows.push(row);
@@ -165,12 +168,23 @@ impl Step<'_> {
             ));
             return Ok(());
         };
+        let mut unclear = None;
+        if !evidence.notes.reshapes.is_empty() {
+            unclear = self.again(made_by, sample, at, row, notes)?;
+            if unclear.is_none() {
+                self.note_model(evidence, notes);
+                row.changes = changes::of_row(self.inventory, made_by, lineage, row)?;
+                return Ok(());
+            }
+        }
+        let unclear = unclear.as_deref();
         for link in &lineage.links {
-            self.follow(made_by, link, sample, at, row, notes)?;
+            self.follow(made_by, link, unclear, sample, at, row, notes)?;
         }
         if lineage.links.is_empty() {
+            let why = unclear.map(|why| format!(" ({why})")).unwrap_or_default();
             notes.push(format!(
-                "{}: its rows cannot be told apart by those that they come from",
+                "{}: its rows cannot be told apart by those that they come from{why}",
                 made_by.path.display()
             ));
         }
@@ -179,10 +193,45 @@ impl Step<'_> {
         Ok(())
     }
 
+    /// Shows the rows that became a row, by running the steps of its table again. Otherwise gives the reason why they cannot be
+    /// found in this way.
+    fn again(
+        &self,
+        made_by: &Found,
+        sample: &DataFrame,
+        at: usize,
+        row: &mut TracedRow,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<String>> {
+        let reads = || made_by.evidence.notes.reads.iter().filter(|read| read.table.is_some());
+        if let Some(gone) = reads().find(|read| self.inventory.at(Path::new(&read.path)).is_none()) {
+            return Ok(Some(format!("{} was removed", gone.path)));
+        }
+        let one = sample.slice(at as i64, 1);
+        let (tables, alike) = match self.options.again.behind(&made_by.place.pipeline, &made_by.evidence, &one) {
+            Behind::Unclear(why) => return Ok(Some(why)),
+            Behind::Rows { tables, alike } => (tables, alike),
+        };
+        if alike > 1 {
+            notes
+                .push(format!("{}: {alike} rows look the same, and what is behind all of them is shown", made_by.id()));
+        }
+        for (files, numbers) in tables {
+            let files: Vec<&Found> = files.iter().filter_map(|path| self.inventory.at(path)).collect();
+            let Some(id) = files.first().map(|found| found.id()) else { continue };
+            let found = rows::at(&self.inventory.root, &files, &numbers, self.options.rows)?;
+            let traced = self.traced(&id, "by running the steps again".to_owned(), &files, found)?;
+            row.behind.push(traced);
+        }
+        Ok(None)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one row on the way through its tables")]
     fn follow(
         &self,
         made_by: &Found,
         link: &RowLink,
+        unclear: Option<&str>,
         sample: &DataFrame,
         at: usize,
         row: &mut TracedRow,
@@ -199,20 +248,19 @@ impl Step<'_> {
         if files.is_empty() {
             return Ok(());
         }
-        let paths: Vec<PathBuf> = files.iter().map(|found| found.path.clone()).collect();
-        let found = rows::linked(self.inventory.root.path(), &paths, link, sample, at, self.options.rows)?;
+        let found = rows::linked(&self.inventory.root, &files, link, sample, at, self.options.rows)?;
         // A row of several raw tables together is one of only one of them.
         if found.total == 0 && link.on.iter().any(|(own, _)| own == artifact::FILE) {
             return Ok(());
         }
         if link.partial {
+            let why = unclear.unwrap_or("what else decides is not a column of it");
             notes.push(format!(
-                "{id}: rows {} are shown; what else decides is not a column of it, so not all of them may be behind the row",
+                "{id}: rows {} are shown, of which some may not be behind the row: {why}",
                 in_words(link)
             ));
         }
-        // The file that a row lies in says where that row comes from.
-        let traced = self.traced(&id, in_words(link), paths, found, files.last().copied())?;
+        let traced = self.traced(&id, in_words(link), &files, found)?;
         row.behind.push(traced);
         Ok(())
     }

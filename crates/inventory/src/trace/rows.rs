@@ -4,27 +4,34 @@ use std::path::{Path, PathBuf};
 
 use artifact::{PolarsResultExt, RowLink, scan_files};
 use polars::prelude::*;
-use spec::{Error, Result};
+use spec::{Error, Result, Root};
+
+use crate::found::Found;
 
 /// How many rows there are, and the first of them.
 pub struct Rows {
     pub total: u64,
     pub sample: DataFrame,
+    /// In which of the files each row of the sample lies.
+    pub of: Vec<usize>,
 }
 
+/// The number of a row in the files together.
+const NUMBER: &str = "_number";
+
 /// The rows of the files that hold these texts in these columns.
-pub fn wanted(root: &Path, files: &[PathBuf], wanted: &[(String, String)], most: usize) -> Result<Rows> {
+pub fn wanted(root: &Root, files: &[&Found], wanted: &[(String, String)], most: usize) -> Result<Rows> {
     let (plan, schema) = scan(root, files)?;
     let mut condition = lit(true);
     for (name, text) in wanted {
         let dtype = schema.get(name).cloned().unwrap_or(DataType::String);
         condition = condition.and(is_text(name, &dtype, text)?);
     }
-    found(plan, condition, most)
+    found(root, plan, files, condition, most)
 }
 
 /// The rows of the files that a row of another table comes from by a link.
-pub fn linked(root: &Path, files: &[PathBuf], link: &RowLink, own: &DataFrame, at: usize, most: usize) -> Result<Rows> {
+pub fn linked(root: &Root, files: &[&Found], link: &RowLink, own: &DataFrame, at: usize, most: usize) -> Result<Rows> {
     let (plan, schema) = scan(root, files)?;
     let value = |name: &str| -> Result<Option<Scalar>> {
         // A column that a later step dropped cannot be compared.
@@ -34,7 +41,7 @@ pub fn linked(root: &Path, files: &[PathBuf], link: &RowLink, own: &DataFrame, a
     let mut condition = lit(true);
     for (own, their) in &link.on {
         let (Some(value), Some(dtype)) = (value(own)?, schema.get(their)) else {
-            return Ok(Rows { total: 0, sample: DataFrame::empty() });
+            return Ok(Rows { total: 0, sample: DataFrame::empty(), of: Vec::new() });
         };
         condition = condition.and(match value.is_null() {
             true if link.nulls_equal => col(their.as_str()).is_null(),
@@ -48,24 +55,41 @@ pub fn linked(root: &Path, files: &[PathBuf], link: &RowLink, own: &DataFrame, a
     {
         condition = condition.and(col(their.as_str()).lt(lit(value).cast(dtype.clone())));
     }
-    found(plan, condition, most)
+    found(root, plan, files, condition, most)
 }
 
-fn scan(root: &Path, files: &[PathBuf]) -> Result<(LazyFrame, SchemaRef)> {
-    let whole: Vec<PathBuf> = files.iter().map(|file| root.join(file)).collect();
+/// The rows with these numbers, from 0 in the files together.
+pub fn at(root: &Root, files: &[&Found], numbers: &[u32], most: usize) -> Result<Rows> {
+    let (plan, _) = scan(root, files)?;
+    let first = &numbers[..numbers.len().min(most)];
+    let is_wanted = first.iter().map(|number| col(NUMBER).eq(lit(*number))).reduce(Expr::or);
+    let rows = found(root, plan, files, is_wanted.unwrap_or_else(|| lit(false)), most)?;
+    Ok(Rows { total: numbers.len() as u64, ..rows })
+}
+
+fn scan(root: &Root, files: &[&Found]) -> Result<(LazyFrame, SchemaRef)> {
+    let whole: Vec<PathBuf> = files.iter().map(|file| root.join(&file.path)).collect();
     let whole: Vec<&Path> = whole.iter().map(PathBuf::as_path).collect();
     let mut plan = scan_files(&whole)?;
-    let schema = plan.collect_schema().during(place(files))?;
-    Ok((plan, schema))
+    let place = files.first().map(|file| file.path.display().to_string()).unwrap_or_default();
+    let schema = plan.collect_schema().during(place)?;
+    Ok((plan.with_row_index(NUMBER, None), schema))
 }
 
-fn place(files: &[PathBuf]) -> String {
-    files.first().map(|file| file.display().to_string()).unwrap_or_default()
-}
-
-fn found(plan: LazyFrame, condition: Expr, most: usize) -> Result<Rows> {
+fn found(root: &Root, plan: LazyFrame, files: &[&Found], condition: Expr, most: usize) -> Result<Rows> {
     let rows = artifact::collect(plan.filter(condition), "trace")?;
-    Ok(Rows { total: rows.height() as u64, sample: rows.head(Some(most)) })
+    let (total, sample) = (rows.height() as u64, rows.head(Some(most)));
+    // Where each file ends, counted in rows.
+    let mut ends = Vec::with_capacity(files.len());
+    let mut end = 0;
+    for file in files.iter().take_while(|_| total > 0) {
+        end += artifact::open(root, &file.path)?.rows()?;
+        ends.push(end);
+    }
+    let numbers = sample.column(NUMBER).during("trace")?.cast(&DataType::UInt64).during("trace")?;
+    let numbers = numbers.u64().during("trace")?;
+    let of = numbers.iter().flatten().map(|number| ends.partition_point(|end| *end <= number)).collect();
+    Ok(Rows { total, sample: sample.drop(NUMBER).during("trace")?, of })
 }
 
 /// Whether a column holds a value, whatever type of its kind that has: categories are texts, and `1` is `1.0`.

@@ -112,6 +112,15 @@ fn a_file_cut_at_any_byte_opens_with_the_whole_lines_before() {
         drop(journal);
         let expected: Vec<String> = numbered(0..lines).into_iter().chain(["{\"n\":\"more\"}".to_owned()]).collect();
         assert_eq!(all(folder.path()), expected, "{length}");
+        // The same with the room that the file had.
+        let folder = tempfile::tempdir().unwrap();
+        let with_room = [&whole[..length], &[0; 900]].concat();
+        std::fs::write(folder.path().join("j-000001.jsonl"), with_room).unwrap();
+        let (journal, with_room) = Journal::open(folder.path(), "j").unwrap();
+        assert_eq!(with_room, recovered, "{length}");
+        journal.append_and_wait(b"{\"n\":\"more\"}".to_vec());
+        drop(journal);
+        assert_eq!(all(folder.path()), expected, "{length}");
     }
 }
 
@@ -146,6 +155,73 @@ fn a_hole_at_the_end_is_cut_and_a_change_in_the_midst_is_refused() {
     assert!(entries(&path).unwrap().all(|entry| entry.is_ok()));
     std::fs::write(&path, changed).unwrap();
     assert!(entries(&path).unwrap().nth(3).unwrap().unwrap_err().to_string().contains("j-000001.jsonl:5: the chain"));
+}
+
+#[test]
+fn room_ahead_is_there_while_a_segment_is_open_and_gone_once_it_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j-000001.jsonl");
+    let (journal, _) = Journal::open(folder.path(), "j").unwrap();
+    assert!(!std::fs::read(&path).unwrap().contains(&0), "a journal that nobody writes to takes no room");
+    for text in numbered(0..3000) {
+        journal.append(text.into_bytes(), |_| {});
+    }
+    journal.append_and_wait(b"{\"n\":3000}".to_vec());
+    let bytes = std::fs::read(&path).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    assert!(bytes.len() > end, "there is room");
+    assert_eq!(journal.counts().segment_bytes, end as u64, "which is not counted");
+    // A reader beside the writer.
+    assert_eq!(texts(&path), numbered(0..3001));
+    // As after `kill -9`: nobody took the room away.
+    let killed = tempfile::tempdir().unwrap();
+    std::fs::write(killed.path().join("j-000001.jsonl"), &bytes).unwrap();
+    let (again, recovered) = Journal::open(killed.path(), "j").unwrap();
+    assert_eq!(recovered, Recovered { entries: 3001, cut: 0 });
+    again.append_and_wait(b"{\"n\":3001}".to_vec());
+    drop(again);
+    assert_eq!(all(killed.path()), numbered(0..3002));
+    let closed = journal.rotate().unwrap().unwrap();
+    assert_eq!(std::fs::read(closed).unwrap(), bytes[..end]);
+    drop(journal);
+    assert!(!std::fs::read(folder.path().join("j-000002.jsonl")).unwrap().contains(&0));
+}
+
+#[test]
+fn a_group_of_which_only_some_sectors_were_written_is_cut_from_its_first_gap() {
+    const SECTOR: usize = 512;
+    let (_folder, path) = written(5);
+    let before = std::fs::read(&path).unwrap();
+    let (mut chain, mut lines) = (Chain::default(), Vec::new());
+    let header_ends = before.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    for line in before[header_ends..].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        chain.follow(line).unwrap();
+    }
+    for number in 5..80 {
+        chain.add(format!("{{\"n\":{number},\"more\":\"{}\"}}", "x".repeat(number)).as_bytes(), &mut lines);
+    }
+    let whole = [before.clone(), lines, vec![0; 4096]].concat();
+    let mut random = spec::random::Random::new(3, 11);
+    for _ in 0..300 {
+        let mut bytes = whole.clone();
+        // Sectors that hold bytes of the group, or only some of them.
+        for sector in before.len() / SECTOR..whole.len() / SECTOR {
+            if random.below(3) == 0 {
+                let from = (sector * SECTOR).max(before.len());
+                bytes[from..(sector + 1) * SECTOR].fill(0);
+            }
+        }
+        let gap = (0..bytes.len()).find(|at| bytes[*at] != whole[*at]).unwrap_or(whole.len() - 4096);
+        let kept = bytes[..gap].iter().filter(|byte| **byte == b'\n').count() - 1;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("j-000001.jsonl"), &bytes).unwrap();
+        let (journal, recovered) = Journal::open(folder.path(), "j").unwrap();
+        assert_eq!(recovered.entries, kept as u64);
+        assert!(kept >= 5);
+        journal.append_and_wait(b"{\"n\":\"more\"}".to_vec());
+        drop(journal);
+        assert_eq!(all(folder.path()).len(), kept + 1);
+    }
 }
 
 /// A disk on which each operation goes as planned: `false` fails.

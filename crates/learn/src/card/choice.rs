@@ -94,16 +94,16 @@ fn searched(manifest: &Manifest, search: &Searched, metric: Metric) -> String {
     )
 }
 
-/// What fitting had to tell, as one line.
+/// The notes of a fit, as one line.
 fn notes(tried: &Tried) -> Option<String> {
-    let mut told: Vec<String> = Vec::new();
+    let mut facts: Vec<String> = Vec::new();
     if !tried.by_fold.is_empty() {
         let values: Vec<String> = tried.by_fold.iter().map(|value| number_text(*value)).collect();
-        told.push(format!("by fold {}", values.join("; ")));
+        facts.push(format!("by fold {}", values.join("; ")));
     }
     let notes = tried.notes.as_object().filter(|notes| !notes.is_empty());
-    told.extend(notes.map(pairs));
-    (!told.is_empty()).then(|| format!("{}: {}.\n\n", tried.name, told.join(", ")))
+    facts.extend(notes.map(pairs));
+    (!facts.is_empty()).then(|| format!("{}: {}.\n\n", tried.name, facts.join(", ")))
 }
 
 /// `trees 100, stopped by (metric l2, value 0.004238)`

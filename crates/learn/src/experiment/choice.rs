@@ -7,7 +7,7 @@ use super::units::Units;
 use super::{BASELINE, TrainSpec, Tried};
 use score::number_text;
 
-/// The best experiment on the rows that judge; of equals the first. The last outcome, the baseline, is no candidate.
+/// The best experiment on the rows that judge; of equals the first. The last outcome, the baseline, is not a candidate.
 pub(super) fn choose(spec: &TrainSpec, outcomes: &[Outcome]) -> Result<usize> {
     let metric = spec.choose_by();
     let value = |outcome: &Outcome| outcome.tried.metrics.get(&metric).copied().flatten();

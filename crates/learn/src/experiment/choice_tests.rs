@@ -60,7 +60,7 @@ fn the_released_model_has_learned_from_all_rows_before_the_test_part() {
     assert_eq!(trial.chosen_scored().score(), model.predict(&test).unwrap());
     assert_eq!(trial.model.predict(&test).unwrap(), trial.chosen_scored().score());
 
-    // The threshold was picked where the model had not learned, and what it was before is told.
+    // The threshold was picked where the model had not learned, and the earlier value is reported.
     let alone = real(
         &learners(
             "split: {by: time}\nrefit: false\nexperiments: {boosted: {lightgbm: {trees: 60, early_stopping: 5}}}",

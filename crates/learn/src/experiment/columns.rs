@@ -1,7 +1,7 @@
 //! Which columns of a table are learned from.
 //!
-//! The label, whom or what a row is about, when, which row it is and where it came from would tell the model what it
-//! must not know, or what no new row can tell it. So these are learned from only where the spec names them.
+//! The label, whom or what a row is about, when, which row it is and where it came from would give the model what it
+//! must not know, or what no new row has. So these are learned from only where the spec names them.
 
 use artifact::is_origin;
 use spec::{Error, Result, did_you_mean};
@@ -24,7 +24,7 @@ enum Carried {
 }
 
 impl Carried {
-    /// What `column` is, if it is no feature by itself.
+    /// What `column` is, if it is not a feature by itself.
     fn of(column: &str, spec: &TrainSpec, known: &Known) -> Option<Carried> {
         let splits = spec.split.by != SplitBy::Random && spec.split.column.as_deref() == Some(column);
         match column {
@@ -77,7 +77,7 @@ pub(super) fn check_included(spec: &TrainSpec, row_numbers: &[String], known: &K
     }
 }
 
-/// What people are told of columns that count the rows.
+/// The message about columns that count the rows.
 pub(super) fn row_number_note(name: &str) -> String {
     format!("column '{name}' counts the rows and is not learned from; if it means something, write `include: [{name}]`")
 }

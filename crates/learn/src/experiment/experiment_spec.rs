@@ -64,7 +64,7 @@ impl<'de> Visitor<'de> for Experiment {
     }
 }
 
-/// A key of an experiment. Another one fails while the parser still stands on it.
+/// A key of an experiment. Another one fails while the parser is still at it.
 enum Key {
     Search,
     Learner(&'static str),
@@ -152,7 +152,7 @@ mod tests {
             ("lightgmb: {}", "t.yaml:1:1: unknown learner 'lightgmb'; did you mean 'lightgbm'?"),
             ("lightgmb", "unknown learner 'lightgmb'; did you mean 'lightgbm'?"),
             ("search", "'search' needs a learner beside it, such as 'lightgbm: {}'"),
-            ("search: {trials: 3}", "no learner; write one of: lightgbm, logistic,"),
+            ("search: {trials: 3}", "no learner; write one of: lightgbm, xgboost, logistic,"),
             ("{lightgbm: {}, tree: {}}", "found 'tree' beside 'lightgbm', but an experiment has one learner"),
             ("lightgbm: {tress: 3}", "unknown key 'tress'; did you mean 'trees'?"),
             ("{lightgbm: {}, search: {}}", "search: nothing limits it; write 'minutes: 10', 'trials: 30' or both"),
@@ -168,7 +168,10 @@ mod tests {
                 "from 0: a logarithmic scale has only numbers above 0",
             ),
             ("{lightgbm: {}, search: {trials: 3, space: {l2: {from: 1, upto: 3}}}}", "upto"),
-            ("[lightgbm]", "a learner (one of: lightgbm, logistic, elastic_net, tree, forest, baseline, naive)"),
+            (
+                "[lightgbm]",
+                "a learner (one of: lightgbm, xgboost, logistic, elastic_net, tree, forest, baseline, naive)",
+            ),
         ] {
             let found = parse(text).unwrap_err().to_string();
             assert!(found.contains(error), "{text}: {found}");

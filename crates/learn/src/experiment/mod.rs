@@ -12,6 +12,7 @@ mod release;
 mod row_numbers;
 mod rows;
 mod run;
+mod sample;
 mod scaled;
 mod searched;
 mod targets;
@@ -77,6 +78,8 @@ pub struct Trial {
     pub notes: Vec<String>,
     /// Rows of the table, purged ones included.
     pub rows: u64,
+    /// Of these, how many were not drawn where the spec bounds their number.
+    pub left_out: u64,
     pub split: SplitSummary,
     /// In the order of the spec; the baseline comes last.
     pub tried: Vec<Tried>,
@@ -91,7 +94,7 @@ pub struct Trial {
     pub model: Box<dyn Model>,
     /// How the chosen one learned again before it was judged on the test part; `None` if it did not.
     pub refit: Option<Refit>,
-    /// `None` if the spec asks for none.
+    /// `None` if the spec has none.
     pub intervals: Option<Intervals>,
     /// `None` for regression.
     pub threshold: Option<Threshold>,
@@ -112,7 +115,7 @@ pub struct Trial {
     pub explained: Option<Explained>,
     /// The test part with all its columns.
     pub test_rows: DataFrame,
-    /// Where the rows of the test part stand in the table.
+    /// Where the rows of the test part are in the table.
     pub test_at: Vec<u32>,
     /// Which row of the table was used for what: its keys, `part`, `fold` (with folds) and `learned`.
     pub parts: DataFrame,

@@ -186,7 +186,7 @@ pub(super) fn over_folds(
     Ok(Outcome { tried, model: None, tuned: Tuned::of_folds(&tuned), valid, test: None, fitting })
 }
 
-/// What there is to tell of the trees of several folds.
+/// Notes on the trees of several folds.
 pub(super) fn trees_by_fold(trees: &[u32]) -> serde_json::Value {
     match trees.is_empty() {
         true => serde_json::Value::Null,

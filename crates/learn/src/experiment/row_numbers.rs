@@ -1,5 +1,5 @@
 //! Which columns count the rows, such as the index that a data frame was saved with. What such a column says of the label
-//! is how the file was sorted, which no new row can tell.
+//! is how the file was sorted, which no new row has.
 
 use std::collections::{HashMap, HashSet};
 
@@ -27,7 +27,7 @@ impl Places {
         }
     }
 
-    /// From these columns; without them rows stand where they are.
+    /// From these columns; without them rows keep their places.
     pub fn of(frame: &DataFrame, rows: usize) -> Result<Places> {
         let place = "where rows come from";
         let Ok(row) = frame.column(ROW) else {

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use artifact::{PolarsResultExt, type_name};
 use polars::prelude::{
-    BooleanChunked, Column, DataFrame, DataType, Expr, IntoColumn, LazyFrame, NamedFrom, NewChunkedArray, Series,
+    BooleanChunked, Column, DataFrame, DataType, Expr, IdxCa, IdxSize, IntoColumn, LazyFrame, NamedFrom, Series,
     TimeUnit, col,
 };
 use spec::{Error, Result, ResultExt, did_you_mean};
 
 use super::row_numbers::{self, Places};
 use super::targets::Targets;
-use super::{Known, TrainSpec, columns};
+use super::{Known, TrainSpec, columns, sample};
 use crate::random::renumbered;
 use crate::split::folds;
 use crate::{Data, Feature, LabelKnown, Matrix, Part, Split, SplitBy, Task};
@@ -66,6 +66,8 @@ pub(super) struct Table<'a> {
     notes: Vec<String>,
     /// The column that says when a row's label is known.
     label_known_at: Option<String>,
+    /// The rows that were drawn; `None`: all.
+    drawn: Option<BooleanChunked>,
     spec: &'a TrainSpec,
 }
 
@@ -75,7 +77,8 @@ impl<'a> Table<'a> {
         let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
         let mut features = columns::features(spec, &names, known)?;
         let label_known_at = known.label_known_at(spec).map(str::to_owned);
-        let mut table = Table { frame, names, features: Vec::new(), notes: Vec::new(), label_known_at, spec };
+        let (none, notes) = (Vec::new(), Vec::new());
+        let mut table = Table { frame, names, features: none, notes, label_known_at, drawn: None, spec };
         let mut counting = Vec::new();
         // The features stage makes features only; among the columns of clean, one may count the rows.
         if known.definitions.as_ref().is_none_or(|made| !made.of_features) {
@@ -94,7 +97,44 @@ impl<'a> Table<'a> {
             .hint("shorten 'exclude', or name them under 'include'"));
         }
         table.features = features;
+        table.draw()?;
         Ok(table)
+    }
+
+    /// Chooses the rows, where there are more than wanted.
+    fn draw(&mut self) -> Result<()> {
+        let spec = self.spec;
+        let Some(most) = spec.max_rows else { return Ok(()) };
+        self.must_have(&spec.entity)?;
+        let entities = self.read(std::slice::from_ref(&spec.entity))?;
+        self.drawn = sample::drawn(column(&entities, &spec.entity, spec)?, most, spec.seed)?;
+        if let Some(drawn) = &self.drawn {
+            let (kept, all) = (drawn.sum().unwrap_or(0), drawn.len());
+            self.notes.push(format!(
+                "learned from and judged by {kept} of {all} rows: of whole '{}', drawn by chance (max_rows: {most})",
+                spec.entity
+            ));
+        }
+        Ok(())
+    }
+
+    /// All rows of the table, of which `read` were read, and how many of them were not drawn.
+    pub(super) fn rows(&self, read: usize) -> (u64, u64) {
+        let all = self.drawn.as_ref().map_or(read, |drawn| drawn.len());
+        (all as u64, (all - read) as u64)
+    }
+
+    /// The numbers that rows have in the whole table. `rows`: whether each row that was drawn is wanted.
+    pub(super) fn numbers(&self, rows: impl Iterator<Item = bool>) -> Vec<u32> {
+        let wanted = |(number, is_wanted): (u32, bool)| is_wanted.then_some(number);
+        match &self.drawn {
+            None => (0..).zip(rows).filter_map(wanted).collect(),
+            Some(drawn) => {
+                let numbers =
+                    (0..).zip(drawn.iter()).filter(|(_, drawn)| *drawn == Some(true)).map(|(number, _)| number);
+                numbers.zip(rows).filter_map(wanted).collect()
+            }
+        }
     }
 
     /// Columns that are not learned from though nobody excluded them, in words.
@@ -122,35 +162,39 @@ impl<'a> Table<'a> {
         Ok(keys)
     }
 
-    /// The rows of each mask, of the columns that `wanted` (of its name and the mask's number) keeps.
+    /// The rows of each part, column by column: each is freed before the next is read.
     fn cut<const N: usize>(
         &self,
-        masks: &[BooleanChunked; N],
-        wanted: impl Fn(&String, usize) -> bool,
-    ) -> Result<[DataFrame; N]> {
+        names: &[String],
+        parts: &[IdxCa; N],
+        mut take: impl FnMut([Column; N]) -> Result<()>,
+    ) -> Result<()> {
         let place = format!("table '{}'", self.spec.table);
-        let mut columns: [Vec<Column>; N] = std::array::from_fn(|_| Vec::new());
-        for name in &self.names {
-            if (0..N).all(|number| !wanted(name, number)) {
-                continue;
-            }
+        for name in names {
             // In one piece, which the matrices can share; pieces would have to be copied together.
             let column = self.read(std::slice::from_ref(name))?.drop_in_place(name).during(&place)?.rechunk();
-            for (number, (part, mask)) in columns.iter_mut().zip(masks).enumerate() {
-                if wanted(name, number) {
-                    part.push(column.filter(mask).during(&place)?);
-                }
+            let mut pieces = Vec::with_capacity(N);
+            for rows in parts {
+                // A copy. To filter successive rows would give a view, which keeps the memory of all.
+                pieces.push(column.take(rows).during(&place)?);
             }
+            drop(column);
+            take(pieces.try_into().expect("one for each part")).context(&place)?;
         }
-        let mut cut: [DataFrame; N] = std::array::from_fn(|_| DataFrame::empty());
-        for (frame, (columns, mask)) in cut.iter_mut().zip(columns.into_iter().zip(masks)) {
-            *frame = DataFrame::new(mask.sum().unwrap_or(0) as usize, columns).during(&place)?;
-        }
-        Ok(cut)
+        Ok(())
     }
 
+    /// Columns of the rows that were drawn.
     fn read(&self, names: &[String]) -> Result<DataFrame> {
-        self.read_of(self.frame.clone(), names)
+        let Some(drawn) = &self.drawn else { return self.read_of(self.frame.clone(), names) };
+        let place = format!("table '{}'", self.spec.table);
+        let mut columns = Vec::new();
+        // One by one: the whole table may not fit into memory.
+        for name in names {
+            let column = self.read_of(self.frame.clone(), std::slice::from_ref(name))?;
+            columns.extend(column.filter(drawn).during(&place)?.into_columns());
+        }
+        DataFrame::new(drawn.sum().unwrap_or(0) as usize, columns).during(&place)
     }
 
     fn read_of(&self, frame: LazyFrame, names: &[String]) -> Result<DataFrame> {
@@ -249,7 +293,7 @@ pub(super) fn times(rows: &DataFrame, name: &str, spec: &TrainSpec, without: &st
     Ok(micros.i64().during(&place)?.iter().map(Option::unwrap_or_default).collect())
 }
 
-/// The part of every row, with times and label means in the summary; with folds where the spec asks for them.
+/// The part of every row, with times and label means in the summary; with folds where the spec has them.
 pub(super) fn split(rows: &DataFrame, label: &[f64], known: &LabelKnown, spec: &TrainSpec) -> Result<Split> {
     let time = spec.split.column.as_deref().filter(|_| spec.split.by == SplitBy::Time).or(spec.time.as_deref());
     let classes = spec.task.has_classes().then_some(label);
@@ -334,37 +378,87 @@ fn numbered<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Vec<u32> {
         .collect()
 }
 
-/// Cuts the table into its parts. Column by column, each freed as soon as it is cut, so that the table never
-/// stands in memory twice; the matrices share the memory of the parts.
+/// Columns of one part on their way into its matrix.
+struct Encoded {
+    columns: Vec<Matrix>,
+    rows: usize,
+}
+
+impl Encoded {
+    fn of(rows: &IdxCa) -> Encoded {
+        Encoded { columns: Vec::new(), rows: rows.len() }
+    }
+
+    /// Adds a column: as narrow as its numbers allow, so that the column itself can go.
+    fn narrow(&mut self, column: Column, feature: &Feature) -> Result<()> {
+        self.columns.push(self.encode(column, feature)?.narrowed());
+        Ok(())
+    }
+
+    /// Adds a column that stays: the matrix shares its memory.
+    fn share(&mut self, column: Column, feature: &Feature) -> Result<()> {
+        self.columns.push(self.encode(column, feature)?);
+        Ok(())
+    }
+
+    fn encode(&self, column: Column, feature: &Feature) -> Result<Matrix> {
+        Matrix::from_frame(&alone(column), std::slice::from_ref(feature))
+    }
+
+    fn matrix(self) -> Result<Matrix> {
+        Matrix::beside(self.columns, self.rows)
+    }
+}
+
+fn alone(column: Column) -> DataFrame {
+    DataFrame::new(column.len(), vec![column]).expect("one column")
+}
+
+/// What a column of the rows to learn from is: categories come from these alone, for the others must not teach the model
+/// anything.
+fn feature_of(column: &Column) -> Result<Feature> {
+    let name = column.name().to_string();
+    let mut features = Feature::infer(&alone(column.clone()), &[name])?;
+    Ok(features.remove(0))
+}
+
+/// Cuts the table into its parts. Column by column, each freed as soon as it is cut, so that the table is never in memory
+/// twice. Of the rows that are learned from only the matrices stay, in narrow columns; of the test part everything is kept, since a
+/// champion may need columns that the challenger does not.
 pub(super) fn cut(table: &Table<'_>, split: &Split, targets: &Targets) -> Result<Parts> {
     let place = format!("table '{}'", table.spec.table);
-    let names = &table.features;
     let is = |row: usize, part: Part, steers: bool| {
         split.parts[row] == part && (part != Part::Valid || split.steers(row) == steers)
     };
     let rows = 0..split.parts.len();
     const PARTS: [(Part, bool); 4] =
         [(Part::Train, false), (Part::Valid, false), (Part::Test, false), (Part::Valid, true)];
-    let masks = PARTS.map(|(part, steers)| mask(rows.clone().map(|row| is(row, part, steers))));
-    // Of the test part everything is kept: a champion may need columns that the challenger does not.
-    let [train, valid, test, steering] = table.cut(&masks, |name, number| number == 2 || names.contains(name))?;
-    // Categories come from the train part alone: the others must not teach the model anything.
-    let features = Feature::infer(&train, names).context(&place)?;
-    let part = |frame: &DataFrame, (part, steers): (Part, bool)| -> Result<PartRows> {
-        let features = Matrix::from_frame(frame, &features).context(&place)?;
+    let numbers = PARTS.map(|(part, steers)| numbers(rows.clone().map(|row| is(row, part, steers))));
+    let mut encoded = numbers.each_ref().map(Encoded::of);
+    let mut kept = Vec::new();
+    table.cut(&table.names, &numbers, |[train, valid, test, steering]| {
+        if table.features.iter().any(|feature| *feature == train.name().as_str()) {
+            let feature = feature_of(&train)?;
+            encoded[0].narrow(train, &feature)?;
+            encoded[1].narrow(valid, &feature)?;
+            encoded[2].share(test.clone(), &feature)?;
+            encoded[3].narrow(steering, &feature)?;
+        }
+        kept.push(test);
+        Ok(())
+    })?;
+    let test_rows = DataFrame::new(encoded[2].rows, kept).during(&place)?;
+    let mut encoded = encoded.into_iter().zip(PARTS);
+    let mut next = || -> Result<PartRows> {
+        let (encoded, (part, steers)) = encoded.next().expect("one for each part");
+        let features = encoded.matrix().context(&place)?;
         let rows = match part {
             Part::Test => targets.test_rows(features, split, table.spec),
             _ => targets.rows(features, rows.clone().map(|row| is(row, part, steers))),
         };
         rows.context(format!("{place}: {} part", part.name()))
     };
-    Ok(Parts {
-        train: part(&train, PARTS[0])?,
-        valid: part(&valid, PARTS[1])?,
-        test: part(&test, PARTS[2])?,
-        steering: part(&steering, PARTS[3])?,
-        test_rows: test,
-    })
+    Ok(Parts { train: next()?, valid: next()?, test: next()?, steering: next()?, test_rows })
 }
 
 /// The rows before the test part, and `test_rows` as a model that learns from these rows knows them.
@@ -375,17 +469,24 @@ pub(super) fn cut_before_test(
     test_rows: &DataFrame,
 ) -> Result<(PartRows, PartRows)> {
     let place = format!("table '{}'", table.spec.table);
-    let names = &table.features;
-    let [rows] = table.cut(&[mask(split.before_test.iter().copied())], |name, _| names.contains(name))?;
-    let features = Feature::infer(&rows, names).context(&place)?;
+    let numbers = [numbers(split.before_test.iter().copied())];
+    let (mut rows, mut features) = (Encoded::of(&numbers[0]), Vec::new());
+    table.cut(&table.features, &numbers, |[column]| {
+        let feature = feature_of(&column)?;
+        rows.narrow(column, &feature)?;
+        features.push(feature);
+        Ok(())
+    })?;
     let test = Matrix::from_frame(test_rows, &features).context(&place)?;
-    let rows = Matrix::from_frame(&rows, &features).context(&place)?;
+    let rows = rows.matrix().context(&place)?;
     let rows = targets.rows(rows, split.before_test.iter().copied()).context(&place)?;
     Ok((rows, targets.test_rows(test, split, table.spec).context(&place)?))
 }
 
-fn mask(rows: impl Iterator<Item = bool>) -> BooleanChunked {
-    BooleanChunked::from_iter_values("".into(), rows)
+/// The numbers of the rows that are wanted.
+fn numbers(wanted: impl Iterator<Item = bool>) -> IdxCa {
+    let numbers = (0..).zip(wanted).filter_map(|(number, is_wanted): (IdxSize, bool)| is_wanted.then_some(number));
+    IdxCa::from_vec("".into(), numbers.collect())
 }
 
 /// Which row was used for what: its file and number where the table has them, label, entity, time and what the split goes

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use polars::prelude::LazyFrame;
-use spec::Result;
+use spec::{Result, ResultExt};
 
 use super::choice::{choose, compare, within_noise};
 use super::explain::{explain, importance};
@@ -49,13 +49,17 @@ impl Contender {
 }
 
 /// Learns, chooses and judges: the table of features `table` (label included) as `spec` says. The table is read column
-/// by column, so that it never stands in memory beside its parts.
+/// by column, so that it is never in memory beside its parts.
 ///
 /// `known` is what the table's evidence says: with a horizon a split by time purges, with definitions only features are
 /// learned from. Equal inputs give equal trials. Errors: columns that are not there or of the wrong type, labels that leave
 /// nothing to learn, parts without rows, a validation part on which the choosing metric is undefined,
-/// scores that are no numbers. A gate that does not pass is no error: it is in [`Trial::gate`].
+/// scores that are not numbers. A gate that does not pass is not an error: it is in [`Trial::gate`].
 pub fn run(spec: &TrainSpec, table: LazyFrame, known: &Known, progress: &dyn Fn(&str)) -> Result<Trial> {
+    // Before anything takes its time.
+    for (name, experiment) in spec.experiments.iter() {
+        experiment.learner.ready().context(format!("experiment '{name}'"))?;
+    }
     let contender = |(name, experiment): (&str, &ExperimentSpec)| Contender {
         search: experiment.search.clone(),
         ..Contender::new(spec, name, &experiment.learner)
@@ -78,7 +82,7 @@ pub(super) fn run_contenders(
     let judged_by = spec.judge_by.iter().chain(spec.judge_totals.iter().flatten());
     judged_by.into_iter().try_for_each(|column| table.must_have(column))?;
     let keys = table.keys()?;
-    let count = keys.height() as u64;
+    let (count, left_out) = table.rows(keys.height());
     let (label, classes) = match spec.task {
         Task::Multiclass => targets::several_classes(&keys, spec).map(|(label, names)| (label, Some(names)))?,
         _ => (targets::label(&keys, spec)?, None),
@@ -95,7 +99,7 @@ pub(super) fn run_contenders(
     }
     let of_split = split.summary.notes.clone();
     split.summary.notes.extend(table.notes().iter().cloned());
-    let test_at = (0..).zip(&split.parts).filter(|(_, part)| **part == Part::Test).map(|(at, _)| at).collect();
+    let test_at = table.numbers(split.parts.iter().map(|part| *part == Part::Test));
     let block = units::block(spec, known);
     let judging = Units::of(&keys, spec, block)?.among(&split.judging());
     let targets = Targets { weights: targets::weights(&keys, spec)?, label, classes };
@@ -184,6 +188,7 @@ pub(super) fn run_contenders(
         summaries,
         notes: table.notes().iter().chain(&of_split).cloned().collect(),
         rows: count,
+        left_out,
         split: split.summary,
         within_noise: within_noise(spec, &tried, &chosen, &judges),
         chosen,

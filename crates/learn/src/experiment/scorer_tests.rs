@@ -37,20 +37,33 @@ fn a_row_by_itself_scores_as_in_its_table() {
     let mut levels = churn.drop("churned").unwrap();
     levels.with_column(Column::new("level".into(), level)).unwrap();
     let mut cases: Vec<(String, &DataFrame)> = Vec::new();
-    for learner in ["lightgbm: {trees: 20}", "logistic: {}", "tree: {}", "forest: {trees: 9}", "baseline: {by: [city]}"]
-    {
+    let available = |learner: &&str| !learner.starts_with("xgboost") || crate::xgboost::is_here();
+    let learners = [
+        "lightgbm: {trees: 20}",
+        "xgboost: {trees: 20}",
+        "logistic: {}",
+        "tree: {}",
+        "forest: {trees: 9}",
+        "baseline: {by: [city]}",
+    ];
+    for learner in learners.into_iter().filter(available) {
         let learner = format!("{HEAD}label: churned\ntask: classification\nexperiments: {{one: {{{learner}}}}}\n");
         cases.push((learner, &churn));
     }
     for (learner, more) in [
         ("lightgbm: {trees: 20}", "intervals: {by: quantiles}\nlabel_transform: log\n"),
+        ("xgboost: {trees: 20}", "intervals: {by: quantiles}\nlabel_transform: log\n"),
         ("elastic_net: {}", "intervals: {}\n"),
         ("forest: {trees: 9}", ""),
     ] {
+        if !available(&learner) {
+            continue;
+        }
         let text = format!("{HEAD}label: price\ntask: regression\n{more}experiments: {{one: {{{learner}}}}}\n");
         cases.push((text, &prices));
     }
-    for learner in ["lightgbm: {trees: 9}", "logistic: {}", "tree: {}", "forest: {trees: 9}"] {
+    let learners = ["lightgbm: {trees: 9}", "xgboost: {trees: 9}", "logistic: {}", "tree: {}", "forest: {trees: 9}"];
+    for learner in learners.into_iter().filter(available) {
         let learner = format!("{HEAD}label: level\ntask: multiclass\nexperiments: {{one: {{{learner}}}}}\n");
         cases.push((learner, &levels));
     }
@@ -73,7 +86,7 @@ fn a_row_by_itself_scores_as_in_its_table() {
                 assert!(thread.join().unwrap().equals_missing(&whole.slice(from, 20)), "{text}");
             }
         });
-        // No rows are no error.
+        // An empty table is not an error.
         assert_eq!(scorer.score(&rows.slice(0, 0), 0).unwrap().table.height(), 0, "{text}");
     }
 }

@@ -56,6 +56,11 @@ pub struct TrainSpec {
     /// rows.
     #[serde(default)]
     pub label_known_at: Option<String>,
+    /// About how many rows are learned from and judged by at most, at least 1000: of a larger table whole entities are drawn by
+    /// chance, the same ones for equal seeds. For tables that do not fit into memory. Default: all rows.
+    #[serde(default)]
+    #[schemars(range(min = 1000))]
+    pub max_rows: Option<u64>,
     /// How rows are divided into train, validation and test.
     pub split: SplitSpec,
     /// Cross-validation: the rows of train and validation are divided into so many folds, 2 to 50; each experiment is
@@ -321,6 +326,9 @@ impl TrainSpec {
                 return Err("resample: only times are drawn in blocks; remove 'block', or write 'by: time'".to_owned());
             }
             _ => {}
+        }
+        if let Some(rows) = self.max_rows.filter(|rows| *rows < 1000) {
+            return Err(format!("max_rows: {rows} is too few to learn from and judge by; write 1000 or more"));
         }
         if !(100..=10_000).contains(&self.resamples) {
             return Err(format!("resamples: {} is not between 100 and 10000", self.resamples));

@@ -15,8 +15,7 @@ use score::{
     IntervalMethod, IntervalRecord, Intervals, LabelTransform, Model, Task, Tuned, logarithms, quantile_scores,
 };
 
-use crate::learners::{Lightgbm, Objective};
-use crate::{Data, Learner, LearnerSpec};
+use crate::{Data, Learner, LearnerSpec, Lightgbm};
 
 /// How wide the bounds beside each prediction are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -80,7 +79,7 @@ impl IntervalSpec {
             Some(LabelTransform::Log) => logarithms(rows.label),
             None => rows.label.to_vec(),
         };
-        let refit = |at: usize, learner: &Lightgbm| {
+        let refit = |at: usize, learner: &dyn Learner| {
             let tuned =
                 missed.iter().filter_map(|missed| Some((missed.quantiles.as_ref()?[at].tuned(), missed.misses.len())));
             let tuned = Tuned::of_folds(&tuned.collect::<Vec<_>>());
@@ -91,7 +90,7 @@ impl IntervalSpec {
             IntervalMethod::Conformal => None,
             IntervalMethod::Quantiles => {
                 let [low, high] = self.quantile_learners(chosen);
-                Some([refit(0, &low)?, refit(1, &high)?])
+                Some([refit(0, low.as_ref())?, refit(1, high.as_ref())?])
             }
         };
         let weights: Option<Vec<&[f64]>> = missed.iter().map(|missed| missed.weights.as_deref()).collect();
@@ -141,23 +140,21 @@ impl IntervalSpec {
 
     /// The models of the quantiles that leave out equal shares below and above.
     fn quantiles(&self, fitting: &Fitting<'_>, train: &[f64], valid: &[f64]) -> Result<[Box<dyn Model>; 2]> {
-        let fit = |learner: &Lightgbm| {
+        let fit = |learner: &dyn Learner| {
             let train = Data { features: fitting.train.features, label: train };
             let valid = Data { features: fitting.valid.features, label: valid };
             learner.fit(Task::Regression, train, valid, fitting.seed).context("intervals")
         };
         let [low, high] = self.quantile_learners(fitting.chosen);
-        Ok([fit(&low)?, fit(&high)?])
+        Ok([fit(low.as_ref())?, fit(high.as_ref())?])
     }
 
-    fn quantile_learners(&self, chosen: Option<&LearnerSpec>) -> [Lightgbm; 2] {
-        let settings = match chosen {
-            Some(LearnerSpec::Lightgbm(settings)) => settings.clone().without_directions(),
-            _ => Lightgbm::default(),
-        };
+    fn quantile_learners(&self, chosen: Option<&LearnerSpec>) -> [Box<dyn Learner>; 2] {
         let outside = (1.0 - self.coverage) / 2.0;
-        [outside, 1.0 - outside]
-            .map(|level| Lightgbm { objective: Some(Objective::Quantile(level)), ..settings.clone() })
+        [outside, 1.0 - outside].map(|level| {
+            let chosen = chosen.and_then(|chosen| chosen.of_quantile(level));
+            chosen.unwrap_or_else(|| LearnerSpec::Lightgbm(Lightgbm::default().of_quantile(level))).build()
+        })
     }
 }
 

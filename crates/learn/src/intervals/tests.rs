@@ -25,6 +25,15 @@ fn spec(yaml: &str) -> IntervalSpec {
 
 /// Intervals of 10 + 5 x on a fresh test part.
 fn judged(spec: &IntervalSpec, label_transform: Option<LabelTransform>) -> (Intervals, Scored, Matrix) {
+    judged_with(spec, label_transform, None)
+}
+
+/// The same with the learner of a chosen experiment.
+fn judged_with(
+    spec: &IntervalSpec,
+    label_transform: Option<LabelTransform>,
+    chosen: Option<&LearnerSpec>,
+) -> (Intervals, Scored, Matrix) {
     let ((train, train_label), (valid, valid_label), (test, label)) = (rows(3000, 1), rows(1500, 2), rows(3000, 3));
     let predict = |rows: &Matrix| rows.column(0).iter().map(|x| 10.0 + 5.0 * x).collect::<Vec<f64>>();
     let fitted = spec
@@ -34,7 +43,7 @@ fn judged(spec: &IntervalSpec, label_transform: Option<LabelTransform>) -> (Inte
             predicted: &predict(&valid),
             weighted: true,
             label_transform,
-            chosen: None,
+            chosen,
             seed: 1,
         })
         .unwrap();
@@ -60,6 +69,34 @@ fn every_method_covers_what_it_promises() {
     }
     // The error is a share of the label: bounds that know it are narrower.
     assert!(widths[1..].iter().all(|width| *width < widths[0]), "{widths:?}");
+}
+
+/// The learner of the chosen experiment learns the quantiles, if it can: its own settings, without directions.
+#[test]
+fn quantiles_are_learned_as_the_chosen_experiment_learns() {
+    let learner = |yaml: &str| spec::parse::<LearnerSpec>(yaml, Path::new("t.yaml"), &Default::default()).unwrap().spec;
+    let cases = [
+        ("lightgbm: {trees: 40, increasing: [x]}", "lightgbm.txt"),
+        ("xgboost: {trees: 40, depth: 3, increasing: [x]}", "xgboost.ubj"),
+        ("elastic_net", "lightgbm.txt"),
+    ];
+    for (yaml, file) in cases {
+        if yaml.starts_with("xgboost") && !crate::xgboost::is_here() {
+            continue;
+        }
+        let by = spec("{coverage: 0.8, by: quantiles}");
+        let (fitted, scored, test) = judged_with(&by, Some(LabelTransform::Log), Some(&learner(yaml)));
+        let coverage = scored.value(Metric::Coverage, None).unwrap();
+        assert!((coverage - 0.8).abs() < 0.03, "{yaml}: {coverage}");
+        let folder = tempfile::tempdir().unwrap();
+        let record = fitted.save(folder.path()).unwrap();
+        assert_eq!(record.files, Some(["low", "high"].map(|end| format!("interval_{end}/{file}"))), "{yaml}");
+        let again = Intervals::load(&record, folder.path(), test.features()).unwrap();
+        assert_eq!(&again.bounds(&test, scored.score()).unwrap(), scored.bounds().unwrap(), "{yaml}");
+        let strange = IntervalRecord { files: Some(["a.bin", "b.bin"].map(str::to_owned)), ..record };
+        let error = Intervals::load(&strange, folder.path(), test.features()).err().unwrap().to_string();
+        assert!(error.contains("a.bin: no library is known that writes such models"), "{error}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What every learner asks of its rows before it learns.
+//! What every learner requires of its rows before it learns.
 
 use spec::{Error, Result};
 
@@ -50,7 +50,7 @@ pub(super) fn classes_of(label: &[f64]) -> usize {
     label.iter().map(|label| *label as usize + 1).max().unwrap_or(0)
 }
 
-/// How many classes a tree has to tell apart by their numbers: 1 where the label is 0 and 1, and for numbers.
+/// How many classes a tree has to distinguish by their numbers: 1 where the label is 0 and 1, and for numbers.
 pub(super) fn views_of(task: Task, label: &[f64]) -> usize {
     match task {
         Task::Multiclass => classes_of(label),
@@ -95,7 +95,7 @@ pub(super) fn classifies_only(task: Task, learner: &str) -> Result<()> {
     match task {
         Task::Classification | Task::Multiclass => Ok(()),
         Task::Regression => Err(Error::cannot_run(format!("{learner}: learns classes, not numbers"))
-            .hint("use lightgbm, elastic_net, forest or tree for regression")),
+            .hint("use lightgbm, xgboost, elastic_net, forest or tree for regression")),
     }
 }
 

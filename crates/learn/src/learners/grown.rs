@@ -6,7 +6,7 @@
 //! In a regression the two classes of a node are the labels above the mean of its rows and the others; for labels of 0 and 1
 //! these are the labels themselves, so that one rule serves both.
 //!
-//! Of several classes each is asked against all others; of the splits that come back the one is taken that makes the node
+//! Of several classes each is compared with all others; of the splits that come back the one is taken that makes the node
 //! purest for all classes together.
 
 mod coded;
@@ -22,7 +22,7 @@ use stump::{Rows, Stump};
 /// a leaf of a few rows is not certain of anything.
 const LEAN: f64 = 2.0;
 
-/// Most classes that are asked against all others in one node: those with most rows there.
+/// Most classes that are compared with all others in one node: those with most rows there.
 const MOST_ASKED: usize = 16;
 
 /// How a tree grows.
@@ -102,7 +102,7 @@ impl Growing<'_> {
         // Of two classes both would ask the same.
         let first = usize::from(sums.len() == 2);
         let mut asked: Vec<usize> = (first..sums.len()).filter(|view| sums[*view] > 0.0).collect();
-        // Stable, so that of equally frequent classes the first is asked first.
+        // Stable, so that of equally frequent classes the first is compared first.
         asked.sort_by(|one, other| sums[*other].total_cmp(&sums[*one]));
         asked.truncate(MOST_ASKED);
         let mut best: Option<Found> = None;

@@ -61,7 +61,7 @@ pub(super) fn minimise(
     at
 }
 
-/// Down the gradient, bent by what the last steps told of the curvature (the two loops of Nocedal 1980).
+/// Down the gradient, bent by what the last steps showed of the curvature (the two loops of Nocedal 1980).
 fn direction(gradient: &[f64], pairs: &[(Vec<f64>, Vec<f64>)]) -> Vec<f64> {
     let mut direction: Vec<f64> = gradient.iter().map(|part| -part).collect();
     let mut factors = Vec::with_capacity(pairs.len());

@@ -4,22 +4,21 @@
 //! - lightgbm: {trees: 500, learning_rate: 0.03, leaves: 63, parameters: {min_gain_to_split: 0.1}}
 //! ```
 
-mod constraints;
-
 use std::collections::HashSet;
-use std::fmt;
 
 use schemars::JsonSchema;
-use score::models::lightgbm::{LightgbmModel, NAME};
+use score::models::boosted::{Boosted, Library};
 use score::{Feature, Model, Task, Tuned};
-use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spec::{Error, Map, Result, ResultExt, range};
 
+use super::boosting::{Constraints, Objective, Value, check_labels, listed};
 use super::check::{check, classes_of};
 use crate::lightgbm::{Parameters, Setting, Stop, canonical, settled, take_warnings, train, with_binned};
 use crate::{Data, Learner};
+
+const NAME: &str = Library::Lightgbm.learner();
 
 /// Gradient boosted trees. Categories and missing values are used as they are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -99,86 +98,16 @@ impl Default for Lightgbm {
     }
 }
 
-/// What a regression learns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Objective {
-    /// The mean: least squares.
-    #[default]
-    Squared,
-    /// The median: least absolute error.
-    Absolute,
-    /// The mean, with outliers counted less.
-    Huber,
-    /// The quantile of this level, above 0 and below 1: `quantile: 0.9` is exceeded by one row in ten.
-    Quantile(
-        #[serde(deserialize_with = "range::within")]
-        #[schemars(range(min = 0, max = 1))]
-        f64,
-    ),
-    /// A count.
-    Poisson,
-    /// A positive amount with a long tail.
-    Gamma,
-    /// An amount that is often exactly 0.
-    Tweedie,
-}
-
-impl Objective {
-    fn parameter(self) -> &'static str {
-        match self {
-            Objective::Squared => "regression",
-            Objective::Absolute => "regression_l1",
-            Objective::Huber => "huber",
-            Objective::Quantile(_) => "quantile",
-            Objective::Poisson => "poisson",
-            Objective::Gamma => "gamma",
-            Objective::Tweedie => "tweedie",
-        }
-    }
-}
-
-/// The value of a LightGBM parameter: a number, a boolean or a text without blanks.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Value(String);
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Value, D::Error> {
-        struct Any;
-        impl Visitor<'_> for Any {
-            type Value = Value;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number, true, false or a text")
-            }
-            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
-                Ok(Value(value.to_string()))
-            }
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
-                Ok(Value(value.to_string()))
-            }
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
-                Ok(Value(value.to_string()))
-            }
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-                Ok(Value(value.to_string()))
-            }
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
-                if value.is_empty() || value.contains(|c: char| c.is_whitespace() || c.is_control() || c == '=') {
-                    return Err(E::custom(format!("'{value}' is empty or contains a space or '='")));
-                }
-                Ok(Value(value.to_owned()))
-            }
-        }
-        from.deserialize_any(Any)
-    }
-}
-
-impl JsonSchema for Value {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "LightgbmValue".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": ["number", "boolean", "string"] })
+/// The objective as LightGBM calls it.
+fn parameter(objective: Objective) -> &'static str {
+    match objective {
+        Objective::Squared => "regression",
+        Objective::Absolute => "regression_l1",
+        Objective::Huber => "huber",
+        Objective::Quantile(_) => "quantile",
+        Objective::Poisson => "poisson",
+        Objective::Gamma => "gamma",
+        Objective::Tweedie => "tweedie",
     }
 }
 
@@ -223,8 +152,23 @@ const OURS: &[(&str, &str)] = &[
 impl Lightgbm {
     /// Whether the settings fit the task and each other.
     pub(super) fn check(&self, task: Task) -> Result<()> {
-        self.check_constraints(task)?;
+        self.constraints().check(task, self.objective)?;
         self.others(task, None).map(|_| ())
+    }
+
+    fn constraints(&self) -> Constraints<'_> {
+        Constraints {
+            learner: NAME,
+            increasing: &self.increasing,
+            decreasing: &self.decreasing,
+            interactions: &self.interactions,
+        }
+    }
+
+    /// The same settings for a quantile, without directions: quantiles do not go with them.
+    pub(crate) fn of_quantile(self, level: f64) -> Lightgbm {
+        let objective = Some(Objective::Quantile(level));
+        Lightgbm { objective, increasing: Vec::new(), decreasing: Vec::new(), ..self }
     }
 
     /// The objective as LightGBM calls it.
@@ -235,31 +179,8 @@ impl Lightgbm {
             (Task::Classification | Task::Multiclass, Some(_)) => {
                 Err(Error::cannot_run("lightgbm: 'objective' is for regression").hint("leave it out"))
             }
-            (Task::Regression, objective) => Ok(objective.unwrap_or_default().parameter()),
+            (Task::Regression, objective) => Ok(parameter(objective.unwrap_or_default())),
         }
-    }
-
-    /// Whether the objective takes these labels.
-    fn check_labels<'a>(&self, labels: impl Iterator<Item = &'a f64> + Clone) -> Result<()> {
-        let (name, least, words) = match self.objective {
-            Some(Objective::Poisson) => ("poisson", 0.0, "0 or more"),
-            Some(Objective::Tweedie) => ("tweedie", 0.0, "0 or more"),
-            Some(Objective::Gamma) => ("gamma", f64::MIN_POSITIVE, "above 0"),
-            _ => return Ok(()),
-        };
-        let (all, outside) =
-            labels.clone().fold((0, 0), |(all, outside), label| (all + 1, outside + u32::from(*label < least)));
-        let refused = |what: String| Err(Error::refused(format!("lightgbm: objective {name} {what}")));
-        match outside {
-            0 if labels.clone().all(|label| *label == 0.0) => {
-                refused("needs a label that is not 0 in all rows".to_owned())
-            }
-            0 => Ok(()),
-            _ => refused(format!("takes labels that are {words}, but {outside} of {all} are not")),
-        }
-        .map_err(|error: Error| {
-            error.hint("drop these rows in clean.yaml or features.yaml, or choose another objective")
-        })
     }
 
     /// The other parameters under their own names. `categories`: whether there is a column of text, if that is known.
@@ -270,11 +191,11 @@ impl Lightgbm {
             let known = canonical(name).context(PLACE)?;
             let ours = OURS.iter().find(|(ours, _)| *ours == known).map(|(_, instead)| *instead);
             let level = matches!(self.objective, Some(Objective::Quantile(_))) && known == "alpha";
-            if let Some(instead) = ours.or(level.then_some("the level stands beside 'quantile'")) {
+            if let Some(instead) = ours.or(level.then_some("the level is written at 'quantile'")) {
                 return Err(Error::cannot_run(format!("{PLACE}: '{known}' cannot be set here")).hint(instead));
             }
         }
-        let written = self.parameters.iter().map(|(name, value)| (name, value.0.as_str()));
+        let written = self.parameters.iter().map(|(name, value)| (name, value.text()));
         let setting = Setting {
             objective,
             early_stopping: self.early_stopping > 0,
@@ -313,7 +234,13 @@ impl Lightgbm {
         if !categorical.is_empty() {
             parameters.set("categorical_feature", categorical.join(","));
         }
-        self.set_constraints(features, &mut parameters)?;
+        if let Some(signs) = self.constraints().signs(features)? {
+            parameters.set("monotone_constraints", listed(&signs));
+        }
+        if let Some(groups) = self.constraints().groups(features)? {
+            let groups: Vec<String> = groups.iter().map(|group| format!("[{}]", listed(group))).collect();
+            parameters.set("interaction_constraints", listed(&groups));
+        }
         // LightGBM's seeds are 32-bit integers.
         parameters.set("seed", seed % (1 << 31));
         parameters.set("deterministic", true);
@@ -350,8 +277,8 @@ impl Learner for Lightgbm {
 
     fn fit(&self, task: Task, rows: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
         check(task, rows, valid)?;
-        self.check_constraints(task)?;
-        self.check_labels(rows.label.iter().chain(valid.label))?;
+        self.constraints().check(task, self.objective)?;
+        check_labels(NAME, self.objective, rows.label.iter().chain(valid.label))?;
         let features = rows.features.features();
         let parameters = self.parameters(task, classes_of(rows.label), features, seed)?;
         let stops = self.early_stopping > 0 && !valid.label.is_empty();
@@ -370,7 +297,7 @@ impl Learner for Lightgbm {
             warnings.retain(|warning| known.insert(warning.clone()));
             notes["warnings"] = json!(warnings);
         }
-        let model = LightgbmModel::from_text(trained.text, features.to_vec())?;
+        let model = Boosted::new(Library::Lightgbm, trained.text.into_bytes(), features.to_vec())?;
         let forest = model.forest();
         if forest.averages() && forest.stumps() > 0 {
             return Err(Error::refused(format!(

@@ -1,6 +1,7 @@
 //! The learners: one file each, named after its word in YAML. [`LearnerSpec`] is the visible list of them.
 
 mod baseline;
+mod boosting;
 mod check;
 mod design;
 mod elastic_net;
@@ -12,18 +13,21 @@ mod logistic;
 mod naive;
 mod softmax;
 mod tree;
+mod xgboost;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use spec::Result;
 
 pub use baseline::{Average, Baseline};
+pub use boosting::Objective;
 pub use elastic_net::ElasticNet;
 pub use forest::Forest;
-pub use lightgbm::{Lightgbm, Objective};
+pub use lightgbm::Lightgbm;
 pub use logistic::Logistic;
 pub use naive::Naive;
 pub use tree::Tree;
+pub use xgboost::Xgboost;
 
 use crate::{Learner, Task};
 
@@ -34,6 +38,9 @@ pub enum LearnerSpec {
     /// Gradient boosted trees (LightGBM). Usually the best; takes categories and missing values as they are; explains each
     /// prediction exactly.
     Lightgbm(Lightgbm),
+    /// Gradient boosted trees (XGBoost). Needs XGBoost's library to train, which `scripts/setup --xgboost` fetches; scores
+    /// and explanations need none.
+    Xgboost(Xgboost),
     /// Logistic regression: one weight per feature, and class where there are several. Classes only.
     Logistic(Logistic),
     /// Linear regression with L1 and L2 penalties: one weight per feature, useless ones 0. Regression only.
@@ -51,12 +58,14 @@ pub enum LearnerSpec {
 
 impl LearnerSpec {
     /// The words of all learners.
-    pub const NAMES: [&'static str; 7] = ["lightgbm", "logistic", "elastic_net", "tree", "forest", "baseline", "naive"];
+    pub const NAMES: [&'static str; 8] =
+        ["lightgbm", "xgboost", "logistic", "elastic_net", "tree", "forest", "baseline", "naive"];
 
     /// The learner of one of [`LearnerSpec::NAMES`] with the settings that `settings` holds.
     pub(crate) fn read<'de, D: Deserializer<'de>>(name: &str, settings: D) -> Result<LearnerSpec, D::Error> {
         match name {
             "lightgbm" => Lightgbm::deserialize(settings).map(LearnerSpec::Lightgbm),
+            "xgboost" => Xgboost::deserialize(settings).map(LearnerSpec::Xgboost),
             "logistic" => Logistic::deserialize(settings).map(LearnerSpec::Logistic),
             "elastic_net" => ElasticNet::deserialize(settings).map(LearnerSpec::ElasticNet),
             "tree" => Tree::deserialize(settings).map(LearnerSpec::Tree),
@@ -70,6 +79,7 @@ impl LearnerSpec {
     pub(crate) fn plain(name: &str) -> LearnerSpec {
         match name {
             "lightgbm" => LearnerSpec::Lightgbm(Default::default()),
+            "xgboost" => LearnerSpec::Xgboost(Default::default()),
             "logistic" => LearnerSpec::Logistic(Default::default()),
             "elastic_net" => LearnerSpec::ElasticNet(Default::default()),
             "tree" => LearnerSpec::Tree(Default::default()),
@@ -94,6 +104,7 @@ impl LearnerSpec {
     pub fn build(&self) -> Box<dyn Learner> {
         match self.clone() {
             LearnerSpec::Lightgbm(spec) => Box::new(spec),
+            LearnerSpec::Xgboost(spec) => Box::new(spec),
             LearnerSpec::Logistic(spec) => Box::new(spec),
             LearnerSpec::ElasticNet(spec) => Box::new(spec),
             LearnerSpec::Tree(spec) => Box::new(spec),
@@ -107,14 +118,34 @@ impl LearnerSpec {
     pub fn check(&self, task: Task) -> Result<()> {
         match self {
             LearnerSpec::Lightgbm(spec) => spec.check(task),
+            LearnerSpec::Xgboost(spec) => spec.check(task),
             LearnerSpec::Naive(spec) => spec.check(task),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether what it needs to learn is on this machine.
+    pub(crate) fn ready(&self) -> Result<()> {
+        match self {
+            LearnerSpec::Xgboost(_) => crate::xgboost::Library::get().map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// The learner of a quantile with the same settings, if it can learn one; `increasing` and `decreasing`, which do not go
+    /// with quantiles, are left out.
+    pub(crate) fn of_quantile(&self, level: f64) -> Option<LearnerSpec> {
+        match self.clone() {
+            LearnerSpec::Lightgbm(spec) => Some(LearnerSpec::Lightgbm(spec.of_quantile(level))),
+            LearnerSpec::Xgboost(spec) => Some(LearnerSpec::Xgboost(spec.of_quantile(level))),
+            _ => None,
         }
     }
 
     fn learner(&self) -> &dyn Learner {
         match self {
             LearnerSpec::Lightgbm(spec) => spec,
+            LearnerSpec::Xgboost(spec) => spec,
             LearnerSpec::Logistic(spec) => spec,
             LearnerSpec::ElasticNet(spec) => spec,
             LearnerSpec::Tree(spec) => spec,
@@ -127,6 +158,10 @@ impl LearnerSpec {
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod constraints_tests;
+#[cfg(test)]
+mod made_rows;
 #[cfg(test)]
 mod several_classes_tests;
 #[cfg(test)]

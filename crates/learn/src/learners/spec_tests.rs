@@ -14,12 +14,16 @@ fn failure(yaml: &str) -> String {
 
 #[test]
 fn a_word_alone_has_all_defaults() {
-    let specs: Vec<LearnerSpec> =
-        spec::parse("- lightgbm\n- logistic\n- tree\n- forest\n- baseline\n", Path::new("t"), &Environment::default())
-            .unwrap()
-            .spec;
+    let specs: Vec<LearnerSpec> = spec::parse(
+        "- lightgbm\n- xgboost\n- logistic\n- tree\n- forest\n- baseline\n",
+        Path::new("t"),
+        &Environment::default(),
+    )
+    .unwrap()
+    .spec;
     let defaults = [
         LearnerSpec::Lightgbm(Lightgbm::default()),
+        LearnerSpec::Xgboost(Xgboost::default()),
         LearnerSpec::Logistic(Logistic::default()),
         LearnerSpec::Tree(Tree::default()),
         LearnerSpec::Forest(Forest::default()),
@@ -27,7 +31,7 @@ fn a_word_alone_has_all_defaults() {
     ];
     assert_eq!(specs, defaults);
     let names: Vec<&str> = specs.iter().map(LearnerSpec::name).collect();
-    assert_eq!(names, ["lightgbm", "logistic", "tree", "forest", "baseline"]);
+    assert_eq!(names, ["lightgbm", "xgboost", "logistic", "tree", "forest", "baseline"]);
 }
 
 #[test]
@@ -177,14 +181,14 @@ fn objectives_and_depth_are_those_of_lightgbm() {
     assert!(failure("- lightgbm: {objective: {quantile: 1}}\n").ends_with("1 is not above 0 and below 1"));
     assert!(failure("- lightgbm: {depth: 0}\n").ends_with("0 is not from 1 to 64"));
     let error = fit("lightgbm: {objective: {quantile: 0.9}, parameters: {alpha: 0.5}}").err().unwrap().to_string();
-    assert_eq!(error, "lightgbm.parameters: 'alpha' cannot be set here; the level stands beside 'quantile'");
+    assert_eq!(error, "lightgbm.parameters: 'alpha' cannot be set here; the level is written at 'quantile'");
 }
 
 #[test]
 fn settings_are_told_with_their_defaults() {
     let settings = learner("elastic_net: {penalty: 0.1}").build().settings();
     assert_eq!(settings, serde_json::json!({"penalty": 0.1, "l1_ratio": 0.5, "iterations": 1000}));
-    for name in ["lightgbm", "logistic", "elastic_net", "tree", "forest", "baseline"] {
+    for name in ["lightgbm", "xgboost", "logistic", "elastic_net", "tree", "forest", "baseline"] {
         assert!(LearnerSpec::defaults(name).is_object(), "{name}");
     }
     assert_eq!(LearnerSpec::defaults("magic"), serde_json::Value::Null);

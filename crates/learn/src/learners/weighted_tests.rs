@@ -1,7 +1,7 @@
 //! Weights of rows, and learning again from more rows: numbers of scikit-learn 1.9.1 and Python's lightgbm 4.7.0 on the same
 //! columns, and what must hold of every learner.
 
-use super::conformance::{Toy, learner};
+use super::conformance::{Toy, available, learner};
 use crate::{Data, Feature, Matrix, Model, Task, Tuned, load_model};
 
 const ROWS: usize = 240;
@@ -199,7 +199,8 @@ fn every_learner_heeds_weights() {
     let weights: Vec<f64> = (0..400).map(|row| if odd(row) { 1.0 } else { 0.001 }).collect();
     let matrix = Matrix::from_columns(vec![Feature::numeric("amount")], vec![amount]).unwrap();
     let weighted = matrix.clone().with_weights(&weights).unwrap();
-    for yaml in ["lightgbm", "logistic", "tree", "forest: {trees: 20}", "elastic_net"] {
+    let all = ["lightgbm", "xgboost", "logistic", "tree", "forest: {trees: 20}", "elastic_net"];
+    for yaml in all.into_iter().filter(|name| available(name)) {
         let task = if yaml == "elastic_net" { Task::Regression } else { Task::Classification };
         let data = Data { features: &weighted, label: &label };
         let model = learner(yaml).build().fit(task, data, data, 1).unwrap();
@@ -221,7 +222,7 @@ fn every_learner_heeds_weights() {
 fn a_refit_without_earlier_trees_grows_all() {
     let (matrix, label) = noisy();
     let data = Data { features: &matrix, label: &label };
-    // A metric to stop by has nothing to say here, but it is no reason to fail.
+    // A metric to stop by has no effect here, but it is not an error.
     let model = learner("lightgbm: {trees: 7, parameters: {metric: auc}}").build();
     let model = model.refit(Task::Classification, data, &Tuned::default(), 1).unwrap();
     assert_eq!(model.tuned().trees, Some(7));

@@ -7,6 +7,7 @@
 use spec::{Error, Result, did_you_mean};
 
 use super::canonical;
+use crate::takes::{ANY, Takes};
 
 /// A parameter that may be set.
 pub(crate) struct Allowed {
@@ -14,20 +15,6 @@ pub(crate) struct Allowed {
     pub name: &'static str,
     takes: Takes,
     needs: Needs,
-}
-
-/// The values of a parameter.
-enum Takes {
-    Flag,
-    /// A whole number from … to ….
-    Whole(i64, i64),
-    /// A number above 0, at most ….
-    Above0(f64),
-    /// A number from … to ….
-    From(f64, f64),
-    /// A number from …, below ….
-    Below(f64, f64),
-    Word(&'static [&'static str]),
 }
 
 /// Without what a parameter is read by nobody.
@@ -46,7 +33,6 @@ const fn allowed(name: &'static str, takes: Takes, needs: Needs) -> Allowed {
     Allowed { name, takes, needs }
 }
 
-const ANY: f64 = f64::MAX;
 const REGRESSION: &[&str] = &[
     "l1",
     "mae",
@@ -236,7 +222,7 @@ fn check_metric(value: &str, objective: &str) -> Result<()> {
     }
 }
 
-/// What LightGBM would refuse or pass over in silence.
+/// What LightGBM would refuse or ignore in silence.
 fn check_together(settled: &[(&'static str, String)], boosting: &str, setting: &Setting<'_>) -> Result<()> {
     let value = |name: &str| settled.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
     let number = |name: &str, default: f64| value(name).and_then(|value| value.parse().ok()).unwrap_or(default);
@@ -270,41 +256,4 @@ fn check_together(settled: &[(&'static str, String)], boosting: &str, setting: &
         return wrong("'path_smooth' needs leaves of 2 rows", "write `min_leaf_rows: 2` or more");
     }
     Ok(())
-}
-
-impl Takes {
-    /// The value as LightGBM reads it, or what is wrong with it.
-    fn read(&self, text: &str) -> std::result::Result<String, String> {
-        let number = || text.parse::<f64>().ok().filter(|number| number.is_finite());
-        let checked = |fits: bool, words: String| if fits { Ok(text.to_owned()) } else { Err(format!("not {words}")) };
-        match self {
-            Takes::Flag => checked(matches!(text, "true" | "false"), "true or false".to_owned()),
-            Takes::Whole(least, most) => {
-                let fits = text.parse::<i64>().is_ok_and(|number| (*least..=*most).contains(&number));
-                checked(fits, format!("a whole number from {least} to {most}"))
-            }
-            Takes::Above0(most) => checked(
-                number().is_some_and(|number| number > 0.0 && number <= *most),
-                if *most < ANY {
-                    format!("a number above 0 and at most {most}")
-                } else {
-                    "a number above 0".to_owned()
-                },
-            ),
-            Takes::From(least, most) => checked(
-                number().is_some_and(|number| number >= *least && number <= *most),
-                if *most < ANY {
-                    format!("a number from {least} to {most}")
-                } else {
-                    format!("a number from {least} up")
-                },
-            ),
-            Takes::Below(least, most) => checked(
-                number().is_some_and(|number| number >= *least && number < *most),
-                format!("a number from {least} and below {most}"),
-            ),
-            Takes::Word([]) => Ok(text.to_owned()),
-            Takes::Word(words) => checked(words.contains(&text), format!("one of {}", words.join(", "))),
-        }
-    }
 }

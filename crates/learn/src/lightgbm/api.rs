@@ -16,7 +16,7 @@ unsafe extern "C" {
 }
 
 /// Never called from here: linkers that read archives once take nanoarrow's only if something before LightGBM's
-/// archive asks for it.
+/// archive needs it.
 #[used]
 static NANOARROW: unsafe extern "C" fn(*mut c_void, *const c_void, *mut c_void) -> c_int = ArrowSchemaViewInit;
 
@@ -99,7 +99,7 @@ fn listen() {
     static CORES: Once = Once::new();
     CORES.call_once(|| {
         // OpenMP would take every core of the machine even where a container may use only some. The number of
-        // threads is no parameter of the model: its text would differ between machines.
+        // threads is not a parameter of the model: its text would differ between machines.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         // SAFETY: sets one integer; `Once` lets no other thread of ours do the same at that time.
         unsafe { sys::LGBM_SetMaxThreads(c_int::try_from(cores).unwrap_or(c_int::MAX)) };

@@ -1,4 +1,4 @@
-//! Models in LightGBM's own hands, to compare with: nothing but tests asks them.
+//! Models in LightGBM's own hands, to compare with: only tests use them.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;

@@ -1,6 +1,5 @@
 //! Rows as LightGBM holds them: binned once, one byte per value.
 
-use std::collections::HashSet;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
@@ -11,6 +10,7 @@ use spec::{Error, Result};
 
 use super::Parameters;
 use super::api::{c_count, c_text, call, with_threads};
+use crate::plain_names::plain_names;
 use crate::{Feature, Matrix};
 
 /// The parameters that decide how rows are binned: of all that can be set here those that LightGBM reads when it makes a data
@@ -90,7 +90,7 @@ impl Dataset {
         let mut handle = ptr::null_mut();
         call("make the data set", || {
             // SAFETY: arrow and LightGBM declare the same struct after the Arrow C stream interface. LightGBM moves
-            // the stream out, leaving one without a release function, which our drop passes over, and it reads
+            // the stream out, leaving one without a release function, which our drop skips, and it reads
             // the arrays by their own schema. The reference, if any, is alive and has as many features (checked
             // above: LightGBM would write beyond its bins). All pointers live until the call returns.
             unsafe {
@@ -196,38 +196,9 @@ pub(super) fn stream(matrix: &Matrix) -> FFI_ArrowArrayStream {
     FFI_ArrowArrayStream::new(Box::new(RecordBatchIterator::new([Ok(batch)], schema)))
 }
 
-/// Names that LightGBM accepts: no JSON characters, no blanks, each once. Only for people who read the model
-/// text; what counts is the order of the features.
-fn plain_names(features: &[Feature]) -> Vec<String> {
-    let mut seen = HashSet::new();
-    let mut names = Vec::new();
-    for feature in features {
-        let plain: String = feature
-            .name
-            .chars()
-            .map(|c| if c.is_whitespace() || c.is_control() || "\",:[]{}=".contains(c) { '_' } else { c })
-            .collect();
-        let plain = if plain.is_empty() { "_".to_owned() } else { plain };
-        let mut name = plain.clone();
-        let mut count = 1;
-        while !seen.insert(name.clone()) {
-            count += 1;
-            name = format!("{plain}_{count}");
-        }
-        names.push(name);
-    }
-    names
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_made_plain_and_unique() {
-        let features = ["a b", "a:b", "ä", "a_b_2", ""].map(Feature::numeric);
-        assert_eq!(plain_names(&features), ["a_b", "a_b_2", "ä", "a_b_2_2", "_"]);
-    }
 
     #[test]
     fn lengths_are_checked_before_anything_is_read() {

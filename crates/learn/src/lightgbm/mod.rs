@@ -25,7 +25,9 @@ pub(crate) use dataset::Dataset;
 #[cfg(test)]
 pub(crate) use dataset::MADE;
 pub(crate) use grow::{Stop, train};
-pub(crate) use parameters::{Parameters, canonical};
+pub(crate) use parameters::canonical;
+
+pub(crate) use crate::parameters::Parameters;
 
 #[cfg(test)]
 mod tests;

@@ -1,57 +1,12 @@
-//! LightGBM's parameters: pairs of names and values, and which names it knows.
+//! The names of LightGBM's parameters.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Display, Write};
 use std::sync::OnceLock;
 
 use lightgbm3_sys as sys;
 use spec::{Error, Result, did_you_mean};
 
 use super::api::call;
-
-/// Names and values in the order in which they were set.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Parameters(Vec<(String, String)>);
-
-impl Parameters {
-    /// Sets a parameter, in place of its earlier value if it had one.
-    pub fn set(&mut self, name: &str, value: impl Display) {
-        let value = value.to_string();
-        match self.0.iter_mut().find(|(known, _)| known == name) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((name.to_owned(), value)),
-        }
-    }
-
-    /// Those of these names.
-    pub fn only(&self, names: &[&str]) -> Parameters {
-        Parameters(self.0.iter().filter(|(known, _)| names.contains(&known.as_str())).cloned().collect())
-    }
-
-    /// All but one.
-    #[cfg(test)]
-    pub fn without(&self, name: &str) -> Parameters {
-        Parameters(self.0.iter().filter(|(known, _)| known != name).cloned().collect())
-    }
-
-    /// The value of a parameter that was set.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-}
-
-impl Display for Parameters {
-    /// As the C interface reads them: `name=value name=value`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, (name, value)) in self.0.iter().enumerate() {
-            if at > 0 {
-                f.write_char(' ')?;
-            }
-            write!(f, "{name}={value}")?;
-        }
-        Ok(())
-    }
-}
 
 /// The name that LightGBM itself uses for a parameter, which may be given by any of its aliases; unknown names
 /// are errors.
@@ -89,7 +44,7 @@ fn dump() -> Result<String> {
     })
 }
 
-/// A text of unknown length: asks for it with a buffer that may be too small, then with one that is not.
+/// A text of unknown length: requests it with a buffer that may be too small, then with one that is not.
 pub(super) fn text(
     doing: &str,
     get: impl Fn(i64, *mut i64, *mut std::ffi::c_char) -> std::ffi::c_int,
@@ -123,14 +78,5 @@ mod tests {
             canonical("num_leafs").unwrap_err().to_string(),
             "unknown LightGBM parameter 'num_leafs'; did you mean 'num_leaf'?"
         );
-    }
-
-    #[test]
-    fn the_last_value_wins() {
-        let mut parameters = Parameters::default();
-        parameters.set("a", 1);
-        parameters.set("b", "x");
-        parameters.set("a", 0.5);
-        assert_eq!(parameters.to_string(), "a=0.5 b=x");
     }
 }

@@ -109,7 +109,7 @@ pub(super) fn axes<'a, 'b>(
     Ok(chart)
 }
 
-/// Decimals that tell the ticks of a range apart.
+/// Decimals that distinguish the ticks of a range.
 fn digits(range: &std::ops::Range<f64>) -> usize {
     let step = (range.end - range.start).abs() / 5.0;
     if step > 0.0 { (-(step.log10().floor())).clamp(0.0, 6.0) as usize } else { 1 }

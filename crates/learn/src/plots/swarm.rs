@@ -73,7 +73,7 @@ fn reach(contributions: &Contributions, shown: &[usize]) -> f64 {
     (reach.max(1e-9) / unit).ceil() * unit
 }
 
-/// Row, pixel and offset from the line of every dot that is drawn. Where many rows lie, more dots stand above
+/// Row, pixel and offset from the line of every dot that is drawn. Where many rows lie, more dots are above
 /// one another, up to the full stack where most rows lie: its outline is the distribution.
 fn swarm(values: impl Iterator<Item = f64>, reach: f64) -> Vec<(usize, i32, i32)> {
     let mut slots: Vec<Vec<usize>> = vec![Vec::new(); (WIDTH / DOT + 1) as usize];

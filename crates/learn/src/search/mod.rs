@@ -96,7 +96,7 @@ impl JsonSchema for WrittenSpace {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let choices = generator.subschema_for::<Choices>();
         json_schema!({
-            "description": "Settings of the learner by name, each with the values that it may take; other parameters of LightGBM \
+            "description": "Settings of the learner by name, each with the values that it may take; other parameters of a library \
                             under `parameters`.",
             "type": "object",
             "minProperties": 1,

@@ -154,7 +154,7 @@ impl Values {
             Values::Whole { from, to, scale } => {
                 let found = match scale {
                     Scale::Linear => from + random.below((to - from) as usize + 1) as u64,
-                    // Up to the next number, for each stands for all down to the one below it.
+                    // Up to the next number, for each represents all down to the one below it.
                     Scale::Log => {
                         let (low, high) = ((*from as f64).ln(), (*to as f64 + 1.0).ln());
                         (low + uniform() * (high - low)).exp() as u64
@@ -202,23 +202,30 @@ fn json_of(value: &Option<Scalar>) -> Value {
 fn default_space(learner: &LearnerSpec) -> Vec<(&'static str, Choices)> {
     let range = |from: f64, to: f64, scale| Choices::Between(Between { from, to, scale });
     let (linear, log) = (Scale::Linear, Scale::Log);
+    // A low learning rate needs many trees; early stopping says how many.
+    let trees = |early_stopping: u32, trees: u32| match early_stopping {
+        0 => range(50.0, 1000.0, log),
+        _ => Choices::Of(vec![Some(Scalar::Int(i64::from(trees.max(1000))))]),
+    };
     match learner {
-        LearnerSpec::Lightgbm(written) => {
-            // A low learning rate needs many trees; early stopping says how many.
-            let trees = match written.early_stopping {
-                0 => range(50.0, 1000.0, log),
-                _ => Choices::Of(vec![Some(Scalar::Int(i64::from(written.trees.max(1000))))]),
-            };
-            vec![
-                ("trees", trees),
-                ("learning_rate", range(0.02, 0.2, log)),
-                ("leaves", range(8.0, 255.0, log)),
-                ("min_leaf_rows", range(5.0, 300.0, log)),
-                ("row_share", range(0.5, 1.0, linear)),
-                ("feature_share", range(0.4, 1.0, linear)),
-                ("l2", range(0.001, 10.0, log)),
-            ]
-        }
+        LearnerSpec::Lightgbm(written) => vec![
+            ("trees", trees(written.early_stopping, written.trees)),
+            ("learning_rate", range(0.02, 0.2, log)),
+            ("leaves", range(8.0, 255.0, log)),
+            ("min_leaf_rows", range(5.0, 300.0, log)),
+            ("row_share", range(0.5, 1.0, linear)),
+            ("feature_share", range(0.4, 1.0, linear)),
+            ("l2", range(0.001, 10.0, log)),
+        ],
+        LearnerSpec::Xgboost(written) => vec![
+            ("trees", trees(written.early_stopping, written.trees)),
+            ("learning_rate", range(0.02, 0.3, log)),
+            ("depth", range(3.0, 10.0, linear)),
+            ("min_leaf_weight", range(0.5, 50.0, log)),
+            ("row_share", range(0.5, 1.0, linear)),
+            ("feature_share", range(0.4, 1.0, linear)),
+            ("l2", range(0.1, 10.0, log)),
+        ],
         LearnerSpec::Logistic(_) => vec![("l2", range(0.001, 1000.0, log))],
         LearnerSpec::ElasticNet(_) => vec![("penalty", range(1e-5, 1.0, log)), ("l1_ratio", range(0.0, 1.0, linear))],
         LearnerSpec::Tree(_) => {

@@ -28,6 +28,11 @@ fn whatever_is_drawn_is_a_learner() {
         ("lightgbm: {early_stopping: 0, objective: {quantile: 0.9}}", Task::Regression),
         ("lightgbm: {parameters: {data_sample_strategy: goss}}", Task::Multiclass),
         ("lightgbm: {row_share: 0.5, parameters: {boosting: rf}}", Task::Classification),
+        ("xgboost", Task::Multiclass),
+        (
+            "xgboost: {early_stopping: 0, objective: gamma, parameters: {booster: dart, rate_drop: 0.1}}",
+            Task::Regression,
+        ),
         ("logistic", Task::Classification),
         ("elastic_net", Task::Regression),
         ("tree", Task::Regression),

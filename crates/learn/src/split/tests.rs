@@ -234,7 +234,7 @@ fn labels_that_become_known_row_by_row_purge_row_by_row() {
             (Err(error), parts) => {
                 refused += 1;
                 assert_eq!(error.class(), spec::Class::Refused);
-                // Parts of a few rows are no parts to choose or judge by.
+                // Parts of a few rows are not parts to choose or judge by.
                 let few = |of: Part| parts.iter().flatten().filter(|part| **part == of).count() < 10;
                 assert!(parts.is_none() || [Part::Train, Part::Valid, Part::Test].into_iter().any(few), "{error}");
             }

@@ -12,7 +12,7 @@ const BOUNDARIES: usize = 256;
 pub enum LabelKnown {
     /// So many days after the row's time.
     After(i64),
-    /// At a moment of each row's own (microseconds since 1970), which stands in this column; never before its time.
+    /// At a time of each row's own (microseconds since 1970), which is in this column; never before the row's time.
     At { column: String, moments: Vec<i64> },
 }
 
@@ -20,7 +20,7 @@ impl LabelKnown {
     /// As soon as the row is there.
     pub(super) const AT_ONCE: LabelKnown = LabelKnown::After(0);
 
-    /// The moment of each row.
+    /// The time from which each label is known.
     pub(super) fn moments(&self, times: &[i64]) -> Vec<i64> {
         match self {
             LabelKnown::After(days) => {

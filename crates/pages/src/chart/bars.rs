@@ -20,7 +20,7 @@ const MOST: usize = 25;
 const ROW: f64 = 26.0;
 /// Room for names on the left, and for values on the right.
 const NAMES: f64 = 200.0;
-const VALUES: f64 = 70.0;
+const VALUES: f64 = 84.0;
 
 impl Bars {
     /// `value`: what the bars measure.
@@ -56,7 +56,7 @@ impl Bars {
         let mut drawing = Html::new();
         for (row, (name, value)) in drawn.iter().enumerate() {
             let y = ROW * row as f64 + 4.0;
-            let text = label("end", NAMES - 8.0, y + 14.0, spec::text::cut(name, 26));
+            let text = label("end", NAMES - 8.0, y + 14.0, spec::text::cut(name, 21));
             drawing.push(text);
             if value.is_finite() {
                 let (from, to) = (x(value.min(0.0)), x(value.max(0.0)));
@@ -110,7 +110,7 @@ impl Histogram {
         Histogram { title: title.into(), of: of.into(), edges, counts, mark: None }
     }
 
-    /// Counts `values` in `bins` equal ranges; those that are no finite numbers are left out.
+    /// Counts `values` in `bins` equal ranges; those that are not finite numbers are left out.
     pub fn of(title: impl Into<String>, of: impl Into<String>, values: &[f64], bins: usize) -> Histogram {
         let bins = bins.max(1);
         let Some(scale) = Scale::of(values.iter().copied()) else {

@@ -39,7 +39,7 @@ impl Lines {
         }
     }
 
-    /// Adds a line through these points, which rise in x. A value that is no finite number leaves a gap.
+    /// Adds a line through these points, which rise in x. A value that is not a finite number leaves a gap.
     pub fn line(mut self, name: impl Into<String>, points: Vec<(f64, f64)>) -> Lines {
         self.series.push((name.into(), points));
         self

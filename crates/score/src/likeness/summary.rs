@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Feature, Matrix};
 
 /// What a feature held in the rows that a model learned from, as the model sees it: days and seconds for dates and
-/// moments, 0 and 1 for truths.
+/// timestamps, 0 and 1 for booleans.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FeatureSummary {
     pub name: String,

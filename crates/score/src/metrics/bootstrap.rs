@@ -54,7 +54,7 @@ impl Resamples {
 
     /// Draws blocks of `block` successive times, each with all its rows: `time` numbers the times from 0 without gaps in their
     /// order, one number per row. The last time is followed by the first. Blocks are shorter where there would be fewer
-    /// than four, and of fewer than four times nothing can be said: then there are no intervals.
+    /// than four, and fewer than four times show nothing: then there are no intervals.
     pub fn of_blocks(time: Vec<u32>, block: usize, times: usize, seed: u64) -> Resamples {
         let rows = time.len();
         let entities = time.iter().max().map_or(0, |last| *last as usize + 1);

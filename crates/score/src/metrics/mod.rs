@@ -71,7 +71,7 @@ pub enum Metric {
     /// Share of the label's variance that is explained (coefficient of determination); 1 is best, 0 is no
     /// better than the mean, below 0 is worse.
     R2,
-    /// Share of labels that lie within their prediction interval, bounds included. Best is near the coverage asked for.
+    /// Share of labels that lie within their prediction interval, bounds included. Best is near the requested coverage.
     Coverage,
     /// Mean width of the prediction intervals, in the label's unit. Lower is better, of intervals that cover.
     IntervalWidth,
@@ -211,7 +211,7 @@ impl fmt::Display for Metric {
 
 /// Labels and predictions of the same rows, made ready to be measured again and again.
 ///
-/// Rows keep their order for who asks; measures walk through *positions*, by descending score, so that one
+/// Rows keep their order for the caller; measures walk through *positions*, by descending score, so that one
 /// sequential pass over labels and weights is a metric.
 #[derive(Clone, Debug)]
 pub struct Scored {
@@ -247,7 +247,7 @@ impl Scored {
     /// Takes one label (classification: 0 or 1) and one score per row; of several classes the number of the class and one
     /// probability per class. `place` names the rows in errors.
     ///
-    /// Errors: no rows, unequal lengths, a label or score that is no number, a class other than 0 and 1.
+    /// Errors: no rows, unequal lengths, a label or score that is not a number, a class other than 0 and 1.
     pub fn new(task: Task, label: Vec<f64>, score: Vec<f64>, place: &str) -> Result<Scored> {
         if task == Task::Multiclass {
             return Scored::of_classes(label, score, place);

@@ -131,7 +131,7 @@ fn a_row_of_weight_two_is_as_good_as_the_row_twice() {
         ] {
             let rule: ThresholdRule = serde_yaml_of(rule);
             let [ours, theirs] = [&weighed, &repeated].map(|scored| rule.pick(scored).unwrap().value);
-            // Rows of weight 0 may stand between two scores, but the decisions about all others are the same.
+            // Rows of weight 0 may lie between two scores, but the decisions about all others are the same.
             let decided = |threshold: f64| repeated.confusion_at(threshold);
             let (ours, theirs) = (decided(ours), decided(theirs));
             assert_eq!(ours, theirs, "round {round}, {rule:?}");

@@ -21,7 +21,7 @@ const PORTION: usize = 4096;
 /// A forest with what it needs to explain its scores.
 pub(super) struct Ensemble {
     forest: Arc<Forest>,
-    /// Made when it is first asked for: most models are never explained.
+    /// Made when it is first needed: most models are never explained.
     explainer: OnceLock<Explainer<Arc<Forest>>>,
 }
 

@@ -76,7 +76,7 @@ pub struct Equation {
 }
 
 impl Equation {
-    /// `None` if a weight or the intercept is no finite number.
+    /// `None` if a weight or the intercept is not a finite number.
     pub fn new(intercept: f64, weights: Vec<f64>, columns: Vec<Column>) -> Option<Equation> {
         let finite = intercept.is_finite() && weights.iter().all(|weight| weight.is_finite());
         finite.then_some(Equation { intercept, weights, columns })
@@ -91,7 +91,7 @@ impl Equation {
         Ok(equation)
     }
 
-    /// Whether it can be asked about rows of so many features.
+    /// Whether it can score rows of so many features.
     pub fn fits(&self, features: usize) -> bool {
         let there = |column: &Column| column.feature < features;
         self.weights.len() == self.columns.len() && self.columns.iter().all(there)

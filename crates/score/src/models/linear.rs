@@ -9,7 +9,7 @@ use super::equation::Equation;
 use super::same_features;
 use crate::{Contributions, Feature, Matrix, Model};
 
-/// What tells one learner of weights from another.
+/// What distinguishes one learner of weights from another.
 pub struct Kind {
     pub learner: &'static str,
     pub file: &'static str,
@@ -21,17 +21,17 @@ pub struct LinearModel {
     kind: &'static Kind,
     equation: Equation,
     features: Vec<Feature>,
-    /// What fitting had to tell beside the weights; empty of a model that was read from its file.
-    told: Map<String, Value>,
+    /// Notes on the fit beside the weights; empty for a model that was read from its file.
+    of_fit: Map<String, Value>,
 }
 
 impl LinearModel {
     pub fn new(kind: &'static Kind, equation: Equation, features: Vec<Feature>) -> LinearModel {
-        LinearModel { kind, equation, features, told: Map::new() }
+        LinearModel { kind, equation, features, of_fit: Map::new() }
     }
 
     pub fn telling(mut self, key: &str, value: impl Into<Value>) -> LinearModel {
-        self.told.insert(key.to_owned(), value.into());
+        self.of_fit.insert(key.to_owned(), value.into());
         self
     }
 
@@ -71,7 +71,7 @@ impl Model for LinearModel {
         let mut notes = Map::new();
         notes.insert("intercept".to_owned(), json!(self.equation.intercept));
         notes.insert("columns".to_owned(), json!(self.equation.columns()));
-        notes.extend(self.told.clone());
+        notes.extend(self.of_fit.clone());
         Value::Object(notes)
     }
 }

@@ -1,11 +1,11 @@
-//! Fitted models of every learner: read, asked and written. How they are fitted is in the crate `learn`.
+//! Fitted models of every learner: read, used and written. How they are fitted is in the crate `learn`.
 
 pub mod baseline;
+pub mod boosted;
 pub mod elastic_net;
 mod ensemble;
 mod equation;
 pub mod grown;
-pub mod lightgbm;
 mod linear;
 pub mod logistic;
 pub mod naive;
@@ -30,8 +30,10 @@ const TRAIN_AGAIN: &str = "restore the file or train again";
 /// order.
 pub fn load_model(learner: &str, folder: &Path, file: &str, features: Vec<Feature>) -> Result<Box<dyn Model>> {
     let path = folder.join(file);
+    if let Some(library) = boosted::Library::of_learner(learner) {
+        return boosted::load(library, &path, features);
+    }
     match learner {
-        lightgbm::NAME => lightgbm::load(&path, features),
         logistic::NAME => logistic::load(&path, features),
         elastic_net::NAME => elastic_net::load(&path, features),
         tree::NAME => tree::load(&path, features),

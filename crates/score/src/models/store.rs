@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use spec::{Error, Result};
 
-/// Writes `text` as `file` into `folder` and returns the name.
-pub(super) fn write(folder: &Path, file: &str, text: &str) -> Result<String> {
+/// Writes `content` as `file` into `folder` and returns the name.
+pub(super) fn write(folder: &Path, file: &str, content: impl AsRef<[u8]>) -> Result<String> {
     let path = folder.join(file);
-    std::fs::write(&path, text).map_err(|error| Error::io("write", &path, &error))?;
+    std::fs::write(&path, content).map_err(|error| Error::io("write", &path, &error))?;
     Ok(file.to_owned())
 }
 
@@ -17,12 +17,15 @@ pub(super) fn write(folder: &Path, file: &str, text: &str) -> Result<String> {
 pub(super) fn write_json(folder: &Path, file: &str, model: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string(model)
         .map_err(|error| Error::cannot_run(format!("{}: {error}", folder.join(file).display())))?;
-    write(folder, file, &text)
+    write(folder, file, text)
+}
+
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Error::io("read", path, &error))
 }
 
 pub(super) fn read(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io("read", path, &error))?;
-    String::from_utf8(bytes).map_err(|_| {
+    String::from_utf8(read_bytes(path)?).map_err(|_| {
         Error::cannot_run(format!("{}: not a text, as model files are", path.display()))
             .hint("restore the file or train again")
     })

@@ -99,7 +99,7 @@ impl Log {
         Log { path: folder.join(Log::FILE) }
     }
 
-    /// All entries, oldest first. A line that is no entry, or does not follow from the one before, is an
+    /// All entries, oldest first. A line that is not an entry, or does not follow from the one before, is an
     /// error that names it.
     pub fn read(&self) -> Result<Vec<Entry>> {
         Ok(self.read_chain()?.0)

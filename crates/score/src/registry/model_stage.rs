@@ -1,4 +1,4 @@
-//! Where a version stands, as its decisions have it.
+//! The stage of a version, as its decisions have it.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::log::promoted;
 use super::{Action, Entry, Version};
 
-/// Where a version stands.
+/// The stage of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelStage {
@@ -16,7 +16,7 @@ pub enum ModelStage {
     /// The newest that passed its gate since production last changed: it waits for a decision by hand, or for a better
     /// one.
     Staging,
-    /// It was in production or staging, and is no more.
+    /// It was in production or staging before.
     Archived,
     /// It did not pass its gate.
     Refused,
@@ -32,7 +32,7 @@ impl ModelStage {
         }
     }
 
-    /// Where `version` stands after these decisions, oldest first; `None` if none was ever made about it.
+    /// The stage of `version` after these decisions, oldest first; `None` if none was ever made about it.
     pub fn of(version: Version, entries: &[Entry]) -> Option<ModelStage> {
         if promoted(entries).last() == Some(&version) {
             return Some(ModelStage::Production);

@@ -27,7 +27,7 @@ pub struct Run {
     pub test: BTreeMap<Metric, f64>,
     /// Whether it is the version's model.
     pub chosen: bool,
-    /// Where the version stands; `None` but for the chosen experiment.
+    /// The stage of the version; `None` but for the chosen experiment.
     pub stage: Option<ModelStage>,
     /// When the version was trained, RFC 3339, UTC.
     pub time: String,

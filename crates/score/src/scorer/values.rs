@@ -38,7 +38,7 @@ impl Scorer {
 
     /// As [`Scorer::score`], without a table around it.
     ///
-    /// Errors: a score that is no finite number.
+    /// Errors: a score that is not a finite number.
     pub fn predict(&self, matrix: &Matrix) -> Result<Predicted> {
         let manifest = &self.loaded.manifest;
         let scores = self.loaded.model.predict(matrix)?;

@@ -148,14 +148,14 @@ fn write_value(out: &mut Vec<u8>, dtype: &DataType, value: &AnyValue<'_>) {
         value if dtype.is_integer() => json::value(out, &value.extract::<i64>()),
         AnyValue::Date(day) => json::value(out, &values::calendar::day_text((*day).into())),
         AnyValue::Datetime(ticks, unit, _) => {
-            let per = match unit {
-                polars::prelude::TimeUnit::Nanoseconds => 1e-3,
-                polars::prelude::TimeUnit::Microseconds => 1.0,
-                polars::prelude::TimeUnit::Milliseconds => 1e3,
+            let per_second = match unit {
+                polars::prelude::TimeUnit::Nanoseconds => 1_000_000_000,
+                polars::prelude::TimeUnit::Microseconds => 1_000_000,
+                polars::prelude::TimeUnit::Milliseconds => 1_000,
             };
-            let micros = if per == 1.0 { *ticks } else { (*ticks as f64 * per) as i64 };
-            let text = chrono::DateTime::from_timestamp_micros(micros)
-                .map(|moment| moment.format("%Y-%m-%dT%H:%M:%S%.f").to_string());
+            let nanoseconds = ticks.rem_euclid(per_second) * (1_000_000_000 / per_second);
+            let text = chrono::DateTime::from_timestamp(ticks.div_euclid(per_second), nanoseconds as u32)
+                .map(|time| time.format("%Y-%m-%dT%H:%M:%S%.f").to_string());
             json::value(out, &text);
         }
         other => json::value(out, &other.str_value()),

@@ -1,7 +1,7 @@
-//! What a request for results asks: filters, order, columns, and which page.
+//! What a request for results is about: filters, order, columns, and which page.
 
 use axum::http::StatusCode;
-use polars::prelude::{DataType, Expr, Schema, TimeUnit, col, lit};
+use polars::prelude::{DataType, Expr, NULL, Schema, TimeUnit, col, lit};
 
 use crate::refusal::Refusal;
 
@@ -140,6 +140,11 @@ impl Query {
     }
 }
 
+/// A column as it is compared and ordered: NaN, which JSON shows as null, is missing.
+pub fn present(of: Expr, dtype: &DataType) -> Expr {
+    if dtype.is_float() { of.fill_nan(lit(NULL).cast(dtype.clone())) } else { of }
+}
+
 /// `score.ge=0.5` or `district=Mapo`.
 fn filter(
     name: &str,
@@ -172,6 +177,8 @@ pub enum Bound {
     Text(String),
     Bool(bool),
     Int(i64),
+    /// A whole number beyond [`Bound::Int`].
+    Unsigned(u64),
     Float(f64),
     /// Days since 1970.
     Day(i32),
@@ -199,9 +206,11 @@ impl Filter {
         match &dtype {
             _ if is_text => Ok(Bound::Text(value.clone())),
             DataType::Boolean => Ok(Bound::Bool(read_bool()?)),
-            dtype if dtype.is_integer() => {
-                Ok(Bound::Int(value.parse::<i64>().map_err(|_| self.bad("a whole number"))?))
-            }
+            dtype if dtype.is_integer() => match (value.parse::<i64>(), value.parse::<u64>()) {
+                (Ok(number), _) => Ok(Bound::Int(number)),
+                (_, Ok(number)) if *dtype == DataType::UInt64 => Ok(Bound::Unsigned(number)),
+                _ => Err(self.bad("a whole number")),
+            },
             dtype if dtype.is_float() || dtype.is_decimal() => {
                 let number = value.parse::<f64>().ok().filter(|number| number.is_finite());
                 Ok(Bound::Float(number.ok_or_else(|| self.bad("a number"))?))
@@ -221,8 +230,9 @@ impl Filter {
 
     fn expr(&self, schema: &Schema) -> Result<Expr, Refusal> {
         let Filter { column, test, .. } = self;
-        let is_text_type = schema.get(column).is_some_and(DataType::is_string);
-        let of = col(column.as_str());
+        let dtype = schema.get(column).unwrap_or(&DataType::Null);
+        let is_text_type = dtype.is_string();
+        let of = present(col(column.as_str()), dtype);
         let text = |of: Expr| if is_text_type { of } else { of.cast(DataType::String) };
         let (of, value) = match self.bound(schema)? {
             Bound::Null(true) => return Ok(of.is_null()),
@@ -233,7 +243,16 @@ impl Filter {
             }
             Bound::Text(value) => (text(of), lit(value)),
             Bound::Bool(value) => (of, lit(value)),
+            // No number without a sign is as small.
+            Bound::Int(value) if *dtype == DataType::UInt64 && value < 0 => {
+                let passes = matches!(test, Test::Ne | Test::Gt | Test::Ge);
+                return Ok(of.is_not_null().and(lit(passes)));
+            }
+            Bound::Int(value) if *dtype == DataType::UInt64 => (of, lit(value as u64)),
+            Bound::Unsigned(value) => (of, lit(value)),
             Bound::Int(value) => (of.cast(DataType::Int64), lit(value)),
+            // As the column shows it: 0.1 finds the float32 that is shown as 0.1.
+            Bound::Float(value) if *dtype == DataType::Float32 => (of, lit(value as f32)),
             Bound::Float(value) => (of.cast(DataType::Float64), lit(value)),
             Bound::Day(value) => (of.cast(DataType::Int32), lit(value)),
             Bound::Moment(value) => {

@@ -107,7 +107,10 @@ impl Kind {
         match self {
             Kind::Text | Kind::Other => format!("{name}::text COLLATE \"C\""),
             Kind::Int => format!("{name}::int8"),
-            Kind::Float32 | Kind::Float64 => format!("{name}::float8"),
+            // NaN is missing, as in files.
+            Kind::Float32 => format!("NULLIF({name}::float4, 'NaN')"),
+            Kind::Float64 => format!("NULLIF({name}::float8, 'NaN')"),
+            Kind::Numeric => format!("NULLIF({name}, 'NaN')"),
             _ => name.to_owned(),
         }
     }
@@ -330,7 +333,7 @@ fn condition(filters: &[Filter], fields: &[Field], schema: &Schema) -> std::resu
             Test::Contains | Test::Null => "",
         };
         match filter.bound(schema)? {
-            Bound::Null(is_null) => parts.push(format!("{name} IS {}NULL", if is_null { "" } else { "NOT " })),
+            Bound::Null(is_null) => parts.push(format!("{column} IS {}NULL", if is_null { "" } else { "NOT " })),
             Bound::Contains(text) => {
                 parts.push(format!("position(lower(${place}::text) IN lower({name}::text)) > 0"));
                 bounds.push(Box::new(text));
@@ -351,6 +354,14 @@ fn condition(filters: &[Filter], fields: &[Field], schema: &Schema) -> std::resu
             Bound::Float(_) if field.kind == Kind::Numeric => {
                 parts.push(format!("{column} {sign} ${place}::text::numeric"));
                 bounds.push(Box::new(filter.value.trim().to_owned()));
+            }
+            Bound::Unsigned(value) => {
+                parts.push(format!("{column} {sign} ${place}::text::numeric"));
+                bounds.push(Box::new(value.to_string()));
+            }
+            Bound::Float(value) if field.kind == Kind::Float32 => {
+                parts.push(format!("{column} {sign} ${place}::float4"));
+                bounds.push(Box::new(value as f32));
             }
             Bound::Float(value) => {
                 parts.push(format!("{column} {sign} ${place}::float8"));
@@ -382,7 +393,7 @@ fn no_order(name: &str) -> Refusal {
         .way_out("compare it with eq, ne, contains or null, or sort by another column")
 }
 
-/// A table that has no row of what is asked.
+/// A table that has no row of what is requested.
 pub fn none_of(entity: &str, key: &str) -> Refusal {
     let message = format!("no '{entity}' is '{}' in the newest results", spec::text::cut(key, 100));
     let refusal = Refusal::new(StatusCode::NOT_FOUND, "not_found", message);

@@ -171,3 +171,65 @@ fn computed_rows_are_held_to_the_categories_of_the_model() {
     let lenient = Signature::new(&features, vec![], UnknownCategories::Missing);
     lenient.check_categories(&computed, 2).unwrap();
 }
+
+#[test]
+fn a_table_is_encoded_as_its_rows_are_or_not_at_all() {
+    let table = table();
+    let features = Feature::infer(&table, &names(&table)).unwrap();
+    let signature = Signature::new(&features, vec!["who".to_owned()], UnknownCategories::Refuse);
+    let text = |value: &Value| serde_json::to_string(value).unwrap();
+    let json: Vec<(String, Vec<String>)> = table
+        .columns()
+        .iter()
+        .map(|column| {
+            let cells = (0..table.height()).map(|row| text(&json_of(&column.get(row).unwrap()))).collect();
+            (column.name().to_string(), cells)
+        })
+        .chain([("who".to_owned(), vec!["1".to_owned(); 4])])
+        .collect();
+    let read = |json: &'_ [(String, Vec<String>)]| -> Vec<(String, Vec<Cell<'static>>)> {
+        let owned = |cell: Cell<'_>| match cell {
+            Cell::Text(text) => Cell::Text(Cow::Owned(text.into_owned())),
+            Cell::Int(value) => Cell::Int(value),
+            Cell::Unsigned(value) => Cell::Unsigned(value),
+            Cell::Float(value) => Cell::Float(value),
+            Cell::Bool(value) => Cell::Bool(value),
+            Cell::Null => Cell::Null,
+            Cell::Nested(kind) => Cell::Nested(kind),
+        };
+        let cells = |cells: &Vec<String>| cells.iter().map(|text| owned(serde_json::from_str(text).unwrap())).collect();
+        json.iter().map(|(name, texts)| (name.clone(), cells(texts))).collect()
+    };
+    // Both ways, in any order of the columns, whole and damaged in every place.
+    let compare = |given: &[(String, Vec<Cell<'static>>)]| {
+        let columns = given.iter().map(|(name, cells)| (name.as_str(), cells.clone())).collect();
+        let columns = Columns { columns, rows: 4 };
+        let mut by_row = Vec::new();
+        let is_right = (0..4).all(|row| signature.encode(&columns.row(row).0, &mut by_row).is_ok());
+        let by_column = signature.encode_table(&columns);
+        assert_eq!(by_column.is_some(), is_right, "{given:?}");
+        if let Some(by_column) = by_column {
+            let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&by_column), bits(&by_row));
+        }
+        is_right
+    };
+    let whole = read(&json);
+    assert!(compare(&whole));
+    assert!(compare(&whole.iter().rev().cloned().collect::<Vec<_>>()));
+    for at in 0..whole.len() {
+        let mut fewer = whole.clone();
+        let taken = fewer.remove(at);
+        assert_eq!(compare(&fewer), taken.0 == "who");
+        fewer.extend([taken.clone(), taken]);
+        assert_eq!(compare(&fewer), whole[at].0 == "who", "'{}' twice", whole[at].0);
+        for row in 0..4 {
+            let mut wrong = whole.clone();
+            wrong[at].1[row] = Cell::Nested("a list");
+            assert_eq!(compare(&wrong), whole[at].0 == "who");
+        }
+    }
+    let mut other = whole;
+    other[0].0 = "m".to_owned();
+    assert!(!compare(&other));
+}

@@ -51,8 +51,8 @@ fn both_formats_hold_what_json_would() {
     for format in [Format::Arrow, Format::Parquet] {
         let table = read(format, &rows);
         let request = table.request(&Parameters::default(), "n").unwrap();
-        let Rows::Features(read) = request.rows else { panic!("not features") };
-        let cells = |row: usize| read[row].0.iter().map(|(_, cell)| cell.clone()).collect::<Vec<_>>();
+        let Rows::Table(read) = request.rows else { panic!("not features") };
+        let cells = |row: usize| read.row(row).0.iter().map(|(_, cell)| cell.clone()).collect::<Vec<_>>();
         assert_eq!(
             cells(0),
             [
@@ -90,8 +90,8 @@ fn what_no_request_can_give_is_named() {
     let nothing = DataFrame::new(2, vec![Series::new_null("x".into(), 2).into_column()]).unwrap();
     for format in [Format::Arrow, Format::Parquet] {
         let table = read(format, &nothing);
-        let Rows::Features(rows) = table.request(&Parameters::default(), "id").unwrap().rows else { panic!("rows") };
-        assert_eq!(rows[1].0, [("x".into(), Cell::Null)], "{format:?}");
+        let Rows::Table(rows) = table.request(&Parameters::default(), "id").unwrap().rows else { panic!("rows") };
+        assert_eq!(rows.row(1).0, [("x".into(), Cell::Null)], "{format:?}");
     }
     let two = df!("id" => [1i64], "x" => [1.0]).unwrap();
     let refusal = read(Format::Parquet, &two).request(&keys, "id").unwrap_err();

@@ -40,7 +40,7 @@ macro_rules! database {
             }
 
             fn begin<'a>(&self, target: Target<'a>) -> Result<Box<dyn Sink + 'a>> {
-                Err(Error::cannot_run(format!("{}: {} is no format of a file", target.place, $name)))
+                Err(Error::cannot_run(format!("{}: {} is not a file format", target.place, $name)))
             }
         }
     };

@@ -322,7 +322,7 @@ impl Target<'_> {
         Ok(sent)
     }
 
-    /// The staged rows as the server has them; and by column, how many are no values of its type any more.
+    /// The staged rows as the server has them; and by column, how many are not values of its type any more.
     fn staged(&mut self) -> Result<(Tally, Vec<u64>)> {
         let load = self.load;
         let columns: Vec<String> = load.fields.iter().map(back).collect();
@@ -419,7 +419,7 @@ fn is_text(of: &str) -> bool {
     ["char", "varchar", "text", "tinytext", "mediumtext", "longtext"].iter().any(|name| of.starts_with(name))
 }
 
-/// What the server shows of a cell, as the cell that it was; nothing if it is no value of this type.
+/// What the server shows of a cell, as the cell that it was; nothing if it is not a value of this type.
 fn cell_of(bytes: &[u8], of: Type) -> Option<Cell<'_>> {
     match of {
         // `1.5` of a FLOAT that was asked for as a DOUBLE

@@ -92,6 +92,11 @@ fn said(error: &tokio_postgres::Error) -> Error {
         "42501" => Error::cannot_run(db.message()).hint(format!(
             "let an administrator grant INSERT, UPDATE, DELETE and SELECT on the table and on {LEDGER}, and CREATE on the schema"
         )),
+        "42P01" | "42830" if !db.message().contains(LEDGER) => {
+            Error::cannot_run(format!("foreign_keys: {}", db.message())).hint(
+                "the table that they lead to must be there, with its 'keys': name its delivery before this one",
+            )
+        }
         "3F000" => Error::cannot_run(db.message()).hint("create the schema, or correct 'table'"),
         "42846" | "42804" => Error::cannot_run(format!("the types do not go together: {}", db.message()))
             .hint("change the type of the column in the target, or leave it out by 'columns'"),
@@ -217,6 +222,7 @@ impl<'a> Target<'a> {
             if !load.database.keys.is_empty() {
                 columns.push(format!("PRIMARY KEY ({})", list(&load.database.keys)));
             }
+            columns.extend(load.database.foreign_keys.iter().map(|key| key.sql(quoted)));
             self.run(&format!("CREATE TABLE {table} ({})", columns.join(", "))).await?;
             for index in &load.database.indexes {
                 self.run(&format!("CREATE INDEX ON {table} ({})", list(index))).await?;

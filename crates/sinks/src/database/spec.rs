@@ -31,8 +31,51 @@ pub struct DatabaseSpec {
     pub keys: Vec<String>,
     /// Indexes of a table that is created: each a list of columns.
     pub indexes: Vec<Vec<String>>,
+    /// PostgreSQL, SQLite: foreign keys of a table that is created. They are checked when a load ends, so that the table that they
+    /// lead to can be replaced.
+    pub foreign_keys: Vec<ForeignKey>,
     /// How long a lock, and each statement, may take. Default: 600.
     pub timeout_seconds: Option<u32>,
+}
+
+/// Columns whose values are keys of another table of the database.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForeignKey {
+    /// The columns, as they are called in the database.
+    pub columns: Vec<String>,
+    /// The other table; in PostgreSQL with its schema, unless it is in the search path. It has to be there already: name its
+    /// delivery before this one.
+    pub table: String,
+    /// The columns there. Default: those of the same names.
+    #[serde(default)]
+    pub references: Vec<String>,
+}
+
+impl ForeignKey {
+    /// As a part of CREATE TABLE, with quoted names.
+    pub fn sql(&self, quoted: fn(&str) -> String) -> String {
+        let list = |names: &[String]| names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+        let there = if self.references.is_empty() { &self.columns } else { &self.references };
+        let table = self.table.split('.').map(quoted).collect::<Vec<_>>().join(".");
+        format!(
+            "FOREIGN KEY ({}) REFERENCES {table} ({}) DEFERRABLE INITIALLY DEFERRED",
+            list(&self.columns),
+            list(there)
+        )
+    }
+
+    fn fault(&self) -> Option<Error> {
+        if self.columns.is_empty() {
+            return Some(Error::cannot_run("a foreign key has at least one column").at("columns"));
+        }
+        let (here, there) = (self.columns.len(), self.references.len());
+        (there > 0 && here != there).then(|| {
+            Error::cannot_run(format!("{here} columns cannot refer to {there}"))
+                .hint("name as many columns there as here, in the same order")
+                .at("references")
+        })
+    }
 }
 
 /// What becomes of the rows that a table has.
@@ -97,6 +140,15 @@ impl DatabaseSpec {
         if let Some(at) = twice(&self.keys) {
             return Some(Error::cannot_run(format!("'{}' is named twice", self.keys[at])).at(at).at("keys"));
         }
+        if !self.foreign_keys.is_empty() && format.name() == "mysql" {
+            let error = Error::cannot_run(
+                "MySQL checks foreign keys row by row, so a table that others refer to could not be replaced",
+            );
+            return Some(error.hint("take it out, and check the keys by `references` under checks").at("foreign_keys"));
+        }
+        if let Some((at, error)) = self.foreign_keys.iter().enumerate().find_map(|(at, key)| Some((at, key.fault()?))) {
+            return Some(error.at(at).at("foreign_keys"));
+        }
         self.indexes.iter().enumerate().find_map(|(at, index)| {
             let error = match (index.is_empty(), twice(index)) {
                 (true, _) => Error::cannot_run("an index has at least one column"),
@@ -111,10 +163,12 @@ impl DatabaseSpec {
         self.timeout_seconds.unwrap_or(TIMEOUT)
     }
 
-    /// Fails if a column under `keys` or `indexes` is not delivered.
+    /// Fails if a column under `keys`, `indexes` or `foreign_keys` is not delivered.
     pub fn check_columns<'a>(&self, columns: impl Iterator<Item = &'a str> + Clone) -> spec::Result<()> {
         let named = self.keys.iter().map(|name| ("keys", name));
-        for (key, name) in named.chain(self.indexes.iter().flatten().map(|name| ("indexes", name))) {
+        let named = named.chain(self.indexes.iter().flatten().map(|name| ("indexes", name)));
+        let foreign = self.foreign_keys.iter().flat_map(|key| &key.columns);
+        for (key, name) in named.chain(foreign.map(|name| ("foreign_keys", name))) {
             if !columns.clone().any(|column| column == name) {
                 return Err(Error::cannot_run(format!("'{key}' names the column '{name}', which is not delivered"))
                     .hint(did_you_mean(name, columns)));

@@ -129,7 +129,7 @@ impl ToSql for Stored<'_> {
     }
 }
 
-/// A stored value as the cell that it was; nothing if it is no value of this type.
+/// A stored value as the cell that it was; nothing if it is not a value of this type.
 fn cell_of(value: ValueRef<'_>, of: Type) -> Option<Cell<'_>> {
     Some(match (value, of) {
         (ValueRef::Null, _) => Cell::Null,
@@ -179,6 +179,7 @@ pub fn load(load: &Load<'_>, rows: impl Iterator<Item = Result<DataFrame>>) -> R
         if !database.keys.is_empty() {
             parts.push(format!("PRIMARY KEY ({})", list(&database.keys)));
         }
+        parts.extend(database.foreign_keys.iter().map(|key| key.sql(quoted)));
         run(&format!("CREATE TABLE {table} ({})", parts.join(", ")))?;
         for (at, index) in database.indexes.iter().enumerate() {
             run(&format!("CREATE INDEX {} ON {table} ({})", quoted(&format!("{name}_{}", at + 1)), list(index)))?;

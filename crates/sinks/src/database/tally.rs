@@ -74,7 +74,7 @@ pub fn put(row: &mut Vec<u8>, cell: Cell<'_>, of: Type) {
         (Cell::Int(value), Type::Int16) => field(&(value as i16).to_be_bytes()),
         (Cell::Int(value), Type::Int32) => field(&(value as i32).to_be_bytes()),
         (Cell::Int(value), _) => field(&value.to_be_bytes()),
-        // All that are no numbers are one value.
+        // All that are not numbers are one value.
         (Cell::Float32(value), _) => field(&(if value.is_nan() { f32::NAN } else { value }).to_be_bytes()),
         (Cell::Float(value), _) => field(&(if value.is_nan() { f64::NAN } else { value }).to_be_bytes()),
         (Cell::Text(text), _) => field(text.as_bytes()),

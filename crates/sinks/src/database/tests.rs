@@ -131,3 +131,26 @@ fn what_a_database_cannot_hold_is_refused_before_it_is_changed() {
         assert!(error.contains("row 1, column 'x': a number that is not finite"), "{error}");
     }
 }
+
+#[test]
+fn foreign_keys_that_cannot_be_are_refused_with_the_way_out() {
+    let failure = |format: &str, key: &str| {
+        crate::testing::load_failure(&format!(
+            "table: t\nformat: {format}\n{format}: {{url: x, foreign_keys: [{key}]}}\n"
+        ))
+    };
+    for (format, key, why) in [
+        ("postgres", "{columns: [], table: u}", "a foreign key has at least one column"),
+        ("postgres", "{columns: [a], table: u, references: [b, c]}", "1 columns cannot refer to 2; name as many"),
+        ("mysql", "{columns: [a], table: u}", "MySQL checks foreign keys row by row"),
+    ] {
+        let found = failure(format, key);
+        assert!(found.contains(why), "{found}");
+    }
+    let keys =
+        super::spec::ForeignKey { columns: vec!["a".into()], table: "s.u".into(), references: vec!["b".into()] };
+    assert_eq!(
+        keys.sql(|name| format!("<{name}>")),
+        "FOREIGN KEY (<a>) REFERENCES <s>.<u> (<b>) DEFERRABLE INITIALLY DEFERRED"
+    );
+}

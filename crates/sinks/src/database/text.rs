@@ -34,7 +34,7 @@ fn time_of_day(micros: i64) -> String {
     if fraction == 0 { text } else { format!("{text}.{fraction:06}") }
 }
 
-/// The cell of a text as [`of`] writes it; nothing if it is no value of this type.
+/// The cell of a text as [`of`] writes it; nothing if it is not a value of this type.
 pub fn read(bytes: &[u8], of: Type) -> Option<Cell<'_>> {
     Some(match of {
         Type::Text => Cell::Text(std::str::from_utf8(bytes).ok()?),

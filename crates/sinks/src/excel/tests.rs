@@ -186,3 +186,34 @@ fn times_that_excel_would_round_stay_text() {
     assert!(row(&sheet, 4).contains("16:00:00.000000001"), "{}", row(&sheet, 4));
     assert!(member(&archive, "xl/styles.xml").contains("yyyy-mm-dd hh:mm:ss.000"));
 }
+
+#[test]
+fn what_is_said_of_a_table_and_its_columns_are_notes_of_the_header() {
+    let table = df!("id" => [1i64], "amount" => [0.5], "other" => [1i64]).unwrap();
+    let column = |text: &str, tags: &[&str]| artifact::DescribedColumn {
+        description: Some(text.to_owned()),
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+    };
+    let mut spec = spec(SPEC);
+    spec.excel.described = artifact::Described {
+        description: Some("one row per <order>".to_owned()),
+        owner: Some("shop@example.com".to_owned()),
+        tags: vec!["finance".to_owned()],
+        columns: [("amount".to_owned(), column("in euros", &["money", "sum"]))].into(),
+    };
+    let mut out = Vec::new();
+    crate::write(&spec, table.schema(), [Ok(table.clone())].into_iter(), &mut out, "out").unwrap();
+    let notes = member(&out, "xl/comments1.xml");
+    let text = |cell: &str| {
+        let note = notes.split(&format!("<comment ref=\"{cell}\"")).nth(1)?.split("</comment>").next()?;
+        // The part begins with how the text looks.
+        let (_, text) = note.split_once("</rPr>")?;
+        let text = text.split("</t>").next()?.split_once('>').map_or("", |(_, text)| text).to_owned();
+        Some(text)
+    };
+    assert_eq!(text("A1").unwrap(), "one row per &lt;order&gt;\nowner: shop@example.com\ntags: finance");
+    assert_eq!(text("B1").unwrap(), "in euros\ntags: money, sum");
+    assert_eq!(text("C1"), None);
+    // Without words there is no such part.
+    assert!(!String::from_utf8_lossy(&written(SPEC, &table)).contains("comments1"));
+}

@@ -79,7 +79,7 @@ pub struct RowsPart {
     /// Which rows are taken: an SQL condition on the columns of a row, such as `horizon = 1`. Default: all.
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     pub condition: Option<RowExpr>,
-    /// What stands above the table.
+    /// The title above the table.
     #[serde(default)]
     pub title: Option<String>,
     /// The columns, as under `columns` of a delivery. Default: all whose names do not begin with `_`.
@@ -159,7 +159,7 @@ pub struct BarsPart {
     /// Which rows are taken: an SQL condition on the columns of a row, such as `horizon = 1`. Default: all.
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     pub condition: Option<RowExpr>,
-    /// What stands above the bars.
+    /// The title above the bars.
     #[serde(default)]
     pub title: Option<String>,
     /// The column that names a bar.
@@ -178,7 +178,7 @@ pub struct BarsPart {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricsPart {
-    /// What stands above the chart.
+    /// The title above the chart.
     pub title: Option<String>,
     /// The metric, as in `train.yaml`. Default: the first one that the versions have.
     pub metric: Option<String>,
@@ -188,7 +188,7 @@ pub struct MetricsPart {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChampionsPart {
-    /// What stands above the table.
+    /// The title above the table.
     pub title: Option<String>,
     /// How many decisions are shown, the newest first, from 1 to 200. Default: 20.
     pub last: usize,
@@ -198,7 +198,7 @@ pub struct ChampionsPart {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FeaturesPart {
-    /// What stands above the chart.
+    /// The title above the chart.
     pub title: Option<String>,
     /// How many features are shown, from 1 to 25. Default: 15.
     pub top: usize,
@@ -208,7 +208,7 @@ pub struct FeaturesPart {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunsPart {
-    /// What stands above the table.
+    /// The title above the table.
     pub title: Option<String>,
     /// How many runs are shown, the newest first, from 1 to 200. Default: 20.
     pub last: usize,

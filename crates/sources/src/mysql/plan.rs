@@ -36,7 +36,7 @@ mod kind {
 }
 
 const UNSIGNED: u16 = 32;
-/// The character set of bytes that are no text.
+/// The character set of bytes that are not text.
 const BINARY: u16 = 63;
 
 /// How values of a column come, and the column type that holds them all; nothing for types that have none. Days and timestamps

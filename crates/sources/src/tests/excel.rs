@@ -1,4 +1,4 @@
-//! Sheets of workbooks made for the purpose, and a real one where it is at hand.
+//! Sheets of workbooks made for the purpose, and a real one where it is available.
 
 use rust_xlsxwriter::{ExcelDateTime, Format, Formula, Workbook};
 

@@ -25,6 +25,7 @@ use crate::reshape::{Reshaped, Reshaping};
 use crate::review::Review;
 use crate::seen::FirstSeen;
 use crate::split::Split;
+use crate::witness::is_behind;
 
 /// A plan as polars runs it.
 pub(crate) struct Carried {
@@ -297,7 +298,8 @@ impl Carried {
                 self.put(vec![col(name.as_str()).alias(helper)])?;
             }
         }
-        let provenance = provenance.into_iter().filter(|name| self.schema.contains(name));
+        let behind = names.iter().map(String::as_str).filter(|name| is_behind(name));
+        let provenance = provenance.into_iter().filter(|name| self.schema.contains(name)).chain(behind);
         let all = columns.iter().map(String::as_str).chain(provenance);
         let all = all.chain(self.helpers.iter().map(String::as_str)).map(col);
         self.frame = self.frame.clone().select(all.collect::<Vec<Expr>>());

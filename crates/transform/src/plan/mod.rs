@@ -32,6 +32,7 @@ use crate::lookup::Lookup;
 use crate::made::Made;
 use crate::mapping::Mapping;
 use crate::operation::TextRule;
+use crate::witness::is_behind;
 
 /// Number of the rule that took the row out; 0 for rows that are alive.
 pub(crate) const RULE: &str = "_rule";
@@ -189,7 +190,7 @@ impl Plan {
     /// The columns of the user: without provenance.
     pub fn columns(&self) -> Vec<String> {
         let names = self.schema.iter_names().map(|name| name.to_string());
-        names.filter(|name| name != FILE && name != ROW).collect()
+        names.filter(|name| name != FILE && name != ROW && !is_behind(name)).collect()
     }
 
     /// The type of `column`; an unknown one is an error that names the nearest.
@@ -292,7 +293,8 @@ impl Plan {
 
     /// Keeps `columns` in this order, provenance behind them.
     pub(crate) fn select(&mut self, columns: Vec<String>) {
-        let provenance = [FILE, ROW].into_iter().filter(|name| self.schema.contains(name));
+        let behind = self.schema.iter_names().map(|name| name.as_str()).filter(|name| is_behind(name));
+        let provenance = [FILE, ROW].into_iter().filter(|name| self.schema.contains(name)).chain(behind);
         let left = columns.iter().map(String::as_str).chain(provenance);
         let left = left.filter_map(|name| Some((name.into(), self.schema.get(name)?.clone())));
         self.schema = left.collect();

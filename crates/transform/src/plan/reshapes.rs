@@ -10,6 +10,7 @@ use super::{Action, Plan, Value};
 use crate::beside::{Beside, OtherTable};
 use crate::joining::Joining;
 use crate::reshape::Reshaping;
+use crate::witness::is_behind;
 
 /// The steps after which rows are others or have cells of other tables, for whoever traces rows.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +52,20 @@ impl Plan {
                 .error("it makes other cells of the rows, whose changes can be neither logged nor taken back")
                 .hint("write `changes: false`, or put the step and all behind it into a table of its own")),
         }
+    }
+
+    /// The columns with the numbers of its rows that a join brings of another table, where somebody notes them.
+    pub(crate) fn witnessed(&self, other: &Beside) -> Vec<(String, String, DataType)> {
+        let behind = other.schema.iter().filter(|(name, _)| is_behind(name));
+        let free = |name: &str| (0..).map(|at| format!("{name}_{at}")).find(|free| !self.schema.contains(free));
+        behind.filter_map(|(name, dtype)| Some((name.to_string(), free(name)?, dtype.clone()))).collect()
+    }
+
+    /// Adds the column with the numbers of the groups that the step at work makes, where somebody notes of which rows they are made.
+    pub(crate) fn witnesses_groups(&self, schema: &mut Schema) -> Option<String> {
+        let column = self.given.witness.as_ref()?.group();
+        schema.insert(column.as_str().into(), DataType::UInt32);
+        Some(column)
     }
 
     /// Another table that a step names.

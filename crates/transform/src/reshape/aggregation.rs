@@ -11,6 +11,7 @@ use super::groups::Groups;
 use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
 use crate::plan::Moves;
+use crate::witness::{Witness, numbered};
 
 /// What becomes of rows whose key is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -43,6 +44,8 @@ pub(crate) struct Aggregation {
     /// Those of `by`.
     pub keys: Schema,
     pub schema: Schema,
+    /// The column with the numbers of the groups, where somebody notes of which rows they are made.
+    pub witness: Option<String>,
 }
 
 impl Reshaping for Aggregation {
@@ -64,7 +67,7 @@ impl Reshaping for Aggregation {
         &self.schema
     }
 
-    fn begin(&self, _: &Given) -> Result<Box<dyn Work>> {
+    fn begin(&self, given: &Given) -> Result<Box<dyn Work>> {
         let grouped = |(_, sql): &(String, SqlExpr)| sql.grouped(&self.taken, &self.keys, &self.place);
         Ok(Box::new(Aggregating {
             measures: self.measures.iter().map(grouped).collect::<Result<_>>()?,
@@ -72,12 +75,14 @@ impl Reshaping for Aggregation {
             refused: Gathered::new(&self.taken, &self.place),
             taken: 0,
             dropped: 0,
+            witness: given.witness.clone().zip(self.witness.clone()),
             plan: self.clone(),
         }))
     }
 }
 
 struct Aggregating {
+    witness: Option<(Witness, String)>,
     plan: Aggregation,
     groups: Groups,
     measures: Vec<Grouped>,
@@ -102,12 +107,15 @@ impl Work for Aggregating {
         }
         self.taken += rows.height() as u64;
         let numbers = self.groups.number(&rows)?;
+        if let Some((witness, column)) = &self.witness {
+            witness.note(column, &rows, &numbers).during(&self.plan.place)?;
+        }
         let count = self.groups.count();
         self.measures.iter_mut().try_for_each(|measure| measure.gather(&rows, &numbers, count))
     }
 
     fn finish(self: Box<Self>) -> Result<Reshaped> {
-        let Aggregating { plan, groups, measures, refused, taken, dropped } = *self;
+        let Aggregating { witness, plan, groups, measures, refused, taken, dropped } = *self;
         let mut reshaped = Reshaped::default();
         let by = if plan.by.is_empty() { String::new() } else { format!(" by {}", plan.by.join(", ")) };
         let rule = format!("{}{by}", plan.place);
@@ -118,6 +126,9 @@ impl Work for Aggregating {
         for ((name, _), measure) in plan.measures.iter().zip(measures) {
             let column = measure.finish(&keys, count)?.with_name(name.as_str().into()).into_column();
             rows.with_column(column).during(&plan.place)?;
+        }
+        if let Some((_, column)) = witness {
+            rows.with_column(numbered(&column, count)).during(&plan.place)?;
         }
         reshaped.balance(&rule, taken, count as u64);
         match plan.nulls {

@@ -152,10 +152,15 @@ impl Joined {
                 Some(at) => {
                     let key = self.matcher.keys.column(&there[at]).and_then(|key| key.take(&rows)).during(place)?;
                     let fits = key.cast(dtype).during(place)?;
-                    if fits.null_count() > key.null_count() {
+                    // Equal keys may differ in type: a decimal of four digits has values that one of two digits cannot hold.
+                    let back = fits.cast(key.dtype()).during(place)?;
+                    let (fits_as, key_as) = (back.as_materialized_series(), key.as_materialized_series());
+                    let lost = fits_as.not_equal_missing(key_as).during(place)?;
+                    if let Some(row) = lost.iter().position(|lost| lost == Some(true)) {
+                        let cell = key.get(row).during(place)?.str_value().into_owned();
                         let (with, found) = (&self.plan.joining.with, artifact::type_name(dtype));
                         return Err(Error::refused(format!(
-                            "{place}: a key of '{with}' does not fit into column '{name}', which is {found}"
+                            "{place}: key {cell} of '{with}' does not fit into column '{name}', which is {found}"
                         ))
                         .hint("cast the column to the type of the other one first"));
                     }

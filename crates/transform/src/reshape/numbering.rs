@@ -53,7 +53,7 @@ struct Counting {
 impl Work for Counting {
     fn take(&mut self, mut rows: DataFrame) -> Result<()> {
         let filled = self.groups.filled(&rows)?;
-        // Keys with an empty cell are no groups, and take no number.
+        // Keys with an empty cell are not groups, and take no number.
         let whole = rows.filter(&BooleanChunked::from_slice(PlSmallStr::EMPTY, &filled)).during(&self.plan.place)?;
         let mut numbers = self.groups.number(&whole)?.into_iter();
         let number = |filled: &bool| if *filled { numbers.next().map(|number| i64::from(number) + 1) } else { None };

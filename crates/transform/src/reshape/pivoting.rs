@@ -11,6 +11,7 @@ use super::groups::Groups;
 use super::{Gathered, Reshaped, Reshaping, Work};
 use crate::given::Given;
 use crate::plan::Moves;
+use crate::witness::{Witness, numbered};
 
 /// What becomes of rows whose value is none of those that become columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -36,6 +37,8 @@ pub(crate) struct Pivoting {
     pub taken: Schema,
     pub keys: Schema,
     pub schema: Schema,
+    /// The column with the numbers of the groups, where somebody notes of which rows they are made.
+    pub witness: Option<String>,
 }
 
 impl Reshaping for Pivoting {
@@ -59,7 +62,7 @@ impl Reshaping for Pivoting {
         &self.schema
     }
 
-    fn begin(&self, _: &Given) -> Result<Box<dyn Work>> {
+    fn begin(&self, given: &Given) -> Result<Box<dyn Work>> {
         let measure = |_: &_| self.measure.grouped(&self.taken, &self.keys, &self.place);
         Ok(Box::new(Widening {
             measures: self.values.iter().map(measure).collect::<Result<_>>()?,
@@ -67,12 +70,14 @@ impl Reshaping for Pivoting {
             refused: Gathered::new(&self.taken, &self.place),
             used: 0,
             dropped: 0,
+            witness: given.witness.clone().zip(self.witness.clone()),
             plan: self.clone(),
         }))
     }
 }
 
 struct Widening {
+    witness: Option<(Witness, String)>,
     plan: Pivoting,
     groups: Groups,
     measures: Vec<Grouped>,
@@ -96,6 +101,12 @@ impl Work for Widening {
         self.dropped += others;
         self.used += rows.height() as u64 - if self.plan.others == Others::Drop { others } else { 0 };
         let numbers = self.groups.number(&rows)?;
+        if let Some((witness, column)) = &self.witness {
+            let is_hit: Vec<bool> = (0..rows.height()).map(|row| hits.iter().any(|hits| hits[row])).collect();
+            let of_hits = numbers.iter().zip(&is_hit).filter(|(_, hit)| **hit).map(|(number, _)| *number);
+            let hit = rows.filter(&BooleanChunked::from_slice(PlSmallStr::EMPTY, &is_hit)).during(&place)?;
+            witness.note(column, &hit, &of_hits.collect::<Vec<u32>>()).during(&place)?;
+        }
         let count = self.groups.count();
         for (measure, hits) in self.measures.iter_mut().zip(hits) {
             let of_value = rows.filter(&BooleanChunked::from_slice(PlSmallStr::EMPTY, &hits)).during(&place)?;
@@ -107,13 +118,16 @@ impl Work for Widening {
     }
 
     fn finish(self: Box<Self>) -> Result<Reshaped> {
-        let Widening { plan, groups, measures, refused, used, dropped } = *self;
+        let Widening { witness, plan, groups, measures, refused, used, dropped } = *self;
         let count = groups.count();
         let keys = groups.keys(count)?;
         let mut rows = keys.clone();
         for ((.., name), measure) in plan.values.iter().zip(measures) {
             let column = measure.finish(&keys, count)?.with_name(name.as_str().into()).into_column();
             rows.with_column(column).during(&plan.place)?;
+        }
+        if let Some((_, column)) = witness {
+            rows.with_column(numbered(&column, count)).during(&plan.place)?;
         }
         let mut reshaped = Reshaped::default();
         let rule = format!("{} by {}", plan.place, plan.by.join(", "));

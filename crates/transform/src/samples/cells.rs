@@ -6,7 +6,7 @@ use values::{Plain, Purpose, Reading};
 
 /// A column of type `to`, and the numbers of the cells that it cannot hold, which are null there.
 ///
-/// A number or truth value is no text: of `007` YAML would leave 7.
+/// A number or truth value is not a text: of `007` YAML would leave 7.
 pub fn column(name: &str, cells: &[Option<&Scalar>], to: ColumnType) -> PolarsResult<(Series, Vec<u32>)> {
     let is_text = matches!(to, ColumnType::String | ColumnType::Category);
     let mut bad: Vec<u32> = Vec::new();

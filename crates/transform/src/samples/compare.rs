@@ -60,7 +60,7 @@ fn texts(column: &str, wanted: &[Option<&spec::Scalar>], found: &DataFrame) -> P
         Some(of) => {
             let (series, bad) = cells::column(column, wanted, of)?;
             let mut texts = shown_as(&series.cast(found.dtype())?.into_column())?;
-            // What the column cannot hold is no cell of it.
+            // What the column cannot hold is not a cell of it.
             for at in bad {
                 let cell = wanted[at as usize].map(cells::text).unwrap_or_default();
                 texts[at as usize] = Some(format!("{cell} (not {})", of.name()));

@@ -70,6 +70,7 @@ impl Apply for Aggregate {
         plan.makes(&made);
         let by: Vec<String> = self.by.iter().map(str::to_owned).collect();
         plan.chooses_rows(&by);
+        let witness = plan.witnesses_groups(&mut schema);
         let aggregation = Aggregation {
             place: plan.place().to_owned(),
             by: by.clone(),
@@ -79,6 +80,7 @@ impl Apply for Aggregate {
             taken: plan.schema().clone(),
             keys,
             schema,
+            witness,
         };
         plan.reshape(Arc::new(aggregation), None, by.into_iter().map(|key| (key, None)).collect())
     }

@@ -34,6 +34,7 @@ use crate::beside::{Beside, OtherTable};
 use crate::joining::{Closeness, Direction, Joining};
 use crate::plan::{Plan, Question, Value};
 use crate::reshape::FanOut;
+use crate::witness::is_behind;
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -306,7 +307,7 @@ impl Join {
                 let keys: Vec<&str> = self.on.iter().map(|(_, there)| there).collect();
                 let own = [FILE, ROW, REASON];
                 let all = other.schema.iter_names().map(|name| name.as_str());
-                let all = all.filter(|name| !keys.contains(name) && !own.contains(name));
+                let all = all.filter(|name| !keys.contains(name) && !own.contains(name) && !is_behind(name));
                 all.map(|name| (name.to_owned(), format!("{prefix}{name}"))).collect()
             }
         };
@@ -323,6 +324,7 @@ impl Join {
             }
             columns.push((there, here, dtype));
         }
+        columns.extend(plan.witnessed(other));
         Ok(columns)
     }
 }

@@ -66,7 +66,7 @@ impl Apply for Pivot {
             };
             let cell = as_cell(&written, &dtype).ok_or_else(|| {
                 let found = artifact::type_name(&dtype);
-                plan.error(format!("'{value}' is no value of column '{}', which is {found}", self.column))
+                plan.error(format!("'{value}' is not a value of column '{}', which is {found}", self.column))
                     .hint("write values as the column has them")
             })?;
             plan.check_new(name)?;
@@ -84,6 +84,7 @@ impl Apply for Pivot {
         plan.makes(&made);
         let by = self.by.to_vec();
         plan.chooses_rows(&by);
+        let witness = plan.witnesses_groups(&mut schema);
         let pivoting = Pivoting {
             place: plan.place().to_owned(),
             by: by.clone(),
@@ -95,6 +96,7 @@ impl Apply for Pivot {
             taken: plan.schema().clone(),
             keys,
             schema,
+            witness,
         };
         plan.reshape(Arc::new(pivoting), None, by.into_iter().map(|key| (key, None)).collect())
     }
@@ -134,7 +136,7 @@ mod tests {
         for (step, error) in [
             (
                 "by: o, column: v, values: [x], measure: COUNT(*)",
-                "'x' is no value of column 'v', which is float64; write values as the column has them",
+                "'x' is not a value of column 'v', which is float64; write values as the column has them",
             ),
             (
                 "by: o, column: t, values: {card: o}, measure: COUNT(*)",

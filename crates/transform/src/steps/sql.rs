@@ -33,6 +33,7 @@ use crate::beside::OtherTable;
 use crate::joining::{Closeness, Joining};
 use crate::plan::{Plan, Value};
 use crate::reshape::{Aggregation, EmptyKeys, Sorting};
+use crate::witness::is_behind;
 
 /// One SELECT.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ impl Sql {
         let mut aliases = vec![select.from.alias.as_str()];
         for join in &select.joins {
             if aliases.contains(&join.table.alias.as_str()) || join.table.name == THIS {
-                return Err(Error::cannot_run(format!("table '{}' stands in FROM twice", join.table.alias)).hint(
+                return Err(Error::cannot_run(format!("table '{}' is in FROM twice", join.table.alias)).hint(
                     "give it another name: JOIN t AS other; to join a table with itself make a table of its own",
                 ));
             }
@@ -115,7 +116,9 @@ impl Sql {
         });
         let mut theirs = Flat::default();
         let mut columns: Vec<(String, String, DataType)> = Vec::new();
-        for (name, dtype) in schema.iter().filter(|(name, _)| ![FILE, ROW, REASON].contains(&name.as_str())) {
+        for (name, dtype) in
+            schema.iter().filter(|(name, _)| ![FILE, ROW, REASON].contains(&name.as_str()) && !is_behind(name))
+        {
             theirs.add(alias, name, name);
             if brings && (takes_all || self.select.mentions(name)) {
                 let is_taken = plan.schema().contains(name) || columns.iter().any(|(_, here, _)| here == name.as_str());
@@ -143,6 +146,9 @@ impl Sql {
         }
         for (theirs, flat, _) in &columns {
             names.add(alias, theirs, flat);
+        }
+        if brings {
+            columns.extend(plan.witnessed(plan.beside(other)?));
         }
         let (place, with) = (plan.place().to_owned(), other.clone());
         let joining = Joining { place, with, here, there, forms, closeness: Closeness::Any, columns };
@@ -301,7 +307,7 @@ impl Working<'_> {
             self.sql.refuse_others(plan, &sql, false)?;
             if sql.aggregates() || sql.columns().is_empty() {
                 return Err(plan
-                    .error(format!("GROUP BY {} is no value of a row", part.text()))
+                    .error(format!("GROUP BY {} is not a value of a row", part.text()))
                     .hint("name a column or an expression of columns"));
             }
             let name = match sql.as_column() {
@@ -418,9 +424,10 @@ impl Working<'_> {
         }
         plan.makes(&made);
         plan.chooses_rows(&by);
+        let witness = plan.witnesses_groups(&mut schema);
         let (place, taken) = (plan.place().to_owned(), plan.schema().clone());
         let nulls = EmptyKeys::Group;
-        let aggregation = Aggregation { place, by: by.clone(), forms, measures, nulls, taken, keys, schema };
+        let aggregation = Aggregation { place, by: by.clone(), forms, measures, nulls, taken, keys, schema, witness };
         plan.reshape(Arc::new(aggregation), None, by.into_iter().map(|key| (key, None)).collect())
     }
 
@@ -429,7 +436,7 @@ impl Working<'_> {
         if self.sql.select.distinct {
             if let Some((column, ..)) = self.order.iter().find(|(column, ..)| !self.outputs.contains(column)) {
                 return Err(plan
-                    .error(format!("ORDER BY '{column}' is no column of SELECT DISTINCT"))
+                    .error(format!("ORDER BY '{column}' is not a column of SELECT DISTINCT"))
                     .hint("add it to the SELECT, or order by one of its columns"));
             }
             let (mut keys, mut forms) = (Schema::default(), Vec::new());

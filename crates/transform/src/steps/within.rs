@@ -30,7 +30,7 @@ impl Within {
                 0 => milliseconds(length) / 86_400_000,
                 _ => {
                     return Err((
-                        format!("{length} is no whole number of days"),
+                        format!("{length} is not a whole number of days"),
                         "dates are a day apart: write days, such as 7d".to_owned(),
                     ));
                 }

@@ -2,7 +2,7 @@
 //!
 //! A column *moved* if an effect is large enough to matter (population stability index, share of nulls, share of unseen
 //! categories) and a test says that chance does not explain it, controlled over all tests of the run (Benjamini and
-//! Hochberg). It *drifted* if it moved in several looks in a row and the model leans on it. How often all that would happen
+//! Hochberg). It *drifted* if it moved in several looks in a row and the model depends on it. How often all that would happen
 //! by chance alone is measured by drawing both sides from the reference ([`chance`]).
 
 mod chance;

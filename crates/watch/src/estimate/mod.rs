@@ -26,12 +26,13 @@ use artifact::PolarsResultExt;
 use chrono::NaiveDate;
 use polars::prelude::{Column, DataFrame, DataType};
 use schemars::JsonSchema;
-use score::Task;
 use score::metrics::{Metric, Resamples, Scored};
+use score::{Registry, Task, Version};
 use serde::Deserialize;
-use spec::{Error, Result, Severity};
+use spec::{Error, Name, Result, Severity};
 
 use self::calibration::{Isotonic, Losses};
+use crate::answers::Origin;
 use crate::outcomes::{self, Asker, Keys, Outcome, class_names, entities_of, grouped, join, newest_weeks};
 use crate::performance::{Promised, RESAMPLES};
 
@@ -39,6 +40,11 @@ use crate::performance::{Promised, RESAMPLES};
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EstimateSpec {
+    /// Whose predictions: `predict` (default) are the scores that the stage `predict` wrote, `requests` the answers in the log
+    /// that `serve` sealed. Of several about one row the last counts.
+    pub from: Vec<Origin>,
+    /// The pipeline under whose name the server seals its requests. Default: the pipeline's name with `_served`.
+    pub served: Option<Name>,
     /// The table of the features stage that holds labels, where there are any yet. Default: `training`.
     pub labels: String,
     /// By which metric; it must be one that the model's card has. Default: `auc`, of several classes `log_loss`, of regression
@@ -59,6 +65,8 @@ pub struct EstimateSpec {
 impl Default for EstimateSpec {
     fn default() -> EstimateSpec {
         EstimateSpec {
+            from: vec![Origin::Predict],
+            served: None,
             labels: "training".to_owned(),
             metric: None,
             max_worse: 0.2,
@@ -73,7 +81,8 @@ impl Default for EstimateSpec {
 impl EstimateSpec {
     /// The first key whose value is out of its range, with the way out.
     pub fn fault(&self) -> Option<Error> {
-        outcomes::fault(self.max_worse, self.weeks, self.min_rows)
+        Origin::fault(&self.from, self.served.is_some())
+            .or_else(|| outcomes::fault(self.max_worse, self.weeks, self.min_rows))
     }
 
     /// The metric that is estimated for predictions of `task`.
@@ -103,6 +112,19 @@ pub struct Reference {
 }
 
 impl Reference {
+    /// From the folder of a version; empty if that does not have them. `classes`: of several classes their names.
+    ///
+    /// # Errors
+    /// Test predictions that cannot be read.
+    pub fn read(registry: &Registry, version: Version, keys: &Keys, classes: &[String]) -> Result<Reference> {
+        let file = registry.folder(version).join("predictions.parquet");
+        if !file.is_file() {
+            return Ok(Reference::default());
+        }
+        let doing = format!("the test predictions of {version}");
+        Reference::of(&artifact::collect(artifact::scan_files(&[&file])?, &doing)?, keys, classes)
+    }
+
     /// From the test predictions of a version: the keys and the label, then one score or one probability per class, in their
     /// order; their names do not matter. `classes`: of several classes their names. Empty if a column is missing.
     ///

@@ -1,6 +1,6 @@
 //! The best split is that of linfa-trees 0.8, which grew these trees before.
 //!
-//! Its trees as a whole cannot be used: they predict labels only, pass over splits between counts, and join sibling leaves of
+//! Its trees as a whole cannot be used: they predict labels only, skip splits between counts, and join sibling leaves of
 //! one majority class. Its choice of one split, of codes and two classes, is sound.
 
 use std::hash::{Hash, Hasher};
@@ -14,7 +14,7 @@ use super::stump::{Rows, Stump};
 use crate::random::Random;
 
 /// A label for linfa. Two are the same where linfa looks up a class, and never the same where it compares the
-/// predictions of two leaves to join them. It tells neither, but each copy that it makes is one further from
+/// predictions of two leaves to join them. It shows neither, but each copy that it makes is one further from
 /// the training label: a look-up always compares with a training label or its first copy, a prediction is a
 /// copy of a copy.
 #[derive(Debug, Default)]

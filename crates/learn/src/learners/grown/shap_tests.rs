@@ -1,4 +1,4 @@
-//! What each feature adds to the score of a tree, beside the definition: no code of the crate `forest` is asked twice.
+//! What each feature adds to the score of a tree, beside the definition: no code of the crate `forest` checks itself.
 
 use score::Model;
 use score::metrics::largest;

@@ -3,34 +3,22 @@
 
 use std::path::Path;
 
-use score::{Feature, Matrix, Model, Task};
+use score::{Feature, Model, Task};
 
-use super::tests::{CASES, rows, spec, yaml};
+use super::super::made_rows::{Rows, asked, rows};
+use super::tests::{CASES, spec, yaml};
 use crate::lightgbm::{Booster, Importance};
 use crate::random::Random;
 use crate::{Data, Learner};
 
-/// Values that are hard to get right, and others near those of the training rows.
-fn asked(features: &[Feature], random: &mut Random) -> Matrix {
-    const ODD: [f64; 12] =
-        [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1e-36, -1e-36, 1e-34, f64::MIN, f64::MAX, 5e-324, -1.0];
-    let rows = 300 + random.below(300);
-    let column = |feature: &Feature| -> Vec<f64> {
-        let mut value = || match (random.below(4), feature.categories()) {
-            (0, None) => ODD[random.below(ODD.len())],
-            (0, Some(_)) => [f64::NAN, -1.0, 40.0, 1e9, 3e9, 12.0][random.below(6)],
-            (_, Some(categories)) => random.below(categories.len()) as f64,
-            _ => random.below(100_000) as f64 / 8000.0 - 2.0,
-        };
-        (0..rows).map(|_| value()).collect()
-    };
-    Matrix::from_columns(features.to_vec(), features.iter().map(column).collect()).unwrap()
+fn saved(model: &dyn Model) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = model.save(folder.path()).unwrap();
+    std::fs::read_to_string(folder.path().join(file)).unwrap()
 }
 
 fn check(model: &dyn Model, what: &str, random: &mut Random) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = model.save(folder.path()).unwrap();
-    let theirs = Booster::from_text(&std::fs::read_to_string(folder.path().join(file)).unwrap()).unwrap();
+    let theirs = Booster::from_text(&saved(model)).unwrap();
     let rows = asked(model.features(), random);
     let bits = |values: Vec<f64>| values.into_iter().map(f64::to_bits).collect::<Vec<u64>>();
     let expected = bits(theirs.predict(&rows).unwrap());
@@ -69,15 +57,21 @@ fn every_kind_of_model_scores_as_lightgbm_does() {
     let mut random = Random::new(11, 0);
     let (train, valid) = (rows(1), rows(2));
     let mut fit = |yaml: &str, task: Task| {
-        let label = |rows: &super::tests::Rows| match task {
+        let label = |rows: &Rows| match task {
             Task::Classification => rows.classes.clone(),
             Task::Regression => rows.amounts.clone(),
             Task::Multiclass => rows.amounts.iter().map(|amount| amount.floor().min(3.0)).collect(),
         };
         let (of_train, of_valid) = (label(&train), label(&valid));
-        let data = Data { features: &train.matrix, label: &of_train };
-        let model = spec(yaml).fit(task, data, Data { features: &valid.matrix, label: &of_valid }, 7);
-        check(&*model.unwrap_or_else(|error| panic!("{yaml}: {error}")), yaml, &mut random);
+        let fitted = |train: &Matrix, valid: &Matrix| {
+            let data = Data { features: train, label: &of_train };
+            let model = spec(yaml).fit(task, data, Data { features: valid, label: &of_valid }, 7);
+            model.unwrap_or_else(|error| panic!("{yaml}: {error}"))
+        };
+        let model = fitted(&train.matrix, &valid.matrix);
+        check(&*model, yaml, &mut random);
+        let narrow = fitted(&train.matrix.clone().narrowed(), &valid.matrix.clone().narrowed());
+        assert_eq!(saved(&*narrow), saved(&*model), "{yaml}: narrow columns");
     };
     for (_, task, base, with, value) in CASES {
         let both = format!("{with}{}{value}", if with.is_empty() { "" } else { ", " });

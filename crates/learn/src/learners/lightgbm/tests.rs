@@ -5,49 +5,10 @@ use std::path::Path;
 
 use score::{Matrix, load_model};
 
+use super::super::made_rows::{Rows, rows};
 use super::*;
 use crate::lightgbm::ALLOWED;
 use crate::metrics::{Metric, Scored};
-use crate::random::Random;
-
-const ROWS: usize = 600;
-
-/// Numbers, one with gaps and one with many zeros, and a column of 12 categories; a label of two classes that depends on
-/// all of them with noise.
-pub(super) struct Rows {
-    pub matrix: Matrix,
-    pub classes: Vec<f64>,
-    pub amounts: Vec<f64>,
-}
-
-pub(super) fn rows(seed: u64) -> Rows {
-    let mut random = Random::new(seed, 0);
-    let mut uniform = || random.below(1 << 30) as f64 / f64::from(1 << 30);
-    let mut columns: [Vec<f64>; 4] = Default::default();
-    let (mut classes, mut amounts) = (Vec::new(), Vec::new());
-    for _ in 0..ROWS {
-        let x = uniform() * 10.0;
-        let gap = uniform() < 0.2;
-        let y = uniform() * 5.0 - 1.0;
-        let z = if uniform() < 0.6 { 0.0 } else { (uniform() * 4.0 - 2.0).round() };
-        let category = (uniform() * uniform() * 12.0).floor();
-        let score = (x - 5.0) / 3.0 + if gap { 1.0 } else { y / 3.0 } + z + (category % 3.0) - 1.0;
-        columns[0].push(x);
-        columns[1].push(if gap { f64::NAN } else { y });
-        columns[2].push(z);
-        columns[3].push(category);
-        classes.push(f64::from(u8::from(uniform() < 1.0 / (1.0 + (1.0 - score).exp()))));
-        amounts.push((score * 0.5 + uniform()).exp());
-    }
-    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
-    let features = vec![
-        Feature::numeric("x"),
-        Feature::numeric("y"),
-        Feature::numeric("z"),
-        Feature::categorical("category", names),
-    ];
-    Rows { matrix: Matrix::from_columns(features, columns.to_vec()).unwrap(), classes, amounts }
-}
 
 pub(super) fn spec(yaml: &str) -> Lightgbm {
     spec::parse(yaml, Path::new("t.yaml"), &Default::default()).unwrap_or_else(|error| panic!("{error}")).spec
@@ -360,6 +321,6 @@ fn a_damaged_file_is_named_with_its_line() {
     );
     let cut = error(&text.as_bytes()[..text.len() / 2]);
     assert!(cut.contains("the text is cut off in a tree"), "{cut}");
-    assert!(error(b"").starts_with("line 1: the text ends where the word 'tree' should stand"));
+    assert!(error(b"").starts_with("line 1: the text ends where the word 'tree' is expected"));
     assert!(error(&[0xff, 0xfe, 0x00]).starts_with("not a text"));
 }

@@ -29,6 +29,8 @@ pub struct ColumnSources {
     pub columns: BTreeMap<String, Origins>,
     /// Those that decide which rows there are.
     pub rows: Origins,
+    /// Whether steps remove rows.
+    pub removes: bool,
 }
 
 /// What a table step does with columns: those that it gives, each with the columns of the rows that it takes and of the other
@@ -77,7 +79,17 @@ impl Plan {
         }
         self.actions.iter().for_each(|action| flow.take(action, self));
         let is_column = |name: &String| !is_helper(name) && self.schema.contains(name.as_str());
-        ColumnSources { columns: flow.of.into_iter().filter(|(name, _)| is_column(name)).collect(), rows: flow.rows }
+        let removes = |action: &Action| match action {
+            Action::Remove { .. } | Action::KeepFirst { .. } => true,
+            Action::Reshape(step) if step.name() == "aggregate" => step.parameters()["nulls"] != "group",
+            Action::Reshape(step) => matches!(step.name(), "join" | "pivot" | "scd2" | "sort"),
+            _ => false,
+        };
+        ColumnSources {
+            columns: flow.of.into_iter().filter(|(name, _)| is_column(name)).collect(),
+            rows: flow.rows,
+            removes: self.actions.iter().any(removes),
+        }
     }
 }
 

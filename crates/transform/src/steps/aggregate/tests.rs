@@ -63,14 +63,14 @@ fn mistakes_are_named() {
         ),
         (
             "by: g, measures: {n: g}",
-            "'g': no aggregate stands in it; write one, such as SUM(x), COUNT(*) or MAX(x); docs/sql.md lists them",
+            "'g': there is no aggregate in it; write one, such as SUM(x), COUNT(*) or MAX(x); docs/sql.md lists them",
         ),
         ("by: g, measures: {g: COUNT(*)}", "measure 'g' has the name of a key; choose another name"),
         ("by: gg, measures: {n: COUNT(*)}", "no column 'gg'; did you mean 'g'?"),
         ("by: g, measures: {n: SUM(m)}", "'SUM(m)': no column 'm'; choose one of: g, n, x, _row"),
         (
             "by: g, measures: {n: 'SUM(n) OVER (PARTITION BY g)'}",
-            "'SUM(n) OVER (PARTITION BY g)': a window stands beside aggregates; use the step 'window' before or after",
+            "'SUM(n) OVER (PARTITION BY g)': a window cannot be used beside aggregates; use the step 'window' before or after",
         ),
         ("measures: {}", "neither keys nor measures are named; write `by: [...]`, `measures: {...}`, or both"),
     ] {

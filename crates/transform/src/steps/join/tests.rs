@@ -167,7 +167,7 @@ fn the_nearest_row_is_found_by_time() {
     let step = "- join: {with: rates, on: k, as_of: {column: day, within: 36h}}";
     assert_eq!(
         failure_given(&left, step, &given_with("rates", &rates)),
-        "step 1 'join': within: 36h is no whole number of days; dates are a day apart: write days, such as 7d"
+        "step 1 'join': within: 36h is not a whole number of days; dates are a day apart: write days, such as 7d"
     );
 }
 
@@ -345,4 +345,17 @@ proptest! {
         let done = try_run(&one, &step, &given_with("other", &other)).unwrap();
         prop_assert_eq!(pairs_of(&done), expected, "{}", step);
     }
+}
+
+#[test]
+fn a_full_join_refuses_keys_that_its_column_cannot_hold() {
+    let decimal = |texts: &[&str], scale| Column::new("key".into(), texts).cast(&DataType::Decimal(12, scale)).unwrap();
+    let here = DataFrame::new(2, vec![decimal(&["1.00", "2.00"], 2)]).unwrap();
+    let there = |texts: &[&str]| given_with("prices", &DataFrame::new(texts.len(), vec![decimal(texts, 4)]).unwrap());
+    let step = "- join: {with: prices, on: [key], how: full}";
+    let error = failure_given(&here, step, &there(&["2.0000", "2.5678"]));
+    assert!(error.contains("key 2.5678 of 'prices' does not fit into column 'key', which is decimal[12,2]"), "{error}");
+    let done = run_given(&here, step, &there(&["2.0000", "2.5600"]));
+    let expected = DataFrame::new(3, vec![decimal(&["1.00", "2.00", "2.56"], 2)]).unwrap();
+    assert!(done.rows.select(["key"]).unwrap().equals(&expected), "{}", done.rows);
 }

@@ -117,7 +117,7 @@ fn what_it_may_not_contain_is_refused_with_its_place() {
         ("WITH t AS (SELECT 1) SELECT id FROM this", "WITH is not supported"),
         (
             "SELECT id FROM this UNION SELECT id FROM this",
-            "a query that is no plain SELECT, such as UNION or VALUES, is not supported",
+            "a query that is not a plain SELECT, such as UNION or VALUES, is not supported",
         ),
         ("SELECT id FROM this RIGHT JOIN customers ON id = id", "this kind of join is not supported"),
         (
@@ -128,7 +128,7 @@ fn what_it_may_not_contain_is_refused_with_its_place() {
         ("SELECT id FROM this; DELETE FROM this", "not a SELECT that can be read: unexpected 'DELETE' at character 22"),
         ("SELECT id FROM this LIMIT 5 OFFSET 2", "OFFSET is not supported"),
         ("SELECT DISTINCT ON (id) id FROM this", "DISTINCT ON is not supported; use the step 'dedupe'"),
-        ("UPDATE this SET id = 1", "a query that is no plain SELECT"),
+        ("UPDATE this SET id = 1", "a query that is not a plain SELECT"),
         ("SELEC id FROM this", "not a SELECT that can be read"),
     ] {
         let found = fails(sql);
@@ -165,7 +165,10 @@ fn what_it_may_not_contain_is_refused_with_its_place() {
         ),
         ("SELECT id, price AS id FROM this", "step 1 'sql': the result has two columns 'id'; name one of them anew"),
         ("SELECT id FROM this ORDER BY 1", "step 1 'sql': ORDER BY 1 names no column; write the name of a column"),
-        ("SELECT COUNT(*) AS n FROM this GROUP BY 1", "step 1 'sql': GROUP BY 1 is no value of a row; name a column"),
+        (
+            "SELECT COUNT(*) AS n FROM this GROUP BY 1",
+            "step 1 'sql': GROUP BY 1 is not a value of a row; name a column",
+        ),
         ("SELECT id FROM this WHERE price", "is neither true nor false; write a comparison after WHERE"),
     ] {
         let found = fails(sql);

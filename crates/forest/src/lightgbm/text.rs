@@ -3,8 +3,7 @@
 
 use std::str::{FromStr, SplitInclusive};
 
-/// What a check found wrong, as a lower-case fragment without the place.
-pub(crate) type Checked<T> = Result<T, String>;
+use crate::checked::{Checked, shown};
 
 /// Lines one by one. The last must be closed, too: a text that was cut off anywhere is refused.
 pub(crate) struct Reader<'a> {
@@ -25,7 +24,7 @@ impl<'a> Reader<'a> {
     /// The line, and its length in bytes with its end.
     pub fn next_sized(&mut self, wanted: &str) -> Checked<(&'a str, usize)> {
         self.number += 1;
-        let line = self.lines.next().ok_or_else(|| format!("the text ends where {wanted} should stand"))?;
+        let line = self.lines.next().ok_or_else(|| format!("the text ends where {wanted} is expected"))?;
         let whole = line.strip_suffix('\n').ok_or_else(|| format!("the text is cut off in {wanted}"))?;
         match whole.find(|c: char| c.is_control()) {
             Some(_) => Err(format!("{wanted} holds a control character")),
@@ -37,7 +36,7 @@ impl<'a> Reader<'a> {
     pub fn expect(&mut self, wanted: &str, words: &str) -> Checked<()> {
         match self.next(words)? {
             line if line == wanted => Ok(()),
-            line => Err(format!("{} where {words} should stand", shown(line))),
+            line => Err(format!("{} where {words} is expected", shown(line))),
         }
     }
 
@@ -133,14 +132,6 @@ pub(crate) fn check_length(name: &str, found: usize, wanted: usize) -> Checked<(
         true => Ok(()),
         false => Err(format!("'{name}' has {found} entries, not {wanted}")),
     }
-}
-
-/// A part of the text, short and on one line.
-pub(crate) fn shown(text: &str) -> String {
-    const MOST: usize = 40;
-    let short: String = text.chars().take(MOST).collect();
-    let more = if short.len() < text.len() { "…" } else { "" };
-    format!("'{}{more}'", short.escape_debug())
 }
 
 /// A number as LightGBM's `Common::Atof` reads it, which does not round as IEEE does: the slope of a sigmoid and the gains

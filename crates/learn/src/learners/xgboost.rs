@@ -1,0 +1,260 @@
+//! `xgboost`: gradient boosted trees (Chen and Guestrin 2016), grown by XGBoost's own library, which must be fetched once.
+//!
+//! ```yaml
+//! - xgboost: {trees: 500, learning_rate: 0.03, depth: 8, parameters: {gamma: 0.1}}
+//! ```
+
+use schemars::JsonSchema;
+use score::models::boosted::{Boosted, Library as Of};
+use score::{Feature, Model, Task, Tuned};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use spec::{Error, Map, Result, ResultExt, range};
+
+use super::boosting::{Constraints, Objective, Value, check_labels, listed};
+use super::check::{check, classes_of};
+use crate::xgboost::{Library, Parameters, Rows, Setting, Stop, settled, train};
+use crate::{Data, Learner};
+
+const NAME: &str = Of::Xgboost.learner();
+
+/// Gradient boosted trees, grown by XGBoost's own library, which `scripts/setup --xgboost` fetches. Categories and missing
+/// values are used as they are; numbers are rounded to single precision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Xgboost {
+    /// Most trees to grow (of several classes: of each), 1 to 100,000. Fewer are kept if `early_stopping` finds that they do
+    /// no better.
+    #[serde(deserialize_with = "range::whole::<1, 100_000, _>")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub trees: u32,
+    /// How much each tree counts, above 0 and at most 1. Less needs more trees.
+    #[serde(deserialize_with = "range::share")]
+    #[schemars(range(min = 0, max = 1))]
+    pub learning_rate: f64,
+    /// Most questions from root to leaf, 1 to 30.
+    #[serde(deserialize_with = "range::whole::<1, 30, _>")]
+    #[schemars(range(min = 1, max = 30))]
+    pub depth: u32,
+    /// Fewest training rows in a leaf, from 0, each counted by its weight and by the second derivative of the loss there: 1
+    /// with `squared`, at most a quarter for two classes.
+    #[serde(deserialize_with = "range::not_negative")]
+    #[schemars(range(min = 0))]
+    pub min_leaf_weight: f64,
+    /// Stop when the validation rows got no better for this many trees, and keep the trees up to the best. 0 grows all
+    /// trees.
+    #[serde(deserialize_with = "range::whole::<0, 100_000, _>")]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub early_stopping: u32,
+    /// The share of rows, drawn anew for each tree, above 0 and at most 1.
+    #[serde(deserialize_with = "range::share")]
+    #[schemars(range(min = 0, max = 1))]
+    pub row_share: f64,
+    /// The share of features, drawn anew for each tree, above 0 and at most 1.
+    #[serde(deserialize_with = "range::share")]
+    #[schemars(range(min = 0, max = 1))]
+    pub feature_share: f64,
+    /// Penalty on large leaf values (L2), from 0.
+    #[serde(deserialize_with = "range::not_negative")]
+    #[schemars(range(min = 0))]
+    pub l2: f64,
+    /// Features with which a prediction never falls: as such a number grows and all else stays, it stays or rises. For two
+    /// classes and regression.
+    pub increasing: Vec<String>,
+    /// Features with which a prediction never rises.
+    pub decreasing: Vec<String>,
+    /// Groups of features that may interact, such as `[[age, income], [city, region]]`: the questions from the root of a
+    /// tree to a leaf are about features of one group. A feature of no group is one by itself. Default: all may.
+    pub interactions: Vec<Vec<String>>,
+    /// What a regression learns. Leave it out for classification.
+    pub objective: Option<Objective>,
+    /// Other parameters of XGBoost by their names, such as `max_bin: 63`, `booster: dart` or `eval_metric: auc` (what
+    /// `early_stopping` looks at). Those that are known here are listed in docs/models.md; all others are refused.
+    pub parameters: Map<Value>,
+}
+
+impl Default for Xgboost {
+    fn default() -> Xgboost {
+        Xgboost {
+            trees: 200,
+            learning_rate: 0.1,
+            depth: 6,
+            min_leaf_weight: 1.0,
+            early_stopping: 30,
+            row_share: 1.0,
+            feature_share: 1.0,
+            l2: 1.0,
+            increasing: Vec::new(),
+            decreasing: Vec::new(),
+            interactions: Vec::new(),
+            objective: None,
+            parameters: Map::default(),
+        }
+    }
+}
+
+/// The objective of a regression as XGBoost calls it.
+fn parameter(objective: Objective) -> &'static str {
+    match objective {
+        Objective::Squared => "reg:squarederror",
+        Objective::Absolute => "reg:absoluteerror",
+        Objective::Huber => "reg:pseudohubererror",
+        Objective::Quantile(_) => "reg:quantileerror",
+        Objective::Poisson => "count:poisson",
+        Objective::Gamma => "reg:gamma",
+        Objective::Tweedie => "reg:tweedie",
+    }
+}
+
+impl Xgboost {
+    /// Whether the settings fit the task and each other.
+    pub(super) fn check(&self, task: Task) -> Result<()> {
+        self.constraints().check(task, self.objective)?;
+        self.others(task, None).map(|_| ())
+    }
+
+    fn constraints(&self) -> Constraints<'_> {
+        Constraints {
+            learner: NAME,
+            increasing: &self.increasing,
+            decreasing: &self.decreasing,
+            interactions: &self.interactions,
+        }
+    }
+
+    /// The same settings for a quantile, without directions: quantiles do not go with them.
+    pub(crate) fn of_quantile(self, level: f64) -> Xgboost {
+        let objective = Some(Objective::Quantile(level));
+        Xgboost { objective, increasing: Vec::new(), decreasing: Vec::new(), ..self }
+    }
+
+    /// The objective as XGBoost calls it.
+    fn objective(&self, task: Task) -> Result<&'static str> {
+        match (task, self.objective) {
+            (Task::Classification, None) => Ok("binary:logistic"),
+            (Task::Multiclass, None) => Ok("multi:softprob"),
+            (Task::Classification | Task::Multiclass, Some(_)) => {
+                Err(Error::cannot_run("xgboost: 'objective' is for regression").hint("leave it out"))
+            }
+            (Task::Regression, objective) => Ok(parameter(objective.unwrap_or_default())),
+        }
+    }
+
+    /// The other parameters under their own names. `categories`: whether there is a column of text, if that is known.
+    fn others(&self, task: Task, categories: Option<bool>) -> Result<Vec<(&'static str, String)>> {
+        let setting = Setting {
+            objective: self.objective(task)?,
+            early_stopping: self.early_stopping > 0,
+            draws_rows: self.row_share < 1.0,
+            draws_features: self.feature_share < 1.0,
+            categories,
+        };
+        let written = self.parameters.iter().map(|(name, value)| (name, value.text()));
+        settled(written, &setting).context("xgboost.parameters")
+    }
+
+    /// The parameters of one fit.
+    fn parameters(&self, task: Task, classes: usize, features: &[Feature], seed: u64) -> Result<Parameters> {
+        let mut parameters = Parameters::default();
+        parameters.set("objective", self.objective(task)?);
+        if task == Task::Multiclass {
+            parameters.set("num_class", classes);
+        }
+        if let Some(Objective::Quantile(level)) = self.objective {
+            parameters.set("quantile_alpha", level);
+        }
+        parameters.set("learning_rate", self.learning_rate);
+        parameters.set("max_depth", self.depth);
+        parameters.set("min_child_weight", self.min_leaf_weight);
+        parameters.set("reg_lambda", self.l2);
+        parameters.set("subsample", self.row_share);
+        parameters.set("colsample_bytree", self.feature_share);
+        parameters.set("tree_method", "hist");
+        if let Some(signs) = self.constraints().signs(features)? {
+            parameters.set("monotone_constraints", format!("({})", listed(&signs)));
+        }
+        if let Some(groups) = self.constraints().groups(features)? {
+            let groups: Vec<String> = groups.iter().map(|group| format!("[{}]", listed(group))).collect();
+            parameters.set("interaction_constraints", format!("[{}]", listed(&groups)));
+        }
+        // XGBoost's seeds are integers of 32 bits.
+        parameters.set("seed", seed % (1 << 31));
+        // The sums of several threads depend on their number, and equal inputs must give equal models on every machine.
+        parameters.set("nthread", 1);
+        parameters.set("verbosity", 1);
+        parameters.set("validate_parameters", true);
+        let has_categories = features.iter().any(|feature| feature.categories().is_some());
+        for (name, value) in self.others(task, Some(has_categories))? {
+            parameters.set(name, value);
+        }
+        Ok(parameters)
+    }
+}
+
+/// Labels that are infinite in single precision cannot be learned.
+fn check_range<'a>(labels: impl Iterator<Item = &'a f64>) -> Result<()> {
+    match labels.into_iter().find(|label| (**label as f32).is_infinite()) {
+        None => Ok(()),
+        Some(label) => Err(Error::refused(format!(
+            "xgboost: the label {label:e} is too large for single precision, in which XGBoost computes"
+        ))
+        .hint("derive a label of a larger unit, or use lightgbm")),
+    }
+}
+
+impl Learner for Xgboost {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn settings(&self) -> serde_json::Value {
+        json!(self)
+    }
+
+    fn learns_mean(&self) -> bool {
+        !matches!(self.objective, Some(Objective::Absolute | Objective::Quantile(_)))
+    }
+
+    fn fit(&self, task: Task, rows: Data<'_>, valid: Data<'_>, seed: u64) -> Result<Box<dyn Model>> {
+        check(task, rows, valid)?;
+        self.constraints().check(task, self.objective)?;
+        let labels = || rows.label.iter().chain(valid.label);
+        check_labels(NAME, self.objective, labels())?;
+        check_range(labels())?;
+        let features = rows.features.features();
+        let parameters = self.parameters(task, classes_of(rows.label), features, seed)?;
+        let library = Library::get()?;
+        let stops = self.early_stopping > 0 && !valid.label.is_empty();
+        let validating = stops.then(|| Rows::new(library, valid.features, valid.label)).transpose()?;
+        let stop = validating.as_ref().map(|valid| Stop { valid, patience: self.early_stopping });
+        let trained = train(&Rows::new(library, rows.features, rows.label)?, stop.as_ref(), &parameters, self.trees)?;
+        let [major, minor, patch] = library.version;
+        let mut notes = json!({
+            "trees": trained.best,
+            "trees_tried": trained.tried,
+            "trees_allowed": self.trees,
+            "library": format!("XGBoost {major}.{minor}.{patch}"),
+        });
+        if let Some((metric, value)) = trained.metric {
+            notes["stopped_by"] = json!({ "metric": metric, "value": value });
+        }
+        if !trained.warnings.is_empty() {
+            notes["warnings"] = json!(trained.warnings);
+        }
+        let model = Boosted::new(Of::Xgboost, trained.model, features.to_vec())?;
+        Ok(Box::new(model.trained(trained.best, notes)))
+    }
+
+    fn refit(&self, task: Task, rows: Data<'_>, tuned: &Tuned, seed: u64) -> Result<Box<dyn Model>> {
+        let trees = tuned.trees.unwrap_or(self.trees);
+        let none = rows.features.slice(0..0);
+        // Without validation rows nothing stops it.
+        let all_trees = Xgboost { trees, ..self.clone() };
+        all_trees.fit(task, rows, Data { features: &none, label: &[] }, seed)
+    }
+}
+
+#[cfg(test)]
+mod equal_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! XGBoost's other parameters that may be set by their own names: those whose effect was tested here.
+//!
+//! XGBoost only warns of a parameter that nobody reads. So this list says what each takes and needs, and everything else is
+//! refused. A test fits with and without each of them, and fails if nothing changes.
+
+use spec::{Error, Result, did_you_mean};
+
+use crate::takes::{ANY, Takes};
+
+/// A parameter that may be set.
+pub(crate) struct Allowed {
+    pub name: &'static str,
+    /// XGBoost's other name for it, which is accepted too.
+    alias: Option<&'static str>,
+    takes: Takes,
+    needs: Needs,
+}
+
+/// Without what a parameter is read by nobody.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    Dart,
+    /// This objective, as XGBoost calls it.
+    Objective(&'static str),
+    /// A column of text.
+    Categories,
+    /// Values in bins, which `tree_method: exact` does without.
+    Bins,
+    /// A share of rows below 1.
+    DrawnRows,
+    /// Rows or features that are drawn: without, trees that are grown side by side are all the same.
+    Draws,
+    EarlyStopping,
+}
+
+const fn allowed(name: &'static str, takes: Takes, needs: Needs) -> Allowed {
+    Allowed { name, alias: None, takes, needs }
+}
+
+const fn called(alias: &'static str, allowed: Allowed) -> Allowed {
+    Allowed { alias: Some(alias), ..allowed }
+}
+
+const HUBER: &str = "reg:pseudohubererror";
+const BINARY: &str = "binary:logistic";
+const CLASSES: &str = "multi:softprob";
+const REGRESSION: &[&str] = &["rmse", "mae", "mape", "mphe"];
+
+/// The metrics that judge an objective, beside those of regressions.
+const METRICS: &[(&str, &[&str])] = &[
+    (BINARY, &["logloss", "auc", "aucpr", "error"]),
+    (CLASSES, &["mlogloss", "merror", "auc"]),
+    ("count:poisson", &["poisson-nloglik", "rmse", "mae", "mape"]),
+    ("reg:gamma", &["gamma-nloglik", "gamma-deviance", "rmse", "mae", "mape"]),
+];
+
+/// Every parameter that may be set.
+pub(crate) const ALLOWED: &[Allowed] = &[
+    // How trees are grown together
+    allowed("booster", Takes::Word(&["gbtree", "dart"]), Needs::Nothing),
+    allowed("rate_drop", Takes::From(0.0, 1.0), Needs::Dart),
+    allowed("skip_drop", Takes::From(0.0, 1.0), Needs::Dart),
+    allowed("one_drop", Takes::Flag, Needs::Dart),
+    allowed("sample_type", Takes::Word(&["uniform", "weighted"]), Needs::Dart),
+    allowed("normalize_type", Takes::Word(&["tree", "forest"]), Needs::Dart),
+    allowed("num_parallel_tree", Takes::Whole(1, 10_000), Needs::Draws),
+    // How a tree is grown
+    allowed("tree_method", Takes::Word(&["hist", "approx", "exact"]), Needs::Nothing),
+    allowed("grow_policy", Takes::Word(&["depthwise", "lossguide"]), Needs::Bins),
+    allowed("max_leaves", Takes::Whole(2, 1 << 20), Needs::Bins),
+    called("min_split_loss", allowed("gamma", Takes::From(0.0, ANY), Needs::Nothing)),
+    called("reg_alpha", allowed("alpha", Takes::From(0.0, ANY), Needs::Nothing)),
+    allowed("max_delta_step", Takes::From(0.0, ANY), Needs::Nothing),
+    allowed("colsample_bylevel", Takes::Above0(1.0), Needs::Nothing),
+    allowed("colsample_bynode", Takes::Above0(1.0), Needs::Nothing),
+    allowed("sampling_method", Takes::Word(&["uniform", "gradient_based"]), Needs::DrawnRows),
+    // Categories
+    allowed("max_cat_to_onehot", Takes::Whole(1, 1 << 24), Needs::Categories),
+    allowed("max_cat_threshold", Takes::Whole(1, 1 << 24), Needs::Categories),
+    // How values are binned
+    allowed("max_bin", Takes::Whole(2, 65_535), Needs::Bins),
+    // Objectives
+    allowed("base_score", Takes::From(-ANY, ANY), Needs::Nothing),
+    allowed("scale_pos_weight", Takes::Above0(ANY), Needs::Objective(BINARY)),
+    allowed("huber_slope", Takes::Above0(ANY), Needs::Objective(HUBER)),
+    allowed("tweedie_variance_power", Takes::Below(1.0, 2.0), Needs::Objective("reg:tweedie")),
+    // When to stop
+    allowed("eval_metric", Takes::Word(&[]), Needs::EarlyStopping),
+];
+
+/// Parameters that have a key of their own in the spec, or that must stay as they are, and why.
+const OURS: &[(&[&str], &str)] = &[
+    (&["num_boost_round", "n_estimators", "num_round"], "write 'trees'"),
+    (&["eta", "learning_rate"], "write 'learning_rate'"),
+    (&["max_depth"], "write 'depth'"),
+    (&["min_child_weight"], "write 'min_leaf_weight'"),
+    (&["early_stopping_rounds"], "write 'early_stopping'"),
+    (&["subsample"], "write 'row_share'"),
+    (&["colsample_bytree"], "write 'feature_share'"),
+    (&["lambda", "reg_lambda"], "write 'l2'"),
+    (&["monotone_constraints"], "write 'increasing' or 'decreasing'"),
+    (&["interaction_constraints"], "write 'interactions'"),
+    (&["objective"], "write 'objective'"),
+    (&["quantile_alpha"], "write the level beside 'quantile'"),
+    (&["num_class"], "the classes of the label are counted"),
+    (&["enable_categorical"], "text columns are categories"),
+    (&["missing"], "nulls are missing values"),
+    (&["seed", "random_state"], "the experiment has the seed"),
+    (&["seed_per_iteration"], "the experiment has the seed"),
+    (&["nthread", "n_jobs"], "equal inputs must give equal models, so one thread grows the trees of an experiment"),
+    (&["device", "gpu_id"], "equal inputs must give equal models"),
+    (&["updater", "process_type", "refresh_leaf"], "trees are grown anew"),
+    (&["multi_strategy"], "each class has trees of its own"),
+    (&["verbosity", "validate_parameters"], "warnings are in the model's notes"),
+];
+
+/// What a fit is like that parameters are set for.
+pub(crate) struct Setting<'a> {
+    /// As XGBoost calls it.
+    pub objective: &'a str,
+    pub early_stopping: bool,
+    /// Whether rows are drawn for each tree, and whether features are.
+    pub draws_rows: bool,
+    pub draws_features: bool,
+    /// Whether there is a column of text; `None` while that is not known.
+    pub categories: Option<bool>,
+}
+
+/// The parameters under their own names, if each may be set and is read by somebody.
+///
+/// Errors name the parameter as it was written.
+pub(crate) fn settled<'a>(
+    written: impl IntoIterator<Item = (&'a str, &'a str)>,
+    setting: &Setting<'_>,
+) -> Result<Vec<(&'static str, String)>> {
+    let mut settled: Vec<(&'static str, String)> = Vec::new();
+    for (written, value) in written {
+        let parameter = find(written)?;
+        if settled.iter().any(|(known, _)| *known == parameter.name) {
+            return Err(Error::cannot_run(format!("'{}' is set twice, once as '{written}'", parameter.name))
+                .hint("set it once: they are names of one parameter"));
+        }
+        let value = parameter
+            .takes
+            .read(value)
+            .map_err(|cause| Error::cannot_run(format!("'{written}' is '{}', {cause}", value.escape_debug())))?;
+        settled.push((parameter.name, value));
+    }
+    let value = |name: &str| settled.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+    for (name, set) in &settled {
+        let needs =
+            ALLOWED.iter().find(|allowed| allowed.name == *name).map_or(Needs::Nothing, |allowed| allowed.needs);
+        let draws_by_node =
+            ["colsample_bylevel", "colsample_bynode"].iter().any(|name| value(name).is_some_and(is_below_1));
+        let lacks = match needs {
+            Needs::Dart if value("booster") != Some("dart") => Some("without `booster: dart`"),
+            Needs::Objective(BINARY) if setting.objective != BINARY => Some("but for two classes"),
+            Needs::Objective(HUBER) if setting.objective != HUBER => Some("but with `objective: huber`"),
+            Needs::Objective(objective) if setting.objective != objective => Some("but with `objective: tweedie`"),
+            Needs::Categories if setting.categories == Some(false) => Some("without a column of text to learn from"),
+            Needs::Bins if value("tree_method") == Some("exact") => Some("with `tree_method: exact`"),
+            Needs::DrawnRows if !setting.draws_rows => Some("without a 'row_share' below 1"),
+            Needs::Draws if !(setting.draws_rows || setting.draws_features || draws_by_node) => {
+                Some("while all rows and features are used, because the trees of a round would be the same")
+            }
+            Needs::EarlyStopping if !setting.early_stopping => Some("with `early_stopping: 0`"),
+            _ => None,
+        };
+        if let Some(lacks) = lacks {
+            return Err(Error::cannot_run(format!("'{name}' has no effect {lacks}")).hint("leave it out"));
+        }
+        if *name == "eval_metric" {
+            check_metric(set, setting.objective)?;
+        }
+    }
+    if value("tree_method") == Some("exact") && setting.categories == Some(true) {
+        return Err(Error::cannot_run("`tree_method: exact` cannot learn from columns of text")
+            .hint("leave it out, or exclude these columns"));
+    }
+    if value("sampling_method") == Some("gradient_based") && !matches!(value("tree_method"), None | Some("hist")) {
+        return Err(
+            Error::cannot_run("`sampling_method: gradient_based` needs `tree_method: hist`").hint("leave one out")
+        );
+    }
+    if let Some(base) = value("base_score") {
+        check_base(base, setting.objective)?;
+    }
+    Ok(settled)
+}
+
+fn is_below_1(value: &str) -> bool {
+    value.parse::<f64>().is_ok_and(|share| share < 1.0)
+}
+
+/// The parameter of this name or alias.
+fn find(written: &str) -> Result<&'static Allowed> {
+    if let Some(found) = ALLOWED.iter().find(|allowed| allowed.name == written || allowed.alias == Some(written)) {
+        return Ok(found);
+    }
+    if let Some((_, instead)) = OURS.iter().find(|(names, _)| names.contains(&written)) {
+        return Err(Error::cannot_run(format!("'{written}' cannot be set here")).hint(*instead));
+    }
+    let known = ALLOWED.iter().flat_map(|allowed| [Some(allowed.name), allowed.alias]).flatten();
+    Err(Error::cannot_run(format!("'{written}' cannot be set here: it has no effect, or none that was tested"))
+        .hint(did_you_mean(written, known)))
+}
+
+fn check_metric(value: &str, objective: &str) -> Result<()> {
+    let known = METRICS.iter().find(|(known, _)| *known == objective).map_or(REGRESSION, |(_, metrics)| metrics);
+    match known.contains(&value) {
+        true => Ok(()),
+        false => Err(Error::cannot_run(format!("'eval_metric' is '{value}', which does not judge this objective"))
+            .hint(did_you_mean(value, known.iter().copied()))),
+    }
+}
+
+/// The prediction before the first tree must be one that the objective can make.
+fn check_base(value: &str, objective: &str) -> Result<()> {
+    let base: f32 = value.parse().unwrap_or(f32::NAN);
+    let (fits, words) = match objective {
+        BINARY => (base > 0.0 && base < 1.0, "a probability above 0 and below 1"),
+        "count:poisson" | "reg:gamma" | "reg:tweedie" => (base > 0.0 && base.is_finite(), "above 0"),
+        _ => (base.is_finite(), "a number of single precision"),
+    };
+    match fits {
+        true => Ok(()),
+        false => Err(Error::cannot_run(format!("'base_score' is '{value}', not {words}"))),
+    }
+}

@@ -1,0 +1,265 @@
+//! What keeps a project whole: `catalog verify`, `prune`, `backup` and `restore`.
+
+use serde_json::Value;
+use testkit::{Clock, Outcome, Project, S3};
+use tests::{people_pipeline, run_all, shop};
+
+fn json(outcome: &Outcome) -> Value {
+    serde_json::from_slice(&outcome.exits(0).bytes).unwrap_or_else(|error| panic!("{error}\n{outcome}"))
+}
+
+#[test]
+fn what_is_damaged_or_missing_is_named() {
+    let project = shop();
+    run_all(&project, "shop");
+    let raw = project.latest("data/raw/shop").remove(0);
+    let clean = project.latest("data/processed/shop/clean").remove(0);
+    project.run("catalog", ["verify"]).exits(0).says("2 artifacts");
+    let mut bytes = std::fs::read(project.at(&raw)).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(project.at(&raw), &bytes).unwrap();
+    std::fs::remove_file(project.at(&clean)).unwrap();
+    let outcome = project.run("catalog", ["verify"]);
+    outcome.exits(1).says("2 problems in");
+    let problems = outcome.stdout();
+    assert!(
+        problems[0].starts_with(&format!("{clean}: is missing, but data/processed/shop/clean/latest names it")),
+        "{outcome}"
+    );
+    assert!(problems[1].starts_with(&format!("{raw}: ")), "{outcome}");
+    // A footer that is gone hides nothing else.
+    std::fs::write(project.at(&raw), &bytes[..100]).unwrap();
+    let outcome = project.run::<&str>("catalog", []);
+    outcome.exits(0).says("not a whole Parquet file");
+}
+
+/// Runs the shop once more with one order more; the clock goes on a day each time.
+fn days(project: &Project, clock: &Clock, days: std::ops::Range<i64>) {
+    for day in days {
+        clock.set(day * 86_400);
+        project.write("orders.csv", format!("{}{},ann,2026-02-01,{}\n", tests::ORDERS, 10 + day, 1 + day));
+        for tool in ["ingest", "clean"] {
+            project.run(tool, ["shop"]).exits(0);
+        }
+    }
+}
+
+#[test]
+fn only_what_nothing_needs_is_pruned_and_only_when_it_is_said() {
+    let Some(clock) = Clock::new() else { return };
+    let project = clock.of(shop());
+    days(&project, &clock, 0..6);
+    let before = project.list("data/raw/shop");
+    let dry = project.run("catalog", ["prune", "--keep", "60h"]);
+    dry.exits(0).says("would free").says("nothing was removed; add --yes to remove it");
+    assert_eq!(project.list("data/raw/shop"), before);
+    // Of six days the last three are young enough.
+    assert_eq!(dry.stdout().len(), 6, "{dry}");
+    let pruned = project.run("catalog", ["prune", "--keep", "60h", "--yes"]);
+    pruned.exits(0).says("freed");
+    assert_eq!(pruned.stdout(), dry.stdout());
+    assert!(pruned.stdout().iter().all(|path| !project.exists(path)));
+    assert_eq!(project.list("data/raw/shop").len(), before.len() - 3);
+    project.run("catalog", ["verify"]).exits(0);
+    project.run("clean", ["shop"]).exits(0).says("up to date");
+    assert!(project.read("data/runs/shop.jsonl").contains("shop.catalog"));
+
+    // However old: the current output stays, and what it was made of.
+    clock.set(400 * 86_400);
+    let pruned = project.run("catalog", ["prune", "--keep", "1d", "--yes"]);
+    pruned.exits(0).says("current output").never_says("error");
+    assert_eq!(project.list("data/processed/shop/clean").len(), 2, "latest and its artifact");
+    project.run("catalog", ["verify"]).exits(0);
+    project.run("catalog", ["prune", "--keep", "soon"]).exits(2).says("--keep");
+}
+
+#[test]
+fn the_history_of_a_check_and_the_inputs_of_a_model_stay() {
+    let Some(clock) = Clock::new() else { return };
+    let project = clock.of(shop());
+    project.write(
+        "resources/shop/clean.yaml",
+        "tables: {orders: {}}\nchecks:\n  orders:\n    - mean_near_history: {column: amount, within_share: 5}\n",
+    );
+    days(&project, &clock, 0..4);
+    clock.set(90 * 86_400);
+    let pruned = project.run("catalog", ["prune", "--keep", "1d", "--yes"]);
+    pruned.exits(0).says("history of a check");
+    // The raw tables behind them stay, too.
+    assert!(pruned.stdout().is_empty(), "{pruned}");
+
+    let project = clock.of(people_pipeline());
+    clock.set(0);
+    run_all(&project, "p");
+    let learned = project.latest("data/processed/p/features");
+    clock.set(86_400);
+    project.write("people.csv", tests::people() + "900,2026-01-05,30,0.5,true\n");
+    for tool in ["ingest", "clean", "features"] {
+        project.run(tool, ["p"]).exits(0);
+    }
+    std::fs::remove_file(project.at("resources/p/monitor.yaml")).unwrap();
+    clock.set(90 * 86_400);
+    project.run("catalog", ["prune", "--keep", "1d", "--yes"]).exits(0).says("version of a model");
+    assert!(learned.iter().filter(|path| path.contains("training")).all(|path| project.exists(path)), "{learned:?}");
+}
+
+#[test]
+fn versions_of_a_model_that_nothing_needs_are_pruned() {
+    let Some(clock) = Clock::new() else { return };
+    let project = clock.of(people_pipeline());
+    std::fs::remove_file(project.at("resources/p/monitor.yaml")).unwrap();
+    for day in 0..6 {
+        clock.set(day * 86_400);
+        project.write("people.csv", format!("{}90{day},2026-01-05,3{day},0.5,true\n", tests::people()));
+        for tool in ["ingest", "clean", "features"] {
+            project.run(tool, ["p"]).exits(0);
+        }
+        project.run("train", ["p"]).exits(0);
+        // v6 stays in staging.
+        if day < 5 {
+            let version = format!("v{}", day + 1);
+            project.run("release", ["p", "--promote", &version, "--why", "it is newer"]);
+        }
+    }
+    project.run("predict", ["p"]).exits(0);
+    clock.set(90 * 86_400);
+    // What a file names stays, such as an arm of a comparison.
+    project.write("resources/p/notes.yaml", "arms: {other: {version: v2}}\n");
+    let pruned = project.run("catalog", ["prune", "--keep", "1d", "--yes"]);
+    pruned.exits(0).says("version in production, or before it").says("version that a YAML file names");
+    let left: Vec<String> = project.list("data/models/p").into_iter().filter(|name| name.starts_with('v')).collect();
+    assert_eq!(left, ["v2", "v4", "v5", "v6"], "{pruned}");
+    project.run("catalog", ["verify"]).exits(0);
+    // Production and the way back are whole, and what the versions learned from is there.
+    project.run("release", ["p", "--rollback", "--why", "a test"]).exits(0);
+    let scores = project.run("predict", ["p", "--force"]).path();
+    assert!(project.evidence(&scores)["inputs"].to_string().contains("data/models/p/v4"));
+    let learned = project.evidence("data/models/p/v4")["inputs"][0]["path"].as_str().unwrap().to_owned();
+    assert!(project.exists(&learned), "{learned}");
+    // The number of a version is not given again.
+    project.write("people.csv", format!("{}999,2026-01-05,30,0.5,true\n", tests::people()));
+    for tool in ["ingest", "clean", "features", "train"] {
+        project.run(tool, ["p"]).exits(0);
+    }
+    assert!(project.exists("data/models/p/v7"));
+}
+
+#[test]
+fn a_store_is_pruned_only_when_it_is_said_and_keeps_what_others_need() {
+    let Some(clock) = Clock::new() else { return };
+    let project = clock.of(shop());
+    project.make_folder("store");
+    let store = format!("file://{}/store", project.root().display());
+    let project = project.with_variable("MILLRACE_STORE", &store);
+    days(&project, &clock, 0..4);
+    clock.set(90 * 86_400);
+    let raw =
+        |folder: &str| project.list(folder).into_iter().filter(|name| name.starts_with("orders_")).collect::<Vec<_>>();
+    let before = raw("store/raw/shop");
+    assert_eq!(before.len(), 4);
+    let here = project.run("catalog", ["prune", "--keep", "1d", "--yes"]);
+    here.exits(0).says("the store still has what it had; --store removes it there, too");
+    assert_eq!(raw("data/raw/shop"), before[3..]);
+    assert_eq!(raw("store/raw/shop"), before);
+
+    // A machine that has nothing yet knows nothing of what is old; one that has it removes it in both places.
+    let other = clock.of(shop()).with_variable("MILLRACE_STORE", &store);
+    other.run("catalog", ["prune", "--keep", "1d", "--yes", "--store"]).exits(0);
+    assert_eq!(raw("store/raw/shop"), before);
+    for name in &before[..3] {
+        std::fs::copy(project.at(&format!("store/raw/shop/{name}")), project.at(&format!("data/raw/shop/{name}")))
+            .unwrap();
+    }
+    let dry = project.run("catalog", ["prune", "--keep", "1d", "--store"]);
+    dry.exits(0).says("would free");
+    assert_eq!(raw("store/raw/shop"), before);
+    project.run("catalog", ["prune", "--keep", "1d", "--yes", "--store"]).exits(0);
+    assert_eq!(raw("store/raw/shop"), before[3..]);
+    assert_eq!(raw("data/raw/shop"), before[3..]);
+    other.run("clean", ["shop"]).exits(0).says("up to date");
+    shop()
+        .run("catalog", ["prune", "--keep", "1d", "--store"])
+        .exits(2)
+        .says("--store: the project has no store; set MILLRACE_STORE, or leave it out");
+}
+
+#[test]
+fn a_running_stage_is_not_pruned_under_its_feet() {
+    let project = shop();
+    run_all(&project, "shop");
+    let lock = std::fs::File::options().write(true).open(project.at("data/processed/shop/clean/.lock")).unwrap();
+    lock.lock().unwrap();
+    project
+        .run("catalog", ["prune", "--keep", "1d", "--yes", "--no-wait"])
+        .exits(75)
+        .says("another run is in progress in data/processed/shop/clean");
+    // What only looks does not wait.
+    project.run("catalog", ["prune", "--keep", "1d"]).exits(0);
+}
+
+fn lost_and_found(project: &Project, to: &str) {
+    // A source below data/ comes back as it was, with its time: so nothing is read again.
+    project.write("data/in/orders.csv", project.read("orders.csv"));
+    let ingest = project.read("resources/shop/ingest.yaml");
+    project.write("resources/shop/ingest.yaml", ingest.replace("orders.csv", "data/in/orders.csv"));
+    run_all(project, "shop");
+    let listed = project.run("catalog", ["--json"]).stdout();
+    let first = json(&project.run("catalog", ["backup", to, "--json"]));
+    assert!(first["sent"].as_u64().unwrap() >= 5, "{first}");
+    let second = json(&project.run("catalog", ["backup", to, "--json"]));
+    assert_eq!((second["sent"].as_u64(), &second["files"]), (Some(0), &first["files"]), "nothing is new");
+    let times = project.run("catalog", ["restore", to, "--list"]);
+    assert_eq!(times.exits(0).stdout().len(), 2);
+
+    for folder in ["data", "resources"] {
+        std::fs::remove_dir_all(project.at(folder)).unwrap();
+    }
+    project.run("catalog", ["restore", to]).exits(0).says("restored");
+    assert_eq!(project.run("catalog", ["--json"]).stdout(), listed);
+    project.run("catalog", ["verify"]).exits(0);
+    for tool in ["ingest", "clean"] {
+        project.run(tool, ["shop"]).exits(0).says("up to date");
+    }
+    // All is there: nothing is fetched.
+    project.run("catalog", ["restore", to]).exits(0).says(" 0 restored");
+
+    project.write("resources/shop/clean.yaml", "tables: {orders: {}}\n");
+    let refused = project.run("catalog", ["restore", to]);
+    refused.exits(1).says("1 file here differ from the backup").says("with --overwrite they are replaced");
+    assert_eq!(refused.stdout(), ["resources/shop/clean.yaml"]);
+    assert_eq!(project.read("resources/shop/clean.yaml"), "tables: {orders: {}}\n");
+    project.run("catalog", ["restore", to, "--overwrite"]).exits(0).says(" 1 restored");
+    assert_eq!(project.read("resources/shop/clean.yaml"), tests::SHOP_CLEAN);
+    project.run("catalog", ["restore", to, "--at", "20200101_000000"]).exits(2).says("no backup of <time>");
+}
+
+#[test]
+fn a_project_that_is_lost_comes_back_from_a_folder() {
+    let project = shop();
+    project.make_folder("elsewhere");
+    let to = format!("file://{}/", project.at("elsewhere").display());
+    project.run("catalog", ["restore", &to]).exits(2).says("no backup there");
+    lost_and_found(&project, &to);
+
+    // A backup that is damaged gives nothing that looks whole.
+    let raw = project.latest("data/raw/shop").remove(0);
+    let size = std::fs::metadata(project.at(&raw)).unwrap().len();
+    let objects = std::fs::read_dir(project.at("elsewhere/objects")).unwrap().flatten();
+    let object = objects.map(|entry| entry.path()).find(|path| path.metadata().unwrap().len() == size).unwrap();
+    let mut bytes = std::fs::read(&object).unwrap();
+    bytes[50] ^= 1;
+    std::fs::write(&object, bytes).unwrap();
+    std::fs::remove_file(project.at(&raw)).unwrap();
+    project
+        .run("catalog", ["restore", &to])
+        .exits(1)
+        .says(&format!("not what was backed up as {raw}").replace(&raw, ""));
+    assert!(!project.exists(&raw));
+}
+
+#[test]
+fn a_project_that_is_lost_comes_back_from_a_store() {
+    let Some(s3) = S3::start("bucket") else { return };
+    let project = shop().with_variables(s3.variables());
+    lost_and_found(&project, "s3://bucket/backups/");
+}
