@@ -12,11 +12,8 @@ use tool::signals::{Interrupted, watch};
 use tool::{About, Common, Dataset, Program, Progress, Project, RunLog, Source, caught};
 
 use crate::args::Arguments;
-<<<<<<< HEAD
-use crate::engine::{Engine, stays_here};
-=======
 use crate::drafts::Drafting;
->>>>>>> main
+use crate::engine::{Engine, stays_here};
 use crate::gates::{StageSpec, read_spec, schema};
 use crate::inputs::latest_of;
 use crate::later::Later;
