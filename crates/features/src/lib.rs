@@ -1,5 +1,6 @@
 //! `features`: computes features as of cutoffs. See `stage` for all that the stages share.
 
+mod parts;
 mod wiring;
 
 use tool::Entry;

@@ -11,6 +11,8 @@ use spec::{Error, Exit, Result, Span, Tool, Unit};
 use stage::{BooksOf, Empty, FileOutput, Job, Output, Stage, TableOutput};
 use tool::About;
 
+use crate::parts;
+
 /// The table with labels: at past cutoffs, or of rows whose label is known.
 const TRAINING: &str = "training";
 /// The table without labels: at the newest cutoff, or of rows to be predicted.
@@ -75,7 +77,10 @@ impl Stage for Features {
             changes_on,
             warnings,
             ..
-        } = build(&inheriting(job)?, &|table| job.scan(table), spec.today(job.stamp.time()))?;
+        } = match job.carrier()? {
+            Some(carrier) => parts::build(job, carrier, &inheriting(job)?)?,
+            None => build(&inheriting(job)?, &|table| job.scan(table), spec.today(job.stamp.time()))?,
+        };
         let definitions = definitions(job)?;
         let lineage = lineage(&inheriting(job)?, &|table| job.scan(table))?;
         warnings.iter().for_each(|warning| tool::warn(format!("features {}: {warning}", job.pipeline)));
@@ -116,6 +121,12 @@ impl Stage for Features {
             notes: Notes::default(),
         };
         Ok(vec![Output::Table(training), Output::Table(scoring), Output::File(dictionary)])
+    }
+
+    const IN_PARTS: bool = true;
+
+    fn kernel(task: stage::engine::Task) -> Result<stage::engine::PartsMade> {
+        parts::kernel(task)
     }
 
     fn instead(job: &Job<Self>) -> Result<Option<Exit>> {

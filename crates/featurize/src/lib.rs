@@ -19,6 +19,7 @@
 //! | `kernel`, `words` | aggregates over ranges of sorted rows |
 //! | `as_of`, `attributes` | columns of other tables by key, as of a time |
 //! | `table` | batches, books, schemas |
+//! | `parts` | features of entities, each part of the entities by itself |
 //! | `prepared` | features of single entities or rows, now |
 //! | `dictionary` | the data dictionary |
 //! | `definitions` | what each feature means, with a hash, for those who learn from it |
@@ -71,6 +72,7 @@ mod kernel;
 mod known;
 mod lineage;
 mod named;
+pub mod parts;
 mod plan;
 mod planned;
 mod prepared;

@@ -37,7 +37,7 @@ pub struct Words {
 }
 
 /// How many rows became what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counts {
     /// Rows without entity or time.
     pub incomplete: u64,

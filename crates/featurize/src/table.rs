@@ -22,11 +22,11 @@ use super::known::NEVER;
 use super::plan::{Aggregate, How, Op, Plan};
 use super::rows::Open;
 use super::spec::{CUTOFF, CutoffSpec};
-use super::store::{Store, integers, take};
+use super::store::{Counts, Store, integers, take};
 use values::form::{Form, is_text, plain, tokens};
 
 /// Entities per batch.
-const BATCH: usize = 1 << 17;
+pub(super) const BATCH: usize = 1 << 17;
 
 /// Features of one table, ready to be written.
 pub struct FeatureSet {
@@ -68,8 +68,7 @@ pub fn build(spec: &CutoffSpec, open: Open, today: NaiveDate) -> Result<FeatureS
     let training_rows = training.iter().map(|task| task.count(&store)).sum();
     let scoring_rows = scoring.count(&store);
     if training_rows == 0 {
-        return Err(Error::refused(format!("table '{}': no entity has a row before a training cutoff", plan.table))
-            .hint("lengthen entities.active_within, or name other cutoffs"));
+        return Err(nobody(&plan));
     }
     let books = balanced(&plan, &store, frame.rows, &training, &scoring, (training_rows, scoring_rows))?;
     let label_known_at = plan.label_known.as_ref().map(|known| known.column.clone());
@@ -195,7 +194,12 @@ impl World {
     }
 
     pub fn read(plan: &Plan, input: LazyFrame, others: &Others) -> Result<World> {
-        let store = Store::read(plan, input, i64::MAX, &histories(plan, others)?)?;
+        World::until(plan, input, others, i64::MAX)
+    }
+
+    /// The rows of `input` before a time, as the time column counts.
+    pub fn until(plan: &Plan, input: LazyFrame, others: &Others, bound: i64) -> Result<World> {
+        let store = Store::read(plan, input, bound, &histories(plan, others)?)?;
         let attributes = attributes(plan, &store.keys, others)?;
         Ok(World { store, attributes })
     }
@@ -240,7 +244,7 @@ impl Frame {
 }
 
 /// A condition must be true or false, or the filter would fail in the middle of the table.
-fn check_conditions(plan: &Plan, schema: &Schema) -> Result<()> {
+pub(super) fn check_conditions(plan: &Plan, schema: &Schema) -> Result<()> {
     for condition in &plan.conditions {
         let place = format!("where '{}'", condition.sql);
         let dtype = condition.sql.sql().compile(schema, "where")?.dtype;
@@ -341,7 +345,7 @@ impl Task {
     }
 
     /// The columns, found by computing them of no rows.
-    fn schema(&self, plan: &Plan, store: &World) -> Result<Schema> {
+    pub fn schema(&self, plan: &Plan, store: &World) -> Result<Schema> {
         let mut columns = vec![Series::new_empty(plan.entity.as_str().into(), &plan.entity_type), self.cutoffs(0)?];
         for (name, how) in &plan.features {
             let name = name.as_str().into();
@@ -446,9 +450,14 @@ fn balanced(
     rows_in: u64,
     training: &[Task],
     scoring: &Task,
-    (training_rows, scoring_rows): (u64, u64),
+    made: (u64, u64),
 ) -> Result<Books> {
-    let used: u64 = (0..store.entities().div_ceil(RUN))
+    books(plan, rows_in, made, used(store, training, scoring), store.counts)
+}
+
+/// How many rows are seen at one of the cutoffs.
+pub(super) fn used(store: &World, training: &[Task], scoring: &Task) -> u64 {
+    (0..store.entities().div_ceil(RUN))
         .into_par_iter()
         .map(|run| {
             let mut seen = vec![false; RUN];
@@ -460,8 +469,17 @@ fn balanced(
             let entities = run_of(store, run).zip(seen).filter(|(_, seen)| *seen);
             entities.map(|(entity, _)| store.rows_of(entity)).sum::<u64>()
         })
-        .sum();
-    let counts = store.counts;
+        .sum()
+}
+
+/// The books of a table, of which so many rows were used and so many are in the store or not.
+pub(super) fn books(
+    plan: &Plan,
+    rows_in: u64,
+    (training_rows, scoring_rows): (u64, u64),
+    used: u64,
+    counts: Counts,
+) -> Result<Books> {
     let mut books = Books { rows_in, ..Books::default() };
     let rule = format!("aggregated into {training_rows} training and {scoring_rows} scoring rows");
     books.add(&rule, Fate::Used, used);
@@ -470,4 +488,10 @@ fn balanced(
     books.add("entity not active at any cutoff", Fate::Dropped, counts.kept - used);
     books.balance(&plan.table)?;
     Ok(books)
+}
+
+/// No training cutoff has anybody.
+pub(super) fn nobody(plan: &Plan) -> Error {
+    Error::refused(format!("table '{}': no entity has a row before a training cutoff", plan.table))
+        .hint("lengthen entities.active_within, or name other cutoffs")
 }

@@ -1,5 +1,6 @@
 //! `predict`: scores the newest features with the production model. See `stage` for all that the stages share.
 
+mod parts;
 mod wiring;
 
 use tool::Entry;

@@ -5,15 +5,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use artifact::{Artifact, Batch, ColumnOf, Input, Lineage, Notes, PolarsResultExt, RowLink, fingerprint, stream};
 use clap::Args;
+use polars::prelude::DataFrame;
 use schemars::JsonSchema;
-use score::{Likeness, LikenessSpec, Log, Registry, Scorer, Totals, Version};
+use score::{Likeness, LikenessSpec, Log, Registry, ScoredRows, Scorer, Totals, Version};
 use serde::Deserialize;
 use spec::{Error, Result, ResultExt, Tool};
 use stage::{BooksOf, Job, Judged, Output, Stage, TableOutput};
 use tool::About;
 
+use crate::parts;
+
+/// Rows with their scores.
+type ScoredBatches = Box<dyn Iterator<Item = Result<(DataFrame, ScoredRows)>> + Send>;
+
 /// The table that this stage publishes.
-const SCORES: &str = "scores";
+pub const SCORES: &str = "scores";
 /// The table of what they add up to, where levels are named.
 const TOTALS: &str = "totals";
 
@@ -22,12 +28,12 @@ const TOTALS: &str = "totals";
 pub struct Spec {
     /// The table of the features stage to score. Default: `scoring`.
     #[serde(default = "scoring")]
-    table: String,
+    pub table: String,
     /// How many reasons each score is given: the features that contributed most to it (SHAP values, in log-odds for
     /// classification, of a `tree` or `forest` in probabilities). Default: 3. With 0 none are computed. The learner
     /// `baseline` gives none.
     #[serde(default = "three")]
-    reasons: usize,
+    pub reasons: usize,
     /// Levels over which predictions are added up into the table `totals`, each by its columns in the table that is scored:
     /// with `[[store], []]` the sum of each store, and that of all rows, at each time. Default: none.
     #[serde(default)]
@@ -72,6 +78,12 @@ impl Stage for Predict {
     fn tables(spec: &Spec) -> Vec<String> {
         let totals = (!spec.totals.is_empty()).then_some(TOTALS);
         std::iter::once(SCORES).chain(totals).map(str::to_owned).collect()
+    }
+
+    const IN_PARTS: bool = true;
+
+    fn kernel(task: stage::engine::Task) -> Result<stage::engine::PartsMade> {
+        parts::kernel(task)
     }
 
     /// The feature tables and the model's folder.
@@ -129,11 +141,21 @@ impl Stage for Predict {
         let scored_at = job.stamp.time().timestamp_micros();
         let schema = scorer.schema().clone();
         let adding = totals.clone();
-        let batches = stream(plan, format!("table '{table}'"))?;
+        let scored: ScoredBatches = match job.carrier()? {
+            Some(carrier) => {
+                let models = job.root.join(Tool::Train.folder(&job.pipeline));
+                let model = (models, version, carried.clone());
+                Box::new(parts::scored(job, carrier, scorer, model, scored_at)?)
+            }
+            None => Box::new(stream(plan, format!("table '{table}'"))?.map(move |rows| {
+                let rows = rows?;
+                let scored = scorer.score(&rows, scored_at)?;
+                Ok((rows, scored))
+            })),
+        };
         let seen = likeness.clone();
-        let batches = batches.map(move |rows| {
-            let rows = rows?;
-            let scored = scorer.score(&rows, scored_at)?;
+        let batches = scored.map(move |batch| {
+            let (rows, scored) = batch?;
             seen.lock().unwrap_or_else(PoisonError::into_inner).observe(&rows, &scored.matrix)?;
             if let Some(totals) = &adding {
                 totals.lock().unwrap_or_else(PoisonError::into_inner).observe(&rows, &scored.table)?;

@@ -11,6 +11,7 @@ use polars::prelude::DataFrame;
 use serde_json::Value;
 use spec::{Class, Environment, Error, Exit, Result};
 
+use super::order::Order;
 use super::round::{Answer, Part, Round, Taken, VERSION};
 use crate::Stage;
 
@@ -21,6 +22,7 @@ pub const KERNEL: &str = "--kernel";
 pub struct Task {
     /// The rows of the partition, in the order of the table, with the types of the table.
     pub rows: DataFrame,
+    pub order: Order,
     /// What the driver says, as the stage wrote it there.
     pub task: Value,
     /// The variables that the driver hands over.
@@ -109,7 +111,7 @@ fn work<S: Stage>(round: &Round, rows_in: &mut u64, kept: &mut Vec<Part>) -> Res
     let variables: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let task = Task { rows, task: round.task.clone(), env: Environment::new(variables) };
+    let task = Task { rows, order: round.order.clone(), task: round.task.clone(), env: Environment::new(variables) };
     let made = S::kernel(task)?;
     for (name, rows) in &made.tables {
         if rows.width() > 0 {

@@ -1,0 +1,102 @@
+//! Features computed in parts by kernels (ADR 0023): all rows of an entity go to one of them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use artifact::{Batch, Batches, Definitions, PolarsResultExt, definitions_of, scan_files};
+use featurize::parts::{Counted, Part, Settled, Whole, part};
+use featurize::{FeatureSet, FeaturesSpec};
+use polars::prelude::{DataType, Series};
+use serde::{Deserialize, Serialize};
+use spec::{Error, Result, Tool};
+use stage::engine::{Answer, Carrier, Merged, PLACE, PartsMade, Task, files_of, parts};
+use stage::{Job, read_spec};
+
+use crate::wiring::Features;
+
+const TRAINING: &str = "training";
+const SCORING: &str = "scoring";
+const ENTITIES: &str = "entities";
+
+/// What a kernel is told.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Told {
+    /// features.yaml as written; its variables are read where the kernel runs.
+    yaml: String,
+    file: PathBuf,
+    /// How clean made the columns of the table.
+    made: Definitions,
+    settled: Settled,
+    /// Other tables, by name.
+    beside: BTreeMap<String, PathBuf>,
+}
+
+/// The features of the whole table, computed in parts; the same as of [`featurize::build`].
+pub fn build(job: &Job<Features>, carrier: &Carrier, spec: &FeaturesSpec) -> Result<FeatureSet> {
+    let whole = Whole::plan(spec, &|table| job.scan(table), job.spec.today(job.stamp.time()))?;
+    let table = spec.table();
+    let files = files_of(&job.artifacts, table);
+    let input = carrier.input(job.scan(table)?, Some(files), &format!("table '{table}'"))?;
+    let file = job.root.spec(&job.pipeline, Tool::Features)?;
+    let beside = whole.others().into_iter().map(|name| {
+        let mut rows = job.scan(&name)?;
+        let columns = rows.collect_schema().during(format_args!("table '{name}'"))?;
+        let (path, _) = carrier.copy(rows, &columns)?;
+        Ok((name, path))
+    });
+    let told = Told {
+        yaml: spec::text_of(&job.root, &file)?,
+        file,
+        made: definitions_of(&job.artifacts, table)?.unwrap_or_default(),
+        settled: whole.settled(),
+        beside: beside.collect::<Result<_>>()?,
+    };
+    let task = serde_json::to_value(&told).map_err(|error| Error::cannot_run(error.to_string()))?;
+    let answers = carrier.round(&input, &[whole.entity().to_owned()], task)?;
+    let counted = answers.iter().map(|answer| serde_json::from_value(answer.notes.clone()));
+    let counted: Vec<Counted> = counted
+        .collect::<Result<_, _>>()
+        .map_err(|error| Error::cannot_run(format!("a kernel's answer is not of this version: {error}")))?;
+    let places = whole.places(&keys(&answers)?)?;
+    let merged = |name: &str, cutoffs: usize| -> Result<Batches> {
+        let of = places.clone();
+        let begins = places.begins(cutoffs);
+        let rows = Merged::new(&parts(&answers, name), Box::new(move |rows| of.of(rows)), false, &begins)?;
+        Ok(Box::new(rows.map(|rows| rows.map(Batch::from))))
+    };
+    let (training, scoring) = (merged(TRAINING, places.cutoffs())?, merged(SCORING, 1)?);
+    whole.finish(&counted, training, scoring)
+}
+
+/// The keys of all entities.
+fn keys(answers: &[Answer]) -> Result<Series> {
+    let paths = parts(answers, ENTITIES);
+    let paths: Vec<_> = paths.iter().map(PathBuf::as_path).collect();
+    if paths.is_empty() {
+        return Ok(Series::new_empty("entities".into(), &DataType::String));
+    }
+    let keys = artifact::collect(scan_files(&paths)?, "entities")?;
+    Ok(keys.columns()[0].as_materialized_series().clone())
+}
+
+/// A kernel: the features of its entities.
+pub fn kernel(task: Task) -> Result<PartsMade> {
+    let told: Told = serde_json::from_value(task.task)
+        .map_err(|error| Error::cannot_run(format!("not what 'features' tells its kernels: {error}")))?;
+    let spec = read_spec::<Features>(&told.yaml, &told.file, &task.env)?.body.inheriting(&told.made);
+    let rows = match task.rows.column(PLACE) {
+        Ok(_) => task.rows.drop(PLACE).during("features")?,
+        Err(_) => task.rows,
+    };
+    let open = |name: &str| {
+        let path = told.beside.get(name).ok_or_else(|| {
+            Error::cannot_run(format!("table '{name}' is not at hand here")).hint("please report it")
+        })?;
+        scan_files(&[path])
+    };
+    let Part { training, scoring, entities, counted } = part(&spec, rows, &open, &told.settled)?;
+    let notes = serde_json::to_value(counted).map_err(|error| Error::cannot_run(error.to_string()))?;
+    let tables = vec![(TRAINING, training), (SCORING, scoring), (ENTITIES, entities)];
+    Ok(PartsMade { tables, removed: Vec::new(), notes })
+}
