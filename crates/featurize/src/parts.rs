@@ -163,6 +163,7 @@ impl<'a> Whole<'a> {
             books,
             dictionary,
             label_known_at: frame.plan.label_known.as_ref().map(|known| known.column.clone()),
+            changes_on: frame.changes_on,
             warnings: frame.warnings,
         })
     }
